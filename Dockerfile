@@ -1,0 +1,22 @@
+FROM python:3.11-slim AS packages
+# Only for a network with its own package index: docker build --build-arg PIP_INDEX_URL=...
+ARG PIP_INDEX_URL
+ENV PIPENV_VENV_IN_PROJECT=1
+WORKDIR /app
+RUN pip install --no-cache-dir pipenv==2026.10.3
+COPY Pipfile Pipfile.lock ./
+RUN pipenv sync --categories packages
+
+FROM python:3.11-slim
+ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+WORKDIR /app
+RUN useradd --system --uid 10001 --home-dir /app fairmeter
+COPY --from=packages /app/.venv .venv
+COPY gunicorn.conf.py predict.py features.py model.bin model.bin.sha256 ./
+COPY fraud fraud
+# By number, so that a cluster can see that it is not root.
+USER 10001
+EXPOSE 9696
+HEALTHCHECK --interval=30s --timeout=5s --start-period=60s CMD ["python", "-c", \
+    "import http.client as h, os, sys; c = h.HTTPConnection('127.0.0.1', int(os.environ.get('PORT') or 9696), timeout=4); c.request('GET', '/health'); sys.exit(c.getresponse().status != 200)"]
+CMD ["gunicorn", "--bind", "0.0.0.0:9696", "predict:app"]

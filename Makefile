@@ -1,0 +1,107 @@
+# `make` lists what there is. Everything is installed into .venv here, from Pipfile.lock; nothing outside is changed,
+# save that root on a Debian without python3.11-venv gets that package.
+
+PYTHON ?= python3.11
+PIPENV_VERSION = 2026.10.3
+PY = .venv/bin/python
+
+# pipenv lives in a place of its own: what it needs must not mix with what is locked.
+TOOL = .pipenv/pipenv-$(PIPENV_VERSION)
+PIPENV = PIPENV_PIPFILE= PIPENV_VENV_IN_PROJECT=1 PIPENV_IGNORE_VIRTUALENVS=1 PIPENV_DONT_LOAD_ENV=1 PIPENV_NOSPIN=1 \
+	PIPENV_YES=1 .pipenv/bin/python -m pipenv
+EVERYTHING = packages train dev-packages
+
+# Stamps: what stands in .venv, as of which Pipfile.lock. The service starts without waiting for the training libraries.
+SERVING = .venv/.serving
+ALL = .venv/.everything
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test check format train bench lock clean
+.DELETE_ON_ERROR:
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+install: $(ALL) ## everything into .venv: serving, training, development
+
+run: $(SERVING) ## the service with its demo data on 127.0.0.1:9696, open to whoever sits at this machine
+	@echo "Fairmeter starts at http://127.0.0.1:9696 (Ctrl-C stops it)."
+	@echo "Look at http://127.0.0.1:9696/docs; the curl that scores a first client is in README.md."
+	@OPEN=1 $(PY) -m gunicorn --bind 127.0.0.1:9696 predict:app
+
+test: $(ALL) ## the tests
+	$(PY) -m pytest
+
+check: $(ALL) ## format, lint, tests
+	$(PY) -m ruff format --check
+	$(PY) -m ruff check
+	$(PY) -m pytest
+
+format: $(ALL) ## put the code into its format
+	$(PY) -m ruff format
+	$(PY) -m ruff check --fix
+
+train: $(ALL) ## model.bin and report/ from data/archive.zip, or from the sample; more: make train ARGS="--quick"
+	$(PY) train.py $(ARGS)
+
+bench: $(ALL) ## the table of speed and memory
+	$(PY) benchmarks/bench.py
+
+lock: $(TOOL) ## remake Pipfile.lock, naming no package index
+	$(MAKE_VENV)
+	$(PIPENV) lock --categories "$(EVERYTHING)"
+	$(NO_INDEX) .pipenv/bin/python -c "$$UNNAME_INDEX"
+	$(NO_INDEX) $(PIPENV) verify
+
+clean: ## remove .venv, .pipenv and caches
+	rm -rf .venv .pipenv .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(TOOL):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { \
+	  echo "$(PYTHON) is not Python 3.11, which Fairmeter needs. Install it (apt install python3.11 python3.11-venv)," \
+	    "or say where it is: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(HAS_VENV) 2>/dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || \
+	  { apt-get update -qq && apt-get install -y -qq --no-install-recommends python3.11-venv; }
+	@$(HAS_VENV) 2>/dev/null || { \
+	  echo "$(PYTHON) comes without venv. Install it: sudo apt install python3.11-venv" >&2; exit 1; }
+	$(PYTHON) -m venv --clear .pipenv
+	.pipenv/bin/python -m pip install --quiet --disable-pip-version-check pipenv==$(PIPENV_VERSION)
+	@touch $@
+
+HAS_VENV = $(PYTHON) -c 'from ensurepip import version; import venv'
+
+# A .venv of another Python, or one whose Python is gone, is made anew.
+MAKE_VENV = @$(PY) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || \
+	.pipenv/bin/python -m virtualenv --quiet --clear .venv
+
+$(SERVING): Pipfile.lock $(TOOL)
+	$(MAKE_VENV)
+	@echo "Installing what the service needs into .venv: once, about 180 MB."
+	$(PIPENV) sync --categories packages
+	@touch $@
+
+$(ALL): Pipfile.lock $(TOOL)
+	$(MAKE_VENV)
+	@echo "Installing everything into .venv: once, about 1.3 GB."
+	$(PIPENV) sync --categories "$(EVERYTHING)"
+	@touch $(SERVING) $@
+
+# pipenv mixes the machine's package index into the lock and into its hash, where it names none. With none named in
+# either, the lock serves every machine, and `pipenv install --deploy` passes wherever pip has its usual index.
+NO_INDEX = env -u PIP_INDEX_URL -u PIP_EXTRA_INDEX_URL -u PIPENV_PYPI_MIRROR -u PIPENV_TEST_INDEX PIP_CONFIG_FILE=/dev/null
+define UNNAME_INDEX
+import json, pathlib
+from pipenv.project import Project
+
+path = pathlib.Path("Pipfile.lock")
+lock = json.loads(path.read_text())
+meta = lock["_meta"]
+meta["sources"] = []
+meta["hash"] = {"sha256": Project().pipfile.calculate_hash()}
+for category in lock.keys() - {"_meta"}:
+    for package in lock[category].values():
+        package.pop("index", None)
+path.write_text(json.dumps(lock, indent=4, sort_keys=True) + "\n")
+endef
+export UNNAME_INDEX

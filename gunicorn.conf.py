@@ -1,0 +1,71 @@
+"""Settings of the server, read by `gunicorn --bind 0.0.0.0:9696 predict:app` from the working directory.
+
+In:  PORT (1..65535, optional) and WEB_CONCURRENCY (workers, default 1), from the environment.
+Out: one worker with eight threads on the addresses of the command, and on $PORT as well where a host hands one out.
+"""
+
+import os
+
+from gunicorn import sock
+
+# A browser opens a connection ahead of need and leaves it idle; a worker without threads would wait for it, 30 s.
+threads = 8
+
+# Never preload: OpenMP libraries that were loaded before the fork hang in the child.
+preload_app = False
+
+timeout = 120  # seconds; a free host gives a tenth of a processor, and start-up counts
+graceful_timeout = 25  # seconds; hosts kill 30 s after they asked, a running batch may use what is before
+keepalive = 75  # seconds; longer than the 60 a load balancer keeps its connection, so that it closes first
+
+limit_request_line = 4094  # bytes; bodies are limited by predict.py, which answers in our error shape
+limit_request_fields = 64
+limit_request_field_size = 8190  # bytes
+
+# The worker's heartbeat is a file: in memory it neither blocks on a slow disk nor needs a writable root.
+SHARED_MEMORY = "/dev/shm"  # noqa: S108  gunicorn makes an anonymous file there, mkstemp and unlink
+worker_tmp_dir = SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else None
+
+# It would write a socket into $HOME, which a container with a read-only root does not allow; nothing here uses it.
+control_socket_disable = True
+
+
+class BadPort(SystemExit):
+    """PORT is set to something that is no port; the message says what was there."""
+
+
+def wanted_port(environment) -> int | None:
+    """The port a host asks for in $PORT, None where it asks for none."""
+    text = environment.get("PORT", "").strip()
+    if not text:
+        return None
+    if not (text.isdecimal() and 0 < int(text) < 65536):
+        raise BadPort(f"PORT is {text!r}; it must be a whole number from 1 to 65535, or be left unset.")
+    return int(text)
+
+
+def missing_bind(bound: list[tuple[str, int]], port: int | None) -> str | None:
+    """The address to add so that `port` answers too: on the host of the first address that is bound, so that a
+    service kept on loopback stays there. None where the port is served already, or where only Unix sockets are."""
+    if port is None or not bound or any(port == served for _, served in bound):
+        return None
+    host = bound[0][0]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def on_starting(_server):
+    wanted_port(os.environ)  # a bad value stops the start, before anything listens
+
+
+def when_ready(server):
+    """Listen on $PORT too. Not by changing the `bind` setting: a reload (HUP) would find the addresses changed, bind
+    those it still holds again, and die of it."""
+    addresses = [listener.getsockname() for listener in server.LISTENERS]
+    extra = missing_bind([a[:2] for a in addresses if isinstance(a, tuple)], wanted_port(os.environ))
+    if extra is None:
+        return
+    bind = server.cfg.settings["bind"].get()
+    server.cfg.set("bind", [extra])
+    server.LISTENERS.extend(sock.create_sockets(server.cfg, server.log))
+    server.cfg.set("bind", bind)
+    server.log.info("Listening at: %s too, from $PORT", server.LISTENERS[-1])
