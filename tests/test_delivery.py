@@ -1,4 +1,4 @@
-"""What is delivered starts where it is put: on one port or two, in an image without data, from a lock for all machines."""
+"""What is delivered starts where it is put: one port or two, an image without data, a lock for all machines."""
 
 import ast
 import http.client
