@@ -7,8 +7,13 @@ PY = .venv/bin/python
 
 # pipenv lives in a place of its own: what it needs must not mix with what is locked.
 TOOL = .pipenv/pipenv-$(PIPENV_VERSION)
-PIPENV = PIPENV_PIPFILE= PIPENV_VENV_IN_PROJECT=1 PIPENV_IGNORE_VIRTUALENVS=1 PIPENV_DONT_LOAD_ENV=1 PIPENV_NOSPIN=1 \
-	PIPENV_YES=1 .pipenv/bin/python -m pipenv
+PIPENV = .pipenv/bin/python -m pipenv
+export PIPENV_VENV_IN_PROJECT = 1
+export PIPENV_IGNORE_VIRTUALENVS = 1
+export PIPENV_DONT_LOAD_ENV = 1
+export PIPENV_NOSPIN = 1
+export PIPENV_YES = 1
+export PIPENV_PIPFILE =
 EVERYTHING = packages train dev-packages
 
 # Stamps: what stands in .venv, as of which Pipfile.lock. The service starts without waiting for the training libraries.
@@ -83,7 +88,7 @@ $(SERVING): Pipfile.lock $(TOOL)
 
 $(ALL): Pipfile.lock $(TOOL)
 	$(MAKE_VENV)
-	@echo "Installing everything into .venv: once, about 1.3 GB."
+	@echo "Installing everything into .venv: once, about 1.4 GB."
 	$(PIPENV) sync --categories "$(EVERYTHING)"
 	@touch $(SERVING) $@
 
