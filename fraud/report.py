@@ -1,0 +1,157 @@
+"""What training measured -> metrics.json, report.html (one file, offline, light and dark), model_card.md.
+
+In:  metrics, a dict; NumPy values and records such as QualityFlag are made plain. Keys, from `severities` on optional:
+     run         {"version", "trained_at", "view", "data", "n_clients", "n_invoices", "fraud_rate",
+                 "split": a sentence on who was kept back, "how": sentences on how the model was trained}
+     results     list, the main one first, then what stands beside it (the other view, active clients). Each is
+                 {"view", "clients": who, in words} | evaluation.evaluate(...), over outer folds also | pool(...):
+                 n, n_fraud, base_rate, roc_auc, pr_auc, brier, brier_base, calibration_error, calibration_noise,
+                 calibration_slope, at_top [{share, visits, precision, lift}],
+                 at_threshold {threshold, confusion, precision, recall, f1, false_positive_rate, suspected_share},
+                 calibration [rows of calibration_table], curves {roc, pr, visits}, groups {name: [rows of by_group]};
+                 calibration, curves and groups may be missing beside the main one
+     severities  evaluation.severity_table(...)
+     models      list of {"view", "clients", "rows": compare(...), over outer folds pool([compare(...), ...])}
+     importance  list of {"feature", "group", "text", "value": mean absolute TreeSHAP contribution, log-odds}
+     quality     list of QualityFlag
+     manifest    the model's manifest
+     title       of the page
+Out: three files in a folder. What is missing from metrics is left out, never invented.
+"""
+
+import dataclasses
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from fraud.evaluation import weaknesses
+from fraud.report_page import BRACKETS, LIMITS, interval, name_of, report_html, shown
+
+NOT_FOR = (
+    "cutting off supply, billing or penalties: no step against a client without an inspection and a person's decision",
+    "saying that a client is a fraud: a score is a reason for a visit",
+    "clients with too little history to judge; they get no score",
+    "rates of fraud by region or kind of client: who was inspected shapes them",
+    "another utility's clients, before training on their own outcomes",
+)
+CARD = """# Model card: Fairmeter {version}, view {view}
+
+Ranks a utility's clients by the probability that they are labelled fraud, from their invoices, to choose inspections.
+
+## Data
+
+{data}: {n_clients:,} clients ({fraud_rate} labelled fraud) with {n_invoices:,} invoices. {split}
+
+## View
+
+`prospective`: trained and measured on active clients only, without evidence that may come after detection. `all`: every
+feature, for comparison with published figures.
+
+## Figures
+
+On clients the model was not trained on. {brackets}
+
+{figures}
+
+## Where it is weaker
+
+{weaker}
+
+## Limits
+
+{limits}
+
+## Not for
+
+{not_for}
+
+## How it was trained
+
+{how}
+- Trained {trained_at}.
+"""
+HEADS = ("measured on", "clients", "ROC-AUC", "PR-AUC", "precision, top 1 %", "top 5 %", "top 10 %")
+HEADS += ("precision at threshold", "recall", "Brier", "calibration error")
+
+
+def write_report(metrics: Mapping, folder: str | os.PathLike) -> None:
+    """Write the three files into `folder`, made where missing; each old file stays whole until the new one is.
+
+    Raises ValueError for NaN and TypeError for what is neither plain, NumPy nor a record.
+    """
+    metrics = json.loads(json.dumps(metrics, default=_plain, allow_nan=False))
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    _replace(folder / "metrics.json", json.dumps(metrics, indent=1, ensure_ascii=False) + "\n")
+    _replace(folder / "report.html", report_html(metrics))
+    _replace(folder / "model_card.md", model_card(metrics))
+
+
+def model_card(metrics: Mapping) -> str:
+    """The model card in Markdown: data, view, figures, weaker groups, what it is not for, how it was trained."""
+    run, main = metrics["run"], metrics["results"][0]
+    texts = {key: _md(value) if isinstance(value, str) else value for key, value in run.items()}
+    weaker = _bullets(f"{grouping} {said}" for grouping, said in weaknesses(main))
+    return CARD.format_map(
+        texts
+        | {
+            "fraud_rate": shown(run["fraud_rate"], ".2%"),
+            "brackets": BRACKETS,
+            "figures": _figures(metrics["results"]),
+            "weaker": weaker or "No group is clearly weaker than all clients together.",
+            "limits": _bullets(LIMITS),
+            "not_for": _bullets(NOT_FOR),
+            "how": _bullets(run["how"]),
+        }
+    )
+
+
+def _figures(results: Iterable[Mapping]) -> str:
+    lines = [HEADS, ["---"] * len(HEADS), *map(_figures_of, results)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _figures_of(result: Mapping) -> list[str]:
+    found = result["at_threshold"]
+    return [
+        _md(name_of(result)),
+        f"{result['n']:,}",
+        _cell(result["roc_auc"], ".3f"),
+        _cell(result["pr_auc"], ".3f"),
+        *(_cell(top["precision"], ".1%") for top in result["at_top"]),
+        _cell(found["precision"], ".1%"),
+        _cell(found["recall"], ".1%"),
+        _cell(result["brier"], ".4f"),
+        _cell(result["calibration_error"], ".4f"),
+    ]
+
+
+def _cell(figure: Mapping | None, form: str) -> str:
+    return f"{shown(figure['value'], form)} {interval(figure, form)}".rstrip() if figure else "-"
+
+
+def _bullets(sentences: Iterable[str]) -> str:
+    return "\n".join(f"- {_md(sentence)}" for sentence in sentences)
+
+
+def _md(text) -> str:
+    """One line of Markdown in which nothing from outside is read as a table, tag or link; `code` stays."""
+    line = " ".join(str(text).split())
+    return "".join(f"\\{sign}" if sign in "\\|<>[]*#" else sign for sign in line)
+
+
+def _plain(value):
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if dataclasses.is_dataclass(value):
+        return dataclasses.asdict(value)
+    raise TypeError(f"metrics hold a {type(value).__name__}; give plain values, NumPy values or records.")
+
+
+def _replace(path: Path, text: str) -> None:
+    beside = path.with_name(path.name + ".part")
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(path)

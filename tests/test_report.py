@@ -1,0 +1,255 @@
+"""The report's three files from made-up labels and scores."""
+
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from fraud import evaluation as ev
+from fraud import figures
+from fraud.records import QualityFlag
+from fraud.report import model_card, write_report
+from fraud.report_page import report_html
+
+NASTY = "<script>alert('x')</script> & | `b`\n# \"q\""
+
+
+def measured(n=3000, seed=0):
+    """(labels, scores they were drawn with, evaluation), with one region scored far too high."""
+    rng = np.random.default_rng(seed)
+    region = rng.choice([101.0, 103.0, 310.0], n)
+    truth = 1 / (1 + np.exp(-(rng.normal(size=n) * 1.3 - 3)))
+    y = (rng.random(n) < truth).astype(int)
+    score = np.where(region == 310, rng.permutation(truth) + 0.2, truth).clip(0, 1)
+    groups = {"region": region, "history quintile": ev.history_quintile(rng.integers(1, 80, n))}
+    return y, score, ev.evaluate(y, score, 0.2, groups)
+
+
+@pytest.fixture(scope="module")
+def metrics():
+    y, score, result = measured()
+    cuts = ev.severity_cuts(*measured(seed=1)[:2], {"critical": 0.9, "high": 0.2})
+    models = {"majority": np.zeros(y.size), "stack": score}
+    return {
+        "run": {
+            "version": "1.2.3",
+            "trained_at": "2026-01-02T03:04:05Z",
+            "view": "prospective",
+            "data": NASTY,
+            "n_clients": np.int64(12_345),
+            "n_invoices": 456_789,
+            "fraud_rate": np.float64(0.0561),
+            "split": "A fifth was kept back.",
+            "how": ["Members are stacked out of fold."],
+        },
+        "results": [
+            {"view": "prospective", "clients": "active clients"} | result,
+            {"view": "all", "clients": "all clients"} | ev.pool([result, measured(seed=2)[2]]),
+        ],
+        "severities": ev.severity_table(y, score, cuts),
+        "models": [{"view": "prospective", "clients": "active", "rows": ev.compare(models, y, ["stack"], "stack")}],
+        "importance": [
+            {"feature": NASTY, "group": "fall", "text": NASTY, "value": 0.5},
+            {"feature": "b", "group": "level", "text": "Level. [kWh]", "value": 0.25},
+            {"feature": "c", "group": "fall", "text": "Fall.", "value": 0.125},
+        ],
+        "quality": [QualityFlag("duplicates", 11, NASTY)],
+        "manifest": {"version": "1.2.3", "features": [f"feature_{i}" for i in range(300)], "note": NASTY},
+    }
+
+
+@pytest.fixture(scope="module")
+def folder(metrics, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("out") / "report"
+    write_report(metrics, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(folder):
+    return Page((folder / "report.html").read_text(encoding="utf-8"))
+
+
+class Page(HTMLParser):
+    """What stands on a page: headings, text, ids, scripts, addresses it would fetch, tags left open."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.headings, self.ids, self.scripts, self.fetched, self.open, self.text = [], [], [], [], [], ""
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self.ids += [attrs["id"]] if "id" in attrs else []
+        self.fetched += [attrs[key] for key in ("src", "href") if key in attrs]
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] == "script":
+            self.scripts.append(data)
+        elif self.open and self.open[-1] == "h2":
+            self.headings.append(data)
+        if "style" not in self.open and "script" not in self.open:
+            self.text += f"{data} "
+
+
+def test_the_folder_holds_the_three_files_and_nothing_half_written(folder):
+    assert sorted(path.name for path in folder.iterdir()) == ["metrics.json", "model_card.md", "report.html"]
+
+
+def test_metrics_json_holds_what_was_given_as_plain_values(metrics, folder):
+    read = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    assert read["results"] == metrics["results"]
+    assert read["run"]["n_clients"] == 12_345
+    assert read["quality"][0] == {"flag": "duplicates", "n": 11, "text": NASTY}
+
+
+def test_the_page_has_every_section(page):
+    assert page.headings == [
+        "Limits",
+        "Views side by side",
+        "ROC and precision-recall",
+        "Precision against number of visits",
+        "At the threshold",
+        "Calibration",
+        "Severities",
+        "Models: prospective, active",
+        "By region",
+        "By history quintile",
+        "Importance",
+        "Data quality",
+        "Manifest",
+    ]
+
+
+def test_the_page_has_every_plot_once(page):
+    expected = {"roc", "pr", "visits", "confusion", "calibration", "group-0", "group-1", "by-group", "by-feature"}
+    assert set(page.ids) == expected
+    drawn = "".join(page.scripts[1:])
+    assert all(drawn.count(f'Plotly.newPlot(                        "{name}"') == 1 for name in expected)
+
+
+def test_the_page_fetches_nothing_and_carries_plotly_once(page):
+    assert page.fetched == []
+    assert sum("plotly.js v" in script for script in page.scripts) == 1
+    assert not page.open
+
+
+def test_text_from_outside_stays_text(page):
+    assert "alert('x')" in page.text
+    assert not any("alert('x')" in script for script in page.scripts)
+
+
+def test_every_headline_figure_stands_on_the_page_with_its_interval(metrics, page):
+    main = metrics["results"][0]
+    figures_ = [main["roc_auc"], main["pr_auc"], *(top["lift"] for top in main["at_top"])]
+    for figure, form in zip(figures_, (".3f", ".3f", ".2f", ".2f", ".2f"), strict=True):
+        low, high = (format(end, form) for end in figure["interval"])
+        assert re.search(rf"{figure['value']:{form}}\s+\[{low}, {high}\]", page.text)
+
+
+def test_the_page_says_what_cannot_be_known(page):
+    assert "A label of 0 means not caught, not honest" in page.text
+    assert "no date, kind or amount of fraud" in page.text
+
+
+def test_the_page_names_the_groups_where_the_model_is_weaker(page):
+    assert "Clearly weaker than all clients together" in page.text
+    assert re.search(r"310: ROC-AUC 0\.\d+ against 0\.\d+", page.text)
+    assert "310: scores too high" in page.text
+
+
+def test_the_page_is_light_and_dark(folder):
+    assert "prefers-color-scheme:dark" in (folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_what_was_not_measured_has_no_section(metrics):
+    few = {"run": metrics["run"] | {"n_clients": 1, "fraud_rate": 0.1}, "results": metrics["results"][:1]}
+    headings = Page(report_html(few)).headings
+    assert not {"Severities", "Importance", "Data quality", "Manifest"} & set(headings)
+    assert not any(heading.startswith("Models") for heading in headings)
+
+
+def test_outer_folds_make_a_report_with_the_curves_of_all_their_scores(metrics, tmp_path):
+    parts = [measured(seed=seed) for seed in range(3)]
+    y, score = (np.concatenate([part[i] for part in parts]) for i in (0, 1))
+    result = ev.evaluate(y, score, 0.2) | ev.pool([part[2] for part in parts])
+    write_report(metrics | {"results": [{"view": "all", "clients": "all clients"} | result]}, tmp_path)
+    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert f"{np.mean([part[2]['roc_auc']['value'] for part in parts]):.3f}" in page.text
+    assert {"roc", "visits", "calibration"} <= set(page.ids)
+
+
+def test_labels_of_one_class_still_make_a_report(metrics, tmp_path):
+    groups = {"half": np.arange(500) < 250}
+    result = ev.evaluate(np.zeros(500), np.linspace(0.1, 0.9, 500), 0.5, groups)
+    write_report(metrics | {"results": [{"view": "all", "clients": "all clients"} | result]}, tmp_path)
+    assert "unknown" in Page((tmp_path / "report.html").read_text(encoding="utf-8")).text
+
+
+def test_scores_that_are_ranks_make_a_report_without_calibration(metrics, tmp_path):
+    y, score, _ = measured()
+    result = ev.evaluate(y, 50 * score, 10, probability=False)
+    write_report(metrics | {"results": [{"view": "all", "clients": "all clients"} | result]}, tmp_path)
+    assert "Calibration" not in Page((tmp_path / "report.html").read_text(encoding="utf-8")).headings
+
+
+def test_the_card_says_data_figures_weak_groups_and_what_it_is_not_for(metrics, folder):
+    card = (folder / "model_card.md").read_text(encoding="utf-8")
+    for heading in ("Data", "View", "Figures", "Where it is weaker", "Limits", "Not for", "How it was trained"):
+        assert f"\n## {heading}\n" in card
+    auc = metrics["results"][0]["roc_auc"]
+    assert f"{auc['value']:.3f} [{auc['interval'][0]:.3f}, {auc['interval'][1]:.3f}]" in card
+    assert "region 310: ROC-AUC" in card
+    assert "cutting off supply" in card
+    assert "Members are stacked out of fold." in card
+
+
+def test_the_card_keeps_its_shape_whatever_the_data_are_called(metrics, folder):
+    card = (folder / "model_card.md").read_text(encoding="utf-8")
+    assert r"\<script\>alert('x')\</script\> & \| `b` \# " in card
+    rows = [line for line in card.splitlines() if line.startswith("|")]
+    assert len({line.count("|") for line in rows}) == 1
+    assert len(rows) == 2 + len(metrics["results"])
+
+
+def test_a_group_pooled_from_few_clients_is_not_called_weak():
+    result = measured()[2]
+    assert "region" in {grouping for grouping, _ in ev.weaknesses(result)}
+    for row in result["groups"]["region"]:
+        row["n"] = ev.MIN_GROUP - 1
+    assert "region" not in {grouping for grouping, _ in ev.weaknesses(result)}
+
+
+def test_importance_is_summed_by_evidence_group(metrics):
+    assert ev.group_importance(metrics["importance"]) == {"fall": 0.625, "level": 0.25}
+
+
+def test_an_old_report_is_replaced(metrics, tmp_path):
+    (tmp_path / "model_card.md").write_text("old", encoding="utf-8")
+    write_report(metrics, tmp_path)
+    assert (tmp_path / "model_card.md").read_text(encoding="utf-8").startswith("# Model card: Fairmeter 1.2.3")
+
+
+@pytest.mark.parametrize(("value", "error"), [(float("nan"), ValueError), (object(), TypeError)])
+def test_what_json_cannot_hold_is_refused_before_a_file_is_touched(metrics, tmp_path, value, error):
+    with pytest.raises(error):
+        write_report(metrics | {"manifest": {"threshold": value}}, tmp_path / "report")
+    assert not (tmp_path / "report").exists()
+
+
+def test_the_card_needs_no_plots(metrics):
+    plain = metrics | {"run": metrics["run"] | {"n_clients": 5}}
+    assert "5 clients (5.61\N{NO-BREAK SPACE}% labelled fraud)" in model_card(plain)
+
+
+def test_names_in_plots_are_not_read_as_markup():
+    figure = figures.importance({"<b>bold</b>": 1.0, "plain": 2.0}, "unit")
+    assert list(figure.data[0].y) == ["&lt;b&gt;bold&lt;/b&gt;", "plain"]
