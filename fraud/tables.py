@@ -1,0 +1,359 @@
+"""Raw tables -> canonical tables. The only room that knows raw column names.
+
+In:  files (zip, folder, CSV, CSV.gz, Parquet) or JSON objects, Kaggle or canonical names, day-first or ISO dates.
+Out: clients and invoices as dicts of NumPy columns, cleaned, with quality flags. NaN and NaT are missing.
+     clients, a row a client: client_id (object: str), category, region, district (float64), created_on (datetime64[D]);
+         where given: latitude, longitude, tariff_price, label (float64), transformer_id (object: str).
+     invoices, sorted by client: client (int64: row in clients), invoice_on (datetime64[D], never NaT), energy (int8:
+         0 ELEC, 1 GAZ), and float64: tariff, meter_id, meter_status, meter_code, remark, coefficient,
+         consumption_level_1..4, old_index, new_index, months.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache, partial
+from itertools import chain
+from operator import itemgetter
+from zlib import crc32
+
+import numpy as np
+
+from fraud.cleaning import Finding, clean
+from fraud.files import (
+    NULLS,
+    BadValue,
+    DamagedFile,
+    EmptyTable,
+    Field,
+    MissingColumns,
+    MissingFile,
+    Sheet,
+    TableError,
+    UnreadableDate,
+    find_source,
+    read_sheet,
+)
+from fraud.records import QualityFlag, Table
+
+__all__ = [
+    "BadValue",
+    "DamagedFile",
+    "DuplicateClient",
+    "EmptyTable",
+    "FieldError",
+    "MissingColumns",
+    "MissingFile",
+    "TableError",
+    "Tables",
+    "UnreadableDate",
+    "read_tables",
+    "tables_from_records",
+]
+
+INVOICE_YEARS = (1950, 2100)  # outside, a date is a slip of the pen or a placeholder
+MAX_WHOLE = 2**53 - 1  # whole numbers beyond are not told apart by float64
+EPOCH = date(1970, 1, 1).toordinal()
+INVOICE_DAYS = (date(INVOICE_YEARS[0], 1, 1).toordinal() - EPOCH, date(INVOICE_YEARS[1] + 1, 1, 1).toordinal() - EPOCH)
+NAT = np.iinfo(np.int64).min
+ENERGIES = {"ELEC": 0, "GAZ": 1, "0": 0, "1": 1}
+# The time of day that a spreadsheet or a data frame adds is left out.
+ISO_DATE = re.compile(r"(?P<y>\d{4})([-/])(?P<m>\d\d?)\2(?P<d>\d\d?)(?:[T ]\d\d?:.*)?")
+DAY_FIRST = re.compile(r"(?P<d>\d\d?)/(?P<m>\d\d?)/(?P<y>\d{4})(?: \d\d?:.*)?")
+
+
+class DuplicateClient(TableError):
+    """A client has two rows."""
+
+
+class FieldError(TableError):
+    """A bad value in JSON: `path` within its client's object ("invoices.3.new_index"), `index` of that client."""
+
+    def __init__(self, path: str, message: str, index: int) -> None:
+        super().__init__(f"{path}: {message}")
+        self.path, self.message, self.index = path, message, index
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Canonical clients and invoices, and what was found wrong with them."""
+
+    clients: Table
+    invoices: Table
+    flags: list[QualityFlag]
+
+
+# --- one value --------------------------------------------------------------------------------------------------------
+
+
+def text_of(value) -> str:
+    """A text without blanks around it; a whole number that a data frame turned into 17.0 is "17" again."""
+    if value is None or value != value:  # NaN is what a data frame makes of a missing text
+        return ""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
+
+
+def id_of(value) -> str:
+    text = text_of(value)
+    if not text:
+        raise ValueError("empty; every client needs an id")
+    return text
+
+
+def number_of(value) -> float:
+    """A quantity; missing is NaN."""
+    if value is None or (isinstance(value, str) and value.strip() in NULLS):
+        return np.nan
+    try:
+        if not isinstance(value, bool):
+            return float(value)
+    except (ValueError, TypeError, OverflowError):
+        pass
+    raise ValueError("not a number; write digits, with a point before decimals")
+
+
+def code_of(value) -> float:
+    """A code; "region_103" is 103, any other text a number of its own, which is the same wherever the text is."""
+    if isinstance(value, bool):
+        raise ValueError("not a code; write a number or a text")
+    text = text_of(value)
+    if text in NULLS:
+        return np.nan
+    try:
+        number = float(text)
+    except ValueError:
+        named = NAMED_CODE.fullmatch(text)
+        number = float(named[1]) if named else np.inf
+    return number if abs(number) <= MAX_WHOLE else float(crc32(text.encode()))
+
+
+@lru_cache(maxsize=2**15)  # all days of ninety years; a server meets the same ones again and again
+def day_of(value) -> int:
+    """Days since 1970 of 2014-03-24, 2014/03/24 or, always day first, 24/03/2014; missing is NAT."""
+    text = text_of(value)
+    if text in NULLS:
+        return NAT
+    found = ISO_DATE.fullmatch(text) or DAY_FIRST.fullmatch(text)
+    try:
+        return date(int(found["y"]), int(found["m"]), int(found["d"])).toordinal() - EPOCH
+    except (TypeError, ValueError):
+        raise ValueError("not a date; write 2014-03-24 or 24/03/2014") from None
+
+
+def invoice_day_of(value) -> int:
+    day = day_of(value)
+    if day == NAT:
+        raise ValueError("empty; every invoice needs its date")
+    if not INVOICE_DAYS[0] <= day < INVOICE_DAYS[1]:
+        raise ValueError("outside the years {} to {}; correct it".format(*INVOICE_YEARS))
+    return day
+
+
+def energy_of(value) -> int:
+    """0 electricity, 1 gas, -1 missing."""
+    text = text_of(value).upper()
+    if text in NULLS:
+        return -1
+    if text not in ENERGIES:
+        raise ValueError("not an energy; write ELEC or GAZ")
+    return ENERGIES[text]
+
+
+def label_of(value) -> float:
+    label = number_of(float(value) if isinstance(value, bool) else value)
+    if label not in (0, 1) and not np.isnan(label):
+        raise ValueError("not a label; write 1, 0 or nothing")
+    return label
+
+
+# --- columns ----------------------------------------------------------------------------------------------------------
+
+
+def _code(name: str, raw: str) -> Field:
+    return Field(name, raw, code_of, np.float64)
+
+
+def _number(name: str, raw: str, **options) -> Field:
+    return Field(name, raw, number_of, np.float64, is_number=True, **options)
+
+
+CLIENT_ID = Field("client_id", "client_id", id_of, object)
+CLIENT_FIELDS = (
+    CLIENT_ID,
+    _code("category", "client_catg"),
+    _code("region", "region"),
+    _code("district", "disrict"),
+    Field("created_on", "creation_date", day_of, "datetime64[D]", error=UnreadableDate),
+    _number("latitude", "latitude", is_required=False),
+    _number("longitude", "longitude", is_required=False),
+    _number("tariff_price", "tariff_price", is_required=False),
+    Field("transformer_id", "transformer_id", text_of, object, is_required=False),
+    Field("label", "target", label_of, np.float64, is_required=False),
+)
+INVOICE_FIELDS = (
+    Field("invoice_on", "invoice_date", invoice_day_of, "datetime64[D]", error=UnreadableDate),
+    Field("energy", "counter_type", energy_of, np.int8),
+    _code("tariff", "tarif_type"),
+    _code("meter_id", "counter_number"),
+    _code("meter_status", "counter_statue"),
+    _code("meter_code", "counter_code"),
+    _code("remark", "reading_remarque"),
+    _number("coefficient", "counter_coefficient"),
+    *(_number(f"consumption_level_{i}", f"consommation_level_{i}") for i in (1, 2, 3, 4)),
+    _number("old_index", "old_index"),
+    _number("new_index", "new_index"),
+    _number("months", "months_number"),
+)
+CODE_NAMES = {name for field in CLIENT_FIELDS + INVOICE_FIELDS if field.convert is code_of for name in field[:2]}
+NAMED_CODE = re.compile(rf"(?:{'|'.join(sorted(CODE_NAMES))})_(\d+)")
+
+
+# --- from files -------------------------------------------------------------------------------------------------------
+
+
+def read_tables(*sources, clients=None, invoices=None) -> Tables:
+    """Reads and cleans the clients and the invoices.
+
+    sources: a zip, a folder, or files with "client" and "invoice" in their names; of train and test, train is taken.
+    clients, invoices: a file of any name each, in place of what the sources hold.
+    Raises TableError (one sentence). Invoices of unknown clients are left out; no client is.
+    """
+    client_source = find_source("client", sources, clients)
+    invoice_source = find_source("invoice", sources, invoices)
+    sheet = read_sheet(client_source, CLIENT_FIELDS)
+    client_table = {field.name: sheet.take(field) for field in CLIENT_FIELDS if field in sheet}
+    row_of = _rows_by_id(client_table["client_id"], client_source)
+    owner = CLIENT_ID._replace(convert=partial(_owner, row_of), dtype=np.int64)
+    sheet = read_sheet(invoice_source, (owner, *INVOICE_FIELDS))
+    client = sheet.take(owner)
+    client_table, invoice_table, findings = clean(client_table, _sorted_by_client(client, sheet))
+    unknown = client[client < 0]
+    if len(unknown):
+        text = "Invoices of clients that are not in the clients' table, left out"
+        findings.append(Finding("invoices_of_unknown_clients", text, unknown))
+    return Tables(client_table, invoice_table, [_flag(finding, len(finding.clients)) for finding in findings])
+
+
+def _rows_by_id(client_ids: np.ndarray, source: object) -> dict[str, int]:
+    row_of = {client_id: row for row, client_id in enumerate(client_ids)}
+    if len(row_of) < len(client_ids):
+        client_id, n = Counter(client_ids).most_common(1)[0]
+        raise DuplicateClient(f"{source} has {n} rows for client {client_id!r}; keep one row a client.")
+    return row_of
+
+
+def _owner(row_of: dict[str, int], value) -> int:
+    return row_of.get(text_of(value), -1)
+
+
+def _sorted_by_client(client: np.ndarray, sheet: Sheet) -> Table:
+    """The invoices of known clients. [client: each invoice's row in clients, -1 unknown]"""
+    known = np.flatnonzero(client >= 0)
+    order = known[np.argsort(client[known], kind="stable")]
+    if np.array_equal(order, np.arange(len(client))):
+        order = slice(None)  # spares a copy of every column
+    return {"client": client[order]} | {field.name: sheet.take(field)[order] for field in INVOICE_FIELDS}
+
+
+def _flag(finding: Finding, n: int) -> QualityFlag:
+    return QualityFlag(finding.flag, int(n), f"{finding.text}: {n:,}.")
+
+
+# --- from JSON --------------------------------------------------------------------------------------------------------
+
+Place = Callable[[int], tuple[int, str]]  # row -> index of its client, path within that client's object
+PLAIN_NUMBERS = {int, float, type(None)}
+ONLY_OBJECTS = {dict}
+JSON_CLIENT_FIELDS = tuple(f._replace(convert=text_of) if f is CLIENT_ID else f for f in CLIENT_FIELDS)
+
+
+def tables_from_records(
+    clients: list[dict], invoices: list[list[dict]]
+) -> tuple[Table, Table, list[tuple[QualityFlag, ...]]]:
+    """The same tables from JSON: one object a client, one list of objects with its invoices.
+
+    Only an invoice's date is required. Raises FieldError. Returns clients, invoices and each client's quality flags.
+    """
+    rows = list(chain.from_iterable(invoices))
+    client = np.repeat(np.arange(len(clients)), np.array([len(of_client) for of_client in invoices], np.int64))
+    client_table = _columns(clients, JSON_CLIENT_FIELDS, lambda i: (i, "client"))
+    invoice_table = {"client": client} | _columns(rows, INVOICE_FIELDS, partial(_invoice_place, client))
+    client_table, invoice_table, findings = clean(client_table, invoice_table)
+    return client_table, invoice_table, _flags_by_client(findings, len(clients))
+
+
+def _invoice_place(client: np.ndarray, row: int) -> tuple[int, str]:
+    index = int(client[row])
+    return index, f"invoices.{row - int(np.searchsorted(client, index))}"
+
+
+def _columns(rows: list[dict], fields: tuple[Field, ...], place: Place) -> Table:
+    if not ONLY_OBJECTS.issuperset(map(type, rows)):
+        index, path = place(next(i for i, row in enumerate(rows) if type(row) is not dict))
+        raise FieldError(path, "not an object", index)
+    given = set().union(*rows)
+    wanted = [field for field in fields if field.is_required or field.name in given or field.raw in given]
+    names = [field.raw if field.raw in given and field.name not in given else field.name for field in wanted]
+    both = {f.raw: f.name for f in wanted if f.raw in given and f.name in given and f.raw != f.name}
+    if both:
+        rows = [_renamed(row, both, i, place) for i, row in enumerate(rows)]
+    table = {}
+    for field, name, values in zip(wanted, names, _values(rows, names, given), strict=True):
+        try:
+            table[field.name] = _array(values, field)
+        except (ValueError, TypeError, OverflowError):
+            raise _field_error(values, field, name, place) from None
+    return table
+
+
+def _renamed(row: dict, both: dict[str, str], i: int, place: Place) -> dict:
+    """A row under canonical names where some rows use these and others the raw ones."""
+    for raw, name in both.items():
+        if raw in row and name in row:
+            index, path = place(i)
+            raise FieldError(f"{path}.{raw}", f"given as {name} too; keep one", index)
+    return {both.get(name, name): value for name, value in row.items()}
+
+
+def _values(rows: list[dict], names: list[str], given: set[str]) -> list[Sequence]:
+    """The values under each name, None where a row has none."""
+    present = [name for name in names if name in given]
+    try:
+        columns = zip(*map(itemgetter(*present), rows), strict=True) if len(present) > 1 else None
+    except KeyError:
+        columns = None
+    columns = columns or ([row.get(name) for row in rows] for name in present)
+    by_name = dict(zip(present, columns, strict=True))
+    nothing = [None] * len(rows)
+    return [by_name.get(name, nothing) for name in names]
+
+
+def _array(values: Sequence, field: Field) -> np.ndarray:
+    if field.is_number and PLAIN_NUMBERS.issuperset(map(type, values)):
+        return np.array(values, np.float64)
+    known = {value: field.convert(value) for value in set(values)}
+    return np.array([known[value] for value in values], field.dtype)
+
+
+def _field_error(values: Sequence, field: Field, name: str, place: Place) -> FieldError:
+    """The error of the first value that cannot be converted, under the name that it was given by."""
+    for i, value in enumerate(values):
+        index, path = place(i)
+        if isinstance(value, list | dict):
+            return FieldError(f"{path}.{name}", "not a single value", index)
+        try:
+            field.convert(value)
+        except ValueError as error:
+            return FieldError(f"{path}.{name}", str(error), index)
+    raise AssertionError(f"{field.name} fails as a whole but not by value")  # a bug here, not bad input
+
+
+def _flags_by_client(findings: list[Finding], n_clients: int) -> list[tuple[QualityFlag, ...]]:
+    flags = [[] for _ in range(n_clients)]
+    for finding in findings:
+        counts = np.bincount(finding.clients, minlength=n_clients)
+        for index in np.flatnonzero(counts).tolist():
+            flags[index].append(_flag(finding, counts[index]))
+    return [tuple(of_client) for of_client in flags]
