@@ -26,7 +26,7 @@ CORRECTED_SHARE = 0.003  # measured: 0.4 % of invoices bill another amount than 
 TURNED_TOO_FAR_SHARE = 0.2  # of the invoices of those who turn the index back
 WEEKEND_WORK_SHARE = 0.4  # measured: 12 % of invoices are dated at a weekend
 
-# Measured shares of codes, by energy; what is rarer than 0.2 % is left out.
+# Set so that the shares of codes come near the measured ones; what is rarer than 0.2 % of invoices is left out.
 METER_CODES = {
     ELEC: ([203, 207, 413, 202, 420, 410, 433, 442], [0.50, 0.15, 0.12, 0.13, 0.035, 0.035, 0.02, 0.01]),
     GAZ: ([5, 10, 25, 40], [0.968, 0.020, 0.010, 0.002]),
@@ -129,8 +129,8 @@ def draw_dates(rng: np.random.Generator, periods: Table, services: Table, calend
     shape = (services["client"].max() + 1, N_MONTHS)
     lateness = (rng.random(shape) * (rng.random(shape) < LATE_SHARE))[services["client"][service], last]
     to_next = np.where(np.roll(periods["is_first"], -1), READ_EVERY, np.roll(last, -1) - last)
-    delay = 30 * np.clip(to_next - 1, 0, READ_EVERY) * lateness
-    return calendar[services["region_row"][service], services["route"][service], last] + delay.astype(int)
+    weeks = (30 / 7 * np.clip(to_next - 1, 0, READ_EVERY) * lateness).astype(int)  # whole ones keep the working day
+    return calendar[services["region_row"][service], services["route"][service], last] + 7 * weeks
 
 
 # ---- units and index

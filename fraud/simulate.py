@@ -21,7 +21,9 @@ from fraud.billing import ELEC, FIRST_MONTH, GAZ, MONTHS, N_MONTHS, N_ROUTES, RE
 from fraud.records import Table
 from fraud.theft import PATTERN_NAMES, PATTERNS
 
-# Figures said to be measured are aggregates over the public STEG training set.
+# Figures said to be measured are aggregates over the public STEG training set, rounded; those that act together (spans,
+# consumption, changes, vacancies) were set by hand until the invoices came near the measured distributions. How thieves
+# and harmless changes behave is not known from that set: such figures decide how hard the simulated thefts are to find.
 BLOCK = 2000  # clients drawn at a time: bounds the memory
 FRAUD_RATE = 0.056  # share of clients labelled, that is caught; measured
 UNCAUGHT_RATE = 0.006  # thieves nobody found, labelled 0; unknown in reality
@@ -44,16 +46,17 @@ REGIONS = np.array([
 REGION, DISTRICT, SHARE, GAS_SHARE, CAUGHT_SHARE = REGIONS.T
 SECOND_DISTRICT = (101, 63, 0.054)  # measured: the one large region that lies in two districts
 
-# Measured: shares of categories, of those labelled among them; median and spread of the log of kWh a month (ELEC, GAZ).
+# Measured: shares of categories, and of those labelled among them.
 CATEGORIES = np.array([11, 12, 51])
 CATEGORY_SHARES = np.array([0.9701, 0.0176, 0.0123])
 CATEGORY_CAUGHT = np.array([0.055, 0.040, 0.159])
+# The median and spread of the log of kWh a month, ELEC and GAZ, by category.
 LOG_KWH = np.array([[4.75, 3.10], [4.75, 3.10], [7.45, 6.40]])
 LOG_KWH_SPREAD = np.array([[0.62, 0.90], [1.25, 1.50], [0.75, 0.90]])
 LARGE_USERS = (0.04, 1.0)  # share of services, more in the log: the measured upper tail is heavier than log-normal
 LARGE = 2  # the row of category 51
 
-# Measured: the first invoices fall in 2005 (with what came before), in 2006, then evenly.
+# Near the measured: first invoices in 2005 (with what came before), in 2006, then evenly.
 START_SHARES = np.array([0.38, 0.15] + [0.47 / 13] * 13)
 CLOSED_SHARES = (0.11, 0.11, 0.10)  # accounts that end within a year, in the last two years, at some time; 2/3 do not
 TARIFFS = ([11, 10, 15, 29, 9], [0.878, 0.092, 0.020, 0.006, 0.004])
