@@ -1,6 +1,7 @@
 """The rules by which clients and invoices are cleaned; the same for files and for JSON.
 
-In:  canonical tables as parsed (fraud/tables.py), invoices sorted by client, energy -1 where missing.
+In:  canonical tables as parsed (fraud/tables.py), invoices sorted by client, energy -1 where missing; and
+     is_export_date (fraud/dates.py), which is left out of what comes back.
 Out: the tables cleaned, no client lost, and a Finding for each rule that found something.
 What the rules answer to is in data/README.md, 'What is cleaned'.
 """
@@ -11,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fraud.dates import EXPORT_DATE, swapped, where_swapped
 from fraud.records import Table
 
 METER_STATUS = (0, 5)  # first and last known code
@@ -58,7 +60,7 @@ def clean(clients: Table, invoices: Table) -> tuple[Table, Table, list[Finding]]
             if np.count_nonzero(mask):
                 clients = clients | rule.mend(clients, mask)
                 findings.append(Finding(rule.flag, rule.text, np.flatnonzero(mask)))
-    return clients, invoices, findings
+    return clients, {name: column for name, column in invoices.items() if name != EXPORT_DATE}, findings
 
 
 # --- exact duplicates -------------------------------------------------------------------------------------------------
@@ -189,6 +191,14 @@ def _as_electricity(invoices: Table, mask: np.ndarray) -> Table:
     return {"energy": np.where(mask, np.int8(0), invoices["energy"])}
 
 
+def _day_and_month_swapped(invoices: Table, clients: Table) -> np.ndarray:
+    return where_swapped(invoices, len(clients["client_id"]))
+
+
+def _swapped_back(invoices: Table, mask: np.ndarray) -> Table:
+    return {"invoice_on": np.where(mask, swapped(invoices["invoice_on"]), invoices["invoice_on"])}
+
+
 def _before_creation(invoices: Table, clients: Table) -> np.ndarray:
     return invoices["invoice_on"] < clients["created_on"][invoices["client"]]
 
@@ -239,6 +249,13 @@ INVOICE_RULES = (
         "Invoices with meter number 0, taken as missing",
         lambda invoices, _: invoices["meter_id"] == 0,
         _missing("meter_id"),
+    ),
+    # After the rules on meters and indices, by which it goes; before any rule on dates.
+    Rule(
+        "day_and_month_swapped",
+        "Invoices whose date had day and month swapped, put right",
+        _day_and_month_swapped,
+        _swapped_back,
     ),
     Rule("invoices_before_creation", "Invoices dated before their client's creation, kept", _before_creation),
     Rule(

@@ -207,13 +207,22 @@ class Sheet:
     def __contains__(self, field: Field) -> bool:
         return field.name in self._names
 
+    def name(self, field: Field) -> str:
+        """The name that a field has in the file."""
+        return self._names[field.name].strip()
+
+    def look(self, field: Field) -> np.ndarray:
+        """The column of a field, converted; it can be taken later."""
+        with _in_words(self._source):
+            column = _as_arrow(self._parsed[field.name], field)
+            return self._converted(column, field) if hasattr(column, "dictionary") else column.to_numpy()
+
     def take(self, field: Field) -> np.ndarray:
         """The column of a field, converted; it is given up here, so that no column is in memory twice."""
         import pyarrow as pa
 
-        with _in_words(self._source):
-            column = _as_arrow(self._parsed.pop(field.name), field)
-            values = self._converted(column, field) if hasattr(column, "dictionary") else column.to_numpy()
+        values = self.look(field)
+        del self._parsed[field.name]
         if not self._parsed:  # Arrow keeps what it frees: 0.3 GB after the public archive
             pa.default_memory_pool().release_unused()
         return values

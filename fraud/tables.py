@@ -22,6 +22,7 @@ from zlib import crc32
 import numpy as np
 
 from fraud.cleaning import Finding, clean
+from fraud.dates import EXPORT_DATE, INVOICE_YEARS
 from fraud.files import (
     NULLS,
     BadValue,
@@ -53,7 +54,6 @@ __all__ = [
     "tables_from_records",
 ]
 
-INVOICE_YEARS = (1950, 2100)  # outside, a date is a slip of the pen or a placeholder
 MAX_WHOLE = 2**53 - 1  # whole numbers beyond are not told apart by float64
 EPOCH = date(1970, 1, 1).toordinal()
 INVOICE_DAYS = (date(INVOICE_YEARS[0], 1, 1).toordinal() - EPOCH, date(INVOICE_YEARS[1] + 1, 1, 1).toordinal() - EPOCH)
@@ -151,6 +151,12 @@ def invoice_day_of(value) -> int:
     return day
 
 
+@lru_cache(maxsize=2**15)
+def is_year_first(value) -> bool:
+    """Whether a date is written year first; a typed one counts as such."""
+    return not DAY_FIRST.fullmatch(text_of(value))
+
+
 def energy_of(value) -> int:
     """0 electricity, 1 gas, -1 missing."""
     text = text_of(value).upper()
@@ -192,8 +198,10 @@ CLIENT_FIELDS = (
     Field("transformer_id", "transformer_id", text_of, object, is_required=False),
     Field("label", "target", label_of, np.float64, is_required=False),
 )
+INVOICE_ON = Field("invoice_on", "invoice_date", invoice_day_of, "datetime64[D]", error=UnreadableDate)
+YEAR_FIRST = INVOICE_ON._replace(convert=is_year_first, dtype=bool)
 INVOICE_FIELDS = (
-    Field("invoice_on", "invoice_date", invoice_day_of, "datetime64[D]", error=UnreadableDate),
+    INVOICE_ON,
     Field("energy", "counter_type", energy_of, np.int8),
     _code("tariff", "tarif_type"),
     _code("meter_id", "counter_number"),
@@ -254,7 +262,14 @@ def _sorted_by_client(client: np.ndarray, sheet: Sheet) -> Table:
     order = known[np.argsort(client[known], kind="stable")]
     if np.array_equal(order, np.arange(len(client))):
         order = slice(None)  # spares a copy of every column
-    return {"client": client[order]} | {field.name: sheet.take(field)[order] for field in INVOICE_FIELDS}
+    is_export_date = _is_export_date(sheet)[order]  # before its column is taken
+    invoices = {"client": client[order]} | {field.name: sheet.take(field)[order] for field in INVOICE_FIELDS}
+    return invoices | {EXPORT_DATE: is_export_date}
+
+
+def _is_export_date(sheet: Sheet) -> np.ndarray:
+    """Dates that are written as in the public export, where day and month are swapped: its name, and year first."""
+    return sheet.look(YEAR_FIRST) if sheet.name(INVOICE_ON) == INVOICE_ON.raw else np.zeros(sheet.n_rows, bool)
 
 
 def _flag(finding: Finding, n: int) -> QualityFlag:
@@ -280,6 +295,9 @@ def tables_from_records(
     client = np.repeat(np.arange(len(clients)), np.array([len(of_client) for of_client in invoices], np.int64))
     client_table = _columns(clients, JSON_CLIENT_FIELDS, lambda i: (i, "client"))
     invoice_table = {"client": client} | _columns(rows, INVOICE_FIELDS, partial(_invoice_place, client))
+    invoice_table[EXPORT_DATE] = np.array(
+        [INVOICE_ON.raw in row and is_year_first(row[INVOICE_ON.raw]) for row in rows], bool
+    )
     client_table, invoice_table, findings = clean(client_table, invoice_table)
     return client_table, invoice_table, _flags_by_client(findings, len(clients))
 

@@ -88,7 +88,7 @@ def read_back(folder, clients, invoices):
 
 
 CLIENTS = [a_client("c-1", label=1), a_client("c-2", created_on="1999-01-31", label=0)]
-INVOICES = [an_invoice("c-2"), an_invoice("c-1", energy="GAZ"), an_invoice("c-2", invoice_on="2015-07-01")]
+INVOICES = [an_invoice("c-2"), an_invoice("c-1", energy="GAZ"), an_invoice("c-2", invoice_on="2015-07-21")]
 
 NAN = float("nan")
 SPLIT = {"coefficient": 1, "consumption_level_1": 3, "consumption_level_2": 500, "consumption_level_3": 20}
