@@ -4,6 +4,7 @@ A table is a dict of equally long NumPy columns: it needs no data-frame library,
 """
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,6 +12,42 @@ Table = dict[str, np.ndarray]
 
 INSUFFICIENT_HISTORY = "insufficient history"
 SEVERITIES = ("critical", "high", "medium", "low")
+
+
+class Cells(NamedTuple):
+    """What clients share with neighbours: `counts` keys a client [int64], the keys one after the other [uint64]."""
+
+    counts: np.ndarray
+    keys: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known of some clients: features [float32, (clients, features)], invoices a client, cells by name."""
+
+    features: np.ndarray
+    n_invoices: np.ndarray
+    cells: dict[str, Cells]
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    @classmethod
+    def concatenated(cls, parts: list["Evidence"]) -> "Evidence":
+        cells = {
+            name: Cells(*(np.concatenate(columns) for columns in zip(*(part.cells[name] for part in parts), strict=True)))
+            for name in parts[0].cells
+        }
+        return cls(
+            np.concatenate([part.features for part in parts]), np.concatenate([part.n_invoices for part in parts]), cells
+        )
+
+    def of(self, clients: np.ndarray) -> "Evidence":
+        """The evidence of some clients. [mask or row numbers, ascending]"""
+        keep = np.zeros(len(self), dtype=bool)
+        keep[clients] = True
+        cells = {name: Cells(c.counts[keep], c.keys[np.repeat(keep, c.counts)]) for name, c in self.cells.items()}
+        return Evidence(self.features[keep], self.n_invoices[keep], cells)
 
 
 @dataclass(frozen=True, slots=True)

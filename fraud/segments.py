@@ -171,16 +171,14 @@ class Segments:
             out.ravel()[flat] = np.diff(flat, append=change.size)
         return out
 
-    def longest_run(self, mask):
-        """Longest unbroken run of True. [rows]"""
-        return self._reduce(np.fmax, self._run_lengths(self._run_starts(mask)) * mask, 0.0)
-
-    def last_run(self, mask):
-        """Length of the run of True that reaches the last row; 0 where the last row is False."""
-        run = self._run_lengths(self._run_starts(mask)) * mask
-        starts_at = np.where(self._run_starts(mask), self.position.astype(np.float64), -1.0)
-        latest = self.largest(starts_at)
-        return self.total(np.where(starts_at == self.spread(latest), run, 0.0))
+    def runs(self, mask):
+        """(longest unbroken run of True, run of True that reaches the segment's last row). [rows]"""
+        starts = self._run_starts(mask)
+        lengths = self._run_lengths(starts) * mask
+        started_at = np.where(starts, self.position.astype(np.float64), -1.0)
+        latest = self._reduce(np.fmax, started_at, -1.0)
+        lately = self.total(np.where(started_at == self.spread(latest), lengths, 0.0))
+        return self._reduce(np.fmax, lengths, 0.0), lately
 
     def _run_starts(self, mask):
         starts = np.ones(mask.shape, dtype=bool)
