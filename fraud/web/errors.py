@@ -1,0 +1,91 @@
+"""What goes wrong -> one shape of answer, for every route.
+
+In:  a Problem (raised here), an HTTP error (raised by Flask), or an exception that nobody expected.
+Out: {"error": {"code": "bad_value", "message": "...", "fields": [{"path": "invoices.3.new_index", "message": "..."}]}}
+Nothing of a request is sent back but the place of what is wrong: bodies hold personal data.
+"""
+
+from typing import NamedTuple
+
+from flask import Flask, Response, request
+from pydantic_core import to_json
+from werkzeug.exceptions import HTTPException
+
+JSON = "application/json"
+SWALLOWED_BYTES = 2**28  # of a body that is too large: a client that is cut off while it sends never reads why
+UNEXPECTED = "Something failed here, not in your request; it is in the service's log."
+HTTP_MESSAGES = {
+    400: ("bad_request", "The request cannot be read; send it again as /docs shows."),
+    404: ("not_found", "There is nothing at this address; /docs lists what there is."),
+    405: ("method_not_allowed", "This address takes other methods; the Allow header lists them."),
+    413: ("too_large", "The body is larger than this service takes; send fewer clients at a time."),
+    500: ("internal", UNEXPECTED),
+}
+
+
+class FieldProblem(NamedTuple):
+    """A bad value's place within its client's object ("invoices.3.new_index"), and what is wrong with it."""
+
+    path: str
+    message: str
+
+
+class Problem(Exception):
+    """What is wrong with a request, or with one row of a batch. [status: of HTTP]"""
+
+    def __init__(self, status: int, code: str, message: str, fields: tuple[FieldProblem, ...] = ()) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message, self.fields = status, code, message, fields
+
+
+class BadRow(ValueError):
+    """Raised by a scorer: one of the rows that it was given has a bad value."""
+
+    def __init__(self, index: int, path: str, message: str) -> None:
+        super().__init__(f"row {index}, {path}: {message}")
+        self.index, self.field = index, FieldProblem(path, message)
+
+
+def bad_value(path: str, message: str) -> Problem:
+    return Problem(422, "bad_value", f"{path}: {message}.", (FieldProblem(path, message),))
+
+
+def error_of(problem: Problem) -> dict:
+    """The value of "error" in an answer."""
+    fields = [field._asdict() for field in problem.fields]
+    return {"code": problem.code, "message": problem.message, "fields": fields}
+
+
+def answer_to(problem: Problem) -> Response:
+    return Response(to_json({"error": error_of(problem)}), problem.status, mimetype=JSON)
+
+
+def install(app: Flask) -> None:
+    """Makes every error of the app an answer of that shape."""
+    app.register_error_handler(Problem, answer_to)
+    app.register_error_handler(HTTPException, _answer_to_http)
+    app.register_error_handler(Exception, lambda _error: _answer_to_unexpected(app))
+
+
+def _answer_to_http(error: HTTPException) -> Response | HTTPException:
+    if error.code is None or error.code < 400:
+        return error  # a redirect
+    if error.code == 413:
+        _swallow_body()
+    code, message = HTTP_MESSAGES.get(error.code, (error.name.lower().replace(" ", "_"), f"{error.name}."))
+    answer = answer_to(Problem(error.code, code, message))
+    allowed = getattr(error, "valid_methods", None)
+    if allowed:
+        answer.headers["Allow"] = ", ".join(allowed)
+    return answer
+
+
+def _swallow_body() -> None:
+    left = SWALLOWED_BYTES
+    while left > 0 and (read := request.environ["wsgi.input"].read(2**16)):
+        left -= len(read)
+
+
+def _answer_to_unexpected(app: Flask) -> Response:
+    app.logger.exception("%s %s failed", request.method, request.path)
+    return answer_to(Problem(500, "internal", UNEXPECTED))

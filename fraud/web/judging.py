@@ -1,0 +1,85 @@
+"""Rows -> scores, by a scorer that predict.py brings; a bad row does not spoil the others.
+
+In:  rows in any number and mixture of forms.
+Out: for each row, in their order, its Score or the Problem with it.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Any, Protocol
+
+from fraud.records import Score
+from fraud.web.bodies import FlatClient, RawClient, Row
+from fraud.web.errors import BadRow, Problem, bad_value
+
+CHUNK = 512  # clients judged at once; more are not faster, and a bad row makes its chunk be read again
+
+
+class Scorer(Protocol):
+    """A model behind the two forms of a client. [manifest: at least version, view, trained_at, threshold]"""
+
+    manifest: dict
+
+    def tables(self, clients: list[dict], invoices: list[list[dict]]) -> Any:
+        """What judge() takes, read from JSON objects. Raises BadRow."""
+
+    def judge(self, tables: Any) -> list[Score]: ...
+
+    def judge_aggregates(self, features: list[dict], client_ids: list[str]) -> list[Score]:
+        """Raises BadRow."""
+
+
+Outcome = Score | Problem
+Read = Callable[[list, list], Any]  # raises BadRow
+Judge = Callable[[Any], list[Score]]
+
+
+def judged_one(row: RawClient | FlatClient, scorer: Scorer) -> Score:
+    """Raises Problem."""
+    read, judge = _calls(scorer)[type(row)]
+    try:
+        return judge(read([row[0]], [row[1]]))[0]
+    except BadRow as bad:
+        raise bad_value(*bad.field) from None
+
+
+def judged(rows: Iterable[Row], scorer: Scorer) -> Iterator[Outcome]:
+    """Each row's outcome, computed chunk by chunk."""
+    rows = iter(rows)
+    for chunk in iter(lambda: list(islice(rows, CHUNK)), []):
+        yield from _chunk_judged(chunk, scorer)
+
+
+def _calls(scorer: Scorer) -> dict[type, tuple[Read, Judge]]:
+    return {RawClient: (scorer.tables, scorer.judge), FlatClient: (scorer.judge_aggregates, list)}
+
+
+def _chunk_judged(rows: list[Row], scorer: Scorer) -> list[Outcome]:
+    outcomes = list(rows)  # a Problem is its own outcome
+    for form, (read, judge) in _calls(scorer).items():
+        places = [i for i, row in enumerate(rows) if type(row) is form]
+        for i, outcome in zip(places, _form_judged([rows[i] for i in places], read, judge), strict=True):
+            outcomes[i] = outcome
+    return outcomes
+
+
+def _form_judged(rows: list, read: Read, judge: Judge) -> list[Outcome]:
+    """All at once; where one is bad, each is read by itself, and then the good ones are judged at once."""
+    try:
+        return _judged_at_once(rows, read, judge)
+    except BadRow:
+        outcomes = [_problem_with(row, read) for row in rows]
+    scores = iter(_judged_at_once([row for row, bad in zip(rows, outcomes, strict=True) if not bad], read, judge))
+    return [outcome or next(scores) for outcome in outcomes]
+
+
+def _judged_at_once(rows: list, read: Read, judge: Judge) -> list[Score]:
+    return judge(read(*map(list, zip(*rows, strict=True)))) if rows else []
+
+
+def _problem_with(row: RawClient | FlatClient, read: Read) -> Problem | None:
+    try:
+        read([row[0]], [row[1]])
+    except BadRow as bad:
+        return bad_value(*bad.field)
+    return None

@@ -1,0 +1,237 @@
+"""What is sent and answered, for the OpenAPI document.
+
+Bodies are not bound to these models: the tables check every value anyway, by the rules for files, and going through
+models would take four times as long as parsing. Tests hold the models to what is really taken and answered.
+"""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic.json_schema import models_json_schema
+
+from fraud.web.examples import FILES, FLAT, NDJSON, RAW
+
+REFERENCE = "#/components/schemas/{model}"
+
+Code = Annotated[float | str | None, Field(description="a code: a number, or a text that ends in one")]
+Number = float | str | None
+Day = Annotated[str | None, Field(examples=["2003-08-12", "12/08/2003"])]
+Upload = Annotated[Any, WithJsonSchema({"type": "string", "format": "binary"})]
+
+
+def _also(name: str, what: str = "", **options) -> Any:
+    """A field that may have its Kaggle name instead."""
+    return Field(None, description=f"{what}; Kaggle: {name}" if what else f"Kaggle: {name}", **options)
+
+
+class Client(BaseModel):
+    """A client as the utility has it. Other keys are ignored."""
+
+    model_config = ConfigDict(extra="allow")
+    client_id: int | str | None = Field(None, description="comes back in the answer")
+    category: Code = _also("client_catg")
+    region: Code = None
+    district: Code = _also("disrict")
+    created_on: Day = _also("creation_date", "2003-08-12 or, day first, 12/08/2003")
+    latitude: Number = Field(None, description="degrees")
+    longitude: Number = Field(None, description="degrees")
+    tariff_price: Number = Field(None, description="money per kWh")
+    transformer_id: int | str | None = None
+
+
+class Invoice(BaseModel):
+    """One billing row. Only its date is required; other keys are ignored."""
+
+    model_config = ConfigDict(extra="allow")
+    invoice_on: str = Field(description="2014-03-24 or, day first, 24/03/2014; Kaggle: invoice_date")
+    energy: str | int | None = _also("counter_type", "ELEC or GAZ")
+    tariff: Code = _also("tarif_type")
+    meter_id: Code = _also("counter_number")
+    meter_status: Code = _also("counter_statue", "0 to 5")
+    meter_code: Code = _also("counter_code")
+    remark: Code = _also("reading_remarque", "of the reader, 6 to 9")
+    coefficient: Number = _also("counter_coefficient", "units billed per unit of the index")
+    consumption_level_1: Number = _also("consommation_level_1", "kWh, or m³ of gas")
+    consumption_level_2: Number = _also("consommation_level_2", "kWh, or m³ of gas")
+    consumption_level_3: Number = _also("consommation_level_3", "kWh, or m³ of gas")
+    consumption_level_4: Number = _also("consommation_level_4", "kWh, or m³ of gas")
+    old_index: Number = Field(None, description="what the meter showed before")
+    new_index: Number = Field(None, description="what the meter showed now")
+    months: Number = _also("months_number", "months that the invoice covers")
+
+
+class RawBody(BaseModel):
+    """A client with its invoices."""
+
+    model_config = ConfigDict(extra="allow")
+    client: Client | None = None
+    invoices: list[Invoice] | None = None
+    readings: list[dict] | None = Field(None, max_length=0, description="not supported by this model")
+
+
+class FlatBody(BaseModel):
+    """A client's features, aggregated before; any may be missing, unknown ones are flagged. GET /model names them."""
+
+    model_config = ConfigDict(extra="allow", json_schema_extra={"additionalProperties": True})
+    client_id: int | str | None = None
+    client_catg: Code = None
+    region: Code = None
+    district: Code = None
+    age_months: Number = None
+
+
+class Reason(BaseModel):
+    """One evidence group's part in a score."""
+
+    group: str
+    effect: float = Field(description="log-odds; above 0 raises the score")
+    text: str
+
+
+class Flag(BaseModel):
+    """A named data problem."""
+
+    flag: str
+    text: str
+
+
+class ModelName(BaseModel):
+    """Which model judged."""
+
+    version: str
+    view: str
+    trained_at: str
+
+
+class Prediction(BaseModel):
+    """What the model says of one client; nulls where there is too little to judge."""
+
+    prediction: int | None = Field(description="1 when probability >= threshold: worth an inspection, nothing more")
+    probability: float | None = Field(description="calibrated, 0 to 1")
+    severity: str = Field(description="critical, high, medium, low, or insufficient history")
+    threshold: float
+    client_id: str | None
+    reasons: list[Reason]
+    quality: list[Flag]
+
+
+class Answer(Prediction):
+    """What the model says of one client, and which model it was."""
+
+    model: ModelName
+
+
+class Result(Prediction):
+    """One row of a batch."""
+
+    rank: int | None = Field(description="1 is the highest probability")
+    row: int = Field(description="position in what was sent, from 0")
+
+
+class BadField(BaseModel):
+    """Where a value is wrong."""
+
+    path: str = Field(examples=["invoices.3.new_index"], description="within its client; positions count from 0")
+    message: str
+
+
+class Error(BaseModel):
+    """What is wrong with a request or a row."""
+
+    code: str
+    message: str
+    fields: list[BadField]
+
+
+class ErrorAnswer(BaseModel):
+    """The answer wherever something is wrong."""
+
+    error: Error
+
+
+class RowError(BaseModel):
+    """One bad row of a batch."""
+
+    row: int = Field(description="position in what was sent, from 0")
+    error: Error
+
+
+class BatchAnswer(BaseModel):
+    """Every row of a batch: results by rank, then those that cannot be judged; bad rows apart."""
+
+    n_results: int
+    n_errors: int
+    results: list[Result]
+    errors: list[RowError]
+    quality: list[Flag] = Field(description="of the upload as a whole")
+    model: ModelName
+
+
+class Files(BaseModel):
+    """Two CSV files, with the columns of data/README.md, 'Input tables'."""
+
+    clients: Upload
+    invoices: Upload
+
+
+class Alive(BaseModel):
+    """The process answers."""
+
+    status: str
+
+
+class Ready(Alive):
+    """The model is loaded and judges."""
+
+    model: ModelName
+
+
+class Manifest(ModelName):
+    """What is known of the model: view, features, metrics, severities, threshold, libraries."""
+
+    model_config = ConfigDict(extra="allow")
+    threshold: float
+
+
+SENT = (RawBody, FlatBody, Files)
+ANSWERED = (Answer, BatchAnswer, ErrorAnswer, Alive, Ready, Manifest)
+
+
+def reference(model: type[BaseModel]) -> dict:
+    return {"$ref": REFERENCE.format(model=model.__name__)}
+
+
+def components() -> dict[str, dict]:
+    """The JSON schema of every model, by name."""
+    models = [(model, "validation") for model in SENT] + [(model, "serialization") for model in ANSWERED]
+    return models_json_schema(models, ref_template=REFERENCE)[1]["$defs"]
+
+
+ONE_CLIENT = {"anyOf": [reference(RawBody), reference(FlatBody)]}
+PREDICT_BODY = {
+    "content": {
+        "application/json": {
+            "schema": ONE_CLIENT,
+            "examples": {
+                "raw": {"summary": "a client with its invoices", "value": RAW},
+                "flat": {"summary": "features, aggregated before", "value": FLAT},
+            },
+        }
+    }
+}
+BATCH_BODY = {
+    "content": {
+        "application/json": {
+            "schema": {"type": "array", "items": ONE_CLIENT, "minItems": 1},
+            "examples": {"list": {"summary": "both forms", "value": [RAW, FLAT]}},
+        },
+        "application/x-ndjson": {
+            "schema": {"type": "string", "description": "what /predict takes, one a line"},
+            "examples": {"lines": {"summary": "both forms", "value": NDJSON}},
+        },
+        "multipart/form-data": {
+            "schema": reference(Files),
+            "examples": {"files": {"summary": "two CSV files", "value": FILES}},
+        },
+    }
+}

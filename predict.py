@@ -1,0 +1,130 @@
+"""The service: `gunicorn --bind 0.0.0.0:9696 predict:app`. JSON -> tables -> features -> score -> JSON.
+
+In:  settings from the environment (Settings, below) and model.bin.
+Out: `app`. A bad setting or an unreadable model stops the start with one sentence.
+"""
+
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from features import FEATURE_NAMES, client_features
+from fraud import model_file
+from fraud.ensemble import FraudModel
+from fraud.model_file import ModelError
+from fraud.records import QualityFlag, Score, Table
+from fraud.tables import CLIENT_FIELDS, NAT, FieldError, number_of, tables_from_records
+from fraud.web import examples
+from fraud.web.api import create_app
+from fraud.web.bodies import Limits
+from fraud.web.errors import BadRow
+
+CANNOT_START = 4  # gunicorn stops at this exit code of a worker; after any other it would start the next one, for ever
+
+LARGEST = float(np.finfo(np.float32).max)  # features are float32
+COLUMNS = {given: (field.name, field.convert) for field in CLIENT_FIELDS for given in field[:2]}
+TablesOfRecords = tuple[Table, Table, list[tuple[QualityFlag, ...]]]
+
+
+class Settings(BaseSettings):
+    """Each from the environment variable of its name; an empty one counts as unset."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True)
+    model_path: Path = Path("model.bin")
+    model_key: SecretStr | None = None  # with it, a model that was not signed with the same key is refused
+    max_body_bytes: int = Field(32 * 2**20, gt=0)  # 3,000 clients with 35 invoices; parsed they take 0.2 GB
+    max_clients: int = Field(10_000, gt=0)  # of one batch: ten seconds on one core
+    max_invoices: int = Field(5_000, gt=0)  # of one client: forty years of ten a month
+
+    def limits(self) -> Limits:
+        return Limits(self.max_body_bytes, self.max_clients, self.max_invoices)
+
+    def key(self) -> bytes | None:
+        return self.model_key and self.model_key.get_secret_value().encode()
+
+
+class ModelScorer:
+    """A FraudModel behind the two forms of a client (fraud/web/judging.py, Scorer)."""
+
+    def __init__(self, model: FraudModel) -> None:
+        self._model, self.manifest = model, model.manifest
+        self._feature_names = frozenset(model.manifest["features"])
+
+    def tables(self, clients: list[dict], invoices: list[list[dict]]) -> TablesOfRecords:
+        try:
+            return tables_from_records(clients, invoices)
+        except FieldError as error:
+            raise BadRow(error.index, error.path, error.message) from None
+
+    def judge(self, tables: TablesOfRecords) -> list[Score]:
+        clients, invoices, quality = tables
+        return self._model.judge(client_features(clients, invoices), clients["client_id"], quality)
+
+    def judge_aggregates(self, features: list[dict], client_ids: list[str]) -> list[Score]:
+        rows = [numbers_of(row, i, self._feature_names) for i, row in enumerate(features)]
+        return self._model.judge_aggregates(rows, client_ids)
+
+
+def numbers_of(row: dict, index: int, known: frozenset[str]) -> dict:
+    """A flat client's features under their names, as numbers or None; the model flags what is not `known`.
+
+    Raises BadRow. [index: of the row]
+    """
+    numbers = {}
+    for given, value in row.items():
+        name, convert = COLUMNS.get(given, (given, number_of))
+        if name in numbers:
+            raise BadRow(index, given, f"given as {name} too; keep one")
+        try:
+            numbers[name] = number_or_none(convert(value)) if name in known else value
+        except ValueError as error:
+            raise BadRow(index, given, str(error)) from None
+    return numbers
+
+
+def number_or_none(number: float) -> float | None:
+    if np.isnan(number) or number == NAT:
+        return None
+    if abs(number) > LARGEST:
+        raise ValueError("too large a number")
+    return number
+
+
+# --- the start --------------------------------------------------------------------------------------------------------
+
+
+def settings_or_exit() -> Settings:
+    try:
+        return Settings()
+    except ValidationError as error:
+        bad = error.errors(include_url=False)[0]
+        stop(f"{str(bad['loc'][0]).upper()} is {bad['input']!r}: {bad['msg'].lower()}. Correct or unset it.")
+
+
+def scorer_or_exit(path: Path, key: bytes | None) -> ModelScorer:
+    """The model, after it judged an example of both forms: its graphs load now, not while a first client waits."""
+    try:
+        model = model_file.load(path, key)
+        if tuple(model.manifest["features"]) != FEATURE_NAMES:
+            raise ModelError(f"{path} was trained on other features than features.py computes: train again.")
+        scorer = ModelScorer(model)
+        scorer.judge(scorer.tables([examples.RAW["client"]], [examples.RAW["invoices"]]))
+        scorer.judge_aggregates([examples.FLAT], [""])
+    except ModelError as error:
+        stop(str(error))
+    except Exception as error:  # whatever a graph or a field may be wrong in
+        stop(f"{path} does not judge the example ({type(error).__name__}: {error}): train again.")
+    return scorer
+
+
+def stop(sentence: str) -> NoReturn:
+    print(sentence, file=sys.stderr, flush=True)
+    raise SystemExit(CANNOT_START)
+
+
+settings = settings_or_exit()
+app = create_app(scorer_or_exit(settings.model_path, settings.key()), settings.limits())

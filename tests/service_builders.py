@@ -1,0 +1,125 @@
+"""A scorer without a model, and what is sent to the service in the tests of it."""
+
+import io
+import json
+import re
+
+import numpy as np
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from table_builders import a_client, an_invoice
+
+from fraud.records import INSUFFICIENT_HISTORY, QualityFlag, Reason, Score
+from fraud.tables import CLIENT_FIELDS, INVOICE_FIELDS, FieldError, tables_from_records
+from fraud.web import schemas
+from fraud.web.bodies import Limits
+from fraud.web.errors import BadRow
+
+LIMITS = Limits(body_bytes=2**20, clients=600, invoices=40)
+PRIVATE = "Xq7-private"  # stands for what must not come back
+MANIFEST = {"version": "1.0", "view": "prospective", "trained_at": "2026-11-21T10:00:00Z", "threshold": 0.5}
+
+
+class ByConsumption:
+    """A scorer without a model: real tables, and a probability that grows with what the invoices bill."""
+
+    manifest = MANIFEST
+
+    def __init__(self):
+        self.n_judged = 0
+
+    def tables(self, clients, invoices):
+        try:
+            return tables_from_records(clients, invoices)
+        except FieldError as error:
+            raise BadRow(error.index, error.path, error.message) from None
+
+    def judge(self, tables):
+        clients, invoices, quality = tables
+        self.n_judged += len(quality)
+        billed = np.bincount(invoices["client"], invoices["consumption_level_1"], minlength=len(quality))
+        n_invoices = np.bincount(invoices["client"], minlength=len(quality))
+        return [
+            Score(client_id, float(kwh / (kwh + 100)), "high", (Reason("level", 0.2, "High."),), flags)
+            if n
+            else Score(client_id, None, INSUFFICIENT_HISTORY, (), flags)
+            for client_id, kwh, n, flags in zip(clients["client_id"], billed, n_invoices, quality, strict=True)
+        ]
+
+    def judge_aggregates(self, features, client_ids):
+        for i, row in enumerate(features):
+            if not isinstance(row.get("age_months", 0), int | float | None):
+                raise BadRow(i, "age_months", "not a number")
+        flag = QualityFlag("unknown_features", 1, "Features that the model does not know: 1.")
+        return [Score(client_id, 0.25, "low", (), (flag,)) for client_id in client_ids]
+
+
+class Broken(ByConsumption):
+    def judge(self, _tables):
+        raise RuntimeError(PRIVATE)
+
+
+# --- sent and answered ------------------------------------------------------------------------------------------------
+
+
+def a_body(client_id="c-1", n_invoices=2, level=90, **changes):
+    days = [f"20{14 + i // 12}-{1 + i % 12:02d}-24" for i in range(n_invoices)]
+    invoices = [an_invoice(invoice_on=day, consumption_level_1=level, **changes) for day in days]
+    return {"client": a_client(client_id), "invoices": invoices, "readings": []}
+
+
+def predicted(client, body):
+    answer = client.post("/predict", json=body)
+    assert answer.status_code == 200, answer.json
+    return answer.json
+
+
+def error_in(answer, status):
+    """The error of an answer that must have that status and the one shape of errors."""
+    assert answer.status_code == status
+    assert answer.mimetype == "application/json"
+    schemas.ErrorAnswer.model_validate(answer.json, extra="forbid")
+    assert PRIVATE not in answer.text
+    return answer.json["error"]
+
+
+def posted(client, data, path="/predict", kind="application/json"):
+    return client.post(path, data=data, content_type=kind)
+
+
+def uploaded(client, clients, invoices):
+    files = {"clients": (io.BytesIO(clients), "any name.csv"), "invoices": (io.BytesIO(invoices), "x")}
+    return client.post("/batch", data=files)
+
+
+def without_model(answer):
+    return {name: value for name, value in answer.items() if name != "model"}
+
+
+def without_errors(batch):
+    assert batch.status_code == 200, batch.json
+    assert batch.json["errors"] == []
+    return batch.json["results"]
+
+
+# --- anything ---------------------------------------------------------------------------------------------------------
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inside: st.lists(inside, max_size=4) | st.dictionaries(st.text(), inside, max_size=4),
+    max_leaves=10,
+)
+NAMES = sorted({name for field in CLIENT_FIELDS + INVOICE_FIELDS for name in field[:2]})
+RECORDS = st.dictionaries(st.sampled_from(NAMES), JSON_VALUES, max_size=4)
+BODIES = (
+    st.fixed_dictionaries({}, optional={"client": RECORDS, "invoices": st.lists(RECORDS, max_size=3), "x": JSON_VALUES})
+    | st.fixed_dictionaries({"client": JSON_VALUES, "invoices": JSON_VALUES, "readings": JSON_VALUES})
+    | st.dictionaries(st.sampled_from([*NAMES, "age_months"]), JSON_VALUES, max_size=4)
+    | JSON_VALUES
+)
+FUZZ = settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+
+
+def fuzzed(body):
+    """Whatever floats are in it, as JSON; those that JSON does not know are too large instead."""
+    return re.sub(r"\b(NaN|Infinity)\b", "1e999", json.dumps(body)).encode()

@@ -1,0 +1,200 @@
+"""The service as it is started: settings, the model, what it imports, and what the committed model answers."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fraud import model_file
+from fraud.web import examples
+
+REPOSITORY = Path(__file__).parents[1]
+MODEL = REPOSITORY / "model.bin"
+HEAVY = {"tensorflow", "xgboost", "catboost", "sklearn", "pandas", "pyarrow", "polars"}
+needs_model = pytest.mark.skipif(not MODEL.exists(), reason="model.bin is not there; train.py makes it")
+
+
+# --- builders ---------------------------------------------------------------------------------------------------------
+
+
+def run(*command, **environment):
+    """A command in the repository, with the environment of a newcomer and these variables."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MODEL_", "MAX_"))}
+    inherited |= {"PYTHONDONTWRITEBYTECODE": "1"} | environment
+    return subprocess.run(command, cwd=REPOSITORY, env=inherited, capture_output=True, text=True, timeout=60)
+
+
+def python(code, **environment):
+    return run(sys.executable, "-c", code, **environment)
+
+
+def model_of(folder, data):
+    path = folder / "model.bin"
+    path.write_bytes(data)
+    return path
+
+
+@pytest.fixture(scope="module")
+def client():
+    import predict
+
+    return predict.app.test_client()
+
+
+# --- the start --------------------------------------------------------------------------------------------------------
+
+
+def test_a_missing_model_stops_the_start_with_one_sentence(tmp_path):
+    ended = python("import predict", MODEL_PATH=str(tmp_path / "none.bin"))
+    assert ended.returncode == 4
+    assert len(ended.stderr.splitlines()) == 1
+    assert "none.bin" in ended.stderr
+
+
+def test_a_damaged_model_stops_the_start_with_one_sentence(tmp_path):
+    ended = python("import predict", MODEL_PATH=str(model_of(tmp_path, b"not a model")))
+    assert ended.returncode == 4
+    assert len(ended.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("MAX_CLIENTS", "many"), ("MAX_BODY_BYTES", "0"), ("MAX_INVOICES", "-1"), ("MAX_CLIENTS", "1.5")],
+)
+def test_a_bad_setting_stops_the_start_and_says_which(name, value):
+    ended = python("import predict", **{name: value})
+    assert ended.returncode == 4
+    assert len(ended.stderr.splitlines()) == 1
+    assert ended.stderr.startswith(f"{name} is '{value}': ")
+
+
+def test_gunicorn_ends_rather_than_to_start_it_again_and_again():
+    ended = run(sys.executable, "-m", "gunicorn", "--bind", "127.0.0.1:0", "predict:app", MAX_CLIENTS="many")
+    assert ended.returncode == 4
+    assert ended.stderr.count("MAX_CLIENTS is 'many'") == 1
+    assert "Traceback" not in ended.stderr
+
+
+@needs_model
+def test_a_model_that_is_not_signed_with_the_key_is_refused():
+    ended = python("import predict", MODEL_PATH=str(MODEL), MODEL_KEY="a key that nobody signed with")
+    assert ended.returncode == 4
+    assert len(ended.stderr.splitlines()) == 1
+    assert "nobody" not in ended.stderr
+
+
+def without_its_first_feature(model):
+    return replace(model, manifest=model.manifest | {"features": model.manifest["features"][1:]})
+
+
+def without_graphs(model):
+    return replace(model, invoices=replace(model.invoices, graphs={"none": b""}))
+
+
+@needs_model
+@pytest.mark.parametrize("spoiled", [without_its_first_feature, without_graphs])
+def test_a_model_that_does_not_fit_this_program_stops_the_start(tmp_path, spoiled):
+    model_file.save(spoiled(model_file.load(MODEL)), tmp_path / "model.bin", b"signed")
+    ended = python("import predict", MODEL_PATH=str(tmp_path / "model.bin"), MODEL_KEY="signed")
+    assert ended.returncode == 4
+    assert ended.stderr.strip().endswith("train again.")
+    assert "Traceback" not in ended.stderr
+
+
+# --- the committed model ----------------------------------------------------------------------------------------------
+
+
+@needs_model
+def test_serving_imports_none_of_the_training_libraries():
+    code = f"""
+import json, sys, predict
+from fraud import model_file
+from fraud.web import examples
+client = predict.app.test_client()
+for body in (examples.RAW, examples.FLAT):
+    assert client.post("/predict", json=body).status_code == 200
+assert client.post("/batch", json=[examples.RAW, examples.FLAT]).status_code == 200
+print(json.dumps(sorted(set({sorted(HEAVY)!r}) & set(sys.modules))))
+"""
+    ended = python(code)
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout) == []
+
+
+@needs_model
+@pytest.mark.parametrize("body", [examples.RAW, examples.FLAT], ids=["raw", "flat"])
+def test_the_committed_model_judges_both_forms(client, body):
+    answer = client.post("/predict", json=body).json
+    assert 0 <= answer["probability"] <= 1
+    assert answer["prediction"] == int(answer["probability"] >= answer["threshold"])
+    assert answer["severity"] in ("critical", "high", "medium", "low")
+    assert answer["model"]["view"] == "prospective"
+
+
+@needs_model
+def test_the_committed_model_does_not_judge_a_client_without_invoices(client):
+    answer = client.post("/predict", json={"client": examples.RAW["client"], "invoices": []}).json
+    assert answer["probability"] is None
+    assert answer["severity"] == "insufficient history"
+
+
+@needs_model
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"client_catg": 11, "region": "103", "district": 69.0},
+        {"age_months": "196", "consumption_level_1_min": " 165 "},
+        {"mood": "good", "is_new": True, "far": 1e300},
+    ],
+)
+def test_aggregates_mean_the_same_however_they_are_written(client, changes):
+    answers = [client.post("/predict", json=body).json for body in (examples.FLAT, examples.FLAT | changes)]
+    assert answers[0]["probability"] == answers[1]["probability"]
+    named_otherwise = {
+        {"client_catg": "category", "district": "disrict"}.get(k, k): v for k, v in examples.FLAT.items()
+    }
+    assert client.post("/predict", json=named_otherwise).json == answers[0]
+
+
+@needs_model
+@pytest.mark.parametrize(
+    ("changes", "path"),
+    [
+        ({"age_months": "old"}, "age_months"),
+        ({"age_months": True}, "age_months"),
+        ({"age_months": 1e300}, "age_months"),
+        ({"region": False}, "region"),
+        ({"created_on": "soon"}, "created_on"),
+        ({"category": 11}, "category"),
+    ],
+)
+def test_an_aggregate_that_is_no_number_is_a_422_that_says_where(client, changes, path):
+    answer = client.post("/predict", json=examples.FLAT | changes)
+    assert answer.status_code == 422
+    assert [field["path"] for field in answer.json["error"]["fields"]] == [path]
+
+
+@needs_model
+def test_aggregates_of_which_nothing_is_known_are_insufficient_history(client):
+    answer = client.post("/predict", json={"mood": "good", "age_months": None}).json
+    assert answer["probability"] is None
+    assert "unknown_fields" in [flag["flag"] for flag in answer["quality"]]
+
+
+@needs_model
+def test_a_client_gets_the_same_probability_alone_and_among_others(client):
+    others = [{"client": {}, "invoices": examples.RAW["invoices"][:n]} for n in range(5)]
+    results = client.post("/batch", json=[*others, examples.RAW]).json["results"]
+    alone = client.post("/predict", json=examples.RAW).json["probability"]
+    assert next(r for r in results if r["row"] == 5)["probability"] == pytest.approx(alone, abs=1e-9)
+
+
+@needs_model
+def test_the_manifest_says_what_the_model_is(client):
+    manifest = client.get("/model").json
+    assert {"version", "view", "trained_at", "threshold", "severities", "features", "metrics"} <= set(manifest)
+    assert client.get("/ready").json["model"]["version"] == manifest["version"]

@@ -1,0 +1,233 @@
+"""What score.py writes, and how it ends."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pyarrow import parquet
+from table_builders import a_client, an_invoice, csv_text, in_kaggle_names, written, zipped
+
+import score
+from fraud.model_file import ModelError
+from fraud.records import INSUFFICIENT_HISTORY, QualityFlag, Reason, Score
+
+COLUMNS = ["client_id", "score", "rank", "severity", "reason_1", "reason_2", "reason_3"]
+COLUMNS += ["expected_recovery_kwh", "quality"]
+
+
+class ByConsumption:
+    """A model that sees what the invoices bill; each call's clients are kept."""
+
+    def __init__(self):
+        self.chunks, self.manifest = [], {"features": list(score.FEATURE_NAMES)}
+
+    def judge(self, evidence, client_ids, quality):
+        clients, invoices = evidence
+        self.chunks.append(list(client_ids))
+        assert list(clients["client_id"]) == list(client_ids)
+        n = np.bincount(invoices["client"], minlength=len(client_ids))
+        billed = np.bincount(invoices["client"], invoices["consumption_level_1"], minlength=len(client_ids))
+        return [
+            Score(i, kwh / (kwh + 100), "high", (Reason("level", 0.2, "=High"),), (*flags, QualityFlag("seen", 1, "")))
+            if n_of
+            else Score(i, None, INSUFFICIENT_HISTORY, (), flags)
+            for i, kwh, n_of, flags in zip(client_ids, billed, n, quality, strict=True)
+        ]
+
+
+@pytest.fixture(autouse=True)
+def model(monkeypatch):
+    """The fake model in the place of model.bin; features are the tables themselves."""
+    model = ByConsumption()
+    monkeypatch.setattr(score.model_file, "load", lambda _path, _key=None: model)
+    monkeypatch.setattr(score, "client_features", lambda clients, invoices: (clients, invoices))
+    return model
+
+
+# --- builders ---------------------------------------------------------------------------------------------------------
+
+CLIENTS = [a_client("a"), a_client("b"), a_client("none"), a_client("c")]
+INVOICES = [an_invoice("c", consumption_level_1=300), an_invoice("a"), an_invoice("b", consumption_level_1=400)]
+
+
+def rows_of(path):
+    with path.open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def listed(folder, clients=CLIENTS, invoices=INVOICES, ending=".csv", out="scores.csv"):
+    """The list that score.py makes of these clients, once it ended well."""
+    written(folder, clients, invoices, ending)
+    assert score.main([str(folder), "--out", str(folder / out)]) == 0
+    return folder / out
+
+
+def ends_in_one_sentence(capsys, arguments, words):
+    assert score.main([str(argument) for argument in arguments]) == 2
+    said = capsys.readouterr().err.strip()
+    assert words in said
+    assert "\n" not in said
+    assert said.endswith(".")
+
+
+# --- the list ---------------------------------------------------------------------------------------------------------
+
+
+def test_it_lists_clients_by_rank_and_those_it_cannot_judge_last(tmp_path):
+    rows = rows_of(listed(tmp_path))
+    assert list(rows[0]) == COLUMNS
+    assert [(row["client_id"], row["rank"], row["score"]) for row in rows] == [
+        ("b", "1", "0.800000"),
+        ("c", "2", "0.750000"),
+        ("a", "3", "0.473684"),
+        ("none", "", ""),
+    ]
+    assert rows[0]["reason_1"] == "'=High"
+    assert {row["reason_2"] for row in rows} | {row["expected_recovery_kwh"] for row in rows} == {""}
+    assert rows[-1]["severity"] == "insufficient history"
+
+
+def test_equal_scores_keep_the_order_of_the_file(tmp_path):
+    clients = [a_client(f"c-{i}") for i in (3, 1, 2)]
+    rows = rows_of(listed(tmp_path, clients, [an_invoice(client["client_id"]) for client in clients]))
+    assert [row["client_id"] for row in rows] == ["c-3", "c-1", "c-2"]
+
+
+def test_chunks_give_the_same_list_as_all_clients_at_once(tmp_path, model, monkeypatch):
+    clients = [a_client(f"c-{i}") for i in range(25)]
+    invoices = [an_invoice(f"c-{i % 20}", invoice_on=f"2014-01-{1 + i % 28:02d}", old_index=i) for i in range(90)]
+    at_once = listed(tmp_path, clients, invoices).read_bytes()
+    monkeypatch.setattr(score, "CHUNK", 4)
+    assert listed(tmp_path, clients, invoices).read_bytes() == at_once
+    assert [len(chunk) for chunk in model.chunks] == [25, 4, 4, 4, 4, 4, 4, 1]
+
+
+def test_flags_of_the_data_and_of_the_model_stand_in_quality(tmp_path, model):
+    tables = score.read_tables(written(tmp_path, CLIENTS, INVOICES))
+    flags = [(), (QualityFlag("long_period", 1, ""), QualityFlag("unknown_remark", 2, "")), (), ()]
+    [scores] = score.scored(tables.clients, tables.invoices, flags, model)
+    assert score.columns_of(scores)["quality"] == ["seen", "long_period;unknown_remark;seen", None, "seen"]
+
+
+def test_quality_flags_are_printed_with_their_counts(tmp_path, capsys):
+    listed(tmp_path, invoices=[*INVOICES, an_invoice("a", meter_status=46), an_invoice("unknown")])
+    said = capsys.readouterr().out
+    for flag in ("unknown_meter_status", "invoices_of_unknown_clients", "no_invoices"):
+        assert f"{flag}: " in said
+    assert "high 3" in said
+    assert "insufficient history 1" in said
+
+
+def test_parquet_holds_the_same_list_with_types(tmp_path):
+    table = parquet.read_table(listed(tmp_path, out="scores.parquet"))
+    assert table.column_names == COLUMNS
+    assert table["client_id"].to_pylist() == ["b", "c", "a", "none"]
+    assert table["rank"].to_pylist() == [1, 2, 3, None]
+    assert table["score"].to_pylist()[:2] == [0.8, 0.75]
+    assert table["reason_1"][0].as_py() == "=High"  # no spreadsheet runs what is in Parquet
+
+
+def test_kaggle_names_in_a_zip_without_labels_are_enough(tmp_path):
+    tables = {"client_x": CLIENTS, "invoice_x": INVOICES}
+    archive = zipped(tmp_path / "a.zip", **{name: csv_text(in_kaggle_names(rows)) for name, rows in tables.items()})
+    assert score.main([str(archive), "--out", str(tmp_path / "s.csv")]) == 0
+    assert [row["client_id"] for row in rows_of(tmp_path / "s.csv")] == ["b", "c", "a", "none"]
+
+
+def test_files_of_any_name_are_taken_when_named(tmp_path):
+    (tmp_path / "x.csv").write_text(csv_text(CLIENTS))
+    (tmp_path / "y.csv").write_text(csv_text(INVOICES))
+    named = ["--clients", str(tmp_path / "x.csv"), "--invoices", str(tmp_path / "y.csv")]
+    assert score.main([*named, "--out", str(tmp_path / "s.csv")]) == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "in_csv"),
+    [
+        ("=1+1", "'=1+1"),
+        ("+A1", "'+A1"),
+        ("-A1", "'-A1"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("\tx", "'\tx"),
+        ("'=x", "''=x"),
+        ("-12", "-12"),
+        ("+21671", "+21671"),
+        ("c-17", "c-17"),
+        ("17", "17"),
+        ("train_Client_0", "train_Client_0"),
+        (0.1234567, "0.123457"),
+        (None, None),
+        (3, 3),
+    ],
+)
+def test_no_text_in_csv_is_a_formula_and_every_id_comes_back(value, in_csv):
+    assert score.cell(value) == in_csv
+    if isinstance(value, str):
+        assert in_csv.removeprefix("'") == value
+
+
+# --- how it ends ------------------------------------------------------------------------------------------------------
+
+
+def test_bad_input_ends_in_one_sentence_and_leaves_the_old_list(tmp_path, capsys):
+    old = tmp_path / "scores.csv"
+    old.write_text("old")
+    (tmp_path / "clients.csv").write_text("client_id\n1\n")
+    for sources, words in (([tmp_path / "no.zip"], "is not there"), ([], "Name the file"), ([tmp_path], "invoice")):
+        ends_in_one_sentence(capsys, [*sources, "--out", old], words)
+    assert old.read_text() == "old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clients.csv", "scores.csv"]
+
+
+def test_an_unreadable_model_ends_in_one_sentence(tmp_path, monkeypatch, capsys):
+    def load(_path, _key=None):
+        raise ModelError("model.bin is damaged; copy it again.")
+
+    monkeypatch.setattr(score.model_file, "load", load)
+    ends_in_one_sentence(capsys, [tmp_path, "--out", tmp_path / "s.csv"], "model.bin is damaged")
+
+
+def test_a_model_of_other_features_ends_in_one_sentence(tmp_path, model, capsys):
+    model.manifest["features"].reverse()
+    ends_in_one_sentence(capsys, [tmp_path, "--out", tmp_path / "s.csv"], "trained on other features")
+
+
+def test_a_list_that_cannot_be_written_is_refused_before_the_work(tmp_path, model, capsys):
+    clients = written(tmp_path, CLIENTS, INVOICES) / "clients.csv"
+    (tmp_path / "link.csv").symlink_to(clients)
+    for out, words in (
+        (tmp_path, "is no file"),
+        (tmp_path / "none" / "s.csv", "no folder that can be written"),
+        (tmp_path / "link.csv", "is what is read"),
+        (Path("/dev/null"), "is no file"),
+    ):
+        named = ["--clients", clients, "--invoices", tmp_path / "invoices.csv", "--out", out]
+        ends_in_one_sentence(capsys, named, words)
+    assert model.chunks == []
+    assert clients.read_text() == csv_text(CLIENTS)
+
+
+def test_a_full_disk_leaves_the_old_list_and_no_part_of_the_new(tmp_path, monkeypatch, capsys):
+    def full(_columns, path):
+        path.write_text("half")
+        raise OSError(28, "No space left on device")
+
+    out = listed(tmp_path)
+    before = out.read_bytes()
+    monkeypatch.setattr(score, "write_csv", full)
+    ends_in_one_sentence(capsys, [tmp_path, "--out", out], "No space left on device")
+    assert out.read_bytes() == before
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_ctrl_c_says_that_nothing_changed_and_ends_as_shells_expect(tmp_path, monkeypatch, capsys):
+    def stopped(_columns, path):
+        path.write_text("half")
+        raise KeyboardInterrupt
+
+    written(tmp_path, CLIENTS, INVOICES)
+    monkeypatch.setattr(score, "write_csv", stopped)
+    assert score.main([str(tmp_path), "--out", str(tmp_path / "s.csv")]) == 130
+    assert "as it was" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clients.csv", "invoices.csv"]
