@@ -5,7 +5,6 @@ Out: Score a client. NumPy and ONNX Runtime only; fitting.py makes these objects
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
@@ -74,15 +73,6 @@ def probability_of(log_odds: np.ndarray) -> np.ndarray:
     return 1.0 / (1.0 + np.exp(-np.clip(log_odds, -40.0, 40.0)))
 
 
-class Cut(NamedTuple):
-    """From `score` on, the precision out of fold was at least `promised`."""
-
-    severity: str
-    score: float
-    promised: float
-    precision: float
-
-
 @dataclass(frozen=True)
 class FraudModel:
     """What model.bin holds: the ensemble on invoices, the one on older scripts' aggregates, and the manifest."""
@@ -135,11 +125,9 @@ class FraudModel:
         return Score(client_id, float(probability), self.severity(probability), quality=quality)
 
     def severity(self, probability: float) -> str:
-        return next((cut.severity for cut in self._cuts if probability >= cut.score), "low")
-
-    @property
-    def _cuts(self) -> list[Cut]:
-        return [Cut(**cut) for cut in self.manifest["severities"] if cut["score"] is not None]
+        """The highest severity whose cut-off the score reaches; each is a promise of precision measured out of fold."""
+        cuts = self.manifest["severities"]
+        return next((cut["severity"] for cut in cuts if cut["score"] is not None and probability >= cut["score"]), "low")
 
     def _limits(self, n: int, last_on: float) -> tuple[QualityFlag, ...]:
         if n == 0:

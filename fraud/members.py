@@ -25,8 +25,8 @@ def fit_xgboost(inputs: np.ndarray, label: np.ndarray, seed: int, quick: bool = 
     import xgboost
 
     model = xgboost.XGBClassifier(
-        n_estimators=80 if quick else 700, learning_rate=0.1 if quick else 0.035, max_depth=4 if quick else 6,
-        min_child_weight=20, subsample=0.7, colsample_bytree=0.2, colsample_bynode=0.5, reg_lambda=20.0, max_bin=64, tree_method="hist",
+        n_estimators=80 if quick else 450, learning_rate=0.1 if quick else 0.055, max_depth=4 if quick else 6,
+        min_child_weight=20, subsample=0.55, colsample_bynode=0.1, reg_lambda=20.0, max_bin=64, tree_method="hist",
         scale_pos_weight=POSITIVE_WEIGHT, n_jobs=THREADS, random_state=seed,
     )  # fmt: skip
     model.fit(inputs, label)
@@ -38,8 +38,8 @@ def fit_random_forest(inputs: np.ndarray, label: np.ndarray, seed: int, quick: b
     import xgboost
 
     model = xgboost.XGBRFClassifier(
-        n_estimators=40 if quick else 150, max_depth=6 if quick else 10, min_child_weight=5, subsample=0.6,
-        colsample_bytree=0.2, colsample_bynode=0.4, reg_lambda=1.0, max_bin=64, tree_method="hist", scale_pos_weight=POSITIVE_WEIGHT,
+        n_estimators=40 if quick else 120, max_depth=6 if quick else 10, min_child_weight=5, subsample=0.4,
+        colsample_bynode=0.08, reg_lambda=1.0, max_bin=64, tree_method="hist", scale_pos_weight=POSITIVE_WEIGHT,
         n_jobs=THREADS, random_state=seed,
     )  # fmt: skip
     model.fit(inputs, label)
@@ -53,7 +53,7 @@ def fit_catboost(inputs: np.ndarray, label: np.ndarray, seed: int, quick: bool =
     from catboost import CatBoostClassifier
 
     model = CatBoostClassifier(
-        iterations=80 if quick else 1000, learning_rate=0.1 if quick else 0.035, depth=4 if quick else 7, l2_leaf_reg=20.0,
+        iterations=80 if quick else 900, learning_rate=0.1 if quick else 0.04, depth=4 if quick else 7, l2_leaf_reg=20.0,
         rsm=0.1, border_count=64, bootstrap_type="Bernoulli", subsample=0.7, class_weights=[1.0, POSITIVE_WEIGHT],
         thread_count=THREADS, random_seed=seed, verbose=False, allow_writing_files=False,
     )  # fmt: skip
