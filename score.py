@@ -27,7 +27,7 @@ from fraud import model_file
 from fraud.ensemble import FraudModel
 from fraud.model_file import ModelError
 from fraud.records import INSUFFICIENT_HISTORY, SEVERITIES, QualityFlag, Score, Table
-from fraud.tables import TableError, Tables, read_tables
+from fraud.tables import TableError, read_tables
 
 MODEL_PATH = os.environ.get("MODEL_PATH") or "model.bin"
 MODEL_KEY = os.environ.get("MODEL_KEY", "").encode() or None  # with it, an unsigned model is refused
@@ -79,7 +79,7 @@ def run(options: argparse.Namespace) -> None:
         bar.remove_task(reading)
         task, started = bar.add_task("Scoring clients", total=len(tables.clients["client_id"])), perf_counter()
         scores = []
-        for part in scored(tables.clients, tables.invoices, quality_of(tables), model):
+        for part in scored(tables.clients, tables.invoices, tables.quality, model):
             scores += part
             bar.advance(task, len(part))
         seconds = perf_counter() - started
@@ -113,11 +113,6 @@ def clients_from(start: int, clients: Table, invoices: Table) -> tuple[Table, Ta
     of_chunk = {name: column[start : start + CHUNK] for name, column in clients.items()}
     their_invoices = {name: column[first:last] for name, column in invoices.items()}
     return of_chunk, their_invoices | {"client": their_invoices["client"] - start}
-
-
-def quality_of(tables: Tables) -> Quality:
-    """Each client's quality flags, where the tables know whose they are."""
-    return getattr(tables, "quality", None) or [()] * len(tables.clients["client_id"])
 
 
 def ranked(scores: list[Score]) -> list[Score]:

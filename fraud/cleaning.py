@@ -21,6 +21,7 @@ MAX_MONTHS = 24  # of one invoice; longer periods are bounded to it
 NO_PERIOD_MONTHS = 120  # a meter is read in ten years if ever: beyond, the value belongs to another column
 CREATED_ON = (np.datetime64("1950-01-01"), np.datetime64("2100-12-31"))
 CLIENT_LIMITS = {"latitude": (-90, 90), "longitude": (-180, 180), "tariff_price": (0, 1e6)}  # degrees; money a unit
+MAX_QUANTITY = 1e12  # kWh: more than a country uses, and a product of two does not overflow
 ROUNDING = 1.0  # consumption is billed in whole units, also where the coefficient is 1.3
 
 LEVELS = tuple(f"consumption_level_{i}" for i in (1, 2, 3, 4))
@@ -112,7 +113,7 @@ def _missing(*names: str) -> Callable[[Table, np.ndarray], Table]:
 
 
 def _is_impossible(quantity: np.ndarray) -> np.ndarray:
-    return (quantity < 0) | (quantity == np.inf)
+    return (quantity < 0) | (quantity > MAX_QUANTITY)
 
 
 def _has_impossible_quantity(invoices: Table, _clients: Table) -> np.ndarray:
@@ -161,7 +162,7 @@ def _split_coefficient(invoices: Table) -> Table:
 
 def _is_split(invoices: Table, clients: Table) -> np.ndarray:
     """Rows that do not add up as they are, and do once moved back."""
-    mask = invoices["months"] > MAX_MONTHS
+    mask = (invoices["months"] > MAX_MONTHS) & (invoices["months"] <= MAX_QUANTITY)  # moved back, it is an index
     rows = np.flatnonzero(mask)
     if len(rows):
         as_is = {name: column[rows] for name, column in invoices.items()}
@@ -209,7 +210,7 @@ INVOICE_RULES = (
     ),
     Rule(
         "impossible_quantities",
-        "Invoices with a negative or infinite level, index or coefficient, which is taken as missing",
+        f"Invoices with a level, index or coefficient below 0 or above {MAX_QUANTITY:,.0f}, which is taken as missing",
         _has_impossible_quantity,
         _without_impossible_quantities,
     ),

@@ -78,11 +78,12 @@ class FieldError(TableError):
 
 @dataclass(frozen=True)
 class Tables:
-    """Canonical clients and invoices, and what was found wrong with them."""
+    """Canonical clients and invoices, and what was found wrong: in all, and with each client."""
 
     clients: Table
     invoices: Table
     flags: list[QualityFlag]
+    quality: list[tuple[QualityFlag, ...]]
 
 
 # --- one value --------------------------------------------------------------------------------------------------------
@@ -218,6 +219,28 @@ CODE_NAMES = {name for field in CLIENT_FIELDS + INVOICE_FIELDS if field.convert 
 NAMED_CODE = re.compile(rf"(?:{'|'.join(sorted(CODE_NAMES))})_(\d+)")
 
 
+# --- quality flags ----------------------------------------------------------------------------------------------------
+
+
+def _flag(finding: Finding, n: int) -> QualityFlag:
+    return QualityFlag(finding.flag, n, f"{finding.text}: {n:,}.")
+
+
+def _flags_by_client(findings: list[Finding], n_clients: int) -> list[tuple[QualityFlag, ...]]:
+    """The flags of each client; clients with equal ones share them, so that 100,000 clients cost little memory."""
+    flags = [()] * n_clients
+    for finding in findings:
+        counts = np.bincount(finding.clients, minlength=n_clients)
+        clients = np.flatnonzero(counts)
+        shared = {}
+        for client, n in zip(clients.tolist(), counts[clients].tolist(), strict=True):
+            before = flags[client]
+            if (before, n) not in shared:
+                shared[before, n] = (*before, _flag(finding, n))
+            flags[client] = shared[before, n]
+    return flags
+
+
 # --- from files -------------------------------------------------------------------------------------------------------
 
 
@@ -237,11 +260,13 @@ def read_tables(*sources, clients=None, invoices=None) -> Tables:
     sheet = read_sheet(invoice_source, (owner, *INVOICE_FIELDS))
     client = sheet.take(owner)
     client_table, invoice_table, findings = clean(client_table, _sorted_by_client(client, sheet))
+    quality = _flags_by_client(findings, len(client_table["client_id"]))
     unknown = client[client < 0]
     if len(unknown):
         text = "Invoices of clients that are not in the clients' table, left out"
         findings.append(Finding("invoices_of_unknown_clients", text, unknown))
-    return Tables(client_table, invoice_table, [_flag(finding, len(finding.clients)) for finding in findings])
+    flags = [_flag(finding, len(finding.clients)) for finding in findings]
+    return Tables(client_table, invoice_table, flags, quality)
 
 
 def _rows_by_id(client_ids: np.ndarray, source: object) -> dict[str, int]:
@@ -270,10 +295,6 @@ def _sorted_by_client(client: np.ndarray, sheet: Sheet) -> Table:
 def _is_export_date(sheet: Sheet) -> np.ndarray:
     """Dates that are written as in the public export, where day and month are swapped: its name, and year first."""
     return sheet.look(YEAR_FIRST) if sheet.name(INVOICE_ON) == INVOICE_ON.raw else np.zeros(sheet.n_rows, bool)
-
-
-def _flag(finding: Finding, n: int) -> QualityFlag:
-    return QualityFlag(finding.flag, int(n), f"{finding.text}: {n:,}.")
 
 
 # --- from JSON --------------------------------------------------------------------------------------------------------
@@ -349,8 +370,11 @@ def _values(rows: list[dict], names: list[str], given: set[str]) -> list[Sequenc
 
 
 def _array(values: Sequence, field: Field) -> np.ndarray:
-    if field.is_number and PLAIN_NUMBERS.issuperset(map(type, values)):
+    types = set(map(type, values))
+    if field.is_number and types <= PLAIN_NUMBERS:
         return np.array(values, np.float64)
+    if field.is_number or bool in types:  # a dict would give True what another client's 1 is, and -0.0 what 0 is
+        return np.array([field.convert(value) for value in values], field.dtype)
     known = {value: field.convert(value) for value in set(values)}
     return np.array([known[value] for value in values], field.dtype)
 
@@ -366,12 +390,3 @@ def _field_error(values: Sequence, field: Field, name: str, place: Place) -> Fie
         except ValueError as error:
             return FieldError(f"{path}.{name}", str(error), index)
     raise AssertionError(f"{field.name} fails as a whole but not by value")  # a bug here, not bad input
-
-
-def _flags_by_client(findings: list[Finding], n_clients: int) -> list[tuple[QualityFlag, ...]]:
-    flags = [[] for _ in range(n_clients)]
-    for finding in findings:
-        counts = np.bincount(finding.clients, minlength=n_clients)
-        for index in np.flatnonzero(counts).tolist():
-            flags[index].append(_flag(finding, counts[index]))
-    return [tuple(of_client) for of_client in flags]

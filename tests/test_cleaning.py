@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from table_builders import CLEANED, CLIENTS, NAN, USUAL, a_client, an_invoice, flags_of, read_back
+from table_builders import CLEANED, CLIENTS, NAN, SPLIT, USUAL, a_client, an_invoice, flags_of, read_back
 
 from fraud import cleaning
+from fraud.tables import tables_from_records
 
 
 @pytest.mark.parametrize(("changes", "flag", "after"), CLEANED)
@@ -30,6 +31,35 @@ def test_nothing_is_wrong_with_these(tmp_path, changes):
 def test_a_long_period_that_adds_up_is_not_taken_for_shifted_columns(tmp_path):
     usual = an_invoice(months=26, old_index=0, new_index=26, consumption_level_1=26, consumption_level_2=0)
     assert flags_of(read_back(tmp_path, [a_client()], [usual])) == {"long_period": 1}
+
+
+@pytest.mark.parametrize("name", cleaning.QUANTITIES)
+@pytest.mark.parametrize("value", ["1e13", "1e300", "1.7e308", "inf"])
+def test_a_quantity_beyond_all_meters_is_missing_and_flagged(tmp_path, name, value):
+    tables = read_back(tmp_path, [a_client()], [an_invoice(**{name: value}), an_invoice()])
+    assert flags_of(tables) == {"impossible_quantities": 1}
+    assert np.isnan(tables.invoices[name]).tolist() == [True, False]
+
+
+def test_the_largest_possible_quantity_is_kept(tmp_path):
+    tables = read_back(tmp_path, [a_client()], [an_invoice(new_index=cleaning.MAX_QUANTITY)])
+    assert flags_of(tables) == {"index_not_sum_of_levels": 1}
+    assert tables.invoices["new_index"] == cleaning.MAX_QUANTITY
+
+
+def test_months_beyond_all_meters_are_not_taken_for_an_index(tmp_path):
+    tables = read_back(tmp_path, [a_client()], [an_invoice(**SPLIT | {"coefficient": 1e12, "months": 1e300})])
+    assert flags_of(tables) == {"impossible_months": 1, "index_not_sum_of_levels": 1}
+
+
+NUMBERS = st.none() | st.floats() | st.floats(min_value=0, max_value=1e13) | st.integers(-(10**308), 10**308)
+
+
+@given(st.fixed_dictionaries(dict.fromkeys((*cleaning.QUANTITIES, "months", "tariff", "meter_id", "remark"), NUMBERS)))
+def test_no_number_makes_cleaning_overflow(changes):
+    _, invoices, _ = tables_from_records([{}], [[{"invoice_on": "2014-03-24", **changes}]])
+    for name in cleaning.QUANTITIES:
+        assert np.isnan(invoices[name]) | (invoices[name] >= 0) & (invoices[name] <= cleaning.MAX_QUANTITY)
 
 
 def test_exact_duplicates_are_dropped_and_near_ones_kept(tmp_path):
@@ -65,6 +95,7 @@ def test_no_client_is_lost_and_unknown_ones_are_left_out(tmp_path):
     assert tables.invoices["client"].tolist() == [0, 0, 2]
     assert tables.invoices["months"].tolist() == [4, 2, 4]
     assert flags_of(tables) == {"invoices_of_unknown_clients": 2, "no_invoices": 1}
+    assert [[flag.flag for flag in of_client] for of_client in tables.quality] == [[], ["no_invoices"], []]
 
 
 @pytest.mark.parametrize(

@@ -100,6 +100,7 @@ def test_json_and_files_give_the_same_tables(tmp_path, names):
     client_table, invoice_table, flags = tables_from_records(names(clients), by_client)
     same(client_table, expected.clients)
     same(invoice_table, expected.invoices)
+    assert flags == expected.quality
     summed = {}
     for flag in (flag for of_client in flags for flag in of_client):
         summed[flag.flag] = summed.get(flag.flag, 0) + flag.n
@@ -114,6 +115,25 @@ def test_a_client_alone_gives_its_part_of_the_batch():
         part = {name: column[batch[1]["client"] == i] for name, column in batch[1].items()}
         same(alone[1], part | {"client": part["client"] * 0})
         assert alone[2] == [batch[2][i]]
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [("energy", 1, True), ("energy", 0.0, False), ("tariff", 1, True), ("meter_id", 0, False), ("months", "1", True)],
+)
+@pytest.mark.parametrize("n_good", [0, 1])
+def test_a_boolean_is_refused_alone_and_beside_the_number_that_it_equals(name, good, bad, n_good):
+    with pytest.raises(FieldError) as caught:
+        from_json(a_client(), *[an_invoice(**{name: good})] * n_good, an_invoice(**{name: bad}))
+    assert caught.value.path == f"invoices.{n_good}.{name}"
+
+
+def test_values_that_equal_each_other_keep_what_sets_them_apart():
+    ids = [1, True, 1.0, "1"]
+    clients, _, _ = tables_from_records([a_client(client_id) for client_id in ids], [[]] * 4)
+    assert clients["client_id"].tolist() == ["1", "True", "1", "1"]
+    _, invoices, _ = from_json(a_client(), *[an_invoice(new_index=index) for index in (0, -0.0, "1")])
+    assert np.signbit(invoices["new_index"]).tolist() == [False, True, False]
 
 
 def test_only_the_date_of_an_invoice_is_needed():
@@ -192,6 +212,20 @@ def test_the_server_path_imports_no_parser():
     assert subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY).returncode == 0
 
 
+# --- quality flags ----------------------------------------------------------------------------------------------------
+
+
+def test_clients_with_equal_troubles_share_their_flags(tmp_path):
+    owners = ["c-1", "c-2", "c-2", "c-3", "c-4"]
+    rows = [an_invoice(owner, remark=5, months=4 + i) for i, owner in enumerate(owners)] + [an_invoice("c-4", months=0)]
+    quality = read_back(tmp_path, [a_client(f"c-{i}") for i in (1, 2, 3, 4, 5)], rows).quality
+    found = [{flag.flag: flag.n for flag in of_client} for of_client in quality]
+    once, twice = {"unknown_remark": 1}, {"unknown_remark": 2}
+    assert found == [once, twice, once, {"impossible_months": 1} | once, {"no_invoices": 1}]
+    assert quality[0] is quality[2]
+    assert all(flag.text.endswith(f": {flag.n}.") for of_client in quality for flag in of_client)
+
+
 # --- the public archive -----------------------------------------------------------------------------------------------
 
 
@@ -206,6 +240,8 @@ def test_the_public_archive_is_read_whole():
     assert (np.diff(tables.invoices["client"]) >= 0).all()
     assert tables.clients["created_on"].max() < np.datetime64("2020-01-01")
     assert np.nanmax(tables.invoices["months"]) == 24
+    assert len(tables.quality) == 108_262
+    assert len({id(of_client) for of_client in tables.quality}) < 5_000
     assert {"unknown_meter_status", "unknown_remark", "meter_number_zero", "shifted_columns"} <= set(found)
     # Two columns that know nothing of each other agree once the dates are put right; 11,079 invoices contradict before.
     assert found["day_and_month_swapped"] > 1_400_000
