@@ -10,21 +10,28 @@ import numpy as np
 
 from fraud.records import Table
 
-FIRST_MONTH = np.datetime64("2005-01", "M")
-N_MONTHS = 177  # 2005-01 .. 2019-09: nine in ten measured first invoices and nearly all last ones lie there
+FIRST_MONTH = np.datetime64("2005-06", "M")
+N_MONTHS = 171  # 2005-06 .. 2019-08, invoiced the month after: 99.5 % of measured invoices are dated 2005-07 to 2019-09
 MONTHS = np.arange(N_MONTHS)
 ELEC, GAZ = 0, 1
-BEFORE_RECORDS = 24  # accounts that begin in 2005-06 are mostly older than the records
+BEFORE_RECORDS = 5  # accounts that begin in these months are older: measured, 40 % are first billed 2005-07 to 2006-02
+
+
+def month_number(month: str) -> int:
+    """The place of a month such as 2014-01 among MONTHS."""
+    return int((np.datetime64(month, "M") - FIRST_MONTH).astype(int))
+
 
 READ_EVERY = 4  # months between readings
-N_ROUTES = 36  # reading routes of a region: measured 35 invoice days a region and round
+N_ROUTES = 36  # reading routes of a region: measured 26 invoice days a region and round, 44 in the average client's
 SKIPPED_SHARE, EXTRA_SHARE = 0.085, 0.03  # rounds left out (8 months on one invoice), readings between rounds (2 and 2)
-LATE_SHARE = 0.5  # invoices issued weeks after the reading: measured gaps spread far more than the months covered
-LOST_SHARE = 0.05  # measured: 6 % of invoices begin above the index that the one before ended at
+# In working days, as measured: each route has its own of the first 12, put off by up to 7 more. Measured, days from one
+# invoice of a meter to the next (10/50/90 %): 115/121/129 where it covers 4 months, 237/245/253 where 8.
+ROUTE_DAYS, DELAYS = 12, 8
+LOST_SHARE = 0.075  # measured: 7 % of invoices begin above the index that the one before ended at
 ESTIMATED_SHARE = 0.04
 CORRECTED_SHARE = 0.003  # measured: 0.4 % of invoices bill another amount than the index moved
 TURNED_TOO_FAR_SHARE = 0.2  # of the invoices of those who turn the index back
-WEEKEND_WORK_SHARE = 0.4  # measured: 12 % of invoices are dated at a weekend
 
 # Set so that the shares of codes come near the measured ones; what is rarer than 0.2 % of invoices is left out.
 METER_CODES = {
@@ -36,11 +43,11 @@ LOG_METER_ID = (13.1, 1.3)  # measured: median 494,381, nine in ten between 12,0
 NO_METER_ID_SHARE = 0.01  # measured: 1 % of invoices have the number 0
 STATUSES = ([0, 1, 5, 4], [0.981, 0.013, 0.005, 0.001])
 REMARKS = ([6, 9, 8], [0.46, 0.38, 0.16])
-REMARK_RENEWED = 0.45  # measured: 0.77 of invoices keep the remark 6 or 9 of the one before
+REMARK_RENEWED = 0.35  # measured: 0.77 of invoices keep the remark 6 or 9 of the one before
 USUAL_REMARK, ESTIMATED_REMARK, USED_REMARK = 6, 8, 9
 
-# Measured limits [kWh a month] of levels 1-3; the rest is level 4. The tiers changed in January 2014.
-TIERS_CHANGED = 108
+# Measured limits [kWh a month] of levels 1-3; the rest is level 4. Invoices from January 2014 on have the new tiers.
+TIERS_CHANGED = month_number("2014-01")
 UNLIMITED = np.inf
 TIERS = {10: (50, UNLIMITED, UNLIMITED), 11: (300, UNLIMITED, UNLIMITED)}
 TIERS_SINCE_2014 = {10: (200, 100, 200), 11: (200, 100, 200)}
@@ -60,20 +67,21 @@ def make_invoices(
     kwh, meters (exchanges so far) and is_turned_back (the client tampers with the index) are grids [service, month].
     """
     periods = draw_periods(rng, clients, services, meters)
+    service = periods["service"]
     billed = draw_bills(rng, periods, services, kwh, is_turned_back)
     invoices = {
-        "client": services["client"][periods["service"]],
-        "invoice_on": draw_dates(rng, periods, services, calendar),
-        "energy": services["energy"][periods["service"]].astype(np.int8),
+        "client": services["client"][service],
+        "invoice_on": calendar[services["region_row"][service], services["route"][service], periods["end"] - 1],
+        "energy": services["energy"][service].astype(np.int8),
         "tariff": tariffs(periods, services),
         **draw_codes(rng, periods, services, billed),
-        "coefficient": services["coefficient"][periods["service"]].astype(float),
+        "coefficient": services["coefficient"][service].astype(float),
         **level_columns(periods, services, billed["units"]),
         "old_index": billed["old_index"],
         "new_index": billed["new_index"],
         "months": (periods["end"] - periods["begin"]).astype(float),
     }
-    is_kept = periods["is_first"] | (rng.random(len(periods["service"])) >= LOST_SHARE)
+    is_kept = periods["is_first"] | (rng.random(len(service)) >= LOST_SHARE)
     return {name: column[is_kept] for name, column in invoices.items()}
 
 
@@ -115,22 +123,10 @@ def draw_periods(rng: np.random.Generator, clients: Table, services: Table, mete
 
 
 def draw_calendar(rng: np.random.Generator, n_regions: int) -> np.ndarray:
-    """Day on which each route's invoices are made. [region, route, month read] Mostly working days, as measured."""
-    day = rng.integers(1, 25, (n_regions, N_ROUTES, 1)) + rng.integers(0, 4, (n_regions, N_ROUTES, N_MONTHS))
-    on = (FIRST_MONTH + MONTHS + 1).astype("datetime64[D]") + day
-    weekday = (on.astype(np.int64) + 3) % 7  # day 0 was a Thursday
-    is_moved = rng.random(on.shape) >= WEEKEND_WORK_SHARE
-    return on + is_moved * np.select([weekday == 5, weekday == 6], [-1, 1], 0)
-
-
-def draw_dates(rng: np.random.Generator, periods: Table, services: Table, calendar: np.ndarray) -> np.ndarray:
-    """Invoice dates: the route's day or some weeks after it, before the next round; electricity and gas together."""
-    service, last = periods["service"], periods["end"] - 1
-    shape = (services["client"].max() + 1, N_MONTHS)
-    lateness = (rng.random(shape) * (rng.random(shape) < LATE_SHARE))[services["client"][service], last]
-    to_next = np.where(np.roll(periods["is_first"], -1), READ_EVERY, np.roll(last, -1) - last)
-    weeks = (30 / 7 * np.clip(to_next - 1, 0, READ_EVERY) * lateness).astype(int)  # whole ones keep the working day
-    return calendar[services["region_row"][service], services["route"][service], last] + 7 * weeks
+    """Working day of the next month on which each route's invoices are made. [region, route, month read]"""
+    day = rng.integers(ROUTE_DAYS, size=(n_regions, N_ROUTES, 1))
+    delay = rng.integers(DELAYS, size=(n_regions, N_ROUTES, N_MONTHS))
+    return np.busday_offset((FIRST_MONTH + MONTHS + 1).astype("datetime64[D]"), day + delay, roll="forward")
 
 
 # ---- units and index
@@ -192,7 +188,7 @@ def tariffs(periods: Table, services: Table) -> np.ndarray:
 def level_columns(periods: Table, services: Table, units: np.ndarray) -> Table:
     """The kWh billed, split into the four levels."""
     kwh, months = units * services["coefficient"][periods["service"]], periods["end"] - periods["begin"]
-    split = levels(kwh, months, tariffs(periods, services), periods["end"] > TIERS_CHANGED)
+    split = levels(kwh, months, tariffs(periods, services), periods["end"] >= TIERS_CHANGED)
     return {f"consumption_level_{number}": level for number, level in enumerate(split, start=1)}
 
 

@@ -17,18 +17,33 @@ from pathlib import Path
 
 import numpy as np
 
-from fraud.billing import ELEC, FIRST_MONTH, GAZ, MONTHS, N_MONTHS, N_ROUTES, READ_EVERY, draw_calendar, make_invoices
+from fraud.billing import (
+    BEFORE_RECORDS,
+    ELEC,
+    FIRST_MONTH,
+    GAZ,
+    MONTHS,
+    N_MONTHS,
+    N_ROUTES,
+    READ_EVERY,
+    draw_calendar,
+    make_invoices,
+    month_number,
+)
 from fraud.records import Table
 from fraud.theft import PATTERN_NAMES, PATTERNS
 
-# Figures said to be measured are aggregates over the public STEG training set, rounded; those that act together (spans,
-# consumption, changes, vacancies) were set by hand until the invoices came near the measured distributions. How thieves
-# and harmless changes behave is not known from that set: such figures decide how hard the simulated thefts are to find.
+# Figures said to be measured are aggregates over the public STEG training set, its dates put right (dates.py), rounded;
+# those that act together (spans, consumption, changes, vacancies) were set by hand until the invoices came near the
+# measured distributions. How thieves and harmless changes behave is not known from that set: such figures decide how
+# hard the simulated thefts are to find.
 BLOCK = 2000  # clients drawn at a time: bounds the memory
 FRAUD_RATE = 0.056  # share of clients labelled, that is caught; measured
 UNCAUGHT_RATE = 0.006  # thieves nobody found, labelled 0; unknown in reality
 ALWAYS_SHARE = 0.1  # of thefts, that are older than the account; unknown in reality
-INSPECTIONS_BEGIN = 96  # 2013-01: of clients last billed before 2013, 1 in 900 is labelled, after it 1 in 15
+# Measured: of clients last billed before 2013, 1 in 900 is labelled, of the others 1 in 15.
+INSPECTIONS_BEGIN = month_number("2013-01")
+JANUARY = month_number("2006-01")
 METER_TAKEN_SHARE = 0.6  # measured: 56 % of labelled clients have had two meters or more
 EXCHANGES_A_MONTH = {ELEC: 0.0014, GAZ: 0.0009}
 
@@ -56,8 +71,7 @@ LOG_KWH_SPREAD = np.array([[0.62, 0.90], [1.25, 1.50], [0.75, 0.90]])
 LARGE_USERS = (0.04, 1.0)  # share of services, more in the log: the measured upper tail is heavier than log-normal
 LARGE = 2  # the row of category 51
 
-# Near the measured: first invoices in 2005 (with what came before), in 2006, then evenly.
-START_SHARES = np.array([0.38, 0.15] + [0.47 / 13] * 13)
+OLD_SHARE = 0.45  # measured: first billed by February 2006; the others evenly later
 CLOSED_SHARES = (0.11, 0.11, 0.10)  # accounts that end within a year, in the last two years, at some time; 2/3 do not
 TARIFFS = ([11, 10, 15, 29, 9], [0.878, 0.092, 0.020, 0.006, 0.004])
 GAS_TARIFF, LARGE_GAS_TARIFF, LARGE_GAS_SHARE = 40, 45, 0.46
@@ -91,10 +105,10 @@ def draw_clients(rng: np.random.Generator, n: int) -> Table:
 
 def draw_spans(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
     """First month, and the month after the last, of n accounts."""
-    year = rng.choice(len(START_SHARES), n, p=START_SHARES / START_SHARES.sum())
-    start = np.minimum(12 * year + rng.integers(12, size=n), N_MONTHS - READ_EVERY)
+    is_old, later = rng.random(n) < OLD_SHARE, rng.integers(BEFORE_RECORDS, N_MONTHS - READ_EVERY, n)
+    start = np.where(is_old, rng.integers(BEFORE_RECORDS, size=n), later)
     fate = rng.choice(4, n, p=[*CLOSED_SHARES, 1 - sum(CLOSED_SHARES)])
-    # Accounts closed within a year stand for the tenth of measured clients whose few invoices lie before 2005.
+    # Accounts closed within a year stand also for the twentieth of measured clients whose first invoices predate 2005.
     start = np.where(fate == 0, rng.integers(90, size=n), start)
     some_day = start + np.ceil(rng.random(n) * (N_MONTHS - start)).astype(int)
     ends = [start + rng.integers(1, 13, n), N_MONTHS - rng.integers(4, 28, n), some_day, np.full(n, N_MONTHS)]
@@ -102,11 +116,14 @@ def draw_spans(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray
 
 
 def draw_creation(rng: np.random.Generator, start: np.ndarray) -> np.ndarray:
-    """Creation: years before the first month for most of those there from the beginning, months for others."""
+    """Creation: up to 27 years before the first month for those older than the records, weeks for others.
+
+    Measured, days from creation to the first invoice (10/50/90 %): 779/4161/8940 where that is in 2005, 37/107/257
+    from 2011 on, never below zero.
+    """
     n = len(start)
-    is_old = (start < 24) & (rng.random(n) < 0.85)
-    days_before = np.where(is_old, rng.exponential(4500, n), rng.normal(60, 80, n)).astype(int)
-    return np.maximum((FIRST_MONTH + start).astype("datetime64[D]") - days_before, np.datetime64("1977-02-05"))
+    days_before = np.where(start < BEFORE_RECORDS, rng.uniform(0, 10_000, n), rng.exponential(40, n)).astype(int)
+    return (FIRST_MONTH + start).astype("datetime64[D]") - days_before
 
 
 def draw_services(rng: np.random.Generator, clients: Table) -> Table:
@@ -154,11 +171,11 @@ def draw_consumption(rng: np.random.Generator, services: Table, n_clients: int) 
 
 
 def draw_season(rng: np.random.Generator, energy: np.ndarray) -> np.ndarray:
-    """Yearly swing of the log. Measured: electricity peaks in late July, gas in late January and four times as high."""
+    """Yearly swing of the log. Measured: electricity peaks in August, gas in January and three times as high."""
     n = len(energy)
-    peak = np.where(energy == ELEC, 6.8, 0.8) + rng.normal(0, 0.7, n)
-    swing = np.where(energy == ELEC, 0.09, 0.36) * rng.gamma(2.0, 0.5, n)
-    return swing[:, None] * np.cos(2 * np.pi * (MONTHS - peak[:, None]) / 12)
+    peak = np.where(energy == ELEC, 6.9, -0.1) + rng.normal(0, 0.7, n)
+    swing = np.where(energy == ELEC, 0.17, 0.55) * rng.gamma(2.0, 0.5, n)
+    return swing[:, None] * np.cos(2 * np.pi * (MONTHS - JANUARY - peak[:, None]) / 12)
 
 
 def draw_drift(rng: np.random.Generator, n: int, keeps: float = 0.94, sd: float = 0.35) -> np.ndarray:

@@ -117,6 +117,18 @@ class TestShape:
         for name in [*LEVELS, "old_index", "new_index"]:
             assert (utility[1][name] >= 0).all(), name
 
+    def test_no_invoice_predates_its_client_or_falls_on_a_weekend(self, utility):
+        clients, invoices, _ = utility
+        assert (invoices["invoice_on"] > clients["created_on"][invoices["client"]]).all()
+        assert np.is_busday(invoices["invoice_on"]).all()
+
+    def test_invoices_from_january_2014_on_have_the_new_tiers(self, utility):
+        invoices = utility[1]
+        is_new = invoices["invoice_on"] >= np.datetime64("2014-01-01")
+        is_full = (invoices["tariff"] == 11) & (billed_kwh(invoices) > 300 * invoices["months"])
+        first_level = (invoices["consumption_level_1"] / invoices["months"])[is_full]
+        np.testing.assert_array_equal(first_level, np.where(is_new[is_full], 200, 300))
+
     def test_no_two_invoices_of_a_service_share_their_date(self, utility):
         invoices = by_date(utility[1])
         same = ~np.logical_or.reduce([is_change(invoices[name]) for name in ("client", "energy", "invoice_on")])
@@ -128,7 +140,13 @@ class TestShape:
             ("invoices a client", 33.0, 2.5),
             ("share of clients with gas", 0.457, 0.04),
             ("share of invoices over four months", 0.82, 0.03),
-            ("median gap of electricity invoices, days", 121, 4),
+            ("days after the invoice before, four months, 10 %", 115, 3),
+            ("days after the invoice before, four months, 50 %", 121, 2),
+            ("days after the invoice before, four months, 90 %", 129, 3),
+            ("days after the invoice before, eight months, 50 %", 245, 3),
+            ("share of invoices whose months agree with the days since the one before", 0.973, 0.025),
+            ("share of invoices that begin above the index of the one before", 0.073, 0.015),
+            ("share of clients first billed from July 2005 to February 2006", 0.395, 0.03),
             ("share of electricity invoices that are zero", 0.075, 0.03),
             ("share of gas invoices that are zero", 0.171, 0.04),
             ("median electricity a month, kWh", 110, 15),
@@ -153,18 +171,39 @@ class TestShape:
         assert medians[GAZ, "spring"] > 1.2 * medians[GAZ, "autumn"]
 
 
+def between_invoices(invoices):
+    """Of each two invoices of a meter that follow one another: days between, months of the later, step of the index."""
+    invoices = by_date(invoices)
+    follows = follows_on_same_meter(invoices)[1:]
+    days = np.diff(invoices["invoice_on"].astype(int))
+    step = invoices["old_index"][1:] - invoices["new_index"][:-1]
+    return days[follows], invoices["months"][1:][follows], step[follows]
+
+
 def shape_of(utility):
     clients, invoices, _ = utility
     kwh, is_gas = billed_kwh(invoices), invoices["energy"] == GAZ
     monthly = kwh / invoices["months"]
-    electric = by_date({name: column[~is_gas] for name, column in invoices.items()})
-    gaps = np.diff(electric["invoice_on"].astype(int))[~is_change(electric["client"])[1:]]
+    days, months, step = between_invoices(invoices)
+    is_linked = step == 0
+    first = np.minimum.reduceat(invoices["invoice_on"], np.flatnonzero(is_change(invoices["client"])))
     last = np.maximum.reduceat(invoices["invoice_on"], np.flatnonzero(is_change(invoices["client"])))
     return {
         "invoices a client": len(kwh) / len(clients["client_id"]),
         "share of clients with gas": len(np.unique(invoices["client"][is_gas])) / len(clients["client_id"]),
         "share of invoices over four months": np.mean(invoices["months"] == 4),
-        "median gap of electricity invoices, days": np.median(gaps),
+        **{
+            f"days after the invoice before, {words}, {q} %": np.percentile(days[is_linked & (months == number)], q)
+            for words, number in (("four months", 4), ("eight months", 8))
+            for q in (10, 50, 90)
+        },
+        "share of invoices whose months agree with the days since the one before": np.mean(
+            np.abs(days - 30.44 * months)[is_linked] <= 20
+        ),
+        "share of invoices that begin above the index of the one before": np.mean(step > 0),
+        "share of clients first billed from July 2005 to February 2006": np.mean(
+            (first >= np.datetime64("2005-07-01")) & (first < np.datetime64("2006-03-01"))
+        ),
         "share of electricity invoices that are zero": np.mean(kwh[~is_gas] == 0),
         "share of gas invoices that are zero": np.mean(kwh[is_gas] == 0),
         "median electricity a month, kWh": np.median(monthly[~is_gas]),
@@ -175,10 +214,8 @@ def shape_of(utility):
 
 class TestMeters:
     def test_an_honest_index_goes_on_where_the_last_invoice_left_it_unless_invoices_were_lost(self, utility):
-        invoices = by_date(of_honest_clients(utility))
-        follows = follows_on_same_meter(invoices)[1:]
-        step = (invoices["old_index"][1:] - invoices["new_index"][:-1])[follows]
-        assert np.mean(step == 0) > 0.93
+        _, _, step = between_invoices(of_honest_clients(utility))
+        assert np.mean(step == 0) > 0.92
         # Fewer than one in a thousand jump back: a lost invoice on which an index was corrected downwards.
         assert np.mean(step < 0) < 0.001
 
@@ -300,6 +337,7 @@ class TestFiles:
         assert len(tables.clients["client_id"]) == 2000
         assert tables.clients["label"].mean() == pytest.approx(FRAUD_RATE)
         assert tables.clients["client_id"][0] == "s-00000"
+        assert {flag.flag for flag in tables.flags} <= {"index_not_sum_of_levels", "index_runs_backwards"}
 
     @pytest.mark.parametrize(
         "arguments", [["--clients", "0"], ["--seed", "-1"], ["--fraud-rate", "0.9"], ["--out", "no/such/folder.zip"]]
