@@ -4,7 +4,7 @@ In:  `Segments(counts)`: how many neighbouring rows each client has (0 allowed);
 Out: one value a client and series, shape (k, clients); NaN where a client has no value to go by.
 
 A segment's result depends on its own rows alone, to the last bit, however many others lie beside it. So nothing here
-may use running sums across segments: their rounding depends on what came before.
+may use running sums of floats across segments: their rounding depends on what came before.
 """
 
 from functools import cached_property
@@ -12,209 +12,248 @@ from functools import cached_property
 import numpy as np
 
 SIGN = np.uint32(0x80000000)
-LOW = np.uint64(0xFFFFFFFF)
+# Turns the ordered codes of floats so that NaN of either sign comes after all numbers.
+NAN_LAST = np.uint32(0x007FFFFF)
 FIXED_POINT = 2.0**24
+FLAT = 1e-9  # of the mean: a deviation below is rounding, and must not be read as shape
 
 
 class Segments:
-    """Where each client's rows begin and end."""
+    """Where each client's rows begin and end.
 
-    def __init__(self, counts):
+    Where nothing else is said, a series is (k, rows) or (rows,), and the result (k, clients) or (clients,).
+    """
+
+    def __init__(self, counts: np.ndarray) -> None:
         self.counts = np.asarray(counts, dtype=np.int64)
         self.ends = np.cumsum(self.counts)
         self.starts = self.ends - self.counts
         self.n_rows = int(self.ends[-1]) if len(self.ends) else 0
         self.filled = self.counts > 0
         self.is_full = bool(self.filled.all())
+        self._first_rows = self.starts if self.is_full else self.starts[self.filled]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.counts)
 
     @cached_property
-    def index(self):
+    def index(self) -> np.ndarray:
         """Each row's segment. [int64, shape (rows,)]"""
         return np.repeat(np.arange(len(self.counts)), self.counts)
 
     @cached_property
-    def position(self):
-        """Each row's place in its segment, from 0."""
-        return np.arange(self.n_rows) - self.starts[self.index]
+    def position(self) -> np.ndarray:
+        """Each row's place in its segment, from 0. [int64, shape (rows,)]"""
+        return self._rows - self.spread(self.starts)
 
     @cached_property
-    def is_first(self):
+    def is_first(self) -> np.ndarray:
+        """Whether a row is its segment's first. [bool, shape (rows,)]"""
         return self.position == 0
 
-    def where(self, mask):
-        """The segments of the rows that `mask` keeps."""
-        return Segments(self.total(mask.astype(np.float64)).astype(np.int64))
+    @cached_property
+    def _rows(self) -> np.ndarray:
+        return np.arange(self.n_rows)
 
-    def _reduce(self, operation, series, empty):
-        shape = (*series.shape[:-1], len(self.counts))
-        if self.is_full and len(self.counts):
-            return operation.reduceat(series, self.starts, axis=-1)
-        # reduceat answers an empty segment with the next one's first value.
-        out = np.full(shape, empty, dtype=series.dtype)
-        if self.filled.any():
-            out[..., self.filled] = operation.reduceat(series, self.starts[self.filled], axis=-1)
-        return out
+    # --- one value a segment ------------------------------------------------------------------------------------------
 
-    def total(self, series):
+    def total(self, series: np.ndarray) -> np.ndarray:
         """Sum; 0 for an empty segment. The caller has replaced NaN."""
         return self._reduce(np.add, series, 0)
 
-    def largest(self, series):
-        """Maximum, ignoring NaN; NaN where there is none."""
+    def largest(self, series: np.ndarray) -> np.ndarray:
+        """Maximum of the values that are there."""
         return self._reduce(np.fmax, series, np.nan)
 
-    def smallest(self, series):
+    def smallest(self, series: np.ndarray) -> np.ndarray:
+        """Minimum of the values that are there."""
         return self._reduce(np.fmin, series, np.nan)
 
-    def first(self, series):
+    def first(self, series: np.ndarray) -> np.ndarray:
+        """The first row's value, NaN where it is missing there."""
         return self._pick(series, self.starts)
 
-    def last(self, series):
+    def last(self, series: np.ndarray) -> np.ndarray:
+        """The last row's value, NaN where it is missing there."""
         return self._pick(series, self.ends - 1)
 
-    def _pick(self, series, rows):
-        if self.is_full and len(self.counts):
-            return series[..., rows]
-        out = np.full((*series.shape[:-1], len(self.counts)), np.nan)
+    def _reduce(self, operation: np.ufunc, series: np.ndarray, empty: float) -> np.ndarray:
+        if self.is_full:
+            return operation.reduceat(series, self._first_rows, axis=-1)
+        # reduceat answers an empty segment with the next one's first value.
+        out = np.full((*series.shape[:-1], len(self.counts)), empty, dtype=series.dtype)
+        out[..., self.filled] = operation.reduceat(series, self._first_rows, axis=-1)
+        return out
+
+    def _pick(self, series: np.ndarray, rows: np.ndarray, empty: float = np.nan) -> np.ndarray:
+        if self.is_full:
+            return series.take(rows, axis=-1)
+        out = np.full((*series.shape[:-1], len(self.counts)), empty)
         out[..., self.filled] = series[..., rows[self.filled]]
         return out
 
-    def spread(self, values):
-        """A client's value to each of its rows."""
-        return values[..., self.index]
+    # --- one value a row ----------------------------------------------------------------------------------------------
 
-    def lag(self, series, steps=1):
-        """The value `steps` rows earlier in the same segment, NaN before the first."""
-        out = np.full(series.shape, np.nan)
-        if self.n_rows > steps:
-            out[..., steps:] = np.where(self.position[steps:] >= steps, series[..., :-steps], np.nan)
+    def spread(self, values: np.ndarray) -> np.ndarray:
+        """A segment's value to each of its rows."""
+        return values.take(self.index, axis=-1)
+
+    def lag(self, series: np.ndarray) -> np.ndarray:
+        """The value of the row before in the same segment, NaN for the first."""
+        out = np.empty(series.shape)
+        out[..., 1:] = series[..., :-1]
+        out[..., self._first_rows] = np.nan
         return out
 
-    def mean(self, series):
+    def lags(self, series: np.ndarray, steps: tuple[int, ...]) -> np.ndarray:
+        """The values so many rows earlier in the same segment, NaN before the first. (rows,) -> (len(steps), rows)"""
+        back = np.array(steps)[:, None]
+        source = np.where(self.position >= back, self._rows - back, self.n_rows)
+        return np.append(series, np.nan).take(source)
+
+    # --- mean, deviation, shape ---------------------------------------------------------------------------------------
+
+    def mean(self, series: np.ndarray) -> np.ndarray:
         """Mean of the values that are there."""
         known = ~np.isnan(series)
         with np.errstate(invalid="ignore", divide="ignore"):
             return self.total(np.where(known, series, 0.0)) / self.total(known.astype(np.float64))
 
-    def moments(self, series):
-        """(n, mean, standard deviation, skewness), each (k, clients). Population formulas; skewness 0 for a flat series."""
+    def moments(self, series: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(number of values that are there, their mean, their standard deviation by the population's formula)"""
+        n, mean, variance, _ = self._central(series)
+        return n, mean, np.sqrt(variance)
+
+    def shape(self, series: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """`moments` and the skewness, 0 for a flat series."""
+        n, mean, variance, off = self._central(series)
+        deviation = np.sqrt(variance)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            third = self.total(off * off * off) / n
+            flat = deviation <= FLAT * np.maximum(np.abs(mean), 1.0)
+            skew = np.where(flat, 0.0, third / np.where(flat, 1.0, variance * deviation))
+        return n, mean, deviation, skew
+
+    def _central(self, series: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """(n, mean, variance, distance of each row from the mean, 0 where the value is missing)"""
         known = ~np.isnan(series)
         n = self.total(known.astype(np.float64))
         with np.errstate(invalid="ignore", divide="ignore"):
             mean = self.total(np.where(known, series, 0.0)) / n
             off = np.where(known, series - self.spread(mean), 0.0)
-            square = off * off
-            variance = self.total(square) / n
-            deviation = np.sqrt(variance)
-            third = self.total(square * off) / n
-            # Below this a flat series' rounding would be read as shape.
-            flat = deviation <= 1e-9 * np.maximum(np.abs(mean), 1.0)
-            skew = np.where(flat, 0.0, third / np.where(flat, 1.0, variance * deviation))
-            skew[np.isnan(mean)] = np.nan
-        return n, mean, deviation, skew
+            return n, mean, self.total(off * off) / n, off
 
-    def ordered(self, series):
-        """Each segment's values in ascending order, NaN last. [float32, same shape]
+    # --- order --------------------------------------------------------------------------------------------------------
 
-        The segment number and the value share one 64-bit key, so that one plain sort serves all clients.
+    def quantiles(self, series: np.ndarray, shares: tuple[float, ...], n: np.ndarray) -> np.ndarray:
+        """Quantiles of the values that are there, as float32 holds them, linear between neighbours.
+
+        series (k, rows), n (k, clients) as `moments` counts -> (len(shares), k, clients) [float64]
         """
-        bits = np.ascontiguousarray(series, dtype=np.float32).view(np.uint32)
-        bits = np.where(bits & SIGN, ~bits, bits | SIGN)
-        keys = (self.index.astype(np.uint64) << np.uint64(32)) | bits
-        keys.sort(axis=-1)
-        bits = (keys & LOW).astype(np.uint32)
-        return np.where(bits & SIGN, bits ^ SIGN, ~bits).view(np.float32)
-
-    def quantiles(self, series, shares, n=None):
-        """Quantiles, linear between neighbours. -> (len(shares), k, clients); `n` from `moments` saves counting."""
-        series = np.atleast_2d(series)
-        n = self.total((~np.isnan(series)).astype(np.float64)) if n is None else n
-        out = np.full((len(shares), *n.shape), np.nan)
-        if not self.n_rows:
-            return out
-        ordered = self.ordered(series).astype(np.float64)
         known = n > 0
-        row = np.arange(len(series))[:, None]
-        for i, share in enumerate(shares):
-            place = np.where(known, share * (n - 1), 0.0)
-            low = np.floor(place)
-            start = np.minimum(self.starts, self.n_rows - 1)
-            below = ordered[row, np.minimum(start + low.astype(np.int64), self.n_rows - 1)]
-            above = ordered[row, np.minimum(start + np.ceil(place).astype(np.int64), self.n_rows - 1)]
-            out[i] = np.where(known, below + (place - low) * (above - below), np.nan)
-        return out
+        if not self.n_rows:
+            return np.full((len(shares), *n.shape), np.nan)
+        place = np.where(known, np.array(shares)[:, None, None] * (n - 1), 0.0)
+        low = np.floor(place)
+        first = np.arange(len(series))[:, None] * self.n_rows + np.minimum(self.starts, self.n_rows - 1)
+        at = (np.array([low, np.ceil(place)]) + first).astype(np.int64)
+        below, above = _decoded(self._ordered(series).take(at))
+        return np.where(known, below + (place - low) * (above - below), np.nan)
 
-    def modes(self, codes):
-        """(number of distinct values, most frequent value, its share); the smaller wins a tie. Missing values do not count."""
-        ordered = self.ordered(codes).astype(np.float64)
+    def distinct(self, codes: np.ndarray) -> np.ndarray:
+        """Number of different values, as float32 tells them apart. Missing values do not count."""
+        _, is_new = self._grouped(codes)
+        return self.total(is_new.astype(np.float64))
+
+    def modes(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(number of different values, most frequent value, its share) of the known ones; the smaller wins a tie."""
+        ordered, is_new = self._grouped(codes)
         known = ~np.isnan(ordered)
-        change = np.ones(ordered.shape, dtype=bool)
-        change[..., 1:] = ordered[..., 1:] != ordered[..., :-1]
-        change |= self.is_first
-        distinct = self.total((change & known).astype(np.float64))
-        run = self._run_lengths(change) * known
-        most = self._reduce(np.fmax, run, 0.0)
-        is_mode = change & known & (run == self.spread(most))
-        mode = self.smallest(np.where(is_mode, ordered, np.nan))
-        with np.errstate(invalid="ignore", divide="ignore"):
-            share = most / self.total(known.astype(np.float64))
-        return distinct, mode, share
+        n_alike = np.where(known, self._rows_since(is_new) + 1, 0)
+        most = self._reduce(np.maximum, n_alike, 0)
+        mode = self.smallest(np.where(known & (n_alike == self.spread(most)), ordered, np.nan))
+        n_distinct, n = self.total(np.array([is_new, known], dtype=np.float64))
+        with np.errstate(invalid="ignore"):
+            return n_distinct, mode, most / n
 
-    def _run_lengths(self, change):
-        """For the first row of each run, how long the run is; 0 elsewhere. Runs end where segments end."""
-        out = np.zeros(change.shape)
-        flat = np.flatnonzero(change.ravel())
-        if len(flat):
-            out.ravel()[flat] = np.diff(flat, append=change.size)
-        return out
+    def _grouped(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(each segment's values in ascending order, missing ones last; whether a value is the first of its kind)"""
+        ordered = _decoded(self._ordered(codes))
+        is_new = ~np.isnan(ordered)
+        is_new[..., 1:] &= (ordered[..., 1:] != ordered[..., :-1]) | self.is_first[1:]
+        return ordered, is_new
 
-    def runs(self, mask):
+    def _ordered(self, series: np.ndarray) -> np.ndarray:
+        """Each segment's values in ascending order, missing ones last, as `_encoded`. [uint32, same shape]
+
+        The segment number and the value share one 64-bit key, so that one plain sort serves all segments.
+        """
+        keys = (self.index.astype(np.uint64) << np.uint64(32)) | _encoded(series)
+        keys.sort(axis=-1)
+        return keys.astype(np.uint32)
+
+    # --- runs ---------------------------------------------------------------------------------------------------------
+
+    def runs(self, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(longest unbroken run of True, run of True that reaches the segment's last row). [rows]"""
-        starts = self._run_starts(mask)
-        lengths = self._run_lengths(starts) * mask
-        started_at = np.where(starts, self.position.astype(np.float64), -1.0)
-        latest = self._reduce(np.fmax, started_at, -1.0)
-        lately = self.total(np.where(started_at == self.spread(latest), lengths, 0.0))
-        return self._reduce(np.fmax, lengths, 0.0), lately
+        length = self._rows_since(~mask)
+        return self._reduce(np.maximum, length, 0), self._pick(length, self.ends - 1, 0)
 
-    def _run_starts(self, mask):
-        starts = np.ones(mask.shape, dtype=bool)
-        starts[..., 1:] = mask[..., 1:] != mask[..., :-1]
-        return starts | self.is_first
+    def _rows_since(self, mask: np.ndarray) -> np.ndarray:
+        """How many rows ago the mask last held in the same segment, 0 where it does; before it did, the rows so far."""
+        at = np.where(mask, self._rows, self._rows - self.position - 1)
+        return self._rows - np.maximum.accumulate(at, axis=-1)
 
-    def best_split(self, series, least=2):
-        """The split of each segment into an earlier and a later part whose means differ most, by between-part sum of squares.
+    # --- change point -------------------------------------------------------------------------------------------------
 
-        -> (later mean - earlier mean, share of the segment's variance explained, row where the later part begins); NaN, NaN, -1
-        where a part would have fewer than `least` values. Missing values do not count.
+    def best_split(self, series: np.ndarray, least: int = 2) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The split of each segment into an earlier and a later part with the largest between-part sum of squares.
+
+        (k, rows) -> (later mean - earlier mean, share of the segment's variance explained, row where the later part
+        begins); NaN, NaN, -1 where a part would have fewer than `least` values. Missing values do not count.
+        """
+        if not self.n_rows:
+            nothing = np.full((len(series), len(self)), np.nan)
+            return nothing, nothing, np.full(nothing.shape, -1)
+        n, _, deviation = self.moments(series)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            gap, between = self._splits(series, least)
+            most = self.largest(between)
+            found = most > 0
+            explained = np.where(found, most / np.maximum(n * deviation * deviation, 1e-12), np.nan)
+        row = np.where(found, self._reduce(np.maximum, np.where(between == self.spread(most), self._rows, -1), -1), -1)
+        picked = gap.take(np.arange(len(series))[:, None] * self.n_rows + np.maximum(row, 0))
+        return np.where(found, picked, np.nan), explained, row
+
+    def _splits(self, series: np.ndarray, least: int) -> tuple[np.ndarray, np.ndarray]:
+        """(later mean - earlier mean, between-part sum of squares) were each row the first of the later part.
+
+        The sum is -1 where a part would be too short, and where the row's own value is missing.
         """
         known = ~np.isnan(series)
         # Fixed point: integer running sums are exact, so a segment does not feel what was summed before it.
         steps = np.rint(np.where(known, series, 0.0) * FIXED_POINT).astype(np.int64)
-        before = self._running(steps) / FIXED_POINT
-        n_before = self._running(known.astype(np.int64)).astype(np.float64)
-        n, _, deviation, _ = self.moments(series)
-        total = self.total(steps.astype(np.float64)) / FIXED_POINT
-        n_after = self.spread(n) - n_before
-        with np.errstate(invalid="ignore", divide="ignore"):
-            gap = (self.spread(total) - before) / n_after - before / n_before
-            between = n_before * n_after / self.spread(n) * gap * gap
-            between = np.where((n_before >= least) & (n_after >= least) & known, between, -1.0)
-            most = self.largest(between)
-            at = self.largest(np.where(between == self.spread(most), np.arange(self.n_rows, dtype=np.float64), np.nan))
-            found = most > 0
-            row = np.where(found, at, -1.0).astype(np.int64)
-            picked = (
-                np.take_along_axis(gap, np.maximum(row, 0), axis=-1) if self.n_rows else np.full(most.shape, np.nan)
-            )
-            size = np.where(found, picked, np.nan)
-            explained = np.where(found, most / np.maximum(n * deviation * deviation, 1e-12), np.nan)
-        return size, explained, row
+        before, n_before = self._running(np.array([steps, known])).astype(np.float64)
+        total, n = self.spread(self.total(np.array([steps, known], dtype=np.float64)))
+        n_after = n - n_before
+        before /= FIXED_POINT
+        gap = (total / FIXED_POINT - before) / n_after - before / n_before
+        between = n_before * n_after / n * gap * gap
+        return gap, np.where((n_before >= least) & (n_after >= least) & known, between, -1.0)
 
-    def _running(self, whole):
+    def _running(self, whole: np.ndarray) -> np.ndarray:
         """Sum of the earlier rows of the same segment, exact for integers. [int64, row's own value not included]"""
         sums = np.cumsum(whole, axis=-1) - whole
-        return sums - self.spread(sums[..., np.minimum(self.starts, max(self.n_rows - 1, 0))]) if self.n_rows else sums
+        return sums - self.spread(sums.take(self.starts.clip(max=self.n_rows - 1), axis=-1))
+
+
+def _encoded(series: np.ndarray) -> np.ndarray:
+    """Numbers in the order of the series as float32, with NaN of either sign above all others. [uint32]"""
+    bits = np.ascontiguousarray(series, dtype=np.float32).view(np.uint32)
+    return (bits ^ ((bits.view(np.int32) >> 31).view(np.uint32) | SIGN)) - NAN_LAST
+
+
+def _decoded(codes: np.ndarray) -> np.ndarray:
+    """The float32 values that were `_encoded`, as float64."""
+    bits = codes + NAN_LAST
+    return (bits ^ (~(bits.view(np.int32) >> 31).view(np.uint32) | SIGN)).view(np.float32).astype(np.float64)

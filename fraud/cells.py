@@ -1,0 +1,73 @@
+"""What a client shares with its neighbours: the reading route, the day its account was created, the place, the tariff.
+
+In:  Rows (fraud/invoices.py).
+Out: Cells by name (fraud/records.py): the keys of the cells each client belongs to. What share of a cell's clients are
+     frauds is fitted in training (fraud/neighbours.py); the key alone says nothing of other clients.
+"""
+
+import numpy as np
+
+from fraud.invoices import Rows, as_float_days, known_or
+from fraud.records import Cells
+
+CELLS = {
+    "place": "the same region, district and category",
+    "tariff": "the same region, tariff and energy",
+    "route_day": "the same region, invoiced on the same day",
+    "route_step": "the same region, invoiced on the same two days in a row",
+    "first_day": "the same region, first invoiced on the same day",
+    "created_day": "the same region, account created on the same day",
+    "created_month": "the same region, account created in the same month",
+    "created_year": "the same region, account created in the same year",
+}
+SEED = {name: np.uint64(i) for i, name in enumerate(CELLS, start=1)}
+MIX = np.uint64(0x9E3779B97F4A7C15)  # the golden ratio's bits: spreads neighbouring codes over all 64
+
+
+def neighbour_cells(rows: Rows) -> dict[str, Cells]:
+    """Cells by the names of CELLS, each client's in the order of its rows; a missing code is a code of its own."""
+    of_client, of_row = _client_keys(rows), _row_keys(rows)
+    is_later, filled = ~rows.by_pair.is_first, rows.by_client.filled
+    one, n_rows = np.ones(len(filled), dtype=np.int64), rows.by_client.counts
+    n_later = rows.by_client.total(is_later.astype(np.int64))
+    return {
+        "place": Cells(one, of_client["place"]),
+        "tariff": Cells(n_rows, of_row["tariff"]),
+        "route_day": Cells(n_rows, of_row["route_day"]),
+        "route_step": Cells(n_later, of_row["route_step"][is_later]),
+        "first_day": Cells(filled.astype(np.int64), of_client["first_day"][filled]),
+        **{name: Cells(one, of_client[name]) for name in ("created_day", "created_month", "created_year")},
+    }
+
+
+def _client_keys(rows: Rows) -> dict[str, np.ndarray]:
+    """Keys with one value a client. [uint64]"""
+    region, district, category = (known_or(rows.clients[name], -1.0) for name in ("region", "district", "category"))
+    created = known_or(as_float_days(rows.clients["created_on"]), -1.0)
+    first_day = known_or(rows.by_client.smallest(rows.day), -1.0)
+    names = ("place", "first_day", "created_day", "created_month", "created_year")
+    keys = _keys(names, region, np.array([district, first_day, created, created // 30, created // 365]))
+    return dict(zip(names, (_mixed(keys[0], category), *keys[1:]), strict=True))
+
+
+def _row_keys(rows: Rows) -> dict[str, np.ndarray]:
+    """Keys with one value a row. [uint64]"""
+    region = rows.by_client.spread(known_or(rows.clients["region"], -1.0))
+    names = ("tariff", "route_step", "route_day")
+    keys = _keys(names, region, np.array([known_or(rows["tariff"], -1.0), rows.day, rows.day]))
+    longer = _mixed(keys[:2], np.array([rows["energy"], known_or(rows.gap, 0.0)]))
+    return dict(zip(names, (*longer, keys[2]), strict=True))
+
+
+def _keys(names: tuple[str, ...], *codes: np.ndarray) -> np.ndarray:
+    """One 64-bit key of several codes, for several cells at once. [uint64, (len(names), n)]"""
+    keys = np.array([SEED[name] for name in names])[:, None]
+    for code in codes:
+        keys = _mixed(keys, code)
+    return keys
+
+
+def _mixed(keys: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """The keys with one more code in them."""
+    keys = (keys ^ codes.astype(np.int64).view(np.uint64)) * MIX
+    return keys ^ (keys >> np.uint64(29))
