@@ -15,8 +15,13 @@ LEVEL_STATISTICS = tuple(
 FEW = (*LEVEL_STATISTICS, "category", "region", "district", "age_months")  # what the best known tutorial gives its tree
 
 
-def scores(train: np.ndarray, label: np.ndarray, test: np.ndarray, names: tuple[str, ...], seed: int) -> dict[str, np.ndarray]:
-    """Majority, z-score, isolation forest, logistic regression and a decision tree. [float64]"""
+def scores(
+    train: np.ndarray, label: np.ndarray, test: np.ndarray, names: tuple[str, ...], seed: int
+) -> dict[str, np.ndarray]:
+    """Majority, z-score, isolation forest, logistic regression and a decision tree. [float64, one a test client]
+
+    train and test are [float32, (clients, len(names))], label is 1 or 0. Those that see few features see FEW.
+    """
 
     def of(features: np.ndarray, wanted: tuple[str, ...]) -> np.ndarray:
         return features[:, [names.index(name) for name in wanted]]
@@ -39,7 +44,9 @@ def _logistic_regression(train: np.ndarray, label: np.ndarray, test: np.ndarray)
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import RobustScaler
 
-    model = make_pipeline(SimpleImputer(strategy="median"), RobustScaler(), LogisticRegression(C=0.1, max_iter=2000))
+    # A feature that no training client has stays, as zeros: dropped, it would be a warning and shift the columns.
+    imputer = SimpleImputer(strategy="median", keep_empty_features=True)
+    model = make_pipeline(imputer, RobustScaler(), LogisticRegression(C=0.1, max_iter=2000))
     return model.fit(_tamed(train), label).predict_proba(_tamed(test))[:, 1]
 
 

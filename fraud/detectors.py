@@ -4,8 +4,11 @@ In:  features [float32, (clients, k)], missing values NaN.
 Out: one score a client [float64]. A missing value counts as ordinary: what is not known accuses nobody.
 """
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -17,6 +20,17 @@ SUBSAMPLE = 256  # clients a tree, as Liu, Ting and Zhou 2008 found enough
 EULER = 0.5772156649015329
 
 
+class Detector(Protocol):
+    """What every detector does. [features: float32, (clients, k)]"""
+
+    @classmethod
+    def fit(cls, features: np.ndarray, seed: int) -> "Detector":
+        """The detector that takes these clients for usual; the same seed gives the same one."""
+
+    def score(self, features: np.ndarray) -> np.ndarray:
+        """[float64, one a client; higher = more suspicious]"""
+
+
 @dataclass(frozen=True)
 class ZScore:
     """Root mean square of the deviations from the mean, in standard deviations."""
@@ -25,7 +39,7 @@ class ZScore:
     deviation: np.ndarray
 
     @classmethod
-    def fit(cls, features: np.ndarray, seed: int = 0) -> "ZScore":
+    def fit(cls, features: np.ndarray, seed: int = 0) -> "ZScore":  # noqa: ARG003  (the contract's)
         return cls(*_mean_and_deviation(features))
 
     def score(self, features: np.ndarray) -> np.ndarray:
@@ -44,7 +58,7 @@ class MovingAverage:
     deviation: np.ndarray
 
     @classmethod
-    def fit(cls, features: np.ndarray, seed: int = 0) -> "MovingAverage":
+    def fit(cls, features: np.ndarray, seed: int = 0) -> "MovingAverage":  # noqa: ARG003  (the contract's)
         return cls(*_mean_and_deviation(features))
 
     def score(self, features: np.ndarray) -> np.ndarray:
@@ -54,15 +68,16 @@ class MovingAverage:
 
 @dataclass(frozen=True)
 class Quartiles:
-    """Share of features outside Tukey's fences (1.5 interquartile ranges beyond the quartiles), plus how far outside."""
+    """Share of features outside Tukey's fences (1.5 interquartile ranges beyond the quartiles), and how far outside."""
 
     low: np.ndarray
     high: np.ndarray
     spread: np.ndarray
 
     @classmethod
-    def fit(cls, features: np.ndarray, seed: int = 0) -> "Quartiles":
-        first, third = (_or_zero(np.nanquantile(features, share, axis=0)) for share in (0.25, 0.75))
+    def fit(cls, features: np.ndarray, seed: int = 0) -> "Quartiles":  # noqa: ARG003  (the contract's)
+        with _nobody_has_it():
+            first, third = (_or_zero(np.nanquantile(features, share, axis=0)) for share in (0.25, 0.75))
         spread = np.where(third > first, third - first, 1.0)
         return cls(first - 1.5 * spread, third + 1.5 * spread, spread)
 
@@ -84,7 +99,8 @@ class IsolationForest:
     def fit(cls, features: np.ndarray, seed: int = 0) -> "IsolationForest":
         from sklearn.ensemble import IsolationForest as Forest
 
-        filling = _or_zero(np.nanmedian(features, axis=0)).astype(np.float32)
+        with _nobody_has_it():
+            filling = _or_zero(np.nanmedian(features, axis=0)).astype(np.float32)
         n = min(SUBSAMPLE, len(features))
         forest = Forest(n_estimators=TREES, max_samples=n, random_state=seed).fit(_filled(features, filling))
         trees = [
@@ -98,8 +114,17 @@ class IsolationForest:
         return np.exp2(-path.astype(np.float64) / self.usual_path)
 
 
+@contextmanager
+def _nobody_has_it() -> Iterator[None]:
+    """NumPy warns of a feature that no client has; here that is no news, `_or_zero` sees to it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        yield
+
+
 def _mean_and_deviation(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    mean, deviation = (_or_zero(reduce(features, axis=0, dtype=np.float64)) for reduce in (np.nanmean, np.nanstd))
+    with _nobody_has_it():
+        mean, deviation = (_or_zero(reduce(features, axis=0, dtype=np.float64)) for reduce in (np.nanmean, np.nanstd))
     return mean, np.where(deviation > 0, deviation, 1.0)
 
 
@@ -120,7 +145,7 @@ def _usual_path(n: np.ndarray) -> np.ndarray:
     return np.where(n > 2, path, np.where(n == 2, 1.0, 0.0))
 
 
-def _path_lengths(tree, columns: np.ndarray) -> onnx_graphs.Tree:
+def _path_lengths(tree: object, columns: np.ndarray) -> onnx_graphs.Tree:
     """A fitted tree with the path length in each leaf: its depth, and what the clients left in it would still take."""
     depth = np.zeros(tree.node_count)
     for node in range(tree.node_count):
@@ -134,13 +159,16 @@ def _path_lengths(tree, columns: np.ndarray) -> onnx_graphs.Tree:
 
 @dataclass(frozen=True)
 class Detectors:
-    """The detectors of an ensemble, each with the features it looks at."""
+    """The detectors of an ensemble by name, each with the columns of the features that it looks at."""
 
-    fitted: dict[str, object]
+    fitted: dict[str, Detector]
     columns: dict[str, np.ndarray]
 
     @classmethod
-    def fit(cls, features: np.ndarray, names: tuple[str, ...], looks_at: dict[str, tuple[str, ...]], seed: int) -> "Detectors":
+    def fit(
+        cls, features: np.ndarray, names: tuple[str, ...], looks_at: dict[str, tuple[str, ...]], seed: int
+    ) -> "Detectors":
+        """[features: float32, (clients, len(names)); looks_at: names of features by names in KINDS]"""
         columns = {name: np.array([names.index(n) for n in wanted]) for name, wanted in looks_at.items()}
         return cls({name: KINDS[name].fit(features[:, at], seed) for name, at in columns.items()}, columns)
 
@@ -151,6 +179,6 @@ class Detectors:
         ).astype(np.float32)
 
 
-KINDS: dict[str, Callable] = {
+KINDS: dict[str, type[Detector]] = {
     "z_score": ZScore, "moving_average": MovingAverage, "quartiles": Quartiles, "isolation_forest": IsolationForest,
 }  # fmt: skip

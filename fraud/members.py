@@ -1,10 +1,12 @@
 """The members of an ensemble: fitted here, exported as ONNX graphs of the log-odds. Training only.
 
-In:  the members' input [float32, (clients, width)], labels, weights by MEMBERS' settings.
-Out: `Member`: the ONNX bytes that serve, and for XGBoost the booster, whose TreeSHAP the report shows.
+In:  the members' input [float32, (clients, width)], missing values NaN; labels 1 or 0; a seed.
+Out: `Member`: the ONNX bytes that serve, and the library's own model, whose TreeSHAP the report shows.
 """
 
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -17,11 +19,14 @@ THREADS = 2
 
 
 class Member(NamedTuple):
+    """`graph` gives log-odds of fraud, as `native` does up to float32's rounding."""
+
     graph: bytes
     native: object
 
 
 def fit_xgboost(inputs: np.ndarray, label: np.ndarray, seed: int, quick: bool = False) -> Member:
+    """Boosted trees, many and shallow, each on a part of the clients and columns."""
     import xgboost
 
     model = xgboost.XGBClassifier(
@@ -47,15 +52,14 @@ def fit_random_forest(inputs: np.ndarray, label: np.ndarray, seed: int, quick: b
 
 
 def fit_catboost(inputs: np.ndarray, label: np.ndarray, seed: int, quick: bool = False) -> Member:
-    import tempfile
-    from pathlib import Path
-
+    """Boosted symmetric trees: another shape of tree errs on other clients."""
     from catboost import CatBoostClassifier
 
     model = CatBoostClassifier(
-        iterations=80 if quick else 900, learning_rate=0.1 if quick else 0.04, depth=4 if quick else 7, l2_leaf_reg=20.0,
-        rsm=0.1, border_count=64, bootstrap_type="Bernoulli", subsample=0.7, class_weights=[1.0, POSITIVE_WEIGHT],
-        thread_count=THREADS, random_seed=seed, verbose=False, allow_writing_files=False,
+        iterations=80 if quick else 900, learning_rate=0.1 if quick else 0.04, depth=4 if quick else 7,
+        l2_leaf_reg=20.0, rsm=0.1, border_count=64, bootstrap_type="Bernoulli", subsample=0.7,
+        class_weights=[1.0, POSITIVE_WEIGHT], thread_count=THREADS, random_seed=seed, verbose=False,
+        allow_writing_files=False,
     )  # fmt: skip
     model.fit(inputs, label.astype(int))
     with tempfile.TemporaryDirectory() as folder:
@@ -70,6 +74,14 @@ def _xgboost_graph(model: object, width: int) -> bytes:
 
     exported = convert_xgboost(model, initial_types=[("features", FloatTensorType([None, width]))], target_opset=15)
     return onnx_graphs.regressor_of(exported.SerializeToString())
+
+
+def shap_sizes(xgboost_model: object, inputs: np.ndarray) -> np.ndarray:
+    """Mean size of each column's TreeSHAP contribution (Lundberg et al. 2020). [log-odds, float32, (width,)]"""
+    import xgboost
+
+    contributions = xgboost_model.get_booster().predict(xgboost.DMatrix(inputs), pred_contribs=True)
+    return np.abs(contributions[:, :-1]).mean(axis=0)  # the last column is the mean of all clients
 
 
 MEMBERS: dict[str, Callable[..., Member]] = {

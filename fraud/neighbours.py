@@ -21,6 +21,7 @@ SINGLE = frozenset({"place", "first_day", "created_day", "created_month", "creat
 
 
 def column_names(cells: tuple[str, ...]) -> list[str]:
+    """Names of the columns that `CellRates.columns` and `out_of_fold` give for these cells, in their order."""
     return [f"neighbours_{name}_{short}" for name in cells for short in (ONE_CELL if name in SINGLE else MANY_CELLS)]
 
 
@@ -35,6 +36,7 @@ class CellRates:
 
     @classmethod
     def fit(cls, cells: dict[str, Cells], label: np.ndarray) -> "CellRates":
+        """Cells of at least LEAST_CLIENTS clients. [label: 1 or 0, one a client]"""
         votes = {name: Votes.of(cell) for name, cell in cells.items()}
         return cls._of(votes, label, np.ones(len(label), dtype=bool))
 
@@ -50,7 +52,7 @@ class CellRates:
         return cls(keys, n_clients, n_frauds, float(label[used].mean()))
 
     def columns(self, cells: dict[str, Cells]) -> np.ndarray:
-        """A client outside every known cell gets the mean share and size 0."""
+        """[float32, (clients, columns)]. The mean share and size 0 in unknown cells; NaN where a client has no cell."""
         parts = [self._columns(name, cells[name]) for name in self.keys]
         return np.concatenate(parts).T.astype(np.float32)
 
@@ -69,6 +71,7 @@ class CellRates:
         return np.stack([segments.mean(rate), weighted, *ends, size])
 
     def _look_up(self, name: str, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The shrunk share of frauds in each wanted cell [0..1], and its clients."""
         keys = self.keys[name]
         if not len(keys):
             return np.full(len(wanted), self.base_rate), np.zeros(len(wanted))
@@ -80,18 +83,23 @@ class CellRates:
 
 
 def out_of_fold(cells: dict[str, Cells], label: np.ndarray, folds: np.ndarray) -> np.ndarray:
-    """Columns of every client, from cells fitted on the clients of the other folds. [float32]"""
+    """Columns of every client, from cells fitted on the clients of the other folds. [float32, (clients, columns)]"""
     votes = {name: Votes.of(cell) for name, cell in cells.items()}
     out = np.empty((len(label), len(column_names(tuple(cells)))), dtype=np.float32)
     for fold in np.unique(folds):
         mine = folds == fold
-        out[mine] = CellRates._of(votes, label, ~mine).columns({name: vote.cells_of(mine) for name, vote in votes.items()})
+        out[mine] = CellRates._of(votes, label, ~mine).columns(
+            {name: vote.cells_of(mine) for name, vote in votes.items()}
+        )
     return out
 
 
 @dataclass(frozen=True)
 class Votes:
-    """Each client once in each of its cells, so that long histories do not outvote short ones."""
+    """Each client once in each of its cells, so that long histories do not outvote short ones.
+
+    `keys` holds each cell once, ascending; `cell` and `client` are one row a vote.
+    """
 
     keys: np.ndarray
     cell: np.ndarray
@@ -110,4 +118,5 @@ class Votes:
         return np.bincount(self.cell[used[self.client]], minlength=len(self.keys))
 
     def cells_of(self, clients: np.ndarray) -> Cells:
+        """The cells of some clients. [mask]"""
         return Cells(self.source.counts[clients], self.source.keys[np.repeat(clients, self.source.counts)])
