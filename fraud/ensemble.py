@@ -1,7 +1,7 @@
 """The fitted model as it serves: evidence -> the members' input -> log-odds of each member -> one calibrated score.
 
-In:  Evidence (features.py).
-Out: Score a client. NumPy and ONNX Runtime only; fitting.py makes these objects, model_file.py keeps them.
+In:  Evidence (features.py), or finished features by name as older scripts send them.
+Out: a Score each client. NumPy and ONNX Runtime only; fitting.py makes these objects, model_file.py keeps them.
 """
 
 from dataclasses import dataclass
@@ -17,11 +17,16 @@ from fraud.records import INSUFFICIENT_HISTORY, Evidence, QualityFlag, Score
 SHORT_HISTORY = 4  # invoices: a year of them, the least in which a season shows
 CHUNK = 20_000  # clients scored at a time: bounds the memory
 KNOWN_ELSEWHERE = frozenset({"client_id", "target", "label"})
+# What a client has without one invoice: these alone judge nobody.
+OF_THE_ACCOUNT = ("category", "region", "district", "age_months", "n_invoices")
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """Evidence -> what the members see: chosen features, neighbours' rates, deviations from peers, detectors' scores."""
+    """Evidence -> what the members see: chosen features, neighbours' rates, deviations from peers, detectors' scores.
+
+    `names` are the members' columns, `columns` the places of the chosen features among all.
+    """
 
     names: tuple[str, ...]
     columns: np.ndarray
@@ -43,7 +48,7 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Members stacked by a logistic regression on their log-odds; its output is calibrated by `knots`."""
+    """Members stacked by a logistic regression on their log-odds; `knots` and `heights` calibrate what comes out."""
 
     inputs: Inputs
     graphs: dict[str, bytes]
@@ -53,13 +58,18 @@ class Ensemble:
     heights: np.ndarray
 
     def member_log_odds(self, matrix: np.ndarray) -> np.ndarray:
-        """[float64, (clients, members)]"""
-        return np.stack([onnx_graphs.run(graph, matrix)[:, 0] for graph in self.graphs.values()], axis=1).astype(np.float64)
+        """Each member's log-odds of fraud. [float64, (clients, members)]"""
+        columns = [onnx_graphs.run(graph, matrix)[:, 0] for graph in self.graphs.values()]
+        return np.stack(columns, axis=1).astype(np.float64)
 
     def log_odds(self, matrix: np.ndarray) -> np.ndarray:
-        return calibrated(self.member_log_odds(matrix) @ self.weights + self.intercept, self.knots, self.heights)
+        """Calibrated log-odds of fraud, from the members' input. [float64, one a client]"""
+        # Not a matrix product: its last bit would depend on how many clients are scored together.
+        stacked = (self.member_log_odds(matrix) * self.weights).sum(axis=1) + self.intercept
+        return calibrated(stacked, self.knots, self.heights)
 
     def probability(self, evidence: Evidence) -> np.ndarray:
+        """Calibrated probability of fraud, whatever is missing. [0..1, one a client]"""
         return probability_of(self.log_odds(self.inputs.matrix(evidence)))
 
 
@@ -70,12 +80,16 @@ def calibrated(log_odds: np.ndarray, knots: np.ndarray, heights: np.ndarray) -> 
 
 
 def probability_of(log_odds: np.ndarray) -> np.ndarray:
+    """[0..1]; beyond 40 the exponential gains nothing and would overflow."""
     return 1.0 / (1.0 + np.exp(-np.clip(log_odds, -40.0, 40.0)))
 
 
 @dataclass(frozen=True)
 class FraudModel:
-    """What model.bin holds: the ensemble on invoices, the one on older scripts' aggregates, and the manifest."""
+    """What model.bin holds: the ensemble on invoices, the one on older scripts' aggregates, and the manifest.
+
+    The manifest says which features the model expects ("features"), the threshold, the severities' cut-offs, the view.
+    """
 
     invoices: Ensemble
     aggregates: Ensemble
@@ -83,6 +97,7 @@ class FraudModel:
 
     @property
     def threshold(self) -> float:
+        """A client is suspected when its score reaches this. [0..1]"""
         return self.manifest["threshold"]
 
     def probability(self, evidence: Evidence) -> np.ndarray:
@@ -98,25 +113,26 @@ class FraudModel:
     def judge(self, evidence: Evidence, client_ids: list[str], quality: list[tuple[QualityFlag, ...]]) -> list[Score]:
         """One Score a client, in their order, with what the tables said of them and what limits the score."""
         last_on = evidence.features[:, self.manifest["features"].index("last_invoice_on")]
-        limits = zip(evidence.n_invoices, last_on, strict=True)
+        known = zip(client_ids, self.probability(evidence), quality, evidence.n_invoices, last_on, strict=True)
         return [
-            self._score(client_id, p, (*flags, *self._limits(int(n), last)))
-            for client_id, p, flags, (n, last) in zip(client_ids, self.probability(evidence), quality, limits, strict=True)
+            self._score(client_id, probability, (*flags, *self._limits(int(n), last)))
+            for client_id, probability, flags, n, last in known
         ]
 
     def judge_aggregates(self, rows: list[dict], client_ids: list[str]) -> list[Score]:
-        """Scores of clients given as finished features by name, as older scripts send them. Values are numbers or None."""
-        names = self.manifest["features"]
-        at = {names[column]: i for i, column in enumerate(self.aggregates.inputs.columns)}
-        matrix = np.full((len(rows), len(at)), np.nan, dtype=np.float32)
-        for i, row in enumerate(rows):
-            for name, value in row.items():
-                if name in at and value is not None:
-                    matrix[i, at[name]] = value
-        probabilities = probability_of(self.aggregates.log_odds(matrix))
+        """Scores of clients given as finished features by name, as older scripts send them.
+
+        Values are numbers that float32 can hold, or None; other names than the ensemble's are flagged and not used.
+        """
+        names = [self.manifest["features"][column] for column in self.aggregates.inputs.columns]
+        matrix = np.array([[_number(row.get(name)) for name in names] for row in rows], dtype=np.float32)
+        matrix = matrix.reshape(len(rows), len(names))
+        of_use = [i for i, name in enumerate(names) if name not in OF_THE_ACCOUNT]
+        is_enough = np.isfinite(matrix[:, of_use]).any(axis=1)
+        probability = np.where(is_enough, probability_of(self.aggregates.log_odds(matrix)), np.nan)
         return [
-            self._score(client_id, float(p) if np.isfinite(found).any() else np.nan, _aggregate_flags(row, at))
-            for client_id, p, row, found in zip(client_ids, probabilities, rows, matrix, strict=True)
+            self._score(client_id, p, _aggregate_flags(row, names))
+            for client_id, p, row in zip(client_ids, probability, rows, strict=True)
         ]
 
     def _score(self, client_id: str, probability: float, quality: tuple[QualityFlag, ...]) -> Score:
@@ -127,26 +143,34 @@ class FraudModel:
     def severity(self, probability: float) -> str:
         """The highest severity whose cut-off the score reaches; each is a promise of precision measured out of fold."""
         cuts = self.manifest["severities"]
-        return next((cut["severity"] for cut in cuts if cut["score"] is not None and probability >= cut["score"]), "low")
+        return next(
+            (cut["severity"] for cut in cuts if cut["score"] is not None and probability >= cut["score"]), "low"
+        )
 
     def _limits(self, n: int, last_on: float) -> tuple[QualityFlag, ...]:
-        if n == 0:
-            return ()
+        """What the reader of a score should know of it. [n: invoices, last_on: days since 1970]"""
         flags = []
-        if n < SHORT_HISTORY:
-            flags.append(QualityFlag("short_history", n, f"Only {n} invoices: the score rests on little."))
-        if last_on < self.manifest["active_from"]:
-            since = np.datetime64(int(last_on), "D")
-            flags.append(QualityFlag("inactive", 1, f"The last invoice is of {since}: the model was trained on accounts that go on longer."))
+        if 0 < n < SHORT_HISTORY:
+            counted = "1 invoice" if n == 1 else f"{n} invoices"
+            flags.append(QualityFlag("short_history", n, f"Only {counted}: the score rests on little."))
+        if self.manifest["view"] == "prospective" and last_on < self.manifest["active_from"]:
+            since = f"The last invoice is of {np.datetime64(int(last_on), 'D')}"
+            flags.append(QualityFlag("inactive", 1, f"{since}: the model was trained on accounts that go on longer."))
         return tuple(flags)
 
 
-def _aggregate_flags(row: dict, known: dict[str, int]) -> tuple[QualityFlag, ...]:
-    unknown = sorted(name for name in row if name not in known and name not in KNOWN_ELSEWHERE)
-    missing = [name for name in known if row.get(name) is None]
+def _number(value: float | None) -> float:
+    return np.nan if value is None else value
+
+
+def _aggregate_flags(row: dict, names: list[str]) -> tuple[QualityFlag, ...]:
+    unknown = sorted(name for name in row if name not in names and name not in KNOWN_ELSEWHERE)
+    n_missing = sum(row.get(name) is None for name in names)
     flags = [QualityFlag("aggregates_only", 1, "Scored from aggregates: send the invoices for a sharper score.")]
     if unknown:
-        flags.append(QualityFlag("unknown_fields", len(unknown), f"Not used: {', '.join(name[:40] for name in unknown[:5])}."))
-    if missing:
-        flags.append(QualityFlag("missing_aggregates", len(missing), f"{len(missing)} of {len(known)} aggregates are not given."))
+        named = ", ".join(name[:40] for name in unknown[:5])
+        flags.append(QualityFlag("unknown_fields", len(unknown), f"Not used: {named}."))
+    if n_missing:
+        text = f"{n_missing} of {len(names)} aggregates are not given."
+        flags.append(QualityFlag("missing_aggregates", n_missing, text))
     return tuple(flags)

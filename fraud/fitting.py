@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fraud import onnx_graphs
 from fraud.detectors import Detectors
 from fraud.ensemble import Ensemble, Inputs, calibrated, probability_of
 from fraud.members import MEMBERS, Member
@@ -17,18 +18,19 @@ from fraud.peers import PEER_FEATURES, Peers
 from fraud.records import Evidence
 
 STACK_FOLDS = 2  # each costs a fit of every member, and three weights ask for no more
-RATE_FOLDS = 5  # for the neighbours' rates of the training clients themselves: cheap, and the more the nearer to serving
-CALIBRATION_BINS = 40
+# For the neighbours' rates of the training clients themselves: cheap, and the more the nearer to serving.
+RATE_FOLDS = 5
+CALIBRATION_BINS = 40  # of equal size, so long as each has ten frauds on average
 MEMBER_SEED = 17
 
 Z_SCORE_FEATURES = tuple(
     f"{energy}_{name}"
     for energy in ("elec", "gas")
     for name in (
-        "level_mean", "level_std", "level_skew", "level_last", "monthly_mean", "monthly_max", "change_min", "change_max",
-        "change_std", "jump_mean", "year_on_year_median", "year_on_year_min", "zero_share", "near_zero_share", "halves_change",
-        "last_3_change", "slope", "gap_mean", "gap_max", "gap_excess_max", "split_level_size", "split_level_explained",
-        "mismatch_share", "months_std", "level_1_share_mean",
+        "level_mean", "level_std", "level_skew", "level_last", "monthly_mean", "monthly_max", "change_min",
+        "change_max", "change_std", "jump_mean", "year_on_year_median", "year_on_year_min", "zero_share",
+        "near_zero_share", "halves_change", "last_3_change", "slope", "gap_mean", "gap_max", "gap_excess_max",
+        "split_level_size", "split_level_explained", "mismatch_share", "months_std", "level_1_share_mean",
     )
 )  # fmt: skip
 MOVING_AVERAGE_FEATURES = tuple(
@@ -44,22 +46,25 @@ LOOKS_AT = {
 
 @dataclass(frozen=True)
 class Fitted:
-    """An ensemble, its members' native models, and out-of-fold log-odds of each training client: stack and members."""
+    """An ensemble, its members' own models by name, and each training client's calibrated log-odds out of fold."""
 
     ensemble: Ensemble
     natives: dict[str, object]
-    stacked: np.ndarray
-    by_member: dict[str, np.ndarray]
-    detector_scores: dict[str, np.ndarray]
+    log_odds: np.ndarray
 
     @property
     def probability(self) -> np.ndarray:
-        return probability_of(self.stacked)
+        """Of the training clients, out of fold: what thresholds and severities are fitted on. [0..1]"""
+        return probability_of(self.log_odds)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What an ensemble is made of. `names` are all features' names, `seen` those this view may use."""
+    """What an ensemble is made of. `names` are all features' names, `seen` those this view may use.
+
+    has_level_0: with neighbours' rates, peers and detectors, not the features alone.
+    missing_share: of the values, that are hidden from the members in training. [0..1]
+    """
 
     names: tuple[str, ...]
     seen: tuple[str, ...]
@@ -69,36 +74,43 @@ class Plan:
     missing_share: float = 0.0
 
 
-def fit_ensemble(evidence: Evidence, label: np.ndarray, plan: Plan, seed: int, tell: Callable[[str], None] = lambda _: None) -> Fitted:
-    """Members out of fold, stacking and calibration on those, then members on all clients.
+def fit_ensemble(
+    evidence: Evidence, label: np.ndarray, plan: Plan, seed: int, tell: Callable[[str], None] = lambda _: None
+) -> Fitted:
+    """Members out of fold, stacking and calibration on those, then members on all clients. [label: 1 or 0]
 
     `tell` hears what is about to run: STACK_FOLDS + 1 times each member.
     """
+    out_of_fold_log_odds = _members_out_of_fold(evidence, label, plan, seed, tell)
+    inputs, matrix = _fit_inputs(evidence, label, plan, seed)
+    members = _fit_members(matrix, label, plan, seed, lambda name: tell(f"{name}, all clients"))
+    weights, intercept = _stack(out_of_fold_log_odds, label)
+    stacked = out_of_fold_log_odds @ weights + intercept
+    knots, heights = fit_calibration(stacked, label)
+    graphs = {name: member.graph for name, member in members.items()}
+    ensemble = Ensemble(inputs, graphs, weights, intercept, knots, heights)
+    natives = {name: member.native for name, member in members.items()}
+    return Fitted(ensemble, natives, calibrated(stacked, knots, heights))
+
+
+def _members_out_of_fold(
+    evidence: Evidence, label: np.ndarray, plan: Plan, seed: int, tell: Callable[[str], None]
+) -> np.ndarray:
+    """Each member's log-odds of clients that neither it nor its inputs were fitted on. [float64, (clients, members)]"""
     folds = stratified_folds(label, STACK_FOLDS, seed)
     out = np.empty((len(label), len(plan.members)))
     for fold in range(STACK_FOLDS):
-        mine = folds == fold
-        part = f"fold {fold + 1} of {STACK_FOLDS}"
+        mine, part = folds == fold, f"fold {fold + 1} of {STACK_FOLDS}"
         inputs, matrix = _fit_inputs(evidence.of(~mine), label[~mine], plan, seed)
         held_out = _masked(inputs.matrix(evidence.of(mine)), plan, seed + fold)
         members = _fit_members(matrix, label[~mine], plan, seed + fold, lambda name, part=part: tell(f"{name}, {part}"))
         for i, member in enumerate(members.values()):
-            out[mine, i] = _log_odds(member, held_out)
-    inputs, matrix = _fit_inputs(evidence, label, plan, seed)
-    members = _fit_members(matrix, label, plan, seed, lambda name: tell(f"{name}, all clients"))
-    weights, intercept = _stack(out, label)
-    stacked = out @ weights + intercept
-    knots, heights = fit_calibration(stacked, label)
-    ensemble = Ensemble(inputs, {name: m.graph for name, m in members.items()}, weights, intercept, knots, heights)
-    scores = {} if inputs.detectors is None else dict(
-        zip(inputs.detectors.fitted, inputs.detectors.scores(evidence.features).T, strict=True)
-    )  # fmt: skip
-    by_member = {name: out[:, i] for i, name in enumerate(members)}
-    return Fitted(ensemble, {n: m.native for n, m in members.items()}, calibrated(stacked, knots, heights), by_member, scores)
+            out[mine, i] = onnx_graphs.run(member.graph, held_out)[:, 0]
+    return out
 
 
 def stratified_folds(label: np.ndarray, n: int, seed: int) -> np.ndarray:
-    """Each client's fold, 0..n-1, with the frauds spread evenly."""
+    """Each client's fold, 0..n-1, with the frauds spread evenly. [label: 1 or 0, nothing else]"""
     rng = np.random.default_rng(seed)
     folds = np.empty(len(label), dtype=np.int64)
     for value in (0, 1):
@@ -130,7 +142,9 @@ def _masked(matrix: np.ndarray, plan: Plan, seed: int) -> np.ndarray:
     return np.where(gone, np.float32(np.nan), matrix)
 
 
-def _fit_members(matrix: np.ndarray, label: np.ndarray, plan: Plan, seed: int, tell: Callable[[str], None]) -> dict[str, Member]:
+def _fit_members(
+    matrix: np.ndarray, label: np.ndarray, plan: Plan, seed: int, tell: Callable[[str], None]
+) -> dict[str, Member]:
     members = {}
     for name in plan.members:
         tell(name)
@@ -138,13 +152,8 @@ def _fit_members(matrix: np.ndarray, label: np.ndarray, plan: Plan, seed: int, t
     return members
 
 
-def _log_odds(member: Member, matrix: np.ndarray) -> np.ndarray:
-    from fraud import onnx_graphs
-
-    return onnx_graphs.run(member.graph, matrix)[:, 0].astype(np.float64)
-
-
 def _stack(log_odds: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, float]:
+    """Each member's weight, and the intercept. [log_odds: float64, (clients, members)]"""
     from sklearn.linear_model import LogisticRegression
 
     model = LogisticRegression(C=1e3, max_iter=1000).fit(log_odds, label)
@@ -152,7 +161,7 @@ def _stack(log_odds: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def fit_calibration(log_odds: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Knots and heights: isotonic regression of the frauds' share over equally large bins, in log-odds, strictly rising."""
+    """Knots and heights [log-odds, rising]: isotonic regression of the frauds' share over equally large bins."""
     from sklearn.isotonic import IsotonicRegression
 
     bins = np.array_split(np.argsort(log_odds, kind="stable"), min(CALIBRATION_BINS, max(1, int(label.sum()) // 10)))
@@ -161,4 +170,5 @@ def fit_calibration(log_odds: np.ndarray, label: np.ndarray) -> tuple[np.ndarray
     share = np.array([(label[b].sum() + 0.5) / (len(b) + 1.0) for b in bins])
     rising = IsotonicRegression().fit_transform(knots, share, sample_weight=[len(b) for b in bins])
     heights = np.log(rising / (1.0 - rising))
+    # The isotonic steps are flat: a slight slope keeps the order of clients inside a step.
     return knots, np.maximum.accumulate(heights + 1e-3 * (knots - knots[0]))
