@@ -1,0 +1,76 @@
+"""Members serve as ONNX graphs: they must say what the libraries' own models say."""
+
+import numpy as np
+import pytest
+
+from fraud import onnx_graphs
+from fraud.members import MEMBERS, shap_sizes
+from fraud.metrics import roc_auc
+
+N, WIDTH, TELLING = 800, 8, 3
+every_member = pytest.mark.parametrize("name", MEMBERS)
+
+
+def drawn(seed):
+    """Clients whose column TELLING tells; in the first columns values are missing, column 1 nobody has."""
+    rng = np.random.default_rng(seed)
+    inputs = rng.normal(size=(N, WIDTH)).astype(np.float32)
+    label = (inputs[:, TELLING] + rng.normal(size=N) > 1.2).astype(float)
+    inputs[:, :TELLING][rng.random((N, TELLING)) < 0.3] = np.nan
+    inputs[:, 1] = np.nan
+    return inputs, label
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    inputs, label = drawn(0)
+    return {name: fit(inputs, label, 5, quick=True) for name, fit in MEMBERS.items()}
+
+
+def native_log_odds(name, model, inputs):
+    if name == "catboost":
+        return model.predict(inputs, prediction_type="RawFormulaVal")
+    return model.predict(inputs, output_margin=True)
+
+
+def odd_rows():
+    """What a server may meet and training did not: nothing known, missing where it was always known, huge values."""
+    rows, largest = np.zeros((4, WIDTH), dtype=np.float32), np.finfo(np.float32).max
+    rows[0], rows[1, TELLING:], rows[2], rows[3] = np.nan, np.nan, largest, -largest
+    return rows
+
+
+@every_member
+@pytest.mark.parametrize("rows", [drawn(0)[0], drawn(1)[0], odd_rows()], ids=["trained on", "new", "odd"])
+def test_the_graph_gives_the_librarys_own_log_odds(fitted, name, rows):
+    member = fitted[name]
+    log_odds = onnx_graphs.run(member.graph, rows)
+    assert log_odds.shape == (len(rows), 1)
+    np.testing.assert_allclose(log_odds[:, 0], native_log_odds(name, member.native, rows), atol=1e-5)
+
+
+@every_member
+def test_higher_means_more_likely_a_fraud(fitted, name):
+    inputs, label = drawn(1)
+    assert roc_auc(label, onnx_graphs.run(fitted[name].graph, inputs)[:, 0]) > 0.8
+
+
+@every_member
+def test_a_client_alone_scores_as_among_others(fitted, name):
+    inputs, _ = drawn(1)
+    together = onnx_graphs.run(fitted[name].graph, inputs)
+    for row in range(0, N, 100):
+        np.testing.assert_array_equal(onnx_graphs.run(fitted[name].graph, inputs[row : row + 1])[0], together[row])
+
+
+@every_member
+def test_the_same_seed_gives_the_same_graph(fitted, name):
+    assert MEMBERS[name](*drawn(0), 5, quick=True).graph == fitted[name].graph
+
+
+def test_shap_sizes_name_the_column_that_tells(fitted):
+    inputs, _ = drawn(1)
+    sizes = shap_sizes(fitted["xgboost"].native, inputs)
+    assert sizes.shape == (WIDTH,)
+    assert sizes.argmax() == TELLING
+    assert sizes[1] == 0, "nobody has column 1"
