@@ -210,9 +210,9 @@ def fit_both(study: Study, clients: np.ndarray, options: argparse.Namespace, tel
     """The ensemble on invoices, and the one on what older scripts send."""
     evidence, label = study.evidence.of(clients), study.label[clients]
     older = Plan(
-        FEATURE_NAMES,
-        AGGREGATE_NAMES,
-        ("xgboost",),
+        names=FEATURE_NAMES,
+        seen=AGGREGATE_NAMES,
+        members=("xgboost",),
         has_level_0=False,
         quick=options.quick,
         missing_share=MISSING_SHARE,
