@@ -14,7 +14,7 @@ import numpy as np
 
 from fraud import configuration, consumption
 from fraud.blocks import DISCREPANCY, EVIDENCE_GROUPS, FALL, HISTORY, IRREGULAR, LOW, PLACE, TARIFF, Block, Feature
-from fraud.cells import CELLS, neighbour_cells
+from fraud.cells import CELLS, METER_CELLS, neighbour_cells
 from fraud.configuration import AGGREGATES_BLOCK
 from fraud.invoices import Rows
 from fraud.records import Evidence, Table
@@ -31,6 +31,7 @@ __all__ = [
     "HISTORY",
     "IRREGULAR",
     "LOW",
+    "METER_CELLS",
     "N_INVOICES",
     "PLACE",
     "TARIFF",
@@ -112,4 +113,4 @@ def _matrix(rows: Rows, n: int) -> np.ndarray:
         pairs[:] = WITHOUT_INVOICES
     pairs[rows.pairs] = _of_pairs(rows).T
     clients = np.concatenate([block.compute(rows) for block in CLIENT_BLOCKS]).T
-    return np.concatenate([pairs.reshape(n, -1), clients], axis=1, dtype=np.float32).take(ORDER, axis=1)
+    return np.concatenate([pairs.reshape(n, 2 * pairs.shape[1]), clients], axis=1, dtype=np.float32).take(ORDER, axis=1)

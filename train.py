@@ -23,7 +23,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from features import AGGREGATES_BLOCK, CELLS, FEATURE_NAMES, FEATURES, PLACE, client_features
+from features import AGGREGATES_BLOCK, CELLS, FEATURE_NAMES, FEATURES, METER_CELLS, PLACE, client_features
 from fraud import evaluation, model_file, validation
 from fraud.ensemble import OF_THE_ACCOUNT, FraudModel
 from fraud.files import TableError
@@ -223,7 +223,8 @@ def fit_both(study: Study, clients: np.ndarray, options: argparse.Namespace, tel
 
 def plan_of(view: str, quick: bool) -> Plan:
     seen = tuple(feature.name for feature in FEATURES if view != PROSPECTIVE or not feature.after_detection)
-    return Plan(FEATURE_NAMES, seen, quick=quick)
+    cells = tuple(name for name in CELLS if view != PROSPECTIVE or name not in METER_CELLS)
+    return Plan(FEATURE_NAMES, seen, cells, quick=quick)
 
 
 # --- what is written down ---------------------------------------------------------------------------------------------

@@ -20,6 +20,17 @@ CELLS = {
     "created_month": "the same region, account created in the same month",
     "created_year": "the same region, account created in the same year",
 }
+# These may be a consequence of an inspection: only the view `all` sees them. A meter exchanged alone says more than one
+# exchanged in a campaign with the whole street.
+METER_CELLS = {
+    "exchange_day": "the same region, meter exchanged on the same day",
+    "exchange_month": "the same region, meter exchanged in the same month",
+    "exchange_codes": "the same meter codes before and after an exchange",
+    "exchange_codes_year": "the same meter codes before and after an exchange, in the same year",
+    "meter_code": "the same region, meter code and energy",
+    "meter_status": "the same region, meter status and reader's remark",
+}
+CELLS |= METER_CELLS
 SEED = {name: np.uint64(i) for i, name in enumerate(CELLS, start=1)}
 MIX = np.uint64(0x9E3779B97F4A7C15)  # the golden ratio's bits: spreads neighbouring codes over all 64
 
@@ -37,7 +48,29 @@ def neighbour_cells(rows: Rows) -> dict[str, Cells]:
         "route_step": Cells(n_later, of_row["route_step"][is_later]),
         "first_day": Cells(filled.astype(np.int64), of_client["first_day"][filled]),
         **{name: Cells(one, of_client[name]) for name in ("created_day", "created_month", "created_year")},
+        **_meter_cells(rows),
     }
+
+
+def _meter_cells(rows: Rows) -> dict[str, Cells]:
+    """The cells of METER_CELLS: those of exchanges have a key an exchange, the others a key a row."""
+    pairs, region = rows.by_pair, rows.by_client.spread(known_or(rows.clients["region"], -1.0))
+    meter, code, status, remark = (
+        known_or(rows[name], -1.0) for name in ("meter_id", "meter_code", "meter_status", "remark")
+    )
+    former = np.where(pairs.is_first, code, pairs.lag(code))
+    is_exchange = ((meter != pairs.lag(meter)) | (code != former)) & ~pairs.is_first
+    month = rows["invoice_on"].astype("datetime64[M]").astype(np.int64)
+    names = tuple(METER_CELLS)
+    keys = _keys(
+        names,
+        np.array([region, region, former, former, region, region]),
+        np.array([rows.day, month, code, code, code, status]),
+        np.array([np.zeros(len(code)), np.zeros(len(code)), np.zeros(len(code)), month // 12, rows["energy"], remark]),
+    )
+    n_exchanges = rows.by_client.total(is_exchange.astype(np.int64))
+    cells = {name: Cells(n_exchanges, keys[i][is_exchange]) for i, name in enumerate(names[:4])}
+    return cells | {name: Cells(rows.by_client.counts, keys[i]) for i, name in enumerate(names[4:], start=4)}
 
 
 def _client_keys(rows: Rows) -> dict[str, np.ndarray]:

@@ -62,12 +62,13 @@ class Fitted:
 class Plan:
     """What an ensemble is made of. `names` are all features' names, `seen` those this view may use.
 
-    has_level_0: with neighbours' rates, peers and detectors, not the features alone.
+    cells: the neighbours whose rates it may see. has_level_0: with those, peers and detectors, not the features alone.
     missing_share: of the values, that are hidden from the members in training. [0..1]
     """
 
     names: tuple[str, ...]
     seen: tuple[str, ...]
+    cells: tuple[str, ...] = ()
     members: tuple[str, ...] = tuple(MEMBERS)
     has_level_0: bool = True
     quick: bool = False
@@ -125,12 +126,17 @@ def _fit_inputs(evidence: Evidence, label: np.ndarray, plan: Plan, seed: int) ->
     if not plan.has_level_0:
         inputs = Inputs(plan.seen, columns, None, None, None)
         return inputs, _masked(inputs.matrix(evidence), plan, seed)
-    cells = tuple(evidence.cells)
+    cells = {name: evidence.cells[name] for name in plan.cells}
     peers = Peers.fit(evidence.features, plan.names)
     detectors = Detectors.fit(evidence.features, plan.names, LOOKS_AT, seed)
-    names = (*plan.seen, *column_names(cells), *(f"{name}_against_peers" for name in PEER_FEATURES), *detectors.fitted)
-    inputs = Inputs(names, columns, CellRates.fit(evidence.cells, label), peers, detectors)
-    rates = out_of_fold(evidence.cells, label, stratified_folds(label, RATE_FOLDS, seed + 1))
+    names = (
+        *plan.seen,
+        *column_names(plan.cells),
+        *(f"{name}_against_peers" for name in PEER_FEATURES),
+        *detectors.fitted,
+    )
+    inputs = Inputs(names, columns, CellRates.fit(cells, label), peers, detectors)
+    rates = out_of_fold(cells, label, stratified_folds(label, RATE_FOLDS, seed + 1))
     return inputs, inputs.matrix(evidence, rates)
 
 
