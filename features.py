@@ -41,7 +41,7 @@ __all__ = [
     "neighbour_cells",
 ]
 
-CHUNK = 1000  # clients at a time: their series fit the processor's cache
+CHUNK = 500  # clients at a time: their series fit the processor's cache
 THREADS = 2  # NumPy lets go of the interpreter in its loops; more threads wait for memory
 
 BLOCKS: tuple[Block, ...] = (*consumption.BLOCKS, *configuration.BLOCKS)

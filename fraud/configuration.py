@@ -172,8 +172,8 @@ def _account(rows: Rows) -> np.ndarray:
 ACCOUNT_BLOCK = Block(
     (
         Feature("category", PLACE, "code", "category of the client"),
-        Feature("region", PLACE, "code", "region"),
-        Feature("district", PLACE, "code", "district"),
+        Feature("region", PLACE, "code", "region of the client"),
+        Feature("district", PLACE, "code", "district of the client"),
         Feature("created_on", HISTORY, "days since 1970", "date the account was created"),
         Feature("age_months", HISTORY, "months", "age of the account at the last invoice"),
         Feature("first_invoice_after", HISTORY, "days", "time from the account's creation to the first invoice"),
