@@ -20,7 +20,9 @@ from fraud.records import Evidence
 STACK_FOLDS = 2  # each costs a fit of every member, and three weights ask for no more
 # For the neighbours' rates of the training clients themselves: cheap, and the more the nearer to serving.
 RATE_FOLDS = 5
-CALIBRATION_BINS = 40  # of equal size, so long as each has ten frauds on average
+CALIBRATION_BINS = 40  # at most
+FRAUDS_A_BIN = 10  # on average, at least: a bin's share of frauds must say something
+SAME_SCORE = 1e-9  # log-odds
 MEMBER_SEED = 17
 
 Z_SCORE_FEATURES = tuple(
@@ -170,11 +172,19 @@ def fit_calibration(log_odds: np.ndarray, label: np.ndarray) -> tuple[np.ndarray
     """Knots and heights [log-odds, rising]: isotonic regression of the frauds' share over equally large bins."""
     from sklearn.isotonic import IsotonicRegression
 
-    bins = np.array_split(np.argsort(log_odds, kind="stable"), min(CALIBRATION_BINS, max(1, int(label.sum()) // 10)))
-    knots = np.array([log_odds[b].mean() for b in bins])
+    knots, n, frauds = _bins(log_odds, label)
     # Half a fraud and half an honest client more a bin: a bin of one kind alone has no finite log-odds.
-    share = np.array([(label[b].sum() + 0.5) / (len(b) + 1.0) for b in bins])
-    rising = IsotonicRegression().fit_transform(knots, share, sample_weight=[len(b) for b in bins])
+    rising = IsotonicRegression().fit_transform(knots, (frauds + 0.5) / (n + 1.0), sample_weight=n)
     heights = np.log(rising / (1.0 - rising))
     # The isotonic steps are flat: a slight slope keeps the order of clients inside a step.
     return knots, np.maximum.accumulate(heights + 1e-3 * (knots - knots[0]))
+
+
+def _bins(log_odds: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean score, clients and frauds of equally large bins, by rising score."""
+    n_bins = min(CALIBRATION_BINS, max(1, int(label.sum()) // FRAUDS_A_BIN))
+    bins = np.array_split(np.argsort(log_odds, kind="stable"), n_bins)
+    mean, n, frauds = np.array([(log_odds[b].mean(), len(b), label[b].sum()) for b in bins]).T
+    # Equal scores may fill several bins: those are one, for no regression has an answer to knots that coincide.
+    first = np.flatnonzero(np.diff(mean, prepend=-np.inf) > SAME_SCORE)
+    return mean[first], np.add.reduceat(n, first), np.add.reduceat(frauds, first)

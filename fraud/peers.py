@@ -46,7 +46,7 @@ class Peers:
         """Each client's own value less its peers' median. [float32, (clients, len(PEER_FEATURES))]"""
         place = np.nan_to_num(features[:, self.place], nan=-1.0)
         is_group = (place[:, None, :] == self.groups[None]).all(axis=2)
-        group = np.where(is_group.any(axis=1), is_group.argmax(axis=1), len(self.medians) - 1)
+        group = np.append(is_group, np.ones((len(place), 1), dtype=bool), axis=1).argmax(axis=1)
         return features[:, self.columns] - self.medians[group]
 
 

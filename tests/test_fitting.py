@@ -177,9 +177,29 @@ def test_calibration_is_finite_and_rising_whatever_the_share(n_frauds):
     assert (np.diff(heights) > 0).all()
 
 
-def test_calibration_takes_equal_scores():
-    knots, heights = fit_calibration(np.zeros(400), np.repeat([1.0, 0.0], [100, 300]))
-    assert probability_of(calibrated(np.zeros(1), knots, heights))[0] == pytest.approx(0.25, abs=0.1)
+EQUAL = {
+    "one score": np.zeros(600),
+    "one score but for rounding": 1.4 + np.arange(600) * 1e-18,
+    "two scores": np.repeat([-1.0, 1.0], 300),
+    "two scores but for rounding": np.repeat([-1.0, 1.0], 300) + np.arange(600) * 1e-12,
+    "ties in the middle": np.clip(np.linspace(-3, 3, 600), -1, 1),
+}
+
+
+@pytest.mark.parametrize("log_odds", EQUAL.values(), ids=EQUAL)
+def test_calibration_takes_equal_scores(log_odds):
+    label = np.arange(600) % 3 == 0
+    knots, heights = fit_calibration(log_odds, label.astype(float))
+    assert (np.diff(knots) > 0).all()
+    assert probability_of(calibrated(log_odds, knots, heights)) == pytest.approx(np.full(600, 1 / 3), abs=0.03)
+
+
+def test_scores_that_differ_in_the_last_bit_alone_are_one_to_the_calibration():
+    log_odds = np.repeat(1.37170486 + np.array([0.0, 1.0, 2.0]) * np.finfo(float).eps, 150)
+    label = (np.arange(450) % 10 < np.repeat([2, 4, 6], 150)).astype(float)
+    knots, heights = fit_calibration(log_odds, label)
+    assert len(knots) == 1
+    assert probability_of(heights) == pytest.approx([0.4], abs=0.01)
 
 
 def test_severities_keep_their_promises_on_the_out_of_fold_scores(labelled, fitted):

@@ -48,6 +48,11 @@ def test_clients_without_a_region_are_each_others_peers():
     assert deviations(peers, clients([9], region=np.nan)) == [2]
 
 
+def test_where_no_place_has_enough_clients_all_are_held_against_everybody():
+    peers = Peers.fit(clients(np.arange(1, LEAST_PEERS)), NAMES)
+    assert deviations(peers, clients([20])) == [20 - LEAST_PEERS / 2]
+
+
 def test_missing_stays_missing_and_does_not_count_for_the_median():
     peers = Peers.fit(clients([*np.arange(1, 32), *[np.nan] * 9]), NAMES)
     assert deviations(peers, clients([17])) == [1]
