@@ -166,8 +166,8 @@ def in_words(result: dict) -> str:
 def estimate_in_words(estimate: dict | None) -> str:
     if estimate is None:
         return "unknown"
-    low, high = estimate["interval"] or (np.nan, np.nan)
-    return f"{estimate['value']:.3f} ({low:.3f} to {high:.3f})"
+    interval = " ({:.3f} to {:.3f})".format(*estimate["interval"]) if estimate["interval"] else ""
+    return f"{estimate['value']:.3f}{interval}"
 
 
 # --- fitting and measuring --------------------------------------------------------------------------------------------
