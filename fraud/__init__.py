@@ -1,8 +1,14 @@
-"""Fairmeter's rooms. Data flows one way; root files import `fraud`, `fraud` imports no root file.
+"""The floor plan: one line a floor, the highest first. Rooms of the science wing, then of the desk wing.
 
-science   tables -> segments -> peers, detectors, trees -> ensemble -> evaluation -> report
-desk      web (the HTTP service)
-nouns     records
+    entry     train predict score
+    findings  validation report report_page figures simulate | web
+    models    study fitting baselines model_file ensemble |
+    parts     features members detectors neighbours peers |
+    columns   blocks cells configuration consumption billing |
+    rows      invoices tables cleaning dates files |
+    ground    records segments theft metrics evaluation onnx_graphs
 
-The wings never import each other; they meet in the entry files through `records.Score`.
+A room imports rooms of its own floor and of those below, in no circle. train, predict, score and features are files
+beside this package: they import it, it imports none of them. The wings never import each other; they share the ground
+floor, and meet in the entry files through `records.Score`. tests/test_layout.py holds all this.
 """
