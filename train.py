@@ -45,6 +45,8 @@ MODEL_KEY = os.environ.get("MODEL_KEY", "").encode() or None  # with it, the mod
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin while they wait take a shared machine's cores
 CANNOT, STOPPED = 2, 130  # exit codes, the latter a shell's for Ctrl-C
 
+# Of gas, which fewer than half of the clients have: without these the members fit a fifth faster and rank as well.
+FINE_OF_GAS = ("skew", "q10", "q25", "median", "q75", "q90", "longest", "lately", "upper", "n_zero")
 UNUSUAL = "unusual shape"  # evidence group of the detectors' scores
 AGGREGATE_NAMES = (*(feature.name for feature in AGGREGATES_BLOCK.features), *OF_THE_ACCOUNT)
 BY_NAME = {feature.name: feature for feature in FEATURES}
@@ -221,8 +223,12 @@ def fit_both(study: Study, clients: np.ndarray, options: argparse.Namespace, tel
     return tuple(fit_ensemble(evidence, label, plan, SEED, tell) for plan in plans)
 
 
+def is_fine_gas(name: str) -> bool:
+    return name.startswith("gas_") and name.endswith(FINE_OF_GAS)
+
+
 def plan_of(view: str, quick: bool) -> Plan:
-    seen = tuple(feature.name for feature in FEATURES if view != PROSPECTIVE or not feature.after_detection)
+    seen = tuple(f.name for f in FEATURES if not is_fine_gas(f.name) and (view != PROSPECTIVE or not f.after_detection))
     cells = tuple(name for name in CELLS if view != PROSPECTIVE or name not in METER_CELLS)
     return Plan(FEATURE_NAMES, seen, cells, quick=quick)
 

@@ -20,11 +20,12 @@ LEVELS = tuple(f"consumption_level_{i}" for i in (1, 2, 3, 4))
 YEAR_DAYS = (335, 395)  # between an invoice and that of the same season: a route is read up to a month early or late
 BACK = (1, 2, 3, 4, 6)  # invoices before: with monthly to half-yearly ones a year ago is among the last four or six
 SHORTEST_GAP = 5.0  # days: two invoices of one visit must not become a daily rate of thousands
-# What settles the order of invoices of one client, energy and day: else a feature would depend on the file's order.
-TIE_BREAKS = (
-    "coefficient", "remark", "meter_code", "meter_status", "tariff", "months", *reversed(LEVELS),
-    "new_index", "old_index", "meter_id",
-)  # fmt: skip
+# What settles the order of invoices of one client, energy and day, the last first: else a feature would depend on the
+# file's order. The meter and its index come last, where all else is equal: a view that may not see them must not see
+# them in the order either.
+OF_THE_METER = ("meter_id", "old_index", "new_index", "meter_code", "meter_status", "coefficient")
+OF_THE_INVOICE = ("remark", "tariff", "months", *reversed(LEVELS))
+TIE_BREAKS = (*OF_THE_METER, *OF_THE_INVOICE)
 
 
 def _days(dates: np.ndarray) -> np.ndarray:
@@ -54,8 +55,10 @@ def row_order(invoices: Table) -> np.ndarray:
         is_tie = np.append(is_repeated, False)
         is_tie[1:] |= is_repeated
         tied = np.flatnonzero(is_tie)
-        among = order[tied]
-        order[tied] = among[np.lexsort([*(invoices[name][among] for name in TIE_BREAKS), ordered[tied]])]
+        among = {name: invoices[name][order[tied]] for name in TIE_BREAKS}
+        moved = among["new_index"] - among["old_index"]
+        columns = (*(among[name] for name in OF_THE_METER), moved, *(among[name] for name in OF_THE_INVOICE))
+        order[tied] = order[tied][np.lexsort([*columns, ordered[tied]])]
     return order
 
 

@@ -39,10 +39,9 @@ def test_a_pair_without_invoices_has_no_segment():
 
 @pytest.mark.parametrize("column", TIE_BREAKS)
 def test_every_column_settles_the_order_of_invoices_of_one_day(column):
-    same_day = [an_invoice(**{column: value}) for value in (3, 1, NAN, 2)]
-    for shuffled in permutations(same_day):
-        table = invoice_table([shuffled])
-        assert table[column][row_order(table)].tolist()[:3] == [1, 2, 3]
+    tables = [invoice_table([shuffled]) for shuffled in permutations(an_invoice(**{column: v}) for v in (3, 1, NAN, 2))]
+    orders = {str(table[column][row_order(table)]) for table in tables}
+    assert len(orders) == 1
 
 
 @settings(max_examples=50)
