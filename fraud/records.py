@@ -35,11 +35,15 @@ class Evidence:
     @classmethod
     def concatenated(cls, parts: list["Evidence"]) -> "Evidence":
         cells = {
-            name: Cells(*(np.concatenate(columns) for columns in zip(*(part.cells[name] for part in parts), strict=True)))
+            name: Cells(
+                *(np.concatenate(columns) for columns in zip(*(part.cells[name] for part in parts), strict=True))
+            )
             for name in parts[0].cells
         }
         return cls(
-            np.concatenate([part.features for part in parts]), np.concatenate([part.n_invoices for part in parts]), cells
+            np.concatenate([part.features for part in parts]),
+            np.concatenate([part.n_invoices for part in parts]),
+            cells,
         )
 
     def of(self, clients: np.ndarray) -> "Evidence":
