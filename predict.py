@@ -109,8 +109,7 @@ def scorer_or_exit(path: Path, key: bytes | None) -> ModelScorer:
     """The model, after it judged an example of both forms: its graphs load now, not while a first client waits."""
     try:
         model = model_file.load(path, key)
-        if tuple(model.manifest["features"]) != FEATURE_NAMES:
-            raise ModelError(f"{path} was trained on other features than features.py computes: train again.")
+        model_file.check_features(model, FEATURE_NAMES, path)
         scorer = ModelScorer(model)
         scorer.judge(scorer.tables([examples.RAW["client"]], [examples.RAW["invoices"]]))
         scorer.judge_aggregates([examples.FLAT], [""])

@@ -94,8 +94,7 @@ def run(options: argparse.Namespace) -> None:
 def loaded_model() -> FraudModel:
     """Raises ModelError."""
     model = model_file.load(MODEL_PATH, MODEL_KEY)
-    if tuple(model.manifest["features"]) != FEATURE_NAMES:
-        raise ModelError(f"{MODEL_PATH} was trained on other features than features.py computes: train again.")
+    model_file.check_features(model, FEATURE_NAMES, MODEL_PATH)
     return model
 
 

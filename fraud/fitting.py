@@ -161,11 +161,18 @@ def _fit_members(
 
 
 def _stack(log_odds: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, float]:
-    """Each member's weight, and the intercept. [log_odds: float64, (clients, members)]"""
+    """Each member's weight, 0 or more, and the intercept. [log_odds: float64, (clients, members)]"""
     from sklearn.linear_model import LogisticRegression
 
-    model = LogisticRegression(C=1e3, max_iter=1000).fit(log_odds, label)
-    return model.coef_[0].astype(np.float64), float(model.intercept_[0])
+    weights, kept = np.zeros(log_odds.shape[1]), np.arange(log_odds.shape[1])
+    while True:
+        model = LogisticRegression(C=1e3, max_iter=1000).fit(log_odds[:, kept], label)
+        found = model.coef_[0]
+        # A negative weight is fitted noise of members that agree: on few clients it turns the ranking round.
+        if (found >= 0).all() or len(kept) == 1:
+            weights[kept] = found
+            return weights, float(model.intercept_[0])
+        kept = np.delete(kept, found.argmin())
 
 
 def fit_calibration(log_odds: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -45,7 +45,9 @@ class Study:
         if not (evidence.n_invoices > 0).any():
             raise CannotTrain(f"{name} has no invoice of any of its clients, so there is nothing to learn from.")
         last_on = evidence.features[:, feature_names.index("last_invoice_on")]
-        year = np.datetime64(int(np.nanmax(last_on)), "D").astype("datetime64[Y]")
+        # Not the very last: one invoice dated years ahead by mistake would make everybody else inactive.
+        latest = np.nanquantile(last_on, 0.999)
+        year = np.datetime64(int(latest), "D").astype("datetime64[Y]")
         active_from = (year - (ACTIVE_YEARS - 1)).astype("datetime64[D]").astype(np.int64)
         return cls(name, tables, evidence, feature_names, label, float(active_from))
 
