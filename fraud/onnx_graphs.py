@@ -4,6 +4,7 @@ In:  fitted trees, or a member's own ONNX export.
 Out: the graph as bytes; `run` gives its output [float32, (clients, 1)].
 """
 
+import ctypes
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -100,7 +101,16 @@ def session(graph: bytes) -> "InferenceSession":
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    made = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    _give_back_memory()
+    return made
+
+
+def _give_back_memory() -> None:
+    """Reading a graph takes twice what its session keeps, and glibc would hold on to the rest."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def run(graph: bytes, features: np.ndarray) -> np.ndarray:
