@@ -155,7 +155,7 @@ def test_files_of_any_name_are_taken_when_named(tmp_path):
         ("+21671", "+21671"),
         ("c-17", "c-17"),
         ("17", "17"),
-        ("train_Client_0", "train_Client_0"),
+        ("some_client_0", "some_client_0"),
         (0.1234567, "0.123457"),
         (None, None),
         (3, 3),
