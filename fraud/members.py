@@ -39,7 +39,7 @@ def fit_xgboost(inputs: np.ndarray, label: np.ndarray, seed: int, quick: bool = 
 
 
 def fit_random_forest(inputs: np.ndarray, label: np.ndarray, seed: int, quick: bool = False) -> Member:
-    """A random forest grown on histograms: on 90,000 clients a tenth of the time of sorting every split."""
+    """A random forest, by XGBoost: missing values and the way into ONNX are those of the boosted trees."""
     import xgboost
 
     model = xgboost.XGBRFClassifier(
