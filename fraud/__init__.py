@@ -5,7 +5,7 @@
     models    study fitting baselines model_file ensemble |
     parts     features members detectors neighbours peers |
     columns   blocks cells configuration consumption billing |
-    rows      invoices tables cleaning dates files |
+    rows      invoices days tables cleaning dates files |
     ground    records segments theft metrics evaluation onnx_graphs
 
 A room imports rooms of its own floor and of those below, in no circle. train, predict, score and features are files
