@@ -8,6 +8,7 @@ depends on today's date. Missing evidence stays NaN; only a count or a sum of no
 may be a consequence of an inspection (a meter exchanged, a code changed): the prospective view leaves it out.
 """
 
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -50,21 +51,22 @@ FEATURE_NAMES: tuple[str, ...] = tuple(feature.name for feature in FEATURES)
 N_INVOICES = FEATURE_NAMES.index("n_invoices")
 
 
-def client_features(clients: Table, invoices: Table) -> Evidence:
+def client_features(clients: Table, invoices: Table, cells: Collection[str] = tuple(CELLS)) -> Evidence:
     """Features and cells of every client, in the order of `clients`: canonical tables in, Evidence out.
 
+    cells: names of those that are looked at; others may be left out.
     A client without invoices has the features of its account and counts of 0, all else NaN. No client gives length 0.
     """
     n = len(clients["client_id"])
     if n <= CHUNK:
-        return _evidence(clients, invoices)
+        return _evidence(clients, invoices, cells)
     bounds = [*range(0, n, CHUNK), n]
     edges = np.searchsorted(invoices["client"], bounds)
 
     def evidence_of(part: int) -> Evidence:
         theirs = _slice(invoices, edges[part], edges[part + 1])
         theirs["client"] = theirs["client"] - bounds[part]
-        return _evidence(_slice(clients, bounds[part], bounds[part + 1]), theirs)
+        return _evidence(_slice(clients, bounds[part], bounds[part + 1]), theirs, cells)
 
     with ThreadPoolExecutor(THREADS) as pool:
         return Evidence.concatenated(list(pool.map(evidence_of, range(len(bounds) - 1))))
@@ -74,12 +76,13 @@ def _slice(table: Table, start: int, stop: int) -> Table:
     return {name: column[start:stop] for name, column in table.items()}
 
 
-def _evidence(clients: Table, invoices: Table) -> Evidence:
+def _evidence(clients: Table, invoices: Table, cells: Collection[str]) -> Evidence:
     with np.errstate(all="ignore"):  # missing evidence is NaN; a division by nothing is missing evidence
         rows = Rows.of(clients, invoices)
         matrix = _matrix(rows, len(clients["client_id"]))
     matrix[~np.isfinite(matrix)] = np.nan
-    return Evidence(matrix, rows.by_client.counts, neighbour_cells(rows))
+    has_meter = not METER_CELLS.keys().isdisjoint(cells)
+    return Evidence(matrix, rows.by_client.counts, neighbour_cells(rows, has_meter))
 
 
 # --- pairs to clients -------------------------------------------------------------------------------------------------

@@ -62,7 +62,7 @@ class ModelScorer:
 
     def judge(self, tables: TablesOfRecords) -> list[Score]:
         clients, invoices, quality = tables
-        return self._model.judge(client_features(clients, invoices), clients["client_id"], quality)
+        return self._model.judge(client_features(clients, invoices, self._model.cells), clients["client_id"], quality)
 
     def judge_aggregates(self, features: list[dict], client_ids: list[str]) -> list[Score]:
         rows = [numbers_of(row, i, self._feature_names) for i, row in enumerate(features)]

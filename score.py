@@ -102,7 +102,7 @@ def scored(clients: Table, invoices: Table, quality: Quality, model: FraudModel)
     """The clients' scores in the order of the table, a chunk at a time."""
     for start in range(0, len(clients["client_id"]), CHUNK):
         of_chunk, their_invoices = clients_from(start, clients, invoices)
-        evidence = client_features(of_chunk, their_invoices)
+        evidence = client_features(of_chunk, their_invoices, model.cells)
         yield model.judge(evidence, of_chunk["client_id"], quality[start : start + CHUNK])
 
 

@@ -225,9 +225,10 @@ def native_models(clients: Table, invoices: Table, is_quick: bool, tell: Tell) -
     """Finished rows, and the libraries' own models for them, as large as ours. [rows: float32, (1, features)]"""
     tell("Fitting XGBoost and CatBoost, to be timed beside the model")
     features = client_features(clients, invoices).features
-    models = [fit(features, clients["label"], SEED, is_quick).native for fit in (fit_xgboost, fit_catboost)]
-    models[0].set_params(n_jobs=1)  # as one would serve it: threads cost one row more than they gain
-    return list(features[:, None]), models
+    xgboost = fit_xgboost(features, clients["label"], SEED, is_quick).native
+    bags = fit_catboost(features, clients["label"], SEED, is_quick).native
+    xgboost.set_params(n_jobs=1)  # as one would serve it: threads cost one row more than they gain
+    return list(features[:, None]), [xgboost, *bags]
 
 
 def of_one_client(
@@ -262,7 +263,7 @@ def stages(model: FraudModel, body: dict) -> tuple[float, ...]:
     marks = [perf_counter()]
     clients, invoices, quality = tables_from_records([body["client"]], [body["invoices"]])
     marks.append(perf_counter())
-    evidence = client_features(clients, invoices)
+    evidence = client_features(clients, invoices, model.cells)
     marks.append(perf_counter())
     model.judge(evidence, clients["client_id"], quality)
     marks.append(perf_counter())

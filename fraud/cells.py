@@ -35,8 +35,11 @@ SEED = {name: np.uint64(i) for i, name in enumerate(CELLS, start=1)}
 MIX = np.uint64(0x9E3779B97F4A7C15)  # the golden ratio's bits: spreads neighbouring codes over all 64
 
 
-def neighbour_cells(rows: Rows) -> dict[str, Cells]:
-    """Cells by the names of CELLS, each client's in the order of its rows; a missing code is a code of its own."""
+def neighbour_cells(rows: Rows, has_meter: bool = True) -> dict[str, Cells]:
+    """Cells by the names of CELLS, without those of METER_CELLS where not `has_meter`.
+
+    Each client's are in the order of its rows; a missing code is a code of its own.
+    """
     of_client, of_row = _client_keys(rows), _row_keys(rows)
     is_later, filled = ~rows.by_pair.is_first, rows.by_client.filled
     one, n_rows = np.ones(len(filled), dtype=np.int64), rows.by_client.counts
@@ -48,7 +51,7 @@ def neighbour_cells(rows: Rows) -> dict[str, Cells]:
         "route_step": Cells(n_later, of_row["route_step"][is_later]),
         "first_day": Cells(filled.astype(np.int64), of_client["first_day"][filled]),
         **{name: Cells(one, of_client[name]) for name in ("created_day", "created_month", "created_year")},
-        **_meter_cells(rows),
+        **(_meter_cells(rows) if has_meter else {}),
     }
 
 

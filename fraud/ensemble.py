@@ -5,10 +5,10 @@ Out: a Score each client. NumPy and ONNX Runtime only; fitting.py makes these ob
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from fraud import onnx_graphs
 from fraud.detectors import Detectors
 from fraud.neighbours import CellRates
 from fraud.peers import Peers
@@ -46,12 +46,19 @@ class Inputs:
         return np.ascontiguousarray(np.concatenate(parts, axis=1), dtype=np.float32)
 
 
+class Member(Protocol):
+    """A fitted member as it serves: OnnxTrees or SymmetricTrees."""
+
+    def values(self, matrix: np.ndarray) -> np.ndarray:
+        """Log-odds of fraud. [float32, (clients, width) -> float64, (clients,)]"""
+
+
 @dataclass(frozen=True)
 class Ensemble:
     """Members stacked by a logistic regression on their log-odds; `knots` and `heights` calibrate what comes out."""
 
     inputs: Inputs
-    graphs: dict[str, bytes]
+    members: dict[str, Member]
     weights: np.ndarray
     intercept: float
     knots: np.ndarray
@@ -59,8 +66,7 @@ class Ensemble:
 
     def member_log_odds(self, matrix: np.ndarray) -> np.ndarray:
         """Each member's log-odds of fraud. [float64, (clients, members)]"""
-        columns = [onnx_graphs.run(graph, matrix)[:, 0] for graph in self.graphs.values()]
-        return np.stack(columns, axis=1).astype(np.float64)
+        return np.stack([member.values(matrix) for member in self.members.values()], axis=1)
 
     def log_odds(self, matrix: np.ndarray) -> np.ndarray:
         """Calibrated log-odds of fraud, from the members' input. [float64, one a client]"""
@@ -99,6 +105,12 @@ class FraudModel:
     def threshold(self) -> float:
         """A client is suspected when its score reaches this. [0..1]"""
         return self.manifest["threshold"]
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Names of the cells whose rates the model looks up."""
+        rates = self.invoices.inputs.rates
+        return () if rates is None else tuple(rates.keys)
 
     def probability(self, evidence: Evidence) -> np.ndarray:
         """Calibrated score of each client; NaN without invoices. [0..1]"""

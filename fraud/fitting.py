@@ -9,10 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fraud import onnx_graphs
 from fraud.detectors import Detectors
 from fraud.ensemble import Ensemble, Inputs, calibrated, probability_of
-from fraud.members import MEMBERS, Member
+from fraud.members import MEMBERS, FittedMember
 from fraud.neighbours import CellRates, column_names, out_of_fold
 from fraud.peers import PEER_FEATURES, Peers
 from fraud.records import Evidence
@@ -90,8 +89,8 @@ def fit_ensemble(
     weights, intercept = _stack(out_of_fold_log_odds, label)
     stacked = out_of_fold_log_odds @ weights + intercept
     knots, heights = fit_calibration(stacked, label)
-    graphs = {name: member.graph for name, member in members.items()}
-    ensemble = Ensemble(inputs, graphs, weights, intercept, knots, heights)
+    serving = {name: member.serving for name, member in members.items()}
+    ensemble = Ensemble(inputs, serving, weights, intercept, knots, heights)
     natives = {name: member.native for name, member in members.items()}
     return Fitted(ensemble, natives, calibrated(stacked, knots, heights))
 
@@ -108,7 +107,7 @@ def _members_out_of_fold(
         held_out = _masked(inputs.matrix(evidence.of(mine)), plan, seed + fold)
         members = _fit_members(matrix, label[~mine], plan, seed + fold, lambda name, part=part: tell(f"{name}, {part}"))
         for i, member in enumerate(members.values()):
-            out[mine, i] = onnx_graphs.run(member.graph, held_out)[:, 0]
+            out[mine, i] = member.serving.values(held_out)
     return out
 
 
@@ -152,7 +151,7 @@ def _masked(matrix: np.ndarray, plan: Plan, seed: int) -> np.ndarray:
 
 def _fit_members(
     matrix: np.ndarray, label: np.ndarray, plan: Plan, seed: int, tell: Callable[[str], None]
-) -> dict[str, Member]:
+) -> dict[str, FittedMember]:
     members = {}
     for name in plan.members:
         tell(name)

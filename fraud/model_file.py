@@ -23,13 +23,17 @@ import numpy as np
 from fraud import detectors
 from fraud.ensemble import Ensemble, FraudModel, Inputs
 from fraud.neighbours import CellRates
+from fraud.onnx_graphs import OnnxTrees
 from fraud.peers import Peers
+from fraud.symmetric_trees import SymmetricTrees
 
-FORMAT = 1
+FORMAT = 2
 MAX_BYTES = 512 * 2**20  # unpacked: a model is a tenth of that
 KINDS = {
     kind.__name__: kind
-    for kind in (Ensemble, Inputs, CellRates, Peers, detectors.Detectors, *detectors.KINDS.values())
+    for kind in (
+        Ensemble, Inputs, CellRates, Peers, OnnxTrees, SymmetricTrees, detectors.Detectors, *detectors.KINDS.values(),
+    )
 }  # fmt: skip
 
 

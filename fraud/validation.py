@@ -88,7 +88,7 @@ def side_by_side(study: Study, split: Split, fitted: Fitted, score: np.ndarray, 
     train, label, test = features[split.train], study.label[split.train], features[split.test]
     scores = baselines.scores(train, label, test, study.feature_names, seed)
     members = fitted.ensemble.member_log_odds(fitted.ensemble.inputs.matrix(study.evidence.of(split.test)))
-    for name, column in zip(fitted.ensemble.graphs, members.T, strict=True):
+    for name, column in zip(fitted.ensemble.members, members.T, strict=True):
         scores[name.replace("_", " ")] = probability_of(column)
     scores["stack"] = score
     return evaluation.compare(scores, study.label[split.test], probabilities=PROBABILITIES, reference="stack")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import train
-from fraud import fitting, model_file, onnx_graphs
+from fraud import fitting, model_file
 from fraud.ensemble import calibrated, probability_of
 from fraud.evaluation import at_threshold, best_threshold, severity_cuts
 from fraud.fitting import fit_calibration, fit_ensemble, stratified_folds
@@ -118,9 +118,9 @@ def test_the_members_columns_have_their_names(labelled, fitted):
 def test_members_are_named_in_the_order_of_their_columns(labelled, fitted):
     matrix = fitted.ensemble.inputs.matrix(labelled[0])
     together = fitted.ensemble.member_log_odds(matrix)
-    assert tuple(fitted.ensemble.graphs) == tuple(fitted.natives) == PLAN.members
-    for i, graph in enumerate(fitted.ensemble.graphs.values()):
-        np.testing.assert_array_equal(together[:, i], onnx_graphs.run(graph, matrix)[:, 0])
+    assert tuple(fitted.ensemble.members) == tuple(fitted.natives) == PLAN.members
+    for i, member in enumerate(fitted.ensemble.members.values()):
+        np.testing.assert_array_equal(together[:, i], member.values(matrix))
 
 
 def test_the_same_seed_fits_the_same_ensemble(labelled):

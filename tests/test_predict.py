@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from fraud import model_file
+from fraud.onnx_graphs import OnnxTrees
 from fraud.web import examples
 
 REPOSITORY = Path(__file__).parents[1]
@@ -92,7 +93,7 @@ def without_its_first_feature(model):
 
 
 def without_graphs(model):
-    return replace(model, invoices=replace(model.invoices, graphs={"none": b""}))
+    return replace(model, invoices=replace(model.invoices, members={"none": OnnxTrees(b"")}))
 
 
 @needs_model
@@ -113,6 +114,7 @@ def test_serving_imports_none_of_the_training_libraries():
     code = f"""
 import json, sys, predict
 from fraud import model_file
+from fraud.onnx_graphs import OnnxTrees
 from fraud.web import examples
 client = predict.app.test_client()
 for body in (examples.RAW, examples.FLAT):

@@ -19,6 +19,8 @@ COLUMNS += ["expected_recovery_kwh", "quality"]
 class ByConsumption:
     """A model that sees what the invoices bill; each call's clients are kept."""
 
+    cells = ()
+
     def __init__(self):
         self.chunks, self.manifest = [], {"features": list(score.FEATURE_NAMES)}
 
@@ -41,7 +43,7 @@ def model(monkeypatch):
     """The fake model in the place of model.bin; features are the tables themselves."""
     model = ByConsumption()
     monkeypatch.setattr(score.model_file, "load", lambda _path, _key=None: model)
-    monkeypatch.setattr(score, "client_features", lambda clients, invoices: (clients, invoices))
+    monkeypatch.setattr(score, "client_features", lambda clients, invoices, _cells: (clients, invoices))
     return model
 
 

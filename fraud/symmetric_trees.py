@@ -1,0 +1,62 @@
+"""Boosted symmetric trees (CatBoost's) as arrays: a tree asks all of a level the same question, so NumPy answers fast.
+
+In:  CatBoost models as their JSON; a matrix [float32, (clients, width)], missing values NaN.
+Out: SymmetricTrees; `values` gives the sum of the leaves [float64, (clients,)].
+
+Measured against the same trees as an ONNX graph: a fiftieth of the memory, and faster in batches (benchmarks/trees.py).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+BLOCK = 64  # clients at a time: their answers stay in the processor's cache
+# Leaves are whole multiples of this: whole numbers add up to the same sum in any order, so a client alone gets, to the
+# last bit, what it gets among others.
+STEP = 2.0**-40
+
+
+@dataclass(frozen=True)
+class SymmetricTrees:
+    """Trees of one depth. A client goes, at each level, to the side that `matrix[:, column] > border` says.
+
+    columns [int32] and borders [float32]: (depth, trees); leaves [int64, in STEPs]: (trees, 2^depth); bias: of the sum.
+    """
+
+    columns: np.ndarray
+    borders: np.ndarray
+    leaves: np.ndarray
+    bias: float
+
+    def values(self, matrix: np.ndarray) -> np.ndarray:
+        """[float32, (clients, width) -> float64, (clients,)]; a missing value is above no border."""
+        parts = [self._of_block(matrix[start : start + BLOCK]) for start in range(0, len(matrix), BLOCK)]
+        return np.concatenate(parts) * STEP + self.bias if parts else np.empty(0)
+
+    def _of_block(self, matrix: np.ndarray) -> np.ndarray:
+        by_column = np.ascontiguousarray(matrix.T)
+        n_trees, n_leaves = self.leaves.shape
+        leaf = np.zeros((n_trees, len(matrix)), dtype=np.int32)
+        for columns, borders in zip(self.columns, self.borders, strict=True):
+            leaf += leaf
+            leaf += by_column.take(columns, axis=0) > borders[:, None]
+        leaf += np.arange(n_trees, dtype=np.int32)[:, None] * np.int32(n_leaves)
+        return self.leaves.ravel().take(leaf).sum(axis=0)
+
+
+def mean_of(models: list[dict]) -> SymmetricTrees:
+    """CatBoost models, each as its parsed JSON, as one that gives the mean of their values."""
+    trees = [tree for model in models for tree in model["oblivious_trees"]]
+    splits = [tree["splits"] or [] for tree in trees]  # null: a tree of one leaf
+    depth = max(map(len, splits))
+    columns, borders = np.zeros((depth, len(trees)), np.int32), np.full((depth, len(trees)), np.inf, np.float32)
+    leaves = np.zeros((len(trees), 2**depth))
+    for i, tree in enumerate(trees):
+        # CatBoost's first split is the lowest bit of the leaf's number. A tree of fewer levels asks, first, what nobody
+        # is above.
+        for level, split in enumerate(reversed(splits[i]), start=depth - len(splits[i])):
+            columns[level, i], borders[level, i] = split["float_feature_index"], split["border"]
+        leaves[i, : len(tree["leaf_values"])] = tree["leaf_values"]
+    scales, biases = zip(*((scale, bias) for scale, (bias,) in (m["scale_and_bias"] for m in models)), strict=True)
+    leaves *= np.repeat(scales, [len(m["oblivious_trees"]) for m in models])[:, None] / len(models)
+    return SymmetricTrees(columns, borders, np.rint(leaves / STEP).astype(np.int64), float(np.mean(biases)))
