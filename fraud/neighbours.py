@@ -58,10 +58,12 @@ class CellRates:
 
     def _columns(self, name: str, cell: Cells) -> np.ndarray:
         rate, n = self._look_up(name, cell.keys)
+        if name in SINGLE:  # at most one cell a client
+            out = np.full((len(ONE_CELL), len(cell.counts)), np.nan)
+            out[:, cell.counts > 0] = rate, np.log1p(n)
+            return out
         segments = Segments(cell.counts)
         size = segments.mean(np.log1p(n))
-        if name in SINGLE:
-            return np.stack([segments.last(rate), size])
         # A cell of few clients says more of this client than the whole town's day does.
         weight = 1.0 / (1.0 + n / 50.0)
         weighted, weights = segments.total(np.stack([rate * weight, weight]))
