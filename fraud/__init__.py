@@ -6,7 +6,7 @@
     parts     features members detectors neighbours peers |
     columns   blocks cells configuration consumption billing |
     rows      invoices days tables cleaning dates files |
-    ground    records segments theft metrics evaluation onnx_graphs symmetric_trees
+    ground    records segments theft harmless patterns metrics evaluation onnx_graphs symmetric_trees
 
 A room imports rooms of its own floor and of those below, in no circle. train, predict, score and features are files
 beside this package: they import it, it imports none of them. The wings never import each other; they share the ground

@@ -31,7 +31,9 @@ from fraud.billing import (
     month_number,
 )
 from fraud.records import Table
-from fraud.theft import PATTERN_NAMES, PATTERNS
+from fraud.theft import INVOICED, PATTERNS
+
+PATTERN_NAMES = tuple(INVOICED)  # those that can show on invoices
 
 # Figures said to be measured are aggregates over the public STEG training set, its dates put right (dates.py), rounded;
 # those that act together (spans, consumption, changes, vacancies) were set by hand until the invoices came near the
@@ -219,14 +221,14 @@ def draw_idle_gas(rng: np.random.Generator, energy: np.ndarray) -> np.ndarray:
 
 
 def draw_thefts(rng: np.random.Generator, services: Table, n_caught: int) -> Table:
-    """Thefts of electricity: service, pattern (its place in PATTERNS), onset, end [month, exclusive], caught."""
+    """Thefts of electricity: service, pattern (its place in PATTERN_NAMES), onset, end [month, exclusive], caught."""
     electric = np.flatnonzero(services["energy"] == ELEC)
     start, end = services["start"][electric], services["end"][electric]
     is_caught = draw_caught(rng, services, electric, n_caught)
     is_thief = is_caught | ((rng.random(len(electric)) < UNCAUGHT_RATE) & (end - start > 12))
     ended = np.where(is_caught, draw_catch(rng, start, end), N_MONTHS)
     onset = draw_onset(rng, start, np.minimum(ended, end))
-    pattern = rng.integers(len(PATTERNS), size=len(electric))
+    pattern = rng.integers(len(PATTERN_NAMES), size=len(electric))
     thefts = {"service": electric, "pattern": pattern, "onset": onset, "ended": ended, "caught": is_caught}
     return {name: column[is_thief] for name, column in thefts.items()}
 
@@ -265,10 +267,11 @@ def steal(rng: np.random.Generator, kwh: np.ndarray, thefts: Table) -> np.ndarra
     """What the meters register of the kWh used. [service, month]"""
     registered, is_on = kwh.copy(), is_stolen(thefts)
     since = np.maximum(MONTHS - thefts["onset"][:, None], 0)
-    for place, pattern in enumerate(PATTERNS.values()):
+    for place, (name, ranges) in enumerate(INVOICED.items()):
         rows = np.flatnonzero(thefts["pattern"] == place)
         used = kwh[thefts["service"][rows]]
-        registered[thefts["service"][rows]] = np.where(is_on[rows], pattern(used, since[rows], rng), used)
+        taken = PATTERNS[name](used, since[rows], rng, 12 / 365.25, ranges)
+        registered[thefts["service"][rows]] = np.where(is_on[rows], taken, used)
     return registered
 
 

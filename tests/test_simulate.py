@@ -13,7 +13,7 @@ import pytest
 from fraud.billing import is_change, levels, turn_index
 from fraud.simulate import FRAUD_RATE, main, simulate, write_zip
 from fraud.tables import read_tables
-from fraud.theft import PATTERNS
+from fraud.theft import INVOICED
 
 ROOT = Path(__file__).resolve().parent.parent
 N_CLIENTS, SEED = 4000, 7
@@ -265,7 +265,7 @@ class TestMeters:
 
 class TestThefts:
     def test_every_pattern_occurs(self, utility):
-        assert set(utility[2]["pattern"]) == set(PATTERNS)
+        assert set(utility[2]["pattern"]) == set(INVOICED)
 
     @pytest.mark.parametrize("rate", [0.0, 0.03, 0.15])
     def test_the_share_caught_is_what_was_asked(self, rate):
@@ -293,7 +293,7 @@ class TestThefts:
         ended = np.where(np.isnat(thefts["ended_on"]), np.datetime64("2100-01-01"), thefts["ended_on"])
         spans = zip(thief_rows(clients, thefts), thefts["onset_on"], ended, strict=True)
         change = np.array([change_at(invoices, *span) for span in spans])
-        for pattern in PATTERNS:
+        for pattern in INVOICED:
             assert np.nanmedian(change[thefts["pattern"] == pattern]) < 0.8, pattern
 
     def test_honest_clients_do_not_fall_at_the_dates_of_others(self, utility):
