@@ -2,11 +2,11 @@
 
     entry     train predict score
     findings  validation report report_page figures simulate | web
-    models    study fitting baselines model_file ensemble |
-    parts     features members detectors neighbours peers |
-    columns   blocks cells configuration consumption billing |
-    rows      invoices days tables cleaning dates files |
-    ground    records segments theft harmless patterns metrics evaluation onnx_graphs symmetric_trees
+    models    study fitting baselines model_file model reading_model ensemble |
+    parts     readings attacks features members detectors neighbours peers |
+    columns   blocks reading_rows reading_changes reading_shapes cells configuration consumption billing |
+    rows      invoices days surroundings change_points tables cleaning dates files |
+    ground    records segments theft harmless patterns metrics evaluation onnx_graphs network_graphs symmetric_trees
 
 A room imports rooms of its own floor and of those below, in no circle. train, predict, score and features are files
 beside this package: they import it, it imports none of them. The wings never import each other; they share the ground

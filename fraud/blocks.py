@@ -18,6 +18,9 @@ TARIFF = "tariff and invoice configuration"
 PLACE = "place, category and neighbours"
 HISTORY = "account history"
 EVIDENCE_GROUPS = (FALL, LOW, IRREGULAR, DISCREPANCY, TARIFF, PLACE, HISTORY)
+SHAPE = "flat, clipped or repeated readings"
+SEASON = "season, weather, weekdays and time of day"
+READING_GROUPS = (FALL, LOW, IRREGULAR, SHAPE, SEASON, PLACE, HISTORY)
 
 ENERGY_NAMES = dict(zip(ENERGIES, ("electricity", "gas"), strict=True))
 

@@ -1,0 +1,97 @@
+"""Days of clients as the series that the features are statistics of.
+
+In:  Days (every client with at least one row) and Surroundings or None.
+Out: DayRows: log consumption, the same less what the neighbours' factor foretells, the clearest change.
+"""
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from fraud.blocks import Feature
+from fraud.change_points import Change, Changes, Running
+from fraud.days import Days
+from fraud.segments import Segments
+from fraud.surroundings import OFFSET, Surroundings, log_relative
+
+MONDAY = 4  # 1970-01-01 was a Thursday: (day + 3) % 7 is 0 on Mondays
+COVERED = 0.5  # share of a client's days with a factor: with fewer, its own history alone is judged
+
+
+class DayRows:
+    """Series of shape (rows,); by client where that is said. Missing stays NaN."""
+
+    def __init__(self, days: Days, surroundings: Surroundings | None) -> None:
+        self.days, self.segments, self.kwh, self.day = days, days.segments, days.kwh, days.day
+        self.level, self.log = log_relative(days)
+        self.relative = np.exp(self.log) - OFFSET
+        if surroundings is None:
+            self.factor = self.temperature = self.holiday = np.full(len(self.kwh), np.nan)
+        else:
+            self.factor, self.temperature, self.holiday = surroundings.at(self.segments.index, self.day)
+        known = ~np.isnan(self.kwh)
+        n, n_both = self.segments.total(np.array([known, known & ~np.isnan(self.factor)], dtype=np.float64))
+        self.n_known = n
+        self.is_covered = n_both >= COVERED * n  # (clients,)
+
+    @cached_property
+    def weekday(self) -> np.ndarray:
+        return (self.day + 3) % 7
+
+    @cached_property
+    def usual(self) -> np.ndarray:
+        """The neighbours' factor, 0 for clients that it does not cover; NaN where it is missing on a date."""
+        return np.where(self.segments.spread(self.is_covered), self.factor, 0.0)
+
+    @cached_property
+    def off_usual(self) -> np.ndarray:
+        """log consumption less the neighbours' factor."""
+        return self.log - self.usual
+
+    @cached_property
+    def changes(self) -> Changes:
+        factor = np.where(np.isnan(self.usual), 0.0, self.usual)
+        return Changes(self.segments, np.array([self.off_usual, self.log]), np.array([factor, np.zeros_like(factor)]))
+
+    @cached_property
+    def step(self) -> Change:
+        """The clearest step: (2, clients), of the series less the neighbours' factor and of the log itself."""
+        return self.changes.best(1, 0)
+
+    @cached_property
+    def residual(self) -> np.ndarray:
+        """log consumption less the neighbours' factor times the client's own sensitivity to it."""
+        return self.off_usual - self.segments.spread(self.step.slope[0]) * self.usual
+
+    @cached_property
+    def running(self) -> Running:
+        """Of residual, log, relative: number known, sum, sum of squares. (3, 3, rows)"""
+        series = np.array([self.residual, self.log, np.minimum(self.relative, 1e3)])
+        known = ~np.isnan(series)
+        series = np.where(known, series, 0.0)
+        return Running(np.array([known, series, series * series]))
+
+    def window(self, start: np.ndarray, stop: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(number known, mean, variance) of residual, log, relative in the rows start .. stop - 1. Each (3, *shape)."""
+        n, total, squares = self.running.between(start, stop)
+        mean = total / n
+        return n, mean, np.maximum(squares / n - mean * mean, 0.0)
+
+    def since_end(self, days: int) -> np.ndarray:
+        """The row so many days before the end, not before the first. [int64, (clients,)]"""
+        return np.maximum(self.segments.ends - days, self.segments.starts)
+
+
+def parts(segments: Segments, row: np.ndarray) -> Segments:
+    """Two segments a client: the rows before `row`, and those from it on."""
+    before = np.clip(row - segments.starts, 0, segments.counts)
+    return Segments(np.array([before, segments.counts - before]).T.ravel())
+
+
+class ReadingBlock(NamedTuple):
+    """Features that are computed together, in the order of `compute`'s rows. [float64, (features, clients)]"""
+
+    features: tuple[Feature, ...]
+    compute: Callable[[DayRows], np.ndarray]
