@@ -20,7 +20,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 MAX_UNPACKED_BYTES = 8 * 2**30  # of one file; the public archive unpacks to 0.3 GB, a zip bomb to far more
-MAX_MEMBERS = 1_000  # of a zip; two are needed
+MAX_MEMBERS = 1_000  # of a zip; two or three are needed
 BLOCK_BYTES = 2**22  # parsed at a time by each core; larger blocks cost memory and gain nothing
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 NULLS = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "None", "NaT")
@@ -64,6 +64,7 @@ class Field(NamedTuple):
     is_required: bool = True
     is_number: bool = False
     error: type[TableError] = BadValue
+    has_time: bool = False  # else a typed moment loses its time of day
 
 
 class Source(NamedTuple):
@@ -85,7 +86,7 @@ class Source(NamedTuple):
 
 
 def find_source(kind: str, paths: tuple, named: str | Path | None = None) -> Source:
-    """The one file of a kind ("client", "invoice") in files, folders and zips, by its name, or in the one `named`."""
+    """The one file of a kind ("client", "invoice", "reading") in files, folders, zips, by name; or the `named` one."""
     sources = [source for path in ((named,) if named else paths) for source in _sources_in(Path(path))]
     of_kind = [source for source in sources if _kind_of(source) == kind]
     if len(of_kind) > 1:  # the public archive has train and test files, and only the former have labels
@@ -98,14 +99,19 @@ def find_source(kind: str, paths: tuple, named: str | Path | None = None) -> Sou
     raise MissingFile(f"Need one {', '.join(SUFFIXES)} file with '{kind}' in its name; found {there}. Name the file.")
 
 
+def holds(kind: str, paths: tuple) -> bool:
+    """Whether any file has the kind in its name."""
+    return any(_kind_of(source) == kind for path in paths for source in _sources_in(Path(path)))
+
+
 def _kind_of(source: Source) -> str | None:
     # In this order: "invoices_by_client.csv" holds invoices.
-    return next((kind for kind in ("invoice", "client") if kind in source.file_name), None)
+    return next((kind for kind in ("invoice", "reading", "client") if kind in source.file_name), None)
 
 
 def _sources_in(path: Path) -> Iterator[Source]:
     if not path.exists():
-        raise MissingFile(f"{path} is not there; name a zip, a folder, or the files of the clients and the invoices.")
+        raise MissingFile(f"{path} is not there; name a zip, a folder, or the files of the tables.")
     if path.is_dir():
         inside = sorted(file for file in path.iterdir() if _is_table(file.name))
         yield from (Source(file.name.lower(), str(file), partial(_open_file, file)) for file in inside)
@@ -125,9 +131,7 @@ def _members_of(path: Path) -> Iterator[Source]:
     with _in_words(path), zipfile.ZipFile(path) as archive:
         members = archive.infolist()
     if len(members) > MAX_MEMBERS:
-        raise DamagedFile(
-            f"{path} has {len(members):,} members, {MAX_MEMBERS:,} are allowed; keep the two tables only."
-        )
+        raise DamagedFile(f"{path} has {len(members):,} members, {MAX_MEMBERS:,} are allowed; keep the tables only.")
     for member in members:
         file_name = Path(member.filename).name
         if _is_table(file_name):
@@ -187,7 +191,16 @@ def _in_words(place: object) -> Iterator[None]:
         yield
     except TableError:
         raise
-    except (zipfile.BadZipFile, zlib.error, csv.Error, EOFError, OSError, RuntimeError, ValueError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        csv.Error,
+        EOFError,
+        OSError,
+        RuntimeError,
+        ValueError,
+        OverflowError,
+    ) as error:
         what = str(error).partition("\n")[0] or type(error).__name__
         if "utf8" in what.lower().replace("-", ""):
             raise DamagedFile(f"{place} is not UTF-8 text; save it as UTF-8.") from error
@@ -239,6 +252,13 @@ class Sheet:
     def _place(self, row: int, field: Field) -> str:
         at = f"row {row + 1}" if self._source.is_parquet else f"line {_line_of(self._source, row)}"
         return f"{self._source}, {at}: {self._names[field.name]}"
+
+
+def read_header(source: Source) -> list[str]:
+    """The names of a file's columns, without blanks around them. Raises DamagedFile."""
+    with _in_words(source):
+        header = _parquet_header(source) if source.is_parquet else _csv_header(source)
+    return [name.strip() for name in header]
 
 
 def read_sheet(source: Source, fields: tuple[Field, ...]) -> Sheet:
@@ -339,10 +359,17 @@ def _as_arrow(column, field: Field):
     if field.is_number and (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
         return column.cast(pa.float64(), safe=False)
     if pa.types.is_timestamp(kind):
-        column = column.cast(pa.date32())
+        column = _wall_clock(column).cast(pa.timestamp("s"), safe=False) if field.has_time else column.cast(pa.date32())
     if not pa.types.is_dictionary(kind):
         column = column.dictionary_encode()
     return column.unify_dictionaries().combine_chunks()
+
+
+def _wall_clock(moments):
+    """What the clock on the wall showed where the moments are of; UTC counts as a place of its own."""
+    from pyarrow import compute
+
+    return compute.local_timestamp(moments) if moments.type.tz else moments
 
 
 def _convert_each(values: list, field: Field) -> tuple[np.ndarray, dict[int, str]]:

@@ -1,4 +1,4 @@
-"""Raw tables -> canonical tables. The only room that knows raw column names.
+"""Raw tables -> canonical tables. The only room that knows raw column names of clients and invoices.
 
 In:  files (zip, folder, CSV, CSV.gz, Parquet) or JSON objects, Kaggle or canonical names, day-first or ISO dates.
 Out: clients and invoices as dicts of NumPy columns, cleaned, with quality flags. NaN and NaT are missing.
@@ -222,11 +222,12 @@ NAMED_CODE = re.compile(rf"(?:{'|'.join(sorted(CODE_NAMES))})_(\d+)")
 # --- quality flags ----------------------------------------------------------------------------------------------------
 
 
-def _flag(finding: Finding, n: int) -> QualityFlag:
+def flag_of(finding: Finding, n: int) -> QualityFlag:
+    """A finding in words. [n: how many rows have it]"""
     return QualityFlag(finding.flag, n, f"{finding.text}: {n:,}.")
 
 
-def _flags_by_client(findings: list[Finding], n_clients: int) -> list[tuple[QualityFlag, ...]]:
+def flags_by_client(findings: list[Finding], n_clients: int) -> list[tuple[QualityFlag, ...]]:
     """The flags of each client; clients with equal ones share them, so that 100,000 clients cost little memory."""
     flags = [()] * n_clients
     for finding in findings:
@@ -236,7 +237,7 @@ def _flags_by_client(findings: list[Finding], n_clients: int) -> list[tuple[Qual
         for client, n in zip(clients.tolist(), counts[clients].tolist(), strict=True):
             before = flags[client]
             if (before, n) not in shared:
-                shared[before, n] = (*before, _flag(finding, n))
+                shared[before, n] = (*before, flag_of(finding, n))
             flags[client] = shared[before, n]
     return flags
 
@@ -260,12 +261,12 @@ def read_tables(*sources, clients=None, invoices=None) -> Tables:
     sheet = read_sheet(invoice_source, (owner, *INVOICE_FIELDS))
     client = sheet.take(owner)
     client_table, invoice_table, findings = clean(client_table, _sorted_by_client(client, sheet))
-    quality = _flags_by_client(findings, len(client_table["client_id"]))
+    quality = flags_by_client(findings, len(client_table["client_id"]))
     unknown = client[client < 0]
     if len(unknown):
         text = "Invoices of clients that are not in the clients' table, left out"
         findings.append(Finding("invoices_of_unknown_clients", text, unknown))
-    flags = [_flag(finding, len(finding.clients)) for finding in findings]
+    flags = [flag_of(finding, len(finding.clients)) for finding in findings]
     return Tables(client_table, invoice_table, flags, quality)
 
 
@@ -314,21 +315,23 @@ def tables_from_records(
     """
     rows = list(chain.from_iterable(invoices))
     client = np.repeat(np.arange(len(clients)), np.array([len(of_client) for of_client in invoices], np.int64))
-    client_table = _columns(clients, JSON_CLIENT_FIELDS, lambda i: (i, "client"))
-    invoice_table = {"client": client} | _columns(rows, INVOICE_FIELDS, partial(_invoice_place, client))
+    client_table = columns_of(clients, JSON_CLIENT_FIELDS, lambda i: (i, "client"))
+    invoice_table = {"client": client} | columns_of(rows, INVOICE_FIELDS, partial(place_in, "invoices", client))
     invoice_table[EXPORT_DATE] = np.array(
         [INVOICE_ON.raw in row and is_year_first(row[INVOICE_ON.raw]) for row in rows], bool
     )
     client_table, invoice_table, findings = clean(client_table, invoice_table)
-    return client_table, invoice_table, _flags_by_client(findings, len(clients))
+    return client_table, invoice_table, flags_by_client(findings, len(clients))
 
 
-def _invoice_place(client: np.ndarray, row: int) -> tuple[int, str]:
+def place_in(table: str, client: np.ndarray, row: int) -> tuple[int, str]:
+    """The Place of a row of "invoices" or "readings". [client: each row's client, ascending]"""
     index = int(client[row])
-    return index, f"invoices.{row - int(np.searchsorted(client, index))}"
+    return index, f"{table}.{row - int(np.searchsorted(client, index))}"
 
 
-def _columns(rows: list[dict], fields: tuple[Field, ...], place: Place) -> Table:
+def columns_of(rows: list[dict], fields: tuple[Field, ...], place: Place) -> Table:
+    """The columns of JSON objects, each under its name or its raw one; what a row lacks is missing. FieldError."""
     if not ONLY_OBJECTS.issuperset(map(type, rows)):
         index, path = place(next(i for i, row in enumerate(rows) if type(row) is not dict))
         raise FieldError(path, "not an object", index)
