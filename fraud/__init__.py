@@ -4,7 +4,8 @@
     findings  validation report report_page figures simulate | web
     models    study fitting baselines model_file model reading_model ensemble |
     parts     readings attacks features members detectors neighbours peers |
-    columns   blocks reading_rows reading_changes reading_shapes cells configuration consumption billing population thieves household weather grid metering demo |
+    utility   demo metering thieves population household weather grid billing |
+    columns   blocks reading_rows reading_changes reading_shapes cells configuration consumption |
     rows      invoices days surroundings change_points tables reading_tables cleaning reading_cleaning dates files |
     ground    records segments theft harmless patterns metrics evaluation onnx_graphs network_graphs symmetric_trees
 

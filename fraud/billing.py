@@ -22,6 +22,7 @@ def month_number(month: str) -> int:
     return int((np.datetime64(month, "M") - FIRST_MONTH).astype(int))
 
 
+FIRST_READ_MONTH = month_number("2018-03")  # smart meters send readings of the last 18 months
 READ_EVERY = 4  # months between readings
 N_ROUTES = 36  # reading routes of a region: measured 26 invoice days a region and round, 44 in the average client's
 SKIPPED_SHARE, EXTRA_SHARE = 0.085, 0.03  # rounds left out (8 months on one invoice), readings between rounds (2 and 2)

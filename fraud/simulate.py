@@ -1,11 +1,12 @@
-"""A simulated utility in the shape of the public STEG set: clients, their invoices, and thefts with their truth.
+"""A simulated utility in the shape of the public STEG set: clients, invoices, readings, and thefts with their truth.
 
 In:  a number of clients and a seed (python -m fraud.simulate --clients 2000 --seed 1 --out data/sample.zip).
-Out: tables clients and invoices (canonical columns) and thefts(client_id, pattern, onset_on, ended_on, share_lost_kwh,
-     caught), or a zip of the three.
+Out: a Utility of tables, or a zip of them. Also without readings, as the public set: clients, invoices, thefts.
 
 Everything follows from a grid of monthly consumption [service, month], where a service is one client's electricity or
-gas: harmless changes act on what is used, thefts on what the meter registers of it, and billing.py makes the invoices.
+gas (population.py). Where there is a smart meter, the grid's last months are the sums of days: what the home uses
+(household.py) in that weather (weather.py), harmless changes and thefts, what the meter registers (metering.py).
+Elsewhere thefts act on the months (thieves.py). billing.py makes the invoices, grid.py what the transformers deliver.
 Figures reached on simulated clients say that the machinery works, never how well it finds real thieves.
 """
 
@@ -14,368 +15,254 @@ import os
 import sys
 import zipfile
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from fraud.billing import (
-    BEFORE_RECORDS,
-    ELEC,
-    FIRST_MONTH,
-    GAZ,
-    MONTHS,
-    N_MONTHS,
-    N_ROUTES,
-    READ_EVERY,
-    draw_calendar,
-    make_invoices,
-    month_number,
-)
+from fraud import demo, population, thieves
+from fraud.billing import ELEC, FIRST_READ_MONTH, draw_calendar, make_invoices
+from fraud.grid import TOWNS, Network, draw_totals
+from fraud.household import draw_use
+from fraud.metering import DAY, Metered, by_month, day_by_day, draw_readings
 from fraud.records import Table
-from fraud.theft import INVOICED, PATTERNS
+from fraud.thieves import month_of, month_start
+from fraud.weather import draw_temperature, is_holiday
 
-PATTERN_NAMES = tuple(INVOICED)  # those that can show on invoices
-
-# Figures said to be measured are aggregates over the public STEG training set, its dates put right (dates.py), rounded;
-# those that act together (spans, consumption, changes, vacancies) were set by hand until the invoices came near the
-# measured distributions. How thieves and harmless changes behave is not known from that set: such figures decide how
-# hard the simulated thefts are to find.
 BLOCK = 2000  # clients drawn at a time: bounds the memory
-FRAUD_RATE = 0.056  # share of clients labelled, that is caught; measured
-UNCAUGHT_RATE = 0.006  # thieves nobody found, labelled 0; unknown in reality
-ALWAYS_SHARE = 0.1  # of thefts, that are older than the account; unknown in reality
-# Measured: of clients last billed before 2013, 1 in 900 is labelled, of the others 1 in 15.
-INSPECTIONS_BEGIN = month_number("2013-01")
-JANUARY = month_number("2006-01")
-METER_TAKEN_SHARE = 0.6  # measured: 56 % of labelled clients have had two meters or more
-EXCHANGES_A_MONTH = {ELEC: 0.0014, GAZ: 0.0009}
-
-# Measured: region, its district, share of clients, share of them with gas, share of them labelled.
-REGIONS = np.array([
-    (101, 60, 0.2492, 0.42, 0.036), (104, 69, 0.0951, 0.57, 0.054), (311, 63, 0.0913, 0.61, 0.081),
-    (107, 69, 0.0735, 0.53, 0.065), (301, 62, 0.0708, 0.39, 0.033), (103, 69, 0.0660, 0.64, 0.104),
-    (306, 63, 0.0445, 0.45, 0.052), (303, 62, 0.0437, 0.42, 0.052), (310, 62, 0.0358, 0.41, 0.051),
-    (312, 63, 0.0323, 0.41, 0.052), (302, 62, 0.0321, 0.34, 0.063), (304, 62, 0.0281, 0.50, 0.067),
-    (309, 62, 0.0268, 0.44, 0.039), (307, 62, 0.0251, 0.10, 0.062), (305, 62, 0.0200, 0.37, 0.056),
-    (313, 63, 0.0156, 0.43, 0.069), (371, 62, 0.0154, 0.00, 0.075), (105, 69, 0.0123, 0.58, 0.060),
-    (308, 63, 0.0064, 0.32, 0.069), (106, 69, 0.0053, 0.58, 0.082), (372, 63, 0.0049, 0.11, 0.104),
-    (379, 63, 0.0042, 0.22, 0.063),
-])  # fmt: skip
-REGION, DISTRICT, SHARE, GAS_SHARE, CAUGHT_SHARE = REGIONS.T
-SECOND_DISTRICT = (101, 63, 0.054)  # measured: the one large region that lies in two districts
-
-# Measured: shares of categories, and of those labelled among them.
-CATEGORIES = np.array([11, 12, 51])
-CATEGORY_SHARES = np.array([0.9701, 0.0176, 0.0123])
-CATEGORY_CAUGHT = np.array([0.055, 0.040, 0.159])
-# The median and spread of the log of kWh a month, ELEC and GAZ, by category.
-LOG_KWH = np.array([[4.75, 3.10], [4.75, 3.10], [7.45, 6.40]])
-LOG_KWH_SPREAD = np.array([[0.62, 0.90], [1.25, 1.50], [0.75, 0.90]])
-LARGE_USERS = (0.04, 1.0)  # share of services, more in the log: the measured upper tail is heavier than log-normal
-LARGE = 2  # the row of category 51
-
-OLD_SHARE = 0.45  # measured: first billed by February 2006; the others evenly later
-CLOSED_SHARES = (0.11, 0.11, 0.10)  # accounts that end within a year, in the last two years, at some time; 2/3 do not
-TARIFFS = ([11, 10, 15, 29, 9], [0.878, 0.092, 0.020, 0.006, 0.004])
-GAS_TARIFF, LARGE_GAS_TARIFF, LARGE_GAS_SHARE = 40, 45, 0.46
-TARIFF_CHANGE_SHARE = 0.09  # measured: one in eleven of tariff 10 (small users) moves to 11
-LEVEL_BY_TARIFF = {10: -0.25, 15: -3.0}  # in the log
+FRAUD_RATE = 0.056  # share of clients labelled, that is caught; measured in the public set
+HOURLY_SHARE = 0.18  # of smart meters that send hourly readings lately
+# Money per kWh by tariff, gas 40 and 45; made up, for what the recovered energy is worth.
+PRICES = {10: 0.16, 11: 0.20, 15: 0.22, 29: 0.25, 9: 0.29, 40: 0.23, 45: 0.25}
 
 ENERGY_NAMES = np.array(["ELEC", "GAZ"])
+SAID = ("clients", "invoices", "readings", "thefts", "harmless")
 ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # same seed, same bytes
 UNIX = 3  # the system that a zip says it was made on
 
 
-# ---- clients and services
+class Utility(NamedTuple):
+    """All tables in canonical columns. `client` is the row in clients; other tables name clients by client_id."""
 
-
-def draw_clients(rng: np.random.Generator, n: int) -> Table:
-    """n clients: where, of what kind, on which reading route, billed for which months [start, end)."""
-    region_row = rng.choice(len(REGIONS), n, p=SHARE / SHARE.sum())
-    start, end = draw_spans(rng, n)
-    region, district, share = SECOND_DISTRICT
-    is_elsewhere = (REGION[region_row] == region) & (rng.random(n) < share)
-    return {
-        "region_row": region_row,
-        "category_row": rng.choice(len(CATEGORIES), n, p=CATEGORY_SHARES),
-        "district": np.where(is_elsewhere, district, DISTRICT[region_row]),
-        "route": rng.integers(N_ROUTES, size=n),
-        "start": start,
-        "end": end,
-        "created_on": draw_creation(rng, start),
-    }
-
-
-def draw_spans(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """First month, and the month after the last, of n accounts."""
-    is_old, later = rng.random(n) < OLD_SHARE, rng.integers(BEFORE_RECORDS, N_MONTHS - READ_EVERY, n)
-    start = np.where(is_old, rng.integers(BEFORE_RECORDS, size=n), later)
-    fate = rng.choice(4, n, p=[*CLOSED_SHARES, 1 - sum(CLOSED_SHARES)])
-    # Accounts closed within a year stand also for the twentieth of measured clients whose first invoices predate 2005.
-    start = np.where(fate == 0, rng.integers(90, size=n), start)
-    some_day = start + np.ceil(rng.random(n) * (N_MONTHS - start)).astype(int)
-    ends = [start + rng.integers(1, 13, n), N_MONTHS - rng.integers(4, 28, n), some_day, np.full(n, N_MONTHS)]
-    return start, np.clip(np.choose(fate, ends), start + 1, N_MONTHS)
-
-
-def draw_creation(rng: np.random.Generator, start: np.ndarray) -> np.ndarray:
-    """Creation: up to 27 years before the first month for those older than the records, weeks for others.
-
-    Measured, days from creation to the first invoice (10/50/90 %): 779/4161/8940 where that is in 2005, 37/107/257
-    from 2011 on, never below zero.
-    """
-    n = len(start)
-    days_before = np.where(start < BEFORE_RECORDS, rng.uniform(0, 10_000, n), rng.exponential(40, n)).astype(int)
-    return (FIRST_MONTH + start).astype("datetime64[D]") - days_before
-
-
-def draw_services(rng: np.random.Generator, clients: Table) -> Table:
-    """Electricity and gas of the clients, sorted by client, then energy; gas begins together or later."""
-    n = len(clients["start"])
-    has_gas = rng.random(n) < 1.06 * GAS_SHARE[clients["region_row"]]  # some will begin too late to be billed
-    is_gas_only = has_gas & (rng.random(n) < 0.011)
-    client, energy = np.nonzero(np.stack([~is_gas_only, has_gas], axis=1))
-    is_later = (energy == GAZ) & ~is_gas_only[client] & (rng.random(len(client)) < 0.4)
-    start = clients["start"][client] + is_later * rng.exponential(36, len(client)).astype(int)
-    copied = {name: clients[name][client] for name in ("region_row", "category_row", "route", "end")}
-    services = {"client": client, "energy": energy, "start": start, **copied}
-    services = {name: column[start < copied["end"]] for name, column in services.items()}
-    return services | draw_contracts(rng, services)
-
-
-def draw_contracts(rng: np.random.Generator, services: Table) -> Table:
-    """Tariff, the month it becomes 11, meter coefficient, and `level`, the log of the usual kWh a month."""
-    n, energy, kind = len(services["client"]), services["energy"], services["category_row"]
-    is_large_gas = (kind == LARGE) & (rng.random(n) < LARGE_GAS_SHARE)
-    gas_tariff = np.where(is_large_gas, LARGE_GAS_TARIFF, GAS_TARIFF)
-    tariff = np.where(energy == ELEC, rng.choice(TARIFFS[0], n, p=TARIFFS[1]), gas_tariff)
-    moves = (tariff == 10) & (rng.random(n) < TARIFF_CHANGE_SHARE)
-    level = rng.normal(LOG_KWH[kind, energy], LOG_KWH_SPREAD[kind, energy])
-    level += LARGE_USERS[1] * (rng.random(n) < LARGE_USERS[0])
-    return {
-        "tariff": tariff,
-        "tariff_11_from": np.where(moves, rng.integers(24, N_MONTHS, n), N_MONTHS),
-        "coefficient": np.where(rng.random(n) < 0.0005, rng.choice([2, 3, 10, 30, 40], n), 1),
-        "level": level + sum(more * (tariff == code) for code, more in LEVEL_BY_TARIFF.items()),
-    }
-
-
-# ---- what is used: honest kWh [service, month], harmless changes included
-
-
-def draw_consumption(rng: np.random.Generator, services: Table, n_clients: int) -> np.ndarray:
-    """kWh used by each service in each month, billed or not."""
-    of_client, n = services["client"], len(services["client"])
-    log_kwh = services["level"][:, None] + draw_season(rng, services["energy"]) + draw_drift(rng, n)
-    log_kwh += rng.normal(0, np.exp(rng.normal(-0.9, 0.5, (n, 1))), (n, N_MONTHS))
-    log_kwh += (draw_new_tenants(rng, n_clients) + draw_efficiency(rng, n_clients))[of_client]
-    present = draw_vacancies(rng, n_clients)[of_client]
-    return np.exp(log_kwh) * present * ~draw_idle_gas(rng, services["energy"])
-
-
-def draw_season(rng: np.random.Generator, energy: np.ndarray) -> np.ndarray:
-    """Yearly swing of the log. Measured: electricity peaks in August, gas in January and three times as high."""
-    n = len(energy)
-    peak = np.where(energy == ELEC, 6.9, -0.1) + rng.normal(0, 0.7, n)
-    swing = np.where(energy == ELEC, 0.17, 0.55) * rng.gamma(2.0, 0.5, n)
-    return swing[:, None] * np.cos(2 * np.pi * (MONTHS - JANUARY - peak[:, None]) / 12)
-
-
-def draw_drift(rng: np.random.Generator, n: int, keeps: float = 0.94, sd: float = 0.35) -> np.ndarray:
-    """Slow ups and downs of the log: a first-order autoregression in its steady state from the first month on."""
-    drift = rng.normal(0, sd, (n, N_MONTHS))
-    drift[:, 1:] *= np.sqrt(1 - keeps**2)
-    for month in MONTHS[1:]:
-        drift[:, month] += keeps * drift[:, month - 1]
-    return drift
-
-
-def draw_new_tenants(rng: np.random.Generator, n: int, per_month: float = 0.0015, sd: float = 0.5) -> np.ndarray:
-    """Another household moves in: a lasting step of the log, up or down. [client, month]"""
-    return np.cumsum((rng.random((n, N_MONTHS)) < per_month) * rng.normal(0, sd, (n, N_MONTHS)), axis=1)
-
-
-def draw_efficiency(rng: np.random.Generator, n: int, per_month: float = 0.001) -> np.ndarray:
-    """Insulation, a new refrigerator, solar panels: a lasting fall to 0.6-0.9 of what was used. [client, month]"""
-    return np.cumsum((rng.random((n, N_MONTHS)) < per_month) * np.log(rng.uniform(0.6, 0.9, (n, N_MONTHS))), axis=1)
-
-
-def draw_vacancies(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Share of the usual consumption where a home stands empty, 1 elsewhere; some homes often do, most hardly ever."""
-    per_month = np.clip(np.exp(rng.normal(-5.3, 1.8, (n, 1))), 0, 0.2)
-    begins = rng.random((n, N_MONTHS)) < per_month
-    left = np.maximum.accumulate(np.where(begins, MONTHS, -1), axis=1)
-    back = MONTHS + rng.geometric(1 / 9, (n, N_MONTHS))
-    standby = np.where(rng.random((n, N_MONTHS)) < 0.7, 0.0, rng.uniform(0, 0.3, (n, N_MONTHS)))
-    rows = np.arange(n)[:, None]
-    return np.where((left >= 0) & (back[rows, left] > MONTHS), standby[rows, left], 1.0)
-
-
-def draw_idle_gas(rng: np.random.Generator, energy: np.ndarray) -> np.ndarray:
-    """Gas connected but not used yet. Measured: a tenth of clients with gas use none at all. [service, month]"""
-    n = len(energy)
-    begins = np.where((energy == GAZ) & (rng.random(n) < 0.13), rng.integers(3 * N_MONTHS, size=n), 0)
-    return begins[:, None] > MONTHS
-
-
-# ---- what is stolen
-
-
-def draw_thefts(rng: np.random.Generator, services: Table, n_caught: int) -> Table:
-    """Thefts of electricity: service, pattern (its place in PATTERN_NAMES), onset, end [month, exclusive], caught."""
-    electric = np.flatnonzero(services["energy"] == ELEC)
-    start, end = services["start"][electric], services["end"][electric]
-    is_caught = draw_caught(rng, services, electric, n_caught)
-    is_thief = is_caught | ((rng.random(len(electric)) < UNCAUGHT_RATE) & (end - start > 12))
-    ended = np.where(is_caught, draw_catch(rng, start, end), N_MONTHS)
-    onset = draw_onset(rng, start, np.minimum(ended, end))
-    pattern = rng.integers(len(PATTERN_NAMES), size=len(electric))
-    thefts = {"service": electric, "pattern": pattern, "onset": onset, "ended": ended, "caught": is_caught}
-    return {name: column[is_thief] for name, column in thefts.items()}
-
-
-def draw_caught(rng: np.random.Generator, services: Table, rows: np.ndarray, n_caught: int) -> np.ndarray:
-    """Who is caught: measured 0.9 % of those with under 8 invoices, 9 % from 58 on; regions and categories differ."""
-    months, end = services["end"][rows] - services["start"][rows], services["end"][rows]
-    weight = (1 - np.exp(-months / 90)) * ((months > 8) & (end > INSPECTIONS_BEGIN + 8))
-    weight = weight * CAUGHT_SHARE[services["region_row"][rows]] * CATEGORY_CAUGHT[services["category_row"][rows]]
-    # The smallest of exponential waiting times: a weighted draw without replacement (Efraimidis and Spirakis 2006).
-    waiting = rng.exponential(size=len(rows)) / np.maximum(weight, 1e-300)
-    is_caught = np.zeros(len(rows), bool)
-    is_caught[np.argsort(waiting)[:n_caught]] = True
-    return is_caught & (weight > 0)
-
-
-def draw_catch(rng: np.random.Generator, start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """Month of the catch: at any time since inspections began, or within the year after the last invoice."""
-    earliest = np.maximum(INSPECTIONS_BEGIN, start) + 8
-    return earliest + (rng.random(len(start)) * np.maximum(end + 12 - earliest, 1)).astype(int)
-
-
-def draw_onset(rng: np.random.Generator, start: np.ndarray, ended: np.ndarray) -> np.ndarray:
-    """Month a theft begins: up to 8 months before it ends, or before the account, where no change ever shows."""
-    earliest = start + READ_EVERY
-    onset = earliest + (rng.random(len(start)) * np.maximum(ended - 8 - earliest, 0)).astype(int)
-    return np.where((rng.random(len(start)) < ALWAYS_SHARE) | (ended - 8 < earliest), start - 12, onset)
-
-
-def is_stolen(thefts: Table) -> np.ndarray:
-    """Whether a theft is going on. [theft, month]"""
-    return (thefts["onset"][:, None] <= MONTHS) & (thefts["ended"][:, None] > MONTHS)
-
-
-def steal(rng: np.random.Generator, kwh: np.ndarray, thefts: Table) -> np.ndarray:
-    """What the meters register of the kWh used. [service, month]"""
-    registered, is_on = kwh.copy(), is_stolen(thefts)
-    since = np.maximum(MONTHS - thefts["onset"][:, None], 0)
-    for place, (name, ranges) in enumerate(INVOICED.items()):
-        rows = np.flatnonzero(thefts["pattern"] == place)
-        used = kwh[thefts["service"][rows]]
-        taken = PATTERNS[name](used, since[rows], rng, 12 / 365.25, ranges)
-        registered[thefts["service"][rows]] = np.where(is_on[rows], taken, used)
-    return registered
-
-
-def lost_share(kwh: np.ndarray, registered: np.ndarray, thefts: Table, services: Table) -> np.ndarray:
-    """Share of the kWh used while stealing, in months that were billed, not registered. [0..1, NaN: none used]"""
-    of = thefts["service"]
-    is_billed = (services["start"][of][:, None] <= MONTHS) & (services["end"][of][:, None] > MONTHS)
-    counts = is_stolen(thefts) & is_billed
-    used = (kwh[of] * counts).sum(axis=1)
-    share = 1 - (registered[of] * counts).sum(axis=1) / np.where(used > 0, used, np.nan)
-    return np.maximum(share, 0)  # below 0 where a stalled index catches up with months before the first invoice
-
-
-def draw_exchanges(rng: np.random.Generator, services: Table, thefts: Table) -> np.ndarray:
-    """Meters exchanged so far: harmlessly, by thieves, and after a catch. [service, month]"""
-    per_month = np.where(services["energy"] == ELEC, EXCHANGES_A_MONTH[ELEC], EXCHANGES_A_MONTH[GAZ])
-    is_exchanged = rng.random((len(per_month), N_MONTHS)) < per_month[:, None]
-    by_thief = thefts["pattern"] == PATTERN_NAMES.index("meter_change")
-    after_catch = thefts["caught"] & (rng.random(len(by_thief)) < METER_TAKEN_SHARE)
-    for is_meant, month in ((by_thief, thefts["onset"]), (after_catch, thefts["ended"])):
-        is_meant = is_meant & (month >= 0) & (month < N_MONTHS)
-        is_exchanged[thefts["service"][is_meant], month[is_meant]] = True
-    return np.cumsum(is_exchanged, axis=1)
-
-
-def turned_back(services: Table, thefts: Table) -> np.ndarray:
-    """Where thieves turn the index back. [service, month]"""
-    is_rolled = thefts["pattern"] == PATTERN_NAMES.index("rollback")
-    grid = np.zeros((len(services["client"]), N_MONTHS), bool)
-    grid[thefts["service"][is_rolled]] = is_stolen(thefts)[is_rolled]
-    return grid
+    clients: Table
+    invoices: Table  # by client
+    thefts: Table  # client_id, pattern, onset_on, ended_on, share_lost_kwh, caught
+    readings: Table  # client, read_at, consumption_kwh; by client, then time
+    harmless: Table  # client_id, change, onset_on
+    transformers: Table  # transformer_id, region, latitude, longitude, has_meter
+    transformer_totals: Table  # transformer_id, measured_on, delivered_kwh, losses_kwh, unregistered_kwh
+    weather: Table  # region, measured_on, temperature_c, is_holiday
 
 
 # ---- the utility
 
 
 def simulate(n_clients: int, seed: int, fraud_rate: float = FRAUD_RATE) -> tuple[Table, Table, Table]:
-    """Tables clients, invoices, thefts of a simulated utility; the same arguments give the same tables.
+    """Tables clients, invoices, thefts of a utility without smart meters; the same arguments give the same tables.
 
     A label says "caught"; thefts holds the uncaught too. ended_on is NaT while a theft goes on, onset_on may lie before
     the first invoice, share_lost_kwh is NaN where nothing was used. ValueError for no client, a negative seed, or a
     rate outside 0..0.5.
     """
+    return tuple(simulate_blocks(n_clients, seed, fraud_rate, has_readings=False)[:3])
+
+
+def simulate_utility(n_clients: int, seed: int, fraud_rate: float = FRAUD_RATE) -> Utility:
+    """All tables of a utility with smart meters, the demo clients the first of its n_clients; otherwise as simulate().
+
+    Demo clients have no label. A spike (a demo client's) stands among the thefts as what it is taken for.
+    """
+    if n_clients <= demo.N_PARTS:
+        raise ValueError(f"Got {n_clients} clients; need more than {demo.N_PARTS}, as so many are demo clients.")
+    return Utility(*simulate_blocks(n_clients, seed, fraud_rate, has_readings=True))
+
+
+def simulate_blocks(n_clients: int, seed: int, fraud_rate: float, has_readings: bool) -> list[Table]:
+    """The tables of Utility in their order, without readings the first three."""
     if n_clients < 1 or seed < 0 or not 0 <= fraud_rate <= 0.5:
         what = f"{n_clients} clients, seed {seed}, fraud rate {fraud_rate}"
         raise ValueError(f"Got {what}; need at least 1 client, a seed from 0 on, and a fraud rate in 0..0.5.")
     firsts = range(0, n_clients, BLOCK)
-    calendar_seed, *block_seeds = np.random.SeedSequence(seed).spawn(1 + len(firsts))
-    calendar = draw_calendar(np.random.default_rng(calendar_seed), len(REGIONS))
+    common_seed, *block_seeds = np.random.SeedSequence(seed).spawn(1 + len(firsts))
+    rng = np.random.default_rng(common_seed)
+    calendar = draw_calendar(rng, len(population.REGIONS))
+    temperature = (
+        draw_temperature(rng, DAY, np.array([TOWNS[code][0] for code in population.REGION])) if has_readings else None
+    )
     blocks = [
-        simulate_block(np.random.default_rng(own), first, min(BLOCK, n_clients - first), fraud_rate, calendar)
+        simulate_block(own, first, min(BLOCK, n_clients - first), fraud_rate, calendar, temperature)
         for own, first in zip(block_seeds, firsts, strict=True)
     ]
-    clients, invoices, thefts = (stack(tables) for tables in zip(*blocks, strict=True))
-    return clients, invoices, thefts
+    tables = [stack(of_blocks) for of_blocks in zip(*blocks, strict=True)]
+    return [*tables, weather_table(temperature)] if has_readings else tables
 
 
 def simulate_block(
-    rng: np.random.Generator, first: int, n: int, fraud_rate: float, calendar: np.ndarray
-) -> tuple[Table, Table, Table]:
-    """The clients first .. first + n - 1, their invoices and thefts."""
-    clients = draw_clients(rng, n)
-    services = draw_services(rng, clients)
-    kwh = draw_consumption(rng, services, n)
-    thefts = draw_thefts(rng, services, round(fraud_rate * n))
-    registered = steal(rng, kwh, thefts)
-    exchanges, is_turned_back = draw_exchanges(rng, services, thefts), turned_back(services, thefts)
-    invoices = make_invoices(rng, clients, services, registered, exchanges, is_turned_back, calendar)
-    invoices["client"] = invoices["client"] + first
-    lost = lost_share(kwh, registered, thefts, services)
-    return client_table(clients, services, thefts, first), invoices, theft_table(services, thefts, lost, first)
+    seed: np.random.SeedSequence,
+    first: int,
+    n: int,
+    fraud_rate: float,
+    calendar: np.ndarray,
+    temperature: np.ndarray | None,
+) -> list[Table]:
+    """The tables of clients first .. first + n - 1 but the weather; without temperature clients, invoices, thefts."""
+    rng, own_rng = np.random.default_rng(seed), np.random.default_rng(seed.spawn(1)[0])
+    n_demo = demo.N_PARTS if first == 0 and temperature is not None else 0
+    clients, services = draw_accounts(rng, n, n_demo)
+    network = Network.draw(own_rng, population.REGION[clients["region_row"]], clients["route"], first, n_demo)
+    kwh, usual = population.draw_consumption(rng, services, n)
+    thefts = thieves.draw_thefts(rng, services, round(fraud_rate * n), n_demo)
+    homes = metered = exchanged = None
+    if temperature is not None:
+        homes = draw_homes(own_rng, services, network, n_demo)
+        thefts = thieves.draw_days(own_rng, thefts, services, homes)
+        thefts = demo.cast_thefts(thefts) if n_demo else thefts
+        metered = measure(own_rng, homes, kwh, usual, thefts, temperature)
+        exchanged = homes["service"][metered.exchanged_home], month_of(metered.exchanged_on)
+    kwh, registered = with_days(kwh, thieves.steal(rng, kwh, thefts), homes, metered)
+    exchanges = thieves.draw_exchanges(rng, services, thefts, exchanged)
+    invoices = make_invoices(
+        rng, clients, services, registered, exchanges, thieves.turned_back(services, thefts), calendar
+    )
+    lost = thieves.lost_share(kwh, registered, thefts, services)
+    ids = client_ids(first, n, n_demo)
+    tables = [client_table(ids, clients, services, thefts, network), invoices, theft_table(ids, services, thefts, lost)]
+    if metered:
+        tables += [reading_table(homes, metered), harmless_table(ids, homes, metered)]
+        tables += network_tables(own_rng, homes, metered, network)
+    return [table | {"client": table["client"] + first} if "client" in table else table for table in tables]
 
 
-def client_table(clients: Table, services: Table, thefts: Table, first: int) -> Table:
-    """Clients in their canonical columns."""
-    n = len(clients["start"])
-    label = np.zeros(n)
-    label[services["client"][thefts["service"][thefts["caught"]]]] = 1.0
+def draw_accounts(rng: np.random.Generator, n: int, n_demo: int) -> tuple[Table, Table]:
+    """Clients and their services, the demo clients among them."""
+    clients = population.draw_clients(rng, n)
+    clients = demo.cast_clients(clients) if n_demo else clients
+    services = population.draw_services(rng, clients)
+    return clients, demo.cast_services(services, clients) if n_demo else services
+
+
+def with_days(
+    kwh: np.ndarray, registered: np.ndarray, homes: Table | None, metered: Metered | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """kWh used and registered [service, month], where there are readings as the sums of their days."""
+    if metered:
+        kwh, registered, of = kwh.copy(), registered.copy(), homes["service"]
+        kwh[of, FIRST_READ_MONTH:] = by_month(metered.used)
+        registered[of] = np.hstack([metered.before, by_month(metered.registered)])
+    return kwh, registered
+
+
+# ---- smart meters
+
+
+def draw_homes(rng: np.random.Generator, services: Table, network: Network, n_demo: int) -> Table:
+    """The services with a smart meter: electricity still in use, of a transformer that measures.
+
+    Columns service, client, transformer, region_row, is_shop, is_hourly, is_demo, start_on, end_on (exclusive).
+    """
+    transformer = network.transformer[services["client"]]
+    is_home = (services["energy"] == ELEC) & (services["end"] > FIRST_READ_MONTH)
+    service = np.flatnonzero(is_home & network.transformers["has_meter"][transformer])
+    is_demo = services["client"][service] < n_demo
     return {
-        "client_id": client_ids(first + np.arange(n)),
-        "category": CATEGORIES[clients["category_row"]].astype(float),
-        "region": REGION[clients["region_row"]],
+        "service": service,
+        "client": services["client"][service],
+        "transformer": transformer[service],
+        "region_row": services["region_row"][service],
+        "is_shop": services["category_row"][service] > 0,
+        "is_hourly": is_demo | (rng.random(len(service)) < HOURLY_SHARE),
+        "is_demo": is_demo,
+        "start_on": month_start(services["start"][service]),
+        "end_on": month_start(services["end"][service]),
+    }
+
+
+def measure(
+    rng: np.random.Generator, homes: Table, kwh: np.ndarray, usual: np.ndarray, thefts: Table, temperature: np.ndarray
+) -> Metered:
+    """What homes use day by day, and what their meters make of it. kwh and usual: [service, month]."""
+    log_kwh = day_by_day(usual[homes["service"]])
+    use = draw_use(rng, log_kwh, temperature[homes["region_row"]], DAY, homes["is_shop"])
+    is_metered = np.isin(thefts["service"], homes["service"])
+    of_homes = {name: column[is_metered] for name, column in thefts.items()}
+    of_homes["home"] = np.searchsorted(homes["service"], of_homes["service"])
+    return draw_readings(rng, homes, use, kwh[homes["service"], :FIRST_READ_MONTH], of_homes)
+
+
+# ---- tables
+
+
+def client_table(ids: np.ndarray, clients: Table, services: Table, thefts: Table, network: Network) -> Table:
+    """Clients in their canonical columns."""
+    label = np.where(np.isin(ids, list(demo.PARTS)), np.nan, 0.0)
+    label[services["client"][thefts["service"][thefts["caught"]]]] = 1.0
+    first_service = np.searchsorted(services["client"], np.arange(len(ids)))
+    return {
+        "client_id": ids,
+        "category": population.CATEGORIES[clients["category_row"]].astype(float),
+        "region": population.REGION[clients["region_row"]],
         "district": clients["district"],
         "created_on": clients["created_on"],
+        **network.places,
+        "transformer_id": network.transformers["transformer_id"][network.transformer],
+        "tariff_price": np.array([PRICES[code] for code in services["tariff"][first_service].tolist()]),
         "label": label,
     }
 
 
-def theft_table(services: Table, thefts: Table, lost: np.ndarray, first: int) -> Table:
-    """Thefts with their truth; onset and end are first days of months."""
-    ended_on = (FIRST_MONTH + thefts["ended"]).astype("datetime64[D]")
+def theft_table(ids: np.ndarray, services: Table, thefts: Table, lost: np.ndarray) -> Table:
+    """Thefts with their truth; without smart meters onset and end are first days of months."""
     return {
-        "client_id": client_ids(first + services["client"][thefts["service"]]),
-        "pattern": np.array(PATTERN_NAMES, object)[thefts["pattern"]],
-        "onset_on": (FIRST_MONTH + thefts["onset"]).astype("datetime64[D]"),
-        "ended_on": np.where(thefts["caught"], ended_on, np.datetime64("NaT")),
+        "client_id": ids[services["client"][thefts["service"]]],
+        "pattern": thefts["pattern"],
+        "onset_on": thefts["onset_on"],
+        "ended_on": np.where(thefts["caught"], thefts["ended_on"], np.datetime64("NaT")),
         "share_lost_kwh": np.round(lost, 4),
         "caught": thefts["caught"].astype(float),
     }
 
 
-def client_ids(numbers: np.ndarray) -> np.ndarray:
-    """Ids such as s-00017."""
-    return np.array([f"s-{number:05d}" for number in numbers], object)
+def reading_table(homes: Table, metered: Metered) -> Table:
+    """Readings in their canonical columns."""
+    client = homes["client"][metered.readings["home"]]
+    return {"client": client, **{name: metered.readings[name] for name in ("read_at", "consumption_kwh")}}
+
+
+def harmless_table(ids: np.ndarray, homes: Table, metered: Metered) -> Table:
+    """Harmless changes with their truth."""
+    of = metered.harmless
+    return {"client_id": ids[homes["client"][of["home"]]], "change": of["change"], "onset_on": of["onset_on"]}
+
+
+def network_tables(rng: np.random.Generator, homes: Table, metered: Metered, network: Network) -> list[Table]:
+    """Transformers, and by day what those with a meter delivered and where it went."""
+    transformers = network.transformers
+    measuring = np.flatnonzero(transformers["has_meter"])
+    place = np.searchsorted(measuring, homes["transformer"])
+    totals = draw_totals(rng, place, metered.used, metered.registered, len(measuring))
+    by_row = {
+        "transformer_id": np.repeat(transformers["transformer_id"][measuring], len(DAY)),
+        "measured_on": np.tile(DAY, len(measuring)),
+    }
+    names = ("transformer_id", "region", "latitude", "longitude", "has_meter")
+    listed = {name: transformers[name] for name in names}
+    listed["has_meter"] = listed["has_meter"].astype(float)
+    return [listed, by_row | {name: column.ravel() for name, column in totals.items()}]
+
+
+def weather_table(temperature: np.ndarray) -> Table:
+    """Weather and holidays by region and day."""
+    n_regions, n_days = temperature.shape
+    return {
+        "region": np.repeat(population.REGION, n_days),
+        "measured_on": np.tile(DAY, n_regions),
+        "temperature_c": temperature.ravel(),
+        "is_holiday": np.tile(is_holiday(DAY), n_regions).astype(float),
+    }
+
+
+def client_ids(first: int, n: int, n_demo: int) -> np.ndarray:
+    """Ids such as s-00017, after those of the demo clients."""
+    return np.array([*list(demo.PARTS)[:n_demo], *(f"s-{first + row:05d}" for row in range(n_demo, n))], object)
 
 
 def stack(tables: tuple[Table, ...]) -> Table:
@@ -386,19 +273,30 @@ def stack(tables: tuple[Table, ...]) -> Table:
 # ---- the file
 
 
-def write_zip(path: Path, clients: Table, invoices: Table, thefts: Table) -> None:
-    """clients.csv, invoices.csv and thefts.csv in one zip, the same bytes for the same tables. OSError."""
-    named = {"client_id": clients["client_id"][invoices["client"]], **invoices}
-    named["energy"] = ENERGY_NAMES[invoices["energy"]]
-    del named["client"]
+def write_zip(path: Path, *tables: Table) -> None:
+    """Tables of Utility in their order, each as a CSV in one zip, the same bytes for the same tables. OSError."""
+    ids = tables[0]["client_id"]
     beside = path.with_name(path.name + ".part")
     try:
         with zipfile.ZipFile(beside, "w") as archive:
-            for name, table in (("clients", clients), ("invoices", named), ("thefts", thefts)):
-                archive.writestr(member(f"{name}.csv"), csv_bytes(table))
+            for name, table in zip(Utility._fields, tables, strict=False):
+                archive.writestr(member(f"{name}.csv"), csv_bytes(in_words(table, ids)))
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def in_words(table: Table, ids: np.ndarray) -> Table:
+    """The table with clients by their ids and energies by their names, times to the second."""
+    named = {"client_id": ids[table["client"]]} if "client" in table else {}
+    for name, column in table.items():
+        if name == "energy":
+            named[name] = ENERGY_NAMES[column]
+        elif name == "read_at":
+            named[name] = column.astype("datetime64[s]")  # pyarrow knows no minutes
+        elif name != "client":
+            named[name] = column
+    return named
 
 
 def member(name: str) -> zipfile.ZipInfo:
@@ -434,16 +332,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Path("data/sample.zip"))
     asked = parser.parse_args(arguments)
     try:
-        clients, invoices, thefts = simulate(asked.clients, asked.seed, asked.fraud_rate)
-        write_zip(asked.out, clients, invoices, thefts)
+        utility = simulate_utility(asked.clients, asked.seed, asked.fraud_rate)
+        write_zip(asked.out, *utility)
     except ModuleNotFoundError as error:
         print(f"Nothing written: {error}; `make install` gives what is needed to write files.", file=sys.stderr)
         return 2
     except (ValueError, OSError) as error:
         print(f"Nothing written: {error}", file=sys.stderr)
         return 2
-    n_invoices, n_thefts = len(invoices["client"]), len(thefts["caught"])
-    print(f"{asked.out}: {asked.clients:,} clients, {n_invoices:,} invoices, {n_thefts:,} thefts.")
+    counts = {name: len(next(iter(table.values()))) for name, table in zip(Utility._fields, utility, strict=True)}
+    print(f"{asked.out}: {', '.join(f'{n:,} {name}' for name, n in counts.items() if name in SAID)}.")
     return 0
 
 

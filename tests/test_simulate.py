@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fraud.billing import is_change, levels, turn_index
-from fraud.simulate import FRAUD_RATE, main, simulate, write_zip
+from fraud.simulate import FRAUD_RATE, Utility, main, simulate, simulate_utility, write_zip
 from fraud.tables import read_tables
 from fraud.theft import INVOICED
 
@@ -69,6 +69,13 @@ def change_at(invoices, client, onset, ended):
     before = monthly_kwh(invoices, client, invoices["invoice_on"] < onset)
     while_stealing = monthly_kwh(invoices, client, (covers_from > onset) & (invoices["invoice_on"] < ended))
     return while_stealing / before if before > 0 else np.nan
+
+
+def headers(path):
+    """The first line of each file in a zip."""
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+        return {name: archive.read(name).decode().splitlines()[0].replace('"', "") for name in names}
 
 
 def digest(path):
@@ -322,25 +329,62 @@ class TestFiles:
             assert tables.invoices[name].dtype == column.dtype
             np.testing.assert_array_equal(tables.invoices[name], column, err_msg=name)
 
-    def test_the_zip_holds_three_tables_and_leaves_nothing_beside_it(self, tmp_path):
+    def test_the_zip_without_readings_holds_three_tables_and_leaves_nothing_beside_it(self, tmp_path):
         write_zip(tmp_path / "utility.zip", *simulate(300, SEED))
-        with zipfile.ZipFile(tmp_path / "utility.zip") as archive:
-            assert archive.namelist() == ["clients.csv", "invoices.csv", "thefts.csv"]
-            header = archive.read("thefts.csv").decode().splitlines()[0].replace('"', "")
-        assert header == "client_id,pattern,onset_on,ended_on,share_lost_kwh,caught"
+        assert list(headers(tmp_path / "utility.zip")) == ["clients.csv", "invoices.csv", "thefts.csv"]
         assert [path.name for path in tmp_path.iterdir()] == ["utility.zip"]
+
+    def test_the_zip_holds_all_tables_of_a_utility_under_the_names_of_their_columns(self, tmp_path):
+        write_zip(tmp_path / "utility.zip", *simulate_utility(30, SEED))
+        found = headers(tmp_path / "utility.zip")
+        assert list(found) == [f"{name}.csv" for name in Utility._fields]
+        assert found["thefts.csv"] == "client_id,pattern,onset_on,ended_on,share_lost_kwh,caught"
+        assert found["readings.csv"] == "client_id,read_at,consumption_kwh"
+        assert found["harmless.csv"] == "client_id,change,onset_on"
+        assert found["transformers.csv"] == "transformer_id,region,latitude,longitude,has_meter"
+        columns = "transformer_id,measured_on,delivered_kwh,losses_kwh,unregistered_kwh"
+        assert found["transformer_totals.csv"] == columns
+        assert found["weather.csv"] == "region,measured_on,temperature_c,is_holiday"
+
+    def test_readings_are_written_as_they_are_and_by_the_clients_name(self, tmp_path):
+        utility = simulate_utility(10, SEED)
+        write_zip(tmp_path / "utility.zip", *utility)
+        with zipfile.ZipFile(tmp_path / "utility.zip") as archive:
+            rows = [line.split(",") for line in archive.read("readings.csv").decode().splitlines()[1:]]
+        client_id, read_at, kwh = (np.array(column) for column in zip(*rows, strict=True))
+        np.testing.assert_array_equal(client_id, utility.clients["client_id"][utility.readings["client"]])
+        np.testing.assert_array_equal(read_at.astype("datetime64[m]"), utility.readings["read_at"])
+        np.testing.assert_array_equal(kwh.astype(float), utility.readings["consumption_kwh"])
 
     def test_the_delivered_sample_is_small_and_has_labelled_clients(self):
         sample = ROOT / "data" / "sample.zip"
-        assert sample.stat().st_size < 5e6
+        assert sample.stat().st_size < 10e6
         tables = read_tables(sample)
         assert len(tables.clients["client_id"]) == 2000
-        assert tables.clients["label"].mean() == pytest.approx(FRAUD_RATE)
-        assert tables.clients["client_id"][0] == "s-00000"
+        assert np.nanmean(tables.clients["label"]) == pytest.approx(FRAUD_RATE, abs=0.001)
+        assert tables.clients["client_id"][4] == "s-00004"
         assert {flag.flag for flag in tables.flags} <= {"index_not_sum_of_levels", "index_runs_backwards"}
 
+    def test_the_delivered_sample_has_readings_of_a_thousand_clients_over_eighteen_months(self):
+        with zipfile.ZipFile(ROOT / "data" / "sample.zip") as archive:
+            lines = archive.read("readings.csv").decode().splitlines()[1:]
+        client_id = np.array([line.split(",", 1)[0] for line in lines])
+        _, first, n_readings = np.unique(client_id, return_index=True, return_counts=True)
+        days = [np.datetime64(lines[row].split(",")[1], "D") for row in (*first, *(first + n_readings - 1))]
+        began, ended = np.split(np.array(days), 2)
+        is_whole = (ended - began).astype(int) >= 540
+        assert is_whole.sum() >= 1000
+        assert (is_whole & (n_readings > 480 + 55 * 24)).sum() >= 200
+
     @pytest.mark.parametrize(
-        "arguments", [["--clients", "0"], ["--seed", "-1"], ["--fraud-rate", "0.9"], ["--out", "no/such/folder.zip"]]
+        "arguments",
+        [
+            ["--clients", "0"],
+            ["--clients", "4"],
+            ["--seed", "-1"],
+            ["--fraud-rate", "0.9"],
+            ["--out", "no/such/folder.zip"],
+        ],
     )
     def test_what_cannot_be_made_ends_in_one_sentence_and_code_2(self, arguments, tmp_path, monkeypatch, capsys):
         monkeypatch.chdir(tmp_path)
