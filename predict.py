@@ -16,6 +16,7 @@ from features import FEATURE_NAMES, client_features
 from fraud import model_file
 from fraud.ensemble import FraudModel
 from fraud.model_file import ModelError
+from fraud.reading_tables import readings_from_records
 from fraud.records import QualityFlag, Score, Table
 from fraud.tables import CLIENT_FIELDS, NAT, FieldError, number_of, tables_from_records
 from fraud.web import examples
@@ -27,7 +28,7 @@ CANNOT_START = 4  # gunicorn stops at this exit code of a worker; after any othe
 
 LARGEST = float(np.finfo(np.float32).max)  # features are float32
 COLUMNS = {given: (field.name, field.convert) for field in CLIENT_FIELDS for given in field[:2]}
-TablesOfRecords = tuple[Table, Table, list[tuple[QualityFlag, ...]]]
+TablesOfRecords = tuple[Table, Table, Table, list[tuple[QualityFlag, ...]]]  # clients, invoices, readings, flags
 
 
 class Settings(BaseSettings):
@@ -39,9 +40,10 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(32 * 2**20, gt=0)  # 3,000 clients with 35 invoices; parsed they take 0.2 GB
     max_clients: int = Field(10_000, gt=0)  # of one batch: ten seconds on one core
     max_invoices: int = Field(5_000, gt=0)  # of one client: forty years of ten a month
+    max_readings: int = Field(20_000, gt=0)  # of one client: two years of hours
 
     def limits(self) -> Limits:
-        return Limits(self.max_body_bytes, self.max_clients, self.max_invoices)
+        return Limits(self.max_body_bytes, self.max_clients, self.max_invoices, self.max_readings)
 
     def key(self) -> bytes | None:
         return self.model_key and self.model_key.get_secret_value().encode()
@@ -54,14 +56,16 @@ class ModelScorer:
         self._model, self.manifest = model, model.manifest
         self._feature_names = frozenset(model.manifest["features"])
 
-    def tables(self, clients: list[dict], invoices: list[list[dict]]) -> TablesOfRecords:
+    def tables(self, clients: list[dict], invoices: list[list[dict]], readings: list[list[dict]]) -> TablesOfRecords:
         try:
-            return tables_from_records(clients, invoices)
+            client_table, invoice_table, quality = tables_from_records(clients, invoices)
+            reading_table, of_readings = readings_from_records(readings)
         except FieldError as error:
             raise BadRow(error.index, error.path, error.message) from None
+        return client_table, invoice_table, reading_table, [a + b for a, b in zip(quality, of_readings, strict=True)]
 
     def judge(self, tables: TablesOfRecords) -> list[Score]:
-        clients, invoices, quality = tables
+        clients, invoices, _readings, quality = tables  # readings are judged by an ensemble of their own
         return self._model.judge(client_features(clients, invoices, self._model.cells), clients["client_id"], quality)
 
     def judge_aggregates(self, features: list[dict], client_ids: list[str]) -> list[Score]:
@@ -111,7 +115,7 @@ def scorer_or_exit(path: Path, key: bytes | None) -> ModelScorer:
         model = model_file.load(path, key)
         model_file.check_features(model, FEATURE_NAMES, path)
         scorer = ModelScorer(model)
-        scorer.judge(scorer.tables([examples.RAW["client"]], [examples.RAW["invoices"]]))
+        scorer.judge(scorer.tables([examples.RAW["client"]], [examples.RAW["invoices"]], [[]]))
         scorer.judge_aggregates([examples.FLAT], [""])
     except ModelError as error:
         stop(str(error))

@@ -291,6 +291,6 @@ def readings_from_records(readings: list[list[dict]]) -> tuple[Table, list[tuple
     for i, row in enumerate(rows):
         if KWH.name not in row:  # a misspelt name must not pass for a meter that is silent
             index, path = place(i)
-            raise FieldError(f"{path}.{KWH.name}", "missing; write null where nothing was read", index)
+            raise FieldError(f"{path}.{KWH.name}", "missing; send it, empty where nothing was read", index)
     table, findings = clean_readings({"client": client} | columns)
     return table, flags_by_client(findings, len(readings))

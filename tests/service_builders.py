@@ -9,41 +9,45 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from table_builders import a_client, an_invoice
 
+from fraud.reading_tables import READING_FIELDS, readings_from_records
 from fraud.records import INSUFFICIENT_HISTORY, QualityFlag, Reason, Score
 from fraud.tables import CLIENT_FIELDS, INVOICE_FIELDS, FieldError, tables_from_records
 from fraud.web import schemas
 from fraud.web.bodies import Limits
 from fraud.web.errors import BadRow
 
-LIMITS = Limits(body_bytes=2**20, clients=600, invoices=40)
+LIMITS = Limits(body_bytes=2**20, clients=600, invoices=40, readings=100)
 PRIVATE = "Xq7-private"  # stands for what must not come back
 MANIFEST = {"version": "1.0", "view": "prospective", "trained_at": "2026-11-21T10:00:00Z", "threshold": 0.5}
 
 
 class ByConsumption:
-    """A scorer without a model: real tables, and a probability that grows with what the invoices bill."""
+    """A scorer without a model: real tables, and a probability that grows with what was billed and read."""
 
     manifest = MANIFEST
 
     def __init__(self):
         self.n_judged = 0
 
-    def tables(self, clients, invoices):
+    def tables(self, clients, invoices, readings):
         try:
-            return tables_from_records(clients, invoices)
+            *tables, quality = tables_from_records(clients, invoices)
+            table, of_readings = readings_from_records(readings)
         except FieldError as error:
             raise BadRow(error.index, error.path, error.message) from None
+        return *tables, table, [a + b for a, b in zip(quality, of_readings, strict=True)]
 
     def judge(self, tables):
-        clients, invoices, quality = tables
+        clients, invoices, readings, quality = tables
         self.n_judged += len(quality)
         billed = np.bincount(invoices["client"], invoices["consumption_level_1"], minlength=len(quality))
-        n_invoices = np.bincount(invoices["client"], minlength=len(quality))
+        read = np.bincount(readings["client"], np.nan_to_num(readings["consumption_kwh"]), minlength=len(quality))
+        n_records = np.bincount(np.append(invoices["client"], readings["client"]), minlength=len(quality))
         return [
             Score(client_id, float(kwh / (kwh + 100)), "high", (Reason("level", 0.2, "High."),), flags)
             if n
             else Score(client_id, None, INSUFFICIENT_HISTORY, (), flags)
-            for client_id, kwh, n, flags in zip(clients["client_id"], billed, n_invoices, quality, strict=True)
+            for client_id, kwh, n, flags in zip(clients["client_id"], billed + read, n_records, quality, strict=True)
         ]
 
     def judge_aggregates(self, features, client_ids):
@@ -87,8 +91,13 @@ def posted(client, data, path="/predict", kind="application/json"):
     return client.post(path, data=data, content_type=kind)
 
 
-def uploaded(client, clients, invoices):
-    files = {"clients": (io.BytesIO(clients), "any name.csv"), "invoices": (io.BytesIO(invoices), "x")}
+def a_reading(day=1, kwh=9.5):
+    return {"read_at": f"2014-03-{day:02d}", "consumption_kwh": kwh}
+
+
+def uploaded(client, clients=None, invoices=None, readings=None):
+    texts = {"clients": clients, "invoices": invoices, "readings": readings}
+    files = {name: (io.BytesIO(text), "any name.csv") for name, text in texts.items() if text is not None}
     return client.post("/batch", data=files)
 
 
@@ -111,8 +120,18 @@ JSON_VALUES = st.recursive(
 )
 NAMES = sorted({name for field in CLIENT_FIELDS + INVOICE_FIELDS for name in field[:2]})
 RECORDS = st.dictionaries(st.sampled_from(NAMES), JSON_VALUES, max_size=4)
+MOMENTS = st.sampled_from(["2014-03-24", "24/03/2014 13:30", "2014-03-24T13:30:00Z", "0001-01-01", "9999-12-31"])
+READINGS = st.lists(
+    st.fixed_dictionaries(
+        {"read_at": MOMENTS | JSON_VALUES, "consumption_kwh": st.none() | st.floats() | JSON_VALUES},
+        optional={"x": JSON_VALUES},
+    )
+    | st.dictionaries(st.sampled_from([field.name for field in READING_FIELDS]), JSON_VALUES),
+    max_size=5,
+)
 BODIES = (
     st.fixed_dictionaries({}, optional={"client": RECORDS, "invoices": st.lists(RECORDS, max_size=3), "x": JSON_VALUES})
+    | st.fixed_dictionaries({"readings": READINGS}, optional={"client": RECORDS})
     | st.fixed_dictionaries({"client": JSON_VALUES, "invoices": JSON_VALUES, "readings": JSON_VALUES})
     | st.dictionaries(st.sampled_from([*NAMES, "age_months"]), JSON_VALUES, max_size=4)
     | JSON_VALUES

@@ -16,6 +16,7 @@ from service_builders import (
     Broken,
     ByConsumption,
     a_body,
+    a_reading,
     error_in,
     fuzzed,
     posted,
@@ -24,6 +25,7 @@ from service_builders import (
 )
 from table_builders import an_invoice, in_kaggle_names
 
+from fraud.reading_tables import READING_FIELDS
 from fraud.tables import CLIENT_FIELDS, INVOICE_FIELDS
 from fraud.web import examples, schemas
 from fraud.web.api import create_app
@@ -105,6 +107,21 @@ def test_what_was_cleaned_comes_back_as_quality_flags(client):
     assert set(quality[0]) == {"flag", "text"}
 
 
+def test_readings_count_beside_invoices_and_alone(client):
+    readings = [a_reading(day, 10) for day in range(1, 11)]
+    invoices_alone, both = a_body(level=50), a_body(level=50) | {"readings": readings}
+    assert predicted(client, invoices_alone)["probability"] == 0.5
+    assert predicted(client, both)["probability"] == pytest.approx(2 / 3)
+    answer = predicted(client, {"client": {"client_id": "c-2"}, "readings": readings})
+    assert (answer["client_id"], answer["probability"]) == ("c-2", 0.5)
+    assert predicted(client, {"readings": readings})["probability"] == 0.5
+
+
+def test_what_was_cleaned_in_readings_comes_back_as_quality_flags(client):
+    body = a_body() | {"readings": [a_reading(1), a_reading(2, -1), a_reading(4)]}
+    assert [flag["flag"] for flag in predicted(client, body)["quality"]] == ["negative_readings", "gap_days"]
+
+
 def test_aggregates_are_taken_as_one_flat_object(client):
     answer = predicted(client, examples.FLAT | {"client_id": 17})
     assert answer["probability"] == 0.25
@@ -154,7 +171,21 @@ BAD_VALUES = {
     "no object as client": ({"client": PRIVATE}, "client"),
     "no list of invoices": ({"invoices": {"0": an_invoice()}}, "invoices"),
     "no object as invoice": ({"invoices": [an_invoice(), PRIVATE]}, "invoices.1"),
-    "readings": (a_body() | {"readings": [{"read_at": "2014-01-01"}]}, "readings"),
+    "no list of readings": ({"readings": {"0": a_reading()}}, "readings"),
+    "no object as reading": ({"readings": [a_reading(), PRIVATE]}, "readings.1"),
+    "too many readings": ({"readings": [a_reading()] * 101}, "readings"),
+    "a reading without its moment": ({"readings": [a_reading(), {"consumption_kwh": 1}]}, "readings.1.read_at"),
+    "a reading without its value": (
+        {"readings": [a_reading(), {"read_at": "2014-01-01", "kwh": 1}]},
+        "readings.1.consumption_kwh",
+    ),
+    "a moment that is none": ({"readings": [a_reading() | {"read_at": PRIVATE}]}, "readings.0.read_at"),
+    "a reading of letters": (
+        {"invoices": [an_invoice()], "readings": [a_reading(1), a_reading(2), a_reading(3), a_reading(4, PRIVATE)]},
+        "readings.3.consumption_kwh",
+    ),
+    "a reading that is a list": ({"readings": [a_reading(kwh=[1])]}, "readings.0.consumption_kwh"),
+    "a true reading": ({"readings": [a_reading(kwh=True)]}, "readings.0.consumption_kwh"),
     "too many invoices": (a_body(n_invoices=41), "invoices"),
     "no date": ({"invoices": [{"new_index": 1}]}, "invoices.0.invoice_on"),
     "the 31st of a month that has 30": (invoice_with(invoice_on="2014-06-31"), "invoices.1.invoice_on"),
@@ -317,7 +348,7 @@ def test_every_example_of_every_route_is_answered_as_documented(client):
 
 def sent(client, path, method, kind, value):
     if kind == "multipart/form-data":
-        return uploaded(client, *(value[name].encode() for name in ("clients", "invoices")))
+        return uploaded(client, **{name: text.encode() for name, text in value.items()})
     data = value if isinstance(value, str | None) else json.dumps(value)
     return client.open(path, method=method, data=data, content_type=kind)
 
@@ -326,6 +357,7 @@ def test_the_documented_columns_are_those_that_the_tables_read():
     for model, fields, left_out in (
         (schemas.Client, CLIENT_FIELDS, {"label"}),
         (schemas.Invoice, INVOICE_FIELDS, set()),
+        (schemas.Reading, READING_FIELDS, set()),
     ):
         assert set(model.model_fields) == {field.name for field in fields} - left_out
         for field in fields:

@@ -13,6 +13,7 @@ from service_builders import (
     PRIVATE,
     ByConsumption,
     a_body,
+    a_reading,
     error_in,
     fuzzed,
     posted,
@@ -131,6 +132,55 @@ def test_two_csv_files_are_the_same_batch_as_json(client):
     assert without_errors(uploaded(client, *texts)) == without_errors(client.post("/batch", json=bodies))
 
 
+def csv_of_bodies(bodies, name):
+    rows = [row | {"client_id": body["client"]["client_id"]} for body in bodies for row in body[name]]
+    return examples.csv_of(rows).encode()
+
+
+def test_a_third_csv_file_of_readings_is_the_same_batch_as_json(client):
+    days = {"a": (1, 2, 3), "b": (), "c": (2, 9)}
+    bodies = [a_body(c, n_invoices=1) | {"readings": [a_reading(day, 20 * day) for day in days[c]]} for c in "abc"]
+    clients = examples.csv_of([body["client"] for body in bodies]).encode()
+    texts = [csv_of_bodies(bodies, name) for name in ("invoices", "readings")]
+    expected = without_errors(client.post("/batch", json=bodies))
+    assert without_errors(uploaded(client, clients, *texts)) == expected
+    assert len({result["probability"] for result in expected}) == 3
+
+
+def test_clients_may_have_readings_and_no_invoices(client):
+    readings = csv_of_bodies([{"client": {"client_id": "a"}, "readings": [a_reading(kwh=300)]}], "readings")
+    results = without_errors(uploaded(client, clients=CLIENTS.encode(), readings=readings))
+    assert [(r["client_id"], r["probability"]) for r in results] == [("a", 0.75), ("b", None)]
+
+
+def test_readings_alone_are_clients_in_the_order_in_which_they_first_come(client):
+    text = "client_id,read_at,consumption_kwh\n"
+    text += "b,24/03/2014,50\na,2014-03-24,300\nb,2014-03-25,50\nc,2014-03-24T00:00,\n"
+    results = without_errors(uploaded(client, readings=text.encode()))
+    assert [(r["client_id"], r["row"], r["probability"]) for r in results] == [
+        ("a", 1, 0.75),
+        ("b", 0, 0.5),
+        ("c", 2, 0),
+    ]
+
+
+def test_csv_readings_of_unknown_clients_are_counted(client):
+    readings = b"client_id,read_at,consumption_kwh\na,2014-03-24,1\nz,2014-03-24,1\nz,2014-03-25,1\n"
+    answer = uploaded(client, CLIENTS.encode(), INVOICES.encode(), readings)
+    assert without_errors(answer)
+    assert [flag["flag"] for flag in answer.json["quality"]] == ["readings_of_unknown_clients"]
+    assert ": 2." in answer.json["quality"][0]["text"]
+
+
+def test_csv_clients_with_a_bad_reading_or_too_many_are_bad_rows(client):
+    lines = ["a,2014-03-24,1", "b,2014-03-24,1", "b,2014-03-25,many", *["c,2014-03-24,1"] * 101]
+    readings = "\n".join(["client_id,read_at,consumption_kwh", *lines]) + "\n"
+    answer = uploaded(client, readings=readings.encode())
+    assert [r["client_id"] for r in answer.json["results"]] == ["a"]
+    paths = {e["row"]: e["error"]["fields"][0]["path"] for e in answer.json["errors"]}
+    assert paths == {1: "readings.1.consumption_kwh", 2: "readings"}
+
+
 def test_csv_with_kaggle_names_a_byte_order_mark_and_blank_lines_is_read(client):
     answer = uploaded(client, b"\xef\xbb\xbf" + CLIENTS.replace("\n", "\r\n\r\n").encode(), INVOICES.encode())
     first = without_errors(answer)[0]
@@ -172,3 +222,6 @@ def test_csv_that_cannot_be_read_says_which_file_and_why(client, clients, invoic
 def test_a_missing_file_of_two_is_named(client):
     answer = client.post("/batch", data={"clients": (io.BytesIO(CLIENTS.encode()), "clients.csv"), "invoices": "x"})
     assert error_in(answer, 422)["fields"][0]["path"] == "invoices"
+    for names, missing in ((["invoices"], "clients"), (["invoices", "readings"], "clients"), (["clients"], "invoices")):
+        answer = uploaded(client, **{name: INVOICES.encode() for name in names})
+        assert error_in(answer, 422)["fields"][0]["path"] == missing

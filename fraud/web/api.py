@@ -23,8 +23,8 @@ from fraud.web.judging import Scorer, judged, judged_one
 from fraud.web.uploads import read_upload
 
 ABOUT = "Which clients of a utility are worth an inspection. A high score is a reason to look, not a finding."
-FORMS = "A client with its invoices, or features that were aggregated before."
-BATCH = "A list of what /predict takes, the same as NDJSON, or two CSV files. A bad row does not spoil the others."
+FORMS = "A client with its invoices, its readings or both; or features that were aggregated before."
+BATCH = "A list of what /predict takes, the same as NDJSON, or CSV files. A bad row does not spoil the others."
 READY = "Judges an example. The service does not start without a readable model, so a 503 is a fault that came later."
 NDJSON = "application/x-ndjson"
 MULTIPART = "multipart/form-data"
@@ -104,7 +104,7 @@ def _rows(kind: str, sent, limits: Limits) -> tuple[Iterator[Row], list[QualityF
 
 def _add_state(app: Api, scorer: Scorer) -> None:
     model, manifest = _model_name(scorer), to_json(scorer.manifest, inf_nan_mode="null")
-    example = row_of(examples.RAW, Limits(0, 1, len(examples.RAW["invoices"])))
+    example = row_of(examples.RAW, Limits(0, 1, len(examples.RAW["invoices"]), 0))
 
     @app.get("/health", responses={200: schemas.Alive})
     def health():

@@ -1,6 +1,6 @@
 """What is sent -> rows, one a client.
 
-In:  JSON, NDJSON or two CSV files, as bytes; limits.
+In:  JSON or NDJSON, as bytes; limits.
 Out: for each client a RawClient, a FlatClient, or the Problem with its row. Values are checked later, by the scorer.
 A body as a whole that cannot be read raises its Problem.
 """
@@ -13,7 +13,7 @@ from pydantic_core import from_json
 from fraud.web.errors import Problem, bad_value
 
 RAW_KEYS = {"client", "invoices", "readings"}
-FORMS = "Send client and invoices, or aggregates in one flat object; /docs has an example of both."
+FORMS = "Send client, invoices and readings, or aggregates in one flat object; /docs has examples."
 SCALARS = {str, int, float, bool, type(None)}
 
 
@@ -23,6 +23,7 @@ class Limits(NamedTuple):
     body_bytes: int
     clients: int
     invoices: int  # of one client
+    readings: int  # of one client
 
 
 class RawClient(NamedTuple):
@@ -30,6 +31,7 @@ class RawClient(NamedTuple):
 
     client: dict
     invoices: list[dict]
+    readings: list[dict]
 
 
 class FlatClient(NamedTuple):
@@ -58,12 +60,12 @@ def row_of(body, limits: Limits) -> RawClient | FlatClient:
         raise Problem(422, "bad_value", f"The body is not a JSON object. {FORMS}")
     if RAW_KEYS.isdisjoint(body):
         return _flat_client(body)
-    client, invoices = body.get("client"), body.get("invoices")
+    client, invoices, readings = (body.get(name) for name in ("client", "invoices", "readings"))
     if client is not None and type(client) is not dict:
         raise bad_value("client", "not an object")
     _check_list(invoices, "invoices", limits.invoices)
-    _check_list(body.get("readings"), "readings", 0)
-    return RawClient(client or {}, invoices or [])
+    _check_list(readings, "readings", limits.readings)
+    return RawClient(client or {}, invoices or [], readings or [])
 
 
 def _check_list(value, path: str, limit: int) -> None:
@@ -72,7 +74,11 @@ def _check_list(value, path: str, limit: int) -> None:
     if type(value) is not list:
         raise bad_value(path, "not a list")
     if len(value) > limit:
-        raise bad_value(path, f"{len(value):,} where {limit:,} are taken" if limit else "not supported by this model")
+        raise too_many(path, len(value), limit)
+
+
+def too_many(path: str, n: int, limit: int) -> Problem:
+    return bad_value(path, f"{n:,} where {limit:,} are taken")
 
 
 def _flat_client(body: dict) -> FlatClient:

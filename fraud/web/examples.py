@@ -1,7 +1,7 @@
 """What can be sent, by example; every row is made up. Shown in the OpenAPI document, sent by the tests.
 
 In:  nothing.
-Out: one client in both forms, as JSON objects; the same as NDJSON; and as two CSV files.
+Out: one client in both forms, as JSON objects; one with readings alone; the same as NDJSON; and as CSV files.
 """
 
 import csv
@@ -24,6 +24,14 @@ RAW = {
         )
     ],
 }
+READ = {
+    "client": {"client_id": "c-18"},
+    "readings": [
+        {"read_at": f"2014-{month:02d}-{day:02d}", "consumption_kwh": round(11 + 2.5 * (day % 7 in (1, 2)) - drop, 1)}
+        for month, days, drop in ((3, 31, 0), (4, 30, 0), (5, 31, 5.2))
+        for day in range(1, days + 1)
+    ],
+}
 FLAT = {
     "client_catg": "client_catg_11",
     "region": "region_103",
@@ -37,7 +45,7 @@ FLAT = {
     "consumption_level_2_std": 125.5,
     "consumption_level_2_max": 400.0,
 }
-NDJSON = "".join(json.dumps(body) + "\n" for body in (RAW, FLAT))
+NDJSON = "".join(json.dumps(body) + "\n" for body in (RAW, READ, FLAT))
 
 
 def csv_of(rows: list[dict]) -> str:
@@ -48,7 +56,12 @@ def csv_of(rows: list[dict]) -> str:
     return text.getvalue()
 
 
+def _owned(rows: list[dict]) -> str:
+    return csv_of([{"client_id": RAW["client"]["client_id"]} | row for row in rows])
+
+
 FILES = {
     "clients": csv_of([RAW["client"]]),
-    "invoices": csv_of([{"client_id": RAW["client"]["client_id"]} | invoice for invoice in RAW["invoices"]]),
+    "invoices": _owned(RAW["invoices"]),
+    "readings": _owned(READ["readings"]),
 }

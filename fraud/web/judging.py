@@ -20,7 +20,7 @@ class Scorer(Protocol):
 
     manifest: dict
 
-    def tables(self, clients: list[dict], invoices: list[list[dict]]) -> Any:
+    def tables(self, clients: list[dict], invoices: list[list[dict]], readings: list[list[dict]]) -> Any:
         """What judge() takes, read from JSON objects. Raises BadRow."""
 
     def judge(self, tables: Any) -> list[Score]: ...
@@ -30,7 +30,7 @@ class Scorer(Protocol):
 
 
 Outcome = Score | Problem
-Read = Callable[[list, list], Any]  # raises BadRow
+Read = Callable[..., Any]  # of a list for each part of a row; raises BadRow
 Judge = Callable[[Any], list[Score]]
 
 
@@ -38,7 +38,7 @@ def judged_one(row: RawClient | FlatClient, scorer: Scorer) -> Score:
     """Raises Problem."""
     read, judge = _calls(scorer)[type(row)]
     try:
-        return judge(read([row[0]], [row[1]]))[0]
+        return judge(read(*([part] for part in row)))[0]
     except BadRow as bad:
         raise bad_value(*bad.field) from None
 
@@ -79,7 +79,7 @@ def _judged_at_once(rows: list, read: Read, judge: Judge) -> list[Score]:
 
 def _problem_with(row: RawClient | FlatClient, read: Read) -> Problem | None:
     try:
-        read([row[0]], [row[1]])
+        read(*([part] for part in row))
     except BadRow as bad:
         return bad_value(*bad.field)
     return None

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from pydantic.json_schema import models_json_schema
 
-from fraud.web.examples import FILES, FLAT, NDJSON, RAW
+from fraud.web.examples import FILES, FLAT, NDJSON, RAW, READ
 
 REFERENCE = "#/components/schemas/{model}"
 
@@ -60,13 +60,24 @@ class Invoice(BaseModel):
     months: Number = _also("months_number", "months that the invoice covers")
 
 
+class Reading(BaseModel):
+    """What a smart meter counted in one day or hour. Other keys are ignored."""
+
+    model_config = ConfigDict(extra="allow")
+    read_at: str = Field(
+        description="start of the day or hour, as the clock there shows: 2014-03-24, 2014-03-24T13:00 or, day first, "
+        "24/03/2014 13:00; an offset from UTC is left out"
+    )
+    consumption_kwh: Number = Field(description="kWh; null where nothing was read")
+
+
 class RawBody(BaseModel):
-    """A client with its invoices."""
+    """A client with its invoices, its readings, or both."""
 
     model_config = ConfigDict(extra="allow")
     client: Client | None = None
     invoices: list[Invoice] | None = None
-    readings: list[dict] | None = Field(None, max_length=0, description="not supported by this model")
+    readings: list[Reading] | None = Field(None, description="daily or hourly, in any order; gaps are allowed")
 
 
 class FlatBody(BaseModel):
@@ -168,10 +179,11 @@ class BatchAnswer(BaseModel):
 
 
 class Files(BaseModel):
-    """Two CSV files, with the columns of data/README.md, 'Input tables'."""
+    """CSV files, columns as in data/README.md, 'Input tables'. Clients with invoices, readings or both; or readings."""
 
-    clients: Upload
-    invoices: Upload
+    clients: Upload = None
+    invoices: Upload = None
+    readings: Upload = None
 
 
 class Alive(BaseModel):
@@ -214,6 +226,7 @@ PREDICT_BODY = {
             "schema": ONE_CLIENT,
             "examples": {
                 "raw": {"summary": "a client with its invoices", "value": RAW},
+                "read": {"summary": "a client with its readings", "value": READ},
                 "flat": {"summary": "features, aggregated before", "value": FLAT},
             },
         }
@@ -223,15 +236,15 @@ BATCH_BODY = {
     "content": {
         "application/json": {
             "schema": {"type": "array", "items": ONE_CLIENT, "minItems": 1},
-            "examples": {"list": {"summary": "both forms", "value": [RAW, FLAT]}},
+            "examples": {"list": {"summary": "all forms", "value": [RAW, READ, FLAT]}},
         },
         "application/x-ndjson": {
             "schema": {"type": "string", "description": "what /predict takes, one a line"},
-            "examples": {"lines": {"summary": "both forms", "value": NDJSON}},
+            "examples": {"lines": {"summary": "all forms", "value": NDJSON}},
         },
         "multipart/form-data": {
             "schema": reference(Files),
-            "examples": {"files": {"summary": "two CSV files", "value": FILES}},
+            "examples": {"files": {"summary": "three CSV files", "value": FILES}},
         },
     }
 }
