@@ -4,8 +4,8 @@ In:  Base: daily consumption of honest households on one calendar.
 Out: Attacked: Days with label, what was done to whom from when on, and the Surroundings a detector is given.
 
 The rules of a fair test: households are split before anything is attacked, each part with its own seed; windows, gaps
-and onsets are drawn alike for thieves and honest clients; some of the honest have a harmless change. No
-detector sees a parameter or an onset.
+and onsets are drawn alike for thieves and honest clients; some of the honest have a harmless change. No detector sees a
+parameter or an onset.
 """
 
 from collections.abc import Sequence
@@ -21,6 +21,7 @@ from fraud.surroundings import Surroundings
 HONEST = "honest"
 SHORTEST, LEAST_KNOWN = 60, 30  # days of a window, and of them known
 LEAST_LOSS = 0.02  # of the energy since the onset: below, nothing was stolen
+MIDSUMMER = int(np.datetime64("2013-06-21").astype(np.int64))  # where the sun is high in June
 RESOLUTION = 1000.0  # a meter registers whole Wh: a theft must not be told by its decimals
 DAILY = tuple(name for name, each in theft.PATTERNS.items() if each.is_theft and not each.needs_hours)
 # Of each harmless kind and pattern as many, but what a utility meets most and misses most comes more often.
@@ -107,14 +108,13 @@ def attacked_file(
     onset = _onsets(start, stop, plan, rng)
     besides = (label == 1) & (rng.random(n) < plan.besides)
     before = kwh.copy()
-    _change(
-        before, np.flatnonzero(besides), _drawn(tuple(harmless.HARMLESS), n, rng), _onsets(start, stop, plan, rng), rng
-    )
+    meets = _drawn(tuple(harmless.HARMLESS), n, rng)
+    _change(before, np.flatnonzero(besides), meets, _onsets(start, stop, plan, rng), base.first_day, rng)
     after = before.copy()
     for name in np.unique(kind[label == 1]):
         rows = np.flatnonzero(kind == name)
         after[rows] = _attack(before, rows, onset, name, plan, rng)
-    _change(after, np.flatnonzero(is_changed), kind, onset, rng)
+    _change(after, np.flatnonzero(is_changed), kind, onset, base.first_day, rng)
     loss = _losses(before, after, onset, label)
     keep = (label == 0) | (loss >= LEAST_LOSS)
     after[_gaps(after, start, stop, plan, rng)] = np.nan
@@ -175,11 +175,15 @@ def _attack(
     return np.where(is_on, honest + part * (stolen - honest), honest)
 
 
-def _change(kwh: np.ndarray, rows: np.ndarray, kind: np.ndarray, onset: np.ndarray, rng: np.random.Generator) -> None:
+def _change(
+    kwh: np.ndarray, rows: np.ndarray, kind: np.ndarray, onset: np.ndarray, first_day: int, rng: np.random.Generator
+) -> None:
     """Lay each row's harmless change on it, in place."""
+    midsummer = float(MIDSUMMER - first_day)
+    ranges = harmless.USUAL | {"solar_panels": {"midsummer_day": (midsummer, midsummer)}}
     for name in np.unique(kind[rows]):
         theirs = rows[kind[rows] == name]
-        kwh[theirs] = harmless.changed(kwh[theirs], onset[theirs], name, rng, 1.0)
+        kwh[theirs] = harmless.changed(kwh[theirs], onset[theirs], name, rng, 1.0, ranges)
 
 
 def _losses(honest: np.ndarray, registered: np.ndarray, onset: np.ndarray, label: np.ndarray) -> np.ndarray:

@@ -161,6 +161,91 @@ RAMP_BLOCK = ReadingBlock(
 )
 
 
+AROUND = (3, 7, 14, 30, 60)
+
+
+def _at_step(rows: DayRows) -> np.ndarray:
+    """The days around the clearest step, and what came after it beside all stretches as long before it."""
+    segments, row = rows.segments, rows.step.row[0]
+    starts, ends = segments.starts, segments.ends
+    at = np.where(row >= 0, row, starts) + np.zeros((len(AROUND), 1), dtype=np.int64)
+    width = np.array(AROUND)[:, None]
+    n, mean, variance = rows.window(np.maximum(at - width, starts), at)
+    n_after, mean_after, variance_after = rows.window(at, np.minimum(at + width, ends))
+    gap = np.where((n > 0) & (n_after > 0), mean_after - mean, np.nan)[0]
+    sharpness = gap / np.sqrt(variance[0] + variance_after[0] + 0.01)
+    length = np.minimum(ends - at[0], np.maximum(at[0] - starts, 1))
+    own_length = segments.spread(length)
+    position = segments.position + 1
+    stop = np.arange(segments.n_rows) + 1
+    is_before = (position >= own_length) & (stop <= segments.spread(at[0]))
+    n, mean, _ = rows.window(np.where(is_before, stop - own_length, 0), stop)
+    others = np.where(is_before & (n >= 0.6 * own_length), mean, np.nan)[:1]
+    after = rows.window(at[0], ends)[1][0]
+    _, usual, deviation = (x[0] for x in segments.moments(others))
+    rank = [after - usual, (after - usual) / (deviation + 0.02), after - segments.smallest(others)[0]]
+    return np.concatenate([gap, sharpness, rank])
+
+
+STEP_BLOCK = ReadingBlock(
+    (
+        *(Feature(f"step_gap_{w}", FALL, "log ratio", f"{w} days after the clearest step less {w} days before")
+          for w in AROUND),
+        *(Feature(f"step_sharpness_{w}", FALL, "deviations", f"the same in deviations of these days, {w} days")
+          for w in AROUND),
+        Feature("step_off", FALL, "log ratio", "after the clearest step less the mean of stretches as long before"),
+        Feature("step_z", FALL, "deviations", "after the clearest step, in deviations of stretches as long before"),
+        Feature("step_below", FALL, "log ratio", "after the clearest step less the lowest of stretches as long before"),
+    ),
+    _at_step,
+)  # fmt: skip
+
+SHARP = (7, 14, 30)
+
+
+def _sharpest(rows: DayRows) -> np.ndarray:
+    """The sharpest fall between neighbouring stretches, and whether consumption came back."""
+    segments, out = rows.segments, []
+    row, lately = np.arange(segments.n_rows), rows.window(rows.since_end(30), segments.ends)[1][0]
+    left = segments.spread(segments.ends) - row
+    for days in SHARP:
+        fits = (segments.position >= days) & (left >= days)
+        n, mean, variance = (x[0] for x in rows.window(np.where(fits, row - days, 0), row))
+        n_after, mean_after, variance_after = (x[0] for x in rows.window(row, np.where(fits, row + days, row)))
+        fits &= (n >= 0.6 * days) & (n_after >= 0.6 * days)
+        gap = np.where(fits, (mean_after - mean) / np.sqrt(variance + variance_after + 0.02), np.nan)
+        least, most = segments.smallest(gap[None])[0], segments.largest(gap[None])[0]
+        at = np.maximum.reduceat(np.where(gap == segments.spread(least), row, -1), segments.starts)
+        size = np.where(at >= 0, mean_after[at] - mean[at], np.nan)
+        since = rows.window(np.maximum(at, segments.starts), segments.ends)[1][0]
+        out += [
+            least,
+            size,
+            np.where(at >= 0, segments.ends - at, np.nan),
+            lately - mean[at],
+            since - mean[at],
+            least + most,
+        ]
+    return np.array(out)
+
+
+SHARP_BLOCK = ReadingBlock(
+    tuple(
+        Feature(f"sharpest_{w}_{short}", FALL, unit, f"{long} the sharpest fall between {w} days and the next {w}")
+        for w in SHARP
+        for short, unit, long in (
+            ("z", "deviations", "clearness of"),
+            ("size", "log ratio", "size of"),
+            ("ago", "days", "time since"),
+            ("lately", "log ratio", "last 30 days less those before"),
+            ("since", "log ratio", "all days since less those before"),
+            ("balance", "deviations", "clearness of the sharpest rise less that of"),
+        )
+    ),
+    _sharpest,
+)
+
+
 def _splits(rows: DayRows) -> np.ndarray:
     """Steps of what lies above the usual, below it, and of the distance from it; range of the running sum."""
     segments, residual = rows.segments, rows.residual
@@ -215,7 +300,7 @@ def _shape(of: Segments, rows: DayRows, copies: int) -> np.ndarray:
     ])  # fmt: skip
     n, mean, deviation, skew = of.shape(series)
     n_known = n[0]
-    quantiles = of.quantiles(relative[None], SHARES, n[:1])[:, 0]
+    quantiles, adjusted = of.quantiles(np.array([relative, residual]), SHARES, n[:2]).swapaxes(0, 1)
     top = of.largest(relative)
     off = np.where(np.isnan(usual), np.nan, residual - of.spread(mean[1])) * (usual - of.spread(mean[6]))
     lagged = (residual - of.spread(mean[1])) * (of.lag(residual) - of.spread(mean[1]))
@@ -232,7 +317,7 @@ def _shape(of: Segments, rows: DayRows, copies: int) -> np.ndarray:
         with_before / (n_known * deviation[1] * deviation[1] + 1e-6),
         deviation[2] / (deviation[1] + 0.01), deviation[3] / (deviation[7] + 0.01),
         *np.log(np.maximum(quantiles, 0.0) + 0.01), np.log(top + 0.01), np.log(top / (quantiles[4] + 0.01) + 0.01),
-        *shares,
+        *shares, *adjusted,
     ])  # fmt: skip
     return np.where(n_known >= SHORTEST_PART, out, np.nan)
 
@@ -258,8 +343,9 @@ STATISTICS = (
     ("at_top", SHAPE, "share of days within 1 % of the highest"),
     ("flat", SHAPE, "share of days like the day before"),
     ("same_weekday", SHAPE, "share of days like the same weekday before"),
+    *((f"adjusted_q{100 * s:02.0f}", FALL, f"{100 * s:.0f} % quantile of the adjusted consumption") for s in SHARES),
 )
-Q = slice(12, 12 + len(SHARES))
+Q, ADJUSTED_Q = slice(12, 12 + len(SHARES)), slice(-len(SHARES), None)
 OWN = (
     "cv",
     "skew",
@@ -297,13 +383,25 @@ def _parts(rows: DayRows) -> np.ndarray:
     n = len(segments)
     shape = _shape(Segments(np.concatenate(split)), rows, copies).reshape(len(STATISTICS), copies, n, 2)
     change = shape[..., 1] - shape[..., 0]
-    before, after = np.exp(shape[Q, :, :, 0]), np.exp(shape[Q, :, :, 1])
-    less = (before - after) / np.maximum(before[3], 0.05)
-    signature = np.array([
-        change[Q][6] - change[Q][2], change[Q][1] - change[Q][4], change[Q][0] - change[Q][4],
-        change[Q].std(axis=0), less.std(axis=0), less[6] - less[1],
-    ])  # fmt: skip
+    signature = [*_signature(change[Q], *np.exp(shape[Q]).transpose(3, 0, 1, 2))]
+    signature += [*_signature(change[ADJUSTED_Q], *np.exp(shape[ADJUSTED_Q]).transpose(3, 0, 1, 2))]
+    signature = np.array(signature)
     return np.concatenate([x.reshape(-1, n) for x in (change, shape[OWN_ROWS][..., 1], signature)])
+
+
+def _signature(change: np.ndarray, before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, ...]:
+    """How the quantiles moved, and how badly one scale, subtraction or ceiling explains it. (SHARES, ...) each."""
+    low, middle, high = change[1], change[3], change[4]
+    level = before[3]
+    less = (before - after) / level
+    scaled = np.abs(after - before * np.exp(middle)).mean(axis=0)
+    subtracted = np.abs(after - np.maximum(before - (level - after[3]), 0.0)).mean(axis=0)
+    capped = np.abs(after - np.minimum(before, after[6])).mean(axis=0)
+    moved = np.abs(after - before).mean(axis=0) + 0.02 * level
+    return (
+        change[6] - change[2], low - high, change[0] - high, change.std(axis=0), less.std(axis=0), less[6] - less[1],
+        scaled / moved, subtracted / moved, capped / moved, (scaled - subtracted) / moved, (scaled - capped) / moved,
+    )  # fmt: skip
 
 
 SIGNATURES = (
@@ -313,6 +411,11 @@ SIGNATURES = (
     ("unlike_scale", "how far from equal the quantiles' ratios are"),
     ("unlike_shift", "how far from equal the quantiles' differences are"),
     ("shift_tilt", "difference of the 98 % quantiles less that of the 10 % quantiles"),
+    ("off_scale", "part of the change that one scale leaves unexplained"),
+    ("off_subtraction", "part of the change that one subtraction leaves unexplained"),
+    ("off_ceiling", "part of the change that a ceiling leaves unexplained"),
+    ("scale_or_subtraction", "how much better a subtraction explains the change than a scale"),
+    ("scale_or_ceiling", "how much better a ceiling explains the change than a scale"),
 )
 PARTS_BLOCK = ReadingBlock(
     (
@@ -320,10 +423,21 @@ PARTS_BLOCK = ReadingBlock(
           for name, group, text in STATISTICS for p, where in PARTS),
         *(Feature(f"{name}_after_{p}", group, "after", f"{text} after {where} began")
           for name, group, text in (STATISTICS[i] for i in OWN_ROWS) for p, where in PARTS),
-        *(Feature(f"{name}_{p}", SHAPE, "log ratio", f"{text} at {where}")
+        *(Feature(f"{prefix}{name}_{p}", SHAPE, "", f"{text} at {where}{of}")
+          for prefix, of in (("", ""), ("adjusted_", ", of the adjusted consumption"))
           for name, text in SIGNATURES for p, where in PARTS),
     ),
     _parts,
 )  # fmt: skip
 
-BLOCKS = (LAST_BLOCK, RANK_BLOCK, YEAR_BLOCK, SLOPE_BLOCK, RAMP_BLOCK, SPLIT_BLOCK, PARTS_BLOCK)
+BLOCKS = (
+    LAST_BLOCK,
+    RANK_BLOCK,
+    YEAR_BLOCK,
+    SLOPE_BLOCK,
+    RAMP_BLOCK,
+    STEP_BLOCK,
+    SHARP_BLOCK,
+    SPLIT_BLOCK,
+    PARTS_BLOCK,
+)
