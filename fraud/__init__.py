@@ -3,10 +3,10 @@
     entry     train predict score
     findings  validation report report_page figures simulate | web
     models    study fitting baselines model_file model reading_model ensemble |
-    parts     readings attacks features members detectors neighbours peers |
+    parts     readings networks attacks features members detectors neighbours peers |
     utility   demo metering thieves population household weather grid billing |
     columns   blocks reading_rows reading_changes reading_shapes cells configuration consumption |
-    rows      invoices days surroundings change_points tables reading_tables cleaning reading_cleaning dates files |
+    rows      invoices days surroundings windows change_points tables reading_tables cleaning reading_cleaning dates files |
     ground    records segments theft harmless patterns metrics evaluation onnx_graphs network_graphs symmetric_trees
 
 A room imports rooms of its own floor and of those below, in no circle. train, predict, score and features are files

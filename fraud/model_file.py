@@ -23,6 +23,7 @@ import numpy as np
 from fraud import detectors
 from fraud.ensemble import Ensemble, FraudModel, Inputs
 from fraud.neighbours import CellRates
+from fraud.networks import Autoencoder, Forecaster
 from fraud.onnx_graphs import OnnxTrees
 from fraud.peers import Peers
 from fraud.symmetric_trees import SymmetricTrees
@@ -33,6 +34,7 @@ KINDS = {
     kind.__name__: kind
     for kind in (
         Ensemble, Inputs, CellRates, Peers, OnnxTrees, SymmetricTrees, detectors.Detectors, *detectors.KINDS.values(),
+        Autoencoder, Forecaster,
     )
 }  # fmt: skip
 

@@ -17,7 +17,7 @@ MOST_LINES = 500
 # Who may import a library. What is in no list may be imported by nobody: a new library gets a door first.
 DOORS = {
     "numpy": "anybody",
-    "onnx onnxruntime": "onnx_graphs",
+    "onnx onnxruntime": "onnx_graphs network_graphs",
     "onnxmltools xgboost catboost": "members",
     "sklearn": "fitting detectors baselines",
     "tensorflow keras": "networks",
