@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from features import FEATURE_NAMES, client_features
 from fraud import model_file
-from fraud.ensemble import FraudModel
+from fraud.model import FraudModel
 from fraud.model_file import ModelError
 from fraud.reading_tables import readings_from_records
 from fraud.records import QualityFlag, Score, Table
@@ -65,8 +65,10 @@ class ModelScorer:
         return client_table, invoice_table, reading_table, [a + b for a, b in zip(quality, of_readings, strict=True)]
 
     def judge(self, tables: TablesOfRecords) -> list[Score]:
-        clients, invoices, _readings, quality = tables  # readings are judged by an ensemble of their own
-        return self._model.judge(client_features(clients, invoices, self._model.cells), clients["client_id"], quality)
+        clients, invoices, readings, quality = tables
+        billed = client_features(clients, invoices, self._model.cells)
+        metered = self._model.evidence_of_readings(readings, len(quality))
+        return self._model.judge(billed, clients["client_id"], quality, metered)
 
     def judge_aggregates(self, features: list[dict], client_ids: list[str]) -> list[Score]:
         rows = [numbers_of(row, i, self._feature_names) for i, row in enumerate(features)]

@@ -24,7 +24,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from features import FEATURE_NAMES, client_features
 from fraud import model_file
-from fraud.ensemble import FraudModel
+from fraud.model import FraudModel
 from fraud.model_file import ModelError
 from fraud.records import INSUFFICIENT_HISTORY, SEVERITIES, QualityFlag, Score, Table
 from fraud.tables import TableError, read_tables

@@ -25,10 +25,10 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from features import AGGREGATES_BLOCK, CELLS, FEATURE_NAMES, FEATURES, METER_CELLS, PLACE, client_features
 from fraud import evaluation, model_file, validation
-from fraud.ensemble import OF_THE_ACCOUNT, FraudModel
 from fraud.files import TableError
-from fraud.fitting import STACK_FOLDS, Fitted, Plan, fit_ensemble
+from fraud.fitting import LOOKS_AT, STACK_FOLDS, Fitted, Plan, fit_ensemble
 from fraud.members import MEMBERS
+from fraud.model import OF_THE_ACCOUNT, FraudModel
 from fraud.model_file import ModelError
 from fraud.report import write_report
 from fraud.study import PROSPECTIVE, VIEWS, CannotTrain, Study
@@ -186,7 +186,7 @@ def trained(study: Study, options: argparse.Namespace, stamp: dict) -> tuple[dic
     manifest = manifest_of(study, clients, final, measured["results"][0]) | {"view": options.view} | stamp
     run = run_facts(study) | {"view": options.view, "split": KEPT_BACK} | stamp
     metrics = {"run": run, **measured, "manifest": {k: v for k, v in manifest.items() if k != "features"}}
-    return metrics, FraudModel(final.ensemble, final_older.ensemble, manifest)
+    return metrics, FraudModel(final.ensemble, final_older.ensemble, None, manifest)
 
 
 def measured_parts(study: Study, split: Split, fitted: Fitted, older: Fitted) -> dict:
@@ -215,7 +215,6 @@ def fit_both(study: Study, clients: np.ndarray, options: argparse.Namespace, tel
         names=FEATURE_NAMES,
         seen=AGGREGATE_NAMES,
         members=("xgboost",),
-        has_level_0=False,
         quick=options.quick,
         missing_share=MISSING_SHARE,
     )
@@ -230,7 +229,7 @@ def is_fine_gas(name: str) -> bool:
 def plan_of(view: str, quick: bool) -> Plan:
     seen = tuple(f.name for f in FEATURES if not is_fine_gas(f.name) and (view != PROSPECTIVE or not f.after_detection))
     cells = tuple(name for name in CELLS if view != PROSPECTIVE or name not in METER_CELLS)
-    return Plan(FEATURE_NAMES, seen, cells, quick=quick)
+    return Plan(FEATURE_NAMES, seen, cells, looks_at=LOOKS_AT, has_peers=True, quick=quick)
 
 
 # --- what is written down ---------------------------------------------------------------------------------------------

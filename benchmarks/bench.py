@@ -38,7 +38,7 @@ from benchmarks.naive import AGGREGATIONS, naive_features
 from benchmarks.servers import BadAnswer, Connection, DidNotStart, Server, posted, served
 from features import FEATURE_NAMES, client_features
 from fraud import model_file
-from fraud.ensemble import FraudModel
+from fraud.model import FraudModel
 from fraud.members import fit_catboost, fit_xgboost
 from fraud.model_file import ModelError
 from fraud.records import Table

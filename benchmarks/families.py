@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # else Python look
 
 from features import AGGREGATES_BLOCK, FEATURES, METER_CELLS, client_features
 from fraud import cleaning
-from fraud.ensemble import OF_THE_ACCOUNT
+from fraud.model import OF_THE_ACCOUNT
 from fraud.files import TableError
 from fraud.fitting import LOOKS_AT, MEMBER_SEED, RATE_FOLDS, Plan, fit_ensemble, stratified_folds
 from fraud.members import fit_xgboost

@@ -1,13 +1,15 @@
 """The floor plan: one line a floor, the highest first. Rooms of the science wing, then of the desk wing.
 
     entry     train predict score
-    findings  validation report report_page figures simulate | web
-    models    study fitting baselines model_file model reading_model ensemble |
-    parts     readings networks attacks features members detectors neighbours peers |
+    findings  validation reading_validation report report_page figures simulate | web
+    models    study fitting reading_fitting baselines model_file model reading_model ensemble |
+    parts     readings networks attacks ranks features members detectors neighbours peers |
     utility   demo metering thieves population household weather grid billing |
-    columns   blocks reading_rows reading_changes reading_shapes cells configuration consumption |
-    rows      invoices days surroundings windows change_points tables reading_tables cleaning reading_cleaning dates files |
-    ground    records segments theft harmless patterns metrics evaluation onnx_graphs network_graphs symmetric_trees
+    columns   blocks reading_rows reading_changes reading_hours reading_parts reading_shapes cells configuration consumption |
+    meters    days surroundings windows change_points reading_tables reading_cleaning |
+    rows      invoices tables cleaning dates files |
+    graphs    onnx_graphs network_graphs symmetric_trees |
+    ground    records segments theft harmless patterns metrics evaluation reading_evaluation
 
 A room imports rooms of its own floor and of those below, in no circle. train, predict, score and features are files
 beside this package: they import it, it imports none of them. The wings never import each other; they share the ground

@@ -45,6 +45,19 @@ class Days:
         total = np.where(is_total, by_day.mean(kwh), _scaled_up(by_day, kwh))
         return _on_calendar(client_of_day, day_of_day, total, n_clients, (by_day, is_total, hour, kwh))
 
+    def of_clients(self, clients: np.ndarray) -> "Days":
+        """Those of some clients, in their order. [mask]"""
+        return self._rows(self.segments.spread(clients), self.segments.counts[clients])
+
+    def until(self, last_day: np.ndarray, clients: np.ndarray) -> "Days":
+        """Those of some clients as they stood on a day. [last_day: days since 1970, one a client; clients: mask]"""
+        is_kept = self.segments.spread(clients) & (self.day <= self.segments.spread(last_day))
+        return self._rows(is_kept, self.segments.total(is_kept.astype(np.int64))[clients])
+
+    def _rows(self, is_kept: np.ndarray, counts: np.ndarray) -> "Days":
+        hours = None if self.hours is None else self.hours[is_kept]
+        return Days(Segments(counts), self.day[is_kept], self.kwh[is_kept], hours)
+
     def slice(self, start: int, stop: int) -> "Days":
         """The clients start .. stop - 1, as views."""
         counts = self.segments.counts[start:stop]

@@ -72,27 +72,43 @@ def at_threshold(y: np.ndarray, score: np.ndarray, threshold: float | np.ndarray
     }
 
 
-def best_threshold(y: np.ndarray, score: np.ndarray) -> float:
-    """The score from which suspecting gives the highest F1; of equals the highest, which needs the fewest visits."""
+def best_threshold(y: np.ndarray, score: np.ndarray, honest_weight: float = 1.0) -> float:
+    """The score from which suspecting gives the highest F1; of equals the highest, which needs the fewest visits.
+
+    honest_weight: how many clients each of y = 0 stands for, where frauds are more common here than among clients.
+    """
     steps = ladder(y, score)
-    return float(steps.score[np.argmax(2 * steps.hits / (steps.n + steps.hits[-1]))])
+    suspected = steps.hits + honest_weight * (steps.n - steps.hits)
+    return float(steps.score[np.argmax(2 * steps.hits / (suspected + steps.hits[-1]))])
 
 
-def severity_cuts(y: np.ndarray, score: np.ndarray, promises: Mapping[str, float]) -> dict[str, dict]:
+def severity_cuts(
+    y: np.ndarray, score: np.ndarray, promises: Mapping[str, float], honest_weight: float = 1.0
+) -> dict[str, dict]:
     """{severity: {"score", "promised", "n", "precision"}} from out-of-fold scores, the highest promise first.
 
     score is the lowest from which the precision of all clients at or above it keeps the promise (0..1) even at the
     lower end of its Wilson interval: it is picked among many, so plain precision would flatter. A higher promise never
-    has a lower cut; score is None where no cut keeps it, then no client gets that severity.
+    has a lower cut; score is None where no cut keeps it, then no client gets that severity. honest_weight: as above.
     """
     steps = ladder(y, score)
-    floor, cuts = wilson(steps.hits, steps.n)[0], {}
+    floor, cuts = _reweighted(wilson(steps.hits, steps.n)[0], honest_weight), {}
     for severity, promised in sorted(promises.items(), key=lambda promise: -promise[1]):
         kept = np.flatnonzero(floor >= promised)[-1:]
         n, hits = int(steps.n[kept].sum()), int(steps.hits[kept].sum())
         cut = float(steps.score[kept[0]]) if kept.size else None
-        cuts[severity] = {"score": cut, "promised": float(promised), "n": n, "precision": share_estimate(hits, n)}
+        precision = share_estimate(hits, n)
+        if precision and honest_weight != 1.0:
+            ends = precision["value"], *precision["interval"]
+            value, *interval = (float(_reweighted(np.array(end), honest_weight)) for end in ends)
+            precision = estimate(value, interval)
+        cuts[severity] = {"score": cut, "promised": float(promised), "n": n, "precision": precision}
     return cuts
+
+
+def _reweighted(precision: np.ndarray, honest_weight: float) -> np.ndarray:
+    """The precision where each client of y = 0 stands for so many."""
+    return precision / (precision + honest_weight * (1.0 - precision))
 
 
 def severity_table(y: np.ndarray, score: np.ndarray, cuts: Mapping[str, dict]) -> list[dict]:

@@ -4,8 +4,8 @@ In:  Evidence and labels of the training clients, the names of the features a vi
 Out: an Ensemble, its out-of-fold scores, and what the report shows of its members.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -63,7 +63,8 @@ class Fitted:
 class Plan:
     """What an ensemble is made of. `names` are all features' names, `seen` those this view may use.
 
-    cells: the neighbours whose rates it may see. has_level_0: with those, peers and detectors, not the features alone.
+    cells: the neighbours whose rates it may see. looks_at: the detectors, each with the names of its features.
+    has_peers: with the deviations from the peers.
     missing_share: of the values, that are hidden from the members in training. [0..1]
     """
 
@@ -71,20 +72,28 @@ class Plan:
     seen: tuple[str, ...]
     cells: tuple[str, ...] = ()
     members: tuple[str, ...] = tuple(MEMBERS)
-    has_level_0: bool = True
+    looks_at: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    has_peers: bool = False
     quick: bool = False
     missing_share: float = 0.0
 
 
 def fit_ensemble(
-    evidence: Evidence, label: np.ndarray, plan: Plan, seed: int, tell: Callable[[str], None] = lambda _: None
+    evidence: Evidence,
+    label: np.ndarray,
+    plan: Plan,
+    seed: int,
+    tell: Callable[[str], None] = lambda _: None,
+    household: np.ndarray | None = None,
 ) -> Fitted:
     """Members out of fold, stacking and calibration on those, then members on all clients. [label: 1 or 0]
 
-    `tell` hears what is about to run: STACK_FOLDS + 1 times each member.
+    `tell` hears what is about to run: STACK_FOLDS + 1 times each member. household: whose clients are never in two
+    folds, where several clients are of one.
     """
-    out_of_fold_log_odds = _members_out_of_fold(evidence, label, plan, seed, tell)
-    inputs, matrix = _fit_inputs(evidence, label, plan, seed)
+    folds = stratified_folds(label, STACK_FOLDS, seed) if household is None else folds_of(household, STACK_FOLDS, seed)
+    out_of_fold_log_odds = _members_out_of_fold(evidence, label, folds, plan, seed, tell)
+    inputs, matrix = fit_inputs(evidence, label, plan, seed)
     members = _fit_members(matrix, label, plan, seed, lambda name: tell(f"{name}, all clients"))
     weights, intercept = _stack(out_of_fold_log_odds, label)
     stacked = out_of_fold_log_odds @ weights + intercept
@@ -96,14 +105,13 @@ def fit_ensemble(
 
 
 def _members_out_of_fold(
-    evidence: Evidence, label: np.ndarray, plan: Plan, seed: int, tell: Callable[[str], None]
+    evidence: Evidence, label: np.ndarray, folds: np.ndarray, plan: Plan, seed: int, tell: Callable[[str], None]
 ) -> np.ndarray:
     """Each member's log-odds of clients that neither it nor its inputs were fitted on. [float64, (clients, members)]"""
-    folds = stratified_folds(label, STACK_FOLDS, seed)
     out = np.empty((len(label), len(plan.members)))
     for fold in range(STACK_FOLDS):
         mine, part = folds == fold, f"fold {fold + 1} of {STACK_FOLDS}"
-        inputs, matrix = _fit_inputs(evidence.of(~mine), label[~mine], plan, seed)
+        inputs, matrix = fit_inputs(evidence.of(~mine), label[~mine], plan, seed)
         held_out = _masked(inputs.matrix(evidence.of(mine)), plan, seed + fold)
         members = _fit_members(matrix, label[~mine], plan, seed + fold, lambda name, part=part: tell(f"{name}, {part}"))
         for i, member in enumerate(members.values()):
@@ -121,24 +129,27 @@ def stratified_folds(label: np.ndarray, n: int, seed: int) -> np.ndarray:
     return folds
 
 
-def _fit_inputs(evidence: Evidence, label: np.ndarray, plan: Plan, seed: int) -> tuple[Inputs, np.ndarray]:
+def folds_of(household: np.ndarray, n: int, seed: int) -> np.ndarray:
+    """Each client's fold, 0..n-1, that of its household; as many households in each. [household: int, one a client]"""
+    names, number = np.unique(household, return_inverse=True)
+    return (np.random.default_rng(seed).permutation(len(names)) % n)[number]
+
+
+def fit_inputs(evidence: Evidence, label: np.ndarray, plan: Plan, seed: int) -> tuple[Inputs, np.ndarray]:
     """The fitted inputs, and the training clients' own matrix, their neighbours' rates out of fold."""
     columns = np.array([plan.names.index(name) for name in plan.seen])
-    if not plan.has_level_0:
-        inputs = Inputs(plan.seen, columns, None, None, None)
-        return inputs, _masked(inputs.matrix(evidence), plan, seed)
     cells = {name: evidence.cells[name] for name in plan.cells}
-    peers = Peers.fit(evidence.features, plan.names)
-    detectors = Detectors.fit(evidence.features, plan.names, LOOKS_AT, seed)
+    peers = Peers.fit(evidence.features, plan.names) if plan.has_peers else None
+    detectors = Detectors.fit(evidence.features, plan.names, plan.looks_at, seed) if plan.looks_at else None
     names = (
         *plan.seen,
         *column_names(plan.cells),
-        *(f"{name}_against_peers" for name in PEER_FEATURES),
-        *detectors.fitted,
+        *(f"{name}_against_peers" for name in PEER_FEATURES if plan.has_peers),
+        *plan.looks_at,
     )
-    inputs = Inputs(names, columns, CellRates.fit(cells, label), peers, detectors)
-    rates = out_of_fold(cells, label, stratified_folds(label, RATE_FOLDS, seed + 1))
-    return inputs, inputs.matrix(evidence, rates)
+    inputs = Inputs(names, columns, CellRates.fit(cells, label) if cells else None, peers, detectors)
+    rates = out_of_fold(cells, label, stratified_folds(label, RATE_FOLDS, seed + 1)) if cells else None
+    return inputs, _masked(inputs.matrix(evidence, rates), plan, seed)
 
 
 def _masked(matrix: np.ndarray, plan: Plan, seed: int) -> np.ndarray:

@@ -21,20 +21,26 @@ from pathlib import Path
 import numpy as np
 
 from fraud import detectors
-from fraud.ensemble import Ensemble, FraudModel, Inputs
+from fraud.ensemble import Ensemble, Inputs
+from fraud.model import FraudModel
 from fraud.neighbours import CellRates
 from fraud.networks import Autoencoder, Forecaster
 from fraud.onnx_graphs import OnnxTrees
 from fraud.peers import Peers
+from fraud.ranks import MeanRank
+from fraud.reading_model import ReadingModel
+from fraud.surroundings import Surroundings
 from fraud.symmetric_trees import SymmetricTrees
 
 FORMAT = 2
+PARTS = ("invoices", "aggregates", "readings")
 MAX_BYTES = 512 * 2**20  # unpacked: a model is a tenth of that
 KINDS = {
     kind.__name__: kind
     for kind in (
         Ensemble, Inputs, CellRates, Peers, OnnxTrees, SymmetricTrees, detectors.Detectors, *detectors.KINDS.values(),
         Autoencoder, Forecaster,
+        ReadingModel, Surroundings, MeanRank,
     )
 }  # fmt: skip
 
@@ -97,7 +103,7 @@ def _opened(data: bytes, path: Path) -> FraudModel:
             found = content["format"]
             raise ModelError(f"{path} has format {found}, this program reads {FORMAT}: train again with this version.")
         parts = restored(_unpickled(_unpacked(content["body"])))
-        return FraudModel(parts["invoices"], parts["aggregates"], restored(content["manifest"]))
+        return FraudModel(**{name: parts[name] for name in PARTS}, manifest=restored(content["manifest"]))
     except ModelError:
         raise
     except Exception as error:  # a pickle can be wrong in too many ways to name
@@ -105,7 +111,7 @@ def _opened(data: bytes, path: Path) -> FraudModel:
 
 
 def _packed(model: FraudModel) -> bytes:
-    body = pickle.dumps(plain({"invoices": model.invoices, "aggregates": model.aggregates}), protocol=5)
+    body = pickle.dumps(plain({name: getattr(model, name) for name in PARTS}), protocol=5)
     content = {"format": FORMAT, "manifest": plain(model.manifest), "body": zlib.compress(body, 6)}
     return pickle.dumps(content, protocol=5)
 

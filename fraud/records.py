@@ -23,10 +23,13 @@ class Cells(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What is known of some clients: features [float32, (clients, features)], invoices a client, cells by name."""
+    """What is known of some clients: features [float32, (clients, features)], how much they rest on, cells by name.
+
+    n_records: a client's invoices, or its days with readings; 0 where there is nothing to judge by.
+    """
 
     features: np.ndarray
-    n_invoices: np.ndarray
+    n_records: np.ndarray
     cells: dict[str, Cells]
 
     def __len__(self) -> int:
@@ -42,7 +45,7 @@ class Evidence:
         }
         return cls(
             np.concatenate([part.features for part in parts]),
-            np.concatenate([part.n_invoices for part in parts]),
+            np.concatenate([part.n_records for part in parts]),
             cells,
         )
 
@@ -51,7 +54,7 @@ class Evidence:
         keep = np.zeros(len(self), dtype=bool)
         keep[clients] = True
         cells = {name: Cells(c.counts[keep], c.keys[np.repeat(keep, c.counts)]) for name, c in self.cells.items()}
-        return Evidence(self.features[keep], self.n_invoices[keep], cells)
+        return Evidence(self.features[keep], self.n_records[keep], cells)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +77,14 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What the model says of one client; probability is None where there is too little to judge."""
+    """What the model says of one client; probability is None where there is too little to judge.
+
+    The client is suspected when its probability reaches the threshold.
+    """
 
     client_id: str
     probability: float | None
     severity: str
+    threshold: float
     reasons: tuple[Reason, ...] = field(default=())
     quality: tuple[QualityFlag, ...] = field(default=())

@@ -42,7 +42,7 @@ class Study:
             raise CannotTrain(
                 f"{name} has no label (raw name: target) in its clients, so there is nothing to learn from."
             )
-        if not (evidence.n_invoices > 0).any():
+        if not (evidence.n_records > 0).any():
             raise CannotTrain(f"{name} has no invoice of any of its clients, so there is nothing to learn from.")
         last_on = evidence.features[:, feature_names.index("last_invoice_on")]
         # Not the very last: one invoice dated years ahead by mistake would make everybody else inactive.
@@ -64,7 +64,7 @@ class Study:
 
         Raises CannotTrain where too few of them are frauds, or too few are not.
         """
-        wanted = (self.evidence.n_invoices > 0) & ~np.isnan(self.label)
+        wanted = (self.evidence.n_records > 0) & ~np.isnan(self.label)
         if view == PROSPECTIVE:
             wanted &= self.is_active()
         n, n_frauds = int(wanted.sum()), int(self.label[wanted].sum())
@@ -78,7 +78,7 @@ class Study:
     def groups(self, clients: np.ndarray) -> dict[str, np.ndarray]:
         """What the report breaks the figures down by: a text a client, by the grouping's name."""
         return {
-            "history quintile": history_quintile(self.evidence.n_invoices[clients]),
+            "history quintile": history_quintile(self.evidence.n_records[clients]),
             "region": code_names(self.column("region")[clients]),
             "category": code_names(self.column("category")[clients]),
         }

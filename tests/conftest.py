@@ -8,7 +8,7 @@ import pytest
 import train
 from features import FEATURE_NAMES, client_features
 from fraud import model_file
-from fraud.ensemble import FraudModel
+from fraud.model import FraudModel
 from fraud.simulate import simulate, write_zip
 from fraud.study import Study
 from fraud.tables import read_tables

@@ -19,6 +19,7 @@ from fraud.web.errors import BadRow
 LIMITS = Limits(body_bytes=2**20, clients=600, invoices=40, readings=100)
 PRIVATE = "Xq7-private"  # stands for what must not come back
 MANIFEST = {"version": "1.0", "view": "prospective", "trained_at": "2026-11-21T10:00:00Z", "threshold": 0.5}
+THRESHOLD = MANIFEST["threshold"]
 
 
 class ByConsumption:
@@ -44,9 +45,9 @@ class ByConsumption:
         read = np.bincount(readings["client"], np.nan_to_num(readings["consumption_kwh"]), minlength=len(quality))
         n_records = np.bincount(np.append(invoices["client"], readings["client"]), minlength=len(quality))
         return [
-            Score(client_id, float(kwh / (kwh + 100)), "high", (Reason("level", 0.2, "High."),), flags)
+            Score(client_id, float(kwh / (kwh + 100)), "high", THRESHOLD, (Reason("level", 0.2, "High."),), flags)
             if n
-            else Score(client_id, None, INSUFFICIENT_HISTORY, (), flags)
+            else Score(client_id, None, INSUFFICIENT_HISTORY, THRESHOLD, (), flags)
             for client_id, kwh, n, flags in zip(clients["client_id"], billed + read, n_records, quality, strict=True)
         ]
 
@@ -55,7 +56,7 @@ class ByConsumption:
             if not isinstance(row.get("age_months", 0), int | float | None):
                 raise BadRow(i, "age_months", "not a number")
         flag = QualityFlag("unknown_features", 1, "Features that the model does not know: 1.")
-        return [Score(client_id, 0.25, "low", (), (flag,)) for client_id in client_ids]
+        return [Score(client_id, 0.25, "low", THRESHOLD, (), (flag,)) for client_id in client_ids]
 
 
 class Broken(ByConsumption):

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from table_builders import a_client, an_invoice
 
 from features import client_features
-from fraud import ensemble
-from fraud.ensemble import OF_THE_ACCOUNT, calibrated, probability_of
+from fraud import model
+from fraud.ensemble import calibrated, probability_of
+from fraud.model import OF_THE_ACCOUNT, severity_of
 from fraud.records import INSUFFICIENT_HISTORY, QualityFlag
 from fraud.tables import tables_from_records
 
@@ -55,7 +56,7 @@ def test_a_client_alone_scores_as_in_the_batch_to_the_last_bit(small_model, smal
 
 def test_clients_scored_in_parts_score_as_at_once(small_model, small_study, monkeypatch):
     at_once = small_model.probability(small_study.evidence)
-    monkeypatch.setattr(ensemble, "CHUNK", 64)
+    monkeypatch.setattr(model, "CHUNK", 64)
     np.testing.assert_array_equal(small_model.probability(small_study.evidence), at_once)
 
 
@@ -110,9 +111,8 @@ CUTS = [("critical", 0.6), ("high", None), ("medium", 0.2)]
     ("probability", "severity"),
     [(0.99, "critical"), (0.6, "critical"), (0.59, "medium"), (0.2, "medium"), (0.1999, "low"), (0.0, "low")],
 )
-def test_a_severity_begins_at_its_cut_and_one_without_a_cut_is_nobodys(small_model, probability, severity):
-    model = with_manifest(small_model, severities=[{"severity": name, "score": score} for name, score in CUTS])
-    assert model.severity(probability) == severity
+def test_a_severity_begins_at_its_cut_and_one_without_a_cut_is_nobodys(probability, severity):
+    assert severity_of(probability, [{"severity": name, "score": score} for name, score in CUTS]) == severity
 
 
 @pytest.mark.parametrize(("n", "words"), [(1, "Only 1 invoice:"), (3, "Only 3 invoices:")])

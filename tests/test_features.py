@@ -85,7 +85,7 @@ def assert_alone_as_among_others(tables):
     alone = Evidence.concatenated(one_by_one(tables))
     assert_same(together, alone)
     assert_same_cells(together, alone)
-    assert together.n_invoices.tolist() == alone.n_invoices.tolist()
+    assert together.n_records.tolist() == alone.n_records.tolist()
 
 
 @settings(max_examples=40, deadline=None)
@@ -237,7 +237,7 @@ def test_a_client_without_invoices_has_its_account_and_counts_of_zero():
     assert {
         feature.name: found[feature.name] for feature in FEATURES if not is_missing(feature, found[feature.name])
     } == known
-    assert evidence.n_invoices.tolist() == [0, 0]
+    assert evidence.n_records.tolist() == [0, 0]
     counts = {name: cell.counts.tolist() for name, cell in evidence.cells.items()}
     by_account = {"place", "created_day", "created_month", "created_year"}
     assert counts == {name: [1, 1] if name in by_account else [0, 0] for name in CELLS}
@@ -246,7 +246,7 @@ def test_a_client_without_invoices_has_its_account_and_counts_of_zero():
 def test_no_client_gives_evidence_of_length_zero():
     evidence = client_features(client_table([]), invoice_table([]))
     assert evidence.features.shape == (0, len(FEATURES))
-    assert evidence.n_invoices.shape == (0,)
+    assert evidence.n_records.shape == (0,)
     for cell in evidence.cells.values():
         assert (cell.counts.shape, cell.keys.shape) == ((0,), (0,))
 

@@ -57,7 +57,7 @@ def test_labels_drawn_at_random_cannot_be_foretold_out_of_fold(random_labels):
 
 
 def test_members_learn_from_rates_that_have_not_seen_the_clients_own_label(random_labels):
-    inputs, matrix = fitting._fit_inputs(*random_labels, PLAN, 1)
+    inputs, matrix = fitting.fit_inputs(*random_labels, PLAN, 1)
     rate = matrix[:, inputs.names.index("neighbours_place_rate")]
     assert roc_auc(random_labels[1], rate) < 0.6
 
@@ -65,9 +65,10 @@ def test_members_learn_from_rates_that_have_not_seen_the_clients_own_label(rando
 def test_a_clients_label_does_not_reach_its_own_out_of_fold_score(labelled, monkeypatch):
     evidence, label = labelled
     monkeypatch.setattr(fitting, "stratified_folds", lambda label, n, _seed: np.arange(len(label)) % n)
+    folds = np.arange(len(label)) % fitting.STACK_FOLDS
     flipped = label.copy()
     flipped[7] = 1 - flipped[7]
-    before, after = (fitting._members_out_of_fold(evidence, y, ONE_MEMBER, 1, print) for y in (label, flipped))
+    before, after = (fitting._members_out_of_fold(evidence, y, folds, ONE_MEMBER, 1, print) for y in (label, flipped))
     np.testing.assert_array_equal(after[7], before[7])
     assert (after != before).any(), "the flip must reach somebody, or this shows nothing"
 

@@ -31,9 +31,9 @@ class ByConsumption:
         n = np.bincount(invoices["client"], minlength=len(client_ids))
         billed = np.bincount(invoices["client"], invoices["consumption_level_1"], minlength=len(client_ids))
         return [
-            Score(i, kwh / (kwh + 100), "high", (Reason("level", 0.2, "=High"),), (*flags, QualityFlag("seen", 1, "")))
+            Score(i, kwh / (kwh + 100), "high", 0.5, (Reason("level", 0.2, "=High"),), (*flags, QualityFlag("seen", 1, "")))
             if n_of
-            else Score(i, None, INSUFFICIENT_HISTORY, (), flags)
+            else Score(i, None, INSUFFICIENT_HISTORY, 0.5, (), flags)
             for i, kwh, n_of, flags in zip(client_ids, billed, n, quality, strict=True)
         ]
 

@@ -1,6 +1,6 @@
 """Scores -> what is sent back.
 
-In:  scores, or for a batch each row's outcome; the model's threshold.
+In:  scores, or for a batch each row's outcome.
 Out: JSON objects. Where there is too little to judge, prediction, probability and rank are null, never low.
 """
 
@@ -11,14 +11,14 @@ from fraud.web.errors import Problem, error_of
 from fraud.web.judging import Outcome
 
 
-def answer_of(score: Score, threshold: float) -> dict:
+def answer_of(score: Score) -> dict:
     """One client's answer, its model left out."""
     probability = score.probability
     return {
-        "prediction": None if probability is None else int(probability >= threshold),
+        "prediction": None if probability is None else int(probability >= score.threshold),
         "probability": probability,
         "severity": score.severity,
-        "threshold": threshold,
+        "threshold": score.threshold,
         "client_id": score.client_id or None,
         "reasons": [{"group": r.group, "effect": r.effect, "text": r.text} for r in score.reasons],
         "quality": [_flag(flag) for flag in score.quality],
@@ -29,7 +29,7 @@ def _flag(flag: QualityFlag) -> dict:
     return {"flag": flag.flag, "text": flag.text}
 
 
-def batch_answer_of(outcomes: Iterable[Outcome], quality: list[QualityFlag], threshold: float) -> dict:
+def batch_answer_of(outcomes: Iterable[Outcome], quality: list[QualityFlag]) -> dict:
     """A batch's answer, its model left out: results by rank, then those that cannot be judged, and the bad rows."""
     scores, errors = [], []
     for row, outcome in enumerate(outcomes):
@@ -37,16 +37,16 @@ def batch_answer_of(outcomes: Iterable[Outcome], quality: list[QualityFlag], thr
             errors.append({"row": row, "error": error_of(outcome)})
         else:
             scores.append((row, outcome))
-    results = _ranked(scores, threshold)
+    results = _ranked(scores)
     counts = {"n_results": len(results), "n_errors": len(errors)}
     return counts | {"results": results, "errors": errors, "quality": [_flag(flag) for flag in quality]}
 
 
-def _ranked(scores: list[tuple[int, Score]], threshold: float) -> list[dict]:
+def _ranked(scores: list[tuple[int, Score]]) -> list[dict]:
     judged = sorted((s for s in scores if s[1].probability is not None), key=lambda s: -s[1].probability)
     unjudged = [s for s in scores if s[1].probability is None]
     ranks = [*range(1, len(judged) + 1), *[None] * len(unjudged)]
     return [
-        {"rank": rank, "row": row} | answer_of(score, threshold)
+        {"rank": rank, "row": row} | answer_of(score)
         for rank, (row, score) in zip(ranks, judged + unjudged, strict=True)
     ]

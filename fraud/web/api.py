@@ -75,7 +75,7 @@ def create_app(scorer: Scorer, limits: Limits) -> Api:
 
 
 def _add_scoring(app: Api, scorer: Scorer, limits: Limits) -> None:
-    threshold, model = scorer.manifest["threshold"], _model_name(scorer)
+    model = _model_name(scorer)
     one_batch = Lock()  # a parsed body takes ten times its size; on one core two at once are no faster either
 
     @app.post("/predict", description=FORMS, request_body=schemas.PREDICT_BODY, responses={200: schemas.Answer})
@@ -83,7 +83,7 @@ def _add_scoring(app: Api, scorer: Scorer, limits: Limits) -> None:
         """Judge one client."""
         _check_type(JSON)
         score = judged_one(row_of(json_of(_body(limits)), limits), scorer)
-        return _json(answer_of(score, threshold) | {"model": model})
+        return _json(answer_of(score) | {"model": model})
 
     @app.post("/batch", description=BATCH, request_body=schemas.BATCH_BODY, responses={200: schemas.BatchAnswer})
     def batch():
@@ -92,7 +92,7 @@ def _add_scoring(app: Api, scorer: Scorer, limits: Limits) -> None:
         sent = request.files if kind == MULTIPART else _body(limits)
         with one_batch:
             rows, quality = _rows(kind, sent, limits)
-            answer = batch_answer_of(judged(rows, scorer), quality, threshold)
+            answer = batch_answer_of(judged(rows, scorer), quality)
         return _json(answer | {"model": model})
 
 

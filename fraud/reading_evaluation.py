@@ -1,0 +1,123 @@
+"""What a ReadingModel reaches on households kept back: ranking, recall by pattern, false alarms, days to detection.
+
+In:  label, score, and what was done to each client: kind, loss, onset, household.
+Out: dicts and lists that json.dumps takes; report.py shows them. NumPy only.
+
+Intervals come from drawing households anew, for the clients made of one household are alike.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from fraud.metrics import estimate, percentiles, pr_auc, roc_auc
+
+RATES = (0.05, 0.01)  # of false positives, at which recall is given
+RESAMPLES = 300
+LOSSES = ((0.0, 0.2), (0.2, 0.5), (0.5, 1.01))  # shares of the energy since the onset
+LEAST = 10  # clients of a kind, or a share says nothing
+# Days since the onset on which a client is judged anew.
+DELAYS = (3, 5, 7, 10, 14, 17, 21, 28, 35, 42, 60, 90, 120, 180)
+ONSET_NEAR = 60  # days
+
+
+class Done(NamedTuple):
+    """What was done to each client. kind: a pattern, a harmless change or `honest`; loss: share of the energy."""
+
+    kind: np.ndarray
+    loss: np.ndarray
+    household: np.ndarray
+
+
+def figures(label: np.ndarray, score: np.ndarray, done: Done, honest: str) -> dict:
+    """Every figure of one score. [label: 1 steals; score: higher = more suspicious; honest: kind of the unchanged]"""
+    label, plain = np.asarray(label), done.kind == honest
+    losses = {f"{low:.0%} to {min(high, 1):.0%}": (done.loss >= low) & (done.loss < high) for low, high in LOSSES}
+    usual = score_at(score[plain], RATES[0])
+    changed = {"all": (label == 0) & ~plain, honest: plain}
+    changed |= {kind: done.kind == kind for kind in _kinds(done.kind[(label == 0) & ~plain])}
+    return {
+        "n": len(label),
+        "n_thieves": int(label.sum()),
+        "n_households": len(np.unique(done.household)),
+        "ranking": ranking(label, score, done.household),
+        "by_pattern": {kind: _recalls(label, score, done.kind == kind) for kind in _kinds(done.kind[label == 1])},
+        "by_loss": {words: _recalls(label, score, (label == 1) & of) for words, of in losses.items()},
+        "harmless": {kind: _share(score[of] >= usual) for kind, of in changed.items()},
+    }
+
+
+def _kinds(kind: np.ndarray) -> list[str]:
+    names, n = np.unique(kind.astype(str), return_counts=True)
+    return names[n >= LEAST].tolist()
+
+
+def ranking(label: np.ndarray, score: np.ndarray, household: np.ndarray) -> dict:
+    """ROC-AUC, PR-AUC, and recall at each of RATES, with 95 % intervals."""
+    names = ("roc_auc", "pr_auc", *(f"recall_at_{rate:.0%}" for rate in RATES))
+
+    def of(rows: np.ndarray) -> list[float]:
+        y, s = label[rows], score[rows]
+        return [roc_auc(y, s), pr_auc(y, s), *(recall_at(y, s, rate) for rate in RATES)]
+
+    draws = np.array([of(rows) for rows in _redrawn(household)])
+    values = of(np.arange(len(label)))
+    return {n: estimate(v, percentiles(d)) for n, v, d in zip(names, values, draws.T, strict=True)}
+
+
+def score_at(honest: np.ndarray, rate: float) -> float:
+    """The score that no more than this share of the honest reach. [rate: 0..1]"""
+    ordered = np.sort(honest)[::-1]
+    allowed = int(np.floor(rate * len(ordered) + 1e-9))
+    return float(np.nextafter(ordered[allowed], np.inf)) if allowed < len(ordered) else -np.inf
+
+
+def recall_at(label: np.ndarray, score: np.ndarray, rate: float) -> float:
+    """Share of the thieves above what this share of the honest reaches."""
+    return float(np.mean(score[label == 1] >= score_at(score[label == 0], rate)))
+
+
+def compared(label: np.ndarray, scores: Mapping[str, np.ndarray], household: np.ndarray) -> list[dict]:
+    """The same ranking figures of several scores on the same clients; what has no score is taken for unsuspicious."""
+    filled = {name: np.where(np.isnan(score), np.nanmin(score), score) for name, score in scores.items()}
+    return [{"model": name} | ranking(label, score, household) for name, score in filled.items()]
+
+
+def latency(scores: np.ndarray, least: float) -> dict:
+    """Days from the onset to the first of DELAYS on which the score reaches `least`. [scores: (thieves, DELAYS)]
+
+    NaN where the series ends before. Who is never suspected is later than all: a quartile there is None.
+    """
+    reached = scores >= least
+    days = np.where(reached.any(axis=1), np.array(DELAYS)[reached.argmax(axis=1)], np.inf)
+    quartiles = np.quantile(days, (0.25, 0.5, 0.75), method="inverted_cdf") if len(days) else [np.inf] * 3
+    found = [float(quartile) if np.isfinite(quartile) else None for quartile in quartiles]
+    return {"n": len(days), "found": _share(np.isfinite(days)), "days_quartiles": found}
+
+
+def onset_error(true: np.ndarray, told: np.ndarray) -> dict:
+    """How far the onset told lies from the true one. [days since 1970, of suspected thieves]"""
+    error = np.abs(told - true)
+    error = error[~np.isnan(error)]
+    return {"n": len(error), "median_days": float(np.median(error)), "within": _share(error <= ONSET_NEAR)}
+
+
+def _recalls(label: np.ndarray, score: np.ndarray, of: np.ndarray) -> dict:
+    honest = score[label == 0]
+    return {"n": int(of.sum())} | {
+        f"recall_at_{rate:.0%}": float(np.mean(score[of] >= score_at(honest, rate))) if of.any() else None
+        for rate in RATES
+    }
+
+
+def _share(which: np.ndarray) -> dict:
+    return {"n": len(which), "share": float(np.mean(which)) if len(which) else None}
+
+
+def _redrawn(household: np.ndarray) -> list[np.ndarray]:
+    """Rows of as many households, drawn with replacement."""
+    rng = np.random.default_rng(0)
+    names, number = np.unique(household, return_inverse=True)
+    of = np.split(np.argsort(number, kind="stable"), np.cumsum(np.bincount(number))[:-1])
+    return [np.concatenate([of[i] for i in rng.integers(len(names), size=len(names))]) for _ in range(RESAMPLES)]

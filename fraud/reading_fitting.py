@@ -1,0 +1,112 @@
+"""Fitting a ReadingModel: on honest households attacked here, on labelled clients, or without labels. Training only.
+
+In:  Samples: evidence, labels, and whose each client is; networks learnt on other clients.
+Out: the model and its out-of-fold scores.
+
+The networks learn on honest clients of their own, whom the ensemble never sees: on clients that they know they err
+less, and honest would be known by that.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fraud.attacks import Attacked, Base, attacked_file
+from fraud.days import Days
+from fraud.ensemble import Ensemble
+from fraud.fitting import Fitted, Plan, fit_ensemble, fit_inputs
+from fraud.networks import Autoencoder, Forecaster, TooFewSeries
+from fraud.ranks import MeanRank
+from fraud.reading_model import Networks, ReadingModel, evidence_names, reading_evidence
+from fraud.records import Evidence
+from fraud.surroundings import Surroundings
+
+Tell = Callable[[str], None]
+
+QUICK_EPOCHS = 2
+BESIDE = ("file", "model", None)  # what an attacked file's clients are compared with, in turn
+SEEDS_APART = 1000  # files of one seed
+
+OFF = tuple(f"adjusted_z_{days}" for days in (7, 14, 30, 60, 90))
+FALLS = tuple(
+    f"off_usual_{change}_{what}" for change in ("fall_1", "fall_90", "rise", "step") for what in ("size", "explained")
+) + tuple(f"ratio_last_{days}" for days in (7, 30, 90))
+LOOKS_AT = {"z_score": OFF + FALLS, "moving_average": OFF, "quartiles": OFF + FALLS, "isolation_forest": OFF + FALLS}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Clients to fit on or to measure on. household: whose each is; clients of one household are never apart."""
+
+    evidence: Evidence
+    label: np.ndarray
+    household: np.ndarray
+
+    def of(self, clients: np.ndarray) -> "Sample":
+        """[mask]"""
+        return Sample(self.evidence.of(clients), self.label[clients], self.household[clients])
+
+
+def fit_networks(days: Days, surroundings: Surroundings | None, seed: int, quick: bool, tell: Tell) -> Networks:
+    """By name those for which the series are long and many enough. [days: of honest clients]"""
+    factor = None if surroundings is None else np.exp(surroundings.at(days.segments.index, days.day)[0])
+    options = {"epochs": QUICK_EPOCHS} if quick else {}
+    networks = {}
+    for name, kind in {"autoencoder": Autoencoder, "forecaster": Forecaster}.items():
+        tell(name)
+        try:
+            beside = {"factor": factor} if kind is Forecaster else {}
+            networks[name] = kind.fit(days, seed, **options, **beside)
+        except TooFewSeries:
+            continue
+    return networks
+
+
+def attacked_files(
+    base: Base, households: np.ndarray, surroundings: Surroundings, rounds: int, seed: int, **options
+) -> list[Attacked]:
+    """Each household once in each of `rounds` files, beside each of BESIDE in turn. [options: as attacked_file's]"""
+    return [
+        attacked_file(
+            base,
+            households,
+            SEEDS_APART * seed + i,
+            surroundings if beside == "model" else beside,
+            **options,
+        )
+        for i, beside in zip(range(rounds), BESIDE * rounds, strict=False)
+    ]
+
+
+def sample_of(files: Sequence[Attacked], networks: Networks) -> Sample:
+    evidence = [reading_evidence(file.days, networks, file.surroundings) for file in files]
+    label, household = (np.concatenate([getattr(file, name) for file in files]) for name in ("label", "household"))
+    return Sample(Evidence.concatenated(evidence), label, household)
+
+
+def fit_labelled(
+    sample: Sample, networks: Networks, surroundings: Surroundings | None, seed: int, quick: bool, tell: Tell
+) -> tuple[ReadingModel, Fitted]:
+    """The same members, stacking and calibration as for invoices."""
+    fitted = fit_ensemble(sample.evidence, sample.label, _plan(networks, quick), seed, tell, sample.household)
+    return ReadingModel(fitted.ensemble, networks, surroundings, float(sample.label.mean())), fitted
+
+
+def fit_unlabelled(
+    evidence: Evidence, networks: Networks, surroundings: Surroundings | None, seed: int
+) -> tuple[ReadingModel, np.ndarray]:
+    """Without labels the detectors' ranks are the score. Returns the model, and its log-odds of these clients."""
+    nobody = np.zeros(len(evidence))
+    inputs, matrix = fit_inputs(evidence, nobody, _plan(networks, quick=False), seed)
+    judges = np.array([i for i, name in enumerate(inputs.names) if name in LOOKS_AT])
+    ranks = MeanRank.fit(matrix, judges)
+    one, none = np.ones(1), np.zeros(1)
+    # One knot at 0: calibration leaves the ranks as they are.
+    ensemble = Ensemble(inputs, {"ranks": ranks}, one, 0.0, none, none)
+    return ReadingModel(ensemble, networks, surroundings, 0.5), ensemble.log_odds(matrix)
+
+
+def _plan(networks: Networks, quick: bool) -> Plan:
+    names = evidence_names(networks)
+    return Plan(names, names, looks_at=LOOKS_AT, quick=quick)

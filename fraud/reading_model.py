@@ -1,0 +1,76 @@
+"""Readings -> what they say of a theft: the members' log-odds less the prior's, so that it adds to other evidence.
+
+In:  Days (fraud/days.py) and, where neighbours, weather or holidays are known for these dates, Surroundings.
+Out: Evidence, then log-odds a client; NaN with fewer than LEAST_DAYS known days. NumPy and ONNX Runtime only.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from fraud.days import Days
+from fraud.ensemble import Ensemble
+from fraud.readings import FEATURE_NAMES, reading_features
+from fraud.records import Evidence
+from fraud.surroundings import Surroundings
+
+LEAST_DAYS = 14  # known days: with fewer, nothing can be told from the week
+ONSET = FEATURE_NAMES.index("off_usual_step_ago")
+
+
+class Network(Protocol):
+    """What a network of networks.py does: scores by `names` [float32, (clients, len(names))], NaN where too short."""
+
+    names: tuple[str, ...]
+
+    def scores(self, days: Days, factor: np.ndarray | None = None) -> np.ndarray:
+        """[factor: what each row's day is for the neighbours, 1 = usual, NaN unknown]"""
+
+
+Networks = dict[str, Network]
+
+
+@dataclass(frozen=True)
+class ReadingModel:
+    """An ensemble on readings. `surroundings` are those of its training clients; theft_share: of them, 0..1."""
+
+    ensemble: Ensemble
+    networks: Networks
+    surroundings: Surroundings
+    theft_share: float
+
+    def evidence(self, days: Days, surroundings: Surroundings | None = None) -> Evidence:
+        """What the ensemble sees. Without surroundings those of the training clients count, on the dates they have."""
+        return reading_evidence(days, self.networks, surroundings or self.surroundings)
+
+    def log_ratio(self, evidence: Evidence) -> np.ndarray:
+        """Calibrated log-odds of theft less those of the training clients' share. [float64, one a client]"""
+        out = np.full(len(evidence), np.nan)
+        known = evidence.n_records >= LEAST_DAYS
+        if known.any():
+            prior = np.log(self.theft_share / (1.0 - self.theft_share))
+            inputs = self.ensemble.inputs.matrix(evidence.of(known))
+            out[known] = self.ensemble.log_odds(inputs) - prior
+        return out
+
+
+def reading_evidence(days: Days, networks: Networks, surroundings: Surroundings | None) -> Evidence:
+    """Features, then the networks' scores. [float32, (clients, len(evidence_names(networks)))]"""
+    factor = None
+    if surroundings is not None:
+        factor = np.exp(surroundings.at(days.segments.index, days.day)[0])
+    parts = [reading_features(days, surroundings), *(network.scores(days, factor) for network in networks.values())]
+    n_known = days.segments.total((~np.isnan(days.kwh)).astype(np.int64))
+    return Evidence(np.concatenate(parts, axis=1, dtype=np.float32), n_known, {})
+
+
+def evidence_names(networks: Networks) -> tuple[str, ...]:
+    """The columns of `reading_evidence`."""
+    return (*FEATURE_NAMES, *(name for network in networks.values() for name in network.names))
+
+
+def onset_day(days: Days, evidence: Evidence) -> np.ndarray:
+    """The most likely day on which consumption changed: the clearest step. [days since 1970, NaN where none]"""
+    last = days.segments.last(days.day.astype(np.float64)) if len(days.day) else np.full(len(days.segments), np.nan)
+    return last + 1.0 - evidence.features[:, ONSET]

@@ -1,0 +1,225 @@
+"""Readings: fitted on some households, measured on others. Training only.
+
+In:  honest households to be attacked, clients with labels, or clients without.
+Out: `Outcome`: the model of all of them, its cut-offs, and the metrics of one that had not seen the test households.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from fraud import attacks, evaluation, reading_evaluation
+from fraud.attacks import HONEST, Attacked, Base, split
+from fraud.days import Days
+from fraud.ensemble import probability_of
+from fraud.fitting import Fitted, stratified_folds
+from fraud.reading_evaluation import DELAYS, RATES
+from fraud.reading_fitting import (
+    LOOKS_AT,
+    Sample,
+    Tell,
+    attacked_files,
+    fit_labelled,
+    fit_networks,
+    fit_unlabelled,
+    sample_of,
+)
+from fraud.reading_model import LEAST_DAYS, ReadingModel, onset_day, reading_evidence
+from fraud.records import Evidence
+from fraud.surroundings import Surroundings
+
+PARTS = (0.2, 0.6, 0.2)  # of the households: for the networks, for the ensemble, kept back
+ROUNDS, TEST_ROUNDS, QUICK_ROUNDS = 9, 3, 3  # files that each household is in, attacked anew
+FOLDS = 5
+LARGE_LOSS = 0.5  # of the energy: of such thefts the days to detection are told
+LEAST_BEFORE = 60  # days before the onset, for who is judged as its series grows
+PAST_SHARE = 0.6  # of the calendar: the past, on which the second report trains
+UNLABELLED_SHARE = 0.05  # of the clients are suspected where no label says what precision would be
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What training on readings gives: the model, where it suspects (threshold, severities), and what was measured."""
+
+    model: ReadingModel
+    cuts: dict
+    metrics: dict
+
+
+# --- honest households, attacked --------------------------------------------------------------------------------------
+
+
+def of_attacked(
+    base: Base, theft_share: float, promises: Mapping[str, float], seed: int, quick: bool, tell: Tell
+) -> Outcome:
+    """theft_share: of the clients that will be judged, for half of those attacked here are thieves. [0..1]"""
+    watched, fit_on, kept = split(len(base.kwh), seed, PARTS)
+    rounds = QUICK_ROUNDS if quick else ROUNDS
+    surroundings = Surroundings.of(base.days(np.concatenate([watched, fit_on])))
+    networks = fit_networks(base.days(watched), surroundings, seed, quick, tell)
+    sample = sample_of(attacked_files(base, fit_on, surroundings, rounds, seed), networks)
+    measured, _ = fit_labelled(sample, networks, surroundings, seed, quick, lambda what: tell(f"{what}, to measure"))
+    metrics = {"made": "injected", "parts": [len(watched), len(fit_on), len(kept)]}
+    metrics |= attacked_metrics(measured, base, kept, seed)
+    metrics["past_to_future"] = _past_to_future(base, watched, fit_on, kept, seed, quick, tell)
+    everybody = Surroundings.of(base.days(np.arange(len(base.kwh))))
+    rest = np.concatenate([fit_on, kept])
+    sample = sample_of(attacked_files(base, rest, everybody, rounds, seed + 1), networks)
+    model, fitted = fit_labelled(sample, networks, everybody, seed, quick, tell)
+    return Outcome(model, cuts_of(fitted.log_odds, sample.label, theft_share, promises), metrics)
+
+
+def attacked_metrics(model: ReadingModel, base: Base, kept: np.ndarray, seed: int) -> dict:
+    """On households that nothing was fitted on: attacked as published, and by the wider ranges that trained."""
+    plans = {"as published": attacks.PUBLISHED, "wider than published": attacks.WIDE}
+    return {words: plan_metrics(model, base, kept, plan, seed + 2) for words, plan in plans.items()}
+
+
+def plan_metrics(model: ReadingModel, base: Base, kept: np.ndarray, plan: attacks.Plan, seed: int) -> dict:
+    """What one way to attack shows of the model: all of reading_evaluation.py, and models side by side."""
+    files = attacked_files(base, kept, model.surroundings, TEST_ROUNDS, seed, plan=plan)
+    evidence = [reading_evidence(file.days, model.networks, file.surroundings) for file in files]
+    label, kind, loss, household, onset = (_column(files, name) for name in PER_CLIENT)
+    score = np.concatenate([model.log_ratio(part) for part in evidence])
+    singles = [single_scores(model, part) for part in evidence]
+    scores = {name: np.concatenate([single[name] for single in singles]) for name in singles[0]}
+    least = reading_evaluation.score_at(score[label == 0], RATES[0])
+    suspected = (label == 1) & (score >= least)
+    told = np.concatenate([onset_day(file.days, part) for file, part in zip(files, evidence, strict=True)])
+    done = reading_evaluation.Done(kind, loss, household)
+    return reading_evaluation.figures(label, score, done, HONEST) | {
+        "models": reading_evaluation.compared(label, scores | {"ensemble": score}, household),
+        "latency": reading_evaluation.latency(np.concatenate([_growing(model, file) for file in files]), least),
+        "onset": reading_evaluation.onset_error(onset[suspected], told[suspected]),
+    }
+
+
+PER_CLIENT = ("label", "kind", "loss", "household", "onset")
+
+
+def _column(files: Sequence[Attacked], name: str) -> np.ndarray:
+    return np.concatenate([getattr(file, name) for file in files])
+
+
+def single_scores(model: ReadingModel, evidence: Evidence) -> dict[str, np.ndarray]:
+    """Each detector, network and member by itself; higher = more suspicious, NaN where it cannot tell."""
+    inputs = model.ensemble.inputs
+    matrix = inputs.matrix(evidence)
+
+    def column(name: str) -> np.ndarray:
+        return matrix[:, inputs.names.index(name)].astype(np.float64)
+
+    # What is less than before, or than foretold, is suspicious.
+    scores = {"ratio of the last 30 days": -column("ratio_last_30")}
+    scores |= {name.replace("_", " "): column(name) for name in LOOKS_AT}
+    if "autoencoder" in model.networks:
+        scores["autoencoder"] = column("weeks_distance_recent")
+    if "forecaster" in model.networks:
+        scores["forecaster"] = -column("month_ahead_error_30")
+    members = model.ensemble.member_log_odds(matrix)
+    return scores | {
+        name.replace("_", " "): values for name, values in zip(model.ensemble.members, members.T, strict=True)
+    }
+
+
+def _growing(model: ReadingModel, file: Attacked) -> np.ndarray:
+    """Scores of the file's large thefts, judged on each of DELAYS; NaN after the series' end. [(thieves, DELAYS)]"""
+    first, last = (end(file.days.day.astype(np.float64)) for end in (file.days.segments.first, file.days.segments.last))
+    is_large = (file.label == 1) & (file.loss >= LARGE_LOSS) & (file.onset - first >= LEAST_BEFORE)
+    out = np.full((int(is_large.sum()), len(DELAYS)), np.nan)
+    surroundings = file.surroundings and file.surroundings.of_clients(is_large)
+    for i, delay in enumerate(DELAYS):
+        until = file.onset + delay - 1
+        days = file.days.until(until, is_large)
+        score = model.log_ratio(reading_evidence(days, model.networks, surroundings))
+        out[:, i] = np.where((last >= until)[is_large], score, np.nan)
+    return out
+
+
+def _past_to_future(
+    base: Base, watched: np.ndarray, fit_on: np.ndarray, kept: np.ndarray, seed: int, quick: bool, tell: Tell
+) -> dict:
+    """Fitted on some households as far as the past goes, measured on others whose thefts begin after it."""
+    n_past, n = int(PAST_SHARE * base.kwh.shape[1]), base.kwh.shape[1]
+    past = Base(base.kwh[:, :n_past], base.first_day)
+    surroundings = Surroundings.of(past.days(np.concatenate([watched, fit_on])))
+    networks = fit_networks(past.days(watched), surroundings, seed, quick, lambda what: tell(f"{what}, on the past"))
+    sample = sample_of(attacked_files(past, fit_on, surroundings, QUICK_ROUNDS, seed + 3), networks)
+    model, _ = fit_labelled(sample, networks, None, seed, quick, lambda what: tell(f"{what}, on the past"))
+    # Only households that go on to the end: of the others, a theft could lie in the past.
+    lasting = kept[~np.isnan(base.kwh[kept, -7:]).all(axis=1)]
+    plan = replace(attacks.PUBLISHED, age=(attacks.PUBLISHED.age[0], float(n - n_past)))
+    test = sample_of(attacked_files(base, lasting, surroundings, TEST_ROUNDS, seed + 4, plan=plan), networks)
+    ranking = reading_evaluation.ranking(test.label, model.log_ratio(test.evidence), test.household)
+    return {"until": str(np.datetime64(base.first_day + n_past - 1, "D")), "n": len(test.label), "ranking": ranking}
+
+
+# --- clients with labels, and without ---------------------------------------------------------------------------------
+
+
+def of_labelled(
+    days: Days, label: np.ndarray, promises: Mapping[str, float], seed: int, quick: bool, tell: Tell
+) -> Outcome:
+    """Labels of inspections [1, 0, NaN unknown]: FOLDS outer folds measure, then all clients are fitted on."""
+    known = ~np.isnan(label) & (days.segments.total((~np.isnan(days.kwh)).astype(np.int64)) >= LEAST_DAYS)
+    days, label = days.of_clients(known), label[known]
+    surroundings, folds = Surroundings.of(days), stratified_folds(label, FOLDS, seed)
+    score, rows = np.full(len(label), np.nan), {}
+    for fold in range(FOLDS):
+        mine, part = folds == fold, f"outer fold {fold + 1} of {FOLDS}"
+        model, _, _ = _fit_on(
+            days, label, ~mine, surroundings, seed + fold, quick, lambda what, p=part: tell(f"{what}, {p}")
+        )
+        evidence = reading_evidence(days.of_clients(mine), model.networks, surroundings)
+        score[mine] = model.log_ratio(evidence)
+        for name, values in single_scores(model, evidence).items():
+            rows.setdefault(name, np.full(len(label), np.nan))[mine] = values
+    clients = np.arange(len(label))
+    metrics = {"made": "labelled", "n": len(label), "n_thieves": int(label.sum())}
+    metrics["ranking"] = reading_evaluation.ranking(label, score, clients)
+    metrics["models"] = reading_evaluation.compared(label, rows | {"ensemble": score}, clients)
+    model, sample, fitted = _fit_on(days, label, known[known], surroundings, seed, quick, tell)
+    return Outcome(model, cuts_of(fitted.log_odds, sample.label, float(label.mean()), promises), metrics)
+
+
+def _fit_on(
+    days: Days, label: np.ndarray, used: np.ndarray, surroundings: Surroundings, seed: int, quick: bool, tell: Tell
+) -> tuple[ReadingModel, Sample, Fitted]:
+    """Networks on a part of the honest, the ensemble on the other clients; on all where series are too short."""
+    honest = np.flatnonzero(used & (label == 0))
+    watched = np.zeros(len(label), dtype=bool)
+    watched[np.random.default_rng(seed).permutation(honest)[: int(PARTS[0] * len(honest))]] = True
+    networks = fit_networks(days.of_clients(watched), surroundings, seed, quick, tell)
+    rest = used & ~watched if networks else used
+    evidence = reading_evidence(days.of_clients(rest), networks, surroundings)
+    sample = Sample(evidence, label[rest], np.flatnonzero(rest))
+    model, fitted = fit_labelled(sample, networks, surroundings, seed, quick, tell)
+    return model, sample, fitted
+
+
+def of_unlabelled(days: Days, seed: int, quick: bool, tell: Tell) -> Outcome:
+    """The detectors' ranks: suspected are the UNLABELLED_SHARE that are most unlike the others."""
+    surroundings = Surroundings.of(days)
+    networks = fit_networks(days, surroundings, seed, quick, tell)
+    evidence = reading_evidence(days, networks, surroundings)
+    model, log_odds = fit_unlabelled(evidence.of(evidence.n_records >= LEAST_DAYS), networks, surroundings, seed)
+    threshold = float(np.quantile(probability_of(log_odds), 1.0 - UNLABELLED_SHARE))
+    cuts = {"threshold": threshold, "severities": [], "theft_share": 0.5}
+    return Outcome(model, cuts, {"made": "without labels", "n": len(log_odds)})
+
+
+# --- where to suspect -------------------------------------------------------------------------------------------------
+
+
+def cuts_of(log_odds: np.ndarray, label: np.ndarray, theft_share: float, promises: Mapping[str, float]) -> dict:
+    """Threshold and severities from out-of-fold log-odds, where the share of thieves is another than among these."""
+    here = label.mean()
+    shift = np.log(theft_share / (1.0 - theft_share)) - np.log(here / (1.0 - here))
+    score, weight = probability_of(log_odds + shift), float(np.exp(-shift))
+    cuts = evaluation.severity_cuts(label, score, promises, weight)
+    return {
+        "threshold": evaluation.best_threshold(label, score, weight),
+        "severities": [{"severity": name} | cut for name, cut in cuts.items()],
+        "theft_share": theft_share,
+    }
