@@ -22,7 +22,7 @@ COOLING = (0.45, 0.04, 0.16, 24.0)  # share of homes that have it, its share of 
 HEATING = (0.35, 0.04, 0.16, 14.0)
 # Log of activity from one day to the next. London, about the mean of 29 days: standard deviation 0.14/0.27/0.53 (5, 50
 # and 95 % of households), autocorrelation 0.29 at one day and 0.12 at two.
-LOG_NOISE, NOISE_LIMITS, NOISE_KEPT = (np.log(0.31), 0.45), (0.08, 1.0), (0.1, 0.45)
+LOG_NOISE, NOISE_LIMITS, NOISE_KEPT = (np.log(0.31), 0.45), (0.08, 1.0), (0.05, 0.4)
 FREE_DAY = (0.08, 0.16)  # in the log; London: Sundays 5 % above Wednesdays; households' weekends differ by 10 %
 WEEKDAY_SD = 0.03
 CLOSED_ON_SUNDAY = 0.7  # share of shops and offices

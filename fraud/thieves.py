@@ -24,7 +24,7 @@ EXCHANGES_A_MONTH = {ELEC: 0.0014, GAZ: 0.0009}
 STEPS_A_DAY = 12 / 365.25  # of the grid of months
 # Of thefts on smart meters: the share that begins while they send readings, days before the onset and after it at
 # least, and the share of the caught who are caught while there are readings. Set by hand, for there to be cases.
-RECENT_SHARE, HONEST_DAYS, STOLEN_DAYS, CAUGHT_WHILE_READ_SHARE = 0.75, 120, 45, 0.12
+RECENT_SHARE, HONEST_DAYS, STOLEN_DAYS, CAUGHT_WHILE_READ_SHARE = 0.7, 120, 45, 0.12
 # What shows on invoices; on daily readings; on hourly ones.
 MONTHLY_PATTERNS = np.array(list(INVOICED), object)
 DAILY_PATTERNS = np.array([name for name, each in PATTERNS.items() if each.is_theft and not each.needs_hours], object)
