@@ -1,4 +1,4 @@
-"""Blocks on change: last days against before, trends, steps and ramps, the shape of days before and after a change.
+"""Blocks on change: last days against before, against a year before, trends, steps and ramps.
 
 In:  DayRows (fraud/reading_rows.py).
 Out: BLOCKS; each computes (features, clients), float64. Missing evidence is NaN.
@@ -10,8 +10,7 @@ and weather are out of it. Where no neighbours are known it is log consumption i
 import numpy as np
 
 from fraud.blocks import FALL, IRREGULAR, SHAPE, Feature
-from fraud.reading_rows import DayRows, ReadingBlock, parts
-from fraud.segments import Segments
+from fraud.reading_rows import DayRows, ReadingBlock
 
 WINDOWS = (7, 14, 30, 60, 90, 180)  # days
 YEAR = 364  # days: whole weeks
@@ -282,162 +281,4 @@ SPLIT_BLOCK = ReadingBlock(
     _splits,
 )  # fmt: skip
 
-# --- shape of the days before and after -------------------------------------------------------------------------------
-
-SHARES = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98)
-NEAR_TOP = 0.01
-SHORTEST_PART = 7.0  # known days
-
-
-def _shape(of: Segments, rows: DayRows, copies: int) -> np.ndarray:
-    """Statistics of parts. [(STATISTICS, parts)]"""
-    log, relative, residual, usual = (np.tile(x, copies) for x in (rows.log, rows.relative, rows.residual, rows.usual))
-    weekend = np.tile(rows.weekday >= 5, copies)
-    jump = log - of.lag(log)
-    weekly = log - of.lags(log, (7,))[0]
-    series = np.array([
-        relative, residual, jump, weekly, np.where(weekend, log, np.nan), np.where(weekend, np.nan, log), usual, log,
-    ])  # fmt: skip
-    n, mean, deviation, skew = of.shape(series)
-    n_known = n[0]
-    quantiles, adjusted = of.quantiles(np.array([relative, residual]), SHARES, n[:2]).swapaxes(0, 1)
-    top = of.largest(relative)
-    off = np.where(np.isnan(usual), np.nan, residual - of.spread(mean[1])) * (usual - of.spread(mean[6]))
-    lagged = (residual - of.spread(mean[1])) * (of.lag(residual) - of.spread(mean[1]))
-    near = [
-        relative <= 0.0005, relative <= 0.1, relative >= (1.0 - NEAR_TOP) * of.spread(top), np.abs(jump) < 0.005,
-        np.abs(weekly) < 0.005,
-    ]  # fmt: skip
-    shares = of.total(np.array(near, dtype=np.float64)) / n_known
-    with_usual, with_before = of.total(np.nan_to_num(np.array([off, lagged])))
-    out = np.array([
-        np.log(mean[0] + 0.01), np.log(deviation[0] / (mean[0] + 0.01) + 0.01), skew[0],
-        deviation[1], deviation[2], skew[2], deviation[3], mean[4] - mean[5],
-        with_usual / (n[6] * deviation[6] * deviation[6] + 0.5),
-        with_before / (n_known * deviation[1] * deviation[1] + 1e-6),
-        deviation[2] / (deviation[1] + 0.01), deviation[3] / (deviation[7] + 0.01),
-        *np.log(np.maximum(quantiles, 0.0) + 0.01), np.log(top + 0.01), np.log(top / (quantiles[4] + 0.01) + 0.01),
-        *shares, *adjusted,
-    ])  # fmt: skip
-    return np.where(n_known >= SHORTEST_PART, out, np.nan)
-
-
-STATISTICS = (
-    ("mean", FALL, "log mean consumption"),
-    ("cv", IRREGULAR, "log coefficient of variation"),
-    ("skew", SHAPE, "skewness"),
-    ("noise", IRREGULAR, "deviation of the adjusted consumption"),
-    ("jump", IRREGULAR, "deviation of day-to-day changes"),
-    ("jump_skew", IRREGULAR, "skewness of day-to-day changes"),
-    ("weekly", IRREGULAR, "deviation of week-to-week changes"),
-    ("weekend", IRREGULAR, "weekend less weekday log consumption"),
-    ("sensitivity", IRREGULAR, "tie to the neighbours' factor"),
-    ("autocorrelation", IRREGULAR, "correlation with the day before"),
-    ("roughness", IRREGULAR, "day-to-day over all deviation"),
-    ("weekly_roughness", IRREGULAR, "week-to-week over all deviation"),
-    *((f"q{100 * s:02.0f}", FALL, f"log {100 * s:.0f} % quantile") for s in SHARES),
-    ("top", SHAPE, "log highest day"),
-    ("head", SHAPE, "log highest day over the 75 % quantile"),
-    ("zero", SHAPE, "share of days of zero"),
-    ("near_zero", SHAPE, "share of days under a tenth of the level"),
-    ("at_top", SHAPE, "share of days within 1 % of the highest"),
-    ("flat", SHAPE, "share of days like the day before"),
-    ("same_weekday", SHAPE, "share of days like the same weekday before"),
-    *((f"adjusted_q{100 * s:02.0f}", FALL, f"{100 * s:.0f} % quantile of the adjusted consumption") for s in SHARES),
-)
-Q, ADJUSTED_Q = slice(12, 12 + len(SHARES)), slice(-len(SHARES), None)
-OWN = (
-    "cv",
-    "skew",
-    "noise",
-    "jump",
-    "jump_skew",
-    "weekly",
-    "sensitivity",
-    "autocorrelation",
-    "roughness",
-    "weekly_roughness",
-    "head",
-    "zero",
-    "near_zero",
-    "at_top",
-    "flat",
-    "same_weekday",
-)
-OWN_ROWS = [i for i, (name, *_) in enumerate(STATISTICS) if name in OWN]
-PARTS = (
-    ("step", "the clearest step"),
-    ("30", "the last 30 days"),
-    ("90", "the last 90 days"),
-    ("upper", "the clearest fall of high days"),
-)
-
-
-def _parts(rows: DayRows) -> np.ndarray:
-    """Each statistic after less before, and some after; then what tells a scale from a subtraction from a cut-off."""
-    segments, copies = rows.segments, len(PARTS)
-    off = rows.residual - segments.spread(segments.moments(rows.residual[None])[1][0])
-    upper = segments.best_split(np.maximum(off, 0.0)[None], 7)[2][0]
-    row = [rows.step.row[0], rows.since_end(30), rows.since_end(90), upper]
-    split = [parts(segments, r).counts for r in row]
-    n = len(segments)
-    shape = _shape(Segments(np.concatenate(split)), rows, copies).reshape(len(STATISTICS), copies, n, 2)
-    change = shape[..., 1] - shape[..., 0]
-    signature = [*_signature(change[Q], *np.exp(shape[Q]).transpose(3, 0, 1, 2))]
-    signature += [*_signature(change[ADJUSTED_Q], *np.exp(shape[ADJUSTED_Q]).transpose(3, 0, 1, 2))]
-    signature = np.array(signature)
-    return np.concatenate([x.reshape(-1, n) for x in (change, shape[OWN_ROWS][..., 1], signature)])
-
-
-def _signature(change: np.ndarray, before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, ...]:
-    """How the quantiles moved, and how badly one scale, subtraction or ceiling explains it. (SHARES, ...) each."""
-    low, middle, high = change[1], change[3], change[4]
-    level = before[3]
-    less = (before - after) / level
-    scaled = np.abs(after - before * np.exp(middle)).mean(axis=0)
-    subtracted = np.abs(after - np.maximum(before - (level - after[3]), 0.0)).mean(axis=0)
-    capped = np.abs(after - np.minimum(before, after[6])).mean(axis=0)
-    moved = np.abs(after - before).mean(axis=0) + 0.02 * level
-    return (
-        change[6] - change[2], low - high, change[0] - high, change.std(axis=0), less.std(axis=0), less[6] - less[1],
-        scaled / moved, subtracted / moved, capped / moved, (scaled - subtracted) / moved, (scaled - capped) / moved,
-    )  # fmt: skip
-
-
-SIGNATURES = (
-    ("cut", "change of the 98 % quantile less that of the 25 % quantile"),
-    ("tilt", "change of the 10 % quantile less that of the 75 % quantile"),
-    ("base", "change of the 2 % quantile less that of the 75 % quantile"),
-    ("unlike_scale", "how far from equal the quantiles' ratios are"),
-    ("unlike_shift", "how far from equal the quantiles' differences are"),
-    ("shift_tilt", "difference of the 98 % quantiles less that of the 10 % quantiles"),
-    ("off_scale", "part of the change that one scale leaves unexplained"),
-    ("off_subtraction", "part of the change that one subtraction leaves unexplained"),
-    ("off_ceiling", "part of the change that a ceiling leaves unexplained"),
-    ("scale_or_subtraction", "how much better a subtraction explains the change than a scale"),
-    ("scale_or_ceiling", "how much better a ceiling explains the change than a scale"),
-)
-PARTS_BLOCK = ReadingBlock(
-    (
-        *(Feature(f"{name}_change_{p}", group, "change", f"change of the {text} at {where}")
-          for name, group, text in STATISTICS for p, where in PARTS),
-        *(Feature(f"{name}_after_{p}", group, "after", f"{text} after {where} began")
-          for name, group, text in (STATISTICS[i] for i in OWN_ROWS) for p, where in PARTS),
-        *(Feature(f"{prefix}{name}_{p}", SHAPE, "", f"{text} at {where}{of}")
-          for prefix, of in (("", ""), ("adjusted_", ", of the adjusted consumption"))
-          for name, text in SIGNATURES for p, where in PARTS),
-    ),
-    _parts,
-)  # fmt: skip
-
-BLOCKS = (
-    LAST_BLOCK,
-    RANK_BLOCK,
-    YEAR_BLOCK,
-    SLOPE_BLOCK,
-    RAMP_BLOCK,
-    STEP_BLOCK,
-    SHARP_BLOCK,
-    SPLIT_BLOCK,
-    PARTS_BLOCK,
-)
+BLOCKS = (LAST_BLOCK, RANK_BLOCK, YEAR_BLOCK, SLOPE_BLOCK, RAMP_BLOCK, STEP_BLOCK, SHARP_BLOCK, SPLIT_BLOCK)

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from fraud import reading_changes, reading_shapes
+from fraud import reading_changes, reading_hours, reading_parts, reading_shapes
 from fraud.blocks import READING_GROUPS, Feature
 from fraud.days import Days
 from fraud.reading_rows import DayRows, ReadingBlock
@@ -22,7 +22,12 @@ __all__ = ["BLOCKS", "FEATURES", "FEATURE_NAMES", "READING_GROUPS", "reading_fea
 CHUNK = 50  # clients at a time: their series fit the processor's cache
 THREADS = 2  # NumPy lets go of the interpreter in its loops; more threads wait for memory
 
-BLOCKS: tuple[ReadingBlock, ...] = (*reading_shapes.BLOCKS, *reading_changes.BLOCKS)
+BLOCKS: tuple[ReadingBlock, ...] = (
+    *reading_shapes.BLOCKS,
+    *reading_changes.BLOCKS,
+    *reading_parts.BLOCKS,
+    *reading_hours.BLOCKS,
+)
 FEATURES: tuple[Feature, ...] = tuple(feature for block in BLOCKS for feature in block.features)
 FEATURE_NAMES: tuple[str, ...] = tuple(feature.name for feature in FEATURES)
 
