@@ -288,8 +288,8 @@ def readings_from_records(readings: list[list[dict]]) -> tuple[Table, list[tuple
     client = np.repeat(np.arange(len(readings)), np.array([len(of_client) for of_client in readings], np.int64))
     place = partial(place_in, "readings", client)
     columns = columns_of(rows, READING_FIELDS, place)
-    for i, row in enumerate(rows):
-        if KWH.name not in row:  # a misspelt name must not pass for a meter that is silent
+    for i in np.flatnonzero(np.isnan(columns[KWH.name])).tolist():
+        if KWH.name not in rows[i]:  # a misspelt name must not pass for a meter that is silent
             index, path = place(i)
             raise FieldError(f"{path}.{KWH.name}", "missing; send it, empty where nothing was read", index)
     table, findings = clean_readings({"client": client} | columns)

@@ -24,8 +24,9 @@ from service_builders import (
 )
 from table_builders import an_invoice
 
-from fraud.web import examples, schemas
+from fraud.web import examples, judging, schemas
 from fraud.web.api import create_app
+from fraud.web.bodies import RawClient
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +55,20 @@ def test_a_client_gets_the_same_answer_alone_and_in_a_batch_of_several_chunks(cl
         alone = predicted(client, bodies[result["row"]])
         assert result == {"rank": result["rank"], "row": result["row"]} | without_model(alone)
     assert [r["rank"] for r in answer.json["results"]] == list(range(1, LIMITS.clients + 1))
+
+
+def test_clients_with_many_readings_are_judged_in_smaller_parts_with_the_same_answers(client, monkeypatch):
+    bodies = [
+        a_body(f"c-{i}", n_invoices=1) | {"readings": [a_reading(day, i) for day in range(1, 29)]} for i in range(9)
+    ]
+    bodies[4] = {"readings": PRIVATE}
+    answers = []
+    for most in (50_000, 60, 1):
+        monkeypatch.setattr(judging, "CHUNK_RECORDS", most)
+        answers.append(client.post("/batch", json=bodies).json)
+    assert answers[0]["n_results"] == 8
+    assert answers[0] == answers[1] == answers[2]
+    assert [len(chunk) for chunk in judging._chunks([RawClient({}, [{}], [{}] * n) for n in (0, 0, 5, 1)])] == [1] * 4
 
 
 def test_bad_rows_stand_beside_good_ones_with_their_errors(client):

@@ -64,7 +64,13 @@ def test_a_damaged_model_stops_the_start_with_one_sentence(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("MAX_CLIENTS", "many"), ("MAX_BODY_BYTES", "0"), ("MAX_INVOICES", "-1"), ("MAX_CLIENTS", "1.5")],
+    [
+        ("MAX_CLIENTS", "many"),
+        ("MAX_BODY_BYTES", "0"),
+        ("MAX_INVOICES", "-1"),
+        ("MAX_READINGS", "0"),
+        ("MAX_CLIENTS", "1.5"),
+    ],
 )
 def test_a_bad_setting_stops_the_start_and_says_which(name, value):
     ended = python("import predict", **{name: value})
@@ -117,9 +123,9 @@ from fraud import model_file
 from fraud.onnx_graphs import OnnxTrees
 from fraud.web import examples
 client = predict.app.test_client()
-for body in (examples.RAW, examples.FLAT):
+for body in (examples.RAW, examples.READ, examples.FLAT):
     assert client.post("/predict", json=body).status_code == 200
-assert client.post("/batch", json=[examples.RAW, examples.FLAT]).status_code == 200
+assert client.post("/batch", json=[examples.RAW, examples.READ, examples.FLAT]).status_code == 200
 print(json.dumps(sorted(set({sorted(HEAVY)!r}) & set(sys.modules))))
 """
     ended = python(code)

@@ -294,6 +294,20 @@ def test_what_cannot_be_used_is_refused_in_one_sentence(tmp_path, text, error, w
     in_words(caught, *words)
 
 
+def test_a_few_values_that_are_no_numbers_are_missing_and_counted(tmp_path):
+    rows = [a_reading(c, day, day / 2) for c in "ab" for day in range(1, 11)]
+    rows[3]["consumption_kwh"], rows[4]["consumption_kwh"] = "ERR", "NULL"  # the latter says that nothing was read
+    tables = read(tmp_path, csv_text(rows))
+    assert [(flag.flag, flag.n) for flag in tables.quality[0]] == [
+        ("gap_days", 2),
+        ("unreadable_readings", 1),
+    ]
+    assert tables.quality[1] == ()
+    assert np.flatnonzero(np.isnan(tables.readings["consumption_kwh"])).tolist() == [3, 4]
+    wide = "CONS_NO,1/1/2014,1/2/2014\n" + "".join(f"{i},1,2\n" for i in range(9)) + "9,ERR,2\n"
+    assert {flag.flag: flag.n for flag in read(tmp_path, wide).flags} == {"unreadable_readings": 1}
+
+
 def test_damaged_files_and_missing_ones_are_refused_in_one_sentence(tmp_path):
     packed = gzip.compress((LONG + "a,2014-01-01,1\n" * 999).encode())
     for data, name in ((packed[:50], "readings.csv.gz"), (b"PAR1 and no more", "readings.parquet")):

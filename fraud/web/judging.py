@@ -5,7 +5,6 @@ Out: for each row, in their order, its Score or the Problem with it.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
 from typing import Any, Protocol
 
 from fraud.records import Score
@@ -13,6 +12,7 @@ from fraud.web.bodies import FlatClient, RawClient, Row
 from fraud.web.errors import BadRow, Problem, bad_value
 
 CHUNK = 512  # clients judged at once; more are not faster, and a bad row makes its chunk be read again
+CHUNK_RECORDS = 50_000  # invoices and readings at once, if they are of several clients: as objects they take 20 MB
 
 
 class Scorer(Protocol):
@@ -45,9 +45,21 @@ def judged_one(row: RawClient | FlatClient, scorer: Scorer) -> Score:
 
 def judged(rows: Iterable[Row], scorer: Scorer) -> Iterator[Outcome]:
     """Each row's outcome, computed chunk by chunk."""
-    rows = iter(rows)
-    for chunk in iter(lambda: list(islice(rows, CHUNK)), []):
+    for chunk in _chunks(rows):
         yield from _chunk_judged(chunk, scorer)
+
+
+def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """The rows in parts of at most CHUNK, each full once it has CHUNK_RECORDS."""
+    chunk, n_records = [], 0
+    for row in rows:
+        chunk.append(row)
+        n_records += len(row.invoices) + len(row.readings) if type(row) is RawClient else 0
+        if len(chunk) == CHUNK or n_records >= CHUNK_RECORDS:
+            yield chunk
+            chunk, n_records = [], 0
+    if chunk:
+        yield chunk
 
 
 def _calls(scorer: Scorer) -> dict[type, tuple[Read, Judge]]:
