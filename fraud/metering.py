@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fraud.billing import FIRST_MONTH, FIRST_READ_MONTH, N_MONTHS
+from fraud.billing import ELEC, FIRST_MONTH, FIRST_READ_MONTH, N_MONTHS
+from fraud.grid import Network
 from fraud.harmless import HARMLESS, changed
 from fraud.household import Use, draw_hours
 from fraud.records import Table
@@ -23,6 +24,7 @@ WITH_READINGS = slice(FIRST_READ_MONTH, N_MONTHS)
 FIRST_DAY = MONTH_STARTS[FIRST_READ_MONTH]
 DAY = np.arange(FIRST_DAY, MONTH_STARTS[-1])
 HOURLY_DAYS = 60
+HOURLY_SHARE = 0.18  # of smart meters that send hourly readings lately
 HARMLESS_SHARE = 0.15  # of homes, one change each
 HONEST_DAYS, CHANGED_DAYS = 60, 30  # before a harmless change and after it, at least
 # London: 48 % of households lack readings of some days, 0.25 % of all days. Other utilities lose more.
@@ -55,6 +57,28 @@ class Metered:
     def exchanged_on(self) -> np.ndarray:
         """The days on which those were exchanged."""
         return self.harmless["onset_on"][self.harmless["change"] == "meter_exchange"]
+
+
+def draw_homes(rng: np.random.Generator, services: Table, network: Network, n_demo: int) -> Table:
+    """The services with a smart meter: electricity still in use, of a transformer that measures.
+
+    Columns service, client, transformer, region_row, is_shop, is_hourly, is_demo, start_on, end_on (exclusive).
+    """
+    transformer = network.transformer[services["client"]]
+    is_home = (services["energy"] == ELEC) & (services["end"] > FIRST_READ_MONTH)
+    service = np.flatnonzero(is_home & network.transformers["has_meter"][transformer])
+    is_demo = services["client"][service] < n_demo
+    return {
+        "service": service,
+        "client": services["client"][service],
+        "transformer": transformer[service],
+        "region_row": services["region_row"][service],
+        "is_shop": services["category_row"][service] > 0,
+        "is_hourly": is_demo | (rng.random(len(service)) < HOURLY_SHARE),
+        "is_demo": is_demo,
+        "start_on": MONTH_STARTS[services["start"][service]],
+        "end_on": MONTH_STARTS[services["end"][service]],
+    }
 
 
 def day_by_day(monthly: np.ndarray) -> np.ndarray:

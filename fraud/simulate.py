@@ -20,17 +20,16 @@ from typing import NamedTuple
 import numpy as np
 
 from fraud import demo, population, thieves
-from fraud.billing import ELEC, FIRST_READ_MONTH, draw_calendar, make_invoices
+from fraud.billing import FIRST_READ_MONTH, draw_calendar, make_invoices
 from fraud.grid import TOWNS, Network, draw_totals
 from fraud.household import draw_use
-from fraud.metering import DAY, Metered, by_month, day_by_day, draw_readings
+from fraud.metering import DAY, Metered, by_month, day_by_day, draw_homes, draw_readings
 from fraud.records import Table
-from fraud.thieves import month_of, month_start
+from fraud.thieves import month_of
 from fraud.weather import draw_temperature, is_holiday
 
 BLOCK = 2000  # clients drawn at a time: bounds the memory
 FRAUD_RATE = 0.056  # share of clients labelled, that is caught; measured in the public set
-HOURLY_SHARE = 0.18  # of smart meters that send hourly readings lately
 # Money per kWh by tariff, gas 40 and 45; made up, for what the recovered energy is worth.
 PRICES = {10: 0.16, 11: 0.20, 15: 0.22, 29: 0.25, 9: 0.29, 40: 0.23, 45: 0.25}
 
@@ -154,34 +153,14 @@ def with_days(
 # ---- smart meters
 
 
-def draw_homes(rng: np.random.Generator, services: Table, network: Network, n_demo: int) -> Table:
-    """The services with a smart meter: electricity still in use, of a transformer that measures.
-
-    Columns service, client, transformer, region_row, is_shop, is_hourly, is_demo, start_on, end_on (exclusive).
-    """
-    transformer = network.transformer[services["client"]]
-    is_home = (services["energy"] == ELEC) & (services["end"] > FIRST_READ_MONTH)
-    service = np.flatnonzero(is_home & network.transformers["has_meter"][transformer])
-    is_demo = services["client"][service] < n_demo
-    return {
-        "service": service,
-        "client": services["client"][service],
-        "transformer": transformer[service],
-        "region_row": services["region_row"][service],
-        "is_shop": services["category_row"][service] > 0,
-        "is_hourly": is_demo | (rng.random(len(service)) < HOURLY_SHARE),
-        "is_demo": is_demo,
-        "start_on": month_start(services["start"][service]),
-        "end_on": month_start(services["end"][service]),
-    }
-
-
 def measure(
     rng: np.random.Generator, homes: Table, kwh: np.ndarray, usual: np.ndarray, thefts: Table, temperature: np.ndarray
 ) -> Metered:
     """What homes use day by day, and what their meters make of it. kwh and usual: [service, month]."""
-    log_kwh = day_by_day(usual[homes["service"]])
-    use = draw_use(rng, log_kwh, temperature[homes["region_row"]], DAY, homes["is_shop"])
+    log_kwh, felt, is_demo = day_by_day(usual[homes["service"]]), temperature[homes["region_row"]], homes["is_demo"]
+    # Demo clients neither drift nor heat nor cool, so that nothing shows but the part they play.
+    log_kwh[is_demo], felt[is_demo] = log_kwh[is_demo, :1], demo.MILD
+    use = draw_use(rng, log_kwh, felt, DAY, homes["is_shop"])
     is_metered = np.isin(thefts["service"], homes["service"])
     of_homes = {name: column[is_metered] for name, column in thefts.items()}
     of_homes["home"] = np.searchsorted(homes["service"], of_homes["service"])

@@ -10,9 +10,9 @@ from fraud.billing import ELEC, ESTIMATED_REMARK, FIRST_READ_MONTH, is_change
 from fraud.days import Days
 from fraud.grid import draw_totals
 from fraud.harmless import HARMLESS
-from fraud.metering import AT_THE_METER, DAY, DECIMALS, HOURLY_DAYS
+from fraud.metering import AT_THE_METER, DAY, DECIMALS, HOURLY_DAYS, HOURLY_SHARE
 from fraud.records import Table
-from fraud.simulate import HOURLY_SHARE, Utility, simulate_utility
+from fraud.simulate import Utility, simulate_utility
 from fraud.theft import PATTERNS
 from fraud.thieves import DAILY_PATTERNS
 
