@@ -1,6 +1,6 @@
 """A whole client base -> one ranked list: `python score.py archive.zip`.
 
-In:  clients and invoices (data/README.md, 'Input tables'; labels are not needed), and model.bin.
+In:  clients and invoices, readings, or all three (data/README.md, 'Input tables'; labels are not needed); model.bin.
 Out: scores.csv, or Parquet where --out ends so: client_id, score, rank, severity, reason_1..3, expected_recovery_kwh,
      quality (flags joined by ";"). Sorted by rank; clients with too little history come last, without score and rank.
 In CSV a text that a spreadsheet would take for a formula (it begins with = + - @ and is no number) gets an apostrophe
@@ -15,6 +15,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
@@ -24,10 +25,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from features import FEATURE_NAMES, client_features
 from fraud import model_file
+from fraud.days import Days
 from fraud.model import FraudModel
 from fraud.model_file import ModelError
+from fraud.reading_tables import ReadingTables, has_readings, read_readings
 from fraud.records import INSUFFICIENT_HISTORY, SEVERITIES, QualityFlag, Score, Table
-from fraud.tables import TableError, read_tables
+from fraud.tables import TableError, Tables, read_tables, tables_from_records
 
 MODEL_PATH = os.environ.get("MODEL_PATH") or "model.bin"
 MODEL_KEY = os.environ.get("MODEL_KEY", "").encode() or None  # with it, an unsigned model is refused
@@ -61,31 +64,58 @@ def main(arguments: list[str] | None = None) -> int:
 
 def parsed(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="score.py", description="Ranks all clients by their score.")
-    parser.add_argument("sources", nargs="*", type=Path, help="a zip, a folder, or the files of clients and invoices")
+    parser.add_argument("sources", nargs="*", type=Path, help="a zip, a folder, or the files")
     parser.add_argument("--clients", type=Path, help="the clients' file, whatever its name")
     parser.add_argument("--invoices", type=Path, help="the invoices' file, whatever its name")
+    parser.add_argument("--readings", type=Path, help="the file of smart-meter readings; alone, these alone are judged")
     parser.add_argument("--out", type=Path, default=Path("scores.csv"), help="a .csv or .parquet file (scores.csv)")
     return parser.parse_args(arguments)
 
 
 def run(options: argparse.Namespace) -> None:
     """Reads, scores, writes, and says so."""
-    out = writable(options.out, inputs=[*options.sources, options.clients, options.invoices])
+    out = writable(options.out, inputs=[*options.sources, options.clients, options.invoices, options.readings])
     model = loaded_model()
     console = Console(highlight=False)
     with progress() as bar:
         reading = bar.add_task("Reading", total=None)
-        tables = read_tables(*options.sources, clients=options.clients, invoices=options.invoices)
+        tables, days = read(options)
         bar.remove_task(reading)
         task, started = bar.add_task("Scoring clients", total=len(tables.clients["client_id"])), perf_counter()
         scores = []
-        for part in scored(tables.clients, tables.invoices, tables.quality, model):
+        for part in scored(tables.clients, tables.invoices, tables.quality, model, days):
             scores += part
             bar.advance(task, len(part))
         seconds = perf_counter() - started
     print_quality(tables.flags, console)
     write(columns_of(ranked(scores)), out)
     print_summary(scores, seconds, options.out, console)
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+def read(options: argparse.Namespace) -> tuple[Tables, Days | None]:
+    """Clients and invoices, and the days of those who have readings. Raises TableError."""
+    files = options.clients, options.invoices
+    if options.readings is None and not has_readings(*options.sources):
+        return read_tables(*options.sources, clients=files[0], invoices=files[1]), None
+    readings = read_readings(*options.sources, readings=options.readings)
+    if options.sources == [] and files == (None, None):
+        tables = without_invoices(readings)
+    else:
+        tables = read_tables(*options.sources, clients=files[0], invoices=files[1])
+        readings = readings.for_clients(tables.clients["client_id"])
+    quality = [a + b for a, b in zip(tables.quality, readings.quality, strict=True)]
+    tables = replace(tables, quality=quality, flags=[*tables.flags, *readings.flags])
+    return tables, Days.of(readings.readings, len(quality))
+
+
+def without_invoices(readings: ReadingTables) -> Tables:
+    """The tables of clients of whom nothing but readings is known."""
+    n = len(readings.client_ids)
+    clients, invoices, _ = tables_from_records([{"client_id": i} for i in readings.client_ids], [[]] * n)
+    return Tables(clients, invoices, [], [()] * n)
 
 
 # --- scoring ----------------------------------------------------------------------------------------------------------
@@ -98,12 +128,24 @@ def loaded_model() -> FraudModel:
     return model
 
 
-def scored(clients: Table, invoices: Table, quality: Quality, model: FraudModel) -> Iterator[list[Score]]:
-    """The clients' scores in the order of the table, a chunk at a time."""
+def scored(
+    clients: Table, invoices: Table, quality: Quality, model: FraudModel, days: Days | None = None
+) -> Iterator[list[Score]]:
+    """The clients' scores in the order of the table, a chunk at a time; readings beside those of their region."""
+    judges_readings = days is not None and model.readings is not None
+    beside = model.readings.surroundings_of(days, regions(clients)) if judges_readings else None
     for start in range(0, len(clients["client_id"]), CHUNK):
         of_chunk, their_invoices = clients_from(start, clients, invoices)
         evidence = client_features(of_chunk, their_invoices, model.cells)
-        yield model.judge(evidence, of_chunk["client_id"], quality[start : start + CHUNK])
+        metered, part = None, slice(start, min(start + CHUNK, len(quality)))
+        if judges_readings:
+            metered = model.readings.evidence(days.slice(part.start, part.stop), beside.of_clients(part))
+        yield model.judge(evidence, of_chunk["client_id"], quality[part], metered)
+
+
+def regions(clients: Table) -> np.ndarray:
+    """A number for each region; the clients without one share another. [int64, one a client]"""
+    return np.unique(np.nan_to_num(clients["region"], nan=-1.0), return_inverse=True)[1]
 
 
 def clients_from(start: int, clients: Table, invoices: Table) -> tuple[Table, Table]:

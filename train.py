@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -25,11 +26,16 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from features import AGGREGATES_BLOCK, CELLS, FEATURE_NAMES, FEATURES, METER_CELLS, PLACE, client_features
 from fraud import evaluation, model_file, validation
+from fraud.attacks import Base
+from fraud.days import Days
 from fraud.files import TableError
 from fraud.fitting import LOOKS_AT, STACK_FOLDS, Fitted, Plan, fit_ensemble
 from fraud.members import MEMBERS
 from fraud.model import OF_THE_ACCOUNT, FraudModel
 from fraud.model_file import ModelError
+from fraud.reading_tables import ReadingTables, has_readings, read_readings
+from fraud.reading_validation import ATTACKS, FOLDS, of_attacked, of_labelled, of_unlabelled
+from fraud.readings import FEATURE_NAMES as READING_FEATURES
 from fraud.report import write_report
 from fraud.study import PROSPECTIVE, VIEWS, CannotTrain, Study
 from fraud.tables import read_tables
@@ -45,6 +51,8 @@ MODEL_KEY = os.environ.get("MODEL_KEY", "").encode() or None  # with it, the mod
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin while they wait take a shared machine's cores
 CANNOT, STOPPED = 2, 130  # exit codes, the latter a shell's for Ctrl-C
 
+THEFT_SHARE = 0.065  # of clients, where no label tells: as labelled among active clients of the public invoices
+READING_STEPS = 24  # fits, about
 # Of gas, which fewer than half of the clients have: tried without these on one fold, the members ranked no worse.
 FINE_OF_GAS = ("skew", "q10", "q25", "median", "q75", "q90", "longest", "lately", "upper", "n_zero")
 UNUSUAL = "unusual shape"  # evidence group of the detectors' scores
@@ -78,30 +86,48 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("data", nargs="*", type=Path, help=f"a zip, a folder, or files ({ARCHIVE}, else {SAMPLE})")
     add("--view", choices=VIEWS, default=PROSPECTIVE, help="prospective leaves out what may follow a detection")
+    add("--readings", type=Path, help="smart-meter readings: a zip, a folder or a file; alone, only these are learnt")
+    add("--attack", action="store_true", help="take the readings for honest, and attack half of them to learn from")
+    add("--onto", type=Path, metavar="MODEL", help="a model whose ensembles on invoices stay; readings are added")
     add("--quick", action="store_true", help="small members, for a first look: under a minute on the sample")
     add("--out", type=Path, default=Path("model.bin"))
     add("--report", type=Path, default=Path("report"), help="a folder")
-    add("--validate", action="store_true", help="five outer folds of both views; writes the report only")
-    return parser.parse_args(arguments)
+    add("--validate", action="store_true", help="five outer folds, for invoices of both views; writes the report only")
+    options = parser.parse_args(arguments)
+    if (options.attack or options.onto) and not options.readings:
+        parser.error("--attack and --onto go with --readings")
+    if options.onto and options.data:
+        parser.error("--onto takes the place of invoices: leave out what they were to be learnt from")
+    return options
 
 
 def run(options: argparse.Namespace) -> None:
     """Reads, fits, measures, writes, and says so."""
     check_places(options)
     started = time.monotonic()
-    study = study_of(sources(options.data))
-    say(study.summary(), *(f"  {flag.text}" for flag in study.tables.flags))
     stamp = {"version": next_version(options.out), "trained_at": datetime.now(UTC).isoformat(timespec="seconds")}
-    if options.validate:
-        metrics = validated(study, options, stamp)
-        write_report(metrics, options.report)
+    data = [] if options.readings and not options.data else sources(options.data)
+    base = older_model(options.onto) if options.onto else None
+    if data:
+        metrics, base = from_invoices(study_of(data), options, stamp)
     else:
-        metrics, model = trained(study, options, stamp)
-        write_report(metrics, options.report)
-        model_file.save(model, options.out, MODEL_KEY)  # last: what goes wrong before leaves the old model
-    for result in metrics["results"]:
-        say(in_words(result))
+        metrics = {"run": {"view": options.view, "how": []} | stamp, "results": []}
+    readings = options.readings or (data[0] if has_readings(*data) else None)
+    if readings:
+        metrics, base = with_readings(metrics, base, tables_of_readings(readings, data, options), options, stamp)
+    write_report(metrics, options.report)
+    if not options.validate:
+        model_file.save(base, options.out, MODEL_KEY)  # last: what goes wrong before leaves the old model
+    say(*(in_words(result) for result in metrics["results"]), *readings_in_words(metrics.get("readings", {})))
     say(f"{options.report}/report.html written; {(time.monotonic() - started) / 60:.1f} minutes.")
+
+
+def from_invoices(study: Study, options: argparse.Namespace, stamp: dict) -> tuple[dict, FraudModel | None]:
+    """The metrics, and the model where not --validate."""
+    say(study.summary(), *(f"  {flag.text}" for flag in study.tables.flags))
+    if options.validate:
+        return validated(study, options, stamp), None
+    return trained(study, options, stamp)
 
 
 # --- before and after -------------------------------------------------------------------------------------------------
@@ -230,6 +256,74 @@ def plan_of(view: str, quick: bool) -> Plan:
     seen = tuple(f.name for f in FEATURES if not is_fine_gas(f.name) and (view != PROSPECTIVE or not f.after_detection))
     cells = tuple(name for name in CELLS if view != PROSPECTIVE or name not in METER_CELLS)
     return Plan(FEATURE_NAMES, seen, cells, looks_at=LOOKS_AT, has_peers=True, quick=quick)
+
+
+# --- readings ---------------------------------------------------------------------------------------------------------
+
+
+def tables_of_readings(source: Path, data: list[Path], options: argparse.Namespace) -> ReadingTables:
+    """Readings with labels of their own, or else those of the clients in `data`. Raises TableError."""
+    with console.status("Reading smart-meter readings"):
+        tables = read_readings(source)
+        if tables.label is not None or options.attack or not data:
+            return tables
+        clients = read_tables(*data).clients
+        tables = tables.for_clients(clients["client_id"])
+        return replace(tables, label=clients.get("label"))
+
+
+def with_readings(
+    metrics: dict, base: FraudModel | None, tables: ReadingTables, options: argparse.Namespace, stamp: dict
+) -> tuple[dict, FraudModel]:
+    """Metrics and model with the readings' parts. [base: a model on invoices, or None]"""
+    days, name = Days.of(tables.readings, len(tables.client_ids)), str(options.readings or options.data)
+    n_known = int(days.segments.filled.sum())
+    say(f"{n_known:,} clients with readings.", *(f"  {flag.text}" for flag in tables.flags))
+    theft_share = base.manifest["fraud_rate"] if base else THEFT_SHARE
+    with progress(READING_STEPS) as tell:
+        if options.attack:
+            outcome = of_attacked(Base.of(days), theft_share, PROMISES, SEED, options.quick, tell)
+        elif tables.label is None or np.isnan(tables.label).all():
+            outcome = of_unlabelled(days, SEED, options.quick, tell)
+        else:
+            folds = FOLDS if options.validate else 1
+            outcome = of_labelled(days, tables.label, PROMISES, folds, SEED, options.quick, tell)
+    known = {"data": Path(name).name, "n_clients": n_known, "made": outcome.metrics["made"]}
+    metrics = metrics | {"readings": outcome.metrics, "run": metrics["run"] | {"readings": known}}
+    metrics["quality"] = [*metrics.get("quality", []), *tables.flags]
+    manifest = (base.manifest if base else manifest_without_invoices(options)) | stamp
+    manifest |= {"readings": known | outcome.cuts, "reading_features": list(READING_FEATURES)}
+    parts = (base.invoices, base.aggregates) if base else (None, None)
+    return metrics, FraudModel(*parts, outcome.model, manifest)
+
+
+def older_model(path: Path) -> FraudModel:
+    """Raises ModelError."""
+    model = model_file.load(path, MODEL_KEY)
+    model_file.check_features(model, FEATURE_NAMES, path)
+    return model
+
+
+def manifest_without_invoices(options: argparse.Namespace) -> dict:
+    return {
+        "view": options.view,
+        "active_from": -np.inf,
+        "threshold": 1.0,
+        "severities": [],
+        "fraud_rate": THEFT_SHARE,
+        "libraries": dict(installed(LIBRARIES)),
+        "features": list(FEATURE_NAMES),
+    }
+
+
+def readings_in_words(metrics: dict) -> Iterator[str]:
+    """A line each ranking that was measured on readings."""
+    found = {"labelled readings": metrics} | {f"injected thefts, {words}": metrics.get(words) for words in ATTACKS}
+    for words, part in found.items():
+        ranking = (part or {}).get("ranking")
+        if ranking:
+            shown = (f"{name.replace('_', ' ')} {estimate_in_words(value)}" for name, value in ranking.items())
+            yield f"{words}: {', '.join(shown)}"
 
 
 # --- what is written down ---------------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ from fraud.onnx_graphs import OnnxTrees
 from fraud.peers import Peers
 from fraud.ranks import MeanRank
 from fraud.reading_model import ReadingModel
+from fraud.readings import FEATURE_NAMES as READING_FEATURES
 from fraud.surroundings import Surroundings
 from fraud.symmetric_trees import SymmetricTrees
 
@@ -86,13 +87,22 @@ def load(path: Path | str, key: bytes | None = None) -> FraudModel:
 
 
 def check_features(model: FraudModel, names: Sequence[str], path: Path | str) -> None:
-    """Raises ModelError where the model expects other features than those computed, or another order of them."""
-    expected = model.manifest.get("features", ())
+    """Raises ModelError where the model expects other features than those computed, or another order of them.
+
+    names: of features.py; those of readings are known here.
+    """
+    _check_names(model.manifest.get("features", ()), names, path, "features.py computes")
+    if model.readings is not None:
+        expected = model.manifest.get("reading_features", ())
+        _check_names(expected, READING_FEATURES, path, "fraud/readings.py computes")
+
+
+def _check_names(expected: Sequence[str], names: Sequence[str], path: Path | str, who: str) -> None:
     if tuple(expected) == tuple(names):
         return
     odd = sorted(set(expected) ^ set(names))
     what = f"{len(odd)} differ, {odd[0]} is one" if odd else "their order differs"
-    raise ModelError(f"{path} was trained on other features than features.py computes ({what}): train again.")
+    raise ModelError(f"{path} was trained on other features than {who} ({what}): train again.")
 
 
 def _opened(data: bytes, path: Path) -> FraudModel:

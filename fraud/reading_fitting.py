@@ -8,6 +8,7 @@ less, and honest would be known by that.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +25,6 @@ from fraud.surroundings import Surroundings
 
 Tell = Callable[[str], None]
 
-QUICK_EPOCHS = 2
 BESIDE = ("file", "model", None)  # what an attacked file's clients are compared with, in turn
 SEEDS_APART = 1000  # files of one seed
 
@@ -49,17 +49,15 @@ class Sample:
 
 
 def fit_networks(days: Days, surroundings: Surroundings | None, seed: int, quick: bool, tell: Tell) -> Networks:
-    """By name those for which the series are long and many enough. [days: of honest clients]"""
+    """By name those for which the series are long and many enough; none where it must be quick. [of honest clients]"""
+    if quick:  # TensorFlow alone takes ten seconds to load
+        return {}
     factor = None if surroundings is None else np.exp(surroundings.at(days.segments.index, days.day)[0])
-    options = {"epochs": QUICK_EPOCHS} if quick else {}
     networks = {}
     for name, kind in {"autoencoder": Autoencoder, "forecaster": Forecaster}.items():
         tell(name)
-        try:
-            beside = {"factor": factor} if kind is Forecaster else {}
-            networks[name] = kind.fit(days, seed, **options, **beside)
-        except TooFewSeries:
-            continue
+        with suppress(TooFewSeries):
+            networks[name] = kind.fit(days, seed, factor=factor)
     return networks
 
 

@@ -44,6 +44,11 @@ class ReadingModel:
         """What the ensemble sees. Without surroundings those of the training clients count, on the dates they have."""
         return reading_evidence(days, self.networks, surroundings or self.surroundings)
 
+    def surroundings_of(self, days: Days, cell: np.ndarray | None = None) -> Surroundings:
+        """Of a whole client base its own, by cell (a region or transformer, int64 a client); else the model's."""
+        own = Surroundings.of(days, cell)
+        return self.surroundings if np.isnan(own.factor).all() else own
+
     def log_ratio(self, evidence: Evidence) -> np.ndarray:
         """Calibrated log-odds of theft less those of the training clients' share. [float64, one a client]"""
         out = np.full(len(evidence), np.nan)

@@ -27,6 +27,7 @@ from fraud.reading_fitting import (
 )
 from fraud.reading_model import LEAST_DAYS, ReadingModel, onset_day, reading_evidence
 from fraud.records import Evidence
+from fraud.study import LEAST_OF_A_KIND, CannotTrain
 from fraud.surroundings import Surroundings
 
 PARTS = (0.2, 0.6, 0.2)  # of the households: for the networks, for the ensemble, kept back
@@ -35,6 +36,7 @@ FOLDS = 5
 LARGE_LOSS = 0.5  # of the energy: of such thefts the days to detection are told
 LEAST_BEFORE = 60  # days before the onset, for who is judged as its series grows
 PAST_SHARE = 0.6  # of the calendar: the past, on which the second report trains
+ATTACKS = {"as published": attacks.PUBLISHED, "wider than published": attacks.WIDE}
 UNLABELLED_SHARE = 0.05  # of the clients are suspected where no label says what precision would be
 
 
@@ -72,8 +74,7 @@ def of_attacked(
 
 def attacked_metrics(model: ReadingModel, base: Base, kept: np.ndarray, seed: int) -> dict:
     """On households that nothing was fitted on: attacked as published, and by the wider ranges that trained."""
-    plans = {"as published": attacks.PUBLISHED, "wider than published": attacks.WIDE}
-    return {words: plan_metrics(model, base, kept, plan, seed + 2) for words, plan in plans.items()}
+    return {words: plan_metrics(model, base, kept, plan, seed + 2) for words, plan in ATTACKS.items()}
 
 
 def plan_metrics(model: ReadingModel, base: Base, kept: np.ndarray, plan: attacks.Plan, seed: int) -> dict:
@@ -159,14 +160,18 @@ def _past_to_future(
 
 
 def of_labelled(
-    days: Days, label: np.ndarray, promises: Mapping[str, float], seed: int, quick: bool, tell: Tell
+    days: Days, label: np.ndarray, promises: Mapping[str, float], measured: int, seed: int, quick: bool, tell: Tell
 ) -> Outcome:
-    """Labels of inspections [1, 0, NaN unknown]: FOLDS outer folds measure, then all clients are fitted on."""
+    """Labels of inspections [1, 0, NaN unknown]: so many of FOLDS outer folds measure, then all clients are fitted on.
+
+    Raises CannotTrain where too few clients of a kind have readings.
+    """
     known = ~np.isnan(label) & (days.segments.total((~np.isnan(days.kwh)).astype(np.int64)) >= LEAST_DAYS)
     days, label = days.of_clients(known), label[known]
+    _check_kinds(label)
     surroundings, folds = Surroundings.of(days), stratified_folds(label, FOLDS, seed)
     score, rows = np.full(len(label), np.nan), {}
-    for fold in range(FOLDS):
+    for fold in range(measured):
         mine, part = folds == fold, f"outer fold {fold + 1} of {FOLDS}"
         model, _, _ = _fit_on(
             days, label, ~mine, surroundings, seed + fold, quick, lambda what, p=part: tell(f"{what}, {p}")
@@ -175,11 +180,12 @@ def of_labelled(
         score[mine] = model.log_ratio(evidence)
         for name, values in single_scores(model, evidence).items():
             rows.setdefault(name, np.full(len(label), np.nan))[mine] = values
-    clients = np.arange(len(label))
-    metrics = {"made": "labelled", "n": len(label), "n_thieves": int(label.sum())}
-    metrics["ranking"] = reading_evaluation.ranking(label, score, clients)
-    metrics["models"] = reading_evaluation.compared(label, rows | {"ensemble": score}, clients)
-    model, sample, fitted = _fit_on(days, label, known[known], surroundings, seed, quick, tell)
+    clients = np.flatnonzero(folds < measured)
+    metrics = {"made": "labelled", "n": len(clients), "n_thieves": int(label[clients].sum()), "folds": measured}
+    metrics["ranking"] = reading_evaluation.ranking(label[clients], score[clients], clients)
+    scores = {name: values[clients] for name, values in (rows | {"ensemble": score}).items()}
+    metrics["models"] = reading_evaluation.compared(label[clients], scores, clients)
+    model, sample, fitted = _fit_on(days, label, np.ones(len(label), bool), surroundings, seed, quick, tell)
     return Outcome(model, cuts_of(fitted.log_odds, sample.label, float(label.mean()), promises), metrics)
 
 
@@ -196,6 +202,15 @@ def _fit_on(
     sample = Sample(evidence, label[rest], np.flatnonzero(rest))
     model, fitted = fit_labelled(sample, networks, surroundings, seed, quick, tell)
     return model, sample, fitted
+
+
+def _check_kinds(label: np.ndarray) -> None:
+    n, n_thieves = len(label), int(label.sum())
+    if min(n_thieves, n - n_thieves) < LEAST_OF_A_KIND:
+        raise CannotTrain(
+            f"{n_thieves:,} clients labelled 1 and {n - n_thieves:,} labelled 0 have at least {LEAST_DAYS} days with "
+            f"readings; at least {LEAST_OF_A_KIND} of each kind are needed. Without labels, leave the column out."
+        )
 
 
 def of_unlabelled(days: Days, seed: int, quick: bool, tell: Tell) -> Outcome:
