@@ -22,6 +22,7 @@ HONEST = "honest"
 SHORTEST, LEAST_KNOWN = 60, 30  # days of a window, and of them known
 LEAST_LOSS = 0.02  # of the energy since the onset: below, nothing was stolen
 MIDSUMMER = int(np.datetime64("2013-06-21").astype(np.int64))  # where the sun is high in June
+SETTLED = 62  # days: an estimate that nobody caught up with for two months is worth a visit
 RESOLUTION = 1000.0  # a meter registers whole Wh: a theft must not be told by its decimals
 DAILY = tuple(name for name, each in theft.PATTERNS.items() if each.is_theft and not each.needs_hours)
 # Of each harmless kind and pattern as many, but what a utility meets most and misses most comes more often.
@@ -106,6 +107,8 @@ def attacked_file(
     is_changed = (label == 0) & (rng.random(n) < plan.harmless)
     kind[is_changed] = _drawn(tuple(harmless.HARMLESS), n, rng)[is_changed]
     onset = _onsets(start, stop, plan, rng)
+    settled = np.maximum(stop - SETTLED - rng.integers(0, SETTLED, n), start + 1)
+    onset = np.where(kind == "estimated_bill", np.minimum(onset, settled), onset)
     besides = (label == 1) & (rng.random(n) < plan.besides)
     before = kwh.copy()
     meets = _drawn(tuple(harmless.HARMLESS), n, rng)
@@ -180,7 +183,9 @@ def _change(
 ) -> None:
     """Lay each row's harmless change on it, in place."""
     midsummer = float(MIDSUMMER - first_day)
-    ranges = harmless.USUAL | {"solar_panels": {"midsummer_day": (midsummer, midsummer)}}
+    ranges = harmless.USUAL | {
+        "solar_panels": {"midsummer_day": (midsummer, midsummer)}, "estimated_bill": {"days": (14, SETTLED)},
+    }  # fmt: skip
     for name in np.unique(kind[rows]):
         theirs = rows[kind[rows] == name]
         kwh[theirs] = harmless.changed(kwh[theirs], onset[theirs], name, rng, 1.0, ranges)

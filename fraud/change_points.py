@@ -13,6 +13,7 @@ import numpy as np
 from fraud.segments import Segments
 
 FIXED_POINT = 2.0**24
+LEAST = 7  # days on either side of a change
 PRIOR = 4.0  # sum of squares: with less variation of its covariate, a client's sensitivity stays near the usual
 
 
@@ -23,9 +24,10 @@ class Running:
         self.sums = np.zeros((*series.shape[:-1], series.shape[-1] + 1), dtype=np.int64)
         np.cumsum(np.rint(series * FIXED_POINT).astype(np.int64), axis=-1, out=self.sums[..., 1:])
 
-    def between(self, start: np.ndarray, stop: np.ndarray) -> np.ndarray:
-        """Sums of the rows start .. stop - 1. [float64, (k, *start.shape)]"""
-        return (self.sums.take(stop, axis=-1) - self.sums.take(start, axis=-1)) / FIXED_POINT
+    def between(self, start: np.ndarray, stop: np.ndarray, series: tuple | slice | list[int] = ()) -> np.ndarray:
+        """Sums of the rows start .. stop - 1 of all series, or those chosen. [float64, (k, *start.shape)]"""
+        sums = self.sums[series]
+        return (sums.take(stop, axis=-1) - sums.take(start, axis=-1)) / FIXED_POINT
 
 
 class Change(NamedTuple):
@@ -55,39 +57,41 @@ class Changes:
         self.vg = vg - v * self.g
         self.rest = np.maximum(vv - v * self.v - self.vg * self.vg / self.gg, 1e-9)  # what the slope alone leaves
 
-    def best(self, days: int, sign: float, least: int = 7) -> Change:
-        """The best ramp over so many days [1: a step]. sign -1: only falls, 1: only rises, 0: both.
+    def best(self, days: int, signs: tuple[int, ...], every: int = 1) -> list[Change]:
+        """The best ramp over so many days [1: a step] for each sign: -1 only falls, 1 only rises, 0 both.
 
-        At least `least` days lie before it, and as many known ones after its beginning.
+        At least LEAST days lie before it, and as many known ones after its beginning. It begins on every so many days.
         """
-        segments, spread = self.segments, self.segments.spread
-        h, hh, hv, hg, n_after = self._ramps(days)
+        rows = np.flatnonzero(self.segments.position % every == 0)
+        segments = self.segments if every == 1 else Segments(-(-self.segments.counts // every))
+        spread = segments.spread
+        h, hh, hv, hg, n_after = self._ramps(days, rows)
         cross = hg - h * spread(self.g)
         shared = hv - h * spread(self.v) - cross * spread(self.vg / self.gg)
         own = hh - h * h * spread(1.0 / self.n) - cross * cross * spread(1.0 / self.gg)
-        fits = (segments.position >= least) & (n_after >= least) & self.known & (own > 1e-6)
-        if sign:
-            fits &= shared * sign > 0
+        fits = (self.segments.position[rows] >= LEAST) & (n_after >= LEAST) & self.known[:, rows] & (own > 1e-6)
         gain = np.where(fits, shared * shared / np.where(fits, own, 1.0), -1.0)
-        most = segments.largest(gain)
-        found = most > 0
-        rows = np.arange(segments.n_rows)
-        at = np.maximum.reduceat(np.where(gain == spread(most), rows, -1), segments.starts, axis=-1)
-        place = np.arange(len(gain))[:, None] * segments.n_rows + at
-        size = np.where(found, shared.take(place) / own.take(place), 0.0)
-        slope = (self.vg - size * np.where(found, cross.take(place), 0.0)) / self.gg
-        return Change(size, np.where(found, most / self.rest, 0.0), np.where(found, at, -1), slope)
+        found = []
+        for sign in signs:
+            signed = np.where(shared * sign > 0, gain, -1.0) if sign else gain
+            most = segments.largest(signed)
+            number = np.arange(segments.n_rows)
+            at = np.maximum.reduceat(np.where(signed == spread(most), number, -1), segments.starts, axis=-1)
+            place = np.arange(len(gain))[:, None] * segments.n_rows + at
+            some = most > 0
+            size = np.where(some, shared.take(place) / own.take(place), 0.0)
+            slope = (self.vg - size * np.where(some, cross.take(place), 0.0)) / self.gg
+            found.append(Change(size, np.where(some, most / self.rest, 0.0), np.where(some, rows[at], -1), slope))
+        return found
 
-    def _ramps(self, days: int) -> tuple[np.ndarray, ...]:
-        """Sums of the ramp h that begins at each row, of h * h, h * series, h * covariate; known rows from there on."""
-        segments, row = self.segments, np.arange(self.segments.n_rows)
-        ends = segments.spread(segments.ends)
-        if days == 1:
-            n, _, _, v, _, g, *_ = self.running.between(row, ends)
-            return n, n, v, g, n
+    def _ramps(self, days: int, row: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Sums of the ramp h that begins at a row, of h * h, h * series, h * covariate; known rows from there on."""
+        ends = self.segments.spread(self.segments.ends)[row]
         middle = np.minimum(row + days - 1, ends)
-        n, _, _, v, _, g, *_ = self.running.between(middle, ends)
-        m, mt, mtt, mv, mvt, mg, mgt = self.running.between(row, middle)[:7]
-        back = segments.position - 1.0  # h is (t - back) / days on the ramp, 1 / days on its first day
+        n, v, g = self.running.between(middle, ends, [0, 3, 5])
+        if days == 1:
+            return n, n, v, g, n
+        m, mt, mtt, mv, mvt, mg, mgt = self.running.between(row, middle, slice(7))
+        back = self.segments.position[row] - 1.0  # h is (t - back) / days on the ramp, 1 / days on its first day
         hh = (mtt - 2.0 * back * mt + back * back * m) / (days * days) + n
         return (mt - back * m) / days + n, hh, (mvt - back * mv) / days + v, (mgt - back * mg) / days + g, m + n

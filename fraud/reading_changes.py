@@ -55,8 +55,8 @@ def _last_among_others(rows: DayRows) -> np.ndarray:
     position = segments.position + 1
     left = segments.spread(segments.ends) - row
     for days in RANKED:
-        n, mean, _ = rows.window(np.maximum(row - days, 0), row)
-        mean = np.where((position >= days) & (n >= 0.6 * days), mean, np.nan)[:2]
+        n, mean = rows.means(np.maximum(row - days, 0), row)
+        mean = np.where((position >= days) & (n >= 0.6 * days), mean, np.nan)
         last = segments.last(mean)
         before = np.where(left >= days, mean, np.nan)
         _, usual, deviation = segments.moments(before)
@@ -126,19 +126,15 @@ SLOPE_BLOCK = ReadingBlock(
 # --- the clearest step and ramps --------------------------------------------------------------------------------------
 
 RAMPS = (1, 30, 90, 180)
+EVERY = 3  # days between the beginnings of ramps that are tried
 
 
 def _ramps(rows: DayRows) -> np.ndarray:
     ends = rows.segments.ends
-    out = []
-    for days in RAMPS:
-        fall = rows.changes.best(days, -1)
-        out += [fall.size, fall.explained, np.where(fall.row >= 0, ends - fall.row, np.nan)]
-    rise = rows.changes.best(1, 1)
-    out += [rise.size, rise.explained, np.where(rise.row >= 0, ends - rise.row, np.nan)]
-    step = rows.step
-    out += [step.size, step.explained, np.where(step.row >= 0, ends - step.row, np.nan)]
-    return np.concatenate(out)
+    fall, rise, step = rows.steps
+    ramps = [rows.changes.best(days, (-1,), EVERY)[0] for days in RAMPS[1:]]
+    found = [fall, *ramps, rise, step]
+    return np.concatenate([x for c in found for x in (c.size, c.explained, np.where(c.row >= 0, ends - c.row, np.nan))])
 
 
 RAMP_BLOCK = ReadingBlock(
@@ -178,7 +174,7 @@ def _at_step(rows: DayRows) -> np.ndarray:
     position = segments.position + 1
     stop = np.arange(segments.n_rows) + 1
     is_before = (position >= own_length) & (stop <= segments.spread(at[0]))
-    n, mean, _ = rows.window(np.where(is_before, stop - own_length, 0), stop)
+    n, mean = rows.means(np.where(is_before, stop - own_length, 0), stop)
     others = np.where(is_before & (n >= 0.6 * own_length), mean, np.nan)[:1]
     after = rows.window(at[0], ends)[1][0]
     _, usual, deviation = (x[0] for x in segments.moments(others))
@@ -209,22 +205,18 @@ def _sharpest(rows: DayRows) -> np.ndarray:
     left = segments.spread(segments.ends) - row
     for days in SHARP:
         fits = (segments.position >= days) & (left >= days)
-        n, mean, variance = (x[0] for x in rows.window(np.where(fits, row - days, 0), row))
-        n_after, mean_after, variance_after = (x[0] for x in rows.window(row, np.where(fits, row + days, row)))
+        n, mean, variance = (x[0] for x in rows.window(np.where(fits, row - days, 0), row, slice(1)))
+        n_after, mean_after, variance_after = (
+            x[0] for x in rows.window(row, np.where(fits, row + days, row), slice(1))
+        )
         fits &= (n >= 0.6 * days) & (n_after >= 0.6 * days)
         gap = np.where(fits, (mean_after - mean) / np.sqrt(variance + variance_after + 0.02), np.nan)
         least, most = segments.smallest(gap[None])[0], segments.largest(gap[None])[0]
         at = np.maximum.reduceat(np.where(gap == segments.spread(least), row, -1), segments.starts)
-        size = np.where(at >= 0, mean_after[at] - mean[at], np.nan)
+        before, after = np.where(at >= 0, np.array([mean, mean_after])[:, at], np.nan)
         since = rows.window(np.maximum(at, segments.starts), segments.ends)[1][0]
-        out += [
-            least,
-            size,
-            np.where(at >= 0, segments.ends - at, np.nan),
-            lately - mean[at],
-            since - mean[at],
-            least + most,
-        ]
+        ago = np.where(at >= 0, segments.ends - at, np.nan)
+        out += [least, after - before, ago, lately - before, since - before, least + most]
     return np.array(out)
 
 

@@ -94,20 +94,13 @@ OWN = (
     "same_weekday",
 )
 OWN_ROWS = [i for i, (name, *_) in enumerate(STATISTICS) if name in OWN]
-PARTS = (
-    ("step", "the clearest step"),
-    ("30", "the last 30 days"),
-    ("90", "the last 90 days"),
-    ("upper", "the clearest fall of high days"),
-)
+PARTS = (("step", "the clearest step"), ("30", "the last 30 days"), ("90", "the last 90 days"))
 
 
 def _parts(rows: DayRows) -> np.ndarray:
     """Each statistic after less before, and some after; then what tells a scale from a subtraction from a cut-off."""
     segments, copies = rows.segments, len(PARTS)
-    off = rows.residual - segments.spread(segments.moments(rows.residual[None])[1][0])
-    upper = segments.best_split(np.maximum(off, 0.0)[None], 7)[2][0]
-    row = [rows.step.row[0], rows.since_end(30), rows.since_end(90), upper]
+    row = [rows.step.row[0], rows.since_end(30), rows.since_end(90)]
     split = [parts(segments, r).counts for r in row]
     n = len(segments)
     shape = _shape(Segments(np.concatenate(split)), rows, copies).reshape(len(STATISTICS), copies, n, 2)

@@ -56,9 +56,13 @@ class DayRows:
         return Changes(self.segments, np.array([self.off_usual, self.log]), np.array([factor, np.zeros_like(factor)]))
 
     @cached_property
+    def steps(self) -> list[Change]:
+        """The clearest fall, rise, step of either kind: of log less the neighbours' factor and of log itself."""
+        return self.changes.best(1, (-1, 1, 0))
+
+    @property
     def step(self) -> Change:
-        """The clearest step: (2, clients), of the series less the neighbours' factor and of the log itself."""
-        return self.changes.best(1, 0)
+        return self.steps[2]
 
     @cached_property
     def residual(self) -> np.ndarray:
@@ -73,11 +77,18 @@ class DayRows:
         series = np.where(known, series, 0.0)
         return Running(np.array([known, series, series * series]))
 
-    def window(self, start: np.ndarray, stop: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def window(
+        self, start: np.ndarray, stop: np.ndarray, series: slice = slice(3)
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(number known, mean, variance) of residual, log, relative in the rows start .. stop - 1. Each (3, *shape)."""
-        n, total, squares = self.running.between(start, stop)
+        n, total, squares = self.running.between(start, stop, (slice(None), series))
         mean = total / n
         return n, mean, np.maximum(squares / n - mean * mean, 0.0)
+
+    def means(self, start: np.ndarray, stop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(number known, mean) of residual and log in the rows start .. stop - 1. Each (2, *shape)."""
+        n, total = self.running.between(start, stop, (slice(2), slice(2)))
+        return n, total / n
 
     def since_end(self, days: int) -> np.ndarray:
         """The row so many days before the end, not before the first. [int64, (clients,)]"""

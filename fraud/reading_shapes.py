@@ -8,6 +8,7 @@ import numpy as np
 
 from fraud.blocks import FALL, HISTORY, IRREGULAR, LOW, PLACE, SEASON, SHAPE, Feature
 from fraud.reading_rows import DayRows, ReadingBlock
+from fraud.segments import Segments
 
 # --- levels -----------------------------------------------------------------------------------------------------------
 
@@ -176,20 +177,23 @@ LATELY = (30, 60, 120)
 def _repetition(rows: DayRows) -> np.ndarray:
     """Deviation of log consumption from that of a day, a week and a month before; the least of them."""
     segments, log = rows.segments, rows.log
-    off = log - segments.lags(log, BACK)
+    lagged = segments.lags(log, BACK)
     left = segments.spread(segments.ends) - np.arange(segments.n_rows)
+    is_recent = left <= LATELY[-1]
+    recent, left = Segments(np.minimum(segments.counts, LATELY[-1])), left[is_recent]
+    off = log[is_recent] - lagged[:, is_recent]
     out = []
     for days in LATELY:
-        recent = np.where(left <= days, off, np.nan)
-        n, mean, deviation = segments.moments(recent)
+        now = np.where(left <= days, off, np.nan)
+        n, mean, deviation = recent.moments(now)
         deviation = np.where(n >= 7, deviation, np.nan)
-        same = segments.total((np.abs(recent - segments.spread(mean)) < 0.01).astype(np.float64)) / n
+        same = recent.total((np.abs(now - recent.spread(mean)) < 0.01).astype(np.float64)) / n
         same = np.where(n >= 7, same, np.nan)
         least = np.fmin.reduce(deviation[2:])
         out += [deviation[0], deviation[2], least, least / deviation[2], np.fmax.reduce(same[2:]), same[0]]
-    centred = log - segments.spread(segments.mean(log))
-    products = centred * segments.lags(centred, BACK)
-    with_lag = segments.mean(products) / segments.mean(centred * centred)
+    mean = segments.mean(log)
+    centred = log - segments.spread(mean)
+    with_lag = segments.mean(centred * (lagged - segments.spread(mean))) / segments.mean(centred * centred)
     return np.array([*out, *with_lag])
 
 

@@ -1,0 +1,107 @@
+"""The rules of a fair test: split first, own seeds, equal histories and gaps, nothing that gives a theft away."""
+
+import numpy as np
+import pytest
+
+from fraud import theft
+from fraud.attacks import DAILY, HONEST, LEAST_LOSS, PUBLISHED, WIDE, Base, attacked_file, split
+from fraud.harmless import HARMLESS
+from fraud.surroundings import Surroundings
+
+N_HOUSEHOLDS, N_DAYS, FIRST = 400, 500, 15_500
+
+
+@pytest.fixture(scope="module")
+def base():
+    """Made-up households that begin and end on different days."""
+    rng = np.random.default_rng(5)
+    level, season = rng.uniform(0.5, 3, (N_HOUSEHOLDS, 1)), 0.3 * np.cos(np.arange(N_DAYS) / 58.0)
+    kwh = np.round(np.exp(level + season + rng.normal(0, 0.3, (N_HOUSEHOLDS, N_DAYS))), 3)
+    kwh[np.arange(N_DAYS) < rng.integers(0, 200, (N_HOUSEHOLDS, 1))] = np.nan
+    kwh[rng.random(kwh.shape) < 0.01] = np.nan
+    return Base(kwh, FIRST)
+
+
+@pytest.fixture(scope="module")
+def wide(base):
+    return attacked_file(base, np.arange(N_HOUSEHOLDS), 1)
+
+
+def known_share(attacked):
+    segments = attacked.days.segments
+    return segments.total((~np.isnan(attacked.days.kwh)).astype(float)) / segments.counts
+
+
+def test_no_household_is_in_two_parts_and_none_is_lost():
+    parts = split(101, 3, (0.7, 0.2, 0.1))
+    np.testing.assert_array_equal(np.sort(np.concatenate(parts)), np.arange(101))
+    assert [len(part) for part in parts] == [71, 20, 10]
+    assert not np.array_equal(parts[0], split(101, 4, (0.7, 0.2, 0.1))[0])
+
+
+def test_the_same_seed_gives_the_same_file_and_another_seed_another(base, wide):
+    again, other = (attacked_file(base, np.arange(N_HOUSEHOLDS), seed) for seed in (1, 2))
+    np.testing.assert_array_equal(again.days.kwh, wide.days.kwh)
+    np.testing.assert_array_equal(again.kind, wide.kind)
+    assert not np.array_equal(other.kind, wide.kind)
+
+
+def test_the_honest_households_stay_as_they_were(base):
+    before = base.kwh.copy()
+    attacked_file(base, np.arange(N_HOUSEHOLDS), 3)
+    np.testing.assert_array_equal(base.kwh, before)
+
+
+def test_half_steal_and_some_of_the_honest_have_a_harmless_change(wide):
+    assert 0.4 < wide.label.mean() < 0.6
+    honest = wide.kind[wide.label == 0]
+    assert 0.2 < np.mean(honest != HONEST) < 0.4
+    assert set(honest) == {HONEST, *HARMLESS}
+    assert set(wide.kind[wide.label == 1]) == set(DAILY)
+
+
+def test_every_theft_takes_something_and_no_honest_client_anything(wide):
+    assert (wide.loss[wide.label == 1] >= LEAST_LOSS).all()
+    assert not wide.loss[wide.label == 0].any()
+
+
+@pytest.mark.parametrize("plan", [WIDE, PUBLISHED], ids=["wide", "published"])
+def test_history_and_gaps_are_alike_in_both_classes(base, plan):
+    files = [attacked_file(base, np.arange(N_HOUSEHOLDS), seed, plan=plan) for seed in range(4)]
+    label, n, known = (
+        np.concatenate(found)
+        for found in zip(*((f.label, f.days.segments.counts, known_share(f)) for f in files), strict=True)
+    )
+    calm = np.concatenate([f.kind for f in files])
+    calm = (label == 1) | (calm == HONEST)  # missing_readings is a harmless change, and loses readings
+    for values in (n, known):
+        thieves, honest = values[(label == 1) & calm], values[(label == 0) & calm]
+        error = np.hypot(thieves.std() / np.sqrt(len(thieves)), honest.std() / np.sqrt(len(honest)))
+        assert abs(thieves.mean() - honest.mean()) < 4 * error
+
+
+def test_a_clients_days_before_the_onset_are_its_own(base):
+    calm = PUBLISHED.__class__(theft.PUBLISHED, gaps=0.0, besides=0.0, always=0.0, spells=0.0, blended=0.0)
+    made = attacked_file(base, np.arange(N_HOUSEHOLDS), 6, plan=calm)
+    row = made.days.segments.index
+    honest = base.kwh[made.household[row], made.days.day - FIRST]
+    before = (made.days.day < made.onset[row]) | (made.onset[row] < 0)
+    np.testing.assert_allclose(made.days.kwh[before], honest[before], atol=6e-4)
+    after = ~before & (made.label[row] == 1)
+    assert np.nanmean(made.days.kwh[after]) < np.nanmean(honest[after])
+
+
+def test_decimals_do_not_tell_a_theft(wide):
+    watt_hours = wide.days.kwh * 1000
+    assert np.nanmax(np.abs(watt_hours - np.rint(watt_hours))) < 1e-6
+
+
+def test_a_pattern_may_be_left_out_of_training(base):
+    made = attacked_file(base, np.arange(100), 7, patterns=("zero", "gradual"))
+    assert set(made.kind[made.label == 1]) == {"zero", "gradual"}
+
+
+def test_surroundings_come_from_the_file_as_attacked_where_asked_for(base):
+    made = attacked_file(base, np.arange(200), 8, "file")
+    np.testing.assert_array_equal(made.surroundings.factor, Surroundings.of(made.days).factor)
+    assert attacked_file(base, np.arange(200), 8).surroundings is None
