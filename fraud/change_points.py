@@ -29,6 +29,10 @@ class Running:
         sums = self.sums[series]
         return (sums.take(stop, axis=-1) - sums.take(start, axis=-1)) / FIXED_POINT
 
+    def from_start(self, segments: Segments) -> np.ndarray:
+        """Sums of the rows of the same segment up to each row, its own included. [float64, (k, rows)]"""
+        return (self.sums[..., 1:] - segments.spread(self.sums.take(segments.starts, axis=-1))) / FIXED_POINT
+
 
 class Change(NamedTuple):
     """The best change of a length. Each (k, clients)."""

@@ -10,6 +10,7 @@ and weather are out of it. Where no neighbours are known it is log consumption i
 import numpy as np
 
 from fraud.blocks import FALL, IRREGULAR, SHAPE, Feature
+from fraud.change_points import Running
 from fraud.reading_rows import DayRows, ReadingBlock
 
 WINDOWS = (7, 14, 30, 60, 90, 180)  # days
@@ -247,12 +248,9 @@ def _splits(rows: DayRows) -> np.ndarray:
     )
     size, explained, row = segments.best_split(series, 7)
     ago = np.where(row >= 0, segments.ends - row, np.nan)
-    steps = np.rint(np.where(np.isnan(off), 0.0, off) * 2.0**24).astype(np.int64)
-    walk = segments._running(steps) / 2.0**24
+    walk = Running(np.where(np.isnan(off), 0.0, off)[None]).from_start(segments)
     scale = deviation * np.sqrt(n)
-    return np.concatenate(
-        [size, explained, ago, segments.largest(walk[None]) / scale, segments.smallest(walk[None]) / scale]
-    )
+    return np.concatenate([size, explained, ago, segments.largest(walk) / scale, segments.smallest(walk) / scale])
 
 
 SPLITS = (

@@ -138,7 +138,7 @@ def _ceilings(rows: DayRows) -> np.ndarray:
     for days in CEILINGS:
         ceiling = segments.largest(np.where(left <= days, relative, np.nan))
         over = relative > 1.01 * segments.spread(ceiling)
-        last = segments._reduce(np.maximum, np.where(over, row, -1), -1)
+        last = np.maximum.reduceat(np.where(over, row, -1), segments.starts)
         last = np.maximum(last, segments.starts - 1)
         since = segments.ends - 1 - last
         known = ~np.isnan(relative)
