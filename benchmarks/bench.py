@@ -33,13 +33,14 @@ from rich.table import Table as Grid
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # else Python looks for rooms in benchmarks/ only
 
+from benchmarks import readings
 from benchmarks.bodies import as_json, bodies_of, requests_of, with_invoices
 from benchmarks.naive import AGGREGATIONS, naive_features
 from benchmarks.servers import BadAnswer, Connection, DidNotStart, Server, posted, served
 from features import FEATURE_NAMES, client_features
 from fraud import model_file
-from fraud.model import FraudModel
 from fraud.members import fit_catboost, fit_xgboost
+from fraud.model import FraudModel
 from fraud.model_file import ModelError
 from fraud.records import Table
 from fraud.simulate import simulate
@@ -52,6 +53,7 @@ MODEL_KEY = os.environ.get("MODEL_KEY", "").encode() or None  # with it, an unsi
 N_INVOICES = 35  # of the client that is timed: about the mean of the public set
 N_BATCH = 1000  # clients
 N_SIMULATED = 3000  # clients: some eighty of them have N_INVOICES
+N_TIMED = 50  # clients with readings that are scored in turn
 SEED = 1
 BAD_USE, STOPPED = 2, 130  # exit codes, the latter a shell's for Ctrl-C
 WIDTH = 200  # columns of the table in a file, which has no edge to break lines at
@@ -123,6 +125,7 @@ def run(options: argparse.Namespace, size: Size) -> None:
         figures = [*of_starts(bodies, size, tell), *of_service(bodies, size, tell)]
         natives = native_models(clients, invoices, options.quick, tell)
         figures += of_one_client(model, bodies, *natives, size, tell)
+        figures += of_readings(model, size, tell)
         name, tables = tables_for(options.data, size, options.quick, tell)
         figures += of_tables(model, tables, size, tell)
     data = {"name": name, "n_clients": len(tables.quality), "n_invoices": len(tables.invoices["client"])}
@@ -272,6 +275,32 @@ def stages(model: FraudModel, body: dict) -> tuple[float, ...]:
 
 def judged_natively(natives: list[Any], row: np.ndarray) -> list[np.ndarray]:
     return [model.predict_proba(row) for model in natives]
+
+
+# --- readings ---------------------------------------------------------------------------------------------------------
+
+
+def of_readings(model: FraudModel, size: Size, tell: Tell) -> list[Figure]:
+    """Features of many, and one client from the parsed JSON to the score where the model judges readings."""
+    tell("Features of readings")
+    table = readings.households(SEED)
+    frame = pd.DataFrame(table)
+    ours, pandas = by_turns(
+        size.table_rounds,
+        lambda: seconds(lambda: readings.features_of(table)),
+        lambda: seconds(lambda: readings.naive_features(frame)),
+    )
+    what, than = f"{readings.N_CLIENTS:,} clients with {readings.N_DAYS} daily readings", "pandas groupby with lambdas"
+    figures = [
+        Figure(f"features of {what}", "s", ours, pandas, than),
+        Figure("features of readings", "", len(readings.FEATURE_NAMES), len(readings.AGGREGATIONS), than),
+    ]
+    if model.readings is None:
+        return figures
+    bodies = readings.bodies_of(table, N_TIMED)
+    p50, p99, _ = latency(partial(readings.judged, model, body) for body in islice(cycle(bodies), size.requests))
+    what = f"one client, {readings.N_DAYS} daily readings: JSON to score"
+    return [*figures, Figure(f"{what}, p50", "ms", p50), Figure(f"{what}, p99", "ms", p99)]
 
 
 # --- all clients ------------------------------------------------------------------------------------------------------

@@ -28,11 +28,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # else Python look
 
 from features import AGGREGATES_BLOCK, FEATURES, METER_CELLS, client_features
 from fraud import cleaning
-from fraud.model import OF_THE_ACCOUNT
 from fraud.files import TableError
 from fraud.fitting import LOOKS_AT, MEMBER_SEED, RATE_FOLDS, Plan, fit_ensemble, stratified_folds
 from fraud.members import fit_xgboost
 from fraud.metrics import RESAMPLES, Ladder, bootstrap, ladder, percentiles, ratio
+from fraud.model import OF_THE_ACCOUNT
 from fraud.neighbours import out_of_fold
 from fraud.records import Evidence
 from fraud.study import VIEWS, CannotTrain, Study
