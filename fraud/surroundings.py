@@ -61,11 +61,12 @@ class Surroundings:
         """(factor, temperature, holiday) of each row: client's number, days since 1970."""
         place = day - self.first_day
         is_inside = (place >= 0) & (place < self.factor.shape[1])
-        place = np.where(is_inside, place, -1)  # the last of the padded row
-        number = np.zeros_like(client) if self.cell is None else self.cell[client]
-        padded = np.pad(self.factor, ((0, 0), (0, 1)), constant_values=np.nan)
-        context = np.pad(np.array([self.temperature, self.is_holiday]), ((0, 0), (0, 1)), constant_values=np.nan)
-        return padded[number, place], *context.take(place, axis=1, mode="wrap")
+        if not is_inside.any():
+            return (np.full(len(day), np.nan),) * 3
+        place = np.where(is_inside, place, 0)
+        number = 0 if self.cell is None else self.cell[client]
+        found = self.factor[number, place], self.temperature[place], self.is_holiday[place]
+        return tuple(np.where(is_inside, values, np.nan) for values in found)
 
     def of_clients(self, chosen: slice | np.ndarray) -> "Surroundings":
         """Those of some of the clients, by slice, numbers or mask."""
