@@ -279,19 +279,20 @@ def with_readings(
     days, name = Days.of(tables.readings, len(tables.client_ids)), str(options.readings or options.data)
     n_known = int(days.segments.filled.sum())
     say(f"{n_known:,} clients with readings.", *(f"  {flag.text}" for flag in tables.flags))
-    theft_share = base.manifest["fraud_rate"] if base else THEFT_SHARE
+    labels = None if options.attack or tables.label is None or np.isnan(tables.label).all() else tables.label
+    theft_share = base.manifest["fraud_rate"] if base else theft_share_of(labels, options)
     with progress(READING_STEPS) as tell:
         if options.attack:
             outcome = of_attacked(Base.of(days), theft_share, PROMISES, SEED, options.quick, tell)
-        elif tables.label is None or np.isnan(tables.label).all():
-            outcome = of_unlabelled(days, SEED, options.quick, tell)
+        elif labels is None:
+            outcome = of_unlabelled(days, theft_share, SEED, options.quick, tell)
         else:
             folds = FOLDS if options.validate else 1
-            outcome = of_labelled(days, tables.label, PROMISES, folds, SEED, options.quick, tell)
+            outcome = of_labelled(days, labels, theft_share, PROMISES, folds, SEED, options.quick, tell)
     known = {"data": Path(name).name, "n_clients": n_known, "made": outcome.metrics["made"]}
     metrics = metrics | {"readings": outcome.metrics, "run": metrics["run"] | {"readings": known}}
     metrics["quality"] = [*metrics.get("quality", []), *tables.flags]
-    manifest = (base.manifest if base else manifest_without_invoices(options)) | stamp
+    manifest = (base.manifest if base else manifest_without_invoices(options, theft_share)) | stamp
     manifest |= {"readings": known | outcome.cuts, "reading_features": list(READING_FEATURES)}
     parts = (base.invoices, base.aggregates) if base else (None, None)
     return metrics, FraudModel(*parts, outcome.model, manifest)
@@ -304,13 +305,20 @@ def older_model(path: Path) -> FraudModel:
     return model
 
 
-def manifest_without_invoices(options: argparse.Namespace) -> dict:
+def theft_share_of(labels: np.ndarray | None, options: argparse.Namespace) -> float:
+    """Of the clients, where no invoices' labels tell; a half leaves ranks as they are."""
+    if options.attack:
+        return THEFT_SHARE
+    return 0.5 if labels is None else float(np.nanmean(labels))
+
+
+def manifest_without_invoices(options: argparse.Namespace, theft_share: float) -> dict:
     return {
         "view": options.view,
         "active_from": -np.inf,
         "threshold": 1.0,
         "severities": [],
-        "fraud_rate": THEFT_SHARE,
+        "fraud_rate": theft_share,
         "libraries": dict(installed(LIBRARIES)),
         "features": list(FEATURE_NAMES),
     }

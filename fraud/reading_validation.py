@@ -160,7 +160,14 @@ def _past_to_future(
 
 
 def of_labelled(
-    days: Days, label: np.ndarray, promises: Mapping[str, float], measured: int, seed: int, quick: bool, tell: Tell
+    days: Days,
+    label: np.ndarray,
+    theft_share: float,
+    promises: Mapping[str, float],
+    measured: int,
+    seed: int,
+    quick: bool,
+    tell: Tell,
 ) -> Outcome:
     """Labels of inspections [1, 0, NaN unknown]: so many of FOLDS outer folds measure, then all clients are fitted on.
 
@@ -186,7 +193,7 @@ def of_labelled(
     scores = {name: values[clients] for name, values in (rows | {"ensemble": score}).items()}
     metrics["models"] = reading_evaluation.compared(label[clients], scores, clients)
     model, sample, fitted = _fit_on(days, label, np.ones(len(label), bool), surroundings, seed, quick, tell)
-    return Outcome(model, cuts_of(fitted.log_odds, sample.label, float(label.mean()), promises), metrics)
+    return Outcome(model, cuts_of(fitted.log_odds, sample.label, theft_share, promises), metrics)
 
 
 def _fit_on(
@@ -213,14 +220,15 @@ def _check_kinds(label: np.ndarray) -> None:
         )
 
 
-def of_unlabelled(days: Days, seed: int, quick: bool, tell: Tell) -> Outcome:
+def of_unlabelled(days: Days, theft_share: float, seed: int, quick: bool, tell: Tell) -> Outcome:
     """The detectors' ranks: suspected are the UNLABELLED_SHARE that are most unlike the others."""
     surroundings = Surroundings.of(days)
     networks = fit_networks(days, surroundings, seed, quick, tell)
     evidence = reading_evidence(days, networks, surroundings)
     model, log_odds = fit_unlabelled(evidence.of(evidence.n_records >= LEAST_DAYS), networks, surroundings, seed)
-    threshold = float(np.quantile(probability_of(log_odds), 1.0 - UNLABELLED_SHARE))
-    cuts = {"threshold": threshold, "severities": [], "theft_share": 0.5}
+    score = probability_of(log_odds + _shift(model.theft_share, theft_share))
+    threshold = float(np.quantile(score, 1.0 - UNLABELLED_SHARE))
+    cuts = {"threshold": threshold, "severities": [], "theft_share": theft_share}
     return Outcome(model, cuts, {"made": "without labels", "n": len(log_odds)})
 
 
@@ -229,8 +237,7 @@ def of_unlabelled(days: Days, seed: int, quick: bool, tell: Tell) -> Outcome:
 
 def cuts_of(log_odds: np.ndarray, label: np.ndarray, theft_share: float, promises: Mapping[str, float]) -> dict:
     """Threshold and severities from out-of-fold log-odds, where the share of thieves is another than among these."""
-    here = label.mean()
-    shift = np.log(theft_share / (1.0 - theft_share)) - np.log(here / (1.0 - here))
+    shift = _shift(label.mean(), theft_share)
     score, weight = probability_of(log_odds + shift), float(np.exp(-shift))
     cuts = evaluation.severity_cuts(label, score, promises, weight)
     return {
@@ -238,3 +245,8 @@ def cuts_of(log_odds: np.ndarray, label: np.ndarray, theft_share: float, promise
         "severities": [{"severity": name} | cut for name, cut in cuts.items()],
         "theft_share": theft_share,
     }
+
+
+def _shift(here: float, there: float) -> float:
+    """What is added to log-odds where the share of thieves is `there` instead of `here`. [0..1]"""
+    return float(np.log(there / (1.0 - there)) - np.log(here / (1.0 - here)))
