@@ -31,7 +31,7 @@ OFTEN = {"constant_scale": 2.0, "gradual": 2.0, "cut_off": 2.0, "subtract": 2.0}
 
 @dataclass(frozen=True)
 class Plan:
-    """How a file is drawn; shares of its clients. WIDE to train on, PUBLISHED to report by."""
+    """How a file is drawn; shares of its clients. BROAD and WIDE to train on, PUBLISHED to report by."""
 
     ranges: theft.Ranges
     stealing: float = 0.5
@@ -46,6 +46,7 @@ class Plan:
 
 
 WIDE = Plan(theft.WIDE)
+BROAD = Plan(theft.WIDE, whole=0.8, always=0.03, blended=0.05, spells=0.05, besides=0.05, age=(14.0, 400.0))
 PUBLISHED = Plan(theft.PUBLISHED, whole=1.0, always=0.0, blended=0.0, spells=0.0, besides=0.0, age=(30.0, 240.0))
 
 
