@@ -244,6 +244,10 @@ SEASONS = {"winter": (11, 0, 1), "spring": (2, 3, 4), "summer": (5, 6, 7), "autu
 SEASON_OF_MONTH = np.array([next(i for i, s in enumerate(SEASONS.values()) if month in s) for month in range(12)])
 
 
+# The sun's height over the year, 1 at midsummer of the north, -1 of the south: solar panels follow it, thefts do not.
+SUN = np.cos(2.0 * np.pi * (np.arange(366) - 171) / 365.25)
+
+
 def _slope(rows: DayRows, series: np.ndarray, covariate: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(least-squares slope, correlation) of a series with a covariate. (rows,) each -> (clients,)"""
     segments = rows.segments
@@ -309,4 +313,31 @@ CONTEXT_BLOCK = ReadingBlock(
     _context,
 )  # fmt: skip
 
-BLOCKS = (LEVELS_BLOCK, KINDS_BLOCK, CEILING_BLOCK, REPETITION_BLOCK, VALUES_BLOCK, CONTEXT_BLOCK)
+
+def _sun(rows: DayRows) -> np.ndarray:
+    """Slope and correlation with the sun's height: after the clearest step, before it, and in the last half year."""
+    segments, date = rows.segments, rows.day.astype("datetime64[D]")
+    sun = SUN[(date - date.astype("datetime64[Y]").astype("datetime64[D]")).astype(np.int64)]
+    row = np.arange(segments.n_rows)
+    is_after = row >= segments.spread(np.where(rows.step.row[0] >= 0, rows.step.row[0], segments.starts))
+    is_recent = row >= segments.spread(segments.ends) - 180
+    less = rows.relative - np.exp(np.where(np.isnan(rows.usual), 0.0, rows.usual))
+    cases = ((rows.residual, is_after), (rows.residual, ~is_after), (rows.residual, is_recent), (less, is_recent))
+    return np.concatenate([_slope(rows, np.where(chosen, series, np.nan), sun) for series, chosen in cases])
+
+
+SUN_BLOCK = ReadingBlock(
+    tuple(
+        Feature(f"sun_{short}_{case}", SEASON, unit, f"{long} of the {series} with the sun's height, {when}")
+        for case, series, when in (
+            ("after", "adjusted consumption", "after the clearest step"),
+            ("before", "adjusted consumption", "before the clearest step"),
+            ("180", "adjusted consumption", "last 180 days"),
+            ("less_180", "consumption less the neighbours'", "last 180 days"),
+        )
+        for short, unit, long in (("slope", "log ratio", "rise"), ("correlation", "", "correlation"))
+    ),
+    _sun,
+)
+
+BLOCKS = (LEVELS_BLOCK, KINDS_BLOCK, CEILING_BLOCK, REPETITION_BLOCK, VALUES_BLOCK, CONTEXT_BLOCK, SUN_BLOCK)

@@ -253,6 +253,16 @@ def test_a_copied_month_is_as_like_the_month_before_as_nothing_else_is():
     assert value("repeat_30_least", copied) < 0.01 < 0.1 < value("repeat_30_least", kwh)
 
 
+def test_solar_panels_follow_the_sun_and_a_theft_does_not():
+    day = np.arange(500)
+    since_midsummer = day + FIRST - np.datetime64("2012-06-21").astype(int)
+    height = 0.5 + 0.5 * np.cos(2 * np.pi * since_midsummer / 365.25)
+    flat = np.exp(np.random.default_rng(2).normal(2, 0.05, 500))
+    panels, theft = (np.where(day >= 200, flat * share, flat) for share in (1 - 0.7 * height, 0.5))
+    assert value("sun_correlation_after", panels) < -0.9
+    assert abs(value("sun_correlation_after", theft)) < 0.3
+
+
 def test_hours_show_a_night_that_took_the_day_over():
     hours = np.tile(np.r_[np.full(6, 0.5), np.full(18, 1.0)], (60, 1))
     hours[30:] = np.r_[np.full(6, 3.0), np.full(18, 1.0 / 6.0)]
