@@ -112,12 +112,13 @@ def settings_or_exit() -> Settings:
 
 
 def scorer_or_exit(path: Path, key: bytes | None) -> ModelScorer:
-    """The model, after it judged an example of both forms: its graphs load now, not while a first client waits."""
+    """The model, after it judged an example of each form: its graphs load now, not while a first client waits."""
     try:
         model = model_file.load(path, key)
         model_file.check_features(model, FEATURE_NAMES, path)
         scorer = ModelScorer(model)
-        scorer.judge(scorer.tables([examples.RAW["client"]], [examples.RAW["invoices"]], [[]]))
+        clients = [examples.RAW["client"], examples.READ["client"]]
+        scorer.judge(scorer.tables(clients, [examples.RAW["invoices"], []], [[], examples.READ["readings"]]))
         scorer.judge_aggregates([examples.FLAT], [""])
     except ModelError as error:
         stop(str(error))

@@ -108,13 +108,15 @@ def run(options: argparse.Namespace) -> None:
     stamp = {"version": next_version(options.out), "trained_at": datetime.now(UTC).isoformat(timespec="seconds")}
     data = [] if options.readings and not options.data else sources(options.data)
     base = older_model(options.onto) if options.onto else None
+    places = places_of_readings(data, options)
+    readings = tables_of_readings(places, data, options)  # what cannot be read is told before the invoices are fitted
     if data:
         metrics, base = from_invoices(study_of(data), options, stamp)
     else:
         metrics = {"run": {"view": options.view, "how": []} | stamp, "results": []}
-    readings = options.readings or (data[0] if has_readings(*data) else None)
     if readings:
-        metrics, base = with_readings(metrics, base, tables_of_readings(readings, data, options), options, stamp)
+        name = ", ".join(path.name for path in places)
+        metrics, base = with_readings(metrics, base, readings, name, options, stamp)
     write_report(metrics, options.report)
     if not options.validate:
         model_file.save(base, options.out, MODEL_KEY)  # last: what goes wrong before leaves the old model
@@ -138,7 +140,8 @@ def check_places(options: argparse.Namespace) -> None:
     for folder in (options.out.resolve().parent, options.report.resolve().parent):
         if not os.access(folder, os.W_OK | os.X_OK):
             raise CannotTrain(f"{folder} is no folder that can be written to; choose another with --out or --report.")
-    if options.out.is_dir() or options.out.resolve() in [path.resolve() for path in options.data]:
+    read = [*options.data, *filter(None, [options.readings])]
+    if options.out.is_dir() or options.out.resolve() in [path.resolve() for path in read]:
         raise CannotTrain(f"{options.out} is a folder or what is read; name a file for the model with --out.")
     if options.report.exists() and not (options.report.is_dir() and os.access(options.report, os.W_OK | os.X_OK)):
         raise CannotTrain(f"{options.report} is no folder that can be written to; choose another with --report.")
@@ -261,10 +264,19 @@ def plan_of(view: str, quick: bool) -> Plan:
 # --- readings ---------------------------------------------------------------------------------------------------------
 
 
-def tables_of_readings(source: Path, data: list[Path], options: argparse.Namespace) -> ReadingTables:
+def places_of_readings(data: list[Path], options: argparse.Namespace) -> list[Path]:
+    """Where to read them from, nowhere where there are none. Raises TableError."""
+    if options.readings:
+        return [options.readings]
+    return data if has_readings(*data) else []
+
+
+def tables_of_readings(places: list[Path], data: list[Path], options: argparse.Namespace) -> ReadingTables | None:
     """Readings with labels of their own, or else those of the clients in `data`. Raises TableError."""
+    if not places:
+        return None
     with console.status("Reading smart-meter readings"):
-        tables = read_readings(source)
+        tables = read_readings(*places)
         if tables.label is not None or options.attack or not data:
             return tables
         clients = read_tables(*data).clients
@@ -273,11 +285,13 @@ def tables_of_readings(source: Path, data: list[Path], options: argparse.Namespa
 
 
 def with_readings(
-    metrics: dict, base: FraudModel | None, tables: ReadingTables, options: argparse.Namespace, stamp: dict
+    metrics: dict, base: FraudModel | None, tables: ReadingTables, name: str, options: argparse.Namespace, stamp: dict
 ) -> tuple[dict, FraudModel]:
-    """Metrics and model with the readings' parts. [base: a model on invoices, or None]"""
-    days, name = Days.of(tables.readings, len(tables.client_ids)), str(options.readings or options.data)
+    """Metrics and model with the readings' parts. [base: a model on invoices, or None; name: of the readings]"""
+    days = Days.of(tables.readings, len(tables.client_ids))
     n_known = int(days.segments.filled.sum())
+    if not n_known:
+        raise CannotTrain(f"{name} has no reading of any client, so there is nothing to learn from.")
     say(f"{n_known:,} clients with readings.", *(f"  {flag.text}" for flag in tables.flags))
     labels = None if options.attack or tables.label is None or np.isnan(tables.label).all() else tables.label
     theft_share = base.manifest["fraud_rate"] if base else theft_share_of(labels, options)
@@ -289,7 +303,7 @@ def with_readings(
         else:
             folds = FOLDS if options.validate else 1
             outcome = of_labelled(days, labels, theft_share, PROMISES, folds, SEED, options.quick, tell)
-    known = {"data": Path(name).name, "n_clients": n_known, "made": outcome.metrics["made"]}
+    known = {"data": name, "n_clients": n_known, "made": outcome.metrics["made"]}
     metrics = metrics | {"readings": outcome.metrics, "run": metrics["run"] | {"readings": known}}
     metrics["quality"] = [*metrics.get("quality", []), *tables.flags]
     manifest = (base.manifest if base else manifest_without_invoices(options, theft_share)) | stamp
@@ -299,8 +313,8 @@ def with_readings(
 
 
 def older_model(path: Path) -> FraudModel:
-    """Raises ModelError."""
-    model = model_file.load(path, MODEL_KEY)
+    """Without its ensemble on readings, whose features may be older than today's. Raises ModelError."""
+    model = replace(model_file.load(path, MODEL_KEY), readings=None)
     model_file.check_features(model, FEATURE_NAMES, path)
     return model
 

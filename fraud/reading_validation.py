@@ -35,6 +35,7 @@ ROUNDS, TEST_ROUNDS, QUICK_ROUNDS = 9, 3, 3  # files that each household is in, 
 FOLDS = 5
 LARGE_LOSS = 0.5  # of the energy: of such thefts the days to detection are told
 LEAST_BEFORE = 60  # days before the onset, for who is judged as its series grows
+LEAST_HOUSEHOLDS, LONG_ENOUGH = 60, 100  # to attack; days: the past of fewer is shorter than a window
 PAST_SHARE = 0.6  # of the calendar: the past, on which the second report trains
 ATTACKS = {"as published": attacks.PUBLISHED, "wider than published": attacks.WIDE}
 UNLABELLED_SHARE = 0.05  # of the clients are suspected where no label says what precision would be
@@ -55,7 +56,11 @@ class Outcome:
 def of_attacked(
     base: Base, theft_share: float, promises: Mapping[str, float], seed: int, quick: bool, tell: Tell
 ) -> Outcome:
-    """theft_share: of the clients that will be judged, for half of those attacked here are thieves. [0..1]"""
+    """theft_share: of the clients that will be judged, for half of those attacked here are thieves. [0..1]
+
+    Raises CannotTrain.
+    """
+    _check_enough(np.count_nonzero(~np.isnan(base.kwh), axis=1), LONG_ENOUGH, LEAST_HOUSEHOLDS)
     watched, fit_on, kept = split(len(base.kwh), seed, PARTS)
     rounds = QUICK_ROUNDS if quick else ROUNDS
     surroundings = Surroundings.of(base.days(np.concatenate([watched, fit_on])))
@@ -220,8 +225,15 @@ def _check_kinds(label: np.ndarray) -> None:
         )
 
 
+def _check_enough(n_known: np.ndarray, n_days: int, least: int) -> None:
+    """[n_known: days with readings, one a client]"""
+    if (n := int(np.count_nonzero(n_known >= n_days))) < least:
+        raise CannotTrain(f"{n:,} clients have at least {n_days} days with readings; at least {least} are needed.")
+
+
 def of_unlabelled(days: Days, theft_share: float, seed: int, quick: bool, tell: Tell) -> Outcome:
-    """The detectors' ranks: suspected are the UNLABELLED_SHARE that are most unlike the others."""
+    """The detectors' ranks: suspected are the UNLABELLED_SHARE that are most unlike the others. Raises CannotTrain."""
+    _check_enough(days.segments.total((~np.isnan(days.kwh)).astype(np.int64)), LEAST_DAYS, LEAST_OF_A_KIND)
     surroundings = Surroundings.of(days)
     networks = fit_networks(days, surroundings, seed, quick, tell)
     evidence = reading_evidence(days, networks, surroundings)
