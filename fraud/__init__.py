@@ -1,7 +1,7 @@
 """The floor plan: one line a floor, the highest first. Rooms of the science wing, then of the desk wing.
 
     entry     train predict score
-    findings  validation reading_validation report report_page figures simulate | web
+    findings  validation reading_validation report report_page report_readings report_cells figures simulate | web
     models    study fitting reading_fitting baselines model_file model reading_model ensemble |
     parts     readings networks attacks ranks features members detectors neighbours peers |
     utility   demo metering thieves population household weather grid billing |

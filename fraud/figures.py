@@ -115,6 +115,17 @@ def groups(rows: Sequence[Mapping], overall: float | None) -> go.Figure:
     return figure.update_yaxes(type="category", range=[-0.7, len(known) - 0.3])
 
 
+def recalls(rows: Mapping[str, Mapping], columns: Mapping[str, str]) -> go.Figure:
+    """Recall of each row, the first on top; columns: a key of the rows by the words it is shown under."""
+    figure = _figure("Recall", "", 120 + 24 * len(rows))
+    names = [_text(name) for name in rows]
+    for (words, key), colour in zip(columns.items(), COLOURS, strict=False):
+        marker = {"color": colour, "size": 9}
+        figure.add_scatter(x=[row[key] for row in rows.values()], y=names, mode="markers", marker=marker, name=words)
+    figure.update_xaxes(range=[-0.02, 1.02], tickformat=".0%")
+    return figure.update_yaxes(type="category", range=[len(rows) - 0.3, -0.7])
+
+
 def _figure(x: str, y: str, height: int) -> go.Figure:
     figure = go.Figure()
     clear = {"paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)"}

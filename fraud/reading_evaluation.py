@@ -44,7 +44,7 @@ def figures(label: np.ndarray, score: np.ndarray, done: Done, honest: str) -> di
         "ranking": ranking(label, score, done.household),
         "by_pattern": {kind: _recalls(label, score, done.kind == kind) for kind in _kinds(done.kind[label == 1])},
         "by_loss": {words: _recalls(label, score, (label == 1) & of) for words, of in losses.items()},
-        "harmless": {kind: _share(score[of] >= usual) for kind, of in changed.items()},
+        "harmless": {kind: {"n": int(of.sum()), "share": _reaching(score[of], usual)} for kind, of in changed.items()},
     }
 
 
@@ -67,21 +67,29 @@ def ranking(label: np.ndarray, score: np.ndarray, household: np.ndarray) -> dict
 
 
 def score_at(honest: np.ndarray, rate: float) -> float:
-    """The score that no more than this share of the honest reach. [rate: 0..1]"""
+    """The lowest score that no more than this share of the honest reach; NaN without any. [rate: 0..1]"""
+    if not len(honest):
+        return np.nan
     ordered = np.sort(honest)[::-1]
     allowed = int(np.floor(rate * len(ordered) + 1e-9))
     return float(np.nextafter(ordered[allowed], np.inf)) if allowed < len(ordered) else -np.inf
 
 
 def recall_at(label: np.ndarray, score: np.ndarray, rate: float) -> float:
-    """Share of the thieves above what this share of the honest reaches."""
-    return float(np.mean(score[label == 1] >= score_at(score[label == 0], rate)))
+    """Share of the thieves who reach the score that this share of the honest does; NaN without thieves or honest."""
+    recall = _reaching(score[label == 1], score_at(score[label == 0], rate))
+    return np.nan if recall is None else recall
 
 
 def compared(label: np.ndarray, scores: Mapping[str, np.ndarray], household: np.ndarray) -> list[dict]:
     """The same ranking figures of several scores on the same clients; what has no score is taken for unsuspicious."""
-    filled = {name: np.where(np.isnan(score), np.nanmin(score), score) for name, score in scores.items()}
-    return [{"model": name} | ranking(label, score, household) for name, score in filled.items()]
+    return [{"model": name} | ranking(label, _filled(score), household) for name, score in scores.items()]
+
+
+def _filled(score: np.ndarray) -> np.ndarray:
+    """The lowest of the scores where there is none; all alike where the model could judge nobody."""
+    known = score[~np.isnan(score)]
+    return np.where(np.isnan(score), known.min() if len(known) else 0.0, score)
 
 
 def latency(scores: np.ndarray, least: float) -> dict:
@@ -97,18 +105,22 @@ def latency(scores: np.ndarray, least: float) -> dict:
 
 
 def onset_error(true: np.ndarray, told: np.ndarray) -> dict:
-    """How far the onset told lies from the true one. [days since 1970, of suspected thieves]"""
+    """How far the onset told lies from the true one. [days since 1970, of suspected thieves; told: NaN where none]"""
     error = np.abs(told - true)
     error = error[~np.isnan(error)]
-    return {"n": len(error), "median_days": float(np.median(error)), "within": _share(error <= ONSET_NEAR)}
+    median = float(np.median(error)) if len(error) else None
+    return {"n": len(error), "median_days": median, "within": _share(error <= ONSET_NEAR)}
 
 
 def _recalls(label: np.ndarray, score: np.ndarray, of: np.ndarray) -> dict:
     honest = score[label == 0]
-    return {"n": int(of.sum())} | {
-        f"recall_at_{rate:.0%}": float(np.mean(score[of] >= score_at(honest, rate))) if of.any() else None
-        for rate in RATES
-    }
+    recalls = {f"recall_at_{rate:.0%}": _reaching(score[of], score_at(honest, rate)) for rate in RATES}
+    return {"n": int(of.sum())} | recalls
+
+
+def _reaching(score: np.ndarray, least: float) -> float | None:
+    """Share of the scores that reach it; None of no scores, or where nobody honest says what to reach."""
+    return float(np.mean(score >= least)) if len(score) and not np.isnan(least) else None
 
 
 def _share(which: np.ndarray) -> dict:

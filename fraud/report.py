@@ -1,9 +1,11 @@
 """What training measured -> metrics.json, report.html (one file, offline, light and dark), model_card.md.
 
-In:  metrics, a dict; NumPy values and records such as QualityFlag are made plain. Keys, from `severities` on optional:
+In:  metrics, a dict; NumPy values and records such as QualityFlag are made plain. Keys, all but `run` optional:
      run         {"version", "trained_at", "view", "data", "n_clients", "n_invoices", "fraud_rate",
-                 "split": a sentence on who was kept back, "how": sentences on how the model was trained}
-     results     list, the main one first, then what stands beside it (the other view, active clients). Each is
+                 "split": a sentence on who was kept back, "how": sentences on how the model was trained,
+                 "readings": {"data", "n_clients"}}; all but the first two may be missing
+     results     what invoices reached, empty or missing where none were given: a list, the main one first, then what
+                 stands beside it (the other view, active clients). Each is
                  {"view", "clients": who, in words} | evaluation.evaluate(...), over outer folds also | pool(...):
                  n, n_fraud, base_rate, roc_auc, pr_auc, brier, brier_base, calibration_error, calibration_noise,
                  calibration_slope, at_top [{share, visits, precision, lift}],
@@ -14,6 +16,7 @@ In:  metrics, a dict; NumPy values and records such as QualityFlag are made plai
      models      list of {"view", "clients", "rows": compare(...), over outer folds pool([compare(...), ...])}
      importance  list of {"feature", "group", "text", "value": mean absolute TreeSHAP contribution, log-odds}
      quality     list of QualityFlag
+     readings    Outcome.metrics of reading_validation.py, by "made" of households attacked, of labels, or without
      manifest    the model's manifest
      title       of the page
 Out: three files in a folder. What is missing from metrics is left out, never invented.
@@ -22,13 +25,17 @@ Out: three files in a folder. What is missing from metrics is left out, never in
 import dataclasses
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from fraud.evaluation import weaknesses
-from fraud.report_page import BRACKETS, LIMITS, interval, name_of, report_html, shown
+from fraud.report_cells import interval, shown
+from fraud.report_page import BRACKETS, LIMITS, data_facts, name_of, report_html
+from fraud.report_readings import HEADS as READING_HEADS
+from fraud.report_readings import LIMITS as READING_LIMITS
+from fraud.report_readings import PLANS, RECALLS, made_said, plan_said, ranking_rows, ranking_said
 
 NOT_FOR = (
     "cutting off supply, billing or penalties: no step against a client without an inspection and a person's decision",
@@ -37,42 +44,11 @@ NOT_FOR = (
     "rates of fraud by region or kind of client: who was inspected shapes them",
     "another utility's clients, before training on their own outcomes",
 )
-CARD = """# Model card: Fairmeter {version}, view {view}
-
-Ranks a utility's clients by the probability that they are labelled fraud, from their invoices, to choose inspections.
-
-## Data
-
-{data}: {n_clients:,} clients ({fraud_rate} labelled fraud) with {n_invoices:,} invoices. {split}
-
-## View
-
-`prospective`: trained and measured on active clients only, without evidence that may come after detection. `all`: every
-feature, for comparison with published figures.
-
-## Figures
-
-On clients the model was not trained on. {brackets}
-
-{figures}
-
-## Where it is weaker
-
-{weaker}
-
-## Limits
-
-{limits}
-
-## Not for
-
-{not_for}
-
-## How it was trained
-
-{how}
-- Trained {trained_at}.
-"""
+EVIDENCE = {"results": "invoices", "readings": "smart-meter readings"}
+VIEWS = (
+    "`prospective`: trained and measured on active clients only, without evidence that may come after detection. "
+    "`all`: every feature, for comparison with published figures."
+)
 HEADS = ("measured on", "clients", "ROC-AUC", "PR-AUC", "precision, top 1 %", "top 5 %", "top 10 %")
 HEADS += ("precision at threshold", "recall", "Brier", "calibration error")
 
@@ -91,26 +67,65 @@ def write_report(metrics: Mapping, folder: str | os.PathLike) -> None:
 
 
 def model_card(metrics: Mapping) -> str:
-    """The model card in Markdown: data, view, figures, weaker groups, what it is not for, how it was trained."""
-    run, main = metrics["run"], metrics["results"][0]
+    """The model card in Markdown: data, figures of invoices and of readings, limits, what it is not for, training."""
+    run = _escaped(metrics["run"])
+    results, readings = metrics.get("results"), metrics.get("readings")
+    sections = {
+        "Data": "\n\n".join(filter(None, (*data_facts(run), run.get("split")))),
+        "View": VIEWS if results else "",
+        "Figures": _figures(results) if results else "",
+        "Where it is weaker": _weaker(results[0]) if results else "",
+        "Smart-meter readings": _readings(readings) if readings else "",
+        "Limits": _bullets([*(LIMITS if results else ()), *(READING_LIMITS[readings["made"]] if readings else ())]),
+        "Not for": _bullets(NOT_FOR),
+        "How it was trained": _bullets([*metrics["run"].get("how", ()), f"Trained {metrics['run']['trained_at']}."]),
+    }
+    view = f", view {run['view']}" if results and "view" in run else ""
+    title = f"# Model card: Fairmeter {run['version']}{view}"
+    parts = [title, _purpose(metrics), *(f"## {name}\n\n{text}" for name, text in sections.items() if text)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _purpose(metrics: Mapping) -> str:
+    evidence = " and ".join(words for key, words in EVIDENCE.items() if metrics.get(key))
+    by = "by the probability that they are labelled fraud, " if metrics.get("results") else ""
+    return f"Ranks a utility's clients {by}from their {evidence}, to choose inspections."
+
+
+def _escaped(run: Mapping) -> dict:
     texts = {key: _md(value) if isinstance(value, str) else value for key, value in run.items()}
-    weaker = _bullets(f"{grouping} {said}" for grouping, said in weaknesses(main))
-    return CARD.format_map(
-        texts
-        | {
-            "fraud_rate": shown(run["fraud_rate"], ".2%"),
-            "brackets": BRACKETS,
-            "figures": _figures(metrics["results"]),
-            "weaker": weaker or "No group is clearly weaker than all clients together.",
-            "limits": _bullets(LIMITS),
-            "not_for": _bullets(NOT_FOR),
-            "how": _bullets(run["how"]),
-        }
-    )
+    return texts | ({"readings": _escaped(run["readings"])} if run.get("readings") else {})
+
+
+def _weaker(main: Mapping) -> str:
+    said = _bullets(f"{grouping} {said}" for grouping, said in weaknesses(main))
+    return said or "No group is clearly weaker than all clients together."
 
 
 def _figures(results: Iterable[Mapping]) -> str:
-    lines = [HEADS, ["---"] * len(HEADS), *map(_figures_of, results)]
+    rows = _rows(HEADS, map(_figures_of, results))
+    return f"On clients the model was not trained on. {BRACKETS}\n\n{rows}"
+
+
+def _readings(readings: Mapping) -> str:
+    """The ranking on readings, and in sentences what each way to attack showed."""
+    parts, ranked = [_md(made_said(readings))], ranking_rows(readings)
+    if ranked:
+        cells = [[row.words, f"{row.n:,}", "-" if row.n_thieves is None else f"{row.n_thieves:,}"] for row in ranked]
+        cells = [[*first, *_ranked(row.ranking)] for first, row in zip(cells, ranked, strict=True)]
+        parts += [_rows(("measured on", *READING_HEADS), cells), _md(ranking_said(readings))]
+    if readings["made"] == "injected":
+        parts += [f"Attacked {words}:\n\n{_bullets(plan_said(readings[words]))}" for words in PLANS]
+    return "\n\n".join(parts)
+
+
+def _ranked(ranking: Mapping) -> list[str]:
+    areas = [_cell(ranking[name], ".3f") for name in ("roc_auc", "pr_auc")]
+    return areas + [_cell(ranking[name], ".1%") for name in RECALLS]
+
+
+def _rows(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 

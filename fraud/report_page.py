@@ -11,6 +11,20 @@ from markupsafe import Markup
 
 from fraud import figures
 from fraud.evaluation import group_importance, weaknesses
+from fraud.report_cells import (
+    NOTHING,
+    PAIR,
+    SECTION,
+    bracketed,
+    interval,
+    joined,
+    list_of,
+    number_cell,
+    share_cell,
+    shown,
+    table_of,
+)
+from fraud.report_readings import readings_sections
 
 N_FEATURES = 25  # shown; metrics.json holds all
 LONGEST = 600  # characters of one manifest entry on the page
@@ -79,28 +93,17 @@ PAGE = Markup(
     '<meta name="viewport" content="width=device-width, initial-scale=1"><style>{}</style>{}</head>\n'
     "<body><main>{}</main></body></html>\n"
 )
-SECTION = Markup("<section><h2>{}</h2><p>{}</p>{}</section>\n")
 TILE = Markup('<div class="tile">{}<div><b>{}</b>{}</div><p>{}</p></div>')
-TABLE = Markup('<div class="wide"><table class="{}"><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>')
-PAIR = Markup('<div class="pair"><div>{}</div><div>{}</div></div>')
-NOTHING = Markup("")
 
 
 def report_html(metrics: Mapping) -> str:
     """The whole page. What is missing from metrics has no section."""
-    main, title = metrics["results"][0], metrics.get("title", "Fairmeter: training report")
+    title = metrics.get("title", "Fairmeter: training report")
     parts = [
-        _head(title, metrics["run"], main),
-        _tiles(main),
-        SECTION.format("Limits", "What these figures cannot say.", _items(LIMITS)),
-        _side_by_side(metrics["results"]),
-        _curves(metrics["results"]),
-        _visits(main),
-        _threshold(main),
-        _calibration(main),
-        _severities(metrics.get("severities")),
-        *(_models(table) for table in metrics.get("models", ())),
-        *(_group(number, name, main) for number, name in enumerate(main["groups"])),
+        Markup("<h1>{}</h1>").format(title),
+        joined('<p class="soft">{}</p>', head_facts(metrics)),
+        _of_invoices(metrics),
+        readings_sections(metrics.get("readings")),
         _importance(metrics.get("importance")),
         _quality(metrics.get("quality")),
         _manifest(metrics.get("manifest")),
@@ -108,35 +111,58 @@ def report_html(metrics: Mapping) -> str:
     return str(PAGE.format(title, Markup(CSS), figures.plotly_script(), NOTHING.join(parts)))  # noqa: S704  our own CSS
 
 
-def shown(value: float | None, form: str) -> str:
-    """A number as text; the format ".1%" gives "26.7 %"."""
-    return "-" if value is None else format(value, form).replace("%", "\N{NO-BREAK SPACE}%")
-
-
-def interval(figure: Mapping | None, form: str) -> str:
-    """The interval of an estimate, as "[lo, hi]"; empty where unknown."""
-    if not figure or not figure["interval"]:
-        return ""
-    low, high = (format(end, form).removesuffix("%") for end in figure["interval"])
-    return f"[{low}, {high}]"
-
-
 def name_of(result: Mapping) -> str:
     """What a result is shown under."""
     return f"{result['view']}, {result['clients']}"
 
 
+def head_facts(metrics: Mapping) -> list[str]:
+    """Sentences on the run, the data and who was measured, as far as they are known."""
+    run, results = metrics["run"], metrics.get("results")
+    stamp = f"Version {run['version']}, trained {run['trained_at']}."
+    facts = [f"View {name_of(results[0])}. {stamp}" if results else stamp, *data_facts(run)]
+    if results:
+        n, n_fraud = results[0]["n"], results[0]["n_fraud"]
+        measured = f"Measured on {n:,} clients, {n_fraud:,} of them labelled fraud."
+        facts.append(" ".join(filter(None, (measured, run.get("split"), BRACKETS))))
+    return facts
+
+
+def data_facts(run: Mapping) -> list[str]:
+    """What the model was trained on, invoices and readings, by name and size as far as the run tells."""
+    sizes = [
+        shown(run.get("n_clients"), ",") + " clients" if "n_clients" in run else "",
+        f"({shown(run['fraud_rate'], '.2%')} labelled fraud)" if "fraud_rate" in run else "",
+        f"with {run['n_invoices']:,} invoices" if "n_invoices" in run else "",
+    ]
+    invoices = ", ".join(filter(None, (run.get("data"), " ".join(filter(None, sizes)))))
+    readings = run.get("readings")
+    facts = [f"Data: {invoices}."] if invoices else []
+    return facts + ([f"Readings: {readings['data']}, {readings['n_clients']:,} clients."] if readings else [])
+
+
 # Sections
 
 
-def _head(title: str, run: Mapping, main: Mapping) -> Markup:
-    facts = [
-        f"View {main['view']}, {main['clients']}. Version {run['version']}, trained {run['trained_at']}.",
-        f"Data: {run['data']}, {run['n_clients']:,} clients ({shown(run['fraud_rate'], '.2%')} labelled fraud) with "
-        f"{run['n_invoices']:,} invoices.",
-        f"Measured on {main['n']:,} clients, {main['n_fraud']:,} of them labelled fraud. {run['split']} {BRACKETS}",
+def _of_invoices(metrics: Mapping) -> Markup:
+    """What was measured on invoices; nothing where the model was trained on readings alone."""
+    results = metrics.get("results")
+    if not results:
+        return NOTHING
+    main = results[0]
+    parts = [
+        _tiles(main),
+        SECTION.format("Limits", "What these figures cannot say.", list_of(LIMITS)),
+        _side_by_side(results),
+        _curves(results),
+        _visits(main),
+        _threshold(main),
+        _calibration(main),
+        _severities(metrics.get("severities")),
+        *(_models(table) for table in metrics.get("models", ())),
+        *(_group(number, name, main) for number, name in enumerate(main["groups"])),
     ]
-    return Markup("<h1>{}</h1>").format(title) + _joined('<p class="soft">{}</p>', facts)
+    return NOTHING.join(parts)
 
 
 def _tiles(main: Mapping) -> Markup:
@@ -159,7 +185,7 @@ def _tiles(main: Mapping) -> Markup:
 
 def _tile(name: str, figure: Mapping | None, form: str, said: str) -> Markup:
     value = shown(figure["value"], form) if figure else "unknown"
-    return TILE.format(name, value, _bracketed(figure, form), said)
+    return TILE.format(name, value, bracketed(figure, form), said)
 
 
 def _says_roc(auc: Mapping | None) -> str:
@@ -187,18 +213,18 @@ def _side_by_side(results: Iterable[Mapping]) -> Markup:
         [
             name_of(result),
             f"{result['n']:,}",
-            _share(result["base_rate"], 2),
-            _number(result["roc_auc"]),
-            _number(result["pr_auc"]),
-            *(_share(top["precision"]) for top in result["at_top"]),
-            _share(result["at_threshold"]["precision"]),
-            _share(result["at_threshold"]["recall"]),
-            _number(result["calibration_error"], 4),
+            share_cell(result["base_rate"], 2),
+            number_cell(result["roc_auc"]),
+            number_cell(result["pr_auc"]),
+            *(share_cell(top["precision"]) for top in result["at_top"]),
+            share_cell(result["at_threshold"]["precision"]),
+            share_cell(result["at_threshold"]["recall"]),
+            number_cell(result["calibration_error"], 4),
         ]
         for result in results
     ]
     heads += ["precision at threshold", "recall", "calibration error"]
-    return SECTION.format("Views side by side", SAID["views"], _table(heads, rows))
+    return SECTION.format("Views side by side", SAID["views"], table_of(heads, rows))
 
 
 def _curves(results: Iterable[Mapping]) -> Markup:
@@ -212,24 +238,24 @@ def _curves(results: Iterable[Mapping]) -> Markup:
 def _visits(main: Mapping) -> Markup:
     figure = figures.visits(main["curves"]["visits"], main["base_rate"]["value"], main["at_top"])
     rows = [
-        [shown(top["share"], ".0%"), f"{top['visits']:,}", _share(top["precision"]), _number(top["lift"], 2)]
+        [shown(top["share"], ".0%"), f"{top['visits']:,}", share_cell(top["precision"]), number_cell(top["lift"], 2)]
         for top in main["at_top"]
     ]
-    drawn = figures.inline(figure, "visits") + _table(["share of clients", "visits", "precision", "lift"], rows)
+    drawn = figures.inline(figure, "visits") + table_of(["share of clients", "visits", "precision", "lift"], rows)
     return SECTION.format("Precision against number of visits", SAID["visits"], drawn)
 
 
 def _threshold(main: Mapping) -> Markup:
     found = main["at_threshold"]
     rows = [
-        ["precision", _share(found["precision"]), "of the suspected clients are labelled fraud"],
-        ["recall", _share(found["recall"]), "of the labelled frauds are suspected"],
-        ["F1", _number(found["f1"]), "harmonic mean of precision and recall"],
-        ["false-positive rate", _share(found["false_positive_rate"]), "of the clients not labelled are suspected"],
-        ["suspected", _share(found["suspected_share"]), "of all clients"],
+        ["precision", share_cell(found["precision"]), "of the suspected clients are labelled fraud"],
+        ["recall", share_cell(found["recall"]), "of the labelled frauds are suspected"],
+        ["F1", number_cell(found["f1"]), "harmonic mean of precision and recall"],
+        ["false-positive rate", share_cell(found["false_positive_rate"]), "of the clients not labelled are suspected"],
+        ["suspected", share_cell(found["suspected_share"]), "of all clients"],
     ]
     drawn = PAIR.format(
-        figures.inline(figures.confusion(found["confusion"]), "confusion"), _table(["", "", "meaning"], rows, "prose")
+        figures.inline(figures.confusion(found["confusion"]), "confusion"), table_of(["", "", "meaning"], rows, "prose")
     )
     return SECTION.format("At the threshold", SAID["threshold"].format(found["threshold"]), drawn)
 
@@ -242,14 +268,14 @@ def _calibration(main: Mapping) -> Markup:
             "{:.4f} to {:.4f}".format(*row["score"]),
             f"{row['n']:,}",
             shown(row["mean_score"], ".2%"),
-            _share(row["fraud_share"], 2),
+            share_cell(row["fraud_share"], 2),
         ]
         for row in main["calibration"]
     ]
-    table = _table(["scores", "clients", "mean score", "labelled fraud"], rows)
+    binned = table_of(["scores", "clients", "mean score", "labelled fraud"], rows)
     slope, said = main["calibration_slope"], SAID["calibration"]
     said += SAID["slope"].format(slope["value"], interval(slope, ".2f")) if slope else ""
-    drawn = PAIR.format(figures.inline(figures.calibration(main["calibration"]), "calibration"), table)
+    drawn = PAIR.format(figures.inline(figures.calibration(main["calibration"]), "calibration"), binned)
     return SECTION.format("Calibration", said, drawn)
 
 
@@ -262,29 +288,29 @@ def _severities(rows: list | None) -> Markup:
             shown(row["score"], ".4f"),
             shown(row["promised"], ".0%"),
             f"{row['n']:,}",
-            _share(row["precision"]),
-            _share(row["precision_from_here_up"]),
+            share_cell(row["precision"]),
+            share_cell(row["precision_from_here_up"]),
         ]
         for row in rows
     ]
     heads = ["severity", "from score", "promised precision", "clients", "precision of these", "precision from here up"]
-    return SECTION.format("Severities", SAID["severities"], _table(heads, cells))
+    return SECTION.format("Severities", SAID["severities"], table_of(heads, cells))
 
 
 def _models(table: Mapping) -> Markup:
     rows = [
         [
             row["model"],
-            _number(row["roc_auc"]),
-            _number(row["pr_auc"]),
-            *(_share(top["precision"]) for top in row["at_top"]),
-            _number(row["brier"], 4),
-            _number(row["pr_auc_behind"]),
+            number_cell(row["roc_auc"]),
+            number_cell(row["pr_auc"]),
+            *(share_cell(top["precision"]) for top in row["at_top"]),
+            number_cell(row["brier"], 4),
+            number_cell(row["pr_auc_behind"]),
         ]
         for row in table["rows"]
     ]
     heads = ["model", "ROC-AUC", "PR-AUC", "precision, top 1 %", "top 5 %", "top 10 %", "Brier", "PR-AUC behind"]
-    return SECTION.format(f"Models: {name_of(table)}", SAID["models"], _table(heads, rows))
+    return SECTION.format(f"Models: {name_of(table)}", SAID["models"], table_of(heads, rows))
 
 
 def _group(number: int, name: str, main: Mapping) -> Markup:
@@ -292,13 +318,13 @@ def _group(number: int, name: str, main: Mapping) -> Markup:
         [
             row["value"],
             f"{row['n']:,}",
-            _share(row["base_rate"]),
+            share_cell(row["base_rate"]),
             shown(row["mean_score"], ".1%"),
-            _number(row["roc_auc"]),
-            _share(row["precision_at_top"]),
-            _share(row["recall_in_list"]),
+            number_cell(row["roc_auc"]),
+            share_cell(row["precision_at_top"]),
+            share_cell(row["recall_in_list"]),
             f"{row['suspected']:,}",
-            _share(row["recall"]),
+            share_cell(row["recall"]),
         ]
         for row in main["groups"][name]
     ]
@@ -306,8 +332,8 @@ def _group(number: int, name: str, main: Mapping) -> Markup:
     heads += ["its frauds in the top 10 % of all", "suspected", "recall at threshold"]
     figure = figures.groups(main["groups"][name], main["roc_auc"] and main["roc_auc"]["value"])
     weak = [said for grouping, said in weaknesses(main) if grouping == name]
-    found = Markup("<h3>Clearly weaker than all clients together</h3>{}").format(_items(weak))
-    drawn = figures.inline(figure, f"group-{number}") + _table(heads, cells) + (found if weak else NOTHING)
+    found = Markup("<h3>Clearly weaker than all clients together</h3>{}").format(list_of(weak))
+    drawn = figures.inline(figure, f"group-{number}") + table_of(heads, cells) + (found if weak else NOTHING)
     return SECTION.format(f"By {name}", SAID["groups"].format(name), drawn)
 
 
@@ -319,7 +345,7 @@ def _importance(rows: list | None) -> Markup:
     by_feature = figures.importance({row["feature"]: row["value"] for row in ranked}, "by feature, the strongest")
     drawn = PAIR.format(figures.inline(by_group, "by-group"), figures.inline(by_feature, "by-feature"))
     cells = [[row["feature"], f"{row['value']:.4f}", row["group"], row["text"]] for row in ranked]
-    drawn += _table(["feature", "mean |contribution|", "evidence group", "meaning"], cells, "prose")
+    drawn += table_of(["feature", "mean |contribution|", "evidence group", "meaning"], cells, "prose")
     return SECTION.format("Importance", SAID["importance"], drawn)
 
 
@@ -327,7 +353,9 @@ def _quality(flags: list | None) -> Markup:
     if flags is None:
         return NOTHING
     rows = [[flag["flag"], f"{flag['n']:,}", flag["text"]] for flag in flags]
-    drawn = _table(["flag", "rows", "what was found and done"], rows, "prose") if rows else Markup("<p>None found.</p>")
+    drawn = (
+        table_of(["flag", "rows", "what was found and done"], rows, "prose") if rows else Markup("<p>None found.</p>")
+    )
     return SECTION.format("Data quality", SAID["quality"], drawn)
 
 
@@ -335,39 +363,7 @@ def _manifest(manifest: Mapping | None) -> Markup:
     if not manifest:
         return NOTHING
     rows = [[key, Markup("<pre>{}</pre>").format(_short(value))] for key, value in manifest.items()]
-    return SECTION.format("Manifest", SAID["manifest"], _table(["entry", "value"], rows, "prose"))
-
-
-# Cells
-
-
-def _number(figure: Mapping | None, digits: int = 3) -> Markup:
-    return _cell(figure, f".{digits}f")
-
-
-def _share(figure: Mapping | None, digits: int = 1) -> Markup:
-    return _cell(figure, f".{digits}%")
-
-
-def _cell(figure: Mapping | None, form: str) -> Markup:
-    return Markup("{} {}").format(shown(figure["value"], form), _bracketed(figure, form)) if figure else Markup("-")
-
-
-def _bracketed(figure: Mapping | None, form: str) -> Markup:
-    return Markup('<span class="interval">{}</span>').format(interval(figure, form))
-
-
-def _joined(form: str, parts: Iterable) -> Markup:
-    return NOTHING.join(map(Markup(form).format, parts))  # noqa: S704  forms are literals of this room
-
-
-def _items(sentences: Iterable[str]) -> Markup:
-    return Markup("<ul>{}</ul>").format(_joined("<li>{}</li>", sentences))
-
-
-def _table(heads: Iterable[str], rows: Iterable[Iterable], kind: str = "figures") -> Markup:
-    body = [_joined("<td>{}</td>", row) for row in rows]
-    return TABLE.format(kind, _joined("<th>{}</th>", heads), _joined("<tr>{}</tr>", body))
+    return SECTION.format("Manifest", SAID["manifest"], table_of(["entry", "value"], rows, "prose"))
 
 
 def _short(value) -> str:

@@ -23,7 +23,7 @@ DOORS = {
     "tensorflow keras": "networks",
     "pyarrow": "files simulate score",
     "plotly": "figures",
-    "markupsafe": "figures report_page web",
+    "markupsafe": "figures report_page report_readings report_cells web",
     "flask flask_openapi flask_openapi_swagger flask_httpauth flask_limiter flask_wtf werkzeug jinja2": "web predict",
     "pydantic pydantic_core pydantic_settings": "web predict",
     "sqlalchemy alembic psycopg sqlite3": "store",

@@ -7,8 +7,8 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from fraud import attacks, figures, reading_evaluation, reading_validation, report_readings
 from fraud import evaluation as ev
-from fraud import figures
 from fraud.records import QualityFlag
 from fraud.report import model_card, write_report
 from fraud.report_page import report_html
@@ -58,6 +58,39 @@ def metrics():
         "quality": [QualityFlag("duplicates", 11, NASTY)],
         "manifest": {"version": "1.2.3", "features": [f"feature_{i}" for i in range(300)], "note": NASTY},
     }
+
+
+def of_readings(seed=0, n=400):
+    """One way to attack as reading_validation.plan_metrics gives it: ten clients a kind and more, but one of three."""
+    rng = np.random.default_rng(seed)
+    kind = rng.choice(["constant_scale", "zero", "holiday", attacks.HONEST], n)
+    kind[:3] = "cut_off"
+    label = np.isin(kind, ["constant_scale", "zero", "cut_off"]).astype(int)
+    score = rng.normal(size=n) + 2 * label + 2 * (kind == "constant_scale")
+    done = reading_evaluation.Done(kind, label * rng.random(n), np.arange(n) // 2)
+    growing = np.cumsum(rng.random((20, len(reading_evaluation.DELAYS))), axis=1)
+    return reading_evaluation.figures(label, score, done, attacks.HONEST) | {
+        "models": reading_evaluation.compared(label, {NASTY: -score, "ensemble": score}, done.household),
+        "latency": reading_evaluation.latency(growing, 6.0),
+        "onset": reading_evaluation.onset_error(np.full(20, 100), 100.0 + np.arange(20)),
+    }
+
+
+@pytest.fixture(scope="module")
+def injected():
+    plans = {words: of_readings(seed) for seed, words in enumerate(report_readings.PLANS)}
+    later = {"until": "2013-04-02", "n": 103, "ranking": of_readings(2)["ranking"]}
+    return {"made": "injected", "parts": [40, 120, 60], **plans, "past_to_future": later}
+
+
+@pytest.fixture(scope="module")
+def labelled():
+    found = of_readings(3)
+    return {"made": "labelled", "n": 1234, "n_thieves": 56, "ranking": found["ranking"], "models": found["models"]}
+
+
+WITHOUT_LABELS = {"made": "without labels", "n": 4321}
+ALONE = {"version": "1", "trained_at": "2026-01-02T03:04:05Z", "readings": {"data": NASTY, "n_clients": 200}}
 
 
 @pytest.fixture(scope="module")
@@ -253,3 +286,140 @@ def test_the_card_needs_no_plots(metrics):
 def test_names_in_plots_are_not_read_as_markup():
     figure = figures.importance({"<b>bold</b>": 1.0, "plain": 2.0}, "unit")
     assert list(figure.data[0].y) == ["&lt;b&gt;bold&lt;/b&gt;", "plain"]
+
+
+# --- smart-meter readings ---------------------------------------------------------------------------------------------
+
+
+def said(readings, metrics=None, run=ALONE):
+    """(the page, the card) of a model trained on readings, beside invoices where `metrics` are given."""
+    given = {"run": run} | (metrics or {}) | {"readings": readings, "quality": None}
+    return Page(report_html(given)), model_card(given)
+
+
+def test_the_page_shows_readings_after_invoices(metrics, injected):
+    readings = ["Smart-meter readings", "Readings, attacked as published", "Readings, attacked wider than published"]
+    headings = said(injected, metrics)[0].headings
+    assert headings[headings.index("By history quintile") + 1 :][:4] == [*readings, "Importance"]
+    assert {"recall-0", "recall-1"} <= set(said(injected)[0].ids)
+
+
+@pytest.mark.parametrize("results", [{}, {"results": []}])
+def test_a_model_of_readings_alone_has_a_whole_page_and_card(injected, labelled, results):
+    for readings in (injected, labelled, WITHOUT_LABELS):
+        page, card = said(readings, results)
+        assert page.headings[0] == "Smart-meter readings"
+        assert not page.open
+        assert "Views side by side" not in page.headings
+        assert "200 clients" in page.text
+        assert re.findall(r"^## (.*)", card, re.MULTILINE) == [
+            "Data",
+            "Smart-meter readings",
+            "Limits",
+            "Not for",
+            "How it was trained",
+        ]
+        assert "from their smart-meter readings" in card
+        assert "labelled fraud" not in card
+
+
+def test_readings_are_added_to_an_older_model_of_which_little_is_known(metrics, injected):
+    page, card = said(injected, {"results": metrics["results"][:1]})
+    assert "Views side by side" in page.headings
+    assert "Smart-meter readings" in page.headings
+    assert "from their invoices and smart-meter readings" in card
+    assert "None" not in page.text + card
+
+
+def test_injected_thefts_are_called_injected_and_stand_apart_from_real_labels(metrics, injected):
+    page, card = said(injected, metrics)
+    for text in (page.text, " ".join(card.split())):
+        assert "attacked here by published patterns of theft: none of these thefts is real" in text
+        assert "known only after inspections" in text
+    tables = re.findall(r"(?:^\|.*\n)+", card, re.MULTILINE)
+    assert ["attacked" in table for table in tables] == [False, True]
+    assert len(re.findall(r"^\| attacked|^\| past to future", tables[1], re.MULTILINE)) == 3
+
+
+def test_what_was_measured_on_readings_stands_on_the_page_with_its_interval(injected):
+    page, card = said(injected)
+    text = page.text.replace("\N{NO-BREAK SPACE}", " ")
+    for part in (*(injected[words] for words in report_readings.PLANS), injected["past_to_future"]):
+        auc, recall = part["ranking"]["roc_auc"], part["ranking"]["recall_at_1%"]
+        ends = [f"{end:.3f}" for end in auc["interval"]]
+        assert re.search(rf"{auc['value']:.3f}\s+\[{ends[0]}, {ends[1]}\]", text)
+        assert f"{auc['value']:.3f} [{ends[0]}, {ends[1]}]" in card
+        assert re.search(rf"{100 * recall['value']:.1f} %\s+\[{100 * recall['interval'][0]:.1f}, ", text)
+    assert "until 2013-04-02" in text
+    assert "2013-04-02" in card
+    assert "of some households, measured on others" in text
+
+
+def test_recall_by_pattern_begins_with_the_weakest_and_leaves_out_what_few_did(injected):
+    page, card = said(injected)
+    assert page.text.index(" zero ") < page.text.index("constant scale")
+    assert "cut off" not in page.text
+    assert re.search(r"Lowest recall at 5 % false alarms: zero \d+\.\d %, constant scale", card)
+
+
+def test_harmless_changes_stand_beside_the_unchanged_honest(injected):
+    harmless = {
+        "all": {"n": 30, "share": 0.15},
+        "honest": {"n": 100, "share": 0.05},
+        "holiday": {"n": 30, "share": 0.15},
+    }
+    page, card = said(injected | {"as published": injected["as published"] | {"harmless": harmless}})
+    text = " ".join(page.text.replace("\N{NO-BREAK SPACE}", " ").split())
+    assert "honest, unchanged 100 5.0 % 1.0 all harmless changes 30 15.0 % 3.0 holiday 30 15.0 % 3.0" in text
+    assert "15.0 % of clients with a harmless change, 5.0 % of unchanged ones" in card
+
+
+def test_days_to_detection_say_when_a_quarter_was_never_found(injected):
+    latency = {"n": 8, "found": {"n": 8, "share": 0.625}, "days_quartiles": [5.0, 21.0, None]}
+    page, card = said(injected | {"as published": injected["as published"] | {"latency": latency}})
+    sentence = "62.5 % are found: a quarter of all within 5 days, half of all within 21 days, three quarters of all"
+    assert f"{sentence} not found." in card
+    text = " ".join(page.text.replace("\N{NO-BREAK SPACE}", " ").split())
+    assert "attacked as published 8 62.5 % within 5 days within 21 days not found" in text
+    assert reading_validation.LARGE_LOSS == 0.5, "the report says: half or more"
+
+
+def test_few_households_without_a_large_theft_or_a_common_pattern_still_make_a_report(injected):
+    none = {
+        "by_pattern": {},
+        "by_loss": {"0% to 20%": {"n": 0, "recall_at_5%": None, "recall_at_1%": None}},
+        "latency": reading_evaluation.latency(np.empty((0, len(reading_evaluation.DELAYS))), 0.0),
+        "onset": reading_evaluation.onset_error(np.empty(0), np.empty(0)),
+        "harmless": {"all": {"n": 0, "share": None}, "honest": {"n": 5, "share": 0.0}},
+    }
+    page, card = said(injected | {"as published": injected["as published"] | none})
+    assert not page.open
+    assert "recall-0" not in page.ids
+    assert "None" not in page.text + card
+
+
+def test_labels_of_real_clients_are_not_called_injected(labelled):
+    page, card = said(labelled)
+    for text in (page.text, card):
+        assert "1,234, of them 56 labelled as thieves" in text
+        assert "attacked" not in text
+        assert "not caught, not honest" in text
+    assert "alert('x')" in page.text, "models side by side, named by whoever"
+
+
+def test_without_labels_no_figure_is_shown_and_no_rank_is_called_a_probability():
+    page, card = said(WITHOUT_LABELS)
+    for text in (page.text, card):
+        assert "4,321 clients came without labels" in text
+        assert "no probability" in text
+        assert "ROC-AUC" not in text
+
+
+def test_the_form_of_the_readings_metrics_is_the_one_that_training_writes(injected):
+    plan = injected["as published"]
+    assert set(plan) == {
+        *("n", "n_thieves", "n_households", "ranking", "by_pattern", "by_loss", "harmless"),
+        *("models", "latency", "onset"),
+    }
+    assert set(report_readings.RECALLS) < set(plan["ranking"])
+    assert json.dumps(injected)
