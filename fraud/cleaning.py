@@ -314,5 +314,5 @@ CLIENT_RULES = (
         _has_value_beyond_limits,
         _within_limits,
     ),
-    Rule("no_invoices", "Clients without invoices, kept as insufficient history", _without_invoices),
+    Rule("no_invoices", "Clients without invoices, kept: judged by their readings or not at all", _without_invoices),
 )

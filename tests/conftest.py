@@ -3,23 +3,35 @@
 from pathlib import Path
 from typing import NamedTuple
 
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 import train
 from features import FEATURE_NAMES, client_features
 from fraud import model_file
 from fraud.model import FraudModel
-from fraud.simulate import simulate, write_zip
+from fraud.simulate import Utility, simulate, simulate_utility, write_zip
 from fraud.study import Study
 from fraud.tables import read_tables
 
 N_CLIENTS, FRAUD_RATE, SEED = 500, 0.2, 3
+N_METERED = 300  # three in five of them have a smart meter
 
 
 class Trained(NamedTuple):
     """What train.py read and what it wrote."""
 
     data: Path
+    model: Path
+    report: Path
+
+
+class Metered(NamedTuple):
+    """A utility with smart meters, its readings with labels, and what train.py wrote."""
+
+    data: Path
+    readings: Path
     model: Path
     report: Path
 
@@ -53,3 +65,39 @@ def small_study(small_utility) -> Study:
     tables = read_tables(small_utility)
     evidence = client_features(tables.clients, tables.invoices)
     return Study.of("utility.zip", tables, evidence, FEATURE_NAMES)
+
+
+@pytest.fixture(scope="session")
+def metered_utility() -> Utility:
+    """All tables of a utility with smart meters."""
+    return simulate_utility(N_METERED, SEED, FRAUD_RATE)
+
+
+@pytest.fixture(scope="session")
+def metered(metered_utility, trained, tmp_path_factory) -> Metered:
+    """`train.py --onto model.bin --readings readings.parquet --quick`, ended well."""
+    folder = tmp_path_factory.mktemp("metered")
+    made = Metered(folder / "utility.zip", folder / "readings.parquet", folder / "model.bin", folder / "report")
+    write_zip(made.data, *metered_utility)
+    write_labelled(metered_utility, made.readings)
+    asked = ["--onto", trained.model, "--readings", made.readings, "--quick", "--out", made.model]
+    assert train.main([str(word) for word in [*asked, "--report", made.report]]) == 0
+    return made
+
+
+def write_labelled(utility: Utility, path: Path) -> None:
+    """The readings with their clients' labels, as one file."""
+    clients, readings = utility.clients, utility.readings
+    columns = {
+        "client_id": clients["client_id"][readings["client"]].astype(str),
+        "read_at": readings["read_at"].astype("datetime64[s]"),
+        "consumption_kwh": readings["consumption_kwh"],
+        "label": clients["label"][readings["client"]],
+    }
+    parquet.write_table(pa.table(columns), path)
+
+
+@pytest.fixture(scope="session")
+def metered_model(metered) -> FraudModel:
+    """The small model with an ensemble on readings beside those on invoices."""
+    return model_file.load(metered.model)
