@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fraud.attacks import Attacked, Base, attacked_file
+from fraud.attacks import BROAD, PUBLISHED, WIDE, Attacked, Base, attacked_file
+from fraud.attacks import Plan as AttackPlan
 from fraud.days import Days
 from fraud.ensemble import Ensemble
 from fraud.fitting import Fitted, Plan, fit_ensemble, fit_inputs
@@ -26,6 +27,9 @@ from fraud.surroundings import Surroundings
 Tell = Callable[[str], None]
 
 BESIDE = ("file", "model", None)  # what an attacked file's clients are compared with, in turn
+# The plans of the files that a household is in once each. Of PUBLISHED alone, too little is learnt of other ranges.
+TO_TRAIN = (PUBLISHED, BROAD) * 12 + (WIDE,) * 5
+TO_TRAIN_QUICKLY = (PUBLISHED, BROAD, WIDE)
 SEEDS_APART = 1000  # files of one seed
 
 OFF = tuple(f"adjusted_z_{days}" for days in (7, 14, 30, 60, 90))
@@ -62,18 +66,13 @@ def fit_networks(days: Days, surroundings: Surroundings | None, seed: int, quick
 
 
 def attacked_files(
-    base: Base, households: np.ndarray, surroundings: Surroundings, rounds: int, seed: int, **options
+    base: Base, households: np.ndarray, surroundings: Surroundings, plans: Sequence[AttackPlan], seed: int
 ) -> list[Attacked]:
-    """Each household once in each of `rounds` files, beside each of BESIDE in turn. [options: as attacked_file's]"""
+    """Each household once in each file, a file a plan, beside each of BESIDE in turn."""
+    beside = [surroundings if name == "model" else name for name in BESIDE]
     return [
-        attacked_file(
-            base,
-            households,
-            SEEDS_APART * seed + i,
-            surroundings if beside == "model" else beside,
-            **options,
-        )
-        for i, beside in zip(range(rounds), BESIDE * rounds, strict=False)
+        attacked_file(base, households, SEEDS_APART * seed + i, beside[i % len(beside)], plan=plan)
+        for i, plan in enumerate(plans)
     ]
 
 

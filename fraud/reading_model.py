@@ -15,6 +15,7 @@ from fraud.readings import FEATURE_NAMES, reading_features
 from fraud.records import Evidence
 from fraud.surroundings import Surroundings
 
+TOGETHER = 0.6  # correlation from which two factors are those of one place
 LEAST_DAYS = 14  # known days: with fewer, nothing can be told from the week
 ONSET = FEATURE_NAMES.index("off_usual_step_ago")
 
@@ -45,9 +46,14 @@ class ReadingModel:
         return reading_evidence(days, self.networks, surroundings or self.surroundings)
 
     def surroundings_of(self, days: Days, cell: np.ndarray | None = None) -> Surroundings:
-        """Of a whole client base its own, by cell (a region or transformer, int64 a client); else the model's."""
+        """Of a whole client base its own, by cell (a region or transformer, int64 a client); else the model's.
+
+        Where its days go up and down as those of the training clients do, these are its neighbours, and honest ones.
+        """
         own = Surroundings.of(days, cell)
-        return self.surroundings if np.isnan(own.factor).all() else own
+        if np.isnan(own.factor).all():
+            return self.surroundings
+        return self.surroundings if own.moves_with(self.surroundings) >= TOGETHER else own
 
     def log_ratio(self, evidence: Evidence) -> np.ndarray:
         """Calibrated log-odds of theft less those of the training clients' share. [float64, one a client]"""

@@ -17,6 +17,8 @@ from fraud.fitting import Fitted, stratified_folds
 from fraud.reading_evaluation import DELAYS, RATES
 from fraud.reading_fitting import (
     LOOKS_AT,
+    TO_TRAIN,
+    TO_TRAIN_QUICKLY,
     Sample,
     Tell,
     attacked_files,
@@ -31,13 +33,13 @@ from fraud.study import LEAST_OF_A_KIND, CannotTrain
 from fraud.surroundings import Surroundings
 
 PARTS = (0.2, 0.6, 0.2)  # of the households: for the networks, for the ensemble, kept back
-ROUNDS, TEST_ROUNDS, QUICK_ROUNDS = 9, 3, 3  # files that each household is in, attacked anew
+TEST_FILES = 3  # that each household kept back is in, attacked anew
 FOLDS = 5
 LARGE_LOSS = 0.5  # of the energy: of such thefts the days to detection are told
 LEAST_BEFORE = 60  # days before the onset, for who is judged as its series grows
 LEAST_HOUSEHOLDS, LONG_ENOUGH = 60, 100  # to attack; days: the past of fewer is shorter than a window
 PAST_SHARE = 0.6  # of the calendar: the past, on which the second report trains
-ATTACKS = {"as published": attacks.PUBLISHED, "wider than published": attacks.WIDE}
+ATTACKS = {"as published": attacks.PUBLISHED, "wider than published": attacks.BROAD}
 UNLABELLED_SHARE = 0.05  # of the clients are suspected where no label says what precision would be
 
 
@@ -62,17 +64,17 @@ def of_attacked(
     """
     _check_enough(np.count_nonzero(~np.isnan(base.kwh), axis=1), LONG_ENOUGH, LEAST_HOUSEHOLDS)
     watched, fit_on, kept = split(len(base.kwh), seed, PARTS)
-    rounds = QUICK_ROUNDS if quick else ROUNDS
+    plans = TO_TRAIN_QUICKLY if quick else TO_TRAIN
     surroundings = Surroundings.of(base.days(np.concatenate([watched, fit_on])))
     networks = fit_networks(base.days(watched), surroundings, seed, quick, tell)
-    sample = sample_of(attacked_files(base, fit_on, surroundings, rounds, seed), networks)
+    sample = sample_of(attacked_files(base, fit_on, surroundings, plans, seed), networks)
     measured, _ = fit_labelled(sample, networks, surroundings, seed, quick, lambda what: tell(f"{what}, to measure"))
     metrics = {"made": "injected", "parts": [len(watched), len(fit_on), len(kept)]}
     metrics |= attacked_metrics(measured, base, kept, seed)
     metrics["past_to_future"] = _past_to_future(base, watched, fit_on, kept, seed, quick, tell)
     everybody = Surroundings.of(base.days(np.arange(len(base.kwh))))
     rest = np.concatenate([fit_on, kept])
-    sample = sample_of(attacked_files(base, rest, everybody, rounds, seed + 1), networks)
+    sample = sample_of(attacked_files(base, rest, everybody, plans, seed + 1), networks)
     model, fitted = fit_labelled(sample, networks, everybody, seed, quick, tell)
     return Outcome(model, cuts_of(fitted.log_odds, sample.label, theft_share, promises), metrics)
 
@@ -84,7 +86,7 @@ def attacked_metrics(model: ReadingModel, base: Base, kept: np.ndarray, seed: in
 
 def plan_metrics(model: ReadingModel, base: Base, kept: np.ndarray, plan: attacks.Plan, seed: int) -> dict:
     """What one way to attack shows of the model: all of reading_evaluation.py, and models side by side."""
-    files = attacked_files(base, kept, model.surroundings, TEST_ROUNDS, seed, plan=plan)
+    files = attacked_files(base, kept, model.surroundings, [plan] * TEST_FILES, seed)
     evidence = [reading_evidence(file.days, model.networks, file.surroundings) for file in files]
     label, kind, loss, household, onset = (_column(files, name) for name in PER_CLIENT)
     score = np.concatenate([model.log_ratio(part) for part in evidence])
@@ -151,12 +153,12 @@ def _past_to_future(
     past = Base(base.kwh[:, :n_past], base.first_day)
     surroundings = Surroundings.of(past.days(np.concatenate([watched, fit_on])))
     networks = fit_networks(past.days(watched), surroundings, seed, quick, lambda what: tell(f"{what}, on the past"))
-    sample = sample_of(attacked_files(past, fit_on, surroundings, QUICK_ROUNDS, seed + 3), networks)
+    sample = sample_of(attacked_files(past, fit_on, surroundings, TO_TRAIN_QUICKLY * 2, seed + 3), networks)
     model, _ = fit_labelled(sample, networks, None, seed, quick, lambda what: tell(f"{what}, on the past"))
     # Only households that go on to the end: of the others, a theft could lie in the past.
     lasting = kept[~np.isnan(base.kwh[kept, -7:]).all(axis=1)]
     plan = replace(attacks.PUBLISHED, age=(attacks.PUBLISHED.age[0], float(n - n_past)))
-    test = sample_of(attacked_files(base, lasting, surroundings, TEST_ROUNDS, seed + 4, plan=plan), networks)
+    test = sample_of(attacked_files(base, lasting, surroundings, [plan] * TEST_FILES, seed + 4), networks)
     ranking = reading_evaluation.ranking(test.label, model.log_ratio(test.evidence), test.household)
     return {"until": str(np.datetime64(base.first_day + n_past - 1, "D")), "n": len(test.label), "ranking": ranking}
 

@@ -14,6 +14,7 @@ import numpy as np
 from fraud.days import Days
 
 LEAST_CLIENTS = 20  # known on a date: the median of fewer is noise
+LEAST_DATES = 30  # to tell whether two factors move together
 MOST_CLIENTS = 2_000  # of a cell: more say nothing new, and take time
 ROUNDS = 4  # of levels and factors in turn; after three nothing moves by a hundredth
 OFFSET = 0.05  # of the client's level, added before the log: a day of zero must not outweigh a month
@@ -67,6 +68,19 @@ class Surroundings:
         number = 0 if self.cell is None else self.cell[client]
         found = self.factor[number, place], self.temperature[place], self.is_holiday[place]
         return tuple(np.where(is_inside, values, np.nan) for values in found)
+
+    def moves_with(self, other: "Surroundings") -> float:
+        """Correlation of the first cells' factors from day to day, on the dates that both have; NaN on too few."""
+        start = max(self.first_day, other.first_day)
+        stop = min(self.first_day + self.factor.shape[1], other.first_day + other.factor.shape[1])
+        mine, theirs = (
+            np.diff(each.factor[0, start - each.first_day : max(stop, start) - each.first_day])
+            for each in (self, other)
+        )
+        known = ~np.isnan(mine) & ~np.isnan(theirs)
+        if known.sum() < LEAST_DATES:
+            return np.nan
+        return float(np.corrcoef(mine[known], theirs[known])[0, 1])
 
     def of_clients(self, chosen: slice | np.ndarray) -> "Surroundings":
         """Those of some of the clients, by slice, numbers or mask."""
