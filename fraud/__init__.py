@@ -5,8 +5,8 @@
     models    study fitting reading_fitting baselines model_file model reading_model ensemble |
     parts     readings networks attacks ranks features members detectors neighbours peers |
     utility   demo metering thieves population household weather grid billing |
-    columns   blocks cells configuration consumption |
     shapes    reading_rows reading_changes reading_hours reading_parts reading_shapes |
+    columns   blocks cells configuration consumption |
     meters    days surroundings windows change_points reading_tables reading_cleaning |
     rows      invoices tables cleaning dates files |
     graphs    onnx_graphs network_graphs symmetric_trees |
