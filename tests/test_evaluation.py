@@ -86,6 +86,37 @@ def test_the_best_threshold_has_the_highest_f1_of_all_scores(clients):
     assert ev.best_threshold(Y, SCORE) == 0.7
 
 
+@pytest.mark.parametrize(
+    ("honest_weight", "best"),
+    [
+        (0.1, 0.7),  # 2 of 2.1: F1 4 / 4.1
+        (1.0, 0.7),  # 2 of 3: F1 4/5, against 2/3 of the highest alone
+        (2.0, 0.9),  # 2 of 4: F1 4/6, no better than the highest alone, which needs fewer visits
+        (10.0, 0.9),  # 2 of 12: F1 4/14
+    ],
+)
+def test_the_best_threshold_counts_each_honest_client_as_often_as_it_stands_for(honest_weight, best):
+    assert ev.best_threshold(np.array([1, 0, 1, 0]), np.array([0.9, 0.8, 0.7, 0.6]), honest_weight) == best
+
+
+def test_severities_count_each_honest_client_as_often_as_it_stands_for():
+    """80 of the highest 100 steal; with each honest client standing for 4 it is 80 of 160."""
+    y, score = np.repeat([1, 0, 1, 0], [80, 20, 20, 80]), np.repeat([0.9, 0.1], 100)
+    low, high = m.wilson(80, 100)
+    (cut,) = ev.severity_cuts(y, score, {"high": 0.38}, 4.0).values()
+    assert (cut["score"], cut["n"]) == (0.9, 100)
+    assert cut["precision"]["value"] == pytest.approx(0.5)
+    assert cut["precision"]["interval"] == pytest.approx([low / (low + 4 * (1 - low)), high / (high + 4 * (1 - high))])
+    assert ev.severity_cuts(y, score, {"high": 0.45}, 4.0)["high"]["score"] is None
+    assert ev.severity_cuts(y, score, {"high": 0.45}, 1.0)["high"]["score"] == 0.9
+
+
+def test_clients_that_stand_for_themselves_alone_are_cut_as_without_weights(clients):
+    promises = {"critical": 0.3, "high": 0.2}
+    assert ev.severity_cuts(*clients, promises, 1.0) == ev.severity_cuts(*clients, promises)
+    assert ev.best_threshold(*clients, 1.0) == ev.best_threshold(*clients)
+
+
 def test_a_severity_starts_at_the_lowest_score_that_keeps_its_promise(clients):
     y, score = clients
     cut = ev.severity_cuts(y, score, {"high": 0.25})["high"]

@@ -143,7 +143,7 @@ def test_the_final_model_is_fitted_on_all_and_suspects_at_the_prior_it_was_cut_f
 
 
 def test_nobody_is_measured_by_a_model_that_has_seen_it(monkeypatch):
-    """Every client's number is its first day's consumption, and is looked for in what is fitted and in what is scored."""
+    """Every client's number is its first day's consumption, by which it is known wherever it turns up."""
     kwh = robbed(town(60, 60), np.arange(25), 30)
     kwh[:, 0] = np.arange(60) + 0.5
     fitted_on, measured, unspied = [], [], validation.reading_evidence
@@ -306,5 +306,5 @@ def test_the_threshold_is_for_clients_of_whom_few_steal(attack):
 
 @pytest.mark.parametrize(("n", "n_days"), [(validation.LEAST_HOUSEHOLDS - 1, 120), (80, validation.LONG_ENOUGH - 1)])
 def test_too_few_households_or_days_to_attack_end_in_a_sentence(n, n_days):
-    with pytest.raises(CannotTrain, match="at least 60 are needed[.]$"):
+    with pytest.raises(CannotTrain, match=r"at least 60 are needed\.$"):
         validation.of_attacked(Base(town(n, n_days), FIRST), 0.065, PROMISES, SEED, True, silent)

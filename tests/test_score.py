@@ -19,19 +19,26 @@ COLUMNS += ["expected_recovery_kwh", "quality"]
 class ByConsumption:
     """A model that sees what the invoices bill; each call's clients are kept."""
 
-    cells = ()
+    cells, readings = (), None
 
     def __init__(self):
         self.chunks, self.manifest = [], {"features": list(score.FEATURE_NAMES)}
 
-    def judge(self, evidence, client_ids, quality):
+    def judge(self, evidence, client_ids, quality, _readings=None):
         clients, invoices = evidence
         self.chunks.append(list(client_ids))
         assert list(clients["client_id"]) == list(client_ids)
         n = np.bincount(invoices["client"], minlength=len(client_ids))
         billed = np.bincount(invoices["client"], invoices["consumption_level_1"], minlength=len(client_ids))
         return [
-            Score(i, kwh / (kwh + 100), "high", 0.5, (Reason("level", 0.2, "=High"),), (*flags, QualityFlag("seen", 1, "")))
+            Score(
+                i,
+                kwh / (kwh + 100),
+                "high",
+                0.5,
+                (Reason("level", 0.2, "=High"),),
+                (*flags, QualityFlag("seen", 1, "")),
+            )
             if n_of
             else Score(i, None, INSUFFICIENT_HISTORY, 0.5, (), flags)
             for i, kwh, n_of, flags in zip(client_ids, billed, n, quality, strict=True)

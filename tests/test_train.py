@@ -4,14 +4,19 @@ import errno
 import json
 import pickle
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime
 
+import numpy as np
 import pytest
-from table_builders import a_client, an_invoice, written, zipped
+from reading_builders import readings_text, robbed, town
+from table_builders import a_client, an_invoice, csv_text, written, zipped
 
 import train
 from features import FEATURE_NAMES
 from fraud import model_file
+from fraud.model import SHORT_READINGS
+from fraud.reading_tables import read_readings
 from fraud.study import LEAST_OF_A_KIND
 
 # --- builders ---------------------------------------------------------------------------------------------------------
@@ -114,7 +119,7 @@ def test_versions_count_up_within_a_month(small_model, tmp_path, former, followi
     month = f"{today.year}.{today.month}"
     manifest = small_model.manifest | {"version": former.format(month=month)}
     out = tmp_path / "model.bin"
-    model_file.save(type(small_model)(small_model.invoices, small_model.aggregates, manifest), out)
+    model_file.save(replace(small_model, manifest=manifest), out)
     assert train.next_version(out) == following.format(month=month)
     assert train.next_version(tmp_path / "none.bin") == f"{month}.1"
 
@@ -127,6 +132,214 @@ def test_without_data_it_takes_the_archive_or_else_the_sample_and_says_so(place,
     assert train.sources([]) == [train.ARCHIVE]
     assert train.sources([place / "mine.zip"]) == [place / "mine.zip"]
     assert capsys.readouterr().out == ""
+
+
+# --- readings ---------------------------------------------------------------------------------------------------------
+
+N_LABELLED, N_LONG = 60, 120  # households, days
+
+
+def metrics_of(folder):
+    return json.loads((folder / "report" / "metrics.json").read_text())
+
+
+def learnt(folder, *arguments):
+    """The model that train.py fits quickly, ended well, in the folder."""
+    asked = [*arguments, "--quick", "--out", folder / "model.bin", "--report", folder / "report"]
+    assert train.main([str(word) for word in asked]) == 0
+    return model_file.load(folder / "model.bin")
+
+
+def probabilities(model, file):
+    """Of clients by their readings alone."""
+    tables = read_readings(file)
+    n = len(tables.client_ids)
+    evidence = model.evidence_of_readings(tables.readings, n)
+    nothing = np.full((n, len(FEATURE_NAMES)), np.nan, np.float32)
+    nobody = replace(evidence, features=nothing, n_records=np.zeros(n, int))
+    return model.probability(nobody, evidence)
+
+
+def readings_in(folder, label=None):
+    """A file of readings, whose first twenty households lose most of their consumption halfway."""
+    file = folder / "readings.csv"
+    kwh = robbed(town(N_LABELLED, N_LONG), np.arange(20), N_LONG // 2)
+    file.write_text(readings_text(kwh, label))
+    return file
+
+
+@pytest.fixture(scope="module")
+def unlabelled(tmp_path_factory):
+    """(folder, model) of `train.py --readings F` where nothing tells who steals."""
+    folder = tmp_path_factory.mktemp("unlabelled")
+    return folder, learnt(folder, "--readings", readings_in(folder))
+
+
+def test_readings_without_labels_are_learnt_and_rank_their_clients(unlabelled):
+    folder, model = unlabelled
+    assert (model.invoices, model.aggregates) == (None, None)
+    assert model.manifest["readings"]["made"] == "without labels"
+    assert model.manifest["fraud_rate"] == 0.5, "ranks stay as they are"
+    found = probabilities(model, folder / "readings.csv")
+    assert ((found > 0) & (found < 1)).all()
+    assert np.median(found[:20]) > np.median(found[20:])
+    suspected = found >= model.manifest["readings"]["threshold"]
+    assert 1 <= suspected.sum() <= 5
+    assert suspected[:20].sum() == suspected.sum()
+
+
+def test_a_model_on_readings_alone_says_where_it_comes_from(unlabelled):
+    folder, model = unlabelled
+    known = model.manifest["readings"]
+    assert (known["data"], known["n_clients"]) == ("readings.csv", N_LABELLED)
+    assert metrics_of(folder)["run"]["readings"]["data"] == "readings.csv"
+    assert sorted(file.name for file in (folder / "report").iterdir()) == [
+        "metrics.json", "model_card.md", "report.html",
+    ]  # fmt: skip
+
+
+def test_readings_with_labels_are_learnt_and_measured_out_of_fold(tmp_path):
+    file = readings_in(tmp_path, [1] * 20 + [0] * 40)
+    model = learnt(tmp_path, "--readings", file)
+    assert model.manifest["readings"]["made"] == "labelled"
+    assert model.manifest["fraud_rate"] == pytest.approx(1 / 3)
+    assert metrics_of(tmp_path)["readings"]["ranking"]["roc_auc"]["value"] > 0.8
+    found = probabilities(model, file)
+    threshold = model.manifest["readings"]["threshold"]
+    assert (found[:20] >= threshold).mean() > 0.8
+    assert (found[20:] >= threshold).mean() < 0.2
+
+
+def test_labels_of_the_clients_are_taken_where_the_readings_have_none(tmp_path, monkeypatch):
+    """Files of one utility, by name: clients, invoices and readings; the invoices' ensembles are fitted elsewhere."""
+    readings_in(tmp_path)
+    own = [a_client(f"h-{i}", label=int(i < 20)) for i in reversed(range(N_LABELLED))]
+    (tmp_path / "clients.csv").write_text(csv_text([*own, a_client("unread", label=0)]))
+    (tmp_path / "invoices.csv").write_text(csv_text([an_invoice("h-1")]))
+    given = []
+    monkeypatch.setattr(train, "from_invoices", lambda *_: ({"run": {}, "results": []}, None))
+    monkeypatch.setattr(train, "of_labelled", lambda days, label, *_: given.append((days, label)) or 1 / 0)
+    files = [tmp_path / f"{name}.csv" for name in ("clients", "invoices", "readings")]
+    with pytest.raises(ZeroDivisionError):
+        learnt(tmp_path, *files)
+    ((days, label),) = given
+    assert label.tolist() == [0.0] * 40 + [1.0] * 20 + [0.0]
+    assert days.segments.counts.tolist() == [N_LONG] * N_LABELLED + [0]
+    first = read_readings(files[2]).readings["consumption_kwh"][:N_LONG]
+    np.testing.assert_array_equal(days.kwh[days.segments.index == N_LABELLED - 1], first)
+
+
+def test_readings_taken_for_honest_are_attacked(tmp_path):
+    file = tmp_path / "readings.csv"
+    file.write_text(readings_text(town(80, 200), [1] * 80))  # labels are of no account
+    model = learnt(tmp_path, "--readings", file, "--attack")
+    assert model.manifest["readings"]["made"] == "injected"
+    assert model.manifest["fraud_rate"] == train.THEFT_SHARE
+    assert {"as published", "wider than published", "past_to_future"} < set(metrics_of(tmp_path)["readings"])
+    found, threshold = probabilities(model, file), model.manifest["readings"]["threshold"]
+    assert (found >= threshold).mean() < 0.1
+    stolen = tmp_path / "stolen.csv"
+    stolen.write_text(readings_text(robbed(town(80, 200), np.arange(80), 140, 0.0)))
+    assert (probabilities(model, stolen) >= threshold).mean() > 0.8
+
+
+def test_onto_a_model_readings_are_added_and_its_invoices_stay_to_the_last_bit(small_model, metered_model, small_study):
+    for part in ("invoices", "aggregates"):
+        before, after = (model_file.plain(getattr(model, part)) for model in (small_model, metered_model))
+        assert pickle.dumps(before) == pickle.dumps(after)
+    assert small_model.readings is None
+    assert metered_model.readings is not None
+    of_both = [model.probability(small_study.evidence) for model in (small_model, metered_model)]
+    np.testing.assert_array_equal(*of_both)
+    kept = {name: value for name, value in small_model.manifest.items() if name not in ("version", "trained_at")}
+    assert {name: metered_model.manifest[name] for name in kept} == kept
+    assert metered_model.manifest["readings"]["theft_share"] == small_model.manifest["fraud_rate"]
+
+
+def test_readings_replace_those_that_a_model_has_whatever_their_features_were(metered, tmp_path):
+    model = model_file.load(metered.model)
+    model_file.save(replace(model, manifest=model.manifest | {"reading_features": ["of old"]}), tmp_path / "old.bin")
+    assert train.older_model(tmp_path / "old.bin").readings is None
+
+
+def test_a_metered_utility_reports_what_its_readings_reach(metered, metered_utility):
+    metrics = json.loads((metered.report / "metrics.json").read_text())["readings"]
+    label = metered_utility.clients["label"][np.unique(metered_utility.readings["client"])]
+    assert metrics["made"] == "labelled"
+    assert metrics["n"] == pytest.approx((~np.isnan(label)).sum() / train.FOLDS, abs=2)
+    assert metrics["n_thieves"] == pytest.approx(np.nansum(label) / train.FOLDS, abs=1)
+    assert metrics["ranking"]["roc_auc"]["value"] > 0.6
+
+
+def test_validated_readings_are_measured_fold_by_fold_and_leave_no_model(tmp_path, monkeypatch):
+    monkeypatch.setattr(train, "FOLDS", 2)
+    file = readings_in(tmp_path, [1] * 20 + [0] * 40)
+    asked = [
+        "--readings",
+        file,
+        "--validate",
+        "--quick",
+        "--out",
+        tmp_path / "model.bin",
+        "--report",
+        tmp_path / "report",
+    ]
+    assert train.main([str(word) for word in asked]) == 0
+    assert not list(tmp_path.glob("model.bin*"))
+    metrics = metrics_of(tmp_path)["readings"]
+    assert (metrics["folds"], metrics["n"], metrics["n_thieves"]) == (2, 2 * N_LABELLED / 5, 2 * 20 / 5)
+
+
+BAD_USES = {
+    "attack what": (["--attack"], "--attack and --onto go with --readings"),
+    "onto what": (["--onto", "model.bin"], "--attack and --onto go with --readings"),
+    "attack invoices": (["utility.zip", "--attack"], "--attack and --onto go with --readings"),
+    "onto a model and invoices": (["utility.zip", "--onto", "model.bin", "--readings", "r.csv"], "leave out"),
+    "a view that is none": (["--view", "backwards"], "invalid choice"),
+    "readings of nothing": (["--readings"], "expected one argument"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "words"), BAD_USES.values(), ids=BAD_USES)
+def test_bad_uses_end_in_a_sentence_and_exit_2(place, capsys, arguments, words):
+    before = model_in(place)
+    with pytest.raises(SystemExit) as ended:
+        train.main(arguments)
+    assert ended.value.code == 2
+    assert words in capsys.readouterr().err.splitlines()[-1]
+    assert model_in(place) == before
+
+
+HEAD = "client_id,read_at,consumption_kwh\n"
+FEW, FLEETING = readings_text(town(LEAST_OF_A_KIND - 1, 30)), readings_text(town(30, SHORT_READINGS))
+BAD_READINGS = {
+    "a missing file": (lambda _folder: "none.csv", [], "none.csv"),
+    "no readings in it": (lambda folder: written_text(folder, HEAD), [], "readings.csv"),
+    "none that is known": (lambda folder: written_text(folder, HEAD + "a,2014-01-01,\n" * 9), [], "no reading"),
+    "too few clients to rank": (lambda folder: written_text(folder, FEW), [], "19 clients"),
+    "too few days to attack": (lambda folder: written_text(folder, FLEETING), ["--attack"], "0 clients"),
+    "honest clients alone": (lambda folder: readings_in(folder, [0] * N_LABELLED).name, [], "0 clients labelled 1"),
+    "a model that is none": (readings_in, ["--onto", "readings.csv"], "readings.csv"),
+    "a model over the readings": (readings_in, ["--out", "readings.csv"], "name a file"),
+}
+
+
+def written_text(folder, text):
+    (folder / "readings.csv").write_text(text)
+    return "readings.csv"
+
+
+@pytest.mark.parametrize(("make", "options", "words"), BAD_READINGS.values(), ids=BAD_READINGS)
+def test_readings_it_cannot_learn_from_end_in_one_sentence(place, capsys, make, options, words):
+    said = ends_in_one_sentence(capsys, place, "--readings", make(place), "--quick", *options)
+    assert words in said
+
+
+def test_readings_that_cannot_be_read_are_told_before_invoices_are_fitted(place, trained, capsys, monkeypatch):
+    monkeypatch.setattr(train, "study_of", lambda _data: pytest.fail("it began with the invoices"))
+    (place / "readings.csv").write_text("client_id,read_at,consumption_kwh\na,soon,1\n")
+    said = ends_in_one_sentence(capsys, place, trained.data, "--readings", "readings.csv", "--quick")
+    assert "readings.csv" in said
 
 
 # --- how it ends ------------------------------------------------------------------------------------------------------
