@@ -2,14 +2,18 @@
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from reading_builders import FIRST, robbed, town
 
 from fraud import model_file
+from fraud.model import SHORT_READINGS
 from fraud.onnx_graphs import OnnxTrees
 from fraud.web import examples
 
@@ -206,3 +210,134 @@ def test_the_manifest_says_what_the_model_is(client):
     manifest = client.get("/model").json
     assert {"version", "view", "trained_at", "threshold", "severities", "features", "metrics"} <= set(manifest)
     assert client.get("/ready").json["model"]["version"] == manifest["version"]
+
+
+# --- readings ---------------------------------------------------------------------------------------------------------
+
+HOMES = robbed(town(10, 120, seed=3), [0, 1, 2], 80, 0.0)  # three of them register nothing any more
+
+
+def readings_of(series):
+    """As JSON: a reading a day."""
+    dates = (np.datetime64(FIRST, "D") + np.arange(len(series))).astype(str).tolist()
+    return [
+        {"read_at": date, "consumption_kwh": None if np.isnan(kwh) else kwh}
+        for date, kwh in zip(dates, series.tolist(), strict=True)
+    ]
+
+
+@pytest.fixture(scope="module")
+def metered_client(metered):
+    """The service on the small model that has an ensemble on readings."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MODEL_PATH", str(metered.model))
+        return runpy.run_path(str(REPOSITORY / "predict.py"))["app"].test_client()
+
+
+def answered(client, body):
+    answer = client.post("/predict", json=body)
+    assert answer.status_code == 200, answer.json
+    return answer.json
+
+
+def test_readings_alone_are_judged_by_the_threshold_of_readings(metered_client, metered_model):
+    of_readings = metered_model.manifest["readings"]
+    for series in HOMES:
+        answer = answered(metered_client, {"readings": readings_of(series)})
+        assert 0 < answer["probability"] < 1
+        assert answer["threshold"] == of_readings["threshold"]
+        assert answer["prediction"] == int(answer["probability"] >= of_readings["threshold"])
+        assert answer["severity"] in ("critical", "high", "medium", "low")
+        assert answer["client_id"] is None
+
+
+def test_homes_that_stopped_registering_are_more_suspicious_than_the_others(metered_client):
+    found = [answered(metered_client, {"readings": readings_of(series)})["probability"] for series in HOMES]
+    assert min(found[:3]) > max(found[3:])
+
+
+def test_readings_move_the_score_of_invoices(metered_client, metered_model):
+    billed = answered(metered_client, examples.RAW)
+    both = answered(metered_client, examples.RAW | {"readings": readings_of(HOMES[0])})
+    honest = answered(metered_client, examples.RAW | {"readings": readings_of(HOMES[5])})
+    assert billed["threshold"] == metered_model.manifest["threshold"]
+    assert both["threshold"] == metered_model.manifest["readings"]["threshold"]
+    assert both["probability"] > honest["probability"]
+    assert both["probability"] > billed["probability"]
+
+
+def test_a_week_of_readings_is_insufficient_history_and_says_why(metered_client):
+    answer = answered(metered_client, {"readings": readings_of(HOMES[0][:7])})
+    assert answer["probability"] is None
+    assert answer["severity"] == "insufficient history"
+    assert {flag["flag"] for flag in answer["quality"]} == {"no_creation_date", "no_invoices", "short_readings"}
+    judged = answered(metered_client, {"readings": readings_of(HOMES[0][: SHORT_READINGS - 1])})
+    assert judged["probability"] is not None
+    assert "short_readings" in {flag["flag"] for flag in judged["quality"]}
+
+
+def test_silent_readings_are_insufficient_history(metered_client):
+    answer = answered(metered_client, {"readings": readings_of(np.full(90, np.nan))})
+    assert answer["probability"] is None
+
+
+def test_order_and_repetition_of_readings_change_nothing(metered_client):
+    readings = readings_of(HOMES[4])
+    once = answered(metered_client, {"readings": readings})["probability"]
+    assert answered(metered_client, {"readings": readings[::-1]})["probability"] == once
+    assert answered(metered_client, {"readings": readings + readings[:5]})["probability"] == once
+
+
+def test_hours_add_up_to_the_days_they_are_of(metered_client):
+    hours = [
+        {"read_at": f"{reading['read_at']}T{hour:02d}:00", "consumption_kwh": reading["consumption_kwh"] / 24}
+        for reading in readings_of(HOMES[0])
+        for hour in range(24)
+    ]
+    answer = answered(metered_client, {"readings": hours})
+    assert answer["prediction"] == 1
+
+
+def test_clients_of_a_batch_get_what_they_get_alone(metered_client):
+    bodies = [{"readings": readings_of(series)} for series in HOMES]
+    bodies += [examples.RAW, examples.RAW | {"readings": bodies[0]["readings"]}, examples.FLAT, {"invoices": []}]
+    results = metered_client.post("/batch", json=bodies).json["results"]
+    found = {result["row"]: result["probability"] for result in results}
+    assert [found[i] for i in range(len(bodies))] == [answered(metered_client, body)["probability"] for body in bodies]
+
+
+def test_a_model_on_readings_alone_serves_all_forms_and_judges_what_it_can(metered_model, tmp_path, monkeypatch):
+    alone = replace(metered_model, invoices=None, aggregates=None)
+    model_file.save(alone, tmp_path / "model.bin")
+    monkeypatch.setenv("MODEL_PATH", str(tmp_path / "model.bin"))
+    client = runpy.run_path(str(REPOSITORY / "predict.py"))["app"].test_client()
+    assert 0 < answered(client, examples.READ)["probability"] < 1
+    for body, flag in ((examples.RAW, None), (examples.FLAT, "aggregates_unknown")):
+        answer = answered(client, body)
+        assert answer["probability"] is None
+        assert answer["severity"] == "insufficient history"
+        assert flag in [None, *(flag["flag"] for flag in answer["quality"])]
+    assert client.get("/ready").status_code == 200
+    assert "reading_features" in client.get("/model").json
+
+
+def test_a_model_whose_readings_do_not_judge_stops_the_start(metered_model, tmp_path):
+    broken = replace(metered_model.readings.ensemble, members={"none": OnnxTrees(b"")})
+    spoiled = replace(metered_model, readings=replace(metered_model.readings, ensemble=broken))
+    model_file.save(spoiled, tmp_path / "model.bin")
+    ended = python("import predict", MODEL_PATH=str(tmp_path / "model.bin"))
+    assert ended.returncode == 4
+    assert ended.stderr.strip().endswith("train again.")
+    assert "Traceback" not in ended.stderr
+
+
+def test_serving_readings_imports_none_of_the_training_libraries(metered):
+    code = f"""
+import json, sys, predict
+from fraud.web import examples
+assert predict.app.test_client().post("/predict", json=examples.READ).json["probability"]
+print(json.dumps(sorted(set({sorted(HEAVY)!r}) & set(sys.modules))))
+"""
+    ended = python(code, MODEL_PATH=str(metered.model))
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout) == []
