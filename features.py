@@ -114,6 +114,7 @@ def _matrix(rows: Rows, n: int) -> np.ndarray:
     pairs = np.empty((2 * n, len(WITHOUT_INVOICES)), dtype=np.float32)
     if len(rows.pairs) < len(pairs):
         pairs[:] = WITHOUT_INVOICES
-    pairs[rows.pairs] = _of_pairs(rows).T
+    if len(rows.pairs):
+        pairs[rows.pairs] = _of_pairs(rows).T
     clients = np.concatenate([block.compute(rows) for block in CLIENT_BLOCKS]).T
     return np.concatenate([pairs.reshape(n, 2 * pairs.shape[1]), clients], axis=1, dtype=np.float32).take(ORDER, axis=1)

@@ -26,9 +26,9 @@ from fraud.surroundings import Surroundings
 
 Tell = Callable[[str], None]
 
-BESIDE = ("file", "model", None)  # what an attacked file's clients are compared with, in turn
+BESIDE = ("model", "file", "model", None)  # what an attacked file's clients are compared with, in turn
 # The plans of the files that a household is in once each. Of PUBLISHED alone, too little is learnt of other ranges.
-TO_TRAIN = (PUBLISHED, BROAD) * 12 + (WIDE,) * 5
+TO_TRAIN = (PUBLISHED, PUBLISHED, BROAD) * 9 + (WIDE,) * 2
 TO_TRAIN_QUICKLY = (PUBLISHED, BROAD, WIDE)
 SEEDS_APART = 1000  # files of one seed
 
@@ -86,7 +86,9 @@ def fit_labelled(
     sample: Sample, networks: Networks, surroundings: Surroundings | None, seed: int, quick: bool, tell: Tell
 ) -> tuple[ReadingModel, Fitted]:
     """The same members, stacking and calibration as for invoices."""
-    fitted = fit_ensemble(sample.evidence, sample.label, _plan(networks, quick), seed, tell, sample.household)
+    is_once = len(np.unique(sample.household)) == len(sample.household)
+    household = None if is_once else sample.household  # who is there once is split evenly by label
+    fitted = fit_ensemble(sample.evidence, sample.label, _plan(networks, quick), seed, tell, household)
     return ReadingModel(fitted.ensemble, networks, surroundings, float(sample.label.mean())), fitted
 
 

@@ -70,7 +70,10 @@ class Surroundings:
         return tuple(np.where(is_inside, values, np.nan) for values in found)
 
     def moves_with(self, other: "Surroundings") -> float:
-        """Correlation of the first cells' factors from day to day, on the dates that both have; NaN on too few."""
+        """Correlation of the first cells' factors from day to day, on the dates that both have.
+
+        NaN on too few dates, or where one never changes.
+        """
         start = max(self.first_day, other.first_day)
         stop = min(self.first_day + self.factor.shape[1], other.first_day + other.factor.shape[1])
         mine, theirs = (
@@ -78,9 +81,10 @@ class Surroundings:
             for each in (self, other)
         )
         known = ~np.isnan(mine) & ~np.isnan(theirs)
-        if known.sum() < LEAST_DATES:
+        mine, theirs = mine[known], theirs[known]
+        if len(mine) < LEAST_DATES or not mine.std() or not theirs.std():
             return np.nan
-        return float(np.corrcoef(mine[known], theirs[known])[0, 1])
+        return float(np.corrcoef(mine, theirs)[0, 1])
 
     def of_clients(self, chosen: slice | np.ndarray) -> "Surroundings":
         """Those of some of the clients, by slice, numbers or mask."""
