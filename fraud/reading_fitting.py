@@ -28,7 +28,7 @@ Tell = Callable[[str], None]
 
 BESIDE = ("model", "file", "model", None)  # what an attacked file's clients are compared with, in turn
 # The plans of the files that a household is in once each. Of PUBLISHED alone, too little is learnt of other ranges.
-TO_TRAIN = (PUBLISHED, PUBLISHED, BROAD) * 9 + (WIDE,) * 2
+TO_TRAIN = (PUBLISHED, PUBLISHED, BROAD) * 8 + (WIDE,) * 4
 TO_TRAIN_QUICKLY = (PUBLISHED, BROAD, WIDE)
 SEEDS_APART = 1000  # files of one seed
 

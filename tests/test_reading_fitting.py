@@ -68,8 +68,8 @@ def test_every_file_has_a_household_once_and_attacks_it_anew(files):
 
 
 def test_files_are_compared_with_their_own_clients_with_the_models_and_with_nobody_in_turn(files, surroundings):
-    own, given, none = (file.surroundings for file in files)
-    assert BESIDE == ("file", "model", None)
+    beside = dict(zip(BESIDE, (file.surroundings for file in files), strict=False))
+    own, given, none = (beside[name] for name in ("file", "model", None))
     assert given is surroundings
     assert none is None
     assert own.factor.shape[0] == 1
