@@ -29,7 +29,7 @@ Tell = Callable[[str], None]
 BESIDE = ("model", "file", "model", None)  # what an attacked file's clients are compared with, in turn
 # The plans of the files that a household is in once each. Of PUBLISHED alone, too little is learnt of other ranges.
 TO_TRAIN = (PUBLISHED, PUBLISHED, BROAD) * 8 + (WIDE,) * 4
-TO_TRAIN_QUICKLY = (PUBLISHED, BROAD, WIDE)
+TO_TRAIN_QUICKLY = (PUBLISHED, BROAD, WIDE, PUBLISHED)
 SEEDS_APART = 1000  # files of one seed
 
 OFF = tuple(f"adjusted_z_{days}" for days in (7, 14, 30, 60, 90))

@@ -68,7 +68,7 @@ def test_every_file_has_a_household_once_and_attacks_it_anew(files):
 
 
 def test_files_are_compared_with_their_own_clients_with_the_models_and_with_nobody_in_turn(files, surroundings):
-    beside = dict(zip(BESIDE, (file.surroundings for file in files), strict=False))
+    beside = dict(zip(BESIDE, (file.surroundings for file in files), strict=True))
     own, given, none = (beside[name] for name in ("file", "model", None))
     assert given is surroundings
     assert none is None
