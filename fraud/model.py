@@ -11,7 +11,7 @@ import numpy as np
 
 from fraud.days import Days
 from fraud.ensemble import Ensemble, probability_of
-from fraud.reading_model import LEAST_DAYS, ReadingModel
+from fraud.reading_model import LEAST_DAYS, ReadingModel, onset_day
 from fraud.records import INSUFFICIENT_HISTORY, Evidence, QualityFlag, Score, Table
 
 SHORT_HISTORY = 4  # invoices: a year of them, the least in which a season shows
@@ -76,10 +76,11 @@ class FraudModel:
         probability = self.probability(invoices, readings)
         n_days = np.zeros(len(invoices), np.int64) if readings is None else readings.n_records
         last_on = invoices.features[:, self.manifest["features"].index("last_invoice_on")]
-        known = zip(client_ids, probability, quality, invoices.n_records, last_on, n_days, strict=True)
+        onset = np.full(len(invoices), np.nan) if readings is None else onset_day(readings)
+        known = zip(client_ids, probability, quality, invoices.n_records, last_on, n_days, onset, strict=True)
         return [
-            self._score(client_id, p, (*flags, *self._limits(int(n), last), *self._limits_of_readings(days)), days)
-            for client_id, p, flags, n, last, days in known
+            self._score(client_id, p, (*flags, *self._limits(int(n), last), *self._limits_of_readings(days)), days, day)
+            for client_id, p, flags, n, last, days, day in known
         ]
 
     def judge_aggregates(self, rows: list[dict], client_ids: list[str]) -> list[Score]:
@@ -106,12 +107,21 @@ class FraudModel:
         has_readings = self.readings is not None and n_days >= LEAST_DAYS
         return self.manifest["readings"] if has_readings else self.manifest
 
-    def _score(self, client_id: str, probability: float, quality: tuple[QualityFlag, ...], n_days: int = 0) -> Score:
+    def _score(
+        self,
+        client_id: str,
+        probability: float,
+        quality: tuple[QualityFlag, ...],
+        n_days: int = 0,
+        onset: float = np.nan,
+    ) -> Score:
         cuts = self.cuts(n_days)
         if np.isnan(probability):
             return Score(client_id, None, INSUFFICIENT_HISTORY, cuts["threshold"], quality=quality)
         severity = severity_of(probability, cuts["severities"])
-        return Score(client_id, float(probability), severity, cuts["threshold"], quality=quality)
+        is_suspected = probability >= cuts["threshold"] and n_days >= LEAST_DAYS and not np.isnan(onset)
+        onset_on = str(np.datetime64(int(onset), "D")) if is_suspected else None
+        return Score(client_id, float(probability), severity, cuts["threshold"], (), quality, onset_on)
 
     def _limits(self, n: int, last_on: float) -> tuple[QualityFlag, ...]:
         """What the reader of a score should know of it. [n: invoices, last_on: days since 1970]"""

@@ -16,6 +16,7 @@ from fraud.records import Evidence
 from fraud.surroundings import Surroundings
 
 TOGETHER = 0.6  # correlation from which two factors are those of one place
+LAST_DAY = -1  # the last column of the evidence
 LEAST_DAYS = 14  # known days: with fewer, nothing can be told from the week
 ONSET = FEATURE_NAMES.index("off_usual_step_ago")
 
@@ -67,21 +68,21 @@ class ReadingModel:
 
 
 def reading_evidence(days: Days, networks: Networks, surroundings: Surroundings | None) -> Evidence:
-    """Features, then the networks' scores. [float32, (clients, len(evidence_names(networks)))]"""
+    """Features, the networks' scores, and the last day. [float32, (clients, len(evidence_names(networks)) + 1)]"""
     factor = None
     if surroundings is not None:
         factor = np.exp(surroundings.at(days.segments.index, days.day)[0])
     parts = [reading_features(days, surroundings), *(network.scores(days, factor) for network in networks.values())]
+    parts.append(days.segments.last(days.day.astype(np.float64))[:, None])
     n_known = days.segments.total((~np.isnan(days.kwh)).astype(np.int64))
     return Evidence(np.concatenate(parts, axis=1, dtype=np.float32), n_known, {})
 
 
 def evidence_names(networks: Networks) -> tuple[str, ...]:
-    """The columns of `reading_evidence`."""
+    """The columns of `reading_evidence` that a model may see."""
     return (*FEATURE_NAMES, *(name for network in networks.values() for name in network.names))
 
 
-def onset_day(days: Days, evidence: Evidence) -> np.ndarray:
+def onset_day(evidence: Evidence) -> np.ndarray:
     """The most likely day on which consumption changed: the clearest step. [days since 1970, NaN where none]"""
-    last = days.segments.last(days.day.astype(np.float64)) if len(days.day) else np.full(len(days.segments), np.nan)
-    return last + 1.0 - evidence.features[:, ONSET]
+    return evidence.features[:, LAST_DAY].astype(np.float64) + 1.0 - evidence.features[:, ONSET]

@@ -94,7 +94,7 @@ def plan_metrics(model: ReadingModel, base: Base, kept: np.ndarray, plan: attack
     scores = {name: np.concatenate([single[name] for single in singles]) for name in singles[0]}
     least = reading_evaluation.score_at(score[label == 0], RATES[0])
     suspected = (label == 1) & (score >= least)
-    told = np.concatenate([onset_day(file.days, part) for file, part in zip(files, evidence, strict=True)])
+    told = np.concatenate([onset_day(part) for part in evidence])
     done = reading_evaluation.Done(kind, loss, household)
     return reading_evaluation.figures(label, score, done, HONEST) | {
         "models": reading_evaluation.compared(label, scores | {"ensemble": score}, household),

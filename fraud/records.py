@@ -79,7 +79,8 @@ class Reason:
 class Score:
     """What the model says of one client; probability is None where there is too little to judge.
 
-    The client is suspected when its probability reaches the threshold.
+    The client is suspected when its probability reaches the threshold; onset_on is then the most likely first day of
+    the change in its readings, where it has some.
     """
 
     client_id: str
@@ -88,3 +89,4 @@ class Score:
     threshold: float
     reasons: tuple[Reason, ...] = field(default=())
     quality: tuple[QualityFlag, ...] = field(default=())
+    onset_on: str | None = None

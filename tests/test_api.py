@@ -49,6 +49,7 @@ def test_it_answers_in_the_keys_that_scripts_read(client):
         "client_id",
         "reasons",
         "quality",
+        "onset_on",
         "model",
     ]
     assert answer["prediction"] == 1

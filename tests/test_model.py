@@ -8,7 +8,7 @@ import pytest
 from features import client_features
 from fraud.days import Days
 from fraud.model import SHORT_READINGS, FraudModel
-from fraud.reading_model import LEAST_DAYS, ReadingModel
+from fraud.reading_model import LAST_DAY, LEAST_DAYS, ONSET, ReadingModel
 from fraud.reading_tables import read_readings
 from fraud.records import INSUFFICIENT_HISTORY, Evidence
 from fraud.tables import read_tables
@@ -18,6 +18,7 @@ MANIFEST = {"view": "all", "fraud_rate": FRAUD_RATE, "features": ["last_invoice_
 MANIFEST |= {"severities": [{"severity": "critical", "score": 0.9}, {"severity": "medium", "score": 0.3}]}
 OF_READINGS = {"threshold": 0.4, "severities": [{"severity": "high", "score": 0.5}]}
 ENOUGH = SHORT_READINGS
+LAST = int(np.datetime64("2014-03-31", "D").astype(int))  # of the readings
 
 
 # --- builders ---------------------------------------------------------------------------------------------------------
@@ -25,8 +26,9 @@ ENOUGH = SHORT_READINGS
 
 @dataclass(frozen=True)
 class Odds:
-    """An ensemble, and its own inputs, that says the odds which stand in the last column of the evidence."""
+    """An ensemble, and its own inputs, that says the odds which stand in a column of the evidence."""
 
+    column: int = -1
     rates = None
 
     @property
@@ -37,7 +39,7 @@ class Odds:
         return evidence.features
 
     def log_odds(self, matrix):
-        return np.log(matrix[:, -1].astype(np.float64))
+        return np.log(matrix[:, self.column].astype(np.float64))
 
 
 def evidence_of(odds, n_records):
@@ -51,11 +53,13 @@ def billed(*odds, n=9):
 
 
 def metered(*odds, n_days=ENOUGH):
-    """Evidence of readings, odds where half of the clients steal."""
-    return evidence_of(odds, np.broadcast_to(n_days, len(odds)))
+    """Evidence of readings, odds where half of the clients steal; the change began ten days before the end."""
+    features = np.zeros((len(odds), ONSET + 2), np.float32)
+    features[:, 0], features[:, ONSET], features[:, LAST_DAY] = odds, 10, LAST
+    return Evidence(features, np.broadcast_to(n_days, len(odds)), {})
 
 
-BOTH = FraudModel(Odds(), None, ReadingModel(Odds(), {}, None, 0.5), MANIFEST | {"readings": OF_READINGS})
+BOTH = FraudModel(Odds(), None, ReadingModel(Odds(0), {}, None, 0.5), MANIFEST | {"readings": OF_READINGS})
 INVOICES_ALONE = replace(BOTH, readings=None, manifest=MANIFEST)
 READINGS_ALONE = replace(BOTH, invoices=None)
 
@@ -101,6 +105,14 @@ def test_the_share_of_thieves_in_training_is_taken_out(theft_share):
     model = replace(BOTH, readings=replace(BOTH.readings, theft_share=theft_share))
     found = model.probability(billed(None), metered(theft_share / (1 - theft_share)))
     assert found == pytest.approx([FRAUD_RATE])
+
+
+def test_a_suspected_client_is_told_when_the_change_in_its_readings_began():
+    suspected, cleared, unread = judged(
+        BOTH, billed(None, None, 6.0), metered(6.0, 0.1, 6.0, n_days=[ENOUGH, ENOUGH, 0])
+    )
+    assert suspected.onset_on == "2014-03-22"
+    assert (cleared.onset_on, unread.onset_on) == (None, None)
 
 
 # --- who is judged by what --------------------------------------------------------------------------------------------

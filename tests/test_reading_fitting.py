@@ -231,5 +231,5 @@ def test_a_sample_of_networks_has_their_columns(files):
 
     found = sample_of(files, {"flat": Flat()})
     assert reading_fitting.evidence_names({"flat": Flat()})[-2:] == Flat.names
-    assert (found.evidence.features[:, -2:] == 7.0).all()
+    assert (found.evidence.features[:, -3:-1] == 7.0).all(), "the last column is the last day"
     assert isinstance(found, Sample)

@@ -22,6 +22,7 @@ def answer_of(score: Score) -> dict:
         "client_id": score.client_id or None,
         "reasons": [{"group": r.group, "effect": r.effect, "text": r.text} for r in score.reasons],
         "quality": [_flag(flag) for flag in score.quality],
+        "onset_on": score.onset_on,
     }
 
 

@@ -124,6 +124,9 @@ class Prediction(BaseModel):
     client_id: str | None
     reasons: list[Reason]
     quality: list[Flag]
+    onset_on: str | None = Field(
+        description="of a suspected client: the most likely first day of the change in readings"
+    )
 
 
 class Answer(Prediction):
