@@ -117,7 +117,12 @@ def run(options: argparse.Namespace) -> None:
         metrics = {"run": {"view": options.view, "how": []} | stamp, "results": []}
     if readings:
         name = ", ".join(path.name for path in places)
-        metrics, base = with_readings(metrics, base, readings, name, options, stamp)
+        try:
+            metrics, base = with_readings(metrics, base, readings, name, options, stamp)
+        except CannotTrain as error:
+            if options.readings:
+                raise
+            say(f"The readings beside the invoices are left out: {error}")
     write_report(metrics, options.report)
     if not options.validate:
         model_file.save(base, options.out, MODEL_KEY)  # last: what goes wrong before leaves the old model

@@ -134,6 +134,8 @@ def test_without_data_it_takes_the_archive_or_else_the_sample_and_says_so(place,
     assert capsys.readouterr().out == ""
 
 
+RUN = {"version": "1", "trained_at": "2026-11-21T10:00:00Z", "view": "prospective", "how": []}
+
 # --- readings ---------------------------------------------------------------------------------------------------------
 
 N_LABELLED, N_LONG = 60, 120  # households, days
@@ -227,6 +229,17 @@ def test_labels_of_the_clients_are_taken_where_the_readings_have_none(tmp_path, 
     assert days.segments.counts.tolist() == [N_LONG] * N_LABELLED + [0]
     first = read_readings(files[2]).readings["consumption_kwh"][:N_LONG]
     np.testing.assert_array_equal(days.kwh[days.segments.index == N_LABELLED - 1], first)
+
+
+def test_readings_beside_invoices_that_are_too_few_to_learn_from_cost_nothing_but_themselves(
+    small_utility, small_model, tmp_path, monkeypatch, capsys
+):
+    readings_in(tmp_path, [1] * 3 + [0] * 57)
+    monkeypatch.setattr(train, "study_of", lambda _: None)
+    monkeypatch.setattr(train, "from_invoices", lambda *_: ({"run": RUN, "results": []}, small_model))
+    model = learnt(tmp_path, small_utility, tmp_path / "readings.csv")
+    assert model.readings is None
+    assert "left out: 3 clients labelled 1" in capsys.readouterr().out
 
 
 def test_readings_taken_for_honest_are_attacked(tmp_path):
