@@ -83,18 +83,23 @@ def best_threshold(y: np.ndarray, score: np.ndarray, honest_weight: float = 1.0)
 
 
 def severity_cuts(
-    y: np.ndarray, score: np.ndarray, promises: Mapping[str, float], honest_weight: float = 1.0
+    y: np.ndarray,
+    score: np.ndarray,
+    promises: Mapping[str, float],
+    honest_weight: float = 1.0,
+    of_each: bool = False,
 ) -> dict[str, dict]:
     """{severity: {"score", "promised", "n", "precision"}} from out-of-fold scores, the highest promise first.
 
     score is the lowest from which the precision of all clients at or above it keeps the promise (0..1) even at the
     lower end of its Wilson interval: it is picked among many, so plain precision would flatter. A higher promise never
     has a lower cut; score is None where no cut keeps it, then no client gets that severity. honest_weight: as above.
+    of_each: each client's own probability keeps the promise too, for where scores part well, sure ones pay for others.
     """
     steps = ladder(y, score)
     floor, cuts = _reweighted(wilson(steps.hits, steps.n)[0], honest_weight), {}
     for severity, promised in sorted(promises.items(), key=lambda promise: -promise[1]):
-        kept = np.flatnonzero(floor >= promised)[-1:]
+        kept = np.flatnonzero((floor >= promised) & ((steps.score >= promised) | (not of_each)))[-1:]
         n, hits = int(steps.n[kept].sum()), int(steps.hits[kept].sum())
         cut = float(steps.score[kept[0]]) if kept.size else None
         precision = share_estimate(hits, n)

@@ -253,7 +253,7 @@ def cuts_of(log_odds: np.ndarray, label: np.ndarray, theft_share: float, promise
     """Threshold and severities from out-of-fold log-odds, where the share of thieves is another than among these."""
     shift = _shift(label.mean(), theft_share)
     score, weight = probability_of(log_odds + shift), float(np.exp(-shift))
-    cuts = evaluation.severity_cuts(label, score, promises, weight)
+    cuts = evaluation.severity_cuts(label, score, promises, weight, of_each=True)
     return {
         "threshold": evaluation.best_threshold(label, score, weight),
         "severities": [{"severity": name} | cut for name, cut in cuts.items()],

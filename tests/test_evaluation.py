@@ -305,3 +305,10 @@ def test_the_room_imports_numpy_only():
     code = f"import sys, fraud.evaluation; sys.exit(str({heavy} & set(sys.modules) or ''))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert not done.stderr.strip()
+
+
+def test_a_severity_may_ask_that_each_clients_own_probability_keeps_the_promise():
+    y, score = np.repeat([1, 0], [60, 40]), np.repeat([0.9, 0.2], [60, 40])
+    together, each = (ev.severity_cuts(y, score, {"high": 0.5}, of_each=own)["high"] for own in (False, True))
+    assert (together["score"], together["n"]) == (0.2, 100)
+    assert (each["score"], each["n"]) == (0.9, 60)
