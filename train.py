@@ -50,6 +50,7 @@ MISSING_SHARE = 0.3  # of the aggregates, hidden in training: older scripts send
 MODEL_KEY = os.environ.get("MODEL_KEY", "").encode() or None  # with it, the model is signed
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin while they wait take a shared machine's cores
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # else TensorFlow tells of its processor instructions
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # else its sums differ from one kind of processor to another
 CANNOT, STOPPED = 2, 130  # exit codes, the latter a shell's for Ctrl-C
 
 THEFT_SHARE = 0.065  # of clients, where no label tells: as labelled among active clients of the public invoices
