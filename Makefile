@@ -88,7 +88,7 @@ $(SERVING): Pipfile.lock $(TOOL)
 
 $(ALL): Pipfile.lock $(TOOL)
 	$(MAKE_VENV)
-	@echo "Installing everything into .venv: once, about 1.4 GB."
+	@echo "Installing everything into .venv: once, about 2.8 GB."
 	$(PIPENV) sync --categories "$(EVERYTHING)"
 	@touch $(SERVING) $@
 
