@@ -366,6 +366,11 @@ def test_the_documented_columns_are_those_that_the_tables_read():
                 assert f"Kaggle: {field.raw}" in model.model_fields[field.name].description
 
 
+def test_the_documentation_is_found_with_a_slash_behind_it_too(client):
+    answer = client.get("/docs/")
+    assert (answer.status_code, answer.headers["Location"]) == (302, "../docs")
+
+
 def test_swagger_ui_comes_from_here_alone(client):
     assert client.get("/").headers["Location"] == "docs"
     page = client.get("/docs").text

@@ -130,6 +130,7 @@ def _add_state(app: Api, scorer: Scorer) -> None:
 def _add_documents(app: Api) -> None:
     app.register_blueprint(SwaggerUI.register(doc_url="openapi.json"))
     app.add_url_rule("/docs", view_func=app.view_functions["swagger.swagger"])
+    app.add_url_rule("/docs/", "docs_with_slash", lambda: redirect("../docs"))  # as other services write it
     app.add_url_rule("/openapi.json", "document", lambda: app.api_doc)
     app.add_url_rule("/", "home", lambda: redirect("docs"))
 
