@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from fraud.patterns import Pattern, Range, Ranges, Series, UnknownPattern, pattern
+from fraud.patterns import Pattern, Range, Ranges, Series, by_name, pattern
 
 SOURCE = "what inspectors find where nobody stole; ranges set by hand"
 YEAR = 365.25
@@ -139,6 +139,5 @@ def changed(
 
     Changes and parameters that `ranges` leaves out keep their usual range. UnknownPattern, WrongSeries.
     """
-    if name not in HARMLESS:
-        raise UnknownPattern(f"There is no harmless change {name!r}; there are {', '.join(HARMLESS)}.")
-    return HARMLESS[name].from_onset(kwh, onset, rng, steps_a_day, ranges.get(name))
+    change = by_name(HARMLESS, name, "harmless change")
+    return change.from_onset(kwh, onset, rng, steps_a_day, ranges.get(name))

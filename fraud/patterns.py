@@ -146,6 +146,13 @@ class Pattern:
         return np.where(since >= 0, self(kwh, since, rng, steps_a_day, ranges), kwh)
 
 
+def by_name(patterns: Mapping[str, Pattern], name: str, what: str) -> Pattern:
+    """Raises UnknownPattern, which lists those there are. [what: they are, in words]"""
+    if name not in patterns:
+        raise UnknownPattern(f"There is no {what} {name!r}; there are {', '.join(patterns)}.")
+    return patterns[name]
+
+
 def pattern(source: str, needs_hours: bool = False, is_theft: bool = True, **ranges: tuple[Range, Range]) -> Callable:
     """Make a formula a `Pattern`; each parameter comes with its published and its wide range."""
     usual, wide = ({name: both[place] for name, both in ranges.items()} for place in (0, 1))

@@ -10,7 +10,7 @@ judged on parameters nobody told it; INVOICED for monthly series whose theft is 
 
 import numpy as np
 
-from fraud.patterns import Pattern, Ranges, Series, UnknownPattern, WrongSeries, pattern
+from fraud.patterns import Pattern, Ranges, Series, WrongSeries, by_name, pattern
 
 DAYS_A_MONTH = 365.25 / 12
 A_MONTH = 30  # days, of a month that is copied
@@ -257,6 +257,5 @@ def attacked(
 
     Patterns and parameters that `ranges` leaves out keep their published range. UnknownPattern, WrongSeries.
     """
-    if name not in PATTERNS:
-        raise UnknownPattern(f"There is no theft pattern {name!r}; there are {', '.join(PATTERNS)}.")
-    return PATTERNS[name].from_onset(kwh, onset, rng, steps_a_day, ranges.get(name))
+    theft = by_name(PATTERNS, name, "theft pattern")
+    return theft.from_onset(kwh, onset, rng, steps_a_day, ranges.get(name))
