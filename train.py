@@ -111,14 +111,16 @@ def run(options: argparse.Namespace) -> None:
     data = [] if options.readings and not options.data else sources(options.data)
     base = older_model(options.onto) if options.onto else None
     places = places_of_readings(data, options)
-    readings = tables_of_readings(places, data, options)  # what cannot be read is told before the invoices are fitted
-    if data:
-        metrics, base = from_invoices(study_of(data), options, stamp)
+    readings = tables_of_readings(places)  # first: it takes seconds to tell what cannot be read
+    study = study_of(data) if data else None
+    if study:
+        metrics, base = from_invoices(study, options, stamp)
     else:
         metrics = {"run": {"view": options.view, "how": []} | stamp, "results": []}
     if readings:
         name = ", ".join(path.name for path in places)
         try:
+            readings = with_labels(readings, study, options)
             metrics, base = with_readings(metrics, base, readings, name, options, stamp)
         except CannotTrain as error:
             if options.readings:
@@ -278,17 +280,19 @@ def places_of_readings(data: list[Path], options: argparse.Namespace) -> list[Pa
     return data if has_readings(*data) else []
 
 
-def tables_of_readings(places: list[Path], data: list[Path], options: argparse.Namespace) -> ReadingTables | None:
-    """Readings with labels of their own, or else those of the clients in `data`. Raises TableError."""
+def tables_of_readings(places: list[Path]) -> ReadingTables | None:
+    """None where there are no places. Raises TableError."""
     if not places:
         return None
     with console.status("Reading smart-meter readings"):
-        tables = read_readings(*places)
-        if tables.label is not None or options.attack or not data:
-            return tables
-        clients = read_tables(*data).clients
-        tables = tables.for_clients(clients["client_id"])
-        return replace(tables, label=clients.get("label"))
+        return read_readings(*places)
+
+
+def with_labels(tables: ReadingTables, study: Study | None, options: argparse.Namespace) -> ReadingTables:
+    """With the labels of the study's clients, and of these alone, where there is a study and no label of their own."""
+    if tables.label is not None or options.attack or study is None:
+        return tables
+    return replace(tables.for_clients(study.tables.clients["client_id"]), label=study.label)
 
 
 def with_readings(

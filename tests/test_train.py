@@ -235,7 +235,7 @@ def test_readings_beside_invoices_that_are_too_few_to_learn_from_cost_nothing_bu
     small_utility, small_model, tmp_path, monkeypatch, capsys
 ):
     readings_in(tmp_path, [1] * 3 + [0] * 57)
-    monkeypatch.setattr(train, "study_of", lambda _: None)
+    monkeypatch.setattr(train, "study_of", lambda _: object())
     monkeypatch.setattr(train, "from_invoices", lambda *_: ({"run": RUN, "results": []}, small_model))
     model = learnt(tmp_path, small_utility, tmp_path / "readings.csv")
     assert model.readings is None
