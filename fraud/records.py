@@ -68,11 +68,42 @@ class QualityFlag:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One evidence group's part in a score. [effect: log-odds, above 0 raises the score]"""
+    """One evidence group's part in a score. [effect: in probability, above 0 raises the score]"""
 
     group: str
     effect: float
     text: str
+
+
+FITS, DOES_NOT_FIT, CANNOT_TELL = "fits", "does not fit", "cannot tell"
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A harmless cause of what looks suspicious, whether it fits (FITS, DOES_NOT_FIT, CANNOT_TELL), and on what ground."""
+
+    cause: str
+    verdict: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What may be billed back if the client steals: energy not registered, most likely and from low to high. [kWh]
+
+    months: that it is counted over; value: in the currency of the client's tariff, None without one; text: how it was
+    estimated.
+    """
+
+    kwh: float
+    low_kwh: float
+    high_kwh: float
+    months: float
+    text: str
+    value: float | None = None
+
+
+INSPECT_NOW, NEXT_ROUND, WATCH, NOT_ENOUGH = "inspect now", "next round", "watch", "not enough to say"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +111,8 @@ class Score:
     """What the model says of one client; probability is None where there is too little to judge.
 
     The client is suspected when its probability reaches the threshold; onset_on is then the most likely first day of
-    the change in its readings, where it has some.
+    the change in its readings, where it has some. `reasons` sum to probability less `typical`, the typical client's.
+    `recovery` is what the visit brings if the client steals; None where nothing can be estimated.
     """
 
     client_id: str
@@ -90,3 +122,12 @@ class Score:
     reasons: tuple[Reason, ...] = field(default=())
     quality: tuple[QualityFlag, ...] = field(default=())
     onset_on: str | None = None
+    typical: float | None = None
+    explanations: tuple[Explanation, ...] = field(default=())
+    recovery: Recovery | None = None
+    recommendation: str | None = None
+
+    @property
+    def expected_recovery_kwh(self) -> float | None:
+        """Energy that the visit is expected to bring back: probability times what is at stake. [kWh]"""
+        return None if self.recovery is None or self.probability is None else self.probability * self.recovery.kwh
