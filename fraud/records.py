@@ -80,7 +80,7 @@ FITS, DOES_NOT_FIT, CANNOT_TELL = "fits", "does not fit", "cannot tell"
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A harmless cause of what looks suspicious, whether it fits (FITS, DOES_NOT_FIT, CANNOT_TELL), and on what ground."""
+    """A harmless cause of what looks suspicious; whether it fits (FITS, DOES_NOT_FIT, CANNOT_TELL), on what ground."""
 
     cause: str
     verdict: str
