@@ -4,6 +4,7 @@ A table is a dict of equally long NumPy columns: it needs no data-frame library,
 """
 
 from dataclasses import dataclass, field
+from datetime import date, datetime
 from typing import NamedTuple
 
 import numpy as np
@@ -131,3 +132,95 @@ class Score:
     def expected_recovery_kwh(self) -> float | None:
         """Energy that the visit is expected to bring back: probability times what is at stake. [kWh]"""
         return None if self.recovery is None or self.probability is None else self.probability * self.recovery.kwh
+
+
+# --- the desk ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """The system says: look at this client. One open alert a client; scoring again updates it.
+
+    state: open, in case (somebody works on it), lapsed (nothing speaks for it any more). rules: which rules raised it,
+    each {"rule", "severity", "sentence", "fact", "value", "limit"}; the score itself is the rule "score".
+    """
+
+    alert_id: int
+    client_id: str
+    severity: str
+    state: str
+    rules: tuple[dict, ...]
+    raised_at: datetime
+    updated_at: datetime
+    region: float | None = None
+    probability: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A person's work on a client. version: the number of its moves; who moves it says which version they saw."""
+
+    case_id: int
+    client_id: str
+    state: str
+    version: int
+    severity: str
+    opened_by: str
+    opened_at: datetime
+    updated_at: datetime
+    assignee: str | None = None
+    outcome: str | None = None
+    closed_at: datetime | None = None
+    alert_id: int | None = None
+    is_random: bool = False
+    region: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One change of a case's state: who, when, why. seq counts all moves, version those of the case."""
+
+    seq: int
+    case_id: int
+    version: int
+    from_state: str | None
+    to_state: str
+    user: str
+    why: str
+    assignee: str | None
+    outcome: str | None
+    at: datetime
+    previous_hash: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """A visit and its outcome, with what was known of the client when its case was opened.
+
+    recovered_kwh, recovered_value: billed after confirmation; photos: file names.
+    """
+
+    inspection_id: int
+    case_id: int | None
+    client_id: str
+    inspected_on: date
+    outcome: str
+    user: str
+    is_random: bool
+    recorded_at: datetime
+    note: str = ""
+    recovered_kwh: float | None = None
+    recovered_value: float | None = None
+    photos: tuple[str, ...] = ()
+    severity: str | None = None
+    probability: float | None = None
+    reason_group: str | None = None
+    region: float | None = None
+
+
+class Broken(NamedTuple):
+    """The first move of the chain that is not as it was written, and what is wrong with it."""
+
+    seq: int
+    text: str

@@ -1,0 +1,46 @@
+"""The only SQL: clients, their scores, alerts, cases, inspections, people, readings, notices.
+
+In:  a URL of SQLite or PostgreSQL.
+Out: Store, whose methods are each one transaction. What they raise: StoreError and, where the database does not answer,
+     StoreUnavailable; of cases, CaseError (fraud/cases.py).
+
+A room a subject, each a part of the one Store; schema.py has the tables, migrations/ how they came about.
+"""
+
+from fraud.store.alerting import Alerting
+from fraud.store.casework import Casework
+from fraud.store.database import BadStoreUrl, StoreError, StoreUnavailable
+from fraud.store.metered import Arrived, Metered
+from fraud.store.migrating import Migrating
+from fraud.store.outbox import Claim, Outbox
+from fraud.store.paging import BadQuery, Page
+from fraud.store.people import ApiKey, BadRole, NameTaken, NoSuchName, People, User
+from fraud.store.profiles import HotSpot, Profile, ProfileRow, Profiles, Run
+from fraud.store.runs import Runs, Written
+from fraud.store.series import Series
+
+__all__ = [
+    "ApiKey",
+    "Arrived",
+    "BadQuery",
+    "BadRole",
+    "BadStoreUrl",
+    "Claim",
+    "HotSpot",
+    "NameTaken",
+    "NoSuchName",
+    "Page",
+    "Profile",
+    "ProfileRow",
+    "Run",
+    "Series",
+    "Store",
+    "StoreError",
+    "StoreUnavailable",
+    "User",
+    "Written",
+]
+
+
+class Store(Runs, Profiles, Alerting, Casework, Metered, Outbox, People, Migrating):
+    """Store("sqlite:///fairmeter.db").migrate(), then everything else. Threads share one; processes open their own."""

@@ -1,0 +1,136 @@
+"""One database, SQLite or PostgreSQL: its connections, its transactions, its errors as one exception.
+
+In:  a URL: sqlite:///fairmeter.db, postgresql://user:password@host:5432/name (postgres:// as hosts write it works too).
+Out: `reading()` and `writing()`, each a transaction that ends well or leaves nothing behind.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, Engine, create_engine, event, exc, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, InternalError, OperationalError
+
+BUSY = 30  # seconds that a writer waits for another one on SQLite before it gives up
+CONNECT = 5  # seconds that a connection to PostgreSQL may take
+POOL, OVERFLOW = 4, 6  # connections of a worker: eight threads, a listener, a health check
+POOL_WAIT = 10  # seconds that a thread waits for a connection
+UNDEFINED_TABLE = "42P01"  # PostgreSQL's code
+TRANSIENT = (OperationalError, InterfaceError, InternalError)
+
+
+class StoreError(Exception):
+    """The store cannot do what is wanted; one sentence."""
+
+
+class BadStoreUrl(StoreError):
+    """The URL names no database that can be used."""
+
+
+class StoreUnavailable(StoreError):
+    """The database does not answer, is locked too long or went away: nothing was written, try again."""
+
+
+class Database:
+    """A database and its transactions."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url_of(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self.engine = _sqlite(self.url) if self.is_sqlite else _postgresql(self.url)
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that only reads. Raises StoreUnavailable."""
+        with _translated(), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that writes; it is undone where the block raises. Raises StoreUnavailable."""
+        with _translated(), self.engine.connect().execution_options(is_writing=True) as connection, connection.begin():
+            yield connection
+
+    def ping(self) -> None:
+        """Raises StoreUnavailable where the database does not answer."""
+        with self.reading() as connection:
+            connection.execute(text("SELECT 1"))
+
+
+def url_of(url: str) -> URL:
+    """A URL with the driver that is installed. Raises BadStoreUrl, which never shows a password."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise BadStoreUrl(
+            "DATABASE_URL is no URL of a database; write sqlite:///fairmeter.db or postgresql://user@host/name."
+        ) from None
+    if parsed.drivername in ("postgres", "postgresql", "postgresql+psycopg"):
+        return parsed.set(drivername="postgresql+psycopg")
+    if parsed.drivername in ("sqlite", "sqlite+pysqlite") and parsed.database not in (None, "", ":memory:"):
+        return parsed
+    raise BadStoreUrl(
+        f"DATABASE_URL begins with {parsed.drivername}:// and names {parsed.database!r}; it must be a file of SQLite "
+        "(sqlite:///fairmeter.db) or PostgreSQL (postgresql://user@host/name)."
+    )
+
+
+# --- engines ----------------------------------------------------------------------------------------------------------
+
+
+def _postgresql(url: URL) -> Engine:
+    """Connections are tried before use, so that a PostgreSQL that was restarted is found again by itself."""
+    return create_engine(
+        url, pool_pre_ping=True, pool_size=POOL, max_overflow=OVERFLOW, pool_timeout=POOL_WAIT,
+        connect_args={"connect_timeout": CONNECT, "application_name": "fairmeter"},
+    )  # fmt: skip
+
+
+def _sqlite(url: URL) -> Engine:
+    engine = create_engine(
+        url, connect_args={"timeout": BUSY}, pool_size=POOL, max_overflow=OVERFLOW, pool_timeout=POOL_WAIT
+    )
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _prepare(connection, _record) -> None:
+    # The driver would begin transactions late, and only for some statements; _begin does it instead.
+    connection.isolation_level = None
+    for pragma in ("journal_mode = WAL", "foreign_keys = ON", "synchronous = FULL"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin(connection: Connection) -> None:
+    # A writer takes the lock at once: one that reads first and writes later fails where two do so.
+    is_writing = connection.get_execution_options().get("is_writing")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writing else "BEGIN")
+
+
+# --- errors -----------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except exc.TimeoutError:
+        raise StoreUnavailable("All connections to the database are in use; try again.") from None
+    except DBAPIError as error:
+        if isinstance(error, TRANSIENT) or error.connection_invalidated or _lacks_tables(error):
+            raise StoreUnavailable(_words(error)) from error
+        raise
+
+
+def _lacks_tables(error: DBAPIError) -> bool:
+    return getattr(error.orig, "sqlstate", None) == UNDEFINED_TABLE or "no such table" in str(error.orig)
+
+
+def _words(error: DBAPIError) -> str:
+    if _lacks_tables(error):
+        return "The database holds no tables of Fairmeter: run `flask --app predict migrate`."
+    return f"The database does not answer ({type(error.orig).__name__}); nothing was written, try again."

@@ -1,0 +1,118 @@
+"""Keyset paging: a page continues after the last row of the one before, however many rows there are.
+
+In:  a select, the column it is sorted by and the id that decides between equals; a cursor that a page before gave.
+Out: Page(rows, next): `next` is the cursor of the following page, None on the last.
+"""
+
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as NotBase64
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Column, ColumnElement, Connection, Select, literal, tuple_
+
+from fraud.store.database import StoreError
+
+MOST_ROWS = 1000  # of one page
+LAST_CHARACTER = "\U0010ffff"
+
+
+class BadQuery(StoreError):
+    """A filter, a sort, a limit or a cursor cannot be used; one sentence. field: which."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class Page(NamedTuple):
+    """Some rows of a list and the cursor of the page after them."""
+
+    rows: list
+    next: str | None
+
+
+class Order(NamedTuple):
+    """What a list is sorted by: a column, which end comes first, and how its value is written in a cursor."""
+
+    by: Column
+    is_falling: bool = True
+    write: Callable[[Any], Any] = lambda value: value
+    read: Callable[[Any], Any] = lambda value: value
+
+
+def by_moment(column: Column, is_falling: bool = True) -> Order:
+    return Order(column, is_falling, datetime.isoformat, datetime.fromisoformat)
+
+
+def page_of(
+    connection: Connection,
+    query: Select,
+    order: Order,
+    tie: Column,
+    convert: Callable[[Any], Any],
+    limit: int,
+    cursor: str | None,
+) -> Page:
+    """One page of a select, sorted by `order` and then by the id `tie` the same way. Raises BadQuery."""
+    check_limit(limit)
+    keys = tuple_(order.by, tie)
+    if cursor is not None:
+        after = tuple_(*_after(cursor, order, tie))
+        query = query.where(keys < after if order.is_falling else keys > after)
+    keys = [order.by, tie] if order.by is not tie else [tie]
+    query = query.order_by(*(key.desc() if order.is_falling else key.asc() for key in keys)).limit(limit + 1)
+    rows = connection.execute(query).mappings().all()
+    has_more = len(rows) > limit
+    rows = rows[:limit]
+    following = _cursor_of(order, rows[-1][order.by.name], rows[-1][tie.name]) if has_more else None
+    return Page([convert(row) for row in rows], following)
+
+
+def check_limit(limit: int) -> None:
+    if not 1 <= limit <= MOST_ROWS:
+        raise BadQuery("limit", f"limit is {limit}; it must be from 1 to {MOST_ROWS}.")
+
+
+def chosen(sort: str, orders: dict[str, Order]) -> Order:
+    """The order of a name. Raises BadQuery."""
+    if sort not in orders:
+        raise BadQuery("sort", f"sort is {sort!r}; it must be one of {', '.join(orders)}.")
+    return orders[sort]
+
+
+def starting_with(column: Column, prefix: str) -> ColumnElement[bool]:
+    """Ids that begin so, found by their index: LIKE would ignore case in one database and the index in the other."""
+    check_text("id_prefix", prefix)
+    return column.between(prefix, prefix + LAST_CHARACTER)
+
+
+def check_text(field: str, value: str) -> str:
+    """Text that either database can hold. Raises BadQuery."""
+    if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+        raise BadQuery(field, f"{field} holds a character that no text may hold; leave it out.")
+    return value
+
+
+def _cursor_of(order: Order, value: Any, tie: Any) -> str:
+    return urlsafe_b64encode(json.dumps([order.by.name, order.write(value), tie]).encode()).decode().rstrip("=")
+
+
+def _after(cursor: str, order: Order, tie: Column) -> list:
+    """The key and the id that a cursor stands for, as values of their columns."""
+    try:
+        name, value, id_ = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        value = order.read(value)
+        is_known = name == order.by.name and isinstance(value, _type(order.by)) and isinstance(id_, _type(tie))
+    except (NotBase64, ValueError, TypeError):
+        is_known = False
+    if not is_known:
+        raise BadQuery("after", "after is no cursor of this list with this sort; begin at its first page.")
+    return [literal(value, order.by.type), literal(check_text("after", id_) if isinstance(id_, str) else id_, tie.type)]
+
+
+def _type(column: Column) -> type | tuple[type, ...]:
+    expected = column.type.python_type
+    return (int, float) if expected is float else expected

@@ -1,0 +1,29 @@
+"""A client's consumption over time, small enough to keep for everybody.
+
+In:  values by day or by month.
+Out: the same, and the bytes that are kept: float32, compressed; a missing value is NaN.
+"""
+
+import zlib
+from datetime import date
+from typing import NamedTuple
+
+import numpy as np
+
+STEPS = ("day", "month")
+
+
+class Series(NamedTuple):
+    """Consumption by step from a first day on. [kWh a day, or a month's average kWh; NaN where missing]"""
+
+    step: str
+    first_on: date
+    kwh: np.ndarray
+
+
+def packed(series: Series) -> bytes:
+    return zlib.compress(np.asarray(series.kwh, dtype="<f4").tobytes(), 1)
+
+
+def unpacked(step: str, first_on: date, kwh: bytes) -> Series:
+    return Series(step, first_on, np.frombuffer(zlib.decompress(kwh), dtype="<f4"))
