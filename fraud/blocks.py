@@ -18,9 +18,13 @@ TARIFF = "tariff and invoice configuration"
 PLACE = "place, category and neighbours"
 HISTORY = "account history"
 EVIDENCE_GROUPS = (FALL, LOW, IRREGULAR, DISCREPANCY, TARIFF, PLACE, HISTORY)
+UNUSUAL = "unusual shape"  # what no single figure says: the scores of detectors and networks
+REASON_GROUPS = (*EVIDENCE_GROUPS, UNUSUAL)
 SHAPE = "flat, clipped or repeated readings"
 SEASON = "season, weather, weekdays and time of day"
 READING_GROUPS = (FALL, LOW, IRREGULAR, SHAPE, SEASON, PLACE, HISTORY)
+# In reasons: a curve that is clipped or copied is unusual in shape; hours and weekdays out of order are irregular use.
+REASON_GROUP = {name: name for name in REASON_GROUPS} | {SHAPE: UNUSUAL, SEASON: IRREGULAR}
 
 ENERGY_NAMES = dict(zip(ENERGIES, ("electricity", "gas"), strict=True))
 

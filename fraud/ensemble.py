@@ -49,7 +49,11 @@ class Member(Protocol):
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Members stacked by a logistic regression on their log-odds; `knots` and `heights` calibrate what comes out."""
+    """Members stacked by a logistic regression on their log-odds; `knots` and `heights` calibrate what comes out.
+
+    For reasons: `typical` is the members' input of the typical client [float32, (len(inputs.names),)]; `usual` holds
+    medians by region and category of the features that sentences name, where the clients have such places.
+    """
 
     inputs: Inputs
     members: dict[str, Member]
@@ -57,16 +61,21 @@ class Ensemble:
     intercept: float
     knots: np.ndarray
     heights: np.ndarray
+    typical: np.ndarray | None = None
+    usual: Peers | None = None
 
     def member_log_odds(self, matrix: np.ndarray) -> np.ndarray:
         """Each member's log-odds of fraud. [float64, (clients, members)]"""
         return np.stack([member.values(matrix) for member in self.members.values()], axis=1)
 
+    def stacked(self, matrix: np.ndarray) -> np.ndarray:
+        """Log-odds before calibration: they tell clients apart where calibrated ones hardly do. [as log_odds]"""
+        # Not a matrix product: its last bit would depend on how many clients are scored together.
+        return (self.member_log_odds(matrix) * self.weights).sum(axis=1) + self.intercept
+
     def log_odds(self, matrix: np.ndarray) -> np.ndarray:
         """Calibrated log-odds of fraud, from the members' input. [float64, one a client]"""
-        # Not a matrix product: its last bit would depend on how many clients are scored together.
-        stacked = (self.member_log_odds(matrix) * self.weights).sum(axis=1) + self.intercept
-        return calibrated(stacked, self.knots, self.heights)
+        return calibrated(self.stacked(matrix), self.knots, self.heights)
 
     def probability(self, evidence: Evidence) -> np.ndarray:
         """Calibrated probability of fraud, whatever is missing. [0..1, one a client]"""

@@ -13,7 +13,7 @@ from fraud.detectors import Detectors
 from fraud.ensemble import Ensemble, Inputs, calibrated, probability_of
 from fraud.members import MEMBERS, FittedMember
 from fraud.neighbours import CellRates, column_names, out_of_fold
-from fraud.peers import PEER_FEATURES, Peers
+from fraud.peers import PEER_FEATURES, USUAL_FEATURES, Peers
 from fraud.records import Evidence
 
 STACK_FOLDS = 2  # each costs a fit of every member, and three weights ask for no more
@@ -99,7 +99,8 @@ def fit_ensemble(
     stacked = out_of_fold_log_odds @ weights + intercept
     knots, heights = fit_calibration(stacked, label)
     serving = {name: member.serving for name, member in members.items()}
-    ensemble = Ensemble(inputs, serving, weights, intercept, knots, heights)
+    usual = usual_values(evidence, label, plan)
+    ensemble = Ensemble(inputs, serving, weights, intercept, knots, heights, typical_client(matrix, label), usual)
     natives = {name: member.native for name, member in members.items()}
     return Fitted(ensemble, natives, calibrated(stacked, knots, heights))
 
@@ -150,6 +151,26 @@ def fit_inputs(evidence: Evidence, label: np.ndarray, plan: Plan, seed: int) -> 
     inputs = Inputs(names, columns, CellRates.fit(cells, label) if cells else None, peers, detectors)
     rates = out_of_fold(cells, label, stratified_folds(label, RATE_FOLDS, seed + 1)) if cells else None
     return inputs, _masked(inputs.matrix(evidence, rates), plan, seed)
+
+
+def typical_client(matrix: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """Median of each column over the clients that are not labelled 1, NaN where most have none. [float32, (width,)]"""
+    honest = matrix[label != 1]
+    is_rare = np.isnan(honest).mean(axis=0) > 0.5
+    typical = np.full(honest.shape[1], np.nan, dtype=np.float32)
+    typical[~is_rare] = np.nanmedian(honest[:, ~is_rare], axis=0)
+    return typical
+
+
+def usual_values(evidence: Evidence, label: np.ndarray, plan: Plan) -> Peers | None:
+    """Medians by region and category, over the same clients, of what sentences name; None where nothing tells places.
+
+    Its features are those of USUAL_FEATURES that this view may see, in their order.
+    """
+    wanted = tuple(name for name in USUAL_FEATURES if name in plan.seen)
+    if not wanted or not {"region", "category"} <= set(plan.names):
+        return None
+    return Peers.fit(evidence.features[label != 1], plan.names, wanted, of_nobody=np.nan)
 
 
 def _masked(matrix: np.ndarray, plan: Plan, seed: int) -> np.ndarray:

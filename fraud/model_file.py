@@ -33,7 +33,7 @@ from fraud.readings import FEATURE_NAMES as READING_FEATURES
 from fraud.surroundings import Surroundings
 from fraud.symmetric_trees import SymmetricTrees
 
-FORMAT = 2
+FORMAT = 3
 PARTS = ("invoices", "aggregates", "readings")
 MAX_BYTES = 512 * 2**20  # unpacked: a model is a tenth of that
 KINDS = {

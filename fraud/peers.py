@@ -1,7 +1,8 @@
 """A client against its peers: the same region and category, as they were in training.
 
 In:  features [float32, (clients, features)] and their names.
-Out: deviations from the peers' median [float32, (clients, len(PEER_FEATURES))]; NaN where the client's own is missing.
+Out: deviations from the peers' median [float32, (clients, features looked at)], NaN where the client's own is missing;
+     and the medians themselves, for sentences.
 """
 
 from dataclasses import dataclass
@@ -15,13 +16,27 @@ PEER_FEATURES = (
     "elec_gap_excess_max", "elec_summer_level", "elec_winter_level", "elec_year_0_level", "gas_level_mean",
     "gas_level_std", "n_invoices", "age_months",
 )  # fmt: skip
+USUAL_FEATURES = (
+    *(
+        f"{energy}_{name}"
+        for energy in ("elec", "gas")
+        for name in (
+            "split_level_size", "year_on_year_min", "fall_n", "year_0_level", "monthly_mean", "near_zero_share",
+            "near_zero_longest", "level_2_share", "level_3_share", "level_4_share", "jump_mean", "same_share",
+            "summer_level", "winter_level", "mismatch_n", "rollback_n", "stall_n", "remark_6_share", "remark_8_share",
+            "remark_9_share", "level_1_share_mean", "not_4_months_share", "gap_mean", "gap_max", "late_n", "n",
+            "meter_distinct", "tariff_distinct",
+        )
+    ),
+    "n_invoices", "age_months", "gas_share", "n_tariffs", "total_consumption_mean", "consumption_level_1_mean",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Peers:
     """Medians: `groups` holds (region, category) a row, ascending; the last row of `medians` serves everybody else.
 
-    `columns` are the places of PEER_FEATURES among all features, `place` those of region and category.
+    `columns` are the places among all features of those looked at, `place` those of region and category.
     """
 
     columns: np.ndarray
@@ -30,29 +45,40 @@ class Peers:
     medians: np.ndarray
 
     @classmethod
-    def fit(cls, features: np.ndarray, names: tuple[str, ...]) -> "Peers":
-        """Groups of at least LEAST_PEERS clients; those without a region or category are a group of their own."""
-        columns = np.array([names.index(name) for name in PEER_FEATURES])
+    def fit(
+        cls,
+        features: np.ndarray,
+        names: tuple[str, ...],
+        wanted: tuple[str, ...] = PEER_FEATURES,
+        of_nobody: float = 0.0,
+    ) -> "Peers":
+        """Groups of at least LEAST_PEERS clients; those without a region or category are a group of their own.
+
+        of_nobody: the median where no peer has a value; with 0 the deviation is the value itself.
+        """
+        columns = np.array([names.index(name) for name in wanted])
         place = np.array([names.index("region"), names.index("category")])
         groups, member, n = np.unique(
             np.nan_to_num(features[:, place], nan=-1.0), axis=0, return_inverse=True, return_counts=True
         )
         kept = np.flatnonzero(n >= LEAST_PEERS)
         values = features[:, columns]
-        medians = [_median(values[member.ravel() == group]) for group in kept]
-        return cls(columns, place, groups[kept].astype(np.float64), np.stack([*medians, _median(values)]))
+        medians = [_median(values[member.ravel() == group], of_nobody) for group in kept]
+        return cls(columns, place, groups[kept].astype(np.float64), np.stack([*medians, _median(values, of_nobody)]))
 
     def deviations(self, features: np.ndarray) -> np.ndarray:
-        """Each client's own value less its peers' median. [float32, (clients, len(PEER_FEATURES))]"""
-        place = np.nan_to_num(features[:, self.place], nan=-1.0)
+        """Each client's own value less its peers' median. [float32, (clients, features looked at)]"""
+        return features[:, self.columns] - self.medians[self.group(features[:, self.place])]
+
+    def group(self, place: np.ndarray) -> np.ndarray:
+        """The row of `medians` of clients at these places. [place: (clients, 2) of region and category]"""
+        place = np.nan_to_num(place, nan=-1.0)
         is_group = (place[:, None, :] == self.groups[None]).all(axis=2)
-        group = np.append(is_group, np.ones((len(place), 1), dtype=bool), axis=1).argmax(axis=1)
-        return features[:, self.columns] - self.medians[group]
+        return np.append(is_group, np.ones((len(place), 1), dtype=bool), axis=1).argmax(axis=1)
 
 
-def _median(values: np.ndarray) -> np.ndarray:
-    """Median of each column; 0 where no peer has a value, so that the deviation is the value itself."""
+def _median(values: np.ndarray, of_nobody: float) -> np.ndarray:
     known = ~np.isnan(values).all(axis=0)
-    out = np.zeros(values.shape[1], dtype=np.float32)
+    out = np.full(values.shape[1], of_nobody, dtype=np.float32)
     out[known] = np.nanmedian(values[:, known], axis=0)
     return out

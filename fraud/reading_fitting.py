@@ -17,7 +17,7 @@ from fraud.attacks import BROAD, PUBLISHED, WIDE, Attacked, Base, attacked_file
 from fraud.attacks import Plan as AttackPlan
 from fraud.days import Days
 from fraud.ensemble import Ensemble
-from fraud.fitting import Fitted, Plan, fit_ensemble, fit_inputs
+from fraud.fitting import Fitted, Plan, fit_ensemble, fit_inputs, typical_client
 from fraud.networks import Autoencoder, Forecaster, TooFewSeries
 from fraud.ranks import MeanRank
 from fraud.reading_model import Networks, ReadingModel, evidence_names, reading_evidence
@@ -102,7 +102,8 @@ def fit_unlabelled(
     ranks = MeanRank.fit(matrix, judges)
     one, none = np.ones(1), np.zeros(1)
     # One knot at 0: calibration leaves the ranks as they are.
-    ensemble = Ensemble(inputs, {"ranks": ranks}, one, 0.0, none, none)
+    typical = typical_client(matrix, nobody)
+    ensemble = Ensemble(inputs, {"ranks": ranks}, one, 0.0, none, none, typical)
     return ReadingModel(ensemble, networks, surroundings, 0.5), ensemble.log_odds(matrix)
 
 

@@ -1,0 +1,125 @@
+"""How much each evidence group adds to a client's score: exact Shapley values of the whole calibrated model.
+
+In:  a client's input to each ensemble, and the typical client's, which the ensemble keeps.
+Out: effects in probability, one a group of REASON_GROUPS; they sum to the score less the typical client's. Beside them,
+     what the score loses where one aspect alone is taken from the typical client: what a sentence is to be about.
+
+The value of a coalition of groups is the probability of a client that has these groups' columns and is typical in all
+others. All coalitions are one batch; where a client is typical in a group nothing is computed for it, and it gets 0.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from math import factorial
+
+import numpy as np
+
+from fraud.aspects import Aspect, Layout, layout_of
+from fraud.blocks import REASON_GROUPS
+from fraud.ensemble import Ensemble, probability_of
+
+N_GROUPS = len(REASON_GROUPS)
+ROWS = 64  # clients at a time: ONNX Runtime takes twice as long a row for more
+NO_TYPICAL = "The model keeps no typical client: train again with this version."
+
+
+class NoTypicalClient(Exception):
+    """The ensemble cannot be explained; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A client's input to one ensemble [float32, (width,)]; kind: of its columns (aspects.py)."""
+
+    ensemble: Ensemble
+    kind: str
+    row: np.ndarray
+
+    @property
+    def layout(self) -> Layout:
+        return layout_of(self.ensemble.inputs.names, self.kind)
+
+    @property
+    def typical(self) -> np.ndarray:
+        """Raises NoTypicalClient."""
+        if self.ensemble.typical is None:
+            raise NoTypicalClient(NO_TYPICAL)
+        return self.ensemble.typical
+
+    @property
+    def differs(self) -> np.ndarray:
+        """Where the client is not typical. [bool, (width,)]"""
+        row, typical = self.row, self.typical
+        return (row != typical) & ~(np.isnan(row) & np.isnan(typical))
+
+
+@dataclass(frozen=True)
+class Shares:
+    """A score and what it is made of. [effects: float64, by REASON_GROUPS; moves: log-odds, by part and aspect]"""
+
+    probability: float
+    typical: float
+    effects: np.ndarray
+    moves: dict[tuple[int, Aspect], float]
+
+
+def shares(parts: list[Part], constant: float, least: float) -> Shares:
+    """Of one client, whose score is that of the parts' log-odds and a constant added up.
+
+    moves: for aspects of groups whose effect is `least` or more in size; above 0 where the aspect raises the score.
+    """
+    active = sorted({group for part in parts for group in part.layout.group[part.differs].tolist()})
+    member = _coalitions(len(active))
+    is_own = np.zeros((len(member), N_GROUPS), dtype=bool)
+    is_own[:, active] = member
+    log_odds = np.full(len(member), constant)
+    for part in parts:
+        log_odds += _in_chunks(part.ensemble.log_odds, _mixed(part, is_own[:, part.layout.group]))
+    value = probability_of(log_odds)
+    effects = np.zeros(N_GROUPS)
+    effects[active] = _shapley(value, len(active))
+    told = np.flatnonzero(np.abs(effects) >= least)
+    moves = {(i, aspect): move for i, part in enumerate(parts) for aspect, move in _moves(part, told).items()}
+    return Shares(float(value[-1]), float(value[0]), effects, moves)
+
+
+def _moves(part: Part, groups: np.ndarray) -> dict[Aspect, float]:
+    """What the score loses where one aspect of these groups alone becomes typical. [log-odds before calibration]"""
+    layout = part.layout
+    asked = np.unique(layout.aspect[part.differs & np.isin(layout.group, groups)])
+    is_own = layout.aspect != np.append(asked, -1)[:, None]  # the last row is the client as it is
+    value = _in_chunks(part.ensemble.stacked, _mixed(part, is_own))
+    lost = value[-1] - value[:-1]
+    return {layout.aspects[j]: float(x) for j, x in zip(asked, lost, strict=True)}
+
+
+def _mixed(part: Part, is_own: np.ndarray) -> np.ndarray:
+    """Clients that have their own values in some columns and are typical in the others. [is_own: (n, width)]"""
+    return np.where(is_own, part.row, part.typical)
+
+
+def _in_chunks(values: Callable[[np.ndarray], np.ndarray], rows: np.ndarray) -> np.ndarray:
+    return np.concatenate([values(rows[start : start + ROWS]) for start in range(0, len(rows), ROWS)])
+
+
+@lru_cache(maxsize=N_GROUPS + 1)
+def _coalitions(n: int) -> np.ndarray:
+    """Every coalition of n groups, the empty one first and the full one last. [bool, (2^n, n)]"""
+    return (np.arange(2**n)[:, None] >> np.arange(n) & 1).astype(bool)
+
+
+def _shapley(value: np.ndarray, n: int) -> np.ndarray:
+    """Shapley 1953: each group's mean contribution over all orders of joining. [value: (2^n,) as _coalitions]"""
+    number = np.arange(len(value))
+    weight = _weights(n)
+    without = [number[number >> group & 1 == 0] for group in range(n)]
+    return np.array([(weight[s] * (value[s | 1 << group] - value[s])).sum() for group, s in enumerate(without)])
+
+
+@lru_cache(maxsize=N_GROUPS + 1)
+def _weights(n: int) -> np.ndarray:
+    """Share of the orders in which exactly this coalition comes before a given group outside it. [(2^n,)]"""
+    size = _coalitions(n).sum(axis=1)
+    by_size = [factorial(s) * factorial(n - s - 1) / factorial(n) if s < n else 0.0 for s in range(n + 1)]
+    return np.array(by_size)[size]
