@@ -1,12 +1,13 @@
 """The routes.
 
-In:  a scorer (judging.Scorer: a model behind two forms of a client) and limits.
-Out: a Flask app: POST /predict, POST /batch, GET /health, /ready, /model, /docs, /openapi.json.
+In:  a scorer (judging.Scorer: a model behind two forms of a client), limits, access, and the desk where it is on.
+Out: a Flask app: POST /predict, POST /batch, GET /health, /ready, /model, /metrics, /docs, /openapi.json, /v2/...
 """
 
 from collections.abc import Iterator
 from io import BytesIO
 from threading import Lock
+from typing import Any, Protocol
 
 from flask import Request, Response, redirect, request
 from flask_openapi import Info, OpenAPI, Schema
@@ -14,12 +15,13 @@ from flask_openapi_swagger.plugins import RegisterPlugin as SwaggerUI
 from pydantic_core import to_json
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from fraud.records import QualityFlag
-from fraud.web import errors, examples, schemas
+from fraud.records import QualityFlag, Score
+from fraud.web import errors, examples, inference_v2, observing, schemas
 from fraud.web.answers import answer_of, batch_answer_of
+from fraud.web.auth import ANYBODY, INVESTIGATOR, SCORING, VIEWER, Desk, Guard
 from fraud.web.bodies import Limits, Row, json_of, row_of, rows_of_json, rows_of_ndjson
 from fraud.web.errors import JSON, Problem
-from fraud.web.judging import Scorer, judged, judged_one
+from fraud.web.judging import Outcome, Scorer, judged, judged_one
 from fraud.web.uploads import read_upload
 
 ABOUT = "Which clients of a utility are worth an inspection. A high score is a reason to look, not a finding."
@@ -28,8 +30,31 @@ BATCH = "A list of what /predict takes, the same as NDJSON, or CSV files. A bad 
 READY = "Judges an example. The service does not start without a readable model, so a 503 is a fault that came later."
 NDJSON = "application/x-ndjson"
 MULTIPART = "multipart/form-data"
+RECORD = "With ?record=1 the desk keeps the client's profile, and an alert where one is due."
+METRICS = "For Prometheus. Asks for a key where scoring does, and where the desk is on."
 API_VERSION = "1"
+DOCUMENTS = ("home", "docs", "docs_with_slash", "document")
+DOCUMENTS += ("swagger.swagger", "swagger.static", "swagger.oauth2-redirect")
+SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "a key"},
+    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "a key"},
+    "session": {"type": "apiKey", "in": "cookie", "name": "fairmeter", "description": "whoever signed in"},
+}
 SWAGGER_CONFIG = {"validatorUrl": None}  # else Swagger UI asks a validator on the internet about our document
+
+
+class DeskRoutes(Protocol):
+    """The desk, as far as the scoring routes know it (desk_api.py is loaded only where there is one)."""
+
+    access: Desk
+
+    def install(self, app: "Api", guard: Guard) -> None: ...
+
+    def ready(self) -> None:
+        """Raises Problem where the database does not answer."""
+
+    def record(self, row: Any, score: Score, who: str) -> None:
+        """Keeps a client that was judged. Raises Problem."""
 
 
 class InMemory(Request):
@@ -53,6 +78,8 @@ class Api(OpenAPI):
             info=info,
             doc_ui=False,
             responses={"default": answer},
+            security_schemes=SCHEMES,
+            validation_error_callback=errors.bad_parameters,
             validation_error_status="default",
             validation_error_model=schemas.ErrorAnswer,
             static_folder=None,
@@ -63,26 +90,40 @@ class Api(OpenAPI):
         self.config |= {"MAX_CONTENT_LENGTH": limits.body_bytes, "SWAGGER_CONFIG": SWAGGER_CONFIG}
 
 
-def create_app(scorer: Scorer, limits: Limits) -> Api:
-    """The service of one model."""
+def create_app(scorer: Scorer, limits: Limits, api_key: str | None = None, desk: DeskRoutes | None = None) -> Api:
+    """The service of one model. [api_key: what scoring asks for; without one it asks for nothing]"""
     app = Api(limits)
     errors.install(app)
     app.after_request(_with_headers)
-    _add_scoring(app, scorer, limits)
-    _add_state(app, scorer)
+    meters = observing.install(app, scorer.manifest)
+    guard = Guard(app, api_key, desk and desk.access)
+    _add_scoring(app, guard, scorer, limits, desk)
+    _add_state(app, guard, scorer, desk)
     _add_documents(app)
+    guard.needed(**dict.fromkeys(DOCUMENTS, ANYBODY))
+    _add_protocol(app, guard, scorer, limits, meters, desk)
+    if desk is not None:
+        desk.install(app, guard)
     return app
 
 
-def _add_scoring(app: Api, scorer: Scorer, limits: Limits) -> None:
+def _add_scoring(app: Api, guard: Guard, scorer: Scorer, limits: Limits, desk: DeskRoutes | None) -> None:
     model = _model_name(scorer)
+    meters = observing.meters_of(app)
     one_batch = Lock()  # a parsed body takes ten times its size; on one core two at once are no faster either
+    guard.needed(predict=SCORING, batch=SCORING)
+    forms = FORMS if desk is None else f"{FORMS} {RECORD}"
 
-    @app.post("/predict", description=FORMS, request_body=schemas.PREDICT_BODY, responses={200: schemas.Answer})
+    @app.post("/predict", description=forms, request_body=schemas.PREDICT_BODY, responses={200: schemas.Answer})
     def predict():
         """Judge one client."""
         _check_type(JSON)
-        score = judged_one(row_of(json_of(_body(limits)), limits), scorer)
+        who = _recording(guard, desk)
+        row = row_of(json_of(_body(limits)), limits)
+        score = judged_one(row, scorer)
+        meters.scored([score])
+        if who is not None:
+            desk.record(row, score, who)
         return _json(answer_of(score) | {"model": model})
 
     @app.post("/batch", description=BATCH, request_body=schemas.BATCH_BODY, responses={200: schemas.BatchAnswer})
@@ -92,8 +133,22 @@ def _add_scoring(app: Api, scorer: Scorer, limits: Limits) -> None:
         sent = request.files if kind == MULTIPART else _body(limits)
         with one_batch:
             rows, quality = _rows(kind, sent, limits)
-            answer = batch_answer_of(judged(rows, scorer), quality)
+            outcomes = list(judged(rows, scorer))
+            meters.scored(outcome for outcome in outcomes if not isinstance(outcome, Problem))
+            answer = batch_answer_of(outcomes, quality)
         return _json(answer | {"model": model})
+
+
+def _recording(guard: Guard, desk: DeskRoutes | None) -> str | None:
+    """Who wants the client to be kept; None where nobody does. Raises Problem."""
+    wish = request.args.get("record", "0")
+    if wish not in ("0", "1"):
+        raise errors.bad_value("record", "neither 0 nor 1")
+    if wish == "0":
+        return None
+    if desk is None:
+        raise errors.bad_value("record", "1 where nothing is kept; start the service with DATABASE_URL")
+    return guard.demand(INVESTIGATOR).name
 
 
 def _rows(kind: str, sent, limits: Limits) -> tuple[Iterator[Row], list[QualityFlag]]:
@@ -102,9 +157,11 @@ def _rows(kind: str, sent, limits: Limits) -> tuple[Iterator[Row], list[QualityF
     return (rows_of_ndjson if kind == NDJSON else rows_of_json)(sent, limits), []
 
 
-def _add_state(app: Api, scorer: Scorer) -> None:
+def _add_state(app: Api, guard: Guard, scorer: Scorer, desk: DeskRoutes | None) -> None:
     model, manifest = _model_name(scorer), to_json(scorer.manifest, inf_nan_mode="null")
-    example = row_of(examples.RAW, Limits(0, 1, len(examples.RAW["invoices"]), 0))
+    check_ready = _readiness(app, scorer, desk)
+    guard.needed(health=ANYBODY, ready=ANYBODY, model_manifest=ANYBODY)
+    guard.needed(metrics=SCORING if desk is None else VIEWER)
 
     @app.get("/health", responses={200: schemas.Alive})
     def health():
@@ -114,11 +171,7 @@ def _add_state(app: Api, scorer: Scorer) -> None:
     @app.get("/ready", description=READY, responses={200: schemas.Ready})
     def ready():
         """Does the model judge?"""
-        try:
-            judged_one(example, scorer)
-        except Exception:
-            app.logger.exception("the example cannot be judged")
-            raise Problem(503, "not_ready", "The model does not judge; it is in the service's log.") from None
+        check_ready()
         return _json({"status": "ready", "model": model})
 
     @app.get("/model", responses={200: schemas.Manifest})
@@ -126,10 +179,45 @@ def _add_state(app: Api, scorer: Scorer) -> None:
         """What is known of the model."""
         return Response(manifest, mimetype=JSON)
 
+    @app.get("/metrics", description=METRICS, responses={200: {"description": "counts", "content": {"text/plain": {}}}})
+    def metrics():
+        """What was counted since the start."""
+        return observing.metrics_answer(observing.meters_of(app))
+
+
+def _readiness(app: Api, scorer: Scorer, desk: DeskRoutes | None):
+    """A check that raises Problem where the model or the desk's database does not work."""
+    example = row_of(examples.RAW, Limits(0, 1, len(examples.RAW["invoices"]), 0))
+
+    def check() -> None:
+        try:
+            judged_one(example, scorer)
+        except Exception:
+            app.logger.exception("the example cannot be judged")
+            raise Problem(503, "not_ready", "The model does not judge; it is in the service's log.") from None
+        if desk is not None:
+            desk.ready()
+
+    return check
+
+
+def _add_protocol(
+    app: Api, guard: Guard, scorer: Scorer, limits: Limits, meters: observing.Meters, desk: DeskRoutes | None
+) -> None:
+    def judge(rows: Iterator[Row]) -> list[Outcome]:
+        outcomes = list(judged(rows, scorer))
+        meters.scored(outcome for outcome in outcomes if not isinstance(outcome, Problem))
+        return outcomes
+
+    features = tuple(getattr(scorer, "aggregates", ()))
+    ready = _readiness(app, scorer, desk)
+    service = inference_v2.Service(judge, _body, ready, limits, _model_name(scorer), features)
+    inference_v2.install(app, guard, service)
+
 
 def _add_documents(app: Api) -> None:
     app.register_blueprint(SwaggerUI.register(doc_url="openapi.json"))
-    app.add_url_rule("/docs", view_func=app.view_functions["swagger.swagger"])
+    app.add_url_rule("/docs", "docs", app.view_functions["swagger.swagger"])
     app.add_url_rule("/docs/", "docs_with_slash", lambda: redirect("../docs"))  # as other services write it
     app.add_url_rule("/openapi.json", "document", lambda: app.api_doc)
     app.add_url_rule("/", "home", lambda: redirect("docs"))

@@ -8,6 +8,7 @@ Nothing of a request is sent back but the place of what is wrong: bodies hold pe
 from typing import NamedTuple
 
 from flask import Flask, Response, request
+from pydantic import ValidationError
 from pydantic_core import to_json
 from werkzeug.exceptions import HTTPException
 
@@ -31,11 +32,19 @@ class FieldProblem(NamedTuple):
 
 
 class Problem(Exception):
-    """What is wrong with a request, or with one row of a batch. [status: of HTTP]"""
+    """What is wrong with a request, or with one row of a batch. [status: of HTTP; headers: of the answer to it]"""
 
-    def __init__(self, status: int, code: str, message: str, fields: tuple[FieldProblem, ...] = ()) -> None:
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        fields: tuple[FieldProblem, ...] = (),
+        headers: dict[str, str] | None = None,
+    ) -> None:
         super().__init__(message)
         self.status, self.code, self.message, self.fields = status, code, message, fields
+        self.headers = headers or {}
 
 
 class BadRow(ValueError):
@@ -57,7 +66,23 @@ def error_of(problem: Problem) -> dict:
 
 
 def answer_to(problem: Problem) -> Response:
-    return Response(to_json({"error": error_of(problem)}), problem.status, mimetype=JSON)
+    error, status = error_of(problem), problem.status
+    if request.path.startswith("/v2/"):  # the Open Inference Protocol has a shape of its own, which its clients read
+        error, status = problem.message, 400 if status == 422 else status
+    return Response(to_json({"error": error}), status, problem.headers, mimetype=JSON)
+
+
+def bad_parameters(error: ValidationError) -> Response:
+    """The answer to a body, query or path that its model refuses. Never with the value itself."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    if found[0]["loc"] == ():  # not a field: there was no object at all
+        return answer_to(Problem(400, "bad_json", "The body is not a JSON object; /docs has an example."))
+    fields = tuple(FieldProblem(".".join(map(str, bad["loc"])), _said(bad["msg"])) for bad in found)
+    return answer_to(Problem(422, "bad_value", f"{fields[0].path}: {fields[0].message}.", fields))
+
+
+def _said(message: str) -> str:
+    return message.removeprefix("Value error, ").removesuffix(".")
 
 
 def install(app: Flask) -> None:
@@ -87,5 +112,6 @@ def _swallow_body() -> None:
 
 
 def _answer_to_unexpected(app: Flask) -> Response:
-    app.logger.exception("%s %s failed", request.method, request.path)
+    # The route, not the path, which may hold a client's id.
+    app.logger.exception("%s %s failed", request.method, request.url_rule or "a request")
     return answer_to(Problem(500, "internal", UNEXPECTED))
