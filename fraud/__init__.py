@@ -10,7 +10,7 @@
     meters    days surroundings windows change_points reading_tables reading_cleaning |
     rows      invoices tables cleaning dates files |
     graphs    onnx_graphs network_graphs symmetric_trees |
-    ground    records segments theft harmless patterns metrics evaluation reading_evaluation
+    ground    records segments theft harmless patterns metrics evaluation reading_evaluation promise
 
 A room imports rooms of its own floor and of those below, in no circle. train, predict, score and features are files
 beside this package: they import it, it imports none of them. The wings never import each other; they share the ground

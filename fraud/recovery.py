@@ -183,12 +183,9 @@ def stake_of_peers(course: Course, usual: np.ndarray, billable_months: int) -> S
 
 def usual_level(clients: Table, peers: Peers | None) -> np.ndarray:
     """Electricity of clients of the same region and category, the median of theirs. [kWh a month, NaN unknown]"""
-    n = len(clients["client_id"])
     if peers is None:
-        return np.full(n, np.nan)
-    place = known_or(np.stack([clients["region"], clients["category"]], axis=1), -1.0)
-    is_group = (place[:, None] == peers.groups).all(axis=2)
-    group = np.append(is_group, np.ones((n, 1), dtype=bool), axis=1).argmax(axis=1)
+        return np.full(len(clients["client_id"]), np.nan)
+    group = peers.group(np.stack([clients["region"], clients["category"]], axis=1))
     kwh = np.expm1(peers.medians[group, USUAL_LEVEL].astype(np.float64))
     return np.where(kwh > 0, kwh, np.nan)
 
