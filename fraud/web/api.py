@@ -53,7 +53,7 @@ class DeskRoutes(Protocol):
     def ready(self) -> None:
         """Raises Problem where the database does not answer."""
 
-    def record(self, row: Any, score: Score, who: str) -> None:
+    def record(self, row: Any, score: Score) -> None:
         """Keeps a client that was judged. Raises Problem."""
 
 
@@ -118,12 +118,12 @@ def _add_scoring(app: Api, guard: Guard, scorer: Scorer, limits: Limits, desk: D
     def predict():
         """Judge one client."""
         _check_type(JSON)
-        who = _recording(guard, desk)
+        is_kept = _is_kept(guard, desk)
         row = row_of(json_of(_body(limits)), limits)
         score = judged_one(row, scorer)
         meters.scored([score])
-        if who is not None:
-            desk.record(row, score, who)
+        if is_kept:
+            desk.record(row, score)
         return _json(answer_of(score) | {"model": model})
 
     @app.post("/batch", description=BATCH, request_body=schemas.BATCH_BODY, responses={200: schemas.BatchAnswer})
@@ -139,16 +139,16 @@ def _add_scoring(app: Api, guard: Guard, scorer: Scorer, limits: Limits, desk: D
         return _json(answer | {"model": model})
 
 
-def _recording(guard: Guard, desk: DeskRoutes | None) -> str | None:
-    """Who wants the client to be kept; None where nobody does. Raises Problem."""
+def _is_kept(guard: Guard, desk: DeskRoutes | None) -> bool:
+    """Whether the client is to be kept. Raises Problem."""
     wish = request.args.get("record", "0")
     if wish not in ("0", "1"):
         raise errors.bad_value("record", "neither 0 nor 1")
-    if wish == "0":
-        return None
-    if desk is None:
+    if wish == "1" and desk is None:
         raise errors.bad_value("record", "1 where nothing is kept; start the service with DATABASE_URL")
-    return guard.demand(INVESTIGATOR).name
+    if wish == "1":
+        guard.demand(INVESTIGATOR)
+    return wish == "1"
 
 
 def _rows(kind: str, sent, limits: Limits) -> tuple[Iterator[Row], list[QualityFlag]]:

@@ -40,6 +40,11 @@ class Who(NamedTuple):
     role: str
     kind: str
 
+    @property
+    def signature(self) -> str:
+        """As moves keep it: no key passes for a user of the same name."""
+        return f"key {self.name}" if self.kind == "key" else self.name
+
 
 NOBODY = Who("", ANYBODY, "nobody")
 UNNAMED = Who("open", ADMIN, "open")
@@ -114,7 +119,7 @@ class Guard:
             self._count("role")
             raise Problem(403, "forbidden", f"This asks for the role {role}; you have {who.role}.")
         if who.kind != "key" and request.method not in SAFE:
-            self._check_origin()
+            self.check_origin()
             self._check_token(who)
         return who
 
@@ -156,7 +161,7 @@ class Guard:
         is_near = request.remote_addr in LOOPBACK and host_name(request.host) in LOOPBACK
         return is_near and "X-Forwarded-For" not in request.headers
 
-    def _check_origin(self) -> None:
+    def check_origin(self) -> None:
         """A browser sends what identifies somebody along with what another site's page asks of it. Raises Problem."""
         origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site", "none")
         is_other = origin is not None and origin.partition("://")[2] != request.host

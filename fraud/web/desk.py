@@ -1,0 +1,69 @@
+"""The desk: its routes, who may call them, and its errors as answers.
+
+In:  what keeps (keeping.py), a secret for the sessions' cookies, to whom the desk is open without a key.
+Out: what create_app() adds to the service.
+"""
+
+from flask import Flask, Response
+
+from fraud.cases import CaseError, CaseNotFound, CaseTaken, ClientNotFound
+from fraud.records import Score
+from fraud.store import BadQuery, StoreError, StoreUnavailable
+from fraud.web import desk_api, desk_work, errors, observing, sessions
+from fraud.web.api import Api
+from fraud.web.auth import NO_ONE, Desk, Guard
+from fraud.web.bodies import FlatClient, RawClient
+from fraud.web.errors import Problem
+from fraud.web.keeping import Keeping
+
+AGAIN = {"Retry-After": "5"}  # seconds; a database that restarts needs about that
+
+
+class DeskService:
+    """The desk as api.py takes it (DeskRoutes)."""
+
+    def __init__(self, keeping: Keeping, secret: str, open_to: str = NO_ONE) -> None:
+        self.keeping, self._secret = keeping, secret
+        store = keeping.store
+        who_has_key, who_signed_in = lambda key: sessions.who_has_key(store, key), lambda: sessions.who_signed_in(store)
+        self.access = Desk(who_has_key, who_signed_in, open_to)
+
+    def install(self, app: Api, guard: Guard) -> None:
+        sessions.install(app, self._secret)
+        install_errors(app)
+        desk_api.install(app, guard, self.keeping)
+        desk_work.install(app, guard, self.keeping)
+
+    def ready(self) -> None:
+        self.keeping.store.ping()
+
+    def record(self, row: RawClient | FlatClient, score: Score) -> None:
+        self.keeping.record(row, score)
+
+
+# --- errors -----------------------------------------------------------------------------------------------------------
+
+
+def install_errors(app: Flask) -> None:
+    """The store's errors, and those of cases, as answers of the one shape."""
+    meters = observing.meters_of(app)
+
+    def unavailable(error: StoreUnavailable) -> Response:
+        meters.store_errors.inc()
+        return errors.answer_to(Problem(503, "store_unavailable", str(error), headers=AGAIN))
+
+    app.register_error_handler(StoreUnavailable, unavailable)
+    app.register_error_handler(BadQuery, lambda error: errors.answer_to(errors.bad_value(error.field, _end_off(error))))
+    app.register_error_handler(StoreError, lambda error: errors.answer_to(Problem(422, "bad_value", str(error))))
+    app.register_error_handler(CaseError, lambda error: errors.answer_to(problem_of(error)))
+
+
+def problem_of(error: CaseError) -> Problem:
+    if isinstance(error, CaseNotFound | ClientNotFound):
+        return Problem(404, "not_found", str(error))
+    code = "case_taken" if isinstance(error, CaseTaken) else "move_not_allowed"
+    return Problem(409, code, str(error))
+
+
+def _end_off(error: StoreError) -> str:
+    return str(error).removesuffix(".")

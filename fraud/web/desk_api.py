@@ -1,0 +1,207 @@
+"""What the desk knows, to be read: profiles, the dashboard, alerts, cases, inspections, whom to visit.
+
+In:  the desk (its store); filters, a sort, a cursor.
+Out: JSON, or CSV where ?format=csv asks for it: the same rows, from the cursor to the end.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date
+
+from flask import Response
+from pydantic import BaseModel
+
+from fraud import outcomes
+from fraud.records import Score
+from fraud.web import desk_schemas as told
+from fraud.web.api import Api
+from fraud.web.auth import VIEWER, Guard
+from fraud.web.errors import JSON, Problem
+from fraud.web.keeping import Keeping
+from fraud.web.sheets import csv_lines
+
+CSV = "text/csv; charset=utf-8"
+MOST_A_PAGE = 1000
+SPARE = 3000  # scores looked at beyond the visits: those with a case or a visit of late fall out
+N_PAST = 100  # of a client
+SECURITY = [{"bearer": []}, {"key": []}, {"session": []}]
+GROUPS = {"all": outcomes.everything, "week": outcomes.week, "region": outcomes.region}
+GROUPS |= {"reason_group": outcomes.reason_group}
+
+
+def install(app: Api, guard: Guard, desk: Keeping) -> None:
+    _add_clients(app, desk)
+    _add_lists(app, desk)
+    _add_plan(app, desk)
+    names = ("consumer", "clients", "dashboard", "alerts", "cases", "case", "inspections_csv", "inspection_list")
+    guard.needed(**dict.fromkeys(names, VIEWER))
+
+
+def _add_clients(app: Api, desk: Keeping) -> None:
+    store = desk.store
+
+    @app.get("/consumer/<path:client_id>", responses={200: told.RiskProfile}, security=SECURITY)
+    def consumer(path: told.ClientPath):
+        """A client's risk profile."""
+        return answer(profile_of(desk, path.client_id))
+
+    @app.get("/clients", responses={200: told.ClientPage}, security=SECURITY)
+    def clients(query: told.ClientQuery):
+        """Clients by score, severity, expected recovery, moment or id."""
+        return listed(store.list_profiles, query, told.ClientPage, told.ClientRow, "clients")
+
+    @app.get("/dashboard", responses={200: told.Dashboard}, security=SECURITY)
+    def dashboard():
+        """The desk in numbers: clients, alerts, cases, trend, hit rates, hot spots."""
+        return answer(dashboard_of(desk))
+
+
+def _add_lists(app: Api, desk: Keeping) -> None:
+    store = desk.store
+
+    @app.get("/alerts", responses={200: told.AlertPage}, security=SECURITY)
+    def alerts(query: told.AlertQuery):
+        """What the system says: look at these clients."""
+        fixed = {"state": None if query.state == "all" else query.state}
+        return listed(store.list_alerts, query, told.AlertPage, told.AlertTold, "alerts", **fixed)
+
+    @app.get("/cases", responses={200: told.CasePage}, security=SECURITY)
+    def cases(query: told.CaseQuery):
+        """Who works on which client."""
+        return listed(store.list_cases, query, told.CasePage, told.CaseTold, "cases")
+
+    @app.get("/cases/<int:case_id>", responses={200: told.CaseWithMoves}, security=SECURITY)
+    def case(path: told.CasePath):
+        """A case and its moves."""
+        return answer(case_with_moves(desk, path.case_id))
+
+    csv = {200: {"description": "a line an inspection", "content": {"text/csv": {}}}}
+
+    @app.get("/inspections.csv", responses=csv, security=SECURITY, endpoint="inspections_csv")
+    def inspections_csv(query: told.InspectionQuery):
+        """All visits and their outcomes, the newest first, for a spreadsheet."""
+        return sheet(store.list_inspections, query.model_dump(), None, told.InspectionTold, "inspections")
+
+
+def _add_plan(app: Api, desk: Keeping) -> None:
+    @app.get("/list", responses={200: told.VisitList}, security=SECURITY, endpoint="inspection_list")
+    def inspection_list(query: told.ListQuery):
+        """Whom to visit, in order; who has a case or was visited of late is left out."""
+        visits = visits_of(desk, query)
+        if query.format == "csv":
+            return csv_answer(told.Visit, iter(visits.rows), "list")
+        return answer(visits)
+
+
+# --- what is told -----------------------------------------------------------------------------------------------------
+
+
+def profile_of(desk: Keeping, client_id: str) -> told.RiskProfile:
+    """Raises Problem."""
+    store = desk.store
+    profile = store.find_profile(client_id)
+    if profile is None:
+        raise Problem(404, "not_found", "There is no client of this id: score it first, with ?record=1 or score.py.")
+    score = profile.score
+    of_client = {"client_id": client_id, "limit": 1}
+    parts = {
+        "client": profile.client,
+        "facts": dict(profile.facts),
+        "series": profile.series and _series(profile.series),
+        "model_version": profile.model_version,
+        "scored_at": profile.scored_at,
+        "trend": store.trend_of(client_id, N_PAST),
+        "alert": next(iter(store.list_alerts(**of_client).rows), None),
+        "case": next(iter(store.list_cases(**of_client).rows), None),
+        "inspections": store.list_inspections(client_id=client_id, limit=N_PAST).rows,
+    }
+    own = set(told.RiskProfile.model_fields) - set(parts)
+    return told.RiskProfile.model_validate(parts | {name: getattr(score, name) for name in own})
+
+
+def _series(series) -> dict:
+    kwh = [None if value != value else round(value, 3) for value in series.kwh.tolist()]
+    return {"step": series.step, "first_on": series.first_on, "kwh": kwh}
+
+
+def dashboard_of(desk: Keeping) -> told.Dashboard:
+    store = desk.store
+    by_severity, inspections = store.count_severities(), store.inspections()
+    rates = {name: outcomes.hit_rates(inspections, group) for name, group in GROUPS.items()}
+    return told.Dashboard(
+        n_clients=sum(by_severity.values()),
+        clients_by_severity=by_severity,
+        alerts_by_severity=store.count_alerts(),
+        cases_by_state=store.count_cases(),
+        n_readings=store.count_readings(),
+        notices=store.count_notices(),
+        trend=[told.Run.model_validate(run) for run in store.list_runs()],
+        hot_spots=[told.HotSpot.model_validate(spot) for spot in store.hot_spots()],
+        hit_rates={name: [told.Rate.model_validate(r._asdict()) for r in found] for name, found in rates.items()},
+    )
+
+
+def case_with_moves(desk: Keeping, case_id: int) -> told.CaseWithMoves:
+    """Raises Problem."""
+    case = desk.store.find_case(case_id)
+    if case is None:
+        raise Problem(404, "not_found", f"There is no case {case_id}.")
+    fields = {name: getattr(case, name) for name in told.CaseTold.model_fields}
+    return told.CaseWithMoves.model_validate(fields | {"moves": desk.store.moves_of(case_id)})
+
+
+def visits_of(desk: Keeping, query: told.ListQuery) -> told.VisitList:
+    filters = {"region": query.region, "category": query.category}
+    given = {name: value for name, value in filters.items() if value is not None}
+    scores = desk.store.stored_scores(limit=query.visits + SPARE, **given)
+    busy = desk.store.busy_clients(desk.rules, date.today())
+    free = [score for score in scores if score.probability is not None and score.client_id not in busy]
+    rows = [_visit(n, *planned) for n, planned in enumerate(desk.plan(free, query.visits), 1)]
+    return told.VisitList(rows=rows, n_left_out=len(scores) - len(free))
+
+
+def _visit(number: int, score: Score, is_random: bool) -> told.Visit:
+    parts = {"visit": number, "is_random": is_random, "reason": score.reasons[0].text if score.reasons else None}
+    own = set(told.Visit.model_fields) - set(parts)
+    return told.Visit.model_validate(parts | {name: getattr(score, name) for name in own})
+
+
+# --- how it is told ---------------------------------------------------------------------------------------------------
+
+
+def answer(model: BaseModel, status: int = 200) -> Response:
+    return Response(model.model_dump_json(), status, mimetype=JSON)
+
+
+def listed(
+    fetch: Callable, query: told.Paged, page: type[BaseModel], row: type[BaseModel], name: str, **fixed
+) -> Response:
+    """A page of a list, or all of it as CSV. [fetch: of the store; fixed: filters beside the query's]"""
+    filters = query.model_dump(exclude={"limit", "after", "format"}, exclude_none=True) | fixed
+    if query.format == "csv":
+        return sheet(fetch, filters, query.after, row, name)
+    found = fetch(**filters, limit=query.limit, after=query.after)
+    return answer(page(rows=[row.model_validate(one) for one in found.rows], next=found.next))
+
+
+def sheet(fetch: Callable, filters: dict, after: str | None, row: type[BaseModel], name: str) -> Response:
+    """Every row, page by page. What is wrong with the filters shows on the first, before anything is sent."""
+    first = fetch(**filters, limit=MOST_A_PAGE, after=after)
+    return csv_answer(row, (row.model_validate(one) for one in _all(fetch, filters, first)), name)
+
+
+def _all(fetch: Callable, filters: dict, page) -> Iterator:
+    yield from page.rows
+    while page.next:
+        page = fetch(**filters, limit=MOST_A_PAGE, after=page.next)
+        yield from page.rows
+
+
+def csv_answer(row: type[BaseModel], rows: Iterable[BaseModel], name: str) -> Response:
+    header = list(row.model_fields)
+    lines = csv_lines(header, (_cells(one.model_dump(mode="json")) for one in rows))
+    return Response(lines, content_type=CSV, headers={"Content-Disposition": f'attachment; filename="{name}.csv"'})
+
+
+def _cells(row: dict) -> list:
+    """Lists of rules as their names, so that a cell holds one text."""
+    return [";".join(part["rule"] for part in value) if isinstance(value, list) else value for value in row.values()]

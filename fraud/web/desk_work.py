@@ -1,0 +1,131 @@
+"""What people and scripts do at the desk: sign in, open cases, move them, record visits, send readings.
+
+In:  bodies, checked by desk_schemas.
+Out: the case, inspection or counts after it, written before the answer is. Who did it stands with every move.
+"""
+
+from typing import Any
+
+from flask import session
+
+from fraud.web import desk_schemas as told
+from fraud.web import observing, sessions
+from fraud.web.api import Api
+from fraud.web.auth import ANYBODY, INVESTIGATOR, NOBODY, Guard
+from fraud.web.desk_api import SECURITY, answer
+from fraud.web.errors import JSON, Problem
+from fraud.web.keeping import Keeping
+
+CREATED = 201
+KINDS = {"new": "n_new", "duplicate": "n_duplicate", "differing": "n_differing"}
+KINDS |= {"late": "n_late", "out_of_order": "n_out_of_order"}
+READINGS = "Stores readings once, however often they come, and judges the clients anew whose consumption changed."
+EXAMPLES = {
+    "NewCase": {"client_id": "c-17", "why": "Fall since March; no harmless cause fits.", "assignee": "anna"},
+    "NewMove": {"to": "inspecting", "why": "Crew 3 goes on Tuesday.", "version": 2},
+    "NewInspection": {"outcome": "confirmed", "inspected_on": "2014-09-02", "note": "By-pass before the meter."},
+    "NewReadings": {
+        "readings": [
+            {"client_id": "c-17", "read_at": "2014-08-01", "consumption_kwh": 7.2},
+            {"client_id": "c-17", "read_at": "2014-08-02", "consumption_kwh": 6.9},
+        ]
+    },
+    "SignIn": {"name": "anna", "password": "four words of a poem"},
+}
+
+
+def sent(model: str) -> dict[str, Any]:
+    """What the document says of a body: its schema, which parsing adds under this name, and an example."""
+    example = {"summary": "an example", "value": EXAMPLES[model]}
+    return {"content": {JSON: {"schema": {"$ref": f"#/components/schemas/{model}"}, "examples": {"one": example}}}}
+
+
+def install(app: Api, guard: Guard, desk: Keeping) -> None:
+    _add_sessions(app, guard, desk)
+    _add_cases(app, guard, desk)
+    _add_readings(app, desk)
+    guard.needed(sign_in=ANYBODY, sign_out=ANYBODY, who_asks=ANYBODY)
+    guard.needed(**dict.fromkeys(("open_case", "move_case", "record_inspection", "take_readings"), INVESTIGATOR))
+
+
+def _add_sessions(app: Api, guard: Guard, desk: Keeping) -> None:
+    attempts = sessions.new_attempts()
+
+    @app.post("/session", responses={200: told.SessionTold}, request_body=sent("SignIn"))
+    def sign_in(body: told.SignIn):
+        """Sign in: sets the session's cookie."""
+        guard.check_origin()
+        who = sessions.sign_in(desk.store, attempts, body.name, body.password)
+        return answer(told.SessionTold(name=who.name, role=who.role, csrf_token=sessions.token()))
+
+    @app.get("/session", responses={200: told.SessionTold}, security=SECURITY)
+    def who_asks():
+        """Who asks, and the token that goes along with what they write."""
+        who = guard.who()
+        if who is NOBODY:
+            raise Problem(401, "unauthorized", "Nobody is signed in; POST /session with name and password.")
+        return answer(told.SessionTold(name=who.name, role=who.role, csrf_token=sessions.token()))
+
+    @app.delete("/session", responses={204: None}, security=SECURITY)
+    def sign_out():
+        """Sign out."""
+        if "user" in session:
+            guard.check_origin()
+            sessions.sign_out()
+        return "", 204
+
+
+def _add_cases(app: Api, guard: Guard, desk: Keeping) -> None:
+    store = desk.store
+
+    @app.post("/cases", responses={CREATED: told.CaseTold}, request_body=sent("NewCase"), security=SECURITY)
+    def open_case(body: told.NewCase):
+        """Open a case: work on a client begins. 409 where it has one."""
+        options = {"assignee": body.assignee, "is_random": body.is_random}
+        case = store.open_case(body.client_id, guard.who().signature, body.why, **options)
+        return answer(told.CaseTold.model_validate(case), CREATED)
+
+    moves = "/cases/<int:case_id>/moves"
+
+    @app.post(moves, responses={200: told.CaseTold}, request_body=sent("NewMove"), security=SECURITY)
+    def move_case(path: told.CasePath, body: told.NewMove):
+        """Move a case on. 409 where somebody was first, saying who has it."""
+        options = {"version": body.version, "assignee": body.assignee}
+        case = store.move_case(path.case_id, body.to, guard.who().signature, body.why, **options)
+        return answer(told.CaseTold.model_validate(case))
+
+    visits, body_of_visit = "/cases/<int:case_id>/inspections", sent("NewInspection")
+
+    @app.post(visits, responses={CREATED: told.InspectionTold}, request_body=body_of_visit, security=SECURITY)
+    def record_inspection(path: told.CasePath, body: told.NewInspection):
+        """Record what a visit found; it closes the case."""
+        found = body.model_dump(exclude={"outcome", "inspected_on"})
+        asked = (path.case_id, body.outcome, body.inspected_on, guard.who().signature)
+        return answer(told.InspectionTold.model_validate(store.record_inspection(*asked, **found)), CREATED)
+
+
+def _add_readings(app: Api, desk: Keeping) -> None:
+    body_sent = sent("NewReadings")
+
+    @app.post(
+        "/readings",
+        description=READINGS,
+        responses={200: told.ReadingsTaken},
+        request_body=body_sent,
+        security=SECURITY,
+    )
+    def take_readings(body: told.NewReadings):
+        """Take in readings of smart meters."""
+        rows = [(r.client_id, r.read_at.replace(tzinfo=None), r.consumption_kwh) for r in body.readings]
+        arrived, n_rescored = desk.take_readings(rows)
+        count(observing.meters_of(app), arrived)
+        return answer(told.ReadingsTaken(**_counts(arrived), n_rescored=n_rescored))
+
+
+def _counts(arrived) -> dict[str, int]:
+    return {field: getattr(arrived, field) for field in KINDS.values()}
+
+
+def count(meters: observing.Meters, arrived) -> None:
+    for kind, field in KINDS.items():
+        meters.readings.labels(kind).inc(getattr(arrived, field))

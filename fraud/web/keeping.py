@@ -1,0 +1,89 @@
+"""What the desk keeps: clients that were judged, and readings, whose clients are judged anew.
+
+In:  a store, the rules of alerts, `Science` and `Plan` (predict.py brings both: the wings never import each other).
+Out: profiles and alerts in the store.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple, Protocol
+
+from fraud.alerts import AlertRules
+from fraud.records import Score, Table
+from fraud.store import Arrived, Profile, Series, Store
+from fraud.web import errors
+from fraud.web.bodies import FlatClient, RawClient
+
+AT_ONCE = 200  # clients judged anew in one go: bounds the memory that their readings take
+
+
+class Kept(NamedTuple):
+    """What is kept of clients beside their scores. [clients: canonical table; facts: of each, in order]"""
+
+    clients: Table | None
+    facts: Sequence[Mapping[str, float]]
+    series: Mapping[str, Series]
+
+
+class Science(Protocol):
+    """A model, as far as the desk needs it. [manifest: version, ...]"""
+
+    manifest: dict
+
+    def kept_of(self, row: RawClient | FlatClient) -> Kept:
+        """What is kept of a client that was judged."""
+
+    def judged_anew(
+        self, client_ids: Sequence[str], known: Mapping[str, Profile], readings: Table
+    ) -> tuple[list[Score], Kept]:
+        """Scores of clients by all their readings (client_id, read_at, consumption_kwh) and what else is known."""
+
+
+class Planned(NamedTuple):
+    """A place in the inspection list."""
+
+    score: Score
+    is_random: bool
+
+
+Plan = Callable[[list[Score], int], Iterable[Planned]]  # scores, visits -> whom to visit, in order
+
+
+def by_score(scores: list[Score], visits: int) -> Iterable[Planned]:
+    """The highest scores; predict.py hands in a better plan where there is one."""
+    return [Planned(score, False) for score in scores[:visits]]
+
+
+class Keeping:
+    """A store with what writes to it. One for all threads of a worker; each worker has its own."""
+
+    def __init__(self, store: Store, rules: AlertRules, science: Science, plan: Plan = by_score) -> None:
+        self.store, self.rules, self.plan, self._science = store, rules, plan, science
+
+    def record(self, row: RawClient | FlatClient, score: Score) -> None:
+        """Keeps a client that was judged, and raises its alert where one is due. Raises Problem."""
+        if not score.client_id:
+            raise errors.bad_value("client.client_id", "empty; what is kept needs an id")
+        self._write([score], self._science.kept_of(row))
+
+    def take_readings(self, rows: list[tuple[str, datetime, float]]) -> tuple[Arrived, int]:
+        """Keeps readings, then judges whose consumption changed anew; how many that were.
+
+        The readings are kept before anything is judged: a worker that dies in between leaves the former score, and the
+        client's next reading brings the new one.
+        """
+        arrived = self.store.add_readings(rows)
+        for start in range(0, len(arrived.changed), AT_ONCE):
+            self._judge_anew(arrived.changed[start : start + AT_ONCE])
+        return arrived, len(arrived.changed)
+
+    def _judge_anew(self, client_ids: Sequence[str]) -> None:
+        profiles = {client_id: self.store.find_profile(client_id) for client_id in client_ids}
+        known = {client_id: profile for client_id, profile in profiles.items() if profile is not None}
+        scores, kept = self._science.judged_anew(client_ids, known, self.store.readings_of(client_ids))
+        self._write(scores, kept)
+
+    def _write(self, scores: list[Score], kept: Kept) -> None:
+        version = str(self._science.manifest["version"])
+        told = {"clients": kept.clients, "facts": kept.facts, "series": kept.series}
+        self.store.write_run(scores, version, self.rules, **told, is_run=False)
