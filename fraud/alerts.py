@@ -16,6 +16,7 @@ from fraud.cases import OUTCOMES
 from fraud.records import INSUFFICIENT_HISTORY, SEVERITIES, Score
 
 COMPARISONS = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
+OPEN, IN_CASE, LAPSED = "open", "in case", "lapsed"  # states of an alert
 SCORE = "score"  # the name of the rule that the score itself is
 NO_VISIT = "no_visit"  # a case that was closed without one
 RANKS = {severity: rank for rank, severity in enumerate(reversed((*SEVERITIES, INSUFFICIENT_HISTORY)))}

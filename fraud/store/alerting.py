@@ -1,15 +1,40 @@
 """Alerts: one open alert a client, none while somebody works on it or has just been there.
 
-In:  filters; for whole runs see runs.py.
-Out: pages of Alert.
+In:  filters; scores and facts, in the transaction of a run.
+Out: pages of Alert; what a run raised, with the notices of it in the outbox.
 """
 
-from datetime import date, datetime
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
 
-from fraud.alerts import AlertRules
-from fraud.records import Alert
+from sqlalchemy import Connection, Select, bindparam, func, insert, select, update
+
+from fraud.alerts import IN_CASE, LAPSED, OPEN, RANKS, AlertRules, Hit, hits_of, quiet_until, rows_of, severity_of
+from fraud.cases import CLOSED
+from fraud.records import SEVERITIES, Alert, Score
+from fraud.store.bulk import FEW
 from fraud.store.database import Database
-from fraud.store.paging import Page
+from fraud.store.outbox import enqueue
+from fraud.store.paging import Order, Page, by_moment, chosen, page_of
+from fraud.store.schema import alerts, cases, inspections
+
+ALERT_FIELDS = [alerts.c[name] for name in Alert.__dataclass_fields__]
+ALERT_ORDERS = {
+    "severity": Order(alerts.c.by_severity),
+    "raised": by_moment(alerts.c.raised_at),
+    "id": Order(alerts.c.alert_id),
+}
+UPDATED = ("severity", "by_severity", "rules", "probability", "region", "category", "updated_at")
+
+
+class Raised(NamedTuple):
+    """What a run did to alerts."""
+
+    n_raised: int
+    n_updated: int
+    n_lapsed: int
 
 
 class Alerting(Database):
@@ -18,9 +43,10 @@ class Alerting(Database):
     def list_alerts(
         self,
         *,
-        state: str | None = "open",
+        state: str | None = OPEN,
         severity: str | None = None,
         region: float | None = None,
+        category: float | None = None,
         client_id: str | None = None,
         raised_since: datetime | None = None,
         raised_until: datetime | None = None,
@@ -28,16 +54,160 @@ class Alerting(Database):
         limit: int = 50,
         after: str | None = None,
     ) -> Page:
-        """A page of Alert; sort: severity (the gravest first), raised (the newest first), id. Raises BadQuery."""
-        raise NotImplementedError
+        """A page of Alert; sort: severity (the gravest first), raised (the newest first), id. Raises BadQuery.
+
+        state: open, in case, lapsed, None for all. raised_since included, raised_until not.
+        """
+        query = select(*ALERT_FIELDS, alerts.c.by_severity)
+        given = {
+            "state": state, "severity": severity, "region": region, "category": category, "client_id": client_id,
+        }  # fmt: skip
+        query = query.where(*(alerts.c[name] == value for name, value in given.items() if value is not None))
+        if raised_since is not None:
+            query = query.where(alerts.c.raised_at >= raised_since)
+        if raised_until is not None:
+            query = query.where(alerts.c.raised_at < raised_until)
+        with self.reading() as connection:
+            return page_of(connection, query, chosen(sort, ALERT_ORDERS), alerts.c.alert_id, alert_of, limit, after)
 
     def find_alert(self, alert_id: int) -> Alert | None:
-        raise NotImplementedError
+        return self._alert(select(*ALERT_FIELDS).where(alerts.c.alert_id == alert_id))
+
+    def open_alert_of(self, client_id: str) -> Alert | None:
+        """The client's open alert, if any."""
+        return self._alert(select(*ALERT_FIELDS).where(alerts.c.client_id == client_id, alerts.c.state == OPEN))
+
+    def _alert(self, query: Select) -> Alert | None:
+        with self.reading() as connection:
+            found = connection.execute(query).mappings().first()
+        return found and alert_of(found)
 
     def count_alerts(self) -> dict[str, int]:
         """How many open alerts each severity has."""
-        raise NotImplementedError
+        query = select(alerts.c.severity, func.count()).where(alerts.c.state == OPEN).group_by(alerts.c.severity)
+        with self.reading() as connection:
+            return dict.fromkeys(SEVERITIES, 0) | dict(connection.execute(query).all())
 
-    def busy_clients(self, rules: AlertRules, today: date) -> dict[str, str]:
+    def busy_clients(self, rules: AlertRules, today: date | None = None) -> dict[str, str]:
         """Clients that need no visit now, with the reason: an open case, or a visit not long ago."""
-        raise NotImplementedError
+        with self.reading() as connection:
+            return busy_clients(connection, rules, today or datetime.now(UTC).date())
+
+
+def alert_of(row) -> Alert:
+    fields = {name: row[name] for name in Alert.__dataclass_fields__}
+    return Alert(**{**fields, "rules": tuple(json.loads(row["rules"]))})
+
+
+# --- within a transaction ---------------------------------------------------------------------------------------------
+
+
+def raise_alerts(
+    connection: Connection,
+    scores: Sequence[Score],
+    facts: Sequence[Mapping[str, float]],
+    codes: Mapping[str, tuple],
+    rules: AlertRules,
+    now: datetime,
+) -> Raised:
+    """Alerts of clients that were scored: raised, brought up to date, or lapsed where nothing speaks for one now."""
+    ids = [score.client_id for score in scores] if len(scores) <= FEW else None
+    busy = busy_clients(connection, rules, now.date(), ids)
+    before = _open_alerts(connection, ids)
+    raised, updated, ended, graver = [], [], [], []
+    for score, of_client in zip(scores, facts, strict=True):
+        hits = hits_of(rules, score, of_client)
+        old = before.get(score.client_id)
+        if score.client_id in busy:
+            if old is not None:  # its case was opened while the alert was being raised
+                ended.append({"alert": old[0], "to_state": IN_CASE, "to_updated_at": now})
+        elif old is None:
+            if hits:
+                raised.append(_raised(score, hits, codes[score.client_id], now))
+        elif not hits:
+            ended.append({"alert": old[0], "to_state": LAPSED, "to_updated_at": now})
+        else:
+            updated.append(_updated(old[0], score, hits, codes[score.client_id], now))
+            if RANKS[severity_of(hits)] > old[1]:
+                graver.append(score.client_id)
+    _apply(connection, raised, updated, ended)
+    _tell(connection, {row["client_id"] for row in raised} | set(graver), rules, now)
+    return Raised(len(raised), len(updated), len(ended))
+
+
+def busy_clients(
+    connection: Connection, rules: AlertRules, today: date, ids: Sequence[str] | None = None
+) -> dict[str, str]:
+    """As Store.busy_clients; of some clients, or of all."""
+    query = select(
+        cases.c.client_id,
+        cases.c.case_id,
+        cases.c.state,
+        cases.c.outcome,
+        cases.c.closed_at,
+        inspections.c.inspected_on,
+    ).outerjoin_from(cases, inspections, inspections.c.case_id == cases.c.case_id)
+    # One row of each client decides: its last case.
+    if ids is not None:
+        query = query.where(cases.c.client_id.in_(ids))
+    longest = datetime.combine(today, datetime.min.time(), UTC) - timedelta(days=max(rules.quiet_days.values()) + 1)
+    query = query.where((cases.c.state != CLOSED) | (cases.c.closed_at >= longest)).order_by(cases.c.case_id)
+    # A client's last case decides: whoever opened it after an earlier visit had a reason to.
+    last = {row.client_id: row for row in connection.execute(query)}
+    told = {client_id: _busy(row, rules, today) for client_id, row in last.items()}
+    return {client_id: why for client_id, why in told.items() if why}
+
+
+def _busy(row, rules: AlertRules, today: date) -> str | None:
+    if row.state != CLOSED:
+        return f"case {row.case_id} is open"
+    ended_on = row.inspected_on or row.closed_at.date()
+    until = quiet_until(rules, row.outcome, ended_on)
+    what = f"inspected on {ended_on}: {row.outcome}" if row.outcome else f"case {row.case_id} closed on {ended_on}"
+    return f"{what}; in peace until {until}" if today < until else None
+
+
+def _open_alerts(connection: Connection, ids: Sequence[str] | None) -> dict[str, tuple[int, int]]:
+    """Number and rank of severity of each client's open alert."""
+    query = select(alerts.c.client_id, alerts.c.alert_id, alerts.c.by_severity).where(alerts.c.state == OPEN)
+    if ids is not None:
+        query = query.where(alerts.c.client_id.in_(ids))
+    return {client_id: (alert_id, rank) for client_id, alert_id, rank in connection.execute(query)}
+
+
+def _raised(score: Score, hits: tuple[Hit, ...], codes: tuple, now: datetime) -> dict:
+    region, category, _ = codes
+    return {
+        "client_id": score.client_id, "state": OPEN, "raised_at": now, "updated_at": now,
+        "probability": score.probability, "region": region, "category": category, **_spoken(hits),
+    }  # fmt: skip
+
+
+def _updated(alert_id: int, score: Score, hits: tuple[Hit, ...], codes: tuple, now: datetime) -> dict:
+    changed = _raised(score, hits, codes, now)
+    return {"alert": alert_id, **{f"to_{name}": changed[name] for name in UPDATED}}
+
+
+def _spoken(hits: tuple[Hit, ...]) -> dict:
+    severity = severity_of(hits)
+    return {"severity": severity, "by_severity": RANKS[severity], "rules": json.dumps(rows_of(hits))}
+
+
+def _apply(connection: Connection, raised: list[dict], updated: list[dict], ended: list[dict]) -> None:
+    if raised:
+        connection.execute(insert(alerts), raised)
+    for names, rows in ((UPDATED, updated), (("state", "updated_at"), ended)):
+        if rows:
+            changed = {name: bindparam(f"to_{name}") for name in names}
+            connection.execute(update(alerts).where(alerts.c.alert_id == bindparam("alert")).values(changed), rows)
+
+
+def _tell(connection: Connection, client_ids: set[str], rules: AlertRules, now: datetime) -> None:
+    """Notices of alerts that are new or graver than they were."""
+    if not client_ids or not rules.notices:
+        return
+    query = select(*ALERT_FIELDS).where(alerts.c.state == OPEN)
+    if len(client_ids) <= FEW:
+        query = query.where(alerts.c.client_id.in_(client_ids))
+    rows = connection.execute(query.order_by(alerts.c.alert_id)).mappings()
+    enqueue(connection, [alert_of(row) for row in rows if row["client_id"] in client_ids], rules.notices, now)

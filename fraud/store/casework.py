@@ -5,24 +5,28 @@ Out: Case, Move, Inspection; CaseTaken where somebody was first. Each change is 
 """
 
 import json
+from dataclasses import asdict, replace
 from datetime import UTC, date, datetime
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, RowMapping, Select, and_, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 import fraud.store.schema as schema
 from fraud import cases as rules
-from fraud.cases import ClientHasCase
-from fraud.records import Broken, Case, Inspection, Move
+from fraud.alerts import IN_CASE, OPEN, RANKS
+from fraud.cases import CaseNotFound, CaseTaken, ClientHasCase, ClientNotFound
+from fraud.records import INSUFFICIENT_HISTORY, Broken, Case, Inspection, Move
 from fraud.store.database import Database
 from fraud.store.paging import Order, Page, by_moment, check_text, chosen, page_of
+from fraud.store.schema import alerts, cases, clients, moves, profiles
 
 CHAIN_LOCK = 0x66616972  # of PostgreSQL's advisory locks: who appends to the chain
-CASE_FIELDS = [schema.cases.c[name] for name in Case.__dataclass_fields__]
+AS_MOVED = {"to_state": "state", "assignee": "assignee", "outcome": "outcome", "at": "updated_at"}
+CASE_FIELDS = [cases.c[name] for name in Case.__dataclass_fields__]
 CASE_ORDERS = {
-    "id": Order(schema.cases.c.case_id),
-    "severity": Order(schema.cases.c.by_severity),
-    "updated": by_moment(schema.cases.c.updated_at),
+    "id": Order(cases.c.case_id),
+    "severity": Order(cases.c.by_severity),
+    "updated": by_moment(cases.c.updated_at),
 }
 INSPECTION_ORDERS = {"date": Order(schema.inspections.c.inspected_on, True, date.isoformat, date.fromisoformat)}
 
@@ -44,11 +48,14 @@ class Casework(Database):
             with self.writing() as connection:
                 case = self._opened(connection, client_id, user, is_random, now)
                 case = self._append(connection, case, rules.NEW, user, why, None, now)
-                if assignee:
-                    case = self._append(connection, case, rules.ASSIGNED, user, why, assignee, now)
+                return self._append(connection, case, rules.ASSIGNED, user, why, assignee, now) if assignee else case
         except IntegrityError:
-            raise self._has_case(client_id) from None
-        return case
+            before = self.open_case_of(client_id)
+            if before is None:
+                raise
+            who = f"; {before.assignee} has it" if before.assignee else ""
+            message = f"Client {client_id!r} has an open case already, number {before.case_id}{who}."
+            raise ClientHasCase(message, before) from None
 
     def move_case(
         self, case_id: int, to: str, user: str, why: str, *, version: int | None = None, assignee: str | None = None
@@ -60,8 +67,11 @@ class Casework(Database):
         check_text("why", why)
         with self.writing() as connection:
             case = self._seen(connection, case_id, version)
+            if to == rules.ASSIGNED and case.state in (rules.ASSIGNED, rules.INSPECTING):
+                raise taken(case)
             rules.check_move(case.state, to, why, assignee)
-            return self._append(connection, case, to, user, why, assignee, datetime.now(UTC))
+            has_it = {rules.ASSIGNED: assignee, rules.NEW: None}.get(to, case.assignee)
+            return self._append(connection, case, to, user, why, has_it, datetime.now(UTC))
 
     def record_inspection(
         self,
@@ -88,7 +98,7 @@ class Casework(Database):
             case = self._append(
                 connection, case, rules.CLOSED, user, note or f"Inspected: {outcome}.", case.assignee, now, outcome
             )
-            known = connection.execute(select(schema.cases).where(schema.cases.c.case_id == case_id)).mappings().one()
+            known = connection.execute(select(cases).where(cases.c.case_id == case_id)).mappings().one()
             columns = {
                 "case_id": case_id, "client_id": case.client_id, "inspected_on": inspected_on, "outcome": outcome,
                 "user": user, "is_random": case.is_random, "recorded_at": now, "note": note,
@@ -104,7 +114,7 @@ class Casework(Database):
 
     def open_case_of(self, client_id: str) -> Case | None:
         """The client's open case, if any."""
-        query = select(*CASE_FIELDS).where(schema.cases.c.client_id == client_id, schema.cases.c.state != rules.CLOSED)
+        query = select(*CASE_FIELDS).where(cases.c.client_id == client_id, cases.c.state != rules.CLOSED)
         with self.reading() as connection:
             found = connection.execute(query).mappings().first()
         return found and Case(**found)
@@ -123,17 +133,17 @@ class Casework(Database):
     ) -> Page:
         """A page of cases; sort: id (newest first), severity, updated. Raises BadQuery."""
         given = {"state": state, "assignee": assignee, "severity": severity, "region": region, "client_id": client_id}
-        query = select(*CASE_FIELDS, schema.cases.c.by_severity)
+        query = select(*CASE_FIELDS, cases.c.by_severity)
         for name, value in given.items():
             if value is not None:
-                query = query.where(schema.cases.c[name] == value)
+                query = query.where(cases.c[name] == value)
         with self.reading() as connection:
             order = chosen(sort, CASE_ORDERS)
-            return page_of(connection, query, order, schema.cases.c.case_id, case_of, limit, after)
+            return page_of(connection, query, order, cases.c.case_id, case_of, limit, after)
 
     def moves_of(self, case_id: int) -> list[Move]:
         """A case's moves, the first one first."""
-        query = select(schema.moves).where(schema.moves.c.case_id == case_id).order_by(schema.moves.c.seq)
+        query = select(moves).where(moves.c.case_id == case_id).order_by(moves.c.seq)
         with self.reading() as connection:
             return [Move(**row) for row in connection.execute(query).mappings()]
 
@@ -168,40 +178,99 @@ class Casework(Database):
 
     def count_cases(self) -> dict[str, int]:
         """How many cases each state has."""
-        query = select(schema.cases.c.state, func.count()).group_by(schema.cases.c.state)
+        query = select(cases.c.state, func.count()).group_by(cases.c.state)
         with self.reading() as connection:
-            return dict.fromkeys(rules.MOVES, 0) | dict(connection.execute(query).tuples().all())
+            return dict.fromkeys(rules.MOVES, 0) | dict(connection.execute(query).all())
 
     def verify_chain(self) -> Broken | None:
         """The first move that was changed, left out or put in after it was written; None where all stand."""
         with self.reading() as connection:
-            rows = connection.execution_options(yield_per=1000).execute(
-                select(schema.moves).order_by(schema.moves.c.seq)
-            )
+            rows = connection.execution_options(yield_per=1000).execute(select(moves).order_by(moves.c.seq))
             return rules.first_broken(Move(**row) for row in rows.mappings())
 
     # --- within a transaction -----------------------------------------------------------------------------------------
 
     def _opened(self, connection: Connection, client_id: str, user: str, is_random: bool, now: datetime) -> Case:
         """The row of a new case, before its first move."""
-        raise NotImplementedError
+        if not connection.execute(select(clients.c.client_id).where(clients.c.client_id == client_id)).first():
+            raise ClientNotFound(f"There is no client {client_id!r}: score it, or load its readings, first.")
+        # Held until the case is there, so that no run raises an alert beside it.
+        known = _first(connection, select(profiles).where(profiles.c.client_id == client_id).with_for_update())
+        alert = _first(connection, select(alerts).where(alerts.c.client_id == client_id, alerts.c.state == OPEN))
+        severity = (alert or known or {"severity": INSUFFICIENT_HISTORY})["severity"]
+        columns = {
+            "client_id": client_id, "alert_id": alert and alert["alert_id"], "state": rules.NEW, "version": 0,
+            "severity": severity, "by_severity": RANKS[severity], "is_random": is_random,
+            **{name: known and known[name] for name in ("probability", "reason_group", "region", "category")},
+            "opened_by": user, "opened_at": now, "updated_at": now,
+        }  # fmt: skip
+        case_id = connection.execute(insert(cases).values(columns)).inserted_primary_key[0]
+        if alert:
+            closing = update(alerts).where(alerts.c.alert_id == alert["alert_id"])
+            connection.execute(closing.values(state=IN_CASE, updated_at=now))
+        return _case(connection, case_id)
 
     def _append(
         self, connection: Connection, case: Case, to: str, user: str, why: str, assignee: str | None, now: datetime,
         outcome: str | None = None,
     ) -> Case:  # fmt: skip
-        """Writes a move and the case after it."""
-        raise NotImplementedError
+        """The case after a move, and the move at the end of the chain."""
+        if not self.is_sqlite:  # there the writer is alone already
+            connection.execute(select(func.pg_advisory_xact_lock(CHAIN_LOCK)))
+        last = _first(connection, select(moves.c.seq, moves.c.hash).order_by(moves.c.seq.desc()).limit(1))
+        move = Move(
+            (last["seq"] if last else 0) + 1, case.case_id, case.version + 1, case.state if case.version else None, to,
+            user, why, assignee, outcome, now, last["hash"] if last else rules.FIRST_HASH, "",
+        )  # fmt: skip
+        connection.execute(insert(moves).values(asdict(replace(move, hash=rules.hash_of(move)))))
+        changed = {
+            "state": to, "version": move.version, "assignee": assignee, "outcome": outcome, "updated_at": now,
+            "closed_at": now if to == rules.CLOSED else None,
+        }  # fmt: skip
+        as_seen = (cases.c.case_id == case.case_id) & (cases.c.version == case.version)
+        if connection.execute(update(cases).where(as_seen).values(changed)).rowcount != 1:
+            raise taken(_case(connection, case.case_id))
+        return replace(case, **changed)
 
     def _seen(self, connection: Connection, case_id: int, version: int | None) -> Case:
-        raise NotImplementedError
+        """The case, held by this transaction, if it is still as the caller saw it."""
+        case = _case(connection, case_id)
+        if case is None:
+            raise CaseNotFound(f"There is no case {case_id}.")
+        if version is not None and version != case.version:
+            raise taken(case)
+        return case
 
-    def _has_case(self, client_id: str) -> ClientHasCase:
-        raise NotImplementedError
+
+def _first_unlike(connection: Connection) -> Broken | None:
+    """The first case that is not as its moves left it: the last moves may be gone, or the case itself was changed."""
+    n_moves = select(func.count()).where(moves.c.case_id == cases.c.case_id).scalar_subquery()
+    is_last = (moves.c.case_id == cases.c.case_id) & (moves.c.version == cases.c.version)
+    alike = [moves.c[a].is_not_distinct_from(cases.c[b]) for a, b in AS_MOVED.items()]
+    query = select(cases.c.case_id, cases.c.version, cases.c.state, moves.c.seq)
+    query = query.outerjoin_from(cases, moves, is_last).where(~and_(*alike) | (n_moves != cases.c.version))
+    found = _first(connection, query.order_by(cases.c.case_id).limit(1))
+    text = "Case {case_id} is {state} after {version} moves, and its moves do not say so."
+    return found and Broken(found["seq"] or 0, text.format(**found))
+
+
+def taken(case: Case) -> CaseTaken:
+    who = f"{case.assignee} has it" if case.assignee else "nobody has it"
+    since = f"{case.updated_at:%Y-%m-%d %H:%M} UTC"
+    return CaseTaken(
+        f"Case {case.case_id} is {case.state} since {since} and {who}: it is not as you saw it. Load it again.", case
+    )
+
+
+def _first(connection: Connection, query: Select) -> RowMapping | None:
+    return connection.execute(query).mappings().first()
 
 
 def _case(connection: Connection, case_id: int) -> Case | None:
-    found = connection.execute(select(*CASE_FIELDS).where(schema.cases.c.case_id == case_id)).mappings().first()
+    """On PostgreSQL a transaction that writes holds it until its end; SQLite holds everything."""
+    query = select(*CASE_FIELDS).where(cases.c.case_id == case_id)
+    is_writing = connection.get_execution_options().get("is_writing")
+    found = _first(connection, query.with_for_update() if is_writing else query)
     return found and Case(**found)
 
 

@@ -4,6 +4,7 @@ In:  a URL: sqlite:///fairmeter.db, postgresql://user:password@host:5432/name (p
 Out: `reading()` and `writing()`, each a transaction that ends well or leaves nothing behind.
 """
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -133,4 +134,5 @@ def _lacks_tables(error: DBAPIError) -> bool:
 def _words(error: DBAPIError) -> str:
     if _lacks_tables(error):
         return "The database holds no tables of Fairmeter: run `flask --app predict migrate`."
-    return f"The database does not answer ({type(error.orig).__name__}); nothing was written, try again."
+    said = str(error.orig).splitlines()[0] if isinstance(error.orig, sqlite3.Error) else type(error.orig).__name__
+    return f"The database does not answer ({said}); nothing was written, try again."

@@ -86,7 +86,7 @@ def chosen(sort: str, orders: dict[str, Order]) -> Order:
 def starting_with(column: Column, prefix: str) -> ColumnElement[bool]:
     """Ids that begin so, found by their index: LIKE would ignore case in one database and the index in the other."""
     check_text("id_prefix", prefix)
-    return column.between(prefix, prefix + LAST_CHARACTER)
+    return (column >= prefix) & (column <= prefix + LAST_CHARACTER)
 
 
 def check_text(field: str, value: str) -> str:

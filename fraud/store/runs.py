@@ -4,14 +4,36 @@ In:  scores with the clients they are of; facts and series where there are some;
 Out: Written, what changed.
 """
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import NamedTuple
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, date, datetime
+from typing import Any, NamedTuple
 
-from fraud.alerts import AlertRules
-from fraud.records import Score, Table
-from fraud.store.database import Database
-from fraud.store.series import Series
+import numpy as np
+from sqlalchemy import Connection, delete, insert, select, text
+
+import fraud.store.schema as schema
+from fraud.alerts import RANKS, AlertRules
+from fraud.records import INSUFFICIENT_HISTORY, SEVERITIES, Score, Table
+from fraud.store.alerting import Raised, raise_alerts
+from fraud.store.bulk import FEW, FILL, KEEP, write_rows
+from fraud.store.database import Database, StoreError
+from fraud.store.schema import ABSENT
+from fraud.store.series import Series, packed
+
+CODES = ("region", "category", "district")
+CLIENT_COLUMNS = tuple(column.name for column in schema.clients.columns)
+PROFILE_COLUMNS = tuple(column.name for column in schema.profiles.columns)
+FINDING_COLUMNS = tuple(column.name for column in schema.findings.columns)
+SCORE_COLUMNS = ("client_id", "scored_at", "probability", "severity", "model_version")
+MANY = 1000  # rows after which the database counts anew what its indexes hold
+
+
+class BadRun(StoreError):
+    """The scores cannot be kept; one sentence."""
 
 
 class Written(NamedTuple):
@@ -40,8 +62,142 @@ class Runs(Database):
     ) -> Written:
         """Profiles, past scores and alerts of some clients; those that are not among them stay as they are.
 
-        clients: the canonical table (data/README.md), any order, at least the ids that are scored; None keeps what is
-        known of them. facts: of each score, in order. is_run: a scoring of the client base, which the trend counts;
-        False for single clients in between. Raises BadRun (an id twice or empty), StoreUnavailable.
+        clients: the canonical table (data/README.md), any order; what it leaves empty, or None, keeps what is known.
+        facts: of each score, in order; None keeps those that are known. series: by client id; a client without one
+        keeps its own. is_run: a scoring of the client base, which the trend counts; False for single clients in between.
+        Raises BadRun (an id twice or empty, facts of another length), StoreUnavailable.
         """
-        raise NotImplementedError
+        _check(scores, facts)
+        now = scored_at or datetime.now(UTC)
+        # One order for all: two writers that share clients wait for each other and never block each other for good.
+        order = sorted(range(len(scores)), key=lambda i: scores[i].client_id)
+        scores, facts = [scores[i] for i in order], facts and [facts[i] for i in order]
+        with self.writing() as connection:
+            write_rows(connection, schema.clients, CLIENT_COLUMNS, _client_rows(scores, clients), FILL)
+            codes = _codes(connection, scores)
+            rows = (_profile_row(score, codes[score.client_id], model_version, now) for score in scores)
+            write_rows(connection, schema.profiles, PROFILE_COLUMNS, rows)
+            if facts is None:
+                known = _known_facts(connection, scores)
+                facts = [known.get(score.client_id, {}) for score in scores]
+            write_findings(connection, scores, facts, series or {})
+            past = ((s.client_id, now, s.probability, s.severity, model_version) for s in scores)
+            write_rows(connection, schema.scores, SCORE_COLUMNS, past, KEEP)
+            raised = raise_alerts(connection, scores, facts, codes, rules, now)
+            if is_run:
+                connection.execute(insert(schema.runs).values(_run(scores, model_version, now)))
+            if len(scores) >= MANY:
+                connection.execute(text("ANALYZE"))
+        return _written(scores, raised)
+
+    def forget_scores(self, before: datetime) -> int:
+        """Deletes past scores from before a moment; how many. Profiles and the counts of runs stay."""
+        with self.writing() as connection:
+            return connection.execute(delete(schema.scores).where(schema.scores.c.scored_at < before)).rowcount
+
+
+def write_findings(
+    connection: Connection, scores: list[Score], facts: list[Mapping[str, float]], series: Mapping[str, Series]
+) -> None:
+    """What was found of each client; those without a series first, so that theirs stays as it is."""
+    pairs = list(zip(scores, facts, strict=True))
+    without = (_finding_row(s, f)[:-3] for s, f in pairs if s.client_id not in series)
+    write_rows(connection, schema.findings, FINDING_COLUMNS[:-3], without)
+    given = (_finding_row(s, f, series[s.client_id]) for s, f in pairs if s.client_id in series)
+    write_rows(connection, schema.findings, FINDING_COLUMNS, given)
+
+
+# --- rows -------------------------------------------------------------------------------------------------------------
+
+
+def _check(scores: Sequence[Score], facts: Sequence | None) -> None:
+    ids = [score.client_id for score in scores]
+    if facts is not None and len(facts) != len(scores):
+        raise BadRun(f"There are {len(scores)} scores and facts of {len(facts)}; give facts for each score, in order.")
+    if not all(ids) or any("\0" in id_ or (not id_.isprintable() and "\ud800" <= max(id_) <= "\udfff") for id_ in ids):
+        raise BadRun("A client's id is empty or holds a character that no text may hold; give every client an id.")
+    twice = [id_ for id_, n in Counter(ids).items() if n > 1]
+    if twice:
+        raise BadRun(f"{len(twice)} clients have two scores, {twice[0]!r} for one; score each client once a run.")
+
+
+def _client_rows(scores: list[Score], clients: Table | None) -> Iterator[tuple]:
+    """A row of each client that is scored, None where the table says nothing."""
+    clients = clients or {}
+    row_of = {str(id_): row for row, id_ in enumerate(clients.get("client_id", ()))}
+    columns = [_values(clients[name]) if name in clients else None for name in CLIENT_COLUMNS[1:]]
+    for score in scores:
+        row = row_of.get(score.client_id)
+        yield score.client_id, *(None if row is None or values is None else values[row] for values in columns)
+
+
+def _values(column: np.ndarray) -> list:
+    """Python's own values; None for NaN, NaT and an empty text."""
+    return [value if value == value and value != "" else None for value in column.tolist()]
+
+
+def _codes(connection: Connection, scores: list[Score]) -> dict[str, tuple]:
+    """Region, category and district of each client as they are known now."""
+    columns = schema.clients.c
+    query = select(columns.client_id, *(columns[name] for name in CODES))
+    if len(scores) <= FEW:
+        query = query.where(columns.client_id.in_([score.client_id for score in scores]))
+    return {client_id: tuple(codes) for client_id, *codes in connection.execute(query)}
+
+
+def _known_facts(connection: Connection, scores: list[Score]) -> dict[str, dict[str, float]]:
+    columns = schema.findings.c
+    query = select(columns.client_id, columns.facts).where(columns.facts != "{}")
+    if len(scores) <= FEW:
+        query = query.where(columns.client_id.in_([score.client_id for score in scores]))
+    return {client_id: json.loads(facts) for client_id, facts in connection.execute(query)}
+
+
+def _profile_row(score: Score, codes: tuple, model_version: str, now: datetime) -> tuple:
+    recovery = score.expected_recovery_kwh
+    return (
+        score.client_id,
+        score.probability,
+        ABSENT if score.probability is None else score.probability,
+        score.severity,
+        RANKS[score.severity],
+        score.threshold,
+        *codes,
+        recovery,
+        ABSENT if recovery is None else recovery,
+        score.recommendation,
+        next((reason.group for reason in score.reasons if reason.effect > 0), None),
+        score.onset_on and date.fromisoformat(score.onset_on),
+        model_version,
+        now,
+    )
+
+
+def _finding_row(score: Score, facts: Mapping[str, float], series: Series | None = None) -> tuple:
+    return (
+        score.client_id,
+        score.typical,
+        _json(score.reasons),
+        _json(score.explanations),
+        _json(score.quality),
+        score.recovery and json.dumps(asdict(score.recovery)),
+        json.dumps({name: float(value) for name, value in facts.items() if math.isfinite(value)}) if facts else "{}",
+        *((series.step, series.first_on, packed(series)) if series else (None, None, None)),
+    )
+
+
+def _json(records: tuple) -> str:
+    return json.dumps([asdict(record) for record in records]) if records else "[]"
+
+
+def _run(scores: list[Score], model_version: str, now: datetime) -> dict[str, Any]:
+    n_by_severity = dict.fromkeys((*SEVERITIES, INSUFFICIENT_HISTORY), 0) | Counter(s.severity for s in scores)
+    return {
+        "scored_at": now, "model_version": model_version, "n_clients": len(scores),
+        "n_suspected": sum(s.probability is not None and s.probability >= s.threshold for s in scores),
+        "n_by_severity": json.dumps(n_by_severity),
+    }  # fmt: skip
+
+
+def _written(scores: list[Score], raised: Raised) -> Written:
+    return Written(len(scores), raised.n_raised, raised.n_updated, raised.n_lapsed)

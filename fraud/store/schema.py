@@ -122,7 +122,7 @@ findings = Table(
     Column("typical", Double),
     Column("reasons", Text, nullable=False), Column("explanations", Text, nullable=False),
     Column("quality", Text, nullable=False), Column("recovery", Text), Column("facts", Text, nullable=False),
-    Column("series_step", Text), Column("series_from", Date), Column("series_kwh", LargeBinary),
+    Column("series_step", Text), Column("series_from", Date), Column("series_kwh", LargeBinary),  # last: see runs.py
 )  # fmt: skip
 
 runs = Table(
@@ -253,7 +253,6 @@ notifications = Table(
     Column("key", Text, nullable=False, unique=True),
     Column("alert_id", Id, ForeignKey("alerts.alert_id")),
     Column("channel", Text, nullable=False),
-    Column("is_digest", Boolean, nullable=False),
     Column("severity", Text, nullable=False),
     Column("title", Text, nullable=False), Column("body", Text, nullable=False),
     Column("state", Text, nullable=False),
@@ -261,7 +260,7 @@ notifications = Table(
     Column("lease", Text), Column("leased_until", Moment),
     Column("n_tries", Integer, nullable=False),
     Column("sent_at", Moment), Column("error", Text),
-    Index(None, "state", "due_at"),
+    Index(None, "state", "due_at"), Index(None, "lease"),
 )  # fmt: skip
 
 readings = Table(
