@@ -108,6 +108,12 @@ class Profiles(Database):
         with self.reading() as connection:
             return connection.execute(query).scalar_one()
 
+    def client_ids(self, **filters) -> list[str]:
+        """The ids of all clients that the same filters leave and whom a score can be told of, sorted."""
+        query = select(profiles.c.client_id).where(profiles.c.probability.is_not(None), *conditions(filters))
+        with self.reading() as connection:
+            return list(connection.execute(query.order_by(profiles.c.client_id)).scalars())
+
     def find_profile(self, client_id: str) -> Profile | None:
         """All that is kept of a client that was scored."""
         query = WHOLE.where(profiles.c.client_id == client_id)
