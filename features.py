@@ -17,7 +17,7 @@ from fraud import configuration, consumption
 from fraud.blocks import DISCREPANCY, EVIDENCE_GROUPS, FALL, HISTORY, IRREGULAR, LOW, PLACE, TARIFF, Block, Feature
 from fraud.cells import CELLS, METER_CELLS, neighbour_cells
 from fraud.configuration import AGGREGATES_BLOCK
-from fraud.invoices import Rows
+from fraud.invoices import Rows, as_float_days
 from fraud.records import Evidence, Table
 
 __all__ = [
@@ -107,14 +107,36 @@ def _computed_order() -> np.ndarray:
 with np.errstate(all="ignore"):
     WITHOUT_INVOICES = _of_pairs(Rows.of_nothing())[:, 0].astype(np.float32)
 ORDER = _computed_order()
+COUNTS = ("n_before_creation", "n_invoices", "n_invoice_dates", "n_tariffs")  # of the account
+
+
+def _nobody() -> np.ndarray:
+    """Features of a client without one invoice of whose account nothing is known. [float32, (1, FEATURES)]"""
+    pairs = np.tile(WITHOUT_INVOICES, 2)
+    matrix = np.append(pairs, np.full(len(FEATURES) - len(pairs), np.nan, np.float32))[None, ORDER]
+    matrix[:, [FEATURE_NAMES.index(name) for name in COUNTS]] = 0.0
+    return matrix
+
+
+NOBODY = _nobody()
 
 
 def _matrix(rows: Rows, n: int) -> np.ndarray:
     """float32 of shape (n clients, FEATURES)."""
+    if not len(rows.pairs):
+        return _of_accounts(rows.clients, n)
     pairs = np.empty((2 * n, len(WITHOUT_INVOICES)), dtype=np.float32)
     if len(rows.pairs) < len(pairs):
         pairs[:] = WITHOUT_INVOICES
-    if len(rows.pairs):
-        pairs[rows.pairs] = _of_pairs(rows).T
+    pairs[rows.pairs] = _of_pairs(rows).T
     clients = np.concatenate([block.compute(rows) for block in CLIENT_BLOCKS]).T
     return np.concatenate([pairs.reshape(n, 2 * pairs.shape[1]), clients], axis=1, dtype=np.float32).take(ORDER, axis=1)
+
+
+def _of_accounts(clients: Table, n: int) -> np.ndarray:
+    """The same of clients without one invoice: the account, counts of 0, and nothing else is known."""
+    matrix = np.repeat(NOBODY, n, axis=0)
+    for name in ("category", "region", "district"):
+        matrix[:, FEATURE_NAMES.index(name)] = clients[name]
+    matrix[:, FEATURE_NAMES.index("created_on")] = as_float_days(clients["created_on"])
+    return matrix

@@ -29,9 +29,15 @@ class Running:
         sums = self.sums[series]
         return (sums.take(stop, axis=-1) - sums.take(start, axis=-1)) / FIXED_POINT
 
+    def before(self, days: np.ndarray, series: tuple | slice | list[int] = ()) -> np.ndarray:
+        """Sums of so many rows before each row, and before the end, whosever rows. [float64, (k, days, rows + 1)]"""
+        sums = self.sums[series]
+        start = np.maximum(np.arange(sums.shape[-1]) - days[:, None], 0)
+        return (sums[..., None, :] - sums.take(start, axis=-1)) / FIXED_POINT
+
     def from_start(self, segments: Segments) -> np.ndarray:
         """Sums of the rows of the same segment up to each row, its own included. [float64, (k, rows)]"""
-        return (self.sums[..., 1:] - segments.spread(self.sums.take(segments.starts, axis=-1))) / FIXED_POINT
+        return (self.sums[..., 1:] - segments.beside(self.sums.take(segments.starts, axis=-1))) / FIXED_POINT
 
 
 class Change(NamedTuple):
@@ -53,7 +59,8 @@ class Changes:
         self.segments, self.known = segments, ~np.isnan(series)
         v, g = np.where(self.known, series, 0.0), np.where(self.known, covariate, 0.0)
         t, m = segments.position.astype(np.float64), self.known.astype(np.float64)
-        self.running = Running(np.array([m, m * t, m * t * t, v, v * t, g, g * t, v * v, v * g, g * g]))
+        mt = m * t
+        self.running = Running(np.array([m, mt, mt * t, v, v * t, g, g * t, v * v, v * g, g * g]))
         n, _, _, v, _, g, _, vv, vg, gg = self.running.between(segments.starts, segments.ends)
         self.n = np.maximum(n, 1.0)
         self.v, self.g = v / self.n, g / self.n
@@ -61,41 +68,63 @@ class Changes:
         self.vg = vg - v * self.g
         self.rest = np.maximum(vv - v * self.v - self.vg * self.vg / self.gg, 1e-9)  # what the slope alone leaves
 
-    def best(self, days: int, signs: tuple[int, ...], every: int = 1) -> list[Change]:
-        """The best ramp over so many days [1: a step] for each sign: -1 only falls, 1 only rises, 0 both.
+    def best(self, days: tuple[int, ...], signs: tuple[int, ...], every: int = 1) -> list[Change]:
+        """The best ramp over so many days [1: a step], a Change for each of days and sign.
 
-        At least LEAST days lie before it, and as many known ones after its beginning. It begins on every so many days.
+        sign: -1 only falls, 1 only rises, 0 both. At least LEAST days lie before a ramp, and as many known ones after
+        its beginning. It begins on every so many days.
         """
-        rows = np.flatnonzero(self.segments.position % every == 0)
-        segments = self.segments if every == 1 else Segments(-(-self.segments.counts // every))
-        spread = segments.spread
-        h, hh, hv, hg, n_after = self._ramps(days, rows)
-        cross = hg - h * spread(self.g)
-        shared = hv - h * spread(self.v) - cross * spread(self.vg / self.gg)
-        own = hh - h * h * spread(1.0 / self.n) - cross * cross * spread(1.0 / self.gg)
-        fits = (self.segments.position[rows] >= LEAST) & (n_after >= LEAST) & self.known[:, rows] & (own > 1e-6)
+        rows, segments = self._beginnings(every)
+        position, known = self.segments.position.take(rows), self.known.take(rows, axis=-1)[:, None]
+        g, v, slope, n, gg = (
+            segments.beside(x)[:, None] for x in (self.g, self.v, self.vg / self.gg, 1.0 / self.n, 1.0 / self.gg)
+        )
+        h, hh, hv, hg, n_after = self._ramps(days, rows, segments)
+        cross = hg - h * g
+        shared = hv - h * v - cross * slope
+        own = hh - h * h * n - cross * cross * gg
+        fits = (position >= LEAST) & known & (n_after >= LEAST) & (own > 1e-6)
         gain = np.where(fits, shared * shared / np.where(fits, own, 1.0), -1.0)
-        found = []
-        for sign in signs:
-            signed = np.where(shared * sign > 0, gain, -1.0) if sign else gain
-            most = segments.largest(signed)
-            number = np.arange(segments.n_rows)
-            at = np.maximum.reduceat(np.where(signed == spread(most), number, -1), segments.starts, axis=-1)
-            place = np.arange(len(gain))[:, None] * segments.n_rows + at
-            some = most > 0
-            size = np.where(some, shared.take(place) / own.take(place), 0.0)
-            slope = (self.vg - size * np.where(some, cross.take(place), 0.0)) / self.gg
-            found.append(Change(size, np.where(some, most / self.rest, 0.0), np.where(some, rows[at], -1), slope))
-        return found
+        signed = [np.where(shared * sign > 0, gain, -1.0) if sign else gain for sign in signs]
+        found = [self._largest(each, rows, segments, (cross, shared, own)) for each in signed]
+        return [Change(*(x[:, i] for x in change)) for i in range(len(days)) for change in found]
 
-    def _ramps(self, days: int, row: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Sums of the ramp h that begins at a row, of h * h, h * series, h * covariate; known rows from there on."""
-        ends = self.segments.spread(self.segments.ends)[row]
-        middle = np.minimum(row + days - 1, ends)
-        n, v, g = self.running.between(middle, ends, [0, 3, 5])
-        if days == 1:
+    def _beginnings(self, every: int) -> tuple[np.ndarray, Segments]:
+        """(rows on which a ramp may begin, segments of these)"""
+        if every == 1:
+            return np.arange(self.segments.n_rows), self.segments
+        return np.flatnonzero(self.segments.position % every == 0), Segments(-(-self.segments.counts // every))
+
+    def _largest(
+        self, gain: np.ndarray, rows: np.ndarray, segments: Segments, sums: tuple[np.ndarray, ...]
+    ) -> tuple[np.ndarray, ...]:
+        """The fields of Change where the gain is largest, the last place where it is. Each (k, days, clients)."""
+        most = segments.largest(gain)
+        is_most = gain == segments.beside(most)
+        at = np.maximum.reduceat(np.where(is_most, np.arange(segments.n_rows), -1), segments.starts, axis=-1)
+        place = np.arange(0, gain.size, segments.n_rows).reshape(*gain.shape[:-1], 1) + at
+        some = most > 0
+        cross, shared, own = (x.take(place) for x in sums)
+        size = np.where(some, shared / own, 0.0)
+        slope = (self.vg[:, None] - size * np.where(some, cross, 0.0)) / self.gg[:, None]
+        return size, np.where(some, most / self.rest[:, None], 0.0), np.where(some, rows.take(at), -1), slope
+
+    def _ramps(self, days: tuple[int, ...], row: np.ndarray, segments: Segments) -> tuple[np.ndarray, ...]:
+        """Sums of the ramp h that begins at a row, of h * h, h * series, h * covariate; known rows from there on.
+
+        Each (k, days, rows).
+        """
+        sums, ends = self.running.sums, self.segments.ends
+        at_end = segments.beside(sums[:7].take(ends, axis=-1))[:, :, None]
+        if days == (1,):
+            n, v, g = ((at_end[i] - sums[i].take(row, axis=-1)[:, None]) / FIXED_POINT for i in (0, 3, 5))
             return n, n, v, g, n
-        m, mt, mtt, mv, mvt, mg, mgt = self.running.between(row, middle, slice(7))
-        back = self.segments.position[row] - 1.0  # h is (t - back) / days on the ramp, 1 / days on its first day
-        hh = (mtt - 2.0 * back * mt + back * back * m) / (days * days) + n
-        return (mt - back * m) / days + n, hh, (mvt - back * mv) / days + v, (mgt - back * mg) / days + g, m + n
+        length = np.array(days)[:, None]
+        middle = np.minimum(row + length - 1, segments.beside(ends))
+        at_middle = sums[:7].take(middle, axis=-1)
+        n, v, g = ((at_end[i] - at_middle[i]) / FIXED_POINT for i in (0, 3, 5))
+        m, mt, mtt, mv, mvt, mg, mgt = (at_middle - sums[:7].take(row, axis=-1)[:, :, None]) / FIXED_POINT
+        back = self.segments.position.take(row) - 1.0  # h is (t - back) / days on the ramp, 1 / days on its first day
+        hh = (mtt - 2.0 * back * mt + back * back * m) / (length * length) + n
+        h, hv, hg = ((a - back * b) / length + c for a, b, c in ((mt, m, n), (mvt, mv, v), (mgt, mg, g)))
+        return h, hh, hv, hg, m + n

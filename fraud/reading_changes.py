@@ -51,18 +51,17 @@ RANKED = (7, 14, 30, 60, 90)
 
 def _last_among_others(rows: DayRows) -> np.ndarray:
     """The last days' mean beside those of all stretches as long that end before they begin."""
-    segments, out = rows.segments, []
-    row = np.arange(segments.n_rows) + 1
-    position = segments.position + 1
-    left = segments.spread(segments.ends) - row
-    for days in RANKED:
-        n, mean = rows.means(np.maximum(row - days, 0), row)
-        mean = np.where((position >= days) & (n >= 0.6 * days), mean, np.nan)
-        last = segments.last(mean)
-        before = np.where(left >= days, mean, np.nan)
-        _, usual, deviation = segments.moments(before)
-        out += [last - usual, (last - usual) / (deviation + 0.02), last - segments.smallest(before)]
-    return np.concatenate(out)
+    segments, days = rows.segments, np.array(RANKED)
+    n, total = rows.running.before(days, (slice(2), slice(2)))[..., 1:]
+    mean = total / n
+    is_whole = (segments.position >= days[:, None] - 1) & (n >= 0.6 * days[:, None])
+    mean = np.where(is_whole, mean, np.nan)
+    last = segments.last(mean)
+    before = np.where(segments.left > days[:, None], mean, np.nan)
+    _, usual, deviation = segments.moments(before)
+    off = last - usual
+    found = np.array([off, off / (deviation + 0.02), last - segments.smallest(before)])
+    return found.transpose(2, 0, 1, 3).reshape(-1, len(segments))
 
 
 RANK_BLOCK = ReadingBlock(
@@ -133,8 +132,7 @@ EVERY = 3  # days between the beginnings of ramps that are tried
 def _ramps(rows: DayRows) -> np.ndarray:
     ends = rows.segments.ends
     fall, rise, step = rows.steps
-    ramps = [rows.changes.best(days, (-1,), EVERY)[0] for days in RAMPS[1:]]
-    found = [fall, *ramps, rise, step]
+    found = [fall, *rows.changes.best(RAMPS[1:], (-1,), EVERY), rise, step]
     return np.concatenate([x for c in found for x in (c.size, c.explained, np.where(c.row >= 0, ends - c.row, np.nan))])
 
 
@@ -166,18 +164,18 @@ def _at_step(rows: DayRows) -> np.ndarray:
     starts, ends = segments.starts, segments.ends
     at = np.where(row >= 0, row, starts) + np.zeros((len(AROUND), 1), dtype=np.int64)
     width = np.array(AROUND)[:, None]
-    n, mean, variance = rows.window(np.maximum(at - width, starts), at)
-    n_after, mean_after, variance_after = rows.window(at, np.minimum(at + width, ends))
+    n, mean, variance = rows.window(np.maximum(at - width, starts), at, slice(1))
+    n_after, mean_after, variance_after = rows.window(at, np.minimum(at + width, ends), slice(1))
     gap = np.where((n > 0) & (n_after > 0), mean_after - mean, np.nan)[0]
     sharpness = gap / np.sqrt(variance[0] + variance_after[0] + 0.01)
     length = np.minimum(ends - at[0], np.maximum(at[0] - starts, 1))
-    own_length = segments.spread(length)
+    own_length = segments.beside(length)
     position = segments.position + 1
     stop = np.arange(segments.n_rows) + 1
-    is_before = (position >= own_length) & (stop <= segments.spread(at[0]))
-    n, mean = rows.means(np.where(is_before, stop - own_length, 0), stop)
-    others = np.where(is_before & (n >= 0.6 * own_length), mean, np.nan)[:1]
-    after = rows.window(at[0], ends)[1][0]
+    is_before = (position >= own_length) & (stop <= segments.beside(at[0]))
+    n, total = rows.running.between(np.where(is_before, stop - own_length, 0), stop, (slice(2), slice(1)))
+    others = np.where(is_before & (n >= 0.6 * own_length), total / n, np.nan)
+    after = rows.window(at[0], ends, slice(1))[1][0]
     _, usual, deviation = (x[0] for x in segments.moments(others))
     rank = [after - usual, (after - usual) / (deviation + 0.02), after - segments.smallest(others)[0]]
     return np.concatenate([gap, sharpness, rank])
@@ -201,24 +199,24 @@ SHARP = (7, 14, 30)
 
 def _sharpest(rows: DayRows) -> np.ndarray:
     """The sharpest fall between neighbouring stretches, and whether consumption came back."""
-    segments, out = rows.segments, []
-    row, lately = np.arange(segments.n_rows), rows.window(rows.since_end(30), segments.ends)[1][0]
-    left = segments.spread(segments.ends) - row
-    for days in SHARP:
-        fits = (segments.position >= days) & (left >= days)
-        n, mean, variance = (x[0] for x in rows.window(np.where(fits, row - days, 0), row, slice(1)))
-        n_after, mean_after, variance_after = (
-            x[0] for x in rows.window(row, np.where(fits, row + days, row), slice(1))
-        )
-        fits &= (n >= 0.6 * days) & (n_after >= 0.6 * days)
-        gap = np.where(fits, (mean_after - mean) / np.sqrt(variance + variance_after + 0.02), np.nan)
-        least, most = segments.smallest(gap[None])[0], segments.largest(gap[None])[0]
-        at = np.maximum.reduceat(np.where(gap == segments.spread(least), row, -1), segments.starts)
-        before, after = np.where(at >= 0, np.array([mean, mean_after])[:, at], np.nan)
-        since = rows.window(np.maximum(at, segments.starts), segments.ends)[1][0]
-        ago = np.where(at >= 0, segments.ends - at, np.nan)
-        out += [least, after - before, ago, lately - before, since - before, least + most]
-    return np.array(out)
+    segments, ends, days = rows.segments, rows.segments.ends, np.array(SHARP)
+    width, row = days[:, None], np.arange(segments.n_rows)
+    each = np.array(rows.stretches(days))
+    n, mean, variance = each[..., :-1]
+    # What follows a row lies before the row so many days later.
+    place = np.minimum(row + width, segments.n_rows) + np.arange(len(SHARP))[:, None] * (segments.n_rows + 1)
+    n_after, mean_after, variance_after = each.reshape(3, -1).take(place, axis=-1)
+    fits = (segments.position >= width) & (segments.left >= width) & (n >= 0.6 * width) & (n_after >= 0.6 * width)
+    gap = np.where(fits, (mean_after - mean) / np.sqrt(variance + variance_after + 0.02), np.nan)
+    least, most = segments.smallest(gap), segments.largest(gap)
+    at = np.maximum.reduceat(np.where(gap == segments.beside(least), row, -1), segments.starts, axis=-1)
+    number = np.arange(len(SHARP))[:, None]
+    before, after = np.where(at >= 0, np.array([mean[number, at], mean_after[number, at]]), np.nan)
+    lately = rows.window(rows.since_end(30), ends, slice(1))[1][0]
+    since = rows.window(np.maximum(at, segments.starts), ends + np.zeros_like(at), slice(1))[1][0]
+    ago = np.where(at >= 0, ends - at, np.nan)
+    found = np.array([least, after - before, ago, lately - before, since - before, least + most])
+    return found.swapaxes(0, 1).reshape(-1, len(segments))
 
 
 SHARP_BLOCK = ReadingBlock(
@@ -241,8 +239,8 @@ SHARP_BLOCK = ReadingBlock(
 def _splits(rows: DayRows) -> np.ndarray:
     """Steps of what lies above the usual, below it, and of the distance from it; range of the running sum."""
     segments, residual = rows.segments, rows.residual
-    n, mean, deviation = segments.moments(residual[None])
-    off = residual - segments.spread(mean[0])
+    n, mean, deviation = (x[:1] for x in rows.shape[:3])
+    off = residual - segments.beside(mean[0])
     series = np.array(
         [np.maximum(off, 0.0), np.minimum(off, 0.0), np.minimum(np.abs(off), 2.0), np.minimum(rows.relative, 20.0)]
     )

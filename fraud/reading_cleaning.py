@@ -58,7 +58,7 @@ def clean_readings(readings: Table) -> tuple[Table, list[Finding]]:
         found("old_readings", old, client[is_old])
         client, minute, kwh = client[~is_old], minute[~is_old], kwh[~is_old]
     is_first = _is_first(client, minute)
-    changed, is_doubled = _clock_changes(client[is_first], minute[is_first], _counts(is_first))
+    changed, is_doubled = _clock_changes(client, minute, is_first)
     found("clock_changes", "Days on which the clocks changed; the hour that came twice counts once", changed)
     if not is_first.all():
         kwh, copies, conflicts = _merged(client, kwh, is_first, is_doubled)
@@ -88,6 +88,8 @@ def _in_order(client: np.ndarray, minute: np.ndarray, kwh: np.ndarray) -> tuple[
 
 
 def _is_old(client: np.ndarray, minute: np.ndarray) -> np.ndarray:
+    if not len(minute) or minute.max() - minute.min() <= MAX_AGE:
+        return np.zeros(len(minute), bool)
     by_client = Segments(np.bincount(client))
     return minute < by_client.spread(by_client.last(minute)) - MAX_AGE
 
@@ -122,14 +124,19 @@ def _merged(
 # --- clock changes ----------------------------------------------------------------------------------------------------
 
 
-def _clock_changes(client: np.ndarray, minute: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(the client of each day on which the clocks changed, whether a moment came twice for it). [n: readings a moment]
+def _clock_changes(client: np.ndarray, minute: np.ndarray, is_first: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(the client of each day on which the clocks changed, whether a moment came twice for it).
+
+    [is_first: whether a reading is the first of its moment; the answer has an element a moment]
 
     Such a day is a Sunday of spring or autumn whose hours are all there, but one of the night twice or not at all.
     Elsewhere clocks change on other days; there a doubled hour counts as readings that differ, with the same result.
     """
-    is_doubled = np.zeros(len(minute), bool)
-    at = np.flatnonzero((minute // DAY - SUNDAY) % 7 == 0) if (minute % DAY).any() else np.array([], np.int64)
+    is_doubled = np.zeros(np.count_nonzero(is_first), bool)
+    if not (minute % DAY).any():  # of daily readings no hour can be told
+        return client[:0], is_doubled
+    client, minute, n = client[is_first], minute[is_first], _counts(is_first)
+    at = np.flatnonzero((minute // DAY - SUNDAY) % 7 == 0)
     at = at[np.isin(minute[at].view("datetime64[m]").astype("datetime64[M]").astype(np.int64) % 12, CHANGE_MONTHS)]
     if not len(at):
         return client[:0], is_doubled
@@ -164,10 +171,12 @@ def _is_stuck(client: np.ndarray, minute: np.ndarray, kwh: np.ndarray) -> np.nda
     """Readings that belong to a run of one value above 0, without a gap of a day, of 7 days or, hourly, of 24 hours."""
     goes_on = np.zeros(len(kwh), bool)
     goes_on[1:] = (kwh[1:] == kwh[:-1]) & (kwh[1:] > 0) & (client[1:] == client[:-1]) & (np.diff(minute) <= DAY)
-    starts, n = np.flatnonzero(~goes_on), _counts(~goes_on)
-    is_run = n >= STUCK_READINGS
-    starts, n = starts[is_run], n[is_run]
+    starts, counts = np.flatnonzero(~goes_on), _counts(~goes_on)
+    is_run = counts >= STUCK_READINGS
+    if not is_run.any():
+        return np.zeros(len(kwh), bool)
+    starts, n = starts[is_run], counts[is_run]
     span = minute[starts + n - 1] - minute[starts]  # to the last one's start: n readings cover span * n / (n - 1)
     least = np.where(span <= HOUR * (n - 1), STUCK_HOURLY_MINUTES, STUCK_MINUTES)
     is_run[is_run] = span * n >= least * (n - 1)
-    return np.repeat(is_run, _counts(~goes_on))
+    return np.repeat(is_run, counts)

@@ -20,8 +20,8 @@ SHORTEST_PART = 7.0  # known days
 
 def _shape(of: Segments, rows: DayRows, copies: int) -> np.ndarray:
     """Statistics of parts. [(STATISTICS, parts)]"""
-    log, relative, residual, usual = (np.tile(x, copies) for x in (rows.log, rows.relative, rows.residual, rows.usual))
-    weekend = np.tile(rows.weekday >= 5, copies)
+    each = rows.log, rows.relative, rows.residual, rows.usual, rows.weekday >= 5
+    log, relative, residual, usual, weekend = (np.concatenate((x,) * copies) for x in each)
     jump = log - of.lag(log)
     weekly = log - of.lags(log, (7,))[0]
     series = np.array([
@@ -29,16 +29,18 @@ def _shape(of: Segments, rows: DayRows, copies: int) -> np.ndarray:
     ])  # fmt: skip
     n, mean, deviation, skew = of.shape(series)
     n_known = n[0]
-    quantiles, adjusted = of.quantiles(np.array([relative, residual]), SHARES, n[:2]).swapaxes(0, 1)
+    quantiles, adjusted = of.quantiles(series[:2], SHARES, n[:2]).swapaxes(0, 1)
     top = of.largest(relative)
-    off = np.where(np.isnan(usual), np.nan, residual - of.spread(mean[1])) * (usual - of.spread(mean[6]))
-    lagged = (residual - of.spread(mean[1])) * (of.lag(residual) - of.spread(mean[1]))
+    off = residual - of.spread(mean[1])
+    # Neighbours within a part only: of its first row nothing is known of the day before.
+    lagged, with_usual = off * of.lag(off), off * (usual - of.spread(mean[6]))
+    both = np.array([with_usual, lagged])
     near = [
         relative <= 0.0005, relative <= 0.1, relative >= (1.0 - NEAR_TOP) * of.spread(top), np.abs(jump) < 0.005,
         np.abs(weekly) < 0.005,
     ]  # fmt: skip
     shares = of.total(np.array(near, dtype=np.float64)) / n_known
-    with_usual, with_before = of.total(np.nan_to_num(np.array([off, lagged])))
+    with_usual, with_before = of.total(np.where(np.isnan(both), 0.0, both))
     out = np.array([
         np.log(mean[0] + 0.01), np.log(deviation[0] / (mean[0] + 0.01) + 0.01), skew[0],
         deviation[1], deviation[2], skew[2], deviation[3], mean[4] - mean[5],
@@ -99,16 +101,14 @@ PARTS = (("step", "the clearest step"), ("30", "the last 30 days"), ("90", "the 
 
 def _parts(rows: DayRows) -> np.ndarray:
     """Each statistic after less before, and some after; then what tells a scale from a subtraction from a cut-off."""
-    segments, copies = rows.segments, len(PARTS)
-    row = [rows.step.row[0], rows.since_end(30), rows.since_end(90)]
-    split = [parts(segments, r).counts for r in row]
-    n = len(segments)
-    shape = _shape(Segments(np.concatenate(split)), rows, copies).reshape(len(STATISTICS), copies, n, 2)
+    segments, copies, n = rows.segments, len(PARTS), len(rows.segments)
+    row = np.array([rows.step.row[0], rows.since_end(30), rows.since_end(90)])
+    shape = _shape(parts(segments, row), rows, copies).reshape(len(STATISTICS), copies, n, 2)
     change = shape[..., 1] - shape[..., 0]
-    signature = [*_signature(change[Q], *np.exp(shape[Q]).transpose(3, 0, 1, 2))]
-    signature += [*_signature(change[ADJUSTED_Q], *np.exp(shape[ADJUSTED_Q]).transpose(3, 0, 1, 2))]
-    signature = np.array(signature)
-    return np.concatenate([x.reshape(-1, n) for x in (change, shape[OWN_ROWS][..., 1], signature)])
+    quantiles = np.stack([shape[Q], shape[ADJUSTED_Q]], axis=1)
+    before, after = np.exp(quantiles).transpose(4, 0, 1, 2, 3)
+    signature = np.array(_signature(quantiles[..., 1] - quantiles[..., 0], before, after)).swapaxes(0, 1)
+    return np.concatenate([x.reshape(-1, n) for x in (change, shape[OWN_ROWS, ..., 1], signature)])
 
 
 def _signature(change: np.ndarray, before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -116,14 +116,26 @@ def _signature(change: np.ndarray, before: np.ndarray, after: np.ndarray) -> tup
     low, middle, high = change[1], change[3], change[4]
     level = before[3]
     less = (before - after) / level
-    scaled = np.abs(after - before * np.exp(middle)).mean(axis=0)
-    subtracted = np.abs(after - np.maximum(before - (level - after[3]), 0.0)).mean(axis=0)
-    capped = np.abs(after - np.minimum(before, after[6])).mean(axis=0)
-    moved = np.abs(after - before).mean(axis=0) + 0.02 * level
+    foretold = np.array([
+        before * np.exp(middle), np.maximum(before - (level - after[3]), 0.0), np.minimum(before, after[6]), before,
+    ])  # fmt: skip
+    scaled, subtracted, capped, moved = _mean(np.abs(after - foretold), axis=1)
+    moved = moved + 0.02 * level
+    unlike_scale, unlike_shift = _deviation(np.array([change, less]), axis=1)
     return (
-        change[6] - change[2], low - high, change[0] - high, change.std(axis=0), less.std(axis=0), less[6] - less[1],
+        change[6] - change[2], low - high, change[0] - high, unlike_scale, unlike_shift, less[6] - less[1],
         scaled / moved, subtracted / moved, capped / moved, (scaled - subtracted) / moved, (scaled - capped) / moved,
     )  # fmt: skip
+
+
+def _mean(values: np.ndarray, axis: int) -> np.ndarray:
+    """NumPy's own `mean` and `std` take longer to begin than so few values take to add."""
+    return np.add.reduce(values, axis=axis) / values.shape[axis]
+
+
+def _deviation(values: np.ndarray, axis: int) -> np.ndarray:
+    off = values - np.expand_dims(_mean(values, axis), axis)
+    return np.sqrt(_mean(off * off, axis))
 
 
 SIGNATURES = (

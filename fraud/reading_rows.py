@@ -35,6 +35,7 @@ class DayRows:
         n, n_both = self.segments.total(np.array([known, known & ~np.isnan(self.factor)], dtype=np.float64))
         self.n_known = n
         self.is_covered = n_both >= COVERED * n  # (clients,)
+        self.has_weather, self.has_holidays = (not np.isnan(x).all() for x in (self.temperature, self.holiday))
 
     @cached_property
     def weekday(self) -> np.ndarray:
@@ -43,7 +44,7 @@ class DayRows:
     @cached_property
     def usual(self) -> np.ndarray:
         """The neighbours' factor, 0 for clients that it does not cover; NaN where it is missing on a date."""
-        return np.where(self.segments.spread(self.is_covered), self.factor, 0.0)
+        return np.where(self.segments.beside(self.is_covered), self.factor, 0.0)
 
     @cached_property
     def off_usual(self) -> np.ndarray:
@@ -58,7 +59,7 @@ class DayRows:
     @cached_property
     def steps(self) -> list[Change]:
         """The clearest fall, rise, step of either kind: of log less the neighbours' factor and of log itself."""
-        return self.changes.best(1, (-1, 1, 0))
+        return self.changes.best((1,), (-1, 1, 0))
 
     @property
     def step(self) -> Change:
@@ -67,7 +68,12 @@ class DayRows:
     @cached_property
     def residual(self) -> np.ndarray:
         """log consumption less the neighbours' factor times the client's own sensitivity to it."""
-        return self.off_usual - self.segments.spread(self.step.slope[0]) * self.usual
+        return self.off_usual - self.segments.beside(self.step.slope[0]) * self.usual
+
+    @cached_property
+    def shape(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """(number known, mean, deviation, skewness) of residual, log, relative. Each (3, clients)."""
+        return self.segments.shape(np.array([self.residual, self.log, self.relative]))
 
     @cached_property
     def running(self) -> Running:
@@ -85,10 +91,11 @@ class DayRows:
         mean = total / n
         return n, mean, np.maximum(squares / n - mean * mean, 0.0)
 
-    def means(self, start: np.ndarray, stop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(number known, mean) of residual and log in the rows start .. stop - 1. Each (2, *shape)."""
-        n, total = self.running.between(start, stop, (slice(2), slice(2)))
-        return n, total / n
+    def stretches(self, days: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(number known, mean, variance) of residual in so many rows before each row. Each (days, rows + 1)."""
+        n, total, squares = self.running.before(days, (slice(None), 0))
+        mean = total / n
+        return n, mean, np.maximum(squares / n - mean * mean, 0.0)
 
     def since_end(self, days: int) -> np.ndarray:
         """The row so many days before the end, not before the first. [int64, (clients,)]"""
@@ -96,9 +103,9 @@ class DayRows:
 
 
 def parts(segments: Segments, row: np.ndarray) -> Segments:
-    """Two segments a client: the rows before `row`, and those from it on."""
-    before = np.clip(row - segments.starts, 0, segments.counts)
-    return Segments(np.array([before, segments.counts - before]).T.ravel())
+    """Two segments a client: the rows before `row`, and those from it on. [row: (..., clients), so many copies]"""
+    before = np.minimum(np.maximum(row - segments.starts, 0), segments.counts)
+    return Segments(np.stack([before, segments.counts - before], axis=-1).ravel())
 
 
 class ReadingBlock(NamedTuple):

@@ -18,17 +18,14 @@ LAGS = (0, 1, 7, 14, 28)
 
 def _levels(rows: DayRows) -> np.ndarray:
     segments, ends = rows.segments, rows.segments.ends
-    n, mean, deviation, skew = segments.shape(np.array([rows.relative, rows.log]))
+    n, mean, deviation, skew = (x[:0:-1] for x in rows.shape)  # of relative, of log
     quantiles = segments.quantiles(rows.relative[None], tuple(SHARES.values()), n[:1])[:, 0]
     cut = np.array([rows.since_end(7), rows.since_end(30), rows.since_end(14)])
     stop = np.array([ends, ends, cut[0]])
-    _, lately, variance = (x[2] for x in rows.window(cut, stop))
-    lagged = np.array(
-        [
-            np.where(segments.counts > lag, rows.relative[np.maximum(ends - 1 - lag, segments.starts)], np.nan)
-            for lag in LAGS
-        ]
-    )
+    _, lately, variance = (x[0] for x in rows.window(cut, stop, slice(2, 3)))
+    lag = np.array(LAGS)[:, None]
+    last = rows.relative.take(np.maximum(ends - 1 - lag, segments.starts))
+    lagged = np.where(segments.counts > lag, last, np.nan)
     return np.array([
         np.log(rows.level), mean[0] * rows.level, deviation[0] * rows.level,
         *(lately[:2] * rows.level), *(np.sqrt(variance[:2]) * rows.level), *lately[:2],
@@ -79,7 +76,7 @@ KINDS = (
     ("flat", SHAPE, "the consumption of the day before, within 0.5 %",
      lambda r: np.abs(r.log - r.segments.lag(r.log)) < 0.005),
     ("fall", FALL, "a third less than the neighbours' change foretells",
-     lambda r: r.residual - _median(r, r.residual) < -0.4),
+     lambda r: r.residual - _median(r) < -0.4),
     ("missing", HISTORY, "no reading", lambda r: np.isnan(r.kwh)),
 )  # fmt: skip
 KIND_STATISTICS = (
@@ -93,9 +90,9 @@ KIND_STATISTICS = (
 )
 
 
-def _median(rows: DayRows, series: np.ndarray) -> np.ndarray:
-    n = rows.segments.moments(series[None])[0]
-    return rows.segments.spread(rows.segments.quantiles(series[None], (0.5,), n)[0, 0])
+def _median(rows: DayRows) -> np.ndarray:
+    """Of residual, beside its rows."""
+    return rows.segments.beside(rows.segments.quantiles(rows.residual[None], (0.5,), rows.shape[0][:1])[0, 0])
 
 
 def _kinds(rows: DayRows) -> np.ndarray:
@@ -103,12 +100,9 @@ def _kinds(rows: DayRows) -> np.ndarray:
     is_kind = np.array([test(rows) for *_, test in KINDS])
     begins = is_kind.copy()
     begins[:, 1:] &= ~is_kind[:, :-1] | segments.is_first[1:]
-    left = segments.spread(segments.ends) - np.arange(segments.n_rows)
-    n, n_90, n_30, runs, runs_90 = segments.total(
-        np.array(
-            [is_kind, is_kind & (left <= 90), is_kind & (left <= 30), begins, begins & (left <= 90)], dtype=np.float64
-        )
-    )
+    in_90, in_30 = segments.left <= 90, segments.left <= 30
+    counted = np.array([is_kind, is_kind & in_90, is_kind & in_30, begins, begins & in_90], dtype=np.float64)
+    n, n_90, n_30, runs, runs_90 = segments.total(counted)
     counts = segments.counts
     longest, lately = segments.runs(is_kind)
     return np.concatenate([
@@ -132,24 +126,21 @@ CEILINGS = (14, 30, 60, 120)
 
 def _ceilings(rows: DayRows) -> np.ndarray:
     """Highest of the last days; how long ago it was last exceeded, by how much, how unlikely that is by chance."""
-    segments, relative, out = rows.segments, rows.relative, []
-    row = np.arange(segments.n_rows)
-    left = segments.spread(segments.ends) - row
-    for days in CEILINGS:
-        ceiling = segments.largest(np.where(left <= days, relative, np.nan))
-        over = relative > 1.01 * segments.spread(ceiling)
-        last = np.maximum.reduceat(np.where(over, row, -1), segments.starts)
-        last = np.maximum(last, segments.starts - 1)
-        since = segments.ends - 1 - last
-        known = ~np.isnan(relative)
-        at = np.abs(relative / segments.spread(ceiling) - 1.0) < 0.005
-        is_since = row > segments.spread(last)
-        n_over, n_before, n_at, n_since = segments.total(
-            np.array([over, known & ~is_since, at & is_since, known & is_since], dtype=np.float64)
-        )
-        share = n_over / (n_before + 2.0)
-        out += [ceiling, since, share, -n_since * np.log1p(-np.minimum(share, 0.98)), n_at, n_at / n_since]
-    return np.array(out)
+    segments, relative, row = rows.segments, rows.relative, np.arange(rows.segments.n_rows)
+    is_last = segments.left <= np.array(CEILINGS)[:, None]
+    ceiling = segments.largest(np.where(is_last, relative, np.nan))
+    beside, known = segments.beside(ceiling), ~np.isnan(relative)
+    over = relative > 1.01 * beside
+    last = np.maximum.reduceat(np.where(over, row, -1), segments.starts, axis=-1)
+    last = np.maximum(last, segments.starts - 1)
+    is_since = row > segments.beside(last)
+    at = (np.abs(relative / beside - 1.0) < 0.005) & is_since
+    counted = np.array([over, known & ~is_since, at, known & is_since], dtype=np.float64)
+    n_over, n_before, n_at, n_since = segments.total(counted)
+    share = n_over / (n_before + 2.0)
+    surprise = -n_since * np.log1p(-np.minimum(share, 0.98))
+    found = np.array([ceiling, segments.ends - 1 - last, share, surprise, n_at, n_at / n_since])
+    return found.swapaxes(0, 1).reshape(-1, len(segments))
 
 
 CEILING_BLOCK = ReadingBlock(
@@ -178,23 +169,20 @@ def _repetition(rows: DayRows) -> np.ndarray:
     """Deviation of log consumption from that of a day, a week and a month before; the least of them."""
     segments, log = rows.segments, rows.log
     lagged = segments.lags(log, BACK)
-    left = segments.spread(segments.ends) - np.arange(segments.n_rows)
-    is_recent = left <= LATELY[-1]
-    recent, left = Segments(np.minimum(segments.counts, LATELY[-1])), left[is_recent]
-    off = log[is_recent] - lagged[:, is_recent]
-    out = []
-    for days in LATELY:
-        now = np.where(left <= days, off, np.nan)
-        n, mean, deviation = recent.moments(now)
-        deviation = np.where(n >= 7, deviation, np.nan)
-        same = recent.total((np.abs(now - recent.spread(mean)) < 0.01).astype(np.float64)) / n
-        same = np.where(n >= 7, same, np.nan)
-        least = np.fmin.reduce(deviation[2:])
-        out += [deviation[0], deviation[2], least, least / deviation[2], np.fmax.reduce(same[2:]), same[0]]
-    mean = segments.mean(log)
-    centred = log - segments.spread(mean)
-    with_lag = segments.mean(centred * (lagged - segments.spread(mean))) / segments.mean(centred * centred)
-    return np.array([*out, *with_lag])
+    is_recent = np.flatnonzero(segments.left <= LATELY[-1])
+    recent = Segments(np.minimum(segments.counts, LATELY[-1]))
+    off = log.take(is_recent) - lagged.take(is_recent, axis=-1)
+    now = np.where(segments.left.take(is_recent) <= np.array(LATELY)[:, None, None], off, np.nan)
+    n, mean, deviation = recent.moments(now)
+    same = recent.total((np.abs(now - recent.beside(mean)) < 0.01).astype(np.float64)) / n
+    deviation, same = np.where(n >= 7, np.array([deviation, same]), np.nan)
+    least, week = np.fmin.reduce(deviation[:, 2:], axis=1), deviation[:, 2]
+    most = np.fmax.reduce(same[:, 2:], axis=1)
+    found = np.array([deviation[:, 0], week, least, least / week, most, same[:, 0]])
+    mean = segments.beside(rows.shape[1][1])
+    centred = log - mean
+    with_lag = segments.mean(centred * (lagged - mean)) / segments.mean(centred * centred)
+    return np.concatenate([found.swapaxes(0, 1).reshape(-1, len(segments)), with_lag])
 
 
 REPETITION_BLOCK = ReadingBlock(
@@ -219,10 +207,10 @@ def _values(rows: DayRows) -> np.ndarray:
     """How often values repeat, and how round they are."""
     segments = rows.segments
     kwh = np.where(rows.relative > 0.0005, np.rint(rows.kwh * 1000.0) / 1000.0, np.nan)  # whole Wh, as meters have
-    n_distinct, _, share = segments.modes(np.array([kwh, np.rint(np.log(kwh) * 100.0)]))
-    n = segments.moments(kwh[None])[0][0]
-    tenths = kwh * 10.0
-    off = np.abs(np.array([kwh - np.rint(kwh), tenths - np.rint(tenths)])) < 1e-6
+    n_distinct, share = segments.repetition(np.array([kwh, np.rint(np.log(kwh) * 100.0)]))
+    n = segments.total((~np.isnan(kwh)).astype(np.float64))
+    scaled = np.array([kwh, kwh * 10.0])
+    off = np.abs(scaled - np.rint(scaled)) < 1e-6
     return np.concatenate([n_distinct[:1] / n, share, segments.total(off.astype(np.float64)) / n])
 
 
@@ -249,11 +237,11 @@ SUN = np.cos(2.0 * np.pi * (np.arange(366) - 171) / 365.25)
 
 
 def _slope(rows: DayRows, series: np.ndarray, covariate: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(least-squares slope, correlation) of a series with a covariate. (rows,) each -> (clients,)"""
+    """(least-squares slope, correlation) of series with a covariate each. (..., rows) -> (..., clients)"""
     segments = rows.segments
     both = np.where(np.isnan(series + covariate), np.nan, np.array([series, covariate]))
     n, mean, deviation = segments.moments(both)
-    off = both - segments.spread(mean)
+    off = both - segments.beside(mean)
     shared = segments.mean(off[0] * off[1])
     slope = np.where(n[0] >= 14, shared / (deviation[1] * deviation[1]), np.nan)
     return slope, slope * deviation[1] / deviation[0]
@@ -262,31 +250,34 @@ def _slope(rows: DayRows, series: np.ndarray, covariate: np.ndarray) -> tuple[np
 def _context(rows: DayRows) -> np.ndarray:
     segments, log = rows.segments, rows.log
     month = rows.day.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) % 12
-    in_season = SEASON_OF_MONTH[month] == np.arange(4)[:, None]
-    cold = np.maximum(BASE_TEMPERATURE - rows.temperature, 0.0)
+    in_season = SEASON_OF_MONTH.take(month) == np.arange(4)[:, None]
     weekend = rows.weekday >= 5
-    holiday = rows.holiday == 1.0
-    masks = np.array([weekend, ~weekend, holiday, ~holiday & ~np.isnan(rows.holiday), *in_season])
-    means = segments.mean(np.where(masks, log, np.nan))
-    overall = segments.mean(log)
-    by_cold, with_cold = _slope(rows, log, cold)
-    left = segments.spread(segments.ends) - np.arange(segments.n_rows)
-    off_weather = log - segments.spread(by_cold) * cold
-    off_cold = [
-        segments.mean(np.where(left <= w, off_weather, np.nan)) - segments.mean(np.where(left > w, off_weather, np.nan))
-        for w in (7, 30, 90)
-    ]
-    factor = np.where(segments.spread(rows.is_covered), rows.factor, np.nan)
-    by_factor, with_factor = _slope(rows, log, factor)
-    recent = np.where(left <= 60, 1.0, np.nan)
-    by_factor_60, with_factor_60 = _slope(rows, log * recent, factor)
+    holiday = (rows.holiday == 1.0, rows.holiday == 0.0) if rows.has_holidays else ()
+    means = segments.mean(np.where(np.array([weekend, ~weekend, *in_season, *holiday]), log, np.nan))
+    overall = rows.shape[1][1]
+    on_holidays = means[6] - means[7] if rows.has_holidays else np.full(len(segments), np.nan)
+    factor = np.where(segments.beside(rows.is_covered), rows.factor, np.nan)
+    recent = np.where(segments.left <= 60, 1.0, np.nan)
+    by_factor, with_factor = _slope(rows, np.array([log, log * recent]), np.array([factor, factor]))
     sensitivity = np.where(rows.is_covered, 1.0 + rows.step.slope[0], np.nan)
-    deviation = segments.moments(rows.residual[None])[2][0]
     off_usual = np.where(rows.is_covered, segments.last(rows.off_usual) - segments.mean(rows.off_usual), np.nan)
     return np.array([
-        means[0] - means[1], means[2] - means[3], *(means[4:] - overall), by_cold, with_cold, *off_cold,
-        by_factor, with_factor, by_factor_60, with_factor_60, sensitivity, deviation, off_usual,
+        means[0] - means[1], on_holidays, *(means[2:6] - overall), *_weather(rows),
+        by_factor[0], with_factor[0], by_factor[1], with_factor[1], sensitivity, rows.shape[2][0], off_usual,
     ])  # fmt: skip
+
+
+def _weather(rows: DayRows) -> np.ndarray:
+    """Slope and correlation with the cold; last days less before, the cold's part taken out. [(5, clients)]"""
+    segments, days = rows.segments, np.array((7, 30, 90))[:, None]
+    if not rows.has_weather:
+        return np.full((5, len(segments)), np.nan)
+    cold = np.maximum(BASE_TEMPERATURE - rows.temperature, 0.0)
+    by_cold, with_cold = _slope(rows, rows.log, cold)
+    off_weather = rows.log - segments.beside(by_cold) * cold
+    is_last = segments.left <= days
+    last, before = segments.mean(np.where(np.array([is_last, ~is_last]), off_weather, np.nan))
+    return np.array([by_cold, with_cold, *(last - before)])
 
 
 CONTEXT_BLOCK = ReadingBlock(
@@ -317,13 +308,15 @@ CONTEXT_BLOCK = ReadingBlock(
 def _sun(rows: DayRows) -> np.ndarray:
     """Slope and correlation with the sun's height: after the clearest step, before it, and in the last half year."""
     segments, date = rows.segments, rows.day.astype("datetime64[D]")
-    sun = SUN[(date - date.astype("datetime64[Y]").astype("datetime64[D]")).astype(np.int64)]
+    sun = SUN.take((date - date.astype("datetime64[Y]").astype("datetime64[D]")).astype(np.int64))
     row = np.arange(segments.n_rows)
-    is_after = row >= segments.spread(np.where(rows.step.row[0] >= 0, rows.step.row[0], segments.starts))
-    is_recent = row >= segments.spread(segments.ends) - 180
+    is_after = row >= segments.beside(np.where(rows.step.row[0] >= 0, rows.step.row[0], segments.starts))
+    is_recent = row >= segments.beside(segments.ends) - 180
     less = rows.relative - np.exp(np.where(np.isnan(rows.usual), 0.0, rows.usual))
-    cases = ((rows.residual, is_after), (rows.residual, ~is_after), (rows.residual, is_recent), (less, is_recent))
-    return np.concatenate([_slope(rows, np.where(chosen, series, np.nan), sun) for series, chosen in cases])
+    series = np.array([rows.residual, rows.residual, rows.residual, less])
+    series = np.where(np.array([is_after, ~is_after, is_recent, is_recent]), series, np.nan)
+    slope, correlation = _slope(rows, series, np.array([sun, sun, sun, sun]))
+    return np.stack([slope, correlation], axis=1).reshape(-1, len(segments))
 
 
 SUN_BLOCK = ReadingBlock(

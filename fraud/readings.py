@@ -19,7 +19,7 @@ from fraud.surroundings import Surroundings
 
 __all__ = ["BLOCKS", "FEATURES", "FEATURE_NAMES", "READING_GROUPS", "reading_features"]
 
-CHUNK = 50  # clients at a time: their series fit the processor's cache
+CHUNK = 25  # clients at a time: their series fit the processor's cache
 THREADS = 2  # NumPy lets go of the interpreter in its loops; more threads wait for memory
 
 BLOCKS: tuple[ReadingBlock, ...] = (

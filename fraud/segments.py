@@ -26,7 +26,7 @@ class Segments:
 
     def __init__(self, counts: np.ndarray) -> None:
         self.counts = np.asarray(counts, dtype=np.int64)
-        self.ends = np.cumsum(self.counts)
+        self.ends = self.counts.cumsum()
         self.starts = self.ends - self.counts
         self.n_rows = int(self.ends[-1]) if len(self.ends) else 0
         self.filled = self.counts > 0
@@ -39,12 +39,19 @@ class Segments:
     @cached_property
     def index(self) -> np.ndarray:
         """Each row's segment. [int64, shape (rows,)]"""
+        if len(self.counts) == 1:
+            return np.zeros(self.n_rows, np.int64)
         return np.repeat(np.arange(len(self.counts)), self.counts)
 
     @cached_property
     def position(self) -> np.ndarray:
         """Each row's place in its segment, from 0. [int64, shape (rows,)]"""
-        return self._rows - self.spread(self.starts)
+        return self._rows - self.beside(self.starts)
+
+    @cached_property
+    def left(self) -> np.ndarray:
+        """How many rows of its segment are left, a row's own included. [int64, shape (rows,)]"""
+        return self.beside(self.ends) - self._rows
 
     @cached_property
     def is_first(self) -> np.ndarray:
@@ -98,6 +105,10 @@ class Segments:
         """A segment's value to each of its rows."""
         return values.take(self.index, axis=-1)
 
+    def beside(self, values: np.ndarray) -> np.ndarray:
+        """A segment's value to calculate with beside its rows: as `spread`, but of one segment it stands for all."""
+        return values if len(self.counts) == 1 else values.take(self.index, axis=-1)
+
     def lag(self, series: np.ndarray) -> np.ndarray:
         """The value of the row before in the same segment, NaN for the first."""
         out = np.empty(series.shape)
@@ -140,7 +151,7 @@ class Segments:
         n = self.total(known.astype(np.float64))
         with np.errstate(invalid="ignore", divide="ignore"):
             mean = self.total(np.where(known, series, 0.0)) / n
-            off = np.where(known, series - self.spread(mean), 0.0)
+            off = np.where(known, series - self.beside(mean), 0.0)
             return n, mean, self.total(off * off) / n, off
 
     # --- order --------------------------------------------------------------------------------------------------------
@@ -168,13 +179,22 @@ class Segments:
     def modes(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(number of different values, most frequent value, its share) of the known ones; the smaller wins a tie."""
         ordered, is_new = self._grouped(codes)
+        n_alike, most, share = self._alike(ordered, is_new)
+        is_mode = (n_alike == self.beside(most)) & (n_alike > 0)
+        return self.total(is_new.astype(np.float64)), self.smallest(np.where(is_mode, ordered, np.nan)), share
+
+    def repetition(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(number of different values, share of the most frequent one) of the known ones, as `modes` has them."""
+        ordered, is_new = self._grouped(codes)
+        return self.total(is_new.astype(np.float64)), self._alike(ordered, is_new)[2]
+
+    def _alike(self, ordered: np.ndarray, is_new: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(how many of its kind came so far, 0 where missing, a row; the most of a segment; their share)"""
         known = ~np.isnan(ordered)
         n_alike = np.where(known, self._rows_since(is_new) + 1, 0)
         most = self._reduce(np.maximum, n_alike, 0)
-        mode = self.smallest(np.where(known & (n_alike == self.spread(most)), ordered, np.nan))
-        n_distinct, n = self.total(np.array([is_new, known], dtype=np.float64))
         with np.errstate(invalid="ignore"):
-            return n_distinct, mode, most / n
+            return n_alike, most, most / self.total(known.astype(np.float64))
 
     def _grouped(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(each segment's values in ascending order, missing ones last; whether a value is the first of its kind)"""
@@ -188,6 +208,10 @@ class Segments:
 
         The segment number and the value share one 64-bit key, so that one plain sort serves all segments.
         """
+        if len(self.counts) == 1:
+            codes = _encoded(series)
+            codes.sort(axis=-1)
+            return codes
         keys = (self.index.astype(np.uint64) << np.uint64(32)) | _encoded(series)
         keys.sort(axis=-1)
         return keys.astype(np.uint32)
@@ -221,7 +245,7 @@ class Segments:
             most = self.largest(between)
             found = most > 0
             explained = np.where(found, most / np.maximum(n * deviation * deviation, 1e-12), np.nan)
-        row = np.where(found, self._reduce(np.maximum, np.where(between == self.spread(most), self._rows, -1), -1), -1)
+        row = np.where(found, self._reduce(np.maximum, np.where(between == self.beside(most), self._rows, -1), -1), -1)
         picked = gap.take(np.arange(len(series))[:, None] * self.n_rows + np.maximum(row, 0))
         return np.where(found, picked, np.nan), explained, row
 
@@ -234,7 +258,7 @@ class Segments:
         # Fixed point: integer running sums are exact, so a segment does not feel what was summed before it.
         steps = np.rint(np.where(known, series, 0.0) * FIXED_POINT).astype(np.int64)
         before, n_before = self._running(np.array([steps, known])).astype(np.float64)
-        total, n = self.spread(self.total(np.array([steps, known], dtype=np.float64)))
+        total, n = self.beside(self.total(np.array([steps, known], dtype=np.float64)))
         n_after = n - n_before
         before /= FIXED_POINT
         gap = (total / FIXED_POINT - before) / n_after - before / n_before
@@ -244,7 +268,7 @@ class Segments:
     def _running(self, whole: np.ndarray) -> np.ndarray:
         """Sum of the earlier rows of the same segment, exact for integers. [int64, row's own value not included]"""
         sums = np.cumsum(whole, axis=-1) - whole
-        return sums - self.spread(sums.take(self.starts.clip(max=self.n_rows - 1), axis=-1))
+        return sums - self.beside(sums.take(self.starts.clip(max=self.n_rows - 1), axis=-1))
 
 
 def _encoded(series: np.ndarray) -> np.ndarray:

@@ -64,10 +64,11 @@ class Surroundings:
         is_inside = (place >= 0) & (place < self.factor.shape[1])
         if not is_inside.any():
             return (np.full(len(day), np.nan),) * 3
-        place = np.where(is_inside, place, 0)
-        number = 0 if self.cell is None else self.cell[client]
-        found = self.factor[number, place], self.temperature[place], self.is_holiday[place]
-        return tuple(np.where(is_inside, values, np.nan) for values in found)
+        is_all_inside = is_inside.all()
+        place = place if is_all_inside else np.where(is_inside, place, 0)
+        factor = self.factor[0].take(place) if self.cell is None else self.factor[self.cell[client], place]
+        found = factor, self.temperature.take(place), self.is_holiday.take(place)
+        return found if is_all_inside else tuple(np.where(is_inside, values, np.nan) for values in found)
 
     def moves_with(self, other: "Surroundings") -> float:
         """Correlation of the first cells' factors from day to day, on the dates that both have.
@@ -101,7 +102,7 @@ def log_relative(days: Days) -> tuple[np.ndarray, np.ndarray]:
     with np.errstate(invalid="ignore"):
         median = segments.quantiles(kwh, (0.5,), n)[0]
         level = np.where(median > OFFSET * mean, median, np.where(mean > 0, mean, 1.0))[0]
-    return level, np.log(days.kwh / segments.spread(level) + OFFSET)
+    return level, np.log(days.kwh / segments.beside(level) + OFFSET)
 
 
 def _factor(days: Days, clients: np.ndarray, first_day: int, n_days: int) -> np.ndarray:

@@ -202,6 +202,17 @@ def test_a_ramp_is_told_from_a_step_and_its_beginning_found():
     assert abs(value("log_fall_90_ago", ramp) - (n - begin)) < 15
 
 
+def test_ramps_tried_together_are_those_tried_one_by_one():
+    rng = np.random.default_rng(0)
+    counts, series = [90, 60, 71], rng.normal(size=(2, 221))
+    series[:, ::9] = NAN
+    changes = Changes(Segments(counts), series, rng.normal(size=(2, 221)))
+    together = changes.best((1, 5, 30), (-1, 1), every=3)
+    alone = [change for days in (1, 5, 30) for change in changes.best((days,), (-1, 1), every=3)]
+    for one, other in zip(together, alone, strict=True):
+        np.testing.assert_array_equal(np.array(one), np.array(other))
+
+
 @pytest.mark.parametrize("days", [1, 30])
 def test_the_best_change_is_that_of_least_squares(days):
     rng = np.random.default_rng(days)
@@ -209,7 +220,7 @@ def test_the_best_change_is_that_of_least_squares(days):
     covariate = rng.normal(size=n)
     series = 0.5 * covariate - 1.0 * np.clip((t - 30 + 1) / days, 0, 1) + rng.normal(0, 0.1, n)
     series[[5, 40]] = NAN
-    found = Changes(Segments([n]), series[None], covariate[None]).best(days, (0,))[0]
+    found = Changes(Segments([n]), series[None], covariate[None]).best((days,), (0,))[0]
     known = ~np.isnan(series)
 
     def fit(row):

@@ -99,6 +99,8 @@ def test_modes_count_the_known_codes_and_the_smaller_wins_a_tie(parts):
     close(segments.distinct(codes), [len(c) for c in counts])
     close(found, mode)
     close(share, [c[m] / c.total() if c else NAN for c, m in zip(counts, mode, strict=True)])
+    for of_repetition, of_modes in zip(segments.repetition(codes), (n_distinct, share), strict=True):
+        close(of_repetition, of_modes)
 
 
 @given(parts_of(st.booleans()))
@@ -124,7 +126,9 @@ def test_spread_and_position_give_each_row_its_segment(parts):
     segments, _, arrays = laid_out(parts)
     rows = [(i, j) for i, part in enumerate(arrays) for j in range(len(part))]
     assert segments.spread(np.arange(len(parts))).tolist() == [i for i, _ in rows]
+    assert (np.zeros(len(rows)) + segments.beside(np.arange(len(parts)))).tolist() == [i for i, _ in rows]
     assert segments.position.tolist() == [j for _, j in rows]
+    assert segments.left.tolist() == [len(arrays[i]) - j for i, j in rows]
     assert segments.is_first.tolist() == [j == 0 for _, j in rows]
 
 
