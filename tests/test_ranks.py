@@ -38,6 +38,17 @@ def test_a_rank_is_worked_by_hand_on_five_clients():
     np.testing.assert_allclose(rank, [1.5 / 4, 0.5])
 
 
+def test_clients_alike_share_the_middle_of_their_places():
+    scores = np.array([[0], [0], [0], [0], [1], [2], [2], [3], [4]], dtype=np.float32)
+    rank = rank_of(MeanRank.fit(scores, np.array([0])).values(np.array([[0], [1], [2], [3]], dtype=np.float32)))
+    np.testing.assert_allclose(rank, [(0 + 3) / 2 / 8, 4 / 8, (5 + 6) / 2 / 8, 7 / 8])
+
+
+def test_a_detector_that_tells_no_client_from_another_ranks_all_in_the_middle():
+    alike = np.full((9, 1), 2.0, dtype=np.float32)
+    np.testing.assert_allclose(rank_of(MeanRank.fit(alike, np.array([0])).values(alike)), 0.5)
+
+
 def test_the_rank_is_the_mean_over_the_detectors():
     scores = matrix()
     alone = [rank_of(MeanRank.fit(scores, np.array([column])).values(scores[7:8])) for column in THREE]
