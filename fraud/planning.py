@@ -14,7 +14,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fraud.records import FITS, INSPECT_NOW, NEXT_ROUND, NOT_ENOUGH, WATCH, Recovery, Score
+from fraud.days import Days
+from fraud.model import FraudModel
+from fraud.reading_model import onset_day
+from fraud.records import FITS, INSPECT_NOW, NEXT_ROUND, NOT_ENOUGH, WATCH, Evidence, Recovery, Score, Table
+from fraud.recovery import BILLABLE_MONTHS, recoveries
 
 RANDOM_SHARE = 0.05  # of the visits: two of forty a week give a hundred comparisons a year
 RECENT_DAYS = 365  # after an inspection: what was found has been put right, and a year shows whether it stays so
@@ -26,13 +30,17 @@ LATER = {INSPECT_NOW: NEXT_ROUND, NEXT_ROUND: WATCH, WATCH: WATCH}
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One visit of an inspection list; number 1 is the first. net: expected value less the visit's cost, from low to
-    high, in the currency of the prices; None without a price or without an estimate of what is at stake."""
+    """One visit of an inspection list; number 1 is the first, `row` the client's place among the scores.
+
+    net: expected value less the visit's cost: most likely, low, high, in the currency of the prices; None without a
+    price or without an estimate of what is at stake.
+    """
 
     number: int
+    row: int
     score: Score
     is_random: bool
-    net: tuple[float, float, float] | None = None  # most likely, low, high
+    net: tuple[float, float, float] | None = None
     route: int | None = None
 
 
@@ -55,6 +63,20 @@ def recommendation(score: Score) -> str:
     first = first if is_suspected or score.severity in NOTABLE else WATCH
     is_harmless = any(explanation.verdict == FITS for explanation in score.explanations)
     return LATER[first] if is_harmless or is_on_little or "inactive" in flags else first
+
+
+def recoveries_of(
+    model: FraudModel,
+    clients: Table,
+    invoices: Table,
+    days: Days | None = None,
+    metered: Evidence | None = None,
+    billable_months: int = BILLABLE_MONTHS,
+) -> list[Recovery | None]:
+    """What a visit to each client may bring, beside those the model knows. [metered: the evidence of its days]"""
+    peers = None if model.invoices is None else model.invoices.inputs.peers
+    onset = None if metered is None else onset_day(metered)
+    return recoveries(clients, invoices, peers, days, onset, billable_months)
 
 
 def with_worth(scores: Sequence[Score], recoveries: Sequence[Recovery | None]) -> list[Score]:
@@ -91,6 +113,7 @@ def inspection_list(
     cost: float = 0.0,
     price: float | None = None,
     *,
+    by_score: bool = False,
     random_share: float = RANDOM_SHARE,
     seed: int = 0,
     open_cases: Collection[str] = frozenset(),
@@ -100,10 +123,10 @@ def inspection_list(
     regions: Sequence | None = None,
     candidates: np.ndarray | None = None,
 ) -> list[Visit]:
-    """At most `visits` visits: the random ones, and the best of the others by expected net value, in this order last.
+    """At most `visits` visits: the best by expected net value, then the random ones.
 
-    Without any price they are ranked by score. With prices nobody is listed who is expected to bring less than the
-    visit costs; who has no estimate is ranked by the median stake of the others. Left out: clients without a score,
+    Without any price, or by_score, the score ranks. With prices nobody is listed who is expected to bring less than
+    the visit costs; who has no estimate is ranked by the median stake of the others. Left out: clients without a score,
     with an open case, or inspected within recent_days before `today`. regions: one a client, to spread the visits over
     them by their numbers of clients. candidates: a mask of those who may be listed, drawn ones aside. Raises ValueError
     for numbers that make no list.
@@ -121,14 +144,14 @@ def inspection_list(
     best = may_be_visited if candidates is None else may_be_visited & candidates
     best = best.copy()
     best[drawn] = False
-    merit, is_worth = _merit(scores, values[:, 0], cost)
-    order = np.flatnonzero(best & is_worth)
+    merit = merits(scores, np.full(len(scores), np.nan) if by_score else values[:, 0], cost)
+    order = np.flatnonzero(best & (merit >= 0))  # a score always is
     order = order[np.argsort(-merit[order], kind="stable")]
     n_best = visits - len(drawn)
     chosen = order[:n_best] if regions is None else _spread(order, np.asarray(regions), may_be_visited, n_best)
     rows = [(row, False) for row in chosen.tolist()] + [(row, True) for row in drawn.tolist()]
     return [
-        Visit(number, scores[row], is_random, None if np.isnan(net[row, 0]) else tuple(net[row].tolist()))
+        Visit(number, row, scores[row], is_random, None if np.isnan(net[row, 0]) else tuple(net[row].tolist()))
         for number, (row, is_random) in enumerate(rows, 1)
     ]
 
@@ -145,15 +168,14 @@ def _drawn(may_be_visited: np.ndarray, n: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).permutation(rows)[:n]
 
 
-def _merit(scores: Sequence[Score], value: np.ndarray, cost: float) -> tuple[np.ndarray, np.ndarray]:
-    """What the list is ranked by, and whether a visit brings more than it costs."""
+def merits(scores: Sequence[Score], value: np.ndarray, cost: float) -> np.ndarray:
+    """What the list is ranked by: the expected value less the cost, or without any value the score. [NaN: no score]"""
     probability = np.array([np.nan if s.probability is None else s.probability for s in scores], dtype=np.float64)
     known = ~np.isnan(value) & (probability > 0)
     if not known.any():
-        return probability, np.ones(len(value), dtype=bool)
+        return probability
     median_stake = np.median(value[known] / probability[known])
-    net = np.where(np.isnan(value), probability * median_stake, value) - cost
-    return net, net >= 0
+    return np.where(np.isnan(value), probability * median_stake, value) - cost
 
 
 def _spread(order: np.ndarray, region: np.ndarray, may_be_visited: np.ndarray, n: int) -> np.ndarray:
