@@ -14,6 +14,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from features import FEATURE_NAMES, client_features
 from fraud import model_file
+from fraud.days import Days
+from fraud.explaining import Known, explained, explained_aggregates
 from fraud.model import FraudModel
 from fraud.model_file import ModelError
 from fraud.reading_tables import readings_from_records
@@ -64,15 +66,20 @@ class ModelScorer:
             raise BadRow(error.index, error.path, error.message) from None
         return client_table, invoice_table, reading_table, [a + b for a, b in zip(quality, of_readings, strict=True)]
 
-    def judge(self, tables: TablesOfRecords) -> list[Score]:
+    def judge(self, tables: TablesOfRecords, with_reasons: bool = False) -> list[Score]:
         clients, invoices, readings, quality = tables
         billed = client_features(clients, invoices, self._model.cells)
-        metered = self._model.evidence_of_readings(readings, len(quality))
-        return self._model.judge(billed, clients["client_id"], quality, metered)
+        days = Days.of(readings, len(quality)) if len(readings["client"]) else None
+        metered = None if days is None or self._model.readings is None else self._model.readings.evidence(days)
+        scores = self._model.judge(billed, clients["client_id"], quality, metered)
+        if not with_reasons:
+            return scores
+        return explained(self._model, scores, Known(clients, invoices, billed, days, metered))
 
-    def judge_aggregates(self, features: list[dict], client_ids: list[str]) -> list[Score]:
+    def judge_aggregates(self, features: list[dict], client_ids: list[str], with_reasons: bool = False) -> list[Score]:
         rows = [numbers_of(row, i, self._feature_names) for i, row in enumerate(features)]
-        return self._model.judge_aggregates(rows, client_ids)
+        scores = self._model.judge_aggregates(rows, client_ids)
+        return explained_aggregates(self._model, scores, rows) if with_reasons else scores
 
 
 def numbers_of(row: dict, index: int, known: frozenset[str]) -> dict:
@@ -118,8 +125,9 @@ def scorer_or_exit(path: Path, key: bytes | None) -> ModelScorer:
         model_file.check_features(model, FEATURE_NAMES, path)
         scorer = ModelScorer(model)
         clients = [examples.RAW["client"], examples.READ["client"]]
-        scorer.judge(scorer.tables(clients, [examples.RAW["invoices"], []], [[], examples.READ["readings"]]))
-        scorer.judge_aggregates([examples.FLAT], [""])
+        tables = scorer.tables(clients, [examples.RAW["invoices"], []], [[], examples.READ["readings"]])
+        scorer.judge(tables, with_reasons=True)
+        scorer.judge_aggregates([examples.FLAT], [""], with_reasons=True)
     except ModelError as error:
         stop(str(error))
     except Exception as error:  # whatever a graph or a field may be wrong in

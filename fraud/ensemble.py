@@ -13,6 +13,7 @@ from fraud.detectors import Detectors
 from fraud.neighbours import CellRates
 from fraud.peers import Peers
 from fraud.records import Evidence
+from fraud.symmetric_trees import SymmetricTrees
 
 
 @dataclass(frozen=True)
@@ -68,14 +69,30 @@ class Ensemble:
         """Each member's log-odds of fraud. [float64, (clients, members)]"""
         return np.stack([member.values(matrix) for member in self.members.values()], axis=1)
 
-    def stacked(self, matrix: np.ndarray) -> np.ndarray:
-        """Log-odds before calibration: they tell clients apart where calibrated ones hardly do. [as log_odds]"""
-        # Not a matrix product: its last bit would depend on how many clients are scored together.
-        return (self.member_log_odds(matrix) * self.weights).sum(axis=1) + self.intercept
-
     def log_odds(self, matrix: np.ndarray) -> np.ndarray:
         """Calibrated log-odds of fraud, from the members' input. [float64, one a client]"""
-        return calibrated(self.stacked(matrix), self.knots, self.heights)
+        return self.calibrated(self._stacked(self.member_log_odds(matrix)))
+
+    def of_mixtures(self, row: np.ndarray, group: np.ndarray, member: np.ndarray) -> np.ndarray:
+        """Log-odds before calibration of clients that have `row` in some groups of columns and are typical in others.
+
+        [row: float32 (width,); group: int, each column's; member: bool (clients, groups)]
+        """
+        mixed, values = None, []
+        for each in self.members.values():
+            if isinstance(each, SymmetricTrees):
+                values.append(each.of_mixtures(row, self.typical, group, member))
+            else:
+                mixed = np.where(member[:, group], row, self.typical) if mixed is None else mixed
+                values.append(each.values(mixed))
+        return self._stacked(np.stack(values, axis=1))
+
+    def _stacked(self, member_log_odds: np.ndarray) -> np.ndarray:
+        # Not a matrix product: its last bit would depend on how many clients are scored together.
+        return (member_log_odds * self.weights).sum(axis=1) + self.intercept
+
+    def calibrated(self, log_odds: np.ndarray) -> np.ndarray:
+        return calibrated(log_odds, self.knots, self.heights)
 
     def probability(self, evidence: Evidence) -> np.ndarray:
         """Calibrated probability of fraud, whatever is missing. [0..1, one a client]"""

@@ -8,7 +8,6 @@ The value of a coalition of groups is the probability of a client that has these
 others. All coalitions are one batch; where a client is typical in a group nothing is computed for it, and it gets 0.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from math import factorial
@@ -20,12 +19,6 @@ from fraud.blocks import REASON_GROUPS
 from fraud.ensemble import Ensemble, probability_of
 
 N_GROUPS = len(REASON_GROUPS)
-ROWS = 64  # clients at a time: ONNX Runtime takes twice as long a row for more
-NO_TYPICAL = "The model keeps no typical client: train again with this version."
-
-
-class NoTypicalClient(Exception):
-    """The ensemble cannot be explained; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -41,16 +34,9 @@ class Part:
         return layout_of(self.ensemble.inputs.names, self.kind)
 
     @property
-    def typical(self) -> np.ndarray:
-        """Raises NoTypicalClient."""
-        if self.ensemble.typical is None:
-            raise NoTypicalClient(NO_TYPICAL)
-        return self.ensemble.typical
-
-    @property
     def differs(self) -> np.ndarray:
         """Where the client is not typical. [bool, (width,)]"""
-        row, typical = self.row, self.typical
+        row, typical = self.row, self.ensemble.typical
         return (row != typical) & ~(np.isnan(row) & np.isnan(typical))
 
 
@@ -75,7 +61,7 @@ def shares(parts: list[Part], constant: float, least: float) -> Shares:
     is_own[:, active] = member
     log_odds = np.full(len(member), constant)
     for part in parts:
-        log_odds += _in_chunks(part.ensemble.log_odds, _mixed(part, is_own[:, part.layout.group]))
+        log_odds += part.ensemble.calibrated(part.ensemble.of_mixtures(part.row, part.layout.group, is_own))
     value = probability_of(log_odds)
     effects = np.zeros(N_GROUPS)
     effects[active] = _shapley(value, len(active))
@@ -88,19 +74,10 @@ def _moves(part: Part, groups: np.ndarray) -> dict[Aspect, float]:
     """What the score loses where one aspect of these groups alone becomes typical. [log-odds before calibration]"""
     layout = part.layout
     asked = np.unique(layout.aspect[part.differs & np.isin(layout.group, groups)])
-    is_own = layout.aspect != np.append(asked, -1)[:, None]  # the last row is the client as it is
-    value = _in_chunks(part.ensemble.stacked, _mixed(part, is_own))
+    is_own = np.arange(len(layout.aspects)) != np.append(asked, -1)[:, None]  # the last row is the client as it is
+    value = part.ensemble.of_mixtures(part.row, layout.aspect, is_own)
     lost = value[-1] - value[:-1]
     return {layout.aspects[j]: float(x) for j, x in zip(asked, lost, strict=True)}
-
-
-def _mixed(part: Part, is_own: np.ndarray) -> np.ndarray:
-    """Clients that have their own values in some columns and are typical in the others. [is_own: (n, width)]"""
-    return np.where(is_own, part.row, part.typical)
-
-
-def _in_chunks(values: Callable[[np.ndarray], np.ndarray], rows: np.ndarray) -> np.ndarray:
-    return np.concatenate([values(rows[start : start + ROWS]) for start in range(0, len(rows), ROWS)])
 
 
 @lru_cache(maxsize=N_GROUPS + 1)

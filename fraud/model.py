@@ -91,7 +91,7 @@ class FraudModel:
         if self.aggregates is None:
             flag = QualityFlag("aggregates_unknown", 1, "This model judges no aggregates: send invoices or readings.")
             return [self._score(client_id, np.nan, (flag,)) for client_id in client_ids]
-        names = [self.manifest["features"][column] for column in self.aggregates.inputs.columns]
+        names = aggregate_names(self)
         matrix = np.array([[_number(row.get(name)) for name in names] for row in rows], dtype=np.float32)
         matrix = matrix.reshape(len(rows), len(names))
         of_use = [i for i, name in enumerate(names) if name not in OF_THE_ACCOUNT]
@@ -140,6 +140,11 @@ class FraudModel:
         use = "too few to judge by" if n_days < LEAST_DAYS else "the score rests on little"
         counted = "1 day" if n_days == 1 else f"{n_days} days"
         return (QualityFlag("short_readings", int(n_days), f"Only {counted} with readings: {use}."),)
+
+
+def aggregate_names(model: FraudModel) -> list[str]:
+    """What the ensemble on aggregates looks at, in its order; the model must have one."""
+    return [model.manifest["features"][column] for column in model.aggregates.inputs.columns]
 
 
 def severity_of(probability: float, cuts: list[dict]) -> str:

@@ -34,6 +34,26 @@ class SymmetricTrees:
         parts = [self._of_block(matrix[start : start + BLOCK]) for start in range(0, len(matrix), BLOCK)]
         return np.concatenate(parts) * STEP + self.bias if parts else np.empty(0)
 
+    def of_mixtures(self, own: np.ndarray, other: np.ndarray, group: np.ndarray, member: np.ndarray) -> np.ndarray:
+        """As `values`, of clients that have some groups' columns from `own` and the rest from `other`, to the last bit.
+
+        own and other: float32 (width,); group: each column's, 0 .. groups - 1; member: bool (clients, groups). A leaf's
+        number is a sum over levels, so over groups: each level is asked twice, however many mixtures there are.
+        """
+        (depth, n_trees), n_groups = self.columns.shape, member.shape[1]
+        bit = (1 << np.arange(depth - 1, -1, -1))[:, None]
+        answer = np.stack([row.take(self.columns) > self.borders for row in (own, other)]).astype(np.int64)
+        place = group.take(self.columns) * n_trees + np.arange(n_trees)
+        gain = np.bincount(place.ravel(), ((answer[0] - answer[1]) * bit).ravel(), n_groups * n_trees)
+        gain = gain.reshape(n_groups, n_trees).astype(np.int16)
+        leaf = np.zeros((len(member), n_trees), dtype=np.int16)
+        for i in range(n_groups):  # no matrix product: its threads wait for each other where cores are busy
+            leaf[member[:, i]] += gain[i]
+        first = (np.arange(n_trees) * self.leaves.shape[1] + (answer[1] * bit).sum(axis=0)).astype(np.int32)
+        blocks = (leaf[start : start + BLOCK] + first for start in range(0, len(leaf), BLOCK))
+        parts = [self.leaves.ravel().take(block).sum(axis=1) for block in blocks]
+        return np.concatenate(parts) * STEP + self.bias if parts else np.empty(0)
+
     def _of_block(self, matrix: np.ndarray) -> np.ndarray:
         by_column = np.ascontiguousarray(matrix.T)
         n_trees, n_leaves = self.leaves.shape

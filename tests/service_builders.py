@@ -20,6 +20,7 @@ LIMITS = Limits(body_bytes=2**20, clients=600, invoices=40, readings=100)
 PRIVATE = "Xq7-private"  # stands for what must not come back
 MANIFEST = {"version": "1.0", "view": "prospective", "trained_at": "2026-11-21T10:00:00Z", "threshold": 0.5}
 THRESHOLD = MANIFEST["threshold"]
+REASONS = (Reason("level", 0.2, "High."),)
 
 
 class ByConsumption:
@@ -38,20 +39,20 @@ class ByConsumption:
             raise BadRow(error.index, error.path, error.message) from None
         return *tables, table, [a + b for a, b in zip(quality, of_readings, strict=True)]
 
-    def judge(self, tables):
+    def judge(self, tables, with_reasons=False):
         clients, invoices, readings, quality = tables
         self.n_judged += len(quality)
         billed = np.bincount(invoices["client"], invoices["consumption_level_1"], minlength=len(quality))
         read = np.bincount(readings["client"], np.nan_to_num(readings["consumption_kwh"]), minlength=len(quality))
         n_records = np.bincount(np.append(invoices["client"], readings["client"]), minlength=len(quality))
         return [
-            Score(client_id, float(kwh / (kwh + 100)), "high", THRESHOLD, (Reason("level", 0.2, "High."),), flags)
+            Score(client_id, float(kwh / (kwh + 100)), "high", THRESHOLD, REASONS if with_reasons else (), flags)
             if n
             else Score(client_id, None, INSUFFICIENT_HISTORY, THRESHOLD, (), flags)
             for client_id, kwh, n, flags in zip(clients["client_id"], billed + read, n_records, quality, strict=True)
         ]
 
-    def judge_aggregates(self, features, client_ids):
+    def judge_aggregates(self, features, client_ids, with_reasons=False):
         for i, row in enumerate(features):
             if not isinstance(row.get("age_months", 0), int | float | None):
                 raise BadRow(i, "age_months", "not a number")
@@ -60,7 +61,7 @@ class ByConsumption:
 
 
 class Broken(ByConsumption):
-    def judge(self, _tables):
+    def judge(self, _tables, with_reasons=False):
         raise RuntimeError(PRIVATE)
 
 

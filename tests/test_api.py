@@ -39,6 +39,17 @@ def client():
 # --- one client -------------------------------------------------------------------------------------------------------
 
 
+def test_reasons_are_left_out_where_nobody_wants_them(client):
+    with_reasons, without = (client.post(f"/predict{query}", json=a_body()).json for query in ("", "?reasons=0"))
+    assert with_reasons["reasons"] == [{"group": "level", "effect": 0.2, "text": "High."}]
+    assert without == with_reasons | {"reasons": []}
+
+
+@pytest.mark.parametrize("path", ["/predict", "/batch"])
+def test_a_wish_for_reasons_that_is_neither_yes_nor_no_is_refused(client, path):
+    assert error_in(client.post(f"{path}?reasons=maybe", json=a_body()), 422)["fields"][0]["path"] == "reasons"
+
+
 def test_it_answers_in_the_keys_that_scripts_read(client):
     answer = predicted(client, a_body("c-17", level=150))
     assert list(answer) == [
@@ -48,6 +59,8 @@ def test_it_answers_in_the_keys_that_scripts_read(client):
         "threshold",
         "client_id",
         "reasons",
+        "harmless",
+        "typical_probability",
         "quality",
         "onset_on",
         "model",

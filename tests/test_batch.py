@@ -50,7 +50,7 @@ def test_a_batch_is_ranked_and_says_which_row_is_which(client):
 
 def test_a_client_gets_the_same_answer_alone_and_in_a_batch_of_several_chunks(client):
     bodies = [a_body(f"c-{i}", n_invoices=1, level=i) if i % 3 else examples.FLAT for i in range(LIMITS.clients)]
-    answer = client.post("/batch", json=bodies)
+    answer = client.post("/batch?reasons=1", json=bodies)
     for result in without_errors(answer)[::50]:
         alone = predicted(client, bodies[result["row"]])
         assert result == {"rank": result["rank"], "row": result["row"]} | without_model(alone)
@@ -119,10 +119,15 @@ def test_a_batch_of_no_clients_or_too_many_is_refused_as_a_whole(client, data, k
     error_in(posted(client, data, "/batch", kind), status)
 
 
+def test_a_batch_gives_reasons_where_they_are_asked_for(client):
+    without, asked = (client.post(f"/batch{query}", json=[a_body()]).json["results"] for query in ("", "?reasons=1"))
+    assert [result["reasons"] for result in without + asked] == [[], [{"group": "level", "effect": 0.2, "text": "High."}]]
+
+
 @FUZZ
 @given(st.lists(BODIES, min_size=1, max_size=6))
 def test_every_row_of_a_batch_is_a_result_or_an_error_and_as_it_would_be_alone(client, bodies):
-    answer = posted(client, fuzzed(bodies), "/batch")
+    answer = posted(client, fuzzed(bodies), "/batch?reasons=1")
     assert answer.status_code == 200, answer.json
     schemas.BatchAnswer.model_validate(answer.json, extra="forbid")
     outcomes = sorted(answer.json["results"] + answer.json["errors"], key=lambda outcome: outcome["row"])

@@ -21,6 +21,8 @@ def answer_of(score: Score) -> dict:
         "threshold": score.threshold,
         "client_id": score.client_id or None,
         "reasons": [{"group": r.group, "effect": r.effect, "text": r.text} for r in score.reasons],
+        "harmless": [{"cause": e.cause, "verdict": e.verdict, "text": e.text} for e in score.explanations],
+        "typical_probability": score.typical,
         "quality": [_flag(flag) for flag in score.quality],
         "onset_on": score.onset_on,
     }

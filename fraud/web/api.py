@@ -25,8 +25,10 @@ from fraud.web.judging import Outcome, Scorer, judged, judged_one
 from fraud.web.uploads import read_upload
 
 ABOUT = "Which clients of a utility are worth an inspection. A high score is a reason to look, not a finding."
-FORMS = "A client with its invoices, its readings or both; or features that were aggregated before."
-BATCH = "A list of what /predict takes, the same as NDJSON, or CSV files. A bad row does not spoil the others."
+FORMS = "A client with its invoices, its readings or both; or features that were aggregated before. "
+FORMS += "?reasons=0 leaves the reasons and harmless causes out and answers in a third of the time."
+BATCH = "A list of what /predict takes, the same as NDJSON, or CSV files. A bad row does not spoil the others. "
+BATCH += "Reasons and harmless causes are given with ?reasons=1 only: each client then takes some 15 ms more."
 READY = "Judges an example. The service does not start without a readable model, so a 503 is a fault that came later."
 NDJSON = "application/x-ndjson"
 MULTIPART = "multipart/form-data"
@@ -120,7 +122,7 @@ def _add_scoring(app: Api, guard: Guard, scorer: Scorer, limits: Limits, desk: D
         _check_type(JSON)
         is_kept = _is_kept(guard, desk)
         row = row_of(json_of(_body(limits)), limits)
-        score = judged_one(row, scorer)
+        score = judged_one(row, scorer, with_reasons=_flag("reasons", "1"))
         meters.scored([score])
         if is_kept:
             desk.record(row, score)
@@ -129,11 +131,11 @@ def _add_scoring(app: Api, guard: Guard, scorer: Scorer, limits: Limits, desk: D
     @app.post("/batch", description=BATCH, request_body=schemas.BATCH_BODY, responses={200: schemas.BatchAnswer})
     def batch():
         """Judge many clients and rank them."""
-        kind = _check_type(JSON, NDJSON, MULTIPART)
+        kind, with_reasons = _check_type(JSON, NDJSON, MULTIPART), _flag("reasons", "0")
         sent = request.files if kind == MULTIPART else _body(limits)
         with one_batch:
             rows, quality = _rows(kind, sent, limits)
-            outcomes = list(judged(rows, scorer))
+            outcomes = list(judged(rows, scorer, with_reasons))
             meters.scored(outcome for outcome in outcomes if not isinstance(outcome, Problem))
             answer = batch_answer_of(outcomes, quality)
         return _json(answer | {"model": model})
@@ -148,6 +150,14 @@ def _is_kept(guard: Guard, desk: DeskRoutes | None) -> bool:
         raise errors.bad_value("record", "1 where nothing is kept; start the service with DATABASE_URL")
     if wish == "1":
         guard.demand(INVESTIGATOR)
+    return wish == "1"
+
+
+def _flag(name: str, otherwise: str) -> bool:
+    """A parameter of the address that is 0 or 1. Raises Problem."""
+    wish = request.args.get(name, otherwise)
+    if wish not in ("0", "1"):
+        raise errors.bad_value(name, "neither 0 nor 1")
     return wish == "1"
 
 

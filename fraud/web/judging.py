@@ -5,6 +5,7 @@ Out: for each row, in their order, its Score or the Problem with it.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any, Protocol
 
 from fraud.records import Score
@@ -16,16 +17,19 @@ CHUNK_RECORDS = 50_000  # invoices and readings at once, if they are of several 
 
 
 class Scorer(Protocol):
-    """A model behind the two forms of a client. [manifest: at least version, view, trained_at, threshold]"""
+    """A model behind the two forms of a client. [manifest: at least version, view, trained_at, threshold]
+
+    with_reasons: also why, and which harmless causes were checked; it takes ten times as long.
+    """
 
     manifest: dict
 
     def tables(self, clients: list[dict], invoices: list[list[dict]], readings: list[list[dict]]) -> Any:
         """What judge() takes, read from JSON objects. Raises BadRow."""
 
-    def judge(self, tables: Any) -> list[Score]: ...
+    def judge(self, tables: Any, with_reasons: bool = False) -> list[Score]: ...
 
-    def judge_aggregates(self, features: list[dict], client_ids: list[str]) -> list[Score]:
+    def judge_aggregates(self, features: list[dict], client_ids: list[str], with_reasons: bool = False) -> list[Score]:
         """Raises BadRow."""
 
 
@@ -34,19 +38,19 @@ Read = Callable[..., Any]  # of a list for each part of a row; raises BadRow
 Judge = Callable[[Any], list[Score]]
 
 
-def judged_one(row: RawClient | FlatClient, scorer: Scorer) -> Score:
+def judged_one(row: RawClient | FlatClient, scorer: Scorer, with_reasons: bool = False) -> Score:
     """Raises Problem."""
-    read, judge = _calls(scorer)[type(row)]
+    read, judge = _calls(scorer, with_reasons)[type(row)]
     try:
         return judge(read(*([part] for part in row)))[0]
     except BadRow as bad:
         raise bad_value(*bad.field) from None
 
 
-def judged(rows: Iterable[Row], scorer: Scorer) -> Iterator[Outcome]:
+def judged(rows: Iterable[Row], scorer: Scorer, with_reasons: bool = False) -> Iterator[Outcome]:
     """Each row's outcome, computed chunk by chunk."""
     for chunk in _chunks(rows):
-        yield from _chunk_judged(chunk, scorer)
+        yield from _chunk_judged(chunk, _calls(scorer, with_reasons))
 
 
 def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
@@ -62,13 +66,17 @@ def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
         yield chunk
 
 
-def _calls(scorer: Scorer) -> dict[type, tuple[Read, Judge]]:
-    return {RawClient: (scorer.tables, scorer.judge), FlatClient: (scorer.judge_aggregates, list)}
+def _calls(scorer: Scorer, with_reasons: bool) -> dict[type, tuple[Read, Judge]]:
+    judge = partial(scorer.judge, with_reasons=with_reasons)
+    return {
+        RawClient: (scorer.tables, judge),
+        FlatClient: (partial(scorer.judge_aggregates, with_reasons=with_reasons), list),
+    }
 
 
-def _chunk_judged(rows: list[Row], scorer: Scorer) -> list[Outcome]:
+def _chunk_judged(rows: list[Row], calls: dict[type, tuple[Read, Judge]]) -> list[Outcome]:
     outcomes = list(rows)  # a Problem is its own outcome
-    for form, (read, judge) in _calls(scorer).items():
+    for form, (read, judge) in calls.items():
         places = [i for i, row in enumerate(rows) if type(row) is form]
         for i, outcome in zip(places, _form_judged([rows[i] for i in places], read, judge), strict=True):
             outcomes[i] = outcome

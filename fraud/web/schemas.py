@@ -94,9 +94,20 @@ class FlatBody(BaseModel):
 class Reason(BaseModel):
     """One evidence group's part in a score."""
 
-    group: str
-    effect: float = Field(description="log-odds; above 0 raises the score")
-    text: str
+    group: str = Field(description="one of eight evidence groups", examples=["fall in consumption"])
+    effect: float = Field(
+        description="in probability, above 0 raises the score; all effects sum to probability less "
+        "typical_probability, but for those below 0.0005, which are left out"
+    )
+    text: str = Field(description="the client's own figures, and what is usual for clients like it")
+
+
+class Harmless(BaseModel):
+    """A cause without fraud that was checked by rules."""
+
+    cause: str = Field(examples=["vacant home"])
+    verdict: str = Field(description="fits, does not fit, or cannot tell")
+    text: str = Field(description="what in the invoices or readings says so")
 
 
 class Flag(BaseModel):
@@ -122,7 +133,13 @@ class Prediction(BaseModel):
     severity: str = Field(description="critical, high, medium, low, or insufficient history")
     threshold: float
     client_id: str | None
-    reasons: list[Reason]
+    reasons: list[Reason] = Field(description="the largest effect first; empty where none were asked for")
+    harmless: list[Harmless] = Field(
+        description="harmless causes with their verdicts; empty for aggregates, and where no reasons were asked for"
+    )
+    typical_probability: float | None = Field(
+        description="of the typical client, whom the reasons compare with; null where no reasons were asked for"
+    )
     quality: list[Flag]
     onset_on: str | None = Field(
         description="of a suspected client: the most likely first day of the change in readings"

@@ -1,0 +1,59 @@
+"""Numbers, days and counts as people write them. Pure functions; nothing here knows what it tells."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "December",
+)  # fmt: skip
+EVEN = 0.005  # of a ratio: less is no change that anybody would name
+
+
+def figure(value: float) -> str:
+    """412; 1,210; 7.3 below ten; 0."""
+    return f"{value:,.1f}".removesuffix(".0") if abs(value) < 10 else f"{value:,.0f}"
+
+
+def share(part: float) -> str:
+    """0.62 is 62 %; below one per cent with a digit behind the point."""
+    percent = 100.0 * part
+    return f"{percent:.1f} %" if 0 < abs(percent) < 1 else f"{percent:.0f} %"
+
+
+def month(day: np.datetime64 | float) -> str:
+    """March 2014. [days since 1970 where it is a number]"""
+    at = day if isinstance(day, np.datetime64) else np.datetime64(int(day), "D")
+    year, number = str(at.astype("datetime64[M]")).rsplit("-", 1)
+    return f"{MONTHS[int(number) - 1]} {year}"
+
+
+def date(day: float) -> str:
+    """3 May 2014. [days since 1970]"""
+    at = np.datetime64(int(day), "D")
+    return f"{int(str(at)[-2:])} {month(at)}"
+
+
+def counted(n: float, one: str, many: str = "") -> str:
+    """1 invoice, 3 invoices, no invoice."""
+    return f"no {one}" if n == 0 else f"{n:,.0f} {one if n == 1 else many or one + 's'}"
+
+
+def change(ratio: float) -> str:
+    """a fall of 4 %, a rise of 12 %, hardly any change. [ratio: after over before, less 1]"""
+    if abs(ratio) < EVEN:
+        return "hardly any change"
+    return f"a {'fall' if ratio < 0 else 'rise'} of {share(abs(ratio))}"
+
+
+def listed(parts: Iterable[str]) -> str:
+    """a, b and c."""
+    *first, last = parts
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def sentence(*clauses: str) -> str:
+    """Clauses joined by semicolons, with a capital and a stop; empty ones are left out."""
+    text = "; ".join(clause for clause in clauses if clause)
+    return f"{text[0].upper()}{text[1:]}."
