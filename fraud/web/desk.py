@@ -13,7 +13,7 @@ from fraud.web import desk_api, desk_work, errors, observing, sessions
 from fraud.web.api import Api
 from fraud.web.auth import NO_ONE, Desk, Guard
 from fraud.web.bodies import FlatClient, RawClient
-from fraud.web.errors import Problem
+from fraud.web.errors import FieldProblem, Problem
 from fraud.web.keeping import Keeping
 
 AGAIN = {"Retry-After": "5"}  # seconds; a database that restarts needs about that
@@ -53,7 +53,7 @@ def install_errors(app: Flask) -> None:
         return errors.answer_to(Problem(503, "store_unavailable", str(error), headers=AGAIN))
 
     app.register_error_handler(StoreUnavailable, unavailable)
-    app.register_error_handler(BadQuery, lambda error: errors.answer_to(errors.bad_value(error.field, _end_off(error))))
+    app.register_error_handler(BadQuery, lambda error: errors.answer_to(_bad_query(error)))
     app.register_error_handler(StoreError, lambda error: errors.answer_to(Problem(422, "bad_value", str(error))))
     app.register_error_handler(CaseError, lambda error: errors.answer_to(problem_of(error)))
 
@@ -65,5 +65,5 @@ def problem_of(error: CaseError) -> Problem:
     return Problem(409, code, str(error))
 
 
-def _end_off(error: StoreError) -> str:
-    return str(error).removesuffix(".")
+def _bad_query(error: BadQuery) -> Problem:
+    return Problem(422, "bad_value", str(error), (FieldProblem(error.field, str(error).removesuffix(".")),))

@@ -4,8 +4,9 @@ In:  the desk (its store); filters, a sort, a cursor.
 Out: JSON, or CSV where ?format=csv asks for it: the same rows, from the cursor to the end.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
+from random import Random
 
 from flask import Response
 from pydantic import BaseModel
@@ -152,11 +153,24 @@ def case_with_moves(desk: Keeping, case_id: int) -> told.CaseWithMoves:
 def visits_of(desk: Keeping, query: told.ListQuery) -> told.VisitList:
     filters = {"region": query.region, "category": query.category}
     given = {name: value for name, value in filters.items() if value is not None}
-    scores = desk.store.stored_scores(limit=query.visits + SPARE, **given)
     busy = desk.store.busy_clients(desk.rules, date.today())
-    free = [score for score in scores if score.probability is not None and score.client_id not in busy]
-    rows = [_visit(n, *planned) for n, planned in enumerate(desk.plan(free, query.visits), 1)]
-    return told.VisitList(rows=rows, n_left_out=len(scores) - len(free))
+    drawn = _drawn(desk, busy, given, round(query.visits * query.random_share))
+    scores = desk.store.stored_scores(limit=query.visits + SPARE, **given)
+    left_out = busy.keys() | {score.client_id for score in drawn}
+    free = [score for score in scores if score.probability is not None and score.client_id not in left_out]
+    planned = [*desk.plan(free, query.visits - len(drawn)), *((score, True) for score in drawn)]
+    rows = [_visit(n, score, is_random) for n, (score, is_random) in enumerate(planned, 1)]
+    return told.VisitList(rows=rows, n_left_out=len(busy))
+
+
+def _drawn(desk: Keeping, busy: Mapping[str, str], filters: dict, n: int) -> list[Score]:
+    """Clients drawn at random, each as likely as another; the same all week, or people would draw until it fits."""
+    if n == 0:
+        return []
+    ids = [client_id for client_id in desk.store.client_ids(**filters) if client_id not in busy]
+    year, week, _ = date.today().isocalendar()
+    drawn = Random(f"{year}-{week}").sample(ids, min(n, len(ids)))  # noqa: S311  nobody gains by guessing it
+    return [profile.score for profile in map(desk.store.find_profile, drawn) if profile is not None]
 
 
 def _visit(number: int, score: Score, is_random: bool) -> told.Visit:

@@ -82,7 +82,8 @@ def bad_parameters(error: ValidationError) -> Response:
 
 
 def _said(message: str) -> str:
-    return message.removeprefix("Value error, ").removesuffix(".")
+    message = message.removeprefix("Value error, ").removesuffix(".")
+    return message[:1].lower() + message[1:]
 
 
 def install(app: Flask) -> None:

@@ -1,0 +1,159 @@
+"""The desk behind the service: predict.py loads it where a database is set or OPEN is, and where a command asks for it.
+
+In:  settings, a scorer.
+Out: DeskService over an open store whose tables are up to date; the model as the desk needs it. Science and desk meet
+     here: what is judged there is kept here.
+"""
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from fraud.alerts import BadRules, read_rules
+from fraud.days import Days
+from fraud.facts import Course, courses_of, facts_of
+from fraud.model import severity_of
+from fraud.planning import inspection_list
+from fraud.reading_cleaning import clean_readings
+from fraud.records import SEVERITIES, QualityFlag, Score, Table
+from fraud.store import Profile, Series, Store, StoreError, StoreUnavailable
+from fraud.tables import tables_from_records
+from fraud.web.auth import NO_ONE
+from fraud.web.bodies import FlatClient, RawClient
+from fraud.web.desk import DeskService
+from fraud.web.judging import Scorer
+from fraud.web.keeping import Keeping, Kept, Planned
+
+CANNOT_OPEN = (StoreError, BadRules)
+PATIENCE = 30  # seconds that a database may take to answer when the service starts: they often start together
+OF_INVOICES = "score_of_invoices"  # a fact: the score by invoices alone, to which readings that come later add
+TOLD = SEVERITIES[:-1]  # severities of which reasons are worked out when readings come in
+
+
+class DeskSettings(NamedTuple):
+    """What the desk is started with. [open_to: who may come in without a key]"""
+
+    url: str
+    rules: Path
+    secret: str | None
+    open_to: str = NO_ONE
+
+
+def open_desk(settings: DeskSettings, scorer: Scorer, wait: Callable = time.sleep) -> DeskService:
+    """Raises what CANNOT_OPEN names."""
+    science = DeskScience(scorer)
+    rules = read_rules(settings.rules)
+    store = Store(settings.url)
+    _migrate(store, wait)
+    secret = settings.secret or store.secret("session")
+    return DeskService(Keeping(store, rules, science, plan), secret, settings.open_to)
+
+
+def _migrate(store: Store, wait: Callable) -> None:
+    """Raises StoreUnavailable where the database does not answer for half a minute."""
+    for attempt in range(PATIENCE, -1, -1):
+        try:
+            store.migrate()
+        except StoreUnavailable:
+            if attempt == 0:
+                raise
+            wait(1)
+        else:
+            return
+
+
+def plan(scores: list[Score], visits: int) -> list[Planned]:
+    """The best by what a visit is expected to bring, or by score where no price is known."""
+    return [Planned(visit.score, visit.is_random) for visit in inspection_list(scores, visits, random_share=0.0)]
+
+
+class DeskScience:
+    """A scorer, as keeping.py takes it (Science). Its manifest has the fraud_rate too, and what holds for readings."""
+
+    def __init__(self, scorer: Scorer) -> None:
+        self.manifest, self._scorer = scorer.manifest, scorer
+
+    def kept_of(self, row: RawClient | FlatClient) -> Kept:
+        """Of a row that was judged before: its values are known to be good."""
+        if isinstance(row, FlatClient):
+            return Kept(None, [{}], {})
+        tables = self._scorer.tables([row.client], [row.invoices], [row.readings])
+        return self.kept_of_tables(*tables)
+
+    def kept_of_tables(self, clients: Table, invoices: Table, readings: Table, quality: list) -> Kept:
+        n = len(quality)
+        days = Days.of(readings, n) if len(readings["client"]) else None
+        facts = facts_of(invoices, days, n)
+        if len(invoices["client"]):
+            no_readings = {name: column[:0] for name, column in readings.items()}
+            billed = self._scorer.judge((clients, invoices, no_readings, quality))
+            for told, score in zip(facts, billed, strict=True):
+                told |= {} if score.probability is None else {OF_INVOICES: score.probability}
+        return Kept(clients, facts, _series(clients["client_id"], courses_of(invoices, days, n)))
+
+    def judged_anew(
+        self, client_ids: Sequence[str], known: Mapping[str, Profile], readings: Table
+    ) -> tuple[list[Score], Kept]:
+        """Scores by all readings of some clients; what their invoices said before counts as it was scored."""
+        tables = self._tables(client_ids, known, readings)
+        scores = self._with_reasons(self._scorer.judge(tables), tables)
+        kept = self.kept_of_tables(*tables)
+        before = [known[id_].facts if id_ in known else {} for id_ in client_ids]
+        facts = [{**old, **new} for old, new in zip(before, kept.facts, strict=True)]
+        scores = [self._joined(score, known.get(score.client_id)) for score in scores]
+        return scores, kept._replace(facts=facts)
+
+    def _tables(self, client_ids: Sequence[str], known: Mapping[str, Profile], readings: Table) -> tuple:
+        given = [_as_sent(known[id_].client) if id_ in known else {"client_id": id_} for id_ in client_ids]
+        clients, invoices, quality = tables_from_records(given, [[]] * len(given))
+        row_of = {id_: row for row, id_ in enumerate(client_ids)}
+        owner = np.array([row_of[id_] for id_ in readings["client_id"]], np.int64)
+        order = np.argsort(owner, kind="stable")
+        table = {"client": owner[order], "consumption_kwh": readings["consumption_kwh"][order]}
+        table["read_at"] = readings["read_at"][order].astype("datetime64[m]")
+        return clients, invoices, clean_readings(table)[0], quality
+
+    def _with_reasons(self, scores: list[Score], tables: tuple) -> list[Score]:
+        """Reasons take ten times as long as the score: they are worked out where there is something to tell."""
+        if not any(score.severity in TOLD for score in scores):
+            return scores
+        return self._scorer.judge(tables, with_reasons=True)
+
+    def _joined(self, score: Score, before: Profile | None) -> Score:
+        """A score by readings and the one by invoices: log-odds add, less the prior's, which both contain."""
+        billed = before and before.facts.get(OF_INVOICES)
+        if not billed:
+            return score
+        if score.probability is None:
+            return before.score
+        log_odds = _logit(score.probability) + _logit(billed) - _logit(self.manifest["fraud_rate"])
+        probability = 1.0 / (1.0 + math.exp(-log_odds))
+        text = f"The invoices count as they were scored on {before.scored_at:%Y-%m-%d} or before."
+        quality = (*score.quality, QualityFlag("invoices_as_scored", 1, text))
+        severity = severity_of(probability, self.manifest["readings"]["severities"])
+        return replace(score, probability=probability, severity=severity, quality=quality)
+
+
+def _logit(probability: float) -> float:
+    p = min(max(probability, 1e-9), 1 - 1e-9)
+    return math.log(p / (1 - p))
+
+
+def _as_sent(client: Mapping) -> dict:
+    """A client as it is kept, as it would be sent."""
+    return {
+        name: value.isoformat() if isinstance(value, date) else value
+        for name, value in client.items()
+        if value is not None
+    }
+
+
+def _series(client_ids: Sequence[str], courses: Sequence[Course | None]) -> dict[str, Series]:
+    told = zip(client_ids, courses, strict=True)
+    return {str(id_): Series(c.step, c.first_on.astype(date), c.kwh) for id_, c in told if c is not None}
