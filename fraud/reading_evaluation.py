@@ -6,12 +6,12 @@ Out: dicts and lists that json.dumps takes; report.py shows them. NumPy only.
 Intervals come from drawing households anew, for the clients made of one household are alike.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
-from fraud.metrics import estimate, percentiles, pr_auc, roc_auc
+from fraud.metrics import Ladder, estimate, ladder, percentiles, ratio
 
 RATES = (0.05, 0.01)  # of false positives, at which recall is given
 RESAMPLES = 300
@@ -56,14 +56,16 @@ def _kinds(kind: np.ndarray) -> list[str]:
 def ranking(label: np.ndarray, score: np.ndarray, household: np.ndarray) -> dict:
     """ROC-AUC, PR-AUC, and recall at each of RATES, with 95 % intervals."""
     names = ("roc_auc", "pr_auc", *(f"recall_at_{rate:.0%}" for rate in RATES))
+    steps = ladder(label, score)  # sorted once: a draw only counts each client more or less often
+    draws = np.array([_ranked(steps.weighted(n_drawn)) for n_drawn in _redrawn(household)])
+    return {n: estimate(v, percentiles(d)) for n, v, d in zip(names, _ranked(steps), draws.T, strict=True)}
 
-    def of(rows: np.ndarray) -> list[float]:
-        y, s = label[rows], score[rows]
-        return [roc_auc(y, s), pr_auc(y, s), *(recall_at(y, s, rate) for rate in RATES)]
 
-    draws = np.array([of(rows) for rows in _redrawn(household)])
-    values = of(np.arange(len(label)))
-    return {n: estimate(v, percentiles(d)) for n, v, d in zip(names, values, draws.T, strict=True)}
+def _ranked(steps: Ladder) -> list[float]:
+    """ROC-AUC, PR-AUC and recalls of a ranked list whose clients count so many times."""
+    hits, falses = np.append(0.0, steps.hits), np.append(0.0, steps.n - steps.hits)
+    area = float(ratio(np.trapezoid(hits, falses), hits[-1] * falses[-1]))
+    return [area, steps.pr_auc(), *(recall_at(steps, rate) for rate in RATES)]
 
 
 def score_at(honest: np.ndarray, rate: float) -> float:
@@ -75,10 +77,13 @@ def score_at(honest: np.ndarray, rate: float) -> float:
     return float(np.nextafter(ordered[allowed], np.inf)) if allowed < len(ordered) else -np.inf
 
 
-def recall_at(label: np.ndarray, score: np.ndarray, rate: float) -> float:
-    """Share of the thieves who reach the score that this share of the honest does; NaN without thieves or honest."""
-    recall = _reaching(score[label == 1], score_at(score[label == 0], rate))
-    return np.nan if recall is None else recall
+def recall_at(steps: Ladder, rate: float) -> float:
+    """Share of the thieves whose score no more than this share of the honest reach; NaN without thieves or honest."""
+    hits, falses = np.append(0.0, steps.hits), np.append(0.0, steps.n - steps.hits)
+    if not hits[-1] or not falses[-1]:
+        return np.nan
+    allowed = np.floor(rate * falses[-1] + 1e-9)
+    return float(hits[np.searchsorted(falses, allowed, side="right") - 1] / hits[-1])
 
 
 def compared(label: np.ndarray, scores: Mapping[str, np.ndarray], household: np.ndarray) -> list[dict]:
@@ -127,9 +132,9 @@ def _share(which: np.ndarray) -> dict:
     return {"n": len(which), "share": float(np.mean(which)) if len(which) else None}
 
 
-def _redrawn(household: np.ndarray) -> list[np.ndarray]:
-    """Rows of as many households, drawn with replacement."""
+def _redrawn(household: np.ndarray) -> Iterator[np.ndarray]:
+    """How often each client counts where as many households are drawn with replacement."""
     rng = np.random.default_rng(0)
     names, number = np.unique(household, return_inverse=True)
-    of = np.split(np.argsort(number, kind="stable"), np.cumsum(np.bincount(number))[:-1])
-    return [np.concatenate([of[i] for i in rng.integers(len(names), size=len(names))]) for _ in range(RESAMPLES)]
+    for _ in range(RESAMPLES):
+        yield np.bincount(rng.integers(len(names), size=len(names)), minlength=len(names))[number]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from fraud import reading_evaluation as ev
 from fraud.attacks import HONEST
+from fraud.metrics import ladder, pr_auc, roc_auc
 from fraud.reading_evaluation import DELAYS, LEAST, RATES, Done
 
 SCORES = st.lists(st.integers(-5, 5).map(float), min_size=1, max_size=40)
@@ -50,20 +51,20 @@ def test_no_more_honest_than_allowed_reach_the_score(honest, rate):
 def test_recall_never_falls_when_more_false_alarms_are_allowed(honest, thieves, one, other):
     label = np.repeat([0, 1], [len(honest), len(thieves)])
     score, (few, many) = np.array([*honest, *thieves]), sorted((one, other))
-    assert ev.recall_at(label, score, few) <= ev.recall_at(label, score, many)
+    assert ev.recall_at(ladder(label, score), few) <= ev.recall_at(ladder(label, score), many)
 
 
 def test_recall_is_the_share_of_thieves_above_the_honest_who_may_not_be_suspected():
     label = np.repeat([0, 1], [20, 4])
     score = np.array([*range(1, 21), 19.0, 19.5, 30.0, 0.0])
-    assert ev.recall_at(label, score, 0.05) == 0.5, "19 is what an honest client has who may not be suspected"
-    assert ev.recall_at(label, score, 0.01) == 0.25
-    assert ev.recall_at(label, score, 1.0) == 1.0
+    assert ev.recall_at(ladder(label, score), 0.05) == 0.5, "19 is what an honest client has who may not be suspected"
+    assert ev.recall_at(ladder(label, score), 0.01) == 0.25
+    assert ev.recall_at(ladder(label, score), 1.0) == 1.0
 
 
 @pytest.mark.parametrize("label", [[0, 0], [1, 1]])
 def test_recall_of_one_class_alone_is_unknown(label):
-    assert np.isnan(ev.recall_at(np.array(label), np.array([1.0, 2.0]), 0.05))
+    assert np.isnan(ev.recall_at(ladder(np.array(label), np.array([1.0, 2.0])), 0.05))
 
 
 def test_without_honest_clients_there_is_no_score_to_reach():
@@ -92,14 +93,21 @@ def test_intervals_hold_the_value_and_do_not_change_from_run_to_run():
 
 def test_clients_of_one_household_are_redrawn_together():
     household = np.array([7, 3, 7, 3, 9, 7])
-    for rows in ev._redrawn(household):
-        names, n = np.unique(household[rows], return_counts=True)
-        whole = dict(zip(*np.unique(household, return_counts=True), strict=True))
-        assert all(count % whole[name] == 0 for name, count in zip(names, n, strict=True))
-        assert sum(count // whole[name] for name, count in zip(names, n, strict=True)) == 3
-        for name in names:
-            mine = np.sort(rows[household[rows] == name])
-            assert len(set(np.unique(mine, return_counts=True)[1])) == 1, "each of its clients as often"
+    for n_drawn in ev._redrawn(household):
+        by_household = {name: set(n_drawn[household == name].tolist()) for name in (3, 7, 9)}
+        assert all(len(n) == 1 for n in by_household.values()), "each of its clients as often"
+        assert sum(n.pop() for n in by_household.values()) == 3
+
+
+def test_a_draw_that_counts_clients_ranks_them_as_the_rows_drawn_would():
+    rng = np.random.default_rng(4)
+    label, score = rng.integers(0, 2, 60), np.round(rng.normal(size=60), 1)
+    steps, household = ladder(label, score), rng.integers(0, 20, 60)
+    for n_drawn, _ in zip(ev._redrawn(household), range(20), strict=False):
+        rows = np.repeat(np.arange(60), n_drawn)
+        by_rows = [roc_auc(label[rows], score[rows]), pr_auc(label[rows], score[rows])]
+        by_rows += [ev.recall_at(ladder(label[rows], score[rows]), rate) for rate in ev.RATES]
+        assert ev._ranked(steps.weighted(n_drawn)) == pytest.approx(by_rows)
 
 
 def test_copies_of_a_client_in_one_household_make_no_interval_narrower():
