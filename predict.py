@@ -4,13 +4,13 @@ In:  settings from the environment (Settings, below) and model.bin.
 Out: `app`. A bad setting or an unreadable model stops the start with one sentence.
 """
 
+import os
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, Literal, NoReturn
 
 import numpy as np
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
 
 from features import FEATURE_NAMES, client_features
 from fraud import model_file
@@ -21,28 +21,66 @@ from fraud.model_file import ModelError
 from fraud.reading_tables import readings_from_records
 from fraud.records import QualityFlag, Score, Table
 from fraud.tables import CLIENT_FIELDS, NAT, FieldError, number_of, tables_from_records
-from fraud.web import examples
-from fraud.web.api import create_app
+from fraud.web import commands, examples, observing
+from fraud.web.api import Api, create_app
+from fraud.web.auth import EVERYBODY, NO_ONE, THIS_MACHINE
 from fraud.web.bodies import Limits
 from fraud.web.errors import BadRow
 
+if TYPE_CHECKING:
+    from fraud.web.desk import DeskService
+
 CANNOT_START = 4  # gunicorn stops at this exit code of a worker; after any other it would start the next one, for ever
 
+HOME = Path(__file__).parent
+SECRETS = {"model_key", "api_key", "database_url", "secret_key", "notify_urls", "mqtt_url"}
 LARGEST = float(np.finfo(np.float32).max)  # features are float32
 COLUMNS = {given: (field.name, field.convert) for field in CLIENT_FIELDS for given in field[:2]}
+DEMO_DATABASE = "sqlite:///fairmeter.db"  # beside this file, where OPEN is set and DATABASE_URL is not
+OPEN_TO = {"0": NO_ONE, "1": THIS_MACHINE, "anywhere": EVERYBODY}
 TablesOfRecords = tuple[Table, Table, Table, list[tuple[QualityFlag, ...]]]  # clients, invoices, readings, flags
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """Each from the environment variable of its name; an empty one counts as unset."""
 
-    model_config = SettingsConfigDict(env_ignore_empty=True)
     model_path: Path = Path("model.bin")
     model_key: SecretStr | None = None  # with it, a model that was not signed with the same key is refused
     max_body_bytes: int = Field(32 * 2**20, gt=0)  # 3,000 clients with 35 invoices; parsed they take 0.2 GB
     max_clients: int = Field(10_000, gt=0)  # of one batch: ten seconds on one core
     max_invoices: int = Field(5_000, gt=0)  # of one client: forty years of ten a month
     max_readings: int = Field(20_000, gt=0)  # of one client: two years of hours
+
+    api_key: SecretStr | None = None  # with it, scoring asks for it
+    database_url: SecretStr | None = None  # with it the desk is on; sqlite:///FILE or postgresql://USER@HOST/NAME
+    open: Literal["0", "1", "anywhere"] = "0"  # the desk without a key: for this machine, or for whoever reaches it
+    secret_key: SecretStr | None = Field(None, min_length=16)  # signs the sessions; else one is kept in the database
+    proxies: int = Field(0, ge=0, le=5)  # before the service, whose X-Forwarded headers are believed
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    alert_rules: Path = HOME / "data" / "alerts.toml"
+    notify_urls: dict[str, list[SecretStr]] = {}  # channel=ADDRESS, with blanks between; Apprise's addresses
+    mqtt_url: SecretStr | None = None  # the broker that `listen` asks for readings
+
+    @classmethod
+    def of_environment(cls) -> "Settings":
+        """Raises ValidationError."""
+        given = {name: os.environ.get(name.upper()) for name in cls.model_fields}
+        return cls.model_validate({name: value for name, value in given.items() if value})
+
+    @field_validator("notify_urls", mode="before")
+    @classmethod
+    def channels_of(cls, text: str) -> dict[str, list[str]]:
+        channels: dict[str, list[str]] = {}
+        for part in text.split():
+            channel, _, address = part.partition("=")
+            if "://" not in address or not channel.isidentifier():
+                raise ValueError("must be channel=ADDRESS, with blanks between, such as desk=mailto://host")
+            channels.setdefault(channel, []).append(address)
+        return channels
+
+    def outside(self) -> commands.Outside:
+        channels = {name: [url.get_secret_value() for url in urls] for name, urls in self.notify_urls.items()}
+        return commands.Outside(channels, revealed(self.mqtt_url))
 
     def limits(self) -> Limits:
         return Limits(self.max_body_bytes, self.max_clients, self.max_invoices, self.max_readings)
@@ -51,12 +89,18 @@ class Settings(BaseSettings):
         return self.model_key and self.model_key.get_secret_value().encode()
 
 
+def revealed(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()
+
+
 class ModelScorer:
     """A FraudModel behind the two forms of a client (fraud/web/judging.py, Scorer)."""
 
     def __init__(self, model: FraudModel) -> None:
         self._model, self.manifest = model, model.manifest
         self._feature_names = frozenset(model.manifest["features"])
+        known = () if model.aggregates is None else model.aggregates.inputs.columns
+        self.aggregates = tuple(model.manifest["features"][column] for column in known)  # as /v2 names its tensors
 
     def tables(self, clients: list[dict], invoices: list[list[dict]], readings: list[list[dict]]) -> TablesOfRecords:
         try:
@@ -112,10 +156,12 @@ def number_or_none(number: float) -> float | None:
 
 def settings_or_exit() -> Settings:
     try:
-        return Settings()
+        return Settings.of_environment()
     except ValidationError as error:
         bad = error.errors(include_url=False)[0]
-        stop(f"{str(bad['loc'][0]).upper()} is {bad['input']!r}: {bad['msg'].lower()}. Correct or unset it.")
+        name = str(bad["loc"][0])
+        shown = "set" if name in SECRETS else repr(bad["input"])
+        stop(f"{name.upper()} is {shown}: {bad['msg'].lower()}. Correct or unset it.")
 
 
 def scorer_or_exit(path: Path, key: bytes | None) -> ModelScorer:
@@ -135,10 +181,39 @@ def scorer_or_exit(path: Path, key: bytes | None) -> ModelScorer:
     return scorer
 
 
+def desk_or_exit(settings: Settings, scorer: ModelScorer) -> "DeskService | None":
+    """The desk over its database, where one is set or OPEN is; without it nothing of it is even loaded."""
+    if settings.database_url is None and settings.open == "0":
+        return None
+    import desk  # brings SQLAlchemy
+
+    url = revealed(settings.database_url) or DEMO_DATABASE
+    asked = desk.DeskSettings(url, settings.alert_rules, revealed(settings.secret_key), OPEN_TO[settings.open])
+    try:
+        return desk.open_desk(asked, scorer)
+    except desk.CANNOT_OPEN as error:
+        stop(str(error))
+
+
+def served(settings: Settings) -> Api:
+    observing.log_as_json(settings.log_level)
+    scorer = scorer_or_exit(settings.model_path, settings.key())
+    desk = desk_or_exit(settings, scorer)
+    if settings.open != "0":
+        observing.log.warning("OPEN is set: the desk asks for no key and no password", extra={"said": {"to": OPEN_TO[settings.open]}})
+    app = create_app(scorer, settings.limits(), revealed(settings.api_key), desk)
+    commands.install(app, desk and desk.keeping, settings.outside())
+    if settings.proxies:
+        from werkzeug.middleware.proxy_fix import ProxyFix
+
+        app.wsgi_app = ProxyFix(app.wsgi_app, *[settings.proxies] * 3)
+    return app
+
+
 def stop(sentence: str) -> NoReturn:
     print(sentence, file=sys.stderr, flush=True)
     raise SystemExit(CANNOT_START)
 
 
 settings = settings_or_exit()
-app = create_app(scorer_or_exit(settings.model_path, settings.key()), settings.limits())
+app = served(settings)
