@@ -37,6 +37,7 @@ MONTHS_SEEN, DAYS_SEEN = 168, 1095  # steps of a course: fourteen years, three y
 LEAST_SIDE = 4  # months on each side of a fall: an invoice's
 SEASON_MONTHS, SEASON_DAYS = 12, 364  # steps to the same season; of days to the same day of the week
 MONTHS_MOST = 24  # that one invoice covers
+ROUNDING = 1e-9  # of running sums: equal months must not look like a fall
 CHUNK = 1000  # clients at a time: bounds the memory
 USUAL_LEVEL = PEER_FEATURES.index("elec_level_median")
 # The normal distribution's upper tail, as logarithms for the sake of the far end.
@@ -257,7 +258,8 @@ def steps_since_fall(course: Course) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
         gap = before / n_before - since / n_since
         between = n_since * n_before * gap * gap
-    is_fall = known & (n_since >= LEAST_SIDE) & (n_before >= LEAST_SIDE) & (gap > 0)
+        is_lower = before / n_before > (1.0 + ROUNDING) * since / n_since
+    is_fall = known & (n_since >= LEAST_SIDE) & (n_before >= LEAST_SIDE) & is_lower
     between = np.where(is_fall, between, 0.0)
     return np.where(is_fall.any(axis=1), between.argmax(axis=1) + 1, 0)
 

@@ -115,8 +115,9 @@ def test_the_worth_is_the_energy_at_the_clients_price():
 
 
 def test_the_clearest_fall_is_found_and_a_rise_is_none():
-    course, _ = course_of_invoices(Rows.of(*tables_of(monthly(*[300] * 20, *[90] * 7), monthly(*[90] * 9, *[300] * 9))))
-    assert steps_since_fall(course).tolist() == [7, 0]
+    fall, rise, flat = monthly(*[300] * 20, *[90] * 7), monthly(*[90] * 9, *[300] * 9), monthly(*[70] * 30)
+    course, _ = course_of_invoices(Rows.of(*tables_of(fall, rise, flat)))
+    assert steps_since_fall(course).tolist() == [7, 0, 0]
 
 
 def test_a_client_alone_has_the_same_estimate_as_among_others():
