@@ -12,7 +12,8 @@ ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /app
 RUN useradd --system --uid 10001 --home-dir /app fairmeter
 COPY --from=packages /app/.venv .venv
-COPY gunicorn.conf.py predict.py features.py model.bin model.bin.sha256 ./
+COPY gunicorn.conf.py predict.py desk.py features.py model.bin model.bin.sha256 ./
+COPY data/alerts.toml data/alerts.toml
 COPY fraud fraud
 # By number, so that a cluster can see that it is not root.
 USER 10001

@@ -1,10 +1,13 @@
 """Settings of the server, read by `gunicorn --bind 0.0.0.0:9696 predict:app` from the working directory.
 
-In:  PORT (1..65535, optional) and WEB_CONCURRENCY (workers, default 1), from the environment.
+In:  PORT (1..65535, optional), WEB_CONCURRENCY (workers, default 1) and OPEN, from the environment.
 Out: one worker with eight threads on the addresses of the command, and on $PORT as well where a host hands one out.
+     With OPEN=1 none but this machine's own address; several workers add up what they count for /metrics.
 """
 
 import os
+import shutil
+import tempfile
 
 from gunicorn import sock
 
@@ -30,6 +33,9 @@ worker_tmp_dir = SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else None
 control_socket_disable = True
 
 
+COUNTS = "PROMETHEUS_MULTIPROC_DIR"  # the library's own name for it
+
+
 class BadPort(SystemExit):
     """PORT is set to something that is no port; the message says what was there."""
 
@@ -53,8 +59,48 @@ def missing_bind(bound: list[tuple[str, int]], port: int | None) -> str | None:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def on_starting(_server):
+def beyond_this_machine(addresses: list) -> list[str]:
+    """The hosts of addresses that others reach too. [as gunicorn has them: (host, port), or a Unix socket's path]"""
+    hosts = [address[0] for address in addresses if isinstance(address, tuple)]
+    return [host for host in hosts if not (host.startswith("127.") or host in ("::1", "localhost"))]
+
+
+class OpenToAll(SystemExit):
+    """OPEN=1 with an address that others reach; the message says what to do instead."""
+
+
+def check_open(environment, addresses: list) -> None:
+    """OPEN=1 asks nobody for a key: it is for whoever sits at this machine. Raises OpenToAll."""
+    beyond = beyond_this_machine(addresses)
+    if environment.get("OPEN", "").strip() == "1" and beyond:
+        raise OpenToAll(
+            f"OPEN=1 lets everybody in without a key, and {beyond[0]} is reached from other machines: bind 127.0.0.1, "
+            "unset OPEN and make users and keys, or set OPEN=anywhere if that is what you want."
+        )
+
+
+def on_starting(server):
     wanted_port(os.environ)  # a bad value stops the start, before anything listens
+    check_open(os.environ, server.cfg.address)
+    count_together(server)
+
+
+def count_together(server):
+    """Several workers count into files that each of them adds up for /metrics; one worker needs none."""
+    if server.cfg.workers > 1 and not os.environ.get(COUNTS):
+        os.environ[COUNTS] = tempfile.mkdtemp(prefix="fairmeter-metrics-", dir=worker_tmp_dir)
+        server.counts = os.environ[COUNTS]
+
+
+def child_exit(_server, worker):
+    if os.environ.get(COUNTS):
+        from prometheus_client import multiprocess
+
+        multiprocess.mark_process_dead(worker.pid)
+
+
+def on_exit(server):
+    shutil.rmtree(getattr(server, "counts", ""), ignore_errors=True)
 
 
 def when_ready(server):
