@@ -1,14 +1,14 @@
 """The floor plan: one line a floor, the highest first. Rooms of the science wing, then of the desk wing.
 
     entry     train predict score desk
-    findings  validation reading_validation report report_page report_readings report_cells figures simulate | web notify
+    findings  planning listing routes visits visit_study validation reading_validation report report_page report_readings report_visits report_cells figures simulate | web notify
     models    explaining explain reasons sentences account_sentences reading_sentences told aspects study fitting reading_fitting baselines model_file model reading_model ensemble | store
     parts     readings networks attacks ranks features members detectors neighbours peers recovery | alerts cases outcomes
     utility   demo metering thieves population household weather grid billing |
     shapes    reading_rows reading_changes reading_hours reading_parts reading_shapes |
     columns   facts blocks cells configuration consumption explanations |
-    meters    billed courses days surroundings windows change_points reading_tables reading_cleaning |
-    rows      invoices tables cleaning dates files |
+    meters    almanac billed courses days surroundings windows change_points reading_tables reading_cleaning |
+    rows      invoices tables visited cleaning dates files |
     graphs    onnx_graphs network_graphs symmetric_trees |
     ground    words records segments theft harmless patterns metrics evaluation reading_evaluation promise
 

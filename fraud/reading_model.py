@@ -9,6 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
+from fraud.almanac import NOTHING_KNOWN, Almanac
 from fraud.days import Days
 from fraud.ensemble import Ensemble
 from fraud.readings import FEATURE_NAMES, reading_features
@@ -46,15 +47,20 @@ class ReadingModel:
         """What the ensemble sees. Without surroundings those of the training clients count, on the dates they have."""
         return reading_evidence(days, self.networks, surroundings or self.surroundings)
 
-    def surroundings_of(self, days: Days, cell: np.ndarray | None = None) -> Surroundings:
+    def surroundings_of(
+        self, days: Days, cell: np.ndarray | None = None, almanac: Almanac = NOTHING_KNOWN
+    ) -> Surroundings:
         """Of a whole client base its own, by cell (a region or transformer, int64 a client); else the model's.
 
         Where its days go up and down as those of the training clients do, these are its neighbours, and honest ones.
+        Of the almanac counts what the model was trained with: of the rest it has learnt nothing.
         """
-        own = Surroundings.of(days, cell)
-        if np.isnan(own.factor).all():
-            return self.surroundings
-        return self.surroundings if own.moves_with(self.surroundings) >= TOGETHER else own
+        weather = almanac.weather if self.surroundings.has_weather else None
+        holidays = almanac.holidays if self.surroundings.has_holidays else None
+        own = Surroundings.of(days, cell, weather, holidays)
+        if np.isnan(own.factor).all() or own.moves_with(self.surroundings) >= TOGETHER:
+            return self.surroundings.in_weather(weather, holidays)
+        return own
 
     def log_ratio(self, evidence: Evidence) -> np.ndarray:
         """Calibrated log-odds of theft less those of the training clients' share. [float64, one a client]"""

@@ -87,6 +87,21 @@ class Surroundings:
             return np.nan
         return float(np.corrcoef(mine, theirs)[0, 1])
 
+    def in_weather(self, weather: tuple[np.ndarray, np.ndarray] | None, holidays: np.ndarray | None) -> "Surroundings":
+        """The same factors with another weather and other holidays, where these are given; as in `of`."""
+        n = self.factor.shape[1]
+        temperature = self.temperature if weather is None else _by_date(*weather, self.first_day, n)
+        is_holiday = self.is_holiday if holidays is None else _by_date(holidays, 1.0, self.first_day, n, 0.0)
+        return replace(self, temperature=temperature, is_holiday=is_holiday)
+
+    @property
+    def has_weather(self) -> bool:
+        return not np.isnan(self.temperature).all()
+
+    @property
+    def has_holidays(self) -> bool:
+        return not np.isnan(self.is_holiday).all()
+
     def of_clients(self, chosen: slice | np.ndarray) -> "Surroundings":
         """Those of some of the clients, by slice, numbers or mask."""
         return self if self.cell is None else replace(self, cell=self.cell[chosen])

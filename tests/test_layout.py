@@ -22,7 +22,7 @@ DOORS = {
     "sklearn": "fitting detectors baselines routes",
     "scipy": "routes",
     "tensorflow keras": "networks",
-    "pyarrow": "files simulate score",
+    "pyarrow": "files simulate listing",
     "plotly": "figures",
     "markupsafe": "figures report_page report_readings report_visits report_cells web",
     "flask flask_openapi flask_openapi_swagger werkzeug jinja2 click": "web predict",
@@ -31,6 +31,7 @@ DOORS = {
     "pydantic pydantic_core": "web predict",
     "sqlalchemy alembic psycopg sqlite3": "store",
     "apprise": "notify",
+    "holidays": "almanac",
     "rich": "train score",
     "gunicorn": "gunicorn",
 }
