@@ -24,10 +24,14 @@ LONGEST_LINE = 1000
 
 
 class Outside(NamedTuple):
-    """Where notices go and meters publish. [channels: addresses of each; broker: MQTT_URL]"""
+    """Where notices go, meters publish, and the demo comes from.
+
+    channels: addresses of each; broker: MQTT_URL; load_demo: fills an empty store, says with how many clients.
+    """
 
     channels: Mapping[str, Sequence[str]]
     broker: str | None
+    load_demo: Callable[[], int]
 
 
 def install(app: Flask, keeping: "Keeping | None", outside: Outside) -> None:
@@ -109,6 +113,12 @@ def migrate(keeping: "Keeping", _outside: Outside) -> None:
     click.echo("The tables are up to date.")
 
 
+def demo(_keeping: "Keeping", outside: Outside) -> None:
+    """Fills an empty store with the simulated utility of data/sample.zip."""
+    n = _told(outside.load_demo)
+    click.echo(f"The demo's {n:,} clients are at the desk." if n else "The desk holds clients; nothing was changed.")
+
+
 def audit(keeping: "Keeping", _outside: Outside) -> None:
     """Checks the chain of moves: whether any was changed, left out or put in later."""
     broken = _told(keeping.store.verify_chain)
@@ -161,6 +171,7 @@ COMMANDS = {
     "add-key": add_key,
     "revoke-key": revoke_key,
     "migrate": migrate,
+    "demo": demo,
     "audit": audit,
     "notify": notify,
     "listen": listen,

@@ -49,11 +49,11 @@ def judged_one(row: RawClient | FlatClient, scorer: Scorer, with_reasons: bool =
 
 def judged(rows: Iterable[Row], scorer: Scorer, with_reasons: bool = False) -> Iterator[Outcome]:
     """Each row's outcome, computed chunk by chunk."""
-    for chunk in _chunks(rows):
+    for chunk in chunks(rows):
         yield from _chunk_judged(chunk, _calls(scorer, with_reasons))
 
 
-def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
+def chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
     """The rows in parts of at most CHUNK, each full once it has CHUNK_RECORDS."""
     chunk, n_records = [], 0
     for row in rows:

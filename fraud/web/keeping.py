@@ -64,7 +64,7 @@ class Keeping:
         """Keeps a client that was judged, and raises its alert where one is due. Raises Problem."""
         if not score.client_id:
             raise errors.bad_value("client.client_id", "empty; what is kept needs an id")
-        self._write([score], self._science.kept_of(row))
+        self.write([score], self._science.kept_of(row))
 
     def take_readings(self, rows: list[tuple[str, datetime, float]]) -> tuple[Arrived, int]:
         """Keeps readings, then judges whose consumption changed anew; how many that were.
@@ -81,9 +81,10 @@ class Keeping:
         profiles = {client_id: self.store.find_profile(client_id) for client_id in client_ids}
         known = {client_id: profile for client_id, profile in profiles.items() if profile is not None}
         scores, kept = self._science.judged_anew(client_ids, known, self.store.readings_of(client_ids))
-        self._write(scores, kept)
+        self.write(scores, kept)
 
-    def _write(self, scores: list[Score], kept: Kept) -> None:
+    def write(self, scores: list[Score], kept: Kept, is_run: bool = False) -> None:
+        """Profiles and alerts in one transaction. [is_run: of the client base, for the trend]"""
         version = str(self._science.manifest["version"])
         told = {"clients": kept.clients, "facts": kept.facts, "series": kept.series}
-        self.store.write_run(scores, version, self.rules, **told, is_run=False)
+        self.store.write_run(scores, version, self.rules, **told, is_run=is_run)
