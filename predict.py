@@ -78,9 +78,8 @@ class Settings(BaseModel):
             channels.setdefault(channel, []).append(address)
         return channels
 
-    def outside(self) -> commands.Outside:
-        channels = {name: [url.get_secret_value() for url in urls] for name, urls in self.notify_urls.items()}
-        return commands.Outside(channels, revealed(self.mqtt_url))
+    def channels(self) -> dict[str, list[str]]:
+        return {name: [url.get_secret_value() for url in urls] for name, urls in self.notify_urls.items()}
 
     def limits(self) -> Limits:
         return Limits(self.max_body_bytes, self.max_clients, self.max_invoices, self.max_readings)
@@ -202,12 +201,19 @@ def served(settings: Settings) -> Api:
     if settings.open != "0":
         observing.log.warning("OPEN is set: the desk asks for no key and no password", extra={"said": {"to": OPEN_TO[settings.open]}})
     app = create_app(scorer, settings.limits(), revealed(settings.api_key), desk)
-    commands.install(app, desk and desk.keeping, settings.outside())
+    outside = commands.Outside(settings.channels(), revealed(settings.mqtt_url), lambda: demo_loaded(desk, scorer))
+    commands.install(app, desk and desk.keeping, outside)
     if settings.proxies:
         from werkzeug.middleware.proxy_fix import ProxyFix
 
         app.wsgi_app = ProxyFix(app.wsgi_app, *[settings.proxies] * 3)
     return app
+
+
+def demo_loaded(service: "DeskService", scorer: ModelScorer) -> int:
+    import desk
+
+    return desk.load_demo(service.keeping, scorer, HOME / "data" / "sample.zip")
 
 
 def stop(sentence: str) -> NoReturn:
