@@ -18,6 +18,7 @@ from fraud.days import Days
 from fraud.explaining import Known, explained, explained_aggregates
 from fraud.model import FraudModel
 from fraud.model_file import ModelError
+from fraud.planning import recoveries_of, with_worth
 from fraud.reading_tables import readings_from_records
 from fraud.records import QualityFlag, Score, Table
 from fraud.tables import CLIENT_FIELDS, NAT, FieldError, number_of, tables_from_records
@@ -115,14 +116,15 @@ class ModelScorer:
         days = Days.of(readings, len(quality)) if len(readings["client"]) else None
         metered = None if days is None or self._model.readings is None else self._model.readings.evidence(days)
         scores = self._model.judge(billed, clients["client_id"], quality, metered)
-        if not with_reasons:
-            return scores
-        return explained(self._model, scores, Known(clients, invoices, billed, days, metered))
+        if with_reasons:
+            scores = explained(self._model, scores, Known(clients, invoices, billed, days, metered))
+        return with_worth(scores, recoveries_of(self._model, clients, invoices, days, metered))
 
     def judge_aggregates(self, features: list[dict], client_ids: list[str], with_reasons: bool = False) -> list[Score]:
         rows = [numbers_of(row, i, self._feature_names) for i, row in enumerate(features)]
         scores = self._model.judge_aggregates(rows, client_ids)
-        return explained_aggregates(self._model, scores, rows) if with_reasons else scores
+        scores = explained_aggregates(self._model, scores, rows) if with_reasons else scores
+        return with_worth(scores, [None] * len(scores))
 
 
 def numbers_of(row: dict, index: int, known: frozenset[str]) -> dict:
@@ -199,7 +201,9 @@ def served(settings: Settings) -> Api:
     scorer = scorer_or_exit(settings.model_path, settings.key())
     desk = desk_or_exit(settings, scorer)
     if settings.open != "0":
-        observing.log.warning("OPEN is set: the desk asks for no key and no password", extra={"said": {"to": OPEN_TO[settings.open]}})
+        observing.log.warning(
+            "OPEN is set: the desk asks for no key and no password", extra={"said": {"to": OPEN_TO[settings.open]}}
+        )
     app = create_app(scorer, settings.limits(), revealed(settings.api_key), desk)
     outside = commands.Outside(settings.channels(), revealed(settings.mqtt_url), lambda: demo_loaded(desk, scorer))
     commands.install(app, desk and desk.keeping, outside)

@@ -1,59 +1,68 @@
-"""A whole client base -> one ranked list: `python score.py archive.zip`.
+"""A whole client base -> one ranked list: `python score.py archive.zip`; with --visits also an inspection list.
 
 In:  clients and invoices, readings, or all three (data/README.md, 'Input tables'; labels are not needed); model.bin.
 Out: scores.csv, or Parquet where --out ends so: client_id, score, rank, severity, reason_1..3, expected_recovery_kwh,
      quality (flags joined by ";"). Sorted by rank; clients with too little history come last, without score and rank.
-In CSV a text that a spreadsheet would take for a formula (it begins with = + - @ and is no number) gets an apostrophe
-in front, and so does a text that begins with one: taking one leading apostrophe off gives every id back.
-Exit codes: 0 done, 2 the input, the model or --out cannot be used (one sentence on stderr), 130 stopped by Ctrl-C.
+     Reasons are given to whoever is on the inspection list; without one, to the suspected, from FEWEST to MOST of them.
+     With --visits or --false-alarms also visits.csv (--list; CSV or Parquet), a row a visit: visit (1 is the first),
+     client_id, drawn_at_random, score, rank, severity, recommendation, at_stake_kwh with at_stake_low_kwh and
+     at_stake_high_kwh (if the client steals), estimate (how that was made, in words), expected_net_value with
+     net_value_low and net_value_high (probability times worth, less --cost), route (a day's; with --routes),
+     reason_1..3, harmless (causes that fit, joined by ";"), quality.
+In CSV no text is a formula (fraud/listing.py).
+Exit codes: 0 done, 2 the input, the model or a file cannot be used (one sentence on stderr), 130 stopped by Ctrl-C.
 """
 
 import argparse
-import csv
 import os
-import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table as Sheet
 
 from features import FEATURE_NAMES, client_features
-from fraud import model_file
+from fraud import model_file, planning, visits
 from fraud.days import Days
+from fraud.explaining import Known, explained
+from fraud.listing import CannotWrite, columns_of, columns_of_list, writable, write
 from fraud.model import FraudModel
 from fraud.model_file import ModelError
+from fraud.planning import RANDOM_SHARE, RECENT_DAYS, Visit
+from fraud.promise import Promised, promised
 from fraud.reading_tables import ReadingTables, has_readings, read_readings
 from fraud.records import INSUFFICIENT_HISTORY, SEVERITIES, QualityFlag, Score, Table
+from fraud.recovery import BILLABLE_MONTHS
+from fraud.routes import day_routes
+from fraud.surroundings import Surroundings
 from fraud.tables import TableError, Tables, read_tables, tables_from_records
+from fraud.visited import Visited, read_visited
 
 MODEL_PATH = os.environ.get("MODEL_PATH") or "model.bin"
 MODEL_KEY = os.environ.get("MODEL_KEY", "").encode() or None  # with it, an unsigned model is refused
 CHUNK = 8192  # clients at a time; their features stay under 0.1 GB, and more are not faster
-N_REASONS = 3
+FEWEST, MOST = 100, 1000  # clients with reasons where no list is asked for: a first page, and half a minute's work
+SHOWN = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000)  # numbers of visits in the table that is printed
 BAD_USE, STOPPED = 2, 130  # exit codes, the latter a shell's for Ctrl-C
 
-NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?")
-TAKEN_FOR_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
-
-Columns = dict[str, list]
 Quality = list[tuple[QualityFlag, ...]]  # of each client
 
 
-class CannotWrite(Exception):
-    """The list cannot be written where it is wanted; one sentence."""
+class CannotList(Exception):
+    """The inspection list that is asked for cannot be made; one sentence."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     options = parsed(arguments)
     try:
         run(options)
-    except (TableError, ModelError, CannotWrite) as error:
+    except (TableError, ModelError, CannotWrite, CannotList) as error:
         print(error, file=sys.stderr)
         return BAD_USE
     except KeyboardInterrupt:
@@ -64,32 +73,89 @@ def main(arguments: list[str] | None = None) -> int:
 
 def parsed(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="score.py", description="Ranks all clients by their score.")
-    parser.add_argument("sources", nargs="*", type=Path, help="a zip, a folder, or the files")
-    parser.add_argument("--clients", type=Path, help="the clients' file, whatever its name")
-    parser.add_argument("--invoices", type=Path, help="the invoices' file, whatever its name")
-    parser.add_argument("--readings", type=Path, help="the file of smart-meter readings; alone, these alone are judged")
-    parser.add_argument("--out", type=Path, default=Path("scores.csv"), help="a .csv or .parquet file (scores.csv)")
+    add = parser.add_argument
+    add("sources", nargs="*", type=Path, help="a zip, a folder, or the files")
+    add("--clients", type=Path, help="the clients' file, whatever its name")
+    add("--invoices", type=Path, help="the invoices' file, whatever its name")
+    add("--readings", type=Path, help="the file of smart-meter readings; alone, these alone are judged")
+    add("--out", type=Path, default=Path("scores.csv"), help="a .csv or .parquet file (scores.csv)")
+    add = parser.add_argument_group("what a visit brings, and the inspection list").add_argument
+    add("--visits", type=whole, help="how many visits the crews can make")
+    add("--list", type=Path, default=Path("visits.csv"), help="where the list goes, .csv or .parquet (visits.csv)")
+    add("--cost", type=amount, default=0.0, help="of a visit, in the currency of the prices (0)")
+    add("--price", type=amount, help="per kWh, of clients without a tariff_price")
+    add("--false-alarms", type=share, help="list no more than keep this expected share of false alarms, 0 to 1")
+    add("--random-share", type=share, default=RANDOM_SHARE, help=f"of the visits, drawn at random ({RANDOM_SHARE})")
+    add("--seed", type=whole, default=0, help="of the random visits; another each round draws others (0)")
+    add("--spread-regions", action="store_true", help="visits to all regions, by their numbers of clients")
+    add("--routes", type=whole, metavar="A_DAY", help="group near addresses into days of so many visits")
+    add("--leave-out", type=Path, metavar="F", help="CSV with client_id, and inspected_on where it was a visit")
+    add("--recent-days", type=whole, default=RECENT_DAYS, help=f"how long a visit keeps a client out ({RECENT_DAYS})")
+    add("--billable-months", type=whole, default=BILLABLE_MONTHS, help=f"that may be billed back ({BILLABLE_MONTHS})")
     return parser.parse_args(arguments)
 
 
+def whole(text: str) -> int:
+    """A whole number from 0 on; argparse says so where it is none."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 on")
+    return int(text)
+
+
+def amount(text: str) -> float:
+    if not 0 <= (number := _float(text)) < np.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no amount from 0 on")
+    return number
+
+
+def share(text: str) -> float:
+    if not 0 <= (number := _float(text)) <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no share between 0 and 1")
+    return number
+
+
+def _float(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return np.nan
+
+
 def run(options: argparse.Namespace) -> None:
-    """Reads, scores, writes, and says so."""
-    out = writable(options.out, inputs=[*options.sources, options.clients, options.invoices, options.readings])
+    """Reads, scores, lists, writes, and says so."""
+    inputs = [*options.sources, options.clients, options.invoices, options.readings, options.leave_out]
+    out = writable(options.out, inputs)
+    is_listing = options.visits is not None or options.false_alarms is not None
+    list_out = writable(options.list, [*inputs, out]) if is_listing else None
     model = loaded_model()
+    check_promise(model, options)
+    visited = read_visited(options.leave_out)
     console = Console(highlight=False)
     with progress() as bar:
-        reading = bar.add_task("Reading", total=None)
-        tables, days = read(options)
-        bar.remove_task(reading)
-        task, started = bar.add_task("Scoring clients", total=len(tables.clients["client_id"])), perf_counter()
-        scores = []
-        for part in scored(tables.clients, tables.invoices, tables.quality, model, days):
+        step = bar.add_task("Reading", total=None)
+        base = Base.of(model, *read(options))
+        check_routes(base.tables.clients, options)
+        bar.remove_task(step)
+        step, started = bar.add_task("Scoring clients", total=len(base.tables.quality)), perf_counter()
+        scores: list[Score] = []
+        for part in base.scored(options.billable_months):
             scores += part
-            bar.advance(task, len(part))
+            bar.advance(step, len(part))
         seconds = perf_counter() - started
-    print_quality(tables.flags, console)
-    write(columns_of(ranked(scores)), out)
+        found = promise_of(scores, model, options)
+        listed = inspections(scores, base.tables.clients, options, visited, found) if is_listing else []
+        rows = np.array([visit.row for visit in listed], dtype=np.int64) if is_listing else first_rows(scores)
+        bar.add_task("Finding reasons", total=None)
+        scores = base.with_reasons(scores, np.sort(rows))
+    print_quality(base.tables.flags, console)
+    ranks = ranked(scores)
+    if is_listing:
+        write(columns_of_list(listed, scores, ranks), list_out)
+    write(columns_of([scores[row] for row in ranks]), out)
     print_summary(scores, seconds, options.out, console)
+    print_worth(scores, options, console)
+    if is_listing:
+        print_list(listed, found, options, console)
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------
@@ -118,9 +184,6 @@ def without_invoices(readings: ReadingTables) -> Tables:
     return Tables(clients, invoices, [], [()] * n)
 
 
-# --- scoring ----------------------------------------------------------------------------------------------------------
-
-
 def loaded_model() -> FraudModel:
     """Raises ModelError."""
     model = model_file.load(MODEL_PATH, MODEL_KEY)
@@ -128,19 +191,59 @@ def loaded_model() -> FraudModel:
     return model
 
 
-def scored(
-    clients: Table, invoices: Table, quality: Quality, model: FraudModel, days: Days | None = None
-) -> Iterator[list[Score]]:
-    """The clients' scores in the order of the table, a chunk at a time; readings beside those of their region."""
-    judges_readings = days is not None and model.readings is not None
-    beside = model.readings.surroundings_of(days, regions(clients)) if judges_readings else None
-    for start in range(0, len(clients["client_id"]), CHUNK):
-        of_chunk, their_invoices = clients_from(start, clients, invoices)
-        evidence = client_features(of_chunk, their_invoices, model.cells)
-        metered, part = None, slice(start, min(start + CHUNK, len(quality)))
-        if judges_readings:
-            metered = model.readings.evidence(days.slice(part.start, part.stop), beside.of_clients(part))
-        yield model.judge(evidence, of_chunk["client_id"], quality[part], metered)
+# --- scoring ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Base:
+    """A client base before its model: the tables, and where the model judges readings, days and what surrounds them."""
+
+    model: FraudModel
+    tables: Tables
+    days: Days | None = None
+    beside: Surroundings | None = None
+
+    @classmethod
+    def of(cls, model: FraudModel, tables: Tables, days: Days | None) -> "Base":
+        """With readings beside those of their region."""
+        if days is None or model.readings is None:
+            return cls(model, tables)
+        return cls(model, tables, days, model.readings.surroundings_of(days, regions(tables.clients)))
+
+    def scored(self, billable_months: int = BILLABLE_MONTHS) -> Iterator[list[Score]]:
+        """The clients' scores in the order of the table, a chunk at a time, each with what a visit may bring."""
+        for start in range(0, len(self.tables.quality), CHUNK):
+            rows = np.arange(start, min(start + CHUNK, len(self.tables.quality)))
+            known = self.known(rows)
+            quality = [self.tables.quality[row] for row in rows]
+            scores = self.model.judge(known.billed, known.clients["client_id"], quality, known.metered)
+            recoveries = planning.recoveries_of(
+                self.model, known.clients, known.invoices, known.days, known.metered, billable_months
+            )
+            yield planning.with_worth(scores, recoveries)
+
+    def known(self, rows: np.ndarray) -> Known:
+        """All that is known of some clients. [row numbers, ascending]"""
+        clients, invoices = tables_of(rows, self.tables.clients, self.tables.invoices)
+        billed = client_features(clients, invoices, self.model.cells)
+        if self.days is None:
+            return Known(clients, invoices, billed)
+        chosen = np.zeros(len(self.tables.quality), dtype=bool)
+        chosen[rows] = True
+        days = self.days.of_clients(chosen)
+        metered = self.model.readings.evidence(days, self.beside.of_clients(rows))
+        return Known(clients, invoices, billed, days, metered)
+
+    def with_reasons(self, scores: list[Score], rows: np.ndarray) -> list[Score]:
+        """The scores, those of some clients explained; what was found harmless is heard. [row numbers, ascending]"""
+        scores = list(scores)
+        for start in range(0, len(rows), CHUNK):
+            part = rows[start : start + CHUNK]
+            for row, score in zip(
+                part, explained(self.model, [scores[row] for row in part], self.known(part)), strict=True
+            ):
+                scores[row] = replace(score, recommendation=planning.recommendation(score))
+        return scores
 
 
 def regions(clients: Table) -> np.ndarray:
@@ -148,87 +251,92 @@ def regions(clients: Table) -> np.ndarray:
     return np.unique(np.nan_to_num(clients["region"], nan=-1.0), return_inverse=True)[1]
 
 
-def clients_from(start: int, clients: Table, invoices: Table) -> tuple[Table, Table]:
-    """CHUNK clients from row `start` on, and their invoices."""
-    first, last = np.searchsorted(invoices["client"], (start, start + CHUNK))
-    of_chunk = {name: column[start : start + CHUNK] for name, column in clients.items()}
-    their_invoices = {name: column[first:last] for name, column in invoices.items()}
-    return of_chunk, their_invoices | {"client": their_invoices["client"] - start}
+def tables_of(rows: np.ndarray, clients: Table, invoices: Table) -> tuple[Table, Table]:
+    """Some clients, and their invoices. [row numbers, ascending]"""
+    first, last = np.searchsorted(invoices["client"], rows), np.searchsorted(invoices["client"], rows, side="right")
+    n = last - first
+    of = np.repeat(first - np.cumsum(n) + n, n) + np.arange(n.sum())
+    theirs = {name: column[of] for name, column in invoices.items()} | {"client": np.repeat(np.arange(len(rows)), n)}
+    return {name: column[rows] for name, column in clients.items()}, theirs
 
 
-def ranked(scores: list[Score]) -> list[Score]:
-    """Highest probability first, equal ones as they came; those without one last."""
-    return sorted(scores, key=lambda score: np.inf if score.probability is None else -score.probability)
+def ranked(scores: list[Score]) -> list[int]:
+    """Row numbers, the highest probability first, equal ones as they came; those without one last."""
+    return sorted(range(len(scores)), key=lambda row: _fall(scores[row].probability))
 
 
-# --- the list ---------------------------------------------------------------------------------------------------------
+def _fall(probability: float | None) -> float:
+    return np.inf if probability is None else -probability
 
 
-def columns_of(scores: list[Score]) -> Columns:
-    """The list's columns; None is empty."""
-    columns = {
-        "client_id": [score.client_id for score in scores],
-        "score": [score.probability for score in scores],
-        "rank": [None if score.probability is None else rank for rank, score in enumerate(scores, 1)],
-        "severity": [score.severity for score in scores],
-    }
-    for i in range(N_REASONS):
-        columns[f"reason_{i + 1}"] = [score.reasons[i].text if len(score.reasons) > i else None for score in scores]
-    columns["expected_recovery_kwh"] = [None] * len(scores)
-    columns["quality"] = [";".join(flag.flag for flag in score.quality) or None for score in scores]
-    return columns
+# --- the inspection list ----------------------------------------------------------------------------------------------
 
 
-def write(columns: Columns, out: Path) -> None:
-    """Beside, then renamed: `out` is the old file or the whole new one. Raises CannotWrite."""
-    part = out.with_name(f".{out.name}.{os.getpid()}.part")
-    form: Callable = write_parquet if out.suffix.lower() == ".parquet" else write_csv
-    try:
-        form(columns, part)
-        with part.open("rb") as written:
-            os.fsync(written.fileno())
-        part.replace(out)
-    except OSError as error:
-        raise CannotWrite(f"{out} cannot be written ({error.strerror}); name another file with --out.") from error
-    finally:
-        part.unlink(missing_ok=True)
+def check_promise(model: FraudModel, options: argparse.Namespace) -> None:
+    """Raises CannotList."""
+    if options.false_alarms is None:
+        return
+    if "promise" not in model.manifest:
+        raise CannotList(f"{MODEL_PATH} keeps no promise table, so --false-alarms cannot be kept: train it again.")
+    if model.readings is not None and (options.readings or has_readings(*options.sources)):
+        raise CannotList("The promise is one of scores from invoices: leave out the readings, or --false-alarms.")
 
 
-def write_csv(columns: Columns, path: Path) -> None:
-    with path.open("x", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows([cell(value) for value in row] for row in zip(*columns.values(), strict=True))
+def promise_of(scores: list[Score], model: FraudModel, options: argparse.Namespace) -> Promised | None:
+    """Who keeps the promised share of false alarms, among clients like those trained on."""
+    if options.false_alarms is None:
+        return None
+    is_alike = [not any(flag.flag == "inactive" for flag in score.quality) for score in scores]
+    probability = [
+        score.probability if alike and score.probability is not None else np.nan
+        for score, alike in zip(scores, is_alike, strict=True)
+    ]
+    return promised(np.array(probability, dtype=np.float64), model.manifest["promise"], options.false_alarms)
 
 
-def cell(value):
-    """A value for CSV: scores to six decimals, and no text that a spreadsheet would run."""
-    if isinstance(value, float):
-        return f"{value:.6f}"
-    if isinstance(value, str) and value.startswith(TAKEN_FOR_FORMULA) and not NUMBER.fullmatch(value):
-        return f"'{value}"
-    return value
+def inspections(
+    scores: list[Score], clients: Table, options: argparse.Namespace, visited: Visited, found: Promised | None
+) -> list[Visit]:
+    """The visits that the options ask for; where they name no number, as many as the promise allows, none at random."""
+    n = options.visits if options.visits is not None else int(found.is_listed.sum())
+    listed = planning.inspection_list(
+        scores,
+        n,
+        options.cost,
+        options.price,
+        by_score=found is not None,  # the promise is one of the highest scores
+        random_share=options.random_share if options.visits is not None else 0.0,
+        seed=options.seed,
+        open_cases=visited.open_cases,
+        inspected_on=visited.inspected_on,
+        today=np.datetime64("today"),
+        recent_days=options.recent_days,
+        regions=clients["region"] if options.spread_regions else None,
+        candidates=None if found is None else found.is_listed,
+    )
+    return with_routes(listed, clients, options.routes)
 
 
-def write_parquet(columns: Columns, path: Path) -> None:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    types = {"score": pa.float64(), "rank": pa.int64(), "expected_recovery_kwh": pa.float64()}
-    arrays = {name: pa.array(values, types.get(name, pa.string())) for name, values in columns.items()}
-    parquet.write_table(pa.table(arrays), path)
+def check_routes(clients: Table, options: argparse.Namespace) -> None:
+    """Raises CannotList."""
+    if options.routes is not None and (options.routes < 1 or not {"latitude", "longitude"} <= clients.keys()):
+        raise CannotList("--routes wants a day's visits, 1 or more, and latitude and longitude of the clients.")
 
 
-def writable(out: Path, inputs: list[Path | None]) -> Path:
-    """The file that `out` leads to. Raises CannotWrite, now rather than after the work."""
-    target = out.resolve()
-    if target.exists() and not target.is_file():
-        raise CannotWrite(f"{out} is no file; name one that ends in .csv or .parquet with --out.")
-    if any(path is not None and path.resolve() == target for path in inputs):
-        raise CannotWrite(f"{out} is what is read; name another file with --out.")
-    if not os.access(target.parent, os.W_OK):
-        raise CannotWrite(f"{target.parent} is no folder that can be written to; name another file with --out.")
-    return target
+def with_routes(listed: list[Visit], clients: Table, a_day: int | None) -> list[Visit]:
+    """The visits with the number of their day's route, None where the address is not known."""
+    if a_day is None or not listed:
+        return listed
+    rows = [visit.row for visit in listed]
+    routes = day_routes(clients["latitude"][rows], clients["longitude"][rows], a_day).tolist()
+    return [replace(visit, route=route or None) for visit, route in zip(listed, routes, strict=True)]
+
+
+def first_rows(scores: list[Score]) -> np.ndarray:
+    """Whose reasons are given where there is no list: the suspected, from FEWEST to MOST of the highest scores."""
+    order = [row for row in ranked(scores) if scores[row].probability is not None]
+    n_suspected = sum(scores[row].probability >= scores[row].threshold for row in order)
+    return np.array(order[: min(max(n_suspected, FEWEST), MOST)], dtype=np.int64)
 
 
 # --- what is said -----------------------------------------------------------------------------------------------------
@@ -249,6 +357,78 @@ def print_summary(scores: list[Score], seconds: float, out: Path, console: Conso
     console.print(", ".join(f"{name} {counts[name]:,}" for name in (*SEVERITIES, INSUFFICIENT_HISTORY)))
     speed = len(scores) / max(seconds, 1e-3)
     console.print(f"{len(scores):,} clients scored in {seconds:.1f} s, {speed:,.0f} a second: {out}", soft_wrap=True)
+
+
+def print_worth(scores: list[Score], options: argparse.Namespace, console: Console) -> None:
+    """What visits find, cost and bring, as far as scores and estimates tell; energy where there is no price."""
+    judged = [score for score in scores if score.probability is not None]
+    hit = np.array([score.probability for score in judged])
+    value = planning.expected_values(judged, options.price)[:, 0]
+    has_price = bool((~np.isnan(value)).any())
+    energy = np.array([np.nan if score.recovery is None else score.recovery.kwh for score in judged])
+    order = np.argsort(-planning.merits(judged, value, options.cost), kind="stable")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        stake = (value / hit if has_price else energy)[order]
+    cost = options.cost if has_price else 0.0
+    asked = sorted({*SHOWN, *([options.visits] if options.visits else [])})
+    said = visits.worth_of_visits(hit[order], stake, cost, is_known=False, numbers=asked)
+    by_severity = visits.worth_of_severities([judged[i].severity for i in order], hit[order], stake, cost, False)
+    unit = "net value" if has_price else "kWh"
+    console.print(sheet(("visits", "hits", "hit rate", f"expected {unit}"), map(worth_cells, said)))
+    console.print(sheet(("severity", "clients", "hits", "cost", f"expected {unit}"), map(severity_cells, by_severity)))
+    if has_price:
+        best = visits.best_number(hit[order], stake, cost, is_known=False)
+        console.print(f"Most is left after {best['visits']:,} visits: {in_brackets(best['net'], ',.0f')}.")
+
+
+def sheet(heads: tuple[str, ...], rows: Iterator[tuple]) -> Sheet:
+    made = Sheet(box=None, pad_edge=False)
+    for head in heads:
+        made.add_column(head, justify="right")
+    for row in rows:
+        made.add_row(*row)
+    return made
+
+
+def worth_cells(row: dict) -> tuple:
+    return (
+        f"{row['visits']:,}",
+        f"{row['hits']:,.0f}",
+        in_brackets(row["precision"], ".0%"),
+        in_brackets(row["net"], ",.0f"),
+    )
+
+
+def severity_cells(row: dict) -> tuple:
+    return (
+        row["severity"],
+        f"{row['n']:,}",
+        f"{row['hits']:,.0f}",
+        f"{row['costs']:,.0f}",
+        in_brackets(row["net"], ",.0f"),
+    )
+
+
+def in_brackets(figure: dict, form: str) -> str:
+    low, high = figure["interval"]
+    return f"{figure['value']:{form}} ({low:{form}} to {high:{form}})"
+
+
+def print_list(listed: list[Visit], found: Promised | None, options: argparse.Namespace, console: Console) -> None:
+    n_random = sum(visit.is_random for visit in listed)
+    console.print(f"{len(listed):,} visits, {n_random:,} of them drawn at random: {options.list}", soft_wrap=True)
+    if options.visits is not None and len(listed) < options.visits and found is None:
+        console.print(
+            "Fewer than asked for: nobody else can be visited, or is expected to bring more than a visit costs."
+        )
+    if found is None:
+        return
+    n = int(found.is_listed.sum())
+    if n:
+        console.print(f"{n:,} clients keep the promise of at most {found.share:.0%} false alarms, as an expectation.")
+    elif found.smallest is not None:
+        smallest = f"the smallest share that one can keep is {found.smallest:.0%}"
+        console.print(f"No list keeps at most {found.share:.0%} false alarms; {smallest}.", soft_wrap=True)
 
 
 if __name__ == "__main__":

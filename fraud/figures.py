@@ -63,6 +63,17 @@ def visits(curve: Mapping[str, list], base_rate: float, tops: Sequence[Mapping])
     return _percent(figure, y=[0, 1.01])
 
 
+def worth(curves: Mapping[str, Sequence[Mapping]]) -> go.Figure:
+    """Net energy against number of visits with its 95 % interval, a line an order of the list."""
+    figure = _figure("Visits, from the top of the list (logarithmic)", "Net energy [kWh]", 420)
+    for (name, rows), colour in zip(curves.items(), COLOURS, strict=False):
+        x, net = [row["visits"] for row in rows], [row["net"] for row in rows]
+        line = {"color": colour, "width": 2.5}
+        y = [each["value"] for each in net]
+        figure.add_scatter(x=x, y=y, error_y=_bars(net), mode="lines+markers", line=line, name=_text(name))
+    return figure.update_xaxes(type="log", dtick=1)
+
+
 def calibration(rows: Sequence[Mapping]) -> go.Figure:
     """Fraud rate against mean score for each bin of calibration_table."""
     figure = _figure("Mean score of the bin", "Share that was fraud", 400)

@@ -13,6 +13,7 @@ In:  metrics, a dict; NumPy values and records such as QualityFlag are made plai
                  calibration [rows of calibration_table], curves {roc, pr, visits}, groups {name: [rows of by_group]};
                  calibration, curves and groups may be missing beside the main one
      severities  evaluation.severity_table(...)
+     visits      visit_study.visits_measured(...): what visits find, cost and bring, whether the promise holds
      models      list of {"view", "clients", "rows": compare(...), over outer folds pool([compare(...), ...])}
      importance  list of {"feature", "group", "text", "value": mean absolute TreeSHAP contribution, log-odds}
      quality     list of QualityFlag

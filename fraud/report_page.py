@@ -25,6 +25,7 @@ from fraud.report_cells import (
     table_of,
 )
 from fraud.report_readings import readings_sections
+from fraud.report_visits import visits_sections
 
 N_FEATURES = 25  # shown; metrics.json holds all
 LONGEST = 600  # characters of one manifest entry on the page
@@ -159,6 +160,7 @@ def _of_invoices(metrics: Mapping) -> Markup:
         _threshold(main),
         _calibration(main),
         _severities(metrics.get("severities")),
+        visits_sections(metrics.get("visits")),
         *(_models(table) for table in metrics.get("models", ())),
         *(_group(number, name, main) for number, name in enumerate(main["groups"])),
     ]

@@ -25,7 +25,7 @@ def worth_of_visits(
     stake: what a hit brings, NaN is taken for the median; cost: of one visit, in the same unit; is_known: whether hit
     holds labels. Numbers beyond the clients are left out; all of them are the last row.
     """
-    hits, brought, variance, spread = _sums(hit, _filled(stake), is_known)
+    hits, brought, variance, spread = _sums(hit, filled(stake), is_known)
     wanted = [n for n in numbers if n < len(hit)] + [len(hit)] if len(hit) else []
     rows = []
     for n in wanted:
@@ -46,7 +46,7 @@ def worth_of_visits(
 
 def best_number(hit: np.ndarray, stake: np.ndarray, cost: float, is_known: bool) -> dict:
     """{visits, net}: how many from the top bring most after their cost; 0 where even the first does not pay."""
-    hits, brought, _, spread = _sums(hit, _filled(stake), is_known)
+    hits, brought, _, spread = _sums(hit, filled(stake), is_known)
     net = np.append(0.0, brought - cost * np.arange(1, len(hits) + 1))
     best = int(net.argmax())
     half = Z95 * np.sqrt(spread[best - 1]) if best else 0.0
@@ -57,7 +57,7 @@ def worth_of_severities(
     severity: Sequence[str], hit: np.ndarray, stake: np.ndarray, cost: float, is_known: bool
 ) -> list[dict]:
     """{severity, n, precision, costs, brings, net}: all clients of each severity visited, the highest first."""
-    stake, names = _filled(stake), np.array(severity, dtype=object)
+    stake, names = filled(stake), np.array(severity, dtype=object)
     rows = []
     for name in SEVERITIES:
         of = names == name
@@ -67,7 +67,8 @@ def worth_of_severities(
     return rows
 
 
-def _filled(stake: np.ndarray) -> np.ndarray:
+def filled(stake: np.ndarray) -> np.ndarray:
+    """With the median where nothing could be estimated; 0 where nothing was for anybody."""
     known = ~np.isnan(stake)
     return np.where(known, stake, np.median(stake[known]) if known.any() else 0.0)
 

@@ -63,6 +63,10 @@ def test_it_answers_in_the_keys_that_scripts_read(client):
         "typical_probability",
         "quality",
         "onset_on",
+        "expected_recovery_kwh",
+        "expected_recovery_range_kwh",
+        "expected_recovery_text",
+        "recommendation",
         "model",
     ]
     assert answer["prediction"] == 1

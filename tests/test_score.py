@@ -1,6 +1,7 @@
 """What score.py writes, and how it ends."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,10 @@ from pyarrow import parquet
 from table_builders import a_client, an_invoice, csv_text, in_kaggle_names, written, zipped
 
 import score
+from fraud import listing
 from fraud.model_file import ModelError
-from fraud.records import INSUFFICIENT_HISTORY, QualityFlag, Reason, Score
+from fraud.promise import promise_table
+from fraud.records import FITS, INSUFFICIENT_HISTORY, Explanation, QualityFlag, Reason, Recovery, Score
 
 COLUMNS = ["client_id", "score", "rank", "severity", "reason_1", "reason_2", "reason_3"]
 COLUMNS += ["expected_recovery_kwh", "quality"]
@@ -19,7 +22,7 @@ COLUMNS += ["expected_recovery_kwh", "quality"]
 class ByConsumption:
     """A model that sees what the invoices bill; each call's clients are kept."""
 
-    cells, readings = (), None
+    cells, readings, invoices = (), None, None
 
     def __init__(self):
         self.chunks, self.manifest = [], {"features": list(score.FEATURE_NAMES)}
@@ -36,7 +39,7 @@ class ByConsumption:
                 kwh / (kwh + 100),
                 "high",
                 0.5,
-                (Reason("level", 0.2, "=High"),),
+                (),
                 (*flags, QualityFlag("seen", 1, "")),
             )
             if n_of
@@ -51,7 +54,22 @@ def model(monkeypatch):
     model = ByConsumption()
     monkeypatch.setattr(score.model_file, "load", lambda _path, _key=None: model)
     monkeypatch.setattr(score, "client_features", lambda clients, invoices, _cells: (clients, invoices))
+    monkeypatch.setattr(score, "explained", explained)
+    monkeypatch.setattr(
+        score.planning, "recoveries_of", lambda _model, clients, *_: [AT_STAKE for _ in clients["region"]]
+    )
     return model
+
+
+AT_STAKE = Recovery(1000.0, 500.0, 2000.0, 12.0, "Half of what it used.")
+
+
+def explained(_model, scores, known):
+    """Each of these with a reason and a harmless cause that fits."""
+    assert [score.client_id for score in scores] == list(known.clients["client_id"])
+    cause = Explanation("vacant home", FITS, "")
+    reason = Reason("level", 0.2, "=High")
+    return [replace(score, reasons=(reason,), explanations=(cause,)) for score in scores]
 
 
 # --- builders ---------------------------------------------------------------------------------------------------------
@@ -93,7 +111,8 @@ def test_it_lists_clients_by_rank_and_those_it_cannot_judge_last(tmp_path):
         ("none", "", ""),
     ]
     assert rows[0]["reason_1"] == "'=High"
-    assert {row["reason_2"] for row in rows} | {row["expected_recovery_kwh"] for row in rows} == {""}
+    assert {row["reason_2"] for row in rows} == {""}
+    assert [row["expected_recovery_kwh"] for row in rows] == ["800.000000", "750.000000", "473.684211", ""]
     assert rows[-1]["severity"] == "insufficient history"
 
 
@@ -112,11 +131,19 @@ def test_chunks_give_the_same_list_as_all_clients_at_once(tmp_path, model, monke
     assert [len(chunk) for chunk in model.chunks] == [25, 4, 4, 4, 4, 4, 4, 1]
 
 
+def test_reasons_are_given_to_the_first_and_the_suspected_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(score, "FEWEST", 1)
+    reasons = [row["reason_1"] for row in rows_of(listed(tmp_path))]
+    assert reasons == ["'=High", "'=High", "", ""]  # 0.80, 0.75, 0.47 with a threshold of 0.5
+    monkeypatch.setattr(score, "MOST", 1)
+    assert [row["reason_1"] for row in rows_of(listed(tmp_path))] == ["'=High", "", "", ""]
+
+
 def test_flags_of_the_data_and_of_the_model_stand_in_quality(tmp_path, model):
     tables = score.read_tables(written(tmp_path, CLIENTS, INVOICES))
     flags = [(), (QualityFlag("long_period", 1, ""), QualityFlag("unknown_remark", 2, "")), (), ()]
-    [scores] = score.scored(tables.clients, tables.invoices, flags, model)
-    assert score.columns_of(scores)["quality"] == ["seen", "long_period;unknown_remark;seen", None, "seen"]
+    [scores] = score.Base(model, replace(tables, quality=flags)).scored()
+    assert listing.columns_of(scores)["quality"] == ["seen", "long_period;unknown_remark;seen", None, "seen"]
 
 
 def test_quality_flags_are_printed_with_their_counts(tmp_path, capsys):
@@ -168,10 +195,11 @@ def test_files_of_any_name_are_taken_when_named(tmp_path):
         (0.1234567, "0.123457"),
         (None, None),
         (3, 3),
+        (True, "true"),
     ],
 )
 def test_no_text_in_csv_is_a_formula_and_every_id_comes_back(value, in_csv):
-    assert score.cell(value) == in_csv
+    assert listing.cell(value) == in_csv
     if isinstance(value, str):
         assert in_csv.removeprefix("'") == value
 
@@ -224,7 +252,7 @@ def test_a_full_disk_leaves_the_old_list_and_no_part_of_the_new(tmp_path, monkey
 
     out = listed(tmp_path)
     before = out.read_bytes()
-    monkeypatch.setattr(score, "write_csv", full)
+    monkeypatch.setattr(listing, "write_csv", full)
     ends_in_one_sentence(capsys, [tmp_path, "--out", out], "No space left on device")
     assert out.read_bytes() == before
     assert not list(tmp_path.glob(".*"))
@@ -236,7 +264,137 @@ def test_ctrl_c_says_that_nothing_changed_and_ends_as_shells_expect(tmp_path, mo
         raise KeyboardInterrupt
 
     written(tmp_path, CLIENTS, INVOICES)
-    monkeypatch.setattr(score, "write_csv", stopped)
+    monkeypatch.setattr(listing, "write_csv", stopped)
     assert score.main([str(tmp_path), "--out", str(tmp_path / "s.csv")]) == 130
     assert "as it was" in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clients.csv", "invoices.csv"]
+
+
+# --- the inspection list ----------------------------------------------------------------------------------------------
+
+LIST_COLUMNS = ["visit", "client_id", "drawn_at_random", "score", "rank", "severity", "recommendation", "at_stake_kwh"]
+LIST_COLUMNS += ["at_stake_low_kwh", "at_stake_high_kwh", "estimate", "expected_net_value", "net_value_low"]
+LIST_COLUMNS += ["net_value_high", "route", "reason_1", "reason_2", "reason_3", "harmless", "quality"]
+
+
+def visits_of(folder, *options, clients=CLIENTS, invoices=INVOICES, out="visits.csv"):
+    """The inspection list of these clients, and the ranked one, once score.py ended well."""
+    written(folder, clients, invoices, ".csv")
+    outs = ["--out", folder / "scores.csv", "--list", folder / out]
+    assert score.main([str(word) for word in (folder, *outs, *options)]) == 0
+    return rows_of(folder / "visits.csv") if out == "visits.csv" else folder / out
+
+
+def test_a_list_has_a_row_a_visit_with_what_it_is_expected_to_bring(tmp_path):
+    first, second = visits_of(tmp_path, "--visits", 2, "--cost", 10, "--price", 0.1, "--random-share", 0)
+    assert list(first) == LIST_COLUMNS
+    assert (first["visit"], first["client_id"], first["rank"], first["drawn_at_random"]) == ("1", "b", "1", "false")
+    assert (first["at_stake_kwh"], first["estimate"]) == ("1000.000000", "Half of what it used.")
+    assert [float(first[name]) for name in LIST_COLUMNS[11:14]] == pytest.approx([70, 30, 150])  # 0.8 x 1000 x 0.1 - 10
+    assert (first["recommendation"], first["harmless"], first["reason_1"]) == ("next round", "vacant home", "'=High")
+    assert second["client_id"] == "c"
+
+
+def test_only_who_is_listed_has_reasons(tmp_path):
+    visits_of(tmp_path, "--visits", 1, "--random-share", 0)
+    assert [row["reason_1"] for row in rows_of(tmp_path / "scores.csv")] == ["'=High", "", "", ""]
+
+
+def test_without_a_price_there_is_no_net_value(tmp_path):
+    assert {row["expected_net_value"] for row in visits_of(tmp_path, "--visits", 3)} == {""}
+
+
+def test_visits_drawn_at_random_are_marked(tmp_path):
+    clients = [a_client(f"c-{i}") for i in range(20)]
+    invoices = [an_invoice(client["client_id"]) for client in clients]
+    rows = visits_of(tmp_path, "--visits", 10, "--random-share", 0.2, clients=clients, invoices=invoices)
+    assert [row["drawn_at_random"] for row in rows] == ["false"] * 8 + ["true"] * 2
+
+
+def test_open_cases_and_recent_inspections_stay_out(tmp_path):
+    out = tmp_path / "out.csv"
+    today = np.datetime64("today")
+    out.write_text(f"client_id,inspected_on\nb,\nc,{today - 30}\na,{today - 800}\n")
+    rows = visits_of(tmp_path, "--visits", 3, "--leave-out", out)
+    assert [row["client_id"] for row in rows] == ["a"]
+
+
+def test_near_addresses_are_one_days_route(tmp_path):
+    places = {"a": (36.8, 10.2), "b": (33.9, 10.1), "c": (36.81, 10.2), "none": (36.0, 10.0)}
+    clients = [
+        client | dict(zip(("latitude", "longitude"), places[client["client_id"]], strict=True)) for client in CLIENTS
+    ]
+    rows = visits_of(tmp_path, "--visits", 3, "--routes", 2, clients=clients)
+    assert {row["client_id"]: row["route"] for row in rows} == {"a": "1", "b": "2", "c": "1"}
+
+
+def test_a_list_in_parquet_has_types(tmp_path):
+    table = parquet.read_table(visits_of(tmp_path, "--visits", 1, out="visits.parquet"))
+    assert table.column_names == LIST_COLUMNS
+    assert [str(table.schema.field(name).type) for name in ("visit", "drawn_at_random", "route")] == [
+        "int64",
+        "bool",
+        "int64",
+    ]
+
+
+def test_a_promise_lists_as_many_as_keep_it(tmp_path, model, capsys):
+    honest = np.linspace(0, 0.78, 79)
+    model.manifest["promise"] = promise_table(np.zeros(79), honest)  # p is 1 / 80 above them all, 4 / 80 for c
+    rows = visits_of(tmp_path, "--false-alarms", 0.1)
+    assert [row["client_id"] for row in rows] == ["b", "c"]  # 3 judged: 3 x 4 / 80 / 2 = 0.075
+    assert "2 clients keep the promise of at most 10%" in capsys.readouterr().out
+
+
+def test_a_promise_that_no_list_keeps_is_said_with_the_smallest_share(tmp_path, model, capsys):
+    model.manifest["promise"] = promise_table(np.zeros(19), np.linspace(0, 0.9, 19))
+    assert visits_of(tmp_path, "--false-alarms", 0.05, "--visits", 2, "--random-share", 0) == []
+    said = capsys.readouterr().out
+    assert "No list keeps at most 5% false alarms; the smallest share that one can keep is" in said
+
+
+def test_a_model_without_a_promise_table_says_so_before_the_work(tmp_path, model, capsys):
+    written(tmp_path, CLIENTS, INVOICES)
+    ends_in_one_sentence(capsys, [tmp_path, "--false-alarms", 0.3, "--out", tmp_path / "s.csv"], "no promise table")
+    assert model.chunks == []
+
+
+def test_routes_without_addresses_are_refused(tmp_path, capsys):
+    written(tmp_path, CLIENTS, INVOICES)
+    asked = [tmp_path, "--visits", 2, "--routes", 5, "--out", tmp_path / "s.csv", "--list", tmp_path / "v.csv"]
+    ends_in_one_sentence(capsys, asked, "latitude and longitude")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("client\n1\n", "lacks the column client_id"),
+        ("client_id,inspected_on\n1,soon\n", "line 2, inspected_on 'soon'"),
+    ],
+)
+def test_a_bad_file_of_clients_to_leave_out_ends_in_one_sentence(tmp_path, capsys, text, words):
+    out = tmp_path / "out.csv"
+    out.write_text(text)
+    asked = [tmp_path, "--visits", 2, "--leave-out", out, "--out", tmp_path / "s.csv", "--list", tmp_path / "v.csv"]
+    ends_in_one_sentence(capsys, asked, words)
+
+
+@pytest.mark.parametrize("bad", [["--visits", "-1"], ["--cost", "x"], ["--false-alarms", "1.2"], ["--price", "inf"]])
+def test_bad_numbers_are_named(tmp_path, capsys, bad):
+    with pytest.raises(SystemExit):
+        score.main([str(tmp_path), *bad])
+    assert bad[1] in capsys.readouterr().err
+
+
+def test_the_expected_worth_of_visits_is_printed(tmp_path, capsys):
+    visits_of(tmp_path, "--visits", 3, "--cost", 10, "--price", 0.1)
+    said = capsys.readouterr().out
+    assert "expected net value" in said
+    assert "Most is left after 3 visits: 172" in said  # 0.8 + 0.75 + 0.473684 hits of 100 each, less 3 x 10
+
+
+def test_the_list_is_not_written_over_the_scores_or_what_is_read(tmp_path, capsys):
+    written(tmp_path, CLIENTS, INVOICES)
+    for other in (tmp_path / "s.csv", tmp_path / "clients.csv"):
+        asked = ["--clients", tmp_path / "clients.csv", "--invoices", tmp_path / "invoices.csv", "--visits", 1]
+        ends_in_one_sentence(capsys, [*asked, "--out", tmp_path / "s.csv", "--list", other], "is what is read")

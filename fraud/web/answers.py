@@ -10,6 +10,8 @@ from fraud.records import QualityFlag, Score
 from fraud.web.errors import Problem, error_of
 from fraud.web.judging import Outcome
 
+NOT_ESTIMATED = "Nothing can be estimated of what a visit would bring back."
+
 
 def answer_of(score: Score) -> dict:
     """One client's answer, its model left out."""
@@ -25,7 +27,17 @@ def answer_of(score: Score) -> dict:
         "typical_probability": score.typical,
         "quality": [_flag(flag) for flag in score.quality],
         "onset_on": score.onset_on,
+        "expected_recovery_kwh": score.expected_recovery_kwh,
+        "expected_recovery_range_kwh": _range(score),
+        "expected_recovery_text": NOT_ESTIMATED if score.recovery is None else score.recovery.text,
+        "recommendation": score.recommendation,
     }
+
+
+def _range(score: Score) -> list[float] | None:
+    if score.recovery is None or score.probability is None:
+        return None
+    return [score.probability * score.recovery.low_kwh, score.probability * score.recovery.high_kwh]
 
 
 def _flag(flag: QualityFlag) -> dict:

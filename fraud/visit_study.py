@@ -1,0 +1,64 @@
+"""What visits would have found among clients without part in the fit, and whether the promise holds. Training only.
+
+In:  a Study, a Split, and the ensemble fitted on its `train`.
+Out: the part `visits` of what report.py shows.
+
+Who was caught is known, what came back is not: energy is estimated (recovery.py), and a visit costs what is assumed.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from fraud import evaluation, promise, visits
+from fraud.fitting import Fitted
+from fraud.model import severity_of
+from fraud.recovery import recoveries
+from fraud.study import Study
+from fraud.validation import Split
+
+# What a visit costs, in the energy that pays for it. Assumed: no utility's own figure, so the report shows several.
+COSTS_KWH = (50.0, 100.0, 200.0, 500.0)
+COST_KWH = 200.0
+BY_SCORE, BY_ENERGY = "by score", "by expected energy"
+
+
+def visits_measured(study: Study, split: Split, fitted: Fitted, promises: Mapping[str, float], seed: int) -> dict:
+    """Curves of both orders, the best number by cost, severities, promises; on the test clients of the split."""
+    train, label = study.label[split.train], study.label[split.test]
+    score = fitted.ensemble.probability(study.evidence.of(split.test))
+    stake = stakes(study, split.test, fitted)
+    cuts = [
+        {"severity": name} | cut for name, cut in evaluation.severity_cuts(train, fitted.probability, promises).items()
+    ]
+    severity = [severity_of(p, cuts) for p in score]
+    table = promise.promise_table(train, fitted.probability)
+    orders = {
+        BY_SCORE: np.argsort(-score, kind="stable"),
+        BY_ENERGY: np.argsort(-score * visits.filled(stake), kind="stable"),
+    }
+    energy = orders[BY_ENERGY]
+    return {
+        "cost_kwh": COST_KWH,
+        "n": len(label),
+        "n_estimated": int((~np.isnan(stake)).sum()),
+        "curves": {
+            name: visits.worth_of_visits(label[order], stake[order], COST_KWH, is_known=True)
+            for name, order in orders.items()
+        },
+        "best": [
+            {"cost_kwh": cost} | visits.best_number(label[energy], stake[energy], cost, is_known=True)
+            for cost in COSTS_KWH
+        ],
+        "severities": visits.worth_of_severities(severity, label, stake, COST_KWH, is_known=True),
+        "promise": {
+            "splits": promise.held_in_splits(train, fitted.probability, seed=seed),
+            "others": promise.held_on_others(label, score, table),
+        },
+    }
+
+
+def stakes(study: Study, clients: np.ndarray, fitted: Fitted) -> np.ndarray:
+    """Energy at stake with each of the clients, if it steals. [kWh, NaN where nothing can be estimated]"""
+    found = recoveries(study.tables.clients, study.tables.invoices, fitted.ensemble.inputs.peers)
+    return np.array([np.nan if found[row] is None else found[row].kwh for row in clients])
