@@ -33,6 +33,7 @@ from fraud.fitting import LOOKS_AT, STACK_FOLDS, Fitted, Plan, fit_ensemble
 from fraud.members import MEMBERS
 from fraud.model import OF_THE_ACCOUNT, FraudModel
 from fraud.model_file import ModelError
+from fraud.promise import promise_table
 from fraud.reading_tables import ReadingTables, has_readings, read_readings
 from fraud.reading_validation import ATTACKS, FOLDS, of_attacked, of_labelled, of_unlabelled
 from fraud.readings import FEATURE_NAMES as READING_FEATURES
@@ -40,6 +41,7 @@ from fraud.report import write_report
 from fraud.study import PROSPECTIVE, VIEWS, CannotTrain, Study
 from fraud.tables import read_tables
 from fraud.validation import Split
+from fraud.visit_study import visits_measured
 
 ARCHIVE, SAMPLE = Path("data/archive.zip"), Path("data/sample.zip")
 TEST_PARTS = 5  # one part is kept for measuring
@@ -230,7 +232,8 @@ def trained(study: Study, options: argparse.Namespace, stamp: dict) -> tuple[dic
 def measured_parts(study: Study, split: Split, fitted: Fitted, older: Fitted) -> dict:
     report = validation.test_part_report(study, split, fitted, older, PROMISES, SEED)
     importance = validation.importance(study, split, fitted, described, SEED)
-    return report | {"importance": importance, "quality": study.tables.flags}
+    worth = visits_measured(study, split, fitted, PROMISES, SEED)
+    return report | {"visits": worth, "importance": importance, "quality": study.tables.flags}
 
 
 def validated(study: Study, options: argparse.Namespace, stamp: dict) -> dict:
@@ -394,6 +397,7 @@ def manifest_of(study: Study, clients: np.ndarray, fitted: Fitted, result: dict)
         "active_from": study.active_from,
         "threshold": float(evaluation.best_threshold(label, fitted.probability)),
         "severities": [{"severity": name} | cut for name, cut in cuts.items()],
+        "promise": promise_table(label, fitted.probability),
         "n_clients": len(clients),
         "fraud_rate": float(label.mean()),
         "data": study.name,
