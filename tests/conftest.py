@@ -1,17 +1,20 @@
 """A small utility with a model of its own, made once for all tests that need a real one."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
+from store_builders import DATABASES, empty_database
 
 import train
 from features import FEATURE_NAMES, client_features
 from fraud import model_file
 from fraud.model import FraudModel
 from fraud.simulate import Utility, simulate, simulate_utility, write_zip
+from fraud.store import Store
 from fraud.study import Study
 from fraud.tables import read_tables
 
@@ -101,3 +104,19 @@ def write_labelled(utility: Utility, path: Path) -> None:
 def metered_model(metered) -> FraudModel:
     """The small model with an ensemble on readings beside those on invoices."""
     return model_file.load(metered.model)
+
+
+@pytest.fixture(params=DATABASES)
+def database_url(request, tmp_path) -> Iterator[str]:
+    """An empty database: once a file of SQLite, once a schema of PostgreSQL."""
+    with empty_database(request.param, tmp_path) as url:
+        yield url
+
+
+@pytest.fixture
+def store(database_url) -> Iterator[Store]:
+    """A store with all its tables and nothing in them."""
+    opened = Store(database_url)
+    opened.migrate()
+    yield opened
+    opened.close()

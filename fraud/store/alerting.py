@@ -22,9 +22,9 @@ from fraud.store.schema import alerts, cases, inspections
 
 ALERT_FIELDS = [alerts.c[name] for name in Alert.__dataclass_fields__]
 ALERT_ORDERS = {
-    "severity": Order(alerts.c.by_severity),
+    "severity": Order((alerts.c.by_severity,)),
     "raised": by_moment(alerts.c.raised_at),
-    "id": Order(alerts.c.alert_id),
+    "id": Order((alerts.c.alert_id,)),
 }
 UPDATED = ("severity", "by_severity", "rules", "probability", "region", "category", "updated_at")
 

@@ -24,11 +24,11 @@ CHAIN_LOCK = 0x66616972  # of PostgreSQL's advisory locks: who appends to the ch
 AS_MOVED = {"to_state": "state", "assignee": "assignee", "outcome": "outcome", "at": "updated_at"}
 CASE_FIELDS = [cases.c[name] for name in Case.__dataclass_fields__]
 CASE_ORDERS = {
-    "id": Order(cases.c.case_id),
-    "severity": Order(cases.c.by_severity),
+    "id": Order((cases.c.case_id,)),
+    "severity": Order((cases.c.by_severity,)),
     "updated": by_moment(cases.c.updated_at),
 }
-INSPECTION_ORDERS = {"date": Order(schema.inspections.c.inspected_on, True, date.isoformat, date.fromisoformat)}
+INSPECTION_ORDERS = {"date": Order((schema.inspections.c.inspected_on,), True, date.isoformat, date.fromisoformat)}
 
 
 class Casework(Database):
@@ -185,8 +185,8 @@ class Casework(Database):
     def verify_chain(self) -> Broken | None:
         """The first move that was changed, left out or put in after it was written; None where all stand."""
         with self.reading() as connection:
-            rows = connection.execution_options(yield_per=1000).execute(select(moves).order_by(moves.c.seq))
-            return rules.first_broken(Move(**row) for row in rows.mappings())
+            rows = connection.execute(select(moves).order_by(moves.c.seq), execution_options={"yield_per": 1000})
+            return rules.first_broken(Move(**row) for row in rows.mappings()) or _first_unlike(connection)
 
     # --- within a transaction -----------------------------------------------------------------------------------------
 
@@ -244,7 +244,7 @@ class Casework(Database):
 
 def _first_unlike(connection: Connection) -> Broken | None:
     """The first case that is not as its moves left it: the last moves may be gone, or the case itself was changed."""
-    n_moves = select(func.count()).where(moves.c.case_id == cases.c.case_id).scalar_subquery()
+    n_moves = select(func.count()).where(moves.c.case_id == cases.c.case_id).correlate(cases).scalar_subquery()
     is_last = (moves.c.case_id == cases.c.case_id) & (moves.c.version == cases.c.version)
     alike = [moves.c[a].is_not_distinct_from(cases.c[b]) for a, b in AS_MOVED.items()]
     query = select(cases.c.case_id, cases.c.version, cases.c.state, moves.c.seq)

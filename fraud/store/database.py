@@ -17,6 +17,7 @@ CONNECT = 5  # seconds that a connection to PostgreSQL may take
 POOL, OVERFLOW = 4, 6  # connections of a worker: eight threads, a listener, a health check
 POOL_WAIT = 10  # seconds that a thread waits for a connection
 UNDEFINED_TABLE = "42P01"  # PostgreSQL's code
+GONE = "The database does not answer ({}); nothing was written, try again."
 TRANSIENT = (OperationalError, InterfaceError, InternalError)
 
 
@@ -127,6 +128,16 @@ def _translated() -> Iterator[None]:
         raise
 
 
+@contextmanager
+def answering(connection: Connection) -> Iterator[None]:
+    """What a driver's own call raises, where SQLAlchemy does not stand between."""
+    try:
+        yield
+    except connection.dialect.dbapi.OperationalError as error:
+        connection.invalidate()
+        raise StoreUnavailable(GONE.format(type(error).__name__)) from error
+
+
 def _lacks_tables(error: DBAPIError) -> bool:
     return getattr(error.orig, "sqlstate", None) == UNDEFINED_TABLE or "no such table" in str(error.orig)
 
@@ -135,4 +146,4 @@ def _words(error: DBAPIError) -> str:
     if _lacks_tables(error):
         return "The database holds no tables of Fairmeter: run `flask --app predict migrate`."
     said = str(error.orig).splitlines()[0] if isinstance(error.orig, sqlite3.Error) else type(error.orig).__name__
-    return f"The database does not answer ({said}); nothing was written, try again."
+    return GONE.format(said)

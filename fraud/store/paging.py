@@ -17,6 +17,7 @@ from fraud.store.database import StoreError
 
 MOST_ROWS = 1000  # of one page
 LAST_CHARACTER = "\U0010ffff"
+LARGEST = 2**31  # of what an integer column may hold
 
 
 class BadQuery(StoreError):
@@ -35,16 +36,16 @@ class Page(NamedTuple):
 
 
 class Order(NamedTuple):
-    """What a list is sorted by: a column, which end comes first, and how its value is written in a cursor."""
+    """What a list is sorted by: columns, which end comes first, how the first one's value is written in a cursor."""
 
-    by: Column
+    by: tuple[Column, ...]
     is_falling: bool = True
     write: Callable[[Any], Any] = lambda value: value
     read: Callable[[Any], Any] = lambda value: value
 
 
-def by_moment(column: Column, is_falling: bool = True) -> Order:
-    return Order(column, is_falling, datetime.isoformat, datetime.fromisoformat)
+def by_moment(column: Column) -> Order:
+    return Order((column,), True, datetime.isoformat, datetime.fromisoformat)
 
 
 def page_of(
@@ -58,17 +59,15 @@ def page_of(
 ) -> Page:
     """One page of a select, sorted by `order` and then by the id `tie` the same way. Raises BadQuery."""
     check_limit(limit)
-    keys = tuple_(order.by, tie)
+    keys = order.by if tie in order.by else (*order.by, tie)
     if cursor is not None:
-        after = tuple_(*_after(cursor, order, tie))
-        query = query.where(keys < after if order.is_falling else keys > after)
-    keys = [order.by, tie] if order.by is not tie else [tie]
+        after = tuple_(*_after(cursor, order, keys))
+        query = query.where(tuple_(*keys) < after if order.is_falling else tuple_(*keys) > after)
     query = query.order_by(*(key.desc() if order.is_falling else key.asc() for key in keys)).limit(limit + 1)
     rows = connection.execute(query).mappings().all()
     has_more = len(rows) > limit
     rows = rows[:limit]
-    following = _cursor_of(order, rows[-1][order.by.name], rows[-1][tie.name]) if has_more else None
-    return Page([convert(row) for row in rows], following)
+    return Page([convert(row) for row in rows], _cursor_of(order, keys, rows[-1]) if has_more else None)
 
 
 def check_limit(limit: int) -> None:
@@ -96,23 +95,33 @@ def check_text(field: str, value: str) -> str:
     return value
 
 
-def _cursor_of(order: Order, value: Any, tie: Any) -> str:
-    return urlsafe_b64encode(json.dumps([order.by.name, order.write(value), tie]).encode()).decode().rstrip("=")
+def _cursor_of(order: Order, keys: tuple[Column, ...], row: Any) -> str:
+    first, *others = (row[key.name] for key in keys)
+    told = [[key.name for key in keys], order.write(first), *others]
+    return urlsafe_b64encode(json.dumps(told).encode()).decode().rstrip("=")
 
 
-def _after(cursor: str, order: Order, tie: Column) -> list:
-    """The key and the id that a cursor stands for, as values of their columns."""
+def _after(cursor: str, order: Order, keys: tuple[Column, ...]) -> list:
+    """The row that a cursor stands for, as values of the columns that are sorted by."""
     try:
-        name, value, id_ = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        value = order.read(value)
-        is_known = name == order.by.name and isinstance(value, _type(order.by)) and isinstance(id_, _type(tie))
+        names, first, *others = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        values = [order.read(first), *others]
+        fits = [_fits(value, key) for value, key in zip(values, keys, strict=True)]
+        is_known = names == [key.name for key in keys] and all(fits)
     except (NotBase64, ValueError, TypeError):
         is_known = False
     if not is_known:
         raise BadQuery("after", "after is no cursor of this list with this sort; begin at its first page.")
-    return [literal(value, order.by.type), literal(check_text("after", id_) if isinstance(id_, str) else id_, tie.type)]
+    return [literal(value, key.type) for value, key in zip(values, keys, strict=True)]
 
 
-def _type(column: Column) -> type | tuple[type, ...]:
+def _fits(value: Any, column: Column) -> bool:
+    """Whether a column may hold a value that somebody else may have written."""
     expected = column.type.python_type
-    return (int, float) if expected is float else expected
+    if expected is str:
+        return isinstance(value, str) and check_text("after", value) == value
+    if expected is int:
+        return type(value) is int and abs(value) < LARGEST
+    if expected is datetime:
+        return isinstance(value, datetime) and value.tzinfo is not None
+    return isinstance(value, (int, float) if expected is float else expected) and not isinstance(value, bool)

@@ -21,11 +21,11 @@ from fraud.store.schema import clients, findings, profiles
 from fraud.store.series import Series, unpacked
 
 PROFILE_ORDERS = {
-    "score": Order(profiles.c.by_score),
-    "severity": Order(profiles.c.by_severity),
-    "recovery": Order(profiles.c.by_recovery),
+    "score": Order((profiles.c.by_score,)),
+    "severity": Order((profiles.c.by_severity, profiles.c.by_score)),
+    "recovery": Order((profiles.c.by_recovery,)),
     "scored": by_moment(profiles.c.scored_at),
-    "id": Order(profiles.c.client_id, is_falling=False),
+    "id": Order((profiles.c.client_id,), is_falling=False),
 }
 
 
@@ -84,6 +84,7 @@ class HotSpot:
 
 WHOLE = select(profiles, *(column for column in findings.columns if column.name != "client_id"))
 WHOLE = WHOLE.join_from(profiles, findings, findings.c.client_id == profiles.c.client_id)
+IS_SUSPECTED = profiles.c.by_score >= profiles.c.threshold  # as its index says it
 ROW_COLUMNS = [profiles.c[name] for name in ProfileRow.__dataclass_fields__]
 
 
@@ -97,7 +98,7 @@ class Profiles(Database):
         scored_until (not). Raises BadQuery.
         """
         order = chosen(sort, PROFILE_ORDERS)
-        query = select(*ROW_COLUMNS, *([order.by] if order.by.name not in ProfileRow.__dataclass_fields__ else []))
+        query = select(*ROW_COLUMNS, *(key for key in order.by if key not in ROW_COLUMNS))
         with self.reading() as connection:
             query = query.where(*conditions(filters))
             return page_of(connection, query, order, profiles.c.client_id, profile_row_of, limit, after)
@@ -150,14 +151,15 @@ class Profiles(Database):
         return {severity: found.get(RANKS[severity], 0) for severity in (*SEVERITIES, INSUFFICIENT_HISTORY)}
 
     def hot_spots(self, limit: int = 20) -> list[HotSpot]:
-        """Regions, those with the largest share of suspected clients first."""
-        is_suspected = profiles.c.probability >= profiles.c.threshold
-        n_suspected = func.count().filter(is_suspected)
-        share = n_suspected * 1.0 / func.count()
-        recovery = func.coalesce(func.sum(profiles.c.expected_recovery_kwh).filter(is_suspected), 0.0)
-        query = select(profiles.c.region, func.count(), n_suspected, share, recovery).group_by(profiles.c.region)
+        """Regions with suspected clients, the largest share first."""
+        region, recovery = profiles.c.region, func.sum(profiles.c.expected_recovery_kwh)
+        everybody = select(region, func.count()).group_by(region)
+        suspected = select(region, func.count(), recovery).where(IS_SUSPECTED).group_by(region)
         with self.reading() as connection:
-            return [HotSpot(*row) for row in connection.execute(query.order_by(share.desc()).limit(limit))]
+            n_clients = dict(connection.execute(everybody).all())
+            found = {code: told for code, *told in connection.execute(suspected)}
+        spots = [HotSpot(code, n_clients[code], n, n / n_clients[code], kwh or 0.0) for code, (n, kwh) in found.items()]
+        return sorted(spots, key=lambda spot: (-spot.suspected_share, -spot.n_clients))[:limit]
 
     def stored_scores(self, *, limit: int = 5000, **filters) -> list[Score]:
         """The highest scores as planning takes them (with recovery and reasons), the highest first; same filters."""

@@ -114,6 +114,8 @@ profiles = Table(
     Index(None, "scored_at", "client_id"),
     Index(None, "region", "by_score", "client_id"),
     Index(None, "category", "by_score", "client_id"),
+    Index("ix_profiles_suspected", "region", "expected_recovery_kwh",
+          sqlite_where=text("by_score >= threshold"), postgresql_where=text("by_score >= threshold")),
 )  # fmt: skip
 
 findings = Table(

@@ -162,6 +162,13 @@ def upgrade() -> None:
     op.create_index("ix_profiles_category_by_score_client_id", "profiles", ["category", "by_score", "client_id"])
     op.create_index("ix_profiles_region_by_score_client_id", "profiles", ["region", "by_score", "client_id"])
     op.create_index("ix_profiles_scored_at_client_id", "profiles", ["scored_at", "client_id"])
+    op.create_index(
+        "ix_profiles_suspected",
+        "profiles",
+        ["region", "expected_recovery_kwh"],
+        sqlite_where=sa.text("by_score >= threshold"),
+        postgresql_where=sa.text("by_score >= threshold"),
+    )
     op.create_table(
         "readings",
         sa.Column("client_id", CLIENT_ID, nullable=False),

@@ -1,0 +1,72 @@
+"""Stores of the tests: each its own SQLite file or schema of PostgreSQL, and rows to fill them with."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+import pytest
+
+from fraud.alerts import AlertRules, read_rules
+from fraud.records import INSUFFICIENT_HISTORY, Explanation, QualityFlag, Reason, Recovery, Score
+from fraud.store import Store
+
+ROOT = Path(__file__).resolve().parents[1]
+NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)  # a Monday
+DATABASES = ("sqlite", "postgresql")
+
+
+@contextmanager
+def empty_database(kind: str, folder: Path) -> Iterator[str]:
+    """The URL of a database of this kind that nobody else uses."""
+    if kind == "sqlite":
+        yield f"sqlite:///{folder}/store.db"
+        return
+    server = os.environ.get("TEST_DATABASE_URL")
+    if not server:
+        pytest.skip("TEST_DATABASE_URL names no PostgreSQL to test with")
+    import psycopg
+
+    schema = f"test_{uuid4().hex[:12]}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE SCHEMA {schema}")
+        try:
+            yield f"{server}{'&' if '?' in server else '?'}options=-csearch_path%3D{schema}"
+        finally:
+            connection.execute(f"DROP SCHEMA {schema} CASCADE")
+
+
+def score_of(client_id: str = "c-1", probability: float | None = 0.7, severity: str = "high", **given) -> Score:
+    """A score with something in every field; what is given instead."""
+    whole = {
+        "client_id": client_id, "probability": probability, "threshold": 0.5, "typical": 0.05,
+        "severity": INSUFFICIENT_HISTORY if probability is None else severity, "onset_on": "2026-03-01",
+        "reasons": (
+            Reason("fall in consumption", 0.2, "Electricity fell 62 % after March 2026."),
+            Reason("tariff", -0.1, "One tariff, as usual."),
+        ),
+        "quality": (QualityFlag("short_history", 1, "Less than a year: 1."),),
+        "explanations": (Explanation("vacant home", "does not fit", "Consumption went on."),),
+        "recovery": Recovery(1000.0, 500.0, 2000.0, 12.0, "Own level of the year before."),
+        "recommendation": "next round",
+    }  # fmt: skip
+    return Score(**whole | given)
+
+
+def shipped_rules() -> AlertRules:
+    return read_rules(ROOT / "data" / "alerts.toml")
+
+
+def write(store: Store, *scores: Score, **given):
+    """A run of these scores by the rules that are delivered."""
+    given = {"rules": shipped_rules(), "scored_at": NOW} | given
+    return store.write_run(scores or [score_of()], "2026.11.1", **given)
+
+
+def clients_of(**columns) -> dict:
+    """A table of clients from lists."""
+    types = {"client_id": object, "created_on": "datetime64[D]", "transformer_id": object}
+    return {name: np.array(values, dtype=types.get(name, np.float64)) for name, values in columns.items()}
