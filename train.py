@@ -26,6 +26,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from features import AGGREGATES_BLOCK, CELLS, FEATURE_NAMES, FEATURES, METER_CELLS, PLACE, client_features
 from fraud import evaluation, model_file, validation
+from fraud.almanac import NOTHING_KNOWN, Almanac, read_almanac
 from fraud.attacks import Base
 from fraud.days import Days
 from fraud.files import TableError
@@ -91,6 +92,8 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     add("data", nargs="*", type=Path, help=f"a zip, a folder, or files ({ARCHIVE}, else {SAMPLE})")
     add("--view", choices=VIEWS, default=PROSPECTIVE, help="prospective leaves out what may follow a detection")
     add("--readings", type=Path, help="smart-meter readings: a zip, a folder or a file; alone, only these are learnt")
+    add("--weather", type=Path, help="a file with a date and a temperature a row, for the days of the readings")
+    add("--holidays", metavar="FILE_OR_COUNTRY", help="a file with a date a row, or a country's code: GB or GB-ENG")
     add("--attack", action="store_true", help="take the readings for honest, and attack half of them to learn from")
     add("--onto", type=Path, metavar="MODEL", help="a model whose ensembles on invoices stay; readings are added")
     add("--quick", action="store_true", help="small members, for a first look: under a minute on the sample")
@@ -113,6 +116,9 @@ def run(options: argparse.Namespace) -> None:
     data = [] if options.readings and not options.data else sources(options.data)
     base = older_model(options.onto) if options.onto else None
     places = places_of_readings(data, options)
+    if (options.weather or options.holidays) and not places:
+        raise CannotTrain("--weather and --holidays go with readings, and there are none; name them with --readings.")
+    almanac = read_almanac(options.weather, options.holidays)
     readings = tables_of_readings(places)  # first: it takes seconds to tell what cannot be read
     study = study_of(data) if data else None
     if study:
@@ -123,7 +129,7 @@ def run(options: argparse.Namespace) -> None:
         name = ", ".join(path.name for path in places)
         try:
             readings = with_labels(readings, study, options)
-            metrics, base = with_readings(metrics, base, readings, name, options, stamp)
+            metrics, base = with_readings(metrics, base, readings, name, options, stamp, almanac)
         except CannotTrain as error:
             if options.readings:
                 raise
@@ -299,31 +305,54 @@ def with_labels(tables: ReadingTables, study: Study | None, options: argparse.Na
 
 
 def with_readings(
-    metrics: dict, base: FraudModel | None, tables: ReadingTables, name: str, options: argparse.Namespace, stamp: dict
-) -> tuple[dict, FraudModel]:
-    """Metrics and model with the readings' parts. [base: a model on invoices, or None; name: of the readings]"""
+    metrics: dict,
+    base: FraudModel | None,
+    tables: ReadingTables,
+    name: str,
+    options: argparse.Namespace,
+    stamp: dict,
+    almanac: Almanac = NOTHING_KNOWN,
+) -> tuple[dict, FraudModel | None]:
+    """Metrics, and the model where not --validate, with the readings' parts. [base: on invoices; name: of readings]"""
     days = Days.of(tables.readings, len(tables.client_ids))
     n_known = int(days.segments.filled.sum())
     if not n_known:
         raise CannotTrain(f"{name} has no reading of any client, so there is nothing to learn from.")
+    check_weather(almanac, days, options)
     say(f"{n_known:,} clients with readings.", *(f"  {flag.text}" for flag in tables.flags))
     labels = None if options.attack or tables.label is None or np.isnan(tables.label).all() else tables.label
     theft_share = base.manifest["fraud_rate"] if base else theft_share_of(labels, options)
     with progress(READING_STEPS) as tell:
+        how = SEED, options.quick, tell, almanac
         if options.attack:
-            outcome = of_attacked(Base.of(days), theft_share, PROMISES, SEED, options.quick, tell)
+            outcome = of_attacked(Base.of(days), theft_share, PROMISES, *how, options.validate)
         elif labels is None:
-            outcome = of_unlabelled(days, theft_share, SEED, options.quick, tell)
+            outcome = of_unlabelled(days, theft_share, *how)
         else:
             folds = FOLDS if options.validate else 1
-            outcome = of_labelled(days, labels, theft_share, PROMISES, folds, SEED, options.quick, tell)
+            outcome = of_labelled(days, labels, theft_share, PROMISES, folds, *how, options.validate)
     known = {"data": name, "n_clients": n_known, "made": outcome.metrics["made"]}
+    beside = {"weather": options.weather, "holidays": options.holidays}
+    known |= {what: Path(given).name for what, given in beside.items() if given}
     metrics = metrics | {"readings": outcome.metrics, "run": metrics["run"] | {"readings": known}}
     metrics["quality"] = [*metrics.get("quality", []), *tables.flags]
+    if options.validate:
+        return metrics, None
     manifest = (base.manifest if base else manifest_without_invoices(options, theft_share)) | stamp
     manifest |= {"readings": known | outcome.cuts, "reading_features": list(READING_FEATURES)}
     parts = (base.invoices, base.aggregates) if base else (None, None)
     return metrics, FraudModel(*parts, outcome.model, manifest)
+
+
+def check_weather(almanac: Almanac, days: Days, options: argparse.Namespace) -> None:
+    """Raises CannotTrain where no day of the readings has a temperature."""
+    first, last = days.day.min(), days.day.max()
+    if almanac.weather is not None and not ((almanac.weather[0] >= first) & (almanac.weather[0] <= last)).any():
+        begins, ends = np.array([first, last]).astype("datetime64[D]")
+        raise CannotTrain(
+            f"{options.weather} has no temperature from {begins} to {ends}, the days of the readings; "
+            "give that of their place and time, or leave --weather out."
+        )
 
 
 def older_model(path: Path) -> FraudModel:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fraud import attacks, evaluation, reading_evaluation
+from fraud.almanac import NOTHING_KNOWN, Almanac
 from fraud.attacks import HONEST, Attacked, Base, split
 from fraud.days import Days
 from fraud.ensemble import probability_of
@@ -45,9 +46,12 @@ UNLABELLED_SHARE = 0.05  # of the clients are suspected where no label says what
 
 @dataclass(frozen=True)
 class Outcome:
-    """What training on readings gives: the model, where it suspects (threshold, severities), and what was measured."""
+    """What training on readings gives: the model, where it suspects (threshold, severities), and what was measured.
 
-    model: ReadingModel
+    Where it only measures: no model, and nowhere to suspect.
+    """
+
+    model: ReadingModel | None
     cuts: dict
     metrics: dict
 
@@ -56,7 +60,14 @@ class Outcome:
 
 
 def of_attacked(
-    base: Base, theft_share: float, promises: Mapping[str, float], seed: int, quick: bool, tell: Tell
+    base: Base,
+    theft_share: float,
+    promises: Mapping[str, float],
+    seed: int,
+    quick: bool,
+    tell: Tell,
+    almanac: Almanac = NOTHING_KNOWN,
+    only_measure: bool = False,
 ) -> Outcome:
     """theft_share: of the clients that will be judged, for half of those attacked here are thieves. [0..1]
 
@@ -65,14 +76,16 @@ def of_attacked(
     _check_enough(np.count_nonzero(~np.isnan(base.kwh), axis=1), LONG_ENOUGH, LEAST_HOUSEHOLDS)
     watched, fit_on, kept = split(len(base.kwh), seed, PARTS)
     plans = TO_TRAIN_QUICKLY if quick else TO_TRAIN
-    surroundings = Surroundings.of(base.days(np.concatenate([watched, fit_on])))
+    surroundings = Surroundings.of(base.days(np.concatenate([watched, fit_on])), None, *almanac)
     networks = fit_networks(base.days(watched), surroundings, seed, quick, tell)
     sample = sample_of(attacked_files(base, fit_on, surroundings, plans, seed), networks)
     measured, _ = fit_labelled(sample, networks, surroundings, seed, quick, lambda what: tell(f"{what}, to measure"))
     metrics = {"made": "injected", "parts": [len(watched), len(fit_on), len(kept)]}
     metrics |= attacked_metrics(measured, base, kept, seed)
-    metrics["past_to_future"] = _past_to_future(base, watched, fit_on, kept, seed, quick, tell)
-    everybody = Surroundings.of(base.days(np.arange(len(base.kwh))))
+    metrics["past_to_future"] = _past_to_future(base, watched, fit_on, kept, seed, quick, tell, almanac)
+    if only_measure:
+        return Outcome(None, {}, metrics)
+    everybody = Surroundings.of(base.days(np.arange(len(base.kwh))), None, *almanac)
     rest = np.concatenate([fit_on, kept])
     sample = sample_of(attacked_files(base, rest, everybody, plans, seed + 1), networks)
     model, fitted = fit_labelled(sample, networks, everybody, seed, quick, tell)
@@ -146,12 +159,19 @@ def _growing(model: ReadingModel, file: Attacked) -> np.ndarray:
 
 
 def _past_to_future(
-    base: Base, watched: np.ndarray, fit_on: np.ndarray, kept: np.ndarray, seed: int, quick: bool, tell: Tell
+    base: Base,
+    watched: np.ndarray,
+    fit_on: np.ndarray,
+    kept: np.ndarray,
+    seed: int,
+    quick: bool,
+    tell: Tell,
+    almanac: Almanac,
 ) -> dict:
     """Fitted on some households as far as the past goes, measured on others whose thefts begin after it."""
     n_past, n = int(PAST_SHARE * base.kwh.shape[1]), base.kwh.shape[1]
     past = Base(base.kwh[:, :n_past], base.first_day)
-    surroundings = Surroundings.of(past.days(np.concatenate([watched, fit_on])))
+    surroundings = Surroundings.of(past.days(np.concatenate([watched, fit_on])), None, *almanac)
     networks = fit_networks(past.days(watched), surroundings, seed, quick, lambda what: tell(f"{what}, on the past"))
     sample = sample_of(attacked_files(past, fit_on, surroundings, TO_TRAIN_QUICKLY * 2, seed + 3), networks)
     model, _ = fit_labelled(sample, networks, None, seed, quick, lambda what: tell(f"{what}, on the past"))
@@ -175,6 +195,8 @@ def of_labelled(
     seed: int,
     quick: bool,
     tell: Tell,
+    almanac: Almanac = NOTHING_KNOWN,
+    only_measure: bool = False,
 ) -> Outcome:
     """Labels of inspections [1, 0, NaN unknown]: so many of FOLDS outer folds measure, then all clients are fitted on.
 
@@ -183,7 +205,7 @@ def of_labelled(
     known = ~np.isnan(label) & (days.segments.total((~np.isnan(days.kwh)).astype(np.int64)) >= LEAST_DAYS)
     days, label = days.of_clients(known), label[known]
     _check_kinds(label)
-    surroundings, folds = Surroundings.of(days), stratified_folds(label, FOLDS, seed)
+    surroundings, folds = Surroundings.of(days, None, *almanac), stratified_folds(label, FOLDS, seed)
     score, rows = np.full(len(label), np.nan), {}
     for fold in range(measured):
         mine, part = folds == fold, f"outer fold {fold + 1} of {FOLDS}"
@@ -199,6 +221,8 @@ def of_labelled(
     metrics["ranking"] = reading_evaluation.ranking(label[clients], score[clients], clients)
     scores = {name: values[clients] for name, values in (rows | {"ensemble": score}).items()}
     metrics["models"] = reading_evaluation.compared(label[clients], scores, clients)
+    if only_measure:
+        return Outcome(None, {}, metrics)
     model, sample, fitted = _fit_on(days, label, np.ones(len(label), bool), surroundings, seed, quick, tell)
     return Outcome(model, cuts_of(fitted.log_odds, sample.label, theft_share, promises), metrics)
 
@@ -233,10 +257,12 @@ def _check_enough(n_known: np.ndarray, n_days: int, least: int) -> None:
         raise CannotTrain(f"{n:,} clients have at least {n_days} days with readings; at least {least} are needed.")
 
 
-def of_unlabelled(days: Days, theft_share: float, seed: int, quick: bool, tell: Tell) -> Outcome:
+def of_unlabelled(
+    days: Days, theft_share: float, seed: int, quick: bool, tell: Tell, almanac: Almanac = NOTHING_KNOWN
+) -> Outcome:
     """The detectors' ranks: suspected are the UNLABELLED_SHARE that are most unlike the others. Raises CannotTrain."""
     _check_enough(days.segments.total((~np.isnan(days.kwh)).astype(np.int64)), LEAST_DAYS, LEAST_OF_A_KIND)
-    surroundings = Surroundings.of(days)
+    surroundings = Surroundings.of(days, None, *almanac)
     networks = fit_networks(days, surroundings, seed, quick, tell)
     evidence = reading_evidence(days, networks, surroundings)
     model, log_odds = fit_unlabelled(evidence.of(evidence.n_records >= LEAST_DAYS), networks, surroundings, seed)

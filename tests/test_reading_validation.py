@@ -141,6 +141,16 @@ def test_the_final_model_is_fitted_on_all_and_suspects_at_the_prior_it_was_cut_f
     assert found[:N_THIEVES].mean() > 0.8
 
 
+def test_who_only_measures_fits_no_model_of_all(labelled, monkeypatch):
+    days, label, outcome = labelled
+    fitted, fit = [], validation.fit_labelled
+    monkeypatch.setattr(validation, "fit_labelled", lambda *given: fitted.append(len(given[0].label)) or fit(*given))
+    measured = validation.of_labelled(days, label, 0.1, PROMISES, 1, SEED, True, silent, only_measure=True)
+    assert fitted == [(N - N_UNKNOWN) * (validation.FOLDS - 1) / validation.FOLDS]
+    assert (measured.model, measured.cuts) == (None, {})
+    assert measured.metrics == outcome.metrics
+
+
 def test_nobody_is_measured_by_a_model_that_has_seen_it(monkeypatch):
     """Every client's number is its first day's consumption, by which it is known wherever it turns up."""
     kwh = robbed(town(60, 60), np.arange(25), 30)

@@ -212,6 +212,44 @@ def test_readings_with_labels_are_learnt_and_measured_out_of_fold(tmp_path):
     assert (found[20:] >= threshold).mean() < 0.2
 
 
+def weather_in(folder, first, n=400):
+    """A file of weather that gets warmer day by day."""
+    days = np.datetime64(first, "D") + np.arange(n)
+    text = "".join(f"{day},{5 + i / 100}\n" for i, day in enumerate(days))
+    (folder / "weather.csv").write_text(f"date,temperature\n{text}")
+    return folder / "weather.csv"
+
+
+def test_weather_and_holidays_are_learnt_beside_the_readings_and_named(tmp_path):
+    (tmp_path / "holidays.csv").write_text("date\n2013-04-01\n")
+    beside = ["--weather", weather_in(tmp_path, "2013-01-01"), "--holidays", tmp_path / "holidays.csv"]
+    model = learnt(tmp_path, "--readings", readings_in(tmp_path), *beside)
+    surroundings = model.readings.surroundings
+    at = int(np.datetime64("2013-04-01").astype(int)) - surroundings.first_day
+    assert surroundings.temperature[at] == pytest.approx(5.9)
+    assert (surroundings.is_holiday[at], np.sum(surroundings.is_holiday)) == (1.0, 1.0)
+    known = model.manifest["readings"]
+    assert (known["weather"], known["holidays"]) == ("weather.csv", "holidays.csv")
+
+
+@pytest.mark.parametrize(
+    ("first", "readings", "words"),
+    [("1999-01-01", True, "no temperature from 2013-01-07 to"), ("2013-01-01", False, "go with readings")],
+    ids=["of another year", "without readings"],
+)
+def test_weather_that_says_nothing_of_the_readings_ends_in_a_sentence(tmp_path, capsys, first, readings, words):
+    for name in ("model.bin", "model.bin.sha256"):
+        (tmp_path / name).write_bytes(b"of last time")
+    named = (
+        ["--readings", readings_in(tmp_path)]
+        if readings
+        else [zipped(tmp_path / "utility.zip", clients="client_id\nc-1\n")]
+    )
+    places = ["--out", tmp_path / "model.bin", "--report", tmp_path / "report"]
+    said = ends_in_one_sentence(capsys, tmp_path, *named, "--weather", weather_in(tmp_path, first), *places)
+    assert words in said
+
+
 def test_labels_of_the_clients_are_taken_where_the_readings_have_none(tmp_path, monkeypatch):
     """Files of one utility, by name: clients, invoices and readings; the invoices' ensembles are fitted elsewhere."""
     readings_in(tmp_path)
