@@ -233,13 +233,18 @@ def _solar_by_hour(course: Course, seen: Seen) -> Verdict:
     is_after = seen.day >= (course.start[at] if at else np.inf)
     with np.errstate(all="ignore"):
         noon, night = (
-            [np.nanmean(seen.hours[rows][:, hours]) if rows.any() else np.nan for rows in (~is_after, is_after)]
+            [_mean_of_known(seen.hours[rows][:, hours]) for rows in (~is_after, is_after)]
             for hours in (slice(10, 16), slice(0, 5))
         )
     if np.isnan([*noon, *night]).any() or min(noon[0], night[0]) <= 0:
         return NO_HISTORY
     bright, dark = 1.0 - noon[1] / noon[0], 1.0 - night[1] / night[0]
     return _sunny(bright, dark, "hours from 10 to 16", "hours from 0 to 5", month(course.start[at]))
+
+
+def _mean_of_known(kwh: np.ndarray) -> float:
+    known = kwh[~np.isnan(kwh)]
+    return float(known.mean()) if known.size else np.nan
 
 
 def _sunny(bright: float, dark: float, when: str, otherwise: str, since: str) -> Verdict:
