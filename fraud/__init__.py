@@ -6,7 +6,7 @@
     parts     readings networks attacks ranks features members detectors neighbours peers recovery | alerts cases outcomes
     utility   demo metering thieves population household weather grid billing |
     shapes    reading_rows reading_changes reading_hours reading_parts reading_shapes |
-    columns   facts blocks cells configuration consumption explanations |
+    columns   facts blocks cells configuration consumption courses explanations |
     meters    almanac billed courses days surroundings windows change_points reading_tables reading_cleaning |
     rows      invoices tables visited cleaning dates files |
     graphs    onnx_graphs network_graphs symmetric_trees |

@@ -10,7 +10,8 @@ import numpy as np
 
 from fraud.blocks import HISTORY, PLACE, TARIFF, UNUSUAL
 from fraud.told import Sentence, Told, pointed
-from fraud.words import counted, figure, listed, month, sentence, share
+from fraud.words import counted, figure, listed, month, sentence, share, share_or_none
+from fraud.words import rate as percent
 
 # --- tariff and invoice configuration ---------------------------------------------------------------------------------
 
@@ -20,7 +21,9 @@ def _price_levels(it: Told) -> Sentence | None:
     if np.isnan(first):
         return None
     text = f"on {counted(len(it.billed), it.invoices)} {share(first)} is billed at the first price level on average"
-    return Sentence(sentence(text, it.beside("level_1_share_mean", "for {like} usually {usual}", share)))
+    is_usual = share(first) == share(it.usual("level_1_share_mean"))
+    usual = it.beside("level_1_share_mean", "for {like} usually {usual}", share)
+    return Sentence(sentence(text, usual), -int(is_usual))
 
 
 def _periods(it: Told) -> Sentence | None:
@@ -39,9 +42,7 @@ def _gas(it: Told) -> Sentence | None:
     if np.isnan(part):
         return None
     text = f"{share(part)} of the invoices are for gas" if part else "no invoice is for gas"
-    return Sentence(
-        sentence(text, it.beside("gas_share", "for {like} usually {usual}", lambda x: share(x) if x else "none"))
-    )
+    return Sentence(sentence(text, it.beside("gas_share", "for {like} usually {usual}", share_or_none)))
 
 
 def _tariff(it: Told) -> Sentence | None:
@@ -76,10 +77,10 @@ def _tariff(it: Told) -> Sentence | None:
 def _flagged(it: Told, column: str, who: str) -> Sentence | None:
     """The neighbours' share of clients that were flagged, in training."""
     rate, rates = it.column(column), it.ensemble.inputs.rates
-    if np.isnan(rate) or rates is None:
+    if np.isnan(rate) or rates is None or percent(rate) == percent(rates.base_rate):
         return None
-    flagged = f"{share(rate)} were flagged for fraud in the training data"
-    text = f"of the clients {who} {flagged}, of all {share(rates.base_rate)}"
+    flagged = f"{percent(rate)} were flagged for fraud in the training data"
+    text = f"of the clients {who} {flagged}, of all {percent(rates.base_rate)}"
     return Sentence(sentence(text), pointed(rate, rates.base_rate))
 
 
@@ -144,12 +145,13 @@ def _account(it: Told) -> Sentence | None:
         text += f", from {month(day[0])} to {month(day[-1])}" if len(day) > 1 else f", of {month(day[0])}"
         return Sentence(sentence(text, it.beside("n", "{like} usually have {usual}", lambda x: f"{x:.0f}")))
     n, age = it.value("n_invoices"), it.value("age_months")
-    parts = [] if np.isnan(n) else [counted(n, "invoice")]
-    parts += [] if np.isnan(age) else [f"{figure(age)} months of age at the last one"]
+    parts = [] if np.isnan(age) else [f"is {figure(age)} months old at its last invoice"]
+    parts += [] if np.isnan(n) else [f"has {counted(n, 'invoice')}"]
     if not parts:
         return None
-    usual = it.beside("n_invoices", "{like} usually have {usual} invoices", lambda x: f"{x:.0f}")
-    return Sentence(sentence(f"the account has {listed(parts)}", usual))
+    usual = it.beside("age_months", "those of {like} are usually {usual} months old", figure)
+    also = it.beside("n_invoices", "and have {usual}", lambda x: counted(round(x), "invoice"))
+    return Sentence(sentence(f"the account {listed(parts)}", f"{usual} {also}".strip()))
 
 
 # --- unusual shape ----------------------------------------------------------------------------------------------------

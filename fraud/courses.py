@@ -8,8 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fraud.billed import Billed
+from fraud.billed import UNITS, Billed
+from fraud.blocks import ENERGY_NAMES
 from fraud.invoices import DAYS_PER_MONTH
+from fraud.words import figure
 
 BLOCK_DAYS = 15  # of a period made of readings: shorter than the shortest vacancy that invoices show, longer than noise
 LEAST_KNOWN = 5  # days with readings in it
@@ -19,12 +21,19 @@ class Course(NamedTuple):
     """end: last day of each period [days since 1970]; months: its length; rate: kWh a month (m3 of gas)."""
 
     source: str  # what the periods are made of, in words
+    unit: str
     end: np.ndarray
     months: np.ndarray
     rate: np.ndarray
 
     def __len__(self) -> int:  # else a tuple's: the number of columns
         return len(self.end)
+
+    def a_month(self, rate: float) -> str:
+        return f"{figure(rate)} {self.unit} a month"
+
+    def step(self, before: float, after: float) -> str:
+        return f"from {figure(before)} to {self.a_month(after)}"
 
     @property
     def start(self) -> np.ndarray:
@@ -52,16 +61,20 @@ class Course(NamedTuple):
         return int(at[np.argmax((after - before) ** 2 * at * (n - at))])
 
 
-def course_of_invoices(billed: Billed, word: str) -> Course:
-    known = ~np.isnan(billed.monthly) & (billed.monthly >= 0)
-    return Course(f"{word} invoices", billed.day[known], billed.months[known], billed.monthly[known])
+def course_of_invoices(billed: Billed, energy: str) -> Course:
+    """The invoices of one day are one period."""
+    known = ~np.isnan(billed.monthly) & (billed.monthly >= 0) & (billed.span > 0)
+    end, place = np.unique(billed.day[known], return_inverse=True)
+    months = np.bincount(place, billed.span[known], minlength=len(end))
+    rate = np.bincount(place, billed.kwh[known], minlength=len(end)) / months
+    return Course(f"{ENERGY_NAMES[energy]} invoices", UNITS[energy], end, months, rate)
 
 
 def course_of_days(day: np.ndarray, kwh: np.ndarray) -> Course:
     """Periods of BLOCK_DAYS up to the last day. [day: days since 1970, kwh: NaN where missing]"""
     known = ~np.isnan(kwh)
     if not known.any():
-        return Course("readings", *np.empty((3, 0)))
+        return Course("readings", "kWh", *np.empty((3, 0)))
     block = (day[-1] - day) // BLOCK_DAYS
     numbers = np.arange(block.max(), -1, -1)
     n = np.bincount(block[known], minlength=len(numbers))[numbers]
@@ -69,4 +82,4 @@ def course_of_days(day: np.ndarray, kwh: np.ndarray) -> Course:
     kept = n >= LEAST_KNOWN
     end = (day[-1] - numbers * BLOCK_DAYS)[kept].astype(float)
     months = np.full(kept.sum(), BLOCK_DAYS / DAYS_PER_MONTH)
-    return Course("readings", end, months, total[kept] / n[kept] * DAYS_PER_MONTH)
+    return Course("readings", "kWh", end, months, total[kept] / n[kept] * DAYS_PER_MONTH)

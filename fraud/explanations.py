@@ -13,20 +13,19 @@ from typing import NamedTuple
 import numpy as np
 
 from fraud.billed import Billed
-from fraud.blocks import ENERGY_NAMES
 from fraud.courses import Course, course_of_days, course_of_invoices
 from fraud.records import CANNOT_TELL, DOES_NOT_FIT, FITS, Explanation
 from fraud.words import counted, figure, listed, month, sentence, share
 
 EMPTY_KWH = 10.0  # a month: below it nobody lives there with a refrigerator
-EMPTY_SHARE = 0.15  # of the usual level: harmless.py leaves a vacant home 0 to 0.15 of it
+EMPTY_SHARE, STANDBY_KWH = 0.15, 30.0  # of the usual level, as harmless.py leaves a vacant home; a month at most
 EMPTY_MONTHS = 1.0  # at least: a shorter absence is a holiday
 CHANGED = 0.2  # of the level, up or down: less happens in any household
 EXCHANGE = 0.1  # of the level: meters differ by so much at most (harmless.py, wide range of meter_exchange)
 LOW, HIGH = 0.5, 1.5  # of the usual level: an estimate too low, and the invoice that catches up
 EVENED = 0.25  # how far the two together may lie from the usual level
-SEASONAL = 2.0  # times: a home that is lived in for a part of the year shows at least this in every year
-SEASONAL_YEARS = 2  # at least
+SEASONAL = 2.0  # times: a home that is lived in for a part of the year shows at least this
+SEASONAL_YEARS, SEASONAL_SHARE = 2, 0.8  # years at least, and the share of them that must show it
 SUMMER_FALL = 0.2  # of the level: panels that cover less do not show
 SUN = 0.5  # the fall of the dark half year over that of the bright one, at most (swing of solar_panels in harmless.py)
 BRIGHT = (3, 4, 5, 6, 7, 8)  # April to September
@@ -48,7 +47,7 @@ class Seen(NamedTuple):
     def courses(self) -> list[Course]:
         """Of electricity, or of gas where there is no other; and of the readings."""
         energy = next(iter(self.billed), None)  # electricity comes first
-        made = [course_of_invoices(self.billed[energy], ENERGY_NAMES[energy])] if energy else []
+        made = [course_of_invoices(self.billed[energy], energy)] if energy else []
         return made + ([course_of_days(self.day, self.kwh)] if len(self.day) else [])
 
 
@@ -58,7 +57,7 @@ class Seen(NamedTuple):
 def _empty(course: Course) -> np.ndarray:
     """Periods in which nobody seems to live there. [mask]"""
     usual = np.median(course.rate) if len(course) else 0.0
-    return course.rate <= max(EMPTY_KWH, EMPTY_SHARE * usual)
+    return course.rate <= max(EMPTY_KWH, min(EMPTY_SHARE * usual, STANDBY_KWH))
 
 
 def _longest(is_so: np.ndarray) -> slice:
@@ -81,10 +80,6 @@ def _levels(course: Course) -> tuple[float, float, str]:
     return course.mean(~is_after), course.mean(is_after), month(course.start[at])
 
 
-def _change_words(before: float, after: float) -> str:
-    return f"from {figure(before)} to {figure(after)} a month"
-
-
 def _is_changed(before: float, after: float) -> bool:
     return abs(after - before) > CHANGED * before
 
@@ -92,36 +87,54 @@ def _is_changed(before: float, after: float) -> bool:
 # --- the causes -------------------------------------------------------------------------------------------------------
 
 
-def _vacant(course: Course, seen: Seen) -> Verdict:
+def _vacancy(course: Course, seen: Seen) -> tuple[slice, float]:
+    """The longest time in which nobody seems to live there, empty where too short; gas used meanwhile. [m3 a month]"""
     run = _longest(_empty(course))
     if course.months[run].sum() < EMPTY_MONTHS:
+        return slice(0, 0), 0.0
+    gas = seen.billed.get("gas")
+    if gas is None or course.unit != "kWh":
+        return run, 0.0
+    other = course_of_invoices(gas, "gas")
+    middle = (other.start + other.end) / 2.0
+    meanwhile = other.mean((middle > course.start[run][0]) & (middle < course.end[run][-1]))
+    return run, 0.0 if np.isnan(meanwhile) else meanwhile
+
+
+def _vacant(course: Course, seen: Seen) -> Verdict:
+    run, gas = _vacancy(course, seen)
+    if run.stop == 0:
         return DOES_NOT_FIT, sentence(f"the {course.source} show no month in which next to nothing was used")
     span = _span(course, run)
-    gas = seen.billed.get("gas")
-    if gas is not None and "gas" not in course.source:
-        other = course_of_invoices(gas, "gas")
-        meanwhile = other.mean((other.end > course.start[run][0]) & (other.start < course.end[run][-1]))
-        if meanwhile > EMPTY_KWH:
-            text = f"next to no electricity is used {span}, but gas goes on at {figure(meanwhile)} m³ a month"
-            return DOES_NOT_FIT, sentence(text)
+    if gas > EMPTY_KWH:
+        text = f"next to no electricity is used {span}, but gas goes on at {figure(gas)} m³ a month"
+        return DOES_NOT_FIT, sentence(text)
     return FITS, sentence(f"next to nothing is used {span}, by the {course.source}")
 
 
-def _tenant(course: Course, _seen: Seen) -> Verdict:
-    run = _longest(_empty(course))
-    place = np.arange(len(course))
-    before, after = course.mean(place < (run.start or 0)), course.mean(place >= (run.stop or 0))
-    if course.months[run].sum() >= EMPTY_MONTHS and before > 0 and after > 0:
-        words = f"next to nothing is used {_span(course, run)}, then consumption goes {_change_words(before, after)}"
-        if _is_changed(before, after):
-            return FITS, sentence(f"{words}, as when others move in")
-        return DOES_NOT_FIT, sentence(f"{words}, much as before")
+def _tenant(course: Course, seen: Seen) -> Verdict:
+    run, gas = _vacancy(course, seen)
+    if run.stop == 0 or gas > EMPTY_KWH:
+        return _moved_in_at_once(course)
+    place, words = np.arange(len(course)), f"next to nothing is used {_span(course, run)}"
+    before, after = course.mean(place < run.start), course.mean(place >= run.stop)
+    if np.isnan(after):
+        return CANNOT_TELL, sentence(f"{words}, up to the last of the {course.source}", "nobody has moved in since")
+    if np.isnan(before):
+        return CANNOT_TELL, sentence(f"{words}, from the first of the {course.source} on")
+    words += f", then consumption goes {course.step(before, after)}"
+    if _is_changed(before, after):
+        return FITS, sentence(f"{words}, as when others move in")
+    return DOES_NOT_FIT, sentence(f"{words}, much as before")
+
+
+def _moved_in_at_once(course: Course) -> Verdict:
     before, after, since = _levels(course)
     if np.isnan(before):
         return NO_HISTORY
     if not _is_changed(before, after):
-        return DOES_NOT_FIT, sentence(f"the level hardly changed, {_change_words(before, after)}")
-    text = f"consumption goes {_change_words(before, after)} in {since} without a vacant time between"
+        return DOES_NOT_FIT, sentence(f"the level hardly changed, {course.step(before, after)}")
+    text = f"consumption goes {course.step(before, after)} in {since} without a vacant time before"
     return CANNOT_TELL, sentence(text, "who lives there is not in the tables")
 
 
@@ -129,22 +142,30 @@ def _exchange(course: Course, seen: Seen) -> Verdict:
     if course.source == "readings":
         return _gap_at_change(course, seen)
     billed = next(iter(seen.billed.values()))
-    meter = billed.meter_id
-    if np.isnan(meter).all():
+    if np.isnan(billed.meter_id).all():
         return CANNOT_TELL, "The invoices name no meter."
-    is_new = np.append(False, (meter[1:] != meter[:-1]) & ~np.isnan(meter[1:]) & ~np.isnan(meter[:-1]))
-    if not is_new.any():
-        return DOES_NOT_FIT, "The invoices name one meter throughout."
-    days = billed.day[is_new]
+    days = _exchanges(billed)
+    if not len(days):
+        return DOES_NOT_FIT, "The invoices show no meter that took the place of another."
     before, after, since = _levels(course)
-    named = f"the meter was exchanged by {listed(month(day) for day in days[-3:])}"
+    named = f"the meter was exchanged by {listed(dict.fromkeys(month(day) for day in days[-3:]))}"
     if np.isnan(before):
         return CANNOT_TELL, sentence(named)
     at = course.end[course.change()]
     around = billed.day[max(np.searchsorted(billed.day, at) - 1, 0) :][:3]
     if not np.isin(days, around).any():
         return DOES_NOT_FIT, sentence(named, f"the clearest change is of {since}")
-    return _by_size(f"{named}, where consumption goes {_change_words(before, after)}", before, after)
+    return _by_size(f"{named}, where consumption goes {course.step(before, after)}", before, after)
+
+
+def _exchanges(billed: Billed) -> np.ndarray:
+    """Days on which a meter is named first, after another was named last. [days since 1970, ascending]
+
+    Meters side by side come and go on every day: they are no exchange.
+    """
+    meters = [billed.day[billed.meter_id == meter] for meter in np.unique(billed.meter_id[~np.isnan(billed.meter_id)])]
+    first, last = np.array([days[0] for days in meters]), np.array([days[-1] for days in meters])
+    return np.unique([day for day in first if day > first.min() and (last <= day).any()])
 
 
 def _gap_at_change(course: Course, seen: Seen) -> Verdict:
@@ -157,7 +178,7 @@ def _gap_at_change(course: Course, seen: Seen) -> Verdict:
     if not n_missing:
         return DOES_NOT_FIT, sentence(f"no reading is missing around the clearest change in {since}")
     words = f"{counted(n_missing, 'day')} without readings around the clearest change in {since}"
-    return _by_size(f"{words}, where consumption goes {_change_words(before, after)}", before, after)
+    return _by_size(f"{words}, where consumption goes {course.step(before, after)}", before, after)
 
 
 def _by_size(words: str, before: float, after: float) -> Verdict:
@@ -179,11 +200,11 @@ def _catch_up(course: Course, _seen: Seen) -> Verdict:
     fits = low[:-1] & (course.rate[1:] > HIGH * usual) & (np.abs(together - usual) <= EVENED * usual)
     if fits.any():
         i = int(np.flatnonzero(fits)[-1])
-        text = f"{figure(course.rate[i])} a month up to {month(course.end[i])}, then {figure(course.rate[i + 1])}"
+        text = f"{course.a_month(course.rate[i])} up to {month(course.end[i])}, then {figure(course.rate[i + 1])}"
         return FITS, sentence(text, f"together {figure(together[i])}, as usual")
     if low[-1] and not low[:-1].any():
         return CANNOT_TELL, sentence(
-            f"only the last period is low, {figure(course.rate[-1])} against {figure(usual)} a month",
+            f"only the last period is low, {figure(course.rate[-1])} against {course.a_month(usual)}",
             "the next may catch up",
         )
     return DOES_NOT_FIT, sentence(
@@ -192,25 +213,20 @@ def _catch_up(course: Course, _seen: Seen) -> Verdict:
 
 
 def _seasonal(course: Course, _seen: Seen) -> Verdict:
-    """In every year the same part of the year is the empty one."""
-    year = (course.end.astype("datetime64[D]").astype("datetime64[Y]")).astype(int)
+    """In nearly every year the same part of the year is the empty one."""
+    year = course.end.astype("datetime64[D]").astype("datetime64[Y]").astype(int)
     is_bright = np.isin(course.middle, BRIGHT)
     halves = [(course.mean((year == y) & is_bright), course.mean((year == y) & ~is_bright)) for y in np.unique(year)]
     ratios = np.array([(bright + 1.0) / (dark + 1.0) for bright, dark in halves if not np.isnan(bright + dark)])
     if len(ratios) < SEASONAL_YEARS:
-        return CANNOT_TELL, sentence(
-            f"the {course.source} cover {counted(len(ratios), 'year')} with both halves of the year"
-        )
-    for which, times in (("summer", ratios), ("winter", 1.0 / ratios)):
-        if times.min() >= SEASONAL:
-            text = (
-                f"in each of {len(times)} years the {which} half shows {times.min():.1f} times the other half or more"
-            )
-            return FITS, sentence(text)
-    strongest = max(ratios.max(), (1.0 / ratios).max())
-    n = int((np.maximum(ratios, 1.0 / ratios) >= SEASONAL).sum())
-    text = f"the halves of the year differ by a factor of {SEASONAL:.0f} in {n or 'none'} of {len(ratios)} years"
-    return DOES_NOT_FIT, sentence(text, f"at most by {strongest:.1f}")
+        years = counted(len(ratios), "year")
+        return CANNOT_TELL, sentence(f"the {course.source} cover {years} with both halves of the year")
+    n_summer, n_winter = int((ratios >= SEASONAL).sum()), int((ratios <= 1.0 / SEASONAL).sum())
+    for which, n in (("summer", n_summer), ("winter", n_winter)):
+        if n >= SEASONAL_SHARE * len(ratios):
+            return FITS, sentence(f"in {n} of {len(ratios)} years the {which} half shows twice the other half or more")
+    text = f"the summer half shows twice the winter half or more in {n_summer or 'none'} of {len(ratios)} years"
+    return DOES_NOT_FIT, sentence(text, f"half of it or less in {n_winter or 'none'}")
 
 
 def _solar(course: Course, seen: Seen) -> Verdict:

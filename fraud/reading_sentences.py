@@ -11,13 +11,18 @@ import numpy as np
 from fraud.aspects import Aspect
 from fraud.blocks import FALL, HISTORY, IRREGULAR, LOW, PLACE, UNUSUAL
 from fraud.told import Sentence, ToldOfDays, pointed
-from fraud.words import change, counted, date, figure, sentence, share
+from fraud.words import change, compared, counted, date, figure, sentence, share
 
 KEPT = 0.05  # of the level: a smaller change is told as none
 NEAR_ZERO = 0.1  # of the median day
-LATELY, SEASON, YEAR = 30, 91, 364  # days
+LATELY, CEILING, SEASON, YEAR = 30, 60, 91, 364  # days
+HIGHER = 1.01  # times: as the features ask of a day that exceeds others
 
 Teller = Callable[[ToldOfDays], Sentence | None]
+
+
+def _compared(log_ratio: float) -> str:
+    return compared(np.expm1(log_ratio))
 
 
 def _ratio(log_ratio: float) -> str:
@@ -122,20 +127,20 @@ def _hours(it: ToldOfDays) -> Sentence | None:
 def _season(it: ToldOfDays) -> Sentence | None:
     winter, summer = it.value("winter"), it.value("summer")
     names = {"winter": winter, "summer": summer}
-    known = [f"{_ratio(x)} in {name}" for name, x in names.items() if not np.isnan(x)]
+    known = [f"in {name} {_compared(x)}" for name, x in names.items() if not np.isnan(x)]
     if not known:
         return None
-    text = f"against the mean of all days consumption shows {' and '.join(known)}"
-    typical = [f"{_ratio(it.typical(name))} in {name}" for name in names if not np.isnan(it.typical(name))]
-    return Sentence(sentence(text, f"the typical client's {' and '.join(typical)}" if typical else ""))
+    text = f"consumption is {' and '.join(known)} the mean of all days"
+    typical = [f"in {name} {_compared(it.typical(name))}" for name in names if not np.isnan(it.typical(name))]
+    return Sentence(sentence(text, f"the typical client's is {' and '.join(typical)} its mean" if typical else ""))
 
 
 def _week(it: ToldOfDays) -> Sentence | None:
     off = it.value("weekend")
     if np.isnan(off):
         return None
-    text = f"at weekends consumption shows {_ratio(off)} against weekdays"
-    return Sentence(sentence(text, it.beside("weekend", "the typical client's {usual}", _ratio)))
+    text = f"at weekends consumption is {_compared(off)} on weekdays"
+    return Sentence(sentence(text, it.beside("weekend", "the typical client's is {usual} on weekdays", _compared)))
 
 
 def _high(it: ToldOfDays) -> Sentence | None:
@@ -160,11 +165,18 @@ def _spread(it: ToldOfDays) -> Sentence | None:
 
 
 def _ceiling(it: ToldOfDays) -> Sentence | None:
-    height, held, over = (it.value(f"ceiling_60_{what}") for what in ("height", "held", "over"))
-    median = np.exp(it.value("level"))
-    if np.isnan(height + held + over + median):
+    """For how long the highest of the last 60 days has not been exceeded, and how often it was before."""
+    lately = it.kwh[it.day > it.day[-1] - CEILING]
+    if np.isnan(lately).all():
         return None
-    text = f"no day has exceeded {figure(height * median)} kWh for {counted(held, 'day')}, before {share(over)} did"
+    height, known = np.nanmax(lately), ~np.isnan(it.kwh)
+    over = np.flatnonzero(it.kwh > HIGHER * height)
+    if not len(over):
+        return None
+    held, before = len(it.kwh) - 1 - over[-1], known[: over[-1] + 1].sum()
+    text = (
+        f"no day has exceeded {figure(height)} kWh for {counted(held, 'day')}, before {share(len(over) / before)} did"
+    )
     usual = it.beside("ceiling_60_held", "the typical client's highest of 60 days holds for {usual} days", figure)
     return Sentence(sentence(text, usual), pointed(held, it.typical("ceiling_60_held")))
 
@@ -251,7 +263,8 @@ def _neighbours(it: ToldOfDays) -> Sentence | None:
 def _missing(it: ToldOfDays) -> Sentence | None:
     n_known = int((~np.isnan(it.kwh)).sum())
     missing = 1.0 - n_known / len(it.kwh)
-    text = f"{counted(n_known, 'day')} have readings, {share(missing)} of the days between are missing"
+    gaps = f"{share(missing)} of the days between are missing" if missing else "no day between is missing"
+    text = f"{counted(n_known, 'day')} have readings, {gaps}"
     typical = it.beside("n_days", "the typical client has {usual} days", figure)
     return Sentence(sentence(text, typical))
 

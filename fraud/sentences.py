@@ -13,7 +13,7 @@ from fraud.aspects import Aspect
 from fraud.blocks import DISCREPANCY, FALL, IRREGULAR, LOW
 from fraud.consumption import LARGE_CHANGE, NEAR_ZERO_KWH, SAME, SEASON_OF_MONTH, SEASONS
 from fraud.told import Sentence, Told, pointed
-from fraud.words import change, counted, figure, listed, month, sentence, share
+from fraud.words import change, counted, figure, listed, month, sentence, share, share_or_none
 
 KEPT = 0.05  # of the level: a smaller change is told as none
 YEAR = 365  # days
@@ -105,13 +105,13 @@ def _level(it: Told) -> Sentence | None:
     text = f"{it.word} averages {it.a_month(rate)} over {counted(len(it.billed), 'invoice')}"
     text += f", from {figure(low)} to {figure(high)}" if high > low else ""
     usual = it.beside("monthly_mean", "{like} usually average {usual}", figure)
-    return Sentence(sentence(text, usual), pointed(rate, it.usual("monthly_mean"), -1))
+    return Sentence(sentence(text, usual), int(rate < it.usual("monthly_mean")))  # a high level is no harmless one
 
 
 def _zero(it: Told) -> Sentence | None:
     is_low = it.billed.kwh <= NEAR_ZERO_KWH * it.billed.months
     n, limit = int(is_low.sum()), f"{NEAR_ZERO_KWH:.0f} {it.unit} a month or less"
-    usual = it.beside("near_zero_share", "for {like} usually {usual} do", lambda x: share(x) if x else "none")
+    usual = it.beside("near_zero_share", "for {like} usually {usual} do", _share_or_none)
     text = f"{it.of_all(n)} {'bills' if n < 2 else 'bill'} {limit}"
     if n:
         text += f", the last in {month(it.billed.day[is_low][-1])}"
@@ -126,14 +126,18 @@ def _upper(it: Told) -> Sentence | None:
     shares = {level: it.value(f"level_{level}_share") for level in ORDINALS}
     if any(np.isnan(x) for x in shares.values()):
         return None
-    text = f"of {counted(len(it.billed), it.invoices)}, {listed(counts_of(shares, len(it.billed)))} price level"
-    usual = it.beside("level_2_share", "of those of {like} usually {usual} reach the second", share)
-    return Sentence(sentence(text, usual), pointed(shares[2], it.usual("level_2_share"), -1))
+    counts = [f"{round(x * len(it.billed))} the {ORDINALS[level]}" for level, x in shares.items() if x > 0]
+    if counts:
+        text = f"of {counted(len(it.billed), it.invoices)} so many reach a dearer price level: {listed(counts)}"
+    else:
+        text = f"{it.of_all(0)} reaches the second price level"
+    usual = it.beside("level_2_share", "for {like} usually {usual} reach the second", share_or_none)
+    is_usual = share_or_none(shares[2]) == share_or_none(it.usual("level_2_share"))
+    return Sentence(sentence(text, usual), -int(is_usual))
 
 
-def counts_of(shares: dict[int, float], n: int) -> list[str]:
-    words = [f"{round(x * n) or 'none'} the {ORDINALS[level]}" for level, x in shares.items()]
-    return [words[0].replace(" the ", " reach the "), *words[1:]]
+def _share_or_none(part: float) -> str:
+    return share(part) if part else "none"
 
 
 def _sums(it: Told) -> Sentence | None:
@@ -147,7 +151,7 @@ def _sums(it: Told) -> Sentence | None:
     text = f"an invoice bills {figure(mean)} kWh on average{at}"
     text += "" if np.isnan(low + high) else f", from {figure(low)} to {figure(high)}"
     usual = it.beside(f"{name}_mean", "those of {like} usually {usual}", figure)
-    return Sentence(sentence(text, usual), pointed(mean, it.usual(f"{name}_mean"), -1))
+    return Sentence(sentence(text, usual), int(mean < it.usual(f"{name}_mean")))
 
 
 # --- irregular use ----------------------------------------------------------------------------------------------------
@@ -164,7 +168,7 @@ def _jumps(it: Told) -> Sentence | None:
 
 def _same(it: Told) -> Sentence | None:
     n = int((np.abs(it.billed.change) < SAME).sum())
-    usual = it.beside("same_share", "for {like} usually {usual} do", lambda x: share(x) if x else "none")
+    usual = it.beside("same_share", "for {like} usually {usual} do", _share_or_none)
     verb = "repeats" if n < 2 else "repeat"
     text = f"{it.of_all(n)} {verb} the consumption a month of the one before to 2 %"
     return Sentence(sentence(text, usual), pointed(n / len(it.billed), it.usual("same_share")))
@@ -179,11 +183,11 @@ def _seasons(it: Told) -> Sentence | None:
         return None
     parts = listed(f"{figure(rate)} in {name}" for name, rate in known.items())
     text = f"{it.word} invoices dated by season come to {parts}, in {it.unit} a month"
-    summer, winter = (np.expm1(it.usual(f"{name}_level")) for name in ("summer", "winter"))
-    usual = (
-        "" if np.isnan(summer + winter) else f"{it.like} usually {figure(summer)} in summer, {figure(winter)} in winter"
-    )
-    return Sentence(sentence(text, usual))
+    usual = {name: np.expm1(it.usual(f"{name}_level")) for name in ("summer", "winter") if name in known}
+    if not usual or np.isnan(list(usual.values())).any():
+        return Sentence(sentence(text))
+    beside = listed(f"{figure(level)} in {name}" for name, level in usual.items())
+    return Sentence(sentence(text, f"those of {it.like} usually to {beside}"))
 
 
 # --- discrepancies ----------------------------------------------------------------------------------------------------
@@ -217,10 +221,9 @@ def _index(it: Told) -> Sentence | None:
         text = f"on all of {counted(int(known.sum()), it.invoices)} the index moved by what was billed"
     back = f"it ran backwards on {n_back}" if n_back else ""
     still = f"it stood still on {n_still}" if n_still else ""
-    name = "mismatch_n" if n or not n_still else "stall_n"
-    what = "such mismatch" if name == "mismatch_n" else "index that stands still"
-    many = "such mismatches" if name == "mismatch_n" else "times"
-    usual = it.beside(name, "{like} usually have {usual}", lambda x: counted(round(x), what, many))
+    name, such = ("stall_n", "invoice on which it stands still") if n_still and not n else ("mismatch_n", "mismatch")
+    many = "mismatches" if such == "mismatch" else "invoices on which it stands still"
+    usual = it.beside(name, "{like} usually have {usual}", lambda x: counted(round(x), such, many))
     return Sentence(sentence(text, back, still, usual), 1 if n or n_back else 0 if n_still else -1)
 
 

@@ -11,12 +11,10 @@ from typing import NamedTuple
 import numpy as np
 
 from fraud.aspects import Layout
-from fraud.billed import Billed
+from fraud.billed import UNITS, Billed
 from fraud.blocks import ENERGY_NAMES
 from fraud.ensemble import Ensemble
 from fraud.words import counted, figure
-
-UNITS = {"elec": "kWh", "gas": "m³"}
 
 
 class Sentence(NamedTuple):

@@ -17,9 +17,13 @@ def figure(value: float) -> str:
 
 
 def share(part: float) -> str:
-    """0.62 is 62 %; below one per cent with a digit behind the point."""
+    """0.62 is 62 %; near nothing and near all with a digit behind the point."""
     percent = 100.0 * part
-    return f"{percent:.1f} %" if 0 < abs(percent) < 1 else f"{percent:.0f} %"
+    return f"{percent:.1f} %" if 0 < abs(percent) < 1 or 99 < abs(percent) < 99.95 else f"{percent:.0f} %"
+
+
+def share_or_none(part: float) -> str:
+    return share(part) if part else "none"
 
 
 def month(day: np.datetime64 | float) -> str:
@@ -35,9 +39,14 @@ def date(day: float) -> str:
     return f"{int(str(at)[-2:])} {month(at)}"
 
 
+def rate(part: float) -> str:
+    """6.4 %: of rates that lie close together."""
+    return f"{100.0 * part:.1f} %"
+
+
 def counted(n: float, one: str, many: str = "") -> str:
-    """1 invoice, 3 invoices, no invoice."""
-    return f"no {one}" if n == 0 else f"{n:,.0f} {one if n == 1 else many or one + 's'}"
+    """1 invoice, 3 invoices, no invoices."""
+    return f"{f'{n:,.0f}' if n else 'no'} {one if n == 1 else many or one + 's'}"
 
 
 def change(ratio: float) -> str:
@@ -45,6 +54,13 @@ def change(ratio: float) -> str:
     if abs(ratio) < EVEN:
         return "hardly any change"
     return f"a {'fall' if ratio < 0 else 'rise'} of {share(abs(ratio))}"
+
+
+def compared(ratio: float) -> str:
+    """4 % lower than, 12 % higher than, about the same as. [ratio: one over the other, less 1]"""
+    if abs(ratio) < EVEN:
+        return "about the same as"
+    return f"{share(abs(ratio))} {'lower' if ratio < 0 else 'higher'} than"
 
 
 def listed(parts: Iterable[str]) -> str:

@@ -1,0 +1,158 @@
+"""Reasons and harmless causes of clients that a fitted model judged."""
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from table_builders import a_client, an_invoice
+
+from features import client_features
+from fraud.aspects import READINGS, Aspect, aspect_of
+from fraud.blocks import FALL, LOW, REASON_GROUPS
+from fraud.days import Days
+from fraud.explain import Shares
+from fraud.explaining import Known, explained, explained_aggregates
+from fraud.explanations import CAUSES
+from fraud.reasons import LEAST_EFFECT, LOWERS, reasons_of
+from fraud.tables import tables_from_records
+from fraud.told import Sentence
+
+MISSING_EFFECTS = len(REASON_GROUPS) * LEAST_EFFECT  # what the effects too small to tell may come to
+LEVELS = [600, 640, 600, 620, 200, 210, 190, 205]
+
+
+def a_history(levels=LEVELS, **changes):
+    days = [f"{2016 + i // 3}-{('03', '07', '11')[i % 3]}-20" for i in range(len(levels))]
+    return [
+        an_invoice(invoice_on=day, consumption_level_1=level, **changes)
+        for day, level in zip(days, levels, strict=True)
+    ]
+
+
+def known_of(model, histories, readings=None):
+    clients, invoices, _ = tables_from_records([a_client(f"c-{i}") for i in range(len(histories))], histories)
+    billed = client_features(clients, invoices, model.cells)
+    if readings is None:
+        return Known(clients, invoices, billed)
+    days = Days.of(readings, len(histories))
+    return Known(clients, invoices, billed, days, model.readings.evidence(days))
+
+
+def explained_by(model, histories, readings=None):
+    known = known_of(model, histories, readings)
+    n = len(histories)
+    return explained(model, model.judge(known.billed, [""] * n, [()] * n, known.metered), known)
+
+
+def readings_of(*series):
+    """Daily readings of clients from 2014 on, as a canonical table."""
+    day = np.datetime64("2014-01-01") + np.concatenate([np.arange(len(kwh)) for kwh in series])
+    return {
+        "client": np.repeat(np.arange(len(series)), [len(kwh) for kwh in series]),
+        "read_at": day.astype("datetime64[m]"),
+        "consumption_kwh": np.concatenate(series).astype(float),
+    }
+
+
+def total(score):
+    return sum(reason.effect for reason in score.reasons)
+
+
+def test_reasons_sum_to_the_score_less_the_typical_clients(small_model):
+    for score in explained_by(small_model, [a_history(), a_history([90] * 5), a_history([300])]):
+        assert total(score) == pytest.approx(score.probability - score.typical, abs=MISSING_EFFECTS)
+        assert [abs(r.effect) for r in score.reasons] == sorted((abs(r.effect) for r in score.reasons), reverse=True)
+
+
+def test_reasons_sum_where_readings_stand_beside_invoices_and_where_they_are_alone(metered_model):
+    fallen = np.where(np.arange(200) < 120, 10.0, 3.0) + np.sin(np.arange(200))
+    both, alone = explained_by(metered_model, [a_history(), []], readings_of(fallen, fallen))
+    for score in (both, alone):
+        assert score.reasons
+        assert total(score) == pytest.approx(score.probability - score.typical, abs=MISSING_EFFECTS)
+    assert not {"tariff and invoice configuration"} & {reason.group for reason in alone.reasons}
+
+
+def test_explaining_changes_nothing_of_the_score_itself(small_model):
+    known = known_of(small_model, [a_history(), []])
+    (judged, unjudged) = small_model.judge(known.billed, ["a", "b"], [(), ()])
+    told = explained(small_model, [judged, unjudged], known)
+    assert [replace(score, reasons=(), typical=None, explanations=()) for score in told] == [judged, unjudged]
+
+
+def test_a_client_gets_the_same_reasons_alone_and_among_others(small_model):
+    histories = [a_history(), [], a_history([50] * 6), a_history(energy="GAZ")]
+    together = explained_by(small_model, histories)
+    for history, score in zip(histories, together, strict=True):
+        (alone,) = explained_by(small_model, [history])
+        assert [(r.group, r.text) for r in alone.reasons] == [(r.group, r.text) for r in score.reasons]
+        assert alone.explanations == score.explanations
+
+
+def test_whom_nobody_can_judge_has_no_reasons_but_his_harmless_causes(small_model):
+    (score,) = explained_by(small_model, [[]])
+    assert (score.reasons, score.typical) == ((), None)
+    assert tuple(each.cause for each in score.explanations) == CAUSES
+
+
+def test_aggregates_have_reasons_in_simpler_sentences(small_model):
+    row = {"consumption_level_1_mean": 934.46, "consumption_level_1_min": 165.0, "consumption_level_1_max": 2090.0}
+    row |= {"region": 103.0, "category": 11.0, "district": 69.0, "age_months": 196.0}
+    (score,) = explained_aggregates(small_model, small_model.judge_aggregates([row], ["a"]), [row])
+    assert total(score) == pytest.approx(score.probability - score.typical, abs=MISSING_EFFECTS)
+    told = " ".join(reason.text for reason in score.reasons)
+    assert "An invoice bills 934 kWh on average at the first price level, from 165 to 2,090" in told
+    assert score.explanations == ()
+
+
+def test_no_sentence_names_a_feature(metered_model):
+    wavy = 10.0 + np.sin(np.arange(150))
+    scores = explained_by(metered_model, [a_history(), a_history([0, 0, 900, 5])], readings_of(wavy, wavy / 2))
+    texts = [part.text for score in scores for part in (*score.reasons, *score.explanations)]
+    assert len(texts) > 2 * len(CAUSES)
+    assert not [text for text in texts if re.search(r"_|\bnan\b", text)]
+
+
+def test_an_ensemble_without_a_typical_client_gives_no_reasons(small_model):
+    older = replace(small_model, invoices=replace(small_model.invoices, typical=None))
+    (score,) = explained_by(older, [a_history()])
+    assert (score.reasons, score.typical) == ((), None)
+
+
+# --- which sentence a group gets --------------------------------------------------------------------------------------
+
+RISE, DROPS, ZEROS = (Aspect(group, name, "elec") for group, name in ((FALL, "change"), (FALL, "drops"), (LOW, "zero")))
+
+
+def reasons_from(effects, moves, sentences):
+    values = np.array([effects.get(group, 0.0) for group in REASON_GROUPS])
+    found = Shares(0.5, 0.1, values, {(0, aspect): move for aspect, move in moves.items()})
+    return reasons_of(found, lambda _part, aspect: sentences.get(aspect))
+
+
+def test_the_sentence_is_of_the_aspect_that_moves_the_score_most_the_groups_way():
+    moves, sentences = {RISE: 0.2, DROPS: 0.7}, {RISE: Sentence("One.", 1), DROPS: Sentence("Two.", 1)}
+    assert [reason.text for reason in reasons_from({FALL: 0.3}, moves, sentences)] == ["Two."]
+    assert [reason.text for reason in reasons_from({FALL: -0.3}, moves, {DROPS: Sentence("Two.", -1)})] == [
+        f"Two{LOWERS}"
+    ]
+
+
+def test_a_sentence_that_sounds_the_other_way_gives_way_to_the_next():
+    moves, sentences = {RISE: 0.9, DROPS: 0.1}, {RISE: Sentence("It rose.", -1), DROPS: Sentence("It fell.", 1)}
+    assert [reason.text for reason in reasons_from({FALL: 0.3}, moves, sentences)] == ["It fell."]
+    assert [reason.text for reason in reasons_from({FALL: 0.3}, moves, {RISE: sentences[RISE]})] == ["It rose."]
+
+
+def test_a_group_without_any_sentence_still_says_that_it_counts():
+    (reason,) = reasons_from({LOW: 0.2}, {ZEROS: 0.1}, {})
+    assert reason.text.startswith(f"No single figure of {LOW} stands out")
+
+
+def test_effects_too_small_to_show_are_left_out():
+    assert reasons_from({LOW: LEAST_EFFECT / 2}, {ZEROS: 0.1}, {}) == ()
+
+
+def test_readings_speak_of_electricity_alone():
+    assert aspect_of("off_usual_step_size", READINGS) == Aspect(FALL, "change", "elec")
