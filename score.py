@@ -29,6 +29,7 @@ from rich.table import Table as Sheet
 
 from features import FEATURE_NAMES, client_features
 from fraud import model_file, planning, visits
+from fraud.almanac import NOTHING_KNOWN, Almanac, read_almanac
 from fraud.days import Days
 from fraud.explaining import Known, explained
 from fraud.listing import CannotWrite, columns_of, columns_of_list, writable, write
@@ -78,6 +79,8 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     add("--clients", type=Path, help="the clients' file, whatever its name")
     add("--invoices", type=Path, help="the invoices' file, whatever its name")
     add("--readings", type=Path, help="the file of smart-meter readings; alone, these alone are judged")
+    add("--weather", type=Path, help="a file with a date and a temperature a row, for a model trained beside weather")
+    add("--holidays", metavar="FILE_OR_COUNTRY", help="a file with a date a row, or a country's code: GB or GB-ENG")
     add("--out", type=Path, default=Path("scores.csv"), help="a .csv or .parquet file (scores.csv)")
     add = parser.add_argument_group("what a visit brings, and the inspection list").add_argument
     add("--visits", type=whole, help="how many visits the crews can make")
@@ -123,17 +126,18 @@ def _float(text: str) -> float:
 
 def run(options: argparse.Namespace) -> None:
     """Reads, scores, lists, writes, and says so."""
-    inputs = [*options.sources, options.clients, options.invoices, options.readings, options.leave_out]
+    inputs = [*options.sources, options.clients, options.invoices, options.readings, options.weather, options.leave_out]
     out = writable(options.out, inputs)
     is_listing = options.visits is not None or options.false_alarms is not None
     list_out = writable(options.list, [*inputs, out]) if is_listing else None
     model = loaded_model()
     check_promise(model, options)
     visited = read_visited(options.leave_out)
+    almanac = read_almanac(options.weather, options.holidays)
     console = Console(highlight=False)
     with progress() as bar:
         step = bar.add_task("Reading", total=None)
-        base = Base.of(model, *read(options))
+        base = Base.of(model, *read(options), almanac)
         check_routes(base.tables.clients, options)
         bar.remove_task(step)
         step, started = bar.add_task("Scoring clients", total=len(base.tables.quality)), perf_counter()
@@ -148,6 +152,7 @@ def run(options: argparse.Namespace) -> None:
         bar.add_task("Finding reasons", total=None)
         scores = base.with_reasons(scores, np.sort(rows))
     print_quality(base.tables.flags, console)
+    print_unused(almanac, base, console)
     ranks = ranked(scores)
     if is_listing:
         write(columns_of_list(listed, scores, ranks), list_out)
@@ -204,11 +209,11 @@ class Base:
     beside: Surroundings | None = None
 
     @classmethod
-    def of(cls, model: FraudModel, tables: Tables, days: Days | None) -> "Base":
+    def of(cls, model: FraudModel, tables: Tables, days: Days | None, almanac: Almanac = NOTHING_KNOWN) -> "Base":
         """With readings beside those of their region."""
         if days is None or model.readings is None:
             return cls(model, tables)
-        return cls(model, tables, days, model.readings.surroundings_of(days, regions(tables.clients)))
+        return cls(model, tables, days, model.readings.surroundings_of(days, regions(tables.clients), almanac))
 
     def scored(self, billable_months: int = BILLABLE_MONTHS) -> Iterator[list[Score]]:
         """The clients' scores in the order of the table, a chunk at a time, each with what a visit may bring."""
@@ -350,6 +355,15 @@ def progress() -> Progress:
 def print_quality(flags: list[QualityFlag], console: Console) -> None:
     for flag in flags:
         console.print(f"{flag.flag}: {flag.text}", soft_wrap=True, markup=False)
+
+
+def print_unused(almanac: Almanac, base: Base, console: Console) -> None:
+    """What was given of weather and holidays, and the model never learnt to look at."""
+    known = base.beside and {"weather": base.beside.has_weather, "holidays": base.beside.has_holidays}
+    for what, given in almanac._asdict().items():
+        if given is not None and not (known and known[what]):
+            why = f"the model was trained on readings without {what}" if known else "no readings are judged"
+            console.print(f"--{what} is not used: {why}.", soft_wrap=True)
 
 
 def print_summary(scores: list[Score], seconds: float, out: Path, console: Console) -> None:

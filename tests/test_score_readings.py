@@ -1,17 +1,19 @@
 """What score.py lists where clients have readings: beside invoices, alone, in a zip, in files of any form."""
 
 import csv
+import dataclasses
 import shutil
 
 import numpy as np
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
-from reading_builders import readings_text, robbed, town
+from reading_builders import FIRST, days_of, readings_text, robbed, town
 from table_builders import a_client, an_invoice, csv_text, zipped
 
 import score
 from features import client_features
+from fraud.almanac import Almanac
 from fraud.days import Days
 from fraud.reading_tables import read_readings
 from fraud.surroundings import LEAST_CLIENTS
@@ -61,6 +63,32 @@ def test_readings_alone_list_their_clients_with_scores(tmp_path, readings):
     assert all(0 < float(row["score"]) < 1 for row in rows)
     assert {row["client_id"] for row in rows[:6]} >= {"h-0", "h-1", "h-2"}
     assert not any("no_invoices" in row["quality"] for row in rows), "nobody sent any"
+
+
+def test_a_model_trained_without_weather_is_shown_none_and_says_so(tmp_path, readings, capsys):
+    plain = listed(tmp_path, "--readings", readings)
+    weather, holidays = tmp_path / "weather.csv", tmp_path / "holidays.csv"
+    weather.write_text("date,temperature\n" + "".join(f"2013-02-{day:02},{day}\n" for day in range(1, 29)))
+    holidays.write_text("date\n2013-02-05\n")
+    capsys.readouterr()
+    assert listed(tmp_path, "--readings", readings, "--weather", weather, "--holidays", holidays) == plain
+    said = capsys.readouterr().out
+    assert "--weather is not used: the model was trained on readings without weather." in said
+    assert "--holidays is not used: the model was trained on readings without holidays." in said
+
+
+def test_a_model_trained_beside_weather_is_shown_that_of_the_clients(model):
+    beside = model.readings.surroundings
+    first, n = beside.first_day, beside.factor.shape[1]
+    weather = np.arange(first, first + n), np.linspace(0.0, 20.0, n)
+    learnt = dataclasses.replace(model.readings, surroundings=beside.in_weather(weather, np.array([first])))
+    here = np.arange(FIRST, FIRST + N_DAYS), np.full(N_DAYS, 3.0)
+    shown = learnt.surroundings_of(days_of(KWH), None, Almanac(here, np.array([FIRST + 2])))
+    _, temperature, holiday = shown.at(np.zeros(3, int), FIRST + np.arange(3))
+    assert (temperature.tolist(), holiday.tolist()) == ([3.0] * 3, [0.0, 0.0, 1.0])
+    blind = model.readings.surroundings_of(days_of(KWH), None, Almanac(here, np.array([FIRST + 2])))
+    assert not blind.has_weather
+    assert not blind.has_holidays
 
 
 def test_parquet_holds_the_same_readings(tmp_path, readings):
@@ -201,3 +229,19 @@ def test_the_list_never_takes_the_place_of_the_readings(readings, capsys):
     assert score.main(["--readings", str(readings), "--out", str(readings)]) == 2
     assert "is what is read" in capsys.readouterr().err
     assert readings.read_text() == readings_text(KWH)
+
+
+def test_who_registers_nothing_any_more_has_most_at_stake(tmp_path, readings):
+    rows = listed(tmp_path, "--readings", readings, "--visits", 30, "--list", tmp_path / "visits.csv")
+    with (tmp_path / "visits.csv").open(newline="", encoding="utf-8") as stream:
+        visits = list(csv.DictReader(stream))
+    at_stake = {visit["client_id"]: float(visit["at_stake_kwh"] or 0) for visit in visits}
+    assert set(sorted(at_stake, key=at_stake.get)[-3:]) == {"h-0", "h-1", "h-2"}
+    assert all(row["reason_1"] for row in rows if row["client_id"] in at_stake)
+
+
+def test_a_promise_is_refused_where_readings_are_judged(tmp_path, readings, model, monkeypatch, capsys):
+    monkeypatch.setattr(score, "loaded_model", lambda: model)
+    asked = ["--readings", readings, "--false-alarms", 0.5, "--out", tmp_path / "s.csv", "--list", tmp_path / "v.csv"]
+    assert score.main([str(word) for word in asked]) == 2
+    assert "scores from invoices" in capsys.readouterr().err
