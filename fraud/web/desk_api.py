@@ -103,7 +103,7 @@ def profile_of(desk: Keeping, client_id: str) -> told.RiskProfile:
     if profile is None:
         raise Problem(404, "not_found", "There is no client of this id: score it first, with ?record=1 or score.py.")
     score = profile.score
-    of_client = {"client_id": client_id, "limit": 1}
+    newest = {"client_id": client_id, "sort": "id", "limit": 1}
     parts = {
         "client": profile.client,
         "facts": dict(profile.facts),
@@ -111,8 +111,8 @@ def profile_of(desk: Keeping, client_id: str) -> told.RiskProfile:
         "model_version": profile.model_version,
         "scored_at": profile.scored_at,
         "trend": store.trend_of(client_id, N_PAST),
-        "alert": next(iter(store.list_alerts(**of_client).rows), None),
-        "case": next(iter(store.list_cases(**of_client).rows), None),
+        "alert": next(iter(store.list_alerts(state=None, **newest).rows), None),
+        "case": next(iter(store.list_cases(**newest).rows), None),
         "inspections": store.list_inspections(client_id=client_id, limit=N_PAST).rows,
     }
     own = set(told.RiskProfile.model_fields) - set(parts)

@@ -166,7 +166,7 @@ class NewReadings(Sent):
 class SignIn(Sent):
     """A user's name and password."""
 
-    name: Annotated[str, StringConstraints(max_length=200)]
+    name: Annotated[str, StringConstraints(max_length=200), AfterValidator(_storable)]
     password: Annotated[str, StringConstraints(max_length=200)]
 
 

@@ -1,0 +1,79 @@
+"""A desk over a store, with a scorer that needs no model."""
+
+from collections.abc import Sequence
+
+from service_builders import LIMITS, MANIFEST, ByConsumption, a_body
+from store_builders import shipped_rules
+
+import desk
+from fraud.store import Store
+from fraud.web import sessions
+from fraud.web.api import create_app
+from fraud.web.auth import NO_ONE
+from fraud.web.desk import DeskService
+from fraud.web.keeping import Keeping
+
+PASSWORD = "four words of a poem"  # noqa: S105
+SECRET = "a secret of the tests alone"  # noqa: S105
+WHY = "Fall since March."
+
+
+class ForDesk(ByConsumption):
+    """Knows a prior, as a model's manifest does."""
+
+    manifest = MANIFEST | {
+        "fraud_rate": 0.1,
+        "readings": {"threshold": 0.5, "severities": [{"severity": "high", "score": 0.5}]},
+    }
+
+
+def desk_app(store: Store, open_to: str = NO_ONE, api_key: str | None = None):
+    """The service with a desk."""
+    scorer = ForDesk()
+    keeping = Keeping(store, shipped_rules(), desk.DeskScience(scorer), desk.plan)
+    return create_app(scorer, LIMITS, api_key, DeskService(keeping, SECRET, open_to))
+
+
+def with_key(store: Store, role: str, name: str | None = None) -> dict[str, str]:
+    """The headers of a script with a key of that role."""
+    key, key_hash = sessions.new_key()
+    store.add_key(name or role, key_hash, role)
+    return {"X-API-Key": key}
+
+
+def add_user(store: Store, name: str = "anna", role: str = "investigator") -> None:
+    store.add_user(name, sessions.hash_of_password(PASSWORD), role)
+
+
+def signed_in(app, name: str = "anna"):
+    """A browser in which somebody signed in, and the headers that its pages send."""
+    client = app.test_client()
+    answer = client.post("/session", json={"name": name, "password": PASSWORD})
+    assert answer.status_code == 200, answer.text
+    return client, {"X-CSRF-Token": answer.json["csrf_token"]}
+
+
+def recorded(client, client_ids: Sequence[str], headers, level: int = 300) -> None:
+    for client_id in client_ids:
+        answer = client.post("/predict?record=1", json=a_body(client_id, level=level), headers=headers)
+        assert answer.status_code == 200, answer.text
+
+
+def opened(client, client_id: str, headers, **more) -> dict:
+    answer = client.post("/cases", json={"client_id": client_id, "why": WHY} | more, headers=headers)
+    assert answer.status_code == 201, answer.text
+    return answer.json
+
+
+def moved(client, case: dict, to: str, headers, **more):
+    body = {"to": to, "why": WHY, "version": case["version"]} | more
+    return client.post(f"/cases/{case['case_id']}/moves", json=body, headers=headers)
+
+
+def some_readings(client_id: str = "m-1", n_days: int = 3, kwh: float = 9.0) -> dict:
+    days = range(1, n_days + 1)
+    return {
+        "readings": [
+            {"client_id": client_id, "read_at": f"2014-03-{day:02d}", "consumption_kwh": kwh + day} for day in days
+        ]
+    }
