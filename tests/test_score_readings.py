@@ -231,13 +231,16 @@ def test_the_list_never_takes_the_place_of_the_readings(readings, capsys):
     assert readings.read_text() == readings_text(KWH)
 
 
-def test_who_registers_nothing_any_more_has_most_at_stake(tmp_path, readings):
+def test_who_registers_nothing_any_more_has_all_its_former_use_at_stake(tmp_path, readings):
     rows = listed(tmp_path, "--readings", readings, "--visits", 30, "--list", tmp_path / "visits.csv")
     with (tmp_path / "visits.csv").open(newline="", encoding="utf-8") as stream:
-        visits = list(csv.DictReader(stream))
-    at_stake = {visit["client_id"]: float(visit["at_stake_kwh"] or 0) for visit in visits}
-    assert set(sorted(at_stake, key=at_stake.get)[-3:]) == {"h-0", "h-1", "h-2"}
-    assert all(row["reason_1"] for row in rows if row["client_id"] in at_stake)
+        of_client = {visit["client_id"]: visit for visit in csv.DictReader(stream)}
+    assert len(of_client) == 30
+    assert all(row["reason_1"] for row in rows)
+    for i in range(3):
+        assert "its meter registers 0; counted over 1 month" in of_client[f"h-{i}"]["estimate"]
+        before = KWH[i, :80].mean() * 40
+        assert before / 2 < float(of_client[f"h-{i}"]["at_stake_kwh"]) < before * 2
 
 
 def test_a_promise_is_refused_where_readings_are_judged(tmp_path, readings, model, monkeypatch, capsys):
