@@ -22,13 +22,13 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table as Grid
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # else Python looks for rooms in benchmarks/ only
+
+from fraud.alerts import read_rules
+from fraud.records import SEVERITIES, Explanation, QualityFlag, Reason, Recovery, Score, Table
+from fraud.store import Series, Store
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # else Python looks for rooms in benchmarks/ only
-
-from fraud.alerts import read_rules  # noqa: E402
-from fraud.records import SEVERITIES, Explanation, QualityFlag, Reason, Recovery, Score, Table # noqa: E402
-from fraud.store import Series, Store # noqa: E402
-
 N_CLIENTS, N_REGIONS, N_MONTHS = 135_000, 24, 60
 SEED = 1
 SHARES = (0.002, 0.01, 0.05, 0.938)  # of clients, by severity, the gravest first

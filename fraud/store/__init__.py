@@ -9,7 +9,7 @@ A room a subject, each a part of the one Store; schema.py has the tables, migrat
 
 from fraud.store.alerting import Alerting
 from fraud.store.casework import Casework
-from fraud.store.database import BadStoreUrl, StoreError, StoreUnavailable
+from fraud.store.database import BadStoreUrl, BadValue, StoreError, StoreUnavailable
 from fraud.store.metered import Arrived, Metered
 from fraud.store.migrating import Migrating
 from fraud.store.outbox import Claim, Outbox
@@ -25,6 +25,7 @@ __all__ = [
     "BadQuery",
     "BadRole",
     "BadStoreUrl",
+    "BadValue",
     "Claim",
     "HotSpot",
     "NameTaken",

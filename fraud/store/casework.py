@@ -185,8 +185,10 @@ class Casework(Database):
     def verify_chain(self) -> Broken | None:
         """The first move that was changed, left out or put in after it was written; None where all stand."""
         with self.reading() as connection:
-            rows = connection.execute(select(moves).order_by(moves.c.seq), execution_options={"yield_per": 1000})
-            return rules.first_broken(Move(**row) for row in rows.mappings()) or _first_unlike(connection)
+            in_parts = {"yield_per": 1000}
+            with connection.execute(select(moves).order_by(moves.c.seq), execution_options=in_parts) as rows:
+                broken = rules.first_broken(Move(**row) for row in rows.mappings())
+            return broken or _first_unlike(connection)
 
     # --- within a transaction -----------------------------------------------------------------------------------------
 
@@ -268,6 +270,8 @@ def _first(connection: Connection, query: Select) -> RowMapping | None:
 
 def _case(connection: Connection, case_id: int) -> Case | None:
     """On PostgreSQL a transaction that writes holds it until its end; SQLite holds everything."""
+    if not 0 < case_id <= schema.LARGEST_ID:
+        return None
     query = select(*CASE_FIELDS).where(cases.c.case_id == case_id)
     is_writing = connection.get_execution_options().get("is_writing")
     found = _first(connection, query.with_for_update() if is_writing else query)

@@ -21,6 +21,7 @@ from fraud.store.bulk import KEEP, write_rows
 from fraud.store.database import Database
 from fraud.store.schema import notifications
 
+OUTBOX_LOCK = 0x66616E6F  # of PostgreSQL's advisory locks: who claims notices
 LEASE = timedelta(minutes=5)  # longer than any mail server takes; after it another worker tries
 MOST_TRIES = 12  # with the waits below about three days
 FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=12)
@@ -69,23 +70,26 @@ class Outbox(Database):
         if channel is None:
             return None
         with self.writing() as connection:
-            # Rows that another worker is claiming this moment are its own.
-            mine = select(table.c.notification_id).where(is_due, table.c.channel == channel).order_by(table.c.due_at)
-            mine = mine.limit(MOST_AT_ONCE).with_for_update(skip_locked=True)
-            claimed = update(table).where(table.c.notification_id.in_(mine.scalar_subquery()), is_due)
+            if not self.is_sqlite:  # there the writer is alone already; else two workers would share a message out
+                connection.execute(select(func.pg_advisory_xact_lock(OUTBOX_LOCK)))
+            mine = select(table.c.notification_id).where(is_due, table.c.channel == channel)
+            mine = mine.order_by(table.c.due_at, table.c.notification_id).limit(MOST_AT_ONCE)
+            claimed = update(table).where(table.c.notification_id.in_(mine))
             claimed = claimed.values(lease=token, leased_until=now + lease, n_tries=table.c.n_tries + 1)
             connection.execute(claimed)
             rows = connection.execute(select(*NOTICE_FIELDS).where(table.c.lease == token)).mappings().all()
         notices = sorted((Notice(**row) for row in rows), key=lambda n: (-RANKS[n.severity], n.notification_id))
         return Claim(token, channel, tuple(notices)) if notices else None
 
-    def settle_notices(self, claim: Claim, error: str | None = None, now: datetime | None = None) -> bool:
-        """Sent (error None), or to be tried again later. False where the lease was lost meanwhile."""
+    def settle_notices(
+        self, claim: Claim, is_sent: bool, error: str | None = None, now: datetime | None = None
+    ) -> bool:
+        """Sent, or to be tried again later. False where the lease was lost meanwhile."""
         now, table = now or datetime.now(UTC), notifications
         is_mine = (table.c.lease == claim.lease) & (table.c.state == WAITING)
         free = {"lease": None, "leased_until": None, "error": error}
         with self.writing() as connection:
-            if error is None:
+            if is_sent:
                 settled = update(table).where(is_mine).values(state=SENT, sent_at=now, **free)
                 return connection.execute(settled).rowcount == len(claim.notices)
             n_tries = connection.execute(select(func.max(table.c.n_tries)).where(is_mine)).scalar() or 0

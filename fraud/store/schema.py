@@ -32,6 +32,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeDecorator
 
 ABSENT = -1.0  # below every score and every energy
+LARGEST_ID = 2**63 - 1
 EPOCH = datetime(1970, 1, 1)
 
 metadata = MetaData(
