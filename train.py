@@ -24,9 +24,10 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from features import AGGREGATES_BLOCK, CELLS, FEATURE_NAMES, FEATURES, METER_CELLS, PLACE, client_features
+from features import AGGREGATES_BLOCK, CELLS, FEATURE_NAMES, FEATURES, METER_CELLS, client_features
 from fraud import evaluation, model_file, validation
 from fraud.almanac import NOTHING_KNOWN, Almanac, read_almanac
+from fraud.aspects import INVOICES, aspect_of
 from fraud.attacks import Base
 from fraud.days import Days
 from fraud.files import TableError
@@ -60,7 +61,6 @@ THEFT_SHARE = 0.065  # of clients, where no label tells: as labelled among activ
 READING_STEPS = 24  # fits, about
 # Of gas, which fewer than half of the clients have: tried without these on one fold, the members ranked no worse.
 FINE_OF_GAS = ("skew", "q10", "q25", "median", "q75", "q90", "longest", "lately", "upper", "n_zero")
-UNUSUAL = "unusual shape"  # evidence group of the detectors' scores
 AGGREGATE_NAMES = (*(feature.name for feature in AGGREGATES_BLOCK.features), *OF_THE_ACCOUNT)
 BY_NAME = {feature.name: feature for feature in FEATURES}
 LIBRARIES = ("numpy", "xgboost", "xgboost-cpu", "catboost", "scikit-learn", "onnx", "onnxruntime")
@@ -239,7 +239,8 @@ def measured_parts(study: Study, split: Split, fitted: Fitted, older: Fitted) ->
     report = validation.test_part_report(study, split, fitted, older, PROMISES, SEED)
     importance = validation.importance(study, split, fitted, described, SEED)
     worth = visits_measured(study, split, fitted, PROMISES, SEED)
-    return report | {"visits": worth, "importance": importance, "quality": study.tables.flags}
+    beside = {"importance": importance, "agreement": validation.agreement(study, split, fitted, SEED)}
+    return report | {"visits": worth, **beside, "quality": study.tables.flags}
 
 
 def validated(study: Study, options: argparse.Namespace, stamp: dict) -> dict:
@@ -458,16 +459,19 @@ def next_version(out: Path) -> str:
 
 
 def described(column: str) -> dict[str, str]:
-    """Evidence group and sentence of a column that the members see."""
+    """Evidence group, as in reasons, and sentence of a column that the members see."""
+    return {"group": aspect_of(column, INVOICES).group, "text": meaning_of(column)}
+
+
+def meaning_of(column: str) -> str:
     if column in BY_NAME:
-        return {"group": BY_NAME[column].group, "text": BY_NAME[column].text}
+        return BY_NAME[column].text
     if column.startswith("neighbours_"):
         cell, _, short = column.removeprefix("neighbours_").rpartition("_")
-        return {"group": PLACE, "text": f"share of frauds among clients of {CELLS[cell]} ({short})"}
+        return f"share of frauds among clients of {CELLS[cell]} ({short})"
     if column.endswith("_against_peers"):
-        feature = BY_NAME[column.removesuffix("_against_peers")]
-        return {"group": PLACE, "text": f"{feature.text}, against region and category"}
-    return {"group": UNUSUAL, "text": f"score of the detector {column.replace('_', ' ')}"}
+        return f"{BY_NAME[column.removesuffix('_against_peers')].text}, against region and category"
+    return f"score of the detector {column.replace('_', ' ')}"
 
 
 if __name__ == "__main__":

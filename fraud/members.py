@@ -91,12 +91,17 @@ def _xgboost_trees(model: object, width: int) -> OnnxTrees:
     return OnnxTrees(onnx_graphs.regressor_of(exported.SerializeToString()))
 
 
-def shap_sizes(xgboost_model: object, inputs: np.ndarray) -> np.ndarray:
-    """Mean size of each column's TreeSHAP contribution (Lundberg et al. 2020). [log-odds, float32, (width,)]"""
+def shap_values(xgboost_model: object, inputs: np.ndarray) -> np.ndarray:
+    """Each column's TreeSHAP contribution (Lundberg et al. 2020). [log-odds, float32, (clients, width)]"""
     import xgboost
 
     contributions = xgboost_model.get_booster().predict(xgboost.DMatrix(inputs), pred_contribs=True)
-    return np.abs(contributions[:, :-1]).mean(axis=0)  # the last column is the mean of all clients
+    return contributions[:, :-1]  # the last column is the mean of all clients
+
+
+def shap_sizes(xgboost_model: object, inputs: np.ndarray) -> np.ndarray:
+    """Mean size of each column's TreeSHAP contribution. [log-odds, float32, (width,)]"""
+    return np.abs(shap_values(xgboost_model, inputs)).mean(axis=0)
 
 
 MEMBERS: dict[str, Callable[..., FittedMember]] = {

@@ -16,6 +16,7 @@ In:  metrics, a dict; NumPy values and records such as QualityFlag are made plai
      visits      visit_study.visits_measured(...): what visits find, cost and bring, whether the promise holds
      models      list of {"view", "clients", "rows": compare(...), over outer folds pool([compare(...), ...])}
      importance  list of {"feature", "group", "text", "value": mean absolute TreeSHAP contribution, log-odds}
+     agreement   validation.agreement(...): reasons beside TreeSHAP, by evidence group
      quality     list of QualityFlag
      readings    Outcome.metrics of reading_validation.py, by "made" of households attacked, of labels, or without
      manifest    the model's manifest

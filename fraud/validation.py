@@ -10,12 +10,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from fraud import baselines, evaluation
+from fraud.aspects import INVOICES
+from fraud.blocks import REASON_GROUPS
 from fraud.ensemble import probability_of
+from fraud.explain import Part, shares
 from fraud.fitting import Fitted, Plan, fit_ensemble, stratified_folds
-from fraud.members import shap_sizes
+from fraud.members import shap_sizes, shap_values
 from fraud.study import ALL, PROSPECTIVE, Study
 
 SHAP_CLIENTS = 2000  # of the test part: enough for a mean
+REASON_CLIENTS = 300  # of the test part: exact Shapley values take milliseconds each
 PROBABILITIES = ("majority", "logistic regression", "stack")  # the other models' scores only rank
 WHO = {PROSPECTIVE: "active clients", ALL: "all clients"}
 Describe = Callable[[str], dict[str, str]]
@@ -109,6 +113,34 @@ def importance(study: Study, split: Split, fitted: Fitted, describe: Describe, s
     names = [inputs.names[i] for i in np.argsort(-size, kind="stable")]
     by_name = dict(zip(inputs.names, size.tolist(), strict=True))
     return [{"feature": name, **describe(name), "value": by_name[name]} for name in names]
+
+
+def agreement(study: Study, split: Split, fitted: Fitted, seed: int) -> dict:
+    """How far reasons (Shapley values of groups, of the whole model) and XGBoost's TreeSHAP agree on test clients.
+
+    rows: of each group the mean size of both [probability; log-odds]; rank_correlation: Spearman's, of these sizes;
+    same_first: share of clients whose largest group is the same by both, and one_of_two: is among TreeSHAP's first two.
+    """
+    some = np.sort(np.random.default_rng(seed).permutation(split.test)[:REASON_CLIENTS])
+    ensemble = fitted.ensemble
+    matrix = ensemble.inputs.matrix(study.evidence.of(some))
+    parts = [Part(ensemble, INVOICES, row) for row in matrix]
+    reasons = np.abs([shares([part], 0.0, np.inf).effects for part in parts])
+    is_of_group = np.arange(len(REASON_GROUPS)) == parts[0].layout.group[:, None]
+    trees = np.abs(shap_values(fitted.natives["xgboost"], matrix) @ is_of_group)
+    first, order = reasons.argmax(axis=1), np.argsort(-trees, axis=1)
+    sizes = reasons.mean(axis=0), trees.mean(axis=0)
+    ranks = [np.argsort(np.argsort(size)) for size in sizes]
+    return {
+        "clients": len(some),
+        "rows": [
+            {"group": group, "reason": float(reason), "tree_shap": float(tree)}
+            for group, reason, tree in zip(REASON_GROUPS, *sizes, strict=True)
+        ],
+        "rank_correlation": float(np.corrcoef(*ranks)[0, 1]),
+        "same_first": float(np.mean(first == order[:, 0])),
+        "one_of_two": float(np.mean((first[:, None] == order[:, :2]).any(axis=1))),
+    }
 
 
 # --- outer folds ------------------------------------------------------------------------------------------------------

@@ -7,8 +7,9 @@ import pytest
 
 import train
 from fraud import validation
+from fraud.blocks import EVIDENCE_GROUPS, UNUSUAL
 from fraud.fitting import fit_ensemble
-from fraud.validation import importance, outer_folds, splits
+from fraud.validation import agreement, importance, outer_folds, splits
 
 PARTS, SEED = 2, 5
 PLANS = {view: dataclasses.replace(train.plan_of(view, quick=True), members=("xgboost",)) for view in train.VIEWS}
@@ -113,3 +114,16 @@ def test_importance_is_of_every_column_the_largest_first(small_study, fitted):
     assert {row["feature"] for row in rows} == set(ensemble.ensemble.inputs.names)
     assert [row["value"] for row in rows] == sorted((row["value"] for row in rows), reverse=True)
     assert all(row["text"] == row["feature"].upper() for row in rows)
+
+
+def test_reasons_are_set_beside_tree_shap_group_by_group(small_study):
+    split = splits(small_study, train.PROSPECTIVE, PARTS, SEED)[0]
+    plan = dataclasses.replace(PLANS[train.PROSPECTIVE], looks_at={})
+    fitted = fit_ensemble(small_study.evidence.of(split.train), small_study.label[split.train], plan, SEED)
+    found = agreement(small_study, split, fitted, SEED)
+    sizes = {row["group"]: (row["reason"], row["tree_shap"]) for row in found["rows"]}
+    assert sizes.pop(UNUSUAL) == (0.0, 0.0)  # without detectors no column is of it
+    assert set(sizes) == set(EVIDENCE_GROUPS)
+    assert all((reason > 0) == (tree > 0) for reason, tree in sizes.values())
+    assert -1 <= found["rank_correlation"] <= 1
+    assert 0 < found["same_first"] <= found["one_of_two"] <= 1
