@@ -45,7 +45,7 @@ from fraud.model_file import ModelError
 from fraud.records import Table
 from fraud.simulate import simulate
 from fraud.tables import TableError, Tables, read_tables, tables_from_records
-from score import scored
+from score import Base
 
 ARCHIVE = Path("data/archive.zip")
 MODEL_PATH = Path(os.environ.get("MODEL_PATH") or "model.bin").resolve()
@@ -326,7 +326,7 @@ def of_tables(model: FraudModel, tables: Tables, size: Size, tell: Tell) -> list
         size.table_rounds,
         lambda: seconds(lambda: client_features(clients, invoices)),
         lambda: seconds(lambda: naive_features(frame)),
-        lambda: seconds(lambda: list(scored(clients, invoices, tables.quality, model))),
+        lambda: seconds(lambda: list(Base(model, tables).scored())),
     )
     than = "pandas groupby with lambdas"
     return [
