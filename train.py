@@ -65,6 +65,7 @@ AGGREGATE_NAMES = (*(feature.name for feature in AGGREGATES_BLOCK.features), *OF
 BY_NAME = {feature.name: feature for feature in FEATURES}
 LIBRARIES = ("numpy", "xgboost", "xgboost-cpu", "catboost", "scikit-learn", "onnx", "onnxruntime")
 MEASURED = ("roc_auc", "pr_auc", "at_top", "at_threshold", "brier", "calibration_error")  # kept in the manifest
+KEPT_SILENT = ("features", "promise")  # in the manifest, too long for the report
 Tell = Callable[[str], None]
 console = Console(highlight=False, markup=False)
 
@@ -231,7 +232,7 @@ def trained(study: Study, options: argparse.Namespace, stamp: dict) -> tuple[dic
         final, final_older = fit_both(study, clients, options, tell)
     manifest = manifest_of(study, clients, final, measured["results"][0]) | {"view": options.view} | stamp
     run = run_facts(study) | {"view": options.view, "split": KEPT_BACK} | stamp
-    metrics = {"run": run, **measured, "manifest": {k: v for k, v in manifest.items() if k != "features"}}
+    metrics = {"run": run, **measured, "manifest": {k: v for k, v in manifest.items() if k not in KEPT_SILENT}}
     return metrics, FraudModel(final.ensemble, final_older.ensemble, None, manifest)
 
 
