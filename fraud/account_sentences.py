@@ -80,7 +80,7 @@ def _flagged(it: Told, column: str, who: str) -> Sentence | None:
     if np.isnan(rate) or rates is None or percent(rate) == percent(rates.base_rate):
         return None
     flagged = f"{percent(rate)} were flagged for fraud in the training data"
-    text = f"of the clients {who} {flagged}, of all {percent(rates.base_rate)}"
+    text = f"of the clients {who}, {flagged}, of all {percent(rates.base_rate)}"
     return Sentence(sentence(text), pointed(rate, rates.base_rate))
 
 

@@ -117,10 +117,10 @@ CASES = {
     "gas share": (invoices_of([400]), "", (TARIFF, "gas"), {"gas_share": 0.5},
         f"No invoice is for gas; for {LIKE} usually 50 %."),
     "route": (FALLEN, "", (PLACE, "route"), {},
-        "Of the clients of its region that are invoiced on the same days 9.1 % were flagged for fraud in the "
+        "Of the clients of its region that are invoiced on the same days, 9.1 % were flagged for fraud in the "
         "training data, of all 6.5 %."),
     "place": (FALLEN, "", (PLACE, "place"), {},
-        "Of the clients of category 11, region 103, district 69 5.0 % were flagged for fraud in the training "
+        "Of the clients of category 11, region 103, district 69, 5.0 % were flagged for fraud in the training "
         "data, of all 6.5 %."),
     "gaps": (FALLEN, "elec", (HISTORY, "gaps"), {},
         "Electricity is invoiced every 122 days on average, the longest time between two invoices being 123 days, "
