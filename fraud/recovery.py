@@ -37,6 +37,7 @@ MONTHS_SEEN, DAYS_SEEN = 168, 1095  # steps of a course: fourteen years, three y
 LEAST_SIDE = 4  # months on each side of a fall: an invoice's
 SEASON_MONTHS, SEASON_DAYS = 12, 364  # steps to the same season; of days to the same day of the week
 MONTHS_MOST = 24  # that one invoice covers
+LEAST, MOST = 1.0, 1e12  # kWh: less at stake is nothing, more on a day nobody ever used
 ROUNDING = 1e-9  # of running sums: equal months must not look like a fall
 CHUNK = 1000  # clients at a time: bounds the memory
 USUAL_LEVEL = PEER_FEATURES.index("elec_level_median")
@@ -77,7 +78,7 @@ class Stake:
     spread: np.ndarray
 
     def is_known(self) -> np.ndarray:
-        return (self.months > 0) & (self.usual >= 1.0)
+        return (self.months > 0) & (self.usual >= LEAST)
 
     def is_fall(self) -> np.ndarray:
         return self.is_known() & (self.registered <= CLEAR_FALL * self.usual)
@@ -244,7 +245,7 @@ def course_of_days(days: Days) -> Course:
     step = days.segments.spread(counts) - 1 - days.segments.position
     seen = step < width
     kwh = np.full((n, width), np.nan)
-    kwh[days.segments.index[seen], step[seen]] = days.kwh[seen]
+    kwh[days.segments.index[seen], step[seen]] = np.where(days.kwh[seen] <= MOST, days.kwh[seen], np.nan)
     return Course(kwh, days.segments.last(days.day.astype(np.float64)), SEASON_DAYS, DAYS_PER_MONTH)
 
 

@@ -163,6 +163,11 @@ def test_the_last_day_of_each_client_is_the_first_of_its_course():
     assert course.day_of(np.array([0]))[0] == np.datetime64("2018-01-03").astype(int)
 
 
+def test_readings_that_no_meter_could_send_have_no_estimate():
+    days = days_of(*[1e307] * 200, *[1.0] * 60)
+    assert recovery_of(days=days, onset=days.day[200:201].astype(float)) is None
+
+
 def test_readings_without_a_change_and_no_invoices_have_no_estimate():
     assert recovery_of(days=days_of(*[4] * 100), onset=np.array([NAN])) is None
 
