@@ -85,6 +85,15 @@ def test_a_case_goes_from_new_to_its_outcome_and_every_move_is_a_row(desk):
     )
 
 
+def test_what_was_billed_is_told_later(desk):
+    inspection = inspected(desk)
+    desk.record_recovery(inspection.inspection_id, 800.0, 96.5)
+    (told,) = desk.inspections()
+    assert (told.recovered_kwh, told.recovered_value) == (800.0, 96.5)
+    with pytest.raises(CaseNotFound, match="no inspection 99"):
+        desk.record_recovery(99, 1.0)
+
+
 def test_it_keeps_one_open_case_per_client(desk):
     case = desk.open_case("c-0", "ana", "alert", assignee="bo")
     with pytest.raises(ClientHasCase, match="number 1; bo has it") as raised:

@@ -16,6 +16,7 @@ from alembic.script import ScriptDirectory
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 from store_builders import NOW, clients_of, score_of, write
 
 from fraud.records import INSUFFICIENT_HISTORY
@@ -28,6 +29,7 @@ from fraud.store import (
     NoSuchName,
     Series,
     Store,
+    StoreError,
     StoreUnavailable,
 )
 from fraud.store.migrating import HEAD, MIGRATIONS, NewerStore
@@ -294,6 +296,18 @@ def test_migrating_twice_does_nothing_and_loses_nothing(store):
     write(store)
     assert store.migrate() is False
     assert store.count_profiles() == 1
+
+
+def test_foreign_keys_are_unchecked_while_tables_are_made_anew_and_checked_at_the_end_and_ever_after(store):
+    orphan = text("INSERT INTO readings VALUES ('nobody', 0, 1.5, '2026-11-02 12:00:00.000000')")
+    if store.is_sqlite:
+        with pytest.raises(StoreError, match="would leave 1 rows"), store.migrating() as connection:
+            connection.execute(orphan)
+    with store.migrating() as connection:
+        connection.execute(text("SELECT 1"))
+    with pytest.raises(IntegrityError), store.writing() as connection:
+        connection.execute(orphan)
+    assert store.count_readings() == 0
 
 
 def test_workers_that_start_at_once_migrate_once(database_url):

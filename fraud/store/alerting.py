@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Select, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, case, func, insert, select, update
 
 from fraud.alerts import IN_CASE, LAPSED, OPEN, RANKS, AlertRules, Hit, hits_of, quiet_until, rows_of, severity_of
 from fraud.cases import CLOSED
@@ -87,6 +87,16 @@ class Alerting(Database):
         query = select(alerts.c.severity, func.count()).where(alerts.c.state == OPEN).group_by(alerts.c.severity)
         with self.reading() as connection:
             return dict.fromkeys(SEVERITIES, 0) | dict(connection.execute(query).all())
+
+    def count_raised(self, since: Sequence[datetime]) -> list[dict[str, int]]:
+        """Alerts that were raised between each moment and the next, the last until now, by severity. [rising]"""
+        counts = [dict.fromkeys(SEVERITIES, 0) for _ in since]
+        part = case(*((alerts.c.raised_at >= since[i], i) for i in reversed(range(len(since)))))
+        query = select(part, alerts.c.severity, func.count()).where(alerts.c.raised_at >= since[0])
+        with self.reading() as connection:
+            for i, severity, n in connection.execute(query.group_by(part, alerts.c.severity)):
+                counts[i][severity] = n
+        return counts
 
     def busy_clients(self, rules: AlertRules, today: date | None = None) -> dict[str, str]:
         """Clients that need no visit now, with the reason: an open case, or a visit not long ago."""

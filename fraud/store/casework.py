@@ -108,6 +108,14 @@ class Casework(Database):
             made = connection.execute(insert(schema.inspections).values(columns)).inserted_primary_key[0]
         return inspection_of({"inspection_id": made, **columns})
 
+    def record_recovery(self, inspection_id: int, kwh: float | None, value: float | None = None) -> None:
+        """What was billed after the visit, which is known only later; raises CaseNotFound."""
+        table = schema.inspections
+        changed = update(table).where(table.c.inspection_id == inspection_id)
+        with self.writing() as connection:
+            if connection.execute(changed.values(recovered_kwh=kwh, recovered_value=value)).rowcount != 1:
+                raise CaseNotFound(f"There is no inspection {inspection_id}.")
+
     def find_case(self, case_id: int) -> Case | None:
         with self.reading() as connection:
             return _case(connection, case_id)

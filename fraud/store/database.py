@@ -60,6 +60,20 @@ class Database:
         with _translated(), self.engine.connect().execution_options(is_writing=True) as connection, connection.begin():
             yield connection
 
+    @contextmanager
+    def migrating(self) -> Iterator[Connection]:
+        """A transaction that may make tables anew: on SQLite with foreign keys unchecked until its end."""
+        options = {"is_writing": True, "is_migrating": True}
+        try:
+            with _translated(), self.engine.connect().execution_options(**options) as connection, connection.begin():
+                yield connection
+                if self.is_sqlite and (lost := connection.exec_driver_sql("PRAGMA foreign_key_check").all()):
+                    raise StoreError(
+                        f"The migration would leave {len(lost)} rows without what they refer to: {lost[0]}."
+                    )
+        finally:
+            self.close()  # its connection checks no foreign keys: none like it goes back to the pool
+
     def ping(self) -> None:
         """Raises StoreUnavailable where the database does not answer."""
         with self.reading() as connection:
@@ -113,7 +127,10 @@ def _prepare(connection, _record) -> None:
 
 def _begin(connection: Connection) -> None:
     # A writer takes the lock at once: one that reads first and writes later fails where two do so.
-    is_writing = connection.get_execution_options().get("is_writing")
+    options = connection.get_execution_options()
+    if options.get("is_migrating"):  # a table that is made anew is dropped: what refers to it would go, or stop it
+        connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
+    is_writing = options.get("is_writing")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writing else "BEGIN")
 
 

@@ -28,7 +28,7 @@ class Migrating(Database):
         with self.reading() as connection:
             if _revision(connection) == to:
                 return False  # nothing is loaded that only a migration needs
-        with self.writing() as connection:
+        with self.migrating() as connection:
             if not self.is_sqlite:
                 connection.execute(select(func.pg_advisory_xact_lock(MIGRATION_LOCK)))
             found = _revision(connection)
