@@ -3,7 +3,7 @@
     entry     train predict score desk
     findings  planning listing routes visits visit_study validation reading_validation report report_page report_readings report_visits report_cells figures simulate | web notify
     models    explaining explain reasons sentences account_sentences reading_sentences told aspects study fitting reading_fitting baselines model_file model reading_model ensemble | store
-    parts     readings networks attacks ranks features members detectors neighbours peers recovery | alerts cases outcomes
+    parts     timeline along readings networks attacks ranks features members detectors neighbours peers recovery | alerts cases outcomes
     utility   demo metering thieves population household weather grid billing |
     shapes    reading_rows reading_changes reading_hours reading_parts reading_shapes |
     columns   facts blocks cells configuration consumption courses explanations |

@@ -107,7 +107,7 @@ class IsolationForest:
             _path_lengths(estimator.tree_, columns)
             for estimator, columns in zip(forest.estimators_, forest.estimators_features_, strict=True)
         ]
-        return cls(onnx_graphs.of_trees(trees, features.shape[1]), filling, float(_usual_path(np.array([n]))[0]))
+        return cls(onnx_graphs.of_trees(trees, features.shape[1]), filling, float(usual_path(np.array([n]))[0]))
 
     def score(self, features: np.ndarray) -> np.ndarray:
         path = onnx_graphs.run(self.graph, _filled(features, self.filling))[:, 0] / TREES
@@ -137,7 +137,7 @@ def _filled(features: np.ndarray, filling: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(features), filling, features).astype(np.float32)
 
 
-def _usual_path(n: np.ndarray) -> np.ndarray:
+def usual_path(n: np.ndarray) -> np.ndarray:
     """Mean path length of an unsuccessful search in a binary tree of n leaves: c(n) of the paper."""
     n = np.asarray(n, dtype=np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -152,7 +152,7 @@ def _path_lengths(tree: object, columns: np.ndarray) -> onnx_graphs.Tree:
         if tree.children_left[node] >= 0:
             depth[[tree.children_left[node], tree.children_right[node]]] = depth[node] + 1
     is_leaf = tree.children_left < 0
-    value = np.where(is_leaf, depth + _usual_path(tree.n_node_samples), 0.0)
+    value = np.where(is_leaf, depth + usual_path(tree.n_node_samples), 0.0)
     feature = np.where(is_leaf, 0, columns[np.maximum(tree.feature, 0)])
     return onnx_graphs.Tree(tree.children_left, tree.children_right, feature, tree.threshold, value)
 
