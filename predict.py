@@ -21,6 +21,7 @@ from fraud.model_file import ModelError
 from fraud.planning import recoveries_of, with_worth
 from fraud.reading_tables import readings_from_records
 from fraud.records import QualityFlag, Score, Table
+from fraud.recovery import BILLABLE_MONTHS
 from fraud.tables import CLIENT_FIELDS, NAT, FieldError, number_of, tables_from_records
 from fraud.web import commands, examples, observing
 from fraud.web.api import Api, create_app
@@ -51,6 +52,7 @@ class Settings(BaseModel):
     max_clients: int = Field(10_000, gt=0)  # of one batch: ten seconds on one core
     max_invoices: int = Field(5_000, gt=0)  # of one client: forty years of ten a month
     max_readings: int = Field(20_000, gt=0)  # of one client: two years of hours
+    billable_months: int = Field(BILLABLE_MONTHS, ge=1, le=120)  # before a visit, that may be billed back
 
     api_key: SecretStr | None = None  # with it, scoring asks for it
     database_url: SecretStr | None = None  # with it the desk is on; sqlite:///FILE or postgresql://USER@HOST/NAME
@@ -96,8 +98,8 @@ def revealed(secret: SecretStr | None) -> str | None:
 class ModelScorer:
     """A FraudModel behind the two forms of a client (fraud/web/judging.py, Scorer)."""
 
-    def __init__(self, model: FraudModel) -> None:
-        self._model, self.manifest = model, model.manifest
+    def __init__(self, model: FraudModel, billable_months: int = BILLABLE_MONTHS) -> None:
+        self._model, self.manifest, self._billable_months = model, model.manifest, billable_months
         self._feature_names = frozenset(model.manifest["features"])
         known = () if model.aggregates is None else model.aggregates.inputs.columns
         self.aggregates = tuple(model.manifest["features"][column] for column in known)  # as /v2 names its tensors
@@ -118,7 +120,7 @@ class ModelScorer:
         scores = self._model.judge(billed, clients["client_id"], quality, metered)
         if with_reasons:
             scores = explained(self._model, scores, Known(clients, invoices, billed, days, metered))
-        return with_worth(scores, recoveries_of(self._model, clients, invoices, days, metered))
+        return with_worth(scores, recoveries_of(self._model, clients, invoices, days, metered, self._billable_months))
 
     def judge_aggregates(self, features: list[dict], client_ids: list[str], with_reasons: bool = False) -> list[Score]:
         rows = [numbers_of(row, i, self._feature_names) for i, row in enumerate(features)]
@@ -165,12 +167,12 @@ def settings_or_exit() -> Settings:
         stop(f"{name.upper()} is {shown}: {bad['msg'].lower()}. Correct or unset it.")
 
 
-def scorer_or_exit(path: Path, key: bytes | None) -> ModelScorer:
+def scorer_or_exit(path: Path, key: bytes | None, billable_months: int = BILLABLE_MONTHS) -> ModelScorer:
     """The model, after it judged an example of each form: its graphs load now, not while a first client waits."""
     try:
         model = model_file.load(path, key)
         model_file.check_features(model, FEATURE_NAMES, path)
-        scorer = ModelScorer(model)
+        scorer = ModelScorer(model, billable_months)
         clients = [examples.RAW["client"], examples.READ["client"]]
         tables = scorer.tables(clients, [examples.RAW["invoices"], []], [[], examples.READ["readings"]])
         scorer.judge(tables, with_reasons=True)
@@ -198,7 +200,7 @@ def desk_or_exit(settings: Settings, scorer: ModelScorer) -> "DeskService | None
 
 def served(settings: Settings) -> Api:
     observing.log_as_json(settings.log_level)
-    scorer = scorer_or_exit(settings.model_path, settings.key())
+    scorer = scorer_or_exit(settings.model_path, settings.key(), settings.billable_months)
     desk = desk_or_exit(settings, scorer)
     if settings.open != "0":
         observing.log.warning(
