@@ -72,6 +72,7 @@ def test_a_damaged_model_stops_the_start_with_one_sentence(tmp_path):
         ("MAX_CLIENTS", "many"),
         ("MAX_BODY_BYTES", "0"),
         ("MAX_INVOICES", "-1"),
+        ("BILLABLE_MONTHS", "0"),
         ("MAX_READINGS", "0"),
         ("MAX_CLIENTS", "1.5"),
     ],
