@@ -13,7 +13,7 @@ from fraud.detectors import Detectors
 from fraud.neighbours import CellRates
 from fraud.peers import Peers
 from fraud.records import Evidence
-from fraud.symmetric_trees import SymmetricTrees
+from fraud.symmetric_trees import FEW, SymmetricTrees
 
 
 @dataclass(frozen=True)
@@ -78,14 +78,16 @@ class Ensemble:
 
         [row: float32 (width,); group: int, each column's; member: bool (clients, groups)]
         """
-        mixed, values = None, []
-        for each in self.members.values():
-            if isinstance(each, SymmetricTrees):
-                values.append(each.of_mixtures(row, self.typical, group, member))
-            else:
-                mixed = np.where(member[:, group], row, self.typical) if mixed is None else mixed
-                values.append(each.values(mixed))
-        return self._stacked(np.stack(values, axis=1))
+        values = np.empty((len(member), len(self.members)))
+        places = {name: i for i, name in enumerate(self.members)}
+        rowwise = {name: each for name, each in self.members.items() if not isinstance(each, SymmetricTrees)}
+        for name in self.members.keys() - rowwise.keys():
+            values[:, places[name]] = self.members[name].of_mixtures(row, self.typical, group, member)
+        for block in (slice(start, start + FEW) for start in range(0, len(member), FEW)):
+            mixed = np.where(member[block][:, group], row, self.typical)
+            for name, each in rowwise.items():
+                values[block, places[name]] = each.values(mixed)
+        return self._stacked(values)
 
     def _stacked(self, member_log_odds: np.ndarray) -> np.ndarray:
         # Not a matrix product: its last bit would depend on how many clients are scored together.

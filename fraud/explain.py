@@ -39,6 +39,11 @@ class Part:
         row, typical = self.row, self.ensemble.typical
         return (row != typical) & ~(np.isnan(row) & np.isnan(typical))
 
+    @property
+    def groups(self) -> list[int]:
+        """Those in which the client is not typical, ascending. [places in REASON_GROUPS]"""
+        return np.unique(self.layout.group[self.differs]).tolist()
+
 
 @dataclass(frozen=True)
 class Shares:
@@ -55,19 +60,26 @@ def shares(parts: list[Part], constant: float, least: float) -> Shares:
 
     moves: for aspects of groups whose effect is `least` or more in size; above 0 where the aspect raises the score.
     """
-    active = sorted({group for part in parts for group in part.layout.group[part.differs].tolist()})
-    member = _coalitions(len(active))
-    is_own = np.zeros((len(member), N_GROUPS), dtype=bool)
-    is_own[:, active] = member
-    log_odds = np.full(len(member), constant)
+    active = sorted({group for part in parts for group in part.groups})
+    log_odds = np.full(2 ** len(active), constant)
     for part in parts:
-        log_odds += part.ensemble.calibrated(part.ensemble.of_mixtures(part.row, part.layout.group, is_own))
+        log_odds += _of_coalitions(part, active)
     value = probability_of(log_odds)
     effects = np.zeros(N_GROUPS)
     effects[active] = _shapley(value, len(active))
     told = np.flatnonzero(np.abs(effects) >= least)
     moves = {(i, aspect): move for i, part in enumerate(parts) for aspect, move in _moves(part, told).items()}
     return Shares(float(value[-1]), float(value[0]), effects, moves)
+
+
+def _of_coalitions(part: Part, active: list[int]) -> np.ndarray:
+    """The part's calibrated log-odds of every coalition; those that differ in no group of its own are computed once."""
+    mine = part.groups
+    is_own = np.zeros((2 ** len(mine), N_GROUPS), dtype=bool)
+    is_own[:, mine] = _coalitions(len(mine))
+    value = part.ensemble.calibrated(part.ensemble.of_mixtures(part.row, part.layout.group, is_own))
+    places = [active.index(group) for group in mine]
+    return value[_coalitions(len(active))[:, places] @ (1 << np.arange(len(mine)))]
 
 
 def _moves(part: Part, groups: np.ndarray) -> dict[Aspect, float]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 BLOCK = 64  # clients at a time: their answers stay in the processor's cache
+FEW = 16  # mixtures at a time: in a server that has answered one request their memory is never given back
 # Leaves are whole multiples of this: whole numbers add up to the same sum in any order, so a client alone gets, to the
 # last bit, what it gets among others.
 STEP = 2.0**-40
@@ -46,12 +47,9 @@ class SymmetricTrees:
         place = group.take(self.columns) * n_trees + np.arange(n_trees)
         gain = np.bincount(place.ravel(), ((answer[0] - answer[1]) * bit).ravel(), n_groups * n_trees)
         gain = gain.reshape(n_groups, n_trees).astype(np.int16)
-        leaf = np.zeros((len(member), n_trees), dtype=np.int16)
-        for i in range(n_groups):  # no matrix product: its threads wait for each other where cores are busy
-            leaf[member[:, i]] += gain[i]
         first = (np.arange(n_trees) * self.leaves.shape[1] + (answer[1] * bit).sum(axis=0)).astype(np.int32)
-        blocks = (leaf[start : start + BLOCK] + first for start in range(0, len(leaf), BLOCK))
-        parts = [self.leaves.ravel().take(block).sum(axis=1) for block in blocks]
+        blocks = [member[start : start + FEW] for start in range(0, len(member), FEW)]
+        parts = [self.leaves.ravel().take(_leaves(block, gain) + first).sum(axis=1) for block in blocks]
         return np.concatenate(parts) * STEP + self.bias if parts else np.empty(0)
 
     def _of_block(self, matrix: np.ndarray) -> np.ndarray:
@@ -63,6 +61,14 @@ class SymmetricTrees:
             leaf += by_column.take(columns, axis=0) > borders[:, None]
         leaf += np.arange(n_trees, dtype=np.int32)[:, None] * np.int32(n_leaves)
         return self.leaves.ravel().take(leaf).sum(axis=0)
+
+
+def _leaves(member: np.ndarray, gain: np.ndarray) -> np.ndarray:
+    """What their groups add to each tree's leaf number. [bool (clients, groups), int16 (groups, trees)]"""
+    leaf = np.zeros((len(member), gain.shape[1]), dtype=np.int16)
+    for i in range(len(gain)):  # no matrix product: its threads wait for each other where cores are busy
+        leaf[member[:, i]] += gain[i]
+    return leaf
 
 
 def mean_of(models: list[dict]) -> SymmetricTrees:
