@@ -25,16 +25,19 @@ from fraud.model import severity_of
 from fraud.planning import inspection_list
 from fraud.reading_cleaning import clean_readings
 from fraud.records import SEVERITIES, QualityFlag, Score, Table
-from fraud.store import Profile, Series, Store, StoreError, StoreUnavailable
-from fraud.tables import tables_from_records
+from fraud.store import Profile, Series, Store, StoreError, StoreUnavailable, Written
+from fraud.tables import Tables, tables_from_records
 from fraud.web.auth import NO_ONE
 from fraud.web.bodies import FlatClient, Limits, RawClient
 from fraud.web.desk import DeskService
 from fraud.web.judging import Scorer, chunks
 from fraud.web.keeping import Keeping, Kept, Planned
+from fraud.web.pages.site import PageSettings
 from fraud.web.uploads import read_upload
 
 NO_LIMITS = Limits(*[sys.maxsize] * 4)
+DATABASE = "sqlite:///fairmeter.db"  # where none is named: a file in the working directory
+RULES = Path(__file__).parent / "data" / "alerts.toml"
 CANNOT_OPEN = (StoreError, BadRules)
 PATIENCE = 30  # seconds that a database may take to answer when the service starts: they often start together
 OF_INVOICES = "score_of_invoices"  # a fact: the score by invoices alone, to which readings that come later add
@@ -48,16 +51,23 @@ class DeskSettings(NamedTuple):
     rules: Path
     secret: str | None
     open_to: str = NO_ONE
+    pages: PageSettings = PageSettings()
 
 
 def open_desk(settings: DeskSettings, scorer: Scorer, wait: Callable = time.sleep) -> DeskService:
     """Raises what CANNOT_OPEN names."""
     science = DeskScience(scorer)
     rules = read_rules(settings.rules)
-    store = Store(settings.url)
-    _migrate(store, wait)
+    store = open_store(settings.url, wait)
     secret = settings.secret or store.secret("session")
-    return DeskService(Keeping(store, rules, science, plan), secret, settings.open_to)
+    return DeskService(Keeping(store, rules, science, plan), secret, settings.open_to, settings.pages)
+
+
+def open_store(url: str, wait: Callable = time.sleep) -> Store:
+    """A store whose tables are up to date. Raises StoreError."""
+    store = Store(url)
+    _migrate(store, wait)
+    return store
 
 
 def _migrate(store: Store, wait: Callable) -> None:
@@ -71,6 +81,27 @@ def _migrate(store: Store, wait: Callable) -> None:
             wait(1)
         else:
             return
+
+
+def keep_run(
+    store: Store,
+    rules: Path,
+    scores: Sequence[Score],
+    version: str,
+    tables: Tables,
+    days: Days | None,
+    billed: Sequence,
+) -> Written:
+    """Keeps a scoring of the client base, in one transaction. [billed: scores by invoices alone, NaN without]
+
+    Raises StoreError, BadRules.
+    """
+    facts = facts_of(tables.invoices, days, len(scores))
+    for told, score in zip(facts, billed, strict=True):
+        told |= {} if math.isnan(score) else {OF_INVOICES: float(score)}
+    series = _series(tables.clients["client_id"], courses_of(tables.invoices, days, len(scores)))
+    told = {"clients": tables.clients, "facts": facts, "series": series}
+    return store.write_run(scores, version, read_rules(rules), **told)
 
 
 def plan(scores: list[Score], visits: int) -> list[Planned]:
@@ -141,6 +172,7 @@ class DeskScience:
         return scores, kept._replace(facts=facts)
 
     def _tables(self, client_ids: Sequence[str], known: Mapping[str, Profile], readings: Table) -> tuple:
+        readings = with_history(readings, known)
         given = [_as_sent(known[id_].client) if id_ in known else {"client_id": id_} for id_ in client_ids]
         clients, invoices, quality = tables_from_records(given, [[]] * len(given))
         row_of = {id_: row for row, id_ in enumerate(client_ids)}
@@ -160,17 +192,33 @@ class DeskScience:
 
     def _joined(self, score: Score, before: Profile | None) -> Score:
         """A score by readings and the one by invoices: log-odds add, less the prior's, which both contain."""
+        if score.probability is None:
+            return before.score if before else score
         billed = before and before.facts.get(OF_INVOICES)
         if not billed:
             return score
-        if score.probability is None:
-            return before.score
         log_odds = _logit(score.probability) + _logit(billed) - _logit(self.manifest["fraud_rate"])
         probability = 1.0 / (1.0 + math.exp(-log_odds))
         text = f"The invoices count as they were scored on {before.scored_at:%Y-%m-%d} or before."
         quality = (*score.quality, QualityFlag("invoices_as_scored", 1, text))
         severity = severity_of(probability, self.manifest["readings"]["severities"])
         return replace(score, probability=probability, severity=severity, quality=quality)
+
+
+def with_history(readings: Table, known: Mapping[str, Profile]) -> Table:
+    """Readings, and before a client's first one the days that its profile keeps: those came in files."""
+    parts = {name: [column] for name, column in readings.items()}
+    for client_id, profile in known.items():
+        series = profile.series
+        if series is None or series.step != "day":
+            continue
+        day = np.datetime64(series.first_on, "s") + np.arange(len(series.kwh)) * np.timedelta64(86400, "s")
+        own = readings["read_at"][readings["client_id"] == client_id]
+        is_before = day < (own.min().astype("datetime64[D]") if len(own) else np.datetime64("9999-01-01"))
+        parts["client_id"].append(np.full(is_before.sum(), client_id, object))
+        parts["read_at"].append(day[is_before])
+        parts["consumption_kwh"].append(series.kwh[is_before].astype(np.float64))
+    return {name: np.concatenate(columns) for name, columns in parts.items()}
 
 
 def part_of(tables: tuple, chosen: np.ndarray) -> tuple:

@@ -8,6 +8,7 @@ import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NoReturn
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
@@ -63,12 +64,22 @@ class Settings(BaseModel):
     alert_rules: Path = HOME / "data" / "alerts.toml"
     notify_urls: dict[str, list[SecretStr]] = {}  # channel=ADDRESS, with blanks between; Apprise's addresses
     mqtt_url: SecretStr | None = None  # the broker that `listen` asks for readings
+    time_zone: ZoneInfo = ZoneInfo("UTC")  # of the utility: what its clocks show, as Africa/Tunis
+    currency: str = Field("", max_length=8)  # of its prices, as TND
 
     @classmethod
     def of_environment(cls) -> "Settings":
         """Raises ValidationError."""
         given = {name: os.environ.get(name.upper()) for name in cls.model_fields}
         return cls.model_validate({name: value for name, value in given.items() if value})
+
+    @field_validator("time_zone", mode="before")
+    @classmethod
+    def zone_of(cls, name: str) -> ZoneInfo:
+        try:
+            return ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError("must be the name of a time zone, such as Africa/Tunis") from None
 
     @field_validator("notify_urls", mode="before")
     @classmethod
@@ -192,6 +203,7 @@ def desk_or_exit(settings: Settings, scorer: ModelScorer) -> "DeskService | None
 
     url = revealed(settings.database_url) or DEMO_DATABASE
     asked = desk.DeskSettings(url, settings.alert_rules, revealed(settings.secret_key), OPEN_TO[settings.open])
+    asked = asked._replace(pages=desk.PageSettings(settings.time_zone, settings.currency))
     try:
         return desk.open_desk(asked, scorer)
     except desk.CANNOT_OPEN as error:

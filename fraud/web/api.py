@@ -101,7 +101,7 @@ def create_app(scorer: Scorer, limits: Limits, api_key: str | None = None, desk:
     guard = Guard(app, api_key, desk and desk.access)
     _add_scoring(app, guard, scorer, limits, desk)
     _add_state(app, guard, scorer, desk)
-    _add_documents(app)
+    _add_documents(app, "docs" if desk is None else "desk/")
     guard.needed(**dict.fromkeys(DOCUMENTS, ANYBODY))
     _add_protocol(app, guard, scorer, limits, meters, desk)
     if desk is not None:
@@ -225,12 +225,13 @@ def _add_protocol(
     inference_v2.install(app, guard, service)
 
 
-def _add_documents(app: Api) -> None:
+def _add_documents(app: Api, home: str) -> None:
+    """[home: where / leads to]"""
     app.register_blueprint(SwaggerUI.register(doc_url="openapi.json"))
     app.add_url_rule("/docs", "docs", app.view_functions["swagger.swagger"])
     app.add_url_rule("/docs/", "docs_with_slash", lambda: redirect("../docs"))  # as other services write it
     app.add_url_rule("/openapi.json", "document", lambda: app.api_doc)
-    app.add_url_rule("/", "home", lambda: redirect("docs"))
+    app.add_url_rule("/", "home", lambda: redirect(home))
 
 
 def _model_name(scorer: Scorer) -> dict:

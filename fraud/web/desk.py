@@ -9,21 +9,25 @@ from flask import Flask, Response
 from fraud.cases import CaseError, CaseNotFound, CaseTaken, ClientNotFound
 from fraud.records import Score
 from fraud.store import BadQuery, StoreError, StoreUnavailable
-from fraud.web import desk_api, desk_work, errors, observing, sessions
+from fraud.web import dashboard, desk_api, desk_work, errors, observing, sessions
 from fraud.web.api import Api
 from fraud.web.auth import NO_ONE, Desk, Guard
 from fraud.web.bodies import FlatClient, RawClient
 from fraud.web.errors import FieldProblem, Problem
 from fraud.web.keeping import Keeping
+from fraud.web.pages.site import PageSettings
 
+PAGES_AS_SET = PageSettings()
 AGAIN = {"Retry-After": "5"}  # seconds; a database that restarts needs about that
 
 
 class DeskService:
     """The desk as api.py takes it (DeskRoutes)."""
 
-    def __init__(self, keeping: Keeping, secret: str, open_to: str = NO_ONE) -> None:
-        self.keeping, self._secret = keeping, secret
+    def __init__(
+        self, keeping: Keeping, secret: str, open_to: str = NO_ONE, pages: PageSettings = PAGES_AS_SET
+    ) -> None:
+        self.keeping, self._secret, self._pages = keeping, secret, pages
         store = keeping.store
         who_has_key, who_signed_in = lambda key: sessions.who_has_key(store, key), lambda: sessions.who_signed_in(store)
         self.access = Desk(who_has_key, who_signed_in, open_to)
@@ -33,6 +37,7 @@ class DeskService:
         install_errors(app)
         desk_api.install(app, guard, self.keeping)
         desk_work.install(app, guard, self.keeping)
+        dashboard.install(app, guard, self.keeping, self._pages)
 
     def ready(self) -> None:
         self.keeping.store.ping()

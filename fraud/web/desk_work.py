@@ -49,7 +49,7 @@ def install(app: Api, guard: Guard, desk: Keeping) -> None:
 
 
 def _add_sessions(app: Api, guard: Guard, desk: Keeping) -> None:
-    attempts = sessions.new_attempts()
+    attempts = sessions.attempts_of(app)
 
     @app.post("/session", responses={200: told.SessionTold}, request_body=sent("SignIn"))
     def sign_in(body: told.SignIn):

@@ -60,6 +60,11 @@ class Keeping:
     def __init__(self, store: Store, rules: AlertRules, science: Science, plan: Plan = by_score) -> None:
         self.store, self.rules, self.plan, self._science = store, rules, plan, science
 
+    @property
+    def manifest(self) -> dict:
+        """What is known of the model."""
+        return self._science.manifest
+
     def record(self, row: RawClient | FlatClient, score: Score) -> None:
         """Keeps a client that was judged, and raises its alert where one is due. Raises Problem."""
         if not score.client_id:

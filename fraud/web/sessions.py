@@ -148,8 +148,14 @@ class Sessions(SecureCookieSessionInterface):
         return request.is_secure
 
 
+def attempts_of(app: Flask) -> Attempts:
+    """One count for the page and the route: guessing at both is no way around it."""
+    return app.extensions["attempts"]
+
+
 def install(app: Flask, secret: str) -> None:
     app.secret_key = secret
+    app.extensions["attempts"] = new_attempts()
     app.session_interface = Sessions()
     app.config |= {
         "SESSION_COOKIE_NAME": COOKIE,

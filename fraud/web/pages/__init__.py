@@ -1,0 +1,1 @@
+"""The pages of the dashboard; dashboard.py puts them together."""

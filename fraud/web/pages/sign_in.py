@@ -1,0 +1,47 @@
+"""Signing in and out.
+
+In:  a form with name and password.
+Out: a session, and the page that was asked for; or the form again, saying what was wrong.
+"""
+
+from flask import redirect, request, url_for
+
+from fraud.web import sessions
+from fraud.web.auth import ANYBODY, NOBODY
+from fraud.web.errors import Problem
+from fraud.web.pages.site import Site, render, who_asks
+
+
+def install(site: Site) -> None:
+    attempts = sessions.attempts_of(site.app)
+    store = site.desk.store
+
+    @site.page("/sign-in", ANYBODY)
+    def sign_in():
+        if who_asks() is not NOBODY:
+            return redirect(wanted())
+        return render("sign_in.html", has_users=store.n_users() > 0)
+
+    @site.page("/sign-in", ANYBODY, methods=("POST",))
+    def sign_in_now():
+        site.guard.check_origin()
+        name, password = request.form.get("name", ""), request.form.get("password", "")
+        try:
+            sessions.sign_in(store, attempts, name, password)
+        except Problem as problem:
+            page = render("sign_in.html", has_users=store.n_users() > 0, name=name, problem=problem)
+            return page, problem.status, problem.headers
+        return redirect(wanted())
+
+    @site.page("/sign-out", ANYBODY, methods=("POST",))
+    def sign_out():
+        site.guard.check_origin()
+        sessions.sign_out()
+        return redirect(url_for("desk.sign_in"))
+
+
+def wanted() -> str:
+    """The page of ours that somebody wanted before they had to sign in; no address elsewhere."""
+    asked = request.values.get("next", "")
+    is_ours = asked.startswith("/desk/") and "\\" not in asked and asked.isprintable()
+    return asked if is_ours else url_for("desk.overview")

@@ -1,0 +1,81 @@
+// Every page: the switch of the theme, the menu on a phone, a sign that something is loading, questions before forms.
+"use strict";
+
+const said = JSON.parse(document.getElementById("texts")?.textContent || "{}");
+
+/* The theme: by the system until somebody chooses; the choice is a cookie, so that pages come in it at once. */
+function themeNow() {
+  const dark = window.matchMedia("(prefers-color-scheme: dark)").matches;
+  return document.documentElement.dataset.theme || (dark ? "dark" : "light");
+}
+
+function choose(theme) {
+  document.documentElement.dataset.theme = theme;
+  const secure = location.protocol === "https:" ? "; Secure" : "";
+  document.cookie = `theme=${theme}; Path=/; Max-Age=31536000; SameSite=Lax${secure}`;
+  document.dispatchEvent(new Event("themechange"));
+}
+
+for (const button of document.querySelectorAll("[data-theme-switch]")) {
+  button.addEventListener("click", () => choose(themeNow() === "dark" ? "light" : "dark"));
+}
+window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+  document.dispatchEvent(new Event("themechange"));
+});
+
+for (const button of document.querySelectorAll("[data-menu]")) {
+  const menu = document.getElementById(button.getAttribute("aria-controls"));
+  button.addEventListener("click", () => {
+    const open = menu.classList.toggle("open");
+    button.setAttribute("aria-expanded", String(open));
+  });
+}
+
+/* Loading: a bar at the top from the moment a link or form is used; a form is sent once. */
+const bar = document.getElementById("progress");
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  const question = event.submitter?.dataset.confirm || form.dataset.confirm;
+  if (event.defaultPrevented || (question && !window.confirm(question))) {
+    event.preventDefault();
+    return;
+  }
+  const sent = event.submitter?.formAction || form.action;
+  if (sent.includes("format=csv")) return;
+  bar.classList.add("on");
+  if (form.method === "post") {
+    window.setTimeout(() => form.querySelectorAll("button[type=submit]").forEach((b) => { b.disabled = true; }));
+  }
+});
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[href]");
+  const plain = !event.ctrlKey && !event.metaKey && !event.shiftKey && event.button === 0;
+  if (link && plain && !link.target && !link.hasAttribute("download") && !link.getAttribute("href").startsWith("#")) {
+    bar.classList.add("on");
+  }
+});
+window.addEventListener("pageshow", () => {
+  bar.classList.remove("on");
+  document.querySelectorAll("button[type=submit]:disabled").forEach((b) => { b.disabled = false; });
+});
+
+/* Small behaviours that pages ask for by attributes. */
+for (const select of document.querySelectorAll("[data-submit]")) {
+  select.addEventListener("change", () => select.form.requestSubmit());
+}
+for (const button of document.querySelectorAll("[data-print]")) {
+  button.addEventListener("click", () => window.print());
+}
+for (const whole of document.querySelectorAll("[data-check-all]")) {
+  const boxes = () => document.querySelectorAll(`input[type=checkbox][name="${whole.dataset.checkAll}"]`);
+  const counter = document.querySelector("[data-checked]");
+  const tell = () => {
+    const n = [...boxes()].filter((box) => box.checked).length;
+    if (counter) counter.textContent = said.chosen.replace("{n}", n);
+    for (const button of document.querySelectorAll("[data-needs-checked]")) button.disabled = n === 0;
+  };
+  whole.addEventListener("change", () => { boxes().forEach((box) => { box.checked = whole.checked; }); tell(); });
+  boxes().forEach((box) => box.addEventListener("change", tell));
+  window.addEventListener("pageshow", tell);
+  tell();
+}
