@@ -9,6 +9,7 @@ Out: scores.csv, or Parquet where --out ends so: client_id, score, rank, severit
      at_stake_high_kwh (if the client steals), estimate (how that was made, in words), expected_net_value with
      net_value_low and net_value_high (probability times worth, less --cost), route (a day's; with --routes),
      reason_1..3, harmless (causes that fit, joined by ";"), quality.
+     With --store all of it also goes to the desk's database, in one transaction: profiles, past scores, alerts.
 In CSV no text is a formula (fraud/listing.py).
 Exit codes: 0 done, 2 the input, the model or a file cannot be used (one sentence on stderr), 130 stopped by Ctrl-C.
 """
@@ -46,6 +47,7 @@ from fraud.tables import TableError, Tables, read_tables, tables_from_records
 from fraud.visited import Visited, read_visited
 
 MODEL_PATH = os.environ.get("MODEL_PATH") or "model.bin"
+DATABASE_URL = os.environ.get("DATABASE_URL")  # of the desk, for --store
 MODEL_KEY = os.environ.get("MODEL_KEY", "").encode() or None  # with it, an unsigned model is refused
 CHUNK = 8192  # clients at a time; their features stay under 0.1 GB, and more are not faster
 FEWEST, MOST = 100, 1000  # clients with reasons where no list is asked for: a first page, and half a minute's work
@@ -59,11 +61,15 @@ class CannotList(Exception):
     """The inspection list that is asked for cannot be made; one sentence."""
 
 
+class CannotKeep(Exception):
+    """The desk's database cannot be used; one sentence."""
+
+
 def main(arguments: list[str] | None = None) -> int:
     options = parsed(arguments)
     try:
         run(options)
-    except (TableError, ModelError, CannotWrite, CannotList) as error:
+    except (TableError, ModelError, CannotWrite, CannotList, CannotKeep) as error:
         print(error, file=sys.stderr)
         return BAD_USE
     except KeyboardInterrupt:
@@ -82,6 +88,7 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     add("--weather", type=Path, help="a file with a date and a temperature a row, for a model trained beside weather")
     add("--holidays", metavar="FILE_OR_COUNTRY", help="a file with a date a row, or a country's code: GB or GB-ENG")
     add("--out", type=Path, default=Path("scores.csv"), help="a .csv or .parquet file (scores.csv)")
+    add("--store", action="store_true", help="also keep it all at the desk (DATABASE_URL, else fairmeter.db here)")
     add = parser.add_argument_group("what a visit brings, and the inspection list").add_argument
     add("--visits", type=whole, help="how many visits the crews can make")
     add("--list", type=Path, default=Path("visits.csv"), help="where the list goes, .csv or .parquet (visits.csv)")
@@ -130,6 +137,7 @@ def run(options: argparse.Namespace) -> None:
     out = writable(options.out, inputs)
     is_listing = options.visits is not None or options.false_alarms is not None
     list_out = writable(options.list, [*inputs, out]) if is_listing else None
+    store = opened_store() if options.store else None
     model = loaded_model()
     check_promise(model, options)
     visited = read_visited(options.leave_out)
@@ -157,10 +165,35 @@ def run(options: argparse.Namespace) -> None:
     if is_listing:
         write(columns_of_list(listed, scores, ranks), list_out)
     write(columns_of([scores[row] for row in ranks]), out)
+    if store is not None:
+        keep(store, scores, base, console)
     print_summary(scores, seconds, options.out, console)
     print_worth(scores, options, console)
     if is_listing:
         print_list(listed, found, options, console)
+
+
+def opened_store():
+    """Now rather than after the work. Raises CannotKeep."""
+    import desk  # brings SQLAlchemy, which scoring into files does without
+
+    try:
+        return desk.open_store(DATABASE_URL or desk.DATABASE)
+    except desk.CANNOT_OPEN as error:
+        raise CannotKeep(str(error)) from error
+
+
+def keep(store, scores: list[Score], base: "Base", console: Console) -> None:
+    """Raises CannotKeep; then the desk is as it was before."""
+    import desk
+
+    version = str(base.model.manifest["version"])
+    try:
+        kept = desk.keep_run(store, desk.RULES, scores, version, base.tables, base.days, base.billed(scores))
+    except desk.CANNOT_OPEN as error:
+        raise CannotKeep(str(error)) from error
+    said = f"{kept.n_profiles:,} clients at the desk; alerts: {kept.n_raised:,} raised, {kept.n_updated:,} updated"
+    console.print(f"{said}, {kept.n_lapsed:,} lapsed.")
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------
@@ -226,6 +259,16 @@ class Base:
                 self.model, known.clients, known.invoices, known.days, known.metered, billable_months
             )
             yield planning.with_worth(scores, recoveries)
+
+    def billed(self, scores: list[Score]) -> np.ndarray:
+        """Each client's score by invoices alone, NaN without any: what readings that come later add to."""
+        found = np.array([np.nan if s.probability is None else s.probability for s in scores], dtype=np.float64)
+        metered = np.flatnonzero(self.days.segments.counts) if self.days is not None else np.empty(0, np.int64)
+        for start in range(0, len(metered), CHUNK):
+            rows = metered[start : start + CHUNK]
+            clients, invoices = tables_of(rows, self.tables.clients, self.tables.invoices)
+            found[rows] = self.model.probability(client_features(clients, invoices, self.model.cells))
+        return found
 
     def known(self, rows: np.ndarray) -> Known:
         """All that is known of some clients. [row numbers, ascending]"""

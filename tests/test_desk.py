@@ -3,14 +3,17 @@
 import csv
 import io
 import json
+from datetime import UTC, date, datetime
 
+import numpy as np
 import pytest
-from desk_builders import desk_app, moved, opened, recorded, some_readings, with_key
+from desk_builders import ForDesk, desk_app, moved, opened, recorded, some_readings, with_key
 from hypothesis import HealthCheck, given, settings
 from service_builders import JSON_VALUES, PRIVATE, a_body, error_in, fuzzed
 from store_builders import score_of, shipped_rules
 
-from fraud.store import StoreUnavailable
+from desk import DeskScience
+from fraud.store import Profile, Series, StoreUnavailable
 from fraud.web import desk_schemas as told
 from fraud.web.auth import INVESTIGATOR
 from fraud.web.desk_work import EXAMPLES
@@ -125,6 +128,23 @@ def test_readings_add_to_what_the_invoices_said(desk):
     assert "invoices_as_scored" in [flag["flag"] for flag in profile["quality"]]
     desk.post("/readings", json=some_readings("c-1", n_days=4))
     assert got(desk, "/consumer/c-1")["facts"]["score_of_invoices"] == 0.5
+
+
+def test_readings_go_on_from_the_days_that_came_in_files(desk, store):
+    days = Series("day", date(2014, 2, 26), np.array([20.0, np.nan, 30.0], np.float32))
+    store.write_run([score_of("m-1", 0.3)], "1", shipped_rules(), series={"m-1": days})
+    desk.post("/readings", json=some_readings("m-1", n_days=2))
+    profile = got(desk, "/consumer/m-1")
+    assert profile["series"]["kwh"] == [20.0, None, 30.0, 10.0, 11.0]
+    assert profile["probability"] == pytest.approx(71 / 171)
+
+
+def test_a_client_with_too_few_readings_keeps_the_score_that_it_had():
+    before = Profile({}, score_of("m-1", 0.3), {}, None, "1", datetime(2014, 3, 1, tzinfo=UTC))
+    few = score_of("m-1", None)
+    science = DeskScience(ForDesk())
+    assert science._joined(few, before) is before.score
+    assert science._joined(few, None) is few
 
 
 BAD_READINGS = [

@@ -1,0 +1,60 @@
+"""score.py --store: the whole client base at the desk, in one transaction, on SQLite and PostgreSQL."""
+
+import csv
+
+import numpy as np
+import pytest
+
+import desk
+import score
+from fraud.store import Store
+
+
+def scored(model, data, folder, monkeypatch, url, *arguments):
+    monkeypatch.setattr(score, "MODEL_PATH", str(model))
+    monkeypatch.setattr(score, "DATABASE_URL", url)
+    return score.main([str(word) for word in (data, "--store", "--out", folder / "scores.csv", *arguments)])
+
+
+def test_every_client_of_the_list_is_at_the_desk_with_its_score(trained, store, database_url, tmp_path, monkeypatch):
+    for _ in range(2):  # the second time it updates
+        assert scored(trained.model, trained.data, tmp_path, monkeypatch, database_url) == 0
+    with (tmp_path / "scores.csv").open(newline="") as listed:
+        rows = {row["client_id"]: row for row in csv.DictReader(listed)}
+    kept = {row.client_id: row for row in store.list_profiles(limit=1000).rows}
+    assert kept.keys() == rows.keys()
+    for client_id, row in rows.items():
+        assert kept[client_id].severity == row["severity"]
+        assert f"{kept[client_id].probability:.6f}" == row["score"]
+    assert [run.n_clients for run in store.list_runs()] == [len(rows)] * 2
+    assert sum(store.count_alerts().values()) == len(store.list_alerts(limit=1000).rows)
+
+
+def test_a_metered_client_keeps_its_days_and_what_its_invoices_said(
+    metered, store, database_url, tmp_path, monkeypatch
+):
+    files = (metered.data,)
+    assert scored(metered.model, *files, tmp_path, monkeypatch, database_url) == 0
+    row = next(r for r in store.list_profiles(limit=1000).rows if store.find_profile(r.client_id).series.step == "day")
+    profile = store.find_profile(row.client_id)
+    assert profile.facts[desk.OF_INVOICES] != profile.score.probability
+    assert np.isfinite(profile.series.kwh).sum() > 100
+
+
+@pytest.mark.parametrize("url", ["mysql://host/db", "sqlite:////nowhere/at/all.db"])
+def test_a_database_that_cannot_be_used_stops_before_the_work(trained, url, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(desk, "PATIENCE", 0)
+    assert scored(trained.model, trained.data, tmp_path, monkeypatch, url) == 2
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
+    assert not (tmp_path / "scores.csv").exists()
+
+
+def test_a_database_that_fails_while_it_writes_leaves_the_desk_as_it_was(
+    trained, store, database_url, tmp_path, monkeypatch
+):
+    def broken(*_args, **_options):
+        raise desk.StoreUnavailable("The database went away.")
+
+    monkeypatch.setattr(Store, "write_run", broken)
+    assert scored(trained.model, trained.data, tmp_path, monkeypatch, database_url) == 2
+    assert store.count_profiles() == 0
