@@ -171,10 +171,10 @@ def _drawn(may_be_visited: np.ndarray, n: int, seed: int) -> np.ndarray:
 def merits(scores: Sequence[Score], value: np.ndarray, cost: float) -> np.ndarray:
     """What the list is ranked by: the expected value less the cost, or without any value the score. [NaN: no score]"""
     probability = np.array([np.nan if s.probability is None else s.probability for s in scores], dtype=np.float64)
-    known = ~np.isnan(value) & (probability > 0)
-    if not known.any():
+    if np.isnan(value).all():
         return probability
-    median_stake = np.median(value[known] / probability[known])
+    known = ~np.isnan(value) & (probability > 0)
+    median_stake = np.median(value[known] / probability[known]) if known.any() else 0.0
     return np.where(np.isnan(value), probability * median_stake, value) - cost
 
 

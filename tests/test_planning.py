@@ -164,6 +164,10 @@ def test_numbers_that_make_no_list_are_refused(bad):
         inspection_list(FOUR, **({"visits": 3} | bad))
 
 
+def test_who_is_sure_not_to_steal_brings_nothing():
+    assert inspection_list([a_score("sure", 0.0, kwh=1000.0)], 1, cost=1.0, price=0.2, random_share=0) == []
+
+
 # --- laws -------------------------------------------------------------------------------------------------------------
 
 SCORES = st.lists(

@@ -1,5 +1,7 @@
 """The promise of a share of false alarms: who is listed, and that it holds."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -57,11 +59,7 @@ def test_a_large_table_is_short_and_never_counts_too_few():
 
 
 def test_the_table_is_kept_in_a_model_file(small_model, tmp_path):
-    small_model.manifest["promise"] = TABLE
-    try:
-        model_file.save(small_model, tmp_path / "m.bin")
-    finally:
-        del small_model.manifest["promise"]
+    model_file.save(replace(small_model, manifest=small_model.manifest | {"promise": TABLE}), tmp_path / "m.bin")
     assert model_file.load(tmp_path / "m.bin").manifest["promise"] == TABLE
 
 
