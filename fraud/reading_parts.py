@@ -9,7 +9,7 @@ blur days, means and copies make them alike. An honest change of habits rarely d
 
 import numpy as np
 
-from fraud.blocks import FALL, IRREGULAR, SHAPE, Feature
+from fraud.blocks import FALL, IRREGULAR, LOW, SHAPE, Feature
 from fraud.reading_rows import DayRows, ReadingBlock, parts
 from fraud.segments import Segments
 
@@ -69,8 +69,8 @@ STATISTICS = (
     *((f"q{100 * s:02.0f}", FALL, f"log {100 * s:.0f} % quantile") for s in SHARES),
     ("top", SHAPE, "log highest day"),
     ("head", SHAPE, "log highest day over the 75 % quantile"),
-    ("zero", SHAPE, "share of days of zero"),
-    ("near_zero", SHAPE, "share of days under a tenth of the level"),
+    ("zero", LOW, "share of days of zero"),
+    ("near_zero", LOW, "share of days under a tenth of the level"),
     ("at_top", SHAPE, "share of days within 1 % of the highest"),
     ("flat", SHAPE, "share of days like the day before"),
     ("same_weekday", SHAPE, "share of days like the same weekday before"),
