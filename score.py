@@ -482,7 +482,8 @@ def print_list(listed: list[Visit], found: Promised | None, options: argparse.Na
         return
     n = int(found.is_listed.sum())
     if n:
-        console.print(f"{n:,} clients keep the promise of at most {found.share:.0%} false alarms, as an expectation.")
+        said = f"{n:,} clients keep the promise of at most {found.share:.0%} false alarms, as an expectation"
+        console.print(f"{said}; it holds for clients that the model was not trained on.", soft_wrap=True)
     elif found.smallest is not None:
         smallest = f"the smallest share that one can keep is {found.smallest:.0%}"
         console.print(f"No list keeps at most {found.share:.0%} false alarms; {smallest}.", soft_wrap=True)
