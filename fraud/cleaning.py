@@ -8,6 +8,7 @@ What the rules answer to is in data/README.md, 'What is cleaned'.
 
 from collections.abc import Callable
 from functools import reduce
+from random import Random
 from typing import NamedTuple
 
 import numpy as np
@@ -27,7 +28,8 @@ ROUNDING = 1.0  # consumption is billed in whole units, also where the coefficie
 LEVELS = tuple(f"consumption_level_{i}" for i in (1, 2, 3, 4))
 QUANTITIES = (*LEVELS, "old_index", "new_index", "coefficient")
 HASHED_ROWS = 2**16  # at a time, to stay in the processor's cache
-WEIGHTS = np.random.default_rng(1).integers(2**63, size=(64, 1), dtype=np.uint64) * 2 + 1  # odd: none loses a bit
+_draw = Random(1)  # noqa: S311  nobody gains by guessing; NumPy's own generators would cost each worker 1.5 MB
+WEIGHTS = np.array([[_draw.getrandbits(63) * 2 + 1] for _ in range(64)], np.uint64)  # odd: none loses a bit
 
 
 class Finding(NamedTuple):
