@@ -1,7 +1,7 @@
 """Whether the reasons name what was done: simulated thefts that were detected, and the groups that hold their pattern.
 
     python benchmarks/reasons.py                     writes benchmarks/reasons.json
-    python benchmarks/reasons.py --quick             small members, a few hundred clients: to see that it works
+    python benchmarks/reasons.py --quick             small members without networks, 800 clients (or --clients N)
 
 In:  model.bin, and a model that learnt one simulated utility by the truth; both judge the readings of another utility.
 Out: of the detected thefts the share whose pattern is held by one of the first two reasons, in all and by pattern; and
@@ -56,17 +56,19 @@ class Judge(NamedTuple):
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="reasons.py", description="Whether reasons name the pattern of a theft.")
-    parser.add_argument("--clients", type=int, default=4000, help="of each utility (4,000)")
-    parser.add_argument("--quick", action="store_true", help="small members, 800 clients")
+    parser.add_argument("--clients", type=int, help="of each utility (4,000; 800 with --quick)")
+    parser.add_argument("--quick", action="store_true", help="small members without networks")
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
-    console, n = Console(highlight=False), 800 if options.quick else options.clients
+    console, n = Console(highlight=False), options.clients or (800 if options.quick else 4000)
     with console.status("Simulating two utilities"):
         learnt, judged = (truth_of(simulate_utility(n, seed, FRAUD_RATE)) for seed in SEEDS)
     with console.status("Fitting") as status:
         judges = {"model.bin": committed(), "another utility": fitted(learnt, options.quick, status.update)}
         figures = {name: measured(judge, judged) for name, judge in judges.items()}
-    options.out.write_text(json.dumps({"clients": n, "seeds": SEEDS} | figures, indent=1) + "\n")
+    options.out.write_text(
+        json.dumps({"clients": n, "seeds": SEEDS, "quick": options.quick} | figures, indent=1) + "\n"
+    )
     console.print_json(json.dumps(figures))
 
 

@@ -265,6 +265,15 @@ def test_importance_is_summed_by_evidence_group(metrics):
     assert ev.group_importance(metrics["importance"]) == {"fall": 0.625, "level": 0.25}
 
 
+def test_reasons_stand_beside_tree_shap_with_how_far_they_agree(metrics):
+    rows = [{"group": "low", "reason": 0.01, "tree_shap": 0.5}, {"group": "fall", "reason": 0.02, "tree_shap": 0.25}]
+    agreement = {"clients": 300, "rows": rows, "rank_correlation": -1.0, "same_first": 0.25, "one_of_two": 0.5}
+    shown = Page(report_html({"run": metrics["run"], "agreement": agreement}))
+    assert "Reasons beside TreeSHAP" in shown.headings
+    assert "correlation of -1.00" in shown.text
+    assert shown.text.index("0.0200") < shown.text.index("0.0100")  # the largest reason first
+
+
 def test_an_old_report_is_replaced(metrics, tmp_path):
     (tmp_path / "model_card.md").write_text("old", encoding="utf-8")
     write_report(metrics, tmp_path)
