@@ -26,10 +26,9 @@ from time import perf_counter
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
-from rich.table import Table as Sheet
 
 from features import FEATURE_NAMES, client_features
-from fraud import model_file, planning, visits
+from fraud import model_file, planning
 from fraud.almanac import NOTHING_KNOWN, Almanac, read_almanac
 from fraud.days import Days
 from fraud.explaining import Known, explained
@@ -44,6 +43,7 @@ from fraud.recovery import BILLABLE_MONTHS
 from fraud.routes import day_routes
 from fraud.surroundings import Surroundings
 from fraud.tables import TableError, Tables, read_tables, tables_from_records
+from fraud.visit_sheets import print_list, print_worth
 from fraud.visited import Visited, read_visited
 
 MODEL_PATH = os.environ.get("MODEL_PATH") or "model.bin"
@@ -51,7 +51,6 @@ DATABASE_URL = os.environ.get("DATABASE_URL")  # of the desk, for --store
 MODEL_KEY = os.environ.get("MODEL_KEY", "").encode() or None  # with it, an unsigned model is refused
 CHUNK = 8192  # clients at a time; their features stay under 0.1 GB, and more are not faster
 FEWEST, MOST = 100, 1000  # clients with reasons where no list is asked for: a first page, and half a minute's work
-SHOWN = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000)  # numbers of visits in the table that is printed
 BAD_USE, STOPPED = 2, 130  # exit codes, the latter a shell's for Ctrl-C
 
 Quality = list[tuple[QualityFlag, ...]]  # of each client
@@ -168,9 +167,9 @@ def run(options: argparse.Namespace) -> None:
     if store is not None:
         keep(store, scores, base, console)
     print_summary(scores, seconds, options.out, console)
-    print_worth(scores, options, console)
+    print_worth(scores, options.visits, options.cost, options.price, console)
     if is_listing:
-        print_list(listed, found, options, console)
+        print_list(listed, found, options.visits, options.list, console)
 
 
 def opened_store():
@@ -414,79 +413,6 @@ def print_summary(scores: list[Score], seconds: float, out: Path, console: Conso
     console.print(", ".join(f"{name} {counts[name]:,}" for name in (*SEVERITIES, INSUFFICIENT_HISTORY)))
     speed = len(scores) / max(seconds, 1e-3)
     console.print(f"{len(scores):,} clients scored in {seconds:.1f} s, {speed:,.0f} a second: {out}", soft_wrap=True)
-
-
-def print_worth(scores: list[Score], options: argparse.Namespace, console: Console) -> None:
-    """What visits find, cost and bring, as far as scores and estimates tell; energy where there is no price."""
-    judged = [score for score in scores if score.probability is not None]
-    hit = np.array([score.probability for score in judged])
-    value = planning.expected_values(judged, options.price)[:, 0]
-    has_price = bool((~np.isnan(value)).any())
-    energy = np.array([np.nan if score.recovery is None else score.recovery.kwh for score in judged])
-    order = np.argsort(-planning.merits(judged, value, options.cost), kind="stable")
-    with np.errstate(divide="ignore", invalid="ignore"):
-        stake = (value / hit if has_price else energy)[order]
-    cost = options.cost if has_price else 0.0
-    asked = sorted({*SHOWN, *([options.visits] if options.visits else [])})
-    said = visits.worth_of_visits(hit[order], stake, cost, is_known=False, numbers=asked)
-    by_severity = visits.worth_of_severities([judged[i].severity for i in order], hit[order], stake, cost, False)
-    unit = "net value" if has_price else "kWh"
-    console.print(sheet(("visits", "hits", "hit rate", f"expected {unit}"), map(worth_cells, said)))
-    console.print(sheet(("severity", "clients", "hits", "cost", f"expected {unit}"), map(severity_cells, by_severity)))
-    if has_price:
-        best = visits.best_number(hit[order], stake, cost, is_known=False)
-        console.print(f"Most is left after {best['visits']:,} visits: {in_brackets(best['net'], ',.0f')}.")
-
-
-def sheet(heads: tuple[str, ...], rows: Iterator[tuple]) -> Sheet:
-    made = Sheet(box=None, pad_edge=False)
-    for head in heads:
-        made.add_column(head, justify="right")
-    for row in rows:
-        made.add_row(*row)
-    return made
-
-
-def worth_cells(row: dict) -> tuple:
-    return (
-        f"{row['visits']:,}",
-        f"{row['hits']:,.0f}",
-        in_brackets(row["precision"], ".0%"),
-        in_brackets(row["net"], ",.0f"),
-    )
-
-
-def severity_cells(row: dict) -> tuple:
-    return (
-        row["severity"],
-        f"{row['n']:,}",
-        f"{row['hits']:,.0f}",
-        f"{row['costs']:,.0f}",
-        in_brackets(row["net"], ",.0f"),
-    )
-
-
-def in_brackets(figure: dict, form: str) -> str:
-    low, high = figure["interval"]
-    return f"{figure['value']:{form}} ({low:{form}} to {high:{form}})"
-
-
-def print_list(listed: list[Visit], found: Promised | None, options: argparse.Namespace, console: Console) -> None:
-    n_random = sum(visit.is_random for visit in listed)
-    console.print(f"{len(listed):,} visits, {n_random:,} of them drawn at random: {options.list}", soft_wrap=True)
-    if options.visits is not None and len(listed) < options.visits and found is None:
-        console.print(
-            "Fewer than asked for: nobody else can be visited, or is expected to bring more than a visit costs."
-        )
-    if found is None:
-        return
-    n = int(found.is_listed.sum())
-    if n:
-        said = f"{n:,} clients keep the promise of at most {found.share:.0%} false alarms, as an expectation"
-        console.print(f"{said}; it holds for clients that the model was not trained on.", soft_wrap=True)
-    elif found.smallest is not None:
-        smallest = f"the smallest share that one can keep is {found.smallest:.0%}"
-        console.print(f"No list keeps at most {found.share:.0%} false alarms; {smallest}.", soft_wrap=True)
 
 
 if __name__ == "__main__":

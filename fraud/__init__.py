@@ -1,7 +1,7 @@
 """The floor plan: one line a floor, the highest first. Rooms of the science wing, then of the desk wing.
 
     entry     train predict score desk
-    findings  planning listing routes visits visit_study validation reading_validation report report_page report_readings report_visits report_cells figures simulate | web notify
+    findings  planning listing routes visits visit_sheets visit_study validation reading_validation report report_page report_readings report_visits report_cells figures simulate | web notify
     models    explaining explain reasons sentences account_sentences reading_sentences told aspects study fitting reading_fitting baselines model_file model reading_model ensemble | store
     parts     timeline along readings networks attacks ranks features members detectors neighbours peers recovery | alerts cases outcomes
     utility   demo metering thieves population household weather grid billing |

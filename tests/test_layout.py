@@ -32,7 +32,7 @@ DOORS = {
     "sqlalchemy alembic psycopg sqlite3": "store",
     "apprise": "notify",
     "holidays": "almanac",
-    "rich": "train score",
+    "rich": "train score visit_sheets",
     "gunicorn": "gunicorn",
 }
 # They take seconds to load and a hundred megabytes: a server that only passes by must not load them.
