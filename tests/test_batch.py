@@ -68,7 +68,7 @@ def test_clients_with_many_readings_are_judged_in_smaller_parts_with_the_same_an
         answers.append(client.post("/batch", json=bodies).json)
     assert answers[0]["n_results"] == 8
     assert answers[0] == answers[1] == answers[2]
-    assert [len(chunk) for chunk in judging._chunks([RawClient({}, [{}], [{}] * n) for n in (0, 0, 5, 1)])] == [1] * 4
+    assert [len(chunk) for chunk in judging.chunks([RawClient({}, [{}], [{}] * n) for n in (0, 0, 5, 1)])] == [1] * 4
 
 
 def test_bad_rows_stand_beside_good_ones_with_their_errors(client):
