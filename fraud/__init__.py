@@ -1,10 +1,13 @@
 """The floor plan: one line a floor, the highest first. Rooms of the science wing, then of the desk wing.
 
     entry     train predict score desk
-    findings  planning listing routes visits visit_sheets visit_study validation reading_validation report report_page report_readings report_visits report_cells figures simulate | web notify
-    models    explaining explain reasons sentences account_sentences reading_sentences told aspects study fitting reading_fitting baselines model_file model reading_model ensemble | store
-    parts     timeline along readings networks attacks ranks features members detectors neighbours peers recovery | alerts cases outcomes
-    utility   demo metering thieves population household weather grid billing |
+    pages     report report_page report_readings report_visits report_cells figures | web notify
+    findings  visit_study validation reading_validation simulate |
+    plans     planning recovery listing routes visits visit_sheets |
+    reasons   explaining explain reasons sentences account_sentences reading_sentences told aspects |
+    models    study fitting reading_fitting baselines model_file model reading_model ensemble | store
+    parts     timeline along readings networks ranks features members detectors neighbours peers | alerts cases outcomes
+    utility   attacks demo metering thieves population household weather grid billing |
     shapes    reading_rows reading_changes reading_hours reading_parts reading_shapes |
     columns   facts blocks cells configuration consumption courses explanations |
     meters    almanac billed courses days surroundings windows change_points reading_tables reading_cleaning |
@@ -12,7 +15,7 @@
     graphs    onnx_graphs network_graphs symmetric_trees |
     ground    words records segments theft harmless patterns metrics evaluation reading_evaluation promise
 
-A room imports rooms of its own floor and of those below, in no circle. train, predict, score, desk and features are files
-beside this package: they import it, it imports none of them. The wings never import each other; they share the ground
-floor, and meet in the entry files through `records.Score`. tests/test_layout.py holds all this.
+A room imports rooms of its own floor and of those below, in no circle. train, predict, score, desk and features are
+files beside this package: they import it, it imports none of them. The wings never import each other; they share the
+ground floor, and meet in the entry files through `records.Score`. tests/test_layout.py holds all this.
 """
