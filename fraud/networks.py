@@ -168,7 +168,7 @@ class Autoencoder:
         return ((self._told(self._windows(grid)) - usual) / deviation).max(axis=0)
 
 
-def _shown_to_half(parts: Days, rows: np.ndarray, factor: np.ndarray | None, rng: np.random.Generator) -> np.ndarray:
+def _shown_to_half(parts: Days, rows: np.ndarray, factor: np.ndarray | None, rng: "np.random.Generator") -> np.ndarray:
     """The factors of the days of half the parts, NaN for the others."""
     is_shown = parts.segments.spread(rng.random(len(parts.segments)) < 0.5)
     return np.where(is_shown, np.nan if factor is None else factor[rows], np.nan)

@@ -63,7 +63,7 @@ def blocks(
         yield clients, rows, Grid.of(some, None if factor is None else factor[rows], multiple, before)
 
 
-def pieces(days: Days, rng: np.random.Generator, every: int, least: int) -> tuple[Days, np.ndarray, np.ndarray]:
+def pieces(days: Days, rng: "np.random.Generator", every: int, least: int) -> tuple[Days, np.ndarray, np.ndarray]:
     """Series as they stood every so many days, at least `least` days long, half of them without their beginning.
 
     -> (Days with a segment a piece, the row of each of its rows, the client of each piece)

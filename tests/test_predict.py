@@ -19,7 +19,7 @@ from fraud.web import examples
 
 REPOSITORY = Path(__file__).parents[1]
 MODEL = REPOSITORY / "model.bin"
-HEAVY = {"tensorflow", "xgboost", "catboost", "sklearn", "pandas", "pyarrow", "polars"}
+HEAVY = {"tensorflow", "xgboost", "catboost", "sklearn", "pandas", "pyarrow", "polars", "sqlalchemy", "numpy.random"}
 needs_model = pytest.mark.skipif(not MODEL.exists(), reason="model.bin is not there; train.py makes it")
 
 
