@@ -104,9 +104,10 @@ def keep_run(
     return store.write_run(scores, version, read_rules(rules), **told)
 
 
-def plan(scores: list[Score], visits: int) -> list[Planned]:
+def plan(scores: list[Score], visits: int, cost: float = 0.0, price: float | None = None) -> list[Planned]:
     """The best by what a visit is expected to bring, or by score where no price is known."""
-    return [Planned(visit.score, visit.is_random) for visit in inspection_list(scores, visits, random_share=0.0)]
+    listed = inspection_list(scores, visits, cost, price, random_share=0.0)
+    return [Planned(visit.score, visit.is_random, visit.net) for visit in listed]
 
 
 def load_demo(keeping: Keeping, scorer: Scorer, path: Path) -> int:

@@ -115,6 +115,22 @@ class Profiles(Database):
         with self.reading() as connection:
             return list(connection.execute(query.order_by(profiles.c.client_id)).scalars())
 
+    def all_scores(self) -> list[float]:
+        """The score of each client who has one, the highest first."""
+        query = select(profiles.c.by_score).where(profiles.c.by_score >= 0).order_by(profiles.c.by_score.desc())
+        with self.reading() as connection:
+            return list(connection.execute(query).scalars())
+
+    def list_codes(self) -> dict[str, list[float]]:
+        """The regions and categories that clients have, rising: what a list can be filtered by."""
+        with self.reading() as connection:
+            return {
+                column.name: list(
+                    connection.execute(select(column).where(column.is_not(None)).distinct().order_by(column)).scalars()
+                )
+                for column in (profiles.c.region, profiles.c.category)
+            }
+
     def find_profile(self, client_id: str) -> Profile | None:
         """All that is kept of a client that was scored."""
         query = WHOLE.where(profiles.c.client_id == client_id)

@@ -7,17 +7,20 @@ Out: JSON, or CSV where ?format=csv asks for it: the same rows, from the cursor 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from random import Random
+from typing import NamedTuple
 
+import numpy as np
 from flask import Response
 from pydantic import BaseModel
 
 from fraud import outcomes
+from fraud.promise import promised
 from fraud.records import Score
 from fraud.web import desk_schemas as told
 from fraud.web.api import Api
 from fraud.web.auth import VIEWER, Guard
-from fraud.web.errors import JSON, Problem
-from fraud.web.keeping import Keeping
+from fraud.web.errors import JSON, Problem, bad_value
+from fraud.web.keeping import Keeping, Planned
 from fraud.web.sheets import csv_lines
 
 CSV = "text/csv; charset=utf-8"
@@ -150,17 +153,46 @@ def case_with_moves(desk: Keeping, case_id: int) -> told.CaseWithMoves:
     return told.CaseWithMoves.model_validate(fields | {"moves": desk.store.moves_of(case_id)})
 
 
+class VisitPlan(NamedTuple):
+    """Whom to visit. ranked: all who come into question, in order, the first n_best of whom are visited."""
+
+    ranked: list[Planned]
+    n_best: int
+    drawn: list[Score]
+    n_left_out: int
+
+    def rows(self) -> list[Planned]:
+        return [*self.ranked[: self.n_best], *(Planned(score, True) for score in self.drawn)]
+
+
 def visits_of(desk: Keeping, query: told.ListQuery) -> told.VisitList:
-    filters = {"region": query.region, "category": query.category}
+    found = plan_of(desk, query)
+    rows = [_visit(n, planned) for n, planned in enumerate(found.rows(), 1)]
+    return told.VisitList(rows=rows, n_left_out=found.n_left_out)
+
+
+def plan_of(desk: Keeping, query: told.ListQuery) -> VisitPlan:
+    """Raises Problem."""
+    filters = {"severity": query.severity, "region": query.region, "category": query.category}
     given = {name: value for name, value in filters.items() if value is not None}
     busy = desk.store.busy_clients(desk.rules, date.today())
     drawn = _drawn(desk, busy, given, round(query.visits * query.random_share))
-    scores = desk.store.stored_scores(limit=query.visits + SPARE, **given)
+    least = {} if query.false_alarms is None else {"least_score": least_promised(desk, query.false_alarms)}
+    scores = desk.store.stored_scores(limit=query.visits + SPARE, **given, **least)
     left_out = busy.keys() | {score.client_id for score in drawn}
     free = [score for score in scores if score.probability is not None and score.client_id not in left_out]
-    planned = [*desk.plan(free, query.visits - len(drawn)), *((score, True) for score in drawn)]
-    rows = [_visit(n, score, is_random) for n, (score, is_random) in enumerate(planned, 1)]
-    return told.VisitList(rows=rows, n_left_out=len(busy))
+    ranked = list(desk.plan(free, len(free), query.cost, query.price))
+    return VisitPlan(ranked, query.visits - len(drawn), drawn, len(busy))
+
+
+def least_promised(desk: Keeping, share: float) -> float:
+    """The score from which a list of all keeps that share of false alarms, 2 where none does. Raises Problem."""
+    table = desk.manifest.get("promise")
+    if table is None:
+        raise bad_value("false_alarms", "given, but this model was trained without what a promise needs; leave it out")
+    scores = np.array(desk.store.all_scores())
+    listed = scores[promised(scores, table, share).is_listed]
+    return float(listed.min()) if listed.size else 2.0
 
 
 def _drawn(desk: Keeping, busy: Mapping[str, str], filters: dict, n: int) -> list[Score]:
@@ -173,8 +205,10 @@ def _drawn(desk: Keeping, busy: Mapping[str, str], filters: dict, n: int) -> lis
     return [profile.score for profile in map(desk.store.find_profile, drawn) if profile is not None]
 
 
-def _visit(number: int, score: Score, is_random: bool) -> told.Visit:
+def _visit(number: int, planned: Planned) -> told.Visit:
+    score, is_random, net = planned
     parts = {"visit": number, "is_random": is_random, "reason": score.reasons[0].text if score.reasons else None}
+    parts["expected_net_value"] = net and net[0]
     own = set(told.Visit.model_fields) - set(parts)
     return told.Visit.model_validate(parts | {name: getattr(score, name) for name in own})
 

@@ -115,6 +115,10 @@ class ListQuery(Sent):
 
     visits: int = Field(50, ge=1, le=1000)
     random_share: float = Field(0.05, ge=0, le=1, description="of the visits: drawn from all clients, to compare with")
+    cost: float = Field(0, ge=0, le=1e9, description="of a visit: who is expected to bring less is left out")
+    price: float | None = Field(None, ge=0, le=1e6, description="of a kWh, for clients whose own price is not known")
+    false_alarms: float | None = Field(None, gt=0, le=1, description="share of the list that may be false, on average")
+    severity: Severity | None = None
     region: Code | None = None
     category: Code | None = None
     format: Format = "json"
@@ -295,6 +299,7 @@ class Visit(Told):
     severity: str
     is_random: bool
     expected_recovery_kwh: float | None
+    expected_net_value: float | None
     recommendation: str | None
     reason: str | None
 

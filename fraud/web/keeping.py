@@ -40,16 +40,18 @@ class Science(Protocol):
 
 
 class Planned(NamedTuple):
-    """A place in the inspection list."""
+    """A place in the inspection list. [net: value less cost that the visit is expected to bring, low, high]"""
 
     score: Score
     is_random: bool
+    net: tuple[float, float, float] | None = None
 
 
-Plan = Callable[[list[Score], int], Iterable[Planned]]  # scores, visits -> whom to visit, in order
+# scores, visits, cost of one, price of a kWh (None: each client's own) -> whom to visit, in order
+Plan = Callable[[list[Score], int, float, float | None], Iterable[Planned]]
 
 
-def by_score(scores: list[Score], visits: int) -> Iterable[Planned]:
+def by_score(scores: list[Score], visits: int, _cost: float, _price: float | None) -> Iterable[Planned]:
     """The highest scores; predict.py hands in a better plan where there is one."""
     return [Planned(score, False) for score in scores[:visits]]
 

@@ -9,6 +9,7 @@ from flask import redirect, request, url_for
 from fraud.web import sessions
 from fraud.web.auth import ANYBODY, NOBODY
 from fraud.web.errors import Problem
+from fraud.web.pages.asked import local
 from fraud.web.pages.site import Site, render, who_asks
 
 
@@ -42,6 +43,4 @@ def install(site: Site) -> None:
 
 def wanted() -> str:
     """The page of ours that somebody wanted before they had to sign in; no address elsewhere."""
-    asked = request.values.get("next", "")
-    is_ours = asked.startswith("/desk/") and "\\" not in asked and asked.isprintable()
-    return asked if is_ours else url_for("desk.overview")
+    return local(request.values.get("next", ""), url_for("desk.overview"))

@@ -159,6 +159,7 @@ def may(who: Who, role: str) -> bool:
 def navigation(who: Who) -> list[Link]:
     there = [entry for entry in NAVIGATION if f"{DESK}.{entry[0]}" in current_app.view_functions]
     here = (request.endpoint or "").removeprefix(f"{DESK}.").partition("_")[0]
+    here = "list" if here == "client" else here
     return [Link(name, icon, url_for(f"{DESK}.{name}"), name == here) for name, icon, role in there if may(who, role)]
 
 
