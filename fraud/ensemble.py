@@ -13,7 +13,7 @@ from fraud.detectors import Detectors
 from fraud.neighbours import CellRates
 from fraud.peers import Peers
 from fraud.records import Evidence
-from fraud.symmetric_trees import FEW, SymmetricTrees
+from fraud.symmetric_trees import BLOCK, SymmetricTrees
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Ensemble:
         rowwise = {name: each for name, each in self.members.items() if not isinstance(each, SymmetricTrees)}
         for name in self.members.keys() - rowwise.keys():
             values[:, places[name]] = self.members[name].of_mixtures(row, self.typical, group, member)
-        for block in (slice(start, start + FEW) for start in range(0, len(member), FEW)):
+        for block in (slice(start, start + BLOCK) for start in range(0, len(member), BLOCK)):
             mixed = np.where(member[block][:, group], row, self.typical)
             for name, each in rowwise.items():
                 values[block, places[name]] = each.values(mixed)

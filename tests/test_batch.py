@@ -121,7 +121,10 @@ def test_a_batch_of_no_clients_or_too_many_is_refused_as_a_whole(client, data, k
 
 def test_a_batch_gives_reasons_where_they_are_asked_for(client):
     without, asked = (client.post(f"/batch{query}", json=[a_body()]).json["results"] for query in ("", "?reasons=1"))
-    assert [result["reasons"] for result in without + asked] == [[], [{"group": "level", "effect": 0.2, "text": "High."}]]
+    assert [result["reasons"] for result in without + asked] == [
+        [],
+        [{"group": "level", "effect": 0.2, "text": "High."}],
+    ]
 
 
 @FUZZ
