@@ -62,6 +62,8 @@ def test_the_scripts_key_for_scoring_opens_no_desk(store):
     headers = {"X-API-Key": "for scoring"}
     assert client.post("/predict", json=a_body(), headers=headers).status_code == 200
     assert client.get("/clients", headers=headers).status_code == 403
+    assert client.get("/metrics", headers=headers).status_code == 200
+    assert client.get("/metrics").status_code == 401
     assert client.post("/predict", json=a_body(), headers=with_key(store, VIEWER)).status_code == 200
 
 

@@ -171,7 +171,7 @@ def _add_state(app: Api, guard: Guard, scorer: Scorer, desk: DeskRoutes | None) 
     model, manifest = _model_name(scorer), to_json(scorer.manifest, inf_nan_mode="null")
     check_ready = _readiness(app, scorer, desk)
     guard.needed(health=ANYBODY, ready=ANYBODY, model_manifest=ANYBODY)
-    guard.needed(metrics=SCORING if desk is None else VIEWER)
+    guard.needed(metrics=SCORING if desk is None or guard.asks_to_score else VIEWER)
 
     @app.get("/health", responses={200: schemas.Alive})
     def health():

@@ -98,7 +98,7 @@ class Guard:
 
     def __init__(self, app: Flask, api_key: str | None, desk: Desk | None) -> None:
         self._app, self._api_key, self._desk = app, api_key, desk or Desk()
-        self.has_desk = desk is not None
+        self.has_desk, self.asks_to_score = desk is not None, api_key is not None
         self.needs: dict[str, str] = {"static": ANYBODY}
         self._failures = Failures()
         app.extensions["guard"] = self
