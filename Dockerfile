@@ -14,6 +14,7 @@ RUN useradd --system --uid 10001 --home-dir /app fairmeter
 COPY --from=packages /app/.venv .venv
 COPY gunicorn.conf.py predict.py desk.py features.py model.bin model.bin.sha256 ./
 COPY data/alerts.toml data/alerts.toml
+COPY benchmarks/validation/metrics.json benchmarks/validation/metrics.json
 COPY fraud fraud
 # By number, so that a cluster can see that it is not root.
 USER 10001

@@ -32,6 +32,7 @@ from fraud.web.errors import BadRow
 
 if TYPE_CHECKING:
     from fraud.web.desk import DeskService
+    from fraud.web.pages.site import PageSettings
 
 CANNOT_START = 4  # gunicorn stops at this exit code of a worker; after any other it would start the next one, for ever
 
@@ -66,6 +67,7 @@ class Settings(BaseModel):
     mqtt_url: SecretStr | None = None  # the broker that `listen` asks for readings
     time_zone: ZoneInfo = ZoneInfo("UTC")  # of the utility: what its clocks show, as Africa/Tunis
     currency: str = Field("", max_length=8)  # of its prices, as TND
+    report_path: Path = Path("report/metrics.json")  # what the model page draws; else the validation delivered here
 
     @classmethod
     def of_environment(cls) -> "Settings":
@@ -94,6 +96,10 @@ class Settings(BaseModel):
 
     def channels(self) -> dict[str, list[str]]:
         return {name: [url.get_secret_value() for url in urls] for name, urls in self.notify_urls.items()}
+
+    def pages(self, kind: type["PageSettings"]) -> "PageSettings":
+        reports = (self.report_path, HOME / "benchmarks" / "validation" / "metrics.json")
+        return kind(time_zone=self.time_zone, currency=self.currency, reports=reports)
 
     def limits(self) -> Limits:
         return Limits(self.max_body_bytes, self.max_clients, self.max_invoices, self.max_readings)
@@ -203,7 +209,7 @@ def desk_or_exit(settings: Settings, scorer: ModelScorer) -> "DeskService | None
 
     url = revealed(settings.database_url) or DEMO_DATABASE
     asked = desk.DeskSettings(url, settings.alert_rules, revealed(settings.secret_key), OPEN_TO[settings.open])
-    asked = asked._replace(pages=desk.PageSettings(settings.time_zone, settings.currency))
+    asked = asked._replace(pages=settings.pages(desk.PageSettings))
     try:
         return desk.open_desk(asked, scorer)
     except desk.CANNOT_OPEN as error:

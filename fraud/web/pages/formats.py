@@ -31,6 +31,12 @@ def percent(share: float | None, digits: int = 0) -> str:
     return f"{share * 100:.{digits}f}{THIN}%"
 
 
+def signed(effect: float) -> str:
+    """A part of a score with its sign: +12 %, and what is below one percent to a tenth."""
+    digits = 0 if abs(effect) >= 0.01 else 1
+    return f"{effect * 100:+.{digits}f}{THIN}%".replace("-", "\u2212")
+
+
 def energy(kwh: float | None) -> str:
     """12345 -> 12.3 MWh"""
     if _is_nothing(kwh):
@@ -86,6 +92,7 @@ def filters(zone: ZoneInfo, currency: str) -> dict[str, Callable]:
     return {
         "number": number,
         "percent": percent,
+        "signed": signed,
         "energy": energy,
         "money": lambda value: money(value, currency),
         "code": code,

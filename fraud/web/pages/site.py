@@ -55,11 +55,15 @@ NAVIGATION = (
 
 
 class PageSettings(NamedTuple):
-    """time_zone: of the utility; currency: what amounts of money are in, may be empty; tiles: a map's tile server."""
+    """time_zone: of the utility; currency: what amounts of money are in, may be empty; tiles: a map's tile server.
+
+    reports: where metrics.json of the training or the validation may lie; that of the model's version comes first.
+    """
 
     time_zone: ZoneInfo = ZoneInfo("UTC")
     currency: str = ""
     tiles: str = ""
+    reports: tuple[Path, ...] = ()
 
 
 class Link(NamedTuple):

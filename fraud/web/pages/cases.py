@@ -1,0 +1,175 @@
+"""Cases: a board by state, and each case with what may be done next.
+
+In:  the address: whose cases, which state; forms: a move, what a visit found, what was billed after it.
+Out: the pages at /desk/cases; moves and inspections. What is refused comes back as it was typed, with the reason and
+     the case as it is now.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from flask import flash, redirect, request, url_for
+from pydantic import BaseModel, ValidationError
+
+from fraud.cases import CLOSED, MOVES, OUTCOMES, CaseError, CaseNotFound
+from fraud.records import Case, Inspection
+from fraud.store import StoreError, StoreUnavailable
+from fraud.web import desk_schemas as told
+from fraud.web import texts
+from fraud.web.auth import INVESTIGATOR, VIEWER
+from fraud.web.errors import Problem
+from fraud.web.keeping import Keeping
+from fraud.web.pages import failures, paging
+from fraud.web.pages.site import Site, render
+
+N_CARDS = 12  # of a column of the board
+N_ROWS = 60  # of a page of one state
+SORTS = {CLOSED: "updated"}  # what is closed is of interest by when; what is open by how severe it is
+
+
+def install(site: Site) -> None:
+    store, zone = site.desk.store, site.settings.time_zone
+
+    @site.page("/cases")
+    def cases():
+        state, assignee = request.args.get("state"), request.args.get("assignee") or None
+        return render("cases.html", **board(site.desk, state if state in MOVES else None, assignee), me=me(site))
+
+    @site.page("/cases/<int:case_id>")
+    def cases_one(case_id: int):
+        return render("cases_one.html", **one(site, case_id))
+
+    @site.page("/cases/<int:case_id>/moves", INVESTIGATOR, methods=("POST",))
+    def cases_move(case_id: int):
+        def move(user: str) -> None:
+            asked = sent(told.NewMove, request.form | {"why": request.form.get("why", "")})
+            store.move_case(case_id, asked.to, user, asked.why, version=asked.version, assignee=asked.assignee)
+            flash(texts.text(f"cases.now.{asked.to}", n=case_id, who=asked.assignee), "done")
+
+        return tried(site, case_id, move)
+
+    @site.page("/cases/<int:case_id>/inspections", INVESTIGATOR, methods=("POST",))
+    def cases_inspect(case_id: int):
+        def inspect(user: str) -> None:
+            found = sent(told.NewInspection, request.form)
+            check_day(found.inspected_on, zone)
+            more = found.model_dump(exclude={"outcome", "inspected_on"})
+            store.record_inspection(case_id, found.outcome, found.inspected_on, user, **more)
+            outcome = texts.text(f"outcome.{found.outcome}")
+            flash(texts.text("cases.recorded", n=case_id, outcome=outcome), "done")
+
+        return tried(site, case_id, inspect)
+
+    @site.page("/cases/<int:case_id>/recovery", INVESTIGATOR, methods=("POST",))
+    def cases_recovery(case_id: int):
+        def bill(_user: str) -> None:
+            billed = sent(Billed, request.form)
+            inspection = inspection_of(site.desk, found_or_404(site.desk, case_id))
+            if inspection is None:
+                raise CaseNotFound(texts.text("cases.no_inspection", n=case_id))
+            store.record_recovery(inspection.inspection_id, billed.recovered_kwh, billed.recovered_value)
+            flash(texts.text("cases.billed"), "done")
+
+        return tried(site, case_id, bill)
+
+
+class Billed(BaseModel):
+    """What was billed after a visit."""
+
+    recovered_kwh: told.Energy | None = None
+    recovered_value: told.Energy | None = None
+
+
+def me(site: Site) -> str:
+    return site.guard.who().signature
+
+
+# --- the board --------------------------------------------------------------------------------------------------------
+
+
+def board(desk: Keeping, state: str | None, assignee: str | None) -> dict[str, Any]:
+    """A column a state, or a page of the one that is asked for."""
+    after, limit = (paging.after(), N_ROWS) if state else (None, N_CARDS)
+    pages = {
+        name: desk.store.list_cases(
+            state=name, assignee=assignee, sort=SORTS.get(name, "severity"), limit=limit, after=after
+        )
+        for name in ([state] if state else MOVES)
+    }
+    return {
+        "pages": pages,
+        "counts": desk.store.count_cases(),
+        "state": state,
+        "assignee": assignee,
+        "people": people(desk),
+        "pager": paging.pager(pages[state].next) if state else None,
+    }
+
+
+def people(desk: Keeping) -> list[str]:
+    """Who may be given a case."""
+    return [user.name for user in desk.store.list_users() if user.is_active and user.role != VIEWER]
+
+
+# --- one case ---------------------------------------------------------------------------------------------------------
+
+
+def one(site: Site, case_id: int) -> dict[str, Any]:
+    """What the page of a case shows. Raises CaseNotFound."""
+    desk = site.desk
+    case = found_or_404(desk, case_id)
+    return {
+        "case": case,
+        "moves": desk.store.moves_of(case_id),
+        "profile": desk.store.find_profile(case.client_id),
+        "inspection": inspection_of(desk, case) if case.state == CLOSED else None,
+        "outcomes": OUTCOMES,
+        "people": people(desk),
+        "me": me(site),
+        "today": datetime.now(site.settings.time_zone).date(),
+        "typed": {},
+    }
+
+
+def found_or_404(desk: Keeping, case_id: int) -> Case:
+    """Raises CaseNotFound."""
+    case = desk.store.find_case(case_id)
+    if case is None:
+        raise CaseNotFound(f"There is no case {case_id}.")
+    return case
+
+
+def inspection_of(desk: Keeping, case: Case) -> Inspection | None:
+    of_client = desk.store.list_inspections(client_id=case.client_id, limit=100).rows
+    return next((inspection for inspection in of_client if inspection.case_id == case.case_id), None)
+
+
+def tried(site: Site, case_id: int, act: Callable[[str], None]):
+    """The case after it, or the page again with what is wrong and all that was typed. Raises CaseNotFound."""
+    try:
+        act(me(site))
+    except (StoreUnavailable, CaseNotFound):
+        raise
+    except (CaseError, StoreError, Problem) as error:
+        shown = one(site, case_id) | {"typed": request.form, "problem": failures.sentence_of(error)}
+        return render("cases_one.html", **shown), failures.meant(error)[0]
+    return redirect(url_for("desk.cases_one", case_id=case_id))
+
+
+def sent(model: type[BaseModel], form: Mapping[str, str]) -> Any:
+    """A form as the API's own model of it; an empty field counts as not sent. Raises Problem."""
+    given = {name: value.strip() for name, value in form.items() if name in model.model_fields}
+    try:
+        return model.model_validate({name: value for name, value in given.items() if value or name == "why"})
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        name = texts.text_or(f"cases.field.{first['loc'][0]}", str(first["loc"][0]))
+        raise Problem(422, "bad_value", f"{name}: {first['msg'].removeprefix('Value error, ')}.") from None
+
+
+def check_day(day: date, zone: ZoneInfo) -> None:
+    """Raises Problem for a visit that is still to come."""
+    if day > datetime.now(zone).date():
+        raise Problem(422, "bad_value", texts.text("cases.in_future"))
