@@ -290,7 +290,7 @@ def test_the_oldest_python_3_11_of_debian_and_ubuntu_leaves_no_package_out():
 
 def test_the_server_is_given_none_of_the_training_libraries():
     heavy = {"catboost", "pandas", "polars", "pyarrow", "scikit-learn", "scipy", "tensorflow", "tensorflow-cpu"}
-    assert lock()["default"].keys() & (heavy | {"xgboost", "xgboost-cpu", "matplotlib", "plotly"}) == set()
+    assert lock()["default"].keys() & (heavy | {"xgboost", "xgboost-cpu", "matplotlib"}) == set()
 
 
 # -- make and the check on a new machine ------------------------------------------------------------------------------
