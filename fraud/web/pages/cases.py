@@ -44,7 +44,7 @@ def install(site: Site) -> None:
     @site.page("/cases/<int:case_id>/moves", INVESTIGATOR, methods=("POST",))
     def cases_move(case_id: int):
         def move(user: str) -> None:
-            asked = sent(told.NewMove, request.form | {"why": request.form.get("why", "")})
+            asked = sent(told.NewMove, request.form.to_dict() | {"why": request.form.get("why", "")})
             store.move_case(case_id, asked.to, user, asked.why, version=asked.version, assignee=asked.assignee)
             flash(texts.text(f"cases.now.{asked.to}", n=case_id, who=asked.assignee), "done")
 
@@ -92,19 +92,19 @@ def me(site: Site) -> str:
 def board(desk: Keeping, state: str | None, assignee: str | None) -> dict[str, Any]:
     """A column a state, or a page of the one that is asked for."""
     after, limit = (paging.after(), N_ROWS) if state else (None, N_CARDS)
-    pages = {
+    columns = {
         name: desk.store.list_cases(
             state=name, assignee=assignee, sort=SORTS.get(name, "severity"), limit=limit, after=after
         )
         for name in ([state] if state else MOVES)
     }
     return {
-        "pages": pages,
+        "columns": columns,
         "counts": desk.store.count_cases(),
         "state": state,
         "assignee": assignee,
         "people": people(desk),
-        "pager": paging.pager(pages[state].next) if state else None,
+        "pager": paging.pager(columns[state].next) if state else None,
     }
 
 
