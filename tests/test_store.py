@@ -133,7 +133,51 @@ def test_numbers_of_the_dashboard_count_clients(store):
     spots = [(spot.region, spot.n_clients, spot.n_suspected) for spot in store.hot_spots()]
     assert spots == [(2.0, 1, 1), (1.0, 3, 1)]
     assert store.hot_spots()[1].expected_recovery_kwh == pytest.approx(900)
-    assert store.client_ids() == ["a", "b", "c"]
+
+
+def test_scores_are_counted_in_equal_steps(store):
+    write(
+        store,
+        score_of("a", 0.0, "low"),
+        score_of("b", 0.26),
+        score_of("c", 0.74),
+        score_of("d", 1.0),
+        score_of("e", None),
+    )
+    assert store.count_scores(4) == [(1, 0.0), (1, 0.26), (1, 0.74), (1, 1.0)]
+    assert sorted(store.all_scores()) == [0.0, 0.26, 0.74, 1.0]
+
+
+def test_clients_are_drawn_alike_for_a_seed_and_stay_drawn_when_others_come(store):
+    write(store, *(score_of(f"c-{n}") for n in range(20)), score_of("unknown", None))
+    everybody = store.draw_clients(99, "week 1")
+    assert sorted(everybody) == sorted(f"c-{n}" for n in range(20))
+    assert store.draw_clients(5, "week 1") == everybody[:5]
+    assert store.draw_clients(20, "week 2") != everybody
+    assert store.draw_clients(20, "week 1", left_out={everybody[0]}) == everybody[1:]
+
+
+def test_a_plan_reads_scores_without_what_explains_them_and_asks_for_it_later(store):
+    write(store, score_of("a", 0.9), score_of("b", 0.8))
+    bare = store.stored_scores(limit=1, is_whole=False)
+    assert [(s.client_id, s.recovery, s.reasons) for s in bare] == [("a", score_of().recovery, ())]
+    assert store.scores_of(["a", "nobody"]) == {"a": score_of("a", 0.9)}
+
+
+def test_what_a_list_can_be_filtered_by_is_told(store):
+    write(
+        store, score_of("a"), score_of("b"), clients=clients_of(client_id=["a", "b"], region=[2, 1], category=[11, 11])
+    )
+    assert store.list_codes() == {"region": [1.0, 2.0], "category": [11.0]}
+
+
+def test_alerts_are_counted_by_when_they_were_raised(store):
+    day = timedelta(days=1)
+    write(store, score_of("a", 0.9, "critical"), scored_at=NOW - 3 * day)
+    write(store, score_of("b", 0.9, "critical"), score_of("c", 0.6, "high"), scored_at=NOW)
+    counted = store.count_raised([NOW - 2 * day, NOW - day])
+    assert [sum(counts.values()) for counts in counted] == [0, 2]
+    assert sum(sum(counts.values()) for counts in store.count_raised([NOW - 9 * day])) == 3
 
 
 # --- lists ------------------------------------------------------------------------------------------------------------

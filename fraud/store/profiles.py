@@ -5,21 +5,26 @@ Out: pages of ProfileRow, one Profile, an Overview.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from hashlib import blake2b
+from heapq import nsmallest
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select
+import numpy as np
+from sqlalchemy import ColumnElement, Integer, cast, func, select
 
 import fraud.store.schema as schema
 from fraud.alerts import RANKS
 from fraud.records import INSUFFICIENT_HISTORY, SEVERITIES, Explanation, QualityFlag, Reason, Recovery, Score
+from fraud.store.bulk import FEW
 from fraud.store.database import Database
 from fraud.store.paging import BadQuery, Order, Page, by_moment, chosen, page_of, starting_with
 from fraud.store.schema import clients, findings, profiles
 from fraud.store.series import Series, unpacked
 
+AT_ONCE = 2000  # rows read at a time where all are looked at
 PROFILE_ORDERS = {
     "score": Order((profiles.c.by_score,)),
     "severity": Order((profiles.c.by_severity, profiles.c.by_score)),
@@ -84,6 +89,10 @@ class HotSpot:
 
 WHOLE = select(profiles, *(column for column in findings.columns if column.name != "client_id"))
 WHOLE = WHOLE.join_from(profiles, findings, findings.c.client_id == profiles.c.client_id)
+PLANNED = select(
+    *(profiles.c[name] for name in ("client_id", "probability", "severity", "threshold", "recommendation")),
+    findings.c.recovery,
+).join_from(profiles, findings, findings.c.client_id == profiles.c.client_id)
 IS_SUSPECTED = profiles.c.by_score >= profiles.c.threshold  # as its index says it
 ROW_COLUMNS = [profiles.c[name] for name in ProfileRow.__dataclass_fields__]
 
@@ -109,17 +118,39 @@ class Profiles(Database):
         with self.reading() as connection:
             return connection.execute(query).scalar_one()
 
-    def client_ids(self, **filters) -> list[str]:
-        """The ids of all clients that the same filters leave and whom a score can be told of, sorted."""
-        query = select(profiles.c.client_id).where(profiles.c.probability.is_not(None), *conditions(filters))
-        with self.reading() as connection:
-            return list(connection.execute(query.order_by(profiles.c.client_id)).scalars())
+    def draw_clients(self, n: int, seed: str, left_out: Collection[str] = (), **filters) -> list[str]:
+        """Clients drawn at random of all whom the same filters leave and a score can be told of; the same for a seed.
 
-    def all_scores(self) -> list[float]:
-        """The score of each client who has one, the highest first."""
-        query = select(profiles.c.by_score).where(profiles.c.by_score >= 0).order_by(profiles.c.by_score.desc())
+        Each is as likely as another, and stays drawn or not whoever else comes or goes.
+        """
+        query = select(profiles.c.client_id).where(profiles.c.probability.is_not(None), *conditions(filters))
+
+        def lot(client_id: str) -> bytes:
+            return blake2b(f"{seed}\0{client_id}".encode(), digest_size=16).digest()
+
         with self.reading() as connection:
-            return list(connection.execute(query).scalars())
+            # Read bit by bit: the ids of a large utility would take more than all else that a page needs.
+            ids = connection.execute(query, execution_options={"yield_per": AT_ONCE}).scalars()
+            return nsmallest(n, (client_id for client_id in ids if client_id not in left_out), key=lot)
+
+    def all_scores(self) -> np.ndarray:
+        """The score of each client who has one, in no order. [float64, 0..1]"""
+        query = select(profiles.c.by_score).where(profiles.c.by_score >= 0)
+        with self.reading() as connection:
+            scores = connection.execute(query, execution_options={"yield_per": AT_ONCE}).scalars()
+            return np.fromiter(scores, np.float64)
+
+    def count_scores(self, n_steps: int) -> list[tuple[int, float]]:
+        """How many scores lie in each of so many equal steps from 0 to 1, and their sum."""
+        step = profiles.c.by_score * n_steps
+        step = cast(step if self.is_sqlite else func.floor(step), Integer)  # SQLite's own cast cuts off, without floor
+        query = select(step, func.count(), func.sum(profiles.c.by_score)).where(profiles.c.by_score >= 0).group_by(step)
+        counts = [(0, 0.0)] * n_steps
+        with self.reading() as connection:
+            for i, n, total in connection.execute(query):
+                at = min(i, n_steps - 1)  # a score of 1 is in the last step
+                counts[at] = (counts[at][0] + n, counts[at][1] + total)
+        return counts
 
     def list_codes(self) -> dict[str, list[float]]:
         """The regions and categories that clients have, rising: what a list can be filtered by."""
@@ -177,11 +208,24 @@ class Profiles(Database):
         spots = [HotSpot(code, n_clients[code], n, n / n_clients[code], kwh or 0.0) for code, (n, kwh) in found.items()]
         return sorted(spots, key=lambda spot: (-spot.suspected_share, -spot.n_clients))[:limit]
 
-    def stored_scores(self, *, limit: int = 5000, **filters) -> list[Score]:
-        """The highest scores as planning takes them (with recovery and reasons), the highest first; same filters."""
-        query = WHOLE.where(*conditions(filters)).order_by(profiles.c.by_score.desc(), profiles.c.client_id.desc())
+    def stored_scores(self, *, limit: int = 5000, is_whole: bool = True, **filters) -> list[Score]:
+        """The highest scores as planning takes them, the highest first; same filters.
+
+        is_whole: with reasons, explanations and flags, which are most of what there is to read.
+        """
+        query = (WHOLE if is_whole else PLANNED).where(*conditions(filters))
+        query = query.order_by(profiles.c.by_score.desc(), profiles.c.client_id.desc()).limit(limit)
         with self.reading() as connection:
-            return [score_of(row) for row in connection.execute(query.limit(limit)).mappings()]
+            return [(score_of if is_whole else planned_of)(row) for row in connection.execute(query).mappings()]
+
+    def scores_of(self, client_ids: Sequence[str]) -> dict[str, Score]:
+        """The whole scores of some clients, by client."""
+        found = {}
+        with self.reading() as connection:
+            for i in range(0, len(client_ids), FEW):
+                query = WHOLE.where(profiles.c.client_id.in_(client_ids[i : i + FEW]))
+                found |= {row["client_id"]: score_of(row) for row in connection.execute(query).mappings()}
+        return found
 
 
 def conditions(filters: dict[str, Any]) -> list[ColumnElement[bool]]:
@@ -213,6 +257,13 @@ FILTERS = {
 
 def profile_row_of(row) -> ProfileRow:
     return ProfileRow(**{name: row[name] for name in ProfileRow.__dataclass_fields__})
+
+
+def planned_of(row) -> Score:
+    """The Score that was written, without what explains it."""
+    recovery = row["recovery"] and Recovery(**json.loads(row["recovery"]))
+    told = {name: row[name] for name in ("client_id", "probability", "severity", "threshold", "recommendation")}
+    return Score(**told, recovery=recovery)
 
 
 def score_of(row) -> Score:

@@ -6,10 +6,8 @@ Out: JSON, or CSV where ?format=csv asks for it: the same rows, from the cursor 
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
-from random import Random
 from typing import NamedTuple
 
-import numpy as np
 from flask import Response
 from pydantic import BaseModel
 
@@ -162,13 +160,19 @@ class VisitPlan(NamedTuple):
     n_left_out: int
 
     def rows(self) -> list[Planned]:
+        """Those who are visited; their scores without reasons (`with_reasons` adds them)."""
         return [*self.ranked[: self.n_best], *(Planned(score, True) for score in self.drawn)]
 
 
 def visits_of(desk: Keeping, query: told.ListQuery) -> told.VisitList:
     found = plan_of(desk, query)
-    rows = [_visit(n, planned) for n, planned in enumerate(found.rows(), 1)]
+    rows = [_visit(n, planned) for n, planned in enumerate(with_reasons(desk, found.rows()), 1)]
     return told.VisitList(rows=rows, n_left_out=found.n_left_out)
+
+
+def with_reasons(desk: Keeping, rows: list[Planned]) -> list[Planned]:
+    whole = desk.store.scores_of([planned.score.client_id for planned in rows])
+    return [planned._replace(score=whole.get(planned.score.client_id, planned.score)) for planned in rows]
 
 
 def plan_of(desk: Keeping, query: told.ListQuery) -> VisitPlan:
@@ -178,7 +182,7 @@ def plan_of(desk: Keeping, query: told.ListQuery) -> VisitPlan:
     busy = desk.store.busy_clients(desk.rules, date.today())
     drawn = _drawn(desk, busy, given, round(query.visits * query.random_share))
     least = {} if query.false_alarms is None else {"least_score": least_promised(desk, query.false_alarms)}
-    scores = desk.store.stored_scores(limit=query.visits + SPARE, **given, **least)
+    scores = desk.store.stored_scores(limit=query.visits + SPARE, is_whole=False, **given, **least)
     left_out = busy.keys() | {score.client_id for score in drawn}
     free = [score for score in scores if score.probability is not None and score.client_id not in left_out]
     ranked = list(desk.plan(free, len(free), query.cost, query.price))
@@ -190,7 +194,7 @@ def least_promised(desk: Keeping, share: float) -> float:
     table = desk.manifest.get("promise")
     if table is None:
         raise bad_value("false_alarms", "given, but this model was trained without what a promise needs; leave it out")
-    scores = np.array(desk.store.all_scores())
+    scores = desk.store.all_scores()
     listed = scores[promised(scores, table, share).is_listed]
     return float(listed.min()) if listed.size else 2.0
 
@@ -199,9 +203,8 @@ def _drawn(desk: Keeping, busy: Mapping[str, str], filters: dict, n: int) -> lis
     """Clients drawn at random, each as likely as another; the same all week, or people would draw until it fits."""
     if n == 0:
         return []
-    ids = [client_id for client_id in desk.store.client_ids(**filters) if client_id not in busy]
     year, week, _ = date.today().isocalendar()
-    drawn = Random(f"{year}-{week}").sample(ids, min(n, len(ids)))  # noqa: S311  nobody gains by guessing it
+    drawn = desk.store.draw_clients(n, f"{year}-{week}", busy, **filters)
     return [profile.score for profile in map(desk.store.find_profile, drawn) if profile is not None]
 
 

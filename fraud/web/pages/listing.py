@@ -17,7 +17,7 @@ from fraud.store import BadQuery, StoreError, StoreUnavailable
 from fraud.web import desk_schemas as told
 from fraud.web import texts
 from fraud.web.auth import INVESTIGATOR
-from fraud.web.desk_api import VisitPlan, plan_of
+from fraud.web.desk_api import VisitPlan, plan_of, with_reasons
 from fraud.web.errors import Problem
 from fraud.web.keeping import Keeping, Planned
 from fraud.web.pages import charts, failures, paging
@@ -75,7 +75,7 @@ def visits(desk: Keeping) -> dict[str, Any]:
     return {
         "query": query,
         "problems": problems,
-        "rows": enumerate_from(first, rows[first : first + N_ROWS]),
+        "rows": enumerate_from(first, with_reasons(desk, rows[first : first + N_ROWS])),
         "n_rows": len(rows),
         "expected": expected(rows),
         "curve": curve(plan, has_value=any(planned.net for planned in plan.ranked)),

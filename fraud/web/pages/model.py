@@ -7,10 +7,9 @@ Out: the page at /desk/model. Figures of a report that is not of this very model
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from fraud.web import texts
 from fraud.web.pages import charts
@@ -32,12 +31,19 @@ def install(site: Site) -> None:
         return render(
             "model.html",
             model=model_state(manifest),
-            manifest=manifest,
+            severities=manifest.get("severities", ()),
+            readings=readings_state(manifest.get("readings")),
             measured_at=moment_of(report),
             run=report and report["run"],
-            slider=slider(manifest, desk.store.all_scores(), main_result(report)),
+            slider=slider(manifest, desk.store.count_scores(N_BINS), main_result(report)),
             **figures(report),
         )
+
+
+def readings_state(told: Mapping | None) -> dict[str, Any] | None:
+    """What the model says of its ensemble on readings; None where it has none."""
+    names = ("data", "n_clients", "threshold", "made")
+    return {name: told.get(name) for name in names} if told else None
 
 
 # --- the report -------------------------------------------------------------------------------------------------------
@@ -156,17 +162,16 @@ def weak(groups: Mapping[str, Sequence[Mapping]]) -> list[dict[str, Any]]:
 # --- the slider -------------------------------------------------------------------------------------------------------
 
 
-def slider(manifest: Mapping, scores: Sequence[float], result: Mapping | None) -> dict[str, Any] | None:
+def slider(manifest: Mapping, counts: Sequence[tuple[int, float]], result: Mapping | None) -> dict[str, Any] | None:
     """What the script needs to say what any threshold means: visits by the scores here, errors by the report.
 
-    n, total: clients and the sum of their scores at or above each step.
+    counts: of scores in each step, and their sums. n, total: the same of all from that step on.
     """
-    if not scores:
+    n, total = (list(accumulate(column[::-1]))[::-1] for column in zip(*counts, strict=True))
+    if n[0] == 0:
         return None
-    step = np.minimum((np.asarray(scores) * N_BINS).astype(int), N_BINS - 1)
-    n, total = np.bincount(step, minlength=N_BINS), np.bincount(step, scores, N_BINS)
-    above = {"n": n[::-1].cumsum()[::-1].tolist(), "total": total[::-1].cumsum()[::-1].round(2).tolist()}
-    told = {"steps": N_BINS, "threshold": manifest["threshold"], "n_clients": len(scores), **above}
+    above = {"n": n, "total": [round(each, 2) for each in total]}
+    told = {"steps": N_BINS, "threshold": manifest["threshold"], "n_clients": n[0], **above}
     if result is not None and "roc" in (result.get("curves") or {}):
         curve = result["curves"]["roc"]
         told["report"] = {"n": result["n"], "n_fraud": result["n_fraud"], "score": curve["score"]}

@@ -7,14 +7,14 @@ Nothing comes from another host and no script stands in a page: data goes along 
 static/ read. The browser is told so (Content-Security-Policy) and would refuse anything else.
 """
 
-import gzip
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from hashlib import sha256
 from importlib.util import find_spec
 from mimetypes import guess_type
 from pathlib import Path
 from typing import Any, NamedTuple
+from zlib import compressobj
 from zoneinfo import ZoneInfo
 
 from flask import Blueprint, Flask, Response, current_app, g, render_template, request, url_for
@@ -30,6 +30,7 @@ DESK = "desk"  # the blueprint: endpoints are desk.overview, desk.list ...
 STATIC = Path(__file__).parents[1] / "static"
 PLOTLY = "plotly.min.js"
 YEAR = 31_536_000  # seconds; the address of a file changes with what is in it
+PART, GZIP = 2**16, 31  # bytes read at once; of zlib, that a gzip header is written
 THEMES = ("light", "dark")
 # Plotly adds two sheets, an empty one and one for maps, each admitted by its hash (a test of the browser's console says
 # when a new Plotly brings others), and styles on what it draws. Scripts are files of ours alone.
@@ -172,10 +173,12 @@ def navigation(who: Who) -> list[Link]:
 
 def static(version: str, name: str) -> Response:  # noqa: ARG001
     """A file of static/, or Plotly.js out of its package. The version is in its address alone."""
-    data, packed = _read(name)
+    path = _files().get(name)
+    if path is None:
+        raise NotFound
     is_packed = "gzip" in request.headers.get("Accept-Encoding", "")
     kind = guess_type(name)[0] or "application/octet-stream"
-    answer = Response(packed if is_packed else data or gzip.decompress(packed), content_type=f"{kind}; charset=utf-8")
+    answer = Response(_packed(name) if is_packed else _parts(path), content_type=f"{kind}; charset=utf-8")
     answer.headers["Cache-Control"] = f"public, max-age={YEAR}, immutable"
     answer.headers["Vary"] = "Accept-Encoding"
     if is_packed:
@@ -187,14 +190,17 @@ def address_of(name: str) -> str:
     return url_for(f"{DESK}.static", version=_version(name), name=name)
 
 
+def _parts(path: Path) -> Iterator[bytes]:
+    """A file bit by bit: Plotly's would be 5 MB at once."""
+    with path.open("rb") as stream:
+        while part := stream.read(PART):
+            yield part
+
+
 @cache
-def _read(name: str) -> tuple[bytes | None, bytes]:
-    """A file as it is and packed; a large one packed only, as it stays in memory. Raises NotFound."""
-    path = _files().get(name)
-    if path is None:
-        raise NotFound
-    data = path.read_bytes()
-    return (data if len(data) < 2**20 else None), gzip.compress(data, mtime=0)
+def _packed(name: str) -> bytes:
+    packing = compressobj(wbits=GZIP)
+    return b"".join([*(packing.compress(part) for part in _parts(_files()[name])), packing.flush()])
 
 
 @cache
@@ -202,7 +208,10 @@ def _version(name: str) -> str:
     path = _files().get(name)
     if path is None:
         raise FileNotFoundError(f"There is no {name!r} in {STATIC}; templates name files as they lie there.")
-    return sha256(path.read_bytes()).hexdigest()[:12]
+    digest = sha256()
+    for part in _parts(path):
+        digest.update(part)
+    return digest.hexdigest()[:12]
 
 
 @cache
