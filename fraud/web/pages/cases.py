@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from fraud.cases import CLOSED, MOVES, OUTCOMES, CaseError, CaseNotFound
 from fraud.records import Case, Inspection
-from fraud.store import StoreError, StoreUnavailable
+from fraud.store import Store, StoreError, StoreUnavailable
 from fraud.web import desk_schemas as told
 from fraud.web import texts
 from fraud.web.auth import INVESTIGATOR, VIEWER
@@ -66,7 +66,7 @@ def install(site: Site) -> None:
     def cases_recovery(case_id: int):
         def bill(_user: str) -> None:
             billed = sent(Billed, request.form)
-            inspection = inspection_of(site.desk, found_or_404(site.desk, case_id))
+            inspection = inspection_of(site.desk, found_or_404(store, case_id))
             if inspection is None:
                 raise CaseNotFound(texts.text("cases.no_inspection", n=case_id))
             store.record_recovery(inspection.inspection_id, billed.recovered_kwh, billed.recovered_value)
@@ -119,7 +119,7 @@ def people(desk: Keeping) -> list[str]:
 def one(site: Site, case_id: int) -> dict[str, Any]:
     """What the page of a case shows. Raises CaseNotFound."""
     desk = site.desk
-    case = found_or_404(desk, case_id)
+    case = found_or_404(desk.store, case_id)
     return {
         "case": case,
         "moves": desk.store.moves_of(case_id),
@@ -133,9 +133,9 @@ def one(site: Site, case_id: int) -> dict[str, Any]:
     }
 
 
-def found_or_404(desk: Keeping, case_id: int) -> Case:
+def found_or_404(store: Store, case_id: int) -> Case:
     """Raises CaseNotFound."""
-    case = desk.store.find_case(case_id)
+    case = store.find_case(case_id)
     if case is None:
         raise CaseNotFound(f"There is no case {case_id}.")
     return case

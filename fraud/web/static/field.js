@@ -1,0 +1,115 @@
+// Visits on a phone. What was found is kept on the phone first and sent then, again and again until the desk answers:
+// the desk counts a visit once. What the desk refuses stays here with its words until somebody takes it away.
+"use strict";
+
+const place = document.querySelector("[data-field]");
+const { whose, texts: words, outcomes } = JSON.parse(document.getElementById("field-data").textContent);
+const KEY = `fairmeter.visits.${whose}`;
+const AGAIN = 15000; // milliseconds between two tries
+
+const kept = () => {
+  try { return JSON.parse(localStorage.getItem(KEY)) || []; } catch { return []; }
+};
+const keep = (visits) => localStorage.setItem(KEY, JSON.stringify(visits));
+const say = (key, values = {}) => words[key].replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+const cardOf = (visit) => document.querySelector(`[data-case="${visit.case_id}"]`);
+
+function dayHere() {
+  const now = new Date();
+  return [now.getFullYear(), now.getMonth() + 1, now.getDate()].map((n) => String(n).padStart(2, "0")).join("-");
+}
+
+function show(reason = "") {
+  const visits = kept();
+  const waiting = visits.filter((visit) => !visit.problem);
+  const notice = document.querySelector("[data-waiting]");
+  notice.hidden = waiting.length === 0;
+  notice.classList.toggle("error", Boolean(reason));
+  notice.textContent = `${say("waiting", { n: waiting.length })} ${reason}`;
+  for (const visit of waiting) mark(visit, say("waits", { outcome: outcomes[visit.outcome] }));
+  document.querySelector("[data-refused]").replaceChildren(...visits.filter((visit) => visit.problem).map(refusal));
+}
+
+function mark(visit, text) {
+  const card = cardOf(visit);
+  if (!card) return;
+  card.classList.add("told");
+  card.querySelector("[data-state]").textContent = text;
+  card.querySelector("details").open = false;
+  const form = card.querySelector("[data-visit]");
+  if (form) form.hidden = true;
+}
+
+function refusal(visit) {
+  const item = document.createElement("li");
+  item.className = "case refused";
+  const lines = [`${visit.client}: ${outcomes[visit.outcome]}`, visit.problem, visit.note].filter(Boolean);
+  for (const line of lines) {
+    const paragraph = document.createElement("p");
+    paragraph.textContent = line;
+    item.append(paragraph);
+  }
+  const button = document.createElement("button");
+  button.type = "button";
+  button.textContent = say("discard");
+  button.addEventListener("click", () => { without(visit); show(); });
+  item.append(button);
+  return item;
+}
+
+const without = (visit) => keep(kept().filter((other) => other.case_id !== visit.case_id));
+const changed = (visit) => keep(kept().map((other) => (other.case_id === visit.case_id ? visit : other)));
+
+async function send(visit) {
+  const { outcome, inspected_on, note, assignee } = visit;
+  const answer = await fetch(`field/${visit.case_id}`, {
+    method: "POST", redirect: "manual", credentials: "same-origin",
+    headers: { "Content-Type": "application/json", "X-CSRF-Token": place.dataset.token },
+    body: JSON.stringify({ outcome, inspected_on, note, assignee }),
+  });
+  if (answer.type === "opaqueredirect" || answer.status === 401 || answer.status === 403) return say("sign_in");
+  if (answer.ok) {
+    without(visit);
+    mark(visit, say("sent", { outcome: outcomes[visit.outcome] }));
+    return "";
+  }
+  const told = await answer.json().catch(() => ({}));
+  if (answer.status >= 500 || !told.message) return say("later");
+  changed({ ...visit, problem: told.message });
+  return "";
+}
+
+let sending = false;
+async function sendAll() {
+  if (sending) return;
+  sending = true;
+  let reason = "";
+  try {
+    for (const visit of kept().filter((one) => !one.problem)) reason = (await send(visit)) || reason;
+  } catch {
+    reason = say("offline"); // fetch fails where there is no connection
+  } finally {
+    sending = false;
+  }
+  show(reason);
+}
+
+document.addEventListener("submit", (event) => {
+  const form = event.target.closest("[data-visit]");
+  if (!form) return;
+  event.preventDefault();
+  event.stopPropagation();
+  const given = new FormData(form);
+  const visit = {
+    case_id: Number(form.closest("[data-case]").dataset.case), client: form.dataset.client,
+    assignee: form.dataset.assignee, outcome: given.get("outcome"), note: given.get("note"), inspected_on: dayHere(),
+  };
+  keep([...kept().filter((other) => other.case_id !== visit.case_id), visit]);
+  show();
+  sendAll();
+}, true);
+
+window.addEventListener("online", sendAll);
+window.setInterval(() => { if (kept().some((visit) => !visit.problem)) sendAll(); }, AGAIN);
+show();
+sendAll();
