@@ -79,3 +79,13 @@ for (const whole of document.querySelectorAll("[data-check-all]")) {
   window.addEventListener("pageshow", tell);
   tell();
 }
+
+/* What scrolls sideways can be reached, and scrolled, from the keyboard. */
+function reachable() {
+  for (const box of document.querySelectorAll(".table")) {
+    if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+    else box.removeAttribute("tabindex");
+  }
+}
+reachable();
+window.addEventListener("resize", reachable);

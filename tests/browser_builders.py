@@ -1,0 +1,74 @@
+"""A real Chromium, the one of this machine, and what went wrong in it."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+DESKTOP, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+GRAVE = ("serious", "critical")
+
+
+@contextmanager
+def chromium() -> Iterator:
+    """A browser; the test is skipped where this machine has none."""
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    program = next(filter(None, map(shutil.which, NAMES)), None)
+    if program is None:
+        pytest.skip("there is no Chromium here: apt-get install chromium")
+    with api.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+def context(browser, viewport: dict = DESKTOP, theme: str = "light"):
+    """Tabs of one window, of one theme."""
+    return browser.new_context(viewport=viewport, color_scheme=theme)
+
+
+class Visitor:
+    """A tab that writes down what its console complains of, and what it asks other hosts for."""
+
+    def __init__(self, context, url: str) -> None:
+        self._url, self.complaints, self.elsewhere = url, [], []
+        self._context = context
+        self.page = self._context.new_page()
+        self.page.set_default_timeout(15_000)
+        self.page.on("console", self._said)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", self._asked)
+
+    def _said(self, message) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+    def _asked(self, request) -> None:
+        if not request.url.startswith((self._url, "data:", "blob:")):
+            self.elsewhere.append(request.url)
+
+    def goto(self, address: str) -> None:
+        """Opens a page and waits until its charts are drawn."""
+        self.page.goto(self._url + address)
+        self.page.wait_for_function("!document.querySelector('[data-chart]:not(.drawn)')")
+
+    def grave_violations(self) -> list[str]:
+        """What axe-core finds that keeps people out, in words."""
+        from axe_playwright_python.sync_playwright import Axe
+
+        found = Axe().run(self.page).response["violations"]
+        return [
+            f"{violation['id']}: {violation['help']}: {violation['nodes'][0]['html'][:160]}"
+            for violation in found
+            if violation["impact"] in GRAVE
+        ]
+
+    def wider_than_its_window(self) -> int:
+        return self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+
+    def close(self) -> None:
+        """Leaves nothing behind but the files that the browser keeps: reading Plotly's anew takes seconds."""
+        self.page.close()
+        self._context.clear_cookies()

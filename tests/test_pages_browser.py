@@ -1,0 +1,159 @@
+"""The pages in a real browser: nothing complains, nothing asks another host, everybody can use them."""
+
+import re
+
+import pytest
+from browser_builders import PHONE, Visitor, chromium, context
+from desk_builders import PASSWORD, add_user, desk_app
+from page_builders import HOSTILE, N_CLIENTS, Served, filled, inspected
+from store_builders import empty_database
+
+from fraud.store import Store
+from fraud.web.auth import NO_ONE, THIS_MACHINE
+
+PAGES = ("/desk/", "/desk/list", "/desk/list?show=all", "/desk/client/c-001", "/desk/model", "/desk/client/nobody")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    with empty_database("sqlite", tmp_path_factory.mktemp("browser")) as url:
+        opened = Store(url)
+        opened.migrate()
+        filled(opened)
+        inspected(opened, "c-100", "confirmed", recovered_kwh=1500.0)
+        inspected(opened, "c-101", "cleared", is_random=True)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def desk(browser, store):  # noqa: ARG001  without a browser nothing is served
+    server = Served(desk_app(store, THIS_MACHINE))
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def desktop(browser):
+    return context(browser)
+
+
+@pytest.fixture(scope="module")
+def phone(browser):
+    return context(browser, PHONE, "dark")
+
+
+@pytest.fixture
+def visitor(desktop, desk):
+    opened = Visitor(desktop, desk.url)
+    yield opened
+    opened.close()
+
+
+@pytest.mark.parametrize("window", ["desktop", "phone"])
+def test_no_page_complains_asks_elsewhere_keeps_anybody_out_or_is_too_wide(request, desk, window):
+    visitor, wrong = Visitor(request.getfixturevalue(window), desk.url), []
+    for address in PAGES:
+        visitor.goto(address)
+        wrong += [f"{address}: {violation}" for violation in visitor.grave_violations()]
+        if visitor.wider_than_its_window() > 0:
+            wrong.append(f"{address} is wider than the window")
+    # The browser itself says that the page of nobody is a 404.
+    complaints = [said for said in visitor.complaints if "404" not in said]
+    visitor.close()
+    assert (wrong, complaints, visitor.elsewhere) == ([], [], [])
+
+
+def test_the_theme_that_somebody_chooses_stays_and_the_charts_follow(visitor):
+    visitor.goto("/desk/")
+    before = visitor.page.evaluate("getComputedStyle(document.querySelector('.chart .xtick text')).fill")
+    visitor.page.click("[data-theme-switch]")
+    assert visitor.page.get_attribute("html", "data-theme") == "dark"
+    drawn_anew = "old => getComputedStyle(document.querySelector('.chart .xtick text')).fill !== old"
+    visitor.page.wait_for_function(drawn_anew, arg=before)
+    visitor.goto("/desk/list")
+    assert visitor.page.get_attribute("html", "data-theme") == "dark"
+
+
+def test_a_keyboard_reaches_the_content_first(visitor):
+    visitor.goto("/desk/")
+    visitor.page.keyboard.press("Tab")
+    visitor.page.keyboard.press("Enter")
+    assert visitor.page.evaluate("document.activeElement.id") == "main"
+
+
+def test_the_menu_opens_on_a_phone(phone, desk):
+    visitor = Visitor(phone, desk.url)
+    visitor.goto("/desk/")
+    link = visitor.page.get_by_role("link", name="List", exact=True)
+    assert not link.is_visible()
+    visitor.page.get_by_role("button", name="Menu").click()
+    link.click()
+    visitor.page.wait_for_url("**/desk/list")
+    visitor.close()
+
+
+def test_somebody_searches_pages_and_opens_cases_for_many_at_once(visitor, store):
+    visitor.goto("/desk/list?show=all")
+    assert f"{N_CLIENTS} clients fit" in visitor.page.inner_text("main")
+    visitor.page.get_by_role("link", name="Next").click()
+    visitor.page.get_by_text("Page 2").wait_for()
+    visitor.page.fill("input[name=id_prefix]", "c-02")
+    visitor.page.get_by_role("button", name="Show").click()
+    visitor.page.get_by_text("10 clients fit").wait_for()
+    button = visitor.page.get_by_role("button", name="Open cases")
+    assert button.is_disabled()
+    visitor.page.get_by_label("Choose all of this page").check()
+    visitor.page.get_by_label("Choose c-029").uncheck()
+    assert visitor.page.inner_text("[data-checked]") == "9 chosen"
+    visitor.page.get_by_label("Give to").fill("anna")
+    button.click()
+    visitor.page.get_by_text("9 cases opened, given to anna.").wait_for()
+    assert store.open_case_of("c-020").assignee == "anna"
+    assert store.open_case_of("c-029") is None
+
+
+def test_somebody_records_a_visit_to_a_client_whose_id_is_a_script(visitor, store):
+    visitor.goto("/desk/list?show=all")
+    visitor.page.get_by_role("link", name=HOSTILE).click()
+    assert visitor.page.inner_text("h1") == HOSTILE
+    visitor.page.get_by_label("Outcome").select_option("confirmed")
+    visitor.page.get_by_label("Energy billed back, kWh").fill("250")
+    visitor.page.get_by_role("button", name="Record", exact=True).click()
+    visitor.page.get_by_text("The visit is on record: Confirmed.").wait_for()
+    assert [visit.recovered_kwh for visit in store.inspections() if visit.client_id == HOSTILE] == [250.0]
+    assert visitor.complaints == []
+
+
+def test_the_threshold_says_what_it_means_in_visits(visitor):
+    visitor.goto("/desk/model")
+    told = visitor.page.locator("[data-slider=visits]")
+    slider = visitor.page.get_by_label(re.compile("Suspected from a score of"))
+    slider.fill("0")
+    assert told.inner_text() == str(N_CLIENTS)
+    slider.fill("190")  # of 200 steps: a score of 0.95
+    assert told.inner_text() == "3"
+
+
+def test_somebody_signs_in_looks_and_signs_out(desktop, store):
+    add_user(store, "vera", "viewer")
+    server = Served(desk_app(store, NO_ONE))
+    visitor = Visitor(desktop, server.url)
+    visitor.goto("/desk/list?visits=7")
+    assert visitor.grave_violations() == []
+    visitor.page.get_by_label("Name").fill("vera")
+    visitor.page.get_by_label("Password").fill(PASSWORD)
+    visitor.page.get_by_role("button", name="Sign in").click()
+    visitor.page.wait_for_url("**/desk/list?visits=7")
+    assert visitor.page.get_by_role("button", name="Open cases").count() == 0
+    visitor.page.get_by_role("button", name="Sign out").click()
+    visitor.page.wait_for_url("**/desk/sign-in")
+    visitor.close()
+    server.close()
+    assert visitor.complaints == []
