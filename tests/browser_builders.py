@@ -36,7 +36,7 @@ class Visitor:
         self._url, self.complaints, self.elsewhere = url, [], []
         self._context = context
         self.page = self._context.new_page()
-        self.page.set_default_timeout(15_000)
+        self.page.set_default_timeout(60_000)  # ms; a machine that does other things too is slow
         self.page.on("console", self._said)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("request", self._asked)
