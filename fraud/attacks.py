@@ -36,6 +36,7 @@ class Plan:
     ranges: theft.Ranges
     stealing: float = 0.5
     harmless: float = 0.3  # of the honest
+    solar: float = 1.0  # how often panels are among the harmless changes, beside 1 of each other kind
     gaps: float = 0.3  # of either class: they lose readings
     whole: float = 0.3  # with all of their history; the others with a part of it
     always: float = 0.1  # of the thefts: older than the history
@@ -106,7 +107,7 @@ def attacked_file(
     label = (rng.random(n) < plan.stealing).astype(np.int64)
     kind = np.where(label == 1, _drawn(patterns, n, rng), HONEST).astype(object)
     is_changed = (label == 0) & (rng.random(n) < plan.harmless)
-    kind[is_changed] = _drawn(tuple(harmless.HARMLESS), n, rng)[is_changed]
+    kind[is_changed] = _drawn(tuple(harmless.HARMLESS), n, rng, plan.solar)[is_changed]
     onset = _onsets(start, stop, plan, rng)
     settled = np.maximum(stop - SETTLED - rng.integers(0, SETTLED, n), start + 1)
     onset = np.where(kind == "estimated_bill", np.minimum(onset, settled), onset)
@@ -148,8 +149,9 @@ def _windows(
     return households, np.where(is_inside, kwh[households], np.nan), start, start + length
 
 
-def _drawn(names: Sequence[str], n: int, rng: np.random.Generator) -> np.ndarray:
-    weight = np.array([OFTEN.get(name, 1.0) for name in names])
+def _drawn(names: Sequence[str], n: int, rng: np.random.Generator, solar: float = 1.0) -> np.ndarray:
+    often = OFTEN | {"solar_panels": solar}
+    weight = np.array([often.get(name, 1.0) for name in names])
     return np.array(names, dtype=object)[rng.choice(len(names), n, p=weight / weight.sum())]
 
 
