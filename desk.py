@@ -30,7 +30,8 @@ from fraud.tables import Tables, tables_from_records
 from fraud.web.auth import NO_ONE
 from fraud.web.bodies import FlatClient, Limits, RawClient
 from fraud.web.desk import DeskService
-from fraud.web.judging import Scorer, chunks
+from fraud.web.errors import Problem
+from fraud.web.judging import Scorer, chunks, judged
 from fraud.web.keeping import Keeping, Kept, Planned
 from fraud.web.pages.site import PageSettings
 from fraud.web.uploads import read_upload
@@ -141,6 +142,13 @@ class DeskScience:
 
     def __init__(self, scorer: Scorer) -> None:
         self.manifest, self._scorer = scorer.manifest, scorer
+
+    def judged(self, rows: Sequence[RawClient], with_reasons: bool = False) -> list[Score]:
+        """Scores of clients of whom nothing is kept. Raises Problem."""
+        outcomes = list(judged(rows, self._scorer, with_reasons))
+        if bad := next((outcome for outcome in outcomes if isinstance(outcome, Problem)), None):
+            raise bad
+        return outcomes
 
     def kept_of(self, row: RawClient | FlatClient) -> Kept:
         """Of a row that was judged before: its values are known to be good."""

@@ -30,6 +30,9 @@ class Science(Protocol):
 
     manifest: dict
 
+    def judged(self, rows: Sequence[RawClient], with_reasons: bool = False) -> list[Score]:
+        """Scores of clients of whom nothing is kept. Raises Problem."""
+
     def kept_of(self, row: RawClient | FlatClient) -> Kept:
         """What is kept of a client that was judged."""
 
@@ -66,6 +69,10 @@ class Keeping:
     def manifest(self) -> dict:
         """What is known of the model."""
         return self._science.manifest
+
+    def judged(self, rows: Sequence[RawClient], with_reasons: bool = False) -> list[Score]:
+        """Scores that are shown and not kept. Raises Problem."""
+        return self._science.judged(rows, with_reasons)
 
     def record(self, row: RawClient | FlatClient, score: Score) -> None:
         """Keeps a client that was judged, and raises its alert where one is due. Raises Problem."""
