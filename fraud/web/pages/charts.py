@@ -6,6 +6,7 @@ Out: {"data": [...], "layout": {...}}, for a block of JSON. "var(--x)" is replac
 """
 
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import Any
 
 from fraud.records import SEVERITIES
@@ -43,6 +44,11 @@ def band(x: Sequence, low: Sequence, high: Sequence, name: str = "", colour: str
         bare | {"x": list(x), "y": list(low)},
         bare | {"x": list(x), "y": list(high), "fill": "tonexty", "fillcolor": colour, "name": name},
     ]
+
+
+def lines_of(label: str, width: int) -> str:
+    """A label over as many lines as it needs; what stands in it is text, whatever it looks like."""
+    return "<br>".join(line.replace("&", "&amp;").replace("<", "&lt;") for line in wrap(label, width))
 
 
 def upright(x: Any, text: str = "", colour: str = BAD) -> tuple[dict, dict]:

@@ -15,6 +15,8 @@ from fraud.web.pages import charts
 
 YEAR = {"day": 365, "month": 12}  # steps before the onset: one year, so that each season counts once
 SMOOTH = 7  # days, so that a week's rhythm does not hide the course
+BELOW = {"orientation": "h", "y": -0.14, "yanchor": "top", "x": 0}  # above it would cover the onset
+WIDTH = 24  # characters of a label's line
 LEAST_REST = 0.005  # of a score: less than the figures beside the bars show
 
 
@@ -70,7 +72,7 @@ def consumption(series: told.SeriesTold, onset: date | None, level: Level | None
     shapes, notes = marks(days, onset, level)
     layout = {"yaxis": {"title": unit, "rangemode": "tozero"}, "xaxis": {"type": "date"}, "bargap": 0.1}
     layout |= {"shapes": shapes, "annotations": notes, "showlegend": len(traces) > 1}
-    return charts.chart(*traces, **layout, margin={"l": 52, "r": 16, "t": 40, "b": 36})
+    return charts.chart(*traces, **layout, legend=BELOW, margin={"l": 52, "r": 16, "t": 28, "b": 36})
 
 
 def marks(days: list[str], onset: date | None, level: Level | None) -> tuple[list[dict], list[dict]]:
@@ -104,6 +106,7 @@ def waterfall(profile: told.RiskProfile) -> charts.Chart:
     steps += [(texts.text("client.rest"), "relative", rest)] if abs(rest) >= LEAST_REST else []
     steps += [(texts.text("client.this"), "total", profile.probability)]
     labels, measures, values = map(list, zip(*steps, strict=True))
+    labels = [charts.lines_of(label, WIDTH) for label in labels]
     trace = {
         "type": "waterfall", "orientation": "h", "y": labels, "measure": measures, "x": values,
         "increasing": {"marker": {"color": charts.BAD}}, "decreasing": {"marker": {"color": charts.GOOD}},
@@ -111,7 +114,7 @@ def waterfall(profile: told.RiskProfile) -> charts.Chart:
         "hovertemplate": "%{y}: %{x:.1%}<extra></extra>", "textposition": "outside", "cliponaxis": False,
         "text": [f"{value:+.0%}" if kind == "relative" else f"{value:.0%}" for _, kind, value in steps],
     }  # fmt: skip
-    axes = {"xaxis": {"tickformat": ".0%"}, "yaxis": {"autorange": "reversed", "showgrid": False}}
+    axes = {"xaxis": {"tickformat": ".0%", "nticks": 5}, "yaxis": {"autorange": "reversed", "showgrid": False}}
     return charts.chart(trace, **axes, margin={"l": 8, "r": 44, "t": 8, "b": 32})
 
 

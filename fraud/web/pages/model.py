@@ -148,7 +148,9 @@ def calibration(rows: Sequence[Mapping]) -> charts.Chart:
 
 def importance(rows: Sequence[Mapping]) -> charts.Chart:
     best = sorted(rows, key=lambda row: -row["value"])[:N_FEATURES][::-1]
-    trace = charts.bars([row["value"] for row in best], [row["text"] for row in best], orientation="h")
+    trace = charts.bars(
+        [row["value"] for row in best], [charts.lines_of(row["text"], 40) for row in best], orientation="h"
+    )
     return charts.chart(trace, xaxis={"title": texts.text("model.log_odds")}, margin={"l": 8, "r": 16, "t": 8, "b": 40})
 
 

@@ -18,6 +18,7 @@ from fraud.web.pages import charts
 from fraud.web.pages.site import Site, render
 
 N_WEEKS, N_SPOTS = 12, 8
+FORTNIGHTS = {"type": "date", "tickformat": "%d %b", "dtick": 14 * 86_400_000}  # milliseconds
 
 
 class Found(NamedTuple):
@@ -86,11 +87,12 @@ def trend(weeks: Sequence[date], raised: Sequence[dict[str, int]], inspections: 
         yaxis="y2",
     )
     second = {"title": texts.text("overview.confirmed"), "overlaying": "y", "side": "right", "rangemode": "tozero"}
-    layout = {"barmode": "stack", "showlegend": True, "xaxis": {"type": "date", "tickformat": "%d %b"}}
+    second |= {"tickmode": "auto", "nticks": 5, "tickformat": ",d", "showgrid": False}
+    layout = {"barmode": "stack", "showlegend": True, "xaxis": FORTNIGHTS | {"tick0": days[0]}}
     layout |= {"yaxis": {"title": texts.text("overview.alerts_raised")}, "margin": {"l": 52, "r": 16, "t": 34, "b": 36}}
     if not confirmed:
         return charts.chart(*stacks, **layout)
-    return charts.chart(*stacks, hits, yaxis2=second | {"showgrid": False, "dtick": None}, **layout)
+    return charts.chart(*stacks, hits, yaxis2=second, **layout)
 
 
 def model_state(manifest: dict) -> dict[str, Any]:
