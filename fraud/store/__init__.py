@@ -15,22 +15,26 @@ from fraud.store.migrating import Migrating
 from fraud.store.outbox import Claim, Outbox
 from fraud.store.paging import BadQuery, Page
 from fraud.store.people import ApiKey, BadRole, NameTaken, NoSuchName, People, User
+from fraud.store.places import Area, Cell, PlacedClient, Places, Transformer
 from fraud.store.profiles import HotSpot, Profile, ProfileRow, Profiles, Run
 from fraud.store.runs import Runs, Written
 from fraud.store.series import Series
 
 __all__ = [
     "ApiKey",
+    "Area",
     "Arrived",
     "BadQuery",
     "BadRole",
     "BadStoreUrl",
     "BadValue",
+    "Cell",
     "Claim",
     "HotSpot",
     "NameTaken",
     "NoSuchName",
     "Page",
+    "PlacedClient",
     "Profile",
     "ProfileRow",
     "Run",
@@ -38,10 +42,11 @@ __all__ = [
     "Store",
     "StoreError",
     "StoreUnavailable",
+    "Transformer",
     "User",
     "Written",
 ]
 
 
-class Store(Runs, Profiles, Alerting, Casework, Metered, Outbox, People, Migrating):
+class Store(Runs, Profiles, Places, Alerting, Casework, Metered, Outbox, People, Migrating):
     """Store("sqlite:///fairmeter.db").migrate(), then everything else. Threads share one; processes open their own."""

@@ -1,0 +1,160 @@
+"""The map: where suspected clients are, on a plain ground, and which places have the most of them.
+
+In:  the address: severity, region, when it began; where one looks, and how near.
+Out: the page at /desk/map. Where no client has coordinates, regions take the place of the map.
+"""
+
+import math
+from datetime import date
+from typing import Any
+
+from flask import request, url_for
+from markupsafe import escape
+
+from fraud.records import SEVERITIES
+from fraud.store import Area, Cell, PlacedClient, Store, Transformer
+from fraud.web import texts
+from fraud.web.pages import charts, formats, paging
+from fraud.web.pages.site import Site, render
+
+N_ACROSS = 24  # cells each way
+NEAREST = 6  # each step shows a third of the one before
+STEP = 3
+MOST_CLIENTS, MOST_TRANSFORMERS, N_SPOTS, N_REGIONS = 400, 200, 10, 60
+LARGEST = 40  # pixels of the largest cell
+
+
+def install(site: Site) -> None:
+    store = site.desk.store
+
+    @site.page("/map")
+    def map():  # noqa: A001  its name is the address's
+        whole = store.area()
+        filters = filters_asked()
+        shared = {"filters": filters, "severities": SEVERITIES, "regions": store.list_codes()["region"]}
+        if whole is None:
+            spots = store.hot_spots(N_REGIONS)
+            return render("map.html", **shared, whole=None, spots=spots)
+        return render("map.html", **shared, whole=whole, **shown(store, whole, filters))
+
+
+def filters_asked() -> dict[str, Any]:
+    """What the address says, less what cannot be used."""
+    severity = request.args.get("severity")
+    days = {name: day_of(request.args.get(name, "")) for name in ("onset_since", "onset_until")}
+    found = {
+        "severity": severity if severity in SEVERITIES else None,
+        "region": request.args.get("region", type=code_of),
+    }
+    return {name: value for name, value in (found | days).items() if value is not None}
+
+
+def day_of(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def code_of(text: str) -> float:
+    """Raises ValueError."""
+    code = float(text)
+    if not math.isfinite(code):
+        raise ValueError
+    return code
+
+
+def shown(store: Store, whole: Area, filters: dict[str, Any]) -> dict[str, Any]:
+    near = min(max(request.args.get("near", 0, int), 0), NEAREST)
+    middle = [request.args.get(name, 0.0, code_of) for name in ("lat", "lon")]
+    area = around(whole, middle[0], middle[1], near) if near else whole
+    cells = store.cells(area, N_ACROSS, **filters)
+    suspected = store.placed_clients(area, MOST_CLIENTS, **filters)
+    transformers = store.transformers(area, MOST_TRANSFORMERS, **filters)
+    return {
+        "near": near,
+        "n_clients": sum(cell.n_clients for cell in cells),
+        "n_suspected": sum(cell.n_suspected for cell in cells),
+        "spots": [(cell, nearer(cell, near)) for cell in cells[:N_SPOTS] if cell.n_suspected],
+        "transformers": [transformer for transformer in transformers[:N_SPOTS] if transformer.n_suspected],
+        "suspected": suspected[:N_SPOTS],
+        "chart": chart(area, cells, suspected, transformers, near),
+        "back": paging.here(near=None, lat=None, lon=None) if near else None,
+    }
+
+
+def around(whole: Area, latitude: float, longitude: float, near: int) -> Area:
+    """The part of the whole that is looked at."""
+    high, wide = ((whole.north - whole.south) / STEP**near / 2, (whole.east - whole.west) / STEP**near / 2)
+    return Area(latitude - high, longitude - wide, latitude + high, longitude + wide)
+
+
+def nearer(cell: Cell, near: int) -> str | None:
+    """The address of the map one step nearer to a cell."""
+    return (
+        paging.here(near=near + 1, lat=f"{cell.latitude:.5f}", lon=f"{cell.longitude:.5f}") if near < NEAREST else None
+    )
+
+
+# --- the chart --------------------------------------------------------------------------------------------------------
+
+
+def chart(
+    area: Area, cells: list[Cell], suspected: list[PlacedClient], transformers: list[Transformer], near: int
+) -> charts.Chart:
+    traces = [cells_of(cells, near), transformers_of(transformers)]
+    traces += [clients_of(suspected, severity) for severity in reversed(SEVERITIES)]
+    bare = {"showgrid": False, "zeroline": False, "showticklabels": False, "showline": False, "ticks": ""}
+    room = 0.04 * (area.east - area.west + 1e-3), 0.04 * (area.north - area.south + 1e-3)
+    ratio = 1 / max(math.cos(math.radians((area.south + area.north) / 2)), 0.01)
+    layout = {
+        "xaxis": bare | {"range": [area.west - room[0], area.east + room[0]], "constrain": "domain"},
+        "yaxis": bare
+        | {"range": [area.south - room[1], area.north + room[1]], "scaleanchor": "x", "scaleratio": ratio},
+        "margin": {"l": 8, "r": 8, "t": 34, "b": 8},
+        "hovermode": "closest",
+    }
+    return charts.chart(*(trace for trace in traces if trace["x"]), **layout, showlegend=True)
+
+
+def cells_of(cells: list[Cell], near: int) -> dict:
+    """Circles as large as their clients are many, the darker the larger the suspected share."""
+    most = max((cell.n_clients for cell in cells), default=1)
+    marker = {
+        "size": [6 + (LARGEST - 6) * math.sqrt(cell.n_clients / most) for cell in cells],
+        "color": [cell.n_suspected / cell.n_clients for cell in cells],
+        "colorscale": [[0, "var(--line-2)"], [1, "var(--critical)"]],
+        "cmin": 0,
+        "cmax": max((cell.n_suspected / cell.n_clients for cell in cells), default=0) or 1,
+        "opacity": 0.45,
+        "line": {"width": 0},
+    }
+    return placed(
+        cells, texts.text("map.cells"), marker,
+        [texts.text("map.cell_told", n=c.n_clients, suspected=c.n_suspected) for c in cells],
+        [nearer(c, near) for c in cells],
+    )  # fmt: skip
+
+
+def transformers_of(transformers: list[Transformer]) -> dict:
+    marker = {"size": 9, "symbol": "square-open", "color": "var(--ink-3)", "line": {"width": 1.5}}
+    told = [
+        texts.text("map.transformer_told", id=escape(one.transformer_id), n=one.n_clients, suspected=one.n_suspected)
+        for one in transformers
+    ]
+    return placed(transformers, texts.text("map.transformers"), marker, told, [None] * len(told))
+
+
+def clients_of(suspected: list[PlacedClient], severity: str) -> dict:
+    own = [client for client in suspected if client.severity == severity]
+    outline = {"width": 1, "color": "var(--card)"}
+    marker = {"size": 11, "symbol": charts.SHAPES[severity], "color": charts.COLOURS[severity], "line": outline}
+    told = [f"{escape(client.client_id)}: {formats.percent(client.probability)}" for client in own]
+    links = [url_for("desk.client", client_id=client.client_id) for client in own]
+    return placed(own, texts.text(f"severity.{severity}"), marker, told, links)
+
+
+def placed(rows: list, name: str, marker: dict, told: list[str], links: list[str | None]) -> dict:
+    """Points with what is said of them and where a click leads."""
+    x, y = [round(row.longitude, 5) for row in rows], [round(row.latitude, 5) for row in rows]
+    return charts.points(x, y, name, text=told, hoverinfo="text", customdata=links) | {"marker": marker}

@@ -1,0 +1,10 @@
+// A click on the map leads where the point says: nearer to a cell, or to a client.
+"use strict";
+
+const map = document.querySelector('[data-chart="map"]');
+if (map) {
+  window.Charts.draw(map).then(() => map.on("plotly_click", (event) => {
+    const address = event.points.map((point) => point.customdata).findLast(Boolean);
+    if (address) window.location.assign(address);
+  }));
+}
