@@ -52,7 +52,7 @@ class Visitor:
     def goto(self, address: str) -> None:
         """Opens a page and waits until its charts are drawn."""
         self.page.goto(self._url + address)
-        self.page.wait_for_function("!document.querySelector('[data-chart]:not(.drawn)')")
+        self.page.wait_for_function("() => !document.querySelector('[data-chart]:not(.drawn)')")
 
     def grave_violations(self) -> list[str]:
         """What axe-core finds that keeps people out, in words."""
