@@ -158,3 +158,9 @@ def test_somebody_signs_in_looks_and_signs_out(desktop, store):
     visitor.close()
     server.close()
     assert visitor.complaints == []
+
+
+def test_a_client_prints_on_one_sheet_for_the_crew(visitor):
+    visitor.goto("/desk/client/c-001")
+    sheet = visitor.page.pdf(format="A4", margin=dict.fromkeys(("top", "bottom", "left", "right"), "10mm"))
+    assert len(re.findall(rb"/Type\s*/Page\b", sheet)) == 1
