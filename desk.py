@@ -25,6 +25,7 @@ from fraud.model import severity_of
 from fraud.planning import inspection_list
 from fraud.reading_cleaning import clean_readings
 from fraud.records import SEVERITIES, QualityFlag, Score, Table
+from fraud.segments import Segments
 from fraud.store import Profile, Series, Store, StoreError, StoreUnavailable, Written
 from fraud.tables import Tables, tables_from_records
 from fraud.web.auth import NO_ONE
@@ -149,6 +150,15 @@ class DeskScience:
         if bad := next((outcome for outcome in outcomes if isinstance(outcome, Problem)), None):
             raise bad
         return outcomes
+
+    def timeline(self, series: Series) -> dict[str, np.ndarray]:
+        """By detector how unusual each day was; nothing of months."""
+        if series.step != "day" or not len(series.kwh):
+            return {}
+        first = np.datetime64(series.first_on, "D").astype(np.int64)
+        kwh = np.array(series.kwh, np.float64)
+        days = Days(Segments(np.array([len(kwh)])), first + np.arange(len(kwh)), kwh)
+        return self._scorer.timeline(days)
 
     def kept_of(self, row: RawClient | FlatClient) -> Kept:
         """Of a row that was judged before: its values are known to be good."""

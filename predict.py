@@ -139,6 +139,13 @@ class ModelScorer:
             scores = explained(self._model, scores, Known(clients, invoices, billed, days, metered))
         return with_worth(scores, recoveries_of(self._model, clients, invoices, days, metered, self._billable_months))
 
+    def timeline(self, days: Days) -> dict[str, np.ndarray]:
+        """How unusual each day was, by detector. [float64, (rows,), from 1 on unusual]"""
+        from fraud.timeline import timeline  # what a page shows of one client; scoring needs none of it
+
+        readings = self._model.readings
+        return timeline(days, *((readings.surroundings, readings.networks) if readings else ()))
+
     def judge_aggregates(self, features: list[dict], client_ids: list[str], with_reasons: bool = False) -> list[Score]:
         rows = [numbers_of(row, i, self._feature_names) for i, row in enumerate(features)]
         scores = self._model.judge_aggregates(rows, client_ids)

@@ -183,7 +183,7 @@ def opened_store():
 
 
 def keep(store, scores: list[Score], base: "Base", console: Console) -> None:
-    """Raises CannotKeep; then the desk is as it was before."""
+    """Keeps the scores and closes the store. Raises CannotKeep; then the desk is as it was before."""
     import desk
 
     version = str(base.model.manifest["version"])
@@ -191,6 +191,8 @@ def keep(store, scores: list[Score], base: "Base", console: Console) -> None:
         kept = desk.keep_run(store, desk.RULES, scores, version, base.tables, base.days, base.billed(scores))
     except desk.CANNOT_OPEN as error:
         raise CannotKeep(str(error)) from error
+    finally:
+        store.close()
     said = f"{kept.n_profiles:,} clients at the desk; alerts: {kept.n_raised:,} raised, {kept.n_updated:,} updated"
     console.print(f"{said}, {kept.n_lapsed:,} lapsed.")
 

@@ -14,11 +14,13 @@ import numpy as np
 
 from fraud.billed import Billed
 from fraud.courses import Course, course_of_days, course_of_invoices
+from fraud.invoices import DAYS_PER_MONTH
 from fraud.records import CANNOT_TELL, DOES_NOT_FIT, FITS, Explanation
 from fraud.words import counted, figure, listed, month, sentence, share
 
 EMPTY_KWH = 10.0  # a month: below it nobody lives there with a refrigerator
 EMPTY_SHARE, STANDBY_KWH = 0.15, 30.0  # of the usual level, as harmless.py leaves a vacant home; a month at most
+RECENT_MONTHS = 24.0  # before the end: a home that was vacant earlier explains nothing that is seen now
 EMPTY_MONTHS = 1.0  # at least: a shorter absence is a holiday
 CHANGED = 0.2  # of the level, up or down: less happens in any household
 EXCHANGE = 0.1  # of the level: meters differ by so much at most (harmless.py, wide range of meter_exchange)
@@ -88,8 +90,12 @@ def _is_changed(before: float, after: float) -> bool:
 
 
 def _vacancy(course: Course, seen: Seen) -> tuple[slice, float]:
-    """The longest time in which nobody seems to live there, empty where too short; gas used meanwhile. [m3 a month]"""
-    run = _longest(_empty(course))
+    """The longest time of late in which nobody seems to live there, empty where too short; gas used meanwhile.
+
+    [m3 a month]
+    """
+    is_late = course.end > course.end[-1:] - RECENT_MONTHS * DAYS_PER_MONTH
+    run = _longest(_empty(course) & is_late)
     if course.months[run].sum() < EMPTY_MONTHS:
         return slice(0, 0), 0.0
     gas = seen.billed.get("gas")
@@ -104,7 +110,9 @@ def _vacancy(course: Course, seen: Seen) -> tuple[slice, float]:
 def _vacant(course: Course, seen: Seen) -> Verdict:
     run, gas = _vacancy(course, seen)
     if run.stop == 0:
-        return DOES_NOT_FIT, sentence(f"the {course.source} show no month in which next to nothing was used")
+        return DOES_NOT_FIT, sentence(
+            f"the {course.source} of two years show no month in which next to nothing was used"
+        )
     span = _span(course, run)
     if gas > EMPTY_KWH:
         text = f"next to no electricity is used {span}, but gas goes on at {figure(gas)} m³ a month"

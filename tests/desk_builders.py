@@ -26,6 +26,9 @@ class ForDesk(ByConsumption):
         "readings": {"threshold": 0.5, "severities": [{"severity": "high", "score": 0.5}]},
     }
 
+    def timeline(self, days):
+        return {"z_score": days.kwh / 10.0}
+
 
 def desk_app(store: Store, open_to: str = NO_ONE, api_key: str | None = None):
     """The service with a desk."""

@@ -52,7 +52,7 @@ class ByConsumption:
             for client_id, kwh, n, flags in zip(clients["client_id"], billed + read, n_records, quality, strict=True)
         ]
 
-    def judge_aggregates(self, features, client_ids, with_reasons=False):
+    def judge_aggregates(self, features, client_ids, with_reasons=False):  # noqa: ARG002  (the contract's)
         for i, row in enumerate(features):
             if not isinstance(row.get("age_months", 0), int | float | None):
                 raise BadRow(i, "age_months", "not a number")
@@ -61,7 +61,7 @@ class ByConsumption:
 
 
 class Broken(ByConsumption):
-    def judge(self, _tables, with_reasons=False):
+    def judge(self, _tables, with_reasons=False):  # noqa: ARG002  (the contract's)
         raise RuntimeError(PRIVATE)
 
 

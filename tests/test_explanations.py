@@ -48,6 +48,7 @@ CASES = {
         "gas goes on at 25 m³ a month"),
     "a home with gas that stops too": ([*VACANT, *invoices_of([100] * 3 + [0, 0] + [100] * 3, "GAZ")], None,
         "vacant home", FITS, "Next to nothing"),
+    "a home vacant once": (invoices_of([600, 600, 0, 0] + [600] * 9), None, "vacant home", DOES_NOT_FIT, "no month"),
     "a home that is lived in": (STEADY, None, "vacant home", DOES_NOT_FIT, "no month"),
     "three weeks away by readings": ([], [10.0] * 60 + [0.2] * 45 + [10.0] * 60, "vacant home", FITS, "readings"),
     "others after a vacancy": (VACANT, None, "new tenant", FITS, "from 150 to 77 kWh a month"),

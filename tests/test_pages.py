@@ -1,6 +1,7 @@
 """The pages of the dashboard: what they show, who may do what, what they never let through."""
 
 import ast
+import json
 import re
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -301,6 +302,14 @@ def test_a_client_shows_its_score_reasons_causes_and_onset(reader):
         "Less than a year: 1.", "Own level of the year before.", "Median before: 9.0 kWh a day; after: 3.0.",
     ):  # fmt: skip
         assert said.lower() in page.lower()
+
+
+def test_a_client_shows_each_week_by_each_detector(reader):
+    page = reader.get("/desk/client/c-001").text
+    drawn = json.loads(re.search(r'id="chart-timeline"[^>]*>(.*?)</script>', page, re.DOTALL)[1])["data"][0]
+    assert drawn["y"] == ["z-score"]
+    assert len(drawn["x"]) == len(drawn["z"][0]) > 1
+    assert drawn["z"][0][0] == 0.9  # as the scorer of these tests says of nine kWh
 
 
 def test_what_the_store_does_not_hold_is_left_out(empty_store):

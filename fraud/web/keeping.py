@@ -36,6 +36,9 @@ class Science(Protocol):
     def kept_of(self, row: RawClient | FlatClient) -> Kept:
         """What is kept of a client that was judged."""
 
+    def timeline(self, series: Series) -> Mapping[str, Sequence[float]]:
+        """By detector how unusual each day of a client was: from 1 on unusual, NaN unknown; nothing of months."""
+
     def judged_anew(
         self, client_ids: Sequence[str], known: Mapping[str, Profile], readings: Table
     ) -> tuple[list[Score], Kept]:
@@ -73,6 +76,10 @@ class Keeping:
     def judged(self, rows: Sequence[RawClient], with_reasons: bool = False) -> list[Score]:
         """Scores that are shown and not kept. Raises Problem."""
         return self._science.judged(rows, with_reasons)
+
+    def timeline(self, series: Series) -> Mapping[str, Sequence[float]]:
+        """By detector how unusual each day of a client was (Science.timeline)."""
+        return self._science.timeline(series)
 
     def record(self, row: RawClient | FlatClient, score: Score) -> None:
         """Keeps a client that was judged, and raises its alert where one is due. Raises Problem."""

@@ -13,7 +13,7 @@ from flask import Response, flash, redirect, request, url_for
 from fraud import cases as rules
 from fraud.cases import CaseError
 from fraud.records import Case
-from fraud.store import Store, StoreError, StoreUnavailable
+from fraud.store import Series, Store, StoreError, StoreUnavailable
 from fraud.web import texts
 from fraud.web.auth import INVESTIGATOR
 from fraud.web.desk_api import profile_of
@@ -35,7 +35,9 @@ def install(site: Site) -> None:
         shown = {"client_id": client_id, "profile": profile, "case": store.open_case_of(client_id)}
         shown |= {"past_cases": store.list_cases(client_id=client_id, limit=20).rows}
         shown |= {"names": names(desk), "outcomes": rules.OUTCOMES, "today": datetime.now(zone).date()}
-        return render("client.html", **shown, **pictures(profile))
+        told = profile.series
+        unusual = desk.timeline(Series(told.step, told.first_on, told.kwh)) if told else {}
+        return render("client.html", **shown, **pictures(profile, unusual))
 
     @site.page("/open-case", INVESTIGATOR, methods=("POST",))
     def client_open_case():

@@ -4,7 +4,8 @@ In:  the profile as the API tells it.
 Out: charts for the page, each None where the store holds nothing to draw.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from statistics import median
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from fraud.web import texts
 from fraud.web.pages import charts
 
 YEAR = {"day": 365, "month": 12}  # steps before the onset: one year, so that each season counts once
+WEEK = 7  # days
 SMOOTH = 7  # days, so that a week's rhythm does not hide the course
 BELOW = {"orientation": "h", "y": -0.14, "yanchor": "top", "x": 0}  # above it would cover the onset
 WIDTH = 24  # characters of a label's line
@@ -27,13 +29,14 @@ class Level(NamedTuple):
     after: float | None
 
 
-def pictures(profile: told.RiskProfile) -> dict[str, Any]:
-    """consumption, level, waterfall, past."""
+def pictures(profile: told.RiskProfile, unusual: Mapping[str, Sequence[float]]) -> dict[str, Any]:
+    """consumption, level, timeline, waterfall, past. [unusual: by detector, a value a day]"""
     series, onset = profile.series, profile.onset_on and date.fromisoformat(profile.onset_on)
     level = levels(series, onset) if series and onset else None
     return {
         "consumption": consumption(series, onset, level) if series else None,
         "level": level,
+        "timeline": timeline(series, unusual) if unusual else None,
         "waterfall": waterfall(profile) if profile.reasons and profile.typical is not None else None,
         "past": past(profile.trend) if len(profile.trend) > 1 else None,
     }
@@ -93,6 +96,28 @@ def smoothed(kwh: Sequence[float | None]) -> list[float | None]:
     """The mean of the last seven days, of four at least."""
     parts = [[v for v in kwh[max(i - SMOOTH + 1, 0) : i + 1] if v is not None] for i in range(len(kwh))]
     return [sum(part) / len(part) if len(part) > SMOOTH // 2 else None for part in parts]
+
+
+def timeline(series: told.SeriesTold, unusual: Mapping[str, Sequence[float]]) -> charts.Chart:
+    """How unusual each week was, a row a detector; from 1 on a day is unusual."""
+    days = days_of(series)
+    weeks = range(0, len(days), WEEK)
+    rows = [[week_of(values[start : start + WEEK]) for start in weeks] for values in unusual.values()]
+    names = [texts.text(f"detector.{name}") for name in unusual]
+    trace = {
+        "type": "heatmap", "x": [days[start].isoformat() for start in weeks], "y": names, "z": rows,
+        "zmin": 0, "zmax": 2, "colorscale": [[0, "var(--card)"], [0.5, "var(--line-2)"], [1, charts.BAD]],
+        "colorbar": {"thickness": 10, "tickvals": [0, 1, 2], "outlinewidth": 0}, "ygap": 3, "hoverongaps": False,
+        "hovertemplate": "%{x|%d %b %Y}, %{y}: %{z:.1f}<extra></extra>",
+    }  # fmt: skip
+    axes = {"xaxis": {"type": "date", "showgrid": False}, "yaxis": {"autorange": "reversed", "showgrid": False}}
+    return charts.chart(trace, **axes, margin={"l": 8, "r": 8, "t": 8, "b": 32})
+
+
+def week_of(values: Sequence[float]) -> float | None:
+    """The mean of a week's known days, None of none."""
+    known = [float(value) for value in values if not math.isnan(value)]
+    return round(sum(known) / len(known), 2) if known else None
 
 
 # --- the score --------------------------------------------------------------------------------------------------------
