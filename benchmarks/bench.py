@@ -194,7 +194,7 @@ def of_service(bodies: list[dict], size: Size, tell: Tell) -> list[Figure]:
     tell("Asking the service")
     one_by_one, of_35 = requests_of(bodies[:N_BATCH]), requests_of(with_invoices(bodies, N_INVOICES))
     batch = posted("/batch", as_json(bodies[:N_BATCH]))
-    with served(SERVICE, MODEL_PATH=str(MODEL_PATH)) as service, served(HELLO) as hello:
+    with served(SERVICE, MODEL_PATH=str(MODEL_PATH), LOG_LEVEL="WARNING") as service, served(HELLO) as hello:
         ours, bare = by_turns(
             size.rounds, lambda: asked(service, of_35, size.requests), lambda: asked(hello, of_35, size.requests)
         )
@@ -202,13 +202,13 @@ def of_service(bodies: list[dict], size: Size, tell: Tell) -> list[Figure]:
             size.rounds, lambda: asked(service, [batch], 1), lambda: asked(service, one_by_one, N_BATCH)
         )
         memory = service.memory_mb()
-    what, than = f"/predict, {N_INVOICES} invoices", "bare Flask, the same body"
+    what, than = f"/predict?reasons=0, {N_INVOICES} invoices", "bare Flask, the same body"
     return [
         Figure(f"{what}, p50", "ms", ours[0], bare[0], than),
         Figure(f"{what}, p99", "ms", ours[1], bare[1], than),
         Figure(f"{what}, at one connection", "requests/s", ours[2], bare[2], than),
         Figure(
-            f"/batch of {N_BATCH:,} with invoices", "clients/s", at_once[2] * N_BATCH, single[2], "/predict, the same"
+            f"/batch of {N_BATCH:,} with invoices", "clients/s", at_once[2] * N_BATCH, single[2], "/predict?reasons=0, the same"
         ),
         Figure("worker, memory after these batches", "MB", memory),
     ]
