@@ -208,7 +208,11 @@ def of_service(bodies: list[dict], size: Size, tell: Tell) -> list[Figure]:
         Figure(f"{what}, p99", "ms", ours[1], bare[1], than),
         Figure(f"{what}, at one connection", "requests/s", ours[2], bare[2], than),
         Figure(
-            f"/batch of {N_BATCH:,} with invoices", "clients/s", at_once[2] * N_BATCH, single[2], "/predict?reasons=0, the same"
+            f"/batch of {N_BATCH:,} with invoices",
+            "clients/s",
+            at_once[2] * N_BATCH,
+            single[2],
+            "/predict?reasons=0, the same",
         ),
         Figure("worker, memory after these batches", "MB", memory),
     ]
