@@ -113,3 +113,12 @@ def test_without_the_simulated_utility_the_page_says_so_and_still_judges_what_is
     assert page.status == 200
     assert "data/sample.zip" in page.text
     assert "Judge" in page.text
+
+
+@pytest.mark.parametrize("asked", ["reasons?client=demo-normal&day=2019-08-31", "thief?share=0.5&days=60&reasons=1"])
+def test_where_the_simulated_utility_is_not_installed_nothing_is_found(store, monkeypatch, asked):
+    def missing(*_):
+        raise FileNotFoundError
+
+    monkeypatch.setattr("fraud.web.pages.demo.scenario", missing)
+    assert open_desk(store).get(f"/desk/demo/{asked}").status_code == 404

@@ -53,9 +53,8 @@ def install(site: Site) -> None:
     @site.page("/demo/reasons", VIEWER)
     def demo_reasons():
         client_id, day = request.args.get("client", ""), request.args.get("day", "")
-        if client_id not in CLIENT_IDS or day not in {
-            frame.isoformat() for frame in frames(scenario(client_id).last_on)
-        }:
+        told = told_or_404(client_id)
+        if day not in {frame.isoformat() for frame in frames(told.last_on)}:
             abort(404)
         return jsonify(demo_of.reasons(client_id, day))
 
@@ -64,7 +63,16 @@ def install(site: Site) -> None:
         share, days = request.args.get("share", 0, float), request.args.get("days", 0, int)
         if not (0 <= share <= 1 and 1 <= days <= MOST_DAYS):
             abort(400)
+        told_or_404(CLIENT_IDS[0])
         return jsonify(demo_of.thief(round(share, 2), days, request.args.get("reasons") == "1"))
+
+
+def told_or_404(client_id: str) -> Scenario:
+    """The scenario; nothing is there of another client, nor where the simulated utility is not installed."""
+    try:
+        return scenario(client_id)
+    except (KeyError, OSError):
+        abort(404)
 
 
 class Demo:
