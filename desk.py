@@ -20,6 +20,7 @@ import numpy as np
 
 from fraud.alerts import BadRules, read_rules
 from fraud.days import Days
+from fraud.ensemble import log_odds_of, probability_of
 from fraud.facts import Course, courses_of, facts_of
 from fraud.model import severity_of
 from fraud.planning import inspection_list
@@ -216,8 +217,8 @@ class DeskScience:
         billed = before and before.facts.get(OF_INVOICES)
         if not billed:
             return score
-        log_odds = _logit(score.probability) + _logit(billed) - _logit(self.manifest["fraud_rate"])
-        probability = 1.0 / (1.0 + math.exp(-log_odds))
+        by_readings, by_invoices, prior = log_odds_of([score.probability, billed, self.manifest["fraud_rate"]])
+        probability = float(probability_of(by_readings + by_invoices - prior))
         text = f"The invoices count as they were scored on {before.scored_at:%Y-%m-%d} or before."
         quality = (*score.quality, QualityFlag("invoices_as_scored", 1, text))
         severity = severity_of(probability, self.manifest["readings"]["severities"])
@@ -251,11 +252,6 @@ def part_of(tables: tuple, chosen: np.ndarray) -> tuple:
         owned[-1]["client"] = row[owned[-1]["client"]]
     some = {name: column[chosen] for name, column in clients.items()}
     return some, *owned, [flags for flags, is_chosen in zip(quality, chosen, strict=True) if is_chosen]
-
-
-def _logit(probability: float) -> float:
-    p = min(max(probability, 1e-9), 1 - 1e-9)
-    return math.log(p / (1 - p))
 
 
 def _as_sent(client: Mapping) -> dict:

@@ -107,6 +107,12 @@ def calibrated(log_odds: np.ndarray, knots: np.ndarray, heights: np.ndarray) -> 
     return inside + np.minimum(log_odds - knots[0], 0.0) + np.maximum(log_odds - knots[-1], 0.0)
 
 
+def log_odds_of(probability: np.ndarray) -> np.ndarray:
+    """The inverse of probability_of, finite at 0 and 1."""
+    inside = np.clip(probability, 1e-9, 1.0 - 1e-9)
+    return np.log(inside / (1.0 - inside))
+
+
 def probability_of(log_odds: np.ndarray) -> np.ndarray:
     """[0..1]; beyond 40 the exponential gains nothing and would overflow."""
     return 1.0 / (1.0 + np.exp(-np.clip(log_odds, -40.0, 40.0)))

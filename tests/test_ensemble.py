@@ -10,7 +10,7 @@ from table_builders import a_client, an_invoice
 
 from features import client_features
 from fraud import model
-from fraud.ensemble import calibrated, probability_of
+from fraud.ensemble import calibrated, log_odds_of, probability_of
 from fraud.model import OF_THE_ACCOUNT, severity_of
 from fraud.records import INSUFFICIENT_HISTORY, QualityFlag
 from fraud.tables import tables_from_records
@@ -201,3 +201,10 @@ def test_a_probability_stays_between_0_and_1_however_sure():
     found = probability_of(np.array([-1e9, 0.0, 1e9]))
     assert 0 < found[0] < 1e-15
     assert found[1:] == pytest.approx([0.5, 1])
+
+
+def test_log_odds_are_the_inverse_of_probabilities_and_finite_at_the_ends():
+    log_odds = log_odds_of(np.array([0.0, 0.2, 0.5, 1.0]))
+    assert log_odds[1:3] == pytest.approx([np.log(0.25), 0.0])
+    assert np.isfinite(log_odds).all()
+    assert probability_of(log_odds) == pytest.approx([0.0, 0.2, 0.5, 1.0], abs=1e-8)
