@@ -14,7 +14,7 @@ export PIPENV_DONT_LOAD_ENV = 1
 export PIPENV_NOSPIN = 1
 export PIPENV_YES = 1
 export PIPENV_PIPFILE =
-EVERYTHING = packages train dev-packages
+EVERYTHING = packages train dev-packages spark
 
 # Stamps: what stands in .venv, as of which Pipfile.lock. The service starts without waiting for the training libraries.
 SERVING = .venv/.serving
@@ -27,7 +27,7 @@ ALL = .venv/.everything
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
-install: $(ALL) ## everything into .venv: serving, training, development
+install: $(ALL) ## everything into .venv: serving, training, development, Spark
 
 run: $(SERVING) ## the service with its demo data on 127.0.0.1:9696, open to whoever sits at this machine
 	@echo "Fairmeter starts at http://127.0.0.1:9696 (Ctrl-C stops it)."
@@ -89,7 +89,7 @@ $(SERVING): Pipfile.lock $(TOOL)
 
 $(ALL): Pipfile.lock $(TOOL)
 	$(MAKE_VENV)
-	@echo "Installing everything into .venv: once, about 2.8 GB."
+	@echo "Installing everything into .venv: once, about 3.5 GB."
 	$(PIPENV) sync --categories "$(EVERYTHING)"
 	@touch $(SERVING) $@
 
