@@ -94,6 +94,7 @@ clients = Table(
     Column("created_on", Date),
     Column("latitude", Double), Column("longitude", Double),
     Column("transformer_id", Text), Column("tariff_price", Double),
+    Index(None, "transformer_id"),
 )  # fmt: skip
 
 # What lists show and sort by, narrow so that a page reads little; the rest of a profile is in `findings`.
@@ -273,4 +274,22 @@ readings = Table(
     Column("consumption_kwh", Double, nullable=False),
     Column("received_at", Moment, nullable=False),
     sqlite_with_rowid=False,
+)  # fmt: skip
+
+# Where the energy of each transformer went in its last 90 days, and by weeks how much was delivered and lost.
+balances = Table(
+    "balances", metadata,
+    Column("transformer_id", ClientId, primary_key=True),
+    Column("until_on", Date, nullable=False),
+    Column("n_clients", Integer, nullable=False), Column("n_read", Integer, nullable=False),
+    Column("n_days", Integer, nullable=False),
+    *(Column(f"{name}_kwh", Double, nullable=False)
+      for name in ("delivered", "losses", "registered", "estimated", "lost")),
+    *(Column(f"{name}_share", Double) for name in ("lost", "low", "high", "before")),
+    Column("since_on", Date),
+    Column("region", Double), Column("latitude", Double), Column("longitude", Double),
+    Column("weeks_from", Date, nullable=False),
+    Column("delivered_weeks", LargeBinary, nullable=False), Column("lost_weeks", LargeBinary, nullable=False),
+    Column("written_at", Moment, nullable=False),
+    Index(None, "lost_kwh"),
 )  # fmt: skip
