@@ -18,8 +18,7 @@ import argparse
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
@@ -27,11 +26,10 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-from features import FEATURE_NAMES, client_features
+from features import FEATURE_NAMES
 from fraud import model_file, planning
-from fraud.almanac import NOTHING_KNOWN, Almanac, read_almanac
+from fraud.almanac import Almanac, read_almanac
 from fraud.days import Days
-from fraud.explaining import Known, explained
 from fraud.listing import CannotWrite, columns_of, columns_of_list, writable, write
 from fraud.model import FraudModel
 from fraud.model_file import ModelError
@@ -41,15 +39,14 @@ from fraud.reading_tables import ReadingTables, has_readings, read_readings
 from fraud.records import INSUFFICIENT_HISTORY, SEVERITIES, QualityFlag, Score, Table
 from fraud.recovery import BILLABLE_MONTHS
 from fraud.routes import day_routes
-from fraud.surroundings import Surroundings
 from fraud.tables import TableError, Tables, read_tables, tables_from_records
 from fraud.visit_sheets import print_list, print_worth
 from fraud.visited import Visited, read_visited
+from scoring import Base
 
 MODEL_PATH = os.environ.get("MODEL_PATH") or "model.bin"
 DATABASE_URL = os.environ.get("DATABASE_URL")  # of the desk, for --store
 MODEL_KEY = os.environ.get("MODEL_KEY", "").encode() or None  # with it, an unsigned model is refused
-CHUNK = 8192  # clients at a time; their features stay under 0.1 GB, and more are not faster
 FEWEST, MOST = 100, 1000  # clients with reasons where no list is asked for: a first page, and half a minute's work
 BAD_USE, STOPPED = 2, 130  # exit codes, the latter a shell's for Ctrl-C
 
@@ -230,83 +227,7 @@ def loaded_model() -> FraudModel:
     return model
 
 
-# --- scoring ----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Base:
-    """A client base before its model: the tables, and where the model judges readings, days and what surrounds them."""
-
-    model: FraudModel
-    tables: Tables
-    days: Days | None = None
-    beside: Surroundings | None = None
-
-    @classmethod
-    def of(cls, model: FraudModel, tables: Tables, days: Days | None, almanac: Almanac = NOTHING_KNOWN) -> "Base":
-        """With readings beside those of their region."""
-        if days is None or model.readings is None:
-            return cls(model, tables)
-        return cls(model, tables, days, model.readings.surroundings_of(days, regions(tables.clients), almanac))
-
-    def scored(self, billable_months: int = BILLABLE_MONTHS) -> Iterator[list[Score]]:
-        """The clients' scores in the order of the table, a chunk at a time, each with what a visit may bring."""
-        for start in range(0, len(self.tables.quality), CHUNK):
-            rows = np.arange(start, min(start + CHUNK, len(self.tables.quality)))
-            known = self.known(rows)
-            quality = [self.tables.quality[row] for row in rows]
-            scores = self.model.judge(known.billed, known.clients["client_id"], quality, known.metered)
-            recoveries = planning.recoveries_of(
-                self.model, known.clients, known.invoices, known.days, known.metered, billable_months
-            )
-            yield planning.with_worth(scores, recoveries)
-
-    def billed(self, scores: list[Score]) -> np.ndarray:
-        """Each client's score by invoices alone, NaN without any: what readings that come later add to."""
-        found = np.array([np.nan if s.probability is None else s.probability for s in scores], dtype=np.float64)
-        metered = np.flatnonzero(self.days.segments.counts) if self.days is not None else np.empty(0, np.int64)
-        for start in range(0, len(metered), CHUNK):
-            rows = metered[start : start + CHUNK]
-            clients, invoices = tables_of(rows, self.tables.clients, self.tables.invoices)
-            found[rows] = self.model.probability(client_features(clients, invoices, self.model.cells))
-        return found
-
-    def known(self, rows: np.ndarray) -> Known:
-        """All that is known of some clients. [row numbers, ascending]"""
-        clients, invoices = tables_of(rows, self.tables.clients, self.tables.invoices)
-        billed = client_features(clients, invoices, self.model.cells)
-        if self.days is None:
-            return Known(clients, invoices, billed)
-        chosen = np.zeros(len(self.tables.quality), dtype=bool)
-        chosen[rows] = True
-        days = self.days.of_clients(chosen)
-        metered = self.model.readings.evidence(days, self.beside.of_clients(rows))
-        return Known(clients, invoices, billed, days, metered)
-
-    def with_reasons(self, scores: list[Score], rows: np.ndarray) -> list[Score]:
-        """The scores, those of some clients explained; what was found harmless is heard. [row numbers, ascending]"""
-        scores = list(scores)
-        for start in range(0, len(rows), CHUNK):
-            part = rows[start : start + CHUNK]
-            for row, score in zip(
-                part, explained(self.model, [scores[row] for row in part], self.known(part)), strict=True
-            ):
-                scores[row] = replace(score, recommendation=planning.recommendation(score))
-        return scores
-
-
-def regions(clients: Table) -> np.ndarray:
-    """A number for each region; the clients without one share another. [int64, one a client]"""
-    return np.unique(np.nan_to_num(clients["region"], nan=-1.0), return_inverse=True)[1]
-
-
-def tables_of(rows: np.ndarray, clients: Table, invoices: Table) -> tuple[Table, Table]:
-    """Some clients, and their invoices. [row numbers, ascending]"""
-    first, last = np.searchsorted(invoices["client"], rows), np.searchsorted(invoices["client"], rows, side="right")
-    n = last - first
-    of = np.repeat(first - np.cumsum(n) + n, n) + np.arange(n.sum())
-    theirs = {name: column[of] for name, column in invoices.items()} | {"client": np.repeat(np.arange(len(rows)), n)}
-    return {name: column[rows] for name, column in clients.items()}, theirs
+# --- ranking ----------------------------------------------------------------------------------------------------------
 
 
 def ranked(scores: list[Score]) -> list[int]:

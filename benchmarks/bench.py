@@ -45,7 +45,7 @@ from fraud.model_file import ModelError
 from fraud.records import Table
 from fraud.simulate import simulate
 from fraud.tables import TableError, Tables, read_tables, tables_from_records
-from score import Base
+from scoring import Base
 
 ARCHIVE = Path("data/archive.zip")
 MODEL_PATH = Path(os.environ.get("MODEL_PATH") or "model.bin").resolve()

@@ -1,6 +1,6 @@
 """The floor plan: one line a floor, the highest first. Rooms of the science wing, then of the desk wing.
 
-    entry     train predict score desk
+    entry     train predict score desk scoring
     pages     report report_page report_readings report_visits report_cells figures | web notify
     findings  visit_study validation reading_validation simulate |
     plans     planning recovery listing routes visits visit_sheets |
@@ -13,9 +13,9 @@
     meters    almanac billed courses days surroundings windows change_points reading_tables reading_cleaning |
     rows      invoices tables visited cleaning dates files |
     graphs    onnx_graphs network_graphs symmetric_trees |
-    ground    words records segments theft harmless patterns metrics evaluation reading_evaluation promise
+    ground    words records segments theft harmless patterns metrics evaluation reading_evaluation promise drift
 
-A room imports rooms of its own floor and of those below, in no circle. train, predict, score, desk and features are
-files beside this package: they import it, it imports none of them. The wings never import each other; they share the
-ground floor, and meet in the entry files through `records.Score`. tests/test_layout.py holds all this.
+A room imports rooms of its own floor and of those below, in no circle. train, predict, score, desk, scoring
+and features are files beside this package: they import it, it imports none of them. The wings never import each other;
+they share the ground floor, and meet in the entry files through `records.Score`. tests/test_layout.py holds all this.
 """

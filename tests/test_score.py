@@ -10,6 +10,7 @@ from pyarrow import parquet
 from table_builders import a_client, an_invoice, csv_text, in_kaggle_names, written, zipped
 
 import score
+import scoring
 from fraud import listing
 from fraud.model_file import ModelError
 from fraud.promise import promise_table
@@ -53,8 +54,8 @@ def model(monkeypatch):
     """The fake model in the place of model.bin; features are the tables themselves."""
     model = ByConsumption()
     monkeypatch.setattr(score.model_file, "load", lambda _path, _key=None: model)
-    monkeypatch.setattr(score, "client_features", lambda clients, invoices, _cells: (clients, invoices))
-    monkeypatch.setattr(score, "explained", explained)
+    monkeypatch.setattr(scoring, "client_features", lambda clients, invoices, _cells: (clients, invoices))
+    monkeypatch.setattr(scoring, "explained", explained)
     monkeypatch.setattr(
         score.planning, "recoveries_of", lambda _model, clients, *_: [AT_STAKE for _ in clients["region"]]
     )
@@ -126,7 +127,7 @@ def test_chunks_give_the_same_list_as_all_clients_at_once(tmp_path, model, monke
     clients = [a_client(f"c-{i}") for i in range(25)]
     invoices = [an_invoice(f"c-{i % 20}", invoice_on=f"2014-01-{1 + i % 28:02d}", old_index=i) for i in range(90)]
     at_once = listed(tmp_path, clients, invoices).read_bytes()
-    monkeypatch.setattr(score, "CHUNK", 4)
+    monkeypatch.setattr(scoring, "CHUNK", 4)
     assert listed(tmp_path, clients, invoices).read_bytes() == at_once
     assert [len(chunk) for chunk in model.chunks] == [25, 4, 4, 4, 4, 4, 4, 1]
 

@@ -12,12 +12,14 @@ from reading_builders import FIRST, days_of, readings_text, robbed, town
 from table_builders import a_client, an_invoice, csv_text, zipped
 
 import score
+import scoring
 from features import client_features
 from fraud.almanac import Almanac
 from fraud.days import Days
 from fraud.reading_tables import read_readings
 from fraud.surroundings import LEAST_CLIENTS
 from fraud.tables import read_tables
+from scoring import regions
 
 N, N_DAYS = 30, 120
 KWH = robbed(town(N, N_DAYS), [0, 1, 2], 80, 0.0)
@@ -130,7 +132,7 @@ def test_a_zip_with_readings_lists_every_client_by_all_that_is_known_of_it(tmp_p
     ids = tables.clients["client_id"]
     assert set(rows) == set(ids)
     days = Days.of(found.for_clients(ids).readings, len(ids))
-    beside = model.readings.surroundings_of(days, score.regions(tables.clients))
+    beside = model.readings.surroundings_of(days, regions(tables.clients))
     invoices = client_features(tables.clients, tables.invoices, model.cells)
     expected = model.probability(invoices, model.readings.evidence(days, beside))
     assert [rows[i] for i in ids] == ["" if np.isnan(p) else f"{p:.6f}" for p in expected]
@@ -140,7 +142,7 @@ def test_a_zip_with_readings_lists_every_client_by_all_that_is_known_of_it(tmp_p
 
 def test_chunks_give_the_same_list_as_all_clients_at_once(tmp_path, metered, monkeypatch):
     at_once = listed(tmp_path, metered.data)
-    monkeypatch.setattr(score, "CHUNK", 64)
+    monkeypatch.setattr(scoring, "CHUNK", 64)
     assert listed(tmp_path, metered.data) == at_once
 
 
