@@ -273,7 +273,17 @@ readings = Table(
     Column("read_at", WallClock, primary_key=True),
     Column("consumption_kwh", Double, nullable=False),
     Column("received_at", Moment, nullable=False),
+    Index(None, "received_at", "client_id", "read_at"),
     sqlite_with_rowid=False,
+)  # fmt: skip
+
+# What came in each minute [since 1970-01-01, UTC]: counted where it is kept, as millions cannot be counted for a page.
+arrivals = Table(
+    "arrivals", metadata,
+    Column("minute", BigInteger, primary_key=True, autoincrement=False),
+    *(Column(f"n_{name}", Integer, nullable=False)
+      for name in ("new", "duplicate", "differing", "late", "out_of_order", "refused")),
+    Column("refusal", Text),
 )  # fmt: skip
 
 # Where the energy of each transformer went in its last 90 days, and by weeks how much was delivered and lost.
