@@ -242,7 +242,7 @@ logins = Table(
     Column("is_success", Boolean, nullable=False),
     Column("address", Text, nullable=False),
     Column("at", Moment, nullable=False),
-    Index(None, "name", "at"),
+    Index(None, "name", "at"), Index(None, "address", "at"),
 )  # fmt: skip
 
 secrets = Table(
