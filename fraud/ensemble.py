@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from fraud.detectors import Detectors
+from fraud.drift import Fingerprint
 from fraud.neighbours import CellRates
 from fraud.peers import Peers
 from fraud.records import Evidence
@@ -54,6 +55,7 @@ class Ensemble:
 
     For reasons: `typical` is the members' input of the typical client [float32, (len(inputs.names),)]; `usual` holds
     medians by region and category of the features that sentences name, where the clients have such places.
+    `fingerprint`: what drift is measured from; None in files of before there was one.
     """
 
     inputs: Inputs
@@ -64,6 +66,7 @@ class Ensemble:
     heights: np.ndarray
     typical: np.ndarray | None = None
     usual: Peers | None = None
+    fingerprint: Fingerprint | None = None
 
     def member_log_odds(self, matrix: np.ndarray) -> np.ndarray:
         """Each member's log-odds of fraud. [float64, (clients, members)]"""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fraud.detectors import Detectors
+from fraud.drift import Fingerprint
 from fraud.ensemble import Ensemble, Inputs, calibrated, probability_of
 from fraud.members import MEMBERS, FittedMember
 from fraud.neighbours import CellRates, column_names, out_of_fold
@@ -85,11 +86,13 @@ def fit_ensemble(
     seed: int,
     tell: Callable[[str], None] = lambda _: None,
     household: np.ndarray | None = None,
+    alike: np.ndarray | None = None,
 ) -> Fitted:
     """Members out of fold, stacking and calibration on those, then members on all clients. [label: 1 or 0]
 
     `tell` hears what is about to run: STACK_FOLDS + 1 times each member. household: whose clients are never in two
-    folds, where several clients are of one.
+    folds, where several clients are of one. alike: who of the clients is like those that will be judged, for the
+    fingerprint; None, all are. [mask]
     """
     folds = stratified_folds(label, STACK_FOLDS, seed) if household is None else folds_of(household, STACK_FOLDS, seed)
     out_of_fold_log_odds = _members_out_of_fold(evidence, label, folds, plan, seed, tell)
@@ -99,10 +102,12 @@ def fit_ensemble(
     stacked = out_of_fold_log_odds @ weights + intercept
     knots, heights = fit_calibration(stacked, label)
     serving = {name: member.serving for name, member in members.items()}
-    usual = usual_values(evidence, label, plan)
-    ensemble = Ensemble(inputs, serving, weights, intercept, knots, heights, typical_client(matrix, label), usual)
-    natives = {name: member.native for name, member in members.items()}
-    return Fitted(ensemble, natives, calibrated(stacked, knots, heights))
+    log_odds = calibrated(stacked, knots, heights)
+    # Values hidden on purpose are no sign of what callers will leave out.
+    fingerprint = None if plan.missing_share else Fingerprint.of(matrix, log_odds, alike)
+    told = typical_client(matrix, label), usual_values(evidence, label, plan), fingerprint
+    ensemble = Ensemble(inputs, serving, weights, intercept, knots, heights, *told)
+    return Fitted(ensemble, {name: member.native for name, member in members.items()}, log_odds)
 
 
 def _members_out_of_fold(

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from fraud import detectors
+from fraud.drift import Fingerprint
 from fraud.ensemble import Ensemble, Inputs
 from fraud.model import FraudModel
 from fraud.neighbours import CellRates
@@ -33,14 +34,15 @@ from fraud.readings import FEATURE_NAMES as READING_FEATURES
 from fraud.surroundings import Surroundings
 from fraud.symmetric_trees import SymmetricTrees
 
-FORMAT = 3
+FORMAT = 4
+OLDER = (3,)  # without fingerprints: such a model judges as before, and drift cannot be told
 PARTS = ("invoices", "aggregates", "readings")
 MAX_BYTES = 512 * 2**20  # unpacked: a model is a tenth of that
 KINDS = {
     kind.__name__: kind
     for kind in (
-        Ensemble, Inputs, CellRates, Peers, OnnxTrees, SymmetricTrees, detectors.Detectors, *detectors.KINDS.values(),
-        Autoencoder, Forecaster,
+        Ensemble, Inputs, Fingerprint, CellRates, Peers, OnnxTrees, SymmetricTrees,
+        detectors.Detectors, *detectors.KINDS.values(), Autoencoder, Forecaster,
         ReadingModel, Surroundings, MeanRank,
     )
 }  # fmt: skip
@@ -109,7 +111,7 @@ def _opened(data: bytes, path: Path) -> FraudModel:
     """Raises ModelError."""
     try:
         content = _unpickled(data)
-        if content["format"] != FORMAT:
+        if content["format"] not in (FORMAT, *OLDER):
             found = content["format"]
             raise ModelError(f"{path} has format {found}, this program reads {FORMAT}: train again with this version.")
         parts = restored(_unpickled(_unpacked(content["body"])))

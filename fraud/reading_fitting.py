@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fraud.attacks import BROAD, PUBLISHED, WIDE, Attacked, Base, attacked_file
+from fraud.attacks import BROAD, HONEST, PUBLISHED, WIDE, Attacked, Base, attacked_file
 from fraud.attacks import Plan as AttackPlan
 from fraud.days import Days
+from fraud.drift import Fingerprint
 from fraud.ensemble import Ensemble
 from fraud.fitting import Fitted, Plan, fit_ensemble, fit_inputs, typical_client
 from fraud.networks import Autoencoder, Forecaster, TooFewSeries
@@ -91,13 +92,36 @@ def sample_of(files: Sequence[Attacked], networks: Networks) -> Sample:
     return Sample(Evidence.concatenated(evidence), label, household)
 
 
+def alike(base: Base, files: Sequence[Attacked], theft_share: float, seed: int) -> np.ndarray:
+    """Who of `sample_of(files)` is like the clients that will be judged, for the fingerprint. [mask]
+
+    Of those beside neighbours who keep all of their base's readings: the honest without any change, and of the thieves
+    as many as their share among clients. [0..1]
+    """
+    rng, chosen = np.random.default_rng(seed), []
+    n_readings = np.count_nonzero(~np.isnan(base.kwh), axis=1)
+    for file in files:
+        n_kept = file.days.segments.total((~np.isnan(file.days.kwh)).astype(np.int64))
+        is_whole = (n_kept == n_readings[file.household]) & (file.surroundings is not None)
+        is_honest, is_thief = is_whole & (file.kind == HONEST), is_whole & (file.label == 1)
+        share = theft_share / (1.0 - theft_share) * is_honest.sum() / max(int(is_thief.sum()), 1)
+        chosen.append(is_honest | (is_thief & (rng.random(len(is_thief)) < share)))
+    return np.concatenate(chosen)
+
+
 def fit_labelled(
-    sample: Sample, networks: Networks, surroundings: Surroundings | None, seed: int, quick: bool, tell: Tell
+    sample: Sample,
+    networks: Networks,
+    surroundings: Surroundings | None,
+    seed: int,
+    quick: bool,
+    tell: Tell,
+    alike: np.ndarray | None = None,
 ) -> tuple[ReadingModel, Fitted]:
-    """The same members, stacking and calibration as for invoices."""
+    """The same members, stacking and calibration as for invoices. [alike: mask, see there; None, all are]"""
     is_once = len(np.unique(sample.household)) == len(sample.household)
     household = None if is_once else sample.household  # who is there once is split evenly by label
-    fitted = fit_ensemble(sample.evidence, sample.label, _plan(networks, quick), seed, tell, household)
+    fitted = fit_ensemble(sample.evidence, sample.label, _plan(networks, quick), seed, tell, household, alike)
     return ReadingModel(fitted.ensemble, networks, surroundings, float(sample.label.mean())), fitted
 
 
@@ -113,7 +137,9 @@ def fit_unlabelled(
     # One knot at 0: calibration leaves the ranks as they are.
     typical = typical_client(matrix, nobody)
     ensemble = Ensemble(inputs, {"ranks": ranks}, one, 0.0, none, none, typical)
-    return ReadingModel(ensemble, networks, surroundings, 0.5), ensemble.log_odds(matrix)
+    log_odds = ensemble.log_odds(matrix)
+    ensemble = replace(ensemble, fingerprint=Fingerprint.of(matrix, log_odds))
+    return ReadingModel(ensemble, networks, surroundings, 0.5), log_odds
 
 
 def _plan(networks: Networks, quick: bool) -> Plan:

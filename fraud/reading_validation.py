@@ -22,6 +22,7 @@ from fraud.reading_fitting import (
     TO_TRAIN_QUICKLY,
     Sample,
     Tell,
+    alike,
     attacked_files,
     fit_labelled,
     fit_networks,
@@ -87,8 +88,9 @@ def of_attacked(
         return Outcome(None, {}, metrics)
     everybody = Surroundings.of(base.days(np.arange(len(base.kwh))), None, *almanac)
     rest = np.concatenate([fit_on, kept])
-    sample = sample_of(attacked_files(base, rest, everybody, plans, seed + 1), networks)
-    model, fitted = fit_labelled(sample, networks, everybody, seed, quick, tell)
+    files = attacked_files(base, rest, everybody, plans, seed + 1)
+    sample, judged = sample_of(files, networks), alike(base, files, theft_share, seed)
+    model, fitted = fit_labelled(sample, networks, everybody, seed, quick, tell, judged)
     return Outcome(model, cuts_of(fitted.log_odds, sample.label, theft_share, promises), metrics)
 
 

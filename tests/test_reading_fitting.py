@@ -17,6 +17,7 @@ from fraud.reading_fitting import (
     TO_TRAIN,
     TO_TRAIN_QUICKLY,
     Sample,
+    alike,
     attacked_files,
     fit_labelled,
     fit_networks,
@@ -104,6 +105,20 @@ def test_a_sample_is_all_files_clients_in_their_order(files, sample):
     kept = sample.of(sample.label == 1)
     assert kept.label.all()
     assert len(kept.evidence) == len(kept.household) == sample.label.sum()
+
+
+def test_the_fingerprint_is_of_homes_as_they_were_and_of_thieves_by_their_share(surroundings):
+    files = attacked_files(BASE, HOUSEHOLDS, surroundings, (PUBLISHED, WIDE) * 20, SEED)
+    chosen = alike(BASE, files, 0.2, SEED)
+    sample, kind = sample_of(files, {}), np.concatenate([file.kind for file in files])
+    assert set(kind[chosen & (sample.label == 0)]) == {"honest"}
+    assert sample.label[chosen].mean() == pytest.approx(0.2, abs=0.05)
+    n_days = np.concatenate([file.days.segments.counts for file in files])
+    assert (n_days[chosen] == N_DAYS).all()
+    assert not np.concatenate([np.isnan(file.days.kwh) for file in files])[np.repeat(chosen, n_days)].any()
+    is_alone = np.concatenate([np.full(len(file.label), file.surroundings is None) for file in files])
+    assert not (chosen & is_alone).any()
+    assert chosen.sum() > 200
 
 
 # --- households and folds ---------------------------------------------------------------------------------------------

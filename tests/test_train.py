@@ -15,7 +15,9 @@ from table_builders import a_client, an_invoice, csv_text, written, zipped
 import train
 from features import FEATURE_NAMES
 from fraud import model_file
+from fraud.ensemble import log_odds_of
 from fraud.model import SHORT_READINGS
+from fraud.reading_fitting import TO_TRAIN_QUICKLY
 from fraud.reading_tables import read_readings
 from fraud.study import LEAST_OF_A_KIND
 
@@ -188,6 +190,9 @@ def test_readings_without_labels_are_learnt_and_rank_their_clients(unlabelled):
     suspected = found >= model.manifest["readings"]["threshold"]
     assert 1 <= suspected.sum() <= 5
     assert suspected[:20].sum() == suspected.sum()
+    fingerprint = model.readings.ensemble.fingerprint
+    assert fingerprint.n == N_LABELLED
+    assert fingerprint.edges[-1, 4] == pytest.approx(np.quantile(log_odds_of(found), 0.5, method="inverted_cdf"))
 
 
 def test_a_model_on_readings_alone_says_where_it_comes_from(unlabelled):
@@ -292,6 +297,7 @@ def test_readings_taken_for_honest_are_attacked(tmp_path):
     stolen = tmp_path / "stolen.csv"
     stolen.write_text(readings_text(robbed(town(80, 200), np.arange(80), 140, 0.0)))
     assert (probabilities(model, stolen) >= threshold).mean() > 0.8
+    assert 0 < model.readings.ensemble.fingerprint.n < 80 * len(TO_TRAIN_QUICKLY) / 2
 
 
 def test_onto_a_model_readings_are_added_and_its_invoices_stay_to_the_last_bit(small_model, metered_model, small_study):
