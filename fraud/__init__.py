@@ -9,9 +9,9 @@
     parts     timeline along readings networks ranks features members detectors neighbours peers | alerts cases outcomes
     utility   attacks demo metering thieves population household weather grid billing |
     shapes    reading_rows reading_changes reading_hours reading_parts reading_shapes |
-    columns   facts blocks cells configuration consumption courses explanations |
-    meters    almanac billed courses days surroundings windows change_points reading_tables reading_cleaning |
-    rows      invoices tables visited cleaning dates files |
+    columns   facts balance blocks cells configuration consumption courses explanations |
+    meters    accounts almanac billed courses days surroundings windows change_points reading_tables reading_cleaning |
+    rows      invoices tables transformer_tables visited cleaning dates files |
     graphs    onnx_graphs network_graphs symmetric_trees |
     ground    words records segments theft harmless patterns metrics evaluation reading_evaluation promise drift
 

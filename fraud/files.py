@@ -101,12 +101,21 @@ def find_source(kind: str, paths: tuple, named: str | Path | None = None) -> Sou
 
 def holds(kind: str, paths: tuple) -> bool:
     """Whether any file has the kind in its name."""
-    return any(_kind_of(source) == kind for path in paths for source in _sources_in(Path(path)))
+    return bool(find_sources(kind, paths))
+
+
+def find_sources(kind: str | None, paths: tuple) -> list[Source]:
+    """All files of a kind ("transformer", or one of find_source's); of None all there are."""
+    return [source for path in paths for source in _sources_in(Path(path)) if kind in (None, _kind_of(source))]
 
 
 def _kind_of(source: Source) -> str | None:
-    # In this order: "invoices_by_client.csv" holds invoices.
-    return next((kind for kind in ("invoice", "reading", "client") if kind in source.file_name), None)
+    # In this order: "invoices_by_client.csv" holds invoices. What is said of transformers begins with them:
+    # "transformer_readings.csv" holds no readings of clients, "clients_by_transformer.csv" holds clients.
+    name = source.file_name
+    found = next((kind for kind in ("invoice", "reading", "client") if kind in name), None)
+    is_first = "transformer" in name and (found is None or name.index("transformer") < name.index(found))
+    return "transformer" if is_first else found
 
 
 def _sources_in(path: Path) -> Iterator[Source]:

@@ -134,6 +134,39 @@ class Score:
         return None if self.recovery is None or self.probability is None else self.probability * self.recovery.kwh
 
 
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """Where a transformer's energy went in the last 90 days, over those on which enough meters were read. [kWh]
+
+    n_clients: with an open account; n_read: whose meters were read; n_days: judged. lost_kwh: delivered less technical
+    losses, registered and estimated. Shares are of what was delivered, None where too few days were judged: lost, its
+    95 % band, and the same days a year before. since_on: the first day of the week since when energy is lost, where it
+    surely is. Weeks: sums of the judged days, from weeks_from on, None where these are too few.
+    """
+
+    transformer_id: str
+    until_on: date
+    n_clients: int
+    n_read: int
+    n_days: int
+    delivered_kwh: float
+    losses_kwh: float
+    registered_kwh: float
+    estimated_kwh: float
+    lost_kwh: float
+    lost_share: float | None
+    low_share: float | None
+    high_share: float | None
+    before_share: float | None
+    since_on: date | None = None
+    region: float | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+    weeks_from: date | None = None
+    delivered_weeks: tuple[float | None, ...] = ()
+    lost_weeks: tuple[float | None, ...] = ()
+
+
 # --- the desk ---------------------------------------------------------------------------------------------------------
 
 
