@@ -179,6 +179,28 @@ def test_after_five_failures_even_the_right_password_waits_and_others_do_not(app
     assert client.post("/session", json={"name": "ben", "password": PASSWORD}).status_code == 200
 
 
+def test_workers_count_failures_together_and_a_restart_forgets_none(app, store):
+    for worker in (app, desk_app(store), app, desk_app(store), app):
+        worker.test_client().post("/session", json=WRONG[0])
+    right = {"name": "anna", "password": PASSWORD}
+    for worker in (app, desk_app(store)):
+        assert worker.test_client().post("/session", json=right).status_code == 429
+
+
+def test_nobody_locks_out_whoever_signs_in_from_elsewhere(app):
+    for _ in range(9):
+        app.test_client().post("/session", json=WRONG[0])
+    elsewhere = {"REMOTE_ADDR": "10.0.0.9"}
+    right = {"name": "anna", "password": PASSWORD}
+    assert app.test_client().post("/session", json=right, environ_overrides=elsewhere).status_code == 200
+
+
+def test_one_address_that_tries_many_names_has_to_wait(app):
+    client = app.test_client()
+    tried = [client.post("/session", json={"name": f"user {i}", "password": "wrong"}) for i in range(31)]
+    assert [answer.status_code for answer in tried] == [401] * 30 + [429]
+
+
 def test_a_page_of_another_site_signs_nobody_in(app):
     headers = {"Origin": "https://evil.example"}
     answer = app.test_client().post("/session", json={"name": "anna", "password": PASSWORD}, headers=headers)

@@ -14,7 +14,7 @@ from fraud.store.metered import Arrived, Metered
 from fraud.store.migrating import Migrating
 from fraud.store.outbox import Claim, Outbox
 from fraud.store.paging import BadQuery, Page
-from fraud.store.people import ApiKey, BadRole, NameTaken, NoSuchName, People, User
+from fraud.store.people import ApiKey, BadRole, NameTaken, NoSuchName, Patience, People, TooManyTries, User
 from fraud.store.places import Area, Cell, PlacedClient, Places, Transformer
 from fraud.store.profiles import HotSpot, Profile, ProfileRow, Profiles, Run
 from fraud.store.runs import Runs, Written
@@ -34,6 +34,7 @@ __all__ = [
     "NameTaken",
     "NoSuchName",
     "Page",
+    "Patience",
     "PlacedClient",
     "Profile",
     "ProfileRow",
@@ -42,6 +43,7 @@ __all__ = [
     "Store",
     "StoreError",
     "StoreUnavailable",
+    "TooManyTries",
     "Transformer",
     "User",
     "Written",

@@ -7,8 +7,9 @@ Out: User, ApiKey; each change is on record with its moment.
 import secrets as randomness
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
@@ -17,6 +18,7 @@ from fraud.store.database import Database, StoreError
 from fraud.store.paging import check_text
 
 ROLES = ("viewer", "investigator", "admin")
+LOGIN_LOCK = 0x6661696C  # of PostgreSQL's advisory locks: who counts the tries to sign in
 TOUCH = timedelta(minutes=1)  # how exactly a key's last use is kept: a write for each request would be too many
 
 
@@ -26,6 +28,22 @@ class NameTaken(StoreError):
 
 class NoSuchName(StoreError):
     """No user or key has this name."""
+
+
+class TooManyTries(StoreError):
+    """Too many tries to sign in failed of late; one sentence. seconds: until the next one is taken."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"Too many tries to sign in failed; the next one is taken in {seconds:.0f} seconds.")
+        self.seconds = seconds
+
+
+class Patience(NamedTuple):
+    """How many tries to sign in may fail within a time: of a name from one address, and of one address in all."""
+
+    of_pair: int
+    of_address: int
+    within: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +135,32 @@ class People(Database):
         """Raises NoSuchName."""
         self._change(schema.api_keys, name, {"is_active": False})
 
-    def record_login(self, name: str, is_success: bool, address: str = "") -> None:
-        """That somebody signed in, or tried to, as this user or with this key."""
-        told = {"name": _plain(name), "is_success": is_success, "address": _plain(address), "at": datetime.now(UTC)}
+    def begin_login(self, name: str, address: str, patience: Patience) -> int:
+        """Puts a try to sign in on record, failed until `end_login` says otherwise; its number. Raises TooManyTries.
+
+        Of all workers together. A success takes back what failed before it of that name from that address: somebody
+        else, at another address, locks nobody out.
+        """
+        now, (name, address) = datetime.now(UTC), (_plain(name), _plain(address))
+        theirs = schema.logins.c.address == address
+        pair = theirs & (schema.logins.c.name == name)
         with self.writing() as connection:
-            connection.execute(insert(schema.logins).values(told))
+            if not self.is_sqlite:  # there the writer is alone already: two that count at once would both be let try
+                connection.execute(select(func.pg_advisory_xact_lock(LOGIN_LOCK)))
+            start = now - patience.within
+            last = select(func.max(schema.logins.c.at)).where(pair, schema.logins.c.is_success)
+            entered = connection.execute(last.where(schema.logins.c.at > start)).scalar()
+            _check_tries(connection, pair, entered or start, patience.of_pair, start)
+            _check_tries(connection, theirs, start, patience.of_address, start)
+            told = {"name": name, "is_success": False, "address": address, "at": now}
+            return connection.execute(insert(schema.logins).values(told)).inserted_primary_key[0]
+
+    def end_login(self, login_id: int) -> None:
+        """The try succeeded."""
+        with self.writing() as connection:
+            connection.execute(
+                update(schema.logins).where(schema.logins.c.login_id == login_id).values(is_success=True)
+            )
 
     def list_logins(self, limit: int = 100) -> list[dict]:
         """The newest first: {"login_id", "name", "is_success", "address", "at"}."""
@@ -154,6 +193,16 @@ class People(Database):
             changed = connection.execute(update(table).where(table.c.name == name).values(name=name, **columns))
         if changed.rowcount == 0:
             raise NoSuchName(f"There is no {name!r}.")
+
+
+def _check_tries(
+    connection: Connection, whose: ColumnElement[bool], since: datetime, most: int, start: datetime
+) -> None:
+    """Raises TooManyTries where so many failed since a moment. [start: of the time within which they count]"""
+    failed = select(schema.logins.c.at).where(whose, ~schema.logins.c.is_success, schema.logins.c.at > since)
+    moments = connection.execute(failed.order_by(schema.logins.c.at.desc()).limit(most)).scalars().all()
+    if len(moments) == most:
+        raise TooManyTries((moments[-1] - start).total_seconds())
 
 
 class BadRole(StoreError):

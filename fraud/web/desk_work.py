@@ -49,13 +49,11 @@ def install(app: Api, guard: Guard, desk: Keeping) -> None:
 
 
 def _add_sessions(app: Api, guard: Guard, desk: Keeping) -> None:
-    attempts = sessions.attempts_of(app)
-
     @app.post("/session", responses={200: told.SessionTold}, request_body=sent("SignIn"))
     def sign_in(body: told.SignIn):
         """Sign in: sets the session's cookie."""
         guard.check_origin()
-        who = sessions.sign_in(desk.store, attempts, body.name, body.password)
+        who = sessions.sign_in(desk.store, body.name, body.password)
         return answer(told.SessionTold(name=who.name, role=who.role, csrf_token=sessions.token()))
 
     @app.get("/session", responses={200: told.SessionTold}, security=SECURITY)

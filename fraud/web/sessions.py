@@ -10,21 +10,22 @@ from datetime import timedelta
 from functools import cache
 from hashlib import sha256
 from threading import Lock
-from typing import NamedTuple
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from flask import Flask, request, session
 from flask.sessions import SecureCookieSessionInterface
 
-from fraud.store import Store, User
-from fraud.web.auth import TOKEN_FIELD, Failures, Who
+from fraud.store import Patience, Store, TooManyTries, User
+from fraud.web.auth import TOKEN_FIELD, WINDOW, Who, too_many_requests
 from fraud.web.errors import Problem
 
 COOKIE = "fairmeter"
 LIFETIME = timedelta(hours=12)  # a working day; then the password again
 LEAST_LETTERS = 12
 MOST_LETTERS = 200
+# By address too: many names may be tried with one password. By name alone anybody could lock anybody out.
+PATIENCE = Patience(of_pair=5, of_address=30, within=timedelta(seconds=WINDOW))
 KEY_PREFIX = "fm_"  # so that scanners of repositories find one that was committed
 # OWASP's least memory for Argon2id: eight threads at the library's 64 MB would not fit a small host.
 _hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
@@ -33,17 +34,6 @@ _one_at_a_time = Lock()
 
 class BadPassword(ValueError):
     """A new password that is not taken; one sentence."""
-
-
-class Attempts(NamedTuple):
-    """Failed sign-ins of late: by name and address together, and by address."""
-
-    of_pair: Failures
-    of_address: Failures
-
-
-def new_attempts() -> Attempts:
-    return Attempts(Failures(most=5), Failures(most=30))
 
 
 # --- passwords and keys -----------------------------------------------------------------------------------------------
@@ -103,21 +93,17 @@ def who_signed_in(store: Store) -> Who | None:
     return Who(user.name, user.role, "user")
 
 
-def sign_in(store: Store, attempts: Attempts, name: str, password: str) -> Who:
+def sign_in(store: Store, name: str, password: str) -> Who:
     """Begins a session; each try is on record. Raises Problem: 401, or 429 after too many failures."""
-    address = request.remote_addr or ""
-    pair = f"{name}\0{address}"
-    attempts.of_pair.check(pair)
-    attempts.of_address.check(address)
+    try:
+        login_id = store.begin_login(name, request.remote_addr or "", PATIENCE)
+    except TooManyTries as error:
+        raise too_many_requests(error.seconds) from None
     user = store.find_user(name)
     is_right = fits(password, user.password_hash if user else _hash_of_nobody()) and user is not None
-    is_in = is_right and user.is_active
-    store.record_login(name, is_in, address)
-    if not is_in:
-        attempts.of_pair.add(pair)
-        attempts.of_address.add(address)
+    if not (is_right and user.is_active):
         raise Problem(401, "unauthorized", "Name and password do not fit together.")
-    attempts.of_pair.forget(pair)
+    store.end_login(login_id)
     session.clear()
     session.permanent = True
     session.update({"user": user.name, "proof": _proof(user), TOKEN_FIELD: secrets.token_urlsafe(16)})
@@ -148,14 +134,8 @@ class Sessions(SecureCookieSessionInterface):
         return request.is_secure
 
 
-def attempts_of(app: Flask) -> Attempts:
-    """One count for the page and the route: guessing at both is no way around it."""
-    return app.extensions["attempts"]
-
-
 def install(app: Flask, secret: str) -> None:
     app.secret_key = secret
-    app.extensions["attempts"] = new_attempts()
     app.session_interface = Sessions()
     app.config |= {
         "SESSION_COOKIE_NAME": COOKIE,

@@ -14,7 +14,6 @@ from fraud.web.pages.site import Site, render, who_asks
 
 
 def install(site: Site) -> None:
-    attempts = sessions.attempts_of(site.app)
     store = site.desk.store
 
     @site.page("/sign-in", ANYBODY)
@@ -28,7 +27,7 @@ def install(site: Site) -> None:
         site.guard.check_origin()
         name, password = request.form.get("name", ""), request.form.get("password", "")
         try:
-            sessions.sign_in(store, attempts, name, password)
+            sessions.sign_in(store, name, password)
         except Problem as problem:
             page = render("sign_in.html", has_users=store.n_users() > 0, name=name, problem=problem)
             return page, problem.status, problem.headers
