@@ -90,6 +90,18 @@ def test_a_message_is_acknowledged_after_it_is_kept_and_a_bad_one_is_counted():
     assert listener.keep_some(wait=0) == 0
 
 
+def test_what_was_wrong_with_bad_messages_is_told_once_for_those_that_came_together():
+    told = []
+    listener = Listener(lambda rows: arrived(len(rows)), lambda _heard: None, lambda why, n: told.append((why, n)))
+    for payload in ("mood", READING, {"client_id": "hush"}):
+        listener.heard(message(payload))
+    listener.keep_some(wait=0)
+    listener.heard(message(READING))
+    listener.keep_some(wait=0)
+    [(why, n)] = told
+    assert (n, "hush" in why, "client_id, read_at, consumption_kwh" in why) == (2, False, True)
+
+
 def test_while_the_database_is_away_messages_wait_in_their_order():
     done, is_away = [], [True]
 

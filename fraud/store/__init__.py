@@ -8,6 +8,7 @@ A room a subject, each a part of the one Store; schema.py has the tables, migrat
 """
 
 from fraud.store.alerting import Alerting
+from fraud.store.arriving import Arriving, Batch, Refusal, Tally
 from fraud.store.casework import Casework
 from fraud.store.database import BadStoreUrl, BadValue, StoreError, StoreUnavailable
 from fraud.store.metered import Arrived, Metered
@@ -28,6 +29,7 @@ __all__ = [
     "BadRole",
     "BadStoreUrl",
     "BadValue",
+    "Batch",
     "Cell",
     "Claim",
     "HotSpot",
@@ -38,11 +40,13 @@ __all__ = [
     "PlacedClient",
     "Profile",
     "ProfileRow",
+    "Refusal",
     "Run",
     "Series",
     "Store",
     "StoreError",
     "StoreUnavailable",
+    "Tally",
     "TooManyTries",
     "Transformer",
     "User",
@@ -50,5 +54,5 @@ __all__ = [
 ]
 
 
-class Store(Runs, Profiles, Places, Alerting, Casework, Metered, Outbox, People, Migrating):
+class Store(Runs, Profiles, Places, Alerting, Casework, Metered, Arriving, Outbox, People, Migrating):
     """Store("sqlite:///fairmeter.db").migrate(), then everything else. Threads share one; processes open their own."""

@@ -13,6 +13,7 @@ import numpy as np
 from sqlalchemy import Connection, func, select
 
 from fraud.records import Table
+from fraud.store.arriving import count_arrived
 from fraud.store.bulk import KEEP, write_rows
 from fraud.store.database import Database, StoreError
 from fraud.store.schema import clients, readings
@@ -66,10 +67,13 @@ class Metered(Database):
             new, n_duplicate, n_differing, n_out_of_order = _sorted_out(rows, there, latest)
             kept = ((client_id, read_at, kwh, now) for (client_id, read_at), kwh in sorted(new.items()))
             write_rows(connection, readings, NAMES, kept, KEEP)
-        late = now.astimezone(UTC).replace(tzinfo=None) - LATE
-        n_late = sum(read_at < late for _, read_at in new)
-        changed = tuple(sorted({client_id for client_id, _ in new}))
-        return Arrived(len(new), n_duplicate, n_differing, n_late, n_out_of_order, changed)
+            late = now.astimezone(UTC).replace(tzinfo=None) - LATE
+            n_late = sum(read_at < late for _, read_at in new)
+            changed = tuple(sorted({client_id for client_id, _ in new}))
+            arrived = Arrived(len(new), n_duplicate, n_differing, n_late, n_out_of_order, changed)
+            # Last: the minute's row is held until the end, and others wait for it.
+            count_arrived(connection, now, **{name: getattr(arrived, name) for name in Arrived._fields[:-1]})
+        return arrived
 
     def readings_of(self, client_ids: Iterable[str], since: datetime | None = None) -> Table:
         """Their readings by client and time: client_id [object], read_at [datetime64[s]], consumption_kwh."""

@@ -147,8 +147,10 @@ def listen(keeping: "Keeping", outside: Outside) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: done.set())
     click.echo("Listening; Ctrl-C stops it.", err=True)
-    take = keeping.take_readings
-    counts = _told(lambda: feed.listen(outside.broker, lambda rows: take(rows)[0], done.is_set, lambda _counts: None))
+    take, unheard = keeping.take_readings, lambda _counts: None
+    counts = _told(
+        lambda: feed.listen(outside.broker, lambda rows: take(rows)[0], done.is_set, unheard, keeping.refuse_readings)
+    )
     click.echo(", ".join(f"{value} {name.removeprefix('n_')}" for name, value in vars(counts).items()))
 
 

@@ -91,10 +91,12 @@ class Listener:
     """Takes messages from one thread and keeps them in another: what is slow must not keep the broker waiting.
 
     take: keeps readings, raises StoreUnavailable. acknowledge: tells the broker that a message is done with.
+    refuse: is told what was wrong with the last of some bad messages, and how many they were.
     """
 
     take: Callable[[list[Reading]], Arrived]
     acknowledge: Callable[[Any], None]
+    refuse: Callable[[str, int], None] = lambda _why, _n: None
     counts: Counts = field(default_factory=Counts)
     _waiting: queue.Queue = field(default_factory=lambda: queue.Queue(MOST_WAITING))
 
@@ -104,7 +106,7 @@ class Listener:
     def keep_some(self, wait: float = 1.0) -> int:
         """Keeps what waits, some messages at once; how many there were. Raises StoreUnavailable: they wait on."""
         messages = self._some(wait)
-        rows = [row for message in messages for row in self._read(message)]
+        rows, bad = _read(messages)
         try:
             arrived = self.take(rows) if rows else None
         except StoreUnavailable:
@@ -112,7 +114,10 @@ class Listener:
             raise
         if arrived is not None:
             self.counts.add(arrived)
-        self.counts.n_messages += len(messages)
+        if bad:  # sent again they would be no better
+            log.warning("messages were left out: %d, the last one: %s", len(bad), bad[-1])
+            self.refuse(bad[-1], len(bad))
+        self.counts.n_messages, self.counts.n_bad = self.counts.n_messages + len(messages), self.counts.n_bad + len(bad)
         for message in messages:
             self.acknowledge(message)
         return len(messages)
@@ -126,16 +131,25 @@ class Listener:
             pass
         return messages
 
-    def _read(self, message: Any) -> list[Reading]:
+
+def _read(messages: list) -> tuple[list[Reading], list[str]]:
+    """The readings of some messages, and what is wrong with those that hold none."""
+    rows, bad = [], []
+    for message in messages:
         try:
-            return readings_in(message.payload)
-        except BadMessage as error:  # sent again it would be no better
-            self.counts.n_bad += 1
-            log.warning("a message was left out: %s", error)
-            return []
+            rows += readings_in(message.payload)
+        except BadMessage as error:
+            bad.append(str(error))
+    return rows, bad
 
 
-def listen(url: str, take: Callable[[list[Reading]], Arrived], is_done: Callable[[], bool], tell: Callable) -> Counts:
+def listen(
+    url: str,
+    take: Callable[[list[Reading]], Arrived],
+    is_done: Callable[[], bool],
+    tell: Callable,
+    refuse: Callable[[str, int], None] = lambda _why, _n: None,
+) -> Counts:
     """Listens until it is done; tells its counts every now and then. Raises BadBroker, OSError without a broker."""
     from paho.mqtt import client as mqtt  # only who listens needs it
 
@@ -145,7 +159,7 @@ def listen(url: str, take: Callable[[list[Reading]], Arrived], is_done: Callable
         client.username_pw_set(user, password)
     if is_tls:
         client.tls_set()
-    listener = Listener(take, lambda message: client.ack(message.mid, message.qos))
+    listener = Listener(take, lambda message: client.ack(message.mid, message.qos), refuse)
     client.on_message = lambda _client, _data, message: listener.heard(message)
     client.on_connect = lambda *_: client.subscribe(topic, AT_LEAST_ONCE)  # anew after each loss of the connection
     client.connect(host, port)

@@ -5,12 +5,13 @@ Out: profiles and alerts in the store.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from fraud.alerts import AlertRules
 from fraud.records import Score, Table
-from fraud.store import Arrived, Profile, Series, Store
+from fraud.store import Arrived, Profile, Series, Store, StoreError
 from fraud.web import errors
 from fraud.web.bodies import FlatClient, RawClient
 
@@ -97,6 +98,11 @@ class Keeping:
         for start in range(0, len(arrived.changed), AT_ONCE):
             self._judge_anew(arrived.changed[start : start + AT_ONCE])
         return arrived, len(arrived.changed)
+
+    def refuse_readings(self, why: str, n: int = 1) -> None:
+        """Notes that messages with readings were refused: a note alone, no reason to fail where it cannot be kept."""
+        with suppress(StoreError):
+            self.store.count_refused(why, n)
 
     def _judge_anew(self, client_ids: Sequence[str]) -> None:
         profiles = {client_id: self.store.find_profile(client_id) for client_id in client_ids}
