@@ -1,14 +1,14 @@
 """The floor plan: one line a floor, the highest first. Rooms of the science wing, then of the desk wing.
 
     entry     train predict score desk scoring
-    pages     report report_page report_readings report_visits report_cells figures | web notify
+    pages     report report_page report_readings report_visits report_cells model_card figures | web notify
     findings  visit_study validation reading_validation simulate |
-    plans     planning recovery listing routes visits visit_sheets |
-    reasons   explaining explain reasons sentences account_sentences reading_sentences told aspects |
+    plans     planning recovery listing routes visits visit_sheets likeness |
+    reasons   explaining explain reasons sentences account_sentences reading_sentences told aspects meanings |
     models    study fitting reading_fitting baselines model_file model reading_model ensemble | store
     parts     timeline along readings networks ranks features members detectors neighbours peers | alerts cases outcomes
     utility   attacks demo metering thieves population household weather grid billing |
-    shapes    reading_rows reading_changes reading_hours reading_parts reading_shapes |
+    shapes    reading_balance reading_rows reading_changes reading_hours reading_parts reading_shapes |
     columns   facts balance blocks cells configuration consumption courses explanations |
     meters    accounts almanac billed courses days surroundings windows change_points reading_tables reading_cleaning |
     rows      invoices tables transformer_tables visited cleaning dates files |

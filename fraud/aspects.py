@@ -67,7 +67,7 @@ OF_READINGS: dict[str, tuple[tuple[str, str], ...]] = {
               ("hours", "peak_share|base_share|hour_deviation"),
               ("forecast", ".*_ahead_"), ("weeks", "weeks_"),
               ("deviation", "z_score|moving_average|quartiles|isolation_forest"), ("form", "")),
-    PLACE: (("neighbours", ""),),
+    PLACE: (("transformer", "transformer_"), ("neighbours", "")),
     HISTORY: (("missing", ""),),
 }  # fmt: skip
 

@@ -23,6 +23,7 @@ from fraud.change_points import Changes
 from fraud.days import Days
 from fraud.records import Balance, Table
 from fraud.segments import Segments
+from fraud.surroundings import Losses
 from fraud.transformer_tables import TransformerTables
 
 RECENT, YEAR, WEEK = 90, 365, 7  # days
@@ -84,11 +85,10 @@ class _Grid(NamedTuple):
 def balances_of(tables: TransformerTables, transformer_id: np.ndarray, days: Days, invoices: Table) -> Balances:
     """[transformer_id: of each client, empty where none is known]"""
     share, fit = np.full((2, len(transformer_id)), np.nan)
-    if not len(tables.totals["day"]):
+    span = _span(tables)
+    if span is None:
         return Balances([], share, fit)
-    last = int(tables.totals["day"].max())
-    first = max(int(tables.totals["day"].min()), last - MOST_WEEKS * WEEK + 1)
-    first += (last - first + 1) % WEEK  # whole weeks, the last one ends on the last day
+    first, last = span
     accounts = Accounts.of(days, invoices, len(transformer_id), last)
     rows, courses = [], []
     for row, clients in enumerate(_clients_of(tables.transformers["transformer_id"], transformer_id)):
@@ -100,6 +100,33 @@ def balances_of(tables: TransformerTables, transformer_id: np.ndarray, days: Day
         share[clients[is_here]] = np.nan if balance.lost_share is None else balance.lost_share
         fit[clients[is_here]] = _fits(grid)[is_here]
     return Balances(_with_courses(rows, courses, first), share, fit)
+
+
+def losses_of(tables: TransformerTables, transformer_id: np.ndarray, days: Days, invoices: Table) -> Losses | None:
+    """The loss of each judged day, for the score of each client; None where no transformer was measured.
+
+    [transformer_id: of each client, empty where none is known]
+    """
+    span = _span(tables)
+    if span is None:
+        return None
+    first, last = span
+    accounts = Accounts.of(days, invoices, len(transformer_id), last)
+    kwh = np.full((len(tables.transformers["transformer_id"]), last - first + 1), np.nan)
+    of = np.full(len(transformer_id), -1)
+    for row, clients in enumerate(_clients_of(tables.transformers["transformer_id"], transformer_id)):
+        kwh[row] = _grid(_totals_of(tables.totals, row, first, last), accounts, clients, first, last).lost
+        of[clients] = row
+    return Losses(first, kwh, of)
+
+
+def _span(tables: TransformerTables) -> tuple[int, int] | None:
+    """The first and the last day, whole weeks apart; None where nothing was measured."""
+    if not len(tables.totals["day"]):
+        return None
+    last = int(tables.totals["day"].max())
+    first = max(int(tables.totals["day"].min()), last - MOST_WEEKS * WEEK + 1)
+    return first + (last - first + 1) % WEEK, last
 
 
 def _clients_of(ids: np.ndarray, transformer_id: np.ndarray) -> list[np.ndarray]:

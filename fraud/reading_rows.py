@@ -17,6 +17,7 @@ from fraud.segments import Segments
 from fraud.surroundings import OFFSET, Surroundings, log_relative
 
 MONDAY = 4  # 1970-01-01 was a Thursday: (day + 3) % 7 is 0 on Mondays
+LEAST_SLOPE = 14  # days: a slope of fewer is noise
 COVERED = 0.5  # share of a client's days with a factor: with fewer, its own history alone is judged
 
 
@@ -31,6 +32,8 @@ class DayRows:
             self.factor = self.temperature = self.holiday = np.full(len(self.kwh), np.nan)
         else:
             self.factor, self.temperature, self.holiday = surroundings.at(self.segments.index, self.day)
+        losses = surroundings and surroundings.losses
+        self.lost = None if losses is None else losses.at(self.segments.index, self.day)  # [kWh of the transformer]
         known = ~np.isnan(self.kwh)
         n, n_both = self.segments.total(np.array([known, known & ~np.isnan(self.factor)], dtype=np.float64))
         self.n_known = n
@@ -106,6 +109,17 @@ def parts(segments: Segments, row: np.ndarray) -> Segments:
     """Two segments a client: the rows before `row`, and those from it on. [row: (..., clients), so many copies]"""
     before = np.minimum(np.maximum(row - segments.starts, 0), segments.counts)
     return Segments(np.stack([before, segments.counts - before], axis=-1).ravel())
+
+
+def slope(rows: DayRows, series: np.ndarray, covariate: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(least-squares slope, correlation) of series with a covariate each. (..., rows) -> (..., clients)"""
+    segments = rows.segments
+    both = np.where(np.isnan(series + covariate), np.nan, np.array([series, covariate]))
+    n, mean, deviation = segments.moments(both)
+    off = both - segments.beside(mean)
+    shared = segments.mean(off[0] * off[1])
+    found = np.where(n[0] >= LEAST_SLOPE, shared / (deviation[1] * deviation[1]), np.nan)
+    return found, found * deviation[1] / deviation[0]
 
 
 class ReadingBlock(NamedTuple):

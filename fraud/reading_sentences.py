@@ -260,6 +260,20 @@ def _neighbours(it: ToldOfDays) -> Sentence | None:
     return Sentence(sentence(text, usual), pointed(before, it.typical("neighbours_correlation"), -1))
 
 
+def _transformer(it: ToldOfDays) -> Sentence | None:
+    """What no meter behind its transformer registered, and whether that goes with the client's own fall."""
+    day = np.exp(it.value("level"))  # kWh: what the features of the loss are parts of
+    lost, rise, tie = (it.value(f"transformer_{name}") for name in ("lost_90", "rise_90", "moves_180"))
+    if np.isnan(lost):
+        return None
+    text = f"of its transformer's energy no meter registered {figure(max(lost, 0.0) * day)} kWh a day in the last 90"
+    text += "" if np.isnan(rise) else f", {figure(max(lost - rise, 0.0) * day)} before"
+    beside = (
+        "" if np.isnan(tie) else f"from day to day this goes with its own consumption by a correlation of {tie:.2f}"
+    )
+    return Sentence(sentence(text, beside), 1 if rise > KEPT or lost > 2.0 * KEPT else -1 if lost < KEPT else 0)
+
+
 def _missing(it: ToldOfDays) -> Sentence | None:
     n_known = int((~np.isnan(it.kwh)).sum())
     missing = 1.0 - n_known / len(it.kwh)
@@ -277,7 +291,7 @@ TELLERS: dict[tuple[str, str], Teller] = {
     (UNUSUAL, "ceiling"): _ceiling, (UNUSUAL, "flat"): _flat, (UNUSUAL, "repeat"): _repeat, (UNUSUAL, "hours"): _peak,
     (UNUSUAL, "forecast"): _forecast, (UNUSUAL, "weeks"): _weeks, (UNUSUAL, "deviation"): _deviation,
     (UNUSUAL, "form"): _form,
-    (PLACE, "neighbours"): _neighbours, (HISTORY, "missing"): _missing,
+    (PLACE, "transformer"): _transformer, (PLACE, "neighbours"): _neighbours, (HISTORY, "missing"): _missing,
 }  # fmt: skip
 
 

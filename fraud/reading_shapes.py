@@ -7,7 +7,7 @@ Out: BLOCKS; each computes (features, clients), float64. Missing evidence is NaN
 import numpy as np
 
 from fraud.blocks import FALL, HISTORY, IRREGULAR, LOW, PLACE, SEASON, SHAPE, Feature
-from fraud.reading_rows import DayRows, ReadingBlock
+from fraud.reading_rows import DayRows, ReadingBlock, slope
 from fraud.segments import Segments
 
 # --- levels -----------------------------------------------------------------------------------------------------------
@@ -236,17 +236,6 @@ SEASON_OF_MONTH = np.array([next(i for i, s in enumerate(SEASONS.values()) if mo
 SUN = np.cos(2.0 * np.pi * (np.arange(366) - 171) / 365.25)
 
 
-def _slope(rows: DayRows, series: np.ndarray, covariate: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(least-squares slope, correlation) of series with a covariate each. (..., rows) -> (..., clients)"""
-    segments = rows.segments
-    both = np.where(np.isnan(series + covariate), np.nan, np.array([series, covariate]))
-    n, mean, deviation = segments.moments(both)
-    off = both - segments.beside(mean)
-    shared = segments.mean(off[0] * off[1])
-    slope = np.where(n[0] >= 14, shared / (deviation[1] * deviation[1]), np.nan)
-    return slope, slope * deviation[1] / deviation[0]
-
-
 def _context(rows: DayRows) -> np.ndarray:
     segments, log = rows.segments, rows.log
     month = rows.day.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) % 12
@@ -258,7 +247,7 @@ def _context(rows: DayRows) -> np.ndarray:
     on_holidays = means[6] - means[7] if rows.has_holidays else np.full(len(segments), np.nan)
     factor = np.where(segments.beside(rows.is_covered), rows.factor, np.nan)
     recent = np.where(segments.left <= 60, 1.0, np.nan)
-    by_factor, with_factor = _slope(rows, np.array([log, log * recent]), np.array([factor, factor]))
+    by_factor, with_factor = slope(rows, np.array([log, log * recent]), np.array([factor, factor]))
     sensitivity = np.where(rows.is_covered, 1.0 + rows.step.slope[0], np.nan)
     off_usual = np.where(rows.is_covered, segments.last(rows.off_usual) - segments.mean(rows.off_usual), np.nan)
     return np.array([
@@ -273,7 +262,7 @@ def _weather(rows: DayRows) -> np.ndarray:
     if not rows.has_weather:
         return np.full((5, len(segments)), np.nan)
     cold = np.maximum(BASE_TEMPERATURE - rows.temperature, 0.0)
-    by_cold, with_cold = _slope(rows, rows.log, cold)
+    by_cold, with_cold = slope(rows, rows.log, cold)
     off_weather = rows.log - segments.beside(by_cold) * cold
     is_last = segments.left <= days
     last, before = segments.mean(np.where(np.array([is_last, ~is_last]), off_weather, np.nan))
@@ -315,8 +304,8 @@ def _sun(rows: DayRows) -> np.ndarray:
     less = rows.relative - np.exp(np.where(np.isnan(rows.usual), 0.0, rows.usual))
     series = np.array([rows.residual, rows.residual, rows.residual, less])
     series = np.where(np.array([is_after, ~is_after, is_recent, is_recent]), series, np.nan)
-    slope, correlation = _slope(rows, series, np.array([sun, sun, sun, sun]))
-    return np.stack([slope, correlation], axis=1).reshape(-1, len(segments))
+    by_sun = slope(rows, series, np.array([sun, sun, sun, sun]))
+    return np.stack(by_sun, axis=1).reshape(-1, len(segments))
 
 
 SUN_BLOCK = ReadingBlock(

@@ -1,4 +1,5 @@
-"""What the clients of a place share, by date: their neighbours' common factor, the temperature, the holidays.
+"""What the clients of a place share, by date: their neighbours' common factor, the temperature, the holidays, and
+what their transformer delivered that no meter registered.
 
 In:  Days of many clients (fraud/days.py); optionally the cell of each (transformer or region), weather, holidays.
 Out: Surroundings: plain arrays, which a model can keep; missing is NaN.
@@ -21,6 +22,26 @@ OFFSET = 0.05  # of the client's level, added before the log: a day of zero must
 
 
 @dataclass(frozen=True)
+class Losses:
+    """What transformers delivered and no meter behind them registered, technical losses taken off."""
+
+    first_day: int  # days since 1970
+    kwh: np.ndarray  # float64 (transformers, days), NaN where it cannot be told
+    transformer: np.ndarray  # int64 (clients,): each client's row of kwh, -1 where it has none
+
+    def at(self, client: np.ndarray, day: np.ndarray) -> np.ndarray:
+        """Of each row's transformer on its day. [client: number; day: since 1970; kWh, NaN unknown]"""
+        row, place = self.transformer[client], day - self.first_day
+        is_inside = (row >= 0) & (place >= 0) & (place < self.kwh.shape[1])
+        out = np.full(len(day), np.nan)
+        out[is_inside] = self.kwh[row[is_inside], place[is_inside]]
+        return out
+
+    def of_clients(self, chosen: slice | np.ndarray) -> "Losses":
+        return replace(self, transformer=self.transformer[chosen])
+
+
+@dataclass(frozen=True)
 class Surroundings:
     """References by date, from `first_day` on; outside they are missing."""
 
@@ -29,6 +50,7 @@ class Surroundings:
     temperature: np.ndarray  # float64 (days,) [deg C]
     is_holiday: np.ndarray  # float64 (days,): 1, 0 or NaN
     cell: np.ndarray | None = None  # int64 (clients,): each client's row of `factor`; None: the first is everybody's
+    losses: Losses | None = None  # of these very clients: a model keeps none
 
     @classmethod
     def of(
@@ -104,7 +126,10 @@ class Surroundings:
 
     def of_clients(self, chosen: slice | np.ndarray) -> "Surroundings":
         """Those of some of the clients, by slice, numbers or mask."""
-        return self if self.cell is None else replace(self, cell=self.cell[chosen])
+        if self.cell is None and self.losses is None:
+            return self
+        cell = None if self.cell is None else self.cell[chosen]
+        return replace(self, cell=cell, losses=self.losses and self.losses.of_clients(chosen))
 
 
 def log_relative(days: Days) -> tuple[np.ndarray, np.ndarray]:
