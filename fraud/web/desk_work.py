@@ -6,7 +6,7 @@ Out: the case, inspection or counts after it, written before the answer is. Who 
 
 from typing import Any
 
-from flask import session
+from flask import Response, request, session
 
 from fraud.web import desk_schemas as told
 from fraud.web import observing, sessions
@@ -19,6 +19,7 @@ from fraud.web.keeping import Keeping
 CREATED = 201
 KINDS = {"new": "n_new", "duplicate": "n_duplicate", "differing": "n_differing"}
 KINDS |= {"late": "n_late", "out_of_order": "n_out_of_order"}
+REFUSED = (400, 413, 415, 422)  # answers to readings that were sent by whoever may send some, and cannot be kept
 READINGS = "Stores readings once, however often they come, and judges the clients anew whose consumption changed."
 EXAMPLES = {
     "NewCase": {"client_id": "c-17", "why": "Fall since March; no harmless cause fits.", "assignee": "anna"},
@@ -118,6 +119,13 @@ def _add_readings(app: Api, desk: Keeping) -> None:
         arrived, n_rescored = desk.take_readings(rows)
         count(observing.meters_of(app), arrived)
         return answer(told.ReadingsTaken(**_counts(arrived), n_rescored=n_rescored))
+
+    @app.after_request
+    def note_refusal(response: Response) -> Response:
+        # Not within the route: a body that does not fit never comes to it.
+        if request.endpoint == "take_readings" and response.status_code in REFUSED:
+            desk.refuse_readings(response.json["error"]["message"])
+        return response
 
 
 def _counts(arrived) -> dict[str, int]:
