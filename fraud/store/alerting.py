@@ -17,7 +17,7 @@ from fraud.records import SEVERITIES, Alert, Score
 from fraud.store.bulk import FEW
 from fraud.store.database import Database
 from fraud.store.outbox import enqueue
-from fraud.store.paging import Order, Page, by_moment, chosen, page_of
+from fraud.store.paging import Order, Page, being, by_moment, chosen, conditions, page_of
 from fraud.store.schema import alerts, cases, inspections
 
 ALERT_FIELDS = [alerts.c[name] for name in Alert.__dataclass_fields__]
@@ -25,6 +25,11 @@ ALERT_ORDERS = {
     "severity": Order((alerts.c.by_severity,)),
     "raised": by_moment(alerts.c.raised_at),
     "id": Order((alerts.c.alert_id,)),
+}
+ALERT_FILTERS = {
+    **being(*(alerts.c[name] for name in ("state", "severity", "region", "category", "client_id"))),
+    "raised_since": lambda moment: alerts.c.raised_at >= moment,
+    "raised_until": lambda moment: alerts.c.raised_at < moment,
 }
 UPDATED = ("severity", "by_severity", "rules", "probability", "region", "category", "updated_at")
 
@@ -44,29 +49,18 @@ class Alerting(Database):
         self,
         *,
         state: str | None = OPEN,
-        severity: str | None = None,
-        region: float | None = None,
-        category: float | None = None,
-        client_id: str | None = None,
-        raised_since: datetime | None = None,
-        raised_until: datetime | None = None,
         sort: str = "severity",
         limit: int = 50,
         after: str | None = None,
+        **filters,
     ) -> Page:
         """A page of Alert; sort: severity (the gravest first), raised (the newest first), id. Raises BadQuery.
 
-        state: open, in case, lapsed, None for all. raised_since included, raised_until not.
+        state: open, in case, lapsed, None for all. filters, each optional: severity, region, category, client_id,
+        raised_since (included), raised_until (not).
         """
         query = select(*ALERT_FIELDS, alerts.c.by_severity)
-        given = {
-            "state": state, "severity": severity, "region": region, "category": category, "client_id": client_id,
-        }  # fmt: skip
-        query = query.where(*(alerts.c[name] == value for name, value in given.items() if value is not None))
-        if raised_since is not None:
-            query = query.where(alerts.c.raised_at >= raised_since)
-        if raised_until is not None:
-            query = query.where(alerts.c.raised_at < raised_until)
+        query = query.where(*conditions(filters | {"state": state}, ALERT_FILTERS))
         with self.reading() as connection:
             return page_of(connection, query, chosen(sort, ALERT_ORDERS), alerts.c.alert_id, alert_of, limit, after)
 

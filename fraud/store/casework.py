@@ -17,7 +17,7 @@ from fraud.alerts import IN_CASE, OPEN, RANKS
 from fraud.cases import CaseNotFound, CaseTaken, ClientHasCase, ClientNotFound
 from fraud.records import INSUFFICIENT_HISTORY, Broken, Case, Inspection, Move
 from fraud.store.database import Database
-from fraud.store.paging import Order, Page, by_moment, check_text, chosen, page_of
+from fraud.store.paging import Order, Page, being, by_moment, check_text, chosen, conditions, page_of
 from fraud.store.schema import alerts, cases, clients, moves, profiles
 
 CHAIN_LOCK = 0x66616972  # of PostgreSQL's advisory locks: who appends to the chain
@@ -27,6 +27,12 @@ CASE_ORDERS = {
     "id": Order((cases.c.case_id,)),
     "severity": Order((cases.c.by_severity,)),
     "updated": by_moment(cases.c.updated_at),
+}
+CASE_FILTERS = being(*(cases.c[name] for name in ("state", "assignee", "severity", "region", "client_id")))
+INSPECTION_FILTERS = {
+    **being(schema.inspections.c.client_id),
+    "since": lambda day: schema.inspections.c.inspected_on >= day,
+    "until": lambda day: schema.inspections.c.inspected_on <= day,
 }
 INSPECTION_ORDERS = {"date": Order((schema.inspections.c.inspected_on,), True, date.isoformat, date.fromisoformat)}
 
@@ -127,24 +133,12 @@ class Casework(Database):
             found = connection.execute(query).mappings().first()
         return found and Case(**found)
 
-    def list_cases(
-        self,
-        *,
-        state: str | None = None,
-        assignee: str | None = None,
-        severity: str | None = None,
-        region: float | None = None,
-        client_id: str | None = None,
-        sort: str = "id",
-        limit: int = 50,
-        after: str | None = None,
-    ) -> Page:
-        """A page of cases; sort: id (newest first), severity, updated. Raises BadQuery."""
-        given = {"state": state, "assignee": assignee, "severity": severity, "region": region, "client_id": client_id}
-        query = select(*CASE_FIELDS, cases.c.by_severity)
-        for name, value in given.items():
-            if value is not None:
-                query = query.where(cases.c[name] == value)
+    def list_cases(self, *, sort: str = "id", limit: int = 50, after: str | None = None, **filters) -> Page:
+        """A page of cases; sort: id (newest first), severity, updated. Raises BadQuery.
+
+        filters, each optional: state, assignee, severity, region, client_id.
+        """
+        query = select(*CASE_FIELDS, cases.c.by_severity).where(*conditions(filters, CASE_FILTERS))
         with self.reading() as connection:
             order = chosen(sort, CASE_ORDERS)
             return page_of(connection, query, order, cases.c.case_id, case_of, limit, after)
@@ -155,24 +149,13 @@ class Casework(Database):
         with self.reading() as connection:
             return [Move(**row) for row in connection.execute(query).mappings()]
 
-    def list_inspections(
-        self,
-        *,
-        since: date | None = None,
-        until: date | None = None,
-        client_id: str | None = None,
-        limit: int = 50,
-        after: str | None = None,
-    ) -> Page:
-        """A page of inspections, the newest visits first; both days included. Raises BadQuery."""
+    def list_inspections(self, *, limit: int = 50, after: str | None = None, **filters) -> Page:
+        """A page of inspections, the newest visits first. Raises BadQuery.
+
+        filters, each optional: since, until (both days included), client_id.
+        """
         table = schema.inspections
-        query = select(table)
-        if since is not None:
-            query = query.where(table.c.inspected_on >= since)
-        if until is not None:
-            query = query.where(table.c.inspected_on <= until)
-        if client_id is not None:
-            query = query.where(table.c.client_id == client_id)
+        query = select(table).where(*conditions(filters, INSPECTION_FILTERS))
         with self.reading() as connection:
             order = INSPECTION_ORDERS["date"]
             return page_of(connection, query, order, table.c.inspection_id, inspection_of, limit, after)

@@ -7,7 +7,7 @@ Out: Page(rows, next): `next` is the cursor of the following page, None on the l
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NotBase64
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -46,6 +46,23 @@ class Order(NamedTuple):
 
 def by_moment(column: Column) -> Order:
     return Order((column,), True, datetime.isoformat, datetime.fromisoformat)
+
+
+Filters = Mapping[str, Callable[[Any], ColumnElement[bool]]]  # what each filter of a list means, by its name
+
+
+def being(*columns: Column) -> Filters:
+    """Filters of a list by what stands in these columns, each by its own name."""
+    return {column.name: column.__eq__ for column in columns}
+
+
+def conditions(given: Mapping[str, Any], filters: Filters) -> list[ColumnElement[bool]]:
+    """What the filters that were given mean; None filters nothing. Raises BadQuery."""
+    unknown = set(given) - set(filters)
+    if unknown:
+        name = min(unknown)
+        raise BadQuery(name, f"There is no filter {name!r}; filters are {', '.join(filters)}.")
+    return [filters[name](value) for name, value in given.items() if value is not None]
 
 
 def page_of(

@@ -11,7 +11,8 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, case, func, select
 
 from fraud.store.database import Database
-from fraud.store.profiles import IS_SUSPECTED, conditions
+from fraud.store.paging import conditions
+from fraud.store.profiles import FILTERS, IS_SUSPECTED
 from fraud.store.schema import clients, profiles
 
 LEAST = 1e-4  # degrees that an area is high and wide at least, some ten metres
@@ -109,7 +110,7 @@ def _within(query, area: Area, filters: dict):
     since, until = (filters.pop(name, None) for name in ("onset_since", "onset_until"))
     here = clients.c.latitude.between(south, north) & clients.c.longitude.between(west, east)
     query = query.select_from(clients).join(profiles, profiles.c.client_id == clients.c.client_id)
-    return query.where(here, *_began(since, until), *conditions(filters))
+    return query.where(here, *_began(since, until), *conditions(filters, FILTERS))
 
 
 def _began(since: date | None, until: date | None) -> list[ColumnElement[bool]]:

@@ -20,7 +20,7 @@ from fraud.alerts import RANKS
 from fraud.records import INSUFFICIENT_HISTORY, SEVERITIES, Explanation, QualityFlag, Reason, Recovery, Score
 from fraud.store.bulk import FEW
 from fraud.store.database import Database
-from fraud.store.paging import BadQuery, Order, Page, by_moment, chosen, page_of, starting_with
+from fraud.store.paging import BadQuery, Order, Page, by_moment, chosen, conditions, page_of, starting_with
 from fraud.store.schema import clients, findings, profiles
 from fraud.store.series import Series, unpacked
 
@@ -109,12 +109,12 @@ class Profiles(Database):
         order = chosen(sort, PROFILE_ORDERS)
         query = select(*ROW_COLUMNS, *(key for key in order.by if key not in ROW_COLUMNS))
         with self.reading() as connection:
-            query = query.where(*conditions(filters))
+            query = query.where(*conditions(filters, FILTERS))
             return page_of(connection, query, order, profiles.c.client_id, profile_row_of, limit, after)
 
     def count_profiles(self, **filters) -> int:
         """How many clients the same filters leave."""
-        query = select(func.count()).select_from(profiles).where(*conditions(filters))
+        query = select(func.count()).select_from(profiles).where(*conditions(filters, FILTERS))
         with self.reading() as connection:
             return connection.execute(query).scalar_one()
 
@@ -123,7 +123,7 @@ class Profiles(Database):
 
         Each is as likely as another, and stays drawn or not whoever else comes or goes.
         """
-        query = select(profiles.c.client_id).where(profiles.c.probability.is_not(None), *conditions(filters))
+        query = select(profiles.c.client_id).where(profiles.c.probability.is_not(None), *conditions(filters, FILTERS))
 
         def lot(client_id: str) -> bytes:
             return blake2b(f"{seed}\0{client_id}".encode(), digest_size=16).digest()
@@ -213,7 +213,7 @@ class Profiles(Database):
 
         is_whole: with reasons, explanations and flags, which are most of what there is to read.
         """
-        query = (WHOLE if is_whole else PLANNED).where(*conditions(filters))
+        query = (WHOLE if is_whole else PLANNED).where(*conditions(filters, FILTERS))
         query = query.order_by(profiles.c.by_score.desc(), profiles.c.client_id.desc()).limit(limit)
         with self.reading() as connection:
             return [(score_of if is_whole else planned_of)(row) for row in connection.execute(query).mappings()]
@@ -226,15 +226,6 @@ class Profiles(Database):
                 query = WHOLE.where(profiles.c.client_id.in_(client_ids[i : i + FEW]))
                 found |= {row["client_id"]: score_of(row) for row in connection.execute(query).mappings()}
         return found
-
-
-def conditions(filters: dict[str, Any]) -> list[ColumnElement[bool]]:
-    """What filters of a list mean; None filters nothing. Raises BadQuery."""
-    unknown = set(filters) - set(FILTERS)
-    if unknown:
-        name = min(unknown)
-        raise BadQuery(name, f"There is no filter {name!r}; filters are {', '.join(FILTERS)}.")
-    return [FILTERS[name](value) for name, value in filters.items() if value is not None]
 
 
 def _of_severity(severity: str) -> ColumnElement[bool]:

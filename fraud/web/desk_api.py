@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from fraud import outcomes
 from fraud.promise import promised
 from fraud.records import Score
+from fraud.web import desk_asked as asks
 from fraud.web import desk_schemas as told
 from fraud.web.api import Api
 from fraud.web.auth import VIEWER, Guard
@@ -42,12 +43,12 @@ def _add_clients(app: Api, desk: Keeping) -> None:
     store = desk.store
 
     @app.get("/consumer/<path:client_id>", responses={200: told.RiskProfile}, security=SECURITY)
-    def consumer(path: told.ClientPath):
+    def consumer(path: asks.ClientPath):
         """A client's risk profile."""
         return answer(profile_of(desk, path.client_id))
 
     @app.get("/clients", responses={200: told.ClientPage}, security=SECURITY)
-    def clients(query: told.ClientQuery):
+    def clients(query: asks.ClientQuery):
         """Clients by score, severity, expected recovery, moment or id."""
         return listed(store.list_profiles, query, told.ClientPage, told.ClientRow, "clients")
 
@@ -61,32 +62,32 @@ def _add_lists(app: Api, desk: Keeping) -> None:
     store = desk.store
 
     @app.get("/alerts", responses={200: told.AlertPage}, security=SECURITY)
-    def alerts(query: told.AlertQuery):
+    def alerts(query: asks.AlertQuery):
         """What the system says: look at these clients."""
         fixed = {"state": None if query.state == "all" else query.state}
         return listed(store.list_alerts, query, told.AlertPage, told.AlertTold, "alerts", **fixed)
 
     @app.get("/cases", responses={200: told.CasePage}, security=SECURITY)
-    def cases(query: told.CaseQuery):
+    def cases(query: asks.CaseQuery):
         """Who works on which client."""
         return listed(store.list_cases, query, told.CasePage, told.CaseTold, "cases")
 
     @app.get("/cases/<int:case_id>", responses={200: told.CaseWithMoves}, security=SECURITY)
-    def case(path: told.CasePath):
+    def case(path: asks.CasePath):
         """A case and its moves."""
         return answer(case_with_moves(desk, path.case_id))
 
     csv = {200: {"description": "a line an inspection", "content": {"text/csv": {}}}}
 
     @app.get("/inspections.csv", responses=csv, security=SECURITY, endpoint="inspections_csv")
-    def inspections_csv(query: told.InspectionQuery):
+    def inspections_csv(query: asks.InspectionQuery):
         """All visits and their outcomes, the newest first, for a spreadsheet."""
         return sheet(store.list_inspections, query.model_dump(), None, told.InspectionTold, "inspections")
 
 
 def _add_plan(app: Api, desk: Keeping) -> None:
     @app.get("/list", responses={200: told.VisitList}, security=SECURITY, endpoint="inspection_list")
-    def inspection_list(query: told.ListQuery):
+    def inspection_list(query: asks.ListQuery):
         """Whom to visit, in order; who has a case or was visited of late is left out."""
         visits = visits_of(desk, query)
         if query.format == "csv":
@@ -164,7 +165,7 @@ class VisitPlan(NamedTuple):
         return [*self.ranked[: self.n_best], *(Planned(score, True) for score in self.drawn)]
 
 
-def visits_of(desk: Keeping, query: told.ListQuery) -> told.VisitList:
+def visits_of(desk: Keeping, query: asks.ListQuery) -> told.VisitList:
     found = plan_of(desk, query)
     rows = [_visit(n, planned) for n, planned in enumerate(with_reasons(desk, found.rows()), 1)]
     return told.VisitList(rows=rows, n_left_out=found.n_left_out)
@@ -175,7 +176,7 @@ def with_reasons(desk: Keeping, rows: list[Planned]) -> list[Planned]:
     return [planned._replace(score=whole.get(planned.score.client_id, planned.score)) for planned in rows]
 
 
-def plan_of(desk: Keeping, query: told.ListQuery) -> VisitPlan:
+def plan_of(desk: Keeping, query: asks.ListQuery) -> VisitPlan:
     """Raises Problem."""
     filters = {"severity": query.severity, "region": query.region, "category": query.category}
     given = {name: value for name, value in filters.items() if value is not None}
@@ -224,7 +225,7 @@ def answer(model: BaseModel, status: int = 200) -> Response:
 
 
 def listed(
-    fetch: Callable, query: told.Paged, page: type[BaseModel], row: type[BaseModel], name: str, **fixed
+    fetch: Callable, query: asks.Paged, page: type[BaseModel], row: type[BaseModel], name: str, **fixed
 ) -> Response:
     """A page of a list, or all of it as CSV. [fetch: of the store; fixed: filters beside the query's]"""
     filters = query.model_dump(exclude={"limit", "after", "format"}, exclude_none=True) | fixed

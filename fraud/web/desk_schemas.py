@@ -1,180 +1,19 @@
-"""What the desk's routes take and answer: the one definition by which they are checked, written and documented.
+"""What the desk's routes answer: the one definition by which it is written and documented.
 
-In:  queries, paths and bodies (a key that is not known, or a text that no database can hold, is a 422).
-Out: models made of the store's own objects, by their attributes.
+In:  the store's own objects, by their attributes.
+Out: models. What is asked for is in desk_asked.py.
 """
 
-from datetime import UTC, date, datetime
-from functools import cache
-from typing import Annotated, Any, Literal
+from datetime import date, datetime
+from typing import Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
-
-Severity = Literal["critical", "high", "medium", "low", "insufficient history"]
-Format = Literal["json", "csv"]
-
-
-def _storable(text: str) -> str:
-    if "\0" in text:
-        raise ValueError("holds the character U+0000; leave it out")
-    return text
-
-
-def _in_utc(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
-
-
-Moment = Annotated[datetime, AfterValidator(_in_utc), Field(description="without an offset it is UTC")]
-Code = Annotated[float, Field(allow_inf_nan=False)]
-Text = Annotated[str, StringConstraints(max_length=2000), AfterValidator(_storable)]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_storable)]
-Energy = Annotated[float, Field(ge=-1e9, le=1e9, allow_inf_nan=False)]
-Number = Annotated[int, Field(ge=1, le=2**53)]
-
-
-class Sent(BaseModel):
-    """What is sent; a misspelt key is an error rather than nothing."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    @classmethod
-    def model_json_schema(cls, *args, **options) -> dict[str, Any]:
-        """Kept where it is plain: the library asks for it with each query, and making it takes ten times the query."""
-        return super().model_json_schema(*args, **options) if args or options else _plain_schema(cls)
-
-
-@cache
-def _plain_schema(model: type[BaseModel]) -> dict[str, Any]:
-    return super(Sent, model).model_json_schema()
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Told(BaseModel):
     """What is answered, made of the store's objects."""
 
     model_config = ConfigDict(from_attributes=True)
-
-
-# --- sent -------------------------------------------------------------------------------------------------------------
-
-
-class ClientPath(Sent):
-    client_id: Name
-
-
-class CasePath(Sent):
-    case_id: Number
-
-
-class Paged(Sent):
-    """Part of a list."""
-
-    limit: int = Field(50, ge=1, le=1000, description="rows of a page")
-    after: Text | None = Field(None, description='"next" of the page before')
-    format: Format = Field("json", description="csv: all rows from here on, for a spreadsheet")
-
-
-class ClientQuery(Paged):
-    sort: Literal["score", "severity", "recovery", "scored", "id"] = "score"
-    severity: Severity | None = None
-    region: Code | None = None
-    category: Code | None = None
-    district: Code | None = None
-    id_prefix: Name | None = None
-    least_score: float | None = Field(None, ge=0, le=1)
-    scored_since: Moment | None = None
-    scored_until: Moment | None = None
-
-
-class AlertQuery(Paged):
-    sort: Literal["severity", "raised", "id"] = "severity"
-    state: Literal["open", "in case", "lapsed", "all"] = "open"
-    severity: Severity | None = None
-    region: Code | None = None
-    client_id: Name | None = None
-    raised_since: Moment | None = None
-    raised_until: Moment | None = None
-
-
-class CaseQuery(Paged):
-    sort: Literal["id", "severity", "updated"] = "id"
-    state: Literal["new", "assigned", "inspecting", "closed"] | None = None
-    assignee: Name | None = None
-    severity: Severity | None = None
-    region: Code | None = None
-    client_id: Name | None = None
-
-
-class InspectionQuery(Sent):
-    since: date | None = None
-    until: date | None = None
-    client_id: Name | None = None
-
-
-class ListQuery(Sent):
-    """How many visits there are for, and of whom."""
-
-    visits: int = Field(50, ge=1, le=1000)
-    random_share: float = Field(0.05, ge=0, le=1, description="of the visits: drawn from all clients, to compare with")
-    cost: float = Field(0, ge=0, le=1e9, description="of a visit: who is expected to bring less is left out")
-    price: float | None = Field(None, ge=0, le=1e6, description="of a kWh, for clients whose own price is not known")
-    false_alarms: float | None = Field(None, gt=0, le=1, description="share of the list that may be false, on average")
-    severity: Severity | None = None
-    region: Code | None = None
-    category: Code | None = None
-    format: Format = "json"
-
-
-class NewCase(Sent):
-    """Work on a client begins."""
-
-    client_id: Name
-    why: Text = Field(examples=["Fall since March, no harmless cause fits."])
-    assignee: Name | None = Field(None, description="given: assigned at once")
-    is_random: bool = Field(False, description="drawn at random, to know what chance would find")
-
-
-class NewMove(Sent):
-    """A case goes on."""
-
-    to: Literal["new", "assigned", "inspecting", "closed"]
-    why: Text
-    version: Number | None = Field(None, description="of the case as you saw it: somebody else's move since is a 409")
-    assignee: Name | None = Field(None, description="for assigned: to whom")
-
-
-class NewInspection(Sent):
-    """What a visit found; it closes the case."""
-
-    outcome: Literal["confirmed", "fault", "cleared", "no_access", "refused"]
-    inspected_on: date
-    version: Number | None = None
-    note: Text = ""
-    recovered_kwh: Energy | None = Field(None, ge=0)
-    recovered_value: Energy | None = Field(None, ge=0, description="in the utility's currency")
-
-
-class NewReading(Sent):
-    """What a smart meter counted in one day or hour."""
-
-    client_id: Name
-    read_at: datetime = Field(description="start of the day or hour, as the clock there shows; an offset is left out")
-    consumption_kwh: Energy
-
-
-class NewReadings(Sent):
-    """Readings of any clients, in any order."""
-
-    readings: list[NewReading] = Field(min_length=1, max_length=20_000)
-
-
-class SignIn(Sent):
-    """A user's name and password."""
-
-    name: Annotated[str, StringConstraints(max_length=200), AfterValidator(_storable)]
-    password: Annotated[str, StringConstraints(max_length=200)]
-
-
-# --- told -------------------------------------------------------------------------------------------------------------
 
 
 class SessionTold(Told):

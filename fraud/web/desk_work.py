@@ -1,6 +1,6 @@
 """What people and scripts do at the desk: sign in, open cases, move them, record visits, send readings.
 
-In:  bodies, checked by desk_schemas.
+In:  bodies, checked by desk_asked.
 Out: the case, inspection or counts after it, written before the answer is. Who did it stands with every move.
 """
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import Response, request, session
 
+from fraud.web import desk_asked as asks
 from fraud.web import desk_schemas as told
 from fraud.web import observing, sessions
 from fraud.web.api import Api
@@ -51,7 +52,7 @@ def install(app: Api, guard: Guard, desk: Keeping) -> None:
 
 def _add_sessions(app: Api, guard: Guard, desk: Keeping) -> None:
     @app.post("/session", responses={200: told.SessionTold}, request_body=sent("SignIn"))
-    def sign_in(body: told.SignIn):
+    def sign_in(body: asks.SignIn):
         """Sign in: sets the session's cookie."""
         guard.check_origin()
         who = sessions.sign_in(desk.store, body.name, body.password)
@@ -78,7 +79,7 @@ def _add_cases(app: Api, guard: Guard, desk: Keeping) -> None:
     store = desk.store
 
     @app.post("/cases", responses={CREATED: told.CaseTold}, request_body=sent("NewCase"), security=SECURITY)
-    def open_case(body: told.NewCase):
+    def open_case(body: asks.NewCase):
         """Open a case: work on a client begins. 409 where it has one."""
         options = {"assignee": body.assignee, "is_random": body.is_random}
         case = store.open_case(body.client_id, guard.who().signature, body.why, **options)
@@ -87,7 +88,7 @@ def _add_cases(app: Api, guard: Guard, desk: Keeping) -> None:
     moves = "/cases/<int:case_id>/moves"
 
     @app.post(moves, responses={200: told.CaseTold}, request_body=sent("NewMove"), security=SECURITY)
-    def move_case(path: told.CasePath, body: told.NewMove):
+    def move_case(path: asks.CasePath, body: asks.NewMove):
         """Move a case on. 409 where somebody was first, saying who has it."""
         options = {"version": body.version, "assignee": body.assignee}
         case = store.move_case(path.case_id, body.to, guard.who().signature, body.why, **options)
@@ -96,7 +97,7 @@ def _add_cases(app: Api, guard: Guard, desk: Keeping) -> None:
     visits, body_of_visit = "/cases/<int:case_id>/inspections", sent("NewInspection")
 
     @app.post(visits, responses={CREATED: told.InspectionTold}, request_body=body_of_visit, security=SECURITY)
-    def record_inspection(path: told.CasePath, body: told.NewInspection):
+    def record_inspection(path: asks.CasePath, body: asks.NewInspection):
         """Record what a visit found; it closes the case."""
         found = body.model_dump(exclude={"outcome", "inspected_on"})
         asked = (path.case_id, body.outcome, body.inspected_on, guard.who().signature)
@@ -113,7 +114,7 @@ def _add_readings(app: Api, desk: Keeping) -> None:
         request_body=body_sent,
         security=SECURITY,
     )
-    def take_readings(body: told.NewReadings):
+    def take_readings(body: asks.NewReadings):
         """Take in readings of smart meters."""
         rows = [(r.client_id, r.read_at.replace(tzinfo=None), r.consumption_kwh) for r in body.readings]
         arrived, n_rescored = desk.take_readings(rows)

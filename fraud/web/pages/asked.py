@@ -1,6 +1,6 @@
 """What an address or a form asks for -> a checked query, and what is wrong with it in words.
 
-In:  a model of pydantic (desk_schemas.py: the API's own), the request's arguments; empty fields count as not given.
+In:  a model of pydantic (desk_asked.py: the API's own), the request's arguments; empty fields count as not given.
 Out: the query, defaults in place of what cannot be used; sentences for the page to show.
 """
 

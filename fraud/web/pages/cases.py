@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from fraud.cases import CLOSED, MOVES, OUTCOMES, CaseError, CaseNotFound
 from fraud.records import Case, Inspection
 from fraud.store import Store, StoreError, StoreUnavailable
-from fraud.web import desk_schemas as told
+from fraud.web import desk_asked as asks
 from fraud.web import texts
 from fraud.web.auth import INVESTIGATOR, VIEWER
 from fraud.web.errors import Problem
@@ -44,7 +44,7 @@ def install(site: Site) -> None:
     @site.page("/cases/<int:case_id>/moves", INVESTIGATOR, methods=("POST",))
     def cases_move(case_id: int):
         def move(user: str) -> None:
-            asked = sent(told.NewMove, request.form.to_dict() | {"why": request.form.get("why", "")})
+            asked = sent(asks.NewMove, request.form.to_dict() | {"why": request.form.get("why", "")})
             store.move_case(case_id, asked.to, user, asked.why, version=asked.version, assignee=asked.assignee)
             flash(texts.text(f"cases.now.{asked.to}", n=case_id, who=asked.assignee), "done")
 
@@ -53,7 +53,7 @@ def install(site: Site) -> None:
     @site.page("/cases/<int:case_id>/inspections", INVESTIGATOR, methods=("POST",))
     def cases_inspect(case_id: int):
         def inspect(user: str) -> None:
-            found = sent(told.NewInspection, request.form)
+            found = sent(asks.NewInspection, request.form)
             check_day(found.inspected_on, zone)
             more = found.model_dump(exclude={"outcome", "inspected_on"})
             store.record_inspection(case_id, found.outcome, found.inspected_on, user, **more)
@@ -78,8 +78,8 @@ def install(site: Site) -> None:
 class Billed(BaseModel):
     """What was billed after a visit."""
 
-    recovered_kwh: told.Energy | None = None
-    recovered_value: told.Energy | None = None
+    recovered_kwh: asks.Energy | None = None
+    recovered_value: asks.Energy | None = None
 
 
 def me(site: Site) -> str:

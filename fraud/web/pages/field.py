@@ -14,7 +14,7 @@ from fraud.cases import ASSIGNED, CLOSED, INSPECTING, OUTCOMES, CaseError
 from fraud.records import Case
 from fraud.store import Profile, Store, StoreError, StoreUnavailable
 from fraud.store.casework import taken
-from fraud.web import desk_schemas as told
+from fraud.web import desk_asked as asks
 from fraud.web import texts
 from fraud.web.auth import INVESTIGATOR
 from fraud.web.errors import Problem
@@ -35,10 +35,10 @@ class Visit(NamedTuple):
     place: Place
 
 
-class Visited(told.NewInspection):
+class Visited(asks.NewInspection):
     """What was found, and who had the case when the phone last heard of it."""
 
-    assignee: told.Name
+    assignee: asks.Name
 
 
 def install(site: Site) -> None:

@@ -14,7 +14,7 @@ from flask import flash, redirect, request, url_for
 from fraud.cases import CaseError
 from fraud.records import INSUFFICIENT_HISTORY, SEVERITIES
 from fraud.store import BadQuery, StoreError, StoreUnavailable
-from fraud.web import desk_schemas as told
+from fraud.web import desk_asked as asks
 from fraud.web import texts
 from fraud.web.auth import INVESTIGATOR
 from fraud.web.desk_api import VisitPlan, plan_of, with_reasons
@@ -62,7 +62,7 @@ def install(site: Site) -> None:
 
 def visits(desk: Keeping) -> dict[str, Any]:
     """What the page of visits shows."""
-    query, problems = asked(told.ListQuery)
+    query, problems = asked(asks.ListQuery)
     try:
         plan = plan_of(desk, query)
     except Problem as problem:
@@ -131,7 +131,7 @@ def numbered(number: int, has_next: bool) -> paging.Pager:
 def clients(desk: Keeping, zone) -> dict[str, Any]:
     """What the page of all clients shows."""
     moments = {name: day_asked(name, zone) for name in ("scored_since", "scored_until")}
-    query, problems = asked(told.ClientQuery, limit=N_ROWS, **moments)
+    query, problems = asked(asks.ClientQuery, limit=N_ROWS, **moments)
     filters = query.model_dump(exclude={"limit", "after", "format", "sort"}, exclude_none=True)
     try:
         page = desk.store.list_profiles(**filters, sort=query.sort, limit=N_ROWS, after=query.after)
@@ -149,7 +149,7 @@ def clients(desk: Keeping, zone) -> dict[str, Any]:
     }
 
 
-def sheet_address(endpoint: str, query: told.Sent, names: Iterable[str]) -> str:
+def sheet_address(endpoint: str, query: asks.Sent, names: Iterable[str]) -> str:
     """Where the API gives the same rows as a file for spreadsheets."""
     given = query.model_dump(mode="json", include=set(names), exclude_none=True, exclude_defaults=True)
     return f"{url_for(endpoint)}?{urlencode(given | {'format': 'csv'})}"
