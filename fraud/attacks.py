@@ -9,14 +9,14 @@ parameter or an onset.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from fraud import harmless, theft
 from fraud.days import Days
 from fraud.segments import Segments
-from fraud.surroundings import Surroundings
+from fraud.surroundings import Losses, Surroundings
 
 HONEST = "honest"
 SHORTEST, LEAST_KNOWN = 60, 30  # days of a window, and of them known
@@ -24,6 +24,10 @@ LEAST_LOSS = 0.02  # of the energy since the onset: below, nothing was stolen
 MIDSUMMER = int(np.datetime64("2013-06-21").astype(np.int64))  # where the sun is high in June
 SETTLED = 62  # days: an estimate that nobody caught up with for two months is worth a visit
 RESOLUTION = 1000.0  # a meter registers whole Wh: a theft must not be told by its decimals
+# Of a file whose transformers are measured: clients of one, thieves among them, and how far off the losses are that an
+# engineer reckons, all the time and from day to day. [clients; share; shares of what is delivered]
+BEHIND, THIEVES, OFF, OFF_DAILY = (10, 80), 0.065, 0.01, 0.003
+METERED_SEED = 7  # beside a file's own: what its transformers draw must not move its thefts
 DAILY = tuple(name for name, each in theft.PATTERNS.items() if each.is_theft and not each.needs_hours)
 # Of each harmless kind and pattern as many, but what a utility meets most and misses most comes more often.
 OFTEN = {"constant_scale": 2.0, "gradual": 2.0, "cut_off": 2.0, "subtract": 2.0}
@@ -44,6 +48,7 @@ class Plan:
     spells: float = 0.15  # of the thefts: they come and go
     besides: float = 0.1  # of the thefts: they meet a harmless change
     age: tuple[float, float] = (10.0, np.inf)  # days from the onset to the end
+    is_metered: bool = False  # its transformers are measured
 
 
 WIDE = Plan(theft.WIDE)
@@ -99,7 +104,8 @@ def attacked_file(
 ) -> Attacked:
     """One window of each household, as the plan draws it.
 
-    `surroundings`: given, or "file" to compute them from the file as attacked. Households with too little are left out.
+    `surroundings`: given, or "file" to compute them from the file as attacked; with losses where the plan says that
+    transformers are measured. Households with too little are left out.
     """
     rng = np.random.default_rng(seed)
     households, kwh, start, stop = _windows(base.kwh, households, plan, rng)
@@ -119,6 +125,7 @@ def attacked_file(
     for name in np.unique(kind[label == 1]):
         rows = np.flatnonzero(kind == name)
         after[rows] = _attack(before, rows, onset, name, plan, rng)
+    stolen = np.where((label == 1)[:, None], before - after, 0.0)
     _change(after, np.flatnonzero(is_changed), kind, onset, base.first_day, rng)
     loss = _losses(before, after, onset, label)
     keep = (label == 0) | (loss >= LEAST_LOSS)
@@ -127,9 +134,28 @@ def attacked_file(
     days = _as_days(np.rint(after[keep] * RESOLUTION) / RESOLUTION, base.first_day)
     if surroundings == "file":
         surroundings = Surroundings.of(days)
+    if plan.is_metered and surroundings is not None:
+        losses = _losses_beside(before, stolen, keep, base.first_day, seed)
+        surroundings = replace(surroundings, losses=losses)
     is_known = kind != HONEST
     when = np.where(is_known, onset + base.first_day, -1)
     return Attacked(days, surroundings, label[keep], kind[keep], households[keep], when[keep], loss[keep])
+
+
+def _losses_beside(before: np.ndarray, stolen: np.ndarray, keep: np.ndarray, first_day: int, seed: int) -> Losses:
+    """A measured transformer for each client: its own theft, those of other thieves, and what was reckoned wrong."""
+    rng = np.random.default_rng((METERED_SEED, seed))
+    kwh, rows, (n, n_days) = np.nan_to_num(stolen), np.flatnonzero(keep), stolen.shape
+    n_behind = rng.integers(*BEHIND, n)
+    thieves = np.flatnonzero(np.abs(kwh).sum(axis=1))
+    lost = kwh.copy()
+    for row in rows:
+        others = rng.choice(thieves, rng.binomial(n_behind[row], THIEVES) * (len(thieves) > 0))
+        lost[row] += kwh[others[others != row]].sum(axis=0)
+    known = ~np.isnan(before)
+    delivered = n_behind[:, None] * np.nansum(before, axis=0) / np.maximum(known.sum(axis=0), 1)
+    off = rng.normal(0.0, OFF, (n, 1)) + rng.normal(0.0, OFF_DAILY, (n, n_days))
+    return Losses(first_day, (lost + off * delivered)[rows], np.arange(len(rows)))
 
 
 def _windows(

@@ -37,8 +37,10 @@ def _to_train(*plans: AttackPlan) -> tuple[AttackPlan, ...]:
     return tuple(replace(plan, harmless=HARMLESS_SHARE, solar=SOLAR) for plan in plans)
 
 
-# The plans of the files that a household is in once each. Of PUBLISHED alone, too little is learnt of other ranges.
-TO_TRAIN = _to_train(*(PUBLISHED, PUBLISHED, BROAD) * 8, *(WIDE,) * 4)
+# The plans of the files that a household is in once each. Of PUBLISHED alone, too little is learnt of other ranges; of
+# METERED ones the model learns what a transformer's loss says, and no less of clients whose transformer has no meter.
+METERED = tuple(replace(plan, is_metered=True) for plan in (PUBLISHED, PUBLISHED, BROAD))
+TO_TRAIN = _to_train(*(PUBLISHED, PUBLISHED, BROAD) * 8, *(WIDE,) * 4, *METERED * 3)
 TO_TRAIN_QUICKLY = _to_train(PUBLISHED, BROAD, WIDE, PUBLISHED)
 SEEDS_APART = 1000  # files of one seed
 
@@ -95,14 +97,15 @@ def sample_of(files: Sequence[Attacked], networks: Networks) -> Sample:
 def alike(base: Base, files: Sequence[Attacked], theft_share: float, seed: int) -> np.ndarray:
     """Who of `sample_of(files)` is like the clients that will be judged, for the fingerprint. [mask]
 
-    Of those beside neighbours who keep all of their base's readings: the honest without any change, and of the thieves
-    as many as their share among clients. [0..1]
+    Of those beside neighbours and behind no measured transformer, who keep all of their base's readings: the honest
+    without any change, and of the thieves as many as their share among clients. [0..1]
     """
     rng, chosen = np.random.default_rng(seed), []
     n_readings = np.count_nonzero(~np.isnan(base.kwh), axis=1)
     for file in files:
         n_kept = file.days.segments.total((~np.isnan(file.days.kwh)).astype(np.int64))
-        is_whole = (n_kept == n_readings[file.household]) & (file.surroundings is not None)
+        is_usual = file.surroundings is not None and file.surroundings.losses is None
+        is_whole = (n_kept == n_readings[file.household]) & is_usual
         is_honest, is_thief = is_whole & (file.kind == HONEST), is_whole & (file.label == 1)
         share = theft_share / (1.0 - theft_share) * is_honest.sum() / max(int(is_thief.sum()), 1)
         chosen.append(is_honest | (is_thief & (rng.random(len(is_thief)) < share)))
@@ -122,7 +125,8 @@ def fit_labelled(
     is_once = len(np.unique(sample.household)) == len(sample.household)
     household = None if is_once else sample.household  # who is there once is split evenly by label
     fitted = fit_ensemble(sample.evidence, sample.label, _plan(networks, quick), seed, tell, household, alike)
-    return ReadingModel(fitted.ensemble, networks, surroundings, float(sample.label.mean())), fitted
+    kept = surroundings and surroundings.without_losses()
+    return ReadingModel(fitted.ensemble, networks, kept, float(sample.label.mean())), fitted
 
 
 def fit_unlabelled(

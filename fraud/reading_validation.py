@@ -83,6 +83,7 @@ def of_attacked(
     measured, _ = fit_labelled(sample, networks, surroundings, seed, quick, lambda what: tell(f"{what}, to measure"))
     metrics = {"made": "injected", "parts": [len(watched), len(fit_on), len(kept)]}
     metrics |= attacked_metrics(measured, base, kept, seed)
+    metrics["metered"] = _metered(measured, base, kept, seed)
     metrics["past_to_future"] = _past_to_future(base, watched, fit_on, kept, seed, quick, tell, almanac)
     if only_measure:
         return Outcome(None, {}, metrics)
@@ -116,6 +117,15 @@ def plan_metrics(model: ReadingModel, base: Base, kept: np.ndarray, plan: attack
         "latency": reading_evaluation.latency(np.concatenate([_growing(model, file) for file in files]), least),
         "onset": reading_evaluation.onset_error(onset[suspected], told[suspected]),
     }
+
+
+def _metered(model: ReadingModel, base: Base, kept: np.ndarray, seed: int) -> dict:
+    """The thefts of the first of ATTACKS once more, what their transformers lose being measured."""
+    plan = replace(attacks.PUBLISHED, is_metered=True)
+    files = attacked_files(base, kept, model.surroundings, [plan] * TEST_FILES, seed + 2)
+    test = sample_of(files, model.networks)
+    ranking = reading_evaluation.ranking(test.label, model.log_ratio(test.evidence), test.household)
+    return {"n": len(test.label), "n_thieves": int(test.label.sum()), "ranking": ranking}
 
 
 PER_CLIENT = ("label", "kind", "loss", "household", "onset")

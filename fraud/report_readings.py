@@ -51,6 +51,7 @@ SAID = {
     "ranking": "Recall at 5 % false alarms: the share of the thieves suspected at the score that no more than 5 % of "
     "the others reach.",
     "injected": " Some of the others have a harmless change.",
+    "metered": " Transformers measured: the same thefts, and the daily loss of each client's transformer is known.",
     "future": " The last row: fitted on readings until {} of some households, measured on others whose thefts begin "
     "after that day.",
     "delay": "Thefts of half or more of the energy, judged anew as their series grow. Found: the score reaches what "
@@ -112,7 +113,9 @@ def ranking_rows(readings: Mapping) -> list[Row]:
     if readings["made"] != "injected":
         return []
     rows = [Row(f"attacked {p}", *(readings[p][key] for key in ("n", "n_thieves", "ranking"))) for p in PLANS]
-    later = readings["past_to_future"]
+    metered, later = readings.get("metered"), readings["past_to_future"]
+    if metered:
+        rows.append(Row("the first, transformers measured", metered["n"], metered["n_thieves"], metered["ranking"]))
     return [*rows, Row("past to future", later["n"], later.get("n_thieves"), later["ranking"])]
 
 
@@ -120,7 +123,8 @@ def ranking_said(readings: Mapping) -> str:
     """How to read the ranking table."""
     if readings["made"] != "injected":
         return SAID["ranking"]
-    return SAID["ranking"] + SAID["injected"] + SAID["future"].format(readings["past_to_future"]["until"])
+    metered = SAID["metered"] if "metered" in readings else ""
+    return SAID["ranking"] + SAID["injected"] + metered + SAID["future"].format(readings["past_to_future"]["until"])
 
 
 def plan_said(plan: Mapping) -> list[str]:

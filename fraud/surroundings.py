@@ -124,6 +124,10 @@ class Surroundings:
     def has_holidays(self) -> bool:
         return not np.isnan(self.is_holiday).all()
 
+    def without_losses(self) -> "Surroundings":
+        """For clients to come, behind other transformers."""
+        return self if self.losses is None else replace(self, losses=None)
+
     def of_clients(self, chosen: slice | np.ndarray) -> "Surroundings":
         """Those of some of the clients, by slice, numbers or mask."""
         if self.cell is None and self.losses is None:

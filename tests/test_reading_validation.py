@@ -275,7 +275,7 @@ def attack():
 
 def test_households_that_measure_are_none_that_were_fitted_on(attack):
     _, (fit_on, *tests, past, future, final) = attack
-    assert [len(of) for of, *_ in (fit_on, *tests)] == [48, 16, 16]
+    assert [len(of) for of, *_ in (fit_on, *tests)] == [48, 16, 16, 16]
     assert tests[0][0] == tests[1][0]
     assert not fit_on[0] & tests[0][0]
     assert past[0] == fit_on[0]
