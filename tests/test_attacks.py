@@ -1,9 +1,11 @@
 """The rules of a fair test: split first, own seeds, equal histories and gaps, nothing that gives a theft away."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from fraud import theft
+from fraud import attacks, theft
 from fraud.attacks import DAILY, HONEST, LEAST_LOSS, PUBLISHED, WIDE, Base, attacked_file, split
 from fraud.harmless import HARMLESS
 from fraud.surroundings import Surroundings
@@ -25,6 +27,32 @@ def base():
 @pytest.fixture(scope="module")
 def wide(base):
     return attacked_file(base, np.arange(N_HOUSEHOLDS), 1)
+
+
+@pytest.fixture(scope="module")
+def metered(base):
+    plan = replace(PUBLISHED, is_metered=True)
+    return attacked_file(base, np.arange(N_HOUSEHOLDS), 1, "file", plan=plan)
+
+
+def test_measured_transformers_change_nothing_of_the_thefts(base, metered):
+    plain = attacked_file(base, np.arange(N_HOUSEHOLDS), 1, "file", plan=PUBLISHED)
+    np.testing.assert_array_equal(metered.days.kwh, plain.days.kwh)
+    np.testing.assert_array_equal(metered.kind, plain.kind)
+    assert plain.surroundings.losses is None
+
+
+def test_what_a_thief_takes_is_lost_behind_its_transformer(base, monkeypatch):
+    monkeypatch.setattr(attacks, "BEHIND", (1, 2))  # with no other thief behind it
+    monkeypatch.setattr(attacks, "THIEVES", 0.0)
+    plan = replace(PUBLISHED, is_metered=True, gaps=0.0)
+    file = attacked_file(base, np.arange(N_HOUSEHOLDS), 1, "file", plan=plan)
+    days, is_thief = file.days, file.label == 1
+    lost = file.surroundings.losses.at(days.segments.index, days.day)
+    used = base.kwh[file.household[days.segments.index], days.day - FIRST]
+    taken, found = days.segments.mean(np.array([used - days.kwh, np.where(np.isnan(days.kwh), np.nan, lost)]))
+    np.testing.assert_allclose(found[is_thief], taken[is_thief], atol=0.3)
+    np.testing.assert_allclose(found[~is_thief], 0.0, atol=0.3)
 
 
 def known_share(attacked):
