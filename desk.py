@@ -5,13 +5,14 @@ Out: DeskService over an open store whose tables are up to date; the model as th
      here: what is judged there is kept here.
 """
 
+import csv
 import math
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
-from io import BytesIO
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import NamedTuple
 from zipfile import ZipFile
@@ -19,9 +20,10 @@ from zipfile import ZipFile
 import numpy as np
 
 from fraud.alerts import BadRules, read_rules
+from fraud.balance import Balances, balances_of
 from fraud.days import Days
 from fraud.ensemble import log_odds_of, probability_of
-from fraud.facts import Course, courses_of, facts_of
+from fraud.facts import BESIDE_OTHERS, OF_TRANSFORMER, Course, courses_of, facts_beside_others, facts_of
 from fraud.model import severity_of
 from fraud.planning import inspection_list
 from fraud.reading_cleaning import clean_readings
@@ -29,6 +31,7 @@ from fraud.records import SEVERITIES, QualityFlag, Score, Table
 from fraud.segments import Segments
 from fraud.store import Profile, Series, Store, StoreError, StoreUnavailable, Written
 from fraud.tables import Tables, tables_from_records
+from fraud.transformer_tables import TransformerTables, transformers_from_records
 from fraud.web.auth import NO_ONE
 from fraud.web.bodies import FlatClient, Limits, RawClient
 from fraud.web.desk import DeskService
@@ -94,17 +97,19 @@ def keep_run(
     tables: Tables,
     days: Days | None,
     billed: Sequence,
+    balances: Balances | None = None,
 ) -> Written:
     """Keeps a scoring of the client base, in one transaction. [billed: scores by invoices alone, NaN without]
 
-    Raises StoreError, BadRules.
+    balances: None keeps those that are known, and what they say of the clients. Raises StoreError, BadRules.
     """
     facts = facts_of(tables.invoices, days, len(scores))
-    for told, score in zip(facts, billed, strict=True):
-        told |= {} if math.isnan(score) else {OF_INVOICES: float(score)}
+    beside = facts_beside_others(tables.clients, days, balances)
+    for told, of_others, score in zip(facts, beside, billed, strict=True):
+        told |= of_others | ({} if math.isnan(score) else {OF_INVOICES: float(score)})
     series = _series(tables.clients["client_id"], courses_of(tables.invoices, days, len(scores)))
-    told = {"clients": tables.clients, "facts": facts, "series": series}
-    return store.write_run(scores, version, read_rules(rules), **told)
+    kept = Kept(tables.clients, facts, series, balances and balances.rows, () if balances else OF_TRANSFORMER)
+    return store.write_run(scores, version, read_rules(rules), **kept._asdict())
 
 
 def plan(scores: list[Score], visits: int, cost: float = 0.0, price: float | None = None) -> list[Planned]:
@@ -122,21 +127,46 @@ def load_demo(keeping: Keeping, scorer: Scorer, path: Path) -> int:
         return 0
     with ZipFile(path) as archive:
         files = {name: BytesIO(archive.read(f"{name}.csv")) for name in ("clients", "invoices", "readings")}
+        measured = transformers_from_records(
+            *(_rows_of(archive, name) for name in ("transformer_totals", "transformers"))
+        )
     rows, _ = read_upload(files, NO_LIMITS)
-    science, scores, parts = DeskScience(scorer), [], []
+    science, scores, parts, seen = DeskScience(scorer), [], [], []
     for chunk in chunks(rows):
         tables = scorer.tables(*map(list, zip(*chunk, strict=True)))
         scores += science.with_reasons(scorer.judge(tables), tables)
         parts.append(science.kept_of_tables(*tables))
-    keeping.write(scores, joined(parts), is_run=True)
+        days = Days.of(tables[2], len(tables[3]))
+        seen.append((tables[1], replace(days, hours=None)))  # hours would take a hundred megabytes
+    keeping.write(scores, with_balances(joined(parts), seen, measured), is_run=True)
     return len(scores)
 
 
+def _rows_of(archive: ZipFile, name: str) -> list[dict[str, str]]:
+    with archive.open(f"{name}.csv") as stream, TextIOWrapper(stream, "utf-8-sig", newline="") as text:
+        return list(csv.DictReader(text))
+
+
 def joined(parts: Sequence[Kept]) -> Kept:
-    names = parts[0].clients.keys()
-    clients = {name: np.concatenate([part.clients[name] for part in parts]) for name in names}
     series = {id_: one for part in parts for id_, one in part.series.items()}
-    return Kept(clients, [facts for part in parts for facts in part.facts], series)
+    return Kept(_stacked([part.clients for part in parts]), [facts for part in parts for facts in part.facts], series)
+
+
+def _stacked(tables: Sequence[Table]) -> Table:
+    return {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
+
+
+def with_balances(kept: Kept, seen: Sequence[tuple[Table, Days]], measured: TransformerTables) -> Kept:
+    """The same with what the clients together tell. [seen: invoices and days of each part of them]"""
+    firsts = np.cumsum([0, *(len(days.segments) for _, days in seen)]).tolist()
+    parts = zip(seen, firsts, strict=False)
+    invoices = _stacked([invoices | {"client": invoices["client"] + first} for (invoices, _), first in parts])
+    counts, day, kwh = zip(*((days.segments.counts, days.day, days.kwh) for _, days in seen), strict=True)
+    days = Days(Segments(np.concatenate(counts)), np.concatenate(day), np.concatenate(kwh))
+    balances = balances_of(measured, kept.clients["transformer_id"], days, invoices)
+    beside = facts_beside_others(kept.clients, days, balances)
+    facts = [own | of_others for own, of_others in zip(kept.facts, beside, strict=True)]
+    return kept._replace(facts=facts, balances=balances.rows)
 
 
 class DeskScience:
@@ -164,7 +194,7 @@ class DeskScience:
     def kept_of(self, row: RawClient | FlatClient) -> Kept:
         """Of a row that was judged before: its values are known to be good."""
         if isinstance(row, FlatClient):
-            return Kept(None, [{}], {})
+            return Kept(None, [{}], {}, lasting=BESIDE_OTHERS)
         tables = self._scorer.tables([row.client], [row.invoices], [row.readings])
         return self.kept_of_tables(*tables)
 
@@ -177,7 +207,7 @@ class DeskScience:
             billed = self._scorer.judge((clients, invoices, no_readings, quality))
             for told, score in zip(facts, billed, strict=True):
                 told |= {} if score.probability is None else {OF_INVOICES: score.probability}
-        return Kept(clients, facts, _series(clients["client_id"], courses_of(invoices, days, n)))
+        return Kept(clients, facts, _series(clients["client_id"], courses_of(invoices, days, n)), lasting=BESIDE_OTHERS)
 
     def judged_anew(
         self, client_ids: Sequence[str], known: Mapping[str, Profile], readings: Table

@@ -1,4 +1,4 @@
-"""The only SQL: clients, their scores, alerts, cases, inspections, people, readings, notices.
+"""The only SQL: clients, their scores, alerts, cases, inspections, people, readings, notices, transformers.
 
 In:  a URL of SQLite or PostgreSQL.
 Out: Store, whose methods are each one transaction. What they raise: StoreError and, where the database does not answer,
@@ -9,6 +9,7 @@ A room a subject, each a part of the one Store; schema.py has the tables, migrat
 
 from fraud.store.alerting import Alerting
 from fraud.store.arriving import Arriving, Batch, Refusal, Tally
+from fraud.store.balances import Balanced
 from fraud.store.casework import Casework
 from fraud.store.database import BadStoreUrl, BadValue, StoreError, StoreUnavailable
 from fraud.store.metered import Arrived, Metered
@@ -54,5 +55,5 @@ __all__ = [
 ]
 
 
-class Store(Runs, Profiles, Places, Alerting, Casework, Metered, Arriving, Outbox, People, Migrating):
+class Store(Runs, Profiles, Places, Balanced, Alerting, Casework, Metered, Arriving, Outbox, People, Migrating):
     """Store("sqlite:///fairmeter.db").migrate(), then everything else. Threads share one; processes open their own."""

@@ -1,13 +1,13 @@
 """Scores -> profiles, past scores and alerts, in one transaction: a crash half-way leaves what was there before.
 
-In:  scores with the clients they are of; facts and series where there are some; the rules of alerts.
+In:  scores with the clients they are of; facts, series and balances where there are some; the rules of alerts.
 Out: Written, what changed.
 """
 
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 
@@ -16,8 +16,9 @@ from sqlalchemy import Connection, delete, insert, select, text
 
 import fraud.store.schema as schema
 from fraud.alerts import RANKS, AlertRules
-from fraud.records import INSUFFICIENT_HISTORY, SEVERITIES, Score, Table
+from fraud.records import INSUFFICIENT_HISTORY, SEVERITIES, Balance, Score, Table
 from fraud.store.alerting import Raised, raise_alerts
+from fraud.store.balances import write_balances
 from fraud.store.bulk import FEW, FILL, KEEP, write_rows
 from fraud.store.database import Database, StoreError
 from fraud.store.schema import ABSENT
@@ -56,6 +57,8 @@ class Runs(Database):
         clients: Table | None = None,
         facts: Sequence[Mapping[str, float]] | None = None,
         series: Mapping[str, Series] | None = None,
+        balances: Sequence[Balance] | None = None,
+        lasting: Collection[str] = (),
         scored_at: datetime | None = None,
         is_run: bool = True,
     ) -> Written:
@@ -63,7 +66,9 @@ class Runs(Database):
 
         clients: the canonical table (data/README.md), any order; what it leaves empty, or None, keeps what is known.
         facts: of each score, in order; None keeps those that are known. series: by client id; a client without one
-        keeps its own. is_run: a scoring of the client base, which the trend counts; False for single clients.
+        keeps its own. balances: of all transformers that were measured; None keeps those that are known.
+        lasting: names of facts that stay as they are known where the new ones do not tell them.
+        is_run: a scoring of the client base, which the trend counts; False for single clients.
         Raises BadRun (an id twice or empty, facts of another length), StoreUnavailable.
         """
         _check(scores, facts)
@@ -76,12 +81,14 @@ class Runs(Database):
             codes = _codes(connection, scores)
             rows = (_profile_row(score, codes[score.client_id], model_version, now) for score in scores)
             write_rows(connection, schema.profiles, PROFILE_COLUMNS, rows)
-            if facts is None:
+            if facts is None or lasting:
                 known = _known_facts(connection, scores)
-                facts = [known.get(score.client_id, {}) for score in scores]
+                facts = [_joined(known.get(s.client_id, {}), facts and facts[i], lasting) for i, s in enumerate(scores)]
             write_findings(connection, scores, facts, series or {})
             past = ((s.client_id, now, s.probability, s.severity, model_version) for s in scores)
             write_rows(connection, schema.scores, SCORE_COLUMNS, past, KEEP)
+            if balances is not None:
+                write_balances(connection, balances, now)
             raised = raise_alerts(connection, scores, facts, codes, rules, now)
             if is_run:
                 connection.execute(insert(schema.runs).values(_run(scores, model_version, now)))
@@ -150,6 +157,10 @@ def _known_facts(connection: Connection, scores: list[Score]) -> dict[str, dict[
     if len(scores) <= FEW:
         query = query.where(columns.client_id.in_([score.client_id for score in scores]))
     return {client_id: json.loads(facts) for client_id, facts in connection.execute(query)}
+
+
+def _joined(known: dict[str, float], new: Mapping[str, float] | None, lasting: Collection[str]) -> Mapping[str, float]:
+    return known if new is None else {name: known[name] for name in lasting if name in known} | dict(new)
 
 
 def _profile_row(score: Score, codes: tuple, model_version: str, now: datetime) -> tuple:

@@ -4,13 +4,13 @@ In:  a store, the rules of alerts, `Science` and `Plan` (predict.py brings both:
 Out: profiles and alerts in the store.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from fraud.alerts import AlertRules
-from fraud.records import Score, Table
+from fraud.records import Balance, Score, Table
 from fraud.store import Arrived, Profile, Series, Store, StoreError
 from fraud.web import errors
 from fraud.web.bodies import FlatClient, RawClient
@@ -19,11 +19,16 @@ AT_ONCE = 200  # clients judged anew in one go: bounds the memory that their rea
 
 
 class Kept(NamedTuple):
-    """What is kept of clients beside their scores. [clients: canonical table; facts: of each, in order]"""
+    """What is kept of clients beside their scores. [clients: canonical table; facts: of each, in order]
+
+    lasting: names of facts that stay as they are known, as in Store.write_run.
+    """
 
     clients: Table | None
     facts: Sequence[Mapping[str, float]]
     series: Mapping[str, Series]
+    balances: Sequence[Balance] | None = None
+    lasting: Collection[str] = ()
 
 
 class Science(Protocol):
@@ -113,5 +118,4 @@ class Keeping:
     def write(self, scores: list[Score], kept: Kept, is_run: bool = False) -> None:
         """Profiles and alerts in one transaction. [is_run: of the client base, for the trend]"""
         version = str(self._science.manifest["version"])
-        told = {"clients": kept.clients, "facts": kept.facts, "series": kept.series}
-        self.store.write_run(scores, version, self.rules, **told, is_run=is_run)
+        self.store.write_run(scores, version, self.rules, **kept._asdict(), is_run=is_run)
