@@ -18,7 +18,7 @@ from fraud.explaining import Known, explained
 from fraud.model import FraudModel
 from fraud.records import Score, Table
 from fraud.recovery import BILLABLE_MONTHS
-from fraud.surroundings import Surroundings
+from fraud.surroundings import Losses, Surroundings
 from fraud.tables import Tables
 
 CHUNK = 8192  # clients at a time; their features stay under 0.1 GB, and more are not faster
@@ -34,11 +34,19 @@ class Base:
     beside: Surroundings | None = None
 
     @classmethod
-    def of(cls, model: FraudModel, tables: Tables, days: Days | None, almanac: Almanac = NOTHING_KNOWN) -> "Base":
-        """With readings beside those of their region."""
+    def of(
+        cls,
+        model: FraudModel,
+        tables: Tables,
+        days: Days | None,
+        almanac: Almanac = NOTHING_KNOWN,
+        losses: Losses | None = None,
+    ) -> "Base":
+        """With readings beside those of their region, and beside what their transformers lost."""
         if days is None or model.readings is None:
             return cls(model, tables)
-        return cls(model, tables, days, model.readings.surroundings_of(days, regions(tables.clients), almanac))
+        beside = model.readings.surroundings_of(days, regions(tables.clients), almanac)
+        return cls(model, tables, days, replace(beside, losses=losses))
 
     def scored(self, billable_months: int = BILLABLE_MONTHS) -> Iterator[list[Score]]:
         """The clients' scores in the order of the table, a chunk at a time, each with what a visit may bring."""

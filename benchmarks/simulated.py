@@ -15,6 +15,7 @@ nothing about real thieves.
 import argparse
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +25,7 @@ from rich.console import Console
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # else Python looks for rooms in benchmarks/ only
 
 from fraud import evaluation
+from fraud.balance import losses_of
 from fraud.days import Days
 from fraud.ensemble import probability_of
 from fraud.metrics import roc_auc
@@ -31,7 +33,8 @@ from fraud.reading_model import LEAST_DAYS as LEAST_READ
 from fraud.reading_model import reading_evidence
 from fraud.reading_validation import of_labelled
 from fraud.simulate import Utility, simulate_utility
-from fraud.surroundings import Surroundings
+from fraud.surroundings import Losses, Surroundings
+from fraud.transformer_tables import TransformerTables
 from train import PROMISES
 
 OUT = Path(__file__).with_name("simulated.json")
@@ -42,10 +45,11 @@ HONEST, BEFORE, ELSE = "honest", "began before the readings", "stole before, or 
 
 
 class Truth(NamedTuple):
-    """Of each client with readings: what it does."""
+    """Of each client with readings: what it does, and what its transformer lost."""
 
     days: Days
     kind: np.ndarray  # a pattern, HONEST, BEFORE or ELSE
+    losses: Losses
 
 
 def main() -> None:
@@ -79,15 +83,34 @@ def truth_of(utility: Utility) -> Truth:
         is_thief = goes_on and since <= last - LEAST_DAYS and lost >= LEAST_LOSS
         kind[row] = (BEFORE if since <= first[row] else pattern) if is_thief else ELSE
     read = n_known >= LEAST_READ
-    return Truth(days.of_clients(read), kind[read])
+    transformer_id = utility.clients["transformer_id"]
+    losses = losses_of(measured_transformers(utility), transformer_id, days, utility.invoices)
+    return Truth(days.of_clients(read), kind[read], losses.of_clients(read))
+
+
+def measured_transformers(utility: Utility) -> TransformerTables:
+    """What a utility would have: what was delivered. No engineer computed losses, and nobody knows what was stolen."""
+    row_of = {id_: row for row, id_ in enumerate(utility.transformers["transformer_id"])}
+    totals = utility.transformer_totals
+    columns = {
+        "transformer": np.array([row_of[id_] for id_ in totals["transformer_id"]]),
+        "day": totals["measured_on"].astype("datetime64[D]").astype(np.int64),
+        "delivered_kwh": totals["delivered_kwh"],
+    }
+    order = np.lexsort((columns["day"], columns["transformer"]))
+    columns = {name: column[order] for name, column in columns.items()}
+    columns["losses_kwh"] = np.full(len(order), np.nan)
+    return TransformerTables(utility.transformers, columns, [])
 
 
 def measured(learnt: Truth, judged: Truth, quick: bool, tell) -> dict:
     label = np.where(np.isin(learnt.kind, [BEFORE, ELSE]), np.nan, learnt.kind != HONEST).astype(float)
     share = float(np.nanmean(label))
-    outcome = of_labelled(learnt.days, label, share, PROMISES, 1, SEEDS[0], quick, tell)
+    outcome = of_labelled(learnt.days, label, share, PROMISES, 1, SEEDS[0], quick, tell, losses=learnt.losses)
     model, threshold = outcome.model, outcome.cuts["threshold"]
-    evidence = reading_evidence(judged.days, model.networks, Surroundings.of(judged.days))
+    evidence = reading_evidence(
+        judged.days, model.networks, replace(Surroundings.of(judged.days), losses=judged.losses)
+    )
     score = probability_of(model.log_ratio(evidence) + np.log(share / (1.0 - share)))
     counted = ~np.isin(judged.kind, [BEFORE, ELSE])
     y, found = judged.kind[counted] != HONEST, score[counted]

@@ -32,7 +32,7 @@ from fraud.reading_fitting import (
 from fraud.reading_model import LEAST_DAYS, ReadingModel, onset_day, reading_evidence
 from fraud.records import Evidence
 from fraud.study import LEAST_OF_A_KIND, CannotTrain
-from fraud.surroundings import Surroundings
+from fraud.surroundings import Losses, Surroundings
 
 PARTS = (0.2, 0.6, 0.2)  # of the households: for the networks, for the ensemble, kept back
 TEST_FILES = 3  # that each household kept back is in, attacked anew
@@ -209,22 +209,25 @@ def of_labelled(
     tell: Tell,
     almanac: Almanac = NOTHING_KNOWN,
     only_measure: bool = False,
+    losses: Losses | None = None,
 ) -> Outcome:
     """Labels of inspections [1, 0, NaN unknown]: so many of FOLDS outer folds measure, then all clients are fitted on.
 
-    Raises CannotTrain where too few clients of a kind have readings.
+    losses: of the clients' transformers, where these are measured. Raises CannotTrain where too few clients of a kind
+    have readings.
     """
     known = ~np.isnan(label) & (days.segments.total((~np.isnan(days.kwh)).astype(np.int64)) >= LEAST_DAYS)
     days, label = days.of_clients(known), label[known]
     _check_kinds(label)
-    surroundings, folds = Surroundings.of(days, None, *almanac), stratified_folds(label, FOLDS, seed)
+    surroundings = replace(Surroundings.of(days, None, *almanac), losses=losses and losses.of_clients(known))
+    folds = stratified_folds(label, FOLDS, seed)
     score, rows = np.full(len(label), np.nan), {}
     for fold in range(measured):
         mine, part = folds == fold, f"outer fold {fold + 1} of {FOLDS}"
         model, _, _ = _fit_on(
             days, label, ~mine, surroundings, seed + fold, quick, lambda what, p=part: tell(f"{what}, {p}")
         )
-        evidence = reading_evidence(days.of_clients(mine), model.networks, surroundings)
+        evidence = reading_evidence(days.of_clients(mine), model.networks, surroundings.of_clients(mine))
         score[mine] = model.log_ratio(evidence)
         for name, values in single_scores(model, evidence).items():
             rows.setdefault(name, np.full(len(label), np.nan))[mine] = values
@@ -248,7 +251,7 @@ def _fit_on(
     watched[np.random.default_rng(seed).permutation(honest)[: int(PARTS[0] * len(honest))]] = True
     networks = fit_networks(days.of_clients(watched), surroundings, seed, quick, tell)
     rest = used & ~watched if networks else used
-    evidence = reading_evidence(days.of_clients(rest), networks, surroundings)
+    evidence = reading_evidence(days.of_clients(rest), networks, surroundings.of_clients(rest))
     sample = Sample(evidence, label[rest], np.flatnonzero(rest))
     model, fitted = fit_labelled(sample, networks, surroundings, seed, quick, tell)
     return model, sample, fitted
