@@ -6,6 +6,7 @@ Out: `app`. A bad setting or an unreadable model stops the start with one senten
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NoReturn
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -21,7 +22,7 @@ from fraud.model import FraudModel
 from fraud.model_file import ModelError
 from fraud.planning import recoveries_of, with_worth
 from fraud.reading_tables import readings_from_records
-from fraud.records import QualityFlag, Score, Table
+from fraud.records import Earlier, QualityFlag, Score, Table
 from fraud.recovery import BILLABLE_MONTHS
 from fraud.tables import CLIENT_FIELDS, NAT, FieldError, number_of, tables_from_records
 from fraud.web import commands, examples, observing
@@ -129,14 +130,19 @@ class ModelScorer:
             raise BadRow(error.index, error.path, error.message) from None
         return client_table, invoice_table, reading_table, [a + b for a, b in zip(quality, of_readings, strict=True)]
 
-    def judge(self, tables: TablesOfRecords, with_reasons: bool = False) -> list[Score]:
+    def judge(
+        self,
+        tables: TablesOfRecords,
+        with_reasons: bool = False,
+        earlier: Sequence[Earlier | None] | None = None,
+    ) -> list[Score]:
         clients, invoices, readings, quality = tables
         billed = client_features(clients, invoices, self._model.cells)
         days = Days.of(readings, len(quality)) if len(readings["client"]) else None
         metered = None if days is None or self._model.readings is None else self._model.readings.evidence(days)
-        scores = self._model.judge(billed, clients["client_id"], quality, metered)
+        scores = self._model.judge(billed, clients["client_id"], quality, metered, earlier)
         if with_reasons:
-            scores = explained(self._model, scores, Known(clients, invoices, billed, days, metered))
+            scores = explained(self._model, scores, Known(clients, invoices, billed, days, metered, earlier))
         return with_worth(scores, recoveries_of(self._model, clients, invoices, days, metered, self._billable_months))
 
     def timeline(self, days: Days) -> dict[str, np.ndarray]:

@@ -6,6 +6,7 @@ Out: the scores with `reasons`, `typical` and `explanations`. A client that was 
 Explaining costs ten times what judging does, so it is a call of its own, for those clients that somebody looks at.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,14 +14,14 @@ import numpy as np
 from fraud.aspects import INVOICES, READINGS, Aspect
 from fraud.billed import Billed, billed_clients
 from fraud.days import Days
-from fraud.ensemble import Ensemble
-from fraud.explain import Part, shares
+from fraud.ensemble import Ensemble, log_odds_of
+from fraud.explain import Part, Whole, shares
 from fraud.explanations import Seen, explanations_of
 from fraud.model import FraudModel, aggregate_names
 from fraud.reading_model import LEAST_DAYS
 from fraud.reading_sentences import told_of_days
 from fraud.reasons import LEAST_EFFECT, reasons_of
-from fraud.records import Evidence, Score, Table
+from fraud.records import Earlier, Evidence, Score, Table
 from fraud.sentences import told_of_invoices
 from fraud.told import Sentence, Told, ToldOfDays
 
@@ -29,13 +30,17 @@ NOBODY_LIKE_IT = "other clients"
 
 @dataclass(frozen=True)
 class Known:
-    """What the scores are of, a client a score in their order: canonical tables, and the evidence made of them."""
+    """What the scores are of, a client a score in their order: canonical tables, and the evidence made of them.
+
+    earlier: what invoices that are not at hand said, as the scores were judged with it.
+    """
 
     clients: Table
     invoices: Table
     billed: Evidence
     days: Days | None = None
     metered: Evidence | None = None
+    earlier: Sequence[Earlier | None] | None = None
 
 
 def explained(model: FraudModel, scores: list[Score], known: Known) -> list[Score]:
@@ -48,7 +53,8 @@ def explained(model: FraudModel, scores: list[Score], known: Known) -> list[Scor
         parts = [part for part in (of_kind.get(i) for of_kind in rows) if part is not None]
         tellers = [_teller(model, part, known.billed.features[i], history, seen) for part in parts]
         score = replace(score, explanations=explanations_of(seen))
-        out.append(_with_reasons(score, parts, _constant(model, parts), tellers))
+        earlier = known.earlier[i] if known.earlier and [part.kind for part in parts] == [READINGS] else None
+        out.append(_with_reasons(model, score, parts, tellers, earlier))
     return out
 
 
@@ -62,15 +68,26 @@ def explained_aggregates(model: FraudModel, scores: list[Score], rows: list[dict
         values = {name: np.nan if given.get(name) is None else float(given[name]) for name in names}
         part = Part(model.aggregates, INVOICES, np.array([values[name] for name in names], dtype=np.float32))
         teller = _teller_of_features(model, part, values, {})
-        out.append(_with_reasons(score, [part], 0.0, [teller]))
+        out.append(_with_reasons(model, score, [part], [teller]))
     return out
 
 
-def _with_reasons(score: Score, parts: list[Part], constant: float, tellers: list) -> Score:
+def _with_reasons(
+    model: FraudModel, score: Score, parts: list[Part], tellers: list, earlier: Earlier | None = None
+) -> Score:
     if score.probability is None or any(part.ensemble.typical is None for part in parts):
         return score
-    found = shares(parts, constant, LEAST_EFFECT)
-    return replace(score, reasons=reasons_of(found, lambda i, aspect: tellers[i](aspect)), typical=found.typical)
+    found = shares(parts, _constant(model, parts, earlier), LEAST_EFFECT, earlier and _whole(model, earlier))
+    reasons = reasons_of(found, lambda i, aspect: tellers[i](aspect), earlier.text if earlier else "")
+    return replace(score, reasons=reasons, typical=found.typical)
+
+
+def _whole(model: FraudModel, earlier: Earlier) -> Whole:
+    """What the invoices came to, beside those of the typical client; without an ensemble on them that is the prior."""
+    ensemble, typical = model.invoices, _log_odds(model.manifest["fraud_rate"])
+    if ensemble is not None and ensemble.typical is not None:
+        typical = float(ensemble.log_odds(ensemble.typical[None])[0])
+    return Whole(float(log_odds_of(earlier.probability)), typical)
 
 
 # --- what the ensembles saw -------------------------------------------------------------------------------------------
@@ -93,14 +110,13 @@ def _parts(ensemble: Ensemble, kind: str, evidence: Evidence, judged: np.ndarray
     return {i: Part(ensemble, kind, row) for i, row in zip(np.flatnonzero(judged).tolist(), matrix, strict=True)}
 
 
-def _constant(model: FraudModel, parts: list[Part]) -> float:
+def _constant(model: FraudModel, parts: list[Part], earlier: Earlier | None) -> float:
     """What FraudModel.probability adds to the ensembles' log-odds."""
     kinds = [part.kind for part in parts]
     if READINGS not in kinds:
         return 0.0
-    return -_log_odds(model.readings.theft_share) + (
-        0.0 if INVOICES in kinds else _log_odds(model.manifest["fraud_rate"])
-    )
+    has_prior = INVOICES in kinds or earlier is not None
+    return -_log_odds(model.readings.theft_share) + (0.0 if has_prior else _log_odds(model.manifest["fraud_rate"]))
 
 
 def _log_odds(rate: float) -> float:

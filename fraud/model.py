@@ -5,14 +5,15 @@ In:  Evidence of invoices (features.py), of readings (reading_model.py), or fini
 Out: a Score each client. Both kinds of evidence: their log-odds add, less the prior's, which both contain.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from fraud.days import Days
-from fraud.ensemble import Ensemble, probability_of
+from fraud.ensemble import Ensemble, log_odds_of, probability_of
 from fraud.reading_model import LEAST_DAYS, ReadingModel, onset_day
-from fraud.records import INSUFFICIENT_HISTORY, Evidence, QualityFlag, Score, Table
+from fraud.records import INSUFFICIENT_HISTORY, Earlier, Evidence, QualityFlag, Score, Table
 
 SHORT_HISTORY = 4  # invoices: a year of them, the least in which a season shows
 SHORT_READINGS = 60  # days: with fewer, nothing is left to compare the last month with
@@ -49,12 +50,19 @@ class FraudModel:
             return None
         return self.readings.evidence(Days.of(readings, n_clients))
 
-    def probability(self, invoices: Evidence, readings: Evidence | None = None) -> np.ndarray:
-        """Calibrated score of each client; NaN with neither invoices nor enough readings. [0..1]"""
+    def probability(
+        self, invoices: Evidence, readings: Evidence | None = None, earlier: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Calibrated score of each client; NaN with neither invoices nor enough readings. [0..1]
+
+        earlier: what invoices that are not at hand said, NaN nothing: readings add to it, alone it judges nobody.
+        """
         log_odds = self._of_invoices(invoices)
         if self.readings is not None and readings is not None:
             ratio, rate = self.readings.log_ratio(readings), self.manifest["fraud_rate"]
             before = np.where(np.isnan(log_odds), np.log(rate / (1.0 - rate)), log_odds)
+            if earlier is not None:
+                before = np.where(np.isnan(log_odds) & ~np.isnan(earlier), log_odds_of(earlier), before)
             log_odds = np.where(np.isnan(ratio), log_odds, before + ratio)
         return probability_of(log_odds)
 
@@ -70,10 +78,19 @@ class FraudModel:
         return out
 
     def judge(
-        self, invoices: Evidence, client_ids: list[str], quality: Quality, readings: Evidence | None = None
+        self,
+        invoices: Evidence,
+        client_ids: list[str],
+        quality: Quality,
+        readings: Evidence | None = None,
+        earlier: Sequence[Earlier | None] | None = None,
     ) -> list[Score]:
-        """One Score a client, in their order, with what the tables said of them and what limits the score."""
-        probability = self.probability(invoices, readings)
+        """One Score a client, in their order, with what the tables said of them and what limits the score.
+
+        earlier: of each what its invoices said, where they are not at hand.
+        """
+        said = None if earlier is None else np.array([np.nan if one is None else one.probability for one in earlier])
+        probability = self.probability(invoices, readings, said)
         n_days = np.zeros(len(invoices), np.int64) if readings is None else readings.n_records
         last_on = invoices.features[:, self.manifest["features"].index("last_invoice_on")]
         onset = np.full(len(invoices), np.nan) if readings is None else onset_day(readings)

@@ -76,6 +76,16 @@ class Reason:
     text: str
 
 
+class Earlier(NamedTuple):
+    """What a client's invoices said by themselves when they were scored, where they are not at hand any more.
+
+    probability: 0..1; text: the sentence that tells it.
+    """
+
+    probability: float
+    text: str
+
+
 FITS, DOES_NOT_FIT, CANNOT_TELL = "fits", "does not fit", "cannot tell"
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from fraud.aspects import INVOICES, layout_of
 from fraud.blocks import DISCREPANCY, FALL, LOW, REASON_GROUPS
 from fraud.ensemble import Ensemble, Inputs, probability_of
-from fraud.explain import Part, shares
+from fraud.explain import Part, Whole, shares
 from fraud.symmetric_trees import SymmetricTrees
 
 FALLS, LOWS, REMARKS = "elec_change_min", "elec_zero_share", "elec_remark_6_share"
@@ -58,6 +58,28 @@ def test_effects_sum_to_the_score_less_the_typical_clients(weights, together, ro
     both = part.ensemble.log_odds(np.array([row, typical], np.float32))
     assert (found.probability, found.typical) == pytest.approx(tuple(probability_of(both)), abs=1e-12)
     assert found.effects.sum() == pytest.approx(found.probability - found.typical, abs=1e-12)
+
+
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(
+    st.tuples(*[st.floats(-2, 2)] * 3), st.tuples(*[st.floats(-3, 3)] * 3), st.floats(-4, 4), st.floats(-4, 4),
+    st.floats(-2, 2),
+)  # fmt: skip
+def test_effects_sum_where_a_part_is_known_as_a_whole(weights, row, earlier, usual, constant):
+    part = part_of(Sum(weights, 0.4), row)
+    found = shares([part], constant, 0.0, Whole(earlier, usual))
+    own, typical = part.ensemble.log_odds(np.array([row, np.zeros(3)], np.float32))
+    whole = probability_of(np.array([own + earlier + constant, typical + usual + constant]))
+    assert (found.probability, found.typical) == pytest.approx(tuple(whole), abs=1e-12)
+    assert found.effects.sum() + found.earlier == pytest.approx(found.probability - found.typical, abs=1e-12)
+
+
+def test_a_part_known_as_a_whole_gets_what_it_does_alone_worked_by_hand():
+    found = shares([part_of(Sum((0.0, 0.0, 0.0)), [1.0, 2.0, 0.0])], 0.0, 0.0, Whole(np.log(3.0), 0.0))
+    assert found.earlier == pytest.approx(0.25), "from 1 in 2 to 3 in 4"
+    assert not found.effects.any()
+    same = shares([part_of(Sum((1.0, 0.0, 0.0)), [1.0, 0.0, 0.0])], 0.0, 0.0, Whole(1.0, 0.0))
+    assert same.earlier == pytest.approx(effects(same)[FALL]), "as a group that moves the score as far"
 
 
 def test_a_group_that_no_member_uses_gets_nothing():

@@ -14,7 +14,8 @@ from fraud.days import Days
 from fraud.explain import Shares
 from fraud.explaining import Known, explained, explained_aggregates
 from fraud.explanations import CAUSES
-from fraud.reasons import LEAST_EFFECT, LOWERS, reasons_of
+from fraud.reasons import EARLIER, LEAST_EFFECT, LOWERS, reasons_of
+from fraud.records import Earlier
 from fraud.tables import tables_from_records
 from fraud.told import Sentence
 
@@ -66,12 +67,53 @@ def test_reasons_sum_to_the_score_less_the_typical_clients(small_model):
 
 
 def test_reasons_sum_where_readings_stand_beside_invoices_and_where_they_are_alone(metered_model):
-    fallen = np.where(np.arange(200) < 120, 10.0, 3.0) + np.sin(np.arange(200))
-    both, alone = explained_by(metered_model, [a_history(), []], readings_of(fallen, fallen))
+    both, alone = explained_by(metered_model, [a_history(), []], readings_of(FALLEN, FALLEN))
     for score in (both, alone):
         assert score.reasons
         assert total(score) == pytest.approx(score.probability - score.typical, abs=MISSING_EFFECTS)
     assert not {"tariff and invoice configuration"} & {reason.group for reason in alone.reasons}
+
+
+FALLEN = np.where(np.arange(200) < 120, 10.0, 3.0) + np.sin(np.arange(200))
+
+
+def explained_after(model, histories, earlier):
+    """By readings, and what invoices said that are not at hand."""
+    known = replace(known_of(model, histories, readings_of(*[FALLEN] * len(histories))), earlier=earlier)
+    n = len(histories)
+    return explained(model, model.judge(known.billed, [""] * n, [()] * n, known.metered, earlier), known)
+
+
+def test_what_the_invoices_said_is_a_reason_and_the_reasons_sum(metered_model):
+    for probability in (0.001, 0.05, 0.6, 0.999):
+        earlier = Earlier(probability, "By its invoices alone.")
+        (score,) = explained_after(metered_model, [[]], [earlier])
+        assert total(score) == pytest.approx(score.probability - score.typical, abs=MISSING_EFFECTS)
+        told = [reason for reason in score.reasons if reason.group == EARLIER]
+        assert len(told) == 1
+        assert told[0].text == ("By its invoices alone." if told[0].effect > 0 else f"By its invoices alone{LOWERS}")
+
+
+def test_readings_add_to_what_the_invoices_said_as_to_the_invoices_themselves(metered_model):
+    history = a_history()
+    known = known_of(metered_model, [history])
+    (alone,) = metered_model.judge(known.billed, [""], [()])
+    (both,) = explained_by(metered_model, [history], readings_of(FALLEN))
+    (later,) = explained_after(metered_model, [[]], [Earlier(alone.probability, "Said.")])
+    assert later.probability == pytest.approx(both.probability, abs=1e-9)
+    assert later.typical == pytest.approx(both.typical, abs=1e-9)
+    assert later.severity == both.severity
+
+
+def test_invoices_that_are_at_hand_count_and_what_they_said_before_does_not(metered_model):
+    (both,) = explained_by(metered_model, [a_history()], readings_of(FALLEN))
+    assert explained_after(metered_model, [a_history()], [Earlier(0.9, "Said.")]) == [both]
+
+
+def test_what_the_invoices_said_judges_nobody_by_itself(metered_model):
+    known = known_of(metered_model, [[]], readings_of(FALLEN[:5]))
+    (score,) = metered_model.judge(known.billed, [""], [()], known.metered, [Earlier(0.9, "Said.")])
+    assert score.probability is None
 
 
 def test_explaining_changes_nothing_of_the_score_itself(small_model):

@@ -4,11 +4,11 @@ In:  rows in any number and mixture of forms.
 Out: for each row, in their order, its Score or the Problem with it.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, Protocol
 
-from fraud.records import Score
+from fraud.records import Earlier, Score
 from fraud.web.bodies import FlatClient, RawClient, Row
 from fraud.web.errors import BadRow, Problem, bad_value
 
@@ -27,7 +27,10 @@ class Scorer(Protocol):
     def tables(self, clients: list[dict], invoices: list[list[dict]], readings: list[list[dict]]) -> Any:
         """What judge() takes, read from JSON objects. Raises BadRow."""
 
-    def judge(self, tables: Any, with_reasons: bool = False) -> list[Score]: ...
+    def judge(
+        self, tables: Any, with_reasons: bool = False, earlier: Sequence[Earlier | None] | None = None
+    ) -> list[Score]:
+        """[earlier: of each what its invoices said, where they are not at hand any more]"""
 
     def judge_aggregates(self, features: list[dict], client_ids: list[str], with_reasons: bool = False) -> list[Score]:
         """Raises BadRow."""
