@@ -11,6 +11,8 @@ Whatever stops it, model.bin is the old one or the whole new one.
 
 import argparse
 import os
+import re
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -27,11 +29,12 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from features import AGGREGATES_BLOCK, CELLS, FEATURE_NAMES, FEATURES, METER_CELLS, client_features
 from fraud import evaluation, model_file, validation
 from fraud.almanac import NOTHING_KNOWN, Almanac, read_almanac
-from fraud.aspects import INVOICES, aspect_of
 from fraud.attacks import Base
 from fraud.days import Days
 from fraud.files import TableError
 from fraud.fitting import LOOKS_AT, STACK_FOLDS, Fitted, Plan, fit_ensemble
+from fraud.likeness import fingerprints
+from fraud.meanings import described
 from fraud.members import MEMBERS
 from fraud.model import OF_THE_ACCOUNT, FraudModel
 from fraud.model_file import ModelError
@@ -62,7 +65,6 @@ READING_STEPS = 24  # fits, about
 # Of gas, which fewer than half of the clients have: tried without these on one fold, the members ranked no worse.
 FINE_OF_GAS = ("skew", "q10", "q25", "median", "q75", "q90", "longest", "lately", "upper", "n_zero")
 AGGREGATE_NAMES = (*(feature.name for feature in AGGREGATES_BLOCK.features), *OF_THE_ACCOUNT)
-BY_NAME = {feature.name: feature for feature in FEATURES}
 LIBRARIES = ("numpy", "xgboost", "xgboost-cpu", "catboost", "scikit-learn", "onnx", "onnxruntime")
 MEASURED = ("roc_auc", "pr_auc", "at_top", "at_threshold", "brier", "calibration_error")  # kept in the manifest
 KEPT_SILENT = ("features", "promise")  # in the manifest, too long for the report
@@ -106,7 +108,13 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
         parser.error("--attack and --onto go with --readings")
     if options.onto and options.data:
         parser.error("--onto takes the place of invoices: leave out what they were to be learnt from")
+    options.command = command_of(sys.argv[1:] if arguments is None else arguments)
     return options
+
+
+def command_of(arguments: list[str]) -> str:
+    """For the model card: files by their names alone, for where they are is nobody's business."""
+    return shlex.join(["python", "train.py", *(re.sub("[^=]*/(?=.)", "", word) for word in arguments)])
 
 
 def run(options: argparse.Namespace) -> None:
@@ -135,7 +143,8 @@ def run(options: argparse.Namespace) -> None:
             if options.readings:
                 raise
             say(f"The readings beside the invoices are left out: {error}")
-    write_report(metrics, options.report)
+    kept = {"command": options.command} | ({"fingerprints": fingerprints(base)} if base else {})
+    write_report(metrics | kept, options.report)
     if not options.validate:
         model_file.save(base, options.out, MODEL_KEY)  # last: what goes wrong before leaves the old model
     say(*(in_words(result) for result in metrics["results"]), *readings_in_words(metrics.get("readings", {})))
@@ -457,22 +466,6 @@ def next_version(out: Path) -> str:
         return f"{month}.{int(number) + 1 if head == month else 1}"
     except (ModelError, KeyError, ValueError):
         return f"{month}.1"
-
-
-def described(column: str) -> dict[str, str]:
-    """Evidence group, as in reasons, and sentence of a column that the members see."""
-    return {"group": aspect_of(column, INVOICES).group, "text": meaning_of(column)}
-
-
-def meaning_of(column: str) -> str:
-    if column in BY_NAME:
-        return BY_NAME[column].text
-    if column.startswith("neighbours_"):
-        cell, _, short = column.removeprefix("neighbours_").rpartition("_")
-        return f"share of frauds among clients of {CELLS[cell]} ({short})"
-    if column.endswith("_against_peers"):
-        return f"{BY_NAME[column.removesuffix('_against_peers')].text}, against region and category"
-    return f"score of the detector {column.replace('_', ' ')}"
 
 
 if __name__ == "__main__":

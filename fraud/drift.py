@@ -119,10 +119,15 @@ def compared(fingerprint: Fingerprint, counts: np.ndarray) -> Table:
         "psi": index,
         "chance": chance,
         "level": np.array(levels),
-        "is_constant": (fingerprint.shares > 0).sum(axis=1) <= 1,
+        "is_constant": is_constant(fingerprint),
         "missing_then": fingerprint.shares[:, MISSING].astype(np.float64),
         "missing_now": counts[:, MISSING] / max(n_now, 1),
     }
+
+
+def is_constant(fingerprint: Fingerprint) -> np.ndarray:
+    """Whether all training clients are in one bin of a column: they share one value, or it is missing. [bool]"""
+    return (fingerprint.shares > 0).sum(axis=1) <= 1
 
 
 def above(fingerprint: Fingerprint, counts: np.ndarray) -> tuple[float, float]:

@@ -9,8 +9,9 @@ import pytest
 
 from fraud import attacks, figures, reading_evaluation, reading_validation, report_readings
 from fraud import evaluation as ev
+from fraud.model_card import model_card
 from fraud.records import QualityFlag
-from fraud.report import model_card, write_report
+from fraud.report import write_report
 from fraud.report_page import report_html
 
 NASTY = "<script>alert('x')</script> & | `b`\n# \"q\""
@@ -234,10 +235,15 @@ def test_scores_that_are_ranks_make_a_report_without_calibration(metrics, tmp_pa
     assert "Calibration" not in Page((tmp_path / "report.html").read_text(encoding="utf-8")).headings
 
 
+HEADINGS = [
+    "Model details", "Intended use", "Not for", "Factors", "Metrics", "Evaluation data", "Training data",
+    "Quantitative analyses", "Ethical considerations", "Caveats and recommendations",
+]  # fmt: skip
+
+
 def test_the_card_says_data_figures_weak_groups_and_what_it_is_not_for(metrics, folder):
     card = (folder / "model_card.md").read_text(encoding="utf-8")
-    for heading in ("Data", "View", "Figures", "Where it is weaker", "Limits", "Not for", "How it was trained"):
-        assert f"\n## {heading}\n" in card
+    assert re.findall(r"^## (.*)", card, re.MULTILINE) == HEADINGS
     auc = metrics["results"][0]["roc_auc"]
     assert f"{auc['value']:.3f} [{auc['interval'][0]:.3f}, {auc['interval'][1]:.3f}]" in card
     assert "region 310: ROC-AUC" in card
@@ -248,9 +254,42 @@ def test_the_card_says_data_figures_weak_groups_and_what_it_is_not_for(metrics, 
 def test_the_card_keeps_its_shape_whatever_the_data_are_called(metrics, folder):
     card = (folder / "model_card.md").read_text(encoding="utf-8")
     assert r"\<script\>alert('x')\</script\> & \| `b` \# " in card
-    rows = [line for line in card.splitlines() if line.startswith("|")]
-    assert len({line.count("|") for line in rows}) == 1
-    assert len(rows) == 2 + len(metrics["results"])
+    assert "\n<" not in card
+    figures, severities, *groups = tables_of(card)
+    assert len(figures) == 2 + len(metrics["results"])
+    assert len(severities) == 2 + len(metrics["severities"])
+    assert len(groups) == len(metrics["results"][0]["groups"])
+
+
+def tables_of(card):
+    """The lines of each table; all of one table have as many cells."""
+    tables = [lines.splitlines() for lines in re.findall(r"(?:^\|.*\n)+", card, re.MULTILINE)]
+    assert all(len({line.count("|") - line.count("\\|") for line in table}) == 1 for table in tables)
+    return tables
+
+
+def test_the_card_gives_every_group_with_its_interval_and_what_false_suspicion_costs(metrics, folder):
+    card = (folder / "model_card.md").read_text(encoding="utf-8")
+    for name, rows in metrics["results"][0]["groups"].items():
+        assert f"| {name} | clients |" in card
+        for row in rows:
+            rate, (low, high) = row["base_rate"]["value"], row["base_rate"]["interval"]
+            cell = f"{100 * rate:.1f}\N{NO-BREAK SPACE}% [{100 * low:.1f}, {100 * high:.1f}]"
+            assert f"| {row['value']} | {row['n']:,} | {cell} |" in card
+    wrong = 1 - metrics["results"][0]["at_threshold"]["precision"]["value"]
+    assert f"at the threshold, {100 * wrong:.1f} % (" in card
+
+
+def test_the_card_tells_how_it_was_trained_and_what_drift_is_measured_from(metrics):
+    told = {"command": "python train.py `x`"}
+    kept = {"invoices": {"n": 93_058, "n_features": 950, "n_constant": 3}}
+    card = model_card({"run": metrics["run"], **told, "fingerprints": kept, "manifest": {"threshold": 0.166}})
+    assert "`python train.py 'x'`" in card
+    assert "950 features of 93,058 clients" in card
+    assert "3 of the features never vary" in card
+    assert "0.25" in card
+    assert "Suspected from a score of 0.1660 on" in card
+    assert "never vary" not in model_card({"run": metrics["run"], "fingerprints": {}})
 
 
 def test_a_group_pooled_from_few_clients_is_not_called_weak():
@@ -288,8 +327,9 @@ def test_what_json_cannot_hold_is_refused_before_a_file_is_touched(metrics, tmp_
 
 
 def test_the_card_needs_no_plots(metrics):
-    plain = metrics | {"run": metrics["run"] | {"n_clients": 5}}
+    plain = metrics | {"run": metrics["run"] | {"n_clients": 5}, "quality": [{"text": "Copies: 11."}]}
     assert "5 clients (5.61\N{NO-BREAK SPACE}% labelled fraud)" in model_card(plain)
+    assert "- Copies: 11." in model_card(plain)
 
 
 def test_names_in_plots_are_not_read_as_markup():
@@ -321,13 +361,10 @@ def test_a_model_of_readings_alone_has_a_whole_page_and_card(injected, labelled,
         assert not page.open
         assert "Views side by side" not in page.headings
         assert "200 clients" in page.text
-        assert re.findall(r"^## (.*)", card, re.MULTILINE) == [
-            "Data",
-            "Smart-meter readings",
-            "Limits",
-            "Not for",
-            "How it was trained",
-        ]
+        found = re.findall(r"^## (.*)", card, re.MULTILINE)
+        assert found == [name for name in HEADINGS if name not in ("Metrics", "Factors") or name in found]
+        assert "Metrics" not in found
+        assert "### Smart-meter readings" in card
         assert "from their smart-meter readings" in card
         assert "labelled fraud" not in card
 
@@ -345,9 +382,10 @@ def test_injected_thefts_are_called_injected_and_stand_apart_from_real_labels(me
     for text in (page.text, " ".join(card.split())):
         assert "attacked here by published patterns of theft: none of these thefts is real" in text
         assert "known only after inspections" in text
-    tables = re.findall(r"(?:^\|.*\n)+", card, re.MULTILINE)
-    assert ["attacked" in table for table in tables] == [False, True]
-    assert len(re.findall(r"^\| attacked|^\| past to future", tables[1], re.MULTILINE)) == 3
+    *before, last = re.findall(r"(?:^\|.*\n)+", card, re.MULTILINE)
+    assert "attacked" in last
+    assert not [table for table in before if "attacked" in table]
+    assert len(re.findall(r"^\| attacked|^\| past to future", last, re.MULTILINE)) == 3
 
 
 def test_what_was_measured_on_readings_stands_on_the_page_with_its_interval(injected):

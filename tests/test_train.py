@@ -81,6 +81,14 @@ def test_the_manifest_says_what_the_model_is(small_model, small_study):
     assert set(manifest["metrics"]) == set(train.MEASURED)
 
 
+def test_the_card_tells_the_command_without_where_its_files_are_and_what_drift_is_measured_from(trained, small_model):
+    card = (trained.report / "model_card.md").read_text()
+    assert "`python train.py utility.zip --quick --out model.bin --report report`" in card
+    fingerprint = small_model.invoices.fingerprint
+    assert f"{len(fingerprint.edges) - 1:,} features of {fingerprint.n:,} clients" in card
+    assert train.command_of(["data/", "--out=/tmp/a b/m.bin"]) == "python train.py data/ --out=m.bin"
+
+
 def test_the_report_measures_clients_that_the_model_was_not_fitted_on(trained, small_study):
     metrics = json.loads((trained.report / "metrics.json").read_text())
     n = [result["n"] for result in metrics["results"]]
