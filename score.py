@@ -9,13 +9,16 @@ Out: scores.csv, or Parquet where --out ends so: client_id, score, rank, severit
      at_stake_high_kwh (if the client steals), estimate (how that was made, in words), expected_net_value with
      net_value_low and net_value_high (probability times worth, less --cost), route (a day's; with --routes),
      reason_1..3, harmless (causes that fit, joined by ";"), quality.
-     With --store all of it also goes to the desk's database, in one transaction: profiles, past scores, alerts.
+     With --transformers also balance.csv beside it, a row a transformer: where its energy went (data/README.md).
+     With --store all of it also goes to the desk's database, in one transaction: profiles, past scores, alerts, and
+     the transformers, where their totals are among the sources.
 In CSV no text is a formula (fraud/listing.py).
 Exit codes: 0 done, 2 the input, the model or a file cannot be used (one sentence on stderr), 130 stopped by Ctrl-C.
 """
 
 import argparse
 import os
+import re
 import sys
 from collections import Counter
 from dataclasses import replace
@@ -29,10 +32,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from features import FEATURE_NAMES
 from fraud import model_file, planning
 from fraud.almanac import Almanac, read_almanac
+from fraud.balance import Balances, balances_of, columns_of_balances
 from fraud.days import Days
 from fraud.listing import CannotWrite, columns_of, columns_of_list, writable, write
 from fraud.model import FraudModel
 from fraud.model_file import ModelError
+from fraud.parts import find_pieces
 from fraud.planning import RANDOM_SHARE, RECENT_DAYS, Visit
 from fraud.promise import Promised, promised
 from fraud.reading_tables import ReadingTables, has_readings, read_readings
@@ -40,6 +45,7 @@ from fraud.records import INSUFFICIENT_HISTORY, SEVERITIES, QualityFlag, Score, 
 from fraud.recovery import BILLABLE_MONTHS
 from fraud.routes import day_routes
 from fraud.tables import TableError, Tables, read_tables, tables_from_records
+from fraud.transformer_tables import has_transformers, read_transformers
 from fraud.visit_sheets import print_list, print_worth
 from fraud.visited import Visited, read_visited
 from scoring import Base
@@ -48,6 +54,7 @@ MODEL_PATH = os.environ.get("MODEL_PATH") or "model.bin"
 DATABASE_URL = os.environ.get("DATABASE_URL")  # of the desk, for --store
 MODEL_KEY = os.environ.get("MODEL_KEY", "").encode() or None  # with it, an unsigned model is refused
 FEWEST, MOST = 100, 1000  # clients with reasons where no list is asked for: a first page, and half a minute's work
+LEAST_MEMORY = 700 * 2**20  # bytes: Python, the libraries, the model and one chunk of clients
 BAD_USE, STOPPED = 2, 130  # exit codes, the latter a shell's for Ctrl-C
 
 Quality = list[tuple[QualityFlag, ...]]  # of each client
@@ -82,9 +89,11 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     add("--invoices", type=Path, help="the invoices' file, whatever its name")
     add("--readings", type=Path, help="the file of smart-meter readings; alone, these alone are judged")
     add("--weather", type=Path, help="a file with a date and a temperature a row, for a model trained beside weather")
+    add("--transformers", type=Path, metavar="F", help="their daily totals: a zip, a folder or a file; and balance.csv")
     add("--holidays", metavar="FILE_OR_COUNTRY", help="a file with a date a row, or a country's code: GB or GB-ENG")
     add("--out", type=Path, default=Path("scores.csv"), help="a .csv or .parquet file (scores.csv)")
     add("--store", action="store_true", help="also keep it all at the desk (DATABASE_URL, else fairmeter.db here)")
+    add("--memory", type=bytes_of, metavar="SIZE", help="walk through a base of any size in so much memory: 2GB")
     add = parser.add_argument_group("what a visit brings, and the inspection list").add_argument
     add("--visits", type=whole, help="how many visits the crews can make")
     add("--list", type=Path, default=Path("visits.csv"), help="where the list goes, .csv or .parquet (visits.csv)")
@@ -108,6 +117,14 @@ def whole(text: str) -> int:
     return int(text)
 
 
+def bytes_of(text: str) -> int:
+    """2GB, 1.5 GB, 800MB; argparse says so where it is none."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?(MB|GB)", text.strip(), re.IGNORECASE)
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size; write 2GB or 800MB")
+    return int(float(found[1]) * 2 ** (20 if found[2].upper() == "MB" else 30))
+
+
 def amount(text: str) -> float:
     if not 0 <= (number := _float(text)) < np.inf:
         raise argparse.ArgumentTypeError(f"{text!r} is no amount from 0 on")
@@ -129,10 +146,15 @@ def _float(text: str) -> float:
 
 def run(options: argparse.Namespace) -> None:
     """Reads, scores, lists, writes, and says so."""
+    if options.memory:
+        run_large(options)
+        return
     inputs = [*options.sources, options.clients, options.invoices, options.readings, options.weather, options.leave_out]
     out = writable(options.out, inputs)
     is_listing = options.visits is not None or options.false_alarms is not None
     list_out = writable(options.list, [*inputs, out]) if is_listing else None
+    inputs.append(options.transformers)
+    balance_out = writable(options.out.with_name("balance.csv"), inputs) if options.transformers else None
     store = opened_store() if options.store else None
     model = loaded_model()
     check_promise(model, options)
@@ -143,6 +165,7 @@ def run(options: argparse.Namespace) -> None:
         step = bar.add_task("Reading", total=None)
         base = Base.of(model, *read(options), almanac)
         check_routes(base.tables.clients, options)
+        balances = balances_asked(base, options)
         bar.remove_task(step)
         step, started = bar.add_task("Scoring clients", total=len(base.tables.quality)), perf_counter()
         scores: list[Score] = []
@@ -161,12 +184,48 @@ def run(options: argparse.Namespace) -> None:
     if is_listing:
         write(columns_of_list(listed, scores, ranks), list_out)
     write(columns_of([scores[row] for row in ranks]), out)
+    if balance_out is not None:
+        write(columns_of_balances(balances.rows), balance_out)
     if store is not None:
-        keep(store, scores, base, console)
-    print_summary(scores, seconds, options.out, console)
+        keep(store, scores, base, balances, console)
+    print_summary(Counter(score.severity for score in scores), seconds, options.out, console)
     print_worth(scores, options.visits, options.cost, options.price, console)
     if is_listing:
         print_list(listed, found, options.visits, options.list, console)
+
+
+def run_large(options: argparse.Namespace) -> None:
+    """The same of a client base in parts; no more than the ranked list is made of it."""
+    import large  # brings pyarrow, which JSON and one client do without
+
+    check_large(options)
+    out = writable(options.out, [*options.sources, options.clients, options.invoices])
+    judge = large.Judge(loaded_model(), options.billable_months)
+    console, started = Console(highlight=False), perf_counter()
+    pieces = find_pieces(tuple(options.sources), options.clients, options.invoices)
+    with progress() as bar:
+        step = bar.add_task("Reading", total=None)
+
+        def tell(what: str, done: int, of: int | None) -> None:
+            bar.update(step, description=what, completed=done, total=of)
+
+        done = large.listed(large.OnDisk(judge, pieces, options.memory), out, FEWEST, MOST, tell)
+    print_quality(done.flags, console)
+    print_summary(done.n_by_severity, perf_counter() - started, options.out, console)
+
+
+def check_large(options: argparse.Namespace) -> None:
+    """Raises CannotList where something is asked for that looks at all clients at once."""
+    whole = {"--visits": options.visits, "--false-alarms": options.false_alarms, "--store": options.store or None}
+    asked = [name for name, value in whole.items() if value is not None]
+    if asked:
+        raise CannotList(f"{asked[0]} wants all clients in memory at once: leave it out, or --memory.")
+    if options.readings or has_readings(*options.sources):
+        raise CannotList(
+            "Readings are judged beside their neighbours', in memory: name --clients and --invoices alone."
+        )
+    if options.memory < LEAST_MEMORY:
+        raise CannotList(f"--memory is below {LEAST_MEMORY // 2**20}MB, which the model and its libraries take.")
 
 
 def opened_store():
@@ -179,13 +238,14 @@ def opened_store():
         raise CannotKeep(str(error)) from error
 
 
-def keep(store, scores: list[Score], base: "Base", console: Console) -> None:
+def keep(store, scores: list[Score], base: Base, balances: Balances | None, console: Console) -> None:
     """Keeps the scores and closes the store. Raises CannotKeep; then the desk is as it was before."""
     import desk
 
     version = str(base.model.manifest["version"])
     try:
-        kept = desk.keep_run(store, desk.RULES, scores, version, base.tables, base.days, base.billed(scores))
+        told = base.tables, base.days, base.billed(scores), balances
+        kept = desk.keep_run(store, desk.RULES, scores, version, *told)
     except desk.CANNOT_OPEN as error:
         raise CannotKeep(str(error)) from error
     finally:
@@ -211,6 +271,21 @@ def read(options: argparse.Namespace) -> tuple[Tables, Days | None]:
     quality = [a + b for a, b in zip(tables.quality, readings.quality, strict=True)]
     tables = replace(tables, quality=quality, flags=[*tables.flags, *readings.flags])
     return tables, Days.of(readings.readings, len(quality))
+
+
+def balances_asked(base: Base, options: argparse.Namespace) -> Balances | None:
+    """Of the transformers that are named, or for the desk of those among the sources. Raises TableError, CannotList."""
+    can_tell = base.days is not None and "transformer_id" in base.tables.clients
+    if options.transformers is not None and not can_tell:
+        raise CannotList(
+            "--transformers wants readings, and the transformer_id of the clients: name both, or leave it out."
+        )
+    is_there = options.transformers is not None or (options.store and can_tell and has_transformers(*options.sources))
+    if not is_there:
+        return None
+    measured = read_transformers(*options.sources, transformers=options.transformers)
+    base.tables.flags.extend(measured.flags)
+    return balances_of(measured, base.tables.clients["transformer_id"], base.days, base.tables.invoices)
 
 
 def without_invoices(readings: ReadingTables) -> Tables:
@@ -331,11 +406,11 @@ def print_unused(almanac: Almanac, base: Base, console: Console) -> None:
             console.print(f"--{what} is not used: {why}.", soft_wrap=True)
 
 
-def print_summary(scores: list[Score], seconds: float, out: Path, console: Console) -> None:
-    counts = Counter(score.severity for score in scores)
+def print_summary(counts: Counter[str], seconds: float, out: Path, console: Console) -> None:
+    n = counts.total()
     console.print(", ".join(f"{name} {counts[name]:,}" for name in (*SEVERITIES, INSUFFICIENT_HISTORY)))
-    speed = len(scores) / max(seconds, 1e-3)
-    console.print(f"{len(scores):,} clients scored in {seconds:.1f} s, {speed:,.0f} a second: {out}", soft_wrap=True)
+    speed = n / max(seconds, 1e-3)
+    console.print(f"{n:,} clients scored in {seconds:.1f} s, {speed:,.0f} a second: {out}", soft_wrap=True)
 
 
 if __name__ == "__main__":

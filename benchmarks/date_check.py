@@ -11,8 +11,9 @@ from itertools import count
 import numpy as np
 
 from fraud.dates import links, swapped
-from fraud.files import Field, find_source, read_sheet
+from fraud.files import Field, find_source
 from fraud.records import Table
+from fraud.sheets import read_sheet
 from fraud.tables import INVOICE_FIELDS, TableError, text_of
 
 TOLERANCE_DAYS = 20  # the reader comes when he can; two swapped dates are a month apart at least

@@ -1,9 +1,9 @@
 """The floor plan: one line a floor, the highest first. Rooms of the science wing, then of the desk wing.
 
-    entry     train predict score desk scoring
+    entry     train predict score desk scoring large
     pages     report report_page report_readings report_visits report_cells model_card figures | web notify
     findings  visit_study validation reading_validation simulate |
-    plans     planning recovery listing routes visits visit_sheets likeness |
+    plans     planning recovery listing ranking routes visits visit_sheets likeness |
     reasons   explaining explain reasons sentences account_sentences reading_sentences told aspects meanings |
     models    study fitting reading_fitting baselines model_file model reading_model ensemble | store
     parts     timeline along readings networks ranks features members detectors neighbours peers | alerts cases outcomes
@@ -11,11 +11,11 @@
     shapes    reading_balance reading_rows reading_changes reading_hours reading_parts reading_shapes |
     columns   facts balance blocks cells configuration consumption courses explanations |
     meters    accounts almanac billed courses days surroundings windows change_points reading_tables reading_cleaning |
-    rows      invoices tables transformer_tables visited cleaning dates files |
+    rows      invoices tables transformer_tables visited cleaning dates parts spill sheets files |
     graphs    onnx_graphs network_graphs symmetric_trees |
     ground    words records segments theft harmless patterns metrics evaluation reading_evaluation promise drift
 
-A room imports rooms of its own floor and of those below, in no circle. train, predict, score, desk, scoring
-and features are files beside this package: they import it, it imports none of them. The wings never import each other;
+A room imports rooms of its own floor and of those below, in no circle. train, predict, score, desk, scoring,
+large and features are files beside this package: they import it, it imports none of them. The wings never import each other;
 they share the ground floor, and meet in the entry files through `records.Score`. tests/test_layout.py holds all this.
 """

@@ -17,10 +17,9 @@ from fraud.files import (
     TableError,
     UnreadableDate,
     find_source,
-    read_header,
-    read_sheet,
 )
 from fraud.reading_cleaning import READING_YEARS
+from fraud.sheets import read_header, read_sheet
 from fraud.tables import NAT, day_of, number_of
 
 COUNTRY = re.compile(r"(?P<country>[A-Z]{2})(?:-(?P<part>[A-Z0-9]{1,6}))?")

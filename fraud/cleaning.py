@@ -28,6 +28,7 @@ ROUNDING = 1.0  # consumption is billed in whole units, also where the coefficie
 LEVELS = tuple(f"consumption_level_{i}" for i in (1, 2, 3, 4))
 QUANTITIES = (*LEVELS, "old_index", "new_index", "coefficient")
 HASHED_ROWS = 2**16  # at a time, to stay in the processor's cache
+COPIES = ("duplicate_invoices", "Exact copies of an invoice, dropped")
 _draw = Random(1)  # noqa: S311  nobody gains by guessing; NumPy's own generators would cost each worker 1.5 MB
 WEIGHTS = np.array([[_draw.getrandbits(63) * 2 + 1] for _ in range(64)], np.uint64)  # odd: none loses a bit
 
@@ -74,7 +75,7 @@ def _drop_duplicates(invoices: Table) -> tuple[Table, list[Finding]]:
     copies = _copies(invoices)
     if not len(copies):
         return invoices, []
-    finding = Finding("duplicate_invoices", "Exact copies of an invoice, dropped", invoices["client"][copies])
+    finding = Finding(*COPIES, invoices["client"][copies])
     kept = np.ones(len(invoices["client"]), bool)
     kept[copies] = False
     return {name: column[kept] for name, column in invoices.items()}, [finding]

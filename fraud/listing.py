@@ -9,7 +9,8 @@ Out: the file, as score.py describes it. In CSV a text that a spreadsheet would 
 import csv
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import chain
 from pathlib import Path
 
 from fraud.planning import Visit
@@ -89,10 +90,15 @@ def columns_of_list(listed: list[Visit], scores: list[Score], ranks: list[int]) 
 
 def write(columns: Columns, out: Path) -> None:
     """Beside, then renamed: `out` is the old file or the whole new one. Raises CannotWrite."""
+    write_chunks([columns], out)
+
+
+def write_chunks(chunks: Iterable[Columns], out: Path) -> None:
+    """The same of rows that come some at a time, of which there are some."""
     part = out.with_name(f".{out.name}.{os.getpid()}.part")
     form: Callable = write_parquet if out.suffix.lower() == ".parquet" else write_csv
     try:
-        form(columns, part)
+        form(chunks, part)
         with part.open("rb") as written:
             os.fsync(written.fileno())
         part.replace(out)
@@ -102,11 +108,13 @@ def write(columns: Columns, out: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def write_csv(columns: Columns, path: Path) -> None:
+def write_csv(chunks: Iterable[Columns], path: Path) -> None:
     with path.open("x", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows([cell(value) for value in row] for row in zip(*columns.values(), strict=True))
+        for i, columns in enumerate(chunks):
+            if i == 0:
+                writer.writerow(columns)
+            writer.writerows([cell(value) for value in row] for row in zip(*columns.values(), strict=True))
 
 
 def cell(value):
@@ -120,15 +128,23 @@ def cell(value):
     return value
 
 
-def write_parquet(columns: Columns, path: Path) -> None:
-    import pyarrow as pa
+def write_parquet(chunks: Iterable[Columns], path: Path) -> None:
     from pyarrow import parquet
+
+    tables = map(_as_arrow, chunks)
+    first = next(tables)
+    with parquet.ParquetWriter(path, first.schema) as writer:
+        for table in chain([first], tables):
+            writer.write_table(table)
+
+
+def _as_arrow(columns: Columns):
+    import pyarrow as pa
 
     kinds = (
         dict.fromkeys(WHOLE, pa.int64()) | dict.fromkeys(YES_OR_NO, pa.bool_()) | dict.fromkeys(NUMBERS, pa.float64())
     )
-    arrays = {name: pa.array(values, kinds.get(name, pa.string())) for name, values in columns.items()}
-    parquet.write_table(pa.table(arrays), path)
+    return pa.table({name: pa.array(values, kinds.get(name, pa.string())) for name, values in columns.items()})
 
 
 def writable(out: Path, inputs: list[Path | None]) -> Path:

@@ -23,16 +23,14 @@ from fraud.files import (
     NULLS,
     BadValue,
     Field,
-    Sheet,
     Source,
     UnreadableDate,
     find_source,
     holds,
-    read_header,
-    read_sheet,
 )
 from fraud.reading_cleaning import clean_readings
 from fraud.records import QualityFlag, Table
+from fraud.sheets import Sheet, read_header, read_sheet
 from fraud.tables import (
     EPOCH,
     DuplicateClient,

@@ -11,7 +11,7 @@ Out: clients and invoices as dicts of NumPy columns, cleaned, with quality flags
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache, partial
@@ -21,7 +21,7 @@ from zlib import crc32
 
 import numpy as np
 
-from fraud.cleaning import Finding, clean
+from fraud.cleaning import CLIENT_RULES, COPIES, INVOICE_RULES, Finding, clean
 from fraud.dates import EXPORT_DATE, INVOICE_YEARS
 from fraud.files import (
     NULLS,
@@ -31,13 +31,12 @@ from fraud.files import (
     Field,
     MissingColumns,
     MissingFile,
-    Sheet,
     TableError,
     UnreadableDate,
     find_source,
-    read_sheet,
 )
 from fraud.records import QualityFlag, Table
+from fraud.sheets import Sheet, read_sheet
 
 __all__ = [
     "BadValue",
@@ -58,6 +57,7 @@ MAX_WHOLE = 2**53 - 1  # whole numbers beyond are not told apart by float64
 EPOCH = date(1970, 1, 1).toordinal()
 INVOICE_DAYS = (date(INVOICE_YEARS[0], 1, 1).toordinal() - EPOCH, date(INVOICE_YEARS[1] + 1, 1, 1).toordinal() - EPOCH)
 NAT = np.iinfo(np.int64).min
+UNKNOWN = ("invoices_of_unknown_clients", "Invoices of clients that are not in the clients' table, left out")
 ENERGIES = {"ELEC": 0, "GAZ": 1, "0": 0, "1": 1}
 # The time of day that a spreadsheet or a data frame adds is left out.
 ISO_DATE = re.compile(r"(?P<y>\d{4})([-/])(?P<m>\d\d?)\2(?P<d>\d\d?)(?:[T ]\d\d?:.*)?")
@@ -227,6 +227,16 @@ def flag_of(finding: Finding, n: int) -> QualityFlag:
     return QualityFlag(finding.flag, n, f"{finding.text}: {n:,}.")
 
 
+def summed(flags: Iterable[QualityFlag]) -> list[QualityFlag]:
+    """Flags of several parts of one base as the flags of the whole, in the order in which it would have them."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for flag in flags:
+        counts[flag.flag, flag.text.removesuffix(f": {flag.n:,}.")] += flag.n
+    order = [COPIES[0], *(rule.flag for rule in (*INVOICE_RULES, *CLIENT_RULES)), UNKNOWN[0]]
+    found = sorted(counts.items(), key=lambda item: order.index(item[0][0]))
+    return [QualityFlag(flag, n, f"{text}: {n:,}.") for (flag, text), n in found]
+
+
 def flags_by_client(findings: list[Finding], n_clients: int) -> list[tuple[QualityFlag, ...]]:
     """The flags of each client; clients with equal ones share them, so that 100,000 clients cost little memory."""
     flags = [()] * n_clients
@@ -255,22 +265,46 @@ def read_tables(*sources, clients=None, invoices=None) -> Tables:
     client_source = find_source("client", sources, clients)
     invoice_source = find_source("invoice", sources, invoices)
     sheet = read_sheet(client_source, CLIENT_FIELDS)
-    client_table = {field.name: sheet.take(field) for field in CLIENT_FIELDS if field in sheet}
-    row_of = _rows_by_id(client_table["client_id"], client_source)
+    clients = clients_in(sheet)
+    row_of = rows_by_id(clients["client_id"], client_source)
     owner = CLIENT_ID._replace(convert=partial(_owner, row_of), dtype=np.int64)
     sheet = read_sheet(invoice_source, (owner, *INVOICE_FIELDS))
     client = sheet.take(owner)
-    client_table, invoice_table, findings = clean(client_table, _sorted_by_client(client, sheet))
+    return cleaned(clients, client, invoices_in(sheet))
+
+
+def clients_in(sheet: Sheet) -> Table:
+    """The columns of clients that a sheet has, as parsed."""
+    return {field.name: sheet.take(field) for field in CLIENT_FIELDS if field in sheet}
+
+
+def invoices_in(sheet: Sheet) -> Iterator[tuple[str, np.ndarray]]:
+    """(name, column) of invoices as parsed, one after the other, so that no two need be in memory in two forms."""
+    # First, before its column is taken. Dates that are written as in the public export, where day and month are
+    # swapped, have its name and come year first.
+    is_raw = sheet.name(INVOICE_ON) == INVOICE_ON.raw
+    yield EXPORT_DATE, sheet.look(YEAR_FIRST) if is_raw else np.zeros(sheet.n_rows, bool)
+    for field in INVOICE_FIELDS:
+        yield field.name, sheet.take(field)
+
+
+def cleaned(clients: Table, client: np.ndarray, invoices: Iterable[tuple[str, np.ndarray]]) -> Tables:
+    """The tables of what was parsed. [client: each invoice's row in clients, -1 unknown; invoices: name, column]"""
+    known = np.flatnonzero(client >= 0)
+    order = known[np.argsort(client[known], kind="stable")]
+    if np.array_equal(order, np.arange(len(client))):
+        order = slice(None)  # spares a copy of every column
+    invoice_table = {"client": client[order]} | {name: column[order] for name, column in invoices}
+    client_table, invoice_table, findings = clean(clients, invoice_table)
     quality = flags_by_client(findings, len(client_table["client_id"]))
-    unknown = client[client < 0]
-    if len(unknown):
-        text = "Invoices of clients that are not in the clients' table, left out"
-        findings.append(Finding("invoices_of_unknown_clients", text, unknown))
+    n_unknown = len(client) - len(known)
+    if n_unknown:
+        findings.append(Finding(*UNKNOWN, np.full(n_unknown, -1)))
     flags = [flag_of(finding, len(finding.clients)) for finding in findings]
     return Tables(client_table, invoice_table, flags, quality)
 
 
-def _rows_by_id(client_ids: np.ndarray, source: object) -> dict[str, int]:
+def rows_by_id(client_ids: np.ndarray, source: object) -> dict[str, int]:
     row_of = {client_id: row for row, client_id in enumerate(client_ids)}
     if len(row_of) < len(client_ids):
         client_id, n = Counter(client_ids).most_common(1)[0]
@@ -280,22 +314,6 @@ def _rows_by_id(client_ids: np.ndarray, source: object) -> dict[str, int]:
 
 def _owner(row_of: dict[str, int], value) -> int:
     return row_of.get(text_of(value), -1)
-
-
-def _sorted_by_client(client: np.ndarray, sheet: Sheet) -> Table:
-    """The invoices of known clients. [client: each invoice's row in clients, -1 unknown]"""
-    known = np.flatnonzero(client >= 0)
-    order = known[np.argsort(client[known], kind="stable")]
-    if np.array_equal(order, np.arange(len(client))):
-        order = slice(None)  # spares a copy of every column
-    is_export_date = _is_export_date(sheet)[order]  # before its column is taken
-    invoices = {"client": client[order]} | {field.name: sheet.take(field)[order] for field in INVOICE_FIELDS}
-    return invoices | {EXPORT_DATE: is_export_date}
-
-
-def _is_export_date(sheet: Sheet) -> np.ndarray:
-    """Dates that are written as in the public export, where day and month are swapped: its name, and year first."""
-    return sheet.look(YEAR_FIRST) if sheet.name(INVOICE_ON) == INVOICE_ON.raw else np.zeros(sheet.n_rows, bool)
 
 
 # --- from JSON --------------------------------------------------------------------------------------------------------

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from fraud.files import BadValue, Field, MissingFile, Source, UnreadableDate, find_sources, read_header, read_sheet
+from fraud.files import BadValue, Field, MissingFile, Source, UnreadableDate, find_sources
 from fraud.records import QualityFlag, Table
+from fraud.sheets import read_header, read_sheet
 from fraud.tables import NAT, code_of, columns_of, day_of, number_of, text_of
 
 KIND = "transformer"

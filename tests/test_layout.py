@@ -22,7 +22,7 @@ DOORS = {
     "sklearn": "fitting detectors baselines routes",
     "scipy": "routes",
     "tensorflow keras": "networks",
-    "pyarrow": "files simulate listing",
+    "pyarrow": "sheets parts spill simulate listing ranking",
     "plotly": "figures",
     "markupsafe": "figures report_page report_readings report_visits report_cells web",
     "flask flask_openapi flask_openapi_swagger werkzeug jinja2 click": "web predict",

@@ -1,0 +1,114 @@
+"""Judged parts of a client base -> its one ranking, in memory that does not grow with the base.
+
+In:  Arrow tables of judged clients, a part each, in any order (as `judged` makes them).
+Out: their ranked list, some thousand rows at a time, in the columns that listing.py gives a list; who comes first.
+"""
+
+import heapq
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from fraud.listing import N_REASONS, Columns, columns_of
+from fraud.parts import ROW
+from fraud.records import Score
+
+BATCH = 1_000  # rows of a part in memory while parts are merged
+CHUNK = 10_000  # rows handed on at a time
+SUSPECTED = "is_suspected"
+KEPT = ("client_id", "score", "severity", "expected_recovery_kwh", "quality")
+PLACE = {name: i for i, name in enumerate(KEPT)}
+
+
+class Ranked(NamedTuple):
+    """One client in the order of the list: the highest score first, equal ones by row, those without one last."""
+
+    fall: float
+    row: int
+    part: int
+    values: tuple  # of KEPT
+
+
+def judged(scores: list[Score], rows: np.ndarray):
+    """The Arrow table of a part's clients, in the order of the list. [rows: of each, among all clients]"""
+    import pyarrow as pa
+
+    columns = columns_of(scores)
+    score = pa.array(columns["score"], pa.float64())
+    suspected = [s.probability is not None and s.probability >= s.threshold for s in scores]
+    told = {
+        ROW: pa.array(rows, pa.int64()),
+        SUSPECTED: pa.array(suspected, pa.bool_()),
+        "client_id": pa.array(columns["client_id"], pa.string()),
+        "score": score,
+        "severity": pa.array(columns["severity"], pa.string()),
+        "expected_recovery_kwh": pa.array(columns["expected_recovery_kwh"], pa.float64()),
+        "quality": pa.array(columns["quality"], pa.string()),
+    }
+    order = np.lexsort((rows, -score.to_numpy(zero_copy_only=False)))  # NaN comes last
+    return pa.table(told).take(pa.array(order))
+
+
+class Ranking:
+    """Judged parts in files of a folder; counts of them all."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._files: list[Path] = []
+        self.n_clients, self.n_suspected, self.n_judged = 0, 0, 0
+        self.n_by_severity: Counter[str] = Counter()
+
+    def add(self, table) -> None:
+        """Keeps a part. Raises OSError."""
+        import pyarrow as pa
+
+        file = self._folder / f"judged-{len(self._files)}.arrows"
+        with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
+            writer.write_table(table, max_chunksize=BATCH)
+        self._files.append(file)
+        self.n_clients += table.num_rows
+        self.n_judged += table.num_rows - table["score"].null_count
+        self.n_suspected += int(table[SUSPECTED].to_numpy().sum())
+        self.n_by_severity.update(table["severity"].to_pylist())
+
+    def first(self, fewest: int, most: int) -> list[Ranked]:
+        """The suspected, from `fewest` to `most` of the highest scores."""
+        n = min(max(self.n_suspected, fewest), most, self.n_judged)
+        return list(islice(self._merged(), n))
+
+    def columns(self, reasons: Mapping[int, list[str | None]]) -> Iterator[Columns]:
+        """The list, CHUNK rows at a time. [reasons: N_REASONS texts by row]"""
+        clients, rank, nothing = self._merged(), 0, [None] * N_REASONS
+        while chunk := list(islice(clients, CHUNK)):
+            values = {name: [client.values[i] for client in chunk] for name, i in PLACE.items()}
+            told = [reasons.get(client.row, nothing) for client in chunk]
+            ranks = range(rank + 1, rank + len(chunk) + 1)
+            yield {
+                "client_id": values["client_id"],
+                "score": values["score"],
+                "rank": [None if score is None else n for n, score in zip(ranks, values["score"], strict=True)],
+                "severity": values["severity"],
+                **{f"reason_{i + 1}": [texts[i] for texts in told] for i in range(N_REASONS)},
+                "expected_recovery_kwh": values["expected_recovery_kwh"],
+                "quality": values["quality"],
+            }
+            rank += len(chunk)
+
+    def _merged(self) -> Iterator[Ranked]:
+        return heapq.merge(*(_ranked(file, part) for part, file in enumerate(self._files)))
+
+
+def _ranked(file: Path, part: int) -> Iterator[Ranked]:
+    """A part's clients, in order; the file is open as long as there are more."""
+    import pyarrow as pa
+
+    with pa.OSFile(str(file)) as source, pa.ipc.open_stream(source) as batches:
+        for batch in batches:
+            rows, *columns = (batch[name].to_pylist() for name in (ROW, *KEPT))
+            for row, values in zip(rows, zip(*columns, strict=True), strict=True):
+                score = values[PLACE["score"]]
+                yield Ranked(np.inf if score is None else -score, row, part, values)
