@@ -136,6 +136,7 @@ runs = Table(
     Column("model_version", Text, nullable=False),
     Column("n_clients", Integer, nullable=False), Column("n_suspected", Integer, nullable=False),
     Column("n_by_severity", Text, nullable=False),
+    Column("drift", Text), Column("stability", Text),
     Index(None, "scored_at"),
 )  # fmt: skip
 
