@@ -39,6 +39,10 @@ LOSSES_SHARE = 0.04
 ESTIMATE_SD, LOSSES_SD, ASSUMED_SD, METER_SD = 0.35, 0.25, 0.5, 0.005
 NORMAL_95 = 1.96
 LEAST_EXPLAINED = 0.3  # of the variance of weeks, by the step that a loss is said to have begun with
+WRITTEN = (
+    "transformer_id", "region", "until_on", "n_clients", "n_read", "n_days", "delivered_kwh", "losses_kwh",
+    "registered_kwh", "estimated_kwh", "lost_kwh", "lost_share", "low_share", "high_share", "before_share", "since_on",
+)  # fmt: skip
 LEAST_SPREAD = 0.01  # of delivered: a loss that hardly varies fits everybody and nobody
 
 
@@ -236,6 +240,16 @@ def _known(value: float) -> float | None:
 
 def _date(day: int) -> date:
     return np.datetime64(day, "D").astype(date)
+
+
+def columns_of_balances(rows: list[Balance]) -> dict[str, list]:
+    """The columns of a file, most energy lost first, those last that could not be judged."""
+    ordered = sorted(rows, key=lambda row: (row.lost_share is None, -row.lost_kwh, row.transformer_id))
+    return {name: [_written(getattr(row, name)) for row in ordered] for name in WRITTEN}
+
+
+def _written(value: object) -> object:
+    return value.isoformat() if isinstance(value, date) else value
 
 
 # --- a client ---------------------------------------------------------------------------------------------------------
