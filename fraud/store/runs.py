@@ -108,9 +108,9 @@ def write_findings(
     """What was found of each client; those without a series first, so that theirs stays as it is."""
     pairs = list(zip(scores, facts, strict=True))
     without = (_finding_row(s, f)[:-3] for s, f in pairs if s.client_id not in series)
-    write_rows(connection, schema.findings, FINDING_COLUMNS[:-3], without)
+    write_rows(connection, schema.findings, FINDING_COLUMNS[:-4], without)
     given = (_finding_row(s, f, series[s.client_id]) for s, f in pairs if s.client_id in series)
-    write_rows(connection, schema.findings, FINDING_COLUMNS, given)
+    write_rows(connection, schema.findings, FINDING_COLUMNS[:-1], given)
 
 
 # --- rows -------------------------------------------------------------------------------------------------------------

@@ -95,6 +95,8 @@ clients = Table(
     Column("latitude", Double), Column("longitude", Double),
     Column("transformer_id", Text), Column("tariff_price", Double),
     Index(None, "transformer_id"),
+    Index("ix_clients_place", "latitude", "longitude",
+          sqlite_where=text("latitude IS NOT NULL"), postgresql_where=text("latitude IS NOT NULL")),
 )  # fmt: skip
 
 # What lists show and sort by, narrow so that a page reads little; the rest of a profile is in `findings`.
@@ -118,6 +120,8 @@ profiles = Table(
     Index(None, "category", "by_score", "client_id"),
     Index("ix_profiles_suspected", "region", "expected_recovery_kwh",
           sqlite_where=text("by_score >= threshold"), postgresql_where=text("by_score >= threshold")),
+    Index("ix_profiles_reason", "reason_group", "by_score", "client_id",
+          sqlite_where=text("reason_group IS NOT NULL"), postgresql_where=text("reason_group IS NOT NULL")),
 )  # fmt: skip
 
 findings = Table(
@@ -126,7 +130,8 @@ findings = Table(
     Column("typical", Double),
     Column("reasons", Text, nullable=False), Column("explanations", Text, nullable=False),
     Column("quality", Text, nullable=False), Column("recovery", Text), Column("facts", Text, nullable=False),
-    Column("series_step", Text), Column("series_from", Date), Column("series_kwh", LargeBinary),  # last: see runs.py
+    Column("series_step", Text), Column("series_from", Date), Column("series_kwh", LargeBinary),
+    Column("invoices", LargeBinary),
 )  # fmt: skip
 
 runs = Table(
@@ -303,4 +308,19 @@ balances = Table(
     Column("delivered_weeks", LargeBinary, nullable=False), Column("lost_weeks", LargeBinary, nullable=False),
     Column("written_at", Moment, nullable=False),
     Index(None, "lost_kwh"),
+)  # fmt: skip
+
+# What clients of a category and region use, by month (around.py packs the months).
+bands = Table(
+    "bands", metadata,
+    Column("category", Double, primary_key=True), Column("region", Double, primary_key=True),
+    Column("n_clients", Integer, nullable=False),
+    Column("first_on", Date, nullable=False), Column("months", LargeBinary, nullable=False),
+    Column("written_at", Moment, nullable=False),
+)  # fmt: skip
+
+weather = Table(
+    "weather", metadata,
+    Column("day", Date, primary_key=True),
+    Column("temperature", Double, nullable=False),
 )  # fmt: skip
