@@ -40,7 +40,7 @@ def _to_train(*plans: AttackPlan) -> tuple[AttackPlan, ...]:
 # The plans of the files that a household is in once each. Of PUBLISHED alone, too little is learnt of other ranges; of
 # METERED ones the model learns what a transformer's loss says, and no less of clients whose transformer has no meter.
 METERED = tuple(replace(plan, is_metered=True) for plan in (PUBLISHED, PUBLISHED, BROAD))
-TO_TRAIN = _to_train(*(PUBLISHED, PUBLISHED, BROAD) * 8, *(WIDE,) * 4, *METERED * 3)
+TO_TRAIN = _to_train(*(PUBLISHED, PUBLISHED, BROAD) * 16, *(WIDE,) * 8, *METERED * 4)
 TO_TRAIN_QUICKLY = _to_train(PUBLISHED, BROAD, WIDE, PUBLISHED)
 SEEDS_APART = 1000  # files of one seed
 
