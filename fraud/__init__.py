@@ -9,7 +9,7 @@
     parts     timeline along readings networks ranks features members detectors neighbours peers | alerts cases outcomes
     utility   attacks demo metering thieves population household weather grid billing |
     shapes    reading_balance reading_rows reading_changes reading_hours reading_parts reading_shapes |
-    columns   facts balance blocks cells configuration consumption courses explanations |
+    columns   facts balance blocks cells configuration consumption courses explanations | bands index_check
     meters    accounts almanac billed courses days surroundings windows change_points reading_tables reading_cleaning |
     rows      invoices tables transformer_tables visited cleaning dates parts spill sheets files |
     graphs    onnx_graphs network_graphs symmetric_trees |

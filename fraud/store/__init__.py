@@ -8,10 +8,12 @@ A room a subject, each a part of the one Store; schema.py has the tables, migrat
 """
 
 from fraud.store.alerting import Alerting
+from fraud.store.around import NOTHING_AROUND, Around, Surrounding
 from fraud.store.arriving import Arriving, Batch, Refusal, Tally
 from fraud.store.balances import Balanced
 from fraud.store.casework import Casework
 from fraud.store.database import BadStoreUrl, BadValue, StoreError, StoreUnavailable
+from fraud.store.ledgers import Ledgers, ledgers_of
 from fraud.store.metered import Arrived, Metered
 from fraud.store.migrating import Migrating
 from fraud.store.outbox import Claim, Outbox
@@ -23,8 +25,10 @@ from fraud.store.runs import Runs, Written
 from fraud.store.series import Series
 
 __all__ = [
+    "NOTHING_AROUND",
     "ApiKey",
     "Area",
+    "Around",
     "Arrived",
     "BadQuery",
     "BadRole",
@@ -34,6 +38,7 @@ __all__ = [
     "Cell",
     "Claim",
     "HotSpot",
+    "Ledgers",
     "NameTaken",
     "NoSuchName",
     "Page",
@@ -52,8 +57,11 @@ __all__ = [
     "Transformer",
     "User",
     "Written",
+    "ledgers_of",
 ]
 
 
-class Store(Runs, Profiles, Places, Balanced, Alerting, Casework, Metered, Arriving, Outbox, People, Migrating):
+class Store(
+    Runs, Profiles, Surrounding, Places, Balanced, Alerting, Casework, Metered, Arriving, Outbox, People, Migrating
+):
     """Store("sqlite:///fairmeter.db").migrate(), then everything else. Threads share one; processes open their own."""

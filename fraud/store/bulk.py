@@ -4,7 +4,7 @@ In:  a table, some of its columns, rows as tuples in the order of these columns.
 Out: the rows in the table, a statement for each few thousand.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import islice
 
 from sqlalchemy import Column, Connection, Table
@@ -19,13 +19,21 @@ OVERWRITE, KEEP, FILL = "overwrite", "keep", "fill"  # what becomes of a row tha
 
 
 def write_rows(
-    connection: Connection, table: Table, names: Sequence[str], rows: Iterable[Sequence], there: str = OVERWRITE
+    connection: Connection,
+    table: Table,
+    names: Sequence[str],
+    rows: Iterable[Sequence],
+    there: str = OVERWRITE,
+    filled: Collection[str] = (),
 ) -> None:
-    """Writes rows; those with the key of another one are overwritten, kept, or filled where they bring a value."""
+    """Writes rows; those with the key of another one are overwritten, kept, or filled where they bring a value.
+
+    filled: columns that are filled where the others are overwritten.
+    """
     columns = [table.c[name] for name in names]
     convert = _converter(connection, columns)
     into = f"INSERT INTO {table.name} ({_listed(columns)})"
-    on_conflict = _on_conflict(table, columns, there)
+    on_conflict = _on_conflict(table, columns, there, filled)
     for chunk in _chunks(map(convert, rows)):
         if connection.dialect.name == "sqlite":
             connection.exec_driver_sql(f"{into} VALUES ({_marks('?', columns)}) {on_conflict}", chunk)
@@ -58,14 +66,15 @@ def _marks(mark: str, columns: list[Column]) -> str:
     return ", ".join([mark] * len(columns))
 
 
-def _on_conflict(table: Table, columns: list[Column], there: str) -> str:
+def _on_conflict(table: Table, columns: list[Column], there: str, filled: Collection[str]) -> str:
     keys = ", ".join(column.name for column in table.primary_key)
     others = [column.name for column in columns if not column.primary_key]
     if there == KEEP or not others:
         return "ON CONFLICT DO NOTHING"
-    new = "coalesce(excluded.{0}, {1}.{0})" if there == FILL else "excluded.{0}"
+    filled = others if there == FILL else filled
+    new = {name: f"coalesce(excluded.{name}, {table.name}.{name})" for name in filled}
     return f"ON CONFLICT ({keys}) DO UPDATE SET " + ", ".join(
-        f"{name} = {new.format(name, table.name)}" for name in others
+        f"{name} = {new.get(name, f'excluded.{name}')}" for name in others
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import ColumnElement, Integer, cast, func, select
 
+import fraud.store.ledgers as ledgers
 import fraud.store.schema as schema
 from fraud.alerts import RANKS
 from fraud.records import INSUFFICIENT_HISTORY, SEVERITIES, Explanation, QualityFlag, Reason, Recovery, Score
@@ -55,12 +56,13 @@ class ProfileRow:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """All that is kept of a client: its master data, the newest score with its reasons, facts and consumption."""
+    """All that is kept of a client: master data, the newest score with reasons, facts, consumption, invoices."""
 
     client: dict[str, Any]
     score: Score
     facts: Mapping[str, float]
     series: Series | None
+    ledger: np.ndarray | None
     model_version: str
     scored_at: datetime
 
@@ -87,12 +89,15 @@ class HotSpot:
     expected_recovery_kwh: float
 
 
+OF_CLIENT = findings.c.client_id == profiles.c.client_id
 WHOLE = select(profiles, *(column for column in findings.columns if column.name != "client_id"))
-WHOLE = WHOLE.join_from(profiles, findings, findings.c.client_id == profiles.c.client_id)
+WHOLE = WHOLE.join_from(profiles, findings, OF_CLIENT)
+EXPLAINING = [findings.c[name] for name in ("typical", "reasons", "explanations", "quality", "recovery")]
+EXPLAINED = select(profiles, *EXPLAINING).join_from(profiles, findings, OF_CLIENT)
 PLANNED = select(
     *(profiles.c[name] for name in ("client_id", "probability", "severity", "threshold", "recommendation")),
     findings.c.recovery,
-).join_from(profiles, findings, findings.c.client_id == profiles.c.client_id)
+).join_from(profiles, findings, OF_CLIENT)
 IS_SUSPECTED = profiles.c.by_score >= profiles.c.threshold  # as its index says it
 ROW_COLUMNS = [profiles.c[name] for name in ProfileRow.__dataclass_fields__]
 
@@ -173,7 +178,9 @@ class Profiles(Database):
             client = dict(connection.execute(of_client).mappings().one())
         step, first_on, kwh = row["series_step"], row["series_from"], row["series_kwh"]
         series = unpacked(step, first_on, bytes(kwh)) if kwh is not None else None
-        return Profile(client, score_of(row), json.loads(row["facts"]), series, row["model_version"], row["scored_at"])
+        ledger = row["invoices"] and ledgers.unpacked(bytes(row["invoices"]))
+        kept = json.loads(row["facts"]), series, ledger
+        return Profile(client, score_of(row), *kept, row["model_version"], row["scored_at"])
 
     def trend_of(self, client_id: str, limit: int = 100) -> list[dict]:
         """Past scores of a client, the oldest first: {"scored_at", "probability", "severity", "model_version"}."""
@@ -213,7 +220,7 @@ class Profiles(Database):
 
         is_whole: with reasons, explanations and flags, which are most of what there is to read.
         """
-        query = (WHOLE if is_whole else PLANNED).where(*conditions(filters, FILTERS))
+        query = (EXPLAINED if is_whole else PLANNED).where(*conditions(filters, FILTERS))
         query = query.order_by(profiles.c.by_score.desc(), profiles.c.client_id.desc()).limit(limit)
         with self.reading() as connection:
             return [(score_of if is_whole else planned_of)(row) for row in connection.execute(query).mappings()]
@@ -223,7 +230,7 @@ class Profiles(Database):
         found = {}
         with self.reading() as connection:
             for i in range(0, len(client_ids), FEW):
-                query = WHOLE.where(profiles.c.client_id.in_(client_ids[i : i + FEW]))
+                query = EXPLAINED.where(profiles.c.client_id.in_(client_ids[i : i + FEW]))
                 found |= {row["client_id"]: score_of(row) for row in connection.execute(query).mappings()}
         return found
 

@@ -1,6 +1,6 @@
 """Scores -> profiles, past scores and alerts, in one transaction: a crash half-way leaves what was there before.
 
-In:  scores with the clients they are of; facts, series and balances where there are some; the rules of alerts.
+In:  scores with the clients they are of; facts, series, ledgers and balances where there are some; the rules of alerts.
 Out: Written, what changed.
 """
 
@@ -18,9 +18,12 @@ import fraud.store.schema as schema
 from fraud.alerts import RANKS, AlertRules
 from fraud.records import INSUFFICIENT_HISTORY, SEVERITIES, Balance, Score, Table
 from fraud.store.alerting import Raised, raise_alerts
+from fraud.store.around import NOTHING_AROUND, Around, write_around
 from fraud.store.balances import write_balances
 from fraud.store.bulk import FEW, FILL, KEEP, write_rows
 from fraud.store.database import Database, StoreError
+from fraud.store.ledgers import Ledgers
+from fraud.store.ledgers import packed as packed_ledger
 from fraud.store.schema import ABSENT
 from fraud.store.series import Series, packed
 
@@ -28,6 +31,7 @@ CODES = ("region", "category", "district")
 CLIENT_COLUMNS = tuple(column.name for column in schema.clients.columns)
 PROFILE_COLUMNS = tuple(column.name for column in schema.profiles.columns)
 FINDING_COLUMNS = tuple(column.name for column in schema.findings.columns)
+KEPT_COLUMNS = ("series_step", "series_from", "series_kwh", "invoices")  # of these: what a run does not bring stays
 SCORE_COLUMNS = ("client_id", "scored_at", "probability", "severity", "model_version")
 MANY = 1000  # rows after which the database counts anew what its indexes hold
 
@@ -57,6 +61,8 @@ class Runs(Database):
         clients: Table | None = None,
         facts: Sequence[Mapping[str, float]] | None = None,
         series: Mapping[str, Series] | None = None,
+        ledgers: Ledgers | None = None,
+        around: Around = NOTHING_AROUND,
         balances: Sequence[Balance] | None = None,
         lasting: Collection[str] = (),
         scored_at: datetime | None = None,
@@ -65,10 +71,11 @@ class Runs(Database):
         """Profiles, past scores and alerts of some clients; those that are not among them stay as they are.
 
         clients: the canonical table (data/README.md), any order; what it leaves empty, or None, keeps what is known.
-        facts: of each score, in order; None keeps those that are known. series: by client id; a client without one
-        keeps its own. balances: of all transformers that were measured; None keeps those that are known.
-        lasting: names of facts that stay as they are known where the new ones do not tell them.
-        is_run: a scoring of the client base, which the trend counts; False for single clients.
+        facts: of each score, in order; None keeps those that are known. series, ledgers: by client id; a client
+        without one keeps its own. around: what was learnt of all clients together. balances: of all transformers that
+        were measured; None keeps those that are known. lasting: names of facts that stay as they are known where the
+        new ones do not tell them. is_run: a scoring of the client base, which the trend counts; False for single
+        clients.
         Raises BadRun (an id twice or empty, facts of another length), StoreUnavailable.
         """
         _check(scores, facts)
@@ -84,9 +91,11 @@ class Runs(Database):
             if facts is None or lasting:
                 known = _known_facts(connection, scores)
                 facts = [_joined(known.get(s.client_id, {}), facts and facts[i], lasting) for i, s in enumerate(scores)]
-            write_findings(connection, scores, facts, series or {})
+            found = (_finding_row(s, f, series or {}, ledgers or {}) for s, f in zip(scores, facts, strict=True))
+            write_rows(connection, schema.findings, FINDING_COLUMNS, found, filled=KEPT_COLUMNS)
             past = ((s.client_id, now, s.probability, s.severity, model_version) for s in scores)
             write_rows(connection, schema.scores, SCORE_COLUMNS, past, KEEP)
+            write_around(connection, around, now)
             if balances is not None:
                 write_balances(connection, balances, now)
             raised = raise_alerts(connection, scores, facts, codes, rules, now)
@@ -100,17 +109,6 @@ class Runs(Database):
         """Deletes past scores from before a moment; how many. Profiles and the counts of runs stay."""
         with self.writing() as connection:
             return connection.execute(delete(schema.scores).where(schema.scores.c.scored_at < before)).rowcount
-
-
-def write_findings(
-    connection: Connection, scores: list[Score], facts: list[Mapping[str, float]], series: Mapping[str, Series]
-) -> None:
-    """What was found of each client; those without a series first, so that theirs stays as it is."""
-    pairs = list(zip(scores, facts, strict=True))
-    without = (_finding_row(s, f)[:-3] for s, f in pairs if s.client_id not in series)
-    write_rows(connection, schema.findings, FINDING_COLUMNS[:-4], without)
-    given = (_finding_row(s, f, series[s.client_id]) for s, f in pairs if s.client_id in series)
-    write_rows(connection, schema.findings, FINDING_COLUMNS[:-1], given)
 
 
 # --- rows -------------------------------------------------------------------------------------------------------------
@@ -183,7 +181,8 @@ def _profile_row(score: Score, codes: tuple, model_version: str, now: datetime) 
     )
 
 
-def _finding_row(score: Score, facts: Mapping[str, float], series: Series | None = None) -> tuple:
+def _finding_row(score: Score, facts: Mapping[str, float], series: Mapping[str, Series], ledgers: Ledgers) -> tuple:
+    course, ledger = series.get(score.client_id), ledgers.get(score.client_id)
     return (
         score.client_id,
         score.typical,
@@ -192,7 +191,8 @@ def _finding_row(score: Score, facts: Mapping[str, float], series: Series | None
         _json(score.quality),
         score.recovery and _json((score.recovery,))[1:-1],
         json.dumps({name: float(value) for name, value in facts.items() if math.isfinite(value)}) if facts else "{}",
-        *((series.step, series.first_on, packed(series)) if series else (None, None, None)),
+        *((course.step, course.first_on, packed(course)) if course else (None, None, None)),
+        None if ledger is None else packed_ledger(ledger),
     )
 
 

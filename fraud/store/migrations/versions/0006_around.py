@@ -1,4 +1,4 @@
-"""What stands around a client: its invoices, what clients like it use, the weather; lists by main evidence, and by place.
+"""What stands around a client: invoices, what clients like it use, weather; lists by main evidence, and by place.
 
 Revision ID: 0006
 """
