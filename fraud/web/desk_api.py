@@ -26,6 +26,7 @@ CSV = "text/csv; charset=utf-8"
 MOST_A_PAGE = 1000
 SPARE = 3000  # scores looked at beyond the visits: those with a case or a visit of late fall out
 N_PAST = 100  # of a client
+N_TRANSFORMERS = 10
 SECURITY = [{"bearer": []}, {"key": []}, {"session": []}]
 GROUPS = {"all": outcomes.everything, "week": outcomes.week, "region": outcomes.region}
 GROUPS |= {"reason_group": outcomes.reason_group}
@@ -139,6 +140,7 @@ def dashboard_of(desk: Keeping) -> told.Dashboard:
         notices=store.count_notices(),
         trend=[told.Run.model_validate(run) for run in store.list_runs()],
         hot_spots=[told.HotSpot.model_validate(spot) for spot in store.hot_spots()],
+        transformers=[told.TransformerTold.model_validate(one) for one in store.worst_transformers(N_TRANSFORMERS)],
         hit_rates={name: [told.Rate.model_validate(r._asdict()) for r in found] for name, found in rates.items()},
     )
 

@@ -249,6 +249,27 @@ class HotSpot(Told):
     expected_recovery_kwh: float
 
 
+class TransformerTold(Told):
+    """Where a transformer's energy went in its last 90 days, over n_days of them; shares are of delivered_kwh."""
+
+    transformer_id: str
+    until_on: date
+    n_clients: int
+    n_read: int = Field(description="clients whose meters were read")
+    n_days: int = Field(description="days on which enough of them were")
+    delivered_kwh: float
+    losses_kwh: float = Field(description="technical losses")
+    registered_kwh: float
+    estimated_kwh: float = Field(description="of clients whose meters were not read")
+    lost_kwh: float = Field(description="delivered less losses, registered and estimated")
+    lost_share: float | None
+    low_share: float | None = Field(description="of a 95 % band")
+    high_share: float | None
+    before_share: float | None = Field(description="the same days a year before")
+    since_on: date | None
+    region: float | None
+
+
 class Dashboard(Told):
     """The desk in numbers."""
 
@@ -260,6 +281,7 @@ class Dashboard(Told):
     notices: dict[str, int]
     trend: list[Run]
     hot_spots: list[HotSpot]
+    transformers: list[TransformerTold] = Field(description="most energy not accounted for, where totals were given")
     hit_rates: dict[str, list[Rate]] = Field(description="by: all, week, region, reason_group")
 
 

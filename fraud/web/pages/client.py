@@ -18,7 +18,7 @@ from fraud.web import texts
 from fraud.web.auth import INVESTIGATOR
 from fraud.web.desk_api import profile_of
 from fraud.web.errors import Problem, bad_value
-from fraud.web.pages import failures
+from fraud.web.pages import failures, transformer
 from fraud.web.pages.client_charts import pictures
 from fraud.web.pages.listing import names
 from fraud.web.pages.site import Site, render
@@ -37,7 +37,7 @@ def install(site: Site) -> None:
         shown |= {"names": names(desk), "outcomes": rules.OUTCOMES, "today": datetime.now(zone).date()}
         told = profile.series
         unusual = desk.timeline(Series(told.step, told.first_on, told.kwh)) if told else {}
-        return render("client.html", **shown, **pictures(profile, unusual))
+        return render("client.html", **shown, **pictures(profile, unusual), **transformer.panel(store, profile))
 
     @site.page("/open-case", INVESTIGATOR, methods=("POST",))
     def client_open_case():

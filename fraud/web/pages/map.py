@@ -11,7 +11,7 @@ from typing import Any
 from flask import request, url_for
 from markupsafe import escape
 
-from fraud.records import SEVERITIES
+from fraud.records import SEVERITIES, Balance
 from fraud.store import Area, Cell, PlacedClient, Store, Transformer
 from fraud.web import texts
 from fraud.web.pages import charts, formats, paging
@@ -22,6 +22,7 @@ NEAREST = 6  # each step shows a third of the one before
 STEP = 3
 MOST_CLIENTS, MOST_TRANSFORMERS, N_SPOTS, N_REGIONS = 400, 200, 10, 60
 LARGEST = 40  # pixels of the largest cell
+MOST_LOST = 0.2  # of what a transformer delivers: from there on its colour is the strongest
 
 
 def install(site: Site) -> None:
@@ -71,16 +72,25 @@ def shown(store: Store, whole: Area, filters: dict[str, Any]) -> dict[str, Any]:
     cells = store.cells(area, N_ACROSS, **filters)
     suspected = store.placed_clients(area, MOST_CLIENTS, **filters)
     transformers = store.transformers(area, MOST_TRANSFORMERS, **filters)
+    lost = store.balances_of([one.transformer_id for one in transformers])
     return {
         "near": near,
         "n_clients": sum(cell.n_clients for cell in cells),
         "n_suspected": sum(cell.n_suspected for cell in cells),
         "spots": [(cell, nearer(cell, near)) for cell in cells[:N_SPOTS] if cell.n_suspected],
-        "transformers": [transformer for transformer in transformers[:N_SPOTS] if transformer.n_suspected],
+        "transformers": worst(transformers, lost),
+        "lost": lost,
         "suspected": suspected[:N_SPOTS],
-        "chart": chart(area, cells, suspected, transformers, near),
+        "chart": chart(area, cells, suspected, transformers, lost, near),
         "back": paging.here(near=None, lat=None, lon=None) if near else None,
     }
+
+
+def worst(transformers: list[Transformer], lost: dict[str, Balance]) -> list[Transformer]:
+    """Those with most energy not accounted for; where nothing was measured, with the most suspected clients."""
+    lost_kwh = {id_: one.lost_kwh for id_, one in lost.items() if one.lost_share is not None}
+    shown = [one for one in transformers if one.n_suspected or lost_kwh.get(one.transformer_id, 0.0) > 0]
+    return sorted(shown, key=lambda one: -lost_kwh.get(one.transformer_id, 0.0))[:N_SPOTS]
 
 
 def around(whole: Area, latitude: float, longitude: float, near: int) -> Area:
@@ -100,9 +110,14 @@ def nearer(cell: Cell, near: int) -> str | None:
 
 
 def chart(
-    area: Area, cells: list[Cell], suspected: list[PlacedClient], transformers: list[Transformer], near: int
+    area: Area,
+    cells: list[Cell],
+    suspected: list[PlacedClient],
+    transformers: list[Transformer],
+    lost: dict[str, Balance],
+    near: int,
 ) -> charts.Chart:
-    traces = [cells_of(cells, near), transformers_of(transformers)]
+    traces = [cells_of(cells, near), *transformers_of(transformers, lost)]
     traces += [clients_of(suspected, severity) for severity in reversed(SEVERITIES)]
     bare = {"showgrid": False, "zeroline": False, "showticklabels": False, "showline": False, "ticks": ""}
     room = 0.04 * (area.east - area.west + 1e-3), 0.04 * (area.north - area.south + 1e-3)
@@ -136,13 +151,26 @@ def cells_of(cells: list[Cell], near: int) -> dict:
     )  # fmt: skip
 
 
-def transformers_of(transformers: list[Transformer]) -> dict:
-    marker = {"size": 9, "symbol": "square-open", "color": "var(--ink-3)", "line": {"width": 1.5}}
-    told = [
-        texts.text("map.transformer_told", id=escape(one.transformer_id), n=one.n_clients, suspected=one.n_suspected)
-        for one in transformers
-    ]
-    return placed(transformers, texts.text("map.transformers"), marker, told, [None] * len(told))
+def transformers_of(transformers: list[Transformer], lost: dict[str, Balance]) -> list[dict]:
+    """Squares, the stronger their colour the more is lost; open ones cannot be judged. A click leads to the page."""
+    shares = [one.lost_share if (one := lost.get(each.transformer_id)) else None for each in transformers]
+    judged, others = ([i for i, share in enumerate(shares) if (share is None) is is_open] for is_open in (False, True))
+    filled = {
+        "size": 15, "symbol": "square", "color": [max(shares[i], 0.0) for i in judged], "cmin": 0, "cmax": MOST_LOST,
+        "colorscale": [[0, "var(--card)"], [1, "var(--bad)"]], "line": {"width": 1.5, "color": "var(--ink-3)"},
+    }  # fmt: skip
+    bare = {"size": 9, "symbol": "square-open", "color": "var(--ink-3)", "line": {"width": 1.5}}
+    traces = []
+    for rows, marker, name in ((judged, filled, "map.measured"), (others, bare, "map.transformers")):
+        told = [told_of(transformers[i], shares[i]) for i in rows]
+        links = [url_for("desk.transformer", transformer_id=transformers[i].transformer_id) for i in rows]
+        traces.append(placed([transformers[i] for i in rows], texts.text(name), marker, told, links))
+    return traces
+
+
+def told_of(one: Transformer, share: float | None) -> str:
+    told = texts.text("map.transformer_told", id=escape(one.transformer_id), n=one.n_clients, suspected=one.n_suspected)
+    return told if share is None else texts.text("map.transformer_lost", told=told, share=formats.percent(share, 1))
 
 
 def clients_of(suspected: list[PlacedClient], severity: str) -> dict:

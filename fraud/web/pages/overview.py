@@ -17,7 +17,7 @@ from fraud.web import texts
 from fraud.web.pages import charts
 from fraud.web.pages.site import Site, render
 
-N_WEEKS, N_SPOTS = 12, 8
+N_WEEKS, N_SPOTS, N_TRANSFORMERS = 12, 8, 10
 FORTNIGHTS = {"type": "date", "tickformat": "%d %b", "dtick": 14 * 86_400_000}  # milliseconds
 
 
@@ -47,6 +47,7 @@ def install(site: Site) -> None:
             found=found_by(inspections),
             trend=trend(weeks, store.count_raised(moments(weeks, zone)), inspections),
             spots=store.hot_spots(N_SPOTS),
+            transformers=store.worst_transformers(N_TRANSFORMERS),
             last_run=runs[-1] if runs else None,
             model=model_state(site.desk.manifest),
         )
