@@ -46,7 +46,7 @@ class Accounts:
         kwh = np.nansum([invoices[f"consumption_level_{i}"][order] for i in (1, 2, 3, 4)], axis=0)
         length = np.rint(months * DAYS_PER_MONTH).astype(np.int64)
         opened, closed, is_doubtful = _spans(days, client, end, length, n_clients, last)
-        return cls(days, opened, closed, is_doubtful, client, end, length, kwh / length)
+        return cls(days, opened, closed, is_doubtful, client, end, length, kwh / (months * DAYS_PER_MONTH))
 
     def is_active(self, clients: np.ndarray, first: int, last: int) -> np.ndarray:
         """Whether some clients' accounts were open on any day from first to last."""

@@ -144,7 +144,7 @@ def _made(totals: Table, listed: Table | None) -> TransformerTables:
     order = np.lexsort((totals["measured_on"], row))
     row, day = row[order], totals["measured_on"][order]
     if (twice := np.flatnonzero((row[1:] == row[:-1]) & (day[1:] == day[:-1]))).size:
-        at = f"transformer {ids[row[twice[0]]]!r} on {np.datetime64(int(day[twice[0]]), 'D')}"
+        at = f"transformer {str(ids[row[twice[0]]])!r} on {np.datetime64(int(day[twice[0]]), 'D')}"
         raise DoubledTotal(f"There are two totals for {at}; keep one row a transformer and day (add up its hours).")
     places = _places(ids.astype(object), listed)
     delivered, losses = totals[DELIVERED][order], totals.get("losses_kwh")
