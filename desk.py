@@ -39,6 +39,7 @@ from fraud.web.errors import Problem
 from fraud.web.judging import Scorer, chunks, judged
 from fraud.web.keeping import Keeping, Kept, Planned
 from fraud.web.pages.site import PageSettings
+from fraud.web.photos import Photos
 from fraud.web.uploads import read_upload
 
 NO_LIMITS = Limits(*[sys.maxsize] * 4)
@@ -58,6 +59,7 @@ class DeskSettings(NamedTuple):
     secret: str | None
     open_to: str = NO_ONE
     pages: PageSettings = PageSettings()
+    photos: Path | None = None  # None: beside the database where that is a file, else none are taken
 
 
 def open_desk(settings: DeskSettings, scorer: Scorer, wait: Callable = time.sleep) -> DeskService:
@@ -66,7 +68,13 @@ def open_desk(settings: DeskSettings, scorer: Scorer, wait: Callable = time.slee
     rules = read_rules(settings.rules)
     store = open_store(settings.url, wait)
     secret = settings.secret or store.secret("session")
-    return DeskService(Keeping(store, rules, science, plan), secret, settings.open_to, settings.pages)
+    keeping = Keeping(store, rules, science, plan, Photos(settings.photos or beside(store)))
+    return DeskService(keeping, secret, settings.open_to, settings.pages)
+
+
+def beside(store: Store) -> Path | None:
+    """The folder of photos beside a database that is a file. One on a server may be asked by many machines: none."""
+    return Path(store.url.database).parent / "photos" if store.is_sqlite else None
 
 
 def open_store(url: str, wait: Callable = time.sleep) -> Store:

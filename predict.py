@@ -68,6 +68,7 @@ class Settings(BaseModel):
     mqtt_url: SecretStr | None = None  # the broker that `listen` asks for readings
     time_zone: ZoneInfo = ZoneInfo("UTC")  # of the utility: what its clocks show, as Africa/Tunis
     currency: str = Field("", max_length=8)  # of its prices, as TND
+    photos: Path | None = None  # folder of photos of visits; else photos/ beside a database that is a file
     report_path: Path = Path("report/metrics.json")  # what the model page draws; else the validation delivered here
 
     @classmethod
@@ -222,7 +223,7 @@ def desk_or_exit(settings: Settings, scorer: ModelScorer) -> "DeskService | None
 
     url = revealed(settings.database_url) or DEMO_DATABASE
     asked = desk.DeskSettings(url, settings.alert_rules, revealed(settings.secret_key), OPEN_TO[settings.open])
-    asked = asked._replace(pages=settings.pages(desk.PageSettings))
+    asked = asked._replace(pages=settings.pages(desk.PageSettings), photos=settings.photos)
     try:
         return desk.open_desk(asked, scorer)
     except desk.CANNOT_OPEN as error:

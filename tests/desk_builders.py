@@ -1,6 +1,7 @@
 """A desk over a store, with a scorer that needs no model."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from service_builders import LIMITS, MANIFEST, ByConsumption, a_body
 from store_builders import shipped_rules
@@ -12,6 +13,7 @@ from fraud.web.api import create_app
 from fraud.web.auth import NO_ONE
 from fraud.web.desk import DeskService
 from fraud.web.keeping import Keeping
+from fraud.web.photos import Photos
 
 PASSWORD = "four words of a poem"  # noqa: S105
 SECRET = "a secret of the tests alone"  # noqa: S105
@@ -30,10 +32,10 @@ class ForDesk(ByConsumption):
         return {"z_score": days.kwh / 10.0}
 
 
-def desk_app(store: Store, open_to: str = NO_ONE, api_key: str | None = None):
-    """The service with a desk."""
+def desk_app(store: Store, open_to: str = NO_ONE, api_key: str | None = None, photos: Path | None = None):
+    """The service with a desk. [photos: the folder of photos]"""
     scorer = ForDesk()
-    keeping = Keeping(store, shipped_rules(), desk.DeskScience(scorer), desk.plan)
+    keeping = Keeping(store, shipped_rules(), desk.DeskScience(scorer), desk.plan, Photos(photos or desk.beside(store)))
     return create_app(scorer, LIMITS, api_key, DeskService(keeping, SECRET, open_to))
 
 

@@ -20,9 +20,9 @@ from fraud.web.desk_work import EXAMPLES
 
 
 @pytest.fixture
-def desk(store):
+def desk(store, tmp_path):
     """A script's client at the desk; each of its requests has an investigator's key."""
-    client = desk_app(store).test_client()
+    client = desk_app(store, photos=tmp_path / "photos").test_client()
     headers = with_key(store, INVESTIGATOR, "script")
     client.environ_base["HTTP_X_API_KEY"] = headers["X-API-Key"]
     return client

@@ -27,7 +27,7 @@ DOORS = {
     "markupsafe": "figures report_page report_readings report_visits report_cells web",
     "flask flask_openapi flask_openapi_swagger werkzeug jinja2 click": "web predict",
     "prometheus_client": "web gunicorn",
-    "argon2 paho": "web",
+    "argon2 paho PIL": "web",
     "pydantic pydantic_core": "web predict",
     "sqlalchemy alembic psycopg sqlite3": "store",
     "apprise": "notify",
@@ -46,6 +46,7 @@ ONLY_WHEN_NEEDED = {
     "tensorflow",
     "pyarrow",
     "apprise",
+    "PIL",
 }
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import BigInteger, Connection, Select, cast, extract, func, sele
 from fraud.store.database import Database
 from fraud.store.schema import alerts, arrivals, readings
 
-NEWEST = 1000  # readings that are looked at for the newest batches
+NEWEST = 500  # readings that are looked at for the newest batches
 MOST_WORDS = 300  # characters of what was wrong
 KINDS = ("n_new", "n_duplicate", "n_differing", "n_late", "n_out_of_order", "n_refused")
 # Added to what the minute has already: many writers share it, each the last thing in its transaction.

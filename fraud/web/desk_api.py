@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from typing import NamedTuple
 
-from flask import Response
+from flask import Response, request
 from pydantic import BaseModel
 
 from fraud import outcomes
@@ -22,7 +22,8 @@ from fraud.web.errors import JSON, Problem, bad_value
 from fraud.web.keeping import Keeping, Planned
 from fraud.web.sheets import csv_lines
 
-CSV = "text/csv; charset=utf-8"
+CSV, JPEG = "text/csv; charset=utf-8", "image/jpeg"
+AS_PHOTO = {"Cache-Control": "private, no-cache", "Content-Security-Policy": "default-src 'none'; sandbox"}
 MOST_A_PAGE = 1000
 SPARE = 3000  # scores looked at beyond the visits: those with a case or a visit of late fall out
 N_PAST = 100  # of a client
@@ -36,8 +37,9 @@ def install(app: Api, guard: Guard, desk: Keeping) -> None:
     _add_clients(app, desk)
     _add_lists(app, desk)
     _add_plan(app, desk)
+    _add_photos(app, desk)
     names = ("consumer", "clients", "dashboard", "alerts", "cases", "case", "inspections_csv", "inspection_list")
-    guard.needed(**dict.fromkeys(names, VIEWER))
+    guard.needed(**dict.fromkeys((*names, "photo"), VIEWER))
 
 
 def _add_clients(app: Api, desk: Keeping) -> None:
@@ -94,6 +96,21 @@ def _add_plan(app: Api, desk: Keeping) -> None:
         if query.format == "csv":
             return csv_answer(told.Visit, iter(visits.rows), "list")
         return answer(visits)
+
+
+def _add_photos(app: Api, desk: Keeping) -> None:
+    pictures = {200: {"description": "the picture", "content": {JPEG: {}}}}
+
+    @app.get("/photos/<name>", responses=pictures, security=SECURITY)
+    def photo(path: asks.PhotoPath):
+        """A photo of a visit, by its name in the inspection."""
+        picture = desk.photos.find(path.name)
+        if picture is None:
+            raise Problem(404, "not_found", "There is no photo of this name.")
+        answer = Response(picture, mimetype=JPEG, headers=AS_PHOTO)
+        answer.headers["Content-Disposition"] = f'inline; filename="{path.name}"'
+        answer.set_etag(path.name)
+        return answer.make_conditional(request)
 
 
 # --- what is told -----------------------------------------------------------------------------------------------------
@@ -257,5 +274,9 @@ def csv_answer(row: type[BaseModel], rows: Iterable[BaseModel], name: str) -> Re
 
 
 def _cells(row: dict) -> list:
-    """Lists of rules as their names, so that a cell holds one text."""
-    return [";".join(part["rule"] for part in value) if isinstance(value, list) else value for value in row.values()]
+    """Lists of names, and of rules as theirs, so that a cell holds one text."""
+    return [";".join(map(_name, value)) if isinstance(value, list) else value for value in row.values()]
+
+
+def _name(part: str | dict) -> str:
+    return part if isinstance(part, str) else part["rule"]

@@ -8,7 +8,9 @@ from datetime import UTC, date, datetime
 from functools import cache
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, Base64Bytes, BaseModel, ConfigDict, Field, StringConstraints
+
+from fraud.web.photos import MOST_PHOTOS
 
 Severity = Literal["critical", "high", "medium", "low", "insufficient history"]
 Format = Literal["json", "csv"]
@@ -54,6 +56,10 @@ class ClientPath(Sent):
 
 class CasePath(Sent):
     case_id: Number
+
+
+class PhotoPath(Sent):
+    name: Name
 
 
 class Paged(Sent):
@@ -143,6 +149,7 @@ class NewInspection(Sent):
     note: Text = ""
     recovered_kwh: Energy | None = Field(None, ge=0)
     recovered_value: Energy | None = Field(None, ge=0, description="in the utility's currency")
+    photos: list[Base64Bytes] = Field([], max_length=MOST_PHOTOS, description="JPEG or PNG, each as Base64")
 
 
 class NewReading(Sent):

@@ -108,6 +108,7 @@ class InspectionTold(Told):
     note: str
     recovered_kwh: float | None
     recovered_value: float | None
+    photos: list[str] = Field(description="names, for GET /photos/{name}")
     severity: str | None
     probability: float | None
     reason_group: str | None

@@ -22,10 +22,17 @@ KINDS = {"new": "n_new", "duplicate": "n_duplicate", "differing": "n_differing"}
 KINDS |= {"late": "n_late", "out_of_order": "n_out_of_order"}
 REFUSED = (400, 413, 415, 422)  # answers to readings that were sent by whoever may send some, and cannot be kept
 READINGS = "Stores readings once, however often they come, and judges the clients anew whose consumption changed."
+# A white picture of 16 x 16 pixels.
+WHITE = "iVBORw0KGgoAAAANSUhEUgAAABAAAAAQAQAAAAA3iMLMAAAADklEQVR42mP4/5+BFAQA/U4f4d7IdZcAAAAASUVORK5CYII="
 EXAMPLES = {
     "NewCase": {"client_id": "c-17", "why": "Fall since March; no harmless cause fits.", "assignee": "anna"},
     "NewMove": {"to": "inspecting", "why": "Crew 3 goes on Tuesday.", "version": 2},
-    "NewInspection": {"outcome": "confirmed", "inspected_on": "2014-09-02", "note": "By-pass before the meter."},
+    "NewInspection": {
+        "outcome": "confirmed",
+        "inspected_on": "2014-09-02",
+        "note": "By-pass before the meter.",
+        "photos": [WHITE],
+    },
     "NewReadings": {
         "readings": [
             {"client_id": "c-17", "read_at": "2014-08-01", "consumption_kwh": 7.2},
@@ -98,10 +105,12 @@ def _add_cases(app: Api, guard: Guard, desk: Keeping) -> None:
 
     @app.post(visits, responses={CREATED: told.InspectionTold}, request_body=body_of_visit, security=SECURITY)
     def record_inspection(path: asks.CasePath, body: asks.NewInspection):
-        """Record what a visit found; it closes the case."""
-        found = body.model_dump(exclude={"outcome", "inspected_on"})
+        """Record what a visit found, with its photos; it closes the case."""
+        found = body.model_dump(exclude={"outcome", "inspected_on", "photos"})
         asked = (path.case_id, body.outcome, body.inspected_on, guard.who().signature)
-        return answer(told.InspectionTold.model_validate(store.record_inspection(*asked, **found)), CREATED)
+        with desk.photos.kept(body.photos) as names:
+            recorded = store.record_inspection(*asked, **found, photos=names)
+        return answer(told.InspectionTold.model_validate(recorded), CREATED)
 
 
 def _add_readings(app: Api, desk: Keeping) -> None:

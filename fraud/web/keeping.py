@@ -14,6 +14,7 @@ from fraud.records import Balance, Score, Table
 from fraud.store import Arrived, Profile, Series, Store, StoreError
 from fraud.web import errors
 from fraud.web.bodies import FlatClient, RawClient
+from fraud.web.photos import Photos
 
 AT_ONCE = 200  # clients judged anew in one go: bounds the memory that their readings take
 
@@ -69,10 +70,13 @@ def by_score(scores: list[Score], visits: int, _cost: float, _price: float | Non
 
 
 class Keeping:
-    """A store with what writes to it. One for all threads of a worker; each worker has its own."""
+    """A store with what writes to it, and the photos. One for all threads of a worker; each worker has its own."""
 
-    def __init__(self, store: Store, rules: AlertRules, science: Science, plan: Plan = by_score) -> None:
+    def __init__(
+        self, store: Store, rules: AlertRules, science: Science, plan: Plan = by_score, photos: Photos | None = None
+    ) -> None:
         self.store, self.rules, self.plan, self._science = store, rules, plan, science
+        self.photos = photos or Photos()
 
     @property
     def manifest(self) -> dict:

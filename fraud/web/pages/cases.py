@@ -55,8 +55,9 @@ def install(site: Site) -> None:
         def inspect(user: str) -> None:
             found = sent(asks.NewInspection, request.form)
             check_day(found.inspected_on, zone)
-            more = found.model_dump(exclude={"outcome", "inspected_on"})
-            store.record_inspection(case_id, found.outcome, found.inspected_on, user, **more)
+            more = found.model_dump(exclude={"outcome", "inspected_on", "photos"})
+            with site.desk.photos.kept(photos_sent()) as names:
+                store.record_inspection(case_id, found.outcome, found.inspected_on, user, **more, photos=names)
             outcome = texts.text(f"outcome.{found.outcome}")
             flash(texts.text("cases.recorded", n=case_id, outcome=outcome), "done")
 
@@ -125,6 +126,7 @@ def one(site: Site, case_id: int) -> dict[str, Any]:
         "moves": desk.store.moves_of(case_id),
         "profile": desk.store.find_profile(case.client_id),
         "inspection": inspection_of(desk, case) if case.state == CLOSED else None,
+        "takes_photos": desk.photos.folder is not None,
         "outcomes": OUTCOMES,
         "people": people(desk),
         "me": me(site),
@@ -158,11 +160,16 @@ def tried(site: Site, case_id: int, act: Callable[[str], None]):
     return redirect(url_for("desk.cases_one", case_id=case_id))
 
 
-def sent(model: type[BaseModel], form: Mapping[str, str]) -> Any:
-    """A form as the API's own model of it; an empty field counts as not sent. Raises Problem."""
+def photos_sent() -> list[bytes]:
+    """The files of a form; a field in which none was chosen comes as one without a name."""
+    return [file.read() for file in request.files.getlist("photos") if file.filename]
+
+
+def sent(model: type[BaseModel], form: Mapping[str, str], **more: Any) -> Any:
+    """A form as the API's own model of it; an empty field counts as not sent. Raises Problem. [more: no text]"""
     given = {name: value.strip() for name, value in form.items() if name in model.model_fields}
     try:
-        return model.model_validate({name: value for name, value in given.items() if value or name == "why"})
+        return model.model_validate({name: value for name, value in given.items() if value or name == "why"} | more)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         name = texts.text_or(f"cases.field.{first['loc'][0]}", str(first["loc"][0]))

@@ -12,7 +12,7 @@ from fraud.store import StoreError, StoreUnavailable
 from fraud.web import observing, texts
 from fraud.web.errors import Problem
 
-IN_WORDS = (400, 403, 404, 405, 409, 413, 422, 429, 500, 503)  # statuses that the texts know
+IN_WORDS = (400, 403, 404, 405, 409, 413, 422, 429, 500, 503, 507)  # statuses that the texts know
 
 
 def shown(error: Exception) -> Response | HTTPException | tuple:

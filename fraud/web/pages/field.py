@@ -6,9 +6,11 @@ Out: the page at /desk/field; an inspection for each visit, once, however often 
 
 import math
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from flask import jsonify, request
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from fraud.cases import ASSIGNED, CLOSED, INSPECTING, OUTCOMES, CaseError
 from fraud.records import Case
@@ -16,11 +18,12 @@ from fraud.store import Profile, Store, StoreError, StoreUnavailable
 from fraud.store.casework import taken
 from fraud.web import desk_asked as asks
 from fraud.web import texts
-from fraud.web.auth import INVESTIGATOR
+from fraud.web.auth import ANYBODY, INVESTIGATOR
 from fraud.web.errors import Problem
+from fraud.web.keeping import Keeping
 from fraud.web.pages import failures
 from fraud.web.pages.cases import check_day, found_or_404, me, people, sent
-from fraud.web.pages.site import Site, render
+from fraud.web.pages.site import Site, render, static
 
 MOST = 40  # visits of one person; more is no day's work
 SAVED, ALREADY = "saved", "already"
@@ -56,20 +59,28 @@ def install(site: Site) -> None:
             me=me(site),
             people=people(site.desk),
             outcomes=OUTCOMES,
+            takes_photos=site.desk.photos.folder is not None,
             data=data,
+            now=datetime.now(UTC),
         )
+
+    @site.page("/worker.js", ANYBODY)
+    def worker():
+        # Not among the files: a worker sees to pages below its own address alone, and is asked for anew each time.
+        return static("", "worker.js", is_kept=False)
 
     @site.page("/field/<int:case_id>", INVESTIGATOR, methods=("POST",))
     def field_record(case_id: int):
         try:
             given = request.get_json(silent=True)
             given = given if isinstance(given, dict) else {}
-            found = sent(Visited, {name: str(value) for name, value in given.items()})
+            photos = given.pop("photos", [])
+            found = sent(Visited, {name: str(value) for name, value in given.items()}, photos=photos)
             check_day(found.inspected_on, site.settings.time_zone)
-            return jsonify(state=recorded(store, case_id, me(site), found))
+            return jsonify(state=recorded(site.desk, case_id, me(site), found))
         except StoreUnavailable:
             raise
-        except (CaseError, StoreError, Problem) as error:
+        except (CaseError, StoreError, Problem, RequestEntityTooLarge) as error:
             return jsonify(message=failures.sentence_of(error)), failures.meant(error)[0]
 
 
@@ -107,18 +118,20 @@ def _apart(a: tuple[float, float], b: tuple[float, float]) -> float:
     return (a[0] - b[0]) ** 2 + ((a[1] - b[1]) * math.cos(math.radians(a[0]))) ** 2
 
 
-def recorded(store: Store, case_id: int, user: str, found: Visited) -> str:
+def recorded(desk: Keeping, case_id: int, user: str, found: Visited) -> str:
     """SAVED; ALREADY where the same user sent the same outcome before: a phone that heard no answer sends again.
 
-    Raises CaseNotFound, CaseTaken.
+    Raises CaseNotFound, CaseTaken, Problem.
     """
+    store = desk.store
     case = found_or_404(store, case_id)
     if case.state == CLOSED and case.outcome == found.outcome and store.moves_of(case_id)[-1].user == user:
         return ALREADY
     if case.assignee != found.assignee or case.state not in (ASSIGNED, INSPECTING):
         raise taken(case)
-    if case.state == ASSIGNED:
-        case = store.move_case(case_id, INSPECTING, user, texts.text("field.why"), version=case.version)
-    more = {"note": found.note, "version": case.version}
-    store.record_inspection(case_id, found.outcome, found.inspected_on, user, **more)
+    with desk.photos.kept(found.photos) as names:
+        if case.state == ASSIGNED:
+            case = store.move_case(case_id, INSPECTING, user, texts.text("field.why"), version=case.version)
+        more = {"note": found.note, "version": case.version, "photos": names}
+        store.record_inspection(case_id, found.outcome, found.inspected_on, user, **more)
     return SAVED

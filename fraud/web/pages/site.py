@@ -171,15 +171,18 @@ def navigation(who: Who) -> list[Link]:
 # --- files ------------------------------------------------------------------------------------------------------------
 
 
-def static(version: str, name: str) -> Response:  # noqa: ARG001
-    """A file of static/, or Plotly.js out of its package. The version is in its address alone."""
+def static(version: str, name: str, is_kept: bool = True) -> Response:  # noqa: ARG001
+    """A file of static/, or Plotly.js out of its package. The version is in its address alone.
+
+    is_kept: by the browser, for a year.
+    """
     path = _files().get(name)
     if path is None:
         raise NotFound
     is_packed = "gzip" in request.headers.get("Accept-Encoding", "")
     kind = guess_type(name)[0] or "application/octet-stream"
     answer = Response(_packed(name) if is_packed else _parts(path), content_type=f"{kind}; charset=utf-8")
-    answer.headers["Cache-Control"] = f"public, max-age={YEAR}, immutable"
+    answer.headers["Cache-Control"] = f"public, max-age={YEAR}, immutable" if is_kept else "no-cache"
     answer.headers["Vary"] = "Accept-Encoding"
     if is_packed:
         answer.headers["Content-Encoding"] = "gzip"

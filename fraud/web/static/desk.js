@@ -59,6 +59,9 @@ window.addEventListener("pageshow", () => {
   document.querySelectorAll("button[type=submit]:disabled").forEach((b) => { b.disabled = false; });
 });
 
+/* Whoever is signed out leaves no visits behind on the phone; what waits to be sent is not among them. */
+if (document.querySelector(".sign-in") && window.caches) window.caches.delete("fairmeter-field");
+
 /* Small behaviours that pages ask for by attributes. */
 for (const select of document.querySelectorAll("[data-submit]")) {
   select.addEventListener("change", () => select.form.requestSubmit());

@@ -1,5 +1,6 @@
 // Visits on a phone. What was found is kept on the phone first and sent then, again and again until the desk answers:
-// the desk counts a visit once. What the desk refuses stays here with its words until somebody takes it away.
+// the desk counts a visit once. What the desk refuses stays here with its words until somebody takes it away. The page
+// itself is kept by worker.js, so that it can be opened where there is no connection.
 "use strict";
 
 const place = document.querySelector("[data-field]");
@@ -12,6 +13,7 @@ const kept = () => {
 };
 const keep = (visits) => localStorage.setItem(KEY, JSON.stringify(visits));
 const say = (key, values = {}) => words[key].replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+const keyOf = (visit) => `${whose}:${visit.case_id}`; // of its photos
 const cardOf = (visit) => document.querySelector(`[data-case="${visit.case_id}"]`);
 
 function dayHere() {
@@ -52,29 +54,34 @@ function refusal(visit) {
   const button = document.createElement("button");
   button.type = "button";
   button.textContent = say("discard");
-  button.addEventListener("click", () => { without(visit); show(); });
+  button.addEventListener("click", () => { done(visit); show(); });
   item.append(button);
   return item;
 }
 
 const without = (visit) => keep(kept().filter((other) => other.case_id !== visit.case_id));
+function done(visit) {
+  without(visit);
+  if (visit.photos) window.Photos.forget(keyOf(visit)).catch(() => {}); // what stays is overwritten one day
+}
 const changed = (visit) => keep(kept().map((other) => (other.case_id === visit.case_id ? visit : other)));
 
 async function send(visit) {
   const { outcome, inspected_on, note, assignee } = visit;
+  const photos = visit.photos ? await window.Photos.kept(keyOf(visit)) : [];
   const answer = await fetch(`field/${visit.case_id}`, {
     method: "POST", redirect: "manual", credentials: "same-origin",
     headers: { "Content-Type": "application/json", "X-CSRF-Token": place.dataset.token },
-    body: JSON.stringify({ outcome, inspected_on, note, assignee }),
+    body: JSON.stringify({ outcome, inspected_on, note, assignee, photos }),
   });
   if (answer.type === "opaqueredirect" || answer.status === 401 || answer.status === 403) return say("sign_in");
   if (answer.ok) {
-    without(visit);
+    done(visit);
     mark(visit, say("sent", { outcome: outcomes[visit.outcome] }));
     return "";
   }
   const told = await answer.json().catch(() => ({}));
-  if (answer.status >= 500 || !told.message) return say("later");
+  if (answer.status >= 500 || !told.message) return told.message || say("later");
   changed({ ...visit, problem: told.message });
   return "";
 }
@@ -94,22 +101,54 @@ async function sendAll() {
   show(reason);
 }
 
-document.addEventListener("submit", (event) => {
-  const form = event.target.closest("[data-visit]");
-  if (!form) return;
-  event.preventDefault();
-  event.stopPropagation();
+async function take(form) {
   const given = new FormData(form);
   const visit = {
     case_id: Number(form.closest("[data-case]").dataset.case), client: form.dataset.client,
     assignee: form.dataset.assignee, outcome: given.get("outcome"), note: given.get("note"), inspected_on: dayHere(),
   };
+  const photos = await window.Photos.of(form);
+  visit.photos = photos.length;
+  try {
+    if (photos.length) await window.Photos.keep(keyOf(visit), photos); // before the visit, which goes with them
+  } catch {
+    form.querySelector("[data-photo-state]").textContent = say("no_room");
+    return;
+  }
   keep([...kept().filter((other) => other.case_id !== visit.case_id), visit]);
   show();
   sendAll();
+}
+
+document.addEventListener("submit", (event) => {
+  const form = event.target.closest("[data-visit]");
+  if (!form) return;
+  event.preventDefault();
+  event.stopPropagation();
+  take(form);
 }, true);
 
 window.addEventListener("online", sendAll);
 window.setInterval(() => { if (kept().some((visit) => !visit.problem)) sendAll(); }, AGAIN);
+window.addEventListener("offline", asOf);
+window.addEventListener("online", asOf);
+
+/* Whether what is shown may be old: the worker says so of a page that it had kept, the phone that it is offline. */
+function asOf() {
+  document.querySelector("[data-as-of]").hidden = navigator.onLine && !("kept" in place.dataset);
+}
+
+/* A page and its files are kept when it is opened with a connection, the first time before the worker sees to it. */
+async function keepPage() {
+  if (!navigator.serviceWorker || !window.caches) return; // by http from another machine there are none
+  await navigator.serviceWorker.register("worker.js", { scope: "field" });
+  const ready = await navigator.serviceWorker.ready;
+  if ("kept" in place.dataset) return;
+  const files = [...document.querySelectorAll("script[src], link[rel=stylesheet], link[rel=icon], .brand img")];
+  ready.active.postMessage({ page: location.href, files: files.map((file) => file.src || file.href) });
+}
+
 show();
+asOf();
 sendAll();
+keepPage().catch(() => {}); // the page works without
