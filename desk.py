@@ -9,9 +9,8 @@ import csv
 import math
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import date
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import NamedTuple
@@ -19,24 +18,21 @@ from zipfile import ZipFile
 
 import numpy as np
 
+from desk_science import OF_INVOICES, DeskScience, Known, series_of
 from fraud.alerts import BadRules, read_rules
 from fraud.balance import Balances, balances_of
 from fraud.days import Days
-from fraud.ensemble import log_odds_of, probability_of
-from fraud.facts import BESIDE_OTHERS, OF_TRANSFORMER, Course, courses_of, facts_beside_others, facts_of
-from fraud.model import severity_of
+from fraud.facts import OF_TRANSFORMER, courses_of, facts_beside_others, facts_of
 from fraud.planning import inspection_list
-from fraud.reading_cleaning import clean_readings
-from fraud.records import SEVERITIES, QualityFlag, Score, Table
+from fraud.records import Score, Table
 from fraud.segments import Segments
-from fraud.store import Profile, Series, Store, StoreError, StoreUnavailable, Written
-from fraud.tables import Tables, tables_from_records
+from fraud.store import Store, StoreError, StoreUnavailable, Written
+from fraud.tables import Tables
 from fraud.transformer_tables import TransformerTables, transformers_from_records
 from fraud.web.auth import NO_ONE
-from fraud.web.bodies import FlatClient, Limits, RawClient
+from fraud.web.bodies import Limits
 from fraud.web.desk import DeskService
-from fraud.web.errors import Problem
-from fraud.web.judging import Scorer, chunks, judged
+from fraud.web.judging import Scorer, chunks
 from fraud.web.keeping import Keeping, Kept, Planned
 from fraud.web.pages.site import PageSettings
 from fraud.web.photos import Photos
@@ -47,8 +43,6 @@ DATABASE = "sqlite:///fairmeter.db"  # where none is named: a file in the workin
 RULES = Path(__file__).parent / "data" / "alerts.toml"
 CANNOT_OPEN = (StoreError, BadRules)
 PATIENCE = 30  # seconds that a database may take to answer when the service starts: they often start together
-OF_INVOICES = "score_of_invoices"  # a fact: the score by invoices alone, to which readings that come later add
-TOLD = SEVERITIES[:-1]  # severities of which reasons are worked out when readings come in
 
 
 class DeskSettings(NamedTuple):
@@ -115,7 +109,7 @@ def keep_run(
     beside = facts_beside_others(tables.clients, days, balances)
     for told, of_others, score in zip(facts, beside, billed, strict=True):
         told |= of_others | ({} if math.isnan(score) else {OF_INVOICES: float(score)})
-    series = _series(tables.clients["client_id"], courses_of(tables.invoices, days, len(scores)))
+    series = series_of(tables.clients["client_id"], courses_of(tables.invoices, days, len(scores)))
     kept = Kept(tables.clients, facts, series, balances and balances.rows, () if balances else OF_TRANSFORMER)
     return store.write_run(scores, version, read_rules(rules), **kept._asdict())
 
@@ -141,11 +135,11 @@ def load_demo(keeping: Keeping, scorer: Scorer, path: Path) -> int:
     rows, _ = read_upload(files, NO_LIMITS)
     science, scores, parts, seen = DeskScience(scorer), [], [], []
     for chunk in chunks(rows):
-        tables = scorer.tables(*map(list, zip(*chunk, strict=True)))
-        scores += science.with_reasons(scorer.judge(tables), tables)
-        parts.append(science.kept_of_tables(*tables))
-        days = Days.of(tables[2], len(tables[3]))
-        seen.append((tables[1], replace(days, hours=None)))  # hours would take a hundred megabytes
+        known = Known(*scorer.tables(*map(list, zip(*chunk, strict=True))))
+        scores += science.with_reasons(scorer.judge(known[:4]), known)
+        parts.append(science.kept_of(known))
+        days = Days.of(known.readings, len(known.quality))
+        seen.append((known.invoices, replace(days, hours=None)))  # hours would take a hundred megabytes
     keeping.write(scores, with_balances(joined(parts), seen, measured), is_run=True)
     return len(scores)
 
@@ -175,132 +169,3 @@ def with_balances(kept: Kept, seen: Sequence[tuple[Table, Days]], measured: Tran
     beside = facts_beside_others(kept.clients, days, balances)
     facts = [own | of_others for own, of_others in zip(kept.facts, beside, strict=True)]
     return kept._replace(facts=facts, balances=balances.rows)
-
-
-class DeskScience:
-    """A scorer, as keeping.py takes it (Science). Its manifest has the fraud_rate too, and what holds for readings."""
-
-    def __init__(self, scorer: Scorer) -> None:
-        self.manifest, self._scorer = scorer.manifest, scorer
-
-    def judged(self, rows: Sequence[RawClient], with_reasons: bool = False) -> list[Score]:
-        """Scores of clients of whom nothing is kept. Raises Problem."""
-        outcomes = list(judged(rows, self._scorer, with_reasons))
-        if bad := next((outcome for outcome in outcomes if isinstance(outcome, Problem)), None):
-            raise bad
-        return outcomes
-
-    def timeline(self, series: Series) -> dict[str, np.ndarray]:
-        """By detector how unusual each day was; nothing of months."""
-        if series.step != "day" or not len(series.kwh):
-            return {}
-        first = np.datetime64(series.first_on, "D").astype(np.int64)
-        kwh = np.array(series.kwh, np.float64)
-        days = Days(Segments(np.array([len(kwh)])), first + np.arange(len(kwh)), kwh)
-        return self._scorer.timeline(days)
-
-    def kept_of(self, row: RawClient | FlatClient) -> Kept:
-        """Of a row that was judged before: its values are known to be good."""
-        if isinstance(row, FlatClient):
-            return Kept(None, [{}], {}, lasting=BESIDE_OTHERS)
-        tables = self._scorer.tables([row.client], [row.invoices], [row.readings])
-        return self.kept_of_tables(*tables)
-
-    def kept_of_tables(self, clients: Table, invoices: Table, readings: Table, quality: list) -> Kept:
-        n = len(quality)
-        days = Days.of(readings, n) if len(readings["client"]) else None
-        facts = facts_of(invoices, days, n)
-        if len(invoices["client"]):
-            no_readings = {name: column[:0] for name, column in readings.items()}
-            billed = self._scorer.judge((clients, invoices, no_readings, quality))
-            for told, score in zip(facts, billed, strict=True):
-                told |= {} if score.probability is None else {OF_INVOICES: score.probability}
-        return Kept(clients, facts, _series(clients["client_id"], courses_of(invoices, days, n)), lasting=BESIDE_OTHERS)
-
-    def judged_anew(
-        self, client_ids: Sequence[str], known: Mapping[str, Profile], readings: Table
-    ) -> tuple[list[Score], Kept]:
-        """Scores by all readings of some clients; what their invoices said before counts as it was scored."""
-        tables = self._tables(client_ids, known, readings)
-        scores = self.with_reasons(self._scorer.judge(tables), tables)
-        kept = self.kept_of_tables(*tables)
-        before = [known[id_].facts if id_ in known else {} for id_ in client_ids]
-        facts = [{**old, **new} for old, new in zip(before, kept.facts, strict=True)]
-        scores = [self._joined(score, known.get(score.client_id)) for score in scores]
-        return scores, kept._replace(facts=facts)
-
-    def _tables(self, client_ids: Sequence[str], known: Mapping[str, Profile], readings: Table) -> tuple:
-        readings = with_history(readings, known)
-        given = [_as_sent(known[id_].client) if id_ in known else {"client_id": id_} for id_ in client_ids]
-        clients, invoices, quality = tables_from_records(given, [[]] * len(given))
-        row_of = {id_: row for row, id_ in enumerate(client_ids)}
-        owner = np.array([row_of[id_] for id_ in readings["client_id"]], np.int64)
-        order = np.argsort(owner, kind="stable")
-        table = {"client": owner[order], "consumption_kwh": readings["consumption_kwh"][order]}
-        table["read_at"] = readings["read_at"][order].astype("datetime64[m]")
-        return clients, invoices, clean_readings(table)[0], quality
-
-    def with_reasons(self, scores: list[Score], tables: tuple) -> list[Score]:
-        """Reasons take ten times as long as the score: they are worked out where there is something to tell."""
-        told = np.array([score.severity in TOLD for score in scores], bool)
-        if not told.any():
-            return scores
-        explained = iter(self._scorer.judge(part_of(tables, told), with_reasons=True))
-        return [next(explained) if is_told else score for is_told, score in zip(told, scores, strict=True)]
-
-    def _joined(self, score: Score, before: Profile | None) -> Score:
-        """A score by readings and the one by invoices: log-odds add, less the prior's, which both contain."""
-        if score.probability is None:
-            return before.score if before else score
-        billed = before and before.facts.get(OF_INVOICES)
-        if not billed:
-            return score
-        by_readings, by_invoices, prior = log_odds_of([score.probability, billed, self.manifest["fraud_rate"]])
-        probability = float(probability_of(by_readings + by_invoices - prior))
-        text = f"The invoices count as they were scored on {before.scored_at:%Y-%m-%d} or before."
-        quality = (*score.quality, QualityFlag("invoices_as_scored", 1, text))
-        severity = severity_of(probability, self.manifest["readings"]["severities"])
-        return replace(score, probability=probability, severity=severity, quality=quality)
-
-
-def with_history(readings: Table, known: Mapping[str, Profile]) -> Table:
-    """Readings, and before a client's first one the days that its profile keeps: those came in files."""
-    parts = {name: [column] for name, column in readings.items()}
-    for client_id, profile in known.items():
-        series = profile.series
-        if series is None or series.step != "day":
-            continue
-        day = np.datetime64(series.first_on, "s") + np.arange(len(series.kwh)) * np.timedelta64(86400, "s")
-        own = readings["read_at"][readings["client_id"] == client_id]
-        is_before = day < (own.min().astype("datetime64[D]") if len(own) else np.datetime64("9999-01-01"))
-        parts["client_id"].append(np.full(is_before.sum(), client_id, object))
-        parts["read_at"].append(day[is_before])
-        parts["consumption_kwh"].append(series.kwh[is_before].astype(np.float64))
-    return {name: np.concatenate(columns) for name, columns in parts.items()}
-
-
-def part_of(tables: tuple, chosen: np.ndarray) -> tuple:
-    """Clients, invoices, readings and quality of some clients. [mask]"""
-    clients, invoices, readings, quality = tables
-    row = np.cumsum(chosen) - 1
-    owned = []
-    for table in (invoices, readings):
-        is_theirs = chosen[table["client"]]
-        owned.append({name: column[is_theirs] for name, column in table.items()})
-        owned[-1]["client"] = row[owned[-1]["client"]]
-    some = {name: column[chosen] for name, column in clients.items()}
-    return some, *owned, [flags for flags, is_chosen in zip(quality, chosen, strict=True) if is_chosen]
-
-
-def _as_sent(client: Mapping) -> dict:
-    """A client as it is kept, as it would be sent."""
-    return {
-        name: value.isoformat() if isinstance(value, date) else value
-        for name, value in client.items()
-        if value is not None
-    }
-
-
-def _series(client_ids: Sequence[str], courses: Sequence[Course | None]) -> dict[str, Series]:
-    told = zip(client_ids, courses, strict=True)
-    return {str(id_): Series(c.step, c.first_on.astype(date), c.kwh) for id_, c in told if c is not None}

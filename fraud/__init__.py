@@ -1,6 +1,6 @@
 """The floor plan: one line a floor, the highest first. Rooms of the science wing, then of the desk wing.
 
-    entry     train predict score desk scoring large
+    entry     train predict score desk desk_science scoring large
     pages     report report_page report_readings report_visits report_cells model_card figures | web notify
     findings  visit_study validation reading_validation simulate |
     plans     planning recovery listing ranking routes visits visit_sheets likeness |

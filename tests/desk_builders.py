@@ -1,12 +1,16 @@
 """A desk over a store, with a scorer that needs no model."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from service_builders import LIMITS, MANIFEST, ByConsumption, a_body
 from store_builders import shipped_rules
 
 import desk
+from fraud.reasons import EARLIER
+from fraud.records import Reason
 from fraud.store import Store
 from fraud.web import sessions
 from fraud.web.api import create_app
@@ -27,6 +31,21 @@ class ForDesk(ByConsumption):
         "fraud_rate": 0.1,
         "readings": {"threshold": 0.5, "severities": [{"severity": "high", "score": 0.5}]},
     }
+
+    def judge(self, tables, with_reasons=False, earlier=None):
+        scores = super().judge(tables, with_reasons)
+        has_invoices = np.bincount(tables[1]["client"], minlength=len(scores)) > 0
+        told = zip(scores, earlier or [None] * len(scores), has_invoices, strict=True)
+        return [score if has or one is None else self.added(score, one) for score, one, has in told]
+
+    def added(self, score, earlier):
+        """The odds of both multiplied, over those of the prior."""
+        if score.probability is None:
+            return score
+        by_both = score.probability, earlier.probability, 1 - self.manifest["fraud_rate"]
+        odds = np.prod([p / (1 - p) for p in by_both])
+        reasons = (Reason(EARLIER, 0.1, earlier.text), *score.reasons) if score.reasons else ()
+        return replace(score, probability=float(odds / (1 + odds)), reasons=reasons)
 
     def timeline(self, days):
         return {"z_score": days.kwh / 10.0}

@@ -40,14 +40,16 @@ class Science(Protocol):
     def judged(self, rows: Sequence[RawClient], with_reasons: bool = False) -> list[Score]:
         """Scores of clients of whom nothing is kept. Raises Problem."""
 
-    def kept_of(self, row: RawClient | FlatClient) -> Kept:
-        """What is kept of a client that was judged."""
+    def recorded(
+        self, row: RawClient | FlatClient, score: Score, before: Profile | None, readings: Table
+    ) -> tuple[Score, Kept]:
+        """The score that is kept of a client that was judged: joined with what else is known of it, if anything is."""
 
     def timeline(self, series: Series) -> Mapping[str, Sequence[float]]:
         """By detector how unusual each day of a client was: from 1 on unusual, NaN unknown; nothing of months."""
 
     def judged_anew(
-        self, client_ids: Sequence[str], known: Mapping[str, Profile], readings: Table
+        self, client_ids: Sequence[str], profiles: Mapping[str, Profile], readings: Table
     ) -> tuple[list[Score], Kept]:
         """Scores of clients by all their readings (client_id, read_at, consumption_kwh) and what else is known."""
 
@@ -92,10 +94,15 @@ class Keeping:
         return self._science.timeline(series)
 
     def record(self, row: RawClient | FlatClient, score: Score) -> None:
-        """Keeps a client that was judged, and raises its alert where one is due. Raises Problem."""
-        if not score.client_id:
+        """Keeps a client that was judged, and raises its alert where one is due. Raises Problem.
+
+        Its score joins what was sent with the readings that are known, and readings with what its invoices said.
+        """
+        if not (client_id := score.client_id):
             raise errors.bad_value("client.client_id", "empty; what is kept needs an id")
-        self.write([score], self._science.kept_of(row))
+        known = self.store.find_profile(client_id), self.store.readings_of([client_id])
+        score, kept = self._science.recorded(row, score, *known)
+        self.write([score], kept)
 
     def take_readings(self, rows: list[tuple[str, datetime, float]]) -> tuple[Arrived, int]:
         """Keeps readings, then judges whose consumption changed anew; how many that were.

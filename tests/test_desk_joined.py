@@ -1,0 +1,169 @@
+"""What is kept of a client is judged by all that is known: invoices as they were scored, readings, what is sent."""
+
+import numpy as np
+import pytest
+from desk_builders import desk_app, recorded, some_readings, with_key
+from service_builders import a_body, a_reading
+from store_builders import shipped_rules
+from table_builders import a_client, an_invoice
+
+import desk
+from desk_science import DeskScience
+from fraud.blocks import REASON_GROUPS
+from fraud.reasons import EARLIER, LEAST_EFFECT, LOWERS
+from fraud.store import Store
+from fraud.web.auth import INVESTIGATOR
+from fraud.web.bodies import RawClient
+from fraud.web.keeping import Keeping
+
+FLAT = {"client_id": "c-1", "age_months": 3}  # the scorer gives it 0.25
+
+
+@pytest.fixture
+def script(store):
+    """A script at the desk, with an investigator's key."""
+    client = desk_app(store).test_client()
+    client.environ_base["HTTP_X_API_KEY"] = with_key(store, INVESTIGATOR)["X-API-Key"]
+    return client
+
+
+def posted(script, body, path="/predict?record=1"):
+    answer = script.post(path, json=body)
+    assert answer.status_code == 200, answer.text
+    return answer.json
+
+
+def profile_of(script, client_id="c-1"):
+    return script.get(f"/consumer/{client_id}").json
+
+
+def odds(*probabilities):
+    """Of all together, over those of the prior, 1 to 9."""
+    product = np.prod([p / (1 - p) for p in probabilities]) * 9.0
+    return pytest.approx(product / (1 + product))
+
+
+# --- invoices that come to readings -----------------------------------------------------------------------------------
+
+
+def test_invoices_alone_join_the_readings_that_are_known(script):
+    posted(script, some_readings("c-1", n_days=3), "/readings")
+    body = a_body("c-1", n_invoices=1, level=67)
+    answer = posted(script, body)
+    assert answer["probability"] == pytest.approx(67 / 167), "the answer is of what was sent"
+    profile = profile_of(script)
+    assert profile["probability"] == pytest.approx((67 + 33) / 200), "and the profile is of all that is known"
+    assert (profile["series"]["step"], profile["series"]["kwh"]) == ("day", [10.0, 11.0, 12.0])
+    assert profile["facts"]["score_of_invoices"] == pytest.approx(67 / 167)
+    assert "invoices_as_scored" not in [flag["flag"] for flag in profile["quality"]], "they are at hand"
+
+
+def test_whatever_came_first_the_next_reading_finds_the_same_invoices(script):
+    recorded(script, ["c-1"], {}, level=50)
+    posted(script, some_readings("c-1", n_days=3), "/readings")
+    before = profile_of(script)
+    recorded(script, ["c-1"], {}, level=50)
+    posted(script, some_readings("c-1", n_days=4), "/readings")
+    assert before["probability"] == odds(0.5, 33 / 133)
+    assert profile_of(script)["probability"] == odds(0.5, 46 / 146)
+
+
+def test_readings_that_are_sent_stand_beside_those_of_other_days(script):
+    posted(script, some_readings("c-1", n_days=3), "/readings")
+    sent = {"client": {"client_id": "c-1"}, "readings": [a_reading(3, 100.0), a_reading(4, 57.0)]}
+    posted(script, sent)
+    profile = profile_of(script)
+    assert profile["series"]["kwh"] == [10.0, 11.0, 100.0, 57.0]
+    assert profile["probability"] == pytest.approx(178 / 278)
+
+
+def test_readings_alone_that_are_recorded_join_what_the_invoices_said(script):
+    recorded(script, ["c-1"], {}, level=50)
+    posted(script, {"client": {"client_id": "c-1"}, "readings": [a_reading(1, 20.0), a_reading(2, 80.0)]})
+    profile = profile_of(script)
+    assert profile["probability"] == odds(0.5, 0.5)
+    assert profile["facts"]["score_of_invoices"] == 0.5
+    assert profile["reasons"][0]["group"] == EARLIER
+
+
+def test_a_client_without_anything_new_keeps_the_score_that_it_has(script):
+    recorded(script, ["c-1"], {}, level=50)
+    posted(script, {"client": {"client_id": "c-1"}, "invoices": []})
+    assert profile_of(script)["probability"] == 0.5
+
+
+def test_readings_add_to_aggregates_and_aggregates_to_readings(script):
+    posted(script, FLAT)
+    posted(script, some_readings("c-1", n_days=3), "/readings")
+    assert profile_of(script)["probability"] == odds(0.25, 33 / 133)
+    posted(script, FLAT)
+    profile = profile_of(script)
+    assert profile["probability"] == odds(0.25, 33 / 133)
+    assert profile["series"]["kwh"] == [10.0, 11.0, 12.0]
+    assert "By aggregates of its invoices alone its probability is 25 %" in profile["reasons"][0]["text"]
+    assert "unknown_features" in [flag["flag"] for flag in profile["quality"]]
+
+
+# --- the reason that invoices are -------------------------------------------------------------------------------------
+
+
+def test_what_the_invoices_said_is_told_with_its_day_and_its_first_reason_from_reading_to_reading(script):
+    recorded(script, ["c-1"], {}, level=50)
+    scored_on = profile_of(script)["scored_at"][:10]
+    for n_days in (3, 4):
+        posted(script, some_readings("c-1", n_days=n_days), "/readings")
+        told = {reason["group"]: reason["text"] for reason in profile_of(script)["reasons"]}
+        when = f"By its invoices alone, as they were scored on {scored_on} or before,"
+        assert told[EARLIER] == f"{when} its probability is 50 %; above all for this: High."
+
+
+@pytest.fixture(scope="module")
+def real_scorer(metered_model):
+    """The metered model as predict.py serves it, suspecting so early that everybody's reasons are told."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MODEL_PATH", "model.bin")
+        import predict
+
+    early = metered_model.manifest["readings"] | {"severities": [{"severity": "medium", "score": 0.0}]}
+    scorer = predict.ModelScorer(metered_model)
+    scorer._model.manifest["readings"] = early
+    return scorer
+
+
+def total(score):
+    return sum(reason.effect for reason in score.reasons)
+
+
+def fallen(n_days=200):
+    """Days of a home that loses two thirds of its consumption."""
+    kwh = np.where(np.arange(n_days) < 120, 10.0, 3.0) + np.sin(np.arange(n_days))
+    day = np.datetime64("2014-01-01", "s") + np.arange(n_days) * np.timedelta64(86400, "s")
+    return [("c-1", moment, value) for moment, value in zip(day.astype(object), kwh.tolist(), strict=True)]
+
+
+def invoices_of(levels=(600, 640, 600, 620, 200, 210)):
+    days = [f"{2012 + i // 3}-{('03', '07', '11')[i % 3]}-20" for i in range(len(levels))]
+    return [an_invoice(invoice_on=on, consumption_level_1=kwh) for on, kwh in zip(days, levels, strict=True)]
+
+
+def test_reasons_of_a_joined_score_sum_to_it_less_the_typical_clients(tmp_path, real_scorer):
+    store = Store(f"sqlite:///{tmp_path}/desk.db")
+    store.migrate()
+    keeping = Keeping(store, shipped_rules(), DeskScience(real_scorer), desk.plan)
+    row = RawClient(a_client("c-1"), invoices_of(), [])
+    [by_invoices] = keeping.judged([row], with_reasons=True)
+    keeping.record(row, by_invoices)
+    keeping.take_readings(fallen())
+    joined = store.find_profile("c-1").score
+    assert joined.probability != by_invoices.probability
+    missing = (len(REASON_GROUPS) + 1) * LEAST_EFFECT  # effects too small to tell
+    assert total(joined) == pytest.approx(joined.probability - joined.typical, abs=missing)
+    [said] = [reason.text for reason in joined.reasons if reason.group == EARLIER]
+    first = next(reason.text for reason in by_invoices.reasons if reason.effect > 0)
+    assert first.removesuffix(".") in said.replace(LOWERS, ".")
+    keeping.record(row, by_invoices)
+    whole = store.find_profile("c-1").score
+    assert whole.probability == pytest.approx(joined.probability, abs=1e-6), "the invoices at hand say what they said"
+    assert EARLIER not in [reason.group for reason in whole.reasons]
+    assert total(whole) == pytest.approx(whole.probability - whole.typical, abs=missing)
+    store.close()
