@@ -1,10 +1,13 @@
-"""Facts of a client, worked by hand: a fall, a spike, a rise at night, an index that runs back; and its consumption."""
+"""Facts of a client, worked by hand: a fall, a spike, a rise at night, an index that runs back, an empty home that is
+lived in, what neighbours use; and its consumption."""
 
 import numpy as np
 import pytest
+from reading_builders import days_of as town_days
 from table_builders import a_client, an_invoice
 
 from fraud import facts
+from fraud.balance import Balances
 from fraud.days import Days
 from fraud.reading_tables import readings_from_records
 from fraud.tables import tables_from_records
@@ -79,3 +82,86 @@ def test_a_course_is_daily_with_readings_and_monthly_without():
     [daily] = facts.courses_of(invoices, days_of([1.0, 2.0, 3.0]), 1)
     assert (daily.step, daily.first_on, daily.kwh.tolist()) == ("day", FIRST, [1.0, 2.0, 3.0])
     assert facts.courses_of(NO_INVOICES, None, 1) == [None]
+
+
+# --- gas without electricity ------------------------------------------------------------------------------------------
+
+
+def billed(energy, *monthly, last="2014-12-24"):
+    """Monthly invoices, the newest first, each with its consumption."""
+    end = np.datetime64(last, "M")
+    return [
+        an_invoice(invoice_on=f"{end - i}-24", energy=energy, months=1, consumption_level_1=kwh, consumption_level_2=0)
+        for i, kwh in enumerate(monthly)
+    ]
+
+
+EMPTY_HOMES = {
+    "gas went on for three months": (billed("ELEC", 0, 0, 0, 90) + billed("GAZ", 20, 15, 20, 20), 3),
+    "electricity was used last": (billed("ELEC", 80, 0, 0) + billed("GAZ", 20, 20, 20), 0),
+    "no gas either in the second month": (billed("ELEC", 0, 0, 0) + billed("GAZ", 20, 0, 20), 1),
+    "the gas of the last two months is not invoiced yet": (
+        billed("ELEC", 0, 0, 0, 0, 90) + billed("GAZ", 20, 20, 20, last="2014-10-24"),
+        2,
+    ),
+    "no gas": (billed("ELEC", 0, 0, 0), None),
+    "no electricity": (billed("GAZ", 20, 20), None),
+    "an account that was closed years ago": (
+        billed("ELEC", 0, 0, 0, last="2011-12-24") + billed("GAZ", 20, 20),
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize(("invoices", "months"), EMPTY_HOMES.values(), ids=EMPTY_HOMES)
+def test_months_without_electricity_count_while_gas_shows_who_lives_there(invoices, months):
+    found = facts.zero_months(invoices_of(*invoices), None)
+    assert found == ({} if months is None else {0: months})
+
+
+def test_readings_say_more_of_the_last_months_than_invoices_do():
+    gas = billed("GAZ", *[20] * 6, last="2013-07-24")
+    days = days_of(np.r_[np.full(31 + 28, 9.0), np.zeros(31 + 30 + 31 + 30)])  # January to June 2013
+    assert facts.zero_months(invoices_of(*gas, *billed("ELEC", 50, last="2013-03-24")), days) == {0: 4}
+
+
+# --- beside others ----------------------------------------------------------------------------------------------------
+
+
+def a_base(levels, region=101.0, n_days=100):
+    """Clients of one region and category that use the same each day."""
+    n = len(levels)
+    clients = {"client_id": np.array([f"c-{i}" for i in range(n)], object), "category": np.full(n, 11.0)}
+    clients["region"] = np.broadcast_to(np.asarray(region, float), n)
+    return clients, town_days(np.repeat(np.array(levels, float)[:, None], n_days, axis=1))
+
+
+def test_a_client_is_set_beside_the_median_of_the_others_like_it():
+    clients, days = a_base([1.0, *range(2, 12)])
+    share = facts.neighbour_shares(clients, days)
+    assert share[0] == pytest.approx(1.0 / 6.5)  # the others: 2 .. 11
+    assert share[10] == pytest.approx(11.0 / 5.5)  # 1 .. 10
+    assert share[5] == pytest.approx(6.0 / 6.0)  # 1 .. 5 and 7 .. 11
+
+
+def test_with_fewer_than_ten_others_like_it_nothing_is_said():
+    clients, days = a_base([*range(1, 12)], region=[101.0] * 10 + [np.nan])
+    assert np.isnan(facts.neighbour_shares(clients, days)).all()
+
+
+def test_who_has_too_few_of_the_bases_last_days_counts_for_nobody():
+    clients, days = a_base([*range(1, 13)])
+    kwh = days.kwh.reshape(12, -1).copy()
+    kwh[0, 50:] = np.nan
+    share = facts.neighbour_shares(clients, town_days(kwh))
+    assert np.isnan(share[0])
+    assert share[1] == pytest.approx(2.0 / 7.5)  # 3 .. 12
+
+
+def test_facts_beside_others_are_told_where_they_are_known():
+    clients, days = a_base([2.0] * 11)
+    balances = Balances([], np.array([0.2] + [np.nan] * 10), np.array([0.7] + [np.nan] * 10))
+    told = facts.facts_beside_others(clients, days, balances)
+    assert told[0] == {"neighbour_share": 1.0, "transformer_loss_share": 0.2, "transformer_loss_fit": 0.7}
+    assert told[1] == {"neighbour_share": 1.0}
+    assert facts.facts_beside_others(clients, None, None) == [{}] * 11

@@ -1,0 +1,83 @@
+"""Transformers in the store: what a run found of them, and facts that later runs leave as they are."""
+
+from dataclasses import replace
+from datetime import date, timedelta
+
+import pytest
+from store_builders import NOW, clients_of, score_of, write
+
+from fraud.records import Balance
+
+
+def a_balance(transformer_id="t-1", lost_kwh=90.0, **changes):
+    """A tenth of a thousand kWh lost, half of it in the second week."""
+    whole = {
+        "transformer_id": transformer_id, "until_on": date(2026, 10, 31), "n_clients": 20, "n_read": 19, "n_days": 88,
+        "delivered_kwh": 900.0, "losses_kwh": 30.0, "registered_kwh": 770.0, "estimated_kwh": 10.0,
+        "lost_kwh": lost_kwh, "lost_share": lost_kwh / 900.0, "low_share": 0.08, "high_share": 0.12,
+        "before_share": 0.01, "since_on": date(2026, 9, 7), "region": 101.0, "latitude": 36.5, "longitude": 10.5,
+        "weeks_from": date(2026, 8, 31), "delivered_weeks": (70.0, 80.5, None), "lost_weeks": (0.0, 7.5, None),
+    }  # fmt: skip
+    return Balance(**whole | changes)
+
+
+UNJUDGED = {"lost_share": None, "low_share": None, "high_share": None, "before_share": None, "since_on": None}
+
+
+def test_a_balance_comes_back_as_it_was_written(store):
+    bare = a_balance("t-2", region=None, latitude=None, longitude=None, **UNJUDGED)
+    write(store, balances=[bare, a_balance()])
+    assert store.find_balance("t-1") == a_balance()
+    assert store.find_balance("t-2") == bare
+    assert store.find_balance("t-3") is None
+    assert store.find_balance(None) is None
+
+
+def test_those_with_most_energy_lost_come_first_and_those_that_lose_none_not_at_all(store):
+    rows = [a_balance("a", 50.0), a_balance("b", 70.0), a_balance("c", -5.0), a_balance("d", 99.0, **UNJUDGED)]
+    write(store, balances=rows)
+    assert [row.transformer_id for row in store.worst_transformers()] == ["b", "a"]
+    assert [row.transformer_id for row in store.worst_transformers(1)] == ["b"]
+    assert store.balances_of(["a", "d", "nobody"]).keys() == {"a", "d"}
+    assert store.balances_of([]) == {}
+
+
+def test_a_run_with_totals_replaces_all_and_one_without_leaves_them(store):
+    write(store, balances=[a_balance("a"), a_balance("b")])
+    write(store, scored_at=NOW + timedelta(days=1))
+    assert store.balances_of(["a", "b"]).keys() == {"a", "b"}
+    write(store, balances=[a_balance("b", 12.0)], scored_at=NOW + timedelta(days=2))
+    assert store.balances_of(["a", "b"]) == {"b": replace(a_balance("b", 12.0), delivered_weeks=(), lost_weeks=())}
+
+
+def test_a_transformers_clients_come_by_score(store):
+    scores = [score_of("c-1", 0.2), score_of("c-2", 0.9), score_of("c-3", None), score_of("c-4", 0.8)]
+    ids = [score.client_id for score in scores]
+    write(store, *scores, clients=clients_of(client_id=ids, transformer_id=["t-1", "t-1", "t-1", "t-2"]))
+    assert [row.client_id for row in store.clients_of_transformer("t-1")] == ["c-2", "c-1", "c-3"]
+    assert [row.client_id for row in store.clients_of_transformer("t-1", 1)] == ["c-2"]
+    assert store.clients_of_transformer("t-9") == []
+
+
+@pytest.mark.parametrize("n", [1, 600])  # named one by one, and all read at once
+def test_facts_that_last_stay_where_new_ones_do_not_tell_them(store, n):
+    scores = [score_of(f"c-{i}") for i in range(n)]
+    write(store, *scores, facts=[{"spike_ratio": 9.0, "transformer_loss_share": 0.2}] * n)
+    write(store, *scores, facts=[{"spike_ratio": 2.0}] * n, lasting=("transformer_loss_share", "never_told"))
+    assert store.find_profile("c-0").facts == {"spike_ratio": 2.0, "transformer_loss_share": 0.2}
+    write(store, *scores, facts=[{"transformer_loss_share": 0.0}] * n, lasting=("transformer_loss_share",))
+    assert store.find_profile("c-0").facts == {"transformer_loss_share": 0.0}
+
+
+def test_a_transformers_loss_raises_the_alert_of_its_clients_and_its_end_lets_it_lapse(store):
+    honest = score_of(probability=0.01, severity="low")
+    write(store, honest, facts=[{"transformer_loss_share": 0.14}])
+    assert store.open_alert_of("c-1") is None
+    write(store, honest, facts=[{"transformer_loss_share": 0.22}])
+    [rule] = store.open_alert_of("c-1").rules
+    assert rule["rule"] == "transformer loss"
+    assert rule["sentence"].startswith(
+        "Of what the client's transformer delivered in 90 days, 22% is not accounted for"
+    )
+    write(store, honest, facts=[{"transformer_loss_share": 0.05}])
+    assert store.open_alert_of("c-1") is None
