@@ -100,10 +100,12 @@ def keep_run(
     days: Days | None,
     billed: Sequence,
     balances: Balances | None = None,
+    drift: dict | None = None,
 ) -> Written:
     """Keeps a scoring of the client base, in one transaction. [billed: scores by invoices alone, NaN without]
 
-    balances: None keeps those that are known, and what they say of the clients. Raises StoreError, BadRules.
+    balances: None keeps those that are known, and what they say of the clients. drift: as likeness.py tells it.
+    Raises StoreError, BadRules.
     """
     facts = facts_of(tables.invoices, days, len(scores))
     beside = facts_beside_others(tables.clients, days, balances)
@@ -111,7 +113,7 @@ def keep_run(
         told |= of_others | ({} if math.isnan(score) else {OF_INVOICES: float(score)})
     series = series_of(tables.clients["client_id"], courses_of(tables.invoices, days, len(scores)))
     kept = Kept(tables.clients, facts, series, balances and balances.rows, () if balances else OF_TRANSFORMER)
-    return store.write_run(scores, version, read_rules(rules), **kept._asdict())
+    return store.write_run(scores, version, read_rules(rules), **kept._asdict(), drift=drift)
 
 
 def plan(scores: list[Score], visits: int, cost: float = 0.0, price: float | None = None) -> list[Planned]:

@@ -10,6 +10,8 @@ Out: scores.csv, or Parquet where --out ends so: client_id, score, rank, severit
      net_value_low and net_value_high (probability times worth, less --cost), route (a day's; with --routes),
      reason_1..3, harmless (causes that fit, joined by ";"), quality.
      With --transformers also balance.csv beside it, a row a transformer: where its energy went (data/README.md).
+     With --report FOLDER also report.html and drift.json: whether the clients are like those that the model learnt
+     from, and with --former how much of the former list stays.
      With --store all of it also goes to the desk's database, in one transaction: profiles, past scores, alerts, and
      the transformers, where their totals are among the sources.
 In CSV no text is a formula (fraud/listing.py).
@@ -22,6 +24,7 @@ import re
 import sys
 from collections import Counter
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
 
@@ -34,7 +37,8 @@ from fraud import model_file, planning
 from fraud.almanac import Almanac, read_almanac
 from fraud.balance import Balances, balances_of, columns_of_balances
 from fraud.days import Days
-from fraud.listing import CannotWrite, columns_of, columns_of_list, writable, write
+from fraud.likeness import Watch, drift_said
+from fraud.listing import CannotWrite, columns_of, columns_of_list, read_list, writable, writable_folder, write
 from fraud.model import FraudModel
 from fraud.model_file import ModelError
 from fraud.parts import find_pieces
@@ -44,6 +48,7 @@ from fraud.reading_tables import ReadingTables, has_readings, read_readings
 from fraud.records import INSUFFICIENT_HISTORY, SEVERITIES, QualityFlag, Score, Table
 from fraud.recovery import BILLABLE_MONTHS
 from fraud.routes import day_routes
+from fraud.stability import stability
 from fraud.tables import TableError, Tables, read_tables, tables_from_records
 from fraud.transformer_tables import has_transformers, read_transformers
 from fraud.visit_sheets import print_list, print_worth
@@ -93,6 +98,8 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     add("--holidays", metavar="FILE_OR_COUNTRY", help="a file with a date a row, or a country's code: GB or GB-ENG")
     add("--out", type=Path, default=Path("scores.csv"), help="a .csv or .parquet file (scores.csv)")
     add("--store", action="store_true", help="also keep it all at the desk (DATABASE_URL, else fairmeter.db here)")
+    add("--report", type=Path, metavar="FOLDER", help="report.html and drift.json: are clients like those learnt from?")
+    add("--former", type=Path, metavar="F", help="a list of a run before: how much of it stays")
     add("--memory", type=bytes_of, metavar="SIZE", help="walk through a base of any size in so much memory: 2GB")
     add = parser.add_argument_group("what a visit brings, and the inspection list").add_argument
     add("--visits", type=whole, help="how many visits the crews can make")
@@ -157,10 +164,13 @@ def run(options: argparse.Namespace) -> None:
     balance_out = writable(options.out.with_name("balance.csv"), inputs) if options.transformers else None
     store = opened_store() if options.store else None
     model = loaded_model()
+    report = writable_folder(options.report) if options.report else None
     check_promise(model, options)
     visited = read_visited(options.leave_out)
     almanac = read_almanac(options.weather, options.holidays)
     console = Console(highlight=False)
+    former = None if options.former is None else read_list(options.former)
+    watch = Watch(model) if report or options.store else None
     with progress() as bar:
         step = bar.add_task("Reading", total=None)
         base = Base.of(model, *read(options), almanac)
@@ -169,7 +179,7 @@ def run(options: argparse.Namespace) -> None:
         bar.remove_task(step)
         step, started = bar.add_task("Scoring clients", total=len(base.tables.quality)), perf_counter()
         scores: list[Score] = []
-        for part in base.scored(options.billable_months):
+        for part in base.scored(options.billable_months, *([watch.add] if watch else [])):
             scores += part
             bar.advance(step, len(part))
         seconds = perf_counter() - started
@@ -187,13 +197,21 @@ def run(options: argparse.Namespace) -> None:
     if balance_out is not None:
         write(columns_of_balances(balances.rows), balance_out)
     if store is not None:
-        keep(store, scores, base, balances, console)
+        keep(store, scores, base, balances, watch.drift(), console)
     print_summary(Counter(score.severity for score in scores), seconds, options.out, console)
     print_worth(scores, options.visits, options.cost, options.price, console)
     if is_listing:
         print_list(listed, found, options.visits, options.list, console)
 
 
+    rows = None if former is None else stability([scores[row].client_id for row in judged(scores, ranks)], former)
+    print_stability(rows, console)
+    if watch:
+        print_drift(watch.drift(), console)
+    if report:
+        from fraud.run_report import write_run_report  # brings plotly, which lists do without
+
+        write_run_report(run_facts(scores, base, watch.drift(), rows, options), report)
 def run_large(options: argparse.Namespace) -> None:
     """The same of a client base in parts; no more than the ranked list is made of it."""
     import large  # brings pyarrow, which JSON and one client do without
@@ -221,6 +239,8 @@ def check_large(options: argparse.Namespace) -> None:
     if asked:
         raise CannotList(f"{asked[0]} wants all clients in memory at once: leave it out, or --memory.")
     if options.readings or has_readings(*options.sources):
+    whole |= {"--report": options.report, "--former": options.former}
+    whole |= {"--report": options.report, "--former": options.former}
         raise CannotList(
             "Readings are judged beside their neighbours', in memory: name --clients and --invoices alone."
         )
@@ -234,17 +254,39 @@ def opened_store():
 
     try:
         return desk.open_store(DATABASE_URL or desk.DATABASE)
+def judged(scores: list[Score], ranks: list[int]) -> list[int]:
+    """Those of the ranked rows that have a score."""
+    return [row for row in ranks if scores[row].probability is not None]
+
+
+def run_facts(
+    scores: list[Score], base: Base, drift: dict, rows: list[dict] | None, options: argparse.Namespace
+) -> dict:
+    """What the report tells of this run."""
+    read = [*options.sources, *filter(None, (options.clients, options.invoices, options.readings))]
+    return {
+        "scored_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "data": ", ".join(path.name for path in read),
+        "n_by_severity": Counter(score.severity for score in scores),
+        "n_suspected": sum(s.probability is not None and s.probability >= s.threshold for s in scores),
+        "drift": drift,
+        "stability": rows,
+        "former": options.former and options.former.name,
+        "model": {name: base.model.manifest.get(name) for name in ("version", "trained_at")},
+    }
+
+
     except desk.CANNOT_OPEN as error:
         raise CannotKeep(str(error)) from error
 
 
-def keep(store, scores: list[Score], base: Base, balances: Balances | None, console: Console) -> None:
+def keep(store, scores: list[Score], base: Base, balances: Balances | None, drift: dict, console: Console) -> None:
     """Keeps the scores and closes the store. Raises CannotKeep; then the desk is as it was before."""
     import desk
 
     version = str(base.model.manifest["version"])
     try:
-        told = base.tables, base.days, base.billed(scores), balances
+        told = base.tables, base.days, base.billed(scores), balances, drift
         kept = desk.keep_run(store, desk.RULES, scores, version, *told)
     except desk.CANNOT_OPEN as error:
         raise CannotKeep(str(error)) from error
@@ -415,3 +457,14 @@ def print_summary(counts: Counter[str], seconds: float, out: Path, console: Cons
 
 if __name__ == "__main__":
     sys.exit(main())
+def print_stability(rows: list[dict] | None, console: Console) -> None:
+    for row in rows or ():
+        said = f"Of the first {row['k']:,} clients {row['n_both']:,} were among the former list's first {row['k']:,}"
+        console.print(f"{said} (Jaccard index {row['jaccard']:.2f}).", soft_wrap=True)
+
+
+def print_drift(drift: dict, console: Console) -> None:
+    for sentence in drift_said(drift):
+        console.print(sentence, soft_wrap=True, markup=False)
+
+

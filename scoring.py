@@ -5,7 +5,7 @@ Out: a Score each client in the order of the table, a chunk at a time; some of t
 Here the features of features.py meet the rooms of fraud/, for whatever holds many clients at once.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -48,11 +48,17 @@ class Base:
         beside = model.readings.surroundings_of(days, regions(tables.clients), almanac)
         return cls(model, tables, days, replace(beside, losses=losses))
 
-    def scored(self, billable_months: int = BILLABLE_MONTHS) -> Iterator[list[Score]]:
-        """The clients' scores in the order of the table, a chunk at a time, each with what a visit may bring."""
+    def scored(
+        self, billable_months: int = BILLABLE_MONTHS, watch: Callable[[Known], None] = lambda _: None
+    ) -> Iterator[list[Score]]:
+        """The clients' scores in the order of the table, a chunk at a time, each with what a visit may bring.
+
+        watch: is shown what is known of each chunk.
+        """
         for start in range(0, len(self.tables.quality), CHUNK):
             rows = np.arange(start, min(start + CHUNK, len(self.tables.quality)))
             known = self.known(rows)
+            watch(known)
             quality = [self.tables.quality[row] for row in rows]
             scores = self.model.judge(known.billed, known.clients["client_id"], quality, known.metered)
             recoveries = planning.recoveries_of(

@@ -1,7 +1,7 @@
 """The floor plan: one line a floor, the highest first. Rooms of the science wing, then of the desk wing.
 
     entry     train predict score desk desk_science scoring large
-    pages     report report_page report_readings report_visits report_cells model_card figures | web notify
+    pages     report report_page report_readings report_visits report_cells model_card run_report figures | web notify
     findings  visit_study validation reading_validation simulate |
     plans     planning recovery listing ranking routes visits visit_sheets likeness |
     reasons   explaining explain reasons sentences account_sentences reading_sentences told aspects meanings |
@@ -11,11 +11,11 @@
     shapes    reading_balance reading_rows reading_changes reading_hours reading_parts reading_shapes |
     columns   facts balance blocks cells configuration consumption courses explanations | bands index_check
     meters    accounts almanac billed courses days surroundings windows change_points reading_tables reading_cleaning |
-    rows      invoices tables transformer_tables visited cleaning dates parts spill sheets files |
-    graphs    onnx_graphs network_graphs symmetric_trees |
-    ground    words records segments theft harmless patterns metrics evaluation reading_evaluation promise drift
+    rows      invoices tables transformer_tables visited cleaning dates parts spill spark sheets files |
+    graphs    onnx_graphs network_graphs symmetric_trees drift |
+    ground    words records segments theft harmless patterns metrics evaluation reading_evaluation promise stability
 
-A room imports rooms of its own floor and of those below, in no circle. train, predict, score, desk, scoring,
-large and features are files beside this package: they import it, it imports none of them. The wings never import each other;
+A room imports rooms of its own floor and of those below, in no circle. train, predict, score, desk, scoring, large
+and features are files beside this package: they import it, it imports none of them. The wings never import each other;
 they share the ground floor, and meet in the entry files through `records.Score`. tests/test_layout.py holds all this.
 """

@@ -13,20 +13,22 @@ Out: a drift, a dict that json.dumps takes:
                   "too few clients"; None where nothing can be told
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from fraud import drift
-from fraud.aspects import INVOICES, READINGS
-from fraud.drift import MOVED, MOVING, STABLE, TOO_FEW, Fingerprint
+from fraud.aspects import INVOICES, NEIGHBOURS, READINGS
+from fraud.drift import MOVED, MOVING, STABLE, TOO_FEW
 from fraud.ensemble import Ensemble
+from fraud.explaining import Known
 from fraud.meanings import described
 from fraud.model import FraudModel
 from fraud.reading_model import LEAST_DAYS
 from fraud.records import Evidence
 
 MOST = 30  # features told one by one
+RETRAIN = "Train again (train.py) with invoices up to today and with what the crews found."
 WORST_FIRST = (MOVED, MOVING, STABLE, TOO_FEW)
 
 
@@ -38,11 +40,11 @@ class Watch:
         self.counts: dict[str, np.ndarray] = {}
         self.untold: set[str] = set()
 
-    def add(self, billed: Evidence, metered: Evidence | None = None) -> None:
+    def add(self, known: Known) -> None:
         """Those clients of a chunk that are of the kind each part was trained on."""
-        self._add(INVOICES, billed, self._is_judged(billed))
-        if metered is not None:
-            self._add(READINGS, metered, metered.n_records >= LEAST_DAYS)
+        self._add(INVOICES, known.billed, self._is_judged(known.billed))
+        if known.metered is not None:
+            self._add(READINGS, known.metered, known.metered.n_records >= LEAST_DAYS)
 
     def drift(self) -> dict:
         parts = {name: _part(dict(ensembles(self.model))[name], n, name) for name, n in self.counts.items()}
@@ -87,22 +89,31 @@ def ensembles(model: FraudModel) -> Iterator[tuple[str, Ensemble]]:
 def fingerprints(model: FraudModel) -> dict[str, dict]:
     """What the model card says of each part's fingerprint: clients, features, those that never vary."""
     kept = {name: ensemble for name, ensemble in ensembles(model) if ensemble.fingerprint is not None}
-    return {name: _facts(ensemble.fingerprint) for name, ensemble in kept.items()}
+    return {name: _facts(ensemble) for name, ensemble in kept.items()}
 
 
-def _facts(fingerprint: Fingerprint) -> dict:
-    is_constant = drift.is_constant(fingerprint)[:-1]
-    return {"n": fingerprint.n, "n_features": len(is_constant), "n_constant": int(is_constant.sum())}
+def watched(ensemble: Ensemble) -> list[int]:
+    """Places of the columns that drift is told of: all but the neighbours' shares.
+
+    A client base is mostly scored by a model that was trained on it: there these hold the clients' own labels, in the
+    fingerprint those of others alone, and they would look shifted every week.
+    """
+    return [place for place, name in enumerate(ensemble.inputs.names) if not name.startswith(NEIGHBOURS)]
+
+
+def _facts(ensemble: Ensemble) -> dict:
+    is_constant = drift.is_constant(ensemble.fingerprint)[watched(ensemble)]
+    return {"n": ensemble.fingerprint.n, "n_features": len(is_constant), "n_constant": int(is_constant.sum())}
 
 
 def _part(ensemble: Ensemble, counts: np.ndarray, kind: str) -> dict:
     fingerprint = ensemble.fingerprint
     found = {name: column.tolist() for name, column in drift.compared(fingerprint, counts).items()}
     rows = [
-        {"feature": feature} | {name: column[place] for name, column in found.items()}
-        for place, feature in enumerate(ensemble.inputs.names)
+        {"feature": ensemble.inputs.names[place]} | {name: column[place] for name, column in found.items()}
+        for place in watched(ensemble)
     ]
-    levels, score = found["level"][:-1], {name: found[name][-1] for name in ("psi", "chance", "level")}
+    levels, score = [row["level"] for row in rows], {name: found[name][-1] for name in ("psi", "chance", "level")}
     rows.sort(key=lambda row: -row["psi"])
     return {
         "n_then": fingerprint.n,
@@ -110,7 +121,7 @@ def _part(ensemble: Ensemble, counts: np.ndarray, kind: str) -> dict:
         "n_features": len(rows),
         "n_shifted": levels.count(MOVED),
         "n_shifting": levels.count(MOVING),
-        "n_constant": sum(found["is_constant"][:-1]),
+        "n_constant": sum(row["is_constant"] for row in rows),
         "max_psi": rows[0]["psi"],
         "score": score | dict(zip(("above_then", "above_now"), drift.above(fingerprint, counts), strict=True)),
         "features": [row | described(row["feature"], kind) for row in rows[:MOST]],
@@ -119,3 +130,24 @@ def _part(ensemble: Ensemble, counts: np.ndarray, kind: str) -> dict:
 
 def _levels(part: dict) -> list[str]:
     return [part["score"]["level"], *(row["level"] for row in part["features"])]
+
+
+# --- in words ---------------------------------------------------------------------------------------------------------
+
+
+def drift_said(drift: Mapping) -> list[str]:
+    """What moved, part by part, and what to do; a sentence where nothing can be told."""
+    said = [_part_said(name, part) for name, part in drift["parts"].items()]
+    for name in drift["untold"]:
+        said.append(f"The model keeps no fingerprint of its {name}: train it again to be told of drift.")
+    return said or ["No client is of the kind that the model learnt from: nothing can be told of drift."]
+
+
+def _part_said(name: str, part: Mapping) -> str:
+    score = part["score"]
+    if score["level"] == TOO_FEW:
+        return f"Drift of the {name}: {part['n_now']:,} clients are too few to tell it by."
+    counted = f"{part['n_shifted']:,} of {part['n_features']:,} features have shifted and {part['n_shifting']:,} are "
+    counted += f"shifting (the highest index is {part['max_psi']:.2f}), the score is {score['level']}"
+    so = {MOVED: f". {RETRAIN}", MOVING: ", watch it."}.get(score["level"], ".")
+    return f"Drift of the {name}: {counted} ({score['psi']:.2f}){so}"

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from itertools import chain
 from pathlib import Path
 
+from fraud.files import DamagedFile, MissingColumns, MissingFile
 from fraud.planning import Visit
 from fraud.records import FITS, Score
 
@@ -147,6 +148,37 @@ def _as_arrow(columns: Columns):
     return pa.table({name: pa.array(values, kinds.get(name, pa.string())) for name, values in columns.items()})
 
 
+def read_list(path: Path) -> list[str]:
+    """Client ids of a ranked list written here before, by rank; those without one are left out. Raises TableError."""
+    try:
+        rows = _parquet_rows(path) if path.suffix.lower() == ".parquet" else _csv_rows(path)
+    except OSError as error:
+        raise MissingFile(f"{path} cannot be read ({error.strerror or 'no such table'}); name a list.") from error
+    except (UnicodeDecodeError, csv.Error, ValueError) as error:
+        raise DamagedFile(f"{path} is no list of score.py ({error}); name its CSV or Parquet file.") from error
+    except KeyError as error:
+        raise MissingColumns(
+            f"{path.name} lacks the column {error.args[0]}; name a list that score.py wrote."
+        ) from None
+    return [client_id for _, client_id in sorted(rows)]
+
+
+def _csv_rows(path: Path) -> list[tuple[int, str]]:
+    with path.open(newline="", encoding="utf-8-sig") as stream:
+        found = [(row["rank"], row["client_id"]) for row in csv.DictReader(stream)]
+    return [(int(rank), (client_id or "").removeprefix("'")) for rank, client_id in found if rank]
+
+
+def _parquet_rows(path: Path) -> list[tuple[int, str]]:
+    from pyarrow import parquet
+
+    for name in {"rank", "client_id"}.difference(parquet.read_schema(path).names):
+        raise KeyError(name)
+    table = parquet.read_table(path, columns=["rank", "client_id"])
+    found = zip(*(table[name].to_pylist() for name in ("rank", "client_id")), strict=True)
+    return [(int(rank), str(client_id)) for rank, client_id in found if rank is not None]
+
+
 def writable(out: Path, inputs: list[Path | None]) -> Path:
     """The file that `out` leads to. Raises CannotWrite, now rather than after the work."""
     target = out.resolve()
@@ -157,3 +189,11 @@ def writable(out: Path, inputs: list[Path | None]) -> Path:
     if not os.access(target.parent, os.W_OK):
         raise CannotWrite(f"{target.parent} is no folder that can be written to; name another file.")
     return target
+
+
+def writable_folder(folder: Path) -> Path:
+    """A folder that is there or can be made. Raises CannotWrite, now rather than after the work."""
+    there = next(place for place in (folder.resolve(), *folder.resolve().parents) if place.exists())
+    if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+        raise CannotWrite(f"{folder} is no folder that can be written to; name another folder.")
+    return folder

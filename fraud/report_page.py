@@ -115,7 +115,12 @@ def report_html(metrics: Mapping) -> str:
         _quality(metrics.get("quality")),
         _manifest(metrics.get("manifest")),
     ]
-    return str(PAGE.format(title, Markup(CSS), figures.plotly_script(), NOTHING.join(parts)))  # noqa: S704  our own CSS
+    return page_of(title, parts, figures.plotly_script())
+
+
+def page_of(title: str, parts: Iterable[Markup], script: Markup = NOTHING) -> str:
+    """A whole page in one file."""
+    return str(PAGE.format(title, Markup(CSS), script, NOTHING.join(parts)))  # noqa: S704  our own CSS
 
 
 def name_of(result: Mapping) -> str:

@@ -84,8 +84,8 @@ def test_the_manifest_says_what_the_model_is(small_model, small_study):
 def test_the_card_tells_the_command_without_where_its_files_are_and_what_drift_is_measured_from(trained, small_model):
     card = (trained.report / "model_card.md").read_text()
     assert "`python train.py utility.zip --quick --out model.bin --report report`" in card
-    fingerprint = small_model.invoices.fingerprint
-    assert f"{len(fingerprint.edges) - 1:,} features of {fingerprint.n:,} clients" in card
+    n = len([name for name in small_model.invoices.inputs.names if not name.startswith("neighbours_")])
+    assert f"{n:,} features of {small_model.invoices.fingerprint.n:,} clients" in card
     assert train.command_of(["data/", "--out=/tmp/a b/m.bin"]) == "python train.py data/ --out=m.bin"
 
 

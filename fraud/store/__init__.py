@@ -20,7 +20,7 @@ from fraud.store.outbox import Claim, Outbox
 from fraud.store.paging import BadQuery, Page
 from fraud.store.people import ApiKey, BadRole, NameTaken, NoSuchName, Patience, People, TooManyTries, User
 from fraud.store.places import Area, Cell, PlacedClient, Places, Transformer
-from fraud.store.profiles import HotSpot, Profile, ProfileRow, Profiles, Run
+from fraud.store.profiles import Drift, HotSpot, Profile, ProfileRow, Profiles, Run
 from fraud.store.runs import Runs, Written
 from fraud.store.series import Series
 
@@ -37,6 +37,7 @@ __all__ = [
     "Batch",
     "Cell",
     "Claim",
+    "Drift",
     "HotSpot",
     "Ledgers",
     "NameTaken",

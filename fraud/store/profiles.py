@@ -69,13 +69,23 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One scoring of the client base."""
+    """One scoring of the client base; stability: of its list beside the former one, empty where there was none."""
 
     scored_at: datetime
     model_version: str
     n_clients: int
     n_suspected: int
     n_by_severity: dict[str, int]
+    stability: list[dict]
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """What a run found of drift (a dict, as likeness.py tells it), and of which model."""
+
+    scored_at: datetime
+    model_version: str
+    found: dict
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +205,15 @@ class Profiles(Database):
         query = select(*(schema.runs.c[name] for name in Run.__dataclass_fields__))
         with self.reading() as connection:
             rows = connection.execute(query.order_by(schema.runs.c.run_id.desc()).limit(limit)).mappings().all()
-        return [Run(**{**row, "n_by_severity": json.loads(row["n_by_severity"])}) for row in reversed(rows)]
+        return [run_of(row) for row in reversed(rows)]
+
+    def last_drift(self) -> Drift | None:
+        """Of the last run that measured it; None where none did."""
+        runs = schema.runs.c
+        query = select(runs.scored_at, runs.model_version, runs.drift).where(runs.drift.is_not(None))
+        with self.reading() as connection:
+            row = connection.execute(query.order_by(runs.run_id.desc()).limit(1)).first()
+        return row and Drift(row.scored_at, row.model_version, json.loads(row.drift))
 
     def count_severities(self) -> dict[str, int]:
         """How many clients each severity has, "insufficient history" among them."""
@@ -255,6 +273,11 @@ FILTERS = {
 
 def profile_row_of(row) -> ProfileRow:
     return ProfileRow(**{name: row[name] for name in ProfileRow.__dataclass_fields__})
+
+
+def run_of(row) -> Run:
+    told = {"n_by_severity": json.loads(row["n_by_severity"]), "stability": json.loads(row["stability"] or "[]")}
+    return Run(**{**row, **told})
 
 
 def planned_of(row) -> Score:

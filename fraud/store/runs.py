@@ -17,6 +17,7 @@ from sqlalchemy import Connection, delete, insert, select, text
 import fraud.store.schema as schema
 from fraud.alerts import RANKS, AlertRules
 from fraud.records import INSUFFICIENT_HISTORY, SEVERITIES, Balance, Score, Table
+from fraud.stability import LONGEST, stability
 from fraud.store.alerting import Raised, raise_alerts
 from fraud.store.around import NOTHING_AROUND, Around, write_around
 from fraud.store.balances import write_balances
@@ -65,6 +66,7 @@ class Runs(Database):
         around: Around = NOTHING_AROUND,
         balances: Sequence[Balance] | None = None,
         lasting: Collection[str] = (),
+        drift: Mapping | None = None,
         scored_at: datetime | None = None,
         is_run: bool = True,
     ) -> Written:
@@ -74,8 +76,8 @@ class Runs(Database):
         facts: of each score, in order; None keeps those that are known. series, ledgers: by client id; a client
         without one keeps its own. around: what was learnt of all clients together. balances: of all transformers that
         were measured; None keeps those that are known. lasting: names of facts that stay as they are known where the
-        new ones do not tell them. is_run: a scoring of the client base, which the trend counts; False for single
-        clients.
+        new ones do not tell them. drift: how far the clients are from those that the model learnt from, as JSON takes
+        it. is_run: a scoring of the client base, which the trend counts; False for single clients.
         Raises BadRun (an id twice or empty, facts of another length), StoreUnavailable.
         """
         _check(scores, facts)
@@ -84,6 +86,7 @@ class Runs(Database):
         order = sorted(range(len(scores)), key=lambda i: scores[i].client_id)
         scores, facts = [scores[i] for i in order], facts and [facts[i] for i in order]
         with self.writing() as connection:
+            former = first_clients(connection) if is_run else []
             write_rows(connection, schema.clients, CLIENT_COLUMNS, _client_rows(scores, clients), FILL)
             codes = _codes(connection, scores)
             rows = (_profile_row(score, codes[score.client_id], model_version, now) for score in scores)
@@ -100,7 +103,9 @@ class Runs(Database):
                 write_balances(connection, balances, now)
             raised = raise_alerts(connection, scores, facts, codes, rules, now)
             if is_run:
-                connection.execute(insert(schema.runs).values(_run(scores, model_version, now)))
+                told = {"drift": drift, "stability": stability(first_clients(connection), former) if former else None}
+                told = {name: None if value is None else json.dumps(value) for name, value in told.items()}
+                connection.execute(insert(schema.runs).values(_run(scores, model_version, now) | told))
             if len(scores) >= MANY:
                 connection.execute(text("ANALYZE"))
         return _written(scores, raised)
@@ -109,6 +114,14 @@ class Runs(Database):
         """Deletes past scores from before a moment; how many. Profiles and the counts of runs stay."""
         with self.writing() as connection:
             return connection.execute(delete(schema.scores).where(schema.scores.c.scored_at < before)).rowcount
+
+
+def first_clients(connection: Connection) -> list[str]:
+    """Who has the highest scores, the highest first, as lists show them: what stability is told of."""
+    profiles = schema.profiles.c
+    query = select(profiles.client_id).where(profiles.by_score >= 0.0)
+    order = profiles.by_score.desc(), profiles.client_id.desc()
+    return list(connection.scalars(query.order_by(*order).limit(LONGEST)))
 
 
 # --- rows -------------------------------------------------------------------------------------------------------------
