@@ -114,6 +114,11 @@ class Layout(NamedTuple):
     aspect: np.ndarray
     place: dict[str, int]  # of each column by its name
 
+    def value(self, row: np.ndarray, name: str) -> float:
+        """What a row has in a column; NaN where there is no such column."""
+        place = self.place.get(name)
+        return float("nan") if place is None else float(row[place])
+
 
 @lru_cache(maxsize=8)
 def layout_of(names: tuple[str, ...], kind: str) -> Layout:

@@ -57,12 +57,10 @@ class Told:
 
     def column(self, name: str) -> float:
         """Of what members see; NaN where they do not see it."""
-        place = self.layout.place.get(name)
-        return float("nan") if place is None else float(self.row[place])
+        return self.layout.value(self.row, name)
 
     def typical(self, name: str) -> float:
-        place = self.layout.place.get(name)
-        return float("nan") if place is None else float(self.ensemble.typical[place])
+        return self.layout.value(self.ensemble.typical, name)
 
     def a_month(self, kwh: float) -> str:
         return f"{figure(kwh)} {self.unit} a month"
@@ -100,12 +98,10 @@ class ToldOfDays:
 
     def value(self, name: str) -> float:
         """The client's own feature; NaN where the members do not see it."""
-        place = self.layout.place.get(name)
-        return float("nan") if place is None else float(self.row[place])
+        return self.layout.value(self.row, name)
 
     def typical(self, name: str) -> float:
-        place = self.layout.place.get(name)
-        return float("nan") if place is None else float(self.ensemble.typical[place])
+        return self.layout.value(self.ensemble.typical, name)
 
     def beside(self, name: str, form: str, shown: Callable[[float], str]) -> str:
         """What the typical client has, in a clause with {usual}; empty where nothing is known."""
