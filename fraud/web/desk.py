@@ -9,7 +9,7 @@ from flask import Flask, Response
 from fraud.cases import CaseError, CaseNotFound, CaseTaken, ClientNotFound
 from fraud.records import Score
 from fraud.store import BadQuery, StoreError, StoreUnavailable
-from fraud.web import dashboard, desk_api, desk_work, errors, observing, sessions
+from fraud.web import dashboard, desk_api, desk_work, drift_gauges, errors, observing, sessions
 from fraud.web.api import Api
 from fraud.web.auth import NO_ONE, Desk, Guard
 from fraud.web.bodies import FlatClient, RawClient
@@ -35,6 +35,8 @@ class DeskService:
     def install(self, app: Api, guard: Guard) -> None:
         sessions.install(app, self._secret)
         install_errors(app)
+        meters = observing.meters_of(app)
+        meters.also(drift_gauges.of_runs(self.keeping.store, meters.store_errors.inc))
         desk_api.install(app, guard, self.keeping)
         desk_work.install(app, guard, self.keeping)
         dashboard.install(app, guard, self.keeping, self._pages)

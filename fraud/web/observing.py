@@ -11,14 +11,16 @@ import json
 import logging
 import re
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from time import perf_counter
 from uuid import uuid4
 
 from flask import Flask, Response, g, has_request_context, request
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
+from prometheus_client.core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
 from fraud.records import Score
 
@@ -29,6 +31,8 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 QUIET = frozenset({"/health", "/ready", "/metrics", "/v2/health/live", "/v2/health/ready"})  # asked every few seconds
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)  # seconds
 PLAIN_TEXT = "text/plain; version=0.0.4; charset=utf-8"
+
+Source = Callable[[], list[Metric]]
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +53,11 @@ class Meters:
         self.refusals = Counter("fairmeter_refusals", "Requests turned away at the door.", ["reason"], registry=own)
         named = Gauge("fairmeter_model", "The model.", ["version", "view"], registry=own, multiprocess_mode="livemax")
         named.labels(model["version"], model["view"]).set(1)
+        self._sources: list[Source] = []
+
+    def also(self, source: Source) -> None:
+        """Metrics that are read anew whenever somebody asks, by whichever worker answers."""
+        self._sources.append(source)
 
     def scored(self, scores: Iterable[Score]) -> None:
         for score in scores:
@@ -56,11 +65,27 @@ class Meters:
 
     def text(self) -> bytes:
         """Everything in Prometheus' text format, over all workers."""
-        if not values.ValueClass._multiprocess:
-            return generate_latest(self._registry)
-        registry = CollectorRegistry()
-        MultiProcessCollector(registry)
-        return generate_latest(registry)
+        registry = self._registry
+        if values.ValueClass._multiprocess:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)
+        read = CollectorRegistry()
+        read.register(Read(self._sources))
+        return generate_latest(registry) + generate_latest(read)
+
+
+class Read(Collector):
+    """Sources as prometheus_client takes them."""
+
+    def __init__(self, sources: Iterable[Source]) -> None:
+        self._sources = sources
+
+    def collect(self) -> Iterator[Metric]:
+        for source in self._sources:
+            yield from source()
+
+    def describe(self) -> list[Metric]:
+        return []  # else registering would read them
 
 
 def meters_of(app: Flask) -> Meters:

@@ -1,4 +1,5 @@
-"""The model: what was measured, what its severities promise, what a threshold means in visits.
+"""The model: what was measured, what its severities promise, what a threshold means in visits,
+whether clients are still like those that it learnt from.
 
 In:  what model.bin says of itself; the report of a training or validation, where one is kept; the scores in the store.
 Out: the page at /desk/model. Figures of a report that is not of this very model are shown with its version.
@@ -13,6 +14,7 @@ from typing import Any
 
 from fraud.web import texts
 from fraud.web.pages import charts
+from fraud.web.pages.drift import drift_state, kept_state
 from fraud.web.pages.overview import model_state
 from fraud.web.pages.site import Site, render
 
@@ -33,6 +35,8 @@ def install(site: Site) -> None:
             model=model_state(manifest),
             severities=manifest.get("severities", ()),
             readings=readings_state(manifest.get("readings")),
+            drift=drift_state(desk.store, str(manifest["version"])),
+            kept=kept_state(desk.store),
             measured_at=moment_of(report),
             run=report and report["run"],
             slider=slider(manifest, desk.store.count_scores(N_BINS), main_result(report)),

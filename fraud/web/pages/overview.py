@@ -15,6 +15,7 @@ from fraud.outcomes import HitRate
 from fraud.records import SEVERITIES, Inspection
 from fraud.web import texts
 from fraud.web.pages import charts
+from fraud.web.pages.drift import drift_state
 from fraud.web.pages.site import Site, render
 
 N_WEEKS, N_SPOTS, N_TRANSFORMERS = 12, 8, 10
@@ -50,6 +51,7 @@ def install(site: Site) -> None:
             transformers=store.worst_transformers(N_TRANSFORMERS),
             last_run=runs[-1] if runs else None,
             model=model_state(site.desk.manifest),
+            drift=drift_state(store, str(site.desk.manifest["version"])),
         )
 
 
