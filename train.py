@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
@@ -27,18 +26,18 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from features import AGGREGATES_BLOCK, CELLS, FEATURE_NAMES, FEATURES, METER_CELLS, client_features
-from fraud import evaluation, model_file, validation
+from fraud import model_file, validation
 from fraud.almanac import NOTHING_KNOWN, Almanac, read_almanac
 from fraud.attacks import Base
 from fraud.days import Days
 from fraud.files import TableError
 from fraud.fitting import LOOKS_AT, STACK_FOLDS, Fitted, Plan, fit_ensemble
 from fraud.likeness import fingerprints
+from fraud.manifest import HOW, KEPT_SILENT, manifest_of, manifest_without_invoices, next_version
 from fraud.meanings import described
 from fraud.members import MEMBERS
 from fraud.model import OF_THE_ACCOUNT, FraudModel
 from fraud.model_file import ModelError
-from fraud.promise import promise_table
 from fraud.reading_tables import ReadingTables, has_readings, read_readings
 from fraud.reading_validation import ATTACKS, FOLDS, of_attacked, of_labelled, of_unlabelled
 from fraud.readings import FEATURE_NAMES as READING_FEATURES
@@ -65,9 +64,6 @@ READING_STEPS = 24  # fits, about
 # Of gas, which fewer than half of the clients have: tried without these on one fold, the members ranked no worse.
 FINE_OF_GAS = ("skew", "q10", "q25", "median", "q75", "q90", "longest", "lately", "upper", "n_zero")
 AGGREGATE_NAMES = (*(feature.name for feature in AGGREGATES_BLOCK.features), *OF_THE_ACCOUNT)
-LIBRARIES = ("numpy", "xgboost", "xgboost-cpu", "catboost", "scikit-learn", "onnx", "onnxruntime")
-MEASURED = ("roc_auc", "pr_auc", "at_top", "at_threshold", "brier", "calibration_error")  # kept in the manifest
-KEPT_SILENT = ("features", "promise")  # in the manifest, too long for the report
 Tell = Callable[[str], None]
 console = Console(highlight=False, markup=False)
 
@@ -239,7 +235,7 @@ def trained(study: Study, options: argparse.Namespace, stamp: dict) -> tuple[dic
         fitted, older = fit_both(study, split.train, options, tell)
         measured = measured_parts(study, split, fitted, older)
         final, final_older = fit_both(study, clients, options, tell)
-    manifest = manifest_of(study, clients, final, measured["results"][0]) | {"view": options.view} | stamp
+    manifest = manifest_of(study, clients, final, measured["results"][0], PROMISES) | {"view": options.view} | stamp
     run = run_facts(study) | {"view": options.view, "split": KEPT_BACK} | stamp
     metrics = {"run": run, **measured, "manifest": {k: v for k, v in manifest.items() if k not in KEPT_SILENT}}
     return metrics, FraudModel(final.ensemble, final_older.ensemble, None, manifest)
@@ -349,7 +345,8 @@ def with_readings(
     metrics["quality"] = [*metrics.get("quality", []), *tables.flags]
     if options.validate:
         return metrics, None
-    manifest = (base.manifest if base else manifest_without_invoices(options, theft_share)) | stamp
+    of_base = base.manifest if base else manifest_without_invoices(options.view, theft_share, FEATURE_NAMES)
+    manifest = of_base | stamp
     manifest |= {"readings": known | outcome.cuts, "reading_features": list(READING_FEATURES)}
     parts = (base.invoices, base.aggregates) if base else (None, None)
     return metrics, FraudModel(*parts, outcome.model, manifest)
@@ -380,18 +377,6 @@ def theft_share_of(labels: np.ndarray | None, options: argparse.Namespace) -> fl
     return 0.5 if labels is None else float(np.nanmean(labels))
 
 
-def manifest_without_invoices(options: argparse.Namespace, theft_share: float) -> dict:
-    return {
-        "view": options.view,
-        "active_from": -np.inf,
-        "threshold": 1.0,
-        "severities": [],
-        "fraud_rate": theft_share,
-        "libraries": dict(installed(LIBRARIES)),
-        "features": list(FEATURE_NAMES),
-    }
-
-
 def readings_in_words(metrics: dict) -> Iterator[str]:
     """A line each ranking that was measured on readings."""
     found = {"labelled readings": metrics} | {f"injected thefts, {words}": metrics.get(words) for words in ATTACKS}
@@ -412,11 +397,6 @@ OUTER_FOLDS = (
     f"Split by client, frauds spread evenly: {TEST_PARTS} outer folds, "
     "each client scored by a model that has not seen it."
 )
-HOW = (
-    "Members XGBoost, CatBoost and a random forest, stacked by a logistic regression on scores out of "
-    f"{STACK_FOLDS} folds, then calibrated; neighbours' rates, peers and detectors are fitted inside each fold.",
-    "No client was resampled; frauds weigh more in the members, and the stacking takes the shift out again.",
-)
 
 
 def run_facts(study: Study) -> dict:
@@ -427,45 +407,6 @@ def run_facts(study: Study) -> dict:
         "fraud_rate": study.fraud_rate,
         "how": [*HOW, f"Active: last invoice on or after {np.datetime64(int(study.active_from), 'D')}."],
     }
-
-
-def manifest_of(study: Study, clients: np.ndarray, fitted: Fitted, result: dict) -> dict:
-    """What model.bin says of itself, but for its view, version and time. [clients: row numbers, result: as measured]"""
-    label = study.label[clients]
-    cuts = evaluation.severity_cuts(label, fitted.probability, PROMISES)
-    return {
-        "active_from": study.active_from,
-        "threshold": float(evaluation.best_threshold(label, fitted.probability)),
-        "severities": [{"severity": name} | cut for name, cut in cuts.items()],
-        "promise": promise_table(label, fitted.probability),
-        "n_clients": len(clients),
-        "fraud_rate": float(label.mean()),
-        "data": study.name,
-        "data_fingerprint": study.fingerprint(),
-        "metrics": {name: result[name] for name in MEASURED},
-        "libraries": dict(installed(LIBRARIES)),
-        "features": list(FEATURE_NAMES),
-    }
-
-
-def installed(libraries: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    """Those that are there, with their versions."""
-    for name in libraries:
-        try:
-            yield name, version(name)
-        except PackageNotFoundError:
-            continue
-
-
-def next_version(out: Path) -> str:
-    """Year, month, and a number that counts up from the model that is there."""
-    today = datetime.now(UTC)
-    month = f"{today.year}.{today.month}"
-    try:
-        head, _, number = model_file.load(out).manifest["version"].rpartition(".")
-        return f"{month}.{int(number) + 1 if head == month else 1}"
-    except (ModelError, KeyError, ValueError):
-        return f"{month}.1"
 
 
 if __name__ == "__main__":

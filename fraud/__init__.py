@@ -2,7 +2,7 @@
 
     entry     train predict score desk desk_science scoring large
     pages     report report_page report_readings report_visits report_cells model_card run_report figures | web notify
-    findings  visit_study validation reading_validation simulate |
+    findings  visit_study validation reading_validation simulate manifest |
     plans     planning recovery listing ranking routes visits visit_sheets likeness |
     reasons   explaining explain reasons sentences account_sentences reading_sentences told aspects meanings |
     models    study fitting reading_fitting baselines model_file model reading_model ensemble | store

@@ -16,6 +16,7 @@ import train
 from features import FEATURE_NAMES
 from fraud import model_file
 from fraud.ensemble import log_odds_of
+from fraud.manifest import MEASURED
 from fraud.model import SHORT_READINGS
 from fraud.reading_fitting import TO_TRAIN_QUICKLY
 from fraud.reading_tables import read_readings
@@ -78,7 +79,7 @@ def test_the_manifest_says_what_the_model_is(small_model, small_study):
     assert [cut["severity"] for cut in manifest["severities"]] == ["critical", "high", "medium"]
     assert 0 < manifest["threshold"] < 1
     assert {"numpy", "catboost", "onnxruntime"} < set(manifest["libraries"])
-    assert set(manifest["metrics"]) == set(train.MEASURED)
+    assert set(manifest["metrics"]) == set(MEASURED)
 
 
 def test_the_card_tells_the_command_without_where_its_files_are_and_what_drift_is_measured_from(trained, small_model):

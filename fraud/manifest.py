@@ -1,0 +1,81 @@
+"""What a model says of itself: whom it learnt from, how it was measured, where it suspects, what it was made with.
+
+In:  a study, what was fitted on its clients, what was measured.
+Out: the manifest, but for its view, version and time.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+
+from fraud import evaluation, model_file
+from fraud.fitting import STACK_FOLDS, Fitted
+from fraud.model_file import ModelError
+from fraud.promise import promise_table
+from fraud.study import Study
+
+LIBRARIES = ("numpy", "xgboost", "xgboost-cpu", "catboost", "scikit-learn", "onnx", "onnxruntime")
+MEASURED = ("roc_auc", "pr_auc", "at_top", "at_threshold", "brier", "calibration_error")
+KEPT_SILENT = ("features", "promise")  # too long for the report
+HOW = (
+    "Members XGBoost, CatBoost and a random forest, stacked by a logistic regression on scores out of "
+    f"{STACK_FOLDS} folds, then calibrated; neighbours' rates, peers and detectors are fitted inside each fold.",
+    "No client was resampled; frauds weigh more in the members, and the stacking takes the shift out again.",
+)
+
+
+def manifest_of(
+    study: Study, clients: np.ndarray, fitted: Fitted, result: Mapping, promises: Mapping[str, float]
+) -> dict:
+    """Of a model fitted on some clients of a study. [clients: row numbers, result: as measured on others]"""
+    label = study.label[clients]
+    cuts = evaluation.severity_cuts(label, fitted.probability, promises)
+    return {
+        "active_from": study.active_from,
+        "threshold": float(evaluation.best_threshold(label, fitted.probability)),
+        "severities": [{"severity": name} | cut for name, cut in cuts.items()],
+        "promise": promise_table(label, fitted.probability),
+        "n_clients": len(clients),
+        "fraud_rate": float(label.mean()),
+        "data": study.name,
+        "data_fingerprint": study.fingerprint(),
+        "metrics": {name: result[name] for name in MEASURED},
+        "libraries": dict(installed(LIBRARIES)),
+        "features": list(study.feature_names),
+    }
+
+
+def manifest_without_invoices(view: str, theft_share: float, features: tuple[str, ...]) -> dict:
+    """Of a model on readings alone. [features: names of those of invoices, which every model says it expects]"""
+    return {
+        "view": view,
+        "active_from": -np.inf,
+        "threshold": 1.0,
+        "severities": [],
+        "fraud_rate": theft_share,
+        "libraries": dict(installed(LIBRARIES)),
+        "features": list(features),
+    }
+
+
+def installed(libraries: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Those that are there, with their versions."""
+    for name in libraries:
+        try:
+            yield name, version(name)
+        except PackageNotFoundError:
+            continue
+
+
+def next_version(out: Path) -> str:
+    """Year, month, and a number that counts up from the model that is there."""
+    today = datetime.now(UTC)
+    month = f"{today.year}.{today.month}"
+    try:
+        head, _, number = model_file.load(out).manifest["version"].rpartition(".")
+        return f"{month}.{int(number) + 1 if head == month else 1}"
+    except (ModelError, KeyError, ValueError):
+        return f"{month}.1"
