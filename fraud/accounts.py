@@ -17,7 +17,9 @@ from fraud.invoices import DAYS_PER_MONTH
 from fraud.records import Table
 
 AROUND = 14  # days on either side whose mean stands in for a missing one
-LATE = 200  # days without an invoice, those of others going on: the account is closed
+# Days without an invoice, those of others going on, after which an account is closed: where its readings ended too,
+# where there never were any; and at least so many times the longest of its last invoices.
+LATE, LATE_UNREAD, LATE_TIMES, LAST = 200, 400, 1.5, 6
 FINAL = 31  # days after the last reading within which the invoice of a closed account comes
 YEAR = 365  # days
 NEVER = np.iinfo(np.int64).max // 2
@@ -108,7 +110,8 @@ def _spans(
     np.maximum.at(last_billed, client, end)
     final[client] = length  # of the last invoice: they come by date
     latest = end.max() if len(end) else -NEVER
-    is_ended = (last_billed > -NEVER) & (last_billed < latest - LATE)
+    late = np.maximum(np.where(last_read > -NEVER, LATE, LATE_UNREAD), LATE_TIMES * _longest(client, length, n_clients))
+    is_ended = (last_billed > -NEVER) & (last_billed < latest - late)
     is_billed_after = (last_billed >= last_read) & (last_billed <= last_read + np.maximum(final, FINAL))
     # The invoice of an account that was closed comes some time after its last day.
     is_final = (last_read < last) & is_billed_after & (is_ended | (last_billed <= last_read + FINAL))
@@ -116,6 +119,15 @@ def _spans(
     closed = np.where(is_final, last_read, np.where(is_ended, np.maximum(last_billed, last_read), last))
     opened = np.minimum(first_read, first_billed)
     return opened, np.where(opened < NEVER, closed, -NEVER), is_final & ~is_ended
+
+
+def _longest(client: np.ndarray, length: np.ndarray, n_clients: int) -> np.ndarray:
+    """The longest of each client's last invoices, 0 without any. [days]"""
+    ends = np.searchsorted(client, client, side="right")
+    is_last = ends - np.arange(len(client)) <= LAST
+    longest = np.zeros(n_clients)
+    np.maximum.at(longest, client[is_last], length[is_last])
+    return longest
 
 
 def _mean_around(known: np.ndarray) -> np.ndarray:

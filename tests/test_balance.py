@@ -113,6 +113,16 @@ def test_a_silent_meter_whose_invoices_go_on_is_no_loss():
     assert balance.lost_share == pytest.approx(0.0, abs=0.005)
 
 
+def test_a_client_without_smart_meter_that_is_invoiced_rarely_is_no_loss():
+    kwh = steady(10, 10, 10, 10, 10, np.nan, n_days=400)
+    going_on = bills(10.0, last=str(np.datetime64(FIRST + 399, "D")))
+    rarely = [an_invoice(invoice_on=str(np.datetime64(FIRST + 150, "D")), months=8, consumption_level_1=2435,
+                         consumption_level_2=0)]  # fmt: skip
+    balance, _ = balanced(kwh, 60.0, invoices=[going_on] * 5 + [rarely])
+    assert balance.n_clients == 6
+    assert balance.lost_share == pytest.approx(0.0, abs=0.002)
+
+
 def test_an_account_that_was_closed_is_not_estimated():
     kwh = steady(10, 10, 10, 10, 10, 10, n_days=400)
     kwh[0, 100:] = np.nan
