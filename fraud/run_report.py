@@ -36,10 +36,14 @@ OVERLAP = (
     "Of the first clients on this list, how many were among the first of the former one. The Jaccard index is those "
     "on both lists by those on either: 1 is the same list, 0 another one altogether."
 )
-HEADS = ("feature", "index", "by chance", "level", "missing then", "missing now", "evidence group", "meaning")
-BAR = Markup('<span class="bar" style="width:{}px"></span> {}')
-STYLE = Markup("<style>.bar{display:inline-block;height:.7em;background:var(--mark);border-radius:2px}</style>")
-WIDEST = 120  # pixels of a bar, for an index of 1 or more
+HEADS = ("feature", "index", "by chance", "level", "missing then", "missing now", "meaning and evidence group")
+BAR = Markup('<span class="index"><span class="bar" style="width:{}px"></span> {}</span>')
+MEANING = Markup('{}<br><span class="soft">{}</span>')
+STYLE = Markup(
+    "<style>.bar{display:inline-block;height:.7em;background:var(--mark);border-radius:2px}"
+    ".index{white-space:nowrap}</style>"
+)
+WIDEST = 80  # pixels of a bar, for an index of 1 or more
 
 
 def write_run_report(run: Mapping, folder: Path) -> None:
@@ -132,5 +136,5 @@ def _cells(row: Mapping) -> list:
     width = round(min(row["psi"], 1.0) * WIDEST)
     missing = [shown(row[when], ".1%") for when in ("missing_then", "missing_now")]
     level = row["level"] + (" (constant in training)" if row["is_constant"] else "")
-    told = [f"{row['chance']:.3f}", level, *missing, row["group"], row["text"]]
+    told = [f"{row['chance']:.3f}", level, *missing, MEANING.format(row["text"], row["group"])]
     return [row["feature"], BAR.format(width, f"{row['psi']:.3f}"), *told]

@@ -15,7 +15,7 @@ N_FEATURES = 12  # shown; the report of score.py has thirty
 N_RUNS = 30
 # A level's shape and colour are those of a severity: pages know no other sign for "look here".
 BADGES = {"shifted": "high", "shifting": "medium", "stable": "low", "too few clients": "insufficient history"}
-LINES = (charts.ACCENT, charts.QUIET, charts.GOOD)
+LINES = ((charts.ACCENT, "solid"), ("var(--ink)", "dot"), (charts.QUIET, "dash"))
 
 
 def drift_state(store: Store, version: str) -> dict[str, Any] | None:
@@ -45,11 +45,10 @@ def trend(runs: Sequence[Run]) -> charts.Chart:
     """A line for each length of the list, by the moment of the run."""
     lengths = sorted({row["k"] for row in runs[-1].stability})
     lines = []
-    for k, colour in zip(lengths, LINES, strict=False):
+    for k, (colour, dash) in zip(lengths, LINES, strict=False):
         found = [next((row["jaccard"] for row in run.stability if row["k"] == k), None) for run in runs]
         name = texts.text("drift.first", n=k)
-        lines.append(
-            charts.line([run.scored_at.isoformat() for run in runs], found, name, colour, mode="lines+markers")
-        )
+        when = [run.scored_at.isoformat() for run in runs]
+        lines.append(charts.line(when, found, name, colour, mode="lines+markers", line={"dash": dash}))
     axes = {"xaxis": {"type": "date"}, "yaxis": {"range": [0, 1.05], "title": texts.text("drift.jaccard")}}
     return charts.chart(*lines, **axes, showlegend=len(lines) > 1)
