@@ -1,28 +1,33 @@
-"""A client base larger than memory -> its ranked list, part by part: score.py --memory, and --spark.
+"""A client base larger than memory, part by part: score.py --memory, and --spark, which train.py has too.
 
-In:  clients and invoices as score.py takes them, or folders of many files each; the model.
-Out: the list, equal to the last digit to what score.py makes of the whole: a part holds all rows of its clients, and a
-     client's score looks at nobody else's rows. Readings do (their neighbours'), so they are judged in memory alone.
+In:  clients and invoices as score.py takes them, or folders of many files each; for scores the model.
+Out: the ranked list, equal to the last digit to what score.py makes of the whole, or the study that is trained on: a
+     part holds all rows of its clients, and what is told of a client looks at nobody else's rows. Readings do (their
+     neighbours'), so they are judged in memory alone.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 
+from features import FEATURE_NAMES, client_features
+from fraud.featured import joined, travelling
 from fraud.listing import CannotWrite, reasons_of, write_chunks
 from fraud.model import FraudModel
-from fraud.parts import Pieces
-from fraud.ranking import Ranked, Ranking, judged
-from fraud.records import QualityFlag, Score
+from fraud.parts import Pieces, find_pieces
+from fraud.ranking import PLACE, Ranked, Ranking, judged
+from fraud.records import Score, Table
+from fraud.spark import Cluster, cluster
 from fraud.spill import Part, spilled
-from fraud.tables import Tables, summed
-from scoring import Base, tables_of
+from fraud.study import Study
+from fraud.tables import Tables, tables_of
+from scoring import Base
 
 # Bytes that Python, the libraries, the model and one chunk of features take, whatever the data; measured.
 ALWAYS = 450 * 2**20
@@ -38,11 +43,11 @@ class Judge:
     model: FraudModel
     billable_months: int
 
-    def judged(self, tables: Tables, rows: np.ndarray):
+    def __call__(self, tables: Tables, rows: np.ndarray):
         """The Arrow table that a ranking is made of. [rows: row numbers of the clients]"""
-        return judged(self._scores(Base.of(self.model, tables, None)), rows)
+        return judged(self._scores(Base.of(self.model, tables, None)), rows, tables.flags)
 
-    def reasons(self, tables: Tables, rows: np.ndarray, wanted: set[int]) -> Reasons:
+    def reasons(self, tables: Tables, rows: np.ndarray, wanted: Collection[int]) -> Reasons:
         """Of those clients who are wanted."""
         at = np.flatnonzero(np.isin(rows, list(wanted)))
         clients, invoices = tables_of(at, tables.clients, tables.invoices)
@@ -55,46 +60,43 @@ class Judge:
         return [score for chunk in base.scored(self.billable_months) for score in chunk]
 
 
-class Judged(NamedTuple):
-    """A part, judged: its clients as an Arrow table, and the flags of its tables."""
-
-    table: object
-    flags: list[QualityFlag]
-
-
 class Walk(Protocol):
     """A way through all parts, on this machine or on many."""
 
-    def judged(self, folder: Path, tell: Tell) -> Iterator[Judged]:
-        """Every part once, in any order. [folder: for what is in between]. Raises TableError, OSError."""
+    def judged(self, folder: Path, tell: Tell) -> Iterator:
+        """What the judge makes of every part, in any order. [folder: for what is in between]
+
+        Raises TableError, OSError.
+        """
 
     def reasons(self, first: list[Ranked]) -> Reasons:
         """Of these clients."""
 
 
-class Listed(NamedTuple):
-    """What was written: clients by severity, and what was found wrong with the tables."""
-
-    n_by_severity: Counter[str]
-    flags: list[QualityFlag]
-
-
-def listed(walk: Walk, out: Path, fewest: int, most: int, tell: Tell) -> Listed:
+def listed(walk: Walk, out: Path, fewest: int, most: int, tell: Tell) -> Ranking:
     """Judges all parts and writes the ranked list; from `fewest` to `most` clients have reasons.
 
     Raises TableError, CannotWrite; `out` is the old list or the whole new one.
     """
-    flags: list[QualityFlag] = []
     with folder_beside(out) as folder:
         ranking = Ranking(folder)
         for part in walk.judged(folder, tell):
-            ranking.add(part.table)
-            flags += part.flags
+            ranking.add(part)
         tell("Finding reasons", 0, None)
         reasons = walk.reasons(ranking.first(fewest, most))
         tell("Writing the list", 0, None)
         write_chunks(ranking.columns(reasons), out)
-    return Listed(ranking.n_by_severity, summed(flags))
+    return ranking
+
+
+@contextmanager
+def walk(judge: Judge, pieces: Pieces, memory: int | None, master: str | None) -> Iterator[Walk]:
+    """In so much memory here, or on the cluster of that master. Raises SparkError."""
+    if master is None:
+        yield OnDisk(judge, pieces, memory)
+        return
+    with cluster(master) as machines:
+        yield OnCluster(judge, pieces, machines)
 
 
 @contextmanager
@@ -117,7 +119,7 @@ class OnDisk:
         self._judge, self._pieces, self._memory = judge, pieces, memory
         self._parts: list[Part] = []
 
-    def judged(self, folder: Path, tell: Tell) -> Iterator[Judged]:
+    def judged(self, folder: Path, tell: Tell) -> Iterator:
         n_read, n_judged = 0, 0
 
         def tell_rows(n: int) -> None:
@@ -129,7 +131,7 @@ class OnDisk:
         n_clients = sum(part.n_clients for part in self._parts)
         for part in self._parts:
             tables, rows = part.open()
-            yield Judged(self._judge.judged(tables, rows), tables.flags)
+            yield self._judge(tables, rows)
             n_judged += part.n_clients
             tell("Scoring clients", n_judged, n_clients)
 
@@ -141,3 +143,48 @@ class OnDisk:
         for part, rows in wanted.items():
             told |= self._judge.reasons(*self._parts[part].open(), rows)
         return told
+
+
+# --- a cluster --------------------------------------------------------------------------------------------------------
+
+
+class OnCluster:
+    """The walk through parts on Spark."""
+
+    def __init__(self, judge: Judge, pieces: Pieces, cluster: Cluster) -> None:
+        self._judge, self._pieces, self._cluster = judge, pieces, cluster
+
+    def judged(self, _folder: Path, tell: Tell) -> Iterator:
+        return self._cluster.each_part(self._pieces, self._judge, tell)
+
+    def reasons(self, first: list[Ranked]) -> Reasons:
+        """Their rows come here: they are few."""
+        ids = [client.values[PLACE["client_id"]] for client in first]
+        return self._judge.reasons(*self._cluster.rows_of(self._pieces, ids), [client.row for client in first])
+
+
+# --- training ---------------------------------------------------------------------------------------------------------
+
+
+def featured(tables: Tables, rows: np.ndarray):
+    """The Arrow table of a part that a study is made of."""
+    evidence = client_features(tables.clients, tables.invoices)
+    return travelling(evidence, tables.clients, rows, tables.flags)
+
+
+def study_on(master: str, data: list[Path], tell: Tell) -> Study:
+    """The study of these files, its features made on a cluster, which is let go before anything is fitted.
+
+    Equal, to the last bit, to that of the same files in memory. Raises TableError, CannotTrain, SparkError.
+    """
+    pieces = find_pieces(tuple(data))
+    with cluster(master) as machines:
+        clients, evidence, flags = joined(list(machines.each_part(pieces, featured, tell)))
+
+    def find(some: np.ndarray) -> tuple[Table, Table]:
+        with cluster(master) as machines:
+            found, _ = machines.rows_of(pieces, clients["client_id"][some].tolist())
+        return found.clients, found.invoices
+
+    name = ", ".join(path.name for path in data)
+    return Study.of(name, Tables(clients, {}, flags, []), evidence, FEATURE_NAMES, find)

@@ -48,6 +48,7 @@ from fraud.reading_tables import ReadingTables, has_readings, read_readings
 from fraud.records import INSUFFICIENT_HISTORY, SEVERITIES, QualityFlag, Score, Table
 from fraud.recovery import BILLABLE_MONTHS
 from fraud.routes import day_routes
+from fraud.spark import SparkError
 from fraud.stability import stability
 from fraud.tables import TableError, Tables, read_tables, tables_from_records
 from fraud.transformer_tables import has_transformers, read_transformers
@@ -77,7 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parsed(arguments)
     try:
         run(options)
-    except (TableError, ModelError, CannotWrite, CannotList, CannotKeep) as error:
+    except (TableError, ModelError, CannotWrite, CannotList, CannotKeep, SparkError) as error:
         print(error, file=sys.stderr)
         return BAD_USE
     except KeyboardInterrupt:
@@ -97,9 +98,10 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     add("--transformers", type=Path, metavar="F", help="their daily totals: a zip, a folder or a file; and balance.csv")
     add("--holidays", metavar="FILE_OR_COUNTRY", help="a file with a date a row, or a country's code: GB or GB-ENG")
     add("--out", type=Path, default=Path("scores.csv"), help="a .csv or .parquet file (scores.csv)")
-    add("--store", action="store_true", help="also keep it all at the desk (DATABASE_URL, else fairmeter.db here)")
     add("--report", type=Path, metavar="FOLDER", help="report.html and drift.json: are clients like those learnt from?")
     add("--former", type=Path, metavar="F", help="a list of a run before: how much of it stays")
+    add("--store", action="store_true", help="also keep it all at the desk (DATABASE_URL, else fairmeter.db here)")
+    add("--spark", metavar="MASTER", help="walk through it on Apache Spark: local[*], spark://HOST:7077, yarn")
     add("--memory", type=bytes_of, metavar="SIZE", help="walk through a base of any size in so much memory: 2GB")
     add = parser.add_argument_group("what a visit brings, and the inspection list").add_argument
     add("--visits", type=whole, help="how many visits the crews can make")
@@ -153,7 +155,7 @@ def _float(text: str) -> float:
 
 def run(options: argparse.Namespace) -> None:
     """Reads, scores, lists, writes, and says so."""
-    if options.memory:
+    if options.memory or options.spark:
         run_large(options)
         return
     inputs = [*options.sources, options.clients, options.invoices, options.readings, options.weather, options.leave_out]
@@ -162,15 +164,15 @@ def run(options: argparse.Namespace) -> None:
     list_out = writable(options.list, [*inputs, out]) if is_listing else None
     inputs.append(options.transformers)
     balance_out = writable(options.out.with_name("balance.csv"), inputs) if options.transformers else None
+    report = writable_folder(options.report) if options.report else None
     store = opened_store() if options.store else None
     model = loaded_model()
-    report = writable_folder(options.report) if options.report else None
     check_promise(model, options)
     visited = read_visited(options.leave_out)
-    almanac = read_almanac(options.weather, options.holidays)
-    console = Console(highlight=False)
     former = None if options.former is None else read_list(options.former)
     watch = Watch(model) if report or options.store else None
+    almanac = read_almanac(options.weather, options.holidays)
+    console = Console(highlight=False)
     with progress() as bar:
         step = bar.add_task("Reading", total=None)
         base = Base.of(model, *read(options), almanac)
@@ -202,8 +204,6 @@ def run(options: argparse.Namespace) -> None:
     print_worth(scores, options.visits, options.cost, options.price, console)
     if is_listing:
         print_list(listed, found, options.visits, options.list, console)
-
-
     rows = None if former is None else stability([scores[row].client_id for row in judged(scores, ranks)], former)
     print_stability(rows, console)
     if watch:
@@ -212,11 +212,14 @@ def run(options: argparse.Namespace) -> None:
         from fraud.run_report import write_run_report  # brings plotly, which lists do without
 
         write_run_report(run_facts(scores, base, watch.drift(), rows, options), report)
+
+
 def run_large(options: argparse.Namespace) -> None:
     """The same of a client base in parts; no more than the ranked list is made of it."""
-    import large  # brings pyarrow, which JSON and one client do without
+    import large  # brings what one client does without
 
     check_large(options)
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # executors need the very libraries that are here
     out = writable(options.out, [*options.sources, options.clients, options.invoices])
     judge = large.Judge(loaded_model(), options.billable_months)
     console, started = Console(highlight=False), perf_counter()
@@ -227,7 +230,8 @@ def run_large(options: argparse.Namespace) -> None:
         def tell(what: str, done: int, of: int | None) -> None:
             bar.update(step, description=what, completed=done, total=of)
 
-        done = large.listed(large.OnDisk(judge, pieces, options.memory), out, FEWEST, MOST, tell)
+        with large.walk(judge, pieces, options.memory, options.spark) as walk:
+            done = large.listed(walk, out, FEWEST, MOST, tell)
     print_quality(done.flags, console)
     print_summary(done.n_by_severity, perf_counter() - started, options.out, console)
 
@@ -235,25 +239,20 @@ def run_large(options: argparse.Namespace) -> None:
 def check_large(options: argparse.Namespace) -> None:
     """Raises CannotList where something is asked for that looks at all clients at once."""
     whole = {"--visits": options.visits, "--false-alarms": options.false_alarms, "--store": options.store or None}
+    whole |= {"--report": options.report, "--former": options.former}
     asked = [name for name, value in whole.items() if value is not None]
     if asked:
-        raise CannotList(f"{asked[0]} wants all clients in memory at once: leave it out, or --memory.")
+        raise CannotList(f"{asked[0]} wants all clients in memory at once: leave it out, or --memory and --spark.")
     if options.readings or has_readings(*options.sources):
-    whole |= {"--report": options.report, "--former": options.former}
-    whole |= {"--report": options.report, "--former": options.former}
         raise CannotList(
             "Readings are judged beside their neighbours', in memory: name --clients and --invoices alone."
         )
-    if options.memory < LEAST_MEMORY:
+    if options.memory and options.spark:
+        raise CannotList("--memory is of this machine alone: executors have Spark's own settings; leave one out.")
+    if options.memory and options.memory < LEAST_MEMORY:
         raise CannotList(f"--memory is below {LEAST_MEMORY // 2**20}MB, which the model and its libraries take.")
 
 
-def opened_store():
-    """Now rather than after the work. Raises CannotKeep."""
-    import desk  # brings SQLAlchemy, which scoring into files does without
-
-    try:
-        return desk.open_store(DATABASE_URL or desk.DATABASE)
 def judged(scores: list[Score], ranks: list[int]) -> list[int]:
     """Those of the ranked rows that have a score."""
     return [row for row in ranks if scores[row].probability is not None]
@@ -276,6 +275,12 @@ def run_facts(
     }
 
 
+def opened_store():
+    """Now rather than after the work. Raises CannotKeep."""
+    import desk  # brings SQLAlchemy, which scoring into files does without
+
+    try:
+        return desk.open_store(DATABASE_URL or desk.DATABASE)
     except desk.CANNOT_OPEN as error:
         raise CannotKeep(str(error)) from error
 
@@ -455,8 +460,6 @@ def print_summary(counts: Counter[str], seconds: float, out: Path, console: Cons
     console.print(f"{n:,} clients scored in {seconds:.1f} s, {speed:,.0f} a second: {out}", soft_wrap=True)
 
 
-if __name__ == "__main__":
-    sys.exit(main())
 def print_stability(rows: list[dict] | None, console: Console) -> None:
     for row in rows or ():
         said = f"Of the first {row['k']:,} clients {row['n_both']:,} were among the former list's first {row['k']:,}"
@@ -468,3 +471,5 @@ def print_drift(drift: dict, console: Console) -> None:
         console.print(sentence, soft_wrap=True, markup=False)
 
 
+if __name__ == "__main__":
+    sys.exit(main())

@@ -19,7 +19,7 @@ from fraud.model import FraudModel
 from fraud.records import Score, Table
 from fraud.recovery import BILLABLE_MONTHS
 from fraud.surroundings import Losses, Surroundings
-from fraud.tables import Tables
+from fraud.tables import Tables, tables_of
 
 CHUNK = 8192  # clients at a time; their features stay under 0.1 GB, and more are not faster
 
@@ -103,12 +103,3 @@ class Base:
 def regions(clients: Table) -> np.ndarray:
     """A number for each region; the clients without one share another. [int64, one a client]"""
     return np.unique(np.nan_to_num(clients["region"], nan=-1.0), return_inverse=True)[1]
-
-
-def tables_of(rows: np.ndarray, clients: Table, invoices: Table) -> tuple[Table, Table]:
-    """Some clients, and their invoices. [row numbers, ascending]"""
-    first, last = np.searchsorted(invoices["client"], rows), np.searchsorted(invoices["client"], rows, side="right")
-    n = last - first
-    of = np.repeat(first - np.cumsum(n) + n, n) + np.arange(n.sum())
-    theirs = {name: column[of] for name, column in invoices.items()} | {"client": np.repeat(np.arange(len(rows)), n)}
-    return {name: column[rows] for name, column in clients.items()}, theirs

@@ -42,6 +42,7 @@ from fraud.reading_tables import ReadingTables, has_readings, read_readings
 from fraud.reading_validation import ATTACKS, FOLDS, of_attacked, of_labelled, of_unlabelled
 from fraud.readings import FEATURE_NAMES as READING_FEATURES
 from fraud.report import write_report
+from fraud.spark import SparkError
 from fraud.study import PROSPECTIVE, VIEWS, CannotTrain, Study
 from fraud.tables import read_tables
 from fraud.validation import Split
@@ -72,7 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parsed(arguments)
     try:
         run(options)
-    except (TableError, CannotTrain, ModelError) as error:
+    except (TableError, CannotTrain, ModelError, SparkError) as error:
         print(error, file=sys.stderr)
         return CANNOT
     except OSError as error:
@@ -95,6 +96,7 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     add("--holidays", metavar="FILE_OR_COUNTRY", help="a file with a date a row, or a country's code: GB or GB-ENG")
     add("--attack", action="store_true", help="take the readings for honest, and attack half of them to learn from")
     add("--onto", type=Path, metavar="MODEL", help="a model whose ensembles on invoices stay; readings are added")
+    add("--spark", metavar="MASTER", help="make the features of invoices on Apache Spark: local[*], spark://HOST:7077")
     add("--quick", action="store_true", help="small members, for a first look: under a minute on the sample")
     add("--out", type=Path, default=Path("model.bin"))
     add("--report", type=Path, default=Path("report"), help="a folder")
@@ -125,7 +127,7 @@ def run(options: argparse.Namespace) -> None:
         raise CannotTrain("--weather and --holidays go with readings, and there are none; name them with --readings.")
     almanac = read_almanac(options.weather, options.holidays)
     readings = tables_of_readings(places)  # first: it takes seconds to tell what cannot be read
-    study = study_of(data) if data else None
+    study = study_of(data, options.spark) if data else None
     if study:
         metrics, base = from_invoices(study, options, stamp)
     else:
@@ -179,12 +181,26 @@ def sources(given: list[Path]) -> list[Path]:
     return [SAMPLE]
 
 
-def study_of(data: list[Path]) -> Study:
-    """Raises TableError, CannotTrain."""
+def study_of(data: list[Path], master: str | None = None) -> Study:
+    """Raises TableError, CannotTrain, SparkError. [master: of a cluster that makes the features]"""
+    if master:
+        return study_on_spark(data, master)
     with console.status("Reading tables and making features"):
         tables = read_tables(*data)
         evidence = client_features(tables.clients, tables.invoices)
     return Study.of(", ".join(path.name for path in data), tables, evidence, FEATURE_NAMES)
+
+
+def study_on_spark(data: list[Path], master: str) -> Study:
+    import large
+
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # executors need the very libraries that are here
+    with console.status("Making features on Spark") as status:
+
+        def tell(what: str, done: int, of: int | None) -> None:
+            status.update(f"{what}: {done:,} of {of:,}" if of else what)
+
+        return large.study_on(master, data, tell)
 
 
 @contextmanager

@@ -11,7 +11,7 @@
     shapes    reading_balance reading_rows reading_changes reading_hours reading_parts reading_shapes |
     columns   facts balance blocks cells configuration consumption courses explanations | bands index_check
     meters    accounts almanac billed courses days surroundings windows change_points reading_tables reading_cleaning |
-    rows      invoices tables transformer_tables visited cleaning dates parts spill spark sheets files |
+    rows      invoices tables transformer_tables visited cleaning dates parts spill spark featured sheets files |
     graphs    onnx_graphs network_graphs symmetric_trees drift |
     ground    words records segments theft harmless patterns metrics evaluation reading_evaluation promise stability
 

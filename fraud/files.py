@@ -17,6 +17,7 @@ from typing import BinaryIO, NamedTuple
 
 MAX_UNPACKED_BYTES = 8 * 2**30  # of one file; the public archive unpacks to 0.3 GB, a zip bomb to far more
 MAX_MEMBERS = 1_000  # of a zip; two or three are needed
+GZIP_PACKS = 8  # times smaller than the text, about
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 NULLS = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "None", "NaT")
 
@@ -63,11 +64,12 @@ class Field(NamedTuple):
 
 
 class Source(NamedTuple):
-    """One table's file, wherever it lies; `open()` gives its unpacked bytes from the start."""
+    """One table's file, wherever it lies; `open()` gives its unpacked bytes from the start, about n_bytes."""
 
     file_name: str
     place: str
     open: Callable[[], BinaryIO]
+    n_bytes: int = 0
 
     def __str__(self) -> str:
         return self.place
@@ -118,13 +120,18 @@ def _sources_in(path: Path) -> Iterator[Source]:
         raise MissingFile(f"{path} is not there; name a zip, a folder, or the files of the tables.")
     if path.is_dir():
         inside = sorted(file for file in path.iterdir() if _is_table(file.name) and not file.is_dir())
-        yield from (Source(file.name.lower(), str(file), partial(_open_file, file)) for file in inside)
+        yield from map(_source_of, inside)
     elif path.suffix.lower() == ".zip":
         yield from _members_of(path)
     elif _is_table(path.name):
-        yield Source(path.name.lower(), str(path), partial(_open_file, path))
+        yield _source_of(path)
     else:
         raise DamagedFile(f"{path} is none of .zip, {', '.join(SUFFIXES)}; convert it or correct its name.")
+
+
+def _source_of(path: Path) -> Source:
+    packs = GZIP_PACKS if path.suffix.lower() == ".gz" else 1
+    return Source(path.name.lower(), str(path), partial(_open_file, path), packs * path.stat().st_size)
 
 
 def _is_table(file_name: str) -> bool:
@@ -140,7 +147,7 @@ def _members_of(path: Path) -> Iterator[Source]:
         file_name = Path(member.filename).name
         if _is_table(file_name):
             place = f"{member.filename} in {path}"
-            yield Source(file_name.lower(), place, partial(_open_member, path, member, place))
+            yield Source(file_name.lower(), place, partial(_open_member, path, member, place), member.file_size)
 
 
 # --- bytes ------------------------------------------------------------------------------------------------------------

@@ -7,7 +7,9 @@ Out: Arrow tables of parsed rows with `part_key`, then Tables a part. A part hol
 Whoever brings the rows together, a disk (spill.py) or a cluster (spark.py), uses these two steps and no other.
 """
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple
 from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
@@ -16,7 +18,7 @@ import numpy as np
 
 from fraud.dates import EXPORT_DATE
 from fraud.files import EmptyTable, MissingFile, Source, find_sources
-from fraud.records import Table
+from fraud.records import QualityFlag, Table
 from fraud.sheets import read_header, sheets_of
 from fraud.tables import (
     CLIENT_FIELDS,
@@ -31,6 +33,7 @@ from fraud.tables import (
 )
 
 PART_KEY = "part_key"  # uint32: a hash of the client's id, the same on every machine
+FLAGS = b"flags"  # in a table's metadata
 ROW = "row"  # int64: the client's place in the order of the files, which decides between equal scores
 FILE_ROWS = 2**40  # more rows than any file has: a row's number is its file's number times this, plus its own
 OWNER = CLIENT_ID._replace(convert=text_of)
@@ -54,6 +57,7 @@ def find_pieces(sources: tuple, clients: Path | None = None, invoices: Path | No
     sources: folders, zips and files, of which those with "client" or "invoice" in their names are taken, and all that
     lies in folders with such names. clients, invoices: a file or a folder of any name each.
     """
+    sources = tuple(Path(source).absolute() for source in sources)  # other processes have other working folders
     found = [_of_kind(kind, sources, named) for kind, named in (("client", clients), ("invoice", invoices))]
     headers = [set(read_header(source)) for source in found[0]]
     present = tuple(f.name for f in CLIENT_FIELDS if any({f.name, f.raw} & header for header in headers))
@@ -62,7 +66,7 @@ def find_pieces(sources: tuple, clients: Path | None = None, invoices: Path | No
 
 def _of_kind(kind: str, sources: tuple, named: Path | None) -> list[Source]:
     if named:
-        found = find_sources(None, (named,))
+        found = find_sources(None, (named.absolute(),))
     else:
         found = find_sources(kind, sources) + find_sources(None, _folders(kind, sources))
     of_kind = [source for source in found if "train" in source.file_name] or found  # as find_source does
@@ -110,15 +114,19 @@ def as_arrow(table: Table):
     return pa.table({name: pa.array(column, type=_type_of(column)) for name, column in table.items()})
 
 
+def with_flags(table, flags: Sequence[QualityFlag]):
+    """An Arrow table that carries what was found wrong with the rows it was made of."""
+    return table.replace_schema_metadata({FLAGS: json.dumps([astuple(flag) for flag in flags])})
+
+
+def flags_of(table) -> list[QualityFlag]:
+    return [QualityFlag(*flag) for flag in json.loads(table.schema.metadata[FLAGS])]
+
+
 def _type_of(column: np.ndarray):
     import pyarrow as pa
 
     return pa.string() if column.dtype == object else None  # a column of nothing would else have no type
-
-
-def as_columns(table) -> Table:
-    """NumPy columns of an Arrow table."""
-    return {name: table[name].to_numpy() for name in table.column_names}
 
 
 # --- rows to tables ---------------------------------------------------------------------------------------------------
@@ -132,8 +140,8 @@ def part_tables(clients, invoices, place: str) -> tuple[Tables, np.ndarray]:
     from pyarrow import compute
 
     clients = clients.sort_by(ROW)
-    table = as_columns(clients.drop_columns([PART_KEY]))
-    rows = table.pop(ROW)
+    rows = clients[ROW].to_numpy()
+    table = {f.name: clients[f.name].to_numpy() for f in CLIENT_FIELDS if f.name in clients.column_names}
     rows_by_id(table[CLIENT_ID.name], place)
     owner = compute.index_in(invoices[CLIENT_ID.name], value_set=clients[CLIENT_ID.name].combine_chunks())
     client = owner.fill_null(-1).to_numpy().astype(np.int64)

@@ -6,7 +6,7 @@ Out: their ranked list, some thousand rows at a time, in the columns that listin
 
 import heapq
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -14,8 +14,9 @@ from typing import NamedTuple
 import numpy as np
 
 from fraud.listing import N_REASONS, Columns, columns_of
-from fraud.parts import ROW
-from fraud.records import Score
+from fraud.parts import ROW, flags_of, with_flags
+from fraud.records import QualityFlag, Score
+from fraud.tables import summed
 
 BATCH = 1_000  # rows of a part in memory while parts are merged
 CHUNK = 10_000  # rows handed on at a time
@@ -33,8 +34,11 @@ class Ranked(NamedTuple):
     values: tuple  # of KEPT
 
 
-def judged(scores: list[Score], rows: np.ndarray):
-    """The Arrow table of a part's clients, in the order of the list. [rows: of each, among all clients]"""
+def judged(scores: list[Score], rows: np.ndarray, flags: Sequence[QualityFlag] = ()):
+    """The Arrow table of a part's clients, in the order of the list. [rows: of each, among all clients]
+
+    flags: of the part's tables.
+    """
     import pyarrow as pa
 
     columns = columns_of(scores)
@@ -50,17 +54,18 @@ def judged(scores: list[Score], rows: np.ndarray):
         "quality": pa.array(columns["quality"], pa.string()),
     }
     order = np.lexsort((rows, -score.to_numpy(zero_copy_only=False)))  # NaN comes last
-    return pa.table(told).take(pa.array(order))
+    return with_flags(pa.table(told).take(pa.array(order)), flags)
 
 
 class Ranking:
-    """Judged parts in files of a folder; counts of them all."""
+    """Judged parts in files of a folder; counts of them all, and the flags of their tables."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._files: list[Path] = []
         self.n_clients, self.n_suspected, self.n_judged = 0, 0, 0
         self.n_by_severity: Counter[str] = Counter()
+        self.flags: list[QualityFlag] = []
 
     def add(self, table) -> None:
         """Keeps a part. Raises OSError."""
@@ -74,6 +79,7 @@ class Ranking:
         self.n_judged += table.num_rows - table["score"].null_count
         self.n_suspected += int(table[SUSPECTED].to_numpy().sum())
         self.n_by_severity.update(table["severity"].to_pylist())
+        self.flags = summed([*self.flags, *flags_of(table)])
 
     def first(self, fewest: int, most: int) -> list[Ranked]:
         """The suspected, from `fewest` to `most` of the highest scores."""

@@ -5,17 +5,19 @@ Out: `Study`, which gives row numbers of clients, groups for the report, and a f
 """
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from fraud.evaluation import history_quintile
-from fraud.records import Evidence
-from fraud.tables import Tables
+from fraud.records import Evidence, Table
+from fraud.tables import Tables, tables_of
 
 PROSPECTIVE, ALL = VIEWS = ("prospective", "all")
 # The last invoice in this many last calendar years of the data (STEG: 2013 or later): an account to visit.
 ACTIVE_YEARS = 7
+Find = Callable[[np.ndarray], tuple[Table, Table]]
 LEAST_OF_A_KIND = 20  # frauds, and others: fewer cannot be split into folds and bins
 
 
@@ -25,7 +27,10 @@ class CannotTrain(Exception):
 
 @dataclass(frozen=True)
 class Study:
-    """Clients with their evidence and labels (1, 0, NaN unknown). [active_from: days since 1970]"""
+    """Clients with their evidence and labels (1, 0, NaN unknown). [active_from: days since 1970]
+
+    find: gives clients and invoices of some clients [row numbers, ascending]; without it `tables` holds all invoices.
+    """
 
     name: str
     tables: Tables
@@ -33,9 +38,12 @@ class Study:
     feature_names: tuple[str, ...]
     label: np.ndarray
     active_from: float
+    find: Find | None = None
 
     @classmethod
-    def of(cls, name: str, tables: Tables, evidence: Evidence, feature_names: tuple[str, ...]) -> "Study":
+    def of(
+        cls, name: str, tables: Tables, evidence: Evidence, feature_names: tuple[str, ...], find: Find | None = None
+    ) -> "Study":
         """Raises CannotTrain."""
         label = tables.clients.get("label")
         if label is None or np.isnan(label).all():
@@ -49,7 +57,7 @@ class Study:
         latest = np.nanquantile(last_on, 0.999)
         year = np.datetime64(int(latest), "D").astype("datetime64[Y]")
         active_from = (year - (ACTIVE_YEARS - 1)).astype("datetime64[D]").astype(np.int64)
-        return cls(name, tables, evidence, feature_names, label, float(active_from))
+        return cls(name, tables, evidence, feature_names, label, float(active_from), find)
 
     def column(self, feature: str) -> np.ndarray:
         """One feature of all clients. [float32]"""
@@ -89,9 +97,13 @@ class Study:
         digest.update(np.ascontiguousarray(self.label))
         return digest.hexdigest()
 
+    def tables_of(self, clients: np.ndarray) -> tuple[Table, Table]:
+        """The clients and the invoices of some. [row numbers, ascending]"""
+        return self.find(clients) if self.find else tables_of(clients, self.tables.clients, self.tables.invoices)
+
     @property
     def n_invoices(self) -> int:
-        return len(self.tables.invoices["client"])
+        return int(self.evidence.n_records.sum())
 
     @property
     def fraud_rate(self) -> float:

@@ -316,6 +316,15 @@ def _owner(row_of: dict[str, int], value) -> int:
     return row_of.get(text_of(value), -1)
 
 
+def tables_of(rows: np.ndarray, clients: Table, invoices: Table) -> tuple[Table, Table]:
+    """Some clients, and their invoices. [row numbers, ascending]"""
+    first, last = np.searchsorted(invoices["client"], rows), np.searchsorted(invoices["client"], rows, side="right")
+    n = last - first
+    of = np.repeat(first - np.cumsum(n) + n, n) + np.arange(n.sum())
+    theirs = {name: column[of] for name, column in invoices.items()} | {"client": np.repeat(np.arange(len(rows)), n)}
+    return {name: column[rows] for name, column in clients.items()}, theirs
+
+
 # --- from JSON --------------------------------------------------------------------------------------------------------
 
 Place = Callable[[int], tuple[int, str]]  # row -> index of its client, path within that client's object

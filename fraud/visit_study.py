@@ -60,5 +60,8 @@ def visits_measured(study: Study, split: Split, fitted: Fitted, promises: Mappin
 
 def stakes(study: Study, clients: np.ndarray, fitted: Fitted) -> np.ndarray:
     """Energy at stake with each of the clients, if it steals. [kWh, NaN where nothing can be estimated]"""
-    found = recoveries(study.tables.clients, study.tables.invoices, fitted.ensemble.inputs.peers)
-    return np.array([np.nan if found[row] is None else found[row].kwh for row in clients])
+    order = np.argsort(clients)
+    found = recoveries(*study.tables_of(clients[order]), fitted.ensemble.inputs.peers)
+    kwh = np.empty(len(clients))
+    kwh[order] = [np.nan if each is None else each.kwh for each in found]
+    return kwh
