@@ -3,6 +3,7 @@
     python benchmarks/store.py                                        a new SQLite file, 135,000 simulated clients
     python benchmarks/store.py --url postgresql://user@host/name      PostgreSQL, in a schema of its own that is dropped
     python benchmarks/store.py --clients 20000 --pages 50             smaller
+    python benchmarks/store.py --clients 20000 --readings 1000000     and what the live page asks for, of so many
 
 In:  nothing: scores, reasons and consumption are drawn at random, as large as real ones.
 Out: a table: seconds to load, milliseconds of list pages (median and slowest), of one profile, of the counts of the
@@ -15,9 +16,10 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from time import perf_counter, process_time
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from rich.console import Console
@@ -28,6 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # else Python look
 from fraud.alerts import read_rules
 from fraud.records import SEVERITIES, Explanation, QualityFlag, Reason, Recovery, Score, Table
 from fraud.store import Series, Store
+from fraud.web.pages.live import shown
 
 ROOT = Path(__file__).resolve().parents[1]
 N_CLIENTS, N_REGIONS, N_MONTHS = 135_000, 24, 60
@@ -42,6 +45,8 @@ def main() -> int:
         store = Store(url)
         store.migrate()
         rows = [*loads(store, options.clients), *pages(store, options.pages), *single(store, options.pages)]
+        if options.readings:
+            rows += live(store, options.clients, options.readings)
         store.close()
     grid = Grid("what", "median", "slowest", title=f"{options.clients:,} clients, {store.url.get_backend_name()}")
     for row in rows:
@@ -55,6 +60,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--url", help="of PostgreSQL; without it a new SQLite file")
     parser.add_argument("--clients", type=int, default=N_CLIENTS)
     parser.add_argument("--pages", type=int, default=100, help="of each kind")
+    parser.add_argument("--readings", type=int, default=0, help="hourly ones, over the last four weeks")
     return parser.parse_args()
 
 
@@ -119,6 +125,27 @@ def single(store: Store, n: int) -> list[tuple[str, str, str]]:
         "the 5,000 highest scores": store.stored_scores,
     }
     return [timed(what, min(n, 10), do) for what, do in whats.items()]
+
+
+def live(store: Store, n_clients: int, n_readings: int) -> list[tuple[str, str, str]]:
+    """Readings kept an hour of some meters at a time, and the queries of a page that shows what came."""
+    now, n_hours = datetime.now(UTC).replace(minute=0, second=0, microsecond=0), 28 * 24
+    n_meters, start, busy = min(-(-n_readings // n_hours), n_clients), perf_counter(), process_time()
+    for hour in reversed(range(n_hours)):
+        at = now - timedelta(hours=hour)
+        store.add_readings([(f"client_{i}", at.replace(tzinfo=None), 0.5) for i in range(n_meters)], at)
+    told = (f"{perf_counter() - start:.1f} s", f"{process_time() - busy:.1f} s of a processor")
+    day, past = now - timedelta(days=1), now - timedelta(days=28)
+    whats = {
+        "newest batches": store.newest_batches,
+        "readings by minute, an hour": lambda: store.came_by_minute(now - timedelta(hours=1)),
+        "readings by hour, four weeks": lambda: store.came_by_hour(past),
+        "alerts by hour, four weeks": lambda: store.raised_by_hour(past),
+        "what became of a day's readings": lambda: store.tally(day),
+        "the last refusal": lambda: store.last_refusal(past),
+        "all that the live page shows": lambda: shown(store, ZoneInfo("Africa/Tunis"), ""),
+    }
+    return [(f"{store.count_readings():,} readings kept", *told), *(timed(what, 20, do) for what, do in whats.items())]
 
 
 def walk(page: Callable) -> Callable[[], None]:

@@ -1,7 +1,7 @@
 """A real Chromium, the one of this machine, and what went wrong in it."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -32,10 +32,12 @@ def context(browser, viewport: dict = DESKTOP, theme: str = "light"):
 class Visitor:
     """A tab that writes down what its console complains of, and what it asks other hosts for."""
 
-    def __init__(self, context, url: str) -> None:
+    def __init__(self, context, url: str, theme: str | None = None) -> None:
         self._url, self.complaints, self.elsewhere = url, [], []
         self._context = context
         self.page = self._context.new_page()
+        if theme:
+            self.page.emulate_media(color_scheme=theme)
         self.page.set_default_timeout(60_000)  # ms; a machine that does other things too is slow
         self.page.on("console", self._said)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
@@ -58,7 +60,8 @@ class Visitor:
         """What axe-core finds that keeps people out, in words."""
         from axe_playwright_python.sync_playwright import Axe
 
-        found = Axe().run(self.page).response["violations"]
+        # What is in order is not listed one by one: that takes longer than finding it.
+        found = Axe().run(self.page, options={"resultTypes": ["violations"]}).response["violations"]
         return [
             f"{violation['id']}: {violation['help']}: {violation['nodes'][0]['html'][:160]}"
             for violation in found
@@ -67,6 +70,16 @@ class Visitor:
 
     def wider_than_its_window(self) -> int:
         return self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+
+    def wrong_with(self, addresses: Iterable[str]) -> list[str]:
+        """Goes from page to page; what keeps people out, is too wide, or is asked of another host."""
+        wrong = []
+        for address in addresses:
+            self.goto(address)
+            wrong += [f"{address}: {violation}" for violation in self.grave_violations()]
+            if self.wider_than_its_window() > 0:
+                wrong.append(f"{address} is wider than the window")
+        return wrong + self.elsewhere
 
     def close(self) -> None:
         """Leaves nothing behind but the files that the browser keeps: reading Plotly's anew takes seconds."""

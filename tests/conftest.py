@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import pyarrow as pa
 import pytest
+from browser_builders import PHONE, chromium, context
+from page_builders import Served
 from pyarrow import parquet
 from store_builders import DATABASES, empty_database
 
@@ -104,6 +106,31 @@ def write_labelled(utility: Utility, path: Path) -> None:
 def metered_model(metered) -> FraudModel:
     """The small model with an ensemble on readings beside those on invoices."""
     return model_file.load(metered.model)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """One Chromium for all tests that need one."""
+    with chromium() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def desktop(browser):
+    return context(browser)
+
+
+@pytest.fixture(scope="session")
+def phone(browser):
+    return context(browser, PHONE)
+
+
+@pytest.fixture(scope="session")
+def front(browser) -> Iterator[Served]:  # noqa: ARG001  without a browser nothing is served
+    """An address of this machine at which each test serves its own app."""
+    server = Served()
+    yield server
+    server.close()
 
 
 @pytest.fixture(params=DATABASES)

@@ -49,10 +49,14 @@ def inspected(store: Store, client_id: str, outcome: str, is_random: bool = Fals
 
 
 class Served:
-    """An app on a port of this machine; a thread answers."""
+    """An app on a port of this machine; threads answer.
 
-    def __init__(self, app) -> None:
-        self._server = make_server("127.0.0.1", 0, app, threaded=True)
+    app: may be another one later: at the same address, so that a browser need not read Plotly anew.
+    """
+
+    def __init__(self, app=None) -> None:
+        self.app = app
+        self._server = make_server("127.0.0.1", 0, lambda asked, start: self.app(asked, start), threaded=True)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self._thread = Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()

@@ -3,9 +3,9 @@
 import re
 
 import pytest
-from browser_builders import PHONE, Visitor, chromium, context
+from browser_builders import Visitor
 from desk_builders import PASSWORD, add_user, desk_app
-from page_builders import HOSTILE, N_CLIENTS, Served, filled, inspected
+from page_builders import HOSTILE, N_CLIENTS, filled, inspected
 from store_builders import empty_database
 
 from fraud.store import Store
@@ -16,13 +16,7 @@ PLAIN = "/desk/list?show=all"  # a page without charts, which take a browser mos
 
 
 @pytest.fixture(scope="module")
-def browser():
-    with chromium() as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
+def store(browser, tmp_path_factory):  # noqa: ARG001  without a browser nothing is filled
     with empty_database("sqlite", tmp_path_factory.mktemp("browser")) as url:
         opened = Store(url)
         opened.migrate()
@@ -34,20 +28,14 @@ def store(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def desk(browser, store):  # noqa: ARG001  without a browser nothing is served
-    server = Served(desk_app(store, THIS_MACHINE))
-    yield server
-    server.close()
+def app(store):
+    return desk_app(store, THIS_MACHINE)
 
 
-@pytest.fixture(scope="module")
-def desktop(browser):
-    return context(browser)
-
-
-@pytest.fixture(scope="module")
-def phone(browser):
-    return context(browser, PHONE, "dark")
+@pytest.fixture
+def desk(front, app):
+    front.app = app
+    return front
 
 
 @pytest.fixture
@@ -57,18 +45,14 @@ def visitor(desktop, desk):
     opened.close()
 
 
-@pytest.mark.parametrize("window", ["desktop", "phone"])
-def test_no_page_complains_asks_elsewhere_keeps_anybody_out_or_is_too_wide(request, desk, window):
-    visitor, wrong = Visitor(request.getfixturevalue(window), desk.url), []
-    for address in PAGES:
-        visitor.goto(address)
-        wrong += [f"{address}: {violation}" for violation in visitor.grave_violations()]
-        if visitor.wider_than_its_window() > 0:
-            wrong.append(f"{address} is wider than the window")
+@pytest.mark.parametrize(("window", "theme"), [("desktop", "light"), ("phone", "dark")])
+def test_no_page_complains_asks_elsewhere_keeps_anybody_out_or_is_too_wide(request, desk, window, theme):
+    visitor = Visitor(request.getfixturevalue(window), desk.url, theme)
+    wrong = visitor.wrong_with(PAGES)
     # The browser itself says that the page of nobody is a 404.
     complaints = [said for said in visitor.complaints if "404" not in said]
     visitor.close()
-    assert (wrong, complaints, visitor.elsewhere) == ([], [], [])
+    assert (wrong, complaints) == ([], [])
 
 
 def test_the_theme_that_somebody_chooses_stays_and_the_charts_follow(visitor):
@@ -142,10 +126,9 @@ def test_the_threshold_says_what_it_means_in_visits(visitor):
     assert told.inner_text() == "3"
 
 
-def test_somebody_signs_in_looks_and_signs_out(desktop, store):
+def test_somebody_signs_in_looks_and_signs_out(visitor, desk, store):
     add_user(store, "vera", "viewer")
-    server = Served(desk_app(store, NO_ONE))
-    visitor = Visitor(desktop, server.url)
+    desk.app = desk_app(store, NO_ONE)
     visitor.goto("/desk/list?visits=7")
     assert visitor.grave_violations() == []
     visitor.page.get_by_label("Name").fill("vera")
@@ -155,8 +138,6 @@ def test_somebody_signs_in_looks_and_signs_out(desktop, store):
     assert visitor.page.get_by_role("button", name="Open cases").count() == 0
     visitor.page.get_by_role("button", name="Sign out").click()
     visitor.page.wait_for_url("**/desk/sign-in")
-    visitor.close()
-    server.close()
     assert visitor.complaints == []
 
 

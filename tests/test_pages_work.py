@@ -1,28 +1,25 @@
 """Cases, visits in the field, the demonstration and the map in a real browser."""
 
+from datetime import datetime
+
 import pytest
-from browser_builders import PHONE, Visitor, chromium, context
+from browser_builders import PHONE, Visitor, context
 from desk_builders import desk_app
-from page_builders import HOSTILE, Served
+from page_builders import HOSTILE
+from photo_builders import a_photo, seen_picture
 from store_builders import clients_of, empty_database, score_of, write
 
 from fraud.store import Store
-from fraud.web.auth import THIS_MACHINE
+from fraud.web.auth import NO_ONE, THIS_MACHINE
 from fraud.web.pages import scenarios
 
-PAGES = ("/desk/cases", "/desk/cases/1", "/desk/cases/2", "/desk/cases/3", "/desk/field", "/desk/map")
+PAGES = ("/desk/cases", "/desk/cases/1", "/desk/cases/2", "/desk/cases/3", "/desk/field", "/desk/map", "/desk/live")
 PAGES += ("/desk/demo",) if scenarios.SAMPLE.exists() else ()
 WHY = "On the list."
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as opened:
-        yield opened
-
-
 @pytest.fixture
-def store(tmp_path):
+def store(browser, tmp_path):  # noqa: ARG001  without a browser nothing is filled
     """Four clients with places; cases that are new, assigned and inspecting, the last two this machine's."""
     ids = ["c-1", "c-2", "c-3", HOSTILE]
     places = clients_of(client_id=ids, latitude=[36.0, 36.1, 36.2, 36.9], longitude=[10.0, 10.1, 10.2, 10.9])
@@ -39,19 +36,14 @@ def store(tmp_path):
 
 
 @pytest.fixture
-def desk(browser, store):  # noqa: ARG001  without a browser nothing is served
-    server = Served(desk_app(store, THIS_MACHINE))
-    yield server
-    server.close()
-
-
-@pytest.fixture(scope="module")
-def desktop(browser):
-    return context(browser, theme="dark")
+def desk(front, store):
+    front.app = desk_app(store, THIS_MACHINE)
+    return front
 
 
 @pytest.fixture
-def phone(browser):
+def handset(browser):
+    """A phone of one test alone: what it keeps, no other test finds."""
     opened = context(browser, PHONE)
     yield opened
     opened.close()
@@ -65,22 +57,21 @@ def visitor(desktop, desk):
 
 
 @pytest.fixture
-def crew(phone, desk):
+def crew(handset, desk):
     """Somebody with a phone, at the page of visits."""
-    opened = Visitor(phone, desk.url)
+    opened = Visitor(handset, desk.url)
     opened.goto("/desk/field")
     return opened
 
 
-@pytest.mark.parametrize("window", ["desktop", "phone"])
-def test_no_page_complains_asks_elsewhere_keeps_anybody_out_or_is_too_wide(request, desk, window):
-    visitor, wrong = Visitor(request.getfixturevalue(window), desk.url), []
-    for address in PAGES:
-        visitor.goto(address)
-        wrong += [f"{address}: {violation}" for violation in visitor.grave_violations()]
-        if visitor.wider_than_its_window() > 0:
-            wrong.append(f"{address} is wider than the window")
-    assert (wrong, visitor.complaints, visitor.elsewhere) == ([], [], [])
+@pytest.mark.parametrize(("window", "theme"), [("desktop", "dark"), ("phone", "light")])
+def test_no_page_complains_asks_elsewhere_keeps_anybody_out_or_is_too_wide(request, desk, store, window, theme):
+    store.add_readings([(HOSTILE, datetime(2026, 11, 2, hour), 1.5) for hour in range(9)])
+    store.count_refused("readings.0.read_at: missing.")
+    visitor = Visitor(request.getfixturevalue(window), desk.url, theme)
+    wrong = visitor.wrong_with(PAGES)
+    visitor.close()
+    assert (wrong, visitor.complaints) == ([], [])
 
 
 def test_somebody_takes_a_new_case_through_its_forms(visitor, store):
@@ -92,6 +83,11 @@ def test_somebody_takes_a_new_case_through_its_forms(visitor, store):
     visitor.page.click("text=Record and close the case")
     visitor.page.wait_for_selector("text=Case 1 is closed: Faulty meter.")
     assert store.find_case(1).outcome == "fault"
+
+
+def wait_until_kept(crew):
+    """The page and its files are on the phone."""
+    crew.page.wait_for_function("async () => (await (await caches.open('fairmeter-field')).keys()).length > 4")
 
 
 def tell(crew, client, outcome):
@@ -109,25 +105,28 @@ def test_a_visit_is_told_in_three_taps(crew, store):
     assert crew.complaints == []
 
 
-def test_what_is_told_without_a_connection_waits_on_the_phone_and_is_recorded_once(crew, phone, store):
-    phone.set_offline(True)
+def test_what_is_told_without_a_connection_waits_on_the_phone_and_is_recorded_once(crew, handset, store):
+    handset.set_offline(True)
     tell(crew, "c-2", "cleared")
     crew.page.wait_for_selector("text=No connection")
     assert store.find_case(2).state == "assigned"
-    phone.set_offline(False)
+    handset.set_offline(False)
     crew.page.wait_for_selector("text=Cleared, recorded")
     assert not crew.page.is_visible("[data-waiting]")
     assert [(i.client_id, i.outcome) for i in store.inspections()] == [("c-2", "cleared")]
 
 
-def test_what_waits_outlives_the_page(crew, phone, store):
-    phone.route("**/desk/field/*", lambda route: route.abort())
+def test_what_waits_outlives_the_page(crew, handset, store):
+    wait_until_kept(crew)
+    handset.set_offline(True)
     tell(crew, "c-2", "no_access")
-    crew.page.wait_for_selector("text=No connection")
+    crew.page.wait_for_selector("text=No connection; it is sent")
     crew.page.close()
-    phone.unroute("**/desk/field/*")
-    crew.page = phone.new_page()
+    crew.page = handset.new_page()
     crew.goto("/desk/field")
+    crew.page.wait_for_selector("text=No access, waits")
+    assert store.find_case(2).state == "assigned"
+    handset.set_offline(False)
     crew.page.wait_for_selector("text=No access, recorded")
     assert store.find_case(2).outcome == "no_access"
 
@@ -140,6 +139,124 @@ def test_what_the_desk_refuses_stays_on_the_phone_in_words_until_it_is_taken_awa
     assert store.find_case(2).state == "assigned"
     crew.page.click("text=Take it away")
     assert crew.page.locator("text=ben has it").count() == 0
+
+
+def test_the_page_opens_without_a_connection_and_what_is_told_there_is_sent_later(crew, handset, store):
+    wait_until_kept(crew)
+    handset.set_offline(True)
+    crew.page.reload()
+    assert "No connection to the desk: the visits are shown as of" in crew.page.inner_text("[data-as-of]")
+    assert crew.page.evaluate("getComputedStyle(document.querySelector('.visit')).borderRadius") != "0px"  # its styles
+    tell(crew, "c-2", "confirmed")
+    crew.page.wait_for_selector("text=No connection; it is sent")
+    crew.page.reload()
+    crew.page.wait_for_selector("text=Confirmed, waits")
+    assert store.find_case(2).state == "assigned"
+    handset.set_offline(False)
+    crew.page.wait_for_selector("text=Confirmed, recorded")
+    assert store.find_case(2).outcome == "confirmed"
+
+
+def test_with_a_connection_the_visits_come_from_the_desk_and_not_from_the_phone(crew, handset, store):
+    wait_until_kept(crew)
+    handset.set_offline(True)
+    crew.page.reload()
+    store.open_case("c-3", "anna", WHY, assignee="open")
+    crew.page.reload()
+    assert crew.page.locator("[data-case]").count() == 2
+    handset.set_offline(False)
+    crew.page.reload()
+    assert crew.page.locator("[data-case]").count() == 3
+    assert not crew.page.is_visible("[data-as-of]")
+
+
+def test_whoever_signs_out_leaves_no_visits_on_the_phone(crew, desk, store):
+    wait_until_kept(crew)
+    desk.app = desk_app(store, NO_ONE)
+    crew.page.reload()
+    crew.page.wait_for_url("**/desk/sign-in**")
+    crew.page.wait_for_function("async () => !(await caches.has('fairmeter-field'))")
+
+
+def test_photos_that_are_taken_without_a_connection_go_with_the_visit_later(crew, handset, store, desk, tmp_path):
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(a_photo((3000, 2000)))
+    handset.set_offline(True)
+    crew.page.click("summary:has-text('c-2')")
+    crew.page.set_input_files("[data-client='c-2'] input[type=file]", [photo, photo])
+    crew.page.wait_for_selector("[data-client='c-2'] img >> nth=1")
+    crew.page.click("summary:has-text('c-2')")
+    tell(crew, "c-2", "confirmed")
+    crew.page.wait_for_selector("text=No connection; it is sent")
+    handset.set_offline(False)
+    crew.page.wait_for_selector("text=Confirmed, recorded")
+    [visit] = store.inspections()
+    assert len(visit.photos) == 2
+    kept = crew.page.request.get(f"{desk.url}/photos/{visit.photos[0]}")
+    assert (kept.status, kept.headers["content-type"]) == (200, "image/jpeg")
+    assert seen_picture(kept.body()).size == (1600, 1067)
+    assert [said for said in crew.complaints if "ERR_INTERNET_DISCONNECTED" not in said] == []
+
+
+def test_what_is_no_photo_is_said_when_it_is_chosen_and_is_not_sent(crew, store, tmp_path):
+    (tmp_path / "photo.jpg").write_text("<script>alert(1)</script>")
+    crew.page.click("summary:has-text('c-2')")
+    crew.page.set_input_files("[data-client='c-2'] input[type=file]", tmp_path / "photo.jpg")
+    crew.page.wait_for_selector("text=One of these is no photo")
+    crew.page.click("summary:has-text('c-2')")
+    tell(crew, "c-2", "confirmed")
+    crew.page.wait_for_selector("text=Confirmed, recorded")
+    assert store.inspections()[0].photos == ()
+
+
+def test_photos_of_a_case_are_chosen_sent_and_shown(visitor, store, tmp_path):
+    (tmp_path / "photo.jpg").write_bytes(a_photo((800, 600)))
+    visitor.goto("/desk/cases/3")
+    visitor.page.check("input[value=fault]")
+    visitor.page.set_input_files("input[name=photos]", tmp_path / "photo.jpg")
+    visitor.page.wait_for_selector("[data-chosen] img")
+    visitor.page.click("text=Record and close the case")
+    visitor.page.wait_for_selector("img[alt='Photo 1 of the visit']")
+    visitor.page.wait_for_function("() => document.querySelector('main .photos img').naturalWidth === 800")
+    assert len(store.inspections()[0].photos) == 1
+    assert visitor.complaints == []
+
+
+def rests(visitor, asked):
+    """Whether a page that would ask every 0.1 seconds asks for nothing in half a second."""
+    visitor.page.wait_for_timeout(200)  # what was on its way
+    before = len(asked)
+    visitor.page.wait_for_timeout(500)
+    return len(asked) == before
+
+
+def test_the_live_page_shows_what_comes_marks_it_and_rests_where_nobody_looks(visitor, store, monkeypatch):
+    monkeypatch.setattr("fraud.web.pages.live.EVERY", 0.1)
+    visitor.goto("/desk/live")
+    store.add_readings([("c-1", datetime(2026, 11, 2), 1.5)])
+    visitor.page.wait_for_selector("tr.fresh >> text=c-1")
+    asked = []
+    visitor.page.on("request", lambda request: asked.append(request.url))
+    visitor.page.click("text=Pause")
+    store.add_readings([("c-2", datetime(2026, 11, 2), 1.5)])
+    assert rests(visitor, asked)
+    visitor.page.evaluate("Object.defineProperty(document, 'hidden', { get: () => true, configurable: true })")
+    visitor.page.click("text=Go on")
+    assert rests(visitor, asked)
+    visitor.page.evaluate("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))")
+    visitor.page.wait_for_selector("tr >> text=c-2")
+    assert visitor.complaints == []
+
+
+def test_the_live_page_says_that_the_desk_is_away_and_goes_on_when_it_is_back(visitor, desktop, store, monkeypatch):
+    monkeypatch.setattr("fraud.web.pages.live.EVERY", 0.1)
+    visitor.goto("/desk/live")
+    desktop.set_offline(True)
+    visitor.page.wait_for_selector("text=The desk does not answer")
+    store.add_readings([("c-1", datetime(2026, 11, 2), 1.5)])
+    desktop.set_offline(False)
+    visitor.page.wait_for_selector("tr >> text=c-1")
+    assert visitor.page.locator("text=The desk does not answer").count() == 0
 
 
 @pytest.mark.skipif(not scenarios.SAMPLE.exists(), reason="data/sample.zip is missing")
