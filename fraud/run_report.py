@@ -38,7 +38,7 @@ OVERLAP = (
 )
 HEADS = ("feature", "index", "by chance", "level", "missing then", "missing now", "meaning and evidence group")
 BAR = Markup('<span class="index"><span class="bar" style="width:{}px"></span> {}</span>')
-MEANING = Markup('{}<br><span class="soft">{}</span>')
+MEANING = Markup('{}<div class="soft">{}</div>')
 STYLE = Markup(
     "<style>.bar{display:inline-block;height:.7em;background:var(--mark);border-radius:2px}"
     ".index{white-space:nowrap}</style>"
