@@ -1,10 +1,10 @@
 """What the desk knows, to be read: profiles, the dashboard, alerts, cases, inspections, whom to visit.
 
 In:  the desk (its store); filters, a sort, a cursor.
-Out: JSON, or CSV where ?format=csv asks for it: the same rows, from the cursor to the end.
+Out: JSON, or a file where ?format= asks for one (exports.py): the same rows, from the cursor to the end.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from typing import NamedTuple
 
@@ -19,10 +19,10 @@ from fraud.web import desk_schemas as told
 from fraud.web.api import Api
 from fraud.web.auth import VIEWER, Guard
 from fraud.web.errors import JSON, Problem, bad_value
+from fraud.web.exports import CSV, documented, file_of
 from fraud.web.keeping import Keeping, Planned
-from fraud.web.sheets import csv_lines
 
-CSV, JPEG = "text/csv; charset=utf-8", "image/jpeg"
+JPEG = "image/jpeg"
 AS_PHOTO = {"Cache-Control": "private, no-cache", "Content-Security-Policy": "default-src 'none'; sandbox"}
 MOST_A_PAGE = 1000
 SPARE = 3000  # scores looked at beyond the visits: those with a case or a visit of late fall out
@@ -38,6 +38,7 @@ def install(app: Api, guard: Guard, desk: Keeping) -> None:
     _add_lists(app, desk)
     _add_plan(app, desk)
     _add_photos(app, desk)
+    documented(app, "/clients", "/alerts", "/cases", "/list")
     names = ("consumer", "clients", "dashboard", "alerts", "cases", "case", "inspections_csv", "inspection_list")
     guard.needed(**dict.fromkeys((*names, "photo"), VIEWER))
 
@@ -80,12 +81,12 @@ def _add_lists(app: Api, desk: Keeping) -> None:
         """A case and its moves."""
         return answer(case_with_moves(desk, path.case_id))
 
-    csv = {200: {"description": "a line an inspection", "content": {"text/csv": {}}}}
+    csv = {200: {"description": "a line an inspection", "content": {CSV: {}}}}
 
     @app.get("/inspections.csv", responses=csv, security=SECURITY, endpoint="inspections_csv")
     def inspections_csv(query: asks.InspectionQuery):
         """All visits and their outcomes, the newest first, for a spreadsheet."""
-        return sheet(store.list_inspections, query.model_dump(), None, told.InspectionTold, "inspections")
+        return whole(store.list_inspections, query.model_dump(), None, told.InspectionTold, "inspections")
 
 
 def _add_plan(app: Api, desk: Keeping) -> None:
@@ -93,8 +94,9 @@ def _add_plan(app: Api, desk: Keeping) -> None:
     def inspection_list(query: asks.ListQuery):
         """Whom to visit, in order; who has a case or was visited of late is left out."""
         visits = visits_of(desk, query)
-        if query.format == "csv":
-            return csv_answer(told.Visit, iter(visits.rows), "list")
+        if query.format != "json":
+            asked = query.model_dump(exclude={"format"}, exclude_none=True)
+            return file_of(query.format, told.Visit, visits.rows, "list", asked)
         return answer(visits)
 
 
@@ -246,18 +248,20 @@ def answer(model: BaseModel, status: int = 200) -> Response:
 def listed(
     fetch: Callable, query: asks.Paged, page: type[BaseModel], row: type[BaseModel], name: str, **fixed
 ) -> Response:
-    """A page of a list, or all of it as CSV. [fetch: of the store; fixed: filters beside the query's]"""
+    """A page of a list, or all of it as a file. [fetch: of the store; fixed: filters beside the query's]"""
     filters = query.model_dump(exclude={"limit", "after", "format"}, exclude_none=True) | fixed
-    if query.format == "csv":
-        return sheet(fetch, filters, query.after, row, name)
+    if query.format != "json":
+        return whole(fetch, filters, query.after, row, name, query.format)
     found = fetch(**filters, limit=query.limit, after=query.after)
     return answer(page(rows=[row.model_validate(one) for one in found.rows], next=found.next))
 
 
-def sheet(fetch: Callable, filters: dict, after: str | None, row: type[BaseModel], name: str) -> Response:
+def whole(
+    fetch: Callable, filters: dict, after: str | None, row: type[BaseModel], name: str, kind: str = "csv"
+) -> Response:
     """Every row, page by page. What is wrong with the filters shows on the first, before anything is sent."""
     first = fetch(**filters, limit=MOST_A_PAGE, after=after)
-    return csv_answer(row, (row.model_validate(one) for one in _all(fetch, filters, first)), name)
+    return file_of(kind, row, (row.model_validate(one) for one in _all(fetch, filters, first)), name, filters)
 
 
 def _all(fetch: Callable, filters: dict, page) -> Iterator:
@@ -265,18 +269,3 @@ def _all(fetch: Callable, filters: dict, page) -> Iterator:
     while page.next:
         page = fetch(**filters, limit=MOST_A_PAGE, after=page.next)
         yield from page.rows
-
-
-def csv_answer(row: type[BaseModel], rows: Iterable[BaseModel], name: str) -> Response:
-    header = list(row.model_fields)
-    lines = csv_lines(header, (_cells(one.model_dump(mode="json")) for one in rows))
-    return Response(lines, content_type=CSV, headers={"Content-Disposition": f'attachment; filename="{name}.csv"'})
-
-
-def _cells(row: dict) -> list:
-    """Lists of names, and of rules as theirs, so that a cell holds one text."""
-    return [";".join(map(_name, value)) if isinstance(value, list) else value for value in row.values()]
-
-
-def _name(part: str | dict) -> str:
-    return part if isinstance(part, str) else part["rule"]

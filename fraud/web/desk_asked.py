@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Base64Bytes, BaseModel, ConfigDict, Field, 
 from fraud.web.photos import MOST_PHOTOS
 
 Severity = Literal["critical", "high", "medium", "low", "insufficient history"]
-Format = Literal["json", "csv"]
+Format = Literal["json", "csv", "xlsx", "pdf"]
 
 
 def _storable(text: str) -> str:
@@ -67,7 +67,7 @@ class Paged(Sent):
 
     limit: int = Field(50, ge=1, le=1000, description="rows of a page")
     after: Text | None = Field(None, description='"next" of the page before')
-    format: Format = Field("json", description="csv: all rows from here on, for a spreadsheet")
+    format: Format = Field("json", description="csv, xlsx: all rows from here on; pdf: for print, 2,000 at most")
 
 
 class Filtered(Paged):
