@@ -15,7 +15,7 @@ import pytest
 
 from features import FEATURE_NAMES
 from fraud import model_file
-from fraud.model_file import FORMAT, ModelError, check_features, load, plain, restored, save
+from fraud.model_file import FORMAT, OLDER, ModelError, check_features, load, plain, restored, save
 
 KEY = b"a key"
 COMMITTED = Path(__file__).parents[1] / "model.bin"
@@ -254,6 +254,7 @@ SPOILED = {
     "missing fields": lambda path: repacked(path, invoices={"kind": "Ensemble", "fields": {}}),
     "too few bytes": lambda path: repacked(path, invoices={"array": "<f8", "shape": (9,), "bytes": b"12345678"}),
     "a newer format": lambda path: pickle.dumps(content_of(path) | {"format": FORMAT + 1}),
+    "a format of long ago": lambda path: pickle.dumps(content_of(path) | {"format": min(OLDER) - 1}),
 }
 
 

@@ -53,6 +53,12 @@ def test_a_report_that_cannot_be_written_stops_before_the_work(run, tmp_path, ca
     assert not (tmp_path / "scores.csv").exists()
 
 
+@pytest.mark.parametrize("asked", ["--report", "--former"])
+def test_a_walk_in_parts_refuses_what_looks_at_all_clients_at_once(run, tmp_path, capsys, asked):
+    assert run("--memory", "2GB", asked, tmp_path / "x") == 2
+    assert f"{asked} wants all clients in memory" in capsys.readouterr().err
+
+
 ODD = ["=1+1", "'quoted", "plain", "-3", "müller"]
 
 
