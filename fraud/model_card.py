@@ -30,9 +30,12 @@ NOT_FOR = (
 )
 ETHICS = (
     "A false suspicion costs a household a visit, and the trust that it is treated as others are.",
-    "The model sees no name, age, sex, origin or income. It sees region, district and neighbours, which may stand for "
-    "such things: the groups above are there to be looked at, and lists can be spread over regions.",
-    "Crews who only visit whom the model names teach it its own habits: one visit in twenty is drawn at random.",
+    "The model sees no name, age, sex, origin or income.",
+    "Crews who only visit whom the model names teach it their own habits: one visit in twenty is drawn at random.",
+)
+OF_PLACES = (
+    "From invoices it sees region, district and neighbours, which may stand for what it does not see: the groups above "
+    "are there to be looked at, and lists can be spread over regions."
 )
 TO_DO = (
     "Measure anew on what the crews find, visits drawn at random beside the others, and train again with it.",
@@ -67,7 +70,7 @@ def model_card(metrics: Mapping) -> str:
         "Evaluation data": _evaluation_data(results, readings, run),
         "Training data": _training_data(metrics, run),
         "Quantitative analyses": _analyses(metrics, results, readings),
-        "Ethical considerations": _bullets([*_false_alarms(results), *ETHICS]),
+        "Ethical considerations": _bullets([*_false_alarms(results), *ETHICS, *([OF_PLACES] if results else [])]),
         "Caveats and recommendations": _bullets(
             [
                 *(LIMITS if results else ()),
