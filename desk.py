@@ -11,8 +11,10 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import date
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
+from statistics import fmean
 from typing import NamedTuple
 from zipfile import ZipFile
 
@@ -21,12 +23,13 @@ import numpy as np
 from desk_science import OF_INVOICES, DeskScience, Known, series_of
 from fraud.alerts import BadRules, read_rules
 from fraud.balance import Balances, balances_of
+from fraud.bands import bands_of
 from fraud.days import Days
 from fraud.facts import OF_TRANSFORMER, courses_of, facts_beside_others, facts_of
 from fraud.planning import inspection_list
 from fraud.records import Score, Table
 from fraud.segments import Segments
-from fraud.store import Store, StoreError, StoreUnavailable, Written
+from fraud.store import Around, Store, StoreError, StoreUnavailable, Written, ledgers_of
 from fraud.tables import Tables
 from fraud.transformer_tables import TransformerTables, transformers_from_records
 from fraud.web.auth import NO_ONE
@@ -101,19 +104,27 @@ def keep_run(
     billed: Sequence,
     balances: Balances | None = None,
     drift: dict | None = None,
+    weather: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> Written:
     """Keeps a scoring of the client base, in one transaction. [billed: scores by invoices alone, NaN without]
 
     balances: None keeps those that are known, and what they say of the clients. drift: as likeness.py tells it.
-    Raises StoreError, BadRules.
+    weather: days since 1970 and their temperatures, for charts. Raises StoreError, BadRules.
     """
     facts = facts_of(tables.invoices, days, len(scores))
     beside = facts_beside_others(tables.clients, days, balances)
     for told, of_others, score in zip(facts, beside, billed, strict=True):
         told |= of_others | ({} if math.isnan(score) else {OF_INVOICES: float(score)})
-    series = series_of(tables.clients["client_id"], courses_of(tables.invoices, days, len(scores)))
+    ids = tables.clients["client_id"]
+    series = series_of(ids, courses_of(tables.invoices, days, len(scores)))
     kept = Kept(tables.clients, facts, series, balances and balances.rows, () if balances else OF_TRANSFORMER)
+    around = Around(bands_of(tables.clients, series), () if weather is None else temperatures_of(*weather))
+    kept = kept._replace(ledgers=ledgers_of(ids, tables.invoices), around=around)
     return store.write_run(scores, version, read_rules(rules), **kept._asdict(), drift=drift)
+
+
+def temperatures_of(days: np.ndarray, degrees: np.ndarray) -> list[tuple[date, float]]:
+    return list(zip(days.astype("datetime64[D]").tolist(), degrees.tolist(), strict=True))
 
 
 def plan(scores: list[Score], visits: int, cost: float = 0.0, price: float | None = None) -> list[Planned]:
@@ -134,6 +145,7 @@ def load_demo(keeping: Keeping, scorer: Scorer, path: Path) -> int:
         measured = transformers_from_records(
             *(_rows_of(archive, name) for name in ("transformer_totals", "transformers"))
         )
+        weather = _weather_of(_rows_of(archive, "weather"))
     rows, _ = read_upload(files, NO_LIMITS)
     science, scores, parts, seen = DeskScience(scorer), [], [], []
     for chunk in chunks(rows):
@@ -142,7 +154,9 @@ def load_demo(keeping: Keeping, scorer: Scorer, path: Path) -> int:
         parts.append(science.kept_of(known))
         days = Days.of(known.readings, len(known.quality))
         seen.append((known.invoices, replace(days, hours=None)))  # hours would take a hundred megabytes
-    keeping.write(scores, with_balances(joined(parts), seen, measured), is_run=True)
+    kept = joined(parts)
+    kept = kept._replace(around=Around(bands_of(kept.clients, kept.series), weather))
+    keeping.write(scores, with_balances(kept, seen, measured), is_run=True)
     return len(scores)
 
 
@@ -151,9 +165,20 @@ def _rows_of(archive: ZipFile, name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(text))
 
 
+def _weather_of(rows: list[dict[str, str]]) -> list[tuple[date, float]]:
+    """The mean of all regions, by day."""
+    by_day: dict[str, list[float]] = {}
+    for row in rows:
+        by_day.setdefault(row["measured_on"], []).append(float(row["temperature_c"]))
+    return [(date.fromisoformat(day), fmean(degrees)) for day, degrees in by_day.items()]
+
+
 def joined(parts: Sequence[Kept]) -> Kept:
-    series = {id_: one for part in parts for id_, one in part.series.items()}
-    return Kept(_stacked([part.clients for part in parts]), [facts for part in parts for facts in part.facts], series)
+    series, ledgers = (
+        {id_: one for part in parts for id_, one in (getattr(part, of) or {}).items()} for of in ("series", "ledgers")
+    )
+    facts = [facts for part in parts for facts in part.facts]
+    return Kept(_stacked([part.clients for part in parts]), facts, series, ledgers=ledgers)
 
 
 def _stacked(tables: Sequence[Table]) -> Table:

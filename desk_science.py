@@ -17,7 +17,7 @@ from fraud.reading_cleaning import clean_readings
 from fraud.reasons import EARLIER, LOWERS
 from fraud.records import SEVERITIES, Earlier, QualityFlag, Score, Table
 from fraud.segments import Segments
-from fraud.store import Profile, Series
+from fraud.store import Profile, Series, ledgers_of
 from fraud.tables import tables_from_records
 from fraud.web.bodies import FlatClient, RawClient
 from fraud.web.errors import Problem
@@ -127,7 +127,8 @@ class DeskScience:
             for told, score in zip(facts, billed, strict=True):
                 told |= {} if score.probability is None else {OF_INVOICES: score.probability}
         ids, courses = known.clients["client_id"], courses_of(invoices, days, n)
-        return Kept(known.clients, facts, series_of(ids, courses), lasting=BESIDE_OTHERS)
+        ledgers = ledgers_of(ids, invoices)
+        return Kept(known.clients, facts, series_of(ids, courses), lasting=BESIDE_OTHERS, ledgers=ledgers)
 
 
 def with_facts(kept: Kept, before: Sequence[Mapping[str, float]]) -> Kept:

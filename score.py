@@ -199,7 +199,7 @@ def run(options: argparse.Namespace) -> None:
     if balance_out is not None:
         write(columns_of_balances(balances.rows), balance_out)
     if store is not None:
-        keep(store, scores, base, balances, watch.drift(), console)
+        keep(store, scores, base, balances, watch.drift(), almanac, console)
     print_summary(Counter(score.severity for score in scores), seconds, options.out, console)
     print_worth(scores, options.visits, options.cost, options.price, console)
     if is_listing:
@@ -285,13 +285,21 @@ def opened_store():
         raise CannotKeep(str(error)) from error
 
 
-def keep(store, scores: list[Score], base: Base, balances: Balances | None, drift: dict, console: Console) -> None:
+def keep(
+    store,
+    scores: list[Score],
+    base: Base,
+    balances: Balances | None,
+    drift: dict,
+    almanac: Almanac,
+    console: Console,
+) -> None:
     """Keeps the scores and closes the store. Raises CannotKeep; then the desk is as it was before."""
     import desk
 
     version = str(base.model.manifest["version"])
     try:
-        told = base.tables, base.days, base.billed(scores), balances, drift
+        told = base.tables, base.days, base.billed(scores), balances, drift, almanac.weather
         kept = desk.keep_run(store, desk.RULES, scores, version, *told)
     except desk.CANNOT_OPEN as error:
         raise CannotKeep(str(error)) from error

@@ -3,6 +3,7 @@
 import json
 import re
 
+import numpy as np
 import pytest
 from desk_builders import ForDesk, desk_app
 from page_builders import HOSTILE, open_desk, seen
@@ -11,6 +12,7 @@ from store_builders import clients_of, empty_database, score_of, shipped_rules, 
 from test_store_balances import UNJUDGED, a_balance
 
 import desk
+from fraud.index_check import checked
 from fraud.simulate import write_zip
 from fraud.store import Store
 from fraud.web.auth import THIS_MACHINE
@@ -59,6 +61,15 @@ def test_clients_behind_a_lossy_transformer_have_an_alert_that_says_so(demo_stor
     rules = {rule["rule"]: rule for rule in demo_store.open_alert_of(client_id).rules}
     assert rules["transformer loss"]["value"] == pytest.approx(worst.lost_share)
     assert f"{worst.lost_share:.0%} is not accounted for" in rules["transformer loss"]["sentence"]
+
+
+def test_the_demonstration_brings_invoices_what_peers_use_and_the_weather(demo_store):
+    ledger = demo_store.find_profile("demo-normal").ledger
+    assert set(ledger["energy"]) == {0}
+    assert sum(map(bool, checked(ledger))) <= len(ledger) / 4
+    first, last = (np.datetime64(int(day), "D").item() for day in ledger["day"][[0, -1]])
+    assert len(demo_store.temperatures(first, last)) > 300
+    assert demo_store.find_band(11.0, 101.0).n_clients > 20
 
 
 def test_a_client_that_is_sent_alone_keeps_what_its_transformer_loses(demo_store, store):

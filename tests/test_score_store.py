@@ -1,6 +1,7 @@
 """score.py --store: the whole client base at the desk, in one transaction, on SQLite and PostgreSQL."""
 
 import csv
+from datetime import date
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 import desk
 import score
 from fraud.store import Store
+from fraud.store.ledgers import LATEST
 
 
 def scored(model, data, folder, monkeypatch, url, *arguments):
@@ -39,6 +41,19 @@ def test_a_metered_client_keeps_its_days_and_what_its_invoices_said(
     profile = store.find_profile(row.client_id)
     assert profile.facts[desk.OF_INVOICES] != profile.score.probability
     assert np.isfinite(profile.series.kwh).sum() > 100
+
+
+def test_what_stands_around_the_clients_is_kept_too(metered, store, database_url, tmp_path, monkeypatch):
+    (tmp_path / "weather.csv").write_text("date,temperature\n2019-06-01,20\n2019-06-01,22\n2019-06-02,25\n")
+    asked = ("--weather", tmp_path / "weather.csv")
+    assert scored(metered.model, metered.data, tmp_path, monkeypatch, database_url, *asked) == 0
+    ledgers = [store.find_profile(row.client_id).ledger for row in store.list_profiles(limit=1000).rows]
+    assert max(map(len, ledgers)) == LATEST
+    assert all((np.diff(ledger["day"]) >= 0).all() for ledger in ledgers)
+    band = store.find_band(11.0, 101.0)
+    assert band.is_known
+    assert np.nanmin(band.high - band.low) >= 0
+    assert store.temperatures(date(2019, 1, 1), date(2020, 1, 1)) == [(date(2019, 6, 1), 21.0), (date(2019, 6, 2), 25.0)]
 
 
 @pytest.mark.parametrize("url", ["mysql://host/db", "sqlite:////nowhere/at/all.db"])

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 
 from fraud.alerts import AlertRules
 from fraud.records import Balance, Score, Table
-from fraud.store import Arrived, Profile, Series, Store, StoreError
+from fraud.store import NOTHING_AROUND, Around, Arrived, Ledgers, Profile, Series, Store, StoreError
 from fraud.web import errors
 from fraud.web.bodies import FlatClient, RawClient
 from fraud.web.photos import Photos
@@ -22,7 +22,7 @@ AT_ONCE = 200  # clients judged anew in one go: bounds the memory that their rea
 class Kept(NamedTuple):
     """What is kept of clients beside their scores. [clients: canonical table; facts: of each, in order]
 
-    lasting: names of facts that stay as they are known, as in Store.write_run.
+    The rest is as in Store.write_run.
     """
 
     clients: Table | None
@@ -30,6 +30,8 @@ class Kept(NamedTuple):
     series: Mapping[str, Series]
     balances: Sequence[Balance] | None = None
     lasting: Collection[str] = ()
+    ledgers: Ledgers = {}
+    around: Around = NOTHING_AROUND
 
 
 class Science(Protocol):
