@@ -53,7 +53,10 @@ def test_what_stands_around_the_clients_is_kept_too(metered, store, database_url
     band = store.find_band(11.0, 101.0)
     assert band.is_known
     assert np.nanmin(band.high - band.low) >= 0
-    assert store.temperatures(date(2019, 1, 1), date(2020, 1, 1)) == [(date(2019, 6, 1), 21.0), (date(2019, 6, 2), 25.0)]
+    assert store.temperatures(date(2019, 1, 1), date(2020, 1, 1)) == [
+        (date(2019, 6, 1), 21.0),
+        (date(2019, 6, 2), 25.0),
+    ]
 
 
 @pytest.mark.parametrize("url", ["mysql://host/db", "sqlite:////nowhere/at/all.db"])

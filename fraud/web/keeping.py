@@ -30,7 +30,7 @@ class Kept(NamedTuple):
     series: Mapping[str, Series]
     balances: Sequence[Balance] | None = None
     lasting: Collection[str] = ()
-    ledgers: Ledgers = {}
+    ledgers: Ledgers | None = None
     around: Around = NOTHING_AROUND
 
 
