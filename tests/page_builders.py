@@ -1,6 +1,7 @@
 """A desk with pages over a small store, in this process; a browser's view of it."""
 
 import re
+from contextlib import contextmanager
 from datetime import date, timedelta
 from html import unescape
 from threading import Thread
@@ -56,10 +57,21 @@ class Served:
 
     def __init__(self, app=None) -> None:
         self.app = app
-        self._server = make_server("127.0.0.1", 0, lambda asked, start: self.app(asked, start), threaded=True)
+        self._open(0)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def _open(self, port: int) -> None:
+        self._server = make_server("127.0.0.1", port, lambda asked, start: self.app(asked, start), threaded=True)
         self._thread = Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
+
+    @contextmanager
+    def away(self):
+        """Nobody answers at its address. A browser that is told to be offline still sends what a worker lets pass."""
+        port = self._server.server_port
+        self.close()
+        yield
+        self._open(port)
 
     def close(self) -> None:
         self._server.shutdown()

@@ -145,7 +145,8 @@ async function keepPage() {
   const ready = await navigator.serviceWorker.ready;
   if ("kept" in place.dataset) return;
   const files = [...document.querySelectorAll("script[src], link[rel=stylesheet], link[rel=icon], .brand img")];
-  ready.active.postMessage({ page: location.href, files: files.map((file) => file.src || file.href) });
+  const addresses = new Set(files.map((file) => file.src || file.href)); // one twice in a list, and none is kept
+  ready.active.postMessage({ page: location.href, files: [...addresses] });
 }
 
 show();
