@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from fraud import reading_changes, reading_hours, reading_parts, reading_shapes
+from fraud import reading_balance, reading_changes, reading_hours, reading_parts, reading_shapes
 from fraud.blocks import READING_GROUPS, Feature
 from fraud.days import Days
 from fraud.reading_rows import DayRows, ReadingBlock
@@ -27,6 +27,7 @@ BLOCKS: tuple[ReadingBlock, ...] = (
     *reading_changes.BLOCKS,
     *reading_parts.BLOCKS,
     *reading_hours.BLOCKS,
+    *reading_balance.BLOCKS,
 )
 FEATURES: tuple[Feature, ...] = tuple(feature for block in BLOCKS for feature in block.features)
 FEATURE_NAMES: tuple[str, ...] = tuple(feature.name for feature in FEATURES)
