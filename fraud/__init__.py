@@ -12,7 +12,7 @@
     columns   facts balance blocks cells configuration consumption courses explanations | bands index_check
     meters    accounts almanac billed courses days surroundings windows change_points reading_tables reading_cleaning |
     rows      invoices tables transformer_tables visited cleaning dates parts spill spark featured sheets files |
-    graphs    onnx_graphs network_graphs symmetric_trees drift |
+    graphs    onnx_graphs network_graphs symmetric_trees drift weighing |
     ground    words records segments theft harmless patterns metrics evaluation reading_evaluation promise stability
 
 A room imports rooms of its own floor and of those below, in no circle. train, predict, score, desk, scoring, large

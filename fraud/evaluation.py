@@ -72,12 +72,16 @@ def at_threshold(y: np.ndarray, score: np.ndarray, threshold: float | np.ndarray
     }
 
 
-def best_threshold(y: np.ndarray, score: np.ndarray, honest_weight: float = 1.0) -> float:
+def best_threshold(
+    y: np.ndarray, score: np.ndarray, honest_weight: float = 1.0, weight: np.ndarray | None = None
+) -> float:
     """The score from which suspecting gives the highest F1; of equals the highest, which needs the fewest visits.
 
     honest_weight: how many clients each of y = 0 stands for, where frauds are more common here than among clients.
+    weight: how many each client stands for.
     """
     steps = ladder(y, score)
+    steps = steps if weight is None else steps.weighted(weight)
     suspected = steps.hits + honest_weight * (steps.n - steps.hits)
     return float(steps.score[np.argmax(2 * steps.hits / (suspected + steps.hits[-1]))])
 
@@ -88,15 +92,18 @@ def severity_cuts(
     promises: Mapping[str, float],
     honest_weight: float = 1.0,
     of_each: bool = False,
+    weight: np.ndarray | None = None,
 ) -> dict[str, dict]:
     """{severity: {"score", "promised", "n", "precision"}} from out-of-fold scores, the highest promise first.
 
     score is the lowest from which the precision of all clients at or above it keeps the promise (0..1) even at the
     lower end of its Wilson interval: it is picked among many, so plain precision would flatter. A higher promise never
-    has a lower cut; score is None where no cut keeps it, then no client gets that severity. honest_weight: as above.
+    has a lower cut; score is None where no cut keeps it, then no client gets that severity. honest_weight and
+    weight: as above; with the latter n is that of as many clients of equal weight as tell as much.
     of_each: each client's own probability keeps the promise too, for where scores part well, sure ones pay for others.
     """
     steps = ladder(y, score)
+    steps = steps if weight is None else steps.effective(weight)
     floor, cuts = _reweighted(wilson(steps.hits, steps.n)[0], honest_weight), {}
     for severity, promised in sorted(promises.items(), key=lambda promise: -promise[1]):
         kept = np.flatnonzero((floor >= promised) & ((steps.score >= promised) | (not of_each)))[-1:]

@@ -16,6 +16,7 @@ from fraud.members import MEMBERS, FittedMember
 from fraud.neighbours import CellRates, column_names, out_of_fold
 from fraud.peers import PEER_FEATURES, USUAL_FEATURES, Peers
 from fraud.records import Evidence
+from fraud.weighing import effective_size, like_everybody, medians, tamed
 
 STACK_FOLDS = 2  # each costs a fit of every member, and three weights ask for no more
 # For the neighbours' rates of the training clients themselves: cheap, and the more the nearer to serving.
@@ -87,31 +88,43 @@ def fit_ensemble(
     tell: Callable[[str], None] = lambda _: None,
     household: np.ndarray | None = None,
     alike: np.ndarray | None = None,
+    weight: np.ndarray | None = None,
 ) -> Fitted:
     """Members out of fold, stacking and calibration on those, then members on all clients. [label: 1 or 0]
 
     `tell` hears what is about to run: STACK_FOLDS + 1 times each member. household: whose clients are never in two
     folds, where several clients are of one. alike: who of the clients is like those that will be judged, for the
     fingerprint; None, all are. [mask]
+    weight: how many of those that will be judged each client stands for (weighing.py); None, as many each. Members
+    learn from it tamed, the level of the score is that of the whole weights. Neighbours' rates, peers and detectors are
+    columns like others, the same when they serve: they are not weighted.
     """
+    light = None if weight is None else tamed(weight)
+    alike = like_everybody(weight, seed) if alike is None and weight is not None else alike
     folds = stratified_folds(label, STACK_FOLDS, seed) if household is None else folds_of(household, STACK_FOLDS, seed)
-    out_of_fold_log_odds = _members_out_of_fold(evidence, label, folds, plan, seed, tell)
+    out_of_fold_log_odds = _members_out_of_fold(evidence, label, folds, plan, seed, tell, light)
     inputs, matrix = fit_inputs(evidence, label, plan, seed)
-    members = _fit_members(matrix, label, plan, seed, lambda name: tell(f"{name}, all clients"))
-    weights, intercept = _stack(out_of_fold_log_odds, label)
+    members = _fit_members(matrix, label, plan, seed, lambda name: tell(f"{name}, all clients"), light)
+    weights, intercept = _stack(out_of_fold_log_odds, label, light)
     stacked = out_of_fold_log_odds @ weights + intercept
-    knots, heights = fit_calibration(stacked, label)
+    knots, heights = fit_calibration(stacked, label, weight)
     serving = {name: member.serving for name, member in members.items()}
     log_odds = calibrated(stacked, knots, heights)
     # Values hidden on purpose are no sign of what callers will leave out.
     fingerprint = None if plan.missing_share else Fingerprint.of(matrix, log_odds, alike)
-    told = typical_client(matrix, label), usual_values(evidence, label, plan), fingerprint
+    told = typical_client(matrix, label, light), usual_values(evidence, label, plan), fingerprint
     ensemble = Ensemble(inputs, serving, weights, intercept, knots, heights, *told)
     return Fitted(ensemble, {name: member.native for name, member in members.items()}, log_odds)
 
 
 def _members_out_of_fold(
-    evidence: Evidence, label: np.ndarray, folds: np.ndarray, plan: Plan, seed: int, tell: Callable[[str], None]
+    evidence: Evidence,
+    label: np.ndarray,
+    folds: np.ndarray,
+    plan: Plan,
+    seed: int,
+    tell: Callable[[str], None],
+    weight: np.ndarray | None = None,
 ) -> np.ndarray:
     """Each member's log-odds of clients that neither it nor its inputs were fitted on. [float64, (clients, members)]"""
     out = np.empty((len(label), len(plan.members)))
@@ -119,7 +132,10 @@ def _members_out_of_fold(
         mine, part = folds == fold, f"fold {fold + 1} of {STACK_FOLDS}"
         inputs, matrix = fit_inputs(evidence.of(~mine), label[~mine], plan, seed)
         held_out = _masked(inputs.matrix(evidence.of(mine)), plan, seed + fold)
-        members = _fit_members(matrix, label[~mine], plan, seed + fold, lambda name, part=part: tell(f"{name}, {part}"))
+        others = None if weight is None else weight[~mine]
+        members = _fit_members(
+            matrix, label[~mine], plan, seed + fold, lambda name, part=part: tell(f"{name}, {part}"), others
+        )
         for i, member in enumerate(members.values()):
             out[mine, i] = member.serving.values(held_out)
     return out
@@ -158,9 +174,11 @@ def fit_inputs(evidence: Evidence, label: np.ndarray, plan: Plan, seed: int) -> 
     return inputs, _masked(inputs.matrix(evidence, rates), plan, seed)
 
 
-def typical_client(matrix: np.ndarray, label: np.ndarray) -> np.ndarray:
+def typical_client(matrix: np.ndarray, label: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
     """Median of each column over the clients that are not labelled 1, NaN where most have none. [float32, (width,)]"""
     honest = matrix[label != 1]
+    if weight is not None:
+        return medians(honest, weight[label != 1]).astype(np.float32)
     is_rare = np.isnan(honest).mean(axis=0) > 0.5
     typical = np.full(honest.shape[1], np.nan, dtype=np.float32)
     typical[~is_rare] = np.nanmedian(honest[:, ~is_rare], axis=0)
@@ -187,22 +205,27 @@ def _masked(matrix: np.ndarray, plan: Plan, seed: int) -> np.ndarray:
 
 
 def _fit_members(
-    matrix: np.ndarray, label: np.ndarray, plan: Plan, seed: int, tell: Callable[[str], None]
+    matrix: np.ndarray,
+    label: np.ndarray,
+    plan: Plan,
+    seed: int,
+    tell: Callable[[str], None],
+    weight: np.ndarray | None = None,
 ) -> dict[str, FittedMember]:
     members = {}
     for name in plan.members:
         tell(name)
-        members[name] = MEMBERS[name](matrix, label, MEMBER_SEED + seed, plan.quick)
+        members[name] = MEMBERS[name](matrix, label, MEMBER_SEED + seed, plan.quick, weight)
     return members
 
 
-def _stack(log_odds: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, float]:
+def _stack(log_odds: np.ndarray, label: np.ndarray, weight: np.ndarray | None = None) -> tuple[np.ndarray, float]:
     """Each member's weight, 0 or more, and the intercept. [log_odds: float64, (clients, members)]"""
     from sklearn.linear_model import LogisticRegression
 
     weights, kept = np.zeros(log_odds.shape[1]), np.arange(log_odds.shape[1])
     while True:
-        model = LogisticRegression(C=1e3, max_iter=1000).fit(log_odds[:, kept], label)
+        model = LogisticRegression(C=1e3, max_iter=1000).fit(log_odds[:, kept], label, sample_weight=weight)
         found = model.coef_[0]
         # A negative weight is fitted noise of members that agree: on few clients it turns the ranking round.
         if (found >= 0).all() or len(kept) == 1:
@@ -211,23 +234,38 @@ def _stack(log_odds: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, float]:
         kept = np.delete(kept, found.argmin())
 
 
-def fit_calibration(log_odds: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def fit_calibration(
+    log_odds: np.ndarray, label: np.ndarray, weight: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Knots and heights [log-odds, rising]: isotonic regression of the frauds' share over equally large bins."""
     from sklearn.isotonic import IsotonicRegression
 
-    knots, n, frauds = _bins(log_odds, label)
-    # Half a fraud and half an honest client more a bin: a bin of one kind alone has no finite log-odds.
-    rising = IsotonicRegression().fit_transform(knots, (frauds + 0.5) / (n + 1.0), sample_weight=n)
+    knots, n, frauds, mass = _bins(log_odds, label, weight)
+    # Half a fraud and half an honest client more a bin: a bin of one kind alone has no finite log-odds. A bin that one
+    # client outweighs tells less than the half would: there the client that is added is of the average kind.
+    more = 0.5 if weight is None else np.average(label, weights=weight)
+    rising = IsotonicRegression().fit_transform(knots, (frauds + more) / (n + 1.0), sample_weight=mass)
     heights = np.log(rising / (1.0 - rising))
     # The isotonic steps are flat: a slight slope keeps the order of clients inside a step.
     return knots, np.maximum.accumulate(heights + 1e-3 * (knots - knots[0]))
 
 
-def _bins(log_odds: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean score, clients and frauds of equally large bins, by rising score."""
-    n_bins = min(CALIBRATION_BINS, max(1, int(label.sum()) // FRAUDS_A_BIN))
+def _bins(
+    log_odds: np.ndarray, label: np.ndarray, weight: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Mean score, clients, frauds and weight of equally large bins, by rising score. [clients: of equal weight]"""
+    n_frauds = label.sum() if weight is None else effective_size(weight[label == 1])
+    n_bins = min(CALIBRATION_BINS, max(1, int(n_frauds) // FRAUDS_A_BIN))
     bins = np.array_split(np.argsort(log_odds, kind="stable"), n_bins)
-    mean, n, frauds = np.array([(log_odds[b].mean(), len(b), label[b].sum()) for b in bins]).T
+    told = [_bin(log_odds[b], label[b], None if weight is None else weight[b]) for b in bins]
+    mean, n, frauds, mass = np.array(told).T
     # Equal scores may fill several bins: those are one, for no regression has an answer to knots that coincide.
     first = np.flatnonzero(np.diff(mean, prepend=-np.inf) > SAME_SCORE)
-    return mean[first], np.add.reduceat(n, first), np.add.reduceat(frauds, first)
+    return mean[first], *(np.add.reduceat(counts, first) for counts in (n, frauds, mass))
+
+
+def _bin(log_odds: np.ndarray, label: np.ndarray, weight: np.ndarray | None) -> tuple[float, float, float, float]:
+    if weight is None:
+        return log_odds.mean(), len(label), label.sum(), len(label)
+    n = effective_size(weight)
+    return np.average(log_odds, weights=weight), n, n * np.average(label, weights=weight), weight.sum()

@@ -31,15 +31,17 @@ def manifest_of(
     study: Study, clients: np.ndarray, fitted: Fitted, result: Mapping, promises: Mapping[str, float]
 ) -> dict:
     """Of a model fitted on some clients of a study. [clients: row numbers, result: as measured on others]"""
-    label = study.label[clients]
-    cuts = evaluation.severity_cuts(label, fitted.probability, promises)
+    label, weight = study.label[clients], study.weight_of(clients)
+    cuts = evaluation.severity_cuts(label, fitted.probability, promises, weight=weight)
+    # The promise asks for training clients like those that will be listed: of visits that were chosen none can be made.
+    promise = {"promise": promise_table(label, fitted.probability)} if weight is None else {}
     return {
         "active_from": study.active_from,
-        "threshold": float(evaluation.best_threshold(label, fitted.probability)),
+        "threshold": float(evaluation.best_threshold(label, fitted.probability, weight=weight)),
         "severities": [{"severity": name} | cut for name, cut in cuts.items()],
-        "promise": promise_table(label, fitted.probability),
+        **promise,
         "n_clients": len(clients),
-        "fraud_rate": float(label.mean()),
+        "fraud_rate": float(label.mean() if weight is None else np.average(label, weights=weight)),
         "data": study.name,
         "data_fingerprint": study.fingerprint(),
         "metrics": {name: result[name] for name in MEASURED},

@@ -1,6 +1,7 @@
 """The members of an ensemble: fitted here, exported as trees that serve without their library. Training only.
 
-In:  the members' input [float32, (clients, width)], missing values NaN; labels 1 or 0; a seed.
+In:  the members' input [float32, (clients, width)], missing values NaN; labels 1 or 0; a seed; where clients do not
+     count alike, the weight of each, 1 on average.
 Out: `FittedMember`: the trees that serve, and the library's own model, whose TreeSHAP the report shows.
 """
 
@@ -31,7 +32,9 @@ class FittedMember(NamedTuple):
     native: object
 
 
-def fit_xgboost(inputs: np.ndarray, label: np.ndarray, seed: int, quick: bool = False) -> FittedMember:
+def fit_xgboost(
+    inputs: np.ndarray, label: np.ndarray, seed: int, quick: bool = False, weight: np.ndarray | None = None
+) -> FittedMember:
     """Boosted trees, many and shallow, each on a part of the clients and columns."""
     import xgboost
 
@@ -40,11 +43,13 @@ def fit_xgboost(inputs: np.ndarray, label: np.ndarray, seed: int, quick: bool = 
         min_child_weight=20, subsample=0.55, colsample_bynode=0.1, reg_lambda=20.0, max_bin=64, tree_method="hist",
         scale_pos_weight=POSITIVE_WEIGHT, n_jobs=THREADS, random_state=seed,
     )  # fmt: skip
-    model.fit(inputs, label)
+    model.fit(inputs, label, sample_weight=weight)
     return FittedMember(_xgboost_trees(model, inputs.shape[1]), model)
 
 
-def fit_random_forest(inputs: np.ndarray, label: np.ndarray, seed: int, quick: bool = False) -> FittedMember:
+def fit_random_forest(
+    inputs: np.ndarray, label: np.ndarray, seed: int, quick: bool = False, weight: np.ndarray | None = None
+) -> FittedMember:
     """A random forest, by XGBoost: missing values and the way into ONNX are those of the boosted trees."""
     import xgboost
 
@@ -53,18 +58,20 @@ def fit_random_forest(inputs: np.ndarray, label: np.ndarray, seed: int, quick: b
         colsample_bynode=0.08, reg_lambda=1.0, max_bin=64, tree_method="hist", scale_pos_weight=POSITIVE_WEIGHT,
         n_jobs=THREADS, random_state=seed,
     )  # fmt: skip
-    model.fit(inputs, label)
+    model.fit(inputs, label, sample_weight=weight)
     return FittedMember(_xgboost_trees(model, inputs.shape[1]), model)
 
 
-def fit_catboost(inputs: np.ndarray, label: np.ndarray, seed: int, quick: bool = False) -> FittedMember:
+def fit_catboost(
+    inputs: np.ndarray, label: np.ndarray, seed: int, quick: bool = False, weight: np.ndarray | None = None
+) -> FittedMember:
     """Boosted symmetric trees, BAGS times with seeds of their own: they serve so cheaply that the mean of several does.
 
     Of `native` there are several: their list.
     """
     from catboost import CatBoostClassifier, Pool
 
-    pool, models = Pool(inputs, label.astype(int)), []
+    pool, models = Pool(inputs, label.astype(int), weight=weight), []
     for bag in range(1 if quick else BAGS):
         model = CatBoostClassifier(
             iterations=80 if quick else 800, learning_rate=0.1 if quick else 0.06, depth=4 if quick else 6,

@@ -44,6 +44,12 @@ class Ladder:
         hits = np.cumsum(ranked * self.y[self.order])[self.ends]
         return replace(self, n=np.cumsum(ranked, dtype=float)[self.ends], hits=hits)
 
+    def effective(self, weights: np.ndarray) -> "Ladder":
+        """The same list, n as many rows of equal weight as tell as much (Kish 1965), hits by their weighted share."""
+        heavy = self.weighted(weights)
+        n = heavy.n**2 / np.cumsum(weights[self.order] ** 2)[self.ends]
+        return replace(self, n=n, hits=n * ratio(heavy.hits, heavy.n))
+
     def by_row(self, of_rung: np.ndarray) -> np.ndarray:
         """A value of each rung, for each row in the order of the input."""
         of_row = np.empty(self.y.size, of_rung.dtype)

@@ -30,6 +30,7 @@ class Study:
     """Clients with their evidence and labels (1, 0, NaN unknown). [active_from: days since 1970]
 
     find: gives clients and invoices of some clients [row numbers, ascending]; without it `tables` holds all invoices.
+    weight: how many clients each labelled one stands for; None, all count alike.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Study:
     label: np.ndarray
     active_from: float
     find: Find | None = None
+    weight: np.ndarray | None = None
 
     @classmethod
     def of(
@@ -82,6 +84,10 @@ class Study:
                 f"(view {view}); at least {LEAST_OF_A_KIND} of each kind are needed."
             )
         return np.flatnonzero(wanted)
+
+    def weight_of(self, clients: np.ndarray) -> np.ndarray | None:
+        """Of some clients; None where all count alike. [row numbers]"""
+        return None if self.weight is None else self.weight[clients]
 
     def groups(self, clients: np.ndarray) -> dict[str, np.ndarray]:
         """What the report breaks the figures down by: a text a client, by the grouping's name."""

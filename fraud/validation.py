@@ -48,17 +48,18 @@ def test_part_report(
     study: Study, split: Split, fitted: Fitted, older: Fitted, promises: Mapping[str, float], seed: int
 ) -> dict:
     """What the ensemble and the one for older scripts' aggregates, fitted on `train`, reach on `test`."""
-    y, truth = study.label[split.train], study.label[split.test]
+    y, truth, weight = study.label[split.train], study.label[split.test], study.weight_of(split.train)
     score = fitted.ensemble.probability(study.evidence.of(split.test))
-    threshold = evaluation.best_threshold(y, fitted.probability)
+    threshold = evaluation.best_threshold(y, fitted.probability, weight=weight)
     sent = older.ensemble.probability(study.evidence.of(split.test))
+    of_older = evaluation.best_threshold(y, older.probability, weight=weight)
     words = f"{WHO[split.view]}, from the aggregates that older scripts send"
-    cuts = evaluation.severity_cuts(y, fitted.probability, promises)
+    cuts = evaluation.severity_cuts(y, fitted.probability, promises, weight=weight)
     return {
         "results": [
             _result(study, split, WHO[split.view], split.test, score, threshold),
             *_beside(study, split, fitted, score, threshold),
-            _result(study, split, words, split.test, sent, evaluation.best_threshold(y, older.probability)),
+            _result(study, split, words, split.test, sent, of_older),
         ],
         "severities": evaluation.severity_table(truth, score, cuts),
         "models": [models_entry(split.view, side_by_side(study, split, fitted, score, seed))],
@@ -154,10 +155,12 @@ def outer_folds(
     folds, tables = splits(study, view, parts, seed), []
     for i, split in enumerate(folds):
         part = f"outer fold {i + 1} of {parts}, {view}"
-        y, evidence = study.label[split.train], study.evidence.of(split.train)
-        fitted = fit_ensemble(evidence, y, plan, seed + i, lambda what, part=part: tell(f"{what}; {part}"))
+        y, evidence, weight = study.label[split.train], study.evidence.of(split.train), study.weight_of(split.train)
+        fitted = fit_ensemble(
+            evidence, y, plan, seed + i, lambda what, part=part: tell(f"{what}; {part}"), weight=weight
+        )
         score[split.test] = fitted.ensemble.probability(study.evidence.of(split.test))
-        threshold[split.test] = evaluation.best_threshold(y, fitted.probability)
+        threshold[split.test] = evaluation.best_threshold(y, fitted.probability, weight=weight)
         tables.append(side_by_side(study, split, fitted, score[split.test], seed))
     kept = {WHO[view]: ~np.isnan(score)} | {WHO[PROSPECTIVE]: ~np.isnan(score) & study.is_active()}
     results = [

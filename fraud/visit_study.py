@@ -25,11 +25,12 @@ BY_SCORE, BY_ENERGY = "by score", "by expected energy"
 
 def visits_measured(study: Study, split: Split, fitted: Fitted, promises: Mapping[str, float], seed: int) -> dict:
     """Curves of both orders, the best number by cost, severities, promises; on the test clients of the split."""
-    train, label = study.label[split.train], study.label[split.test]
+    train, label, weight = study.label[split.train], study.label[split.test], study.weight_of(split.train)
     score = fitted.ensemble.probability(study.evidence.of(split.test))
     stake = stakes(study, split.test, fitted)
     cuts = [
-        {"severity": name} | cut for name, cut in evaluation.severity_cuts(train, fitted.probability, promises).items()
+        {"severity": name} | cut
+        for name, cut in evaluation.severity_cuts(train, fitted.probability, promises, weight=weight).items()
     ]
     severity = [severity_of(p, cuts) for p in score]
     table = promise.promise_table(train, fitted.probability)

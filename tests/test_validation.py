@@ -20,9 +20,9 @@ def fits(monkeypatch):
     """Every call of fit_ensemble: the clients' features, and the seed."""
     calls = []
 
-    def fit(evidence, label, plan, seed, tell):
+    def fit(evidence, label, plan, seed, tell, **weighed):
         calls.append((evidence.features, seed))
-        return fit_ensemble(evidence, label, plan, seed, tell)
+        return fit_ensemble(evidence, label, plan, seed, tell, **weighed)
 
     monkeypatch.setattr(validation, "fit_ensemble", fit)
     return calls
