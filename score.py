@@ -175,9 +175,10 @@ def run(options: argparse.Namespace) -> None:
     console = Console(highlight=False)
     with progress() as bar:
         step = bar.add_task("Reading", total=None)
-        base = Base.of(model, *read(options), almanac)
-        check_routes(base.tables.clients, options)
-        balances = balances_asked(base, options)
+        tables, days = read(options)
+        balances = balances_asked(tables, days, options)
+        base = Base.of(model, tables, days, almanac, balances and balances.losses)
+        check_routes(tables.clients, options)
         bar.remove_task(step)
         step, started = bar.add_task("Scoring clients", total=len(base.tables.quality)), perf_counter()
         scores: list[Score] = []
@@ -328,19 +329,18 @@ def read(options: argparse.Namespace) -> tuple[Tables, Days | None]:
     return tables, Days.of(readings.readings, len(quality))
 
 
-def balances_asked(base: Base, options: argparse.Namespace) -> Balances | None:
-    """Of the transformers that are named, or for the desk of those among the sources. Raises TableError, CannotList."""
-    can_tell = base.days is not None and "transformer_id" in base.tables.clients
+def balances_asked(tables: Tables, days: Days | None, options: argparse.Namespace) -> Balances | None:
+    """Of the transformers that are named, else of those among the sources. Raises TableError, CannotList."""
+    can_tell = days is not None and "transformer_id" in tables.clients
     if options.transformers is not None and not can_tell:
         raise CannotList(
             "--transformers wants readings, and the transformer_id of the clients: name both, or leave it out."
         )
-    is_there = options.transformers is not None or (options.store and can_tell and has_transformers(*options.sources))
-    if not is_there:
+    if options.transformers is None and not (can_tell and has_transformers(*options.sources)):
         return None
     measured = read_transformers(*options.sources, transformers=options.transformers)
-    base.tables.flags.extend(measured.flags)
-    return balances_of(measured, base.tables.clients["transformer_id"], base.days, base.tables.invoices)
+    tables.flags.extend(measured.flags)
+    return balances_of(measured, tables.clients["transformer_id"], days, tables.invoices)
 
 
 def without_invoices(readings: ReadingTables) -> Tables:

@@ -25,7 +25,7 @@ from rich.console import Console
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # else Python looks for rooms in benchmarks/ only
 
 from fraud import evaluation
-from fraud.balance import losses_of
+from fraud.balance import balances_of
 from fraud.days import Days
 from fraud.ensemble import probability_of
 from fraud.metrics import roc_auc
@@ -84,8 +84,8 @@ def truth_of(utility: Utility) -> Truth:
         kind[row] = (BEFORE if since <= first[row] else pattern) if is_thief else ELSE
     read = n_known >= LEAST_READ
     transformer_id = utility.clients["transformer_id"]
-    losses = losses_of(measured_transformers(utility), transformer_id, days, utility.invoices)
-    return Truth(days.of_clients(read), kind[read], losses.of_clients(read))
+    balances = balances_of(measured_transformers(utility), transformer_id, days, utility.invoices)
+    return Truth(days.of_clients(read), kind[read], balances.losses.of_clients(read))
 
 
 def measured_transformers(utility: Utility) -> TransformerTables:

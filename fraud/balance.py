@@ -48,11 +48,15 @@ LEAST_SPREAD = 0.01  # of delivered: a loss that hardly varies fits everybody an
 
 @dataclass(frozen=True)
 class Balances:
-    """By transformer, and by client: the loss share of its transformer, and its fit [-1..1]; NaN where untold."""
+    """By transformer, and by client: the loss share of its transformer, and its fit [-1..1]; NaN where untold.
+
+    losses: of each judged day, for the clients' scores; None where no transformer was measured.
+    """
 
     rows: list[Balance]
     share: np.ndarray
     fit: np.ndarray
+    losses: Losses | None
 
 
 class _Grid(NamedTuple):
@@ -91,37 +95,22 @@ def balances_of(tables: TransformerTables, transformer_id: np.ndarray, days: Day
     share, fit = np.full((2, len(transformer_id)), np.nan)
     span = _span(tables)
     if span is None:
-        return Balances([], share, fit)
+        return Balances([], share, fit, None)
     first, last = span
     accounts = Accounts.of(days, invoices, len(transformer_id), last)
+    n_transformers = len(tables.transformers["transformer_id"])
+    losses = Losses(first, np.full((n_transformers, last - first + 1), np.nan), np.full(len(transformer_id), -1))
     rows, courses = [], []
     for row, clients in enumerate(_clients_of(tables.transformers["transformer_id"], transformer_id)):
         grid = _grid(_totals_of(tables.totals, row, first, last), accounts, clients, first, last)
         balance = _balance(grid, tables.transformers, row, first)
         rows.append(balance)
+        losses.kwh[row], losses.transformer[clients] = grid.lost, row
         courses.append(_weekly(np.array([grid.delivered, grid.lost]), grid.is_judged))
         is_here = accounts.is_active(clients, last - RECENT + 1, last)
         share[clients[is_here]] = np.nan if balance.lost_share is None else balance.lost_share
         fit[clients[is_here]] = _fits(grid)[is_here]
-    return Balances(_with_courses(rows, courses, first), share, fit)
-
-
-def losses_of(tables: TransformerTables, transformer_id: np.ndarray, days: Days, invoices: Table) -> Losses | None:
-    """The loss of each judged day, for the score of each client; None where no transformer was measured.
-
-    [transformer_id: of each client, empty where none is known]
-    """
-    span = _span(tables)
-    if span is None:
-        return None
-    first, last = span
-    accounts = Accounts.of(days, invoices, len(transformer_id), last)
-    kwh = np.full((len(tables.transformers["transformer_id"]), last - first + 1), np.nan)
-    of = np.full(len(transformer_id), -1)
-    for row, clients in enumerate(_clients_of(tables.transformers["transformer_id"], transformer_id)):
-        kwh[row] = _grid(_totals_of(tables.totals, row, first, last), accounts, clients, first, last).lost
-        of[clients] = row
-    return Losses(first, kwh, of)
+    return Balances(_with_courses(rows, courses, first), share, fit, losses)
 
 
 def _span(tables: TransformerTables) -> tuple[int, int] | None:

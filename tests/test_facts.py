@@ -160,7 +160,7 @@ def test_who_has_too_few_of_the_bases_last_days_counts_for_nobody():
 
 def test_facts_beside_others_are_told_where_they_are_known():
     clients, days = a_base([2.0] * 11)
-    balances = Balances([], np.array([0.2] + [np.nan] * 10), np.array([0.7] + [np.nan] * 10))
+    balances = Balances([], np.array([0.2] + [np.nan] * 10), np.array([0.7] + [np.nan] * 10), None)
     told = facts.facts_beside_others(clients, days, balances)
     assert told[0] == {"neighbour_share": 1.0, "transformer_loss_share": 0.2, "transformer_loss_fit": 0.7}
     assert told[1] == {"neighbour_share": 1.0}
