@@ -40,6 +40,7 @@ PAGES = {
     "cases": "/desk/cases",
     "field": "/desk/field",
     "map": "/desk/map",
+    "transformer": "/desk/transformer/{transformer}",
     "live": "/desk/live",
     "demo": "/desk/demo",
     "sign-in": "/desk/sign-in",
@@ -48,7 +49,7 @@ PAGES = {
 WINDOWS = {"desk": {"width": 1440, "height": 900}, "phone": {"width": 390, "height": 844}}
 THEMES = ("light", "dark")
 README = ("overview-light-desk", "list-dark-desk", "client-light-desk", "model-light-desk")
-SHOWN_CLIENT = "demo-gradual-theft"
+SHOWN_CLIENT, SHOWN_TRANSFORMER = "demo-gradual-theft", "t-00001"  # of the simulated utility
 N_WEEKS, N_CHOSEN, N_RANDOM = 12, 10, 4  # visits a week
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
@@ -86,11 +87,19 @@ def play(loaded: Store, played: Store) -> None:
     scores = loaded.stored_scores(limit=5000)
     monday = date.today() - timedelta(days=date.today().weekday())
     played.migrate()
+    measured = [loaded.find_balance(balance.transformer_id) for balance in loaded.worst_transformers(1000)]
     for week in range(N_WEEKS):
         day = monday - timedelta(weeks=N_WEEKS - 1 - week)
         some = scores[week::N_WEEKS]
         at = min(datetime.combine(day, datetime.min.time(), UTC) + timedelta(hours=7), datetime.now(UTC))
-        played.write_run(some, version, rules, scored_at=at, **kept([loaded.find_profile(s.client_id) for s in some]))
+        played.write_run(
+            some,
+            version,
+            rules,
+            scored_at=at,
+            balances=measured,
+            **kept([loaded.find_profile(s.client_id) for s in some]),
+        )
         for score in some[:N_CHOSEN]:
             visit(played, score, truth, day + timedelta(days=2), is_random=False)
         for score in some[60 + week :: 7][:N_RANDOM]:
@@ -143,7 +152,9 @@ def taken(url: str, out: Path) -> list[str]:
                 context = browser.new_context(viewport=size, color_scheme=theme)
                 for name, address in PAGES.items():
                     place = out / f"{name}-{theme}-{window}.png"
-                    wrong += picture(context, url, address.format(client=SHOWN_CLIENT), place)
+                    wrong += picture(
+                        context, url, address.format(client=SHOWN_CLIENT, transformer=SHOWN_TRANSFORMER), place
+                    )
                 context.close()
         browser.close()
     return wrong

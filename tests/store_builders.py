@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fraud.alerts import AlertRules, read_rules
-from fraud.records import INSUFFICIENT_HISTORY, Explanation, QualityFlag, Reason, Recovery, Score
+from fraud.records import INSUFFICIENT_HISTORY, Balance, Explanation, QualityFlag, Reason, Recovery, Score
 from fraud.store import Store
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -56,6 +56,21 @@ def score_of(client_id: str = "c-1", probability: float | None = 0.7, severity: 
         "recommendation": "next round",
     }  # fmt: skip
     return Score(**whole | given)
+
+
+UNJUDGED = {"lost_share": None, "low_share": None, "high_share": None, "before_share": None, "since_on": None}
+
+
+def a_balance(transformer_id="t-1", lost_kwh=90.0, **changes):
+    """A tenth of a thousand kWh lost, half of it in the second week."""
+    whole = {
+        "transformer_id": transformer_id, "until_on": date(2026, 10, 31), "n_clients": 20, "n_read": 19, "n_days": 88,
+        "delivered_kwh": 900.0, "losses_kwh": 30.0, "registered_kwh": 770.0, "estimated_kwh": 10.0,
+        "lost_kwh": lost_kwh, "lost_share": lost_kwh / 900.0, "low_share": 0.08, "high_share": 0.12,
+        "before_share": 0.01, "since_on": date(2026, 9, 7), "region": 101.0, "latitude": 36.5, "longitude": 10.5,
+        "weeks_from": date(2026, 8, 31), "delivered_weeks": (70.0, 80.5, None), "lost_weeks": (0.0, 7.5, None),
+    }  # fmt: skip
+    return Balance(**whole | changes)
 
 
 def shipped_rules() -> AlertRules:

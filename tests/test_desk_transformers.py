@@ -8,8 +8,7 @@ import pytest
 from desk_builders import ForDesk, desk_app
 from page_builders import HOSTILE, open_desk, seen
 from service_builders import a_body
-from store_builders import clients_of, empty_database, score_of, shipped_rules, write
-from test_store_balances import UNJUDGED, a_balance
+from store_builders import UNJUDGED, a_balance, clients_of, empty_database, score_of, shipped_rules, write
 
 import desk
 from fraud.index_check import checked

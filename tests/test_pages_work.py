@@ -1,4 +1,4 @@
-"""Cases, visits in the field, the demonstration and the map in a real browser."""
+"""Cases, visits in the field, the demonstration, the map and transformers in a real browser."""
 
 from datetime import datetime
 
@@ -7,13 +7,14 @@ from browser_builders import PHONE, Visitor, context
 from desk_builders import desk_app
 from page_builders import HOSTILE
 from photo_builders import a_photo, seen_picture
-from store_builders import clients_of, empty_database, score_of, write
+from store_builders import a_balance, clients_of, empty_database, score_of, write
 
 from fraud.store import Store
 from fraud.web.auth import NO_ONE, THIS_MACHINE
 from fraud.web.pages import scenarios
 
 PAGES = ("/desk/cases", "/desk/cases/1", "/desk/cases/2", "/desk/cases/3", "/desk/field", "/desk/map", "/desk/live")
+PAGES += ("/desk/transformer/t-1", "/desk/client/c-1", "/desk/")
 PAGES += ("/desk/demo",) if scenarios.SAMPLE.exists() else ()
 WHY = "On the list."
 # A function of Playwright's that waits does not wait for what an asynchronous one gives.
@@ -28,11 +29,13 @@ KEPT = """async (n) => {
 def store(browser, tmp_path):  # noqa: ARG001  without a browser nothing is filled
     """Four clients with places; cases that are new, assigned and inspecting, the last two this machine's."""
     ids = ["c-1", "c-2", "c-3", HOSTILE]
-    places = clients_of(client_id=ids, latitude=[36.0, 36.1, 36.2, 36.9], longitude=[10.0, 10.1, 10.2, 10.9])
+    places = clients_of(
+        client_id=ids, latitude=[36.0, 36.1, 36.2, 36.9], longitude=[10.0, 10.1, 10.2, 10.9], transformer_id=["t-1"] * 4
+    )
     with empty_database("sqlite", tmp_path) as url:
         opened = Store(url)
         opened.migrate()
-        write(opened, *map(score_of, ids), clients=places)
+        write(opened, *map(score_of, ids), clients=places, balances=[a_balance("t-1")])
         opened.open_case("c-1", "anna", WHY)
         opened.open_case("c-2", "anna", WHY, assignee="open")
         opened.open_case(HOSTILE, "anna", WHY, assignee="open")
@@ -56,10 +59,8 @@ def handset(browser):
 
 
 @pytest.fixture
-def visitor(desktop, desk):
-    opened = Visitor(desktop, desk.url)
-    yield opened
-    opened.close()
+def visitor(desktop, desk):  # noqa: ARG001  the desk is served at its address
+    return desktop.anew()
 
 
 @pytest.fixture
@@ -71,12 +72,12 @@ def crew(handset, desk):
 
 
 @pytest.mark.parametrize(("window", "theme"), [("desktop", "dark"), ("phone", "light")])
-def test_no_page_complains_asks_elsewhere_keeps_anybody_out_or_is_too_wide(request, desk, store, window, theme):
+@pytest.mark.usefixtures("desk")
+def test_no_page_complains_asks_elsewhere_keeps_anybody_out_or_is_too_wide(request, store, window, theme):
     store.add_readings([(HOSTILE, datetime(2026, 11, 2, hour), 1.5) for hour in range(9)])
     store.count_refused("readings.0.read_at: missing.")
-    visitor = Visitor(request.getfixturevalue(window), desk.url, theme)
+    visitor = request.getfixturevalue(window).anew(theme)
     wrong = visitor.wrong_with(PAGES)
-    visitor.close()
     assert (wrong, visitor.complaints) == ([], [])
 
 
@@ -156,7 +157,9 @@ def test_what_the_desk_refuses_stays_on_the_phone_in_words_until_it_is_taken_awa
 
 def test_the_page_opens_without_a_connection_and_what_is_told_there_is_sent_later(crew, handset, desk, store):
     wait_until_kept(crew)
-    handset.new_cdp_session(crew.page).send("Network.clearBrowserCache")  # else its files would come from there
+    tools = handset.new_cdp_session(crew.page)
+    tools.send("Network.clearBrowserCache")  # else the page's files would come from there
+    tools.detach()
     with desk.away():
         handset.set_offline(True)
         crew.page.reload()
@@ -262,13 +265,13 @@ def test_the_live_page_shows_what_comes_marks_it_and_rests_where_nobody_looks(vi
     assert visitor.complaints == []
 
 
-def test_the_live_page_says_that_the_desk_is_away_and_goes_on_when_it_is_back(visitor, desktop, store, monkeypatch):
+def test_the_live_page_says_that_the_desk_is_away_and_goes_on_when_it_is_back(visitor, store, monkeypatch):
     monkeypatch.setattr("fraud.web.pages.live.EVERY", 0.1)
     visitor.goto("/desk/live")
-    desktop.set_offline(True)
+    visitor.context.set_offline(True)
     visitor.page.wait_for_selector("text=The desk does not answer")
     store.add_readings([("c-1", datetime(2026, 11, 2), 1.5)])
-    desktop.set_offline(False)
+    visitor.context.set_offline(False)
     visitor.page.wait_for_selector("tr >> text=c-1")
     assert visitor.page.locator("text=The desk does not answer").count() == 0
 

@@ -1,27 +1,10 @@
 """Transformers in the store: what a run found of them, and facts that later runs leave as they are."""
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import timedelta
 
 import pytest
-from store_builders import NOW, clients_of, score_of, write
-
-from fraud.records import Balance
-
-
-def a_balance(transformer_id="t-1", lost_kwh=90.0, **changes):
-    """A tenth of a thousand kWh lost, half of it in the second week."""
-    whole = {
-        "transformer_id": transformer_id, "until_on": date(2026, 10, 31), "n_clients": 20, "n_read": 19, "n_days": 88,
-        "delivered_kwh": 900.0, "losses_kwh": 30.0, "registered_kwh": 770.0, "estimated_kwh": 10.0,
-        "lost_kwh": lost_kwh, "lost_share": lost_kwh / 900.0, "low_share": 0.08, "high_share": 0.12,
-        "before_share": 0.01, "since_on": date(2026, 9, 7), "region": 101.0, "latitude": 36.5, "longitude": 10.5,
-        "weeks_from": date(2026, 8, 31), "delivered_weeks": (70.0, 80.5, None), "lost_weeks": (0.0, 7.5, None),
-    }  # fmt: skip
-    return Balance(**whole | changes)
-
-
-UNJUDGED = {"lost_share": None, "low_share": None, "high_share": None, "before_share": None, "since_on": None}
+from store_builders import NOW, UNJUDGED, a_balance, clients_of, score_of, write
 
 
 def test_a_balance_comes_back_as_it_was_written(store):
