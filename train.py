@@ -29,6 +29,7 @@ from features import AGGREGATES_BLOCK, CELLS, FEATURE_NAMES, FEATURES, METER_CEL
 from fraud import model_file, validation
 from fraud.almanac import NOTHING_KNOWN, Almanac, read_almanac
 from fraud.attacks import Base
+from fraud.balance import balances_of
 from fraud.days import Days
 from fraud.files import TableError
 from fraud.fitting import LOOKS_AT, STACK_FOLDS, Fitted, Plan, fit_ensemble
@@ -44,8 +45,11 @@ from fraud.readings import FEATURE_NAMES as READING_FEATURES
 from fraud.report import write_report
 from fraud.spark import SparkError
 from fraud.study import PROSPECTIVE, VIEWS, CannotTrain, Study
+from fraud.surroundings import Losses
 from fraud.tables import read_tables
+from fraud.transformer_tables import has_transformers, read_transformers
 from fraud.validation import Split
+from fraud.visit_labels import AS_OF, VisitLabels, beside, labelled, until_visits, weights_in_words, with_stored
 from fraud.visit_study import visits_measured
 
 ARCHIVE, SAMPLE = Path("data/archive.zip"), Path("data/sample.zip")
@@ -54,6 +58,7 @@ SEED = 20261101
 # Precision that out-of-fold scores kept from each cut-off on, with 95 % certainty; below the last one is "low".
 PROMISES = {"critical": 0.5, "high": 0.3, "medium": 0.15}
 MISSING_SHARE = 0.3  # of the aggregates, hidden in training: older scripts send some of them
+DATABASE_URL = os.environ.get("DATABASE_URL")  # of the desk, for --store
 MODEL_KEY = os.environ.get("MODEL_KEY", "").encode() or None  # with it, the model is signed
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin while they wait take a shared machine's cores
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # else TensorFlow tells of its processor instructions
@@ -96,6 +101,8 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     add("--holidays", metavar="FILE_OR_COUNTRY", help="a file with a date a row, or a country's code: GB or GB-ENG")
     add("--attack", action="store_true", help="take the readings for honest, and attack half of them to learn from")
     add("--onto", type=Path, metavar="MODEL", help="a model whose ensembles on invoices stay; readings are added")
+    add("--store", nargs="?", const="", metavar="URL", help="learn from the desk's visits too (URL: DATABASE_URL)")
+    add("--only-visits", action="store_true", help="of these alone: labels of the data are left out")
     add("--spark", metavar="MASTER", help="make the features of invoices on Apache Spark: local[*], spark://HOST:7077")
     add("--quick", action="store_true", help="small members, for a first look: under a minute on the sample")
     add("--out", type=Path, default=Path("model.bin"))
@@ -106,12 +113,21 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
         parser.error("--attack and --onto go with --readings")
     if options.onto and options.data:
         parser.error("--onto takes the place of invoices: leave out what they were to be learnt from")
+    if options.store is None and options.only_visits:
+        parser.error("--only-visits goes with --store")
+    if options.store is not None and (options.attack or options.spark):
+        parser.error("--store goes neither with --attack, which needs no label, nor with --spark")
+    if options.store is not None and options.readings and not (options.data or options.onto):
+        parser.error(
+            "--store goes with invoices, or with --onto a model of them: visits alone tell no share of thieves"
+        )
     options.command = command_of(sys.argv[1:] if arguments is None else arguments)
     return options
 
 
 def command_of(arguments: list[str]) -> str:
     """For the model card: files by their names alone, for where they are is nobody's business."""
+    arguments = [re.sub(r"[\w+]+://.*", "URL", word) for word in arguments]  # may hold a password
     return shlex.join(["python", "train.py", *(re.sub("[^=]*/(?=.)", "", word) for word in arguments)])
 
 
@@ -123,20 +139,26 @@ def run(options: argparse.Namespace) -> None:
     data = [] if options.readings and not options.data else sources(options.data)
     base = older_model(options.onto) if options.onto else None
     places = places_of_readings(data, options)
-    if (options.weather or options.holidays) and not places:
+    if (options.weather or options.holidays) and not places and options.store is None:
         raise CannotTrain("--weather and --holidays go with readings, and there are none; name them with --readings.")
     almanac = read_almanac(options.weather, options.holidays)
     readings = tables_of_readings(places)  # first: it takes seconds to tell what cannot be read
-    study = study_of(data, options.spark) if data else None
+    visits, found = visits_of(options)
+    readings = with_stored(readings, visits.readings) if visits else readings
+    study = study_of(data, options.spark, visits, options.only_visits) if data else None
     if study:
         metrics, base = from_invoices(study, options, stamp)
     else:
         metrics = {"run": {"view": options.view, "how": []} | stamp, "results": []}
+    if visits:
+        metrics["run"]["how"] = [*metrics["run"]["how"], *found]
     if readings:
-        name = ", ".join(path.name for path in places)
+        name = ", ".join(path.name for path in places) or "the desk"
         try:
-            readings = with_labels(readings, study, options)
-            metrics, base = with_readings(metrics, base, readings, name, options, stamp, almanac)
+            readings, as_of = with_labels(readings, study, options, visits)
+            losses = losses_beside(data, study, readings)
+            readings = until_visits(readings, as_of)
+            metrics, base = with_readings(metrics, base, readings, name, options, stamp, almanac, losses)
         except CannotTrain as error:
             if options.readings:
                 raise
@@ -181,14 +203,30 @@ def sources(given: list[Path]) -> list[Path]:
     return [SAMPLE]
 
 
-def study_of(data: list[Path], master: str | None = None) -> Study:
+def visits_of(options: argparse.Namespace) -> tuple[VisitLabels | None, list[str]]:
+    """What the desk's visits found, and the same in words. Raises CannotTrain."""
+    if options.store is None:
+        return None, []
+    import visit_training  # brings SQLAlchemy, which training on files does without
+
+    visits, found = visit_training.visits_at(options.store or DATABASE_URL)
+    say(*found)
+    return visits, found
+
+
+def study_of(
+    data: list[Path], master: str | None = None, visits: VisitLabels | None = None, only_visits: bool = False
+) -> Study:
     """Raises TableError, CannotTrain, SparkError. [master: of a cluster that makes the features]"""
     if master:
         return study_on_spark(data, master)
     with console.status("Reading tables and making features"):
-        tables = read_tables(*data)
+        tables, name, weight = read_tables(*data), ", ".join(path.name for path in data), None
+        if visits:
+            tables, weight = beside(visits, tables, only_visits)
+            name += " and the desk's visits"
         evidence = client_features(tables.clients, tables.invoices)
-    return Study.of(", ".join(path.name for path in data), tables, evidence, FEATURE_NAMES)
+    return replace(Study.of(name, tables, evidence, FEATURE_NAMES), weight=weight)
 
 
 def study_on_spark(data: list[Path], master: str) -> Study:
@@ -280,7 +318,7 @@ def validated(study: Study, options: argparse.Namespace, stamp: dict) -> dict:
 
 def fit_both(study: Study, clients: np.ndarray, options: argparse.Namespace, tell: Tell) -> tuple[Fitted, Fitted]:
     """The ensemble on invoices, and the one on what older scripts send."""
-    evidence, label = study.evidence.of(clients), study.label[clients]
+    evidence, label, weight = study.evidence.of(clients), study.label[clients], study.weight_of(clients)
     older = Plan(
         names=FEATURE_NAMES,
         seen=AGGREGATE_NAMES,
@@ -289,7 +327,7 @@ def fit_both(study: Study, clients: np.ndarray, options: argparse.Namespace, tel
         missing_share=MISSING_SHARE,
     )
     plans = plan_of(options.view, options.quick), older
-    return tuple(fit_ensemble(evidence, label, plan, SEED, tell) for plan in plans)
+    return tuple(fit_ensemble(evidence, label, plan, SEED, tell, weight=weight) for plan in plans)
 
 
 def is_fine_gas(name: str) -> bool:
@@ -320,11 +358,18 @@ def tables_of_readings(places: list[Path]) -> ReadingTables | None:
         return read_readings(*places)
 
 
-def with_labels(tables: ReadingTables, study: Study | None, options: argparse.Namespace) -> ReadingTables:
-    """With the labels of the study's clients, and of these alone, where there is a study and no label of their own."""
+def with_labels(
+    tables: ReadingTables, study: Study | None, options: argparse.Namespace, visits: VisitLabels | None
+) -> tuple[ReadingTables, np.ndarray | None]:
+    """With the labels of the study's clients, and of these alone, where there is a study and no label of their own.
+
+    And the day of the visit where the label is a visit's. They are not weighted: what readings add is how much likelier
+    they are of a thief than of others, whatever the share of thieves.
+    """
     if tables.label is not None or options.attack or study is None:
-        return tables
-    return replace(tables.for_clients(study.tables.clients["client_id"]), label=study.label)
+        return labelled(visits, tables, options.only_visits) if visits else (tables, None)
+    tables = replace(tables.for_clients(study.tables.clients["client_id"]), label=study.label)
+    return tables, study.tables.clients.get(AS_OF)
 
 
 def with_readings(
@@ -335,6 +380,7 @@ def with_readings(
     options: argparse.Namespace,
     stamp: dict,
     almanac: Almanac = NOTHING_KNOWN,
+    losses: Losses | None = None,
 ) -> tuple[dict, FraudModel | None]:
     """Metrics, and the model where not --validate, with the readings' parts. [base: on invoices; name: of readings]"""
     days = Days.of(tables.readings, len(tables.client_ids))
@@ -353,7 +399,7 @@ def with_readings(
             outcome = of_unlabelled(days, theft_share, *how)
         else:
             folds = FOLDS if options.validate else 1
-            outcome = of_labelled(days, labels, theft_share, PROMISES, folds, *how, options.validate)
+            outcome = of_labelled(days, labels, theft_share, PROMISES, folds, *how, options.validate, losses)
     known = {"data": name, "n_clients": n_known, "made": outcome.metrics["made"]}
     beside = {"weather": options.weather, "holidays": options.holidays}
     known |= {what: Path(given).name for what, given in beside.items() if given}
@@ -366,6 +412,17 @@ def with_readings(
     manifest |= {"readings": known | outcome.cuts, "reading_features": list(READING_FEATURES)}
     parts = (base.invoices, base.aggregates) if base else (None, None)
     return metrics, FraudModel(*parts, outcome.model, manifest)
+
+
+def losses_beside(data: list[Path], study: Study | None, tables: ReadingTables) -> Losses | None:
+    """What the clients' transformers lost, where their totals are among the data. Raises TableError."""
+    if study is None or not has_transformers(*data):
+        return None
+    clients = study.tables.clients
+    if "transformer_id" not in clients or not np.array_equal(tables.client_ids, clients["client_id"]):
+        return None
+    days = Days.of(tables.readings, len(tables.client_ids))
+    return balances_of(read_transformers(*data), clients["transformer_id"], days, study.tables.invoices).losses
 
 
 def check_weather(almanac: Almanac, days: Days, options: argparse.Namespace) -> None:
@@ -416,12 +473,13 @@ OUTER_FOLDS = (
 
 
 def run_facts(study: Study) -> dict:
+    weighed = [] if study.weight is None else [weights_in_words(study.weight[~np.isnan(study.label)])]
     return {
         "data": study.name,
         "n_clients": len(study.label),
         "n_invoices": study.n_invoices,
         "fraud_rate": study.fraud_rate,
-        "how": [*HOW, f"Active: last invoice on or after {np.datetime64(int(study.active_from), 'D')}."],
+        "how": [*HOW, *weighed, f"Active: last invoice on or after {np.datetime64(int(study.active_from), 'D')}."],
     }
 
 

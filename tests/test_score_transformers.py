@@ -1,6 +1,7 @@
 """score.py with what transformers delivered: balance.csv, the desk, and what it says where something is missing."""
 
 import csv
+from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
@@ -28,6 +29,27 @@ def test_the_balance_of_every_measured_transformer_is_beside_the_list(metered, m
     assert lost == sorted(lost, reverse=True)
     assert lost[0] > 0
     assert all(not row["lost_share"] for row in rows[len(lost) :])
+
+
+def test_what_transformers_lost_is_evidence_in_the_scores(metered, tmp_path, monkeypatch):
+    """By the model delivered here, which learnt what a loss says; not all clients hang on a measured transformer."""
+    monkeypatch.setattr(score, "MODEL_PATH", Path(score.__file__).with_name("model.bin"))
+    assert ran(tmp_path, metered.data) == 0
+    heard = _scores(tmp_path)
+    without = tmp_path / "without.zip"
+    with ZipFile(metered.data) as archive, ZipFile(without, "w") as some:
+        for name in ("clients.csv", "invoices.csv", "readings.csv"):
+            some.writestr(name, archive.read(name))
+    assert ran(tmp_path, without) == 0
+    unheard = _scores(tmp_path)
+    assert heard.keys() == unheard.keys()
+    n_changed = sum(heard[id_] != unheard[id_] for id_ in heard)
+    assert 0 < n_changed < len(heard)
+
+
+def _scores(folder):
+    with (folder / "scores.csv").open(newline="") as stream:
+        return {row["client_id"]: row["score"] for row in csv.DictReader(stream)}
 
 
 def test_no_file_is_written_that_nobody_asked_for(metered, tmp_path):

@@ -287,11 +287,26 @@ def test_readings_beside_invoices_that_are_too_few_to_learn_from_cost_nothing_bu
     small_utility, small_model, tmp_path, monkeypatch, capsys
 ):
     readings_in(tmp_path, [1] * 3 + [0] * 57)
-    monkeypatch.setattr(train, "study_of", lambda _: object())
+    monkeypatch.setattr(train, "study_of", lambda *_: object())
     monkeypatch.setattr(train, "from_invoices", lambda *_: ({"run": RUN, "results": []}, small_model))
     model = learnt(tmp_path, small_utility, tmp_path / "readings.csv")
     assert model.readings is None
     assert "left out: 3 clients labelled 1" in capsys.readouterr().out
+
+
+def test_what_transformers_lost_is_learnt_from_beside_the_labels(metered, metered_utility, tmp_path, monkeypatch):
+    heard, learn = [], train.of_labelled
+
+    def spied(*arguments):
+        heard.append(arguments[-1])
+        return learn(*arguments)
+
+    monkeypatch.setattr(train, "of_labelled", spied)
+    model = learnt(tmp_path, metered.data)
+    [losses] = heard
+    assert len(losses.transformer) == len(metered_utility.clients["client_id"])
+    assert (~np.isnan(losses.kwh)).any()
+    assert model.readings.surroundings.losses is None
 
 
 def test_readings_taken_for_honest_are_attacked(tmp_path):
@@ -402,7 +417,7 @@ def test_readings_it_cannot_learn_from_end_in_one_sentence(place, capsys, make, 
 
 
 def test_readings_that_cannot_be_read_are_told_before_invoices_are_fitted(place, trained, capsys, monkeypatch):
-    monkeypatch.setattr(train, "study_of", lambda _data: pytest.fail("it began with the invoices"))
+    monkeypatch.setattr(train, "study_of", lambda *_: pytest.fail("it began with the invoices"))
     (place / "readings.csv").write_text("client_id,read_at,consumption_kwh\na,soon,1\n")
     said = ends_in_one_sentence(capsys, place, trained.data, "--readings", "readings.csv", "--quick")
     assert "readings.csv" in said
@@ -451,7 +466,7 @@ PLACES = {
 
 @pytest.mark.parametrize(("options", "words"), PLACES.values(), ids=PLACES)
 def test_a_place_that_cannot_be_written_to_is_told_before_the_work(place, trained, capsys, monkeypatch, options, words):
-    monkeypatch.setattr(train, "study_of", lambda _data: pytest.fail("it began to work"))
+    monkeypatch.setattr(train, "study_of", lambda *_: pytest.fail("it began to work"))
     shutil.copy(trained.data, place / "utility.zip")
     assert words in ends_in_one_sentence(capsys, place, "utility.zip", *options)
 
