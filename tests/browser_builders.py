@@ -25,19 +25,17 @@ def chromium() -> Iterator:
 
 
 def context(browser, viewport: dict = DESKTOP, theme: str = "light"):
-    """Tabs of one window, of one theme."""
-    return browser.new_context(viewport=viewport, color_scheme=theme)
+    """Tabs of one window, of one theme; nothing moves in it, as painting takes a browser without a GPU long."""
+    return browser.new_context(viewport=viewport, color_scheme=theme, reduced_motion="reduce")
 
 
 class Visitor:
     """A tab that writes down what its console complains of, and what it asks other hosts for."""
 
-    def __init__(self, context, url: str, theme: str | None = None) -> None:
+    def __init__(self, context, url: str) -> None:
         self._url, self.complaints, self.elsewhere = url, [], []
-        self._context = context
-        self.page = self._context.new_page()
-        if theme:
-            self.page.emulate_media(color_scheme=theme)
+        self.context = context
+        self.page = self.context.new_page()
         self.page.set_default_timeout(60_000)  # ms; a machine that does other things too is slow
         self.page.on("console", self._said)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
@@ -81,7 +79,14 @@ class Visitor:
                 wrong.append(f"{address} is wider than the window")
         return wrong + self.elsewhere
 
-    def close(self) -> None:
-        """Leaves nothing behind but the files that the browser keeps: reading Plotly's anew takes seconds."""
-        self.page.close()
-        self._context.clear_cookies()
+    def anew(self, theme: str = "light") -> "Visitor":
+        """The same tab for somebody else: nothing is left in it but the files that the browser keeps.
+
+        Opening another one, and reading Plotly's there, takes seconds.
+        """
+        self.page.goto("about:blank")
+        self.page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+        self.context.clear_cookies()
+        self.complaints.clear()
+        self.elsewhere.clear()
+        return self

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 import pytest
-from browser_builders import PHONE, chromium, context
+from browser_builders import PHONE, Visitor, chromium, context
 from page_builders import Served
 from pyarrow import parquet
 from store_builders import DATABASES, empty_database
@@ -116,13 +116,13 @@ def browser():
 
 
 @pytest.fixture(scope="session")
-def desktop(browser):
-    return context(browser)
+def desktop(browser, front) -> Visitor:
+    return Visitor(context(browser), front.url)
 
 
 @pytest.fixture(scope="session")
-def phone(browser):
-    return context(browser, PHONE)
+def phone(browser, front) -> Visitor:
+    return Visitor(context(browser, PHONE), front.url)
 
 
 @pytest.fixture(scope="session")

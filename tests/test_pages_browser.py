@@ -3,7 +3,6 @@
 import re
 
 import pytest
-from browser_builders import Visitor
 from desk_builders import PASSWORD, add_user, desk_app
 from page_builders import HOSTILE, N_CLIENTS, filled, inspected
 from store_builders import empty_database
@@ -39,19 +38,17 @@ def desk(front, app):
 
 
 @pytest.fixture
-def visitor(desktop, desk):
-    opened = Visitor(desktop, desk.url)
-    yield opened
-    opened.close()
+def visitor(desktop, desk):  # noqa: ARG001  the desk is served at its address
+    return desktop.anew()
 
 
 @pytest.mark.parametrize(("window", "theme"), [("desktop", "light"), ("phone", "dark")])
-def test_no_page_complains_asks_elsewhere_keeps_anybody_out_or_is_too_wide(request, desk, window, theme):
-    visitor = Visitor(request.getfixturevalue(window), desk.url, theme)
+@pytest.mark.usefixtures("desk")
+def test_no_page_complains_asks_elsewhere_keeps_anybody_out_or_is_too_wide(request, window, theme):
+    visitor = request.getfixturevalue(window).anew(theme)
     wrong = visitor.wrong_with(PAGES)
     # The browser itself says that the page of nobody is a 404.
     complaints = [said for said in visitor.complaints if "404" not in said]
-    visitor.close()
     assert (wrong, complaints) == ([], [])
 
 
@@ -73,15 +70,15 @@ def test_a_keyboard_reaches_the_content_first(visitor):
     assert visitor.page.evaluate("document.activeElement.id") == "main"
 
 
-def test_the_menu_opens_on_a_phone(phone, desk):
-    visitor = Visitor(phone, desk.url)
+@pytest.mark.usefixtures("desk")
+def test_the_menu_opens_on_a_phone(phone):
+    visitor = phone.anew()
     visitor.goto(PLAIN)
     link = visitor.page.get_by_role("link", name="List", exact=True)
     assert not link.is_visible()
     visitor.page.get_by_role("button", name="Menu").click()
     link.click()
     visitor.page.wait_for_url("**/desk/list")
-    visitor.close()
 
 
 def test_somebody_searches_pages_and_opens_cases_for_many_at_once(visitor, store):

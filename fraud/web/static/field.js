@@ -7,6 +7,7 @@ const place = document.querySelector("[data-field]");
 const { whose, texts: words, outcomes } = JSON.parse(document.getElementById("field-data").textContent);
 const KEY = `fairmeter.visits.${whose}`;
 const AGAIN = 15000; // milliseconds between two tries
+const SOON = 2000; // after a connection came back, whose first request often fails
 
 const kept = () => {
   try { return JSON.parse(localStorage.getItem(KEY)) || []; } catch { return []; }
@@ -128,7 +129,7 @@ document.addEventListener("submit", (event) => {
   take(form);
 }, true);
 
-window.addEventListener("online", sendAll);
+window.addEventListener("online", () => { sendAll(); window.setTimeout(sendAll, SOON); });
 window.setInterval(() => { if (kept().some((visit) => !visit.problem)) sendAll(); }, AGAIN);
 window.addEventListener("offline", asOf);
 window.addEventListener("online", asOf);
