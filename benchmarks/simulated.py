@@ -2,6 +2,7 @@
 
     python benchmarks/simulated.py                   writes benchmarks/simulated.json
     python benchmarks/simulated.py --quick           small members, a few hundred clients: to see that it works
+    python benchmarks/simulated.py --without-transformers --out FILE        to see what those are worth
 
 In:  two utilities of fraud/simulate.py, with seeds of their own: the first teaches, by the truth; the second is judged.
 Out: precision, recall, F1, share of false alarms among the suspected, with 95 % intervals; recall by pattern.
@@ -49,18 +50,21 @@ class Truth(NamedTuple):
 
     days: Days
     kind: np.ndarray  # a pattern, HONEST, BEFORE or ELSE
-    losses: Losses
+    losses: Losses | None
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="simulated.py", description="Thefts found in a simulated utility.")
     parser.add_argument("--clients", type=int, default=20_000, help="of each utility (20,000)")
     parser.add_argument("--quick", action="store_true", help="small members, 800 clients")
+    parser.add_argument("--without-transformers", action="store_true", help="as if none of them had a meter")
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
     console, n = Console(highlight=False), 800 if options.quick else options.clients
     with console.status("Simulating two utilities"):
         learnt, judged = (truth_of(simulate_utility(n, seed, FRAUD_RATE)) for seed in SEEDS)
+    if options.without_transformers:
+        learnt, judged = (truth._replace(losses=None) for truth in (learnt, judged))
     with console.status("Fitting") as status:
         figures = measured(learnt, judged, options.quick, status.update)
     options.out.write_text(json.dumps(figures | {"clients": n, "seeds": SEEDS}, indent=1) + "\n")
