@@ -83,7 +83,8 @@ def _started(builder, master: str):
     check_master(master)
     try:
         builder = builder.master(master).appName("fairmeter").config("spark.ui.showConsoleProgress", "false")
-        spark = builder.getOrCreate()
+        with _quiet():
+            spark = builder.getOrCreate()
     except PySparkException as error:  # no Java, or one that is too old, ends before it has said its port
         java = "Java 17 or newer (apt install openjdk-17-jre-headless, or set JAVA_HOME)"
         raise SparkError(f"Spark did not start: it needs {java}. Above is what it said itself.") from error
@@ -305,16 +306,22 @@ def _in_words() -> Iterator[None]:
     """A bad file is named as everywhere; what else ends a job becomes one sentence."""
     from pyspark.errors import PySparkException
 
-    with warnings.catch_warnings():
-        # What pandas of this version may not do there: no data of ours comes near pandas.
-        warnings.simplefilter("ignore", FutureWarning)
-        try:
+    try:
+        with _quiet():
             yield
-        except (TableError, OSError):
+    except (TableError, OSError):
+        raise
+    except Exception as error:
+        if not isinstance(error, PySparkException) and type(error).__module__.split(".")[0] != "py4j":
             raise
-        except Exception as error:
-            if not isinstance(error, PySparkException) and type(error).__module__.split(".")[0] != "py4j":
-                raise
-            if said := SAID.search(str(error)):
-                raise TableError(said[1]) from error
-            raise SparkError(f"The Spark job ended before its time: {_gist(error)}.") from error
+        if said := SAID.search(str(error)):
+            raise TableError(said[1]) from error
+        raise SparkError(f"The Spark job ended before its time: {_gist(error)}.") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what is said of pandas: none of our data comes near it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        yield
