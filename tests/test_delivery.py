@@ -202,18 +202,22 @@ def test_the_image_starts_as_documented_and_its_health_check_tells_health_from_i
         assert exit_code() != 0
 
 
-def test_the_image_has_every_module_that_predict_imports_and_the_model_with_its_checksum():
-    tree = ast.parse((ROOT / "predict.py").read_text())
-    imported = {a.name for node in ast.walk(tree) if isinstance(node, ast.Import) for a in node.names}
-    imported |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
-    ours = {f"{m.split('.')[0]}.py" for m in imported if (ROOT / f"{m.split('.')[0]}.py").exists()}
-    assert copied_into_the_image() >= ours | {
-        "predict.py",
-        "fraud",
-        "gunicorn.conf.py",
-        "model.bin",
-        "model.bin.sha256",
-    }
+def files_it_imports(file: str, found: frozenset[str] = frozenset()) -> frozenset[str]:
+    """That file of the root and those that it imports, and that these import, inside functions too."""
+    found |= {file}
+    nodes = list(ast.walk(ast.parse((ROOT / file).read_text())))
+    names = {a.name for node in nodes if isinstance(node, ast.Import) for a in node.names}
+    names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
+    for ours in sorted(f"{name}.py" for name in names if (ROOT / f"{name}.py").exists()):
+        if ours not in found:
+            found = files_it_imports(ours, found)
+    return found
+
+
+def test_the_image_has_every_module_that_the_service_and_its_desk_import_and_the_model_with_its_checksum():
+    ours = files_it_imports("predict.py")
+    assert {"desk.py", "desk_science.py", "features.py"} <= ours, "the desk is imported where a database is set"
+    assert copied_into_the_image() >= ours | {"fraud", "gunicorn.conf.py", "model.bin", "model.bin.sha256"}
 
 
 def test_nothing_but_what_the_image_copies_is_sent_to_its_build():
