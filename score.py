@@ -244,7 +244,8 @@ def check_large(options: argparse.Namespace) -> None:
     asked = [name for name, value in whole.items() if value is not None]
     if asked:
         raise CannotList(f"{asked[0]} wants all clients in memory at once: leave it out, or --memory and --spark.")
-    if options.readings or has_readings(*options.sources):
+    beside = options.readings, options.weather, options.holidays, options.transformers
+    if any(beside) or has_readings(*options.sources):
         raise CannotList(
             "Readings are judged beside their neighbours', in memory: name --clients and --invoices alone."
         )

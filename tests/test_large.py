@@ -1,6 +1,5 @@
 """score.py --memory: the same list as of the whole, in bounded memory, or a sentence."""
 
-
 import numpy as np
 import pytest
 from pyarrow import parquet
@@ -126,6 +125,8 @@ def test_a_ranking_of_parts_is_that_of_the_whole(tmp_path, monkeypatch):
         (["--store"], "--store wants all clients"),
         (["--false-alarms", "0.5"], "--false-alarms wants all clients"),
         (["--readings", "r.csv"], "Readings are judged beside their neighbours'"),
+        (["--holidays", "GB"], "Readings are judged beside their neighbours'"),
+        (["--report", "r"], "--report wants all clients"),
         (["--memory", "100MB"], "is below 700MB"),
     ],
 )

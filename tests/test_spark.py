@@ -8,6 +8,7 @@ import sys
 import zipfile
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -192,6 +193,19 @@ def test_a_master_that_nobody_answers_for_is_told_at_once():
     for address in ("spark://127.0.0.1", "spark://127.0.0.1:port", "spark://127.0.0.1:99999"):
         with pytest.raises(SparkError, match="does not answer"):
             spark.check_master(address)
+
+
+def test_a_cluster_without_executors_is_not_waited_for_longer_than_a_minute(monkeypatch):
+    stopped = []
+    status = SimpleNamespace(getExecutorMemoryStatus=lambda: SimpleNamespace(size=lambda: 1))  # the driver alone
+    session = SimpleNamespace(
+        sparkContext=SimpleNamespace(_jsc=SimpleNamespace(sc=lambda: status)), stop=lambda: stopped.append(True)
+    )
+    monkeypatch.setattr(spark, "PATIENCE", 1)
+    with pytest.raises(SparkError, match="gave no executor within 1 seconds: start workers"):
+        spark._wait_for_executors(session, "spark://127.0.0.1:7077")
+    assert stopped
+    spark._wait_for_executors(None, "local[*]")  # here the driver works itself
 
 
 @pytest.mark.parametrize(
