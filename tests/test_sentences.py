@@ -17,6 +17,7 @@ from fraud.readings import FEATURE_NAMES as READING_FEATURES
 from fraud.readings import reading_features
 from fraud.segments import Segments
 from fraud.sentences import TELLERS, told_of_invoices
+from fraud.surroundings import Losses, Surroundings
 from fraud.tables import tables_from_records
 from fraud.told import Told, ToldOfDays
 
@@ -178,13 +179,21 @@ def test_every_aspect_of_invoices_and_of_readings_has_a_sentence():
 # --- readings ---------------------------------------------------------------------------------------------------------
 
 
-def told_days(kwh, hours=None):
-    """A client's days from 2014-01-01 on; the typical client's features are all 0."""
+def told_days(kwh, hours=None, lost=None):
+    """A client's days from 2014-01-01 on; the typical client's features are all 0. [lost: kWh of its transformer]"""
     day = np.arange(len(kwh)) + int(np.datetime64("2014-01-01").astype(int))
     days = Days(Segments([len(kwh)]), day, np.array(kwh, float), hours)
-    row = reading_features(days)[0]
+    surroundings = None if lost is None else behind(day, np.array([lost], float))
+    row = reading_features(days, surroundings)[0]
     ensemble = ensemble_of(READING_FEATURES, np.zeros(len(row)))
     return ToldOfDays(day, days.kwh, ensemble, layout_of(READING_FEATURES, READINGS), row)
+
+
+def behind(day, lost):
+    """No neighbours, one transformer."""
+    unknown = np.full(len(day), np.nan)
+    losses = Losses(int(day[0]), lost, np.zeros(1, np.int64))
+    return Surroundings(int(day[0]), unknown[None], unknown, unknown, losses=losses)
 
 
 def said_of_days(it, group, name):
@@ -207,6 +216,13 @@ def test_days_of_next_to_nothing_are_counted():
     )
 
 
+def test_a_loss_of_the_transformer_is_told_in_kwh_before_and_lately():
+    days = told_days([10.0, 12.0] * 50 + [5.0, 6.0] * 45, lost=[0.0, 0.2] * 50 + [5.0, 6.0] * 45)
+    text = said_of_days(days, PLACE, "transformer")
+    first = "Of its transformer's energy no meter registered 5.5 kWh a day in the last 90, 0.1 before; "
+    assert text.startswith(first + "from day to day this goes with its own consumption by a correlation of ")
+
+
 def test_a_ceiling_is_told_with_its_height_and_how_long_it_holds():
     days = told_days([8.0, 10.0, 12.0] * 30 + [6.0, 7.0, 8.0] * 22)
     assert said_of_days(days, UNUSUAL, "ceiling").startswith("No day has exceeded 8 kWh for 66 days, before 67 % did")
@@ -220,6 +236,7 @@ def test_every_sentence_on_readings_is_a_sentence_without_a_raw_name(group, name
     if found is None:  # without neighbours and networks nothing is known of these
         assert (group, name) in {
             (PLACE, "neighbours"),
+            (PLACE, "transformer"),
             (UNUSUAL, "forecast"),
             (UNUSUAL, "weeks"),
             (UNUSUAL, "deviation"),
