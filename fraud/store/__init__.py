@@ -16,6 +16,7 @@ from fraud.store.database import BadStoreUrl, BadValue, StoreError, StoreUnavail
 from fraud.store.ledgers import Ledgers, ledgers_of
 from fraud.store.metered import Arrived, Metered
 from fraud.store.migrating import Migrating
+from fraud.store.neighbours import Near, Neighbour
 from fraud.store.outbox import Claim, Outbox
 from fraud.store.paging import BadQuery, Page
 from fraud.store.people import ApiKey, BadRole, NameTaken, NoSuchName, Patience, People, TooManyTries, User
@@ -41,6 +42,7 @@ __all__ = [
     "HotSpot",
     "Ledgers",
     "NameTaken",
+    "Neighbour",
     "NoSuchName",
     "Page",
     "Patience",
@@ -63,6 +65,18 @@ __all__ = [
 
 
 class Store(
-    Runs, Profiles, Surrounding, Places, Balanced, Alerting, Casework, Metered, Arriving, Outbox, People, Migrating
+    Runs,
+    Profiles,
+    Surrounding,
+    Near,
+    Places,
+    Balanced,
+    Alerting,
+    Casework,
+    Metered,
+    Arriving,
+    Outbox,
+    People,
+    Migrating,
 ):
     """Store("sqlite:///fairmeter.db").migrate(), then everything else. Threads share one; processes open their own."""

@@ -8,11 +8,11 @@ from flask import Flask
 
 from fraud.web.auth import Guard
 from fraud.web.keeping import Keeping
-from fraud.web.pages import cases, client, demo, field, listing, live, model, overview, sign_in, transformer
+from fraud.web.pages import cases, client, crew_sheet, demo, field, listing, live, model, overview, sign_in, transformer
 from fraud.web.pages import map as places
 from fraud.web.pages.site import PageSettings, Site
 
-PAGES = (sign_in, overview, listing, client, model, cases, field, demo, places, live, transformer)
+PAGES = (sign_in, overview, listing, client, crew_sheet, model, cases, field, demo, places, live, transformer)
 
 
 def install(app: Flask, guard: Guard, desk: Keeping, settings: PageSettings) -> None:

@@ -5,13 +5,15 @@ Out: JSON, or a file where ?format= asks for one (exports.py): the same rows, fr
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import date
+from datetime import date, timedelta
 from typing import NamedTuple
 
+import numpy as np
 from flask import Response, request
 from pydantic import BaseModel
 
 from fraud import outcomes
+from fraud.index_check import checked
 from fraud.promise import promised
 from fraud.records import Score
 from fraud.web import desk_asked as asks
@@ -25,6 +27,7 @@ from fraud.web.keeping import Keeping, Planned
 JPEG = "image/jpeg"
 AS_PHOTO = {"Cache-Control": "private, no-cache", "Content-Security-Policy": "default-src 'none'; sandbox"}
 MOST_A_PAGE = 1000
+EPOCH, ENERGIES = date(1970, 1, 1), ("electricity", "gas")  # of ledgers
 SPARE = 3000  # scores looked at beyond the visits: those with a case or a visit of late fall out
 N_PAST = 100  # of a client
 N_TRANSFORMERS = 10
@@ -130,6 +133,7 @@ def profile_of(desk: Keeping, client_id: str) -> told.RiskProfile:
         "client": profile.client,
         "facts": dict(profile.facts),
         "series": profile.series and _series(profile.series),
+        "invoices": [] if profile.ledger is None else invoices_of(profile.ledger),
         "model_version": profile.model_version,
         "scored_at": profile.scored_at,
         "trend": store.trend_of(client_id, N_PAST),
@@ -144,6 +148,21 @@ def profile_of(desk: Keeping, client_id: str) -> told.RiskProfile:
 def _series(series) -> dict:
     kwh = [None if value != value else round(value, 3) for value in series.kwh.tolist()]
     return {"step": series.step, "first_on": series.first_on, "kwh": kwh}
+
+
+def invoices_of(ledger: np.ndarray) -> list[dict]:
+    """Each with what it contradicts."""
+    numbers = [name for name in ledger.dtype.names if name not in ("day", "energy")]
+    rows = zip(ledger["day"].tolist(), ledger["energy"].tolist(), *(ledger[n].tolist() for n in numbers), strict=True)
+    return [
+        {
+            "invoice_on": EPOCH + timedelta(days=day),
+            "energy": ENERGIES[energy],
+            "findings": [found._asdict() for found in findings],
+        }
+        | {name: None if value != value else value for name, value in zip(numbers, values, strict=True)}
+        for (day, energy, *values), findings in zip(rows, checked(ledger), strict=True)
+    ]
 
 
 def dashboard_of(desk: Keeping) -> told.Dashboard:

@@ -189,6 +189,27 @@ class SeriesTold(Told):
     kwh: list[float | None]
 
 
+class FindingTold(Told):
+    """What an invoice contradicts; size: of the index, in consumption, or in months."""
+
+    kind: str
+    size: float
+
+
+class InvoiceTold(Told):
+    """One of the latest invoices, the oldest first; consumption in kWh, of gas in m3; null where it is missing."""
+
+    invoice_on: date
+    energy: str
+    months: float | None
+    consumption: float | None
+    old_index: float | None
+    new_index: float | None
+    coefficient: float | None
+    meter_id: float | None
+    findings: list[FindingTold]
+
+
 class PastScore(Told):
     scored_at: datetime
     probability: float | None
@@ -213,6 +234,7 @@ class RiskProfile(Told):
     onset_on: str | None
     facts: dict[str, float]
     series: SeriesTold | None
+    invoices: list[InvoiceTold]
     model_version: str
     scored_at: datetime
     trend: list[PastScore]

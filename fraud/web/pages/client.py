@@ -1,7 +1,7 @@
 """One client: consumption, score with its reasons, harmless causes, what a visit may bring, what was done.
 
 In:  the client's id; forms that open a case or record an inspection.
-Out: the page at /desk/client/ID, which prints on one sheet for the crew; cases, moves, inspections.
+Out: the page at /desk/client/ID; cases, moves, inspections.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from fraud.web import texts
 from fraud.web.auth import INVESTIGATOR
 from fraud.web.desk_api import profile_of
 from fraud.web.errors import Problem, bad_value
-from fraud.web.pages import failures, transformer
+from fraud.web.pages import client_around, failures, transformer
 from fraud.web.pages.client_charts import pictures
 from fraud.web.pages.listing import names
 from fraud.web.pages.site import Site, render
@@ -37,7 +37,9 @@ def install(site: Site) -> None:
         shown |= {"names": names(desk), "outcomes": rules.OUTCOMES, "today": datetime.now(zone).date()}
         told = profile.series
         unusual = desk.timeline(Series(told.step, told.first_on, told.kwh)) if told else {}
-        return render("client.html", **shown, **pictures(profile, unusual), **transformer.panel(store, profile))
+        shown |= pictures(profile, unusual, client_around.around_of(store, profile))
+        shown |= client_around.panel(store, profile)
+        return render("client.html", **shown, **transformer.panel(store, profile))
 
     @site.page("/open-case", INVESTIGATOR, methods=("POST",))
     def client_open_case():

@@ -13,11 +13,13 @@ from typing import Any, NamedTuple
 from fraud.web import desk_schemas as told
 from fraud.web import texts
 from fraud.web.pages import charts
+from fraud.web.pages.client_around import Around, peers, peers_in_words, weather
 
 YEAR = {"day": 365, "month": 12}  # steps before the onset: one year, so that each season counts once
 WEEK = 7  # days
 SMOOTH = 7  # days, so that a week's rhythm does not hide the course
 BELOW = {"orientation": "h", "y": -0.14, "yanchor": "top", "x": 0}  # above it would cover the onset
+DEGREES = {"overlaying": "y", "side": "right", "showgrid": False, "zeroline": False, "tickmode": "auto", "nticks": 5}
 WIDTH = 24  # characters of a label's line
 LEAST_REST = 0.005  # of a score: less than the figures beside the bars show
 
@@ -29,12 +31,13 @@ class Level(NamedTuple):
     after: float | None
 
 
-def pictures(profile: told.RiskProfile, unusual: Mapping[str, Sequence[float]]) -> dict[str, Any]:
-    """consumption, level, timeline, waterfall, past. [unusual: by detector, a value a day]"""
+def pictures(profile: told.RiskProfile, unusual: Mapping[str, Sequence[float]], around: Around) -> dict[str, Any]:
+    """consumption, peers, level, timeline, waterfall, past. [unusual: by detector, a value a day]"""
     series, onset = profile.series, profile.onset_on and date.fromisoformat(profile.onset_on)
     level = levels(series, onset) if series and onset else None
     return {
-        "consumption": consumption(series, onset, level) if series else None,
+        "consumption": consumption(series, onset, level, around) if series else None,
+        "peers": peers_in_words(around.band),
         "level": level,
         "timeline": timeline(series, unusual) if unusual else None,
         "waterfall": waterfall(profile) if profile.reasons and profile.typical is not None else None,
@@ -61,21 +64,31 @@ def levels(series: told.SeriesTold, onset: date) -> Level:
     return Level(median(before) if before else None, median(after) if after else None)
 
 
-def consumption(series: told.SeriesTold, onset: date | None, level: Level | None) -> charts.Chart:
-    """What was used, the likely onset of the change, the levels around it."""
-    days = [day.isoformat() for day in days_of(series)]
+def consumption(series: told.SeriesTold, onset: date | None, level: Level | None, around: Around) -> charts.Chart:
+    """What was used beside what peers use and the temperature; the likely onset of the change, the levels around it."""
+    known = days_of(series)
+    days = [day.isoformat() for day in known]
     unit = texts.text(f"client.kwh_{series.step}")
     hover = {"hovertemplate": "%{x|%d %b %Y}: %{y:,.1f} kWh<extra></extra>"}
     if series.step == "day":
         thin = {"width": 1}
-        traces = [charts.line(days, series.kwh, texts.text("client.each_day"), "var(--line-2)", line=thin, **hover)]
+        traces = [
+            charts.line(
+                days, series.kwh, texts.text("client.each_day"), "var(--line-2)", line=thin, showlegend=False, **hover
+            )
+        ]
         traces += [charts.line(days, smoothed(series.kwh), texts.text("client.smoothed"), **hover)]
     else:
         traces = [charts.bars(days, series.kwh, unit, **hover)]
+    traces = [*(peers(around.band, series.step, known[0], known[-1]) if known else ()), *traces]
     shapes, notes = marks(days, onset, level)
     layout = {"yaxis": {"title": unit, "rangemode": "tozero"}, "xaxis": {"type": "date"}, "bargap": 0.1}
+    if known and (warm := weather(around.temperatures, series.step, known[-1])):
+        traces, layout["yaxis2"] = [*traces, warm], DEGREES | {"title": texts.text("client.temperature_axis")}
     layout |= {"shapes": shapes, "annotations": notes, "showlegend": len(traces) > 1}
-    return charts.chart(*traces, **layout, legend=BELOW, margin={"l": 52, "r": 16, "t": 28, "b": 36})
+    return charts.chart(
+        *traces, **layout, legend=BELOW, margin={"l": 52, "r": 52 if "yaxis2" in layout else 16, "t": 28, "b": 36}
+    )
 
 
 def marks(days: list[str], onset: date | None, level: Level | None) -> tuple[list[dict], list[dict]]:
