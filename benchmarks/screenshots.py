@@ -19,6 +19,7 @@ import tempfile
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zipfile import ZipFile
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from playwright.sync_api import sync_playwright
@@ -38,7 +39,8 @@ PAGES = {
     "client": "/desk/client/{client}",
     "model": "/desk/model",
     "cases": "/desk/cases",
-    "field": "/desk/field",
+    "case": "/desk/cases/1",
+    "field": "/desk/field?of=otto",
     "map": "/desk/map",
     "transformer": "/desk/transformer/{transformer}",
     "live": "/desk/live",
@@ -48,6 +50,7 @@ PAGES = {
 }
 WINDOWS = {"desk": {"width": 1440, "height": 900}, "phone": {"width": 390, "height": 844}}
 THEMES = ("light", "dark")
+ZONE = "Africa/Tunis"
 README = ("overview-light-desk", "list-dark-desk", "client-light-desk", "model-light-desk")
 SHOWN_CLIENT, SHOWN_TRANSFORMER = "demo-gradual-theft", "t-00001"  # of the simulated utility
 N_WEEKS, N_CHOSEN, N_RANDOM = 12, 10, 4  # visits a week
@@ -62,7 +65,7 @@ def main() -> int:
         command = [sys.executable, "-m", "flask", "--app", "predict", "demo"]
         subprocess.run(command, cwd=ROOT, env=os.environ | {"DATABASE_URL": loaded}, check=True)  # noqa: S603
         play(Store(loaded), Store(played))
-        with served("predict:app", DATABASE_URL=played, OPEN="1", TIME_ZONE="Africa/Tunis", CURRENCY="TND") as server:
+        with served("predict:app", DATABASE_URL=played, OPEN="1", TIME_ZONE=ZONE, CURRENCY="TND") as server:
             wrong = taken(f"http://127.0.0.1:{server.port}", options.out)
     for name in README if options.readme else ():
         shutil.copy(options.out / f"{name}.png", ROOT / "docs" / f"{name}.png")
@@ -107,6 +110,20 @@ def play(loaded: Store, played: Store) -> None:
     for score in played.stored_scores(limit=60)[30:60:4]:
         if played.open_case_of(score.client_id) is None:
             played.open_case(score.client_id, "anna", "On this week's list.", assignee="otto")
+    meters(played, [score.client_id for score in scores[:60]])
+
+
+def meters(store: Store, client_ids: list[str]) -> None:
+    """Four weeks of readings that come an hour or two late, most of them at night; some a minute in the last hour."""
+    draw, now = np.random.default_rng(1), datetime.now(UTC)
+    hours = [now - timedelta(hours=n) for n in range(28 * 24, 0, -1)]
+    for at in [*hours, *(now - timedelta(minutes=n) for n in range(60, 0, -1))]:
+        n = draw.poisson(1 + 12 * (at.hour in (2, 3)) + 3 * (at.hour in (12, 18)))
+        clock = at.astimezone(ZoneInfo(ZONE)).replace(tzinfo=None)
+        read_at = clock.replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
+        chosen = draw.permutation(client_ids)[:n].tolist()
+        store.add_readings([(id_, read_at, float(draw.gamma(2, 0.3))) for id_ in chosen], at)
+    store.count_refused("readings.3.read_at: input should be a valid datetime.")
 
 
 def kept(profiles: list[Profile]) -> dict:
