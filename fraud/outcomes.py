@@ -22,12 +22,14 @@ class Label(NamedTuple):
 
     A faulty meter is neither honest nor theft; no access and a refusal say nothing: they give no label.
     is_random: drawn at random; the others were chosen for their score, and training weighs them by how.
+    probability: the score when the visit was decided, None where there was none.
     """
 
     client_id: str
     label: int
     inspected_on: date
     is_random: bool
+    probability: float | None = None
 
 
 class HitRate(NamedTuple):
@@ -58,7 +60,10 @@ def labels_of(inspections: Iterable[Inspection]) -> list[Label]:
     """The newest label of each client, by client. Inspections in any order."""
     told = [i for i in inspections if i.outcome in LABELS]
     newest = {i.client_id: i for i in sorted(told, key=lambda i: (i.inspected_on, i.inspection_id))}
-    return [Label(i.client_id, LABELS[i.outcome], i.inspected_on, i.is_random) for _, i in sorted(newest.items())]
+    return [
+        Label(client_id, LABELS[i.outcome], i.inspected_on, i.is_random, i.probability)
+        for client_id, i in sorted(newest.items())
+    ]
 
 
 def hit_rates(inspections: Iterable[Inspection], by: Callable[[Inspection], Hashable]) -> list[HitRate]:

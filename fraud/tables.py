@@ -3,7 +3,8 @@
 In:  files (zip, folder, CSV, CSV.gz, Parquet) or JSON objects, Kaggle or canonical names, day-first or ISO dates.
 Out: clients and invoices as dicts of NumPy columns, cleaned, with quality flags. NaN and NaT are missing.
      clients, a row a client: client_id (object: str), category, region, district (float64), created_on (datetime64[D]);
-         where given: latitude, longitude, tariff_price, label (float64), transformer_id (object: str).
+         where given: latitude, longitude, tariff_price, label (float64), labelled_on (datetime64[D]), transformer_id
+         (object: str).
      invoices, sorted by client: client (int64: row in clients), invoice_on (datetime64[D], never NaT), energy (int8:
          0 ELEC, 1 GAZ), and float64: tariff, meter_id, meter_status, meter_code, remark, coefficient,
          consumption_level_1..4, old_index, new_index, months.
@@ -198,6 +199,7 @@ CLIENT_FIELDS = (
     _number("tariff_price", "tariff_price", is_required=False),
     Field("transformer_id", "transformer_id", text_of, object, is_required=False),
     Field("label", "target", label_of, np.float64, is_required=False),
+    Field("labelled_on", "labelled_on", day_of, "datetime64[D]", error=UnreadableDate, is_required=False),
 )
 INVOICE_ON = Field("invoice_on", "invoice_date", invoice_day_of, "datetime64[D]", error=UnreadableDate)
 YEAR_FIRST = INVOICE_ON._replace(convert=is_year_first, dtype=bool)

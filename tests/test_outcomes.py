@@ -44,8 +44,9 @@ def test_confirmed_and_cleared_are_labels_and_nothing_else_is():
 
 
 def test_a_clients_newest_telling_visit_is_its_label():
-    visits = [visit(3, "no_access", day=9), visit(2, "confirmed", day=5, is_random=True), visit(1, "cleared", day=2)]
-    assert labels_of(visits) == [("c-1", 1, date(2026, 11, 5), True)]
+    newer = visit(2, "confirmed", day=5, is_random=True, probability=0.4)
+    visits = [visit(3, "no_access", day=9), newer, visit(1, "cleared", day=2)]
+    assert labels_of(visits) == [("c-1", 1, date(2026, 11, 5), True, 0.4)]
 
 
 def test_hit_rates_keep_random_visits_apart():

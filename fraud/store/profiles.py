@@ -155,6 +155,13 @@ class Profiles(Database):
             scores = connection.execute(query, execution_options={"yield_per": AT_ONCE}).scalars()
             return np.fromiter(scores, np.float64)
 
+    def newest_scores(self) -> dict[str, float]:
+        """The score of each client who has one, by its id. [0..1]"""
+        query = select(profiles.c.client_id, profiles.c.by_score).where(profiles.c.by_score >= 0)
+        with self.reading() as connection:
+            rows = connection.execute(query, execution_options={"yield_per": AT_ONCE})
+            return {client_id: score for client_id, score in rows}  # noqa: C416  (dict() would take rows for a mapping)
+
     def count_scores(self, n_steps: int) -> list[tuple[int, float]]:
         """How many scores lie in each of so many equal steps from 0 to 1, and their sum."""
         step = profiles.c.by_score * n_steps
