@@ -11,6 +11,7 @@ from photo_builders import a_photo, seen_picture
 from service_builders import LIMITS, error_in
 from store_builders import score_of, write
 
+from desk import beside
 from fraud.web import photos
 from fraud.web.auth import INVESTIGATOR, THIS_MACHINE, VIEWER
 
@@ -125,6 +126,10 @@ def test_a_visit_without_photos_needs_no_folder(store):
     assert desk.post("/cases/1/inspections", json=FOUND).json["photos"] == []
 
 
+def test_photos_lie_beside_a_database_that_is_a_file_and_a_server_needs_a_folder_named(store, tmp_path):
+    assert beside(store) == (tmp_path / "photos" if store.is_sqlite else None)
+
+
 # --- by the pages -----------------------------------------------------------------------------------------------------
 
 
@@ -143,16 +148,16 @@ def test_a_form_in_which_no_photo_was_chosen_brings_none(store, desk):
 
 
 @pytest.mark.parametrize(
-    ("sent", "told"),
+    ("sent", "more", "told"),
     [
-        (form(a_photo(), b"<svg/>"), "Photo 2 is no picture that can be read"),
-        (form(*[a_photo()] * 7), "7 where 6 are taken"),
-        (form(a_photo(), inspected_on="2999-01-01"), "lies in the future"),
-        (form(a_photo(), version="1"), "it is not as you saw it"),
+        ([a_photo(), b"<svg/>"], {}, "Photo 2 is no picture that can be read"),
+        ([a_photo()] * 7, {}, "7 where 6 are taken"),
+        ([a_photo()], {"inspected_on": "2999-01-01"}, "lies in the future"),
+        ([a_photo()], {"version": "1"}, "it is not as you saw it"),
     ],
 )
-def test_what_a_form_brings_wrong_is_said_with_what_was_typed_and_no_photo_stays(store, desk, folder, sent, told):
-    page = seen(desk.post("/desk/cases/1/inspections", data=sent | {"note": "Seal <whole>."}))
+def test_what_a_form_brings_wrong_is_said_with_what_was_typed_and_no_photo_stays(store, desk, folder, sent, more, told):
+    page = seen(desk.post("/desk/cases/1/inspections", data=form(*sent, **more, note="Seal <whole>.")))
     assert page.status in (409, 422)
     assert told in page.text
     assert "Seal &lt;whole&gt;." in page.whole

@@ -18,6 +18,7 @@ from fraud.web.pages import formats
 
 WEB = Path(texts.__file__).parent
 PAGES = ("/desk/", "/desk/list", "/desk/list?show=all", "/desk/client/c-001", "/desk/model")
+PAGES += ("/desk/cases", "/desk/field", "/desk/map", "/desk/live")
 CHOSEN = ["c-001", "c-002"]
 
 
