@@ -218,7 +218,7 @@ def test_a_form_of_another_site_does_nothing(own_store):
 
 def test_many_cases_are_opened_at_once_and_those_that_cannot_be_are_said(own_store):
     browser = open_desk(own_store)
-    own_store.open_case("c-001", "otto", "Before.")
+    own_store.open_case("c-001", "otto", "Before.", assignee="otto")
     form = {"client": CHOSEN, "drawn": ["c-002"], "why": "On the list.", "assignee": "anna", "next": "/desk/list"}
     page = seen(browser.post("/desk/list/cases", data=form, follow_redirects=True))
     assert "1 case opened, given to anna." in page.text

@@ -168,7 +168,7 @@ def test_what_a_list_can_be_filtered_by_is_told(store):
     write(
         store, score_of("a"), score_of("b"), clients=clients_of(client_id=["a", "b"], region=[2, 1], category=[11, 11])
     )
-    assert store.list_codes() == {"region": [1.0, 2.0], "category": [11.0]}
+    assert store.list_codes() == {"region": [1.0, 2.0], "category": [11.0], "reason_group": ["fall in consumption"]}
 
 
 def test_alerts_are_counted_by_when_they_were_raised(store):

@@ -5,6 +5,7 @@ Out: Case, Move, Inspection; CaseTaken where somebody was first. Each change is 
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, date, datetime
 
@@ -132,6 +133,12 @@ class Casework(Database):
         with self.reading() as connection:
             found = connection.execute(query).mappings().first()
         return found and Case(**found)
+
+    def open_cases_of(self, client_ids: Sequence[str]) -> dict[str, Case]:
+        """The open cases of some clients, by client."""
+        query = select(*CASE_FIELDS).where(cases.c.client_id.in_(client_ids), cases.c.state != rules.CLOSED)
+        with self.reading() as connection:
+            return {row["client_id"]: Case(**row) for row in connection.execute(query).mappings()}
 
     def list_cases(self, *, sort: str = "id", limit: int = 50, after: str | None = None, **filters) -> Page:
         """A page of cases; sort: id (newest first), severity, updated. Raises BadQuery.

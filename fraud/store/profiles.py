@@ -21,7 +21,17 @@ from fraud.alerts import RANKS
 from fraud.records import INSUFFICIENT_HISTORY, SEVERITIES, Explanation, QualityFlag, Reason, Recovery, Score
 from fraud.store.bulk import FEW
 from fraud.store.database import Database
-from fraud.store.paging import BadQuery, Order, Page, by_moment, chosen, conditions, page_of, starting_with
+from fraud.store.paging import (
+    BadQuery,
+    Order,
+    Page,
+    by_moment,
+    check_text,
+    chosen,
+    conditions,
+    page_of,
+    starting_with,
+)
 from fraud.store.schema import clients, findings, profiles
 from fraud.store.series import Series, unpacked
 
@@ -118,8 +128,8 @@ class Profiles(Database):
     def list_profiles(self, *, sort: str = "score", limit: int = 50, after: str | None = None, **filters) -> Page:
         """A page of ProfileRow. sort: score, severity, recovery, scored (each the highest first), id.
 
-        filters, each optional: severity, region, category, district, id_prefix, least_score, scored_since (included),
-        scored_until (not). Raises BadQuery.
+        filters, each optional: severity, region, category, district, reason_group, id_prefix, least_score, scored_since
+        (included), scored_until (not), onset_since, onset_until (both included). Raises BadQuery.
         """
         order = chosen(sort, PROFILE_ORDERS)
         query = select(*ROW_COLUMNS, *(key for key in order.by if key not in ROW_COLUMNS))
@@ -174,14 +184,14 @@ class Profiles(Database):
                 counts[at] = (counts[at][0] + n, counts[at][1] + total)
         return counts
 
-    def list_codes(self) -> dict[str, list[float]]:
-        """The regions and categories that clients have, rising: what a list can be filtered by."""
+    def list_codes(self) -> dict[str, list]:
+        """The regions, categories and main evidence that clients have, rising: what a list can be filtered by."""
         with self.reading() as connection:
             return {
                 column.name: list(
                     connection.execute(select(column).where(column.is_not(None)).distinct().order_by(column)).scalars()
                 )
-                for column in (profiles.c.region, profiles.c.category)
+                for column in (profiles.c.region, profiles.c.category, profiles.c.reason_group)
             }
 
     def find_profile(self, client_id: str) -> Profile | None:
@@ -275,6 +285,9 @@ FILTERS = {
     "least_score": lambda score: profiles.c.by_score >= float(score),
     "scored_since": lambda moment: profiles.c.scored_at >= moment,
     "scored_until": lambda moment: profiles.c.scored_at < moment,
+    "reason_group": lambda group: profiles.c.reason_group == check_text("reason_group", group),
+    "onset_since": lambda day: profiles.c.onset_on >= day,
+    "onset_until": lambda day: profiles.c.onset_on <= day,
 }
 
 

@@ -29,6 +29,7 @@ AS_PHOTO = {"Cache-Control": "private, no-cache", "Content-Security-Policy": "de
 MOST_A_PAGE = 1000
 EPOCH, ENERGIES = date(1970, 1, 1), ("electricity", "gas")  # of ledgers
 SPARE = 3000  # scores looked at beyond the visits: those with a case or a visit of late fall out
+PLAN_FILTERS = {"severity", "region", "category", "reason_group", "onset_since", "onset_until"}
 N_PAST = 100  # of a client
 N_TRANSFORMERS = 10
 SECURITY = [{"bearer": []}, {"key": []}, {"session": []}]
@@ -218,8 +219,7 @@ def with_reasons(desk: Keeping, rows: list[Planned]) -> list[Planned]:
 
 def plan_of(desk: Keeping, query: asks.ListQuery) -> VisitPlan:
     """Raises Problem."""
-    filters = {"severity": query.severity, "region": query.region, "category": query.category}
-    given = {name: value for name, value in filters.items() if value is not None}
+    given = query.model_dump(include=PLAN_FILTERS, exclude_none=True)
     busy = desk.store.busy_clients(desk.rules, date.today())
     drawn = _drawn(desk, busy, given, round(query.visits * query.random_share))
     least = {} if query.false_alarms is None else {"least_score": least_promised(desk, query.false_alarms)}

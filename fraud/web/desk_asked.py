@@ -81,10 +81,13 @@ class ClientQuery(Filtered):
     sort: Literal["score", "severity", "recovery", "scored", "id"] = "score"
     category: Code | None = None
     district: Code | None = None
+    reason_group: Name | None = Field(None, description="the evidence group that raises the score most")
     id_prefix: Name | None = None
     least_score: float | None = Field(None, ge=0, le=1)
     scored_since: Moment | None = None
     scored_until: Moment | None = None
+    onset_since: date | None = Field(None, description="when the change in consumption began")
+    onset_until: date | None = None
 
 
 class AlertQuery(Filtered):
@@ -119,6 +122,9 @@ class ListQuery(Sent):
     severity: Severity | None = None
     region: Code | None = None
     category: Code | None = None
+    reason_group: Name | None = None
+    onset_since: date | None = None
+    onset_until: date | None = None
     format: Format = "json"
 
 

@@ -11,13 +11,13 @@ from urllib.parse import urlencode
 
 from flask import flash, redirect, request, url_for
 
-from fraud.cases import CaseError
-from fraud.records import INSUFFICIENT_HISTORY, SEVERITIES
+from fraud.cases import ASSIGNED, NEW, CaseError, ClientHasCase
+from fraud.records import INSUFFICIENT_HISTORY, SEVERITIES, Case
 from fraud.store import BadQuery, StoreError, StoreUnavailable
 from fraud.web import desk_asked as asks
 from fraud.web import texts
 from fraud.web.auth import INVESTIGATOR
-from fraud.web.desk_api import VisitPlan, plan_of, with_reasons
+from fraud.web.desk_api import PLAN_FILTERS, VisitPlan, plan_of, with_reasons
 from fraud.web.errors import Problem
 from fraud.web.keeping import Keeping, Planned
 from fraud.web.pages import charts, failures, paging
@@ -29,7 +29,8 @@ MOST_AT_ONCE = 200  # cases that one form opens
 FURTHER = 3  # the curve goes so many times as far as the list, to show what more crews would bring
 PROMISES = ("0.2", "0.3", "0.5", "0.7")
 SORTS = ("score", "severity", "recovery", "scored", "id")
-TAKEN = ("visits", "cost", "price", "random_share", "false_alarms", "severity", "region", "category")
+TAKEN = ("visits", "cost", "price", "random_share", "false_alarms", *sorted(PLAN_FILTERS))
+KINDS = ("csv", "xlsx", "pdf")  # files that a list comes as
 
 
 def install(site: Site) -> None:
@@ -47,9 +48,11 @@ def install(site: Site) -> None:
         ids = request.form.getlist("client")[:MOST_AT_ONCE]
         why, assignee = request.form.get("why", ""), request.form.get("assignee", "").strip() or None
         drawn = set(request.form.getlist("drawn"))
-        opened, refused = open_cases(desk, site.guard.who().signature, ids, drawn, why=why, assignee=assignee)
+        opened, given, refused = open_cases(desk, site.guard.who().signature, ids, drawn, why=why, assignee=assignee)
         if opened:
             flash(texts.text("list.opened", n=len(opened), to=assignee or texts.text("list.nobody")), "done")
+        if given:
+            flash(texts.text("list.given", n=len(given), to=assignee), "done")
         for sentence in refused[:3]:
             flash(sentence, "error")
         if len(refused) > 3:
@@ -82,7 +85,7 @@ def visits(desk: Keeping) -> dict[str, Any]:
         "n_left_out": plan.n_left_out,
         "promises": PROMISES if desk.manifest.get("promise") else (),
         "pager": numbered(number, first + N_ROWS < len(rows)),
-        "csv": sheet_address("inspection_list", query, TAKEN),
+        "files": file_addresses("inspection_list", query, TAKEN),
     }
 
 
@@ -142,17 +145,18 @@ def clients(desk: Keeping, zone) -> dict[str, Any]:
         "query": query,
         "problems": problems,
         "rows": page.rows,
+        "cases": desk.store.open_cases_of([row.client_id for row in page.rows]),
         "n_clients": desk.store.count_profiles(**filters),
         "pager": paging.pager(page.next),
         "sorts": {name: paging.from_the_top(sort=name) for name in SORTS},
-        "csv": sheet_address("clients", query, (*filters, "sort")),
+        "files": file_addresses("clients", query, (*filters, "sort")),
     }
 
 
-def sheet_address(endpoint: str, query: asks.Sent, names: Iterable[str]) -> str:
-    """Where the API gives the same rows as a file for spreadsheets."""
+def file_addresses(endpoint: str, query: asks.Sent, names: Iterable[str]) -> dict[str, str]:
+    """Where the API gives the same rows as a file, by kind."""
     given = query.model_dump(mode="json", include=set(names), exclude_none=True, exclude_defaults=True)
-    return f"{url_for(endpoint)}?{urlencode(given | {'format': 'csv'})}"
+    return {kind: f"{url_for(endpoint)}?{urlencode(given | {'format': kind})}" for kind in KINDS}
 
 
 # --- cases ------------------------------------------------------------------------------------------------------------
@@ -160,18 +164,32 @@ def sheet_address(endpoint: str, query: asks.Sent, names: Iterable[str]) -> str:
 
 def open_cases(
     desk: Keeping, user: str, client_ids: Iterable[str], drawn: set[str], *, why: str, assignee: str | None
-) -> tuple[list[int], list[str]]:
-    """Cases that were opened, and why others were not. Raises StoreUnavailable."""
-    opened, refused = [], []
+) -> tuple[list[int], list[int], list[str]]:
+    """Cases that were opened, that were there and are given now, why there are no others. Raises StoreUnavailable."""
+    opened, given, refused = [], [], []
     for client_id in client_ids:
         try:
-            case = desk.store.open_case(client_id, user, why, assignee=assignee, is_random=client_id in drawn)
-            opened.append(case.case_id)
+            case, is_new = opened_or_given(desk, client_id, user, client_id in drawn, why=why, assignee=assignee)
+            (opened if is_new else given).append(case.case_id)
         except StoreUnavailable:
             raise
         except (CaseError, StoreError) as error:
             refused.append(failures.sentence_of(error))
-    return opened, refused
+    return opened, given, refused
+
+
+def opened_or_given(
+    desk: Keeping, client_id: str, user: str, is_random: bool, *, why: str, assignee: str | None
+) -> tuple[Case, bool]:
+    """A new case, or the open one that nobody has, given to who is to have them all. Raises CaseError, StoreError."""
+    try:
+        return desk.store.open_case(client_id, user, why, assignee=assignee, is_random=is_random), True
+    except ClientHasCase as error:
+        case = error.case
+        if assignee is None or case.state != NEW:
+            raise
+        options = {"version": case.version, "assignee": assignee}
+        return desk.store.move_case(case.case_id, ASSIGNED, user, why, **options), False
 
 
 def names(desk: Keeping) -> list[str]:

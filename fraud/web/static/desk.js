@@ -66,9 +66,6 @@ if (document.querySelector(".sign-in") && window.caches) window.caches.delete("f
 for (const select of document.querySelectorAll("[data-submit]")) {
   select.addEventListener("change", () => select.form.requestSubmit());
 }
-for (const button of document.querySelectorAll("[data-print]")) {
-  button.addEventListener("click", () => window.print());
-}
 for (const whole of document.querySelectorAll("[data-check-all]")) {
   const boxes = () => document.querySelectorAll(`input[type=checkbox][name="${whole.dataset.checkAll}"]`);
   const counter = document.querySelector("[data-checked]");
