@@ -5,6 +5,7 @@ Out: `Server` while the block lasts: its port, the seconds until it was ready, i
 """
 
 import os
+import platform
 import re
 import socket
 import subprocess
@@ -12,8 +13,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter, sleep
+from typing import IO, Any
 
 import psutil
 
@@ -68,15 +71,19 @@ class Connection:
         return part
 
 
-def got(path: str) -> bytes:
-    """A GET request."""
-    return f"GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n".encode()
+def got(path: str, key: str = "") -> bytes:
+    """A GET request. [key: of a script]"""
+    return f"GET {path} HTTP/1.1\r\nHost: bench\r\n{_with(key)}\r\n".encode()
 
 
-def posted(path: str, body: bytes) -> bytes:
-    """A POST request with JSON."""
+def posted(path: str, body: bytes, key: str = "") -> bytes:
+    """A POST request with JSON. [key: of a script]"""
     head = f"POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
-    return f"{head}\r\n\r\n".encode() + body
+    return f"{head}\r\n{_with(key)}\r\n".encode() + body
+
+
+def _with(key: str) -> str:
+    return f"X-API-Key: {key}\r\n" if key else ""
 
 
 @dataclass(frozen=True)
@@ -108,13 +115,13 @@ class Server:
 
 
 @contextmanager
-def served(app: str, **environment: str) -> Iterator[Server]:
-    """One worker. Raises DidNotStart."""
+def served(app: str, log: IO[bytes] | None = None, **environment: str) -> Iterator[Server]:
+    """One worker. Raises DidNotStart. [log: where its stderr goes, else to ours]"""
     port = free_port()
     command = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--log-level", "warning", app]
     inherited = {name: value for name, value in os.environ.items() if name not in NOT_PASSED_ON}
     started = perf_counter()
-    process = subprocess.Popen(command, cwd=ROOT, env=inherited | environment)  # noqa: S603  (our own command)
+    process = subprocess.Popen(command, cwd=ROOT, env=inherited | environment, stderr=log)  # noqa: S603  (our own command)
     try:
         wait_until_ready(process, port, app)
         yield Server(process.pid, port, perf_counter() - started)
@@ -140,3 +147,14 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def machine_now() -> dict[str, Any]:
+    """When and on what something is measured."""
+    return {
+        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
+        "python": platform.python_version(),
+        "load_at_start": round(os.getloadavg()[0], 2),
+    }

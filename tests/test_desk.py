@@ -248,6 +248,14 @@ def test_a_body_that_is_not_json_is_a_400(desk):
 # --- lists ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    "body", [b"[" * 100_000, b'{"a":' * 100_000, b'{"version": NaN}', b'{"why": "\\ud800"}', b'{"why": "\xe9"}', b""]
+)
+@pytest.mark.parametrize("path", ["/cases", "/cases/1/moves", "/cases/1/inspections", "/readings", "/session"])
+def test_a_body_that_pythons_own_parser_falls_over_or_takes_is_a_400_too(desk, path, body):
+    assert error_in(desk.post(path, data=body, content_type="application/json"), 400)["code"] == "bad_json"
+
+
 def test_pages_follow_one_another_without_gap_or_repetition(desk, store):
     scores = [score_of(f"c-{i:02d}", 0.5 + 0.02 * (i % 5)) for i in range(12)]
     store.write_run(scores, "1", shipped_rules())

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from service_builders import FUZZ, JSON_VALUES, LIMITS, MANIFEST, Broken, ByConsumption, a_body, fuzzed, predicted
 from werkzeug.serving import make_server
 
-from fraud.web import examples
+from fraud.web import examples, schemas
 from fraud.web.api import create_app
 
 INFER = "/v2/models/fraud/infer"
@@ -58,6 +58,27 @@ def test_the_model_names_its_tensors(client):
     assert (named["name"], named["versions"]) == ("fraud", ["1.0"])
     assert named["inputs"] == [{"name": "client", "datatype": "BYTES", "shape": [-1]}]
     assert {output["name"] for output in named["outputs"]} >= {"prediction", "probability", "severity"}
+
+
+MODELS = {"/v2": schemas.ProtocolServer, "/v2/health/live": schemas.ProtocolLive}
+MODELS |= {"/v2/health/ready": schemas.ProtocolReady, "/v2/models/fraud": schemas.ProtocolModel}
+MODELS |= {"/v2/models/fraud/ready": schemas.ProtocolReady, "/v2/models/fraud/infer": schemas.ProtocolAnswer}
+
+
+@pytest.mark.parametrize(("path", "model"), MODELS.items())
+def test_the_document_says_what_the_protocol_answers_and_that_its_errors_are_sentences(client, path, model):
+    [operation] = client.get("/openapi.json").json["paths"][path].values()
+    told = {
+        status: answer["content"]["application/json"]["schema"] for status, answer in operation["responses"].items()
+    }
+    assert told == {"200": schemas.reference(model), "default": schemas.reference(schemas.ProtocolError)}
+    if "requestBody" not in operation:
+        model.model_validate(client.get(path).json, extra="forbid")
+        return
+    examples = operation["requestBody"]["content"]["application/json"]["examples"].values()
+    for example in examples:
+        model.model_validate(client.post(path, json=example["value"]).json, extra="forbid")
+    schemas.ProtocolError.model_validate(client.post(path, json={}).json, extra="forbid")
 
 
 def test_another_model_and_another_version_are_not_found(client):

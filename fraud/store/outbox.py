@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from secrets import token_hex
 
-from sqlalchemy import Connection, func, or_, select, update
+from sqlalchemy import Connection, func, not_, or_, select, update
 
 from fraud.alerts import RANKS
 from fraud.alerts import Notice as Rule
@@ -25,6 +25,8 @@ OUTBOX_LOCK = 0x66616E6F  # of PostgreSQL's advisory locks: who claims notices
 LEASE = timedelta(minutes=5)  # longer than any mail server takes; after it another worker tries
 MOST_TRIES = 12  # with the waits below about three days
 FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=12)
+LONGEST_AHEAD = timedelta(days=2)  # twice that of a notice that is gathered; no wait is longer
+NEXT = timedelta(microseconds=1)  # after now: what is due now is not ahead
 MOST_AT_ONCE = 5000  # notices of one claim
 WAITING, SENT, GIVEN_UP = "waiting", "sent", "given up"
 NAMES = (
@@ -61,8 +63,10 @@ class Outbox(Database):
     def claim_notices(self, now: datetime | None = None, lease: timedelta = LEASE) -> Claim | None:
         """Due notices of the channel that waits longest; None where nothing is due or others hold it all."""
         now, token, table = now or datetime.now(UTC), token_hex(16), notifications
-        is_free = or_(table.c.leased_until.is_(None), table.c.leased_until <= now)
-        is_due = (table.c.state == WAITING) & (table.c.due_at <= now) & is_free
+        # What lies further ahead than anybody puts it was written by a clock that was wrong: it has waited enough.
+        held = table.c.leased_until.between(now + NEXT, now + 2 * max(lease, LEASE))
+        ahead = table.c.due_at.between(now + NEXT, now + LONGEST_AHEAD)
+        is_due = (table.c.state == WAITING) & not_(ahead) & or_(table.c.leased_until.is_(None), not_(held))
         with self.reading() as connection:
             channel = connection.execute(
                 select(table.c.channel).where(is_due).order_by(table.c.due_at).limit(1)

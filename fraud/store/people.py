@@ -142,7 +142,8 @@ class People(Database):
         else, at another address, locks nobody out.
         """
         now, (name, address) = datetime.now(UTC), (_plain(name), _plain(address))
-        theirs = schema.logins.c.address == address
+        # A clock that was ahead for a while left moments to come: they must lock nobody out until then.
+        theirs = (schema.logins.c.address == address) & (schema.logins.c.at < now + patience.within)
         pair = theirs & (schema.logins.c.name == name)
         with self.writing() as connection:
             if not self.is_sqlite:  # there the writer is alone already: two that count at once would both be let try

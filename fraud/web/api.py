@@ -10,16 +10,17 @@ from threading import Lock
 from typing import Any, Protocol
 
 from flask import Request, Response, redirect, request
+from flask.json.provider import DefaultJSONProvider
 from flask_openapi import Info, OpenAPI, Schema
 from flask_openapi_swagger.plugins import RegisterPlugin as SwaggerUI
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from fraud.records import QualityFlag, Score
 from fraud.web import errors, examples, inference_v2, observing, schemas
 from fraud.web.answers import answer_of, batch_answer_of
 from fraud.web.auth import ANYBODY, INVESTIGATOR, SCORING, VIEWER, Desk, Guard
-from fraud.web.bodies import Limits, Row, json_of, row_of, rows_of_json, rows_of_ndjson
+from fraud.web.bodies import BYTE_ORDER_MARK, Limits, Row, json_of, row_of, rows_of_json, rows_of_ndjson
 from fraud.web.errors import JSON, Problem
 from fraud.web.judging import Outcome, Scorer, judged, judged_one
 from fraud.web.uploads import read_upload
@@ -66,10 +67,20 @@ class InMemory(Request):
         return BytesIO()
 
 
+class OneParser(DefaultJSONProvider):
+    """Reads JSON as /predict does. Python's own parser falls over lists within lists, and takes NaN."""
+
+    def loads(self, text: str | bytes, **_options) -> Any:
+        """Raises ValueError."""
+        data = text.encode() if isinstance(text, str) else text
+        return from_json(data.removeprefix(BYTE_ORDER_MARK), allow_inf_nan=False)
+
+
 class Api(OpenAPI):
     """A Flask app that documents its routes as OpenAPI 3.1 and shows them at /docs."""
 
     request_class = InMemory
+    json_provider_class = OneParser
 
     def __init__(self, limits: Limits) -> None:
         # Every operation names its errors as "default"; the library would add a 422 of another shape to each.
@@ -259,7 +270,7 @@ def _body(limits: Limits) -> bytes:
 
 
 def _json(answer: dict) -> Response:
-    return Response(to_json(answer), mimetype=JSON)
+    return Response(to_json(answer, inf_nan_mode="null"), mimetype=JSON)
 
 
 def _with_headers(response: Response) -> Response:

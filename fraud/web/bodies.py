@@ -14,6 +14,7 @@ from fraud.web.errors import Problem, bad_value
 
 RAW_KEYS = {"client", "invoices", "readings"}
 FORMS = "Send client, invoices and readings, or aggregates in one flat object; /docs has examples."
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # what Windows' editors write before UTF-8
 SCALARS = {str, int, float, bool, type(None)}
 
 
@@ -47,8 +48,7 @@ Row = RawClient | FlatClient | Problem
 def json_of(data: bytes):
     """The value of a JSON text. Raises Problem; NaN and Infinity are not JSON."""
     try:
-        # A byte order mark is what Windows' editors write before UTF-8.
-        return from_json(data.removeprefix(b"\xef\xbb\xbf"), allow_inf_nan=False, cache_strings="keys")
+        return from_json(data.removeprefix(BYTE_ORDER_MARK), allow_inf_nan=False, cache_strings="keys")
     except ValueError as error:
         message = f"The body is not JSON ({error})." if data.strip() else f"The body is empty. {FORMS}"
         raise Problem(400, "bad_json", message) from None

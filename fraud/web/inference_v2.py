@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from flask import Response, request
 from flask_openapi import OpenAPI
+from pydantic import BaseModel
 from pydantic_core import to_json
 
 from fraud.records import Score
-from fraud.web import examples
+from fraud.web import examples, schemas
 from fraud.web.answers import answer_of
 from fraud.web.auth import ANYBODY, SCORING, Guard
 from fraud.web.bodies import Limits, Row, check_number, json_of, row_of
@@ -58,18 +59,18 @@ def install(app: OpenAPI, guard: Guard, service: Service) -> None:
 
 
 def _add_health(app: OpenAPI, service: Service) -> None:
-    @app.get("/v2/health/live")
+    @app.get("/v2/health/live", responses=_told(schemas.ProtocolLive))
     def v2_live():
         """Open Inference Protocol: is the server alive?"""
         return _json({"live": True})
 
-    @app.get("/v2/health/ready")
+    @app.get("/v2/health/ready", responses=_told(schemas.ProtocolReady))
     def v2_ready():
         """Open Inference Protocol: can it infer?"""
         service.ready()
         return _json({"ready": True})
 
-    @app.get("/v2")
+    @app.get("/v2", responses=_told(schemas.ProtocolServer))
     def v2_server():
         """Open Inference Protocol: what the server is."""
         version = str(service.model["version"])
@@ -82,20 +83,24 @@ def _add_model(app: OpenAPI, service: Service, prefix: str, suffix: str) -> None
     own = str(service.model["version"])
     is_shown = {"doc_ui": not suffix}  # the document shows each operation once
 
-    @app.get(prefix, endpoint=f"v2_model{suffix}", **is_shown)
+    @app.get(prefix, endpoint=f"v2_model{suffix}", responses=_told(schemas.ProtocolModel), **is_shown)
     def v2_model():
         """Open Inference Protocol: the model's tensors."""
         _check_version(own)
         return _json({"name": NAME, "versions": [own], "platform": PLATFORM} | known)
 
-    @app.get(f"{prefix}/ready", endpoint=f"v2_model_ready{suffix}", **is_shown)
+    ready = _told(schemas.ProtocolReady)
+
+    @app.get(f"{prefix}/ready", endpoint=f"v2_model_ready{suffix}", responses=ready, **is_shown)
     def v2_model_ready():
         """Open Inference Protocol: can the model infer?"""
         _check_version(own)
         service.ready()
         return _json({"name": NAME, "ready": True})
 
-    @app.post(f"{prefix}/infer", endpoint=f"v2_infer{suffix}", request_body=BODY, **is_shown)
+    answer = _told(schemas.ProtocolAnswer)
+
+    @app.post(f"{prefix}/infer", endpoint=f"v2_infer{suffix}", request_body=BODY, responses=answer, **is_shown)
     def v2_infer():
         """Open Inference Protocol: judge clients given as tensors."""
         _check_version(own)
@@ -103,6 +108,11 @@ def _add_model(app: OpenAPI, service: Service, prefix: str, suffix: str) -> None
         outcomes = service.judge(_rows(_tensors(asked, tail), service.limits))
         _refuse_bad(outcomes)
         return _json(_answer(asked, outcomes, service.model))
+
+
+def _told(model: type[BaseModel]) -> dict:
+    """What a route's answers are, errors in the protocol's own shape among them."""
+    return {200: model, "default": schemas.ProtocolError}
 
 
 def _tensor(name: str, datatype: str) -> dict:
@@ -244,7 +254,7 @@ def _wanted(asked: dict) -> list[str]:
 
 def _output(name: str, answers: list[dict], model: dict) -> dict:
     if name == "answer":
-        data = [to_json(answer | {"model": model}).decode() for answer in answers]
+        data = [to_json(answer | {"model": model}, inf_nan_mode="null").decode() for answer in answers]
     else:
         data = [answer[name] for answer in answers]
         data = ["" if value is None else value for value in data] if OUTPUTS[name] == "BYTES" else data
@@ -252,7 +262,7 @@ def _output(name: str, answers: list[dict], model: dict) -> dict:
 
 
 def _json(answer: dict) -> Response:
-    return Response(to_json(answer), mimetype=JSON)
+    return Response(to_json(answer, inf_nan_mode="null"), mimetype=JSON)
 
 
 _WHOLE = {"name": CLIENT, "shape": [2], "datatype": "BYTES"}

@@ -239,6 +239,66 @@ class Manifest(ModelName):
     threshold: float
 
 
+class ProtocolError(BaseModel):
+    """The answer of the Open Inference Protocol wherever something is wrong."""
+
+    error: str
+
+
+class ProtocolLive(BaseModel):
+    """The process answers."""
+
+    live: bool
+
+
+class ProtocolReady(BaseModel):
+    """The model judges. [name: of the model, where it was named]"""
+
+    name: str | None = None
+    ready: bool
+
+
+class ProtocolServer(BaseModel):
+    """What the server is."""
+
+    name: str
+    version: str
+    extensions: list[str]
+
+
+class ProtocolTensor(BaseModel):
+    """A tensor's name, type and shape; -1 is any length."""
+
+    name: str
+    datatype: str
+    shape: list[int]
+
+
+class ProtocolModel(BaseModel):
+    """The model's tensors."""
+
+    name: str
+    versions: list[str]
+    platform: str
+    inputs: list[ProtocolTensor]
+    outputs: list[ProtocolTensor]
+
+
+class ProtocolOutput(ProtocolTensor):
+    """A tensor with one element a client."""
+
+    data: list[str | float | None]
+
+
+class ProtocolAnswer(BaseModel):
+    """The tensors that were asked for."""
+
+    model_name: str
+    model_version: str
+    id: str | None = None
+    outputs: list[ProtocolOutput]
+
+
 SENT = (RawBody, FlatBody, Files)
 ANSWERED = (Answer, BatchAnswer, ErrorAnswer, Alive, Ready, Manifest)
 
