@@ -3,6 +3,7 @@
     python benchmarks/store.py                                        a new SQLite file, 135,000 simulated clients
     python benchmarks/store.py --url postgresql://user@host/name      PostgreSQL, in a schema of its own that is dropped
     python benchmarks/store.py --clients 20000 --pages 50             smaller
+    python benchmarks/store.py --bare                                 without invoices and what clients of a place use
     python benchmarks/store.py --clients 20000 --readings 1000000     and what the live page asks for, of so many
 
 In:  nothing: scores, reasons and consumption are drawn at random, as large as real ones.
@@ -28,15 +29,18 @@ from rich.table import Table as Grid
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # else Python looks for rooms in benchmarks/ only
 
 from fraud.alerts import read_rules
+from fraud.bands import bands_of
 from fraud.records import SEVERITIES, Explanation, QualityFlag, Reason, Recovery, Score, Table
-from fraud.store import Series, Store
+from fraud.store import Around, Series, Store, ledgers_of
 from fraud.web.pages.live import shown
 
 ROOT = Path(__file__).resolve().parents[1]
-N_CLIENTS, N_REGIONS, N_MONTHS = 135_000, 24, 60
+N_CLIENTS, N_REGIONS, N_MONTHS, N_INVOICES = 135_000, 24, 60, 20
 SEED = 1
 SHARES = (0.002, 0.01, 0.05, 0.938)  # of clients, by severity, the gravest first
 SCHEMA = "fairmeter_benchmark"
+FILTERS = ({}, {"region": 101.0}, {"category": 12.0}, {"severity": "high"}, {"id_prefix": "client_9"})
+FILTERS += ({"reason_group": "the meter"}, {"onset_since": date(2026, 6, 1)})
 
 
 def main() -> int:
@@ -44,7 +48,11 @@ def main() -> int:
     with place(options.url) as url:
         store = Store(url)
         store.migrate()
-        rows = [*loads(store, options.clients), *pages(store, options.pages), *single(store, options.pages)]
+        rows = [
+            *loads(store, options.clients, options.bare),
+            *pages(store, options.pages),
+            *single(store, options.pages),
+        ]
         if options.readings:
             rows += live(store, options.clients, options.readings)
         store.close()
@@ -61,6 +69,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--clients", type=int, default=N_CLIENTS)
     parser.add_argument("--pages", type=int, default=100, help="of each kind")
     parser.add_argument("--readings", type=int, default=0, help="hourly ones, over the last four weeks")
+    parser.add_argument("--bare", action="store_true", help="neither invoices nor what clients of a place use")
     return parser.parse_args()
 
 
@@ -85,14 +94,17 @@ def place(url: str | None) -> Iterator[str]:
 # --- what is measured -------------------------------------------------------------------------------------------------
 
 
-def loads(store: Store, n_clients: int) -> list[tuple[str, str, str]]:
-    """The first run, and the same clients scored again."""
+def loads(store: Store, n_clients: int, is_bare: bool) -> list[tuple[str, str, str]]:
+    """The first run, and the same clients scored again: with invoices, and what clients of a place use, or without."""
     rules = read_rules(ROOT / "data" / "alerts.toml")
     clients, scores, facts, series = utility(n_clients)
-    taken = []
+    invoices, taken = invoices_of(n_clients), []
     for _ in range(2):
         start, busy = perf_counter(), process_time()
-        store.write_run(scores, "2026.11.1", rules, clients=clients, facts=facts, series=series)
+        told = {"clients": clients, "facts": facts, "series": series}
+        if not is_bare:
+            told |= {"ledgers": ledgers_of(clients["client_id"], invoices), "around": Around(bands_of(clients, series))}
+        store.write_run(scores, "2026.11.1", rules, **told)
         taken.append((f"{perf_counter() - start:.1f} s", f"{process_time() - busy:.1f} s of a processor"))
     return [("write_run, first", *taken[0]), ("write_run, again", *taken[1])]
 
@@ -102,7 +114,7 @@ def pages(store: Store, n: int) -> list[tuple[str, str, str]]:
     lists = {
         f"clients by {sort}{''.join(f', {name} {value}' for name, value in filters.items())}": (sort, filters)
         for sort in ("score", "severity", "recovery", "scored", "id")
-        for filters in ({}, {"region": 101.0}, {"category": 12.0}, {"severity": "high"}, {"id_prefix": "client_9"})
+        for filters in FILTERS
     }
     lists["clients by recovery, a small region"] = ("recovery", {"region": 999.0})
     rows = [
@@ -118,6 +130,7 @@ def single(store: Store, n: int) -> list[tuple[str, str, str]]:
     ids = iter(np.random.default_rng(SEED).permutation(store.count_profiles()).tolist())
     whats = {
         "one profile": lambda: store.find_profile(f"client_{next(ids)}"),
+        "neighbours of a client": lambda: store.neighbours_of(f"client_{next(ids)}"),
         "clients in a region, counted": lambda: store.count_profiles(region=101.0),
         "clients by severity, counted": store.count_severities,
         "hot spots": store.hot_spots,
@@ -180,6 +193,7 @@ def utility(n: int) -> tuple[Table, list[Score], list[dict], dict[str, Series]]:
         "client_id": np.array(ids, dtype=object), "category": draw.choice([11.0, 12.0, 51.0], n, p=[0.9, 0.05, 0.05]),
         "region": region, "district": draw.choice([60.0, 62.0, 63.0, 69.0], n),
         "created_on": np.datetime64("1990-01-01") + draw.integers(0, 9000, n),
+        "latitude": draw.uniform(36.0, 36.5, n), "longitude": draw.uniform(10.0, 10.5, n),
     }  # fmt: skip
     severities = draw.choice(SEVERITIES, n, p=SHARES).tolist()
     probability, kwh = draw.beta(1, 12, n).tolist(), draw.gamma(2, 400, n).tolist()
@@ -190,12 +204,29 @@ def utility(n: int) -> tuple[Table, list[Score], list[dict], dict[str, Series]]:
     return clients, scores, facts, series
 
 
+def invoices_of(n: int) -> Table:
+    """Twenty invoices of each client, one every four months."""
+    draw, rows = np.random.default_rng(SEED), n * N_INVOICES
+    columns = {
+        "client": np.repeat(np.arange(n), N_INVOICES), "energy": np.zeros(rows, np.int8),
+        "invoice_on": np.tile(np.datetime64("2020-01-24") + 122 * np.arange(N_INVOICES), n),
+        "months": np.full(rows, 4.0), "coefficient": np.ones(rows),
+        "meter_id": np.repeat(np.arange(n) + 1e6, N_INVOICES),
+        "new_index": draw.integers(500, 99_999, rows).astype(np.float64),
+    }  # fmt: skip
+    levels = {f"consumption_level_{i}": draw.gamma(2, 200, rows) for i in (1, 2, 3, 4)}
+    return columns | levels | {"old_index": columns["new_index"] - 500.0}
+
+
 def score(client_id: str, probability: float, severity: str, kwh: float) -> Score:
     text = f"Electricity fell 62 % after March 2014, from {kwh:.0f} to 156 kWh a month; clients like it fell 4 %."
+    first = int(kwh) % 7
+    onset_on = f"2026-{1 + int(kwh) % 12:02d}-05" if first < 2 else None
     groups = ("fall in consumption", "level of consumption", "the meter", "reader's remarks", "place", "tariff", "age")
     return Score(
-        client_id, probability, severity, 0.5, tuple(Reason(group, probability / 7, text) for group in groups),
-        (QualityFlag("short_history", 1, "Invoices of less than a year: 1."),), None, 0.05,
+        client_id, probability, severity, 0.5,
+        tuple(Reason(group, probability / 7, text) for group in groups[first:] + groups[:first]),
+        (QualityFlag("short_history", 1, "Invoices of less than a year: 1."),), onset_on, 0.05,
         (Explanation("vacant home", "does not fit", "Consumption went on at a lower level."),),
         Recovery(kwh, kwh / 2, kwh * 2, 24.0, "Own level of the year before, over 24 months."), "watch",
     )  # fmt: skip

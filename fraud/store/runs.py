@@ -9,6 +9,7 @@ import math
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -200,8 +201,8 @@ def _finding_row(score: Score, facts: Mapping[str, float], series: Mapping[str, 
         score.client_id,
         score.typical,
         _json(score.reasons),
-        _json(score.explanations),
-        _json(score.quality),
+        _again(score.explanations),
+        _again(score.quality),
         score.recovery and _json((score.recovery,))[1:-1],
         json.dumps({name: float(value) for name, value in facts.items() if math.isfinite(value)}) if facts else "{}",
         *((course.step, course.first_on, packed(course)) if course else (None, None, None)),
@@ -214,6 +215,9 @@ def _json(records: tuple) -> str:
     return (
         json.dumps([{name: getattr(r, name) for name in r.__dataclass_fields__} for r in records]) if records else "[]"
     )
+
+
+_again = lru_cache(2**10)(_json)  # many clients have the same flags and the same causes
 
 
 def _run(scores: list[Score], model_version: str, now: datetime) -> dict[str, Any]:
