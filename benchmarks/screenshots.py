@@ -28,8 +28,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # else Python look
 
 from benchmarks.servers import served
 from fraud.alerts import read_rules
+from fraud.bands import bands_of
 from fraud.records import Score
-from fraud.store import Profile, Store
+from fraud.store import Around, Profile, Store
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = {
@@ -91,6 +92,9 @@ def play(loaded: Store, played: Store) -> None:
     monday = date.today() - timedelta(days=date.today().weekday())
     played.migrate()
     measured = [loaded.find_balance(balance.transformer_id) for balance in loaded.worst_transformers(1000)]
+    everybody = kept([loaded.find_profile(score.client_id) for score in scores])
+    bands = bands_of(everybody["clients"], everybody["series"])
+    around = Around(bands, loaded.temperatures(date.min, date.max))
     for week in range(N_WEEKS):
         day = monday - timedelta(weeks=N_WEEKS - 1 - week)
         some = scores[week::N_WEEKS]
@@ -101,6 +105,7 @@ def play(loaded: Store, played: Store) -> None:
             rules,
             scored_at=at,
             balances=measured,
+            around=around,
             **kept([loaded.find_profile(s.client_id) for s in some]),
         )
         for score in some[:N_CHOSEN]:
@@ -132,7 +137,8 @@ def kept(profiles: list[Profile]) -> dict:
     for name in set(clients) - {"client_id", "transformer_id", "created_on"}:
         clients[name] = clients[name].astype(np.float64)
     series = {p.score.client_id: p.series for p in profiles if p.series is not None}
-    return {"clients": clients, "facts": [p.facts for p in profiles], "series": series}
+    ledgers = {p.score.client_id: p.ledger for p in profiles if p.ledger is not None}
+    return {"clients": clients, "facts": [p.facts for p in profiles], "series": series, "ledgers": ledgers}
 
 
 def thieves() -> set[str]:
