@@ -33,10 +33,8 @@ BATCH += "Reasons and harmless causes are given with ?reasons=1 only: each clien
 READY = "Judges an example. The service does not start without a readable model, so a 503 is a fault that came later."
 NDJSON = "application/x-ndjson"
 MULTIPART = "multipart/form-data"
-RECORD = (
-    "With ?record=1 the desk keeps the client's profile, and an alert where one is due. What it has of readings, or "
-)
-RECORD += "of what invoices said before, counts too; the answer is of what was sent."
+RECORD = "With ?record=1 the desk keeps the client's profile, and an alert where one is due. Readings that it has, and "
+RECORD += "what invoices said before, count there too; the answer is of what was sent."
 METRICS = "For Prometheus. Asks for a key where scoring does, and where the desk is on."
 API_VERSION = "1"
 DOCUMENTS = ("home", "docs", "docs_with_slash", "document")
