@@ -5,6 +5,7 @@ Out: the graph as bytes; `run` gives its output [float32, (clients, 1)].
 """
 
 import ctypes
+import os
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
@@ -98,6 +99,8 @@ def _graph_of(trees: "NodeProto", n_features: int) -> bytes:
 @lru_cache(maxsize=SESSIONS)
 def session(graph: bytes) -> "InferenceSession":
     """A session of one thread: gunicorn's threads already share the cores."""
+    # It would look up its maker's server and report there; its own function for that comes after the first look-up.
+    os.putenv("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -1,5 +1,10 @@
 """Trees as ONNX graphs: they go where the trees went."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -56,3 +61,18 @@ def test_a_session_is_opened_once_and_runs_on_one_thread():
 def test_features_of_another_width_are_refused():
     with pytest.raises(Exception, match="INVALID_ARGUMENT"):
         onnx_graphs.run(onnx_graphs.of_trees([stump(0, 1.0, 0.0, 1.0)], 2), np.zeros((1, 3), dtype=np.float32))
+
+
+RUNS_A_GRAPH = """
+import numpy as np
+from fraud import onnx_graphs
+leaf = onnx_graphs.Tree(*(np.array([value]) for value in (-1, -1, 0, 0.0, 0.0)))
+onnx_graphs.run(onnx_graphs.of_trees([leaf], 1), np.zeros((1, 1), np.float32))
+"""
+
+
+def test_the_runtime_neither_reports_to_its_maker_nor_writes_the_name_it_would_report_under(tmp_path):
+    known = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "ORT_"))}
+    options = {"cwd": Path(__file__).parents[1], "env": known | {"HOME": str(tmp_path)}}
+    subprocess.run([sys.executable, "-B", "-c", RUNS_A_GRAPH], check=True, **options)
+    assert list(tmp_path.iterdir()) == []
