@@ -94,7 +94,7 @@ def quiet_until(rules: AlertRules, outcome: str | None, ended_on: date) -> date:
 def _of_score(rules: AlertRules, score: Score) -> list[Hit]:
     if score.probability is None or RANKS[score.severity] < RANKS[rules.least]:
         return []
-    why = score.reasons[0].text if score.reasons else f"The model's severity is {score.severity}."
+    why = score.main_reason.text if score.main_reason else f"The model's severity is {score.severity}."
     return [Hit(SCORE, score.severity, why, "probability", score.probability, score.threshold)]
 
 

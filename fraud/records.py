@@ -139,6 +139,11 @@ class Score:
     recommendation: str | None = None
 
     @property
+    def main_reason(self) -> Reason | None:
+        """What raises the score most; where nothing does, what moves it most."""
+        return next((reason for reason in self.reasons if reason.effect > 0), next(iter(self.reasons), None))
+
+    @property
     def expected_recovery_kwh(self) -> float | None:
         """Energy that the visit is expected to bring back: probability times what is at stake. [kWh]"""
         return None if self.recovery is None or self.probability is None else self.probability * self.recovery.kwh

@@ -1,11 +1,13 @@
 """Rules over a score and facts: which speak, in what words, and what a bad file of them is told."""
 
+from dataclasses import replace
 from datetime import date
 
 import pytest
 from store_builders import ROOT, score_of, shipped_rules
 
 from fraud.alerts import BadRules, hits_of, quiet_until, read_rules, severity_of
+from fraud.records import Reason
 
 RULE = """
 [[rule]]
@@ -80,6 +82,14 @@ def test_the_score_alone_raises_an_alert_from_a_severity_on(severity, is_raised)
 def test_the_scores_alert_speaks_in_the_words_of_its_first_reason():
     (hit,) = hits_of(shipped_rules(), score_of(), {})
     assert (hit.rule, hit.sentence, hit.value) == ("score", "Electricity fell 62 % after March 2026.", 0.7)
+
+
+def test_the_scores_alert_does_not_speak_in_words_that_lower_the_score():
+    lowering, raising = Reason("account history", -0.3, "Old account."), Reason("fall in consumption", 0.2, "It fell.")
+    [hit] = hits_of(shipped_rules(), replace(score_of(), reasons=(lowering, raising)), {})
+    assert hit.sentence == "It fell."
+    [hit] = hits_of(shipped_rules(), replace(score_of(), reasons=(lowering,)), {})
+    assert hit.sentence == "Old account."
 
 
 def test_a_client_with_too_little_history_is_alerted_by_facts_alone():

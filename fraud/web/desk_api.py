@@ -251,7 +251,7 @@ def _drawn(desk: Keeping, busy: Mapping[str, str], filters: dict, n: int) -> lis
 
 def _visit(number: int, planned: Planned) -> told.Visit:
     score, is_random, net = planned
-    parts = {"visit": number, "is_random": is_random, "reason": score.reasons[0].text if score.reasons else None}
+    parts = {"visit": number, "is_random": is_random, "reason": score.main_reason and score.main_reason.text}
     parts["expected_net_value"] = net and net[0]
     own = set(told.Visit.model_fields) - set(parts)
     return told.Visit.model_validate(parts | {name: getattr(score, name) for name in own})
