@@ -21,7 +21,7 @@ SERVING = .venv/.serving
 ALL = .venv/.everything
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format train bench lock clean
+.PHONY: help install run test check format train bench load scan lock clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -52,6 +52,15 @@ train: $(ALL) ## model.bin and report/ from data/archive.zip, or from the sample
 
 bench: $(ALL) ## the table of speed and memory
 	$(PY) benchmarks/bench.py
+
+load: $(ALL) ## the service under load, beside bare Flask; a quarter of an hour, or make load ARGS="--seconds 2 --minutes 2"
+	$(PY) benchmarks/load.py $(ARGS)
+
+scan: $(ALL) ## what is known against our code (bandit) and against the packages in .venv (pip-audit, asks PyPI)
+	$(PY) -m bandit --quiet --configfile pyproject.toml --recursive fraud benchmarks $(wildcard *.py)
+	@$(PY) -m pip_audit --local --strict --progress-spinner off || { \
+	  echo "The packages were not audited, or one is known to be vulnerable: see above. pip-audit asks pypi.org/pypi for" \
+	    "what is known, which a mirror of packages alone does not answer." >&2; exit 1; }
 
 lock: $(TOOL) ## remake Pipfile.lock, naming no package index
 	$(MAKE_VENV)

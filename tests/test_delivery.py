@@ -257,6 +257,13 @@ def test_hadolint_has_nothing_to_say():
     assert (said.returncode, said.stdout) == (0, "")
 
 
+@pytest.mark.skipif(not (TOOLS / "bandit").exists(), reason="bandit is not in this environment: make install")
+def test_bandit_finds_nothing_that_is_not_answered():
+    scan = next(line for line in planned("scan").splitlines() if "bandit" in line)
+    said = subprocess.run(["sh", "-c", scan], cwd=ROOT, env=environment(), capture_output=True, text=True)
+    assert said.returncode == 0, said.stdout
+
+
 # -- the lock ---------------------------------------------------------------------------------------------------------
 
 
@@ -318,6 +325,9 @@ def planned(target: str) -> str:
         ("check", "-m pytest"),
         ("train", "train.py"),
         ("bench", "benchmarks/bench.py"),
+        ("load", "benchmarks/load.py"),
+        ("scan", "-m bandit"),
+        ("scan", "-m pip_audit --local --strict"),
         ("lock", "pipenv lock"),
     ],
 )
