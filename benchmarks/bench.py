@@ -16,7 +16,6 @@ falls on both. The seconds are this machine's, the ratios travel.
 import argparse
 import json
 import os
-import platform
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -36,7 +35,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # else Python look
 from benchmarks import readings
 from benchmarks.bodies import as_json, bodies_of, requests_of, with_invoices
 from benchmarks.naive import AGGREGATIONS, naive_features
-from benchmarks.servers import BadAnswer, Connection, DidNotStart, Server, posted, served
+from benchmarks.servers import BadAnswer, Connection, DidNotStart, Server, machine_now, posted, served
 from features import FEATURE_NAMES, client_features
 from fraud import model_file
 from fraud.members import fit_catboost, fit_xgboost
@@ -138,11 +137,6 @@ def run(options: argparse.Namespace, size: Size) -> None:
     if options.json:
         rows = [figure._asdict() | {"ratio": figure.ratio} for figure in figures]
         options.json.write_text(json.dumps({"machine": machine, "data": data, "figures": rows}, indent=1) + "\n")
-
-
-def machine_now() -> dict[str, Any]:
-    cores, load = len(os.sched_getaffinity(0)), os.getloadavg()[0]
-    return {"cores": cores, "python": platform.python_version(), "load_at_start": round(load, 2)}
 
 
 # --- taking turns -----------------------------------------------------------------------------------------------------

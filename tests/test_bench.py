@@ -1,6 +1,7 @@
 """What the figures in the README are made by: fair to both sides, nothing heavy unseen, every input in a family."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,7 @@ import pandas as pd
 import pytest
 from table_builders import a_client, an_invoice, in_kaggle_names, same, written
 
-from benchmarks import bench, families
+from benchmarks import bench, families, load, mixed
 from benchmarks.bodies import bodies_of, posted
 from benchmarks.naive import AGGREGATIONS, naive_features
 from benchmarks.servers import BadAnswer, Connection, served
@@ -172,3 +173,31 @@ def test_the_table_has_a_row_for_each_family(small_utility, tmp_path, monkeypatc
     rows = [line.split(" | ")[0] for line in out.read_text().splitlines() if line.startswith("| ")]
     assert rows[:3] == ["| left out", "| dates put right", "| gas"]
     assert len(rows) == 5  # a view that does not see meters has no row for them
+
+
+# --- load.py ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed: apt install wrk")
+def test_a_rate_with_a_failed_request_is_none(tmp_path):
+    lines = tmp_path / "bodies.ndjson"
+    lines.write_text('{"invoices": []}\n')
+    with served(bench.HELLO) as server:
+        assert load.stormed(server.port, "/predict", 2, 1, lines).requests_s > 0
+        with pytest.raises(BadAnswer, match="requests failed"):
+            load.stormed(server.port, "/nowhere", 2, 1, lines)
+
+
+def test_everything_at_once_is_answered_and_its_memory_told(trained, utility, monkeypatch):
+    monkeypatch.setattr(mixed, "MODEL_PATH", trained.model)
+    monkeypatch.setattr(mixed, "EVERY", 0.2)
+    told = mixed.mixed_traffic(bodies_of(*utility), 4)
+    assert told.errors == []
+    assert 0 < told.n_writes < told.n_requests
+    assert 0 < told.p50_ms <= told.p99_ms
+    assert 0 < told.first_mb < 1000
+
+
+def test_the_slope_of_the_memory_is_that_of_a_straight_line():
+    hours = np.linspace(0, 1, 20)
+    assert mixed.slope_of(hours, 150 + 12 * hours) == pytest.approx((12, 0), abs=1e-9)
