@@ -85,6 +85,20 @@ def test_a_server_that_is_busy_gets_the_message_later(desk, mailbox):
     assert mailbox.subjects() == ["Critical alert 1: client a"]
 
 
+def test_a_server_that_is_not_there_gets_what_waited_when_it_is_back(desk):
+    port = free_port()
+    channels = {"desk": [f"mailto://127.0.0.1:{port}?mode=insecure&from=desk@utility.org&to=crew@utility.org"]}
+    assert send_due(desk, channels, now=NOW) == (0, 1)
+    assert desk.count_notices() == {"waiting": 2, "sent": 0, "given up": 0}
+    back = Controller(box := Mailbox(), hostname="127.0.0.1", port=port)
+    back.start()
+    try:
+        assert send_due(desk, channels, now=NOW + timedelta(minutes=2)) == (1, 0)
+    finally:
+        back.stop()
+    assert box.subjects() == ["Critical alert 1: client a"]
+
+
 def test_one_address_that_fails_does_not_make_another_hear_twice(mailbox):
     nobody = f"mailto://user:secret@127.0.0.1:{free_port()}?mode=insecure&from=a@utility.org&to=b@utility.org"
     delivery = by_apprise([nobody, mailbox.address], "title", "body")
