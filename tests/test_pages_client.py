@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 import numpy as np
 import pytest
-from browser_builders import PHONE, Visitor, chromium, context
+from browser_builders import PHONE, Visitor, context
 from desk_builders import desk_app
 from page_builders import HOSTILE, Served, inspected, open_desk, seen
 from store_builders import clients_of, empty_database, score_of, write
@@ -240,18 +240,17 @@ def test_a_sheet_of_nobody_is_not_found_and_the_page_leads_to_that_of_somebody(r
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_the_page_of_a_client_with_all_there_is_complains_of_nothing_and_keeps_nobody_out(store, theme):
-    with chromium() as browser:
-        server = Served(desk_app(store, THIS_MACHINE))
-        wrong = []
-        for window in ({}, {"viewport": PHONE}):
-            opened = context(browser, theme=theme, **window)
-            visitor = Visitor(opened, server.url)
-            for client_id in ("c-0", MONTHLY, ALONE):
-                visitor.goto(f"/desk/client/{client_id}")
-                wrong += visitor.grave_violations()
-                wrong += ["too wide"] if visitor.wider_than_its_window() > 0 else []
-            wrong += visitor.complaints + visitor.elsewhere
-            opened.close()
-        server.close()
+def test_the_page_of_a_client_with_all_there_is_complains_of_nothing_and_keeps_nobody_out(browser, store, theme):
+    server = Served(desk_app(store, THIS_MACHINE))
+    wrong = []
+    for window in ({}, {"viewport": PHONE}):
+        opened = context(browser, theme=theme, **window)
+        visitor = Visitor(opened, server.url)
+        for client_id in ("c-0", MONTHLY, ALONE):
+            visitor.goto(f"/desk/client/{client_id}")
+            wrong += visitor.grave_violations()
+            wrong += ["too wide"] if visitor.wider_than_its_window() > 0 else []
+        wrong += visitor.complaints + visitor.elsewhere
+        opened.close()
+    server.close()
     assert wrong == []
