@@ -72,7 +72,10 @@ def _xlsx(row: type[BaseModel], rows: Rows, name: str, _asked: Mapping) -> Respo
 def _pdf(_row: type[BaseModel], rows: Rows, name: str, asked: Mapping) -> Response:
     found = list(islice(rows, MOST_PRINTED + 1))
     columns = PRINTED[name]
-    notes = [filters_in_words(asked), *([texts.text("paper.cut", n=MOST_PRINTED)] if len(found) > MOST_PRINTED else [])]
+    notes = [
+        filters_in_words(asked),
+        *([texts.text("paper.cut", shown=f"{MOST_PRINTED:,}")] if len(found) > MOST_PRINTED else []),
+    ]
     title, now = texts.text(f"paper.title.{name}"), written("moment", datetime.now(UTC))
     told = {
         "kind": "table",

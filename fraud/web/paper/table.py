@@ -37,7 +37,9 @@ class TablePaper(Paper):
         for row in sample:
             widths = [max(width, self.wide(self.ready(text))) for width, text in zip(widths, row, strict=True)]
         room = self.w - 2 * MARGIN - GAP * (len(widths) - 1)
-        return shrunk([max(width + 0.5, NARROWEST) for width in widths], room)
+        fitting = shrunk([max(width + 0.5, NARROWEST) for width in widths], room)
+        spare = (room - sum(fitting)) / max(len(fitting), 1)
+        return [width + spare for width in fitting]
 
     def header(self) -> None:
         y = MARGIN
