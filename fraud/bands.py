@@ -56,10 +56,10 @@ def bands_of(clients: Table, courses: Mapping[str, Course]) -> list[Band]:
 def _band(category: float, region: float, among: Sequence[Course]) -> Band:
     months = [by_month(course) for course in among]
     first = min(start for start, _ in months)
-    known = np.full((max(start + len(kwh) for start, kwh in months) - first, len(months)), np.nan, np.float32)
-    for client, (start, kwh) in enumerate(months):
-        known[start - first : start - first + len(kwh), client] = kwh
-    n, quartiles = quartiles_of(known)
+    known = np.full((len(months), max(start + len(kwh) for start, kwh in months) - first), np.nan, np.float32)
+    for row, (start, kwh) in zip(known, months, strict=True):
+        row[start - first : start - first + len(kwh)] = kwh
+    n, quartiles = quartiles_of(np.ascontiguousarray(known.T))
     return Band(category, region, len(among), day_of(first), n, *quartiles)
 
 
@@ -77,16 +77,21 @@ def quartiles_of(known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def by_month(course: Course) -> tuple[int, np.ndarray]:
     """Months since 1970 of the first one, and the kWh of each; days count as their mean over a month's length."""
-    first = np.datetime64(course.first_on, "M").astype(np.int64)
+    first = month_of(course.first_on)
     if course.step == "month":
-        return int(first), course.kwh
+        return first, course.kwh
     day = np.datetime64(course.first_on, "D") + np.arange(len(course.kwh))
     month = day.astype("datetime64[M]").astype(np.int64) - first
     is_known = ~np.isnan(course.kwh)
     n = np.bincount(month[is_known], minlength=month[-1] + 1 if len(month) else 0)
     total = np.bincount(month[is_known], course.kwh[is_known], minlength=len(n))
     with np.errstate(invalid="ignore"):
-        return int(first), np.where(n >= DAYS_PER_MONTH * LEAST_SHARE, total / n * DAYS_PER_MONTH, np.nan)
+        return first, np.where(n >= DAYS_PER_MONTH * LEAST_SHARE, total / n * DAYS_PER_MONTH, np.nan)
+
+
+def month_of(day: date) -> int:
+    """Months since 1970."""
+    return (day.year - 1970) * 12 + day.month - 1
 
 
 def day_of(month: int) -> date:
@@ -96,5 +101,4 @@ def day_of(month: int) -> date:
 
 def days_of(first_on: date, n: int) -> Iterable[date]:
     """The first days of so many months."""
-    first = (first_on.year - 1970) * 12 + first_on.month - 1
-    return (day_of(first + i) for i in range(n))
+    return (day_of(month_of(first_on) + i) for i in range(n))
