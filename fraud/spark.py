@@ -66,9 +66,10 @@ def cluster(master: str) -> Iterator["Cluster"]:
     there = SparkSession.getActiveSession()
     spark = there or _started(SparkSession.builder, master)
     try:
-        _ship(spark.sparkContext)
-        for name, value in SETTINGS.items():
-            spark.conf.set(name, value)
+        with _in_words():
+            _ship(spark.sparkContext)
+            for name, value in SETTINGS.items():
+                spark.conf.set(name, value)
         yield Cluster(spark)
     finally:
         if there is None:
@@ -162,9 +163,10 @@ class Cluster:
         """The Arrow table that the work makes of every part, in any order. Raises TableError, SparkError."""
         from pyspark import StorageLevel
 
-        n_parts = self._n_parts(pieces)
-        self._spark.conf.set("spark.sql.shuffle.partitions", str(n_parts))
-        shared, place = self._spark.sparkContext.broadcast(work), in_words(pieces.clients)
+        with _in_words():
+            n_parts = self._n_parts(pieces)
+            self._spark.conf.set("spark.sql.shuffle.partitions", str(n_parts))
+            shared, place = self._spark.sparkContext.broadcast(work), in_words(pieces.clients)
 
         def done(clients, invoices):
             import pyarrow as pa
@@ -187,7 +189,8 @@ class Cluster:
                 [n_rows] = made.groupBy().sum("n_clients", "n_invoices").collect()
             for n, sources in zip(n_rows, (pieces.clients, pieces.invoices), strict=True):
                 check_rows(in_words(sources), n or 0)
-            rows = made.select("made").toLocalIterator()
+            with _in_words():
+                rows = made.select("made").toLocalIterator()
             while row := _next(rows):
                 yield _unpacked(row.made)
         finally:
@@ -197,8 +200,8 @@ class Cluster:
 
     def rows_of(self, pieces: Pieces, client_ids: list[str]) -> tuple[Tables, np.ndarray]:
         """The Tables of these clients alone, and their row numbers. Raises TableError, SparkError."""
-        wanted = self._spark.sparkContext.broadcast(client_ids)
         with _in_words():
+            wanted = self._spark.sparkContext.broadcast(client_ids)
             clients, invoices = (frame.toArrow() for frame in self._frames(pieces, 1, wanted))
         return part_tables(clients, invoices, in_words(pieces.clients))
 
@@ -309,10 +312,11 @@ def _in_words() -> Iterator[None]:
     try:
         with _quiet():
             yield
-    except (TableError, OSError):
-        raise
     except Exception as error:
-        if not isinstance(error, PySparkException) and type(error).__module__.split(".")[0] != "py4j":
+        is_of_spark = isinstance(error, (PySparkException, ConnectionError)) or type(error).__module__.startswith(
+            "py4j"
+        )
+        if not is_of_spark:
             raise
         if said := SAID.search(str(error)):
             raise TableError(said[1]) from error

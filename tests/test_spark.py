@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import zipfile
+from contextlib import nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
@@ -36,9 +37,10 @@ TWO_EXECUTORS = "local-cluster[2,1,1024]"
 
 
 @pytest.fixture(scope="module")
-def machines():
+def machines(tmp_path_factory):
     """One session for all tests: two executors, each a Java process with a Python worker."""
     os.environ["PYSPARK_PYTHON"] = sys.executable
+    os.environ["SPARK_WORKER_DIR"] = str(tmp_path_factory.mktemp("workers"))  # else beside pyspark itself
     with cluster(TWO_EXECUTORS) as machines:
         machines._spark.sparkContext.addPyFile(str(Path(__file__).with_name("spark_works.py")))
         yield machines
@@ -193,6 +195,24 @@ def test_a_master_that_nobody_answers_for_is_told_at_once():
     for address in ("spark://127.0.0.1", "spark://127.0.0.1:port", "spark://127.0.0.1:99999"):
         with pytest.raises(SparkError, match="does not answer"):
             spark.check_master(address)
+
+
+def test_a_session_whose_java_is_gone_ends_in_one_sentence_of_spark(tmp_path, trained, monkeypatch, capsys):
+    def gone(*_):
+        raise ConnectionRefusedError(111, "Connection refused")
+
+    session = SimpleNamespace(sparkContext=SimpleNamespace(defaultParallelism=2, broadcast=gone), conf=Settings())
+    monkeypatch.setattr(score, "MODEL_PATH", str(trained.model))
+    monkeypatch.setattr(large, "cluster", lambda _master: nullcontext(spark.Cluster(session)))
+    folder = written(tmp_path, [a_client("a")], [an_invoice("a")])
+    assert score.main([str(folder), "--spark", "local[1]", "--out", str(tmp_path / "s.csv")]) == 2
+    assert "The Spark job ended before its time: [Errno 111] Connection refused." in capsys.readouterr().err
+
+
+class Settings(dict):
+    """A session's settings."""
+
+    set = dict.__setitem__
 
 
 def test_a_cluster_without_executors_is_not_waited_for_longer_than_a_minute(monkeypatch):
