@@ -5,13 +5,17 @@ Out: the rows in the table, a statement for each few thousand.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import islice
 
-from sqlalchemy import Column, Connection, Table
+from sqlalchemy import Column, Connection, Date, Table
 
 from fraud.store.database import answering
+from fraud.store.schema import Moment
 
 CHUNK = 20_000  # rows a statement
+SAME = 2**14  # days or moments that are remembered as they are written, of each column
+OF_TIME = (Date, Moment)
 COPIED = 200  # rows from which PostgreSQL is given them by COPY
 FEW = 500  # ids that are named one by one in a query; more are filtered here
 
@@ -86,6 +90,9 @@ def _converter(connection: Connection, columns: list[Column]) -> Callable[[Seque
     """Python's values -> those of the driver, as SQLAlchemy would make them of single rows."""
     impls = [column.type.dialect_impl(connection.dialect) for column in columns]
     ways = [impl.bind_processor(connection.dialect) for impl in impls]
+    # Many rows share their days and moments, and writing one takes longer than to find it written.
+    is_of_time = [isinstance(column.type, OF_TIME) for column in columns]
+    ways = [lru_cache(SAME)(way) if way and is_time else way for way, is_time in zip(ways, is_of_time, strict=True)]
     changed = [(i, way) for i, way in enumerate(ways) if way is not None]
     if not changed:
         return tuple
