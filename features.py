@@ -15,7 +15,7 @@ import numpy as np
 
 from fraud import configuration, consumption
 from fraud.blocks import DISCREPANCY, EVIDENCE_GROUPS, FALL, HISTORY, IRREGULAR, LOW, PLACE, TARIFF, Block, Feature
-from fraud.cells import CELLS, METER_CELLS, neighbour_cells
+from fraud.cells import CELLS, METER_CELLS, account_cells, neighbour_cells
 from fraud.configuration import AGGREGATES_BLOCK
 from fraud.invoices import Rows, as_float_days
 from fraud.records import Evidence, Table
@@ -77,11 +77,13 @@ def _slice(table: Table, start: int, stop: int) -> Table:
 
 
 def _evidence(clients: Table, invoices: Table, cells: Collection[str]) -> Evidence:
+    n, has_meter = len(clients["client_id"]), not METER_CELLS.keys().isdisjoint(cells)
+    if not len(invoices["client"]):
+        return Evidence(_of_accounts(clients, n), np.zeros(n, np.int64), account_cells(clients, has_meter))
     with np.errstate(all="ignore"):  # missing evidence is NaN; a division by nothing is missing evidence
         rows = Rows.of(clients, invoices)
-        matrix = _matrix(rows, len(clients["client_id"]))
+        matrix = _matrix(rows, n)
     matrix[~np.isfinite(matrix)] = np.nan
-    has_meter = not METER_CELLS.keys().isdisjoint(cells)
     return Evidence(matrix, rows.by_client.counts, neighbour_cells(rows, has_meter))
 
 
@@ -115,7 +117,7 @@ def _nobody() -> np.ndarray:
     pairs = np.tile(WITHOUT_INVOICES, 2)
     matrix = np.append(pairs, np.full(len(FEATURES) - len(pairs), np.nan, np.float32))[None, ORDER]
     matrix[:, [FEATURE_NAMES.index(name) for name in COUNTS]] = 0.0
-    return matrix
+    return np.where(np.isnan(matrix), np.nan, matrix)
 
 
 NOBODY = _nobody()
@@ -123,8 +125,6 @@ NOBODY = _nobody()
 
 def _matrix(rows: Rows, n: int) -> np.ndarray:
     """float32 of shape (n clients, FEATURES)."""
-    if not len(rows.pairs):
-        return _of_accounts(rows.clients, n)
     pairs = np.empty((2 * n, len(WITHOUT_INVOICES)), dtype=np.float32)
     if len(rows.pairs) < len(pairs):
         pairs[:] = WITHOUT_INVOICES

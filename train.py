@@ -25,31 +25,27 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+import reading_training
 from features import AGGREGATES_BLOCK, CELLS, FEATURE_NAMES, FEATURES, METER_CELLS, client_features
 from fraud import model_file, validation
 from fraud.almanac import NOTHING_KNOWN, Almanac, read_almanac
-from fraud.attacks import Base
-from fraud.balance import balances_of
-from fraud.days import Days
 from fraud.files import TableError
 from fraud.fitting import LOOKS_AT, STACK_FOLDS, Fitted, Plan, fit_ensemble
 from fraud.likeness import fingerprints
-from fraud.manifest import HOW, KEPT_SILENT, manifest_of, manifest_without_invoices, next_version
+from fraud.manifest import HOW, KEPT_SILENT, manifest_of, next_version
 from fraud.meanings import described
 from fraud.members import MEMBERS
 from fraud.model import OF_THE_ACCOUNT, FraudModel
 from fraud.model_file import ModelError
 from fraud.reading_tables import ReadingTables, has_readings, read_readings
-from fraud.reading_validation import ATTACKS, FOLDS, of_attacked, of_labelled, of_unlabelled
-from fraud.readings import FEATURE_NAMES as READING_FEATURES
+from fraud.reading_validation import ATTACKS
 from fraud.report import write_report
 from fraud.spark import SparkError
 from fraud.study import PROSPECTIVE, VIEWS, CannotTrain, Study
 from fraud.surroundings import Losses
 from fraud.tables import read_tables
-from fraud.transformer_tables import has_transformers, read_transformers
 from fraud.validation import Split
-from fraud.visit_labels import AS_OF, VisitLabels, beside, labelled, until_visits, weights_in_words, with_stored
+from fraud.visit_labels import VisitLabels, beside, until_visits, weights_in_words, with_stored
 from fraud.visit_study import visits_measured
 
 ARCHIVE, SAMPLE = Path("data/archive.zip"), Path("data/sample.zip")
@@ -65,7 +61,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # else TensorFlow tells of i
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # else its sums differ from one kind of processor to another
 CANNOT, STOPPED = 2, 130  # exit codes, the latter a shell's for Ctrl-C
 
-THEFT_SHARE = 0.065  # of clients, where no label tells: as labelled among active clients of the public invoices
 READING_STEPS = 24  # fits, about
 # Of gas, which fewer than half of the clients have: tried without these on one fold, the members ranked no worse.
 FINE_OF_GAS = ("skew", "q10", "q25", "median", "q75", "q90", "longest", "lately", "upper", "n_zero")
@@ -155,8 +150,8 @@ def run(options: argparse.Namespace) -> None:
     if readings:
         name = ", ".join(path.name for path in places) or "the desk"
         try:
-            readings, as_of = with_labels(readings, study, options, visits)
-            losses = losses_beside(data, study, readings)
+            readings, as_of = reading_training.with_labels(readings, study, options, visits)
+            losses = reading_training.losses_beside(data, study, readings)
             readings = until_visits(readings, as_of)
             metrics, base = with_readings(metrics, base, readings, name, options, stamp, almanac, losses)
         except CannotTrain as error:
@@ -358,20 +353,6 @@ def tables_of_readings(places: list[Path]) -> ReadingTables | None:
         return read_readings(*places)
 
 
-def with_labels(
-    tables: ReadingTables, study: Study | None, options: argparse.Namespace, visits: VisitLabels | None
-) -> tuple[ReadingTables, np.ndarray | None]:
-    """With the labels of the study's clients, and of these alone, where there is a study and no label of their own.
-
-    And the day of the visit where the label is a visit's. They are not weighted: what readings add is how much likelier
-    they are of a thief than of others, whatever the share of thieves.
-    """
-    if tables.label is not None or options.attack or study is None:
-        return labelled(visits, tables, options.only_visits) if visits else (tables, None)
-    tables = replace(tables.for_clients(study.tables.clients["client_id"]), label=study.label)
-    return tables, study.tables.clients.get(AS_OF)
-
-
 def with_readings(
     metrics: dict,
     base: FraudModel | None,
@@ -383,57 +364,15 @@ def with_readings(
     losses: Losses | None = None,
 ) -> tuple[dict, FraudModel | None]:
     """Metrics, and the model where not --validate, with the readings' parts. [base: on invoices; name: of readings]"""
-    days = Days.of(tables.readings, len(tables.client_ids))
+    days = reading_training.days_of(tables, name, almanac, options)
     n_known = int(days.segments.filled.sum())
-    if not n_known:
-        raise CannotTrain(f"{name} has no reading of any client, so there is nothing to learn from.")
-    check_weather(almanac, days, options)
     say(f"{n_known:,} clients with readings.", *(f"  {flag.text}" for flag in tables.flags))
-    labels = None if options.attack or tables.label is None or np.isnan(tables.label).all() else tables.label
-    theft_share = base.manifest["fraud_rate"] if base else theft_share_of(labels, options)
+    theft_share = reading_training.theft_share_of(tables.label, base, options)
     with progress(READING_STEPS) as tell:
-        how = SEED, options.quick, tell, almanac
-        if options.attack:
-            outcome = of_attacked(Base.of(days), theft_share, PROMISES, *how, options.validate)
-        elif labels is None:
-            outcome = of_unlabelled(days, theft_share, *how)
-        else:
-            folds = FOLDS if options.validate else 1
-            outcome = of_labelled(days, labels, theft_share, PROMISES, folds, *how, options.validate, losses)
-    known = {"data": name, "n_clients": n_known, "made": outcome.metrics["made"]}
-    beside = {"weather": options.weather, "holidays": options.holidays}
-    known |= {what: Path(given).name for what, given in beside.items() if given}
-    metrics = metrics | {"readings": outcome.metrics, "run": metrics["run"] | {"readings": known}}
-    metrics["quality"] = [*metrics.get("quality", []), *tables.flags]
-    if options.validate:
-        return metrics, None
-    of_base = base.manifest if base else manifest_without_invoices(options.view, theft_share, FEATURE_NAMES)
-    manifest = of_base | stamp
-    manifest |= {"readings": known | outcome.cuts, "reading_features": list(READING_FEATURES)}
-    parts = (base.invoices, base.aggregates) if base else (None, None)
-    return metrics, FraudModel(*parts, outcome.model, manifest)
-
-
-def losses_beside(data: list[Path], study: Study | None, tables: ReadingTables) -> Losses | None:
-    """What the clients' transformers lost, where their totals are among the data. Raises TableError."""
-    if study is None or not has_transformers(*data):
-        return None
-    clients = study.tables.clients
-    if "transformer_id" not in clients or not np.array_equal(tables.client_ids, clients["client_id"]):
-        return None
-    days = Days.of(tables.readings, len(tables.client_ids))
-    return balances_of(read_transformers(*data), clients["transformer_id"], days, study.tables.invoices).losses
-
-
-def check_weather(almanac: Almanac, days: Days, options: argparse.Namespace) -> None:
-    """Raises CannotTrain where no day of the readings has a temperature."""
-    first, last = days.day.min(), days.day.max()
-    if almanac.weather is not None and not ((almanac.weather[0] >= first) & (almanac.weather[0] <= last)).any():
-        begins, ends = np.array([first, last]).astype("datetime64[D]")
-        raise CannotTrain(
-            f"{options.weather} has no temperature from {begins} to {ends}, the days of the readings; "
-            "give that of their place and time, or leave --weather out."
-        )
+        how = options, PROMISES, SEED, tell, almanac, losses
+        outcome = reading_training.fitted(days, tables.label, theft_share, *how)
+    metrics = metrics | {"quality": [*metrics.get("quality", []), *tables.flags]}
+    return reading_training.joined(metrics, base, outcome, {"data": name, "n_clients": n_known}, options, stamp)
 
 
 def older_model(path: Path) -> FraudModel:
@@ -441,13 +380,6 @@ def older_model(path: Path) -> FraudModel:
     model = replace(model_file.load(path, MODEL_KEY), readings=None)
     model_file.check_features(model, FEATURE_NAMES, path)
     return model
-
-
-def theft_share_of(labels: np.ndarray | None, options: argparse.Namespace) -> float:
-    """Of the clients, where no invoices' labels tell; a half leaves ranks as they are."""
-    if options.attack:
-        return THEFT_SHARE
-    return 0.5 if labels is None else float(np.nanmean(labels))
 
 
 def readings_in_words(metrics: dict) -> Iterator[str]:

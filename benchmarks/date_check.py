@@ -14,7 +14,8 @@ from fraud.dates import links, swapped
 from fraud.files import Field, find_source
 from fraud.records import Table
 from fraud.sheets import read_sheet
-from fraud.tables import INVOICE_FIELDS, TableError, text_of
+from fraud.tables import INVOICE_FIELDS, TableError
+from fraud.values import text_of
 
 TOLERANCE_DAYS = 20  # the reader comes when he can; two swapped dates are a month apart at least
 DAYS_A_MONTH = 30.44

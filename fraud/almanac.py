@@ -20,7 +20,7 @@ from fraud.files import (
 )
 from fraud.reading_cleaning import READING_YEARS
 from fraud.sheets import read_header, read_sheet
-from fraud.tables import NAT, day_of, number_of
+from fraud.values import NAT, day_of, number_of
 
 COUNTRY = re.compile(r"(?P<country>[A-Z]{2})(?:-(?P<part>[A-Z0-9]{1,6}))?")
 COLDEST, WARMEST = -90.0, 60.0  # deg C ever measured: what is outside is in another unit, or an error

@@ -110,7 +110,7 @@ def balances_of(tables: TransformerTables, transformer_id: np.ndarray, days: Day
         is_here = accounts.is_active(clients, last - RECENT + 1, last)
         share[clients[is_here]] = np.nan if balance.lost_share is None else balance.lost_share
         fit[clients[is_here]] = _fits(grid)[is_here]
-    return Balances(_with_courses(rows, courses, first), share, fit, losses)
+    return Balances(_with_courses(rows, courses, losses), share, fit, losses)
 
 
 def _span(tables: TransformerTables) -> tuple[int, int] | None:
@@ -202,20 +202,20 @@ def _weekly(kwh: np.ndarray, is_judged: np.ndarray) -> np.ndarray:
     return np.where(is_judged.reshape(-1, WEEK).sum(axis=-1) >= LEAST_OF_WEEK, weeks, np.nan)
 
 
-def _with_courses(rows: list[Balance], courses: list[np.ndarray], first: int) -> list[Balance]:
-    """Each with its weeks, and since when its loss is there."""
-    n_weeks = courses[0].shape[1]
+def _with_courses(rows: list[Balance], courses: list[np.ndarray], losses: Losses) -> list[Balance]:
+    """Each with its weeks and days, and since when its loss is there."""
+    first, n_weeks = losses.first_day, courses[0].shape[1]
     with np.errstate(invalid="ignore", divide="ignore"):
         share = np.concatenate([lost / delivered for delivered, lost in courses])[None]
         step = Changes(Segments(np.full(len(rows), n_weeks)), share, np.zeros(share.shape)).best((1,), (1,))[0]
     is_clear = step.explained[0] >= LEAST_EXPLAINED
     begins = np.where(is_clear, step.row[0] - np.arange(len(rows)) * n_weeks, 0)
     found = []
-    for balance, (delivered, lost), week in zip(rows, courses, begins.tolist(), strict=True):
+    for balance, (delivered, lost), days, week in zip(rows, courses, losses.kwh, begins.tolist(), strict=True):
         is_sure = balance.low_share is not None and balance.low_share > 0
         since = _date(first + week * WEEK) if is_sure else None
-        weeks = {"delivered_weeks": _told(delivered), "lost_weeks": _told(lost)}
-        found.append(replace(balance, weeks_from=_date(first), since_on=since, **weeks))
+        course = {"delivered_weeks": _told(delivered), "lost_weeks": _told(lost), "lost_days": days.astype(np.float32)}
+        found.append(replace(balance, weeks_from=_date(first), since_on=since, **course))
     return found
 
 

@@ -8,7 +8,7 @@ Out: Cells by name (fraud/records.py): the keys of the cells each client belongs
 import numpy as np
 
 from fraud.invoices import Rows, as_float_days, known_or
-from fraud.records import Cells
+from fraud.records import Cells, Table
 
 CELLS = {
     "place": "the same region, district and category",
@@ -31,6 +31,7 @@ METER_CELLS = {
     "meter_status": "the same region, meter status and reader's remark",
 }
 CELLS |= METER_CELLS
+CREATED = ("created_day", "created_month", "created_year")
 SEED = {name: np.uint64(i) for i, name in enumerate(CELLS, start=1)}
 MIX = np.uint64(0x9E3779B97F4A7C15)  # the golden ratio's bits: spreads neighbouring codes over all 64
 
@@ -40,7 +41,7 @@ def neighbour_cells(rows: Rows, has_meter: bool = True) -> dict[str, Cells]:
 
     Each client's are in the order of its rows; a missing code is a code of its own.
     """
-    of_client, of_row = _client_keys(rows), _row_keys(rows)
+    of_client, of_row = _client_keys(rows.clients, rows.by_client.smallest(rows.day)), _row_keys(rows)
     is_later, filled = ~rows.by_pair.is_first, rows.by_client.filled
     one, n_rows = np.ones(len(filled), dtype=np.int64), rows.by_client.counts
     n_later = rows.by_client.total(is_later.astype(np.int64))
@@ -50,9 +51,18 @@ def neighbour_cells(rows: Rows, has_meter: bool = True) -> dict[str, Cells]:
         "route_day": Cells(n_rows, of_row["route_day"]),
         "route_step": Cells(n_later, of_row["route_step"][is_later]),
         "first_day": Cells(filled.astype(np.int64), of_client["first_day"][filled]),
-        **{name: Cells(one, of_client[name]) for name in ("created_day", "created_month", "created_year")},
+        **{name: Cells(one, of_client[name]) for name in CREATED},
         **(_meter_cells(rows) if has_meter else {}),
     }
+
+
+def account_cells(clients: Table, has_meter: bool = True) -> dict[str, Cells]:
+    """The same of clients without one invoice: the cells of their accounts, and none of the others."""
+    n = len(clients["client_id"])
+    keys = _client_keys(clients, np.full(n, np.nan))
+    one, nothing = np.ones(n, dtype=np.int64), Cells(np.zeros(n, dtype=np.int64), np.empty(0, dtype=np.uint64))
+    names = [name for name in CELLS if has_meter or name not in METER_CELLS]
+    return {name: Cells(one, keys[name]) if name in ("place", *CREATED) else nothing for name in names}
 
 
 def _meter_cells(rows: Rows) -> dict[str, Cells]:
@@ -76,12 +86,11 @@ def _meter_cells(rows: Rows) -> dict[str, Cells]:
     return cells | {name: Cells(rows.by_client.counts, keys[i]) for i, name in enumerate(names[4:], start=4)}
 
 
-def _client_keys(rows: Rows) -> dict[str, np.ndarray]:
-    """Keys with one value a client. [uint64]"""
-    region, district, category = (known_or(rows.clients[name], -1.0) for name in ("region", "district", "category"))
-    created = known_or(as_float_days(rows.clients["created_on"]), -1.0)
-    first_day = known_or(rows.by_client.smallest(rows.day), -1.0)
-    names = ("place", "first_day", "created_day", "created_month", "created_year")
+def _client_keys(clients: Table, first_day: np.ndarray) -> dict[str, np.ndarray]:
+    """Keys with one value a client. [first_day: of its first invoice, NaN without one; uint64]"""
+    region, district, category = (known_or(clients[name], -1.0) for name in ("region", "district", "category"))
+    created, first_day = known_or(as_float_days(clients["created_on"]), -1.0), known_or(first_day, -1.0)
+    names = ("place", "first_day", *CREATED)
     keys = _keys(names, region, np.array([district, first_day, created, created // 30, created // 365]))
     return dict(zip(names, (_mixed(keys[0], category), *keys[1:]), strict=True))
 

@@ -52,9 +52,10 @@ class Rule(NamedTuple):
 
 def clean(clients: Table, invoices: Table) -> tuple[Table, Table, list[Finding]]:
     """Cleaned copies of both tables, and what was found."""
-    invoices, findings = _drop_duplicates(invoices)
+    has_invoices = len(invoices["client"]) > 0
+    invoices, findings = _drop_duplicates(invoices) if has_invoices else (invoices, [])
     with np.errstate(invalid="ignore"):  # a missing value fails every comparison, which is what the rules want
-        for rule in INVOICE_RULES:
+        for rule in INVOICE_RULES if has_invoices else ():
             mask = rule.where(invoices, clients)
             if np.count_nonzero(mask):  # five times faster than any() on one client's rows
                 invoices = invoices | rule.mend(invoices, mask)

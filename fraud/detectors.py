@@ -43,7 +43,7 @@ class ZScore:
         return cls(*_mean_and_deviation(features))
 
     def score(self, features: np.ndarray) -> np.ndarray:
-        z = np.nan_to_num((features - self.mean) / self.deviation)
+        z = _or_zero((features - self.mean) / self.deviation)
         return np.sqrt(np.mean(np.minimum(z * z, CAP * CAP), axis=1))
 
 
@@ -62,7 +62,7 @@ class MovingAverage:
         return cls(*_mean_and_deviation(features))
 
     def score(self, features: np.ndarray) -> np.ndarray:
-        z = np.nan_to_num(np.abs(features - self.mean) / self.deviation)
+        z = _or_zero(np.abs(features - self.mean) / self.deviation)
         return np.minimum(z, CAP).max(axis=1)
 
 
@@ -83,7 +83,7 @@ class Quartiles:
 
     def score(self, features: np.ndarray) -> np.ndarray:
         beyond = np.maximum(self.low - features, features - self.high) / self.spread
-        beyond = np.clip(np.nan_to_num(beyond), 0.0, CAP)
+        beyond = np.clip(_or_zero(beyond), 0.0, CAP)
         return np.mean((beyond > 0) + beyond / CAP, axis=1)
 
 
@@ -130,7 +130,7 @@ def _mean_and_deviation(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _or_zero(values: np.ndarray) -> np.ndarray:
     """A feature that nobody has says nothing: 0."""
-    return np.nan_to_num(values, nan=0.0)
+    return np.where(np.isnan(values), 0.0, values)
 
 
 def _filled(features: np.ndarray, filling: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ Out: a Score each client. Both kinds of evidence: their log-odds add, less the p
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from fraud.days import Days
 from fraud.ensemble import Ensemble, log_odds_of, probability_of
 from fraud.reading_model import LEAST_DAYS, ReadingModel, onset_day
 from fraud.records import INSUFFICIENT_HISTORY, Earlier, Evidence, QualityFlag, Score, Table
+from fraud.surroundings import Losses
 
 SHORT_HISTORY = 4  # invoices: a year of them, the least in which a season shows
 SHORT_READINGS = 60  # days: with fewer, nothing is left to compare the last month with
@@ -46,9 +47,15 @@ class FraudModel:
 
     def evidence_of_readings(self, readings: Table, n_clients: int) -> Evidence | None:
         """What the model sees of readings (canonical table); None where there are none, or it judges none."""
-        if self.readings is None or not len(readings["client"]):
+        if not len(readings["client"]):
             return None
-        return self.readings.evidence(Days.of(readings, n_clients))
+        return self.evidence_of_days(Days.of(readings, n_clients))
+
+    def evidence_of_days(self, days: Days, losses: Losses | None = None) -> Evidence | None:
+        """The same of their days, beside what their transformers lost; None where the model judges no readings."""
+        if self.readings is None:
+            return None
+        return self.readings.evidence(days, replace(self.readings.surroundings, losses=losses))
 
     def probability(
         self, invoices: Evidence, readings: Evidence | None = None, earlier: np.ndarray | None = None

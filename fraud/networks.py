@@ -282,21 +282,23 @@ class Forecaster:
         columns = slice(start, start + n_columns)
         series = relative(grid.kwh[:, columns], level[:, None])
         factor = np.log(np.clip(grid.factor[:, columns], 0.2, 5.0))
-        coming = [np.concatenate([factor[:, h:], np.full((len(n), h), np.nan)], axis=1) for h in cls.AHEAD.values()]
+        has_series, has_factor = ~np.isnan(series), ~np.isnan(factor)
         inputs = np.zeros((len(n), n_columns, cls._width()), dtype=np.float32)
-        inputs[..., 0], inputs[..., 1] = np.nan_to_num(series), ~np.isnan(series)
-        inputs[..., 2], inputs[..., 3] = np.nan_to_num(factor), ~np.isnan(factor)
+        inputs[..., 0], inputs[..., 1] = np.where(has_series, series, 0.0), has_series
+        inputs[..., 2], inputs[..., 3] = np.where(has_factor, factor, 0.0), has_factor
         inputs[..., 4 : 4 + WEEK] = grid.weekday[:, columns, None] == np.arange(WEEK)
-        inputs[..., 4 + WEEK :] = np.nan_to_num(np.stack(coming, axis=2))
+        for i, h in enumerate(cls.AHEAD.values(), start=4 + WEEK):
+            inputs[:, :-h, i] = inputs[:, h:, 2]
         return inputs, series, first - start
 
     @classmethod
     def _targets(cls, series: np.ndarray, first: np.ndarray) -> np.ndarray:
         """What each step is to foretell, NaN where unknown or before it counts. [float64, (clients, columns, AHEAD)]"""
-        n_columns = series.shape[1]
-        is_early = np.arange(n_columns) < first[:, None] - 1
-        coming = [np.pad(series[:, h:], ((0, 0), (0, h)), constant_values=np.nan) for h in cls.AHEAD.values()]
-        return np.stack([np.where(is_early, np.nan, values) for values in coming], axis=2)
+        target = np.full((*series.shape, len(cls.AHEAD)), np.nan)
+        for i, h in enumerate(cls.AHEAD.values()):
+            target[:, :-h, i] = series[:, h:]
+        target[np.arange(series.shape[1]) < first[:, None] - 1] = np.nan
+        return target
 
     def _errors(self, grid: Grid, only_last: bool = False) -> np.ndarray:
         """(actual - foretold) / spread of each day, NaN where it cannot be told. [float64, (clients, AHEAD, days)]"""

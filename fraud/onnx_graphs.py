@@ -4,13 +4,14 @@ In:  fitted trees, or a member's own ONNX export.
 Out: the graph as bytes; `run` gives its output [float32, (clients, 1)].
 """
 
-import ctypes
 import os
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+
+from fraud import memory
 
 if TYPE_CHECKING:
     from onnx import NodeProto
@@ -106,15 +107,8 @@ def session(graph: bytes) -> "InferenceSession":
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     made = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    _give_back_memory()
+    memory.give_back()  # reading a graph takes twice what its session keeps
     return made
-
-
-def _give_back_memory() -> None:
-    """Reading a graph takes twice what its session keeps, and glibc would hold on to the rest."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
 
 
 @dataclass(frozen=True)

@@ -31,20 +31,8 @@ from fraud.files import (
 from fraud.reading_cleaning import clean_readings
 from fraud.records import QualityFlag, Table
 from fraud.sheets import Sheet, read_header, read_sheet
-from fraud.tables import (
-    EPOCH,
-    DuplicateClient,
-    FieldError,
-    columns_of,
-    day_of,
-    flag_of,
-    flags_by_client,
-    id_of,
-    label_of,
-    number_of,
-    place_in,
-    text_of,
-)
+from fraud.tables import DuplicateClient, FieldError, columns_of, flag_of, flags_by_client, place_in
+from fraud.values import EPOCH, day_of, id_of, label_of, number_of, text_of
 
 __all__ = ["ReadingTables", "has_readings", "read_readings", "readings_from_records"]
 

@@ -156,7 +156,8 @@ class Balance:
     n_clients: with an open account; n_read: whose meters were read; n_days: judged. lost_kwh: delivered less technical
     losses, registered and estimated. Shares are of what was delivered, None where too few days were judged: lost, its
     95 % band, and the same days a year before. since_on: the first day of the week since when energy is lost, where it
-    surely is. Weeks: sums of the judged days, from weeks_from on, None where these are too few.
+    surely is. Weeks: sums of the judged days, from weeks_from on, None where these are too few. lost_days: of the same
+    days each [float32, NaN not judged], for its clients' scores; two records that differ in it alone are equal.
     """
 
     transformer_id: str
@@ -180,6 +181,7 @@ class Balance:
     weeks_from: date | None = None
     delivered_weeks: tuple[float | None, ...] = ()
     lost_weeks: tuple[float | None, ...] = ()
+    lost_days: np.ndarray | None = field(default=None, compare=False, repr=False)
 
 
 # --- the desk ---------------------------------------------------------------------------------------------------------

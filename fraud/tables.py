@@ -14,8 +14,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
-from functools import lru_cache, partial
+from functools import partial
 from itertools import chain
 from operator import itemgetter
 from zlib import crc32
@@ -23,7 +22,7 @@ from zlib import crc32
 import numpy as np
 
 from fraud.cleaning import CLIENT_RULES, COPIES, INVOICE_RULES, Finding, clean
-from fraud.dates import EXPORT_DATE, INVOICE_YEARS
+from fraud.dates import EXPORT_DATE
 from fraud.files import (
     NULLS,
     BadValue,
@@ -38,6 +37,7 @@ from fraud.files import (
 )
 from fraud.records import QualityFlag, Table
 from fraud.sheets import Sheet, read_sheet
+from fraud.values import day_of, energy_of, id_of, invoice_day_of, is_year_first, label_of, number_of, text_of
 
 __all__ = [
     "BadValue",
@@ -55,14 +55,7 @@ __all__ = [
 ]
 
 MAX_WHOLE = 2**53 - 1  # whole numbers beyond are not told apart by float64
-EPOCH = date(1970, 1, 1).toordinal()
-INVOICE_DAYS = (date(INVOICE_YEARS[0], 1, 1).toordinal() - EPOCH, date(INVOICE_YEARS[1] + 1, 1, 1).toordinal() - EPOCH)
-NAT = np.iinfo(np.int64).min
 UNKNOWN = ("invoices_of_unknown_clients", "Invoices of clients that are not in the clients' table, left out")
-ENERGIES = {"ELEC": 0, "GAZ": 1, "0": 0, "1": 1}
-# The time of day that a spreadsheet or a data frame adds is left out.
-ISO_DATE = re.compile(r"(?P<y>\d{4})([-/])(?P<m>\d\d?)\2(?P<d>\d\d?)(?:[T ]\d\d?:.*)?")
-DAY_FIRST = re.compile(r"(?P<d>\d\d?)/(?P<m>\d\d?)/(?P<y>\d{4})(?: \d\d?:.*)?")
 
 
 class DuplicateClient(TableError):
@@ -87,33 +80,7 @@ class Tables:
     quality: list[tuple[QualityFlag, ...]]
 
 
-# --- one value --------------------------------------------------------------------------------------------------------
-
-
-def text_of(value) -> str:
-    """A text without blanks around it; a whole number that a data frame turned into 17.0 is "17" again."""
-    if value is None or value != value:  # NaN is what a data frame makes of a missing text
-        return ""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
-
-
-def id_of(value) -> str:
-    text = text_of(value)
-    if not text:
-        raise ValueError("empty; every client needs an id")
-    return text
-
-
-def number_of(value) -> float:
-    """A quantity; missing is NaN."""
-    if value is None or (isinstance(value, str) and value.strip() in NULLS):
-        return np.nan
-    try:
-        if not isinstance(value, bool):
-            return float(value)
-    except (ValueError, TypeError, OverflowError):
-        pass
-    raise ValueError("not a number; write digits, with a point before decimals")
+# --- columns ----------------------------------------------------------------------------------------------------------
 
 
 def code_of(value) -> float:
@@ -129,54 +96,6 @@ def code_of(value) -> float:
         named = NAMED_CODE.fullmatch(text)
         number = float(named[1]) if named else np.inf
     return number if abs(number) <= MAX_WHOLE else float(crc32(text.encode()))
-
-
-@lru_cache(maxsize=2**15)  # all days of ninety years; a server meets the same ones again and again
-def day_of(value) -> int:
-    """Days since 1970 of 2014-03-24, 2014/03/24 or, always day first, 24/03/2014; missing is NAT."""
-    text = text_of(value)
-    if text in NULLS:
-        return NAT
-    found = ISO_DATE.fullmatch(text) or DAY_FIRST.fullmatch(text)
-    try:
-        return date(int(found["y"]), int(found["m"]), int(found["d"])).toordinal() - EPOCH
-    except (TypeError, ValueError):
-        raise ValueError("not a date; write 2014-03-24 or 24/03/2014") from None
-
-
-def invoice_day_of(value) -> int:
-    day = day_of(value)
-    if day == NAT:
-        raise ValueError("empty; every invoice needs its date")
-    if not INVOICE_DAYS[0] <= day < INVOICE_DAYS[1]:
-        raise ValueError("outside the years {} to {}; correct it".format(*INVOICE_YEARS))
-    return day
-
-
-@lru_cache(maxsize=2**15)
-def is_year_first(value) -> bool:
-    """Whether a date is written year first; a typed one counts as such."""
-    return not DAY_FIRST.fullmatch(text_of(value))
-
-
-def energy_of(value) -> int:
-    """0 electricity, 1 gas, -1 missing."""
-    text = text_of(value).upper()
-    if text in NULLS:
-        return -1
-    if text not in ENERGIES:
-        raise ValueError("not an energy; write ELEC or GAZ")
-    return ENERGIES[text]
-
-
-def label_of(value) -> float:
-    label = number_of(float(value) if isinstance(value, bool) else value)
-    if label not in (0, 1) and not np.isnan(label):
-        raise ValueError("not a label; write 1, 0 or nothing")
-    return label
-
-
-# --- columns ----------------------------------------------------------------------------------------------------------
 
 
 def _code(name: str, raw: str) -> Field:
@@ -316,6 +235,16 @@ def rows_by_id(client_ids: np.ndarray, source: object) -> dict[str, int]:
 
 def _owner(row_of: dict[str, int], value) -> int:
     return row_of.get(text_of(value), -1)
+
+
+def one_after_another(parts: Sequence[tuple[Table, Table]]) -> tuple[Table, Table]:
+    """Clients and invoices of parts as those of one whole. [(clients, invoices) of each]"""
+    firsts = np.cumsum([0, *(len(clients["client_id"]) for clients, _ in parts[:-1])]).tolist()
+    owned = [bills | {"client": bills["client"] + first} for (_, bills), first in zip(parts, firsts, strict=True)]
+    return tuple(
+        {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
+        for tables in ([clients for clients, _ in parts], owned)
+    )
 
 
 def tables_of(rows: np.ndarray, clients: Table, invoices: Table) -> tuple[Table, Table]:

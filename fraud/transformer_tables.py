@@ -16,7 +16,8 @@ import numpy as np
 from fraud.files import BadValue, Field, MissingFile, Source, UnreadableDate, find_sources
 from fraud.records import QualityFlag, Table
 from fraud.sheets import read_header, read_sheet
-from fraud.tables import NAT, code_of, columns_of, day_of, number_of, text_of
+from fraud.tables import code_of, columns_of
+from fraud.values import NAT, day_of, number_of, text_of
 
 KIND = "transformer"
 LARGEST_KWH = 1e9  # a day: above it, an index was sent for an energy

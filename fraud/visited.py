@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fraud.files import DamagedFile, MissingColumns, MissingFile, UnreadableDate
-from fraud.tables import NAT, day_of, text_of
+from fraud.values import NAT, day_of, text_of
 
 
 class Visited(NamedTuple):

@@ -41,3 +41,14 @@ def readings_text(kwh, label=None, first=FIRST):
         if not np.isnan(value)
     ]
     return "\n".join([head, *rows]) + "\n"
+
+
+N_LABELLED, N_LONG = 60, 120  # households, days
+
+
+def readings_in(folder, label=None):
+    """A file of readings, whose first twenty households lose most of their consumption halfway."""
+    file = folder / "readings.csv"
+    kwh = robbed(town(N_LABELLED, N_LONG), np.arange(20), N_LONG // 2)
+    file.write_text(readings_text(kwh, label))
+    return file

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from table_builders import CLEANED, NAN, USUAL, a_client, an_invoice, flags_of, in_kaggle_names, read_back, same
 
-from fraud.tables import FieldError, code_of, day_of, read_tables, tables_from_records
+from fraud.tables import FieldError, code_of, read_tables, tables_from_records
+from fraud.values import day_of
 
 REPOSITORY = Path(__file__).parents[1]
 ARCHIVE = REPOSITORY.parent / "shared" / "data" / "archive.zip"

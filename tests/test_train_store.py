@@ -8,6 +8,7 @@ import pytest
 from store_builders import ROOT, score_of, shipped_rules
 from table_builders import a_client, an_invoice, written
 
+import reading_training
 import train
 import visit_training
 from fraud import model_file
@@ -209,7 +210,7 @@ def test_readings_at_hand_end_before_the_visit_and_those_of_the_desk_come_in(sto
     before = own[0].astype(date).toordinal() - 10
     store.add_readings([(first, datetime.fromordinal(before), 4.0)])
     given = []
-    monkeypatch.setattr(train, "of_labelled", lambda days, label, *_: given.append((days, label)) or 1 / 0)
+    monkeypatch.setattr(reading_training, "of_labelled", lambda days, label, *_: given.append((days, label)) or 1 / 0)
     with pytest.raises(ZeroDivisionError):
         learnt(metered.model.parent, "--onto", metered.model, "--readings", metered.readings, "--store", database_url)
     ((days, label),) = given
