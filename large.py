@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -21,19 +21,32 @@ from fraud.featured import joined, travelling
 from fraud.listing import CannotWrite, reasons_of, write_chunks
 from fraud.model import FraudModel
 from fraud.parts import Pieces, find_pieces
-from fraud.ranking import PLACE, Ranked, Ranking, judged
+from fraud.ranking import PLACE, Keep, Ranked, Ranking, judged
 from fraud.records import Score, Table
 from fraud.spark import Cluster, cluster
 from fraud.spill import Part, spilled
 from fraud.study import Study
-from fraud.tables import Tables, tables_of
+from fraud.tables import Tables, one_after_another, tables_of
 from scoring import Base
 
 # Bytes that Python, the libraries, the model and one chunk of features take, whatever the data; measured.
 ALWAYS = 450 * 2**20
 
-Reasons = dict[int, list[str | None]]  # texts by row number
 Tell = Callable[[str, int, int | None], None]  # hears what goes on, how much of it is done, of how much
+
+
+@dataclass(frozen=True)
+class Few:
+    """Some clients with all that is known of them. [rows: row number of each, among all]"""
+
+    rows: np.ndarray
+    tables: Tables
+    scores: list[Score]
+
+    def reasons(self) -> dict[int, list[str | None]]:
+        """Texts by row number."""
+        columns = reasons_of(self.scores).values()
+        return dict(zip(self.rows.tolist(), map(list, zip(*columns, strict=True)), strict=True))
 
 
 @dataclass(frozen=True)
@@ -47,17 +60,25 @@ class Judge:
         """The Arrow table that a ranking is made of. [rows: row numbers of the clients]"""
         return judged(self._scores(Base.of(self.model, tables, None)), rows, tables.flags)
 
-    def reasons(self, tables: Tables, rows: np.ndarray, wanted: Collection[int]) -> Reasons:
-        """Of those clients who are wanted."""
+    def few(self, tables: Tables, rows: np.ndarray, wanted: Collection[int], explained: Collection[int]) -> Few:
+        """Those clients who are wanted, some of them with reasons. [row numbers]"""
         at = np.flatnonzero(np.isin(rows, list(wanted)))
         clients, invoices = tables_of(at, tables.clients, tables.invoices)
-        few = Tables(clients, invoices, [], [tables.quality[i] for i in at])
-        base = Base.of(self.model, few, None)
-        columns = reasons_of(base.with_reasons(self._scores(base), np.arange(len(at))))
-        return dict(zip(rows[at].tolist(), map(list, zip(*columns.values(), strict=True)), strict=True))
+        some = Tables(clients, invoices, [], [tables.quality[i] for i in at])
+        base = Base.of(self.model, some, None)
+        told = np.flatnonzero(np.isin(rows[at], list(explained)))
+        return Few(rows[at], some, base.with_reasons(self._scores(base), told))
 
     def _scores(self, base: Base) -> list[Score]:
         return [score for chunk in base.scored(self.billable_months) for score in chunk]
+
+
+class Listed(NamedTuple):
+    """A list that was written. [few: whoever has reasons or is kept; drawn: ids of those kept who were drawn]"""
+
+    ranking: Ranking
+    few: list[Few]
+    drawn: list[str]
 
 
 class Walk(Protocol):
@@ -69,24 +90,36 @@ class Walk(Protocol):
         Raises TableError, OSError.
         """
 
-    def reasons(self, first: list[Ranked]) -> Reasons:
-        """Of these clients."""
+    def few(self, wanted: list[Ranked], explained: Collection[int]) -> Iterator[Few]:
+        """These clients, those of some row numbers with reasons."""
 
 
-def listed(walk: Walk, out: Path, fewest: int, most: int, tell: Tell) -> Ranking:
+def listed(walk: Walk, out: Path, fewest: int, most: int, tell: Tell, keep: Keep | None = None) -> Listed:
     """Judges all parts and writes the ranked list; from `fewest` to `most` clients have reasons.
 
-    Raises TableError, CannotWrite; `out` is the old list or the whole new one.
+    keep: of whom more is wanted. Raises TableError, CannotWrite; `out` is the old list or the whole new one.
     """
     with folder_beside(out) as folder:
         ranking = Ranking(folder)
         for part in walk.judged(folder, tell):
             ranking.add(part)
         tell("Finding reasons", 0, None)
-        reasons = walk.reasons(ranking.first(fewest, most))
+        first = {client.row: client for client in ranking.first(fewest, most)}
+        chosen, drawn = ranking.chosen(keep) if keep else ([], [])
+        wanted = first | {client.row: client for client in chosen}
+        few = list(walk.few(list(wanted.values()), first.keys()))
+        reasons = {row: texts for some in few for row, texts in some.reasons().items()}
         tell("Writing the list", 0, None)
         write_chunks(ranking.columns(reasons), out)
-    return ranking
+    return Listed(ranking, few, drawn)
+
+
+def together(parts: list[Few]) -> Few:
+    """The same clients at once, one part after the other."""
+    clients, invoices = one_after_another([(part.tables.clients, part.tables.invoices) for part in parts])
+    quality = [flags for part in parts for flags in part.tables.quality]
+    scores = [score for part in parts for score in part.scores]
+    return Few(np.concatenate([part.rows for part in parts]), Tables(clients, invoices, [], quality), scores)
 
 
 @contextmanager
@@ -135,14 +168,12 @@ class OnDisk:
             n_judged += part.n_clients
             tell("Scoring clients", n_judged, n_clients)
 
-    def reasons(self, first: list[Ranked]) -> Reasons:
-        wanted: dict[int, set[int]] = defaultdict(set)
-        for client in first:
-            wanted[client.part].add(client.row)
-        told: Reasons = {}
-        for part, rows in wanted.items():
-            told |= self._judge.reasons(*self._parts[part].open(), rows)
-        return told
+    def few(self, wanted: list[Ranked], explained: Collection[int]) -> Iterator[Few]:
+        rows_of: dict[int, set[int]] = defaultdict(set)
+        for client in wanted:
+            rows_of[client.part].add(client.row)
+        for part, rows in rows_of.items():
+            yield self._judge.few(*self._parts[part].open(), rows, explained)
 
 
 # --- a cluster --------------------------------------------------------------------------------------------------------
@@ -157,10 +188,11 @@ class OnCluster:
     def judged(self, _folder: Path, tell: Tell) -> Iterator:
         return self._cluster.each_part(self._pieces, self._judge, tell)
 
-    def reasons(self, first: list[Ranked]) -> Reasons:
+    def few(self, wanted: list[Ranked], explained: Collection[int]) -> Iterator[Few]:
         """Their rows come here: they are few."""
-        ids = [client.values[PLACE["client_id"]] for client in first]
-        return self._judge.reasons(*self._cluster.rows_of(self._pieces, ids), [client.row for client in first])
+        ids = [client.values[PLACE["client_id"]] for client in wanted]
+        rows = [client.row for client in wanted]
+        yield self._judge.few(*self._cluster.rows_of(self._pieces, ids), rows, explained)
 
 
 # --- training ---------------------------------------------------------------------------------------------------------

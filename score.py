@@ -13,14 +13,15 @@ Out: scores.csv, or Parquet where --out ends so: client_id, score, rank, severit
      With --report FOLDER also report.html and drift.json: whether the clients are like those that the model learnt
      from, and with --former how much of the former list stays.
      With --store all of it also goes to the desk's database, in one transaction: profiles, past scores, alerts, and
-     the transformers, where their totals are among the sources.
+     the transformers, where their totals are among the sources. With --memory or --spark these are a part of the
+     clients: the highest scores (--keep, and whoever has reasons), some drawn at random of all, and whoever the desk
+     knows already.
 In CSV no text is a formula (fraud/listing.py).
 Exit codes: 0 done, 2 the input, the model or a file cannot be used (one sentence on stderr), 130 stopped by Ctrl-C.
 """
 
 import argparse
 import os
-import re
 import sys
 from collections import Counter
 from dataclasses import replace
@@ -35,6 +36,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from features import FEATURE_NAMES
 from fraud import model_file, planning
 from fraud.almanac import Almanac, read_almanac
+from fraud.arguments import amount, bytes_of, share, whole
 from fraud.balance import Balances, balances_of, columns_of_balances
 from fraud.days import Days
 from fraud.likeness import Watch, drift_said
@@ -44,6 +46,7 @@ from fraud.model_file import ModelError
 from fraud.parts import find_pieces
 from fraud.planning import RANDOM_SHARE, RECENT_DAYS, Visit
 from fraud.promise import Promised, promised
+from fraud.ranking import Keep
 from fraud.reading_tables import ReadingTables, has_readings, read_readings
 from fraud.records import INSUFFICIENT_HISTORY, SEVERITIES, QualityFlag, Score, Table
 from fraud.recovery import BILLABLE_MONTHS
@@ -60,6 +63,8 @@ MODEL_PATH = os.environ.get("MODEL_PATH") or "model.bin"
 DATABASE_URL = os.environ.get("DATABASE_URL")  # of the desk, for --store
 MODEL_KEY = os.environ.get("MODEL_KEY", "").encode() or None  # with it, an unsigned model is refused
 FEWEST, MOST = 100, 1000  # clients with reasons where no list is asked for: a first page, and half a minute's work
+DRAWN_SHARE = 0.1  # of --keep: so many more clients, drawn at random, of whom the desk draws its random visits
+MOST_KEPT = 50_000  # clients that a walk in parts tells a desk of: each takes 30 kB of memory until they are written
 LEAST_MEMORY = 700 * 2**20  # bytes: Python, the libraries, the model and one chunk of clients
 BAD_USE, STOPPED = 2, 130  # exit codes, the latter a shell's for Ctrl-C
 
@@ -103,6 +108,7 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     add("--store", action="store_true", help="also keep it all at the desk (DATABASE_URL, else fairmeter.db here)")
     add("--spark", metavar="MASTER", help="walk through it on Apache Spark: local[*], spark://HOST:7077, yarn")
     add("--memory", type=bytes_of, metavar="SIZE", help="walk through a base of any size in so much memory: 2GB")
+    add("--keep", type=whole, metavar="N", default=20_000, help="scores that --store keeps of it: the highest (20000)")
     add = parser.add_argument_group("what a visit brings, and the inspection list").add_argument
     add("--visits", type=whole, help="how many visits the crews can make")
     add("--list", type=Path, default=Path("visits.csv"), help="where the list goes, .csv or .parquet (visits.csv)")
@@ -117,40 +123,6 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     add("--recent-days", type=whole, default=RECENT_DAYS, help=f"how long a visit keeps a client out ({RECENT_DAYS})")
     add("--billable-months", type=whole, default=BILLABLE_MONTHS, help=f"that may be billed back ({BILLABLE_MONTHS})")
     return parser.parse_args(arguments)
-
-
-def whole(text: str) -> int:
-    """A whole number from 0 on; argparse says so where it is none."""
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 on")
-    return int(text)
-
-
-def bytes_of(text: str) -> int:
-    """2GB, 1.5 GB, 800MB; argparse says so where it is none."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?(MB|GB)", text.strip(), re.IGNORECASE)
-    if not found:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size; write 2GB or 800MB")
-    return int(float(found[1]) * 2 ** (20 if found[2].upper() == "MB" else 30))
-
-
-def amount(text: str) -> float:
-    if not 0 <= (number := _float(text)) < np.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is no amount from 0 on")
-    return number
-
-
-def share(text: str) -> float:
-    if not 0 <= (number := _float(text)) <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no share between 0 and 1")
-    return number
-
-
-def _float(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return np.nan
 
 
 def run(options: argparse.Namespace) -> None:
@@ -200,7 +172,8 @@ def run(options: argparse.Namespace) -> None:
     if balance_out is not None:
         write(columns_of_balances(balances.rows), balance_out)
     if store is not None:
-        keep(store, scores, base, balances, watch.drift(), almanac, console)
+        beside = {"balances": balances, "drift": watch.drift(), "weather": almanac.weather}
+        keep(store, scores, base, console, **beside)
     print_summary(Counter(score.severity for score in scores), seconds, options.out, console)
     print_worth(scores, options.visits, options.cost, options.price, console)
     if is_listing:
@@ -216,13 +189,15 @@ def run(options: argparse.Namespace) -> None:
 
 
 def run_large(options: argparse.Namespace) -> None:
-    """The same of a client base in parts; no more than the ranked list is made of it."""
+    """The same of a client base in parts: the ranked list, and profiles of some clients."""
     import large  # brings what one client does without
 
     check_large(options)
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # executors need the very libraries that are here
     out = writable(options.out, [*options.sources, options.clients, options.invoices])
+    store = opened_store() if options.store else None
     judge = large.Judge(loaded_model(), options.billable_months)
+    wanted = None if store is None else wanted_at(store, options.keep)
     console, started = Console(highlight=False), perf_counter()
     pieces = find_pieces(tuple(options.sources), options.clients, options.invoices)
     with progress() as bar:
@@ -232,16 +207,37 @@ def run_large(options: argparse.Namespace) -> None:
             bar.update(step, description=what, completed=done, total=of)
 
         with large.walk(judge, pieces, options.memory, options.spark) as walk:
-            done = large.listed(walk, out, FEWEST, MOST, tell)
-    print_quality(done.flags, console)
-    print_summary(done.n_by_severity, perf_counter() - started, options.out, console)
+            ranking, few, drawn = large.listed(walk, out, FEWEST, MOST, tell, wanted)
+    print_quality(ranking.flags, console)
+    if store is not None and few:
+        part = large.together(few)
+        whole = ranking.n_clients, ranking.n_suspected, ranking.n_by_severity, drawn
+        keep(store, part.scores, Base(judge.model, part.tables), console, whole=whole)
+    print_summary(ranking.n_by_severity, perf_counter() - started, options.out, console)
+
+
+def wanted_at(store, n_first: int) -> Keep:
+    """Of whom the desk is told, where it is told of a part. Raises CannotKeep."""
+    import desk
+
+    try:
+        n = store.count_profiles() + n_first
+        if n <= MOST_KEPT:
+            return Keep(n_first, round(DRAWN_SHARE * n_first), store.newest_scores().keys())
+    except desk.CANNOT_OPEN as error:
+        raise CannotKeep(str(error)) from error
+    store.close()
+    raise CannotKeep(
+        f"The desk would be told of {n:,} clients, those whom it knows among them; in parts that can be {MOST_KEPT:,}: "
+        "lower --keep, give this base a desk of its own, or score it in memory."
+    )
 
 
 def check_large(options: argparse.Namespace) -> None:
     """Raises CannotList where something is asked for that looks at all clients at once."""
-    whole = {"--visits": options.visits, "--false-alarms": options.false_alarms, "--store": options.store or None}
-    whole |= {"--report": options.report, "--former": options.former}
-    asked = [name for name, value in whole.items() if value is not None]
+    at_once = {"--visits": options.visits, "--false-alarms": options.false_alarms}
+    at_once |= {"--report": options.report, "--former": options.former}
+    asked = [name for name, value in at_once.items() if value is not None]
     if asked:
         raise CannotList(f"{asked[0]} wants all clients in memory at once: leave it out, or --memory and --spark.")
     beside = options.readings, options.weather, options.holidays, options.transformers
@@ -287,22 +283,17 @@ def opened_store():
         raise CannotKeep(str(error)) from error
 
 
-def keep(
-    store,
-    scores: list[Score],
-    base: Base,
-    balances: Balances | None,
-    drift: dict,
-    almanac: Almanac,
-    console: Console,
-) -> None:
-    """Keeps the scores and closes the store. Raises CannotKeep; then the desk is as it was before."""
+def keep(store, scores: list[Score], base: Base, console: Console, **beside) -> None:
+    """Keeps the scores and closes the store. [beside: as desk.keep_run takes it]
+
+    Raises CannotKeep; then the desk is as it was before.
+    """
     import desk
 
     version = str(base.model.manifest["version"])
     try:
-        told = base.tables, base.days, base.billed(scores), balances, drift, almanac.weather
-        kept = desk.keep_run(store, desk.RULES, scores, version, *told)
+        told = base.tables, base.days, base.billed(scores)
+        kept = desk.keep_run(store, desk.RULES, scores, version, *told, **beside)
     except desk.CANNOT_OPEN as error:
         raise CannotKeep(str(error)) from error
     finally:

@@ -1,20 +1,23 @@
 """What it costs to score a base that grows: in memory, part by part on one machine, on Spark.
 
-    python benchmarks/spark.py --clients 100000 300000           simulated bases, written first
+    python benchmarks/spark.py --clients 100000 300000           simulated bases, each written first and removed after
     python benchmarks/spark.py --archive data/archive.zip        the public archive: are the lists equal?
     python benchmarks/spark.py --ways memory spark --master 'spark://host:7077'
 
 In:  numbers of clients (the simulator writes them in parallel, 20,000 a file, the same for the same number), model.bin.
-Out: a table, and --out as JSON: seconds, processor seconds and memory at its peak of each way; core hours a million
-     clients, and where the straight line through the measured sizes meets another way's.
+Out: a table, and --out as JSON, written after every run and added to: seconds, processor seconds, memory and disk at
+     their peak of each way; processor seconds as a straight line through the measured sizes (spark_chart.py draws it).
 
-Memory is what all processes of a way hold together (their proportional set size, sampled), Java's among it.
+Seconds are the wall clock's, beside which `others_cores` says how many cores other work kept busy; processor seconds
+are the measure. Memory is what all processes of a way hold together (their proportional set size, sampled), Java's
+among it. A run that fails is a row too, and the next one begins.
 """
 
 import argparse
 import filecmp
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,6 +25,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import psutil
@@ -39,27 +43,43 @@ SEED = 8
 FILE_CLIENTS = 20_000
 WAYS = ("whole", "memory", "spark")
 MOST_WHOLE = 400_000  # clients: more would fill this memory, which is the point of the other ways
-SAMPLED = 0.5  # seconds
+SAMPLED, SEEN = 0.5, 10  # seconds between looks at processes, and at the disk
 NOT_OURS = (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess)
+
+
+class Base(NamedTuple):
+    """A client base in files. [n_clients, n_invoices: None of an archive]"""
+
+    name: str
+    place: Path
+    n_clients: int | None = None
+    n_invoices: int | None = None
+
+
+class Watched(NamedTuple):
+    """What a process and its children took."""
+
+    seconds: float
+    busy: float  # seconds of a processor
+    others: float  # cores that other work kept busy
+    most_bytes: int
+    most_disk: int
 
 
 def main() -> int:
     options = parsed()
-    console, rows = Console(), []
-    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        bases = [(f"{options.archive.name}", options.archive, None)] if options.archive else []
-        for n in options.clients:
-            console.print(f"Writing {n:,} clients ...")
-            bases.append((f"{n:,}", written(Path(folder), n), n))
-        for name, place, n in bases:
-            ways = [way for way in options.ways if way != "whole" or n is None or n <= MOST_WHOLE]
-            rows += [measured(name, place, n, way, Path(folder), options) for way in ways]
-            console.print(rows[-len(ways) :])
-    console.print(grid_of(rows))
-    lines = {way: line_of([row for row in rows if row["way"] == way and row["n_clients"]]) for way in options.ways}
-    if options.out:
-        told = {"cores": os.cpu_count(), "memory_setting": options.memory, "master": options.master}
-        options.out.write_text(json.dumps(told | {"runs": rows, "lines": lines}, indent=1) + "\n")
+    console, kept = Console(), Kept(options)
+    with tempfile.TemporaryDirectory(dir=options.folder) as name:
+        folder = Path(name)
+        for n in [None] * bool(options.archive) + options.clients:
+            base = written(folder, n) if n else Base(options.archive.name, options.archive)
+            for way in options.ways:
+                if way != "whole" or n is None or n <= MOST_WHOLE:
+                    kept.add(measured(base, way, folder, options))
+                    console.print(kept.runs[-1])
+            for left in folder.iterdir():
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+    console.print(grid_of(kept.runs))
     return 0
 
 
@@ -72,14 +92,14 @@ def parsed() -> argparse.Namespace:
     add("--memory", default="2GB", help="of the way through parts on one machine (2GB)")
     add("--master", default="local[*]", help="of the way on Spark (local[*])")
     add("--folder", type=Path, default=None, help="for the simulated bases, which are removed again")
-    add("--out", type=Path, help="a JSON file")
+    add("--out", type=Path, help="a JSON file; the runs that it holds of other bases and ways stay")
     return parser.parse_args()
 
 
 # --- bases ------------------------------------------------------------------------------------------------------------
 
 
-def written(folder: Path, n_clients: int) -> Path:
+def written(folder: Path, n_clients: int) -> Base:
     """A folder with clients/ and invoices/, Parquet files of FILE_CLIENTS clients each."""
     base = folder / f"{n_clients}"
     for name in ("clients", "invoices"):
@@ -88,12 +108,12 @@ def written(folder: Path, n_clients: int) -> Path:
     calendar = draw_calendar(np.random.default_rng(common), len(REGIONS))
     firsts = range(0, n_clients, FILE_CLIENTS)
     with ProcessPoolExecutor() as pool:
-        list(pool.map(partial(write_file, base, n_clients, seeds, calendar), firsts))
-    return base
+        n_invoices = sum(pool.map(partial(write_file, base, n_clients, seeds, calendar), firsts))
+    return Base(f"{n_clients:,}", base, n_clients, n_invoices)
 
 
-def write_file(base: Path, n_clients: int, seeds: list, calendar: np.ndarray, first: int) -> None:
-    """The clients from `first` on, as many as one file holds."""
+def write_file(base: Path, n_clients: int, seeds: list, calendar: np.ndarray, first: int) -> int:
+    """The clients from `first` on, as many as one file holds; how many invoices they have."""
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -106,32 +126,35 @@ def write_file(base: Path, n_clients: int, seeds: list, calendar: np.ndarray, fi
     for name, tables in zip(("clients", "invoices"), zip(*blocks, strict=True), strict=True):
         table = {name: pa.array(column, from_pandas=True) for name, column in stack(tables).items()}
         parquet.write_table(pa.table(table), base / name / f"part-{first // FILE_CLIENTS:05d}.parquet")
+    return sum(len(invoices["client_id"]) for _, invoices in blocks)
 
 
 # --- ways -------------------------------------------------------------------------------------------------------------
 
 
-def measured(name: str, place: Path, n: int | None, way: str, folder: Path, options: argparse.Namespace) -> dict:
-    """One run of score.py: seconds, processor seconds, peak of memory; is its list that of the first way?"""
-    out = folder / f"{place.name}-{way}.csv"
+def measured(base: Base, way: str, folder: Path, options: argparse.Namespace) -> dict:
+    """One run of score.py: what it took; is its list that of the first way that ended?"""
+    out = folder / f"{way}.csv"
     more = {"whole": [], "memory": ["--memory", options.memory], "spark": ["--spark", options.master]}[way]
-    source = [str(place)] if way != "whole" or place.is_file() else whole_of(place)
+    source = [str(base.place)] if way != "whole" or base.place.is_file() else whole_of(base.place)
     asked = [sys.executable, str(ROOT / "score.py"), *source, "--out", str(out), *more]
-    start = time.perf_counter()
-    with subprocess.Popen(asked, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:  # noqa: S603
-        peak, busy = watched(process)
-    if process.returncode:
-        raise SystemExit(f"{' '.join(asked)} ended with {process.returncode}.")
-    seconds = time.perf_counter() - start
-    first = folder / f"{place.name}-{options.ways[0]}.csv"
-    return {
-        "base": name,
-        "n_clients": n,
-        "way": way,
-        "seconds": round(seconds, 1),
-        "processor_seconds": round(busy, 1),
-        "peak_mb": round(peak / 2**20),
-        "is_same_list": filecmp.cmp(first, out, shallow=False) if first.exists() else None,
+    told = {"base": base.name, "n_clients": base.n_clients, "n_invoices": base.n_invoices, "way": way}
+    told |= {"setting": more[1] if more else None}
+    beside = {**os.environ, "SPARK_LOCAL_DIRS": str(folder / "spark")}
+    with tempfile.TemporaryFile("w+") as said:
+        with subprocess.Popen(asked, cwd=ROOT, env=beside, stdout=subprocess.DEVNULL, stderr=said) as process:  # noqa: S603
+            found = watched(process, folder)
+        if process.returncode:
+            said.seek(0)
+            return told | {"failed": f"{process.returncode}: {said.read().strip()[-300:]}"}
+    first = next((folder / f"{other}.csv" for other in options.ways if (folder / f"{other}.csv").exists()), out)
+    return told | {
+        "seconds": round(found.seconds, 1),
+        "others_cores": round(found.others, 1),
+        "processor_seconds": round(found.busy, 1),
+        "peak_mb": round(found.most_bytes / 2**20),
+        "peak_disk_mb": round(found.most_disk / 2**20),
+        "is_same_list": filecmp.cmp(first, out, shallow=False) if first != out else None,
     }
 
 
@@ -150,9 +173,11 @@ def whole_of(base: Path) -> list[str]:
     return named
 
 
-def watched(process: subprocess.Popen) -> tuple[int, float]:
-    """(bytes that the process and its children held together at the most, seconds that they computed)"""
-    root, peak, busy = psutil.Process(process.pid), 0, {}
+def watched(process: subprocess.Popen, folder: Path) -> Watched:
+    """What the process and its children took until it ended. [folder: where it puts what is in between]"""
+    root, peak, busy, disk = psutil.Process(process.pid), 0, {}, 0
+    start, before = time.perf_counter(), all_busy()
+    looked, there = start, on_disk(folder)
     while process.poll() is None:
         try:
             family = [root, *root.children(recursive=True)]
@@ -167,28 +192,74 @@ def watched(process: subprocess.Popen) -> tuple[int, float]:
             except NOT_OURS:
                 continue
         peak = max(peak, held)
+        if time.perf_counter() - looked > SEEN:
+            looked, disk = time.perf_counter(), max(disk, on_disk(folder) - there)
         time.sleep(SAMPLED)
     process.wait()
-    return peak, sum(busy.values())
+    seconds, own = time.perf_counter() - start, sum(busy.values())
+    return Watched(seconds, own, max(all_busy() - before - own, 0.0) / seconds, peak, disk)
+
+
+def all_busy() -> float:
+    """Seconds that all processors computed, for whomever."""
+    times = psutil.cpu_times()
+    return sum(times) - times.idle - times.iowait - times.steal - times.guest - times.guest_nice
+
+
+def on_disk(folder: Path) -> int:
+    """Bytes of all files in a folder; those that go while it looks do not count."""
+    total = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += os.stat(os.path.join(place, name)).st_size
+            except FileNotFoundError:
+                continue
+    return total
 
 
 # --- what it says -----------------------------------------------------------------------------------------------------
 
 
-def line_of(rows: list[dict]) -> dict | None:
-    """Processor seconds as a straight line: those of a run of nothing, and those of each million clients."""
-    if len(rows) < 2:
+class Kept:
+    """The runs, those of --out among them, which is written after each."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._out = options.out
+        self.runs = json.loads(self._out.read_text())["runs"] if self._out and self._out.exists() else []
+
+    def add(self, run: dict) -> None:
+        """In the place of the same base's by the same way."""
+        same = run["base"], run["way"]
+        self.runs = [other for other in self.runs if (other["base"], other["way"]) != same] + [run]
+        if self._out:
+            lines = {way: line_of(self.runs, way) for way in WAYS}
+            told = {"cores": os.cpu_count(), "runs": self.runs, "lines": lines}
+            new = self._out.with_suffix(".new")
+            new.write_text(json.dumps(told, indent=1) + "\n")
+            new.replace(self._out)
+
+
+def line_of(runs: list[dict], way: str) -> dict | None:
+    """Processor seconds of a way as a straight line: those of a run of nothing, and those of each million clients.
+
+    Each size counts alike: the line is nearest by shares, not by seconds, which the largest would decide alone.
+    """
+    of_way = [run for run in runs if run["way"] == way and run["n_clients"] and "failed" not in run]
+    if len(of_way) < 2:
         return None
-    a_million, nothing = np.polyfit([r["n_clients"] / 1e6 for r in rows], [r["processor_seconds"] for r in rows], 1)
+    millions, busy = (np.array([run[name] for run in of_way]) for name in ("n_clients", "processor_seconds"))
+    a_million, nothing = np.polyfit(millions / 1e6, busy, 1, w=1 / busy)
     return {"processor_seconds_of_nothing": round(nothing, 1), "a_million": round(a_million, 1)}
 
 
-def grid_of(rows: list[dict]) -> Grid:
-    grid = Grid("clients", "way", "seconds", "processor s", "peak MB", "core h a million", "same list")
-    for row in rows:
-        a_million = f"{row['processor_seconds'] / 3600 / row['n_clients'] * 1e6:.2f}" if row["n_clients"] else ""
-        told = (row["base"], row["way"], row["seconds"], row["processor_seconds"], row["peak_mb"], a_million)
-        grid.add_row(*map(str, told), str(row["is_same_list"]))
+def grid_of(runs: list[dict]) -> Grid:
+    names = ("base", "way", "seconds", "others_cores", "processor_seconds", "peak_mb", "peak_disk_mb", "is_same_list")
+    grid = Grid(*names, "core h a million")
+    for run in runs:
+        done = run["n_clients"] and "failed" not in run
+        a_million = f"{run['processor_seconds'] / 3600 / run['n_clients'] * 1e6:.2f}" if done else run.get("failed", "")
+        grid.add_row(*(str(run.get(name, "")) for name in names), a_million)
     return grid
 
 

@@ -20,17 +20,8 @@ from fraud.dates import EXPORT_DATE
 from fraud.files import EmptyTable, MissingFile, Source, find_sources
 from fraud.records import QualityFlag, Table
 from fraud.sheets import read_header, sheets_of
-from fraud.tables import (
-    CLIENT_FIELDS,
-    CLIENT_ID,
-    INVOICE_FIELDS,
-    Tables,
-    cleaned,
-    clients_in,
-    invoices_in,
-    rows_by_id,
-    text_of,
-)
+from fraud.tables import CLIENT_FIELDS, CLIENT_ID, INVOICE_FIELDS, Tables, cleaned, clients_in, invoices_in, rows_by_id
+from fraud.values import text_of
 
 PART_KEY = "part_key"  # uint32: a hash of the client's id, the same on every machine
 FLAGS = b"flags"  # in a table's metadata

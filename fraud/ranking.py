@@ -1,12 +1,13 @@
 """Judged parts of a client base -> its one ranking, in memory that does not grow with the base.
 
 In:  Arrow tables of judged clients, a part each, in any order (as `judged` makes them).
-Out: their ranked list, some thousand rows at a time, in the columns that listing.py gives a list; who comes first.
+Out: their ranked list, some thousand rows at a time, in the columns that listing.py gives a list; who comes first, and
+     who is drawn.
 """
 
 import heapq
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -14,11 +15,14 @@ from typing import NamedTuple
 import numpy as np
 
 from fraud.listing import N_REASONS, Columns, columns_of
+from fraud.lots import LOTS, lot_of
 from fraud.parts import ROW, flags_of, with_flags
 from fraud.records import QualityFlag, Score
 from fraud.tables import summed
 
-BATCH = 1_000  # rows of a part in memory while parts are merged
+BATCH = 1_000  # rows of a file in memory while files are merged
+OPEN = 200  # files that are merged at once; systems let a process open a thousand
+PART = "part"
 CHUNK = 10_000  # rows handed on at a time
 SUSPECTED = "is_suspected"
 KEPT = ("client_id", "score", "severity", "expected_recovery_kwh", "quality")
@@ -32,6 +36,15 @@ class Ranked(NamedTuple):
     row: int
     part: int
     values: tuple  # of KEPT
+
+
+class Keep(NamedTuple):
+    """Of whom more is wanted than a row of the list: so many of the highest scores, about so many drawn of all who have
+    one, and whoever is known already."""
+
+    n_first: int
+    n_drawn: int
+    known: Collection[str] = ()
 
 
 def judged(scores: list[Score], rows: np.ndarray, flags: Sequence[QualityFlag] = ()):
@@ -61,8 +74,8 @@ class Ranking:
     """Judged parts in files of a folder; counts of them all, and the flags of their tables."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._files: list[Path] = []
+        self._folder, self._n_files, self._n_parts = folder, 0, 0
+        self._levels: list[list[Path]] = []  # files of parts, files that OPEN of those became, and so on
         self.n_clients, self.n_suspected, self.n_judged = 0, 0, 0
         self.n_by_severity: Counter[str] = Counter()
         self.flags: list[QualityFlag] = []
@@ -71,10 +84,9 @@ class Ranking:
         """Keeps a part. Raises OSError."""
         import pyarrow as pa
 
-        file = self._folder / f"judged-{len(self._files)}.arrows"
-        with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
-            writer.write_table(table, max_chunksize=BATCH)
-        self._files.append(file)
+        part = pa.array(np.full(table.num_rows, self._n_parts, np.int32))
+        self._n_parts += 1
+        self._place(self._written([table.append_column(PART, part).select([ROW, PART, *KEPT])]))
         self.n_clients += table.num_rows
         self.n_judged += table.num_rows - table["score"].null_count
         self.n_suspected += int(table[SUSPECTED].to_numpy().sum())
@@ -85,6 +97,17 @@ class Ranking:
         """The suspected, from `fewest` to `most` of the highest scores."""
         n = min(max(self.n_suspected, fewest), most, self.n_judged)
         return list(islice(self._merged(), n))
+
+    def chosen(self, keep: Keep) -> tuple[list[Ranked], list[str]]:
+        """Those who are to be kept, in order, and the ids of those of them who were drawn."""
+        chosen, drawn, lots = [], [], LOTS * keep.n_drawn / max(self.n_judged, 1)
+        for place, client in enumerate(self._merged()):
+            client_id, has_score = client.values[PLACE["client_id"]], place < self.n_judged
+            is_drawn = has_score and lot_of(client_id) < lots
+            if is_drawn or (has_score and place < keep.n_first) or client_id in keep.known:
+                chosen.append(client)
+                drawn += [client_id] * is_drawn
+        return chosen, drawn
 
     def columns(self, reasons: Mapping[int, list[str | None]]) -> Iterator[Columns]:
         """The list, CHUNK rows at a time. [reasons: N_REASONS texts by row]"""
@@ -105,16 +128,55 @@ class Ranking:
             rank += len(chunk)
 
     def _merged(self) -> Iterator[Ranked]:
-        return heapq.merge(*(_ranked(file, part) for part, file in enumerate(self._files)))
+        return heapq.merge(*(_ranked(file) for files in self._levels for file in files))
+
+    def _place(self, file: Path, level: int = 0) -> None:
+        """Keeps a file; OPEN of a level become one of the next, so that there are never many."""
+        if level == len(self._levels):
+            self._levels.append([])
+        files = self._levels[level]
+        files.append(file)
+        if len(files) == OPEN:
+            clients = heapq.merge(*map(_ranked, files))
+            one = self._written(map(_table, iter(lambda: list(islice(clients, BATCH)), [])))
+            for merged in files:
+                merged.unlink()
+            files.clear()
+            self._place(one, level + 1)
+
+    def _written(self, tables: Iterable) -> Path:
+        import pyarrow as pa
+
+        file = self._folder / f"judged-{self._n_files}.arrows"
+        self._n_files += 1
+        with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_stream(sink, _schema()) as writer:
+            for table in tables:
+                writer.write_table(table, max_chunksize=BATCH)
+        return file
 
 
-def _ranked(file: Path, part: int) -> Iterator[Ranked]:
-    """A part's clients, in order; the file is open as long as there are more."""
+def _schema():
+    import pyarrow as pa
+
+    numbers = {ROW: pa.int64(), PART: pa.int32(), "score": pa.float64(), "expected_recovery_kwh": pa.float64()}
+    return pa.schema([(name, numbers.get(name, pa.string())) for name in (ROW, PART, *KEPT)])
+
+
+def _table(clients: list[Ranked]):
+    """As Ranking keeps them."""
+    import pyarrow as pa
+
+    columns = zip(*((client.row, client.part, *client.values) for client in clients), strict=True)
+    return pa.table([pa.array(column, field.type) for column, field in zip(columns, _schema(), strict=True)], _schema())
+
+
+def _ranked(file: Path) -> Iterator[Ranked]:
+    """A file's clients, in order; it is open as long as there are more."""
     import pyarrow as pa
 
     with pa.OSFile(str(file)) as source, pa.ipc.open_stream(source) as batches:
         for batch in batches:
-            rows, *columns = (batch[name].to_pylist() for name in (ROW, *KEPT))
-            for row, values in zip(rows, zip(*columns, strict=True), strict=True):
+            rows, parts, *columns = (batch[name].to_pylist() for name in (ROW, PART, *KEPT))
+            for row, part, values in zip(rows, parts, zip(*columns, strict=True), strict=True):
                 score = values[PLACE["score"]]
                 yield Ranked(np.inf if score is None else -score, row, part, values)

@@ -41,6 +41,9 @@ SETTINGS = {
     "spark.sql.adaptive.enabled": "false",
     "spark.sql.execution.arrow.maxRecordsPerBatch": "50000",
 }
+# Of the Java that is started here (spark-submit has started its own by then, as its own options say). With Spark's 1 GB
+# the features of 100,000 clients do not come through, and a thread that runs out of memory would leave the job hanging.
+DRIVER = {"spark.driver.memory": "4g", "spark.driver.extraJavaOptions": "-XX:+ExitOnOutOfMemoryError"}
 MASTER = re.compile(r"local(\[|$)|local-cluster\[|spark://|yarn$|k8s://")
 RAISED = re.compile(r"[\w.]+(?:Error|Exception): ")
 SAID = re.compile(r"^fraud\.(?:files|tables)\.\w+: (.+)$", re.MULTILINE)
@@ -84,6 +87,8 @@ def _started(builder, master: str):
     check_master(master)
     try:
         builder = builder.master(master).appName("fairmeter").config("spark.ui.showConsoleProgress", "false")
+        for name, value in DRIVER.items():
+            builder = builder.config(name, value)
         with _quiet():
             spark = builder.getOrCreate()
     except PySparkException as error:  # no Java, or one that is too old, ends before it has said its port
@@ -313,10 +318,8 @@ def _in_words() -> Iterator[None]:
         with _quiet():
             yield
     except Exception as error:
-        is_of_spark = isinstance(error, (PySparkException, ConnectionError)) or type(error).__module__.startswith(
-            "py4j"
-        )
-        if not is_of_spark:
+        is_of_java = type(error).__module__.startswith("py4j") or isinstance(error, (ConnectionError, EOFError))
+        if not is_of_java and not isinstance(error, PySparkException):
             raise
         if said := SAID.search(str(error)):
             raise TableError(said[1]) from error

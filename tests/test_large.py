@@ -96,7 +96,9 @@ def a_score(client_id, probability):
     return Score(client_id, probability, "high", 0.5, quality=flags, recovery=recovery)
 
 
-def test_a_ranking_of_parts_is_that_of_the_whole(tmp_path, monkeypatch):
+@pytest.mark.parametrize("most_open", [2, 3, 200])
+def test_a_ranking_of_parts_is_that_of_the_whole(tmp_path, monkeypatch, most_open):
+    monkeypatch.setattr(ranking, "OPEN", most_open)
     monkeypatch.setattr(ranking, "BATCH", 3)
     monkeypatch.setattr(ranking, "CHUNK", 7)
     draw = np.random.default_rng(1)
@@ -113,6 +115,8 @@ def test_a_ranking_of_parts_is_that_of_the_whole(tmp_path, monkeypatch):
     assert [len(chunk["rank"]) for chunk in chunks] == [7] * 28 + [4]
     assert made.n_suspected == sum(p is not None and p >= 0.5 for p in probabilities)
     assert [client.row for client in made.first(1, 20)] == score.ranked(scores)[:20]
+    assert [client.part for client in made.first(1, 20)] == part[score.ranked(scores)[:20]].tolist()
+    assert len(list(tmp_path.iterdir())) < max(2 * most_open, 6)
 
 
 # --- how it ends ------------------------------------------------------------------------------------------------------
@@ -122,7 +126,6 @@ def test_a_ranking_of_parts_is_that_of_the_whole(tmp_path, monkeypatch):
     ("asked", "words"),
     [
         (["--visits", "3"], "--visits wants all clients"),
-        (["--store"], "--store wants all clients"),
         (["--false-alarms", "0.5"], "--false-alarms wants all clients"),
         (["--readings", "r.csv"], "Readings are judged beside their neighbours'"),
         (["--holidays", "GB"], "Readings are judged beside their neighbours'"),

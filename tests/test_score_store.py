@@ -5,9 +5,11 @@ from datetime import date
 
 import numpy as np
 import pytest
+from store_builders import score_of, write
 
 import desk
 import score
+from fraud.lots import LOTS, lot_of
 from fraud.store import Store
 from fraud.store.ledgers import LATEST
 
@@ -57,6 +59,46 @@ def test_what_stands_around_the_clients_is_kept_too(metered, store, database_url
         (date(2019, 6, 1), 21.0),
         (date(2019, 6, 2), 25.0),
     ]
+
+
+def test_of_a_base_in_parts_the_desk_keeps_the_highest_some_drawn_and_whoever_it_knows(
+    trained, store, database_url, tmp_path, monkeypatch
+):
+    for name, value in {"DRAWN_SHARE": 2.0, "FEWEST": 10, "MOST": 10}.items():
+        monkeypatch.setattr(score, name, value)
+    asked = ("--memory", "1GB", "--keep", "10")
+    assert scored(trained.model, trained.data, tmp_path, monkeypatch, database_url, *asked) == 0
+    with (tmp_path / "scores.csv").open(newline="") as stream:
+        listed = list(csv.DictReader(stream))
+    rows = [row for row in listed if row["score"]]
+    drawn = {row["client_id"] for row in rows if lot_of(row["client_id"]) < LOTS * 20 / len(rows)}
+    last = next(row["client_id"] for row in reversed(rows) if row["client_id"] not in drawn)
+    write(store, score_of(last, 0.99, "critical"))
+    assert scored(trained.model, trained.data, tmp_path, monkeypatch, database_url, *asked) == 0
+    kept = {row.client_id: row for row in store.list_profiles(limit=1000).rows}
+    assert {row["client_id"] for row in rows[:10]} | drawn | {last} == kept.keys()
+    assert set(store.draw_clients(1000, "week 1")) == drawn
+    assert 0 < len(drawn) < len(rows) / 2
+    for row in rows:
+        if row["client_id"] in kept:
+            assert f"{kept[row['client_id']].probability:.6f}" == row["score"]
+    first = store.find_profile(rows[0]["client_id"])
+    assert [reason.text for reason in first.score.reasons][:1] == [rows[0]["reason_1"]]
+    assert first.series is not None
+    assert len(first.ledger)
+    assert [run.n_clients for run in store.list_runs()] == [len(listed), 1, len(listed)]
+    assert store.find_band(11.0, 101.0) is None  # of the highest scores alone nobody learns what others use
+
+
+def test_a_desk_that_knows_too_many_is_not_brought_up_to_date_in_parts(
+    trained, store, database_url, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(score, "MOST_KEPT", 10)
+    write(store, score_of("a"))
+    asked = ("--memory", "1GB", "--keep", "10")
+    assert scored(trained.model, trained.data, tmp_path, monkeypatch, database_url, *asked) == 2
+    assert "would be told of 11 clients" in capsys.readouterr().err
+    assert not (tmp_path / "scores.csv").exists()
 
 
 @pytest.mark.parametrize("url", ["mysql://host/db", "sqlite:////nowhere/at/all.db"])

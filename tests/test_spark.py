@@ -1,6 +1,7 @@
 """score.py and train.py on Spark: two executors of their own give what this process gives."""
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -197,16 +198,26 @@ def test_a_master_that_nobody_answers_for_is_told_at_once():
             spark.check_master(address)
 
 
-def test_a_session_whose_java_is_gone_ends_in_one_sentence_of_spark(tmp_path, trained, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ConnectionRefusedError(111, "Connection refused"), r"\[Errno 111\] Connection refused"),
+        (EOFError(), "EOFError"),
+    ],
+    ids=["before it is asked", "in the middle of its answer"],
+)
+def test_a_session_whose_java_is_gone_ends_in_one_sentence_of_spark(
+    tmp_path, trained, monkeypatch, capsys, error, said
+):
     def gone(*_):
-        raise ConnectionRefusedError(111, "Connection refused")
+        raise error
 
     session = SimpleNamespace(sparkContext=SimpleNamespace(defaultParallelism=2, broadcast=gone), conf=Settings())
     monkeypatch.setattr(score, "MODEL_PATH", str(trained.model))
     monkeypatch.setattr(large, "cluster", lambda _master: nullcontext(spark.Cluster(session)))
     folder = written(tmp_path, [a_client("a")], [an_invoice("a")])
     assert score.main([str(folder), "--spark", "local[1]", "--out", str(tmp_path / "s.csv")]) == 2
-    assert "The Spark job ended before its time: [Errno 111] Connection refused." in capsys.readouterr().err
+    assert re.search(f"The Spark job ended before its time: {said}.", capsys.readouterr().err)
 
 
 class Settings(dict):

@@ -31,6 +31,7 @@ from fraud.store import (
     Store,
     StoreError,
     StoreUnavailable,
+    database,
 )
 from fraud.store.migrating import HEAD, MIGRATIONS, NewerStore
 from fraud.store.runs import BadRun
@@ -169,6 +170,12 @@ def test_what_a_list_can_be_filtered_by_is_told(store):
         store, score_of("a"), score_of("b"), clients=clients_of(client_id=["a", "b"], region=[2, 1], category=[11, 11])
     )
     assert store.list_codes() == {"region": [1.0, 2.0], "category": [11.0], "reason_group": ["fall in consumption"]}
+
+
+def test_codes_that_no_client_has_are_none_to_filter_by(store):
+    assert store.list_codes() == {"region": [], "category": [], "reason_group": []}
+    write(store, score_of("a", reasons=()), score_of("b", reasons=()), clients=clients_of(client_id=["a"], region=[7]))
+    assert store.list_codes() == {"region": [7.0], "category": [], "reason_group": []}
 
 
 def test_alerts_are_counted_by_when_they_were_raised(store):
@@ -363,6 +370,35 @@ def test_workers_that_start_at_once_migrate_once(database_url):
     for worker in workers:
         worker.join()
     assert sorted(results, key=str) == [False] * 5 + [True]
+
+
+class Contended(sqlite3.Connection):
+    """A file whose journal mode others are setting: the first times SQLite says so, and does not wait."""
+
+    refusals, code = 2, sqlite3.SQLITE_BUSY
+
+    def execute(self, sql, *given):
+        if "journal_mode" in sql and self.refusals:
+            self.refusals -= 1
+            error = sqlite3.OperationalError("locked")
+            error.sqlite_errorcode = self.code
+            raise error
+        return super().execute(sql, *given)
+
+
+def test_a_connection_waits_for_others_that_set_the_journal_mode(tmp_path):
+    with closing(sqlite3.connect(tmp_path / "store.db", factory=Contended)) as connection:
+        database._prepare(connection, None)
+        assert connection.refusals == 0
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_a_connection_waits_for_nothing_else(tmp_path):
+    with closing(sqlite3.connect(tmp_path / "store.db", factory=Contended)) as connection:
+        connection.code = sqlite3.SQLITE_READONLY
+        with pytest.raises(sqlite3.OperationalError):
+            database._prepare(connection, None)
+        assert connection.refusals == 1
 
 
 def test_the_tables_of_a_newer_version_are_left_alone(store):

@@ -5,6 +5,7 @@ from datetime import date, timedelta
 import pytest
 from store_builders import NOW, clients_of, score_of, shipped_rules, write
 
+import fraud.store.bulk as bulk
 from fraud.alerts import Notice
 from fraud.store import BadQuery
 from fraud.store.outbox import due_at, wait_after
@@ -53,6 +54,20 @@ def test_clients_of_other_runs_keep_their_alerts(store):
     write(store, score_of("a"), score_of("b"))
     write(store, score_of("c"))
     assert sorted(alert[0] for alert in alerts_of(store)) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("few", [0, 500], ids=["by their range", "one by one"])
+def test_a_run_of_many_looks_up_its_own_clients_and_leaves_those_between_alone(store, monkeypatch, few):
+    monkeypatch.setattr(bulk, "FEW", few)
+    ids = ["a", "b", "c", "d", "e"]
+    codes = clients_of(client_id=ids, region=[101, 102, 103, 104, 105])
+    write(store, *(score_of(id_) for id_ in ids), clients=codes, facts=ROLLBACK * 5)
+    ended = [score_of(id_, 0.01, "low") for id_ in ("d", "b")]
+    assert write(store, *ended, facts=[{}, {}]) == Written(2, 0, 0, 2)
+    assert sorted(alert[0] for alert in alerts_of(store)) == ["a", "c", "e"]
+    assert write(store, *ended, score_of("c", 0.02, "low")) == Written(3, 0, 1, 0)  # what is known of "c" speaks on
+    regions = {row.client_id: row.region for row in store.list_profiles().rows}
+    assert regions == {"a": 101.0, "b": 102.0, "c": 103.0, "d": 104.0, "e": 105.0}
 
 
 def test_a_client_with_an_open_case_gets_no_alert(store):

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import numpy as np
 import pytest
 from store_builders import NOW, UNJUDGED, a_balance, clients_of, score_of, write
 
@@ -14,6 +15,16 @@ def test_a_balance_comes_back_as_it_was_written(store):
     assert store.find_balance("t-2") == bare
     assert store.find_balance("t-3") is None
     assert store.find_balance(None) is None
+
+
+def test_the_days_of_a_transformer_come_back_by_its_id_and_those_of_none_are_left_out(store):
+    days = np.array([1.5, np.nan, 0.25], np.float32)
+    write(store, balances=[a_balance("t-1", lost_days=days), a_balance("t-2")])
+    known = store.losses_of(["t-1", "t-2", "nobody"])
+    assert known.keys() == {"t-1"}
+    assert known["t-1"].first_on == a_balance().weeks_from
+    assert np.array_equal(known["t-1"].kwh, days, equal_nan=True)
+    assert store.losses_of([]) == {}
 
 
 def test_those_with_most_energy_lost_come_first_and_those_that_lose_none_not_at_all(store):

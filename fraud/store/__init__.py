@@ -22,7 +22,7 @@ from fraud.store.paging import BadQuery, Page
 from fraud.store.people import ApiKey, BadRole, NameTaken, NoSuchName, Patience, People, TooManyTries, User
 from fraud.store.places import Area, Cell, PlacedClient, Places, Transformer
 from fraud.store.profiles import Drift, HotSpot, Profile, ProfileRow, Profiles, Run
-from fraud.store.runs import Runs, Written
+from fraud.store.runs import Runs, Whole, Written
 from fraud.store.series import Series
 
 __all__ = [
@@ -59,6 +59,7 @@ __all__ = [
     "TooManyTries",
     "Transformer",
     "User",
+    "Whole",
     "Written",
     "ledgers_of",
 ]

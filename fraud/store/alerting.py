@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Select, bindparam, case, func, insert, select
 from fraud.alerts import IN_CASE, LAPSED, OPEN, RANKS, AlertRules, Hit, hits_of, quiet_until, rows_of, severity_of
 from fraud.cases import CLOSED
 from fraud.records import SEVERITIES, Alert, Score
-from fraud.store.bulk import FEW
+from fraud.store.bulk import among
 from fraud.store.database import Database
 from fraud.store.outbox import enqueue
 from fraud.store.paging import Order, Page, being, by_moment, chosen, conditions, page_of
@@ -114,8 +114,11 @@ def raise_alerts(
     rules: AlertRules,
     now: datetime,
 ) -> Raised:
-    """Alerts of clients that were scored: raised, brought up to date, or lapsed where nothing speaks for one now."""
-    ids = [score.client_id for score in scores] if len(scores) <= FEW else None
+    """Alerts of clients that were scored: raised, brought up to date, or lapsed where nothing speaks for one now.
+
+    scores: by client, rising.
+    """
+    ids = [score.client_id for score in scores]
     busy = busy_clients(connection, rules, now.date(), ids)
     before = _open_alerts(connection, ids)
     raised, updated, ended, graver = [], [], [], []
@@ -153,7 +156,7 @@ def busy_clients(
     ).outerjoin_from(cases, inspections, inspections.c.case_id == cases.c.case_id)
     # One row of each client decides: its last case.
     if ids is not None:
-        query = query.where(cases.c.client_id.in_(ids))
+        query = query.where(among(cases.c.client_id, ids))
     longest = datetime.combine(today, datetime.min.time(), UTC) - timedelta(days=max(rules.quiet_days.values()) + 1)
     query = query.where((cases.c.state != CLOSED) | (cases.c.closed_at >= longest)).order_by(cases.c.case_id)
     # A client's last case decides: whoever opened it after an earlier visit had a reason to.
@@ -171,11 +174,10 @@ def _busy(row, rules: AlertRules, today: date) -> str | None:
     return f"{what}; in peace until {until}" if today < until else None
 
 
-def _open_alerts(connection: Connection, ids: Sequence[str] | None) -> dict[str, tuple[int, int]]:
+def _open_alerts(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[int, int]]:
     """Number and rank of severity of each client's open alert."""
     query = select(alerts.c.client_id, alerts.c.alert_id, alerts.c.by_severity).where(alerts.c.state == OPEN)
-    if ids is not None:
-        query = query.where(alerts.c.client_id.in_(ids))
+    query = query.where(among(alerts.c.client_id, ids))
     return {client_id: (alert_id, rank) for client_id, alert_id, rank in connection.execute(query)}
 
 
@@ -210,8 +212,6 @@ def _tell(connection: Connection, client_ids: set[str], rules: AlertRules, now: 
     """Notices of alerts that are new or graver than they were."""
     if not client_ids or not rules.notices:
         return
-    query = select(*ALERT_FIELDS).where(alerts.c.state == OPEN)
-    if len(client_ids) <= FEW:
-        query = query.where(alerts.c.client_id.in_(client_ids))
+    query = select(*ALERT_FIELDS).where(alerts.c.state == OPEN, among(alerts.c.client_id, sorted(client_ids)))
     rows = connection.execute(query.order_by(alerts.c.alert_id)).mappings()
     enqueue(connection, [alert_of(row) for row in rows if row["client_id"] in client_ids], rules.notices, now)

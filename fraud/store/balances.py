@@ -1,10 +1,11 @@
 """Where the energy of each transformer went, as the last run that was given their totals found it.
 
 In:  rows of Balance in the transaction of a run; ids.
-Out: Balance; lists leave its weeks out, which only one transformer's page draws.
+Out: Balance; lists leave its weeks out, which only one transformer's page draws, and all leave its days out, which
+     only its clients' scores want.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 
 import numpy as np
@@ -18,8 +19,9 @@ from fraud.store.schema import balances, clients, profiles
 from fraud.store.series import Series, packed, unpacked
 
 WEEKS = ("delivered_weeks", "lost_weeks")
-PLAIN = tuple(name for name in Balance.__dataclass_fields__ if name not in WEEKS)
-COLUMNS = (*PLAIN, *WEEKS, "written_at")
+DAYS = "lost_days"
+PLAIN = tuple(name for name in Balance.__dataclass_fields__ if name not in (*WEEKS, DAYS))
+COLUMNS = (*PLAIN, *WEEKS, DAYS, "written_at")
 LISTED = select(*(balances.c[name] for name in PLAIN))
 
 
@@ -49,6 +51,13 @@ class Balanced(Database):
             row = connection.execute(query.where(balances.c.transformer_id == transformer_id)).mappings().first()
         return row and Balance(**{**row, **{name: _weeks(bytes(row[name])) for name in WEEKS}})
 
+    def losses_of(self, transformer_ids: Collection[str]) -> dict[str, Series]:
+        """What some transformers lost each day, by id; without those of which no day is known. [kWh, NaN not judged]"""
+        query = select(balances.c.transformer_id, balances.c.weeks_from, balances.c[DAYS])
+        query = query.where(balances.c.transformer_id.in_(transformer_ids), balances.c[DAYS].is_not(None))
+        with self.reading() as connection:
+            return {id_: unpacked("day", first_on, bytes(kwh)) for id_, first_on, kwh in connection.execute(query)}
+
     def clients_of_transformer(self, transformer_id: str, limit: int = 200) -> list[ProfileRow]:
         """Its clients by score, the highest first."""
         query = select(*ROW_COLUMNS).join_from(clients, profiles, profiles.c.client_id == clients.c.client_id)
@@ -61,7 +70,7 @@ class Balanced(Database):
 def write_balances(connection: Connection, rows: Sequence[Balance], now: datetime) -> None:
     """In place of those that are there: what is no longer measured would stand there as if it still were."""
     ordered = sorted(rows, key=lambda row: row.transformer_id)  # one order for all: see Runs.write_run
-    values = ((*(_value(row, name) for name in (*PLAIN, *WEEKS)), now) for row in ordered)
+    values = ((*(_value(row, name) for name in (*PLAIN, *WEEKS)), _days(row), now) for row in ordered)
     write_rows(connection, balances, COLUMNS, values)
     connection.execute(delete(balances).where(balances.c.written_at < now))
 
@@ -71,6 +80,10 @@ def _value(row: Balance, name: str) -> object:
     if name not in WEEKS:
         return value
     return packed(Series("week", row.weeks_from, np.array([np.nan if kwh is None else kwh for kwh in value])))
+
+
+def _days(row: Balance) -> bytes | None:
+    return None if row.lost_days is None else packed(Series("day", row.weeks_from, row.lost_days))
 
 
 def _weeks(kwh: bytes) -> tuple[float | None, ...]:

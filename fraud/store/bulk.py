@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
 
-from sqlalchemy import Column, Connection, Date, Table
+from sqlalchemy import Column, ColumnElement, Connection, Date, Table
 
 from fraud.store.database import answering
 from fraud.store.schema import Moment
@@ -17,7 +17,7 @@ CHUNK = 20_000  # rows a statement
 SAME = 2**14  # days or moments that are remembered as they are written, of each column
 OF_TIME = (Date, Moment)
 COPIED = 200  # rows from which PostgreSQL is given them by COPY
-FEW = 500  # ids that are named one by one in a query; more are filtered here
+FEW = 500  # ids that are named one by one in a query
 
 OVERWRITE, KEEP, FILL = "overwrite", "keep", "fill"  # what becomes of a row that is there; FILL: only what is given
 
@@ -47,6 +47,11 @@ def write_rows(
             _copy(connection, table, columns, chunk)
             passed = f"SELECT {_listed(columns)} FROM {_passing(table)}"  # noqa: S608  names of our own
             connection.exec_driver_sql(f"{into} {passed} {on_conflict}")
+
+
+def among(column: Column, ids: Sequence[str]) -> ColumnElement[bool]:
+    """Rows of these clients, in rising order, and where they are many of others between the first and the last."""
+    return column.in_(ids) if len(ids) <= FEW else (column >= ids[0]) & (column <= ids[-1])
 
 
 def _copy(connection: Connection, table: Table, columns: list[Column], rows: list[tuple]) -> None:

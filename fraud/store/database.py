@@ -7,12 +7,15 @@ Out: `reading()` and `writing()`, each a transaction that ends well or leaves no
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import monotonic, sleep
 
 from sqlalchemy import Connection, Engine, create_engine, event, exc, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, InternalError, OperationalError
 
 BUSY = 30  # seconds that a writer waits for another one on SQLite before it gives up
+SHORTLY = 0.02  # seconds
+LOW_BYTE = 0xFF  # of SQLite's codes: the kind, before what exactly
 CONNECT = 5  # seconds that a connection to PostgreSQL may take
 POOL, OVERFLOW = 4, 6  # connections of a worker: eight threads, a listener, a health check
 POOL_WAIT = 10  # seconds that a thread waits for a connection
@@ -58,6 +61,13 @@ class Database:
     def writing(self) -> Iterator[Connection]:
         """A transaction that writes; it is undone where the block raises. Raises StoreUnavailable."""
         with _translated(), self.engine.connect().execution_options(is_writing=True) as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def outside_transactions(self) -> Iterator[Connection]:
+        """For what PostgreSQL does in no transaction: each statement by itself. Raises StoreUnavailable."""
+        options = {"isolation_level": "AUTOCOMMIT"}
+        with _translated(), self.engine.connect().execution_options(**options) as connection:
             yield connection
 
     @contextmanager
@@ -121,8 +131,21 @@ def _sqlite(url: URL) -> Engine:
 def _prepare(connection, _record) -> None:
     # The driver would begin transactions late, and only for some statements; _begin does it instead.
     connection.isolation_level = None
-    for pragma in ("journal_mode = WAL", "foreign_keys = ON", "synchronous = FULL"):
+    _write_ahead(connection)
+    for pragma in ("foreign_keys = ON", "synchronous = FULL"):
         connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _write_ahead(connection) -> None:
+    """The file's journal mode. While others that start at once set it too, SQLite answers "locked" without waiting."""
+    until = monotonic() + BUSY
+    while True:
+        try:
+            return connection.execute("PRAGMA journal_mode = WAL").close()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & LOW_BYTE != sqlite3.SQLITE_BUSY or monotonic() > until:
+                raise
+        sleep(SHORTLY)
 
 
 def _begin(connection: Connection) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, case, func, select
+from sqlalchemy import case, extract, func, select
 
 from fraud.store.database import Database
 from fraud.store.paging import conditions
@@ -21,12 +21,13 @@ N_SUSPECTED = func.sum(case((IS_SUSPECTED, 1), else_=0))
 
 
 class Area(NamedTuple):
-    """From south-west to north-east. [degrees]"""
+    """From south-west to north-east. is_whole: every client with coordinates lies in it. [degrees]"""
 
     south: float
     west: float
     north: float
     east: float
+    is_whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class PlacedClient:
     longitude: float
     severity: str
     probability: float | None
+    expected_recovery_kwh: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class Transformer:
 
 
 class Places(Database):
-    """Clients by where they are. Filters: those of lists, and onset_since, onset_until (both included)."""
+    """Clients by where they are. Filters: those of lists."""
 
     def area(self) -> Area | None:
         """What all clients with coordinates lie in."""
@@ -71,7 +73,7 @@ class Places(Database):
         north, east = func.max(clients.c.latitude), func.max(clients.c.longitude)
         with self.reading() as connection:
             found = connection.execute(select(south, west, north, east).where(HAS_PLACE)).one()
-        return None if None in found else Area(*found)
+        return None if None in found else Area(*found, is_whole=True)
 
     def cells(self, area: Area, n_across: int, **filters) -> list[Cell]:
         """The area in so many cells each way: those with clients, the most suspected first."""
@@ -85,10 +87,16 @@ class Places(Database):
             found = [Cell(*told, kwh or 0.0) for *told, kwh in connection.execute(query)]
         return sorted(found, key=lambda cell: (-cell.n_suspected, -cell.n_clients, cell.latitude, cell.longitude))
 
+    def count_placed(self, area: Area, **filters) -> int:
+        """How many clients the area holds."""
+        with self.reading() as connection:
+            return connection.execute(_within(select(func.count()), area, filters)).scalar_one()
+
     def placed_clients(self, area: Area, limit: int, **filters) -> list[PlacedClient]:
         """Suspected clients of the area, the highest score first."""
         columns = (
             profiles.c.client_id, clients.c.latitude, clients.c.longitude, profiles.c.severity, profiles.c.probability,
+            profiles.c.expected_recovery_kwh,
         )  # fmt: skip
         query = _within(select(*columns), area, filters).where(IS_SUSPECTED)
         query = query.order_by(profiles.c.by_score.desc(), profiles.c.client_id.desc()).limit(limit)
@@ -104,16 +112,21 @@ class Places(Database):
             rows = connection.execute(query.order_by(N_SUSPECTED.desc(), n.desc(), id_).limit(limit))
             return [Transformer(*row) for row in rows]
 
+    def began_by_month(self, **filters) -> dict[tuple[float | None, date], int]:
+        """Suspected clients by their region and the month in which the change in their consumption began."""
+        onset = profiles.c.onset_on
+        parts = profiles.c.region, extract("year", onset), extract("month", onset)
+        query = select(*parts, func.count()).where(IS_SUSPECTED, onset.is_not(None), *conditions(filters, FILTERS))
+        query = query.group_by(*parts)
+        with self.reading() as connection:
+            rows = connection.execute(query).all()
+        return {(code, date(int(year), int(month), 1)): n for code, year, month, n in rows}
+
 
 def _within(query, area: Area, filters: dict):
-    south, west, north, east = area
-    since, until = (filters.pop(name, None) for name in ("onset_since", "onset_until"))
-    here = clients.c.latitude.between(south, north) & clients.c.longitude.between(west, east)
+    # Of all clients bounds leave none out, and SQLite would go through their index, which takes five times as long.
+    here = HAS_PLACE
+    if not area.is_whole:
+        here = clients.c.latitude.between(area.south, area.north) & clients.c.longitude.between(area.west, area.east)
     query = query.select_from(clients).join(profiles, profiles.c.client_id == clients.c.client_id)
-    return query.where(here, *_began(since, until), *conditions(filters, FILTERS))
-
-
-def _began(since: date | None, until: date | None) -> list[ColumnElement[bool]]:
-    """[since, until: when the change in consumption began, both included]"""
-    onset = profiles.c.onset_on
-    return [] if since is None and until is None else [onset >= (since or date.min), onset <= (until or date.max)]
+    return query.where(here, *conditions(filters, FILTERS))

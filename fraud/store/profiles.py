@@ -13,11 +13,12 @@ from heapq import nsmallest
 from typing import Any
 
 import numpy as np
-from sqlalchemy import ColumnElement, Integer, cast, func, select
+from sqlalchemy import Column, ColumnElement, Integer, Select, cast, func, select
 
 import fraud.store.ledgers as ledgers
 import fraud.store.schema as schema
 from fraud.alerts import RANKS
+from fraud.lots import LOTS, lot_of
 from fraud.records import INSUFFICIENT_HISTORY, SEVERITIES, Explanation, QualityFlag, Reason, Recovery, Score
 from fraud.store.bulk import FEW
 from fraud.store.database import Database
@@ -36,6 +37,10 @@ from fraud.store.schema import clients, findings, profiles
 from fraud.store.series import Series, unpacked
 
 AT_ONCE = 2000  # rows read at a time where all are looked at
+STRETCHES = tuple(LOTS >> bits for bits in (16, 12, 8, 4, 0))  # of lots, of which some are drawn; the last is of all
+# Clients of a stretch, at least, and for each who is drawn. Stretches hold not quite as many clients each: with so many
+# in it none is more than a few hundredths likelier to be drawn than others are.
+ENOUGH, ENOUGH_EACH = 1000, 100
 PROFILE_ORDERS = {
     "score": Order((profiles.c.by_score,)),
     "severity": Order((profiles.c.by_severity, profiles.c.by_score)),
@@ -146,17 +151,24 @@ class Profiles(Database):
     def draw_clients(self, n: int, seed: str, left_out: Collection[str] = (), **filters) -> list[str]:
         """Clients drawn at random of all whom the same filters leave and a score can be told of; the same for a seed.
 
-        Each is as likely as another, and stays drawn or not whoever else comes or goes.
+        Each is as likely as another, and stays drawn or not whoever else comes or goes. Of a large base those whose
+        lots lie in the seed's own stretch take part, the shortest one that has enough of them: nobody reads millions
+        of ids for a page. Whoever was kept for a high score alone has no lot, and is never drawn.
         """
         query = select(profiles.c.client_id).where(profiles.c.probability.is_not(None), *conditions(filters, FILTERS))
 
-        def lot(client_id: str) -> bytes:
+        def place(client_id: str) -> bytes:
             return blake2b(f"{seed}\0{client_id}".encode(), digest_size=16).digest()
 
         with self.reading() as connection:
-            # Read bit by bit: the ids of a large utility would take more than all else that a page needs.
-            ids = connection.execute(query, execution_options={"yield_per": AT_ONCE}).scalars()
-            return nsmallest(n, (client_id for client_id in ids if client_id not in left_out), key=lot)
+            for width in STRETCHES:
+                first = lot_of(seed) // width * width
+                inside = query.where(profiles.c.lot.between(first, first + width - 1))
+                ids = connection.execute(inside, execution_options={"yield_per": AT_ONCE}).scalars()
+                free = [client_id for client_id in ids if client_id not in left_out]
+                if len(free) >= max(ENOUGH, ENOUGH_EACH * n):
+                    break
+        return nsmallest(n, free, key=place)
 
     def all_scores(self) -> np.ndarray:
         """The score of each client who has one, in no order. [float64, 0..1]"""
@@ -186,13 +198,9 @@ class Profiles(Database):
 
     def list_codes(self) -> dict[str, list]:
         """The regions, categories and main evidence that clients have, rising: what a list can be filtered by."""
+        columns = (profiles.c.region, profiles.c.category, profiles.c.reason_group)
         with self.reading() as connection:
-            return {
-                column.name: list(
-                    connection.execute(select(column).where(column.is_not(None)).distinct().order_by(column)).scalars()
-                )
-                for column in (profiles.c.region, profiles.c.category, profiles.c.reason_group)
-            }
+            return {column.name: list(connection.scalars(values_of(column))) for column in columns}
 
     def find_profile(self, client_id: str) -> Profile | None:
         """All that is kept of a client that was scored."""
@@ -268,6 +276,16 @@ class Profiles(Database):
                 query = EXPLAINED.where(profiles.c.client_id.in_(client_ids[i : i + FEW]))
                 found |= {row["client_id"]: score_of(row) for row in connection.execute(query).mappings()}
         return found
+
+
+def values_of(column: Column) -> Select:
+    """The values of an indexed column, rising. Each is looked up after the one before: PostgreSQL would find those of
+    a DISTINCT by reading the index of all clients."""
+    least = select(func.min(column).label("value"))
+    values = least.where(column.is_not(None)).cte("found", recursive=True)
+    following = least.where(column > values.c.value).scalar_subquery()
+    values = values.union_all(select(following).where(values.c.value.is_not(None)))
+    return select(values.c.value).where(values.c.value.is_not(None))
 
 
 def _of_severity(severity: str) -> ColumnElement[bool]:

@@ -8,6 +8,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -17,12 +18,13 @@ from sqlalchemy import Connection, delete, insert, select, text
 
 import fraud.store.schema as schema
 from fraud.alerts import RANKS, AlertRules
+from fraud.lots import lot_of
 from fraud.records import INSUFFICIENT_HISTORY, SEVERITIES, Balance, Score, Table
 from fraud.stability import LONGEST, stability
 from fraud.store.alerting import Raised, raise_alerts
 from fraud.store.around import NOTHING_AROUND, Around, write_around
 from fraud.store.balances import write_balances
-from fraud.store.bulk import FEW, FILL, KEEP, write_rows
+from fraud.store.bulk import FILL, KEEP, among, write_rows
 from fraud.store.database import Database, StoreError
 from fraud.store.ledgers import Ledgers
 from fraud.store.ledgers import packed as packed_ledger
@@ -51,6 +53,15 @@ class Written(NamedTuple):
     n_lapsed: int
 
 
+class Whole(NamedTuple):
+    """The client base of which a run brings a part. drawn: those of the part who were drawn at random of them all."""
+
+    n_clients: int
+    n_suspected: int
+    n_by_severity: Mapping[str, int]
+    drawn: Collection[str]
+
+
 class Runs(Database):
     """Writing scores."""
 
@@ -68,6 +79,7 @@ class Runs(Database):
         balances: Sequence[Balance] | None = None,
         lasting: Collection[str] = (),
         drift: Mapping | None = None,
+        whole: Whole | None = None,
         scored_at: datetime | None = None,
         is_run: bool = True,
     ) -> Written:
@@ -78,7 +90,8 @@ class Runs(Database):
         without one keeps its own. around: what was learnt of all clients together. balances: of all transformers that
         were measured; None keeps those that are known. lasting: names of facts that stay as they are known where the
         new ones do not tell them. drift: how far the clients are from those that the model learnt from, as JSON takes
-        it. is_run: a scoring of the client base, which the trend counts; False for single clients.
+        it. whole: where these are not all that were scored; None where they are. is_run: a scoring of the client base,
+        which the trend counts; False for single clients.
         Raises BadRun (an id twice or empty, facts of another length), StoreUnavailable.
         """
         _check(scores, facts)
@@ -90,12 +103,13 @@ class Runs(Database):
             former = first_clients(connection) if is_run else []
             write_rows(connection, schema.clients, CLIENT_COLUMNS, _client_rows(scores, clients), FILL)
             codes = _codes(connection, scores)
-            rows = (_profile_row(score, codes[score.client_id], model_version, now) for score in scores)
+            drawn = None if whole is None else frozenset(whole.drawn)
+            rows = (_profile_row(score, codes[score.client_id], model_version, now, drawn) for score in scores)
             write_rows(connection, schema.profiles, PROFILE_COLUMNS, rows)
             if facts is None or lasting:
                 known = _known_facts(connection, scores)
                 facts = [_joined(known.get(s.client_id, {}), facts and facts[i], lasting) for i, s in enumerate(scores)]
-            found = (_finding_row(s, f, series or {}, ledgers or {}) for s, f in zip(scores, facts, strict=True))
+            found = _finding_rows(scores, facts, series or {}, ledgers or {})
             write_rows(connection, schema.findings, FINDING_COLUMNS, found, filled=KEPT_COLUMNS)
             past = ((s.client_id, now, s.probability, s.severity, model_version) for s in scores)
             write_rows(connection, schema.scores, SCORE_COLUMNS, past, KEEP)
@@ -106,10 +120,18 @@ class Runs(Database):
             if is_run:
                 told = {"drift": drift, "stability": stability(first_clients(connection), former) if former else None}
                 told = {name: None if value is None else json.dumps(value) for name, value in told.items()}
-                connection.execute(insert(schema.runs).values(_run(scores, model_version, now) | told))
+                run = _counts(whole or whole_of(scores)) | {"scored_at": now, "model_version": model_version}
+                connection.execute(insert(schema.runs).values(run | told))
             if len(scores) >= MANY:
                 connection.execute(text("ANALYZE"))
+        if len(scores) >= MANY and not self.is_sqlite:
+            self._vacuum()
         return _written(scores, raised)
+
+    def _vacuum(self) -> None:
+        """Lets PostgreSQL count in indexes alone from now on, not after its own vacuum has come by, if it ever does."""
+        with suppress(StoreError), self.outside_transactions() as connection:
+            connection.execute(text("VACUUM profiles, alerts"))
 
     def forget_scores(self, before: datetime) -> int:
         """Deletes past scores from before a moment; how many. Profiles and the counts of runs stay."""
@@ -155,19 +177,17 @@ def _values(column: np.ndarray) -> list:
 
 
 def _codes(connection: Connection, scores: list[Score]) -> dict[str, tuple]:
-    """Region, category and district of each client as they are known now."""
+    """Region, category and district of each client as they are known now. [scores: by client]"""
     columns = schema.clients.c
     query = select(columns.client_id, *(columns[name] for name in CODES))
-    if len(scores) <= FEW:
-        query = query.where(columns.client_id.in_([score.client_id for score in scores]))
+    query = query.where(among(columns.client_id, [score.client_id for score in scores]))
     return {client_id: tuple(codes) for client_id, *codes in connection.execute(query)}
 
 
 def _known_facts(connection: Connection, scores: list[Score]) -> dict[str, dict[str, float]]:
     columns = schema.findings.c
     query = select(columns.client_id, columns.facts).where(columns.facts != "{}")
-    if len(scores) <= FEW:
-        query = query.where(columns.client_id.in_([score.client_id for score in scores]))
+    query = query.where(among(columns.client_id, [score.client_id for score in scores]))
     return {client_id: json.loads(facts) for client_id, facts in connection.execute(query)}
 
 
@@ -175,7 +195,7 @@ def _joined(known: dict[str, float], new: Mapping[str, float] | None, lasting: C
     return known if new is None else {name: known[name] for name in lasting if name in known} | dict(new)
 
 
-def _profile_row(score: Score, codes: tuple, model_version: str, now: datetime) -> tuple:
+def _profile_row(score: Score, codes: tuple, model_version: str, now: datetime, drawn: Collection[str] | None) -> tuple:
     recovery = score.expected_recovery_kwh
     return (
         score.client_id,
@@ -192,22 +212,27 @@ def _profile_row(score: Score, codes: tuple, model_version: str, now: datetime) 
         score.onset_on and date.fromisoformat(score.onset_on),
         model_version,
         now,
+        lot_of(score.client_id) if drawn is None or score.client_id in drawn else None,
     )
 
 
-def _finding_row(score: Score, facts: Mapping[str, float], series: Mapping[str, Series], ledgers: Ledgers) -> tuple:
-    course, ledger = series.get(score.client_id), ledgers.get(score.client_id)
-    return (
-        score.client_id,
-        score.typical,
-        _json(score.reasons),
-        _again(score.explanations),
-        _again(score.quality),
-        score.recovery and _json((score.recovery,))[1:-1],
-        json.dumps({name: float(value) for name, value in facts.items() if math.isfinite(value)}) if facts else "{}",
-        *((course.step, course.first_on, packed(course)) if course else (None, None, None)),
-        None if ledger is None else packed_ledger(ledger),
-    )
+def _finding_rows(
+    scores: list[Score], facts: Sequence[Mapping[str, float]], series: Mapping[str, Series], ledgers: Ledgers
+) -> Iterator[tuple]:
+    again = lru_cache(2**10)(_json)  # many clients of a run have the same flags and the same causes
+    for score, seen in zip(scores, facts, strict=True):
+        course, ledger = series.get(score.client_id), ledgers.get(score.client_id)
+        yield (
+            score.client_id,
+            score.typical,
+            _json(score.reasons),
+            again(score.explanations),
+            again(score.quality),
+            score.recovery and _json((score.recovery,))[1:-1],
+            json.dumps({name: float(value) for name, value in seen.items() if math.isfinite(value)}) if seen else "{}",
+            *((course.step, course.first_on, packed(course)) if course else (None, None, None)),
+            None if ledger is None else packed_ledger(ledger),
+        )
 
 
 def _json(records: tuple) -> str:
@@ -217,16 +242,16 @@ def _json(records: tuple) -> str:
     )
 
 
-_again = lru_cache(2**10)(_json)  # many clients have the same flags and the same causes
+def whole_of(scores: Sequence[Score]) -> Whole:
+    """Of a run that brings everybody."""
+    n_suspected = sum(score.probability is not None and score.probability >= score.threshold for score in scores)
+    return Whole(len(scores), n_suspected, Counter(score.severity for score in scores), ())
 
 
-def _run(scores: list[Score], model_version: str, now: datetime) -> dict[str, Any]:
-    n_by_severity = dict.fromkeys((*SEVERITIES, INSUFFICIENT_HISTORY), 0) | Counter(s.severity for s in scores)
-    return {
-        "scored_at": now, "model_version": model_version, "n_clients": len(scores),
-        "n_suspected": sum(s.probability is not None and s.probability >= s.threshold for s in scores),
-        "n_by_severity": json.dumps(n_by_severity),
-    }  # fmt: skip
+def _counts(whole: Whole) -> dict[str, Any]:
+    n_by_severity = dict.fromkeys((*SEVERITIES, INSUFFICIENT_HISTORY), 0) | whole.n_by_severity
+    told = {"n_clients": whole.n_clients, "n_suspected": whole.n_suspected}
+    return told | {"n_by_severity": json.dumps(n_by_severity)}
 
 
 def _written(scores: list[Score], raised: Raised) -> Written:

@@ -112,12 +112,15 @@ profiles = Table(
     Column("onset_on", Date),
     Column("model_version", Text, nullable=False),
     Column("scored_at", Moment, nullable=False),
+    Column("lot", Integer),  # by which clients are drawn at random (fraud/lots.py); none of those who stand for nobody
     Index(None, "by_score", "client_id"),
     Index(None, "by_severity", "by_score", "client_id"),
+    Index(None, "by_severity"),  # to count by: PostgreSQL keeps equal ones once, so there is little to read
     Index(None, "by_recovery", "client_id"),
     Index(None, "scored_at", "client_id"),
     Index(None, "region", "by_score", "client_id"),
     Index(None, "category", "by_score", "client_id"),
+    Index(None, "lot", "client_id"),
     Index("ix_profiles_suspected", "region", "expected_recovery_kwh",
           sqlite_where=text("by_score >= threshold"), postgresql_where=text("by_score >= threshold")),
     Index("ix_profiles_reason", "reason_group", "by_score", "client_id",
@@ -292,7 +295,7 @@ arrivals = Table(
     Column("refusal", Text),
 )  # fmt: skip
 
-# Where the energy of each transformer went in its last 90 days, and by weeks how much was delivered and lost.
+# Where the energy of each transformer went in its last 90 days, and by weeks and days how much was lost.
 balances = Table(
     "balances", metadata,
     Column("transformer_id", ClientId, primary_key=True),
@@ -306,6 +309,7 @@ balances = Table(
     Column("region", Double), Column("latitude", Double), Column("longitude", Double),
     Column("weeks_from", Date, nullable=False),
     Column("delivered_weeks", LargeBinary, nullable=False), Column("lost_weeks", LargeBinary, nullable=False),
+    Column("lost_days", LargeBinary),
     Column("written_at", Moment, nullable=False),
     Index(None, "lost_kwh"),
 )  # fmt: skip
