@@ -1,6 +1,6 @@
 """A scorer as the desk takes it (fraud/web/keeping.py, Science): clients judged by all that is known of them.
 
-In:  clients as they are sent, their profiles, the readings that the store keeps.
+In:  clients as they are sent, their profiles, the readings and the transformers' losses that the store keeps.
 Out: scores, and what is kept beside them. Invoices are kept nowhere: what they said counts as it was scored (a fact,
      score_of_invoices), and is a reason by itself.
 """
@@ -18,11 +18,12 @@ from fraud.reasons import EARLIER, LOWERS
 from fraud.records import SEVERITIES, Earlier, QualityFlag, Score, Table
 from fraud.segments import Segments
 from fraud.store import Profile, Series, ledgers_of
+from fraud.surroundings import Losses
 from fraud.tables import tables_from_records
 from fraud.web.bodies import FlatClient, RawClient
 from fraud.web.errors import Problem
 from fraud.web.judging import Scorer, judged
-from fraud.web.keeping import Kept
+from fraud.web.keeping import Kept, LostDays
 from fraud.words import share
 
 OF_INVOICES = "score_of_invoices"  # a fact: the score by invoices alone, to which readings that come later add
@@ -32,13 +33,17 @@ NEVER = np.datetime64("9999-01-01")
 
 
 class Known(NamedTuple):
-    """What clients are judged by: canonical tables, flags of each, what invoices said that are not at hand."""
+    """What clients are judged by: canonical tables, flags of each, what invoices said that are not at hand.
+
+    losses: what their transformers lost, as far as it is known.
+    """
 
     clients: Table
     invoices: Table
     readings: Table
     quality: list[tuple[QualityFlag, ...]]
     earlier: list[Earlier | None] | None = None
+    losses: Losses | None = None
 
 
 class DeskScience:
@@ -64,17 +69,18 @@ class DeskScience:
         return self._scorer.timeline(days)
 
     def recorded(
-        self, row: RawClient | FlatClient, score: Score, before: Profile | None, readings: Table
+        self, row: RawClient | FlatClient, score: Score, before: Profile | None, readings: Table, losses: LostDays
     ) -> tuple[Score, Kept]:
         """The score that is kept of a client that was judged: joined with what else is known of it, if anything is."""
         profiles = {score.client_id: before} if before else {}
         if isinstance(row, FlatClient):
-            return self._recorded_aggregates(score, known_of([score.client_id], profiles, readings), before)
+            return self._recorded_aggregates(score, known_of([score.client_id], profiles, readings, losses), before)
         clients, invoices, sent, quality = self._scorer.tables([row.client], [row.invoices], [row.readings])
         history, said = with_history(readings, profiles), None if len(invoices["client"]) else said_before(before)
         quality = [(*quality[0], as_scored(before))] if said else quality
-        known = Known(clients, invoices, beside(sent, history), quality, [said])
-        if said is None and not len(history["read_at"]):
+        behind = clients.get("transformer_id", [before and before.client.get("transformer_id")])
+        known = Known(clients, invoices, beside(sent, history), quality, [said], losses_of(behind, losses))
+        if said is None and known.losses is None and not len(history["read_at"]):
             return score, self.kept_of(known)
         [joined], kept = self._judged(known, [score if said is None else before.score])
         return joined, with_facts(kept, [before.facts if said else {}])
@@ -92,23 +98,27 @@ class DeskScience:
         return joined, kept._replace(facts=[{**old, **kept.facts[0], **said}])
 
     def judged_anew(
-        self, client_ids: Sequence[str], profiles: Mapping[str, Profile], readings: Table
+        self, client_ids: Sequence[str], profiles: Mapping[str, Profile], readings: Table, losses: LostDays
     ) -> tuple[list[Score], Kept]:
         """Scores by all readings of some clients; what their invoices said before counts as it was scored."""
         before = [profiles.get(client_id) for client_id in client_ids]
-        known = known_of(client_ids, profiles, readings)
+        known = known_of(client_ids, profiles, readings, losses)
         scores, kept = self._judged(known, [profile and profile.score for profile in before])
         return scores, with_facts(kept, [profile.facts if profile else {} for profile in before])
 
+    def judged_together(self, known: Known) -> tuple[list[Score], Kept]:
+        """Scores of clients of whom nothing is kept by all that is known, and what is to be kept."""
+        return self._judged(known, [None] * len(known.quality))
+
     def _judged(self, known: Known, otherwise: Sequence[Score | None]) -> tuple[list[Score], Kept]:
         """Scores by all that is known, and what is kept. [otherwise: for whom there is too little to judge by]"""
-        found = zip(self.with_reasons(self._judge(known), known), otherwise, strict=True)
+        found = zip(self._with_reasons(self._judge(known), known), otherwise, strict=True)
         return [other or score if score.probability is None else score for score, other in found], self.kept_of(known)
 
     def _judge(self, known: Known, with_reasons: bool = False) -> list[Score]:
-        return self._scorer.judge(known[:4], with_reasons, known.earlier)
+        return self._scorer.judge(known[:4], with_reasons, known.earlier, known.losses)
 
-    def with_reasons(self, scores: list[Score], known: Known) -> list[Score]:
+    def _with_reasons(self, scores: list[Score], known: Known) -> list[Score]:
         """Reasons take ten times as long as the score: they are worked out where there is something to tell."""
         told = np.array([score.severity in TOLD for score in scores], bool)
         if not told.any():
@@ -168,7 +178,7 @@ def as_scored(profile: Profile) -> QualityFlag:
 # --- tables of what is known ------------------------------------------------------------------------------------------
 
 
-def known_of(client_ids: Sequence[str], profiles: Mapping[str, Profile], readings: Table) -> Known:
+def known_of(client_ids: Sequence[str], profiles: Mapping[str, Profile], readings: Table, losses: LostDays) -> Known:
     """What the store knows of some clients. [readings: client_id, read_at, consumption_kwh]"""
     readings = with_history(readings, profiles)
     given = [_as_sent(profiles[id_].client) if id_ in profiles else {"client_id": id_} for id_ in client_ids]
@@ -178,7 +188,25 @@ def known_of(client_ids: Sequence[str], profiles: Mapping[str, Profile], reading
     earlier = [said_before(profiles.get(id_)) for id_ in client_ids]
     told = zip(client_ids, quality, earlier, strict=True)
     quality = [(*flags, as_scored(profiles[id_])) if said else flags for id_, flags, said in told]
-    return Known(clients, invoices, _readings_of(owner, readings), quality, earlier)
+    behind = [client.get("transformer_id") for client in given]
+    return Known(clients, invoices, _readings_of(owner, readings), quality, earlier, losses_of(behind, losses))
+
+
+def losses_of(behind: Sequence[str | None], known: LostDays) -> Losses | None:
+    """What the transformers of some clients lost; None where none of them is known. [behind: each client's, None none]
+
+    Of days that came after the run that found them nothing is known.
+    """
+    names = sorted(known.keys() & set(behind))
+    if not names:
+        return None
+    firsts = [np.datetime64(known[name].first_on, "D").astype(int) for name in names]
+    ends = [first + len(known[name].kwh) for first, name in zip(firsts, names, strict=True)]
+    kwh = np.full((len(names), max(ends) - min(firsts)), np.nan)
+    for row, first, name in zip(kwh, firsts, names, strict=True):
+        row[first - min(firsts) :][: len(known[name].kwh)] = known[name].kwh
+    row_of = {name: row for row, name in enumerate(names)}
+    return Losses(int(min(firsts)), kwh, np.array([row_of.get(name, -1) for name in behind], np.int64))
 
 
 def beside(sent: Table, history: Table) -> Table:
@@ -224,7 +252,8 @@ def part_of(known: Known, chosen: np.ndarray) -> Known:
     some = {name: column[chosen] for name, column in known.clients.items()}
     rows = np.flatnonzero(chosen).tolist()
     earlier = known.earlier and [known.earlier[i] for i in rows]
-    return Known(some, *owned, [known.quality[i] for i in rows], earlier)
+    losses = known.losses and known.losses.of_clients(chosen)
+    return Known(some, *owned, [known.quality[i] for i in rows], earlier, losses)
 
 
 def _as_sent(client: Mapping) -> dict:

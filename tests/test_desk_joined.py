@@ -1,17 +1,21 @@
 """What is kept of a client is judged by all that is known: invoices as they were scored, readings, what is sent."""
 
+from datetime import date
+
 import numpy as np
 import pytest
 from desk_builders import desk_app, recorded, some_readings, with_key
 from service_builders import a_body, a_reading
-from store_builders import shipped_rules
+from store_builders import ROOT, a_balance, clients_of, score_of, shipped_rules, write
 from table_builders import a_client, an_invoice
 
 import desk
-from desk_science import DeskScience
+from desk_science import DeskScience, losses_of
+from fraud import model_file
 from fraud.blocks import REASON_GROUPS
 from fraud.reasons import EARLIER, LEAST_EFFECT, LOWERS
-from fraud.store import Store
+from fraud.store import Series, Store
+from fraud.surroundings import Losses
 from fraud.web.auth import INVESTIGATOR
 from fraud.web.bodies import RawClient
 from fraud.web.keeping import Keeping
@@ -167,3 +171,66 @@ def test_reasons_of_a_joined_score_sum_to_it_less_the_typical_clients(tmp_path, 
     assert EARLIER not in [reason.group for reason in whole.reasons]
     assert total(whole) == pytest.approx(whole.probability - whole.typical, abs=missing)
     store.close()
+
+
+# --- what transformers lost -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def delivered():
+    """The model that is delivered: it learnt what transformers lose, and the small ones did not."""
+    import predict
+
+    return predict.ModelScorer(model_file.load(ROOT / "model.bin"))
+
+
+@pytest.fixture
+def keeping(tmp_path, delivered):
+    """A desk that knows the transformer of c-1, which loses as much as c-1's meter registers less since day 120."""
+    store = Store(f"sqlite:///{tmp_path}/desk.db")
+    store.migrate()
+    lost = np.where(np.arange(190) < 120, 0.0, 7.0 + np.sin(np.arange(190)))
+    balance = a_balance("t-1", weeks_from=date(2014, 1, 1), lost_days=lost.astype(np.float32))
+    of_transformer = clients_of(client_id=["c-1"], transformer_id=["t-1"])
+    write(store, score_of("c-1", 0.1), clients=of_transformer, balances=[balance])
+    yield Keeping(store, shipped_rules(), DeskScience(delivered), desk.plan)
+    store.close()
+
+
+def judged_by(scorer, readings, losses):
+    """The probability of one client by such readings."""
+    rows = [{"read_at": f"{moment:%Y-%m-%d}", "consumption_kwh": kwh} for _, moment, kwh in readings]
+    return scorer.judge(scorer.tables([{"client_id": "c-1"}], [[]], [rows]), losses=losses)[0].probability
+
+
+def test_readings_that_come_are_judged_beside_what_the_transformer_lost_and_days_after_it_without(keeping, delivered):
+    keeping.take_readings(fallen())
+    [lost] = keeping.store.losses_of(["t-1"]).values()
+    losses = Losses(16071, lost.kwh[None].astype(np.float64), np.zeros(1, np.int64))  # days from 2014-01-01
+    beside, without = (judged_by(delivered, fallen(), known) for known in (losses, None))
+    assert keeping.store.find_profile("c-1").score.probability == beside
+    assert beside > without
+
+
+@pytest.mark.parametrize("sent", [{"transformer_id": "t-1"}, {}])
+def test_a_client_that_is_sent_is_kept_beside_what_its_transformer_lost(keeping, sent):
+    readings = [{"read_at": f"{moment:%Y-%m-%d}", "consumption_kwh": kwh} for _, moment, kwh in fallen()]
+    row = RawClient({"client_id": "c-1"} | sent, [], readings)
+    [alone] = keeping.judged([row])
+    keeping.record(row, alone)
+    kept = keeping.store.find_profile("c-1").score.probability
+    keeping.take_readings(fallen())
+    assert kept != alone.probability
+    assert kept == pytest.approx(keeping.store.find_profile("c-1").score.probability, abs=1e-6)
+
+
+def test_transformers_with_different_first_days_stand_on_one_calendar():
+    known = {
+        "b": Series("day", date(2014, 1, 3), np.array([3.0, 4.0], np.float32)),
+        "a": Series("day", date(2014, 1, 1), np.array([1.0], np.float32)),
+    }
+    losses = losses_of(["b", None, "a", "unmeasured"], known)
+    assert losses.transformer.tolist() == [1, -1, 0, -1]
+    client, day = np.array([0, 0, 2, 2, 1, 3]), 16071 + np.array([1, 3, 0, 1, 0, 0])
+    assert losses.at(client, day).tolist() == pytest.approx([np.nan, 4.0, 1.0, np.nan, np.nan, np.nan], nan_ok=True)
+    assert losses_of(["unmeasured", None], known) is None

@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import UTC
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from service_builders import a_body
 from store_builders import UNJUDGED, a_balance, clients_of, empty_database, score_of, shipped_rules, write
 
 import desk
+import desk_demo
 from fraud.index_check import checked
 from fraud.simulate import write_zip
 from fraud.store import Store
@@ -30,7 +32,8 @@ def demo_store(metered_utility, tmp_path_factory):
         store, scorer = Store(url), ForDesk()
         store.migrate()
         keeping = Keeping(store, shipped_rules(), desk.DeskScience(scorer), desk.plan)
-        assert desk.load_demo(keeping, scorer, folder / "utility.zip") == len(metered_utility.clients["client_id"])
+        n_clients = desk_demo.load_demo(keeping, scorer, folder / "utility.zip", UTC)
+        assert n_clients == len(metered_utility.clients["client_id"])
         yield store
         store.close()
 

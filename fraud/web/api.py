@@ -67,6 +67,10 @@ class InMemory(Request):
     def _get_file_stream(self, *_args, **_kwargs) -> BytesIO:
         return BytesIO()
 
+    def get_json(self, force: bool = False, silent: bool = False, cache: bool = False) -> Any:
+        """Read once: else a body of photos is held twice, as bytes and as texts, while they are made smaller."""
+        return super().get_json(force, silent, cache)
+
 
 class OneParser(DefaultJSONProvider):
     """Reads JSON as /predict does. Python's own parser falls over lists within lists, and takes NaN."""

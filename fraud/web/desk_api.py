@@ -16,6 +16,7 @@ from fraud import outcomes
 from fraud.index_check import checked
 from fraud.promise import promised
 from fraud.records import Score
+from fraud.store import Drift
 from fraud.web import desk_asked as asks
 from fraud.web import desk_schemas as told
 from fraud.web.api import Api
@@ -181,7 +182,15 @@ def dashboard_of(desk: Keeping) -> told.Dashboard:
         hot_spots=[told.HotSpot.model_validate(spot) for spot in store.hot_spots()],
         transformers=[told.TransformerTold.model_validate(one) for one in store.worst_transformers(N_TRANSFORMERS)],
         hit_rates={name: [told.Rate.model_validate(r._asdict()) for r in found] for name, found in rates.items()},
+        drift=_drift(store.last_drift()),
     )
+
+
+def _drift(last: Drift | None) -> told.DriftTold | None:
+    if last is None:
+        return None
+    parts = {name: told.DriftPart.model_validate(part) for name, part in last.found["parts"].items()}
+    return told.DriftTold(scored_at=last.scored_at, model_version=last.model_version, parts=parts)
 
 
 def case_with_moves(desk: Keeping, case_id: int) -> told.CaseWithMoves:

@@ -256,12 +256,45 @@ class Rate(Told):
     high: float
 
 
+class Stayed(Told):
+    """How many of the first k clients of a list were among the first k of the one before."""
+
+    k: int
+    n_both: int
+    jaccard: float = Field(description="those on both lists by those on either")
+
+
 class Run(Told):
     scored_at: datetime
     model_version: str
     n_clients: int
     n_suspected: int
     n_by_severity: dict[str, int]
+    stability: list[Stayed] = Field(description="of its list beside that of the run before; empty without one")
+
+
+class DriftOfScore(Told):
+    level: str = Field(description="stable, shifting, shifted, too few clients")
+    psi: float = Field(description="population stability index against the training")
+
+
+class DriftPart(Told):
+    """How far the clients that were scored are from those that one ensemble learnt from."""
+
+    n_now: int
+    n_features: int
+    n_shifted: int
+    n_shifting: int
+    max_psi: float
+    score: DriftOfScore
+
+
+class DriftTold(Told):
+    """The last run that measured drift."""
+
+    scored_at: datetime
+    model_version: str
+    parts: dict[str, DriftPart] = Field(description="by what they see: invoices, readings")
 
 
 class HotSpot(Told):
@@ -306,6 +339,7 @@ class Dashboard(Told):
     hot_spots: list[HotSpot]
     transformers: list[TransformerTold] = Field(description="most energy not accounted for, where totals were given")
     hit_rates: dict[str, list[Rate]] = Field(description="by: all, week, region, reason_group")
+    drift: DriftTold | None = Field(description="null where no run has measured it")
 
 
 class ReadingsTaken(Told):

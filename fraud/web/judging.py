@@ -28,9 +28,13 @@ class Scorer(Protocol):
         """What judge() takes, read from JSON objects. Raises BadRow."""
 
     def judge(
-        self, tables: Any, with_reasons: bool = False, earlier: Sequence[Earlier | None] | None = None
+        self,
+        tables: Any,
+        with_reasons: bool = False,
+        earlier: Sequence[Earlier | None] | None = None,
+        losses: Any = None,
     ) -> list[Score]:
-        """[earlier: of each what its invoices said, where they are not at hand any more]"""
+        """[earlier: of each what its invoices said, where they are not at hand; losses: of their transformers]"""
 
     def judge_aggregates(self, features: list[dict], client_ids: list[str], with_reasons: bool = False) -> list[Score]:
         """Raises BadRow."""

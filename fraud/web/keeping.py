@@ -18,6 +18,8 @@ from fraud.web.photos import Photos
 
 AT_ONCE = 200  # clients judged anew in one go: bounds the memory that their readings take
 
+LostDays = Mapping[str, Series]  # what transformers lost each day, by id
+
 
 class Kept(NamedTuple):
     """What is kept of clients beside their scores. [clients: canonical table; facts: of each, in order]
@@ -43,7 +45,7 @@ class Science(Protocol):
         """Scores of clients of whom nothing is kept. Raises Problem."""
 
     def recorded(
-        self, row: RawClient | FlatClient, score: Score, before: Profile | None, readings: Table
+        self, row: RawClient | FlatClient, score: Score, before: Profile | None, readings: Table, losses: LostDays
     ) -> tuple[Score, Kept]:
         """The score that is kept of a client that was judged: joined with what else is known of it, if anything is."""
 
@@ -51,7 +53,7 @@ class Science(Protocol):
         """By detector how unusual each day of a client was: from 1 on unusual, NaN unknown; nothing of months."""
 
     def judged_anew(
-        self, client_ids: Sequence[str], profiles: Mapping[str, Profile], readings: Table
+        self, client_ids: Sequence[str], profiles: Mapping[str, Profile], readings: Table, losses: LostDays
     ) -> tuple[list[Score], Kept]:
         """Scores of clients by all their readings (client_id, read_at, consumption_kwh) and what else is known."""
 
@@ -102,8 +104,10 @@ class Keeping:
         """
         if not (client_id := score.client_id):
             raise errors.bad_value("client.client_id", "empty; what is kept needs an id")
-        known = self.store.find_profile(client_id), self.store.readings_of([client_id])
-        score, kept = self._science.recorded(row, score, *known)
+        before, readings = self.store.find_profile(client_id), self.store.readings_of([client_id])
+        sent = row.client if isinstance(row, RawClient) else {}
+        losses = self._losses_behind([sent, *([before.client] if before else [])])
+        score, kept = self._science.recorded(row, score, before, readings, losses)
         self.write([score], kept)
 
     def take_readings(self, rows: list[tuple[str, datetime, float]]) -> tuple[Arrived, int]:
@@ -125,10 +129,16 @@ class Keeping:
     def _judge_anew(self, client_ids: Sequence[str]) -> None:
         profiles = {client_id: self.store.find_profile(client_id) for client_id in client_ids}
         known = {client_id: profile for client_id, profile in profiles.items() if profile is not None}
-        scores, kept = self._science.judged_anew(client_ids, known, self.store.readings_of(client_ids))
+        losses = self._losses_behind([profile.client for profile in known.values()])
+        scores, kept = self._science.judged_anew(client_ids, known, self.store.readings_of(client_ids), losses)
         self.write(scores, kept)
 
-    def write(self, scores: list[Score], kept: Kept, is_run: bool = False) -> None:
-        """Profiles and alerts in one transaction. [is_run: of the client base, for the trend]"""
+    def _losses_behind(self, clients: Iterable[Mapping]) -> LostDays:
+        """What the transformers of some clients lost. [clients: as they are kept, or as they were sent]"""
+        named = {client.get("transformer_id") for client in clients}
+        return self.store.losses_of([str(id_) for id_ in named if id_ not in (None, "")])
+
+    def write(self, scores: list[Score], kept: Kept, is_run: bool = False, drift: Mapping | None = None) -> None:
+        """Profiles and alerts in one transaction. [is_run: of the client base, for the trend; drift: as likeness.py]"""
         version = str(self._science.manifest["version"])
-        self.store.write_run(scores, version, self.rules, **kept._asdict(), is_run=is_run)
+        self.store.write_run(scores, version, self.rules, **kept._asdict(), is_run=is_run, drift=drift)
