@@ -184,6 +184,19 @@ def test_a_desk_without_a_folder_asks_for_no_photos(store):
     assert (page.status, "PHOTOS names no folder" in page.text) == (422, True)
 
 
+def test_the_page_of_a_client_takes_photos_too(store, desk, folder):
+    answer = desk.post("/desk/record-inspection", data=form(a_photo(), client_id="c-2"))
+    assert answer.status_code == 302, answer.text
+    assert list(store.inspections()[0].photos) == files(folder) != []
+    assert 'type="file"' in seen(desk.get("/desk/client/c-2")).whole
+
+
+def test_a_bad_photo_on_the_page_of_a_client_leaves_its_case_where_it_was(store, desk, folder):
+    page = seen(desk.post("/desk/record-inspection", data=form(b"<svg/>", client_id="c-2")))
+    assert (page.status, "Photo 1 is no picture that can be read" in page.text) == (422, True)
+    assert (store.find_case(2).state, files(folder)) == ("assigned", [])
+
+
 # --- from the field ---------------------------------------------------------------------------------------------------
 
 TOLD = FOUND | {"assignee": "open"}

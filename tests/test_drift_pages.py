@@ -84,6 +84,21 @@ def test_how_much_of_the_list_stayed_is_drawn_from_run_to_run(store):
     assert 'data-chart="kept"' in page.whole
 
 
+def test_the_api_tells_how_much_of_the_list_stayed_and_how_far_clients_drifted(store):
+    run(store, 0, DRIFT)
+    newcomers = [score_of(f"n-{i:02}", 0.95) for i in range(25)]
+    store.write_run(newcomers, MANIFEST["version"], shipped_rules(), scored_at=NOW + timedelta(hours=1))
+    told = open_desk(store).get("/dashboard").json
+    assert [one["stability"] for one in told["trend"]] == [[], [{"k": 50, "n_both": 25, "jaccard": 25 / 75}]]
+    part = {"n_now": 1234, "n_features": 600, "n_shifted": 1, "n_shifting": 2, "max_psi": 0.4123}
+    assert told["drift"]["parts"] == {"invoices": part | {"score": {"level": MOVED, "psi": 0.31}}}
+
+
+def test_the_api_says_where_no_run_measured_drift(store):
+    run(store, 0)
+    assert open_desk(store).get("/dashboard").json["drift"] is None
+
+
 def test_the_counts_hold_drift_and_stability_of_the_last_runs(store):
     run(store, 0, DRIFT)
     run(store, 1)

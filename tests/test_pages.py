@@ -238,13 +238,28 @@ def test_a_visit_is_recorded_from_the_clients_page(own_store):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"outcome": "fraud"}, {"inspected_on": "soon"}, {"recovered_kwh": "-1"}, {"recovered_value": "nan"}]
+    ("wrong", "told"),
+    [
+        ({"outcome": "fraud"}, "What was found: "),
+        ({"inspected_on": "soon"}, "Day of the visit: "),
+        ({"inspected_on": "2999-01-01"}, "lies in the future"),
+        ({"recovered_kwh": "-1"}, "Billed afterwards, kWh: "),
+        ({"recovered_value": "nan"}, "Billed afterwards, money: "),
+    ],
 )
-def test_a_visit_with_a_bad_value_is_not_recorded_and_opens_nothing(own_store, wrong):
-    form = {"client_id": "c-003", "outcome": "cleared", "inspected_on": "2026-11-03"} | wrong
-    page = seen(open_desk(own_store).post("/desk/record-inspection", data=form, follow_redirects=True))
-    assert next(iter(wrong)) in page.text
+def test_a_visit_with_a_bad_value_opens_nothing_and_comes_back_as_it_was_typed(own_store, wrong, told):
+    typed = {"client_id": "c-003", "outcome": "cleared", "inspected_on": "2026-11-03", "note": "Seal <whole>."}
+    page = seen(open_desk(own_store).post("/desk/record-inspection", data=typed | wrong))
+    assert (page.status, told in page.text) == (422, True)
+    assert "Seal &lt;whole&gt;." in page.whole
     assert not own_store.list_cases().rows
+
+
+def test_whoever_opens_a_case_second_is_told_and_loses_nothing(own_store):
+    own_store.open_case("c-003", "otto", "Before.", assignee="otto")
+    typed = {"client_id": "c-003", "why": "Fall since <March>."}
+    page = seen(open_desk(own_store).post("/desk/open-case", data=typed))
+    assert (page.status, "has an open case already" in page.text) == (409, True)
 
 
 # --- what the pages say -----------------------------------------------------------------------------------------------
@@ -360,6 +375,8 @@ def test_values_are_written_for_people(written, expected):
 def test_moments_are_told_by_the_utilitys_clocks():
     told = formats.in_zone(ZoneInfo("Africa/Tunis"))
     assert told(datetime(2026, 11, 20, 23, 30, tzinfo=UTC)) == "21 Nov 2026, 00:30"
+    day = formats.day_in_zone(ZoneInfo("Africa/Tunis"))
+    assert (day(datetime(2026, 11, 20, 23, 30, tzinfo=UTC)), day(None)) == ("21 Nov 2026", "\u2013")
 
 
 def test_ages_are_told_in_the_largest_unit():

@@ -5,12 +5,14 @@ import re
 import pytest
 from desk_builders import PASSWORD, add_user, desk_app
 from page_builders import HOSTILE, N_CLIENTS, filled, inspected
+from photo_builders import a_photo
 from store_builders import empty_database
 
 from fraud.store import Store
 from fraud.web.auth import NO_ONE, THIS_MACHINE
 
-PAGES = ("/desk/", "/desk/list", "/desk/list?show=all", "/desk/client/c-001", "/desk/model", "/desk/client/nobody")
+PAGES = ("/desk/", "/desk/list", "/desk/list?show=all", "/desk/client/c-001", "/desk/map", "/desk/model")
+PAGES += ("/desk/client/nobody",)
 PLAIN = "/desk/list?show=all"  # a page without charts, which take a browser most of its time
 
 
@@ -101,15 +103,20 @@ def test_somebody_searches_pages_and_opens_cases_for_many_at_once(visitor, store
     assert store.open_case_of("c-029") is None
 
 
-def test_somebody_records_a_visit_to_a_client_whose_id_is_a_script(visitor, store):
+def test_somebody_records_a_visit_to_a_client_whose_id_is_a_script(visitor, store, tmp_path):
+    (tmp_path / "photo.jpg").write_bytes(a_photo((800, 600)))
     visitor.goto("/desk/list?show=all")
     visitor.page.get_by_role("link", name=HOSTILE).click()
+    visitor.page.wait_for_load_state()
     assert visitor.page.inner_text("h1") == HOSTILE
-    visitor.page.get_by_label("Outcome").select_option("confirmed")
-    visitor.page.get_by_label("Energy billed back, kWh").fill("250")
+    visitor.page.locator("input[value=confirmed]").check()
+    visitor.page.get_by_label("Billed afterwards, kWh").fill("250")
+    visitor.page.set_input_files("input[name=photos]", tmp_path / "photo.jpg")
+    visitor.page.wait_for_selector("[data-chosen] img")
     visitor.page.get_by_role("button", name="Record", exact=True).click()
     visitor.page.get_by_text("The visit is on record: Confirmed.").wait_for()
-    assert [visit.recovered_kwh for visit in store.inspections() if visit.client_id == HOSTILE] == [250.0]
+    [visit] = [visit for visit in store.inspections() if visit.client_id == HOSTILE]
+    assert (visit.recovered_kwh, len(visit.photos)) == (250.0, 1)
     assert visitor.complaints == []
 
 

@@ -1,5 +1,6 @@
 """Cases, visits in the field, the demonstration, the map and transformers in a real browser."""
 
+import json
 from datetime import datetime
 
 import pytest
@@ -10,7 +11,9 @@ from photo_builders import a_photo, seen_picture
 from store_builders import a_balance, clients_of, empty_database, score_of, write
 
 from fraud.store import Store
+from fraud.web import examples
 from fraud.web.auth import NO_ONE, THIS_MACHINE
+from fraud.web.errors import JSON
 from fraud.web.pages import scenarios
 
 PAGES = ("/desk/cases", "/desk/cases/1", "/desk/cases/2", "/desk/cases/3", "/desk/field", "/desk/map", "/desk/live")
@@ -292,6 +295,10 @@ def test_the_demonstration_plays_a_scenario_draws_a_theft_and_judges_what_is_pas
     visitor.page.click("text=Pause")
     visitor.page.click("text=Judge")
     visitor.page.wait_for_selector("[data-verdict=own] >> text=%")
+    body = json.dumps(examples.FLAT).encode()
+    visitor.page.set_input_files("[data-file]", {"name": "client.json", "mimeType": JSON, "buffer": body})
+    visitor.page.wait_for_function("body => document.querySelector('[data-body]').value === body", arg=body.decode())
+    visitor.page.wait_for_selector("[data-verdict=own]:not(.busy)")
     assert visitor.complaints == []
 
 

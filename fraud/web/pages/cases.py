@@ -5,23 +5,23 @@ Out: the pages at /desk/cases; moves and inspections. What is refused comes back
      the case as it is now.
 """
 
-from collections.abc import Callable, Mapping
-from datetime import date, datetime
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from flask import flash, redirect, request, url_for
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from fraud.cases import CLOSED, MOVES, OUTCOMES, CaseError, CaseNotFound
 from fraud.records import Case, Inspection
 from fraud.store import Store, StoreError, StoreUnavailable
 from fraud.web import desk_asked as asks
 from fraud.web import texts
-from fraud.web.auth import INVESTIGATOR, VIEWER
+from fraud.web.auth import INVESTIGATOR
 from fraud.web.errors import Problem
 from fraud.web.keeping import Keeping
 from fraud.web.pages import failures, paging
+from fraud.web.pages.forms import people, photos_sent, sent, visit_sent
 from fraud.web.pages.site import Site, render
 
 N_CARDS = 12  # of a column of the board
@@ -53,8 +53,7 @@ def install(site: Site) -> None:
     @site.page("/cases/<int:case_id>/inspections", INVESTIGATOR, methods=("POST",))
     def cases_inspect(case_id: int):
         def inspect(user: str) -> None:
-            found = sent(asks.NewInspection, request.form)
-            check_day(found.inspected_on, zone)
+            found = visit_sent(zone)
             more = found.model_dump(exclude={"outcome", "inspected_on", "photos"})
             with site.desk.photos.kept(photos_sent()) as names:
                 store.record_inspection(case_id, found.outcome, found.inspected_on, user, **more, photos=names)
@@ -109,11 +108,6 @@ def board(desk: Keeping, state: str | None, assignee: str | None) -> dict[str, A
     }
 
 
-def people(desk: Keeping) -> list[str]:
-    """Who may be given a case."""
-    return [user.name for user in desk.store.list_users() if user.is_active and user.role != VIEWER]
-
-
 # --- one case ---------------------------------------------------------------------------------------------------------
 
 
@@ -158,25 +152,3 @@ def tried(site: Site, case_id: int, act: Callable[[str], None]):
         shown = one(site, case_id) | {"typed": request.form, "problem": failures.sentence_of(error)}
         return render("cases_one.html", **shown), failures.meant(error)[0]
     return redirect(url_for("desk.cases_one", case_id=case_id))
-
-
-def photos_sent() -> list[bytes]:
-    """The files of a form; a field in which none was chosen comes as one without a name."""
-    return [file.read() for file in request.files.getlist("photos") if file.filename]
-
-
-def sent(model: type[BaseModel], form: Mapping[str, str], **more: Any) -> Any:
-    """A form as the API's own model of it; an empty field counts as not sent. Raises Problem. [more: no text]"""
-    given = {name: value.strip() for name, value in form.items() if name in model.model_fields}
-    try:
-        return model.model_validate({name: value for name, value in given.items() if value or name == "why"} | more)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        name = texts.text_or(f"cases.field.{first['loc'][0]}", str(first["loc"][0]))
-        raise Problem(422, "bad_value", f"{name}: {first['msg'].removeprefix('Value error, ')}.") from None
-
-
-def check_day(day: date, zone: ZoneInfo) -> None:
-    """Raises Problem for a visit that is still to come."""
-    if day > datetime.now(zone).date():
-        raise Problem(422, "bad_value", texts.text("cases.in_future"))

@@ -22,7 +22,8 @@ from fraud.web.auth import ANYBODY, INVESTIGATOR
 from fraud.web.errors import Problem
 from fraud.web.keeping import Keeping
 from fraud.web.pages import failures
-from fraud.web.pages.cases import check_day, found_or_404, me, people, sent
+from fraud.web.pages.cases import found_or_404, me
+from fraud.web.pages.forms import check_day, people, sent
 from fraud.web.pages.site import Site, render, static
 
 MOST = 40  # visits of one person; more is no day's work

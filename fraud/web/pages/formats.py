@@ -45,6 +45,11 @@ def energy(kwh: float | None) -> str:
     return f"{_three_digits(kwh / factor)}{THIN}{unit}"
 
 
+def distance(metres: int) -> str:
+    """500 -> 500 m; 3000 -> 3 km"""
+    return f"{metres:g}{THIN}m" if metres < 1000 else f"{metres / 1000:g}{THIN}km"
+
+
 def money(value: float | None, currency: str = "") -> str:
     """In the currency that the setting names, without one as a bare number."""
     return DASH if _is_nothing(value) else f"{value:,.0f}{THIN}{currency}".rstrip(THIN)
@@ -88,16 +93,23 @@ def in_zone(zone: ZoneInfo) -> Callable[[datetime | None], str]:
     return moment
 
 
+def day_in_zone(zone: ZoneInfo) -> Callable[[datetime | None], str]:
+    """24 Mar 2014, by the calendars of that zone."""
+    return lambda value: DASH if value is None else day(value.astimezone(zone).date())
+
+
 def filters(zone: ZoneInfo, currency: str) -> dict[str, Callable]:
     return {
         "number": number,
         "percent": percent,
         "signed": signed,
         "energy": energy,
+        "distance": distance,
         "money": lambda value: money(value, currency),
         "code": code,
         "day": day,
         "moment": in_zone(zone),
+        "moment_day": day_in_zone(zone),
         "ago": age,
     }
 

@@ -22,6 +22,7 @@ from fraud.web.errors import Problem
 from fraud.web.keeping import Keeping, Planned
 from fraud.web.pages import charts, failures, paging
 from fraud.web.pages.asked import asked, day_asked, local
+from fraud.web.pages.forms import people
 from fraud.web.pages.site import Site, render
 
 N_ROWS = 50  # of a page
@@ -38,7 +39,7 @@ def install(site: Site) -> None:
 
     @site.page("/list")
     def list():  # noqa: A001  its name is the address's
-        shared = {"codes": store.list_codes(), "names": names(desk), "severities": (*SEVERITIES, INSUFFICIENT_HISTORY)}
+        shared = {"codes": store.list_codes(), "names": people(desk), "severities": (*SEVERITIES, INSUFFICIENT_HISTORY)}
         if request.args.get("show") == "all":
             return render("list_clients.html", **shared, **clients(desk, zone))
         return render("list.html", **shared, **visits(desk))
@@ -190,8 +191,3 @@ def opened_or_given(
             raise
         options = {"version": case.version, "assignee": assignee}
         return desk.store.move_case(case.case_id, ASSIGNED, user, why, **options), False
-
-
-def names(desk: Keeping) -> list[str]:
-    """Who may be given a case."""
-    return [user.name for user in desk.store.list_users() if user.is_active and user.role != "viewer"]

@@ -1,7 +1,7 @@
-"""The map: where suspected clients are, on a plain ground, and which places have the most of them.
+"""The map: where suspected clients are, and where they crowd; on a plain ground, or on what the settings lay under it.
 
-In:  the address: severity, region, when it began; where one looks, and how near.
-Out: the page at /desk/map. Where no client has coordinates, regions take the place of the map.
+In:  the address: severity, region, when it began, how near is near; where one looks, and how near.
+Out: the page at /desk/map. Where no client has coordinates, regions take the place of the map (map_regions.py).
 """
 
 import math
@@ -14,13 +14,18 @@ from markupsafe import escape
 from fraud.records import SEVERITIES, Balance
 from fraud.store import Area, Cell, PlacedClient, Store, Transformer
 from fraud.web import texts
-from fraud.web.pages import charts, formats, paging
-from fraud.web.pages.site import Site, render
+from fraud.web.ground import seen_of, tiles_of
+from fraud.web.pages import charts, formats, map_regions, paging
+from fraud.web.pages.hot_spots import LEAST, RADII, HotSpot, hot_spots, marks, outlines
+from fraud.web.pages.site import PageSettings, Site, render
 
-N_ACROSS = 24  # cells each way
+N_ACROSS = 24  # cells each way: heat in space
 NEAREST = 6  # each step shows a third of the one before
 STEP = 3
-MOST_CLIENTS, MOST_TRANSFORMERS, N_SPOTS, N_REGIONS = 400, 200, 10, 60
+ROOM = 2  # a hot spot that is looked at takes half of the map
+RADIUS = RADII[1]
+MOST_CLIENTS, MOST_TRANSFORMERS, N_ROWS = 400, 200, 10  # drawn; of a table beside the map
+MOST_CLUSTERED = 5000  # suspected clients among whom hot spots are looked for: half a second where all crowd
 LARGEST = 40  # pixels of the largest cell
 MOST_LOST = 0.2  # of what a transformer delivers: from there on its colour is the strongest
 
@@ -34,9 +39,8 @@ def install(site: Site) -> None:
         filters = filters_asked()
         shared = {"filters": filters, "severities": SEVERITIES, "regions": store.list_codes()["region"]}
         if whole is None:
-            spots = store.hot_spots(N_REGIONS)
-            return render("map.html", **shared, whole=None, spots=spots)
-        return render("map.html", **shared, whole=whole, **shown(store, whole, filters))
+            return render("map_regions.html", **shared, **map_regions.shown(store, filters))
+        return render("map.html", **shared, radii=RADII, **shown(store, whole, filters, site.settings))
 
 
 def filters_asked() -> dict[str, Any]:
@@ -65,32 +69,50 @@ def code_of(text: str) -> float:
     return code
 
 
-def shown(store: Store, whole: Area, filters: dict[str, Any]) -> dict[str, Any]:
+def shown(store: Store, whole: Area, filters: dict[str, Any], settings: PageSettings) -> dict[str, Any]:
     near = min(max(request.args.get("near", 0, int), 0), NEAREST)
     middle = [request.args.get(name, 0.0, code_of) for name in ("lat", "lon")]
     area = around(whole, middle[0], middle[1], near) if near else whole
+    radius = radius_asked()
     cells = store.cells(area, N_ACROSS, **filters)
-    suspected = store.placed_clients(area, MOST_CLIENTS, **filters)
+    suspected = store.placed_clients(area, MOST_CLUSTERED, **filters)
+    spots, n_spots = hot_spots(suspected, radius, lambda part: store.count_placed(part, **filters))
+    links = [towards(spot, whole, near) for spot in spots]
     transformers = store.transformers(area, MOST_TRANSFORMERS, **filters)
     lost = store.balances_of([one.transformer_id for one in transformers])
+    drawn = chart(area, cells, suspected[:MOST_CLIENTS], transformers, lost, near)
+    lay_under(drawn, settings)
+    if spots:
+        drawn["data"].append(marks(spots, links))
+        drawn["layout"]["shapes"] = outlines(spots, radius)
     return {
         "near": near,
+        "radius": radius,
+        "least": LEAST,
         "n_clients": sum(cell.n_clients for cell in cells),
         "n_suspected": sum(cell.n_suspected for cell in cells),
-        "spots": [(cell, nearer(cell, near)) for cell in cells[:N_SPOTS] if cell.n_suspected],
+        "places": [(one, nearer(one.latitude, one.longitude, near + 1)) for one in cells[:N_ROWS] if one.n_suspected],
+        "spots": list(zip(spots, links, strict=True)),
+        "n_spots": n_spots,
         "transformers": worst(transformers, lost),
         "lost": lost,
-        "suspected": suspected[:N_SPOTS],
-        "chart": chart(area, cells, suspected, transformers, lost, near),
+        "suspected": suspected[:N_ROWS],
+        "chart": drawn,
+        "credit": settings.credit,
         "back": paging.here(near=None, lat=None, lon=None) if near else None,
     }
+
+
+def radius_asked() -> int:
+    asked = request.args.get("radius", type=int)
+    return asked if asked in RADII else RADIUS
 
 
 def worst(transformers: list[Transformer], lost: dict[str, Balance]) -> list[Transformer]:
     """Those with most energy not accounted for; where nothing was measured, with the most suspected clients."""
     lost_kwh = {id_: one.lost_kwh for id_, one in lost.items() if one.lost_share is not None}
     shown = [one for one in transformers if one.n_suspected or lost_kwh.get(one.transformer_id, 0.0) > 0]
-    return sorted(shown, key=lambda one: -lost_kwh.get(one.transformer_id, 0.0))[:N_SPOTS]
+    return sorted(shown, key=lambda one: -lost_kwh.get(one.transformer_id, 0.0))[:N_ROWS]
 
 
 def around(whole: Area, latitude: float, longitude: float, near: int) -> Area:
@@ -99,11 +121,19 @@ def around(whole: Area, latitude: float, longitude: float, near: int) -> Area:
     return Area(latitude - high, longitude - wide, latitude + high, longitude + wide)
 
 
-def nearer(cell: Cell, near: int) -> str | None:
-    """The address of the map one step nearer to a cell."""
-    return (
-        paging.here(near=near + 1, lat=f"{cell.latitude:.5f}", lon=f"{cell.longitude:.5f}") if near < NEAREST else None
+def nearer(latitude: float, longitude: float, near: int) -> str | None:
+    """The address of the map looked at from there."""
+    return paging.here(near=near, lat=f"{latitude:.5f}", lon=f"{longitude:.5f}") if near <= NEAREST else None
+
+
+def towards(spot: HotSpot, whole: Area, near: int) -> str | None:
+    """As near to a hot spot as all of it is still seen, one step at least."""
+    south, west, north, east, _ = spot.area
+    part = max(
+        (north - south) / max(whole.north - whole.south, 1e-9), (east - west) / max(whole.east - whole.west, 1e-9)
     )
+    steps = math.floor(math.log(1 / max(ROOM * part, 1e-9), STEP))
+    return nearer(*spot.middle, max(near + 1, min(steps, NEAREST)))
 
 
 # --- the chart --------------------------------------------------------------------------------------------------------
@@ -132,6 +162,22 @@ def chart(
     return charts.chart(*(trace for trace in traces if trace["x"]), **layout, showlegend=True)
 
 
+def lay_under(drawn: charts.Chart, settings: PageSettings) -> None:
+    """Below all else the tiles, then the outlines, of the part that the axes show."""
+    (west, east), (south, north) = (drawn["layout"][axis]["range"] for axis in ("xaxis", "yaxis"))
+    if settings.tiles:
+        drawn["layout"]["images"] = [
+            {"source": one.source, "xref": "x", "yref": "y", "x": one.west, "y": one.north, "sizing": "stretch",
+             "sizex": one.east - one.west, "sizey": one.north - one.south, "layer": "below"}
+            for one in tiles_of(settings.tiles, south, west, north, east)
+        ]  # fmt: skip
+    lines = seen_of(settings.outlines, south, west, north, east)
+    if lines:
+        x, y = ([round(point[i], 4) if point else None for line in lines for point in (*line, None)] for i in (0, 1))
+        bare = {"hoverinfo": "skip", "showlegend": False, "line": {"width": 1}}
+        drawn["data"].insert(0, charts.line(x, y, colour=charts.QUIET, **bare))
+
+
 def cells_of(cells: list[Cell], near: int) -> dict:
     """Circles as large as their clients are many, the darker the larger the suspected share."""
     most = max((cell.n_clients for cell in cells), default=1)
@@ -147,7 +193,7 @@ def cells_of(cells: list[Cell], near: int) -> dict:
     return placed(
         cells, texts.text("map.cells"), marker,
         [texts.text("map.cell_told", n=c.n_clients, suspected=c.n_suspected) for c in cells],
-        [nearer(c, near) for c in cells],
+        [nearer(c.latitude, c.longitude, near + 1) for c in cells],
     )  # fmt: skip
 
 

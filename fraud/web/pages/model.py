@@ -6,12 +6,14 @@ Out: the page at /desk/model. Figures of a report that is not of this very model
 """
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+from fraud.records import Score
 from fraud.web import texts
 from fraud.web.pages import charts
 from fraud.web.pages.drift import drift_state, kept_state
@@ -20,6 +22,7 @@ from fraud.web.pages.site import Site, render
 
 N_BINS = 200  # of scores: the slider's steps
 N_FEATURES, N_WEAK, LEAST_FRAUDS = 15, 8, 50  # groups with fewer frauds say little
+N_EXPLAINED = 300  # clients, those with the highest scores, whose reasons tell what scores rest on
 SHARE = {"tickformat": ".0%", "range": [0, 1.02]}
 
 
@@ -39,6 +42,7 @@ def install(site: Site) -> None:
             kept=kept_state(desk.store),
             measured_at=moment_of(report),
             run=report and report["run"],
+            rests_on=rests_on(desk.store.stored_scores(limit=N_EXPLAINED)),
             slider=slider(manifest, desk.store.count_scores(N_BINS), main_result(report)),
             **figures(report),
         )
@@ -156,6 +160,21 @@ def importance(rows: Sequence[Mapping]) -> charts.Chart:
         [row["value"] for row in best], [charts.lines_of(row["text"], 40) for row in best], orientation="h"
     )
     return charts.chart(trace, xaxis={"title": texts.text("model.log_odds")}, margin={"l": 8, "r": 16, "t": 8, "b": 40})
+
+
+def rests_on(scores: Sequence[Score]) -> charts.Chart | None:
+    """Mean absolute effect of each evidence group on scores that have reasons; None where none has."""
+    explained, effects = [score for score in scores if score.reasons], Counter()
+    for score in explained:
+        effects.update({reason.group: abs(reason.effect) for reason in score.reasons})
+    if not effects:
+        return None
+    groups, sums = zip(*reversed(effects.most_common()), strict=True)
+    means = [total / len(explained) for total in sums]
+    told = charts.lines_of(texts.text("model.rests_on_axis", n=len(explained)), 32)
+    trace = charts.bars(means, groups, orientation="h", hovertemplate="%{y}: %{x:.1%}<extra></extra>")
+    axes = {"xaxis": {"title": told, "tickformat": ".0%"}}
+    return charts.chart(trace, **axes, margin={"l": 8, "r": 16, "t": 8, "b": 40})
 
 
 def weak(groups: Mapping[str, Sequence[Mapping]]) -> list[dict[str, Any]]:

@@ -23,6 +23,7 @@ from werkzeug.exceptions import NotFound
 from fraud.web import sessions, texts
 from fraud.web.auth import ANYBODY, NOBODY, ROLES, VIEWER, Guard, Who, guard_of
 from fraud.web.errors import Problem
+from fraud.web.ground import Line
 from fraud.web.keeping import Keeping
 from fraud.web.pages import failures, formats
 
@@ -56,14 +57,17 @@ NAVIGATION = (
 
 
 class PageSettings(NamedTuple):
-    """time_zone: of the utility; currency: what amounts of money are in, may be empty; tiles: a map's tile server.
+    """time_zone: of the utility; currency: what amounts of money are in, may be empty.
 
+    tiles, outlines: what lies under the map (fraud/web/ground.py); credit: to whom it is owed, for the page to say.
     reports: where metrics.json of the training or the validation may lie; that of the model's version comes first.
     """
 
     time_zone: ZoneInfo = ZoneInfo("UTC")
     currency: str = ""
     tiles: str = ""
+    outlines: tuple[Line, ...] = ()
+    credit: str = ""
     reports: tuple[Path, ...] = ()
 
 

@@ -5,6 +5,7 @@
 const demo = JSON.parse(document.getElementById("demo-data").textContent);
 const find = (selector, within = document) => within.querySelector(selector);
 const say = (key, values = {}) => demo.texts[key].replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+const MOST_BYTES = 4 * 2 ** 20; // of a file: a client with two years of hours has 2 MB
 const percent = (share) => `${Math.round(share * 100)} %`;
 
 function list(place, told) {
@@ -146,6 +147,13 @@ function thief() {
 /* --- somebody's own --- */
 function own() {
   const form = find("[data-own]");
+  find("[data-file]", form).addEventListener("change", async (event) => {
+    const [file] = event.target.files;
+    if (!file) return;
+    if (file.size > MOST_BYTES) { verdict("own", { reasons: [] }, say("too_large")); return; }
+    find("[data-body]", form).value = await file.text();
+    form.requestSubmit();
+  });
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     event.stopPropagation();

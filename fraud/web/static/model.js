@@ -4,7 +4,8 @@
 const place = document.getElementById("slider");
 const known = JSON.parse(document.getElementById("slider-data").textContent);
 const whole = new Intl.NumberFormat(document.documentElement.lang, { maximumFractionDigits: 0 });
-const share = new Intl.NumberFormat(document.documentElement.lang, { style: "percent", maximumFractionDigits: 1 });
+const tenths = new Intl.NumberFormat(document.documentElement.lang, { maximumFractionDigits: 1 });
+const share = { format: (part) => `${tenths.format(100 * part)}\u202f%` }; // as the page itself writes it
 
 function tell(name, text) {
   for (const spot of document.querySelectorAll(`[data-slider="${name}"]`)) spot.textContent = text;
