@@ -7,8 +7,9 @@ Out: `app`. A bad setting or an unreadable model stops the start with one senten
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
@@ -24,14 +25,17 @@ from fraud.planning import recoveries_of, with_worth
 from fraud.reading_tables import readings_from_records
 from fraud.records import Earlier, QualityFlag, Score, Table
 from fraud.recovery import BILLABLE_MONTHS
-from fraud.tables import CLIENT_FIELDS, NAT, FieldError, number_of, tables_from_records
-from fraud.web import commands, examples, observing
+from fraud.surroundings import Losses
+from fraud.tables import CLIENT_FIELDS, FieldError, tables_from_records
+from fraud.values import NAT, number_of
+from fraud.web import commands, examples, ground, observing
 from fraud.web.api import Api, create_app
 from fraud.web.auth import EVERYBODY, NO_ONE, THIS_MACHINE
 from fraud.web.bodies import Limits
 from fraud.web.errors import BadRow
 
 if TYPE_CHECKING:
+    from fraud.likeness import Watch
     from fraud.web.desk import DeskService
     from fraud.web.pages.site import PageSettings
 
@@ -69,6 +73,9 @@ class Settings(BaseModel):
     time_zone: ZoneInfo = ZoneInfo("UTC")  # of the utility: what its clocks show, as Africa/Tunis
     currency: str = Field("", max_length=8)  # of its prices, as TND
     photos: Path | None = None  # folder of photos of visits; else photos/ beside a database that is a file
+    map_tiles: str = ""  # under the map: https://HOST/{z}/{x}/{y}.png of a map server, whom browsers then ask
+    map_outlines: Any = ()  # under the map: a GeoJSON file
+    map_credit: str = Field("", max_length=200)  # to whom these are owed
     report_path: Path = Path("report/metrics.json")  # what the model page draws; else the validation delivered here
 
     @classmethod
@@ -84,6 +91,16 @@ class Settings(BaseModel):
             return ZoneInfo(name)
         except (ZoneInfoNotFoundError, ValueError, OSError):
             raise ValueError("must be the name of a time zone, such as Africa/Tunis") from None
+
+    @field_validator("map_tiles")
+    @classmethod
+    def tiles_at(cls, address: str) -> str:
+        return ground.tile_address(address)
+
+    @field_validator("map_outlines", mode="plain")
+    @classmethod
+    def outlines_in(cls, path: str) -> tuple[ground.Line, ...]:
+        return ground.read_outlines(Path(path))
 
     @field_validator("notify_urls", mode="before")
     @classmethod
@@ -101,7 +118,8 @@ class Settings(BaseModel):
 
     def pages(self, kind: type["PageSettings"]) -> "PageSettings":
         reports = (self.report_path, HOME / "benchmarks" / "validation" / "metrics.json")
-        return kind(time_zone=self.time_zone, currency=self.currency, reports=reports)
+        under = {"tiles": self.map_tiles, "outlines": self.map_outlines, "credit": self.map_credit}
+        return kind(time_zone=self.time_zone, currency=self.currency, reports=reports, **under)
 
     def limits(self) -> Limits:
         return Limits(self.max_body_bytes, self.max_clients, self.max_invoices, self.max_readings)
@@ -136,15 +154,29 @@ class ModelScorer:
         tables: TablesOfRecords,
         with_reasons: bool = False,
         earlier: Sequence[Earlier | None] | None = None,
+        losses: Losses | None = None,
     ) -> list[Score]:
+        known, quality = self.known(tables, earlier, losses), tables[-1]
+        scores = self._model.judge(known.billed, known.clients["client_id"], quality, known.metered, earlier)
+        scores = explained(self._model, scores, known) if with_reasons else scores
+        of_evidence = known.clients, known.invoices, known.days, known.metered
+        return with_worth(scores, recoveries_of(self._model, *of_evidence, self._billable_months))
+
+    def known(
+        self, tables: TablesOfRecords, earlier: Sequence[Earlier | None] | None = None, losses: Losses | None = None
+    ) -> Known:
+        """The tables with the evidence made of them."""
         clients, invoices, readings, quality = tables
         billed = client_features(clients, invoices, self._model.cells)
         days = Days.of(readings, len(quality)) if len(readings["client"]) else None
-        metered = None if days is None or self._model.readings is None else self._model.readings.evidence(days)
-        scores = self._model.judge(billed, clients["client_id"], quality, metered, earlier)
-        if with_reasons:
-            scores = explained(self._model, scores, Known(clients, invoices, billed, days, metered, earlier))
-        return with_worth(scores, recoveries_of(self._model, clients, invoices, days, metered, self._billable_months))
+        metered = None if days is None else self._model.evidence_of_days(days, losses)
+        return Known(clients, invoices, billed, days, metered, earlier)
+
+    def watch(self) -> "Watch":
+        """Counts how far clients are from those that the model learnt from."""
+        from fraud.likeness import Watch  # what the demonstration tells; scoring needs none of it
+
+        return Watch(self._model)
 
     def timeline(self, days: Days) -> dict[str, np.ndarray]:
         """How unusual each day was, by detector. [float64, (rows,), from 1 on unusual]"""
@@ -195,7 +227,8 @@ def settings_or_exit() -> Settings:
         bad = error.errors(include_url=False)[0]
         name = str(bad["loc"][0])
         shown = "set" if name in SECRETS else repr(bad["input"])
-        stop(f"{name.upper()} is {shown}: {bad['msg'].lower()}. Correct or unset it.")
+        wrong = bad["msg"].removeprefix("Value error, ")  # as pydantic puts it before what our own checks say
+        stop(f"{name.upper()} is {shown}: {wrong[:1].lower()}{wrong[1:]}. Correct or unset it.")
 
 
 def scorer_or_exit(path: Path, key: bytes | None, billable_months: int = BILLABLE_MONTHS) -> ModelScorer:
@@ -239,7 +272,8 @@ def served(settings: Settings) -> Api:
             "OPEN is set: the desk asks for no key and no password", extra={"said": {"to": OPEN_TO[settings.open]}}
         )
     app = create_app(scorer, settings.limits(), revealed(settings.api_key), desk)
-    outside = commands.Outside(settings.channels(), revealed(settings.mqtt_url), lambda: demo_loaded(desk, scorer))
+    load_demo = partial(demo_loaded, desk, scorer, settings.time_zone)
+    outside = commands.Outside(settings.channels(), revealed(settings.mqtt_url), load_demo)
     commands.install(app, desk and desk.keeping, outside)
     if settings.proxies:
         from werkzeug.middleware.proxy_fix import ProxyFix
@@ -248,10 +282,13 @@ def served(settings: Settings) -> Api:
     return app
 
 
-def demo_loaded(service: "DeskService", scorer: ModelScorer) -> int:
-    import desk
+def demo_loaded(service: "DeskService", scorer: ModelScorer, zone: ZoneInfo) -> int:
+    import desk_demo
 
-    return desk.load_demo(service.keeping, scorer, HOME / "data" / "sample.zip")
+    watch = scorer.watch()
+    drifting = desk_demo.Drifting(lambda tables: watch.add(scorer.known(tables)), watch.drift)
+    path = HOME / "data" / "sample.zip"
+    return desk_demo.load_demo(service.keeping, scorer, path, zone, drifting)
 
 
 def stop(sentence: str) -> NoReturn:

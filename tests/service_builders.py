@@ -39,7 +39,7 @@ class ByConsumption:
             raise BadRow(error.index, error.path, error.message) from None
         return *tables, table, [a + b for a, b in zip(quality, of_readings, strict=True)]
 
-    def judge(self, tables, with_reasons=False, earlier=None):  # noqa: ARG002  (the contract's)
+    def judge(self, tables, with_reasons=False, earlier=None, losses=None):  # noqa: ARG002  (the contract's)
         clients, invoices, readings, quality = tables
         self.n_judged += len(quality)
         billed = np.bincount(invoices["client"], invoices["consumption_level_1"], minlength=len(quality))
@@ -61,7 +61,7 @@ class ByConsumption:
 
 
 class Broken(ByConsumption):
-    def judge(self, _tables, with_reasons=False, earlier=None):  # noqa: ARG002  (the contract's)
+    def judge(self, _tables, with_reasons=False, earlier=None, losses=None):  # noqa: ARG002  (the contract's)
         raise RuntimeError(PRIVATE)
 
 

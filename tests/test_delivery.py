@@ -1,6 +1,7 @@
 """What is delivered starts where it is put: one port or two, an image without data, a lock for all machines."""
 
 import ast
+import ctypes
 import http.client
 import json
 import os
@@ -49,7 +50,7 @@ def environment(**values: str) -> dict[str, str]:
         k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "GUNICORN", "PIPENV")) and k != "PORT"
     }
     path = f"{TOOLS}{os.pathsep}{os.environ['PATH']}"
-    return {**inherited, "PATH": path, "PYTHONDONTWRITEBYTECODE": "1", **values}
+    return {**inherited, "PATH": path, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", **values}
 
 
 def answers(port: int) -> bool:
@@ -181,6 +182,45 @@ def test_the_procfile_serves_the_port_of_the_host(tmp_path):
     with started(tmp_path, ["sh", "-c", f"exec {command}"], port, PORT=str(port)) as server:
         assert name == "web"
         assert listening(server) == {port}
+
+
+# -- the heap ---------------------------------------------------------------------------------------------------------
+
+OF_THREADS = """
+import ctypes, runpy, sys, threading
+
+runpy.run_path(sys.argv[1])["post_fork"](None, None)
+everybody = threading.Barrier(8)
+
+
+def hold():
+    held = [bytes(1000 + i) for i in range(1000)]  # beyond Python's own small blocks
+    everybody.wait()
+    return held
+
+
+threads = [threading.Thread(target=hold) for _ in range(8)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+libc = ctypes.CDLL(None)
+libc.fopen.restype = ctypes.c_void_p
+stream = ctypes.c_void_p(libc.fopen(sys.argv[2].encode(), b"w"))
+libc.malloc_info(0, stream)
+libc.fclose(stream)
+"""
+
+
+@pytest.mark.skipif(
+    not hasattr(ctypes.CDLL(None), "malloc_info"), reason="a C library that is not glibc has its own way"
+)
+@pytest.mark.parametrize(
+    ("told", "is_one"), [({}, True), ({"MALLOC_ARENA_MAX": "8"}, False)], ids=["ours", "operator's"]
+)
+def test_the_threads_of_a_worker_share_one_heap_unless_the_operator_says_otherwise(told, is_one, tmp_path):
+    said = tmp_path / "heaps.xml"
+    command = [sys.executable, "-c", OF_THREADS, str(ROOT / "gunicorn.conf.py"), str(said)]
+    subprocess.run(command, env=environment(**told), check=True)
+    assert (said.read_text().count("<heap ") == 1) is is_one
 
 
 # -- the image --------------------------------------------------------------------------------------------------------

@@ -85,6 +85,32 @@ def test_a_new_model_is_taken_at_sighup_without_a_failed_request_and_versions_ch
     assert [[version for version, _ in groupby(caller.versions)] for caller in callers] == [[FORMER, NEW]] * 6
 
 
+def test_a_damaged_model_at_sighup_is_refused_in_a_sentence_and_the_former_one_goes_on(
+    small_model, model_path, tmp_path
+):
+    settings = {"MODEL_PATH": str(model_path), "LOG_LEVEL": "ERROR"}
+    log, request = tmp_path / "log", posted("/predict?reasons=0", as_json(a_body()))
+    with (
+        log.open("wb") as stream,
+        served("predict:app", log=stream, **settings) as server,
+        Connection(server.port) as asker,
+    ):
+        former = workers_of(server)
+        good = model_path.read_bytes()
+        model_path.write_bytes(good[:-100])
+        os.kill(server.pid, signal.SIGHUP)
+        until(lambda: "Not reloaded" in log.read_text())
+        assert f"{model_path} " in log.read_text(), "the sentence of the start stands before it"
+        assert workers_of(server) == former
+        assert version_of(asker.ask(request)) == FORMER
+
+        versioned(small_model, model_path, NEW)
+        os.kill(server.pid, signal.SIGHUP)
+        until(lambda: not workers_of(server) & former)
+        with Connection(server.port) as another:
+            assert version_of(another.ask(request)) == NEW
+
+
 # --- SIGTERM ----------------------------------------------------------------------------------------------------------
 
 
