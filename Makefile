@@ -15,6 +15,8 @@ export PIPENV_NOSPIN = 1
 export PIPENV_YES = 1
 export PIPENV_PIPFILE =
 EVERYTHING = packages train dev-packages spark
+# A file's tests stay together: each core makes the models that its tests share once.
+PYTEST = $(PY) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 # Stamps: what stands in .venv, as of which Pipfile.lock. The service starts without waiting for the training libraries.
 SERVING = .venv/.serving
@@ -32,16 +34,16 @@ install: $(ALL) ## everything into .venv: serving, training, development, Spark
 run: $(SERVING) ## the service with its demo data on 127.0.0.1:9696, open to whoever sits at this machine
 	@echo "Fairmeter starts at http://127.0.0.1:9696 (Ctrl-C stops it)."
 	@echo "That is the dashboard; http://127.0.0.1:9696/docs are the routes, and README.md has a curl that scores a client."
-	@echo "The first time, the desk's demo clients are there some 15 s later."
+	@echo "The first time, the desk's demo clients are there some 20 s later."
 	@OPEN=1 $(PY) -m flask --app predict demo & OPEN=1 $(PY) -m gunicorn --bind 127.0.0.1:9696 predict:app
 
 test: $(ALL) ## the tests
-	$(PY) -m pytest
+	$(PYTEST)
 
 check: $(ALL) ## format, lint, tests
 	$(PY) -m ruff format --check
 	$(PY) -m ruff check
-	$(PY) -m pytest
+	$(PYTEST)
 
 format: $(ALL) ## put the code into its format
 	$(PY) -m ruff format
@@ -56,7 +58,8 @@ bench: $(ALL) ## the table of speed and memory
 load: $(ALL) ## the service under load, beside bare Flask; a quarter of an hour, or make load ARGS="--seconds 2 --minutes 2"
 	$(PY) benchmarks/load.py $(ARGS)
 
-scan: $(ALL) ## what is known against our code (bandit) and against the packages in .venv (pip-audit, asks PyPI)
+scan: $(ALL) ## what is known against our code (bandit), the image (hadolint), the packages in .venv (pip-audit, asks PyPI)
+	.venv/bin/hadolint Dockerfile
 	$(PY) -m bandit --quiet --configfile pyproject.toml --recursive fraud benchmarks $(wildcard *.py)
 	@$(PY) -m pip_audit --local --strict --progress-spinner off || { \
 	  echo "The packages were not audited, or one is known to be vulnerable: see above. pip-audit asks pypi.org/pypi for" \

@@ -34,7 +34,7 @@ DOORS = {
     "apprise": "notify",
     "holidays": "almanac",
     "rich": "train score visit_sheets",
-    "gunicorn": "gunicorn",
+    "gunicorn": "gunicorn web",
 }
 # They take seconds to load and a hundred megabytes: a server that only passes by must not load them.
 ONLY_WHEN_NEEDED = {
