@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -70,7 +71,7 @@ class Size(NamedTuple):
     clients: int  # simulated, where there is no archive
 
 
-FULL = Size(rounds=5, table_rounds=2, requests=500, clients=20_000)
+FULL = Size(rounds=3, table_rounds=1, requests=400, clients=20_000)  # three minutes where nobody else computes
 QUICK = Size(rounds=3, table_rounds=3, requests=200, clients=3000)
 
 
@@ -121,7 +122,7 @@ def run(options: argparse.Namespace, size: Size) -> None:
         tell = status.update
         clients, invoices, _ = simulate(N_SIMULATED, SEED)
         bodies = bodies_of(clients, invoices)
-        figures = [*of_starts(bodies, size, tell), *of_service(bodies, size, tell)]
+        figures = [*of_starts(bodies, size, tell), *of_service(bodies, size, tell), *of_desk(bodies, size, tell)]
         natives = native_models(clients, invoices, options.quick, tell)
         figures += of_one_client(model, bodies, *natives, size, tell)
         figures += of_readings(model, size, tell)
@@ -210,6 +211,23 @@ def of_service(bodies: list[dict], size: Size, tell: Tell) -> list[Figure]:
         ),
         Figure("worker, memory after these batches", "MB", memory),
     ]
+
+
+def of_desk(bodies: list[dict], size: Size, tell: Tell) -> list[Figure]:
+    """What a desk costs whoever asks for a score alone."""
+    tell("Asking the service with a desk")
+    requests, settings = requests_of(with_invoices(bodies, N_INVOICES)), {"MODEL_PATH": str(MODEL_PATH)}
+    settings["LOG_LEVEL"] = "WARNING"
+    with (
+        TemporaryDirectory() as folder,
+        served(SERVICE, **settings, DATABASE_URL=f"sqlite:///{folder}/desk.db") as desk,
+        served(SERVICE, **settings) as alone,
+    ):
+        beside, without = by_turns(
+            size.rounds, lambda: asked(desk, requests, size.requests), lambda: asked(alone, requests, size.requests)
+        )
+    what = f"/predict?reasons=0, {N_INVOICES} invoices, with a desk, p50"
+    return [Figure(what, "ms", beside[0], without[0], "the same without a desk")]
 
 
 def asked(server: Server, requests: list[bytes], n: int) -> tuple[float, float, float]:

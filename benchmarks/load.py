@@ -19,6 +19,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
@@ -43,7 +44,9 @@ SCRIPT, OUT = HERE / "load.lua", HERE / "load.json"
 CONNECTIONS = (1, 8, 32, 64)
 ROUNDS = 3  # turns of each side
 N_SIMULATED, N_BATCH, N_BATCHES = 3000, 1000, 3  # clients; clients of a batch; batches
-N_IDLE, A_MOMENT = 12, 0.2  # connections that say nothing; seconds
+N_IDLE, A_MOMENT = 12, 0.2  # connections that do not go on; seconds
+# What they sent: a browser opens some ahead of need, and whoever wishes a service ill sends half of what it announced.
+BESIDE = {"idle": b"", "half_sent": posted("/predict", b"{}" * 50)[:-20]}
 AT_ONCE = 32  # connections, where workers are compared
 WORKERS = {  # what gunicorn is told, beside gunicorn.conf.py
     "as delivered": "",
@@ -72,9 +75,15 @@ class Rate(NamedTuple):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = parsed(arguments)
+    return ended(measured, parsed(arguments))
+
+
+def ended(measure: Callable[[argparse.Namespace], dict[str, Any]], options: argparse.Namespace) -> int:
+    """Writes what was measured, and the machine, to options.json; the exit code."""
     try:
-        found = {"machine": machine_now()} | measured(options)
+        if shutil.which("wrk") is None:
+            raise NoWrk("wrk is not installed, which asks the service: apt install wrk.")
+        found = {"machine": machine_now()} | measure(options)
     except (NoWrk, DidNotStart, BadAnswer) as error:
         print(error, file=sys.stderr)
         return BAD_USE
@@ -94,9 +103,7 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def measured(options: argparse.Namespace) -> dict[str, Any]:
-    """Measures and prints. Raises NoWrk, DidNotStart, BadAnswer."""
-    if shutil.which("wrk") is None:
-        raise NoWrk("wrk is not installed, which asks the service: apt install wrk.")
+    """Measures and prints. Raises DidNotStart, BadAnswer."""
     console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else WIDTH)
     bodies = bodies_of(*simulate(N_SIMULATED, SEED)[:2])
     with tempfile.NamedTemporaryFile("wb", suffix=".ndjson") as lines:
@@ -152,25 +159,26 @@ def stormed(port: int, path: str, connections: int, seconds: int, lines: Path) -
 
 def of_workers(lines: Path, seconds: int, console: Console) -> list[dict[str, Any]]:
     """What gunicorn.conf.py chose, beside what it could have chosen."""
-    grid = grid_of(f"{AT_ONCE} connections", "p50", "p95", "p99", "requests/s", f"beside {N_IDLE} idle", "MB")
+    beside = [f"beside {N_IDLE} {name}" for name in BESIDE]
+    grid = grid_of(f"{AT_ONCE} connections", "p50", "p95", "p99", "requests/s", *beside, "MB")
     rows = []
     for name, told in WORKERS.items():
         settings = {"MODEL_PATH": str(MODEL_PATH), "LOG_LEVEL": "WARNING", "GUNICORN_CMD_ARGS": told}
         with served(SERVICE, **settings) as server:
-            wait = wait_beside_idle(server)
+            waits = {f"beside_{name}_s": wait_beside(server, sent) for name, sent in BESIDE.items()}
             rate, memory = stormed(server.port, "/predict", AT_ONCE, seconds, lines), server.memory_mb()
-        rows.append({"workers": name} | rate._asdict() | {"beside_idle_s": wait, "memory_mb": memory})
-        grid.add_row(name, *of_rate(rate), f"{wait:.3f} s", f"{memory:.0f}")
+        rows.append({"workers": name} | rate._asdict() | waits | {"memory_mb": memory})
+        grid.add_row(name, *of_rate(rate), *(f"{wait:.3f} s" for wait in waits.values()), f"{memory:.0f}")
     console.print(grid)
     return rows
 
 
-def wait_beside_idle(server: Server) -> float:
-    """What a request on a connection of its own takes beside connections that a browser opened ahead of need.
+def wait_beside(server: Server, sent: bytes) -> float:
+    """What a request on a connection of its own takes beside others that sent so much and no more.
     [seconds, LONGEST_START at most]"""
-    with ExitStack() as idle:
+    with ExitStack() as waiting:
         for _ in range(N_IDLE):
-            idle.enter_context(Connection(server.port))
+            waiting.enter_context(Connection(server.port)).send(sent)
         sleep(A_MOMENT)  # they are taken before it comes
         started = perf_counter()
         with Connection(server.port) as connection, suppress(TimeoutError, BadAnswer):
@@ -211,7 +219,7 @@ def in_words(told: Mixed) -> str:
     return (
         f"Mixed traffic, {told.seconds / 60:.1f} minutes: {told.n_requests:,} requests, {told.n_writes:,} of them "
         f"writes, none failed; p50 {told.p50_ms:.0f} ms, p95 {told.p95_ms:.0f} ms, p99 {told.p99_ms:.0f} ms. Memory "
-        f"{told.first_mb:.0f} MB after a fifth of the time, {told.last_mb:.0f} MB at the end: "
+        f"{told.first_mb:.0f} MB after half of the time, {told.last_mb:.0f} MB at the end: "
         f"{told.slope_mb_hour:+.1f} MB an hour (least squares; standard error {told.slope_error_mb_hour:.1f})."
     )
 

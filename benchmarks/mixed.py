@@ -29,14 +29,21 @@ from fraud.web.auth import INVESTIGATOR
 
 RULES = Path(__file__).resolve().parents[1] / "data" / "alerts.toml"
 N_CASES = 20
+N_KEPT = (
+    500  # clients that are scored and kept again and again; all are known before, else lists grow while they are read
+)
 N_DAYS = 60  # of readings that a meter sends, before the next meter: each batch is judged with all before it
 EVERY = 2.0  # seconds between two looks at the memory
-WARM_UP = 0.2  # of the time: what is loaded and filled once is no growth
+WARM_UP = 0.5  # of the time: the database's pages, its statements and the days read are remembered once, and no growth
+A_MINUTE = 60  # seconds
 PAGES = ("/dashboard", "/clients?sort=score", "/list?visits=20", "/alerts", "/cases", "/metrics")
 
 
 class Mixed(NamedTuple):
-    """slope_mb_hour: of master and workers, by least squares after the warm-up, with its standard error."""
+    """slope_mb_hour: of master and workers, by least squares after the warm-up, with its standard error.
+
+    first_mb, last_mb: at the end of the warm-up and of the time. minutes_mb: at the begin of every minute.
+    """
 
     seconds: float
     n_requests: int
@@ -49,6 +56,7 @@ class Mixed(NamedTuple):
     last_mb: float
     slope_mb_hour: float
     slope_error_mb_hour: float
+    minutes_mb: list[float]
 
 
 class Asker:
@@ -131,17 +139,17 @@ def looks(asker: Asker) -> Iterator[None]:
 
 
 def mixed_traffic(bodies: list[dict], seconds: float) -> Mixed:
-    """Raises DidNotStart."""
+    """Raises DidNotStart, BadAnswer."""
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{folder}/desk.db"
         key, case_ids = prepared(url)
         settings = {"MODEL_PATH": str(MODEL_PATH), "DATABASE_URL": url, "LOG_LEVEL": "WARNING"}
         with served(SERVICE, **settings) as server:
             askers = [Asker(server.port, key) for _ in range(8)]
-            half = len(bodies) // 2
+            keep_once(server.port, key, bodies[:N_KEPT])
             steps = [
                 *(scores(asker, bodies[i::3]) for i, asker in enumerate(askers[:3])),
-                keeps(askers[3], bodies[:half]),
+                keeps(askers[3], bodies[:N_KEPT]),
                 *(meters(asker, f"m{i}") for i, asker in enumerate(askers[4:6])),
                 moves(askers[6], case_ids),
                 looks(askers[7]),
@@ -159,6 +167,15 @@ def prepared(url: str) -> tuple[str, list[int]]:
         known = [Score(f"c-{i}", 0.5, "high", 0.1, (), ()) for i in range(N_CASES)]
         store.write_run(known, "load", read_rules(RULES))
         return key, [store.open_case(score.client_id, "anna", "to begin with").case_id for score in known]
+
+
+def keep_once(port: int, key: str, bodies: list[dict]) -> None:
+    """Raises BadAnswer."""
+    asker = Asker(port, key)
+    for _ in zip(bodies, keeps(asker, bodies), strict=False):
+        if asker.errors:
+            raise BadAnswer(asker.errors[0])
+    asker.close()
 
 
 def run_all(steps: list[Iterator[None]], server: Server, seconds: float) -> np.ndarray:
@@ -187,11 +204,13 @@ def told_of(askers: list[Asker], looked: np.ndarray, seconds: float) -> Mixed:
     taken = np.concatenate([asker.taken for asker in askers])
     warm = looked[looked[:, 0] >= WARM_UP * seconds]
     slope, error = slope_of(warm[:, 0] / 3600, warm[:, 1])
+    minutes = looked[np.searchsorted(looked[:, 0], np.arange(0, looked[-1, 0], A_MINUTE)), 1].round(1).tolist()
     for asker in askers:
         asker.close()
     return Mixed(
         seconds, len(taken), sum(asker.n_writes for asker in askers), [e for asker in askers for e in asker.errors],
         *(1e3 * np.quantile(taken, (0.5, 0.95, 0.99))).tolist(), float(warm[0, 1]), float(warm[-1, 1]), slope, error,
+        minutes,
     )  # fmt: skip
 
 

@@ -27,6 +27,7 @@ from playwright.sync_api import sync_playwright
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # else Python looks for rooms in benchmarks/ only
 
 from benchmarks.servers import served
+from desk_demo import Meter, bring
 from fraud.alerts import read_rules
 from fraud.bands import bands_of
 from fraud.records import Score
@@ -46,9 +47,9 @@ PAGES = {
     "transformer": "/desk/transformer/{transformer}",
     "live": "/desk/live",
     "demo": "/desk/demo",
-    "sign-in": "/desk/sign-in",
     "nothing": "/desk/nothing",
 }
+OUTSIDE = {"sign-in": "/desk/sign-in"}  # where the desk is not open
 WINDOWS = {"desk": {"width": 1440, "height": 900}, "phone": {"width": 390, "height": 844}}
 THEMES = ("light", "dark")
 ZONE = "Africa/Tunis"
@@ -66,8 +67,10 @@ def main() -> int:
         command = [sys.executable, "-m", "flask", "--app", "predict", "demo"]
         subprocess.run(command, cwd=ROOT, env=os.environ | {"DATABASE_URL": loaded}, check=True)  # noqa: S603
         play(Store(loaded), Store(played))
-        with served("predict:app", DATABASE_URL=played, OPEN="1", TIME_ZONE=ZONE, CURRENCY="TND") as server:
-            wrong = taken(f"http://127.0.0.1:{server.port}", options.out)
+        settings = {"DATABASE_URL": played, "TIME_ZONE": ZONE, "CURRENCY": "TND"}
+        with served("predict:app", OPEN="1", **settings) as desk, served("predict:app", **settings) as closed:
+            wrong = taken(f"http://127.0.0.1:{desk.port}", PAGES, options.out)
+            wrong += taken(f"http://127.0.0.1:{closed.port}", OUTSIDE, options.out)
     for name in README if options.readme else ():
         shutil.copy(options.out / f"{name}.png", ROOT / "docs" / f"{name}.png")
     print(*(wrong or ["No page complained."]), sep="\n")
@@ -106,6 +109,7 @@ def play(loaded: Store, played: Store) -> None:
             scored_at=at,
             balances=measured,
             around=around,
+            drift=loaded.last_drift().found,
             **kept([loaded.find_profile(s.client_id) for s in some]),
         )
         for score in some[:N_CHOSEN]:
@@ -115,20 +119,19 @@ def play(loaded: Store, played: Store) -> None:
     for score in played.stored_scores(limit=60)[30:60:4]:
         if played.open_case_of(score.client_id) is None:
             played.open_case(score.client_id, "anna", "On this week's list.", assignee="otto")
-    meters(played, [score.client_id for score in scores[:60]])
+    bring(played, meters(loaded, [score.client_id for score in scores]), datetime.now(UTC), ZoneInfo(ZONE))
+    played.count_refused("readings.3.read_at: input should be a valid datetime.")
 
 
-def meters(store: Store, client_ids: list[str]) -> None:
-    """Four weeks of readings that come an hour or two late, most of them at night; some a minute in the last hour."""
-    draw, now = np.random.default_rng(1), datetime.now(UTC)
-    hours = [now - timedelta(hours=n) for n in range(28 * 24, 0, -1)]
-    for at in [*hours, *(now - timedelta(minutes=n) for n in range(60, 0, -1))]:
-        n = draw.poisson(1 + 12 * (at.hour in (2, 3)) + 3 * (at.hour in (12, 18)))
-        clock = at.astimezone(ZoneInfo(ZONE)).replace(tzinfo=None)
-        read_at = clock.replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
-        chosen = draw.permutation(client_ids)[:n].tolist()
-        store.add_readings([(id_, read_at, float(draw.gamma(2, 0.3))) for id_ in chosen], at)
-    store.count_refused("readings.3.read_at: input should be a valid datetime.")
+def meters(loaded: Store, client_ids: list[str]) -> list[Meter]:
+    """Those whose readings the demonstration brought."""
+    known = loaded.readings_of(client_ids)
+    owner = known["client_id"]
+    return [
+        Meter(client_id, known["read_at"][own], known["consumption_kwh"][own])
+        for client_id in dict.fromkeys(owner.tolist())
+        for own in [np.flatnonzero(owner == client_id)]
+    ]
 
 
 def kept(profiles: list[Profile]) -> dict:
@@ -163,17 +166,15 @@ def visit(store: Store, score: Score, truth: set[str], day: date, is_random: boo
 # --- pictures ---------------------------------------------------------------------------------------------------------
 
 
-def taken(url: str, out: Path) -> list[str]:
+def taken(url: str, pages: dict[str, str], out: Path) -> list[str]:
     """Takes every picture; what a page complained of."""
-    program, wrong = next(filter(None, map(shutil.which, BROWSERS)), None), []
-    if program is None:
-        sys.exit("There is no Chromium here: apt-get install chromium.")
+    wrong = []
     with sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
+        browser = started.chromium.launch(executable_path=program(), args=["--no-sandbox", "--disable-gpu"])
         for theme in THEMES:
             for window, size in WINDOWS.items():
                 context = browser.new_context(viewport=size, color_scheme=theme)
-                for name, address in PAGES.items():
+                for name, address in pages.items():
                     place = out / f"{name}-{theme}-{window}.png"
                     wrong += picture(
                         context, url, address.format(client=SHOWN_CLIENT, transformer=SHOWN_TRANSFORMER), place
@@ -181,6 +182,14 @@ def taken(url: str, out: Path) -> list[str]:
                 context.close()
         browser.close()
     return wrong
+
+
+def program() -> str:
+    """The Chromium of this machine; ends where there is none."""
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        sys.exit("There is no Chromium here: apt-get install chromium.")
+    return found
 
 
 def picture(context, url: str, address: str, place: Path) -> list[str]:
@@ -197,7 +206,7 @@ def picture(context, url: str, address: str, place: Path) -> list[str]:
         page.wait_for_timeout(400)
         if page.evaluate("document.documentElement.scrollWidth > window.innerWidth"):
             wrong.append(f"{address} is wider than {page.viewport_size['width']} pixels")
-        page.screenshot(path=place, full_page=place.stem.endswith("phone"))
+        page.screenshot(path=place, full_page=place.stem not in README)
     page.close()
     return wrong if answer.status == 200 else []
 

@@ -26,6 +26,7 @@ RETRY = 0.005  # seconds
 # Set outside they would change what is measured; $PORT would be listened on too.
 NOT_PASSED_ON = ("PORT", "WEB_CONCURRENCY", "GUNICORN_CMD_ARGS")
 HEAVY = frozenset({"catboost", "keras", "pandas", "polars", "pyarrow", "scipy", "sklearn", "tensorflow", "xgboost"})
+GOOD = (b"HTTP/1.1 200 ", b"HTTP/1.1 201 ")
 OF_LIBRARY = re.compile(r"/(?:site|dist)-packages/(\w+)")
 OF_LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
 
@@ -35,7 +36,7 @@ class DidNotStart(Exception):
 
 
 class BadAnswer(Exception):
-    """An answer other than 200: a figure made of it would be worth nothing."""
+    """An answer other than 200 or 201: a figure made of it would be worth nothing."""
 
 
 class Connection:
@@ -51,13 +52,16 @@ class Connection:
     def __exit__(self, *_: object) -> None:
         self._socket.close()
 
+    def send(self, part: bytes) -> None:
+        self._socket.sendall(part)
+
     def ask(self, request: bytes) -> bytes:
-        """The body of the answer, which must have a length and the status 200. Raises BadAnswer, OSError."""
-        self._socket.sendall(request)
+        """The body of the answer, which must have a length and the status 200 or 201. Raises BadAnswer, OSError."""
+        self.send(request)
         answer = bytearray()
         while (head := answer.find(b"\r\n\r\n")) < 0:
             answer += self._received()
-        if not answer.startswith(b"HTTP/1.1 200 "):
+        if not answer.startswith(GOOD):
             raise BadAnswer(answer[:500].decode(errors="replace"))
         end = head + 4 + int(OF_LENGTH.search(answer, 0, head)[1])
         while len(answer) < end:
@@ -102,6 +106,11 @@ class Server:
         """
         taken = [process.memory_full_info() for process in self._processes()]
         return (sum(memory.uss for memory in taken) + max(memory.rss - memory.uss for memory in taken)) / 1e6
+
+    def worker_mb(self) -> float:
+        """What the worker alone takes, with all that it shares. [10^6 bytes]"""
+        [worker] = psutil.Process(self.pid).children()
+        return worker.memory_info().rss / 1e6
 
     def heavy_libraries(self) -> list[str]:
         """Those of HEAVY of which a file is mapped into master or worker."""
