@@ -34,7 +34,7 @@ install: $(ALL) ## everything into .venv: serving, training, development, Spark
 run: $(SERVING) ## the service with its demo data on 127.0.0.1:9696, open to whoever sits at this machine
 	@echo "Fairmeter starts at http://127.0.0.1:9696 (Ctrl-C stops it)."
 	@echo "That is the dashboard; http://127.0.0.1:9696/docs are the routes, and README.md has a curl that scores a client."
-	@echo "The first time, the desk's demo clients are there some 20 s later."
+	@echo "The first time, the desk's demo clients are there some 25 s later."
 	@OPEN=1 $(PY) -m flask --app predict demo & OPEN=1 $(PY) -m gunicorn --bind 127.0.0.1:9696 predict:app
 
 test: $(ALL) ## the tests

@@ -1,8 +1,8 @@
 """The demonstration at the desk: `flask --app predict demo` scores a simulated utility into an empty store.
 
 In:  data/sample.zip (data/README.md, "What sample.zip holds"); a scorer; the zone of the clocks.
-Out: a run of all its clients as score.py --store would keep it, with drift where the scorer tells it; four weeks of
-     readings as if they had come until now, for what the page Live shows.
+Out: twelve weeks of work (desk_weeks.py); a run of all its clients as score.py --store would keep it, with drift where
+     the scorer tells it; four weeks of readings as if they had come until now, for what the page Live shows.
 """
 
 import csv
@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+import desk_weeks
 from desk_science import DeskScience, Known
 from fraud.balance import balances_of
 from fraud.bands import bands_of
@@ -55,7 +56,7 @@ class Drifting(NamedTuple):
 def load_demo(keeping: Keeping, scorer: Scorer, path: Path, zone: ZoneInfo, drifting: Drifting | None = None) -> int:
     """Scores the simulated utility into a store that holds no client; how many clients. Raises OSError, StoreError.
 
-    Some 20 s and 0.6 GB, so in a process of its own: a worker would not give the memory back.
+    Some 25 s and 0.6 GB, so in a process of its own: a worker would not give the memory back.
     """
     if keeping.store.count_profiles():
         return 0
@@ -64,7 +65,7 @@ def load_demo(keeping: Keeping, scorer: Scorer, path: Path, zone: ZoneInfo, drif
         measured = transformers_from_records(
             *(_rows_of(archive, name) for name in ("transformer_totals", "transformers"))
         )
-        weather = _weather_of(_rows_of(archive, "weather"))
+        weather, thefts = _weather_of(_rows_of(archive, "weather")), _rows_of(archive, "thefts")
     rows, _ = read_upload(files, NO_LIMITS)
     everybody = [Known(*scorer.tables(*map(list, zip(*chunk, strict=True)))) for chunk in chunks(rows)]
     clients, invoices, days = all_of(everybody)
@@ -84,7 +85,10 @@ def load_demo(keeping: Keeping, scorer: Scorer, path: Path, zone: ZoneInfo, drif
         balances=balances.rows,
         around=Around(bands_of(kept.clients, kept.series), weather),
     )
+    thieves = desk_weeks.thieves_of(thefts, date.fromordinal(date(1970, 1, 1).toordinal() + int(days.day.max())))
+    desk_weeks.play(keeping, scores, kept, thieves, zone)
     keeping.write(scores, kept, is_run=True, drift=drifting and drifting.told())
+    desk_weeks.plan_this_week(keeping)
     bring(keeping.store, meters, datetime.now(UTC), zone)
     return len(scores)
 

@@ -1,6 +1,6 @@
 """The floor plan: one line a floor, the highest first. Rooms of the science wing, then of the desk wing.
 
-    entry     train predict score desk desk_science desk_demo scoring large visit_training reading_training
+    entry     train predict score desk desk_science desk_demo desk_weeks scoring large visit_training reading_training
     pages     report report_page report_readings report_visits report_cells model_card run_report figures | web notify
     findings  visit_study validation reading_validation simulate manifest |
     plans     planning recovery listing ranking routes visits visit_sheets likeness |

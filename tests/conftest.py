@@ -1,16 +1,20 @@
 """A small utility with a model of its own, made once for all tests that need a real one."""
 
 from collections.abc import Iterator
+from datetime import UTC
 from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
 import pytest
 from browser_builders import PHONE, Visitor, chromium, context
+from desk_builders import ForDesk
 from page_builders import Served
 from pyarrow import parquet
-from store_builders import DATABASES, empty_database
+from store_builders import DATABASES, empty_database, shipped_rules
 
+import desk
+import desk_demo
 import train
 from features import FEATURE_NAMES, client_features
 from fraud import model_file
@@ -19,6 +23,7 @@ from fraud.simulate import Utility, simulate, simulate_utility, write_zip
 from fraud.store import Store
 from fraud.study import Study
 from fraud.tables import read_tables
+from fraud.web.keeping import Keeping
 
 N_CLIENTS, FRAUD_RATE, SEED = 500, 0.2, 3
 N_METERED = 300  # three in five of them have a smart meter
@@ -76,6 +81,21 @@ def small_study(small_utility) -> Study:
 def metered_utility() -> Utility:
     """All tables of a utility with smart meters."""
     return simulate_utility(N_METERED, SEED, FRAUD_RATE)
+
+
+@pytest.fixture(scope="session")
+def demo_store(metered_utility, tmp_path_factory) -> Iterator[Store]:
+    """That utility as `flask --app predict demo` loads it; read by many tests, changed by none."""
+    folder = tmp_path_factory.mktemp("demo")
+    write_zip(folder / "utility.zip", *metered_utility)
+    with empty_database("sqlite", folder) as url:
+        store, scorer = Store(url), ForDesk()
+        store.migrate()
+        keeping = Keeping(store, shipped_rules(), desk.DeskScience(scorer), desk.plan)
+        n_clients = desk_demo.load_demo(keeping, scorer, folder / "utility.zip", UTC)
+        assert n_clients == len(metered_utility.clients["client_id"])
+        yield store
+        store.close()
 
 
 @pytest.fixture(scope="session")

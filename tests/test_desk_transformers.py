@@ -2,48 +2,32 @@
 
 import json
 import re
-from datetime import UTC
 
 import numpy as np
 import pytest
-from desk_builders import ForDesk, desk_app
+from desk_builders import desk_app
 from page_builders import HOSTILE, open_desk, seen
 from service_builders import a_body
-from store_builders import UNJUDGED, a_balance, clients_of, empty_database, score_of, shipped_rules, write
+from store_builders import UNJUDGED, a_balance, clients_of, score_of, shipped_rules, write
 
-import desk
-import desk_demo
 from fraud.index_check import checked
-from fraud.simulate import write_zip
-from fraud.store import Store
 from fraud.web.auth import THIS_MACHINE
-from fraud.web.keeping import Keeping
 from fraud.web.pages.transformer import fit_word, loss_course
 
 LIMIT = next(rule.limit for rule in shipped_rules().rules if rule.fact == "transformer_loss_share")
-
-
-@pytest.fixture(scope="module")
-def demo_store(metered_utility, tmp_path_factory):
-    """A simulated utility as `flask --app predict demo` loads it; read by many tests, changed by none."""
-    folder = tmp_path_factory.mktemp("demo")
-    write_zip(folder / "utility.zip", *metered_utility)
-    with empty_database("sqlite", folder) as url:
-        store, scorer = Store(url), ForDesk()
-        store.migrate()
-        keeping = Keeping(store, shipped_rules(), desk.DeskScience(scorer), desk.plan)
-        n_clients = desk_demo.load_demo(keeping, scorer, folder / "utility.zip", UTC)
-        assert n_clients == len(metered_utility.clients["client_id"])
-        yield store
-        store.close()
 
 
 def of_worst(store):
     """The transformer that loses most beyond the rule's limit, and a client of it that the loss is told of."""
     worst = next(row for row in store.worst_transformers() if row.lost_share > LIMIT)
     ids = [row.client_id for row in store.clients_of_transformer(worst.transformer_id)]
-    told = [id_ for id_ in ids if "transformer_loss_share" in store.find_profile(id_).facts]
-    return worst, told[0]
+    return worst, next(id_ for id_ in ids if alert_of(store, id_))
+
+
+def alert_of(store, client_id):
+    """The client's open alert that tells of the loss, where nobody visits it already."""
+    alert = store.open_alert_of(client_id)
+    return alert if alert and "transformer loss" in {rule["rule"] for rule in alert.rules} else None
 
 
 # --- from file to alert -----------------------------------------------------------------------------------------------
@@ -60,7 +44,7 @@ def test_the_demonstration_brings_what_its_transformers_lose(demo_store, metered
 
 def test_clients_behind_a_lossy_transformer_have_an_alert_that_says_so(demo_store):
     worst, client_id = of_worst(demo_store)
-    rules = {rule["rule"]: rule for rule in demo_store.open_alert_of(client_id).rules}
+    rules = {rule["rule"]: rule for rule in alert_of(demo_store, client_id).rules}
     assert rules["transformer loss"]["value"] == pytest.approx(worst.lost_share)
     assert f"{worst.lost_share:.0%} is not accounted for" in rules["transformer loss"]["sentence"]
 
