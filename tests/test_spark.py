@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import zipfile
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,6 +29,7 @@ from fraud.parts import find_pieces
 from fraud.simulate import simulate, write_zip
 from fraud.spark import SparkError, cluster
 from fraud.spill import spilled
+from fraud.store import Store
 from fraud.tables import read_tables
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -85,6 +86,24 @@ def test_the_list_is_that_of_one_machine_to_the_last_bit(tmp_path, utility, trai
     assert by_spark.equals(whole)
     assert whole["reason_1"].null_count < whole.num_rows
     assert said[0] == said[1]
+
+
+@pytest.mark.usefixtures("machines")
+def test_the_desk_is_told_of_the_same_part_of_the_base(tmp_path, utility, trained, monkeypatch):
+    monkeypatch.setattr(score, "MODEL_PATH", str(trained.model))
+    told = []
+    for way in (["--memory", "1GB"], ["--spark", "-"]):
+        url = f"sqlite:///{tmp_path}/{way[0][2:]}.db"
+        monkeypatch.setattr(score, "DATABASE_URL", url)
+        asked = ["--clients", utility / "clients", "--invoices", utility / "invoices", *way, "--store", "--keep", 20]
+        assert score.main([str(word) for word in (*asked, "--out", tmp_path / "list.csv")]) == 0
+        with closing(Store(url)) as store:
+            ids = [row.client_id for row in store.list_profiles(limit=1000).rows]
+            profiles = [store.find_profile(client_id) for client_id in ids]
+            told.append([(p.client, p.score, p.facts, p.series, p.ledger) for p in profiles])
+            assert store.list_runs()[0].n_clients == 600
+    assert 20 < len(told[0]) < 600
+    assert repr(told[0]) == repr(told[1])
 
 
 @pytest.mark.usefixtures("machines")
