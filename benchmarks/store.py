@@ -5,7 +5,9 @@
     python benchmarks/store.py --clients 20000 --pages 50             smaller
     python benchmarks/store.py --bare                                 without invoices and what clients of a place use
     python benchmarks/store.py --clients 20000 --readings 1000000     and what the live page asks for, of so many
-    python benchmarks/store.py --clients 200000 --runs 25 --bare --once --url ...      five million clients, by COPY
+    python benchmarks/store.py --clients 200000 --copies 24 --bare --once --url ...    five million clients: PostgreSQL
+                                          copies those that were written, then as many are written beside all of them
+
 
 In:  nothing: scores, reasons and consumption are drawn at random, as large as real ones.
 Out: a table: seconds to load, milliseconds (fastest, median and slowest) of list pages, of one profile, of the counts
@@ -25,9 +27,11 @@ from time import perf_counter, process_time
 from zoneinfo import ZoneInfo
 
 import numpy as np
+from sqlalchemy import text
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # else Python looks for rooms in benchmarks/ only
 
+import fraud.store.schema as schema
 from benchmarks.servers import LONGEST_START, Connection, got, served
 from fraud.alerts import read_rules
 from fraud.bands import bands_of
@@ -41,7 +45,7 @@ ROOT = Path(__file__).resolve().parents[1]
 N_CLIENTS, N_REGIONS, N_MONTHS, N_INVOICES = 135_000, 24, 60, 20
 EXPLAINED = 0.4  # score from which a client of --bare has reasons: few do, as in a list of score.py
 LINE = "{:<55}{:>12}{:>12}{:>24}"
-DIGITS = 8  # of a client's number in its id
+DIGITS, NEW = 8, "new_"  # of a client's number in its id; how ids begin of those that are written beside copies
 SEED = 1
 SHARES = (0.002, 0.01, 0.05, 0.938)  # of clients, by severity, the gravest first
 SCHEMA = "fairmeter_benchmark"
@@ -83,7 +87,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--readings", type=int, default=0, help="hourly ones, over the last four weeks")
     parser.add_argument("--bare", action="store_true", help="no invoices, peers, and reasons of the first alone")
     parser.add_argument("--once", action="store_true", help="load once; the second time writes over what is there")
-    parser.add_argument("--runs", type=int, default=1, help="each of as many clients that are new (1)")
+    parser.add_argument("--copies", type=int, default=0, help="PostgreSQL makes of all that was loaded (0)")
     parser.add_argument(
         "--stay", action="store_true", help="leave what is loaded (with --url), or measure what is left"
     )
@@ -117,24 +121,42 @@ def place(url: str | None, stays: bool) -> Iterator[str]:
 def loads(store: Store, options: argparse.Namespace) -> Iterator[Row]:
     """The first run, and the same clients scored again: with invoices, and what clients of a place use, or without.
 
-    Then each further run, of as many clients that are new, beside all before.
+    With copies also as many new clients, beside all of them.
     """
     yield written(store, "write_run, first", options)
     if not options.once:
         yield written(store, "write_run, again", options)
-    for run in range(1, options.runs):
-        yield written(store, f"write_run, as many more, {run}", options, run)
+    if options.copies:
+        yield copied(store, options.clients, options.copies)
+        yield written(store, "write_run, as many more", options, NEW)
 
 
-def written(store: Store, what: str, options: argparse.Namespace, run: int = 0) -> Row:
+def written(store: Store, what: str, options: argparse.Namespace, prefix: str = "client_") -> Row:
     """What it takes, without drawing them."""
-    clients, scores, facts, series = utility(options.clients, options.bare, run)
+    clients, scores, facts, series = utility(options.clients, options.bare, prefix)
     invoices, start, busy = None if options.bare else invoices_of(options.clients), perf_counter(), process_time()
     told = {"clients": clients, "facts": facts, "series": series}
     if invoices is not None:
         told |= {"ledgers": ledgers_of(clients["client_id"], invoices), "around": Around(bands_of(clients, series))}
     store.write_run(scores, "2026.11.1", read_rules(ROOT / "data" / "alerts.toml"), **told)
     return what, f"{perf_counter() - start:.1f} s", "", f"{process_time() - busy:.1f} s of a processor"
+
+
+def copied(store: Store, n: int, times: int) -> Row:
+    """Rows of all clients once more under other ids, so many times: far faster than writing them from here."""
+    start = perf_counter()
+    id_ = f"'client_' || lpad((substr(client_id, 8)::int + {n} * i)::text, {DIGITS}, '0')"
+    lot = f"('x' || substr(md5({id_}), 1, 8))::bit(32)::bigint >> 1"
+    for table in (schema.clients, schema.profiles, schema.findings, schema.scores, schema.alerts):
+        made = {column.name: column.name for column in table.columns if column.name != "alert_id"}
+        made |= {name: value for name, value in (("client_id", id_), ("lot", lot)) if name in made}
+        made = f"""INSERT INTO {table.name} ({", ".join(made)}) SELECT {", ".join(made.values())}
+            FROM {table.name}, generate_series(1, {times}) AS i"""  # noqa: S608  names of our own
+        with store.writing() as connection:
+            connection.execute(text(made))
+    with store.writing() as connection:
+        connection.execute(text("ANALYZE"))
+    return "copied by the database", f"{perf_counter() - start:.1f} s", "", ""
 
 
 def pages(store: Store, n: int) -> Iterator[Row]:
@@ -229,10 +251,10 @@ def timed(what: str, n: int, do: Callable[[], object]) -> Row:
 # --- a utility --------------------------------------------------------------------------------------------------------
 
 
-def utility(n: int, is_bare: bool, run: int) -> tuple[Table, list[Score], list[dict], dict[str, Series]]:
-    """Clients, scores as large as real ones, facts and five years of months; of each run other ones."""
-    draw = np.random.default_rng((SEED, run))
-    ids = [f"client_{run * n + i:0{DIGITS}}" for i in range(n)]
+def utility(n: int, is_bare: bool, prefix: str) -> tuple[Table, list[Score], list[dict], dict[str, Series]]:
+    """Clients, scores as large as real ones, facts and five years of months."""
+    draw = np.random.default_rng(SEED)
+    ids = [f"{prefix}{i:0{DIGITS}}" for i in range(n)]
     region = 100.0 + draw.integers(1, N_REGIONS + 1, n)
     region[:20] = 999.0
     clients = {
