@@ -169,11 +169,12 @@ class OnDisk:
             tell("Scoring clients", n_judged, n_clients)
 
     def few(self, wanted: list[Ranked], explained: Collection[int]) -> Iterator[Few]:
-        rows_of: dict[int, set[int]] = defaultdict(set)
+        by_part: dict[int, list[Ranked]] = defaultdict(list)
         for client in wanted:
-            rows_of[client.part].add(client.row)
-        for part, rows in rows_of.items():
-            yield self._judge.few(*self._parts[part].open(), rows, explained)
+            by_part[client.part].append(client)
+        for part, clients in by_part.items():
+            ids = [client.values[PLACE["client_id"]] for client in clients]
+            yield self._judge.few(*self._parts[part].open(ids), {client.row for client in clients}, explained)
 
 
 # --- a cluster --------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ Whoever brings the rows together, a disk (spill.py) or a cluster (spark.py), use
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import astuple
 from pathlib import Path
 from typing import NamedTuple
@@ -103,6 +103,14 @@ def as_arrow(table: Table):
     import pyarrow as pa
 
     return pa.table({name: pa.array(column, type=_type_of(column)) for name, column in table.items()})
+
+
+def of_clients(table, ids: Collection[str]):
+    """The rows of an Arrow table that are of these clients. [ids: as text]"""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    return table.filter(compute.is_in(table[CLIENT_ID.name], value_set=pa.array(ids, pa.string())))
 
 
 def with_flags(table, flags: Sequence[QualityFlag]):

@@ -25,7 +25,7 @@ import numpy as np
 
 from fraud.dates import EXPORT_DATE
 from fraud.files import Field, TableError
-from fraud.parts import PART_KEY, ROW, Pieces, check_rows, client_rows, in_words, invoice_rows, part_tables
+from fraud.parts import PART_KEY, ROW, Pieces, check_rows, client_rows, in_words, invoice_rows, of_clients, part_tables
 from fraud.tables import CLIENT_FIELDS, INVOICE_FIELDS, Tables
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -278,13 +278,10 @@ INVOICE_TYPES = ", ".join([f"{PART} int", "client_id string", f"{EXPORT_DATE} bo
 def _numbered(table, n_parts: int, wanted):
     """Rows with the number of their part in place of its key. [wanted: a broadcast of the ids to keep, or None]"""
     import pyarrow as pa
-    from pyarrow import compute
 
     part = (table[PART_KEY].to_numpy() % n_parts).astype(np.int32)
     table = table.set_column(0, PART, pa.array(part))
-    if wanted is None:
-        return table
-    return table.filter(compute.is_in(table["client_id"], value_set=pa.array(wanted.value, pa.string())))
+    return table if wanted is None else of_clients(table, wanted.value)
 
 
 def _next(rows: Iterator):

@@ -8,7 +8,7 @@ large is dealt again. Streams of record batches rather than Parquet: a Parquet f
 memory until it is closed, which grows with the data, for each of the files that are open.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain
@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fraud.parts import PART_KEY, Pieces, check_rows, client_rows, in_words, invoice_rows, part_tables
+from fraud.parts import PART_KEY, Pieces, check_rows, client_rows, in_words, invoice_rows, of_clients, part_tables
 from fraud.tables import Tables
 
 FAN = 128  # files of one table, open at once
@@ -38,9 +38,9 @@ class Part:
     n_clients: int
     place: str
 
-    def open(self) -> tuple[Tables, np.ndarray]:
-        """Its Tables, and each client's row number, rising. Raises DuplicateClient."""
-        return part_tables(self.clients.read(), self.invoices.read(), self.place)
+    def open(self, ids: Collection[str] | None = None) -> tuple[Tables, np.ndarray]:
+        """Its Tables, or those of these clients alone, and each client's row number, rising. Raises DuplicateClient."""
+        return part_tables(self.clients.read(ids), self.invoices.read(ids), self.place)
 
 
 def spilled(pieces: Pieces, folder: Path, most_bytes: int, tell: Tell) -> Iterator[Part]:
@@ -92,11 +92,14 @@ class Rows(NamedTuple):
     files: list[Path]
     schema: object
 
-    def read(self):
-        """One Arrow table."""
+    def read(self, ids: Collection[str] | None = None):
+        """One Arrow table: of all clients, or of these alone."""
         import pyarrow as pa
 
-        return pa.concat_tables([self.schema.empty_table(), *chain.from_iterable(map(batches_in, self.files))])
+        tables = chain.from_iterable(map(batches_in, self.files))
+        if ids is not None:
+            tables = (of_clients(table, ids) for table in tables)
+        return pa.concat_tables([self.schema.empty_table(), *tables])
 
 
 class Hand:
