@@ -85,7 +85,7 @@ def load_demo(keeping: Keeping, scorer: Scorer, path: Path, zone: ZoneInfo, drif
         balances=balances.rows,
         around=Around(bands_of(kept.clients, kept.series), weather),
     )
-    thieves = desk_weeks.thieves_of(thefts, date.fromordinal(date(1970, 1, 1).toordinal() + int(days.day.max())))
+    thieves = desk_weeks.thieves_of(thefts, np.datetime64(int(days.day.max()), "D").item())
     desk_weeks.play(keeping, scores, kept, thieves, zone)
     keeping.write(scores, kept, is_run=True, drift=drifting and drifting.told())
     desk_weeks.plan_this_week(keeping)

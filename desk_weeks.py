@@ -45,17 +45,13 @@ def play(keeping: Keeping, scores: Sequence[Score], kept: Kept, thieves: Collect
     for week in range(N_WEEKS):
         on = monday - timedelta(weeks=N_WEEKS - 1 - week)
         some = highest[week::N_WEEKS]
+        theirs, facts = ([of_all[i] for i in some] for of_all in (scores, kept.facts))
         at = min(datetime.combine(on, time(7), zone).astimezone(UTC), now)
-        run_of(keeping, [scores[i] for i in some], kept._replace(facts=[kept.facts[i] for i in some]), at)
-        for visit in visits_of([scores[i] for i in some], on, draw):
+        # What else is kept of them comes with the run of all.
+        keeping.write(theirs, Kept(kept.clients, facts, {}), is_run=True, scored_at=at)
+        for visit in visits_of(theirs, on, draw):
             if visit.on < today:
                 record(keeping, visit, outcome_of(visit.score, thieves, draw))
-
-
-def run_of(keeping: Keeping, scores: list[Score], kept: Kept, at: datetime) -> None:
-    """A run of some clients, as it was kept then. What was learnt of all of them comes with the run of all."""
-    alone = {"clients": kept.clients, "facts": kept.facts, "scored_at": at}
-    keeping.store.write_run(scores, str(keeping.manifest["version"]), keeping.rules, **alone)
 
 
 def visits_of(scores: Sequence[Score], monday: date, draw: np.random.Generator) -> list[Visit]:

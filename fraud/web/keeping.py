@@ -138,7 +138,17 @@ class Keeping:
         named = {client.get("transformer_id") for client in clients}
         return self.store.losses_of([str(id_) for id_ in named if id_ not in (None, "")])
 
-    def write(self, scores: list[Score], kept: Kept, is_run: bool = False, drift: Mapping | None = None) -> None:
-        """Profiles and alerts in one transaction. [is_run: of the client base, for the trend; drift: as likeness.py]"""
-        version = str(self._science.manifest["version"])
-        self.store.write_run(scores, version, self.rules, **kept._asdict(), is_run=is_run, drift=drift)
+    def write(
+        self,
+        scores: list[Score],
+        kept: Kept,
+        is_run: bool = False,
+        drift: Mapping | None = None,
+        scored_at: datetime | None = None,
+    ) -> None:
+        """Profiles and alerts in one transaction. [is_run: of the client base, for the trend; drift: as likeness.py]
+
+        scored_at: None is now.
+        """
+        told = kept._asdict() | {"is_run": is_run, "drift": drift, "scored_at": scored_at}
+        self.store.write_run(scores, str(self._science.manifest["version"]), self.rules, **told)
