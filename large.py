@@ -26,7 +26,7 @@ from fraud.records import Score, Table
 from fraud.spark import Cluster, cluster
 from fraud.spill import Part, spilled
 from fraud.study import Study
-from fraud.tables import Tables, one_after_another, tables_of
+from fraud.tables import Tables, one_after_another
 from scoring import Base
 
 # Bytes that Python, the libraries, the model and one chunk of features take, whatever the data; measured.
@@ -60,14 +60,11 @@ class Judge:
         """The Arrow table that a ranking is made of. [rows: row numbers of the clients]"""
         return judged(self._scores(Base.of(self.model, tables, None)), rows, tables.flags)
 
-    def few(self, tables: Tables, rows: np.ndarray, wanted: Collection[int], explained: Collection[int]) -> Few:
-        """Those clients who are wanted, some of them with reasons. [row numbers]"""
-        at = np.flatnonzero(np.isin(rows, list(wanted)))
-        clients, invoices = tables_of(at, tables.clients, tables.invoices)
-        some = Tables(clients, invoices, [], [tables.quality[i] for i in at])
-        base = Base.of(self.model, some, None)
-        told = np.flatnonzero(np.isin(rows[at], list(explained)))
-        return Few(rows[at], some, base.with_reasons(self._scores(base), told))
+    def few(self, tables: Tables, rows: np.ndarray, explained: Collection[int]) -> Few:
+        """These clients, some of them with reasons. [row numbers: of each, of those]"""
+        base = Base.of(self.model, tables, None)
+        told = np.flatnonzero(np.isin(rows, list(explained)))
+        return Few(rows, tables, base.with_reasons(self._scores(base), told))
 
     def _scores(self, base: Base) -> list[Score]:
         return [score for chunk in base.scored(self.billable_months) for score in chunk]
@@ -122,6 +119,10 @@ def together(parts: list[Few]) -> Few:
     return Few(np.concatenate([part.rows for part in parts]), Tables(clients, invoices, [], quality), scores)
 
 
+def ids_of(clients: list[Ranked]) -> list[str]:
+    return [client.values[PLACE["client_id"]] for client in clients]
+
+
 @contextmanager
 def walk(judge: Judge, pieces: Pieces, memory: int | None, master: str | None) -> Iterator[Walk]:
     """In so much memory here, or on the cluster of that master. Raises SparkError."""
@@ -173,8 +174,7 @@ class OnDisk:
         for client in wanted:
             by_part[client.part].append(client)
         for part, clients in by_part.items():
-            ids = [client.values[PLACE["client_id"]] for client in clients]
-            yield self._judge.few(*self._parts[part].open(ids), {client.row for client in clients}, explained)
+            yield self._judge.few(*self._parts[part].open(ids_of(clients)), explained)
 
 
 # --- a cluster --------------------------------------------------------------------------------------------------------
@@ -191,9 +191,7 @@ class OnCluster:
 
     def few(self, wanted: list[Ranked], explained: Collection[int]) -> Iterator[Few]:
         """Their rows come here: they are few."""
-        ids = [client.values[PLACE["client_id"]] for client in wanted]
-        rows = [client.row for client in wanted]
-        yield self._judge.few(*self._cluster.rows_of(self._pieces, ids), rows, explained)
+        yield self._judge.few(*self._cluster.rows_of(self._pieces, ids_of(wanted)), explained)
 
 
 # --- training ---------------------------------------------------------------------------------------------------------

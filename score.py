@@ -137,8 +137,8 @@ def run(options: argparse.Namespace) -> None:
     inputs.append(options.transformers)
     balance_out = writable(options.out.with_name("balance.csv"), inputs) if options.transformers else None
     report = writable_folder(options.report) if options.report else None
-    store = opened_store() if options.store else None
     model = loaded_model()
+    store = opened_store() if options.store else None
     check_promise(model, options)
     visited = read_visited(options.leave_out)
     former = None if options.former is None else read_list(options.former)
@@ -195,8 +195,8 @@ def run_large(options: argparse.Namespace) -> None:
     check_large(options)
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # executors need the very libraries that are here
     out = writable(options.out, [*options.sources, options.clients, options.invoices])
-    store = opened_store() if options.store else None
     judge = large.Judge(loaded_model(), options.billable_months)
+    store = opened_store() if options.store else None
     wanted = None if store is None else wanted_at(store, options.keep)
     console, started = Console(highlight=False), perf_counter()
     pieces = find_pieces(tuple(options.sources), options.clients, options.invoices)
