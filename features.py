@@ -113,7 +113,10 @@ COUNTS = ("n_before_creation", "n_invoices", "n_invoice_dates", "n_tariffs")  # 
 
 
 def _nobody() -> np.ndarray:
-    """Features of a client without one invoice of whose account nothing is known. [float32, (1, FEATURES)]"""
+    """Features of a client without one invoice of whose account nothing is known. [float32, (1, FEATURES)]
+
+    Its NaN are all of one sign, as those of other rows are: the same features are the same bytes.
+    """
     pairs = np.tile(WITHOUT_INVOICES, 2)
     matrix = np.append(pairs, np.full(len(FEATURES) - len(pairs), np.nan, np.float32))[None, ORDER]
     matrix[:, [FEATURE_NAMES.index(name) for name in COUNTS]] = 0.0
