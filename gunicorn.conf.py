@@ -126,6 +126,11 @@ def post_fork(_server, _worker):
         mallopt(M_ARENA_MAX, HEAPS)
 
 
+# Mixed traffic leaves 0.2 KB a request behind, not traced to its end (README, Under load): after 20 MB the worker asks
+# for a reload.
+max_requests = 100_000
+
+
 # --- start and reload -------------------------------------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""A service that goes on: a new model under load, an end that finishes what is under way."""
+"""A service that goes on: a new model under load, a fresh worker, an end that finishes what is under way."""
 
 import json
 import os
@@ -109,6 +109,59 @@ def test_a_damaged_model_at_sighup_is_refused_in_a_sentence_and_the_former_one_g
         until(lambda: not workers_of(server) & former)
         with Connection(server.port) as another:
             assert version_of(another.ask(request)) == NEW
+
+
+# --- max_requests -----------------------------------------------------------------------------------------------------
+
+ENOUGH = {"LOG_LEVEL": "ERROR", "GUNICORN_CMD_ARGS": "--max-requests 40"}
+
+
+def test_a_worker_that_answered_enough_makes_way_for_a_fresh_one_without_a_failed_request(model_path):
+    with served("predict:app", MODEL_PATH=str(model_path), **ENOUGH) as server, ThreadPoolExecutor(2) as threads:
+        callers, enough = [Caller(server.port, keeps) for keeps in (True, False)], Event()
+        seen, asking = workers_of(server), [threads.submit(caller.ask, enough.is_set) for caller in callers]
+
+        def has_had_three():
+            seen.update(workers_of(server))
+            return len(seen) >= 3
+
+        try:
+            until(lambda: has_had_three() or any(told.done() for told in asking))
+        finally:
+            enough.set()
+        assert [told.result() for told in asking] == [None, None]
+    assert min(len(caller.versions) for caller in callers) > 5
+
+
+def test_a_worker_that_answered_enough_finishes_a_batch_while_others_are_answered(model_path):
+    request = posted("/batch", as_json([a_body(f"c-{i}") for i in range(N_CLIENTS)]))
+    with (
+        served("predict:app", MODEL_PATH=str(model_path), MAX_CLIENTS=str(N_CLIENTS), **ENOUGH) as server,
+        Connection(server.port) as asker,
+        Connection(server.port) as other,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        former = workers_of(server)
+        answer, n_answered = threads.submit(asker.ask, request), 0
+        while not answer.done():
+            assert other.ask(got("/health"))
+            n_answered += 1
+        assert n_answered > 60, "the batch was too small to be under way when enough were answered"
+        assert len(json.loads(answer.result())["results"]) == N_CLIENTS
+        until(lambda: workers_of(server) and not workers_of(server) & former)
+
+
+def test_a_worker_that_answered_enough_goes_on_where_a_fresh_one_would_not_start(model_path, tmp_path):
+    log = tmp_path / "log"
+    with log.open("wb") as stream, served("predict:app", log=stream, MODEL_PATH=str(model_path), **ENOUGH) as server:
+        former = workers_of(server)
+        model_path.write_bytes(model_path.read_bytes()[:-100])
+        with Connection(server.port) as asker:
+            for times in (1, 2):
+                for _ in range(50):
+                    assert asker.ask(got("/health"))
+                until(lambda: log.read_text().count("Not reloaded") == times)  # noqa: B023  (called at once)
+        assert workers_of(server) == former
 
 
 # --- SIGTERM ----------------------------------------------------------------------------------------------------------

@@ -7,7 +7,10 @@ Out: `Threads`, named in gunicorn.conf.py. A thread takes a request when all of 
 """
 
 import errno
+import os
 import re
+import signal
+import sys
 from time import monotonic
 
 from gunicorn.http.unreader import SocketUnreader
@@ -99,16 +102,30 @@ class Threads(gthread.ThreadWorker):
     """The poller holds connections that are silent, half-sent or kept alive; the threads hold requests.
 
     Memory that requests took for a moment goes back to the system now and then; the C library would keep it. A sign-in
-    takes 18 MB, photos more.
+    takes 18 MB, photos more. What grows all the same ends with the worker: after `max_requests` it asks the master for
+    a reload, at a moment when no request is under way. gunicorn's own worker would end at once, and whoever comes would
+    wait until the next one has started, or for ever where model.bin on the disk is damaged by then.
     """
 
     _trimmed_at = 0.0
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._enough, self.max_requests = self.max_requests, sys.maxsize
+        self._many = self._enough
 
     def notify(self):
         super().notify()
         if monotonic() > self._trimmed_at + TRIM_EVERY:
             self._trimmed_at = monotonic()
             memory.give_back()
+        if self.nr >= self._many and self._is_idle():
+            self._many = self.nr + self._enough  # where a new worker would not start, the next try is then
+            self.log.info("%d requests answered: a fresh worker is to follow.", self.nr)
+            os.kill(self.ppid, signal.SIGHUP)
+
+    def _is_idle(self) -> bool:
+        return self.nr_conns == len(self.keepalived_conns) + len(self.pending_conns)
 
     def handle(self, conn):
         if self.cfg.is_ssl:
