@@ -55,7 +55,7 @@ class Truth(NamedTuple):
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="simulated.py", description="Thefts found in a simulated utility.")
-    parser.add_argument("--clients", type=int, default=20_000, help="of each utility (20,000)")
+    parser.add_argument("--clients", type=int, default=40_000, help="of each utility (40,000)")
     parser.add_argument("--quick", action="store_true", help="small members, 800 clients")
     parser.add_argument("--without-transformers", action="store_true", help="as if none of them had a meter")
     parser.add_argument("--out", type=Path, default=OUT)
