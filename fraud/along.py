@@ -15,7 +15,7 @@ import numpy as np
 from fraud.change_points import Running
 from fraud.detectors import usual_path
 from fraud.segments import Segments
-from fraud.windows import quantile
+from fraud.windows import quantiles
 
 CAP = 20.0  # deviations: beyond, more says nothing more
 
@@ -114,7 +114,7 @@ def _beyond_quartiles(recent: np.ndarray, pace: Pace) -> np.ndarray:
     if not len(cuts):
         return np.full(len(recent), np.nan)
     earlier = np.where(row <= cuts[:, None] - pace.recent, recent, np.nan)
-    low, high = (quantile(earlier, share, pace.least) for share in (0.25, 0.75))
+    low, high = quantiles(earlier, (0.25, 0.75), pace.least)
     at = np.maximum(row - first, 0) // pace.every
     spread = np.maximum(high - low, pace.spread)[at]
     beyond = np.maximum(low[at] - recent, recent - high[at]) / spread

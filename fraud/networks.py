@@ -17,7 +17,7 @@ import numpy as np
 
 from fraud import network_graphs, onnx_graphs
 from fraud.days import Days
-from fraud.windows import WEEK, Grid, blocks, mean, pieces, quantile, relative
+from fraud.windows import WEEK, Grid, blocks, mean, pieces, quantiles, relative
 
 if TYPE_CHECKING:
     import keras
@@ -137,13 +137,13 @@ class Autoencoder:
         total, n = grid.before()
         starts = np.arange(0, n_columns - cls.DAYS + 1, WEEK)
         has_level = n[:, starts] >= cls.LEAST_BEFORE
-        by_day = np.lib.stride_tricks.sliding_window_view(grid.kwh, cls.DAYS, axis=1)[:, ::WEEK]
-        known = mean(by_day, cls.LEAST_KNOWN)
+        weeks, of_window = grid.kwh.reshape(n_clients, -1, WEEK), starts[:, None] // WEEK + np.arange(cls.WEEKS)
+        known = mean(weeks[:, of_window].reshape(n_clients, -1, cls.DAYS), cls.LEAST_KNOWN)
         level = np.where(has_level, total[:, starts] / np.maximum(n[:, starts], 1), known)
         monday = (grid.weekday[:, :WEEK].argmin(axis=1)[:, None] + np.arange(WEEK)) % WEEK
-        weeks = by_day.reshape(n_clients, len(starts), cls.WEEKS, WEEK)
-        ordered = np.take_along_axis(weeks, monday[:, None, None, :], axis=3).reshape(by_day.shape)
-        return np.where(np.isnan(known)[..., None], np.nan, relative(ordered, level[..., None]))
+        from_monday = np.take_along_axis(weeks, monday[:, None], axis=2)[:, of_window]
+        series = relative(from_monday.reshape(n_clients, -1, cls.DAYS), level[..., None])
+        return np.where(np.isnan(known)[..., None], np.nan, series)
 
     def _answer(self, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(reconstruction, code) of windows (n, DAYS)."""
@@ -245,7 +245,7 @@ class Forecaster:
             longest, least = max(self.LAST.items())
             quarter = last[..., -longest:]
             each = [mean(last[..., -n:], known) for n, known in self.LAST.items()]
-            each += [mean(np.abs(quarter), least), quantile(quarter, 0.1, least), quantile(quarter, 0.9, least)]
+            each += [mean(np.abs(quarter), least), *quantiles(quarter, (0.1, 0.9), least)]
             out[clients] = np.stack(each, axis=2).reshape(-1, len(self.names))
         return out
 

@@ -95,9 +95,8 @@ def mean(values: np.ndarray, least: int = 1) -> np.ndarray:
     return np.where(n >= least, total / np.maximum(n, 1), np.nan)
 
 
-def quantile(values: np.ndarray, share: float, least: int = 1) -> np.ndarray:
-    """The known value below which this share of the last axis lies, NaN where fewer than `least` are known."""
-    n = (~np.isnan(values)).sum(axis=-1)
-    at = np.floor(share * np.maximum(n - 1, 0)).astype(np.int64)
-    picked = np.take_along_axis(np.sort(values, axis=-1), at[..., None], axis=-1)[..., 0]
-    return np.where(n >= least, picked, np.nan)
+def quantiles(values: np.ndarray, shares: tuple[float, ...], least: int = 1) -> list[np.ndarray]:
+    """The known value below which each share of the last axis lies, NaN where fewer than `least` are known."""
+    n, ordered = (~np.isnan(values)).sum(axis=-1), np.sort(values, axis=-1)
+    ats = (np.floor(share * np.maximum(n - 1, 0)).astype(np.int64) for share in shares)
+    return [np.where(n >= least, np.take_along_axis(ordered, at[..., None], axis=-1)[..., 0], np.nan) for at in ats]

@@ -5,7 +5,7 @@ import pytest
 
 from fraud.days import Days
 from fraud.segments import Segments
-from fraud.windows import Grid, blocks, mean, pieces, quantile, relative
+from fraud.windows import Grid, blocks, mean, pieces, quantiles, relative
 
 NAN = np.nan
 THURSDAY = 0  # 1970-01-01
@@ -78,5 +78,5 @@ def test_relative_consumption_is_0_as_usual_and_bounded_both_ways():
 def test_means_and_quantiles_need_enough_known_values():
     values = np.array([[1, NAN, 3, 8], [NAN, NAN, NAN, 2]])
     np.testing.assert_array_equal(mean(values, 2), [4, NAN])
-    np.testing.assert_array_equal(quantile(values, 0.5, 2), [3, NAN])
-    np.testing.assert_array_equal(quantile(values, 0.9), [3, 2])
+    np.testing.assert_array_equal(quantiles(values, (0.0, 0.5), 2), [[1, NAN], [3, NAN]])
+    np.testing.assert_array_equal(quantiles(values, (0.9,)), [[3, 2]])
