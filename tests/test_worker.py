@@ -205,7 +205,7 @@ def test_memory_goes_back_to_the_system_now_and_then_and_not_at_every_beat(monke
     monkeypatch.setattr(memory, "_trim", trimmed.append)
     monkeypatch.setattr(worker, "monotonic", lambda: now[0])
     threads = worker.Threads.__new__(worker.Threads)  # gunicorn makes it with sockets
-    threads.tmp, threads.nr, threads._many = SimpleNamespace(notify=lambda: None), 0, 1
+    threads.tmp, threads.alive = SimpleNamespace(notify=lambda: None), False
     for now[0] in (100.0, 101.0, 100.0 + worker.TRIM_EVERY, 101.0 + worker.TRIM_EVERY, 102.0 + worker.TRIM_EVERY):
         threads.notify()
     assert trimmed == [0, 0]

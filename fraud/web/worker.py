@@ -111,16 +111,16 @@ class Threads(gthread.ThreadWorker):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self._enough, self.max_requests = self.max_requests, sys.maxsize
-        self._many = self._enough
+        self._every, self.max_requests = self.max_requests, sys.maxsize
+        self._asks_at = self._every  # requests
 
     def notify(self):
         super().notify()
         if monotonic() > self._trimmed_at + TRIM_EVERY:
             self._trimmed_at = monotonic()
             memory.give_back()
-        if self.nr >= self._many and self._is_idle():
-            self._many = self.nr + self._enough  # where a new worker would not start, the next try is then
+        if self.alive and self.nr >= self._asks_at and self._is_idle():
+            self._asks_at = self.nr + self._every  # again, where a fresh one does not start
             self.log.info("%d requests answered: a fresh worker is to follow.", self.nr)
             os.kill(self.ppid, signal.SIGHUP)
 
