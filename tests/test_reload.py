@@ -119,14 +119,9 @@ ENOUGH = {"LOG_LEVEL": "ERROR", "GUNICORN_CMD_ARGS": "--max-requests 40"}
 def test_a_worker_that_answered_enough_makes_way_for_a_fresh_one_without_a_failed_request(model_path):
     with served("predict:app", MODEL_PATH=str(model_path), **ENOUGH) as server, ThreadPoolExecutor(2) as threads:
         callers, enough = [Caller(server.port, keeps) for keeps in (True, False)], Event()
-        seen, asking = workers_of(server), [threads.submit(caller.ask, enough.is_set) for caller in callers]
-
-        def has_had_three():
-            seen.update(workers_of(server))
-            return len(seen) >= 3
-
+        former, asking = workers_of(server), [threads.submit(caller.ask, enough.is_set) for caller in callers]
         try:
-            until(lambda: has_had_three() or any(told.done() for told in asking))
+            until(lambda: not workers_of(server) & former or any(told.done() for told in asking))
         finally:
             enough.set()
         assert [told.result() for told in asking] == [None, None]
