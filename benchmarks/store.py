@@ -185,7 +185,7 @@ def single(store: Store, n: int) -> Iterator[Row]:
         "the 5,000 highest scores": store.stored_scores,
         "codes to filter by": store.list_codes,
         "two clients drawn at random": lambda: store.draw_clients(2, "a week"),
-        "all scores": store.all_scores,
+        "scores from each of 700 steps, counted": lambda: store.count_from(np.linspace(1, 0, 700)),
         "scores by steps, counted": lambda: store.count_scores(100),
     }
     for what, do in whats.items():

@@ -9,8 +9,10 @@ bound holds for the mean over many lists, whatever the model is worth, as long a
 one list may lie above it. A false alarm is a client that is not labelled, so undetected fraud counts as one.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -50,25 +52,40 @@ def _ranks(n: int) -> np.ndarray:
     return np.unique(ranks[(ranks >= 1) & (ranks <= n)])
 
 
-def p_values(score: np.ndarray, table: Mapping) -> np.ndarray:
-    """How rarely an honest client scores so high: (1 + honest ones at or above) / (1 + all). [0..1]"""
+class Steps(NamedTuple):
+    """Where p-values step up as scores fall. least: scores from which on each p holds, falling, the last 0; p: [0..1]
+
+    p-value: how rarely an honest client scores so high, (1 + honest ones at or above) / (1 + all).
+    """
+
+    least: np.ndarray
+    p: np.ndarray
+
+
+def steps_of(table: Mapping) -> Steps:
     ranks = np.append(_ranks(table["n_honest"]), table["n_honest"] + 1)
-    kept = np.asarray(table["scores"], np.float64)
-    first_below = np.searchsorted(-kept, -np.asarray(score, np.float64), side="right")
-    return ranks[first_below] / (table["n"] + 1)
+    above = np.nextafter(np.asarray(table["scores"], np.float64), np.inf)  # a score that is kept has itself at or above
+    return Steps(np.append(above, 0.0), ranks / (table["n"] + 1))
 
 
 def promised(score: np.ndarray, table: Mapping, share: float) -> Promised:
     """The longest list that keeps the share of false alarms. [score: NaN where nobody can judge, share: 0..1]"""
-    is_judged = ~np.isnan(score)
-    p = p_values(np.where(is_judged, score, -np.inf), table)
-    ordered = np.sort(p[is_judged])
-    if not ordered.size:
-        return Promised(is_judged, share, None)
-    kept = len(ordered) * ordered / np.arange(1, len(ordered) + 1)
-    longest = np.flatnonzero(kept <= share)
-    most = ordered[longest[-1]] if longest.size else -1.0
-    return Promised(is_judged & (p <= most), share, min(float(kept.min()), 1.0))
+    steps, judged = steps_of(table), np.sort(score[~np.isnan(score)])
+    least, smallest = least_listed(len(judged) - np.searchsorted(judged, steps.least), steps, share)
+    return Promised(score >= least, share, smallest)
+
+
+def least_listed(n_from: np.ndarray, steps: Steps, share: float) -> tuple[float, float | None]:
+    """The score from which on clients are listed, infinite where none is, and the smallest share a list would keep.
+
+    n_from: how many clients have the least score of each step or more; the last counts all who are judged.
+    """
+    has_any = n_from > 0
+    if not has_any.any():
+        return math.inf, None
+    kept = n_from[-1] * steps.p[has_any] / n_from[has_any]
+    longest = steps.least[has_any][kept <= share]
+    return float(longest[-1]) if longest.size else math.inf, min(float(kept.min()), 1.0)
 
 
 def false_alarms(label: np.ndarray, is_listed: np.ndarray) -> float:

@@ -13,9 +13,9 @@ from fraud.promise import (
     false_alarms,
     held_in_splits,
     held_on_others,
-    p_values,
     promise_table,
     promised,
+    steps_of,
 )
 
 LABEL = np.array([0, 1, 0, 1, 0, 1, 0, 0, 0, 0])
@@ -32,11 +32,17 @@ def drawn(n, seed, gain=2.0):
     return label, 1 / (1 + np.exp(-rng.normal(gain * label, 1)))
 
 
+def p_values(score, table):
+    """Of the step that each score lies in."""
+    steps = steps_of(table)
+    return steps.p[(score[:, None] >= steps.least).argmax(axis=1)]
+
+
 # --- p-values ---------------------------------------------------------------------------------------------------------
 
 
 def test_a_p_value_counts_the_honest_at_or_above_by_hand():
-    found = p_values(np.array([0.95, 0.9, 0.6, 0.05, -1.0]), TABLE)
+    found = p_values(np.array([0.95, 0.9, 0.6, 0.05, 0.0]), TABLE)
     assert found.tolist() == pytest.approx([1 / 11, 2 / 11, 3 / 11, 7 / 11, 8 / 11])
 
 
@@ -86,6 +92,15 @@ def test_nobody_to_list_gives_no_list():
     found = promised(np.array([np.nan]), TABLE, 0.5)
     assert not found.is_listed.any()
     assert found.smallest is None
+
+
+@given(SCORES, SHARES)
+def test_the_list_is_that_of_benjamini_and_hochberg(score, share):
+    p = p_values(score, TABLE)
+    ordered = np.sort(p)
+    kept = len(p) * ordered / np.arange(1, len(p) + 1) <= share
+    most = ordered[kept][-1] if kept.any() else -1
+    assert (promised(score, TABLE, share).is_listed == (p <= most)).all()
 
 
 @given(SCORES, SHARES)

@@ -146,7 +146,7 @@ def test_scores_are_counted_in_equal_steps(store):
         score_of("e", None),
     )
     assert store.count_scores(4) == [(1, 0.0), (1, 0.26), (1, 0.74), (1, 1.0)]
-    assert sorted(store.all_scores()) == [0.0, 0.26, 0.74, 1.0]
+    assert store.count_from([1.0, 0.5, 0.26, 0.2, 0.0]).tolist() == [1, 2, 3, 3, 4]
 
 
 def test_clients_are_drawn_alike_for_a_seed_and_stay_drawn_when_others_come(store):

@@ -5,6 +5,7 @@ Out: pages of ProfileRow, one Profile, an Overview.
 """
 
 import json
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -13,7 +14,7 @@ from heapq import nsmallest
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Column, ColumnElement, Integer, Select, cast, func, select
+from sqlalchemy import Column, ColumnElement, Double, Integer, Select, cast, column, func, select, values
 
 import fraud.store.ledgers as ledgers
 import fraud.store.schema as schema
@@ -170,12 +171,15 @@ class Profiles(Database):
                     break
         return nsmallest(n, free, key=place)
 
-    def all_scores(self) -> np.ndarray:
-        """The score of each client who has one, in no order. [float64, 0..1]"""
-        query = select(profiles.c.by_score).where(profiles.c.by_score >= 0)
+    def count_from(self, least: Sequence[float]) -> np.ndarray:
+        """How many clients have each of these scores or more. [least: falling, from 0 on]"""
+        least = [float(score) for score in least]
+        steps = values(column("i", Integer), column("low", Double), column("high", Double), name="steps")
+        steps = steps.data(list(zip(range(len(least)), least, [math.inf, *least[:-1]], strict=True))).cte()
+        counted = select(func.count()).where(profiles.c.by_score >= steps.c.low, profiles.c.by_score < steps.c.high)
         with self.reading() as connection:
-            scores = connection.execute(query, execution_options={"yield_per": AT_ONCE}).scalars()
-            return np.fromiter(scores, np.float64)
+            counts = dict(connection.execute(select(steps.c.i, counted.scalar_subquery())).all())
+        return np.cumsum([counts[i] for i in range(len(least))])
 
     def newest_scores(self) -> dict[str, float]:
         """The score of each client who has one, by its id. [0..1]"""

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from fraud import outcomes
 from fraud.index_check import checked
-from fraud.promise import promised
+from fraud.promise import least_listed, steps_of
 from fraud.records import Score
 from fraud.store import Drift
 from fraud.web import desk_asked as asks
@@ -240,13 +240,12 @@ def plan_of(desk: Keeping, query: asks.ListQuery) -> VisitPlan:
 
 
 def least_promised(desk: Keeping, share: float) -> float:
-    """The score from which a list of all keeps that share of false alarms, 2 where none does. Raises Problem."""
+    """The score from which a list of all keeps that share of false alarms, infinite if none does. Raises Problem."""
     table = desk.manifest.get("promise")
     if table is None:
         raise bad_value("false_alarms", "given, but this model was trained without what a promise needs; leave it out")
-    scores = desk.store.all_scores()
-    listed = scores[promised(scores, table, share).is_listed]
-    return float(listed.min()) if listed.size else 2.0
+    steps = steps_of(table)
+    return least_listed(desk.store.count_from(steps.least), steps, share)[0]
 
 
 def _drawn(desk: Keeping, busy: Mapping[str, str], filters: dict, n: int) -> list[Score]:
