@@ -148,7 +148,8 @@ def copied(store: Store, n: int, times: int) -> Row:
     id_ = f"'client_' || lpad((substr(client_id, 8)::int + {n} * i)::text, {DIGITS}, '0')"
     lot = f"('x' || substr(md5({id_}), 1, 8))::bit(32)::bigint >> 1"
     for table in (schema.clients, schema.profiles, schema.findings, schema.scores, schema.alerts):
-        made = {column.name: column.name for column in table.columns if column.name != "alert_id"}
+        columns = (one for one in table.columns if one.name != "alert_id" and one.computed is None)
+        made = {one.name: one.name for one in columns}
         made |= {name: value for name, value in (("client_id", id_), ("lot", lot)) if name in made}
         made = f"""INSERT INTO {table.name} ({", ".join(made)}) SELECT {", ".join(made.values())}
             FROM {table.name}, generate_series(1, {times}) AS i"""  # noqa: S608  names of our own

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Select, extract, func, select
 
 from fraud.store.database import Database
 from fraud.store.paging import conditions
-from fraud.store.profiles import FILTERS, IS_SUSPECTED
+from fraud.store.profiles import FILTERS
 from fraud.store.schema import clients, profiles
 
 LEAST = 1e-4  # degrees that an area is high and wide at least, some ten metres
@@ -82,8 +82,8 @@ class Places(Database):
         middle = func.avg(clients.c.latitude), func.avg(clients.c.longitude)
         all_ = _within(select(row, column, *middle, func.count()), area, filters).group_by(row, column)
         of_suspected = select(row, column, func.count(), func.sum(profiles.c.expected_recovery_kwh))
-        of_suspected = _within(of_suspected.where(IS_SUSPECTED), area, filters, with_profiles=True)
-        of_suspected = of_suspected.group_by(row, column)
+        of_suspected = _within(of_suspected, area, filters, with_profiles=True)
+        of_suspected = of_suspected.where(profiles.c.is_suspected).group_by(row, column)
         with self.reading() as connection:
             suspected = {(y, x): (n, kwh or 0.0) for y, x, n, kwh in connection.execute(of_suspected)}
             known = connection.execute(all_).all()
@@ -97,14 +97,10 @@ class Places(Database):
 
     def placed_clients(self, area: Area, limit: int, **filters) -> list[PlacedClient]:
         """Suspected clients of the area, the highest score first."""
-        told = "client_id", "severity", "probability", "expected_recovery_kwh", "by_score"
-        some = select(*(profiles.c[name] for name in told)).where(IS_SUSPECTED, *conditions(filters, FILTERS))
-        # Else PostgreSQL may go through all scores from the highest on, as if every third client were suspected.
-        some = some.cte("suspected").prefix_with("MATERIALIZED", dialect="postgresql")
-        where, which = (clients.c.latitude, clients.c.longitude), some.c
-        query = select(which.client_id, *where, which.severity, which.probability, which.expected_recovery_kwh)
-        query = query.join_from(some, clients, clients.c.client_id == which.client_id).where(_here(area))
-        query = query.order_by(which.by_score.desc(), which.client_id.desc()).limit(limit)
+        score, where = profiles.c, (clients.c.latitude, clients.c.longitude)
+        query = select(score.client_id, *where, score.severity, score.probability, score.expected_recovery_kwh)
+        query = _within(query, area, filters, with_profiles=True).where(score.is_suspected)
+        query = query.order_by(score.by_score.desc(), score.client_id.desc()).limit(limit)
         with self.reading() as connection:
             return [PlacedClient(*row) for row in connection.execute(query)]
 
@@ -113,8 +109,8 @@ class Places(Database):
         id_, middle = clients.c.transformer_id, (func.avg(clients.c.latitude), func.avg(clients.c.longitude))
         all_ = _within(select(id_, *middle, func.count().label("n")), area, filters)
         all_ = all_.where(id_.is_not(None)).group_by(id_).subquery()
-        some = _within(select(id_, func.count().label("n")).where(IS_SUSPECTED), area, filters, with_profiles=True)
-        some = some.where(id_.is_not(None)).group_by(id_).subquery()
+        some = _within(select(id_, func.count().label("n")), area, filters, with_profiles=True)
+        some = some.where(profiles.c.is_suspected, id_.is_not(None)).group_by(id_).subquery()
         n_suspected = func.coalesce(some.c.n, 0)
         query = select(*all_.c, n_suspected).outerjoin_from(all_, some, some.c.transformer_id == all_.c.transformer_id)
         query = query.order_by(n_suspected.desc(), all_.c.n.desc(), all_.c.transformer_id).limit(limit)
@@ -125,8 +121,8 @@ class Places(Database):
         """Suspected clients by their region and the month in which the change in their consumption began."""
         onset = profiles.c.onset_on
         parts = profiles.c.region, extract("year", onset), extract("month", onset)
-        query = select(*parts, func.count()).where(IS_SUSPECTED, onset.is_not(None), *conditions(filters, FILTERS))
-        query = query.group_by(*parts)
+        query = select(*parts, func.count()).where(profiles.c.is_suspected, onset.is_not(None))
+        query = query.where(*conditions(filters, FILTERS)).group_by(*parts)
         with self.reading() as connection:
             rows = connection.execute(query).all()
         return {(code, date(int(year), int(month), 1)): n for code, year, month, n in rows}

@@ -124,7 +124,6 @@ PLANNED = select(
     *(profiles.c[name] for name in ("client_id", "probability", "severity", "threshold", "recommendation")),
     findings.c.recovery,
 ).join_from(profiles, findings, OF_CLIENT)
-IS_SUSPECTED = profiles.c.by_score >= profiles.c.threshold  # as its index says it
 ROW_COLUMNS = [profiles.c[name] for name in ProfileRow.__dataclass_fields__]
 
 
@@ -255,7 +254,7 @@ class Profiles(Database):
         """Regions with suspected clients, the largest share first."""
         region, recovery = profiles.c.region, func.sum(profiles.c.expected_recovery_kwh)
         everybody = select(region, func.count()).group_by(region)
-        suspected = select(region, func.count(), recovery).where(IS_SUSPECTED).group_by(region)
+        suspected = select(region, func.count(), recovery).where(profiles.c.is_suspected).group_by(region)
         with self.reading() as connection:
             n_clients = dict(connection.execute(everybody).all())
             found = {code: told for code, *told in connection.execute(suspected)}

@@ -33,7 +33,7 @@ from fraud.store.series import Series, packed
 
 CODES = ("region", "category", "district")
 CLIENT_COLUMNS = tuple(column.name for column in schema.clients.columns)
-PROFILE_COLUMNS = tuple(column.name for column in schema.profiles.columns)
+PROFILE_COLUMNS = tuple(column.name for column in schema.profiles.columns if column.computed is None)
 FINDING_COLUMNS = tuple(column.name for column in schema.findings.columns)
 KEPT_COLUMNS = ("series_step", "series_from", "series_kwh", "invoices")  # of these: what a run does not bring stays
 SCORE_COLUMNS = ("client_id", "scored_at", "probability", "severity", "model_version")

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Computed,
     Date,
     DateTime,
     Double,
@@ -106,6 +107,7 @@ profiles = Table(
     Column("probability", Double), Column("by_score", Double, nullable=False),
     Column("severity", Text, nullable=False), Column("by_severity", Integer, nullable=False),
     Column("threshold", Double, nullable=False),
+    Column("is_suspected", Boolean, Computed("by_score >= threshold")),  # few are: PostgreSQL plans by that
     Column("region", Double), Column("category", Double), Column("district", Double),
     Column("expected_recovery_kwh", Double), Column("by_recovery", Double, nullable=False),
     Column("recommendation", Text), Column("reason_group", Text),
@@ -122,7 +124,7 @@ profiles = Table(
     Index(None, "category", "by_score", "client_id"),
     Index(None, "lot", "client_id"),
     Index("ix_profiles_suspected", "region", "expected_recovery_kwh",
-          sqlite_where=text("by_score >= threshold"), postgresql_where=text("by_score >= threshold")),
+          sqlite_where=text("is_suspected = 1"), postgresql_where=text("is_suspected")),
     Index("ix_profiles_reason", "reason_group", "by_score", "client_id",
           sqlite_where=text("reason_group IS NOT NULL"), postgresql_where=text("reason_group IS NOT NULL")),
 )  # fmt: skip
