@@ -52,7 +52,8 @@ SCHEMA = "fairmeter_benchmark"
 FILTERS = ({}, {"region": 101.0}, {"category": 12.0}, {"severity": "high"}, {"id_prefix": "client_00001"})
 Row = tuple[str, str, str, str]  # what; fastest, median, slowest
 ADDRESSES = ("/desk/", "/desk/list", "/desk/list?visits=200", "/desk/list?show=all", "/desk/list?show=all&region=101")
-ADDRESSES += ("/desk/map", "/desk/cases", "/desk/live", "/desk/model", "/dashboard", "/clients?sort=recovery")
+ADDRESSES += ("/desk/list?false_alarms=0.5", "/desk/map", "/desk/map?region=101", "/desk/map?near=1&lat=36.2&lon=10.2")
+ADDRESSES += ("/desk/cases", "/desk/live", "/desk/model", "/dashboard", "/clients?sort=recovery")
 FILTERS += ({"reason_group": "the meter"}, {"onset_since": date(2026, 6, 1)})
 
 

@@ -40,24 +40,36 @@ def test_whoever_was_kept_for_a_high_score_alone_is_never_drawn_at_random(store)
     assert sorted(store.draw_clients(20, "week 1")) == sorted(ids)
 
 
+def kept_by(version, store, scores):
+    """Profiles as a former version kept them. [scores: by id; the threshold is 0.5]"""
+    store.migrate(to=version)
+    profile = (
+        "INSERT INTO profiles (client_id, by_score, severity, by_severity, threshold, by_recovery, model_version, "
+        "scored_at) VALUES (:id, :score, 'high', 2, 0.5, 1, '1', :at)"
+    )
+    at = datetime(2026, 11, 2) if store.is_sqlite else NOW
+    with store.writing() as connection:
+        for id_, score in scores.items():
+            connection.execute(text("INSERT INTO clients (client_id) VALUES (:id)"), {"id": id_})
+            connection.execute(text(profile), {"id": id_, "score": score, "at": at})
+
+
 def test_clients_of_before_there_were_lots_are_given_the_lots_that_runs_give(database_url):
     ids = ["c-1", "é", "c-" + "9" * 40]
     with closing(Store(database_url)) as store:
-        store.migrate(to="0007")
-        with store.writing() as connection:
-            for id_ in ids:
-                connection.execute(text("INSERT INTO clients (client_id) VALUES (:id)"), {"id": id_})
-                connection.execute(
-                    text(
-                        "INSERT INTO profiles (client_id, by_score, severity, by_severity, threshold, by_recovery, "
-                        "model_version, scored_at) VALUES (:id, 0.5, 'high', 2, 0.5, 1, '1', :at)"
-                    ),
-                    {"id": id_, "at": datetime(2026, 11, 2) if store.is_sqlite else NOW},
-                )
+        kept_by("0007", store, dict.fromkeys(ids, 0.5))
         store.migrate()
         with store.reading() as connection:
             found = connection.execute(text("SELECT client_id, lot FROM profiles"))
             assert dict(found.all()) == {id_: lot_of(id_) for id_ in ids}
+
+
+def test_clients_of_before_there_was_a_column_for_it_are_suspected_from_the_threshold_on(database_url):
+    with closing(Store(database_url)) as store:
+        kept_by("0009", store, {"a": 0.49, "b": 0.5, "c": 0.9, "d": -1.0})
+        store.migrate()
+        (region,) = store.hot_spots()
+        assert (region.n_clients, region.n_suspected) == (4, 2)
 
 
 def test_after_many_rows_postgresql_counts_in_an_index_alone(store):
