@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from threading import BoundedSemaphore, Thread, Timer
@@ -89,12 +90,16 @@ class _Maker:
         try:
             with self._process.stdin as stream:
                 stream.write(_line(told))
-                stream.writelines(_line(row) for row in rows)
+                # What it no longer reads would fill the pipe's buffer first, however long rows take.
+                stream.writelines(_line(row) for row in takewhile(self._is_running, rows))
         except BrokenPipeError:
             pass  # it has ended, and says itself why
         except Exception as error:  # of the rows, as a database that went away: raised where the file is waited for
             self._error = error
             self._process.kill()
+
+    def _is_running(self, _) -> bool:
+        return self._process.poll() is None
 
     def bits(self) -> Iterator[bytes]:
         while bit := self._process.stdout.read(BIT):
