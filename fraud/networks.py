@@ -141,7 +141,7 @@ class Autoencoder:
         known = mean(weeks[:, of_window].reshape(n_clients, -1, cls.DAYS), cls.LEAST_KNOWN)
         level = np.where(has_level, total[:, starts] / np.maximum(n[:, starts], 1), known)
         monday = (grid.weekday[:, :WEEK].argmin(axis=1)[:, None] + np.arange(WEEK)) % WEEK
-        from_monday = np.take_along_axis(weeks, monday[:, None], axis=2)[:, of_window]
+        from_monday = weeks[np.arange(n_clients)[:, None, None, None], of_window[..., None], monday[:, None, None]]
         series = relative(from_monday.reshape(n_clients, -1, cls.DAYS), level[..., None])
         return np.where(np.isnan(known)[..., None], np.nan, series)
 
@@ -158,7 +158,7 @@ class Autoencoder:
         if usable.any():
             decoded, code = self._answer(flat[usable])
             # Products summed one after another: a matrix product may round otherwise with other clients beside.
-            white = sum((code - self.code_mean)[:, i, None] * self.whitening[i] for i in range(self.CODE))
+            white = ((code - self.code_mean)[..., None] * self.whitening).sum(axis=1)
             told[:, usable] = mean(np.abs(flat[usable] - decoded)), np.sqrt(mean(white * white))
         return told.reshape(2, *windows.shape[:-1])
 

@@ -46,8 +46,9 @@ class Grid:
         The empty columns on the left add exactly 0: a longer neighbour changes no bit of a client's sums.
         """
         known = ~np.isnan(self.kwh)
-        sums = np.cumsum([np.where(known, self.kwh, 0.0), known], axis=2)
-        total, n = np.concatenate([np.zeros((2, len(known), 1)), sums], axis=2)
+        total, n = np.zeros((2, len(known), known.shape[1] + 1))
+        np.cumsum(np.where(known, self.kwh, 0.0), axis=1, out=total[:, 1:])
+        np.cumsum(known, axis=1, out=n[:, 1:])
         return total, n
 
 
@@ -98,5 +99,6 @@ def mean(values: np.ndarray, least: int = 1) -> np.ndarray:
 def quantiles(values: np.ndarray, shares: tuple[float, ...], least: int = 1) -> list[np.ndarray]:
     """The known value below which each share of the last axis lies, NaN where fewer than `least` are known."""
     n, ordered = (~np.isnan(values)).sum(axis=-1), np.sort(values, axis=-1)
-    ats = (np.floor(share * np.maximum(n - 1, 0)).astype(np.int64) for share in shares)
-    return [np.where(n >= least, np.take_along_axis(ordered, at[..., None], axis=-1)[..., 0], np.nan) for at in ats]
+    first = np.arange(n.size).reshape(n.shape) * values.shape[-1]
+    ats = (first + np.floor(share * np.maximum(n - 1, 0)).astype(np.int64) for share in shares)
+    return [np.where(n >= least, ordered.take(at), np.nan) for at in ats]
