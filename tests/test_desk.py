@@ -13,6 +13,7 @@ from service_builders import JSON_VALUES, PRIVATE, a_body, error_in, fuzzed
 from store_builders import score_of, shipped_rules
 
 from desk import DeskScience
+from fraud.promise import promise_table, promised
 from fraud.store import Profile, Series, StoreUnavailable
 from fraud.web import desk_schemas as told
 from fraud.web.auth import INVESTIGATOR
@@ -319,6 +320,19 @@ def test_a_share_of_the_visits_is_drawn_at_random_and_stays_all_week(desk, store
     assert len({row["client_id"] for row in told["rows"]}) == 4
     again = got(desk, "/list?visits=4&random_share=0.5")["rows"]
     assert [row["client_id"] for row in again if row["is_random"]] == drawn
+
+
+def test_a_promise_of_false_alarms_lists_whom_all_stored_scores_allow(desk, store, monkeypatch):
+    error = error_in(desk.get("/list?false_alarms=0.5"), 422)
+    assert [bad["path"] for bad in error["fields"]] == ["false_alarms"]  # this model promises nothing
+    honest = promise_table(np.zeros(9), np.arange(9) / 10)  # a score above 0.8 has the p-value 1/10
+    monkeypatch.setitem(ForDesk.manifest, "promise", honest)
+    scores = [0.95, 0.9, 0.85, 0.8, 0.45, 0.0, None]
+    store.write_run([score_of(f"c-{i}", score) for i, score in enumerate(scores)], "1", shipped_rules())
+    for share, n in ((0.19, 0), (0.21, 3), (0.31, 4), (0.59, 4), (0.61, 5), (1.0, 6)):
+        listed = got(desk, f"/list?visits=9&random_share=0&false_alarms={share}")["rows"]
+        assert sorted(row["client_id"] for row in listed) == [f"c-{i}" for i in range(n)], share
+        assert promised(np.array(scores, np.float64), honest, share).is_listed.sum() == n
 
 
 BAD_FILTERS = [
