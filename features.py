@@ -109,6 +109,7 @@ def _computed_order() -> np.ndarray:
 with np.errstate(all="ignore"):
     WITHOUT_INVOICES = _of_pairs(Rows.of_nothing())[:, 0].astype(np.float32)
 ORDER = _computed_order()
+ACCOUNT_COLUMNS = {name: FEATURE_NAMES.index(name) for name in ("category", "region", "district", "created_on")}
 COUNTS = ("n_before_creation", "n_invoices", "n_invoice_dates", "n_tariffs")  # of the account
 
 
@@ -139,7 +140,6 @@ def _matrix(rows: Rows, n: int) -> np.ndarray:
 def _of_accounts(clients: Table, n: int) -> np.ndarray:
     """The same of clients without one invoice: the account, counts of 0, and nothing else is known."""
     matrix = np.repeat(NOBODY, n, axis=0)
-    for name in ("category", "region", "district"):
-        matrix[:, FEATURE_NAMES.index(name)] = clients[name]
-    matrix[:, FEATURE_NAMES.index("created_on")] = as_float_days(clients["created_on"])
+    for name, column in ACCOUNT_COLUMNS.items():
+        matrix[:, column] = as_float_days(clients[name]) if name == "created_on" else clients[name]
     return matrix

@@ -7,6 +7,7 @@ Out: a Score each client. Both kinds of evidence: their log-odds add, less the p
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -44,6 +45,11 @@ class FraudModel:
         """Names of the cells whose rates the model looks up."""
         rates = self.invoices and self.invoices.inputs.rates
         return () if rates is None else tuple(rates.keys)
+
+    @cached_property
+    def _last_on(self) -> int:
+        """The column of the last invoice's day."""
+        return self.manifest["features"].index("last_invoice_on")
 
     def evidence_of_readings(self, readings: Table, n_clients: int) -> Evidence | None:
         """What the model sees of readings (canonical table); None where there are none, or it judges none."""
@@ -99,7 +105,7 @@ class FraudModel:
         said = None if earlier is None else np.array([np.nan if one is None else one.probability for one in earlier])
         probability = self.probability(invoices, readings, said)
         n_days = np.zeros(len(invoices), np.int64) if readings is None else readings.n_records
-        last_on = invoices.features[:, self.manifest["features"].index("last_invoice_on")]
+        last_on = invoices.features[:, self._last_on]
         onset = np.full(len(invoices), np.nan) if readings is None else onset_day(readings)
         known = zip(client_ids, probability, quality, invoices.n_records, last_on, n_days, onset, strict=True)
         return [

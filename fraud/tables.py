@@ -136,6 +136,7 @@ INVOICE_FIELDS = (
     _number("new_index", "new_index"),
     _number("months", "months_number"),
 )
+NO_INVOICES = {"client": np.array([], np.int64)} | {f.name: np.array([], f.dtype) for f in INVOICE_FIELDS}
 CODE_NAMES = {name for field in CLIENT_FIELDS + INVOICE_FIELDS if field.convert is code_of for name in field[:2]}
 NAMED_CODE = re.compile(rf"(?:{'|'.join(sorted(CODE_NAMES))})_(\d+)")
 
@@ -274,10 +275,12 @@ def tables_from_records(
     rows = list(chain.from_iterable(invoices))
     client = np.repeat(np.arange(len(clients)), np.array([len(of_client) for of_client in invoices], np.int64))
     client_table = columns_of(clients, JSON_CLIENT_FIELDS, lambda i: (i, "client"))
-    invoice_table = {"client": client} | columns_of(rows, INVOICE_FIELDS, partial(place_in, "invoices", client))
-    invoice_table[EXPORT_DATE] = np.array(
-        [INVOICE_ON.raw in row and is_year_first(row[INVOICE_ON.raw]) for row in rows], bool
-    )
+    invoice_table = NO_INVOICES
+    if rows:
+        invoice_table = {"client": client} | columns_of(rows, INVOICE_FIELDS, partial(place_in, "invoices", client))
+        invoice_table[EXPORT_DATE] = np.array(
+            [INVOICE_ON.raw in row and is_year_first(row[INVOICE_ON.raw]) for row in rows], bool
+        )
     client_table, invoice_table, findings = clean(client_table, invoice_table)
     return client_table, invoice_table, flags_by_client(findings, len(clients))
 
