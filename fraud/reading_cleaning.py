@@ -163,14 +163,17 @@ def _gap_days(client: np.ndarray, minute: np.ndarray, kwh: np.ndarray) -> np.nda
     known = ~np.isnan(kwh)
     client, day = client[known], minute[known] // DAY
     step = np.diff(day)
-    is_gap = (client[1:] == client[:-1]) & (step > 1)
-    return np.repeat(client[1:][is_gap], step[is_gap] - 1)
+    after = 1 + np.flatnonzero(step > 1)
+    after = after[client[after] == client[after - 1]]
+    return np.repeat(client[after], step[after - 1] - 1)
 
 
 def _is_stuck(client: np.ndarray, minute: np.ndarray, kwh: np.ndarray) -> np.ndarray:
     """Readings that belong to a run of one value above 0, without a gap of a day, of 7 days or, hourly, of 24 hours."""
     goes_on = np.zeros(len(kwh), bool)
     goes_on[1:] = (kwh[1:] == kwh[:-1]) & (kwh[1:] > 0) & (client[1:] == client[:-1]) & (np.diff(minute) <= DAY)
+    if np.count_nonzero(goes_on) < STUCK_READINGS - 1:
+        return np.zeros(len(kwh), bool)
     starts, counts = np.flatnonzero(~goes_on), _counts(~goes_on)
     is_run = counts >= STUCK_READINGS
     if not is_run.any():

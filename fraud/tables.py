@@ -337,7 +337,8 @@ def _array(values: Sequence, field: Field) -> np.ndarray:
     types = set(map(type, values))
     if field.is_number and types <= PLAIN_NUMBERS:
         return np.array(values, np.float64)
-    if field.is_number or bool in types:  # a dict would give True what another client's 1 is, and -0.0 what 0 is
+    # A dict would give True what another client's 1 is, and -0.0 what 0 is; and moments are all different.
+    if field.is_number or field.has_time or bool in types:
         return np.array([field.convert(value) for value in values], field.dtype)
     known = {value: field.convert(value) for value in set(values)}
     return np.array([known[value] for value in values], field.dtype)
