@@ -171,7 +171,7 @@ class Profiles(Database):
         return nsmallest(n, free, key=place)
 
     def count_from(self, least: Sequence[float]) -> np.ndarray:
-        """How many clients have each of these scores or more. [least: falling, from 0 on]"""
+        """How many clients have each of these scores or more. [least: falling, none below 0; int64, as many]"""
         least = [float(score) for score in least]
         steps = values(column("i", Integer), column("low", Double), column("high", Double), name="steps")
         steps = steps.data(list(zip(range(len(least)), least, [math.inf, *least[:-1]], strict=True))).cte()
