@@ -10,6 +10,7 @@ from pathlib import Path
 from sqlalchemy import Connection, func, inspect, select, text
 
 from fraud.store.database import Database, StoreError
+from fraud.store.schema import COUNTED
 
 HEAD = "0010"  # the newest migration in migrations/versions; a test compares them
 MIGRATIONS = Path(__file__).with_name("migrations")
@@ -34,7 +35,9 @@ class Migrating(Database):
             found = _revision(connection)
             if found != to:
                 _upgrade(connection, found, to)
-            return found != to
+        if found != to:
+            self.vacuum(*COUNTED)  # a table that was made anew has lost what PostgreSQL knew of it
+        return found != to
 
 
 def _revision(connection: Connection) -> str | None:

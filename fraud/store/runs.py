@@ -8,7 +8,6 @@ import json
 import math
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -28,7 +27,7 @@ from fraud.store.bulk import FILL, KEEP, among, write_rows
 from fraud.store.database import Database, StoreError
 from fraud.store.ledgers import Ledgers
 from fraud.store.ledgers import packed as packed_ledger
-from fraud.store.schema import ABSENT
+from fraud.store.schema import ABSENT, COUNTED
 from fraud.store.series import Series, packed
 
 CODES = ("region", "category", "district")
@@ -124,14 +123,9 @@ class Runs(Database):
                 connection.execute(insert(schema.runs).values(run | told))
             if len(scores) >= MANY:
                 connection.execute(text("ANALYZE"))
-        if len(scores) >= MANY and not self.is_sqlite:
-            self._vacuum()
+        if len(scores) >= MANY:
+            self.vacuum(*COUNTED)
         return _written(scores, raised)
-
-    def _vacuum(self) -> None:
-        """Lets PostgreSQL count in indexes alone from now on, not after its own vacuum has come by, if it ever does."""
-        with suppress(StoreError), self.outside_transactions() as connection:
-            connection.execute(text("VACUUM profiles, alerts"))
 
     def forget_scores(self, before: datetime) -> int:
         """Deletes past scores from before a moment; how many. Profiles and the counts of runs stay."""

@@ -34,6 +34,7 @@ from sqlalchemy.types import TypeDecorator
 
 ABSENT = -1.0  # below every score and every energy
 LARGEST_ID = 2**63 - 1
+COUNTED = ("profiles", "alerts")  # tables that pages count in
 EPOCH = datetime(1970, 1, 1)
 
 metadata = MetaData(

@@ -24,5 +24,3 @@ def upgrade() -> None:
         sqlite_where=sa.text("is_suspected = 1"),
         postgresql_where=sa.text("is_suspected"),
     )
-    if is_stored:
-        op.execute("ANALYZE profiles")
