@@ -88,7 +88,7 @@ class Database:
         """Lets PostgreSQL count in indexes alone from now on, not after its own vacuum has come by, if it ever does."""
         if not self.is_sqlite:
             with suppress(StoreError), self.outside_transactions() as connection:
-                connection.execute(text(f"VACUUM ANALYZE {', '.join(tables)}"))
+                connection.execute(text(f"VACUUM {', '.join(tables)}"))
 
     def ping(self) -> None:
         """Raises StoreUnavailable where the database does not answer."""

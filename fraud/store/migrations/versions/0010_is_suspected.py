@@ -24,3 +24,5 @@ def upgrade() -> None:
         sqlite_where=sa.text("is_suspected = 1"),
         postgresql_where=sa.text("is_suspected"),
     )
+    if is_stored:
+        op.execute("ANALYZE profiles")  # of a new column PostgreSQL knows nothing yet
