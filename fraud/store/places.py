@@ -106,16 +106,19 @@ class Places(Database):
 
     def transformers(self, area: Area, limit: int, **filters) -> list[Transformer]:
         """Transformers whose clients are in the area, the most suspected clients first."""
-        id_, middle = clients.c.transformer_id, (func.avg(clients.c.latitude), func.avg(clients.c.longitude))
-        all_ = _within(select(id_, *middle, func.count().label("n")), area, filters)
-        all_ = all_.where(id_.is_not(None)).group_by(id_).subquery()
-        some = _within(select(id_, func.count().label("n")), area, filters, with_profiles=True)
-        some = some.where(profiles.c.is_suspected, id_.is_not(None)).group_by(id_).subquery()
-        n_suspected = func.coalesce(some.c.n, 0)
-        query = select(*all_.c, n_suspected).outerjoin_from(all_, some, some.c.transformer_id == all_.c.transformer_id)
-        query = query.order_by(n_suspected.desc(), all_.c.n.desc(), all_.c.transformer_id).limit(limit)
+        id_, n = clients.c.transformer_id, func.count()
+        middle = func.avg(clients.c.latitude), func.avg(clients.c.longitude)
+        suspected = _within(select(id_, n), area, filters, with_profiles=True).where(profiles.c.is_suspected)
+        suspected = suspected.where(id_.is_not(None)).group_by(id_).order_by(n.desc(), id_).limit(limit)
+        told = _within(select(id_, *middle, n), area, filters).group_by(id_).order_by(n.desc(), id_)
         with self.reading() as connection:
-            return [Transformer(*row) for row in connection.execute(query)]
+            n_suspected = dict(connection.execute(suspected).all())
+            found = connection.execute(told.where(id_.in_(n_suspected))).all()
+            if len(found) < limit:  # else what all clients hang on need not be counted
+                others = told.where(id_.is_not(None), id_.not_in(n_suspected)).limit(limit - len(found))
+                found += connection.execute(others).all()
+        found = [Transformer(*row, n_suspected.get(row.transformer_id, 0)) for row in found]
+        return sorted(found, key=lambda one: -one.n_suspected)
 
     def began_by_month(self, **filters) -> dict[tuple[float | None, date], int]:
         """Suspected clients by their region and the month in which the change in their consumption began."""
