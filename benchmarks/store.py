@@ -43,6 +43,7 @@ from fraud.web.pages.live import shown
 
 ROOT = Path(__file__).resolve().parents[1]
 N_CLIENTS, N_REGIONS, N_MONTHS, N_INVOICES = 135_000, 24, 60, 20
+THRESHOLD, BEHIND = 0.2, 40  # of the score: one client in fifteen is suspected; clients of a transformer
 EXPLAINED = 0.4  # score from which a client of --bare has reasons: few do, as in a list of score.py
 LINE = "{:<55}{:>12}{:>12}{:>24}"
 DIGITS, NEW = 8, "new_"  # of a client's number in its id; how ids begin of those that are written beside copies
@@ -53,7 +54,9 @@ FILTERS = ({}, {"region": 101.0}, {"category": 12.0}, {"severity": "high"}, {"id
 Row = tuple[str, str, str, str]  # what; fastest, median, slowest
 ADDRESSES = ("/desk/", "/desk/list", "/desk/list?visits=200", "/desk/list?show=all", "/desk/list?show=all&region=101")
 ADDRESSES += ("/desk/list?false_alarms=0.5", "/desk/map", "/desk/map?region=101", "/desk/map?near=1&lat=36.2&lon=10.2")
-ADDRESSES += ("/desk/cases", "/desk/live", "/desk/model", "/dashboard", "/clients?sort=recovery")
+ADDRESSES += ("/desk/map?onset_since=2026-06-01", "/desk/list?show=all&sort=scored&reason_group=the+meter")
+ADDRESSES += ("/desk/client/client_00000007", "/desk/cases", "/desk/live", "/desk/model", "/dashboard")
+ADDRESSES += ("/clients?sort=recovery",)
 FILTERS += ({"reason_group": "the meter"}, {"onset_since": date(2026, 6, 1)})
 
 
@@ -148,10 +151,11 @@ def copied(store: Store, n: int, times: int) -> Row:
     start = perf_counter()
     id_ = f"'client_' || lpad((substr(client_id, 8)::int + {n} * i)::text, {DIGITS}, '0')"
     lot = f"('x' || substr(md5({id_}), 1, 8))::bit(32)::bigint >> 1"
+    other = {"client_id": id_, "lot": lot, "transformer_id": "transformer_id || '-' || i"}
     for table in (schema.clients, schema.profiles, schema.findings, schema.scores, schema.alerts):
         columns = (one for one in table.columns if one.name != "alert_id" and one.computed is None)
         made = {one.name: one.name for one in columns}
-        made |= {name: value for name, value in (("client_id", id_), ("lot", lot)) if name in made}
+        made |= {name: value for name, value in other.items() if name in made}
         made = f"""INSERT INTO {table.name} ({", ".join(made)}) SELECT {", ".join(made.values())}
             FROM {table.name}, generate_series(1, {times}) AS i"""  # noqa: S608  names of our own
         with store.writing() as connection:
@@ -264,6 +268,7 @@ def utility(n: int, is_bare: bool, prefix: str) -> tuple[Table, list[Score], lis
         "region": region, "district": draw.choice([60.0, 62.0, 63.0, 69.0], n),
         "created_on": np.datetime64("1990-01-01") + draw.integers(0, 9000, n),
         "latitude": draw.uniform(36.0, 36.5, n), "longitude": draw.uniform(10.0, 10.5, n),
+        "transformer_id": np.array([f"{prefix}{i // BEHIND}" for i in range(n)], dtype=object),
     }  # fmt: skip
     severities = draw.choice(SEVERITIES, n, p=SHARES).tolist()
     probability, kwh = draw.beta(1, 12, n).tolist(), draw.gamma(2, 400, n).tolist()
@@ -293,10 +298,10 @@ def invoices_of(n: int) -> Table:
 def score(client_id: str, probability: float, severity: str, kwh: float) -> Score:
     text = f"Electricity fell 62 % after March 2014, from {kwh:.0f} to 156 kWh a month; clients like it fell 4 %."
     first = int(kwh) % 7
-    onset_on = f"2026-{1 + int(kwh) % 12:02d}-05" if first < 2 else None
+    onset_on = f"2026-{1 + int(kwh) % 12:02d}-05" if probability >= THRESHOLD else None
     groups = ("fall in consumption", "level of consumption", "the meter", "reader's remarks", "place", "tariff", "age")
     return Score(
-        client_id, probability, severity, 0.5,
+        client_id, probability, severity, THRESHOLD,
         tuple(Reason(group, probability / 7, text) for group in groups[first:] + groups[:first]),
         (QualityFlag("short_history", 1, "Invoices of less than a year: 1."),), onset_on, 0.05,
         (Explanation("vacant home", "does not fit", "Consumption went on at a lower level."),),
