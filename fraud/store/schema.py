@@ -128,8 +128,6 @@ profiles = Table(
           sqlite_where=text("is_suspected = 1"), postgresql_where=text("is_suspected")),
     Index("ix_profiles_reason", "reason_group", "by_score", "client_id",
           sqlite_where=text("reason_group IS NOT NULL"), postgresql_where=text("reason_group IS NOT NULL")),
-    Index("ix_profiles_reason_scored", "reason_group", "scored_at", "client_id",
-          sqlite_where=text("reason_group IS NOT NULL"), postgresql_where=text("reason_group IS NOT NULL")),
 )  # fmt: skip
 
 findings = Table(
