@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Select, bindparam, case, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, case, func, insert, select, update
 
 from fraud.alerts import IN_CASE, LAPSED, OPEN, RANKS, AlertRules, Hit, hits_of, quiet_until, rows_of, severity_of
 from fraud.cases import CLOSED
@@ -110,13 +110,13 @@ def raise_alerts(
     connection: Connection,
     scores: Sequence[Score],
     facts: Sequence[Mapping[str, float]],
-    codes: Mapping[str, tuple],
+    clients: Mapping[str, Row],
     rules: AlertRules,
     now: datetime,
 ) -> Raised:
     """Alerts of clients that were scored: raised, brought up to date, or lapsed where nothing speaks for one now.
 
-    scores: by client, rising.
+    scores: by client, rising. clients: each with its region and category.
     """
     ids = [score.client_id for score in scores]
     busy = busy_clients(connection, rules, now.date(), ids)
@@ -130,11 +130,11 @@ def raise_alerts(
                 ended.append({"alert": old[0], "to_state": IN_CASE, "to_updated_at": now})
         elif old is None:
             if hits:
-                raised.append(_raised(score, hits, codes[score.client_id], now))
+                raised.append(_raised(score, hits, clients[score.client_id], now))
         elif not hits:
             ended.append({"alert": old[0], "to_state": LAPSED, "to_updated_at": now})
         else:
-            updated.append(_updated(old[0], score, hits, codes[score.client_id], now))
+            updated.append(_updated(old[0], score, hits, clients[score.client_id], now))
             if RANKS[severity_of(hits)] > old[1]:
                 graver.append(score.client_id)
     _apply(connection, raised, updated, ended)
@@ -181,16 +181,15 @@ def _open_alerts(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[
     return {client_id: (alert_id, rank) for client_id, alert_id, rank in connection.execute(query)}
 
 
-def _raised(score: Score, hits: tuple[Hit, ...], codes: tuple, now: datetime) -> dict:
-    region, category, _ = codes
+def _raised(score: Score, hits: tuple[Hit, ...], client: Row, now: datetime) -> dict:
     return {
         "client_id": score.client_id, "state": OPEN, "raised_at": now, "updated_at": now,
-        "probability": score.probability, "region": region, "category": category, **_spoken(hits),
+        "probability": score.probability, "region": client.region, "category": client.category, **_spoken(hits),
     }  # fmt: skip
 
 
-def _updated(alert_id: int, score: Score, hits: tuple[Hit, ...], codes: tuple, now: datetime) -> dict:
-    changed = _raised(score, hits, codes, now)
+def _updated(alert_id: int, score: Score, hits: tuple[Hit, ...], client: Row, now: datetime) -> dict:
+    changed = _raised(score, hits, client, now)
     return {"alert": alert_id, **{f"to_{name}": changed[name] for name in UPDATED}}
 
 

@@ -15,7 +15,7 @@ from fraud.records import Balance
 from fraud.store.bulk import FEW, write_rows
 from fraud.store.database import Database
 from fraud.store.profiles import ROW_COLUMNS, ProfileRow, profile_row_of
-from fraud.store.schema import balances, clients, profiles
+from fraud.store.schema import balances, profiles
 from fraud.store.series import Series, packed, unpacked
 
 WEEKS = ("delivered_weeks", "lost_weeks")
@@ -60,8 +60,7 @@ class Balanced(Database):
 
     def clients_of_transformer(self, transformer_id: str, limit: int = 200) -> list[ProfileRow]:
         """Its clients by score, the highest first."""
-        query = select(*ROW_COLUMNS).join_from(clients, profiles, profiles.c.client_id == clients.c.client_id)
-        query = query.where(clients.c.transformer_id == transformer_id)
+        query = select(*ROW_COLUMNS).where(profiles.c.transformer_id == transformer_id)
         with self.reading() as connection:
             rows = connection.execute(query.order_by(profiles.c.by_score.desc(), profiles.c.client_id).limit(limit))
             return [profile_row_of(row) for row in rows.mappings()]

@@ -10,7 +10,7 @@ from math import asin, cos, degrees, radians, sin, sqrt
 from sqlalchemy import Connection, Row, select
 
 from fraud.store.database import Database
-from fraud.store.schema import clients, profiles
+from fraud.store.schema import profiles
 
 EARTH = 6_371_000.0  # m, its mean radius
 REACHES = (200.0, 1000.0, 5000.0)  # m, one after the other until there are enough
@@ -32,9 +32,9 @@ class Near(Database):
 
     def neighbours_of(self, client_id: str, limit: int = 8) -> list[Neighbour]:
         """Nobody of a client without coordinates and transformer."""
-        place = select(clients.c.latitude, clients.c.longitude, clients.c.transformer_id)
+        place = select(profiles.c.latitude, profiles.c.longitude, profiles.c.transformer_id)
         with self.reading() as connection:
-            own = connection.execute(place.where(clients.c.client_id == client_id)).first()
+            own = connection.execute(place.where(profiles.c.client_id == client_id)).first()
             if own is None:
                 return []
             if own.latitude is not None and own.longitude is not None:
@@ -42,11 +42,8 @@ class Near(Database):
             return _on_transformer(connection, client_id, own.transformer_id, limit)
 
 
-COLUMNS = (
-    profiles.c.client_id, profiles.c.severity, profiles.c.probability, clients.c.transformer_id,
-    clients.c.latitude, clients.c.longitude,
-)  # fmt: skip
-ALL = select(*COLUMNS).join_from(clients, profiles, profiles.c.client_id == clients.c.client_id)
+COLUMNS = ("client_id", "severity", "probability", "transformer_id", "latitude", "longitude")
+ALL = select(*(profiles.c[name] for name in COLUMNS))
 
 
 def _nearest(connection: Connection, client_id: str, own: Row, limit: int) -> list[Neighbour]:
@@ -54,9 +51,9 @@ def _nearest(connection: Connection, client_id: str, own: Row, limit: int) -> li
     for reach in REACHES:
         high = degrees(reach / EARTH)
         wide = high / max(cos(radians(own.latitude)), 0.01)
-        near = clients.c.latitude.between(own.latitude - high, own.latitude + high)
-        near &= clients.c.longitude.between(own.longitude - wide, own.longitude + wide)
-        rows = connection.execute(ALL.where(near, clients.c.client_id != client_id))
+        near = profiles.c.latitude.between(own.latitude - high, own.latitude + high)
+        near &= profiles.c.longitude.between(own.longitude - wide, own.longitude + wide)
+        rows = connection.execute(ALL.where(near, profiles.c.client_id != client_id))
         found = sorted((_neighbour(row, own) for row in rows), key=lambda one: (one.metres, one.client_id))
         if sum(one.metres <= reach for one in found) >= limit:  # corners of the square lie further than its sides
             break
@@ -66,7 +63,7 @@ def _nearest(connection: Connection, client_id: str, own: Row, limit: int) -> li
 def _on_transformer(connection: Connection, client_id: str, transformer_id: str | None, limit: int) -> list[Neighbour]:
     if transformer_id is None:
         return []
-    query = ALL.where(clients.c.transformer_id == transformer_id, clients.c.client_id != client_id)
+    query = ALL.where(profiles.c.transformer_id == transformer_id, profiles.c.client_id != client_id)
     query = query.order_by(profiles.c.by_score.desc(), profiles.c.client_id).limit(limit)
     return [_neighbour(row, None) for row in connection.execute(query)]
 

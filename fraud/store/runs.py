@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from sqlalchemy import Connection, delete, insert, select, text
+from sqlalchemy import Connection, Row, delete, insert, select, text
 
 import fraud.store.schema as schema
 from fraud.alerts import RANKS, AlertRules
@@ -30,7 +30,7 @@ from fraud.store.ledgers import packed as packed_ledger
 from fraud.store.schema import ABSENT, COUNTED
 from fraud.store.series import Series, packed
 
-CODES = ("region", "category", "district")
+OF_CLIENT = ("region", "category", "district", "latitude", "longitude", "transformer_id")  # that profiles have too
 CLIENT_COLUMNS = tuple(column.name for column in schema.clients.columns)
 PROFILE_COLUMNS = tuple(column.name for column in schema.profiles.columns if column.computed is None)
 FINDING_COLUMNS = tuple(column.name for column in schema.findings.columns)
@@ -101,13 +101,13 @@ class Runs(Database):
         with self.writing() as connection:
             former = first_clients(connection) if is_run else []
             write_rows(connection, schema.clients, CLIENT_COLUMNS, _client_rows(scores, clients), FILL)
-            codes = _codes(connection, scores)
+            known = _known_clients(connection, scores)
             drawn = None if whole is None else frozenset(whole.drawn)
-            rows = (_profile_row(score, codes[score.client_id], model_version, now, drawn) for score in scores)
+            rows = (_profile_row(score, known[score.client_id], model_version, now, drawn) for score in scores)
             write_rows(connection, schema.profiles, PROFILE_COLUMNS, rows)
             if facts is None or lasting:
-                known = _known_facts(connection, scores)
-                facts = [_joined(known.get(s.client_id, {}), facts and facts[i], lasting) for i, s in enumerate(scores)]
+                old = _known_facts(connection, scores)
+                facts = [_joined(old.get(s.client_id, {}), facts and facts[i], lasting) for i, s in enumerate(scores)]
             found = _finding_rows(scores, facts, series or {}, ledgers or {})
             write_rows(connection, schema.findings, FINDING_COLUMNS, found, filled=KEPT_COLUMNS)
             past = ((s.client_id, now, s.probability, s.severity, model_version) for s in scores)
@@ -115,7 +115,7 @@ class Runs(Database):
             write_around(connection, around, now)
             if balances is not None:
                 write_balances(connection, balances, now)
-            raised = raise_alerts(connection, scores, facts, codes, rules, now)
+            raised = raise_alerts(connection, scores, facts, known, rules, now)
             if is_run:
                 told = {"drift": drift, "stability": stability(first_clients(connection), former) if former else None}
                 told = {name: None if value is None else json.dumps(value) for name, value in told.items()}
@@ -170,12 +170,12 @@ def _values(column: np.ndarray) -> list:
     return [value if value == value and value != "" else None for value in column.tolist()]
 
 
-def _codes(connection: Connection, scores: list[Score]) -> dict[str, tuple]:
-    """Region, category and district of each client as they are known now. [scores: by client]"""
+def _known_clients(connection: Connection, scores: list[Score]) -> dict[str, Row]:
+    """OF_CLIENT of each client, after its id, as they are known now. [scores: by client]"""
     columns = schema.clients.c
-    query = select(columns.client_id, *(columns[name] for name in CODES))
+    query = select(columns.client_id, *(columns[name] for name in OF_CLIENT))
     query = query.where(among(columns.client_id, [score.client_id for score in scores]))
-    return {client_id: tuple(codes) for client_id, *codes in connection.execute(query)}
+    return {row.client_id: row for row in connection.execute(query)}
 
 
 def _known_facts(connection: Connection, scores: list[Score]) -> dict[str, dict[str, float]]:
@@ -189,7 +189,7 @@ def _joined(known: dict[str, float], new: Mapping[str, float] | None, lasting: C
     return known if new is None else {name: known[name] for name in lasting if name in known} | dict(new)
 
 
-def _profile_row(score: Score, codes: tuple, model_version: str, now: datetime, drawn: Collection[str] | None) -> tuple:
+def _profile_row(score: Score, client: Row, model_version: str, now: datetime, drawn: Collection[str] | None) -> tuple:
     recovery = score.expected_recovery_kwh
     return (
         score.client_id,
@@ -198,7 +198,7 @@ def _profile_row(score: Score, codes: tuple, model_version: str, now: datetime, 
         score.severity,
         RANKS[score.severity],
         score.threshold,
-        *codes,
+        *client[1:],
         recovery,
         ABSENT if recovery is None else recovery,
         score.recommendation,

@@ -89,6 +89,11 @@ def _client(**options) -> Column:
     return Column("client_id", ClientId, ForeignKey("clients.client_id"), nullable=False, **options)
 
 
+def _index_where(condition: str, name: str, *columns: str, of_sqlite: str | None = None, **options) -> Index:
+    """An index of some rows. of_sqlite: the condition where SQLite says it otherwise."""
+    return Index(name, *columns, postgresql_where=text(condition), sqlite_where=text(of_sqlite or condition), **options)
+
+
 clients = Table(
     "clients", metadata,
     Column("client_id", ClientId, primary_key=True),
@@ -96,12 +101,10 @@ clients = Table(
     Column("created_on", Date),
     Column("latitude", Double), Column("longitude", Double),
     Column("transformer_id", Text), Column("tariff_price", Double),
-    Index(None, "transformer_id"),
-    Index("ix_clients_place", "latitude", "longitude",
-          sqlite_where=text("latitude IS NOT NULL"), postgresql_where=text("latitude IS NOT NULL")),
 )  # fmt: skip
 
-# What lists show and sort by, narrow so that a page reads little; the rest of a profile is in `findings`.
+# What lists and the map show and sort by, narrow so that a page reads little; the rest of a profile is in `findings`.
+# Where a client is stands here once more: beside the scores of millions, clients would take seconds to find.
 profiles = Table(
     "profiles", metadata,
     _client(primary_key=True),
@@ -110,6 +113,7 @@ profiles = Table(
     Column("threshold", Double, nullable=False),
     Column("is_suspected", Boolean, Computed("by_score >= threshold")),  # few are: PostgreSQL plans by that
     Column("region", Double), Column("category", Double), Column("district", Double),
+    Column("latitude", Double), Column("longitude", Double), Column("transformer_id", Text),
     Column("expected_recovery_kwh", Double), Column("by_recovery", Double, nullable=False),
     Column("recommendation", Text), Column("reason_group", Text),
     Column("onset_on", Date),
@@ -124,10 +128,14 @@ profiles = Table(
     Index(None, "region", "by_score", "client_id"),
     Index(None, "category", "by_score", "client_id"),
     Index(None, "lot", "client_id"),
-    Index("ix_profiles_suspected", "region", "expected_recovery_kwh",
-          sqlite_where=text("is_suspected = 1"), postgresql_where=text("is_suspected")),
-    Index("ix_profiles_reason", "reason_group", "by_score", "client_id",
-          sqlite_where=text("reason_group IS NOT NULL"), postgresql_where=text("reason_group IS NOT NULL")),
+    Index(None, "transformer_id"),
+    # The map reads no more than these: the area, all cells, those of an onset, the suspected clients.
+    _index_where("latitude IS NOT NULL", "ix_profiles_longitude", "longitude"),
+    _index_where("latitude IS NOT NULL", "ix_profiles_place", "latitude", "longitude", "region"),
+    _index_where("onset_on IS NOT NULL", "ix_profiles_onset", "onset_on", "latitude", "longitude", "region"),
+    _index_where("is_suspected", "ix_profiles_suspected", "region", "latitude", "longitude", "onset_on",
+                 "expected_recovery_kwh", "transformer_id", of_sqlite="is_suspected = 1"),
+    _index_where("reason_group IS NOT NULL", "ix_profiles_reason", "reason_group", "by_score", "client_id"),
 )  # fmt: skip
 
 findings = Table(
@@ -169,8 +177,7 @@ alerts = Table(
     Column("rules", Text, nullable=False),
     Column("probability", Double), Column("region", Double), Column("category", Double),
     Column("raised_at", Moment, nullable=False), Column("updated_at", Moment, nullable=False),
-    Index("uq_alerts_open_client", "client_id", unique=True,
-          sqlite_where=text("state = 'open'"), postgresql_where=text("state = 'open'")),
+    _index_where("state = 'open'", "uq_alerts_open_client", "client_id", unique=True),
     Index(None, "client_id"),
     Index(None, "state", "by_severity", "alert_id"),
     Index(None, "raised_at", "alert_id"),
@@ -189,8 +196,7 @@ cases = Table(
     Column("opened_by", Text, nullable=False), Column("opened_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False), Column("closed_at", Moment),
     CheckConstraint("state IN ('new', 'assigned', 'inspecting', 'closed')", name="state"),
-    Index("uq_cases_open_client", "client_id", unique=True,
-          sqlite_where=text("state <> 'closed'"), postgresql_where=text("state <> 'closed'")),
+    _index_where("state <> 'closed'", "uq_cases_open_client", "client_id", unique=True),
     Index(None, "client_id", "case_id"),
     Index(None, "state", "by_severity", "case_id"),
     Index(None, "assignee", "state", "case_id"),
