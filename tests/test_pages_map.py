@@ -44,6 +44,15 @@ def test_all_of_the_area_holds_the_same_as_its_bounds(placed_store):
     assert placed_store.transformers(whole, 9) == placed_store.transformers(WHOLE, 9)
 
 
+def test_a_client_is_where_the_last_run_that_knew_it_found_it(placed_store):
+    moved = clients_of(client_id=["c-1"], latitude=[36.9], longitude=[10.9], transformer_id=["t-2"])
+    write(placed_store, score_of("c-1", 0.9, "critical"), clients=moved)
+    write(placed_store, score_of("c-1", 0.9, "critical"))  # a run that brings no coordinates
+    (client,) = (one for one in placed_store.placed_clients(WHOLE, 9) if one.client_id == "c-1")
+    assert (client.latitude, client.longitude) == (36.9, 10.9)
+    assert {one.transformer_id: one.n_clients for one in placed_store.transformers(WHOLE, 9)} == {"t-1": 2, "t-2": 2}
+
+
 def test_a_store_without_coordinates_has_no_area(store):
     write(store)
     assert store.area() is None

@@ -468,24 +468,3 @@ def test_moments_without_a_zone_are_refused(store):
     with pytest.raises(Exception, match="has no zone"):
         write(store, scored_at=datetime(2026, 11, 2))
     assert store.count_profiles() == 0
-
-
-CLIENT = text("INSERT INTO clients (client_id, latitude, longitude, transformer_id) VALUES (:id, :lat, :lon, :on)")
-PROFILE = text(
-    "INSERT INTO profiles (client_id, by_score, severity, by_severity, threshold, by_recovery, model_version, "
-    "scored_at) VALUES (:id, 0.9, 'critical', 4, 0.5, -1, '1', :at)"
-)
-
-
-def test_a_client_is_on_the_map_after_the_migration_that_keeps_its_place_beside_its_score(database_url):
-    with closing(Store(database_url)) as store:
-        store.migrate(to="0010")
-        at = datetime(2026, 11, 2) if store.is_sqlite else NOW
-        with store.writing() as connection:
-            for id_, *place in (("c-1", 36.5, 10.5, "t-1"), ("c-2", None, None, None)):
-                connection.execute(CLIENT, {"id": id_, **dict(zip(("lat", "lon", "on"), place, strict=True))})
-                connection.execute(PROFILE, {"id": id_, "at": at})
-        store.migrate()
-        found = store.placed_clients(store.area(), 9)
-        assert [(one.client_id, one.latitude, one.longitude) for one in found] == [("c-1", 36.5, 10.5)]
-        assert [one.transformer_id for one in store.transformers(store.area(), 9)] == ["t-1"]

@@ -72,6 +72,18 @@ def test_clients_of_before_there_was_a_column_for_it_are_suspected_from_the_thre
         assert (region.n_clients, region.n_suspected) == (4, 2)
 
 
+def test_clients_of_before_their_places_stood_beside_their_scores_are_on_the_map(database_url):
+    with closing(Store(database_url)) as store:
+        kept_by("0010", store, {"a": 0.9, "b": 0.9})
+        with store.writing() as connection:
+            place = "UPDATE clients SET latitude = 36.5, longitude = 10.5, transformer_id = 't-1' WHERE client_id = 'a'"
+            connection.execute(text(place))
+        store.migrate()
+        found = store.placed_clients(store.area(), 9)
+        assert [(one.client_id, one.latitude, one.longitude) for one in found] == [("a", 36.5, 10.5)]
+        assert [one.transformer_id for one in store.transformers(store.area(), 9)] == ["t-1"]
+
+
 def n_vacuums(store):
     """Of profiles and alerts."""
     query = "SELECT sum(vacuum_count) FROM pg_stat_user_tables WHERE schemaname = current_schema()"

@@ -78,8 +78,11 @@ def page_of(
     check_limit(limit)
     keys = order.by if tie in order.by else (*order.by, tie)
     if cursor is not None:
-        after = tuple_(*_after(cursor, order, keys))
-        query = query.where(tuple_(*keys) < after if order.is_falling else tuple_(*keys) > after)
+        last = _after(cursor, order, keys)
+        here, there = tuple_(*keys), tuple_(*last)
+        # The last row itself is left out by its id. PostgreSQL estimates `<` by the first column alone: where all rows
+        # share its value it expects none, and goes through millions for a page of few.
+        query = query.where(here <= there if order.is_falling else here >= there, tie != last[-1])
     query = query.order_by(*(key.desc() if order.is_falling else key.asc() for key in keys)).limit(limit + 1)
     rows = connection.execute(query).mappings().all()
     has_more = len(rows) > limit
