@@ -83,8 +83,7 @@ class Places(Database):
         middle = func.avg(profiles.c.latitude), func.avg(profiles.c.longitude)
         all_ = _within(select(row, column, *middle, func.count()), area, filters).group_by(row, column)
         of_suspected = select(row, column, func.count(), func.sum(profiles.c.expected_recovery_kwh))
-        of_suspected = _within(of_suspected, area, filters)
-        of_suspected = of_suspected.where(profiles.c.is_suspected).group_by(row, column)
+        of_suspected = _suspected(of_suspected, area, filters).group_by(row, column)
         with self.reading() as connection:
             suspected = {(y, x): (n, kwh or 0.0) for y, x, n, kwh in connection.execute(of_suspected)}
             known = connection.execute(all_).all()
@@ -100,8 +99,7 @@ class Places(Database):
         """Suspected clients of the area, the highest score first."""
         score, where = profiles.c, (profiles.c.latitude, profiles.c.longitude)
         query = select(score.client_id, *where, score.severity, score.probability, score.expected_recovery_kwh)
-        query = _within(query, area, filters).where(score.is_suspected)
-        query = query.order_by(score.by_score.desc(), score.client_id.desc()).limit(limit)
+        query = _suspected(query, area, filters).order_by(score.by_score.desc(), score.client_id.desc()).limit(limit)
         with self.reading() as connection:
             return [PlacedClient(*row) for row in connection.execute(query)]
 
@@ -109,8 +107,8 @@ class Places(Database):
         """Transformers whose clients are in the area, the most suspected clients first."""
         id_, n = profiles.c.transformer_id, func.count()
         middle = func.avg(profiles.c.latitude), func.avg(profiles.c.longitude)
-        suspected = _within(select(id_, n), area, filters).where(profiles.c.is_suspected)
-        suspected = suspected.where(id_.is_not(None)).group_by(id_).order_by(n.desc(), id_).limit(limit)
+        suspected = _suspected(select(id_, n), area, filters).where(id_.is_not(None))
+        suspected = suspected.group_by(id_).order_by(n.desc(), id_).limit(limit)
         told = _within(select(id_, *middle, n), area, filters).group_by(id_).order_by(n.desc(), id_)
         with self.reading() as connection:
             n_suspected = dict(connection.execute(suspected).all())
@@ -133,11 +131,17 @@ class Places(Database):
 
 
 def _within(query: Select, area: Area, filters: dict) -> Select:
-    return query.select_from(profiles).where(_here(area), *conditions(filters, FILTERS))
-
-
-def _here(area: Area) -> ColumnElement[bool]:
     # Of all clients bounds leave none out, and SQLite would go through their index, which takes five times as long.
-    if area.is_whole:
-        return HAS_PLACE
-    return profiles.c.latitude.between(area.south, area.north) & profiles.c.longitude.between(area.west, area.east)
+    return query.where(HAS_PLACE if area.is_whole else _bounds(area), *conditions(filters, FILTERS))
+
+
+def _suspected(query: Select, area: Area, filters: dict) -> Select:
+    # As a sum it is in no index: SQLite would go through that of all places, and few clients are suspected.
+    has_place = (profiles.c.latitude + profiles.c.longitude).is_not(None)
+    here = has_place if area.is_whole else _bounds(area)
+    return query.where(profiles.c.is_suspected, here, *conditions(filters, FILTERS))
+
+
+def _bounds(area: Area) -> ColumnElement[bool]:
+    is_between = profiles.c.latitude.between(area.south, area.north)
+    return is_between & profiles.c.longitude.between(area.west, area.east)
