@@ -81,7 +81,6 @@ def test_the_live_page_of_the_demonstration_shows_readings_with_scores(loaded):
     assert "at most" in live.text
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # what measures is the same beside either
 def test_the_demonstration_measures_drift_by_the_model_that_serves(loaded, metered_model):
     scorer = ModelScorer(metered_model)
     watch = scorer.watch()
