@@ -34,7 +34,7 @@ from fraud.fitting import LOOKS_AT, STACK_FOLDS, Fitted, Plan, fit_ensemble
 from fraud.likeness import fingerprints
 from fraud.manifest import HOW, KEPT_SILENT, manifest_of, next_version
 from fraud.meanings import described
-from fraud.members import MEMBERS
+from fraud.members import TREES
 from fraud.model import OF_THE_ACCOUNT, FraudModel
 from fraud.model_file import ModelError
 from fraud.reading_tables import ReadingTables, has_readings, read_readings
@@ -280,7 +280,7 @@ def trained(study: Study, options: argparse.Namespace, stamp: dict) -> tuple[dic
     """The metrics of a model fitted on all but the test part, and the model of all clients."""
     split = validation.splits(study, options.view, TEST_PARTS, SEED)[0]
     clients = study.clients(options.view)
-    with progress(2 * (STACK_FOLDS + 1) * (len(MEMBERS) + 1)) as tell:
+    with progress(2 * (STACK_FOLDS + 1) * (len(TREES) + 1)) as tell:
         fitted, older = fit_both(study, split.train, options, tell)
         measured = measured_parts(study, split, fitted, older)
         final, final_older = fit_both(study, clients, options, tell)
@@ -301,7 +301,7 @@ def measured_parts(study: Study, split: Split, fitted: Fitted, older: Fitted) ->
 def validated(study: Study, options: argparse.Namespace, stamp: dict) -> dict:
     """Five outer folds of each view: every client is scored once, by a model that has not seen it."""
     results, models = [], []
-    with progress((STACK_FOLDS + 1) * len(VIEWS) * TEST_PARTS * len(MEMBERS)) as tell:
+    with progress((STACK_FOLDS + 1) * len(VIEWS) * TEST_PARTS * len(TREES)) as tell:
         for view in VIEWS:
             plan = plan_of(view, options.quick)
             of_view, rows = validation.outer_folds(study, view, plan, TEST_PARTS, SEED, tell)

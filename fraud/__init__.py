@@ -12,7 +12,7 @@
     columns   facts balance blocks cells configuration consumption courses explanations | bands index_check clusters
     meters    accounts almanac billed courses days surroundings windows change_points reading_tables reading_cleaning |
     rows      invoices tables transformer_tables visited cleaning dates parts spill spark featured sheets values files |
-    graphs    onnx_graphs network_graphs symmetric_trees drift weighing arguments theft harmless patterns |
+    graphs    onnx_graphs network_graphs dense symmetric_trees drift weighing arguments theft harmless patterns |
     ground    lots memory words records segments metrics evaluation reading_evaluation promise stability
 
 A room imports rooms of its own floor and of those below, in no circle. Those of the entry floor and features are files

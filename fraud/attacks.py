@@ -16,7 +16,7 @@ import numpy as np
 from fraud import harmless, theft
 from fraud.days import Days
 from fraud.segments import Segments
-from fraud.surroundings import Losses, Surroundings
+from fraud.surroundings import MIRROR, Losses, Surroundings
 
 HONEST = "honest"
 SHORTEST, LEAST_KNOWN = 60, 30  # days of a window, and of them known
@@ -49,6 +49,7 @@ class Plan:
     besides: float = 0.1  # of the thefts: they meet a harmless change
     age: tuple[float, float] = (10.0, np.inf)  # days from the onset to the end
     is_metered: bool = False  # its transformers are measured
+    is_mirrored: bool = False  # its households go backwards in time, beside neighbours who do
 
 
 WIDE = Plan(theft.WIDE)
@@ -73,6 +74,13 @@ class Base:
     def days(self, households: np.ndarray) -> Days:
         return _as_days(self.kwh[households], self.first_day)
 
+    def mirrored(self) -> "Base":
+        """The same households backwards in time: where one came to use more, it comes to use less.
+
+        Seasons, weekends and the sun's height stay where they are, see `surroundings.MIRROR`.
+        """
+        return Base(self.kwh[:, ::-1], MIRROR - (self.first_day + self.kwh.shape[1] - 1))
+
 
 @dataclass(frozen=True)
 class Attacked:
@@ -85,6 +93,7 @@ class Attacked:
     household: np.ndarray  # int64: row of the base
     onset: np.ndarray  # int64: days since 1970 of the first day changed; -1 where nothing was
     loss: np.ndarray  # float64: share of the energy since the onset that is not registered; 0 for the honest
+    plan: Plan
 
 
 def split(n_households: int, seed: int, shares: Sequence[float]) -> list[np.ndarray]:
@@ -107,6 +116,9 @@ def attacked_file(
     `surroundings`: given, or "file" to compute them from the file as attacked; with losses where the plan says that
     transformers are measured. Households with too little are left out.
     """
+    if plan.is_mirrored:
+        base = base.mirrored()
+        surroundings = surroundings.mirrored() if isinstance(surroundings, Surroundings) else surroundings
     rng = np.random.default_rng(seed)
     households, kwh, start, stop = _windows(base.kwh, households, plan, rng)
     n = len(households)
@@ -139,7 +151,7 @@ def attacked_file(
         surroundings = replace(surroundings, losses=losses)
     is_known = kind != HONEST
     when = np.where(is_known, onset + base.first_day, -1)
-    return Attacked(days, surroundings, label[keep], kind[keep], households[keep], when[keep], loss[keep])
+    return Attacked(days, surroundings, label[keep], kind[keep], households[keep], when[keep], loss[keep], plan)
 
 
 def _losses_beside(before: np.ndarray, stolen: np.ndarray, keep: np.ndarray, first_day: int, seed: int) -> Losses:

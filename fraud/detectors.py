@@ -2,10 +2,12 @@
 
 In:  features [float32, (clients, k)], missing values NaN.
 Out: one score a client [float64]. A missing value counts as ordinary: what is not known accuses nobody.
+
+Where features are changes and a rise accuses nobody, a detector is fitted for `only_falls`: all that is above 0 is 0.
 """
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -24,7 +26,7 @@ class Detector(Protocol):
     """What every detector does. [features: float32, (clients, k)]"""
 
     @classmethod
-    def fit(cls, features: np.ndarray, seed: int) -> "Detector":
+    def fit(cls, features: np.ndarray, seed: int, only_falls: bool = False) -> "Detector":
         """The detector that takes these clients for usual; the same seed gives the same one."""
 
     def score(self, features: np.ndarray) -> np.ndarray:
@@ -37,13 +39,14 @@ class ZScore:
 
     mean: np.ndarray
     deviation: np.ndarray
+    only_falls: bool = False
 
     @classmethod
-    def fit(cls, features: np.ndarray, seed: int = 0) -> "ZScore":  # noqa: ARG003  (the contract's)
-        return cls(*_mean_and_deviation(features))
+    def fit(cls, features: np.ndarray, seed: int = 0, only_falls: bool = False) -> "ZScore":  # noqa: ARG003
+        return cls(*_mean_and_deviation(_counted(features, only_falls)), only_falls)
 
     def score(self, features: np.ndarray) -> np.ndarray:
-        z = _or_zero((features - self.mean) / self.deviation)
+        z = _deviations(features, self.mean, self.deviation, self.only_falls)
         return np.sqrt(np.mean(np.minimum(z * z, CAP * CAP), axis=1))
 
 
@@ -56,13 +59,14 @@ class MovingAverage:
 
     mean: np.ndarray
     deviation: np.ndarray
+    only_falls: bool = False
 
     @classmethod
-    def fit(cls, features: np.ndarray, seed: int = 0) -> "MovingAverage":  # noqa: ARG003  (the contract's)
-        return cls(*_mean_and_deviation(features))
+    def fit(cls, features: np.ndarray, seed: int = 0, only_falls: bool = False) -> "MovingAverage":  # noqa: ARG003
+        return cls(*_mean_and_deviation(_counted(features, only_falls)), only_falls)
 
     def score(self, features: np.ndarray) -> np.ndarray:
-        z = _or_zero(np.abs(features - self.mean) / self.deviation)
+        z = np.abs(_deviations(features, self.mean, self.deviation, self.only_falls))
         return np.minimum(z, CAP).max(axis=1)
 
 
@@ -73,15 +77,18 @@ class Quartiles:
     low: np.ndarray
     high: np.ndarray
     spread: np.ndarray
+    only_falls: bool = False
 
     @classmethod
-    def fit(cls, features: np.ndarray, seed: int = 0) -> "Quartiles":  # noqa: ARG003  (the contract's)
+    def fit(cls, features: np.ndarray, seed: int = 0, only_falls: bool = False) -> "Quartiles":  # noqa: ARG003
+        features = _counted(features, only_falls)
         with _nobody_has_it():
             first, third = (_or_zero(np.nanquantile(features, share, axis=0)) for share in (0.25, 0.75))
         spread = np.where(third > first, third - first, 1.0)
-        return cls(first - 1.5 * spread, third + 1.5 * spread, spread)
+        return cls(first - 1.5 * spread, third + 1.5 * spread, spread, only_falls)
 
     def score(self, features: np.ndarray) -> np.ndarray:
+        features = _counted(features, self.only_falls)
         beyond = np.maximum(self.low - features, features - self.high) / self.spread
         beyond = np.clip(_or_zero(beyond), 0.0, CAP)
         return np.mean((beyond > 0) + beyond / CAP, axis=1)
@@ -94,11 +101,13 @@ class IsolationForest:
     graph: bytes
     filling: np.ndarray
     usual_path: float
+    only_falls: bool = False
 
     @classmethod
-    def fit(cls, features: np.ndarray, seed: int = 0) -> "IsolationForest":
+    def fit(cls, features: np.ndarray, seed: int = 0, only_falls: bool = False) -> "IsolationForest":
         from sklearn.ensemble import IsolationForest as Forest
 
+        features = _counted(features, only_falls)
         with _nobody_has_it():
             filling = _or_zero(np.nanmedian(features, axis=0)).astype(np.float32)
         n = min(SUBSAMPLE, len(features))
@@ -107,9 +116,11 @@ class IsolationForest:
             _path_lengths(estimator.tree_, columns)
             for estimator, columns in zip(forest.estimators_, forest.estimators_features_, strict=True)
         ]
-        return cls(onnx_graphs.of_trees(trees, features.shape[1]), filling, float(usual_path(np.array([n]))[0]))
+        graph = onnx_graphs.of_trees(trees, features.shape[1])
+        return cls(graph, filling, float(usual_path(np.array([n]))[0]), only_falls)
 
     def score(self, features: np.ndarray) -> np.ndarray:
+        features = _counted(features, self.only_falls)
         path = onnx_graphs.run(self.graph, _filled(features, self.filling))[:, 0] / TREES
         return np.exp2(-path.astype(np.float64) / self.usual_path)
 
@@ -126,6 +137,16 @@ def _mean_and_deviation(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     with _nobody_has_it():
         mean, deviation = (_or_zero(reduce(features, axis=0, dtype=np.float64)) for reduce in (np.nanmean, np.nanstd))
     return mean, np.where(deviation > 0, deviation, 1.0)
+
+
+def _deviations(features: np.ndarray, mean: np.ndarray, deviation: np.ndarray, only_falls: bool) -> np.ndarray:
+    """From the mean, 0 where missing; of those above it 0 too, where only falls are odd."""
+    z = _or_zero((_counted(features, only_falls) - mean) / deviation)
+    return np.minimum(z, 0.0) if only_falls else z
+
+
+def _counted(features: np.ndarray, only_falls: bool) -> np.ndarray:
+    return np.minimum(features, np.float32(0.0)) if only_falls else features
 
 
 def _or_zero(values: np.ndarray) -> np.ndarray:
@@ -166,11 +187,16 @@ class Detectors:
 
     @classmethod
     def fit(
-        cls, features: np.ndarray, names: tuple[str, ...], looks_at: dict[str, tuple[str, ...]], seed: int
+        cls,
+        features: np.ndarray,
+        names: tuple[str, ...],
+        looks_at: Mapping[str, tuple[str, ...]],
+        seed: int,
+        only_falls: bool = False,
     ) -> "Detectors":
         """[features: float32, (clients, len(names)); looks_at: names of features by names in KINDS]"""
         columns = {name: np.array([names.index(n) for n in wanted]) for name, wanted in looks_at.items()}
-        return cls({name: KINDS[name].fit(features[:, at], seed) for name, at in columns.items()}, columns)
+        return cls({name: KINDS[name].fit(features[:, at], seed, only_falls) for name, at in columns.items()}, columns)
 
     def scores(self, features: np.ndarray) -> np.ndarray:
         """[float32, (clients, detectors)]"""

@@ -12,7 +12,7 @@ import numpy as np
 from fraud.detectors import Detectors
 from fraud.drift import Fingerprint
 from fraud.ensemble import Ensemble, Inputs, calibrated, probability_of
-from fraud.members import MEMBERS, FittedMember
+from fraud.members import MEMBERS, TREES, FittedMember
 from fraud.neighbours import CellRates, column_names, out_of_fold
 from fraud.peers import PEER_FEATURES, USUAL_FEATURES, Peers
 from fraud.records import Evidence
@@ -66,6 +66,7 @@ class Plan:
     """What an ensemble is made of. `names` are all features' names, `seen` those this view may use.
 
     cells: the neighbours whose rates it may see. looks_at: the detectors, each with the names of its features.
+    only_falls: to them no rise is odd.
     has_peers: with the deviations from the peers.
     missing_share: of the values, that are hidden from the members in training. [0..1]
     """
@@ -73,8 +74,9 @@ class Plan:
     names: tuple[str, ...]
     seen: tuple[str, ...]
     cells: tuple[str, ...] = ()
-    members: tuple[str, ...] = tuple(MEMBERS)
+    members: tuple[str, ...] = TREES
     looks_at: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    only_falls: bool = False
     has_peers: bool = False
     quick: bool = False
     missing_share: float = 0.0
@@ -162,7 +164,9 @@ def fit_inputs(evidence: Evidence, label: np.ndarray, plan: Plan, seed: int) -> 
     columns = np.array([plan.names.index(name) for name in plan.seen])
     cells = {name: evidence.cells[name] for name in plan.cells}
     peers = Peers.fit(evidence.features, plan.names) if plan.has_peers else None
-    detectors = Detectors.fit(evidence.features, plan.names, plan.looks_at, seed) if plan.looks_at else None
+    detectors = None
+    if plan.looks_at:
+        detectors = Detectors.fit(evidence.features, plan.names, plan.looks_at, seed, plan.only_falls)
     names = (
         *plan.seen,
         *column_names(plan.cells),

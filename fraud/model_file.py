@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from fraud import detectors
+from fraud.dense import DenseNetwork, Scaling
 from fraud.drift import Fingerprint
 from fraud.ensemble import Ensemble, Inputs
 from fraud.model import FraudModel
@@ -34,14 +35,15 @@ from fraud.readings import FEATURE_NAMES as READING_FEATURES
 from fraud.surroundings import Surroundings
 from fraud.symmetric_trees import SymmetricTrees
 
-FORMAT = 4
-OLDER = (3,)  # without fingerprints: such a model judges as before, and drift cannot be told
+FORMAT = 5
+# Without dense networks; 3 without fingerprints too: such a model judges as before, and drift cannot be told.
+OLDER = (3, 4)
 PARTS = ("invoices", "aggregates", "readings")
 MAX_BYTES = 512 * 2**20  # unpacked: a model is a tenth of that
 KINDS = {
     kind.__name__: kind
     for kind in (
-        Ensemble, Inputs, Fingerprint, CellRates, Peers, OnnxTrees, SymmetricTrees,
+        Ensemble, Inputs, Fingerprint, CellRates, Peers, OnnxTrees, SymmetricTrees, DenseNetwork, Scaling,
         detectors.Detectors, *detectors.KINDS.values(), Autoencoder, Forecaster,
         ReadingModel, Surroundings, MeanRank,
     )

@@ -31,6 +31,18 @@ def of_autoencoder(encoder: list[Dense], decoder: list[Dense]) -> bytes:
     return _graph([*nodes, *decoding, both], weights | more, [None, encoder[0][0].shape[0]])
 
 
+def of_dense(fits: list[list[Dense]]) -> bytes:
+    """The mean of networks of dense layers, ReLU after all but the last. (rows, width) -> (rows, 1)"""
+    from onnx import helper
+
+    nodes, weights, answers = [], {}, [f"answer_{i}" for i in range(len(fits))]
+    for layers, answer in zip(fits, answers, strict=True):
+        theirs, more = _dense_layers(layers, "features", answer)
+        nodes, weights = nodes + theirs, weights | more
+    nodes.append(helper.make_node("Mean", answers, ["answer"]))
+    return _graph(nodes, weights, [None, fits[0][0][0].shape[0]])
+
+
 def of_lstm(kernel: np.ndarray, recurrent: np.ndarray, bias: np.ndarray, head: Dense) -> bytes:
     """An LSTM with zero initial state and a dense layer on its output at every step.
 

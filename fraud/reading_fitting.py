@@ -19,6 +19,7 @@ from fraud.days import Days
 from fraud.drift import Fingerprint
 from fraud.ensemble import Ensemble
 from fraud.fitting import Fitted, Plan, fit_ensemble, fit_inputs, typical_client
+from fraud.members import MEMBERS
 from fraud.networks import Autoencoder, Forecaster, TooFewSeries
 from fraud.ranks import MeanRank
 from fraud.reading_model import Networks, ReadingModel, evidence_names, reading_evidence
@@ -40,15 +41,18 @@ def _to_train(*plans: AttackPlan) -> tuple[AttackPlan, ...]:
 # The plans of the files that a household is in once each. Of PUBLISHED alone, too little is learnt of other ranges; of
 # METERED ones the model learns what a transformer's loss says, and no less of clients whose transformer has no meter.
 METERED = tuple(replace(plan, is_metered=True) for plan in (PUBLISHED, PUBLISHED, BROAD))
-TO_TRAIN = _to_train(*(PUBLISHED, PUBLISHED, BROAD) * 16, *(WIDE,) * 8, *METERED * 4)
+AS_THEY_WERE = _to_train(*(PUBLISHED, PUBLISHED, BROAD) * 16, *(WIDE,) * 8, *METERED * 4)
+# Homes whose use fell of itself are few, and taken for thieves; those where it rose are such homes backwards in time.
+TO_TRAIN = (*AS_THEY_WERE, *(replace(plan, is_mirrored=True) for plan in AS_THEY_WERE))
 TO_TRAIN_QUICKLY = _to_train(PUBLISHED, BROAD, WIDE, PUBLISHED)
 SEEDS_APART = 1000  # files of one seed
 
-OFF = tuple(f"adjusted_z_{days}" for days in (7, 14, 30, 60, 90))
-FALLS = tuple(
-    f"off_usual_{change}_{what}" for change in ("fall_1", "fall_90", "rise", "step") for what in ("size", "explained")
-) + tuple(f"ratio_last_{days}" for days in (7, 30, 90))
-LOOKS_AT = {"z_score": OFF + FALLS, "moving_average": OFF, "quartiles": OFF + FALLS, "isolation_forest": OFF + FALLS}
+# What the detectors look at: how far the last days, and what follows the clearest step, lie below what was before.
+# On attacked London households, 6.5 % of them thieves, the mean rank of detectors that took a rise for as odd as a
+# fall, and looked at no year before, had ROC-AUC 0.78; this one has 0.88.
+OFF = (*(f"adjusted_z_{days}" for days in (14, 30, 90)), *(f"adjusted_year_on_year_{days}" for days in (28, 91)))
+FALLS = (*OFF, *(f"ratio_last_{days}" for days in (14, 30, 90)), "off_usual_step_size")
+LOOKS_AT = {"z_score": FALLS, "moving_average": OFF, "quartiles": FALLS, "isolation_forest": FALLS}
 
 
 @dataclass(frozen=True)
@@ -97,14 +101,14 @@ def sample_of(files: Sequence[Attacked], networks: Networks) -> Sample:
 def alike(base: Base, files: Sequence[Attacked], theft_share: float, seed: int) -> np.ndarray:
     """Who of `sample_of(files)` is like the clients that will be judged, for the fingerprint. [mask]
 
-    Of those beside neighbours and behind no measured transformer, who keep all of their base's readings: the honest
-    without any change, and of the thieves as many as their share among clients. [0..1]
+    Of those beside neighbours, behind no measured transformer and not mirrored, who keep all of their base's readings:
+    the honest without any change, and of the thieves as many as their share among clients. [0..1]
     """
     rng, chosen = np.random.default_rng(seed), []
     n_readings = np.count_nonzero(~np.isnan(base.kwh), axis=1)
     for file in files:
         n_kept = file.days.segments.total((~np.isnan(file.days.kwh)).astype(np.int64))
-        is_usual = file.surroundings is not None and file.surroundings.losses is None
+        is_usual = file.surroundings is not None and not file.plan.is_metered and not file.plan.is_mirrored
         is_whole = (n_kept == n_readings[file.household]) & is_usual
         is_honest, is_thief = is_whole & (file.kind == HONEST), is_whole & (file.label == 1)
         share = theft_share / (1.0 - theft_share) * is_honest.sum() / max(int(is_thief.sum()), 1)
@@ -121,10 +125,16 @@ def fit_labelled(
     tell: Tell,
     alike: np.ndarray | None = None,
 ) -> tuple[ReadingModel, Fitted]:
-    """The same members, stacking and calibration as for invoices. [alike: mask, see there; None, all are]"""
+    """The same members, stacking and calibration as for invoices, and a dense network where much can be learnt.
+
+    alike: mask, see there; None, all are.
+    """
     is_once = len(np.unique(sample.household)) == len(sample.household)
     household = None if is_once else sample.household  # who is there once is split evenly by label
-    fitted = fit_ensemble(sample.evidence, sample.label, _plan(networks, quick), seed, tell, household, alike)
+    plan = _plan(networks, quick)
+    if not is_once and not quick:  # attacked anew in file after file
+        plan = replace(plan, members=tuple(MEMBERS))
+    fitted = fit_ensemble(sample.evidence, sample.label, plan, seed, tell, household, alike)
     kept = surroundings and surroundings.without_losses()
     return ReadingModel(fitted.ensemble, networks, kept, float(sample.label.mean())), fitted
 
@@ -148,4 +158,4 @@ def fit_unlabelled(
 
 def _plan(networks: Networks, quick: bool) -> Plan:
     names = evidence_names(networks)
-    return Plan(names, names, looks_at=LOOKS_AT, quick=quick)
+    return Plan(names, names, looks_at=LOOKS_AT, only_falls=True, quick=quick)

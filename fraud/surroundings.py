@@ -18,6 +18,9 @@ LEAST_CLIENTS = 20  # known on a date: the median of fewer is noise
 LEAST_DATES = 30  # to tell whether two factors move together
 MOST_CLIENTS = 2_000  # of a cell: more say nothing new, and take time
 ROUNDS = 4  # of levels and factors in turn; after three nothing moves by a hundredth
+# A day and its mirror image add up to this [days since 1970]: about a midsummer's Saturday and Sunday, so a weekend is
+# the image of a weekend, a winter of a winter, and the sun stands as high.
+MIRROR = int(np.array(["2013-06-22", "2013-06-23"], "datetime64[D]").astype(np.int64).sum())
 OFFSET = 0.05  # of the client's level, added before the log: a day of zero must not outweigh a month
 
 
@@ -115,6 +118,12 @@ class Surroundings:
         temperature = self.temperature if weather is None else _by_date(*weather, self.first_day, n)
         is_holiday = self.is_holiday if holidays is None else _by_date(holidays, 1.0, self.first_day, n, 0.0)
         return replace(self, temperature=temperature, is_holiday=is_holiday)
+
+    def mirrored(self) -> "Surroundings":
+        """What they are to the same clients backwards in time, see MIRROR; without losses."""
+        first_day = MIRROR - (self.first_day + self.factor.shape[1] - 1)
+        factor, temperature, is_holiday = (x[..., ::-1] for x in (self.factor, self.temperature, self.is_holiday))
+        return Surroundings(first_day, factor, temperature, is_holiday, self.cell)
 
     @property
     def has_weather(self) -> bool:

@@ -108,6 +108,46 @@ def test_history_and_gaps_are_alike_in_both_classes(base, plan):
         assert abs(thieves.mean() - honest.mean()) < 4 * error
 
 
+def test_a_mirrored_household_goes_backwards_through_the_same_seasons_and_weekends(base):
+    days, image = base.days(np.arange(N_HOUSEHOLDS)), base.mirrored().days(np.arange(N_HOUSEHOLDS))
+    for client in range(0, N_HOUSEHOLDS, 50):
+        some = np.arange(N_HOUSEHOLDS) == client
+        np.testing.assert_array_equal(image.of_clients(some).kwh, days.of_clients(some).kwh[::-1])
+        day, its_image = days.of_clients(some).day[::-1], image.of_clients(some).day
+        np.testing.assert_array_equal((day + 3) % 7 >= 5, (its_image + 3) % 7 >= 5)
+        for each, other in zip(day[::30], its_image[::30], strict=True):
+            after, before = (_since_midsummer(x) for x in (each, other))
+            assert abs((after + before + 182) % 365 - 182) <= 4, "as long before midsummer as the other is after it"
+    np.testing.assert_array_equal(base.mirrored().mirrored().kwh, base.kwh)
+    assert base.mirrored().mirrored().first_day == base.first_day
+
+
+def _since_midsummer(day):
+    date = np.datetime64(int(day), "D")
+    return int((date - np.datetime64(f"{date.astype('datetime64[Y]')}-06-21")).astype(int))
+
+
+def test_neighbours_of_mirrored_households_are_mirrored_with_them(base):
+    """What no neighbour explains of a household is the same backwards in time."""
+    everybody = np.arange(N_HOUSEHOLDS)
+    beside, image = (Surroundings.of(each.days(everybody)) for each in (base, base.mirrored()))
+    mirrored = beside.mirrored()
+    assert mirrored.first_day == image.first_day
+    np.testing.assert_allclose(mirrored.factor, image.factor, atol=1e-9)
+    np.testing.assert_array_equal(mirrored.mirrored().factor, beside.factor)
+    calm = replace(PUBLISHED, gaps=0.0, harmless=0.0, stealing=0.0)
+    plain, turned = (
+        attacked_file(base, everybody, 1, beside, plan=replace(calm, is_mirrored=is_mirrored))
+        for is_mirrored in (False, True)
+    )
+    for file, usual in ((plain, beside), (turned, mirrored)):
+        assert file.surroundings.first_day == usual.first_day
+        np.testing.assert_array_equal(file.surroundings.factor, usual.factor)
+    np.testing.assert_allclose(
+        turned.days.of_clients(everybody == 7).kwh, plain.days.of_clients(everybody == 7).kwh[::-1]
+    )
+
+
 def test_a_clients_days_before_the_onset_are_its_own(base):
     calm = PUBLISHED.__class__(theft.PUBLISHED, gaps=0.0, besides=0.0, always=0.0, spells=0.0, blended=0.0)
     made = attacked_file(base, np.arange(N_HOUSEHOLDS), 6, plan=calm)

@@ -165,3 +165,31 @@ def test_each_detector_looks_at_its_own_features_in_its_own_order(usual):
     assert scores.dtype == np.float32
     np.testing.assert_array_equal(scores[:, 0], ZScore.fit(usual[:, [2, 0]]).score(usual[:, [2, 0]]).astype("f4"))
     np.testing.assert_array_equal(scores[:, 1], Quartiles.fit(usual[:, [5]]).score(usual[:, [5]]).astype("f4"))
+
+
+@laws
+def test_where_only_falls_are_odd_a_rise_is_as_usual_as_0(kind, usual):
+    changes = np.concatenate([usual, unlike()])
+    detector = kind.fit(changes, 7, only_falls=True)
+    still, rise, high, fall, deep = np.zeros((5, WIDTH), dtype=np.float32) + column(0, 3, 1e6, -3, -1e6)
+    for kept in (detector, restored(plain(detector))):
+        score = kept.score(np.stack([still, rise, high, fall, deep]))
+        assert score[0] == score[1] == score[2]
+        assert (np.diff(score[2:]) > 0).all()
+
+
+def test_all_detectors_are_told_that_only_falls_are_odd(usual):
+    looks_at = dict.fromkeys(KINDS, ("a", "b"))
+    for only_falls in (False, True):
+        detectors = Detectors.fit(usual, tuple("abcdef"), looks_at, 7, only_falls)
+        assert {detector.only_falls for detector in detectors.fitted.values()} == {only_falls}
+
+
+def test_where_a_third_have_fallen_alike_they_are_still_the_odd_ones():
+    """What lies between the two kinds is empty, and honest clients must not be taken to be there."""
+    rng = np.random.default_rng(3)
+    changes = rng.normal(0.0, 0.1, (600, 3)).astype(np.float32)
+    changes[:200] -= 1.5
+    for name in ("z_score", "moving_average", "isolation_forest"):
+        score = KINDS[name].fit(changes, 7, only_falls=True).score(changes)
+        assert roc_auc(np.arange(600) < 200, score) > 0.75, name

@@ -23,6 +23,14 @@ def test_an_autoencoder_answers_its_reconstruction_and_then_its_code(drawn):
     np.testing.assert_allclose(answer, np.concatenate([decoded, code], axis=1), atol=1e-5)
 
 
+def test_dense_networks_answer_their_mean(drawn):
+    fits = [[(drawn(6, 5), drawn(5)), (drawn(5, 4), drawn(4)), (drawn(4, 1), drawn(1))] for _ in range(3)]
+    rows, expected = drawn(9, 6), np.zeros((9, 1))
+    for (k1, b1), (k2, b2), (k3, b3) in fits:
+        expected += (np.maximum(np.maximum(rows @ k1 + b1, 0) @ k2 + b2, 0) @ k3 + b3) / 3
+    np.testing.assert_allclose(onnx_graphs.run(network_graphs.of_dense(fits), rows), expected, atol=1e-4)
+
+
 def test_an_lstm_has_its_gates_in_the_order_of_keras(drawn):
     """Input, forget, cell, output: c = f c + i tanh(g), h = o tanh(c)."""
     kernel, recurrent, bias, head = drawn(3, 8), drawn(2, 8), drawn(8), (drawn(2, 1), drawn(1))

@@ -10,6 +10,7 @@ from fraud import fitting, reading_fitting
 from fraud.attacks import BROAD, PUBLISHED, WIDE, Base
 from fraud.ensemble import probability_of
 from fraud.fitting import STACK_FOLDS, fit_ensemble, folds_of
+from fraud.members import TREES
 from fraud.metrics import roc_auc
 from fraud.networks import TooFewSeries
 from fraud.reading_fitting import (
@@ -68,6 +69,25 @@ def test_every_file_has_a_household_once_and_attacks_it_anew(files):
     assert sum(kinds[0].get(h) != kinds[1].get(h) for h in range(N_HOUSEHOLDS)) > N_HOUSEHOLDS / 3
 
 
+def test_a_dense_network_learns_beside_the_trees_where_households_come_again_and_again(surroundings, monkeypatch):
+    asked = []
+
+    def kept(*given):
+        asked.append(given[2].members)
+        raise InterruptedError
+
+    monkeypatch.setattr(reading_fitting, "fit_ensemble", kept)
+    files = attacked_files(BASE, HOUSEHOLDS, surroundings, TO_TRAIN_QUICKLY[:2], SEED)
+    for sample, quick in (
+        (sample_of(files, {}), False),
+        (sample_of(files[:1], {}), False),
+        (sample_of(files, {}), True),
+    ):
+        with pytest.raises(InterruptedError):
+            fit_labelled(sample, {}, surroundings, SEED, quick, silent)
+    assert asked == [(*TREES, "dense_network"), TREES, TREES]
+
+
 def test_files_are_compared_with_their_own_clients_with_the_models_and_with_nobody_in_turn(files, surroundings):
     beside = dict(zip(BESIDE, (file.surroundings for file in files), strict=True))
     own, given, none = (beside[name] for name in ("file", "model", None))
@@ -83,8 +103,10 @@ def test_seeds_give_files_that_have_none_in_common(surroundings):
     assert len(series) == 4
 
 
-def test_training_draws_files_by_every_plan_and_shows_each_beside_all():
-    beside = {(plan.age, BESIDE[i % len(BESIDE)]) for i, plan in enumerate(TO_TRAIN)}
+@pytest.mark.parametrize("is_mirrored", [False, True], ids=["as they were", "mirrored"])
+def test_training_draws_files_by_every_plan_and_shows_each_beside_all(is_mirrored):
+    plans = [(plan, BESIDE[i % len(BESIDE)]) for i, plan in enumerate(TO_TRAIN) if plan.is_mirrored == is_mirrored]
+    beside = {(plan.age, name) for plan, name in plans}
     assert beside == {(plan.age, name) for plan in (PUBLISHED, BROAD, WIDE) for name in BESIDE}
 
 
@@ -108,7 +130,8 @@ def test_a_sample_is_all_files_clients_in_their_order(files, sample):
 
 
 def test_the_fingerprint_is_of_homes_as_they_were_and_of_thieves_by_their_share(surroundings):
-    files = attacked_files(BASE, HOUSEHOLDS, surroundings, (PUBLISHED, WIDE) * 20, SEED)
+    plans = (PUBLISHED, WIDE, PUBLISHED, WIDE, *(dataclasses.replace(PUBLISHED, is_mirrored=True),) * 4)
+    files = attacked_files(BASE, HOUSEHOLDS, surroundings, plans * 10, SEED)
     chosen = alike(BASE, files, 0.2, SEED)
     sample, kind = sample_of(files, {}), np.concatenate([file.kind for file in files])
     assert set(kind[chosen & (sample.label == 0)]) == {"honest"}
@@ -117,7 +140,8 @@ def test_the_fingerprint_is_of_homes_as_they_were_and_of_thieves_by_their_share(
     assert (n_days[chosen] == N_DAYS).all()
     assert not np.concatenate([np.isnan(file.days.kwh) for file in files])[np.repeat(chosen, n_days)].any()
     is_alone = np.concatenate([np.full(len(file.label), file.surroundings is None) for file in files])
-    assert not (chosen & is_alone).any()
+    is_mirrored = np.concatenate([np.full(len(file.label), file.plan.is_mirrored) for file in files])
+    assert not (chosen & (is_alone | is_mirrored)).any()
     assert chosen.sum() > 200
 
 
@@ -194,7 +218,7 @@ def test_without_labels_the_score_is_a_rank(unlabelled):
     _, log_odds, _ = unlabelled
     rank = probability_of(log_odds)
     assert rank.shape == (N_HOUSEHOLDS,)
-    assert 0 < rank.min() < 0.2
+    assert 0 < rank.min() < 0.35, "the homes where nothing fell share the lowest places"
     assert 0.8 < rank.max() < 1
     assert rank.mean() == pytest.approx(0.5, abs=0.1)
 
@@ -202,6 +226,13 @@ def test_without_labels_the_score_is_a_rank(unlabelled):
 def test_what_is_unlike_the_others_ranks_highest(unlabelled):
     _, log_odds, _ = unlabelled
     assert set(np.argsort(log_odds)[-3:].tolist()) == {0, 1, 2}
+
+
+def test_without_labels_a_rise_is_nobodys_theft(surroundings):
+    kwh = robbed(BASE.kwh, [0, 1, 2], 150, 3.0)
+    evidence = reading_evidence(days_of(kwh), {}, surroundings)
+    rank = probability_of(fit_unlabelled(evidence, {}, surroundings, SEED)[1])
+    assert (rank[:3] < np.quantile(rank[3:], 0.75)).all()
 
 
 def test_ranks_are_served_as_they_were_fitted(unlabelled):

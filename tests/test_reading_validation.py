@@ -220,7 +220,7 @@ def attacked(kwh, onset, stolen, loss):
     n = len(kwh)
     label = np.array(stolen, int)
     kind, when = np.where(label == 1, "zero", "honest").astype(object), np.where(label == 1, FIRST + onset, -1)
-    return Attacked(days_of(kwh), None, label, kind, np.arange(n), when, np.full(n, loss) * label)
+    return Attacked(days_of(kwh), None, label, kind, np.arange(n), when, np.full(n, loss) * label, PUBLISHED)
 
 
 def test_a_total_theft_is_found_within_weeks_as_the_series_grows(fitted):
@@ -275,7 +275,7 @@ def attack():
 
 def test_households_that_measure_are_none_that_were_fitted_on(attack):
     _, (fit_on, *tests, past, future, final) = attack
-    assert [len(of) for of, *_ in (fit_on, *tests)] == [48, 16, 16, 16]
+    assert [len(of) for of, *_ in (fit_on, *tests)] == [56, 16, 16, 16]
     assert tests[0][0] == tests[1][0]
     assert not fit_on[0] & tests[0][0]
     assert past[0] == fit_on[0]
@@ -297,7 +297,7 @@ def test_the_past_ends_before_the_future_thefts_begin(attack):
 def test_both_ways_to_attack_are_measured_with_models_latency_and_onset(attack):
     outcome, _ = attack
     assert outcome.metrics["made"] == "injected"
-    assert outcome.metrics["parts"] == [16, 48, 16]
+    assert outcome.metrics["parts"] == [8, 56, 16]
     for words in validation.ATTACKS:
         part = outcome.metrics[words]
         assert part["ranking"]["roc_auc"]["value"] > 0.75
