@@ -43,7 +43,7 @@ class Inputs:
 
 
 class Member(Protocol):
-    """A fitted member as it serves: OnnxTrees or SymmetricTrees."""
+    """A fitted member as it serves: OnnxTrees, SymmetricTrees or DenseNetwork."""
 
     def values(self, matrix: np.ndarray) -> np.ndarray:
         """Log-odds of fraud. [float32, (clients, width) -> float64, (clients,)]"""

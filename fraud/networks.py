@@ -1,4 +1,5 @@
-"""Networks that learnt honest consumption: an autoencoder of four weeks, an LSTM that foretells the days ahead.
+"""Networks that learnt honest consumption: an autoencoder of four weeks, an LSTM that foretells the days ahead. And
+how the dense networks among an ensemble's members (dense.py) are fitted.
 
 In:  Days, missing days NaN; optionally, a row, what the day is for the neighbourhood (1 = usual, 1.2 = a fifth more,
      NaN = unknown), so that weather and season accuse nobody.
@@ -403,10 +404,10 @@ def _fit(
 
 # --- dense networks ---------------------------------------------------------------------------------------------------
 
-UNITS, DROPPED = (256, 128), (0.4, 0.3)  # of the hidden layers; share of their units that a step leaves out
-BLUR = 0.1  # deviation of what is added to each value in training: no single value must decide
+HIDDEN, DROPOUT = (256, 128), (0.4, 0.3)  # units of the hidden layers; share of them that a step leaves out
+NOISE = 0.1  # deviation of what is added to each value in training: no single value must decide
 EPOCHS, LEAST_STEPS = 12, 300  # of few clients more epochs, or there is no time to learn
-DENSE_BATCH, FASTEST, DECAY, DOUBT = 512, 1e-3, 1e-3, 0.02
+DENSE_BATCH, DENSE_RATE, WEIGHT_DECAY, LABEL_SMOOTHING = 512, 1e-3, 1e-3, 0.02
 
 
 def fit_dense(seen: np.ndarray, label: np.ndarray, seed: int, weight: np.ndarray | None = None) -> "keras.Model":
@@ -417,14 +418,14 @@ def fit_dense(seen: np.ndarray, label: np.ndarray, seed: int, weight: np.ndarray
     import keras
 
     keras.utils.set_random_seed(seed)
-    layers = [keras.Input(seen.shape[1:]), keras.layers.GaussianNoise(BLUR)]
-    for n, share in zip(UNITS, DROPPED, strict=True):
+    layers = [keras.Input(seen.shape[1:]), keras.layers.GaussianNoise(NOISE)]
+    for n, share in zip(HIDDEN, DROPOUT, strict=True):
         layers += [keras.layers.Dense(n, "relu"), keras.layers.Dropout(share)]
     model, n_batches = keras.Sequential([*layers, keras.layers.Dense(1)]), -(-len(seen) // DENSE_BATCH)
     epochs = max(EPOCHS, -(-LEAST_STEPS // n_batches))
-    rate = keras.optimizers.schedules.CosineDecay(FASTEST, epochs * n_batches)
-    doubting = keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=DOUBT)
-    model.compile(keras.optimizers.AdamW(rate, weight_decay=DECAY), doubting)
+    rate = keras.optimizers.schedules.CosineDecay(DENSE_RATE, epochs * n_batches)
+    loss = keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=LABEL_SMOOTHING)
+    model.compile(keras.optimizers.AdamW(rate, weight_decay=WEIGHT_DECAY), loss)
     target = label.astype(np.float32)[:, None]
     model.fit(seen, target, batch_size=DENSE_BATCH, epochs=epochs, verbose=0, sample_weight=weight)
     return model

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 OPSET = 3  # of ai.onnx.ml: the newest that every ONNX Runtime of the last years reads
 IR_VERSION = 8  # the one that goes with it
-SESSIONS = 64  # kept open; a model has five graphs
+SESSIONS = 64  # kept open; a model has ten graphs
 
 
 class Tree(NamedTuple):
