@@ -5,6 +5,7 @@ import ctypes
 import http.client
 import json
 import os
+import re
 import runpy
 import shlex
 import shutil
@@ -28,6 +29,7 @@ TOOLS = Path(sys.executable).parent
 
 APP = """
 import os
+import re
 
 def app(environ, start_response):
     start_response(os.environ.get("STATUS", "200 OK"), [("Content-Type", "text/plain")])
@@ -221,6 +223,39 @@ def test_the_threads_of_a_worker_share_one_heap_unless_the_operator_says_otherwi
     command = [sys.executable, "-c", OF_THREADS, str(ROOT / "gunicorn.conf.py"), str(said)]
     subprocess.run(command, env=environment(**told), check=True)
     assert (said.read_text().count("<heap ") == 1) is is_one
+
+
+OF_LARGE_BLOCKS = """
+import ctypes, runpy, sys
+
+runpy.run_path(sys.argv[1])["post_fork"](None, None)
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
+libc.free(libc.malloc(30 * 2**20))  # an opened model
+kept = [libc.malloc(12 * 2**20) for _ in range(4)]
+libc.fopen.restype = ctypes.c_void_p
+stream = ctypes.c_void_p(libc.fopen(sys.argv[2].encode(), b"w"))
+libc.malloc_info(0, stream)
+libc.fclose(stream)
+"""
+
+
+@pytest.mark.skipif(
+    not hasattr(ctypes.CDLL(None), "malloc_info"), reason="a C library that is not glibc has its own way"
+)
+@pytest.mark.parametrize(
+    ("told", "are_apart"),
+    [({}, True), ({"MALLOC_MMAP_THRESHOLD_": str(2**25)}, False)],
+    ids=["ours", "operator's"],
+)
+def test_large_blocks_go_back_at_once_whatever_was_freed_before_unless_the_operator_says_otherwise(
+    told, are_apart, tmp_path
+):
+    said = tmp_path / "heaps.xml"
+    command = [sys.executable, "-c", OF_LARGE_BLOCKS, str(ROOT / "gunicorn.conf.py"), str(said)]
+    subprocess.run(command, env=environment(**told), check=True)
+    mapped = re.search(r'<total type="mmap" count="\d+" size="(\d+)"', said.read_text())
+    assert (int(mapped[1]) >= 48 * 2**20) is are_apart
 
 
 # -- the image --------------------------------------------------------------------------------------------------------
