@@ -130,6 +130,11 @@ def is_constant(fingerprint: Fingerprint) -> np.ndarray:
     return (fingerprint.shares > 0).sum(axis=1) <= 1
 
 
+def is_missing(fingerprint: Fingerprint) -> np.ndarray:
+    """Whether no training client has a value of a column. [bool]"""
+    return fingerprint.shares[:, MISSING] == 1.0
+
+
 def above(fingerprint: Fingerprint, counts: np.ndarray) -> tuple[float, float]:
     """Share of clients above the score that one in ten of the training clients was above, then and now. [0..1]"""
     tenth = int(np.isfinite(fingerprint.edges[-1]).sum())

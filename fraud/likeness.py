@@ -101,6 +101,16 @@ def watched(ensemble: Ensemble) -> list[int]:
     return [place for place, name in enumerate(ensemble.inputs.names) if not name.startswith(NEIGHBOURS)]
 
 
+def _compared(ensemble: Ensemble) -> list[int]:
+    """Those of them that some client of the fingerprint has: new evidence is no change of the old.
+
+    Else a utility whose transformers are measured would be told of drift at every run: the clients that the fingerprint
+    of readings is made of stand behind none.
+    """
+    is_new = drift.is_missing(ensemble.fingerprint)
+    return [place for place in watched(ensemble) if not is_new[place]]
+
+
 def _facts(ensemble: Ensemble) -> dict:
     is_constant = drift.is_constant(ensemble.fingerprint)[watched(ensemble)]
     return {"n": ensemble.fingerprint.n, "n_features": len(is_constant), "n_constant": int(is_constant.sum())}
@@ -111,7 +121,7 @@ def _part(ensemble: Ensemble, counts: np.ndarray, kind: str) -> dict:
     found = {name: column.tolist() for name, column in drift.compared(fingerprint, counts).items()}
     rows = [
         {"feature": ensemble.inputs.names[place]} | {name: column[place] for name, column in found.items()}
-        for place in watched(ensemble)
+        for place in _compared(ensemble)
     ]
     levels, score = [row["level"] for row in rows], {name: found[name][-1] for name in ("psi", "chance", "level")}
     rows.sort(key=lambda row: -row["psi"])

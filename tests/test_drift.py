@@ -189,6 +189,7 @@ def test_a_constant_feature_is_called_so_and_is_stable_while_it_stays():
     alike = compared(fingerprint, counts_of(fingerprint, np.ones(500), np.full(500, np.nan), np.arange(500.0)))
     assert alike["is_constant"].tolist() == [True, True, False]
     assert alike["level"].tolist() == [STABLE] * 3
+    assert drift.is_missing(fingerprint).tolist() == [False, True, False]
     other = compared(fingerprint, counts_of(fingerprint, np.zeros(500), np.ones(500), np.arange(500.0)))
     assert other["level"].tolist() == [MOVED, MOVED, STABLE]
     assert (other["missing_then"][1], other["missing_now"][1]) == (1.0, 0.0)

@@ -6,9 +6,10 @@ import json
 import numpy as np
 import pytest
 
-from fraud.drift import MOVED, STABLE, TOO_FEW
+from fraud.drift import MOVED, STABLE, TOO_FEW, is_missing
 from fraud.explaining import Known
 from fraud.likeness import MOST, RETRAIN, Watch, drift_said, fingerprints
+from fraud.readings import FEATURE_NAMES as READING_FEATURES
 
 
 def known(evidence, metered=None):
@@ -40,7 +41,9 @@ def test_neighbours_shares_are_left_out_for_they_hold_the_clients_own_labels(as_
     names = small_model.invoices.inputs.names
     n_shares = sum(name.startswith("neighbours_") for name in names)
     assert n_shares > 0
-    assert part["n_features"] == len(names) - n_shares == fingerprints(small_model)["invoices"]["n_features"]
+    n_missing = int(is_missing(small_model.invoices.fingerprint).sum())
+    assert len(names) - n_shares == fingerprints(small_model)["invoices"]["n_features"]
+    assert part["n_features"] == len(names) - n_shares - n_missing
     assert not [row for row in part["features"] if row["feature"].startswith("neighbours_")]
 
 
@@ -103,6 +106,23 @@ def test_readings_are_told_of_beside_invoices(metered_model, metered_utility, sm
     assert part["n_now"] > 100
     assert part["n_shifted"] < part["n_features"] / 20
     assert all(row["text"] and row["group"] for row in part["features"])
+
+
+def test_evidence_that_no_client_of_the_training_had_is_no_drift(metered_model, metered_utility, small_study):
+    n = len(metered_utility.clients["client_id"])
+    metered = metered_model.evidence_of_readings(metered_utility.readings, n)
+    place = READING_FEATURES.index("transformer_lost_30")
+    assert np.isnan(metered.features[:, place]).all()
+    behind = metered.features.copy()
+    behind[:, place] = np.arange(n)
+    nobody = small_study.evidence.of(np.arange(n))
+    billed = dataclasses.replace(nobody, n_records=np.zeros(n, int))
+    parts = [
+        drift_of(metered_model, known(billed, evidence))["parts"]["readings"]
+        for evidence in (metered, dataclasses.replace(metered, features=behind))
+    ]
+    assert not [row for row in parts[1]["features"] if row["feature"] == "transformer_lost_30"]
+    assert parts[1]["n_features"] == parts[0]["n_features"] < len(metered_model.readings.ensemble.inputs.names)
 
 
 def test_scores_that_moved_ask_for_training_and_features_alone_do_not():
