@@ -130,8 +130,8 @@ def post_fork(_server, _worker):
         mallopt(M_MMAP_THRESHOLD, LARGE)
 
 
-# Mixed traffic leaves something behind, not traced to its end: 0.05 KB a request over an hour, ten times that where new
-# clients come all the time (README, Under load). After 5 to 50 MB the worker asks for a reload.
+# Mixed traffic leaves something behind, not traced to its end: 0.05 KB a request over an hour, several times that where
+# new clients come all the time (README, Under load). After 5 to 50 MB the worker asks for a reload.
 max_requests = 100_000
 
 
