@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 from browser_builders import PHONE, Visitor, chromium, context
 from desk_builders import ForDesk
+from hypothesis import settings
 from page_builders import Served
 from pyarrow import parquet
 from store_builders import DATABASES, empty_database, shipped_rules
@@ -24,6 +25,9 @@ from fraud.store import Store
 from fraud.study import Study
 from fraud.tables import read_tables
 from fraud.web.keeping import Keeping
+
+settings.register_profile("any machine", deadline=None)  # how long an example takes is asserted nowhere
+settings.load_profile("any machine")
 
 N_CLIENTS, FRAUD_RATE, SEED = 500, 0.2, 3
 N_METERED = 300  # three in five of them have a smart meter
