@@ -12,10 +12,10 @@ ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /app
 RUN useradd --system --uid 10001 --home-dir /app fairmeter
 COPY --from=packages /app/.venv .venv
-COPY gunicorn.conf.py predict.py desk.py desk_demo.py desk_science.py desk_weeks.py features.py model.bin model.bin.sha256 ./
+COPY gunicorn.conf.py predict.py features.py model.bin model.bin.sha256 ./
 COPY data/alerts.toml data/alerts.toml
-COPY benchmarks/validation/metrics.json benchmarks/validation/metrics.json
-COPY fraud fraud
+COPY data/validation/metrics.json data/validation/metrics.json
+COPY fairmeter fairmeter
 # By number, so that a cluster can see that it is not root.
 USER 10001
 EXPOSE 9696

@@ -60,7 +60,7 @@ load: $(ALL) ## the service under load, beside bare Flask; a quarter of an hour,
 
 scan: $(ALL) ## what is known against our code (bandit), the image (hadolint), the packages in .venv (pip-audit, asks PyPI)
 	.venv/bin/hadolint Dockerfile
-	$(PY) -m bandit --quiet --configfile pyproject.toml --recursive fraud benchmarks $(wildcard *.py)
+	$(PY) -m bandit --quiet --configfile pyproject.toml --recursive fairmeter benchmarks $(wildcard *.py)
 	@$(PY) -m pip_audit --local --strict --progress-spinner off || { \
 	  echo "The packages were not audited, or one is known to be vulnerable: see above. pip-audit asks pypi.org/pypi for" \
 	    "what is known, which a mirror of packages alone does not answer." >&2; exit 1; }

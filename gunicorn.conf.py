@@ -19,7 +19,7 @@ from gunicorn import sock
 # second worker, not a thread, uses a second processor. Beside twelve idle connections a request takes 5 s with the
 # threads of gunicorn's own worker, 60 s with a sync one, milliseconds here; beside twelve half-sent ones 60 s, 60 s and
 # milliseconds. Eight, so that pages that wait for the database leave room for others; sixteen take more memory.
-worker_class = "fraud.web.worker.Threads"
+worker_class = "fairmeter.web.gunicorn_worker.Threads"
 threads = 8
 
 # Never preload: a reload (HUP) would go on with the former model.bin. It would save 80 of 280 MB where two workers run.

@@ -15,29 +15,32 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import numpy as np
 from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
 
-from features import FEATURE_NAMES, client_features
-from fraud import model_file
-from fraud.days import Days
-from fraud.explaining import Known, explained, explained_aggregates
-from fraud.model import FraudModel
-from fraud.model_file import ModelError
-from fraud.planning import recoveries_of, with_worth
-from fraud.reading_tables import readings_from_records
-from fraud.records import Earlier, QualityFlag, Score, Table
-from fraud.recovery import BILLABLE_MONTHS
-from fraud.surroundings import Losses
-from fraud.tables import CLIENT_FIELDS, FieldError, tables_from_records
-from fraud.values import NAT, number_of
-from fraud.web import commands, examples, ground, observing
-from fraud.web.api import Api, create_app
-from fraud.web.auth import EVERYBODY, NO_ONE, THIS_MACHINE
-from fraud.web.bodies import Limits
-from fraud.web.errors import BadRow
+from fairmeter.cli import desk as commands
+from fairmeter.core.types import Earlier, QualityFlag, Score, Table
+from fairmeter.data.daily import Days
+from fairmeter.data.parsing import NAT, number_of
+from fairmeter.data.readings import readings_from_records
+from fairmeter.data.tables import CLIENT_FIELDS, FieldError, tables_from_records
+from fairmeter.explanation.explain import Known, explained, explained_aggregates
+from fairmeter.features.invoices.matrix import FEATURE_NAMES, client_features
+from fairmeter.features.readings.covariates import Losses
+from fairmeter.models import model_file
+from fairmeter.models.fraud_model import FraudModel
+from fairmeter.models.model_file import ModelError
+from fairmeter.planning.inspection_list import recoveries_of, with_worth
+from fairmeter.planning.recovery import BILLABLE_MONTHS
+from fairmeter.scoring import examples
+from fairmeter.scoring.payloads import Limits
+from fairmeter.web.app import Api, create_app
+from fairmeter.web.http import observability
+from fairmeter.web.http.auth import EVERYBODY, NO_ONE, THIS_MACHINE
+from fairmeter.web.http.errors import BadRow
+from fairmeter.web.pages import basemap
 
 if TYPE_CHECKING:
-    from fraud.likeness import Watch
-    from fraud.web.desk import DeskService
-    from fraud.web.pages.site import PageSettings
+    from fairmeter.scoring.population_drift import Watch
+    from fairmeter.web.desk import DeskService
+    from fairmeter.web.pages.site import PageSettings
 
 CANNOT_START = 4  # gunicorn stops at this exit code of a worker; after any other it would start the next one, for ever
 
@@ -95,12 +98,12 @@ class Settings(BaseModel):
     @field_validator("map_tiles")
     @classmethod
     def tiles_at(cls, address: str) -> str:
-        return ground.tile_address(address)
+        return basemap.tile_address(address)
 
     @field_validator("map_outlines", mode="plain")
     @classmethod
-    def outlines_in(cls, path: str) -> tuple[ground.Line, ...]:
-        return ground.read_outlines(Path(path))
+    def outlines_in(cls, path: str) -> tuple[basemap.Line, ...]:
+        return basemap.read_outlines(Path(path))
 
     @field_validator("notify_urls", mode="before")
     @classmethod
@@ -117,7 +120,7 @@ class Settings(BaseModel):
         return {name: [url.get_secret_value() for url in urls] for name, urls in self.notify_urls.items()}
 
     def pages(self, kind: type["PageSettings"]) -> "PageSettings":
-        reports = (self.report_path, HOME / "benchmarks" / "validation" / "metrics.json")
+        reports = (self.report_path, HOME / "data" / "validation" / "metrics.json")
         under = {"tiles": self.map_tiles, "outlines": self.map_outlines, "credit": self.map_credit}
         return kind(time_zone=self.time_zone, currency=self.currency, reports=reports, **under)
 
@@ -133,7 +136,7 @@ def revealed(secret: SecretStr | None) -> str | None:
 
 
 class ModelScorer:
-    """A FraudModel behind the two forms of a client (fraud/web/judging.py, Scorer)."""
+    """A FraudModel behind the two forms of a client (fairmeter/scoring/batches.py, Scorer)."""
 
     def __init__(self, model: FraudModel, billable_months: int = BILLABLE_MONTHS) -> None:
         self._model, self.manifest, self._billable_months = model, model.manifest, billable_months
@@ -174,13 +177,15 @@ class ModelScorer:
 
     def watch(self) -> "Watch":
         """Counts how far clients are from those that the model learnt from."""
-        from fraud.likeness import Watch  # what the demonstration tells; scoring needs none of it
+        from fairmeter.scoring.population_drift import Watch  # what the demonstration tells; scoring needs none of it
 
         return Watch(self._model)
 
     def timeline(self, days: Days) -> dict[str, np.ndarray]:
         """How unusual each day was, by detector. [float64, (rows,), from 1 on unusual]"""
-        from fraud.timeline import timeline  # what a page shows of one client; scoring needs none of it
+        from fairmeter.models.detectors.anomaly_timeline import (
+            timeline,  # what a page shows of one client; scoring needs none of it
+        )
 
         readings = self._model.readings
         return timeline(days, *((readings.surroundings, readings.networks) if readings else ()))
@@ -252,7 +257,7 @@ def desk_or_exit(settings: Settings, scorer: ModelScorer) -> "DeskService | None
     """The desk over its database, where one is set or OPEN is; without it nothing of it is even loaded."""
     if settings.database_url is None and settings.open == "0":
         return None
-    import desk  # brings SQLAlchemy
+    from fairmeter.desk import runs as desk  # brings SQLAlchemy
 
     url = revealed(settings.database_url) or DEMO_DATABASE
     asked = desk.DeskSettings(url, settings.alert_rules, revealed(settings.secret_key), OPEN_TO[settings.open])
@@ -264,11 +269,11 @@ def desk_or_exit(settings: Settings, scorer: ModelScorer) -> "DeskService | None
 
 
 def served(settings: Settings) -> Api:
-    observing.log_as_json(settings.log_level)
+    observability.log_as_json(settings.log_level)
     scorer = scorer_or_exit(settings.model_path, settings.key(), settings.billable_months)
     desk = desk_or_exit(settings, scorer)
     if settings.open != "0":
-        observing.log.warning(
+        observability.log.warning(
             "OPEN is set: the desk asks for no key and no password", extra={"said": {"to": OPEN_TO[settings.open]}}
         )
     app = create_app(scorer, settings.limits(), revealed(settings.api_key), desk)
@@ -283,12 +288,12 @@ def served(settings: Settings) -> Api:
 
 
 def demo_loaded(service: "DeskService", scorer: ModelScorer, zone: ZoneInfo) -> int:
-    import desk_demo
+    from fairmeter.desk import demo_data
 
     watch = scorer.watch()
-    drifting = desk_demo.Drifting(lambda tables: watch.add(scorer.known(tables)), watch.drift)
+    drifting = demo_data.Drifting(lambda tables: watch.add(scorer.known(tables)), watch.drift)
     path = HOME / "data" / "sample.zip"
-    return desk_demo.load_demo(service.keeping, scorer, path, zone, drifting)
+    return demo_data.load_demo(service.keeping, scorer, path, zone, drifting)
 
 
 def stop(sentence: str) -> NoReturn:

@@ -16,7 +16,7 @@ Out: scores.csv, or Parquet where --out ends so: client_id, score, rank, severit
      the transformers, where their totals are among the sources. With --memory or --spark these are a part of the
      clients: the highest scores (--keep, and whoever has reasons), some drawn at random of all, and whoever the desk
      knows already.
-In CSV no text is a formula (fraud/listing.py).
+In CSV no text is a formula (fairmeter/planning/list_files.py).
 Exit codes: 0 done, 2 the input, the model or a file cannot be used (one sentence on stderr), 130 stopped by Ctrl-C.
 """
 
@@ -33,31 +33,40 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-from features import FEATURE_NAMES
-from fraud import model_file, planning
-from fraud.almanac import Almanac, read_almanac
-from fraud.arguments import amount, bytes_of, share, whole
-from fraud.balance import Balances, balances_of, columns_of_balances
-from fraud.days import Days
-from fraud.likeness import Watch, drift_said
-from fraud.listing import CannotWrite, columns_of, columns_of_list, read_list, writable, writable_folder, write
-from fraud.model import FraudModel
-from fraud.model_file import ModelError
-from fraud.parts import find_pieces
-from fraud.planning import RANDOM_SHARE, RECENT_DAYS, Visit
-from fraud.promise import Promised, promised
-from fraud.ranking import Keep
-from fraud.reading_tables import ReadingTables, has_readings, read_readings
-from fraud.records import INSUFFICIENT_HISTORY, SEVERITIES, QualityFlag, Score, Table
-from fraud.recovery import BILLABLE_MONTHS
-from fraud.routes import day_routes
-from fraud.spark import SparkError
-from fraud.stability import stability
-from fraud.tables import TableError, Tables, read_tables, tables_from_records
-from fraud.transformer_tables import has_transformers, read_transformers
-from fraud.visit_sheets import print_list, print_worth
-from fraud.visited import Visited, read_visited
-from scoring import Base
+from fairmeter.analysis.energy_balance import Balances, balances_of, columns_of_balances
+from fairmeter.cli.options import amount, bytes_of, share, whole
+from fairmeter.cli.visit_tables import print_list, print_worth
+from fairmeter.core.types import INSUFFICIENT_HISTORY, SEVERITIES, QualityFlag, Score, Table
+from fairmeter.data.daily import Days
+from fairmeter.data.exogenous import Almanac, read_almanac
+from fairmeter.data.partitioned.partitions import find_pieces
+from fairmeter.data.partitioned.spark import SparkError
+from fairmeter.data.readings import ReadingTables, has_readings, read_readings
+from fairmeter.data.tables import TableError, Tables, read_tables, tables_from_records
+from fairmeter.data.transformers import has_transformers, read_transformers
+from fairmeter.evaluation.conformal_selection import Promised, promised
+from fairmeter.evaluation.stability import stability
+from fairmeter.features.invoices.matrix import FEATURE_NAMES
+from fairmeter.models import model_file
+from fairmeter.models.fraud_model import FraudModel
+from fairmeter.models.model_file import ModelError
+from fairmeter.planning import inspection_list
+from fairmeter.planning.exclusions import Visited, read_visited
+from fairmeter.planning.inspection_list import RANDOM_SHARE, RECENT_DAYS, Visit
+from fairmeter.planning.list_files import (
+    CannotWrite,
+    columns_of,
+    columns_of_list,
+    read_list,
+    writable,
+    writable_folder,
+    write,
+)
+from fairmeter.planning.recovery import BILLABLE_MONTHS
+from fairmeter.planning.routes import day_routes
+from fairmeter.scoring.population import Base
+from fairmeter.scoring.population_drift import Watch, drift_said
+from fairmeter.scoring.ranking import Keep
 
 MODEL_PATH = os.environ.get("MODEL_PATH") or "model.bin"
 DATABASE_URL = os.environ.get("DATABASE_URL")  # of the desk, for --store
@@ -183,19 +192,19 @@ def run(options: argparse.Namespace) -> None:
     if watch:
         print_drift(watch.drift(), console)
     if report:
-        from fraud.run_report import write_run_report  # brings plotly, which lists do without
+        from fairmeter.reports.scoring_report import write_run_report  # brings plotly, which lists do without
 
         write_run_report(run_facts(scores, base, watch.drift(), rows, options), report)
 
 
 def run_large(options: argparse.Namespace) -> None:
     """The same of a client base in parts: the ranked list, and profiles of some clients."""
-    import large  # brings what one client does without
+    from fairmeter.scoring import partitioned  # brings what one client does without
 
     check_large(options)
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # executors need the very libraries that are here
     out = writable(options.out, [*options.sources, options.clients, options.invoices])
-    judge = large.Judge(loaded_model(), options.billable_months)
+    judge = partitioned.Judge(loaded_model(), options.billable_months)
     store = opened_store() if options.store else None
     wanted = None if store is None else wanted_at(store, options.keep)
     console, started = Console(highlight=False), perf_counter()
@@ -206,11 +215,11 @@ def run_large(options: argparse.Namespace) -> None:
         def tell(what: str, done: int, of: int | None) -> None:
             bar.update(step, description=what, completed=done, total=of)
 
-        with large.walk(judge, pieces, options.memory, options.spark) as walk:
-            ranking, few, drawn = large.listed(walk, out, FEWEST, MOST, tell, wanted)
+        with partitioned.walk(judge, pieces, options.memory, options.spark) as walk:
+            ranking, few, drawn = partitioned.listed(walk, out, FEWEST, MOST, tell, wanted)
     print_quality(ranking.flags, console)
     if store is not None and few:
-        part = large.together(few)
+        part = partitioned.together(few)
         whole = ranking.n_clients, ranking.n_suspected, ranking.n_by_severity, drawn
         keep(store, part.scores, Base(judge.model, part.tables), console, whole=whole)
     print_summary(ranking.n_by_severity, perf_counter() - started, options.out, console)
@@ -218,13 +227,13 @@ def run_large(options: argparse.Namespace) -> None:
 
 def wanted_at(store, n_first: int) -> Keep:
     """Of whom the desk is told, where it is told of a part. Raises CannotKeep."""
-    import desk
+    from fairmeter.desk import runs
 
     try:
         n = store.count_profiles() + n_first
         if n <= MOST_KEPT:
             return Keep(n_first, round(DRAWN_SHARE * n_first), store.newest_scores().keys())
-    except desk.CANNOT_OPEN as error:
+    except runs.CANNOT_OPEN as error:
         raise CannotKeep(str(error)) from error
     store.close()
     raise CannotKeep(
@@ -275,11 +284,11 @@ def run_facts(
 
 def opened_store():
     """Now rather than after the work. Raises CannotKeep."""
-    import desk  # brings SQLAlchemy, which scoring into files does without
+    from fairmeter.desk import runs  # brings SQLAlchemy, which scoring into files does without
 
     try:
-        return desk.open_store(DATABASE_URL or desk.DATABASE)
-    except desk.CANNOT_OPEN as error:
+        return runs.open_store(DATABASE_URL or runs.DATABASE)
+    except runs.CANNOT_OPEN as error:
         raise CannotKeep(str(error)) from error
 
 
@@ -288,13 +297,13 @@ def keep(store, scores: list[Score], base: Base, console: Console, **beside) -> 
 
     Raises CannotKeep; then the desk is as it was before.
     """
-    import desk
+    from fairmeter.desk import runs
 
     version = str(base.model.manifest["version"])
     try:
         told = base.tables, base.days, base.billed(scores)
-        kept = desk.keep_run(store, desk.RULES, scores, version, *told, **beside)
-    except desk.CANNOT_OPEN as error:
+        kept = runs.keep_run(store, runs.RULES, scores, version, *told, **beside)
+    except runs.CANNOT_OPEN as error:
         raise CannotKeep(str(error)) from error
     finally:
         store.close()
@@ -391,7 +400,7 @@ def inspections(
 ) -> list[Visit]:
     """The visits that the options ask for; where they name no number, as many as the promise allows, none at random."""
     n = options.visits if options.visits is not None else int(found.is_listed.sum())
-    listed = planning.inspection_list(
+    listed = inspection_list.inspection_list(
         scores,
         n,
         options.cost,

@@ -25,28 +25,36 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-import reading_training
-from features import AGGREGATES_BLOCK, CELLS, FEATURE_NAMES, FEATURES, METER_CELLS, client_features
-from fraud import model_file, validation
-from fraud.almanac import NOTHING_KNOWN, Almanac, read_almanac
-from fraud.files import TableError
-from fraud.fitting import LOOKS_AT, STACK_FOLDS, Fitted, Plan, fit_ensemble
-from fraud.likeness import fingerprints
-from fraud.manifest import HOW, KEPT_SILENT, manifest_of, next_version
-from fraud.meanings import described
-from fraud.members import TREES
-from fraud.model import OF_THE_ACCOUNT, FraudModel
-from fraud.model_file import ModelError
-from fraud.reading_tables import ReadingTables, has_readings, read_readings
-from fraud.reading_validation import ATTACKS
-from fraud.report import write_report
-from fraud.spark import SparkError
-from fraud.study import PROSPECTIVE, VIEWS, CannotTrain, Study
-from fraud.surroundings import Losses
-from fraud.tables import read_tables
-from fraud.validation import Split
-from fraud.visit_labels import VisitLabels, beside, until_visits, weights_in_words, with_stored
-from fraud.visit_study import visits_measured
+from fairmeter.data.exogenous import NOTHING_KNOWN, Almanac, read_almanac
+from fairmeter.data.files import TableError
+from fairmeter.data.partitioned.spark import SparkError
+from fairmeter.data.readings import ReadingTables, has_readings, read_readings
+from fairmeter.data.tables import read_tables
+from fairmeter.explanation.meanings import described
+from fairmeter.features.invoices.matrix import (
+    AGGREGATES_BLOCK,
+    CELLS,
+    FEATURE_NAMES,
+    FEATURES,
+    METER_CELLS,
+    client_features,
+)
+from fairmeter.features.readings.covariates import Losses
+from fairmeter.models import model_file
+from fairmeter.models.fraud_model import OF_THE_ACCOUNT, FraudModel
+from fairmeter.models.model_file import ModelError
+from fairmeter.reports.training_report import write_report
+from fairmeter.scoring.population_drift import fingerprints
+from fairmeter.training import reading_pipeline
+from fairmeter.training.dataset import PROSPECTIVE, VIEWS, CannotTrain, Study
+from fairmeter.training.ensemble_fitting import LOOKS_AT, STACK_FOLDS, Fitted, Plan, fit_ensemble
+from fairmeter.training.inspection_labels import VisitLabels, beside, until_visits, weights_in_words, with_stored
+from fairmeter.training.manifest import HOW, KEPT_SILENT, manifest_of, next_version
+from fairmeter.training.member_fitting import TREES
+from fairmeter.training.validation import invoices
+from fairmeter.training.validation.inspections import visits_measured
+from fairmeter.training.validation.invoices import Split
+from fairmeter.training.validation.readings import ATTACKS
 
 ARCHIVE, SAMPLE = Path("data/archive.zip"), Path("data/sample.zip")
 TEST_PARTS = 5  # one part is kept for measuring
@@ -150,8 +158,8 @@ def run(options: argparse.Namespace) -> None:
     if readings:
         name = ", ".join(path.name for path in places) or "the desk"
         try:
-            readings, as_of = reading_training.with_labels(readings, study, options, visits)
-            losses = reading_training.losses_beside(data, study, readings)
+            readings, as_of = reading_pipeline.with_labels(readings, study, options, visits)
+            losses = reading_pipeline.losses_beside(data, study, readings)
             readings = until_visits(readings, as_of)
             metrics, base = with_readings(metrics, base, readings, name, options, stamp, almanac, losses)
         except CannotTrain as error:
@@ -202,9 +210,9 @@ def visits_of(options: argparse.Namespace) -> tuple[VisitLabels | None, list[str
     """What the desk's visits found, and the same in words. Raises CannotTrain."""
     if options.store is None:
         return None, []
-    import visit_training  # brings SQLAlchemy, which training on files does without
+    from fairmeter.desk import training_labels  # brings SQLAlchemy, which training on files does without
 
-    visits, found = visit_training.visits_at(options.store or DATABASE_URL)
+    visits, found = training_labels.visits_at(options.store or DATABASE_URL)
     say(*found)
     return visits, found
 
@@ -225,7 +233,7 @@ def study_of(
 
 
 def study_on_spark(data: list[Path], master: str) -> Study:
-    import large
+    from fairmeter.scoring import partitioned
 
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # executors need the very libraries that are here
     with console.status("Making features on Spark") as status:
@@ -233,7 +241,7 @@ def study_on_spark(data: list[Path], master: str) -> Study:
         def tell(what: str, done: int, of: int | None) -> None:
             status.update(f"{what}: {done:,} of {of:,}" if of else what)
 
-        return large.study_on(master, data, tell)
+        return partitioned.study_on(master, data, tell)
 
 
 @contextmanager
@@ -278,7 +286,7 @@ def estimate_in_words(estimate: dict | None) -> str:
 
 def trained(study: Study, options: argparse.Namespace, stamp: dict) -> tuple[dict, FraudModel]:
     """The metrics of a model fitted on all but the test part, and the model of all clients."""
-    split = validation.splits(study, options.view, TEST_PARTS, SEED)[0]
+    split = invoices.splits(study, options.view, TEST_PARTS, SEED)[0]
     clients = study.clients(options.view)
     with progress(2 * (STACK_FOLDS + 1) * (len(TREES) + 1)) as tell:
         fitted, older = fit_both(study, split.train, options, tell)
@@ -291,10 +299,10 @@ def trained(study: Study, options: argparse.Namespace, stamp: dict) -> tuple[dic
 
 
 def measured_parts(study: Study, split: Split, fitted: Fitted, older: Fitted) -> dict:
-    report = validation.test_part_report(study, split, fitted, older, PROMISES, SEED)
-    importance = validation.importance(study, split, fitted, described, SEED)
+    report = invoices.test_part_report(study, split, fitted, older, PROMISES, SEED)
+    importance = invoices.importance(study, split, fitted, described, SEED)
     worth = visits_measured(study, split, fitted, PROMISES, SEED)
-    beside = {"importance": importance, "agreement": validation.agreement(study, split, fitted, SEED)}
+    beside = {"importance": importance, "agreement": invoices.agreement(study, split, fitted, SEED)}
     return report | {"visits": worth, **beside, "quality": study.tables.flags}
 
 
@@ -304,7 +312,7 @@ def validated(study: Study, options: argparse.Namespace, stamp: dict) -> dict:
     with progress((STACK_FOLDS + 1) * len(VIEWS) * TEST_PARTS * len(TREES)) as tell:
         for view in VIEWS:
             plan = plan_of(view, options.quick)
-            of_view, rows = validation.outer_folds(study, view, plan, TEST_PARTS, SEED, tell)
+            of_view, rows = invoices.outer_folds(study, view, plan, TEST_PARTS, SEED, tell)
             results += of_view
             models.append(rows)
     run = run_facts(study) | {"view": " and ".join(VIEWS), "split": OUTER_FOLDS} | stamp
@@ -364,15 +372,15 @@ def with_readings(
     losses: Losses | None = None,
 ) -> tuple[dict, FraudModel | None]:
     """Metrics, and the model where not --validate, with the readings' parts. [base: on invoices; name: of readings]"""
-    days = reading_training.days_of(tables, name, almanac, options)
+    days = reading_pipeline.days_of(tables, name, almanac, options)
     n_known = int(days.segments.filled.sum())
     say(f"{n_known:,} clients with readings.", *(f"  {flag.text}" for flag in tables.flags))
-    theft_share = reading_training.theft_share_of(tables.label, base, options)
+    theft_share = reading_pipeline.theft_share_of(tables.label, base, options)
     with progress(READING_STEPS) as tell:
         how = options, PROMISES, SEED, tell, almanac, losses
-        outcome = reading_training.fitted(days, tables.label, theft_share, *how)
+        outcome = reading_pipeline.fitted(days, tables.label, theft_share, *how)
     metrics = metrics | {"quality": [*metrics.get("quality", []), *tables.flags]}
-    return reading_training.joined(metrics, base, outcome, {"data": name, "n_clients": n_known}, options, stamp)
+    return reading_pipeline.joined(metrics, base, outcome, {"data": name, "n_clients": n_known}, options, stamp)
 
 
 def older_model(path: Path) -> FraudModel:

@@ -7,24 +7,23 @@ from typing import NamedTuple
 
 import pyarrow as pa
 import pytest
-from browser_builders import PHONE, Visitor, chromium, context
-from desk_builders import ForDesk
 from hypothesis import settings
-from page_builders import Served
 from pyarrow import parquet
-from store_builders import DATABASES, empty_database, shipped_rules
 
-import desk
-import desk_demo
 import train
-from features import FEATURE_NAMES, client_features
-from fraud import model_file
-from fraud.model import FraudModel
-from fraud.simulate import Utility, simulate, simulate_utility, write_zip
-from fraud.store import Store
-from fraud.study import Study
-from fraud.tables import read_tables
-from fraud.web.keeping import Keeping
+from fairmeter.data.tables import read_tables
+from fairmeter.desk import demo_data, runs
+from fairmeter.desk.service import Keeping
+from fairmeter.features.invoices.matrix import FEATURE_NAMES, client_features
+from fairmeter.models import model_file
+from fairmeter.models.fraud_model import FraudModel
+from fairmeter.simulation.utility import Utility, simulate, simulate_utility, write_zip
+from fairmeter.store import Store
+from fairmeter.training.dataset import Study
+from tests.builders.browser import PHONE, Visitor, chromium, context
+from tests.builders.desk import ForDesk
+from tests.builders.pages import Served
+from tests.builders.store import DATABASES, empty_database, shipped_rules
 
 settings.register_profile("any machine", deadline=None)  # how long an example takes is asserted nowhere
 settings.load_profile("any machine")
@@ -95,8 +94,8 @@ def demo_store(metered_utility, tmp_path_factory) -> Iterator[Store]:
     with empty_database("sqlite", folder) as url:
         store, scorer = Store(url), ForDesk()
         store.migrate()
-        keeping = Keeping(store, shipped_rules(), desk.DeskScience(scorer), desk.plan)
-        n_clients = desk_demo.load_demo(keeping, scorer, folder / "utility.zip", UTC)
+        keeping = Keeping(store, shipped_rules(), runs.DeskScience(scorer), runs.plan)
+        n_clients = demo_data.load_demo(keeping, scorer, folder / "utility.zip", UTC)
         assert n_clients == len(metered_utility.clients["client_id"])
         yield store
         store.close()

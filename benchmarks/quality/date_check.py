@@ -1,0 +1,54 @@
+"""Are day and month swapped in the invoice dates of a table? python -m benchmarks.date_check data/archive.zip
+
+Of each two invoices of one meter of which the later starts at the index where the earlier ended: the share that the
+dates, as given and swapped, put in the wrong order, and the share whose months agree with the days between them.
+"""
+
+import sys
+from collections import defaultdict
+from itertools import count
+
+import numpy as np
+
+from fairmeter.core.types import Table
+from fairmeter.data.arrow_reader import read_sheet
+from fairmeter.data.date_swaps import links, swapped
+from fairmeter.data.files import Field, find_source
+from fairmeter.data.parsing import text_of
+from fairmeter.data.tables import INVOICE_FIELDS, TableError
+
+TOLERANCE_DAYS = 20  # the reader comes when he can; two swapped dates are a month apart at least
+DAYS_A_MONTH = 30.44
+NEEDED = ("invoice_on", "energy", "meter_id", "old_index", "new_index", "months")
+
+
+def raw_invoices(path: str) -> Table:
+    """The invoices as given, nothing cleaned, clients numbered as they come."""
+    number_of = defaultdict(count().__next__)
+    client = Field("client", "client_id", lambda value: number_of[text_of(value)], np.int64)
+    fields = (client, *(field for field in INVOICE_FIELDS if field.name in NEEDED))
+    sheet = read_sheet(find_source("invoice", (path,)), fields)
+    return {field.name: sheet.take(field) for field in fields}
+
+
+def shares(dates: np.ndarray, invoices: Table, earlier: np.ndarray, later: np.ndarray) -> tuple[float, float, float]:
+    """Pairs in the wrong order; of pairs with an ambiguous date; pairs whose months agree with their days. [0..1]"""
+    days = (dates[later] - dates[earlier]).astype(int)
+    is_ambiguous = swapped(dates) != dates
+    agrees = np.abs(days - DAYS_A_MONTH * invoices["months"][later]) < TOLERANCE_DAYS
+    return (days <= 0).mean(), (days <= 0)[is_ambiguous[earlier] | is_ambiguous[later]].mean(), agrees.mean()
+
+
+def main(path: str) -> None:
+    invoices = raw_invoices(path)
+    earlier, later = links(invoices)
+    print(f"{len(later):,} pairs          wrong order   of ambiguous   months agree")
+    for name, dates in (("as given", invoices["invoice_on"]), ("swapped", swapped(invoices["invoice_on"]))):
+        print("{:<20} {:>11.3%} {:>14.3%} {:>14.1%}".format(name, *shares(dates, invoices, earlier, later)))
+
+
+if __name__ == "__main__":
+    try:
+        main(*sys.argv[1:])
+    except TableError as error:
+        sys.exit(str(error))

@@ -1,0 +1,90 @@
+"""Thieves among the households that an ensemble took for honest: what `train.py --attack` costs on one's own clients.
+
+    python benchmarks/own_clients.py london_daily.parquet        writes benchmarks/own_clients.json
+    python benchmarks/own_clients.py FILE --every 68 --out FILE
+
+In:  readings of honest households. One in ten is made to steal, as published, before anything is learnt.
+Out: ROC-AUC, PR-AUC and recall at 5 and 1 % false alarms, with 95 % intervals, of all these households as they are: by
+     an ensemble that took each of them for honest, and by two that learnt from one half each and judge the other.
+
+The ensembles learn from one in so many of the files of TO_TRAIN, without the networks of honest consumption.
+"""
+
+import argparse
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # else Python looks for rooms in benchmarks/ only
+
+import train
+from fairmeter.data.daily import Days
+from fairmeter.data.readings import read_readings
+from fairmeter.evaluation import reading_metrics
+from fairmeter.features.readings.covariates import Surroundings
+from fairmeter.models.reading_model import reading_evidence
+from fairmeter.training.attacks import PUBLISHED, Attacked, Base, attacked_file, split
+from fairmeter.training.reading_fitting import TO_TRAIN, attacked_files, fit_labelled, sample_of
+
+OUT = Path(__file__).resolve().parents[1] / "results" / Path(__file__).with_suffix(".json").name
+ATTACK = replace(PUBLISHED, stealing=0.1, harmless=0.0, gaps=0.0)
+HALVES = (0.5, 0.5)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="own_clients.py", description="Thieves among households taken for honest.")
+    parser.add_argument("readings", type=Path)
+    parser.add_argument("--every", type=int, default=7, help="of TO_TRAIN one file in so many is learnt from (7)")
+    parser.add_argument("--out", type=Path, default=OUT)
+    options = parser.parse_args()
+    tables = read_readings(options.readings)
+    base = Base.of(Days.of(tables.readings, len(tables.client_ids)))
+    everybody = np.arange(len(base.kwh))
+    attacked = attacked_file(base, everybody, train.SEED, plan=ATTACK)
+    base, is_thief = among_honest(base, attacked)
+    plans = TO_TRAIN[:: options.every]
+    console = Console(highlight=False)
+
+    def scores(learnt: np.ndarray, judged: np.ndarray, name: str) -> np.ndarray:
+        """[log-odds, by the ensemble of some households of others]"""
+        with console.status("") as status:
+            surroundings = Surroundings.of(base.days(learnt))
+            sample = sample_of(attacked_files(base, learnt, surroundings, plans, train.SEED), {})
+            model, _ = fit_labelled(
+                sample, {}, surroundings, train.SEED, False, lambda what: status.update(f"{name}: {what}")
+            )
+            return model.log_ratio(reading_evidence(base.days(judged), {}, surroundings))
+
+    first, second = split(len(everybody), train.SEED, HALVES)
+    apart = np.empty(len(everybody))
+    apart[second], apart[first] = scores(first, second, "first half"), scores(second, first, "second half")
+    by_name = {"by an ensemble that learnt from them": scores(everybody, everybody, "all"), "learnt from others": apart}
+    figures = {
+        "data": options.readings.name,
+        "households": len(everybody),
+        "thieves": int(is_thief.sum()),
+        "files": len(plans),
+        "models": reading_metrics.compared(is_thief, by_name, everybody),
+    }
+    options.out.write_text(json.dumps(figures, indent=1) + "\n")
+    console.print_json(json.dumps(figures))
+
+
+def among_honest(base: Base, attacked: Attacked) -> tuple[Base, np.ndarray]:
+    """The households with what the thieves' meters registered, and who they are. [int64, 1 steals]"""
+    thieves = np.flatnonzero(attacked.label == 1)
+    kwh, is_thief = base.kwh.copy(), np.zeros(len(base.kwh), dtype=np.int64)
+    is_thief[attacked.household[thieves]] = 1
+    days = attacked.days.of_clients(attacked.label == 1)
+    household = attacked.household[thieves][days.segments.index]
+    kwh[is_thief == 1] = np.nan
+    kwh[household, days.day - base.first_day] = days.kwh
+    return Base(kwh, base.first_day), is_thief
+
+
+if __name__ == "__main__":
+    main()

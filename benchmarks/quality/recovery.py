@@ -1,0 +1,199 @@
+"""Energy at stake and onset, told of simulated thefts that a model found, against the truth of the simulation.
+
+    python benchmarks/recovery.py                    writes benchmarks/recovery.json; minutes, small members
+    python benchmarks/recovery.py --clients 800 --out recovery.json
+
+In:  two utilities of fairmeter/simulation/utility.py without smart meters, and two with them: the first of each teaches by the truth,
+     the second is judged as it stood on the day before each thief was caught, and others on days drawn from theirs.
+Out: of thieves who are suspected and still steal on the last day: how often the estimate lies within a factor of two of
+     what was not registered in the months that may be billed, how often the range holds it, how often the onset lies
+     within 60 days of the true one.
+
+Figures on simulated clients say that the machinery works, nothing about real thieves.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from rich.console import Console
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # else Python looks for rooms in benchmarks/ only
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from benchmarks.quality import simulated
+from fairmeter.core.types import Recovery, Table
+from fairmeter.data.daily import Days
+from fairmeter.evaluation import model_evaluation
+from fairmeter.evaluation.metrics import share_estimate
+from fairmeter.features.invoices.matrix import FEATURE_NAMES, client_features
+from fairmeter.features.invoices.series import Rows
+from fairmeter.features.readings.covariates import Surroundings
+from fairmeter.models.ensemble import probability_of
+from fairmeter.models.peer_groups import Peers
+from fairmeter.models.reading_model import onset_day, reading_evidence
+from fairmeter.planning.recovery import BILLABLE_MONTHS, course_of_invoices, recoveries, steps_since_fall
+from fairmeter.simulation import thefts as thieves
+from fairmeter.simulation import utility
+from fairmeter.simulation.billing import FIRST_MONTH, MONTHS
+from fairmeter.training.dataset import PROSPECTIVE
+from fairmeter.training.ensemble_fitting import fit_ensemble
+from fairmeter.training.validation.readings import of_labelled
+from train import PROMISES, plan_of
+
+OUT = Path(__file__).resolve().parents[1] / "results" / Path(__file__).with_suffix(".json").name
+SEEDS, FRAUD_RATE = (101, 202), 0.1
+LEAST_KWH = 1.0  # who took less took nothing
+NEAR_DAYS = 60
+
+
+class Thefts(NamedTuple):
+    """One row a theft: its client's row, onset, when it is caught [days since 1970, inf: never], kWh lost by month."""
+
+    row: np.ndarray
+    onset: np.ndarray
+    ended: np.ndarray
+    lost: np.ndarray
+
+    def lost_until(self, last: np.ndarray) -> np.ndarray:
+        """kWh not registered in the months that may be billed before each client's last day."""
+        month = (np.nan_to_num(last[self.row]).astype(np.int64).astype("M8[D]").astype("M8[M]") - FIRST_MONTH).astype(
+            int
+        )
+        back = month[:, None] - MONTHS
+        return (self.lost * ((back >= 0) & (back < BILLABLE_MONTHS))).sum(axis=1)
+
+
+def utility_of(n: int, seed: int, has_readings: bool) -> tuple[list[Table], Thefts]:
+    """The tables, and the thefts with what each took, which the simulation itself keeps to a share."""
+    taken, told = [], thieves.lost_share
+
+    def overheard(kwh: np.ndarray, registered: np.ndarray, thefts: Table, services: Table) -> np.ndarray:
+        of = thefts["service"]
+        is_billed = (services["start"][of][:, None] <= MONTHS) & (services["end"][of][:, None] > MONTHS)
+        taken.append((kwh - registered)[of] * (thieves.stolen_share(thefts) > 0) * is_billed)
+        return told(kwh, registered, thefts, services)
+
+    thieves.lost_share = overheard
+    try:
+        tables = utility.simulate_blocks(n, seed, FRAUD_RATE, has_readings)
+    finally:
+        thieves.lost_share = told
+    clients, _, thefts = tables[:3]
+    row_of = {client_id: row for row, client_id in enumerate(clients["client_id"])}
+    ended = thefts["ended_on"].astype("M8[D]")
+    return tables, Thefts(
+        np.array([row_of[client_id] for client_id in thefts["client_id"]]),
+        thefts["onset_on"].astype("M8[D]").astype(np.float64),
+        np.where(np.isnat(ended), np.inf, ended.astype(np.float64)),
+        np.concatenate(taken),
+    )
+
+
+# --- invoices alone ---------------------------------------------------------------------------------------------------
+
+
+def as_of_the_catch(tables: list[Table], thefts: Thefts, seed: int) -> tuple[Table, Table, np.ndarray]:
+    """Clients, invoices until each one's day, and who steals."""
+    clients, invoices = tables[:2]
+    rng, n = np.random.default_rng(seed), len(clients["client_id"])
+    until = rng.choice(thefts.ended, n)
+    until[thefts.row] = thefts.ended
+    kept = invoices["invoice_on"].astype("M8[D]").astype(np.float64) <= until[invoices["client"]]
+    steals = np.zeros(n)
+    steals[thefts.row] = 1.0
+    return clients, {name: column[kept] for name, column in invoices.items()}, steals
+
+
+def of_invoices(n: int) -> dict:
+    (learnt, learnt_thefts), (judged, thefts) = (utility_of(n, seed, has_readings=False) for seed in SEEDS)
+    clients, invoices, steals = as_of_the_catch(learnt, learnt_thefts, SEEDS[0])
+    evidence = client_features(clients, invoices)
+    known = evidence.n_records > 0
+    fitted = fit_ensemble(evidence.of(known), steals[known], plan_of(PROSPECTIVE, quick=True), SEEDS[0])
+    threshold = model_evaluation.best_threshold(steals[known], fitted.probability)
+    clients, invoices, steals = as_of_the_catch(judged, thefts, SEEDS[1])
+    evidence = client_features(clients, invoices)
+    suspected = (evidence.n_records > 0) & (fitted.ensemble.probability(evidence) >= threshold)
+    found = recoveries(clients, invoices, fitted.ensemble.inputs.peers)
+    course, period = course_of_invoices(Rows.of(clients, invoices))
+    onset = course.day_of(steps_since_fall(course) + period / 4)
+    first = course.day_of((~np.isnan(course.kwh)).sum(axis=1))
+    return compared(thefts, suspected, found, onset, first, course.last_day)
+
+
+# --- readings ---------------------------------------------------------------------------------------------------------
+
+
+def of_readings(n: int) -> dict:
+    learnt, judged = (utility_of(n, seed, has_readings=True) for seed in SEEDS)
+    truth = simulated.truth_of(utility.Utility(*learnt[0]))
+    kinds = np.isin(truth.kind, [simulated.BEFORE, simulated.ELSE])
+    label = np.where(kinds, np.nan, truth.kind != simulated.HONEST).astype(float)
+    theft_share = float(np.nanmean(label))
+    outcome = of_labelled(truth.days, label, theft_share, PROMISES, 1, SEEDS[0], True, lambda _: None)
+    (clients, invoices, _, readings, *_), thefts = judged
+    days = Days.of(readings, len(clients["client_id"]))
+    evidence = reading_evidence(days, outcome.model.networks, Surroundings.of(days))
+    score = probability_of(outcome.model.log_ratio(evidence) + np.log(theft_share / (1.0 - theft_share)))
+    onset = onset_day(evidence)
+    peers = Peers.fit(client_features(*learnt[0][:2]).features, FEATURE_NAMES)
+    found = recoveries(clients, invoices, peers, days, onset)
+    first, last = (pick(days.day.astype(np.float64)) for pick in (days.segments.first, days.segments.last))
+    return compared(thefts, score >= outcome.cuts["threshold"], found, onset, first, last)
+
+
+# --- the comparison ---------------------------------------------------------------------------------------------------
+
+
+def compared(
+    thefts: Thefts,
+    suspected: np.ndarray,
+    found: list[Recovery | None],
+    onset: np.ndarray,
+    first: np.ndarray,
+    last: np.ndarray,
+) -> dict:
+    """Estimates and onsets of the detected thieves against the truth. [first, last: days known of each client]"""
+    true = thefts.lost_until(last)
+    goes_on = (thefts.ended >= last[thefts.row]) & (thefts.onset < last[thefts.row]) & (true >= LEAST_KWH)
+    is_found = goes_on & suspected[thefts.row]
+    rows, true = thefts.row[is_found], true[is_found]
+    told = np.array(
+        [(np.nan,) * 3 if found[r] is None else (found[r].low_kwh, found[r].kwh, found[r].high_kwh) for r in rows]
+    )
+    low, middle, high = told.T
+    begins = thefts.onset[is_found] > first[rows]
+    near = np.abs(onset[rows] - thefts.onset[is_found]) <= NEAR_DAYS
+    return {
+        "thieves": int(goes_on.sum()),
+        "detected": len(rows),
+        "without_estimate": int(np.isnan(middle).sum()),
+        "within_factor_of_two": share_estimate(((middle >= true / 2) & (middle <= true * 2)).sum(), len(rows)),
+        "in_range": share_estimate(((low <= true) & (true <= high)).sum(), len(rows)),
+        "estimated_of_all_energy": float(np.nansum(middle) / true.sum()),
+        "began_within_the_data": int(begins.sum()),
+        "onset_within_60_days": share_estimate((near & begins).sum(), begins.sum()),
+        "onset_within_60_days_of_all": share_estimate(near.sum(), len(rows)),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="recovery.py", description="Estimated energy and onset against the truth.")
+    parser.add_argument("--clients", type=int, default=8000, help="of each utility (8,000)")
+    parser.add_argument("--out", type=Path, default=OUT)
+    options = parser.parse_args()
+    console = Console(highlight=False)
+    with console.status("Invoices") as status:
+        figures = {"clients": options.clients, "seeds": SEEDS, "invoices": of_invoices(options.clients)}
+        status.update("Readings")
+        figures["readings"] = of_readings(options.clients)
+    options.out.write_text(json.dumps(figures, indent=1) + "\n")
+    console.print_json(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""Thefts found where no label tells: utilities of attacked households, ranked by detectors fitted on these clients.
+
+    python benchmarks/unlabelled.py london_daily.parquet        writes benchmarks/unlabelled.json
+    python benchmarks/unlabelled.py FILE --utilities 2 --out FILE
+
+In:  readings of honest households.
+Out: ROC-AUC, PR-AUC and recall at 5 and 1 % false alarms, with 95 % intervals: of the mean rank, as train.py makes it
+     without labels, of each detector alone, and of the ratio of the last 30 days to the past.
+
+Each utility is the households that train.py keeps back, attacked anew as published; a share as in reading_training.py
+steals. No label is seen but to count what was found. The networks are left out: no detector looks at them.
+"""
+
+import argparse
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # else Python looks for rooms in benchmarks/ only
+
+import train
+from fairmeter.data.daily import Days
+from fairmeter.data.readings import read_readings
+from fairmeter.evaluation import reading_metrics
+from fairmeter.models.reading_model import reading_evidence
+from fairmeter.training.attacks import PUBLISHED, Attacked, Base, attacked_file, split
+from fairmeter.training.reading_fitting import LOOKS_AT, fit_unlabelled
+from fairmeter.training.reading_pipeline import THEFT_SHARE
+from fairmeter.training.validation.readings import PARTS
+
+OUT = Path(__file__).resolve().parents[1] / "results" / Path(__file__).with_suffix(".json").name
+ATTACK = replace(PUBLISHED, stealing=THEFT_SHARE)
+RATIO = "ratio of the last 30 days"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="unlabelled.py", description="Thefts found where no label tells.")
+    parser.add_argument("readings", type=Path)
+    parser.add_argument("--utilities", type=int, default=20)
+    parser.add_argument("--out", type=Path, default=OUT)
+    options = parser.parse_args()
+    tables = read_readings(options.readings)
+    base = Base.of(Days.of(tables.readings, len(tables.client_ids)))
+    kept = split(len(base.kwh), train.SEED, PARTS)[-1]
+    console = Console(highlight=False)
+    with console.status("Attacking and ranking"):
+        files = [attacked_file(base, kept, train.SEED + i, "file", plan=ATTACK) for i in range(options.utilities)]
+        scores = [scores_of(file) for file in files]
+    label, household = (np.concatenate([getattr(file, name) for file in files]) for name in ("label", "household"))
+    together = {name: np.concatenate([one[name] for one in scores]) for name in scores[0]}
+    figures = {
+        "data": options.readings.name,
+        "utilities": len(files),
+        "households": len(np.unique(household)),
+        "clients": len(label),
+        "thieves": int(label.sum()),
+        "models": reading_metrics.compared(label, together, household),
+    }
+    options.out.write_text(json.dumps(figures, indent=1) + "\n")
+    console.print_json(json.dumps(figures))
+
+
+def scores_of(file: Attacked) -> dict[str, np.ndarray]:
+    """Of one utility's clients by name, higher = more suspicious."""
+    evidence = reading_evidence(file.days, {}, file.surroundings)
+    model, log_odds = fit_unlabelled(evidence, {}, file.surroundings, train.SEED)
+    inputs = model.ensemble.inputs
+    matrix = inputs.matrix(evidence).astype(np.float64)
+    column = dict(zip(inputs.names, matrix.T, strict=True))
+    detectors = {name.replace("_", " "): column[name] for name in LOOKS_AT}
+    return {"mean rank": log_odds} | detectors | {RATIO: -column["ratio_last_30"]}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""CatBoost's trees as arrays (fairmeter/models/runtime/oblivious_trees.py) beside the same trees as an ONNX graph, in one run.
+
+    python benchmarks/trees.py            as many trees and columns as one bag of the model has
+    python benchmarks/trees.py --trees 50 a small trial
+
+Out: for each, time a client alone and among 1,000, and the memory it takes [MB, the process's growth once it answered];
+     and by how much the two differ [log-odds]. Data are drawn: what trees cost depends on their number and depth.
+"""
+
+import argparse
+import ctypes
+import json
+import multiprocessing
+import pickle
+import sys
+import tempfile
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import psutil
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # else Python looks for rooms in benchmarks/ only
+
+from fairmeter.models.runtime import oblivious_trees, onnx_trees
+from fairmeter.models.runtime.oblivious_trees import SymmetricTrees
+from fairmeter.models.runtime.onnx_trees import OnnxTrees
+
+WIDTH, CLIENTS, DEPTH, TREES = 650, 1000, 6, 800
+TURNS = 20
+SEED = 1
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="trees.py", description="CatBoost's trees in NumPy and in ONNX Runtime.")
+    parser.add_argument("--trees", type=int, default=TREES, help=f"how many ({TREES})")
+    forms, matrix = fitted(parser.parse_args().trees)
+    results = {name: in_process_of_its_own(trees, matrix) for name, trees in forms.items()}
+    print("| trees as | alone, us | among 1,000, us a client | memory, MB |\n|---|---|---|---|")
+    for name, (alone, among, megabytes, _) in results.items():
+        print(f"| {name} | {alone:.1f} | {among:.1f} | {megabytes:.1f} |")
+    arrays, graph = (result[-1] for result in results.values())
+    print(f"\nLargest difference: {np.abs(arrays - graph).max():.1e}")
+
+
+def fitted(trees: int) -> tuple[dict[str, SymmetricTrees | OnnxTrees], np.ndarray]:
+    """One model in both forms, and clients to be judged. [float32, (CLIENTS, WIDTH)]"""
+    from catboost import CatBoostClassifier
+
+    rng = np.random.default_rng(SEED)
+    inputs = rng.normal(size=(5 * CLIENTS, WIDTH)).astype(np.float32)
+    label = (inputs[:, :20].sum(axis=1) + rng.normal(size=len(inputs)) > 0).astype(int)
+    model = CatBoostClassifier(
+        iterations=trees, depth=DEPTH, rsm=0.1, thread_count=2, random_seed=SEED, verbose=False,
+        allow_writing_files=False,
+    ).fit(inputs, label)  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        as_json, as_onnx = Path(folder, "trees.json"), Path(folder, "trees.onnx")
+        model.save_model(str(as_json), format="json")
+        model.save_model(str(as_onnx), format="onnx")
+        arrays = oblivious_trees.mean_of([json.loads(as_json.read_text())])
+        graph = OnnxTrees(onnx_trees.regressor_of(as_onnx.read_bytes()))
+    return {"arrays (NumPy)": arrays, "a graph (ONNX Runtime)": graph}, inputs[:CLIENTS]
+
+
+def in_process_of_its_own(trees: SymmetricTrees | OnnxTrees, matrix: np.ndarray) -> tuple:
+    """(us alone, us a client among all, MB, values): the memory of one form must not be that of the other."""
+    leaf = onnx_trees.Tree(np.array([-1]), np.array([-1]), np.array([0]), np.array([0.0]), np.array([0.0]))
+    any_graph = onnx_trees.of_trees([leaf], 1)
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(measured, (pickle.dumps(trees), any_graph, matrix))
+
+
+def measured(packed: bytes, any_graph: bytes, matrix: np.ndarray) -> tuple:
+    """As in_process_of_its_own. ONNX Runtime itself is there either way, for other members."""
+    onnx_trees.run(any_graph, np.zeros((1, 1), np.float32))
+    before = memory()
+    trees = pickle.loads(packed)  # noqa: S301  (made above)
+    trees.values(matrix[:1])
+    took = memory() - before
+    alone, among = (1e6 * median_seconds(trees, rows) / len(rows) for rows in (matrix[:1], matrix))
+    return alone, among, took, trees.values(matrix)
+
+
+def memory() -> float:
+    """Of this process, after what is free was given back. [MB]"""
+    ctypes.CDLL(None).malloc_trim(0)
+    return psutil.Process().memory_info().rss / 2**20
+
+
+def median_seconds(trees: SymmetricTrees | OnnxTrees, rows: np.ndarray) -> float:
+    marks = [perf_counter()]
+    for _ in range(TURNS * (20 if len(rows) == 1 else 1)):
+        trees.values(rows)
+        marks.append(perf_counter())
+    return float(np.median(np.diff(marks)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""Pictures of every page, light and dark, at a desk and on a phone: `python benchmarks/screenshots.py [--out FOLDER]`.
+
+In:  the service as it is delivered, over a database of its own with the simulated utility; a Chromium of this machine.
+Out: FOLDER/PAGE-THEME-WINDOW.png, and with --readme the four of the README. Ends with 1 where a page complained in the
+     browser's console, asked another host, or is wider than its window.
+
+What there is to see is the demonstration's: simulated clients, simulated thefts, simulated visits.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # else Python looks for rooms in benchmarks/ only
+
+from benchmarks.helpers.servers import served
+from fairmeter.store import Store
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = {
+    "overview": "/desk/",
+    "list": "/desk/list?visits=40&cost=15",
+    "clients": "/desk/list?show=all",
+    "client": "/desk/client/{client}",
+    "model": "/desk/model",
+    "cases": "/desk/cases",
+    "case": "/desk/cases/1",
+    "field": "/desk/field?of=otto",
+    "map": "/desk/map",
+    "transformer": "/desk/transformer/{transformer}",
+    "live": "/desk/live",
+    "demo": "/desk/demo",
+    "nothing": "/desk/nothing",
+}
+OUTSIDE = {"sign-in": "/desk/sign-in"}  # where the desk is not open
+WINDOWS = {"desk": {"width": 1440, "height": 900}, "phone": {"width": 390, "height": 844}}
+THEMES = ("light", "dark")
+ZONE = "Africa/Tunis"
+README = ("overview-light-desk", "list-dark-desk", "client-light-desk", "model-light-desk")
+SHOWN_CLIENT, SHOWN_TRANSFORMER = "demo-gradual-theft", "t-00001"  # of the simulated utility
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+def main() -> int:
+    options = parsed()
+    options.out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        settings = {"DATABASE_URL": f"sqlite:///{folder}/demo.db", "TIME_ZONE": ZONE, "CURRENCY": "TND"}
+        command = [sys.executable, "-m", "flask", "--app", "predict", "demo"]
+        subprocess.run(command, cwd=ROOT, env=os.environ | settings, check=True)  # noqa: S603
+        Store(settings["DATABASE_URL"]).count_refused("readings.3.read_at: input should be a valid datetime.")
+        with served("predict:app", OPEN="1", **settings) as desk, served("predict:app", **settings) as closed:
+            wrong = taken(f"http://127.0.0.1:{desk.port}", PAGES, options.out)
+            wrong += taken(f"http://127.0.0.1:{closed.port}", OUTSIDE, options.out)
+    for name in README if options.readme else ():
+        shutil.copy(options.out / f"{name}.png", ROOT / "docs" / f"{name}.png")
+    print(*(wrong or ["No page complained."]), sep="\n")
+    return 1 if wrong else 0
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=ROOT / "screenshots")
+    parser.add_argument("--readme", action="store_true", help="copy the four of the README into docs/")
+    return parser.parse_args()
+
+
+# --- pictures ---------------------------------------------------------------------------------------------------------
+
+
+def taken(url: str, pages: dict[str, str], out: Path) -> list[str]:
+    """Takes every picture; what a page complained of."""
+    wrong = []
+    with sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=program(), args=["--no-sandbox", "--disable-gpu"])
+        for theme in THEMES:
+            for window, size in WINDOWS.items():
+                context = browser.new_context(viewport=size, color_scheme=theme)
+                for name, address in pages.items():
+                    place = out / f"{name}-{theme}-{window}.png"
+                    wrong += picture(
+                        context, url, address.format(client=SHOWN_CLIENT, transformer=SHOWN_TRANSFORMER), place
+                    )
+                context.close()
+        browser.close()
+    return wrong
+
+
+def program() -> str:
+    """The Chromium of this machine; ends where there is none."""
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        sys.exit("There is no Chromium here: apt-get install chromium.")
+    return found
+
+
+def picture(context, url: str, address: str, place: Path) -> list[str]:
+    """One picture, unless there is no such page; what it complained of."""
+    page, wrong = context.new_page(), []
+    page.set_default_timeout(60_000)
+    page.on("console", lambda said: wrong.append(f"{address}: {said.text}") if said.type == "error" else None)
+    page.on("pageerror", lambda error: wrong.append(f"{address}: {error}"))
+    page.on("request", lambda asked: None if asked.url.startswith((url, "data:", "blob:")) else wrong.append(asked.url))
+    answer = page.goto(url + address)
+    is_there = answer.status == 200 or address.endswith("nothing")
+    if is_there:
+        page.wait_for_function("!document.querySelector('[data-chart]:not(.drawn)')")
+        page.wait_for_timeout(400)
+        if page.evaluate("document.documentElement.scrollWidth > window.innerWidth"):
+            wrong.append(f"{address} is wider than {page.viewport_size['width']} pixels")
+        page.screenshot(path=place, full_page=place.stem not in README)
+    page.close()
+    return wrong if answer.status == 200 else []
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+"""Scores and an inspection list -> what score.py prints of visits: what they are expected to find, cost and bring.
+
+In:  scores, visits, a rich console.
+Out: lines on the console. Energy where there is no price.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table as Sheet
+
+from fairmeter.core.types import Score
+from fairmeter.evaluation import inspection_value
+from fairmeter.evaluation.conformal_selection import Promised
+from fairmeter.planning import inspection_list
+from fairmeter.planning.inspection_list import Visit
+
+SHOWN = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000)  # numbers of visits
+
+
+def print_worth(scores: list[Score], n_asked: int | None, cost: float, price: float | None, console: Console) -> None:
+    """What visits find, cost and bring, as far as scores and estimates tell; energy where there is no price."""
+    judged = [score for score in scores if score.probability is not None]
+    hit = np.array([score.probability for score in judged])
+    value = inspection_list.expected_values(judged, price)[:, 0]
+    has_price = bool((~np.isnan(value)).any())
+    energy = np.array([np.nan if score.recovery is None else score.recovery.kwh for score in judged])
+    order = np.argsort(-inspection_list.merits(judged, value, cost), kind="stable")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        stake = (value / hit if has_price else energy)[order]
+    cost = cost if has_price else 0.0
+    asked = sorted({*SHOWN, *([n_asked] if n_asked else [])})
+    said = inspection_value.worth_of_visits(hit[order], stake, cost, is_known=False, numbers=asked)
+    by_severity = inspection_value.worth_of_severities(
+        [judged[i].severity for i in order], hit[order], stake, cost, False
+    )
+    unit = "net value" if has_price else "kWh"
+    console.print(sheet(("visits", "hits", "hit rate", f"expected {unit}"), map(worth_cells, said)))
+    console.print(sheet(("severity", "clients", "hits", "cost", f"expected {unit}"), map(severity_cells, by_severity)))
+    if has_price:
+        best = inspection_value.best_number(hit[order], stake, cost, is_known=False)
+        console.print(f"Most is left after {best['visits']:,} visits: {in_brackets(best['net'], ',.0f')}.")
+
+
+def sheet(heads: tuple[str, ...], rows: Iterable[tuple]) -> Sheet:
+    made = Sheet(box=None, pad_edge=False)
+    for head in heads:
+        made.add_column(head, justify="right")
+    for row in rows:
+        made.add_row(*row)
+    return made
+
+
+def worth_cells(row: dict) -> tuple:
+    return (
+        f"{row['visits']:,}",
+        f"{row['hits']:,.0f}",
+        in_brackets(row["precision"], ".0%"),
+        in_brackets(row["net"], ",.0f"),
+    )
+
+
+def severity_cells(row: dict) -> tuple:
+    return (
+        row["severity"],
+        f"{row['n']:,}",
+        f"{row['hits']:,.0f}",
+        f"{row['costs']:,.0f}",
+        in_brackets(row["net"], ",.0f"),
+    )
+
+
+def in_brackets(figure: dict, form: str) -> str:
+    low, high = figure["interval"]
+    return f"{figure['value']:{form}} ({low:{form}} to {high:{form}})"
+
+
+def print_list(listed: list[Visit], found: Promised | None, n_asked: int | None, place: Path, console: Console) -> None:
+    """How long the list is, and why no longer."""
+    n_random = sum(visit.is_random for visit in listed)
+    console.print(f"{len(listed):,} visits, {n_random:,} of them drawn at random: {place}", soft_wrap=True)
+    if n_asked is not None and len(listed) < n_asked and found is None:
+        console.print(
+            "Fewer than asked for: nobody else can be visited, or is expected to bring more than a visit costs."
+        )
+    if found is None:
+        return
+    n = int(found.is_listed.sum())
+    if n:
+        said = f"{n:,} clients keep the promise of at most {found.share:.0%} false alarms, as an expectation"
+        console.print(f"{said}; it holds for clients that the model was not trained on.", soft_wrap=True)
+    elif found.smallest is not None:
+        smallest = f"the smallest share that one can keep is {found.smallest:.0%}"
+        console.print(f"No list keeps at most {found.share:.0%} false alarms; {smallest}.", soft_wrap=True)

@@ -1,0 +1,270 @@
+"""A file -> the wanted columns of one table, found by their names and parsed by pyarrow.
+
+In:  a Source (files.py); the wanted columns, each under either of two names, in any order.
+Out: a Sheet, which hands out NumPy columns and can say on which line a value stands that does not parse; or, of a file
+     larger than memory, Sheets of some of its rows each.
+pyarrow is imported where a file is parsed and nowhere else: the server reads JSON only and goes without it.
+"""
+
+import csv
+import io
+from collections.abc import Iterator
+from itertools import islice
+
+import numpy as np
+
+from fairmeter.data.files import NULLS, DamagedFile, EmptyTable, Field, MissingColumns, Source, in_words
+
+BLOCK_BYTES = 2**22  # of CSV, parsed at a time by each core; larger blocks cost memory and gain nothing
+BATCH_ROWS = 2**16  # of Parquet, where a table is streamed
+
+
+class Sheet:
+    """One table's wanted columns as parsed, until each is taken; or some of its rows, from `first_row` on."""
+
+    def __init__(self, source: Source, names: dict[str, str], parsed, first_row: int = 0) -> None:
+        self._source, self._names, self._parsed = source, names, {name: parsed[name] for name in names}
+        self.n_rows, self.first_row = parsed.num_rows, first_row
+
+    def __contains__(self, field: Field) -> bool:
+        return field.name in self._names
+
+    def name(self, field: Field) -> str:
+        """The name that a field has in the file."""
+        return self._names[field.name].strip()
+
+    def look(self, field: Field) -> np.ndarray:
+        """The column of a field, converted; it can be taken later."""
+        with in_words(self._source):
+            column = _as_arrow(self._parsed[field.name], field)
+            return self._converted(column, field) if hasattr(column, "dictionary") else column.to_numpy()
+
+    def take(self, field: Field) -> np.ndarray:
+        """The column of a field, converted; it is given up here, so that no column is in memory twice."""
+        import pyarrow as pa
+
+        values = self.look(field)
+        del self._parsed[field.name]
+        if not self._parsed:  # Arrow keeps what it frees: 0.3 GB after the public archive
+            pa.default_memory_pool().release_unused()
+        return values
+
+    def _converted(self, column, field: Field) -> np.ndarray:
+        # Each distinct value is converted once: a date or a code comes back thousands of times.
+        known, why = _convert_each([*column.dictionary.to_pylist(), None], field)
+        index = column.indices.fill_null(len(known) - 1).to_numpy()
+        if why and (bad := np.flatnonzero(np.isin(index, list(why)))).size:
+            value, reason = column[int(bad[0])].as_py(), why[index[bad[0]]]
+            raise field.error(f"{self._place(self.first_row + bad[0], field)} is {value!r}, {reason}.")
+        return known[index]
+
+    def _place(self, row: int, field: Field) -> str:
+        at = f"row {row + 1}" if self._source.is_parquet else f"line {_line_of(self._source, row)}"
+        return f"{self._source}, {at}: {self._names[field.name]}"
+
+
+def read_header(source: Source) -> list[str]:
+    """The names of a file's columns, without blanks around them. Raises DamagedFile."""
+    with in_words(source):
+        header = _parquet_header(source) if source.is_parquet else _csv_header(source)
+    return [name.strip() for name in header]
+
+
+def read_sheet(source: Source, fields: tuple[Field, ...]) -> Sheet:
+    """Parses the columns of `fields` that the file has. Raises MissingColumns, EmptyTable, DamagedFile."""
+    with in_words(source):
+        header = _parquet_header(source) if source.is_parquet else _csv_header(source)
+        names = _matched(header, fields, source)
+        parsed = _read_parquet(source, names) if source.is_parquet else _read_csv(source, header, names, fields)
+    if not parsed.num_rows:
+        raise EmptyTable(f"{source} has a header and no rows; export it again.")
+    return Sheet(source, names, parsed)
+
+
+def sheets_of(source: Source, fields: tuple[Field, ...]) -> Iterator[Sheet]:
+    """The same, some ten thousand rows at a time, for what is larger than memory; nothing of a header without rows."""
+    import pyarrow as pa
+
+    first_row = 0
+    with in_words(source):
+        header = _parquet_header(source) if source.is_parquet else _csv_header(source)
+        names = _matched(header, fields, source)
+        batches = _parquet_batches(source, names) if source.is_parquet else _csv_batches(source, header, names, fields)
+        for batch in batches:
+            yield Sheet(source, names, pa.Table.from_batches([batch]), first_row)
+            first_row += batch.num_rows
+
+
+def _matched(header: list[str], fields: tuple[Field, ...], source: Source) -> dict[str, str]:
+    """{canonical name: name in the file} of the fields that the file has."""
+    if not header:
+        raise EmptyTable(f"{source} is empty; export it again, with a header.")
+    found = {field.name: [name for name in header if name.strip() in (field.name, field.raw)] for field in fields}
+    missing = [" or ".join(dict.fromkeys(f[:2])) for f in fields if f.is_required and not found[f.name]]
+    if missing:
+        raise MissingColumns(
+            f"{source} lacks {', '.join(missing)}; found {header}. See data/README.md, 'Input tables'."
+        )
+    twice = [name for name, places in found.items() if len(places) > 1]
+    if twice:
+        raise MissingColumns(f"{source} has {', '.join(twice)} more than once in {header}; keep one of each.")
+    return {name: places[0] for name, places in found.items() if places}
+
+
+def _csv_rows(source: Source) -> Iterator[tuple[int, list[str]]]:
+    """(line, values) of every row that is not blank, the header's first."""
+    with source.open() as stream, io.TextIOWrapper(stream, "utf-8-sig", newline="") as text:
+        reader = csv.reader(text)
+        yield from ((reader.line_num, values) for values in reader if values)
+
+
+def _csv_header(source: Source) -> list[str]:
+    return next(_csv_rows(source), (0, []))[1]
+
+
+def _line_of(source: Source, row: int) -> int:
+    return next(islice(_csv_rows(source), row + 1, None))[0]
+
+
+def _read_csv(source: Source, header: list[str], names: dict[str, str], fields: tuple[Field, ...]):
+    import pyarrow as pa
+
+    columns, numbers, texts = _csv_types(header, names, fields)
+    try:
+        return _parse_csv(source, columns, numbers)
+    except pa.ArrowInvalid:
+        pass  # Something is no number, or the rows are ragged. As text, the former can be placed.
+    try:
+        return _parse_csv(source, columns, texts)
+    except pa.ArrowInvalid:
+        _check_width(source, header)
+        raise
+
+
+def _csv_batches(source: Source, header: list[str], names: dict[str, str], fields: tuple[Field, ...]) -> Iterator:
+    """Record batches as _read_csv would parse them: what numbers and texts are converted to is the same."""
+    import pyarrow as pa
+
+    columns, numbers, texts = _csv_types(header, names, fields)
+    n_given = 0
+    try:
+        for batch in _csv_stream(source, columns, numbers):
+            yield batch
+            n_given += batch.num_rows
+    except pa.ArrowInvalid:
+        pass
+    else:
+        return
+    try:
+        for batch in _csv_stream(source, columns, texts):
+            skipped = min(n_given, batch.num_rows)
+            n_given -= skipped
+            if skipped < batch.num_rows:
+                yield batch.slice(skipped)
+    except pa.ArrowInvalid:
+        _check_width(source, header)
+        raise
+
+
+def _csv_types(header: list[str], names: dict[str, str], fields: tuple[Field, ...]) -> tuple[list[str], dict, dict]:
+    """Names of all columns, and the types of the wanted ones: with numbers, and all as texts."""
+    import pyarrow as pa
+
+    wanted = {names[field.name]: field for field in fields if field.name in names}
+    columns = [wanted[name].name if name in wanted else f"{i}, not wanted" for i, name in enumerate(header)]
+    text = pa.dictionary(pa.int32(), pa.string())
+    numbers = {field.name: pa.float64() if field.is_number else text for field in wanted.values()}
+    return columns, numbers, dict.fromkeys(numbers, text)
+
+
+def _check_width(source: Source, header: list[str]) -> None:
+    """Raises DamagedFile at the first row that is longer or shorter than the header."""
+    for line, values in _csv_rows(source):
+        if len(values) != len(header):
+            counts = f"{len(values)} values where the header has {len(header)}"
+            raise DamagedFile(f"{source}, line {line} has {counts}; correct or remove it.") from None
+
+
+def _parse_csv(source: Source, columns: list[str], types: dict):
+    from pyarrow import csv as arrow_csv
+
+    with source.open() as stream:
+        return arrow_csv.read_csv(stream, **_csv_options(columns, types))
+
+
+def _csv_stream(source: Source, columns: list[str], types: dict) -> Iterator:
+    import pyarrow as pa
+    from pyarrow import csv as arrow_csv
+
+    if next(islice(_csv_rows(source), 1, None), None) is None:
+        return  # a header alone, on which the streaming reader fails
+    with source.open() as stream, arrow_csv.open_csv(pa.PythonFile(stream), **_csv_options(columns, types)) as batches:
+        yield from batches
+
+
+def _csv_options(columns: list[str], types: dict) -> dict:
+    from pyarrow import csv as arrow_csv
+
+    return {
+        "read_options": arrow_csv.ReadOptions(column_names=columns, skip_rows=1, block_size=BLOCK_BYTES),
+        "convert_options": arrow_csv.ConvertOptions(
+            column_types=types, include_columns=list(types), null_values=NULLS, strings_can_be_null=False
+        ),
+    }
+
+
+def _parquet_header(source: Source) -> list[str]:
+    from pyarrow import parquet
+
+    with source.open() as stream:
+        return parquet.read_schema(stream).names
+
+
+def _read_parquet(source: Source, names: dict[str, str]):
+    from pyarrow import parquet
+
+    with source.open() as stream:
+        table = parquet.ParquetFile(stream).read(columns=list(names.values()))
+    return table.select(list(names.values())).rename_columns(list(names))
+
+
+def _parquet_batches(source: Source, names: dict[str, str]) -> Iterator:
+    from pyarrow import parquet
+
+    with source.open() as stream:
+        file = parquet.ParquetFile(stream)
+        for batch in file.iter_batches(BATCH_ROWS, columns=list(names.values())):
+            yield batch.select(list(names.values())).rename_columns(list(names))
+
+
+def _as_arrow(column, field: Field):
+    """One array: numbers as float64, everything else as a dictionary of its distinct values."""
+    import pyarrow as pa
+
+    kind = column.type
+    if field.is_number and (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
+        return column.cast(pa.float64(), safe=False)
+    if pa.types.is_timestamp(kind):
+        column = _wall_clock(column).cast(pa.timestamp("s"), safe=False) if field.has_time else column.cast(pa.date32())
+    if not pa.types.is_dictionary(kind):
+        column = column.dictionary_encode()
+    return column.unify_dictionaries().combine_chunks()
+
+
+def _wall_clock(moments):
+    """What the clock on the wall showed where the moments are of; UTC counts as a place of its own."""
+    from pyarrow import compute
+
+    return compute.local_timestamp(moments) if moments.type.tz else moments
+
+
+def _convert_each(values: list, field: Field) -> tuple[np.ndarray, dict[int, str]]:
+    """The values converted, and for each that cannot be {its position: why}."""
+    known, why = [], {}
+    for i, value in enumerate(values):
+        try:
+            known.append(field.convert(value))
+        except ValueError as error:
+            known.append(0)
+            why[i] = str(error)
+    return np.array(known, field.dtype), why

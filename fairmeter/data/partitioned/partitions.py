@@ -1,0 +1,167 @@
+"""Clients and invoices in files of any number and size -> rows by part, and a part's rows -> its Tables.
+
+In:  files as tables.py reads them, and folders of many (part-00000.parquet ...), each a piece of one table.
+Out: Arrow tables of parsed rows with `part_key`, then Tables a part. A part holds all rows of its clients, and nothing
+     in tables.py looks further than one client: the parts together say, to the last bit, what the whole would.
+
+Whoever brings the rows together, a disk (spill.py) or a cluster (spark.py), uses these two steps and no other.
+"""
+
+import json
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import astuple
+from pathlib import Path
+from typing import NamedTuple
+from zlib import crc32
+
+import numpy as np
+
+from fairmeter.core.types import QualityFlag, Table
+from fairmeter.data.arrow_reader import read_header, sheets_of
+from fairmeter.data.date_swaps import EXPORT_DATE
+from fairmeter.data.files import EmptyTable, MissingFile, Source, find_sources
+from fairmeter.data.parsing import text_of
+from fairmeter.data.tables import (
+    CLIENT_FIELDS,
+    CLIENT_ID,
+    INVOICE_FIELDS,
+    Tables,
+    cleaned,
+    clients_in,
+    invoices_in,
+    rows_by_id,
+)
+
+PART_KEY = "part_key"  # uint32: a hash of the client's id, the same on every machine
+FLAGS = b"flags"  # in a table's metadata
+ROW = "row"  # int64: the client's place in the order of the files, which decides between equal scores
+FILE_ROWS = 2**40  # more rows than any file has: a row's number is its file's number times this, plus its own
+OWNER = CLIENT_ID._replace(convert=text_of)
+KEY = CLIENT_ID._replace(convert=lambda value: crc32(text_of(value).encode()), dtype=np.uint32)
+
+
+class Pieces(NamedTuple):
+    """The files of each table, and which optional columns of clients any of them has."""
+
+    clients: list[Source]
+    invoices: list[Source]
+    columns: tuple[str, ...]
+
+
+# --- which files ------------------------------------------------------------------------------------------------------
+
+
+def find_pieces(sources: tuple, clients: Path | None = None, invoices: Path | None = None) -> Pieces:
+    """The files of both tables. Raises MissingFile, DamagedFile.
+
+    sources: folders, zips and files, of which those with "client" or "invoice" in their names are taken, and all that
+    lies in folders with such names. clients, invoices: a file or a folder of any name each.
+    """
+    sources = tuple(Path(source).absolute() for source in sources)  # other processes have other working folders
+    found = [_of_kind(kind, sources, named) for kind, named in (("client", clients), ("invoice", invoices))]
+    headers = [set(read_header(source)) for source in found[0]]
+    present = tuple(f.name for f in CLIENT_FIELDS if any({f.name, f.raw} & header for header in headers))
+    return Pieces(*found, present)
+
+
+def _of_kind(kind: str, sources: tuple, named: Path | None) -> list[Source]:
+    if named:
+        found = find_sources(None, (named.absolute(),))
+    else:
+        found = find_sources(kind, sources) + find_sources(None, _folders(kind, sources))
+    of_kind = [source for source in found if "train" in source.file_name] or found  # as find_source does
+    if not of_kind:
+        where = named or ", ".join(map(str, sources)) or "what was named"
+        raise MissingFile(f"Need files with '{kind}' in their names, or a folder; found none in {where}. Name it.")
+    return of_kind
+
+
+def _folders(kind: str, sources: tuple) -> tuple[Path, ...]:
+    """The folders in these places that are named so."""
+    inside = (inner for place in map(Path, sources) if place.is_dir() for inner in sorted(place.iterdir()))
+    return tuple(inner for inner in inside if inner.is_dir() and kind in inner.name.lower())
+
+
+# --- files to rows ----------------------------------------------------------------------------------------------------
+
+
+def client_rows(source: Source, number: int, columns: tuple[str, ...]) -> Iterator:
+    """Arrow tables of a file's clients. [number: of the file among those of clients]. Raises TableError."""
+    for sheet in sheets_of(source, CLIENT_FIELDS):
+        first = number * FILE_ROWS + sheet.first_row
+        told = {PART_KEY: sheet.look(KEY), ROW: np.arange(first, first + sheet.n_rows)} | clients_in(sheet)
+        missing = {field.name: _nothing(field.dtype, sheet.n_rows) for field in CLIENT_FIELDS if field.name in columns}
+        yield as_arrow({name: told.get(name, missing.get(name)) for name in (PART_KEY, ROW, *columns)})
+
+
+def invoice_rows(source: Source) -> Iterator:
+    """Arrow tables of a file's invoices. Raises TableError."""
+    for sheet in sheets_of(source, (OWNER, *INVOICE_FIELDS)):
+        told = {PART_KEY: sheet.look(KEY), CLIENT_ID.name: sheet.take(OWNER)}
+        yield as_arrow(told | dict(invoices_in(sheet)))
+
+
+def _nothing(dtype: type | str, n: int) -> np.ndarray:
+    """A column of a file that does not have it."""
+    if dtype is object:
+        return np.full(n, "", object)
+    return np.full(n, "NaT" if str(dtype).startswith("datetime64") else np.nan, dtype)
+
+
+def as_arrow(table: Table):
+    import pyarrow as pa
+
+    return pa.table({name: pa.array(column, type=_type_of(column)) for name, column in table.items()})
+
+
+def of_clients(table, ids: Collection[str]):
+    """The rows of an Arrow table that are of these clients. [ids: as text]"""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    return table.filter(compute.is_in(table[CLIENT_ID.name], value_set=pa.array(ids, pa.string())))
+
+
+def with_flags(table, flags: Sequence[QualityFlag]):
+    """An Arrow table that carries what was found wrong with the rows it was made of."""
+    return table.replace_schema_metadata({FLAGS: json.dumps([astuple(flag) for flag in flags])})
+
+
+def flags_of(table) -> list[QualityFlag]:
+    return [QualityFlag(*flag) for flag in json.loads(table.schema.metadata[FLAGS])]
+
+
+def _type_of(column: np.ndarray):
+    import pyarrow as pa
+
+    return pa.string() if column.dtype == object else None  # a column of nothing would else have no type
+
+
+# --- rows to tables ---------------------------------------------------------------------------------------------------
+
+
+def part_tables(clients, invoices, place: str) -> tuple[Tables, np.ndarray]:
+    """The Tables of a part's rows, and each client's row number, rising. [place: where the clients are from, in words]
+
+    Raises DuplicateClient.
+    """
+    from pyarrow import compute
+
+    clients = clients.sort_by(ROW)
+    rows = clients[ROW].to_numpy()
+    table = {f.name: clients[f.name].to_numpy() for f in CLIENT_FIELDS if f.name in clients.column_names}
+    rows_by_id(table[CLIENT_ID.name], place)
+    owner = compute.index_in(invoices[CLIENT_ID.name], value_set=clients[CLIENT_ID.name].combine_chunks())
+    client = owner.fill_null(-1).to_numpy().astype(np.int64)
+    columns = ((name, invoices[name].to_numpy()) for name in (EXPORT_DATE, *(f.name for f in INVOICE_FIELDS)))
+    return cleaned(table, client, columns), rows
+
+
+def check_rows(place: str, n: int) -> None:
+    """Raises EmptyTable where a table has no row in any of its files."""
+    if not n:
+        raise EmptyTable(f"{place} has a header and no rows; export it again.")
+
+
+def in_words(sources: list[Source]) -> str:
+    return str(sources[0]) if len(sources) == 1 else f"{sources[0]} and {len(sources) - 1:,} more"

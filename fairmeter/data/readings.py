@@ -1,0 +1,274 @@
+"""Raw readings -> the canonical table. The only room that knows raw column names of readings, and the wide layout.
+
+In:  a file (zip, folder, CSV, CSV.gz, Parquet) or JSON objects. Long: client_id, read_at, consumption_kwh, a row a
+     reading, day or hour. Wide, as SGCC publishes: CONS_NO, FLAG, and a column a day, named month/day/year.
+Out: readings by client, then time, cleaned, with quality flags: client (int64: row in the clients), read_at
+     (datetime64[m]: start of the hour or day), consumption_kwh (float64, NaN missing).
+A moment is what the clock on the wall showed; a zone or an offset from UTC behind it is left out.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import lru_cache, partial
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from fairmeter.core.types import QualityFlag, Table
+from fairmeter.data.arrow_reader import Sheet, read_header, read_sheet
+from fairmeter.data.cleaning import Finding
+from fairmeter.data.files import NULLS, BadValue, Field, Source, UnreadableDate, find_source, holds
+from fairmeter.data.parsing import EPOCH, day_of, id_of, label_of, number_of, text_of
+from fairmeter.data.reading_cleaning import clean_readings
+from fairmeter.data.tables import DuplicateClient, FieldError, columns_of, flag_of, flags_by_client, place_in
+
+__all__ = ["ReadingTables", "has_readings", "read_readings", "readings_from_records"]
+
+MOST_UNREADABLE = 0.1  # share of a file's values; with more, the column holds something else than numbers
+DAY = 24 * 60  # minutes
+ISO_LENGTHS = {len("2014-03-24"), len("2014-03-24T13:30"), len("2014-03-24T13:30:00")}
+MOMENT = re.compile(
+    r"(?P<day>[\d/-]+)(?:(?:T| +)(?P<h>\d\d?):(?P<m>[0-5]\d)(?::\d\d(?:[.,]\d+)?)? ?(?:Z|UTC|[+-]\d\d(?::?\d\d)?)?)?"
+)
+SLASHED = re.compile(r"(\d\d?)/(\d\d?)/(\d{4})")
+ISO_DAY = re.compile(r"\d{4}[-/]\d\d?[-/]\d\d?")
+
+
+@dataclass(frozen=True)
+class ReadingTables:
+    """Canonical readings, whose `client` is the row in client_ids, and what was found wrong: in all, and a client."""
+
+    client_ids: np.ndarray  # object: str
+    label: np.ndarray | None  # float64, a client; None where the file has no labels
+    readings: Table
+    flags: list[QualityFlag]
+    quality: list[tuple[QualityFlag, ...]]
+
+    def for_clients(self, client_ids: Iterable[str]) -> "ReadingTables":
+        """The same for these clients, in their order; readings of others are left out, with a flag."""
+        wanted = np.array(list(client_ids), object)
+        row_of = {client_id: row for row, client_id in enumerate(self.client_ids)}
+        old = np.array([row_of.get(client_id, -1) for client_id in wanted], np.int64)
+        counts = np.bincount(self.readings["client"], minlength=len(self.client_ids))
+        n_unknown = int(counts.sum() - np.append(counts, 0)[old].sum())
+        label = None if self.label is None else np.append(self.label, np.nan)[old]
+        quality = [self.quality[row] if row >= 0 else () for row in old.tolist()]
+        flags = [*self.flags, *_unknown(n_unknown)]
+        return replace(self, client_ids=wanted, label=label, readings=self._of(old), flags=flags, quality=quality)
+
+    def _of(self, old: np.ndarray) -> Table:
+        """The readings of some clients, in that order. [old: rows in client_ids, -1 none]"""
+        counts = np.bincount(self.readings["client"], minlength=len(self.client_ids))
+        starts = np.append(np.cumsum(counts) - counts, 0)[old]
+        counts = np.append(counts, 0)[old]
+        rows = np.arange(counts.sum()) + np.repeat(starts - np.cumsum(counts) + counts, counts)
+        table = {name: column[rows] for name, column in self.readings.items()}
+        return table | {"client": np.repeat(np.arange(len(old)), counts)}
+
+
+def _unknown(n: int) -> list[QualityFlag]:
+    text = "Readings of clients that are not in the clients' table, left out"
+    return [QualityFlag("readings_of_unknown_clients", n, f"{text}: {n:,}.")] if n else []
+
+
+# --- one value --------------------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=2**15)  # the hours of three years; a server meets the same ones again and again
+def minute_of(value) -> int:
+    """Minutes since 1970 of 2014-03-24, 2014-03-24T13:30 or, day first, 24/03/2014 13:30, as the clock showed them."""
+    text = text_of(value)
+    if len(text) in ISO_LENGTHS and text[4] == text[7] == "-":  # ten times faster, and nearly all are written so
+        try:
+            moment = datetime.fromisoformat(text)
+            return (moment.toordinal() - EPOCH) * DAY + moment.hour * 60 + moment.minute
+        except ValueError:
+            pass
+    if text in NULLS:
+        raise ValueError("empty; every reading needs its day or moment")
+    found = MOMENT.fullmatch(text)
+    minute = int(found["h"] or 0) * 60 + int(found["m"] or 0) if found else DAY + 1
+    if minute > DAY:  # 24:00 is the next day's 00:00
+        raise ValueError("not a moment; write 2014-03-24, 2014-03-24T13:30 or 24/03/2014 13:30")
+    return day_of(found["day"]) * DAY + minute
+
+
+def number_or_nothing(value) -> float:
+    """A quantity; missing and unreadable are NaN."""
+    return np.nan if is_unreadable(value) else number_of(value)
+
+
+def is_unreadable(value) -> bool:
+    try:
+        number_of(value)
+    except ValueError:
+        return True
+    return False
+
+
+CLIENT_ID = Field("client_id", "CONS_NO", id_of, object)
+LABEL = Field("label", "FLAG", label_of, np.float64, is_required=False)
+READ_AT = Field("read_at", "read_at", minute_of, "datetime64[m]", error=UnreadableDate, has_time=True)
+KWH = Field("consumption_kwh", "consumption_kwh", number_of, np.float64, is_number=True)
+READING_FIELDS = (READ_AT, KWH)
+NO_READINGS = {"client": np.array([], np.int64)} | {f.name: np.array([], f.dtype) for f in READING_FIELDS}
+
+
+# --- from files -------------------------------------------------------------------------------------------------------
+
+
+class _Parsed(NamedTuple):
+    """A file's readings before they are cleaned. [unreadable: whether a reading is no number]"""
+
+    client_ids: np.ndarray
+    label: np.ndarray | None
+    readings: Table
+    unreadable: np.ndarray
+
+
+def has_readings(*sources) -> bool:
+    """Whether any file in zips, folders and files has "reading" in its name."""
+    return holds("reading", sources)
+
+
+def read_readings(*sources, readings: str | Path | None = None) -> ReadingTables:
+    """Reads and cleans the readings.
+
+    sources: a zip, a folder, or files, of which one has "reading" in its name; a single file may have any name.
+    readings: a file of any name, in place of what the sources hold.
+    Raises TableError (one sentence). No client is left out, also if nothing is known of it.
+    """
+    source = find_source("reading", sources, readings or (sources[0] if len(sources) == 1 else None))
+    day_of_column = _day_columns(read_header(source), source)
+    parsed = _read_wide(source, day_of_column) if day_of_column else _read_long(source)
+    table, findings = clean_readings(parsed.readings)
+    if parsed.unreadable.any():
+        unreadable = parsed.readings["client"][parsed.unreadable]
+        findings.append(Finding("unreadable_readings", "Readings that are no number, taken as missing", unreadable))
+    flags = [flag_of(finding, len(finding.clients)) for finding in findings]
+    quality = flags_by_client(findings, len(parsed.client_ids))
+    return ReadingTables(parsed.client_ids, parsed.label, table, flags, quality)
+
+
+def _read_long(source: Source) -> _Parsed:
+    sheet = read_sheet(source, (CLIENT_ID, LABEL, *READING_FIELDS))
+    row_of = {}
+    owner = CLIENT_ID._replace(convert=partial(_row_of_id, row_of), dtype=np.int64)
+    client, client_ids = _by_appearance(sheet.take(owner), np.array(list(row_of), object))
+    label = _label_of_clients(sheet.take(LABEL), client, client_ids, source) if LABEL in sheet else None
+    kwh, unreadable = _quantities(sheet, (KWH,))
+    table = {"client": client, "read_at": sheet.take(READ_AT), "consumption_kwh": kwh[:, 0]}
+    return _Parsed(client_ids, label, table, unreadable[:, 0])
+
+
+def _row_of_id(row_of: dict[str, int], value) -> int:
+    return row_of.setdefault(id_of(value), len(row_of))
+
+
+def _by_appearance(client: np.ndarray, client_ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Clients by their first row; a Parquet file's dictionary has an order of its own, and values that no row has."""
+    first = np.full(len(client_ids), len(client))
+    np.minimum.at(first, client, np.arange(len(client)))
+    order = np.argsort(first, kind="stable")[: np.count_nonzero(first < len(client))]
+    row = np.empty(len(client_ids), np.int64)
+    row[order] = np.arange(len(order))
+    return row[client], client_ids[order]
+
+
+def _label_of_clients(label: np.ndarray, client: np.ndarray, client_ids: np.ndarray, source: Source) -> np.ndarray:
+    """The label that each client has in all its rows that have one."""
+    lowest = np.full(len(client_ids), np.nan)
+    highest = lowest.copy()
+    np.fmin.at(lowest, client, label)
+    np.fmax.at(highest, client, label)
+    if (differs := np.flatnonzero(lowest < highest)).size:
+        raise BadValue(f"{source} has label 0 and label 1 for client {client_ids[differs[0]]!r}; keep one.")
+    return lowest
+
+
+def _quantities(sheet: Sheet, fields: tuple[Field, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """(kWh, whether a value is no number), a column a field. Raises BadValue where too many are none."""
+    kwh = np.empty((sheet.n_rows, len(fields)))
+    unreadable = np.zeros(kwh.shape, bool)
+    first_error = None
+    for i, field in enumerate(fields):
+        try:
+            kwh[:, i] = sheet.take(field)
+        except BadValue as error:
+            first_error = first_error or error
+            unreadable[:, i] = sheet.look(field._replace(convert=is_unreadable, dtype=bool))
+            kwh[:, i] = sheet.take(field._replace(convert=number_or_nothing))
+    if first_error and unreadable.mean() > MOST_UNREADABLE:
+        raise first_error
+    return kwh, unreadable
+
+
+# --- the wide layout --------------------------------------------------------------------------------------------------
+
+
+def _day_columns(header: list[str], source: Source) -> dict[str, int]:
+    """{column: days since 1970} of a wide table, in the order of time; nothing of a long one.
+
+    The slashed names of one file are read alike: month first, as SGCC writes, unless one has a first number above 12.
+    """
+    if READ_AT.name in header or KWH.name in header:
+        return {}
+    slashed = {name: SLASHED.fullmatch(name) for name in header}
+    is_month_first = all(int(found[1]) <= 12 for found in slashed.values() if found)
+    day_of_column = {}
+    for name in header:
+        found = slashed[name]
+        if found or ISO_DAY.fullmatch(name):
+            text = f"{found[2]}/{found[1]}/{found[3]}" if found and is_month_first else name
+            day_of_column[name] = _day_of_column(text, name, source)
+    return dict(sorted(day_of_column.items(), key=lambda item: item[1]))
+
+
+def _day_of_column(text: str, name: str, source: Source) -> int:
+    try:
+        return day_of(text)
+    except ValueError:
+        raise UnreadableDate(f"{source} has a column {name!r}, which is no date; write month/day/year.") from None
+
+
+def _read_wide(source: Source, day_of_column: dict[str, int]) -> _Parsed:
+    fields = tuple(KWH._replace(name=name, raw=name) for name in day_of_column)
+    sheet = read_sheet(source, (CLIENT_ID, LABEL, *fields))
+    client_ids = sheet.take(CLIENT_ID)
+    if len(set(client_ids)) < len(client_ids):
+        raise DuplicateClient(f"{source} has two rows for one client; keep one row a client.")
+    label = sheet.take(LABEL) if LABEL in sheet else None
+    kwh, unreadable = _quantities(sheet, fields)
+    minute = np.array(list(day_of_column.values()), np.int64) * DAY
+    table = {
+        "client": np.repeat(np.arange(len(client_ids)), len(minute)),
+        "read_at": np.tile(minute, len(client_ids)).view("datetime64[m]"),
+        "consumption_kwh": kwh.ravel(),
+    }
+    return _Parsed(client_ids, label, table, unreadable.ravel())
+
+
+# --- from JSON --------------------------------------------------------------------------------------------------------
+
+
+def readings_from_records(readings: list[list[dict]]) -> tuple[Table, list[tuple[QualityFlag, ...]]]:
+    """The same table from JSON: one list of objects a client, each with read_at and consumption_kwh.
+
+    Raises FieldError. Returns the readings and each client's quality flags.
+    """
+    rows = list(chain.from_iterable(readings))
+    if not rows:
+        return NO_READINGS, [()] * len(readings)
+    client = np.repeat(np.arange(len(readings)), np.array([len(of_client) for of_client in readings], np.int64))
+    place = partial(place_in, "readings", client)
+    columns = columns_of(rows, READING_FIELDS, place)
+    for i in np.flatnonzero(np.isnan(columns[KWH.name])).tolist():
+        if KWH.name not in rows[i]:  # a misspelt name must not pass for a meter that is silent
+            index, path = place(i)
+            raise FieldError(f"{path}.{KWH.name}", "missing; send it, empty where nothing was read", index)
+    table, findings = clean_readings({"client": client} | columns)
+    return table, flags_by_client(findings, len(readings))

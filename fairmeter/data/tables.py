@@ -1,0 +1,357 @@
+"""Raw tables -> canonical tables. The only room that knows raw column names of clients and invoices.
+
+In:  files (zip, folder, CSV, CSV.gz, Parquet) or JSON objects, Kaggle or canonical names, day-first or ISO dates.
+Out: clients and invoices as dicts of NumPy columns, cleaned, with quality flags. NaN and NaT are missing.
+     clients, a row a client: client_id (object: str), category, region, district (float64), created_on (datetime64[D]);
+         where given: latitude, longitude, tariff_price, label (float64), labelled_on (datetime64[D]), transformer_id
+         (object: str).
+     invoices, sorted by client: client (int64: row in clients), invoice_on (datetime64[D], never NaT), energy (int8:
+         0 ELEC, 1 GAZ), and float64: tariff, meter_id, meter_status, meter_code, remark, coefficient,
+         consumption_level_1..4, old_index, new_index, months.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from operator import itemgetter
+from zlib import crc32
+
+import numpy as np
+
+from fairmeter.core.types import QualityFlag, Table
+from fairmeter.data.arrow_reader import Sheet, read_sheet
+from fairmeter.data.cleaning import CLIENT_RULES, COPIES, INVOICE_RULES, Finding, clean
+from fairmeter.data.date_swaps import EXPORT_DATE
+from fairmeter.data.files import (
+    NULLS,
+    BadValue,
+    DamagedFile,
+    EmptyTable,
+    Field,
+    MissingColumns,
+    MissingFile,
+    TableError,
+    UnreadableDate,
+    find_source,
+)
+from fairmeter.data.parsing import day_of, energy_of, id_of, invoice_day_of, is_year_first, label_of, number_of, text_of
+
+__all__ = [
+    "BadValue",
+    "DamagedFile",
+    "DuplicateClient",
+    "EmptyTable",
+    "FieldError",
+    "MissingColumns",
+    "MissingFile",
+    "TableError",
+    "Tables",
+    "UnreadableDate",
+    "read_tables",
+    "tables_from_records",
+]
+
+MAX_WHOLE = 2**53 - 1  # whole numbers beyond are not told apart by float64
+UNKNOWN = ("invoices_of_unknown_clients", "Invoices of clients that are not in the clients' table, left out")
+
+
+class DuplicateClient(TableError):
+    """A client has two rows."""
+
+
+class FieldError(TableError):
+    """A bad value in JSON: `path` within its client's object ("invoices.3.new_index"), `index` of that client."""
+
+    def __init__(self, path: str, message: str, index: int) -> None:
+        super().__init__(f"{path}: {message}")
+        self.path, self.message, self.index = path, message, index
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Canonical clients and invoices, and what was found wrong: in all, and with each client."""
+
+    clients: Table
+    invoices: Table
+    flags: list[QualityFlag]
+    quality: list[tuple[QualityFlag, ...]]
+
+
+# --- columns ----------------------------------------------------------------------------------------------------------
+
+
+def code_of(value) -> float:
+    """A code; "region_103" is 103, any other text a number of its own, which is the same wherever the text is."""
+    if isinstance(value, bool):
+        raise ValueError("not a code; write a number or a text")
+    text = text_of(value)
+    if text in NULLS:
+        return np.nan
+    try:
+        number = float(text)
+    except ValueError:
+        named = NAMED_CODE.fullmatch(text)
+        number = float(named[1]) if named else np.inf
+    return number if abs(number) <= MAX_WHOLE else float(crc32(text.encode()))
+
+
+def _code(name: str, raw: str) -> Field:
+    return Field(name, raw, code_of, np.float64)
+
+
+def _number(name: str, raw: str, **options) -> Field:
+    return Field(name, raw, number_of, np.float64, is_number=True, **options)
+
+
+CLIENT_ID = Field("client_id", "client_id", id_of, object)
+CLIENT_FIELDS = (
+    CLIENT_ID,
+    _code("category", "client_catg"),
+    _code("region", "region"),
+    _code("district", "disrict"),
+    Field("created_on", "creation_date", day_of, "datetime64[D]", error=UnreadableDate),
+    _number("latitude", "latitude", is_required=False),
+    _number("longitude", "longitude", is_required=False),
+    _number("tariff_price", "tariff_price", is_required=False),
+    Field("transformer_id", "transformer_id", text_of, object, is_required=False),
+    Field("label", "target", label_of, np.float64, is_required=False),
+    Field("labelled_on", "labelled_on", day_of, "datetime64[D]", error=UnreadableDate, is_required=False),
+)
+INVOICE_ON = Field("invoice_on", "invoice_date", invoice_day_of, "datetime64[D]", error=UnreadableDate)
+YEAR_FIRST = INVOICE_ON._replace(convert=is_year_first, dtype=bool)
+INVOICE_FIELDS = (
+    INVOICE_ON,
+    Field("energy", "counter_type", energy_of, np.int8),
+    _code("tariff", "tarif_type"),
+    _code("meter_id", "counter_number"),
+    _code("meter_status", "counter_statue"),
+    _code("meter_code", "counter_code"),
+    _code("remark", "reading_remarque"),
+    _number("coefficient", "counter_coefficient"),
+    *(_number(f"consumption_level_{i}", f"consommation_level_{i}") for i in (1, 2, 3, 4)),
+    _number("old_index", "old_index"),
+    _number("new_index", "new_index"),
+    _number("months", "months_number"),
+)
+NO_INVOICES = {"client": np.array([], np.int64)} | {f.name: np.array([], f.dtype) for f in INVOICE_FIELDS}
+CODE_NAMES = {name for field in CLIENT_FIELDS + INVOICE_FIELDS if field.convert is code_of for name in field[:2]}
+NAMED_CODE = re.compile(rf"(?:{'|'.join(sorted(CODE_NAMES))})_(\d+)")
+
+
+# --- quality flags ----------------------------------------------------------------------------------------------------
+
+
+def flag_of(finding: Finding, n: int) -> QualityFlag:
+    """A finding in words. [n: how many rows have it]"""
+    return QualityFlag(finding.flag, n, f"{finding.text}: {n:,}.")
+
+
+def summed(flags: Iterable[QualityFlag]) -> list[QualityFlag]:
+    """Flags of several parts of one base as the flags of the whole, in the order in which it would have them."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for flag in flags:
+        counts[flag.flag, flag.text.removesuffix(f": {flag.n:,}.")] += flag.n
+    order = [COPIES[0], *(rule.flag for rule in (*INVOICE_RULES, *CLIENT_RULES)), UNKNOWN[0]]
+    found = sorted(counts.items(), key=lambda item: order.index(item[0][0]))
+    return [QualityFlag(flag, n, f"{text}: {n:,}.") for (flag, text), n in found]
+
+
+def flags_by_client(findings: list[Finding], n_clients: int) -> list[tuple[QualityFlag, ...]]:
+    """The flags of each client; clients with equal ones share them, so that 100,000 clients cost little memory."""
+    flags = [()] * n_clients
+    for finding in findings:
+        counts = np.bincount(finding.clients, minlength=n_clients)
+        clients = np.flatnonzero(counts)
+        shared = {}
+        for client, n in zip(clients.tolist(), counts[clients].tolist(), strict=True):
+            before = flags[client]
+            if (before, n) not in shared:
+                shared[before, n] = (*before, flag_of(finding, n))
+            flags[client] = shared[before, n]
+    return flags
+
+
+# --- from files -------------------------------------------------------------------------------------------------------
+
+
+def read_tables(*sources, clients=None, invoices=None) -> Tables:
+    """Reads and cleans the clients and the invoices.
+
+    sources: a zip, a folder, or files with "client" and "invoice" in their names; of train and test, train is taken.
+    clients, invoices: a file of any name each, in place of what the sources hold.
+    Raises TableError (one sentence). Invoices of unknown clients are left out; no client is.
+    """
+    client_source = find_source("client", sources, clients)
+    invoice_source = find_source("invoice", sources, invoices)
+    sheet = read_sheet(client_source, CLIENT_FIELDS)
+    clients = clients_in(sheet)
+    row_of = rows_by_id(clients["client_id"], client_source)
+    owner = CLIENT_ID._replace(convert=partial(_owner, row_of), dtype=np.int64)
+    sheet = read_sheet(invoice_source, (owner, *INVOICE_FIELDS))
+    client = sheet.take(owner)
+    return cleaned(clients, client, invoices_in(sheet))
+
+
+def clients_in(sheet: Sheet) -> Table:
+    """The columns of clients that a sheet has, as parsed."""
+    return {field.name: sheet.take(field) for field in CLIENT_FIELDS if field in sheet}
+
+
+def invoices_in(sheet: Sheet) -> Iterator[tuple[str, np.ndarray]]:
+    """(name, column) of invoices as parsed, one after the other, so that no two need be in memory in two forms."""
+    # First, before its column is taken. Dates that are written as in the public export, where day and month are
+    # swapped, have its name and come year first.
+    is_raw = sheet.name(INVOICE_ON) == INVOICE_ON.raw
+    yield EXPORT_DATE, sheet.look(YEAR_FIRST) if is_raw else np.zeros(sheet.n_rows, bool)
+    for field in INVOICE_FIELDS:
+        yield field.name, sheet.take(field)
+
+
+def cleaned(clients: Table, client: np.ndarray, invoices: Iterable[tuple[str, np.ndarray]]) -> Tables:
+    """The tables of what was parsed. [client: each invoice's row in clients, -1 unknown; invoices: name, column]"""
+    known = np.flatnonzero(client >= 0)
+    order = known[np.argsort(client[known], kind="stable")]
+    if np.array_equal(order, np.arange(len(client))):
+        order = slice(None)  # spares a copy of every column
+    invoice_table = {"client": client[order]} | {name: column[order] for name, column in invoices}
+    client_table, invoice_table, findings = clean(clients, invoice_table)
+    quality = flags_by_client(findings, len(client_table["client_id"]))
+    n_unknown = len(client) - len(known)
+    if n_unknown:
+        findings.append(Finding(*UNKNOWN, np.full(n_unknown, -1)))
+    flags = [flag_of(finding, len(finding.clients)) for finding in findings]
+    return Tables(client_table, invoice_table, flags, quality)
+
+
+def rows_by_id(client_ids: np.ndarray, source: object) -> dict[str, int]:
+    row_of = {client_id: row for row, client_id in enumerate(client_ids)}
+    if len(row_of) < len(client_ids):
+        client_id, n = Counter(client_ids).most_common(1)[0]
+        raise DuplicateClient(f"{source} has {n} rows for client {client_id!r}; keep one row a client.")
+    return row_of
+
+
+def _owner(row_of: dict[str, int], value) -> int:
+    return row_of.get(text_of(value), -1)
+
+
+def one_after_another(parts: Sequence[tuple[Table, Table]]) -> tuple[Table, Table]:
+    """Clients and invoices of parts as those of one whole. [(clients, invoices) of each]"""
+    firsts = np.cumsum([0, *(len(clients["client_id"]) for clients, _ in parts[:-1])]).tolist()
+    owned = [bills | {"client": bills["client"] + first} for (_, bills), first in zip(parts, firsts, strict=True)]
+    return tuple(
+        {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
+        for tables in ([clients for clients, _ in parts], owned)
+    )
+
+
+def tables_of(rows: np.ndarray, clients: Table, invoices: Table) -> tuple[Table, Table]:
+    """Some clients, and their invoices. [row numbers, ascending]"""
+    first, last = np.searchsorted(invoices["client"], rows), np.searchsorted(invoices["client"], rows, side="right")
+    n = last - first
+    of = np.repeat(first - np.cumsum(n) + n, n) + np.arange(n.sum())
+    theirs = {name: column[of] for name, column in invoices.items()} | {"client": np.repeat(np.arange(len(rows)), n)}
+    return {name: column[rows] for name, column in clients.items()}, theirs
+
+
+# --- from JSON --------------------------------------------------------------------------------------------------------
+
+Place = Callable[[int], tuple[int, str]]  # row -> index of its client, path within that client's object
+PLAIN_NUMBERS = {int, float, type(None)}
+ONLY_OBJECTS = {dict}
+JSON_CLIENT_FIELDS = tuple(f._replace(convert=text_of) if f is CLIENT_ID else f for f in CLIENT_FIELDS)
+
+
+def tables_from_records(
+    clients: list[dict], invoices: list[list[dict]]
+) -> tuple[Table, Table, list[tuple[QualityFlag, ...]]]:
+    """The same tables from JSON: one object a client, one list of objects with its invoices.
+
+    Only an invoice's date is required. Raises FieldError. Returns clients, invoices and each client's quality flags.
+    """
+    rows = list(chain.from_iterable(invoices))
+    client = np.repeat(np.arange(len(clients)), np.array([len(of_client) for of_client in invoices], np.int64))
+    client_table = columns_of(clients, JSON_CLIENT_FIELDS, lambda i: (i, "client"))
+    invoice_table = NO_INVOICES
+    if rows:
+        invoice_table = {"client": client} | columns_of(rows, INVOICE_FIELDS, partial(place_in, "invoices", client))
+        invoice_table[EXPORT_DATE] = np.array(
+            [INVOICE_ON.raw in row and is_year_first(row[INVOICE_ON.raw]) for row in rows], bool
+        )
+    client_table, invoice_table, findings = clean(client_table, invoice_table)
+    return client_table, invoice_table, flags_by_client(findings, len(clients))
+
+
+def place_in(table: str, client: np.ndarray, row: int) -> tuple[int, str]:
+    """The Place of a row of "invoices" or "readings". [client: each row's client, ascending]"""
+    index = int(client[row])
+    return index, f"{table}.{row - int(np.searchsorted(client, index))}"
+
+
+def columns_of(rows: list[dict], fields: tuple[Field, ...], place: Place) -> Table:
+    """The columns of JSON objects, each under its name or its raw one; what a row lacks is missing. FieldError."""
+    if not ONLY_OBJECTS.issuperset(map(type, rows)):
+        index, path = place(next(i for i, row in enumerate(rows) if type(row) is not dict))
+        raise FieldError(path, "not an object", index)
+    given = set().union(*rows)
+    wanted = [field for field in fields if field.is_required or field.name in given or field.raw in given]
+    names = [field.raw if field.raw in given and field.name not in given else field.name for field in wanted]
+    both = {f.raw: f.name for f in wanted if f.raw in given and f.name in given and f.raw != f.name}
+    if both:
+        rows = [_renamed(row, both, i, place) for i, row in enumerate(rows)]
+    table = {}
+    for field, name, values in zip(wanted, names, _values(rows, names, given), strict=True):
+        try:
+            table[field.name] = _array(values, field)
+        except (ValueError, TypeError, OverflowError):
+            raise _field_error(values, field, name, place) from None
+    return table
+
+
+def _renamed(row: dict, both: dict[str, str], i: int, place: Place) -> dict:
+    """A row under canonical names where some rows use these and others the raw ones."""
+    for raw, name in both.items():
+        if raw in row and name in row:
+            index, path = place(i)
+            raise FieldError(f"{path}.{raw}", f"given as {name} too; keep one", index)
+    return {both.get(name, name): value for name, value in row.items()}
+
+
+def _values(rows: list[dict], names: list[str], given: set[str]) -> list[Sequence]:
+    """The values under each name, None where a row has none."""
+    present = [name for name in names if name in given]
+    try:
+        columns = zip(*map(itemgetter(*present), rows), strict=True) if len(present) > 1 else None
+    except KeyError:
+        columns = None
+    columns = columns or ([row.get(name) for row in rows] for name in present)
+    by_name = dict(zip(present, columns, strict=True))
+    nothing = [None] * len(rows)
+    return [by_name.get(name, nothing) for name in names]
+
+
+def _array(values: Sequence, field: Field) -> np.ndarray:
+    types = set(map(type, values))
+    if field.is_number and types <= PLAIN_NUMBERS:
+        return np.array(values, np.float64)
+    # A dict would give True what another client's 1 is, and -0.0 what 0 is; and moments are all different.
+    if field.is_number or field.has_time or bool in types:
+        return np.array([field.convert(value) for value in values], field.dtype)
+    known = {value: field.convert(value) for value in set(values)}
+    return np.array([known[value] for value in values], field.dtype)
+
+
+def _field_error(values: Sequence, field: Field, name: str, place: Place) -> FieldError:
+    """The error of the first value that cannot be converted, under the name that it was given by."""
+    for i, value in enumerate(values):
+        index, path = place(i)
+        if isinstance(value, list | dict):
+            return FieldError(f"{path}.{name}", "not a single value", index)
+        try:
+            field.convert(value)
+        except ValueError as error:
+            return FieldError(f"{path}.{name}", str(error), index)
+    raise AssertionError(f"{field.name} fails as a whole but not by value")  # a bug here, not bad input

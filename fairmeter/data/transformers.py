@@ -1,0 +1,186 @@
+"""Raw tables of transformers -> canonical ones. The only room that knows their columns.
+
+In:  what each transformer delivered a day: transformer_id, measured_on, delivered_kwh, and where an engineer computed
+     them losses_kwh; optionally a list of transformers: transformer_id, region, latitude, longitude, has_meter. Two
+     files (zip, folder, CSV, CSV.gz, Parquet) with "transformer" in their names, told apart by their columns; or JSON.
+Out: TransformerTables: a row each transformer that was measured, its days, and what was wrong with them.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from fairmeter.core.types import QualityFlag, Table
+from fairmeter.data.arrow_reader import read_header, read_sheet
+from fairmeter.data.files import BadValue, Field, MissingFile, Source, UnreadableDate, find_sources
+from fairmeter.data.parsing import NAT, day_of, number_of, text_of
+from fairmeter.data.tables import code_of, columns_of
+
+KIND = "transformer"
+LARGEST_KWH = 1e9  # a day: above it, an index was sent for an energy
+OF_THE_LIST = ("region", "latitude", "longitude", "has_meter")
+
+
+class DoubledTotal(BadValue):
+    """A transformer has two totals for one day, or two rows in the list."""
+
+
+@dataclass(frozen=True)
+class TransformerTables:
+    """What was measured. [transformer: row in transformers; day: since 1970; kWh: NaN missing]
+
+    transformers: transformer_id (object: str), region, latitude, longitude (float64). totals, by transformer and day:
+    transformer, day (int64), delivered_kwh, losses_kwh (float64).
+    """
+
+    transformers: Table
+    totals: Table
+    flags: list[QualityFlag]
+
+
+# --- one value --------------------------------------------------------------------------------------------------------
+
+
+def transformer_of(value) -> str:
+    text = text_of(value)
+    if not text:
+        raise ValueError("empty; every row needs its transformer")
+    return text
+
+
+def measured_day_of(value) -> int:
+    day = day_of(value)
+    if day == NAT:
+        raise ValueError("empty; every total needs its day")
+    return day
+
+
+def yes_of(value) -> float:
+    """1 or 0; missing is NaN."""
+    number = number_of(float(value) if isinstance(value, bool) else value)
+    if number not in (0, 1) and not np.isnan(number):
+        raise ValueError("neither 1 nor 0; write one of them or nothing")
+    return number
+
+
+def _number(name: str, is_required: bool = False) -> Field:
+    return Field(name, name, number_of, np.float64, is_required, is_number=True)
+
+
+TRANSFORMER_ID = Field("transformer_id", "transformer_id", transformer_of, object)
+TOTAL_FIELDS = (
+    TRANSFORMER_ID,
+    Field("measured_on", "measured_on", measured_day_of, np.int64, error=UnreadableDate),
+    _number("delivered_kwh", is_required=True),
+    _number("losses_kwh"),
+)
+LIST_FIELDS = (
+    TRANSFORMER_ID,
+    Field("region", "region", code_of, np.float64, is_required=False),
+    _number("latitude"),
+    _number("longitude"),
+    Field("has_meter", "has_meter", yes_of, np.float64, is_required=False),
+)
+DELIVERED = "delivered_kwh"
+
+
+# --- from files -------------------------------------------------------------------------------------------------------
+
+
+def has_transformers(*sources) -> bool:
+    """Whether zips, folders and files hold what transformers delivered."""
+    return any(_is_totals(source) for source in find_sources(KIND, sources))
+
+
+def read_transformers(*sources, transformers: str | Path | None = None) -> TransformerTables:
+    """Reads and cleans both tables; the list may be missing.
+
+    transformers: a zip, a folder, or the totals' file of any name, in place of the sources. Raises TableError.
+    """
+    named = (transformers,) if transformers is not None else ()
+    if len(only := find_sources(None, named)) == 1:
+        return _made(_read(only[0], TOTAL_FIELDS), None)
+    found = find_sources(KIND, named or sources)
+    totals, lists = ([s for s in found if _is_totals(s) == is_so] for is_so in (True, False))
+    if len(totals) != 1 or len(lists) > 1:
+        there = ", ".join(map(str, found)) or "none"
+        raise MissingFile(
+            f"Need one file with '{KIND}' in its name and a column {DELIVERED}, and at most one without; found {there}."
+        )
+    return _made(_read(totals[0], TOTAL_FIELDS), _read(lists[0], LIST_FIELDS) if lists else None)
+
+
+def _is_totals(source: Source) -> bool:
+    return DELIVERED in read_header(source)
+
+
+def _read(source: Source, fields: tuple[Field, ...]) -> Table:
+    sheet = read_sheet(source, fields)
+    return {field.name: sheet.take(field) for field in fields if field in sheet}
+
+
+# --- from JSON --------------------------------------------------------------------------------------------------------
+
+
+def transformers_from_records(totals: list[dict], transformers: list[dict]) -> TransformerTables:
+    """The same from JSON objects. Raises FieldError."""
+    place = partial(_place, "transformer_totals"), partial(_place, "transformers")
+    tables = columns_of(totals, TOTAL_FIELDS, place[0]), columns_of(transformers, LIST_FIELDS, place[1])
+    return _made(*tables)
+
+
+def _place(table: str, row: int) -> tuple[int, str]:
+    return row, f"{table}.{row}"
+
+
+# --- cleaned ----------------------------------------------------------------------------------------------------------
+
+
+def _made(totals: Table, listed: Table | None) -> TransformerTables:
+    """Raises DoubledTotal."""
+    ids, row = np.unique(totals["transformer_id"].astype(str), return_inverse=True)
+    order = np.lexsort((totals["measured_on"], row))
+    row, day = row[order], totals["measured_on"][order]
+    if (twice := np.flatnonzero((row[1:] == row[:-1]) & (day[1:] == day[:-1]))).size:
+        at = f"transformer {str(ids[row[twice[0]]])!r} on {np.datetime64(int(day[twice[0]]), 'D')}"
+        raise DoubledTotal(f"There are two totals for {at}; keep one row a transformer and day (add up its hours).")
+    places = _places(ids.astype(object), listed)
+    delivered, losses = totals[DELIVERED][order], totals.get("losses_kwh")
+    losses = np.full(len(row), np.nan) if losses is None else losses[order]
+    flags: list[QualityFlag] = []
+    delivered, losses = (_possible(kwh, flags) for kwh in (delivered, losses))
+    is_measured = _left(places.pop("has_meter")[row] != 0.0, flags)
+    columns = {"transformer": row, "day": day, DELIVERED: delivered, "losses_kwh": losses}
+    return TransformerTables(places, {name: column[is_measured] for name, column in columns.items()}, flags)
+
+
+def _possible(kwh: np.ndarray, flags: list[QualityFlag]) -> np.ndarray:
+    """With NaN for what no transformer delivers; counted."""
+    is_bad = ~np.isnan(kwh) & ~((kwh >= 0) & (kwh <= LARGEST_KWH))
+    if n := int(is_bad.sum()):
+        text = f"Totals of transformers below 0 or above {LARGEST_KWH:,.0f} kWh a day, taken as missing: {n:,}."
+        flags.append(QualityFlag("impossible_transformer_totals", n, text))
+    return np.where(is_bad, np.nan, kwh)
+
+
+def _left(is_measured: np.ndarray, flags: list[QualityFlag]) -> np.ndarray:
+    if n := int((~is_measured).sum()):
+        text = f"Totals of transformers that are listed as having no meter, left out: {n:,}."
+        flags.append(QualityFlag("totals_without_meter", n, text))
+    return is_measured
+
+
+def _places(ids: np.ndarray, listed: Table | None) -> Table:
+    """Region, coordinates and has_meter of each transformer, NaN where they are not known. Raises DoubledTotal."""
+    table = {"transformer_id": ids} | {name: np.full(len(ids), np.nan) for name in OF_THE_LIST}
+    if listed is None:
+        return table
+    row_of = {id_: row for row, id_ in enumerate(listed["transformer_id"])}
+    if len(row_of) < len(listed["transformer_id"]):
+        id_, n = Counter(listed["transformer_id"]).most_common(1)[0]
+        raise DoubledTotal(f"The list of transformers has {n} rows for {id_!r}; keep one.")
+    row = np.array([row_of.get(id_, -1) for id_ in ids], np.int64)
+    return table | {name: np.append(listed[name], np.nan)[row] for name in OF_THE_LIST if name in listed}

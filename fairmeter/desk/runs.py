@@ -1,0 +1,127 @@
+"""The desk behind the service: predict.py loads it where a database is set or OPEN is, and where a command asks for it.
+
+In:  settings, a scorer.
+Out: DeskService over an open store whose tables are up to date; the model as the desk needs it. Science and desk meet
+     here: what is judged there is kept here.
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from datetime import date
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from fairmeter.analysis.client_facts import OF_TRANSFORMER, courses_of, facts_beside_others, facts_of
+from fairmeter.analysis.energy_balance import Balances
+from fairmeter.analysis.peer_consumption import bands_of
+from fairmeter.casework.alert_rules import BadRules, read_rules
+from fairmeter.core import paths
+from fairmeter.core.types import Score
+from fairmeter.data.daily import Days
+from fairmeter.data.tables import Tables
+from fairmeter.desk.photos import Photos
+from fairmeter.desk.rescoring import OF_INVOICES, DeskScience, series_of
+from fairmeter.desk.service import Keeping, Kept, Planned
+from fairmeter.planning.inspection_list import inspection_list
+from fairmeter.scoring.batches import Scorer
+from fairmeter.store import NOTHING_AROUND, Around, Store, StoreError, StoreUnavailable, Whole, Written, ledgers_of
+from fairmeter.web.desk import DeskService
+from fairmeter.web.http.auth import NO_ONE
+from fairmeter.web.pages.site import PageSettings
+
+DATABASE = "sqlite:///fairmeter.db"  # where none is named: a file in the working directory
+RULES = paths.ALERT_RULES
+CANNOT_OPEN = (StoreError, BadRules)
+PATIENCE = 30  # seconds that a database may take to answer when the service starts: they often start together
+
+
+class DeskSettings(NamedTuple):
+    """What the desk is started with. [open_to: who may come in without a key]"""
+
+    url: str
+    rules: Path
+    secret: str | None
+    open_to: str = NO_ONE
+    pages: PageSettings = PageSettings()
+    photos: Path | None = None  # None: beside the database where that is a file, else none are taken
+
+
+def open_desk(settings: DeskSettings, scorer: Scorer, wait: Callable = time.sleep) -> DeskService:
+    """Raises what CANNOT_OPEN names."""
+    science = DeskScience(scorer)
+    rules = read_rules(settings.rules)
+    store = open_store(settings.url, wait)
+    secret = settings.secret or store.secret("session")
+    keeping = Keeping(store, rules, science, plan, Photos(settings.photos or beside(store)))
+    return DeskService(keeping, secret, settings.open_to, settings.pages)
+
+
+def beside(store: Store) -> Path | None:
+    """The folder of photos beside a database that is a file. One on a server may be asked by many machines: none."""
+    return Path(store.url.database).parent / "photos" if store.is_sqlite else None
+
+
+def open_store(url: str, wait: Callable = time.sleep) -> Store:
+    """A store whose tables are up to date. Raises StoreError."""
+    store = Store(url)
+    _migrate(store, wait)
+    return store
+
+
+def _migrate(store: Store, wait: Callable) -> None:
+    """Raises StoreUnavailable where the database does not answer for half a minute."""
+    for attempt in range(PATIENCE, -1, -1):
+        try:
+            store.migrate()
+        except StoreUnavailable:
+            if attempt == 0:
+                raise
+            wait(1)
+        else:
+            return
+
+
+def keep_run(
+    store: Store,
+    rules: Path,
+    scores: Sequence[Score],
+    version: str,
+    tables: Tables,
+    days: Days | None,
+    billed: Sequence,
+    balances: Balances | None = None,
+    drift: dict | None = None,
+    weather: tuple[np.ndarray, np.ndarray] | None = None,
+    whole: tuple | None = None,
+) -> Written:
+    """Keeps a scoring of the client base, in one transaction. [billed: scores by invoices alone, NaN without]
+
+    balances: None keeps those that are known, and what they say of the clients. drift: as likeness.py tells it.
+    weather: days since 1970 and their temperatures, for charts. whole: fields of Whole, where these are a part of it:
+    the highest scores do not tell what others use. Raises StoreError, BadRules.
+    """
+    facts = facts_of(tables.invoices, days, len(scores))
+    beside = facts_beside_others(tables.clients, days, balances)
+    for told, of_others, score in zip(facts, beside, billed, strict=True):
+        told |= of_others | ({} if math.isnan(score) else {OF_INVOICES: float(score)})
+    ids = tables.clients["client_id"]
+    series = series_of(ids, courses_of(tables.invoices, days, len(scores)))
+    kept = Kept(tables.clients, facts, series, balances and balances.rows, () if balances else OF_TRANSFORMER)
+    bands = bands_of(tables.clients, series) if whole is None else NOTHING_AROUND.bands
+    around = Around(bands, () if weather is None else temperatures_of(*weather))
+    kept = kept._replace(ledgers=ledgers_of(ids, tables.invoices), around=around)
+    part = whole and Whole(*whole)
+    return store.write_run(scores, version, read_rules(rules), **kept._asdict(), drift=drift, whole=part)
+
+
+def temperatures_of(days: np.ndarray, degrees: np.ndarray) -> list[tuple[date, float]]:
+    return list(zip(days.astype("datetime64[D]").tolist(), degrees.tolist(), strict=True))
+
+
+def plan(scores: list[Score], visits: int, cost: float = 0.0, price: float | None = None) -> list[Planned]:
+    """The best by what a visit is expected to bring, or by score where no price is known."""
+    listed = inspection_list(scores, visits, cost, price, random_share=0.0)
+    return [Planned(visit.score, visit.is_random, visit.net) for visit in listed]

@@ -1,0 +1,355 @@
+"""A model's whole result: threshold, severities, groups, models side by side, outer folds, each with intervals.
+
+In:  y, score and estimates as in metrics.py.
+Out: dicts and lists that json.dumps takes; report.py names their keys and shows them, the dashboard too. NumPy only.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from fairmeter.evaluation.metrics import (
+    Ladder,
+    bin_of,
+    binned_error,
+    bootstrap,
+    calibration_noise,
+    calibration_slope,
+    calibration_table,
+    delong_interval,
+    estimate,
+    f1_estimate,
+    ladder,
+    mean_estimate,
+    n_visits,
+    percentiles,
+    pr_curve,
+    precision_at_k,
+    ratio,
+    roc_auc,
+    roc_curve,
+    share_estimate,
+    visits_curve,
+    wilson,
+)
+
+SHARES = (0.01, 0.05, 0.10)  # of the clients: what crews could visit
+LIST_SHARE = 0.10  # the list by which groups are compared, as in published figures
+MIN_GROUP = 200  # clients; below it an interval says nothing, so such groups are pooled
+DETAIL = ("curves", "calibration", "groups")  # what `pool` leaves out: they have no mean over folds
+
+
+# Threshold and severities
+
+
+def confusion(y: np.ndarray, suspected: np.ndarray) -> dict[str, int]:
+    """Counts of clients, {"true_positive", "false_positive", "false_negative", "true_negative"}."""
+    y, suspected = np.asarray(y, bool), np.asarray(suspected, bool)
+    return {
+        "true_positive": int((y & suspected).sum()),
+        "false_positive": int((~y & suspected).sum()),
+        "false_negative": int((y & ~suspected).sum()),
+        "true_negative": int((~y & ~suspected).sum()),
+    }
+
+
+def at_threshold(y: np.ndarray, score: np.ndarray, threshold: float | np.ndarray) -> dict:
+    """What suspecting `score >= threshold` means: confusion, precision, recall, f1 ...
+
+    threshold may be one a row, where outer folds fitted their own; its mean is reported.
+    """
+    counts = confusion(y, np.asarray(score) >= threshold)
+    hits, falses, missed, cleared = counts.values()
+    return {
+        "threshold": float(np.mean(threshold)),
+        "confusion": counts,
+        "precision": share_estimate(hits, hits + falses),
+        "recall": share_estimate(hits, hits + missed),
+        "f1": f1_estimate(hits, hits + falses, hits + missed),
+        "false_positive_rate": share_estimate(falses, falses + cleared),
+        "suspected_share": share_estimate(hits + falses, len(y)),
+    }
+
+
+def best_threshold(
+    y: np.ndarray, score: np.ndarray, honest_weight: float = 1.0, weight: np.ndarray | None = None
+) -> float:
+    """The score from which suspecting gives the highest F1; of equals the highest, which needs the fewest visits.
+
+    honest_weight: how many clients each of y = 0 stands for, where frauds are more common here than among clients.
+    weight: how many each client stands for.
+    """
+    steps = ladder(y, score)
+    steps = steps if weight is None else steps.weighted(weight)
+    suspected = steps.hits + honest_weight * (steps.n - steps.hits)
+    return float(steps.score[np.argmax(2 * steps.hits / (suspected + steps.hits[-1]))])
+
+
+def severity_cuts(
+    y: np.ndarray,
+    score: np.ndarray,
+    promises: Mapping[str, float],
+    honest_weight: float = 1.0,
+    of_each: bool = False,
+    weight: np.ndarray | None = None,
+) -> dict[str, dict]:
+    """{severity: {"score", "promised", "n", "precision"}} from out-of-fold scores, the highest promise first.
+
+    score is the lowest from which the precision of all clients at or above it keeps the promise (0..1) even at the
+    lower end of its Wilson interval: it is picked among many, so plain precision would flatter. A higher promise never
+    has a lower cut; score is None where no cut keeps it, then no client gets that severity. honest_weight and
+    weight: as above; with the latter n is that of as many clients of equal weight as tell as much.
+    of_each: each client's own probability keeps the promise too, for where scores part well, sure ones pay for others.
+    """
+    steps = ladder(y, score)
+    steps = steps if weight is None else steps.effective(weight)
+    floor, cuts = _reweighted(wilson(steps.hits, steps.n)[0], honest_weight), {}
+    for severity, promised in sorted(promises.items(), key=lambda promise: -promise[1]):
+        kept = np.flatnonzero((floor >= promised) & ((steps.score >= promised) | (not of_each)))[-1:]
+        n, hits = int(steps.n[kept].sum()), int(steps.hits[kept].sum())
+        cut = float(steps.score[kept[0]]) if kept.size else None
+        precision = share_estimate(hits, n)
+        if precision and honest_weight != 1.0:
+            ends = precision["value"], *precision["interval"]
+            value, *interval = (float(_reweighted(np.array(end), honest_weight)) for end in ends)
+            precision = estimate(value, interval)
+        cuts[severity] = {"score": cut, "promised": float(promised), "n": n, "precision": precision}
+    return cuts
+
+
+def _reweighted(precision: np.ndarray, honest_weight: float) -> np.ndarray:
+    """The precision where each client of y = 0 stands for so many."""
+    return precision / (precision + honest_weight * (1.0 - precision))
+
+
+def severity_table(y: np.ndarray, score: np.ndarray, cuts: Mapping[str, dict]) -> list[dict]:
+    """How the cuts hold on other clients: per severity n, precision (its own clients) and precision_from_here_up.
+
+    The last row is what lies below every cut, "low", promised nothing.
+    """
+    y, score, above, rows = np.asarray(y), np.asarray(score), np.inf, []
+    for severity, cut in [*cuts.items(), ("low", {"score": -np.inf, "promised": None})]:
+        start = above if cut["score"] is None else cut["score"]
+        own, upwards = y[(score >= start) & (score < above)], y[score >= start]
+        row = {"severity": severity, "score": start if np.isfinite(start) else None, "promised": cut["promised"]}
+        row |= {"n": own.size, "precision": share_estimate(own.sum(), own.size)}
+        rows.append(row | {"precision_from_here_up": share_estimate(upwards.sum(), upwards.size)})
+        above = start
+    return rows
+
+
+# Groups
+
+
+def history_quintile(n_invoices: np.ndarray) -> np.ndarray:
+    """Each client's fifth by number of invoices, as text: "Q1: 1-7 invoices". Fewer fifths where counts coincide."""
+    counts = np.asarray(n_invoices)
+    edges = np.unique(np.quantile(counts, (0.2, 0.4, 0.6, 0.8), method="higher"))
+    fifth = np.unique(np.searchsorted(edges, counts), return_inverse=True)[1]
+    parts = [counts[fifth == number] for number in range(fifth.max() + 1)]
+    labels = [f"Q{number}: {part.min():g}-{part.max():g} invoices" for number, part in enumerate(parts, 1)]
+    return np.array(labels)[fifth]
+
+
+def by_group(
+    y: np.ndarray, score: np.ndarray, group: np.ndarray, threshold: float | np.ndarray, minimum: int = MIN_GROUP
+) -> list[dict]:
+    """One row a value of `group` (numbers or text; NaN, None = "missing"), those of under `minimum` clients as "other".
+
+    precision_at_top is that of the group's own 10 % highest scores; recall_in_list the share of its frauds among the
+    10 % highest scores of all clients; precision and recall are those at the threshold.
+    """
+    steps, score = ladder(y, score), np.asarray(score, float)
+    suspected, listed, labels = score >= threshold, _listed_part(steps, LIST_SHARE), _pooled_labels(group, minimum)
+    members = {value: labels == value for value in sorted(set(labels.tolist()), key=_natural)}
+    return [
+        {"value": value} | _group_row(steps.y[own], score[own], suspected[own], listed[own])
+        for value, own in members.items()
+    ]
+
+
+def _group_row(y: np.ndarray, score: np.ndarray, suspected: np.ndarray, listed: np.ndarray) -> dict:
+    n, n_fraud, visits = y.size, int(y.sum()), n_visits(y.size, [LIST_SHARE])[0]
+    return {
+        "n": n,
+        "n_fraud": n_fraud,
+        "base_rate": share_estimate(n_fraud, n),
+        "mean_score": float(score.mean()),
+        "roc_auc": estimate(roc_auc(y, score), delong_interval(y, score)),
+        "precision_at_top": share_estimate(precision_at_k(y, score, LIST_SHARE) * visits, visits),
+        "recall_in_list": share_estimate(listed @ y, n_fraud),
+        "suspected": int(suspected.sum()),
+        "precision": share_estimate(y[suspected].sum(), suspected.sum()),
+        "recall": share_estimate(y[suspected].sum(), n_fraud),
+    }
+
+
+def _listed_part(steps: Ladder, share: float) -> np.ndarray:
+    """How far each row is in the `share` highest scores: between 0 and 1 where the list ends inside its rung."""
+    size = np.diff(steps.n, prepend=0)
+    return steps.by_row(np.clip((n_visits(steps.y.size, [share]) - (steps.n - size)) / size, 0, 1))
+
+
+def _pooled_labels(group: np.ndarray, minimum: int) -> np.ndarray:
+    labels = np.array([_label(value) for value in np.asarray(group).tolist()])
+    values, number, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    return np.where(counts < minimum, "other", values)[number]
+
+
+def _label(value) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "missing"
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _natural(label: str) -> tuple:
+    """Numbers by size, then text, then what is no group of its own."""
+    return label in ("missing", "other"), not label.isdigit(), int(label) if label.isdigit() else 0, label
+
+
+# The whole result
+
+
+def evaluate(
+    y: np.ndarray,
+    score: np.ndarray,
+    threshold: float | np.ndarray,
+    groups: Mapping[str, np.ndarray] | None = None,
+    probability: bool = True,
+    seed: int = 0,
+) -> dict:
+    """Every figure of one model on one set of clients; report.py describes the keys.
+
+    groups: {name: value a client}. probability=False leaves calibration out, for scores that are ranks.
+    Intervals: DeLong for ROC-AUC, Wilson for shares of clients, bootstrap for what hangs on the whole list.
+    """
+    steps = ladder(y, score)
+    n, n_fraud = steps.y.size, int(steps.hits[-1])
+    return {
+        "n": n,
+        "n_fraud": n_fraud,
+        "base_rate": share_estimate(n_fraud, n),
+        "roc_auc": estimate(roc_auc(y, score), delong_interval(y, score)),
+        **_named(*_resampled(y, score, probability, seed), steps),
+        "at_threshold": at_threshold(y, score, threshold),
+        "calibration_slope": calibration_slope(y, score) if probability else None,
+        "calibration_noise": calibration_noise(score) if probability else None,
+        "calibration": calibration_table(y, score) if probability else [],
+        "curves": {"roc": roc_curve(y, score), "pr": pr_curve(y, score), "visits": visits_curve(y, score)},
+        "groups": {name: by_group(y, score, group, threshold) for name, group in (groups or {}).items()},
+    }
+
+
+def compare(
+    models: Mapping[str, np.ndarray],
+    y: np.ndarray,
+    probabilities: Sequence[str] = (),
+    reference: str | None = None,
+    seed: int = 0,
+) -> list[dict]:
+    """One row a model, {name: score a client}, on the same clients: roc_auc, pr_auc, at_top; brier of `probabilities`.
+
+    pr_auc_behind is the reference's PR-AUC less the model's, resampled in pairs: all above 0 = the reference is better.
+    """
+    found = {name: _resampled(y, score, name in probabilities, seed) for name, score in models.items()}
+    rows = []
+    for name, score in models.items():
+        figures = _named(*found[name], ladder(y, score))
+        row = {"model": name, "roc_auc": estimate(roc_auc(y, score), delong_interval(y, score))}
+        row |= {key: figures[key] for key in ("pr_auc", "at_top", "brier")}
+        rows.append(row | {"pr_auc_behind": _behind(found, name, reference)})
+    return rows
+
+
+def pool(folds: Sequence):
+    """Outer folds' results (of `evaluate` or `compare`) as one of the same shape, less what is in DETAIL.
+
+    Estimates become their mean with its t-interval, counts add up, other numbers are averaged. For what is left out,
+    evaluate all folds' scores at once: `evaluate(...) | pool(folds)`.
+    """
+    known = [fold for fold in folds if fold is not None]
+    first = known[0] if known else None
+    if isinstance(first, dict) and "value" in first:
+        return mean_estimate([fold["value"] for fold in known])
+    if isinstance(first, dict):
+        return {key: pool([fold[key] for fold in known]) for key in first if key not in DETAIL}
+    if isinstance(first, list):
+        return [pool(rows) for rows in zip(*known, strict=True)]
+    if isinstance(first, float):
+        return first if len(set(known)) == 1 else math.fsum(known) / len(known)
+    return sum(known) if isinstance(first, int) else first
+
+
+def weaknesses(result: Mapping) -> list[tuple[str, str]]:
+    """(grouping, sentence) for each group that clearly ranks worse than all clients or is scored too high or low.
+
+    Clearly: the group's 95 % interval leaves out what it is held against; one in twenty does so by chance. Pools of
+    fewer than MIN_GROUP clients are passed over.
+    """
+    groups = [(name, row) for name, rows in result["groups"].items() for row in rows if row["n"] >= MIN_GROUP]
+    auc, calibrated = result["roc_auc"], result["calibration_error"] is not None
+    return [(name, f"{row['value']}: {said}") for name, row in groups for said in _weak(row, auc, calibrated)]
+
+
+def group_importance(rows: Sequence[Mapping]) -> dict[str, float]:
+    """Importance {"group", "value"} of features summed by evidence group."""
+    sums: dict[str, float] = {}
+    for row in rows:
+        sums[row["group"]] = sums.get(row["group"], 0.0) + row["value"]
+    return sums
+
+
+def _weak(row: Mapping, overall: Mapping | None, calibrated: bool) -> Iterator[str]:
+    auc, rate = row["roc_auc"], row["base_rate"]
+    if overall and auc and auc["interval"] and auc["interval"][1] < overall["value"]:
+        yield f"ROC-AUC {auc['value']:.3f} against {overall['value']:.3f}"
+    low, high = rate["interval"]
+    if calibrated and not low <= row["mean_score"] <= high:
+        way = "high" if row["mean_score"] > high else "low"
+        yield f"scores too {way}, on average {row['mean_score']:.3f} where the fraud rate is {rate['value']:.3f}"
+
+
+def _resampled(y: np.ndarray, score: np.ndarray, probability: bool, seed: int) -> tuple[list[float], np.ndarray]:
+    """PR-AUC, precision and lift at each share, Brier, calibration error: values, and draws (figures, resamples)."""
+    steps, gap = ladder(y, score), np.asarray(score, float) - np.asarray(y, float)
+    bins = bin_of(steps)
+
+    def figures(steps: Ladder, weights: np.ndarray) -> list[float]:
+        precision = steps.precision_at(SHARES)
+        ranking = [steps.pr_auc(), *precision, *ratio(precision, steps.hits[-1] / steps.n[-1])]
+        return ranking + ([weights @ gap**2 / gap.size, binned_error(gap, bins, weights)] if probability else [])
+
+    return figures(steps, np.ones(gap.size)), bootstrap(y, score, figures, seed=seed).T
+
+
+def _named(values: list[float], draws: np.ndarray, steps: Ladder) -> dict:
+    found = [estimate(value, percentiles(draw)) for value, draw in zip(values, draws, strict=True)]
+    visits, rate, k = (
+        n_visits(steps.y.size, SHARES).astype(int).tolist(),
+        float(steps.hits[-1] / steps.n[-1]),
+        len(SHARES),
+    )
+    tops = zip(SHARES, visits, found[1 : 1 + k], found[1 + k : 1 + 2 * k], strict=True)
+    probability = len(values) > 1 + 2 * k
+    return {
+        "pr_auc": found[0],
+        "at_top": [{"share": s, "visits": v, "precision": precision, "lift": lift} for s, v, precision, lift in tops],
+        "brier": found[-2] if probability else None,
+        "brier_base": rate * (1 - rate) if probability else None,
+        "calibration_error": _debiased(values[-1], draws[-1]) if probability else None,
+    }
+
+
+def _debiased(error: float, draws: np.ndarray) -> dict:
+    """Calibration error with its interval: resampling adds noise to it, so plain percentiles would lie too high."""
+    high = percentiles(draws)[1]
+    return estimate(error, (max(2 * error - high, 0), high - (draws.mean() - error)))
+
+
+def _behind(found: Mapping[str, tuple], name: str, reference: str | None) -> dict | None:
+    if reference in (None, name):
+        return None
+    (first, *_), best = found[reference]
+    (own, *_), draws = found[name]
+    return estimate(first - own, percentiles(best[0] - draws[0]))

@@ -1,0 +1,300 @@
+"""What an aspect of a client's readings is, in one sentence: its own figures, and those of the typical client.
+
+In:  ToldOfDays (fairmeter/explanation/sentence_inputs.py): a client's days and its features.
+Out: a Sentence for each aspect of aspects.OF_READINGS; None where the client's figures do not carry it.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from fairmeter.core.formatting import change, compared, counted, date, figure, sentence, share
+from fairmeter.explanation.sentence_inputs import Sentence, ToldOfDays, pointed
+from fairmeter.explanation.topics import Aspect
+from fairmeter.features.base import FALL, HISTORY, IRREGULAR, LOW, PLACE, UNUSUAL
+
+KEPT = 0.05  # of the level: a smaller change is told as none
+NEAR_ZERO = 0.1  # of the median day
+LATELY, CEILING, SEASON, YEAR = 30, 60, 91, 364  # days
+HIGHER = 1.01  # times: as the features ask of a day that exceeds others
+
+Teller = Callable[[ToldOfDays], Sentence | None]
+
+
+def _compared(log_ratio: float) -> str:
+    return compared(np.expm1(log_ratio))
+
+
+def _ratio(log_ratio: float) -> str:
+    return change(np.expm1(log_ratio))
+
+
+# --- fall in consumption ----------------------------------------------------------------------------------------------
+
+
+def _change(it: ToldOfDays) -> Sentence | None:
+    """Before and after the clearest step, beside the neighbours' where they are known."""
+    ago, size = it.value("off_usual_step_ago"), it.value("off_usual_step_size")
+    if np.isnan(ago + size):
+        return None
+    onset = it.day[-1] + 1.0 - ago
+    before, after = it.mean(it.day < onset), it.mean(it.day >= onset)
+    if np.isnan(before + after) or before <= 0:
+        return None
+    ratio = after / before - 1.0
+    beside = "" if np.isnan(it.value("neighbours_slope")) else f"set against its neighbours this is {_ratio(size)}"
+    usual = it.beside("off_usual_step_size", "the typical client's clearest change is {usual}", _ratio)
+    if abs(ratio) < KEPT:
+        text = f"consumption kept its level, {figure(before)} kWh a day until {date(onset)} and {figure(after)} after"
+    else:
+        way = "fell" if ratio < 0 else "rose"
+        text = f"consumption {way} {share(abs(ratio))} from {date(onset)} on"
+        text += f", from {figure(before)} to {figure(after)} kWh a day"
+    return Sentence(sentence(text, beside, usual), 0 if abs(size) < KEPT else 1 if size < 0 else -1)
+
+
+def _last(it: ToldOfDays) -> Sentence | None:
+    is_last = it.day > it.day[-1] - LATELY
+    now, before = it.mean(is_last), it.mean(~is_last)
+    if np.isnan(now + before):
+        return None
+    usual = it.beside(f"ratio_last_{LATELY}", "the typical client's are {usual} against those before", _ratio)
+    text = f"the last {LATELY} days average {figure(now)} kWh a day, those before {figure(before)}"
+    says = 0 if abs(now - before) < KEPT * before else 1 if now < before else -1
+    return Sentence(sentence(text, usual), says)
+
+
+def _year_on_year(it: ToldOfDays) -> Sentence | None:
+    end = it.day[-1]
+    now, then = it.mean(it.day > end - SEASON), it.mean((it.day > end - YEAR - SEASON) & (it.day <= end - YEAR))
+    if np.isnan(now + then) or then <= 0:
+        return None
+    text = f"the last three months average {figure(now)} kWh a day, the same a year before {figure(then)}"
+    usual = it.beside(f"adjusted_year_on_year_{SEASON}", "the typical client's show {usual}", _ratio)
+    return Sentence(sentence(text, usual), 0 if abs(now - then) < KEPT * then else 1 if now < then else -1)
+
+
+def _trend(it: ToldOfDays) -> Sentence | None:
+    slope = it.value("off_usual_slope_180")
+    if np.isnan(slope):
+        return None
+    text = f"over the last 180 days, season and neighbours taken out, the trend is {_ratio(slope)} in 100 days"
+    usual = it.beside("off_usual_slope_180", "the typical client's is {usual}", _ratio)
+    return Sentence(sentence(text, usual), 0 if abs(slope) < KEPT else 1 if slope < 0 else -1)
+
+
+# --- low or zero use --------------------------------------------------------------------------------------------------
+
+
+def _level(it: ToldOfDays) -> Sentence | None:
+    mean = it.mean(np.ones(len(it.day), bool))
+    if np.isnan(mean):
+        return None
+    usual = it.beside("mean_kwh", "the typical client averages {usual}", figure)
+    text = f"consumption averages {figure(mean)} kWh a day, {figure(it.mean(it.day > it.day[-1] - LATELY))} lately"
+    return Sentence(sentence(text, usual), pointed(mean, it.typical("mean_kwh"), -1))
+
+
+def _zero(it: ToldOfDays) -> Sentence | None:
+    part, longest = it.value("near_zero_share"), it.value("near_zero_longest")
+    if np.isnan(part + longest):
+        return None
+    n = round(part * len(it.day))
+    text = f"{counted(n, 'day')} of {len(it.day)} {'shows' if n < 2 else 'show'} less than a tenth of the usual day"
+    text += f", {longest:.0f} in a row" if longest > 1 else ""
+    usual = it.beside("near_zero_share", "of the typical client's days {usual} do", share)
+    return Sentence(sentence(text, usual), -1 if n == 0 else pointed(part, it.typical("near_zero_share")))
+
+
+def _zero_hours(it: ToldOfDays) -> Sentence | None:
+    part = it.value("zero_hours_mean")
+    text = f"{share(part)} of the hours read zero"
+    usual = it.beside("zero_hours_mean", "of the typical client's {usual}", share)
+    return None if np.isnan(part) else Sentence(sentence(text, usual), pointed(part, it.typical("zero_hours_mean")))
+
+
+# --- irregular use, and use at irregular times ------------------------------------------------------------------------
+
+
+def _hours(it: ToldOfDays) -> Sentence | None:
+    part, last = it.value("night_share_mean"), it.value("night_share_last_30")
+    if np.isnan(part + last):
+        return None
+    text = f"{share(last)} of the energy of the last 30 days is used from 0 to 6 o'clock, {share(part)} of all days'"
+    return Sentence(sentence(text, it.beside("night_share_mean", "the typical client uses {usual} then", share)))
+
+
+def _season(it: ToldOfDays) -> Sentence | None:
+    winter, summer = it.value("winter"), it.value("summer")
+    names = {"winter": winter, "summer": summer}
+    known = [f"in {name} {_compared(x)}" for name, x in names.items() if not np.isnan(x)]
+    if not known:
+        return None
+    text = f"consumption is {' and '.join(known)} the mean of all days"
+    typical = [f"in {name} {_compared(it.typical(name))}" for name in names if not np.isnan(it.typical(name))]
+    return Sentence(sentence(text, f"the typical client's is {' and '.join(typical)} its mean" if typical else ""))
+
+
+def _week(it: ToldOfDays) -> Sentence | None:
+    off = it.value("weekend")
+    if np.isnan(off):
+        return None
+    text = f"at weekends consumption is {_compared(off)} on weekdays"
+    return Sentence(sentence(text, it.beside("weekend", "the typical client's is {usual} on weekdays", _compared)))
+
+
+def _high(it: ToldOfDays) -> Sentence | None:
+    part = it.value("high_share")
+    if np.isnan(part):
+        return None
+    text = f"{share(part)} of the days show more than double the median day"
+    usual = it.beside("high_share", "of the typical client's {usual}", share)
+    return Sentence(sentence(text, usual), pointed(part, it.typical("high_share")))
+
+
+def _spread(it: ToldOfDays) -> Sentence | None:
+    part, last = it.value("cv"), it.value("cv_30")
+    if np.isnan(part):
+        return None
+    text = f"days differ from the mean by {share(part)} in standard deviation"
+    text += "" if np.isnan(last) else f", those of the last 30 days by {share(last)} from theirs"
+    return Sentence(sentence(text, it.beside("cv", "the typical client's by {usual}", share)))
+
+
+# --- unusual shape ----------------------------------------------------------------------------------------------------
+
+
+def _ceiling(it: ToldOfDays) -> Sentence | None:
+    """For how long the highest of the last 60 days has not been exceeded, and how often it was before."""
+    lately = it.kwh[it.day > it.day[-1] - CEILING]
+    if np.isnan(lately).all():
+        return None
+    height, known = np.nanmax(lately), ~np.isnan(it.kwh)
+    over = np.flatnonzero(it.kwh > HIGHER * height)
+    if not len(over):
+        return None
+    held, before = len(it.kwh) - 1 - over[-1], known[: over[-1] + 1].sum()
+    text = (
+        f"no day has exceeded {figure(height)} kWh for {counted(held, 'day')}, before {share(len(over) / before)} did"
+    )
+    usual = it.beside("ceiling_60_held", "the typical client's highest of 60 days holds for {usual} days", figure)
+    return Sentence(sentence(text, usual), pointed(held, it.typical("ceiling_60_held")))
+
+
+def _flat(it: ToldOfDays) -> Sentence | None:
+    part, longest = it.value("flat_share_90"), it.value("flat_longest")
+    if np.isnan(part + longest):
+        return None
+    text = (
+        f"{share(part)} of the last 90 days repeat the day before to 0.5 %, at most {counted(longest, 'day')} in a row"
+    )
+    usual = it.beside("flat_share_90", "of the typical client's {usual} do", share)
+    return Sentence(sentence(text, usual), pointed(part, it.typical("flat_share_90")))
+
+
+def _repeat(it: ToldOfDays) -> Sentence | None:
+    part = it.value("repeat_60_same")
+    if np.isnan(part):
+        return None
+    text = f"{share(part)} of the last 60 days are in one fixed ratio to days one to five weeks before"
+    usual = it.beside("repeat_60_same", "of the typical client's {usual} are", share)
+    return Sentence(sentence(text, usual), pointed(part, it.typical("repeat_60_same")))
+
+
+def _peak(it: ToldOfDays) -> Sentence | None:
+    part = it.value("peak_share_mean")
+    if np.isnan(part):
+        return None
+    text = f"the highest hour takes {share(part)} of a day's energy"
+    return Sentence(sentence(text, it.beside("peak_share_mean", "the typical client's {usual}", share)))
+
+
+def _forecast(it: ToldOfDays) -> Sentence | None:
+    off = it.value("month_ahead_error_30")
+    if np.isnan(off):
+        return None
+    way = "more" if off > 0 else "less"
+    text = f"the last 30 days show {way} than was foretold a month ahead, by {abs(off):.1f} usual errors"
+    usual = it.beside("month_ahead_error_30", "the typical client's error is {usual}", lambda x: f"{x:+.1f}")
+    return Sentence(sentence(text, usual), 1 if off < 0 else -1)
+
+
+def _weeks(it: ToldOfDays) -> Sentence | None:
+    error, typical = it.value("weeks_error_recent"), it.typical("weeks_error_recent")
+    if np.isnan(error + typical):
+        return None
+    way = "less" if error > typical else "no less"
+    text = f"its recent weeks are {way} like those of honest clients than the typical client's are"
+    figures = f"an error of {error:.1f} deviations where the typical client has {typical:.1f}"
+    return Sentence(sentence(text, figures), pointed(error, typical))
+
+
+def _deviation(it: ToldOfDays) -> Sentence | None:
+    value, typical = it.value("z_score"), it.typical("z_score")
+    if np.isnan(value + typical):
+        return None
+    text = f"taken together its figures lie {value:.1f} standard deviations from the mean of all clients"
+    return Sentence(sentence(text, f"those of the typical client {typical:.1f}"), pointed(value, typical))
+
+
+def _form(it: ToldOfDays) -> Sentence | None:
+    high, low = it.value("q90_change_step"), it.value("q10_change_step")
+    if np.isnan(high + low):
+        return None
+    text = f"at the clearest change high days show {_ratio(high)} and low days {_ratio(low)}"
+    both = [it.typical(f"{q}_change_step") for q in ("q90", "q10")]
+    usual = "" if np.isnan(sum(both)) else f"the typical client's {_ratio(both[0])} and {_ratio(both[1])}"
+    return Sentence(sentence(text, usual), pointed(abs(high - low), abs(both[0] - both[1])))
+
+
+# --- neighbours, history ----------------------------------------------------------------------------------------------
+
+
+def _neighbours(it: ToldOfDays) -> Sentence | None:
+    now, before = it.value("neighbours_correlation_60"), it.value("neighbours_correlation")
+    if np.isnan(before):
+        return None
+    text = f"its days go with its neighbours' by a correlation of {before:.2f}"
+    text += "" if np.isnan(now) else f", in the last 60 days {now:.2f}"
+    usual = it.beside("neighbours_correlation", "the typical client's is {usual}", lambda x: f"{x:.2f}")
+    return Sentence(sentence(text, usual), pointed(before, it.typical("neighbours_correlation"), -1))
+
+
+def _transformer(it: ToldOfDays) -> Sentence | None:
+    """What no meter behind its transformer registered, and whether that goes with the client's own fall."""
+    day = np.exp(it.value("level"))  # kWh: what the features of the loss are parts of
+    lost, rise, tie = (it.value(f"transformer_{name}") for name in ("lost_90", "rise_90", "moves_180"))
+    if np.isnan(lost):
+        return None
+    text = f"of its transformer's energy no meter registered {figure(max(lost, 0.0) * day)} kWh a day in the last 90"
+    text += "" if np.isnan(rise) else f", {figure(max(lost - rise, 0.0) * day)} before"
+    beside = (
+        "" if np.isnan(tie) else f"from day to day this goes with its own consumption by a correlation of {tie:.2f}"
+    )
+    return Sentence(sentence(text, beside), 1 if rise > KEPT or lost > 2.0 * KEPT else -1 if lost < KEPT else 0)
+
+
+def _missing(it: ToldOfDays) -> Sentence | None:
+    n_known = int((~np.isnan(it.kwh)).sum())
+    missing = 1.0 - n_known / len(it.kwh)
+    gaps = f"{share(missing)} of the days between are missing" if missing else "no day between is missing"
+    text = f"{counted(n_known, 'day')} have readings, {gaps}"
+    typical = it.beside("n_days", "the typical client has {usual} days", figure)
+    return Sentence(sentence(text, typical))
+
+
+TELLERS: dict[tuple[str, str], Teller] = {
+    (FALL, "change"): _change, (FALL, "last"): _last, (FALL, "year_on_year"): _year_on_year, (FALL, "trend"): _trend,
+    (LOW, "level"): _level, (LOW, "zero"): _zero, (LOW, "hours"): _zero_hours,
+    (IRREGULAR, "hours"): _hours, (IRREGULAR, "season"): _season, (IRREGULAR, "week"): _week,
+    (IRREGULAR, "high"): _high, (IRREGULAR, "spread"): _spread,
+    (UNUSUAL, "ceiling"): _ceiling, (UNUSUAL, "flat"): _flat, (UNUSUAL, "repeat"): _repeat, (UNUSUAL, "hours"): _peak,
+    (UNUSUAL, "forecast"): _forecast, (UNUSUAL, "weeks"): _weeks, (UNUSUAL, "deviation"): _deviation,
+    (UNUSUAL, "form"): _form,
+    (PLACE, "transformer"): _transformer, (PLACE, "neighbours"): _neighbours, (HISTORY, "missing"): _missing,
+}  # fmt: skip
+
+
+def told_of_days(it: ToldOfDays, aspect: Aspect) -> Sentence | None:
+    """None where the client's figures do not carry the sentence."""
+    return TELLERS[aspect.group, aspect.name](it) if len(it.day) else None

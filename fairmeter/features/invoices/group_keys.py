@@ -1,0 +1,118 @@
+"""What a client shares with its neighbours: the reading route, the day its account was created, the place, the tariff.
+
+In:  Rows (fairmeter/features/invoices/series.py).
+Out: Cells by name (fairmeter/core/types.py): the keys of the cells each client belongs to. What share of a cell's clients are
+     frauds is fitted in training (fairmeter/models/target_encoding.py); the key alone says nothing of other clients.
+"""
+
+import numpy as np
+
+from fairmeter.core.types import Cells, Table
+from fairmeter.features.invoices.series import Rows, as_float_days, known_or
+
+CELLS = {
+    "place": "the same region, district and category",
+    "tariff": "the same region, tariff and energy",
+    "route_day": "the same region, invoiced on the same day",
+    "route_step": "the same region, invoiced on the same two days in a row",
+    "first_day": "the same region, first invoiced on the same day",
+    "created_day": "the same region, account created on the same day",
+    "created_month": "the same region, account created in the same month",
+    "created_year": "the same region, account created in the same year",
+}
+# These may be a consequence of an inspection: only the view `all` sees them. A meter exchanged alone says more than one
+# exchanged in a campaign with the whole street.
+METER_CELLS = {
+    "exchange_day": "the same region, meter exchanged on the same day",
+    "exchange_month": "the same region, meter exchanged in the same month",
+    "exchange_codes": "the same meter codes before and after an exchange",
+    "exchange_codes_year": "the same meter codes before and after an exchange, in the same year",
+    "meter_code": "the same region, meter code and energy",
+    "meter_status": "the same region, meter status and reader's remark",
+}
+CELLS |= METER_CELLS
+CREATED = ("created_day", "created_month", "created_year")
+SEED = {name: np.uint64(i) for i, name in enumerate(CELLS, start=1)}
+MIX = np.uint64(0x9E3779B97F4A7C15)  # the golden ratio's bits: spreads neighbouring codes over all 64
+
+
+def neighbour_cells(rows: Rows, has_meter: bool = True) -> dict[str, Cells]:
+    """Cells by the names of CELLS, without those of METER_CELLS where not `has_meter`.
+
+    Each client's are in the order of its rows; a missing code is a code of its own.
+    """
+    of_client, of_row = _client_keys(rows.clients, rows.by_client.smallest(rows.day)), _row_keys(rows)
+    is_later, filled = ~rows.by_pair.is_first, rows.by_client.filled
+    one, n_rows = np.ones(len(filled), dtype=np.int64), rows.by_client.counts
+    n_later = rows.by_client.total(is_later.astype(np.int64))
+    return {
+        "place": Cells(one, of_client["place"]),
+        "tariff": Cells(n_rows, of_row["tariff"]),
+        "route_day": Cells(n_rows, of_row["route_day"]),
+        "route_step": Cells(n_later, of_row["route_step"][is_later]),
+        "first_day": Cells(filled.astype(np.int64), of_client["first_day"][filled]),
+        **{name: Cells(one, of_client[name]) for name in CREATED},
+        **(_meter_cells(rows) if has_meter else {}),
+    }
+
+
+def account_cells(clients: Table, has_meter: bool = True) -> dict[str, Cells]:
+    """The same of clients without one invoice: the cells of their accounts, and none of the others."""
+    n = len(clients["client_id"])
+    keys = _client_keys(clients, np.full(n, np.nan))
+    one, nothing = np.ones(n, dtype=np.int64), Cells(np.zeros(n, dtype=np.int64), np.empty(0, dtype=np.uint64))
+    names = [name for name in CELLS if has_meter or name not in METER_CELLS]
+    return {name: Cells(one, keys[name]) if name in ("place", *CREATED) else nothing for name in names}
+
+
+def _meter_cells(rows: Rows) -> dict[str, Cells]:
+    """The cells of METER_CELLS: those of exchanges have a key an exchange, the others a key a row."""
+    pairs, region = rows.by_pair, rows.by_client.spread(known_or(rows.clients["region"], -1.0))
+    meter, code, status, remark = (
+        known_or(rows[name], -1.0) for name in ("meter_id", "meter_code", "meter_status", "remark")
+    )
+    former = np.where(pairs.is_first, code, pairs.lag(code))
+    is_exchange = ((meter != pairs.lag(meter)) | (code != former)) & ~pairs.is_first
+    month = rows["invoice_on"].astype("datetime64[M]").astype(np.int64)
+    names = tuple(METER_CELLS)
+    keys = _keys(
+        names,
+        np.array([region, region, former, former, region, region]),
+        np.array([rows.day, month, code, code, code, status]),
+        np.array([np.zeros(len(code)), np.zeros(len(code)), np.zeros(len(code)), month // 12, rows["energy"], remark]),
+    )
+    n_exchanges = rows.by_client.total(is_exchange.astype(np.int64))
+    cells = {name: Cells(n_exchanges, keys[i][is_exchange]) for i, name in enumerate(names[:4])}
+    return cells | {name: Cells(rows.by_client.counts, keys[i]) for i, name in enumerate(names[4:], start=4)}
+
+
+def _client_keys(clients: Table, first_day: np.ndarray) -> dict[str, np.ndarray]:
+    """Keys with one value a client. [first_day: of its first invoice, NaN without one; uint64]"""
+    region, district, category = (known_or(clients[name], -1.0) for name in ("region", "district", "category"))
+    created, first_day = known_or(as_float_days(clients["created_on"]), -1.0), known_or(first_day, -1.0)
+    names = ("place", "first_day", *CREATED)
+    keys = _keys(names, region, np.array([district, first_day, created, created // 30, created // 365]))
+    return dict(zip(names, (_mixed(keys[0], category), *keys[1:]), strict=True))
+
+
+def _row_keys(rows: Rows) -> dict[str, np.ndarray]:
+    """Keys with one value a row. [uint64]"""
+    region = rows.by_client.spread(known_or(rows.clients["region"], -1.0))
+    names = ("tariff", "route_step", "route_day")
+    keys = _keys(names, region, np.array([known_or(rows["tariff"], -1.0), rows.day, rows.day]))
+    longer = _mixed(keys[:2], np.array([rows["energy"], known_or(rows.gap, 0.0)]))
+    return dict(zip(names, (*longer, keys[2]), strict=True))
+
+
+def _keys(names: tuple[str, ...], *codes: np.ndarray) -> np.ndarray:
+    """One 64-bit key of several codes, for several cells at once. [uint64, (len(names), n)]"""
+    keys = np.array([SEED[name] for name in names])[:, None]
+    for code in codes:
+        keys = _mixed(keys, code)
+    return keys
+
+
+def _mixed(keys: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """The keys with one more code in them."""
+    keys = (keys ^ codes.astype(np.int64).view(np.uint64)) * MIX
+    return keys ^ (keys >> np.uint64(29))

@@ -1,0 +1,325 @@
+"""Blocks on what the days are like: levels, kinds of days and their runs, ceilings, repetition, weekdays, season.
+
+In:  DayRows (fairmeter/features/readings/series.py).
+Out: BLOCKS; each computes (features, clients), float64. Missing evidence is NaN.
+"""
+
+import numpy as np
+
+from fairmeter.core.segments import Segments
+from fairmeter.features.base import FALL, HISTORY, IRREGULAR, LOW, PLACE, SEASON, SHAPE, Feature
+from fairmeter.features.readings.series import DayRows, ReadingBlock, slope
+
+# --- levels -----------------------------------------------------------------------------------------------------------
+
+SHARES = {"min": 0.0, "q02": 0.02, "q10": 0.1, "q25": 0.25, "q75": 0.75, "q90": 0.9, "q98": 0.98, "max": 1.0}
+LAGS = (0, 1, 7, 14, 28)
+
+
+def _levels(rows: DayRows) -> np.ndarray:
+    segments, ends = rows.segments, rows.segments.ends
+    n, mean, deviation, skew = (x[:0:-1] for x in rows.shape)  # of relative, of log
+    quantiles = segments.quantiles(rows.relative[None], tuple(SHARES.values()), n[:1])[:, 0]
+    cut = np.array([rows.since_end(7), rows.since_end(30), rows.since_end(14)])
+    stop = np.array([ends, ends, cut[0]])
+    _, lately, variance = (x[0] for x in rows.window(cut, stop, slice(2, 3)))
+    lag = np.array(LAGS)[:, None]
+    last = rows.relative.take(np.maximum(ends - 1 - lag, segments.starts))
+    lagged = np.where(segments.counts > lag, last, np.nan)
+    return np.array([
+        np.log(rows.level), mean[0] * rows.level, deviation[0] * rows.level,
+        *(lately[:2] * rows.level), *(np.sqrt(variance[:2]) * rows.level), *lately[:2],
+        *(np.sqrt(variance[:2]) / lately[:2]), lately[0] - lately[2], lagged[0] - lagged[1], *lagged,
+        mean[0], deviation[0] / mean[0], skew[0], deviation[1], skew[1],
+        *quantiles, quantiles[-1] / mean[0], quantiles[1] / quantiles[5], n[0], n[0] / segments.counts,
+    ])  # fmt: skip
+
+
+LEVELS_BLOCK = ReadingBlock(
+    (
+        Feature("level", LOW, "log kWh a day", "log of the median day"),
+        Feature("mean_kwh", LOW, "kWh a day", "mean consumption"),
+        Feature("std_kwh", IRREGULAR, "kWh a day", "standard deviation of consumption"),
+        Feature("mean_7_kwh", LOW, "kWh a day", "mean of the last 7 days"),
+        Feature("mean_30_kwh", LOW, "kWh a day", "mean of the last 30 days"),
+        Feature("std_7_kwh", IRREGULAR, "kWh a day", "standard deviation of the last 7 days"),
+        Feature("std_30_kwh", IRREGULAR, "kWh a day", "standard deviation of the last 30 days"),
+        Feature("mean_7", FALL, "of the median day", "mean of the last 7 days over the median day"),
+        Feature("mean_30", FALL, "of the median day", "mean of the last 30 days over the median day"),
+        Feature("cv_7", IRREGULAR, "ratio", "coefficient of variation of the last 7 days"),
+        Feature("cv_30", IRREGULAR, "ratio", "coefficient of variation of the last 30 days"),
+        Feature("derivative_7", FALL, "of the median day", "mean of the last 7 days less that of the 7 days before"),
+        Feature("derivative_1", FALL, "of the median day", "last day less the day before"),
+        *(Feature(f"lag_{lag}", LOW, "of the median day", f"consumption {lag} days before the last") for lag in LAGS),
+        Feature("mean_over_median", SHAPE, "ratio", "mean over median day"),
+        Feature("cv", IRREGULAR, "ratio", "coefficient of variation"),
+        Feature("skew", SHAPE, "", "skewness of consumption"),
+        Feature("log_std", IRREGULAR, "log ratio", "standard deviation of log consumption"),
+        Feature("log_skew", SHAPE, "", "skewness of log consumption"),
+        *(Feature(f"relative_{name}", SHAPE, "of the median day", f"{name} of the days over the median day")
+          for name in SHARES),
+        Feature("peak_to_average", SHAPE, "ratio", "highest day over the mean"),
+        Feature("base_to_high", SHAPE, "ratio", "2 % quantile over 90 % quantile"),
+        Feature("n_days", HISTORY, "days", "number of known days"),
+        Feature("known_share", HISTORY, "share", "share of days with a reading"),
+    ),
+    _levels,
+)  # fmt: skip
+
+# --- kinds of days: how many, how long in a row -----------------------------------------------------------------------
+
+KINDS = (
+    ("zero", LOW, "zero consumption", lambda r: r.relative <= 0.0005),
+    ("near_zero", LOW, "less than a tenth of the median day", lambda r: r.relative < 0.1),
+    ("low", LOW, "less than a third of the median day", lambda r: r.relative < 0.33),
+    ("high", IRREGULAR, "more than double the median day", lambda r: r.relative > 2.0),
+    ("flat", SHAPE, "the consumption of the day before, within 0.5 %",
+     lambda r: np.abs(r.log - r.segments.lag(r.log)) < 0.005),
+    ("fall", FALL, "a third less than the neighbours' change foretells",
+     lambda r: r.residual - _median(r) < -0.4),
+    ("missing", HISTORY, "no reading", lambda r: np.isnan(r.kwh)),
+)  # fmt: skip
+KIND_STATISTICS = (
+    ("share", "share", "share of days with"),
+    ("share_90", "share", "share of the last 90 days with"),
+    ("share_30", "share", "share of the last 30 days with"),
+    ("longest", "days", "longest run of days with"),
+    ("lately", "days", "run of days, up to the last one, with"),
+    ("runs", "runs", "number of runs of days with"),
+    ("runs_90", "runs", "number of runs in the last 90 days of days with"),
+)
+
+
+def _median(rows: DayRows) -> np.ndarray:
+    """Of residual, beside its rows."""
+    return rows.segments.beside(rows.segments.quantiles(rows.residual[None], (0.5,), rows.shape[0][:1])[0, 0])
+
+
+def _kinds(rows: DayRows) -> np.ndarray:
+    segments = rows.segments
+    is_kind = np.array([test(rows) for *_, test in KINDS])
+    begins = is_kind.copy()
+    begins[:, 1:] &= ~is_kind[:, :-1] | segments.is_first[1:]
+    in_90, in_30 = segments.left <= 90, segments.left <= 30
+    counted = np.array([is_kind, is_kind & in_90, is_kind & in_30, begins, begins & in_90], dtype=np.float64)
+    n, n_90, n_30, runs, runs_90 = segments.total(counted)
+    counts = segments.counts
+    longest, lately = segments.runs(is_kind)
+    return np.concatenate([
+        n / counts, n_90 / np.minimum(counts, 90), n_30 / np.minimum(counts, 30), longest, lately, runs, runs_90,
+    ])  # fmt: skip
+
+
+KINDS_BLOCK = ReadingBlock(
+    tuple(
+        Feature(f"{name}_{short}", group, unit, f"{long} {text}")
+        for short, unit, long in KIND_STATISTICS
+        for name, group, text, _ in KINDS
+    ),
+    _kinds,
+)
+
+# --- a ceiling that is no longer exceeded, a floor that is no longer reached ------------------------------------------
+
+CEILINGS = (14, 30, 60, 120)
+
+
+def _ceilings(rows: DayRows) -> np.ndarray:
+    """Highest of the last days; how long ago it was last exceeded, by how much, how unlikely that is by chance."""
+    segments, relative, row = rows.segments, rows.relative, np.arange(rows.segments.n_rows)
+    is_last = segments.left <= np.array(CEILINGS)[:, None]
+    ceiling = segments.largest(np.where(is_last, relative, np.nan))
+    beside, known = segments.beside(ceiling), ~np.isnan(relative)
+    over = relative > 1.01 * beside
+    last = np.maximum.reduceat(np.where(over, row, -1), segments.starts, axis=-1)
+    last = np.maximum(last, segments.starts - 1)
+    is_since = row > segments.beside(last)
+    at = (np.abs(relative / beside - 1.0) < 0.005) & is_since
+    counted = np.array([over, known & ~is_since, at, known & is_since], dtype=np.float64)
+    n_over, n_before, n_at, n_since = segments.total(counted)
+    share = n_over / (n_before + 2.0)
+    surprise = -n_since * np.log1p(-np.minimum(share, 0.98))
+    found = np.array([ceiling, segments.ends - 1 - last, share, surprise, n_at, n_at / n_since])
+    return found.swapaxes(0, 1).reshape(-1, len(segments))
+
+
+CEILING_BLOCK = ReadingBlock(
+    tuple(
+        Feature(f"ceiling_{w}_{short}", SHAPE, unit, f"{long} the highest of the last {w} days")
+        for w in CEILINGS
+        for short, unit, long in (
+            ("height", "of the median day", "level of"),
+            ("held", "days", "time since a day exceeded"),
+            ("over", "share", "share of the days before then that exceeded"),
+            ("surprise", "nats", "how unlikely it is by chance that so long no day exceeded"),
+            ("n_at", "days", "number of days within 0.5 % of"),
+            ("at", "share", "share of days since then within 0.5 % of"),
+        )
+    ),
+    _ceilings,
+)
+
+# --- repetition: the days of weeks or a month before ------------------------------------------------------------------
+
+BACK = (1, 2, 7, 14, 21, 27, 28, 29, 30, 31, 32, 35)
+LATELY = (30, 60, 120)
+
+
+def _repetition(rows: DayRows) -> np.ndarray:
+    """Deviation of log consumption from that of a day, a week and a month before; the least of them."""
+    segments, log = rows.segments, rows.log
+    lagged = segments.lags(log, BACK)
+    is_recent = np.flatnonzero(segments.left <= LATELY[-1])
+    recent = Segments(np.minimum(segments.counts, LATELY[-1]))
+    off = log.take(is_recent) - lagged.take(is_recent, axis=-1)
+    now = np.where(segments.left.take(is_recent) <= np.array(LATELY)[:, None, None], off, np.nan)
+    n, mean, deviation = recent.moments(now)
+    same = recent.total((np.abs(now - recent.beside(mean)) < 0.01).astype(np.float64)) / n
+    deviation, same = np.where(n >= 7, np.array([deviation, same]), np.nan)
+    least, week = np.fmin.reduce(deviation[:, 2:], axis=1), deviation[:, 2]
+    most = np.fmax.reduce(same[:, 2:], axis=1)
+    found = np.array([deviation[:, 0], week, least, least / week, most, same[:, 0]])
+    mean = segments.beside(rows.shape[1][1])
+    centred = log - mean
+    with_lag = segments.mean(centred * (lagged - mean)) / segments.mean(centred * centred)
+    return np.concatenate([found.swapaxes(0, 1).reshape(-1, len(segments)), with_lag])
+
+
+REPETITION_BLOCK = ReadingBlock(
+    (
+        *(Feature(f"repeat_{w}_{short}", SHAPE, unit, f"{long}, last {w} days")
+          for w in LATELY
+          for short, unit, long in (
+              ("jump", "log ratio", "deviation from the day before"),
+              ("week", "log ratio", "deviation from the week before"),
+              ("least", "log ratio", "least deviation from days a week to five weeks before"),
+              ("copy", "ratio", "least deviation from days a week to five weeks before over that from the week before"),
+              ("same", "share", "largest share of days in a fixed ratio to days a week to five weeks before"),
+              ("same_day", "share", "share of days in a fixed ratio to the day before"),
+          )),
+        *(Feature(f"autocorrelation_{lag}", IRREGULAR, "", f"correlation with {lag} days before") for lag in BACK),
+    ),
+    _repetition,
+)  # fmt: skip
+
+
+def _values(rows: DayRows) -> np.ndarray:
+    """How often values repeat, and how round they are."""
+    segments = rows.segments
+    kwh = np.where(rows.relative > 0.0005, np.rint(rows.kwh * 1000.0) / 1000.0, np.nan)  # whole Wh, as meters have
+    n_distinct, share = segments.repetition(np.array([kwh, np.rint(np.log(kwh) * 100.0)]))
+    n = segments.total((~np.isnan(kwh)).astype(np.float64))
+    scaled = np.array([kwh, kwh * 10.0])
+    off = np.abs(scaled - np.rint(scaled)) < 1e-6
+    return np.concatenate([n_distinct[:1] / n, share, segments.total(off.astype(np.float64)) / n])
+
+
+VALUES_BLOCK = ReadingBlock(
+    (
+        Feature("distinct_share", SHAPE, "share", "different values over known days"),
+        Feature("mode_share", SHAPE, "share", "share of the most frequent value"),
+        Feature("near_mode_share", SHAPE, "share", "share of the most frequent value, to 1 %"),
+        Feature("whole_share", SHAPE, "share", "share of whole kWh"),
+        Feature("tenth_share", SHAPE, "share", "share of whole tenths of a kWh"),
+    ),
+    _values,
+)
+
+# --- weekdays, holidays, season, weather, neighbours ------------------------------------------------------------------
+
+BASE_TEMPERATURE = 15.5  # deg C: below it houses are heated (degree days, as British utilities count them)
+SEASONS = {"winter": (11, 0, 1), "spring": (2, 3, 4), "summer": (5, 6, 7), "autumn": (8, 9, 10)}
+SEASON_OF_MONTH = np.array([next(i for i, s in enumerate(SEASONS.values()) if month in s) for month in range(12)])
+
+
+# The sun's height over the year, 1 at midsummer of the north, -1 of the south: solar panels follow it, thefts do not.
+SUN = np.cos(2.0 * np.pi * (np.arange(366) - 171) / 365.25)
+
+
+def _context(rows: DayRows) -> np.ndarray:
+    segments, log = rows.segments, rows.log
+    month = rows.day.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) % 12
+    in_season = SEASON_OF_MONTH.take(month) == np.arange(4)[:, None]
+    weekend = rows.weekday >= 5
+    holiday = (rows.holiday == 1.0, rows.holiday == 0.0) if rows.has_holidays else ()
+    means = segments.mean(np.where(np.array([weekend, ~weekend, *in_season, *holiday]), log, np.nan))
+    overall = rows.shape[1][1]
+    on_holidays = means[6] - means[7] if rows.has_holidays else np.full(len(segments), np.nan)
+    factor = np.where(segments.beside(rows.is_covered), rows.factor, np.nan)
+    recent = np.where(segments.left <= 60, 1.0, np.nan)
+    by_factor, with_factor = slope(rows, np.array([log, log * recent]), np.array([factor, factor]))
+    sensitivity = np.where(rows.is_covered, 1.0 + rows.step.slope[0], np.nan)
+    off_usual = np.where(rows.is_covered, segments.last(rows.off_usual) - segments.mean(rows.off_usual), np.nan)
+    return np.array([
+        means[0] - means[1], on_holidays, *(means[2:6] - overall), *_weather(rows),
+        by_factor[0], with_factor[0], by_factor[1], with_factor[1], sensitivity, rows.shape[2][0], off_usual,
+    ])  # fmt: skip
+
+
+def _weather(rows: DayRows) -> np.ndarray:
+    """Slope and correlation with the cold; last days less before, the cold's part taken out. [(5, clients)]"""
+    segments, days = rows.segments, np.array((7, 30, 90))[:, None]
+    if not rows.has_weather:
+        return np.full((5, len(segments)), np.nan)
+    cold = np.maximum(BASE_TEMPERATURE - rows.temperature, 0.0)
+    by_cold, with_cold = slope(rows, rows.log, cold)
+    off_weather = rows.log - segments.beside(by_cold) * cold
+    is_last = segments.left <= days
+    last, before = segments.mean(np.where(np.array([is_last, ~is_last]), off_weather, np.nan))
+    return np.array([by_cold, with_cold, *(last - before)])
+
+
+CONTEXT_BLOCK = ReadingBlock(
+    (
+        Feature("weekend", SEASON, "log ratio", "log consumption at weekends less that on weekdays"),
+        Feature("holiday", SEASON, "log ratio", "log consumption on holidays less that on other days"),
+        *(Feature(season, SEASON, "log ratio", f"log consumption in {season} less that of all days")
+          for season in SEASONS),
+        Feature("cold_slope", SEASON, "log ratio a deg C", "rise of log consumption with each degree of cold"),
+        Feature("cold_correlation", SEASON, "", "correlation of log consumption with cold"),
+        *(Feature(f"off_weather_{w}", SEASON, "log ratio",
+                  f"last {w} days less before, the temperature's part taken out")
+          for w in (7, 30, 90)),
+        Feature("neighbours_slope", PLACE, "", "rise of log consumption with the neighbours'"),
+        Feature("neighbours_correlation", PLACE, "", "correlation of log consumption with the neighbours'"),
+        Feature("neighbours_slope_60", PLACE, "", "rise of log consumption with the neighbours', last 60 days"),
+        Feature("neighbours_correlation_60", PLACE, "",
+                "correlation of log consumption with the neighbours', last 60 days"),
+        Feature("neighbours_sensitivity", PLACE, "", "sensitivity to the neighbours' factor beside the clearest step"),
+        Feature("adjusted_std", IRREGULAR, "log ratio", "standard deviation of the adjusted consumption"),
+        Feature("off_neighbours_last", PLACE, "log ratio",
+                "last day's deviation from the neighbours, less the usual one"),
+    ),
+    _context,
+)  # fmt: skip
+
+
+def _sun(rows: DayRows) -> np.ndarray:
+    """Slope and correlation with the sun's height: after the clearest step, before it, and in the last half year."""
+    segments, date = rows.segments, rows.day.astype("datetime64[D]")
+    sun = SUN.take((date - date.astype("datetime64[Y]").astype("datetime64[D]")).astype(np.int64))
+    row = np.arange(segments.n_rows)
+    is_after = row >= segments.beside(np.where(rows.step.row[0] >= 0, rows.step.row[0], segments.starts))
+    is_recent = row >= segments.beside(segments.ends) - 180
+    less = rows.relative - np.exp(np.where(np.isnan(rows.usual), 0.0, rows.usual))
+    series = np.array([rows.residual, rows.residual, rows.residual, less])
+    series = np.where(np.array([is_after, ~is_after, is_recent, is_recent]), series, np.nan)
+    by_sun = slope(rows, series, np.array([sun, sun, sun, sun]))
+    return np.stack(by_sun, axis=1).reshape(-1, len(segments))
+
+
+SUN_BLOCK = ReadingBlock(
+    tuple(
+        Feature(f"sun_{short}_{case}", SEASON, unit, f"{long} of the {series} with the sun's height, {when}")
+        for case, series, when in (
+            ("after", "adjusted consumption", "after the clearest step"),
+            ("before", "adjusted consumption", "before the clearest step"),
+            ("180", "adjusted consumption", "last 180 days"),
+            ("less_180", "consumption less the neighbours'", "last 180 days"),
+        )
+        for short, unit, long in (("slope", "log ratio", "rise"), ("correlation", "", "correlation"))
+    ),
+    _sun,
+)
+
+BLOCKS = (LEVELS_BLOCK, KINDS_BLOCK, CEILING_BLOCK, REPETITION_BLOCK, VALUES_BLOCK, CONTEXT_BLOCK, SUN_BLOCK)

@@ -1,0 +1,100 @@
+"""Blocks on the hours of the day, where readings are hourly: night, peaks, zeros, profile and its mirror image.
+
+In:  DayRows (fairmeter/features/readings/series.py).
+Out: BLOCKS; each computes (features, clients), float64. All NaN where readings are daily.
+"""
+
+import numpy as np
+
+from fairmeter.data.daily import HOURS_PER_DAY
+from fairmeter.features.base import LOW, SEASON, SHAPE, Feature
+from fairmeter.features.readings.series import DayRows, ReadingBlock
+
+NIGHT = 6  # hours from midnight on
+LATELY = (14, 30)  # days
+LEAST_DAYS = 3
+
+STATISTICS = (
+    ("night_share", SEASON, "share of the day's energy from 00 to 06 h"),
+    ("morning_share", SEASON, "share of the day's energy from 06 to 12 h"),
+    ("afternoon_share", SEASON, "share of the day's energy from 12 to 18 h"),
+    ("peak_share", SHAPE, "share of the day's energy in its highest hour"),
+    ("base_share", SHAPE, "lowest over mean hour"),
+    ("hour_deviation", SHAPE, "coefficient of variation of the day's hours"),
+    ("zero_hours", LOW, "share of hours of zero"),
+    ("flat_hours", SHAPE, "share of hours like the hour before, within 0.5 %"),
+    ("profile", SEASON, "correlation of the day's hours with the client's profile"),
+    ("mirror", SEASON, "correlation of the day's hours, in reverse order, with the client's profile"),
+    ("day_before", SEASON, "correlation of the day's hours with those of the day before"),
+)
+SPLIT = ("night_share", "peak_share", "zero_hours", "profile")
+
+
+def _by_day(rows: DayRows, hours: np.ndarray) -> np.ndarray:
+    """STATISTICS of each day. [float64, (len(STATISTICS), rows)]"""
+    known = ~np.isnan(hours)
+    n = known.sum(axis=1)
+    filled = np.where(known, hours, 0.0)
+    total = filled.sum(axis=1)
+    mean = total / n
+    off = np.where(known, hours - mean[:, None], 0.0)
+    deviation = np.sqrt((off * off).sum(axis=1) / n)
+    profile = np.ascontiguousarray(rows.segments.spread(rows.segments.mean(np.ascontiguousarray(hours.T))).T)
+    profile -= profile.mean(axis=1, keepdims=True)
+    before = np.empty_like(off)
+    before[1:], before[rows.segments.starts] = off[:-1], 0.0
+    same = known[:, 1:] & (np.abs(filled[:, 1:] - filled[:, :-1]) <= 0.005 * filled[:, 1:])
+    out = np.array([
+        filled[:, :NIGHT].sum(axis=1) / total, filled[:, NIGHT : 2 * NIGHT].sum(axis=1) / total,
+        filled[:, 2 * NIGHT : 3 * NIGHT].sum(axis=1) / total, filled.max(axis=1) / total,
+        np.where(known, hours, np.inf).min(axis=1) / mean, deviation / mean,
+        (known & (filled <= 0.0005 * rows.segments.spread(rows.level)[:, None])).sum(axis=1) / n,
+        same.sum(axis=1) / np.maximum(n - 1, 1),
+        _correlation(off, profile), _correlation(np.ascontiguousarray(off[:, ::-1]), profile),
+        _correlation(off, before),
+    ])  # fmt: skip
+    return np.where(n >= HOURS_PER_DAY // 2, out, np.nan)
+
+
+def _correlation(off: np.ndarray, other: np.ndarray) -> np.ndarray:
+    scale = np.sqrt((off * off).sum(axis=1) * (other * other).sum(axis=1))
+    return np.where(scale > 0, (off * other).sum(axis=1) / scale, np.nan)
+
+
+def _hours(rows: DayRows) -> np.ndarray:
+    """Each statistic over all days, over the last ones, these less those before, and its clearest step."""
+    segments, hours = rows.segments, rows.days.hours
+    if hours is None:
+        return np.full((len(HOURS_BLOCK.features), len(segments)), np.nan)
+    series = _by_day(rows, hours)
+    n, mean, deviation = segments.moments(series)
+    left = segments.spread(segments.ends) - np.arange(segments.n_rows)
+    out = [np.where(n >= LEAST_DAYS, mean, np.nan), np.where(n >= LEAST_DAYS, deviation, np.nan)]
+    for days in LATELY:
+        n_last, last, _ = segments.moments(np.where(left <= days, series, np.nan))
+        n_before, before, _ = segments.moments(np.where(left > days, series, np.nan))
+        enough = (n_last >= LEAST_DAYS) & (n_before >= LEAST_DAYS)
+        out += [np.where(n_last >= LEAST_DAYS, last, np.nan), np.where(enough, last - before, np.nan)]
+    names = [name for name, *_ in STATISTICS]
+    size, explained, row = segments.best_split(series[[names.index(name) for name in SPLIT]], LEAST_DAYS)
+    return np.concatenate([*out, size, explained, np.where(row >= 0, segments.ends - row, np.nan)])
+
+
+HOURS_BLOCK = ReadingBlock(
+    (
+        *(Feature(f"{s}_mean", group, "", text) for s, group, text in STATISTICS),
+        *(Feature(f"{s}_std", group, "", f"deviation of the {text}") for s, group, text in STATISTICS),
+        *(Feature(f"{s}_{short}_{w}", group, "", f"{text}, last {w} days{than}")
+          for w in LATELY
+          for short, than in (("last", ""), ("change", " less those before"))
+          for s, group, text in STATISTICS),
+        *(Feature(f"{s}_split_{short}", SEASON, unit, f"{long} of the clearest step of the {s.replace('_', ' ')}")
+          for short, unit, long in (
+              ("size", "", "size"), ("explained", "share", "clearness"), ("ago", "days", "time from the end"),
+          )
+          for s in SPLIT),
+    ),
+    _hours,
+)  # fmt: skip
+
+BLOCKS = (HOURS_BLOCK,)

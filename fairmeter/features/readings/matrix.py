@@ -1,0 +1,61 @@
+"""Smart-meter readings -> one row of features a client; training, the server and Spark call the same function.
+
+In:  Days (fairmeter/data/daily.py), and Surroundings (fairmeter/features/readings/covariates.py) where neighbours, weather or holidays are known.
+Out: float32 of shape (clients, len(FEATURES)); missing evidence is NaN.
+
+A client's row depends on its own readings and the surroundings alone, to the last bit; nothing depends on today's date.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from fairmeter.core.segments import Segments
+from fairmeter.data.daily import Days
+from fairmeter.features.base import READING_GROUPS, Feature
+from fairmeter.features.readings import change_signatures, changes, daily_statistics, hourly, transformer_losses
+from fairmeter.features.readings.covariates import Surroundings
+from fairmeter.features.readings.series import DayRows, ReadingBlock
+
+__all__ = ["BLOCKS", "FEATURES", "FEATURE_NAMES", "READING_GROUPS", "reading_features"]
+
+CHUNK = 25  # clients at a time: their series fit the processor's cache
+THREADS = 2  # NumPy lets go of the interpreter in its loops; more threads wait for memory
+
+BLOCKS: tuple[ReadingBlock, ...] = (
+    *daily_statistics.BLOCKS,
+    *changes.BLOCKS,
+    *change_signatures.BLOCKS,
+    *hourly.BLOCKS,
+    *transformer_losses.BLOCKS,
+)
+FEATURES: tuple[Feature, ...] = tuple(feature for block in BLOCKS for feature in block.features)
+FEATURE_NAMES: tuple[str, ...] = tuple(feature.name for feature in FEATURES)
+
+
+def reading_features(days: Days, surroundings: Surroundings | None = None) -> np.ndarray:
+    """Features of every client. [float32, (clients, len(FEATURES))] A client without readings has NaN alone."""
+    n = len(days.segments)
+    if n <= CHUNK:
+        return _features(days, surroundings)
+
+    def features_of(start: int) -> np.ndarray:
+        stop = min(start + CHUNK, n)
+        return _features(days.slice(start, stop), surroundings and surroundings.of_clients(slice(start, stop)))
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        return np.concatenate(list(pool.map(features_of, range(0, n, CHUNK))))
+
+
+def _features(days: Days, surroundings: Surroundings | None) -> np.ndarray:
+    matrix = np.full((len(days.segments), len(FEATURES)), np.nan, dtype=np.float32)
+    filled = days.segments.filled
+    if not filled.any():
+        return matrix
+    surroundings = surroundings and surroundings.of_clients(filled)
+    only = Days(Segments(days.segments.counts[filled]), days.day, days.kwh, days.hours)
+    with np.errstate(all="ignore"):  # missing evidence is NaN; a division by nothing is missing evidence
+        rows = DayRows(only, surroundings)
+        found = np.concatenate([block.compute(rows) for block in BLOCKS]).T
+    matrix[filled] = np.where(np.isfinite(found), found, np.nan)
+    return matrix

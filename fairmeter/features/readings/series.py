@@ -1,0 +1,129 @@
+"""Days of clients as the series that the features are statistics of.
+
+In:  Days (every client with at least one row) and Surroundings or None.
+Out: DayRows: log consumption, the same less what the neighbours' factor foretells, the clearest change.
+"""
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from fairmeter.core.change_points import Change, Changes, Running
+from fairmeter.core.segments import Segments
+from fairmeter.data.daily import Days
+from fairmeter.features.base import Feature
+from fairmeter.features.readings.covariates import OFFSET, Surroundings, log_relative
+
+MONDAY = 4  # 1970-01-01 was a Thursday: (day + 3) % 7 is 0 on Mondays
+LEAST_SLOPE = 14  # days: a slope of fewer is noise
+COVERED = 0.5  # share of a client's days with a factor: with fewer, its own history alone is judged
+
+
+class DayRows:
+    """Series of shape (rows,); by client where that is said. Missing stays NaN."""
+
+    def __init__(self, days: Days, surroundings: Surroundings | None) -> None:
+        self.days, self.segments, self.kwh, self.day = days, days.segments, days.kwh, days.day
+        self.level, self.log = log_relative(days)
+        self.relative = np.exp(self.log) - OFFSET
+        if surroundings is None:
+            self.factor = self.temperature = self.holiday = np.full(len(self.kwh), np.nan)
+        else:
+            self.factor, self.temperature, self.holiday = surroundings.at(self.segments.index, self.day)
+        losses = surroundings and surroundings.losses
+        self.lost = None if losses is None else losses.at(self.segments.index, self.day)  # [kWh of the transformer]
+        known = ~np.isnan(self.kwh)
+        n, n_both = self.segments.total(np.array([known, known & ~np.isnan(self.factor)], dtype=np.float64))
+        self.n_known = n
+        self.is_covered = n_both >= COVERED * n  # (clients,)
+        self.has_weather, self.has_holidays = (not np.isnan(x).all() for x in (self.temperature, self.holiday))
+
+    @cached_property
+    def weekday(self) -> np.ndarray:
+        return (self.day + 3) % 7
+
+    @cached_property
+    def usual(self) -> np.ndarray:
+        """The neighbours' factor, 0 for clients that it does not cover; NaN where it is missing on a date."""
+        return np.where(self.segments.beside(self.is_covered), self.factor, 0.0)
+
+    @cached_property
+    def off_usual(self) -> np.ndarray:
+        """log consumption less the neighbours' factor."""
+        return self.log - self.usual
+
+    @cached_property
+    def changes(self) -> Changes:
+        factor = np.where(np.isnan(self.usual), 0.0, self.usual)
+        return Changes(self.segments, np.array([self.off_usual, self.log]), np.array([factor, np.zeros_like(factor)]))
+
+    @cached_property
+    def steps(self) -> list[Change]:
+        """The clearest fall, rise, step of either kind: of log less the neighbours' factor and of log itself."""
+        return self.changes.best((1,), (-1, 1, 0))
+
+    @property
+    def step(self) -> Change:
+        return self.steps[2]
+
+    @cached_property
+    def residual(self) -> np.ndarray:
+        """log consumption less the neighbours' factor times the client's own sensitivity to it."""
+        return self.off_usual - self.segments.beside(self.step.slope[0]) * self.usual
+
+    @cached_property
+    def shape(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """(number known, mean, deviation, skewness) of residual, log, relative. Each (3, clients)."""
+        return self.segments.shape(np.array([self.residual, self.log, self.relative]))
+
+    @cached_property
+    def running(self) -> Running:
+        """Of residual, log, relative: number known, sum, sum of squares. (3, 3, rows)"""
+        series = np.array([self.residual, self.log, np.minimum(self.relative, 1e3)])
+        known = ~np.isnan(series)
+        series = np.where(known, series, 0.0)
+        return Running(np.array([known, series, series * series]))
+
+    def window(
+        self, start: np.ndarray, stop: np.ndarray, series: slice = slice(3)
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(number known, mean, variance) of residual, log, relative in the rows start .. stop - 1. Each (3, *shape)."""
+        n, total, squares = self.running.between(start, stop, (slice(None), series))
+        mean = total / n
+        return n, mean, np.maximum(squares / n - mean * mean, 0.0)
+
+    def stretches(self, days: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(number known, mean, variance) of residual in so many rows before each row. Each (days, rows + 1)."""
+        n, total, squares = self.running.before(days, (slice(None), 0))
+        mean = total / n
+        return n, mean, np.maximum(squares / n - mean * mean, 0.0)
+
+    def since_end(self, days: int) -> np.ndarray:
+        """The row so many days before the end, not before the first. [int64, (clients,)]"""
+        return np.maximum(self.segments.ends - days, self.segments.starts)
+
+
+def parts(segments: Segments, row: np.ndarray) -> Segments:
+    """Two segments a client: the rows before `row`, and those from it on. [row: (..., clients), so many copies]"""
+    before = np.minimum(np.maximum(row - segments.starts, 0), segments.counts)
+    return Segments(np.stack([before, segments.counts - before], axis=-1).ravel())
+
+
+def slope(rows: DayRows, series: np.ndarray, covariate: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(least-squares slope, correlation) of series with a covariate each. (..., rows) -> (..., clients)"""
+    segments = rows.segments
+    both = np.where(np.isnan(series + covariate), np.nan, np.array([series, covariate]))
+    n, mean, deviation = segments.moments(both)
+    off = both - segments.beside(mean)
+    shared = segments.mean(off[0] * off[1])
+    found = np.where(n[0] >= LEAST_SLOPE, shared / (deviation[1] * deviation[1]), np.nan)
+    return found, found * deviation[1] / deviation[0]
+
+
+class ReadingBlock(NamedTuple):
+    """Features that are computed together, in the order of `compute`'s rows. [float64, (features, clients)]"""
+
+    features: tuple[Feature, ...]
+    compute: Callable[[DayRows], np.ndarray]

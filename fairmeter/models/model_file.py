@@ -1,0 +1,234 @@
+"""model.bin: a pickle of plain data only, opened after its checksum, by an unpickler that admits nothing else.
+
+In:  a FraudModel, a path, and a key where files are signed.
+Out: the file, and beside it `.sha256` (as `sha256sum -c` reads it) and, with a key, `.hmac`; or the model again.
+
+Arrays are stored as dtype, shape and bytes, fitted objects as their fields: the file needs no class and no function,
+and none can be called from it. The model and its seals are several files that cannot be renamed at once, so seals that
+admit the old model and the new one go first: whenever the machine stops, one whole model loads.
+"""
+
+import hashlib
+import hmac
+import io
+import os
+import pickle
+import zlib
+from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fairmeter.evaluation.drift import Fingerprint
+from fairmeter.features.readings.covariates import Surroundings
+from fairmeter.features.readings.matrix import FEATURE_NAMES as READING_FEATURES
+from fairmeter.models.detectors import classical
+from fairmeter.models.detectors.mean_rank import MeanRank
+from fairmeter.models.detectors.networks import Autoencoder, Forecaster
+from fairmeter.models.ensemble import Ensemble, Inputs
+from fairmeter.models.fraud_model import FraudModel
+from fairmeter.models.peer_groups import Peers
+from fairmeter.models.reading_model import ReadingModel
+from fairmeter.models.runtime.dense_network import DenseNetwork, Scaling
+from fairmeter.models.runtime.oblivious_trees import SymmetricTrees
+from fairmeter.models.runtime.onnx_trees import OnnxTrees
+from fairmeter.models.target_encoding import CellRates
+
+FORMAT = 5
+# Without dense networks; 3 without fingerprints too: such a model judges as before, and drift cannot be told.
+OLDER = (3, 4)
+PARTS = ("invoices", "aggregates", "readings")
+MAX_BYTES = 512 * 2**20  # unpacked: a model is a tenth of that
+KINDS = {
+    kind.__name__: kind
+    for kind in (
+        Ensemble, Inputs, Fingerprint, CellRates, Peers, OnnxTrees, SymmetricTrees, DenseNetwork, Scaling,
+        classical.Detectors, *classical.KINDS.values(), Autoencoder, Forecaster,
+        ReadingModel, Surroundings, MeanRank,
+    )
+}  # fmt: skip
+
+
+class ModelError(Exception):
+    """A model file that cannot be used; the message says why and what to do."""
+
+
+class PlainUnpickler(pickle.Unpickler):
+    """Reads dicts, lists, tuples, numbers, strings and bytes. Anything else in the file would be code."""
+
+    def find_class(self, module: str, name: str) -> object:
+        raise ModelError(f"The model file asks for {module}.{name}; a model holds plain data only: do not trust it.")
+
+    def persistent_load(self, pid: object) -> object:
+        raise ModelError(f"The model file refers to {pid!r}; a model holds plain data only: do not trust it.")
+
+
+def save(model: FraudModel, path: Path | str, key: bytes | None = None) -> None:
+    """Raises OSError, the old file then still loads; ModelError for what no file could give back."""
+    path = Path(path)
+    data = _packed(model)
+    _opened(data, path)  # what cannot be opened again must not take the place of what can
+    seals = {_suffixed(path, suffix): line for suffix, line in _seals(path, data, key).items()}
+    first = [(seal, line + _former(seal)) for seal, line in seals.items()]
+    _written_in_order([*first, (path, data), *seals.items()])
+
+
+def load(path: Path | str, key: bytes | None = None) -> FraudModel:
+    """The model, once its seals are checked. Raises ModelError."""
+    path = Path(path)
+    data = _read(path)
+    sums, *signed = _seals(path, data, key).items()
+    if not _is_sealed(path, *sums):
+        raise ModelError(
+            f"{path} is not the file that {path.name}.sha256 was made for: train again, or copy both files again."
+        )
+    if not all(_is_sealed(path, *seal) for seal in signed):
+        raise ModelError(
+            f"{path} is not signed with this key: sign it with the key of MODEL_KEY, or leave MODEL_KEY unset."
+        )
+    return _opened(data, path)
+
+
+def check_features(model: FraudModel, names: Sequence[str], path: Path | str) -> None:
+    """Raises ModelError where the model expects other features than those computed, or another order of them.
+
+    names: of features.py; those of readings are known here.
+    """
+    _check_names(model.manifest.get("features", ()), names, path, "features.py computes")
+    if model.readings is not None:
+        expected = model.manifest.get("reading_features", ())
+        _check_names(expected, READING_FEATURES, path, "fairmeter/features/readings/matrix.py computes")
+
+
+def _check_names(expected: Sequence[str], names: Sequence[str], path: Path | str, who: str) -> None:
+    if tuple(expected) == tuple(names):
+        return
+    odd = sorted(set(expected) ^ set(names))
+    what = f"{len(odd)} differ, {odd[0]} is one" if odd else "their order differs"
+    raise ModelError(f"{path} was trained on other features than {who} ({what}): train again.")
+
+
+def _opened(data: bytes, path: Path) -> FraudModel:
+    """Raises ModelError."""
+    try:
+        content = _unpickled(data)
+        if content["format"] not in (FORMAT, *OLDER):
+            found = content["format"]
+            raise ModelError(f"{path} has format {found}, this program reads {FORMAT}: train again with this version.")
+        parts = restored(_unpickled(_unpacked(content["body"])))
+        return FraudModel(**{name: parts[name] for name in PARTS}, manifest=restored(content["manifest"]))
+    except ModelError:
+        raise
+    except Exception as error:  # a pickle can be wrong in too many ways to name
+        raise ModelError(f"{path} is no model file ({type(error).__name__}): train again.") from error
+
+
+def _packed(model: FraudModel) -> bytes:
+    body = pickle.dumps(plain({name: getattr(model, name) for name in PARTS}), protocol=5)
+    content = {"format": FORMAT, "manifest": plain(model.manifest), "body": zlib.compress(body, 6)}
+    return pickle.dumps(content, protocol=5)
+
+
+def plain(value: object) -> object:
+    """Arrays and fitted objects as dicts of what they hold."""
+    if isinstance(value, np.ndarray):
+        return {"array": value.dtype.str, "shape": value.shape, "bytes": np.ascontiguousarray(value).tobytes()}
+    if is_dataclass(value):
+        return {"kind": type(value).__name__, "fields": {f.name: plain(getattr(value, f.name)) for f in fields(value)}}
+    if isinstance(value, dict):
+        return {name: plain(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    return value
+
+
+def restored(value: object) -> object:
+    """The reverse of `plain`; arrays come back read-only. Raises ModelError for an array of anything but numbers."""
+    if isinstance(value, list):
+        return [restored(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if set(value) == {"array", "shape", "bytes"}:
+        dtype = np.dtype(value["array"])
+        if dtype.kind not in "fiub":
+            raise ModelError(f"The model file holds an array of {dtype}; a model holds numbers only: do not trust it.")
+        return np.frombuffer(value["bytes"], dtype).reshape(value["shape"])
+    if set(value) == {"kind", "fields"}:
+        return KINDS[value["kind"]](**{name: restored(item) for name, item in value["fields"].items()})
+    return {name: restored(item) for name, item in value.items()}
+
+
+# --- seals ------------------------------------------------------------------------------------------------------------
+
+
+def _seals(path: Path, data: bytes, key: bytes | None) -> dict[str, bytes]:
+    """By suffix the line that admits these bytes: their checksum, and with a key their signature."""
+    seals = {".sha256": f"{hashlib.sha256(data).hexdigest()}  {path.name}\n".encode()}
+    if key:
+        seals[".hmac"] = f"{hmac.new(key, data, hashlib.sha256).hexdigest()}\n".encode()
+    return seals
+
+
+def _is_sealed(path: Path, suffix: str, line: bytes) -> bool:
+    """Whether one line of the seal admits the file, whatever name the file had then. Raises ModelError."""
+    lines = _read(_suffixed(path, suffix)).splitlines()
+    return any(hmac.compare_digest(found.split()[0], line.split()[0]) for found in lines if found.strip())
+
+
+def _former(seal: Path) -> bytes:
+    try:
+        return seal.read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+def _suffixed(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)
+
+
+def _written_in_order(contents: list[tuple[Path, bytes]]) -> None:
+    """All beside first, so that a full disk shows before anything is renamed. Raises OSError."""
+    drafts = [target.with_name(f".{target.name}.{os.getpid()}.{i}") for i, (target, _) in enumerate(contents)]
+    try:
+        for draft, (_, content) in zip(drafts, contents, strict=True):
+            _write(draft, content)
+        for draft, (target, _) in zip(drafts, contents, strict=True):
+            os.replace(draft, target)
+    finally:
+        for draft in drafts:
+            draft.unlink(missing_ok=True)
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read ({error.strerror}): run train.py, or set MODEL_PATH.") from error
+
+
+# --- pickle -----------------------------------------------------------------------------------------------------------
+
+
+def _unpickled(data: bytes) -> dict:
+    return PlainUnpickler(io.BytesIO(data)).load()
+
+
+def _unpacked(body: bytes) -> bytes:
+    unpacker = zlib.decompressobj()
+    data = unpacker.decompress(body, MAX_BYTES)
+    if unpacker.unconsumed_tail:
+        raise ModelError(f"The model unpacks to more than {MAX_BYTES // 2**20} MB: it is none of ours.")
+    return data

@@ -1,0 +1,104 @@
+"""Networks as ONNX graphs, written from their weights: no converter, and serving needs none of the library that fitted.
+
+In:  weights as Keras orders them, float32.
+Out: the graph as bytes, for `onnx_graphs.run`: one input `features`, one output.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fairmeter.models.runtime.onnx_trees import IR_VERSION
+
+if TYPE_CHECKING:
+    from onnx import NodeProto
+
+OPSET = 15  # the newest that goes with that IR version
+
+Dense = tuple[np.ndarray, np.ndarray]  # kernel (in, out), bias (out,)
+
+
+def of_autoencoder(encoder: list[Dense], decoder: list[Dense]) -> bytes:
+    """Dense layers, ReLU after all but the last of either half.
+
+    (rows, width) -> (rows, decoded + code): the reconstruction, then the code.
+    """
+    from onnx import helper
+
+    nodes, weights = _dense_layers(encoder, "features", "code")
+    decoding, more = _dense_layers(decoder, "code", "decoded")
+    both = helper.make_node("Concat", ["decoded", "code"], ["answer"], axis=1)
+    return _graph([*nodes, *decoding, both], weights | more, [None, encoder[0][0].shape[0]])
+
+
+def of_dense(fits: list[list[Dense]]) -> bytes:
+    """The mean of networks of dense layers, ReLU after all but the last. (rows, width) -> (rows, 1)"""
+    from onnx import helper
+
+    nodes, weights, answers = [], {}, [f"answer_{i}" for i in range(len(fits))]
+    for layers, answer in zip(fits, answers, strict=True):
+        theirs, more = _dense_layers(layers, "features", answer)
+        nodes, weights = nodes + theirs, weights | more
+    nodes.append(helper.make_node("Mean", answers, ["answer"]))
+    return _graph(nodes, weights, [None, fits[0][0][0].shape[0]])
+
+
+def of_lstm(kernel: np.ndarray, recurrent: np.ndarray, bias: np.ndarray, head: Dense) -> bytes:
+    """An LSTM with zero initial state and a dense layer on its output at every step.
+
+    (steps, rows, width) -> (steps, rows, out); kernel (width, 4 units), recurrent (units, 4 units), bias (4 units,).
+    """
+    from onnx import helper
+
+    n_units = recurrent.shape[0]
+    weights = {
+        "kernel": _gates(kernel)[None],
+        "recurrent": _gates(recurrent)[None],
+        "bias": np.concatenate([_gates(bias[None])[:, 0], np.zeros(4 * n_units, np.float32)])[None],
+        "head_kernel": head[0],
+        "head_bias": head[1],
+        "directions": np.array([1], dtype=np.int64),
+    }
+    nodes = [
+        helper.make_node("LSTM", ["features", "kernel", "recurrent", "bias"], ["hidden"], hidden_size=n_units),
+        helper.make_node("Squeeze", ["hidden", "directions"], ["units"]),  # one direction: forwards
+        helper.make_node("MatMul", ["units", "head_kernel"], ["heads"]),
+        helper.make_node("Add", ["heads", "head_bias"], ["answer"]),
+    ]
+    return _graph(nodes, weights, [None, None, kernel.shape[0]])
+
+
+def _gates(weights: np.ndarray) -> np.ndarray:
+    """(n, 4 units) as Keras orders gates: input, forget, cell, output -> (4 units, n): input, output, forget, cell."""
+    at_input, forget, cell, at_output = np.split(weights, 4, axis=1)
+    return np.concatenate([at_input, at_output, forget, cell], axis=1).T
+
+
+def _dense_layers(layers: list[Dense], start: str, end: str) -> tuple[list["NodeProto"], dict[str, np.ndarray]]:
+    from onnx import helper
+
+    nodes, weights, source = [], {}, start
+    for i, (kernel, bias) in enumerate(layers):
+        names = [f"{end}_kernel_{i}", f"{end}_bias_{i}"]
+        weights |= dict(zip(names, (kernel, bias), strict=True))
+        is_last = i == len(layers) - 1
+        target = end if is_last else f"{end}_{i}"
+        nodes.append(helper.make_node("Gemm", [source, *names], [target if is_last else f"{target}_linear"]))
+        if not is_last:
+            nodes.append(helper.make_node("Relu", [f"{target}_linear"], [target]))
+        source = target
+    return nodes, weights
+
+
+def _graph(nodes: list["NodeProto"], weights: dict[str, np.ndarray], shape: list[int | None]) -> bytes:
+    from onnx import TensorProto, helper, numpy_helper
+
+    graph = helper.make_graph(
+        nodes,
+        "network",
+        [helper.make_tensor_value_info("features", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("answer", TensorProto.FLOAT, [None] * len(shape))],
+        [numpy_helper.from_array(np.ascontiguousarray(values), name) for name, values in weights.items()],
+    )
+    opsets = [helper.make_opsetid("", OPSET)]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION).SerializeToString()

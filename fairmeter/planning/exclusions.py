@@ -1,0 +1,53 @@
+"""A file of clients to leave out -> those with an open case, and the days on which others were inspected.
+
+In:  CSV with client_id and, optionally, inspected_on; a row without a day is an open case. None where there is no file.
+Out: Visited. Of several days of a client the last counts.
+"""
+
+import csv
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from fairmeter.data.files import DamagedFile, MissingColumns, MissingFile, UnreadableDate
+from fairmeter.data.parsing import NAT, day_of, text_of
+
+
+class Visited(NamedTuple):
+    """open_cases: client ids; inspected_on: the last day, by client id."""
+
+    open_cases: frozenset[str]
+    inspected_on: dict[str, np.datetime64]
+
+
+def read_visited(path: Path | None) -> Visited:
+    """Raises TableError."""
+    open_cases, inspected_on = set(), {}
+    for line, row in enumerate(_rows(path) if path else [], 2):
+        client_id, text = text_of(row["client_id"]), row.get("inspected_on")
+        try:
+            day = day_of(text or "")
+        except ValueError as error:
+            raise UnreadableDate(f"{path.name}, line {line}, inspected_on {text!r}: {error}.") from None
+        if day == NAT:
+            open_cases.add(client_id)
+        else:
+            inspected_on[client_id] = max(np.datetime64(day, "D"), inspected_on.get(client_id, np.datetime64(day, "D")))
+    return Visited(frozenset(open_cases), inspected_on)
+
+
+def _rows(path: Path) -> list[dict]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            reader = csv.DictReader(stream)
+            rows, header = list(reader), reader.fieldnames or []
+    except OSError as error:
+        raise MissingFile(
+            f"{path} cannot be read ({error.strerror}); name the file of clients to leave out."
+        ) from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DamagedFile(f"{path} is no CSV in UTF-8 ({error}); save it so.") from error
+    if "client_id" not in header:
+        raise MissingColumns(f"{path.name} lacks the column client_id; got {header}.")
+    return rows

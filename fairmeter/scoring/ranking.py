@@ -1,0 +1,182 @@
+"""Judged parts of a client base -> its one ranking, in memory that does not grow with the base.
+
+In:  Arrow tables of judged clients, a part each, in any order (as `judged` makes them).
+Out: their ranked list, some thousand rows at a time, in the columns that listing.py gives a list; who comes first, and
+     who is drawn.
+"""
+
+import heapq
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from fairmeter.core.sampling import LOTS, lot_of
+from fairmeter.core.types import QualityFlag, Score
+from fairmeter.data.partitioned.partitions import ROW, flags_of, with_flags
+from fairmeter.data.tables import summed
+from fairmeter.planning.list_files import N_REASONS, Columns, columns_of
+
+BATCH = 1_000  # rows of a file in memory while files are merged
+OPEN = 200  # files that are merged at once; systems let a process open a thousand
+PART = "part"
+CHUNK = 10_000  # rows handed on at a time
+SUSPECTED = "is_suspected"
+KEPT = ("client_id", "score", "severity", "expected_recovery_kwh", "quality")
+PLACE = {name: i for i, name in enumerate(KEPT)}
+
+
+class Ranked(NamedTuple):
+    """One client in the order of the list: the highest score first, equal ones by row, those without one last."""
+
+    fall: float
+    row: int
+    part: int
+    values: tuple  # of KEPT
+
+
+class Keep(NamedTuple):
+    """Of whom more is wanted than a row of the list: so many of the highest scores, about so many drawn of all who have
+    one, and whoever is known already."""
+
+    n_first: int
+    n_drawn: int
+    known: Collection[str] = ()
+
+
+def judged(scores: list[Score], rows: np.ndarray, flags: Sequence[QualityFlag] = ()):
+    """The Arrow table of a part's clients, in the order of the list. [rows: of each, among all clients]
+
+    flags: of the part's tables.
+    """
+    import pyarrow as pa
+
+    columns = columns_of(scores)
+    score = pa.array(columns["score"], pa.float64())
+    suspected = [s.probability is not None and s.probability >= s.threshold for s in scores]
+    told = {
+        ROW: pa.array(rows, pa.int64()),
+        SUSPECTED: pa.array(suspected, pa.bool_()),
+        "client_id": pa.array(columns["client_id"], pa.string()),
+        "score": score,
+        "severity": pa.array(columns["severity"], pa.string()),
+        "expected_recovery_kwh": pa.array(columns["expected_recovery_kwh"], pa.float64()),
+        "quality": pa.array(columns["quality"], pa.string()),
+    }
+    order = np.lexsort((rows, -score.to_numpy(zero_copy_only=False)))  # NaN comes last
+    return with_flags(pa.table(told).take(pa.array(order)), flags)
+
+
+class Ranking:
+    """Judged parts in files of a folder; counts of them all, and the flags of their tables."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._n_files, self._n_parts = folder, 0, 0
+        self._levels: list[list[Path]] = []  # files of parts, files that OPEN of those became, and so on
+        self.n_clients, self.n_suspected, self.n_judged = 0, 0, 0
+        self.n_by_severity: Counter[str] = Counter()
+        self.flags: list[QualityFlag] = []
+
+    def add(self, table) -> None:
+        """Keeps a part. Raises OSError."""
+        import pyarrow as pa
+
+        part = pa.array(np.full(table.num_rows, self._n_parts, np.int32))
+        self._n_parts += 1
+        self._place(self._written([table.append_column(PART, part).select([ROW, PART, *KEPT])]))
+        self.n_clients += table.num_rows
+        self.n_judged += table.num_rows - table["score"].null_count
+        self.n_suspected += int(table[SUSPECTED].to_numpy().sum())
+        self.n_by_severity.update(table["severity"].to_pylist())
+        self.flags = summed([*self.flags, *flags_of(table)])
+
+    def first(self, fewest: int, most: int) -> list[Ranked]:
+        """The suspected, from `fewest` to `most` of the highest scores."""
+        n = min(max(self.n_suspected, fewest), most, self.n_judged)
+        return list(islice(self._merged(), n))
+
+    def chosen(self, keep: Keep) -> tuple[list[Ranked], list[str]]:
+        """Those who are to be kept, in order, and the ids of those of them who were drawn."""
+        chosen, drawn, lots = [], [], LOTS * keep.n_drawn / max(self.n_judged, 1)
+        for place, client in enumerate(self._merged()):
+            client_id, has_score = client.values[PLACE["client_id"]], place < self.n_judged
+            is_drawn = has_score and lot_of(client_id) < lots
+            if is_drawn or (has_score and place < keep.n_first) or client_id in keep.known:
+                chosen.append(client)
+                drawn += [client_id] * is_drawn
+        return chosen, drawn
+
+    def columns(self, reasons: Mapping[int, list[str | None]]) -> Iterator[Columns]:
+        """The list, CHUNK rows at a time. [reasons: N_REASONS texts by row]"""
+        clients, rank, nothing = self._merged(), 0, [None] * N_REASONS
+        while chunk := list(islice(clients, CHUNK)):
+            values = {name: [client.values[i] for client in chunk] for name, i in PLACE.items()}
+            told = [reasons.get(client.row, nothing) for client in chunk]
+            ranks = range(rank + 1, rank + len(chunk) + 1)
+            yield {
+                "client_id": values["client_id"],
+                "score": values["score"],
+                "rank": [None if score is None else n for n, score in zip(ranks, values["score"], strict=True)],
+                "severity": values["severity"],
+                **{f"reason_{i + 1}": [texts[i] for texts in told] for i in range(N_REASONS)},
+                "expected_recovery_kwh": values["expected_recovery_kwh"],
+                "quality": values["quality"],
+            }
+            rank += len(chunk)
+
+    def _merged(self) -> Iterator[Ranked]:
+        return heapq.merge(*(_ranked(file) for files in self._levels for file in files))
+
+    def _place(self, file: Path, level: int = 0) -> None:
+        """Keeps a file; OPEN of a level become one of the next, so that there are never many."""
+        if level == len(self._levels):
+            self._levels.append([])
+        files = self._levels[level]
+        files.append(file)
+        if len(files) == OPEN:
+            clients = heapq.merge(*map(_ranked, files))
+            one = self._written(map(_table, iter(lambda: list(islice(clients, BATCH)), [])))
+            for merged in files:
+                merged.unlink()
+            files.clear()
+            self._place(one, level + 1)
+
+    def _written(self, tables: Iterable) -> Path:
+        import pyarrow as pa
+
+        file = self._folder / f"judged-{self._n_files}.arrows"
+        self._n_files += 1
+        with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_stream(sink, _schema()) as writer:
+            for table in tables:
+                writer.write_table(table, max_chunksize=BATCH)
+        return file
+
+
+def _schema():
+    import pyarrow as pa
+
+    numbers = {ROW: pa.int64(), PART: pa.int32(), "score": pa.float64(), "expected_recovery_kwh": pa.float64()}
+    return pa.schema([(name, numbers.get(name, pa.string())) for name in (ROW, PART, *KEPT)])
+
+
+def _table(clients: list[Ranked]):
+    """As Ranking keeps them."""
+    import pyarrow as pa
+
+    columns = zip(*((client.row, client.part, *client.values) for client in clients), strict=True)
+    return pa.table([pa.array(column, field.type) for column, field in zip(columns, _schema(), strict=True)], _schema())
+
+
+def _ranked(file: Path) -> Iterator[Ranked]:
+    """A file's clients, in order; it is open as long as there are more."""
+    import pyarrow as pa
+
+    with pa.OSFile(str(file)) as source, pa.ipc.open_stream(source) as batches:
+        for batch in batches:
+            rows, parts, *columns = (batch[name].to_pylist() for name in (ROW, PART, *KEPT))
+            for row, part, values in zip(rows, parts, zip(*columns, strict=True), strict=True):
+                score = values[PLACE["score"]]
+                yield Ranked(np.inf if score is None else -score, row, part, values)

@@ -1,0 +1,139 @@
+"""CSV files -> rows, one a client.
+
+In:  clients (client_id, ...) with invoices (client_id, invoice_on, ...), readings (client_id, read_at, ...) or both; or
+     readings alone. UTF-8, comma-separated, with a header.
+Out: a row for each line of clients, with what is its own in the files' order; how much belongs to none of them. Without
+     a file of clients, a row for each client_id of readings, in the order in which they first come.
+The server has no data-frame library; the values stay text, which the tables read as they read files.
+"""
+
+import csv
+import io
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple
+
+from fairmeter.core.types import QualityFlag
+from fairmeter.scoring.payloads import Limits, RawClient, Row, check_number, too_many
+from fairmeter.web.http.errors import bad_value
+
+CLIENT_ID = "client_id"
+FILES = "clients with invoices, readings or both, or readings alone"
+
+
+class Upload(NamedTuple):
+    """The rows, and what was found wrong with the files as a whole."""
+
+    rows: Iterator[Row]
+    quality: list[QualityFlag]
+
+
+class Sheet(NamedTuple):
+    """A file's header and the values of each line, by client."""
+
+    header: list[str]
+    lines: list[tuple[str, list[str]]]
+
+
+def read_upload(files, limits: Limits) -> Upload:
+    """The rows of the files `clients`, `invoices` and `readings`. [files: name -> file] Raises Problem."""
+    _check_names(files)
+    sheets = {name: _sheet(files[name], name) for name in ("clients", "invoices", "readings") if name in files}
+    clients = sheets.pop("clients", None) or _clients_of(sheets["readings"])
+    check_number(len(clients.lines), limits)
+    owned = {name: _Owned.of(sheet) for name, sheet in sheets.items()}
+    known = {client_id for client_id, _ in clients.lines}
+    quality = [flag for name, table in owned.items() for flag in table.unknown(name, known)]
+    return Upload(_rows(clients, owned, limits), quality)
+
+
+def _check_names(files) -> None:
+    if "invoices" not in files and "readings" not in files:
+        raise bad_value("invoices", f"missing; upload CSV files: {FILES}")
+    if "clients" not in files and "invoices" in files:
+        raise bad_value("clients", f"missing; upload CSV files: {FILES}")
+
+
+def _clients_of(readings: Sheet) -> Sheet:
+    return Sheet([CLIENT_ID], [(client_id, [client_id]) for client_id in dict.fromkeys(i for i, _ in readings.lines)])
+
+
+class _Owned(NamedTuple):
+    """The lines of invoices or readings by client."""
+
+    header: list[str]
+    lines: dict[str, list[list[str]]]
+
+    @classmethod
+    def of(cls, sheet: Sheet) -> "_Owned":
+        lines = defaultdict(list)
+        for client_id, values in sheet.lines:
+            lines[client_id].append(values)
+        return cls(sheet.header, lines)
+
+    def unknown(self, name: str, known: set[str]) -> list[QualityFlag]:
+        n = sum(len(lines) for client_id, lines in self.lines.items() if client_id not in known)
+        text = f"{name.capitalize()} of clients that are not in the clients' file, left out: {n:,}."
+        return [QualityFlag(f"{name}_of_unknown_clients", n, text)] if n else []
+
+    def n_of(self, client_id: str) -> int:
+        return len(self.lines.get(client_id, ()))
+
+    def rows_of(self, client_id: str) -> list[dict[str, str]]:
+        return [dict(zip(self.header, line, strict=True)) for line in self.lines.get(client_id, ())]
+
+
+NOTHING = _Owned([], {})
+
+
+def _rows(clients: Sheet, owned: dict[str, _Owned], limits: Limits) -> Iterator[Row]:
+    # An object a line is made only now, some clients at a time: all at once they take ten times the files' size.
+    invoices, readings = owned.get("invoices", NOTHING), owned.get("readings", NOTHING)
+    seen = set()
+    for client_id, values in clients.lines:
+        if not client_id:
+            yield bad_value("client.client_id", "empty; every client needs an id")
+        elif client_id in seen:
+            yield bad_value("client.client_id", "given before; keep one line a client")
+        elif invoices.n_of(client_id) > limits.invoices:
+            yield too_many("invoices", invoices.n_of(client_id), limits.invoices)
+        elif readings.n_of(client_id) > limits.readings:
+            yield too_many("readings", readings.n_of(client_id), limits.readings)
+        else:
+            client = dict(zip(clients.header, values, strict=True))
+            yield RawClient(client, invoices.rows_of(client_id), readings.rows_of(client_id))
+        seen.add(client_id)
+
+
+def _sheet(file: BinaryIO, name: str) -> Sheet:
+    try:
+        return _read(file, name)
+    except UnicodeDecodeError:
+        raise bad_value(name, "not UTF-8 text; save it as UTF-8") from None
+    except csv.Error as error:
+        raise bad_value(name, f"not CSV ({error})") from None
+
+
+def _read(stream: BinaryIO, name: str) -> Sheet:
+    known = {}  # values come back again and again; one copy of each halves the memory
+    reader = csv.reader(io.StringIO(stream.read().decode("utf-8-sig"), newline=""))
+    header = [column.strip() for column in next(reader, [])]
+    at = _place_of_id(header, name)
+    lines = []
+    for values in reader:
+        if len(values) == len(header):
+            lines.append((values[at].strip(), [known.setdefault(value, value) for value in values]))
+        elif values:
+            counts = f"{len(values)} values where the header has {len(header)}"
+            raise bad_value(name, f"line {reader.line_num} has {counts}; correct or remove it")
+    return Sheet(header, lines)
+
+
+def _place_of_id(header: list[str], name: str) -> int:
+    if not header:
+        raise bad_value(name, "empty; send a header and rows")
+    if len(set(header)) < len(header):
+        raise bad_value(name, "a column stands in the header more than once; keep one of each")
+    if CLIENT_ID not in header:
+        raise bad_value(name, f"no column {CLIENT_ID} in the header; the columns are separated by commas")
+    return header.index(CLIENT_ID)

@@ -1,0 +1,261 @@
+"""The published theft patterns as functions on series of any step: what a meter registers of what is used.
+
+In:  honest kWh [series, step] (hourly, daily or monthly; missing NaN), the onset of each series, a random generator.
+Out: registered kWh of the same shape, honest before the onset; patterns.py says what all patterns promise.
+
+The forms are those of Jokar et al. 2016 (IEEE TSG), Messinis 2018, Zidi et al. 2022. Ranges of parameters: PUBLISHED,
+or where nothing is published, as set by hand for what is known of the trick; WIDE to train a detector that will be
+judged on parameters nobody told it; INVOICED for monthly series whose theft is to show on invoices of four months.
+"""
+
+import numpy as np
+
+from fairmeter.simulation.pattern import Pattern, Ranges, Series, WrongSeries, by_name, pattern
+
+DAYS_A_MONTH = 365.25 / 12
+A_MONTH = 30  # days, of a month that is copied
+JOKAR, FDI = "Jokar et al. 2016", "false data injection, as in Messinis 2018 and Zidi et al. 2022"
+TAMPERING = "signature of a tampered meter; ranges set by hand"
+
+
+# --- the published formulas -------------------------------------------------------------------------------------------
+
+
+@pattern(f"{JOKAR}, h1", share=((0.1, 0.8), (0.05, 0.9)))
+def constant_scale(at: Series, share: np.ndarray) -> np.ndarray:
+    """h1: y = a x, a ~ U(0.1, 0.8), as behind a partial by-pass."""
+    return at.kwh * share
+
+
+@pattern(
+    f"{JOKAR}, h2",
+    hours=((4, 6), (2, 12)), start_hour=((0, 24), (0, 24)), days=((6, 8), (3, 12)), every_days=((28, 31), (14, 40)),
+)  # fmt: skip
+def bypass_window(
+    at: Series, hours: np.ndarray, start_hour: np.ndarray, days: np.ndarray, every_days: np.ndarray
+) -> np.ndarray:
+    """h2: y = 0 in windows, else x: 4-6 hours of each day; on coarser series about a week of each month.
+
+    Of a step that is longer than a window, the window's share is lost.
+    """
+    if at.is_hourly:
+        length, every, step = hours / 24, 1.0, at.place - np.floor(start_hour / 24 * at.steps_a_day)
+    else:
+        length, every, step = days, every_days, at.since
+    every = _whole(every * at.steps_a_day)
+    length = np.minimum(_whole(length * at.steps_a_day), every)
+    return at.kwh * np.clip(1 - _covered(step + 1, length, every) + _covered(step, length, every), 0, 1)
+
+
+def _whole(steps: np.ndarray) -> np.ndarray:
+    """Whole steps, but of less than a step the part."""
+    return np.where(steps >= 1, np.rint(steps), steps)
+
+
+def _covered(step: np.ndarray, length: np.ndarray, every: np.ndarray) -> np.ndarray:
+    """Steps in windows from step 0 up to a step: windows of a length, the first at 0, then every so many steps."""
+    return step // every * length + np.minimum(step % every, length)
+
+
+@pattern(f"{JOKAR}, h3", least=((0.1, 0.1), (0.0, 0.3)), most=((0.8, 0.8), (0.4, 1.0)))
+def random_scale(at: Series, least: np.ndarray, most: np.ndarray) -> np.ndarray:
+    """h3: y = g x, g ~ U(0.1, 0.8), drawn anew at each step."""
+    return at.kwh * at.noise(least, most)
+
+
+@pattern(f"{JOKAR}, h4", least=((0.1, 0.1), (0.0, 0.3)), most=((0.8, 0.8), (0.4, 1.0)))
+def random_mean(at: Series, least: np.ndarray, most: np.ndarray) -> np.ndarray:
+    """h4: y = g mean(x), g ~ U(0.1, 0.8), drawn anew at each step; the mean as in `mean`."""
+    return at.noise(least, most) * _typical(at)
+
+
+@pattern(f"{JOKAR}, h5", level=((1, 1), (0.7, 1.0)))
+def mean(at: Series, level: np.ndarray) -> np.ndarray:
+    """h5: y = mean(x), of each day on hourly series, of the whole honest series on coarser ones."""
+    return level * _typical(at)
+
+
+def _typical(at: Series) -> np.ndarray:
+    if not at.is_hourly:
+        return at.mean * np.ones(at.kwh.shape)
+    days = at.by_day()
+    known = ~np.isnan(days)
+    of_day = np.where(known, days, 0).sum(axis=2, keepdims=True) / np.maximum(known.sum(axis=2, keepdims=True), 1)
+    return at.from_days(of_day * np.ones(days.shape[2]))
+
+
+@pattern(f"{JOKAR}, h6", needs_hours=True)
+def reversal(at: Series) -> np.ndarray:
+    """h6: each day's hours in reverse order: the sum stays, the dear hours become cheap. Missing partners: x itself."""
+    turned = at.from_days(at.by_day()[:, :, ::-1])
+    return np.where(np.isnan(turned), at.kwh, turned)
+
+
+@pattern(FDI, quantile=((0.05, 0.4), (0.05, 0.7)))
+def cut_off(at: Series, quantile: np.ndarray) -> np.ndarray:
+    """y = min(x, c), c at the 0.05-0.4 quantile of the client's own honest steps."""
+    n_known = (~np.isnan(at.kwh)).sum(axis=1, keepdims=True)
+    place = np.clip((quantile * n_known).astype(int), 0, np.maximum(n_known - 1, 0))
+    return np.minimum(at.kwh, np.take_along_axis(np.sort(at.kwh, axis=1), place, axis=1))
+
+
+@pattern(FDI, share=((0.3, 1.0), (0.2, 1.2)))
+def subtract(at: Series, share: np.ndarray) -> np.ndarray:
+    """y = max(x - c, 0), c constant, a share of the series' mean."""
+    return np.maximum(at.kwh - share * at.mean, 0)
+
+
+@pattern(FDI)
+def zero(at: Series) -> np.ndarray:
+    """y = 0: total by-pass."""
+    return np.zeros_like(at.kwh)
+
+
+@pattern(FDI, share=((0.1, 0.8), (0.05, 0.9)))
+def last_month(at: Series, share: np.ndarray) -> np.ndarray:
+    """y = g mean(x of the 30 days before the onset), g fixed: the last honest month, copied."""
+    return share * at.mean_before(A_MONTH) * np.ones(at.kwh.shape)
+
+
+@pattern(FDI, ramp_days=((30, 180), (20, 240)), most=((0.3, 1.0), (0.2, 1.0)))
+def gradual(at: Series, ramp_days: np.ndarray, most: np.ndarray) -> np.ndarray:
+    """y = (1 - min(s t, m)) x, m ~ U(0.3, 1), reached in 30-180 days."""
+    return at.kwh * (1 - most * np.clip(at.since / (ramp_days * at.steps_a_day), 0, 1))
+
+
+@pattern(FDI, honest_share=((0.2, 0.7), (0.2, 0.8)), spell_days=((0, 0), (0, 10)))
+def intermittent_zero(at: Series, honest_share: np.ndarray, spell_days: np.ndarray) -> np.ndarray:
+    """y = d x, d ~ Bernoulli(p) for spells of one step, or of some days; the onset is where the first 0 begins."""
+    spell = np.maximum(at.since // at.steps(spell_days), 0)
+    is_honest = at.rng.random((len(at.kwh), 1 + spell.max())) < honest_share
+    is_honest[:, 0] = False
+    return at.kwh * np.take_along_axis(is_honest, spell, axis=1)
+
+
+@pattern(FDI, rank=((0, 0.2), (0, 0.4)), most=((0.5, 0.5), (0.3, 0.8)))
+def low_user(at: Series, rank: np.ndarray, most: np.ndarray) -> np.ndarray:
+    """y = the series of another client of the matrix, one of the fifth that uses least (but something).
+
+    Where the other is not low enough it is scaled down to half of the own mean; where it has no reading, the own series
+    stands in, at its level. Columns of the matrix must be the same days for all.
+    """
+    if len(at.kwh) < 2:
+        raise WrongSeries("low_user takes the series of another client; got one series. Give several in one matrix.")
+    level = np.where(at.mean > 0, at.mean, np.inf)[:, 0]
+    order = np.argsort(level, kind="stable")
+    own_place = np.argsort(order, kind="stable")
+    n_others = np.isfinite(level).sum() - np.isfinite(level)
+    place = (rank[:, 0] * n_others).astype(int)
+    other = order[np.minimum(place + (own_place <= place), len(order) - 1)]  # the own series is passed over
+    theirs = at.mean[other]
+    share = np.divide(theirs, at.mean, out=np.zeros_like(theirs), where=at.mean > 0)
+    taken = np.where(np.isnan(at.kwh[other]), at.kwh * share, at.kwh[other])
+    return taken * np.minimum(1, np.divide(most, share, out=np.zeros_like(most), where=share > 0))
+
+
+@pattern("an anomaly, its own class; k as in the false data literature", is_theft=False,
+         more=((2, 6), (1, 8)), days=((1, 7), (1, 21)))  # fmt: skip
+def spike(at: Series, more: np.ndarray, days: np.ndarray) -> np.ndarray:
+    """y = (1 + k) x for the first days, k ~ U(2, 6); then x. Not a theft."""
+    return at.kwh * (1 + more * (at.since < at.steps(days)))
+
+
+@pattern("published as a shape, without figures; share set by hand", needs_hours=True, share=((0.3, 0.8), (0.1, 0.9)))
+def irregular_hours(at: Series, share: np.ndarray) -> np.ndarray:
+    """A share of what is used from 06 to 24 h is registered from 00 to 06 h, evenly; each day's sum stays."""
+    days, share = at.by_day(), share[:, :, None]
+    night = days.shape[2] // 4
+    n_known = (~np.isnan(days[:, :, :night])).sum(axis=2, keepdims=True)
+    # A day whose night is missing has nowhere to move its energy to.
+    moved = np.where(n_known > 0, share * days[:, :, night:], 0)
+    into_each = np.nansum(moved, axis=2, keepdims=True) / np.maximum(n_known, 1)
+    return at.from_days(np.concatenate([days[:, :, :night] + into_each, days[:, :, night:] - moved], axis=2))
+
+
+@pattern("published as a shape, without figures; share set by hand", share=((0.4, 0.85), (0.3, 0.9)))
+def neighbourhood_deviation(at: Series, share: np.ndarray) -> np.ndarray:
+    """y = a x, mild, while the neighbours keep season and weather: they are the other series, and stay honest."""
+    return at.kwh * share
+
+
+# --- tampered meters: a step and an event -----------------------------------------------------------------------------
+
+
+@pattern(TAMPERING, stall_days=((7, 30), (3, 60)), every_days=((60, 120), (45, 180)), share=((0, 0.5), (0, 0.6)))
+def stall(at: Series, stall_days: np.ndarray, every_days: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """The index stands still from the onset on, catches up with at most half of what it missed, and so on."""
+    every = np.maximum(at.steps(every_days), 2)
+    length = np.minimum(at.steps(stall_days), every - 1)
+    step = at.since % every
+    missed = at.used(at.place - length, at.place)
+    return np.select([step < length, step == length], [0.0, at.kwh + share * missed], at.kwh)
+
+
+@pattern(TAMPERING, share=((0.3, 0.8), (0.2, 0.9)), every_days=((25, 35), (7, 60)))
+def rollback(at: Series, share: np.ndarray, every_days: np.ndarray) -> np.ndarray:
+    """The index is turned back about once a month, so that y = a x in sum, a ~ U(0.3, 0.8); turned too far, it shows.
+
+    No step of an index is registered until it is past where it was before: zeros, then all that is used.
+    """
+    every = at.steps(every_days)
+    first = at.place - at.since % every
+    hidden = (1 - share) * at.used(first, first + every)
+    return np.clip(at.used(first, at.place + 1) - hidden, 0, at.kwh)
+
+
+@pattern(TAMPERING, share=((0.2, 0.7), (0.1, 0.85)), dead_days=((0, 3), (0, 7)))
+def meter_change(at: Series, share: np.ndarray, dead_days: np.ndarray) -> np.ndarray:
+    """y = a x, a ~ U(0.2, 0.7), behind another meter that runs slow, after up to three days of nothing."""
+    return at.kwh * np.where(at.since < at.steps(dead_days, least=0), 0, share)
+
+
+@pattern(TAMPERING, n_lost=((1, 2), (1, 2)))
+def phase_lost(at: Series, n_lost: np.ndarray) -> np.ndarray:
+    """One or two of three phases are no longer measured: y = 2/3 x or 1/3 x."""
+    return at.kwh * (1 - np.rint(n_lost) / 3)
+
+
+@pattern(TAMPERING, share=((0.1, 0.8), (0.05, 0.9)))
+def flat_line(at: Series, share: np.ndarray) -> np.ndarray:
+    """y = the same value at every step, a share of the mean before the onset: a register that repeats itself."""
+    return share * at.mean_before() * np.ones(at.kwh.shape)
+
+
+PATTERNS: dict[str, Pattern] = {
+    each.name: each
+    for each in (
+        constant_scale, bypass_window, random_scale, random_mean, mean, reversal, cut_off, subtract, zero, last_month,
+        gradual, intermittent_zero, low_user, spike, irregular_hours, neighbourhood_deviation,
+        stall, rollback, meter_change, phase_lost, flat_line,
+    )
+}  # fmt: skip
+PATTERN_NAMES = tuple(PATTERNS)
+PUBLISHED: Ranges = {name: each.ranges for name, each in PATTERNS.items()}
+WIDE: Ranges = {name: each.wide for name, each in PATTERNS.items()}
+# A theft of 30-180 days, or by the day, cannot be told on invoices of four months: it takes months and years there.
+INVOICED: Ranges = {
+    "constant_scale": {},
+    "zero": {},
+    "gradual": {"ramp_days": (3 * DAYS_A_MONTH, 24 * DAYS_A_MONTH)},
+    "intermittent_zero": {"spell_days": (4 * DAYS_A_MONTH, 4 * DAYS_A_MONTH)},
+    "cut_off": {},
+    "rollback": {},
+    "stall": {"stall_days": (5.51 * DAYS_A_MONTH, 10.49 * DAYS_A_MONTH), "every_days": (365.25, 365.25)},
+    "meter_change": {"dead_days": (0, 0)},
+}
+
+
+def attacked(
+    kwh: np.ndarray,
+    onset: np.ndarray,
+    name: str,
+    rng: np.random.Generator,
+    steps_a_day: float = 1.0,
+    ranges: Ranges = PUBLISHED,
+) -> np.ndarray:
+    """kWh [series, step] with the named pattern from each series' onset step on; the number of steps means never.
+
+    Patterns and parameters that `ranges` leaves out keep their published range. UnknownPattern, WrongSeries.
+    """
+    theft = by_name(PATTERNS, name, "theft pattern")
+    return theft.from_onset(kwh, onset, rng, steps_a_day, ranges.get(name))

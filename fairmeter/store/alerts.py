@@ -1,0 +1,227 @@
+"""Alerts: one open alert a client, none while somebody works on it or has just been there.
+
+In:  filters; scores and facts, in the transaction of a run.
+Out: pages of Alert; what a run raised, with the notices of it in the outbox.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
+
+from sqlalchemy import Connection, Row, Select, bindparam, case, func, insert, select, update
+
+from fairmeter.casework.alert_rules import (
+    IN_CASE,
+    LAPSED,
+    OPEN,
+    RANKS,
+    AlertRules,
+    Hit,
+    hits_of,
+    quiet_until,
+    rows_of,
+    severity_of,
+)
+from fairmeter.casework.workflow import CLOSED
+from fairmeter.core.types import SEVERITIES, Alert, Score
+from fairmeter.store.engine.database import Database
+from fairmeter.store.engine.paging import Order, Page, being, by_moment, chosen, conditions, page_of
+from fairmeter.store.engine.schema import alerts, cases, inspections
+from fairmeter.store.engine.upsert import among
+from fairmeter.store.notifications import enqueue
+
+ALERT_FIELDS = [alerts.c[name] for name in Alert.__dataclass_fields__]
+ALERT_ORDERS = {
+    "severity": Order((alerts.c.by_severity,)),
+    "raised": by_moment(alerts.c.raised_at),
+    "id": Order((alerts.c.alert_id,)),
+}
+ALERT_FILTERS = {
+    **being(*(alerts.c[name] for name in ("state", "severity", "region", "category", "client_id"))),
+    "raised_since": lambda moment: alerts.c.raised_at >= moment,
+    "raised_until": lambda moment: alerts.c.raised_at < moment,
+}
+UPDATED = ("severity", "by_severity", "rules", "probability", "region", "category", "updated_at")
+
+
+class Raised(NamedTuple):
+    """What a run did to alerts."""
+
+    n_raised: int
+    n_updated: int
+    n_lapsed: int
+
+
+class Alerting(Database):
+    """What the system says."""
+
+    def list_alerts(
+        self,
+        *,
+        state: str | None = OPEN,
+        sort: str = "severity",
+        limit: int = 50,
+        after: str | None = None,
+        **filters,
+    ) -> Page:
+        """A page of Alert; sort: severity (the gravest first), raised (the newest first), id. Raises BadQuery.
+
+        state: open, in case, lapsed, None for all. filters, each optional: severity, region, category, client_id,
+        raised_since (included), raised_until (not).
+        """
+        query = select(*ALERT_FIELDS, alerts.c.by_severity)
+        query = query.where(*conditions(filters | {"state": state}, ALERT_FILTERS))
+        with self.reading() as connection:
+            return page_of(connection, query, chosen(sort, ALERT_ORDERS), alerts.c.alert_id, alert_of, limit, after)
+
+    def find_alert(self, alert_id: int) -> Alert | None:
+        return self._alert(select(*ALERT_FIELDS).where(alerts.c.alert_id == alert_id))
+
+    def open_alert_of(self, client_id: str) -> Alert | None:
+        """The client's open alert, if any."""
+        return self._alert(select(*ALERT_FIELDS).where(alerts.c.client_id == client_id, alerts.c.state == OPEN))
+
+    def _alert(self, query: Select) -> Alert | None:
+        with self.reading() as connection:
+            found = connection.execute(query).mappings().first()
+        return found and alert_of(found)
+
+    def count_alerts(self) -> dict[str, int]:
+        """How many open alerts each severity has."""
+        query = select(alerts.c.severity, func.count()).where(alerts.c.state == OPEN).group_by(alerts.c.severity)
+        with self.reading() as connection:
+            return dict.fromkeys(SEVERITIES, 0) | dict(connection.execute(query).all())
+
+    def count_raised(self, since: Sequence[datetime]) -> list[dict[str, int]]:
+        """Alerts that were raised between each moment and the next, the last until now, by severity. [rising]"""
+        counts = [dict.fromkeys(SEVERITIES, 0) for _ in since]
+        part = case(*((alerts.c.raised_at >= since[i], i) for i in reversed(range(len(since)))))
+        query = select(part, alerts.c.severity, func.count()).where(alerts.c.raised_at >= since[0])
+        with self.reading() as connection:
+            for i, severity, n in connection.execute(query.group_by(part, alerts.c.severity)):
+                counts[i][severity] = n
+        return counts
+
+    def busy_clients(self, rules: AlertRules, today: date | None = None) -> dict[str, str]:
+        """Clients that need no visit now, with the reason: an open case, or a visit not long ago."""
+        with self.reading() as connection:
+            return busy_clients(connection, rules, today or datetime.now(UTC).date())
+
+
+def alert_of(row) -> Alert:
+    fields = {name: row[name] for name in Alert.__dataclass_fields__}
+    return Alert(**{**fields, "rules": tuple(json.loads(row["rules"]))})
+
+
+# --- within a transaction ---------------------------------------------------------------------------------------------
+
+
+def raise_alerts(
+    connection: Connection,
+    scores: Sequence[Score],
+    facts: Sequence[Mapping[str, float]],
+    clients: Mapping[str, Row],
+    rules: AlertRules,
+    now: datetime,
+) -> Raised:
+    """Alerts of clients that were scored: raised, brought up to date, or lapsed where nothing speaks for one now.
+
+    scores: by client, rising. clients: each with its region and category.
+    """
+    ids = [score.client_id for score in scores]
+    busy = busy_clients(connection, rules, now.date(), ids)
+    before = _open_alerts(connection, ids)
+    raised, updated, ended, graver = [], [], [], []
+    for score, of_client in zip(scores, facts, strict=True):
+        hits = hits_of(rules, score, of_client)
+        old = before.get(score.client_id)
+        if score.client_id in busy:
+            if old is not None:  # its case was opened while the alert was being raised
+                ended.append({"alert": old[0], "to_state": IN_CASE, "to_updated_at": now})
+        elif old is None:
+            if hits:
+                raised.append(_raised(score, hits, clients[score.client_id], now))
+        elif not hits:
+            ended.append({"alert": old[0], "to_state": LAPSED, "to_updated_at": now})
+        else:
+            updated.append(_updated(old[0], score, hits, clients[score.client_id], now))
+            if RANKS[severity_of(hits)] > old[1]:
+                graver.append(score.client_id)
+    _apply(connection, raised, updated, ended)
+    _tell(connection, {row["client_id"] for row in raised} | set(graver), rules, now)
+    return Raised(len(raised), len(updated), len(ended))
+
+
+def busy_clients(
+    connection: Connection, rules: AlertRules, today: date, ids: Sequence[str] | None = None
+) -> dict[str, str]:
+    """As Store.busy_clients; of some clients, or of all."""
+    query = select(
+        cases.c.client_id,
+        cases.c.case_id,
+        cases.c.state,
+        cases.c.outcome,
+        cases.c.closed_at,
+        inspections.c.inspected_on,
+    ).outerjoin_from(cases, inspections, inspections.c.case_id == cases.c.case_id)
+    # One row of each client decides: its last case.
+    if ids is not None:
+        query = query.where(among(cases.c.client_id, ids))
+    longest = datetime.combine(today, datetime.min.time(), UTC) - timedelta(days=max(rules.quiet_days.values()) + 1)
+    query = query.where((cases.c.state != CLOSED) | (cases.c.closed_at >= longest)).order_by(cases.c.case_id)
+    # A client's last case decides: whoever opened it after an earlier visit had a reason to.
+    last = {row.client_id: row for row in connection.execute(query)}
+    told = {client_id: _busy(row, rules, today) for client_id, row in last.items()}
+    return {client_id: why for client_id, why in told.items() if why}
+
+
+def _busy(row, rules: AlertRules, today: date) -> str | None:
+    if row.state != CLOSED:
+        return f"case {row.case_id} is open"
+    ended_on = row.inspected_on or row.closed_at.date()
+    until = quiet_until(rules, row.outcome, ended_on)
+    what = f"inspected on {ended_on}: {row.outcome}" if row.outcome else f"case {row.case_id} closed on {ended_on}"
+    return f"{what}; in peace until {until}" if today < until else None
+
+
+def _open_alerts(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """Number and rank of severity of each client's open alert."""
+    query = select(alerts.c.client_id, alerts.c.alert_id, alerts.c.by_severity).where(alerts.c.state == OPEN)
+    query = query.where(among(alerts.c.client_id, ids))
+    return {client_id: (alert_id, rank) for client_id, alert_id, rank in connection.execute(query)}
+
+
+def _raised(score: Score, hits: tuple[Hit, ...], client: Row, now: datetime) -> dict:
+    return {
+        "client_id": score.client_id, "state": OPEN, "raised_at": now, "updated_at": now,
+        "probability": score.probability, "region": client.region, "category": client.category, **_spoken(hits),
+    }  # fmt: skip
+
+
+def _updated(alert_id: int, score: Score, hits: tuple[Hit, ...], client: Row, now: datetime) -> dict:
+    changed = _raised(score, hits, client, now)
+    return {"alert": alert_id, **{f"to_{name}": changed[name] for name in UPDATED}}
+
+
+def _spoken(hits: tuple[Hit, ...]) -> dict:
+    severity = severity_of(hits)
+    return {"severity": severity, "by_severity": RANKS[severity], "rules": json.dumps(rows_of(hits))}
+
+
+def _apply(connection: Connection, raised: list[dict], updated: list[dict], ended: list[dict]) -> None:
+    if raised:
+        connection.execute(insert(alerts), raised)
+    for names, rows in ((UPDATED, updated), (("state", "updated_at"), ended)):
+        if rows:
+            changed = {name: bindparam(f"to_{name}") for name in names}
+            connection.execute(update(alerts).where(alerts.c.alert_id == bindparam("alert")).values(changed), rows)
+
+
+def _tell(connection: Connection, client_ids: set[str], rules: AlertRules, now: datetime) -> None:
+    """Notices of alerts that are new or graver than they were."""
+    if not client_ids or not rules.notices:
+        return
+    query = select(*ALERT_FIELDS).where(alerts.c.state == OPEN, among(alerts.c.client_id, sorted(client_ids)))
+    rows = connection.execute(query.order_by(alerts.c.alert_id)).mappings()
+    enqueue(connection, [alert_of(row) for row in rows if row["client_id"] in client_ids], rules.notices, now)

@@ -1,0 +1,284 @@
+"""Cases, their moves and what inspections found.
+
+In:  who does what with which case, and which version of it they saw.
+Out: Case, Move, Inspection; CaseTaken where somebody was first. Each change is one transaction with its move.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from datetime import UTC, date, datetime
+
+from sqlalchemy import Connection, RowMapping, Select, and_, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from fairmeter.casework import workflow as rules
+from fairmeter.casework.alert_rules import IN_CASE, OPEN, RANKS
+from fairmeter.casework.workflow import CaseNotFound, CaseTaken, ClientHasCase, ClientNotFound
+from fairmeter.core.types import INSUFFICIENT_HISTORY, Broken, Case, Inspection, Move
+from fairmeter.store.engine import schema
+from fairmeter.store.engine.database import Database
+from fairmeter.store.engine.paging import Order, Page, being, by_moment, check_text, chosen, conditions, page_of
+from fairmeter.store.engine.schema import alerts, cases, clients, moves, profiles
+
+CHAIN_LOCK = 0x66616972  # of PostgreSQL's advisory locks: who appends to the chain
+AS_MOVED = {"to_state": "state", "assignee": "assignee", "outcome": "outcome", "at": "updated_at"}
+CASE_FIELDS = [cases.c[name] for name in Case.__dataclass_fields__]
+CASE_ORDERS = {
+    "id": Order((cases.c.case_id,)),
+    "severity": Order((cases.c.by_severity,)),
+    "updated": by_moment(cases.c.updated_at),
+}
+CASE_FILTERS = being(*(cases.c[name] for name in ("state", "assignee", "severity", "region", "client_id")))
+INSPECTION_FILTERS = {
+    **being(schema.inspections.c.client_id),
+    "since": lambda day: schema.inspections.c.inspected_on >= day,
+    "until": lambda day: schema.inspections.c.inspected_on <= day,
+}
+INSPECTION_ORDERS = {"date": Order((schema.inspections.c.inspected_on,), True, date.isoformat, date.fromisoformat)}
+
+
+class Casework(Database):
+    """What people do with clients."""
+
+    def open_case(
+        self, client_id: str, user: str, why: str, *, assignee: str | None = None, is_random: bool = False
+    ) -> Case:
+        """A new case (assigned at once where an assignee is given); the client's open alert goes into it.
+
+        Raises ClientNotFound, ClientHasCase (with the case that is open), MoveNotAllowed.
+        """
+        rules.check_why(why)
+        check_text("why", why)
+        now = datetime.now(UTC)
+        try:
+            with self.writing() as connection:
+                case = self._opened(connection, client_id, user, is_random, now)
+                case = self._append(connection, case, rules.NEW, user, why, None, now)
+                return self._append(connection, case, rules.ASSIGNED, user, why, assignee, now) if assignee else case
+        except IntegrityError:
+            before = self.open_case_of(client_id)
+            if before is None:
+                raise
+            who = f"; {before.assignee} has it" if before.assignee else ""
+            message = f"Client {client_id!r} has an open case already, number {before.case_id}{who}."
+            raise ClientHasCase(message, before) from None
+
+    def move_case(
+        self, case_id: int, to: str, user: str, why: str, *, version: int | None = None, assignee: str | None = None
+    ) -> Case:
+        """The case after the move. version: of the case as the caller saw it; None means whatever it is now.
+
+        Raises CaseNotFound, CaseTaken (somebody moved it since; says who has it), MoveNotAllowed.
+        """
+        check_text("why", why)
+        with self.writing() as connection:
+            case = self._seen(connection, case_id, version)
+            if to == rules.ASSIGNED and case.state in (rules.ASSIGNED, rules.INSPECTING):
+                raise taken(case)
+            rules.check_move(case.state, to, why, assignee)
+            has_it = {rules.ASSIGNED: assignee, rules.NEW: None}.get(to, case.assignee)
+            return self._append(connection, case, to, user, why, has_it, datetime.now(UTC))
+
+    def record_inspection(
+        self,
+        case_id: int,
+        outcome: str,
+        inspected_on: date,
+        user: str,
+        *,
+        version: int | None = None,
+        note: str = "",
+        recovered_kwh: float | None = None,
+        recovered_value: float | None = None,
+        photos: tuple[str, ...] = (),
+    ) -> Inspection:
+        """What the visit found; it closes the case with that outcome.
+
+        Raises CaseNotFound, CaseTaken, MoveNotAllowed (no such outcome, or the case is not inspecting).
+        """
+        check_text("note", note)
+        now = datetime.now(UTC)
+        with self.writing() as connection:
+            case = self._seen(connection, case_id, version)
+            rules.check_outcome(case.state, outcome)
+            case = self._append(
+                connection, case, rules.CLOSED, user, note or f"Inspected: {outcome}.", case.assignee, now, outcome
+            )
+            known = connection.execute(select(cases).where(cases.c.case_id == case_id)).mappings().one()
+            columns = {
+                "case_id": case_id, "client_id": case.client_id, "inspected_on": inspected_on, "outcome": outcome,
+                "user": user, "is_random": case.is_random, "recorded_at": now, "note": note,
+                "recovered_kwh": recovered_kwh, "recovered_value": recovered_value, "photos": json.dumps(photos),
+                **{name: known[name] for name in ("severity", "probability", "reason_group", "region")},
+            }  # fmt: skip
+            made = connection.execute(insert(schema.inspections).values(columns)).inserted_primary_key[0]
+        return inspection_of({"inspection_id": made, **columns})
+
+    def record_recovery(self, inspection_id: int, kwh: float | None, value: float | None = None) -> None:
+        """What was billed after the visit, which is known only later; raises CaseNotFound."""
+        table = schema.inspections
+        changed = update(table).where(table.c.inspection_id == inspection_id)
+        with self.writing() as connection:
+            if connection.execute(changed.values(recovered_kwh=kwh, recovered_value=value)).rowcount != 1:
+                raise CaseNotFound(f"There is no inspection {inspection_id}.")
+
+    def find_case(self, case_id: int) -> Case | None:
+        with self.reading() as connection:
+            return _case(connection, case_id)
+
+    def open_case_of(self, client_id: str) -> Case | None:
+        """The client's open case, if any."""
+        query = select(*CASE_FIELDS).where(cases.c.client_id == client_id, cases.c.state != rules.CLOSED)
+        with self.reading() as connection:
+            found = connection.execute(query).mappings().first()
+        return found and Case(**found)
+
+    def open_cases_of(self, client_ids: Sequence[str]) -> dict[str, Case]:
+        """The open cases of some clients, by client."""
+        query = select(*CASE_FIELDS).where(cases.c.client_id.in_(client_ids), cases.c.state != rules.CLOSED)
+        with self.reading() as connection:
+            return {row["client_id"]: Case(**row) for row in connection.execute(query).mappings()}
+
+    def list_cases(self, *, sort: str = "id", limit: int = 50, after: str | None = None, **filters) -> Page:
+        """A page of cases; sort: id (newest first), severity, updated. Raises BadQuery.
+
+        filters, each optional: state, assignee, severity, region, client_id.
+        """
+        query = select(*CASE_FIELDS, cases.c.by_severity).where(*conditions(filters, CASE_FILTERS))
+        with self.reading() as connection:
+            order = chosen(sort, CASE_ORDERS)
+            return page_of(connection, query, order, cases.c.case_id, case_of, limit, after)
+
+    def moves_of(self, case_id: int) -> list[Move]:
+        """A case's moves, the first one first."""
+        query = select(moves).where(moves.c.case_id == case_id).order_by(moves.c.seq)
+        with self.reading() as connection:
+            return [Move(**row) for row in connection.execute(query).mappings()]
+
+    def list_inspections(self, *, limit: int = 50, after: str | None = None, **filters) -> Page:
+        """A page of inspections, the newest visits first. Raises BadQuery.
+
+        filters, each optional: since, until (both days included), client_id.
+        """
+        table = schema.inspections
+        query = select(table).where(*conditions(filters, INSPECTION_FILTERS))
+        with self.reading() as connection:
+            order = INSPECTION_ORDERS["date"]
+            return page_of(connection, query, order, table.c.inspection_id, inspection_of, limit, after)
+
+    def inspections(self) -> list[Inspection]:
+        """All inspections, the oldest visit first: for hit rates and labels (outcomes.py)."""
+        table = schema.inspections
+        query = select(table).order_by(table.c.inspected_on, table.c.inspection_id)
+        with self.reading() as connection:
+            return [inspection_of(row) for row in connection.execute(query).mappings()]
+
+    def count_cases(self) -> dict[str, int]:
+        """How many cases each state has."""
+        query = select(cases.c.state, func.count()).group_by(cases.c.state)
+        with self.reading() as connection:
+            return dict.fromkeys(rules.MOVES, 0) | dict(connection.execute(query).all())
+
+    def verify_chain(self) -> Broken | None:
+        """The first move that was changed, left out or put in after it was written; None where all stand."""
+        with self.reading() as connection:
+            in_parts = {"yield_per": 1000}
+            with connection.execute(select(moves).order_by(moves.c.seq), execution_options=in_parts) as rows:
+                broken = rules.first_broken(Move(**row) for row in rows.mappings())
+            return broken or _first_unlike(connection)
+
+    # --- within a transaction -----------------------------------------------------------------------------------------
+
+    def _opened(self, connection: Connection, client_id: str, user: str, is_random: bool, now: datetime) -> Case:
+        """The row of a new case, before its first move."""
+        if not connection.execute(select(clients.c.client_id).where(clients.c.client_id == client_id)).first():
+            raise ClientNotFound(f"There is no client {client_id!r}: score it, or load its readings, first.")
+        # Held until the case is there, so that no run raises an alert beside it.
+        known = _first(connection, select(profiles).where(profiles.c.client_id == client_id).with_for_update())
+        alert = _first(connection, select(alerts).where(alerts.c.client_id == client_id, alerts.c.state == OPEN))
+        severity = (alert or known or {"severity": INSUFFICIENT_HISTORY})["severity"]
+        columns = {
+            "client_id": client_id, "alert_id": alert and alert["alert_id"], "state": rules.NEW, "version": 0,
+            "severity": severity, "by_severity": RANKS[severity], "is_random": is_random,
+            **{name: known and known[name] for name in ("probability", "reason_group", "region", "category")},
+            "opened_by": user, "opened_at": now, "updated_at": now,
+        }  # fmt: skip
+        case_id = connection.execute(insert(cases).values(columns)).inserted_primary_key[0]
+        if alert:
+            closing = update(alerts).where(alerts.c.alert_id == alert["alert_id"])
+            connection.execute(closing.values(state=IN_CASE, updated_at=now))
+        return _case(connection, case_id)
+
+    def _append(
+        self, connection: Connection, case: Case, to: str, user: str, why: str, assignee: str | None, now: datetime,
+        outcome: str | None = None,
+    ) -> Case:  # fmt: skip
+        """The case after a move, and the move at the end of the chain."""
+        if not self.is_sqlite:  # there the writer is alone already
+            connection.execute(select(func.pg_advisory_xact_lock(CHAIN_LOCK)))
+        last = _first(connection, select(moves.c.seq, moves.c.hash).order_by(moves.c.seq.desc()).limit(1))
+        move = Move(
+            (last["seq"] if last else 0) + 1, case.case_id, case.version + 1, case.state if case.version else None, to,
+            user, why, assignee, outcome, now, last["hash"] if last else rules.FIRST_HASH, "",
+        )  # fmt: skip
+        connection.execute(insert(moves).values(asdict(replace(move, hash=rules.hash_of(move)))))
+        changed = {
+            "state": to, "version": move.version, "assignee": assignee, "outcome": outcome, "updated_at": now,
+            "closed_at": now if to == rules.CLOSED else None,
+        }  # fmt: skip
+        as_seen = (cases.c.case_id == case.case_id) & (cases.c.version == case.version)
+        if connection.execute(update(cases).where(as_seen).values(changed)).rowcount != 1:
+            raise taken(_case(connection, case.case_id))
+        return replace(case, **changed)
+
+    def _seen(self, connection: Connection, case_id: int, version: int | None) -> Case:
+        """The case, held by this transaction, if it is still as the caller saw it."""
+        case = _case(connection, case_id)
+        if case is None:
+            raise CaseNotFound(f"There is no case {case_id}.")
+        if version is not None and version != case.version:
+            raise taken(case)
+        return case
+
+
+def _first_unlike(connection: Connection) -> Broken | None:
+    """The first case that is not as its moves left it: the last moves may be gone, or the case itself was changed."""
+    n_moves = select(func.count()).where(moves.c.case_id == cases.c.case_id).correlate(cases).scalar_subquery()
+    is_last = (moves.c.case_id == cases.c.case_id) & (moves.c.version == cases.c.version)
+    alike = [moves.c[a].is_not_distinct_from(cases.c[b]) for a, b in AS_MOVED.items()]
+    query = select(cases.c.case_id, cases.c.version, cases.c.state, moves.c.seq)
+    query = query.outerjoin_from(cases, moves, is_last).where(~and_(*alike) | (n_moves != cases.c.version))
+    found = _first(connection, query.order_by(cases.c.case_id).limit(1))
+    text = "Case {case_id} is {state} after {version} moves, and its moves do not say so."
+    return found and Broken(found["seq"] or 0, text.format(**found))
+
+
+def taken(case: Case) -> CaseTaken:
+    who = f"{case.assignee} has it" if case.assignee else "nobody has it"
+    since = f"{case.updated_at:%Y-%m-%d %H:%M} UTC"
+    return CaseTaken(
+        f"Case {case.case_id} is {case.state} since {since} and {who}: it is not as you saw it. Load it again.", case
+    )
+
+
+def _first(connection: Connection, query: Select) -> RowMapping | None:
+    return connection.execute(query).mappings().first()
+
+
+def _case(connection: Connection, case_id: int) -> Case | None:
+    """On PostgreSQL a transaction that writes holds it until its end; SQLite holds everything."""
+    if not 0 < case_id <= schema.LARGEST_ID:
+        return None
+    query = select(*CASE_FIELDS).where(cases.c.case_id == case_id)
+    is_writing = connection.get_execution_options().get("is_writing")
+    found = _first(connection, query.with_for_update() if is_writing else query)
+    return found and Case(**found)
+
+
+def case_of(row) -> Case:
+    return Case(**{name: row[name] for name in Case.__dataclass_fields__})
+
+
+def inspection_of(row) -> Inspection:
+    return Inspection(**{**row, "photos": tuple(json.loads(row["photos"]))})

@@ -1,0 +1,339 @@
+"""The tables of the store, as the newest migration leaves them.
+
+In:  nothing.
+Out: one SQLAlchemy Table a table. Moments are UTC; `by_` columns hold what a list is sorted by, ABSENT where there is
+     nothing to sort by, so that a page continues after any row; codes of the utility are numbers, as in the tables.
+
+A client is known by the utility's own id, compared byte by byte in either database (PostgreSQL would else sort by the
+rules of a language, and search by a prefix without an index).
+"""
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Computed,
+    Date,
+    DateTime,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.types import TypeDecorator
+
+ABSENT = -1.0  # below every score and every energy
+LARGEST_ID = 2**63 - 1
+COUNTED = ("profiles", "alerts")  # tables that pages count in
+EPOCH = datetime(1970, 1, 1)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class Moment(TypeDecorator):
+    """A moment with its zone; kept and given back in UTC. SQLite knows no zones: there it is UTC by this rule alone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value, dialect):
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"The moment {value} has no zone; give it one, as datetime.now(UTC) has.")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value, dialect):
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
+
+
+class WallClock(TypeDecorator):
+    """What the clock on the wall showed, to the second; kept as seconds since 1970-01-01 by that clock."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value, _dialect):
+        return None if value is None else int((value - EPOCH).total_seconds())
+
+    def process_result_value(self, value, _dialect):
+        return None if value is None else EPOCH + timedelta(seconds=value)
+
+
+Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up in INTEGER alone
+ClientId = String().with_variant(String(collation="C"), "postgresql")
+
+
+def _client(**options) -> Column:
+    return Column("client_id", ClientId, ForeignKey("clients.client_id"), nullable=False, **options)
+
+
+def _index_where(condition: str, name: str, *columns: str, of_sqlite: str | None = None, **options) -> Index:
+    """An index of some rows. of_sqlite: the condition where SQLite says it otherwise."""
+    return Index(name, *columns, postgresql_where=text(condition), sqlite_where=text(of_sqlite or condition), **options)
+
+
+clients = Table(
+    "clients", metadata,
+    Column("client_id", ClientId, primary_key=True),
+    Column("category", Double), Column("region", Double), Column("district", Double),
+    Column("created_on", Date),
+    Column("latitude", Double), Column("longitude", Double),
+    Column("transformer_id", Text), Column("tariff_price", Double),
+)  # fmt: skip
+
+# What lists and the map show and sort by, narrow so that a page reads little; the rest of a profile is in `findings`.
+# Where a client is stands here once more: beside the scores of millions, clients would take seconds to find.
+profiles = Table(
+    "profiles", metadata,
+    _client(primary_key=True),
+    Column("probability", Double), Column("by_score", Double, nullable=False),
+    Column("severity", Text, nullable=False), Column("by_severity", Integer, nullable=False),
+    Column("threshold", Double, nullable=False),
+    Column("is_suspected", Boolean, Computed("by_score >= threshold")),  # few are: PostgreSQL plans by that
+    Column("region", Double), Column("category", Double), Column("district", Double),
+    Column("latitude", Double), Column("longitude", Double), Column("transformer_id", Text),
+    Column("expected_recovery_kwh", Double), Column("by_recovery", Double, nullable=False),
+    Column("recommendation", Text), Column("reason_group", Text),
+    Column("onset_on", Date),
+    Column("model_version", Text, nullable=False),
+    Column("scored_at", Moment, nullable=False),
+    Column("lot", Integer),  # by which clients are drawn at random (fairmeter/core/sampling.py); none of those who stand for nobody
+    Index(None, "by_score", "client_id"),
+    Index(None, "by_severity", "by_score", "client_id"),
+    Index(None, "by_severity"),  # to count by: PostgreSQL keeps equal ones once, so there is little to read
+    Index(None, "by_recovery", "client_id"),
+    Index(None, "scored_at", "client_id"),
+    Index(None, "region", "by_score", "client_id"),
+    Index(None, "category", "by_score", "client_id"),
+    Index(None, "lot", "client_id"),
+    Index(None, "transformer_id"),
+    # The map reads no more than these: the area, all cells, those of an onset, the suspected clients.
+    _index_where("latitude IS NOT NULL", "ix_profiles_longitude", "longitude"),
+    _index_where("latitude IS NOT NULL", "ix_profiles_place", "latitude", "longitude", "region"),
+    _index_where("onset_on IS NOT NULL", "ix_profiles_onset", "onset_on", "latitude", "longitude", "region"),
+    _index_where("is_suspected", "ix_profiles_suspected", "region", "latitude", "longitude", "onset_on",
+                 "expected_recovery_kwh", "transformer_id", of_sqlite="is_suspected = 1"),
+    _index_where("reason_group IS NOT NULL", "ix_profiles_reason", "reason_group", "by_score", "client_id"),
+)  # fmt: skip
+
+findings = Table(
+    "findings", metadata,
+    _client(primary_key=True),
+    Column("typical", Double),
+    Column("reasons", Text, nullable=False), Column("explanations", Text, nullable=False),
+    Column("quality", Text, nullable=False), Column("recovery", Text), Column("facts", Text, nullable=False),
+    Column("series_step", Text), Column("series_from", Date), Column("series_kwh", LargeBinary),
+    Column("invoices", LargeBinary),
+)  # fmt: skip
+
+runs = Table(
+    "runs", metadata,
+    Column("run_id", Id, primary_key=True),
+    Column("scored_at", Moment, nullable=False),
+    Column("model_version", Text, nullable=False),
+    Column("n_clients", Integer, nullable=False), Column("n_suspected", Integer, nullable=False),
+    Column("n_by_severity", Text, nullable=False),
+    Column("drift", Text), Column("stability", Text),
+    Index(None, "scored_at"),
+)  # fmt: skip
+
+scores = Table(
+    "scores", metadata,
+    _client(primary_key=True),
+    Column("scored_at", Moment, primary_key=True),
+    Column("probability", Double), Column("severity", Text, nullable=False),
+    Column("model_version", Text, nullable=False),
+    sqlite_with_rowid=False,
+)  # fmt: skip
+
+alerts = Table(
+    "alerts", metadata,
+    Column("alert_id", Id, primary_key=True),
+    _client(),
+    Column("severity", Text, nullable=False), Column("by_severity", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("rules", Text, nullable=False),
+    Column("probability", Double), Column("region", Double), Column("category", Double),
+    Column("raised_at", Moment, nullable=False), Column("updated_at", Moment, nullable=False),
+    _index_where("state = 'open'", "uq_alerts_open_client", "client_id", unique=True),
+    Index(None, "client_id"),
+    Index(None, "state", "by_severity", "alert_id"),
+    Index(None, "raised_at", "alert_id"),
+)  # fmt: skip
+
+cases = Table(
+    "cases", metadata,
+    Column("case_id", Id, primary_key=True),
+    _client(),
+    Column("alert_id", Id, ForeignKey("alerts.alert_id")),
+    Column("state", Text, nullable=False), Column("version", Integer, nullable=False),
+    Column("severity", Text, nullable=False), Column("by_severity", Integer, nullable=False),
+    Column("assignee", Text), Column("outcome", Text),
+    Column("is_random", Boolean, nullable=False),
+    Column("probability", Double), Column("reason_group", Text), Column("region", Double), Column("category", Double),
+    Column("opened_by", Text, nullable=False), Column("opened_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False), Column("closed_at", Moment),
+    CheckConstraint("state IN ('new', 'assigned', 'inspecting', 'closed')", name="state"),
+    _index_where("state <> 'closed'", "uq_cases_open_client", "client_id", unique=True),
+    Index(None, "client_id", "case_id"),
+    Index(None, "state", "by_severity", "case_id"),
+    Index(None, "assignee", "state", "case_id"),
+)  # fmt: skip
+
+moves = Table(
+    "moves", metadata,
+    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("case_id", Id, ForeignKey("cases.case_id"), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("from_state", Text), Column("to_state", Text, nullable=False),
+    Column("user", Text, nullable=False), Column("why", Text, nullable=False),
+    Column("assignee", Text), Column("outcome", Text),
+    Column("at", Moment, nullable=False),
+    Column("previous_hash", Text, nullable=False), Column("hash", Text, nullable=False),
+    UniqueConstraint("case_id", "version"),
+)  # fmt: skip
+
+inspections = Table(
+    "inspections", metadata,
+    Column("inspection_id", Id, primary_key=True),
+    Column("case_id", Id, ForeignKey("cases.case_id"), unique=True),
+    _client(),
+    Column("inspected_on", Date, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("user", Text, nullable=False),
+    Column("is_random", Boolean, nullable=False),
+    Column("recorded_at", Moment, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("recovered_kwh", Double), Column("recovered_value", Double),
+    Column("photos", Text, nullable=False),
+    Column("severity", Text), Column("probability", Double), Column("reason_group", Text), Column("region", Double),
+    Index(None, "client_id", "inspected_on"),
+    Index(None, "inspected_on", "inspection_id"),
+)  # fmt: skip
+
+users = Table(
+    "users", metadata,
+    Column("name", Text, primary_key=True),
+    Column("password_hash", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("is_active", Boolean, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    CheckConstraint("role IN ('viewer', 'investigator', 'admin')", name="role"),
+)  # fmt: skip
+
+api_keys = Table(
+    "api_keys", metadata,
+    Column("name", Text, primary_key=True),
+    Column("key_hash", Text, nullable=False, unique=True),
+    Column("role", Text, nullable=False),
+    Column("is_active", Boolean, nullable=False),
+    Column("created_at", Moment, nullable=False), Column("last_used_at", Moment),
+    CheckConstraint("role IN ('viewer', 'investigator', 'admin')", name="role"),
+)  # fmt: skip
+
+logins = Table(
+    "logins", metadata,
+    Column("login_id", Id, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("is_success", Boolean, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("at", Moment, nullable=False),
+    Index(None, "name", "at"), Index(None, "address", "at"),
+)  # fmt: skip
+
+secrets = Table(
+    "secrets", metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)  # fmt: skip
+
+notifications = Table(
+    "notifications", metadata,
+    Column("notification_id", Id, primary_key=True),
+    Column("key", Text, nullable=False, unique=True),
+    Column("alert_id", Id, ForeignKey("alerts.alert_id")),
+    Column("channel", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("title", Text, nullable=False), Column("body", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("due_at", Moment, nullable=False), Column("created_at", Moment, nullable=False),
+    Column("lease", Text), Column("leased_until", Moment),
+    Column("n_tries", Integer, nullable=False),
+    Column("sent_at", Moment), Column("error", Text),
+    Index(None, "state", "due_at"), Index(None, "lease"),
+)  # fmt: skip
+
+readings = Table(
+    "readings", metadata,
+    _client(primary_key=True),
+    Column("read_at", WallClock, primary_key=True),
+    Column("consumption_kwh", Double, nullable=False),
+    Column("received_at", Moment, nullable=False),
+    Index(None, "received_at", "client_id", "read_at"),
+    sqlite_with_rowid=False,
+)  # fmt: skip
+
+# What came in each minute [since 1970-01-01, UTC]: counted where it is kept, as millions cannot be counted for a page.
+arrivals = Table(
+    "arrivals", metadata,
+    Column("minute", BigInteger, primary_key=True, autoincrement=False),
+    *(Column(f"n_{name}", Integer, nullable=False)
+      for name in ("new", "duplicate", "differing", "late", "out_of_order", "refused")),
+    Column("refusal", Text),
+)  # fmt: skip
+
+# Where the energy of each transformer went in its last 90 days, and by weeks and days how much was lost.
+balances = Table(
+    "balances", metadata,
+    Column("transformer_id", ClientId, primary_key=True),
+    Column("until_on", Date, nullable=False),
+    Column("n_clients", Integer, nullable=False), Column("n_read", Integer, nullable=False),
+    Column("n_days", Integer, nullable=False),
+    *(Column(f"{name}_kwh", Double, nullable=False)
+      for name in ("delivered", "losses", "registered", "estimated", "lost")),
+    *(Column(f"{name}_share", Double) for name in ("lost", "low", "high", "before")),
+    Column("since_on", Date),
+    Column("region", Double), Column("latitude", Double), Column("longitude", Double),
+    Column("weeks_from", Date, nullable=False),
+    Column("delivered_weeks", LargeBinary, nullable=False), Column("lost_weeks", LargeBinary, nullable=False),
+    Column("lost_days", LargeBinary),
+    Column("written_at", Moment, nullable=False),
+    Index(None, "lost_kwh"),
+)  # fmt: skip
+
+# What clients of a category and region use, by month (around.py packs the months).
+bands = Table(
+    "bands", metadata,
+    Column("category", Double, primary_key=True), Column("region", Double, primary_key=True),
+    Column("n_clients", Integer, nullable=False),
+    Column("first_on", Date, nullable=False), Column("months", LargeBinary, nullable=False),
+    Column("written_at", Moment, nullable=False),
+)  # fmt: skip
+
+weather = Table(
+    "weather", metadata,
+    Column("day", Date, primary_key=True),
+    Column("temperature", Double, nullable=False),
+)  # fmt: skip

@@ -1,0 +1,151 @@
+"""Readings of smart meters as they come in: late, twice, out of order.
+
+In:  rows of (client_id, read_at, consumption_kwh): read_at as the clock on the wall showed it, without a zone.
+Out: what was new, and whose consumption changed.
+"""
+
+import math
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+import numpy as np
+from sqlalchemy import Connection, func, select
+
+from fairmeter.core.types import Table
+from fairmeter.store.engine.database import Database, StoreError
+from fairmeter.store.engine.schema import clients, readings
+from fairmeter.store.engine.upsert import KEEP, write_rows
+from fairmeter.store.ingestion import count_arrived
+
+LATE = timedelta(days=2)  # more than any zone's distance from UTC, and than a night that the network was down
+MOST_IDS = 500  # of one query
+NAMES = ("client_id", "read_at", "consumption_kwh", "received_at")
+
+
+class BadReading(StoreError):
+    """A reading cannot be kept; one sentence. index: which of those that came, from 0."""
+
+    def __init__(self, index: int, message: str) -> None:
+        super().__init__(message)
+        self.index = index
+
+
+class Arrived(NamedTuple):
+    """What became of some readings. n_new + n_duplicate + n_differing is how many came.
+
+    n_duplicate: there already with the same value; n_differing: there already with another one, which stays.
+    Of the new ones: n_late came more than two days after their time, n_out_of_order after a later one of their client.
+    changed: the clients with new readings.
+    """
+
+    n_new: int
+    n_duplicate: int
+    n_differing: int
+    n_late: int
+    n_out_of_order: int
+    changed: tuple[str, ...]
+
+
+class Metered(Database):
+    """Readings."""
+
+    def add_readings(self, rows: Iterable[tuple[str, datetime, float]], received_at: datetime | None = None) -> Arrived:
+        """Keeps readings, each client and time once, however often it comes. Raises BadReading, StoreUnavailable.
+
+        A client that nobody knew is known from now on. The seconds' parts of read_at are left out.
+        """
+        rows, now = [_checked(i, *row) for i, row in enumerate(rows)], received_at or datetime.now(UTC)
+        if not rows:
+            return Arrived(0, 0, 0, 0, 0, ())
+        ids = sorted({client_id for client_id, _, _ in rows})
+        with self.writing() as connection:
+            write_rows(connection, clients, ("client_id",), ((id_,) for id_ in ids), KEEP)
+            # Held until the end: another worker with readings of these clients counts after this one.
+            _hold(connection, ids)
+            there, latest = _there(connection, rows, ids), _latest(connection, ids)
+            new, n_duplicate, n_differing, n_out_of_order = _sorted_out(rows, there, latest)
+            kept = ((client_id, read_at, kwh, now) for (client_id, read_at), kwh in sorted(new.items()))
+            write_rows(connection, readings, NAMES, kept, KEEP)
+            late = now.astimezone(UTC).replace(tzinfo=None) - LATE
+            n_late = sum(read_at < late for _, read_at in new)
+            changed = tuple(sorted({client_id for client_id, _ in new}))
+            arrived = Arrived(len(new), n_duplicate, n_differing, n_late, n_out_of_order, changed)
+            # Last: the minute's row is held until the end, and others wait for it.
+            count_arrived(connection, now, **{name: getattr(arrived, name) for name in Arrived._fields[:-1]})
+        return arrived
+
+    def readings_of(self, client_ids: Iterable[str], since: datetime | None = None) -> Table:
+        """Their readings by client and time: client_id [object], read_at [datetime64[s]], consumption_kwh."""
+        ids, found = sorted(set(client_ids)), []
+        query = select(readings.c.client_id, readings.c.read_at, readings.c.consumption_kwh)
+        if since is not None:
+            query = query.where(readings.c.read_at >= since)
+        query = query.order_by(readings.c.client_id, readings.c.read_at)
+        with self.reading() as connection:
+            for some in _parts(ids):
+                found += connection.execute(query.where(readings.c.client_id.in_(some))).all()
+        owner, read_at, kwh = zip(*found, strict=True) if found else ((), (), ())
+        return {
+            "client_id": np.array(owner, dtype=object),
+            "read_at": np.array(read_at, dtype="datetime64[s]"),
+            "consumption_kwh": np.array(kwh, dtype=np.float64),
+        }
+
+    def count_readings(self) -> int:
+        with self.reading() as connection:
+            return connection.execute(select(func.count()).select_from(readings)).scalar_one()
+
+
+def _checked(index: int, client_id: str, read_at: datetime, kwh: float) -> tuple[str, datetime, float]:
+    if not client_id or "\0" in client_id or any("\ud800" <= character <= "\udfff" for character in client_id):
+        raise BadReading(index, f"The client's id {client_id!r} is empty or no text that can be kept.")
+    if read_at.tzinfo is not None:
+        raise BadReading(index, f"read_at is {read_at.isoformat()}; give what the clock on the wall showed, no zone.")
+    if not math.isfinite(kwh):
+        raise BadReading(index, f"consumption_kwh is {kwh}; leave a missing reading out.")
+    return client_id, read_at.replace(microsecond=0), float(kwh)
+
+
+def _sorted_out(rows: list[tuple], there: dict, latest: dict) -> tuple[dict, int, int, int]:
+    """New readings by client and time; how many are duplicates, differ, or are older than what was there."""
+    new, n_duplicate, n_differing, n_out_of_order = {}, 0, 0, 0
+    for client_id, read_at, kwh in rows:
+        before = new.get((client_id, read_at), there.get((client_id, read_at)))
+        if before is not None:
+            n_duplicate, n_differing = n_duplicate + (before == kwh), n_differing + (before != kwh)
+            continue
+        new[client_id, read_at] = kwh
+        n_out_of_order += read_at < latest.get(client_id, read_at)
+        latest[client_id] = max(read_at, latest.get(client_id, read_at))
+    return new, n_duplicate, n_differing, n_out_of_order
+
+
+def _hold(connection: Connection, ids: list[str]) -> None:
+    for some in _parts(ids):
+        held = select(clients.c.client_id).where(clients.c.client_id.in_(some)).order_by(clients.c.client_id)
+        connection.execute(held.with_for_update(key_share=True))
+
+
+def _there(connection: Connection, rows: list[tuple], ids: list[str]) -> dict[tuple[str, datetime], float]:
+    """What is kept of these clients between the first and the last moment that came."""
+    moments = [read_at for _, read_at, _ in rows]
+    query = select(readings.c.client_id, readings.c.read_at, readings.c.consumption_kwh)
+    query = query.where(readings.c.read_at.between(min(moments), max(moments)))
+    found = {}
+    for some in _parts(ids):
+        rows = connection.execute(query.where(readings.c.client_id.in_(some)))
+        found |= {(client_id, read_at): kwh for client_id, read_at, kwh in rows}
+    return found
+
+
+def _latest(connection: Connection, ids: list[str]) -> dict[str, datetime]:
+    query = select(readings.c.client_id, func.max(readings.c.read_at)).group_by(readings.c.client_id)
+    found = {}
+    for some in _parts(ids):
+        found |= dict(connection.execute(query.where(readings.c.client_id.in_(some))).all())
+    return found
+
+
+def _parts(ids: list[str]) -> list[list[str]]:
+    return [ids[i : i + MOST_IDS] for i in range(0, len(ids), MOST_IDS)]

@@ -1,0 +1,68 @@
+"""What visits would have found among clients without part in the fit, and whether the promise holds. Training only.
+
+In:  a Study, a Split, and the ensemble fitted on its `train`.
+Out: the part `visits` of what report.py shows.
+
+Who was caught is known, what came back is not: energy is estimated (recovery.py), and a visit costs what is assumed.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from fairmeter.evaluation import conformal_selection, inspection_value, model_evaluation
+from fairmeter.models.fraud_model import severity_of
+from fairmeter.planning.recovery import recoveries
+from fairmeter.training.dataset import Study
+from fairmeter.training.ensemble_fitting import Fitted
+from fairmeter.training.validation.invoices import Split
+
+# What a visit costs, in the energy that pays for it. Assumed: no utility's own figure, so the report shows several.
+COSTS_KWH = (50.0, 100.0, 200.0, 500.0)
+COST_KWH = 200.0
+BY_SCORE, BY_ENERGY = "by score", "by expected energy"
+
+
+def visits_measured(study: Study, split: Split, fitted: Fitted, promises: Mapping[str, float], seed: int) -> dict:
+    """Curves of both orders, the best number by cost, severities, promises; on the test clients of the split."""
+    train, label, weight = study.label[split.train], study.label[split.test], study.weight_of(split.train)
+    score = fitted.ensemble.probability(study.evidence.of(split.test))
+    stake = stakes(study, split.test, fitted)
+    cuts = [
+        {"severity": name} | cut
+        for name, cut in model_evaluation.severity_cuts(train, fitted.probability, promises, weight=weight).items()
+    ]
+    severity = [severity_of(p, cuts) for p in score]
+    table = conformal_selection.promise_table(train, fitted.probability)
+    orders = {
+        BY_SCORE: np.argsort(-score, kind="stable"),
+        BY_ENERGY: np.argsort(-score * inspection_value.filled(stake), kind="stable"),
+    }
+    energy = orders[BY_ENERGY]
+    return {
+        "cost_kwh": COST_KWH,
+        "n": len(label),
+        "n_estimated": int((~np.isnan(stake)).sum()),
+        "curves": {
+            name: inspection_value.worth_of_visits(label[order], stake[order], COST_KWH, is_known=True)
+            for name, order in orders.items()
+        },
+        "best": [
+            {"cost_kwh": cost} | inspection_value.best_number(label[energy], stake[energy], cost, is_known=True)
+            for cost in COSTS_KWH
+        ],
+        "severities": inspection_value.worth_of_severities(severity, label, stake, COST_KWH, is_known=True),
+        "promise": {
+            "splits": conformal_selection.held_in_splits(train, fitted.probability, seed=seed),
+            "others": conformal_selection.held_on_others(label, score, table),
+        },
+    }
+
+
+def stakes(study: Study, clients: np.ndarray, fitted: Fitted) -> np.ndarray:
+    """Energy at stake with each of the clients, if it steals. [kWh, NaN where nothing can be estimated]"""
+    order = np.argsort(clients)
+    found = recoveries(*study.tables_of(clients[order]), fitted.ensemble.inputs.peers)
+    kwh = np.empty(len(clients))
+    kwh[order] = [np.nan if each is None else each.kwh for each in found]
+    return kwh

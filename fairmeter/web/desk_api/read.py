@@ -1,0 +1,298 @@
+"""What the desk knows, to be read: profiles, the dashboard, alerts, cases, inspections, whom to visit.
+
+In:  the desk (its store); filters, a sort, a cursor.
+Out: JSON, or a file where ?format= asks for one (exports.py): the same rows, from the cursor to the end.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date, timedelta
+from typing import NamedTuple
+
+import numpy as np
+from flask import Response, request
+from pydantic import BaseModel
+
+from fairmeter.analysis.invoice_checks import checked
+from fairmeter.casework import hit_rates
+from fairmeter.core.types import Score
+from fairmeter.desk.service import Keeping, Planned
+from fairmeter.evaluation.conformal_selection import least_listed, steps_of
+from fairmeter.store import Drift
+from fairmeter.web.app import Api
+from fairmeter.web.desk_api import requests as asks
+from fairmeter.web.desk_api import schemas as told
+from fairmeter.web.exports.files import CSV, documented, file_of
+from fairmeter.web.http.auth import VIEWER, Guard
+from fairmeter.web.http.errors import JSON, Problem, bad_value
+
+JPEG = "image/jpeg"
+AS_PHOTO = {"Cache-Control": "private, no-cache", "Content-Security-Policy": "default-src 'none'; sandbox"}
+MOST_A_PAGE = 1000
+EPOCH, ENERGIES = date(1970, 1, 1), ("electricity", "gas")  # of ledgers
+SPARE = 3000  # scores looked at beyond the visits: those with a case or a visit of late fall out
+PLAN_FILTERS = {"severity", "region", "category", "reason_group", "onset_since", "onset_until"}
+N_PAST = 100  # of a client
+N_TRANSFORMERS = 10
+SECURITY = [{"bearer": []}, {"key": []}, {"session": []}]
+GROUPS = {"all": hit_rates.everything, "week": hit_rates.week, "region": hit_rates.region}
+GROUPS |= {"reason_group": hit_rates.reason_group}
+
+
+def install(app: Api, guard: Guard, desk: Keeping) -> None:
+    _add_clients(app, desk)
+    _add_lists(app, desk)
+    _add_plan(app, desk)
+    _add_photos(app, desk)
+    documented(app, "/clients", "/alerts", "/cases", "/list")
+    names = ("consumer", "clients", "dashboard", "alerts", "cases", "case", "inspections_csv", "inspection_list")
+    guard.needed(**dict.fromkeys((*names, "photo"), VIEWER))
+
+
+def _add_clients(app: Api, desk: Keeping) -> None:
+    store = desk.store
+
+    @app.get("/consumer/<path:client_id>", responses={200: told.RiskProfile}, security=SECURITY)
+    def consumer(path: asks.ClientPath):
+        """A client's risk profile."""
+        return answer(profile_of(desk, path.client_id))
+
+    @app.get("/clients", responses={200: told.ClientPage}, security=SECURITY)
+    def clients(query: asks.ClientQuery):
+        """Clients by score, severity, expected recovery, moment or id."""
+        return listed(store.list_profiles, query, told.ClientPage, told.ClientRow, "clients")
+
+    @app.get("/dashboard", responses={200: told.Dashboard}, security=SECURITY)
+    def dashboard():
+        """The desk in numbers: clients, alerts, cases, trend, hit rates, hot spots."""
+        return answer(dashboard_of(desk))
+
+
+def _add_lists(app: Api, desk: Keeping) -> None:
+    store = desk.store
+
+    @app.get("/alerts", responses={200: told.AlertPage}, security=SECURITY)
+    def alerts(query: asks.AlertQuery):
+        """What the system says: look at these clients."""
+        fixed = {"state": None if query.state == "all" else query.state}
+        return listed(store.list_alerts, query, told.AlertPage, told.AlertTold, "alerts", **fixed)
+
+    @app.get("/cases", responses={200: told.CasePage}, security=SECURITY)
+    def cases(query: asks.CaseQuery):
+        """Who works on which client."""
+        return listed(store.list_cases, query, told.CasePage, told.CaseTold, "cases")
+
+    @app.get("/cases/<int:case_id>", responses={200: told.CaseWithMoves}, security=SECURITY)
+    def case(path: asks.CasePath):
+        """A case and its moves."""
+        return answer(case_with_moves(desk, path.case_id))
+
+    csv = {200: {"description": "a line an inspection", "content": {CSV: {}}}}
+
+    @app.get("/inspections.csv", responses=csv, security=SECURITY, endpoint="inspections_csv")
+    def inspections_csv(query: asks.InspectionQuery):
+        """All visits and their outcomes, the newest first, for a spreadsheet."""
+        return whole(store.list_inspections, query.model_dump(), None, told.InspectionTold, "inspections")
+
+
+def _add_plan(app: Api, desk: Keeping) -> None:
+    @app.get("/list", responses={200: told.VisitList}, security=SECURITY, endpoint="inspection_list")
+    def inspection_list(query: asks.ListQuery):
+        """Whom to visit, in order; who has a case or was visited of late is left out."""
+        visits = visits_of(desk, query)
+        if query.format != "json":
+            asked = query.model_dump(exclude={"format"}, exclude_none=True)
+            return file_of(query.format, told.Visit, visits.rows, "list", asked)
+        return answer(visits)
+
+
+def _add_photos(app: Api, desk: Keeping) -> None:
+    pictures = {200: {"description": "the picture", "content": {JPEG: {}}}}
+
+    @app.get("/photos/<name>", responses=pictures, security=SECURITY)
+    def photo(path: asks.PhotoPath):
+        """A photo of a visit, by its name in the inspection."""
+        picture = desk.photos.find(path.name)
+        if picture is None:
+            raise Problem(404, "not_found", "There is no photo of this name.")
+        answer = Response(picture, mimetype=JPEG, headers=AS_PHOTO)
+        answer.headers["Content-Disposition"] = f'inline; filename="{path.name}"'
+        answer.set_etag(path.name)
+        return answer.make_conditional(request)
+
+
+# --- what is told -----------------------------------------------------------------------------------------------------
+
+
+def profile_of(desk: Keeping, client_id: str) -> told.RiskProfile:
+    """Raises Problem."""
+    store = desk.store
+    profile = store.find_profile(client_id)
+    if profile is None:
+        raise Problem(404, "not_found", "There is no client of this id: score it first, with ?record=1 or score.py.")
+    score = profile.score
+    newest = {"client_id": client_id, "sort": "id", "limit": 1}
+    parts = {
+        "client": profile.client,
+        "facts": dict(profile.facts),
+        "series": profile.series and _series(profile.series),
+        "invoices": [] if profile.ledger is None else invoices_of(profile.ledger),
+        "model_version": profile.model_version,
+        "scored_at": profile.scored_at,
+        "trend": store.trend_of(client_id, N_PAST),
+        "alert": next(iter(store.list_alerts(state=None, **newest).rows), None),
+        "case": next(iter(store.list_cases(**newest).rows), None),
+        "inspections": store.list_inspections(client_id=client_id, limit=N_PAST).rows,
+    }
+    own = set(told.RiskProfile.model_fields) - set(parts)
+    return told.RiskProfile.model_validate(parts | {name: getattr(score, name) for name in own})
+
+
+def _series(series) -> dict:
+    kwh = [None if value != value else round(value, 3) for value in series.kwh.tolist()]
+    return {"step": series.step, "first_on": series.first_on, "kwh": kwh}
+
+
+def invoices_of(ledger: np.ndarray) -> list[dict]:
+    """Each with what it contradicts."""
+    numbers = [name for name in ledger.dtype.names if name not in ("day", "energy")]
+    rows = zip(ledger["day"].tolist(), ledger["energy"].tolist(), *(ledger[n].tolist() for n in numbers), strict=True)
+    return [
+        {
+            "invoice_on": EPOCH + timedelta(days=day),
+            "energy": ENERGIES[energy],
+            "findings": [found._asdict() for found in findings],
+        }
+        | {name: None if value != value else value for name, value in zip(numbers, values, strict=True)}
+        for (day, energy, *values), findings in zip(rows, checked(ledger), strict=True)
+    ]
+
+
+def dashboard_of(desk: Keeping) -> told.Dashboard:
+    store = desk.store
+    by_severity, inspections = store.count_severities(), store.inspections()
+    rates = {name: hit_rates.hit_rates(inspections, group) for name, group in GROUPS.items()}
+    return told.Dashboard(
+        n_clients=sum(by_severity.values()),
+        clients_by_severity=by_severity,
+        alerts_by_severity=store.count_alerts(),
+        cases_by_state=store.count_cases(),
+        n_readings=store.count_readings(),
+        notices=store.count_notices(),
+        trend=[told.Run.model_validate(run) for run in store.list_runs()],
+        hot_spots=[told.HotSpot.model_validate(spot) for spot in store.hot_spots()],
+        transformers=[told.TransformerTold.model_validate(one) for one in store.worst_transformers(N_TRANSFORMERS)],
+        hit_rates={name: [told.Rate.model_validate(r._asdict()) for r in found] for name, found in rates.items()},
+        drift=_drift(store.last_drift()),
+    )
+
+
+def _drift(last: Drift | None) -> told.DriftTold | None:
+    if last is None:
+        return None
+    parts = {name: told.DriftPart.model_validate(part) for name, part in last.found["parts"].items()}
+    return told.DriftTold(scored_at=last.scored_at, model_version=last.model_version, parts=parts)
+
+
+def case_with_moves(desk: Keeping, case_id: int) -> told.CaseWithMoves:
+    """Raises Problem."""
+    case = desk.store.find_case(case_id)
+    if case is None:
+        raise Problem(404, "not_found", f"There is no case {case_id}.")
+    fields = {name: getattr(case, name) for name in told.CaseTold.model_fields}
+    return told.CaseWithMoves.model_validate(fields | {"moves": desk.store.moves_of(case_id)})
+
+
+class VisitPlan(NamedTuple):
+    """Whom to visit. ranked: all who come into question, in order, the first n_best of whom are visited."""
+
+    ranked: list[Planned]
+    n_best: int
+    drawn: list[Score]
+    n_left_out: int
+
+    def rows(self) -> list[Planned]:
+        """Those who are visited; their scores without reasons (`with_reasons` adds them)."""
+        return [*self.ranked[: self.n_best], *(Planned(score, True) for score in self.drawn)]
+
+
+def visits_of(desk: Keeping, query: asks.ListQuery) -> told.VisitList:
+    found = plan_of(desk, query)
+    rows = [_visit(n, planned) for n, planned in enumerate(with_reasons(desk, found.rows()), 1)]
+    return told.VisitList(rows=rows, n_left_out=found.n_left_out)
+
+
+def with_reasons(desk: Keeping, rows: list[Planned]) -> list[Planned]:
+    whole = desk.store.scores_of([planned.score.client_id for planned in rows])
+    return [planned._replace(score=whole.get(planned.score.client_id, planned.score)) for planned in rows]
+
+
+def plan_of(desk: Keeping, query: asks.ListQuery) -> VisitPlan:
+    """Raises Problem."""
+    given = query.model_dump(include=PLAN_FILTERS, exclude_none=True)
+    busy = desk.store.busy_clients(desk.rules, date.today())
+    drawn = _drawn(desk, busy, given, round(query.visits * query.random_share))
+    least = {} if query.false_alarms is None else {"least_score": least_promised(desk, query.false_alarms)}
+    scores = desk.store.stored_scores(limit=query.visits + SPARE, is_whole=False, **given, **least)
+    left_out = busy.keys() | {score.client_id for score in drawn}
+    free = [score for score in scores if score.probability is not None and score.client_id not in left_out]
+    ranked = list(desk.plan(free, len(free), query.cost, query.price))
+    return VisitPlan(ranked, query.visits - len(drawn), drawn, len(busy))
+
+
+def least_promised(desk: Keeping, share: float) -> float:
+    """The score from which a list of all keeps that share of false alarms, infinite if none does. Raises Problem."""
+    table = desk.manifest.get("promise")
+    if table is None:
+        raise bad_value("false_alarms", "given, but this model was trained without what a promise needs; leave it out")
+    steps = steps_of(table)
+    return least_listed(desk.store.count_from(steps.least), steps, share)[0]
+
+
+def _drawn(desk: Keeping, busy: Mapping[str, str], filters: dict, n: int) -> list[Score]:
+    """Clients drawn at random, each as likely as another; the same all week, or people would draw until it fits."""
+    if n == 0:
+        return []
+    year, week, _ = date.today().isocalendar()
+    drawn = desk.store.draw_clients(n, f"{year}-{week}", busy, **filters)
+    return [profile.score for profile in map(desk.store.find_profile, drawn) if profile is not None]
+
+
+def _visit(number: int, planned: Planned) -> told.Visit:
+    score, is_random, net = planned
+    parts = {"visit": number, "is_random": is_random, "reason": score.main_reason and score.main_reason.text}
+    parts["expected_net_value"] = net and net[0]
+    own = set(told.Visit.model_fields) - set(parts)
+    return told.Visit.model_validate(parts | {name: getattr(score, name) for name in own})
+
+
+# --- how it is told ---------------------------------------------------------------------------------------------------
+
+
+def answer(model: BaseModel, status: int = 200) -> Response:
+    return Response(model.model_dump_json(), status, mimetype=JSON)
+
+
+def listed(
+    fetch: Callable, query: asks.Paged, page: type[BaseModel], row: type[BaseModel], name: str, **fixed
+) -> Response:
+    """A page of a list, or all of it as a file. [fetch: of the store; fixed: filters beside the query's]"""
+    filters = query.model_dump(exclude={"limit", "after", "format"}, exclude_none=True) | fixed
+    if query.format != "json":
+        return whole(fetch, filters, query.after, row, name, query.format)
+    found = fetch(**filters, limit=query.limit, after=query.after)
+    return answer(page(rows=[row.model_validate(one) for one in found.rows], next=found.next))
+
+
+def whole(
+    fetch: Callable, filters: dict, after: str | None, row: type[BaseModel], name: str, kind: str = "csv"
+) -> Response:
+    """Every row, page by page. What is wrong with the filters shows on the first, before anything is sent."""
+    first = fetch(**filters, limit=MOST_A_PAGE, after=after)
+    return file_of(kind, row, (row.model_validate(one) for one in _all(fetch, filters, first)), name, filters)
+
+
+def _all(fetch: Callable, filters: dict, page) -> Iterator:
+    yield from page.rows
+    while page.next:
+        page = fetch(**filters, limit=MOST_A_PAGE, after=page.next)
+        yield from page.rows

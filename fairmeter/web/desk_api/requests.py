@@ -1,0 +1,179 @@
+"""What the desk's routes ask for in addresses and bodies: the one definition by which it is checked and documented.
+
+In:  queries, paths and bodies as they are sent.
+Out: models; a key that is not known, or a text that no database can hold, is a 422.
+"""
+
+from datetime import UTC, date, datetime
+from functools import cache
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Base64Bytes, BaseModel, ConfigDict, Field, StringConstraints
+
+from fairmeter.desk.photos import MOST_PHOTOS
+
+Severity = Literal["critical", "high", "medium", "low", "insufficient history"]
+Format = Literal["json", "csv", "xlsx", "pdf"]
+
+
+def _storable(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("holds the character U+0000; leave it out")
+    return text
+
+
+def _in_utc(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+
+
+Moment = Annotated[datetime, AfterValidator(_in_utc), Field(description="without an offset it is UTC")]
+Code = Annotated[float, Field(allow_inf_nan=False)]
+Text = Annotated[str, StringConstraints(max_length=2000), AfterValidator(_storable)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_storable)]
+Energy = Annotated[float, Field(ge=-1e9, le=1e9, allow_inf_nan=False)]
+Number = Annotated[int, Field(ge=1, le=2**53)]
+
+
+class Sent(BaseModel):
+    """What is sent; a misspelt key is an error rather than nothing."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    @classmethod
+    def model_json_schema(cls, *args, **options) -> dict[str, Any]:
+        """Kept where it is plain: the library asks for it with each query, and making it takes ten times the query."""
+        return super().model_json_schema(*args, **options) if args or options else _plain_schema(cls)
+
+
+@cache
+def _plain_schema(model: type[BaseModel]) -> dict[str, Any]:
+    return super(Sent, model).model_json_schema()
+
+
+class ClientPath(Sent):
+    client_id: Name
+
+
+class CasePath(Sent):
+    case_id: Number
+
+
+class PhotoPath(Sent):
+    name: Name
+
+
+class Paged(Sent):
+    """Part of a list."""
+
+    limit: int = Field(50, ge=1, le=1000, description="rows of a page")
+    after: Text | None = Field(None, description='"next" of the page before')
+    format: Format = Field("json", description="csv, xlsx: all rows from here on; pdf: for print, 2,000 at most")
+
+
+class Filtered(Paged):
+    """By what every list of clients, alerts or cases can be filtered."""
+
+    severity: Severity | None = None
+    region: Code | None = None
+
+
+class ClientQuery(Filtered):
+    sort: Literal["score", "severity", "recovery", "scored", "id"] = "score"
+    category: Code | None = None
+    district: Code | None = None
+    reason_group: Name | None = Field(None, description="the evidence group that raises the score most")
+    id_prefix: Name | None = None
+    least_score: float | None = Field(None, ge=0, le=1)
+    scored_since: Moment | None = None
+    scored_until: Moment | None = None
+    onset_since: date | None = Field(None, description="when the change in consumption began")
+    onset_until: date | None = None
+
+
+class AlertQuery(Filtered):
+    sort: Literal["severity", "raised", "id"] = "severity"
+    state: Literal["open", "in case", "lapsed", "all"] = "open"
+    client_id: Name | None = None
+    raised_since: Moment | None = None
+    raised_until: Moment | None = None
+
+
+class CaseQuery(Filtered):
+    sort: Literal["id", "severity", "updated"] = "id"
+    state: Literal["new", "assigned", "inspecting", "closed"] | None = None
+    assignee: Name | None = None
+    client_id: Name | None = None
+
+
+class InspectionQuery(Sent):
+    since: date | None = None
+    until: date | None = None
+    client_id: Name | None = None
+
+
+class ListQuery(Sent):
+    """How many visits there are for, and of whom."""
+
+    visits: int = Field(50, ge=1, le=1000)
+    random_share: float = Field(0.05, ge=0, le=1, description="of the visits: drawn from all clients, to compare with")
+    cost: float = Field(0, ge=0, le=1e9, description="of a visit: who is expected to bring less is left out")
+    price: float | None = Field(None, ge=0, le=1e6, description="of a kWh, for clients whose own price is not known")
+    false_alarms: float | None = Field(None, gt=0, le=1, description="share of the list that may be false, on average")
+    severity: Severity | None = None
+    region: Code | None = None
+    category: Code | None = None
+    reason_group: Name | None = None
+    onset_since: date | None = None
+    onset_until: date | None = None
+    format: Format = "json"
+
+
+class NewCase(Sent):
+    """Work on a client begins."""
+
+    client_id: Name
+    why: Text = Field(examples=["Fall since March, no harmless cause fits."])
+    assignee: Name | None = Field(None, description="given: assigned at once")
+    is_random: bool = Field(False, description="drawn at random, to know what chance would find")
+
+
+class NewMove(Sent):
+    """A case goes on."""
+
+    to: Literal["new", "assigned", "inspecting", "closed"]
+    why: Text
+    version: Number | None = Field(None, description="of the case as you saw it: somebody else's move since is a 409")
+    assignee: Name | None = Field(None, description="for assigned: to whom")
+
+
+class NewInspection(Sent):
+    """What a visit found; it closes the case."""
+
+    outcome: Literal["confirmed", "fault", "cleared", "no_access", "refused"]
+    inspected_on: date
+    version: Number | None = None
+    note: Text = ""
+    recovered_kwh: Energy | None = Field(None, ge=0)
+    recovered_value: Energy | None = Field(None, ge=0, description="in the utility's currency")
+    photos: list[Base64Bytes] = Field([], max_length=MOST_PHOTOS, description="JPEG or PNG, each as Base64")
+
+
+class NewReading(Sent):
+    """What a smart meter counted in one day or hour."""
+
+    client_id: Name
+    read_at: datetime = Field(description="start of the day or hour, as the clock there shows; an offset is left out")
+    consumption_kwh: Energy
+
+
+class NewReadings(Sent):
+    """Readings of any clients, in any order."""
+
+    readings: list[NewReading] = Field(min_length=1, max_length=20_000)
+
+
+class SignIn(Sent):
+    """A user's name and password."""
+
+    name: Annotated[str, StringConstraints(max_length=200), AfterValidator(_storable)]
+    password: Annotated[str, StringConstraints(max_length=200)]

@@ -1,0 +1,161 @@
+"""A PDF document of this house: its font, its lines of text, its page numbers.
+
+In:  texts of any language.
+Out: Paper, which the table and the sheet are drawn on. [all lengths in mm, sizes of letters in points]
+
+The font is FiraGO of the package pymupdf-fonts: Latin, Greek, Cyrillic, Arabic and more. Without that package it is
+Helvetica, which every reader of PDF has and which knows Western European letters alone: others are taken apart, or are
+question marks (letters.py).
+"""
+
+import tempfile
+from functools import lru_cache
+from importlib import import_module
+from importlib.util import find_spec
+from io import BytesIO
+from pathlib import Path
+
+from fpdf import FPDF
+
+from fairmeter.web.exports.tempdir import writable_folder
+from fairmeter.web.exports.text_shaping import placed, shown
+
+FONTS = {"": "FiraGO_Regular", "B": "FiraGO_Bold"}  # by fpdf2's name of the style
+MARGIN = 12
+LEADING = 0.3528 * 1.25  # height of a line by the size of its letters: a point is 0.3528 mm
+INK, QUIET, RULE, SHADE = 20, 95, 190, 238  # greys: 0 is black
+CUT = "..."
+
+
+class Paper(FPDF):
+    """Pages with a foot: what they are of on the left, their number on the right."""
+
+    def __init__(self, orientation: str, foot: str = "", page: str = "") -> None:
+        """[page: "Page {n} of {all}"]"""
+        super().__init__(orientation=orientation, format="A4")
+        self.set_margins(MARGIN, MARGIN, MARGIN)
+        self.set_auto_page_break(auto=False)
+        self.c_margin = 0
+        self._foot, self._page = foot, page
+        self._family = self._added_fonts()
+        self._letters = lru_cache(2**16)(self._measured)
+        self.has = self._known if self._family == "house" else _in_latin_1
+        self.size(9)
+
+    def _added_fonts(self) -> str:
+        if find_spec("pymupdf_fonts") is None:
+            return "helvetica"
+        for style, name in FONTS.items():
+            letters = import_module(f"pymupdf_fonts.{name}").fontbuffer
+            with tempfile.NamedTemporaryFile(suffix=".ttf", dir=writable_folder()) as file:  # fpdf2 reads files alone
+                Path(file.name).write_bytes(letters)
+                self.add_font("house", style, file.name)
+            reader = self.fonts[f"house{style}"].ttfont.reader
+            reader.file.close()  # fpdf2 would leave it open
+            reader.file = BytesIO(letters)
+        return "house"
+
+    def _known(self, character: str) -> bool:
+        return ord(character) in self.fonts["house"].cmap
+
+    @property
+    def bottom(self) -> float:
+        """Where the foot begins."""
+        return self.h - MARGIN - 4
+
+    def footer(self) -> None:
+        if not self._page:
+            return
+        self.size(7.5, grey=QUIET)
+        self.put(MARGIN, self.h - MARGIN, self._foot)
+        number = self._page.format(n=self.page_no(), all=self.str_alias_nb_pages)
+        self._place(self.w - MARGIN - 40, self.h - MARGIN, number, 40, "R")
+
+    # --- letters ---
+
+    def size(self, points: float, style: str = "", grey: int = INK) -> None:
+        """Letters from here on. [style: "" or B]"""
+        self.set_font(self._family, style, points)
+        self.set_text_color(grey)
+
+    @property
+    def leading(self) -> float:
+        """Height of a line of these letters."""
+        return self.font_size_pt * LEADING
+
+    def wide(self, text: str) -> float:
+        """Of a text that `ready` gave."""
+        return self._letters(text, self.font_style, self.font_size_pt)
+
+    def _measured(self, text: str, _style: str, _size: float) -> float:
+        return self.get_string_width(text)
+
+    def ready(self, text: object) -> str:
+        """With characters that the font has, in the order in which they are read."""
+        return shown(text, self.has)
+
+    def put(self, x: float, y: float, text: object, width: float | None = None, align: str = "L") -> None:
+        """One line, cut where it is wider than it may be."""
+        line = self.ready(text)
+        line = line if width is None else self.cut(line, width)
+        self._place(x, y, line, width, align)
+
+    def put_lines(self, x: float, y: float, lines: list[str], width: float, align: str = "L") -> float:
+        """Lines of `lines_of`; where the next one would stand."""
+        for line in lines:
+            self._place(x, y, line, width, align)
+            y += self.leading
+        return y
+
+    def _place(self, x: float, y: float, line: str, width: float | None, align: str) -> None:
+        if line:
+            self.set_xy(x, y)
+            self.cell(width, self.leading, placed(line), align=align)
+
+    def cut(self, line: str, width: float) -> str:
+        if self.wide(line) <= width:
+            return line
+        while line and self.wide(line + CUT) > width:
+            line = line[:-1]
+        return line.rstrip() + CUT
+
+    def lines_of(self, text: object, width: float, most: int = 100) -> list[str]:
+        """A text over lines of that width, broken between words, long words within; of too many the last is cut."""
+        lines, line = [], ""
+        for word in self.ready(text).split(" "):
+            longer = f"{line} {word}" if line else word
+            if self.wide(longer) <= width:
+                line = longer
+                continue
+            lines += [line] if line else []
+            *whole, line = self._broken(word, width)
+            lines += whole
+        lines.append(line)
+        if len(lines) > most:
+            lines[most - 1 :] = [self.cut(" ".join(lines[most - 1 :]), width)]
+        return lines
+
+    def _broken(self, word: str, width: float) -> list[str]:
+        parts = [""]
+        for letter in word:
+            if parts[-1] and self.wide(parts[-1] + letter) > width:
+                parts.append("")
+            parts[-1] += letter
+        return parts
+
+    # --- lines and areas ---
+
+    def rule(self, x: float, y: float, width: float, grey: int = RULE, thick: float = 0.2) -> None:
+        self.set_draw_color(grey)
+        self.set_line_width(thick)
+        self.line(x, y, x + width, y)
+
+    def box(self, x: float, y: float, side: float) -> None:
+        """To be ticked."""
+        self.set_draw_color(INK)
+        self.set_line_width(0.25)
+        self.rect(x, y, side, side)
+
+
+def _in_latin_1(character: str) -> bool:
+    return ord(character) < 256

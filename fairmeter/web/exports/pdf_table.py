@@ -1,0 +1,104 @@
+"""Rows -> a PDF for print: A4 landscape, the header on every page, pages numbered.
+
+In:  what to say above, headings, rows of texts; which columns hold numbers.
+Out: the file. Columns are as wide as what is in them; where all together are wider than the page, those give way that
+     are widest, and their texts take several lines.
+"""
+
+from collections.abc import Iterable, Sequence
+from itertools import islice
+
+from fairmeter.web.exports.pdf import INK, MARGIN, QUIET, SHADE, Paper
+
+LETTERS = 7.5  # points
+GAP = 2.4  # mm between columns
+PAD = 0.9  # mm above and below a row's text
+MOST_LINES = 4  # of a cell
+SAMPLED = 300  # rows by which columns are measured
+NARROWEST = 9  # mm
+
+
+class TablePaper(Paper):
+    """[told: title, notes, columns, is_number (of each), foot, page]"""
+
+    def __init__(self, told: dict, sample: Sequence[Sequence]) -> None:
+        super().__init__("landscape", told["foot"], told["page"])
+        self._told = told
+        self.set_title(told["title"])
+        self.size(LETTERS, "B")
+        self._heads = [self.ready(name) for name in told["columns"]]
+        self.widths = self._fitting(sample)
+        self.add_page()
+
+    def _fitting(self, sample: Sequence[Sequence]) -> list[float]:
+        self.size(LETTERS, "B")
+        widths = [max(map(self.wide, head.split(" "))) for head in self._heads]
+        self.size(LETTERS)
+        for row in sample:
+            widths = [max(width, self.wide(self.ready(text))) for width, text in zip(widths, row, strict=True)]
+        room = self.w - 2 * MARGIN - GAP * (len(widths) - 1)
+        fitting = shrunk([max(width + 0.5, NARROWEST) for width in widths], room)
+        spare = (room - sum(fitting)) / max(len(fitting), 1)
+        return [width + spare for width in fitting]
+
+    def header(self) -> None:
+        y = MARGIN
+        if self.page_no() == 1:
+            self.size(14, "B")
+            self.put(MARGIN, y, self._told["title"])
+            y += self.leading + 0.5
+            self.size(8.5, grey=QUIET)
+            for note in self._told["notes"]:
+                y = self.put_lines(MARGIN, y, self.lines_of(note, self.w - 2 * MARGIN), self.w - 2 * MARGIN)
+            y += 2
+        self.size(LETTERS, "B")
+        lines = [self.lines_of(head, width, 3) for head, width in zip(self._heads, self.widths, strict=True)]
+        height = max(map(len, lines)) * self.leading + 2 * PAD
+        self.set_fill_color(SHADE)
+        self.rect(MARGIN, y, self.w - 2 * MARGIN, height, style="F")
+        self._cells(y, lines)
+        self.rule(MARGIN, y + height, self.w - 2 * MARGIN, INK)
+        self.y = y + height
+        self.size(LETTERS)
+
+    def add_row(self, row: Sequence[str]) -> None:
+        self.size(LETTERS)
+        lines = [self.lines_of(text, width, MOST_LINES) for text, width in zip(row, self.widths, strict=True)]
+        height = max(map(len, lines)) * self.leading + 2 * PAD
+        if self.y + height > self.bottom:
+            self.add_page()
+        y = self.y
+        self._cells(y, lines)
+        self.rule(MARGIN, y + height, self.w - 2 * MARGIN)
+        self.y = y + height
+
+    def _cells(self, y: float, cells: list[list[str]]) -> None:
+        x = MARGIN
+        for lines, width, is_number in zip(cells, self.widths, self._told["is_number"], strict=True):
+            self.put_lines(x, y + PAD, lines, width, "R" if is_number else "L")
+            x += width + GAP
+
+
+def table_of(told: dict, rows: Iterable[Sequence]) -> bytes:
+    """[told: as of TablePaper, and empty: what is said where no row comes]"""
+    rows = iter(rows)
+    sample = list(islice(rows, SAMPLED))
+    paper = TablePaper(told, sample)
+    for some in (sample, rows):
+        for row in some:
+            paper.add_row(row)
+    if not sample:
+        paper.size(9, grey=QUIET)
+        paper.put(MARGIN, paper.y + 3, told["empty"])
+    return bytes(paper.output())
+
+
+def shrunk(widths: Sequence[float], room: float) -> list[float]:
+    """Widths that together fill no more than the room: the widest give way first, down to one width of their own."""
+    left, n, widest = room, len(widths), max(widths, default=0.0)
+    for width in sorted(widths):
+        if width * n > left:
+            widest = left / n
+            break
+        left, n = left - width, n - 1
+    return [min(width, widest) for width in widths]

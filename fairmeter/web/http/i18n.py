@@ -1,0 +1,123 @@
+"""Values -> how the pages write them: the filters of the templates.
+
+In:  numbers, moments (UTC), days; None is a dash.
+Out: text. Energy goes from kWh to MWh and GWh as it grows; moments are told in the utility's zone.
+"""
+
+import math
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
+
+from fairmeter.web.http import texts
+
+DASH = "\u2013"
+THIN = "\u202f"  # between a number and its unit: never broken
+ENERGIES = ((1e6, "GWh"), (1e3, "MWh"))
+
+
+def number(value: float | None, digits: int = 0) -> str:
+    """1234567.8 -> 1,234,568"""
+    return DASH if _is_nothing(value) else f"{value:,.{digits}f}"
+
+
+def percent(share: float | None, digits: int = 0) -> str:
+    """0.123 -> 12 %; what would round to nothing shows that it is something. [share: 0..1]"""
+    if _is_nothing(share):
+        return DASH
+    least = 10.0 ** -(digits + 2)
+    if 0 < share < least / 2:
+        return f"<{THIN}{least * 100:.{digits}f}{THIN}%"
+    return f"{share * 100:.{digits}f}{THIN}%"
+
+
+def signed(effect: float) -> str:
+    """A part of a score with its sign: +12 %, and what is below one percent to a tenth."""
+    digits = 0 if abs(effect) >= 0.01 else 1
+    return f"{effect * 100:+.{digits}f}{THIN}%".replace("-", "\u2212")
+
+
+def energy(kwh: float | None) -> str:
+    """12345 -> 12.3 MWh"""
+    if _is_nothing(kwh):
+        return DASH
+    factor, unit = next(((f, u) for f, u in ENERGIES if abs(kwh) >= 10 * f), (1.0, "kWh"))
+    return f"{_three_digits(kwh / factor)}{THIN}{unit}"
+
+
+def distance(metres: int) -> str:
+    """500 -> 500 m; 3000 -> 3 km"""
+    return f"{metres:g}{THIN}m" if metres < 1000 else f"{metres / 1000:g}{THIN}km"
+
+
+def money(value: float | None, currency: str = "") -> str:
+    """In the currency that the setting names, without one as a bare number."""
+    return DASH if _is_nothing(value) else f"{value:,.0f}{THIN}{currency}".rstrip(THIN)
+
+
+def code(value: float | None) -> str:
+    """A code of the utility: 103.0 -> 103"""
+    if _is_nothing(value):
+        return DASH
+    return f"{value:.0f}" if float(value).is_integer() else f"{value:g}"
+
+
+def day(value: date | datetime | str | None) -> str:
+    """2014-03-24 -> 24 Mar 2014"""
+    if value is None:
+        return DASH
+    value = date.fromisoformat(value) if isinstance(value, str) else value
+    return f"{value.day} {texts.text(f'months.m{value.month}')} {value.year}"
+
+
+def age(moment: datetime | None, now: datetime | None = None) -> str:
+    """How long ago, in the largest unit: 3 h, 5 d."""
+    if moment is None:
+        return DASH
+    seconds = max(((now or datetime.now(UTC)) - moment).total_seconds(), 0)
+    for unit, length in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= length:
+            return texts.text(f"ago.{unit}", n=int(seconds // length))
+    return texts.text("ago.now")
+
+
+def in_zone(zone: ZoneInfo) -> Callable[[datetime | None], str]:
+    """24 Mar 2014, 15:04, by the clocks of that zone."""
+
+    def moment(value: datetime | None) -> str:
+        if value is None:
+            return DASH
+        there = value.astimezone(zone)
+        return f"{day(there.date())}, {there:%H:%M}"
+
+    return moment
+
+
+def day_in_zone(zone: ZoneInfo) -> Callable[[datetime | None], str]:
+    """24 Mar 2014, by the calendars of that zone."""
+    return lambda value: DASH if value is None else day(value.astimezone(zone).date())
+
+
+def filters(zone: ZoneInfo, currency: str) -> dict[str, Callable]:
+    return {
+        "number": number,
+        "percent": percent,
+        "signed": signed,
+        "energy": energy,
+        "distance": distance,
+        "money": lambda value: money(value, currency),
+        "code": code,
+        "day": day,
+        "moment": in_zone(zone),
+        "moment_day": day_in_zone(zone),
+        "ago": age,
+    }
+
+
+def _is_nothing(value: float | None) -> bool:
+    return value is None or math.isnan(value)
+
+
+def _three_digits(value: float) -> str:
+    digits = 0 if abs(value) >= 100 else 1
+    return f"{value:,.{digits}f}".removesuffix(".0")

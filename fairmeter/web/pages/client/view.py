@@ -1,0 +1,97 @@
+"""One client: consumption, score with its reasons, harmless causes, what a visit may bring, what was done.
+
+In:  the client's id; forms that open a case or record an inspection, with its photos.
+Out: the page at /desk/client/ID; cases, moves, inspections. What is refused comes back as it was typed.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from flask import flash, redirect, request, url_for
+
+from fairmeter.casework import workflow as rules
+from fairmeter.casework.workflow import CaseError
+from fairmeter.core.types import Case
+from fairmeter.store import Series, Store, StoreError, StoreUnavailable
+from fairmeter.web.desk_api.read import profile_of
+from fairmeter.web.http import texts
+from fairmeter.web.http.auth import INVESTIGATOR
+from fairmeter.web.http.errors import Problem
+from fairmeter.web.pages import error_pages
+from fairmeter.web.pages.client import context
+from fairmeter.web.pages.client.charts import pictures
+from fairmeter.web.pages.forms import people, photos_sent, visit_sent
+from fairmeter.web.pages.map import transformer
+from fairmeter.web.pages.site import Site, render
+
+
+def install(site: Site) -> None:
+    desk, store, zone = site.desk, site.desk.store, site.settings.time_zone
+
+    @site.page("/client/<path:client_id>")
+    def client(client_id: str):
+        return render("client.html", **one(site, client_id))
+
+    @site.page("/open-case", INVESTIGATOR, methods=("POST",))
+    def client_open_case():
+        def opened(client_id: str, user: str) -> str:
+            assignee = request.form.get("assignee", "").strip() or None
+            case = store.open_case(client_id, user, request.form.get("why", ""), assignee=assignee)
+            return texts.text("client.opened", n=case.case_id)
+
+        return tried(site, opened)
+
+    @site.page("/record-inspection", INVESTIGATOR, methods=("POST",))
+    def client_record_inspection():
+        def recorded(client_id: str, user: str) -> str:
+            found = visit_sent(zone)
+            more = found.model_dump(exclude={"outcome", "inspected_on", "photos", "version"})
+            with desk.photos.kept(photos_sent()) as names:
+                case = brought_to_inspecting(store, client_id, user)
+                more |= {"version": case.version, "photos": names}
+                store.record_inspection(case.case_id, found.outcome, found.inspected_on, user, **more)
+            return texts.text("client.recorded", outcome=texts.text(f"outcome.{found.outcome}"))
+
+        return tried(site, recorded)
+
+
+def one(site: Site, client_id: str) -> dict[str, Any]:
+    """What the page of a client shows. Raises Problem."""
+    desk, store = site.desk, site.desk.store
+    profile = profile_of(desk, client_id)
+    shown = {"client_id": client_id, "profile": profile, "case": store.open_case_of(client_id), "typed": {}}
+    shown |= {"past_cases": store.list_cases(client_id=client_id, limit=20).rows}
+    shown |= {"people": people(desk), "outcomes": rules.OUTCOMES, "takes_photos": desk.photos.folder is not None}
+    shown |= {"today": datetime.now(site.settings.time_zone).date()}
+    told = profile.series
+    unusual = desk.timeline(Series(told.step, told.first_on, told.kwh)) if told else {}
+    shown |= pictures(profile, unusual, context.around_of(store, profile))
+    return shown | context.panel(store, profile) | transformer.panel(store, profile)
+
+
+def tried(site: Site, act: Callable[[str, str], str]):
+    """Back to the client with what was done, or the page with why it could not be and all that was typed.
+
+    act: client_id, user -> what was done. Raises Problem.
+    """
+    client_id = request.form.get("client_id", "")
+    try:
+        flash(act(client_id, site.guard.who().signature), "done")
+    except StoreUnavailable:
+        raise
+    except (CaseError, StoreError, Problem) as error:
+        shown = one(site, client_id) | {"typed": request.form, "problem": error_pages.sentence_of(error)}
+        return render("client.html", **shown), error_pages.meant(error)[0]
+    return redirect(url_for("desk.client", client_id=client_id))
+
+
+def brought_to_inspecting(store: Store, client_id: str, user: str) -> Case:
+    """The client's case, opened, taken and begun where it was not: whoever was there has done all of it."""
+    why = texts.text("client.was_there")
+    case = store.open_case_of(client_id) or store.open_case(client_id, user, why)
+    if case.state == rules.NEW:
+        case = store.move_case(case.case_id, rules.ASSIGNED, user, why, version=case.version, assignee=user)
+    if case.state == rules.ASSIGNED:
+        case = store.move_case(case.case_id, rules.INSPECTING, user, why, version=case.version)
+    return case

@@ -1,0 +1,108 @@
+"""The four clients of the demonstration, as they were known on any day, and as a thief among them would be.
+
+In:  the simulated utility's zip (data/README.md, "What sample.zip holds").
+Out: Scenario; RawClient, as /predict takes it, up to a day, or with a part of the consumption not registered.
+"""
+
+import csv
+import io
+from collections.abc import Iterator
+from datetime import date, timedelta
+from functools import lru_cache
+from itertools import takewhile
+from pathlib import Path
+from typing import NamedTuple
+from zipfile import ZipFile
+
+from fairmeter.core.paths import SAMPLE
+from fairmeter.scoring.payloads import RawClient
+
+CLIENT_IDS = ("demo-normal", "demo-sudden-spike", "demo-gradual-theft", "demo-meter-tampering")
+PREFIX = "demo-"  # of the first clients of every file: what comes after the last of them is not read
+N_WEEKS, N_DAYS = 50, 14  # frames: a step a week, and a step a day at the end, where the spike is
+MONTH = 365.25 / 12  # days
+LEVELS = tuple(f"consumption_level_{n}" for n in (1, 2, 3, 4))
+
+
+class Scenario(NamedTuple):
+    """A client with all that comes in about it. onset_on: when it begins to do what it does, None for the honest."""
+
+    client: dict[str, str]
+    invoices: list[dict[str, str]]
+    readings: list[dict[str, str]]
+    onset_on: date | None
+
+    @property
+    def last_on(self) -> date:
+        return date.fromisoformat(self.readings[-1]["read_at"][:10])
+
+
+@lru_cache(maxsize=2)  # one is looked at, one may be stolen from; a scenario takes a megabyte
+def scenario(client_id: str, path: Path = SAMPLE) -> Scenario:
+    """Raises OSError, KeyError for a client that plays no part."""
+    if client_id not in CLIENT_IDS:
+        raise KeyError(client_id)
+    with ZipFile(path) as archive:
+        client, *_ = _own(archive, "clients", client_id)
+        invoices, readings = list(_own(archive, "invoices", client_id)), list(_own(archive, "readings", client_id))
+        onsets = [date.fromisoformat(theft["onset_on"]) for theft in _own(archive, "thefts", client_id)]
+    del client["label"]
+    return Scenario(client, invoices, readings, next(iter(onsets), None))
+
+
+def _own(archive: ZipFile, name: str, client_id: str) -> Iterator[dict[str, str]]:
+    with io.TextIOWrapper(archive.open(f"{name}.csv"), "utf-8", newline="") as lines:
+        of_demo = takewhile(lambda row: row["client_id"].startswith(PREFIX), csv.DictReader(lines))
+        yield from (row for row in of_demo if row["client_id"] == client_id)
+
+
+def frames(last_on: date) -> list[date]:
+    """The days that a scenario is shown on, the last one last."""
+    weeks = [last_on - timedelta(days=N_DAYS, weeks=n) for n in reversed(range(N_WEEKS))]
+    return weeks + [last_on - timedelta(days=n) for n in reversed(range(N_DAYS))]
+
+
+def until(told: Scenario, day: date) -> RawClient:
+    """What was known at the end of that day."""
+    last = day.isoformat()
+    invoices = [row for row in told.invoices if row["invoice_on"] <= last]
+    return RawClient(told.client, invoices, [row for row in told.readings if row["read_at"][:10] <= last])
+
+
+def daily(told: Scenario) -> dict[str, float]:
+    """Consumption by day; hours are summed. [kWh]"""
+    kwh: dict[str, float] = {}
+    for row in told.readings:
+        day = row["read_at"][:10]
+        kwh[day] = kwh.get(day, 0.0) + float(row["consumption_kwh"])
+    return {day: round(value, 3) for day, value in kwh.items()}
+
+
+# --- a theft ----------------------------------------------------------------------------------------------------------
+
+
+def stolen(told: Scenario, share: float, since: date) -> RawClient:
+    """The same client with a share of its consumption not registered from a day on, in readings and invoices."""
+    first = since.isoformat()
+    readings = [
+        row | {"consumption_kwh": round(float(row["consumption_kwh"]) * (1 - share), 3)}
+        if row["read_at"] >= first
+        else row
+        for row in told.readings
+    ]
+    return RawClient(told.client, _registered(told.invoices, share, since), readings)
+
+
+def _registered(invoices: list[dict], share: float, since: date) -> list[dict]:
+    """Invoices of a meter that misses a share: lower levels, and an index that falls behind."""
+    missed, shown = 0.0, []
+    for row in invoices:
+        period = float(row["months"]) * MONTH
+        after = (date.fromisoformat(row["invoice_on"]) - since).days
+        lost = share * min(max(after / period, 0.0), 1.0)
+        levels = {name: round(float(row[name]) * (1 - lost)) for name in LEVELS}
+        less = sum(float(row[name]) - levels[name] for name in LEVELS) / float(row["coefficient"])
+        index = {"old_index": round(float(row["old_index"]) - missed)}
+        missed += less
+        shown.append(row | levels | index | {"new_index": round(float(row["new_index"]) - missed)})
+    return shown

@@ -1,0 +1,193 @@
+"""The list: whom to visit, and all clients by filter and sort.
+
+In:  the address: visits, cost, price, share at random, promise; filters, sort, cursor. A form: whose cases to open.
+Out: the page at /desk/list; cases.
+"""
+
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import flash, redirect, request, url_for
+
+from fairmeter.casework.workflow import ASSIGNED, NEW, CaseError, ClientHasCase
+from fairmeter.core.types import INSUFFICIENT_HISTORY, SEVERITIES, Case
+from fairmeter.desk.service import Keeping, Planned
+from fairmeter.store import BadQuery, StoreError, StoreUnavailable
+from fairmeter.web.desk_api import requests as asks
+from fairmeter.web.desk_api.read import PLAN_FILTERS, VisitPlan, plan_of, with_reasons
+from fairmeter.web.http import texts
+from fairmeter.web.http.auth import INVESTIGATOR
+from fairmeter.web.http.errors import Problem
+from fairmeter.web.pages import charts, error_pages, paging
+from fairmeter.web.pages.asked import asked, day_asked, local
+from fairmeter.web.pages.forms import people
+from fairmeter.web.pages.site import Site, render
+
+N_ROWS = 50  # of a page
+MOST_AT_ONCE = 200  # cases that one form opens
+FURTHER = 3  # the curve goes so many times as far as the list, to show what more crews would bring
+PROMISES = ("0.2", "0.3", "0.5", "0.7")
+SORTS = ("score", "severity", "recovery", "scored", "id")
+TAKEN = ("visits", "cost", "price", "random_share", "false_alarms", *sorted(PLAN_FILTERS))
+KINDS = ("csv", "xlsx", "pdf")  # files that a list comes as
+
+
+def install(site: Site) -> None:
+    desk, store, zone = site.desk, site.desk.store, site.settings.time_zone
+
+    @site.page("/list")
+    def list():  # noqa: A001  its name is the address's
+        shared = {"codes": store.list_codes(), "names": people(desk), "severities": (*SEVERITIES, INSUFFICIENT_HISTORY)}
+        if request.args.get("show") == "all":
+            return render("list_clients.html", **shared, **clients(desk, zone))
+        return render("list.html", **shared, **visits(desk))
+
+    @site.page("/list/cases", INVESTIGATOR, methods=("POST",))
+    def list_open_cases():
+        ids = request.form.getlist("client")[:MOST_AT_ONCE]
+        why, assignee = request.form.get("why", ""), request.form.get("assignee", "").strip() or None
+        drawn = set(request.form.getlist("drawn"))
+        opened, given, refused = open_cases(desk, site.guard.who().signature, ids, drawn, why=why, assignee=assignee)
+        if opened:
+            flash(texts.text("list.opened", n=len(opened), to=assignee or texts.text("list.nobody")), "done")
+        if given:
+            flash(texts.text("list.given", n=len(given), to=assignee), "done")
+        for sentence in refused[:3]:
+            flash(sentence, "error")
+        if len(refused) > 3:
+            flash(texts.text("list.refused", n=len(refused) - 3), "error")
+        return redirect(local(request.form.get("next", ""), url_for("desk.list")))
+
+
+# --- whom to visit ----------------------------------------------------------------------------------------------------
+
+
+def visits(desk: Keeping) -> dict[str, Any]:
+    """What the page of visits shows."""
+    query, problems = asked(asks.ListQuery)
+    try:
+        plan = plan_of(desk, query)
+    except Problem as problem:
+        problems.append(problem.message)
+        query = query.model_copy(update={"false_alarms": None})
+        plan = plan_of(desk, query)
+    rows = plan.rows()
+    number = min(max(request.args.get("page", 1, int), 1), max(-(-len(rows) // N_ROWS), 1))
+    first = (number - 1) * N_ROWS
+    return {
+        "query": query,
+        "problems": problems,
+        "rows": enumerate_from(first, with_reasons(desk, rows[first : first + N_ROWS])),
+        "n_rows": len(rows),
+        "expected": expected(rows),
+        "curve": curve(plan, has_value=any(planned.net for planned in plan.ranked)),
+        "n_left_out": plan.n_left_out,
+        "promises": PROMISES if desk.manifest.get("promise") else (),
+        "pager": numbered(number, first + N_ROWS < len(rows)),
+        "files": file_addresses("inspection_list", query, TAKEN),
+    }
+
+
+def enumerate_from(first: int, rows: list[Planned]) -> list[tuple[int, Planned]]:
+    return [(first + n, planned) for n, planned in enumerate(rows, 1)]
+
+
+def expected(rows: Sequence[Planned]) -> dict[str, Any]:
+    """What these visits should bring by their scores: confirmed ones, energy, and value less cost where prices are."""
+    nets = [planned.net[0] for planned in rows if planned.net]
+    n_confirmed = sum(planned.score.probability or 0.0 for planned in rows)
+    return {
+        "n_confirmed": n_confirmed,
+        "hit_rate": n_confirmed / len(rows) if rows else None,
+        "kwh": sum(planned.score.expected_recovery_kwh or 0.0 for planned in rows),
+        "net": sum(nets) if nets else None,
+        "n_random": sum(planned.is_random for planned in rows),
+    }
+
+
+def curve(plan: VisitPlan, has_value: bool) -> charts.Chart:
+    """What more or fewer visits would bring, the chosen number marked."""
+    n = min(len(plan.ranked), max(FURTHER * plan.n_best, 60))
+    best = plan.ranked[:n]
+    brings = [planned.net[0] if planned.net else 0.0 for planned in best] if has_value else None
+    brings = brings or [planned.score.expected_recovery_kwh or 0.0 for planned in best]
+    y = [0.0, *accumulate(brings)]
+    x, chosen = [*range(len(y))], min(plan.n_best, len(y) - 1)
+    title = texts.text("list.net" if has_value else "list.kwh")
+    whole = charts.line(x, y, title, hovertemplate="%{x}: %{y:,.0f}<extra></extra>")
+    point = charts.points([chosen], [y[chosen]], marker={"size": 13, "line": {"width": 2, "color": "var(--card)"}})
+    mark = {"x": chosen, "y": y[chosen], "text": texts.text("list.chosen_point", n=chosen), "showarrow": False}
+    mark |= {"yanchor": "bottom", "xanchor": "right", "yshift": 10, "xshift": 8 if chosen > n / 8 else 60}
+    axes = {"xaxis": {"title": texts.text("list.visits"), "rangemode": "tozero"}, "yaxis": {"title": title}}
+    return charts.chart(whole, point | {"hoverinfo": "skip"}, **axes, annotations=[mark])
+
+
+def numbered(number: int, has_next: bool) -> paging.Pager:
+    first, previous = (paging.here(page=None), paging.here(page=number - 1)) if number > 1 else (None, None)
+    return paging.Pager(first, previous, paging.here(page=number + 1) if has_next else None, number)
+
+
+# --- all clients ------------------------------------------------------------------------------------------------------
+
+
+def clients(desk: Keeping, zone) -> dict[str, Any]:
+    """What the page of all clients shows."""
+    moments = {name: day_asked(name, zone) for name in ("scored_since", "scored_until")}
+    query, problems = asked(asks.ClientQuery, limit=N_ROWS, **moments)
+    filters = query.model_dump(exclude={"limit", "after", "format", "sort"}, exclude_none=True)
+    try:
+        page = desk.store.list_profiles(**filters, sort=query.sort, limit=N_ROWS, after=query.after)
+    except BadQuery as bad:
+        problems.append(str(bad))
+        page = desk.store.list_profiles(limit=N_ROWS)
+    return {
+        "query": query,
+        "problems": problems,
+        "rows": page.rows,
+        "cases": desk.store.open_cases_of([row.client_id for row in page.rows]),
+        "n_clients": desk.store.count_profiles(**filters),
+        "pager": paging.pager(page.next),
+        "sorts": {name: paging.from_the_top(sort=name) for name in SORTS},
+        "files": file_addresses("clients", query, (*filters, "sort")),
+    }
+
+
+def file_addresses(endpoint: str, query: asks.Sent, names: Iterable[str]) -> dict[str, str]:
+    """Where the API gives the same rows as a file, by kind."""
+    given = query.model_dump(mode="json", include=set(names), exclude_none=True, exclude_defaults=True)
+    return {kind: f"{url_for(endpoint)}?{urlencode(given | {'format': kind})}" for kind in KINDS}
+
+
+# --- cases ------------------------------------------------------------------------------------------------------------
+
+
+def open_cases(
+    desk: Keeping, user: str, client_ids: Iterable[str], drawn: set[str], *, why: str, assignee: str | None
+) -> tuple[list[int], list[int], list[str]]:
+    """Cases that were opened, that were there and are given now, why there are no others. Raises StoreUnavailable."""
+    opened, given, refused = [], [], []
+    for client_id in client_ids:
+        try:
+            case, is_new = opened_or_given(desk, client_id, user, client_id in drawn, why=why, assignee=assignee)
+            (opened if is_new else given).append(case.case_id)
+        except StoreUnavailable:
+            raise
+        except (CaseError, StoreError) as error:
+            refused.append(error_pages.sentence_of(error))
+    return opened, given, refused
+
+
+def opened_or_given(
+    desk: Keeping, client_id: str, user: str, is_random: bool, *, why: str, assignee: str | None
+) -> tuple[Case, bool]:
+    """A new case, or the open one that nobody has, given to who is to have them all. Raises CaseError, StoreError."""
+    try:
+        return desk.store.open_case(client_id, user, why, assignee=assignee, is_random=is_random), True
+    except ClientHasCase as error:
+        case = error.case
+        if assignee is None or case.state != NEW:
+            raise
+        options = {"version": case.version, "assignee": assignee}
+        return desk.store.move_case(case.case_id, ASSIGNED, user, why, **options), False

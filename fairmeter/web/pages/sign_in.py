@@ -1,0 +1,45 @@
+"""Signing in and out.
+
+In:  a form with name and password.
+Out: a session, and the page that was asked for; or the form again, saying what was wrong.
+"""
+
+from flask import redirect, request, url_for
+
+from fairmeter.web.http import sessions
+from fairmeter.web.http.auth import ANYBODY, NOBODY
+from fairmeter.web.http.errors import Problem
+from fairmeter.web.pages.asked import local
+from fairmeter.web.pages.site import Site, render, who_asks
+
+
+def install(site: Site) -> None:
+    store = site.desk.store
+
+    @site.page("/sign-in", ANYBODY)
+    def sign_in():
+        if who_asks() is not NOBODY:
+            return redirect(wanted())
+        return render("sign_in.html", has_users=store.n_users() > 0)
+
+    @site.page("/sign-in", ANYBODY, methods=("POST",))
+    def sign_in_now():
+        site.guard.check_origin()
+        name, password = request.form.get("name", ""), request.form.get("password", "")
+        try:
+            sessions.sign_in(store, name, password)
+        except Problem as problem:
+            page = render("sign_in.html", has_users=store.n_users() > 0, name=name, problem=problem)
+            return page, problem.status, problem.headers
+        return redirect(wanted())
+
+    @site.page("/sign-out", ANYBODY, methods=("POST",))
+    def sign_out():
+        site.guard.check_origin()
+        sessions.sign_out()
+        return redirect(url_for("desk.sign_in"))
+
+
+def wanted() -> str:
+    """The page of ours that somebody wanted before they had to sign in; no address elsewhere."""
+    return local(request.values.get("next", ""), url_for("desk.overview"))

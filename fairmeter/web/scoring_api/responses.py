@@ -1,0 +1,67 @@
+"""Scores -> what is sent back.
+
+In:  scores, or for a batch each row's outcome.
+Out: JSON objects. Where there is too little to judge, prediction, probability and rank are null, never low.
+"""
+
+from collections.abc import Iterable
+
+from fairmeter.core.types import QualityFlag, Score
+from fairmeter.scoring.batches import Outcome
+from fairmeter.web.http.errors import Problem, error_of
+
+NOT_ESTIMATED = "Nothing can be estimated of what a visit would bring back."
+
+
+def answer_of(score: Score) -> dict:
+    """One client's answer, its model left out."""
+    probability = score.probability
+    return {
+        "prediction": None if probability is None else int(probability >= score.threshold),
+        "probability": probability,
+        "severity": score.severity,
+        "threshold": score.threshold,
+        "client_id": score.client_id or None,
+        "reasons": [{"group": r.group, "effect": r.effect, "text": r.text} for r in score.reasons],
+        "harmless": [{"cause": e.cause, "verdict": e.verdict, "text": e.text} for e in score.explanations],
+        "typical_probability": score.typical,
+        "quality": [_flag(flag) for flag in score.quality],
+        "onset_on": score.onset_on,
+        "expected_recovery_kwh": score.expected_recovery_kwh,
+        "expected_recovery_range_kwh": _range(score),
+        "expected_recovery_text": NOT_ESTIMATED if score.recovery is None else score.recovery.text,
+        "recommendation": score.recommendation,
+    }
+
+
+def _range(score: Score) -> list[float] | None:
+    if score.recovery is None or score.probability is None:
+        return None
+    return [score.probability * score.recovery.low_kwh, score.probability * score.recovery.high_kwh]
+
+
+def _flag(flag: QualityFlag) -> dict:
+    return {"flag": flag.flag, "text": flag.text}
+
+
+def batch_answer_of(outcomes: Iterable[Outcome], quality: list[QualityFlag]) -> dict:
+    """A batch's answer, its model left out: results by rank, then those that cannot be judged, and the bad rows."""
+    scores, errors = [], []
+    for row, outcome in enumerate(outcomes):
+        if isinstance(outcome, Problem):
+            errors.append({"row": row, "error": error_of(outcome)})
+        else:
+            scores.append((row, outcome))
+    results = _ranked(scores)
+    counts = {"n_results": len(results), "n_errors": len(errors)}
+    return counts | {"results": results, "errors": errors, "quality": [_flag(flag) for flag in quality]}
+
+
+def _ranked(scores: list[tuple[int, Score]]) -> list[dict]:
+    judged = sorted((s for s in scores if s[1].probability is not None), key=lambda s: -s[1].probability)
+    unjudged = [s for s in scores if s[1].probability is None]
+    ranks = [*range(1, len(judged) + 1), *[None] * len(unjudged)]
+    return [
+        {"rank": rank, "row": row} | answer_of(score)
+        for rank, (row, score) in zip(ranks, judged + unjudged, strict=True)
+    ]

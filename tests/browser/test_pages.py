@@ -1,0 +1,151 @@
+"""The pages in a real browser: nothing complains, nothing asks another host, everybody can use them."""
+
+import re
+
+import pytest
+
+from fairmeter.store import Store
+from fairmeter.web.http.auth import NO_ONE, THIS_MACHINE
+from tests.builders.desk import PASSWORD, add_user, desk_app
+from tests.builders.pages import HOSTILE, N_CLIENTS, filled, inspected
+from tests.builders.photos import a_photo
+from tests.builders.store import empty_database
+
+PAGES = ("/desk/", "/desk/list", "/desk/list?show=all", "/desk/client/c-001", "/desk/map", "/desk/model")
+PAGES += ("/desk/client/nobody",)
+PLAIN = "/desk/list?show=all"  # a page without charts, which take a browser most of its time
+
+
+@pytest.fixture(scope="module")
+def store(browser, tmp_path_factory):  # noqa: ARG001  without a browser nothing is filled
+    with empty_database("sqlite", tmp_path_factory.mktemp("browser")) as url:
+        opened = Store(url)
+        opened.migrate()
+        filled(opened)
+        inspected(opened, "c-100", "confirmed", recovered_kwh=1500.0)
+        inspected(opened, "c-101", "cleared", is_random=True)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def app(store):
+    return desk_app(store, THIS_MACHINE)
+
+
+@pytest.fixture
+def desk(front, app):
+    front.app = app
+    return front
+
+
+@pytest.fixture
+def visitor(desktop, desk):  # noqa: ARG001  the desk is served at its address
+    return desktop.anew()
+
+
+@pytest.mark.parametrize(("window", "theme"), [("desktop", "light"), ("phone", "dark")])
+@pytest.mark.usefixtures("desk")
+def test_no_page_complains_asks_elsewhere_keeps_anybody_out_or_is_too_wide(request, window, theme):
+    visitor = request.getfixturevalue(window).anew(theme)
+    wrong = visitor.wrong_with(PAGES)
+    # The browser itself says that the page of nobody is a 404.
+    complaints = [said for said in visitor.complaints if "404" not in said]
+    assert (wrong, complaints) == ([], [])
+
+
+def test_the_theme_that_somebody_chooses_stays_and_the_charts_follow(visitor):
+    visitor.goto("/desk/")
+    before = visitor.page.evaluate("getComputedStyle(document.querySelector('.chart .xtick text')).fill")
+    visitor.page.click("[data-theme-switch]")
+    assert visitor.page.get_attribute("html", "data-theme") == "dark"
+    drawn_anew = "old => getComputedStyle(document.querySelector('.chart .xtick text')).fill !== old"
+    visitor.page.wait_for_function(drawn_anew, arg=before)
+    visitor.goto(PLAIN)
+    assert visitor.page.get_attribute("html", "data-theme") == "dark"
+
+
+def test_a_keyboard_reaches_the_content_first(visitor):
+    visitor.goto(PLAIN)
+    visitor.page.keyboard.press("Tab")
+    visitor.page.keyboard.press("Enter")
+    assert visitor.page.evaluate("document.activeElement.id") == "main"
+
+
+@pytest.mark.usefixtures("desk")
+def test_the_menu_opens_on_a_phone(phone):
+    visitor = phone.anew()
+    visitor.goto(PLAIN)
+    link = visitor.page.get_by_role("link", name="List", exact=True)
+    assert not link.is_visible()
+    visitor.page.get_by_role("button", name="Menu").click()
+    link.click()
+    visitor.page.wait_for_url("**/desk/list")
+
+
+def test_somebody_searches_pages_and_opens_cases_for_many_at_once(visitor, store):
+    visitor.goto("/desk/list?show=all")
+    assert f"{N_CLIENTS} clients fit" in visitor.page.inner_text("main")
+    visitor.page.get_by_role("link", name="Next").click()
+    visitor.page.get_by_text("Page 2").wait_for()
+    visitor.page.fill("input[name=id_prefix]", "c-02")
+    visitor.page.get_by_role("button", name="Show").click()
+    visitor.page.get_by_text("10 clients fit").wait_for()
+    button = visitor.page.get_by_role("button", name="Open cases")
+    assert button.is_disabled()
+    visitor.page.get_by_label("Choose all of this page").check()
+    visitor.page.get_by_label("Choose c-029").uncheck()
+    assert visitor.page.inner_text("[data-checked]") == "9 chosen"
+    visitor.page.get_by_label("Give to").fill("anna")
+    button.click()
+    visitor.page.get_by_text("9 cases opened, given to anna.").wait_for()
+    assert store.open_case_of("c-020").assignee == "anna"
+    assert store.open_case_of("c-029") is None
+
+
+def test_somebody_records_a_visit_to_a_client_whose_id_is_a_script(visitor, store, tmp_path):
+    (tmp_path / "photo.jpg").write_bytes(a_photo((800, 600)))
+    visitor.goto("/desk/list?show=all")
+    visitor.page.get_by_role("link", name=HOSTILE).click()
+    visitor.page.wait_for_load_state()
+    assert visitor.page.inner_text("h1") == HOSTILE
+    visitor.page.locator("input[value=confirmed]").check()
+    visitor.page.get_by_label("Billed afterwards, kWh").fill("250")
+    visitor.page.set_input_files("input[name=photos]", tmp_path / "photo.jpg")
+    visitor.page.wait_for_selector("[data-chosen] img")
+    visitor.page.get_by_role("button", name="Record", exact=True).click()
+    visitor.page.get_by_text("The visit is on record: Confirmed.").wait_for()
+    [visit] = [visit for visit in store.inspections() if visit.client_id == HOSTILE]
+    assert (visit.recovered_kwh, len(visit.photos)) == (250.0, 1)
+    assert visitor.complaints == []
+
+
+def test_the_threshold_says_what_it_means_in_visits(visitor):
+    visitor.goto("/desk/model")
+    told = visitor.page.locator("[data-slider=visits]")
+    slider = visitor.page.get_by_label(re.compile("Suspected from a score of"))
+    slider.fill("0")
+    assert told.inner_text() == str(N_CLIENTS)
+    slider.fill("190")  # of 200 steps: a score of 0.95
+    assert told.inner_text() == "3"
+
+
+def test_somebody_signs_in_looks_and_signs_out(visitor, desk, store):
+    add_user(store, "vera", "viewer")
+    desk.app = desk_app(store, NO_ONE)
+    visitor.goto("/desk/list?visits=7")
+    assert visitor.grave_violations() == []
+    visitor.page.get_by_label("Name").fill("vera")
+    visitor.page.get_by_label("Password").fill(PASSWORD)
+    visitor.page.get_by_role("button", name="Sign in").click()
+    visitor.page.wait_for_url("**/desk/list?visits=7")
+    assert visitor.page.get_by_role("button", name="Open cases").count() == 0
+    visitor.page.get_by_role("button", name="Sign out").click()
+    visitor.page.wait_for_url("**/desk/sign-in")
+    assert visitor.complaints == []
+
+
+def test_a_client_prints_on_one_sheet_for_the_crew(visitor):
+    visitor.goto("/desk/client/c-001")
+    sheet = visitor.page.pdf(format="A4", margin=dict.fromkeys(("top", "bottom", "left", "right"), "10mm"))
+    assert len(re.findall(rb"/Type\s*/Page\b", sheet)) == 1

@@ -1,0 +1,93 @@
+"""A desk with pages over a small store, in this process; a browser's view of it."""
+
+import re
+from contextlib import contextmanager
+from datetime import date, timedelta
+from html import unescape
+from threading import Thread
+from types import SimpleNamespace
+
+import numpy as np
+from werkzeug.serving import make_server
+
+from fairmeter.core.types import Recovery
+from fairmeter.store import Series, Store
+from fairmeter.web.http.auth import THIS_MACHINE
+from tests.builders.desk import desk_app
+from tests.builders.store import clients_of, score_of, write
+
+HOSTILE = "<script>alert(1)</script>"  # a client id
+FORMULA = "=1+1"  # another
+SEVERITY_OF = ("critical", "high", "medium", "low")
+N_CLIENTS = 130  # three pages
+
+
+def a_client(number: int):
+    share = 1 - number / N_CLIENTS
+    severity = SEVERITY_OF[min(int((1 - share) * 4), 3)]
+    recovery = Recovery(1000.0 * share + 1, 500.0, 2000.0, 12.0, "Own level of the year before.", 200.0 * share)
+    return score_of(f"c-{number:03}", round(0.95 * share, 3), severity, recovery=recovery, onset_on="2026-03-01")
+
+
+def filled(store: Store) -> None:
+    """Clients of two regions, two of them with ids that somebody made up to do harm."""
+    scores = [score_of(HOSTILE, 0.97, "critical"), score_of(FORMULA, 0.96, "critical")]
+    scores += [a_client(n) for n in range(N_CLIENTS - 2)]
+    ids = [score.client_id for score in scores]
+    region = [101.0 + n % 2 for n in range(len(ids))]
+    first_on = date(2025, 11, 1)
+    days = np.r_[np.full(120, 9.0), np.full(60, 3.0)].astype(np.float32)
+    days[7] = np.nan
+    series = {id_: Series("day", first_on, days) for id_ in ids}
+    write(store, *scores, clients=clients_of(client_id=ids, region=region, category=[11.0] * len(ids)), series=series)
+
+
+def inspected(store: Store, client_id: str, outcome: str, is_random: bool = False, **found) -> None:
+    """A case from its opening to its outcome, visited yesterday."""
+    case = store.open_case(client_id, "anna", "On the list.", assignee="anna", is_random=is_random)
+    case = store.move_case(case.case_id, "inspecting", "anna", "Going there.")
+    store.record_inspection(case.case_id, outcome, date.today() - timedelta(days=1), "anna", **found)
+
+
+class Served:
+    """An app on a port of this machine; threads answer.
+
+    app: may be another one later: at the same address, so that a browser need not read Plotly anew.
+    """
+
+    def __init__(self, app=None) -> None:
+        self.app = app
+        self._open(0)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def _open(self, port: int) -> None:
+        self._server = make_server("127.0.0.1", port, lambda asked, start: self.app(asked, start), threaded=True)
+        self._thread = Thread(target=self._server.serve_forever, daemon=True)
+        self._thread.start()
+
+    @contextmanager
+    def away(self):
+        """Nobody answers at its address. A browser that is told to be offline still sends what a worker lets pass."""
+        port = self._server.server_port
+        self.close()
+        yield
+        self._open(port)
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+def open_desk(store: Store):
+    """A desk that asks this machine for nothing, and a client of it."""
+    return desk_app(store, THIS_MACHINE).test_client()
+
+
+def seen(answer) -> SimpleNamespace:
+    """A page as somebody reads it: status, text without tags, links, the whole."""
+    page = answer.get_data(as_text=True)
+    bare = re.sub(r"<(script|svg|head)\b.*?</\1>", " ", page, flags=re.DOTALL)
+    words = " ".join(unescape(re.sub(r"<[^>]+>", " ", bare)).split())
+    links = [unescape(link) for link in re.findall(r'href="([^"]+)"', page)]
+    return SimpleNamespace(status=answer.status_code, text=words, links=links, whole=page)

@@ -1,0 +1,179 @@
+"""What an operator does from a shell: users, keys, the audit, notices; and the settings that the desk starts with."""
+
+import re
+from contextlib import contextmanager
+
+import pytest
+from pydantic import ValidationError
+
+from fairmeter.cli import desk as commands
+from fairmeter.desk import runs
+from fairmeter.desk.notify import Delivery
+from fairmeter.store import StoreUnavailable
+from fairmeter.web.app import create_app
+from fairmeter.web.http.auth import INVESTIGATOR
+from tests.builders.desk import PASSWORD, add_user, desk_app, opened, recorded, signed_in, with_key
+from tests.builders.service import LIMITS, ByConsumption
+from tests.builders.store import score_of, shipped_rules
+
+
+@contextmanager
+def shell(app, keeping, broker=None, load_demo=lambda: 0, channels=None):
+    """Runs commands; what they say and their exit code."""
+    commands.install(app, keeping, commands.Outside(channels or {}, broker, load_demo))
+    runner = app.test_cli_runner()
+
+    def run(*arguments, stdin=""):
+        return runner.invoke(args=arguments, input=stdin)
+
+    yield run
+
+
+@pytest.fixture
+def app(store):
+    return desk_app(store)
+
+
+@pytest.fixture
+def run(app, store):
+    with shell(app, runs.Keeping(store, shipped_rules(), runs.DeskScience(ByConsumption()), runs.plan)) as run:
+        yield run
+
+
+# --- users and keys ---------------------------------------------------------------------------------------------------
+
+
+def test_the_first_admin_is_made_by_a_command_that_reads_the_password(app, run):
+    made = run("add-user", "anna", "--role", "admin", stdin=f"{PASSWORD}\n")
+    assert (made.exit_code, made.output) == (0, "anna may sign in as admin.\n")
+    client, _ = signed_in(app)
+    assert client.get("/session").json["role"] == "admin"
+
+
+def test_a_name_that_is_taken_and_a_password_that_is_too_short_are_refused_in_a_sentence(run, store):
+    add_user(store)
+    for arguments, stdin, said in (
+        (("add-user", "anna"), PASSWORD, "there already"),
+        (("add-user", "ben"), "short", "12 to 200"),
+        (("add-user", "ben"), "", "12 to 200"),
+        (("change-user", "ben", "--role", "admin"), "", "no 'ben'"),
+        (("revoke-key", "none"), "", "no 'none'"),
+    ):
+        refused = run(*arguments, stdin=f"{stdin}\n")
+        assert refused.exit_code == 1
+        assert said in refused.output
+    assert [user.name for user in store.list_users()] == ["anna"]
+
+
+def test_a_role_that_is_none_is_refused(run):
+    assert run("add-user", "ben", "--role", "king", stdin=PASSWORD).exit_code == 2
+
+
+def test_a_key_is_shown_once_and_opens_what_its_role_may(app, run):
+    key = run("add-key", "nightly", "--role", INVESTIGATOR).stdout.splitlines()[-1]
+    assert re.fullmatch(r"fm_[\w-]{43}", key)
+    assert key not in run("users").output
+    assert "nightly, never used" in run("users").output
+    client, headers = app.test_client(), {"Authorization": f"Bearer {key}"}
+    assert client.get("/cases", headers=headers).status_code == 200
+    assert "nightly, last used" in run("users").output
+    assert run("revoke-key", "nightly").exit_code == 0
+    assert client.get("/cases", headers=headers).status_code == 401
+
+
+def test_a_user_gets_another_role_or_password_or_is_taken_out(app, run, store):
+    add_user(store)
+    assert run("change-user", "anna", "--role", "viewer").output == "anna is viewer.\n"
+    assert run("change-user", "anna", "--password", stdin="another few words\n").exit_code == 0
+    assert app.test_client().post("/session", json={"name": "anna", "password": PASSWORD}).status_code == 401
+    assert run("change-user", "anna", "--out").output == "anna is viewer, and may not sign in.\n"
+
+
+# --- the store --------------------------------------------------------------------------------------------------------
+
+
+def test_tables_that_are_up_to_date_stay_so(run):
+    assert run("migrate").output == "The tables are up to date.\n"
+
+
+def test_the_audit_holds_until_a_move_is_changed(app, run, store, monkeypatch):
+    client, headers = app.test_client(), with_key(store, INVESTIGATOR)
+    recorded(client, ["c-1"], headers)
+    opened(client, "c-1", headers)
+    assert run("audit").output == "Every move is as it was written.\n"
+    monkeypatch.setattr("fairmeter.casework.workflow.hash_of", lambda _move: "0" * 64)
+    found = run("audit")
+    assert (found.exit_code, "was changed after it was written" in found.output) == (1, True)
+
+
+def test_notices_that_are_due_are_sent_and_what_fails_ends_with_a_1(run, store, monkeypatch):
+    store.write_run([score_of("c-1", severity="critical")], "1", shipped_rules())
+    sent = []
+    monkeypatch.setattr(
+        "fairmeter.desk.notify.by_apprise", lambda _to, title, _body: sent.append(title) or Delivery(1, None)
+    )
+    assert run("notify").output == "1 notices sent, 0 to be tried again.\n"
+    assert len(sent) == 1
+    store.write_run([score_of("c-2", severity="critical")], "1", shipped_rules())
+    monkeypatch.setattr("fairmeter.desk.notify.by_apprise", lambda *_: Delivery(0, "no route"))
+    assert run("notify").exit_code == 1
+
+
+def test_a_database_that_does_not_answer_is_a_sentence(run, store, monkeypatch):
+    def gone():
+        raise StoreUnavailable("The database does not answer; nothing was written, try again.")
+
+    monkeypatch.setattr(store, "list_users", gone)
+    said = run("users")
+    assert (said.exit_code, said.output) == (
+        1,
+        "Error: The database does not answer; nothing was written, try again.\n",
+    )
+
+
+def test_the_demo_says_what_it_did(app, store):
+    keeping = runs.Keeping(store, shipped_rules(), runs.DeskScience(ByConsumption()), runs.plan)
+    for n, said in ((2000, "2,000 clients"), (0, "nothing was changed")):
+        with shell(app, keeping, load_demo=lambda n=n: n) as run:
+            assert said in run("demo").output
+
+
+def test_without_a_desk_or_a_broker_a_command_says_what_to_set(run):
+    assert "MQTT_URL is not set" in run("listen").output
+    with shell(create_app(ByConsumption(), LIMITS), None) as alone:
+        for command in ("users", "migrate", "audit", "notify", "listen", "demo"):
+            ended = alone(command)
+            assert ended.exit_code == 1
+            assert "set DATABASE_URL" in ended.output
+
+
+# --- settings ---------------------------------------------------------------------------------------------------------
+
+WRONG = {
+    "OPEN": "yes",
+    "SECRET_KEY": "short",
+    "PROXIES": "-1",
+    "LOG_LEVEL": "loud",
+    "NOTIFY_URLS": "mailto://host",
+}
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG.items(), ids=WRONG.keys())
+def test_a_setting_that_means_nothing_is_refused_by_its_name(name, value, monkeypatch):
+    import predict
+
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ValidationError) as refused:
+        predict.Settings.of_environment()
+    assert refused.value.errors()[0]["loc"][0] == name.lower()
+
+
+def test_an_empty_setting_counts_as_unset_and_channels_have_addresses(monkeypatch):
+    import predict
+
+    for name in WRONG:
+        monkeypatch.setenv(name, "")
+    assert predict.Settings.of_environment().open == "0"
+    monkeypatch.setenv("NOTIFY_URLS", "desk=mailto://a desk=mailto://b?x=1 crews=json://host/p")
+    channels = predict.Settings.of_environment().channels()
+    assert channels == {"desk": ["mailto://a", "mailto://b?x=1"], "crews": ["json://host/p"]}

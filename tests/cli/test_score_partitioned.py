@@ -1,0 +1,172 @@
+"""score.py --memory: the same list as of the whole, in bounded memory, or a sentence."""
+
+import numpy as np
+import pytest
+from pyarrow import parquet
+
+import score
+from fairmeter.core.types import QualityFlag, Recovery, Score
+from fairmeter.data.partitioned import disk
+from fairmeter.planning import list_files
+from fairmeter.scoring import ranking
+from fairmeter.simulation.utility import simulate, write_zip
+from tests.builders.tables import a_client, an_invoice, written
+
+
+@pytest.fixture
+def model(trained, monkeypatch):
+    monkeypatch.setattr(score, "MODEL_PATH", str(trained.model))
+
+
+@pytest.fixture(scope="module")
+def utility(tmp_path_factory):
+    """Other clients than those trained on, some without invoices, some with the same ones, so that scores are equal."""
+    folder = tmp_path_factory.mktemp("base")
+    write_zip(folder / "utility.zip", *simulate(700, 8, 0.2))
+    return folder / "utility.zip"
+
+
+def lists(folder, *sources, ending="csv", memory="1GB"):
+    """The lists that score.py makes of the whole and in parts."""
+    outs = [folder / f"whole.{ending}", folder / f"parts.{ending}"]
+    for out, more in zip(outs, ([], ["--memory", memory]), strict=True):
+        assert score.main([str(word) for word in (*sources, "--out", out, *more)]) == 0
+    return outs
+
+
+# --- the same list ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("model")
+def test_the_list_is_the_same_to_the_last_byte(tmp_path, utility, monkeypatch, capsys):
+    monkeypatch.setattr(disk, "FAN", 8)
+    monkeypatch.setattr(ranking, "BATCH", 50)
+    monkeypatch.setattr(ranking, "CHUNK", 120)
+    whole, parts = lists(tmp_path, utility)
+    assert parts.read_bytes() == whole.read_bytes()
+    assert [row.split(",")[4] != "" for row in whole.read_text().splitlines()[1:3]] == [True, True]  # reasons
+    said = capsys.readouterr().out.splitlines()
+    counts = [line for line in said if "insufficient history" in line]
+    assert counts[0] == counts[1]
+    flags = [line for line in said if line.startswith("index_not_sum_of_levels")]
+    assert flags[0] == flags[1]
+
+
+@pytest.mark.usefixtures("model")
+def test_in_many_parts_and_parquet_it_is_the_same_to_the_last_bit(tmp_path, utility, monkeypatch):
+    monkeypatch.setattr(disk, "FAN", 4)
+    monkeypatch.setattr(disk, "CLIENT_BYTES", 2**24)  # nearly every client is a part
+    whole, parts = lists(tmp_path, utility, ending="parquet")
+    assert parquet.read_table(parts).equals(parquet.read_table(whole))
+
+
+@pytest.mark.usefixtures("model")
+def test_equal_scores_and_clients_without_one_keep_the_order_of_the_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(disk, "FAN", 4)
+    clients = [a_client(f"c-{(7 * i) % 60}") for i in range(60)]
+    invoices = [an_invoice(f"c-{i % 40}", invoice_on=f"2014-{1 + i // 40:02d}-05") for i in range(240)]
+    whole, parts = lists(tmp_path, written(tmp_path, clients, invoices))
+    assert parts.read_bytes() == whole.read_bytes()
+    assert whole.read_text().splitlines()[-1].startswith("c-53,,,insufficient history")
+
+
+@pytest.mark.usefixtures("model")
+def test_folders_of_many_files_are_one_base(tmp_path, utility):
+    import zipfile
+
+    with zipfile.ZipFile(utility) as archive:
+        for name in ("clients", "invoices"):
+            header, *rows = archive.read(f"{name}.csv").decode().splitlines()
+            (tmp_path / name).mkdir()
+            for i in range(5):
+                part = rows[i * len(rows) // 5 : (i + 1) * len(rows) // 5]
+                (tmp_path / name / f"part-{i:05d}.csv").write_text("\n".join([header, *part]) + "\n")
+    out = tmp_path / "parts.csv"
+    named = ["--clients", tmp_path / "clients", "--invoices", tmp_path / "invoices"]
+    for sources in ([tmp_path], named):
+        assert score.main([str(word) for word in (*sources, "--memory", "1GB", "--out", out)]) == 0
+        assert score.main([str(utility), "--out", str(tmp_path / "whole.csv")]) == 0
+        assert out.read_bytes() == (tmp_path / "whole.csv").read_bytes()
+
+
+# --- a ranking --------------------------------------------------------------------------------------------------------
+
+
+def a_score(client_id, probability):
+    flags = (QualityFlag("short_history", 1, ""),) if probability else ()
+    recovery = Recovery(100.0, 50.0, 200.0, 12.0, "")
+    return Score(client_id, probability, "high", 0.5, quality=flags, recovery=recovery)
+
+
+@pytest.mark.parametrize("most_open", [2, 3, 200])
+def test_a_ranking_of_parts_is_that_of_the_whole(tmp_path, monkeypatch, most_open):
+    monkeypatch.setattr(ranking, "OPEN", most_open)
+    monkeypatch.setattr(ranking, "BATCH", 3)
+    monkeypatch.setattr(ranking, "CHUNK", 7)
+    draw = np.random.default_rng(1)
+    probabilities = [None if p < 0.1 else p for p in draw.integers(0, 10, 200) / 10]
+    scores = [a_score(f"c-{i}", p) for i, p in enumerate(probabilities)]
+    part = draw.integers(0, 5, 200)
+    made = ranking.Ranking(tmp_path)
+    for number in range(5):
+        rows = np.flatnonzero(part == number)
+        made.add(ranking.judged([scores[row] for row in rows], rows))
+    expected = list_files.columns_of([scores[row] for row in score.ranked(scores)])
+    chunks = list(made.columns({}))
+    assert {name: [value for chunk in chunks for value in chunk[name]] for name in expected} == expected
+    assert [len(chunk["rank"]) for chunk in chunks] == [7] * 28 + [4]
+    assert made.n_suspected == sum(p is not None and p >= 0.5 for p in probabilities)
+    assert [client.row for client in made.first(1, 20)] == score.ranked(scores)[:20]
+    assert [client.part for client in made.first(1, 20)] == part[score.ranked(scores)[:20]].tolist()
+    assert len(list(tmp_path.iterdir())) < max(2 * most_open, 6)
+
+
+# --- how it ends ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        (["--visits", "3"], "--visits wants all clients"),
+        (["--false-alarms", "0.5"], "--false-alarms wants all clients"),
+        (["--readings", "r.csv"], "Readings are judged beside their neighbours'"),
+        (["--holidays", "GB"], "Readings are judged beside their neighbours'"),
+        (["--report", "r"], "--report wants all clients"),
+        (["--memory", "100MB"], "is below 700MB"),
+    ],
+)
+def test_what_looks_at_all_clients_at_once_is_refused(tmp_path, capsys, asked, words):
+    folder = written(tmp_path, [a_client("a")], [an_invoice("a")])
+    (tmp_path / "r.csv").write_text("client_id,read_at,consumption_kwh\na,2014-01-01,3\n")
+    assert score.main([str(folder), "--memory", "1GB", "--out", str(tmp_path / "s.csv"), *asked]) == 2
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "s.csv").exists()
+
+
+@pytest.mark.parametrize("bad", ["2", "much", "-1GB", "2TB"])
+def test_a_size_that_is_none_is_named(tmp_path, capsys, bad):
+    with pytest.raises(SystemExit):
+        score.main([str(tmp_path), f"--memory={bad}"])
+    assert bad in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("model")
+def test_a_full_disk_ends_in_a_sentence_and_leaves_the_old_list(tmp_path, utility, monkeypatch, capsys):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    (tmp_path / "s.csv").write_text("old")
+    monkeypatch.setattr(disk.Hand, "_write", full)
+    assert score.main([str(utility), "--memory", "1GB", "--out", str(tmp_path / "s.csv")]) == 2
+    assert "cannot take what is in between (No space left on device)" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["s.csv"]
+    assert (tmp_path / "s.csv").read_text() == "old"
+
+
+@pytest.mark.usefixtures("model")
+def test_a_bad_value_in_a_later_part_leaves_the_old_list(tmp_path, capsys):
+    folder = written(tmp_path, [a_client("a"), a_client("a")], [an_invoice("a")])
+    (tmp_path / "s.csv").write_text("old")
+    assert score.main([str(folder), "--memory", "1GB", "--out", str(tmp_path / "s.csv")]) == 2
+    assert "2 rows for client 'a'" in capsys.readouterr().err
+    assert (tmp_path / "s.csv").read_text() == "old"

@@ -1,0 +1,252 @@
+"""What score.py lists where clients have readings: beside invoices, alone, in a zip, in files of any form."""
+
+import csv
+import dataclasses
+import shutil
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+import score
+from fairmeter.data.daily import Days
+from fairmeter.data.exogenous import Almanac
+from fairmeter.data.readings import read_readings
+from fairmeter.data.tables import read_tables
+from fairmeter.features.invoices.matrix import client_features
+from fairmeter.features.readings.covariates import LEAST_CLIENTS
+from fairmeter.scoring import population
+from fairmeter.scoring.population import regions
+from tests.builders.readings import FIRST, days_of, readings_text, robbed, town
+from tests.builders.tables import a_client, an_invoice, csv_text, zipped
+
+N, N_DAYS = 30, 120
+KWH = robbed(town(N, N_DAYS), [0, 1, 2], 80, 0.0)
+
+
+@pytest.fixture(autouse=True)
+def model(metered, metered_model, monkeypatch):
+    """The small model with an ensemble on readings stands for model.bin."""
+    monkeypatch.setattr(score, "MODEL_PATH", metered.model)
+    return metered_model
+
+
+# --- builders ---------------------------------------------------------------------------------------------------------
+
+
+def listed(folder, *arguments):
+    """Rows of the list that score.py makes, once it ended well."""
+    out = folder / "scores.csv"
+    assert score.main([str(argument) for argument in (*arguments, "--out", out)]) == 0
+    with out.open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def scores_of(rows):
+    return {row["client_id"]: row["score"] for row in rows}
+
+
+@pytest.fixture
+def readings(tmp_path):
+    """A file of thirty households, three of which register nothing any more."""
+    file = tmp_path / "readings.csv"
+    file.write_text(readings_text(KWH))
+    return file
+
+
+# --- readings alone ---------------------------------------------------------------------------------------------------
+
+
+def test_readings_alone_list_their_clients_with_scores(tmp_path, readings):
+    rows = listed(tmp_path, "--readings", readings)
+    assert {row["client_id"] for row in rows} == {f"h-{i}" for i in range(N)}
+    assert [row["rank"] for row in rows] == [str(rank) for rank in range(1, N + 1)]
+    assert all(0 < float(row["score"]) < 1 for row in rows)
+    assert {row["client_id"] for row in rows[:6]} >= {"h-0", "h-1", "h-2"}
+    assert not any("no_invoices" in row["quality"] for row in rows), "nobody sent any"
+
+
+def test_a_model_trained_without_weather_is_shown_none_and_says_so(tmp_path, readings, capsys):
+    plain = listed(tmp_path, "--readings", readings)
+    weather, holidays = tmp_path / "weather.csv", tmp_path / "holidays.csv"
+    weather.write_text("date,temperature\n" + "".join(f"2013-02-{day:02},{day}\n" for day in range(1, 29)))
+    holidays.write_text("date\n2013-02-05\n")
+    capsys.readouterr()
+    assert listed(tmp_path, "--readings", readings, "--weather", weather, "--holidays", holidays) == plain
+    said = capsys.readouterr().out
+    assert "--weather is not used: the model was trained on readings without weather." in said
+    assert "--holidays is not used: the model was trained on readings without holidays." in said
+
+
+def test_a_model_trained_beside_weather_is_shown_that_of_the_clients(model):
+    beside = model.readings.surroundings
+    first, n = beside.first_day, beside.factor.shape[1]
+    weather = np.arange(first, first + n), np.linspace(0.0, 20.0, n)
+    learnt = dataclasses.replace(model.readings, surroundings=beside.in_weather(weather, np.array([first])))
+    here = np.arange(FIRST, FIRST + N_DAYS), np.full(N_DAYS, 3.0)
+    shown = learnt.surroundings_of(days_of(KWH), None, Almanac(here, np.array([FIRST + 2])))
+    _, temperature, holiday = shown.at(np.zeros(3, int), FIRST + np.arange(3))
+    assert (temperature.tolist(), holiday.tolist()) == ([3.0] * 3, [0.0, 0.0, 1.0])
+    blind = model.readings.surroundings_of(days_of(KWH), None, Almanac(here, np.array([FIRST + 2])))
+    assert not blind.has_weather
+    assert not blind.has_holidays
+
+
+def test_parquet_holds_the_same_readings(tmp_path, readings):
+    of_csv = scores_of(listed(tmp_path, "--readings", readings))
+    columns = {
+        "client_id": [f"h-{i}" for i in range(N) for _ in range(N_DAYS)],
+        "read_at": np.tile(np.arange(N_DAYS), N).astype("M8[D]")
+        + (np.datetime64("2013-01-07") - np.datetime64(0, "D")),
+        "consumption_kwh": KWH.ravel(),
+    }
+    parquet.write_table(pa.table(columns), tmp_path / "any name.parquet")
+    assert scores_of(listed(tmp_path, "--readings", tmp_path / "any name.parquet")) == of_csv
+
+
+def test_the_wide_layout_holds_the_same_readings(tmp_path, readings):
+    of_csv = scores_of(listed(tmp_path, "--readings", readings))
+    days = np.arange(N_DAYS) + np.datetime64("2013-01-07")
+    names = [f"{day.month}/{day.day}/{day.year}" for day in days.tolist()]
+    lines = [",".join([f"h-{i}", "0", *map(str, series)]) for i, series in enumerate(KWH)]
+    (tmp_path / "wide.csv").write_text("\n".join([",".join(["CONS_NO", "FLAG", *names]), *lines]) + "\n")
+    assert scores_of(listed(tmp_path, "--readings", tmp_path / "wide.csv")) == of_csv
+
+
+def test_too_few_days_are_listed_last_without_a_score(tmp_path):
+    file = tmp_path / "r.csv"
+    file.write_text(readings_text([*KWH[:5], KWH[5][:13]]))
+    *rows, last = listed(tmp_path, "--readings", file)
+    assert (last["client_id"], last["score"], last["severity"]) == ("h-5", "", "insufficient history")
+    assert "short_readings" in last["quality"].split(";")
+    assert all(row["score"] for row in rows)
+
+
+# --- beside clients and invoices --------------------------------------------------------------------------------------
+
+
+def test_a_zip_with_readings_lists_every_client_by_all_that_is_known_of_it(tmp_path, metered, model):
+    rows = scores_of(listed(tmp_path, metered.data))
+    tables, found = read_tables(metered.data), read_readings(metered.data)
+    ids = tables.clients["client_id"]
+    assert set(rows) == set(ids)
+    days = Days.of(found.for_clients(ids).readings, len(ids))
+    beside = model.readings.surroundings_of(days, regions(tables.clients))
+    invoices = client_features(tables.clients, tables.invoices, model.cells)
+    expected = model.probability(invoices, model.readings.evidence(days, beside))
+    assert [rows[i] for i in ids] == ["" if np.isnan(p) else f"{p:.6f}" for p in expected]
+    alone = model.probability(invoices)
+    assert ((expected != alone) == (days.segments.counts > 0)).mean() > 0.95
+
+
+def test_chunks_give_the_same_list_as_all_clients_at_once(tmp_path, metered, monkeypatch):
+    at_once = listed(tmp_path, metered.data)
+    monkeypatch.setattr(population, "CHUNK", 64)
+    assert listed(tmp_path, metered.data) == at_once
+
+
+def test_files_in_a_folder_and_named_files_say_the_same_as_the_zip(tmp_path, readings):
+    clients = csv_text([a_client(f"h-{i}") for i in range(N)])
+    invoices = csv_text([an_invoice(f"h-{i}", old_index=i) for i in range(0, N, 2)])
+    of_zip = listed(
+        tmp_path, zipped(tmp_path / "all.zip", clients=clients, invoices=invoices, readings=readings.read_text())
+    )
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "clients.csv").write_text(clients)
+    (tmp_path / "in" / "invoices.csv").write_text(invoices)
+    shutil.copy(readings, tmp_path / "x.csv")
+    assert listed(tmp_path, tmp_path / "in", "--readings", tmp_path / "x.csv") == of_zip
+    names = [f"--{kind}={tmp_path}/in/{kind}.csv" for kind in ("clients", "invoices")]
+    assert listed(tmp_path, *names, "--readings", readings) == of_zip
+    shutil.copy(readings, tmp_path / "in" / "readings.csv")
+    assert listed(tmp_path, tmp_path / "in") == of_zip
+
+
+def test_readings_of_clients_that_are_not_in_the_table_are_left_out_and_flagged(tmp_path, readings, capsys):
+    own = [a_client(f"h-{i}") for i in (4, 2)]
+    archive = zipped(tmp_path / "a.zip", clients=csv_text(own), invoices=csv_text([an_invoice("h-4")]))
+    rows = listed(tmp_path, archive, "--readings", readings)
+    assert sorted(row["client_id"] for row in rows) == ["h-2", "h-4"]
+    assert all(row["score"] for row in rows)
+    assert (
+        f"readings_of_unknown_clients: Readings of clients that are not in the clients' table, left out: {28 * 120:,}."
+        in (capsys.readouterr().out)
+    )
+
+
+def test_flags_of_readings_stand_in_the_list(tmp_path):
+    kwh = KWH[:3].copy()
+    kwh[1, 40:50] = np.nan
+    kwh[2, 60] = -1.0
+    (tmp_path / "r.csv").write_text(readings_text(kwh))
+    quality = {
+        row["client_id"]: row["quality"].split(";") for row in listed(tmp_path, "--readings", tmp_path / "r.csv")
+    }
+    assert "gap_days" in quality["h-1"]
+    assert "negative_readings" in quality["h-2"]
+    assert "gap_days" not in quality["h-0"]
+
+
+def test_readings_are_judged_beside_those_of_their_own_region(tmp_path, readings):
+    """Where all of a region fall at once, it is no theft."""
+    n = LEAST_CLIENTS + 5
+    kwh = town(2 * n, N_DAYS)
+    kwh[:n, 90:] *= 0.4
+    readings.write_text(readings_text(kwh))
+    own = [a_client(f"h-{i}", region=101 if i < n else 102) for i in range(2 * n)]
+    tables = {"clients": csv_text(own), "invoices": csv_text([an_invoice("another")])}
+    regions = scores_of(listed(tmp_path, zipped(tmp_path / "a.zip", **tables), "--readings", readings))
+    one = [client | {"region": 101} for client in own]
+    together = scores_of(
+        listed(tmp_path, zipped(tmp_path / "b.zip", **tables | {"clients": csv_text(one)}), "--readings", readings)
+    )
+    fallen = [f"h-{i}" for i in range(n)]
+    assert np.median([float(regions[i]) for i in fallen]) < np.median([float(together[i]) for i in fallen])
+
+
+# --- how it ends ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("client_id,read_at,consumption_kwh\na,soon,1\n", "soon"),
+        ("client_id,kwh\na,1\n", "read_at"),
+        (None, "not there"),
+    ],
+)
+def test_readings_that_cannot_be_read_end_in_one_sentence(tmp_path, capsys, text, words):
+    file = tmp_path / "readings.csv"
+    if text:
+        file.write_text(text)
+    assert score.main(["--readings", str(file), "--out", str(tmp_path / "s.csv")]) == 2
+    said = capsys.readouterr().err.strip()
+    assert words in said
+    assert "\n" not in said
+    assert not (tmp_path / "s.csv").exists()
+
+
+def test_the_list_never_takes_the_place_of_the_readings(readings, capsys):
+    assert score.main(["--readings", str(readings), "--out", str(readings)]) == 2
+    assert "is what is read" in capsys.readouterr().err
+    assert readings.read_text() == readings_text(KWH)
+
+
+def test_who_registers_nothing_any_more_has_all_its_former_use_at_stake(tmp_path, readings):
+    rows = listed(tmp_path, "--readings", readings, "--visits", 30, "--list", tmp_path / "visits.csv")
+    with (tmp_path / "visits.csv").open(newline="", encoding="utf-8") as stream:
+        of_client = {visit["client_id"]: visit for visit in csv.DictReader(stream)}
+    assert len(of_client) == 30
+    assert all(row["reason_1"] for row in rows)
+    for i in range(3):
+        assert "its meter registers 0; counted over 1 month" in of_client[f"h-{i}"]["estimate"]
+        before = KWH[i, :80].mean() * 40
+        assert before / 2 < float(of_client[f"h-{i}"]["at_stake_kwh"]) < before * 2
+
+
+def test_a_promise_is_refused_where_readings_are_judged(tmp_path, readings, model, monkeypatch, capsys):
+    monkeypatch.setattr(score, "loaded_model", lambda: model)
+    asked = ["--readings", readings, "--false-alarms", 0.5, "--out", tmp_path / "s.csv", "--list", tmp_path / "v.csv"]
+    assert score.main([str(word) for word in asked]) == 2
+    assert "scores from invoices" in capsys.readouterr().err

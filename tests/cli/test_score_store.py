@@ -1,0 +1,120 @@
+"""score.py --store: the whole client base at the desk, in one transaction, on SQLite and PostgreSQL."""
+
+import csv
+from datetime import date
+
+import numpy as np
+import pytest
+
+import score
+from fairmeter.core.sampling import LOTS, lot_of
+from fairmeter.desk import runs
+from fairmeter.store import Store
+from fairmeter.store.engine.packing import LATEST
+from tests.builders.store import score_of, write
+
+
+def scored(model, data, folder, monkeypatch, url, *arguments):
+    monkeypatch.setattr(score, "MODEL_PATH", str(model))
+    monkeypatch.setattr(score, "DATABASE_URL", url)
+    return score.main([str(word) for word in (data, "--store", "--out", folder / "scores.csv", *arguments)])
+
+
+def test_every_client_of_the_list_is_at_the_desk_with_its_score(trained, store, database_url, tmp_path, monkeypatch):
+    for _ in range(2):  # the second time it updates
+        assert scored(trained.model, trained.data, tmp_path, monkeypatch, database_url) == 0
+    with (tmp_path / "scores.csv").open(newline="") as listed:
+        rows = {row["client_id"]: row for row in csv.DictReader(listed)}
+    kept = {row.client_id: row for row in store.list_profiles(limit=1000).rows}
+    assert kept.keys() == rows.keys()
+    for client_id, row in rows.items():
+        assert kept[client_id].severity == row["severity"]
+        assert f"{kept[client_id].probability:.6f}" == row["score"]
+    assert [run.n_clients for run in store.list_runs()] == [len(rows)] * 2
+    assert sum(store.count_alerts().values()) == len(store.list_alerts(limit=1000).rows)
+
+
+def test_a_metered_client_keeps_its_days_and_what_its_invoices_said(
+    metered, store, database_url, tmp_path, monkeypatch
+):
+    files = (metered.data,)
+    assert scored(metered.model, *files, tmp_path, monkeypatch, database_url) == 0
+    row = next(r for r in store.list_profiles(limit=1000).rows if store.find_profile(r.client_id).series.step == "day")
+    profile = store.find_profile(row.client_id)
+    assert profile.facts[runs.OF_INVOICES] != profile.score.probability
+    assert np.isfinite(profile.series.kwh).sum() > 100
+
+
+def test_what_stands_around_the_clients_is_kept_too(metered, store, database_url, tmp_path, monkeypatch):
+    (tmp_path / "weather.csv").write_text("date,temperature\n2019-06-01,20\n2019-06-01,22\n2019-06-02,25\n")
+    asked = ("--weather", tmp_path / "weather.csv")
+    assert scored(metered.model, metered.data, tmp_path, monkeypatch, database_url, *asked) == 0
+    ledgers = [store.find_profile(row.client_id).ledger for row in store.list_profiles(limit=1000).rows]
+    assert max(map(len, ledgers)) == LATEST
+    assert all((np.diff(ledger["day"]) >= 0).all() for ledger in ledgers)
+    band = store.find_band(11.0, 101.0)
+    assert band.is_known
+    assert np.nanmin(band.high - band.low) >= 0
+    assert store.temperatures(date(2019, 1, 1), date(2020, 1, 1)) == [
+        (date(2019, 6, 1), 21.0),
+        (date(2019, 6, 2), 25.0),
+    ]
+
+
+def test_of_a_base_in_parts_the_desk_keeps_the_highest_some_drawn_and_whoever_it_knows(
+    trained, store, database_url, tmp_path, monkeypatch
+):
+    for name, value in {"DRAWN_SHARE": 2.0, "FEWEST": 10, "MOST": 10}.items():
+        monkeypatch.setattr(score, name, value)
+    asked = ("--memory", "1GB", "--keep", "10")
+    assert scored(trained.model, trained.data, tmp_path, monkeypatch, database_url, *asked) == 0
+    with (tmp_path / "scores.csv").open(newline="") as stream:
+        listed = list(csv.DictReader(stream))
+    rows = [row for row in listed if row["score"]]
+    drawn = {row["client_id"] for row in rows if lot_of(row["client_id"]) < LOTS * 20 / len(rows)}
+    last = next(row["client_id"] for row in reversed(rows) if row["client_id"] not in drawn)
+    write(store, score_of(last, 0.99, "critical"))
+    assert scored(trained.model, trained.data, tmp_path, monkeypatch, database_url, *asked) == 0
+    kept = {row.client_id: row for row in store.list_profiles(limit=1000).rows}
+    assert {row["client_id"] for row in rows[:10]} | drawn | {last} == kept.keys()
+    assert set(store.draw_clients(1000, "week 1")) == drawn
+    assert 0 < len(drawn) < len(rows) / 2
+    for row in rows:
+        if row["client_id"] in kept:
+            assert f"{kept[row['client_id']].probability:.6f}" == row["score"]
+    first = store.find_profile(rows[0]["client_id"])
+    assert [reason.text for reason in first.score.reasons][:1] == [rows[0]["reason_1"]]
+    assert first.series is not None
+    assert len(first.ledger)
+    assert [run.n_clients for run in store.list_runs()] == [len(listed), 1, len(listed)]
+    assert store.find_band(11.0, 101.0) is None  # of the highest scores alone nobody learns what others use
+
+
+def test_a_desk_that_knows_too_many_is_not_brought_up_to_date_in_parts(
+    trained, store, database_url, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(score, "MOST_KEPT", 10)
+    write(store, score_of("a"))
+    asked = ("--memory", "1GB", "--keep", "10")
+    assert scored(trained.model, trained.data, tmp_path, monkeypatch, database_url, *asked) == 2
+    assert "would be told of 11 clients" in capsys.readouterr().err
+    assert not (tmp_path / "scores.csv").exists()
+
+
+@pytest.mark.parametrize("url", ["mysql://host/db", "sqlite:////nowhere/at/all.db"])
+def test_a_database_that_cannot_be_used_stops_before_the_work(trained, url, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(runs, "PATIENCE", 0)
+    assert scored(trained.model, trained.data, tmp_path, monkeypatch, url) == 2
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
+    assert not (tmp_path / "scores.csv").exists()
+
+
+def test_a_database_that_fails_while_it_writes_leaves_the_desk_as_it_was(
+    trained, store, database_url, tmp_path, monkeypatch
+):
+    def broken(*_args, **_options):
+        raise runs.StoreUnavailable("The database went away.")
+
+    monkeypatch.setattr(Store, "write_run", broken)
+    assert scored(trained.model, trained.data, tmp_path, monkeypatch, database_url) == 2
+    assert store.count_profiles() == 0

@@ -1,0 +1,236 @@
+"""What is kept of a client is judged by all that is known: invoices as they were scored, readings, what is sent."""
+
+from datetime import date
+
+import numpy as np
+import pytest
+
+from fairmeter.desk import runs
+from fairmeter.desk.rescoring import DeskScience, losses_of
+from fairmeter.desk.service import Keeping
+from fairmeter.explanation.reasons import EARLIER, LEAST_EFFECT, LOWERS
+from fairmeter.features.base import REASON_GROUPS
+from fairmeter.features.readings.covariates import Losses
+from fairmeter.models import model_file
+from fairmeter.scoring.payloads import RawClient
+from fairmeter.store import Series, Store
+from fairmeter.web.http.auth import INVESTIGATOR
+from tests.builders.desk import desk_app, recorded, some_readings, with_key
+from tests.builders.service import a_body, a_reading
+from tests.builders.store import ROOT, a_balance, clients_of, score_of, shipped_rules, write
+from tests.builders.tables import a_client, an_invoice
+
+FLAT = {"client_id": "c-1", "age_months": 3}  # the scorer gives it 0.25
+
+
+@pytest.fixture
+def script(store):
+    """A script at the desk, with an investigator's key."""
+    client = desk_app(store).test_client()
+    client.environ_base["HTTP_X_API_KEY"] = with_key(store, INVESTIGATOR)["X-API-Key"]
+    return client
+
+
+def posted(script, body, path="/predict?record=1"):
+    answer = script.post(path, json=body)
+    assert answer.status_code == 200, answer.text
+    return answer.json
+
+
+def profile_of(script, client_id="c-1"):
+    return script.get(f"/consumer/{client_id}").json
+
+
+def odds(*probabilities):
+    """Of all together, over those of the prior, 1 to 9."""
+    product = np.prod([p / (1 - p) for p in probabilities]) * 9.0
+    return pytest.approx(product / (1 + product))
+
+
+# --- invoices that come to readings -----------------------------------------------------------------------------------
+
+
+def test_invoices_alone_join_the_readings_that_are_known(script):
+    posted(script, some_readings("c-1", n_days=3), "/readings")
+    body = a_body("c-1", n_invoices=1, level=67)
+    answer = posted(script, body)
+    assert answer["probability"] == pytest.approx(67 / 167), "the answer is of what was sent"
+    profile = profile_of(script)
+    assert profile["probability"] == pytest.approx((67 + 33) / 200), "and the profile is of all that is known"
+    assert (profile["series"]["step"], profile["series"]["kwh"]) == ("day", [10.0, 11.0, 12.0])
+    assert profile["facts"]["score_of_invoices"] == pytest.approx(67 / 167)
+    assert "invoices_as_scored" not in [flag["flag"] for flag in profile["quality"]], "they are at hand"
+
+
+def test_whatever_came_first_the_next_reading_finds_the_same_invoices(script):
+    recorded(script, ["c-1"], {}, level=50)
+    posted(script, some_readings("c-1", n_days=3), "/readings")
+    before = profile_of(script)
+    recorded(script, ["c-1"], {}, level=50)
+    posted(script, some_readings("c-1", n_days=4), "/readings")
+    assert before["probability"] == odds(0.5, 33 / 133)
+    assert profile_of(script)["probability"] == odds(0.5, 46 / 146)
+
+
+def test_readings_that_are_sent_stand_beside_those_of_other_days(script):
+    posted(script, some_readings("c-1", n_days=3), "/readings")
+    sent = {"client": {"client_id": "c-1"}, "readings": [a_reading(3, 100.0), a_reading(4, 57.0)]}
+    posted(script, sent)
+    profile = profile_of(script)
+    assert profile["series"]["kwh"] == [10.0, 11.0, 100.0, 57.0]
+    assert profile["probability"] == pytest.approx(178 / 278)
+
+
+def test_readings_alone_that_are_recorded_join_what_the_invoices_said(script):
+    recorded(script, ["c-1"], {}, level=50)
+    posted(script, {"client": {"client_id": "c-1"}, "readings": [a_reading(1, 20.0), a_reading(2, 80.0)]})
+    profile = profile_of(script)
+    assert profile["probability"] == odds(0.5, 0.5)
+    assert profile["facts"]["score_of_invoices"] == 0.5
+    assert profile["reasons"][0]["group"] == EARLIER
+
+
+def test_a_client_without_anything_new_keeps_the_score_that_it_has(script):
+    recorded(script, ["c-1"], {}, level=50)
+    posted(script, {"client": {"client_id": "c-1"}, "invoices": []})
+    assert profile_of(script)["probability"] == 0.5
+
+
+def test_readings_add_to_aggregates_and_aggregates_to_readings(script):
+    posted(script, FLAT)
+    posted(script, some_readings("c-1", n_days=3), "/readings")
+    assert profile_of(script)["probability"] == odds(0.25, 33 / 133)
+    posted(script, FLAT)
+    profile = profile_of(script)
+    assert profile["probability"] == odds(0.25, 33 / 133)
+    assert profile["series"]["kwh"] == [10.0, 11.0, 12.0]
+    assert "By aggregates of its invoices alone its probability is 25 %" in profile["reasons"][0]["text"]
+    assert "unknown_features" in [flag["flag"] for flag in profile["quality"]]
+
+
+# --- the reason that invoices are -------------------------------------------------------------------------------------
+
+
+def test_what_the_invoices_said_is_told_with_its_day_and_its_first_reason_from_reading_to_reading(script):
+    recorded(script, ["c-1"], {}, level=50)
+    scored_on = profile_of(script)["scored_at"][:10]
+    for n_days in (3, 4):
+        posted(script, some_readings("c-1", n_days=n_days), "/readings")
+        told = {reason["group"]: reason["text"] for reason in profile_of(script)["reasons"]}
+        when = f"By its invoices alone, as they were scored on {scored_on} or before,"
+        assert told[EARLIER] == f"{when} its probability is 50 %; above all for this: High."
+
+
+@pytest.fixture(scope="module")
+def real_scorer(metered_model):
+    """The metered model as predict.py serves it, suspecting so early that everybody's reasons are told."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MODEL_PATH", "model.bin")
+        import predict
+
+    early = metered_model.manifest["readings"] | {"severities": [{"severity": "medium", "score": 0.0}]}
+    scorer = predict.ModelScorer(metered_model)
+    scorer._model.manifest["readings"] = early
+    return scorer
+
+
+def total(score):
+    return sum(reason.effect for reason in score.reasons)
+
+
+def fallen(n_days=200):
+    """Days of a home that loses two thirds of its consumption."""
+    kwh = np.where(np.arange(n_days) < 120, 10.0, 3.0) + np.sin(np.arange(n_days))
+    day = np.datetime64("2014-01-01", "s") + np.arange(n_days) * np.timedelta64(86400, "s")
+    return [("c-1", moment, value) for moment, value in zip(day.astype(object), kwh.tolist(), strict=True)]
+
+
+def invoices_of(levels=(600, 640, 600, 620, 200, 210)):
+    days = [f"{2012 + i // 3}-{('03', '07', '11')[i % 3]}-20" for i in range(len(levels))]
+    return [an_invoice(invoice_on=on, consumption_level_1=kwh) for on, kwh in zip(days, levels, strict=True)]
+
+
+def test_reasons_of_a_joined_score_sum_to_it_less_the_typical_clients(tmp_path, real_scorer):
+    store = Store(f"sqlite:///{tmp_path}/desk.db")
+    store.migrate()
+    keeping = Keeping(store, shipped_rules(), DeskScience(real_scorer), runs.plan)
+    row = RawClient(a_client("c-1"), invoices_of(), [])
+    [by_invoices] = keeping.judged([row], with_reasons=True)
+    keeping.record(row, by_invoices)
+    keeping.take_readings(fallen())
+    joined = store.find_profile("c-1").score
+    assert joined.probability != by_invoices.probability
+    missing = (len(REASON_GROUPS) + 1) * LEAST_EFFECT  # effects too small to tell
+    assert total(joined) == pytest.approx(joined.probability - joined.typical, abs=missing)
+    [said] = [reason.text for reason in joined.reasons if reason.group == EARLIER]
+    first = next(reason.text for reason in by_invoices.reasons if reason.effect > 0)
+    assert first.removesuffix(".") in said.replace(LOWERS, ".")
+    keeping.record(row, by_invoices)
+    whole = store.find_profile("c-1").score
+    assert whole.probability == pytest.approx(joined.probability, abs=1e-6), "the invoices at hand say what they said"
+    assert EARLIER not in [reason.group for reason in whole.reasons]
+    assert total(whole) == pytest.approx(whole.probability - whole.typical, abs=missing)
+    store.close()
+
+
+# --- what transformers lost -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def delivered():
+    """The model that is delivered: it learnt what transformers lose, and the small ones did not."""
+    import predict
+
+    return predict.ModelScorer(model_file.load(ROOT / "model.bin"))
+
+
+@pytest.fixture
+def keeping(tmp_path, delivered):
+    """A desk that knows the transformer of c-1, which loses as much as c-1's meter registers less since day 120."""
+    store = Store(f"sqlite:///{tmp_path}/desk.db")
+    store.migrate()
+    lost = np.where(np.arange(190) < 120, 0.0, 7.0 + np.sin(np.arange(190)))
+    balance = a_balance("t-1", weeks_from=date(2014, 1, 1), lost_days=lost.astype(np.float32))
+    of_transformer = clients_of(client_id=["c-1"], transformer_id=["t-1"])
+    write(store, score_of("c-1", 0.1), clients=of_transformer, balances=[balance])
+    yield Keeping(store, shipped_rules(), DeskScience(delivered), runs.plan)
+    store.close()
+
+
+def judged_by(scorer, readings, losses):
+    """The probability of one client by such readings."""
+    rows = [{"read_at": f"{moment:%Y-%m-%d}", "consumption_kwh": kwh} for _, moment, kwh in readings]
+    return scorer.judge(scorer.tables([{"client_id": "c-1"}], [[]], [rows]), losses=losses)[0].probability
+
+
+def test_readings_that_come_are_judged_beside_what_the_transformer_lost_and_days_after_it_without(keeping, delivered):
+    keeping.take_readings(fallen())
+    [lost] = keeping.store.losses_of(["t-1"]).values()
+    losses = Losses(16071, lost.kwh[None].astype(np.float64), np.zeros(1, np.int64))  # days from 2014-01-01
+    beside, without = (judged_by(delivered, fallen(), known) for known in (losses, None))
+    assert keeping.store.find_profile("c-1").score.probability == beside
+    assert beside > without
+
+
+@pytest.mark.parametrize("sent", [{"transformer_id": "t-1"}, {}])
+def test_a_client_that_is_sent_is_kept_beside_what_its_transformer_lost(keeping, sent):
+    readings = [{"read_at": f"{moment:%Y-%m-%d}", "consumption_kwh": kwh} for _, moment, kwh in fallen()]
+    row = RawClient({"client_id": "c-1"} | sent, [], readings)
+    [alone] = keeping.judged([row])
+    keeping.record(row, alone)
+    kept = keeping.store.find_profile("c-1").score.probability
+    keeping.take_readings(fallen())
+    assert kept != alone.probability
+    assert kept == pytest.approx(keeping.store.find_profile("c-1").score.probability, abs=1e-6)
+
+
+def test_transformers_with_different_first_days_stand_on_one_calendar():
+    known = {
+        "b": Series("day", date(2014, 1, 3), np.array([3.0, 4.0], np.float32)),
+        "a": Series("day", date(2014, 1, 1), np.array([1.0], np.float32)),
+    }
+    losses = losses_of(["b", None, "a", "unmeasured"], known)
+    assert losses.transformer.tolist() == [1, -1, 0, -1]
+    client, day = np.array([0, 0, 2, 2, 1, 3]), 16071 + np.array([1, 3, 0, 1, 0, 0])
+    assert losses.at(client, day).tolist() == pytest.approx([np.nan, 4.0, 1.0, np.nan, np.nan, np.nan], nan_ok=True)
+    assert losses_of(["unmeasured", None], known) is None

@@ -1,0 +1,195 @@
+"""What lies under the map: outlines of a file, tiles of a server; by hand, on the page and in a browser."""
+
+import json
+import math
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+import pytest
+
+from fairmeter.desk import runs
+from fairmeter.desk.service import Keeping
+from fairmeter.store import Store
+from fairmeter.web.app import create_app
+from fairmeter.web.desk import DeskService
+from fairmeter.web.http.auth import THIS_MACHINE
+from fairmeter.web.pages.basemap import MOST_POINTS, MOST_TILES, read_outlines, seen_of, tile_address, tiles_of
+from fairmeter.web.pages.site import PageSettings
+from tests.builders.desk import SECRET, ForDesk
+from tests.builders.pages import seen
+from tests.builders.service import LIMITS
+from tests.builders.store import clients_of, score_of, shipped_rules, write
+
+ADDRESS = "https://tiles.example/{z}/{x}/{y}.png"
+SQUARE = [[10.0, 36.0], [11.0, 36.0], [11.0, 37.0], [10.0, 37.0], [10.0, 36.0]]
+PIXEL = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360606060000000050001"
+    "a5f645400000000049454e44ae426082"
+)
+
+
+def geojson(path, *geometries):
+    features = [{"type": "Feature", "properties": {}, "geometry": one} for one in geometries]
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": features}), "utf-8")
+    return path
+
+
+# --- outlines ---------------------------------------------------------------------------------------------------------
+
+
+def test_lines_and_the_rings_of_areas_are_read_and_points_are_not(tmp_path):
+    line = {"type": "LineString", "coordinates": [[9.0, 35.0, 120.0], [9.5, 35.5]]}
+    areas = {"type": "MultiPolygon", "coordinates": [[SQUARE, SQUARE[::-1]], [SQUARE]]}
+    both = {"type": "GeometryCollection", "geometries": [line, {"type": "Point", "coordinates": [1.0, 2.0]}]}
+    lines = read_outlines(geojson(tmp_path / "x.geojson", both, areas, None))
+    assert [len(one) for one in lines] == [2, 5, 5, 5]
+    assert lines[0] == ((9.0, 35.0), (9.5, 35.5))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("nonsense", "no GeoJSON"),
+        ("[]", "no GeoJSON"),
+        ('{"type": "Polygon", "coordinates": 7}', "no GeoJSON"),
+        ('{"type": "LineString", "coordinates": [[500000.0, 4000000.0]]}', "no GeoJSON of lines or areas in degrees"),
+        ('{"type": "FeatureCollection", "features": []}', "no line and no area"),
+        ("[" * 100_000, "no GeoJSON"),
+    ],
+)
+def test_a_file_of_anything_else_is_refused_in_a_sentence(tmp_path, text, says):
+    path = tmp_path / "x.geojson"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=says):
+        read_outlines(path)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(ValueError, match="nowhere"):
+        read_outlines(tmp_path / "nowhere")
+
+
+def test_of_outlines_what_comes_into_the_area_is_drawn_with_its_ends_and_not_too_many_points():
+    square = tuple(map(tuple, SQUARE))
+    circle = tuple((10 + math.cos(i / 1e3), 36 + math.sin(i / 1e3)) for i in range(4 * MOST_POINTS))
+    [near, thinned] = seen_of([square, circle], 36.5, 10.5, 38.0, 12.0)
+    assert (near, seen_of([square], 40.0, 10.0, 41.0, 11.0)) == (square[::5] + square[-1:], [])
+    assert len(near) + len(thinned) <= MOST_POINTS + 2
+    assert (thinned[0], thinned[-1]) == (circle[0], circle[-1])
+    assert seen_of([square], 36.5, 10.5, 38.0, 12.0) == [square]
+
+
+# --- tiles ------------------------------------------------------------------------------------------------------------
+
+
+def test_one_tile_holds_the_world():
+    [world] = tiles_of(ADDRESS, -80.0, -170.0, 80.0, 175.0)[:1]
+    tiles = tiles_of(ADDRESS, -89.0, -180.0, 89.0, 180.0)
+    assert len(tiles) == 16
+    assert world.source.startswith("https://tiles.example/2/0/")
+    assert max(one.north for one in tiles) == pytest.approx(85.0511, abs=1e-4)
+    assert (min(one.west for one in tiles), max(one.east for one in tiles)) == (-180.0, 180.0)
+
+
+def test_tiles_cover_the_area_side_by_side_as_near_as_few_of_them_can():
+    south, west, north, east = 36.70, 10.05, 36.90, 10.30
+    tiles = tiles_of(ADDRESS, south, west, north, east)
+    assert 4 < len(tiles) <= MOST_TILES
+    assert min(one.west for one in tiles) <= west < east <= max(one.east for one in tiles)
+    assert min(one.south for one in tiles) <= south < north <= max(one.north for one in tiles)
+    assert len({one.source for one in tiles}) == len(tiles)
+    [first, second] = tiles[:2]
+    assert (first.east, first.north) == (second.west, second.north)
+
+
+def test_rows_of_the_second_step_end_where_web_mercator_has_them():
+    norths = sorted({round(one.north, 4) for one in tiles_of(ADDRESS, -89.0, -180.0, 89.0, 180.0)}, reverse=True)
+    assert norths == [85.0511, 66.5133, 0.0, -66.5133]
+
+
+@pytest.mark.parametrize("good", [ADDRESS, "http://127.0.0.1:8080/t/{x}/{y}/{z}", "https://a.b/wmts?z={z}&x={x}&y={y}"])
+def test_an_address_with_step_column_and_row_is_taken(good):
+    assert tile_address(good) == good
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "https://tiles.example/", "ftp://tiles.example/{z}/{x}/{y}", "https://{s}.tiles.example/{z}/{x}/{y}.png",
+        "https://tiles.example/{z}/{x}/{x}", "https://tiles.example/;script-src/{z}/{x}/{y}", "{z}{x}{y}",
+        "https://tiles.example/{z}/{x}/{y}/{s}", "https://tiles.example/ {z}/{x}/{y}",
+    ],
+)  # fmt: skip
+def test_any_other_address_is_refused_before_it_can_widen_what_pages_may_ask(bad):
+    with pytest.raises(ValueError, match="must be an address with"):
+        tile_address(bad)
+
+
+# --- on the page ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def app_with(tmp_path):
+    """A desk with four clients around 36.5 N, 10.5 E, by the settings of its pages."""
+    store = Store(f"sqlite:///{tmp_path}/desk.db")
+    store.migrate()
+    ids = [f"c-{i}" for i in range(4)]
+    places = {"latitude": [36.2, 36.4, 36.6, 36.8], "longitude": [10.2, 10.4, 10.6, 10.8]}
+    write(store, *map(score_of, ids), clients=clients_of(client_id=ids, **places))
+    scorer = ForDesk()
+    keeping = Keeping(store, shipped_rules(), runs.DeskScience(scorer), runs.plan)
+    yield lambda settings: create_app(scorer, LIMITS, None, DeskService(keeping, SECRET, THIS_MACHINE, settings))
+    store.close()
+
+
+def test_without_settings_the_ground_is_plain_and_pages_ask_nobody(app_with):
+    answer = app_with(PageSettings()).test_client().get("/desk/map")
+    assert '"images"' not in answer.text
+    assert "img-src 'self' data: blob:;" in answer.headers["Content-Security-Policy"]
+
+
+def test_tiles_lie_under_the_clients_and_their_server_alone_may_be_asked_for_pictures(app_with):
+    settings = PageSettings(tiles=ADDRESS, credit="<b>someone</b>")
+    answer = app_with(settings).test_client().get("/desk/map")
+    assert answer.text.count("https://tiles.example/") > 4
+    assert "img-src 'self' data: blob: https://tiles.example/;" in answer.headers["Content-Security-Policy"]
+    assert "Ground: <b>someone</b>." in seen(answer).text
+    assert "<b>someone</b>" not in answer.text
+
+
+def test_outlines_are_drawn_below_all_else(app_with):
+    square = tuple(map(tuple, SQUARE))
+    page = app_with(PageSettings(outlines=(square,))).test_client().get("/desk/map").text
+    drawn = json.loads(page.split('id="chart-map">')[1].split("</script>")[0])
+    first = drawn["data"][0]
+    assert list(zip(first["x"], first["y"], strict=True)) == [*square, (None, None)]
+    assert first["mode"] == "lines"
+
+
+class Tiles(BaseHTTPRequestHandler):
+    asked: list[str]
+
+    def do_GET(self):
+        self.asked.append(self.path)
+        self.send_response(200)
+        self.send_header("Access-Control-Allow-Origin", "*")
+        self.end_headers()
+        self.wfile.write(PIXEL)
+
+    def log_message(self, *_):
+        """Quiet."""
+
+
+def test_a_browser_gets_the_tiles_and_complains_of_nothing(app_with, desktop, front):
+    handler = type("Handler", (Tiles,), {"asked": []})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/{{z}}/{{x}}/{{y}}.png"
+        front.app = app_with(PageSettings(tiles=address, outlines=(tuple(map(tuple, SQUARE)),)))
+        desktop.goto("/desk/map")
+        desktop.page.wait_for_selector(".imagelayer image")
+        n_drawn = desktop.page.locator(".imagelayer image").count()
+        server.shutdown()
+    assert 4 < n_drawn <= MOST_TILES
+    assert len(set(handler.asked)) >= n_drawn
+    assert not desktop.complaints

@@ -1,0 +1,256 @@
+"""What stands around a client on its page, and the page that its crew takes along."""
+
+import json
+import math
+import re
+from datetime import date, timedelta
+
+import numpy as np
+import pytest
+
+from fairmeter.analysis.peer_consumption import LEAST_PEERS, bands_of
+from fairmeter.core.types import Reason
+from fairmeter.store import Around, Series, Store
+from fairmeter.store.neighbours import metres
+from fairmeter.web.desk_api.read import profile_of
+from fairmeter.web.exports.files import PDF
+from fairmeter.web.http.auth import THIS_MACHINE
+from fairmeter.web.pages.client import crew_sheet
+from fairmeter.web.pages.client.context import around_of, weather
+from tests.builders.browser import PHONE, Visitor, context
+from tests.builders.desk import desk_app
+from tests.builders.pages import HOSTILE, Served, inspected, open_desk, seen
+from tests.builders.store import clients_of, empty_database, score_of, write
+from tests.unit.analysis.test_invoice_checks import BEFORE, invoice, ledger
+
+FIRST, N_DAYS = date(2025, 11, 1), 180
+N_PEERS = 30
+ALONE = "far away"  # in another region, with nobody else
+MONTHLY = "by month"
+NOTHING = "nothing known"
+
+
+def filled(store: Store) -> None:
+    """A crowd on one transformer; among it a client with all there is, and ids that somebody made up to do harm."""
+    ids = ["c-0", HOSTILE, *(f"c-{n}" for n in range(1, N_PEERS - 1)), ALONE, MONTHLY, NOTHING]
+    n = len(ids)
+    places = [36.0 + 0.0001 * i for i in range(n - 3)] + [37.0, math.nan, math.nan]
+    clients = clients_of(
+        client_id=ids, category=[11.0] * (n - 1) + [math.nan], region=[101.0] * (n - 3) + [102.0, 101.0, math.nan],
+        district=[60.0] * n, latitude=places, longitude=[10.0] * (n - 2) + [math.nan] * 2,
+        transformer_id=["T-<1>"] * (n - 3) + ["", "T-<1>", ""], tariff_price=[0.2] * n, created_on=["2003-08-12"] * n,
+    )  # fmt: skip
+    days = {id_: Series("day", FIRST, np.full(N_DAYS, 3.0 + i / 10)) for i, id_ in enumerate(ids[:-2])}
+    series = days | {MONTHLY: Series("month", FIRST, np.full(8, 300.0))}
+    degrees = [(FIRST + timedelta(days=i), 10.0 + i / 10) for i in range(N_DAYS)]
+    back = invoice(old_index=250, new_index=370)
+    ledgers = {"c-0": ledger(BEFORE, back), MONTHLY: ledger(BEFORE, invoice() | {"energy": "GAZ"})}
+    scores = [score_of(id_, 0.9 - i / 100, onset_on="2026-03-01") for i, id_ in enumerate(ids)]
+    around = Around(bands_of(clients, series), degrees)
+    write(store, *scores, clients=clients, series=series, ledgers=ledgers, around=around)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    with empty_database("sqlite", tmp_path_factory.mktemp("client")) as url:
+        opened = Store(url)
+        opened.migrate()
+        filled(opened)
+        inspected(opened, "c-0", "no_access")
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def reader(store):
+    return open_desk(store)
+
+
+def page_of(reader, client_id):
+    return seen(reader.get(f"/desk/client/{client_id}"))
+
+
+def drawn(reader, client_id, name="consumption"):
+    whole = page_of(reader, client_id).whole
+    return json.loads(re.search(rf'id="chart-{name}"[^>]*>(.*?)</script>', whole, re.DOTALL)[1])
+
+
+# --- invoices ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_latest_invoices_stand_on_the_page_with_what_they_contradict(reader):
+    page = page_of(reader, "c-0").text
+    assert "1 of the last 2 invoices contradicts itself or the one before." in page
+    assert "24 May 2014 begins 50 below the end of the one before 120 kWh 4 250 370 1 7" in page
+    assert page.index("24 May 2014") < page.index("24 Jan 2014")
+    clean = page_of(reader, MONTHLY).text
+    assert "None of the last 2 invoices contradicts itself" in clean
+    assert "gas 120 m³" in clean
+
+
+def test_the_api_tells_them_too(reader):
+    (before, back) = reader.get("/consumer/c-0").json["invoices"]
+    assert (before["invoice_on"], before["energy"], before["findings"]) == ("2014-01-24", "electricity", [])
+    assert back["findings"] == [{"kind": "rollback", "size": 50.0}]
+    assert reader.get(f"/consumer/{NOTHING}").json["invoices"] == []
+
+
+# --- peers and weather ------------------------------------------------------------------------------------------------
+
+
+def test_a_consumption_is_drawn_within_that_of_clients_like_it(reader):
+    chart = drawn(reader, "c-0")
+    upper = next(trace for trace in chart["data"] if trace.get("fill") == "tonexty")
+    lower = chart["data"][chart["data"].index(upper) - 1]
+    assert all(low < high < 12 for low, high in zip(lower["y"], upper["y"], strict=True))
+    assert all(FIRST.isoformat() <= day for day in upper["x"])
+    assert len(upper["x"]) == 6
+    assert f"the {N_PEERS + 1} clients of category 11 in region 101" in page_of(reader, "c-0").text
+
+
+def test_where_peers_are_too_few_the_page_says_so_and_draws_no_band(reader):
+    assert not [trace for trace in drawn(reader, ALONE)["data"] if trace.get("fill")]
+    said = f"Of category 11 in region 102 1 client is known, too few to say what is usual (at least {LEAST_PEERS})."
+    assert said in page_of(reader, ALONE).text
+
+
+def test_the_temperature_has_an_axis_of_its_own_where_it_is_known(reader):
+    chart = drawn(reader, "c-0")
+    (warm,) = [trace for trace in chart["data"] if trace.get("yaxis") == "y2"]
+    assert warm["y"][0] == pytest.approx(10.15, abs=0.06)  # the mean of the first four days
+    assert chart["layout"]["yaxis2"]["title"] == "°C"
+    (by_month,) = [trace for trace in drawn(reader, MONTHLY)["data"] if trace.get("yaxis") == "y2"]
+    assert by_month["x"][:2] == ["2025-11-01", "2025-12-01"]
+    assert by_month["y"][0] == pytest.approx(10 + 14.5 / 10, abs=0.1)
+    assert weather((), "day", date.max) is None
+
+
+# --- neighbours -------------------------------------------------------------------------------------------------------
+
+
+def test_neighbours_are_the_nearest_clients_with_their_severity_and_link(reader, store):
+    found = store.neighbours_of("c-0", 3)
+    assert [one.client_id for one in found] == [HOSTILE, "c-1", "c-2"]
+    assert [round(one.metres) for one in found] == [11, 22, 33]
+    page = page_of(reader, "c-0")
+    assert "22 m, same transformer" in page.text
+    assert HOSTILE not in page.whole
+    assert "/desk/client/c-1" in page.links
+
+
+def test_who_has_no_place_has_the_neighbours_of_its_transformer_and_who_has_neither_none(reader, store):
+    found = store.neighbours_of(MONTHLY, 3)
+    assert [(one.client_id, one.metres) for one in found] == [("c-0", None), (HOSTILE, None), ("c-1", None)]
+    assert "Clients on the same transformer" in page_of(reader, MONTHLY).text
+    assert store.neighbours_of(NOTHING) == []
+    assert store.neighbours_of("nobody") == []
+    assert "Neighbours" not in page_of(reader, NOTHING).text
+
+
+def test_somebody_far_away_is_a_neighbour_of_nobody(store):
+    assert store.neighbours_of(ALONE) == []
+    assert metres(0, 0, 0, 1) == pytest.approx(111_195, rel=1e-3)
+    assert metres(36, 10, 36, 10) == 0
+
+
+def test_neighbours_are_found_in_either_database(database_url):
+    other = Store(database_url)
+    other.migrate()
+    filled(other)
+    assert [one.client_id for one in other.neighbours_of("c-5", 2)] == ["c-4", "c-6"]
+    assert [one.client_id for one in other.neighbours_of(MONTHLY, 1)] == ["c-0"]
+    other.close()
+
+
+# --- the crew's sheet -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def told_of(store):
+    """What is on the sheet of a client, by its profile as the store keeps it."""
+    app = desk_app(store, THIS_MACHINE)
+
+    def told(client_id):
+        with app.test_request_context():
+            profile = profile_of(app.extensions["site"].desk, client_id)
+            return crew_sheet.sheet_told(profile, around_of(store, profile))
+
+    return told
+
+
+def test_the_sheet_says_where_why_and_what_to_look_at(told_of):
+    told = told_of("c-0")
+    facts = dict(told["facts"])
+    assert (facts["Place"], facts["Region, district"], facts["Transformer"]) == (
+        "36.00000, 10.00000",
+        "101, 60",
+        "T-<1>",
+    )
+    assert facts["Meter"] == "number 7; index 370 on 24 May 2014"
+    stakes = dict(told["stakes"])
+    assert stakes["Score"] == "90\u202f%, suspected from 50\u202f%"
+    assert "No access" in stakes["Former visits"]
+    assert told["reasons"]["items"][0] == ("+20\u202f%", "Fall in consumption. Electricity fell 62 % after March 2026.")
+    assert "Measure the current before the meter" in told["checks"]["items"][0]
+    assert len(told["checks"]["items"]) == 3  # the tariff lowers the score: nobody has to look at it
+    assert told["harmless"]["items"] == ["Vacant home: does not fit. Consumption went on."]
+
+
+def test_the_chart_of_the_sheet_has_a_point_a_week_the_band_and_the_onset(told_of):
+    chart = told_of("c-0")["chart"]
+    assert len(chart["values"]) == len(chart["low"]) == -(-N_DAYS // 7)
+    assert chart["values"][0] == pytest.approx(3.0)
+    assert chart["onset"] == (date(2026, 3, 1) - FIRST).days // 7 + 1
+    assert chart["levels"] == pytest.approx([3.0, 3.0])
+    assert [label for _, label in chart["labels"]][:2] == ["Nov 2025", "Dec 2025"]
+    assert told_of(MONTHLY)["chart"]["values"] == [300.0] * 8
+    assert told_of(NOTHING)["chart"] is None
+
+
+def test_no_more_is_to_be_looked_at_than_fits_and_meter_and_seals_always_are():
+    groups = [name for name in crew_sheet.texts.part("crew.check") if name not in crew_sheet.ANYWAY]
+    reasons = [Reason(group, 0.1, "") for group in groups]
+    found = crew_sheet.checks(type("Profile", (), {"reasons": reasons}))
+    assert len(found) == crew_sheet.MOST_CHECKS
+    assert found[-2:] == crew_sheet.checks(type("Profile", (), {"reasons": []}))
+
+
+def test_every_evidence_group_has_something_to_look_at():
+    from fairmeter.explanation.reasons import EARLIER
+    from fairmeter.features.base import REASON_GROUPS
+
+    assert {*REASON_GROUPS, EARLIER} <= set(crew_sheet.texts.part("crew.check"))
+
+
+@pytest.mark.parametrize("client_id", ["c-0", HOSTILE, ALONE, MONTHLY, NOTHING])
+def test_the_sheet_of_any_client_is_one_page(reader, client_id):
+    answer = reader.get(f"/desk/crew-sheet/{client_id}")
+    assert (answer.status_code, answer.mimetype) == (200, PDF)
+    assert len(re.findall(rb"/Type /Page\b(?!s)", answer.data)) == 1
+    name = answer.headers["Content-Disposition"]
+    assert re.fullmatch(r'attachment; filename="[A-Za-z0-9._-]+\.pdf"', name), name
+
+
+def test_a_sheet_of_nobody_is_not_found_and_the_page_leads_to_that_of_somebody(reader):
+    assert reader.get("/desk/crew-sheet/nobody").status_code == 404
+    assert "/desk/crew-sheet/c-0" in page_of(reader, "c-0").links
+
+
+# --- in a browser -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_page_of_a_client_with_all_there_is_complains_of_nothing_and_keeps_nobody_out(browser, store, theme):
+    server = Served(desk_app(store, THIS_MACHINE))
+    wrong = []
+    for window in ({}, {"viewport": PHONE}):
+        opened = context(browser, theme=theme, **window)
+        visitor = Visitor(opened, server.url)
+        for client_id in ("c-0", MONTHLY, ALONE):
+            visitor.goto(f"/desk/client/{client_id}")
+            wrong += visitor.grave_violations()
+            wrong += ["too wide"] if visitor.wider_than_its_window() > 0 else []
+        wrong += visitor.complaints + visitor.elsewhere
+        opened.close()
+    server.close()
+    assert wrong == []

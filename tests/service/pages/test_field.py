@@ -1,0 +1,81 @@
+"""Visits on a phone, as far as the desk is concerned; test_pages_browser.py has the phone's part."""
+
+import pytest
+
+from fairmeter.web.pages.field import on_the_way
+from tests.builders.pages import open_desk, seen
+from tests.builders.store import clients_of, score_of, write
+
+VISIT = {"outcome": "confirmed", "inspected_on": "2026-03-02", "note": "By-pass.", "assignee": "open"}
+WHY = "On the list."
+
+
+@pytest.fixture
+def desk(store):
+    ids = ["c-1", "c-2", "c-3"]
+    places = clients_of(client_id=ids, latitude=[36.0, 36.9, 36.1], longitude=[10.0, 10.0, 10.0])
+    write(store, *map(score_of, ids), clients=places)
+    return open_desk(store)
+
+
+def test_the_way_leads_from_the_first_visit_always_to_the_nearest_that_is_left():
+    places = [(36.0, 10.0), (36.9, 10.0), None, (36.1, 10.0), (36.2, 10.0)]
+    assert on_the_way(places) == [0, 3, 4, 1, 2]
+
+
+def test_a_degree_of_longitude_counts_as_short_as_it_is_in_the_north():
+    # At 60 degrees north one degree of longitude is half as long as one of latitude.
+    assert on_the_way([(60.0, 10.0), (60.6, 10.0), (60.0, 11.0)]) == [0, 2, 1]
+
+
+def test_nobody_to_visit_is_no_way():
+    assert on_the_way([]) == []
+    assert on_the_way([None, None]) == [0, 1]
+
+
+def test_visits_are_those_that_somebody_has_in_the_order_of_the_way(store, desk):
+    for client_id in ("c-1", "c-2", "c-3"):
+        store.open_case(client_id, "anna", WHY, assignee="open")
+    text = seen(desk.get("/desk/field")).text
+    places = [text.index(client_id) for client_id in ("c-3", "c-1", "c-2")]
+    assert places == sorted(places)  # the newest of equal severity first, then by distance
+    assert "c-1" not in seen(desk.get("/desk/field?of=ben")).text
+
+
+def test_an_outcome_closes_the_case_that_was_only_assigned(store, desk):
+    case = store.open_case("c-1", "anna", WHY, assignee="open")
+    assert desk.post(f"/desk/field/{case.case_id}", json=VISIT).json == {"state": "saved"}
+    assert store.find_case(case.case_id).outcome == "confirmed"
+    assert store.inspections()[0].note == "By-pass."
+
+
+def test_an_outcome_that_is_sent_twice_is_recorded_once(store, desk):
+    case = store.open_case("c-1", "anna", WHY, assignee="open")
+    states = [desk.post(f"/desk/field/{case.case_id}", json=VISIT).json["state"] for _ in range(2)]
+    assert states == ["saved", "already"]
+    assert len(store.inspections()) == 1
+
+
+def test_an_outcome_goes_on_where_only_the_first_half_of_it_was_written(store, desk):
+    case = store.open_case("c-1", "anna", WHY, assignee="open")
+    store.move_case(case.case_id, "inspecting", "open", WHY)
+    assert desk.post(f"/desk/field/{case.case_id}", json=VISIT).json == {"state": "saved"}
+
+
+def test_a_case_that_went_to_somebody_else_meanwhile_is_told_in_words_and_stays_theirs(store, desk):
+    case = store.open_case("c-1", "anna", WHY, assignee="open")
+    store.move_case(case.case_id, "new", "anna", WHY)
+    store.move_case(case.case_id, "assigned", "anna", WHY, assignee="ben")
+    answer = desk.post(f"/desk/field/{case.case_id}", json=VISIT)
+    assert answer.status_code == 409
+    assert "ben has it" in answer.json["message"]
+    assert store.find_case(case.case_id).state == "assigned"
+
+
+@pytest.mark.parametrize("body", [None, [], "x", {"outcome": "stolen"}, VISIT | {"inspected_on": "2999-01-01"}])
+def test_what_is_no_outcome_is_refused_in_words(store, desk, body):
+    case = store.open_case("c-1", "anna", WHY, assignee="open")
+    answer = desk.post(f"/desk/field/{case.case_id}", json=body)
+    assert answer.status_code == 422
+    assert answer.json["message"]
+    assert store.find_case(case.case_id).state == "assigned"

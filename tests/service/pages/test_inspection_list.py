@@ -1,0 +1,146 @@
+"""The list: every filter, files of what it shows, and many cases at once."""
+
+import re
+from datetime import timedelta
+
+import pytest
+
+from fairmeter.core.types import Reason
+from fairmeter.store import Store
+from tests.builders.pages import filled, open_desk, seen
+from tests.builders.store import NOW, clients_of, empty_database, score_of, write
+
+FALL, LOW = "fall in consumption", "low or zero use"
+IDS = ("a-1", "a-2", "b-1", "b-2")
+
+
+def some(store: Store) -> None:
+    """Four clients, each with another pattern, onset, region and category; the last two scored a day later."""
+    reasons = {"a-1": FALL, "a-2": LOW, "b-1": FALL, "b-2": LOW}
+    onsets = {"a-1": "2026-01-15", "a-2": "2026-03-01", "b-1": None, "b-2": "2026-06-30"}
+    clients = clients_of(client_id=IDS, region=[101, 101, 102, 102], category=[11, 12, 11, 12])
+    for day, ids in enumerate((IDS[:2], IDS[2:])):
+        scores = [
+            score_of(
+                id_, 0.9 - IDS.index(id_) / 10, onset_on=onsets[id_], reasons=(Reason(reasons[id_], 0.2, "It is so."),)
+            )
+            for id_ in ids
+        ]
+        write(store, *scores, clients=clients, scored_at=NOW + timedelta(days=day))
+
+
+@pytest.fixture
+def own_store(tmp_path):
+    with empty_database("sqlite", tmp_path) as url:
+        store = Store(url)
+        store.migrate()
+        yield store
+        store.close()
+
+
+@pytest.fixture
+def desk(own_store):
+    some(own_store)
+    return open_desk(own_store)
+
+
+def shown(desk, filters):
+    """The clients of the page of all clients; it never complains."""
+    page = seen(desk.get(f"/desk/list?show=all&sort=id&{filters}"))
+    assert page.status == 200
+    return re.findall(r'name="client" value="([^"]+)"', page.whole)
+
+
+FILTERS = {
+    "": list(IDS),
+    "reason_group=fall+in+consumption": ["a-1", "b-1"],
+    "reason_group=nothing+of+the+kind": [],
+    "onset_since=2026-03-01": ["a-2", "b-2"],
+    "onset_until=2026-03-01": ["a-1", "a-2"],
+    "onset_since=2026-02-01&onset_until=2026-06-29": ["a-2"],
+    "scored_since=2026-11-03": ["b-1", "b-2"],
+    "scored_until=2026-11-03": ["a-1", "a-2"],
+    "region=102&category=11": ["b-1"],
+    "id_prefix=b": ["b-1", "b-2"],
+    "least_score=0.75": ["a-1", "a-2"],
+    "severity=high&reason_group=low+or+zero+use&region=101": ["a-2"],
+}
+
+
+@pytest.mark.parametrize(("filters", "expected"), FILTERS.items())
+def test_each_filter_leaves_whom_it_says_on_the_page_and_in_the_api(desk, filters, expected):
+    assert shown(desk, filters) == expected
+    moments = re.sub(r"(scored_\w+=[\d-]+)", r"\1T00:00", filters)
+    assert [row["client_id"] for row in desk.get(f"/clients?sort=id&{moments}").json["rows"]] == expected
+
+
+def test_a_bad_day_is_said_and_leaves_everybody(desk):
+    page = seen(desk.get("/desk/list?show=all&onset_since=soon"))
+    assert "Onset since: " in page.text
+    assert "4 clients fit" in page.text
+    assert desk.get("/clients?onset_since=soon").status_code == 422
+
+
+@pytest.mark.parametrize("sort", ["score", "severity", "recovery", "scored", "id"])
+def test_filters_go_with_every_sort(desk, sort):
+    rows = desk.get(f"/clients?sort={sort}&reason_group=fall+in+consumption").json["rows"]
+    assert {row["client_id"] for row in rows} == {"a-1", "b-1"}
+
+
+def test_the_inspection_list_takes_pattern_and_onset_too(desk):
+    for filters, expected in (("reason_group=low+or+zero+use", ["a-2", "b-2"]), ("onset_until=2026-02-01", ["a-1"])):
+        assert [row["client_id"] for row in desk.get(f"/list?random_share=0&{filters}").json["rows"]] == expected
+        page = seen(desk.get(f"/desk/list?random_share=0&{filters}"))
+        assert re.findall(r'name="client" value="([^"]+)"', page.whole) == expected
+
+
+def test_what_can_be_chosen_is_what_there_is(desk):
+    page = seen(desk.get("/desk/list?show=all")).whole
+    chosen = re.search(r'<select name="reason_group">(.*?)</select>', page, re.DOTALL)[1]
+    assert re.findall(r'value="([^"]+)"', chosen) == [FALL, LOW]
+
+
+def test_every_file_of_a_page_has_the_rows_of_the_page(desk):
+    page = seen(desk.get("/desk/list?show=all&reason_group=low+or+zero+use&sort=id"))
+    addresses = {kind: next(a for a in page.links if f"format={kind}" in a) for kind in ("csv", "xlsx", "pdf")}
+    assert [line.split(",")[0] for line in desk.get(addresses["csv"]).text.splitlines()] == ["client_id", "a-2", "b-2"]
+    assert desk.get(addresses["xlsx"]).data[:2] == b"PK"
+    assert desk.get(addresses["pdf"]).data[:4] == b"%PDF"
+
+
+# --- cases ------------------------------------------------------------------------------------------------------------
+
+
+def opened_for(desk, ids, assignee):
+    form = {"client": ids, "why": "On the list.", "assignee": assignee, "next": "/desk/list?show=all"}
+    return seen(desk.post("/desk/list/cases", data=form, follow_redirects=True))
+
+
+def test_cases_that_nobody_has_are_given_with_those_that_are_opened(desk, own_store):
+    own_store.open_case("a-1", "otto", "Found before.")
+    own_store.open_case("a-2", "otto", "Found before.", assignee="otto")
+    page = opened_for(desk, list(IDS), "anna")
+    assert "2 cases opened, given to anna." in page.text
+    assert "1 case that was open and nobody had is given to anna." in page.text
+    assert "number 2; otto has it" in page.text
+    assert [own_store.open_case_of(id_).assignee for id_ in IDS] == ["anna", "otto", "anna", "anna"]
+
+
+def test_an_open_case_stays_with_nobody_where_nobody_is_named(desk, own_store):
+    own_store.open_case("a-1", "otto", "Found before.")
+    assert "has an open case already" in opened_for(desk, ["a-1"], "").text
+    assert own_store.open_case_of("a-1").state == "new"
+
+
+def test_a_page_of_clients_says_who_works_on_them(desk, own_store):
+    case = own_store.open_case("a-2", "otto", "Found before.", assignee="otto")
+    page = seen(desk.get("/desk/list?show=all"))
+    assert "Assigned otto" in page.text
+    assert f"/desk/cases/{case.case_id}" in page.links
+
+
+def test_open_cases_are_found_by_client(store):
+    filled(store)
+    case = store.open_case("c-001", "anna", "On the list.")
+    assert store.open_cases_of(["c-001", "c-002"]) == {"c-001": case}
+    assert store.open_cases_of([]) == {}

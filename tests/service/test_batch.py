@@ -1,0 +1,251 @@
+"""Many clients at once, as JSON, NDJSON and CSV: ranked, each as it would be alone, bad rows beside good ones."""
+
+import io
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fairmeter.scoring import batches, examples
+from fairmeter.scoring.payloads import RawClient
+from fairmeter.web.app import create_app
+from fairmeter.web.scoring_api import schemas
+from tests.builders.service import (
+    BODIES,
+    FUZZ,
+    LIMITS,
+    PRIVATE,
+    ByConsumption,
+    a_body,
+    a_reading,
+    error_in,
+    fuzzed,
+    posted,
+    predicted,
+    uploaded,
+    without_errors,
+    without_model,
+)
+from tests.builders.tables import an_invoice
+
+
+@pytest.fixture(scope="module")
+def client():
+    return create_app(ByConsumption(), LIMITS).test_client()
+
+
+# --- ranks and rows ---------------------------------------------------------------------------------------------------
+
+
+def test_a_batch_is_ranked_and_says_which_row_is_which(client):
+    bodies = [a_body("a", level=10), {"client": {"client_id": "b"}}, a_body("c", level=300), a_body("d", level=20)]
+    results = without_errors(client.post("/batch", json=bodies))
+    assert [(r["rank"], r["row"], r["client_id"]) for r in results] == [
+        (1, 2, "c"),
+        (2, 3, "d"),
+        (3, 0, "a"),
+        (None, 1, "b"),
+    ]
+
+
+def test_a_client_gets_the_same_answer_alone_and_in_a_batch_of_several_chunks(client):
+    bodies = [a_body(f"c-{i}", n_invoices=1, level=i) if i % 3 else examples.FLAT for i in range(LIMITS.clients)]
+    answer = client.post("/batch?reasons=1", json=bodies)
+    for result in without_errors(answer)[::50]:
+        alone = predicted(client, bodies[result["row"]])
+        assert result == {"rank": result["rank"], "row": result["row"]} | without_model(alone)
+    assert [r["rank"] for r in answer.json["results"]] == list(range(1, LIMITS.clients + 1))
+
+
+def test_clients_with_many_readings_are_judged_in_smaller_parts_with_the_same_answers(client, monkeypatch):
+    bodies = [
+        a_body(f"c-{i}", n_invoices=1) | {"readings": [a_reading(day, i) for day in range(1, 29)]} for i in range(9)
+    ]
+    bodies[4] = {"readings": PRIVATE}
+    answers = []
+    for most in (50_000, 60, 1):
+        monkeypatch.setattr(batches, "CHUNK_RECORDS", most)
+        answers.append(client.post("/batch", json=bodies).json)
+    assert answers[0]["n_results"] == 8
+    assert answers[0] == answers[1] == answers[2]
+    assert [len(chunk) for chunk in batches.chunks([RawClient({}, [{}], [{}] * n) for n in (0, 0, 5, 1)])] == [1] * 4
+
+
+def test_bad_rows_stand_beside_good_ones_with_their_errors(client):
+    bad = [
+        {"client": {}, "invoices": [an_invoice(), an_invoice(new_index=PRIVATE)]},
+        {"age_months": PRIVATE},
+        PRIVATE,
+        {},
+    ]
+    answer = client.post("/batch", json=[a_body("a"), bad[0], bad[1], a_body("b"), bad[2], bad[3], examples.FLAT])
+    assert answer.status_code == 200
+    assert [r["client_id"] for r in answer.json["results"]] == ["a", "b", None]
+    assert [e["row"] for e in answer.json["errors"]] == [1, 2, 4, 5]
+    assert answer.json["errors"][0]["error"]["fields"][0]["path"] == "invoices.1.new_index"
+    assert answer.json["errors"][1]["error"]["fields"][0]["path"] == "age_months"
+    assert PRIVATE not in answer.text
+
+
+def test_many_bad_rows_do_not_make_the_good_ones_be_judged_again():
+    scorer = ByConsumption()
+    bodies = [a_body(n_invoices=1, old_index="x" if i % 2 else 0) for i in range(LIMITS.clients)]
+    answer = create_app(scorer, LIMITS).test_client().post("/batch", json=bodies)
+    assert answer.json["n_errors"] == LIMITS.clients / 2
+    assert scorer.n_judged == answer.json["n_results"] == LIMITS.clients / 2
+
+
+def test_ndjson_is_the_same_batch_and_a_bad_line_is_one_bad_row(client):
+    lines = [json.dumps(a_body("a")), "{not json", "", json.dumps(a_body("b", level=300))]
+    answer = posted(client, "\r\n".join(lines), "/batch", "application/x-ndjson")
+    assert [(r["row"], r["client_id"]) for r in answer.json["results"]] == [(2, "b"), (0, "a")]
+    assert [(e["row"], e["error"]["code"]) for e in answer.json["errors"]] == [(1, "bad_json")]
+
+
+@pytest.mark.parametrize(
+    ("data", "kind", "status"),
+    [
+        (b"[]", "application/json", 422),
+        (b"{}", "application/json", 422),
+        (b" \n\n", "application/x-ndjson", 422),
+        (json.dumps([{}] * 601), "application/json", 413),
+        (b"{}\n" * 601, "application/x-ndjson", 413),
+        (b"client_id\n", "text/csv", 415),
+        (b"clients", "multipart/form-data", 422),
+        (b"--x\r\n\r\n", "multipart/form-data; boundary=x", 422),
+    ],
+)
+def test_a_batch_of_no_clients_or_too_many_is_refused_as_a_whole(client, data, kind, status):
+    error_in(posted(client, data, "/batch", kind), status)
+
+
+def test_a_batch_gives_reasons_where_they_are_asked_for(client):
+    without, asked = (client.post(f"/batch{query}", json=[a_body()]).json["results"] for query in ("", "?reasons=1"))
+    assert [result["reasons"] for result in without + asked] == [
+        [],
+        [{"group": "level", "effect": 0.2, "text": "High."}],
+    ]
+
+
+@FUZZ
+@given(st.lists(BODIES, min_size=1, max_size=6))
+def test_every_row_of_a_batch_is_a_result_or_an_error_and_as_it_would_be_alone(client, bodies):
+    answer = posted(client, fuzzed(bodies), "/batch?reasons=1")
+    assert answer.status_code == 200, answer.json
+    schemas.BatchAnswer.model_validate(answer.json, extra="forbid")
+    outcomes = sorted(answer.json["results"] + answer.json["errors"], key=lambda outcome: outcome["row"])
+    assert [outcome["row"] for outcome in outcomes] == list(range(len(bodies)))
+    for body, outcome in zip(bodies, outcomes, strict=True):
+        alone = posted(client, fuzzed(body)).json
+        assert outcome == {key: outcome[key] for key in ("rank", "row") if key in outcome} | without_model(alone)
+
+
+# --- CSV --------------------------------------------------------------------------------------------------------------
+
+CLIENTS = "client_id,client_catg,region,disrict,creation_date\na,11,103,69,12/08/2003\nb,,,,\n"
+INVOICES = "client_id,invoice_date,counter_type,consommation_level_1\nb,2014-03-24,GAZ,\na,24/03/2014,ELEC,300\n"
+
+
+def test_two_csv_files_are_the_same_batch_as_json(client):
+    bodies = [a_body("a", n_invoices=3, level=400), a_body("b", n_invoices=1)]
+    files = {"clients": [body["client"] for body in bodies]}
+    owned = [i | {"client_id": body["client"]["client_id"]} for body in bodies for i in body["invoices"]]
+    files["invoices"] = owned[::-1]
+    texts = [examples.csv_of(files[name]).encode() for name in ("clients", "invoices")]
+    assert without_errors(uploaded(client, *texts)) == without_errors(client.post("/batch", json=bodies))
+
+
+def csv_of_bodies(bodies, name):
+    rows = [row | {"client_id": body["client"]["client_id"]} for body in bodies for row in body[name]]
+    return examples.csv_of(rows).encode()
+
+
+def test_a_third_csv_file_of_readings_is_the_same_batch_as_json(client):
+    days = {"a": (1, 2, 3), "b": (), "c": (2, 9)}
+    bodies = [a_body(c, n_invoices=1) | {"readings": [a_reading(day, 20 * day) for day in days[c]]} for c in "abc"]
+    clients = examples.csv_of([body["client"] for body in bodies]).encode()
+    texts = [csv_of_bodies(bodies, name) for name in ("invoices", "readings")]
+    expected = without_errors(client.post("/batch", json=bodies))
+    assert without_errors(uploaded(client, clients, *texts)) == expected
+    assert len({result["probability"] for result in expected}) == 3
+
+
+def test_clients_may_have_readings_and_no_invoices(client):
+    readings = csv_of_bodies([{"client": {"client_id": "a"}, "readings": [a_reading(kwh=300)]}], "readings")
+    results = without_errors(uploaded(client, clients=CLIENTS.encode(), readings=readings))
+    assert [(r["client_id"], r["probability"]) for r in results] == [("a", 0.75), ("b", None)]
+
+
+def test_readings_alone_are_clients_in_the_order_in_which_they_first_come(client):
+    text = "client_id,read_at,consumption_kwh\n"
+    text += "b,24/03/2014,50\na,2014-03-24,300\nb,2014-03-25,50\nc,2014-03-24T00:00,\n"
+    results = without_errors(uploaded(client, readings=text.encode()))
+    assert [(r["client_id"], r["row"], r["probability"]) for r in results] == [
+        ("a", 1, 0.75),
+        ("b", 0, 0.5),
+        ("c", 2, 0),
+    ]
+
+
+def test_csv_readings_of_unknown_clients_are_counted(client):
+    readings = b"client_id,read_at,consumption_kwh\na,2014-03-24,1\nz,2014-03-24,1\nz,2014-03-25,1\n"
+    answer = uploaded(client, CLIENTS.encode(), INVOICES.encode(), readings)
+    assert without_errors(answer)
+    assert [flag["flag"] for flag in answer.json["quality"]] == ["readings_of_unknown_clients"]
+    assert ": 2." in answer.json["quality"][0]["text"]
+
+
+def test_csv_clients_with_a_bad_reading_or_too_many_are_bad_rows(client):
+    lines = ["a,2014-03-24,1", "b,2014-03-24,1", "b,2014-03-25,many", *["c,2014-03-24,1"] * 101]
+    readings = "\n".join(["client_id,read_at,consumption_kwh", *lines]) + "\n"
+    answer = uploaded(client, readings=readings.encode())
+    assert [r["client_id"] for r in answer.json["results"]] == ["a"]
+    paths = {e["row"]: e["error"]["fields"][0]["path"] for e in answer.json["errors"]}
+    assert paths == {1: "readings.1.consumption_kwh", 2: "readings"}
+
+
+def test_csv_with_kaggle_names_a_byte_order_mark_and_blank_lines_is_read(client):
+    answer = uploaded(client, b"\xef\xbb\xbf" + CLIENTS.replace("\n", "\r\n\r\n").encode(), INVOICES.encode())
+    first = without_errors(answer)[0]
+    assert (first["client_id"], first["probability"]) == ("a", 0.75)
+
+
+def test_csv_invoices_of_unknown_clients_are_counted(client):
+    answer = uploaded(client, CLIENTS.encode(), (INVOICES + "z,2014-03-24,ELEC,1\n").encode())
+    assert without_errors(answer)
+    assert [flag["flag"] for flag in answer.json["quality"]] == ["invoices_of_unknown_clients"]
+
+
+def test_csv_clients_without_an_id_twice_or_with_a_bad_value_are_bad_rows(client):
+    clients = CLIENTS + "a,11,,,\n,11,,,\nc,11,,,soon\n"
+    answer = uploaded(client, clients.encode(), INVOICES.encode())
+    assert answer.json["n_results"] == 2
+    paths = {e["row"]: e["error"]["fields"][0]["path"] for e in answer.json["errors"]}
+    assert paths == {2: "client.client_id", 3: "client.client_id", 4: "client.creation_date"}
+
+
+@pytest.mark.parametrize(
+    ("clients", "invoices", "path", "words"),
+    [
+        (b"", INVOICES.encode(), "clients", "empty"),
+        (b"id,region\n1,2\n", INVOICES.encode(), "clients", "client_id"),
+        (b"client_id;region\n1;2\n", INVOICES.encode(), "clients", "commas"),
+        (b"client_id,region,region\n1,2,3\n", INVOICES.encode(), "clients", "more than once"),
+        (CLIENTS.encode(), b"client_id,invoice_on\na,2014-01-01,7\n", "invoices", "line 2 has 3 values"),
+        (CLIENTS.encode(), "client_id,invoice_on\né,2014-01-01\n".encode("latin-1"), "invoices", "UTF-8"),
+        (CLIENTS.encode(), b"client_id,invoice_on\na," + b"9" * 200_000, "invoices", "not CSV"),
+    ],
+)
+def test_csv_that_cannot_be_read_says_which_file_and_why(client, clients, invoices, path, words):
+    error = error_in(uploaded(client, clients, invoices), 422)
+    assert [field["path"] for field in error["fields"]] == [path]
+    assert words in error["message"]
+
+
+def test_a_missing_file_of_two_is_named(client):
+    answer = client.post("/batch", data={"clients": (io.BytesIO(CLIENTS.encode()), "clients.csv"), "invoices": "x"})
+    assert error_in(answer, 422)["fields"][0]["path"] == "invoices"
+    for names, missing in ((["invoices"], "clients"), (["invoices", "readings"], "clients"), (["clients"], "invoices")):
+        answer = uploaded(client, **{name: INVOICES.encode() for name in names})
+        assert error_in(answer, 422)["fields"][0]["path"] == missing

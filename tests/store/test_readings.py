@@ -1,0 +1,78 @@
+"""Readings as they come in: once each, however late, often and mixed."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fairmeter.store.readings import Arrived, BadReading
+
+DAY = datetime(2026, 11, 1)
+NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
+
+
+def day(number: int, client_id: str = "c-1", kwh: float = 1.0) -> tuple:
+    return client_id, DAY + timedelta(days=number), kwh
+
+
+def test_readings_are_kept_by_client_and_time(store):
+    arrived = store.add_readings([day(0, "b", 2.5), day(0, "a"), day(-1, "a", 0.5)], NOW)
+    assert arrived == Arrived(3, 0, 0, 1, 1, ("a", "b"))
+    kept = store.readings_of(["a", "b", "nobody"])
+    assert kept["client_id"].tolist() == ["a", "a", "b"]
+    assert kept["consumption_kwh"].tolist() == [0.5, 1.0, 2.5]
+    assert kept["read_at"].tolist() == [DAY - timedelta(days=1), DAY, DAY]
+    assert kept["read_at"].dtype == np.dtype("datetime64[s]")
+    assert store.readings_of(["a"], since=DAY)["consumption_kwh"].tolist() == [1.0]
+    assert store.readings_of(["nobody"])["read_at"].dtype == np.dtype("datetime64[s]")
+
+
+def test_what_comes_twice_is_counted_and_kept_once(store):
+    rows = [day(0), day(0), day(1)]
+    assert store.add_readings(rows, NOW) == Arrived(2, 1, 0, 0, 0, ("c-1",))
+    assert store.add_readings(rows, NOW) == Arrived(0, 3, 0, 0, 0, ())
+    assert store.count_readings() == 2
+
+
+def test_the_first_value_of_a_moment_stays(store):
+    store.add_readings([day(0)], NOW)
+    assert store.add_readings([day(0, kwh=9.0), day(1), day(1, kwh=3.0)], NOW) == Arrived(1, 0, 2, 0, 0, ("c-1",))
+    assert store.readings_of(["c-1"])["consumption_kwh"].tolist() == [1.0, 1.0]
+
+
+def test_late_and_out_of_order_readings_are_counted(store):
+    assert store.add_readings([day(0), day(-1), day(-2)], NOW) == Arrived(3, 0, 0, 2, 2, ("c-1",))
+    assert store.add_readings([day(-3), day(1)], NOW) == Arrived(2, 0, 0, 1, 1, ("c-1",))
+    assert store.add_readings([], NOW) == Arrived(0, 0, 0, 0, 0, ())
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        (("", DAY, 1.0), "id '' is empty"),
+        (("a\0", DAY, 1.0), "no text"),
+        (("a", DAY, float("nan")), "leave a missing reading out"),
+        (("a", DAY.replace(tzinfo=UTC), 1.0), "no zone"),
+    ],
+)
+def test_a_bad_reading_is_named_and_nothing_is_kept(store, row, told):
+    with pytest.raises(BadReading, match=told) as raised:
+        store.add_readings([day(0), row], NOW)
+    assert raised.value.index == 1
+    assert store.count_readings() == 0
+
+
+@settings(max_examples=10, suppress_health_check=list(HealthCheck), deadline=None)
+@given(st.data())
+def test_the_order_and_the_parts_they_come_in_do_not_matter(store, data):
+    client_id = str(uuid4())  # of this example alone
+    rows = [day(i, client_id, i / 4) for i in range(12)]
+    shuffled, cut = data.draw(st.permutations(rows)), data.draw(st.integers(0, 12))
+    counts = [store.add_readings(part, NOW) for part in (shuffled[:cut], shuffled[cut:], rows)]
+    assert sum(arrived.n_new for arrived in counts) == 12
+    assert counts[2].n_duplicate == 12
+    kept = store.readings_of([client_id])
+    assert list(zip(kept["client_id"], kept["read_at"].tolist(), kept["consumption_kwh"], strict=True)) == rows

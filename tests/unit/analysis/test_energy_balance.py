@@ -1,0 +1,233 @@
+"""Energy not accounted for, worked by hand: losses, gaps, clients without meters, closed accounts, bands, fit."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pyarrow import csv as arrow_csv
+
+from fairmeter.analysis.energy_balance import LOSSES_SHARE, METER_SD, NORMAL_95, balances_of, columns_of_balances
+from fairmeter.data.daily import Days
+from fairmeter.data.files import find_sources
+from fairmeter.data.readings import read_readings
+from fairmeter.data.tables import read_tables, tables_from_records
+from fairmeter.data.transformers import read_transformers, transformers_from_records
+from tests.builders.readings import FIRST, days_of
+from tests.builders.tables import a_client, an_invoice
+
+SAMPLE = Path(__file__).resolve().parents[3] / "data" / "sample.zip"
+N_DAYS = 91  # thirteen weeks
+
+
+def balanced(kwh, delivered, losses=0.0, invoices=None, transformer="t-1"):
+    """One transformer's Balance and the Balances. [kwh: (client, day), NaN where not read; delivered: a day's]"""
+    delivered = np.broadcast_to(np.asarray(delivered, float), np.shape(kwh)[1:])
+    totals = [
+        {"transformer_id": "t-1", "measured_on": str(np.datetime64(FIRST + n, "D")), "delivered_kwh": one,
+         "losses_kwh": losses}
+        for n, one in enumerate(delivered.tolist())
+    ]  # fmt: skip
+    kwh = np.asarray(kwh, float)
+    read = Days.of(
+        {"client": np.repeat(np.arange(len(kwh)), kwh.shape[1]), "consumption_kwh": kwh.ravel(),
+         "read_at": np.tile((FIRST + np.arange(kwh.shape[1])).astype("datetime64[D]"), len(kwh))},
+        len(kwh),
+    )  # fmt: skip
+    clients = [a_client(f"c-{i}") for i in range(len(kwh))]
+    invoices = tables_from_records(clients, invoices or [[] for _ in clients])[1]
+    found = balances_of(transformers_from_records(totals, []), np.full(len(kwh), transformer, object), read, invoices)
+    return found.rows[0], found
+
+
+def steady(*levels, n_days=N_DAYS):
+    """Clients that use the same each day."""
+    return np.repeat(np.array(levels, float)[:, None], n_days, axis=1)
+
+
+def bills(kwh_a_day, last="2013-04-07", n=3):
+    """Monthly electricity invoices up to a day, or none. [FIRST is 2013-01-07, the 91st day 2013-04-07]"""
+    end = np.datetime64(last)
+    return [
+        an_invoice(invoice_on=str(end - 30 * i), months=1, consumption_level_1=round(kwh_a_day * 30.44),
+                   consumption_level_2=0)
+        for i in range(n)
+    ]  # fmt: skip
+
+
+def test_what_is_neither_registered_nor_a_technical_loss_is_lost():
+    balance, found = balanced(steady(10, 10, 10), 40.0, losses=1.0)
+    assert (balance.n_clients, balance.n_read, balance.n_days) == (3, 3, 90)
+    assert balance.delivered_kwh == pytest.approx(90 * 40)
+    assert balance.registered_kwh == pytest.approx(90 * 30)
+    assert balance.losses_kwh == pytest.approx(90)
+    assert balance.lost_kwh == pytest.approx(90 * 9)
+    assert balance.lost_share == pytest.approx(9 / 40)
+    assert found.share.tolist() == [balance.lost_share] * 3
+
+
+def test_losses_that_nobody_computed_are_a_stated_share_with_a_wider_band():
+    computed, _ = balanced(steady(10, 10), 25.0, losses=1.0)
+    assumed, _ = balanced(steady(10, 10), 25.0, losses=None)
+    assert assumed.losses_kwh == pytest.approx(LOSSES_SHARE * assumed.delivered_kwh)
+    assert assumed.high_share - assumed.low_share > computed.high_share - computed.low_share
+
+
+def test_the_band_holds_what_meters_and_losses_may_err_by():
+    balance, _ = balanced(steady(10, 10), 20.0, losses=0.0)
+    assert balance.lost_share == pytest.approx(0.0)
+    assert balance.high_share == pytest.approx(NORMAL_95 * METER_SD)
+    assert balance.low_share == pytest.approx(-balance.high_share)
+    assert balance.since_on is None
+
+
+def test_a_gap_in_a_clients_readings_is_no_loss():
+    kwh = steady(10, 10, 10, 10, 10, 10)
+    kwh[2, 30:60] = np.nan
+    balance, _ = balanced(kwh, 60.0)
+    assert balance.lost_kwh == pytest.approx(0.0)
+    assert balance.estimated_kwh == pytest.approx(300.0)
+    assert balance.high_share > balanced(steady(*[10] * 6), 60.0)[0].high_share
+
+
+def test_a_client_without_smart_meter_is_estimated_by_its_invoices():
+    kwh = steady(10, 10, 10, 10, 10, np.nan)
+    balance, _ = balanced(kwh, 60.0, invoices=[[], [], [], [], [], bills(10.0)])
+    assert balance.n_clients == 6
+    assert balance.n_read == 5
+    assert balance.lost_share == pytest.approx(0.0, abs=0.002)
+
+
+def test_nothing_is_said_where_too_much_would_be_estimated():
+    kwh = steady(10, 10, np.nan)
+    balance, found = balanced(kwh, 30.0, invoices=[[], [], bills(10.0)])
+    assert (balance.lost_share, balance.n_days) == (None, 0)
+    assert np.isnan(found.share).all()
+    mostly_dark, _ = balanced(steady(10, np.nan, np.nan), 30.0, invoices=[[], bills(1.0), bills(1.0)])
+    assert mostly_dark.lost_share is None
+
+
+def test_a_silent_meter_whose_invoices_go_on_is_no_loss():
+    kwh = steady(10, 10, 10, 10, 10, 10)
+    kwh[0, 20:] = np.nan
+    balance, _ = balanced(kwh, 60.0, invoices=[bills(10.0)] + [[]] * 5)
+    assert balance.lost_share == pytest.approx(0.0, abs=0.005)
+
+
+def test_a_client_without_smart_meter_that_is_invoiced_rarely_is_no_loss():
+    kwh = steady(10, 10, 10, 10, 10, np.nan, n_days=400)
+    going_on = bills(10.0, last=str(np.datetime64(FIRST + 399, "D")))
+    rarely = [an_invoice(invoice_on=str(np.datetime64(FIRST + 150, "D")), months=8, consumption_level_1=2435,
+                         consumption_level_2=0)]  # fmt: skip
+    balance, _ = balanced(kwh, 60.0, invoices=[going_on] * 5 + [rarely])
+    assert balance.n_clients == 6
+    assert balance.lost_share == pytest.approx(0.0, abs=0.002)
+
+
+def test_an_account_that_was_closed_is_not_estimated():
+    kwh = steady(10, 10, 10, 10, 10, 10, n_days=400)
+    kwh[0, 100:] = np.nan
+    closed = bills(10.0, last=str(np.datetime64(FIRST + 110, "D")))
+    going_on = bills(10.0, last=str(np.datetime64(FIRST + 399, "D")))
+    balance, found = balanced(kwh, np.r_[np.full(100, 60.0), np.full(300, 50.0)], invoices=[closed] + [going_on] * 5)
+    assert balance.n_clients == 5
+    assert balance.lost_share == pytest.approx(0.0)
+    assert np.isnan(found.share).tolist() == [True] + [False] * 5
+
+
+def test_an_account_that_may_be_closed_widens_the_band_by_all_that_it_would_use():
+    kwh = steady(*[10] * 10)
+    kwh[0, 60:] = np.nan
+    final = bills(10.0, last=str(np.datetime64(FIRST + 70, "D")))
+    going_on = bills(10.0)
+    delivered = np.r_[np.full(60, 100.0), np.full(31, 90.0)]
+    balance, _ = balanced(kwh, delivered, invoices=[final] + [going_on] * 9)
+    assert balance.estimated_kwh == 0.0
+    assert balance.lost_kwh == pytest.approx(0.0)
+    assert balance.high_share > 31 * 10 / balance.delivered_kwh
+
+
+def test_the_change_is_against_the_same_days_a_year_before():
+    kwh = steady(10, 10, n_days=7 * 66)
+    delivered = np.full(7 * 66, 20.0)
+    delivered[-90 - 365 : -365] = 25.0
+    delivered[-90:] = 40.0
+    balance, _ = balanced(kwh, delivered)
+    assert balance.lost_share == pytest.approx(0.5)
+    assert balance.before_share == pytest.approx(0.2)
+
+
+def test_a_loss_began_in_the_week_from_which_on_it_is_there():
+    kwh = steady(10, 10, n_days=7 * 40)
+    kwh[1, 7 * 25 :] = 4.0
+    balance, found = balanced(kwh, 20.0)
+    assert str(balance.since_on) == str(np.datetime64(FIRST + 7 * 25, "D"))
+    assert str(balance.weeks_from) == str(np.datetime64(FIRST, "D"))
+    assert balance.lost_weeks[24:26] == (0.0, 42.0)
+    assert balance.delivered_weeks == (140.0,) * 40
+    assert found.fit[1] == pytest.approx(1.0)
+    assert np.isnan(found.fit[0])  # what never varies fits nothing
+
+
+def test_a_loss_fits_whose_part_fell_with_it_and_not_the_others():
+    rng = np.random.default_rng(0)
+    use = rng.uniform(8.0, 12.0, (6, 7 * 40))
+    registered = use.copy()
+    registered[3, 7 * 20 :] *= 0.2
+    _, found = balanced(registered, use.sum(axis=0))
+    assert np.argmax(found.fit) == 3
+    assert found.fit[3] > 0.9
+    assert np.delete(found.fit, 3).max() < 0.5
+
+
+def test_a_transformer_whose_clients_nobody_knows_is_not_judged():
+    balance, found = balanced(steady(10), 40.0, transformer="t-2")
+    assert (balance.n_clients, balance.lost_share) == (0, None)
+    assert np.isnan(found.share).all()
+
+
+def test_nothing_measured_is_nothing_found():
+    found = balances_of(
+        transformers_from_records([], []),
+        np.array(["t-1"], object),
+        days_of([[1.0]]),
+        tables_from_records([{}], [[]])[1],
+    )
+    assert found.rows == []
+    assert np.isnan(found.share).all()
+
+
+def test_the_file_has_most_energy_lost_first_and_what_cannot_be_judged_last():
+    judged, _ = balanced(steady(10, 10), 25.0)
+    dark, _ = balanced(steady(np.nan, np.nan), 25.0)
+    columns = columns_of_balances([dark, judged])
+    assert columns["lost_share"] == [judged.lost_share, None]
+    assert columns["until_on"] == ["2013-04-07"] * 2
+
+
+@pytest.fixture(scope="module")
+def sample():
+    """The simulated utility's Balances, and the share that truly was used and not registered."""
+    tables = read_tables(SAMPLE)
+    readings = read_readings(SAMPLE).for_clients(tables.clients["client_id"])
+    days = Days.of(readings.readings, len(tables.quality))
+    found = balances_of(read_transformers(SAMPLE), tables.clients["transformer_id"], days, tables.invoices)
+    [totals] = [source for source in find_sources("transformer", (SAMPLE,)) if "totals" in source.file_name]
+    with totals.open() as stream:
+        truth = arrow_csv.read_csv(stream).to_pydict()
+    ids, day = np.array(truth["transformer_id"]), np.array(truth["measured_on"], "datetime64[D]")
+    unregistered, delivered = (
+        np.array(truth[name]) * (day > day.max() - 90) for name in ("unregistered_kwh", "delivered_kwh")
+    )
+    own = [ids == row.transformer_id for row in found.rows]
+    return found.rows, np.array([unregistered[rows].sum() / delivered[rows].sum() for rows in own])
+
+
+def test_what_is_found_in_the_sample_is_what_truly_was_not_registered(sample):
+    rows, truth = sample
+    judged = [i for i, row in enumerate(rows) if row.lost_share is not None]
+    found = np.array([rows[i].lost_share for i in judged])
+    assert len(judged) >= 0.9 * len(rows)
+    assert np.corrcoef(found, truth[judged])[0, 1] > 0.99
+    assert np.abs(found - truth[judged]).mean() < 0.005
+    is_held = [rows[i].low_share <= truth[i] <= rows[i].high_share for i in judged]
+    assert np.mean(is_held) >= 0.95

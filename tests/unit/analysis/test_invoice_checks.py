@@ -1,0 +1,100 @@
+"""What invoices say against each other and against themselves, a named case at a time."""
+
+import numpy as np
+import pytest
+
+from fairmeter.analysis.invoice_checks import (
+    BACKWARDS,
+    JUMP,
+    MISSING_MONTHS,
+    NEW_METER,
+    NOT_BILLED,
+    OVERBILLED,
+    OVERLAPPING,
+    ROLLBACK,
+    checked,
+)
+from fairmeter.data.tables import tables_from_records
+from fairmeter.store import ledgers_of
+from fairmeter.store.engine.packing import LATEST, packed, unpacked
+from tests.builders.store import clients_of, score_of, write
+from tests.builders.tables import a_client, an_invoice
+
+JANUARY, MAY = "2014-01-24", "2014-05-24"
+
+
+def ledger(*invoices):
+    table = tables_from_records([a_client("c-1")], [list(invoices)])[1]
+    return ledgers_of(["c-1"], table).get("c-1")
+
+
+def invoice(day=MAY, **given):
+    """120 kWh of four months, from 300 to 420."""
+    levels = {"consumption_level_1": 120} | {f"consumption_level_{i}": 0 for i in (2, 3, 4)}
+    whole = {"energy": "ELEC", "meter_id": 7, "months": 4, "coefficient": 1, "old_index": 300, "new_index": 420}
+    return an_invoice(invoice_on=day, **levels | whole | given)
+
+
+BEFORE = invoice(JANUARY, old_index=180, new_index=300)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, []),
+        ({"old_index": 250, "new_index": 370}, [(ROLLBACK, 50)]),
+        ({"old_index": 350, "new_index": 470}, [(JUMP, 50)]),
+        ({"new_index": 280}, [(BACKWARDS, 20)]),
+        ({"consumption_level_1": 80}, [(NOT_BILLED, 40)]),
+        ({"consumption_level_1": 180}, [(OVERBILLED, 60)]),
+        ({"consumption_level_1": 121}, []),  # rounding
+        ({"coefficient": 3, "consumption_level_1": 360}, []),
+        ({"coefficient": 3}, [(NOT_BILLED, 240)]),
+        ({"day": "2014-09-24"}, [(MISSING_MONTHS, 4)]),
+        ({"months": 8}, [(OVERLAPPING, 4)]),
+        ({"meter_id": 8, "old_index": 0, "new_index": 120}, [(NEW_METER, 1)]),
+        ({"day": JANUARY, "months": 1}, []),  # two invoices of one visit
+        ({"old_index": None, "months": None, "coefficient": None}, []),  # what is not known is no finding
+    ],
+)
+def test_an_invoice_is_compared_with_itself_and_the_one_before(given, expected):
+    found = [(kind, round(size)) for kind, size in checked(ledger(BEFORE, invoice(**given)))[1]]
+    assert found == expected
+
+
+def test_the_first_invoice_has_none_before_it_and_each_energy_its_own():
+    gas = invoice("2014-03-24", old_index=5000, new_index=5120) | {"energy": "GAZ"}
+    assert [len(found) for found in checked(ledger(BEFORE, gas, invoice()))] == [0, 0, 0]
+    assert checked(ledger(BEFORE)) == [()]
+
+
+def test_a_ledger_holds_the_latest_invoices_in_order_whatever_order_they_came_in():
+    days = [f"20{10 + i // 4}-{1 + 3 * (i % 4):02d}-05" for i in range(LATEST + 5)]
+    rows = [invoice(day, old_index=i, new_index=i + 120) for i, day in enumerate(days)]
+    found = ledger(*rows[::-1])
+    assert found["old_index"].tolist() == list(range(5, LATEST + 5))
+    assert found["day"][-1] == np.datetime64(days[-1]).astype(int)
+    assert set(found["consumption"]) == {120.0}
+
+
+def test_what_is_missing_stays_missing():
+    bare = dict.fromkeys((f"consumption_level_{i}" for i in (1, 2, 3, 4)), None) | {"old_index": None, "months": None}
+    (row,) = ledger(invoice(**bare))
+    assert np.isnan([row["consumption"], row["old_index"]]).all()
+    np.testing.assert_array_equal(unpacked(packed(ledger(BEFORE))), ledger(BEFORE))
+
+
+def test_clients_without_invoices_have_no_ledger():
+    records = [a_client("a"), a_client("b"), a_client("c")]
+    table = tables_from_records(records, [[BEFORE], [], [BEFORE, invoice()]])[1]
+    assert {id_: len(rows) for id_, rows in ledgers_of(["a", "b", "c"], table).items()} == {"a": 1, "c": 2}
+
+
+def test_the_store_keeps_a_ledger_until_another_one_comes(store):
+    clients = clients_of(client_id=["c-1", "c-2"])
+    write(store, score_of(), score_of("c-2"), clients=clients, ledgers={"c-1": ledger(BEFORE)})
+    write(store, score_of(probability=0.9))
+    np.testing.assert_array_equal(store.find_profile("c-1").ledger, ledger(BEFORE))
+    assert store.find_profile("c-2").ledger is None
+    write(store, ledgers={"c-1": ledger(BEFORE, invoice())})
+    assert len(store.find_profile("c-1").ledger) == 2

@@ -1,0 +1,141 @@
+"""Rules over a score and facts: which speak, in what words, and what a bad file of them is told."""
+
+from dataclasses import replace
+from datetime import date
+
+import pytest
+
+from fairmeter.casework.alert_rules import BadRules, hits_of, quiet_until, read_rules, severity_of
+from fairmeter.core.types import Reason
+from tests.builders.store import ROOT, score_of, shipped_rules
+
+RULE = """
+[[rule]]
+name = "fall"
+fact = "fall_share"
+comparison = ">"
+limit = 0.6
+severity = "high"
+sentence = "Fell {value:.0%}, limit {limit:.0%}."
+"""
+QUIET = """
+[quiet_days]
+confirmed = 180
+fault = 90
+cleared = 365
+no_access = 14
+refused = 7
+no_visit = 30
+"""
+
+
+def rules_of(tmp_path, text: str):
+    path = tmp_path / "alerts.toml"
+    path.write_text(text)
+    return read_rules(path)
+
+
+LOW = score_of(probability=0.02, severity="low")
+
+
+@pytest.mark.parametrize(
+    ("facts", "rules", "severity"),
+    [
+        ({"fall_90_days_share": 0.61}, ["fall in 90 days"], "high"),
+        ({"fall_90_days_share": 0.6}, [], None),
+        ({"spike_ratio": 5.1}, ["spike"], "medium"),
+        ({"spike_ratio": 5.0}, [], None),
+        ({"n_index_rollbacks": 1}, ["index rollback"], "critical"),
+        ({"n_index_rollbacks": 0}, [], None),
+        ({"zero_months_occupied": 3}, ["zero use in an occupied home"], "high"),
+        ({"transformer_loss_share": 0.16}, ["transformer loss"], "medium"),
+        ({"transformer_loss_share": 0.15}, [], None),
+        ({"spike_ratio": 9, "n_index_rollbacks": 2}, ["index rollback", "spike"], "critical"),
+        ({"fall_90_days_share": float("nan")}, [], None),
+        ({}, [], None),
+    ],
+)
+def test_each_delivered_rule_speaks_from_its_limit_on_and_the_gravest_first(facts, rules, severity):
+    hits = hits_of(shipped_rules(), LOW, facts)
+    assert [hit.rule for hit in hits] == rules
+    assert not hits or severity_of(hits) == severity
+
+
+def test_a_sentence_has_the_clients_value_and_the_limit(tmp_path):
+    (hit,) = hits_of(rules_of(tmp_path, RULE + QUIET), LOW, {"fall_share": 0.72})
+    assert (hit.sentence, hit.fact, hit.value, hit.limit) == (
+        "Fell 72%, limit 60%.",
+        "fall_share",
+        0.72,
+        0.6,
+    )
+
+
+@pytest.mark.parametrize(
+    ("severity", "is_raised"), [("critical", True), ("high", True), ("medium", True), ("low", False)]
+)
+def test_the_score_alone_raises_an_alert_from_a_severity_on(severity, is_raised):
+    hits = hits_of(shipped_rules(), score_of(severity=severity), {})
+    assert [hit.severity for hit in hits] == ([severity] if is_raised else [])
+
+
+def test_the_scores_alert_speaks_in_the_words_of_its_first_reason():
+    (hit,) = hits_of(shipped_rules(), score_of(), {})
+    assert (hit.rule, hit.sentence, hit.value) == ("score", "Electricity fell 62 % after March 2026.", 0.7)
+
+
+def test_the_scores_alert_does_not_speak_in_words_that_lower_the_score():
+    lowering, raising = Reason("account history", -0.3, "Old account."), Reason("fall in consumption", 0.2, "It fell.")
+    [hit] = hits_of(shipped_rules(), replace(score_of(), reasons=(lowering, raising)), {})
+    assert hit.sentence == "It fell."
+    [hit] = hits_of(shipped_rules(), replace(score_of(), reasons=(lowering,)), {})
+    assert hit.sentence == "Old account."
+
+
+def test_a_client_with_too_little_history_is_alerted_by_facts_alone():
+    unknown = score_of(probability=None)
+    assert hits_of(shipped_rules(), unknown, {}) == ()
+    assert [hit.rule for hit in hits_of(shipped_rules(), unknown, {"n_index_rollbacks": 1})] == ["index rollback"]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "until"),
+    [("cleared", date(2027, 11, 2)), ("no_access", date(2026, 11, 16)), (None, date(2026, 12, 2))],
+)
+def test_a_client_is_left_in_peace_for_as_long_as_the_outcome_says(outcome, until):
+    assert quiet_until(shipped_rules(), outcome, date(2026, 11, 2)) == until
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[[rule]", "cannot be read as TOML"),
+        (RULE.replace('severity = "high"', 'severity = "grave"') + QUIET, "'grave'; it must be one of critical"),
+        (RULE.replace('">"', '"=="') + QUIET, "compares by '=='"),
+        (RULE.replace("0.6", '"much"') + QUIET, "the limit 'much'"),
+        (RULE.replace("0.6", "true") + QUIET, "the limit True"),
+        (RULE.replace("{value:.0%}", "{worth}") + QUIET, "cannot be filled in"),
+        (RULE.replace('fact = "fall_share"', "") + QUIET, "rule 1 has"),
+        (RULE + RULE + QUIET, "two rules have one name"),
+        (RULE.replace('"fall"', '"score"') + QUIET, "named 'score'"),
+        (RULE, "quiet_days has {}"),
+        (RULE + QUIET.replace("180", "-1"), "quiet_days has"),
+        (RULE + QUIET + "[alarm]\n", "has alarm; it may have"),
+        (RULE + QUIET + '[[notice]]\nchannel = "desk"\nleast = "high"\nhour = 24\n', "an hour from 0 to 23"),
+    ],
+)
+def test_a_bad_file_is_told_what_is_wrong_with_it(tmp_path, text, told):
+    with pytest.raises(BadRules, match=r"alerts\.toml") as raised:
+        rules_of(tmp_path, text)
+    assert told in str(raised.value)
+
+
+def test_a_file_that_is_missing_is_named(tmp_path):
+    with pytest.raises(BadRules, match=r"none\.toml"):
+        read_rules(tmp_path / "none.toml")
+
+
+def test_every_fact_of_the_delivered_rules_is_explained_beside_them():
+    comments = [line for line in (ROOT / "data/alerts.toml").read_text().splitlines() if line.startswith("#   ")]
+    explained = {line.split()[1] for line in comments}
+    assert {rule.fact for rule in shipped_rules().rules} <= explained

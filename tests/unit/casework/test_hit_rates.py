@@ -1,0 +1,72 @@
+"""Inspections become labels and hit rates."""
+
+from datetime import UTC, date, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fairmeter.casework import hit_rates as outcomes
+from fairmeter.casework.hit_rates import hit_rates, labels_of, wilson
+from fairmeter.core.types import Inspection
+
+NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
+
+
+def visit(number: int, outcome: str, client_id: str = "c-1", day: int = 2, **given) -> Inspection:
+    return Inspection(
+        number, number, client_id, date(2026, 11, day), outcome, "ana", recorded_at=NOW, **{"is_random": False, **given}
+    )
+
+
+@pytest.mark.parametrize(
+    ("n_hits", "n", "low", "high"),
+    # (k + z²/2 ± z √(k (n - k)/n + z²/4)) / (n + z²) with z = 1.96, by hand
+    [(5, 10, 0.2366, 0.7634), (0, 10, 0.0, 0.2775), (10, 10, 0.7225, 1.0), (1, 1, 0.2065, 1.0), (0, 0, 0.0, 1.0)],
+)
+def test_the_interval_is_wilsons(n_hits, n, low, high):
+    assert wilson(n_hits, n) == pytest.approx((low, high), abs=1e-4)
+
+
+@given(st.integers(0, 500), st.integers(0, 500))
+def test_the_interval_holds_what_was_seen_and_stays_a_share(n_hits, n_misses):
+    n = n_hits + n_misses
+    low, high = wilson(n_hits, n)
+    assert 0 <= low <= (n_hits / n if n else 0.5) <= high <= 1
+
+
+def test_confirmed_and_cleared_are_labels_and_nothing_else_is():
+    visits = [
+        visit(i, outcome, f"c-{i}")
+        for i, outcome in enumerate(("confirmed", "cleared", "fault", "no_access", "refused"))
+    ]
+    assert [(label.client_id, label.label) for label in labels_of(visits)] == [("c-0", 1), ("c-1", 0)]
+
+
+def test_a_clients_newest_telling_visit_is_its_label():
+    newer = visit(2, "confirmed", day=5, is_random=True, probability=0.4)
+    visits = [visit(3, "no_access", day=9), newer, visit(1, "cleared", day=2)]
+    assert labels_of(visits) == [("c-1", 1, date(2026, 11, 5), True, 0.4)]
+
+
+def test_hit_rates_keep_random_visits_apart():
+    visits = [visit(1, "confirmed"), visit(2, "cleared"), visit(3, "no_access"), visit(4, "cleared", is_random=True)]
+    chosen, drawn = hit_rates(visits, outcomes.everything)
+    assert chosen[:6] == ("all", False, 3, 2, 1, 1 / 3)
+    assert drawn[:6] == ("all", True, 1, 1, 0, 0.0)
+    assert (chosen.low, chosen.high) == wilson(1, 3)
+
+
+def test_a_week_begins_on_its_monday():
+    visits = [visit(1, "confirmed", day=1), visit(2, "cleared", day=2), visit(3, "cleared", day=8)]
+    assert [(rate.group, rate.n_inspected) for rate in hit_rates(visits, outcomes.week)] == [
+        (date(2026, 10, 26), 1),
+        (date(2026, 11, 2), 2),
+    ]
+
+
+def test_groups_come_in_order_and_what_has_none_comes_last():
+    visits = [visit(i, "cleared", region=code) for i, code in enumerate((None, 103.0, 101.0))]
+    assert [rate.group for rate in hit_rates(visits, outcomes.region)] == [101.0, 103.0, None]
+    named = [visit(i, "cleared", reason_group=group) for i, group in enumerate(("tariff", None, "fall"))]
+    assert [rate.group for rate in hit_rates(named, outcomes.reason_group)] == ["fall", "tariff", None]

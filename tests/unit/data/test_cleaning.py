@@ -1,0 +1,114 @@
+"""What is cleaned, what is counted, and what is left alone."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fairmeter.data import cleaning
+from fairmeter.data.tables import tables_from_records
+from tests.builders.tables import CLEANED, CLIENTS, NAN, SPLIT, USUAL, a_client, an_invoice, flags_of, read_back
+
+
+@pytest.mark.parametrize(("changes", "flag", "after"), CLEANED)
+def test_a_cleaned_invoice_is_flagged(tmp_path, changes, flag, after):
+    invoices = [an_invoice(), an_invoice(**changes), an_invoice(months=6)]
+    tables = read_back(tmp_path, [a_client()], invoices)
+    assert flags_of(tables)[flag] == 1
+    assert set(flags_of(tables)) <= {flag, "impossible_quantities"}
+    for name, value in after.items():
+        np.testing.assert_array_equal(tables.invoices[name][1], value, err_msg=name)
+    for row in (0, 2):
+        assert tables.invoices["meter_id"][row] == 4711
+    assert all(str(found.n) in found.text for found in tables.flags)
+
+
+@pytest.mark.parametrize("changes", USUAL)
+def test_nothing_is_wrong_with_these(tmp_path, changes):
+    assert read_back(tmp_path, [a_client()], [an_invoice(**changes)]).flags == []
+
+
+def test_a_long_period_that_adds_up_is_not_taken_for_shifted_columns(tmp_path):
+    usual = an_invoice(months=26, old_index=0, new_index=26, consumption_level_1=26, consumption_level_2=0)
+    assert flags_of(read_back(tmp_path, [a_client()], [usual])) == {"long_period": 1}
+
+
+@pytest.mark.parametrize("name", cleaning.QUANTITIES)
+@pytest.mark.parametrize("value", ["1e13", "1e300", "1.7e308", "inf"])
+def test_a_quantity_beyond_all_meters_is_missing_and_flagged(tmp_path, name, value):
+    tables = read_back(tmp_path, [a_client()], [an_invoice(**{name: value}), an_invoice()])
+    assert flags_of(tables) == {"impossible_quantities": 1}
+    assert np.isnan(tables.invoices[name]).tolist() == [True, False]
+
+
+def test_the_largest_possible_quantity_is_kept(tmp_path):
+    tables = read_back(tmp_path, [a_client()], [an_invoice(new_index=cleaning.MAX_QUANTITY)])
+    assert flags_of(tables) == {"index_not_sum_of_levels": 1}
+    assert tables.invoices["new_index"] == cleaning.MAX_QUANTITY
+
+
+def test_months_beyond_all_meters_are_not_taken_for_an_index(tmp_path):
+    tables = read_back(tmp_path, [a_client()], [an_invoice(**SPLIT | {"coefficient": 1e12, "months": 1e300})])
+    assert flags_of(tables) == {"impossible_months": 1, "index_not_sum_of_levels": 1}
+
+
+NUMBERS = st.none() | st.floats() | st.floats(min_value=0, max_value=1e13) | st.integers(-(10**308), 10**308)
+
+
+@given(st.fixed_dictionaries(dict.fromkeys((*cleaning.QUANTITIES, "months", "tariff", "meter_id", "remark"), NUMBERS)))
+def test_no_number_makes_cleaning_overflow(changes):
+    _, invoices, _ = tables_from_records([{}], [[{"invoice_on": "2014-03-24", **changes}]])
+    for name in cleaning.QUANTITIES:
+        assert np.isnan(invoices[name]) | (invoices[name] >= 0) & (invoices[name] <= cleaning.MAX_QUANTITY)
+
+
+def test_exact_duplicates_are_dropped_and_near_ones_kept(tmp_path):
+    invoices = [
+        an_invoice("c-2"),
+        an_invoice(),
+        an_invoice("c-2"),
+        an_invoice(remark=8),
+        an_invoice("c-2"),
+        an_invoice(),
+    ]
+    tables = read_back(tmp_path, CLIENTS, invoices)
+    assert flags_of(tables) == {"duplicate_invoices": 3}
+    assert tables.invoices["client"].tolist() == [0, 0, 1]
+    assert tables.invoices["remark"].tolist() == [6, 8, 6]
+
+
+@given(st.lists(st.tuples(*[st.sampled_from([0.0, 1.0, 2.0, NAN])] * 4), min_size=1))
+def test_what_remains_of_duplicates_is_what_a_set_of_rows_would_hold(rows):
+    columns = np.array(rows).T.copy()
+    table = {"client": np.zeros(len(rows), np.int64)} | {f"column_{i}": column for i, column in enumerate(columns)}
+    kept, findings = cleaning._drop_duplicates(table)
+    first = dict.fromkeys(repr(row) for row in rows)
+    assert [repr(row) for row in zip(*(kept[f"column_{i}"].tolist() for i in range(4)), strict=True)] == list(first)
+    assert sum(len(finding.clients) for finding in findings) == len(rows) - len(first)
+
+
+def test_no_client_is_lost_and_unknown_ones_are_left_out(tmp_path):
+    clients = [a_client("c-1"), a_client("c-2"), a_client("c-3")]
+    invoices = [an_invoice("c-9"), an_invoice("c-3"), an_invoice("c-1"), an_invoice(""), an_invoice("c-1", months=2)]
+    tables = read_back(tmp_path, clients, invoices)
+    assert tables.clients["client_id"].tolist() == ["c-1", "c-2", "c-3"]
+    assert tables.invoices["client"].tolist() == [0, 0, 2]
+    assert tables.invoices["months"].tolist() == [4, 2, 4]
+    assert flags_of(tables) == {"invoices_of_unknown_clients": 2, "no_invoices": 1}
+    assert [[flag.flag for flag in of_client] for of_client in tables.quality] == [[], ["no_invoices"], []]
+
+
+@pytest.mark.parametrize(
+    ("changes", "flag", "name"),
+    [
+        ({"created_on": None}, "no_creation_date", "created_on"),
+        ({"created_on": "1900-01-01"}, "impossible_creation_date", "created_on"),
+        ({"created_on": "01/01/2101"}, "impossible_creation_date", "created_on"),
+        ({"latitude": 91}, "impossible_client_values", "latitude"),
+        ({"tariff_price": "inf"}, "impossible_client_values", "tariff_price"),
+    ],
+)
+def test_a_cleaned_client_is_flagged(tmp_path, changes, flag, name):
+    tables = read_back(tmp_path, [a_client(**changes)], [an_invoice()])
+    assert flags_of(tables)[flag] == 1
+    assert tables.clients[name] != tables.clients[name]  # NaN and NaT alone differ from themselves

@@ -1,0 +1,222 @@
+"""Which invoice dates have day and month swapped, and what is made of them."""
+
+from collections import Counter
+from itertools import chain
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmarks.quality import date_check
+from fairmeter.data.date_swaps import INVOICE_YEARS, links, swapped
+from fairmeter.data.tables import read_tables, tables_from_records
+from tests.builders.tables import a_client, an_invoice, flags_of, in_kaggle_names, same, written
+
+FLAG = "day_and_month_swapped"
+RIGHT = ["2014-02-10", "2014-05-20", "2014-09-03"]
+EXPORTED = ["2014-10-02", "2014-05-20", "2014-03-09"]  # by the meter, October comes before May, and May before March
+NAMES = pytest.mark.parametrize("names", [list, in_kaggle_names])
+
+
+def meter(dates, **changes):
+    """One invoice a date, 100 units each, the meter running on from one to the next."""
+    return [
+        an_invoice(invoice_on=day, old_index=i * 100, new_index=i * 100 + 100, **changes) for i, day in enumerate(dates)
+    ]
+
+
+def read(folder, rows, names=list, ending=".csv"):
+    return read_tables(written(folder, names([a_client()]), names(rows), ending))
+
+
+def dates_of(tables):
+    return tables.invoices["invoice_on"].astype(str).tolist()
+
+
+def day_first(dates):
+    return ["/".join(reversed(day.split("-"))) for day in dates]
+
+
+# --- one date ---------------------------------------------------------------------------------------------------------
+
+
+def test_day_and_month_change_places_where_that_gives_a_date():
+    days = np.array(
+        ["2014-03-04", "2014-03-24", "2014-05-05", "2016-12-02", "1950-01-12", "2100-12-11"], "datetime64[D]"
+    )
+    other = ["2014-04-03", "2014-03-24", "2014-05-05", "2016-02-12", "1950-12-01", "2100-11-12"]
+    assert swapped(days).astype(str).tolist() == other
+
+
+def test_swapping_twice_changes_no_date():
+    days = np.arange(f"{INVOICE_YEARS[0]}-01-01", f"{INVOICE_YEARS[1] + 1}-01-01", dtype="datetime64[D]")
+    np.testing.assert_array_equal(swapped(swapped(days)), days)
+    assert len(np.unique(swapped(days))) == len(days)
+
+
+# --- one client -------------------------------------------------------------------------------------------------------
+
+
+@NAMES
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+@pytest.mark.parametrize("written_as", [list, day_first])
+def test_dates_that_run_against_the_meter_are_put_right_under_any_name(tmp_path, names, ending, written_as):
+    tables = read(tmp_path, meter(written_as(EXPORTED)), names, ending)
+    assert dates_of(tables) == RIGHT
+    assert flags_of(tables) == {FLAG: 2}
+
+
+@NAMES
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_dates_that_run_with_the_meter_are_left_alone_under_any_name(tmp_path, names, ending):
+    tables = read(tmp_path, meter(RIGHT), names, ending)
+    assert (dates_of(tables), tables.flags) == (RIGHT, [])
+
+
+@pytest.mark.parametrize(
+    ("names", "ending", "text", "becomes"),
+    [
+        (in_kaggle_names, ".csv", "2014-03-04", "2014-04-03"),
+        (in_kaggle_names, ".csv", "2014/03/04", "2014-04-03"),
+        (in_kaggle_names, ".csv", "2014-03-04 00:00:00", "2014-04-03"),
+        (in_kaggle_names, ".parquet", "2014-03-04", "2014-04-03"),
+        (in_kaggle_names, ".csv", "04/03/2014", "2014-03-04"),
+        (in_kaggle_names, ".csv", "4/12/2014", "2014-12-04"),
+        (list, ".csv", "2014-03-04", "2014-03-04"),
+        (list, ".parquet", "2014-03-04", "2014-03-04"),
+        (list, ".csv", "04/03/2014", "2014-03-04"),
+    ],
+)
+def test_without_history_the_name_and_the_way_of_writing_decide(tmp_path, names, ending, text, becomes):
+    tables = read(tmp_path, [an_invoice(invoice_on=text)], names, ending)
+    assert dates_of(tables) == [becomes]
+    assert (FLAG in flags_of(tables)) == (becomes == "2014-04-03")
+    if ending == ".csv":
+        _, invoices, flags = tables_from_records(names([a_client()]), [names([an_invoice(invoice_on=text)])])
+        same(invoices, tables.invoices)
+        assert list(flags[0]) == tables.flags
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        [{}, {"meter_id": 4712}],
+        [{}, {"energy": "GAZ"}],
+        [{"new_index": 99}, {}],
+        [{"old_index": 100}, {}],
+        [{"old_index": None}, {}],
+        [{}, {"client_id": "c-2"}],
+    ],
+)
+def test_these_two_invoices_tell_nothing_of_each_other(tmp_path, changes):
+    rows = [row | change for row, change in zip(meter(EXPORTED[:2]), changes, strict=True)]
+    tables = read_tables(written(tmp_path, [a_client(), a_client("c-2")], rows))
+    assert (dates_of(tables), FLAG in flags_of(tables)) == (EXPORTED[:2], False)
+
+
+def test_an_index_that_two_invoices_ended_at_tells_nothing(tmp_path):
+    first, second, third = meter(EXPORTED)
+    tables = read(tmp_path, [first, second, second | {"months": 8}, third])
+    assert FLAG not in flags_of(tables)
+
+
+def test_invoices_without_a_meter_number_are_of_one_meter(tmp_path):
+    first, second, third = meter(EXPORTED, meter_id=None)
+    tables = read(tmp_path, [first, second | {"meter_id": 0}, third])
+    assert flags_of(tables) == {FLAG: 2, "meter_number_zero": 1}
+
+
+def test_an_invoice_is_before_its_client_by_the_date_put_right(tmp_path):
+    tables = read_tables(written(tmp_path, [a_client(created_on="2014-03-01")], meter(EXPORTED)))
+    assert flags_of(tables) == {FLAG: 2, "invoices_before_creation": 1}
+
+
+def test_links_are_worked_out_by_hand():
+    columns = {"client": [0, 0, 0, 0, 1], "energy": [0, 0, 0, 1, 0], "meter_id": [7.0, 7, 7, 7, 7]}
+    columns |= {"old_index": [5.0, 0, 9, 9, 9], "new_index": [9.0, 5, 12, 12, 12]}
+    earlier, later = links({name: np.array(values) for name, values in columns.items()})
+    assert list(zip(earlier.tolist(), later.tolist(), strict=True)) == [(1, 0), (0, 2)]
+
+
+# --- laws -------------------------------------------------------------------------------------------------------------
+
+DAYS = st.sampled_from([*RIGHT, *EXPORTED, "2014-07-07", "2015-01-02"])
+INDICES = st.integers(0, 4).map(lambda step: step * 100)
+INVOICE = st.builds(
+    lambda day, old, new, **changes: an_invoice(invoice_on=day, old_index=old, new_index=new, **changes),
+    day=DAYS,
+    old=INDICES,
+    new=INDICES,
+    meter_id=st.sampled_from([0, 1]),
+    energy=st.sampled_from(["ELEC", "ELEC", "GAZ"]),
+)
+INVOICES = st.tuples(st.sampled_from([list, in_kaggle_names]), st.lists(INVOICE, max_size=8)).map(
+    lambda of: of[0](of[1])
+)
+
+
+def from_json(*clients):
+    return tables_from_records([a_client() for _ in clients], list(clients))
+
+
+def sorted_rows(invoices):
+    return sorted(zip(*(column.astype(str).tolist() for column in invoices.values()), strict=True))
+
+
+@settings(max_examples=60)
+@given(st.lists(INVOICES, min_size=2, max_size=5))
+def test_a_client_gets_the_same_dates_alone_and_among_others(clients):
+    _, together, flags = from_json(*clients)
+    for i, of_client in enumerate(clients):
+        _, alone, [own_flags] = from_json(of_client)
+        part = together["client"] == i
+        same(alone, {name: column[part] for name, column in together.items()} | {"client": alone["client"]})
+        assert own_flags == flags[i]
+
+
+@settings(max_examples=60)
+@given(INVOICES, st.randoms())
+def test_the_order_of_the_invoices_does_not_matter(rows, random):
+    shuffled = random.sample(rows, len(rows))
+    assert sorted_rows(from_json(rows)[1]) == sorted_rows(from_json(shuffled)[1])
+
+
+def rows_of(invoices):
+    columns = {name: column.astype(str).tolist() for name, column in invoices.items() if name != "client"}
+    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    return [row | {"client_id": f"c-{client}"} for row, client in zip(rows, invoices["client"].tolist(), strict=True)]
+
+
+@settings(max_examples=60)
+@given(INVOICES)
+def test_what_was_cleaned_once_is_not_changed_again(rows):
+    _, once, _ = from_json(rows)
+    _, twice, [flags] = from_json(rows_of(once))
+    same(twice, once)
+    assert FLAG not in [flag.flag for flag in flags]
+
+
+@NAMES
+def test_files_and_json_agree_and_read_back_unchanged(tmp_path, names):
+    histories = [meter(EXPORTED), meter(RIGHT), meter(EXPORTED[:1]), meter(day_first(EXPORTED)), meter(RIGHT[:1])]
+    owned = [[row | {"client_id": f"c-{i}"} for row in rows] for i, rows in enumerate(histories)]
+    clients = [a_client(f"c-{i}") for i in range(len(owned))]
+    tables = read_tables(written(tmp_path, names(clients), names([*chain.from_iterable(owned)])))
+    _, invoices, flags = tables_from_records(names(clients), [names(rows) for rows in owned])
+    same(invoices, tables.invoices)
+    assert Counter(flag.flag for of_client in flags for flag in of_client for _ in range(flag.n)) == flags_of(tables)
+    again = read_tables(written(tmp_path, clients, rows_of(tables.invoices)))
+    same(again.invoices, tables.invoices)
+    assert again.flags == []
+
+
+# --- the figures of data/README.md ------------------------------------------------------------------------------------
+
+
+def test_the_check_shows_the_shares_as_given_and_swapped(tmp_path, capsys):
+    date_check.main(str(written(tmp_path, [a_client()], meter(EXPORTED, months=3))))
+    head, as_given, other = capsys.readouterr().out.splitlines()
+    assert head.startswith("2 pairs")
+    assert as_given.split()[2:] == ["100.000%", "100.000%", "0.0%"]
+    assert other.split()[1:] == ["0.000%", "0.000%", "100.0%"]

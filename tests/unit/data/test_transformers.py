@@ -1,0 +1,126 @@
+"""What transformers delivered, as it is read: found by name, told apart by columns, refused in a sentence."""
+
+import numpy as np
+import pytest
+
+from fairmeter.data.files import BadValue, MissingColumns, MissingFile, TableError, UnreadableDate, find_source
+from fairmeter.data.readings import has_readings
+from fairmeter.data.transformers import DoubledTotal, has_transformers, read_transformers, transformers_from_records
+from tests.builders.tables import a_client, csv_text, same, zipped
+
+
+def a_total(transformer_id="t-1", **changes):
+    total = {"transformer_id": transformer_id, "measured_on": "2019-03-01", "delivered_kwh": 40, "losses_kwh": 1}
+    return total | changes
+
+
+def listed(transformer_id="t-1", **changes):
+    """A row of the list of transformers."""
+    row = {"transformer_id": transformer_id, "region": 101, "latitude": 36.5, "longitude": 10.5, "has_meter": 1}
+    return row | changes
+
+
+TOTALS = [a_total("t-2"), a_total(measured_on="2019-03-02", delivered_kwh=50), a_total()]
+
+
+def read(folder, totals, transformers=None, **names):
+    members = {names.get("totals", "transformer_totals"): csv_text(totals)}
+    members |= {"transformers": csv_text(transformers)} if transformers else {}
+    return read_transformers(zipped(folder / "all.zip", **members))
+
+
+def test_totals_come_by_transformer_and_day_with_the_place_of_the_list(tmp_path):
+    tables = read(tmp_path, TOTALS, [listed("t-9"), listed("t-2", region=None), listed()])
+    assert tables.transformers["transformer_id"].tolist() == ["t-1", "t-2"]
+    np.testing.assert_array_equal(tables.transformers["region"], [101.0, np.nan])
+    assert tables.transformers["latitude"].tolist() == [36.5, 36.5]
+    day = np.datetime64("2019-03-01").astype(int)
+    assert tables.totals["transformer"].tolist() == [0, 0, 1]
+    assert tables.totals["day"].tolist() == [day, day + 1, day]
+    assert tables.totals["delivered_kwh"].tolist() == [40.0, 50.0, 40.0]
+    assert tables.flags == []
+
+
+def test_a_list_is_not_needed_and_losses_may_be_unknown(tmp_path):
+    tables = read(tmp_path, [{name: v for name, v in row.items() if name != "losses_kwh"} for row in TOTALS])
+    assert np.isnan(tables.totals["losses_kwh"]).all()
+    assert np.isnan(tables.transformers["latitude"]).all()
+
+
+def test_files_and_json_give_the_same(tmp_path):
+    rows = [listed("t-2"), listed()]
+    from_files, from_json = read(tmp_path, TOTALS, rows), transformers_from_records(TOTALS, rows)
+    same(from_files.totals, from_json.totals)
+    same(from_files.transformers, from_json.transformers)
+
+
+def test_the_truth_of_a_simulation_is_not_read(tmp_path):
+    tables = read(tmp_path, [row | {"unregistered_kwh": "no number at all"} for row in TOTALS])
+    assert set(tables.totals) == {"transformer", "day", "delivered_kwh", "losses_kwh"}
+
+
+def test_a_single_file_may_have_any_name_where_it_is_named(tmp_path):
+    file = tmp_path / "substations.csv"
+    file.write_text(csv_text(TOTALS))
+    assert len(read_transformers(transformers=file).totals["day"]) == 3
+    with pytest.raises(MissingFile, match="found none"):
+        read_transformers(file)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("transformer_readings", "transformer"),
+        ("transformers_of_clients", "transformer"),
+        ("clients_by_transformer", "client"),
+        ("transformer-total-invoiced", "transformer"),
+    ],
+)
+def test_files_of_transformers_and_of_clients_are_not_taken_for_each_other(tmp_path, name, kind):
+    source = zipped(tmp_path / "one.zip", **{name: csv_text(TOTALS if kind == "transformer" else [a_client()])})
+    assert not has_readings(source)
+    assert has_transformers(source) == (kind == "transformer")
+    if kind == "client":
+        assert find_source("client", (source,)).file_name == f"{name}.csv"
+
+
+def test_a_list_alone_says_nothing_of_energy(tmp_path):
+    source = zipped(tmp_path / "one.zip", transformers=csv_text([listed()]))
+    assert not has_transformers(source)
+    with pytest.raises(MissingFile, match="delivered_kwh"):
+        read_transformers(source)
+
+
+def test_what_no_transformer_delivers_is_missing_and_counted(tmp_path):
+    bad = [a_total(delivered_kwh=-3), a_total("t-2", losses_kwh=1e12), a_total("t-3", delivered_kwh=None)]
+    tables = read(tmp_path, bad)
+    np.testing.assert_array_equal(tables.totals["delivered_kwh"], [np.nan, 40.0, np.nan])
+    np.testing.assert_array_equal(tables.totals["losses_kwh"], [1.0, np.nan, 1.0])
+    assert [(flag.flag, flag.n) for flag in tables.flags] == [("impossible_transformer_totals", 1)] * 2
+
+
+def test_totals_of_a_transformer_without_a_meter_are_no_measurement(tmp_path):
+    tables = read(tmp_path, TOTALS, [listed("t-1", has_meter=0), listed("t-2")])
+    assert tables.totals["transformer"].tolist() == [1]
+    assert [(flag.flag, flag.n) for flag in tables.flags] == [("totals_without_meter", 2)]
+
+
+@pytest.mark.parametrize(
+    ("totals", "transformers", "error", "said"),
+    [
+        ([a_total(), a_total()], None, DoubledTotal, "'t-1' on 2019-03-01"),
+        (TOTALS, [listed(), listed()], DoubledTotal, "2 rows for 't-1'"),
+        ([{"transformer_id": "t-1", "delivered_kwh": 3}], None, MissingColumns, "measured_on"),
+        ([a_total(measured_on="yesterday")], None, UnreadableDate, "line 2: measured_on is 'yesterday'"),
+        ([a_total(measured_on=None)], None, UnreadableDate, "every total needs its day"),
+        ([a_total(transformer_id=None)], None, BadValue, "every row needs its transformer"),
+        ([a_total(delivered_kwh="a lot")], None, BadValue, "'a lot', not a number"),
+        (TOTALS, [listed(has_meter=2)], BadValue, "neither 1 nor 0"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_in_a_sentence(tmp_path, totals, transformers, error, said):
+    with pytest.raises(error) as raised:
+        read(tmp_path, totals, transformers)
+    assert isinstance(raised.value, TableError)
+    assert said in str(raised.value)
+    assert str(raised.value).count("\n") == 0

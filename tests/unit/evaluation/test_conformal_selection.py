@@ -1,0 +1,153 @@
+"""The promise of a share of false alarms: who is listed, and that it holds."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fairmeter.evaluation.conformal_selection import (
+    DENSE,
+    false_alarms,
+    held_in_splits,
+    held_on_others,
+    promise_table,
+    promised,
+    steps_of,
+)
+from fairmeter.models import model_file
+
+LABEL = np.array([0, 1, 0, 1, 0, 1, 0, 0, 0, 0])
+SCORE = np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0])
+TABLE = promise_table(LABEL, SCORE)
+SCORES = st.lists(st.floats(0, 1), min_size=1, max_size=60).map(np.array)
+SHARES = st.floats(0.01, 1)
+
+
+def drawn(n, seed, gain=2.0):
+    """Labels, one in five a fraud, and scores that tell them apart a little."""
+    rng = np.random.default_rng(seed)
+    label = (rng.random(n) < 0.2).astype(float)
+    return label, 1 / (1 + np.exp(-rng.normal(gain * label, 1)))
+
+
+def p_values(score, table):
+    """Of the step that each score lies in."""
+    steps = steps_of(table)
+    return steps.p[(score[:, None] >= steps.least).argmax(axis=1)]
+
+
+# --- p-values ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_p_value_counts_the_honest_at_or_above_by_hand():
+    found = p_values(np.array([0.95, 0.9, 0.6, 0.05, 0.0]), TABLE)
+    assert found.tolist() == pytest.approx([1 / 11, 2 / 11, 3 / 11, 7 / 11, 8 / 11])
+
+
+def test_the_table_tells_numbers_of_no_fraud():
+    assert TABLE == {"n": 10, "n_honest": 7, "scores": [0.9, 0.7, 0.5, 0.3, 0.2, 0.1, 0.0]}
+
+
+def test_a_large_table_is_short_and_never_counts_too_few():
+    label, score = drawn(50_000, 1)
+    table = promise_table(label, score)
+    assert len(table["scores"]) < 700
+    honest = np.sort(score[label == 0])
+    others = drawn(3000, 2)[1]
+    exact = (1 + len(honest) - np.searchsorted(honest, others)) / (len(label) + 1)
+    found = p_values(others, table)
+    assert (found >= exact).all()
+    assert (found <= 1.021 * exact + 1 / len(label)).all()
+    top = exact <= DENSE / (len(label) + 1)
+    assert (found[top] == exact[top]).all()
+
+
+def test_the_table_is_kept_in_a_model_file(small_model, tmp_path):
+    model_file.save(replace(small_model, manifest=small_model.manifest | {"promise": TABLE}), tmp_path / "m.bin")
+    assert model_file.load(tmp_path / "m.bin").manifest["promise"] == TABLE
+
+
+# --- the list ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_list_is_the_longest_that_keeps_the_share_by_hand():
+    honest = promise_table(np.zeros(99), np.linspace(0, 0.98, 99))  # p of a score above all: 0.01
+    score = np.array([0.99, 0.99, 0.5, 0.4])
+    assert promised(score, honest, 0.02).is_listed.tolist() == [True, True, False, False]  # 4 x 0.01 / 2
+    none = promised(score, honest, 0.019)
+    assert not none.is_listed.any()
+    assert none.smallest == pytest.approx(0.02)
+
+
+def test_who_cannot_be_judged_is_never_listed_and_counts_for_nobody():
+    score = np.array([0.99, np.nan, 0.2])
+    with_nan, without = promised(score, TABLE, 0.9), promised(score[[0, 2]], TABLE, 0.9)
+    assert with_nan.is_listed.tolist() == [*without.is_listed.tolist()[:1], False, *without.is_listed.tolist()[1:]]
+    assert with_nan.smallest == without.smallest
+
+
+def test_nobody_to_list_gives_no_list():
+    found = promised(np.array([np.nan]), TABLE, 0.5)
+    assert not found.is_listed.any()
+    assert found.smallest is None
+
+
+@given(SCORES, SHARES)
+def test_the_list_is_that_of_benjamini_and_hochberg(score, share):
+    p = p_values(score, TABLE)
+    ordered = np.sort(p)
+    kept = len(p) * ordered / np.arange(1, len(p) + 1) <= share
+    most = ordered[kept][-1] if kept.any() else -1
+    assert (promised(score, TABLE, share).is_listed == (p <= most)).all()
+
+
+@given(SCORES, SHARES)
+def test_the_listed_have_the_highest_scores(score, share):
+    listed = promised(score, TABLE, share).is_listed
+    assert not listed.any() or listed.all() or score[listed].min() > score[~listed].max()
+
+
+@given(SCORES, SHARES, SHARES)
+def test_a_looser_promise_lists_no_fewer(score, some, more):
+    some, more = sorted((some, more))
+    assert not (promised(score, TABLE, some).is_listed & ~promised(score, TABLE, more).is_listed).any()
+
+
+@given(SCORES, SHARES)
+def test_a_list_is_empty_exactly_where_the_share_lies_below_the_smallest(score, share):
+    found = promised(score, TABLE, share)
+    assert found.is_listed.any() == (found.smallest <= share)
+
+
+# --- whether it holds -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("gain", [0.0, 1.0, 3.0])
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.6])
+def test_the_promise_holds_on_average_whatever_the_model_is_worth(gain, share):
+    realised = []
+    for seed in range(300):
+        (label, score), (truth, others) = drawn(120, 2 * seed, gain), drawn(80, 2 * seed + 1, gain)
+        realised.append(false_alarms(truth, promised(others, promise_table(label, score), share).is_listed))
+    chance = 3 * np.std(realised) / np.sqrt(len(realised))
+    assert np.mean(realised) <= share + chance
+
+
+def test_splits_of_scores_keep_what_was_promised():
+    for row in held_in_splits(*drawn(2000, 5), n_splits=40):
+        assert row["realised"]["interval"][0] <= row["promised"]
+        assert row["range"][0] <= row["realised"]["value"] <= row["range"][1]
+
+
+def test_a_model_that_tells_nothing_lists_nobody():
+    row = held_in_splits(*drawn(2000, 6, gain=0.0), shares=[0.2], n_splits=20)[0]
+    assert row["empty_share"] > 0.8
+
+
+def test_lists_of_others_are_counted():
+    rows = held_on_others(LABEL, SCORE, TABLE, [0.3, 1.0])
+    assert [(row["promised"], row["n"]) for row in rows] == [(0.3, 0), (1.0, 10)]
+    assert rows[0]["realised"] is None
+    assert rows[1]["realised"]["value"] == pytest.approx(0.7)

@@ -1,0 +1,114 @@
+"""Harmless causes: each fits where it happened, does not where it cannot have, and says so where nobody can tell."""
+
+import numpy as np
+import pytest
+
+from fairmeter.core.types import CANNOT_TELL, DOES_NOT_FIT, FITS
+from fairmeter.data.tables import tables_from_records
+from fairmeter.explanation.billed import billed_clients
+from fairmeter.explanation.harmless_causes import CAUSES, Seen, explanations_of
+from tests.builders.tables import a_client, an_invoice
+
+FIRST = int(np.datetime64("2013-01-01").astype(int))
+
+
+def invoices_of(kwh, energy="ELEC", meters=None):
+    """An invoice every four months from March 2010 on."""
+    days = np.datetime64("2010-03") + 4 * np.arange(len(kwh))
+    return [
+        an_invoice(
+            invoice_on=f"{day}-20", energy=energy, months=4, consumption_level_1=used, consumption_level_2=0,
+            meter_id=4711 if meters is None else meters[i],
+        )
+        for i, (day, used) in enumerate(zip(days, kwh, strict=True))
+    ]  # fmt: skip
+
+
+def seen(invoices=(), kwh=None, hours=None):
+    clients, table, _ = tables_from_records([a_client("c-1")], [list(invoices)])
+    day = np.empty(0) if kwh is None else FIRST + np.arange(len(kwh))
+    return Seen(billed_clients(clients, table)[0], day, np.array([] if kwh is None else kwh, float), hours)
+
+
+def found(known, cause):
+    return next(each for each in explanations_of(known) if each.cause == cause)
+
+
+STEADY = invoices_of([600] * 9)
+FALLEN = invoices_of([600] * 5 + [240] * 5)
+VACANT = invoices_of([600, 600, 600, 0, 8, 300, 300, 320])
+SEASONAL = invoices_of([100, 700, 400] * 4)  # dated March, July, November: the middle of the second is in May
+YEAR_OF_DAYS = 10 + np.sin(np.arange(400))
+SUN = np.cos(2 * np.pi * (np.arange(730) - 171) / 365.25)
+PANELS = np.where(np.arange(730) < 365, 10.0, 10.0 - np.maximum(SUN, -0.1) * 6)
+
+CASES = {
+    "a vacant home": (VACANT, None, "vacant home", FITS, "from November 2010 to July 2011"),
+    "a home with gas meanwhile": ([*VACANT, *invoices_of([100] * 8, "GAZ")], None, "vacant home", DOES_NOT_FIT,
+        "gas goes on at 25 m³ a month"),
+    "a home with gas that stops too": ([*VACANT, *invoices_of([100] * 3 + [0, 0] + [100] * 3, "GAZ")], None,
+        "vacant home", FITS, "Next to nothing"),
+    "a home vacant once": (invoices_of([600, 600, 0, 0] + [600] * 9), None, "vacant home", DOES_NOT_FIT, "no month"),
+    "a home that is lived in": (STEADY, None, "vacant home", DOES_NOT_FIT, "no month"),
+    "three weeks away by readings": ([], [10.0] * 60 + [0.2] * 45 + [10.0] * 60, "vacant home", FITS, "readings"),
+    "others after a vacancy": (VACANT, None, "new tenant", FITS, "from 150 to 77 kWh a month"),
+    "the same after a vacancy": (invoices_of([600, 600, 600, 0, 0, 600, 600]), None, "new tenant", DOES_NOT_FIT,
+        "much as before"),
+    "vacant to the end": (invoices_of([600, 600, 600, 600, 0, 0]), None, "new tenant", CANNOT_TELL, "nobody has moved"),
+    "a fall without a vacancy": (FALLEN, None, "new tenant", CANNOT_TELL, "from 150 to 60 kWh a month"),
+    "no change at all": (STEADY, None, "new tenant", DOES_NOT_FIT, "hardly changed"),
+    "one meter": (FALLEN, None, "meter exchange", DOES_NOT_FIT, "took the place"),
+    "a meter exchanged where the level stays": (invoices_of([600] * 5 + [630] * 4, meters=[1] * 5 + [2] * 4), None,
+        "meter exchange", FITS, "from 150 to 158 kWh a month"),
+    "a meter exchanged where the level falls": (invoices_of([600] * 5 + [240] * 4, meters=[1] * 5 + [2] * 4), None,
+        "meter exchange", CANNOT_TELL, "compare both meters"),
+    "a meter exchanged elsewhere": (invoices_of([600] * 5 + [240] * 4, meters=[1] * 2 + [2] * 7), None,
+        "meter exchange", DOES_NOT_FIT, "clearest change is of July 2011"),
+    "days missing at a small step": ([], [10.0] * 100 + [np.nan] * 3 + [10.5] * 100, "meter exchange", FITS,
+        "3 days without readings"),
+    "a low invoice and one that makes up for it": (invoices_of([600, 600, 600, 100, 1100, 600, 600]), None,
+        "estimated invoice, then catch-up", FITS, "together 150, as usual"),
+    "low invoices for good": (FALLEN, None, "estimated invoice, then catch-up", DOES_NOT_FIT, ""),
+    "a last invoice that is low": (invoices_of([600] * 5 + [100]), None, "estimated invoice, then catch-up",
+        CANNOT_TELL, "the next may catch up"),
+    "a summer house": (SEASONAL, None, "seasonal home", FITS, "4 of 4 years"),
+    "a home lived in all year": (STEADY, None, "seasonal home", DOES_NOT_FIT, "none of 3 years"),
+    "too short for seasons": (invoices_of([600, 100, 600]), None, "seasonal home", CANNOT_TELL, "1 year"),
+    "panels": ([], PANELS, "solar panels", FITS, "the summer half year shows"),
+    "a fall in all seasons": ([], np.where(np.arange(730) < 365, 10.0, 4.0), "solar panels", DOES_NOT_FIT,
+        "less without sun"),
+    "one season alone": ([], [10.0] * 60 + [4.0] * 60, "solar panels", CANNOT_TELL, "not both known"),
+    "three invoices": (invoices_of([600] * 3), None, "short history", FITS, "3 invoices"),
+    "three invoices and many days": (invoices_of([600] * 3), YEAR_OF_DAYS, "short history", DOES_NOT_FIT, "400 days"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("invoices", "kwh", "cause", "verdict", "words"), CASES.values(), ids=CASES)
+def test_a_cause_is_judged_by_what_must_be_seen_if_it_is_true(invoices, kwh, cause, verdict, words):
+    explanation = found(seen(invoices, kwh), cause)
+    assert explanation.verdict == verdict, explanation.text
+    assert words in explanation.text
+
+
+def test_panels_show_at_noon_and_not_at_night_where_hours_are_known():
+    hours = np.full((120, 24), 0.5)
+    hours[60:, 10:16] = 0.1
+    assert found(seen(kwh=hours.sum(axis=1), hours=hours), "solar panels").verdict == FITS
+    hours[60:] = 0.2
+    assert found(seen(kwh=hours.sum(axis=1), hours=hours), "solar panels").verdict == DOES_NOT_FIT
+
+
+def test_meters_side_by_side_are_no_exchange():
+    pair = [invoice | {"meter_id": meter} for invoice in STEADY for meter in (1, 2)]
+    assert found(seen(pair), "meter exchange").verdict == DOES_NOT_FIT
+
+
+def test_every_cause_is_answered_in_order_even_where_nothing_is_known():
+    explanations = explanations_of(seen())
+    assert tuple(each.cause for each in explanations) == CAUSES
+    assert [each.verdict for each in explanations] == [CANNOT_TELL] * (len(CAUSES) - 1) + [FITS]
+
+
+def test_what_fits_by_readings_fits_though_invoices_are_too_few_to_tell():
+    known = seen(invoices_of([600, 600]), [10.0] * 60 + [0.2] * 45 + [5.0] * 60)
+    assert found(known, "new tenant").verdict == FITS

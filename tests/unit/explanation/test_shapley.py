@@ -1,0 +1,172 @@
+"""Shapley values over evidence groups: the laws that define them, by hand and on a fitted model."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fairmeter.explanation.shapley import Part, Whole, shares
+from fairmeter.explanation.topics import INVOICES, layout_of
+from fairmeter.features.base import DISCREPANCY, FALL, LOW, REASON_GROUPS
+from fairmeter.models.ensemble import Ensemble, Inputs, probability_of
+from fairmeter.models.runtime.oblivious_trees import SymmetricTrees
+
+FALLS, LOWS, REMARKS = "elec_change_min", "elec_zero_share", "elec_remark_6_share"
+NAMES = (FALLS, LOWS, REMARKS)
+ONE, NONE = np.ones(1), np.zeros(1)
+
+
+@dataclass(frozen=True)
+class Sum:
+    """A member whose log-odds are a weighted sum of its columns, and a product of the first two."""
+
+    weights: tuple[float, ...]
+    together: float = 0.0
+
+    def values(self, matrix):
+        known = np.nan_to_num(matrix.astype(np.float64))
+        return known @ np.array(self.weights) + self.together * known[:, 0] * known[:, 1]
+
+
+def ensemble_of(member, names=NAMES, typical=None):
+    inputs = Inputs(names, np.arange(len(names)), None, None, None)
+    typical = np.zeros(len(names), np.float32) if typical is None else np.array(typical, np.float32)
+    return Ensemble(inputs, {"one": member}, ONE, 0.0, NONE, NONE, typical)
+
+
+def part_of(member, row, **options):
+    return Part(ensemble_of(member, **options), INVOICES, np.array(row, np.float32))
+
+
+def effects(found):
+    return dict(zip(REASON_GROUPS, found.effects.tolist(), strict=True))
+
+
+# --- laws -------------------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(
+    st.tuples(*[st.floats(-2, 2)] * 3), st.floats(-2, 2), st.tuples(*[st.floats(-3, 3) | st.just(np.nan)] * 3),
+    st.tuples(*[st.floats(-3, 3)] * 3),
+)  # fmt: skip
+def test_effects_sum_to_the_score_less_the_typical_clients(weights, together, row, typical):
+    part = part_of(Sum(weights, together), row, typical=typical)
+    found = shares([part], 0.0, 0.0)
+    both = part.ensemble.log_odds(np.array([row, typical], np.float32))
+    assert (found.probability, found.typical) == pytest.approx(tuple(probability_of(both)), abs=1e-12)
+    assert found.effects.sum() == pytest.approx(found.probability - found.typical, abs=1e-12)
+
+
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(
+    st.tuples(*[st.floats(-2, 2)] * 3), st.tuples(*[st.floats(-3, 3)] * 3), st.floats(-4, 4), st.floats(-4, 4),
+    st.floats(-2, 2),
+)  # fmt: skip
+def test_effects_sum_where_a_part_is_known_as_a_whole(weights, row, earlier, usual, constant):
+    part = part_of(Sum(weights, 0.4), row)
+    found = shares([part], constant, 0.0, Whole(earlier, usual))
+    own, typical = part.ensemble.log_odds(np.array([row, np.zeros(3)], np.float32))
+    whole = probability_of(np.array([own + earlier + constant, typical + usual + constant]))
+    assert (found.probability, found.typical) == pytest.approx(tuple(whole), abs=1e-12)
+    assert found.effects.sum() + found.earlier == pytest.approx(found.probability - found.typical, abs=1e-12)
+
+
+def test_a_part_known_as_a_whole_gets_what_it_does_alone_worked_by_hand():
+    found = shares([part_of(Sum((0.0, 0.0, 0.0)), [1.0, 2.0, 0.0])], 0.0, 0.0, Whole(np.log(3.0), 0.0))
+    assert found.earlier == pytest.approx(0.25), "from 1 in 2 to 3 in 4"
+    assert not found.effects.any()
+    same = shares([part_of(Sum((1.0, 0.0, 0.0)), [1.0, 0.0, 0.0])], 0.0, 0.0, Whole(1.0, 0.0))
+    assert same.earlier == pytest.approx(effects(same)[FALL]), "as a group that moves the score as far"
+
+
+def test_a_group_that_no_member_uses_gets_nothing():
+    found = effects(shares([part_of(Sum((1.0, -0.5, 0.0)), [2.0, 1.0, 9.0])], 0.0, 0.0))
+    assert found[DISCREPANCY] == 0.0
+    assert found[FALL] > 0 > found[LOW]
+
+
+def test_a_group_in_which_the_client_is_typical_gets_nothing():
+    found = effects(shares([part_of(Sum((1.0, 1.0, 1.0)), [2.0, 5.0, np.nan], typical=[0, 5, np.nan])], 0.0, 0.0))
+    assert [group for group, effect in found.items() if effect] == [FALL]
+
+
+def test_symmetric_groups_get_equal_parts():
+    found = effects(shares([part_of(Sum((1.0, 1.0, 0.3), together=0.7), [1.5, 1.5, -1.0])], 0.0, 0.0))
+    assert found[FALL] == pytest.approx(found[LOW], abs=1e-12)
+
+
+def test_two_groups_share_what_they_do_together_worked_by_hand():
+    found = shares([part_of(Sum((0.0, 0.0, 0.0), together=1.0), [1.0, 2.0, 0.0])], 0.0, 0.0)
+    assert found.typical == 0.5
+    assert effects(found)[FALL] == pytest.approx((1 / (1 + np.exp(-2)) - 0.5) / 2)
+
+
+def test_the_parts_of_invoices_and_of_readings_add_up_before_they_become_a_probability():
+    one, other = part_of(Sum((1.0, 0, 0)), [2.0, 0, 0]), part_of(Sum((0, 1.0, 0)), [0, 1.0, 0])
+    found = shares([one, other], -1.5, 0.0)
+    assert found.probability == pytest.approx(1 / (1 + np.exp(-1.5)))
+    assert found.typical == pytest.approx(1 / (1 + np.exp(1.5)))
+    assert found.effects.sum() == pytest.approx(found.probability - found.typical)
+
+
+def test_an_aspect_moves_the_score_by_what_it_loses_where_that_alone_is_typical():
+    found = shares([part_of(Sum((1.0, -1.0, 0.0)), [2.0, 0.5, 0.0])], 0.0, 0.0)
+    moves = {aspect.name: move for (_, aspect), move in found.moves.items()}
+    assert moves == {"drops": 2.0, "zero": -0.5}
+
+
+def test_aspects_are_asked_for_only_where_the_groups_effect_is_large_enough():
+    found = shares([part_of(Sum((1.0, 0.001, 0.0)), [2.0, 0.5, 0.0])], 0.0, 0.01)
+    assert {aspect.group for _, aspect in found.moves} == {FALL}
+
+
+# --- trees ------------------------------------------------------------------------------------------------------------
+
+
+def test_mixtures_of_symmetric_trees_are_scored_as_the_same_rows_are_to_the_last_bit():
+    rng = np.random.default_rng(3)
+    depth, n_trees, width = 4, 50, 9
+    trees = SymmetricTrees(
+        rng.integers(0, width, (depth, n_trees)).astype(np.int32),
+        rng.normal(size=(depth, n_trees)).astype(np.float32),
+        rng.integers(-(2**40), 2**40, (n_trees, 2**depth)),
+        0.25,
+    )
+    own, other = rng.normal(size=(2, width)).astype(np.float32)
+    own[2] = np.nan
+    group, member = rng.integers(0, 3, width), rng.random((100, 3)) < 0.5
+    rows = np.where(member[:, group], own, other)
+    assert np.array_equal(trees.of_mixtures(own, other, group, member), trees.values(rows))
+
+
+# --- a fitted model ---------------------------------------------------------------------------------------------------
+
+
+def test_every_column_of_a_fitted_model_belongs_to_a_group_and_an_aspect(metered_model):
+    kinds = {"invoices": metered_model.invoices, "readings": metered_model.readings.ensemble}
+    for kind, ensemble in kinds.items():
+        layout = layout_of(ensemble.inputs.names, kind)
+        assert len(layout.group) == len(ensemble.inputs.names) == len(ensemble.typical)
+        assert {REASON_GROUPS[group] for group in layout.group} == set(REASON_GROUPS) - (
+            {"discrepancies of index, remarks and meter status", "tariff and invoice configuration"}
+            if kind == "readings"
+            else set()
+        )
+
+
+def test_the_typical_client_is_the_median_of_those_not_labelled():
+    from fairmeter.training.ensemble_fitting import typical_client
+
+    matrix = np.array([[1, 9], [3, np.nan], [5, np.nan], [100, 7]], np.float32)
+    typical = typical_client(matrix, np.array([0, 0, 0, 1]))
+    assert typical[0] == 3
+    assert np.isnan(typical[1])  # two of three have none
+
+
+def test_an_ensemble_keeps_no_row_of_a_client_as_its_typical_one(small_study, small_model):
+    inputs = small_model.invoices.inputs.matrix(small_study.evidence)
+    typical = small_model.invoices.typical
+    assert not (np.isnan(inputs) & np.isnan(typical) | (inputs == typical)).all(axis=1).any()

@@ -1,0 +1,43 @@
+"""Cells: which clients are neighbours, and the keys that say so."""
+
+import pytest
+
+from fairmeter.features.invoices.matrix import CELLS, METER_CELLS, client_features
+from tests.builders.features import GAS, monthly, tables_of
+
+NEIGHBOURS = {
+    "nothing": ({}, {}, set()),
+    "category": ({"category": 51}, {}, {"place"}),
+    "district": ({"district": 70}, {}, {"place"}),
+    "a day in one month": ({"created_on": "2003-08-13"}, {}, {"created_day"}),
+    "tariff": ({}, {"tariff": 40}, {"tariff"}),
+    "energy": ({}, {"energy": GAS}, {"tariff"}),
+    "day of the invoices": ({}, {"invoice_on": "2014-02-01"}, {"route_day", "route_step", "first_day"}),
+    "region": ({"region": 104}, {}, CELLS.keys() - METER_CELLS.keys()),
+}
+
+
+@pytest.mark.parametrize(("account", "changes", "unshared"), NEIGHBOURS.values(), ids=NEIGHBOURS)
+def test_neighbours_share_a_cell_unless_what_it_is_of_differs(account, changes, unshared):
+    mine = client_features(*tables_of(monthly(1, 2))).cells
+    theirs = client_features(*tables_of([row | changes for row in monthly(3, 4)], **account)).cells
+    shared = {name for name in CELLS if mine[name].keys.tolist() == theirs[name].keys.tolist()}
+    assert CELLS.keys() - METER_CELLS.keys() - shared == unshared
+
+
+@pytest.mark.parametrize(
+    ("cell", "kind", "codes"),
+    [
+        ("place", 1, (103, 69, 11)),
+        ("created_day", 6, (103, 15340)),
+        ("created_month", 7, (103, 15340 // 30)),
+        ("created_year", 8, (103, 15340 // 365)),
+    ],
+)
+def test_a_key_is_the_mix_of_its_codes(cell, kind, codes):
+    # A model keeps keys: another mix would leave every client outside every cell it knows.
+    key = kind
+    for code in codes:
+        key = ((key ^ code) * 0x9E3779B97F4A7C15) % 2**64
+        key ^= key >> 29
+    assert client_features(*tables_of([], created_on="2012-01-01")).cells[cell].keys.tolist() == [key]

@@ -1,0 +1,97 @@
+"""What a transformer lost, told by a client's own days."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from fairmeter.features.readings.covariates import Losses, Surroundings
+from fairmeter.features.readings.series import DayRows
+from fairmeter.features.readings.transformer_losses import BLOCK, LARGEST
+from tests.builders.readings import FIRST, days_of, robbed, town
+
+N_DAYS, SINCE, LEFT = 400, 280, 0.4
+THIEF, HONEST, ALONE = 0, 1, 2
+NAMES = [feature.name for feature in BLOCK.features]
+
+
+def told(kwh, lost, transformer):
+    """Features by name, one value a client, of clients behind these transformers."""
+    days = days_of(kwh)
+    losses = Losses(FIRST, np.asarray(lost, float), np.asarray(transformer))
+    surroundings = replace(Surroundings.of(days), losses=losses)
+    with np.errstate(all="ignore"):
+        return dict(zip(NAMES, BLOCK.compute(DayRows(days, surroundings)), strict=True))
+
+
+@pytest.fixture(scope="module")
+def found():
+    """Thirty homes; the first steals from one day on, the second hangs on its transformer, the third on none."""
+    used = town(30, N_DAYS)
+    registered = robbed(used, [THIEF], SINCE, LEFT)
+    lost = (used - registered).sum(axis=0)[None] + np.random.default_rng(3).normal(0.0, 0.02, (1, N_DAYS))
+    transformer = np.zeros(30, np.int64)
+    transformer[ALONE] = -1
+    return told(registered, lost, transformer), used, registered
+
+
+def test_a_loss_is_told_in_the_clients_usual_days(found):
+    features, used, registered = found
+    level = np.median(registered[HONEST])
+    stolen = (used - registered)[THIEF]
+    assert features["transformer_lost_30"][HONEST] == pytest.approx(stolen[-30:].mean() / level, rel=0.02)
+    rise = stolen[-90:].mean() - stolen[:-90].mean()
+    assert features["transformer_rise_90"][HONEST] == pytest.approx(rise / level, rel=0.02)
+
+
+def test_a_loss_moves_with_who_causes_it_alone(found):
+    features, *_ = found
+    assert features["transformer_moves_after"][THIEF] > 0.8
+    assert np.nanmax(features["transformer_moves_after"][1:]) < 0.5
+
+
+def test_a_loss_explains_a_fall_that_nothing_else_causes():
+    kwh = np.full((30, N_DAYS), 10.0) + np.random.default_rng(1).normal(0.0, 0.1, (30, N_DAYS))
+    registered = robbed(kwh, [THIEF], SINCE, LEFT)
+    features = told(registered, (kwh - registered).sum(axis=0)[None], np.zeros(30, np.int64))
+    assert features["transformer_explains_step"][THIEF] == pytest.approx(1.0, abs=0.02)
+    assert features["transformer_explains_30"][THIEF] == pytest.approx(1.0, rel=0.05)
+    assert features["transformer_explains_step"][HONEST] == LARGEST  # far more than the fall it hardly has
+
+
+def test_a_theft_older_than_the_readings_shows_by_its_ups_and_downs():
+    used = town(30, N_DAYS)
+    registered = robbed(used, [THIEF], 0, LEFT)
+    features = told(registered, (used - registered).sum(axis=0)[None], np.zeros(30, np.int64))
+    assert features["transformer_moves_180"][THIEF] > 0.99
+    assert features["transformer_slope_180"][THIEF] == pytest.approx((1 - LEFT) / LEFT, rel=0.01)
+    assert np.nanmax(features["transformer_moves_180"][1:]) < 0.4
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_is_told_of_who_hangs_on_no_transformer(found, name):
+    assert np.isnan(found[0][name][ALONE])
+
+
+def test_nothing_is_told_where_no_transformer_was_measured():
+    days = days_of(town(30, 60))
+    assert np.isnan(BLOCK.compute(DayRows(days, Surroundings.of(days)))).all()
+    assert np.isnan(BLOCK.compute(DayRows(days, None))).all()
+
+
+def test_days_outside_the_measured_ones_are_unknown():
+    kwh = town(3, 100)
+    features = told(kwh, np.random.default_rng(4).random((1, 20)), [0, 0, 0])  # the first twenty days
+    assert np.isnan(features["transformer_lost_30"]).all()
+    assert np.isnan(features["transformer_moves_180"]).sum() == 0  # 180 days hold them
+
+
+def test_a_client_is_told_the_same_alone_and_among_others():
+    used = town(30, N_DAYS)
+    registered = robbed(used, [THIEF], SINCE, LEFT)
+    lost, days = (used - registered).sum(axis=0)[None], days_of(registered)
+    surroundings = replace(Surroundings.of(days), losses=Losses(FIRST, lost, np.zeros(30, np.int64)))
+    with np.errstate(all="ignore"):
+        everybody = BLOCK.compute(DayRows(days, surroundings))
+        alone = BLOCK.compute(DayRows(days.slice(4, 5), surroundings.of_clients(slice(4, 5))))
+    np.testing.assert_array_equal(everybody[:, 4:5], alone)

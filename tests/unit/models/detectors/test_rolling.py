@@ -1,0 +1,212 @@
+"""Laws that every detector keeps along time, on days and on invoices, and the timeline that shows them on one scale."""
+
+import numpy as np
+import pytest
+
+from fairmeter.core.segments import Segments
+from fairmeter.features.invoices.series import Rows
+from fairmeter.features.readings.covariates import Surroundings
+from fairmeter.models.detectors import anomaly_timeline
+from fairmeter.models.detectors import rolling as along
+from fairmeter.models.detectors.anomaly_timeline import OF_DAYS, OF_INVOICES, UNUSUAL
+from fairmeter.models.detectors.rolling import ALONG, DAYS, INVOICES, Pace
+from tests.builders.features import monthly, tables_of
+from tests.builders.readings import days_of, robbed, town
+
+laws = pytest.mark.parametrize("detector", ALONG.values(), ids=ALONG)
+paces = pytest.mark.parametrize("pace", [DAYS, INVOICES], ids=["days", "invoices"])
+N_ROWS, SINCE, SEED = 160, 110, 5
+
+
+def steady(n=6, seed=0):
+    """Log consumption of clients [client, row]; here and there a value is missing."""
+    rng = np.random.default_rng(seed)
+    series = rng.normal(2.0, 0.3, (n, N_ROWS))
+    series[rng.random(series.shape) < 0.05] = np.nan
+    return series
+
+
+def along_of(detector, series, pace, seed=SEED):
+    """[client, row]"""
+    segments = Segments([len(each) for each in series])
+    return detector(segments, np.concatenate(series), pace, seed).reshape(len(series), -1)
+
+
+# --- laws -------------------------------------------------------------------------------------------------------------
+
+
+@paces
+@laws
+def test_a_planted_fall_raises_what_follows_above_what_was_before(detector, pace):
+    series = steady()
+    series[:, SINCE:] -= 1.5
+    told = along_of(detector, series, pace)
+    after = np.nanmax(told[:, SINCE : SINCE + 2 * pace.recent], axis=1)
+    assert (after > np.nanquantile(told[:, :SINCE], 0.95, axis=1)).all()
+
+
+@paces
+@laws
+def test_a_planted_spike_is_seen_as_well(detector, pace):
+    series = steady()
+    series[:, SINCE : SINCE + 7] += 2.0
+    told = along_of(detector, series, pace)
+    assert (np.nanmax(told[:, SINCE : SINCE + 7], axis=1) > np.nanquantile(told[:, :SINCE], 0.99, axis=1)).all()
+
+
+@laws
+def test_the_same_seed_gives_the_same_values(detector):
+    np.testing.assert_array_equal(*(along_of(detector, steady(), DAYS) for _ in range(2)))
+
+
+@paces
+@laws
+def test_a_client_has_the_values_alone_that_it_has_among_others_in_any_order(detector, pace):
+    series, order = list(steady()), [3, 0, 5, 1, 4, 2]
+    together = along_of(detector, series, pace)
+    np.testing.assert_array_equal(along_of(detector, [series[i] for i in order], pace), together[order])
+    np.testing.assert_array_equal(along_of(detector, series[2:3], pace)[0], together[2])
+
+
+@laws
+def test_the_future_changes_no_value_of_the_past_but_that_of_a_forest(detector):
+    """A forest learns a client's first half, which grows with the series; the others know the past alone."""
+    series = steady(3)
+    cut = along_of(detector, series[:, :SINCE], DAYS)
+    if detector is not along.isolation_forest:
+        np.testing.assert_array_equal(cut, along_of(detector, series, DAYS)[:, :SINCE])
+
+
+SERIES = {
+    "nothing": np.empty(0),
+    "one row": np.array([1.0]),
+    "nothing known": np.full(80, np.nan),
+    "one value for ever": np.full(80, 2.0),
+    "absurd values": np.where(np.arange(80) % 9 == 0, 12.0, -3.0),
+    "a week known": np.where(np.arange(80) < 7, 1.0, np.nan),
+}
+
+
+@paces
+@pytest.mark.parametrize("series", SERIES.values(), ids=SERIES)
+@laws
+def test_values_are_finite_or_missing(detector, series, pace):
+    told = detector(Segments([0, len(series), 0]), series, pace, SEED)
+    assert told.shape == series.shape
+    assert not np.isinf(told).any()
+    if detector is not along.isolation_forest:
+        assert np.isnan(told[: pace.least // 2]).all(), "too little is known before"
+
+
+@laws
+def test_it_changes_nothing_in_place(detector):
+    series = steady()
+    before = series.copy()
+    along_of(detector, series, DAYS)
+    np.testing.assert_array_equal(series, before)
+
+
+# --- worked by hand ---------------------------------------------------------------------------------------------------
+
+BY_TWO = Pace(recent=1, before=2, least=2, every=1, spread=0.1)
+
+
+def by_hand(detector, *series):
+    return detector(Segments([len(series)]), np.array(series, float), BY_TWO, SEED)
+
+
+def test_z_score_is_the_distance_from_all_before_in_their_deviations():
+    told = by_hand(along.z_score, 1.0, 3.0, 5.0, 2.0, 2.0)
+    assert told[2:4] == pytest.approx([3.0, 1.0 / np.sqrt(8 / 3)])
+
+
+def test_moving_average_is_the_distance_from_the_rows_just_before():
+    told = by_hand(along.moving_average, 1.0, 3.0, 5.0, 2.0, 2.0)
+    assert told[2:] == pytest.approx([3.0, 2.0, 1.5 / 1.5])
+
+
+def test_quartiles_measure_what_lies_outside_in_interquartile_ranges():
+    told = by_hand(along.quartiles, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 0.0)
+    assert told[6] == pytest.approx((2.0 - 0.0) / 2.0), "quartiles of 1 .. 6 are 2 and 4, the known value below each"
+
+
+def test_a_flat_client_is_judged_by_the_least_spread():
+    assert by_hand(along.z_score, 1.0, 1.0, 1.0, 1.2)[3] == pytest.approx(0.2 / BY_TWO.spread, rel=1e-5)
+
+
+# --- the timeline -----------------------------------------------------------------------------------------------------
+
+
+class Network:
+    """One that tells the kWh of the day, and remembers which factor it was shown."""
+
+    def along(self, days, factor=None):
+        self.factor = factor
+        return days.kwh.copy()
+
+
+@pytest.fixture(scope="module")
+def thieves():
+    """Days of thirty households, of which the first two register a tenth from day 150 on; and those of all."""
+    days = days_of(robbed(town(30, 200), [0, 1], 150, 0.1))
+    return days, Surroundings.of(days)
+
+
+def test_every_detector_tells_of_every_day_on_one_scale(thieves):
+    told = anomaly_timeline.timeline(*thieves)
+    assert set(told) == set(ALONG)
+    for name, values in told.items():
+        stolen, honest = values[150:175], values.reshape(30, 200)[2:]
+        assert np.nanmax(stolen) >= UNUSUAL, name
+        assert np.nanmean(honest >= UNUSUAL) < 0.1, name
+
+
+def test_networks_stand_beside_and_see_the_neighbours(thieves, monkeypatch):
+    days, surroundings = thieves
+    network = Network()
+    monkeypatch.setitem(OF_DAYS, "autoencoder", (1.0, 3.0))
+    told = anomaly_timeline.timeline(days, surroundings, {"autoencoder": network})["autoencoder"]
+    np.testing.assert_allclose(told, (days.kwh - 1.0) / 2.0)
+    expected = np.exp(surroundings.at(days.segments.index, days.day)[0])
+    np.testing.assert_array_equal(network.factor, expected)
+
+
+def test_a_change_that_all_neighbours_share_is_not_unusual():
+    kwh = town(30, 200)
+    kwh[:, 150:] *= 0.3
+    days = days_of(kwh)
+    alone, beside = (
+        anomaly_timeline.timeline(days, s)["z_score"].reshape(30, 200) for s in (None, Surroundings.of(days))
+    )
+    assert np.nanmean(alone[:, 155:170]) > UNUSUAL
+    assert np.nanmean(beside[:, 155:170]) < UNUSUAL
+
+
+def test_a_client_alone_has_the_timeline_it_has_among_others(thieves):
+    days, surroundings = thieves
+    together, alone = (
+        anomaly_timeline.timeline(days, surroundings),
+        anomaly_timeline.timeline(days.slice(1, 2), surroundings),
+    )
+    for name in ALONG:
+        np.testing.assert_array_equal(alone[name], together[name][200:400])
+
+
+def test_without_a_day_the_timeline_is_empty():
+    told = anomaly_timeline.timeline(days_of([[], []]), None, {"autoencoder": Network()})
+    assert {name: len(values) for name, values in told.items()} == dict.fromkeys((*ALONG, "autoencoder"), 0)
+
+
+def test_every_detector_and_network_has_its_scale():
+    assert set(OF_DAYS) == {*ALONG, "autoencoder", "forecaster"}
+    assert set(OF_INVOICES) == set(ALONG)
+    assert all(usual < unusual for usual, unusual in (*OF_DAYS.values(), *OF_INVOICES.values()))
+
+
+def test_an_invoice_that_falls_is_unusual_beside_those_before():
+    kwh = [300, 310, 290, 305, 295] * 5 + [4, 5]
+    told = anomaly_timeline.invoice_timeline(Rows.of(*tables_of(monthly(*kwh), monthly(*kwh[:9]))))
+    for name, values in told.items():
+        assert len(values) == len(kwh) + 9
+        assert values[25] > np.nanmax(values[:25]), name
+        assert values[25] >= UNUSUAL, name

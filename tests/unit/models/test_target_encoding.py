@@ -1,0 +1,140 @@
+"""Neighbours' shares of frauds: worked by hand, one vote a client, and never a client's own label."""
+
+import numpy as np
+import pytest
+
+from fairmeter.core.types import Cells
+from fairmeter.models.target_encoding import (
+    LEAST_CLIENTS,
+    MANY_CELLS,
+    PRIOR_CLIENTS,
+    CellRates,
+    column_names,
+    out_of_fold,
+)
+
+
+def cells_of(*keys_by_client):
+    """A client's cells each, whatever they are of."""
+    counts = np.array([len(keys) for keys in keys_by_client])
+    return Cells(counts, np.array([key for keys in keys_by_client for key in keys], dtype=np.uint64))
+
+
+def columns(rates, **cells):
+    """By name what one client gets from its cells."""
+    values = rates.columns({name: cells_of(keys) for name, keys in cells.items()})
+    return dict(zip(column_names(tuple(cells)), values[0].tolist(), strict=True))
+
+
+def labels(n, n_frauds):
+    return np.repeat([1.0, 0.0], [n_frauds, n - n_frauds])
+
+
+def drawn(seed=0, n=200, n_cells=40):
+    """Clients with one place and a few route days, one in five a fraud; cells of all sizes."""
+    rng = np.random.default_rng(seed)
+    places = rng.integers(0, n_cells, n)
+    days = [rng.integers(0, n_cells, rng.integers(1, 6)) for _ in range(n)]
+    label = (rng.random(n) < 0.2).astype(float)
+    return {"place": cells_of(*places[:, None]), "route_day": cells_of(*days)}, label
+
+
+# --- worked by hand ---------------------------------------------------------------------------------------------------
+
+
+def test_a_cells_share_is_drawn_to_the_mean_of_all_clients():
+    rates = CellRates.fit({"place": cells_of(*[[7]] * 10, *[[8]] * 10)}, labels(20, 2))
+    assert rates.base_rate == 0.1
+    found = columns(rates, place=[7])
+    assert found["neighbours_place_rate"] == pytest.approx((2 + PRIOR_CLIENTS * 0.1) / (10 + PRIOR_CLIENTS))
+    assert found["neighbours_place_size"] == pytest.approx(np.log(11))
+
+
+def test_a_client_in_several_cells_gets_statistics_of_their_shares():
+    rates = CellRates.fit({"route_day": cells_of(*[[1]] * 5, *[[2]] * 45)}, labels(50, 5))
+    low, high = 0.1 * 15 / 60, (5 + 1.5) / 20
+    found = columns(rates, route_day=[1, 1, 2])
+    weights = np.array([1 / (1 + 5 / 50), 1 / (1 + 5 / 50), 1 / (1 + 45 / 50)])
+    by_hand = {
+        "mean": (2 * high + low) / 3,
+        "weighted": weights @ [high, high, low] / weights.sum(),
+        "max": high,
+        "min": low,
+        "last": low,
+        "size": (2 * np.log(6) + np.log(46)) / 3,
+    }
+    assert tuple(by_hand) == MANY_CELLS
+    assert found == pytest.approx({f"neighbours_route_day_{name}": value for name, value in by_hand.items()})
+
+
+def test_an_unknown_cell_gives_the_mean_share_and_no_size():
+    rates = CellRates.fit({"place": cells_of(*[[7]] * 20)}, labels(20, 5))
+    assert columns(rates, place=[99]) == {"neighbours_place_rate": 0.25, "neighbours_place_size": 0}
+
+
+def test_a_client_without_a_cell_has_no_value():
+    rates = CellRates.fit({"route_day": cells_of(*[[7]] * 20)}, labels(20, 5))
+    assert np.isnan(list(columns(rates, route_day=[]).values())).all()
+
+
+def test_a_client_votes_once_in_a_cell_however_often_it_is_there():
+    rates = CellRates.fit({"route_day": cells_of([7] * 30, *[[7]] * 9)}, labels(10, 1))
+    assert rates.n_clients["route_day"].tolist() == [10]
+    assert rates.n_frauds["route_day"].tolist() == [1]
+
+
+def test_cells_of_fewer_clients_than_allowed_are_not_kept():
+    small, enough = [[1]] * (LEAST_CLIENTS - 1), [[2]] * LEAST_CLIENTS
+    rates = CellRates.fit({"place": cells_of(*small, *enough)}, labels(2 * LEAST_CLIENTS - 1, 3))
+    assert rates.keys["place"].tolist() == [2]
+    assert columns(rates, place=[1])["neighbours_place_size"] == 0
+
+
+def test_no_cell_at_all_large_enough_still_gives_the_mean_share():
+    rates = CellRates.fit({"place": cells_of([1], [2], [3], [4])}, labels(4, 1))
+    assert columns(rates, place=[1])["neighbours_place_rate"] == 0.25
+
+
+# --- laws -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_training_clients_own_label_never_reaches_its_own_columns():
+    cells, label = drawn()
+    folds = np.arange(len(label)) % 5
+    before = out_of_fold(cells, label, folds)
+    for client in range(0, len(label), 7):
+        flipped = label.copy()
+        flipped[client] = 1 - flipped[client]
+        after = out_of_fold(cells, flipped, folds)
+        np.testing.assert_array_equal(after[client], before[client])
+        assert (after != before).any(), "the flip must reach somebody, or this shows nothing"
+
+
+def test_out_of_fold_columns_are_those_of_a_fit_on_the_other_folds():
+    cells, label = drawn()
+    folds = np.arange(len(label)) % 4
+    others = {name: kept_of(cell, folds != 2) for name, cell in cells.items()}
+    mine = {name: kept_of(cell, folds == 2) for name, cell in cells.items()}
+    expected = CellRates.fit(others, label[folds != 2]).columns(mine)
+    np.testing.assert_array_equal(out_of_fold(cells, label, folds)[folds == 2], expected)
+
+
+def test_columns_of_one_client_do_not_depend_on_the_others():
+    cells, label = drawn()
+    rates = CellRates.fit(cells, label)
+    together = rates.columns(cells)
+    for client in range(0, len(label), 20):
+        only = np.arange(len(label)) == client
+        alone = rates.columns({name: kept_of(cell, only) for name, cell in cells.items()})
+        np.testing.assert_array_equal(alone[0], together[client])
+
+
+def test_every_column_has_a_name():
+    cells, label = drawn()
+    names = column_names(tuple(cells))
+    assert CellRates.fit(cells, label).columns(cells).shape == (len(label), len(names))
+    assert len(set(names)) == len(names)
+
+
+def kept_of(cell, clients):
+    return Cells(cell.counts[clients], cell.keys[np.repeat(clients, cell.counts)])

@@ -1,0 +1,143 @@
+"""Harmless changes on short series: by hand with fixed parameters, and the laws that hold for all of them."""
+
+import numpy as np
+import pytest
+
+from fairmeter.simulation.harmless_patterns import HARMLESS, USUAL, WIDE, changed
+from fairmeter.simulation.pattern import UnknownPattern
+
+N_SERIES, N_STEPS = 40, 240
+STEPS = [12 / 365.25, 1.0, 24.0]
+NAN = np.nan
+LOSES_READINGS = {"meter_exchange", "missing_readings"}
+NEVER_ABOVE = {"holiday", "solar_panels", "efficiency", "missing_readings"}
+
+
+def honest_kwh():
+    """Uneven series, some readings missing, the first and the last days of some unknown."""
+    rng = np.random.default_rng(1)
+    kwh = rng.gamma(3, 4, (N_SERIES, N_STEPS))
+    kwh[rng.random(kwh.shape) < 0.05] = NAN
+    kwh[::3, :20] = NAN
+    kwh[1::3, -30:] = NAN
+    return kwh
+
+
+def onsets():
+    return np.random.default_rng(3).integers(40, 180, N_SERIES)
+
+
+def after(name, kwh=None, onset=None, steps_a_day=1.0, ranges=USUAL, seed=2):
+    kwh = honest_kwh() if kwh is None else kwh
+    onset = onsets() if onset is None else onset
+    return changed(kwh, onset, name, np.random.default_rng(seed), steps_a_day, ranges)
+
+
+def worked(name, kwh, onset=0, steps_a_day=1.0, **fixed):
+    """One series changed by parameters that are known, rounded."""
+    ranges = {name: {parameter: (value, value) for parameter, value in fixed.items()}}
+    assert set(fixed) == set(USUAL[name]), "a worked example leaves nothing to chance"
+    return np.round(after(name, np.array([kwh], float), np.array([onset]), steps_a_day, ranges)[0], 6)
+
+
+@pytest.mark.parametrize("ranges", [USUAL, WIDE], ids=["usual", "wide"])
+@pytest.mark.parametrize("steps_a_day", STEPS, ids=["monthly", "daily", "hourly"])
+@pytest.mark.parametrize("name", HARMLESS)
+class TestEveryChange:
+    def test_nothing_changes_before_it_and_what_was_missing_stays_missing(self, name, steps_a_day, ranges):
+        honest, kwh = honest_kwh(), after(name, steps_a_day=steps_a_day, ranges=ranges)
+        assert kwh.shape == honest.shape
+        is_before = np.arange(N_STEPS) < onsets()[:, None]
+        np.testing.assert_array_equal(kwh[is_before], honest[is_before])
+        assert np.isnan(kwh[np.isnan(honest)]).all()
+        if name not in LOSES_READINGS:
+            np.testing.assert_array_equal(np.isnan(kwh), np.isnan(honest))
+
+    def test_it_is_never_negative_and_above_what_was_only_where_it_must(self, name, steps_a_day, ranges):
+        kwh = after(name, steps_a_day=steps_a_day, ranges=ranges)
+        assert (kwh[~np.isnan(kwh)] >= 0).all()
+        assert name not in NEVER_ABOVE or (np.nan_to_num(kwh - honest_kwh()) <= 1e-9).all()
+
+    def test_the_same_seed_gives_the_same_series_and_leaves_the_input_alone(self, name, steps_a_day, ranges):
+        given = honest_kwh()
+        first = after(name, given, steps_a_day=steps_a_day, ranges=ranges)
+        np.testing.assert_array_equal(given, honest_kwh())
+        np.testing.assert_array_equal(first, after(name, steps_a_day=steps_a_day, ranges=ranges))
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+class TestEachChange:
+    def test_an_onset_after_the_last_step_is_never(self, name):
+        np.testing.assert_array_equal(after(name, onset=np.full(N_SERIES, N_STEPS)), honest_kwh())
+
+    def test_series_of_no_reading_and_of_no_step_pass(self, name):
+        assert np.isnan(after(name, np.full((2, 48), NAN), np.array([0, 5]))).all()
+        assert after(name, np.empty((2, 0)), np.array([0, 0])).shape == (2, 0)
+
+    def test_it_is_no_theft_and_its_wide_ranges_hold_the_usual_ones(self, name):
+        assert not HARMLESS[name].is_theft
+        for parameter, (least, most) in USUAL[name].items():
+            assert WIDE[name][parameter][0] <= least <= most <= WIDE[name][parameter][1], parameter
+
+
+@pytest.mark.parametrize(
+    ("name", "fixed", "honest", "onset", "expected"),
+    [
+        ("holiday", {"days": 2, "standby": 0.5, "jitter": 0}, [4, 4, 1, 7, 4], 1, [4, 2, 1, 7, 4]),
+        ("new_tenant", {"days": 2, "standby": 0, "jitter": 0, "tenant": 1.5}, [4, 4, 4, 2, 6], 1, [4, 0, 0, 3, 9]),
+        ("new_appliance", {"more": 0.5, "jitter": 0}, [2, NAN, 4, 6], 2, [2, NAN, 6, 8]),
+        ("efficiency", {"share": 0.6, "ramp_days": 0}, [5, 5, 10], 1, [5, 3, 6]),
+        ("efficiency", {"share": 0.6, "ramp_days": 4}, [10] * 6, 1, [10, 9, 8, 7, 6, 6]),
+        ("meter_exchange", {"share": 1.05, "dead_days": 1}, [2, 2, 2, 4], 1, [2, NAN, 2.1, 4.2]),
+        ("missing_readings", {"share": 0, "gap_days": 2}, [2, 3, 4, 5], 1, [2, NAN, NAN, 5]),
+        ("missing_readings", {"share": 1, "gap_days": 0}, [2, 3, 4], 1, [2, NAN, NAN]),
+        # 8 used while 2 a day were written: the first reading brings its own 3 and the 2 that lack.
+        ("estimated_bill", {"days": 3, "level": 1}, [2, 2, 1, 4, 3, 3, 5], 2, [2, 2, 2, 2, 2, 5, 5]),
+        # 3 used, 12 written: the next 9 are not registered again.
+        ("estimated_bill", {"days": 3, "level": 2}, [2, 2, 1, 1, 1, 4, 3, 6, 5], 2, [2, 2, 4, 4, 4, 0, 0, 4, 5]),
+        # A day without a reading gets no estimate.
+        ("estimated_bill", {"days": 2, "level": 1}, [2, 5, NAN, 4], 1, [2, 2, NAN, 7]),
+        ("solar_panels", {"cover": 0.5, "swing": 0, "midsummer_day": 0, "clouds": 0}, [4, 1, 7, 4], 1, [4, 0, 5, 2]),
+    ],
+)
+def test_on_daily_series(name, fixed, honest, onset, expected):
+    np.testing.assert_array_equal(worked(name, honest, onset, **fixed), expected)
+
+
+def test_an_estimate_and_its_catch_up_sum_to_what_was_used():
+    kwh = np.random.default_rng(4).gamma(3, 4, (200, 400))
+    np.testing.assert_allclose(after("estimated_bill", kwh, np.full(200, 60)).sum(axis=1), kwh.sum(axis=1))
+
+
+CLEAR_SKY = {"cover": 0.5, "clouds": 0.0, "midsummer_day": 100.0}
+
+
+class TestSolarPanels:
+    def test_they_give_most_at_midsummer_and_least_half_a_year_later(self):
+        saved = 10 - worked("solar_panels", [10.0] * 366, swing=0.8, **CLEAR_SKY)
+        assert saved.argmax() == 100
+        assert saved.max() == pytest.approx(5 * 1.8)
+        assert saved.min() == pytest.approx(5 * 0.2, abs=0.01)
+
+    def test_they_give_nothing_at_night_and_their_share_of_the_day(self):
+        saved = 10 - worked("solar_panels", [10.0] * 48, steps_a_day=24, swing=0, **(CLEAR_SKY | {"cover": 0.2}))
+        assert not saved[:6].any()
+        assert not saved[18:24].any()
+        assert saved.sum() == pytest.approx(0.2 * 480, rel=0.01)
+
+    def test_a_cloudy_day_is_cloudy_at_all_hours(self):
+        fixed = {"cover": 0.2, "clouds": 0.8, "midsummer_day": 0, "swing": 0}
+        saved = 10 - worked("solar_panels", [10.0] * 240, steps_a_day=24, **fixed).reshape(10, 24)
+        np.testing.assert_allclose(saved[:, 12] / saved[:, 9], saved[0, 12] / saved[0, 9], rtol=1e-4)
+        assert saved[:, 12].std() > 0.1 * saved[:, 12].mean()
+
+
+def test_readings_go_missing_as_often_as_was_drawn():
+    ranges = {"missing_readings": {"share": (0.3, 0.3), "gap_days": (0, 0)}}
+    lost = np.isnan(after("missing_readings", np.ones((1, 5000)), np.zeros(1, int), ranges=ranges))
+    assert lost.mean() == pytest.approx(0.3, abs=0.03)
+
+
+def test_an_unknown_change_is_said_with_those_there_are():
+    with pytest.raises(UnknownPattern, match="no harmless change 'solar'; there are holiday"):
+        after("solar")

@@ -1,0 +1,89 @@
+"""Who is trained on: the labelled, with invoices, and for the prospective view those whose account goes on."""
+
+import numpy as np
+import pytest
+
+from fairmeter.data.tables import Tables, tables_from_records
+from fairmeter.features.invoices.matrix import FEATURE_NAMES, client_features
+from fairmeter.training.dataset import CannotTrain, Study, code_names
+from tests.builders.tables import a_client, an_invoice
+
+YEARS = (2019, 2013, 2012, None)  # of the last invoice: active, just active, not active, no invoice at all
+LABELS = (1, 0, None)
+
+
+def study_of(clients, invoices):
+    """A study of clients and their invoices, one list a client."""
+    table, bills, quality = tables_from_records(clients, invoices)
+    if "label" in clients[0]:  # the service reads none
+        table["label"] = np.array([client["label"] for client in clients], dtype=float)
+    return Study.of("data.zip", Tables(table, bills, [], quality), client_features(table, bills), FEATURE_NAMES)
+
+
+@pytest.fixture
+def study():
+    """Twenty clients of each kind."""
+    kinds = [(year, label) for year in YEARS for label in LABELS] * 20
+    clients = [a_client(f"c-{i}", label=label) for i, (_, label) in enumerate(kinds)]
+    invoices = [[] if year is None else [an_invoice(invoice_on=f"{year}-06-15")] for year, _ in kinds]
+    return study_of(clients, invoices)
+
+
+def kinds_of(rows):
+    """Year and label of clients by their row numbers."""
+    n = len(LABELS)
+    return {(YEARS[row % (len(YEARS) * n) // n], LABELS[row % n]) for row in rows}
+
+
+def test_all_takes_every_labelled_client_with_invoices(study):
+    assert kinds_of(study.clients("all")) == {(year, label) for year in (2019, 2013, 2012) for label in (1, 0)}
+    assert len(study.clients("all")) == 6 * 20
+
+
+def test_prospective_takes_those_billed_in_the_last_seven_years_of_the_data(study):
+    assert kinds_of(study.clients("prospective")) == {(2019, 1), (2019, 0), (2013, 1), (2013, 0)}
+    assert np.datetime64(int(study.active_from), "D") == np.datetime64("2013-01-01")
+
+
+def test_rows_come_in_ascending_order(study):
+    assert (np.diff(study.clients("prospective")) > 0).all()
+
+
+def test_it_says_what_it_is_about(study):
+    assert study.summary() == "data.zip: 240 clients, 180 invoices, 50.00% labelled fraud; 120 active."
+
+
+def test_a_view_with_too_few_frauds_is_refused_and_named(study):
+    label = np.where((study.label == 1) & study.is_active(), np.nan, study.label)
+    few = Study(study.name, study.tables, study.evidence, study.feature_names, label, study.active_from)
+    with pytest.raises(CannotTrain, match=r"0 clients labelled 1 and 40 labelled 0 .*view prospective"):
+        few.clients("prospective")
+    assert len(few.clients("all"))
+
+
+def test_groups_name_each_clients_place_and_history(study):
+    groups = study.groups(study.clients("all"))
+    assert set(groups) == {"history quintile", "region", "category"}
+    assert set(groups["region"]) == {"103"}
+    assert set(groups["category"]) == {"11"}
+    assert code_names(np.array([11.0, np.nan])).tolist() == ["11", "unknown"]
+
+
+def test_the_fingerprint_follows_features_and_labels_alone(study):
+    def fingerprint(name="data.zip", label=study.label, features=study.evidence.features):
+        evidence = type(study.evidence)(features, study.evidence.n_records, study.evidence.cells)
+        return Study(name, study.tables, evidence, study.feature_names, label, study.active_from).fingerprint()
+
+    assert fingerprint() == fingerprint(name="renamed.zip") == study.fingerprint()
+    assert fingerprint(label=np.where(np.arange(240) == 0, 0.0, study.label)) != study.fingerprint()
+    assert fingerprint(features=study.evidence.features + np.float32(1)) != study.fingerprint()
+    assert len(study.fingerprint()) == 64
+
+
+def test_data_without_labels_or_invoices_is_refused():
+    with pytest.raises(CannotTrain, match=r"data\.zip has no label"):
+        study_of([a_client()], [[an_invoice()]])
+    with pytest.raises(CannotTrain, match=r"data\.zip has no label"):
+        study_of([a_client(label=None)], [[an_invoice()]])
+    with pytest.raises(CannotTrain, match=r"data\.zip has no invoice"):
+        study_of([a_client(label=1)], [[]])
