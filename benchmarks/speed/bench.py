@@ -33,9 +33,9 @@ from rich.table import Table as Grid
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # else Python looks for rooms in benchmarks/ only
 
-from benchmarks import readings
 from benchmarks.helpers.bodies import as_json, bodies_of, requests_of, with_invoices
 from benchmarks.helpers.servers import BadAnswer, Connection, DidNotStart, Server, machine_now, posted, served
+from benchmarks.speed import readings
 from benchmarks.speed.naive import AGGREGATIONS, naive_features
 from fairmeter.core.types import Table
 from fairmeter.data.tables import TableError, Tables, read_tables, tables_from_records
