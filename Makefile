@@ -67,7 +67,7 @@ scan: $(ALL) ## what is known against our code (bandit), the image (hadolint), t
 
 lock: $(TOOL) ## remake Pipfile.lock, naming no package index
 	$(MAKE_VENV)
-	$(PIPENV) lock --categories "$(EVERYTHING)"
+	$(PIPENV) lock --categories "$(EVERYTHING) docs"
 	$(NO_INDEX) .pipenv/bin/python -c "$$UNNAME_INDEX"
 	$(NO_INDEX) $(PIPENV) verify
 
