@@ -16,30 +16,30 @@ import numpy as np
 from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
 
 from fairmeter.cli import desk as commands
-from fairmeter.core.types import Earlier, QualityFlag, Score, Table
-from fairmeter.data.daily import Days
+from fairmeter.core.types import QualityFlag, Score, StoredInvoiceScore, Table
+from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.parsing import NAT, number_of
 from fairmeter.data.readings import readings_from_records
 from fairmeter.data.tables import CLIENT_FIELDS, FieldError, tables_from_records
-from fairmeter.explanation.explain import Known, explained, explained_aggregates
+from fairmeter.explanation.explain import ScoringContext, explained, explained_aggregates
 from fairmeter.features.invoices.matrix import FEATURE_NAMES, client_features
-from fairmeter.features.readings.covariates import Losses
+from fairmeter.features.readings.covariates import TransformerLosses
 from fairmeter.models import model_file
 from fairmeter.models.fraud_model import FraudModel
 from fairmeter.models.model_file import ModelError
 from fairmeter.planning.inspection_list import recoveries_of, with_worth
 from fairmeter.planning.recovery import BILLABLE_MONTHS
 from fairmeter.scoring import examples
-from fairmeter.scoring.payloads import Limits
+from fairmeter.scoring.payloads import RequestLimits
 from fairmeter.web.app import Api, create_app
 from fairmeter.web.http import observability
 from fairmeter.web.http.auth import EVERYBODY, NO_ONE, THIS_MACHINE
-from fairmeter.web.http.errors import BadRow
+from fairmeter.web.http.errors import InvalidRow
 from fairmeter.web.pages import basemap
 
 if TYPE_CHECKING:
-    from fairmeter.scoring.population_drift import Watch
-    from fairmeter.web.desk import DeskService
+    from fairmeter.scoring.population_drift import DriftMonitor
+    from fairmeter.web.desk import DeskExtension
     from fairmeter.web.pages.site import PageSettings
 
 CANNOT_START = 4  # gunicorn stops at this exit code of a worker; after any other it would start the next one, for ever
@@ -124,8 +124,8 @@ class Settings(BaseModel):
         under = {"tiles": self.map_tiles, "outlines": self.map_outlines, "credit": self.map_credit}
         return kind(time_zone=self.time_zone, currency=self.currency, reports=reports, **under)
 
-    def limits(self) -> Limits:
-        return Limits(self.max_body_bytes, self.max_clients, self.max_invoices, self.max_readings)
+    def limits(self) -> RequestLimits:
+        return RequestLimits(self.max_body_bytes, self.max_clients, self.max_invoices, self.max_readings)
 
     def key(self) -> bytes | None:
         return self.model_key and self.model_key.get_secret_value().encode()
@@ -135,7 +135,7 @@ def revealed(secret: SecretStr | None) -> str | None:
     return None if secret is None else secret.get_secret_value()
 
 
-class ModelScorer:
+class Predictor:
     """A FraudModel behind the two forms of a client (fairmeter/scoring/batches.py, Scorer)."""
 
     def __init__(self, model: FraudModel, billable_months: int = BILLABLE_MONTHS) -> None:
@@ -149,15 +149,15 @@ class ModelScorer:
             client_table, invoice_table, quality = tables_from_records(clients, invoices)
             reading_table, of_readings = readings_from_records(readings)
         except FieldError as error:
-            raise BadRow(error.index, error.path, error.message) from None
+            raise InvalidRow(error.index, error.path, error.message) from None
         return client_table, invoice_table, reading_table, [a + b for a, b in zip(quality, of_readings, strict=True)]
 
     def judge(
         self,
         tables: TablesOfRecords,
         with_reasons: bool = False,
-        earlier: Sequence[Earlier | None] | None = None,
-        losses: Losses | None = None,
+        earlier: Sequence[StoredInvoiceScore | None] | None = None,
+        losses: TransformerLosses | None = None,
     ) -> list[Score]:
         known, quality = self.known(tables, earlier, losses), tables[-1]
         scores = self._model.judge(known.billed, known.clients["client_id"], quality, known.metered, earlier)
@@ -166,22 +166,27 @@ class ModelScorer:
         return with_worth(scores, recoveries_of(self._model, *of_evidence, self._billable_months))
 
     def known(
-        self, tables: TablesOfRecords, earlier: Sequence[Earlier | None] | None = None, losses: Losses | None = None
-    ) -> Known:
+        self,
+        tables: TablesOfRecords,
+        earlier: Sequence[StoredInvoiceScore | None] | None = None,
+        losses: TransformerLosses | None = None,
+    ) -> ScoringContext:
         """The tables with the evidence made of them."""
         clients, invoices, readings, quality = tables
         billed = client_features(clients, invoices, self._model.cells)
-        days = Days.of(readings, len(quality)) if len(readings["client"]) else None
+        days = DailyConsumption.of(readings, len(quality)) if len(readings["client"]) else None
         metered = None if days is None else self._model.evidence_of_days(days, losses)
-        return Known(clients, invoices, billed, days, metered, earlier)
+        return ScoringContext(clients, invoices, billed, days, metered, earlier)
 
-    def watch(self) -> "Watch":
+    def watch(self) -> "DriftMonitor":
         """Counts how far clients are from those that the model learnt from."""
-        from fairmeter.scoring.population_drift import Watch  # what the demonstration tells; scoring needs none of it
+        from fairmeter.scoring.population_drift import (
+            DriftMonitor,  # what the demonstration tells; scoring needs none of it
+        )
 
-        return Watch(self._model)
+        return DriftMonitor(self._model)
 
-    def timeline(self, days: Days) -> dict[str, np.ndarray]:
+    def timeline(self, days: DailyConsumption) -> dict[str, np.ndarray]:
         """How unusual each day was, by detector. [float64, (rows,), from 1 on unusual]"""
         from fairmeter.models.detectors.anomaly_timeline import (
             timeline,  # what a page shows of one client; scoring needs none of it
@@ -200,17 +205,17 @@ class ModelScorer:
 def numbers_of(row: dict, index: int, known: frozenset[str]) -> dict:
     """A flat client's features under their names, as numbers or None; the model flags what is not `known`.
 
-    Raises BadRow. [index: of the row]
+    Raises InvalidRow. [index: of the row]
     """
     numbers = {}
     for given, value in row.items():
         name, convert = COLUMNS.get(given, (given, number_of))
         if name in numbers:
-            raise BadRow(index, given, f"given as {name} too; keep one")
+            raise InvalidRow(index, given, f"given as {name} too; keep one")
         try:
             numbers[name] = number_or_none(convert(value)) if name in known else value
         except ValueError as error:
-            raise BadRow(index, given, str(error)) from None
+            raise InvalidRow(index, given, str(error)) from None
     return numbers
 
 
@@ -236,12 +241,12 @@ def settings_or_exit() -> Settings:
         stop(f"{name.upper()} is {shown}: {wrong[:1].lower()}{wrong[1:]}. Correct or unset it.")
 
 
-def scorer_or_exit(path: Path, key: bytes | None, billable_months: int = BILLABLE_MONTHS) -> ModelScorer:
+def scorer_or_exit(path: Path, key: bytes | None, billable_months: int = BILLABLE_MONTHS) -> Predictor:
     """The model, after it judged an example of each form: its graphs load now, not while a first client waits."""
     try:
         model = model_file.load(path, key)
         model_file.check_features(model, FEATURE_NAMES, path)
-        scorer = ModelScorer(model, billable_months)
+        scorer = Predictor(model, billable_months)
         clients = [examples.RAW["client"], examples.READ["client"]]
         tables = scorer.tables(clients, [examples.RAW["invoices"], []], [[], examples.READ["readings"]])
         scorer.judge(tables, with_reasons=True)
@@ -253,7 +258,7 @@ def scorer_or_exit(path: Path, key: bytes | None, billable_months: int = BILLABL
     return scorer
 
 
-def desk_or_exit(settings: Settings, scorer: ModelScorer) -> "DeskService | None":
+def desk_or_exit(settings: Settings, scorer: Predictor) -> "DeskExtension | None":
     """The desk over its database, where one is set or OPEN is; without it nothing of it is even loaded."""
     if settings.database_url is None and settings.open == "0":
         return None
@@ -278,7 +283,7 @@ def served(settings: Settings) -> Api:
         )
     app = create_app(scorer, settings.limits(), revealed(settings.api_key), desk)
     load_demo = partial(demo_loaded, desk, scorer, settings.time_zone)
-    outside = commands.Outside(settings.channels(), revealed(settings.mqtt_url), load_demo)
+    outside = commands.ExternalServices(settings.channels(), revealed(settings.mqtt_url), load_demo)
     commands.install(app, desk and desk.keeping, outside)
     if settings.proxies:
         from werkzeug.middleware.proxy_fix import ProxyFix
@@ -287,11 +292,11 @@ def served(settings: Settings) -> Api:
     return app
 
 
-def demo_loaded(service: "DeskService", scorer: ModelScorer, zone: ZoneInfo) -> int:
+def demo_loaded(service: "DeskExtension", scorer: Predictor, zone: ZoneInfo) -> int:
     from fairmeter.desk import demo_data
 
     watch = scorer.watch()
-    drifting = demo_data.Drifting(lambda tables: watch.add(scorer.known(tables)), watch.drift)
+    drifting = demo_data.DriftHooks(lambda tables: watch.add(scorer.known(tables)), watch.drift)
     path = HOME / "data" / "sample.zip"
     return demo_data.load_demo(service.keeping, scorer, path, zone, drifting)
 

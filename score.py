@@ -33,28 +33,28 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-from fairmeter.analysis.energy_balance import Balances, balances_of, columns_of_balances
+from fairmeter.analysis.energy_balance import EnergyBalances, balances_of, columns_of_balances
 from fairmeter.cli.options import amount, bytes_of, share, whole
 from fairmeter.cli.visit_tables import print_list, print_worth
 from fairmeter.core.types import INSUFFICIENT_HISTORY, SEVERITIES, QualityFlag, Score, Table
-from fairmeter.data.daily import Days
-from fairmeter.data.exogenous import Almanac, read_almanac
+from fairmeter.data.daily import DailyConsumption
+from fairmeter.data.exogenous import Exogenous, read_almanac
 from fairmeter.data.partitioned.partitions import find_pieces
 from fairmeter.data.partitioned.spark import SparkError
 from fairmeter.data.readings import ReadingTables, has_readings, read_readings
 from fairmeter.data.tables import TableError, Tables, read_tables, tables_from_records
 from fairmeter.data.transformers import has_transformers, read_transformers
-from fairmeter.evaluation.conformal_selection import Promised, promised
+from fairmeter.evaluation.conformal_selection import ConformalSelection, promised
 from fairmeter.evaluation.stability import stability
 from fairmeter.features.invoices.matrix import FEATURE_NAMES
 from fairmeter.models import model_file
 from fairmeter.models.fraud_model import FraudModel
 from fairmeter.models.model_file import ModelError
 from fairmeter.planning import inspection_list
-from fairmeter.planning.exclusions import Visited, read_visited
-from fairmeter.planning.inspection_list import RANDOM_SHARE, RECENT_DAYS, Visit
+from fairmeter.planning.exclusions import Exclusions, read_visited
+from fairmeter.planning.inspection_list import RANDOM_SHARE, RECENT_DAYS, PlannedVisit
 from fairmeter.planning.list_files import (
-    CannotWrite,
+    OutputError,
     columns_of,
     columns_of_list,
     read_list,
@@ -64,9 +64,9 @@ from fairmeter.planning.list_files import (
 )
 from fairmeter.planning.recovery import BILLABLE_MONTHS
 from fairmeter.planning.routes import day_routes
-from fairmeter.scoring.population import Base
-from fairmeter.scoring.population_drift import Watch, drift_said
-from fairmeter.scoring.ranking import Keep
+from fairmeter.scoring.population import ClientBase
+from fairmeter.scoring.population_drift import DriftMonitor, drift_said
+from fairmeter.scoring.ranking import SelectionSizes
 
 MODEL_PATH = os.environ.get("MODEL_PATH") or "model.bin"
 DATABASE_URL = os.environ.get("DATABASE_URL")  # of the desk, for --store
@@ -80,11 +80,11 @@ BAD_USE, STOPPED = 2, 130  # exit codes, the latter a shell's for Ctrl-C
 Quality = list[tuple[QualityFlag, ...]]  # of each client
 
 
-class CannotList(Exception):
+class ListError(Exception):
     """The inspection list that is asked for cannot be made; one sentence."""
 
 
-class CannotKeep(Exception):
+class StoreOutputError(Exception):
     """The desk's database cannot be used; one sentence."""
 
 
@@ -92,7 +92,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parsed(arguments)
     try:
         run(options)
-    except (TableError, ModelError, CannotWrite, CannotList, CannotKeep, SparkError) as error:
+    except (TableError, ModelError, OutputError, ListError, StoreOutputError, SparkError) as error:
         print(error, file=sys.stderr)
         return BAD_USE
     except KeyboardInterrupt:
@@ -151,14 +151,14 @@ def run(options: argparse.Namespace) -> None:
     check_promise(model, options)
     visited = read_visited(options.leave_out)
     former = None if options.former is None else read_list(options.former)
-    watch = Watch(model) if report or options.store else None
+    watch = DriftMonitor(model) if report or options.store else None
     almanac = read_almanac(options.weather, options.holidays)
     console = Console(highlight=False)
     with progress() as bar:
         step = bar.add_task("Reading", total=None)
         tables, days = read(options)
         balances = balances_asked(tables, days, options)
-        base = Base.of(model, tables, days, almanac, balances and balances.losses)
+        base = ClientBase.of(model, tables, days, almanac, balances and balances.losses)
         check_routes(tables.clients, options)
         bar.remove_task(step)
         step, started = bar.add_task("Scoring clients", total=len(base.tables.quality)), perf_counter()
@@ -204,7 +204,7 @@ def run_large(options: argparse.Namespace) -> None:
     check_large(options)
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # executors need the very libraries that are here
     out = writable(options.out, [*options.sources, options.clients, options.invoices])
-    judge = partitioned.Judge(loaded_model(), options.billable_months)
+    judge = partitioned.PartitionScorer(loaded_model(), options.billable_months)
     store = opened_store() if options.store else None
     wanted = None if store is None else wanted_at(store, options.keep)
     console, started = Console(highlight=False), perf_counter()
@@ -221,43 +221,41 @@ def run_large(options: argparse.Namespace) -> None:
     if store is not None and few:
         part = partitioned.together(few)
         whole = ranking.n_clients, ranking.n_suspected, ranking.n_by_severity, drawn
-        keep(store, part.scores, Base(judge.model, part.tables), console, whole=whole)
+        keep(store, part.scores, ClientBase(judge.model, part.tables), console, whole=whole)
     print_summary(ranking.n_by_severity, perf_counter() - started, options.out, console)
 
 
-def wanted_at(store, n_first: int) -> Keep:
-    """Of whom the desk is told, where it is told of a part. Raises CannotKeep."""
+def wanted_at(store, n_first: int) -> SelectionSizes:
+    """Of whom the desk is told, where it is told of a part. Raises StoreOutputError."""
     from fairmeter.desk import runs
 
     try:
         n = store.count_profiles() + n_first
         if n <= MOST_KEPT:
-            return Keep(n_first, round(DRAWN_SHARE * n_first), store.newest_scores().keys())
+            return SelectionSizes(n_first, round(DRAWN_SHARE * n_first), store.newest_scores().keys())
     except runs.CANNOT_OPEN as error:
-        raise CannotKeep(str(error)) from error
+        raise StoreOutputError(str(error)) from error
     store.close()
-    raise CannotKeep(
+    raise StoreOutputError(
         f"The desk would be told of {n:,} clients, those whom it knows among them; in parts that can be {MOST_KEPT:,}: "
         "lower --keep, give this base a desk of its own, or score it in memory."
     )
 
 
 def check_large(options: argparse.Namespace) -> None:
-    """Raises CannotList where something is asked for that looks at all clients at once."""
+    """Raises ListError where something is asked for that looks at all clients at once."""
     at_once = {"--visits": options.visits, "--false-alarms": options.false_alarms}
     at_once |= {"--report": options.report, "--former": options.former}
     asked = [name for name, value in at_once.items() if value is not None]
     if asked:
-        raise CannotList(f"{asked[0]} wants all clients in memory at once: leave it out, or --memory and --spark.")
+        raise ListError(f"{asked[0]} wants all clients in memory at once: leave it out, or --memory and --spark.")
     beside = options.readings, options.weather, options.holidays, options.transformers
     if any(beside) or has_readings(*options.sources):
-        raise CannotList(
-            "Readings are judged beside their neighbours', in memory: name --clients and --invoices alone."
-        )
+        raise ListError("Readings are judged beside their neighbours', in memory: name --clients and --invoices alone.")
     if options.memory and options.spark:
-        raise CannotList("--memory is of this machine alone: executors have Spark's own settings; leave one out.")
+        raise ListError("--memory is of this machine alone: executors have Spark's own settings; leave one out.")
     if options.memory and options.memory < LEAST_MEMORY:
-        raise CannotList(f"--memory is below {LEAST_MEMORY // 2**20}MB, which the model and its libraries take.")
+        raise ListError(f"--memory is below {LEAST_MEMORY // 2**20}MB, which the model and its libraries take.")
 
 
 def judged(scores: list[Score], ranks: list[int]) -> list[int]:
@@ -266,7 +264,7 @@ def judged(scores: list[Score], ranks: list[int]) -> list[int]:
 
 
 def run_facts(
-    scores: list[Score], base: Base, drift: dict, rows: list[dict] | None, options: argparse.Namespace
+    scores: list[Score], base: ClientBase, drift: dict, rows: list[dict] | None, options: argparse.Namespace
 ) -> dict:
     """What the report tells of this run."""
     read = [*options.sources, *filter(None, (options.clients, options.invoices, options.readings))]
@@ -283,16 +281,16 @@ def run_facts(
 
 
 def opened_store():
-    """Now rather than after the work. Raises CannotKeep."""
+    """Now rather than after the work. Raises StoreOutputError."""
     from fairmeter.desk import runs  # brings SQLAlchemy, which scoring into files does without
 
     try:
         return runs.open_store(DATABASE_URL or runs.DATABASE)
     except runs.CANNOT_OPEN as error:
-        raise CannotKeep(str(error)) from error
+        raise StoreOutputError(str(error)) from error
 
 
-def keep(store, scores: list[Score], base: Base, console: Console, **beside) -> None:
+def keep(store, scores: list[Score], base: ClientBase, console: Console, **beside) -> None:
     """Keeps the scores and closes the store. [beside: as desk.keep_run takes it]
 
     Raises CannotKeep; then the desk is as it was before.
@@ -304,7 +302,7 @@ def keep(store, scores: list[Score], base: Base, console: Console, **beside) -> 
         told = base.tables, base.days, base.billed(scores)
         kept = runs.keep_run(store, runs.RULES, scores, version, *told, **beside)
     except runs.CANNOT_OPEN as error:
-        raise CannotKeep(str(error)) from error
+        raise StoreOutputError(str(error)) from error
     finally:
         store.close()
     said = f"{kept.n_profiles:,} clients at the desk; alerts: {kept.n_raised:,} raised, {kept.n_updated:,} updated"
@@ -314,7 +312,7 @@ def keep(store, scores: list[Score], base: Base, console: Console, **beside) -> 
 # --- reading ----------------------------------------------------------------------------------------------------------
 
 
-def read(options: argparse.Namespace) -> tuple[Tables, Days | None]:
+def read(options: argparse.Namespace) -> tuple[Tables, DailyConsumption | None]:
     """Clients and invoices, and the days of those who have readings. Raises TableError."""
     files = options.clients, options.invoices
     if options.readings is None and not has_readings(*options.sources):
@@ -327,14 +325,14 @@ def read(options: argparse.Namespace) -> tuple[Tables, Days | None]:
         readings = readings.for_clients(tables.clients["client_id"])
     quality = [a + b for a, b in zip(tables.quality, readings.quality, strict=True)]
     tables = replace(tables, quality=quality, flags=[*tables.flags, *readings.flags])
-    return tables, Days.of(readings.readings, len(quality))
+    return tables, DailyConsumption.of(readings.readings, len(quality))
 
 
-def balances_asked(tables: Tables, days: Days | None, options: argparse.Namespace) -> Balances | None:
-    """Of the transformers that are named, else of those among the sources. Raises TableError, CannotList."""
+def balances_asked(tables: Tables, days: DailyConsumption | None, options: argparse.Namespace) -> EnergyBalances | None:
+    """Of the transformers that are named, else of those among the sources. Raises TableError, ListError."""
     can_tell = days is not None and "transformer_id" in tables.clients
     if options.transformers is not None and not can_tell:
-        raise CannotList(
+        raise ListError(
             "--transformers wants readings, and the transformer_id of the clients: name both, or leave it out."
         )
     if options.transformers is None and not (can_tell and has_transformers(*options.sources)):
@@ -374,16 +372,16 @@ def _fall(probability: float | None) -> float:
 
 
 def check_promise(model: FraudModel, options: argparse.Namespace) -> None:
-    """Raises CannotList."""
+    """Raises ListError."""
     if options.false_alarms is None:
         return
     if "promise" not in model.manifest:
-        raise CannotList(f"{MODEL_PATH} keeps no promise table, so --false-alarms cannot be kept: train it again.")
+        raise ListError(f"{MODEL_PATH} keeps no promise table, so --false-alarms cannot be kept: train it again.")
     if model.readings is not None and (options.readings or has_readings(*options.sources)):
-        raise CannotList("The promise is one of scores from invoices: leave out the readings, or --false-alarms.")
+        raise ListError("The promise is one of scores from invoices: leave out the readings, or --false-alarms.")
 
 
-def promise_of(scores: list[Score], model: FraudModel, options: argparse.Namespace) -> Promised | None:
+def promise_of(scores: list[Score], model: FraudModel, options: argparse.Namespace) -> ConformalSelection | None:
     """Who keeps the promised share of false alarms, among clients like those trained on."""
     if options.false_alarms is None:
         return None
@@ -396,8 +394,12 @@ def promise_of(scores: list[Score], model: FraudModel, options: argparse.Namespa
 
 
 def inspections(
-    scores: list[Score], clients: Table, options: argparse.Namespace, visited: Visited, found: Promised | None
-) -> list[Visit]:
+    scores: list[Score],
+    clients: Table,
+    options: argparse.Namespace,
+    visited: Exclusions,
+    found: ConformalSelection | None,
+) -> list[PlannedVisit]:
     """The visits that the options ask for; where they name no number, as many as the promise allows, none at random."""
     n = options.visits if options.visits is not None else int(found.is_listed.sum())
     listed = inspection_list.inspection_list(
@@ -419,12 +421,12 @@ def inspections(
 
 
 def check_routes(clients: Table, options: argparse.Namespace) -> None:
-    """Raises CannotList."""
+    """Raises ListError."""
     if options.routes is not None and (options.routes < 1 or not {"latitude", "longitude"} <= clients.keys()):
-        raise CannotList("--routes wants a day's visits, 1 or more, and latitude and longitude of the clients.")
+        raise ListError("--routes wants a day's visits, 1 or more, and latitude and longitude of the clients.")
 
 
-def with_routes(listed: list[Visit], clients: Table, a_day: int | None) -> list[Visit]:
+def with_routes(listed: list[PlannedVisit], clients: Table, a_day: int | None) -> list[PlannedVisit]:
     """The visits with the number of their day's route, None where the address is not known."""
     if a_day is None or not listed:
         return listed
@@ -453,7 +455,7 @@ def print_quality(flags: list[QualityFlag], console: Console) -> None:
         console.print(f"{flag.flag}: {flag.text}", soft_wrap=True, markup=False)
 
 
-def print_unused(almanac: Almanac, base: Base, console: Console) -> None:
+def print_unused(almanac: Exogenous, base: ClientBase, console: Console) -> None:
     """What was given of weather and holidays, and the model never learnt to look at."""
     known = base.beside and {"weather": base.beside.has_weather, "holidays": base.beside.has_holidays}
     for what, given in almanac._asdict().items():

@@ -25,7 +25,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from fairmeter.data.exogenous import NOTHING_KNOWN, Almanac, read_almanac
+from fairmeter.data.exogenous import NO_EXOGENOUS, Exogenous, read_almanac
 from fairmeter.data.files import TableError
 from fairmeter.data.partitioned.spark import SparkError
 from fairmeter.data.readings import ReadingTables, has_readings, read_readings
@@ -39,21 +39,21 @@ from fairmeter.features.invoices.matrix import (
     METER_CELLS,
     client_features,
 )
-from fairmeter.features.readings.covariates import Losses
+from fairmeter.features.readings.covariates import TransformerLosses
 from fairmeter.models import model_file
 from fairmeter.models.fraud_model import OF_THE_ACCOUNT, FraudModel
 from fairmeter.models.model_file import ModelError
 from fairmeter.reports.training_report import write_report
 from fairmeter.scoring.population_drift import fingerprints
 from fairmeter.training import reading_pipeline
-from fairmeter.training.dataset import PROSPECTIVE, VIEWS, CannotTrain, Study
-from fairmeter.training.ensemble_fitting import LOOKS_AT, STACK_FOLDS, Fitted, Plan, fit_ensemble
-from fairmeter.training.inspection_labels import VisitLabels, beside, until_visits, weights_in_words, with_stored
+from fairmeter.training.dataset import PROSPECTIVE, VIEWS, Dataset, TrainingError
+from fairmeter.training.ensemble_fitting import LOOKS_AT, STACK_FOLDS, EnsembleConfig, Fitted, fit_ensemble
+from fairmeter.training.inspection_labels import InspectionLabels, beside, until_visits, weights_in_words, with_stored
 from fairmeter.training.manifest import HOW, KEPT_SILENT, manifest_of, next_version
 from fairmeter.training.member_fitting import TREES
 from fairmeter.training.validation import invoices
 from fairmeter.training.validation.inspections import visits_measured
-from fairmeter.training.validation.invoices import Split
+from fairmeter.training.validation.invoices import TestSplit
 from fairmeter.training.validation.readings import ATTACKS
 
 ARCHIVE, SAMPLE = Path("data/archive.zip"), Path("data/sample.zip")
@@ -81,7 +81,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parsed(arguments)
     try:
         run(options)
-    except (TableError, CannotTrain, ModelError, SparkError) as error:
+    except (TableError, TrainingError, ModelError, SparkError) as error:
         print(error, file=sys.stderr)
         return CANNOT
     except OSError as error:
@@ -143,7 +143,7 @@ def run(options: argparse.Namespace) -> None:
     base = older_model(options.onto) if options.onto else None
     places = places_of_readings(data, options)
     if (options.weather or options.holidays) and not places and options.store is None:
-        raise CannotTrain("--weather and --holidays go with readings, and there are none; name them with --readings.")
+        raise TrainingError("--weather and --holidays go with readings, and there are none; name them with --readings.")
     almanac = read_almanac(options.weather, options.holidays)
     readings = tables_of_readings(places)  # first: it takes seconds to tell what cannot be read
     visits, found = visits_of(options)
@@ -162,7 +162,7 @@ def run(options: argparse.Namespace) -> None:
             losses = reading_pipeline.losses_beside(data, study, readings)
             readings = until_visits(readings, as_of)
             metrics, base = with_readings(metrics, base, readings, name, options, stamp, almanac, losses)
-        except CannotTrain as error:
+        except TrainingError as error:
             if options.readings:
                 raise
             say(f"The readings beside the invoices are left out: {error}")
@@ -174,7 +174,7 @@ def run(options: argparse.Namespace) -> None:
     say(f"{options.report}/report.html written; {(time.monotonic() - started) / 60:.1f} minutes.")
 
 
-def from_invoices(study: Study, options: argparse.Namespace, stamp: dict) -> tuple[dict, FraudModel | None]:
+def from_invoices(study: Dataset, options: argparse.Namespace, stamp: dict) -> tuple[dict, FraudModel | None]:
     """The metrics, and the model where not --validate."""
     say(study.summary(), *(f"  {flag.text}" for flag in study.tables.flags))
     if options.validate:
@@ -186,15 +186,15 @@ def from_invoices(study: Study, options: argparse.Namespace, stamp: dict) -> tup
 
 
 def check_places(options: argparse.Namespace) -> None:
-    """Before half an hour of fitting, not after. Raises CannotTrain."""
+    """Before half an hour of fitting, not after. Raises TrainingError."""
     for folder in (options.out.resolve().parent, options.report.resolve().parent):
         if not os.access(folder, os.W_OK | os.X_OK):
-            raise CannotTrain(f"{folder} is no folder that can be written to; choose another with --out or --report.")
+            raise TrainingError(f"{folder} is no folder that can be written to; choose another with --out or --report.")
     read = [*options.data, *filter(None, [options.readings])]
     if options.out.is_dir() or options.out.resolve() in [path.resolve() for path in read]:
-        raise CannotTrain(f"{options.out} is a folder or what is read; name a file for the model with --out.")
+        raise TrainingError(f"{options.out} is a folder or what is read; name a file for the model with --out.")
     if options.report.exists() and not (options.report.is_dir() and os.access(options.report, os.W_OK | os.X_OK)):
-        raise CannotTrain(f"{options.report} is no folder that can be written to; choose another with --report.")
+        raise TrainingError(f"{options.report} is no folder that can be written to; choose another with --report.")
 
 
 def sources(given: list[Path]) -> list[Path]:
@@ -206,8 +206,8 @@ def sources(given: list[Path]) -> list[Path]:
     return [SAMPLE]
 
 
-def visits_of(options: argparse.Namespace) -> tuple[VisitLabels | None, list[str]]:
-    """What the desk's visits found, and the same in words. Raises CannotTrain."""
+def visits_of(options: argparse.Namespace) -> tuple[InspectionLabels | None, list[str]]:
+    """What the desk's visits found, and the same in words. Raises TrainingError."""
     if options.store is None:
         return None, []
     from fairmeter.desk import training_labels  # brings SQLAlchemy, which training on files does without
@@ -218,9 +218,9 @@ def visits_of(options: argparse.Namespace) -> tuple[VisitLabels | None, list[str
 
 
 def study_of(
-    data: list[Path], master: str | None = None, visits: VisitLabels | None = None, only_visits: bool = False
-) -> Study:
-    """Raises TableError, CannotTrain, SparkError. [master: of a cluster that makes the features]"""
+    data: list[Path], master: str | None = None, visits: InspectionLabels | None = None, only_visits: bool = False
+) -> Dataset:
+    """Raises TableError, TrainingError, SparkError. [master: of a cluster that makes the features]"""
     if master:
         return study_on_spark(data, master)
     with console.status("Reading tables and making features"):
@@ -229,10 +229,10 @@ def study_of(
             tables, weight = beside(visits, tables, only_visits)
             name += " and the desk's visits"
         evidence = client_features(tables.clients, tables.invoices)
-    return replace(Study.of(name, tables, evidence, FEATURE_NAMES), weight=weight)
+    return replace(Dataset.of(name, tables, evidence, FEATURE_NAMES), weight=weight)
 
 
-def study_on_spark(data: list[Path], master: str) -> Study:
+def study_on_spark(data: list[Path], master: str) -> Dataset:
     from fairmeter.scoring import partitioned
 
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # executors need the very libraries that are here
@@ -284,7 +284,7 @@ def estimate_in_words(estimate: dict | None) -> str:
 # --- fitting and measuring --------------------------------------------------------------------------------------------
 
 
-def trained(study: Study, options: argparse.Namespace, stamp: dict) -> tuple[dict, FraudModel]:
+def trained(study: Dataset, options: argparse.Namespace, stamp: dict) -> tuple[dict, FraudModel]:
     """The metrics of a model fitted on all but the test part, and the model of all clients."""
     split = invoices.splits(study, options.view, TEST_PARTS, SEED)[0]
     clients = study.clients(options.view)
@@ -298,7 +298,7 @@ def trained(study: Study, options: argparse.Namespace, stamp: dict) -> tuple[dic
     return metrics, FraudModel(final.ensemble, final_older.ensemble, None, manifest)
 
 
-def measured_parts(study: Study, split: Split, fitted: Fitted, older: Fitted) -> dict:
+def measured_parts(study: Dataset, split: TestSplit, fitted: Fitted, older: Fitted) -> dict:
     report = invoices.test_part_report(study, split, fitted, older, PROMISES, SEED)
     importance = invoices.importance(study, split, fitted, described, SEED)
     worth = visits_measured(study, split, fitted, PROMISES, SEED)
@@ -306,7 +306,7 @@ def measured_parts(study: Study, split: Split, fitted: Fitted, older: Fitted) ->
     return report | {"visits": worth, **beside, "quality": study.tables.flags}
 
 
-def validated(study: Study, options: argparse.Namespace, stamp: dict) -> dict:
+def validated(study: Dataset, options: argparse.Namespace, stamp: dict) -> dict:
     """Five outer folds of each view: every client is scored once, by a model that has not seen it."""
     results, models = [], []
     with progress((STACK_FOLDS + 1) * len(VIEWS) * TEST_PARTS * len(TREES)) as tell:
@@ -319,10 +319,10 @@ def validated(study: Study, options: argparse.Namespace, stamp: dict) -> dict:
     return {"run": run, "results": results, "models": models, "quality": study.tables.flags}
 
 
-def fit_both(study: Study, clients: np.ndarray, options: argparse.Namespace, tell: Tell) -> tuple[Fitted, Fitted]:
+def fit_both(study: Dataset, clients: np.ndarray, options: argparse.Namespace, tell: Tell) -> tuple[Fitted, Fitted]:
     """The ensemble on invoices, and the one on what older scripts send."""
     evidence, label, weight = study.evidence.of(clients), study.label[clients], study.weight_of(clients)
-    older = Plan(
+    older = EnsembleConfig(
         names=FEATURE_NAMES,
         seen=AGGREGATE_NAMES,
         members=("xgboost",),
@@ -337,10 +337,10 @@ def is_fine_gas(name: str) -> bool:
     return name.startswith("gas_") and name.endswith(FINE_OF_GAS)
 
 
-def plan_of(view: str, quick: bool) -> Plan:
+def plan_of(view: str, quick: bool) -> EnsembleConfig:
     seen = tuple(f.name for f in FEATURES if not is_fine_gas(f.name) and (view != PROSPECTIVE or not f.after_detection))
     cells = tuple(name for name in CELLS if view != PROSPECTIVE or name not in METER_CELLS)
-    return Plan(FEATURE_NAMES, seen, cells, looks_at=LOOKS_AT, has_peers=True, quick=quick)
+    return EnsembleConfig(FEATURE_NAMES, seen, cells, looks_at=LOOKS_AT, has_peers=True, quick=quick)
 
 
 # --- readings ---------------------------------------------------------------------------------------------------------
@@ -368,8 +368,8 @@ def with_readings(
     name: str,
     options: argparse.Namespace,
     stamp: dict,
-    almanac: Almanac = NOTHING_KNOWN,
-    losses: Losses | None = None,
+    almanac: Exogenous = NO_EXOGENOUS,
+    losses: TransformerLosses | None = None,
 ) -> tuple[dict, FraudModel | None]:
     """Metrics, and the model where not --validate, with the readings' parts. [base: on invoices; name: of readings]"""
     days = reading_pipeline.days_of(tables, name, almanac, options)
@@ -412,7 +412,7 @@ OUTER_FOLDS = (
 )
 
 
-def run_facts(study: Study) -> dict:
+def run_facts(study: Dataset) -> dict:
     weighed = [] if study.weight is None else [weights_in_words(study.weight[~np.isnan(study.label)])]
     return {
         "data": study.name,

@@ -13,13 +13,13 @@ from pyarrow import parquet
 import train
 from fairmeter.data.tables import read_tables
 from fairmeter.desk import demo_data, runs
-from fairmeter.desk.service import Keeping
+from fairmeter.desk.service import DeskService
 from fairmeter.features.invoices.matrix import FEATURE_NAMES, client_features
 from fairmeter.models import model_file
 from fairmeter.models.fraud_model import FraudModel
 from fairmeter.simulation.utility import Utility, simulate, simulate_utility, write_zip
 from fairmeter.store import Store
-from fairmeter.training.dataset import Study
+from fairmeter.training.dataset import Dataset
 from tests.builders.browser import PHONE, Visitor, chromium, context
 from tests.builders.desk import ForDesk
 from tests.builders.pages import Served
@@ -73,11 +73,11 @@ def small_model(trained) -> FraudModel:
 
 
 @pytest.fixture(scope="session")
-def small_study(small_utility) -> Study:
+def small_study(small_utility) -> Dataset:
     """What the small model was trained on."""
     tables = read_tables(small_utility)
     evidence = client_features(tables.clients, tables.invoices)
-    return Study.of("utility.zip", tables, evidence, FEATURE_NAMES)
+    return Dataset.of("utility.zip", tables, evidence, FEATURE_NAMES)
 
 
 @pytest.fixture(scope="session")
@@ -94,7 +94,7 @@ def demo_store(metered_utility, tmp_path_factory) -> Iterator[Store]:
     with empty_database("sqlite", folder) as url:
         store, scorer = Store(url), ForDesk()
         store.migrate()
-        keeping = Keeping(store, shipped_rules(), runs.DeskScience(scorer), runs.plan)
+        keeping = DeskService(store, shipped_rules(), runs.Rescorer(scorer), runs.plan)
         n_clients = demo_data.load_demo(keeping, scorer, folder / "utility.zip", UTC)
         assert n_clients == len(metered_utility.clients["client_id"])
         yield store

@@ -18,9 +18,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # else Python looks for rooms in benchmarks/ only
 
-from fairmeter.analysis.energy_balance import RECENT, Balances, balances_of
+from fairmeter.analysis.energy_balance import RECENT, EnergyBalances, balances_of
 from fairmeter.core.types import Table
-from fairmeter.data.daily import Days
+from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.readings import read_readings
 from fairmeter.data.tables import Tables, read_tables
 from fairmeter.data.transformers import TransformerTables, read_transformers
@@ -54,8 +54,8 @@ def main() -> int:
     return 0
 
 
-def balance(tables: Tables, measured: TransformerTables, readings: Table) -> Balances:
-    days = Days.of(readings, len(tables.quality))
+def balance(tables: Tables, measured: TransformerTables, readings: Table) -> EnergyBalances:
+    days = DailyConsumption.of(readings, len(tables.quality))
     return balances_of(measured, tables.clients["transformer_id"], days, tables.invoices)
 
 
@@ -78,7 +78,7 @@ def true_shares(data: Path, measured: TransformerTables) -> np.ndarray:
     return unregistered / delivered
 
 
-def told(name: str, found: Balances, truth: np.ndarray) -> str:
+def told(name: str, found: EnergyBalances, truth: np.ndarray) -> str:
     judged = np.array([row.lost_share is not None for row in found.rows])
     share, low, high = (
         np.array([getattr(row, key) for row in found.rows if row.lost_share is not None])
@@ -93,7 +93,7 @@ def told(name: str, found: Balances, truth: np.ndarray) -> str:
     )
 
 
-def fits(data: Path, tables: Tables, found: Balances) -> str:
+def fits(data: Path, tables: Tables, found: EnergyBalances) -> str:
     """How well the fit tells thieves from the others behind a transformer that loses."""
     thefts = [row for row in rows_of(data, "thefts") if row["pattern"] != "spike"]
     since = str(np.datetime64(found.rows[0].until_on) - RECENT)

@@ -13,7 +13,7 @@ import numpy as np
 from fairmeter.core.types import Table
 from fairmeter.data.arrow_reader import read_sheet
 from fairmeter.data.date_swaps import links, swapped
-from fairmeter.data.files import Field, find_source
+from fairmeter.data.files import Column, find_source
 from fairmeter.data.parsing import text_of
 from fairmeter.data.tables import INVOICE_FIELDS, TableError
 
@@ -25,7 +25,7 @@ NEEDED = ("invoice_on", "energy", "meter_id", "old_index", "new_index", "months"
 def raw_invoices(path: str) -> Table:
     """The invoices as given, nothing cleaned, clients numbered as they come."""
     number_of = defaultdict(count().__next__)
-    client = Field("client", "client_id", lambda value: number_of[text_of(value)], np.int64)
+    client = Column("client", "client_id", lambda value: number_of[text_of(value)], np.int64)
     fields = (client, *(field for field in INVOICE_FIELDS if field.name in NEEDED))
     sheet = read_sheet(find_source("invoice", (path,)), fields)
     return {field.name: sheet.take(field) for field in fields}

@@ -26,18 +26,25 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # else Python looks for rooms in benchmarks/ only
 
-from fairmeter.core.types import Evidence
+from fairmeter.core.types import FeatureMatrix
 from fairmeter.data import cleaning
 from fairmeter.data.files import TableError
 from fairmeter.data.tables import read_tables
-from fairmeter.evaluation.metrics import RESAMPLES, Ladder, bootstrap, ladder, percentiles, ratio
+from fairmeter.evaluation.metrics import RESAMPLES, CumulativeHits, bootstrap, ladder, percentiles, ratio
 from fairmeter.features.invoices.matrix import AGGREGATES_BLOCK, FEATURES, METER_CELLS, client_features
 from fairmeter.models.fraud_model import OF_THE_ACCOUNT
 from fairmeter.models.target_encoding import out_of_fold
-from fairmeter.training.dataset import VIEWS, CannotTrain, Study
-from fairmeter.training.ensemble_fitting import LOOKS_AT, MEMBER_SEED, RATE_FOLDS, Plan, fit_ensemble, stratified_folds
+from fairmeter.training.dataset import VIEWS, Dataset, TrainingError
+from fairmeter.training.ensemble_fitting import (
+    LOOKS_AT,
+    MEMBER_SEED,
+    RATE_FOLDS,
+    EnsembleConfig,
+    fit_ensemble,
+    stratified_folds,
+)
 from fairmeter.training.member_fitting import fit_xgboost
-from fairmeter.training.validation.invoices import WHO, Split, splits
+from fairmeter.training.validation.invoices import WHO, TestSplit, splits
 from train import CANNOT, SEED, STOPPED, TEST_PARTS, plan_of, progress, say, sources, study_of
 
 OUT = Path(__file__).resolve().parents[1] / "results" / "families.md"
@@ -112,7 +119,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parsed(arguments)
     try:
         run(options)
-    except (TableError, CannotTrain) as error:
+    except (TableError, TrainingError) as error:
         print(error, file=sys.stderr)
         return CANNOT
     except KeyboardInterrupt:
@@ -144,7 +151,7 @@ def run(options: argparse.Namespace) -> None:
 # --- dates as given ---------------------------------------------------------------------------------------------------
 
 
-def evidence_without_rule(data: list[Path], flag: str) -> Evidence:
+def evidence_without_rule(data: list[Path], flag: str) -> FeatureMatrix:
     """The clients' evidence where one rule of cleaning is left out; the clients are those of study_of()."""
     with without_rule(flag):
         tables = read_tables(*data)
@@ -168,8 +175,8 @@ def without_rule(flag: str) -> Iterator[None]:
 # --- fitting ----------------------------------------------------------------------------------------------------------
 
 
-def of_view(study: Study, as_given: Evidence, view: str, options: argparse.Namespace) -> str:
-    """The section of a view, in Markdown. Raises CannotTrain."""
+def of_view(study: Dataset, as_given: FeatureMatrix, view: str, options: argparse.Namespace) -> str:
+    """The section of a view, in Markdown. Raises TrainingError."""
     split = splits(study, view, TEST_PARTS, SEED)[0]
     plan = replace(plan_of(view, options.quick), members=("xgboost",), quick=True)  # only its inputs are taken
     inputs, other = (matrices(evidence, split, study.label, plan) for evidence in (study.evidence, as_given))
@@ -197,7 +204,7 @@ def trials(inputs: Matrices, as_given: Matrices, fits: int) -> Iterator[Trial]:
     yield Trial("nothing: the same inputs, other draws in the fit", inputs, none, MEMBER_SEED + fits)
 
 
-def matrices(evidence: Evidence, split: Split, label: np.ndarray, plan: Plan) -> Matrices:
+def matrices(evidence: FeatureMatrix, split: TestSplit, label: np.ndarray, plan: EnsembleConfig) -> Matrices:
     """As fitting.py makes them: fitted on the training clients, whose neighbours' rates come out of fold."""
     train, y = evidence.of(split.train), label[split.train]
     inputs = fit_ensemble(train, y, plan, SEED).ensemble.inputs
@@ -240,7 +247,7 @@ def figures_of(truth: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.nd
     return np.mean(values, axis=0), np.mean([bootstrap(truth, score, figures) for score in scores], axis=0)
 
 
-def figures(steps: Ladder, _weights: np.ndarray) -> list[float]:
+def figures(steps: CumulativeHits, _weights: np.ndarray) -> list[float]:
     hits, others = np.append(0, steps.hits), np.append(0, steps.n - steps.hits)
     roc_auc = ratio(np.trapezoid(hits, others), hits[-1] * others[-1])
     return [float(roc_auc), steps.pr_auc(), *steps.precision_at([TOP])]
@@ -258,7 +265,7 @@ fit change. What another family can stand in for gains little here, however much
 """
 
 
-def section(study: Study, split: Split, whole: tuple[np.ndarray, np.ndarray], rows: list[Lost]) -> str:
+def section(study: Dataset, split: TestSplit, whole: tuple[np.ndarray, np.ndarray], rows: list[Lost]) -> str:
     intervals = [percentiles(draws) for draws in whole[1].T]
     reached = ", ".join(
         f"{name} {value:.3f} ({low:.3f} to {high:.3f})"

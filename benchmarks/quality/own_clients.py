@@ -22,12 +22,12 @@ from rich.console import Console
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # else Python looks for rooms in benchmarks/ only
 
 import train
-from fairmeter.data.daily import Days
+from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.readings import read_readings
 from fairmeter.evaluation import reading_metrics
-from fairmeter.features.readings.covariates import Surroundings
+from fairmeter.features.readings.covariates import Covariates
 from fairmeter.models.reading_model import reading_evidence
-from fairmeter.training.attacks import PUBLISHED, Attacked, Base, attacked_file, split
+from fairmeter.training.attacks import PUBLISHED, AttackedHouseholds, HonestHouseholds, attacked_file, split
 from fairmeter.training.reading_fitting import TO_TRAIN, attacked_files, fit_labelled, sample_of
 
 OUT = Path(__file__).resolve().parents[1] / "results" / Path(__file__).with_suffix(".json").name
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
     tables = read_readings(options.readings)
-    base = Base.of(Days.of(tables.readings, len(tables.client_ids)))
+    base = HonestHouseholds.of(DailyConsumption.of(tables.readings, len(tables.client_ids)))
     everybody = np.arange(len(base.kwh))
     attacked = attacked_file(base, everybody, train.SEED, plan=ATTACK)
     base, is_thief = among_honest(base, attacked)
@@ -52,7 +52,7 @@ def main() -> None:
     def scores(learnt: np.ndarray, judged: np.ndarray, name: str) -> np.ndarray:
         """[log-odds, by the ensemble of some households of others]"""
         with console.status("") as status:
-            surroundings = Surroundings.of(base.days(learnt))
+            surroundings = Covariates.of(base.days(learnt))
             sample = sample_of(attacked_files(base, learnt, surroundings, plans, train.SEED), {})
             model, _ = fit_labelled(
                 sample, {}, surroundings, train.SEED, False, lambda what: status.update(f"{name}: {what}")
@@ -74,7 +74,7 @@ def main() -> None:
     console.print_json(json.dumps(figures))
 
 
-def among_honest(base: Base, attacked: Attacked) -> tuple[Base, np.ndarray]:
+def among_honest(base: HonestHouseholds, attacked: AttackedHouseholds) -> tuple[HonestHouseholds, np.ndarray]:
     """The households with what the thieves' meters registered, and who they are. [int64, 1 steals]"""
     thieves = np.flatnonzero(attacked.label == 1)
     kwh, is_thief = base.kwh.copy(), np.zeros(len(base.kwh), dtype=np.int64)
@@ -83,7 +83,7 @@ def among_honest(base: Base, attacked: Attacked) -> tuple[Base, np.ndarray]:
     household = attacked.household[thieves][days.segments.index]
     kwh[is_thief == 1] = np.nan
     kwh[household, days.day - base.first_day] = days.kwh
-    return Base(kwh, base.first_day), is_thief
+    return HonestHouseholds(kwh, base.first_day), is_thief
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from rich.console import Console
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # else Python looks for rooms in benchmarks/ only
 
 from benchmarks.quality.simulated import BEFORE, ELSE, FRAUD_RATE, HONEST, SEEDS, Truth, truth_of
-from fairmeter.explanation.shapley import Part, shares
+from fairmeter.explanation.shapley import EnsembleInput, shares
 from fairmeter.explanation.topics import READINGS
 from fairmeter.features.base import FALL, IRREGULAR, LOW, PLACE, REASON_GROUPS, UNUSUAL
 from fairmeter.models import model_file
@@ -113,7 +113,7 @@ def measured(judge: Judge, judged: Truth) -> dict:
 
 
 def first_groups(model: ReadingModel, row: np.ndarray, constant: float) -> set[str]:
-    effects = shares([Part(model.ensemble, READINGS, row)], constant, np.inf).effects
+    effects = shares([EnsembleInput(model.ensemble, READINGS, row)], constant, np.inf).effects
     return {REASON_GROUPS[i] for i in np.argsort(-np.abs(effects))[:FIRST]}
 
 

@@ -25,15 +25,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # else Python look
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from benchmarks.quality import simulated
-from fairmeter.core.types import Recovery, Table
-from fairmeter.data.daily import Days
+from fairmeter.core.types import RecoveryEstimate, Table
+from fairmeter.data.daily import DailyConsumption
 from fairmeter.evaluation import model_evaluation
 from fairmeter.evaluation.metrics import share_estimate
 from fairmeter.features.invoices.matrix import FEATURE_NAMES, client_features
-from fairmeter.features.invoices.series import Rows
-from fairmeter.features.readings.covariates import Surroundings
+from fairmeter.features.invoices.series import InvoiceSeries
+from fairmeter.features.readings.covariates import Covariates
 from fairmeter.models.ensemble import probability_of
-from fairmeter.models.peer_groups import Peers
+from fairmeter.models.peer_groups import PeerGroups
 from fairmeter.models.reading_model import onset_day, reading_evidence
 from fairmeter.planning.recovery import BILLABLE_MONTHS, course_of_invoices, recoveries, steps_since_fall
 from fairmeter.simulation import thefts as thieves
@@ -119,7 +119,7 @@ def of_invoices(n: int) -> dict:
     evidence = client_features(clients, invoices)
     suspected = (evidence.n_records > 0) & (fitted.ensemble.probability(evidence) >= threshold)
     found = recoveries(clients, invoices, fitted.ensemble.inputs.peers)
-    course, period = course_of_invoices(Rows.of(clients, invoices))
+    course, period = course_of_invoices(InvoiceSeries.of(clients, invoices))
     onset = course.day_of(steps_since_fall(course) + period / 4)
     first = course.day_of((~np.isnan(course.kwh)).sum(axis=1))
     return compared(thefts, suspected, found, onset, first, course.last_day)
@@ -136,11 +136,11 @@ def of_readings(n: int) -> dict:
     theft_share = float(np.nanmean(label))
     outcome = of_labelled(truth.days, label, theft_share, PROMISES, 1, SEEDS[0], True, lambda _: None)
     (clients, invoices, _, readings, *_), thefts = judged
-    days = Days.of(readings, len(clients["client_id"]))
-    evidence = reading_evidence(days, outcome.model.networks, Surroundings.of(days))
+    days = DailyConsumption.of(readings, len(clients["client_id"]))
+    evidence = reading_evidence(days, outcome.model.networks, Covariates.of(days))
     score = probability_of(outcome.model.log_ratio(evidence) + np.log(theft_share / (1.0 - theft_share)))
     onset = onset_day(evidence)
-    peers = Peers.fit(client_features(*learnt[0][:2]).features, FEATURE_NAMES)
+    peers = PeerGroups.fit(client_features(*learnt[0][:2]).features, FEATURE_NAMES)
     found = recoveries(clients, invoices, peers, days, onset)
     first, last = (pick(days.day.astype(np.float64)) for pick in (days.segments.first, days.segments.last))
     return compared(thefts, score >= outcome.cuts["threshold"], found, onset, first, last)
@@ -152,7 +152,7 @@ def of_readings(n: int) -> dict:
 def compared(
     thefts: Thefts,
     suspected: np.ndarray,
-    found: list[Recovery | None],
+    found: list[RecoveryEstimate | None],
     onset: np.ndarray,
     first: np.ndarray,
     last: np.ndarray,

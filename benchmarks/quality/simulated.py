@@ -26,11 +26,11 @@ from rich.console import Console
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # else Python looks for rooms in benchmarks/ only
 
 from fairmeter.analysis.energy_balance import balances_of
-from fairmeter.data.daily import Days
+from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.transformers import TransformerTables
 from fairmeter.evaluation import model_evaluation
 from fairmeter.evaluation.metrics import roc_auc
-from fairmeter.features.readings.covariates import Losses, Surroundings
+from fairmeter.features.readings.covariates import Covariates, TransformerLosses
 from fairmeter.models.ensemble import probability_of
 from fairmeter.models.reading_model import LEAST_DAYS as LEAST_READ
 from fairmeter.models.reading_model import reading_evidence
@@ -48,9 +48,9 @@ HONEST, BEFORE, ELSE = "honest", "began before the readings", "stole before, or 
 class Truth(NamedTuple):
     """Of each client with readings: what it does, and what its transformer lost."""
 
-    days: Days
+    days: DailyConsumption
     kind: np.ndarray  # a pattern, HONEST, BEFORE or ELSE
-    losses: Losses | None
+    losses: TransformerLosses | None
 
 
 def main() -> None:
@@ -72,7 +72,7 @@ def main() -> None:
 
 
 def truth_of(utility: Utility) -> Truth:
-    days = Days.of(utility.readings, len(utility.clients["client_id"]))
+    days = DailyConsumption.of(utility.readings, len(utility.clients["client_id"]))
     n_known = days.segments.total((~np.isnan(days.kwh)).astype(np.int64))
     kind = np.full(len(n_known), HONEST, dtype=object)
     last = days.day.max()
@@ -112,9 +112,7 @@ def measured(learnt: Truth, judged: Truth, quick: bool, tell) -> dict:
     share = float(np.nanmean(label))
     outcome = of_labelled(learnt.days, label, share, PROMISES, 1, SEEDS[0], quick, tell, losses=learnt.losses)
     model, threshold = outcome.model, outcome.cuts["threshold"]
-    evidence = reading_evidence(
-        judged.days, model.networks, replace(Surroundings.of(judged.days), losses=judged.losses)
-    )
+    evidence = reading_evidence(judged.days, model.networks, replace(Covariates.of(judged.days), losses=judged.losses))
     score = probability_of(model.log_ratio(evidence) + np.log(share / (1.0 - share)))
     counted = ~np.isin(judged.kind, [BEFORE, ELSE])
     y, found = judged.kind[counted] != HONEST, score[counted]

@@ -23,11 +23,11 @@ from rich.console import Console
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # else Python looks for rooms in benchmarks/ only
 
 import train
-from fairmeter.data.daily import Days
+from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.readings import read_readings
 from fairmeter.evaluation import reading_metrics
 from fairmeter.models.reading_model import reading_evidence
-from fairmeter.training.attacks import PUBLISHED, Attacked, Base, attacked_file, split
+from fairmeter.training.attacks import PUBLISHED, AttackedHouseholds, HonestHouseholds, attacked_file, split
 from fairmeter.training.reading_fitting import LOOKS_AT, fit_unlabelled
 from fairmeter.training.reading_pipeline import THEFT_SHARE
 from fairmeter.training.validation.readings import PARTS
@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
     tables = read_readings(options.readings)
-    base = Base.of(Days.of(tables.readings, len(tables.client_ids)))
+    base = HonestHouseholds.of(DailyConsumption.of(tables.readings, len(tables.client_ids)))
     kept = split(len(base.kwh), train.SEED, PARTS)[-1]
     console = Console(highlight=False)
     with console.status("Attacking and ranking"):
@@ -64,7 +64,7 @@ def main() -> None:
     console.print_json(json.dumps(figures))
 
 
-def scores_of(file: Attacked) -> dict[str, np.ndarray]:
+def scores_of(file: AttackedHouseholds) -> dict[str, np.ndarray]:
     """Of one utility's clients by name, higher = more suspicious."""
     evidence = reading_evidence(file.days, {}, file.surroundings)
     model, log_odds = fit_unlabelled(evidence, {}, file.surroundings, train.SEED)

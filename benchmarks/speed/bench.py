@@ -43,7 +43,7 @@ from fairmeter.features.invoices.matrix import FEATURE_NAMES, client_features
 from fairmeter.models import model_file
 from fairmeter.models.fraud_model import FraudModel
 from fairmeter.models.model_file import ModelError
-from fairmeter.scoring.population import Base
+from fairmeter.scoring.population import ClientBase
 from fairmeter.simulation.utility import simulate
 from fairmeter.training.member_fitting import fit_catboost, fit_xgboost
 
@@ -342,7 +342,7 @@ def of_tables(model: FraudModel, tables: Tables, size: Size, tell: Tell) -> list
         size.table_rounds,
         lambda: seconds(lambda: client_features(clients, invoices)),
         lambda: seconds(lambda: naive_features(frame)),
-        lambda: seconds(lambda: list(Base(model, tables).scored())),
+        lambda: seconds(lambda: list(ClientBase(model, tables).scored())),
     )
     than = "pandas groupby with lambdas"
     return [

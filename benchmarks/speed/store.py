@@ -34,8 +34,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # else Python look
 from benchmarks.helpers.servers import LONGEST_START, Connection, got, served
 from fairmeter.analysis.peer_consumption import bands_of
 from fairmeter.casework.alert_rules import read_rules
-from fairmeter.core.types import SEVERITIES, Explanation, QualityFlag, Reason, Recovery, Score, Table
-from fairmeter.store import Around, Series, Store, ledgers_of
+from fairmeter.core.types import SEVERITIES, HarmlessCause, QualityFlag, Reason, RecoveryEstimate, Score, Table
+from fairmeter.store import ReferenceData, Series, Store, ledgers_of
 from fairmeter.store.engine import schema
 from fairmeter.web.http import sessions
 from fairmeter.web.http.auth import VIEWER
@@ -141,7 +141,10 @@ def written(store: Store, what: str, options: argparse.Namespace, prefix: str = 
     invoices, start, busy = None if options.bare else invoices_of(options.clients), perf_counter(), process_time()
     told = {"clients": clients, "facts": facts, "series": series}
     if invoices is not None:
-        told |= {"ledgers": ledgers_of(clients["client_id"], invoices), "around": Around(bands_of(clients, series))}
+        told |= {
+            "ledgers": ledgers_of(clients["client_id"], invoices),
+            "around": ReferenceData(bands_of(clients, series)),
+        }
     store.write_run(scores, "2026.11.1", read_rules(ROOT / "data" / "alerts.toml"), **told)
     return what, f"{perf_counter() - start:.1f} s", "", f"{process_time() - busy:.1f} s of a processor"
 
@@ -304,8 +307,8 @@ def score(client_id: str, probability: float, severity: str, kwh: float) -> Scor
         client_id, probability, severity, THRESHOLD,
         tuple(Reason(group, probability / 7, text) for group in groups[first:] + groups[:first]),
         (QualityFlag("short_history", 1, "Invoices of less than a year: 1."),), onset_on, 0.05,
-        (Explanation("vacant home", "does not fit", "Consumption went on at a lower level."),),
-        Recovery(kwh, kwh / 2, kwh * 2, 24.0, "Own level of the year before, over 24 months."), "watch",
+        (HarmlessCause("vacant home", "does not fit", "Consumption went on at a lower level."),),
+        RecoveryEstimate(kwh, kwh / 2, kwh * 2, 24.0, "Own level of the year before, over 24 months."), "watch",
     )  # fmt: skip
 
 

@@ -23,7 +23,7 @@ import psutil
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # else Python looks for rooms in benchmarks/ only
 
 from fairmeter.models.runtime import oblivious_trees, onnx_trees
-from fairmeter.models.runtime.oblivious_trees import SymmetricTrees
+from fairmeter.models.runtime.oblivious_trees import ObliviousTrees
 from fairmeter.models.runtime.onnx_trees import OnnxTrees
 
 WIDTH, CLIENTS, DEPTH, TREES = 650, 1000, 6, 800
@@ -43,7 +43,7 @@ def main() -> None:
     print(f"\nLargest difference: {np.abs(arrays - graph).max():.1e}")
 
 
-def fitted(trees: int) -> tuple[dict[str, SymmetricTrees | OnnxTrees], np.ndarray]:
+def fitted(trees: int) -> tuple[dict[str, ObliviousTrees | OnnxTrees], np.ndarray]:
     """One model in both forms, and clients to be judged. [float32, (CLIENTS, WIDTH)]"""
     from catboost import CatBoostClassifier
 
@@ -63,7 +63,7 @@ def fitted(trees: int) -> tuple[dict[str, SymmetricTrees | OnnxTrees], np.ndarra
     return {"arrays (NumPy)": arrays, "a graph (ONNX Runtime)": graph}, inputs[:CLIENTS]
 
 
-def in_process_of_its_own(trees: SymmetricTrees | OnnxTrees, matrix: np.ndarray) -> tuple:
+def in_process_of_its_own(trees: ObliviousTrees | OnnxTrees, matrix: np.ndarray) -> tuple:
     """(us alone, us a client among all, MB, values): the memory of one form must not be that of the other."""
     leaf = onnx_trees.Tree(np.array([-1]), np.array([-1]), np.array([0]), np.array([0.0]), np.array([0.0]))
     any_graph = onnx_trees.of_trees([leaf], 1)
@@ -88,7 +88,7 @@ def memory() -> float:
     return psutil.Process().memory_info().rss / 2**20
 
 
-def median_seconds(trees: SymmetricTrees | OnnxTrees, rows: np.ndarray) -> float:
+def median_seconds(trees: ObliviousTrees | OnnxTrees, rows: np.ndarray) -> float:
     marks = [perf_counter()]
     for _ in range(TURNS * (20 if len(rows) == 1 else 1)):
         trees.values(rows)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fairmeter.core.types import Table
-from fairmeter.data.daily import Days
+from fairmeter.data.daily import DailyConsumption
 from fairmeter.features.invoices.series import DAYS_PER_MONTH
 
 AROUND = 14  # days on either side whose mean stands in for a missing one
@@ -30,7 +30,7 @@ MOST_MONTHS = 24  # of an invoice
 class Accounts:
     """Of each client the first and the last day of its account, its days and its invoices. [days since 1970]"""
 
-    days: Days
+    days: DailyConsumption
     opened: np.ndarray
     closed: np.ndarray  # before `opened` where nothing is known of the client
     is_doubtful: np.ndarray  # an invoice followed the last reading and none came since, which may be the usual one
@@ -40,7 +40,7 @@ class Accounts:
     rate: np.ndarray  # kWh a day
 
     @classmethod
-    def of(cls, days: Days, invoices: Table, n_clients: int, last: int) -> "Accounts":
+    def of(cls, days: DailyConsumption, invoices: Table, n_clients: int, last: int) -> "Accounts":
         order = np.lexsort((invoices["invoice_on"], invoices["client"]))
         order = order[invoices["energy"][order] == 0]
         client, end = invoices["client"][order], invoices["invoice_on"][order].astype("datetime64[D]").astype(np.int64)
@@ -98,7 +98,7 @@ class Accounts:
 
 
 def _spans(
-    days: Days, client: np.ndarray, end: np.ndarray, length: np.ndarray, n_clients: int, last: int
+    days: DailyConsumption, client: np.ndarray, end: np.ndarray, length: np.ndarray, n_clients: int, last: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """First and last day of each account, and whether the last one is in doubt."""
     first_read, last_read = np.full(n_clients, NEVER), np.full(n_clients, -NEVER)

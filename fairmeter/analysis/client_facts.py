@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fairmeter.analysis.energy_balance import Balances
+from fairmeter.analysis.energy_balance import EnergyBalances
 from fairmeter.core.types import Table
-from fairmeter.data.daily import Days
+from fairmeter.data.daily import DailyConsumption
 
 RECENT, YEAR, MONTH = 90, 365, 30  # days
 LEAST_SHARE = 2 / 3  # of a span's days: known, or nothing is said of it
@@ -25,7 +25,7 @@ OLD_MONTHS = 12  # without an invoice, others going on: the account is closed, a
 LEAST_ALIKE = 10  # other clients of a region and category, whose median says something
 
 
-class Course(NamedTuple):
+class ConsumptionSeries(NamedTuple):
     """Consumption from a first day on. [step: day or month; first_on: datetime64[D]; kwh: of each, NaN missing]"""
 
     step: str
@@ -38,7 +38,7 @@ OF_TRANSFORMER = ("transformer_loss_share", "transformer_loss_fit")
 BESIDE_OTHERS = ("neighbour_share", *OF_TRANSFORMER)  # of a whole base: one client that is sent alone has none
 
 
-def facts_of(invoices: Table, days: Days | None, n_clients: int) -> list[Facts]:
+def facts_of(invoices: Table, days: DailyConsumption | None, n_clients: int) -> list[Facts]:
     """The facts of each client."""
     found: list[Facts] = [{"n_index_rollbacks": float(n)} if n >= 0 else {} for n in rollbacks(invoices, n_clients)]
     for client, n in zero_months(invoices, days).items():
@@ -53,7 +53,7 @@ def facts_of(invoices: Table, days: Days | None, n_clients: int) -> list[Facts]:
     return found
 
 
-def facts_beside_others(clients: Table, days: Days | None, balances: Balances | None) -> list[Facts]:
+def facts_beside_others(clients: Table, days: DailyConsumption | None, balances: EnergyBalances | None) -> list[Facts]:
     """The facts of each client for which others are needed, or its transformer: BESIDE_OTHERS."""
     told: dict[str, np.ndarray] = {}
     if days is not None:
@@ -65,9 +65,9 @@ def facts_beside_others(clients: Table, days: Days | None, balances: Balances | 
     return [{name: value for name, value in zip(told, row, strict=True) if value == value} for row in rows]
 
 
-def courses_of(invoices: Table, days: Days | None, n_clients: int) -> list[Course | None]:
+def courses_of(invoices: Table, days: DailyConsumption | None, n_clients: int) -> list[ConsumptionSeries | None]:
     """The consumption of each client, None where nothing is known."""
-    billed = _Billed.of(invoices)
+    billed = MonthlyInvoices.of(invoices)
     return [_daily(days, client) or billed.course(client) for client in range(n_clients)]
 
 
@@ -110,20 +110,22 @@ def _mean(kwh: np.ndarray, n_days: int) -> float | None:
     return float(known.mean()) if len(known) >= n_days * LEAST_SHARE else None
 
 
-def _bounds(days: Days, client: int) -> tuple[int, int]:
+def _bounds(days: DailyConsumption, client: int) -> tuple[int, int]:
     return int(days.segments.starts[client]), int(days.segments.ends[client])
 
 
-def _daily(days: Days | None, client: int) -> Course | None:
+def _daily(days: DailyConsumption | None, client: int) -> ConsumptionSeries | None:
     start, end = _bounds(days, client) if days is not None else (0, 0)
     start = max(start, end - MOST_DAYS)
-    return Course("day", np.datetime64(int(days.day[start]), "D"), days.kwh[start:end]) if start < end else None
+    return (
+        ConsumptionSeries("day", np.datetime64(int(days.day[start]), "D"), days.kwh[start:end]) if start < end else None
+    )
 
 
 # --- beside others ----------------------------------------------------------------------------------------------------
 
 
-def neighbour_shares(clients: Table, days: Days) -> np.ndarray:
+def neighbour_shares(clients: Table, days: DailyConsumption) -> np.ndarray:
     """The base's last 90 days against the median of the other clients of the region and category. [ratio, NaN]"""
     use = _recent_use(days)
     key = np.column_stack([np.nan_to_num(clients[name], nan=-1.0) for name in ("region", "category")])
@@ -144,7 +146,7 @@ def neighbour_shares(clients: Table, days: Days) -> np.ndarray:
     return share
 
 
-def _recent_use(days: Days) -> np.ndarray:
+def _recent_use(days: DailyConsumption) -> np.ndarray:
     """Mean of the last 90 days of the base, NaN where too few are known. [kWh a day, a client]"""
     if not len(days.day):
         return np.full(len(days.segments), np.nan)
@@ -168,12 +170,12 @@ def rollbacks(invoices: Table, n_clients: int) -> np.ndarray:
     return np.where(np.bincount(client, minlength=n_clients) > 0, n, -1)
 
 
-def zero_months(invoices: Table, days: Days | None) -> dict[int, int]:
+def zero_months(invoices: Table, days: DailyConsumption | None) -> dict[int, int]:
     """Latest months in a row without electricity while the client's gas went on: somebody lives there. By client.
 
     Of clients with both energies, whose account is open. Months of which the gas is not invoiced yet are left out.
     """
-    electricity, gas = _Billed.of(invoices), _Billed.of(invoices, GAS)
+    electricity, gas = MonthlyInvoices.of(invoices), MonthlyInvoices.of(invoices, GAS)
     newest = max((int(billed.last.max()) for billed in (electricity, gas) if len(billed.last)), default=0)
     found = {}
     for client in np.unique(gas.client).tolist():
@@ -187,7 +189,7 @@ def zero_months(invoices: Table, days: Days | None) -> dict[int, int]:
     return found
 
 
-def _months_of(course: Course | None) -> dict[int, float]:
+def _months_of(course: ConsumptionSeries | None) -> dict[int, float]:
     """Consumption by month since 1970; of days those months of which enough are known, made whole."""
     if course is None:
         return {}
@@ -210,7 +212,7 @@ def _empty_months(electricity: dict[int, float], gas: dict[int, float]) -> int:
     return n
 
 
-class _Billed(NamedTuple):
+class MonthlyInvoices(NamedTuple):
     """One energy's invoices by client and date. [last: month of the date, since 1970; kwh: of gas m3]"""
 
     client: np.ndarray
@@ -219,7 +221,7 @@ class _Billed(NamedTuple):
     kwh: np.ndarray
 
     @classmethod
-    def of(cls, invoices: Table, energy: int = ELECTRICITY) -> "_Billed":
+    def of(cls, invoices: Table, energy: int = ELECTRICITY) -> "MonthlyInvoices":
         own = np.flatnonzero(invoices["energy"] == energy)
         client, day = invoices["client"][own], invoices["invoice_on"][own].astype(np.int64)
         order = own[np.argsort((client << CLIENT_BITS) + day, kind="stable")]  # in a third of lexsort's time
@@ -235,7 +237,7 @@ class _Billed(NamedTuple):
             return 0, None
         return int(self.last[stop - 1]), float(self.kwh[stop - 1] / self.months[stop - 1])
 
-    def course(self, client: int) -> Course | None:
+    def course(self, client: int) -> ConsumptionSeries | None:
         """Each month has the average of the invoice that covers it, the newest where several do."""
         first, last = np.searchsorted(self.client, (client, client + 1))
         rows = np.arange(first, last)
@@ -247,4 +249,4 @@ class _Billed(NamedTuple):
         for row in rows:
             at = int(self.last[row]) - first
             kwh[max(at - int(self.months[row]), 0) : max(at, 0)] = self.kwh[row] / self.months[row]
-        return Course("month", np.datetime64(first, "M").astype("datetime64[D]"), kwh[:-1])
+        return ConsumptionSeries("month", np.datetime64(first, "M").astype("datetime64[D]"), kwh[:-1])

@@ -19,12 +19,12 @@ from typing import NamedTuple
 import numpy as np
 
 from fairmeter.analysis.account_periods import Accounts
-from fairmeter.core.change_points import Changes
+from fairmeter.core.change_points import ChangePoints
 from fairmeter.core.segments import Segments
-from fairmeter.core.types import Balance, Table
-from fairmeter.data.daily import Days
+from fairmeter.core.types import EnergyBalance, Table
+from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.transformers import TransformerTables
-from fairmeter.features.readings.covariates import Losses
+from fairmeter.features.readings.covariates import TransformerLosses
 
 RECENT, YEAR, WEEK = 90, 365, 7  # days
 MOST_WEEKS = 104  # that a course goes back
@@ -47,19 +47,19 @@ LEAST_SPREAD = 0.01  # of delivered: a loss that hardly varies fits everybody an
 
 
 @dataclass(frozen=True)
-class Balances:
+class EnergyBalances:
     """By transformer, and by client: the loss share of its transformer, and its fit [-1..1]; NaN where untold.
 
     losses: of each judged day, for the clients' scores; None where no transformer was measured.
     """
 
-    rows: list[Balance]
+    rows: list[EnergyBalance]
     share: np.ndarray
     fit: np.ndarray
-    losses: Losses | None
+    losses: TransformerLosses | None
 
 
-class _Grid(NamedTuple):
+class SupplyGrid(NamedTuple):
     """A transformer's days. [all kWh; (day,), the last three (client, day), NaN where there is none]
 
     doubtful: of accounts that were most likely closed; not taken off, but nobody knows.
@@ -90,16 +90,20 @@ class _Grid(NamedTuple):
         return np.where(self.is_judged, lost, np.nan)
 
 
-def balances_of(tables: TransformerTables, transformer_id: np.ndarray, days: Days, invoices: Table) -> Balances:
+def balances_of(
+    tables: TransformerTables, transformer_id: np.ndarray, days: DailyConsumption, invoices: Table
+) -> EnergyBalances:
     """[transformer_id: of each client, empty where none is known]"""
     share, fit = np.full((2, len(transformer_id)), np.nan)
     span = _span(tables)
     if span is None:
-        return Balances([], share, fit, None)
+        return EnergyBalances([], share, fit, None)
     first, last = span
     accounts = Accounts.of(days, invoices, len(transformer_id), last)
     n_transformers = len(tables.transformers["transformer_id"])
-    losses = Losses(first, np.full((n_transformers, last - first + 1), np.nan), np.full(len(transformer_id), -1))
+    losses = TransformerLosses(
+        first, np.full((n_transformers, last - first + 1), np.nan), np.full(len(transformer_id), -1)
+    )
     rows, courses = [], []
     for row, clients in enumerate(_clients_of(tables.transformers["transformer_id"], transformer_id)):
         grid = _grid(_totals_of(tables.totals, row, first, last), accounts, clients, first, last)
@@ -110,7 +114,7 @@ def balances_of(tables: TransformerTables, transformer_id: np.ndarray, days: Day
         is_here = accounts.is_active(clients, last - RECENT + 1, last)
         share[clients[is_here]] = np.nan if balance.lost_share is None else balance.lost_share
         fit[clients[is_here]] = _fits(grid)[is_here]
-    return Balances(_with_courses(rows, courses, losses), share, fit, losses)
+    return EnergyBalances(_with_courses(rows, courses, losses), share, fit, losses)
 
 
 def _span(tables: TransformerTables) -> tuple[int, int] | None:
@@ -140,7 +144,7 @@ def _totals_of(totals: Table, row: int, first: int, last: int) -> np.ndarray:
     return grid
 
 
-def _grid(totals: np.ndarray, accounts: Accounts, clients: np.ndarray, first: int, last: int) -> _Grid:
+def _grid(totals: np.ndarray, accounts: Accounts, clients: np.ndarray, first: int, last: int) -> SupplyGrid:
     delivered, losses = totals
     is_assumed = np.isnan(losses)
     losses = np.where(is_assumed, LOSSES_SHARE * delivered, losses)
@@ -149,14 +153,14 @@ def _grid(totals: np.ndarray, accounts: Accounts, clients: np.ndarray, first: in
     n_read = np.count_nonzero((~np.isnan(read)).any(axis=1))
     if n_read < LEAST_READ * n_active:
         nothing = np.full(read.shape, np.nan)
-        return _Grid(delivered, losses, is_assumed, *[nothing] * 3)  # no day is judged
-    return _Grid(delivered, losses, is_assumed, read, *accounts.estimated(clients, read, first))
+        return SupplyGrid(delivered, losses, is_assumed, *[nothing] * 3)  # no day is judged
+    return SupplyGrid(delivered, losses, is_assumed, read, *accounts.estimated(clients, read, first))
 
 
 # --- a transformer ----------------------------------------------------------------------------------------------------
 
 
-def _balance(grid: _Grid, transformers: Table, row: int, first: int) -> Balance:
+def _balance(grid: SupplyGrid, transformers: Table, row: int, first: int) -> EnergyBalance:
     """Of the last 90 days; its course comes later."""
     n = len(grid.delivered)
     recent = slice(max(n - RECENT, 0), n)
@@ -164,7 +168,7 @@ def _balance(grid: _Grid, transformers: Table, row: int, first: int) -> Balance:
     before = _sums(grid, slice(max(n - RECENT - YEAR, 0), max(n - YEAR, 0)))[1]
     place = {name: _known(transformers[name][row]) for name in ("region", "latitude", "longitude")}
     is_told = share is not None
-    return Balance(
+    return EnergyBalance(
         str(transformers["transformer_id"][row]),
         _date(first + n - 1),
         n_clients=int((~np.isnan(grid.read[:, recent]) | ~np.isnan(grid.estimated[:, recent])).any(axis=1).sum()),
@@ -178,7 +182,7 @@ def _balance(grid: _Grid, transformers: Table, row: int, first: int) -> Balance:
     )
 
 
-def _sums(grid: _Grid, span: slice) -> tuple[dict, float | None, float]:
+def _sums(grid: SupplyGrid, span: slice) -> tuple[dict, float | None, float]:
     """Energies of the judged days of a span, the share lost, None where they are too few, and its deviation."""
     judged = np.flatnonzero(grid.is_judged[span]) + span.start
     delivered, losses = float(grid.delivered[judged].sum()), float(grid.losses[judged].sum())
@@ -202,12 +206,14 @@ def _weekly(kwh: np.ndarray, is_judged: np.ndarray) -> np.ndarray:
     return np.where(is_judged.reshape(-1, WEEK).sum(axis=-1) >= LEAST_OF_WEEK, weeks, np.nan)
 
 
-def _with_courses(rows: list[Balance], courses: list[np.ndarray], losses: Losses) -> list[Balance]:
+def _with_courses(
+    rows: list[EnergyBalance], courses: list[np.ndarray], losses: TransformerLosses
+) -> list[EnergyBalance]:
     """Each with its weeks and days, and since when its loss is there."""
     first, n_weeks = losses.first_day, courses[0].shape[1]
     with np.errstate(invalid="ignore", divide="ignore"):
         share = np.concatenate([lost / delivered for delivered, lost in courses])[None]
-        step = Changes(Segments(np.full(len(rows), n_weeks)), share, np.zeros(share.shape)).best((1,), (1,))[0]
+        step = ChangePoints(Segments(np.full(len(rows), n_weeks)), share, np.zeros(share.shape)).best((1,), (1,))[0]
     is_clear = step.explained[0] >= LEAST_EXPLAINED
     begins = np.where(is_clear, step.row[0] - np.arange(len(rows)) * n_weeks, 0)
     found = []
@@ -231,7 +237,7 @@ def _date(day: int) -> date:
     return np.datetime64(day, "D").astype(date)
 
 
-def columns_of_balances(rows: list[Balance]) -> dict[str, list]:
+def columns_of_balances(rows: list[EnergyBalance]) -> dict[str, list]:
     """The columns of a file, most energy lost first, those last that could not be judged."""
     ordered = sorted(rows, key=lambda row: (row.lost_share is None, -row.lost_kwh, row.transformer_id))
     return {name: [_written(getattr(row, name)) for row in ordered] for name in WRITTEN}
@@ -244,7 +250,7 @@ def _written(value: object) -> object:
 # --- a client ---------------------------------------------------------------------------------------------------------
 
 
-def _fits(grid: _Grid) -> np.ndarray:
+def _fits(grid: SupplyGrid) -> np.ndarray:
     """How well each client's part of what was delivered falls where the part that is lost rises. [-1..1, 1: wholly]
 
     Parts of the delivered energy, because weather and season move everybody at once.

@@ -28,14 +28,14 @@ NEW_METER = "new_meter"  # another meter than on the invoice before: no fault, a
 FINDINGS = (ROLLBACK, JUMP, BACKWARDS, NOT_BILLED, OVERBILLED, MISSING_MONTHS, OVERLAPPING, NEW_METER)
 
 
-class Finding(NamedTuple):
+class InvoiceIssue(NamedTuple):
     """[size: of the index, in consumption, or in months, as the kind says; above 0]"""
 
     kind: str
     size: float
 
 
-def checked(invoices: Table) -> list[tuple[Finding, ...]]:
+def checked(invoices: Table) -> list[tuple[InvoiceIssue, ...]]:
     """What was found of each invoice, each beside the one before of the same energy."""
     before: dict[int, int] = {}
     found = []
@@ -51,27 +51,27 @@ def checked(invoices: Table) -> list[tuple[Finding, ...]]:
 COLUMNS = ("day", "months", "coefficient", "consumption", "meter_id", "old_index", "new_index")
 
 
-def alone(own: dict[str, float]) -> list[Finding]:
+def alone(own: dict[str, float]) -> list[InvoiceIssue]:
     """What an invoice says against itself."""
     step = own["new_index"] - own["old_index"]
     if step < 0:
-        return [Finding(BACKWARDS, -step)]
+        return [InvoiceIssue(BACKWARDS, -step)]
     coefficient = 1.0 if math.isnan(own["coefficient"]) else own["coefficient"]
     unbilled = step * coefficient - own["consumption"]
     if not abs(unbilled) > ROUNDING:  # NaN too
         return []
-    return [Finding(NOT_BILLED if unbilled > 0 else OVERBILLED, abs(unbilled))]
+    return [InvoiceIssue(NOT_BILLED if unbilled > 0 else OVERBILLED, abs(unbilled))]
 
 
-def beside_the_last(own: dict[str, float], last: dict[str, float]) -> list[Finding]:
+def beside_the_last(own: dict[str, float], last: dict[str, float]) -> list[InvoiceIssue]:
     """What an invoice says against the one before."""
     found = []
     if own["meter_id"] != last["meter_id"] and not math.isnan(own["meter_id"] + last["meter_id"]):
-        found.append(Finding(NEW_METER, 1.0))
+        found.append(InvoiceIssue(NEW_METER, 1.0))
     elif abs(step := own["old_index"] - last["new_index"]) >= ROUNDING:
-        found.append(Finding(JUMP if step > 0 else ROLLBACK, abs(step)))
+        found.append(InvoiceIssue(JUMP if step > 0 else ROLLBACK, abs(step)))
     excess = (own["day"] - last["day"]) / DAYS_PER_MONTH - own["months"]
     # Two invoices of one day are one visit: a correction, or two meters, whose months are not one after the other.
     if own["day"] > last["day"] and abs(excess) > SLACK:
-        found.append(Finding(MISSING_MONTHS if excess > 0 else OVERLAPPING, abs(excess)))
+        found.append(InvoiceIssue(MISSING_MONTHS if excess > 0 else OVERLAPPING, abs(excess)))
     return found

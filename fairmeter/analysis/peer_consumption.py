@@ -17,7 +17,7 @@ LEAST_SHARE = 2 / 3  # of a month's days: known, or the month is not
 DAYS_PER_MONTH = 30.44
 
 
-class Course(Protocol):
+class ConsumptionCourse(Protocol):
     """Consumption from a first day on. [step: day or month; first_on: a date; kwh: of each, NaN missing]"""
 
     step: str
@@ -25,7 +25,7 @@ class Course(Protocol):
     kwh: np.ndarray
 
 
-class Band(NamedTuple):
+class ConsumptionBand(NamedTuple):
     """By month from first_on: how many clients are known, and their quartiles. [kWh a month, NaN below LEAST_PEERS]"""
 
     category: float
@@ -42,9 +42,9 @@ class Band(NamedTuple):
         return bool((self.n >= LEAST_PEERS).any())
 
 
-def bands_of(clients: Table, courses: Mapping[str, Course]) -> list[Band]:
+def bands_of(clients: Table, courses: Mapping[str, ConsumptionCourse]) -> list[ConsumptionBand]:
     """Of each category and region that clients with a course have. [clients: client_id, category, region]"""
-    groups: dict[tuple[float, float], list[Course]] = {}
+    groups: dict[tuple[float, float], list[ConsumptionCourse]] = {}
     places = zip(clients["client_id"], clients["category"].tolist(), clients["region"].tolist(), strict=True)
     for client_id, category, region in places:
         course = courses.get(str(client_id))
@@ -53,14 +53,14 @@ def bands_of(clients: Table, courses: Mapping[str, Course]) -> list[Band]:
     return [_band(*place, among) for place, among in sorted(groups.items())]
 
 
-def _band(category: float, region: float, among: Sequence[Course]) -> Band:
+def _band(category: float, region: float, among: Sequence[ConsumptionCourse]) -> ConsumptionBand:
     months = [by_month(course) for course in among]
     first = min(start for start, _ in months)
     known = np.full((len(months), max(start + len(kwh) for start, kwh in months) - first), np.nan, np.float32)
     for row, (start, kwh) in zip(known, months, strict=True):
         row[start - first : start - first + len(kwh)] = kwh
     n, quartiles = quartiles_of(np.ascontiguousarray(known.T))
-    return Band(category, region, len(among), day_of(first), n, *quartiles)
+    return ConsumptionBand(category, region, len(among), day_of(first), n, *quartiles)
 
 
 def quartiles_of(known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -75,7 +75,7 @@ def quartiles_of(known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return n, np.where(n >= LEAST_PEERS, found, np.nan).astype(np.float32)
 
 
-def by_month(course: Course) -> tuple[int, np.ndarray]:
+def by_month(course: ConsumptionCourse) -> tuple[int, np.ndarray]:
     """Months since 1970 of the first one, and the kWh of each; days count as their mean over a month's length."""
     first = month_of(course.first_on)
     if course.step == "month":

@@ -27,7 +27,7 @@ class BadRules(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class AlertRule:
     """`fact comparison limit` raises an alert of a severity; the sentence may show {value} and {limit}."""
 
     name: str
@@ -39,7 +39,7 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class NotificationRule:
     """Alerts from a severity up are told to a channel: at once (hour None), or gathered until an hour. [UTC]"""
 
     channel: str
@@ -52,13 +52,13 @@ class AlertRules:
     """What raises alerts, whom they are told, and quiet days by outcome (and for a case closed without a visit)."""
 
     least: str
-    rules: tuple[Rule, ...]
+    rules: tuple[AlertRule, ...]
     quiet_days: Mapping[str, int]
-    notices: tuple[Notice, ...] = ()
+    notices: tuple[NotificationRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
+class RuleHit:
     """A rule that speaks for an alert, with the value that it saw."""
 
     rule: str
@@ -69,19 +69,19 @@ class Hit:
     limit: float
 
 
-def hits_of(rules: AlertRules, score: Score, facts: Mapping[str, float]) -> tuple[Hit, ...]:
+def hits_of(rules: AlertRules, score: Score, facts: Mapping[str, float]) -> tuple[RuleHit, ...]:
     """The rules that speak for an alert, the gravest first. A fact that is missing or NaN speaks for nothing."""
     of_facts = [_hit(rule, facts[rule.fact]) for rule in rules.rules if _holds(rule, facts.get(rule.fact))]
     hits = [*_of_score(rules, score), *of_facts]
     return tuple(sorted(hits, key=lambda hit: -RANKS[hit.severity]))
 
 
-def severity_of(hits: tuple[Hit, ...]) -> str:
+def severity_of(hits: tuple[RuleHit, ...]) -> str:
     """An alert is as grave as its gravest rule."""
     return hits[0].severity
 
 
-def rows_of(hits: tuple[Hit, ...]) -> list[dict]:
+def rows_of(hits: tuple[RuleHit, ...]) -> list[dict]:
     """As an Alert holds them."""
     return [asdict(hit) for hit in hits]
 
@@ -91,20 +91,20 @@ def quiet_until(rules: AlertRules, outcome: str | None, ended_on: date) -> date:
     return ended_on + timedelta(days=rules.quiet_days[outcome or NO_VISIT])
 
 
-def _of_score(rules: AlertRules, score: Score) -> list[Hit]:
+def _of_score(rules: AlertRules, score: Score) -> list[RuleHit]:
     if score.probability is None or RANKS[score.severity] < RANKS[rules.least]:
         return []
     why = score.main_reason.text if score.main_reason else f"The model's severity is {score.severity}."
-    return [Hit(SCORE, score.severity, why, "probability", score.probability, score.threshold)]
+    return [RuleHit(SCORE, score.severity, why, "probability", score.probability, score.threshold)]
 
 
-def _holds(rule: Rule, value: float | None) -> bool:
+def _holds(rule: AlertRule, value: float | None) -> bool:
     return value is not None and not math.isnan(value) and COMPARISONS[rule.comparison](value, rule.limit)
 
 
-def _hit(rule: Rule, value: float) -> Hit:
+def _hit(rule: AlertRule, value: float) -> RuleHit:
     sentence = rule.sentence.format(value=value, limit=rule.limit)
-    return Hit(rule.name, rule.severity, sentence, rule.fact, float(value), rule.limit)
+    return RuleHit(rule.name, rule.severity, sentence, rule.fact, float(value), rule.limit)
 
 
 # --- the file ---------------------------------------------------------------------------------------------------------
@@ -135,11 +135,11 @@ def _rules_of(told: dict) -> AlertRules:
     return AlertRules(least, rules, _quiet(told.get("quiet_days", {})), tuple(map(_notice, told.get("notice", []))))
 
 
-def _rule(row: dict, number: int) -> Rule:
-    wanted = set(Rule.__dataclass_fields__)
+def _rule(row: dict, number: int) -> AlertRule:
+    wanted = set(AlertRule.__dataclass_fields__)
     if set(row) != wanted:
         raise BadRules(f"rule {number} has {sorted(row)}; it must have {sorted(wanted)}.")
-    rule = Rule(**row)
+    rule = AlertRule(**row)
     _severity(rule.severity, f"rule {rule.name!r}, severity")
     if rule.comparison not in COMPARISONS:
         raise BadRules(
@@ -161,13 +161,13 @@ def _quiet(told: dict) -> dict[str, int]:
     return told
 
 
-def _notice(row: dict) -> Notice:
+def _notice(row: dict) -> NotificationRule:
     hour = row.get("hour")
     if set(row) - {"hour"} != {"channel", "least"} or (hour is not None and hour not in range(24)):
         raise BadRules(
             f"a notice is {row}; it must have channel, least and, where it is gathered, an hour from 0 to 23."
         )
-    return Notice(row["channel"], _severity(row["least"], "notice.least"), hour)
+    return NotificationRule(row["channel"], _severity(row["least"], "notice.least"), hour)
 
 
 def _severity(word: str, where: str) -> str:

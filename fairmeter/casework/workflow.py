@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from hashlib import sha256
 
-from fairmeter.core.types import Broken, Move
+from fairmeter.core.types import ChainBreak, Move
 
 NEW, ASSIGNED, INSPECTING, CLOSED = "new", "assigned", "inspecting", "closed"
 MOVES = {
@@ -105,15 +105,17 @@ def stamp(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
-def first_broken(moves: Iterable[Move]) -> Broken | None:
+def first_broken(moves: Iterable[Move]) -> ChainBreak | None:
     """The first move, in order of seq, that is not as it was written; None where the chain holds."""
     previous_seq, previous_hash = 0, FIRST_HASH
     for move in moves:
         if move.seq != previous_seq + 1:
-            return Broken(move.seq, f"Move {move.seq} follows move {previous_seq}: what stood between is gone.")
+            return ChainBreak(move.seq, f"Move {move.seq} follows move {previous_seq}: what stood between is gone.")
         if move.previous_hash != previous_hash:
-            return Broken(move.seq, f"Move {move.seq} was not written after the move {previous_seq} that stands here.")
+            return ChainBreak(
+                move.seq, f"Move {move.seq} was not written after the move {previous_seq} that stands here."
+            )
         if move.hash != hash_of(move):
-            return Broken(move.seq, f"Move {move.seq} of case {move.case_id} was changed after it was written.")
+            return ChainBreak(move.seq, f"Move {move.seq} of case {move.case_id} was changed after it was written.")
         previous_seq, previous_hash = move.seq, move.hash
     return None

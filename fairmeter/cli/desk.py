@@ -17,13 +17,13 @@ from flask import Flask
 from fairmeter.web.http.auth import ROLES, VIEWER
 
 if TYPE_CHECKING:
-    from fairmeter.desk.service import Keeping
+    from fairmeter.desk.service import DeskService
 
 NO_DESK = "There is no desk: set DATABASE_URL, such as sqlite:///fairmeter.db, or OPEN=1."
 LONGEST_LINE = 1000
 
 
-class Outside(NamedTuple):
+class ExternalServices(NamedTuple):
     """Where notices go, meters publish, and the demo comes from.
 
     channels: addresses of each; broker: MQTT_URL; load_demo: fills an empty store, says with how many clients.
@@ -34,13 +34,13 @@ class Outside(NamedTuple):
     load_demo: Callable[[], int]
 
 
-def install(app: Flask, keeping: "Keeping | None", outside: Outside) -> None:
+def install(app: Flask, keeping: "DeskService | None", outside: ExternalServices) -> None:
     """Adds the commands; without a desk each of them says how to get one."""
     for command, run in COMMANDS.items():
         app.cli.add_command(_command(command, run, keeping, outside))
 
 
-def _command(name: str, run: Callable, keeping: "Keeping | None", outside: Outside) -> click.Command:
+def _command(name: str, run: Callable, keeping: "DeskService | None", outside: ExternalServices) -> click.Command:
     def called(**options) -> None:
         if keeping is None:
             raise click.ClickException(NO_DESK)
@@ -52,7 +52,7 @@ def _command(name: str, run: Callable, keeping: "Keeping | None", outside: Outsi
 # --- users and keys ---------------------------------------------------------------------------------------------------
 
 
-def add_user(keeping: "Keeping", _outside: Outside, name: str, role: str) -> None:
+def add_user(keeping: "DeskService", _outside: ExternalServices, name: str, role: str) -> None:
     """Adds a user who signs in with a password."""
     from fairmeter.web.http.sessions import hash_of_password
 
@@ -61,7 +61,7 @@ def add_user(keeping: "Keeping", _outside: Outside, name: str, role: str) -> Non
 
 
 def change_user(
-    keeping: "Keeping", _outside: Outside, name: str, role: str | None, password: bool, active: bool | None
+    keeping: "DeskService", _outside: ExternalServices, name: str, role: str | None, password: bool, active: bool | None
 ):
     """Changes a user's role or password, or whether they may sign in. Sessions from before it end."""
     from fairmeter.web.http.sessions import hash_of_password
@@ -73,7 +73,7 @@ def change_user(
     click.echo(f"{user.name} is {user.role}{'' if user.is_active else ', and may not sign in'}.")
 
 
-def users(keeping: "Keeping", _outside: Outside) -> None:
+def users(keeping: "DeskService", _outside: ExternalServices) -> None:
     """Lists the users and the keys."""
     for user in _told(keeping.store.list_users):
         click.echo(f"user  {user.role:12}  {'active' if user.is_active else 'out':6}  {user.name}")
@@ -82,7 +82,7 @@ def users(keeping: "Keeping", _outside: Outside) -> None:
         click.echo(f"key   {key.role:12}  {'active' if key.is_active else 'out':6}  {key.name}, {used}")
 
 
-def add_key(keeping: "Keeping", _outside: Outside, name: str, role: str) -> None:
+def add_key(keeping: "DeskService", _outside: ExternalServices, name: str, role: str) -> None:
     """Makes a key for a script, and shows it this once."""
     from fairmeter.web.http.sessions import new_key
 
@@ -92,7 +92,7 @@ def add_key(keeping: "Keeping", _outside: Outside, name: str, role: str) -> None
     click.echo(key)
 
 
-def revoke_key(keeping: "Keeping", _outside: Outside, name: str) -> None:
+def revoke_key(keeping: "DeskService", _outside: ExternalServices, name: str) -> None:
     """Takes a key back."""
     _told(lambda: keeping.store.revoke_key(name))
     click.echo(f"The key {name} opens nothing any more.")
@@ -107,19 +107,19 @@ def _password() -> str:
 # --- the store --------------------------------------------------------------------------------------------------------
 
 
-def migrate(keeping: "Keeping", _outside: Outside) -> None:
+def migrate(keeping: "DeskService", _outside: ExternalServices) -> None:
     """Brings the tables up to date; the service does so too when it starts."""
     _told(keeping.store.migrate)
     click.echo("The tables are up to date.")
 
 
-def demo(_keeping: "Keeping", outside: Outside) -> None:
+def demo(_keeping: "DeskService", outside: ExternalServices) -> None:
     """Fills an empty store with the simulated utility of data/sample.zip."""
     n = _told(outside.load_demo)
     click.echo(f"The demo's {n:,} clients are at the desk." if n else "The desk holds clients; nothing was changed.")
 
 
-def audit(keeping: "Keeping", _outside: Outside) -> None:
+def audit(keeping: "DeskService", _outside: ExternalServices) -> None:
     """Checks the chain of moves: whether any was changed, left out or put in later."""
     broken = _told(keeping.store.verify_chain)
     if broken is not None:
@@ -127,7 +127,7 @@ def audit(keeping: "Keeping", _outside: Outside) -> None:
     click.echo("Every move is as it was written.")
 
 
-def notify(keeping: "Keeping", outside: Outside) -> None:
+def notify(keeping: "DeskService", outside: ExternalServices) -> None:
     """Sends the notices that are due; run it every few minutes."""
     from fairmeter.desk.notify import send_due
 
@@ -137,7 +137,7 @@ def notify(keeping: "Keeping", outside: Outside) -> None:
         raise click.exceptions.Exit(1)
 
 
-def listen(keeping: "Keeping", outside: Outside) -> None:
+def listen(keeping: "DeskService", outside: ExternalServices) -> None:
     """Takes in the readings that meters publish to the broker of MQTT_URL, until it is stopped."""
     from fairmeter.desk import mqtt
 

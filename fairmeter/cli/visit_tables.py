@@ -13,9 +13,9 @@ from rich.table import Table as Sheet
 
 from fairmeter.core.types import Score
 from fairmeter.evaluation import inspection_value
-from fairmeter.evaluation.conformal_selection import Promised
+from fairmeter.evaluation.conformal_selection import ConformalSelection
 from fairmeter.planning import inspection_list
-from fairmeter.planning.inspection_list import Visit
+from fairmeter.planning.inspection_list import PlannedVisit
 
 SHOWN = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000)  # numbers of visits
 
@@ -77,7 +77,9 @@ def in_brackets(figure: dict, form: str) -> str:
     return f"{figure['value']:{form}} ({low:{form}} to {high:{form}})"
 
 
-def print_list(listed: list[Visit], found: Promised | None, n_asked: int | None, place: Path, console: Console) -> None:
+def print_list(
+    listed: list[PlannedVisit], found: ConformalSelection | None, n_asked: int | None, place: Path, console: Console
+) -> None:
     """How long the list is, and why no longer."""
     n_random = sum(visit.is_random for visit in listed)
     console.print(f"{len(listed):,} visits, {n_random:,} of them drawn at random: {place}", soft_wrap=True)

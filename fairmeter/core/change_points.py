@@ -17,7 +17,7 @@ LEAST = 7  # days on either side of a change
 PRIOR = 4.0  # sum of squares: with less variation of its covariate, a client's sensitivity stays near the usual
 
 
-class Running:
+class RunningSums:
     """Running sums of series of shape (k, rows)."""
 
     def __init__(self, series: np.ndarray) -> None:
@@ -40,7 +40,7 @@ class Running:
         return (self.sums[..., 1:] - segments.beside(self.sums.take(segments.starts, axis=-1))) / FIXED_POINT
 
 
-class Change(NamedTuple):
+class ChangePoint(NamedTuple):
     """The best change of a length. Each (k, clients)."""
 
     size: np.ndarray  # what the series moved by, 0 where there is none
@@ -49,7 +49,7 @@ class Change(NamedTuple):
     slope: np.ndarray  # of the covariate beside the change
 
 
-class Changes:
+class ChangePoints:
     """Steps and ramps fitted to series (k, rows): level + size * ramp + slope * covariate, the covariate (k, rows) too.
 
     A ramp rises from 0 to 1 within a number of days, and stays there. The slope is drawn towards 0 (PRIOR).
@@ -60,7 +60,7 @@ class Changes:
         v, g = np.where(self.known, series, 0.0), np.where(self.known, covariate, 0.0)
         t, m = segments.position.astype(np.float64), self.known.astype(np.float64)
         mt = m * t
-        self.running = Running(np.array([m, mt, mt * t, v, v * t, g, g * t, v * v, v * g, g * g]))
+        self.running = RunningSums(np.array([m, mt, mt * t, v, v * t, g, g * t, v * v, v * g, g * g]))
         n, _, _, v, _, g, _, vv, vg, gg = self.running.between(segments.starts, segments.ends)
         self.n = np.maximum(n, 1.0)
         self.v, self.g = v / self.n, g / self.n
@@ -68,7 +68,7 @@ class Changes:
         self.vg = vg - v * self.g
         self.rest = np.maximum(vv - v * self.v - self.vg * self.vg / self.gg, 1e-9)  # what the slope alone leaves
 
-    def best(self, days: tuple[int, ...], signs: tuple[int, ...], every: int = 1) -> list[Change]:
+    def best(self, days: tuple[int, ...], signs: tuple[int, ...], every: int = 1) -> list[ChangePoint]:
         """The best ramp over so many days [1: a step], a Change for each of days and sign.
 
         sign: -1 only falls, 1 only rises, 0 both. At least LEAST days lie before a ramp, and as many known ones after
@@ -87,7 +87,7 @@ class Changes:
         gain = np.where(fits, shared * shared / np.where(fits, own, 1.0), -1.0)
         signed = [np.where(shared * sign > 0, gain, -1.0) if sign else gain for sign in signs]
         found = [self._largest(each, rows, segments, (cross, shared, own)) for each in signed]
-        return [Change(*(x[:, i] for x in change)) for i in range(len(days)) for change in found]
+        return [ChangePoint(*(x[:, i] for x in change)) for i in range(len(days)) for change in found]
 
     def _beginnings(self, every: int) -> tuple[np.ndarray, Segments]:
         """(rows on which a ramp may begin, segments of these)"""

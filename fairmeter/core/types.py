@@ -15,7 +15,7 @@ INSUFFICIENT_HISTORY = "insufficient history"
 SEVERITIES = ("critical", "high", "medium", "low")
 
 
-class Cells(NamedTuple):
+class GroupKeys(NamedTuple):
     """What clients share with neighbours: `counts` keys a client [int64], the keys one after the other [uint64]."""
 
     counts: np.ndarray
@@ -23,7 +23,7 @@ class Cells(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class FeatureMatrix:
     """What is known of some clients: features [float32, (clients, features)], how much they rest on, cells by name.
 
     n_records: a client's invoices, or its days with readings; 0 where there is nothing to judge by.
@@ -31,15 +31,15 @@ class Evidence:
 
     features: np.ndarray
     n_records: np.ndarray
-    cells: dict[str, Cells]
+    cells: dict[str, GroupKeys]
 
     def __len__(self) -> int:
         return len(self.features)
 
     @classmethod
-    def concatenated(cls, parts: list["Evidence"]) -> "Evidence":
+    def concatenated(cls, parts: list["FeatureMatrix"]) -> "FeatureMatrix":
         cells = {
-            name: Cells(
+            name: GroupKeys(
                 *(np.concatenate(columns) for columns in zip(*(part.cells[name] for part in parts), strict=True))
             )
             for name in parts[0].cells
@@ -50,12 +50,12 @@ class Evidence:
             cells,
         )
 
-    def of(self, clients: np.ndarray) -> "Evidence":
+    def of(self, clients: np.ndarray) -> "FeatureMatrix":
         """The evidence of some clients. [mask or row numbers, ascending]"""
         keep = np.zeros(len(self), dtype=bool)
         keep[clients] = True
-        cells = {name: Cells(c.counts[keep], c.keys[np.repeat(keep, c.counts)]) for name, c in self.cells.items()}
-        return Evidence(self.features[keep], self.n_records[keep], cells)
+        cells = {name: GroupKeys(c.counts[keep], c.keys[np.repeat(keep, c.counts)]) for name, c in self.cells.items()}
+        return FeatureMatrix(self.features[keep], self.n_records[keep], cells)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class Reason:
     text: str
 
 
-class Earlier(NamedTuple):
+class StoredInvoiceScore(NamedTuple):
     """What a client's invoices said by themselves when they were scored, where they are not at hand any more.
 
     probability: 0..1; text: the sentence that tells it.
@@ -90,7 +90,7 @@ FITS, DOES_NOT_FIT, CANNOT_TELL = "fits", "does not fit", "cannot tell"
 
 
 @dataclass(frozen=True, slots=True)
-class Explanation:
+class HarmlessCause:
     """A harmless cause of what looks suspicious; whether it fits (FITS, DOES_NOT_FIT, CANNOT_TELL), on what ground."""
 
     cause: str
@@ -99,7 +99,7 @@ class Explanation:
 
 
 @dataclass(frozen=True, slots=True)
-class Recovery:
+class RecoveryEstimate:
     """What may be billed back if the client steals: energy not registered, most likely and from low to high. [kWh]
 
     months: that it is counted over; value: in the currency of the client's tariff, None without one; text: how it was
@@ -134,8 +134,8 @@ class Score:
     quality: tuple[QualityFlag, ...] = field(default=())
     onset_on: str | None = None
     typical: float | None = None
-    explanations: tuple[Explanation, ...] = field(default=())
-    recovery: Recovery | None = None
+    explanations: tuple[HarmlessCause, ...] = field(default=())
+    recovery: RecoveryEstimate | None = None
     recommendation: str | None = None
 
     @property
@@ -150,7 +150,7 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
-class Balance:
+class EnergyBalance:
     """Where a transformer's energy went in the last 90 days, over those on which enough meters were read. [kWh]
 
     n_clients: with an open account; n_read: whose meters were read; n_days: judged. lost_kwh: delivered less technical
@@ -269,7 +269,7 @@ class Inspection:
     region: float | None = None
 
 
-class Broken(NamedTuple):
+class ChainBreak(NamedTuple):
     """The first move of the chain that is not as it was written, and what is wrong with it."""
 
     seq: int

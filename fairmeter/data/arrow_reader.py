@@ -13,33 +13,33 @@ from itertools import islice
 
 import numpy as np
 
-from fairmeter.data.files import NULLS, DamagedFile, EmptyTable, Field, MissingColumns, Source, in_words
+from fairmeter.data.files import NULLS, Column, DamagedFile, EmptyTable, MissingColumns, TableFile, in_words
 
 BLOCK_BYTES = 2**22  # of CSV, parsed at a time by each core; larger blocks cost memory and gain nothing
 BATCH_ROWS = 2**16  # of Parquet, where a table is streamed
 
 
-class Sheet:
+class ParsedTable:
     """One table's wanted columns as parsed, until each is taken; or some of its rows, from `first_row` on."""
 
-    def __init__(self, source: Source, names: dict[str, str], parsed, first_row: int = 0) -> None:
+    def __init__(self, source: TableFile, names: dict[str, str], parsed, first_row: int = 0) -> None:
         self._source, self._names, self._parsed = source, names, {name: parsed[name] for name in names}
         self.n_rows, self.first_row = parsed.num_rows, first_row
 
-    def __contains__(self, field: Field) -> bool:
+    def __contains__(self, field: Column) -> bool:
         return field.name in self._names
 
-    def name(self, field: Field) -> str:
+    def name(self, field: Column) -> str:
         """The name that a field has in the file."""
         return self._names[field.name].strip()
 
-    def look(self, field: Field) -> np.ndarray:
+    def look(self, field: Column) -> np.ndarray:
         """The column of a field, converted; it can be taken later."""
         with in_words(self._source):
             column = _as_arrow(self._parsed[field.name], field)
             return self._converted(column, field) if hasattr(column, "dictionary") else column.to_numpy()
 
-    def take(self, field: Field) -> np.ndarray:
+    def take(self, field: Column) -> np.ndarray:
         """The column of a field, converted; it is given up here, so that no column is in memory twice."""
         import pyarrow as pa
 
@@ -49,7 +49,7 @@ class Sheet:
             pa.default_memory_pool().release_unused()
         return values
 
-    def _converted(self, column, field: Field) -> np.ndarray:
+    def _converted(self, column, field: Column) -> np.ndarray:
         # Each distinct value is converted once: a date or a code comes back thousands of times.
         known, why = _convert_each([*column.dictionary.to_pylist(), None], field)
         index = column.indices.fill_null(len(known) - 1).to_numpy()
@@ -58,19 +58,19 @@ class Sheet:
             raise field.error(f"{self._place(self.first_row + bad[0], field)} is {value!r}, {reason}.")
         return known[index]
 
-    def _place(self, row: int, field: Field) -> str:
+    def _place(self, row: int, field: Column) -> str:
         at = f"row {row + 1}" if self._source.is_parquet else f"line {_line_of(self._source, row)}"
         return f"{self._source}, {at}: {self._names[field.name]}"
 
 
-def read_header(source: Source) -> list[str]:
+def read_header(source: TableFile) -> list[str]:
     """The names of a file's columns, without blanks around them. Raises DamagedFile."""
     with in_words(source):
         header = _parquet_header(source) if source.is_parquet else _csv_header(source)
     return [name.strip() for name in header]
 
 
-def read_sheet(source: Source, fields: tuple[Field, ...]) -> Sheet:
+def read_sheet(source: TableFile, fields: tuple[Column, ...]) -> ParsedTable:
     """Parses the columns of `fields` that the file has. Raises MissingColumns, EmptyTable, DamagedFile."""
     with in_words(source):
         header = _parquet_header(source) if source.is_parquet else _csv_header(source)
@@ -78,10 +78,10 @@ def read_sheet(source: Source, fields: tuple[Field, ...]) -> Sheet:
         parsed = _read_parquet(source, names) if source.is_parquet else _read_csv(source, header, names, fields)
     if not parsed.num_rows:
         raise EmptyTable(f"{source} has a header and no rows; export it again.")
-    return Sheet(source, names, parsed)
+    return ParsedTable(source, names, parsed)
 
 
-def sheets_of(source: Source, fields: tuple[Field, ...]) -> Iterator[Sheet]:
+def sheets_of(source: TableFile, fields: tuple[Column, ...]) -> Iterator[ParsedTable]:
     """The same, some ten thousand rows at a time, for what is larger than memory; nothing of a header without rows."""
     import pyarrow as pa
 
@@ -91,11 +91,11 @@ def sheets_of(source: Source, fields: tuple[Field, ...]) -> Iterator[Sheet]:
         names = _matched(header, fields, source)
         batches = _parquet_batches(source, names) if source.is_parquet else _csv_batches(source, header, names, fields)
         for batch in batches:
-            yield Sheet(source, names, pa.Table.from_batches([batch]), first_row)
+            yield ParsedTable(source, names, pa.Table.from_batches([batch]), first_row)
             first_row += batch.num_rows
 
 
-def _matched(header: list[str], fields: tuple[Field, ...], source: Source) -> dict[str, str]:
+def _matched(header: list[str], fields: tuple[Column, ...], source: TableFile) -> dict[str, str]:
     """{canonical name: name in the file} of the fields that the file has."""
     if not header:
         raise EmptyTable(f"{source} is empty; export it again, with a header.")
@@ -111,22 +111,22 @@ def _matched(header: list[str], fields: tuple[Field, ...], source: Source) -> di
     return {name: places[0] for name, places in found.items() if places}
 
 
-def _csv_rows(source: Source) -> Iterator[tuple[int, list[str]]]:
+def _csv_rows(source: TableFile) -> Iterator[tuple[int, list[str]]]:
     """(line, values) of every row that is not blank, the header's first."""
     with source.open() as stream, io.TextIOWrapper(stream, "utf-8-sig", newline="") as text:
         reader = csv.reader(text)
         yield from ((reader.line_num, values) for values in reader if values)
 
 
-def _csv_header(source: Source) -> list[str]:
+def _csv_header(source: TableFile) -> list[str]:
     return next(_csv_rows(source), (0, []))[1]
 
 
-def _line_of(source: Source, row: int) -> int:
+def _line_of(source: TableFile, row: int) -> int:
     return next(islice(_csv_rows(source), row + 1, None))[0]
 
 
-def _read_csv(source: Source, header: list[str], names: dict[str, str], fields: tuple[Field, ...]):
+def _read_csv(source: TableFile, header: list[str], names: dict[str, str], fields: tuple[Column, ...]):
     import pyarrow as pa
 
     columns, numbers, texts = _csv_types(header, names, fields)
@@ -141,7 +141,7 @@ def _read_csv(source: Source, header: list[str], names: dict[str, str], fields: 
         raise
 
 
-def _csv_batches(source: Source, header: list[str], names: dict[str, str], fields: tuple[Field, ...]) -> Iterator:
+def _csv_batches(source: TableFile, header: list[str], names: dict[str, str], fields: tuple[Column, ...]) -> Iterator:
     """Record batches as _read_csv would parse them: what numbers and texts are converted to is the same."""
     import pyarrow as pa
 
@@ -166,7 +166,7 @@ def _csv_batches(source: Source, header: list[str], names: dict[str, str], field
         raise
 
 
-def _csv_types(header: list[str], names: dict[str, str], fields: tuple[Field, ...]) -> tuple[list[str], dict, dict]:
+def _csv_types(header: list[str], names: dict[str, str], fields: tuple[Column, ...]) -> tuple[list[str], dict, dict]:
     """Names of all columns, and the types of the wanted ones: with numbers, and all as texts."""
     import pyarrow as pa
 
@@ -177,7 +177,7 @@ def _csv_types(header: list[str], names: dict[str, str], fields: tuple[Field, ..
     return columns, numbers, dict.fromkeys(numbers, text)
 
 
-def _check_width(source: Source, header: list[str]) -> None:
+def _check_width(source: TableFile, header: list[str]) -> None:
     """Raises DamagedFile at the first row that is longer or shorter than the header."""
     for line, values in _csv_rows(source):
         if len(values) != len(header):
@@ -185,14 +185,14 @@ def _check_width(source: Source, header: list[str]) -> None:
             raise DamagedFile(f"{source}, line {line} has {counts}; correct or remove it.") from None
 
 
-def _parse_csv(source: Source, columns: list[str], types: dict):
+def _parse_csv(source: TableFile, columns: list[str], types: dict):
     from pyarrow import csv as arrow_csv
 
     with source.open() as stream:
         return arrow_csv.read_csv(stream, **_csv_options(columns, types))
 
 
-def _csv_stream(source: Source, columns: list[str], types: dict) -> Iterator:
+def _csv_stream(source: TableFile, columns: list[str], types: dict) -> Iterator:
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
@@ -213,14 +213,14 @@ def _csv_options(columns: list[str], types: dict) -> dict:
     }
 
 
-def _parquet_header(source: Source) -> list[str]:
+def _parquet_header(source: TableFile) -> list[str]:
     from pyarrow import parquet
 
     with source.open() as stream:
         return parquet.read_schema(stream).names
 
 
-def _read_parquet(source: Source, names: dict[str, str]):
+def _read_parquet(source: TableFile, names: dict[str, str]):
     from pyarrow import parquet
 
     with source.open() as stream:
@@ -228,7 +228,7 @@ def _read_parquet(source: Source, names: dict[str, str]):
     return table.select(list(names.values())).rename_columns(list(names))
 
 
-def _parquet_batches(source: Source, names: dict[str, str]) -> Iterator:
+def _parquet_batches(source: TableFile, names: dict[str, str]) -> Iterator:
     from pyarrow import parquet
 
     with source.open() as stream:
@@ -237,7 +237,7 @@ def _parquet_batches(source: Source, names: dict[str, str]) -> Iterator:
             yield batch.select(list(names.values())).rename_columns(list(names))
 
 
-def _as_arrow(column, field: Field):
+def _as_arrow(column, field: Column):
     """One array: numbers as float64, everything else as a dictionary of its distinct values."""
     import pyarrow as pa
 
@@ -258,7 +258,7 @@ def _wall_clock(moments):
     return compute.local_timestamp(moments) if moments.type.tz else moments
 
 
-def _convert_each(values: list, field: Field) -> tuple[np.ndarray, dict[int, str]]:
+def _convert_each(values: list, field: Column) -> tuple[np.ndarray, dict[int, str]]:
     """The values converted, and for each that cannot be {its position: why}."""
     known, why = [], {}
     for i, value in enumerate(values):

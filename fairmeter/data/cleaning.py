@@ -33,7 +33,7 @@ _draw = Random(1)  # noqa: S311  nobody gains by guessing; NumPy's own generator
 WEIGHTS = np.array([[_draw.getrandbits(63) * 2 + 1] for _ in range(64)], np.uint64)  # odd: none loses a bit
 
 
-class Finding(NamedTuple):
+class CleaningFinding(NamedTuple):
     """A data problem and the client (row number) of each invoice, or client, that has it."""
 
     flag: str
@@ -41,7 +41,7 @@ class Finding(NamedTuple):
     clients: np.ndarray
 
 
-class Rule(NamedTuple):
+class CleaningRule(NamedTuple):
     """`where` marks the rows that have the problem; `mend` gives new columns for them, or nothing: only counted."""
 
     flag: str
@@ -50,7 +50,7 @@ class Rule(NamedTuple):
     mend: Callable[[Table, np.ndarray], Table] = lambda _table, _mask: {}
 
 
-def clean(clients: Table, invoices: Table) -> tuple[Table, Table, list[Finding]]:
+def clean(clients: Table, invoices: Table) -> tuple[Table, Table, list[CleaningFinding]]:
     """Cleaned copies of both tables, and what was found."""
     has_invoices = len(invoices["client"]) > 0
     invoices, findings = _drop_duplicates(invoices) if has_invoices else (invoices, [])
@@ -59,24 +59,24 @@ def clean(clients: Table, invoices: Table) -> tuple[Table, Table, list[Finding]]
             mask = rule.where(invoices, clients)
             if np.count_nonzero(mask):  # five times faster than any() on one client's rows
                 invoices = invoices | rule.mend(invoices, mask)
-                findings.append(Finding(rule.flag, rule.text, invoices["client"][mask]))
+                findings.append(CleaningFinding(rule.flag, rule.text, invoices["client"][mask]))
         for rule in CLIENT_RULES:
             mask = rule.where(clients, invoices)
             if np.count_nonzero(mask):
                 clients = clients | rule.mend(clients, mask)
-                findings.append(Finding(rule.flag, rule.text, np.flatnonzero(mask)))
+                findings.append(CleaningFinding(rule.flag, rule.text, np.flatnonzero(mask)))
     return clients, {name: column for name, column in invoices.items() if name != EXPORT_DATE}, findings
 
 
 # --- exact duplicates -------------------------------------------------------------------------------------------------
 
 
-def _drop_duplicates(invoices: Table) -> tuple[Table, list[Finding]]:
+def _drop_duplicates(invoices: Table) -> tuple[Table, list[CleaningFinding]]:
     """Invoices without the second and later of rows that are equal in every column."""
     copies = _copies(invoices)
     if not len(copies):
         return invoices, []
-    finding = Finding(*COPIES, invoices["client"][copies])
+    finding = CleaningFinding(*COPIES, invoices["client"][copies])
     kept = np.ones(len(invoices["client"]), bool)
     kept[copies] = False
     return {name: column[kept] for name, column in invoices.items()}, [finding]
@@ -209,64 +209,64 @@ def _before_creation(invoices: Table, clients: Table) -> np.ndarray:
 
 
 INVOICE_RULES = (
-    Rule(
+    CleaningRule(
         "unknown_energy", "Invoices without energy, taken as electricity", lambda i, _: i["energy"] < 0, _as_electricity
     ),
-    Rule(
+    CleaningRule(
         "impossible_quantities",
         f"Invoices with a level, index or coefficient below 0 or above {MAX_QUANTITY:,.0f}, which is taken as missing",
         _has_impossible_quantity,
         _without_impossible_quantities,
     ),
     # Before the rules on months and indices, which would tear such a row apart.
-    Rule(
+    CleaningRule(
         "shifted_columns",
         "Invoices whose decimal coefficient was split at its comma; their columns are moved back, their months missing",
         _is_split,
         _moved_back,
     ),
-    Rule(
+    CleaningRule(
         "impossible_months",
         f"Invoices over less than one month or more than {NO_PERIOD_MONTHS}, taken as missing",
         _no_months,
         _missing("months"),
     ),
-    Rule(
+    CleaningRule(
         "long_period",
         f"Invoices over more than {MAX_MONTHS} months, bounded to {MAX_MONTHS}",
         lambda invoices, _: invoices["months"] > MAX_MONTHS,
         _bounded_months,
     ),
-    Rule(
+    CleaningRule(
         "unknown_meter_status",
         "Invoices with a meter status other than {}-{}, taken as missing".format(*METER_STATUS),
         _outside("meter_status", METER_STATUS),
         _missing("meter_status"),
     ),
-    Rule(
+    CleaningRule(
         "unknown_remark",
         "Invoices with a remark other than {}-{}, taken as missing".format(*REMARK),
         _outside("remark", REMARK),
         _missing("remark"),
     ),
-    Rule(
+    CleaningRule(
         "meter_number_zero",
         "Invoices with meter number 0, taken as missing",
         lambda invoices, _: invoices["meter_id"] == 0,
         _missing("meter_id"),
     ),
     # After the rules on meters and indices, by which it goes; before any rule on dates.
-    Rule(
+    CleaningRule(
         "day_and_month_swapped",
         "Invoices whose date had day and month swapped, put right",
         _day_and_month_swapped,
         _swapped_back,
     ),
-    Rule("invoices_before_creation", "Invoices dated before their client's creation, kept", _before_creation),
-    Rule(
+    CleaningRule("invoices_before_creation", "Invoices dated before their client's creation, kept", _before_creation),
+    CleaningRule(
         "index_not_sum_of_levels", "Invoices whose levels do not add up to the index difference, kept", _levels_differ
     ),
-    Rule(
+    CleaningRule(
         "index_runs_backwards",
         "Invoices whose new index is below the old one, kept",
         lambda invoices, _: invoices["new_index"] < invoices["old_index"],
@@ -301,22 +301,24 @@ def _without_invoices(clients: Table, invoices: Table) -> np.ndarray:
 
 
 CLIENT_RULES = (
-    Rule(
+    CleaningRule(
         "impossible_creation_date",
         "Clients created before {} or after {}, taken as missing".format(*CREATED_ON),
         _created_outside,
         lambda clients, mask: {"created_on": np.where(mask, np.datetime64("NaT"), clients["created_on"])},
     ),
-    Rule(
+    CleaningRule(
         "no_creation_date",
         "Clients without a date of creation, kept",
         lambda clients, _: np.isnat(clients["created_on"]),
     ),
-    Rule(
+    CleaningRule(
         "impossible_client_values",
         "Clients with a latitude, longitude or price that cannot be, which is taken as missing",
         _has_value_beyond_limits,
         _within_limits,
     ),
-    Rule("no_invoices", "Clients without invoices, kept: judged by their readings or not at all", _without_invoices),
+    CleaningRule(
+        "no_invoices", "Clients without invoices, kept: judged by their readings or not at all", _without_invoices
+    ),
 )

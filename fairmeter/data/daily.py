@@ -21,7 +21,7 @@ MOST_TOTALS = 2  # readings on a day that may still be its total and a repetitio
 
 
 @dataclass(frozen=True)
-class Days:
+class DailyConsumption:
     """Daily consumption on an unbroken calendar: a row a client and day, from its first to its last known day."""
 
     segments: Segments  # rows by client; a client without known readings has 0 rows
@@ -30,7 +30,7 @@ class Days:
     hours: np.ndarray | None = None  # float64 (rows, 24): kWh by hour of day, NaN where unknown; None where nobody has
 
     @classmethod
-    def of(cls, readings: Table, n_clients: int) -> "Days":
+    def of(cls, readings: Table, n_clients: int) -> "DailyConsumption":
         """Daily sums. `client` is the row of the client, 0..n_clients - 1.
 
         A day with fewer than LEAST_HOURS known hours is NaN, otherwise its known hours are scaled up to 24. Readings of
@@ -49,27 +49,29 @@ class Days:
         total = np.where(is_total, by_day.mean(kwh), _scaled_up(by_day, kwh))
         return _on_calendar(client_of_day, day_of_day, total, n_clients, (by_day, is_total, hour, kwh))
 
-    def of_clients(self, clients: np.ndarray) -> "Days":
+    def of_clients(self, clients: np.ndarray) -> "DailyConsumption":
         """Those of some clients, in their order. [mask]"""
         return self._rows(self.segments.spread(clients), self.segments.counts[clients])
 
-    def until(self, last_day: np.ndarray, clients: np.ndarray) -> "Days":
+    def until(self, last_day: np.ndarray, clients: np.ndarray) -> "DailyConsumption":
         """Those of some clients as they stood on a day. [last_day: days since 1970, one a client; clients: mask]"""
         is_kept = self.segments.spread(clients) & (self.day <= self.segments.spread(last_day))
         return self._rows(is_kept, self.segments.total(is_kept.astype(np.int64))[clients])
 
-    def _rows(self, is_kept: np.ndarray, counts: np.ndarray) -> "Days":
+    def _rows(self, is_kept: np.ndarray, counts: np.ndarray) -> "DailyConsumption":
         hours = None if self.hours is None else self.hours[is_kept]
-        return Days(Segments(counts), self.day[is_kept], self.kwh[is_kept], hours)
+        return DailyConsumption(Segments(counts), self.day[is_kept], self.kwh[is_kept], hours)
 
-    def slice(self, start: int, stop: int) -> "Days":
+    def slice(self, start: int, stop: int) -> "DailyConsumption":
         """The clients start .. stop - 1, as views."""
         if (start, stop) == (0, len(self.segments)):
             return self
         counts = self.segments.counts[start:stop]
         first = int(self.segments.starts[start]) if start < len(self.segments) else 0
         rows = slice(first, first + int(counts.sum()))
-        return Days(Segments(counts), self.day[rows], self.kwh[rows], None if self.hours is None else self.hours[rows])
+        return DailyConsumption(
+            Segments(counts), self.day[rows], self.kwh[rows], None if self.hours is None else self.hours[rows]
+        )
 
 
 def _moments(readings: Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -140,7 +142,7 @@ def _on_calendar(
     kwh: np.ndarray,
     n_clients: int,
     parts: tuple[Segments, np.ndarray, ...] | None = None,
-) -> Days:
+) -> DailyConsumption:
     """Days with a row for each day between a client's first and last known one. [parts: of days that came in parts]"""
     known = np.flatnonzero(~np.isnan(kwh))
     n_known = np.bincount(client.take(known), minlength=n_clients)
@@ -156,7 +158,7 @@ def _on_calendar(
     series[row[is_inside]] = kwh[is_inside]
     calendar = segments.position + segments.beside(first)
     hours = None if parts is None else _hours_of_day(segments.n_rows, row, is_inside, *parts)
-    return Days(segments, calendar, series, hours)
+    return DailyConsumption(segments, calendar, series, hours)
 
 
 def _hours_of_day(

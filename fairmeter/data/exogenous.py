@@ -1,7 +1,7 @@
 """Weather and holidays of a place, by date: from files, or a country's holidays from the `holidays` library.
 
 In:  a CSV or Parquet file with a date and a temperature a row; a file with a date a row, or a country's code.
-Out: Almanac, which Surroundings.of takes apart. What cannot be read ends in a TableError, in one sentence.
+Out: Exogenous, which Surroundings.of takes apart. What cannot be read ends in a TableError, in one sentence.
 """
 
 import re
@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fairmeter.data.arrow_reader import read_header, read_sheet
-from fairmeter.data.files import Field, MissingColumns, MissingFile, TableError, UnreadableDate, find_source
+from fairmeter.data.files import Column, MissingColumns, MissingFile, TableError, UnreadableDate, find_source
 from fairmeter.data.parsing import NAT, day_of, number_of
 from fairmeter.data.reading_cleaning import READING_YEARS
 
@@ -23,19 +23,19 @@ class UnknownHolidays(TableError):
     """No file, and no country whose holidays are known."""
 
 
-class Almanac(NamedTuple):
+class Exogenous(NamedTuple):
     """None where nothing is known of it."""
 
     weather: tuple[np.ndarray, np.ndarray] | None = None  # (days since 1970, mean temperature of the day [deg C])
     holidays: np.ndarray | None = None  # days since 1970
 
 
-NOTHING_KNOWN = Almanac()
+NO_EXOGENOUS = Exogenous()
 
 
-def read_almanac(weather: Path | None, holidays: str | None) -> Almanac:
+def read_almanac(weather: Path | None, holidays: str | None) -> Exogenous:
     """weather: a file; holidays: a file, or a country's code, GB or GB-ENG. Raises TableError."""
-    return Almanac(weather and read_weather(weather), holidays and read_holidays(holidays))
+    return Exogenous(weather and read_weather(weather), holidays and read_holidays(holidays))
 
 
 def read_weather(path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -50,7 +50,7 @@ def read_weather(path: Path) -> tuple[np.ndarray, np.ndarray]:
         raise MissingColumns(
             f"{source} lacks a column with 'temp' in its name; found {header}. Name the temperature so."
         )
-    fields = tuple(Field(name, name, number_of, np.float64, is_number=True) for name in named)
+    fields = tuple(Column(name, name, number_of, np.float64, is_number=True) for name in named)
     sheet = read_sheet(source, (_date_in(header, source), *fields))
     day = sheet.take(_date_in(header, source)).astype(np.int64)
     degrees = np.array([sheet.take(field) for field in fields])
@@ -92,12 +92,12 @@ def _holidays_of(country: str, part: str | None) -> np.ndarray:
     return np.sort(np.array(list(found), dtype="datetime64[D]")).astype(np.int64)
 
 
-def _date_in(header: list[str], source: object) -> Field:
+def _date_in(header: list[str], source: object) -> Column:
     """The column of dates: with "date" in its name, else "day"."""
     named = [name for word in ("date", "day") for name in header if word in name.lower()]
     if not named:
         raise MissingColumns(f"{source} lacks a column with 'date' in its name; found {header}. Name the dates so.")
-    return Field(named[0], named[0], _known_day_of, "datetime64[D]", error=UnreadableDate)
+    return Column(named[0], named[0], _known_day_of, "datetime64[D]", error=UnreadableDate)
 
 
 def _known_day_of(value) -> int:

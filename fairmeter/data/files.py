@@ -42,15 +42,15 @@ class EmptyTable(TableError):
     """A table has no rows."""
 
 
-class BadValue(TableError):
+class InvalidValue(TableError):
     """A value is not what its column holds."""
 
 
-class UnreadableDate(BadValue):
+class UnreadableDate(InvalidValue):
     """A value of a date column is not a date."""
 
 
-class Field(NamedTuple):
+class Column(NamedTuple):
     """One wanted column. `convert` takes one value as found (text, number, date or None) or raises ValueError."""
 
     name: str
@@ -59,11 +59,11 @@ class Field(NamedTuple):
     dtype: type | str
     is_required: bool = True
     is_number: bool = False
-    error: type[TableError] = BadValue
+    error: type[TableError] = InvalidValue
     has_time: bool = False  # else a typed moment loses its time of day
 
 
-class Source(NamedTuple):
+class TableFile(NamedTuple):
     """One table's file, wherever it lies; `open()` gives its unpacked bytes from the start, about n_bytes."""
 
     file_name: str
@@ -82,7 +82,7 @@ class Source(NamedTuple):
 # --- which file holds what --------------------------------------------------------------------------------------------
 
 
-def find_source(kind: str, paths: tuple, named: str | Path | None = None) -> Source:
+def find_source(kind: str, paths: tuple, named: str | Path | None = None) -> TableFile:
     """The one file of a kind ("client", "invoice", "reading") in files, folders, zips, by name; or the `named` one."""
     sources = [source for path in ((named,) if named else paths) for source in _sources_in(Path(path))]
     of_kind = [source for source in sources if _kind_of(source) == kind]
@@ -101,12 +101,12 @@ def holds(kind: str, paths: tuple) -> bool:
     return bool(find_sources(kind, paths))
 
 
-def find_sources(kind: str | None, paths: tuple) -> list[Source]:
+def find_sources(kind: str | None, paths: tuple) -> list[TableFile]:
     """All files of a kind ("transformer", or one of find_source's); of None all there are."""
     return [source for path in paths for source in _sources_in(Path(path)) if kind in (None, _kind_of(source))]
 
 
-def _kind_of(source: Source) -> str | None:
+def _kind_of(source: TableFile) -> str | None:
     # In this order: "invoices_by_client.csv" holds invoices. What is said of transformers begins with them:
     # "transformer_readings.csv" holds no readings of clients, "clients_by_transformer.csv" holds clients.
     name = source.file_name
@@ -115,7 +115,7 @@ def _kind_of(source: Source) -> str | None:
     return "transformer" if is_first else found
 
 
-def _sources_in(path: Path) -> Iterator[Source]:
+def _sources_in(path: Path) -> Iterator[TableFile]:
     if not path.exists():
         raise MissingFile(f"{path} is not there; name a zip, a folder, or the files of the tables.")
     if path.is_dir():
@@ -129,16 +129,16 @@ def _sources_in(path: Path) -> Iterator[Source]:
         raise DamagedFile(f"{path} is none of .zip, {', '.join(SUFFIXES)}; convert it or correct its name.")
 
 
-def _source_of(path: Path) -> Source:
+def _source_of(path: Path) -> TableFile:
     packs = GZIP_PACKS if path.suffix.lower() == ".gz" else 1
-    return Source(path.name.lower(), str(path), partial(_open_file, path), packs * path.stat().st_size)
+    return TableFile(path.name.lower(), str(path), partial(_open_file, path), packs * path.stat().st_size)
 
 
 def _is_table(file_name: str) -> bool:
     return file_name.lower().endswith(SUFFIXES) and not file_name.startswith(".")
 
 
-def _members_of(path: Path) -> Iterator[Source]:
+def _members_of(path: Path) -> Iterator[TableFile]:
     with in_words(path), zipfile.ZipFile(path) as archive:
         members = archive.infolist()
     if len(members) > MAX_MEMBERS:
@@ -147,13 +147,13 @@ def _members_of(path: Path) -> Iterator[Source]:
         file_name = Path(member.filename).name
         if _is_table(file_name):
             place = f"{member.filename} in {path}"
-            yield Source(file_name.lower(), place, partial(_open_member, path, member, place), member.file_size)
+            yield TableFile(file_name.lower(), place, partial(_open_member, path, member, place), member.file_size)
 
 
 # --- bytes ------------------------------------------------------------------------------------------------------------
 
 
-class _Bounded(io.RawIOBase):
+class BoundedReader(io.RawIOBase):
     """A stream that refuses to unpack more than MAX_UNPACKED_BYTES: the size in a zip's directory may lie."""
 
     def __init__(self, packed: BinaryIO, stream: BinaryIO, place: str) -> None:
@@ -192,7 +192,7 @@ def _open_member(path: Path, member: zipfile.ZipInfo, place: str) -> BinaryIO:
 
 def _unpacked(packed: BinaryIO, file_name: str, place: str) -> BinaryIO:
     stream = gzip.GzipFile(fileobj=packed) if file_name.lower().endswith(".gz") else packed
-    return io.BufferedReader(_Bounded(packed, stream, place), 2**20)
+    return io.BufferedReader(BoundedReader(packed, stream, place), 2**20)
 
 
 @contextmanager

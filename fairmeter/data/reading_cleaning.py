@@ -12,7 +12,7 @@ import numpy as np
 
 from fairmeter.core.segments import Segments
 from fairmeter.core.types import Table
-from fairmeter.data.cleaning import Finding
+from fairmeter.data.cleaning import CleaningFinding
 
 READING_YEARS = (1971, 2100)  # a meter whose clock was reset says 1970
 MAX_READING_KWH = 1e6  # the largest day of a business in the SGCC set is 0.8 million
@@ -31,7 +31,7 @@ FIRST_MINUTE, LAST_MINUTE = (
 )
 
 
-def clean_readings(readings: Table) -> tuple[Table, list[Finding]]:
+def clean_readings(readings: Table) -> tuple[Table, list[CleaningFinding]]:
     """A cleaned copy by client, then time, and what was found. [a Finding's clients: one for each row that has it]"""
     client, kwh = np.asarray(readings["client"], np.int64), np.asarray(readings["consumption_kwh"], np.float64)
     minute = readings["read_at"].astype("datetime64[m]").view(np.int64)
@@ -39,7 +39,7 @@ def clean_readings(readings: Table) -> tuple[Table, list[Finding]]:
 
     def found(flag: str, text: str, clients: np.ndarray) -> None:
         if len(clients):
-            findings.append(Finding(flag, text, clients))
+            findings.append(CleaningFinding(flag, text, clients))
 
     is_inside = (minute >= FIRST_MINUTE) & (minute < LAST_MINUTE)
     if not is_inside.all():

@@ -19,9 +19,9 @@ from typing import NamedTuple
 import numpy as np
 
 from fairmeter.core.types import QualityFlag, Table
-from fairmeter.data.arrow_reader import Sheet, read_header, read_sheet
-from fairmeter.data.cleaning import Finding
-from fairmeter.data.files import NULLS, BadValue, Field, Source, UnreadableDate, find_source, holds
+from fairmeter.data.arrow_reader import ParsedTable, read_header, read_sheet
+from fairmeter.data.cleaning import CleaningFinding
+from fairmeter.data.files import NULLS, Column, InvalidValue, TableFile, UnreadableDate, find_source, holds
 from fairmeter.data.parsing import EPOCH, day_of, id_of, label_of, number_of, text_of
 from fairmeter.data.reading_cleaning import clean_readings
 from fairmeter.data.tables import DuplicateClient, FieldError, columns_of, flag_of, flags_by_client, place_in
@@ -110,10 +110,10 @@ def is_unreadable(value) -> bool:
     return False
 
 
-CLIENT_ID = Field("client_id", "CONS_NO", id_of, object)
-LABEL = Field("label", "FLAG", label_of, np.float64, is_required=False)
-READ_AT = Field("read_at", "read_at", minute_of, "datetime64[m]", error=UnreadableDate, has_time=True)
-KWH = Field("consumption_kwh", "consumption_kwh", number_of, np.float64, is_number=True)
+CLIENT_ID = Column("client_id", "CONS_NO", id_of, object)
+LABEL = Column("label", "FLAG", label_of, np.float64, is_required=False)
+READ_AT = Column("read_at", "read_at", minute_of, "datetime64[m]", error=UnreadableDate, has_time=True)
+KWH = Column("consumption_kwh", "consumption_kwh", number_of, np.float64, is_number=True)
 READING_FIELDS = (READ_AT, KWH)
 NO_READINGS = {"client": np.array([], np.int64)} | {f.name: np.array([], f.dtype) for f in READING_FIELDS}
 
@@ -148,13 +148,15 @@ def read_readings(*sources, readings: str | Path | None = None) -> ReadingTables
     table, findings = clean_readings(parsed.readings)
     if parsed.unreadable.any():
         unreadable = parsed.readings["client"][parsed.unreadable]
-        findings.append(Finding("unreadable_readings", "Readings that are no number, taken as missing", unreadable))
+        findings.append(
+            CleaningFinding("unreadable_readings", "Readings that are no number, taken as missing", unreadable)
+        )
     flags = [flag_of(finding, len(finding.clients)) for finding in findings]
     quality = flags_by_client(findings, len(parsed.client_ids))
     return ReadingTables(parsed.client_ids, parsed.label, table, flags, quality)
 
 
-def _read_long(source: Source) -> _Parsed:
+def _read_long(source: TableFile) -> _Parsed:
     sheet = read_sheet(source, (CLIENT_ID, LABEL, *READING_FIELDS))
     row_of = {}
     owner = CLIENT_ID._replace(convert=partial(_row_of_id, row_of), dtype=np.int64)
@@ -179,26 +181,26 @@ def _by_appearance(client: np.ndarray, client_ids: np.ndarray) -> tuple[np.ndarr
     return row[client], client_ids[order]
 
 
-def _label_of_clients(label: np.ndarray, client: np.ndarray, client_ids: np.ndarray, source: Source) -> np.ndarray:
+def _label_of_clients(label: np.ndarray, client: np.ndarray, client_ids: np.ndarray, source: TableFile) -> np.ndarray:
     """The label that each client has in all its rows that have one."""
     lowest = np.full(len(client_ids), np.nan)
     highest = lowest.copy()
     np.fmin.at(lowest, client, label)
     np.fmax.at(highest, client, label)
     if (differs := np.flatnonzero(lowest < highest)).size:
-        raise BadValue(f"{source} has label 0 and label 1 for client {client_ids[differs[0]]!r}; keep one.")
+        raise InvalidValue(f"{source} has label 0 and label 1 for client {client_ids[differs[0]]!r}; keep one.")
     return lowest
 
 
-def _quantities(sheet: Sheet, fields: tuple[Field, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """(kWh, whether a value is no number), a column a field. Raises BadValue where too many are none."""
+def _quantities(sheet: ParsedTable, fields: tuple[Column, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """(kWh, whether a value is no number), a column a field. Raises InvalidValue where too many are none."""
     kwh = np.empty((sheet.n_rows, len(fields)))
     unreadable = np.zeros(kwh.shape, bool)
     first_error = None
     for i, field in enumerate(fields):
         try:
             kwh[:, i] = sheet.take(field)
-        except BadValue as error:
+        except InvalidValue as error:
             first_error = first_error or error
             unreadable[:, i] = sheet.look(field._replace(convert=is_unreadable, dtype=bool))
             kwh[:, i] = sheet.take(field._replace(convert=number_or_nothing))
@@ -210,7 +212,7 @@ def _quantities(sheet: Sheet, fields: tuple[Field, ...]) -> tuple[np.ndarray, np
 # --- the wide layout --------------------------------------------------------------------------------------------------
 
 
-def _day_columns(header: list[str], source: Source) -> dict[str, int]:
+def _day_columns(header: list[str], source: TableFile) -> dict[str, int]:
     """{column: days since 1970} of a wide table, in the order of time; nothing of a long one.
 
     The slashed names of one file are read alike: month first, as SGCC writes, unless one has a first number above 12.
@@ -228,14 +230,14 @@ def _day_columns(header: list[str], source: Source) -> dict[str, int]:
     return dict(sorted(day_of_column.items(), key=lambda item: item[1]))
 
 
-def _day_of_column(text: str, name: str, source: Source) -> int:
+def _day_of_column(text: str, name: str, source: TableFile) -> int:
     try:
         return day_of(text)
     except ValueError:
         raise UnreadableDate(f"{source} has a column {name!r}, which is no date; write month/day/year.") from None
 
 
-def _read_wide(source: Source, day_of_column: dict[str, int]) -> _Parsed:
+def _read_wide(source: TableFile, day_of_column: dict[str, int]) -> _Parsed:
     fields = tuple(KWH._replace(name=name, raw=name) for name in day_of_column)
     sheet = read_sheet(source, (CLIENT_ID, LABEL, *fields))
     client_ids = sheet.take(CLIENT_ID)

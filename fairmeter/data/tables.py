@@ -22,15 +22,15 @@ from zlib import crc32
 import numpy as np
 
 from fairmeter.core.types import QualityFlag, Table
-from fairmeter.data.arrow_reader import Sheet, read_sheet
-from fairmeter.data.cleaning import CLIENT_RULES, COPIES, INVOICE_RULES, Finding, clean
+from fairmeter.data.arrow_reader import ParsedTable, read_sheet
+from fairmeter.data.cleaning import CLIENT_RULES, COPIES, INVOICE_RULES, CleaningFinding, clean
 from fairmeter.data.date_swaps import EXPORT_DATE
 from fairmeter.data.files import (
     NULLS,
-    BadValue,
+    Column,
     DamagedFile,
     EmptyTable,
-    Field,
+    InvalidValue,
     MissingColumns,
     MissingFile,
     TableError,
@@ -40,11 +40,11 @@ from fairmeter.data.files import (
 from fairmeter.data.parsing import day_of, energy_of, id_of, invoice_day_of, is_year_first, label_of, number_of, text_of
 
 __all__ = [
-    "BadValue",
     "DamagedFile",
     "DuplicateClient",
     "EmptyTable",
     "FieldError",
+    "InvalidValue",
     "MissingColumns",
     "MissingFile",
     "TableError",
@@ -98,33 +98,33 @@ def code_of(value) -> float:
     return number if abs(number) <= MAX_WHOLE else float(crc32(text.encode()))
 
 
-def _code(name: str, raw: str) -> Field:
-    return Field(name, raw, code_of, np.float64)
+def _code(name: str, raw: str) -> Column:
+    return Column(name, raw, code_of, np.float64)
 
 
-def _number(name: str, raw: str, **options) -> Field:
-    return Field(name, raw, number_of, np.float64, is_number=True, **options)
+def _number(name: str, raw: str, **options) -> Column:
+    return Column(name, raw, number_of, np.float64, is_number=True, **options)
 
 
-CLIENT_ID = Field("client_id", "client_id", id_of, object)
+CLIENT_ID = Column("client_id", "client_id", id_of, object)
 CLIENT_FIELDS = (
     CLIENT_ID,
     _code("category", "client_catg"),
     _code("region", "region"),
     _code("district", "disrict"),
-    Field("created_on", "creation_date", day_of, "datetime64[D]", error=UnreadableDate),
+    Column("created_on", "creation_date", day_of, "datetime64[D]", error=UnreadableDate),
     _number("latitude", "latitude", is_required=False),
     _number("longitude", "longitude", is_required=False),
     _number("tariff_price", "tariff_price", is_required=False),
-    Field("transformer_id", "transformer_id", text_of, object, is_required=False),
-    Field("label", "target", label_of, np.float64, is_required=False),
-    Field("labelled_on", "labelled_on", day_of, "datetime64[D]", error=UnreadableDate, is_required=False),
+    Column("transformer_id", "transformer_id", text_of, object, is_required=False),
+    Column("label", "target", label_of, np.float64, is_required=False),
+    Column("labelled_on", "labelled_on", day_of, "datetime64[D]", error=UnreadableDate, is_required=False),
 )
-INVOICE_ON = Field("invoice_on", "invoice_date", invoice_day_of, "datetime64[D]", error=UnreadableDate)
+INVOICE_ON = Column("invoice_on", "invoice_date", invoice_day_of, "datetime64[D]", error=UnreadableDate)
 YEAR_FIRST = INVOICE_ON._replace(convert=is_year_first, dtype=bool)
 INVOICE_FIELDS = (
     INVOICE_ON,
-    Field("energy", "counter_type", energy_of, np.int8),
+    Column("energy", "counter_type", energy_of, np.int8),
     _code("tariff", "tarif_type"),
     _code("meter_id", "counter_number"),
     _code("meter_status", "counter_statue"),
@@ -144,7 +144,7 @@ NAMED_CODE = re.compile(rf"(?:{'|'.join(sorted(CODE_NAMES))})_(\d+)")
 # --- quality flags ----------------------------------------------------------------------------------------------------
 
 
-def flag_of(finding: Finding, n: int) -> QualityFlag:
+def flag_of(finding: CleaningFinding, n: int) -> QualityFlag:
     """A finding in words. [n: how many rows have it]"""
     return QualityFlag(finding.flag, n, f"{finding.text}: {n:,}.")
 
@@ -159,7 +159,7 @@ def summed(flags: Iterable[QualityFlag]) -> list[QualityFlag]:
     return [QualityFlag(flag, n, f"{text}: {n:,}.") for (flag, text), n in found]
 
 
-def flags_by_client(findings: list[Finding], n_clients: int) -> list[tuple[QualityFlag, ...]]:
+def flags_by_client(findings: list[CleaningFinding], n_clients: int) -> list[tuple[QualityFlag, ...]]:
     """The flags of each client; clients with equal ones share them, so that 100,000 clients cost little memory."""
     flags = [()] * n_clients
     for finding in findings:
@@ -195,12 +195,12 @@ def read_tables(*sources, clients=None, invoices=None) -> Tables:
     return cleaned(clients, client, invoices_in(sheet))
 
 
-def clients_in(sheet: Sheet) -> Table:
+def clients_in(sheet: ParsedTable) -> Table:
     """The columns of clients that a sheet has, as parsed."""
     return {field.name: sheet.take(field) for field in CLIENT_FIELDS if field in sheet}
 
 
-def invoices_in(sheet: Sheet) -> Iterator[tuple[str, np.ndarray]]:
+def invoices_in(sheet: ParsedTable) -> Iterator[tuple[str, np.ndarray]]:
     """(name, column) of invoices as parsed, one after the other, so that no two need be in memory in two forms."""
     # First, before its column is taken. Dates that are written as in the public export, where day and month are
     # swapped, have its name and come year first.
@@ -221,7 +221,7 @@ def cleaned(clients: Table, client: np.ndarray, invoices: Iterable[tuple[str, np
     quality = flags_by_client(findings, len(client_table["client_id"]))
     n_unknown = len(client) - len(known)
     if n_unknown:
-        findings.append(Finding(*UNKNOWN, np.full(n_unknown, -1)))
+        findings.append(CleaningFinding(*UNKNOWN, np.full(n_unknown, -1)))
     flags = [flag_of(finding, len(finding.clients)) for finding in findings]
     return Tables(client_table, invoice_table, flags, quality)
 
@@ -291,7 +291,7 @@ def place_in(table: str, client: np.ndarray, row: int) -> tuple[int, str]:
     return index, f"{table}.{row - int(np.searchsorted(client, index))}"
 
 
-def columns_of(rows: list[dict], fields: tuple[Field, ...], place: Place) -> Table:
+def columns_of(rows: list[dict], fields: tuple[Column, ...], place: Place) -> Table:
     """The columns of JSON objects, each under its name or its raw one; what a row lacks is missing. FieldError."""
     if not ONLY_OBJECTS.issuperset(map(type, rows)):
         index, path = place(next(i for i, row in enumerate(rows) if type(row) is not dict))
@@ -333,7 +333,7 @@ def _values(rows: list[dict], names: list[str], given: set[str]) -> list[Sequenc
     return [by_name.get(name, nothing) for name in names]
 
 
-def _array(values: Sequence, field: Field) -> np.ndarray:
+def _array(values: Sequence, field: Column) -> np.ndarray:
     types = set(map(type, values))
     if field.is_number and types <= PLAIN_NUMBERS:
         return np.array(values, np.float64)
@@ -344,7 +344,7 @@ def _array(values: Sequence, field: Field) -> np.ndarray:
     return np.array([known[value] for value in values], field.dtype)
 
 
-def _field_error(values: Sequence, field: Field, name: str, place: Place) -> FieldError:
+def _field_error(values: Sequence, field: Column, name: str, place: Place) -> FieldError:
     """The error of the first value that cannot be converted, under the name that it was given by."""
     for i, value in enumerate(values):
         index, path = place(i)

@@ -15,7 +15,7 @@ import numpy as np
 
 from fairmeter.core.types import QualityFlag, Table
 from fairmeter.data.arrow_reader import read_header, read_sheet
-from fairmeter.data.files import BadValue, Field, MissingFile, Source, UnreadableDate, find_sources
+from fairmeter.data.files import Column, InvalidValue, MissingFile, TableFile, UnreadableDate, find_sources
 from fairmeter.data.parsing import NAT, day_of, number_of, text_of
 from fairmeter.data.tables import code_of, columns_of
 
@@ -24,7 +24,7 @@ LARGEST_KWH = 1e9  # a day: above it, an index was sent for an energy
 OF_THE_LIST = ("region", "latitude", "longitude", "has_meter")
 
 
-class DoubledTotal(BadValue):
+class DoubledTotal(InvalidValue):
     """A transformer has two totals for one day, or two rows in the list."""
 
 
@@ -66,23 +66,23 @@ def yes_of(value) -> float:
     return number
 
 
-def _number(name: str, is_required: bool = False) -> Field:
-    return Field(name, name, number_of, np.float64, is_required, is_number=True)
+def _number(name: str, is_required: bool = False) -> Column:
+    return Column(name, name, number_of, np.float64, is_required, is_number=True)
 
 
-TRANSFORMER_ID = Field("transformer_id", "transformer_id", transformer_of, object)
+TRANSFORMER_ID = Column("transformer_id", "transformer_id", transformer_of, object)
 TOTAL_FIELDS = (
     TRANSFORMER_ID,
-    Field("measured_on", "measured_on", measured_day_of, np.int64, error=UnreadableDate),
+    Column("measured_on", "measured_on", measured_day_of, np.int64, error=UnreadableDate),
     _number("delivered_kwh", is_required=True),
     _number("losses_kwh"),
 )
 LIST_FIELDS = (
     TRANSFORMER_ID,
-    Field("region", "region", code_of, np.float64, is_required=False),
+    Column("region", "region", code_of, np.float64, is_required=False),
     _number("latitude"),
     _number("longitude"),
-    Field("has_meter", "has_meter", yes_of, np.float64, is_required=False),
+    Column("has_meter", "has_meter", yes_of, np.float64, is_required=False),
 )
 DELIVERED = "delivered_kwh"
 
@@ -113,11 +113,11 @@ def read_transformers(*sources, transformers: str | Path | None = None) -> Trans
     return _made(_read(totals[0], TOTAL_FIELDS), _read(lists[0], LIST_FIELDS) if lists else None)
 
 
-def _is_totals(source: Source) -> bool:
+def _is_totals(source: TableFile) -> bool:
     return DELIVERED in read_header(source)
 
 
-def _read(source: Source, fields: tuple[Field, ...]) -> Table:
+def _read(source: TableFile, fields: tuple[Column, ...]) -> Table:
     sheet = read_sheet(source, fields)
     return {field.name: sheet.take(field) for field in fields if field in sheet}
 

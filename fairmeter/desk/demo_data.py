@@ -25,19 +25,19 @@ from fairmeter.analysis.energy_balance import balances_of
 from fairmeter.analysis.peer_consumption import bands_of
 from fairmeter.core.segments import Segments
 from fairmeter.core.types import Table
-from fairmeter.data.daily import Days
+from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.tables import one_after_another
 from fairmeter.data.transformers import transformers_from_records
 from fairmeter.desk import demo_history
-from fairmeter.desk.rescoring import DeskScience, Known
-from fairmeter.desk.service import Keeping, Kept
-from fairmeter.features.readings.covariates import Losses
+from fairmeter.desk.rescoring import Rescorer, StoredContext
+from fairmeter.desk.service import DeskService, ProfileUpdate
+from fairmeter.features.readings.covariates import TransformerLosses
 from fairmeter.scoring.batches import Scorer, chunks
-from fairmeter.scoring.payloads import Limits
+from fairmeter.scoring.payloads import RequestLimits
 from fairmeter.scoring.uploads import read_upload
-from fairmeter.store import Around, Store
+from fairmeter.store import ReferenceData, Store
 
-NO_LIMITS = Limits(*[sys.maxsize] * 4)
+NO_LIMITS = RequestLimits(*[sys.maxsize] * 4)
 N_HOURLY, N_DAILY = 60, 60  # meters whose readings came of late
 CAME = timedelta(weeks=4)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -47,14 +47,16 @@ SEED = 1
 Came = tuple[datetime, str, datetime, float]  # when it came (UTC); client, when it was read (clock there), kWh
 
 
-class Drifting(NamedTuple):
+class DriftHooks(NamedTuple):
     """How far clients are from those that the model learnt from. [add: tables of some clients; told: of all of them]"""
 
     add: Callable[[Any], None]
     told: Callable[[], Mapping]
 
 
-def load_demo(keeping: Keeping, scorer: Scorer, path: Path, zone: ZoneInfo, drifting: Drifting | None = None) -> int:
+def load_demo(
+    keeping: DeskService, scorer: Scorer, path: Path, zone: ZoneInfo, drifting: DriftHooks | None = None
+) -> int:
     """Scores the simulated utility into a store that holds no client; how many clients. Raises OSError, StoreError.
 
     Some 25 s and 0.6 GB, so in a process of its own: a worker would not give the memory back.
@@ -68,10 +70,10 @@ def load_demo(keeping: Keeping, scorer: Scorer, path: Path, zone: ZoneInfo, drif
         )
         weather, thefts = _weather_of(_rows_of(archive, "weather")), _rows_of(archive, "thefts")
     rows, _ = read_upload(files, NO_LIMITS)
-    everybody = [Known(*scorer.tables(*map(list, zip(*chunk, strict=True)))) for chunk in chunks(rows)]
+    everybody = [StoredContext(*scorer.tables(*map(list, zip(*chunk, strict=True)))) for chunk in chunks(rows)]
     clients, invoices, days = all_of(everybody)
     balances = balances_of(measured, clients["transformer_id"], days, invoices)
-    science, scores, parts, meters = DeskScience(scorer), [], [], []
+    science, scores, parts, meters = Rescorer(scorer), [], [], []
     for known in beside(everybody, balances.losses):
         of_part, kept = science.judged_together(known)
         scores += of_part
@@ -84,7 +86,7 @@ def load_demo(keeping: Keeping, scorer: Scorer, path: Path, zone: ZoneInfo, drif
     kept = kept._replace(
         facts=[own | told for own, told in zip(kept.facts, of_others, strict=True)],
         balances=balances.rows,
-        around=Around(bands_of(kept.clients, kept.series), weather),
+        around=ReferenceData(bands_of(kept.clients, kept.series), weather),
     )
     thieves = demo_history.thieves_of(thefts, np.datetime64(int(days.day.max()), "D").item())
     demo_history.play(keeping, scores, kept, thieves, zone)
@@ -107,30 +109,30 @@ def _weather_of(rows: list[dict[str, str]]) -> list[tuple[date, float]]:
     return [(date.fromisoformat(day), fmean(degrees)) for day, degrees in by_day.items()]
 
 
-def joined(clients: Table, parts: Sequence[Kept]) -> Kept:
+def joined(clients: Table, parts: Sequence[ProfileUpdate]) -> ProfileUpdate:
     series, ledgers = (
         {id_: one for part in parts for id_, one in (getattr(part, of) or {}).items()} for of in ("series", "ledgers")
     )
     facts = [facts for part in parts for facts in part.facts]
-    return Kept(clients, facts, series, ledgers=ledgers)
+    return ProfileUpdate(clients, facts, series, ledgers=ledgers)
 
 
-def all_of(parts: Sequence[Known]) -> tuple[Table, Table, Days]:
+def all_of(parts: Sequence[StoredContext]) -> tuple[Table, Table, DailyConsumption]:
     """Clients, invoices and days of all parts, in their order. Without hours, which would take a hundred megabytes."""
     clients, invoices = one_after_another([(part.clients, part.invoices) for part in parts])
-    days = [Days.of(part.readings, len(part.quality)) for part in parts]
+    days = [DailyConsumption.of(part.readings, len(part.quality)) for part in parts]
     counts, day, kwh = zip(*((of_part.segments.counts, of_part.day, of_part.kwh) for of_part in days), strict=True)
-    whole = Days(Segments(np.concatenate(counts)), np.concatenate(day), np.concatenate(kwh))
+    whole = DailyConsumption(Segments(np.concatenate(counts)), np.concatenate(day), np.concatenate(kwh))
     return clients, invoices, whole
 
 
-def firsts_of(parts: Sequence[Known]) -> list[int]:
+def firsts_of(parts: Sequence[StoredContext]) -> list[int]:
     """The place among all clients of each part's first."""
     sizes = [len(part.quality) for part in parts]
     return (np.cumsum(sizes) - sizes).tolist()
 
 
-def beside(parts: Sequence[Known], losses: Losses | None) -> Iterator[Known]:
+def beside(parts: Sequence[StoredContext], losses: TransformerLosses | None) -> Iterator[StoredContext]:
     """Each part beside what its clients' transformers lost. [losses: of all clients]"""
     for part, first in zip(parts, firsts_of(parts), strict=True):
         yield part._replace(losses=losses and losses.of_clients(slice(first, first + len(part.quality))))
@@ -139,7 +141,7 @@ def beside(parts: Sequence[Known], losses: Losses | None) -> Iterator[Known]:
 # --- readings as they come --------------------------------------------------------------------------------------------
 
 
-class Meter(NamedTuple):
+class SimulatedMeter(NamedTuple):
     """What a smart meter counted in its last weeks. [read_at: datetime64[m], by its clock; kwh: (n,)]"""
 
     client_id: str
@@ -151,17 +153,17 @@ class Meter(NamedTuple):
         return len(self.read_at) > 1 and bool(np.diff(self.read_at).min() < DAY)
 
 
-def meters_of(known: Known) -> list[Meter]:
+def meters_of(known: StoredContext) -> list[SimulatedMeter]:
     """The clients' meters, as far as they were read in the last weeks before the newest reading among them."""
     owner, read_at, kwh = (known.readings[name] for name in ("client", "read_at", "consumption_kwh"))
     is_late = read_at >= read_at.max(initial=np.datetime64(0, "m")) - CAME
     owner, read_at, kwh = owner[is_late], read_at[is_late], kwh[is_late]
     firsts = np.searchsorted(owner, np.arange(len(known.quality) + 1)).tolist()
     parts = zip(known.clients["client_id"].tolist(), firsts, firsts[1:], strict=False)
-    return [Meter(client_id, read_at[a:b], kwh[a:b]) for client_id, a, b in parts if b > a]
+    return [SimulatedMeter(client_id, read_at[a:b], kwh[a:b]) for client_id, a, b in parts if b > a]
 
 
-def bring(store: Store, meters: Sequence[Meter], now: datetime, zone: ZoneInfo) -> None:
+def bring(store: Store, meters: Sequence[SimulatedMeter], now: datetime, zone: ZoneInfo) -> None:
     """Keeps the readings of some meters as they would have come until now, moved to the weeks before today.
 
     Nothing is judged by them: between what the clients were scored by and today lie years without a reading.
@@ -185,7 +187,7 @@ def bring(store: Store, meters: Sequence[Meter], now: datetime, zone: ZoneInfo) 
         store.add_readings([row[1:] for row in rows], rows[-1][0])
 
 
-def as_they_came(meter: Meter, after: timedelta, zone: ZoneInfo, draw: np.random.Generator) -> list[Came]:
+def as_they_came(meter: SimulatedMeter, after: timedelta, zone: ZoneInfo, draw: np.random.Generator) -> list[Came]:
     """Each reading so long after what it counts began, and now and then hours later."""
     late = np.where(draw.random(len(meter.kwh)) < SELDOM, draw.random(len(meter.kwh)), 0.0).tolist()
     return [

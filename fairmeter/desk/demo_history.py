@@ -17,7 +17,7 @@ import numpy as np
 
 from fairmeter.casework.workflow import INSPECTING
 from fairmeter.core.types import Score
-from fairmeter.desk.service import Keeping, Kept
+from fairmeter.desk.service import DeskService, ProfileUpdate
 from fairmeter.web.http.auth import UNNAMED
 
 N_WEEKS, N_LISTED, N_RANDOM = 12, 5, 4  # visits a week
@@ -28,7 +28,7 @@ LISTED, DRAWN = "On the week's list (simulated).", "Drawn at random (simulated).
 SEED = 1
 
 
-class Visit(NamedTuple):
+class SimulatedVisit(NamedTuple):
     """Whom somebody went to see, and when."""
 
     score: Score
@@ -36,7 +36,9 @@ class Visit(NamedTuple):
     is_random: bool
 
 
-def play(keeping: Keeping, scores: Sequence[Score], kept: Kept, thieves: Collection[str], zone: ZoneInfo) -> None:
+def play(
+    keeping: DeskService, scores: Sequence[Score], kept: ProfileUpdate, thieves: Collection[str], zone: ZoneInfo
+) -> None:
     """Plays the weeks until today. [kept: of the scores, in order; thieves: ids] Raises StoreError."""
     now, draw = datetime.now(UTC), np.random.default_rng(SEED)
     today = now.astimezone(zone).date()
@@ -48,19 +50,19 @@ def play(keeping: Keeping, scores: Sequence[Score], kept: Kept, thieves: Collect
         theirs, facts = ([of_all[i] for i in some] for of_all in (scores, kept.facts))
         at = min(datetime.combine(on, time(7), zone).astimezone(UTC), now)
         # What else is kept of them comes with the run of all.
-        keeping.write(theirs, Kept(kept.clients, facts, {}), is_run=True, scored_at=at)
+        keeping.write(theirs, ProfileUpdate(kept.clients, facts, {}), is_run=True, scored_at=at)
         for visit in visits_of(theirs, on, draw):
             if visit.on < today:
                 record(keeping, visit, outcome_of(visit.score, thieves, draw))
 
 
-def visits_of(scores: Sequence[Score], monday: date, draw: np.random.Generator) -> list[Visit]:
+def visits_of(scores: Sequence[Score], monday: date, draw: np.random.Generator) -> list[SimulatedVisit]:
     """A week's: every other one of the highest, which leaves as many to the reader, and some of all the others."""
     open_to = [score for score in scores if not score.client_id.startswith(OURS)]
     listed, others = open_to[: 2 * N_LISTED : 2], open_to[2 * N_LISTED :]
     drawn = draw.choice(len(others), min(N_RANDOM, len(others)), replace=False)
-    return [Visit(score, monday + timedelta(days=2), False) for score in listed] + [
-        Visit(others[i], monday + timedelta(days=3), True) for i in sorted(drawn.tolist())
+    return [SimulatedVisit(score, monday + timedelta(days=2), False) for score in listed] + [
+        SimulatedVisit(others[i], monday + timedelta(days=3), True) for i in sorted(drawn.tolist())
     ]
 
 
@@ -70,7 +72,7 @@ def outcome_of(score: Score, thieves: Collection[str], draw: np.random.Generator
     return "confirmed" if score.client_id in thieves else "cleared"
 
 
-def record(keeping: Keeping, visit: Visit, outcome: str) -> None:
+def record(keeping: DeskService, visit: SimulatedVisit, outcome: str) -> None:
     """The case of a visit, from its first move to what was found; a theft is billed as it was estimated."""
     store, score = keeping.store, visit.score
     why = DRAWN if visit.is_random else LISTED
@@ -83,7 +85,7 @@ def record(keeping: Keeping, visit: Visit, outcome: str) -> None:
     )  # fmt: skip
 
 
-def plan_this_week(keeping: Keeping, n: int = 9) -> None:
+def plan_this_week(keeping: DeskService, n: int = 9) -> None:
     """Cases of some of the highest alerts, in every state that is open: a third each new, assigned, inspecting."""
     store = keeping.store
     waiting = [alert.client_id for alert in store.list_alerts(limit=4 * n).rows]

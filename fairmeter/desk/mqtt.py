@@ -39,7 +39,7 @@ class BadMessage(ValueError):
     """A message holds no readings."""
 
 
-class Arrived(Protocol):
+class TakenReadings(Protocol):
     """What became of readings (fraud/store)."""
 
     n_new: int
@@ -50,7 +50,7 @@ class Arrived(Protocol):
 
 
 @dataclass
-class Counts:
+class IngestionCounts:
     """What came since the start."""
 
     n_messages: int = 0
@@ -61,7 +61,7 @@ class Counts:
     n_late: int = 0
     n_out_of_order: int = 0
 
-    def add(self, arrived: Arrived) -> None:
+    def add(self, arrived: TakenReadings) -> None:
         for name in ("n_new", "n_duplicate", "n_differing", "n_late", "n_out_of_order"):
             setattr(self, name, getattr(self, name) + getattr(arrived, name))
 
@@ -94,10 +94,10 @@ class Listener:
     refuse: is told what was wrong with the last of some bad messages, and how many they were.
     """
 
-    take: Callable[[list[Reading]], Arrived]
+    take: Callable[[list[Reading]], TakenReadings]
     acknowledge: Callable[[Any], None]
     refuse: Callable[[str, int], None] = lambda _why, _n: None
-    counts: Counts = field(default_factory=Counts)
+    counts: IngestionCounts = field(default_factory=IngestionCounts)
     _waiting: queue.Queue = field(default_factory=lambda: queue.Queue(MOST_WAITING))
 
     def heard(self, message: Any) -> None:
@@ -145,11 +145,11 @@ def _read(messages: list) -> tuple[list[Reading], list[str]]:
 
 def listen(
     url: str,
-    take: Callable[[list[Reading]], Arrived],
+    take: Callable[[list[Reading]], TakenReadings],
     is_done: Callable[[], bool],
     tell: Callable,
     refuse: Callable[[str, int], None] = lambda _why, _n: None,
-) -> Counts:
+) -> IngestionCounts:
     """Listens until it is done; tells its counts every now and then. Raises BadBroker, OSError without a broker."""
     from paho.mqtt import client as mqtt  # only who listens needs it
 

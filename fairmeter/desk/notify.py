@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from fairmeter.store import Claim, Store
+from fairmeter.store import ClaimedNotice, Store
 
 MOST_LINES = 50  # alerts that one message tells of; the others are counted
 
@@ -20,7 +20,7 @@ class Delivery(NamedTuple):
     error: str | None
 
 
-class Sent(NamedTuple):
+class SentCounts(NamedTuple):
     """Notices that went out and notices that wait for another try."""
 
     n_sent: int
@@ -32,7 +32,7 @@ Send = Callable[[Sequence[str], str, str], Delivery]  # addresses, title, body
 
 def send_due(
     store: Store, channels: Mapping[str, Sequence[str]], send: Send | None = None, now: datetime | None = None
-) -> Sent:
+) -> SentCounts:
     """Sends what is due, a message a channel. Raises StoreUnavailable.
 
     A channel has heard of an alert when one of its addresses took the message: a second try would tell that one twice.
@@ -47,10 +47,10 @@ def send_due(
         is_sent = delivery.n_taken > 0
         store.settle_notices(claim, is_sent, delivery.error, now)
         n_sent, n_failed = n_sent + is_sent * len(claim.notices), n_failed + (not is_sent) * len(claim.notices)
-    return Sent(n_sent, n_failed)
+    return SentCounts(n_sent, n_failed)
 
 
-def message_of(claim: Claim) -> tuple[str, str]:
+def message_of(claim: ClaimedNotice) -> tuple[str, str]:
     """Title and body of one message for all notices of a claim."""
     if len(claim.notices) == 1:
         return claim.notices[0].title, claim.notices[0].body

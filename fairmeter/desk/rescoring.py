@@ -11,18 +11,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fairmeter.analysis.client_facts import BESIDE_OTHERS, Course, courses_of, facts_of
+from fairmeter.analysis.client_facts import BESIDE_OTHERS, ConsumptionSeries, courses_of, facts_of
 from fairmeter.core.formatting import share
 from fairmeter.core.segments import Segments
-from fairmeter.core.types import SEVERITIES, Earlier, QualityFlag, Score, Table
-from fairmeter.data.daily import Days
+from fairmeter.core.types import SEVERITIES, QualityFlag, Score, StoredInvoiceScore, Table
+from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.reading_cleaning import clean_readings
 from fairmeter.data.tables import tables_from_records
-from fairmeter.desk.service import Kept, LostDays
+from fairmeter.desk.service import LostDays, ProfileUpdate
 from fairmeter.explanation.reasons import EARLIER, LOWERS
-from fairmeter.features.readings.covariates import Losses
+from fairmeter.features.readings.covariates import TransformerLosses
 from fairmeter.scoring.batches import Scorer, judged
-from fairmeter.scoring.payloads import FlatClient, RawClient
+from fairmeter.scoring.payloads import AggregatedClient, RawClient
 from fairmeter.store import Profile, Series, ledgers_of
 from fairmeter.web.http.errors import Problem
 
@@ -32,7 +32,7 @@ AGGREGATED = "By aggregates of its invoices alone its probability is {}."
 NEVER = np.datetime64("9999-01-01")
 
 
-class Known(NamedTuple):
+class StoredContext(NamedTuple):
     """What clients are judged by: canonical tables, flags of each, what invoices said that are not at hand.
 
     losses: what their transformers lost, as far as it is known.
@@ -42,11 +42,11 @@ class Known(NamedTuple):
     invoices: Table
     readings: Table
     quality: list[tuple[QualityFlag, ...]]
-    earlier: list[Earlier | None] | None = None
-    losses: Losses | None = None
+    earlier: list[StoredInvoiceScore | None] | None = None
+    losses: TransformerLosses | None = None
 
 
-class DeskScience:
+class Rescorer:
     """A scorer, as keeping.py takes it (Science). Its manifest has the fraud_rate too, and what holds for readings."""
 
     def __init__(self, scorer: Scorer) -> None:
@@ -65,60 +65,62 @@ class DeskScience:
             return {}
         first = np.datetime64(series.first_on, "D").astype(np.int64)
         kwh = np.array(series.kwh, np.float64)
-        days = Days(Segments(np.array([len(kwh)])), first + np.arange(len(kwh)), kwh)
+        days = DailyConsumption(Segments(np.array([len(kwh)])), first + np.arange(len(kwh)), kwh)
         return self._scorer.timeline(days)
 
     def recorded(
-        self, row: RawClient | FlatClient, score: Score, before: Profile | None, readings: Table, losses: LostDays
-    ) -> tuple[Score, Kept]:
+        self, row: RawClient | AggregatedClient, score: Score, before: Profile | None, readings: Table, losses: LostDays
+    ) -> tuple[Score, ProfileUpdate]:
         """The score that is kept of a client that was judged: joined with what else is known of it, if anything is."""
         profiles = {score.client_id: before} if before else {}
-        if isinstance(row, FlatClient):
+        if isinstance(row, AggregatedClient):
             return self._recorded_aggregates(score, known_of([score.client_id], profiles, readings, losses), before)
         clients, invoices, sent, quality = self._scorer.tables([row.client], [row.invoices], [row.readings])
         history, said = with_history(readings, profiles), None if len(invoices["client"]) else said_before(before)
         quality = [(*quality[0], as_scored(before))] if said else quality
         behind = clients.get("transformer_id", [before and before.client.get("transformer_id")])
-        known = Known(clients, invoices, beside(sent, history), quality, [said], losses_of(behind, losses))
+        known = StoredContext(clients, invoices, beside(sent, history), quality, [said], losses_of(behind, losses))
         if said is None and known.losses is None and not len(history["read_at"]):
             return score, self.kept_of(known)
         [joined], kept = self._judged(known, [score if said is None else before.score])
         return joined, with_facts(kept, [before.facts if said else {}])
 
-    def _recorded_aggregates(self, score: Score, known: Known, before: Profile | None) -> tuple[Score, Kept]:
+    def _recorded_aggregates(
+        self, score: Score, known: StoredContext, before: Profile | None
+    ) -> tuple[Score, ProfileUpdate]:
         """Aggregates are of invoices: readings add to their score, those of today and those to come."""
         if score.probability is None:
-            return score, Kept(None, [{}], {}, lasting=BESIDE_OTHERS)
+            return score, ProfileUpdate(None, [{}], {}, lasting=BESIDE_OTHERS)
         said = {OF_INVOICES: score.probability}
         if not len(known.readings["client"]):
-            return score, Kept(None, [said], {}, lasting=BESIDE_OTHERS)
-        earlier = Earlier(score.probability, AGGREGATED.format(share(score.probability)))
+            return score, ProfileUpdate(None, [said], {}, lasting=BESIDE_OTHERS)
+        earlier = StoredInvoiceScore(score.probability, AGGREGATED.format(share(score.probability)))
         [joined], kept = self._judged(known._replace(quality=[score.quality], earlier=[earlier]), [score])
         old = before.facts if before else {}
         return joined, kept._replace(facts=[{**old, **kept.facts[0], **said}])
 
     def judged_anew(
         self, client_ids: Sequence[str], profiles: Mapping[str, Profile], readings: Table, losses: LostDays
-    ) -> tuple[list[Score], Kept]:
+    ) -> tuple[list[Score], ProfileUpdate]:
         """Scores by all readings of some clients; what their invoices said before counts as it was scored."""
         before = [profiles.get(client_id) for client_id in client_ids]
         known = known_of(client_ids, profiles, readings, losses)
         scores, kept = self._judged(known, [profile and profile.score for profile in before])
         return scores, with_facts(kept, [profile.facts if profile else {} for profile in before])
 
-    def judged_together(self, known: Known) -> tuple[list[Score], Kept]:
+    def judged_together(self, known: StoredContext) -> tuple[list[Score], ProfileUpdate]:
         """Scores of clients of whom nothing is kept by all that is known, and what is to be kept."""
         return self._judged(known, [None] * len(known.quality))
 
-    def _judged(self, known: Known, otherwise: Sequence[Score | None]) -> tuple[list[Score], Kept]:
+    def _judged(self, known: StoredContext, otherwise: Sequence[Score | None]) -> tuple[list[Score], ProfileUpdate]:
         """Scores by all that is known, and what is kept. [otherwise: for whom there is too little to judge by]"""
         found = zip(self._with_reasons(self._judge(known), known), otherwise, strict=True)
         return [other or score if score.probability is None else score for score, other in found], self.kept_of(known)
 
-    def _judge(self, known: Known, with_reasons: bool = False) -> list[Score]:
+    def _judge(self, known: StoredContext, with_reasons: bool = False) -> list[Score]:
         return self._scorer.judge(known[:4], with_reasons, known.earlier, known.losses)
 
-    def _with_reasons(self, scores: list[Score], known: Known) -> list[Score]:
+    def _with_reasons(self, scores: list[Score], known: StoredContext) -> list[Score]:
         """Reasons take ten times as long as the score: they are worked out where there is something to tell."""
         told = np.array([score.severity in TOLD for score in scores], bool)
         if not told.any():
@@ -126,10 +128,10 @@ class DeskScience:
         explained = iter(self._judge(part_of(known, told), with_reasons=True))
         return [next(explained) if is_told else score for is_told, score in zip(told, scores, strict=True)]
 
-    def kept_of(self, known: Known) -> Kept:
+    def kept_of(self, known: StoredContext) -> ProfileUpdate:
         """Of clients that were judged."""
         n, invoices = len(known.quality), known.invoices
-        days = Days.of(known.readings, n) if len(known.readings["client"]) else None
+        days = DailyConsumption.of(known.readings, n) if len(known.readings["client"]) else None
         facts = facts_of(invoices, days, n)
         if len(invoices["client"]):
             no_readings = {name: column[:0] for name, column in known.readings.items()}
@@ -138,15 +140,15 @@ class DeskScience:
                 told |= {} if score.probability is None else {OF_INVOICES: score.probability}
         ids, courses = known.clients["client_id"], courses_of(invoices, days, n)
         ledgers = ledgers_of(ids, invoices)
-        return Kept(known.clients, facts, series_of(ids, courses), lasting=BESIDE_OTHERS, ledgers=ledgers)
+        return ProfileUpdate(known.clients, facts, series_of(ids, courses), lasting=BESIDE_OTHERS, ledgers=ledgers)
 
 
-def with_facts(kept: Kept, before: Sequence[Mapping[str, float]]) -> Kept:
+def with_facts(kept: ProfileUpdate, before: Sequence[Mapping[str, float]]) -> ProfileUpdate:
     """With the facts of before, where none of now stands in their place."""
     return kept._replace(facts=[{**old, **new} for old, new in zip(before, kept.facts, strict=True)])
 
 
-def series_of(client_ids: Sequence[str], courses: Sequence[Course | None]) -> dict[str, Series]:
+def series_of(client_ids: Sequence[str], courses: Sequence[ConsumptionSeries | None]) -> dict[str, Series]:
     """The consumption of each client that has one, by its id."""
     told = zip(client_ids, courses, strict=True)
     return {str(id_): Series(c.step, c.first_on.astype(date), c.kwh) for id_, c in told if c is not None}
@@ -155,19 +157,19 @@ def series_of(client_ids: Sequence[str], courses: Sequence[Course | None]) -> di
 # --- what invoices said -----------------------------------------------------------------------------------------------
 
 
-def said_before(profile: Profile | None) -> Earlier | None:
+def said_before(profile: Profile | None) -> StoredInvoiceScore | None:
     """What a client's invoices said, if they were scored before."""
     probability = profile and profile.facts.get(OF_INVOICES)
     if not probability:
         return None
     told = next((reason.text for reason in profile.score.reasons if reason.group == EARLIER), None)
     if told is not None:  # they are the same invoices
-        return Earlier(probability, told.replace(LOWERS, "."))
+        return StoredInvoiceScore(probability, told.replace(LOWERS, "."))
     by_them = profile.score.probability == probability
     first = next((reason.text for reason in profile.score.reasons if by_them and reason.effect > 0), "")
     when = f"By its invoices alone, as they were scored on {profile.scored_at:%Y-%m-%d} or before,"
     text = f"{when} its probability is {share(probability)}"
-    return Earlier(probability, f"{text}; above all for this: {first}" if first else f"{text}.")
+    return StoredInvoiceScore(probability, f"{text}; above all for this: {first}" if first else f"{text}.")
 
 
 def as_scored(profile: Profile) -> QualityFlag:
@@ -178,7 +180,9 @@ def as_scored(profile: Profile) -> QualityFlag:
 # --- tables of what is known ------------------------------------------------------------------------------------------
 
 
-def known_of(client_ids: Sequence[str], profiles: Mapping[str, Profile], readings: Table, losses: LostDays) -> Known:
+def known_of(
+    client_ids: Sequence[str], profiles: Mapping[str, Profile], readings: Table, losses: LostDays
+) -> StoredContext:
     """What the store knows of some clients. [readings: client_id, read_at, consumption_kwh]"""
     readings = with_history(readings, profiles)
     given = [_as_sent(profiles[id_].client) if id_ in profiles else {"client_id": id_} for id_ in client_ids]
@@ -189,10 +193,10 @@ def known_of(client_ids: Sequence[str], profiles: Mapping[str, Profile], reading
     told = zip(client_ids, quality, earlier, strict=True)
     quality = [(*flags, as_scored(profiles[id_])) if said else flags for id_, flags, said in told]
     behind = [client.get("transformer_id") for client in given]
-    return Known(clients, invoices, _readings_of(owner, readings), quality, earlier, losses_of(behind, losses))
+    return StoredContext(clients, invoices, _readings_of(owner, readings), quality, earlier, losses_of(behind, losses))
 
 
-def losses_of(behind: Sequence[str | None], known: LostDays) -> Losses | None:
+def losses_of(behind: Sequence[str | None], known: LostDays) -> TransformerLosses | None:
     """What the transformers of some clients lost; None where none of them is known. [behind: each client's, None none]
 
     Of days that came after the run that found them nothing is known.
@@ -206,7 +210,7 @@ def losses_of(behind: Sequence[str | None], known: LostDays) -> Losses | None:
     for row, first, name in zip(kwh, firsts, names, strict=True):
         row[first - min(firsts) :][: len(known[name].kwh)] = known[name].kwh
     row_of = {name: row for row, name in enumerate(names)}
-    return Losses(int(min(firsts)), kwh, np.array([row_of.get(name, -1) for name in behind], np.int64))
+    return TransformerLosses(int(min(firsts)), kwh, np.array([row_of.get(name, -1) for name in behind], np.int64))
 
 
 def beside(sent: Table, history: Table) -> Table:
@@ -242,7 +246,7 @@ def with_history(readings: Table, profiles: Mapping[str, Profile]) -> Table:
     return {name: np.concatenate(columns) for name, columns in parts.items()}
 
 
-def part_of(known: Known, chosen: np.ndarray) -> Known:
+def part_of(known: StoredContext, chosen: np.ndarray) -> StoredContext:
     """Of some clients. [mask]"""
     row, owned = np.cumsum(chosen) - 1, []
     for table in (known.invoices, known.readings):
@@ -253,7 +257,7 @@ def part_of(known: Known, chosen: np.ndarray) -> Known:
     rows = np.flatnonzero(chosen).tolist()
     earlier = known.earlier and [known.earlier[i] for i in rows]
     losses = known.losses and known.losses.of_clients(chosen)
-    return Known(some, *owned, [known.quality[i] for i in rows], earlier, losses)
+    return StoredContext(some, *owned, [known.quality[i] for i in rows], earlier, losses)
 
 
 def _as_sent(client: Mapping) -> dict:

@@ -1,7 +1,7 @@
 """The desk behind the service: predict.py loads it where a database is set or OPEN is, and where a command asks for it.
 
 In:  settings, a scorer.
-Out: DeskService over an open store whose tables are up to date; the model as the desk needs it. Science and desk meet
+Out: DeskExtension over an open store whose tables are up to date; the model as the desk needs it. Science and desk meet
      here: what is judged there is kept here.
 """
 
@@ -15,20 +15,29 @@ from typing import NamedTuple
 import numpy as np
 
 from fairmeter.analysis.client_facts import OF_TRANSFORMER, courses_of, facts_beside_others, facts_of
-from fairmeter.analysis.energy_balance import Balances
+from fairmeter.analysis.energy_balance import EnergyBalances
 from fairmeter.analysis.peer_consumption import bands_of
 from fairmeter.casework.alert_rules import BadRules, read_rules
 from fairmeter.core import paths
 from fairmeter.core.types import Score
-from fairmeter.data.daily import Days
+from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.tables import Tables
 from fairmeter.desk.photos import Photos
-from fairmeter.desk.rescoring import OF_INVOICES, DeskScience, series_of
-from fairmeter.desk.service import Keeping, Kept, Planned
+from fairmeter.desk.rescoring import OF_INVOICES, Rescorer, series_of
+from fairmeter.desk.service import DeskService, ProfileUpdate, VisitPlanner
 from fairmeter.planning.inspection_list import inspection_list
 from fairmeter.scoring.batches import Scorer
-from fairmeter.store import NOTHING_AROUND, Around, Store, StoreError, StoreUnavailable, Whole, Written, ledgers_of
-from fairmeter.web.desk import DeskService
+from fairmeter.store import (
+    NOTHING_AROUND,
+    PopulationCounts,
+    ReferenceData,
+    RunSummary,
+    Store,
+    StoreError,
+    StoreUnavailable,
+    ledgers_of,
+)
+from fairmeter.web.desk import DeskExtension
 from fairmeter.web.http.auth import NO_ONE
 from fairmeter.web.pages.site import PageSettings
 
@@ -49,14 +58,14 @@ class DeskSettings(NamedTuple):
     photos: Path | None = None  # None: beside the database where that is a file, else none are taken
 
 
-def open_desk(settings: DeskSettings, scorer: Scorer, wait: Callable = time.sleep) -> DeskService:
+def open_desk(settings: DeskSettings, scorer: Scorer, wait: Callable = time.sleep) -> DeskExtension:
     """Raises what CANNOT_OPEN names."""
-    science = DeskScience(scorer)
+    science = Rescorer(scorer)
     rules = read_rules(settings.rules)
     store = open_store(settings.url, wait)
     secret = settings.secret or store.secret("session")
-    keeping = Keeping(store, rules, science, plan, Photos(settings.photos or beside(store)))
-    return DeskService(keeping, secret, settings.open_to, settings.pages)
+    keeping = DeskService(store, rules, science, plan, Photos(settings.photos or beside(store)))
+    return DeskExtension(keeping, secret, settings.open_to, settings.pages)
 
 
 def beside(store: Store) -> Path | None:
@@ -90,13 +99,13 @@ def keep_run(
     scores: Sequence[Score],
     version: str,
     tables: Tables,
-    days: Days | None,
+    days: DailyConsumption | None,
     billed: Sequence,
-    balances: Balances | None = None,
+    balances: EnergyBalances | None = None,
     drift: dict | None = None,
     weather: tuple[np.ndarray, np.ndarray] | None = None,
     whole: tuple | None = None,
-) -> Written:
+) -> RunSummary:
     """Keeps a scoring of the client base, in one transaction. [billed: scores by invoices alone, NaN without]
 
     balances: None keeps those that are known, and what they say of the clients. drift: as likeness.py tells it.
@@ -109,11 +118,11 @@ def keep_run(
         told |= of_others | ({} if math.isnan(score) else {OF_INVOICES: float(score)})
     ids = tables.clients["client_id"]
     series = series_of(ids, courses_of(tables.invoices, days, len(scores)))
-    kept = Kept(tables.clients, facts, series, balances and balances.rows, () if balances else OF_TRANSFORMER)
+    kept = ProfileUpdate(tables.clients, facts, series, balances and balances.rows, () if balances else OF_TRANSFORMER)
     bands = bands_of(tables.clients, series) if whole is None else NOTHING_AROUND.bands
-    around = Around(bands, () if weather is None else temperatures_of(*weather))
+    around = ReferenceData(bands, () if weather is None else temperatures_of(*weather))
     kept = kept._replace(ledgers=ledgers_of(ids, tables.invoices), around=around)
-    part = whole and Whole(*whole)
+    part = whole and PopulationCounts(*whole)
     return store.write_run(scores, version, read_rules(rules), **kept._asdict(), drift=drift, whole=part)
 
 
@@ -121,7 +130,7 @@ def temperatures_of(days: np.ndarray, degrees: np.ndarray) -> list[tuple[date, f
     return list(zip(days.astype("datetime64[D]").tolist(), degrees.tolist(), strict=True))
 
 
-def plan(scores: list[Score], visits: int, cost: float = 0.0, price: float | None = None) -> list[Planned]:
+def plan(scores: list[Score], visits: int, cost: float = 0.0, price: float | None = None) -> list[VisitPlanner]:
     """The best by what a visit is expected to bring, or by score where no price is known."""
     listed = inspection_list(scores, visits, cost, price, random_share=0.0)
-    return [Planned(visit.score, visit.is_random, visit.net) for visit in listed]
+    return [VisitPlanner(visit.score, visit.is_random, visit.net) for visit in listed]

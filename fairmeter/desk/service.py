@@ -10,10 +10,10 @@ from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from fairmeter.casework.alert_rules import AlertRules
-from fairmeter.core.types import Balance, Score, Table
+from fairmeter.core.types import EnergyBalance, Score, Table
 from fairmeter.desk.photos import Photos
-from fairmeter.scoring.payloads import FlatClient, RawClient
-from fairmeter.store import NOTHING_AROUND, Around, Arrived, Ledgers, Profile, Series, Store, StoreError
+from fairmeter.scoring.payloads import AggregatedClient, RawClient
+from fairmeter.store import NOTHING_AROUND, IngestionResult, Ledgers, Profile, ReferenceData, Series, Store, StoreError
 from fairmeter.web.http import errors
 
 AT_ONCE = 200  # clients judged anew in one go: bounds the memory that their readings take
@@ -21,7 +21,7 @@ AT_ONCE = 200  # clients judged anew in one go: bounds the memory that their rea
 LostDays = Mapping[str, Series]  # what transformers lost each day, by id
 
 
-class Kept(NamedTuple):
+class ProfileUpdate(NamedTuple):
     """What is kept of clients beside their scores. [clients: canonical table; facts: of each, in order]
 
     The rest is as in Store.write_run.
@@ -30,13 +30,13 @@ class Kept(NamedTuple):
     clients: Table | None
     facts: Sequence[Mapping[str, float]]
     series: Mapping[str, Series]
-    balances: Sequence[Balance] | None = None
+    balances: Sequence[EnergyBalance] | None = None
     lasting: Collection[str] = ()
     ledgers: Ledgers | None = None
-    around: Around = NOTHING_AROUND
+    around: ReferenceData = NOTHING_AROUND
 
 
-class Science(Protocol):
+class ScoringBackend(Protocol):
     """A model, as far as the desk needs it. [manifest: version, ...]"""
 
     manifest: dict
@@ -45,8 +45,8 @@ class Science(Protocol):
         """Scores of clients of whom nothing is kept. Raises Problem."""
 
     def recorded(
-        self, row: RawClient | FlatClient, score: Score, before: Profile | None, readings: Table, losses: LostDays
-    ) -> tuple[Score, Kept]:
+        self, row: RawClient | AggregatedClient, score: Score, before: Profile | None, readings: Table, losses: LostDays
+    ) -> tuple[Score, ProfileUpdate]:
         """The score that is kept of a client that was judged: joined with what else is known of it, if anything is."""
 
     def timeline(self, series: Series) -> Mapping[str, Sequence[float]]:
@@ -54,11 +54,11 @@ class Science(Protocol):
 
     def judged_anew(
         self, client_ids: Sequence[str], profiles: Mapping[str, Profile], readings: Table, losses: LostDays
-    ) -> tuple[list[Score], Kept]:
+    ) -> tuple[list[Score], ProfileUpdate]:
         """Scores of clients by all their readings (client_id, read_at, consumption_kwh) and what else is known."""
 
 
-class Planned(NamedTuple):
+class VisitPlanner(NamedTuple):
     """A place in the inspection list. [net: value less cost that the visit is expected to bring, low, high]"""
 
     score: Score
@@ -67,19 +67,24 @@ class Planned(NamedTuple):
 
 
 # scores, visits, cost of one, price of a kWh (None: each client's own) -> whom to visit, in order
-Plan = Callable[[list[Score], int, float, float | None], Iterable[Planned]]
+Plan = Callable[[list[Score], int, float, float | None], Iterable[VisitPlanner]]
 
 
-def by_score(scores: list[Score], visits: int, _cost: float, _price: float | None) -> Iterable[Planned]:
+def by_score(scores: list[Score], visits: int, _cost: float, _price: float | None) -> Iterable[VisitPlanner]:
     """The highest scores; predict.py hands in a better plan where there is one."""
-    return [Planned(score, False) for score in scores[:visits]]
+    return [VisitPlanner(score, False) for score in scores[:visits]]
 
 
-class Keeping:
+class DeskService:
     """A store with what writes to it, and the photos. One for all threads of a worker; each worker has its own."""
 
     def __init__(
-        self, store: Store, rules: AlertRules, science: Science, plan: Plan = by_score, photos: Photos | None = None
+        self,
+        store: Store,
+        rules: AlertRules,
+        science: ScoringBackend,
+        plan: Plan = by_score,
+        photos: Photos | None = None,
     ) -> None:
         self.store, self.rules, self.plan, self._science = store, rules, plan, science
         self.photos = photos or Photos()
@@ -97,7 +102,7 @@ class Keeping:
         """By detector how unusual each day of a client was (Science.timeline)."""
         return self._science.timeline(series)
 
-    def record(self, row: RawClient | FlatClient, score: Score) -> None:
+    def record(self, row: RawClient | AggregatedClient, score: Score) -> None:
         """Keeps a client that was judged, and raises its alert where one is due. Raises Problem.
 
         Its score joins what was sent with the readings that are known, and readings with what its invoices said.
@@ -110,7 +115,7 @@ class Keeping:
         score, kept = self._science.recorded(row, score, before, readings, losses)
         self.write([score], kept)
 
-    def take_readings(self, rows: list[tuple[str, datetime, float]]) -> tuple[Arrived, int]:
+    def take_readings(self, rows: list[tuple[str, datetime, float]]) -> tuple[IngestionResult, int]:
         """Keeps readings, then judges whose consumption changed anew; how many that were.
 
         The readings are kept before anything is judged: a worker that dies in between leaves the former score, and the
@@ -141,7 +146,7 @@ class Keeping:
     def write(
         self,
         scores: list[Score],
-        kept: Kept,
+        kept: ProfileUpdate,
         is_run: bool = False,
         drift: Mapping | None = None,
         scored_at: datetime | None = None,

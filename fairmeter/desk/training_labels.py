@@ -12,14 +12,14 @@ import numpy as np
 from fairmeter.casework.hit_rates import everything, hit_rates, labels_of
 from fairmeter.core.formatting import counted, share
 from fairmeter.store import Store, StoreError
-from fairmeter.training.dataset import CannotTrain
-from fairmeter.training.inspection_labels import VisitLabels
+from fairmeter.training.dataset import TrainingError
+from fairmeter.training.inspection_labels import InspectionLabels
 
 DATABASE = "sqlite:///fairmeter.db"  # where none is named: the desk of this working directory
 
 
-def visits_at(url: str | None) -> tuple[VisitLabels, list[str]]:
-    """What visits found, and the same in words. Raises CannotTrain."""
+def visits_at(url: str | None) -> tuple[InspectionLabels, list[str]]:
+    """What visits found, and the same in words. Raises TrainingError."""
     try:
         with closing(Store(url or DATABASE)) as store:
             check_is_there(store)
@@ -27,14 +27,14 @@ def visits_at(url: str | None) -> tuple[VisitLabels, list[str]]:
             labels = labels_of(inspections)
             scores, readings = store.newest_scores(), store.readings_of(label.client_id for label in labels)
     except StoreError as error:
-        raise CannotTrain(str(error)) from error
+        raise TrainingError(str(error)) from error
     if not labels:
-        raise CannotTrain(
+        raise TrainingError(
             f"Of {counted(len(inspections), 'visit')} at the desk none found theft or cleared a client, so there is "
             "nothing to learn from: close cases with what their visits found, or train without --store."
         )
     unknown = [np.nan if label.probability is None else label.probability for label in labels]
-    visits = VisitLabels(
+    visits = InspectionLabels(
         np.array([label.client_id for label in labels], object),
         np.array([label.label for label in labels], np.float64),
         np.array([label.inspected_on for label in labels], "datetime64[D]"),
@@ -47,9 +47,11 @@ def visits_at(url: str | None) -> tuple[VisitLabels, list[str]]:
 
 
 def check_is_there(store: Store) -> None:
-    """Opening a file that is not there would make it. Raises CannotTrain."""
+    """Opening a file that is not there would make it. Raises TrainingError."""
     if store.is_sqlite and not Path(store.url.database).exists():
-        raise CannotTrain(f"There is no desk at {store.url.database}: name its database with --store or DATABASE_URL.")
+        raise TrainingError(
+            f"There is no desk at {store.url.database}: name its database with --store or DATABASE_URL."
+        )
 
 
 def in_words(rate) -> str:

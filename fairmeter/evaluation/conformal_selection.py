@@ -24,7 +24,7 @@ SPLITS = 200
 
 
 @dataclass(frozen=True)
-class Promised:
+class ConformalSelection:
     """is_listed: bool, one a client. share: of false alarms, that was promised as an expectation. [0..1]
 
     smallest: the smallest share that any list would keep, None where there is nobody to list.
@@ -52,7 +52,7 @@ def _ranks(n: int) -> np.ndarray:
     return np.unique(ranks[(ranks >= 1) & (ranks <= n)])
 
 
-class Steps(NamedTuple):
+class PValueSteps(NamedTuple):
     """Where p-values step up as scores fall. least: scores from which on each p holds, falling, the last 0; p: [0..1]
 
     p-value: how rarely an honest client scores so high, (1 + honest ones at or above) / (1 + all).
@@ -62,20 +62,20 @@ class Steps(NamedTuple):
     p: np.ndarray
 
 
-def steps_of(table: Mapping) -> Steps:
+def steps_of(table: Mapping) -> PValueSteps:
     ranks = np.append(_ranks(table["n_honest"]), table["n_honest"] + 1)
     above = np.nextafter(np.asarray(table["scores"], np.float64), np.inf)  # a score that is kept has itself at or above
-    return Steps(np.append(above, 0.0), ranks / (table["n"] + 1))
+    return PValueSteps(np.append(above, 0.0), ranks / (table["n"] + 1))
 
 
-def promised(score: np.ndarray, table: Mapping, share: float) -> Promised:
+def promised(score: np.ndarray, table: Mapping, share: float) -> ConformalSelection:
     """The longest list that keeps the share of false alarms. [score: NaN where nobody can judge, share: 0..1]"""
     steps, judged = steps_of(table), np.sort(score[~np.isnan(score)])
     least, smallest = least_listed(len(judged) - np.searchsorted(judged, steps.least), steps, share)
-    return Promised(score >= least, share, smallest)
+    return ConformalSelection(score >= least, share, smallest)
 
 
-def least_listed(n_from: np.ndarray, steps: Steps, share: float) -> tuple[float, float | None]:
+def least_listed(n_from: np.ndarray, steps: PValueSteps, share: float) -> tuple[float, float | None]:
     """The score from which on clients are listed, infinite where none is, and the smallest share a list would keep.
 
     n_from: how many clients have the least score of each step or more; the last counts all who are judged.

@@ -1,7 +1,7 @@
 """Whether clients are still like those that a model learnt from: a fingerprint of these, and how far others are off it.
 
 In:  the members' input [float32, (clients, width)] and the ensemble's log-odds of the same clients.
-Out: Fingerprint, which the ensemble keeps; of other clients their counts in its bins; from these the population
+Out: ReferenceDistribution, which the ensemble keeps; of other clients their counts in its bins; from these the population
      stability index (PSI) of each column, what it would be by chance, and a level.
 
 PSI = sum over bins of (now - then) * ln(now / then), the shares of clients in a bin; missing is a bin of its own.
@@ -30,7 +30,7 @@ HALF = 0.5  # clients more in a bin: a share of 0 has no logarithm
 
 
 @dataclass(frozen=True)
-class Fingerprint:
+class ReferenceDistribution:
     """The training clients in bins, by column: those of the members' input, and last the score (log-odds).
 
     edges: upper edges of the bins of values [float32, (width + 1, N_EDGES)], inf where there are fewer; shares: of the
@@ -42,7 +42,7 @@ class Fingerprint:
     n: int
 
     @classmethod
-    def of(cls, matrix: np.ndarray, log_odds: np.ndarray, rows: np.ndarray | None = None) -> "Fingerprint":
+    def of(cls, matrix: np.ndarray, log_odds: np.ndarray, rows: np.ndarray | None = None) -> "ReferenceDistribution":
         """Of all clients, or of some. [log_odds: of the same clients, out of fold; rows: mask]"""
         n = len(matrix) if rows is None else int(rows.sum())
         edges, counts = [], []
@@ -85,7 +85,7 @@ def _counts(column: np.ndarray, edges: np.ndarray) -> np.ndarray:
     return np.append(-np.diff([n_known, *above, 0]), len(column) - n_known)
 
 
-def psi(fingerprint: Fingerprint, counts: np.ndarray) -> np.ndarray:
+def psi(fingerprint: ReferenceDistribution, counts: np.ndarray) -> np.ndarray:
     """Population stability index of each column. [counts: of other clients; float64, 0 = alike]"""
     then, now = fingerprint.shares.astype(np.float64) * fingerprint.n, counts.astype(np.float64)
     is_used = _used(then, now)
@@ -93,7 +93,7 @@ def psi(fingerprint: Fingerprint, counts: np.ndarray) -> np.ndarray:
     return np.where(is_used, (now - then) * np.log(now / then), 0.0).sum(axis=1)
 
 
-def by_chance(fingerprint: Fingerprint, counts: np.ndarray) -> np.ndarray:
+def by_chance(fingerprint: ReferenceDistribution, counts: np.ndarray) -> np.ndarray:
     """What the index of a stable column reaches once in a thousand times. [float64, one a column]"""
     n_now = counts[0].sum()
     free = np.maximum(_used(fingerprint.shares, counts).sum(axis=1) - 1, 1)
@@ -111,7 +111,7 @@ def level_of(index: float, chance: float, n_now: int) -> str:
     return MOVED if index >= max(SHIFTED, chance) else MOVING
 
 
-def compared(fingerprint: Fingerprint, counts: np.ndarray) -> Table:
+def compared(fingerprint: ReferenceDistribution, counts: np.ndarray) -> Table:
     """By column, the score last: psi, chance, level, is_constant (in training), and the share missing then and now."""
     index, chance, n_now = psi(fingerprint, counts), by_chance(fingerprint, counts), int(counts[0].sum())
     levels = [level_of(*found, n_now) for found in zip(index.tolist(), chance.tolist(), strict=True)]
@@ -125,17 +125,17 @@ def compared(fingerprint: Fingerprint, counts: np.ndarray) -> Table:
     }
 
 
-def is_constant(fingerprint: Fingerprint) -> np.ndarray:
+def is_constant(fingerprint: ReferenceDistribution) -> np.ndarray:
     """Whether all training clients are in one bin of a column: they share one value, or it is missing. [bool]"""
     return (fingerprint.shares > 0).sum(axis=1) <= 1
 
 
-def is_missing(fingerprint: Fingerprint) -> np.ndarray:
+def is_missing(fingerprint: ReferenceDistribution) -> np.ndarray:
     """Whether no training client has a value of a column. [bool]"""
     return fingerprint.shares[:, MISSING] == 1.0
 
 
-def above(fingerprint: Fingerprint, counts: np.ndarray) -> tuple[float, float]:
+def above(fingerprint: ReferenceDistribution, counts: np.ndarray) -> tuple[float, float]:
     """Share of clients above the score that one in ten of the training clients was above, then and now. [0..1]"""
     tenth = int(np.isfinite(fingerprint.edges[-1]).sum())
     then, now = fingerprint.shares[-1].astype(np.float64), counts[-1] / max(int(counts[0].sum()), 1)

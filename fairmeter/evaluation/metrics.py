@@ -24,7 +24,7 @@ class ScoreError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Ladder:
+class CumulativeHits:
     """The ranked list, one rung a distinct score, the highest first.
 
     order: rows by falling score; ends: place in it of each rung's last row; score: the rungs' scores;
@@ -38,13 +38,13 @@ class Ladder:
     n: np.ndarray
     hits: np.ndarray
 
-    def weighted(self, weights: np.ndarray) -> "Ladder":
+    def weighted(self, weights: np.ndarray) -> "CumulativeHits":
         """The same list with each row counted `weights` times."""
         ranked = weights[self.order]
         hits = np.cumsum(ranked * self.y[self.order])[self.ends]
         return replace(self, n=np.cumsum(ranked, dtype=float)[self.ends], hits=hits)
 
-    def effective(self, weights: np.ndarray) -> "Ladder":
+    def effective(self, weights: np.ndarray) -> "CumulativeHits":
         """The same list, n as many rows of equal weight as tell as much (Kish 1965), hits by their weighted share."""
         heavy = self.weighted(weights)
         n = heavy.n**2 / np.cumsum(weights[self.order] ** 2)[self.ends]
@@ -72,7 +72,7 @@ class Ladder:
         return float(ratio(gained[found] @ (self.hits[found] / self.n[found]), self.hits[-1]))
 
 
-def ladder(y: np.ndarray, score: np.ndarray) -> Ladder:
+def ladder(y: np.ndarray, score: np.ndarray) -> CumulativeHits:
     """Ranked list of y (n,) and score (n,). Raises ScoreError for unequal lengths, NaN, labels other than 0 and 1."""
     y, score = np.asarray(y, float), np.asarray(score, float)
     if y.ndim != 1 or y.shape != score.shape or not y.size:
@@ -86,7 +86,7 @@ def ladder(y: np.ndarray, score: np.ndarray) -> Ladder:
     order = np.argsort(-score, kind="stable")
     ranked = score[order]
     ends = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
-    return Ladder(y, order, ends, ranked[ends], ends + 1.0, np.cumsum(y[order])[ends])
+    return CumulativeHits(y, order, ends, ranked[ends], ends + 1.0, np.cumsum(y[order])[ends])
 
 
 def n_visits(n: int, shares: Sequence[float]) -> np.ndarray:
@@ -156,7 +156,7 @@ def delong_interval(y: np.ndarray, score: np.ndarray) -> tuple[float, float]:
 def bootstrap(
     y: np.ndarray,
     score: np.ndarray,
-    figures: Callable[[Ladder, np.ndarray], Sequence[float]],
+    figures: Callable[[CumulativeHits, np.ndarray], Sequence[float]],
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> np.ndarray:
@@ -259,7 +259,7 @@ def brier(y: np.ndarray, score: np.ndarray) -> float:
     return float(np.mean((np.asarray(score, float) - np.asarray(y, float)) ** 2))
 
 
-def bin_of(steps: Ladder, bins: int = BINS) -> np.ndarray:
+def bin_of(steps: CumulativeHits, bins: int = BINS) -> np.ndarray:
     """Each row's bin of equal size, 0 the lowest scores, by the middle of its rung: equal scores share a bin."""
     size = np.diff(steps.ends, prepend=-1)
     place = (steps.ends + 1 - size / 2) / steps.y.size
@@ -330,7 +330,7 @@ def _variance_of_mean(values: np.ndarray, counts: np.ndarray) -> float:
     return counts @ (values - counts @ values / n) ** 2 / (n - 1) / n
 
 
-def _thinned(steps: Ladder, n_points: int) -> np.ndarray:
+def _thinned(steps: CumulativeHits, n_points: int) -> np.ndarray:
     """Rungs to keep: half even in recall, half geometric in rank, for the top of the list."""
     n, half = steps.n.size, n_points // 2
     if n <= n_points:

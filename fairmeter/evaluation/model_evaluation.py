@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from fairmeter.evaluation.metrics import (
-    Ladder,
+    CumulativeHits,
     bin_of,
     binned_error,
     bootstrap,
@@ -185,7 +185,7 @@ def _group_row(y: np.ndarray, score: np.ndarray, suspected: np.ndarray, listed: 
     }
 
 
-def _listed_part(steps: Ladder, share: float) -> np.ndarray:
+def _listed_part(steps: CumulativeHits, share: float) -> np.ndarray:
     """How far each row is in the `share` highest scores: between 0 and 1 where the list ends inside its rung."""
     size = np.diff(steps.n, prepend=0)
     return steps.by_row(np.clip((n_visits(steps.y.size, [share]) - (steps.n - size)) / size, 0, 1))
@@ -315,7 +315,7 @@ def _resampled(y: np.ndarray, score: np.ndarray, probability: bool, seed: int) -
     steps, gap = ladder(y, score), np.asarray(score, float) - np.asarray(y, float)
     bins = bin_of(steps)
 
-    def figures(steps: Ladder, weights: np.ndarray) -> list[float]:
+    def figures(steps: CumulativeHits, weights: np.ndarray) -> list[float]:
         precision = steps.precision_at(SHARES)
         ranking = [steps.pr_auc(), *precision, *ratio(precision, steps.hits[-1] / steps.n[-1])]
         return ranking + ([weights @ gap**2 / gap.size, binned_error(gap, bins, weights)] if probability else [])
@@ -323,7 +323,7 @@ def _resampled(y: np.ndarray, score: np.ndarray, probability: bool, seed: int) -
     return figures(steps, np.ones(gap.size)), bootstrap(y, score, figures, seed=seed).T
 
 
-def _named(values: list[float], draws: np.ndarray, steps: Ladder) -> dict:
+def _named(values: list[float], draws: np.ndarray, steps: CumulativeHits) -> dict:
     found = [estimate(value, percentiles(draw)) for value, draw in zip(values, draws, strict=True)]
     visits, rate, k = (
         n_visits(steps.y.size, SHARES).astype(int).tolist(),

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fairmeter.evaluation.metrics import Ladder, estimate, ladder, percentiles, ratio
+from fairmeter.evaluation.metrics import CumulativeHits, estimate, ladder, percentiles, ratio
 
 RATES = (0.05, 0.01)  # of false positives, at which recall is given
 RESAMPLES = 300
@@ -22,7 +22,7 @@ DELAYS = (3, 5, 7, 10, 14, 17, 21, 28, 35, 42, 60, 90, 120, 180)
 ONSET_NEAR = 60  # days
 
 
-class Done(NamedTuple):
+class AttackOutcome(NamedTuple):
     """What was done to each client. kind: a pattern, a harmless change or `honest`; loss: share of the energy."""
 
     kind: np.ndarray
@@ -30,7 +30,7 @@ class Done(NamedTuple):
     household: np.ndarray
 
 
-def figures(label: np.ndarray, score: np.ndarray, done: Done, honest: str) -> dict:
+def figures(label: np.ndarray, score: np.ndarray, done: AttackOutcome, honest: str) -> dict:
     """Every figure of one score. [label: 1 steals; score: higher = more suspicious; honest: kind of the unchanged]"""
     label, plain = np.asarray(label), done.kind == honest
     losses = {f"{low:.0%} to {min(high, 1):.0%}": (done.loss >= low) & (done.loss < high) for low, high in LOSSES}
@@ -61,7 +61,7 @@ def ranking(label: np.ndarray, score: np.ndarray, household: np.ndarray) -> dict
     return {n: estimate(v, percentiles(d)) for n, v, d in zip(names, _ranked(steps), draws.T, strict=True)}
 
 
-def _ranked(steps: Ladder) -> list[float]:
+def _ranked(steps: CumulativeHits) -> list[float]:
     """ROC-AUC, PR-AUC and recalls of a ranked list whose clients count so many times."""
     hits, falses = np.append(0.0, steps.hits), np.append(0.0, steps.n - steps.hits)
     area = float(ratio(np.trapezoid(hits, falses), hits[-1] * falses[-1]))
@@ -77,7 +77,7 @@ def score_at(honest: np.ndarray, rate: float) -> float:
     return float(np.nextafter(ordered[allowed], np.inf)) if allowed < len(ordered) else -np.inf
 
 
-def recall_at(steps: Ladder, rate: float) -> float:
+def recall_at(steps: CumulativeHits, rate: float) -> float:
     """Share of the thieves whose score no more than this share of the honest reach; NaN without thieves or honest."""
     hits, falses = np.append(0.0, steps.hits), np.append(0.0, steps.n - steps.hits)
     if not hits[-1] or not falses[-1]:

@@ -10,13 +10,13 @@ import numpy as np
 
 from fairmeter.core.formatting import counted, figure, listed, month, sentence, share, share_or_none
 from fairmeter.core.formatting import rate as percent
-from fairmeter.explanation.sentence_inputs import Sentence, Told, pointed
+from fairmeter.explanation.sentence_inputs import InvoiceContext, Sentence, pointed
 from fairmeter.features.base import HISTORY, PLACE, TARIFF, UNUSUAL
 
 # --- tariff and invoice configuration ---------------------------------------------------------------------------------
 
 
-def _price_levels(it: Told) -> Sentence | None:
+def _price_levels(it: InvoiceContext) -> Sentence | None:
     first = it.value("level_1_share_mean")
     if np.isnan(first):
         return None
@@ -26,7 +26,7 @@ def _price_levels(it: Told) -> Sentence | None:
     return Sentence(sentence(text, usual), -int(is_usual))
 
 
-def _periods(it: Told) -> Sentence | None:
+def _periods(it: InvoiceContext) -> Sentence | None:
     months = it.billed.months[~np.isnan(it.billed.months)]
     if not len(months):
         return None
@@ -37,7 +37,7 @@ def _periods(it: Told) -> Sentence | None:
     return Sentence(sentence(text, it.beside("not_4_months_share", "for {like} usually {usual} do", share)))
 
 
-def _gas(it: Told) -> Sentence | None:
+def _gas(it: InvoiceContext) -> Sentence | None:
     part = it.value("gas_share")
     if np.isnan(part):
         return None
@@ -45,7 +45,7 @@ def _gas(it: Told) -> Sentence | None:
     return Sentence(sentence(text, it.beside("gas_share", "for {like} usually {usual}", share_or_none)))
 
 
-def _tariff(it: Told) -> Sentence | None:
+def _tariff(it: InvoiceContext) -> Sentence | None:
     if it.billed is None:
         n = it.value("n_tariffs")
         text = f"the client has {counted(n, 'tariff')}"
@@ -74,7 +74,7 @@ def _tariff(it: Told) -> Sentence | None:
 # --- place, category and neighbours -----------------------------------------------------------------------------------
 
 
-def _flagged(it: Told, column: str, who: str) -> Sentence | None:
+def _flagged(it: InvoiceContext, column: str, who: str) -> Sentence | None:
     """The neighbours' share of clients that were flagged, in training."""
     rate, rates = it.column(column), it.ensemble.inputs.rates
     if np.isnan(rate) or rates is None or percent(rate) == percent(rates.base_rate):
@@ -84,39 +84,39 @@ def _flagged(it: Told, column: str, who: str) -> Sentence | None:
     return Sentence(sentence(text), pointed(rate, rates.base_rate))
 
 
-def _place_words(it: Told) -> str:
+def _place_words(it: InvoiceContext) -> str:
     codes = {name: it.features(name) for name in ("category", "region", "district")}
     known = {name: code for name, code in codes.items() if not np.isnan(code)}
     return ", ".join(f"{name} {code:.0f}" for name, code in known.items())
 
 
-def _place(it: Told) -> Sentence | None:
+def _place(it: InvoiceContext) -> Sentence | None:
     words = _place_words(it)
     if not words:
         return None
     return _flagged(it, "neighbours_place_rate", f"of {words}") or Sentence(sentence(f"the client is of {words}"))
 
 
-def _route(it: Told) -> Sentence | None:
+def _route(it: InvoiceContext) -> Sentence | None:
     return _flagged(it, "neighbours_route_day_mean", "of its region that are invoiced on the same days")
 
 
-def _creation_cell(it: Told) -> Sentence | None:
+def _creation_cell(it: InvoiceContext) -> Sentence | None:
     return _flagged(it, "neighbours_created_month_rate", "of its region whose account is of the same month")
 
 
-def _tariff_cell(it: Told) -> Sentence | None:
+def _tariff_cell(it: InvoiceContext) -> Sentence | None:
     return _flagged(it, "neighbours_tariff_mean", "of its region with the same tariff")
 
 
-def _exchange_cell(it: Told) -> Sentence | None:
+def _exchange_cell(it: InvoiceContext) -> Sentence | None:
     return _flagged(it, "neighbours_meter_code_mean", "of its region with the same meter codes")
 
 
 # --- account history --------------------------------------------------------------------------------------------------
 
 
-def _gaps(it: Told) -> Sentence | None:
+def _gaps(it: InvoiceContext) -> Sentence | None:
     gap = it.billed.gap
     if np.isnan(gap).all():
         return None
@@ -130,7 +130,7 @@ def _gaps(it: Told) -> Sentence | None:
     return Sentence(sentence(text, usual))
 
 
-def _creation(it: Told) -> Sentence | None:
+def _creation(it: InvoiceContext) -> Sentence | None:
     created, first = it.features("created_on"), it.features("first_invoice_on")
     if np.isnan(created + first):
         return None
@@ -138,7 +138,7 @@ def _creation(it: Told) -> Sentence | None:
     return Sentence(sentence(text))
 
 
-def _account(it: Told) -> Sentence | None:
+def _account(it: InvoiceContext) -> Sentence | None:
     if it.billed is not None:
         day = it.billed.day
         text = f"there {'is' if len(day) == 1 else 'are'} {counted(len(day), it.invoices)}"
@@ -157,7 +157,7 @@ def _account(it: Told) -> Sentence | None:
 # --- unusual shape ----------------------------------------------------------------------------------------------------
 
 
-def _deviation(it: Told) -> Sentence | None:
+def _deviation(it: InvoiceContext) -> Sentence | None:
     value, typical = it.column("z_score"), it.typical("z_score")
     if np.isnan(value + typical):
         return None
@@ -165,7 +165,7 @@ def _deviation(it: Told) -> Sentence | None:
     return Sentence(sentence(text, f"those of the typical client {typical:.1f}"), pointed(value, typical))
 
 
-def _average(it: Told) -> Sentence | None:
+def _average(it: InvoiceContext) -> Sentence | None:
     value, typical = it.column("moving_average"), it.typical("moving_average")
     if np.isnan(value + typical):
         return None
@@ -173,7 +173,7 @@ def _average(it: Told) -> Sentence | None:
     return Sentence(sentence(text, f"the typical client's by {typical:.1f}"), pointed(value, typical))
 
 
-TELLERS: dict[tuple[str, str], Callable[[Told], Sentence | None]] = {
+TELLERS: dict[tuple[str, str], Callable[[InvoiceContext], Sentence | None]] = {
     (TARIFF, "price_levels"): _price_levels, (TARIFF, "periods"): _periods, (TARIFF, "gas"): _gas,
     (TARIFF, "tariff"): _tariff,
     (PLACE, "place"): _place, (PLACE, "route"): _route, (PLACE, "creation"): _creation_cell,

@@ -9,12 +9,12 @@ from typing import NamedTuple
 import numpy as np
 
 from fairmeter.core.types import Table
-from fairmeter.features.invoices.series import DAYS_PER_MONTH, ENERGIES, Rows
+from fairmeter.features.invoices.series import DAYS_PER_MONTH, ENERGIES, InvoiceSeries
 
 UNITS = {"elec": "kWh", "gas": "m³"}
 
 
-class Billed(NamedTuple):
+class BillingHistory(NamedTuple):
     """One value an invoice. [day: days since 1970; kwh: m3 where it is gas; monthly: kwh a month]
 
     span: months that it adds to the history: several of one day are of meters side by side, or of one that was changed.
@@ -54,15 +54,15 @@ COMPUTED = ("day", "consumption", "months", "monthly", "gap", "change", "year_on
 GIVEN = ("old_index", "new_index", "meter_id", "remark", "tariff")
 
 
-def billed_clients(clients: Table, invoices: Table) -> list[dict[str, Billed]]:
+def billed_clients(clients: Table, invoices: Table) -> list[dict[str, BillingHistory]]:
     """Of each client in the tables, by energy; an energy without invoices is left out."""
     with np.errstate(all="ignore"):  # missing evidence is NaN, as in the features
-        rows = Rows.of(clients, invoices)
+        rows = InvoiceSeries.of(clients, invoices)
         columns = [getattr(rows, name) for name in COMPUTED] + [rows[name] for name in GIVEN]
-    found: list[dict[str, Billed]] = [{} for _ in clients["client_id"]]
+    found: list[dict[str, BillingHistory]] = [{} for _ in clients["client_id"]]
     for pair, start, end in zip(rows.pairs.tolist(), rows.by_pair.starts, rows.by_pair.ends, strict=True):
         own = [column[start:end] for column in columns]
-        found[pair // 2][ENERGIES[pair % 2]] = Billed(*own, _span(own[0], own[2]))
+        found[pair // 2][ENERGIES[pair % 2]] = BillingHistory(*own, _span(own[0], own[2]))
     return found
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fairmeter.core.formatting import figure
-from fairmeter.explanation.billed import UNITS, Billed
+from fairmeter.explanation.billed import UNITS, BillingHistory
 from fairmeter.features.base import ENERGY_NAMES
 from fairmeter.features.invoices.series import DAYS_PER_MONTH
 
@@ -17,7 +17,7 @@ BLOCK_DAYS = 15  # of a period made of readings: shorter than the shortest vacan
 LEAST_KNOWN = 5  # days with readings in it
 
 
-class Course(NamedTuple):
+class ConsumptionPeriods(NamedTuple):
     """end: last day of each period [days since 1970]; months: its length; rate: kWh a month (m3 of gas)."""
 
     source: str  # what the periods are made of, in words
@@ -61,20 +61,20 @@ class Course(NamedTuple):
         return int(at[np.argmax((after - before) ** 2 * at * (n - at))])
 
 
-def course_of_invoices(billed: Billed, energy: str) -> Course:
+def course_of_invoices(billed: BillingHistory, energy: str) -> ConsumptionPeriods:
     """The invoices of one day are one period."""
     known = ~np.isnan(billed.monthly) & (billed.monthly >= 0) & (billed.span > 0)
     end, place = np.unique(billed.day[known], return_inverse=True)
     months = np.bincount(place, billed.span[known], minlength=len(end))
     rate = np.bincount(place, billed.kwh[known], minlength=len(end)) / months
-    return Course(f"{ENERGY_NAMES[energy]} invoices", UNITS[energy], end, months, rate)
+    return ConsumptionPeriods(f"{ENERGY_NAMES[energy]} invoices", UNITS[energy], end, months, rate)
 
 
-def course_of_days(day: np.ndarray, kwh: np.ndarray) -> Course:
+def course_of_days(day: np.ndarray, kwh: np.ndarray) -> ConsumptionPeriods:
     """Periods of BLOCK_DAYS up to the last day. [day: days since 1970, kwh: NaN where missing]"""
     known = ~np.isnan(kwh)
     if not known.any():
-        return Course("readings", "kWh", *np.empty((3, 0)))
+        return ConsumptionPeriods("readings", "kWh", *np.empty((3, 0)))
     block = (day[-1] - day) // BLOCK_DAYS
     numbers = np.arange(block.max(), -1, -1)
     n = np.bincount(block[known], minlength=len(numbers))[numbers]
@@ -82,4 +82,4 @@ def course_of_days(day: np.ndarray, kwh: np.ndarray) -> Course:
     kept = n >= LEAST_KNOWN
     end = (day[-1] - numbers * BLOCK_DAYS)[kept].astype(float)
     months = np.full(kept.sum(), BLOCK_DAYS / DAYS_PER_MONTH)
-    return Course("readings", "kWh", end, months, total[kept] / n[kept] * DAYS_PER_MONTH)
+    return ConsumptionPeriods("readings", "kWh", end, months, total[kept] / n[kept] * DAYS_PER_MONTH)

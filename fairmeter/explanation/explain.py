@@ -11,16 +11,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fairmeter.core.types import Earlier, Evidence, Score, Table
-from fairmeter.data.daily import Days
-from fairmeter.explanation.billed import Billed, billed_clients
-from fairmeter.explanation.harmless_causes import Seen, explanations_of
+from fairmeter.core.types import FeatureMatrix, Score, StoredInvoiceScore, Table
+from fairmeter.data.daily import DailyConsumption
+from fairmeter.explanation.billed import BillingHistory, billed_clients
+from fairmeter.explanation.harmless_causes import CauseInputs, explanations_of
 from fairmeter.explanation.invoice_sentences import told_of_invoices
 from fairmeter.explanation.reading_sentences import told_of_days
 from fairmeter.explanation.reasons import LEAST_EFFECT, reasons_of
-from fairmeter.explanation.sentence_inputs import Sentence, Told, ToldOfDays
-from fairmeter.explanation.shapley import Part, Whole, shares
-from fairmeter.explanation.topics import INVOICES, READINGS, Aspect
+from fairmeter.explanation.sentence_inputs import InvoiceContext, ReadingContext, Sentence
+from fairmeter.explanation.shapley import CombinedModel, EnsembleInput, shares
+from fairmeter.explanation.topics import INVOICES, READINGS, Topic
 from fairmeter.models.ensemble import Ensemble, log_odds_of
 from fairmeter.models.fraud_model import FraudModel, aggregate_names
 from fairmeter.models.reading_model import LEAST_DAYS
@@ -29,7 +29,7 @@ NOBODY_LIKE_IT = "other clients"
 
 
 @dataclass(frozen=True)
-class Known:
+class ScoringContext:
     """What the scores are of, a client a score in their order: canonical tables, and the evidence made of them.
 
     earlier: what invoices that are not at hand said, as the scores were judged with it.
@@ -37,13 +37,13 @@ class Known:
 
     clients: Table
     invoices: Table
-    billed: Evidence
-    days: Days | None = None
-    metered: Evidence | None = None
-    earlier: Sequence[Earlier | None] | None = None
+    billed: FeatureMatrix
+    days: DailyConsumption | None = None
+    metered: FeatureMatrix | None = None
+    earlier: Sequence[StoredInvoiceScore | None] | None = None
 
 
-def explained(model: FraudModel, scores: list[Score], known: Known) -> list[Score]:
+def explained(model: FraudModel, scores: list[Score], known: ScoringContext) -> list[Score]:
     """The scores of judge(), each with its reasons and harmless explanations."""
     histories = billed_clients(known.clients, known.invoices)
     rows = _rows(model, known)
@@ -66,14 +66,18 @@ def explained_aggregates(model: FraudModel, scores: list[Score], rows: list[dict
     out = []
     for score, given in zip(scores, rows, strict=True):
         values = {name: np.nan if given.get(name) is None else float(given[name]) for name in names}
-        part = Part(model.aggregates, INVOICES, np.array([values[name] for name in names], dtype=np.float32))
+        part = EnsembleInput(model.aggregates, INVOICES, np.array([values[name] for name in names], dtype=np.float32))
         teller = _teller_of_features(model, part, values, {})
         out.append(_with_reasons(model, score, [part], [teller]))
     return out
 
 
 def _with_reasons(
-    model: FraudModel, score: Score, parts: list[Part], tellers: list, earlier: Earlier | None = None
+    model: FraudModel,
+    score: Score,
+    parts: list[EnsembleInput],
+    tellers: list,
+    earlier: StoredInvoiceScore | None = None,
 ) -> Score:
     if score.probability is None or any(part.ensemble.typical is None for part in parts):
         return score
@@ -82,18 +86,18 @@ def _with_reasons(
     return replace(score, reasons=reasons, typical=found.typical)
 
 
-def _whole(model: FraudModel, earlier: Earlier) -> Whole:
+def _whole(model: FraudModel, earlier: StoredInvoiceScore) -> CombinedModel:
     """What the invoices came to, beside those of the typical client; without an ensemble on them that is the prior."""
     ensemble, typical = model.invoices, _log_odds(model.manifest["fraud_rate"])
     if ensemble is not None and ensemble.typical is not None:
         typical = float(ensemble.log_odds(ensemble.typical[None])[0])
-    return Whole(float(log_odds_of(earlier.probability)), typical)
+    return CombinedModel(float(log_odds_of(earlier.probability)), typical)
 
 
 # --- what the ensembles saw -------------------------------------------------------------------------------------------
 
 
-def _rows(model: FraudModel, known: Known) -> list[dict[int, Part]]:
+def _rows(model: FraudModel, known: ScoringContext) -> list[dict[int, EnsembleInput]]:
     """By client, the part of its score that invoices make, and the one that readings make."""
     of_invoices, of_readings = {}, {}
     if model.invoices is not None:
@@ -103,14 +107,16 @@ def _rows(model: FraudModel, known: Known) -> list[dict[int, Part]]:
     return [of_invoices, of_readings]
 
 
-def _parts(ensemble: Ensemble, kind: str, evidence: Evidence, judged: np.ndarray) -> dict[int, Part]:
+def _parts(ensemble: Ensemble, kind: str, evidence: FeatureMatrix, judged: np.ndarray) -> dict[int, EnsembleInput]:
     if not judged.any():
         return {}
     matrix = ensemble.inputs.matrix(evidence if judged.all() else evidence.of(judged))
-    return {i: Part(ensemble, kind, row) for i, row in zip(np.flatnonzero(judged).tolist(), matrix, strict=True)}
+    return {
+        i: EnsembleInput(ensemble, kind, row) for i, row in zip(np.flatnonzero(judged).tolist(), matrix, strict=True)
+    }
 
 
-def _constant(model: FraudModel, parts: list[Part], earlier: Earlier | None) -> float:
+def _constant(model: FraudModel, parts: list[EnsembleInput], earlier: StoredInvoiceScore | None) -> float:
     """What FraudModel.probability adds to the ensembles' log-odds."""
     kinds = [part.kind for part in parts]
     if READINGS not in kinds:
@@ -126,27 +132,31 @@ def _log_odds(rate: float) -> float:
 # --- what sentences read ----------------------------------------------------------------------------------------------
 
 
-def _seen(history: dict[str, Billed], days: Days | None, client: int) -> Seen:
+def _seen(history: dict[str, BillingHistory], days: DailyConsumption | None, client: int) -> CauseInputs:
     if days is None:
-        return Seen(history, np.empty(0), np.empty(0), None)
+        return CauseInputs(history, np.empty(0), np.empty(0), None)
     rows = slice(int(days.segments.starts[client]), int(days.segments.ends[client]))
-    return Seen(history, days.day[rows], days.kwh[rows], None if days.hours is None else days.hours[rows])
+    return CauseInputs(history, days.day[rows], days.kwh[rows], None if days.hours is None else days.hours[rows])
 
 
-def _teller(model: FraudModel, part: Part, features: np.ndarray, history: dict[str, Billed], seen: Seen):
+def _teller(
+    model: FraudModel, part: EnsembleInput, features: np.ndarray, history: dict[str, BillingHistory], seen: CauseInputs
+):
     """The sentence of an aspect of this part, by the aspect."""
     if part.kind == READINGS:
-        told = ToldOfDays(seen.day, seen.kwh, part.ensemble, part.layout, part.row)
+        told = ReadingContext(seen.day, seen.kwh, part.ensemble, part.layout, part.row)
         return lambda aspect: told_of_days(told, aspect)
     values = dict(zip(model.manifest["features"], features.tolist(), strict=True))
     return _teller_of_features(model, part, values, history)
 
 
-def _teller_of_features(model: FraudModel, part: Part, values: dict[str, float], history: dict[str, Billed]):
+def _teller_of_features(
+    model: FraudModel, part: EnsembleInput, values: dict[str, float], history: dict[str, BillingHistory]
+):
     usual, like = _usual(model, part.ensemble, values)
 
-    def tell(aspect: Aspect) -> Sentence | None:
-        told = Told(
+    def tell(aspect: Topic) -> Sentence | None:
+        told = InvoiceContext(
             aspect.energy,
             history.get(aspect.energy),
             part.ensemble,

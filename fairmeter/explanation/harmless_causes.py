@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 
 from fairmeter.core.formatting import counted, figure, listed, month, sentence, share
-from fairmeter.core.types import CANNOT_TELL, DOES_NOT_FIT, FITS, Explanation
-from fairmeter.explanation.billed import Billed
-from fairmeter.explanation.courses import Course, course_of_days, course_of_invoices
+from fairmeter.core.types import CANNOT_TELL, DOES_NOT_FIT, FITS, HarmlessCause
+from fairmeter.explanation.billed import BillingHistory
+from fairmeter.explanation.courses import ConsumptionPeriods, course_of_days, course_of_invoices
 from fairmeter.features.invoices.series import DAYS_PER_MONTH
 
 EMPTY_KWH = 10.0  # a month: below it nobody lives there with a refrigerator
@@ -37,16 +37,16 @@ Verdict = tuple[str, str]  # and its evidence in words
 NO_HISTORY = (CANNOT_TELL, "There are too few invoices or readings to tell.")
 
 
-class Seen(NamedTuple):
+class CauseInputs(NamedTuple):
     """What is known of one client. [day: days since 1970; kwh: NaN where missing; hours: (days, 24) or None]"""
 
-    billed: dict[str, Billed]
+    billed: dict[str, BillingHistory]
     day: np.ndarray
     kwh: np.ndarray
     hours: np.ndarray | None
 
     @property
-    def courses(self) -> list[Course]:
+    def courses(self) -> list[ConsumptionPeriods]:
         """Of electricity, or of gas where there is no other; and of the readings."""
         energy = next(iter(self.billed), None)  # electricity comes first
         made = [course_of_invoices(self.billed[energy], energy)] if energy else []
@@ -56,7 +56,7 @@ class Seen(NamedTuple):
 # --- what several causes ask ------------------------------------------------------------------------------------------
 
 
-def _empty(course: Course) -> np.ndarray:
+def _empty(course: ConsumptionPeriods) -> np.ndarray:
     """Periods in which nobody seems to live there. [mask]"""
     usual = np.median(course.rate) if len(course) else 0.0
     return course.rate <= max(EMPTY_KWH, min(EMPTY_SHARE * usual, STANDBY_KWH))
@@ -69,11 +69,11 @@ def _longest(is_so: np.ndarray) -> slice:
     return slice(*max(runs, key=lambda run: (run[1] - run[0], run[1]))) if runs else slice(0, 0)
 
 
-def _span(course: Course, run: slice) -> str:
+def _span(course: ConsumptionPeriods, run: slice) -> str:
     return f"from {month(course.start[run][0])} to {month(course.end[run][-1])}"
 
 
-def _levels(course: Course) -> tuple[float, float, str]:
+def _levels(course: ConsumptionPeriods) -> tuple[float, float, str]:
     """Before and after the clearest change, and when it was. [kWh a month; NaN where there is none]"""
     at = course.change()
     if not at:
@@ -89,7 +89,7 @@ def _is_changed(before: float, after: float) -> bool:
 # --- the causes -------------------------------------------------------------------------------------------------------
 
 
-def _vacancy(course: Course, seen: Seen) -> tuple[slice, float]:
+def _vacancy(course: ConsumptionPeriods, seen: CauseInputs) -> tuple[slice, float]:
     """The longest time of late in which nobody seems to live there, empty where too short; gas used meanwhile.
 
     [m3 a month]
@@ -107,7 +107,7 @@ def _vacancy(course: Course, seen: Seen) -> tuple[slice, float]:
     return run, 0.0 if np.isnan(meanwhile) else meanwhile
 
 
-def _vacant(course: Course, seen: Seen) -> Verdict:
+def _vacant(course: ConsumptionPeriods, seen: CauseInputs) -> Verdict:
     run, gas = _vacancy(course, seen)
     if run.stop == 0:
         return DOES_NOT_FIT, sentence(
@@ -120,7 +120,7 @@ def _vacant(course: Course, seen: Seen) -> Verdict:
     return FITS, sentence(f"next to nothing is used {span}, by the {course.source}")
 
 
-def _tenant(course: Course, seen: Seen) -> Verdict:
+def _tenant(course: ConsumptionPeriods, seen: CauseInputs) -> Verdict:
     run, gas = _vacancy(course, seen)
     if run.stop == 0 or gas > EMPTY_KWH:
         return _moved_in_at_once(course)
@@ -136,7 +136,7 @@ def _tenant(course: Course, seen: Seen) -> Verdict:
     return DOES_NOT_FIT, sentence(f"{words}, much as before")
 
 
-def _moved_in_at_once(course: Course) -> Verdict:
+def _moved_in_at_once(course: ConsumptionPeriods) -> Verdict:
     before, after, since = _levels(course)
     if np.isnan(before):
         return NO_HISTORY
@@ -146,7 +146,7 @@ def _moved_in_at_once(course: Course) -> Verdict:
     return CANNOT_TELL, sentence(text, "who lives there is not in the tables")
 
 
-def _exchange(course: Course, seen: Seen) -> Verdict:
+def _exchange(course: ConsumptionPeriods, seen: CauseInputs) -> Verdict:
     if course.source == "readings":
         return _gap_at_change(course, seen)
     billed = next(iter(seen.billed.values()))
@@ -166,7 +166,7 @@ def _exchange(course: Course, seen: Seen) -> Verdict:
     return _by_size(f"{named}, where consumption goes {course.step(before, after)}", before, after)
 
 
-def _exchanges(billed: Billed) -> np.ndarray:
+def _exchanges(billed: BillingHistory) -> np.ndarray:
     """Days on which a meter is named first, after another was named last. [days since 1970, ascending]
 
     Meters side by side come and go on every day: they are no exchange.
@@ -176,7 +176,7 @@ def _exchanges(billed: Billed) -> np.ndarray:
     return np.unique([day for day in first if day > first.min() and (last <= day).any()])
 
 
-def _gap_at_change(course: Course, seen: Seen) -> Verdict:
+def _gap_at_change(course: ConsumptionPeriods, seen: CauseInputs) -> Verdict:
     at = course.change()
     if not at:
         return NO_HISTORY
@@ -195,7 +195,7 @@ def _by_size(words: str, before: float, after: float) -> Verdict:
     return CANNOT_TELL, sentence(words, f"an exchange alone explains {share(EXCHANGE)} at most: compare both meters")
 
 
-def _catch_up(course: Course, _seen: Seen) -> Verdict:
+def _catch_up(course: ConsumptionPeriods, _seen: CauseInputs) -> Verdict:
     """A period well below the usual level, then one as far above it."""
     if len(course) < 4:
         return NO_HISTORY
@@ -220,7 +220,7 @@ def _catch_up(course: Course, _seen: Seen) -> Verdict:
     )
 
 
-def _seasonal(course: Course, _seen: Seen) -> Verdict:
+def _seasonal(course: ConsumptionPeriods, _seen: CauseInputs) -> Verdict:
     """In nearly every year the same part of the year is the empty one."""
     year = course.end.astype("datetime64[D]").astype("datetime64[Y]").astype(int)
     is_bright = np.isin(course.middle, BRIGHT)
@@ -237,7 +237,7 @@ def _seasonal(course: Course, _seen: Seen) -> Verdict:
     return DOES_NOT_FIT, sentence(text, f"half of it or less in {n_winter or 'none'}")
 
 
-def _solar(course: Course, seen: Seen) -> Verdict:
+def _solar(course: ConsumptionPeriods, seen: CauseInputs) -> Verdict:
     """Panels take from the bright half of the year, and from the middle of the day."""
     if seen.hours is not None and course.source == "readings":
         return _solar_by_hour(course, seen)
@@ -252,7 +252,7 @@ def _solar(course: Course, seen: Seen) -> Verdict:
     return _sunny(bright, dark, "summer half year", "winter half", month(course.start[at]))
 
 
-def _solar_by_hour(course: Course, seen: Seen) -> Verdict:
+def _solar_by_hour(course: ConsumptionPeriods, seen: CauseInputs) -> Verdict:
     at = course.change()
     is_after = seen.day >= (course.start[at] if at else np.inf)
     with np.errstate(all="ignore"):
@@ -284,14 +284,14 @@ def _fall(part: float) -> str:
     return f"{share(abs(part))} {'less' if part >= 0 else 'more'}"
 
 
-def _short(seen: Seen) -> Verdict:
+def _short(seen: CauseInputs) -> Verdict:
     n, n_days = sum(len(billed) for billed in seen.billed.values()), int((~np.isnan(seen.kwh)).sum())
     words = listed([counted(n, "invoice"), counted(n_days, "day") + " with readings"])
     is_short = n < SHORT_INVOICES and n_days < SHORT_DAYS
     return FITS if is_short else DOES_NOT_FIT, sentence(f"there {'is' if n == 1 else 'are'} {words}")
 
 
-Rule = Callable[[Course, Seen], Verdict]
+Rule = Callable[[ConsumptionPeriods, CauseInputs], Verdict]
 RULES: dict[str, Rule] = {
     "vacant home": _vacant, "new tenant": _tenant, "meter exchange": _exchange,
     "estimated invoice, then catch-up": _catch_up, "seasonal home": _seasonal, "solar panels": _solar,
@@ -301,13 +301,13 @@ CAUSES = (*RULES, SHORT_HISTORY)
 STRONGEST = (FITS, DOES_NOT_FIT, CANNOT_TELL)  # where invoices and readings answer differently
 
 
-def explanations_of(seen: Seen) -> tuple[Explanation, ...]:
+def explanations_of(seen: CauseInputs) -> tuple[HarmlessCause, ...]:
     """Each of CAUSES with its verdict."""
     courses = [course for course in seen.courses if len(course)]
     verdicts = {cause: _by_any(rule, courses, seen) for cause, rule in RULES.items()} | {SHORT_HISTORY: _short(seen)}
-    return tuple(Explanation(cause, *verdict) for cause, verdict in verdicts.items())
+    return tuple(HarmlessCause(cause, *verdict) for cause, verdict in verdicts.items())
 
 
-def _by_any(rule: Rule, courses: list[Course], seen: Seen) -> Verdict:
+def _by_any(rule: Rule, courses: list[ConsumptionPeriods], seen: CauseInputs) -> Verdict:
     verdicts = [rule(course, seen) for course in courses]
     return min(verdicts, key=lambda verdict: STRONGEST.index(verdict[0]), default=NO_HISTORY)

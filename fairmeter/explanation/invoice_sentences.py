@@ -10,8 +10,8 @@ import numpy as np
 
 from fairmeter.core.formatting import change, counted, figure, listed, month, sentence, share, share_or_none
 from fairmeter.explanation import account_sentences
-from fairmeter.explanation.sentence_inputs import Sentence, Told, pointed
-from fairmeter.explanation.topics import Aspect
+from fairmeter.explanation.sentence_inputs import InvoiceContext, Sentence, pointed
+from fairmeter.explanation.topics import Topic
 from fairmeter.features.base import DISCREPANCY, FALL, IRREGULAR, LOW
 from fairmeter.features.invoices.consumption import LARGE_CHANGE, NEAR_ZERO_KWH, SAME, SEASON_OF_MONTH, SEASONS
 
@@ -20,13 +20,13 @@ YEAR = 365  # days
 REMARKS = (6, 8, 9)  # of the reader, that features count
 ORDINALS = {2: "second", 3: "third", 4: "fourth"}
 
-Teller = Callable[[Told], Sentence | None]
+Teller = Callable[[InvoiceContext], Sentence | None]
 
 
 # --- fall in consumption ----------------------------------------------------------------------------------------------
 
 
-def _change(it: Told) -> Sentence | None:
+def _change(it: InvoiceContext) -> Sentence | None:
     """Before and after the clearest change."""
     day, ago = it.billed.day, it.value("split_level_ago")
     if np.isnan(ago):
@@ -47,7 +47,7 @@ def _change(it: Told) -> Sentence | None:
     return Sentence(sentence(text, usual), 1 if ratio < 0 else -1)
 
 
-def _year_on_year(it: Told) -> Sentence | None:
+def _year_on_year(it: InvoiceContext) -> Sentence | None:
     """The invoice that lies deepest below that of a year before."""
     off = it.billed.year_on_year
     if np.isnan(off).all():
@@ -64,7 +64,7 @@ def _year_on_year(it: Told) -> Sentence | None:
     return Sentence(sentence(text, usual), pointed(-off[at], -it.usual("year_on_year_min")))
 
 
-def _years(it: Told) -> Sentence | None:
+def _years(it: InvoiceContext) -> Sentence | None:
     """The last year beside the three before it."""
     back = it.billed.day[-1] - it.billed.day
     now = it.billed.rate(back < YEAR)
@@ -79,7 +79,7 @@ def _years(it: Told) -> Sentence | None:
     return Sentence(sentence(f"{text}, to {figure(before)} in the three years before", usual), says)
 
 
-def _drops(it: Told) -> Sentence | None:
+def _drops(it: InvoiceContext) -> Sentence | None:
     """Invoices of less than half of the one before."""
     step = it.billed.change
     if np.isnan(step).all():
@@ -97,7 +97,7 @@ def _drops(it: Told) -> Sentence | None:
 # --- low or zero use --------------------------------------------------------------------------------------------------
 
 
-def _level(it: Told) -> Sentence | None:
+def _level(it: InvoiceContext) -> Sentence | None:
     rate = it.billed.rate(np.ones(len(it.billed), bool))
     if np.isnan(rate):
         return None
@@ -108,7 +108,7 @@ def _level(it: Told) -> Sentence | None:
     return Sentence(sentence(text, usual), int(rate < it.usual("monthly_mean")))  # a high level is no harmless one
 
 
-def _zero(it: Told) -> Sentence | None:
+def _zero(it: InvoiceContext) -> Sentence | None:
     is_low = it.billed.kwh <= NEAR_ZERO_KWH * it.billed.months
     n, limit = int(is_low.sum()), f"{NEAR_ZERO_KWH:.0f} {it.unit} a month or less"
     usual = it.beside("near_zero_share", "for {like} usually {usual} do", _share_or_none)
@@ -121,7 +121,7 @@ def _zero(it: Told) -> Sentence | None:
     return Sentence(sentence(text, usual), says)
 
 
-def _upper(it: Told) -> Sentence | None:
+def _upper(it: InvoiceContext) -> Sentence | None:
     """How many invoices reach the dearer price levels."""
     shares = {level: it.value(f"level_{level}_share") for level in ORDINALS}
     if any(np.isnan(x) for x in shares.values()):
@@ -140,7 +140,7 @@ def _share_or_none(part: float) -> str:
     return share(part) if part else "none"
 
 
-def _sums(it: Told) -> Sentence | None:
+def _sums(it: InvoiceContext) -> Sentence | None:
     """An invoice of any energy: in all, or where older scripts do not send that, at the first price level."""
     name, at = "total_consumption", ""
     if np.isnan(it.value("total_consumption_mean")):
@@ -157,7 +157,7 @@ def _sums(it: Told) -> Sentence | None:
 # --- irregular use ----------------------------------------------------------------------------------------------------
 
 
-def _jumps(it: Told) -> Sentence | None:
+def _jumps(it: InvoiceContext) -> Sentence | None:
     jump = it.value("jump_mean")
     if np.isnan(jump):
         return None
@@ -166,7 +166,7 @@ def _jumps(it: Told) -> Sentence | None:
     return Sentence(sentence(f"{text} on average", usual), pointed(jump, it.usual("jump_mean")))
 
 
-def _same(it: Told) -> Sentence | None:
+def _same(it: InvoiceContext) -> Sentence | None:
     n = int((np.abs(it.billed.change) < SAME).sum())
     usual = it.beside("same_share", "for {like} usually {usual} do", _share_or_none)
     verb = "repeats" if n < 2 else "repeat"
@@ -174,7 +174,7 @@ def _same(it: Told) -> Sentence | None:
     return Sentence(sentence(text, usual), pointed(n / len(it.billed), it.usual("same_share")))
 
 
-def _seasons(it: Told) -> Sentence | None:
+def _seasons(it: InvoiceContext) -> Sentence | None:
     months = it.billed.day.astype("datetime64[D]").astype("datetime64[M]").astype(int) % 12
     season = SEASON_OF_MONTH[months]
     rates = {name: it.billed.rate(season == i) for i, name in enumerate(SEASONS)}
@@ -193,7 +193,7 @@ def _seasons(it: Told) -> Sentence | None:
 # --- discrepancies ----------------------------------------------------------------------------------------------------
 
 
-def _remark(it: Told) -> Sentence | None:
+def _remark(it: InvoiceContext) -> Sentence | None:
     counts = {code: int((it.billed.remark == code).sum()) for code in REMARKS}
     seen = {code: n for code, n in counts.items() if n}
     if not seen:
@@ -205,7 +205,7 @@ def _remark(it: Told) -> Sentence | None:
     return Sentence(sentence(text, f"for {it.like} usually {listed(known)}" if known else ""))
 
 
-def _index(it: Told) -> Sentence | None:
+def _index(it: InvoiceContext) -> Sentence | None:
     """Whether the index agrees with what was billed, and moves forward."""
     off, moved = it.billed.mismatch, it.billed.new_index - it.billed.old_index
     known = ~np.isnan(off)
@@ -227,7 +227,7 @@ def _index(it: Told) -> Sentence | None:
     return Sentence(sentence(text, back, still, usual), 1 if n or n_back else 0 if n_still else -1)
 
 
-def _meter(it: Told) -> Sentence | None:
+def _meter(it: InvoiceContext) -> Sentence | None:
     n, changed = it.value("meter_distinct"), it.value("meter_changed_on")
     if np.isnan(n):
         return None
@@ -246,7 +246,7 @@ TELLERS: dict[tuple[str, str], Teller] = {
 }  # fmt: skip
 
 
-def told_of_invoices(it: Told, aspect: Aspect) -> Sentence | None:
+def told_of_invoices(it: InvoiceContext, aspect: Topic) -> Sentence | None:
     """None where the client's figures do not carry the sentence."""
     if it.energy and it.billed is None:
         return None

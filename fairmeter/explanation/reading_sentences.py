@@ -1,6 +1,6 @@
 """What an aspect of a client's readings is, in one sentence: its own figures, and those of the typical client.
 
-In:  ToldOfDays (fairmeter/explanation/sentence_inputs.py): a client's days and its features.
+In:  ReadingContext (fairmeter/explanation/sentence_inputs.py): a client's days and its features.
 Out: a Sentence for each aspect of aspects.OF_READINGS; None where the client's figures do not carry it.
 """
 
@@ -9,8 +9,8 @@ from collections.abc import Callable
 import numpy as np
 
 from fairmeter.core.formatting import change, compared, counted, date, figure, sentence, share
-from fairmeter.explanation.sentence_inputs import Sentence, ToldOfDays, pointed
-from fairmeter.explanation.topics import Aspect
+from fairmeter.explanation.sentence_inputs import ReadingContext, Sentence, pointed
+from fairmeter.explanation.topics import Topic
 from fairmeter.features.base import FALL, HISTORY, IRREGULAR, LOW, PLACE, UNUSUAL
 
 KEPT = 0.05  # of the level: a smaller change is told as none
@@ -18,7 +18,7 @@ NEAR_ZERO = 0.1  # of the median day
 LATELY, CEILING, SEASON, YEAR = 30, 60, 91, 364  # days
 HIGHER = 1.01  # times: as the features ask of a day that exceeds others
 
-Teller = Callable[[ToldOfDays], Sentence | None]
+Teller = Callable[[ReadingContext], Sentence | None]
 
 
 def _compared(log_ratio: float) -> str:
@@ -32,7 +32,7 @@ def _ratio(log_ratio: float) -> str:
 # --- fall in consumption ----------------------------------------------------------------------------------------------
 
 
-def _change(it: ToldOfDays) -> Sentence | None:
+def _change(it: ReadingContext) -> Sentence | None:
     """Before and after the clearest step, beside the neighbours' where they are known."""
     ago, size = it.value("off_usual_step_ago"), it.value("off_usual_step_size")
     if np.isnan(ago + size):
@@ -53,7 +53,7 @@ def _change(it: ToldOfDays) -> Sentence | None:
     return Sentence(sentence(text, beside, usual), 0 if abs(size) < KEPT else 1 if size < 0 else -1)
 
 
-def _last(it: ToldOfDays) -> Sentence | None:
+def _last(it: ReadingContext) -> Sentence | None:
     is_last = it.day > it.day[-1] - LATELY
     now, before = it.mean(is_last), it.mean(~is_last)
     if np.isnan(now + before):
@@ -64,7 +64,7 @@ def _last(it: ToldOfDays) -> Sentence | None:
     return Sentence(sentence(text, usual), says)
 
 
-def _year_on_year(it: ToldOfDays) -> Sentence | None:
+def _year_on_year(it: ReadingContext) -> Sentence | None:
     end = it.day[-1]
     now, then = it.mean(it.day > end - SEASON), it.mean((it.day > end - YEAR - SEASON) & (it.day <= end - YEAR))
     if np.isnan(now + then) or then <= 0:
@@ -74,7 +74,7 @@ def _year_on_year(it: ToldOfDays) -> Sentence | None:
     return Sentence(sentence(text, usual), 0 if abs(now - then) < KEPT * then else 1 if now < then else -1)
 
 
-def _trend(it: ToldOfDays) -> Sentence | None:
+def _trend(it: ReadingContext) -> Sentence | None:
     slope = it.value("off_usual_slope_180")
     if np.isnan(slope):
         return None
@@ -86,7 +86,7 @@ def _trend(it: ToldOfDays) -> Sentence | None:
 # --- low or zero use --------------------------------------------------------------------------------------------------
 
 
-def _level(it: ToldOfDays) -> Sentence | None:
+def _level(it: ReadingContext) -> Sentence | None:
     mean = it.mean(np.ones(len(it.day), bool))
     if np.isnan(mean):
         return None
@@ -95,7 +95,7 @@ def _level(it: ToldOfDays) -> Sentence | None:
     return Sentence(sentence(text, usual), pointed(mean, it.typical("mean_kwh"), -1))
 
 
-def _zero(it: ToldOfDays) -> Sentence | None:
+def _zero(it: ReadingContext) -> Sentence | None:
     part, longest = it.value("near_zero_share"), it.value("near_zero_longest")
     if np.isnan(part + longest):
         return None
@@ -106,7 +106,7 @@ def _zero(it: ToldOfDays) -> Sentence | None:
     return Sentence(sentence(text, usual), -1 if n == 0 else pointed(part, it.typical("near_zero_share")))
 
 
-def _zero_hours(it: ToldOfDays) -> Sentence | None:
+def _zero_hours(it: ReadingContext) -> Sentence | None:
     part = it.value("zero_hours_mean")
     text = f"{share(part)} of the hours read zero"
     usual = it.beside("zero_hours_mean", "of the typical client's {usual}", share)
@@ -116,7 +116,7 @@ def _zero_hours(it: ToldOfDays) -> Sentence | None:
 # --- irregular use, and use at irregular times ------------------------------------------------------------------------
 
 
-def _hours(it: ToldOfDays) -> Sentence | None:
+def _hours(it: ReadingContext) -> Sentence | None:
     part, last = it.value("night_share_mean"), it.value("night_share_last_30")
     if np.isnan(part + last):
         return None
@@ -124,7 +124,7 @@ def _hours(it: ToldOfDays) -> Sentence | None:
     return Sentence(sentence(text, it.beside("night_share_mean", "the typical client uses {usual} then", share)))
 
 
-def _season(it: ToldOfDays) -> Sentence | None:
+def _season(it: ReadingContext) -> Sentence | None:
     winter, summer = it.value("winter"), it.value("summer")
     names = {"winter": winter, "summer": summer}
     known = [f"in {name} {_compared(x)}" for name, x in names.items() if not np.isnan(x)]
@@ -135,7 +135,7 @@ def _season(it: ToldOfDays) -> Sentence | None:
     return Sentence(sentence(text, f"the typical client's is {' and '.join(typical)} its mean" if typical else ""))
 
 
-def _week(it: ToldOfDays) -> Sentence | None:
+def _week(it: ReadingContext) -> Sentence | None:
     off = it.value("weekend")
     if np.isnan(off):
         return None
@@ -143,7 +143,7 @@ def _week(it: ToldOfDays) -> Sentence | None:
     return Sentence(sentence(text, it.beside("weekend", "the typical client's is {usual} on weekdays", _compared)))
 
 
-def _high(it: ToldOfDays) -> Sentence | None:
+def _high(it: ReadingContext) -> Sentence | None:
     part = it.value("high_share")
     if np.isnan(part):
         return None
@@ -152,7 +152,7 @@ def _high(it: ToldOfDays) -> Sentence | None:
     return Sentence(sentence(text, usual), pointed(part, it.typical("high_share")))
 
 
-def _spread(it: ToldOfDays) -> Sentence | None:
+def _spread(it: ReadingContext) -> Sentence | None:
     part, last = it.value("cv"), it.value("cv_30")
     if np.isnan(part):
         return None
@@ -164,7 +164,7 @@ def _spread(it: ToldOfDays) -> Sentence | None:
 # --- unusual shape ----------------------------------------------------------------------------------------------------
 
 
-def _ceiling(it: ToldOfDays) -> Sentence | None:
+def _ceiling(it: ReadingContext) -> Sentence | None:
     """For how long the highest of the last 60 days has not been exceeded, and how often it was before."""
     lately = it.kwh[it.day > it.day[-1] - CEILING]
     if np.isnan(lately).all():
@@ -181,7 +181,7 @@ def _ceiling(it: ToldOfDays) -> Sentence | None:
     return Sentence(sentence(text, usual), pointed(held, it.typical("ceiling_60_held")))
 
 
-def _flat(it: ToldOfDays) -> Sentence | None:
+def _flat(it: ReadingContext) -> Sentence | None:
     part, longest = it.value("flat_share_90"), it.value("flat_longest")
     if np.isnan(part + longest):
         return None
@@ -192,7 +192,7 @@ def _flat(it: ToldOfDays) -> Sentence | None:
     return Sentence(sentence(text, usual), pointed(part, it.typical("flat_share_90")))
 
 
-def _repeat(it: ToldOfDays) -> Sentence | None:
+def _repeat(it: ReadingContext) -> Sentence | None:
     part = it.value("repeat_60_same")
     if np.isnan(part):
         return None
@@ -201,7 +201,7 @@ def _repeat(it: ToldOfDays) -> Sentence | None:
     return Sentence(sentence(text, usual), pointed(part, it.typical("repeat_60_same")))
 
 
-def _peak(it: ToldOfDays) -> Sentence | None:
+def _peak(it: ReadingContext) -> Sentence | None:
     part = it.value("peak_share_mean")
     if np.isnan(part):
         return None
@@ -209,7 +209,7 @@ def _peak(it: ToldOfDays) -> Sentence | None:
     return Sentence(sentence(text, it.beside("peak_share_mean", "the typical client's {usual}", share)))
 
 
-def _forecast(it: ToldOfDays) -> Sentence | None:
+def _forecast(it: ReadingContext) -> Sentence | None:
     off = it.value("month_ahead_error_30")
     if np.isnan(off):
         return None
@@ -219,7 +219,7 @@ def _forecast(it: ToldOfDays) -> Sentence | None:
     return Sentence(sentence(text, usual), 1 if off < 0 else -1)
 
 
-def _weeks(it: ToldOfDays) -> Sentence | None:
+def _weeks(it: ReadingContext) -> Sentence | None:
     error, typical = it.value("weeks_error_recent"), it.typical("weeks_error_recent")
     if np.isnan(error + typical):
         return None
@@ -229,7 +229,7 @@ def _weeks(it: ToldOfDays) -> Sentence | None:
     return Sentence(sentence(text, figures), pointed(error, typical))
 
 
-def _deviation(it: ToldOfDays) -> Sentence | None:
+def _deviation(it: ReadingContext) -> Sentence | None:
     value, typical = it.value("z_score"), it.typical("z_score")
     if np.isnan(value + typical):
         return None
@@ -237,7 +237,7 @@ def _deviation(it: ToldOfDays) -> Sentence | None:
     return Sentence(sentence(text, f"those of the typical client {typical:.1f}"), pointed(value, typical))
 
 
-def _form(it: ToldOfDays) -> Sentence | None:
+def _form(it: ReadingContext) -> Sentence | None:
     high, low = it.value("q90_change_step"), it.value("q10_change_step")
     if np.isnan(high + low):
         return None
@@ -250,7 +250,7 @@ def _form(it: ToldOfDays) -> Sentence | None:
 # --- neighbours, history ----------------------------------------------------------------------------------------------
 
 
-def _neighbours(it: ToldOfDays) -> Sentence | None:
+def _neighbours(it: ReadingContext) -> Sentence | None:
     now, before = it.value("neighbours_correlation_60"), it.value("neighbours_correlation")
     if np.isnan(before):
         return None
@@ -260,7 +260,7 @@ def _neighbours(it: ToldOfDays) -> Sentence | None:
     return Sentence(sentence(text, usual), pointed(before, it.typical("neighbours_correlation"), -1))
 
 
-def _transformer(it: ToldOfDays) -> Sentence | None:
+def _transformer(it: ReadingContext) -> Sentence | None:
     """What no meter behind its transformer registered, and whether that goes with the client's own fall."""
     day = np.exp(it.value("level"))  # kWh: what the features of the loss are parts of
     lost, rise, tie = (it.value(f"transformer_{name}") for name in ("lost_90", "rise_90", "moves_180"))
@@ -274,7 +274,7 @@ def _transformer(it: ToldOfDays) -> Sentence | None:
     return Sentence(sentence(text, beside), 1 if rise > KEPT or lost > 2.0 * KEPT else -1 if lost < KEPT else 0)
 
 
-def _missing(it: ToldOfDays) -> Sentence | None:
+def _missing(it: ReadingContext) -> Sentence | None:
     n_known = int((~np.isnan(it.kwh)).sum())
     missing = 1.0 - n_known / len(it.kwh)
     gaps = f"{share(missing)} of the days between are missing" if missing else "no day between is missing"
@@ -295,6 +295,6 @@ TELLERS: dict[tuple[str, str], Teller] = {
 }  # fmt: skip
 
 
-def told_of_days(it: ToldOfDays, aspect: Aspect) -> Sentence | None:
+def told_of_days(it: ReadingContext, aspect: Topic) -> Sentence | None:
     """None where the client's figures do not carry the sentence."""
     return TELLERS[aspect.group, aspect.name](it) if len(it.day) else None

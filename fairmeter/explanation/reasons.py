@@ -14,17 +14,17 @@ import numpy as np
 
 from fairmeter.core.types import Reason
 from fairmeter.explanation.sentence_inputs import Sentence
-from fairmeter.explanation.shapley import Shares
-from fairmeter.explanation.topics import Aspect
+from fairmeter.explanation.shapley import ShapleyValues
+from fairmeter.explanation.topics import Topic
 from fairmeter.features.base import REASON_GROUPS
 
 LEAST_EFFECT = 0.0005  # in probability: less shows as 0.0 %
 EARLIER = "what the invoices said"  # the group of the reason that invoices are which are not at hand any more
 LOWERS = "; this lowers the score."  # a list may show the sentence without the effect
-Tell = Callable[[int, Aspect], Sentence | None]
+Tell = Callable[[int, Topic], Sentence | None]
 
 
-def reasons_of(found: Shares, tell: Tell, earlier: str = "") -> tuple[Reason, ...]:
+def reasons_of(found: ShapleyValues, tell: Tell, earlier: str = "") -> tuple[Reason, ...]:
     """Of every group whose effect is LEAST_EFFECT or more in size."""
     told = np.flatnonzero(np.abs(found.effects) >= LEAST_EFFECT).tolist()
     reasons = [_reason(REASON_GROUPS[group], float(found.effects[group]), found, tell) for group in told]
@@ -33,7 +33,7 @@ def reasons_of(found: Shares, tell: Tell, earlier: str = "") -> tuple[Reason, ..
     return tuple(sorted(reasons, key=lambda reason: -abs(reason.effect)))
 
 
-def _reason(group: str, effect: float, found: Shares, tell: Tell) -> Reason:
+def _reason(group: str, effect: float, found: ShapleyValues, tell: Tell) -> Reason:
     sign = 1 if effect > 0 else -1
     moves = {at: sign * move for at, move in found.moves.items() if at[1].group == group}
     text = _text(sorted(moves, key=lambda at: -moves[at]), moves, sign, tell)
@@ -45,7 +45,7 @@ def _directed(text: str, effect: float) -> str:
     return text if effect > 0 else text.removesuffix(".") + LOWERS
 
 
-def _text(places: list[tuple[int, Aspect]], moves: dict, sign: int, tell: Tell) -> str | None:
+def _text(places: list[tuple[int, Topic]], moves: dict, sign: int, tell: Tell) -> str | None:
     """The first sentence that does not sound the other way; else the first, of those that move the score this way."""
     otherwise = None
     for place in places:

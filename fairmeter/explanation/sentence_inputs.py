@@ -1,7 +1,7 @@
 """What sentences are made from: one client's own figures and what is usual, invoices' and readings'.
 
 In:  a client's row of the members' input, its features, its invoices or its days with readings.
-Out: Told and ToldOfDays, which the tellers of sentences.py and reading_sentences.py turn into a Sentence.
+Out: Told and ReadingContext, which the tellers of sentences.py and reading_sentences.py turn into a Sentence.
 """
 
 from collections.abc import Callable
@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from fairmeter.core.formatting import counted, figure
-from fairmeter.explanation.billed import UNITS, Billed
-from fairmeter.explanation.topics import Layout
+from fairmeter.explanation.billed import UNITS, BillingHistory
+from fairmeter.explanation.topics import ColumnTopics
 from fairmeter.features.base import ENERGY_NAMES
 from fairmeter.models.ensemble import Ensemble
 
@@ -25,16 +25,16 @@ class Sentence(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Told:
+class InvoiceContext:
     """One client and one energy, or the client as a whole where energy is empty.
 
     features: by name; row: the members' input, its columns by `layout`; usual: medians by a feature's name, of `like`.
     """
 
     energy: str
-    billed: Billed | None
+    billed: BillingHistory | None
     ensemble: Ensemble
-    layout: Layout
+    layout: ColumnTopics
     row: np.ndarray
     features: Callable[[str], float]
     usual_of: Callable[[str], float]
@@ -87,13 +87,13 @@ def pointed(value: float, usual: float, high_says: int = 1) -> int:
 
 
 @dataclass(frozen=True)
-class ToldOfDays:
+class ReadingContext:
     """One client's days with readings. [day: days since 1970, kwh: NaN where missing; row and layout as in Told]"""
 
     day: np.ndarray
     kwh: np.ndarray
     ensemble: Ensemble
-    layout: Layout
+    layout: ColumnTopics
     row: np.ndarray
 
     def value(self, name: str) -> float:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fairmeter.explanation.topics import Aspect, Layout, layout_of
+from fairmeter.explanation.topics import ColumnTopics, Topic, layout_of
 from fairmeter.features.base import REASON_GROUPS
 from fairmeter.models.ensemble import Ensemble, probability_of
 
@@ -25,7 +25,7 @@ N_GROUPS = len(REASON_GROUPS)
 
 
 @dataclass(frozen=True)
-class Part:
+class EnsembleInput:
     """A client's input to one ensemble [float32, (width,)]; kind: of its columns (aspects.py)."""
 
     ensemble: Ensemble
@@ -33,7 +33,7 @@ class Part:
     row: np.ndarray
 
     @property
-    def layout(self) -> Layout:
+    def layout(self) -> ColumnTopics:
         return layout_of(self.ensemble.inputs.names, self.kind)
 
     @property
@@ -48,7 +48,7 @@ class Part:
         return np.unique(self.layout.group[self.differs]).tolist()
 
 
-class Whole(NamedTuple):
+class CombinedModel(NamedTuple):
     """A part of which nothing but what it came to is known: the client's log-odds by it, and the typical client's."""
 
     log_odds: float
@@ -56,7 +56,7 @@ class Whole(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Shares:
+class ShapleyValues:
     """A score and what it is made of. [effects: float64, by REASON_GROUPS; moves: log-odds, by part and aspect]
 
     earlier: the effect of the part that is known as a whole, 0 without one. [in probability]
@@ -65,11 +65,13 @@ class Shares:
     probability: float
     typical: float
     effects: np.ndarray
-    moves: dict[tuple[int, Aspect], float]
+    moves: dict[tuple[int, Topic], float]
     earlier: float = 0.0
 
 
-def shares(parts: list[Part], constant: float, least: float, earlier: Whole | None = None) -> Shares:
+def shares(
+    parts: list[EnsembleInput], constant: float, least: float, earlier: CombinedModel | None = None
+) -> ShapleyValues:
     """Of one client, whose score is that of the parts' log-odds and a constant added up.
 
     moves: for aspects of groups whose effect is `least` or more in size; above 0 where the aspect raises the score.
@@ -86,10 +88,10 @@ def shares(parts: list[Part], constant: float, least: float, earlier: Whole | No
     effects[active] = found[: len(active)]
     told = np.flatnonzero(np.abs(effects) >= least)
     moves = {(i, aspect): move for i, part in enumerate(parts) for aspect, move in _moves(part, told).items()}
-    return Shares(float(value[-1]), float(value[0]), effects, moves, float(found[len(active) :].sum()))
+    return ShapleyValues(float(value[-1]), float(value[0]), effects, moves, float(found[len(active) :].sum()))
 
 
-def _of_coalitions(part: Part, active: list[int]) -> np.ndarray:
+def _of_coalitions(part: EnsembleInput, active: list[int]) -> np.ndarray:
     """The part's calibrated log-odds of every coalition; those that differ in no group of its own are computed once."""
     mine = part.groups
     is_own = np.zeros((2 ** len(mine), N_GROUPS), dtype=bool)
@@ -99,7 +101,7 @@ def _of_coalitions(part: Part, active: list[int]) -> np.ndarray:
     return value[_coalitions(len(active))[:, places] @ (1 << np.arange(len(mine)))]
 
 
-def _moves(part: Part, groups: np.ndarray) -> dict[Aspect, float]:
+def _moves(part: EnsembleInput, groups: np.ndarray) -> dict[Topic, float]:
     """What the score loses where one aspect of these groups alone becomes typical. [log-odds before calibration]"""
     layout = part.layout
     asked = np.unique(layout.aspect[part.differs & np.isin(layout.group, groups)])

@@ -31,7 +31,7 @@ INVOICES, READINGS = "invoices", "readings"
 NEIGHBOURS, PEERS = "neighbours_", "_against_peers"
 
 
-class Aspect(NamedTuple):
+class Topic(NamedTuple):
     """What a sentence is about. [energy: elec, gas, or empty where it is of the client as a whole]"""
 
     group: str
@@ -87,30 +87,30 @@ INVOICE_FEATURES = _of_invoices()
 GROUP_OF_READING = {feature.name: feature.group for feature in READING_FEATURES}
 
 
-def aspect_of(column: str, kind: str) -> Aspect:
+def aspect_of(column: str, kind: str) -> Topic:
     """Neighbours' rates are of place. A deviation from peers is of its feature's own group, beside what it deviates in:
     half of a low level would otherwise be told as a matter of place."""
     if kind == READINGS:
         group = REASON_GROUP[GROUP_OF_READING.get(column, UNUSUAL)]
-        return Aspect(group, _first(OF_READINGS[group], column), "elec")
+        return Topic(group, _first(OF_READINGS[group], column), "elec")
     if column.startswith(NEIGHBOURS):
-        return Aspect(PLACE, _first(OF_INVOICES[PLACE], column), "")
+        return Topic(PLACE, _first(OF_INVOICES[PLACE], column), "")
     name = column.removesuffix(PEERS)
     if name not in INVOICE_FEATURES:
-        return Aspect(UNUSUAL, _first(OF_INVOICES[UNUSUAL], name), "")
+        return Topic(UNUSUAL, _first(OF_INVOICES[UNUSUAL], name), "")
     feature, energy, own_name = INVOICE_FEATURES[name]
-    return Aspect(feature.group, _first(OF_INVOICES[feature.group], own_name), energy)
+    return Topic(feature.group, _first(OF_INVOICES[feature.group], own_name), energy)
 
 
 def _first(aspects: tuple[tuple[str, str], ...], name: str) -> str:
     return next(aspect for aspect, begins in aspects if re.match(begins, name))
 
 
-class Layout(NamedTuple):
+class ColumnTopics(NamedTuple):
     """Columns by what they are about: each one's group (a place in REASON_GROUPS) and aspect (a place in `aspects`)."""
 
     group: np.ndarray
-    aspects: tuple[Aspect, ...]
+    aspects: tuple[Topic, ...]
     aspect: np.ndarray
     place: dict[str, int]  # of each column by its name
 
@@ -121,10 +121,12 @@ class Layout(NamedTuple):
 
 
 @lru_cache(maxsize=8)
-def layout_of(names: tuple[str, ...], kind: str) -> Layout:
+def layout_of(names: tuple[str, ...], kind: str) -> ColumnTopics:
     """Made once for the columns of an ensemble."""
     of_columns = [aspect_of(name, kind) for name in names]
     aspects = tuple(dict.fromkeys(of_columns))
     number = {aspect: i for i, aspect in enumerate(aspects)}
     group = np.array([REASON_GROUPS.index(aspect.group) for aspect in of_columns])
-    return Layout(group, aspects, np.array([number[a] for a in of_columns]), {name: i for i, name in enumerate(names)})
+    return ColumnTopics(
+        group, aspects, np.array([number[a] for a in of_columns]), {name: i for i, name in enumerate(names)}
+    )

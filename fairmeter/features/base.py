@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fairmeter.features.invoices.series import ENERGIES, Rows
+from fairmeter.features.invoices.series import ENERGIES, InvoiceSeries
 
 FALL = "fall in consumption"
 LOW = "low or zero use"
@@ -50,7 +50,7 @@ class Block(NamedTuple):
     """
 
     features: tuple[Feature, ...]
-    compute: Callable[[Rows], np.ndarray]
+    compute: Callable[[InvoiceSeries], np.ndarray]
     is_by_pair: bool = True
 
     @property

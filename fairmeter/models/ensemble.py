@@ -1,6 +1,6 @@
 """The fitted model as it serves: evidence -> the members' input -> log-odds of each member -> one calibrated score.
 
-In:  Evidence (features.py, reading_model.py).
+In:  FeatureMatrix (features.py, reading_model.py).
 Out: log-odds a client. NumPy and ONNX Runtime only; fitting.py makes these objects, model_file.py keeps them.
 """
 
@@ -9,28 +9,28 @@ from typing import Protocol
 
 import numpy as np
 
-from fairmeter.core.types import Evidence
-from fairmeter.evaluation.drift import Fingerprint
+from fairmeter.core.types import FeatureMatrix
+from fairmeter.evaluation.drift import ReferenceDistribution
 from fairmeter.models.detectors.classical import Detectors
-from fairmeter.models.peer_groups import Peers
-from fairmeter.models.runtime.oblivious_trees import BLOCK, SymmetricTrees
-from fairmeter.models.target_encoding import CellRates
+from fairmeter.models.peer_groups import PeerGroups
+from fairmeter.models.runtime.oblivious_trees import BLOCK, ObliviousTrees
+from fairmeter.models.target_encoding import GroupRates
 
 
 @dataclass(frozen=True)
-class Inputs:
-    """Evidence -> what the members see: chosen features, neighbours' rates, deviations from peers, detectors' scores.
+class EnsembleInputs:
+    """FeatureMatrix -> what the members see: chosen features, neighbours' rates, deviations from peers, detectors' scores.
 
     `names` are the members' columns, `columns` the places of the chosen features among all.
     """
 
     names: tuple[str, ...]
     columns: np.ndarray
-    rates: CellRates | None
-    peers: Peers | None
+    rates: GroupRates | None
+    peers: PeerGroups | None
     detectors: Detectors | None
 
-    def matrix(self, evidence: Evidence, rates: np.ndarray | None = None) -> np.ndarray:
+    def matrix(self, evidence: FeatureMatrix, rates: np.ndarray | None = None) -> np.ndarray:
         """[float32, (clients, len(names))]; `rates` replaces the fitted ones by those out of fold, in training."""
         parts = [evidence.features[:, self.columns]]
         if self.rates is not None:
@@ -42,8 +42,8 @@ class Inputs:
         return np.ascontiguousarray(np.concatenate(parts, axis=1), dtype=np.float32)
 
 
-class Member(Protocol):
-    """A fitted member as it serves: OnnxTrees, SymmetricTrees or DenseNetwork."""
+class MemberModel(Protocol):
+    """A fitted member as it serves: OnnxTrees, ObliviousTrees or DenseNetwork."""
 
     def values(self, matrix: np.ndarray) -> np.ndarray:
         """Log-odds of fraud. [float32, (clients, width) -> float64, (clients,)]"""
@@ -58,15 +58,15 @@ class Ensemble:
     `fingerprint`: what drift is measured from; None in files of before there was one.
     """
 
-    inputs: Inputs
-    members: dict[str, Member]
+    inputs: EnsembleInputs
+    members: dict[str, MemberModel]
     weights: np.ndarray
     intercept: float
     knots: np.ndarray
     heights: np.ndarray
     typical: np.ndarray | None = None
-    usual: Peers | None = None
-    fingerprint: Fingerprint | None = None
+    usual: PeerGroups | None = None
+    fingerprint: ReferenceDistribution | None = None
 
     def member_log_odds(self, matrix: np.ndarray) -> np.ndarray:
         """Each member's log-odds of fraud. [float64, (clients, members)]"""
@@ -83,7 +83,7 @@ class Ensemble:
         """
         values = np.empty((len(member), len(self.members)))
         places = {name: i for i, name in enumerate(self.members)}
-        rowwise = {name: each for name, each in self.members.items() if not isinstance(each, SymmetricTrees)}
+        rowwise = {name: each for name, each in self.members.items() if not isinstance(each, ObliviousTrees)}
         for name in self.members.keys() - rowwise.keys():
             values[:, places[name]] = self.members[name].of_mixtures(row, self.typical, group, member)
         for block in (slice(start, start + BLOCK) for start in range(0, len(member), BLOCK)):
@@ -99,7 +99,7 @@ class Ensemble:
     def calibrated(self, log_odds: np.ndarray) -> np.ndarray:
         return calibrated(log_odds, self.knots, self.heights)
 
-    def probability(self, evidence: Evidence) -> np.ndarray:
+    def probability(self, evidence: FeatureMatrix) -> np.ndarray:
         """Calibrated probability of fraud, whatever is missing. [0..1, one a client]"""
         return probability_of(self.log_odds(self.inputs.matrix(evidence)))
 

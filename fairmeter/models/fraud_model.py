@@ -1,6 +1,6 @@
 """The fitted model as it judges: evidence of invoices and of readings -> one Score a client.
 
-In:  Evidence of invoices (features.py), of readings (reading_model.py), or finished features by name as older scripts
+In:  FeatureMatrix of invoices (features.py), of readings (reading_model.py), or finished features by name as older scripts
      send them.
 Out: a Score each client. Both kinds of evidence: their log-odds add, less the prior's, which both contain.
 """
@@ -11,9 +11,9 @@ from functools import cached_property
 
 import numpy as np
 
-from fairmeter.core.types import INSUFFICIENT_HISTORY, Earlier, Evidence, QualityFlag, Score, Table
-from fairmeter.data.daily import Days
-from fairmeter.features.readings.covariates import Losses
+from fairmeter.core.types import INSUFFICIENT_HISTORY, FeatureMatrix, QualityFlag, Score, StoredInvoiceScore, Table
+from fairmeter.data.daily import DailyConsumption
+from fairmeter.features.readings.covariates import TransformerLosses
 from fairmeter.models.ensemble import Ensemble, log_odds_of, probability_of
 from fairmeter.models.reading_model import LEAST_DAYS, ReadingModel, onset_day
 
@@ -51,20 +51,20 @@ class FraudModel:
         """The column of the last invoice's day."""
         return self.manifest["features"].index("last_invoice_on")
 
-    def evidence_of_readings(self, readings: Table, n_clients: int) -> Evidence | None:
+    def evidence_of_readings(self, readings: Table, n_clients: int) -> FeatureMatrix | None:
         """What the model sees of readings (canonical table); None where there are none, or it judges none."""
         if not len(readings["client"]):
             return None
-        return self.evidence_of_days(Days.of(readings, n_clients))
+        return self.evidence_of_days(DailyConsumption.of(readings, n_clients))
 
-    def evidence_of_days(self, days: Days, losses: Losses | None = None) -> Evidence | None:
+    def evidence_of_days(self, days: DailyConsumption, losses: TransformerLosses | None = None) -> FeatureMatrix | None:
         """The same of their days, beside what their transformers lost; None where the model judges no readings."""
         if self.readings is None:
             return None
         return self.readings.evidence(days, replace(self.readings.surroundings, losses=losses))
 
     def probability(
-        self, invoices: Evidence, readings: Evidence | None = None, earlier: np.ndarray | None = None
+        self, invoices: FeatureMatrix, readings: FeatureMatrix | None = None, earlier: np.ndarray | None = None
     ) -> np.ndarray:
         """Calibrated score of each client; NaN with neither invoices nor enough readings. [0..1]
 
@@ -79,7 +79,7 @@ class FraudModel:
             log_odds = np.where(np.isnan(ratio), log_odds, before + ratio)
         return probability_of(log_odds)
 
-    def _of_invoices(self, evidence: Evidence) -> np.ndarray:
+    def _of_invoices(self, evidence: FeatureMatrix) -> np.ndarray:
         out = np.full(len(evidence), np.nan)
         if self.invoices is None:
             return out
@@ -92,11 +92,11 @@ class FraudModel:
 
     def judge(
         self,
-        invoices: Evidence,
+        invoices: FeatureMatrix,
         client_ids: list[str],
         quality: Quality,
-        readings: Evidence | None = None,
-        earlier: Sequence[Earlier | None] | None = None,
+        readings: FeatureMatrix | None = None,
+        earlier: Sequence[StoredInvoiceScore | None] | None = None,
     ) -> list[Score]:
         """One Score a client, in their order, with what the tables said of them and what limits the score.
 

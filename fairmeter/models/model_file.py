@@ -20,34 +20,49 @@ from pathlib import Path
 
 import numpy as np
 
-from fairmeter.evaluation.drift import Fingerprint
-from fairmeter.features.readings.covariates import Surroundings
+from fairmeter.evaluation.drift import ReferenceDistribution
+from fairmeter.features.readings.covariates import Covariates
 from fairmeter.features.readings.matrix import FEATURE_NAMES as READING_FEATURES
 from fairmeter.models.detectors import classical
 from fairmeter.models.detectors.mean_rank import MeanRank
 from fairmeter.models.detectors.networks import Autoencoder, Forecaster
-from fairmeter.models.ensemble import Ensemble, Inputs
+from fairmeter.models.ensemble import Ensemble, EnsembleInputs
 from fairmeter.models.fraud_model import FraudModel
-from fairmeter.models.peer_groups import Peers
+from fairmeter.models.peer_groups import PeerGroups
 from fairmeter.models.reading_model import ReadingModel
-from fairmeter.models.runtime.dense_network import DenseNetwork, Scaling
-from fairmeter.models.runtime.oblivious_trees import SymmetricTrees
+from fairmeter.models.runtime.dense_network import DenseNetwork, InputScaler
+from fairmeter.models.runtime.oblivious_trees import ObliviousTrees
 from fairmeter.models.runtime.onnx_trees import OnnxTrees
-from fairmeter.models.target_encoding import CellRates
+from fairmeter.models.target_encoding import GroupRates
 
 FORMAT = 5
 # Without dense networks; 3 without fingerprints too: such a model judges as before, and drift cannot be told.
 OLDER = (3, 4)
 PARTS = ("invoices", "aggregates", "readings")
 MAX_BYTES = 512 * 2**20  # unpacked: a model is a tenth of that
-KINDS = {
-    kind.__name__: kind
-    for kind in (
-        Ensemble, Inputs, Fingerprint, CellRates, Peers, OnnxTrees, SymmetricTrees, DenseNetwork, Scaling,
-        classical.Detectors, *classical.KINDS.values(), Autoencoder, Forecaster,
-        ReadingModel, Surroundings, MeanRank,
-    )
-}  # fmt: skip
+# The names of the classes as they stand in model.bin, which outlive those in the code: files old and new read alike.
+KINDS: dict[str, type] = {
+    "Ensemble": Ensemble,
+    "Inputs": EnsembleInputs,
+    "Fingerprint": ReferenceDistribution,
+    "CellRates": GroupRates,
+    "Peers": PeerGroups,
+    "OnnxTrees": OnnxTrees,
+    "SymmetricTrees": ObliviousTrees,
+    "DenseNetwork": DenseNetwork,
+    "Scaling": InputScaler,
+    "Detectors": classical.Detectors,
+    "ZScore": classical.ZScore,
+    "MovingAverage": classical.MovingAverage,
+    "Quartiles": classical.Quartiles,
+    "IsolationForest": classical.IsolationForest,
+    "Autoencoder": Autoencoder,
+    "Forecaster": Forecaster,
+    "ReadingModel": ReadingModel,
+    "Surroundings": Covariates,
+    "MeanRank": MeanRank,
+}
+KIND_OF = {kind: name for name, kind in KINDS.items()}
 
 
 class ModelError(Exception):
@@ -135,7 +150,7 @@ def plain(value: object) -> object:
     if isinstance(value, np.ndarray):
         return {"array": value.dtype.str, "shape": value.shape, "bytes": np.ascontiguousarray(value).tobytes()}
     if is_dataclass(value):
-        return {"kind": type(value).__name__, "fields": {f.name: plain(getattr(value, f.name)) for f in fields(value)}}
+        return {"kind": KIND_OF[type(value)], "fields": {f.name: plain(getattr(value, f.name)) for f in fields(value)}}
     if isinstance(value, dict):
         return {name: plain(item) for name, item in value.items()}
     if isinstance(value, list):

@@ -33,7 +33,7 @@ USUAL_FEATURES = (
 
 
 @dataclass(frozen=True)
-class Peers:
+class PeerGroups:
     """Medians: `groups` holds (region, category) a row, ascending; the last row of `medians` serves everybody else.
 
     `columns` are the places among all features of those looked at, `place` those of region and category.
@@ -51,7 +51,7 @@ class Peers:
         names: tuple[str, ...],
         wanted: tuple[str, ...] = PEER_FEATURES,
         of_nobody: float = 0.0,
-    ) -> "Peers":
+    ) -> "PeerGroups":
         """Groups of at least LEAST_PEERS clients; those without a region or category are a group of their own.
 
         of_nobody: the median where no peer has a value; with 0 the deviation is the value itself.

@@ -1,7 +1,7 @@
 """Readings -> what they say of a theft: the members' log-odds less the prior's, so that it adds to other evidence.
 
-In:  Days (fairmeter/data/daily.py) and, where neighbours, weather or holidays are known for these dates, Surroundings.
-Out: Evidence, then log-odds a client; NaN with fewer than LEAST_DAYS known days. NumPy and ONNX Runtime only.
+In:  Days (fairmeter/data/daily.py) and, where neighbours, weather or holidays are known for these dates, Covariates.
+Out: FeatureMatrix, then log-odds a client; NaN with fewer than LEAST_DAYS known days. NumPy and ONNX Runtime only.
 """
 
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ from typing import Protocol
 
 import numpy as np
 
-from fairmeter.core.types import Evidence
-from fairmeter.data.daily import Days
-from fairmeter.data.exogenous import NOTHING_KNOWN, Almanac
-from fairmeter.features.readings.covariates import Surroundings
+from fairmeter.core.types import FeatureMatrix
+from fairmeter.data.daily import DailyConsumption
+from fairmeter.data.exogenous import NO_EXOGENOUS, Exogenous
+from fairmeter.features.readings.covariates import Covariates
 from fairmeter.features.readings.matrix import FEATURE_NAMES, reading_features
 from fairmeter.models.ensemble import Ensemble
 
@@ -22,16 +22,16 @@ LEAST_DAYS = 14  # known days: with fewer, nothing can be told from the week
 ONSET = FEATURE_NAMES.index("off_usual_step_ago")
 
 
-class Network(Protocol):
+class SequenceScorer(Protocol):
     """What a network of networks.py does: scores by `names` [float32, (clients, len(names))], NaN where too short."""
 
     names: tuple[str, ...]
 
-    def scores(self, days: Days, factor: np.ndarray | None = None) -> np.ndarray:
+    def scores(self, days: DailyConsumption, factor: np.ndarray | None = None) -> np.ndarray:
         """[factor: what each row's day is for the neighbours, 1 = usual, NaN unknown]"""
 
 
-Networks = dict[str, Network]
+Networks = dict[str, SequenceScorer]
 
 
 @dataclass(frozen=True)
@@ -40,16 +40,16 @@ class ReadingModel:
 
     ensemble: Ensemble
     networks: Networks
-    surroundings: Surroundings
+    surroundings: Covariates
     theft_share: float
 
-    def evidence(self, days: Days, surroundings: Surroundings | None = None) -> Evidence:
+    def evidence(self, days: DailyConsumption, surroundings: Covariates | None = None) -> FeatureMatrix:
         """What the ensemble sees. Without surroundings those of the training clients count, on the dates they have."""
         return reading_evidence(days, self.networks, surroundings or self.surroundings)
 
     def surroundings_of(
-        self, days: Days, cell: np.ndarray | None = None, almanac: Almanac = NOTHING_KNOWN
-    ) -> Surroundings:
+        self, days: DailyConsumption, cell: np.ndarray | None = None, almanac: Exogenous = NO_EXOGENOUS
+    ) -> Covariates:
         """Of a whole client base its own, by cell (a region or transformer, int64 a client); else the model's.
 
         Where its days go up and down as those of the training clients do, these are its neighbours, and honest ones.
@@ -57,12 +57,12 @@ class ReadingModel:
         """
         weather = almanac.weather if self.surroundings.has_weather else None
         holidays = almanac.holidays if self.surroundings.has_holidays else None
-        own = Surroundings.of(days, cell, weather, holidays)
+        own = Covariates.of(days, cell, weather, holidays)
         if np.isnan(own.factor).all() or own.moves_with(self.surroundings) >= TOGETHER:
             return self.surroundings.in_weather(weather, holidays)
         return own
 
-    def log_ratio(self, evidence: Evidence) -> np.ndarray:
+    def log_ratio(self, evidence: FeatureMatrix) -> np.ndarray:
         """Calibrated log-odds of theft less those of the training clients' share. [float64, one a client]"""
         out = np.full(len(evidence), np.nan)
         known = evidence.n_records >= LEAST_DAYS
@@ -73,7 +73,7 @@ class ReadingModel:
         return out
 
 
-def reading_evidence(days: Days, networks: Networks, surroundings: Surroundings | None) -> Evidence:
+def reading_evidence(days: DailyConsumption, networks: Networks, surroundings: Covariates | None) -> FeatureMatrix:
     """Features, the networks' scores, and the last day. [float32, (clients, len(evidence_names(networks)) + 1)]"""
     factor = None
     if surroundings is not None:
@@ -81,7 +81,7 @@ def reading_evidence(days: Days, networks: Networks, surroundings: Surroundings 
     parts = [reading_features(days, surroundings), *(network.scores(days, factor) for network in networks.values())]
     parts.append(days.segments.last(days.day.astype(np.float64))[:, None])
     n_known = days.segments.total((~np.isnan(days.kwh)).astype(np.int64))
-    return Evidence(np.concatenate(parts, axis=1, dtype=np.float32), n_known, {})
+    return FeatureMatrix(np.concatenate(parts, axis=1, dtype=np.float32), n_known, {})
 
 
 def evidence_names(networks: Networks) -> tuple[str, ...]:
@@ -89,6 +89,6 @@ def evidence_names(networks: Networks) -> tuple[str, ...]:
     return (*FEATURE_NAMES, *(name for network in networks.values() for name in network.names))
 
 
-def onset_day(evidence: Evidence) -> np.ndarray:
+def onset_day(evidence: FeatureMatrix) -> np.ndarray:
     """The most likely day on which consumption changed: the clearest step. [days since 1970, NaN where none]"""
     return evidence.features[:, LAST_DAY].astype(np.float64) + 1.0 - evidence.features[:, ONSET]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fairmeter.core.segments import Segments
-from fairmeter.core.types import Cells
+from fairmeter.core.types import GroupKeys
 
 LEAST_CLIENTS = 5  # of a cell that is kept: below, a cell would tell of single clients, and model.bin leaves the house
 PRIOR_CLIENTS = 15.0  # a cell's share is drawn to the mean as if so many average clients were in it
@@ -21,12 +21,12 @@ SINGLE = frozenset({"place", "first_day", "created_day", "created_month", "creat
 
 
 def column_names(cells: tuple[str, ...]) -> list[str]:
-    """Names of the columns that `CellRates.columns` and `out_of_fold` give for these cells, in their order."""
+    """Names of the columns that `GroupRates.columns` and `out_of_fold` give for these cells, in their order."""
     return [f"neighbours_{name}_{short}" for name in cells for short in (ONE_CELL if name in SINGLE else MANY_CELLS)]
 
 
 @dataclass(frozen=True)
-class CellRates:
+class GroupRates:
     """Fitted cells by name: keys [uint64, ascending], clients and frauds in each; and the mean share of frauds."""
 
     keys: dict[str, np.ndarray]
@@ -35,13 +35,13 @@ class CellRates:
     base_rate: float
 
     @classmethod
-    def fit(cls, cells: dict[str, Cells], label: np.ndarray) -> "CellRates":
+    def fit(cls, cells: dict[str, GroupKeys], label: np.ndarray) -> "GroupRates":
         """Cells of at least LEAST_CLIENTS clients. [label: 1 or 0, one a client]"""
-        votes = {name: Votes.of(cell) for name, cell in cells.items()}
+        votes = {name: LabelCounts.of(cell) for name, cell in cells.items()}
         return cls._of(votes, label, np.ones(len(label), dtype=bool))
 
     @classmethod
-    def _of(cls, votes: dict[str, "Votes"], label: np.ndarray, used: np.ndarray) -> "CellRates":
+    def _of(cls, votes: dict[str, "LabelCounts"], label: np.ndarray, used: np.ndarray) -> "GroupRates":
         keys, n_clients, n_frauds = {}, {}, {}
         for name, vote in votes.items():
             n = vote.count(used)
@@ -51,12 +51,12 @@ class CellRates:
             n_frauds[name] = vote.count(used & (label == 1))[kept].astype(np.float32)
         return cls(keys, n_clients, n_frauds, float(label[used].mean()))
 
-    def columns(self, cells: dict[str, Cells]) -> np.ndarray:
+    def columns(self, cells: dict[str, GroupKeys]) -> np.ndarray:
         """[float32, (clients, columns)]. The mean share and size 0 in unknown cells; NaN where a client has no cell."""
         parts = [self._columns(name, cells[name]) for name in self.keys]
         return np.concatenate(parts).T.astype(np.float32)
 
-    def _columns(self, name: str, cell: Cells) -> np.ndarray:
+    def _columns(self, name: str, cell: GroupKeys) -> np.ndarray:
         rate, n = self._look_up(name, cell.keys)
         if name in SINGLE:  # at most one cell a client
             out = np.full((len(ONE_CELL), len(cell.counts)), np.nan)
@@ -84,20 +84,20 @@ class CellRates:
         return (frauds + PRIOR_CLIENTS * self.base_rate) / (n + PRIOR_CLIENTS), n
 
 
-def out_of_fold(cells: dict[str, Cells], label: np.ndarray, folds: np.ndarray) -> np.ndarray:
+def out_of_fold(cells: dict[str, GroupKeys], label: np.ndarray, folds: np.ndarray) -> np.ndarray:
     """Columns of every client, from cells fitted on the clients of the other folds. [float32, (clients, columns)]"""
-    votes = {name: Votes.of(cell) for name, cell in cells.items()}
+    votes = {name: LabelCounts.of(cell) for name, cell in cells.items()}
     out = np.empty((len(label), len(column_names(tuple(cells)))), dtype=np.float32)
     for fold in np.unique(folds):
         mine = folds == fold
-        out[mine] = CellRates._of(votes, label, ~mine).columns(
+        out[mine] = GroupRates._of(votes, label, ~mine).columns(
             {name: vote.cells_of(mine) for name, vote in votes.items()}
         )
     return out
 
 
 @dataclass(frozen=True)
-class Votes:
+class LabelCounts:
     """Each client once in each of its cells, so that long histories do not outvote short ones.
 
     `keys` holds each cell once, ascending; `cell` and `client` are one row a vote.
@@ -106,10 +106,10 @@ class Votes:
     keys: np.ndarray
     cell: np.ndarray
     client: np.ndarray
-    source: Cells
+    source: GroupKeys
 
     @classmethod
-    def of(cls, source: Cells) -> "Votes":
+    def of(cls, source: GroupKeys) -> "LabelCounts":
         keys, cell = np.unique(source.keys, return_inverse=True)
         client = np.repeat(np.arange(len(source.counts)), source.counts)
         pair = np.unique(cell * len(source.counts) + client)
@@ -119,6 +119,6 @@ class Votes:
         """Clients of each cell among those used."""
         return np.bincount(self.cell[used[self.client]], minlength=len(self.keys))
 
-    def cells_of(self, clients: np.ndarray) -> Cells:
+    def cells_of(self, clients: np.ndarray) -> GroupKeys:
         """The cells of some clients. [mask]"""
-        return Cells(self.source.counts[clients], self.source.keys[np.repeat(clients, self.source.counts)])
+        return GroupKeys(self.source.counts[clients], self.source.keys[np.repeat(clients, self.source.counts)])

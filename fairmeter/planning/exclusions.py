@@ -14,14 +14,14 @@ from fairmeter.data.files import DamagedFile, MissingColumns, MissingFile, Unrea
 from fairmeter.data.parsing import NAT, day_of, text_of
 
 
-class Visited(NamedTuple):
+class Exclusions(NamedTuple):
     """open_cases: client ids; inspected_on: the last day, by client id."""
 
     open_cases: frozenset[str]
     inspected_on: dict[str, np.datetime64]
 
 
-def read_visited(path: Path | None) -> Visited:
+def read_visited(path: Path | None) -> Exclusions:
     """Raises TableError."""
     open_cases, inspected_on = set(), {}
     for line, row in enumerate(_rows(path) if path else [], 2):
@@ -34,7 +34,7 @@ def read_visited(path: Path | None) -> Visited:
             open_cases.add(client_id)
         else:
             inspected_on[client_id] = max(np.datetime64(day, "D"), inspected_on.get(client_id, np.datetime64(day, "D")))
-    return Visited(frozenset(open_cases), inspected_on)
+    return Exclusions(frozenset(open_cases), inspected_on)
 
 
 def _rows(path: Path) -> list[dict]:

@@ -14,8 +14,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fairmeter.core.types import FITS, INSPECT_NOW, NEXT_ROUND, NOT_ENOUGH, WATCH, Evidence, Recovery, Score, Table
-from fairmeter.data.daily import Days
+from fairmeter.core.types import (
+    FITS,
+    INSPECT_NOW,
+    NEXT_ROUND,
+    NOT_ENOUGH,
+    WATCH,
+    FeatureMatrix,
+    RecoveryEstimate,
+    Score,
+    Table,
+)
+from fairmeter.data.daily import DailyConsumption
 from fairmeter.models.fraud_model import FraudModel
 from fairmeter.models.reading_model import onset_day
 from fairmeter.planning.recovery import BILLABLE_MONTHS, recoveries
@@ -29,7 +39,7 @@ LATER = {INSPECT_NOW: NEXT_ROUND, NEXT_ROUND: WATCH, WATCH: WATCH}
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class PlannedVisit:
     """One visit of an inspection list; number 1 is the first, `row` the client's place among the scores.
 
     net: expected value less the visit's cost: most likely, low, high, in the currency of the prices; None without a
@@ -69,17 +79,17 @@ def recoveries_of(
     model: FraudModel,
     clients: Table,
     invoices: Table,
-    days: Days | None = None,
-    metered: Evidence | None = None,
+    days: DailyConsumption | None = None,
+    metered: FeatureMatrix | None = None,
     billable_months: int = BILLABLE_MONTHS,
-) -> list[Recovery | None]:
+) -> list[RecoveryEstimate | None]:
     """What a visit to each client may bring, beside those the model knows. [metered: the evidence of its days]"""
     peers = None if model.invoices is None else model.invoices.inputs.peers
     onset = None if metered is None else onset_day(metered)
     return recoveries(clients, invoices, peers, days, onset, billable_months)
 
 
-def with_worth(scores: Sequence[Score], recoveries: Sequence[Recovery | None]) -> list[Score]:
+def with_worth(scores: Sequence[Score], recoveries: Sequence[RecoveryEstimate | None]) -> list[Score]:
     """The scores with what a visit brings and what to do; nothing is estimated of whom nobody can judge."""
     worth = [
         replace(score, recovery=None if score.probability is None else recovery)
@@ -122,7 +132,7 @@ def inspection_list(
     recent_days: int = RECENT_DAYS,
     regions: Sequence | None = None,
     candidates: np.ndarray | None = None,
-) -> list[Visit]:
+) -> list[PlannedVisit]:
     """At most `visits` visits: the best by expected net value, then the random ones.
 
     Without any price, or by_score, the score ranks. With prices nobody is listed who is expected to bring less than
@@ -151,7 +161,7 @@ def inspection_list(
     chosen = order[:n_best] if regions is None else _spread(order, np.asarray(regions), may_be_visited, n_best)
     rows = [(row, False) for row in chosen.tolist()] + [(row, True) for row in drawn.tolist()]
     return [
-        Visit(number, row, scores[row], is_random, None if np.isnan(net[row, 0]) else tuple(net[row].tolist()))
+        PlannedVisit(number, row, scores[row], is_random, None if np.isnan(net[row, 0]) else tuple(net[row].tolist()))
         for number, (row, is_random) in enumerate(rows, 1)
     ]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from fairmeter.core.types import FITS, Score
 from fairmeter.data.files import DamagedFile, MissingColumns, MissingFile
-from fairmeter.planning.inspection_list import Visit
+from fairmeter.planning.inspection_list import PlannedVisit
 
 N_REASONS = 3
 NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?")
@@ -31,7 +31,7 @@ NUMBERS = {
 Columns = dict[str, list]
 
 
-class CannotWrite(Exception):
+class OutputError(Exception):
     """The list cannot be written where it is wanted; one sentence."""
 
 
@@ -59,7 +59,7 @@ def reasons_of(scores: list[Score]) -> Columns:
     }
 
 
-def columns_of_list(listed: list[Visit], scores: list[Score], ranks: list[int]) -> Columns:
+def columns_of_list(listed: list[PlannedVisit], scores: list[Score], ranks: list[int]) -> Columns:
     """The inspection list's columns. [scores: of all clients, explained; ranks: their rows by rank]"""
     rank_of, theirs = {row: rank for rank, row in enumerate(ranks, 1)}, [scores[visit.row] for visit in listed]
     at_stake = [score.recovery for score in theirs]
@@ -90,7 +90,7 @@ def columns_of_list(listed: list[Visit], scores: list[Score], ranks: list[int]) 
 
 
 def write(columns: Columns, out: Path) -> None:
-    """Beside, then renamed: `out` is the old file or the whole new one. Raises CannotWrite."""
+    """Beside, then renamed: `out` is the old file or the whole new one. Raises OutputError."""
     write_chunks([columns], out)
 
 
@@ -104,7 +104,7 @@ def write_chunks(chunks: Iterable[Columns], out: Path) -> None:
             os.fsync(written.fileno())
         part.replace(out)
     except OSError as error:
-        raise CannotWrite(f"{out} cannot be written ({error.strerror}); name another file.") from error
+        raise OutputError(f"{out} cannot be written ({error.strerror}); name another file.") from error
     finally:
         part.unlink(missing_ok=True)
 
@@ -180,20 +180,20 @@ def _parquet_rows(path: Path) -> list[tuple[int, str]]:
 
 
 def writable(out: Path, inputs: list[Path | None]) -> Path:
-    """The file that `out` leads to. Raises CannotWrite, now rather than after the work."""
+    """The file that `out` leads to. Raises OutputError, now rather than after the work."""
     target = out.resolve()
     if target.exists() and not target.is_file():
-        raise CannotWrite(f"{out} is no file; name one that ends in .csv or .parquet.")
+        raise OutputError(f"{out} is no file; name one that ends in .csv or .parquet.")
     if any(path is not None and path.resolve() == target for path in inputs):
-        raise CannotWrite(f"{out} is what is read; name another file.")
+        raise OutputError(f"{out} is what is read; name another file.")
     if not os.access(target.parent, os.W_OK):
-        raise CannotWrite(f"{target.parent} is no folder that can be written to; name another file.")
+        raise OutputError(f"{target.parent} is no folder that can be written to; name another file.")
     return target
 
 
 def writable_folder(folder: Path) -> Path:
-    """A folder that is there or can be made. Raises CannotWrite, now rather than after the work."""
+    """A folder that is there or can be made. Raises OutputError, now rather than after the work."""
     there = next(place for place in (folder.resolve(), *folder.resolve().parents) if place.exists())
     if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
-        raise CannotWrite(f"{folder} is no folder that can be written to; name another folder.")
+        raise OutputError(f"{folder} is no folder that can be written to; name another folder.")
     return folder

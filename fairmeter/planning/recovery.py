@@ -15,10 +15,10 @@ from math import erfc, log, sqrt
 
 import numpy as np
 
-from fairmeter.core.types import Recovery, Table
-from fairmeter.data.daily import Days
-from fairmeter.features.invoices.series import DAYS_PER_MONTH, Rows, known_or
-from fairmeter.models.peer_groups import PEER_FEATURES, Peers
+from fairmeter.core.types import RecoveryEstimate, Table
+from fairmeter.data.daily import DailyConsumption
+from fairmeter.features.invoices.series import DAYS_PER_MONTH, InvoiceSeries, known_or
+from fairmeter.models.peer_groups import PEER_FEATURES, PeerGroups
 
 # Months before a visit that may be billed back. Laws differ; India's Electricity Act 2003, section 126(5), allows
 # twelve where nobody can tell when the theft began, as is the case here.
@@ -47,7 +47,7 @@ LOG_TAIL = np.array([log(erfc(z / sqrt(2.0)) / 2.0) for z in Z])
 
 
 @dataclass(frozen=True)
-class Course:
+class MonthlyConsumption:
     """Consumption by step, a row a client, the last step first. [kwh: NaN where unknown]
 
     last_day: of column 0, days since 1970; season: steps of a year; a_month: steps of a month.
@@ -64,7 +64,7 @@ class Course:
 
 
 @dataclass(frozen=True)
-class Stake:
+class EnergyAtStake:
     """Of each client: usual and registered energy of the months that count [kWh], how sure the usual is, since when.
 
     before: the usual level [kWh a month]; since: days since 1970, NaN where compared with clients like it.
@@ -83,10 +83,10 @@ class Stake:
     def is_fall(self) -> np.ndarray:
         return self.is_known() & (self.registered <= CLEAR_FALL * self.usual)
 
-    def chosen(self, takes_other: np.ndarray, other: "Stake") -> "Stake":
+    def chosen(self, takes_other: np.ndarray, other: "EnergyAtStake") -> "EnergyAtStake":
         """This stake, or for the clients of the mask the other one."""
         pairs = ((getattr(self, name), getattr(other, name)) for name in self.__dataclass_fields__)
-        return Stake(*(np.where(takes_other, theirs, own) for own, theirs in pairs))
+        return EnergyAtStake(*(np.where(takes_other, theirs, own) for own, theirs in pairs))
 
     def used(self, *shares: float) -> np.ndarray:
         """What was used, at these quantiles of what it may have been, as a part was stolen. [kWh, a row each]"""
@@ -102,14 +102,14 @@ class Stake:
 def recoveries(
     clients: Table,
     invoices: Table,
-    peers: Peers | None,
-    days: Days | None = None,
+    peers: PeerGroups | None,
+    days: DailyConsumption | None = None,
     onset: np.ndarray | None = None,
     billable_months: int = BILLABLE_MONTHS,
-) -> list[Recovery | None]:
+) -> list[RecoveryEstimate | None]:
     """What a visit to each client may bring. [onset: most likely first day of the change in its readings, or NaN]"""
     price, n = clients.get("tariff_price"), len(clients["client_id"])
-    out: list[Recovery | None] = []
+    out: list[RecoveryEstimate | None] = []
     for start in range(0, n, CHUNK):
         part = slice(start, min(start + CHUNK, n))
         theirs = slice(*np.searchsorted(invoices["client"], (part.start, part.stop)))
@@ -128,9 +128,9 @@ def recoveries(
 # --- what is at stake -------------------------------------------------------------------------------------------------
 
 
-def stake_of_invoices(clients: Table, invoices: Table, peers: Peers | None, billable_months: int) -> Stake:
+def stake_of_invoices(clients: Table, invoices: Table, peers: PeerGroups | None, billable_months: int) -> EnergyAtStake:
     """By the client's own level before the clearest fall; without a clear fall by that of clients like it."""
-    rows = Rows.of(clients, invoices)
+    rows = InvoiceSeries.of(clients, invoices)
     course, period = course_of_invoices(rows)
     steps = steps_since_fall(course)
     # The invoice in whose months it began looks whole as often as fallen: half of its time lies before, on average.
@@ -140,7 +140,7 @@ def stake_of_invoices(clients: Table, invoices: Table, peers: Peers | None, bill
     return own.chosen(~own.is_fall() & compared.is_known(), compared)
 
 
-def stake_of_readings(days: Days, onset: np.ndarray, billable_months: int) -> Stake:
+def stake_of_readings(days: DailyConsumption, onset: np.ndarray, billable_months: int) -> EnergyAtStake:
     """By the client's own level before the change in its readings."""
     course = course_of_days(days)
     steps = np.clip(known_or(course.last_day + 1.0 - onset, 0.0), 0, DAYS_SEEN).astype(np.int64)
@@ -148,8 +148,12 @@ def stake_of_readings(days: Days, onset: np.ndarray, billable_months: int) -> St
 
 
 def stake_since(
-    course: Course, steps: np.ndarray, billable_months: int, spread: float, earlier: np.ndarray | float = 0.0
-) -> Stake:
+    course: MonthlyConsumption,
+    steps: np.ndarray,
+    billable_months: int,
+    spread: float,
+    earlier: np.ndarray | float = 0.0,
+) -> EnergyAtStake:
     """The last `steps` steps against those before, in the months that may be billed. [0 steps: nothing fell]
 
     earlier: steps by which the change most likely came before them.
@@ -163,7 +167,7 @@ def stake_since(
     usual = _with_season(past, level, course.season, width)
     counts = is_since[:, :width] & ~np.isnan(course.kwh[:, :width]) & (steps[:, None] > 0) & ~np.isnan(level)[:, None]
     since = np.where(steps > 0, course.day_of(steps + earlier), np.nan)
-    return Stake(
+    return EnergyAtStake(
         np.where(counts, usual, 0.0).sum(axis=1),
         np.where(counts, course.kwh[:, :width], 0.0).sum(axis=1),
         counts.sum(axis=1) / course.a_month,
@@ -173,17 +177,17 @@ def stake_since(
     )
 
 
-def stake_of_peers(course: Course, usual: np.ndarray, billable_months: int) -> Stake:
+def stake_of_peers(course: MonthlyConsumption, usual: np.ndarray, billable_months: int) -> EnergyAtStake:
     """The months that may be billed against what clients like it use. [usual: kWh a month, NaN unknown]"""
     lately = course.kwh[:, : _width(course, billable_months)]
     months = (~np.isnan(lately) & ~np.isnan(usual)[:, None]).sum(axis=1) / course.a_month
     registered = np.where(np.isnan(lately), 0.0, lately).sum(axis=1)
     nobody_knows = np.full(len(usual), np.nan)
     spread = np.full(len(usual), PEERS_SPREAD)
-    return Stake(known_or(usual, 0.0) * months, registered, months, usual, nobody_knows, spread)
+    return EnergyAtStake(known_or(usual, 0.0) * months, registered, months, usual, nobody_knows, spread)
 
 
-def usual_level(clients: Table, peers: Peers | None) -> np.ndarray:
+def usual_level(clients: Table, peers: PeerGroups | None) -> np.ndarray:
     """Electricity of clients of the same region and category, the median of theirs. [kWh a month, NaN unknown]"""
     if peers is None:
         return np.full(len(clients["client_id"]), np.nan)
@@ -202,7 +206,7 @@ def _with_season(past: np.ndarray, level: np.ndarray, season: int, width: int) -
     return np.where(np.isnan(of_season), level[:, None], drawn)[:, np.arange(width) % season]
 
 
-def _width(course: Course, billable_months: int) -> int:
+def _width(course: MonthlyConsumption, billable_months: int) -> int:
     return min(round(billable_months * course.a_month), course.kwh.shape[1])
 
 
@@ -216,7 +220,7 @@ def _mean(values: np.ndarray, axis: int) -> np.ndarray:
 # --- courses ----------------------------------------------------------------------------------------------------------
 
 
-def course_of_invoices(rows: Rows) -> tuple[Course, np.ndarray]:
+def course_of_invoices(rows: InvoiceSeries) -> tuple[MonthlyConsumption, np.ndarray]:
     """Electricity by month, each invoice spread over its months; and the usual months of an invoice. [a client]"""
     n = len(rows.by_client)
     kept = np.flatnonzero((rows["energy"] == 0) & ~np.isnan(rows.consumption))
@@ -235,10 +239,10 @@ def course_of_invoices(rows: Rows) -> tuple[Course, np.ndarray]:
     kwh = np.where(times > 0, total / np.maximum(times, 1), np.nan).reshape(n, width)
     n_invoices = np.bincount(client, minlength=n)
     period = np.bincount(client, months, n) / np.maximum(n_invoices, 1)
-    return Course(kwh, np.where(n_invoices > 0, last, np.nan), SEASON_MONTHS, 1.0), period
+    return MonthlyConsumption(kwh, np.where(n_invoices > 0, last, np.nan), SEASON_MONTHS, 1.0), period
 
 
-def course_of_days(days: Days) -> Course:
+def course_of_days(days: DailyConsumption) -> MonthlyConsumption:
     n = len(days.segments)
     counts = days.segments.counts
     width = int(min(counts.max(initial=0), DAYS_SEEN))
@@ -246,10 +250,10 @@ def course_of_days(days: Days) -> Course:
     seen = step < width
     kwh = np.full((n, width), np.nan)
     kwh[days.segments.index[seen], step[seen]] = np.where(days.kwh[seen] <= MOST, days.kwh[seen], np.nan)
-    return Course(kwh, days.segments.last(days.day.astype(np.float64)), SEASON_DAYS, DAYS_PER_MONTH)
+    return MonthlyConsumption(kwh, days.segments.last(days.day.astype(np.float64)), SEASON_DAYS, DAYS_PER_MONTH)
 
 
-def steps_since_fall(course: Course) -> np.ndarray:
+def steps_since_fall(course: MonthlyConsumption) -> np.ndarray:
     """Steps since the clearest fall: the split with the largest sum of squares between its sides; 0 where none."""
     # The root lies between kWh, where large months drown all others, and their logarithm, where a month at zero does.
     known = ~np.isnan(course.kwh)
@@ -268,7 +272,7 @@ def steps_since_fall(course: Course) -> np.ndarray:
 # --- in words ---------------------------------------------------------------------------------------------------------
 
 
-def _in_words(stake: Stake, price: np.ndarray | None) -> list[Recovery | None]:
+def _in_words(stake: EnergyAtStake, price: np.ndarray | None) -> list[RecoveryEstimate | None]:
     lost = (stake.used(LOW, MIDDLE, HIGH) - stake.registered).T.tolist()
     return [
         _recovery(stake, i, kwh, None if price is None else price[i]) if is_known else None
@@ -276,7 +280,7 @@ def _in_words(stake: Stake, price: np.ndarray | None) -> list[Recovery | None]:
     ]
 
 
-def _recovery(stake: Stake, i: int, kwh: list[float], price: float | None) -> Recovery:
+def _recovery(stake: EnergyAtStake, i: int, kwh: list[float], price: float | None) -> RecoveryEstimate:
     (low, middle, high), months = kwh, float(stake.months[i])
     used = (stake.registered[i] + middle) / months
     if np.isnan(stake.since[i]):
@@ -290,4 +294,4 @@ def _recovery(stake: Stake, i: int, kwh: list[float], price: float | None) -> Re
         f"{stake.registered[i] / months:,.0f}; counted over {counted}."
     )
     worth = None if price is None or np.isnan(price) else float(middle * price)
-    return Recovery(middle, low, high, months, text, worth)
+    return RecoveryEstimate(middle, low, high, months, text, worth)

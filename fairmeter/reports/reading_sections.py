@@ -69,7 +69,7 @@ SAID = {
 }
 
 
-class Row(NamedTuple):
+class SectionRow(NamedTuple):
     """One row of the ranking: whom it is of, and the figures. [n_thieves: None where not told]"""
 
     words: str
@@ -106,17 +106,19 @@ def made_said(readings: Mapping) -> str:
     return f"{said} {split}; {kept:,} were kept back and measured on. {after}"
 
 
-def ranking_rows(readings: Mapping) -> list[Row]:
+def ranking_rows(readings: Mapping) -> list[SectionRow]:
     """Rows of the one ranking table of this run; none without labels."""
     if readings["made"] == "labelled":
-        return [Row("clients with labels", readings["n"], readings["n_thieves"], readings["ranking"])]
+        return [SectionRow("clients with labels", readings["n"], readings["n_thieves"], readings["ranking"])]
     if readings["made"] != "injected":
         return []
-    rows = [Row(f"attacked {p}", *(readings[p][key] for key in ("n", "n_thieves", "ranking"))) for p in PLANS]
+    rows = [SectionRow(f"attacked {p}", *(readings[p][key] for key in ("n", "n_thieves", "ranking"))) for p in PLANS]
     metered, later = readings.get("metered"), readings["past_to_future"]
     if metered:
-        rows.append(Row("the first, transformers measured", metered["n"], metered["n_thieves"], metered["ranking"]))
-    return [*rows, Row("past to future", later["n"], later.get("n_thieves"), later["ranking"])]
+        rows.append(
+            SectionRow("the first, transformers measured", metered["n"], metered["n_thieves"], metered["ranking"])
+        )
+    return [*rows, SectionRow("past to future", later["n"], later.get("n_thieves"), later["ranking"])]
 
 
 def ranking_said(readings: Mapping) -> str:
@@ -172,7 +174,7 @@ def _onset_said(onset: Mapping) -> str:
 # Tables
 
 
-def _ranking(readings: Mapping, rows: Sequence[Row]) -> Markup:
+def _ranking(readings: Mapping, rows: Sequence[SectionRow]) -> Markup:
     cells = [
         [row.words, f"{row.n:,}", "-" if row.n_thieves is None else f"{row.n_thieves:,}", *_ranked(row.ranking)]
         for row in rows

@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from fairmeter.core.types import INSUFFICIENT_HISTORY, SEVERITIES
 from fairmeter.evaluation.drift import SHIFTED, SHIFTING
-from fairmeter.planning.list_files import CannotWrite
+from fairmeter.planning.list_files import OutputError
 from fairmeter.reports.html import NOTHING, SECTION, joined, list_of, shown, table_of
 from fairmeter.reports.invoice_sections import TILE, page_of
 from fairmeter.scoring.population_drift import drift_said
@@ -47,7 +47,7 @@ WIDEST = 80  # pixels of a bar, for an index of 1 or more
 
 
 def write_run_report(run: Mapping, folder: Path) -> None:
-    """Both files into `folder`, made where missing; each is the old one or the whole new one. Raises CannotWrite."""
+    """Both files into `folder`, made where missing; each is the old one or the whole new one. Raises OutputError."""
     kept = {name: value for name, value in run.items() if name != "title"}
     files = {"drift.json": json.dumps(kept, indent=1, ensure_ascii=False, allow_nan=False) + "\n"}
     files["report.html"] = run_html(run)
@@ -58,7 +58,7 @@ def write_run_report(run: Mapping, folder: Path) -> None:
             beside.write_text(text, encoding="utf-8")
             beside.replace(folder / name)
     except OSError as error:
-        raise CannotWrite(f"{folder} cannot be written to ({error.strerror}); name another folder.") from error
+        raise OutputError(f"{folder} cannot be written to ({error.strerror}); name another folder.") from error
 
 
 # --- the page ---------------------------------------------------------------------------------------------------------

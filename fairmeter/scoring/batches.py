@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, Protocol
 
-from fairmeter.core.types import Earlier, Score
-from fairmeter.scoring.payloads import FlatClient, RawClient, Row
-from fairmeter.web.http.errors import BadRow, Problem, bad_value
+from fairmeter.core.types import Score, StoredInvoiceScore
+from fairmeter.scoring.payloads import AggregatedClient, RawClient, Row
+from fairmeter.web.http.errors import InvalidRow, Problem, bad_value
 
 CHUNK = 512  # clients judged at once; more are not faster, and a bad row makes its chunk be read again
 CHUNK_RECORDS = 50_000  # invoices and readings at once, if they are of several clients: as objects they take 20 MB
@@ -25,19 +25,19 @@ class Scorer(Protocol):
     manifest: dict
 
     def tables(self, clients: list[dict], invoices: list[list[dict]], readings: list[list[dict]]) -> Any:
-        """What judge() takes, read from JSON objects. Raises BadRow."""
+        """What judge() takes, read from JSON objects. Raises InvalidRow."""
 
     def judge(
         self,
         tables: Any,
         with_reasons: bool = False,
-        earlier: Sequence[Earlier | None] | None = None,
+        earlier: Sequence[StoredInvoiceScore | None] | None = None,
         losses: Any = None,
     ) -> list[Score]:
         """[earlier: of each what its invoices said, where they are not at hand; losses: of their transformers]"""
 
     def judge_aggregates(self, features: list[dict], client_ids: list[str], with_reasons: bool = False) -> list[Score]:
-        """Raises BadRow."""
+        """Raises InvalidRow."""
 
 
 Outcome = Score | Problem
@@ -45,12 +45,12 @@ Read = Callable[..., Any]  # of a list for each part of a row; raises BadRow
 Judge = Callable[[Any], list[Score]]
 
 
-def judged_one(row: RawClient | FlatClient, scorer: Scorer, with_reasons: bool = False) -> Score:
+def judged_one(row: RawClient | AggregatedClient, scorer: Scorer, with_reasons: bool = False) -> Score:
     """Raises Problem."""
     read, judge = _calls(scorer, with_reasons)[type(row)]
     try:
         return judge(read(*([part] for part in row)))[0]
-    except BadRow as bad:
+    except InvalidRow as bad:
         raise bad_value(*bad.field) from None
 
 
@@ -77,7 +77,7 @@ def _calls(scorer: Scorer, with_reasons: bool) -> dict[type, tuple[Read, Judge]]
     judge = partial(scorer.judge, with_reasons=with_reasons)
     return {
         RawClient: (scorer.tables, judge),
-        FlatClient: (partial(scorer.judge_aggregates, with_reasons=with_reasons), list),
+        AggregatedClient: (partial(scorer.judge_aggregates, with_reasons=with_reasons), list),
     }
 
 
@@ -94,7 +94,7 @@ def _form_judged(rows: list, read: Read, judge: Judge) -> list[Outcome]:
     """All at once; where one is bad, each is read by itself, and then the good ones are judged at once."""
     try:
         return _judged_at_once(rows, read, judge)
-    except BadRow:
+    except InvalidRow:
         outcomes = [_problem_with(row, read) for row in rows]
     scores = iter(_judged_at_once([row for row, bad in zip(rows, outcomes, strict=True) if not bad], read, judge))
     return [outcome or next(scores) for outcome in outcomes]
@@ -104,9 +104,9 @@ def _judged_at_once(rows: list, read: Read, judge: Judge) -> list[Score]:
     return judge(read(*map(list, zip(*rows, strict=True)))) if rows else []
 
 
-def _problem_with(row: RawClient | FlatClient, read: Read) -> Problem | None:
+def _problem_with(row: RawClient | AggregatedClient, read: Read) -> Problem | None:
     try:
         read(*([part] for part in row))
-    except BadRow as bad:
+    except InvalidRow as bad:
         return bad_value(*bad.field)
     return None

@@ -17,17 +17,17 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from fairmeter.core.types import Score, Table
-from fairmeter.data.partitioned.disk import Part, spilled
+from fairmeter.data.partitioned.disk import Partition, spilled
 from fairmeter.data.partitioned.evidence_tables import joined, travelling
-from fairmeter.data.partitioned.partitions import Pieces, find_pieces
-from fairmeter.data.partitioned.spark import Cluster, cluster
+from fairmeter.data.partitioned.partitions import TableFiles, find_pieces
+from fairmeter.data.partitioned.spark import SparkJobs, cluster
 from fairmeter.data.tables import Tables, one_after_another
 from fairmeter.features.invoices.matrix import FEATURE_NAMES, client_features
 from fairmeter.models.fraud_model import FraudModel
-from fairmeter.planning.list_files import CannotWrite, reasons_of, write_chunks
-from fairmeter.scoring.population import Base
-from fairmeter.scoring.ranking import PLACE, Keep, Ranked, Ranking, judged
-from fairmeter.training.dataset import Study
+from fairmeter.planning.list_files import OutputError, reasons_of, write_chunks
+from fairmeter.scoring.population import ClientBase
+from fairmeter.scoring.ranking import PLACE, RankedClient, Ranking, SelectionSizes, judged
+from fairmeter.training.dataset import Dataset
 
 # Bytes that Python, the libraries, the model and one chunk of features take, whatever the data; measured.
 ALWAYS = 450 * 2**20
@@ -36,7 +36,7 @@ Tell = Callable[[str, int, int | None], None]  # hears what goes on, how much of
 
 
 @dataclass(frozen=True)
-class Few:
+class ClientSubset:
     """Some clients with all that is known of them. [rows: row number of each, among all]"""
 
     rows: np.ndarray
@@ -50,7 +50,7 @@ class Few:
 
 
 @dataclass(frozen=True)
-class Judge:
+class PartitionScorer:
     """What becomes of a part's tables; a cluster gets it once. [billable_months: as in recovery.py]"""
 
     model: FraudModel
@@ -58,27 +58,27 @@ class Judge:
 
     def __call__(self, tables: Tables, rows: np.ndarray):
         """The Arrow table that a ranking is made of. [rows: row numbers of the clients]"""
-        return judged(self._scores(Base.of(self.model, tables, None)), rows, tables.flags)
+        return judged(self._scores(ClientBase.of(self.model, tables, None)), rows, tables.flags)
 
-    def few(self, tables: Tables, rows: np.ndarray, explained: Collection[int]) -> Few:
+    def few(self, tables: Tables, rows: np.ndarray, explained: Collection[int]) -> ClientSubset:
         """These clients, some of them with reasons. [row numbers: of each, of those]"""
-        base = Base.of(self.model, tables, None)
+        base = ClientBase.of(self.model, tables, None)
         told = np.flatnonzero(np.isin(rows, list(explained)))
-        return Few(rows, tables, base.with_reasons(self._scores(base), told))
+        return ClientSubset(rows, tables, base.with_reasons(self._scores(base), told))
 
-    def _scores(self, base: Base) -> list[Score]:
+    def _scores(self, base: ClientBase) -> list[Score]:
         return [score for chunk in base.scored(self.billable_months) for score in chunk]
 
 
-class Listed(NamedTuple):
+class WrittenList(NamedTuple):
     """A list that was written. [few: whoever has reasons or is kept; drawn: ids of those kept who were drawn]"""
 
     ranking: Ranking
-    few: list[Few]
+    few: list[ClientSubset]
     drawn: list[str]
 
 
-class Walk(Protocol):
+class PartitionRunner(Protocol):
     """A way through all parts, on this machine or on many."""
 
     def judged(self, folder: Path, tell: Tell) -> Iterator:
@@ -87,11 +87,13 @@ class Walk(Protocol):
         Raises TableError, OSError.
         """
 
-    def few(self, wanted: list[Ranked], explained: Collection[int]) -> Iterator[Few]:
+    def few(self, wanted: list[RankedClient], explained: Collection[int]) -> Iterator[ClientSubset]:
         """These clients, those of some row numbers with reasons."""
 
 
-def listed(walk: Walk, out: Path, fewest: int, most: int, tell: Tell, keep: Keep | None = None) -> Listed:
+def listed(
+    walk: PartitionRunner, out: Path, fewest: int, most: int, tell: Tell, keep: SelectionSizes | None = None
+) -> WrittenList:
     """Judges all parts and writes the ranked list; from `fewest` to `most` clients have reasons.
 
     keep: of whom more is wanted. Raises TableError, CannotWrite; `out` is the old list or the whole new one.
@@ -108,50 +110,52 @@ def listed(walk: Walk, out: Path, fewest: int, most: int, tell: Tell, keep: Keep
         reasons = {row: texts for some in few for row, texts in some.reasons().items()}
         tell("Writing the list", 0, None)
         write_chunks(ranking.columns(reasons), out)
-    return Listed(ranking, few, drawn)
+    return WrittenList(ranking, few, drawn)
 
 
-def together(parts: list[Few]) -> Few:
+def together(parts: list[ClientSubset]) -> ClientSubset:
     """The same clients at once, one part after the other."""
     clients, invoices = one_after_another([(part.tables.clients, part.tables.invoices) for part in parts])
     quality = [flags for part in parts for flags in part.tables.quality]
     scores = [score for part in parts for score in part.scores]
-    return Few(np.concatenate([part.rows for part in parts]), Tables(clients, invoices, [], quality), scores)
+    return ClientSubset(np.concatenate([part.rows for part in parts]), Tables(clients, invoices, [], quality), scores)
 
 
-def ids_of(clients: list[Ranked]) -> list[str]:
+def ids_of(clients: list[RankedClient]) -> list[str]:
     return [client.values[PLACE["client_id"]] for client in clients]
 
 
 @contextmanager
-def walk(judge: Judge, pieces: Pieces, memory: int | None, master: str | None) -> Iterator[Walk]:
+def walk(
+    judge: PartitionScorer, pieces: TableFiles, memory: int | None, master: str | None
+) -> Iterator[PartitionRunner]:
     """In so much memory here, or on the cluster of that master. Raises SparkError."""
     if master is None:
-        yield OnDisk(judge, pieces, memory)
+        yield DiskRunner(judge, pieces, memory)
         return
     with cluster(master) as machines:
-        yield OnCluster(judge, pieces, machines)
+        yield SparkRunner(judge, pieces, machines)
 
 
 @contextmanager
 def folder_beside(out: Path) -> Iterator[Path]:
-    """A folder on the disk that the list goes to; a system's own for temporary files is memory on some. CannotWrite."""
+    """A folder on the disk that the list goes to; a system's own for temporary files is memory on some. OutputError."""
     try:
         with TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
             yield Path(folder)
     except OSError as error:
-        raise CannotWrite(f"{out.parent} cannot take what is in between ({error.strerror}); name another.") from error
+        raise OutputError(f"{out.parent} cannot take what is in between ({error.strerror}); name another.") from error
 
 
 # --- one machine ------------------------------------------------------------------------------------------------------
 
 
-class OnDisk:
+class DiskRunner:
     """The walk through parts on this disk, in so many bytes of memory. [memory: above ALWAYS]"""
 
-    def __init__(self, judge: Judge, pieces: Pieces, memory: int) -> None:
+    def __init__(self, judge: PartitionScorer, pieces: TableFiles, memory: int) -> None:
         self._judge, self._pieces, self._memory = judge, pieces, memory
-        self._parts: list[Part] = []
+        self._parts: list[Partition] = []
 
     def judged(self, folder: Path, tell: Tell) -> Iterator:
         n_read, n_judged = 0, 0
@@ -169,8 +173,8 @@ class OnDisk:
             n_judged += part.n_clients
             tell("Scoring clients", n_judged, n_clients)
 
-    def few(self, wanted: list[Ranked], explained: Collection[int]) -> Iterator[Few]:
-        by_part: dict[int, list[Ranked]] = defaultdict(list)
+    def few(self, wanted: list[RankedClient], explained: Collection[int]) -> Iterator[ClientSubset]:
+        by_part: dict[int, list[RankedClient]] = defaultdict(list)
         for client in wanted:
             by_part[client.part].append(client)
         for part, clients in by_part.items():
@@ -180,16 +184,16 @@ class OnDisk:
 # --- a cluster --------------------------------------------------------------------------------------------------------
 
 
-class OnCluster:
+class SparkRunner:
     """The walk through parts on Spark."""
 
-    def __init__(self, judge: Judge, pieces: Pieces, cluster: Cluster) -> None:
+    def __init__(self, judge: PartitionScorer, pieces: TableFiles, cluster: SparkJobs) -> None:
         self._judge, self._pieces, self._cluster = judge, pieces, cluster
 
     def judged(self, _folder: Path, tell: Tell) -> Iterator:
         return self._cluster.each_part(self._pieces, self._judge, tell)
 
-    def few(self, wanted: list[Ranked], explained: Collection[int]) -> Iterator[Few]:
+    def few(self, wanted: list[RankedClient], explained: Collection[int]) -> Iterator[ClientSubset]:
         """Their rows come here: they are few."""
         yield self._judge.few(*self._cluster.rows_of(self._pieces, ids_of(wanted)), explained)
 
@@ -203,7 +207,7 @@ def featured(tables: Tables, rows: np.ndarray):
     return travelling(evidence, tables.clients, rows, tables.flags)
 
 
-def study_on(master: str, data: list[Path], tell: Tell) -> Study:
+def study_on(master: str, data: list[Path], tell: Tell) -> Dataset:
     """The study of these files, its features made on a cluster, which is let go before anything is fitted.
 
     Equal, to the last bit, to that of the same files in memory. Raises TableError, CannotTrain, SparkError.
@@ -218,4 +222,4 @@ def study_on(master: str, data: list[Path], tell: Tell) -> Study:
         return found.clients, found.invoices
 
     name = ", ".join(path.name for path in data)
-    return Study.of(name, Tables(clients, {}, flags, []), evidence, FEATURE_NAMES, find)
+    return Dataset.of(name, Tables(clients, {}, flags, []), evidence, FEATURE_NAMES, find)

@@ -1,7 +1,7 @@
 """What is sent -> rows, one a client.
 
 In:  JSON or NDJSON, as bytes; limits.
-Out: for each client a RawClient, a FlatClient, or the Problem with its row. Values are checked later, by the scorer.
+Out: for each client a RawClient, a AggregatedClient, or the Problem with its row. Values are checked later, by the scorer.
 A body as a whole that cannot be read raises its Problem.
 """
 
@@ -18,7 +18,7 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # what Windows' editors write before UTF-8
 SCALARS = {str, int, float, bool, type(None)}
 
 
-class Limits(NamedTuple):
+class RequestLimits(NamedTuple):
     """How much one request may ask for."""
 
     body_bytes: int
@@ -35,14 +35,14 @@ class RawClient(NamedTuple):
     readings: list[dict]
 
 
-class FlatClient(NamedTuple):
+class AggregatedClient(NamedTuple):
     """A client's features, aggregated by whoever sends them."""
 
     features: dict
     client_id: str
 
 
-Row = RawClient | FlatClient | Problem
+Row = RawClient | AggregatedClient | Problem
 
 
 def json_of(data: bytes):
@@ -54,7 +54,7 @@ def json_of(data: bytes):
         raise Problem(400, "bad_json", message) from None
 
 
-def row_of(body, limits: Limits) -> RawClient | FlatClient:
+def row_of(body, limits: RequestLimits) -> RawClient | AggregatedClient:
     """The client that a body describes, in whichever form. Raises Problem."""
     if type(body) is not dict:
         raise Problem(422, "bad_value", f"The body is not a JSON object. {FORMS}")
@@ -81,17 +81,17 @@ def too_many(path: str, n: int, limit: int) -> Problem:
     return bad_value(path, f"{n:,} where {limit:,} are taken")
 
 
-def _flat_client(body: dict) -> FlatClient:
+def _flat_client(body: dict) -> AggregatedClient:
     if not body:
         raise Problem(422, "bad_value", f"The object is empty. {FORMS}")
     for name, value in body.items():
         if type(value) not in SCALARS:
             raise bad_value(name, "not a single value")
     client_id = body.pop("client_id", None)
-    return FlatClient(body, "" if client_id is None else str(client_id))
+    return AggregatedClient(body, "" if client_id is None else str(client_id))
 
 
-def rows_of_json(data: bytes, limits: Limits) -> Iterator[Row]:
+def rows_of_json(data: bytes, limits: RequestLimits) -> Iterator[Row]:
     """The rows of a JSON list. Raises Problem."""
     bodies = json_of(data)
     if type(bodies) is not list:
@@ -100,21 +100,21 @@ def rows_of_json(data: bytes, limits: Limits) -> Iterator[Row]:
     return (_row_or_problem(body, limits) for body in bodies)
 
 
-def rows_of_ndjson(data: bytes, limits: Limits) -> Iterator[Row]:
+def rows_of_ndjson(data: bytes, limits: RequestLimits) -> Iterator[Row]:
     """The rows of NDJSON, one a line that is not blank; a line that is not JSON is one bad row. Raises Problem."""
     lines = [line for line in data.split(b"\n") if line.strip()]
     check_number(len(lines), limits)
     return (_row_or_problem(line, limits) for line in lines)
 
 
-def _row_or_problem(body, limits: Limits) -> Row:
+def _row_or_problem(body, limits: RequestLimits) -> Row:
     try:
         return row_of(json_of(body) if type(body) is bytes else body, limits)
     except Problem as problem:
         return problem
 
 
-def check_number(n_clients: int, limits: Limits) -> None:
+def check_number(n_clients: int, limits: RequestLimits) -> None:
     if n_clients == 0:
         raise Problem(422, "bad_value", "There is no client in the body; send at least one.")
     if n_clients > limits.clients:

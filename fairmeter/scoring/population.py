@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fairmeter.core.types import Score, Table
-from fairmeter.data.daily import Days
-from fairmeter.data.exogenous import NOTHING_KNOWN, Almanac
+from fairmeter.data.daily import DailyConsumption
+from fairmeter.data.exogenous import NO_EXOGENOUS, Exogenous
 from fairmeter.data.tables import Tables, tables_of
-from fairmeter.explanation.explain import Known, explained
+from fairmeter.explanation.explain import ScoringContext, explained
 from fairmeter.features.invoices.matrix import client_features
-from fairmeter.features.readings.covariates import Losses, Surroundings
+from fairmeter.features.readings.covariates import Covariates, TransformerLosses
 from fairmeter.models.fraud_model import FraudModel
 from fairmeter.planning import inspection_list
 from fairmeter.planning.recovery import BILLABLE_MONTHS
@@ -25,23 +25,23 @@ CHUNK = 8192  # clients at a time; their features stay under 0.1 GB, and more ar
 
 
 @dataclass(frozen=True)
-class Base:
+class ClientBase:
     """A client base before its model: the tables, and where the model judges readings, days and what surrounds them."""
 
     model: FraudModel
     tables: Tables
-    days: Days | None = None
-    beside: Surroundings | None = None
+    days: DailyConsumption | None = None
+    beside: Covariates | None = None
 
     @classmethod
     def of(
         cls,
         model: FraudModel,
         tables: Tables,
-        days: Days | None,
-        almanac: Almanac = NOTHING_KNOWN,
-        losses: Losses | None = None,
-    ) -> "Base":
+        days: DailyConsumption | None,
+        almanac: Exogenous = NO_EXOGENOUS,
+        losses: TransformerLosses | None = None,
+    ) -> "ClientBase":
         """With readings beside those of their region, and beside what their transformers lost."""
         if days is None or model.readings is None:
             return cls(model, tables)
@@ -49,7 +49,7 @@ class Base:
         return cls(model, tables, days, replace(beside, losses=losses))
 
     def scored(
-        self, billable_months: int = BILLABLE_MONTHS, watch: Callable[[Known], None] = lambda _: None
+        self, billable_months: int = BILLABLE_MONTHS, watch: Callable[[ScoringContext], None] = lambda _: None
     ) -> Iterator[list[Score]]:
         """The clients' scores in the order of the table, a chunk at a time, each with what a visit may bring.
 
@@ -76,17 +76,17 @@ class Base:
             found[rows] = self.model.probability(client_features(clients, invoices, self.model.cells))
         return found
 
-    def known(self, rows: np.ndarray) -> Known:
+    def known(self, rows: np.ndarray) -> ScoringContext:
         """All that is known of some clients. [row numbers, ascending]"""
         clients, invoices = tables_of(rows, self.tables.clients, self.tables.invoices)
         billed = client_features(clients, invoices, self.model.cells)
         if self.days is None:
-            return Known(clients, invoices, billed)
+            return ScoringContext(clients, invoices, billed)
         chosen = np.zeros(len(self.tables.quality), dtype=bool)
         chosen[rows] = True
         days = self.days.of_clients(chosen)
         metered = self.model.readings.evidence(days, self.beside.of_clients(rows))
-        return Known(clients, invoices, billed, days, metered)
+        return ScoringContext(clients, invoices, billed, days, metered)
 
     def with_reasons(self, scores: list[Score], rows: np.ndarray) -> list[Score]:
         """The scores, those of some clients explained; what was found harmless is heard. [row numbers, ascending]"""

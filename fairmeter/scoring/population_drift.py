@@ -17,10 +17,10 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from fairmeter.core.types import Evidence
+from fairmeter.core.types import FeatureMatrix
 from fairmeter.evaluation import drift
 from fairmeter.evaluation.drift import MOVED, MOVING, STABLE, TOO_FEW
-from fairmeter.explanation.explain import Known
+from fairmeter.explanation.explain import ScoringContext
 from fairmeter.explanation.meanings import described
 from fairmeter.explanation.topics import INVOICES, NEIGHBOURS, READINGS
 from fairmeter.models.ensemble import Ensemble
@@ -32,7 +32,7 @@ RETRAIN = "Train again (train.py) with invoices up to today and with what the cr
 WORST_FIRST = (MOVED, MOVING, STABLE, TOO_FEW)
 
 
-class Watch:
+class DriftMonitor:
     """Counts the clients of a run in the bins of the model's fingerprints, a chunk at a time."""
 
     def __init__(self, model: FraudModel) -> None:
@@ -40,7 +40,7 @@ class Watch:
         self.counts: dict[str, np.ndarray] = {}
         self.untold: set[str] = set()
 
-    def add(self, known: Known) -> None:
+    def add(self, known: ScoringContext) -> None:
         """Those clients of a chunk that are of the kind each part was trained on."""
         self._add(INVOICES, known.billed, self._is_judged(known.billed))
         if known.metered is not None:
@@ -57,7 +57,7 @@ class Watch:
             "level": min(levels, key=WORST_FIRST.index, default=None),
         }
 
-    def _add(self, name: str, evidence: Evidence, is_judged: np.ndarray) -> None:
+    def _add(self, name: str, evidence: FeatureMatrix, is_judged: np.ndarray) -> None:
         ensemble = dict(ensembles(self.model)).get(name)
         if ensemble is None or not is_judged.any():
             return
@@ -68,7 +68,7 @@ class Watch:
         found = ensemble.fingerprint.counts(matrix, ensemble.log_odds(matrix))
         self.counts[name] = self.counts.get(name, 0) + found
 
-    def _is_judged(self, billed: Evidence) -> np.ndarray:
+    def _is_judged(self, billed: FeatureMatrix) -> np.ndarray:
         """With invoices, and for the prospective view active: others were not trained on. [mask]"""
         manifest = self.model.manifest
         has_invoices = billed.n_records > 0

@@ -29,7 +29,7 @@ KEPT = ("client_id", "score", "severity", "expected_recovery_kwh", "quality")
 PLACE = {name: i for i, name in enumerate(KEPT)}
 
 
-class Ranked(NamedTuple):
+class RankedClient(NamedTuple):
     """One client in the order of the list: the highest score first, equal ones by row, those without one last."""
 
     fall: float
@@ -38,7 +38,7 @@ class Ranked(NamedTuple):
     values: tuple  # of KEPT
 
 
-class Keep(NamedTuple):
+class SelectionSizes(NamedTuple):
     """Of whom more is wanted than a row of the list: so many of the highest scores, about so many drawn of all who have
     one, and whoever is known already."""
 
@@ -93,12 +93,12 @@ class Ranking:
         self.n_by_severity.update(table["severity"].to_pylist())
         self.flags = summed([*self.flags, *flags_of(table)])
 
-    def first(self, fewest: int, most: int) -> list[Ranked]:
+    def first(self, fewest: int, most: int) -> list[RankedClient]:
         """The suspected, from `fewest` to `most` of the highest scores."""
         n = min(max(self.n_suspected, fewest), most, self.n_judged)
         return list(islice(self._merged(), n))
 
-    def chosen(self, keep: Keep) -> tuple[list[Ranked], list[str]]:
+    def chosen(self, keep: SelectionSizes) -> tuple[list[RankedClient], list[str]]:
         """Those who are to be kept, in order, and the ids of those of them who were drawn."""
         chosen, drawn, lots = [], [], LOTS * keep.n_drawn / max(self.n_judged, 1)
         for place, client in enumerate(self._merged()):
@@ -127,7 +127,7 @@ class Ranking:
             }
             rank += len(chunk)
 
-    def _merged(self) -> Iterator[Ranked]:
+    def _merged(self) -> Iterator[RankedClient]:
         return heapq.merge(*(_ranked(file) for files in self._levels for file in files))
 
     def _place(self, file: Path, level: int = 0) -> None:
@@ -162,7 +162,7 @@ def _schema():
     return pa.schema([(name, numbers.get(name, pa.string())) for name in (ROW, PART, *KEPT)])
 
 
-def _table(clients: list[Ranked]):
+def _table(clients: list[RankedClient]):
     """As Ranking keeps them."""
     import pyarrow as pa
 
@@ -170,7 +170,7 @@ def _table(clients: list[Ranked]):
     return pa.table([pa.array(column, field.type) for column, field in zip(columns, _schema(), strict=True)], _schema())
 
 
-def _ranked(file: Path) -> Iterator[Ranked]:
+def _ranked(file: Path) -> Iterator[RankedClient]:
     """A file's clients, in order; it is open as long as there are more."""
     import pyarrow as pa
 
@@ -179,4 +179,4 @@ def _ranked(file: Path) -> Iterator[Ranked]:
             rows, parts, *columns = (batch[name].to_pylist() for name in (ROW, PART, *KEPT))
             for row, part, values in zip(rows, parts, zip(*columns, strict=True), strict=True):
                 score = values[PLACE["score"]]
-                yield Ranked(np.inf if score is None else -score, row, part, values)
+                yield RankedClient(np.inf if score is None else -score, row, part, values)

@@ -14,28 +14,28 @@ from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 from fairmeter.core.types import QualityFlag
-from fairmeter.scoring.payloads import Limits, RawClient, Row, check_number, too_many
+from fairmeter.scoring.payloads import RawClient, RequestLimits, Row, check_number, too_many
 from fairmeter.web.http.errors import bad_value
 
 CLIENT_ID = "client_id"
 FILES = "clients with invoices, readings or both, or readings alone"
 
 
-class Upload(NamedTuple):
+class UploadedFiles(NamedTuple):
     """The rows, and what was found wrong with the files as a whole."""
 
     rows: Iterator[Row]
     quality: list[QualityFlag]
 
 
-class Sheet(NamedTuple):
+class UploadedTable(NamedTuple):
     """A file's header and the values of each line, by client."""
 
     header: list[str]
     lines: list[tuple[str, list[str]]]
 
 
-def read_upload(files, limits: Limits) -> Upload:
+def read_upload(files, limits: RequestLimits) -> UploadedFiles:
     """The rows of the files `clients`, `invoices` and `readings`. [files: name -> file] Raises Problem."""
     _check_names(files)
     sheets = {name: _sheet(files[name], name) for name in ("clients", "invoices", "readings") if name in files}
@@ -44,7 +44,7 @@ def read_upload(files, limits: Limits) -> Upload:
     owned = {name: _Owned.of(sheet) for name, sheet in sheets.items()}
     known = {client_id for client_id, _ in clients.lines}
     quality = [flag for name, table in owned.items() for flag in table.unknown(name, known)]
-    return Upload(_rows(clients, owned, limits), quality)
+    return UploadedFiles(_rows(clients, owned, limits), quality)
 
 
 def _check_names(files) -> None:
@@ -54,8 +54,10 @@ def _check_names(files) -> None:
         raise bad_value("clients", f"missing; upload CSV files: {FILES}")
 
 
-def _clients_of(readings: Sheet) -> Sheet:
-    return Sheet([CLIENT_ID], [(client_id, [client_id]) for client_id in dict.fromkeys(i for i, _ in readings.lines)])
+def _clients_of(readings: UploadedTable) -> UploadedTable:
+    return UploadedTable(
+        [CLIENT_ID], [(client_id, [client_id]) for client_id in dict.fromkeys(i for i, _ in readings.lines)]
+    )
 
 
 class _Owned(NamedTuple):
@@ -65,7 +67,7 @@ class _Owned(NamedTuple):
     lines: dict[str, list[list[str]]]
 
     @classmethod
-    def of(cls, sheet: Sheet) -> "_Owned":
+    def of(cls, sheet: UploadedTable) -> "_Owned":
         lines = defaultdict(list)
         for client_id, values in sheet.lines:
             lines[client_id].append(values)
@@ -86,7 +88,7 @@ class _Owned(NamedTuple):
 NOTHING = _Owned([], {})
 
 
-def _rows(clients: Sheet, owned: dict[str, _Owned], limits: Limits) -> Iterator[Row]:
+def _rows(clients: UploadedTable, owned: dict[str, _Owned], limits: RequestLimits) -> Iterator[Row]:
     # An object a line is made only now, some clients at a time: all at once they take ten times the files' size.
     invoices, readings = owned.get("invoices", NOTHING), owned.get("readings", NOTHING)
     seen = set()
@@ -105,7 +107,7 @@ def _rows(clients: Sheet, owned: dict[str, _Owned], limits: Limits) -> Iterator[
         seen.add(client_id)
 
 
-def _sheet(file: BinaryIO, name: str) -> Sheet:
+def _sheet(file: BinaryIO, name: str) -> UploadedTable:
     try:
         return _read(file, name)
     except UnicodeDecodeError:
@@ -114,7 +116,7 @@ def _sheet(file: BinaryIO, name: str) -> Sheet:
         raise bad_value(name, f"not CSV ({error})") from None
 
 
-def _read(stream: BinaryIO, name: str) -> Sheet:
+def _read(stream: BinaryIO, name: str) -> UploadedTable:
     known = {}  # values come back again and again; one copy of each halves the memory
     reader = csv.reader(io.StringIO(stream.read().decode("utf-8-sig"), newline=""))
     header = [column.strip() for column in next(reader, [])]
@@ -126,7 +128,7 @@ def _read(stream: BinaryIO, name: str) -> Sheet:
         elif values:
             counts = f"{len(values)} values where the header has {len(header)}"
             raise bad_value(name, f"line {reader.line_num} has {counts}; correct or remove it")
-    return Sheet(header, lines)
+    return UploadedTable(header, lines)
 
 
 def _place_of_id(header: list[str], name: str) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from fairmeter.simulation.pattern import Pattern, Range, Ranges, Series, by_name, pattern
+from fairmeter.simulation.pattern import ConsumptionYear, Pattern, Range, Ranges, by_name, pattern
 
 SOURCE = "what inspectors find where nobody stole; ranges set by hand"
 YEAR = 365.25
@@ -23,7 +23,7 @@ def harmless(**ranges: tuple[Range, Range]) -> Callable:
 
 
 @harmless(days=((5, 28), (3, 45)), standby=((0.05, 0.35), (0.0, 0.6)), jitter=((0, 0.2), (0, 0.4)))
-def holiday(at: Series, days: np.ndarray, standby: np.ndarray, jitter: np.ndarray) -> np.ndarray:
+def holiday(at: ConsumptionYear, days: np.ndarray, standby: np.ndarray, jitter: np.ndarray) -> np.ndarray:
     """Nobody is at home for 5-28 days: refrigerator and standby, a share of the mean; then as before."""
     return np.where(at.since < at.steps(days), _idle(at, standby, jitter), at.kwh)
 
@@ -32,12 +32,14 @@ def holiday(at: Series, days: np.ndarray, standby: np.ndarray, jitter: np.ndarra
     days=((21, 150), (10, 300)), standby=((0.0, 0.15), (0.0, 0.3)), jitter=((0, 0.2), (0, 0.4)),
     tenant=((0.4, 1.8), (0.25, 2.5)),
 )  # fmt: skip
-def new_tenant(at: Series, days: np.ndarray, standby: np.ndarray, jitter: np.ndarray, tenant: np.ndarray) -> np.ndarray:
+def new_tenant(
+    at: ConsumptionYear, days: np.ndarray, standby: np.ndarray, jitter: np.ndarray, tenant: np.ndarray
+) -> np.ndarray:
     """A vacant home for weeks or months, then another household, with 0.4-1.8 times the consumption."""
     return np.where(at.since < at.steps(days), _idle(at, standby, jitter), tenant * at.kwh)
 
 
-def _idle(at: Series, standby: np.ndarray, jitter: np.ndarray) -> np.ndarray:
+def _idle(at: ConsumptionYear, standby: np.ndarray, jitter: np.ndarray) -> np.ndarray:
     """A share of the mean, give or take; never more than was used."""
     return np.minimum(standby * at.mean * at.noise(1 - jitter, 1 + jitter), at.kwh)
 
@@ -47,7 +49,7 @@ def _idle(at: Series, standby: np.ndarray, jitter: np.ndarray) -> np.ndarray:
     midsummer_day=((0, YEAR), (0, YEAR)), clouds=((0.5, 0.8), (0.2, 1.0)),
 )  # fmt: skip
 def solar_panels(
-    at: Series, cover: np.ndarray, swing: np.ndarray, midsummer_day: np.ndarray, clouds: np.ndarray
+    at: ConsumptionYear, cover: np.ndarray, swing: np.ndarray, midsummer_day: np.ndarray, clouds: np.ndarray
 ) -> np.ndarray:
     """y = max(x - s, 0), s from the sun: a share of the mean over a year, more in summer, another on each day.
 
@@ -62,7 +64,7 @@ def solar_panels(
     return np.maximum(at.kwh - cover * at.mean * season * weather * _height(at), 0)
 
 
-def _height(at: Series) -> np.ndarray:
+def _height(at: ConsumptionYear) -> np.ndarray:
     """The sun from 06 to 18 h, 1 in the mean of a day. [1, step]"""
     if not at.is_hourly:
         return np.ones((1, at.kwh.shape[1]))
@@ -71,26 +73,26 @@ def _height(at: Series) -> np.ndarray:
 
 
 @harmless(more=((0.1, 0.6), (0.05, 1.5)), jitter=((0.1, 0.6), (0.0, 1.0)))
-def new_appliance(at: Series, more: np.ndarray, jitter: np.ndarray) -> np.ndarray:
+def new_appliance(at: ConsumptionYear, more: np.ndarray, jitter: np.ndarray) -> np.ndarray:
     """y = x + c, c a share of the mean, more on some steps than on others."""
     return at.kwh + more * at.mean * at.noise(1 - jitter, 1 + jitter)
 
 
 @harmless(share=((0.6, 0.9), (0.5, 0.97)), ramp_days=((0, 60), (0, 120)))
-def efficiency(at: Series, share: np.ndarray, ramp_days: np.ndarray) -> np.ndarray:
+def efficiency(at: ConsumptionYear, share: np.ndarray, ramp_days: np.ndarray) -> np.ndarray:
     """y = a x, a ~ U(0.6, 0.9), at once (a refrigerator) or within two months (lamps, insulation)."""
     done = np.clip((at.since + 1) / at.steps(ramp_days), 0, 1)
     return at.kwh * (1 - (1 - share) * done)
 
 
 @harmless(share=((0.95, 1.05), (0.9, 1.1)), dead_days=((0, 3), (0, 7)))
-def meter_exchange(at: Series, share: np.ndarray, dead_days: np.ndarray) -> np.ndarray:
+def meter_exchange(at: ConsumptionYear, share: np.ndarray, dead_days: np.ndarray) -> np.ndarray:
     """No reading for up to three days, then a meter that differs by a few per cent."""
     return np.where(at.since < at.steps(dead_days, least=0), np.nan, share * at.kwh)
 
 
 @harmless(days=((14, 90), (5, 150)), level=((0.6, 1.2), (0.3, 1.5)))
-def estimated_bill(at: Series, days: np.ndarray, level: np.ndarray) -> np.ndarray:
+def estimated_bill(at: ConsumptionYear, days: np.ndarray, level: np.ndarray) -> np.ndarray:
     """The mean of the past, give or take, is written instead of readings; the first real one catches up.
 
     Where too much was written nothing is registered until it is used up: in the long run, the sum is that of the use.
@@ -103,14 +105,14 @@ def estimated_bill(at: Series, days: np.ndarray, level: np.ndarray) -> np.ndarra
     return np.where(at.since < days, estimate, caught_up)
 
 
-def _known_between(at: Series, first: np.ndarray, end: np.ndarray) -> np.ndarray:
+def _known_between(at: ConsumptionYear, first: np.ndarray, end: np.ndarray) -> np.ndarray:
     """Steps with a reading from one place up to another, exclusive, a series. [series, 1]"""
     is_within = (at.place >= first) & (at.place < end) & ~np.isnan(at.kwh)
     return is_within.sum(axis=1, keepdims=True)
 
 
 @harmless(share=((0.02, 0.2), (0.0, 0.5)), gap_days=((0, 14), (0, 45)))
-def missing_readings(at: Series, share: np.ndarray, gap_days: np.ndarray) -> np.ndarray:
+def missing_readings(at: ConsumptionYear, share: np.ndarray, gap_days: np.ndarray) -> np.ndarray:
     """A gap of up to two weeks, then a share of the readings missing here and there."""
     is_lost = (at.since < at.steps(gap_days, least=0)) | (at.rng.random(at.kwh.shape) < share)
     return np.where(is_lost, np.nan, at.kwh)

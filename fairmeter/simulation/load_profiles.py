@@ -44,7 +44,7 @@ HOURLY_SHAPE = 1.6  # of the gamma noise from hour to hour; London: the highest 
 
 
 @dataclass(frozen=True)
-class Use:
+class LoadProfile:
     """kWh a day by what it is for [home, day], and how each home spreads its activity over working and free days."""
 
     standby: np.ndarray
@@ -62,7 +62,7 @@ class Use:
 
 def draw_use(
     rng: np.random.Generator, log_kwh: np.ndarray, temperature: np.ndarray, day: np.ndarray, is_shop: np.ndarray
-) -> Use:
+) -> LoadProfile:
     """What each home uses; log_kwh is the log of its usual kWh a month, which may drift. [home, day]"""
     n = len(log_kwh)
     usual = np.exp(log_kwh) / DAYS_A_MONTH
@@ -77,7 +77,7 @@ def draw_use(
     leaves_on = np.where(away & (rng.random((n, 1)) < SWITCHES_OFF), 0.0, 1.0)
     cooling, heating = (usual * share * by_day * present for share, by_day in degrees)
     activity = usual * active * draw_week(rng, day, is_shop) * draw_noise(rng, log_kwh.shape) * present
-    return Use(usual * standby * leaves_on, activity, cooling, heating, draw_shapes(rng, is_shop), is_free(day))
+    return LoadProfile(usual * standby * leaves_on, activity, cooling, heating, draw_shapes(rng, is_shop), is_free(day))
 
 
 def draw_degrees(
@@ -137,7 +137,7 @@ def bumps(of: tuple, shift: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return height / height.sum(axis=1, keepdims=True)
 
 
-def draw_hours(rng: np.random.Generator, use: Use, homes: np.ndarray) -> np.ndarray:
+def draw_hours(rng: np.random.Generator, use: LoadProfile, homes: np.ndarray) -> np.ndarray:
     """kWh used in each hour by some homes; a day's hours sum to its use. [home, 24 x day]"""
     n, days = use.activity[homes].shape
     nobody_shifts, even = np.zeros((1, 1)), np.ones((1, 2))

@@ -14,8 +14,8 @@ import numpy as np
 from fairmeter.core.types import Table
 from fairmeter.simulation.billing import ELEC, FIRST_MONTH, FIRST_READ_MONTH, N_MONTHS
 from fairmeter.simulation.harmless_patterns import HARMLESS, changed
-from fairmeter.simulation.load_profiles import Use, draw_hours
-from fairmeter.simulation.network import Network
+from fairmeter.simulation.load_profiles import LoadProfile, draw_hours
+from fairmeter.simulation.network import DistributionNetwork
 from fairmeter.simulation.theft_patterns import attacked
 
 MONTH_STARTS = (FIRST_MONTH + np.arange(N_MONTHS + 1)).astype("datetime64[D]")
@@ -39,7 +39,7 @@ AT_THE_METER = {"meter_exchange", "estimated_bill", "missing_readings"}
 
 
 @dataclass(frozen=True)
-class Metered:
+class MeteredUtility:
     """What the smart meters of homes did. Rows of `readings` and `harmless` name the home by its row."""
 
     used: np.ndarray  # kWh [home, day]
@@ -59,7 +59,7 @@ class Metered:
         return self.harmless["onset_on"][self.harmless["change"] == "meter_exchange"]
 
 
-def draw_homes(rng: np.random.Generator, services: Table, network: Network, n_demo: int) -> Table:
+def draw_homes(rng: np.random.Generator, services: Table, network: DistributionNetwork, n_demo: int) -> Table:
     """The services with a smart meter: electricity still in use, of a transformer that measures.
 
     Columns service, client, transformer, region_row, is_shop, is_hourly, is_demo, start_on, end_on (exclusive).
@@ -90,7 +90,9 @@ def day_by_day(monthly: np.ndarray) -> np.ndarray:
     return monthly[:, before] * (1 - part) + monthly[:, after] * part
 
 
-def draw_readings(rng: np.random.Generator, homes: Table, use: Use, before: np.ndarray, thefts: Table) -> Metered:
+def draw_readings(
+    rng: np.random.Generator, homes: Table, use: LoadProfile, before: np.ndarray, thefts: Table
+) -> MeteredUtility:
     """What the meters make of what the homes use.
 
     homes: is_hourly, is_demo, start_on, end_on; before: kWh used in the months before the first reading [home, month];
@@ -106,7 +108,7 @@ def draw_readings(rng: np.random.Generator, homes: Table, use: Use, before: np.n
         kwh, counted, read, earlier[rows] = register(rng, group, kwh, before[rows], *events, steps)
         used[rows], registered[rows] = (by_day(values, steps) * is_open(group) for values in (kwh, counted))
         arrived += [{**part, "home": rows[part["home"]]} for part in reading_rows(read, steps)]
-    return Metered(used, registered, earlier, by_home_and_time(arrived), harmless)
+    return MeteredUtility(used, registered, earlier, by_home_and_time(arrived), harmless)
 
 
 def register(

@@ -30,7 +30,7 @@ IRON, COPPER = (0.008, 0.016), (0.015, 0.035)
 
 
 @dataclass(frozen=True)
-class Network:
+class DistributionNetwork:
     """Transformers, and who hangs on which."""
 
     transformers: Table  # transformer_id, region, latitude, longitude, has_meter
@@ -40,7 +40,7 @@ class Network:
     @classmethod
     def draw(
         cls, rng: np.random.Generator, region: np.ndarray, route: np.ndarray, first: int, n_metered: int = 0
-    ) -> "Network":
+    ) -> "DistributionNetwork":
         """A network for clients of these regions; neighbours on a route share a transformer. Ids from first on.
 
         The transformers of the first n_metered clients have a meter.

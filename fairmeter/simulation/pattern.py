@@ -30,7 +30,7 @@ class WrongSeries(ValueError):
 
 
 @dataclass(frozen=True, eq=False)
-class Series:
+class ConsumptionYear:
     """What a pattern sees: honest kWh and steps since the onset, negative before it. Both [series, step]"""
 
     kwh: np.ndarray
@@ -126,7 +126,7 @@ class Pattern:
         drawn = {
             name: rng.uniform(*bounds, (len(kwh), 1)) for name, bounds in {**self.ranges, **(ranges or {})}.items()
         }
-        return np.where(np.isnan(kwh), np.nan, self.formula(Series(kwh, since, rng, steps_a_day), **drawn))
+        return np.where(np.isnan(kwh), np.nan, self.formula(ConsumptionYear(kwh, since, rng, steps_a_day), **drawn))
 
     def from_onset(
         self,

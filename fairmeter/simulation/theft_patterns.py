@@ -10,7 +10,7 @@ judged on parameters nobody told it; INVOICED for monthly series whose theft is 
 
 import numpy as np
 
-from fairmeter.simulation.pattern import Pattern, Ranges, Series, WrongSeries, by_name, pattern
+from fairmeter.simulation.pattern import ConsumptionYear, Pattern, Ranges, WrongSeries, by_name, pattern
 
 DAYS_A_MONTH = 365.25 / 12
 A_MONTH = 30  # days, of a month that is copied
@@ -22,7 +22,7 @@ TAMPERING = "signature of a tampered meter; ranges set by hand"
 
 
 @pattern(f"{JOKAR}, h1", share=((0.1, 0.8), (0.05, 0.9)))
-def constant_scale(at: Series, share: np.ndarray) -> np.ndarray:
+def constant_scale(at: ConsumptionYear, share: np.ndarray) -> np.ndarray:
     """h1: y = a x, a ~ U(0.1, 0.8), as behind a partial by-pass."""
     return at.kwh * share
 
@@ -32,7 +32,7 @@ def constant_scale(at: Series, share: np.ndarray) -> np.ndarray:
     hours=((4, 6), (2, 12)), start_hour=((0, 24), (0, 24)), days=((6, 8), (3, 12)), every_days=((28, 31), (14, 40)),
 )  # fmt: skip
 def bypass_window(
-    at: Series, hours: np.ndarray, start_hour: np.ndarray, days: np.ndarray, every_days: np.ndarray
+    at: ConsumptionYear, hours: np.ndarray, start_hour: np.ndarray, days: np.ndarray, every_days: np.ndarray
 ) -> np.ndarray:
     """h2: y = 0 in windows, else x: 4-6 hours of each day; on coarser series about a week of each month.
 
@@ -58,24 +58,24 @@ def _covered(step: np.ndarray, length: np.ndarray, every: np.ndarray) -> np.ndar
 
 
 @pattern(f"{JOKAR}, h3", least=((0.1, 0.1), (0.0, 0.3)), most=((0.8, 0.8), (0.4, 1.0)))
-def random_scale(at: Series, least: np.ndarray, most: np.ndarray) -> np.ndarray:
+def random_scale(at: ConsumptionYear, least: np.ndarray, most: np.ndarray) -> np.ndarray:
     """h3: y = g x, g ~ U(0.1, 0.8), drawn anew at each step."""
     return at.kwh * at.noise(least, most)
 
 
 @pattern(f"{JOKAR}, h4", least=((0.1, 0.1), (0.0, 0.3)), most=((0.8, 0.8), (0.4, 1.0)))
-def random_mean(at: Series, least: np.ndarray, most: np.ndarray) -> np.ndarray:
+def random_mean(at: ConsumptionYear, least: np.ndarray, most: np.ndarray) -> np.ndarray:
     """h4: y = g mean(x), g ~ U(0.1, 0.8), drawn anew at each step; the mean as in `mean`."""
     return at.noise(least, most) * _typical(at)
 
 
 @pattern(f"{JOKAR}, h5", level=((1, 1), (0.7, 1.0)))
-def mean(at: Series, level: np.ndarray) -> np.ndarray:
+def mean(at: ConsumptionYear, level: np.ndarray) -> np.ndarray:
     """h5: y = mean(x), of each day on hourly series, of the whole honest series on coarser ones."""
     return level * _typical(at)
 
 
-def _typical(at: Series) -> np.ndarray:
+def _typical(at: ConsumptionYear) -> np.ndarray:
     if not at.is_hourly:
         return at.mean * np.ones(at.kwh.shape)
     days = at.by_day()
@@ -85,14 +85,14 @@ def _typical(at: Series) -> np.ndarray:
 
 
 @pattern(f"{JOKAR}, h6", needs_hours=True)
-def reversal(at: Series) -> np.ndarray:
+def reversal(at: ConsumptionYear) -> np.ndarray:
     """h6: each day's hours in reverse order: the sum stays, the dear hours become cheap. Missing partners: x itself."""
     turned = at.from_days(at.by_day()[:, :, ::-1])
     return np.where(np.isnan(turned), at.kwh, turned)
 
 
 @pattern(FDI, quantile=((0.05, 0.4), (0.05, 0.7)))
-def cut_off(at: Series, quantile: np.ndarray) -> np.ndarray:
+def cut_off(at: ConsumptionYear, quantile: np.ndarray) -> np.ndarray:
     """y = min(x, c), c at the 0.05-0.4 quantile of the client's own honest steps."""
     n_known = (~np.isnan(at.kwh)).sum(axis=1, keepdims=True)
     place = np.clip((quantile * n_known).astype(int), 0, np.maximum(n_known - 1, 0))
@@ -100,31 +100,31 @@ def cut_off(at: Series, quantile: np.ndarray) -> np.ndarray:
 
 
 @pattern(FDI, share=((0.3, 1.0), (0.2, 1.2)))
-def subtract(at: Series, share: np.ndarray) -> np.ndarray:
+def subtract(at: ConsumptionYear, share: np.ndarray) -> np.ndarray:
     """y = max(x - c, 0), c constant, a share of the series' mean."""
     return np.maximum(at.kwh - share * at.mean, 0)
 
 
 @pattern(FDI)
-def zero(at: Series) -> np.ndarray:
+def zero(at: ConsumptionYear) -> np.ndarray:
     """y = 0: total by-pass."""
     return np.zeros_like(at.kwh)
 
 
 @pattern(FDI, share=((0.1, 0.8), (0.05, 0.9)))
-def last_month(at: Series, share: np.ndarray) -> np.ndarray:
+def last_month(at: ConsumptionYear, share: np.ndarray) -> np.ndarray:
     """y = g mean(x of the 30 days before the onset), g fixed: the last honest month, copied."""
     return share * at.mean_before(A_MONTH) * np.ones(at.kwh.shape)
 
 
 @pattern(FDI, ramp_days=((30, 180), (20, 240)), most=((0.3, 1.0), (0.2, 1.0)))
-def gradual(at: Series, ramp_days: np.ndarray, most: np.ndarray) -> np.ndarray:
+def gradual(at: ConsumptionYear, ramp_days: np.ndarray, most: np.ndarray) -> np.ndarray:
     """y = (1 - min(s t, m)) x, m ~ U(0.3, 1), reached in 30-180 days."""
     return at.kwh * (1 - most * np.clip(at.since / (ramp_days * at.steps_a_day), 0, 1))
 
 
 @pattern(FDI, honest_share=((0.2, 0.7), (0.2, 0.8)), spell_days=((0, 0), (0, 10)))
-def intermittent_zero(at: Series, honest_share: np.ndarray, spell_days: np.ndarray) -> np.ndarray:
+def intermittent_zero(at: ConsumptionYear, honest_share: np.ndarray, spell_days: np.ndarray) -> np.ndarray:
     """y = d x, d ~ Bernoulli(p) for spells of one step, or of some days; the onset is where the first 0 begins."""
     spell = np.maximum(at.since // at.steps(spell_days), 0)
     is_honest = at.rng.random((len(at.kwh), 1 + spell.max())) < honest_share
@@ -133,7 +133,7 @@ def intermittent_zero(at: Series, honest_share: np.ndarray, spell_days: np.ndarr
 
 
 @pattern(FDI, rank=((0, 0.2), (0, 0.4)), most=((0.5, 0.5), (0.3, 0.8)))
-def low_user(at: Series, rank: np.ndarray, most: np.ndarray) -> np.ndarray:
+def low_user(at: ConsumptionYear, rank: np.ndarray, most: np.ndarray) -> np.ndarray:
     """y = the series of another client of the matrix, one of the fifth that uses least (but something).
 
     Where the other is not low enough it is scaled down to half of the own mean; where it has no reading, the own series
@@ -155,13 +155,13 @@ def low_user(at: Series, rank: np.ndarray, most: np.ndarray) -> np.ndarray:
 
 @pattern("an anomaly, its own class; k as in the false data literature", is_theft=False,
          more=((2, 6), (1, 8)), days=((1, 7), (1, 21)))  # fmt: skip
-def spike(at: Series, more: np.ndarray, days: np.ndarray) -> np.ndarray:
+def spike(at: ConsumptionYear, more: np.ndarray, days: np.ndarray) -> np.ndarray:
     """y = (1 + k) x for the first days, k ~ U(2, 6); then x. Not a theft."""
     return at.kwh * (1 + more * (at.since < at.steps(days)))
 
 
 @pattern("published as a shape, without figures; share set by hand", needs_hours=True, share=((0.3, 0.8), (0.1, 0.9)))
-def irregular_hours(at: Series, share: np.ndarray) -> np.ndarray:
+def irregular_hours(at: ConsumptionYear, share: np.ndarray) -> np.ndarray:
     """A share of what is used from 06 to 24 h is registered from 00 to 06 h, evenly; each day's sum stays."""
     days, share = at.by_day(), share[:, :, None]
     night = days.shape[2] // 4
@@ -173,7 +173,7 @@ def irregular_hours(at: Series, share: np.ndarray) -> np.ndarray:
 
 
 @pattern("published as a shape, without figures; share set by hand", share=((0.4, 0.85), (0.3, 0.9)))
-def neighbourhood_deviation(at: Series, share: np.ndarray) -> np.ndarray:
+def neighbourhood_deviation(at: ConsumptionYear, share: np.ndarray) -> np.ndarray:
     """y = a x, mild, while the neighbours keep season and weather: they are the other series, and stay honest."""
     return at.kwh * share
 
@@ -182,7 +182,7 @@ def neighbourhood_deviation(at: Series, share: np.ndarray) -> np.ndarray:
 
 
 @pattern(TAMPERING, stall_days=((7, 30), (3, 60)), every_days=((60, 120), (45, 180)), share=((0, 0.5), (0, 0.6)))
-def stall(at: Series, stall_days: np.ndarray, every_days: np.ndarray, share: np.ndarray) -> np.ndarray:
+def stall(at: ConsumptionYear, stall_days: np.ndarray, every_days: np.ndarray, share: np.ndarray) -> np.ndarray:
     """The index stands still from the onset on, catches up with at most half of what it missed, and so on."""
     every = np.maximum(at.steps(every_days), 2)
     length = np.minimum(at.steps(stall_days), every - 1)
@@ -192,7 +192,7 @@ def stall(at: Series, stall_days: np.ndarray, every_days: np.ndarray, share: np.
 
 
 @pattern(TAMPERING, share=((0.3, 0.8), (0.2, 0.9)), every_days=((25, 35), (7, 60)))
-def rollback(at: Series, share: np.ndarray, every_days: np.ndarray) -> np.ndarray:
+def rollback(at: ConsumptionYear, share: np.ndarray, every_days: np.ndarray) -> np.ndarray:
     """The index is turned back about once a month, so that y = a x in sum, a ~ U(0.3, 0.8); turned too far, it shows.
 
     No step of an index is registered until it is past where it was before: zeros, then all that is used.
@@ -204,19 +204,19 @@ def rollback(at: Series, share: np.ndarray, every_days: np.ndarray) -> np.ndarra
 
 
 @pattern(TAMPERING, share=((0.2, 0.7), (0.1, 0.85)), dead_days=((0, 3), (0, 7)))
-def meter_change(at: Series, share: np.ndarray, dead_days: np.ndarray) -> np.ndarray:
+def meter_change(at: ConsumptionYear, share: np.ndarray, dead_days: np.ndarray) -> np.ndarray:
     """y = a x, a ~ U(0.2, 0.7), behind another meter that runs slow, after up to three days of nothing."""
     return at.kwh * np.where(at.since < at.steps(dead_days, least=0), 0, share)
 
 
 @pattern(TAMPERING, n_lost=((1, 2), (1, 2)))
-def phase_lost(at: Series, n_lost: np.ndarray) -> np.ndarray:
+def phase_lost(at: ConsumptionYear, n_lost: np.ndarray) -> np.ndarray:
     """One or two of three phases are no longer measured: y = 2/3 x or 1/3 x."""
     return at.kwh * (1 - np.rint(n_lost) / 3)
 
 
 @pattern(TAMPERING, share=((0.1, 0.8), (0.05, 0.9)))
-def flat_line(at: Series, share: np.ndarray) -> np.ndarray:
+def flat_line(at: ConsumptionYear, share: np.ndarray) -> np.ndarray:
     """y = the same value at every step, a share of the mean before the onset: a register that repeats itself."""
     return share * at.mean_before() * np.ones(at.kwh.shape)
 

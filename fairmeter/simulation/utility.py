@@ -25,8 +25,8 @@ from fairmeter.simulation import demo_clients
 from fairmeter.simulation import thefts as thieves
 from fairmeter.simulation.billing import FIRST_READ_MONTH, draw_calendar, make_invoices
 from fairmeter.simulation.load_profiles import draw_use
-from fairmeter.simulation.metering import DAY, Metered, by_month, day_by_day, draw_homes, draw_readings
-from fairmeter.simulation.network import TOWNS, Network, draw_totals
+from fairmeter.simulation.metering import DAY, MeteredUtility, by_month, day_by_day, draw_homes, draw_readings
+from fairmeter.simulation.network import TOWNS, DistributionNetwork, draw_totals
 from fairmeter.simulation.thefts import month_of
 from fairmeter.simulation.weather import draw_temperature, is_holiday
 
@@ -111,7 +111,9 @@ def simulate_block(
     rng, own_rng = np.random.default_rng(seed), np.random.default_rng(seed.spawn(1)[0])
     n_demo = demo_clients.N_PARTS if first == 0 and temperature is not None else 0
     clients, services = draw_accounts(rng, n, n_demo)
-    network = Network.draw(own_rng, population.REGION[clients["region_row"]], clients["route"], first, n_demo)
+    network = DistributionNetwork.draw(
+        own_rng, population.REGION[clients["region_row"]], clients["route"], first, n_demo
+    )
     kwh, usual = population.draw_consumption(rng, services, n)
     thefts = thieves.draw_thefts(rng, services, round(fraud_rate * n), n_demo)
     homes = metered = exchanged = None
@@ -144,7 +146,7 @@ def draw_accounts(rng: np.random.Generator, n: int, n_demo: int) -> tuple[Table,
 
 
 def with_days(
-    kwh: np.ndarray, registered: np.ndarray, homes: Table | None, metered: Metered | None
+    kwh: np.ndarray, registered: np.ndarray, homes: Table | None, metered: MeteredUtility | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """kWh used and registered [service, month], where there are readings as the sums of their days."""
     if metered:
@@ -159,7 +161,7 @@ def with_days(
 
 def measure(
     rng: np.random.Generator, homes: Table, kwh: np.ndarray, usual: np.ndarray, thefts: Table, temperature: np.ndarray
-) -> Metered:
+) -> MeteredUtility:
     """What homes use day by day, and what their meters make of it. kwh and usual: [service, month]."""
     log_kwh, felt, is_demo = day_by_day(usual[homes["service"]]), temperature[homes["region_row"]], homes["is_demo"]
     # Demo clients neither drift nor heat nor cool, so that nothing shows but the part they play.
@@ -174,7 +176,9 @@ def measure(
 # ---- tables
 
 
-def client_table(ids: np.ndarray, clients: Table, services: Table, thefts: Table, network: Network) -> Table:
+def client_table(
+    ids: np.ndarray, clients: Table, services: Table, thefts: Table, network: DistributionNetwork
+) -> Table:
     """Clients in their canonical columns."""
     label = np.where(np.isin(ids, list(demo_clients.PARTS)), np.nan, 0.0)
     label[services["client"][thefts["service"][thefts["caught"]]]] = 1.0
@@ -204,19 +208,21 @@ def theft_table(ids: np.ndarray, services: Table, thefts: Table, lost: np.ndarra
     }
 
 
-def reading_table(homes: Table, metered: Metered) -> Table:
+def reading_table(homes: Table, metered: MeteredUtility) -> Table:
     """Readings in their canonical columns."""
     client = homes["client"][metered.readings["home"]]
     return {"client": client, **{name: metered.readings[name] for name in ("read_at", "consumption_kwh")}}
 
 
-def harmless_table(ids: np.ndarray, homes: Table, metered: Metered) -> Table:
+def harmless_table(ids: np.ndarray, homes: Table, metered: MeteredUtility) -> Table:
     """Harmless changes with their truth."""
     of = metered.harmless
     return {"client_id": ids[homes["client"][of["home"]]], "change": of["change"], "onset_on": of["onset_on"]}
 
 
-def network_tables(rng: np.random.Generator, homes: Table, metered: Metered, network: Network) -> list[Table]:
+def network_tables(
+    rng: np.random.Generator, homes: Table, metered: MeteredUtility, network: DistributionNetwork
+) -> list[Table]:
     """Transformers, and by day what those with a meter delivered and where it went."""
     transformers = network.transformers
     measuring = np.flatnonzero(transformers["has_meter"])

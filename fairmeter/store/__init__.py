@@ -7,77 +7,77 @@ Out: Store, whose methods are each one transaction. What they raise: StoreError 
 A room a subject, each a part of the one Store; schema.py has the tables, migrations/ how they came about.
 """
 
-from fairmeter.store.alerts import Alerting
-from fairmeter.store.cases import Casework
-from fairmeter.store.engine.database import BadStoreUrl, BadValue, StoreError, StoreUnavailable
-from fairmeter.store.engine.migrate import Migrating
+from fairmeter.store.alerts import AlertStore
+from fairmeter.store.cases import CaseStore
+from fairmeter.store.engine.database import BadStoreUrl, StoreError, StoreUnavailable, ValueOutOfRange
+from fairmeter.store.engine.migrate import Migrations
 from fairmeter.store.engine.packing import Ledgers, ledgers_of
 from fairmeter.store.engine.paging import BadQuery, Page
 from fairmeter.store.engine.series import Series
-from fairmeter.store.ingestion import Arriving, Batch, Refusal, Tally
-from fairmeter.store.neighbours import Near, Neighbour
-from fairmeter.store.notifications import Claim, Outbox
-from fairmeter.store.places import Area, Cell, PlacedClient, Places, Transformer
-from fairmeter.store.profiles import Drift, HotSpot, Profile, ProfileRow, Profiles, Run
-from fairmeter.store.readings import Arrived, Metered
-from fairmeter.store.reference import NOTHING_AROUND, Around, Surrounding
-from fairmeter.store.runs import Runs, Whole, Written
-from fairmeter.store.transformers import Balanced
-from fairmeter.store.users import ApiKey, BadRole, NameTaken, NoSuchName, Patience, People, TooManyTries, User
+from fairmeter.store.ingestion import IngestionStore, IngestionTotals, ReceivedBatch, RejectedMessage
+from fairmeter.store.neighbours import Neighbour, NeighbourStore
+from fairmeter.store.notifications import ClaimedNotice, NotificationStore
+from fairmeter.store.places import Area, Cell, PlacedClient, PlaceStore, Transformer
+from fairmeter.store.profiles import Profile, ProfileRow, ProfileStore, RegionCount, Run, StoredDrift
+from fairmeter.store.readings import IngestionResult, ReadingStore
+from fairmeter.store.reference import NOTHING_AROUND, ReferenceData, ReferenceStore
+from fairmeter.store.runs import PopulationCounts, RunStore, RunSummary
+from fairmeter.store.transformers import TransformerStore
+from fairmeter.store.users import ApiKey, BadRole, LoginLimits, NameTaken, NoSuchName, TooManyTries, User, UserStore
 
 __all__ = [
     "NOTHING_AROUND",
     "ApiKey",
     "Area",
-    "Around",
-    "Arrived",
     "BadQuery",
     "BadRole",
     "BadStoreUrl",
-    "BadValue",
-    "Batch",
     "Cell",
-    "Claim",
-    "Drift",
-    "HotSpot",
+    "ClaimedNotice",
+    "IngestionResult",
+    "IngestionTotals",
     "Ledgers",
+    "LoginLimits",
     "NameTaken",
     "Neighbour",
     "NoSuchName",
     "Page",
-    "Patience",
     "PlacedClient",
+    "PopulationCounts",
     "Profile",
     "ProfileRow",
-    "Refusal",
+    "ReceivedBatch",
+    "ReferenceData",
+    "RegionCount",
+    "RejectedMessage",
     "Run",
+    "RunSummary",
     "Series",
     "Store",
     "StoreError",
     "StoreUnavailable",
-    "Tally",
+    "StoredDrift",
     "TooManyTries",
     "Transformer",
     "User",
-    "Whole",
-    "Written",
+    "ValueOutOfRange",
     "ledgers_of",
 ]
 
 
 class Store(
-    Runs,
-    Profiles,
-    Surrounding,
-    Near,
-    Places,
-    Balanced,
-    Alerting,
-    Casework,
-    Metered,
-    Arriving,
-    Outbox,
-    People,
-    Migrating,
+    RunStore,
+    ProfileStore,
+    ReferenceStore,
+    NeighbourStore,
+    PlaceStore,
+    TransformerStore,
+    AlertStore,
+    CaseStore,
+    ReadingStore,
+    IngestionStore,
+    NotificationStore,
+    UserStore,
+    Migrations,
 ):
     """Store("sqlite:///fairmeter.db").migrate(), then everything else. Threads share one; processes open their own."""

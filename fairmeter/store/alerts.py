@@ -17,7 +17,7 @@ from fairmeter.casework.alert_rules import (
     OPEN,
     RANKS,
     AlertRules,
-    Hit,
+    RuleHit,
     hits_of,
     quiet_until,
     rows_of,
@@ -45,7 +45,7 @@ ALERT_FILTERS = {
 UPDATED = ("severity", "by_severity", "rules", "probability", "region", "category", "updated_at")
 
 
-class Raised(NamedTuple):
+class RaisedAlerts(NamedTuple):
     """What a run did to alerts."""
 
     n_raised: int
@@ -53,7 +53,7 @@ class Raised(NamedTuple):
     n_lapsed: int
 
 
-class Alerting(Database):
+class AlertStore(Database):
     """What the system says."""
 
     def list_alerts(
@@ -124,7 +124,7 @@ def raise_alerts(
     clients: Mapping[str, Row],
     rules: AlertRules,
     now: datetime,
-) -> Raised:
+) -> RaisedAlerts:
     """Alerts of clients that were scored: raised, brought up to date, or lapsed where nothing speaks for one now.
 
     scores: by client, rising. clients: each with its region and category.
@@ -150,7 +150,7 @@ def raise_alerts(
                 graver.append(score.client_id)
     _apply(connection, raised, updated, ended)
     _tell(connection, {row["client_id"] for row in raised} | set(graver), rules, now)
-    return Raised(len(raised), len(updated), len(ended))
+    return RaisedAlerts(len(raised), len(updated), len(ended))
 
 
 def busy_clients(
@@ -192,19 +192,19 @@ def _open_alerts(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[
     return {client_id: (alert_id, rank) for client_id, alert_id, rank in connection.execute(query)}
 
 
-def _raised(score: Score, hits: tuple[Hit, ...], client: Row, now: datetime) -> dict:
+def _raised(score: Score, hits: tuple[RuleHit, ...], client: Row, now: datetime) -> dict:
     return {
         "client_id": score.client_id, "state": OPEN, "raised_at": now, "updated_at": now,
         "probability": score.probability, "region": client.region, "category": client.category, **_spoken(hits),
     }  # fmt: skip
 
 
-def _updated(alert_id: int, score: Score, hits: tuple[Hit, ...], client: Row, now: datetime) -> dict:
+def _updated(alert_id: int, score: Score, hits: tuple[RuleHit, ...], client: Row, now: datetime) -> dict:
     changed = _raised(score, hits, client, now)
     return {"alert": alert_id, **{f"to_{name}": changed[name] for name in UPDATED}}
 
 
-def _spoken(hits: tuple[Hit, ...]) -> dict:
+def _spoken(hits: tuple[RuleHit, ...]) -> dict:
     severity = severity_of(hits)
     return {"severity": severity, "by_severity": RANKS[severity], "rules": json.dumps(rows_of(hits))}
 

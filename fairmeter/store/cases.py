@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from fairmeter.casework import workflow as rules
 from fairmeter.casework.alert_rules import IN_CASE, OPEN, RANKS
 from fairmeter.casework.workflow import CaseNotFound, CaseTaken, ClientHasCase, ClientNotFound
-from fairmeter.core.types import INSUFFICIENT_HISTORY, Broken, Case, Inspection, Move
+from fairmeter.core.types import INSUFFICIENT_HISTORY, Case, ChainBreak, Inspection, Move
 from fairmeter.store.engine import schema
 from fairmeter.store.engine.database import Database
 from fairmeter.store.engine.paging import Order, Page, being, by_moment, check_text, chosen, conditions, page_of
@@ -38,7 +38,7 @@ INSPECTION_FILTERS = {
 INSPECTION_ORDERS = {"date": Order((schema.inspections.c.inspected_on,), True, date.isoformat, date.fromisoformat)}
 
 
-class Casework(Database):
+class CaseStore(Database):
     """What people do with clients."""
 
     def open_case(
@@ -180,7 +180,7 @@ class Casework(Database):
         with self.reading() as connection:
             return dict.fromkeys(rules.MOVES, 0) | dict(connection.execute(query).all())
 
-    def verify_chain(self) -> Broken | None:
+    def verify_chain(self) -> ChainBreak | None:
         """The first move that was changed, left out or put in after it was written; None where all stand."""
         with self.reading() as connection:
             in_parts = {"yield_per": 1000}
@@ -242,7 +242,7 @@ class Casework(Database):
         return case
 
 
-def _first_unlike(connection: Connection) -> Broken | None:
+def _first_unlike(connection: Connection) -> ChainBreak | None:
     """The first case that is not as its moves left it: the last moves may be gone, or the case itself was changed."""
     n_moves = select(func.count()).where(moves.c.case_id == cases.c.case_id).correlate(cases).scalar_subquery()
     is_last = (moves.c.case_id == cases.c.case_id) & (moves.c.version == cases.c.version)
@@ -251,7 +251,7 @@ def _first_unlike(connection: Connection) -> Broken | None:
     query = query.outerjoin_from(cases, moves, is_last).where(~and_(*alike) | (n_moves != cases.c.version))
     found = _first(connection, query.order_by(cases.c.case_id).limit(1))
     text = "Case {case_id} is {state} after {version} moves, and its moves do not say so."
-    return found and Broken(found["seq"] or 0, text.format(**found))
+    return found and ChainBreak(found["seq"] or 0, text.format(**found))
 
 
 def taken(case: Case) -> CaseTaken:

@@ -26,7 +26,7 @@ COUNTED = text(
 )
 
 
-class Batch(NamedTuple):
+class ReceivedBatch(NamedTuple):
     """Readings of one client that came at once. [first_at, last_at: by the clock on the wall]"""
 
     client_id: str
@@ -37,7 +37,7 @@ class Batch(NamedTuple):
     kwh: float
 
 
-class Tally(NamedTuple):
+class IngestionTotals(NamedTuple):
     """What became of readings, as Arrived has it; n_refused: messages of which nothing was kept."""
 
     n_new: int
@@ -48,17 +48,17 @@ class Tally(NamedTuple):
     n_refused: int
 
 
-class Refusal(NamedTuple):
+class RejectedMessage(NamedTuple):
     """What was wrong with the last message that was refused, and the minute in which it came."""
 
     at: datetime
     why: str
 
 
-class Arriving(Database):
+class IngestionStore(Database):
     """What comes in."""
 
-    def newest_batches(self, limit: int = 25) -> list[Batch]:
+    def newest_batches(self, limit: int = 25) -> list[ReceivedBatch]:
         """The newest first, of the last NEWEST readings; one that reaches beyond them is left out, or cut if alone."""
         columns = (readings.c.received_at, readings.c.client_id, readings.c.read_at, readings.c.consumption_kwh)
         query = select(*columns).order_by(*(column.desc() for column in columns[:3])).limit(NEWEST)
@@ -83,18 +83,20 @@ class Arriving(Database):
         hour = (cast(extract("epoch", alerts.c.raised_at), BigInteger) // 3600).label("hour")
         return self._by_time(select(hour, func.count()).where(alerts.c.raised_at >= since).group_by(hour), 3600)
 
-    def tally(self, since: datetime) -> Tally:
+    def tally(self, since: datetime) -> IngestionTotals:
         """What became of the readings that came."""
         sums = (func.coalesce(func.sum(arrivals.c[kind]), 0) for kind in KINDS)
         with self.reading() as connection:
-            return Tally(*connection.execute(select(*sums).where(arrivals.c.minute >= minute_of(since))).one())
+            return IngestionTotals(
+                *connection.execute(select(*sums).where(arrivals.c.minute >= minute_of(since))).one()
+            )
 
-    def last_refusal(self, since: datetime) -> Refusal | None:
+    def last_refusal(self, since: datetime) -> RejectedMessage | None:
         query = select(arrivals.c.minute, arrivals.c.refusal).where(arrivals.c.minute >= minute_of(since))
         query = query.where(arrivals.c.refusal.is_not(None)).order_by(arrivals.c.minute.desc()).limit(1)
         with self.reading() as connection:
             found = connection.execute(query).first()
-        return found and Refusal(moment_of(found.minute, 60), found.refusal)
+        return found and RejectedMessage(moment_of(found.minute, 60), found.refusal)
 
     def count_refused(self, why: str, n: int = 1, at: datetime | None = None) -> None:
         """Notes that messages with readings were refused. [why: in words, quoting nothing of what was sent]"""
@@ -119,7 +121,7 @@ def moment_of(part: int, seconds: int) -> datetime:
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds * part)
 
 
-def _batch(rows: list) -> Batch:
+def _batch(rows: list) -> ReceivedBatch:
     """[rows: of one client and moment, the latest read first]"""
     received_at, client_id, last_at, _ = rows[0]
-    return Batch(client_id, received_at, len(rows), rows[-1][2], last_at, sum(row[3] for row in rows))
+    return ReceivedBatch(client_id, received_at, len(rows), rows[-1][2], last_at, sum(row[3] for row in rows))

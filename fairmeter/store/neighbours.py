@@ -27,7 +27,7 @@ class Neighbour:
     metres: float | None
 
 
-class Near(Database):
+class NeighbourStore(Database):
     """Clients by who is near them."""
 
     def neighbours_of(self, client_id: str, limit: int = 8) -> list[Neighbour]:

@@ -14,8 +14,7 @@ from secrets import token_hex
 
 from sqlalchemy import Connection, func, not_, or_, select, update
 
-from fairmeter.casework.alert_rules import RANKS
-from fairmeter.casework.alert_rules import Notice as Rule
+from fairmeter.casework.alert_rules import RANKS, NotificationRule
 from fairmeter.core.types import Alert
 from fairmeter.store.engine.database import Database
 from fairmeter.store.engine.schema import notifications
@@ -35,7 +34,7 @@ NAMES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class Notification:
     """One alert that a channel is to hear of."""
 
     notification_id: int
@@ -46,21 +45,21 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class ClaimedNotice:
     """Notices of one channel, the gravest first, held by one worker until the lease ends."""
 
     lease: str
     channel: str
-    notices: tuple[Notice, ...]
+    notices: tuple[Notification, ...]
 
 
-NOTICE_FIELDS = [notifications.c[name] for name in Notice.__dataclass_fields__]
+NOTICE_FIELDS = [notifications.c[name] for name in Notification.__dataclass_fields__]
 
 
-class Outbox(Database):
+class NotificationStore(Database):
     """Notices that wait."""
 
-    def claim_notices(self, now: datetime | None = None, lease: timedelta = LEASE) -> Claim | None:
+    def claim_notices(self, now: datetime | None = None, lease: timedelta = LEASE) -> ClaimedNotice | None:
         """Due notices of the channel that waits longest; None where nothing is due or others hold it all."""
         now, token, table = now or datetime.now(UTC), token_hex(16), notifications
         # What lies further ahead than anybody puts it was written by a clock that was wrong: it has waited enough.
@@ -82,11 +81,11 @@ class Outbox(Database):
             claimed = claimed.values(lease=token, leased_until=now + lease, n_tries=table.c.n_tries + 1)
             connection.execute(claimed)
             rows = connection.execute(select(*NOTICE_FIELDS).where(table.c.lease == token)).mappings().all()
-        notices = sorted((Notice(**row) for row in rows), key=lambda n: (-RANKS[n.severity], n.notification_id))
-        return Claim(token, channel, tuple(notices)) if notices else None
+        notices = sorted((Notification(**row) for row in rows), key=lambda n: (-RANKS[n.severity], n.notification_id))
+        return ClaimedNotice(token, channel, tuple(notices)) if notices else None
 
     def settle_notices(
-        self, claim: Claim, is_sent: bool, error: str | None = None, now: datetime | None = None
+        self, claim: ClaimedNotice, is_sent: bool, error: str | None = None, now: datetime | None = None
     ) -> bool:
         """Sent, or to be tried again later. False where the lease was lost meanwhile."""
         now, table = now or datetime.now(UTC), notifications
@@ -113,7 +112,7 @@ def wait_after(n_tries: int) -> timedelta:
     return min(FIRST_WAIT * 2 ** max(n_tries - 1, 0), LONGEST_WAIT)
 
 
-def enqueue(connection: Connection, alerts: Iterable[Alert], rules: Sequence[Rule], now: datetime) -> None:
+def enqueue(connection: Connection, alerts: Iterable[Alert], rules: Sequence[NotificationRule], now: datetime) -> None:
     """Puts a notice of each alert into the outbox for each channel that wants it: at once goes before gathered."""
     ordered = sorted(rules, key=lambda rule: rule.hour is not None)
     wanted = ((a, rule) for a in alerts for rule in ordered if RANKS[a.severity] >= RANKS[rule.least])
@@ -138,7 +137,7 @@ def body_of(alert: Alert) -> str:
     return "\n".join(f"- {rule['sentence']}" for rule in alert.rules)
 
 
-def due_at(rule: Rule, now: datetime) -> datetime:
+def due_at(rule: NotificationRule, now: datetime) -> datetime:
     """Now, or the next moment at which the rule's hour begins."""
     if rule.hour is None:
         return now

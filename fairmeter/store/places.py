@@ -63,7 +63,7 @@ class Transformer:
     n_suspected: int
 
 
-class Places(Database):
+class PlaceStore(Database):
     """Clients by where they are. Filters: those of lists."""
 
     def area(self) -> Area | None:

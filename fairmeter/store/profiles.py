@@ -18,7 +18,15 @@ from sqlalchemy import Column, ColumnElement, Double, Integer, Select, cast, col
 
 from fairmeter.casework.alert_rules import RANKS
 from fairmeter.core.sampling import LOTS, lot_of
-from fairmeter.core.types import INSUFFICIENT_HISTORY, SEVERITIES, Explanation, QualityFlag, Reason, Recovery, Score
+from fairmeter.core.types import (
+    INSUFFICIENT_HISTORY,
+    SEVERITIES,
+    HarmlessCause,
+    QualityFlag,
+    Reason,
+    RecoveryEstimate,
+    Score,
+)
 from fairmeter.store.engine import packing as ledgers
 from fairmeter.store.engine import schema
 from fairmeter.store.engine.database import Database
@@ -96,7 +104,7 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Drift:
+class StoredDrift:
     """What a run found of drift (a dict, as likeness.py tells it), and of which model."""
 
     scored_at: datetime
@@ -105,7 +113,7 @@ class Drift:
 
 
 @dataclass(frozen=True, slots=True)
-class HotSpot:
+class RegionCount:
     """A region: its clients, how many are suspected, what their visits are expected to bring."""
 
     region: float | None
@@ -127,7 +135,7 @@ PLANNED = select(
 ROW_COLUMNS = [profiles.c[name] for name in ProfileRow.__dataclass_fields__]
 
 
-class Profiles(Database):
+class ProfileStore(Database):
     """Clients and their newest scores."""
 
     def list_profiles(self, *, sort: str = "score", limit: int = 50, after: str | None = None, **filters) -> Page:
@@ -235,13 +243,13 @@ class Profiles(Database):
             rows = connection.execute(query.order_by(schema.runs.c.run_id.desc()).limit(limit)).mappings().all()
         return [run_of(row) for row in reversed(rows)]
 
-    def last_drift(self) -> Drift | None:
+    def last_drift(self) -> StoredDrift | None:
         """Of the last run that measured it; None where none did."""
         runs = schema.runs.c
         query = select(runs.scored_at, runs.model_version, runs.drift).where(runs.drift.is_not(None))
         with self.reading() as connection:
             row = connection.execute(query.order_by(runs.run_id.desc()).limit(1)).first()
-        return row and Drift(row.scored_at, row.model_version, json.loads(row.drift))
+        return row and StoredDrift(row.scored_at, row.model_version, json.loads(row.drift))
 
     def count_severities(self) -> dict[str, int]:
         """How many clients each severity has, "insufficient history" among them."""
@@ -250,7 +258,7 @@ class Profiles(Database):
             found = dict(connection.execute(query).all())
         return {severity: found.get(RANKS[severity], 0) for severity in (*SEVERITIES, INSUFFICIENT_HISTORY)}
 
-    def hot_spots(self, limit: int = 20) -> list[HotSpot]:
+    def hot_spots(self, limit: int = 20) -> list[RegionCount]:
         """Regions with suspected clients, the largest share first."""
         region, recovery = profiles.c.region, func.sum(profiles.c.expected_recovery_kwh)
         everybody = select(region, func.count()).group_by(region)
@@ -258,7 +266,9 @@ class Profiles(Database):
         with self.reading() as connection:
             n_clients = dict(connection.execute(everybody).all())
             found = {code: told for code, *told in connection.execute(suspected)}
-        spots = [HotSpot(code, n_clients[code], n, n / n_clients[code], kwh or 0.0) for code, (n, kwh) in found.items()]
+        spots = [
+            RegionCount(code, n_clients[code], n, n / n_clients[code], kwh or 0.0) for code, (n, kwh) in found.items()
+        ]
         return sorted(spots, key=lambda spot: (-spot.suspected_share, -spot.n_clients))[:limit]
 
     def stored_scores(self, *, limit: int = 5000, is_whole: bool = True, **filters) -> list[Score]:
@@ -323,7 +333,7 @@ def run_of(row) -> Run:
 
 def planned_of(row) -> Score:
     """The Score that was written, without what explains it."""
-    recovery = row["recovery"] and Recovery(**json.loads(row["recovery"]))
+    recovery = row["recovery"] and RecoveryEstimate(**json.loads(row["recovery"]))
     told = {name: row[name] for name in ("client_id", "probability", "severity", "threshold", "recommendation")}
     return Score(**told, recovery=recovery)
 
@@ -340,7 +350,7 @@ def score_of(row) -> Score:
         tuple(QualityFlag(**flag) for flag in json.loads(row["quality"])),
         row["onset_on"] and row["onset_on"].isoformat(),
         row["typical"],
-        tuple(Explanation(**explanation) for explanation in json.loads(row["explanations"])),
-        recovery and Recovery(**json.loads(recovery)),
+        tuple(HarmlessCause(**explanation) for explanation in json.loads(row["explanations"])),
+        recovery and RecoveryEstimate(**json.loads(recovery)),
         row["recommendation"],
     )

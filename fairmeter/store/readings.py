@@ -31,7 +31,7 @@ class BadReading(StoreError):
         self.index = index
 
 
-class Arrived(NamedTuple):
+class IngestionResult(NamedTuple):
     """What became of some readings. n_new + n_duplicate + n_differing is how many came.
 
     n_duplicate: there already with the same value; n_differing: there already with another one, which stays.
@@ -47,17 +47,19 @@ class Arrived(NamedTuple):
     changed: tuple[str, ...]
 
 
-class Metered(Database):
+class ReadingStore(Database):
     """Readings."""
 
-    def add_readings(self, rows: Iterable[tuple[str, datetime, float]], received_at: datetime | None = None) -> Arrived:
+    def add_readings(
+        self, rows: Iterable[tuple[str, datetime, float]], received_at: datetime | None = None
+    ) -> IngestionResult:
         """Keeps readings, each client and time once, however often it comes. Raises BadReading, StoreUnavailable.
 
         A client that nobody knew is known from now on. The seconds' parts of read_at are left out.
         """
         rows, now = [_checked(i, *row) for i, row in enumerate(rows)], received_at or datetime.now(UTC)
         if not rows:
-            return Arrived(0, 0, 0, 0, 0, ())
+            return IngestionResult(0, 0, 0, 0, 0, ())
         ids = sorted({client_id for client_id, _, _ in rows})
         with self.writing() as connection:
             write_rows(connection, clients, ("client_id",), ((id_,) for id_ in ids), KEEP)
@@ -70,9 +72,9 @@ class Metered(Database):
             late = now.astimezone(UTC).replace(tzinfo=None) - LATE
             n_late = sum(read_at < late for _, read_at in new)
             changed = tuple(sorted({client_id for client_id, _ in new}))
-            arrived = Arrived(len(new), n_duplicate, n_differing, n_late, n_out_of_order, changed)
+            arrived = IngestionResult(len(new), n_duplicate, n_differing, n_late, n_out_of_order, changed)
             # Last: the minute's row is held until the end, and others wait for it.
-            count_arrived(connection, now, **{name: getattr(arrived, name) for name in Arrived._fields[:-1]})
+            count_arrived(connection, now, **{name: getattr(arrived, name) for name in IngestionResult._fields[:-1]})
         return arrived
 
     def readings_of(self, client_ids: Iterable[str], since: datetime | None = None) -> Table:

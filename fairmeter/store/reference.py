@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from sqlalchemy import Connection, select
 
-from fairmeter.analysis.peer_consumption import Band
+from fairmeter.analysis.peer_consumption import ConsumptionBand
 from fairmeter.store.engine import schema
 from fairmeter.store.engine.database import Database
 from fairmeter.store.engine.upsert import write_rows
@@ -19,27 +19,27 @@ from fairmeter.store.engine.upsert import write_rows
 BAND_COLUMNS = tuple(column.name for column in schema.bands.columns)
 
 
-class Around(NamedTuple):
+class ReferenceData(NamedTuple):
     """[temperatures: of a day, the mean over the utility's area, degrees C]"""
 
-    bands: Sequence[Band] = ()
+    bands: Sequence[ConsumptionBand] = ()
     temperatures: Sequence[tuple[date, float]] = ()
 
 
-NOTHING_AROUND = Around()
+NOTHING_AROUND = ReferenceData()
 
 
-def write_around(connection: Connection, around: Around, now: datetime) -> None:
+def write_around(connection: Connection, around: ReferenceData, now: datetime) -> None:
     """Written over what was there of the same category and region, and of the same day."""
     rows = ((band.category, band.region, band.n_clients, band.first_on, _packed(band), now) for band in around.bands)
     write_rows(connection, schema.bands, BAND_COLUMNS, rows)
     write_rows(connection, schema.weather, ("day", "temperature"), around.temperatures)
 
 
-class Surrounding(Database):
+class ReferenceStore(Database):
     """What stands around clients."""
 
-    def find_band(self, category: float | None, region: float | None) -> Band | None:
+    def find_band(self, category: float | None, region: float | None) -> ConsumptionBand | None:
         """None where no client of that category and region had a consumption to learn from."""
         bands = schema.bands
         query = select(bands).where(bands.c.category == category, bands.c.region == region)
@@ -55,10 +55,12 @@ class Surrounding(Database):
             return [tuple(row) for row in connection.execute(query.order_by(weather.c.day))]
 
 
-def _packed(band: Band) -> bytes:
+def _packed(band: ConsumptionBand) -> bytes:
     return np.array([band.n, band.low, band.middle, band.high], "<f4").tobytes()
 
 
-def _band(row) -> Band:
+def _band(row) -> ConsumptionBand:
     n, low, middle, high = np.frombuffer(row["months"], "<f4").reshape(4, -1)
-    return Band(row["category"], row["region"], row["n_clients"], row["first_on"], n.astype(int), low, middle, high)
+    return ConsumptionBand(
+        row["category"], row["region"], row["n_clients"], row["first_on"], n.astype(int), low, middle, high
+    )

@@ -17,9 +17,9 @@ from sqlalchemy import Connection, Row, delete, insert, select, text
 
 from fairmeter.casework.alert_rules import RANKS, AlertRules
 from fairmeter.core.sampling import lot_of
-from fairmeter.core.types import INSUFFICIENT_HISTORY, SEVERITIES, Balance, Score, Table
+from fairmeter.core.types import INSUFFICIENT_HISTORY, SEVERITIES, EnergyBalance, Score, Table
 from fairmeter.evaluation.stability import LONGEST, stability
-from fairmeter.store.alerts import Raised, raise_alerts
+from fairmeter.store.alerts import RaisedAlerts, raise_alerts
 from fairmeter.store.engine import schema
 from fairmeter.store.engine.database import Database, StoreError
 from fairmeter.store.engine.packing import Ledgers
@@ -27,7 +27,7 @@ from fairmeter.store.engine.packing import packed as packed_ledger
 from fairmeter.store.engine.schema import ABSENT, COUNTED
 from fairmeter.store.engine.series import Series, packed
 from fairmeter.store.engine.upsert import FILL, KEEP, among, write_rows
-from fairmeter.store.reference import NOTHING_AROUND, Around, write_around
+from fairmeter.store.reference import NOTHING_AROUND, ReferenceData, write_around
 from fairmeter.store.transformers import write_balances
 
 OF_CLIENT = ("region", "category", "district", "latitude", "longitude", "transformer_id")  # that profiles have too
@@ -43,7 +43,7 @@ class BadRun(StoreError):
     """The scores cannot be kept; one sentence."""
 
 
-class Written(NamedTuple):
+class RunSummary(NamedTuple):
     """What a run changed: profiles written; alerts raised, updated, lapsed."""
 
     n_profiles: int
@@ -52,7 +52,7 @@ class Written(NamedTuple):
     n_lapsed: int
 
 
-class Whole(NamedTuple):
+class PopulationCounts(NamedTuple):
     """The client base of which a run brings a part. drawn: those of the part who were drawn at random of them all."""
 
     n_clients: int
@@ -61,7 +61,7 @@ class Whole(NamedTuple):
     drawn: Collection[str]
 
 
-class Runs(Database):
+class RunStore(Database):
     """Writing scores."""
 
     def write_run(
@@ -74,14 +74,14 @@ class Runs(Database):
         facts: Sequence[Mapping[str, float]] | None = None,
         series: Mapping[str, Series] | None = None,
         ledgers: Ledgers | None = None,
-        around: Around = NOTHING_AROUND,
-        balances: Sequence[Balance] | None = None,
+        around: ReferenceData = NOTHING_AROUND,
+        balances: Sequence[EnergyBalance] | None = None,
         lasting: Collection[str] = (),
         drift: Mapping | None = None,
-        whole: Whole | None = None,
+        whole: PopulationCounts | None = None,
         scored_at: datetime | None = None,
         is_run: bool = True,
-    ) -> Written:
+    ) -> RunSummary:
         """Profiles, past scores and alerts of some clients; those that are not among them stay as they are.
 
         clients: the canonical table (data/README.md), any order; what it leaves empty, or None, keeps what is known.
@@ -236,17 +236,17 @@ def _json(records: tuple) -> str:
     )
 
 
-def whole_of(scores: Sequence[Score]) -> Whole:
+def whole_of(scores: Sequence[Score]) -> PopulationCounts:
     """Of a run that brings everybody."""
     n_suspected = sum(score.probability is not None and score.probability >= score.threshold for score in scores)
-    return Whole(len(scores), n_suspected, Counter(score.severity for score in scores), ())
+    return PopulationCounts(len(scores), n_suspected, Counter(score.severity for score in scores), ())
 
 
-def _counts(whole: Whole) -> dict[str, Any]:
+def _counts(whole: PopulationCounts) -> dict[str, Any]:
     n_by_severity = dict.fromkeys((*SEVERITIES, INSUFFICIENT_HISTORY), 0) | whole.n_by_severity
     told = {"n_clients": whole.n_clients, "n_suspected": whole.n_suspected}
     return told | {"n_by_severity": json.dumps(n_by_severity)}
 
 
-def _written(scores: list[Score], raised: Raised) -> Written:
-    return Written(len(scores), raised.n_raised, raised.n_updated, raised.n_lapsed)
+def _written(scores: list[Score], raised: RaisedAlerts) -> RunSummary:
+    return RunSummary(len(scores), raised.n_raised, raised.n_updated, raised.n_lapsed)

@@ -38,7 +38,7 @@ class TooManyTries(StoreError):
         self.seconds = seconds
 
 
-class Patience(NamedTuple):
+class LoginLimits(NamedTuple):
     """How many tries to sign in may fail within a time: of a name from one address, and of one address in all."""
 
     of_pair: int
@@ -71,7 +71,7 @@ class ApiKey:
 KEY_COLUMNS = [schema.api_keys.c[name] for name in ("name", "role", "is_active", "created_at", "last_used_at")]
 
 
-class People(Database):
+class UserStore(Database):
     """Who may come in."""
 
     def add_user(self, name: str, password_hash: str, role: str) -> User:
@@ -135,7 +135,7 @@ class People(Database):
         """Raises NoSuchName."""
         self._change(schema.api_keys, name, {"is_active": False})
 
-    def begin_login(self, name: str, address: str, patience: Patience) -> int:
+    def begin_login(self, name: str, address: str, patience: LoginLimits) -> int:
         """Puts a try to sign in on record, failed until `end_login` says otherwise; its number. Raises TooManyTries.
 
         Of all workers together. A success takes back what failed before it of that name from that address: somebody

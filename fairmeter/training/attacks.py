@@ -1,7 +1,7 @@
 """Real honest households -> files of readings of which half steal, for training and for a fair test.
 
 In:  Base: daily consumption of honest households on one calendar.
-Out: Attacked: Days with label, what was done to whom from when on, and the Surroundings a detector is given.
+Out: Attacked: Days with label, what was done to whom from when on, and the Covariates a detector is given.
 
 The rules of a fair test: households are split before anything is attacked, each part with its own seed; windows, gaps
 and onsets are drawn alike for thieves and honest clients; some of the honest have a harmless change. No detector sees a
@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fairmeter.core.segments import Segments
-from fairmeter.data.daily import Days
-from fairmeter.features.readings.covariates import MIRROR, Losses, Surroundings
+from fairmeter.data.daily import DailyConsumption
+from fairmeter.features.readings.covariates import MIRROR, Covariates, TransformerLosses
 from fairmeter.simulation import harmless_patterns as harmless
 from fairmeter.simulation import theft_patterns
 
@@ -35,7 +35,7 @@ OFTEN = {"constant_scale": 2.0, "gradual": 2.0, "cut_off": 2.0, "subtract": 2.0}
 
 
 @dataclass(frozen=True)
-class Plan:
+class AttackPlan:
     """How a file is drawn; shares of its clients. BROAD and WIDE to train on, PUBLISHED to report by."""
 
     ranges: theft_patterns.Ranges
@@ -53,50 +53,52 @@ class Plan:
     is_mirrored: bool = False  # its households go backwards in time, beside neighbours who do
 
 
-WIDE = Plan(theft_patterns.WIDE)
-BROAD = Plan(theft_patterns.WIDE, whole=0.8, always=0.03, blended=0.05, spells=0.05, besides=0.05, age=(14.0, 400.0))
-PUBLISHED = Plan(
+WIDE = AttackPlan(theft_patterns.WIDE)
+BROAD = AttackPlan(
+    theft_patterns.WIDE, whole=0.8, always=0.03, blended=0.05, spells=0.05, besides=0.05, age=(14.0, 400.0)
+)
+PUBLISHED = AttackPlan(
     theft_patterns.PUBLISHED, whole=1.0, always=0.0, blended=0.0, spells=0.0, besides=0.0, age=(30.0, 240.0)
 )
 
 
 @dataclass(frozen=True)
-class Base:
+class HonestHouseholds:
     """Honest consumption, [household, day] from `first_day` on (days since 1970), NaN where missing."""
 
     kwh: np.ndarray
     first_day: int
 
     @classmethod
-    def of(cls, days: Days) -> "Base":
+    def of(cls, days: DailyConsumption) -> "HonestHouseholds":
         first = int(days.day.min())
         kwh = np.full((len(days.segments), int(days.day.max()) - first + 1), np.nan)
         kwh[days.segments.index, days.day - first] = days.kwh
         return cls(kwh, first)
 
-    def days(self, households: np.ndarray) -> Days:
+    def days(self, households: np.ndarray) -> DailyConsumption:
         return _as_days(self.kwh[households], self.first_day)
 
-    def mirrored(self) -> "Base":
+    def mirrored(self) -> "HonestHouseholds":
         """The same households backwards in time: where one came to use more, it comes to use less.
 
         Seasons, weekends and the sun's height stay where they are, see `surroundings.MIRROR`.
         """
-        return Base(self.kwh[:, ::-1], MIRROR - (self.first_day + self.kwh.shape[1] - 1))
+        return HonestHouseholds(self.kwh[:, ::-1], MIRROR - (self.first_day + self.kwh.shape[1] - 1))
 
 
 @dataclass(frozen=True)
-class Attacked:
+class AttackedHouseholds:
     """Clients of one file; each array has one value a client."""
 
-    days: Days
-    surroundings: Surroundings | None
+    days: DailyConsumption
+    surroundings: Covariates | None
     label: np.ndarray  # int64: 1 steals
     kind: np.ndarray  # str: the pattern, the harmless change, or HONEST
     household: np.ndarray  # int64: row of the base
     onset: np.ndarray  # int64: days since 1970 of the first day changed; -1 where nothing was
     loss: np.ndarray  # float64: share of the energy since the onset that is not registered; 0 for the honest
-    plan: Plan
+    plan: AttackPlan
 
 
 def split(n_households: int, seed: int, shares: Sequence[float]) -> list[np.ndarray]:
@@ -107,13 +109,13 @@ def split(n_households: int, seed: int, shares: Sequence[float]) -> list[np.ndar
 
 
 def attacked_file(
-    base: Base,
+    base: HonestHouseholds,
     households: np.ndarray,
     seed: int,
-    surroundings: Surroundings | str | None = None,
+    surroundings: Covariates | str | None = None,
     patterns: Sequence[str] = DAILY,
-    plan: Plan = WIDE,
-) -> Attacked:
+    plan: AttackPlan = WIDE,
+) -> AttackedHouseholds:
     """One window of each household, as the plan draws it.
 
     `surroundings`: given, or "file" to compute them from the file as attacked; with losses where the plan says that
@@ -121,7 +123,7 @@ def attacked_file(
     """
     if plan.is_mirrored:
         base = base.mirrored()
-        surroundings = surroundings.mirrored() if isinstance(surroundings, Surroundings) else surroundings
+        surroundings = surroundings.mirrored() if isinstance(surroundings, Covariates) else surroundings
     rng = np.random.default_rng(seed)
     households, kwh, start, stop = _windows(base.kwh, households, plan, rng)
     n = len(households)
@@ -148,16 +150,20 @@ def attacked_file(
     keep &= np.count_nonzero(~np.isnan(after), axis=1) >= LEAST_KNOWN
     days = _as_days(np.rint(after[keep] * RESOLUTION) / RESOLUTION, base.first_day)
     if surroundings == "file":
-        surroundings = Surroundings.of(days)
+        surroundings = Covariates.of(days)
     if plan.is_metered and surroundings is not None:
         losses = _losses_beside(before, stolen, keep, base.first_day, seed)
         surroundings = replace(surroundings, losses=losses)
     is_known = kind != HONEST
     when = np.where(is_known, onset + base.first_day, -1)
-    return Attacked(days, surroundings, label[keep], kind[keep], households[keep], when[keep], loss[keep], plan)
+    return AttackedHouseholds(
+        days, surroundings, label[keep], kind[keep], households[keep], when[keep], loss[keep], plan
+    )
 
 
-def _losses_beside(before: np.ndarray, stolen: np.ndarray, keep: np.ndarray, first_day: int, seed: int) -> Losses:
+def _losses_beside(
+    before: np.ndarray, stolen: np.ndarray, keep: np.ndarray, first_day: int, seed: int
+) -> TransformerLosses:
     """A measured transformer for each client: its own theft, those of other thieves, and what was reckoned wrong."""
     rng = np.random.default_rng((METERED_SEED, seed))
     kwh, rows, (n, n_days) = np.nan_to_num(stolen), np.flatnonzero(keep), stolen.shape
@@ -170,11 +176,11 @@ def _losses_beside(before: np.ndarray, stolen: np.ndarray, keep: np.ndarray, fir
     known = ~np.isnan(before)
     delivered = n_behind[:, None] * np.nansum(before, axis=0) / np.maximum(known.sum(axis=0), 1)
     off = rng.normal(0.0, OFF, (n, 1)) + rng.normal(0.0, OFF_DAILY, (n, n_days))
-    return Losses(first_day, (lost + off * delivered)[rows], np.arange(len(rows)))
+    return TransformerLosses(first_day, (lost + off * delivered)[rows], np.arange(len(rows)))
 
 
 def _windows(
-    kwh: np.ndarray, households: np.ndarray, plan: Plan, rng: np.random.Generator
+    kwh: np.ndarray, households: np.ndarray, plan: AttackPlan, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """(households, their kWh with what lies outside the window missing, first column, column after the last)"""
     known = ~np.isnan(kwh[households])
@@ -196,7 +202,7 @@ def _drawn(names: Sequence[str], n: int, rng: np.random.Generator, solar: float 
     return np.array(names, dtype=object)[rng.choice(len(names), n, p=weight / weight.sum())]
 
 
-def _onsets(start: np.ndarray, stop: np.ndarray, plan: Plan, rng: np.random.Generator) -> np.ndarray:
+def _onsets(start: np.ndarray, stop: np.ndarray, plan: AttackPlan, rng: np.random.Generator) -> np.ndarray:
     """From the plan's least age to nearly all of the window, half of them even, half even in the log."""
     (least, most), length, share = plan.age, stop - start, rng.random(len(start))
     most = np.maximum(np.minimum(0.9 * length, most), least + 1.0)
@@ -206,7 +212,7 @@ def _onsets(start: np.ndarray, stop: np.ndarray, plan: Plan, rng: np.random.Gene
 
 
 def _attack(
-    kwh: np.ndarray, rows: np.ndarray, onset: np.ndarray, name: str, plan: Plan, rng: np.random.Generator
+    kwh: np.ndarray, rows: np.ndarray, onset: np.ndarray, name: str, plan: AttackPlan, rng: np.random.Generator
 ) -> np.ndarray:
     """The rows under a pattern: whole, in part, or in spells of weeks."""
     if name == "low_user":  # it takes the series of another client, so it must see them all
@@ -242,7 +248,9 @@ def _losses(honest: np.ndarray, registered: np.ndarray, onset: np.ndarray, label
     return np.where((label == 1) & (used > 0), lost / np.maximum(used, 1e-9), 0.0)
 
 
-def _gaps(kwh: np.ndarray, start: np.ndarray, stop: np.ndarray, plan: Plan, rng: np.random.Generator) -> np.ndarray:
+def _gaps(
+    kwh: np.ndarray, start: np.ndarray, stop: np.ndarray, plan: AttackPlan, rng: np.random.Generator
+) -> np.ndarray:
     """Where readings are lost: single days, and one stretch of up to three weeks. [bool, [client, day]]"""
     n, n_days = kwh.shape
     loses = rng.random(n) < plan.gaps
@@ -254,7 +262,7 @@ def _gaps(kwh: np.ndarray, start: np.ndarray, stop: np.ndarray, plan: Plan, rng:
     return stretch | (rng.random((n, n_days)) < rate[:, None])
 
 
-def _as_days(kwh: np.ndarray, first_day: int) -> Days:
+def _as_days(kwh: np.ndarray, first_day: int) -> DailyConsumption:
     """Days of each row from its first known column to its last."""
     known = ~np.isnan(kwh)
     some = known.any(axis=1)
@@ -262,4 +270,4 @@ def _as_days(kwh: np.ndarray, first_day: int) -> Days:
     end = np.where(some, kwh.shape[1] - known[:, ::-1].argmax(axis=1), first)
     column = np.arange(kwh.shape[1])
     row, at = np.nonzero((column >= first[:, None]) & (column < end[:, None]))
-    return Days(Segments(end - first), at + first_day, kwh[row, at])
+    return DailyConsumption(Segments(end - first), at + first_day, kwh[row, at])

@@ -1,6 +1,6 @@
 """What is trained on: clients with labels, who of them is active, and whom a view is about.
 
-In:  tables (tables.py), their Evidence and its features' names (features.py).
+In:  tables (tables.py), their FeatureMatrix and its features' names (features.py).
 Out: `Study`, which gives row numbers of clients, groups for the report, and a fingerprint of the data.
 """
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fairmeter.core.types import Evidence, Table
+from fairmeter.core.types import FeatureMatrix, Table
 from fairmeter.data.tables import Tables, tables_of
 from fairmeter.evaluation.model_evaluation import history_quintile
 
@@ -21,12 +21,12 @@ Find = Callable[[np.ndarray], tuple[Table, Table]]
 LEAST_OF_A_KIND = 20  # frauds, and others: fewer cannot be split into folds and bins
 
 
-class CannotTrain(Exception):
+class TrainingError(Exception):
     """Data or a place to write that training cannot work with; the message says what to do."""
 
 
 @dataclass(frozen=True)
-class Study:
+class Dataset:
     """Clients with their evidence and labels (1, 0, NaN unknown). [active_from: days since 1970]
 
     find: gives clients and invoices of some clients [row numbers, ascending]; without it `tables` holds all invoices.
@@ -35,7 +35,7 @@ class Study:
 
     name: str
     tables: Tables
-    evidence: Evidence
+    evidence: FeatureMatrix
     feature_names: tuple[str, ...]
     label: np.ndarray
     active_from: float
@@ -44,16 +44,21 @@ class Study:
 
     @classmethod
     def of(
-        cls, name: str, tables: Tables, evidence: Evidence, feature_names: tuple[str, ...], find: Find | None = None
-    ) -> "Study":
-        """Raises CannotTrain."""
+        cls,
+        name: str,
+        tables: Tables,
+        evidence: FeatureMatrix,
+        feature_names: tuple[str, ...],
+        find: Find | None = None,
+    ) -> "Dataset":
+        """Raises TrainingError."""
         label = tables.clients.get("label")
         if label is None or np.isnan(label).all():
-            raise CannotTrain(
+            raise TrainingError(
                 f"{name} has no label (raw name: target) in its clients, so there is nothing to learn from."
             )
         if not (evidence.n_records > 0).any():
-            raise CannotTrain(f"{name} has no invoice of any of its clients, so there is nothing to learn from.")
+            raise TrainingError(f"{name} has no invoice of any of its clients, so there is nothing to learn from.")
         last_on = evidence.features[:, feature_names.index("last_invoice_on")]
         # Not the very last: one invoice dated years ahead by mistake would make everybody else inactive.
         latest = np.nanquantile(last_on, 0.999)
@@ -72,14 +77,14 @@ class Study:
     def clients(self, view: str) -> np.ndarray:
         """Row numbers of the clients this view is about: labelled, with invoices, and for `prospective` active.
 
-        Raises CannotTrain where too few of them are frauds, or too few are not.
+        Raises TrainingError where too few of them are frauds, or too few are not.
         """
         wanted = (self.evidence.n_records > 0) & ~np.isnan(self.label)
         if view == PROSPECTIVE:
             wanted &= self.is_active()
         n, n_frauds = int(wanted.sum()), int(self.label[wanted].sum())
         if min(n_frauds, n - n_frauds) < LEAST_OF_A_KIND:
-            raise CannotTrain(
+            raise TrainingError(
                 f"{self.name} has {n_frauds:,} clients labelled 1 and {n - n_frauds:,} labelled 0 to learn from "
                 f"(view {view}); at least {LEAST_OF_A_KIND} of each kind are needed."
             )

@@ -1,6 +1,6 @@
 """Fitting an ensemble: everything that sees a label is fitted inside the fold. Training only.
 
-In:  Evidence and labels of the training clients, the names of the features a view may see.
+In:  FeatureMatrix and labels of the training clients, the names of the features a view may see.
 Out: an Ensemble, its out-of-fold scores, and what the report shows of its members.
 """
 
@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from fairmeter.core.types import Evidence
-from fairmeter.evaluation.drift import Fingerprint
+from fairmeter.core.types import FeatureMatrix
+from fairmeter.evaluation.drift import ReferenceDistribution
 from fairmeter.models.detectors.classical import Detectors
-from fairmeter.models.ensemble import Ensemble, Inputs, calibrated, probability_of
-from fairmeter.models.peer_groups import PEER_FEATURES, USUAL_FEATURES, Peers
-from fairmeter.models.target_encoding import CellRates, column_names, out_of_fold
+from fairmeter.models.ensemble import Ensemble, EnsembleInputs, calibrated, probability_of
+from fairmeter.models.peer_groups import PEER_FEATURES, USUAL_FEATURES, PeerGroups
+from fairmeter.models.target_encoding import GroupRates, column_names, out_of_fold
 from fairmeter.training.member_fitting import MEMBERS, TREES, FittedMember
 from fairmeter.training.sample_weights import effective_size, like_everybody, medians, tamed
 
@@ -62,7 +62,7 @@ class Fitted:
 
 
 @dataclass(frozen=True)
-class Plan:
+class EnsembleConfig:
     """What an ensemble is made of. `names` are all features' names, `seen` those this view may use.
 
     cells: the neighbours whose rates it may see. looks_at: the detectors, each with the names of its features.
@@ -83,9 +83,9 @@ class Plan:
 
 
 def fit_ensemble(
-    evidence: Evidence,
+    evidence: FeatureMatrix,
     label: np.ndarray,
-    plan: Plan,
+    plan: EnsembleConfig,
     seed: int,
     tell: Callable[[str], None] = lambda _: None,
     household: np.ndarray | None = None,
@@ -113,17 +113,17 @@ def fit_ensemble(
     serving = {name: member.serving for name, member in members.items()}
     log_odds = calibrated(stacked, knots, heights)
     # Values hidden on purpose are no sign of what callers will leave out.
-    fingerprint = None if plan.missing_share else Fingerprint.of(matrix, log_odds, alike)
+    fingerprint = None if plan.missing_share else ReferenceDistribution.of(matrix, log_odds, alike)
     told = typical_client(matrix, label, light), usual_values(evidence, label, plan), fingerprint
     ensemble = Ensemble(inputs, serving, weights, intercept, knots, heights, *told)
     return Fitted(ensemble, {name: member.native for name, member in members.items()}, log_odds)
 
 
 def _members_out_of_fold(
-    evidence: Evidence,
+    evidence: FeatureMatrix,
     label: np.ndarray,
     folds: np.ndarray,
-    plan: Plan,
+    plan: EnsembleConfig,
     seed: int,
     tell: Callable[[str], None],
     weight: np.ndarray | None = None,
@@ -159,11 +159,13 @@ def folds_of(household: np.ndarray, n: int, seed: int) -> np.ndarray:
     return (np.random.default_rng(seed).permutation(len(names)) % n)[number]
 
 
-def fit_inputs(evidence: Evidence, label: np.ndarray, plan: Plan, seed: int) -> tuple[Inputs, np.ndarray]:
+def fit_inputs(
+    evidence: FeatureMatrix, label: np.ndarray, plan: EnsembleConfig, seed: int
+) -> tuple[EnsembleInputs, np.ndarray]:
     """The fitted inputs, and the training clients' own matrix, their neighbours' rates out of fold."""
     columns = np.array([plan.names.index(name) for name in plan.seen])
     cells = {name: evidence.cells[name] for name in plan.cells}
-    peers = Peers.fit(evidence.features, plan.names) if plan.has_peers else None
+    peers = PeerGroups.fit(evidence.features, plan.names) if plan.has_peers else None
     detectors = None
     if plan.looks_at:
         detectors = Detectors.fit(evidence.features, plan.names, plan.looks_at, seed, plan.only_falls)
@@ -173,7 +175,7 @@ def fit_inputs(evidence: Evidence, label: np.ndarray, plan: Plan, seed: int) -> 
         *(f"{name}_against_peers" for name in PEER_FEATURES if plan.has_peers),
         *plan.looks_at,
     )
-    inputs = Inputs(names, columns, CellRates.fit(cells, label) if cells else None, peers, detectors)
+    inputs = EnsembleInputs(names, columns, GroupRates.fit(cells, label) if cells else None, peers, detectors)
     rates = out_of_fold(cells, label, stratified_folds(label, RATE_FOLDS, seed + 1)) if cells else None
     return inputs, _masked(inputs.matrix(evidence, rates), plan, seed)
 
@@ -189,7 +191,7 @@ def typical_client(matrix: np.ndarray, label: np.ndarray, weight: np.ndarray | N
     return typical
 
 
-def usual_values(evidence: Evidence, label: np.ndarray, plan: Plan) -> Peers | None:
+def usual_values(evidence: FeatureMatrix, label: np.ndarray, plan: EnsembleConfig) -> PeerGroups | None:
     """Medians by region and category, over the same clients, of what sentences name; None where nothing tells places.
 
     Its features are those of USUAL_FEATURES that this view may see, in their order.
@@ -197,10 +199,10 @@ def usual_values(evidence: Evidence, label: np.ndarray, plan: Plan) -> Peers | N
     wanted = tuple(name for name in USUAL_FEATURES if name in plan.seen)
     if not wanted or not {"region", "category"} <= set(plan.names):
         return None
-    return Peers.fit(evidence.features[label != 1], plan.names, wanted, of_nobody=np.nan)
+    return PeerGroups.fit(evidence.features[label != 1], plan.names, wanted, of_nobody=np.nan)
 
 
-def _masked(matrix: np.ndarray, plan: Plan, seed: int) -> np.ndarray:
+def _masked(matrix: np.ndarray, plan: EnsembleConfig, seed: int) -> np.ndarray:
     """Values taken away at random, so that trees learn what to do where a caller leaves them out."""
     if not plan.missing_share:
         return matrix
@@ -211,7 +213,7 @@ def _masked(matrix: np.ndarray, plan: Plan, seed: int) -> np.ndarray:
 def _fit_members(
     matrix: np.ndarray,
     label: np.ndarray,
-    plan: Plan,
+    plan: EnsembleConfig,
     seed: int,
     tell: Callable[[str], None],
     weight: np.ndarray | None = None,

@@ -1,6 +1,6 @@
 """What visits found -> labels beside those of the data, all as of the day before the visit, weights. Training only.
 
-In:  VisitLabels, one visit a client (fairmeter/casework/hit_rates.py); tables of the data.
+In:  InspectionLabels, one visit a client (fairmeter/casework/hit_rates.py); tables of the data.
 Out: the same tables, their labels merged, invoices and readings cut at the visits; a weight a client.
 
 A client is one row of features. So of several visits the newest that tells is its label, and what the ones before found
@@ -26,7 +26,7 @@ DAY = np.timedelta64(1, "D")
 
 
 @dataclass(frozen=True)
-class VisitLabels:
+class InspectionLabels:
     """Visits that tell, a client each: label 1 or 0, inspected_on [datetime64[D]], whether drawn at random, and the
     client's score when the visit was decided [0..1, NaN unknown].
 
@@ -44,7 +44,7 @@ class VisitLabels:
 
     def merged(
         self, client_ids: Iterable[str], label: np.ndarray | None, labelled_on: np.ndarray | None = None
-    ) -> "Merged":
+    ) -> "MergedLabels":
         """Of these clients, in their order. [label: of the data, NaN unknown; labelled_on: its day, NaT unknown]"""
         row_of = {str(client_id): row for row, client_id in enumerate(client_ids)}
         n, label = len(row_of), np.full(len(row_of), np.nan) if label is None else label
@@ -58,7 +58,9 @@ class VisitLabels:
         as_of = np.where(is_newer, self.inspected_on[visited], np.datetime64("NaT", "D"))
         weight = self._weight(list(row_of), np.isnan(label), np.where(is_newer, visited, -1))
         merged = np.where(is_newer, self.label[visited], label)
-        return Merged(merged, as_of, weight, int(is_newer.sum()), len(self.client_ids) - int((visited >= 0).sum()))
+        return MergedLabels(
+            merged, as_of, weight, int(is_newer.sum()), len(self.client_ids) - int((visited >= 0).sum())
+        )
 
     def _weight(self, client_ids: list[str], is_unknown: np.ndarray, visited: np.ndarray) -> np.ndarray | None:
         """None where each stands for itself alone. [is_unknown: to the data; visited: each client's visit, -1 none]"""
@@ -76,7 +78,7 @@ class VisitLabels:
         return weight
 
 
-class Merged(NamedTuple):
+class MergedLabels(NamedTuple):
     """Labels, the day of the visit where it is one's [NaT else], how many clients each stands for (None: itself).
 
     n_of_visits: labels that are a visit's; n_unknown: visits to clients that are not there.
@@ -89,7 +91,7 @@ class Merged(NamedTuple):
     n_unknown: int
 
 
-def beside(visits: VisitLabels, tables: Tables, only_visits: bool) -> tuple[Tables, np.ndarray | None]:
+def beside(visits: InspectionLabels, tables: Tables, only_visits: bool) -> tuple[Tables, np.ndarray | None]:
     """The tables to learn from, and the clients' weights. [only_visits: the data's own labels are left out]"""
     clients = tables.clients
     label = None if only_visits else clients.get("label")
@@ -102,7 +104,7 @@ def beside(visits: VisitLabels, tables: Tables, only_visits: bool) -> tuple[Tabl
     return replace(tables, clients=clients, invoices=invoices, flags=flags), found.weight
 
 
-def _flags(found: Merged, n_cut: int) -> list[QualityFlag]:
+def _flags(found: MergedLabels, n_cut: int) -> list[QualityFlag]:
     told = {
         "labels_of_visits": (found.n_of_visits, "Labels that are what a visit found"),
         "visits_of_unknown_clients": (found.n_unknown, "Visits to clients that are not in the data, left out"),
@@ -157,7 +159,7 @@ def until_visits(tables: ReadingTables, as_of: np.ndarray | None) -> ReadingTabl
     return replace(tables, readings={name: column[is_before] for name, column in tables.readings.items()})
 
 
-def labelled(visits: VisitLabels, tables: ReadingTables, only_visits: bool) -> tuple[ReadingTables, np.ndarray]:
+def labelled(visits: InspectionLabels, tables: ReadingTables, only_visits: bool) -> tuple[ReadingTables, np.ndarray]:
     """Readings with labels of their own merged with those of visits, and the day of the visit where it is one's."""
     found = visits.merged(tables.client_ids, None if only_visits else tables.label)
     return replace(tables, label=found.label), found.as_of

@@ -15,7 +15,7 @@ from fairmeter.evaluation import model_evaluation
 from fairmeter.evaluation.conformal_selection import promise_table
 from fairmeter.models import model_file
 from fairmeter.models.model_file import ModelError
-from fairmeter.training.dataset import Study
+from fairmeter.training.dataset import Dataset
 from fairmeter.training.ensemble_fitting import STACK_FOLDS, Fitted
 
 LIBRARIES = ("numpy", "xgboost", "xgboost-cpu", "catboost", "scikit-learn", "onnx", "onnxruntime")
@@ -29,7 +29,7 @@ HOW = (
 
 
 def manifest_of(
-    study: Study, clients: np.ndarray, fitted: Fitted, result: Mapping, promises: Mapping[str, float]
+    study: Dataset, clients: np.ndarray, fitted: Fitted, result: Mapping, promises: Mapping[str, float]
 ) -> dict:
     """Of a model fitted on some clients of a study. [clients: row numbers, result: as measured on others]"""
     label, weight = study.label[clients], study.weight_of(clients)

@@ -15,8 +15,8 @@ import numpy as np
 
 from fairmeter.models.detectors import networks
 from fairmeter.models.runtime import oblivious_trees, onnx_trees
-from fairmeter.models.runtime.dense_network import DenseNetwork, Scaling
-from fairmeter.models.runtime.oblivious_trees import SymmetricTrees
+from fairmeter.models.runtime.dense_network import DenseNetwork, InputScaler
+from fairmeter.models.runtime.oblivious_trees import ObliviousTrees
 from fairmeter.models.runtime.onnx_trees import OnnxTrees
 
 # Frauds count for more, so that the trees spend their splits on them; the stacking takes the shift out again.
@@ -32,7 +32,7 @@ NETWORKS = 3
 class FittedMember(NamedTuple):
     """`serving` gives log-odds of fraud, as `native` does up to float32's rounding; of several fitted, their mean."""
 
-    serving: OnnxTrees | SymmetricTrees | DenseNetwork
+    serving: OnnxTrees | ObliviousTrees | DenseNetwork
     native: object
 
 
@@ -94,7 +94,7 @@ def fit_network(
 
     Of `native` there are several: their list.
     """
-    scaling = Scaling.fit(inputs)
+    scaling = InputScaler.fit(inputs)
     seen, n = scaling.seen(inputs), 1 if quick else NETWORKS
     models = [networks.fit_dense(seen, label, n * seed + i, weight) for i in range(n)]
     return FittedMember(DenseNetwork.of(scaling, [networks.layers_of(model) for model in models]), models)

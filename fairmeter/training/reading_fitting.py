@@ -13,17 +13,25 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fairmeter.core.types import Evidence
-from fairmeter.data.daily import Days
-from fairmeter.evaluation.drift import Fingerprint
-from fairmeter.features.readings.covariates import Surroundings
+from fairmeter.core.types import FeatureMatrix
+from fairmeter.data.daily import DailyConsumption
+from fairmeter.evaluation.drift import ReferenceDistribution
+from fairmeter.features.readings.covariates import Covariates
 from fairmeter.models.detectors.mean_rank import MeanRank
 from fairmeter.models.detectors.networks import Autoencoder, Forecaster, TooFewSeries
 from fairmeter.models.ensemble import Ensemble
 from fairmeter.models.reading_model import Networks, ReadingModel, evidence_names, reading_evidence
-from fairmeter.training.attacks import BROAD, HONEST, PUBLISHED, WIDE, Attacked, Base, attacked_file
-from fairmeter.training.attacks import Plan as AttackPlan
-from fairmeter.training.ensemble_fitting import Fitted, Plan, fit_ensemble, fit_inputs, typical_client
+from fairmeter.training.attacks import (
+    BROAD,
+    HONEST,
+    PUBLISHED,
+    WIDE,
+    AttackedHouseholds,
+    AttackPlan,
+    HonestHouseholds,
+    attacked_file,
+)
+from fairmeter.training.ensemble_fitting import EnsembleConfig, Fitted, fit_ensemble, fit_inputs, typical_client
 from fairmeter.training.member_fitting import MEMBERS
 
 Tell = Callable[[str], None]
@@ -59,7 +67,7 @@ LOOKS_AT = {"z_score": FALLS, "moving_average": OFF, "quartiles": FALLS, "isolat
 class Sample:
     """Clients to fit on or to measure on. household: whose each is; clients of one household are never apart."""
 
-    evidence: Evidence
+    evidence: FeatureMatrix
     label: np.ndarray
     household: np.ndarray
 
@@ -68,7 +76,9 @@ class Sample:
         return Sample(self.evidence.of(clients), self.label[clients], self.household[clients])
 
 
-def fit_networks(days: Days, surroundings: Surroundings | None, seed: int, quick: bool, tell: Tell) -> Networks:
+def fit_networks(
+    days: DailyConsumption, surroundings: Covariates | None, seed: int, quick: bool, tell: Tell
+) -> Networks:
     """By name those for which the series are long and many enough; none where it must be quick. [of honest clients]"""
     if quick:  # TensorFlow alone takes ten seconds to load
         return {}
@@ -82,8 +92,8 @@ def fit_networks(days: Days, surroundings: Surroundings | None, seed: int, quick
 
 
 def attacked_files(
-    base: Base, households: np.ndarray, surroundings: Surroundings, plans: Sequence[AttackPlan], seed: int
-) -> list[Attacked]:
+    base: HonestHouseholds, households: np.ndarray, surroundings: Covariates, plans: Sequence[AttackPlan], seed: int
+) -> list[AttackedHouseholds]:
     """Each household once in each file, a file a plan, beside each of BESIDE in turn."""
     beside = [surroundings if name == "model" else name for name in BESIDE]
     return [
@@ -92,13 +102,13 @@ def attacked_files(
     ]
 
 
-def sample_of(files: Sequence[Attacked], networks: Networks) -> Sample:
+def sample_of(files: Sequence[AttackedHouseholds], networks: Networks) -> Sample:
     evidence = [reading_evidence(file.days, networks, file.surroundings) for file in files]
     label, household = (np.concatenate([getattr(file, name) for file in files]) for name in ("label", "household"))
-    return Sample(Evidence.concatenated(evidence), label, household)
+    return Sample(FeatureMatrix.concatenated(evidence), label, household)
 
 
-def alike(base: Base, files: Sequence[Attacked], theft_share: float, seed: int) -> np.ndarray:
+def alike(base: HonestHouseholds, files: Sequence[AttackedHouseholds], theft_share: float, seed: int) -> np.ndarray:
     """Who of `sample_of(files)` is like the clients that will be judged, for the fingerprint. [mask]
 
     Of those beside neighbours, behind no measured transformer and not mirrored, who keep all of their base's readings:
@@ -119,7 +129,7 @@ def alike(base: Base, files: Sequence[Attacked], theft_share: float, seed: int) 
 def fit_labelled(
     sample: Sample,
     networks: Networks,
-    surroundings: Surroundings | None,
+    surroundings: Covariates | None,
     seed: int,
     quick: bool,
     tell: Tell,
@@ -140,7 +150,7 @@ def fit_labelled(
 
 
 def fit_unlabelled(
-    evidence: Evidence, networks: Networks, surroundings: Surroundings | None, seed: int
+    evidence: FeatureMatrix, networks: Networks, surroundings: Covariates | None, seed: int
 ) -> tuple[ReadingModel, np.ndarray]:
     """Without labels the detectors' ranks are the score. Returns the model, and its log-odds of these clients."""
     nobody = np.zeros(len(evidence))
@@ -152,10 +162,10 @@ def fit_unlabelled(
     typical = typical_client(matrix, nobody)
     ensemble = Ensemble(inputs, {"ranks": ranks}, one, 0.0, none, none, typical)
     log_odds = ensemble.log_odds(matrix)
-    ensemble = replace(ensemble, fingerprint=Fingerprint.of(matrix, log_odds))
+    ensemble = replace(ensemble, fingerprint=ReferenceDistribution.of(matrix, log_odds))
     return ReadingModel(ensemble, networks, surroundings, 0.5), log_odds
 
 
-def _plan(networks: Networks, quick: bool) -> Plan:
+def _plan(networks: Networks, quick: bool) -> EnsembleConfig:
     names = evidence_names(networks)
-    return Plan(names, names, looks_at=LOOKS_AT, only_falls=True, quick=quick)
+    return EnsembleConfig(names, names, looks_at=LOOKS_AT, only_falls=True, quick=quick)

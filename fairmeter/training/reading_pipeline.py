@@ -11,26 +11,26 @@ from pathlib import Path
 import numpy as np
 
 from fairmeter.analysis.energy_balance import balances_of
-from fairmeter.data.daily import Days
-from fairmeter.data.exogenous import Almanac
+from fairmeter.data.daily import DailyConsumption
+from fairmeter.data.exogenous import Exogenous
 from fairmeter.data.readings import ReadingTables
 from fairmeter.data.transformers import has_transformers, read_transformers
 from fairmeter.features.invoices.matrix import FEATURE_NAMES
-from fairmeter.features.readings.covariates import Losses
+from fairmeter.features.readings.covariates import TransformerLosses
 from fairmeter.features.readings.matrix import FEATURE_NAMES as READING_FEATURES
 from fairmeter.models.fraud_model import FraudModel
-from fairmeter.training.attacks import Base
-from fairmeter.training.dataset import CannotTrain, Study
-from fairmeter.training.inspection_labels import AS_OF, VisitLabels, labelled
+from fairmeter.training.attacks import HonestHouseholds
+from fairmeter.training.dataset import Dataset, TrainingError
+from fairmeter.training.inspection_labels import AS_OF, InspectionLabels, labelled
 from fairmeter.training.manifest import manifest_without_invoices
 from fairmeter.training.reading_fitting import Tell
-from fairmeter.training.validation.readings import FOLDS, Outcome, of_attacked, of_labelled, of_unlabelled
+from fairmeter.training.validation.readings import FOLDS, ReadingTrainingResult, of_attacked, of_labelled, of_unlabelled
 
 THEFT_SHARE = 0.065  # of clients, where no label tells: as labelled among active clients of the public invoices
 
 
 def with_labels(
-    tables: ReadingTables, study: Study | None, options: argparse.Namespace, visits: VisitLabels | None
+    tables: ReadingTables, study: Dataset | None, options: argparse.Namespace, visits: InspectionLabels | None
 ) -> tuple[ReadingTables, np.ndarray | None]:
     """With the labels of the study's clients, and of these alone, where there is a study and no label of their own.
 
@@ -43,30 +43,30 @@ def with_labels(
     return tables, study.tables.clients.get(AS_OF)
 
 
-def days_of(tables: ReadingTables, name: str, almanac: Almanac, options: argparse.Namespace) -> Days:
-    """Raises CannotTrain where there is nothing to learn from. [name: of the readings]"""
-    days = Days.of(tables.readings, len(tables.client_ids))
+def days_of(tables: ReadingTables, name: str, almanac: Exogenous, options: argparse.Namespace) -> DailyConsumption:
+    """Raises TrainingError where there is nothing to learn from. [name: of the readings]"""
+    days = DailyConsumption.of(tables.readings, len(tables.client_ids))
     if not days.segments.filled.any():
-        raise CannotTrain(f"{name} has no reading of any client, so there is nothing to learn from.")
+        raise TrainingError(f"{name} has no reading of any client, so there is nothing to learn from.")
     check_weather(almanac, days, options)
     return days
 
 
 def fitted(
-    days: Days,
+    days: DailyConsumption,
     labels: np.ndarray | None,
     theft_share: float,
     options: argparse.Namespace,
     promises: dict[str, float],
     seed: int,
     tell: Tell,
-    almanac: Almanac,
-    losses: Losses | None = None,
-) -> Outcome:
+    almanac: Exogenous,
+    losses: TransformerLosses | None = None,
+) -> ReadingTrainingResult:
     """By attacked households, by labels, or by rank. [labels: None, or all missing, where none tells]"""
     how = seed, options.quick, tell, almanac
     if options.attack:
-        return of_attacked(Base.of(days), theft_share, promises, *how, options.validate)
+        return of_attacked(HonestHouseholds.of(days), theft_share, promises, *how, options.validate)
     if not has_labels(labels):
         return of_unlabelled(days, theft_share, *how)
     folds = FOLDS if options.validate else 1
@@ -74,7 +74,12 @@ def fitted(
 
 
 def joined(
-    metrics: dict, base: FraudModel | None, outcome: Outcome, known: dict, options: argparse.Namespace, stamp: dict
+    metrics: dict,
+    base: FraudModel | None,
+    outcome: ReadingTrainingResult,
+    known: dict,
+    options: argparse.Namespace,
+    stamp: dict,
 ) -> tuple[dict, FraudModel | None]:
     """The metrics and, where not --validate, the model with the readings' parts. [base: on invoices; known: of data]"""
     beside = {"weather": options.weather, "holidays": options.holidays}
@@ -102,23 +107,23 @@ def theft_share_of(labels: np.ndarray | None, base: FraudModel | None, options: 
     return float(np.nanmean(labels)) if has_labels(labels) else 0.5
 
 
-def losses_beside(data: list[Path], study: Study | None, tables: ReadingTables) -> Losses | None:
+def losses_beside(data: list[Path], study: Dataset | None, tables: ReadingTables) -> TransformerLosses | None:
     """What the clients' transformers lost, where their totals are among the data. Raises TableError."""
     if study is None or not has_transformers(*data):
         return None
     clients = study.tables.clients
     if "transformer_id" not in clients or not np.array_equal(tables.client_ids, clients["client_id"]):
         return None
-    days = Days.of(tables.readings, len(tables.client_ids))
+    days = DailyConsumption.of(tables.readings, len(tables.client_ids))
     return balances_of(read_transformers(*data), clients["transformer_id"], days, study.tables.invoices).losses
 
 
-def check_weather(almanac: Almanac, days: Days, options: argparse.Namespace) -> None:
-    """Raises CannotTrain where no day of the readings has a temperature."""
+def check_weather(almanac: Exogenous, days: DailyConsumption, options: argparse.Namespace) -> None:
+    """Raises TrainingError where no day of the readings has a temperature."""
     first, last = days.day.min(), days.day.max()
     if almanac.weather is not None and not ((almanac.weather[0] >= first) & (almanac.weather[0] <= last)).any():
         begins, ends = np.array([first, last]).astype("datetime64[D]")
-        raise CannotTrain(
+        raise TrainingError(
             f"{options.weather} has no temperature from {begins} to {ends}, the days of the readings; "
             "give that of their place and time, or leave --weather out."
         )

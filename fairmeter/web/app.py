@@ -19,10 +19,18 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from fairmeter.core.types import QualityFlag, Score
 from fairmeter.scoring import examples
 from fairmeter.scoring.batches import Outcome, Scorer, judged, judged_one
-from fairmeter.scoring.payloads import BYTE_ORDER_MARK, Limits, Row, json_of, row_of, rows_of_json, rows_of_ndjson
+from fairmeter.scoring.payloads import (
+    BYTE_ORDER_MARK,
+    RequestLimits,
+    Row,
+    json_of,
+    row_of,
+    rows_of_json,
+    rows_of_ndjson,
+)
 from fairmeter.scoring.uploads import read_upload
 from fairmeter.web.http import errors, observability
-from fairmeter.web.http.auth import ANYBODY, INVESTIGATOR, SCORING, VIEWER, Desk, Guard
+from fairmeter.web.http.auth import ANYBODY, INVESTIGATOR, SCORING, VIEWER, AccessControl, DeskAccess
 from fairmeter.web.http.errors import JSON, Problem
 from fairmeter.web.scoring_api import open_inference, schemas
 from fairmeter.web.scoring_api.responses import answer_of, batch_answer_of
@@ -52,9 +60,9 @@ SWAGGER_CONFIG = {"validatorUrl": None}  # else Swagger UI asks a validator on t
 class DeskRoutes(Protocol):
     """The desk, as far as the scoring routes know it (desk_api.py is loaded only where there is one)."""
 
-    access: Desk
+    access: DeskAccess
 
-    def install(self, app: "Api", guard: Guard) -> None: ...
+    def install(self, app: "Api", guard: AccessControl) -> None: ...
 
     def ready(self) -> None:
         """Raises Problem where the database does not answer."""
@@ -89,7 +97,7 @@ class Api(OpenAPI):
     request_class = InMemory
     json_provider_class = OneParser
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: RequestLimits) -> None:
         # Every operation names its errors as "default"; the library would add a 422 of another shape to each.
         answer = {"description": "what is wrong", "content": {JSON: {"schema": schemas.reference(schemas.ErrorAnswer)}}}
         info = Info(title="Fairmeter", version=API_VERSION, description=ABOUT)
@@ -110,13 +118,15 @@ class Api(OpenAPI):
         self.config |= {"MAX_CONTENT_LENGTH": limits.body_bytes, "SWAGGER_CONFIG": SWAGGER_CONFIG}
 
 
-def create_app(scorer: Scorer, limits: Limits, api_key: str | None = None, desk: DeskRoutes | None = None) -> Api:
+def create_app(
+    scorer: Scorer, limits: RequestLimits, api_key: str | None = None, desk: DeskRoutes | None = None
+) -> Api:
     """The service of one model. [api_key: what scoring asks for; without one it asks for nothing]"""
     app = Api(limits)
     errors.install(app)
     app.after_request(_with_headers)
     meters = observability.install(app, scorer.manifest)
-    guard = Guard(app, api_key, desk and desk.access)
+    guard = AccessControl(app, api_key, desk and desk.access)
     _add_scoring(app, guard, scorer, limits, desk)
     _add_state(app, guard, scorer, desk)
     _add_documents(app, "docs" if desk is None else "desk/")
@@ -127,7 +137,9 @@ def create_app(scorer: Scorer, limits: Limits, api_key: str | None = None, desk:
     return app
 
 
-def _add_scoring(app: Api, guard: Guard, scorer: Scorer, limits: Limits, desk: DeskRoutes | None) -> None:
+def _add_scoring(
+    app: Api, guard: AccessControl, scorer: Scorer, limits: RequestLimits, desk: DeskRoutes | None
+) -> None:
     model = _model_name(scorer)
     meters = observability.meters_of(app)
     one_batch = Lock()  # a parsed body takes ten times its size; on one core two at once are no faster either
@@ -159,7 +171,7 @@ def _add_scoring(app: Api, guard: Guard, scorer: Scorer, limits: Limits, desk: D
         return _json(answer | {"model": model})
 
 
-def _is_kept(guard: Guard, desk: DeskRoutes | None) -> bool:
+def _is_kept(guard: AccessControl, desk: DeskRoutes | None) -> bool:
     """Whether the client is to be kept. Raises Problem."""
     wish = request.args.get("record", "0")
     if wish not in ("0", "1"):
@@ -179,13 +191,13 @@ def _flag(name: str, otherwise: str) -> bool:
     return wish == "1"
 
 
-def _rows(kind: str, sent, limits: Limits) -> tuple[Iterator[Row], list[QualityFlag]]:
+def _rows(kind: str, sent, limits: RequestLimits) -> tuple[Iterator[Row], list[QualityFlag]]:
     if kind == MULTIPART:
         return read_upload(sent, limits)
     return (rows_of_ndjson if kind == NDJSON else rows_of_json)(sent, limits), []
 
 
-def _add_state(app: Api, guard: Guard, scorer: Scorer, desk: DeskRoutes | None) -> None:
+def _add_state(app: Api, guard: AccessControl, scorer: Scorer, desk: DeskRoutes | None) -> None:
     model, manifest = _model_name(scorer), to_json(scorer.manifest, inf_nan_mode="null")
     check_ready = _readiness(app, scorer, desk)
     guard.needed(health=ANYBODY, ready=ANYBODY, model_manifest=ANYBODY)
@@ -215,7 +227,7 @@ def _add_state(app: Api, guard: Guard, scorer: Scorer, desk: DeskRoutes | None) 
 
 def _readiness(app: Api, scorer: Scorer, desk: DeskRoutes | None):
     """A check that raises Problem where the model or the desk's database does not work."""
-    example = row_of(examples.RAW, Limits(0, 1, len(examples.RAW["invoices"]), 0))
+    example = row_of(examples.RAW, RequestLimits(0, 1, len(examples.RAW["invoices"]), 0))
 
     def check() -> None:
         try:
@@ -230,7 +242,12 @@ def _readiness(app: Api, scorer: Scorer, desk: DeskRoutes | None):
 
 
 def _add_protocol(
-    app: Api, guard: Guard, scorer: Scorer, limits: Limits, meters: observability.Meters, desk: DeskRoutes | None
+    app: Api,
+    guard: AccessControl,
+    scorer: Scorer,
+    limits: RequestLimits,
+    meters: observability.Metrics,
+    desk: DeskRoutes | None,
 ) -> None:
     def judge(rows: Iterator[Row]) -> list[Outcome]:
         outcomes = list(judged(rows, scorer))
@@ -265,7 +282,7 @@ def _check_type(*taken: str) -> str:
     return kind
 
 
-def _body(limits: Limits) -> bytes:
+def _body(limits: RequestLimits) -> bytes:
     """The whole body. Raises Problem, or 413 by Flask."""
     data, length = request.get_data(cache=False), request.content_length
     # Of a body sent in chunks, without a length, Werkzeug hands out what is within the limit and drops the rest.

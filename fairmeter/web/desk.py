@@ -8,13 +8,13 @@ from flask import Flask, Response
 
 from fairmeter.casework.workflow import CaseError, CaseNotFound, CaseTaken, ClientNotFound
 from fairmeter.core.types import Score
-from fairmeter.desk.service import Keeping
-from fairmeter.scoring.payloads import FlatClient, RawClient
+from fairmeter.desk.service import DeskService
+from fairmeter.scoring.payloads import AggregatedClient, RawClient
 from fairmeter.store import BadQuery, StoreError, StoreUnavailable
 from fairmeter.web.app import Api
 from fairmeter.web.desk_api import gauges, read, write
 from fairmeter.web.http import errors, observability, sessions
-from fairmeter.web.http.auth import NO_ONE, Desk, Guard
+from fairmeter.web.http.auth import NO_ONE, AccessControl, DeskAccess
 from fairmeter.web.http.errors import FieldProblem, Problem
 from fairmeter.web.pages import install as dashboard
 from fairmeter.web.pages.site import PageSettings
@@ -23,18 +23,18 @@ PAGES_AS_SET = PageSettings()
 AGAIN = {"Retry-After": "5"}  # seconds; a database that restarts needs about that
 
 
-class DeskService:
+class DeskExtension:
     """The desk as api.py takes it (DeskRoutes)."""
 
     def __init__(
-        self, keeping: Keeping, secret: str, open_to: str = NO_ONE, pages: PageSettings = PAGES_AS_SET
+        self, keeping: DeskService, secret: str, open_to: str = NO_ONE, pages: PageSettings = PAGES_AS_SET
     ) -> None:
         self.keeping, self._secret, self._pages = keeping, secret, pages
         store = keeping.store
         who_has_key, who_signed_in = lambda key: sessions.who_has_key(store, key), lambda: sessions.who_signed_in(store)
-        self.access = Desk(who_has_key, who_signed_in, open_to)
+        self.access = DeskAccess(who_has_key, who_signed_in, open_to)
 
-    def install(self, app: Api, guard: Guard) -> None:
+    def install(self, app: Api, guard: AccessControl) -> None:
         sessions.install(app, self._secret)
         install_errors(app)
         meters = observability.meters_of(app)
@@ -46,7 +46,7 @@ class DeskService:
     def ready(self) -> None:
         self.keeping.store.ping()
 
-    def record(self, row: RawClient | FlatClient, score: Score) -> None:
+    def record(self, row: RawClient | AggregatedClient, score: Score) -> None:
         self.keeping.record(row, score)
 
 

@@ -46,7 +46,7 @@ def is_there(held: bytes | bytearray) -> bool:
     return length is None or len(held) >= body_at + int(length[1])
 
 
-class Arriving(SocketUnreader):
+class BufferedRequest(SocketUnreader):
     """What a connection sent of its next request, as gunicorn's parser reads it."""
 
     def __init__(self, sock) -> None:
@@ -98,7 +98,7 @@ class Arriving(SocketUnreader):
         return part
 
 
-class Threads(gthread.ThreadWorker):
+class BufferedThreadWorker(gthread.ThreadWorker):
     """The poller holds connections that are silent, half-sent or kept alive; the threads hold requests.
 
     Memory that requests took for a moment goes back to the system now and then; the C library would keep it. A sign-in
@@ -145,8 +145,8 @@ class Threads(gthread.ThreadWorker):
             conn.timeout = min(conn.timeout, deadline)
 
 
-def _arriving(conn) -> Arriving:
+def _arriving(conn) -> BufferedRequest:
     conn.init()
-    if not isinstance(conn.parser.unreader, Arriving):
-        conn.parser.unreader = Arriving(conn.sock)
+    if not isinstance(conn.parser.unreader, BufferedRequest):
+        conn.parser.unreader = BufferedRequest(conn.sock)
     return conn.parser.unreader

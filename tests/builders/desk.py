@@ -9,11 +9,11 @@ import numpy as np
 from fairmeter.core.types import Reason
 from fairmeter.desk import runs
 from fairmeter.desk.photos import Photos
-from fairmeter.desk.service import Keeping
+from fairmeter.desk.service import DeskService
 from fairmeter.explanation.reasons import EARLIER
 from fairmeter.store import Store
 from fairmeter.web.app import create_app
-from fairmeter.web.desk import DeskService
+from fairmeter.web.desk import DeskExtension
 from fairmeter.web.http import sessions
 from fairmeter.web.http.auth import NO_ONE
 from tests.builders.service import LIMITS, MANIFEST, ByConsumption, a_body
@@ -54,8 +54,10 @@ class ForDesk(ByConsumption):
 def desk_app(store: Store, open_to: str = NO_ONE, api_key: str | None = None, photos: Path | None = None):
     """The service with a desk. [photos: the folder of photos]"""
     scorer = ForDesk()
-    keeping = Keeping(store, shipped_rules(), runs.DeskScience(scorer), runs.plan, Photos(photos or runs.beside(store)))
-    return create_app(scorer, LIMITS, api_key, DeskService(keeping, SECRET, open_to))
+    keeping = DeskService(
+        store, shipped_rules(), runs.Rescorer(scorer), runs.plan, Photos(photos or runs.beside(store))
+    )
+    return create_app(scorer, LIMITS, api_key, DeskExtension(keeping, SECRET, open_to))
 
 
 def with_key(store: Store, role: str, name: str | None = None) -> dict[str, str]:

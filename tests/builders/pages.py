@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 from werkzeug.serving import make_server
 
-from fairmeter.core.types import Recovery
+from fairmeter.core.types import RecoveryEstimate
 from fairmeter.store import Series, Store
 from fairmeter.web.http.auth import THIS_MACHINE
 from tests.builders.desk import desk_app
@@ -25,7 +25,7 @@ N_CLIENTS = 130  # three pages
 def a_client(number: int):
     share = 1 - number / N_CLIENTS
     severity = SEVERITY_OF[min(int((1 - share) * 4), 3)]
-    recovery = Recovery(1000.0 * share + 1, 500.0, 2000.0, 12.0, "Own level of the year before.", 200.0 * share)
+    recovery = RecoveryEstimate(1000.0 * share + 1, 500.0, 2000.0, 12.0, "Own level of the year before.", 200.0 * share)
     return score_of(f"c-{number:03}", round(0.95 * share, 3), severity, recovery=recovery, onset_on="2026-03-01")
 
 

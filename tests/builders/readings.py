@@ -3,7 +3,7 @@
 import numpy as np
 
 from fairmeter.core.segments import Segments
-from fairmeter.data.daily import Days
+from fairmeter.data.daily import DailyConsumption
 
 FIRST = int(np.datetime64("2013-01-07").astype(int))  # a Monday
 
@@ -20,7 +20,7 @@ def days_of(kwh, first=FIRST):
     """Days of clients by their kWh, all from one day on."""
     counts = np.array([len(series) for series in kwh])
     day = np.concatenate([first + np.arange(n) for n in counts])
-    return Days(Segments(counts), day, np.concatenate([np.asarray(series, float) for series in kwh]))
+    return DailyConsumption(Segments(counts), day, np.concatenate([np.asarray(series, float) for series in kwh]))
 
 
 def robbed(kwh, thieves, since, left=0.2):

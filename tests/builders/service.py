@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from fairmeter.core.types import INSUFFICIENT_HISTORY, QualityFlag, Reason, Score
 from fairmeter.data.readings import READING_FIELDS, readings_from_records
 from fairmeter.data.tables import CLIENT_FIELDS, INVOICE_FIELDS, FieldError, tables_from_records
-from fairmeter.scoring.payloads import Limits
-from fairmeter.web.http.errors import BadRow
+from fairmeter.scoring.payloads import RequestLimits
+from fairmeter.web.http.errors import InvalidRow
 from fairmeter.web.scoring_api import schemas
 from tests.builders.tables import a_client, an_invoice
 
-LIMITS = Limits(body_bytes=2**20, clients=600, invoices=40, readings=100)
+LIMITS = RequestLimits(body_bytes=2**20, clients=600, invoices=40, readings=100)
 PRIVATE = "Xq7-private"  # stands for what must not come back
 MANIFEST = {"version": "1.0", "view": "prospective", "trained_at": "2026-11-21T10:00:00Z", "threshold": 0.5}
 THRESHOLD = MANIFEST["threshold"]
@@ -36,7 +36,7 @@ class ByConsumption:
             *tables, quality = tables_from_records(clients, invoices)
             table, of_readings = readings_from_records(readings)
         except FieldError as error:
-            raise BadRow(error.index, error.path, error.message) from None
+            raise InvalidRow(error.index, error.path, error.message) from None
         return *tables, table, [a + b for a, b in zip(quality, of_readings, strict=True)]
 
     def judge(self, tables, with_reasons=False, earlier=None, losses=None):  # noqa: ARG002  (the contract's)
@@ -55,7 +55,7 @@ class ByConsumption:
     def judge_aggregates(self, features, client_ids, with_reasons=False):  # noqa: ARG002  (the contract's)
         for i, row in enumerate(features):
             if not isinstance(row.get("age_months", 0), int | float | None):
-                raise BadRow(i, "age_months", "not a number")
+                raise InvalidRow(i, "age_months", "not a number")
         flag = QualityFlag("unknown_features", 1, "Features that the model does not know: 1.")
         return [Score(client_id, 0.25, "low", THRESHOLD, (), (flag,)) for client_id in client_ids]
 

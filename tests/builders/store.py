@@ -11,7 +11,15 @@ import numpy as np
 import pytest
 
 from fairmeter.casework.alert_rules import AlertRules, read_rules
-from fairmeter.core.types import INSUFFICIENT_HISTORY, Balance, Explanation, QualityFlag, Reason, Recovery, Score
+from fairmeter.core.types import (
+    INSUFFICIENT_HISTORY,
+    EnergyBalance,
+    HarmlessCause,
+    QualityFlag,
+    Reason,
+    RecoveryEstimate,
+    Score,
+)
 from fairmeter.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,8 +59,8 @@ def score_of(client_id: str = "c-1", probability: float | None = 0.7, severity: 
             Reason("tariff", -0.1, "One tariff, as usual."),
         ),
         "quality": (QualityFlag("short_history", 1, "Less than a year: 1."),),
-        "explanations": (Explanation("vacant home", "does not fit", "Consumption went on."),),
-        "recovery": Recovery(1000.0, 500.0, 2000.0, 12.0, "Own level of the year before."),
+        "explanations": (HarmlessCause("vacant home", "does not fit", "Consumption went on."),),
+        "recovery": RecoveryEstimate(1000.0, 500.0, 2000.0, 12.0, "Own level of the year before."),
         "recommendation": "next round",
     }  # fmt: skip
     return Score(**whole | given)
@@ -70,7 +78,7 @@ def a_balance(transformer_id="t-1", lost_kwh=90.0, **changes):
         "before_share": 0.01, "since_on": date(2026, 9, 7), "region": 101.0, "latitude": 36.5, "longitude": 10.5,
         "weeks_from": date(2026, 8, 31), "delivered_weeks": (70.0, 80.5, None), "lost_weeks": (0.0, 7.5, None),
     }  # fmt: skip
-    return Balance(**whole | changes)
+    return EnergyBalance(**whole | changes)
 
 
 def shipped_rules() -> AlertRules:

@@ -20,7 +20,7 @@ from tests.builders.store import score_of, shipped_rules
 @contextmanager
 def shell(app, keeping, broker=None, load_demo=lambda: 0, channels=None):
     """Runs commands; what they say and their exit code."""
-    commands.install(app, keeping, commands.Outside(channels or {}, broker, load_demo))
+    commands.install(app, keeping, commands.ExternalServices(channels or {}, broker, load_demo))
     runner = app.test_cli_runner()
 
     def run(*arguments, stdin=""):
@@ -36,7 +36,7 @@ def app(store):
 
 @pytest.fixture
 def run(app, store):
-    with shell(app, runs.Keeping(store, shipped_rules(), runs.DeskScience(ByConsumption()), runs.plan)) as run:
+    with shell(app, runs.DeskService(store, shipped_rules(), runs.Rescorer(ByConsumption()), runs.plan)) as run:
         yield run
 
 
@@ -132,7 +132,7 @@ def test_a_database_that_does_not_answer_is_a_sentence(run, store, monkeypatch):
 
 
 def test_the_demo_says_what_it_did(app, store):
-    keeping = runs.Keeping(store, shipped_rules(), runs.DeskScience(ByConsumption()), runs.plan)
+    keeping = runs.DeskService(store, shipped_rules(), runs.Rescorer(ByConsumption()), runs.plan)
     for n, said in ((2000, "2,000 clients"), (0, "nothing was changed")):
         with shell(app, keeping, load_demo=lambda n=n: n) as run:
             assert said in run("demo").output

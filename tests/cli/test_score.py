@@ -9,7 +9,7 @@ import pytest
 from pyarrow import parquet
 
 import score
-from fairmeter.core.types import FITS, INSUFFICIENT_HISTORY, Explanation, QualityFlag, Reason, Recovery, Score
+from fairmeter.core.types import FITS, INSUFFICIENT_HISTORY, HarmlessCause, QualityFlag, Reason, RecoveryEstimate, Score
 from fairmeter.evaluation.conformal_selection import promise_table
 from fairmeter.models.model_file import ModelError
 from fairmeter.planning import list_files
@@ -62,13 +62,13 @@ def model(monkeypatch):
     return model
 
 
-AT_STAKE = Recovery(1000.0, 500.0, 2000.0, 12.0, "Half of what it used.")
+AT_STAKE = RecoveryEstimate(1000.0, 500.0, 2000.0, 12.0, "Half of what it used.")
 
 
 def explained(_model, scores, known):
     """Each of these with a reason and a harmless cause that fits."""
     assert [score.client_id for score in scores] == list(known.clients["client_id"])
-    cause = Explanation("vacant home", FITS, "")
+    cause = HarmlessCause("vacant home", FITS, "")
     reason = Reason("level", 0.2, "=High")
     return [replace(score, reasons=(reason,), explanations=(cause,)) for score in scores]
 
@@ -143,7 +143,7 @@ def test_reasons_are_given_to_the_first_and_the_suspected_alone(tmp_path, monkey
 def test_flags_of_the_data_and_of_the_model_stand_in_quality(tmp_path, model):
     tables = score.read_tables(written(tmp_path, CLIENTS, INVOICES))
     flags = [(), (QualityFlag("long_period", 1, ""), QualityFlag("unknown_remark", 2, "")), (), ()]
-    [scores] = score.Base(model, replace(tables, quality=flags)).scored()
+    [scores] = score.ClientBase(model, replace(tables, quality=flags)).scored()
     assert list_files.columns_of(scores)["quality"] == ["seen", "long_period;unknown_remark;seen", None, "seen"]
 
 

@@ -5,7 +5,7 @@ import pytest
 from pyarrow import parquet
 
 import score
-from fairmeter.core.types import QualityFlag, Recovery, Score
+from fairmeter.core.types import QualityFlag, RecoveryEstimate, Score
 from fairmeter.data.partitioned import disk
 from fairmeter.planning import list_files
 from fairmeter.scoring import ranking
@@ -94,7 +94,7 @@ def test_folders_of_many_files_are_one_base(tmp_path, utility):
 
 def a_score(client_id, probability):
     flags = (QualityFlag("short_history", 1, ""),) if probability else ()
-    recovery = Recovery(100.0, 50.0, 200.0, 12.0, "")
+    recovery = RecoveryEstimate(100.0, 50.0, 200.0, 12.0, "")
     return Score(client_id, probability, "high", 0.5, quality=flags, recovery=recovery)
 
 
@@ -156,7 +156,7 @@ def test_a_full_disk_ends_in_a_sentence_and_leaves_the_old_list(tmp_path, utilit
         raise OSError(28, "No space left on device")
 
     (tmp_path / "s.csv").write_text("old")
-    monkeypatch.setattr(disk.Hand, "_write", full)
+    monkeypatch.setattr(disk.SpillWriter, "_write", full)
     assert score.main([str(utility), "--memory", "1GB", "--out", str(tmp_path / "s.csv")]) == 2
     assert "cannot take what is in between (No space left on device)" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["s.csv"]

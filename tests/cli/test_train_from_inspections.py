@@ -13,7 +13,7 @@ from fairmeter.desk import training_labels
 from fairmeter.models import model_file
 from fairmeter.store import Store
 from fairmeter.training import reading_pipeline
-from fairmeter.training.dataset import CannotTrain
+from fairmeter.training.dataset import TrainingError
 from tests.builders.store import ROOT, score_of, shipped_rules
 from tests.builders.tables import a_client, an_invoice, written
 
@@ -227,5 +227,5 @@ def test_opening_a_desk_to_learn_from_changes_nothing(store, database_url):
     before = store.list_profiles().rows, store.list_runs()
     training_labels.visits_at(database_url)
     assert (store.list_profiles().rows, store.list_runs()) == before
-    with pytest.raises(CannotTrain, match="There is no desk at"):
+    with pytest.raises(TrainingError, match="There is no desk at"):
         training_labels.check_is_there(Store("sqlite:////nowhere/desk.db"))

@@ -17,7 +17,7 @@ from fairmeter.evaluation.drift import (
     N_BINS,
     STABLE,
     TOO_FEW,
-    Fingerprint,
+    ReferenceDistribution,
     above,
     by_chance,
     compared,
@@ -35,7 +35,7 @@ rng = np.random.default_rng(7)
 def fingerprint_of(*columns):
     """Of columns of equal length, the last of them the score."""
     table = np.array(columns, dtype=np.float32).T
-    return Fingerprint.of(table[:, :-1], table[:, -1].astype(np.float64))
+    return ReferenceDistribution.of(table[:, :-1], table[:, -1].astype(np.float64))
 
 
 def counts_of(fingerprint, *columns):
@@ -46,7 +46,7 @@ def counts_of(fingerprint, *columns):
 def in_bins(*shares, n=1_000_000):
     """A fingerprint of one column, the score, with such shares in its first bins."""
     edges = np.full((1, drift.N_EDGES), np.inf, dtype=np.float32)
-    return Fingerprint(edges, np.array([list(shares) + [0.0] * (N_BINS - len(shares))], dtype=np.float32), n)
+    return ReferenceDistribution(edges, np.array([list(shares) + [0.0] * (N_BINS - len(shares))], dtype=np.float32), n)
 
 
 def counted(*counts):
@@ -90,7 +90,7 @@ def test_a_column_that_is_missing_everywhere_and_a_fingerprint_of_nobody_are_no_
     assert fingerprint.shares[0, MISSING] == 1.0
     now = compared(fingerprint, counts_of(fingerprint, np.arange(100.0), np.arange(100.0)))
     assert now["level"].tolist() == [MOVED, STABLE]
-    nobody = Fingerprint.of(np.empty((0, 1), np.float32), np.empty(0))
+    nobody = ReferenceDistribution.of(np.empty((0, 1), np.float32), np.empty(0))
     assert np.isfinite(psi(nobody, nobody.counts(np.ones((3, 1), np.float32), np.ones(3)))).all()
 
 
@@ -106,17 +106,17 @@ def test_counts_of_parts_add_up_to_those_of_all():
 
 def test_more_columns_than_are_turned_at_a_time_are_counted_each_by_itself():
     matrix = rng.normal(size=(300, 2 * drift.BLOCK + 3)).astype(np.float32) * np.arange(1, 2 * drift.BLOCK + 4)
-    fingerprint = Fingerprint.of(matrix, matrix[:, 0])
+    fingerprint = ReferenceDistribution.of(matrix, matrix[:, 0])
     for place in (0, drift.BLOCK, 2 * drift.BLOCK + 2):
-        alone = Fingerprint.of(matrix[:, [place]], matrix[:, 0])
+        alone = ReferenceDistribution.of(matrix[:, [place]], matrix[:, 0])
         np.testing.assert_array_equal(fingerprint.edges[place], alone.edges[0])
 
 
 def test_some_of_the_clients_may_stand_for_all():
     column = np.arange(1000.0, dtype=np.float32)
     chosen = column < 100
-    assert Fingerprint.of(column[:, None], column, chosen).edges.max() < 100
-    assert Fingerprint.of(column[:, None], column, chosen).n == 100
+    assert ReferenceDistribution.of(column[:, None], column, chosen).edges.max() < 100
+    assert ReferenceDistribution.of(column[:, None], column, chosen).n == 100
 
 
 # --- the index --------------------------------------------------------------------------------------------------------
@@ -165,7 +165,7 @@ def test_the_unit_of_a_feature_does_not_matter(factor, shift):
 @pytest.mark.parametrize("n", [60, 300, 3000])
 def test_of_clients_drawn_alike_about_one_column_in_a_thousand_is_above_chance(n):
     then, now = rng.normal(size=(5000, 2000)), rng.normal(size=(n, 2000))
-    fingerprint = Fingerprint.of(then.astype(np.float32), then[:, 0])
+    fingerprint = ReferenceDistribution.of(then.astype(np.float32), then[:, 0])
     counts = fingerprint.counts(now.astype(np.float32), now[:, 0])
     assert np.mean(psi(fingerprint, counts) > by_chance(fingerprint, counts)) < 0.005
     assert np.mean(psi(fingerprint, counts) > by_chance(fingerprint, counts) / 2) > 0.01
@@ -218,7 +218,7 @@ def test_the_share_above_the_highest_decile_tells_which_way_scores_went():
 
 
 def part_of(model, evidence):
-    """Fingerprint, and the counts of clients as they are judged."""
+    """ReferenceDistribution, and the counts of clients as they are judged."""
     fingerprint = model.fingerprint
     matrix = model.inputs.matrix(evidence)
     return fingerprint, fingerprint.counts(matrix, model.log_odds(matrix))

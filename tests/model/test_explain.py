@@ -6,15 +6,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fairmeter.core.types import Earlier
-from fairmeter.data.daily import Days
+from fairmeter.core.types import StoredInvoiceScore
+from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.tables import tables_from_records
-from fairmeter.explanation.explain import Known, explained, explained_aggregates
+from fairmeter.explanation.explain import ScoringContext, explained, explained_aggregates
 from fairmeter.explanation.harmless_causes import CAUSES
 from fairmeter.explanation.reasons import EARLIER, LEAST_EFFECT, LOWERS, reasons_of
 from fairmeter.explanation.sentence_inputs import Sentence
-from fairmeter.explanation.shapley import Shares
-from fairmeter.explanation.topics import READINGS, Aspect, aspect_of
+from fairmeter.explanation.shapley import ShapleyValues
+from fairmeter.explanation.topics import READINGS, Topic, aspect_of
 from fairmeter.features.base import FALL, LOW, REASON_GROUPS
 from fairmeter.features.invoices.matrix import client_features
 from tests.builders.tables import a_client, an_invoice
@@ -35,9 +35,9 @@ def known_of(model, histories, readings=None):
     clients, invoices, _ = tables_from_records([a_client(f"c-{i}") for i in range(len(histories))], histories)
     billed = client_features(clients, invoices, model.cells)
     if readings is None:
-        return Known(clients, invoices, billed)
-    days = Days.of(readings, len(histories))
-    return Known(clients, invoices, billed, days, model.readings.evidence(days))
+        return ScoringContext(clients, invoices, billed)
+    days = DailyConsumption.of(readings, len(histories))
+    return ScoringContext(clients, invoices, billed, days, model.readings.evidence(days))
 
 
 def explained_by(model, histories, readings=None):
@@ -86,7 +86,7 @@ def explained_after(model, histories, earlier):
 
 def test_what_the_invoices_said_is_a_reason_and_the_reasons_sum(metered_model):
     for probability in (0.001, 0.05, 0.6, 0.999):
-        earlier = Earlier(probability, "By its invoices alone.")
+        earlier = StoredInvoiceScore(probability, "By its invoices alone.")
         (score,) = explained_after(metered_model, [[]], [earlier])
         assert total(score) == pytest.approx(score.probability - score.typical, abs=MISSING_EFFECTS)
         told = [reason for reason in score.reasons if reason.group == EARLIER]
@@ -99,7 +99,7 @@ def test_readings_add_to_what_the_invoices_said_as_to_the_invoices_themselves(me
     known = known_of(metered_model, [history])
     (alone,) = metered_model.judge(known.billed, [""], [()])
     (both,) = explained_by(metered_model, [history], readings_of(FALLEN))
-    (later,) = explained_after(metered_model, [[]], [Earlier(alone.probability, "Said.")])
+    (later,) = explained_after(metered_model, [[]], [StoredInvoiceScore(alone.probability, "Said.")])
     assert later.probability == pytest.approx(both.probability, abs=1e-9)
     assert later.typical == pytest.approx(both.typical, abs=1e-9)
     assert later.severity == both.severity
@@ -107,12 +107,12 @@ def test_readings_add_to_what_the_invoices_said_as_to_the_invoices_themselves(me
 
 def test_invoices_that_are_at_hand_count_and_what_they_said_before_does_not(metered_model):
     (both,) = explained_by(metered_model, [a_history()], readings_of(FALLEN))
-    assert explained_after(metered_model, [a_history()], [Earlier(0.9, "Said.")]) == [both]
+    assert explained_after(metered_model, [a_history()], [StoredInvoiceScore(0.9, "Said.")]) == [both]
 
 
 def test_what_the_invoices_said_judges_nobody_by_itself(metered_model):
     known = known_of(metered_model, [[]], readings_of(FALLEN[:5]))
-    (score,) = metered_model.judge(known.billed, [""], [()], known.metered, [Earlier(0.9, "Said.")])
+    (score,) = metered_model.judge(known.billed, [""], [()], known.metered, [StoredInvoiceScore(0.9, "Said.")])
     assert score.probability is None
 
 
@@ -164,12 +164,12 @@ def test_an_ensemble_without_a_typical_client_gives_no_reasons(small_model):
 
 # --- which sentence a group gets --------------------------------------------------------------------------------------
 
-RISE, DROPS, ZEROS = (Aspect(group, name, "elec") for group, name in ((FALL, "change"), (FALL, "drops"), (LOW, "zero")))
+RISE, DROPS, ZEROS = (Topic(group, name, "elec") for group, name in ((FALL, "change"), (FALL, "drops"), (LOW, "zero")))
 
 
 def reasons_from(effects, moves, sentences):
     values = np.array([effects.get(group, 0.0) for group in REASON_GROUPS])
-    found = Shares(0.5, 0.1, values, {(0, aspect): move for aspect, move in moves.items()})
+    found = ShapleyValues(0.5, 0.1, values, {(0, aspect): move for aspect, move in moves.items()})
     return reasons_of(found, lambda _part, aspect: sentences.get(aspect))
 
 
@@ -197,4 +197,4 @@ def test_effects_too_small_to_show_are_left_out():
 
 
 def test_readings_speak_of_electricity_alone():
-    assert aspect_of("off_usual_step_size", READINGS) == Aspect(FALL, "change", "elec")
+    assert aspect_of("off_usual_step_size", READINGS) == Topic(FALL, "change", "elec")

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from fairmeter.core.types import INSUFFICIENT_HISTORY, Evidence
-from fairmeter.data.daily import Days
+from fairmeter.core.types import INSUFFICIENT_HISTORY, FeatureMatrix
+from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.readings import read_readings
 from fairmeter.data.tables import read_tables
 from fairmeter.features.invoices.matrix import client_features
@@ -44,19 +44,19 @@ class Odds:
 
 def evidence_of(odds, n_records):
     """A client each, with the odds that its evidence speaks for."""
-    return Evidence(np.array([[0.0, o] for o in odds], np.float32), np.array(n_records), {})
+    return FeatureMatrix(np.array([[0.0, o] for o in odds], np.float32), np.array(n_records), {})
 
 
 def billed(*odds, n=9):
-    """Evidence of invoices; None has none."""
+    """FeatureMatrix of invoices; None has none."""
     return evidence_of([o or np.nan for o in odds], [n if o else 0 for o in odds])
 
 
 def metered(*odds, n_days=ENOUGH):
-    """Evidence of readings, odds where half of the clients steal; the change began ten days before the end."""
+    """FeatureMatrix of readings, odds where half of the clients steal; the change began ten days before the end."""
     features = np.zeros((len(odds), ONSET + 2), np.float32)
     features[:, 0], features[:, ONSET], features[:, LAST_DAY] = odds, 10, LAST
-    return Evidence(features, np.broadcast_to(n_days, len(odds)), {})
+    return FeatureMatrix(features, np.broadcast_to(n_days, len(odds)), {})
 
 
 BOTH = FraudModel(Odds(), None, ReadingModel(Odds(0), {}, None, 0.5), MANIFEST | {"readings": OF_READINGS})
@@ -178,10 +178,10 @@ def test_a_model_without_aggregates_says_so():
 
 @pytest.fixture(scope="module")
 def known(metered, metered_model):
-    """Evidence of invoices and of readings of a utility's clients, and the days."""
+    """FeatureMatrix of invoices and of readings of a utility's clients, and the days."""
     tables = read_tables(metered.data)
     n = len(tables.clients["client_id"])
-    days = Days.of(read_readings(metered.data).for_clients(tables.clients["client_id"]).readings, n)
+    days = DailyConsumption.of(read_readings(metered.data).for_clients(tables.clients["client_id"]).readings, n)
     invoices = client_features(tables.clients, tables.invoices, metered_model.cells)
     return invoices, metered_model.readings.evidence(days), days
 

@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 
 from fairmeter.evaluation.drift import MOVED, STABLE, TOO_FEW, is_missing
-from fairmeter.explanation.explain import Known
+from fairmeter.explanation.explain import ScoringContext
 from fairmeter.features.readings.matrix import FEATURE_NAMES as READING_FEATURES
-from fairmeter.scoring.population_drift import MOST, RETRAIN, Watch, drift_said, fingerprints
+from fairmeter.scoring.population_drift import MOST, RETRAIN, DriftMonitor, drift_said, fingerprints
 
 
 def known(evidence, metered=None):
-    return Known({}, {}, evidence, None, metered)
+    return ScoringContext({}, {}, evidence, None, metered)
 
 
 def drift_of(model, *chunks):
-    watch = Watch(model)
+    watch = DriftMonitor(model)
     for chunk in chunks:
         watch.add(chunk)
     return watch.drift()

@@ -71,7 +71,7 @@ def of_readings(seed=0, n=400):
     kind[:3] = "cut_off"
     label = np.isin(kind, ["constant_scale", "zero", "cut_off"]).astype(int)
     score = rng.normal(size=n) + 2 * label + 2 * (kind == "constant_scale")
-    done = reading_metrics.Done(kind, label * rng.random(n), np.arange(n) // 2)
+    done = reading_metrics.AttackOutcome(kind, label * rng.random(n), np.arange(n) // 2)
     growing = np.cumsum(rng.random((20, len(reading_metrics.DELAYS))), axis=1)
     return reading_metrics.figures(label, score, done, attacks.HONEST) | {
         "models": reading_metrics.compared(label, {NASTY: -score, "ensemble": score}, done.household),

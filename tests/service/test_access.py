@@ -4,7 +4,7 @@ import pytest
 
 from fairmeter.web.app import create_app
 from fairmeter.web.http import auth
-from fairmeter.web.http.auth import Desk, Failures, Who
+from fairmeter.web.http.auth import DeskAccess, FailedAttempts, Identity
 from fairmeter.web.http.errors import Problem
 from tests.builders.service import LIMITS, ByConsumption, a_body, error_in
 
@@ -83,7 +83,7 @@ def test_whoever_fails_too_often_waits_even_with_the_right_key(client):
 
 def test_failures_are_forgotten_after_the_window_and_only_so_many_are_remembered():
     now = [0.0]
-    failures = Failures(most=2, window=10, clock=lambda: now[0])
+    failures = FailedAttempts(most=2, window=10, clock=lambda: now[0])
     failures.add("a")
     now[0] = 4.0
     failures.add("a")
@@ -119,7 +119,7 @@ class OpenDesk:
     """A desk with one route, as far as the guard knows one."""
 
     def __init__(self, open_to):
-        self.access = Desk(open_to=open_to)
+        self.access = DeskAccess(open_to=open_to)
 
     def install(self, app, guard):
         app.add_url_rule("/rows", "rows", lambda: guard.who().name, methods=["GET", "POST"])
@@ -169,8 +169,8 @@ def test_a_page_of_another_site_writes_nothing_at_an_open_desk(headers, status):
 def test_each_role_may_what_the_one_before_may_and_no_more():
     app = create_app(ByConsumption(), LIMITS)
     for role, may in (("viewer", 1), ("investigator", 2), ("admin", 3)):
-        desk = Desk(who_has_key=lambda _key, role=role: Who("k", role, "key"))
-        guard = auth.Guard(app, None, desk)
+        desk = DeskAccess(who_has_key=lambda _key, role=role: Identity("k", role, "key"))
+        guard = auth.AccessControl(app, None, desk)
         assert [refusal_of(app, guard, asked) for asked in auth.ROLES] == [None] * may + [403] * (3 - may)
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from fairmeter.store import Store, StoreUnavailable
 from fairmeter.web.desk_api import schemas as told
 from fairmeter.web.exports import files, process
-from fairmeter.web.exports.pdf import Paper
+from fairmeter.web.exports.pdf import PdfDocument
 from fairmeter.web.exports.pdf_crew_sheet import rounded_up, runs, sheet_of
 from fairmeter.web.exports.pdf_table import shrunk, table_of
 from fairmeter.web.exports.text_shaping import joined, placed, plain, shown
@@ -126,7 +126,7 @@ def told_table(**changed):
 
 def test_a_printed_list_repeats_its_header_and_numbers_its_pages(monkeypatch):
     put = []
-    monkeypatch.setattr(Paper, "_place", lambda self, _x, _y, line, *_: put.append((self.page_no(), line)))
+    monkeypatch.setattr(PdfDocument, "_place", lambda self, _x, _y, line, *_: put.append((self.page_no(), line)))
     made = table_of(told_table(), [[f"c-{n}", "50 %"] for n in range(150)])
     assert pages_of(made) == 5
     assert b"/MediaBox [0 0 841.89 595.28]" in made
@@ -206,10 +206,10 @@ def test_a_sheet_is_one_page_however_much_there_is_to_say():
         "checks": {"title": "Look at", "items": [much] * 7},
     }
     told = told_sheet(**parts, chart=a_chart([1.0] * 60), facts=[["Place", much]] * 8, stakes=[["Score", "9 %"]] * 6)
-    from fairmeter.web.exports.pdf_crew_sheet import FITS, Sheet
+    from fairmeter.web.exports.pdf_crew_sheet import FITS, CrewSheet
 
-    assert Sheet(told, *FITS[0]).drawn() < 0  # in large letters it would not fit
-    assert Sheet(told, *FITS[-1]).drawn() >= 0
+    assert CrewSheet(told, *FITS[0]).drawn() < 0  # in large letters it would not fit
+    assert CrewSheet(told, *FITS[-1]).drawn() >= 0
     assert pages_of(sheet_of(told)) == 1
 
 
@@ -250,7 +250,7 @@ def test_what_a_font_does_not_have_is_taken_apart_or_a_question_mark():
 
 def test_the_font_of_the_house_has_the_letters_of_its_utilities():
     pytest.importorskip("pymupdf_fonts", reason="without the font Western letters alone are printed")
-    paper = Paper("portrait")
+    paper = PdfDocument("portrait")
     assert paper.ready(PERSON) == PERSON
     assert paper.ready(ARABIC) == SHAPED
 

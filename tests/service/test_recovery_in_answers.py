@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fairmeter.core.types import INSPECT_NOW, INSUFFICIENT_HISTORY, NOT_ENOUGH, WATCH, Recovery, Score
+from fairmeter.core.types import INSPECT_NOW, INSUFFICIENT_HISTORY, NOT_ENOUGH, WATCH, RecoveryEstimate, Score
 from fairmeter.planning.inspection_list import recoveries_of
 from fairmeter.web.scoring_api.responses import answer_of
 from tests.builders.tables import a_client, an_invoice
@@ -17,7 +17,7 @@ def answers_of(small_model, monkeypatch, *bodies):
     monkeypatch.setenv("MODEL_PATH", "model.bin")
     import predict
 
-    scorer = predict.ModelScorer(small_model)
+    scorer = predict.Predictor(small_model)
     clients, invoices = zip(*bodies, strict=True)
     return [
         answer_of(score) for score in scorer.judge(scorer.tables(list(clients), list(invoices), [[]] * len(bodies)))
@@ -32,7 +32,7 @@ def invoices_of(kwh):
 
 
 def test_an_answer_multiplies_what_is_at_stake_with_the_probability():
-    score = Score("c", 0.5, "high", 0.2, recovery=Recovery(900.0, 400.0, 1600.0, 12.0, "As before."))
+    score = Score("c", 0.5, "high", 0.2, recovery=RecoveryEstimate(900.0, 400.0, 1600.0, 12.0, "As before."))
     answer = answer_of(score)
     assert answer["expected_recovery_kwh"] == 450
     assert answer["expected_recovery_range_kwh"] == [200, 800]

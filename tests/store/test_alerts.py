@@ -4,11 +4,11 @@ from datetime import date, timedelta
 
 import pytest
 
-from fairmeter.casework.alert_rules import Notice
+from fairmeter.casework.alert_rules import NotificationRule
 from fairmeter.store import BadQuery
 from fairmeter.store.engine import upsert as bulk
 from fairmeter.store.notifications import due_at, wait_after
-from fairmeter.store.runs import Written
+from fairmeter.store.runs import RunSummary
 from tests.builders.store import NOW, clients_of, score_of, shipped_rules, write
 
 LOW = score_of(probability=0.1, severity="low")
@@ -21,7 +21,7 @@ def alerts_of(store, **query) -> list[tuple]:
 
 def test_a_score_and_facts_raise_an_alert_that_says_which_rules(store):
     clients = clients_of(client_id=["c-1"], region=[103], category=[11])
-    assert write(store, score_of(), facts=ROLLBACK, clients=clients) == Written(1, 1, 0, 0)
+    assert write(store, score_of(), facts=ROLLBACK, clients=clients) == RunSummary(1, 1, 0, 0)
     (alert,) = store.list_alerts().rows
     assert [rule["rule"] for rule in alert.rules] == ["index rollback", "score"]
     assert (alert.severity, alert.probability, alert.region, alert.raised_at) == ("critical", 0.7, 103.0, NOW)
@@ -30,7 +30,7 @@ def test_a_score_and_facts_raise_an_alert_that_says_which_rules(store):
 
 def test_scoring_again_updates_the_alert_and_makes_no_second_one(store):
     write(store, score_of(severity="medium", probability=0.5))
-    assert write(store, score_of(severity="high"), scored_at=NOW + timedelta(days=1)) == Written(1, 0, 1, 0)
+    assert write(store, score_of(severity="high"), scored_at=NOW + timedelta(days=1)) == RunSummary(1, 0, 1, 0)
     (alert,) = store.list_alerts(state=None).rows
     assert (alert.severity, alert.probability, alert.raised_at) == ("high", 0.7, NOW)
     assert alert.updated_at == NOW + timedelta(days=1)
@@ -38,16 +38,16 @@ def test_scoring_again_updates_the_alert_and_makes_no_second_one(store):
 
 def test_an_alert_that_nothing_speaks_for_any_more_lapses_and_may_come_back(store):
     write(store)
-    assert write(store, LOW) == Written(1, 0, 0, 1)
+    assert write(store, LOW) == RunSummary(1, 0, 0, 1)
     assert alerts_of(store) == []
-    assert write(store) == Written(1, 1, 0, 0)
+    assert write(store) == RunSummary(1, 1, 0, 0)
     assert alerts_of(store, state=None, sort="id") == [("c-1", "high", "open"), ("c-1", "high", "lapsed")]
 
 
 def test_facts_that_a_run_does_not_bring_go_on_speaking(store):
     write(store, LOW, facts=ROLLBACK)
-    assert write(store, LOW) == Written(1, 0, 1, 0)
-    assert write(store, LOW, facts=[{}]) == Written(1, 0, 0, 1)
+    assert write(store, LOW) == RunSummary(1, 0, 1, 0)
+    assert write(store, LOW, facts=[{}]) == RunSummary(1, 0, 0, 1)
 
 
 def test_clients_of_other_runs_keep_their_alerts(store):
@@ -63,9 +63,9 @@ def test_a_run_of_many_looks_up_its_own_clients_and_leaves_those_between_alone(s
     codes = clients_of(client_id=ids, region=[101, 102, 103, 104, 105])
     write(store, *(score_of(id_) for id_ in ids), clients=codes, facts=ROLLBACK * 5)
     ended = [score_of(id_, 0.01, "low") for id_ in ("d", "b")]
-    assert write(store, *ended, facts=[{}, {}]) == Written(2, 0, 0, 2)
+    assert write(store, *ended, facts=[{}, {}]) == RunSummary(2, 0, 0, 2)
     assert sorted(alert[0] for alert in alerts_of(store)) == ["a", "c", "e"]
-    assert write(store, *ended, score_of("c", 0.02, "low")) == Written(3, 0, 1, 0)  # what is known of "c" speaks on
+    assert write(store, *ended, score_of("c", 0.02, "low")) == RunSummary(3, 0, 1, 0)  # what is known of "c" speaks on
     regions = {row.client_id: row.region for row in store.list_profiles().rows}
     assert regions == {"a": 101.0, "b": 102.0, "c": 103.0, "d": 104.0, "e": 105.0}
 
@@ -73,7 +73,7 @@ def test_a_run_of_many_looks_up_its_own_clients_and_leaves_those_between_alone(s
 def test_a_client_with_an_open_case_gets_no_alert(store):
     write(store, LOW)
     case = store.open_case("c-1", "ana", "a neighbour called")
-    assert write(store, score_of(), facts=ROLLBACK) == Written(1, 0, 0, 0)
+    assert write(store, score_of(), facts=ROLLBACK) == RunSummary(1, 0, 0, 0)
     store.move_case(case.case_id, "closed", "ana", "seen from the street")
     assert store.busy_clients(shipped_rules()) != {}
 
@@ -140,7 +140,7 @@ def test_grave_alerts_are_told_at_once_and_others_gathered(store):
 
 @pytest.mark.parametrize(("hour", "days", "at"), [(None, 0, 12), (13, 0, 13), (12, 0, 12), (5, 1, 5)])
 def test_what_is_gathered_goes_out_at_the_next_such_hour(hour, days, at):
-    assert due_at(Notice("desk", "high", hour), NOW) == NOW.replace(hour=at) + timedelta(days=days)
+    assert due_at(NotificationRule("desk", "high", hour), NOW) == NOW.replace(hour=at) + timedelta(days=days)
 
 
 def test_a_claimed_notice_is_nobody_elses_until_its_lease_ends(store):

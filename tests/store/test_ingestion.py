@@ -50,8 +50,8 @@ def test_what_became_of_readings_is_added_up(store):
     taken(store, "a", 2)
     store.add_readings([("a", READ_AT, 9.0), ("a", READ_AT + HOUR, 1.0), ("a", READ_AT - 3 * DAY, 1.0)], NOW + MINUTE)
     store.count_refused("no reading", 2, NOW)
-    assert store.tally(NOW) == ingestion.Tally(3, 1, 1, 1, 1, 2)
-    assert store.tally(NOW + DAY) == ingestion.Tally(0, 0, 0, 0, 0, 0)
+    assert store.tally(NOW) == ingestion.IngestionTotals(3, 1, 1, 1, 1, 2)
+    assert store.tally(NOW + DAY) == ingestion.IngestionTotals(0, 0, 0, 0, 0, 0)
 
 
 def test_the_last_refusal_is_told_with_its_minute(store):

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from fairmeter.core.sampling import LOTS, lot_of
-from fairmeter.store import Store, Whole, profiles
+from fairmeter.store import PopulationCounts, Store, profiles
 from tests.builders.store import NOW, clients_of, score_of, write
 
 
@@ -30,7 +30,7 @@ def test_of_a_large_base_some_take_part_in_the_draw_and_none_is_favoured(store, 
 
 def test_whoever_was_kept_for_a_high_score_alone_is_never_drawn_at_random(store):
     ids = [f"c-{n}" for n in range(20)]
-    part = Whole(5_000_000, 700, {"high": 600, "low": 4_999_400}, drawn=ids[:5])
+    part = PopulationCounts(5_000_000, 700, {"high": 600, "low": 4_999_400}, drawn=ids[:5])
     write(store, *(score_of(id_) for id_ in ids), whole=part)
     assert sorted(store.draw_clients(20, "week 1")) == ids[:5]
     (run,) = store.list_runs()

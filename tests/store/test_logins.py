@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from fairmeter.store import Patience, Store, TooManyTries
+from fairmeter.store import LoginLimits, Store, TooManyTries
 
-PATIENCE = Patience(of_pair=3, of_address=5, within=timedelta(minutes=1))
+PATIENCE = LoginLimits(of_pair=3, of_address=5, within=timedelta(minutes=1))
 
 
 def test_logins_are_on_record_whatever_was_typed(store):

@@ -12,7 +12,7 @@ import pytest
 from aiosmtpd.controller import Controller
 
 from fairmeter.desk.notify import Delivery, by_apprise, message_of, send_due
-from fairmeter.store.notifications import Claim, Notice
+from fairmeter.store.notifications import ClaimedNotice, Notification
 from tests.builders.store import NOW, ROOT, score_of, write
 
 # Apprise imports imghdr, which Python 3.13 no longer has; there it brings one of its own.
@@ -117,8 +117,8 @@ def test_an_address_that_cannot_be_used_is_told_of_without_its_secrets(addresses
 
 
 def test_a_long_list_is_cut_and_counted():
-    notices = tuple(Notice(i, "desk", "high", f"alert {i}", "- why") for i in range(60))
-    title, body = message_of(Claim("x", "desk", notices))
+    notices = tuple(Notification(i, "desk", "high", f"alert {i}", "- why") for i in range(60))
+    title, body = message_of(ClaimedNotice("x", "desk", notices))
     assert title == "Fairmeter: 60 alerts"
     assert "alert 49\n" in body
     assert "alert 50" not in body

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fairmeter.store.readings import Arrived, BadReading
+from fairmeter.store.readings import BadReading, IngestionResult
 
 DAY = datetime(2026, 11, 1)
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
@@ -20,7 +20,7 @@ def day(number: int, client_id: str = "c-1", kwh: float = 1.0) -> tuple:
 
 def test_readings_are_kept_by_client_and_time(store):
     arrived = store.add_readings([day(0, "b", 2.5), day(0, "a"), day(-1, "a", 0.5)], NOW)
-    assert arrived == Arrived(3, 0, 0, 1, 1, ("a", "b"))
+    assert arrived == IngestionResult(3, 0, 0, 1, 1, ("a", "b"))
     kept = store.readings_of(["a", "b", "nobody"])
     assert kept["client_id"].tolist() == ["a", "a", "b"]
     assert kept["consumption_kwh"].tolist() == [0.5, 1.0, 2.5]
@@ -32,21 +32,23 @@ def test_readings_are_kept_by_client_and_time(store):
 
 def test_what_comes_twice_is_counted_and_kept_once(store):
     rows = [day(0), day(0), day(1)]
-    assert store.add_readings(rows, NOW) == Arrived(2, 1, 0, 0, 0, ("c-1",))
-    assert store.add_readings(rows, NOW) == Arrived(0, 3, 0, 0, 0, ())
+    assert store.add_readings(rows, NOW) == IngestionResult(2, 1, 0, 0, 0, ("c-1",))
+    assert store.add_readings(rows, NOW) == IngestionResult(0, 3, 0, 0, 0, ())
     assert store.count_readings() == 2
 
 
 def test_the_first_value_of_a_moment_stays(store):
     store.add_readings([day(0)], NOW)
-    assert store.add_readings([day(0, kwh=9.0), day(1), day(1, kwh=3.0)], NOW) == Arrived(1, 0, 2, 0, 0, ("c-1",))
+    assert store.add_readings([day(0, kwh=9.0), day(1), day(1, kwh=3.0)], NOW) == IngestionResult(
+        1, 0, 2, 0, 0, ("c-1",)
+    )
     assert store.readings_of(["c-1"])["consumption_kwh"].tolist() == [1.0, 1.0]
 
 
 def test_late_and_out_of_order_readings_are_counted(store):
-    assert store.add_readings([day(0), day(-1), day(-2)], NOW) == Arrived(3, 0, 0, 2, 2, ("c-1",))
-    assert store.add_readings([day(-3), day(1)], NOW) == Arrived(2, 0, 0, 1, 1, ("c-1",))
-    assert store.add_readings([], NOW) == Arrived(0, 0, 0, 0, 0, ())
+    assert store.add_readings([day(0), day(-1), day(-2)], NOW) == IngestionResult(3, 0, 0, 2, 2, ("c-1",))
+    assert store.add_readings([day(-3), day(1)], NOW) == IngestionResult(2, 0, 0, 1, 1, ("c-1",))
+    assert store.add_readings([], NOW) == IngestionResult(0, 0, 0, 0, 0, ())
 
 
 @pytest.mark.parametrize(

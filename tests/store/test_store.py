@@ -23,13 +23,13 @@ from fairmeter.store import (
     BadQuery,
     BadRole,
     BadStoreUrl,
-    BadValue,
     NameTaken,
     NoSuchName,
     Series,
     Store,
     StoreError,
     StoreUnavailable,
+    ValueOutOfRange,
 )
 from fairmeter.store.engine import database
 from fairmeter.store.engine.migrate import HEAD, MIGRATIONS, NewerStore
@@ -261,7 +261,7 @@ def test_what_no_database_can_look_for_is_no_crash(store):
         lambda: store.moves_of(2**80),
         lambda: store.list_cases(client_id="\ud800"),
     ):
-        with pytest.raises(BadValue):
+        with pytest.raises(ValueOutOfRange):
             look()
 
 

@@ -18,7 +18,7 @@ from benchmarks.helpers.servers import Connection, got, posted, served
 from fairmeter.core import memory
 from fairmeter.models import model_file
 from fairmeter.web import gunicorn_worker as worker
-from fairmeter.web.gunicorn_worker import ENOUGH, Arriving, is_there
+from fairmeter.web.gunicorn_worker import ENOUGH, BufferedRequest, is_there
 from tests.builders.service import a_body
 
 N_SLOW = 50  # connections: six times as many as threads
@@ -155,7 +155,7 @@ def pair():
 
 def test_a_sender_that_drips_is_late_and_one_that_begins_anew_is_not(pair, monkeypatch):
     monkeypatch.setattr(worker, "PATIENCE", 0.1)
-    arriving = Arriving(pair[0])
+    arriving = BufferedRequest(pair[0])
     assert not arriving.gather()
     assert not arriving.has_begun()
     pair[1].sendall(b"GET / ")
@@ -174,7 +174,7 @@ def test_a_sender_that_drips_is_late_and_one_that_begins_anew_is_not(pair, monke
 def test_a_thread_waits_for_a_long_body_while_it_comes_at_a_pace_and_no_longer(pair, monkeypatch):
     monkeypatch.setattr(worker, "PATIENCE", 0.1)
     monkeypatch.setattr(worker, "SLOWEST", 1000)
-    arriving = Arriving(pair[0])
+    arriving = BufferedRequest(pair[0])
     pair[1].sendall(b"x" * ENOUGH)
     assert arriving.gather()
     pair[0].setblocking(True)  # as gunicorn does in a thread
@@ -205,7 +205,7 @@ def test_memory_goes_back_to_the_system_now_and_then_and_not_at_every_beat(monke
     trimmed, now = [], [100.0]
     monkeypatch.setattr(memory, "_trim", trimmed.append)
     monkeypatch.setattr(worker, "monotonic", lambda: now[0])
-    threads = worker.Threads.__new__(worker.Threads)  # gunicorn makes it with sockets
+    threads = worker.BufferedThreadWorker.__new__(worker.BufferedThreadWorker)  # gunicorn makes it with sockets
     threads.tmp, threads.alive = SimpleNamespace(notify=lambda: None), False
     for now[0] in (100.0, 101.0, 100.0 + worker.TRIM_EVERY, 101.0 + worker.TRIM_EVERY, 102.0 + worker.TRIM_EVERY):
         threads.notify()

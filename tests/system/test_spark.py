@@ -146,7 +146,7 @@ def digests(machines, pieces, work):
 
 
 def test_an_executor_that_is_killed_in_the_middle_changes_nothing(tmp_path, machines, utility, trained):
-    judge = partitioned.Judge(model_file.load(trained.model), 12)
+    judge = partitioned.PartitionScorer(model_file.load(trained.model), 12)
     pieces = find_pieces((utility / "utility.zip",))
     killed = tmp_path / "killed"
     found = list(machines.each_part(pieces, OnceKilled(judge, killed), silent))
@@ -234,7 +234,7 @@ def test_a_session_whose_java_is_gone_ends_in_one_sentence_of_spark(
 
     session = SimpleNamespace(sparkContext=SimpleNamespace(defaultParallelism=2, broadcast=gone), conf=Settings())
     monkeypatch.setattr(score, "MODEL_PATH", str(trained.model))
-    monkeypatch.setattr(partitioned, "cluster", lambda _master: nullcontext(spark.Cluster(session)))
+    monkeypatch.setattr(partitioned, "cluster", lambda _master: nullcontext(spark.SparkJobs(session)))
     folder = written(tmp_path, [a_client("a")], [an_invoice("a")])
     assert score.main([str(folder), "--spark", "local[1]", "--out", str(tmp_path / "s.csv")]) == 2
     assert re.search(f"The Spark job ended before its time: {said}.", capsys.readouterr().err)

@@ -1,6 +1,6 @@
 """Rows of clients and invoices, more than fit into memory -> parts on disk, each small enough.
 
-In:  Pieces (parts.py), a folder to spill into, and how many bytes may be in memory.
+In:  TableFiles (parts.py), a folder to spill into, and how many bytes may be in memory.
 Out: Parts, which give their Tables as often as they are opened. Every row is read from its file once.
 
 Rows are dealt into FAN files a table by the hash of their clients; neighbours that are small make one part, what is too
@@ -19,7 +19,7 @@ import numpy as np
 
 from fairmeter.data.partitioned.partitions import (
     PART_KEY,
-    Pieces,
+    TableFiles,
     check_rows,
     client_rows,
     in_words,
@@ -39,11 +39,11 @@ Tell = Callable[[int], None]
 
 
 @dataclass(frozen=True)
-class Part:
+class Partition:
     """All rows of some clients. [n_clients: how many; place: where they came from, in words]"""
 
-    clients: "Rows"
-    invoices: "Rows"
+    clients: "SpilledRows"
+    invoices: "SpilledRows"
     n_clients: int
     place: str
 
@@ -52,12 +52,12 @@ class Part:
         return part_tables(self.clients.read(ids), self.invoices.read(ids), self.place)
 
 
-def spilled(pieces: Pieces, folder: Path, most_bytes: int, tell: Tell) -> Iterator[Part]:
+def spilled(pieces: TableFiles, folder: Path, most_bytes: int, tell: Tell) -> Iterator[Partition]:
     """The parts, once all rows are on disk. [tell: hears how many rows were read]. Raises TableError, OSError."""
     places = in_words(pieces.clients), in_words(pieces.invoices)
     clients = chain.from_iterable(client_rows(file, i, pieces.columns) for i, file in enumerate(pieces.clients))
     invoices = chain.from_iterable(map(invoice_rows, pieces.invoices))
-    hands = Hand(folder, "clients"), Hand(folder, "invoices")
+    hands = SpillWriter(folder, "clients"), SpillWriter(folder, "invoices")
     for hand, tables, place in zip(hands, (clients, invoices), places, strict=True):
         hand.deal(_told(tables, tell), BUFFERED * most_bytes)
         check_rows(place, int(hand.counts.sum()))
@@ -70,7 +70,7 @@ def _told(tables: Iterator, tell: Tell) -> Iterator:
         yield table
 
 
-def _parts(clients: "Hand", invoices: "Hand", most_bytes: int, place: str) -> Iterator[Part]:
+def _parts(clients: "SpillWriter", invoices: "SpillWriter", most_bytes: int, place: str) -> Iterator[Partition]:
     """Neighbours as long as they fit; what does not fit alone is dealt again, as long as that can part its clients."""
     sizes = clients.counts * CLIENT_BYTES + invoices.counts * INVOICE_BYTES
     group: list[int] = []
@@ -88,14 +88,14 @@ def _parts(clients: "Hand", invoices: "Hand", most_bytes: int, place: str) -> It
         yield _part(clients, invoices, group, place)
 
 
-def _part(clients: "Hand", invoices: "Hand", numbers: list[int], place: str) -> Part:
-    return Part(clients.rows(numbers), invoices.rows(numbers), int(clients.counts[numbers].sum()), place)
+def _part(clients: "SpillWriter", invoices: "SpillWriter", numbers: list[int], place: str) -> Partition:
+    return Partition(clients.rows(numbers), invoices.rows(numbers), int(clients.counts[numbers].sum()), place)
 
 
 # --- dealing ----------------------------------------------------------------------------------------------------------
 
 
-class Rows(NamedTuple):
+class SpilledRows(NamedTuple):
     """Rows of one table in files."""
 
     files: list[Path]
@@ -111,15 +111,15 @@ class Rows(NamedTuple):
         return pa.concat_tables([self.schema.empty_table(), *tables])
 
 
-class Hand:
+class SpillWriter:
     """One table's rows in FAN files, by the digit that their hash has at a level."""
 
     def __init__(self, folder: Path, name: str, schema: object = None, level: int = 0) -> None:
         self._folder, self._name, self._schema, self.level = folder, name, schema, level
         self.counts = np.zeros(FAN, np.int64)
 
-    def rows(self, numbers: list[int]) -> Rows:
-        return Rows([self._file(number) for number in numbers if self.counts[number]], self._schema)
+    def rows(self, numbers: list[int]) -> SpilledRows:
+        return SpilledRows([self._file(number) for number in numbers if self.counts[number]], self._schema)
 
     def deal(self, tables: Iterator, waiting_bytes: float) -> None:
         """Writes all rows, so many bytes at a time. Raises OSError."""
@@ -140,9 +140,9 @@ class Hand:
                 self._write(pa.concat_tables(waiting), writers, stack)
         pa.default_memory_pool().release_unused()
 
-    def again(self, number: int, waiting_bytes: float) -> "Hand":
+    def again(self, number: int, waiting_bytes: float) -> "SpillWriter":
         """The rows of one file, in files of their own by the next digit."""
-        finer = Hand(self._folder / f"{number:03d}", self._name, self._schema, self.level + 1)
+        finer = SpillWriter(self._folder / f"{number:03d}", self._name, self._schema, self.level + 1)
         for file in self.rows([number]).files:
             finer.deal(batches_in(file), waiting_bytes)
             file.unlink()

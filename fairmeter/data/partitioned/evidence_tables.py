@@ -1,6 +1,6 @@
 """A part's evidence as an Arrow table, which can travel, and the parts' tables as the evidence of the whole.
 
-In:  Evidence, the clients it is of, and their row numbers among all; or such tables, in any order.
+In:  FeatureMatrix, the clients it is of, and their row numbers among all; or such tables, in any order.
 Out: the same to the last bit, clients in the order of their row numbers.
 """
 
@@ -8,14 +8,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fairmeter.core.types import Cells, Evidence, QualityFlag, Table
+from fairmeter.core.types import FeatureMatrix, GroupKeys, QualityFlag, Table
 from fairmeter.data.partitioned.partitions import ROW, as_arrow, flags_of, with_flags
 from fairmeter.data.tables import CLIENT_FIELDS, summed
 
 N_RECORDS, FEATURES, KEYS = "n_records", "features", "keys_of_"
 
 
-def travelling(evidence: Evidence, clients: Table, rows: np.ndarray, flags: Sequence[QualityFlag]):
+def travelling(evidence: FeatureMatrix, clients: Table, rows: np.ndarray, flags: Sequence[QualityFlag]):
     """The Arrow table of a part, a row a client."""
     import pyarrow as pa
 
@@ -30,7 +30,7 @@ def travelling(evidence: Evidence, clients: Table, rows: np.ndarray, flags: Sequ
     return with_flags(table, flags)
 
 
-def joined(tables: Sequence) -> tuple[Table, Evidence, list[QualityFlag]]:
+def joined(tables: Sequence) -> tuple[Table, FeatureMatrix, list[QualityFlag]]:
     """Clients, their evidence, and the flags of the whole."""
     import pyarrow as pa
 
@@ -47,7 +47,7 @@ def joined(tables: Sequence) -> tuple[Table, Evidence, list[QualityFlag]]:
     clients = {f.name: narrow[f.name].to_numpy() for f in CLIENT_FIELDS if f.name in narrow.column_names}
     cells = {name.removeprefix(KEYS): _cells(narrow[name]) for name in narrow.column_names if name.startswith(KEYS)}
     flags = summed(flag for table in tables for flag in flags_of(table))
-    return clients, Evidence(features, narrow[N_RECORDS].to_numpy(), cells), flags
+    return clients, FeatureMatrix(features, narrow[N_RECORDS].to_numpy(), cells), flags
 
 
 def _matrix(column) -> np.ndarray:
@@ -57,8 +57,8 @@ def _matrix(column) -> np.ndarray:
     return data.view(np.float32).reshape(len(column), width // 4)
 
 
-def _cells(column) -> Cells:
+def _cells(column) -> GroupKeys:
     from pyarrow import compute
 
     column = column.combine_chunks()
-    return Cells(compute.list_value_length(column).to_numpy().astype(np.int64), column.flatten().to_numpy())
+    return GroupKeys(compute.list_value_length(column).to_numpy().astype(np.int64), column.flatten().to_numpy())

@@ -19,7 +19,7 @@ import numpy as np
 from fairmeter.core.types import QualityFlag, Table
 from fairmeter.data.arrow_reader import read_header, sheets_of
 from fairmeter.data.date_swaps import EXPORT_DATE
-from fairmeter.data.files import EmptyTable, MissingFile, Source, find_sources
+from fairmeter.data.files import EmptyTable, MissingFile, TableFile, find_sources
 from fairmeter.data.parsing import text_of
 from fairmeter.data.tables import (
     CLIENT_FIELDS,
@@ -40,18 +40,18 @@ OWNER = CLIENT_ID._replace(convert=text_of)
 KEY = CLIENT_ID._replace(convert=lambda value: crc32(text_of(value).encode()), dtype=np.uint32)
 
 
-class Pieces(NamedTuple):
+class TableFiles(NamedTuple):
     """The files of each table, and which optional columns of clients any of them has."""
 
-    clients: list[Source]
-    invoices: list[Source]
+    clients: list[TableFile]
+    invoices: list[TableFile]
     columns: tuple[str, ...]
 
 
 # --- which files ------------------------------------------------------------------------------------------------------
 
 
-def find_pieces(sources: tuple, clients: Path | None = None, invoices: Path | None = None) -> Pieces:
+def find_pieces(sources: tuple, clients: Path | None = None, invoices: Path | None = None) -> TableFiles:
     """The files of both tables. Raises MissingFile, DamagedFile.
 
     sources: folders, zips and files, of which those with "client" or "invoice" in their names are taken, and all that
@@ -61,10 +61,10 @@ def find_pieces(sources: tuple, clients: Path | None = None, invoices: Path | No
     found = [_of_kind(kind, sources, named) for kind, named in (("client", clients), ("invoice", invoices))]
     headers = [set(read_header(source)) for source in found[0]]
     present = tuple(f.name for f in CLIENT_FIELDS if any({f.name, f.raw} & header for header in headers))
-    return Pieces(*found, present)
+    return TableFiles(*found, present)
 
 
-def _of_kind(kind: str, sources: tuple, named: Path | None) -> list[Source]:
+def _of_kind(kind: str, sources: tuple, named: Path | None) -> list[TableFile]:
     if named:
         found = find_sources(None, (named.absolute(),))
     else:
@@ -85,7 +85,7 @@ def _folders(kind: str, sources: tuple) -> tuple[Path, ...]:
 # --- files to rows ----------------------------------------------------------------------------------------------------
 
 
-def client_rows(source: Source, number: int, columns: tuple[str, ...]) -> Iterator:
+def client_rows(source: TableFile, number: int, columns: tuple[str, ...]) -> Iterator:
     """Arrow tables of a file's clients. [number: of the file among those of clients]. Raises TableError."""
     for sheet in sheets_of(source, CLIENT_FIELDS):
         first = number * FILE_ROWS + sheet.first_row
@@ -94,7 +94,7 @@ def client_rows(source: Source, number: int, columns: tuple[str, ...]) -> Iterat
         yield as_arrow({name: told.get(name, missing.get(name)) for name in (PART_KEY, ROW, *columns)})
 
 
-def invoice_rows(source: Source) -> Iterator:
+def invoice_rows(source: TableFile) -> Iterator:
     """Arrow tables of a file's invoices. Raises TableError."""
     for sheet in sheets_of(source, (OWNER, *INVOICE_FIELDS)):
         told = {PART_KEY: sheet.look(KEY), CLIENT_ID.name: sheet.take(OWNER)}
@@ -163,5 +163,5 @@ def check_rows(place: str, n: int) -> None:
         raise EmptyTable(f"{place} has a header and no rows; export it again.")
 
 
-def in_words(sources: list[Source]) -> str:
+def in_words(sources: list[TableFile]) -> str:
     return str(sources[0]) if len(sources) == 1 else f"{sources[0]} and {len(sources) - 1:,} more"

@@ -1,6 +1,6 @@
 """A client base on a cluster: parts.py's steps on Apache Spark. The only room that imports pyspark.
 
-In:  the master's address, Pieces, and a work: a part's Tables -> an Arrow table.
+In:  the master's address, TableFiles, and a work: a part's Tables -> an Arrow table.
 Out: what the work made of every part, each computed once; the rows of some clients.
 
 Files are read where the executors are, one task a file, by the very code that reads them elsewhere; every machine must
@@ -25,11 +25,11 @@ import numpy as np
 
 from fairmeter.core.paths import PROJECT
 from fairmeter.data.date_swaps import EXPORT_DATE
-from fairmeter.data.files import Field, TableError
+from fairmeter.data.files import Column, TableError
 from fairmeter.data.partitioned.partitions import (
     PART_KEY,
     ROW,
-    Pieces,
+    TableFiles,
     check_rows,
     client_rows,
     in_words,
@@ -70,7 +70,7 @@ class SparkError(Exception):
 
 
 @contextmanager
-def cluster(master: str) -> Iterator["Cluster"]:
+def cluster(master: str) -> Iterator["SparkJobs"]:
     """A session that is stopped in the end; one that is running already (a notebook's) is used and left. SparkError."""
     try:
         from pyspark.sql import SparkSession
@@ -83,7 +83,7 @@ def cluster(master: str) -> Iterator["Cluster"]:
             _ship(spark.sparkContext)
             for name, value in SETTINGS.items():
                 spark.conf.set(name, value)
-        yield Cluster(spark)
+        yield SparkJobs(spark)
     finally:
         if there is None:
             with suppress(Exception):  # a session whose cluster is gone has nothing left to stop
@@ -168,13 +168,13 @@ def shipped() -> tuple[Path, TemporaryDirectory]:
 # --- jobs -------------------------------------------------------------------------------------------------------------
 
 
-class Cluster:
+class SparkJobs:
     """Jobs of a session."""
 
     def __init__(self, spark) -> None:
         self._spark = spark
 
-    def each_part(self, pieces: Pieces, work: Work, tell: Tell) -> Iterator:
+    def each_part(self, pieces: TableFiles, work: Work, tell: Tell) -> Iterator:
         """The Arrow table that the work makes of every part, in any order. Raises TableError, SparkError."""
         from pyspark import StorageLevel
 
@@ -213,18 +213,18 @@ class Cluster:
                 made.unpersist()
                 shared.destroy()
 
-    def rows_of(self, pieces: Pieces, client_ids: list[str]) -> tuple[Tables, np.ndarray]:
+    def rows_of(self, pieces: TableFiles, client_ids: list[str]) -> tuple[Tables, np.ndarray]:
         """The Tables of these clients alone, and their row numbers. Raises TableError, SparkError."""
         with _in_words():
             wanted = self._spark.sparkContext.broadcast(client_ids)
             clients, invoices = (frame.toArrow() for frame in self._frames(pieces, 1, wanted))
         return part_tables(clients, invoices, in_words(pieces.clients))
 
-    def _n_parts(self, pieces: Pieces) -> int:
+    def _n_parts(self, pieces: TableFiles) -> int:
         packed = sum(source.n_bytes * (PARQUET_PACKS if source.is_parquet else 1) for source in pieces.invoices)
         return max(2 * self._spark.sparkContext.defaultParallelism, -(-packed // PART_BYTES))
 
-    def _frames(self, pieces: Pieces, n_parts: int, wanted=None) -> tuple:
+    def _frames(self, pieces: TableFiles, n_parts: int, wanted=None) -> tuple:
         """Clients and invoices as data frames with the number of their part. [wanted: a broadcast of ids]"""
         columns = pieces.columns
 
@@ -277,7 +277,7 @@ def client_types(columns: tuple[str, ...]) -> str:
     )
 
 
-def _type(field: Field) -> str:
+def _type(field: Column) -> str:
     return f"{field.name} {SPARK_TYPES[str(np.dtype(field.dtype))]}"
 
 

@@ -9,7 +9,7 @@ Nothing here reads a meter's number, code, status or coefficient; of the index i
 import numpy as np
 
 from fairmeter.features.base import DISCREPANCY, FALL, HISTORY, IRREGULAR, LOW, TARIFF, Block, Feature
-from fairmeter.features.invoices.series import DAYS_PER_MONTH, Rows, known_or
+from fairmeter.features.invoices.series import DAYS_PER_MONTH, InvoiceSeries, known_or
 
 SHARES = {"min": 0.0, "q10": 0.1, "q25": 0.25, "median": 0.5, "q75": 0.75, "q90": 0.9, "max": 1.0}
 STATISTICS = {
@@ -58,7 +58,7 @@ SERIES = (
 )  # fmt: skip
 
 
-def _series_statistics(rows: Rows) -> np.ndarray:
+def _series_statistics(rows: InvoiceSeries) -> np.ndarray:
     series = np.array([read(rows) for *_, read in SERIES])
     n, mean, deviation, skew = rows.by_pair.shape(series)
     quantiles = rows.by_pair.quantiles(series, tuple(SHARES.values()), n)
@@ -105,7 +105,7 @@ KIND_STATISTICS = (
 )
 
 
-def _kinds(rows: Rows) -> np.ndarray:
+def _kinds(rows: InvoiceSeries) -> np.ndarray:
     pairs = rows.by_pair
     is_kind = np.array([test(rows) for *_, test in KINDS])
     n = pairs.total(is_kind.astype(np.float64))
@@ -139,7 +139,7 @@ def _part_features(parts: dict[str, str], group: str) -> tuple[Feature, ...]:
     )
 
 
-def _by_part(rows: Rows, part: np.ndarray, n_parts: int) -> np.ndarray:
+def _by_part(rows: InvoiceSeries, part: np.ndarray, n_parts: int) -> np.ndarray:
     """Statistics of each part of the time; `part` is each row's number. [float64, (4 * n_parts, pairs)]"""
     is_in = part == np.arange(n_parts)[:, None]
     known = is_in & ~np.isnan(rows.level)
@@ -150,11 +150,11 @@ def _by_part(rows: Rows, part: np.ndarray, n_parts: int) -> np.ndarray:
     return np.concatenate([level / n_known, n, n_zero, upper])
 
 
-def _years_back(rows: Rows) -> np.ndarray:
+def _years_back(rows: InvoiceSeries) -> np.ndarray:
     return _by_part(rows, rows.days_before_last // 365, YEARS_BACK)
 
 
-def _seasons(rows: Rows) -> np.ndarray:
+def _seasons(rows: InvoiceSeries) -> np.ndarray:
     return _by_part(rows, SEASON_OF_MONTH[rows.month_of_year], len(SEASONS))
 
 
@@ -172,7 +172,7 @@ SPLIT_SERIES = (
 )
 
 
-def _change_point(rows: Rows) -> np.ndarray:
+def _change_point(rows: InvoiceSeries) -> np.ndarray:
     size, explained, row = rows.by_pair.best_split(np.array([read(rows) for *_, read in SPLIT_SERIES]))
     days = np.append(rows.days_before_last, np.nan)
     return np.concatenate([size, explained, days[row]])  # row -1, no change point, is the NaN at the end
@@ -192,7 +192,7 @@ SPLIT_BLOCK = Block(
 )
 
 
-def _trend(rows: Rows) -> np.ndarray:
+def _trend(rows: InvoiceSeries) -> np.ndarray:
     pairs, level = rows.by_pair, rows.level
     n, at = pairs.spread(pairs.counts), pairs.position
     parts = np.array([at < n / 2, at >= n / 2, at < n - 3, at >= n - 3])
@@ -216,7 +216,7 @@ TREND_BLOCK = Block(
 )
 
 
-def _totals(rows: Rows) -> np.ndarray:
+def _totals(rows: InvoiceSeries) -> np.ndarray:
     pairs, off = rows.by_pair, rows.mismatch
     *levels, months, off_sum, off_size = pairs.total(
         known_or(np.concatenate([rows.levels, [rows.months, off, np.abs(off)]]), 0.0)

@@ -7,8 +7,8 @@ Out: Cells by name (fairmeter/core/types.py): the keys of the cells each client 
 
 import numpy as np
 
-from fairmeter.core.types import Cells, Table
-from fairmeter.features.invoices.series import Rows, as_float_days, known_or
+from fairmeter.core.types import GroupKeys, Table
+from fairmeter.features.invoices.series import InvoiceSeries, as_float_days, known_or
 
 CELLS = {
     "place": "the same region, district and category",
@@ -36,7 +36,7 @@ SEED = {name: np.uint64(i) for i, name in enumerate(CELLS, start=1)}
 MIX = np.uint64(0x9E3779B97F4A7C15)  # the golden ratio's bits: spreads neighbouring codes over all 64
 
 
-def neighbour_cells(rows: Rows, has_meter: bool = True) -> dict[str, Cells]:
+def neighbour_cells(rows: InvoiceSeries, has_meter: bool = True) -> dict[str, GroupKeys]:
     """Cells by the names of CELLS, without those of METER_CELLS where not `has_meter`.
 
     Each client's are in the order of its rows; a missing code is a code of its own.
@@ -46,26 +46,26 @@ def neighbour_cells(rows: Rows, has_meter: bool = True) -> dict[str, Cells]:
     one, n_rows = np.ones(len(filled), dtype=np.int64), rows.by_client.counts
     n_later = rows.by_client.total(is_later.astype(np.int64))
     return {
-        "place": Cells(one, of_client["place"]),
-        "tariff": Cells(n_rows, of_row["tariff"]),
-        "route_day": Cells(n_rows, of_row["route_day"]),
-        "route_step": Cells(n_later, of_row["route_step"][is_later]),
-        "first_day": Cells(filled.astype(np.int64), of_client["first_day"][filled]),
-        **{name: Cells(one, of_client[name]) for name in CREATED},
+        "place": GroupKeys(one, of_client["place"]),
+        "tariff": GroupKeys(n_rows, of_row["tariff"]),
+        "route_day": GroupKeys(n_rows, of_row["route_day"]),
+        "route_step": GroupKeys(n_later, of_row["route_step"][is_later]),
+        "first_day": GroupKeys(filled.astype(np.int64), of_client["first_day"][filled]),
+        **{name: GroupKeys(one, of_client[name]) for name in CREATED},
         **(_meter_cells(rows) if has_meter else {}),
     }
 
 
-def account_cells(clients: Table, has_meter: bool = True) -> dict[str, Cells]:
+def account_cells(clients: Table, has_meter: bool = True) -> dict[str, GroupKeys]:
     """The same of clients without one invoice: the cells of their accounts, and none of the others."""
     n = len(clients["client_id"])
     keys = _client_keys(clients, np.full(n, np.nan))
-    one, nothing = np.ones(n, dtype=np.int64), Cells(np.zeros(n, dtype=np.int64), np.empty(0, dtype=np.uint64))
+    one, nothing = np.ones(n, dtype=np.int64), GroupKeys(np.zeros(n, dtype=np.int64), np.empty(0, dtype=np.uint64))
     names = [name for name in CELLS if has_meter or name not in METER_CELLS]
-    return {name: Cells(one, keys[name]) if name in ("place", *CREATED) else nothing for name in names}
+    return {name: GroupKeys(one, keys[name]) if name in ("place", *CREATED) else nothing for name in names}
 
 
-def _meter_cells(rows: Rows) -> dict[str, Cells]:
+def _meter_cells(rows: InvoiceSeries) -> dict[str, GroupKeys]:
     """The cells of METER_CELLS: those of exchanges have a key an exchange, the others a key a row."""
     pairs, region = rows.by_pair, rows.by_client.spread(known_or(rows.clients["region"], -1.0))
     meter, code, status, remark = (
@@ -82,8 +82,8 @@ def _meter_cells(rows: Rows) -> dict[str, Cells]:
         np.array([np.zeros(len(code)), np.zeros(len(code)), np.zeros(len(code)), month // 12, rows["energy"], remark]),
     )
     n_exchanges = rows.by_client.total(is_exchange.astype(np.int64))
-    cells = {name: Cells(n_exchanges, keys[i][is_exchange]) for i, name in enumerate(names[:4])}
-    return cells | {name: Cells(rows.by_client.counts, keys[i]) for i, name in enumerate(names[4:], start=4)}
+    cells = {name: GroupKeys(n_exchanges, keys[i][is_exchange]) for i, name in enumerate(names[:4])}
+    return cells | {name: GroupKeys(rows.by_client.counts, keys[i]) for i, name in enumerate(names[4:], start=4)}
 
 
 def _client_keys(clients: Table, first_day: np.ndarray) -> dict[str, np.ndarray]:
@@ -95,7 +95,7 @@ def _client_keys(clients: Table, first_day: np.ndarray) -> dict[str, np.ndarray]
     return dict(zip(names, (_mixed(keys[0], category), *keys[1:]), strict=True))
 
 
-def _row_keys(rows: Rows) -> dict[str, np.ndarray]:
+def _row_keys(rows: InvoiceSeries) -> dict[str, np.ndarray]:
     """Keys with one value a row. [uint64]"""
     region = rows.by_client.spread(known_or(rows.clients["region"], -1.0))
     names = ("tariff", "route_step", "route_day")

@@ -1,7 +1,7 @@
 """Invoices -> one row of features a client. Written once; training, the server and Spark call the same function.
 
 In:  clients, invoices (canonical tables, invoices sorted by client; see data/README.md, 'Input tables').
-Out: Evidence: float32 features of shape (clients, len(FEATURES)), and the cells each client shares with its neighbours.
+Out: FeatureMatrix: float32 features of shape (clients, len(FEATURES)), and the cells each client shares with its neighbours.
 
 A client's row depends on its own rows alone, to the last bit; the order of its invoices does not matter; nothing
 depends on today's date. Missing evidence stays NaN; only a count or a sum of nothing is 0. `after_detection` marks what
@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from fairmeter.core.types import Evidence, Table
+from fairmeter.core.types import FeatureMatrix, Table
 from fairmeter.features.base import (
     DISCREPANCY,
     EVIDENCE_GROUPS,
@@ -29,7 +29,7 @@ from fairmeter.features.base import (
 from fairmeter.features.invoices import consumption, meter_and_account
 from fairmeter.features.invoices.group_keys import CELLS, METER_CELLS, account_cells, neighbour_cells
 from fairmeter.features.invoices.meter_and_account import AGGREGATES_BLOCK
-from fairmeter.features.invoices.series import Rows, as_float_days
+from fairmeter.features.invoices.series import InvoiceSeries, as_float_days
 
 __all__ = [
     "AGGREGATES_BLOCK",
@@ -62,8 +62,8 @@ FEATURE_NAMES: tuple[str, ...] = tuple(feature.name for feature in FEATURES)
 N_INVOICES = FEATURE_NAMES.index("n_invoices")
 
 
-def client_features(clients: Table, invoices: Table, cells: Collection[str] = tuple(CELLS)) -> Evidence:
-    """Features and cells of every client, in the order of `clients`: canonical tables in, Evidence out.
+def client_features(clients: Table, invoices: Table, cells: Collection[str] = tuple(CELLS)) -> FeatureMatrix:
+    """Features and cells of every client, in the order of `clients`: canonical tables in, FeatureMatrix out.
 
     cells: names of those that are looked at; others may be left out.
     A client without invoices has the features of its account and counts of 0, all else NaN. No client gives length 0.
@@ -74,28 +74,28 @@ def client_features(clients: Table, invoices: Table, cells: Collection[str] = tu
     bounds = [*range(0, n, CHUNK), n]
     edges = np.searchsorted(invoices["client"], bounds)
 
-    def evidence_of(part: int) -> Evidence:
+    def evidence_of(part: int) -> FeatureMatrix:
         theirs = _slice(invoices, edges[part], edges[part + 1])
         theirs["client"] = theirs["client"] - bounds[part]
         return _evidence(_slice(clients, bounds[part], bounds[part + 1]), theirs, cells)
 
     with ThreadPoolExecutor(THREADS) as pool:
-        return Evidence.concatenated(list(pool.map(evidence_of, range(len(bounds) - 1))))
+        return FeatureMatrix.concatenated(list(pool.map(evidence_of, range(len(bounds) - 1))))
 
 
 def _slice(table: Table, start: int, stop: int) -> Table:
     return {name: column[start:stop] for name, column in table.items()}
 
 
-def _evidence(clients: Table, invoices: Table, cells: Collection[str]) -> Evidence:
+def _evidence(clients: Table, invoices: Table, cells: Collection[str]) -> FeatureMatrix:
     n, has_meter = len(clients["client_id"]), not METER_CELLS.keys().isdisjoint(cells)
     if not len(invoices["client"]):
-        return Evidence(_of_accounts(clients, n), np.zeros(n, np.int64), account_cells(clients, has_meter))
+        return FeatureMatrix(_of_accounts(clients, n), np.zeros(n, np.int64), account_cells(clients, has_meter))
     with np.errstate(all="ignore"):  # missing evidence is NaN; a division by nothing is missing evidence
-        rows = Rows.of(clients, invoices)
+        rows = InvoiceSeries.of(clients, invoices)
         matrix = _matrix(rows, n)
     matrix[~np.isfinite(matrix)] = np.nan
-    return Evidence(matrix, rows.by_client.counts, neighbour_cells(rows, has_meter))
+    return FeatureMatrix(matrix, rows.by_client.counts, neighbour_cells(rows, has_meter))
 
 
 # --- pairs to clients -------------------------------------------------------------------------------------------------
@@ -104,7 +104,7 @@ PAIR_BLOCKS = tuple(block for block in BLOCKS if block.is_by_pair)
 CLIENT_BLOCKS = tuple(block for block in BLOCKS if not block.is_by_pair)
 
 
-def _of_pairs(rows: Rows) -> np.ndarray:
+def _of_pairs(rows: InvoiceSeries) -> np.ndarray:
     """All features of the pairs that have invoices. [float64, (features, pairs)]"""
     return np.concatenate([block.compute(rows) for block in PAIR_BLOCKS])
 
@@ -118,7 +118,7 @@ def _computed_order() -> np.ndarray:
 
 
 with np.errstate(all="ignore"):
-    WITHOUT_INVOICES = _of_pairs(Rows.of_nothing())[:, 0].astype(np.float32)
+    WITHOUT_INVOICES = _of_pairs(InvoiceSeries.of_nothing())[:, 0].astype(np.float32)
 ORDER = _computed_order()
 ACCOUNT_COLUMNS = {name: FEATURE_NAMES.index(name) for name in ("category", "region", "district", "created_on")}
 COUNTS = ("n_before_creation", "n_invoices", "n_invoice_dates", "n_tariffs")  # of the account
@@ -138,7 +138,7 @@ def _nobody() -> np.ndarray:
 NOBODY = _nobody()
 
 
-def _matrix(rows: Rows, n: int) -> np.ndarray:
+def _matrix(rows: InvoiceSeries, n: int) -> np.ndarray:
     """float32 of shape (n clients, FEATURES)."""
     pairs = np.empty((2 * n, len(WITHOUT_INVOICES)), dtype=np.float32)
     if len(rows.pairs) < len(pairs):

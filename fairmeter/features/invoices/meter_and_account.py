@@ -10,7 +10,7 @@ its index is marked `after_detection`.
 import numpy as np
 
 from fairmeter.features.base import DISCREPANCY, HISTORY, LOW, PLACE, TARIFF, Block, Feature
-from fairmeter.features.invoices.series import DAYS_PER_MONTH, LEVELS, Rows, as_float_days, known_or
+from fairmeter.features.invoices.series import DAYS_PER_MONTH, LEVELS, InvoiceSeries, as_float_days, known_or
 
 # --- codes: how many, which, when they changed ------------------------------------------------------------------------
 
@@ -42,7 +42,7 @@ def _ranks(codes: np.ndarray) -> np.ndarray:
     return np.unique(known_or(codes, -1.0), return_inverse=True)[1]
 
 
-def _codes(rows: Rows) -> np.ndarray:
+def _codes(rows: InvoiceSeries) -> np.ndarray:
     pairs = rows.by_pair
     codes = np.array([*(rows[name] for name, *_ in CODES[:-1]), _ranks(rows["meter_id"])])
     values = codes[:-1]  # a meter's rank means nothing in itself
@@ -95,7 +95,7 @@ METER_FEATURES = (
 )
 
 
-def _index(rows: Rows) -> np.ndarray:
+def _index(rows: InvoiceSeries) -> np.ndarray:
     pairs, meter, new_index = rows.by_pair, rows["meter_id"], rows["new_index"]
     series = np.array([rows["old_index"], new_index, np.log1p(new_index), np.log10(meter), meter])
     _, mean, deviation = pairs.moments(series[:-1])
@@ -130,7 +130,7 @@ AGGREGATED = {
 AGGREGATES = ("mean", "std", "min", "max")
 
 
-def _client_aggregates(rows: Rows) -> np.ndarray:
+def _client_aggregates(rows: InvoiceSeries) -> np.ndarray:
     """As pandas' groupby gives them: the standard deviation is the sample's, unknown of a single invoice."""
     clients = rows.by_client
     series = np.concatenate([rows.levels, [rows.consumption, rows["months"]]])
@@ -155,7 +155,7 @@ AGGREGATES_BLOCK = Block(
 )
 
 
-def _account(rows: Rows) -> np.ndarray:
+def _account(rows: InvoiceSeries) -> np.ndarray:
     clients, table = rows.by_client, rows.clients
     created = as_float_days(table["created_on"])
     first, last = clients.smallest(rows.day), clients.largest(rows.day)

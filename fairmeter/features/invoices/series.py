@@ -63,7 +63,7 @@ def row_order(invoices: Table) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Rows:
+class InvoiceSeries:
     """Ordered invoices of some clients, with what several features need of them. Series are one value a row.
 
     `pairs` are the numbers of the pairs that have invoices, ascending; `by_pair` has their rows, and no empty segment.
@@ -77,7 +77,7 @@ class Rows:
     by_client: Segments
 
     @classmethod
-    def of(cls, clients: Table, invoices: Table) -> "Rows":
+    def of(cls, clients: Table, invoices: Table) -> "InvoiceSeries":
         order = row_order(invoices)
         columns = {name: column[order] for name, column in invoices.items()}
         n_pairs = 2 * len(clients["client_id"])
@@ -87,7 +87,7 @@ class Rows:
         return cls(clients, columns, pairs, Segments(counts[pairs]), by_client)
 
     @classmethod
-    def of_nothing(cls) -> "Rows":
+    def of_nothing(cls) -> "InvoiceSeries":
         """A single pair that has no invoice."""
         columns = {name: np.empty(0) for name in TIE_BREAKS} | {"invoice_on": np.empty(0, dtype="datetime64[D]")}
         return cls({}, columns, np.zeros(1, dtype=np.int64), Segments(np.zeros(1)), Segments(np.zeros(1)))

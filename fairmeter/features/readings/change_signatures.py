@@ -1,6 +1,6 @@
 """Blocks on the shape of days before and after a change: a scale, a subtraction and a ceiling leave different traces.
 
-In:  DayRows (fairmeter/features/readings/series.py).
+In:  DailySeries (fairmeter/features/readings/series.py).
 Out: BLOCKS; each computes (features, clients), float64. Missing evidence is NaN.
 
 A scale moves all quantiles by one ratio, a subtraction by one difference, a ceiling the upper ones alone; random draws
@@ -11,14 +11,14 @@ import numpy as np
 
 from fairmeter.core.segments import Segments
 from fairmeter.features.base import FALL, IRREGULAR, LOW, SHAPE, Feature
-from fairmeter.features.readings.series import DayRows, ReadingBlock, parts
+from fairmeter.features.readings.series import DailySeries, ReadingBlock, parts
 
 SHARES = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98)
 NEAR_TOP = 0.01
 SHORTEST_PART = 7.0  # known days
 
 
-def _shape(of: Segments, rows: DayRows, copies: int) -> np.ndarray:
+def _shape(of: Segments, rows: DailySeries, copies: int) -> np.ndarray:
     """Statistics of parts. [(STATISTICS, parts)]"""
     each = rows.log, rows.relative, rows.residual, rows.usual, rows.weekday >= 5
     log, relative, residual, usual, weekend = (np.concatenate((x,) * copies) for x in each)
@@ -99,7 +99,7 @@ OWN_ROWS = [i for i, (name, *_) in enumerate(STATISTICS) if name in OWN]
 PARTS = (("step", "the clearest step"), ("30", "the last 30 days"), ("90", "the last 90 days"))
 
 
-def _parts(rows: DayRows) -> np.ndarray:
+def _parts(rows: DailySeries) -> np.ndarray:
     """Each statistic after less before, and some after; then what tells a scale from a subtraction from a cut-off."""
     segments, copies, n = rows.segments, len(PARTS), len(rows.segments)
     row = np.array([rows.step.row[0], rows.since_end(30), rows.since_end(90)])

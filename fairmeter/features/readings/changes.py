@@ -1,6 +1,6 @@
 """Blocks on change: last days against before, against a year before, trends, steps and ramps.
 
-In:  DayRows (fairmeter/features/readings/series.py).
+In:  DailySeries (fairmeter/features/readings/series.py).
 Out: BLOCKS; each computes (features, clients), float64. Missing evidence is NaN.
 
 *Adjusted* consumption is log consumption less the neighbours' factor times the client's own sensitivity to it: season
@@ -9,9 +9,9 @@ and weather are out of it. Where no neighbours are known it is log consumption i
 
 import numpy as np
 
-from fairmeter.core.change_points import Running
+from fairmeter.core.change_points import RunningSums
 from fairmeter.features.base import FALL, IRREGULAR, SHAPE, Feature
-from fairmeter.features.readings.series import DayRows, ReadingBlock
+from fairmeter.features.readings.series import DailySeries, ReadingBlock
 
 WINDOWS = (7, 14, 30, 60, 90, 180)  # days
 YEAR = 364  # days: whole weeks
@@ -21,7 +21,7 @@ YEAR = 364  # days: whole weeks
 SERIES = (("adjusted", "adjusted consumption"), ("log", "log consumption"))
 
 
-def _last_against_before(rows: DayRows) -> np.ndarray:
+def _last_against_before(rows: DailySeries) -> np.ndarray:
     starts, ends = rows.segments.starts, rows.segments.ends
     cut = np.array([rows.since_end(days) for days in WINDOWS])
     n, mean, variance = rows.window(cut, np.broadcast_to(ends, cut.shape))
@@ -49,7 +49,7 @@ LAST_BLOCK = ReadingBlock(
 RANKED = (7, 14, 30, 60, 90)
 
 
-def _last_among_others(rows: DayRows) -> np.ndarray:
+def _last_among_others(rows: DailySeries) -> np.ndarray:
     """The last days' mean beside those of all stretches as long that end before they begin."""
     segments, days = rows.segments, np.array(RANKED)
     n, total = rows.running.before(days, (slice(2), slice(2)))[..., 1:]
@@ -81,7 +81,7 @@ RANK_BLOCK = ReadingBlock(
 AGO = (14, 28, 91)
 
 
-def _year_on_year(rows: DayRows) -> np.ndarray:
+def _year_on_year(rows: DailySeries) -> np.ndarray:
     ends, starts = rows.segments.ends, rows.segments.starts
     cut = np.array([rows.since_end(days) for days in AGO])
     stop = np.maximum(ends - YEAR, starts) + np.zeros_like(cut)
@@ -105,7 +105,7 @@ YEAR_BLOCK = ReadingBlock(
 TRENDS = (30, 60, 90, 180, 365)
 
 
-def _slopes(rows: DayRows) -> np.ndarray:
+def _slopes(rows: DailySeries) -> np.ndarray:
     """Least-squares slope of the last days, per 100 days."""
     running = rows.changes.running
     cut = np.array([rows.since_end(days) for days in TRENDS])
@@ -129,7 +129,7 @@ RAMPS = (1, 30, 90, 180)
 EVERY = 3  # days between the beginnings of ramps that are tried
 
 
-def _ramps(rows: DayRows) -> np.ndarray:
+def _ramps(rows: DailySeries) -> np.ndarray:
     ends = rows.segments.ends
     fall, rise, step = rows.steps
     found = [fall, *rows.changes.best(RAMPS[1:], (-1,), EVERY), rise, step]
@@ -158,7 +158,7 @@ RAMP_BLOCK = ReadingBlock(
 AROUND = (3, 7, 14, 30, 60)
 
 
-def _at_step(rows: DayRows) -> np.ndarray:
+def _at_step(rows: DailySeries) -> np.ndarray:
     """The days around the clearest step, and what came after it beside all stretches as long before it."""
     segments, row = rows.segments, rows.step.row[0]
     starts, ends = segments.starts, segments.ends
@@ -197,7 +197,7 @@ STEP_BLOCK = ReadingBlock(
 SHARP = (7, 14, 30)
 
 
-def _sharpest(rows: DayRows) -> np.ndarray:
+def _sharpest(rows: DailySeries) -> np.ndarray:
     """The sharpest fall between neighbouring stretches, and whether consumption came back."""
     segments, ends, days = rows.segments, rows.segments.ends, np.array(SHARP)
     width, row = days[:, None], np.arange(segments.n_rows)
@@ -236,7 +236,7 @@ SHARP_BLOCK = ReadingBlock(
 )
 
 
-def _splits(rows: DayRows) -> np.ndarray:
+def _splits(rows: DailySeries) -> np.ndarray:
     """Steps of what lies above the usual, below it, and of the distance from it; range of the running sum."""
     segments, residual = rows.segments, rows.residual
     n, mean, deviation = (x[:1] for x in rows.shape[:3])
@@ -246,7 +246,7 @@ def _splits(rows: DayRows) -> np.ndarray:
     )
     size, explained, row = segments.best_split(series, 7)
     ago = np.where(row >= 0, segments.ends - row, np.nan)
-    walk = Running(np.where(np.isnan(off), 0.0, off)[None]).from_start(segments)
+    walk = RunningSums(np.where(np.isnan(off), 0.0, off)[None]).from_start(segments)
     scale = deviation * np.sqrt(n)
     return np.concatenate([size, explained, ago, segments.largest(walk) / scale, segments.smallest(walk) / scale])
 

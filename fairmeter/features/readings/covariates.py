@@ -2,7 +2,7 @@
 what their transformer delivered that no meter registered.
 
 In:  Days of many clients (fairmeter/data/daily.py); optionally the cell of each (transformer or region), weather, holidays.
-Out: Surroundings: plain arrays, which a model can keep; missing is NaN.
+Out: Covariates: plain arrays, which a model can keep; missing is NaN.
 
 The factor of a date is the median over clients of log consumption less the client's own level. Season, weather and
 weekdays are in it; a theft is not, as long as fewer than half of the clients steal.
@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fairmeter.data.daily import Days
+from fairmeter.data.daily import DailyConsumption
 
 LEAST_CLIENTS = 20  # known on a date: the median of fewer is noise
 LEAST_DATES = 30  # to tell whether two factors move together
@@ -25,7 +25,7 @@ OFFSET = 0.05  # of the client's level, added before the log: a day of zero must
 
 
 @dataclass(frozen=True)
-class Losses:
+class TransformerLosses:
     """What transformers delivered and no meter behind them registered, technical losses taken off."""
 
     first_day: int  # days since 1970
@@ -40,12 +40,12 @@ class Losses:
         out[is_inside] = self.kwh[row[is_inside], place[is_inside]]
         return out
 
-    def of_clients(self, chosen: slice | np.ndarray) -> "Losses":
+    def of_clients(self, chosen: slice | np.ndarray) -> "TransformerLosses":
         return replace(self, transformer=self.transformer[chosen])
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class Covariates:
     """References by date, from `first_day` on; outside they are missing."""
 
     first_day: int  # days since 1970
@@ -53,16 +53,16 @@ class Surroundings:
     temperature: np.ndarray  # float64 (days,) [deg C]
     is_holiday: np.ndarray  # float64 (days,): 1, 0 or NaN
     cell: np.ndarray | None = None  # int64 (clients,): each client's row of `factor`; None: the first is everybody's
-    losses: Losses | None = None  # of these very clients: a model keeps none
+    losses: TransformerLosses | None = None  # of these very clients: a model keeps none
 
     @classmethod
     def of(
         cls,
-        days: Days,
+        days: DailyConsumption,
         cell: np.ndarray | None = None,
         weather: tuple[np.ndarray, np.ndarray] | None = None,
         holidays: np.ndarray | None = None,
-    ) -> "Surroundings":
+    ) -> "Covariates":
         """The factors of these clients, with weather as (day, temperature) and holidays as days since 1970.
 
         A date with fewer than LEAST_CLIENTS known clients in a cell takes the factor of all cells together, and is
@@ -95,7 +95,7 @@ class Surroundings:
         found = factor, self.temperature.take(place), self.is_holiday.take(place)
         return found if is_all_inside else tuple(np.where(is_inside, values, np.nan) for values in found)
 
-    def moves_with(self, other: "Surroundings") -> float:
+    def moves_with(self, other: "Covariates") -> float:
         """Correlation of the first cells' factors from day to day, on the dates that both have.
 
         NaN on too few dates, or where one never changes.
@@ -112,18 +112,18 @@ class Surroundings:
             return np.nan
         return float(np.corrcoef(mine, theirs)[0, 1])
 
-    def in_weather(self, weather: tuple[np.ndarray, np.ndarray] | None, holidays: np.ndarray | None) -> "Surroundings":
+    def in_weather(self, weather: tuple[np.ndarray, np.ndarray] | None, holidays: np.ndarray | None) -> "Covariates":
         """The same factors with another weather and other holidays, where these are given; as in `of`."""
         n = self.factor.shape[1]
         temperature = self.temperature if weather is None else _by_date(*weather, self.first_day, n)
         is_holiday = self.is_holiday if holidays is None else _by_date(holidays, 1.0, self.first_day, n, 0.0)
         return replace(self, temperature=temperature, is_holiday=is_holiday)
 
-    def mirrored(self) -> "Surroundings":
+    def mirrored(self) -> "Covariates":
         """What they are to the same clients backwards in time, see MIRROR; without losses."""
         first_day = MIRROR - (self.first_day + self.factor.shape[1] - 1)
         factor, temperature, is_holiday = (x[..., ::-1] for x in (self.factor, self.temperature, self.is_holiday))
-        return Surroundings(first_day, factor, temperature, is_holiday, self.cell)
+        return Covariates(first_day, factor, temperature, is_holiday, self.cell)
 
     @property
     def has_weather(self) -> bool:
@@ -133,11 +133,11 @@ class Surroundings:
     def has_holidays(self) -> bool:
         return not np.isnan(self.is_holiday).all()
 
-    def without_losses(self) -> "Surroundings":
+    def without_losses(self) -> "Covariates":
         """For clients to come, behind other transformers."""
         return self if self.losses is None else replace(self, losses=None)
 
-    def of_clients(self, chosen: slice | np.ndarray) -> "Surroundings":
+    def of_clients(self, chosen: slice | np.ndarray) -> "Covariates":
         """Those of some of the clients, by slice, numbers or mask."""
         if self.cell is None and self.losses is None:
             return self
@@ -145,7 +145,7 @@ class Surroundings:
         return replace(self, cell=cell, losses=self.losses and self.losses.of_clients(chosen))
 
 
-def log_relative(days: Days) -> tuple[np.ndarray, np.ndarray]:
+def log_relative(days: DailyConsumption) -> tuple[np.ndarray, np.ndarray]:
     """(each client's level [kWh a day], log of each day's consumption over it).
 
     The level is the median day, the mean where most days are near zero, 1 where all are.
@@ -158,7 +158,7 @@ def log_relative(days: Days) -> tuple[np.ndarray, np.ndarray]:
     return level, np.log(days.kwh / segments.beside(level) + OFFSET)
 
 
-def _factor(days: Days, clients: np.ndarray, first_day: int, n_days: int) -> np.ndarray:
+def _factor(days: DailyConsumption, clients: np.ndarray, first_day: int, n_days: int) -> np.ndarray:
     """Median polish: clients' levels and dates' factors in turn. [float64, (n_days,)]"""
     step = max(1, -(-len(clients) // MOST_CLIENTS))
     chosen = np.zeros(len(days.segments), dtype=bool)

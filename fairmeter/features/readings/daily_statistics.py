@@ -1,6 +1,6 @@
 """Blocks on what the days are like: levels, kinds of days and their runs, ceilings, repetition, weekdays, season.
 
-In:  DayRows (fairmeter/features/readings/series.py).
+In:  DailySeries (fairmeter/features/readings/series.py).
 Out: BLOCKS; each computes (features, clients), float64. Missing evidence is NaN.
 """
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from fairmeter.core.segments import Segments
 from fairmeter.features.base import FALL, HISTORY, IRREGULAR, LOW, PLACE, SEASON, SHAPE, Feature
-from fairmeter.features.readings.series import DayRows, ReadingBlock, slope
+from fairmeter.features.readings.series import DailySeries, ReadingBlock, slope
 
 # --- levels -----------------------------------------------------------------------------------------------------------
 
@@ -16,7 +16,7 @@ SHARES = {"min": 0.0, "q02": 0.02, "q10": 0.1, "q25": 0.25, "q75": 0.75, "q90": 
 LAGS = (0, 1, 7, 14, 28)
 
 
-def _levels(rows: DayRows) -> np.ndarray:
+def _levels(rows: DailySeries) -> np.ndarray:
     segments, ends = rows.segments, rows.segments.ends
     n, mean, deviation, skew = (x[:0:-1] for x in rows.shape)  # of relative, of log
     quantiles = segments.quantiles(rows.relative[None], tuple(SHARES.values()), n[:1])[:, 0]
@@ -90,12 +90,12 @@ KIND_STATISTICS = (
 )
 
 
-def _median(rows: DayRows) -> np.ndarray:
+def _median(rows: DailySeries) -> np.ndarray:
     """Of residual, beside its rows."""
     return rows.segments.beside(rows.segments.quantiles(rows.residual[None], (0.5,), rows.shape[0][:1])[0, 0])
 
 
-def _kinds(rows: DayRows) -> np.ndarray:
+def _kinds(rows: DailySeries) -> np.ndarray:
     segments = rows.segments
     is_kind = np.array([test(rows) for *_, test in KINDS])
     begins = is_kind.copy()
@@ -124,7 +124,7 @@ KINDS_BLOCK = ReadingBlock(
 CEILINGS = (14, 30, 60, 120)
 
 
-def _ceilings(rows: DayRows) -> np.ndarray:
+def _ceilings(rows: DailySeries) -> np.ndarray:
     """Highest of the last days; how long ago it was last exceeded, by how much, how unlikely that is by chance."""
     segments, relative, row = rows.segments, rows.relative, np.arange(rows.segments.n_rows)
     is_last = segments.left <= np.array(CEILINGS)[:, None]
@@ -165,7 +165,7 @@ BACK = (1, 2, 7, 14, 21, 27, 28, 29, 30, 31, 32, 35)
 LATELY = (30, 60, 120)
 
 
-def _repetition(rows: DayRows) -> np.ndarray:
+def _repetition(rows: DailySeries) -> np.ndarray:
     """Deviation of log consumption from that of a day, a week and a month before; the least of them."""
     segments, log = rows.segments, rows.log
     lagged = segments.lags(log, BACK)
@@ -203,7 +203,7 @@ REPETITION_BLOCK = ReadingBlock(
 )  # fmt: skip
 
 
-def _values(rows: DayRows) -> np.ndarray:
+def _values(rows: DailySeries) -> np.ndarray:
     """How often values repeat, and how round they are."""
     segments = rows.segments
     kwh = np.where(rows.relative > 0.0005, np.rint(rows.kwh * 1000.0) / 1000.0, np.nan)  # whole Wh, as meters have
@@ -236,7 +236,7 @@ SEASON_OF_MONTH = np.array([next(i for i, s in enumerate(SEASONS.values()) if mo
 SUN = np.cos(2.0 * np.pi * (np.arange(366) - 171) / 365.25)
 
 
-def _context(rows: DayRows) -> np.ndarray:
+def _context(rows: DailySeries) -> np.ndarray:
     segments, log = rows.segments, rows.log
     month = rows.day.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) % 12
     in_season = SEASON_OF_MONTH.take(month) == np.arange(4)[:, None]
@@ -256,7 +256,7 @@ def _context(rows: DayRows) -> np.ndarray:
     ])  # fmt: skip
 
 
-def _weather(rows: DayRows) -> np.ndarray:
+def _weather(rows: DailySeries) -> np.ndarray:
     """Slope and correlation with the cold; last days less before, the cold's part taken out. [(5, clients)]"""
     segments, days = rows.segments, np.array((7, 30, 90))[:, None]
     if not rows.has_weather:
@@ -294,7 +294,7 @@ CONTEXT_BLOCK = ReadingBlock(
 )  # fmt: skip
 
 
-def _sun(rows: DayRows) -> np.ndarray:
+def _sun(rows: DailySeries) -> np.ndarray:
     """Slope and correlation with the sun's height: after the clearest step, before it, and in the last half year."""
     segments, date = rows.segments, rows.day.astype("datetime64[D]")
     sun = SUN.take((date - date.astype("datetime64[Y]").astype("datetime64[D]")).astype(np.int64))

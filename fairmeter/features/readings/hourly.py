@@ -1,6 +1,6 @@
 """Blocks on the hours of the day, where readings are hourly: night, peaks, zeros, profile and its mirror image.
 
-In:  DayRows (fairmeter/features/readings/series.py).
+In:  DailySeries (fairmeter/features/readings/series.py).
 Out: BLOCKS; each computes (features, clients), float64. All NaN where readings are daily.
 """
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from fairmeter.data.daily import HOURS_PER_DAY
 from fairmeter.features.base import LOW, SEASON, SHAPE, Feature
-from fairmeter.features.readings.series import DayRows, ReadingBlock
+from fairmeter.features.readings.series import DailySeries, ReadingBlock
 
 NIGHT = 6  # hours from midnight on
 LATELY = (14, 30)  # days
@@ -30,7 +30,7 @@ STATISTICS = (
 SPLIT = ("night_share", "peak_share", "zero_hours", "profile")
 
 
-def _by_day(rows: DayRows, hours: np.ndarray) -> np.ndarray:
+def _by_day(rows: DailySeries, hours: np.ndarray) -> np.ndarray:
     """STATISTICS of each day. [float64, (len(STATISTICS), rows)]"""
     known = ~np.isnan(hours)
     n = known.sum(axis=1)
@@ -61,7 +61,7 @@ def _correlation(off: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.where(scale > 0, (off * other).sum(axis=1) / scale, np.nan)
 
 
-def _hours(rows: DayRows) -> np.ndarray:
+def _hours(rows: DailySeries) -> np.ndarray:
     """Each statistic over all days, over the last ones, these less those before, and its clearest step."""
     segments, hours = rows.segments, rows.days.hours
     if hours is None:

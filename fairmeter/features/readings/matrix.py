@@ -1,6 +1,6 @@
 """Smart-meter readings -> one row of features a client; training, the server and Spark call the same function.
 
-In:  Days (fairmeter/data/daily.py), and Surroundings (fairmeter/features/readings/covariates.py) where neighbours, weather or holidays are known.
+In:  Days (fairmeter/data/daily.py), and Covariates (fairmeter/features/readings/covariates.py) where neighbours, weather or holidays are known.
 Out: float32 of shape (clients, len(FEATURES)); missing evidence is NaN.
 
 A client's row depends on its own readings and the surroundings alone, to the last bit; nothing depends on today's date.
@@ -11,11 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from fairmeter.core.segments import Segments
-from fairmeter.data.daily import Days
+from fairmeter.data.daily import DailyConsumption
 from fairmeter.features.base import READING_GROUPS, Feature
 from fairmeter.features.readings import change_signatures, changes, daily_statistics, hourly, transformer_losses
-from fairmeter.features.readings.covariates import Surroundings
-from fairmeter.features.readings.series import DayRows, ReadingBlock
+from fairmeter.features.readings.covariates import Covariates
+from fairmeter.features.readings.series import DailySeries, ReadingBlock
 
 __all__ = ["BLOCKS", "FEATURES", "FEATURE_NAMES", "READING_GROUPS", "reading_features"]
 
@@ -33,7 +33,7 @@ FEATURES: tuple[Feature, ...] = tuple(feature for block in BLOCKS for feature in
 FEATURE_NAMES: tuple[str, ...] = tuple(feature.name for feature in FEATURES)
 
 
-def reading_features(days: Days, surroundings: Surroundings | None = None) -> np.ndarray:
+def reading_features(days: DailyConsumption, surroundings: Covariates | None = None) -> np.ndarray:
     """Features of every client. [float32, (clients, len(FEATURES))] A client without readings has NaN alone."""
     n = len(days.segments)
     if n <= CHUNK:
@@ -47,15 +47,15 @@ def reading_features(days: Days, surroundings: Surroundings | None = None) -> np
         return np.concatenate(list(pool.map(features_of, range(0, n, CHUNK))))
 
 
-def _features(days: Days, surroundings: Surroundings | None) -> np.ndarray:
+def _features(days: DailyConsumption, surroundings: Covariates | None) -> np.ndarray:
     matrix = np.full((len(days.segments), len(FEATURES)), np.nan, dtype=np.float32)
     filled = days.segments.filled
     if not filled.any():
         return matrix
     surroundings = surroundings and surroundings.of_clients(filled)
-    only = Days(Segments(days.segments.counts[filled]), days.day, days.kwh, days.hours)
+    only = DailyConsumption(Segments(days.segments.counts[filled]), days.day, days.kwh, days.hours)
     with np.errstate(all="ignore"):  # missing evidence is NaN; a division by nothing is missing evidence
-        rows = DayRows(only, surroundings)
+        rows = DailySeries(only, surroundings)
         found = np.concatenate([block.compute(rows) for block in BLOCKS]).T
     matrix[filled] = np.where(np.isfinite(found), found, np.nan)
     return matrix

@@ -1,7 +1,7 @@
 """Days of clients as the series that the features are statistics of.
 
-In:  Days (every client with at least one row) and Surroundings or None.
-Out: DayRows: log consumption, the same less what the neighbours' factor foretells, the clearest change.
+In:  Days (every client with at least one row) and Covariates or None.
+Out: DailySeries: log consumption, the same less what the neighbours' factor foretells, the clearest change.
 """
 
 from collections.abc import Callable
@@ -10,21 +10,21 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fairmeter.core.change_points import Change, Changes, Running
+from fairmeter.core.change_points import ChangePoint, ChangePoints, RunningSums
 from fairmeter.core.segments import Segments
-from fairmeter.data.daily import Days
+from fairmeter.data.daily import DailyConsumption
 from fairmeter.features.base import Feature
-from fairmeter.features.readings.covariates import OFFSET, Surroundings, log_relative
+from fairmeter.features.readings.covariates import OFFSET, Covariates, log_relative
 
 MONDAY = 4  # 1970-01-01 was a Thursday: (day + 3) % 7 is 0 on Mondays
 LEAST_SLOPE = 14  # days: a slope of fewer is noise
 COVERED = 0.5  # share of a client's days with a factor: with fewer, its own history alone is judged
 
 
-class DayRows:
+class DailySeries:
     """Series of shape (rows,); by client where that is said. Missing stays NaN."""
 
-    def __init__(self, days: Days, surroundings: Surroundings | None) -> None:
+    def __init__(self, days: DailyConsumption, surroundings: Covariates | None) -> None:
         self.days, self.segments, self.kwh, self.day = days, days.segments, days.kwh, days.day
         self.level, self.log = log_relative(days)
         self.relative = np.exp(self.log) - OFFSET
@@ -55,17 +55,19 @@ class DayRows:
         return self.log - self.usual
 
     @cached_property
-    def changes(self) -> Changes:
+    def changes(self) -> ChangePoints:
         factor = np.where(np.isnan(self.usual), 0.0, self.usual)
-        return Changes(self.segments, np.array([self.off_usual, self.log]), np.array([factor, np.zeros_like(factor)]))
+        return ChangePoints(
+            self.segments, np.array([self.off_usual, self.log]), np.array([factor, np.zeros_like(factor)])
+        )
 
     @cached_property
-    def steps(self) -> list[Change]:
+    def steps(self) -> list[ChangePoint]:
         """The clearest fall, rise, step of either kind: of log less the neighbours' factor and of log itself."""
         return self.changes.best((1,), (-1, 1, 0))
 
     @property
-    def step(self) -> Change:
+    def step(self) -> ChangePoint:
         return self.steps[2]
 
     @cached_property
@@ -79,12 +81,12 @@ class DayRows:
         return self.segments.shape(np.array([self.residual, self.log, self.relative]))
 
     @cached_property
-    def running(self) -> Running:
+    def running(self) -> RunningSums:
         """Of residual, log, relative: number known, sum, sum of squares. (3, 3, rows)"""
         series = np.array([self.residual, self.log, np.minimum(self.relative, 1e3)])
         known = ~np.isnan(series)
         series = np.where(known, series, 0.0)
-        return Running(np.array([known, series, series * series]))
+        return RunningSums(np.array([known, series, series * series]))
 
     def window(
         self, start: np.ndarray, stop: np.ndarray, series: slice = slice(3)
@@ -111,7 +113,7 @@ def parts(segments: Segments, row: np.ndarray) -> Segments:
     return Segments(np.stack([before, segments.counts - before], axis=-1).ravel())
 
 
-def slope(rows: DayRows, series: np.ndarray, covariate: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def slope(rows: DailySeries, series: np.ndarray, covariate: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(least-squares slope, correlation) of series with a covariate each. (..., rows) -> (..., clients)"""
     segments = rows.segments
     both = np.where(np.isnan(series + covariate), np.nan, np.array([series, covariate]))
@@ -126,4 +128,4 @@ class ReadingBlock(NamedTuple):
     """Features that are computed together, in the order of `compute`'s rows. [float64, (features, clients)]"""
 
     features: tuple[Feature, ...]
-    compute: Callable[[DayRows], np.ndarray]
+    compute: Callable[[DailySeries], np.ndarray]

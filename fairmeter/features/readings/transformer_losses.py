@@ -1,6 +1,6 @@
 """Block on what the client's transformer delivered and no meter behind it registered.
 
-In:  DayRows (fairmeter/features/readings/series.py) with `lost`; where no transformer was measured, all is NaN.
+In:  DailySeries (fairmeter/features/readings/series.py) with `lost`; where no transformer was measured, all is NaN.
 Out: BLOCKS; each computes (features, clients), float64.
 
 Energy that leaves a thief's meter turns up as its transformer's loss: on the same day, in the same amount, and with the
@@ -12,7 +12,7 @@ stolen before the first reading shows here alone. All of it is in units of the c
 import numpy as np
 
 from fairmeter.features.base import PLACE, Feature
-from fairmeter.features.readings.series import DayRows, ReadingBlock, slope
+from fairmeter.features.readings.series import DailySeries, ReadingBlock, slope
 
 LATELY = (30, 90)
 LEAST_FALL = 0.05  # of the median day: by less nothing is divided
@@ -20,7 +20,7 @@ LARGEST = 5.0  # times the fall
 SINCE = 180  # days that day-to-day changes are compared over
 
 
-def _lost(rows: DayRows) -> np.ndarray:
+def _lost(rows: DailySeries) -> np.ndarray:
     if rows.lost is None or np.isnan(rows.lost).all():
         return np.full((len(BLOCK.features), len(rows.segments)), np.nan)
     segments = rows.segments

@@ -1,6 +1,6 @@
 """How unusual each of a client's days was, by each detector: the anomaly timeline.
 
-In:  Days, and where they are known Surroundings and the networks of a ReadingModel; or Rows of invoices.
+In:  Days, and where they are known Covariates and the networks of a ReadingModel; or Rows of invoices.
 Out: {detector: [float64, (rows,)]}, NaN where it cannot be told. 0 is a usual day, and from UNUSUAL (1.0) on a day is
      unusual: of honest households, one day in a hundred comes there.
 """
@@ -11,12 +11,12 @@ from typing import Protocol
 import numpy as np
 
 from fairmeter.core.segments import Segments
-from fairmeter.data.daily import Days
-from fairmeter.features.invoices.series import Rows
-from fairmeter.features.readings.covariates import Surroundings
-from fairmeter.features.readings.series import DayRows
+from fairmeter.data.daily import DailyConsumption
+from fairmeter.features.invoices.series import InvoiceSeries
+from fairmeter.features.readings.covariates import Covariates
+from fairmeter.features.readings.series import DailySeries
 from fairmeter.models.detectors import rolling as along
-from fairmeter.models.detectors.rolling import ALONG, Pace
+from fairmeter.models.detectors.rolling import ALONG, WindowLengths
 
 UNUSUAL = 1.0
 # Median and 99 % quantile of each detector's values, so that all can be drawn on one scale.
@@ -31,21 +31,24 @@ OF_INVOICES = {
 }  # fmt: skip
 
 
-class AlongDays(Protocol):
+class RollingDetector(Protocol):
     """What a network of networks.py does along time."""
 
-    def along(self, days: Days, factor: np.ndarray | None = None) -> np.ndarray:
+    def along(self, days: DailyConsumption, factor: np.ndarray | None = None) -> np.ndarray:
         """[float64, (rows,)]; factor: what each row's day is for the neighbours, 1 = usual, NaN unknown"""
 
 
 def timeline(
-    days: Days, surroundings: Surroundings | None = None, networks: Mapping[str, AlongDays] | None = None, seed: int = 0
+    days: DailyConsumption,
+    surroundings: Covariates | None = None,
+    networks: Mapping[str, RollingDetector] | None = None,
+    seed: int = 0,
 ) -> dict[str, np.ndarray]:
     """By the names of the detectors and of the networks, a value for each row of the Days."""
     return standardised(values_along(days, surroundings, networks, seed), OF_DAYS)
 
 
-def invoice_timeline(rows: Rows, seed: int = 0) -> dict[str, np.ndarray]:
+def invoice_timeline(rows: InvoiceSeries, seed: int = 0) -> dict[str, np.ndarray]:
     """A value for each row, of its consumption a day beside the same client's and energy's earlier invoices."""
     with np.errstate(divide="ignore", invalid="ignore"):
         series = rows.daily
@@ -53,7 +56,7 @@ def invoice_timeline(rows: Rows, seed: int = 0) -> dict[str, np.ndarray]:
 
 
 def values_along(
-    days: Days, surroundings: Surroundings | None, networks: Mapping[str, AlongDays] | None, seed: int
+    days: DailyConsumption, surroundings: Covariates | None, networks: Mapping[str, RollingDetector] | None, seed: int
 ) -> dict[str, np.ndarray]:
     """As the detectors give them, each on its own scale."""
     if not len(days.kwh):
@@ -72,13 +75,13 @@ def standardised(values: Mapping[str, np.ndarray], scales: Mapping[str, tuple[fl
     }
 
 
-def _classical(segments: Segments, series: np.ndarray, pace: Pace, seed: int) -> dict[str, np.ndarray]:
+def _classical(segments: Segments, series: np.ndarray, pace: WindowLengths, seed: int) -> dict[str, np.ndarray]:
     return {name: detector(segments, series, pace, seed) for name, detector in ALONG.items()}
 
 
-def _adjusted(days: Days, surroundings: Surroundings | None) -> np.ndarray:
+def _adjusted(days: DailyConsumption, surroundings: Covariates | None) -> np.ndarray:
     """log consumption less the neighbours' factor. [(rows,)]"""
     filled = days.segments.filled
-    some = Days(Segments(days.segments.counts[filled]), days.day, days.kwh, days.hours)
+    some = DailyConsumption(Segments(days.segments.counts[filled]), days.day, days.kwh, days.hours)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return DayRows(some, surroundings and surroundings.of_clients(filled)).off_usual
+        return DailySeries(some, surroundings and surroundings.of_clients(filled)).off_usual

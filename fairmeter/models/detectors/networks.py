@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from fairmeter.data.daily import Days
-from fairmeter.models.detectors.windows import WEEK, Grid, blocks, mean, pieces, quantiles, relative
+from fairmeter.data.daily import DailyConsumption
+from fairmeter.models.detectors.windows import WEEK, DayGrid, blocks, mean, pieces, quantiles, relative
 from fairmeter.models.runtime import onnx_networks, onnx_trees
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Autoencoder:
 
     @classmethod
     def fit(
-        cls, days: Days, seed: int, tell: Tell = _silent, epochs: int = 40, factor: np.ndarray | None = None
+        cls, days: DailyConsumption, seed: int, tell: Tell = _silent, epochs: int = 40, factor: np.ndarray | None = None
     ) -> "Autoencoder":
         """Learnt from honest clients; the same seed gives the same network. Raises TooFewSeries.
 
@@ -100,7 +100,7 @@ class Autoencoder:
         told = made._told(windows)
         return replace(made, usual=np.stack([told.mean(axis=1), np.maximum(told.std(axis=1), 1e-6)]))
 
-    def scores(self, days: Days, factor: np.ndarray | None = None) -> np.ndarray:
+    def scores(self, days: DailyConsumption, factor: np.ndarray | None = None) -> np.ndarray:
         """[float32, (clients, len(names))]"""
         out = np.full((len(days.segments), len(self.names)), np.nan, dtype=np.float32)
         for clients, _, grid in self._blocks(days, factor):
@@ -111,14 +111,14 @@ class Autoencoder:
             out[clients] = each.reshape(len(self.names), -1).T
         return out
 
-    def score(self, days: Days, factor: np.ndarray | None = None) -> np.ndarray:
+    def score(self, days: DailyConsumption, factor: np.ndarray | None = None) -> np.ndarray:
         """Error or distance, whichever is odder, of the last windows, in deviations among honest ones. [float64]"""
         out = np.full(len(days.segments), np.nan)
         for clients, _, grid in self._blocks(days, factor):
             out[clients] = mean(self._suspicion(grid)[:, -self.RECENT :])
         return out
 
-    def along(self, days: Days, factor: np.ndarray | None = None) -> np.ndarray:
+    def along(self, days: DailyConsumption, factor: np.ndarray | None = None) -> np.ndarray:
         """The same of the first window that ends on the day or later. [float64, (rows,)]"""
         out = np.full(len(days.kwh), np.nan)
         for _, rows, grid in self._blocks(days, factor):
@@ -127,11 +127,11 @@ class Autoencoder:
         return out
 
     @classmethod
-    def _blocks(cls, days: Days, factor: np.ndarray | None) -> Iterator[tuple[slice, slice, Grid]]:
+    def _blocks(cls, days: DailyConsumption, factor: np.ndarray | None) -> Iterator[tuple[slice, slice, DayGrid]]:
         return blocks(days, factor, WEEK, cls.DAYS - WEEK)
 
     @classmethod
-    def _windows(cls, grid: Grid) -> np.ndarray:
+    def _windows(cls, grid: DayGrid) -> np.ndarray:
         """What the network sees: a week's days from Monday on. [float64, (clients, windows, DAYS)]"""
         n_clients, n_columns = grid.kwh.shape
         grid = replace(grid, kwh=grid.kwh / np.where(np.isnan(grid.factor), 1.0, grid.factor))
@@ -163,13 +163,15 @@ class Autoencoder:
             told[:, usable] = mean(np.abs(flat[usable] - decoded)), np.sqrt(mean(white * white))
         return told.reshape(2, *windows.shape[:-1])
 
-    def _suspicion(self, grid: Grid) -> np.ndarray:
+    def _suspicion(self, grid: DayGrid) -> np.ndarray:
         """[float64, (clients, windows)]"""
         usual, deviation = self.usual[..., None, None]
         return ((self._told(self._windows(grid)) - usual) / deviation).max(axis=0)
 
 
-def _shown_to_half(parts: Days, rows: np.ndarray, factor: np.ndarray | None, rng: "np.random.Generator") -> np.ndarray:
+def _shown_to_half(
+    parts: DailyConsumption, rows: np.ndarray, factor: np.ndarray | None, rng: "np.random.Generator"
+) -> np.ndarray:
     """The factors of the days of half the parts, NaN for the others."""
     is_shown = parts.segments.spread(rng.random(len(parts.segments)) < 0.5)
     return np.where(is_shown, np.nan if factor is None else factor[rows], np.nan)
@@ -218,7 +220,7 @@ class Forecaster:
 
     @classmethod
     def fit(
-        cls, days: Days, seed: int, tell: Tell = _silent, epochs: int = 40, factor: np.ndarray | None = None
+        cls, days: DailyConsumption, seed: int, tell: Tell = _silent, epochs: int = 40, factor: np.ndarray | None = None
     ) -> "Forecaster":
         """Learnt from honest clients; the same seed gives the same network. Raises TooFewSeries.
 
@@ -238,7 +240,7 @@ class Forecaster:
         held = _to_validate(client[usable], seed)
         return cls(onnx_networks.of_lstm(*_fit_forecaster(seen[usable], target[usable], held, seed, tell, epochs)))
 
-    def scores(self, days: Days, factor: np.ndarray | None = None) -> np.ndarray:
+    def scores(self, days: DailyConsumption, factor: np.ndarray | None = None) -> np.ndarray:
         """[float32, (clients, len(names))]; an error below 0: less was used than foretold"""
         out = np.full((len(days.segments), len(self.names)), np.nan, dtype=np.float32)
         for clients, _, grid in blocks(days, factor, self.SPAN, self.LEAD):
@@ -250,12 +252,12 @@ class Forecaster:
             out[clients] = np.stack(each, axis=2).reshape(-1, len(self.names))
         return out
 
-    def score(self, days: Days, factor: np.ndarray | None = None) -> np.ndarray:
+    def score(self, days: DailyConsumption, factor: np.ndarray | None = None) -> np.ndarray:
         """Mean shortfall of the last 30 days, over what is foretold from near and far. [float64, (clients,)]"""
         errors = self.scores(days, factor)[:, [self.names.index(f"{ahead}_ahead_error_30") for ahead in self.AHEAD]]
         return -mean(errors.astype(np.float64))
 
-    def along(self, days: Days, factor: np.ndarray | None = None) -> np.ndarray:
+    def along(self, days: DailyConsumption, factor: np.ndarray | None = None) -> np.ndarray:
         """Mean shortfall of the day, over what was foretold from near and far. [float64, (rows,)]"""
         out = np.full(len(days.kwh), np.nan)
         for _, rows, grid in blocks(days, factor, self.SPAN, self.LEAD):
@@ -268,7 +270,7 @@ class Forecaster:
         return 4 + WEEK + len(cls.AHEAD)
 
     @classmethod
-    def _chunk(cls, grid: Grid, start: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _chunk(cls, grid: DayGrid, start: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """What the network sees of LEAD + SPAN columns.
 
         -> (inputs [float32, (clients, columns, width)], series relative to the level [float64, (clients, columns)],
@@ -301,12 +303,12 @@ class Forecaster:
         target[np.arange(series.shape[1]) < first[:, None] - 1] = np.nan
         return target
 
-    def _errors(self, grid: Grid, only_last: bool = False) -> np.ndarray:
+    def _errors(self, grid: DayGrid, only_last: bool = False) -> np.ndarray:
         """(actual - foretold) / spread of each day, NaN where it cannot be told. [float64, (clients, AHEAD, days)]"""
         starts = range(0, grid.kwh.shape[1] - self.LEAD, self.SPAN)
         return np.concatenate([self._errors_from(grid, start) for start in (starts[-1:] if only_last else starts)], 2)
 
-    def _errors_from(self, grid: Grid, start: int) -> np.ndarray:
+    def _errors_from(self, grid: DayGrid, start: int) -> np.ndarray:
         inputs, series, first = self._chunk(grid, start)
         foretold = onnx_trees.run(self.graph, np.ascontiguousarray(np.moveaxis(inputs, 1, 0))).astype(np.float64)
         median, spread = np.moveaxis(foretold, 1, 0).reshape(*inputs.shape[:2], 2, -1).transpose(2, 0, 1, 3)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fairmeter.core.change_points import Running
+from fairmeter.core.change_points import RunningSums
 from fairmeter.core.segments import Segments
 from fairmeter.models.detectors.classical import usual_path
 from fairmeter.models.detectors.windows import quantiles
@@ -20,7 +20,7 @@ from fairmeter.models.detectors.windows import quantiles
 CAP = 20.0  # deviations: beyond, more says nothing more
 
 
-class Pace(NamedTuple):
+class WindowLengths(NamedTuple):
     """How many rows are looked at, which differs for days and invoices."""
 
     recent: int  # whose mean is judged: one day alone is mostly noise
@@ -30,10 +30,10 @@ class Pace(NamedTuple):
     spread: float  # log ratio: the least that a client is thought to have, so that flat or few rows are no alarm
 
 
-DAYS, INVOICES = Pace(7, 28, 28, 7, 0.05), Pace(1, 3, 3, 1, 0.5)
+DAYS, INVOICES = WindowLengths(7, 28, 28, 7, 0.05), WindowLengths(1, 3, 3, 1, 0.5)
 
 
-def z_score(segments: Segments, series: np.ndarray, pace: Pace, seed: int = 0) -> np.ndarray:  # noqa: ARG001
+def z_score(segments: Segments, series: np.ndarray, pace: WindowLengths, seed: int = 0) -> np.ndarray:  # noqa: ARG001
     """Distance of the recent rows' mean from that of all rows before these, in deviations of those."""
     stop = _before_recent(segments, pace)
     n, mean, deviation = _moments(series, np.broadcast_to(segments.starts[segments.index], stop.shape), stop)
@@ -41,7 +41,7 @@ def z_score(segments: Segments, series: np.ndarray, pace: Pace, seed: int = 0) -
     return np.where(n >= pace.least, np.minimum(off, CAP), np.nan)
 
 
-def moving_average(segments: Segments, series: np.ndarray, pace: Pace, seed: int = 0) -> np.ndarray:  # noqa: ARG001
+def moving_average(segments: Segments, series: np.ndarray, pace: WindowLengths, seed: int = 0) -> np.ndarray:  # noqa: ARG001
     """The same, beside the rows just before alone: it tells of a change, and calms down once that has become usual."""
     stop = _before_recent(segments, pace)
     start = np.maximum(stop - pace.before, segments.spread(segments.starts))
@@ -50,7 +50,7 @@ def moving_average(segments: Segments, series: np.ndarray, pace: Pace, seed: int
     return np.where(n >= pace.least / 2, np.minimum(off, CAP), np.nan)
 
 
-def quartiles(segments: Segments, series: np.ndarray, pace: Pace, seed: int = 0) -> np.ndarray:  # noqa: ARG001
+def quartiles(segments: Segments, series: np.ndarray, pace: WindowLengths, seed: int = 0) -> np.ndarray:  # noqa: ARG001
     """How many interquartile ranges the recent mean lies outside the quartiles of earlier ones; below 0 inside them."""
     recent, out = _recent(segments, series, pace), np.full(len(series), np.nan)
     for start, stop in zip(segments.starts, segments.ends, strict=True):
@@ -58,7 +58,7 @@ def quartiles(segments: Segments, series: np.ndarray, pace: Pace, seed: int = 0)
     return out
 
 
-def isolation_forest(segments: Segments, series: np.ndarray, pace: Pace, seed: int = 0) -> np.ndarray:
+def isolation_forest(segments: Segments, series: np.ndarray, pace: WindowLengths, seed: int = 0) -> np.ndarray:
     """How soon chance isolates a row from those of the client's first half: Liu, Ting and Zhou 2008. [0..1]
 
     A row is its recent mean, the mean of more rows, and the change of the one since the recent rows before.
@@ -74,7 +74,7 @@ def isolation_forest(segments: Segments, series: np.ndarray, pace: Pace, seed: i
     return out
 
 
-Along = Callable[[Segments, np.ndarray, Pace, int], np.ndarray]
+Along = Callable[[Segments, np.ndarray, WindowLengths, int], np.ndarray]
 ALONG: dict[str, Along] = {  # by the names that the detectors have in detectors.py
     "z_score": z_score, "moving_average": moving_average, "quartiles": quartiles, "isolation_forest": isolation_forest,
 }  # fmt: skip
@@ -83,13 +83,13 @@ ALONG: dict[str, Along] = {  # by the names that the detectors have in detectors
 # --- means ------------------------------------------------------------------------------------------------------------
 
 
-def _before_recent(segments: Segments, pace: Pace) -> np.ndarray:
+def _before_recent(segments: Segments, pace: WindowLengths) -> np.ndarray:
     """The first of each row's recent rows: where what is before them ends."""
     row = np.arange(segments.n_rows)
     return np.maximum(row + 1 - pace.recent, segments.spread(segments.starts))
 
 
-def _recent(segments: Segments, series: np.ndarray, pace: Pace) -> np.ndarray:
+def _recent(segments: Segments, series: np.ndarray, pace: WindowLengths) -> np.ndarray:
     """Mean of the recent rows, NaN where fewer than half of them are known."""
     n, mean, _ = _moments(series, _before_recent(segments, pace), np.arange(segments.n_rows) + 1)
     return np.where(2 * n >= pace.recent, mean, np.nan)
@@ -99,7 +99,7 @@ def _moments(series: np.ndarray, start: np.ndarray, stop: np.ndarray) -> tuple[n
     """(number known, mean, deviation) of the rows start .. stop - 1, whatever lies beside them."""
     known = ~np.isnan(series)
     filled = np.where(known, series, 0.0)
-    n, total, squares = Running(np.array([known, filled, filled * filled])).between(start, stop)
+    n, total, squares = RunningSums(np.array([known, filled, filled * filled])).between(start, stop)
     mean = np.where(n > 0, total / np.maximum(n, 1.0), np.nan)
     return n, mean, np.sqrt(np.maximum(squares / np.maximum(n, 1.0) - mean * mean, 0.0))
 
@@ -107,7 +107,7 @@ def _moments(series: np.ndarray, start: np.ndarray, stop: np.ndarray) -> tuple[n
 # --- quartiles --------------------------------------------------------------------------------------------------------
 
 
-def _beyond_quartiles(recent: np.ndarray, pace: Pace) -> np.ndarray:
+def _beyond_quartiles(recent: np.ndarray, pace: WindowLengths) -> np.ndarray:
     """Of one client."""
     row, first = np.arange(len(recent)), pace.least + pace.recent - 1
     cuts = np.arange(first, len(recent), pace.every)
@@ -126,7 +126,7 @@ def _beyond_quartiles(recent: np.ndarray, pace: Pace) -> np.ndarray:
 TREES, SUBSAMPLE, DEPTH = 64, 64, 8  # trees; rows each is grown on; levels of borders
 
 
-def _isolation(points: np.ndarray, pace: Pace, rng: np.random.Generator) -> np.ndarray:
+def _isolation(points: np.ndarray, pace: WindowLengths, rng: np.random.Generator) -> np.ndarray:
     """[(rows, k) of one client -> (rows,)]"""
     out, known = np.full(len(points), np.nan), ~np.isnan(points).any(axis=1)
     usual = np.flatnonzero(known)[: int(known.sum() + 1) // 2]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fairmeter.core.segments import Segments
-from fairmeter.data.daily import Days
+from fairmeter.data.daily import DailyConsumption
 
 WEEK = 7
 MONDAY = 3  # added to a day since 1970-01-01, a Thursday, so that Mondays count as 0
@@ -20,7 +20,7 @@ BLOCK = 64  # clients at a time, so that memory does not grow with their number
 
 
 @dataclass(frozen=True)
-class Grid:
+class DayGrid:
     """Series of some clients, a row each, all ending in the last column."""
 
     kwh: np.ndarray  # float64 (clients, columns), NaN where missing
@@ -29,7 +29,7 @@ class Grid:
     row: np.ndarray  # int64 (clients, columns): row of the Days, or their number where the series has not begun
 
     @classmethod
-    def of(cls, days: Days, factor: np.ndarray | None, multiple: int, before: int) -> "Grid":
+    def of(cls, days: DailyConsumption, factor: np.ndarray | None, multiple: int, before: int) -> "DayGrid":
         """The columns: `before`, in which no series has begun, and a multiple of `multiple` that holds the longest."""
         segments, n_rows = days.segments, len(days.kwh)
         longest = int(segments.counts.max(initial=1))
@@ -53,18 +53,20 @@ class Grid:
 
 
 def blocks(
-    days: Days, factor: np.ndarray | None, multiple: int, before: int = 0
-) -> Iterator[tuple[slice, slice, Grid]]:
+    days: DailyConsumption, factor: np.ndarray | None, multiple: int, before: int = 0
+) -> Iterator[tuple[slice, slice, DayGrid]]:
     """(clients, their rows, Grid of them), some clients at a time."""
     for start in range(0, len(days.segments), BLOCK):
         clients = slice(start, min(start + BLOCK, len(days.segments)))
         some = days.slice(clients.start, clients.stop)
         first = int(days.segments.starts[start])
         rows = slice(first, first + len(some.kwh))
-        yield clients, rows, Grid.of(some, None if factor is None else factor[rows], multiple, before)
+        yield clients, rows, DayGrid.of(some, None if factor is None else factor[rows], multiple, before)
 
 
-def pieces(days: Days, rng: "np.random.Generator", every: int, least: int) -> tuple[Days, np.ndarray, np.ndarray]:
+def pieces(
+    days: DailyConsumption, rng: "np.random.Generator", every: int, least: int
+) -> tuple[DailyConsumption, np.ndarray, np.ndarray]:
     """Series as they stood every so many days, at least `least` days long, half of them without their beginning.
 
     -> (Days with a segment a piece, the row of each of its rows, the client of each piece)
@@ -77,7 +79,7 @@ def pieces(days: Days, rng: "np.random.Generator", every: int, least: int) -> tu
     client, stop, forgotten = np.array(cuts, dtype=np.int64).reshape(-1, 3).T
     segments = Segments(stop - forgotten)
     rows = segments.spread(days.segments.starts[client] + forgotten) + segments.position
-    return Days(segments, days.day[rows], days.kwh[rows]), rows, client
+    return DailyConsumption(segments, days.day[rows], days.kwh[rows]), rows, client
 
 
 def relative(kwh: np.ndarray, level: np.ndarray) -> np.ndarray:

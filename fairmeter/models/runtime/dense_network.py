@@ -17,7 +17,7 @@ BEND = 3.0  # scales from the centre, where a value is squashed to half of that
 
 
 @dataclass(frozen=True)
-class Scaling:
+class InputScaler:
     """Columns -> numbers around 0 that no outlier dominates: 0 usual or missing, at most BEND either way.
 
     columns: those that are looked at; masked: places among them whose being missing is told by a 1 behind the others;
@@ -30,7 +30,7 @@ class Scaling:
     scale: np.ndarray
 
     @classmethod
-    def fit(cls, inputs: np.ndarray) -> "Scaling":
+    def fit(cls, inputs: np.ndarray) -> "InputScaler":
         """By medians and quartiles; a sixth of what lies between the outermost hundredths where quartiles are alike."""
         known = (~np.isnan(inputs)).mean(axis=0)
         columns = np.flatnonzero(known > KNOWN_SHARE)
@@ -56,11 +56,11 @@ class Scaling:
 class DenseNetwork:
     """A fitted network: the mean of several that were fitted from other beginnings."""
 
-    scaling: Scaling
+    scaling: InputScaler
     graph: bytes
 
     @classmethod
-    def of(cls, scaling: Scaling, fits: list[list[onnx_networks.Dense]]) -> "DenseNetwork":
+    def of(cls, scaling: InputScaler, fits: list[list[onnx_networks.Dense]]) -> "DenseNetwork":
         """[fits: of each network its layers]"""
         return cls(scaling, onnx_networks.of_dense(fits))
 

@@ -19,7 +19,7 @@ STEP = 2.0**-40
 
 
 @dataclass(frozen=True)
-class SymmetricTrees:
+class ObliviousTrees:
     """Trees of one depth. A client goes, at each level, to the side that `matrix[:, column] > border` says.
 
     columns [int32] and borders [float32]: (depth, trees); leaves [int64, in STEPs]: (trees, 2^depth); bias: of the sum.
@@ -71,7 +71,7 @@ def _leaves(member: np.ndarray, gain: np.ndarray) -> np.ndarray:
     return leaf
 
 
-def mean_of(models: list[dict]) -> SymmetricTrees:
+def mean_of(models: list[dict]) -> ObliviousTrees:
     """CatBoost models, each as its parsed JSON, as one that gives the mean of their values."""
     trees = [tree for model in models for tree in model["oblivious_trees"]]
     splits = [tree["splits"] or [] for tree in trees]  # null: a tree of one leaf
@@ -86,4 +86,4 @@ def mean_of(models: list[dict]) -> SymmetricTrees:
         leaves[i, : len(tree["leaf_values"])] = tree["leaf_values"]
     scales, biases = zip(*((scale, bias) for scale, (bias,) in (m["scale_and_bias"] for m in models)), strict=True)
     leaves *= np.repeat(scales, [len(m["oblivious_trees"]) for m in models])[:, None] / len(models)
-    return SymmetricTrees(columns, borders, np.rint(leaves / STEP).astype(np.int64), float(np.mean(biases)))
+    return ObliviousTrees(columns, borders, np.rint(leaves / STEP).astype(np.int64), float(np.mean(biases)))

@@ -36,7 +36,7 @@ class StoreUnavailable(StoreError):
     """The database does not answer, is locked too long or went away: nothing was written, try again."""
 
 
-class BadValue(StoreError):
+class ValueOutOfRange(StoreError):
     """A text, a number or a moment is none that a database can hold or look for; nothing was written."""
 
 
@@ -173,7 +173,7 @@ def _translated() -> Iterator[None]:
     except exc.TimeoutError:
         raise StoreUnavailable("All connections to the database are in use; try again.") from None
     except (exc.DataError, UnicodeEncodeError, OverflowError):
-        raise BadValue("A value is too large, or a text holds a character that no text may hold.") from None
+        raise ValueOutOfRange("A value is too large, or a text holds a character that no text may hold.") from None
     except DBAPIError as error:
         if isinstance(error, TRANSIENT) or error.connection_invalidated or _lacks_tables(error):
             raise StoreUnavailable(_words(error)) from error

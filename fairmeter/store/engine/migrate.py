@@ -21,7 +21,7 @@ class NewerStore(StoreError):
     """A later version of Fairmeter has made these tables."""
 
 
-class Migrating(Database):
+class Migrations(Database):
     """The tables themselves."""
 
     def migrate(self, to: str = HEAD) -> bool:

@@ -48,7 +48,7 @@ metadata = MetaData(
 )
 
 
-class Moment(TypeDecorator):
+class UtcDateTime(TypeDecorator):
     """A moment with its zone; kept and given back in UTC. SQLite knows no zones: there it is UTC by this rule alone."""
 
     impl = DateTime(timezone=True)
@@ -68,7 +68,7 @@ class Moment(TypeDecorator):
         return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
 
 
-class WallClock(TypeDecorator):
+class NaiveDateTime(TypeDecorator):
     """What the clock on the wall showed, to the second; kept as seconds since 1970-01-01 by that clock."""
 
     impl = BigInteger
@@ -118,7 +118,7 @@ profiles = Table(
     Column("recommendation", Text), Column("reason_group", Text),
     Column("onset_on", Date),
     Column("model_version", Text, nullable=False),
-    Column("scored_at", Moment, nullable=False),
+    Column("scored_at", UtcDateTime, nullable=False),
     Column("lot", Integer),  # by which clients are drawn at random (fairmeter/core/sampling.py); none of those who stand for nobody
     Index(None, "by_score", "client_id"),
     Index(None, "by_severity", "by_score", "client_id"),
@@ -151,7 +151,7 @@ findings = Table(
 runs = Table(
     "runs", metadata,
     Column("run_id", Id, primary_key=True),
-    Column("scored_at", Moment, nullable=False),
+    Column("scored_at", UtcDateTime, nullable=False),
     Column("model_version", Text, nullable=False),
     Column("n_clients", Integer, nullable=False), Column("n_suspected", Integer, nullable=False),
     Column("n_by_severity", Text, nullable=False),
@@ -162,7 +162,7 @@ runs = Table(
 scores = Table(
     "scores", metadata,
     _client(primary_key=True),
-    Column("scored_at", Moment, primary_key=True),
+    Column("scored_at", UtcDateTime, primary_key=True),
     Column("probability", Double), Column("severity", Text, nullable=False),
     Column("model_version", Text, nullable=False),
     sqlite_with_rowid=False,
@@ -176,7 +176,7 @@ alerts = Table(
     Column("state", Text, nullable=False),
     Column("rules", Text, nullable=False),
     Column("probability", Double), Column("region", Double), Column("category", Double),
-    Column("raised_at", Moment, nullable=False), Column("updated_at", Moment, nullable=False),
+    Column("raised_at", UtcDateTime, nullable=False), Column("updated_at", UtcDateTime, nullable=False),
     _index_where("state = 'open'", "uq_alerts_open_client", "client_id", unique=True),
     Index(None, "client_id"),
     Index(None, "state", "by_severity", "alert_id"),
@@ -193,8 +193,8 @@ cases = Table(
     Column("assignee", Text), Column("outcome", Text),
     Column("is_random", Boolean, nullable=False),
     Column("probability", Double), Column("reason_group", Text), Column("region", Double), Column("category", Double),
-    Column("opened_by", Text, nullable=False), Column("opened_at", Moment, nullable=False),
-    Column("updated_at", Moment, nullable=False), Column("closed_at", Moment),
+    Column("opened_by", Text, nullable=False), Column("opened_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False), Column("closed_at", UtcDateTime),
     CheckConstraint("state IN ('new', 'assigned', 'inspecting', 'closed')", name="state"),
     _index_where("state <> 'closed'", "uq_cases_open_client", "client_id", unique=True),
     Index(None, "client_id", "case_id"),
@@ -210,7 +210,7 @@ moves = Table(
     Column("from_state", Text), Column("to_state", Text, nullable=False),
     Column("user", Text, nullable=False), Column("why", Text, nullable=False),
     Column("assignee", Text), Column("outcome", Text),
-    Column("at", Moment, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
     Column("previous_hash", Text, nullable=False), Column("hash", Text, nullable=False),
     UniqueConstraint("case_id", "version"),
 )  # fmt: skip
@@ -224,7 +224,7 @@ inspections = Table(
     Column("outcome", Text, nullable=False),
     Column("user", Text, nullable=False),
     Column("is_random", Boolean, nullable=False),
-    Column("recorded_at", Moment, nullable=False),
+    Column("recorded_at", UtcDateTime, nullable=False),
     Column("note", Text, nullable=False),
     Column("recovered_kwh", Double), Column("recovered_value", Double),
     Column("photos", Text, nullable=False),
@@ -239,7 +239,7 @@ users = Table(
     Column("password_hash", Text, nullable=False),
     Column("role", Text, nullable=False),
     Column("is_active", Boolean, nullable=False),
-    Column("created_at", Moment, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
     CheckConstraint("role IN ('viewer', 'investigator', 'admin')", name="role"),
 )  # fmt: skip
 
@@ -249,7 +249,7 @@ api_keys = Table(
     Column("key_hash", Text, nullable=False, unique=True),
     Column("role", Text, nullable=False),
     Column("is_active", Boolean, nullable=False),
-    Column("created_at", Moment, nullable=False), Column("last_used_at", Moment),
+    Column("created_at", UtcDateTime, nullable=False), Column("last_used_at", UtcDateTime),
     CheckConstraint("role IN ('viewer', 'investigator', 'admin')", name="role"),
 )  # fmt: skip
 
@@ -259,7 +259,7 @@ logins = Table(
     Column("name", Text, nullable=False),
     Column("is_success", Boolean, nullable=False),
     Column("address", Text, nullable=False),
-    Column("at", Moment, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
     Index(None, "name", "at"), Index(None, "address", "at"),
 )  # fmt: skip
 
@@ -278,19 +278,19 @@ notifications = Table(
     Column("severity", Text, nullable=False),
     Column("title", Text, nullable=False), Column("body", Text, nullable=False),
     Column("state", Text, nullable=False),
-    Column("due_at", Moment, nullable=False), Column("created_at", Moment, nullable=False),
-    Column("lease", Text), Column("leased_until", Moment),
+    Column("due_at", UtcDateTime, nullable=False), Column("created_at", UtcDateTime, nullable=False),
+    Column("lease", Text), Column("leased_until", UtcDateTime),
     Column("n_tries", Integer, nullable=False),
-    Column("sent_at", Moment), Column("error", Text),
+    Column("sent_at", UtcDateTime), Column("error", Text),
     Index(None, "state", "due_at"), Index(None, "lease"),
 )  # fmt: skip
 
 readings = Table(
     "readings", metadata,
     _client(primary_key=True),
-    Column("read_at", WallClock, primary_key=True),
+    Column("read_at", NaiveDateTime, primary_key=True),
     Column("consumption_kwh", Double, nullable=False),
-    Column("received_at", Moment, nullable=False),
+    Column("received_at", UtcDateTime, nullable=False),
     Index(None, "received_at", "client_id", "read_at"),
     sqlite_with_rowid=False,
 )  # fmt: skip
@@ -319,7 +319,7 @@ balances = Table(
     Column("weeks_from", Date, nullable=False),
     Column("delivered_weeks", LargeBinary, nullable=False), Column("lost_weeks", LargeBinary, nullable=False),
     Column("lost_days", LargeBinary),
-    Column("written_at", Moment, nullable=False),
+    Column("written_at", UtcDateTime, nullable=False),
     Index(None, "lost_kwh"),
 )  # fmt: skip
 
@@ -329,7 +329,7 @@ bands = Table(
     Column("category", Double, primary_key=True), Column("region", Double, primary_key=True),
     Column("n_clients", Integer, nullable=False),
     Column("first_on", Date, nullable=False), Column("months", LargeBinary, nullable=False),
-    Column("written_at", Moment, nullable=False),
+    Column("written_at", UtcDateTime, nullable=False),
 )  # fmt: skip
 
 weather = Table(

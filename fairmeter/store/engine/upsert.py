@@ -11,11 +11,11 @@ from itertools import islice
 from sqlalchemy import Column, ColumnElement, Connection, Date, Table
 
 from fairmeter.store.engine.database import answering
-from fairmeter.store.engine.schema import Moment
+from fairmeter.store.engine.schema import UtcDateTime
 
 CHUNK = 20_000  # rows a statement
 SAME = 2**14  # days or moments that are remembered as they are written, of each column
-OF_TIME = (Date, Moment)
+OF_TIME = (Date, UtcDateTime)
 COPIED = 200  # rows from which PostgreSQL is given them by COPY
 FEW = 500  # ids that are named one by one in a query
 

@@ -1,6 +1,6 @@
 """What visits would have found among clients without part in the fit, and whether the promise holds. Training only.
 
-In:  a Study, a Split, and the ensemble fitted on its `train`.
+In:  a Dataset, a Split, and the ensemble fitted on its `train`.
 Out: the part `visits` of what report.py shows.
 
 Who was caught is known, what came back is not: energy is estimated (recovery.py), and a visit costs what is assumed.
@@ -13,9 +13,9 @@ import numpy as np
 from fairmeter.evaluation import conformal_selection, inspection_value, model_evaluation
 from fairmeter.models.fraud_model import severity_of
 from fairmeter.planning.recovery import recoveries
-from fairmeter.training.dataset import Study
+from fairmeter.training.dataset import Dataset
 from fairmeter.training.ensemble_fitting import Fitted
-from fairmeter.training.validation.invoices import Split
+from fairmeter.training.validation.invoices import TestSplit
 
 # What a visit costs, in the energy that pays for it. Assumed: no utility's own figure, so the report shows several.
 COSTS_KWH = (50.0, 100.0, 200.0, 500.0)
@@ -23,7 +23,7 @@ COST_KWH = 200.0
 BY_SCORE, BY_ENERGY = "by score", "by expected energy"
 
 
-def visits_measured(study: Study, split: Split, fitted: Fitted, promises: Mapping[str, float], seed: int) -> dict:
+def visits_measured(study: Dataset, split: TestSplit, fitted: Fitted, promises: Mapping[str, float], seed: int) -> dict:
     """Curves of both orders, the best number by cost, severities, promises; on the test clients of the split."""
     train, label, weight = study.label[split.train], study.label[split.test], study.weight_of(split.train)
     score = fitted.ensemble.probability(study.evidence.of(split.test))
@@ -59,7 +59,7 @@ def visits_measured(study: Study, split: Split, fitted: Fitted, promises: Mappin
     }
 
 
-def stakes(study: Study, clients: np.ndarray, fitted: Fitted) -> np.ndarray:
+def stakes(study: Dataset, clients: np.ndarray, fitted: Fitted) -> np.ndarray:
     """Energy at stake with each of the clients, if it steals. [kWh, NaN where nothing can be estimated]"""
     order = np.argsort(clients)
     found = recoveries(*study.tables_of(clients[order]), fitted.ensemble.inputs.peers)

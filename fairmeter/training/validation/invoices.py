@@ -1,6 +1,6 @@
 """Fitted on some clients, measured on others: one test part, or outer folds. Training only.
 
-In:  a Study, and ensembles fitted on a part of its clients, or the plan to fit them.
+In:  a Dataset, and ensembles fitted on a part of its clients, or the plan to fit them.
 Out: parts of what report.py shows: results, models side by side, severities as they held, importance.
 """
 
@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from fairmeter.evaluation import model_evaluation
-from fairmeter.explanation.shapley import Part, shares
+from fairmeter.explanation.shapley import EnsembleInput, shares
 from fairmeter.explanation.topics import INVOICES
 from fairmeter.features.base import REASON_GROUPS
 from fairmeter.models.ensemble import probability_of
-from fairmeter.training.dataset import ALL, PROSPECTIVE, Study
-from fairmeter.training.ensemble_fitting import Fitted, Plan, fit_ensemble, stratified_folds
+from fairmeter.training.dataset import ALL, PROSPECTIVE, Dataset
+from fairmeter.training.ensemble_fitting import EnsembleConfig, Fitted, fit_ensemble, stratified_folds
 from fairmeter.training.member_fitting import shap_sizes, shap_values
 from fairmeter.training.validation import baselines
 
@@ -27,7 +27,7 @@ Describe = Callable[[str], dict[str, str]]
 
 
 @dataclass(frozen=True)
-class Split:
+class TestSplit:
     """A view's clients: those a model is fitted on, and those it is measured on. [row numbers, ascending]"""
 
     view: str
@@ -35,18 +35,18 @@ class Split:
     test: np.ndarray
 
 
-def splits(study: Study, view: str, parts: int, seed: int) -> list[Split]:
+def splits(study: Dataset, view: str, parts: int, seed: int) -> list[TestSplit]:
     """Each client of the view in the test part of one split, the frauds spread evenly. Raises CannotTrain."""
     clients = study.clients(view)
     folds = stratified_folds(study.label[clients], parts, seed)
-    return [Split(view, clients[folds != part], clients[folds == part]) for part in range(parts)]
+    return [TestSplit(view, clients[folds != part], clients[folds == part]) for part in range(parts)]
 
 
 # --- one test part ----------------------------------------------------------------------------------------------------
 
 
 def test_part_report(
-    study: Study, split: Split, fitted: Fitted, older: Fitted, promises: Mapping[str, float], seed: int
+    study: Dataset, split: TestSplit, fitted: Fitted, older: Fitted, promises: Mapping[str, float], seed: int
 ) -> dict:
     """What the ensemble and the one for older scripts' aggregates, fitted on `train`, reach on `test`."""
     y, truth, weight = study.label[split.train], study.label[split.test], study.weight_of(split.train)
@@ -67,7 +67,7 @@ def test_part_report(
     }
 
 
-def _beside(study: Study, split: Split, fitted: Fitted, score: np.ndarray, threshold: float) -> list[dict]:
+def _beside(study: Dataset, split: TestSplit, fitted: Fitted, score: np.ndarray, threshold: float) -> list[dict]:
     """The same model on all clients where its view is of the active ones, otherwise on the active ones."""
     if split.view == PROSPECTIVE:
         mine = np.concatenate([split.train, split.test])
@@ -83,12 +83,14 @@ def _beside(study: Study, split: Split, fitted: Fitted, score: np.ndarray, thres
     return [_result(study, split, WHO[PROSPECTIVE], split.test[is_active], score[is_active], threshold)]
 
 
-def _result(study: Study, split: Split, words: str, clients: np.ndarray, score: np.ndarray, threshold: float) -> dict:
+def _result(
+    study: Dataset, split: TestSplit, words: str, clients: np.ndarray, score: np.ndarray, threshold: float
+) -> dict:
     figures = model_evaluation.evaluate(study.label[clients], score, threshold, study.groups(clients))
     return {"view": split.view, "clients": words} | figures
 
 
-def side_by_side(study: Study, split: Split, fitted: Fitted, score: np.ndarray, seed: int) -> list[dict]:
+def side_by_side(study: Dataset, split: TestSplit, fitted: Fitted, score: np.ndarray, seed: int) -> list[dict]:
     """Baselines, the members by themselves, and the stack, whose score this is, on the same test clients."""
     features = study.evidence.features
     train, label, test = features[split.train], study.label[split.train], features[split.test]
@@ -104,7 +106,7 @@ def models_entry(view: str, rows: list[dict]) -> dict:
     return {"view": view, "clients": WHO[view], "rows": rows}
 
 
-def importance(study: Study, split: Split, fitted: Fitted, describe: Describe, seed: int) -> list[dict]:
+def importance(study: Dataset, split: TestSplit, fitted: Fitted, describe: Describe, seed: int) -> list[dict]:
     """Mean size of XGBoost's TreeSHAP contributions on test clients [log-odds], the largest first.
 
     describe: a column's evidence group and sentence, {"group", "text"}.
@@ -117,7 +119,7 @@ def importance(study: Study, split: Split, fitted: Fitted, describe: Describe, s
     return [{"feature": name, **describe(name), "value": by_name[name]} for name in names]
 
 
-def agreement(study: Study, split: Split, fitted: Fitted, seed: int) -> dict:
+def agreement(study: Dataset, split: TestSplit, fitted: Fitted, seed: int) -> dict:
     """How far reasons (Shapley values of groups, of the whole model) and XGBoost's TreeSHAP agree on test clients.
 
     rows: of each group the mean size of both [probability; log-odds]; rank_correlation: Spearman's, of these sizes;
@@ -126,7 +128,7 @@ def agreement(study: Study, split: Split, fitted: Fitted, seed: int) -> dict:
     some = np.sort(np.random.default_rng(seed).permutation(split.test)[:REASON_CLIENTS])
     ensemble = fitted.ensemble
     matrix = ensemble.inputs.matrix(study.evidence.of(some))
-    parts = [Part(ensemble, INVOICES, row) for row in matrix]
+    parts = [EnsembleInput(ensemble, INVOICES, row) for row in matrix]
     reasons = np.abs([shares([part], 0.0, np.inf).effects for part in parts])
     is_of_group = np.arange(len(REASON_GROUPS)) == parts[0].layout.group[:, None]
     trees = np.abs(shap_values(fitted.natives["xgboost"], matrix) @ is_of_group)
@@ -149,7 +151,7 @@ def agreement(study: Study, split: Split, fitted: Fitted, seed: int) -> dict:
 
 
 def outer_folds(
-    study: Study, view: str, plan: Plan, parts: int, seed: int, tell: Callable[[str], None]
+    study: Dataset, view: str, plan: EnsembleConfig, parts: int, seed: int, tell: Callable[[str], None]
 ) -> tuple[list[dict], dict]:
     """Results and models side by side; every client of the view is scored once, by a model that has not seen it."""
     score, threshold = np.full(len(study.label), np.nan), np.full(len(study.label), np.nan)
@@ -171,7 +173,9 @@ def outer_folds(
     return results, models_entry(view, model_evaluation.pool(tables))
 
 
-def _pooled(study: Study, folds: list[Split], is_kept: np.ndarray, score: np.ndarray, threshold: np.ndarray) -> dict:
+def _pooled(
+    study: Dataset, folds: list[TestSplit], is_kept: np.ndarray, score: np.ndarray, threshold: np.ndarray
+) -> dict:
     """Of the clients kept: curves and groups from all folds' scores at once, estimates as means of the folds."""
 
     def measured(clients: np.ndarray, groups: dict[str, np.ndarray] | None = None) -> dict:

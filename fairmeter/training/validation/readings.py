@@ -9,17 +9,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fairmeter.core.types import Evidence
-from fairmeter.data.daily import Days
-from fairmeter.data.exogenous import NOTHING_KNOWN, Almanac
+from fairmeter.core.types import FeatureMatrix
+from fairmeter.data.daily import DailyConsumption
+from fairmeter.data.exogenous import NO_EXOGENOUS, Exogenous
 from fairmeter.evaluation import model_evaluation, reading_metrics
 from fairmeter.evaluation.reading_metrics import DELAYS, RATES
-from fairmeter.features.readings.covariates import Losses, Surroundings
+from fairmeter.features.readings.covariates import Covariates, TransformerLosses
 from fairmeter.models.ensemble import probability_of
 from fairmeter.models.reading_model import LEAST_DAYS, ReadingModel, onset_day, reading_evidence
 from fairmeter.training import attacks
-from fairmeter.training.attacks import HONEST, Attacked, Base, split
-from fairmeter.training.dataset import LEAST_OF_A_KIND, CannotTrain
+from fairmeter.training.attacks import HONEST, AttackedHouseholds, HonestHouseholds, split
+from fairmeter.training.dataset import LEAST_OF_A_KIND, TrainingError
 from fairmeter.training.ensemble_fitting import Fitted, stratified_folds
 from fairmeter.training.reading_fitting import (
     LOOKS_AT,
@@ -47,7 +47,7 @@ UNLABELLED_SHARE = 0.05  # of the clients are suspected where no label says what
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ReadingTrainingResult:
     """What training on readings gives: the model, where it suspects (threshold, severities), and what was measured.
 
     Where it only measures: no model, and nowhere to suspect.
@@ -62,23 +62,23 @@ class Outcome:
 
 
 def of_attacked(
-    base: Base,
+    base: HonestHouseholds,
     theft_share: float,
     promises: Mapping[str, float],
     seed: int,
     quick: bool,
     tell: Tell,
-    almanac: Almanac = NOTHING_KNOWN,
+    almanac: Exogenous = NO_EXOGENOUS,
     only_measure: bool = False,
-) -> Outcome:
+) -> ReadingTrainingResult:
     """theft_share: of the clients that will be judged, for half of those attacked here are thieves. [0..1]
 
-    Raises CannotTrain.
+    Raises TrainingError.
     """
     _check_enough(np.count_nonzero(~np.isnan(base.kwh), axis=1), LONG_ENOUGH, LEAST_HOUSEHOLDS)
     watched, fit_on, kept = split(len(base.kwh), seed, PARTS)
     plans = TO_TRAIN_QUICKLY if quick else TO_TRAIN
-    surroundings = Surroundings.of(base.days(np.concatenate([watched, fit_on])), None, *almanac)
+    surroundings = Covariates.of(base.days(np.concatenate([watched, fit_on])), None, *almanac)
     networks = fit_networks(base.days(watched), surroundings, seed, quick, tell)
     sample = sample_of(attacked_files(base, fit_on, surroundings, plans, seed), networks)
     measured, _ = fit_labelled(sample, networks, surroundings, seed, quick, lambda what: tell(f"{what}, to measure"))
@@ -87,21 +87,23 @@ def of_attacked(
     metrics["metered"] = _metered(measured, base, kept, seed)
     metrics["past_to_future"] = _past_to_future(base, watched, fit_on, kept, seed, quick, tell, almanac)
     if only_measure:
-        return Outcome(None, {}, metrics)
-    everybody = Surroundings.of(base.days(np.arange(len(base.kwh))), None, *almanac)
+        return ReadingTrainingResult(None, {}, metrics)
+    everybody = Covariates.of(base.days(np.arange(len(base.kwh))), None, *almanac)
     rest = np.concatenate([fit_on, kept])
     files = attacked_files(base, rest, everybody, plans, seed + 1)
     sample, judged = sample_of(files, networks), alike(base, files, theft_share, seed)
     model, fitted = fit_labelled(sample, networks, everybody, seed, quick, tell, judged)
-    return Outcome(model, cuts_of(fitted.log_odds, sample.label, theft_share, promises), metrics)
+    return ReadingTrainingResult(model, cuts_of(fitted.log_odds, sample.label, theft_share, promises), metrics)
 
 
-def attacked_metrics(model: ReadingModel, base: Base, kept: np.ndarray, seed: int) -> dict:
+def attacked_metrics(model: ReadingModel, base: HonestHouseholds, kept: np.ndarray, seed: int) -> dict:
     """On households that nothing was fitted on: attacked as published, and by the wider ranges that trained."""
     return {words: plan_metrics(model, base, kept, plan, seed + 2) for words, plan in ATTACKS.items()}
 
 
-def plan_metrics(model: ReadingModel, base: Base, kept: np.ndarray, plan: attacks.Plan, seed: int) -> dict:
+def plan_metrics(
+    model: ReadingModel, base: HonestHouseholds, kept: np.ndarray, plan: attacks.AttackPlan, seed: int
+) -> dict:
     """What one way to attack shows of the model: all of reading_evaluation.py, and models side by side."""
     files = attacked_files(base, kept, model.surroundings, [plan] * TEST_FILES, seed)
     evidence = [reading_evidence(file.days, model.networks, file.surroundings) for file in files]
@@ -112,7 +114,7 @@ def plan_metrics(model: ReadingModel, base: Base, kept: np.ndarray, plan: attack
     least = reading_metrics.score_at(score[label == 0], RATES[0])
     suspected = (label == 1) & (score >= least)
     told = np.concatenate([onset_day(part) for part in evidence])
-    done = reading_metrics.Done(kind, loss, household)
+    done = reading_metrics.AttackOutcome(kind, loss, household)
     return reading_metrics.figures(label, score, done, HONEST) | {
         "models": reading_metrics.compared(label, scores | {"ensemble": score}, household),
         "latency": reading_metrics.latency(np.concatenate([_growing(model, file) for file in files]), least),
@@ -120,7 +122,7 @@ def plan_metrics(model: ReadingModel, base: Base, kept: np.ndarray, plan: attack
     }
 
 
-def _metered(model: ReadingModel, base: Base, kept: np.ndarray, seed: int) -> dict:
+def _metered(model: ReadingModel, base: HonestHouseholds, kept: np.ndarray, seed: int) -> dict:
     """The thefts of the first of ATTACKS once more, what their transformers lose being measured."""
     plan = replace(attacks.PUBLISHED, is_metered=True)
     files = attacked_files(base, kept, model.surroundings, [plan] * TEST_FILES, seed + 2)
@@ -132,11 +134,11 @@ def _metered(model: ReadingModel, base: Base, kept: np.ndarray, seed: int) -> di
 PER_CLIENT = ("label", "kind", "loss", "household", "onset")
 
 
-def _column(files: Sequence[Attacked], name: str) -> np.ndarray:
+def _column(files: Sequence[AttackedHouseholds], name: str) -> np.ndarray:
     return np.concatenate([getattr(file, name) for file in files])
 
 
-def single_scores(model: ReadingModel, evidence: Evidence) -> dict[str, np.ndarray]:
+def single_scores(model: ReadingModel, evidence: FeatureMatrix) -> dict[str, np.ndarray]:
     """Each detector, network and member by itself; higher = more suspicious, NaN where it cannot tell."""
     inputs = model.ensemble.inputs
     matrix = inputs.matrix(evidence)
@@ -157,7 +159,7 @@ def single_scores(model: ReadingModel, evidence: Evidence) -> dict[str, np.ndarr
     }
 
 
-def _growing(model: ReadingModel, file: Attacked) -> np.ndarray:
+def _growing(model: ReadingModel, file: AttackedHouseholds) -> np.ndarray:
     """Scores of the file's large thefts, judged on each of DELAYS; NaN after the series' end. [(thieves, DELAYS)]"""
     first, last = (end(file.days.day.astype(np.float64)) for end in (file.days.segments.first, file.days.segments.last))
     is_large = (file.label == 1) & (file.loss >= LARGE_LOSS) & (file.onset - first >= LEAST_BEFORE)
@@ -172,19 +174,19 @@ def _growing(model: ReadingModel, file: Attacked) -> np.ndarray:
 
 
 def _past_to_future(
-    base: Base,
+    base: HonestHouseholds,
     watched: np.ndarray,
     fit_on: np.ndarray,
     kept: np.ndarray,
     seed: int,
     quick: bool,
     tell: Tell,
-    almanac: Almanac,
+    almanac: Exogenous,
 ) -> dict:
     """Fitted on some households as far as the past goes, measured on others whose thefts begin after it."""
     n_past, n = int(PAST_SHARE * base.kwh.shape[1]), base.kwh.shape[1]
-    past = Base(base.kwh[:, :n_past], base.first_day)
-    surroundings = Surroundings.of(past.days(np.concatenate([watched, fit_on])), None, *almanac)
+    past = HonestHouseholds(base.kwh[:, :n_past], base.first_day)
+    surroundings = Covariates.of(past.days(np.concatenate([watched, fit_on])), None, *almanac)
     networks = fit_networks(past.days(watched), surroundings, seed, quick, lambda what: tell(f"{what}, on the past"))
     sample = sample_of(attacked_files(past, fit_on, surroundings, TO_TRAIN_QUICKLY * 2, seed + 3), networks)
     model, _ = fit_labelled(sample, networks, None, seed, quick, lambda what: tell(f"{what}, on the past"))
@@ -200,7 +202,7 @@ def _past_to_future(
 
 
 def of_labelled(
-    days: Days,
+    days: DailyConsumption,
     label: np.ndarray,
     theft_share: float,
     promises: Mapping[str, float],
@@ -208,19 +210,19 @@ def of_labelled(
     seed: int,
     quick: bool,
     tell: Tell,
-    almanac: Almanac = NOTHING_KNOWN,
+    almanac: Exogenous = NO_EXOGENOUS,
     only_measure: bool = False,
-    losses: Losses | None = None,
-) -> Outcome:
+    losses: TransformerLosses | None = None,
+) -> ReadingTrainingResult:
     """Labels of inspections [1, 0, NaN unknown]: so many of FOLDS outer folds measure, then all clients are fitted on.
 
-    losses: of the clients' transformers, where these are measured. Raises CannotTrain where too few clients of a kind
+    losses: of the clients' transformers, where these are measured. Raises TrainingError where too few clients of a kind
     have readings.
     """
     known = ~np.isnan(label) & (days.segments.total((~np.isnan(days.kwh)).astype(np.int64)) >= LEAST_DAYS)
     days, label = days.of_clients(known), label[known]
     _check_kinds(label)
-    surroundings = replace(Surroundings.of(days, None, *almanac), losses=losses and losses.of_clients(known))
+    surroundings = replace(Covariates.of(days, None, *almanac), losses=losses and losses.of_clients(known))
     folds = stratified_folds(label, FOLDS, seed)
     score, rows = np.full(len(label), np.nan), {}
     for fold in range(measured):
@@ -238,13 +240,19 @@ def of_labelled(
     scores = {name: values[clients] for name, values in (rows | {"ensemble": score}).items()}
     metrics["models"] = reading_metrics.compared(label[clients], scores, clients)
     if only_measure:
-        return Outcome(None, {}, metrics)
+        return ReadingTrainingResult(None, {}, metrics)
     model, sample, fitted = _fit_on(days, label, np.ones(len(label), bool), surroundings, seed, quick, tell)
-    return Outcome(model, cuts_of(fitted.log_odds, sample.label, theft_share, promises), metrics)
+    return ReadingTrainingResult(model, cuts_of(fitted.log_odds, sample.label, theft_share, promises), metrics)
 
 
 def _fit_on(
-    days: Days, label: np.ndarray, used: np.ndarray, surroundings: Surroundings, seed: int, quick: bool, tell: Tell
+    days: DailyConsumption,
+    label: np.ndarray,
+    used: np.ndarray,
+    surroundings: Covariates,
+    seed: int,
+    quick: bool,
+    tell: Tell,
 ) -> tuple[ReadingModel, Sample, Fitted]:
     """Networks on a part of the honest, the ensemble on the other clients; on all where series are too short."""
     honest = np.flatnonzero(used & (label == 0))
@@ -261,7 +269,7 @@ def _fit_on(
 def _check_kinds(label: np.ndarray) -> None:
     n, n_thieves = len(label), int(label.sum())
     if min(n_thieves, n - n_thieves) < LEAST_OF_A_KIND:
-        raise CannotTrain(
+        raise TrainingError(
             f"{n_thieves:,} clients labelled 1 and {n - n_thieves:,} labelled 0 have at least {LEAST_DAYS} days with "
             f"readings; at least {LEAST_OF_A_KIND} of each kind are needed. Without labels, leave the column out."
         )
@@ -270,22 +278,22 @@ def _check_kinds(label: np.ndarray) -> None:
 def _check_enough(n_known: np.ndarray, n_days: int, least: int) -> None:
     """[n_known: days with readings, one a client]"""
     if (n := int(np.count_nonzero(n_known >= n_days))) < least:
-        raise CannotTrain(f"{n:,} clients have at least {n_days} days with readings; at least {least} are needed.")
+        raise TrainingError(f"{n:,} clients have at least {n_days} days with readings; at least {least} are needed.")
 
 
 def of_unlabelled(
-    days: Days, theft_share: float, seed: int, quick: bool, tell: Tell, almanac: Almanac = NOTHING_KNOWN
-) -> Outcome:
-    """The detectors' ranks: suspected are the UNLABELLED_SHARE that are most unlike the others. Raises CannotTrain."""
+    days: DailyConsumption, theft_share: float, seed: int, quick: bool, tell: Tell, almanac: Exogenous = NO_EXOGENOUS
+) -> ReadingTrainingResult:
+    """The detectors' ranks: suspected are the UNLABELLED_SHARE that are most unlike the others. Raises TrainingError."""
     _check_enough(days.segments.total((~np.isnan(days.kwh)).astype(np.int64)), LEAST_DAYS, LEAST_OF_A_KIND)
-    surroundings = Surroundings.of(days, None, *almanac)
+    surroundings = Covariates.of(days, None, *almanac)
     networks = fit_networks(days, surroundings, seed, quick, tell)
     evidence = reading_evidence(days, networks, surroundings)
     model, log_odds = fit_unlabelled(evidence.of(evidence.n_records >= LEAST_DAYS), networks, surroundings, seed)
     score = probability_of(log_odds + _shift(model.theft_share, theft_share))
     threshold = float(np.quantile(score, 1.0 - UNLABELLED_SHARE))
     cuts = {"threshold": threshold, "severities": [], "theft_share": theft_share}
-    return Outcome(model, cuts, {"made": "without labels", "n": len(log_odds)})
+    return ReadingTrainingResult(model, cuts, {"made": "without labels", "n": len(log_odds)})
 
 
 # --- where to suspect -------------------------------------------------------------------------------------------------

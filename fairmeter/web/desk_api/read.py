@@ -15,14 +15,14 @@ from pydantic import BaseModel
 from fairmeter.analysis.invoice_checks import checked
 from fairmeter.casework import hit_rates
 from fairmeter.core.types import Score
-from fairmeter.desk.service import Keeping, Planned
+from fairmeter.desk.service import DeskService, VisitPlanner
 from fairmeter.evaluation.conformal_selection import least_listed, steps_of
-from fairmeter.store import Drift
+from fairmeter.store import StoredDrift
 from fairmeter.web.app import Api
 from fairmeter.web.desk_api import requests as asks
 from fairmeter.web.desk_api import schemas as told
 from fairmeter.web.exports.files import CSV, documented, file_of
-from fairmeter.web.http.auth import VIEWER, Guard
+from fairmeter.web.http.auth import VIEWER, AccessControl
 from fairmeter.web.http.errors import JSON, Problem, bad_value
 
 JPEG = "image/jpeg"
@@ -38,7 +38,7 @@ GROUPS = {"all": hit_rates.everything, "week": hit_rates.week, "region": hit_rat
 GROUPS |= {"reason_group": hit_rates.reason_group}
 
 
-def install(app: Api, guard: Guard, desk: Keeping) -> None:
+def install(app: Api, guard: AccessControl, desk: DeskService) -> None:
     _add_clients(app, desk)
     _add_lists(app, desk)
     _add_plan(app, desk)
@@ -48,7 +48,7 @@ def install(app: Api, guard: Guard, desk: Keeping) -> None:
     guard.needed(**dict.fromkeys((*names, "photo"), VIEWER))
 
 
-def _add_clients(app: Api, desk: Keeping) -> None:
+def _add_clients(app: Api, desk: DeskService) -> None:
     store = desk.store
 
     @app.get("/consumer/<path:client_id>", responses={200: told.RiskProfile}, security=SECURITY)
@@ -67,19 +67,19 @@ def _add_clients(app: Api, desk: Keeping) -> None:
         return answer(dashboard_of(desk))
 
 
-def _add_lists(app: Api, desk: Keeping) -> None:
+def _add_lists(app: Api, desk: DeskService) -> None:
     store = desk.store
 
     @app.get("/alerts", responses={200: told.AlertPage}, security=SECURITY)
     def alerts(query: asks.AlertQuery):
         """What the system says: look at these clients."""
         fixed = {"state": None if query.state == "all" else query.state}
-        return listed(store.list_alerts, query, told.AlertPage, told.AlertTold, "alerts", **fixed)
+        return listed(store.list_alerts, query, told.AlertPage, told.AlertResponse, "alerts", **fixed)
 
     @app.get("/cases", responses={200: told.CasePage}, security=SECURITY)
     def cases(query: asks.CaseQuery):
         """Who works on which client."""
-        return listed(store.list_cases, query, told.CasePage, told.CaseTold, "cases")
+        return listed(store.list_cases, query, told.CasePage, told.CaseResponse, "cases")
 
     @app.get("/cases/<int:case_id>", responses={200: told.CaseWithMoves}, security=SECURITY)
     def case(path: asks.CasePath):
@@ -91,21 +91,21 @@ def _add_lists(app: Api, desk: Keeping) -> None:
     @app.get("/inspections.csv", responses=csv, security=SECURITY, endpoint="inspections_csv")
     def inspections_csv(query: asks.InspectionQuery):
         """All visits and their outcomes, the newest first, for a spreadsheet."""
-        return whole(store.list_inspections, query.model_dump(), None, told.InspectionTold, "inspections")
+        return whole(store.list_inspections, query.model_dump(), None, told.InspectionResponse, "inspections")
 
 
-def _add_plan(app: Api, desk: Keeping) -> None:
+def _add_plan(app: Api, desk: DeskService) -> None:
     @app.get("/list", responses={200: told.VisitList}, security=SECURITY, endpoint="inspection_list")
     def inspection_list(query: asks.ListQuery):
         """Whom to visit, in order; who has a case or was visited of late is left out."""
         visits = visits_of(desk, query)
         if query.format != "json":
             asked = query.model_dump(exclude={"format"}, exclude_none=True)
-            return file_of(query.format, told.Visit, visits.rows, "list", asked)
+            return file_of(query.format, told.VisitResponse, visits.rows, "list", asked)
         return answer(visits)
 
 
-def _add_photos(app: Api, desk: Keeping) -> None:
+def _add_photos(app: Api, desk: DeskService) -> None:
     pictures = {200: {"description": "the picture", "content": {JPEG: {}}}}
 
     @app.get("/photos/<name>", responses=pictures, security=SECURITY)
@@ -123,7 +123,7 @@ def _add_photos(app: Api, desk: Keeping) -> None:
 # --- what is told -----------------------------------------------------------------------------------------------------
 
 
-def profile_of(desk: Keeping, client_id: str) -> told.RiskProfile:
+def profile_of(desk: DeskService, client_id: str) -> told.RiskProfile:
     """Raises Problem."""
     store = desk.store
     profile = store.find_profile(client_id)
@@ -167,7 +167,7 @@ def invoices_of(ledger: np.ndarray) -> list[dict]:
     ]
 
 
-def dashboard_of(desk: Keeping) -> told.Dashboard:
+def dashboard_of(desk: DeskService) -> told.Dashboard:
     store = desk.store
     by_severity, inspections = store.count_severities(), store.inspections()
     rates = {name: hit_rates.hit_rates(inspections, group) for name, group in GROUPS.items()}
@@ -178,55 +178,55 @@ def dashboard_of(desk: Keeping) -> told.Dashboard:
         cases_by_state=store.count_cases(),
         n_readings=store.count_readings(),
         notices=store.count_notices(),
-        trend=[told.Run.model_validate(run) for run in store.list_runs()],
-        hot_spots=[told.HotSpot.model_validate(spot) for spot in store.hot_spots()],
-        transformers=[told.TransformerTold.model_validate(one) for one in store.worst_transformers(N_TRANSFORMERS)],
+        trend=[told.RunResponse.model_validate(run) for run in store.list_runs()],
+        hot_spots=[told.RegionCountResponse.model_validate(spot) for spot in store.hot_spots()],
+        transformers=[told.TransformerResponse.model_validate(one) for one in store.worst_transformers(N_TRANSFORMERS)],
         hit_rates={name: [told.Rate.model_validate(r._asdict()) for r in found] for name, found in rates.items()},
         drift=_drift(store.last_drift()),
     )
 
 
-def _drift(last: Drift | None) -> told.DriftTold | None:
+def _drift(last: StoredDrift | None) -> told.DriftResponse | None:
     if last is None:
         return None
     parts = {name: told.DriftPart.model_validate(part) for name, part in last.found["parts"].items()}
-    return told.DriftTold(scored_at=last.scored_at, model_version=last.model_version, parts=parts)
+    return told.DriftResponse(scored_at=last.scored_at, model_version=last.model_version, parts=parts)
 
 
-def case_with_moves(desk: Keeping, case_id: int) -> told.CaseWithMoves:
+def case_with_moves(desk: DeskService, case_id: int) -> told.CaseWithMoves:
     """Raises Problem."""
     case = desk.store.find_case(case_id)
     if case is None:
         raise Problem(404, "not_found", f"There is no case {case_id}.")
-    fields = {name: getattr(case, name) for name in told.CaseTold.model_fields}
+    fields = {name: getattr(case, name) for name in told.CaseResponse.model_fields}
     return told.CaseWithMoves.model_validate(fields | {"moves": desk.store.moves_of(case_id)})
 
 
 class VisitPlan(NamedTuple):
     """Whom to visit. ranked: all who come into question, in order, the first n_best of whom are visited."""
 
-    ranked: list[Planned]
+    ranked: list[VisitPlanner]
     n_best: int
     drawn: list[Score]
     n_left_out: int
 
-    def rows(self) -> list[Planned]:
+    def rows(self) -> list[VisitPlanner]:
         """Those who are visited; their scores without reasons (`with_reasons` adds them)."""
-        return [*self.ranked[: self.n_best], *(Planned(score, True) for score in self.drawn)]
+        return [*self.ranked[: self.n_best], *(VisitPlanner(score, True) for score in self.drawn)]
 
 
-def visits_of(desk: Keeping, query: asks.ListQuery) -> told.VisitList:
+def visits_of(desk: DeskService, query: asks.ListQuery) -> told.VisitList:
     found = plan_of(desk, query)
     rows = [_visit(n, planned) for n, planned in enumerate(with_reasons(desk, found.rows()), 1)]
     return told.VisitList(rows=rows, n_left_out=found.n_left_out)
 
 
-def with_reasons(desk: Keeping, rows: list[Planned]) -> list[Planned]:
+def with_reasons(desk: DeskService, rows: list[VisitPlanner]) -> list[VisitPlanner]:
     whole = desk.store.scores_of([planned.score.client_id for planned in rows])
     return [planned._replace(score=whole.get(planned.score.client_id, planned.score)) for planned in rows]
 
 
-def plan_of(desk: Keeping, query: asks.ListQuery) -> VisitPlan:
+def plan_of(desk: DeskService, query: asks.ListQuery) -> VisitPlan:
     """Raises Problem."""
     given = query.model_dump(include=PLAN_FILTERS, exclude_none=True)
     busy = desk.store.busy_clients(desk.rules, date.today())
@@ -239,7 +239,7 @@ def plan_of(desk: Keeping, query: asks.ListQuery) -> VisitPlan:
     return VisitPlan(ranked, query.visits - len(drawn), drawn, len(busy))
 
 
-def least_promised(desk: Keeping, share: float) -> float:
+def least_promised(desk: DeskService, share: float) -> float:
     """The score from which a list of all keeps that share of false alarms, infinite if none does. Raises Problem."""
     table = desk.manifest.get("promise")
     if table is None:
@@ -248,7 +248,7 @@ def least_promised(desk: Keeping, share: float) -> float:
     return least_listed(desk.store.count_from(steps.least), steps, share)[0]
 
 
-def _drawn(desk: Keeping, busy: Mapping[str, str], filters: dict, n: int) -> list[Score]:
+def _drawn(desk: DeskService, busy: Mapping[str, str], filters: dict, n: int) -> list[Score]:
     """Clients drawn at random, each as likely as another; the same all week, or people would draw until it fits."""
     if n == 0:
         return []
@@ -257,12 +257,12 @@ def _drawn(desk: Keeping, busy: Mapping[str, str], filters: dict, n: int) -> lis
     return [profile.score for profile in map(desk.store.find_profile, drawn) if profile is not None]
 
 
-def _visit(number: int, planned: Planned) -> told.Visit:
+def _visit(number: int, planned: VisitPlanner) -> told.VisitResponse:
     score, is_random, net = planned
     parts = {"visit": number, "is_random": is_random, "reason": score.main_reason and score.main_reason.text}
     parts["expected_net_value"] = net and net[0]
-    own = set(told.Visit.model_fields) - set(parts)
-    return told.Visit.model_validate(parts | {name: getattr(score, name) for name in own})
+    own = set(told.VisitResponse.model_fields) - set(parts)
+    return told.VisitResponse.model_validate(parts | {name: getattr(score, name) for name in own})
 
 
 # --- how it is told ---------------------------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ Energy = Annotated[float, Field(ge=-1e9, le=1e9, allow_inf_nan=False)]
 Number = Annotated[int, Field(ge=1, le=2**53)]
 
 
-class Sent(BaseModel):
+class DeskRequest(BaseModel):
     """What is sent; a misspelt key is an error rather than nothing."""
 
     model_config = ConfigDict(extra="forbid")
@@ -47,22 +47,22 @@ class Sent(BaseModel):
 
 @cache
 def _plain_schema(model: type[BaseModel]) -> dict[str, Any]:
-    return super(Sent, model).model_json_schema()
+    return super(DeskRequest, model).model_json_schema()
 
 
-class ClientPath(Sent):
+class ClientPath(DeskRequest):
     client_id: Name
 
 
-class CasePath(Sent):
+class CasePath(DeskRequest):
     case_id: Number
 
 
-class PhotoPath(Sent):
+class PhotoPath(DeskRequest):
     name: Name
 
 
-class Paged(Sent):
+class Paged(DeskRequest):
     """Part of a list."""
 
     limit: int = Field(50, ge=1, le=1000, description="rows of a page")
@@ -105,13 +105,13 @@ class CaseQuery(Filtered):
     client_id: Name | None = None
 
 
-class InspectionQuery(Sent):
+class InspectionQuery(DeskRequest):
     since: date | None = None
     until: date | None = None
     client_id: Name | None = None
 
 
-class ListQuery(Sent):
+class ListQuery(DeskRequest):
     """How many visits there are for, and of whom."""
 
     visits: int = Field(50, ge=1, le=1000)
@@ -128,7 +128,7 @@ class ListQuery(Sent):
     format: Format = "json"
 
 
-class NewCase(Sent):
+class NewCase(DeskRequest):
     """Work on a client begins."""
 
     client_id: Name
@@ -137,7 +137,7 @@ class NewCase(Sent):
     is_random: bool = Field(False, description="drawn at random, to know what chance would find")
 
 
-class NewMove(Sent):
+class NewMove(DeskRequest):
     """A case goes on."""
 
     to: Literal["new", "assigned", "inspecting", "closed"]
@@ -146,7 +146,7 @@ class NewMove(Sent):
     assignee: Name | None = Field(None, description="for assigned: to whom")
 
 
-class NewInspection(Sent):
+class NewInspection(DeskRequest):
     """What a visit found; it closes the case."""
 
     outcome: Literal["confirmed", "fault", "cleared", "no_access", "refused"]
@@ -158,7 +158,7 @@ class NewInspection(Sent):
     photos: list[Base64Bytes] = Field([], max_length=MOST_PHOTOS, description="JPEG or PNG, each as Base64")
 
 
-class NewReading(Sent):
+class NewReading(DeskRequest):
     """What a smart meter counted in one day or hour."""
 
     client_id: Name
@@ -166,13 +166,13 @@ class NewReading(Sent):
     consumption_kwh: Energy
 
 
-class NewReadings(Sent):
+class NewReadings(DeskRequest):
     """Readings of any clients, in any order."""
 
     readings: list[NewReading] = Field(min_length=1, max_length=20_000)
 
 
-class SignIn(Sent):
+class SignIn(DeskRequest):
     """A user's name and password."""
 
     name: Annotated[str, StringConstraints(max_length=200), AfterValidator(_storable)]

@@ -10,13 +10,13 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 
-class Told(BaseModel):
+class DeskResponse(BaseModel):
     """What is answered, made of the store's objects."""
 
     model_config = ConfigDict(from_attributes=True)
 
 
-class SessionTold(Told):
+class SessionResponse(DeskResponse):
     """Who asks; csrf_token goes back as X-CSRF-Token with everything that a signed-in page writes."""
 
     name: str
@@ -24,7 +24,7 @@ class SessionTold(Told):
     csrf_token: str | None
 
 
-class ClientRow(Told):
+class ClientRow(DeskResponse):
     """A client in a list: its newest score, and what a visit is worth."""
 
     client_id: str
@@ -42,7 +42,7 @@ class ClientRow(Told):
     scored_at: datetime
 
 
-class AlertTold(Told):
+class AlertResponse(DeskResponse):
     """The system says: look at this client."""
 
     alert_id: int
@@ -56,7 +56,7 @@ class AlertTold(Told):
     probability: float | None
 
 
-class CaseTold(Told):
+class CaseResponse(DeskResponse):
     """A person's work on a client."""
 
     case_id: int
@@ -75,7 +75,7 @@ class CaseTold(Told):
     region: float | None
 
 
-class MoveTold(Told):
+class MoveResponse(DeskResponse):
     """One change of a case's state."""
 
     seq: int
@@ -88,13 +88,13 @@ class MoveTold(Told):
     at: datetime
 
 
-class CaseWithMoves(CaseTold):
+class CaseWithMoves(CaseResponse):
     """A case and how it came there."""
 
-    moves: list[MoveTold]
+    moves: list[MoveResponse]
 
 
-class InspectionTold(Told):
+class InspectionResponse(DeskResponse):
     """A visit and its outcome."""
 
     inspection_id: int
@@ -115,22 +115,22 @@ class InspectionTold(Told):
     region: float | None
 
 
-class ClientPage(Told):
+class ClientPage(DeskResponse):
     rows: list[ClientRow]
     next: str | None
 
 
-class AlertPage(Told):
-    rows: list[AlertTold]
+class AlertPage(DeskResponse):
+    rows: list[AlertResponse]
     next: str | None
 
 
-class CasePage(Told):
-    rows: list[CaseTold]
+class CasePage(DeskResponse):
+    rows: list[CaseResponse]
     next: str | None
 
 
-class Visit(Told):
+class VisitResponse(DeskResponse):
     """One line of the inspection list."""
 
     visit: int
@@ -144,25 +144,25 @@ class Visit(Told):
     reason: str | None
 
 
-class VisitList(Told):
+class VisitList(DeskResponse):
     """Whom to visit, in order, those drawn at random last; n_left_out have a case or were visited of late."""
 
-    rows: list[Visit]
+    rows: list[VisitResponse]
     n_left_out: int
 
 
-class ReasonTold(Told):
+class ProfileReasonResponse(DeskResponse):
     group: str
     effect: float
     text: str
 
 
-class FlagTold(Told):
+class QualityFlagResponse(DeskResponse):
     flag: str
     text: str
 
 
-class ExplanationTold(Told):
+class HarmlessCauseResponse(DeskResponse):
     """A harmless cause of what looks suspicious, and whether it fits."""
 
     cause: str
@@ -170,7 +170,7 @@ class ExplanationTold(Told):
     text: str
 
 
-class RecoveryTold(Told):
+class RecoveryResponse(DeskResponse):
     """What may be billed back if the client steals."""
 
     kwh: float
@@ -181,7 +181,7 @@ class RecoveryTold(Told):
     value: float | None
 
 
-class SeriesTold(Told):
+class SeriesResponse(DeskResponse):
     """Consumption from a first day on, by day or month; null where it is missing."""
 
     step: str
@@ -189,14 +189,14 @@ class SeriesTold(Told):
     kwh: list[float | None]
 
 
-class FindingTold(Told):
+class InvoiceIssueResponse(DeskResponse):
     """What an invoice contradicts; size: of the index, in consumption, or in months."""
 
     kind: str
     size: float
 
 
-class InvoiceTold(Told):
+class InvoiceResponse(DeskResponse):
     """One of the latest invoices, the oldest first; consumption in kWh, of gas in m3; null where it is missing."""
 
     invoice_on: date
@@ -207,17 +207,17 @@ class InvoiceTold(Told):
     new_index: float | None
     coefficient: float | None
     meter_id: float | None
-    findings: list[FindingTold]
+    findings: list[InvoiceIssueResponse]
 
 
-class PastScore(Told):
+class PastScore(DeskResponse):
     scored_at: datetime
     probability: float | None
     severity: str
     model_version: str
 
 
-class RiskProfile(Told):
+class RiskProfile(DeskResponse):
     """All that the desk knows of a client."""
 
     client: dict[str, Any]
@@ -225,25 +225,25 @@ class RiskProfile(Told):
     severity: str
     threshold: float
     typical: float | None
-    reasons: list[ReasonTold]
-    explanations: list[ExplanationTold]
-    quality: list[FlagTold]
-    recovery: RecoveryTold | None
+    reasons: list[ProfileReasonResponse]
+    explanations: list[HarmlessCauseResponse]
+    quality: list[QualityFlagResponse]
+    recovery: RecoveryResponse | None
     expected_recovery_kwh: float | None
     recommendation: str | None
     onset_on: str | None
     facts: dict[str, float]
-    series: SeriesTold | None
-    invoices: list[InvoiceTold]
+    series: SeriesResponse | None
+    invoices: list[InvoiceResponse]
     model_version: str
     scored_at: datetime
     trend: list[PastScore]
-    alert: AlertTold | None
-    case: CaseTold | None
-    inspections: list[InspectionTold]
+    alert: AlertResponse | None
+    case: CaseResponse | None
+    inspections: list[InspectionResponse]
 
 
-class Rate(Told):
+class Rate(DeskResponse):
     """Confirmed among inspected, with a 95 % interval."""
 
     group: str | float | date | None
@@ -256,7 +256,7 @@ class Rate(Told):
     high: float
 
 
-class Stayed(Told):
+class ListOverlapResponse(DeskResponse):
     """How many of the first k clients of a list were among the first k of the one before."""
 
     k: int
@@ -264,21 +264,23 @@ class Stayed(Told):
     jaccard: float = Field(description="those on both lists by those on either")
 
 
-class Run(Told):
+class RunResponse(DeskResponse):
     scored_at: datetime
     model_version: str
     n_clients: int
     n_suspected: int
     n_by_severity: dict[str, int]
-    stability: list[Stayed] = Field(description="of its list beside that of the run before; empty without one")
+    stability: list[ListOverlapResponse] = Field(
+        description="of its list beside that of the run before; empty without one"
+    )
 
 
-class DriftOfScore(Told):
+class DriftOfScore(DeskResponse):
     level: str = Field(description="stable, shifting, shifted, too few clients")
     psi: float = Field(description="population stability index against the training")
 
 
-class DriftPart(Told):
+class DriftPart(DeskResponse):
     """How far the clients that were scored are from those that one ensemble learnt from."""
 
     n_now: int
@@ -289,7 +291,7 @@ class DriftPart(Told):
     score: DriftOfScore
 
 
-class DriftTold(Told):
+class DriftResponse(DeskResponse):
     """The last run that measured drift."""
 
     scored_at: datetime
@@ -297,7 +299,7 @@ class DriftTold(Told):
     parts: dict[str, DriftPart] = Field(description="by what they see: invoices, readings")
 
 
-class HotSpot(Told):
+class RegionCountResponse(DeskResponse):
     region: float | None
     n_clients: int
     n_suspected: int
@@ -305,7 +307,7 @@ class HotSpot(Told):
     expected_recovery_kwh: float
 
 
-class TransformerTold(Told):
+class TransformerResponse(DeskResponse):
     """Where a transformer's energy went in its last 90 days, over n_days of them; shares are of delivered_kwh."""
 
     transformer_id: str
@@ -326,7 +328,7 @@ class TransformerTold(Told):
     region: float | None
 
 
-class Dashboard(Told):
+class Dashboard(DeskResponse):
     """The desk in numbers."""
 
     n_clients: int
@@ -335,14 +337,16 @@ class Dashboard(Told):
     cases_by_state: dict[str, int]
     n_readings: int
     notices: dict[str, int]
-    trend: list[Run]
-    hot_spots: list[HotSpot]
-    transformers: list[TransformerTold] = Field(description="most energy not accounted for, where totals were given")
+    trend: list[RunResponse]
+    hot_spots: list[RegionCountResponse]
+    transformers: list[TransformerResponse] = Field(
+        description="most energy not accounted for, where totals were given"
+    )
     hit_rates: dict[str, list[Rate]] = Field(description="by: all, week, region, reason_group")
-    drift: DriftTold | None = Field(description="null where no run has measured it")
+    drift: DriftResponse | None = Field(description="null where no run has measured it")
 
 
-class ReadingsTaken(Told):
+class ReadingsTaken(DeskResponse):
     """What became of the readings; n_late and n_out_of_order count among the new ones."""
 
     n_new: int

@@ -8,13 +8,13 @@ from typing import Any
 
 from flask import Response, request, session
 
-from fairmeter.desk.service import Keeping
+from fairmeter.desk.service import DeskService
 from fairmeter.web.app import Api
 from fairmeter.web.desk_api import requests as asks
 from fairmeter.web.desk_api import schemas as told
 from fairmeter.web.desk_api.read import SECURITY, answer
 from fairmeter.web.http import observability, sessions
-from fairmeter.web.http.auth import ANYBODY, INVESTIGATOR, NOBODY, Guard
+from fairmeter.web.http.auth import ANYBODY, INVESTIGATOR, NOBODY, AccessControl
 from fairmeter.web.http.errors import JSON, Problem
 
 CREATED = 201
@@ -49,7 +49,7 @@ def sent(model: str) -> dict[str, Any]:
     return {"content": {JSON: {"schema": {"$ref": f"#/components/schemas/{model}"}, "examples": {"one": example}}}}
 
 
-def install(app: Api, guard: Guard, desk: Keeping) -> None:
+def install(app: Api, guard: AccessControl, desk: DeskService) -> None:
     _add_sessions(app, guard, desk)
     _add_cases(app, guard, desk)
     _add_readings(app, desk)
@@ -57,21 +57,21 @@ def install(app: Api, guard: Guard, desk: Keeping) -> None:
     guard.needed(**dict.fromkeys(("open_case", "move_case", "record_inspection", "take_readings"), INVESTIGATOR))
 
 
-def _add_sessions(app: Api, guard: Guard, desk: Keeping) -> None:
-    @app.post("/session", responses={200: told.SessionTold}, request_body=sent("SignIn"))
+def _add_sessions(app: Api, guard: AccessControl, desk: DeskService) -> None:
+    @app.post("/session", responses={200: told.SessionResponse}, request_body=sent("SignIn"))
     def sign_in(body: asks.SignIn):
         """Sign in: sets the session's cookie."""
         guard.check_origin()
         who = sessions.sign_in(desk.store, body.name, body.password)
-        return answer(told.SessionTold(name=who.name, role=who.role, csrf_token=sessions.token()))
+        return answer(told.SessionResponse(name=who.name, role=who.role, csrf_token=sessions.token()))
 
-    @app.get("/session", responses={200: told.SessionTold}, security=SECURITY)
+    @app.get("/session", responses={200: told.SessionResponse}, security=SECURITY)
     def who_asks():
         """Who asks, and the token that goes along with what they write."""
         who = guard.who()
         if who is NOBODY:
             raise Problem(401, "unauthorized", "Nobody is signed in; POST /session with name and password.")
-        return answer(told.SessionTold(name=who.name, role=who.role, csrf_token=sessions.token()))
+        return answer(told.SessionResponse(name=who.name, role=who.role, csrf_token=sessions.token()))
 
     @app.delete("/session", responses={204: None}, security=SECURITY)
     def sign_out():
@@ -82,38 +82,38 @@ def _add_sessions(app: Api, guard: Guard, desk: Keeping) -> None:
         return "", 204
 
 
-def _add_cases(app: Api, guard: Guard, desk: Keeping) -> None:
+def _add_cases(app: Api, guard: AccessControl, desk: DeskService) -> None:
     store = desk.store
 
-    @app.post("/cases", responses={CREATED: told.CaseTold}, request_body=sent("NewCase"), security=SECURITY)
+    @app.post("/cases", responses={CREATED: told.CaseResponse}, request_body=sent("NewCase"), security=SECURITY)
     def open_case(body: asks.NewCase):
         """Open a case: work on a client begins. 409 where it has one."""
         options = {"assignee": body.assignee, "is_random": body.is_random}
         case = store.open_case(body.client_id, guard.who().signature, body.why, **options)
-        return answer(told.CaseTold.model_validate(case), CREATED)
+        return answer(told.CaseResponse.model_validate(case), CREATED)
 
     moves = "/cases/<int:case_id>/moves"
 
-    @app.post(moves, responses={200: told.CaseTold}, request_body=sent("NewMove"), security=SECURITY)
+    @app.post(moves, responses={200: told.CaseResponse}, request_body=sent("NewMove"), security=SECURITY)
     def move_case(path: asks.CasePath, body: asks.NewMove):
         """Move a case on. 409 where somebody was first, saying who has it."""
         options = {"version": body.version, "assignee": body.assignee}
         case = store.move_case(path.case_id, body.to, guard.who().signature, body.why, **options)
-        return answer(told.CaseTold.model_validate(case))
+        return answer(told.CaseResponse.model_validate(case))
 
     visits, body_of_visit = "/cases/<int:case_id>/inspections", sent("NewInspection")
 
-    @app.post(visits, responses={CREATED: told.InspectionTold}, request_body=body_of_visit, security=SECURITY)
+    @app.post(visits, responses={CREATED: told.InspectionResponse}, request_body=body_of_visit, security=SECURITY)
     def record_inspection(path: asks.CasePath, body: asks.NewInspection):
         """Record what a visit found, with its photos; it closes the case."""
         found = body.model_dump(exclude={"outcome", "inspected_on", "photos"})
         asked = (path.case_id, body.outcome, body.inspected_on, guard.who().signature)
         with desk.photos.kept(body.photos) as names:
             recorded = store.record_inspection(*asked, **found, photos=names)
-        return answer(told.InspectionTold.model_validate(recorded), CREATED)
+        return answer(told.InspectionResponse.model_validate(recorded), CREATED)
 
 
-def _add_readings(app: Api, desk: Keeping) -> None:
+def _add_readings(app: Api, desk: DeskService) -> None:
     body_sent = sent("NewReadings")
 
     @app.post(
@@ -142,6 +142,6 @@ def _counts(arrived) -> dict[str, int]:
     return {field: getattr(arrived, field) for field in KINDS.values()}
 
 
-def count(meters: observability.Meters, arrived) -> None:
+def count(meters: observability.Metrics, arrived) -> None:
     for kind, field in KINDS.items():
         meters.readings.labels(kind).inc(getattr(arrived, field))

@@ -27,7 +27,7 @@ INK, QUIET, RULE, SHADE = 20, 95, 190, 238  # greys: 0 is black
 CUT = "..."
 
 
-class Paper(FPDF):
+class PdfDocument(FPDF):
     """Pages with a foot: what they are of on the left, their number on the right."""
 
     def __init__(self, orientation: str, foot: str = "", page: str = "") -> None:

@@ -6,7 +6,7 @@ Out: a PDF of one page, A4 upright. The letters become smaller until everything 
 
 from collections.abc import Callable, Sequence
 
-from fairmeter.web.exports.pdf import INK, MARGIN, QUIET, RULE, SHADE, Paper
+from fairmeter.web.exports.pdf import INK, MARGIN, QUIET, RULE, SHADE, PdfDocument
 from fairmeter.web.exports.text_shaping import is_right_to_left
 
 FITS = ((9.0, 4), (8.5, 4), (8.0, 3), (7.5, 3), (7.0, 2))  # points, and lines of a paragraph: the largest first
@@ -18,7 +18,7 @@ BLANK_HEIGHT, NOTE_LINES = 10, 2
 TICKS = 4
 
 
-class Sheet(Paper):
+class CrewSheet(PdfDocument):
     """[told: as pages/crew_sheet.py says; points: of most letters; most: lines of a paragraph, one less of a fact]"""
 
     def __init__(self, told: dict, points: float, most: int) -> None:
@@ -38,7 +38,7 @@ class Sheet(Paper):
         )
         if told["chart"]:
             top = self._titled(MARGIN, top + GAP, self.wide_all, told["chart"]["title"])
-            top = Chart(self, told["chart"], top).drawn()
+            top = SheetChart(self, told["chart"], top).drawn()
         top = self._items(MARGIN, top + GAP, self.wide_all, told["reasons"], self._reason)
         under = top + GAP
         top = max(
@@ -144,14 +144,14 @@ class Sheet(Paper):
             self.put(x, y + BLANK_HEIGHT - 2.8, label, width)
 
 
-class Chart:
+class SheetChart:
     """Consumption over time, by lines and areas of fpdf2: the band of its peers, the levels around the onset.
 
     [told: values, low, high (each a list or none), labels [(place, text)], onset (a place or none), levels (before,
     after), unit, onset_text; a place counts values from 0]
     """
 
-    def __init__(self, sheet: Sheet, told: dict, top: float) -> None:
+    def __init__(self, sheet: CrewSheet, told: dict, top: float) -> None:
         self._sheet, self._told = sheet, told
         self._left, self._top = MARGIN + AXIS_WIDTH, top + 1
         self._width, self._height = sheet.wide_all - AXIS_WIDTH, CHART_HEIGHT - AXIS_HEIGHT
@@ -237,7 +237,7 @@ def rounded_up(value: float) -> float:
 def sheet_of(told: dict) -> bytes:
     """The largest letters with which all of it stands on one page."""
     for points, most in FITS:
-        sheet = Sheet(told, points, most)
+        sheet = CrewSheet(told, points, most)
         if sheet.drawn() >= 0:
             break
     return bytes(sheet.output())

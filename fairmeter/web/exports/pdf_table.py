@@ -8,7 +8,7 @@ Out: the file. Columns are as wide as what is in them; where all together are wi
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
-from fairmeter.web.exports.pdf import INK, MARGIN, QUIET, SHADE, Paper
+from fairmeter.web.exports.pdf import INK, MARGIN, QUIET, SHADE, PdfDocument
 
 LETTERS = 7.5  # points
 GAP = 2.4  # mm between columns
@@ -18,7 +18,7 @@ SAMPLED = 300  # rows by which columns are measured
 NARROWEST = 9  # mm
 
 
-class TablePaper(Paper):
+class TablePaper(PdfDocument):
     """[told: title, notes, columns, is_number (of each), foot, page]"""
 
     def __init__(self, told: dict, sample: Sequence[Sequence]) -> None:

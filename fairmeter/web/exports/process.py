@@ -50,7 +50,7 @@ def made(told: Mapping[str, Any], rows: Iterable[Sequence]) -> BinaryIO:
         raise Problem(503, "busy", "Other files are being made; try again.", headers={"Retry-After": "10"})
     file = SpooledTemporaryFile(IN_MEMORY, dir=writable_folder())  # noqa: SIM115  the answer closes it
     try:
-        with _Maker(told, rows) as maker:
+        with ExportProcess(told, rows) as maker:
             for bit in maker.bits():  # writelines() would keep all of it in memory first
                 file.write(bit)
     except BaseException:
@@ -61,7 +61,7 @@ def made(told: Mapping[str, Any], rows: Iterable[Sequence]) -> BinaryIO:
     return file
 
 
-class _Maker:
+class ExportProcess:
     """The process, what feeds it, and what ends it."""
 
     def __init__(self, told: Mapping[str, Any], rows: Iterable[Sequence]) -> None:
@@ -72,7 +72,7 @@ class _Maker:
         self._timer = Timer(LONGEST, self._process.kill)
         self._timer.daemon = True
 
-    def __enter__(self) -> "_Maker":
+    def __enter__(self) -> "ExportProcess":
         self._feeder.start()
         self._timer.start()
         return self

@@ -33,7 +33,7 @@ KEY_WANTED = {"WWW-Authenticate": 'Bearer realm="Fairmeter"'}
 NO_ONE, THIS_MACHINE, EVERYBODY = "no one", "this machine", "everybody"  # to whom a desk is open without a key
 
 
-class Who(NamedTuple):
+class Identity(NamedTuple):
     """Who asks. [kind: "key", "user" or "open", the last being whoever sits at a machine with OPEN=1]"""
 
     name: str
@@ -46,19 +46,19 @@ class Who(NamedTuple):
         return f"key {self.name}" if self.kind == "key" else self.name
 
 
-NOBODY = Who("", ANYBODY, "nobody")
-UNNAMED = Who("open", ADMIN, "open")
+NOBODY = Identity("", ANYBODY, "nobody")
+UNNAMED = Identity("open", ADMIN, "open")
 
 
-class Desk(NamedTuple):
+class DeskAccess(NamedTuple):
     """How the desk tells who asks; a service without one takes this as it stands."""
 
-    who_has_key: Callable[[str], Who | None] = lambda _key: None
-    who_signed_in: Callable[[], Who | None] = lambda: None
+    who_has_key: Callable[[str], Identity | None] = lambda _key: None
+    who_signed_in: Callable[[], Identity | None] = lambda: None
     open_to: str = NO_ONE
 
 
-class Failures:
+class FailedAttempts:
     """How often somebody failed of late. In each worker's own memory: of several each allows as many."""
 
     def __init__(self, most: int = FAILURES, window: float = WINDOW, clock: Callable[[], float] = monotonic) -> None:
@@ -93,14 +93,14 @@ def too_many_requests(seconds: float) -> Problem:
     return Problem(429, "too_many_requests", message, headers={"Retry-After": str(wait)})
 
 
-class Guard:
+class AccessControl:
     """Stands before every route of an app. [api_key: what scoring asks for; without one anybody may score]"""
 
-    def __init__(self, app: Flask, api_key: str | None, desk: Desk | None) -> None:
-        self._app, self._api_key, self._desk = app, api_key, desk or Desk()
+    def __init__(self, app: Flask, api_key: str | None, desk: DeskAccess | None) -> None:
+        self._app, self._api_key, self._desk = app, api_key, desk or DeskAccess()
         self.has_desk, self.asks_to_score = desk is not None, api_key is not None
         self.needs: dict[str, str] = {"static": ANYBODY}
-        self._failures = Failures()
+        self._failures = FailedAttempts()
         app.extensions["guard"] = self
         app.before_request(self._let_in)
 
@@ -108,7 +108,7 @@ class Guard:
         """Says the least role of endpoints, by their names."""
         self.needs |= roles
 
-    def demand(self, role: str) -> Who:
+    def demand(self, role: str) -> Identity:
         """Who asks, if they may do what asks for `role`. Raises Problem."""
         if role == ANYBODY or (role == SCORING and self._api_key is None):
             return NOBODY
@@ -123,7 +123,7 @@ class Guard:
             self._check_token(who)
         return who
 
-    def who(self) -> Who:
+    def who(self) -> Identity:
         """Who asks, found once a request. Raises Problem for a key that is not known."""
         if "who" not in g:
             g.who = self._found()
@@ -133,7 +133,7 @@ class Guard:
         if request.endpoint is not None:  # else it is a 404 or 405, which tells nothing
             self.demand(self.needs.get(request.endpoint, ADMIN))
 
-    def _found(self) -> Who:
+    def _found(self) -> Identity:
         key = _key_sent()
         if key is not None:
             return self._who_has(key)
@@ -142,11 +142,11 @@ class Guard:
             return who
         return UNNAMED if self._is_open_to_this() else NOBODY
 
-    def _who_has(self, key: str) -> Who:
+    def _who_has(self, key: str) -> Identity:
         address = request.remote_addr or ""
         self._failures.check(address)
         if self._api_key is not None and same(key, self._api_key):
-            return Who("API_KEY", SCORING, "key")
+            return Identity("API_KEY", SCORING, "key")
         who = self._desk.who_has_key(key)
         if who is None:
             self._failures.add(address)
@@ -169,7 +169,7 @@ class Guard:
             self._count("origin")
             raise Problem(403, "other_origin", "A page of another site may not do this for you.")
 
-    def _check_token(self, who: Who) -> None:
+    def _check_token(self, who: Identity) -> None:
         """Whoever signed in has a token in the session, and sends it beside the cookie. Raises Problem."""
         if who.kind != "user":
             return
@@ -186,7 +186,7 @@ class Guard:
         meters_of(self._app).refusals.labels(reason).inc()
 
 
-def guard_of(app: Flask) -> Guard:
+def guard_of(app: Flask) -> AccessControl:
     return app.extensions["guard"]
 
 

@@ -47,7 +47,7 @@ class Problem(Exception):
         self.headers = headers or {}
 
 
-class BadRow(ValueError):
+class InvalidRow(ValueError):
     """Raised by a scorer: one of the rows that it was given has a bad value."""
 
     def __init__(self, index: int, path: str, message: str) -> None:

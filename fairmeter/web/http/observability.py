@@ -37,7 +37,7 @@ Source = Callable[[], list[Metric]]
 log = logging.getLogger(__name__)
 
 
-class Meters:
+class Metrics:
     """What is counted. In a service of several workers each counts into files that whoever answers adds up."""
 
     def __init__(self, model: dict) -> None:
@@ -70,11 +70,11 @@ class Meters:
             registry = CollectorRegistry()
             MultiProcessCollector(registry)
         read = CollectorRegistry()
-        read.register(Read(self._sources))
+        read.register(LazyCollector(self._sources))
         return generate_latest(registry) + generate_latest(read)
 
 
-class Read(Collector):
+class LazyCollector(Collector):
     """Sources as prometheus_client takes them."""
 
     def __init__(self, sources: Iterable[Source]) -> None:
@@ -88,13 +88,13 @@ class Read(Collector):
         return []  # else registering would read them
 
 
-def meters_of(app: Flask) -> Meters:
+def meters_of(app: Flask) -> Metrics:
     return app.extensions["meters"]
 
 
-def install(app: Flask, model: dict) -> Meters:
+def install(app: Flask, model: dict) -> Metrics:
     """Gives every request of the app an id, a line and its place in the counts. [model: version, view, ...]"""
-    meters = app.extensions["meters"] = Meters(model)
+    meters = app.extensions["meters"] = Metrics(model)
     app.before_request(_begin)
     app.after_request(lambda response: _end(response, meters))
     return meters
@@ -112,7 +112,7 @@ def _begin() -> None:
     g.started = perf_counter()
 
 
-def _end(response: Response, meters: Meters) -> Response:
+def _end(response: Response, meters: Metrics) -> Response:
     route, method = route_called(), request.method if request.method in METHODS else "other"
     seconds = perf_counter() - g.started
     meters.requests.labels(method, route, response.status_code).inc()
@@ -155,5 +155,5 @@ def log_as_json(level: str) -> None:
     logger.setLevel(level)
 
 
-def metrics_answer(meters: Meters) -> Response:
+def metrics_answer(meters: Metrics) -> Response:
     return Response(meters.text(), content_type=PLAIN_TEXT)

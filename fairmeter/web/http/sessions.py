@@ -16,8 +16,8 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from flask import Flask, request, session
 from flask.sessions import SecureCookieSessionInterface
 
-from fairmeter.store import Patience, Store, TooManyTries, User
-from fairmeter.web.http.auth import TOKEN_FIELD, WINDOW, Who, too_many_requests
+from fairmeter.store import LoginLimits, Store, TooManyTries, User
+from fairmeter.web.http.auth import TOKEN_FIELD, WINDOW, Identity, too_many_requests
 from fairmeter.web.http.errors import Problem
 
 COOKIE = "fairmeter"
@@ -25,7 +25,7 @@ LIFETIME = timedelta(hours=12)  # a working day; then the password again
 LEAST_LETTERS = 12
 MOST_LETTERS = 200
 # By address too: many names may be tried with one password. By name alone anybody could lock anybody out.
-PATIENCE = Patience(of_pair=5, of_address=30, within=timedelta(seconds=WINDOW))
+PATIENCE = LoginLimits(of_pair=5, of_address=30, within=timedelta(seconds=WINDOW))
 KEY_PREFIX = "fm_"  # so that scanners of repositories find one that was committed
 # OWASP's least memory for Argon2id: eight threads at the library's 64 MB would not fit a small host.
 _hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
@@ -79,21 +79,21 @@ def hash_of_key(key: str) -> str:
 # --- who asks ---------------------------------------------------------------------------------------------------------
 
 
-def who_has_key(store: Store, key: str) -> Who | None:
+def who_has_key(store: Store, key: str) -> Identity | None:
     known = store.use_key(hash_of_key(key))
-    return known and Who(known.name, known.role, "key")
+    return known and Identity(known.name, known.role, "key")
 
 
-def who_signed_in(store: Store) -> Who | None:
+def who_signed_in(store: Store) -> Identity | None:
     """The user that the session's cookie names, if it still holds."""
     name = session.get("user")
     user = store.find_user(name) if name else None
     if user is None or not user.is_active or session.get("proof") != _proof(user):
         return None
-    return Who(user.name, user.role, "user")
+    return Identity(user.name, user.role, "user")
 
 
-def sign_in(store: Store, name: str, password: str) -> Who:
+def sign_in(store: Store, name: str, password: str) -> Identity:
     """Begins a session; each try is on record. Raises Problem: 401, or 429 after too many failures."""
     try:
         login_id = store.begin_login(name, request.remote_addr or "", PATIENCE)
@@ -107,7 +107,7 @@ def sign_in(store: Store, name: str, password: str) -> Who:
     session.clear()
     session.permanent = True
     session.update({"user": user.name, "proof": _proof(user), TOKEN_FIELD: secrets.token_urlsafe(16)})
-    return Who(user.name, user.role, "user")
+    return Identity(user.name, user.role, "user")
 
 
 def sign_out() -> None:

@@ -21,7 +21,7 @@ LINES = {"LineString": 1, "MultiLineString": 2, "Polygon": 2, "MultiPolygon": 3}
 Line = tuple[tuple[float, float], ...]  # (longitude, latitude) of each point
 
 
-class Tile(NamedTuple):
+class MapTile(NamedTuple):
     """A picture of the ground and the corners that it fills."""
 
     source: str
@@ -99,7 +99,7 @@ def tile_address(text: str) -> str:
     return text
 
 
-def tiles_of(address: str, south: float, west: float, north: float, east: float) -> list[Tile]:
+def tiles_of(address: str, south: float, west: float, north: float, east: float) -> list[MapTile]:
     """As many as are needed for an area, at the nearest step that takes no more than MOST_TILES.
 
     Tiles divide the world in Web Mercator's square; within one of them latitudes are as good as even.
@@ -112,7 +112,7 @@ def tiles_of(address: str, south: float, west: float, north: float, east: float)
         if len(columns) * len(rows) <= MOST_TILES:
             break
     return [
-        Tile(
+        MapTile(
             address.format(z=step, x=x, y=y),
             _latitude(y / n), x / n * 360 - 180, _latitude((y + 1) / n), (x + 1) / n * 360 - 180,
         )

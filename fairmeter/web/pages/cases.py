@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from fairmeter.casework.workflow import CLOSED, MOVES, OUTCOMES, CaseError, CaseNotFound
 from fairmeter.core.types import Case, Inspection
-from fairmeter.desk.service import Keeping
+from fairmeter.desk.service import DeskService
 from fairmeter.store import Store, StoreError, StoreUnavailable
 from fairmeter.web.desk_api import requests as asks
 from fairmeter.web.http import texts
@@ -65,7 +65,7 @@ def install(site: Site) -> None:
     @site.page("/cases/<int:case_id>/recovery", INVESTIGATOR, methods=("POST",))
     def cases_recovery(case_id: int):
         def bill(_user: str) -> None:
-            billed = sent(Billed, request.form)
+            billed = sent(RecoveredForm, request.form)
             inspection = inspection_of(site.desk, found_or_404(store, case_id))
             if inspection is None:
                 raise CaseNotFound(texts.text("cases.no_inspection", n=case_id))
@@ -75,7 +75,7 @@ def install(site: Site) -> None:
         return tried(site, case_id, bill)
 
 
-class Billed(BaseModel):
+class RecoveredForm(BaseModel):
     """What was billed after a visit."""
 
     recovered_kwh: asks.Energy | None = None
@@ -89,7 +89,7 @@ def me(site: Site) -> str:
 # --- the board --------------------------------------------------------------------------------------------------------
 
 
-def board(desk: Keeping, state: str | None, assignee: str | None) -> dict[str, Any]:
+def board(desk: DeskService, state: str | None, assignee: str | None) -> dict[str, Any]:
     """A column a state, or a page of the one that is asked for."""
     after, limit = (paging.after(), N_ROWS) if state else (None, N_CARDS)
     columns = {
@@ -137,7 +137,7 @@ def found_or_404(store: Store, case_id: int) -> Case:
     return case
 
 
-def inspection_of(desk: Keeping, case: Case) -> Inspection | None:
+def inspection_of(desk: DeskService, case: Case) -> Inspection | None:
     of_client = desk.store.list_inspections(client_id=case.client_id, limit=100).rows
     return next((inspection for inspection in of_client if inspection.case_id == case.case_id), None)
 

@@ -14,7 +14,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from fairmeter.casework.workflow import ASSIGNED, CLOSED, INSPECTING, OUTCOMES, CaseError
 from fairmeter.core.types import Case
-from fairmeter.desk.service import Keeping
+from fairmeter.desk.service import DeskService
 from fairmeter.store import Profile, Store, StoreError, StoreUnavailable
 from fairmeter.store.cases import taken
 from fairmeter.web.desk_api import requests as asks
@@ -31,7 +31,7 @@ SAVED, ALREADY = "saved", "already"
 Place = tuple[float, float] | None  # latitude, longitude
 
 
-class Visit(NamedTuple):
+class FieldVisit(NamedTuple):
     """A case to go to; place is None where nobody knows it."""
 
     case: Case
@@ -39,7 +39,7 @@ class Visit(NamedTuple):
     place: Place
 
 
-class Visited(asks.NewInspection):
+class RecordedVisit(asks.NewInspection):
     """What was found, and who had the case when the phone last heard of it."""
 
     assignee: asks.Name
@@ -76,7 +76,7 @@ def install(site: Site) -> None:
             given = request.get_json(silent=True)
             given = given if isinstance(given, dict) else {}
             photos = given.pop("photos", [])
-            found = sent(Visited, {name: str(value) for name, value in given.items()}, photos=photos)
+            found = sent(RecordedVisit, {name: str(value) for name, value in given.items()}, photos=photos)
             check_day(found.inspected_on, site.settings.time_zone)
             return jsonify(state=recorded(site.desk, case_id, me(site), found))
         except StoreUnavailable:
@@ -85,7 +85,7 @@ def install(site: Site) -> None:
             return jsonify(message=error_pages.sentence_of(error)), error_pages.meant(error)[0]
 
 
-def visits_of(store: Store, whose: str) -> list[Visit]:
+def visits_of(store: Store, whose: str) -> list[FieldVisit]:
     """Whom they have to see, in the order of the way."""
     found = [
         case
@@ -93,7 +93,7 @@ def visits_of(store: Store, whose: str) -> list[Visit]:
         for case in store.list_cases(state=state, assignee=whose, sort="severity", limit=MOST).rows
     ][:MOST]
     profiles = [store.find_profile(case.client_id) for case in found]
-    visits = [Visit(case, profile, place_of(profile)) for case, profile in zip(found, profiles, strict=True)]
+    visits = [FieldVisit(case, profile, place_of(profile)) for case, profile in zip(found, profiles, strict=True)]
     return [visits[i] for i in on_the_way([visit.place for visit in visits])]
 
 
@@ -119,7 +119,7 @@ def _apart(a: tuple[float, float], b: tuple[float, float]) -> float:
     return (a[0] - b[0]) ** 2 + ((a[1] - b[1]) * math.cos(math.radians(a[0]))) ** 2
 
 
-def recorded(desk: Keeping, case_id: int, user: str, found: Visited) -> str:
+def recorded(desk: DeskService, case_id: int, user: str, found: RecordedVisit) -> str:
     """SAVED; ALREADY where the same user sent the same outcome before: a phone that heard no answer sends again.
 
     Raises CaseNotFound, CaseTaken, Problem.

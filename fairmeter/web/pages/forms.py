@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from flask import request
 from pydantic import BaseModel, ValidationError
 
-from fairmeter.desk.service import Keeping
+from fairmeter.desk.service import DeskService
 from fairmeter.web.desk_api import requests as asks
 from fairmeter.web.http import texts
 from fairmeter.web.http.auth import VIEWER
@@ -48,6 +48,6 @@ def check_day(day: date, zone: ZoneInfo) -> None:
         raise Problem(422, "bad_value", texts.text("cases.in_future"))
 
 
-def people(desk: Keeping) -> list[str]:
+def people(desk: DeskService) -> list[str]:
     """Who may be given a case."""
     return [user.name for user in desk.store.list_users() if user.is_active and user.role != VIEWER]

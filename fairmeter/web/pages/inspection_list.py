@@ -13,7 +13,7 @@ from flask import flash, redirect, request, url_for
 
 from fairmeter.casework.workflow import ASSIGNED, NEW, CaseError, ClientHasCase
 from fairmeter.core.types import INSUFFICIENT_HISTORY, SEVERITIES, Case
-from fairmeter.desk.service import Keeping, Planned
+from fairmeter.desk.service import DeskService, VisitPlanner
 from fairmeter.store import BadQuery, StoreError, StoreUnavailable
 from fairmeter.web.desk_api import requests as asks
 from fairmeter.web.desk_api.read import PLAN_FILTERS, VisitPlan, plan_of, with_reasons
@@ -64,7 +64,7 @@ def install(site: Site) -> None:
 # --- whom to visit ----------------------------------------------------------------------------------------------------
 
 
-def visits(desk: Keeping) -> dict[str, Any]:
+def visits(desk: DeskService) -> dict[str, Any]:
     """What the page of visits shows."""
     query, problems = asked(asks.ListQuery)
     try:
@@ -90,11 +90,11 @@ def visits(desk: Keeping) -> dict[str, Any]:
     }
 
 
-def enumerate_from(first: int, rows: list[Planned]) -> list[tuple[int, Planned]]:
+def enumerate_from(first: int, rows: list[VisitPlanner]) -> list[tuple[int, VisitPlanner]]:
     return [(first + n, planned) for n, planned in enumerate(rows, 1)]
 
 
-def expected(rows: Sequence[Planned]) -> dict[str, Any]:
+def expected(rows: Sequence[VisitPlanner]) -> dict[str, Any]:
     """What these visits should bring by their scores: confirmed ones, energy, and value less cost where prices are."""
     nets = [planned.net[0] for planned in rows if planned.net]
     n_confirmed = sum(planned.score.probability or 0.0 for planned in rows)
@@ -132,7 +132,7 @@ def numbered(number: int, has_next: bool) -> paging.Pager:
 # --- all clients ------------------------------------------------------------------------------------------------------
 
 
-def clients(desk: Keeping, zone) -> dict[str, Any]:
+def clients(desk: DeskService, zone) -> dict[str, Any]:
     """What the page of all clients shows."""
     moments = {name: day_asked(name, zone) for name in ("scored_since", "scored_until")}
     query, problems = asked(asks.ClientQuery, limit=N_ROWS, **moments)
@@ -154,7 +154,7 @@ def clients(desk: Keeping, zone) -> dict[str, Any]:
     }
 
 
-def file_addresses(endpoint: str, query: asks.Sent, names: Iterable[str]) -> dict[str, str]:
+def file_addresses(endpoint: str, query: asks.DeskRequest, names: Iterable[str]) -> dict[str, str]:
     """Where the API gives the same rows as a file, by kind."""
     given = query.model_dump(mode="json", include=set(names), exclude_none=True, exclude_defaults=True)
     return {kind: f"{url_for(endpoint)}?{urlencode(given | {'format': kind})}" for kind in KINDS}
@@ -164,7 +164,7 @@ def file_addresses(endpoint: str, query: asks.Sent, names: Iterable[str]) -> dic
 
 
 def open_cases(
-    desk: Keeping, user: str, client_ids: Iterable[str], drawn: set[str], *, why: str, assignee: str | None
+    desk: DeskService, user: str, client_ids: Iterable[str], drawn: set[str], *, why: str, assignee: str | None
 ) -> tuple[list[int], list[int], list[str]]:
     """Cases that were opened, that were there and are given now, why there are no others. Raises StoreUnavailable."""
     opened, given, refused = [], [], []
@@ -180,7 +180,7 @@ def open_cases(
 
 
 def opened_or_given(
-    desk: Keeping, client_id: str, user: str, is_random: bool, *, why: str, assignee: str | None
+    desk: DeskService, client_id: str, user: str, is_random: bool, *, why: str, assignee: str | None
 ) -> tuple[Case, bool]:
     """A new case, or the open one that nobody has, given to who is to have them all. Raises CaseError, StoreError."""
     try:

@@ -6,8 +6,8 @@ Out: the pages below /desk/. A new page is a room with `install(site)`, named in
 
 from flask import Flask
 
-from fairmeter.desk.service import Keeping
-from fairmeter.web.http.auth import Guard
+from fairmeter.desk.service import DeskService
+from fairmeter.web.http.auth import AccessControl
 from fairmeter.web.pages import cases, field, inspection_list, live, model, overview, sign_in
 from fairmeter.web.pages.client import crew_sheet
 from fairmeter.web.pages.client import view as client
@@ -19,7 +19,7 @@ from fairmeter.web.pages.site import PageSettings, Site
 PAGES = (sign_in, overview, inspection_list, client, crew_sheet, model, cases, field, demo, places, live, transformer)
 
 
-def install(app: Flask, guard: Guard, desk: Keeping, settings: PageSettings) -> None:
+def install(app: Flask, guard: AccessControl, desk: DeskService, settings: PageSettings) -> None:
     site = Site(app, guard, desk, settings)
     for room in PAGES:
         room.install(site)

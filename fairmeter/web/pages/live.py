@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from flask import request
 
-from fairmeter.store import Batch, Store
+from fairmeter.store import ReceivedBatch, Store
 from fairmeter.web.http import texts
 from fairmeter.web.pages.site import Site, render
 
@@ -25,10 +25,10 @@ READINGS, ALERTS = "readings", "alerts"
 BAR = 30  # height of the tallest bar, in the picture's own units
 
 
-class Came(NamedTuple):
+class IngestionView(NamedTuple):
     """A batch and how late its newest reading was. [lag: by the utility's clock]"""
 
-    batch: Batch
+    batch: ReceivedBatch
     lag: timedelta
 
 
@@ -56,7 +56,7 @@ def install(site: Site) -> None:
 
 def shown(store: Store, zone: ZoneInfo, heat_of: str) -> dict[str, Any]:
     now = datetime.now(UTC)
-    came = [Came(batch, lag(batch, zone)) for batch in store.newest_batches(N_BATCHES)]
+    came = [IngestionView(batch, lag(batch, zone)) for batch in store.newest_batches(N_BATCHES)]
     alerts = store.list_alerts(state=None, sort="raised", limit=N_ALERTS).rows
     concerned = {one.batch.client_id for one in came} | {alert.client_id for alert in alerts}
     minutes = by_minute(store.came_by_minute(now - timedelta(minutes=N_MINUTES)), now)
@@ -78,7 +78,7 @@ def shown(store: Store, zone: ZoneInfo, heat_of: str) -> dict[str, Any]:
     }
 
 
-def lag(batch: Batch, zone: ZoneInfo) -> timedelta:
+def lag(batch: ReceivedBatch, zone: ZoneInfo) -> timedelta:
     """From what the newest reading's clock showed to its arrival, by the clock where the utility is.
 
     A reading knows no zone: where its meter's clock is not the utility's, the lag is off by the difference.

@@ -22,7 +22,7 @@ N_WEEKS, N_SPOTS, N_TRANSFORMERS = 12, 8, 10
 FORTNIGHTS = {"type": "date", "tickformat": "%d %b", "dtick": 14 * 86_400_000}  # milliseconds
 
 
-class Found(NamedTuple):
+class RecoveredEnergy(NamedTuple):
     """What visits brought: chosen ones, those drawn at random, and what was billed after them."""
 
     chosen: HitRate | None
@@ -66,10 +66,10 @@ def moments(days: Sequence[date], zone: ZoneInfo) -> list[datetime]:
     return [datetime.combine(day, time(), zone).astimezone(UTC) for day in days]
 
 
-def found_by(inspections: Sequence[Inspection]) -> Found:
+def found_by(inspections: Sequence[Inspection]) -> RecoveredEnergy:
     rates = {rate.is_random: rate for rate in hit_rates.hit_rates(inspections, hit_rates.everything)}
     kwh = sum(i.recovered_kwh or 0.0 for i in inspections)
-    return Found(rates.get(False), rates.get(True), kwh, sum(i.recovered_value or 0.0 for i in inspections))
+    return RecoveredEnergy(rates.get(False), rates.get(True), kwh, sum(i.recovered_value or 0.0 for i in inspections))
 
 
 def trend(weeks: Sequence[date], raised: Sequence[dict[str, int]], inspections: Sequence[Inspection]) -> charts.Chart:

@@ -20,9 +20,9 @@ from zoneinfo import ZoneInfo
 from flask import Blueprint, Flask, Response, current_app, g, render_template, request, url_for
 from werkzeug.exceptions import NotFound
 
-from fairmeter.desk.service import Keeping
+from fairmeter.desk.service import DeskService
 from fairmeter.web.http import i18n, sessions, texts
-from fairmeter.web.http.auth import ANYBODY, NOBODY, ROLES, VIEWER, Guard, Who, guard_of
+from fairmeter.web.http.auth import ANYBODY, NOBODY, ROLES, VIEWER, AccessControl, Identity, guard_of
 from fairmeter.web.http.errors import Problem
 from fairmeter.web.pages import error_pages
 from fairmeter.web.pages.basemap import Line
@@ -83,7 +83,7 @@ class Link(NamedTuple):
 class Site:
     """The dashboard as the pages' rooms see it."""
 
-    def __init__(self, app: Flask, guard: Guard, desk: Keeping, settings: PageSettings) -> None:
+    def __init__(self, app: Flask, guard: AccessControl, desk: DeskService, settings: PageSettings) -> None:
         self.app, self.guard, self.desk, self.settings = app, guard, desk, settings
         self.blueprint = Blueprint(DESK, "fairmeter.web", url_prefix="/desk")
 
@@ -151,7 +151,7 @@ def context() -> dict[str, Any]:
     }
 
 
-def who_asks() -> Who:
+def who_asks() -> Identity:
     """Who asks, nobody where their key is wrong: the page that says so is rendered too."""
     try:
         return guard_of(current_app).who()
@@ -160,12 +160,12 @@ def who_asks() -> Who:
         return NOBODY
 
 
-def may(who: Who, role: str) -> bool:
+def may(who: Identity, role: str) -> bool:
     """Whether a button of that role is shown; the guard decides again when it is pressed."""
     return who.role in ROLES and ROLES.index(who.role) >= ROLES.index(role)
 
 
-def navigation(who: Who) -> list[Link]:
+def navigation(who: Identity) -> list[Link]:
     there = [entry for entry in NAVIGATION if f"{DESK}.{entry[0]}" in current_app.view_functions]
     here = (request.endpoint or "").removeprefix(f"{DESK}.").partition("_")[0]
     here = "list" if here == "client" else here

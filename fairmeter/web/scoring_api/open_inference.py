@@ -21,8 +21,8 @@ from pydantic_core import to_json
 from fairmeter.core.types import Score
 from fairmeter.scoring import examples
 from fairmeter.scoring.batches import Outcome
-from fairmeter.scoring.payloads import Limits, Row, check_number, json_of, row_of
-from fairmeter.web.http.auth import ANYBODY, SCORING, Guard
+from fairmeter.scoring.payloads import RequestLimits, Row, check_number, json_of, row_of
+from fairmeter.web.http.auth import ANYBODY, SCORING, AccessControl
 from fairmeter.web.http.errors import JSON, Problem
 from fairmeter.web.scoring_api import schemas
 from fairmeter.web.scoring_api.responses import answer_of
@@ -42,14 +42,14 @@ class Service(NamedTuple):
     """What the routes need of the service. [body: of the request; ready: raises Problem; model: version, view, ...]"""
 
     judge: Callable[[Iterator[Row]], list[Outcome]]
-    body: Callable[[Limits], bytes]
+    body: Callable[[RequestLimits], bytes]
     ready: Callable[[], None]
-    limits: Limits
+    limits: RequestLimits
     model: dict
     features: tuple[str, ...]  # the aggregates that the model knows
 
 
-def install(app: OpenAPI, guard: Guard, service: Service) -> None:
+def install(app: OpenAPI, guard: AccessControl, service: Service) -> None:
     """Adds the protocol's routes."""
     _add_health(app, service)
     for prefix, suffix in ((MODEL, ""), (VERSIONED, "_of_version")):
@@ -208,7 +208,7 @@ def _texts(data: bytes) -> Iterator[str]:
         at = end
 
 
-def _rows(tensors: dict[str, list], limits: Limits) -> Iterator[Row]:
+def _rows(tensors: dict[str, list], limits: RequestLimits) -> Iterator[Row]:
     """A row for each element. Raises Problem."""
     n_clients = len(next(iter(tensors.values())))
     check_number(n_clients, limits)

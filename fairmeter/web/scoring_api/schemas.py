@@ -91,7 +91,7 @@ class FlatBody(BaseModel):
     age_months: Number = None
 
 
-class Reason(BaseModel):
+class ReasonResponse(BaseModel):
     """One evidence group's part in a score."""
 
     group: str = Field(description="one of eight evidence groups", examples=["fall in consumption"])
@@ -110,7 +110,7 @@ class Harmless(BaseModel):
     text: str = Field(description="what in the invoices or readings says so")
 
 
-class Flag(BaseModel):
+class FlagResponse(BaseModel):
     """A named data problem."""
 
     flag: str
@@ -133,14 +133,14 @@ class Prediction(BaseModel):
     severity: str = Field(description="critical, high, medium, low, or insufficient history")
     threshold: float
     client_id: str | None
-    reasons: list[Reason] = Field(description="the largest effect first; empty where none were asked for")
+    reasons: list[ReasonResponse] = Field(description="the largest effect first; empty where none were asked for")
     harmless: list[Harmless] = Field(
         description="harmless causes with their verdicts; empty for aggregates, and where no reasons were asked for"
     )
     typical_probability: float | None = Field(
         description="of the typical client, whom the reasons compare with; null where no reasons were asked for"
     )
-    quality: list[Flag]
+    quality: list[FlagResponse]
     onset_on: str | None = Field(
         description="of a suspected client: the most likely first day of the change in readings"
     )
@@ -208,7 +208,7 @@ class BatchAnswer(BaseModel):
     n_errors: int
     results: list[Result]
     errors: list[RowError]
-    quality: list[Flag] = Field(description="of the upload as a whole")
+    quality: list[FlagResponse] = Field(description="of the upload as a whole")
     model: ModelName
 
 

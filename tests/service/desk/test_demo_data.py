@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from fairmeter.desk import demo_data, runs
-from fairmeter.desk.demo_data import Drifting, Meter, bring, meters_of
-from fairmeter.desk.rescoring import Known
-from fairmeter.desk.service import Keeping
+from fairmeter.desk.demo_data import DriftHooks, SimulatedMeter, bring, meters_of
+from fairmeter.desk.rescoring import StoredContext
+from fairmeter.desk.service import DeskService
 from fairmeter.simulation.utility import write_zip
-from predict import ModelScorer
+from predict import Predictor
 from tests.builders.desk import ForDesk
 from tests.builders.pages import open_desk, seen
 from tests.builders.store import shipped_rules
@@ -22,7 +22,7 @@ LAST_ON = np.datetime64("2019-08-31T00:00", "m")
 
 def meter(client_id, step, n):
     read_at = LAST_ON + np.arange(1 - n, 1) * np.timedelta64(step, "m")
-    return Meter(client_id, read_at, np.arange(1.0, n + 1))
+    return SimulatedMeter(client_id, read_at, np.arange(1.0, n + 1))
 
 
 HOURLY = meter("h", 60, 24 * 28)._replace(read_at=LAST_ON - 24 * 60 * 27 + np.arange(24 * 28) * np.timedelta64(60, "m"))
@@ -55,7 +55,7 @@ def test_of_every_client_the_last_weeks_are_taken():
     read_at = np.array(["2019-01-01", "2019-08-30", "2019-08-31", "2019-08-31"], "datetime64[m]")
     readings = {"client": np.array([0, 0, 0, 2]), "read_at": read_at, "consumption_kwh": np.array([1.0, 2.0, 3.0, 4.0])}
     clients = {"client_id": np.array(["a", "b", "c"], object)}
-    found = meters_of(Known(clients, {}, readings, [()] * 3))
+    found = meters_of(StoredContext(clients, {}, readings, [()] * 3))
     assert [(one.client_id, one.kwh.tolist()) for one in found] == [("a", [2.0, 3.0]), ("c", [4.0])]
 
 
@@ -65,7 +65,7 @@ def loaded(store, metered_utility, tmp_path):
 
     def load(scorer, drifting=None):
         write_zip(tmp_path / "utility.zip", *metered_utility)
-        keeping = Keeping(store, shipped_rules(), runs.DeskScience(scorer), runs.plan)
+        keeping = DeskService(store, shipped_rules(), runs.Rescorer(scorer), runs.plan)
         assert demo_data.load_demo(keeping, scorer, tmp_path / "utility.zip", ZONE, drifting)
         return store
 
@@ -81,9 +81,9 @@ def test_the_live_page_of_the_demonstration_shows_readings_with_scores(loaded):
 
 
 def test_the_demonstration_measures_drift_by_the_model_that_serves(loaded, metered_model):
-    scorer = ModelScorer(metered_model)
+    scorer = Predictor(metered_model)
     watch = scorer.watch()
-    store = loaded(scorer, Drifting(lambda tables: watch.add(scorer.known(tables)), watch.drift))
+    store = loaded(scorer, DriftHooks(lambda tables: watch.add(scorer.known(tables)), watch.drift))
     found = store.last_drift().found
     assert set(found["parts"]) == {"invoices", "readings"}
     assert found["parts"]["invoices"]["n_now"] > 100

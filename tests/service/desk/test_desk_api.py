@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from fairmeter.desk.runs import DeskScience
+from fairmeter.desk.runs import Rescorer
 from fairmeter.evaluation.conformal_selection import promise_table, promised
 from fairmeter.store import Profile, Series, StoreUnavailable
 from fairmeter.web.desk_api import schemas as told
@@ -142,7 +142,7 @@ def test_readings_go_on_from_the_days_that_came_in_files(desk, store):
 
 def test_a_client_with_too_few_readings_keeps_the_score_that_it_had():
     before = Profile({}, score_of("m-1", 0.3), {}, None, None, "1", datetime(2014, 3, 1, tzinfo=UTC))
-    science = DeskScience(ForDesk())
+    science = Rescorer(ForDesk())
     none = {"client_id": np.array([], object), "read_at": np.array([], "M8[s]"), "consumption_kwh": np.array([])}
     [kept], _ = science.judged_anew(["m-1"], {"m-1": before}, none, {})
     assert kept is before.score
@@ -373,7 +373,7 @@ ANSWERS = {
     "/cases": told.CasePage,
     "/cases/{case_id}": told.CaseWithMoves,
     "/list": told.VisitList,
-    "/session": told.SessionTold,
+    "/session": told.SessionResponse,
 }
 IN_ORDER = ("/cases", "/cases/{case_id}/moves", "/cases/{case_id}/inspections", "/readings")
 

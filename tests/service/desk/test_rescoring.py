@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from fairmeter.desk import runs
-from fairmeter.desk.rescoring import DeskScience, losses_of
-from fairmeter.desk.service import Keeping
+from fairmeter.desk.rescoring import Rescorer, losses_of
+from fairmeter.desk.service import DeskService
 from fairmeter.explanation.reasons import EARLIER, LEAST_EFFECT, LOWERS
 from fairmeter.features.base import REASON_GROUPS
-from fairmeter.features.readings.covariates import Losses
+from fairmeter.features.readings.covariates import TransformerLosses
 from fairmeter.models import model_file
 from fairmeter.scoring.payloads import RawClient
 from fairmeter.store import Series, Store
@@ -129,7 +129,7 @@ def real_scorer(metered_model):
         import predict
 
     early = metered_model.manifest["readings"] | {"severities": [{"severity": "medium", "score": 0.0}]}
-    scorer = predict.ModelScorer(metered_model)
+    scorer = predict.Predictor(metered_model)
     scorer._model.manifest["readings"] = early
     return scorer
 
@@ -153,7 +153,7 @@ def invoices_of(levels=(600, 640, 600, 620, 200, 210)):
 def test_reasons_of_a_joined_score_sum_to_it_less_the_typical_clients(tmp_path, real_scorer):
     store = Store(f"sqlite:///{tmp_path}/desk.db")
     store.migrate()
-    keeping = Keeping(store, shipped_rules(), DeskScience(real_scorer), runs.plan)
+    keeping = DeskService(store, shipped_rules(), Rescorer(real_scorer), runs.plan)
     row = RawClient(a_client("c-1"), invoices_of(), [])
     [by_invoices] = keeping.judged([row], with_reasons=True)
     keeping.record(row, by_invoices)
@@ -181,7 +181,7 @@ def delivered():
     """The model that is delivered: it learnt what transformers lose, and the small ones did not."""
     import predict
 
-    return predict.ModelScorer(model_file.load(ROOT / "model.bin"))
+    return predict.Predictor(model_file.load(ROOT / "model.bin"))
 
 
 @pytest.fixture
@@ -193,7 +193,7 @@ def keeping(tmp_path, delivered):
     balance = a_balance("t-1", weeks_from=date(2014, 1, 1), lost_days=lost.astype(np.float32))
     of_transformer = clients_of(client_id=["c-1"], transformer_id=["t-1"])
     write(store, score_of("c-1", 0.1), clients=of_transformer, balances=[balance])
-    yield Keeping(store, shipped_rules(), DeskScience(delivered), runs.plan)
+    yield DeskService(store, shipped_rules(), Rescorer(delivered), runs.plan)
     store.close()
 
 
@@ -206,7 +206,7 @@ def judged_by(scorer, readings, losses):
 def test_readings_that_come_are_judged_beside_what_the_transformer_lost_and_days_after_it_without(keeping, delivered):
     keeping.take_readings(fallen())
     [lost] = keeping.store.losses_of(["t-1"]).values()
-    losses = Losses(16071, lost.kwh[None].astype(np.float64), np.zeros(1, np.int64))  # days from 2014-01-01
+    losses = TransformerLosses(16071, lost.kwh[None].astype(np.float64), np.zeros(1, np.int64))  # days from 2014-01-01
     beside, without = (judged_by(delivered, fallen(), known) for known in (losses, None))
     assert keeping.store.find_profile("c-1").score.probability == beside
     assert beside > without

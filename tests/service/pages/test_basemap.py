@@ -8,10 +8,10 @@ from threading import Thread
 import pytest
 
 from fairmeter.desk import runs
-from fairmeter.desk.service import Keeping
+from fairmeter.desk.service import DeskService
 from fairmeter.store import Store
 from fairmeter.web.app import create_app
-from fairmeter.web.desk import DeskService
+from fairmeter.web.desk import DeskExtension
 from fairmeter.web.http.auth import THIS_MACHINE
 from fairmeter.web.pages.basemap import MOST_POINTS, MOST_TILES, read_outlines, seen_of, tile_address, tiles_of
 from fairmeter.web.pages.site import PageSettings
@@ -137,8 +137,8 @@ def app_with(tmp_path):
     places = {"latitude": [36.2, 36.4, 36.6, 36.8], "longitude": [10.2, 10.4, 10.6, 10.8]}
     write(store, *map(score_of, ids), clients=clients_of(client_id=ids, **places))
     scorer = ForDesk()
-    keeping = Keeping(store, shipped_rules(), runs.DeskScience(scorer), runs.plan)
-    yield lambda settings: create_app(scorer, LIMITS, None, DeskService(keeping, SECRET, THIS_MACHINE, settings))
+    keeping = DeskService(store, shipped_rules(), runs.Rescorer(scorer), runs.plan)
+    yield lambda settings: create_app(scorer, LIMITS, None, DeskExtension(keeping, SECRET, THIS_MACHINE, settings))
     store.close()
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from fairmeter.analysis.peer_consumption import LEAST_PEERS, bands_of
 from fairmeter.core.types import Reason
-from fairmeter.store import Around, Series, Store
+from fairmeter.store import ReferenceData, Series, Store
 from fairmeter.store.neighbours import metres
 from fairmeter.web.desk_api.read import profile_of
 from fairmeter.web.exports.files import PDF
@@ -46,7 +46,7 @@ def filled(store: Store) -> None:
     back = invoice(old_index=250, new_index=370)
     ledgers = {"c-0": ledger(BEFORE, back), MONTHLY: ledger(BEFORE, invoice() | {"energy": "GAZ"})}
     scores = [score_of(id_, 0.9 - i / 100, onset_on="2026-03-01") for i, id_ in enumerate(ids)]
-    around = Around(bands_of(clients, series), degrees)
+    around = ReferenceData(bands_of(clients, series), degrees)
     write(store, *scores, clients=clients, series=series, ledgers=ledgers, around=around)
 
 

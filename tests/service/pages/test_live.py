@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from fairmeter.store import Batch, StoreUnavailable
+from fairmeter.store import ReceivedBatch, StoreUnavailable
 from fairmeter.web.http.auth import INVESTIGATOR, VIEWER
 from fairmeter.web.pages import live
 from tests.builders.desk import add_user, desk_app, some_readings, with_key
@@ -24,7 +24,7 @@ def desk(store):
 
 
 def a_batch(received_at, last_at):
-    return Batch("c-1", received_at, 1, last_at, last_at, 1.0)
+    return ReceivedBatch("c-1", received_at, 1, last_at, last_at, 1.0)
 
 
 def test_an_empty_desk_says_how_readings_and_alerts_come(desk):

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from fairmeter.analysis import client_facts
-from fairmeter.analysis.energy_balance import Balances
-from fairmeter.data.daily import Days
+from fairmeter.analysis.energy_balance import EnergyBalances
+from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.readings import readings_from_records
 from fairmeter.data.tables import tables_from_records
 from tests.builders.readings import days_of as town_days
@@ -21,7 +21,7 @@ def invoices_of(*invoices):
 
 def days_of(kwh):
     readings = [{"read_at": str(FIRST + n), "consumption_kwh": value} for n, value in enumerate(kwh)]
-    return Days.of(readings_from_records([readings])[0], 1)
+    return DailyConsumption.of(readings_from_records([readings])[0], 1)
 
 
 NO_INVOICES = invoices_of()
@@ -160,7 +160,7 @@ def test_who_has_too_few_of_the_bases_last_days_counts_for_nobody():
 
 def test_facts_beside_others_are_told_where_they_are_known():
     clients, days = a_base([2.0] * 11)
-    balances = Balances([], np.array([0.2] + [np.nan] * 10), np.array([0.7] + [np.nan] * 10), None)
+    balances = EnergyBalances([], np.array([0.2] + [np.nan] * 10), np.array([0.7] + [np.nan] * 10), None)
     told = client_facts.facts_beside_others(clients, days, balances)
     assert told[0] == {"neighbour_share": 1.0, "transformer_loss_share": 0.2, "transformer_loss_fit": 0.7}
     assert told[1] == {"neighbour_share": 1.0}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fairmeter.analysis import peer_consumption
-from fairmeter.store import Around, Series
+from fairmeter.store import ReferenceData, Series
 from tests.builders.store import clients_of, write
 
 MARCH = date(2026, 3, 1)
@@ -72,8 +72,8 @@ def test_clients_whose_months_differ_share_one_calendar():
 
 def test_the_store_keeps_the_band_that_was_learnt_last(store):
     (band,), (other,) = peer_consumption.bands_of(*crowd(21)), peer_consumption.bands_of(*crowd(25))
-    write(store, around=Around((band,)))
-    write(store, around=Around((other,)))
+    write(store, around=ReferenceData((band,)))
+    write(store, around=ReferenceData((other,)))
     found = store.find_band(11.0, 103.0)
     assert found[:4] == other[:4]
     for kept, learnt in zip(found[4:], other[4:], strict=True):
@@ -83,7 +83,7 @@ def test_the_store_keeps_the_band_that_was_learnt_last(store):
 
 
 def test_the_store_keeps_the_temperature_of_each_day(store):
-    write(store, around=Around((), [(MARCH, 12.5), (date(2026, 3, 2), 13.0)]))
-    write(store, around=Around((), [(date(2026, 3, 2), 14.0)]))
+    write(store, around=ReferenceData((), [(MARCH, 12.5), (date(2026, 3, 2), 13.0)]))
+    write(store, around=ReferenceData((), [(date(2026, 3, 2), 14.0)]))
     assert store.temperatures(MARCH, date(2026, 3, 31)) == [(MARCH, 12.5), (date(2026, 3, 2), 14.0)]
     assert store.temperatures(date(2027, 1, 1), date(2027, 2, 1)) == []

@@ -10,10 +10,10 @@ from pyarrow import parquet
 
 from fairmeter.data import files
 from fairmeter.data.tables import (
-    BadValue,
     DamagedFile,
     DuplicateClient,
     EmptyTable,
+    InvalidValue,
     MissingColumns,
     MissingFile,
     TableError,
@@ -148,11 +148,11 @@ BAD = [
     (GOOD[0], lines(an_invoice(invoice_on="1900-01-01")), UnreadableDate, ["1950 to 2100", "'1900-01-01'"]),
     (lines(a_client(created_on="?")), GOOD[1], UnreadableDate, ["clients.csv, line 2: created_on is '?'"]),
     (GOOD[0], lines(an_invoice(), an_invoice(new_index="12,5")), DamagedFile, ["line 3", "17 values", "16"]),
-    (GOOD[0], lines(an_invoice(), an_invoice(new_index="12;5")), BadValue, ["line 3: new_index is '12;5'"]),
-    (GOOD[0], AFTER_BLANK_AND_QUOTED, BadValue, ["line 5: months is 'four'"]),
-    (GOOD[0], lines(an_invoice(energy="WATER")), BadValue, ["line 2: energy is 'WATER'", "ELEC or GAZ"]),
-    (lines(a_client(label=2)), GOOD[1], BadValue, ["line 2: label is '2'"]),
-    (lines(a_client("")), GOOD[1], BadValue, ["line 2: client_id is ''"]),
+    (GOOD[0], lines(an_invoice(), an_invoice(new_index="12;5")), InvalidValue, ["line 3: new_index is '12;5'"]),
+    (GOOD[0], AFTER_BLANK_AND_QUOTED, InvalidValue, ["line 5: months is 'four'"]),
+    (GOOD[0], lines(an_invoice(energy="WATER")), InvalidValue, ["line 2: energy is 'WATER'", "ELEC or GAZ"]),
+    (lines(a_client(label=2)), GOOD[1], InvalidValue, ["line 2: label is '2'"]),
+    (lines(a_client("")), GOOD[1], InvalidValue, ["line 2: client_id is ''"]),
     (lines(a_client(), a_client("c-2"), a_client()), GOOD[1], DuplicateClient, ["2 rows", "'c-1'"]),
     ("", GOOD[1], EmptyTable, ["clients.csv is empty"]),
     (GOOD[0], HEADER + "\n", EmptyTable, ["invoices.csv", "no rows"]),

@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from fairmeter.data.daily import Days
+from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.readings import has_readings, minute_of, read_readings, readings_from_records
 from fairmeter.data.tables import (
-    BadValue,
     DamagedFile,
     DuplicateClient,
     EmptyTable,
     FieldError,
+    InvalidValue,
     MissingColumns,
     MissingFile,
     TableError,
@@ -277,15 +277,19 @@ def test_aligning_to_its_own_clients_changes_nothing(tmp_path):
         ("CONS_NO,1/1/2014,1/1/2014\na,5,6\n", MissingColumns, ["more than once"]),
         ("CONS_NO,2/30/2014\na,5\n", UnreadableDate, ["'2/30/2014'", "month/day/year"]),
         ("CONS_NO,1/1/2014\na,5\na,6\n", DuplicateClient, ["two rows"]),
-        ("CONS_NO,1/1/2014\na,five\n", BadValue, ["line 2", "1/1/2014 is 'five'"]),
+        ("CONS_NO,1/1/2014\na,five\n", InvalidValue, ["line 2", "1/1/2014 is 'five'"]),
         (LONG + "a,2014-01-01,1\na,soon,1\n", UnreadableDate, ["line 3", "read_at is 'soon'"]),
         (LONG + "a,2014-01-01,1\na,,1\n", UnreadableDate, ["line 3", "empty"]),
-        (LONG + "a,2014-01-01,1\n,2014-01-02,1\n", BadValue, ["line 3", "client_id"]),
-        (LONG + 'a,2014-01-01,"1,5"\na,2014-01-02,"2,5"\n', BadValue, ["line 2", "'1,5'", "not a number"]),
+        (LONG + "a,2014-01-01,1\n,2014-01-02,1\n", InvalidValue, ["line 3", "client_id"]),
+        (LONG + 'a,2014-01-01,"1,5"\na,2014-01-02,"2,5"\n', InvalidValue, ["line 2", "'1,5'", "not a number"]),
         (LONG + "a,2014-01-01,1,7\n", DamagedFile, ["line 2 has 4 values"]),
         (LONG.encode() + "é,2014-01-01,1\n".encode("latin-1"), DamagedFile, ["UTF-8"]),
-        ("client_id,label," + LONG[10:] + "a,0,2014-01-01,1\na,1,2014-01-02,1\n", BadValue, ["label 0 and label 1"]),
-        ("client_id,label," + LONG[10:] + "a,2,2014-01-01,1\n", BadValue, ["not a label"]),
+        (
+            "client_id,label," + LONG[10:] + "a,0,2014-01-01,1\na,1,2014-01-02,1\n",
+            InvalidValue,
+            ["label 0 and label 1"],
+        ),
+        ("client_id,label," + LONG[10:] + "a,2,2014-01-01,1\n", InvalidValue, ["not a label"]),
     ],
 )
 def test_what_cannot_be_used_is_refused_in_one_sentence(tmp_path, text, error, words):
@@ -423,7 +427,7 @@ def test_the_london_households_come_through_whole():
     tables = read_readings(DATA / "london_daily.parquet")
     assert (len(tables.client_ids), len(tables.readings["client"])) == (2061, 1_327_802)
     assert {flag.flag: flag.n for flag in tables.flags} == {"gap_days": 3056, "stuck_readings": 18}
-    assert np.isnan(Days.of(tables.readings, 2061).kwh).sum() == 3056
+    assert np.isnan(DailyConsumption.of(tables.readings, 2061).kwh).sum() == 3056
 
 
 @pytest.mark.skipif(not (DATA / "sgcc_jan2014.csv.gz").exists(), reason="the SGCC customers are not here")

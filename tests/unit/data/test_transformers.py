@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fairmeter.data.files import BadValue, MissingColumns, MissingFile, TableError, UnreadableDate, find_source
+from fairmeter.data.files import InvalidValue, MissingColumns, MissingFile, TableError, UnreadableDate, find_source
 from fairmeter.data.readings import has_readings
 from fairmeter.data.transformers import DoubledTotal, has_transformers, read_transformers, transformers_from_records
 from tests.builders.tables import a_client, csv_text, same, zipped
@@ -113,9 +113,9 @@ def test_totals_of_a_transformer_without_a_meter_are_no_measurement(tmp_path):
         ([{"transformer_id": "t-1", "delivered_kwh": 3}], None, MissingColumns, "measured_on"),
         ([a_total(measured_on="yesterday")], None, UnreadableDate, "line 2: measured_on is 'yesterday'"),
         ([a_total(measured_on=None)], None, UnreadableDate, "every total needs its day"),
-        ([a_total(transformer_id=None)], None, BadValue, "every row needs its transformer"),
-        ([a_total(delivered_kwh="a lot")], None, BadValue, "'a lot', not a number"),
-        (TOTALS, [listed(has_meter=2)], BadValue, "neither 1 nor 0"),
+        ([a_total(transformer_id=None)], None, InvalidValue, "every row needs its transformer"),
+        ([a_total(delivered_kwh="a lot")], None, InvalidValue, "'a lot', not a number"),
+        (TOTALS, [listed(has_meter=2)], InvalidValue, "neither 1 nor 0"),
     ],
 )
 def test_what_cannot_be_read_is_refused_in_a_sentence(tmp_path, totals, transformers, error, said):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fairmeter.evaluation import reading_metrics as ev
 from fairmeter.evaluation.metrics import ladder, pr_auc, roc_auc
-from fairmeter.evaluation.reading_metrics import DELAYS, LEAST, RATES, Done
+from fairmeter.evaluation.reading_metrics import DELAYS, LEAST, RATES, AttackOutcome
 from fairmeter.training.attacks import HONEST
 
 SCORES = st.lists(st.integers(-5, 5).map(float), min_size=1, max_size=40)
@@ -150,7 +150,7 @@ def attacked():
     label = np.repeat([0, 1], [50, 19])
     score = np.array([*np.arange(1.0, 41.0), 100.0, *np.zeros(9), *np.full(5, 39.5), *np.full(5, 200.0), *np.zeros(9)])
     loss = np.array([*np.zeros(50), *np.full(10, 0.2), *np.full(9, 1.0)])
-    return label, score, Done(kind, loss, np.arange(69))
+    return label, score, AttackOutcome(kind, loss, np.arange(69))
 
 
 def test_figures_count_who_was_measured():

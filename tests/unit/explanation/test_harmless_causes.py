@@ -6,7 +6,7 @@ import pytest
 from fairmeter.core.types import CANNOT_TELL, DOES_NOT_FIT, FITS
 from fairmeter.data.tables import tables_from_records
 from fairmeter.explanation.billed import billed_clients
-from fairmeter.explanation.harmless_causes import CAUSES, Seen, explanations_of
+from fairmeter.explanation.harmless_causes import CAUSES, CauseInputs, explanations_of
 from tests.builders.tables import a_client, an_invoice
 
 FIRST = int(np.datetime64("2013-01-01").astype(int))
@@ -27,7 +27,7 @@ def invoices_of(kwh, energy="ELEC", meters=None):
 def seen(invoices=(), kwh=None, hours=None):
     clients, table, _ = tables_from_records([a_client("c-1")], [list(invoices)])
     day = np.empty(0) if kwh is None else FIRST + np.arange(len(kwh))
-    return Seen(billed_clients(clients, table)[0], day, np.array([] if kwh is None else kwh, float), hours)
+    return CauseInputs(billed_clients(clients, table)[0], day, np.array([] if kwh is None else kwh, float), hours)
 
 
 def found(known, cause):

@@ -4,32 +4,32 @@ import numpy as np
 import pytest
 
 from fairmeter.core.segments import Segments
-from fairmeter.data.daily import Days
+from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.tables import tables_from_records
 from fairmeter.explanation.billed import billed_clients
 from fairmeter.explanation.invoice_sentences import TELLERS, told_of_invoices
 from fairmeter.explanation.reading_sentences import TELLERS as TELLERS_OF_DAYS
 from fairmeter.explanation.reading_sentences import told_of_days
-from fairmeter.explanation.sentence_inputs import Told, ToldOfDays
-from fairmeter.explanation.topics import INVOICES, OF_INVOICES, OF_READINGS, READINGS, Aspect, layout_of
+from fairmeter.explanation.sentence_inputs import InvoiceContext, ReadingContext
+from fairmeter.explanation.topics import INVOICES, OF_INVOICES, OF_READINGS, READINGS, Topic, layout_of
 from fairmeter.features.base import DISCREPANCY, FALL, HISTORY, IRREGULAR, LOW, PLACE, TARIFF, UNUSUAL
 from fairmeter.features.invoices.matrix import FEATURE_NAMES, client_features
-from fairmeter.features.readings.covariates import Losses, Surroundings
+from fairmeter.features.readings.covariates import Covariates, TransformerLosses
 from fairmeter.features.readings.matrix import FEATURE_NAMES as READING_FEATURES
 from fairmeter.features.readings.matrix import reading_features
-from fairmeter.models.ensemble import Ensemble, Inputs
-from fairmeter.models.target_encoding import CellRates
+from fairmeter.models.ensemble import Ensemble, EnsembleInputs
+from fairmeter.models.target_encoding import GroupRates
 from tests.builders.tables import a_client, an_invoice
 
 LIKE = "clients of category 11 in region 103"
 NONE = np.zeros(1)
 COLUMNS = ("neighbours_route_day_mean", "neighbours_place_rate", "z_score", "moving_average")
-RATES = CellRates({}, {}, {}, 0.065)
+RATES = GroupRates({}, {}, {}, 0.065)
 DATES = [f"{year}-{month}-20" for year in (2013, 2014, 2015) for month in ("03", "07", "11")]
 
 
 def ensemble_of(names, typical):
-    inputs = Inputs(names, np.arange(len(names)), RATES, None, None)
+    inputs = EnsembleInputs(names, np.arange(len(names)), RATES, None, None)
     return Ensemble(inputs, {}, NONE, 0.0, NONE, NONE, np.array(typical, np.float32))
 
 
@@ -51,14 +51,14 @@ def told(invoices, energy="elec", usual=None, row=(0.091, 0.05, 1.42, 3.2), typi
     features = dict(zip(FEATURE_NAMES, client_features(clients, table).features[0].tolist(), strict=True))
     history = billed_clients(clients, table)[0]
     usual = usual or {}
-    return Told(
+    return InvoiceContext(
         energy, history.get(energy), ensemble_of(COLUMNS, typical), layout_of(COLUMNS, INVOICES),
         np.array(row, np.float32), lambda name: features.get(name, np.nan), lambda name: usual.get(name, np.nan), LIKE,
     )  # fmt: skip
 
 
 def said(it, group, name):
-    return told_of_invoices(it, Aspect(group, name, it.energy))
+    return told_of_invoices(it, Topic(group, name, it.energy))
 
 
 FALLEN = invoices_of([1600, 1640, 1560, 1600, 600, 640, 560, 600])
@@ -182,22 +182,22 @@ def test_every_aspect_of_invoices_and_of_readings_has_a_sentence():
 def told_days(kwh, hours=None, lost=None):
     """A client's days from 2014-01-01 on; the typical client's features are all 0. [lost: kWh of its transformer]"""
     day = np.arange(len(kwh)) + int(np.datetime64("2014-01-01").astype(int))
-    days = Days(Segments([len(kwh)]), day, np.array(kwh, float), hours)
+    days = DailyConsumption(Segments([len(kwh)]), day, np.array(kwh, float), hours)
     surroundings = None if lost is None else behind(day, np.array([lost], float))
     row = reading_features(days, surroundings)[0]
     ensemble = ensemble_of(READING_FEATURES, np.zeros(len(row)))
-    return ToldOfDays(day, days.kwh, ensemble, layout_of(READING_FEATURES, READINGS), row)
+    return ReadingContext(day, days.kwh, ensemble, layout_of(READING_FEATURES, READINGS), row)
 
 
 def behind(day, lost):
     """No neighbours, one transformer."""
     unknown = np.full(len(day), np.nan)
-    losses = Losses(int(day[0]), lost, np.zeros(1, np.int64))
-    return Surroundings(int(day[0]), unknown[None], unknown, unknown, losses=losses)
+    losses = TransformerLosses(int(day[0]), lost, np.zeros(1, np.int64))
+    return Covariates(int(day[0]), unknown[None], unknown, unknown, losses=losses)
 
 
 def said_of_days(it, group, name):
-    return told_of_days(it, Aspect(group, name, "elec")).text
+    return told_of_days(it, Topic(group, name, "elec")).text
 
 
 def test_a_fall_of_readings_is_told_with_its_day_and_levels():
@@ -232,7 +232,7 @@ def test_a_ceiling_is_told_with_its_height_and_how_long_it_holds():
 def test_every_sentence_on_readings_is_a_sentence_without_a_raw_name(group, name):
     rng = np.random.default_rng(1)
     hours = rng.uniform(0.2, 1.0, (400, 24))
-    found = told_of_days(told_days(hours.sum(axis=1), hours), Aspect(group, name, "elec"))
+    found = told_of_days(told_days(hours.sum(axis=1), hours), Topic(group, name, "elec"))
     if found is None:  # without neighbours and networks nothing is known of these
         assert (group, name) in {
             (PLACE, "neighbours"),

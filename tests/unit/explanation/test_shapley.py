@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairmeter.explanation.shapley import Part, Whole, shares
+from fairmeter.explanation.shapley import CombinedModel, EnsembleInput, shares
 from fairmeter.explanation.topics import INVOICES, layout_of
 from fairmeter.features.base import DISCREPANCY, FALL, LOW, REASON_GROUPS
-from fairmeter.models.ensemble import Ensemble, Inputs, probability_of
-from fairmeter.models.runtime.oblivious_trees import SymmetricTrees
+from fairmeter.models.ensemble import Ensemble, EnsembleInputs, probability_of
+from fairmeter.models.runtime.oblivious_trees import ObliviousTrees
 
 FALLS, LOWS, REMARKS = "elec_change_min", "elec_zero_share", "elec_remark_6_share"
 NAMES = (FALLS, LOWS, REMARKS)
@@ -31,13 +31,13 @@ class Sum:
 
 
 def ensemble_of(member, names=NAMES, typical=None):
-    inputs = Inputs(names, np.arange(len(names)), None, None, None)
+    inputs = EnsembleInputs(names, np.arange(len(names)), None, None, None)
     typical = np.zeros(len(names), np.float32) if typical is None else np.array(typical, np.float32)
     return Ensemble(inputs, {"one": member}, ONE, 0.0, NONE, NONE, typical)
 
 
 def part_of(member, row, **options):
-    return Part(ensemble_of(member, **options), INVOICES, np.array(row, np.float32))
+    return EnsembleInput(ensemble_of(member, **options), INVOICES, np.array(row, np.float32))
 
 
 def effects(found):
@@ -67,7 +67,7 @@ def test_effects_sum_to_the_score_less_the_typical_clients(weights, together, ro
 )  # fmt: skip
 def test_effects_sum_where_a_part_is_known_as_a_whole(weights, row, earlier, usual, constant):
     part = part_of(Sum(weights, 0.4), row)
-    found = shares([part], constant, 0.0, Whole(earlier, usual))
+    found = shares([part], constant, 0.0, CombinedModel(earlier, usual))
     own, typical = part.ensemble.log_odds(np.array([row, np.zeros(3)], np.float32))
     whole = probability_of(np.array([own + earlier + constant, typical + usual + constant]))
     assert (found.probability, found.typical) == pytest.approx(tuple(whole), abs=1e-12)
@@ -75,10 +75,10 @@ def test_effects_sum_where_a_part_is_known_as_a_whole(weights, row, earlier, usu
 
 
 def test_a_part_known_as_a_whole_gets_what_it_does_alone_worked_by_hand():
-    found = shares([part_of(Sum((0.0, 0.0, 0.0)), [1.0, 2.0, 0.0])], 0.0, 0.0, Whole(np.log(3.0), 0.0))
+    found = shares([part_of(Sum((0.0, 0.0, 0.0)), [1.0, 2.0, 0.0])], 0.0, 0.0, CombinedModel(np.log(3.0), 0.0))
     assert found.earlier == pytest.approx(0.25), "from 1 in 2 to 3 in 4"
     assert not found.effects.any()
-    same = shares([part_of(Sum((1.0, 0.0, 0.0)), [1.0, 0.0, 0.0])], 0.0, 0.0, Whole(1.0, 0.0))
+    same = shares([part_of(Sum((1.0, 0.0, 0.0)), [1.0, 0.0, 0.0])], 0.0, 0.0, CombinedModel(1.0, 0.0))
     assert same.earlier == pytest.approx(effects(same)[FALL]), "as a group that moves the score as far"
 
 
@@ -129,7 +129,7 @@ def test_aspects_are_asked_for_only_where_the_groups_effect_is_large_enough():
 def test_mixtures_of_symmetric_trees_are_scored_as_the_same_rows_are_to_the_last_bit():
     rng = np.random.default_rng(3)
     depth, n_trees, width = 4, 50, 9
-    trees = SymmetricTrees(
+    trees = ObliviousTrees(
         rng.integers(0, width, (depth, n_trees)).astype(np.int32),
         rng.normal(size=(depth, n_trees)).astype(np.float32),
         rng.integers(-(2**40), 2**40, (n_trees, 2**depth)),

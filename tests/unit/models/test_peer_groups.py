@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fairmeter.models.peer_groups import LEAST_PEERS, PEER_FEATURES, Peers
+from fairmeter.models.peer_groups import LEAST_PEERS, PEER_FEATURES, PeerGroups
 
 NAMES = ("region", "category", *PEER_FEATURES)
 LEVEL = NAMES.index("elec_level_mean")
@@ -24,43 +24,43 @@ def deviations(peers, features):
 
 def test_a_client_is_held_against_the_median_of_its_region_and_category():
     here, there = clients(np.arange(1, 32)), clients(np.arange(101, 132), region=104.0)
-    peers = Peers.fit(np.concatenate([here, there]), NAMES)
+    peers = PeerGroups.fit(np.concatenate([here, there]), NAMES)
     assert deviations(peers, clients([20, 10])) == [4, -6]  # the median of 1..31 is 16
     assert deviations(peers, clients([120], region=104.0)) == [4]
 
 
 def test_categories_of_one_region_are_apart():
     homes, works = clients(np.arange(1, 32)), clients(np.arange(101, 132), category=51.0)
-    peers = Peers.fit(np.concatenate([homes, works]), NAMES)
+    peers = PeerGroups.fit(np.concatenate([homes, works]), NAMES)
     assert deviations(peers, clients([116], category=51.0)) == [0]
 
 
 @pytest.mark.parametrize("region", [104.0, 999.0, np.nan], ids=["few peers", "never seen", "not known"])
 def test_who_has_too_few_peers_is_held_against_everybody(region):
     few = clients(np.full(LEAST_PEERS - 1, 1000.0), region=104.0)
-    peers = Peers.fit(np.concatenate([clients(np.full(41, 50.0)), few]), NAMES)
+    peers = PeerGroups.fit(np.concatenate([clients(np.full(41, 50.0)), few]), NAMES)
     assert deviations(peers, clients([60], region=region)) == [10]
 
 
 def test_clients_without_a_region_are_each_others_peers():
     lost = clients(np.full(LEAST_PEERS, 7.0), region=np.nan)
-    peers = Peers.fit(np.concatenate([clients(np.full(99, 50.0)), lost]), NAMES)
+    peers = PeerGroups.fit(np.concatenate([clients(np.full(99, 50.0)), lost]), NAMES)
     assert deviations(peers, clients([9], region=np.nan)) == [2]
 
 
 def test_where_no_place_has_enough_clients_all_are_held_against_everybody():
-    peers = Peers.fit(clients(np.arange(1, LEAST_PEERS)), NAMES)
+    peers = PeerGroups.fit(clients(np.arange(1, LEAST_PEERS)), NAMES)
     assert deviations(peers, clients([20])) == [20 - LEAST_PEERS / 2]
 
 
 def test_missing_stays_missing_and_does_not_count_for_the_median():
-    peers = Peers.fit(clients([*np.arange(1, 32), *[np.nan] * 9]), NAMES)
+    peers = PeerGroups.fit(clients([*np.arange(1, 32), *[np.nan] * 9]), NAMES)
     assert deviations(peers, clients([17])) == [1]
     assert np.isnan(deviations(peers, clients([np.nan]))).all()
 
 
 def test_what_no_peer_has_is_taken_as_it_is():
-    peers = Peers.fit(clients(np.full(LEAST_PEERS, np.nan)), NAMES)
+    peers = PeerGroups.fit(clients(np.full(LEAST_PEERS, np.nan)), NAMES)
     assert deviations(peers, clients([3])) == [3]
 
 
@@ -69,7 +69,7 @@ def test_neither_the_order_of_clients_nor_the_others_matter():
     features = rng.normal(size=(200, len(NAMES))).astype(np.float32)
     features[:, 0], features[:, 1] = rng.integers(100, 103, 200), rng.integers(11, 13, 200)
     shuffled = rng.permutation(200)
-    together = Peers.fit(features, NAMES).deviations(features)
-    peers = Peers.fit(features[shuffled], NAMES)
+    together = PeerGroups.fit(features, NAMES).deviations(features)
+    peers = PeerGroups.fit(features[shuffled], NAMES)
     np.testing.assert_array_equal(peers.deviations(features), together)
     np.testing.assert_array_equal(peers.deviations(features[5:6])[0], together[5])

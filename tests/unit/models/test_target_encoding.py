@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from fairmeter.core.types import Cells
+from fairmeter.core.types import GroupKeys
 from fairmeter.models.target_encoding import (
     LEAST_CLIENTS,
     MANY_CELLS,
     PRIOR_CLIENTS,
-    CellRates,
+    GroupRates,
     column_names,
     out_of_fold,
 )
@@ -17,7 +17,7 @@ from fairmeter.models.target_encoding import (
 def cells_of(*keys_by_client):
     """A client's cells each, whatever they are of."""
     counts = np.array([len(keys) for keys in keys_by_client])
-    return Cells(counts, np.array([key for keys in keys_by_client for key in keys], dtype=np.uint64))
+    return GroupKeys(counts, np.array([key for keys in keys_by_client for key in keys], dtype=np.uint64))
 
 
 def columns(rates, **cells):
@@ -43,7 +43,7 @@ def drawn(seed=0, n=200, n_cells=40):
 
 
 def test_a_cells_share_is_drawn_to_the_mean_of_all_clients():
-    rates = CellRates.fit({"place": cells_of(*[[7]] * 10, *[[8]] * 10)}, labels(20, 2))
+    rates = GroupRates.fit({"place": cells_of(*[[7]] * 10, *[[8]] * 10)}, labels(20, 2))
     assert rates.base_rate == 0.1
     found = columns(rates, place=[7])
     assert found["neighbours_place_rate"] == pytest.approx((2 + PRIOR_CLIENTS * 0.1) / (10 + PRIOR_CLIENTS))
@@ -51,7 +51,7 @@ def test_a_cells_share_is_drawn_to_the_mean_of_all_clients():
 
 
 def test_a_client_in_several_cells_gets_statistics_of_their_shares():
-    rates = CellRates.fit({"route_day": cells_of(*[[1]] * 5, *[[2]] * 45)}, labels(50, 5))
+    rates = GroupRates.fit({"route_day": cells_of(*[[1]] * 5, *[[2]] * 45)}, labels(50, 5))
     low, high = 0.1 * 15 / 60, (5 + 1.5) / 20
     found = columns(rates, route_day=[1, 1, 2])
     weights = np.array([1 / (1 + 5 / 50), 1 / (1 + 5 / 50), 1 / (1 + 45 / 50)])
@@ -68,30 +68,30 @@ def test_a_client_in_several_cells_gets_statistics_of_their_shares():
 
 
 def test_an_unknown_cell_gives_the_mean_share_and_no_size():
-    rates = CellRates.fit({"place": cells_of(*[[7]] * 20)}, labels(20, 5))
+    rates = GroupRates.fit({"place": cells_of(*[[7]] * 20)}, labels(20, 5))
     assert columns(rates, place=[99]) == {"neighbours_place_rate": 0.25, "neighbours_place_size": 0}
 
 
 def test_a_client_without_a_cell_has_no_value():
-    rates = CellRates.fit({"route_day": cells_of(*[[7]] * 20)}, labels(20, 5))
+    rates = GroupRates.fit({"route_day": cells_of(*[[7]] * 20)}, labels(20, 5))
     assert np.isnan(list(columns(rates, route_day=[]).values())).all()
 
 
 def test_a_client_votes_once_in_a_cell_however_often_it_is_there():
-    rates = CellRates.fit({"route_day": cells_of([7] * 30, *[[7]] * 9)}, labels(10, 1))
+    rates = GroupRates.fit({"route_day": cells_of([7] * 30, *[[7]] * 9)}, labels(10, 1))
     assert rates.n_clients["route_day"].tolist() == [10]
     assert rates.n_frauds["route_day"].tolist() == [1]
 
 
 def test_cells_of_fewer_clients_than_allowed_are_not_kept():
     small, enough = [[1]] * (LEAST_CLIENTS - 1), [[2]] * LEAST_CLIENTS
-    rates = CellRates.fit({"place": cells_of(*small, *enough)}, labels(2 * LEAST_CLIENTS - 1, 3))
+    rates = GroupRates.fit({"place": cells_of(*small, *enough)}, labels(2 * LEAST_CLIENTS - 1, 3))
     assert rates.keys["place"].tolist() == [2]
     assert columns(rates, place=[1])["neighbours_place_size"] == 0
 
 
 def test_no_cell_at_all_large_enough_still_gives_the_mean_share():
-    rates = CellRates.fit({"place": cells_of([1], [2], [3], [4])}, labels(4, 1))
+    rates = GroupRates.fit({"place": cells_of([1], [2], [3], [4])}, labels(4, 1))
     assert columns(rates, place=[1])["neighbours_place_rate"] == 0.25
 
 
@@ -115,13 +115,13 @@ def test_out_of_fold_columns_are_those_of_a_fit_on_the_other_folds():
     folds = np.arange(len(label)) % 4
     others = {name: kept_of(cell, folds != 2) for name, cell in cells.items()}
     mine = {name: kept_of(cell, folds == 2) for name, cell in cells.items()}
-    expected = CellRates.fit(others, label[folds != 2]).columns(mine)
+    expected = GroupRates.fit(others, label[folds != 2]).columns(mine)
     np.testing.assert_array_equal(out_of_fold(cells, label, folds)[folds == 2], expected)
 
 
 def test_columns_of_one_client_do_not_depend_on_the_others():
     cells, label = drawn()
-    rates = CellRates.fit(cells, label)
+    rates = GroupRates.fit(cells, label)
     together = rates.columns(cells)
     for client in range(0, len(label), 20):
         only = np.arange(len(label)) == client
@@ -132,9 +132,9 @@ def test_columns_of_one_client_do_not_depend_on_the_others():
 def test_every_column_has_a_name():
     cells, label = drawn()
     names = column_names(tuple(cells))
-    assert CellRates.fit(cells, label).columns(cells).shape == (len(label), len(names))
+    assert GroupRates.fit(cells, label).columns(cells).shape == (len(label), len(names))
     assert len(set(names)) == len(names)
 
 
 def kept_of(cell, clients):
-    return Cells(cell.counts[clients], cell.keys[np.repeat(clients, cell.counts)])
+    return GroupKeys(cell.counts[clients], cell.keys[np.repeat(clients, cell.counts)])

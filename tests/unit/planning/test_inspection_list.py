@@ -15,9 +15,9 @@ from fairmeter.core.types import (
     NEXT_ROUND,
     NOT_ENOUGH,
     WATCH,
-    Explanation,
+    HarmlessCause,
     QualityFlag,
-    Recovery,
+    RecoveryEstimate,
     Score,
 )
 from fairmeter.planning.inspection_list import expected_values, inspection_list, recommendation, with_worth
@@ -27,7 +27,7 @@ TODAY = np.datetime64("2026-11-21")
 
 def a_score(client_id="c", probability=0.5, kwh=None, price=None, severity="high", threshold=0.2, **changes):
     value = None if price is None or kwh is None else kwh * price
-    recovery = None if kwh is None else Recovery(kwh, kwh / 2, kwh * 2, 12.0, "", value)
+    recovery = None if kwh is None else RecoveryEstimate(kwh, kwh / 2, kwh * 2, 12.0, "", value)
     return Score(client_id, probability, severity, threshold, recovery=recovery, **changes)
 
 
@@ -61,13 +61,13 @@ def ids(visits):
 )
 def test_what_is_recommended_follows_one_rule(probability, severity, flags, verdicts, said):
     quality = tuple(QualityFlag(flag, 1, "") for flag in flags)
-    explanations = tuple(Explanation("vacant home", verdict, "") for verdict in verdicts)
+    explanations = tuple(HarmlessCause("vacant home", verdict, "") for verdict in verdicts)
     score = a_score(probability=probability, severity=severity, quality=quality, explanations=explanations)
     assert recommendation(score) == said
 
 
 def test_a_score_comes_back_with_what_is_at_stake_and_what_to_do():
-    recovery = Recovery(900.0, 400.0, 1600.0, 12.0, "")
+    recovery = RecoveryEstimate(900.0, 400.0, 1600.0, 12.0, "")
     [judged, unjudged] = with_worth([a_score(probability=0.5), a_score(probability=None)], [recovery, recovery])
     assert (judged.recovery, judged.recommendation) == (recovery, INSPECT_NOW)
     assert judged.expected_recovery_kwh == 450

@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairmeter.data.daily import Days
-from fairmeter.features.invoices.series import Rows
-from fairmeter.models.peer_groups import PEER_FEATURES, Peers
+from fairmeter.data.daily import DailyConsumption
+from fairmeter.features.invoices.series import InvoiceSeries
+from fairmeter.models.peer_groups import PEER_FEATURES, PeerGroups
 from fairmeter.planning.recovery import (
     LEAST_SIDE,
-    Stake,
+    EnergyAtStake,
     course_of_days,
     course_of_invoices,
     recoveries,
@@ -25,7 +25,7 @@ def peers_of(kwh=USUAL):
     """All clients are of one group, which uses this much electricity."""
     medians = np.zeros((1, len(PEER_FEATURES)), np.float32)
     medians[0, PEER_FEATURES.index("elec_level_median")] = np.log1p(kwh)
-    return Peers(np.arange(len(PEER_FEATURES)), np.array([0, 1]), np.empty((0, 2)), medians)
+    return PeerGroups(np.arange(len(PEER_FEATURES)), np.array([0, 1]), np.empty((0, 2)), medians)
 
 
 def recovery_of(*kwh, peers=None, days=None, onset=None, price=None, months=12, **changes):
@@ -39,7 +39,9 @@ def recovery_of(*kwh, peers=None, days=None, onset=None, price=None, months=12, 
 def days_of(*kwh):
     n = len(kwh)
     read_at = np.datetime64("2018-01-01") + np.arange(n)
-    return Days.of({"client": np.zeros(n, np.int64), "read_at": read_at, "consumption_kwh": np.array(kwh, float)}, 1)
+    return DailyConsumption.of(
+        {"client": np.zeros(n, np.int64), "read_at": read_at, "consumption_kwh": np.array(kwh, float)}, 1
+    )
 
 
 def by_hand(usual, registered, spread, share):
@@ -108,7 +110,7 @@ def test_months_that_no_invoice_covers_do_not_count():
 
 
 def test_an_invoice_is_spread_over_its_months():
-    rows = Rows.of(*tables_of(monthly(400, first="2014-05", months=4)))
+    rows = InvoiceSeries.of(*tables_of(monthly(400, first="2014-05", months=4)))
     course, period = course_of_invoices(rows)
     assert course.kwh.tolist() == [[100, 100, 100, 100]]
     assert period == 4
@@ -123,7 +125,7 @@ def test_the_worth_is_the_energy_at_the_clients_price():
 
 def test_the_clearest_fall_is_found_and_a_rise_is_none():
     fall, rise, flat = monthly(*[300] * 20, *[90] * 7), monthly(*[90] * 9, *[300] * 9), monthly(*[70] * 30)
-    course, _ = course_of_invoices(Rows.of(*tables_of(fall, rise, flat)))
+    course, _ = course_of_invoices(InvoiceSeries.of(*tables_of(fall, rise, flat)))
     assert steps_since_fall(course).tolist() == [7, 0, 0]
 
 
@@ -196,12 +198,12 @@ def test_a_range_holds_its_estimate_and_nothing_is_below_zero(kwh, months):
 def test_who_registers_more_of_the_same_usual_steals_less(usual, some, more):
     some, more = sorted((some, more))
     both = np.array([some, more])
-    stake = Stake(np.full(2, usual), both, np.ones(2), np.ones(2), np.ones(2), np.full(2, 0.5))
+    stake = EnergyAtStake(np.full(2, usual), both, np.ones(2), np.ones(2), np.ones(2), np.full(2, 0.5))
     share = 1 - both / stake.used(0.5)[0]
     assert share[1] <= share[0] + 1e-9
 
 
 def test_a_fall_needs_some_months_on_both_sides():
     few = LEAST_SIDE - 1
-    course, _ = course_of_invoices(Rows.of(*tables_of(monthly(*[300] * 20, *[0] * few))))
+    course, _ = course_of_invoices(InvoiceSeries.of(*tables_of(monthly(*[300] * 20, *[0] * few))))
     assert steps_since_fall(course)[0] != few

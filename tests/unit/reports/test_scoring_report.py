@@ -5,7 +5,7 @@ import json
 import pytest
 
 from fairmeter.evaluation.drift import MOVED, STABLE
-from fairmeter.planning.list_files import CannotWrite
+from fairmeter.planning.list_files import OutputError
 from fairmeter.reports.scoring_report import run_html, write_run_report
 from tests.model.test_training_report import NASTY, Page
 
@@ -71,5 +71,5 @@ def test_a_folder_that_cannot_be_written_to_is_a_sentence(tmp_path, there):
         folder.write_text("mine")
     else:
         (folder / "drift.json" / "inside").mkdir(parents=True)
-    with pytest.raises(CannotWrite, match="cannot be written to"):
+    with pytest.raises(OutputError, match="cannot be written to"):
         write_run_report(RUN, folder)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fairmeter.core.types import Table
-from fairmeter.data.daily import Days
+from fairmeter.data.daily import DailyConsumption
 from fairmeter.simulation import demo_clients, metering
 from fairmeter.simulation import utility as simulate
 from fairmeter.simulation.billing import ELEC, ESTIMATED_REMARK, FIRST_READ_MONTH, is_change
@@ -28,7 +28,7 @@ class Truth(NamedTuple):
     """What the simulation knows and tells nobody."""
 
     homes: Table
-    metered: metering.Metered
+    metered: metering.MeteredUtility
     kwh: np.ndarray  # used, as if there were no readings [home, month]
 
 
@@ -55,7 +55,7 @@ def made():
 
 
 def complete_days(readings, n_clients=N_CLIENTS):
-    days = Days.of(readings, n_clients)
+    days = DailyConsumption.of(readings, n_clients)
     is_parted = np.isnan(days.hours).any(axis=1) & ~np.isnan(days.hours).all(axis=1)
     grid = np.full((n_clients, len(DAY)), np.nan)
     grid[days.segments.index, days.day - FIRST.astype(int)] = np.where(is_parted, np.nan, days.kwh)
@@ -126,7 +126,7 @@ class TestReadings:
         np.testing.assert_array_equal(kwh, np.round(kwh, 3))
 
     def test_most_clients_have_eighteen_months_of_days_and_some_hours_in_the_last_sixty(self, made):
-        days = Days.of(made.utility.readings, N_CLIENTS)
+        days = DailyConsumption.of(made.utility.readings, N_CLIENTS)
         n_days = np.bincount(days.segments.index, minlength=N_CLIENTS)
         assert np.mean(n_days >= 540) > 0.4
         assert DAY[-1] - DAY[0] == np.timedelta64(548)

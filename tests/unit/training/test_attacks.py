@@ -5,11 +5,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fairmeter.features.readings.covariates import Surroundings
+from fairmeter.features.readings.covariates import Covariates
 from fairmeter.simulation import theft_patterns
 from fairmeter.simulation.harmless_patterns import HARMLESS
 from fairmeter.training import attacks
-from fairmeter.training.attacks import DAILY, HONEST, LEAST_LOSS, PUBLISHED, WIDE, Base, attacked_file, split
+from fairmeter.training.attacks import (
+    DAILY,
+    HONEST,
+    LEAST_LOSS,
+    PUBLISHED,
+    WIDE,
+    HonestHouseholds,
+    attacked_file,
+    split,
+)
 
 N_HOUSEHOLDS, N_DAYS, FIRST = 400, 500, 15_500
 
@@ -22,7 +31,7 @@ def base():
     kwh = np.round(np.exp(level + season + rng.normal(0, 0.3, (N_HOUSEHOLDS, N_DAYS))), 3)
     kwh[np.arange(N_DAYS) < rng.integers(0, 200, (N_HOUSEHOLDS, 1))] = np.nan
     kwh[rng.random(kwh.shape) < 0.01] = np.nan
-    return Base(kwh, FIRST)
+    return HonestHouseholds(kwh, FIRST)
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +140,7 @@ def _since_midsummer(day):
 def test_neighbours_of_mirrored_households_are_mirrored_with_them(base):
     """What no neighbour explains of a household is the same backwards in time."""
     everybody = np.arange(N_HOUSEHOLDS)
-    beside, image = (Surroundings.of(each.days(everybody)) for each in (base, base.mirrored()))
+    beside, image = (Covariates.of(each.days(everybody)) for each in (base, base.mirrored()))
     mirrored = beside.mirrored()
     assert mirrored.first_day == image.first_day
     np.testing.assert_allclose(mirrored.factor, image.factor, atol=1e-9)
@@ -172,5 +181,5 @@ def test_a_pattern_may_be_left_out_of_training(base):
 
 def test_surroundings_come_from_the_file_as_attacked_where_asked_for(base):
     made = attacked_file(base, np.arange(200), 8, "file")
-    np.testing.assert_array_equal(made.surroundings.factor, Surroundings.of(made.days).factor)
+    np.testing.assert_array_equal(made.surroundings.factor, Covariates.of(made.days).factor)
     assert attacked_file(base, np.arange(200), 8).surroundings is None

@@ -5,7 +5,7 @@ import pytest
 
 from fairmeter.data.tables import Tables, tables_from_records
 from fairmeter.features.invoices.matrix import FEATURE_NAMES, client_features
-from fairmeter.training.dataset import CannotTrain, Study, code_names
+from fairmeter.training.dataset import Dataset, TrainingError, code_names
 from tests.builders.tables import a_client, an_invoice
 
 YEARS = (2019, 2013, 2012, None)  # of the last invoice: active, just active, not active, no invoice at all
@@ -17,7 +17,7 @@ def study_of(clients, invoices):
     table, bills, quality = tables_from_records(clients, invoices)
     if "label" in clients[0]:  # the service reads none
         table["label"] = np.array([client["label"] for client in clients], dtype=float)
-    return Study.of("data.zip", Tables(table, bills, [], quality), client_features(table, bills), FEATURE_NAMES)
+    return Dataset.of("data.zip", Tables(table, bills, [], quality), client_features(table, bills), FEATURE_NAMES)
 
 
 @pytest.fixture
@@ -55,8 +55,8 @@ def test_it_says_what_it_is_about(study):
 
 def test_a_view_with_too_few_frauds_is_refused_and_named(study):
     label = np.where((study.label == 1) & study.is_active(), np.nan, study.label)
-    few = Study(study.name, study.tables, study.evidence, study.feature_names, label, study.active_from)
-    with pytest.raises(CannotTrain, match=r"0 clients labelled 1 and 40 labelled 0 .*view prospective"):
+    few = Dataset(study.name, study.tables, study.evidence, study.feature_names, label, study.active_from)
+    with pytest.raises(TrainingError, match=r"0 clients labelled 1 and 40 labelled 0 .*view prospective"):
         few.clients("prospective")
     assert len(few.clients("all"))
 
@@ -72,7 +72,7 @@ def test_groups_name_each_clients_place_and_history(study):
 def test_the_fingerprint_follows_features_and_labels_alone(study):
     def fingerprint(name="data.zip", label=study.label, features=study.evidence.features):
         evidence = type(study.evidence)(features, study.evidence.n_records, study.evidence.cells)
-        return Study(name, study.tables, evidence, study.feature_names, label, study.active_from).fingerprint()
+        return Dataset(name, study.tables, evidence, study.feature_names, label, study.active_from).fingerprint()
 
     assert fingerprint() == fingerprint(name="renamed.zip") == study.fingerprint()
     assert fingerprint(label=np.where(np.arange(240) == 0, 0.0, study.label)) != study.fingerprint()
@@ -81,9 +81,9 @@ def test_the_fingerprint_follows_features_and_labels_alone(study):
 
 
 def test_data_without_labels_or_invoices_is_refused():
-    with pytest.raises(CannotTrain, match=r"data\.zip has no label"):
+    with pytest.raises(TrainingError, match=r"data\.zip has no label"):
         study_of([a_client()], [[an_invoice()]])
-    with pytest.raises(CannotTrain, match=r"data\.zip has no label"):
+    with pytest.raises(TrainingError, match=r"data\.zip has no label"):
         study_of([a_client(label=None)], [[an_invoice()]])
-    with pytest.raises(CannotTrain, match=r"data\.zip has no invoice"):
+    with pytest.raises(TrainingError, match=r"data\.zip has no invoice"):
         study_of([a_client(label=1)], [[]])

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 import train
-from fairmeter.core.types import Cells
+from fairmeter.core.types import GroupKeys
 from fairmeter.evaluation.metrics import roc_auc
 from fairmeter.evaluation.model_evaluation import at_threshold, best_threshold, severity_cuts
 from fairmeter.models import model_file
 from fairmeter.models.ensemble import calibrated, probability_of
-from fairmeter.models.target_encoding import CellRates
+from fairmeter.models.target_encoding import GroupRates
 from fairmeter.training import ensemble_fitting
 from fairmeter.training.ensemble_fitting import fit_calibration, fit_ensemble, stratified_folds
 
@@ -37,8 +37,10 @@ def telling_nothing(evidence, clients_a_cell=6):
     """The same clients without any feature; each shares its place with a few others, and nothing else with anyone."""
     n = len(evidence)
     places = np.random.default_rng(0).permutation(n) // clients_a_cell
-    nobody = Cells(np.zeros(n, dtype=np.int64), np.zeros(0, dtype=np.uint64))
-    cells = dict.fromkeys(evidence.cells, nobody) | {"place": Cells(np.ones(n, dtype=np.int64), places.astype("u8"))}
+    nobody = GroupKeys(np.zeros(n, dtype=np.int64), np.zeros(0, dtype=np.uint64))
+    cells = dict.fromkeys(evidence.cells, nobody) | {
+        "place": GroupKeys(np.ones(n, dtype=np.int64), places.astype("u8"))
+    }
     return dataclasses.replace(evidence, features=np.full_like(evidence.features, np.nan), cells=cells)
 
 
@@ -48,7 +50,7 @@ def random_labels(labelled):
     evidence = telling_nothing(labelled[0])
     label = (np.random.default_rng(2).random(len(evidence)) < 0.3).astype(float)
     place = {"place": evidence.cells["place"]}
-    leaky = roc_auc(label, CellRates.fit(place, label).columns(place)[:, 0])
+    leaky = roc_auc(label, GroupRates.fit(place, label).columns(place)[:, 0])
     assert leaky > 0.7, "or the tests that use this show nothing"
     return evidence, label
 

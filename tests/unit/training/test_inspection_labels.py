@@ -9,7 +9,7 @@ from fairmeter.data.readings import ReadingTables, readings_from_records
 from fairmeter.data.tables import Tables, tables_from_records
 from fairmeter.training.inspection_labels import (
     AS_OF,
-    VisitLabels,
+    InspectionLabels,
     beside,
     labelled,
     until_visits,
@@ -26,7 +26,7 @@ def visits_of(*told, scores=None, readings=NO_READINGS):
     """(client, label, day, drawn at random, score) of each visit."""
     ids, label, day, drawn, score = zip(*told, strict=True)
     days = np.array(day, "datetime64[D]")
-    return VisitLabels(
+    return InspectionLabels(
         np.array(ids, object), np.array(label, float), days, np.array(drawn, bool), np.array(score, float),
         scores or {}, readings,
     )  # fmt: skip

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from fairmeter.evaluation.metrics import roc_auc
-from fairmeter.features.readings.covariates import Surroundings
+from fairmeter.features.readings.covariates import Covariates
 from fairmeter.models.detectors.networks import TooFewSeries
 from fairmeter.models.ensemble import probability_of
 from fairmeter.models.reading_model import reading_evidence
 from fairmeter.training import ensemble_fitting, reading_fitting
-from fairmeter.training.attacks import BROAD, PUBLISHED, WIDE, Base
+from fairmeter.training.attacks import BROAD, PUBLISHED, WIDE, HonestHouseholds
 from fairmeter.training.ensemble_fitting import STACK_FOLDS, fit_ensemble, folds_of
 from fairmeter.training.member_fitting import TREES
 from fairmeter.training.reading_fitting import (
@@ -29,7 +29,7 @@ from fairmeter.training.reading_fitting import (
 from tests.builders.readings import FIRST, days_of, robbed, town
 
 N_HOUSEHOLDS, N_DAYS, SEED = 80, 200, 4
-BASE = Base(town(N_HOUSEHOLDS, N_DAYS), FIRST)
+BASE = HonestHouseholds(town(N_HOUSEHOLDS, N_DAYS), FIRST)
 HOUSEHOLDS = np.arange(N_HOUSEHOLDS)
 
 
@@ -39,7 +39,7 @@ def silent(_what):
 
 @pytest.fixture(scope="module")
 def surroundings():
-    return Surroundings.of(BASE.days(HOUSEHOLDS))
+    return Covariates.of(BASE.days(HOUSEHOLDS))
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from fairmeter.web.desk_api import schemas as told
 from fairmeter.web.http import texts
 from fairmeter.web.pages import charts
-from fairmeter.web.pages.client.context import Around, peers, peers_in_words, weather
+from fairmeter.web.pages.client.context import ClientSurroundings, peers, peers_in_words, weather
 
 YEAR = {"day": 365, "month": 12}  # steps before the onset: one year, so that each season counts once
 WEEK = 7  # days
@@ -31,7 +31,9 @@ class Level(NamedTuple):
     after: float | None
 
 
-def pictures(profile: told.RiskProfile, unusual: Mapping[str, Sequence[float]], around: Around) -> dict[str, Any]:
+def pictures(
+    profile: told.RiskProfile, unusual: Mapping[str, Sequence[float]], around: ClientSurroundings
+) -> dict[str, Any]:
     """consumption, peers, level, timeline, waterfall, past. [unusual: by detector, a value a day]"""
     series, onset = profile.series, profile.onset_on and date.fromisoformat(profile.onset_on)
     level = levels(series, onset) if series and onset else None
@@ -48,7 +50,7 @@ def pictures(profile: told.RiskProfile, unusual: Mapping[str, Sequence[float]], 
 # --- consumption ------------------------------------------------------------------------------------------------------
 
 
-def days_of(series: told.SeriesTold) -> list[date]:
+def days_of(series: told.SeriesResponse) -> list[date]:
     """The first day of each step."""
     if series.step == "day":
         return [series.first_on + timedelta(days=n) for n in range(len(series.kwh))]
@@ -56,7 +58,7 @@ def days_of(series: told.SeriesTold) -> list[date]:
     return [date((month + n) // 12, (month + n) % 12 + 1, 1) for n in range(len(series.kwh))]
 
 
-def levels(series: told.SeriesTold, onset: date) -> Level:
+def levels(series: told.SeriesResponse, onset: date) -> Level:
     """The median of the year before the onset, and of all that follows."""
     known = [(day, kwh) for day, kwh in zip(days_of(series), series.kwh, strict=True) if kwh is not None]
     before = [kwh for day, kwh in known if day < onset][-YEAR[series.step] :]
@@ -64,7 +66,9 @@ def levels(series: told.SeriesTold, onset: date) -> Level:
     return Level(median(before) if before else None, median(after) if after else None)
 
 
-def consumption(series: told.SeriesTold, onset: date | None, level: Level | None, around: Around) -> charts.Chart:
+def consumption(
+    series: told.SeriesResponse, onset: date | None, level: Level | None, around: ClientSurroundings
+) -> charts.Chart:
     """What was used beside what peers use and the temperature; the likely onset of the change, the levels around it."""
     known = days_of(series)
     days = [day.isoformat() for day in known]
@@ -111,7 +115,7 @@ def smoothed(kwh: Sequence[float | None]) -> list[float | None]:
     return [sum(part) / len(part) if len(part) > SMOOTH // 2 else None for part in parts]
 
 
-def timeline(series: told.SeriesTold, unusual: Mapping[str, Sequence[float]]) -> charts.Chart:
+def timeline(series: told.SeriesResponse, unusual: Mapping[str, Sequence[float]]) -> charts.Chart:
     """How unusual each week was, a row a detector; from 1 on a day is unusual."""
     days = days_of(series)
     weeks = range(0, len(days), WEEK)

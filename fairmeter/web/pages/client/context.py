@@ -12,7 +12,7 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 from fairmeter.analysis.invoice_checks import NEW_METER
-from fairmeter.analysis.peer_consumption import DAYS_PER_MONTH, LEAST_PEERS, Band, days_of
+from fairmeter.analysis.peer_consumption import DAYS_PER_MONTH, LEAST_PEERS, ConsumptionBand, days_of
 from fairmeter.store import Store
 from fairmeter.web.desk_api import schemas as told
 from fairmeter.web.http import i18n, texts
@@ -24,19 +24,21 @@ SMOOTH = 7  # days
 N_NEIGHBOURS = 8
 
 
-class Around(NamedTuple):
+class ClientSurroundings(NamedTuple):
     """band: of the client's category and region, None where none was learnt; temperatures: within its series."""
 
-    band: Band | None
+    band: ConsumptionBand | None
     temperatures: Sequence[tuple[date, float]]
 
 
-def around_of(store: Store, profile: told.RiskProfile) -> Around:
+def around_of(store: Store, profile: told.RiskProfile) -> ClientSurroundings:
     series, client = profile.series, profile.client
     if series is None or not series.kwh:
-        return Around(None, ())
+        return ClientSurroundings(None, ())
     last = series.first_on + timedelta(days=len(series.kwh) * (1 if series.step == "day" else 31))
-    return Around(store.find_band(client["category"], client["region"]), store.temperatures(series.first_on, last))
+    return ClientSurroundings(
+        store.find_band(client["category"], client["region"]), store.temperatures(series.first_on, last)
+    )
 
 
 def panel(store: Store, profile: told.RiskProfile) -> dict[str, Any]:
@@ -53,19 +55,19 @@ def panel(store: Store, profile: told.RiskProfile) -> dict[str, Any]:
 # --- invoices ---------------------------------------------------------------------------------------------------------
 
 
-def in_words(finding: told.FindingTold) -> str:
+def in_words(finding: told.InvoiceIssueResponse) -> str:
     size = i18n.number(finding.size, 0 if finding.size >= 10 or finding.size.is_integer() else 1)
     return texts.text(f"client.finding.{finding.kind}", size=size)
 
 
-def is_contradicting(invoice: told.InvoiceTold) -> bool:
+def is_contradicting(invoice: told.InvoiceResponse) -> bool:
     return any(finding.kind != NEW_METER for finding in invoice.findings)
 
 
 # --- peers ------------------------------------------------------------------------------------------------------------
 
 
-def peers_in_words(band: Band | None) -> str | None:
+def peers_in_words(band: ConsumptionBand | None) -> str | None:
     """Who the band is of, or that there are too few."""
     if band is None:
         return None
@@ -75,7 +77,9 @@ def peers_in_words(band: Band | None) -> str | None:
     return texts.text("client.peers_note", n=band.n_clients, shown=i18n.number(band.n_clients), **told_of)
 
 
-def quartiles(band: Band, step: str, first_on: date, last_on: date) -> list[tuple[date, float, float, float]]:
+def quartiles(
+    band: ConsumptionBand, step: str, first_on: date, last_on: date
+) -> list[tuple[date, float, float, float]]:
     """Each month's day on the chart, and low, middle and high in the chart's unit; unknown months left out."""
     share = 1.0 if step == "month" else 1.0 / DAYS_PER_MONTH
     shift = timedelta(0) if step == "month" else MID_MONTH
@@ -87,7 +91,7 @@ def quartiles(band: Band, step: str, first_on: date, last_on: date) -> list[tupl
     ]
 
 
-def peers(band: Band | None, step: str, first_on: date, last_on: date) -> list[dict]:
+def peers(band: ConsumptionBand | None, step: str, first_on: date, last_on: date) -> list[dict]:
     """Areas between the quartiles, one for each stretch of months without a gap, and the median, dotted."""
     traces: list[dict] = []
     for _, stretch in groupby(

@@ -17,7 +17,7 @@ from fairmeter.web.exports.files import PDF, in_words, written
 from fairmeter.web.exports.process import file_answer
 from fairmeter.web.http import i18n, texts
 from fairmeter.web.pages.client.charts import days_of, levels
-from fairmeter.web.pages.client.context import Around, around_of, quartiles
+from fairmeter.web.pages.client.context import ClientSurroundings, around_of, quartiles
 from fairmeter.web.pages.site import Site
 
 WEEK = 7  # days; a point a week is as much as fits on paper
@@ -37,12 +37,12 @@ def install(site: Site) -> None:
         return sheet_answer(profile, around_of(store, profile))
 
 
-def sheet_answer(profile: told.RiskProfile, around: Around) -> Response:
+def sheet_answer(profile: told.RiskProfile, around: ClientSurroundings) -> Response:
     name = UNSAFE.sub("-", profile.client["client_id"]).strip("-.")[:60] or "client"
     return file_answer(sheet_told(profile, around), (), f"{name}.pdf", PDF)
 
 
-def sheet_told(profile: told.RiskProfile, around: Around) -> dict[str, Any]:
+def sheet_told(profile: told.RiskProfile, around: ClientSurroundings) -> dict[str, Any]:
     """What paper/sheet.py draws."""
     case = profile.case
     case_told = texts.text("crew.case", n=case.case_id, who=case.assignee or "-") if is_open(case) else ""
@@ -73,7 +73,7 @@ def sheet_told(profile: told.RiskProfile, around: Around) -> dict[str, Any]:
 BLANKS = ("meter_number", "index", "seal", "visited_on", "signature")
 
 
-def is_open(case: told.CaseTold | None) -> bool:
+def is_open(case: told.CaseResponse | None) -> bool:
     return case is not None and case.state != rules.CLOSED
 
 
@@ -101,7 +101,7 @@ def facts(profile: told.RiskProfile) -> list[tuple[str, str]]:
     return [(texts.text(key), value) for key, value in rows if value]
 
 
-def meter(invoice: told.InvoiceTold) -> str:
+def meter(invoice: told.InvoiceResponse) -> str:
     number, day = i18n.code(invoice.meter_id), i18n.day(invoice.invoice_on)
     return texts.text("crew.meter_told", number=number, index=i18n.number(invoice.new_index), day=day)
 
@@ -134,7 +134,7 @@ def visits(profile: told.RiskProfile) -> str:
     )
 
 
-def reason(one: told.ReasonTold) -> tuple[str, str]:
+def reason(one: told.ProfileReasonResponse) -> tuple[str, str]:
     return i18n.signed(one.effect), f"{one.group.capitalize()}. {one.text}"
 
 
@@ -160,7 +160,7 @@ def checks(profile: told.RiskProfile) -> list[str]:
 # --- the chart --------------------------------------------------------------------------------------------------------
 
 
-def chart(profile: told.RiskProfile, around: Around) -> dict[str, Any] | None:
+def chart(profile: told.RiskProfile, around: ClientSurroundings) -> dict[str, Any] | None:
     """Consumption by month, or by week where it is known by day."""
     series = profile.series
     if series is None or not any(kwh is not None for kwh in series.kwh):
@@ -191,7 +191,7 @@ def mean_of(kwh: list[float | None]) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-def band(around: Around, step: str, days: list[date]) -> tuple[list | None, list | None]:
+def band(around: ClientSurroundings, step: str, days: list[date]) -> tuple[list | None, list | None]:
     """The quartiles of each point's month, None where nothing is known of any."""
     rows = quartiles(around.band, step, days[0], days[-1]) if around.band else []
     by_month = {(day.year, day.month): (low, high) for day, low, _, high in rows}

@@ -14,7 +14,7 @@ from typing import Any
 from flask import abort, jsonify, request
 
 from fairmeter.core.types import FITS, SEVERITIES, Score
-from fairmeter.desk.service import Keeping
+from fairmeter.desk.service import DeskService
 from fairmeter.scoring import examples
 from fairmeter.web.http import i18n, texts
 from fairmeter.web.http.auth import VIEWER
@@ -79,7 +79,7 @@ def told_or_404(client_id: str) -> Scenario:
 class Demo:
     """Scores of the demonstration, each computed once a worker; one at a time, as they are only shown."""
 
-    def __init__(self, desk: Keeping) -> None:
+    def __init__(self, desk: DeskService) -> None:
         self._desk, self._one_at_a_time = desk, Lock()
         self.scores, self.reasons = lru_cache(maxsize=8)(self._scores), lru_cache(maxsize=512)(self._reasons)
         self.thief = lru_cache(maxsize=256)(self._thief)

@@ -1,7 +1,7 @@
 """Hot spots of the map: where suspected clients crowd, by DBSCAN (fairmeter/core/geo.py).
 
 In:  suspected clients with their places; how near to each other is near.
-Out: HotSpot, those with most suspected clients first; their outlines and marks on the chart.
+Out: SpatialCluster, those with most suspected clients first; their outlines and marks on the chart.
 """
 
 import math
@@ -20,7 +20,7 @@ LEAST = 4  # suspected clients within the radius
 N_SPOTS = 10
 
 
-class HotSpot(NamedTuple):
+class SpatialCluster(NamedTuple):
     """A crowd of suspected clients. area: what it lies in; n_clients: all who live there."""
 
     area: Area
@@ -36,7 +36,7 @@ class HotSpot(NamedTuple):
 
 def hot_spots(
     suspected: Sequence[PlacedClient], radius: int, count: Callable[[Area], int]
-) -> tuple[list[HotSpot], int]:
+) -> tuple[list[SpatialCluster], int]:
     """The largest ones, and how many there are. [radius: metres; count: how many clients an area holds]"""
     places = np.array([(one.latitude, one.longitude) for one in suspected], float).reshape(-1, 2)
     kwh = np.array([one.expected_recovery_kwh or 0.0 for one in suspected])
@@ -46,11 +46,11 @@ def hot_spots(
         is_in = cluster == number
         (south, west), (north, east) = places[is_in].min(axis=0), places[is_in].max(axis=0)
         area = Area(float(south), float(west), float(north), float(east))
-        found.append(HotSpot(area, int(is_in.sum()), count(area), float(kwh[is_in].sum())))
+        found.append(SpatialCluster(area, int(is_in.sum()), count(area), float(kwh[is_in].sum())))
     return found, int(cluster.max(initial=NOISE)) + 1
 
 
-def outlines(spots: Sequence[HotSpot], radius: int) -> list[dict[str, Any]]:
+def outlines(spots: Sequence[SpatialCluster], radius: int) -> list[dict[str, Any]]:
     """An ellipse around each, half a radius wider than its clients."""
     line = {"color": "var(--bad)", "width": 2, "dash": "dot"}
     shapes = []
@@ -66,7 +66,7 @@ def outlines(spots: Sequence[HotSpot], radius: int) -> list[dict[str, Any]]:
     return shapes
 
 
-def marks(spots: Sequence[HotSpot], links: Sequence[str | None]) -> dict[str, Any]:
+def marks(spots: Sequence[SpatialCluster], links: Sequence[str | None]) -> dict[str, Any]:
     """A cross in the middle of each, with what is said of it and where a click leads."""
     x, y = [round(spot.middle[1], 5) for spot in spots], [round(spot.middle[0], 5) for spot in spots]
     told = [texts.text("map.spot_told", n=spot.n_suspected, clients=spot.n_clients) for spot in spots]

@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 
 from flask import url_for
 
-from fairmeter.store import HotSpot, Store
+from fairmeter.store import RegionCount, Store
 
 N_MONTHS, N_REGIONS = 24, 60
 KEPT = ("severity",)  # filters that go along to the list
 
 
-class Tile(NamedTuple):
+class RegionTile(NamedTuple):
     """Suspected clients of a region who began in a month. [link: to them, None where there are none]"""
 
     month: date
@@ -23,9 +23,9 @@ class Tile(NamedTuple):
     link: str | None
 
 
-class Row(NamedTuple):
-    spot: HotSpot
-    tiles: list[Tile]
+class RegionRow(NamedTuple):
+    spot: RegionCount
+    tiles: list[RegionTile]
 
 
 def shown(store: Store, filters: dict[str, Any]) -> dict[str, Any]:
@@ -33,20 +33,20 @@ def shown(store: Store, filters: dict[str, Any]) -> dict[str, Any]:
     spots = [spot for spot in store.hot_spots(N_REGIONS) if filters.get("region") in (None, spot.region)]
     began = store.began_by_month(**filters)
     months = months_until(max((month for _, month in began), default=None), filters.get("onset_since"))
-    rows = [Row(spot, [tile(spot.region, month, began, filters) for month in months]) for spot in spots]
+    rows = [RegionRow(spot, [tile(spot.region, month, began, filters) for month in months]) for spot in spots]
     numbers = [one.n for row in rows for one in row.tiles]
     return {"rows": rows, "months": months, "most": max(numbers, default=0), "n_suspected": sum(numbers)}
 
 
-def tile(region: float | None, month: date, began: dict, filters: dict[str, Any]) -> Tile:
+def tile(region: float | None, month: date, began: dict, filters: dict[str, Any]) -> RegionTile:
     n = began.get((region, month), 0)
     if not n or region is None:
-        return Tile(month, n, None)
+        return RegionTile(month, n, None)
     kept = {name: filters[name] for name in KEPT if name in filters}
     first, last = month, following(month) - timedelta(days=1)
     first, last = max(first, filters.get("onset_since", first)), min(last, filters.get("onset_until", last))
     began_then = {"onset_since": first.isoformat(), "onset_until": last.isoformat()}
-    return Tile(month, n, url_for("desk.list", show="all", region=f"{region:g}", **kept, **began_then))
+    return RegionTile(month, n, url_for("desk.list", show="all", region=f"{region:g}", **kept, **began_then))
 
 
 def months_until(last: date | None, since: date | None) -> list[date]:

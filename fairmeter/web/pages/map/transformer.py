@@ -10,7 +10,7 @@ from typing import Any
 
 from werkzeug.exceptions import NotFound
 
-from fairmeter.core.types import Balance
+from fairmeter.core.types import EnergyBalance
 from fairmeter.store import Store
 from fairmeter.web.desk_api import schemas as told
 from fairmeter.web.http import texts
@@ -52,7 +52,7 @@ def fit_word(fit: float | None) -> str | None:
 # --- charts -----------------------------------------------------------------------------------------------------------
 
 
-def course(balance: Balance) -> charts.Chart:
+def course(balance: EnergyBalance) -> charts.Chart:
     """What was delivered by week: accounted for, and lost on top of it."""
     weeks = weeks_of(balance)
     pairs = list(zip(balance.delivered_weeks, balance.lost_weeks, strict=True))
@@ -70,7 +70,7 @@ def course(balance: Balance) -> charts.Chart:
     return charts.chart(*stacks, **layout, legend=below, margin={"l": 56, "r": 16, "t": 28, "b": 36})
 
 
-def loss_course(balance: Balance) -> charts.Chart:
+def loss_course(balance: EnergyBalance) -> charts.Chart:
     """The share lost by week."""
     shares = [
         None if not delivered or lost is None else round(lost / delivered, 4)
@@ -83,7 +83,7 @@ def loss_course(balance: Balance) -> charts.Chart:
     return charts.chart(line, **axes, shapes=shapes, annotations=notes, margin={"l": 48, "r": 16, "t": 28, "b": 32})
 
 
-def begin(balance: Balance) -> tuple[list[dict], list[dict]]:
+def begin(balance: EnergyBalance) -> tuple[list[dict], list[dict]]:
     """The mark of the week since when energy is lost; none where that was so from the first week on."""
     if balance.since_on is None or balance.since_on == balance.weeks_from:
         return [], []
@@ -91,6 +91,6 @@ def begin(balance: Balance) -> tuple[list[dict], list[dict]]:
     return [shape], [note]
 
 
-def weeks_of(balance: Balance) -> Sequence[str]:
+def weeks_of(balance: EnergyBalance) -> Sequence[str]:
     """The first day of each."""
     return [(balance.weeks_from + timedelta(weeks=n)).isoformat() for n in range(len(balance.delivered_weeks))]

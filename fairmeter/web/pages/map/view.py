@@ -11,13 +11,13 @@ from typing import Any
 from flask import request, url_for
 from markupsafe import escape
 
-from fairmeter.core.types import SEVERITIES, Balance
+from fairmeter.core.types import SEVERITIES, EnergyBalance
 from fairmeter.store import Area, Cell, PlacedClient, Store, Transformer
 from fairmeter.web.http import i18n, texts
 from fairmeter.web.pages import charts, paging
 from fairmeter.web.pages.basemap import seen_of, tiles_of
 from fairmeter.web.pages.map import regions
-from fairmeter.web.pages.map.hot_spots import LEAST, RADII, HotSpot, hot_spots, marks, outlines
+from fairmeter.web.pages.map.hot_spots import LEAST, RADII, SpatialCluster, hot_spots, marks, outlines
 from fairmeter.web.pages.site import PageSettings, Site, render
 
 N_ACROSS = 24  # cells each way: heat in space
@@ -109,7 +109,7 @@ def radius_asked() -> int:
     return asked if asked in RADII else RADIUS
 
 
-def worst(transformers: list[Transformer], lost: dict[str, Balance]) -> list[Transformer]:
+def worst(transformers: list[Transformer], lost: dict[str, EnergyBalance]) -> list[Transformer]:
     """Those with most energy not accounted for; where nothing was measured, with the most suspected clients."""
     lost_kwh = {id_: one.lost_kwh for id_, one in lost.items() if one.lost_share is not None}
     shown = [one for one in transformers if one.n_suspected or lost_kwh.get(one.transformer_id, 0.0) > 0]
@@ -127,7 +127,7 @@ def nearer(latitude: float, longitude: float, near: int) -> str | None:
     return paging.here(near=near, lat=f"{latitude:.5f}", lon=f"{longitude:.5f}") if near <= NEAREST else None
 
 
-def towards(spot: HotSpot, whole: Area, near: int) -> str | None:
+def towards(spot: SpatialCluster, whole: Area, near: int) -> str | None:
     """As near to a hot spot as all of it is still seen, one step at least."""
     south, west, north, east, _ = spot.area
     part = max(
@@ -145,7 +145,7 @@ def chart(
     cells: list[Cell],
     suspected: list[PlacedClient],
     transformers: list[Transformer],
-    lost: dict[str, Balance],
+    lost: dict[str, EnergyBalance],
     near: int,
 ) -> charts.Chart:
     traces = [cells_of(cells, near), *transformers_of(transformers, lost)]
@@ -198,7 +198,7 @@ def cells_of(cells: list[Cell], near: int) -> dict:
     )  # fmt: skip
 
 
-def transformers_of(transformers: list[Transformer], lost: dict[str, Balance]) -> list[dict]:
+def transformers_of(transformers: list[Transformer], lost: dict[str, EnergyBalance]) -> list[dict]:
     """Squares, the stronger their colour the more is lost; open ones cannot be judged. A click leads to the page."""
     shares = [one.lost_share if (one := lost.get(each.transformer_id)) else None for each in transformers]
     judged, others = ([i for i, share in enumerate(shares) if (share is None) is is_open] for is_open in (False, True))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairmeter.core.types import Evidence
+from fairmeter.core.types import FeatureMatrix
 from fairmeter.features.invoices import matrix
 from fairmeter.features.invoices.matrix import (
     BLOCKS,
@@ -91,7 +91,7 @@ def test_whatever_names_a_meter_is_marked_as_after_detection():
 
 def assert_alone_as_among_others(tables):
     together = client_features(*tables)
-    alone = Evidence.concatenated(one_by_one(tables))
+    alone = FeatureMatrix.concatenated(one_by_one(tables))
     assert_same(together, alone)
     assert_same_cells(together, alone)
     assert together.n_records.tolist() == alone.n_records.tolist()

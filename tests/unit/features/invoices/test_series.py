@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairmeter.features.invoices.series import LEVELS, TIE_BREAKS, Rows, as_float_days, row_order
+from fairmeter.features.invoices.series import LEVELS, TIE_BREAKS, InvoiceSeries, as_float_days, row_order
 from tests.builders.features import (
     ELEC,
     GAS,
@@ -23,7 +23,7 @@ from tests.builders.features import (
 
 
 def rows_of(*histories):
-    return Rows.of(*tables_of(*histories))
+    return InvoiceSeries.of(*tables_of(*histories))
 
 
 def near(series, wanted):
@@ -159,6 +159,6 @@ def test_mismatch_is_the_index_difference_less_what_was_billed():
 
 
 def test_tables_without_a_row_make_rows_without_a_segment():
-    rows = Rows.of(client_table([]), invoice_table([]))
+    rows = InvoiceSeries.of(client_table([]), invoice_table([]))
     assert (len(rows.by_pair), len(rows.by_client), len(rows.level), len(rows.year_on_year)) == (0, 0, 0, 0)
-    assert Rows.of_nothing().by_pair.counts.tolist() == [0]
+    assert InvoiceSeries.of_nothing().by_pair.counts.tolist() == [0]

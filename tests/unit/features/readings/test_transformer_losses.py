@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fairmeter.features.readings.covariates import Losses, Surroundings
-from fairmeter.features.readings.series import DayRows
+from fairmeter.features.readings.covariates import Covariates, TransformerLosses
+from fairmeter.features.readings.series import DailySeries
 from fairmeter.features.readings.transformer_losses import BLOCK, LARGEST
 from tests.builders.readings import FIRST, days_of, robbed, town
 
@@ -18,10 +18,10 @@ NAMES = [feature.name for feature in BLOCK.features]
 def told(kwh, lost, transformer):
     """Features by name, one value a client, of clients behind these transformers."""
     days = days_of(kwh)
-    losses = Losses(FIRST, np.asarray(lost, float), np.asarray(transformer))
-    surroundings = replace(Surroundings.of(days), losses=losses)
+    losses = TransformerLosses(FIRST, np.asarray(lost, float), np.asarray(transformer))
+    surroundings = replace(Covariates.of(days), losses=losses)
     with np.errstate(all="ignore"):
-        return dict(zip(NAMES, BLOCK.compute(DayRows(days, surroundings)), strict=True))
+        return dict(zip(NAMES, BLOCK.compute(DailySeries(days, surroundings)), strict=True))
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +75,8 @@ def test_nothing_is_told_of_who_hangs_on_no_transformer(found, name):
 
 def test_nothing_is_told_where_no_transformer_was_measured():
     days = days_of(town(30, 60))
-    assert np.isnan(BLOCK.compute(DayRows(days, Surroundings.of(days)))).all()
-    assert np.isnan(BLOCK.compute(DayRows(days, None))).all()
+    assert np.isnan(BLOCK.compute(DailySeries(days, Covariates.of(days)))).all()
+    assert np.isnan(BLOCK.compute(DailySeries(days, None))).all()
 
 
 def test_days_outside_the_measured_ones_are_unknown():
@@ -90,8 +90,8 @@ def test_a_client_is_told_the_same_alone_and_among_others():
     used = town(30, N_DAYS)
     registered = robbed(used, [THIEF], SINCE, LEFT)
     lost, days = (used - registered).sum(axis=0)[None], days_of(registered)
-    surroundings = replace(Surroundings.of(days), losses=Losses(FIRST, lost, np.zeros(30, np.int64)))
+    surroundings = replace(Covariates.of(days), losses=TransformerLosses(FIRST, lost, np.zeros(30, np.int64)))
     with np.errstate(all="ignore"):
-        everybody = BLOCK.compute(DayRows(days, surroundings))
-        alone = BLOCK.compute(DayRows(days.slice(4, 5), surroundings.of_clients(slice(4, 5))))
+        everybody = BLOCK.compute(DailySeries(days, surroundings))
+        alone = BLOCK.compute(DailySeries(days.slice(4, 5), surroundings.of_clients(slice(4, 5))))
     np.testing.assert_array_equal(everybody[:, 4:5], alone)

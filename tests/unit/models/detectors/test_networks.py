@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fairmeter.core.segments import Segments
-from fairmeter.data.daily import Days
+from fairmeter.data.daily import DailyConsumption
 from fairmeter.evaluation.metrics import roc_auc
 from fairmeter.models.detectors.networks import Autoencoder, Forecaster, TooFewSeries
 from fairmeter.models.model_file import plain, restored
@@ -32,7 +32,9 @@ def with_gaps(kwh, share, seed=0):
 
 def days_of(*series):
     segments = Segments(np.array([len(one) for one in series]))
-    return Days(segments, segments.position + FIRST_DAY, np.concatenate([np.array(one, dtype=float) for one in series]))
+    return DailyConsumption(
+        segments, segments.position + FIRST_DAY, np.concatenate([np.array(one, dtype=float) for one in series])
+    )
 
 
 @pytest.fixture(scope="module")
@@ -306,7 +308,7 @@ def test_what_the_neighbourhood_used_less_is_no_error(reproduces_the_level):
 def test_a_window_begins_on_monday_whatever_day_a_series_ends_on(first):
     segments = Segments(np.array([90]))
     day = segments.position + FIRST_DAY + first
-    days = Days(segments, day, (day + 3) % 7 + 1.0)  # Mondays 1, Sundays 7
+    days = DailyConsumption(segments, day, (day + 3) % 7 + 1.0)  # Mondays 1, Sundays 7
     *_, (_, _, grid) = Autoencoder._blocks(days, None)
     last = Autoencoder._windows(grid)[0, -1].reshape(4, 7)
     assert (np.diff(last, axis=1) > 0).all()

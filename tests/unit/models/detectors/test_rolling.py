@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from fairmeter.core.segments import Segments
-from fairmeter.features.invoices.series import Rows
-from fairmeter.features.readings.covariates import Surroundings
+from fairmeter.features.invoices.series import InvoiceSeries
+from fairmeter.features.readings.covariates import Covariates
 from fairmeter.models.detectors import anomaly_timeline
 from fairmeter.models.detectors import rolling as along
 from fairmeter.models.detectors.anomaly_timeline import OF_DAYS, OF_INVOICES, UNUSUAL
-from fairmeter.models.detectors.rolling import ALONG, DAYS, INVOICES, Pace
+from fairmeter.models.detectors.rolling import ALONG, DAYS, INVOICES, WindowLengths
 from tests.builders.features import monthly, tables_of
 from tests.builders.readings import days_of, robbed, town
 
@@ -108,7 +108,7 @@ def test_it_changes_nothing_in_place(detector):
 
 # --- worked by hand ---------------------------------------------------------------------------------------------------
 
-BY_TWO = Pace(recent=1, before=2, least=2, every=1, spread=0.1)
+BY_TWO = WindowLengths(recent=1, before=2, least=2, every=1, spread=0.1)
 
 
 def by_hand(detector, *series):
@@ -149,7 +149,7 @@ class Network:
 def thieves():
     """Days of thirty households, of which the first two register a tenth from day 150 on; and those of all."""
     days = days_of(robbed(town(30, 200), [0, 1], 150, 0.1))
-    return days, Surroundings.of(days)
+    return days, Covariates.of(days)
 
 
 def test_every_detector_tells_of_every_day_on_one_scale(thieves):
@@ -176,7 +176,7 @@ def test_a_change_that_all_neighbours_share_is_not_unusual():
     kwh[:, 150:] *= 0.3
     days = days_of(kwh)
     alone, beside = (
-        anomaly_timeline.timeline(days, s)["z_score"].reshape(30, 200) for s in (None, Surroundings.of(days))
+        anomaly_timeline.timeline(days, s)["z_score"].reshape(30, 200) for s in (None, Covariates.of(days))
     )
     assert np.nanmean(alone[:, 155:170]) > UNUSUAL
     assert np.nanmean(beside[:, 155:170]) < UNUSUAL
@@ -205,7 +205,7 @@ def test_every_detector_and_network_has_its_scale():
 
 def test_an_invoice_that_falls_is_unusual_beside_those_before():
     kwh = [300, 310, 290, 305, 295] * 5 + [4, 5]
-    told = anomaly_timeline.invoice_timeline(Rows.of(*tables_of(monthly(*kwh), monthly(*kwh[:9]))))
+    told = anomaly_timeline.invoice_timeline(InvoiceSeries.of(*tables_of(monthly(*kwh), monthly(*kwh[:9]))))
     for name, values in told.items():
         assert len(values) == len(kwh) + 9
         assert values[25] > np.nanmax(values[:25]), name

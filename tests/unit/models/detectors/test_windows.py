@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from fairmeter.core.segments import Segments
-from fairmeter.data.daily import Days
-from fairmeter.models.detectors.windows import Grid, blocks, mean, pieces, quantiles, relative
+from fairmeter.data.daily import DailyConsumption
+from fairmeter.models.detectors.windows import DayGrid, blocks, mean, pieces, quantiles, relative
 
 NAN = np.nan
 THURSDAY = 0  # 1970-01-01
@@ -14,33 +14,35 @@ THURSDAY = 0  # 1970-01-01
 def days_of(*series, first=THURSDAY):
     counts = np.array([len(one) for one in series])
     segments = Segments(counts)
-    return Days(segments, segments.position + first, np.concatenate([np.array(one, dtype=float) for one in series]))
+    return DailyConsumption(
+        segments, segments.position + first, np.concatenate([np.array(one, dtype=float) for one in series])
+    )
 
 
 def test_series_end_in_the_last_column_and_know_nothing_before_they_begin():
-    grid = Grid.of(days_of([1, 2, 3], [], [4]), None, multiple=3, before=0)
+    grid = DayGrid.of(days_of([1, 2, 3], [], [4]), None, multiple=3, before=0)
     np.testing.assert_array_equal(grid.kwh, [[1, 2, 3], [NAN] * 3, [NAN, NAN, 4]])
     np.testing.assert_array_equal(grid.row, [[0, 1, 2], [4, 4, 4], [4, 4, 3]])
 
 
 def test_columns_are_some_before_any_series_and_a_multiple_that_holds_the_longest():
-    assert Grid.of(days_of([1] * 14), None, multiple=7, before=3).kwh.shape == (1, 17)
-    assert Grid.of(days_of([1] * 15), None, multiple=7, before=3).kwh.shape == (1, 24)
-    assert Grid.of(days_of([]), None, multiple=7, before=3).kwh.shape == (1, 10)
+    assert DayGrid.of(days_of([1] * 14), None, multiple=7, before=3).kwh.shape == (1, 17)
+    assert DayGrid.of(days_of([1] * 15), None, multiple=7, before=3).kwh.shape == (1, 24)
+    assert DayGrid.of(days_of([]), None, multiple=7, before=3).kwh.shape == (1, 10)
 
 
 def test_monday_is_0():
-    assert Grid.of(days_of([1, 1, 1, 1, 1]), None, 5, 0).weekday.tolist() == [[3, 4, 5, 6, 0]]
+    assert DayGrid.of(days_of([1, 1, 1, 1, 1]), None, 5, 0).weekday.tolist() == [[3, 4, 5, 6, 0]]
 
 
 def test_sums_before_a_column_leave_missing_days_out():
-    total, n = Grid.of(days_of([1, NAN, 3]), None, multiple=4, before=0).before()
+    total, n = DayGrid.of(days_of([1, NAN, 3]), None, multiple=4, before=0).before()
     assert total.tolist() == [[0, 0, 1, 1, 4]]
     assert n.tolist() == [[0, 0, 1, 1, 2]]
 
 
 def test_a_factor_that_is_none_is_unknown():
-    grid = Grid.of(days_of([1, 1, 1]), np.array([1.2, 0.0, NAN]), multiple=3, before=0)
+    grid = DayGrid.of(days_of([1, 1, 1]), np.array([1.2, 0.0, NAN]), multiple=3, before=0)
     np.testing.assert_array_equal(grid.factor, [[1.2, NAN, NAN]])
 
 

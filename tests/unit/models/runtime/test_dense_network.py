@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fairmeter.models.runtime.dense_network import BEND, DenseNetwork, Scaling
+from fairmeter.models.runtime.dense_network import BEND, DenseNetwork, InputScaler
 
 N = 1_000
 
@@ -21,7 +21,7 @@ def inputs():
 
 @pytest.fixture(scope="module")
 def scaling(inputs):
-    return Scaling.fit(inputs)
+    return InputScaler.fit(inputs)
 
 
 def test_columns_that_few_have_or_nearly_all_have_alike_are_not_looked_at(scaling):

@@ -5,15 +5,15 @@ import dataclasses
 import numpy as np
 import pytest
 
-from fairmeter.core.types import Evidence
+from fairmeter.core.types import FeatureMatrix
 from fairmeter.evaluation.reading_metrics import DELAYS, latency, score_at
 from fairmeter.features.invoices.matrix import FEATURE_NAMES
-from fairmeter.features.readings.covariates import Surroundings
+from fairmeter.features.readings.covariates import Covariates
 from fairmeter.models.ensemble import probability_of
 from fairmeter.models.fraud_model import FraudModel
 from fairmeter.models.reading_model import LEAST_DAYS, reading_evidence
-from fairmeter.training.attacks import PUBLISHED, Attacked, Base
-from fairmeter.training.dataset import LEAST_OF_A_KIND, CannotTrain
+from fairmeter.training.attacks import PUBLISHED, AttackedHouseholds, HonestHouseholds
+from fairmeter.training.dataset import LEAST_OF_A_KIND, TrainingError
 from fairmeter.training.reading_fitting import TO_TRAIN_QUICKLY, attacked_files, fit_labelled, sample_of
 from fairmeter.training.validation import readings as validation
 from tests.builders.readings import FIRST, days_of, robbed, town
@@ -37,7 +37,7 @@ def suspected(outcome, days, fraud_rate):
     manifest = {"view": "all", "active_from": 0.0, "fraud_rate": fraud_rate, "features": features, "threshold": 1.0}
     model = FraudModel(None, None, outcome.model, manifest | {"severities": [], "readings": outcome.cuts})
     n = len(days.segments)
-    nothing = Evidence(np.full((n, len(features)), np.nan, np.float32), np.zeros(n, int), {})
+    nothing = FeatureMatrix(np.full((n, len(features)), np.nan, np.float32), np.zeros(n, int), {})
     scores = model.judge(nothing, [""] * n, [()] * n, outcome.model.evidence(days))
     return np.array([score.probability is not None and score.probability >= score.threshold for score in scores])
 
@@ -45,8 +45,8 @@ def suspected(outcome, days, fraud_rate):
 @pytest.fixture(scope="module")
 def fitted():
     """A model of eighty households, attacked."""
-    base = Base(town(80, N_DAYS), FIRST)
-    surroundings = Surroundings.of(base.days(np.arange(80)))
+    base = HonestHouseholds(town(80, N_DAYS), FIRST)
+    surroundings = Covariates.of(base.days(np.arange(80)))
     sample = sample_of(attacked_files(base, np.arange(80), surroundings, TO_TRAIN_QUICKLY, SEED), {})
     return fit_labelled(sample, {}, surroundings, SEED, True, silent)[0]
 
@@ -99,7 +99,7 @@ def test_without_labels_one_in_twenty_is_suspected_at_whatever_prior(theft_share
 
 def test_too_few_clients_to_rank_end_in_a_sentence():
     days = days_of([*town(LEAST_OF_A_KIND - 1, LEAST_DAYS), *town(30, LEAST_DAYS - 1)])
-    with pytest.raises(CannotTrain, match=f"^19 clients have at least {LEAST_DAYS} days .* are needed[.]$"):
+    with pytest.raises(TrainingError, match=f"^19 clients have at least {LEAST_DAYS} days .* are needed[.]$"):
         validation.of_unlabelled(days, 0.5, SEED, True, silent)
 
 
@@ -195,7 +195,7 @@ class Fitted:
 )
 def test_too_few_of_a_kind_with_enough_days_end_in_a_sentence(n_thieves, n_honest, n_days, words):
     label = np.repeat([1.0, 0.0], [n_thieves, n_honest])
-    with pytest.raises(CannotTrain, match=words) as raised:
+    with pytest.raises(TrainingError, match=words) as raised:
         validation.of_labelled(days_of(town(len(label), n_days)), label, 0.1, PROMISES, 1, SEED, True, silent)
     assert str(raised.value).endswith(".")
 
@@ -220,7 +220,7 @@ def attacked(kwh, onset, stolen, loss):
     n = len(kwh)
     label = np.array(stolen, int)
     kind, when = np.where(label == 1, "zero", "honest").astype(object), np.where(label == 1, FIRST + onset, -1)
-    return Attacked(days_of(kwh), None, label, kind, np.arange(n), when, np.full(n, loss) * label, PUBLISHED)
+    return AttackedHouseholds(days_of(kwh), None, label, kind, np.arange(n), when, np.full(n, loss) * label, PUBLISHED)
 
 
 def test_a_total_theft_is_found_within_weeks_as_the_series_grows(fitted):
@@ -269,7 +269,7 @@ def attack():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(validation, "attacked_files", spied)
-        outcome = validation.of_attacked(Base(town(80, N_DAYS), FIRST), 0.065, PROMISES, SEED, True, silent)
+        outcome = validation.of_attacked(HonestHouseholds(town(80, N_DAYS), FIRST), 0.065, PROMISES, SEED, True, silent)
     return outcome, calls
 
 
@@ -315,5 +315,5 @@ def test_the_threshold_is_for_clients_of_whom_few_steal(attack):
 
 @pytest.mark.parametrize(("n", "n_days"), [(validation.LEAST_HOUSEHOLDS - 1, 120), (80, validation.LONG_ENOUGH - 1)])
 def test_too_few_households_or_days_to_attack_end_in_a_sentence(n, n_days):
-    with pytest.raises(CannotTrain, match=r"at least 60 are needed\.$"):
-        validation.of_attacked(Base(town(n, n_days), FIRST), 0.065, PROMISES, SEED, True, silent)
+    with pytest.raises(TrainingError, match=r"at least 60 are needed\.$"):
+        validation.of_attacked(HonestHouseholds(town(n, n_days), FIRST), 0.065, PROMISES, SEED, True, silent)
