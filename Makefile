@@ -53,10 +53,10 @@ train: $(ALL) ## model.bin and report/ from data/archive.zip, or from the sample
 	$(PY) train.py $(ARGS)
 
 bench: $(ALL) ## the table of speed and memory
-	$(PY) benchmarks/bench.py
+	$(PY) -m benchmarks.speed.bench
 
 load: $(ALL) ## the service under load, beside bare Flask; a quarter of an hour, or make load ARGS="--seconds 2 --minutes 2"
-	$(PY) benchmarks/load.py $(ARGS)
+	$(PY) -m benchmarks.load.load $(ARGS)
 
 scan: $(ALL) ## what is known against our code (bandit), the image (hadolint), the packages in .venv (pip-audit, asks PyPI)
 	.venv/bin/hadolint Dockerfile

@@ -1,16 +1,17 @@
-"""The service beside BentoML, MLServer and MLflow, each with an XGBoost of like size.
+"""Compare the service with BentoML, MLServer and MLflow, each with an XGBoost of similar size.
 
-    python benchmarks/beside_others.py                   ten minutes, and a quarter of an hour of installing before
-    python benchmarks/beside_others.py --folder DIR      where the environments are made, and found again
+    python -m benchmarks.comparison.beside_others                 ten minutes, after a quarter of an hour of installing
+    python -m benchmarks.comparison.beside_others --folder DIR    where the environments are made, and reused
 
-In:  model.bin (or MODEL_PATH), wrk (apt install wrk), pip's package index: every server gets an environment of its own,
-     Fairmeter one with what Pipfile.lock serves with. The others are installed, fitted and started as their own
-     documentation says (benchmarks/beside/), each with the workers that it has by default.
-Out: tables, and benchmarks/beside_others.json (or --json). What cannot be installed, started or asked is named.
-What is compared: the others get one finished row of numbers and answer with one number. Fairmeter gets the same row as
-a flat object, which its ensemble on aggregates judges, one XGBoost with as many trees and as deep; and a client with
-its invoices, of which it makes 923 features for three kinds of trees, without reasons and with them.
-One thread for each model, as there are many requests. Servers take turns; each figure is the median over its turns.
+In:  model.bin (or MODEL_PATH), wrk (apt install wrk), pip's package index. Every server gets its own environment;
+     Fairmeter's holds the serving packages of Pipfile.lock. The others are installed, fitted and started as their
+     documentation says (benchmarks/comparison/beside/), with their default number of workers.
+Out: tables, and benchmarks/results/beside_others.json (or --json). Failures to install, start or answer are named.
+
+The others receive one finished row of numbers and answer with one number. Fairmeter receives the same row as a flat
+object, scored by its ensemble on aggregates (one XGBoost with as many trees, as deep). It also receives a client with
+invoices, from which it computes 923 features for three kinds of trees, without and with reasons.
+One thread per model, since requests arrive in parallel. Servers alternate; each figure is the median of its rounds.
 """
 
 import argparse
@@ -24,8 +25,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from rich.console import Console
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # else Python looks for rooms in benchmarks/ only
-
 from benchmarks.comparison.other_servers import OTHERS, NotInstalled, installed, locked, other, running
 from benchmarks.helpers.bodies import as_json, bodies_of, with_invoices
 from benchmarks.helpers.servers import ROOT, BadAnswer, DidNotStart, Server, posted
@@ -37,7 +36,7 @@ from fairmeter.models.fraud_model import aggregate_names
 from fairmeter.simulation.utility import simulate
 
 HERE = Path(__file__).parent
-OUT = HERE / "beside_others.json"
+OUT = HERE.parent / "results" / "beside_others.json"
 CONNECTIONS, ROUNDS = (1, 8, 32, 64), 3
 N_ROWS = 80  # clients sent in turn
 US = "Fairmeter"
@@ -62,7 +61,7 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--folder", type=Path, default=kept, help=f"for the environments, 4 GB ({kept})")
     parser.add_argument("--seconds", type=int, default=4, help="of each turn (4)")
     parser.add_argument(
-        "--json", type=Path, default=OUT, help="the file for the figures (benchmarks/beside_others.json)"
+        "--json", type=Path, default=OUT, help="the file for the figures (benchmarks/results/beside_others.json)"
     )
     return parser.parse_args(arguments)
 

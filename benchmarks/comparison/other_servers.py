@@ -1,7 +1,7 @@
-"""BentoML, MLServer and MLflow, each in an environment of its own with an XGBoost, started as its documentation says.
+"""BentoML, MLServer and MLflow, each in its own environment with an XGBoost, started as its documentation says.
 
-In:  pip's package index; a folder for the environments, which are found there again.
-Out: servers.Server while the block lasts. Raises NotInstalled, DidNotStart.
+In:  pip's package index; a folder for the environments, which are reused.
+Out: a `servers.Server` as a context manager. Raises NotInstalled, DidNotStart.
 """
 
 import json

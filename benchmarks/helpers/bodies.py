@@ -1,7 +1,7 @@
-"""Tables -> what is sent to the service: the inverse of fairmeter/data/tables.py, for clients who were simulated.
+"""Canonical tables -> request bodies: the inverse of fairmeter/data/tables.py, for simulated clients.
 
 In:  clients and invoices (canonical tables, invoices sorted by client).
-Out: JSON objects, one a client, and the HTTP requests that carry them.
+Out: JSON objects, one per client, and the HTTP requests that carry them.
 """
 
 import json

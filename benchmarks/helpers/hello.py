@@ -1,4 +1,4 @@
-"""The least that Flask can do with a client sent as JSON: what the service's answers are timed beside."""
+"""Minimal Flask app that parses a client sent as JSON: the baseline for the service's response times."""
 
 from flask import Flask, request
 

@@ -1,4 +1,4 @@
-"""The same app in a worker that holds what a model pickled in its native library needs. It loads no model."""
+"""The minimal app in a worker that imports the libraries of natively pickled models. It loads no model."""
 
 import catboost  # noqa: F401
 import pandas as pd  # noqa: F401

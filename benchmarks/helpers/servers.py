@@ -1,7 +1,7 @@
-"""An app under gunicorn with the service's own settings, and a client that adds little to what it times.
+"""Run an app under gunicorn with the service's own settings, and query it by a client with little overhead.
 
-In:  an app such as "predict:app", and environment variables for it.
-Out: `Server` while the block lasts: its port, the seconds until it was ready, its memory, the libraries in it.
+In:  an app such as "predict:app", and its environment variables.
+Out: `Server` as a context manager: port, seconds until ready, memory, imported libraries.
 """
 
 import os

@@ -1,11 +1,11 @@
-"""Requests that nobody thought of: drawn from our own OpenAPI document, right and wrong ones, sent to a real gunicorn.
+"""Send random valid and invalid requests, generated from our OpenAPI document, to a real gunicorn.
 
-    python benchmarks/fuzz.py                                 10,000 requests over all routes, some minutes
-    python benchmarks/fuzz.py --requests 500 --seed 7         fewer, others
+    python -m benchmarks.load.fuzz                            10,000 requests over all routes, some minutes
+    python -m benchmarks.load.fuzz --requests 500 --seed 7    fewer, with another seed
 
-In:  model.bin. The desk is on, in a new SQLite file; what is sent stays on this machine.
-Out: a table of routes and statuses; exit code 1 and the request as a curl where an answer was a 5xx or had another
-     shape than the document says, or where the log holds a traceback. The same seed draws the same requests.
+In:  model.bin. The desk is on, in a new SQLite file; no request leaves this machine.
+Out: a table of routes and statuses. Exit code 1, with the request as a curl, for any 5xx, any response that does not
+     match the document's schema, and any traceback in the log. The same seed generates the same requests.
 """
 
 import argparse
@@ -36,8 +36,6 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # else Python looks for rooms in benchmarks/ only
 
 from benchmarks.helpers.servers import served
 
@@ -103,13 +101,13 @@ def main() -> int:
 
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--requests", type=int, default=N_REQUESTS, help="at least so many")
+    parser.add_argument("--requests", type=int, default=N_REQUESTS, help="at least this many (10,000)")
     parser.add_argument("--seed", type=int, default=SEED)
     return parser.parse_args()
 
 
 def fuzzed(n_requests: int, seed: int = SEED) -> Seen:
-    """What a service of its own answered to at least so many requests. Raises DidNotStart."""
+    """What a service of its own answered to at least this many (10,000) requests. Raises DidNotStart."""
     seen = Seen()
     with service() as (address, log), requests.Session() as session:
         document = requests.get(f"{address}/openapi.json", timeout=LONGEST).json()

@@ -1,16 +1,17 @@
-"""The service under load, beside bare Flask in the same run: `make load`.
+"""Load the service and bare Flask in the same run: `make load`.
 
-    python benchmarks/load.py                             about a quarter of an hour, ten minutes of it mixed traffic
-    python benchmarks/load.py --seconds 2 --minutes 2     shorter
-    python benchmarks/load.py --workers                   also other numbers of threads and kinds of worker
+    python -m benchmarks.load.load                            a quarter of an hour, ten minutes of it mixed traffic
+    python -m benchmarks.load.load --seconds 2 --minutes 2    shorter
+    python -m benchmarks.load.load --workers                  also other numbers of threads and kinds of worker
 
-In:  model.bin (or MODEL_PATH); simulated clients are sent. wrk, a program of its own (apt install wrk), so that what
-     asks takes little of the processor from what answers.
-Out: tables, and benchmarks/load.json (or --json) with the date and the size of the machine.
+In:  model.bin (or MODEL_PATH) and simulated clients. wrk, a separate program (apt install wrk), generates the load
+     with little processor time.
+Out: tables, and benchmarks/results/load.json (or --json) with the date and the size of the machine.
 Exit codes: 0 done, 2 wrk is missing or the service failed (one sentence on stderr), 130 stopped by Ctrl-C.
-Service and Flask take turns, and each figure is the median over its turns. Every connection asks again when it was
-answered: the latencies at many connections are those of a queue as long. The ratios travel, the times are this
-machine's.
+
+Service and Flask alternate; each figure is the median of its rounds. Every connection sends its next request as soon
+as it is answered, so latencies at many connections are those of a queue of that length. Ratios carry over to other
+machines; times do not.
 """
 
 import argparse
@@ -31,8 +32,6 @@ from rich.box import MARKDOWN
 from rich.console import Console
 from rich.table import Table as Grid
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # else Python looks for rooms in benchmarks/ only
-
 from benchmarks.helpers.bodies import as_json, bodies_of, with_invoices
 from benchmarks.helpers.servers import BadAnswer, Connection, DidNotStart, Server, got, machine_now, posted, served
 from benchmarks.load.mixed import Mixed, mixed_traffic
@@ -40,7 +39,7 @@ from benchmarks.speed.bench import BAD_USE, HELLO, MODEL_PATH, N_INVOICES, SEED,
 from fairmeter.simulation.utility import simulate
 
 HERE = Path(__file__).parent
-SCRIPT, OUT = HERE / "load.lua", HERE / "load.json"
+SCRIPT, OUT = HERE / "load.lua", HERE.parent / "results" / "load.json"
 CONNECTIONS = (1, 8, 32, 64)
 ROUNDS = 3  # turns of each side
 N_SIMULATED, N_BATCH, N_BATCHES = 3000, 1000, 3  # clients; clients of a batch; batches
@@ -98,7 +97,9 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=int, default=8, help="of each turn (8)")
     parser.add_argument("--minutes", type=float, default=10, help="of mixed traffic with writes (10)")
     parser.add_argument("--workers", action="store_true", help="also other numbers of threads and kinds of worker")
-    parser.add_argument("--json", type=Path, default=OUT, help="the file for the figures (benchmarks/load.json)")
+    parser.add_argument(
+        "--json", type=Path, default=OUT, help="the file for the figures (benchmarks/results/load.json)"
+    )
     return parser.parse_args(arguments)
 
 

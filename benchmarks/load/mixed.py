@@ -1,7 +1,7 @@
-"""A desk on SQLite with everything at once: clients scored and kept, readings, cases moved, lists read.
+"""Mixed traffic against a desk on SQLite: clients scored and stored, readings, case moves, lists.
 
-In:  bodies of simulated clients (bodies.py); how long.
-Out: Mixed: what was asked, what failed, how long answers took, and whether the workers' memory grows.
+In:  request bodies of simulated clients (bodies.py); the duration.
+Out: Mixed: requests, failures, latencies, and the growth of the workers' memory.
 """
 
 import json

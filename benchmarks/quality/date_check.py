@@ -1,9 +1,13 @@
-"""Are day and month swapped in the invoice dates of a table? python -m benchmarks.date_check data/archive.zip
+"""Check whether day and month are swapped in the invoice dates of a table.
 
-Of each two invoices of one meter of which the later starts at the index where the earlier ended: the share that the
-dates, as given and swapped, put in the wrong order, and the share whose months agree with the days between them.
+    python -m benchmarks.quality.date_check data/archive.zip
+
+In:  a zip, a folder, or the files of the tables.
+Out: over pairs of invoices of one meter, the later of which starts at the index where the earlier ended: the share that
+     the dates, as given and swapped, put in the wrong order, and the share whose months agree with the days between.
 """
 
+import argparse
 import sys
 from collections import defaultdict
 from itertools import count
@@ -39,8 +43,10 @@ def shares(dates: np.ndarray, invoices: Table, earlier: np.ndarray, later: np.nd
     return (days <= 0).mean(), (days <= 0)[is_ambiguous[earlier] | is_ambiguous[later]].mean(), agrees.mean()
 
 
-def main(path: str) -> None:
-    invoices = raw_invoices(path)
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", help="a zip, a folder, or the invoices' file")
+    invoices = raw_invoices(parser.parse_args().data)
     earlier, later = links(invoices)
     print(f"{len(later):,} pairs          wrong order   of ambiguous   months agree")
     for name, dates in (("as given", invoices["invoice_on"]), ("swapped", swapped(invoices["invoice_on"]))):
@@ -49,6 +55,6 @@ def main(path: str) -> None:
 
 if __name__ == "__main__":
     try:
-        main(*sys.argv[1:])
+        main()
     except TableError as error:
         sys.exit(str(error))

@@ -1,16 +1,16 @@
-"""What each family of evidence gains: a model with all inputs, beside the same model without the family.
+"""What each family of evidence gains: a model with all inputs against the same model without the family.
 
-    python benchmarks/families.py data/archive.zip                 both views; writes benchmarks/families.md
-    python benchmarks/families.py data/sample.zip --quick --out families.md
+    python -m benchmarks.quality.families data/archive.zip    both views; writes benchmarks/results/families.md
+    python -m benchmarks.quality.families data/sample.zip --quick --out families.md
 
 In:  clients and invoices with labels; a view.
-Out: a table of each view: ROC-AUC, PR-AUC and precision in the top 1 % that are lost without the family, with the 95 %
+Out: per view a table of the ROC-AUC, PR-AUC and precision in the top 1 % lost without the family, with the 95 %
      interval of the paired difference.
 Exit codes: 0 done, 2 the data cannot be used (one sentence on stderr), 130 stopped by Ctrl-C.
 
-One split by client; a row is the mean of a few XGBoost models, fitted as the member is. The interval is the test
-clients' chance; that of the fit is seen in the row that leaves nothing out and only draws other columns and clients for
-its trees. A family that another can stand in for gains little here, however much it tells by itself.
+One split by client; a row is the mean of several XGBoost models, fitted as the ensemble's member is. The interval
+covers the sampling of test clients only. The row that leaves nothing out shows the variation of the fit: it samples
+other columns and clients for its trees. A family that another one can replace gains little, however predictive.
 """
 
 import argparse
@@ -23,8 +23,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # else Python looks for rooms in benchmarks/ only
 
 from fairmeter.core.types import FeatureMatrix
 from fairmeter.data import cleaning
@@ -131,9 +129,9 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="families.py", description="What each family of evidence gains.")
     parser.add_argument("data", nargs="*", type=Path, help="a zip, a folder, or files (as train.py)")
     parser.add_argument("--view", choices=VIEWS, action="append", help="one of them; again for another (both)")
-    parser.add_argument("--quick", action="store_true", help="small models: to see that it works")
+    parser.add_argument("--quick", action="store_true", help="small models: a trial")
     parser.add_argument("--fits", type=int, default=2, help="models a row, of which the mean is given (2)")
-    parser.add_argument("--out", type=Path, default=OUT, help="a Markdown file (families.md beside this one)")
+    parser.add_argument("--out", type=Path, default=OUT, help="a Markdown file (benchmarks/results/families.md)")
     return parser.parse_args(arguments)
 
 
@@ -257,11 +255,11 @@ def figures(steps: CumulativeHits, _weights: np.ndarray) -> list[float]:
 
 HEAD = f"""# What each family of evidence gains
 
-Made by `python benchmarks/families.py`. A row is the mean of a few XGBoost models, fitted as the ensemble's member is
-on four fifths of a view's clients and measured on the last. The figures are what is lost where a family is left out,
-with the 95 % interval of the paired difference ({RESAMPLES} resamples of the test clients); above 0 the family helps.
-The interval holds the chance of the test clients only: the row that leaves out nothing shows what other draws in the
-fit change. What another family can stand in for gains little here, however much it tells by itself.
+Made by `python -m benchmarks.quality.families`. A row is the mean of a few XGBoost models, fitted as the ensemble's
+member is on four fifths of a view's clients and measured on the last fifth. The figures are what is lost without the
+family, with the 95 % interval of the paired difference ({RESAMPLES} resamples of the test clients); above 0 the family
+helps. The interval covers the sampling of test clients only: the row that leaves nothing out shows the variation of the
+fit. What another family can replace gains little here, however predictive it is by itself.
 """
 
 

@@ -1,25 +1,22 @@
-"""Thieves among the households that an ensemble took for honest: what `train.py --attack` costs on one's own clients.
+"""The cost of `train.py --attack` on a utility's own clients: thieves labelled as honest households.
 
-    python benchmarks/own_clients.py london_daily.parquet        writes benchmarks/own_clients.json
-    python benchmarks/own_clients.py FILE --every 68 --out FILE
+    python -m benchmarks.quality.own_clients london_daily.parquet    writes benchmarks/results/own_clients.json
+    python -m benchmarks.quality.own_clients FILE --every 68 --out FILE
 
-In:  readings of honest households. One in ten is made to steal, as published, before anything is learnt.
+In:  readings of honest households. One in ten is turned into a thief, as published, before training.
 Out: ROC-AUC, PR-AUC and recall at 5 and 1 % false alarms, with 95 % intervals, of all these households as they are: by
-     an ensemble that took each of them for honest, and by two that learnt from one half each and judge the other.
+     an ensemble trained on each of them as honest, and by two that were each trained on one half and score the other.
 
-The ensembles learn from one in so many of the files of TO_TRAIN, without the networks of honest consumption.
+The ensembles train on one in --every files of TO_TRAIN, without the networks of honest consumption.
 """
 
 import argparse
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # else Python looks for rooms in benchmarks/ only
 
 import train
 from fairmeter.data.daily import DailyConsumption
@@ -38,7 +35,7 @@ HALVES = (0.5, 0.5)
 def main() -> None:
     parser = argparse.ArgumentParser(prog="own_clients.py", description="Thieves among households taken for honest.")
     parser.add_argument("readings", type=Path)
-    parser.add_argument("--every", type=int, default=7, help="of TO_TRAIN one file in so many is learnt from (7)")
+    parser.add_argument("--every", type=int, default=7, help="train on one in N files of TO_TRAIN (7)")
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
     tables = read_readings(options.readings)

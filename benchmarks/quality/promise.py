@@ -1,23 +1,20 @@
-"""Whether the false-alarm promise holds: repeated random halves of out-of-fold scores, promised against realised.
+"""Check the false-alarm bound: promised against realised shares on random halves of out-of-fold scores.
 
-    python benchmarks/promise.py data/archive.zip          writes benchmarks/promise.json; minutes, small members
-    python benchmarks/promise.py data/sample.zip --splits 50 --out promise.json
+    python -m benchmarks.quality.promise data/archive.zip    writes benchmarks/results/promise.json; minutes
+    python -m benchmarks.quality.promise data/sample.zip --splits 50 --out promise.json
 
 In:  clients and invoices with labels.
-Out: for each promise the mean share of false alarms with its interval, the range of the splits, clients on the list.
+Out: for each promise the mean share of false alarms with its interval, the range over splits, and the list lengths.
 
-Small members are fitted out of fold on the active clients; the promise must hold for any model, so a quick one is as
-good a test. One half of the scores makes the table, the lists are drawn from the other; labels of 0 are false alarms.
+Small members are fitted out of fold on the active clients: the bound must hold for any model. One half of the scores
+makes the table, the lists are taken from the other half; labels of 0 count as false alarms.
 """
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
 from rich.console import Console
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # else Python looks for rooms in benchmarks/ only
 
 import train
 from fairmeter.evaluation.conformal_selection import held_in_splits

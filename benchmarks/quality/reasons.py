@@ -1,26 +1,24 @@
-"""Whether the reasons name what was done: simulated thefts that were detected, and the groups that hold their pattern.
+"""Check whether reasons name the theft pattern, on detected simulated thefts.
 
-    python benchmarks/reasons.py                     writes benchmarks/reasons.json
-    python benchmarks/reasons.py --quick             small members without networks, 800 clients (or --clients N)
+    python -m benchmarks.quality.reasons            writes benchmarks/results/reasons.json
+    python -m benchmarks.quality.reasons --quick    small members without networks, 800 clients (or --clients N)
 
-In:  model.bin, and a model that learnt one simulated utility by the truth; both judge the readings of another utility.
-Out: of the detected thefts the share whose pattern is held by one of the first two reasons, in all and by pattern; and
-     as a yardstick the share that the first two reasons of honest clients would reach, who show no pattern.
+In:  model.bin, and a model trained on one simulated utility by its truth; both score the readings of another utility.
+Out: the share of detected thefts whose pattern belongs to one of the first two reasons, overall and by pattern. As a
+     baseline, the share that the first two reasons of honest clients, which show no pattern, would reach.
 
-HOLDS says by a pattern's formula which evidence groups show it: set down before anything was measured. Several can: a
-meter that registers nothing is a fall, and use of zero. Figures on simulated clients say that the machinery works.
+HOLDS maps a pattern to the evidence groups that show it, by its formula; it was fixed before anything was measured.
+Several groups can: a meter that registers nothing is a fall, and zero use. Figures on simulated clients show that the
+code works, and nothing about real thieves.
 """
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from rich.console import Console
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # else Python looks for rooms in benchmarks/ only
 
 from benchmarks.quality.simulated import BEFORE, ELSE, FRAUD_RATE, HONEST, SEEDS, Truth, truth_of
 from fairmeter.explanation.shapley import EnsembleInput, shares

@@ -1,28 +1,25 @@
-"""Energy at stake and onset, told of simulated thefts that a model found, against the truth of the simulation.
+"""Energy at stake and onset of detected simulated thefts, compared with the simulation's truth.
 
-    python benchmarks/recovery.py                    writes benchmarks/recovery.json; minutes, small members
-    python benchmarks/recovery.py --clients 800 --out recovery.json
+    python -m benchmarks.quality.recovery    writes benchmarks/results/recovery.json; minutes, small members
+    python -m benchmarks.quality.recovery --clients 800 --out recovery.json
 
-In:  two utilities of fairmeter/simulation/utility.py without smart meters, and two with them: the first of each teaches by the truth,
-     the second is judged as it stood on the day before each thief was caught, and others on days drawn from theirs.
-Out: of thieves who are suspected and still steal on the last day: how often the estimate lies within a factor of two of
-     what was not registered in the months that may be billed, how often the range holds it, how often the onset lies
-     within 60 days of the true one.
+In:  two utilities of fairmeter/simulation/utility.py without smart meters, and two with them. The first of each pair is
+     for training, by its truth. The second is scored as of the day before each thief was caught; its other clients are
+     scored on days sampled from the thieves'.
+Out: of suspected thieves who still steal on the last day: how often the estimate lies within a factor of two of the
+     energy not registered in the billable months, how often the range holds it, and how often the onset lies within 60
+     days of the true one.
 
-Figures on simulated clients say that the machinery works, nothing about real thieves.
+Figures on simulated clients show that the code works, and nothing about real thieves.
 """
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from rich.console import Console
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # else Python looks for rooms in benchmarks/ only
-sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from benchmarks.quality import simulated
 from fairmeter.core.types import RecoveryEstimate, Table

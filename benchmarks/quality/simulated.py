@@ -1,29 +1,26 @@
-"""Thefts found in a simulated utility by a model that was trained on another one, at its own threshold.
+"""Detect thefts in a simulated utility by a model trained on another one, at its own threshold.
 
-    python benchmarks/simulated.py                   writes benchmarks/simulated.json
-    python benchmarks/simulated.py --quick           small members, a few hundred clients: to see that it works
-    python benchmarks/simulated.py --without-transformers --out FILE        to see what those are worth
+    python -m benchmarks.quality.simulated            writes benchmarks/results/simulated.json
+    python -m benchmarks.quality.simulated --quick    small members, a few hundred clients: a trial
+    python -m benchmarks.quality.simulated --without-transformers --out FILE    the value of transformer totals
 
-In:  two utilities of fairmeter/simulation/utility.py, with seeds of their own: the first teaches, by the truth; the second is judged.
-Out: precision, recall, F1, share of false alarms among the suspected, with 95 % intervals; recall by pattern.
+In:  two utilities of fairmeter/simulation/utility.py with their own seeds: one to train on by its truth, one to score.
+Out: precision, recall, F1 and the share of false alarms among the suspected, with 95 % intervals; recall by pattern.
 
-A thief is who steals on the last day of the readings, began while the meter was read, LEAST_DAYS before that day or
-earlier, and took LEAST_LOSS of the energy or more. Who stole before, or less, is in neither class; how many of those
-that began before the readings are suspected is told apart. Figures on simulated clients say that the machinery works,
+A thief steals on the last day of the readings, began while the meter was read, at least LEAST_DAYS before that day, and
+took at least LEAST_LOSS of the energy. Earlier or smaller thefts are in neither class; the share suspected of those
+that began before the readings is reported separately. Figures on simulated clients show that the code works, and
 nothing about real thieves.
 """
 
 import argparse
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from rich.console import Console
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # else Python looks for rooms in benchmarks/ only
 
 from fairmeter.analysis.energy_balance import balances_of
 from fairmeter.data.daily import DailyConsumption

@@ -1,26 +1,23 @@
-"""Thefts found where no label tells: utilities of attacked households, ranked by detectors fitted on these clients.
+"""Detect thefts without labels: utilities of attacked households, ranked by detectors fitted on these clients.
 
-    python benchmarks/unlabelled.py london_daily.parquet        writes benchmarks/unlabelled.json
-    python benchmarks/unlabelled.py FILE --utilities 2 --out FILE
+    python -m benchmarks.quality.unlabelled london_daily.parquet    writes benchmarks/results/unlabelled.json
+    python -m benchmarks.quality.unlabelled FILE --utilities 2 --out FILE
 
 In:  readings of honest households.
-Out: ROC-AUC, PR-AUC and recall at 5 and 1 % false alarms, with 95 % intervals: of the mean rank, as train.py makes it
+Out: ROC-AUC, PR-AUC and recall at 5 and 1 % false alarms, with 95 % intervals: of the mean rank that train.py uses
      without labels, of each detector alone, and of the ratio of the last 30 days to the past.
 
-Each utility is the households that train.py keeps back, attacked anew as published; a share as in reading_training.py
-steals. No label is seen but to count what was found. The networks are left out: no detector looks at them.
+Each utility consists of the households that train.py holds out, attacked anew as published; the share of thieves is
+that of training. Labels are used to count only. The networks are left out: no detector uses them.
 """
 
 import argparse
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # else Python looks for rooms in benchmarks/ only
 
 import train
 from fairmeter.data.daily import DailyConsumption

@@ -1,16 +1,17 @@
-"""What Fairmeter takes, beside what other ways to the same take, measured in one run: `make bench`.
+"""Speed and memory of Fairmeter against other ways to the same result, measured in one run: `make bench`.
 
-    python benchmarks/bench.py                     data/archive.zip; a simulated utility where it is missing
-    python benchmarks/bench.py --quick             a small simulated utility, under a minute
-    python benchmarks/bench.py --json speed.json   the figures as JSON too
+    python -m benchmarks.speed.bench                      data/archive.zip, else a simulated utility
+    python -m benchmarks.speed.bench --quick              a small simulated utility, under a minute
+    python -m benchmarks.speed.bench --json speed.json    the figures as JSON too
 
-In:  model.bin (or MODEL_PATH); clients and invoices for what is measured on all of them. What is measured on one client
-     or a thousand is measured on simulated ones, so that no client's row goes through a socket.
-Out: one table; ratio is Fairmeter's figure divided by the one beside it.
+In:  model.bin (or MODEL_PATH); clients and invoices for what is measured on all of them. Measurements on one client or
+     a thousand use simulated ones, so that no real client's row goes through a socket.
+Out: one table; the ratio is Fairmeter's figure divided by the other one.
 Exit codes: 0 done, 2 the data or the model cannot be used, or a server does not answer (one sentence on stderr), 130
 stopped by Ctrl-C.
-Both sides take turns, A B A B, and each figure is the median over its turns: what else the machine does meanwhile
-falls on both. The seconds are this machine's, the ratios travel.
+
+Both sides alternate, A B A B, and each figure is the median of its rounds, so that other load on the machine affects
+both. Ratios carry over to other machines; times do not.
 """
 
 import argparse
@@ -30,8 +31,6 @@ import pandas as pd
 from rich.box import MARKDOWN
 from rich.console import Console
 from rich.table import Table as Grid
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # else Python looks for rooms in benchmarks/ only
 
 from benchmarks.helpers.bodies import as_json, bodies_of, requests_of, with_invoices
 from benchmarks.helpers.servers import BadAnswer, Connection, DidNotStart, Server, machine_now, posted, served
@@ -58,7 +57,7 @@ SEED = 1
 BAD_USE, STOPPED = 2, 130  # exit codes, the latter a shell's for Ctrl-C
 WIDTH = 200  # columns of the table in a file, which has no edge to break lines at
 
-SERVICE, HELLO, HELLO_HEAVY = "predict:app", "benchmarks.hello:app", "benchmarks.hello_heavy:app"
+SERVICE, HELLO, HELLO_HEAVY = "predict:app", "benchmarks.helpers.hello:app", "benchmarks.helpers.hello_heavy:app"
 Tell = Callable[[str], None]
 
 

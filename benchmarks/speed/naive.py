@@ -1,7 +1,7 @@
-"""68 features a client as a notebook makes them: pandas groupby with lambdas.
+"""68 features per client as a notebook computes them: pandas groupby with lambdas.
 
 In:  invoices (fairmeter/data/tables.py) as a frame.
-Out: a frame, one row a client that has invoices. What features.py is timed beside.
+Out: a frame, one row per client with invoices: the baseline for the time of our own features.
 """
 
 import numpy as np

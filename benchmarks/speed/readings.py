@@ -1,7 +1,7 @@
-"""Readings, timed: features of many clients beside pandas, and one client from its JSON to the score.
+"""Time features of readings against pandas, and one client from its JSON to the score.
 
-In:  a FraudModel with an ensemble on readings; simulated households, whose days are as many as real ones'.
-Out: the seconds that bench.py shows.
+In:  a FraudModel with an ensemble on readings; simulated households with as many days as real ones.
+Out: the seconds shown by bench.py.
 """
 
 import numpy as np

@@ -1,16 +1,16 @@
-"""What it costs to score a base that grows: in memory, part by part on one machine, on Spark.
+"""The cost of scoring a growing client base: in memory, partition by partition, and on Spark.
 
-    python benchmarks/spark.py --clients 100000 300000           simulated bases, each written first and removed after
-    python benchmarks/spark.py --archive data/archive.zip        the public archive: are the lists equal?
-    python benchmarks/spark.py --ways memory spark --master 'spark://host:7077'
+    python -m benchmarks.speed.spark --clients 100000 300000      simulated bases, written first and removed after
+    python -m benchmarks.speed.spark --archive data/archive.zip   the public archive: are the lists equal?
+    python -m benchmarks.speed.spark --ways memory spark --master 'spark://host:7077'
 
-In:  numbers of clients (the simulator writes them in parallel, 20,000 a file, the same for the same number), model.bin.
-Out: a table, and --out as JSON, written after every run and added to: seconds, processor seconds, memory and disk at
-     their peak of each way; processor seconds as a straight line through the measured sizes (spark_chart.py draws it).
+In:  numbers of clients (simulated in parallel, 20,000 a file, the same for the same number), model.bin.
+Out: a table, and --out as JSON, extended after every run: seconds, processor seconds, peak memory and disk of each way;
+     processor seconds as a straight line through the measured sizes (drawn by spark_chart.py).
 
-Seconds are the wall clock's, beside which `others_cores` says how many cores other work kept busy; processor seconds
-are the measure. Memory is what all processes of a way hold together (their proportional set size, sampled), Java's
-among it. A run that fails is a row too, and the next one begins.
+Processor seconds are the measure; `others_cores` is the number of cores used by other processes during the wall-clock
+seconds. Memory is the sampled proportional set size of all processes of a way, Java's included. A run that fails
+becomes a row too, and the next one starts.
 """
 
 import argparse
@@ -31,8 +31,6 @@ import numpy as np
 import psutil
 from rich.console import Console
 from rich.table import Table as Grid
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # else Python looks for rooms in benchmarks/ only
 
 from fairmeter.simulation.billing import draw_calendar
 from fairmeter.simulation.clients import REGIONS

@@ -1,12 +1,13 @@
-"""What benchmarks/spark.py measured, drawn: processor time and memory against clients.
+"""Draw the measurements of benchmarks/speed/spark.py: processor time and memory against clients.
 
-    python benchmarks/spark_chart.py         benchmarks/spark.json -> docs/spark.svg
+    python -m benchmarks.speed.spark_chart    benchmarks/results/spark.json -> docs/images/spark.svg
 
 In:  the runs and lines of spark.json.
-Out: an SVG: a point a run, the straight line through each way's processor seconds, dotted as far as 30 million
-     clients; memory likewise where it grows with the base.
+Out: an SVG: a point per run, the straight line through each way's processor seconds, dotted up to 30 million clients;
+     memory likewise where it grows with the base.
 """
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -18,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 ROOT = Path(__file__).resolve().parents[2]
-MEASURED, DRAWN = ROOT / "benchmarks" / "spark.json", ROOT / "docs" / "spark.svg"
+MEASURED, DRAWN = ROOT / "benchmarks" / "results" / "spark.json", ROOT / "docs" / "images" / "spark.svg"
 NATION = 30e6  # clients
 NAMES = {"whole": "in memory", "memory": "--memory 2GB", "spark": "--spark local[*]"}
 LOOKS = {"whole": ("#c2410c", "s"), "memory": ("#1d4ed8", "o"), "spark": ("#047857", "^")}
@@ -27,6 +28,7 @@ STYLE = {"svg.fonttype": "none", "svg.hashsalt": "spark", "font.size": 10, "font
 
 
 def main() -> int:
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     measured = json.loads(MEASURED.read_text())
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9.6, 4.0), layout="constrained", facecolor="white")

@@ -1,18 +1,17 @@
-"""How long the store takes with a whole utility in it.
+"""Time the store with a whole utility in it.
 
-    python benchmarks/store.py                                        a new SQLite file, 135,000 simulated clients
-    python benchmarks/store.py --url postgresql://user@host/name      PostgreSQL, in a schema of its own that is dropped
-    python benchmarks/store.py --clients 20000 --pages 50             smaller
-    python benchmarks/store.py --bare                                 without invoices and what clients of a place use
-    python benchmarks/store.py --clients 20000 --readings 1000000     and what the live page asks for, of so many
-    python benchmarks/store.py --clients 200000 --copies 24 --bare --once --url ...    five million clients: PostgreSQL
-                                          copies those that were written, then as many are written beside all of them
+    python -m benchmarks.speed.store                            a new SQLite file, 135,000 simulated clients
+    python -m benchmarks.speed.store --url postgresql://USER@HOST/NAME    PostgreSQL, in a schema that is dropped
+    python -m benchmarks.speed.store --clients 20000 --pages 50           smaller
+    python -m benchmarks.speed.store --bare                     without invoices and the consumption of peers
+    python -m benchmarks.speed.store --clients 20000 --readings 1000000   the queries of the live page, too
+    python -m benchmarks.speed.store --clients 200000 --copies 24 --bare --once --url ...
+                                                                five million clients, copied inside PostgreSQL
 
-
-In:  nothing: scores, reasons and consumption are drawn at random, as large as real ones.
-Out: a table: seconds to load, milliseconds (fastest, median and slowest) of list pages, of one profile, of the counts
-     of the dashboard, and of the pages that gunicorn serves. They are this machine's, and other work on it lengthens
-     them: the fastest says most; beside the seconds to load stands what our own process worked in them.
+In:  nothing: scores, reasons and consumption are random, of realistic size.
+Out: a table: seconds to load, with the processor seconds of our own process; milliseconds (fastest, median, slowest)
+     of list pages, a profile, the dashboard's counts, and pages served by gunicorn. Other load on the machine
+     lengthens them, so the fastest is the most telling.
 """
 
 import argparse
@@ -28,8 +27,6 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 from sqlalchemy import text
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # else Python looks for rooms in benchmarks/ only
 
 from benchmarks.helpers.servers import LONGEST_START, Connection, got, served
 from fairmeter.analysis.peer_consumption import bands_of

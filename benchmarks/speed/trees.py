@@ -1,10 +1,10 @@
-"""CatBoost's trees as arrays (fairmeter/models/runtime/oblivious_trees.py) beside the same trees as an ONNX graph, in one run.
+"""CatBoost's trees as arrays (models/runtime/oblivious_trees.py) against the same trees as an ONNX graph.
 
-    python benchmarks/trees.py            as many trees and columns as one bag of the model has
-    python benchmarks/trees.py --trees 50 a small trial
+    python -m benchmarks.speed.trees               as many trees and columns as one bag of the model has
+    python -m benchmarks.speed.trees --trees 50    a small trial
 
-Out: for each, time a client alone and among 1,000, and the memory it takes [MB, the process's growth once it answered];
-     and by how much the two differ [log-odds]. Data are drawn: what trees cost depends on their number and depth.
+Out: for each, the time for one client alone and among 1,000, and the memory [MB, growth of the process after its first
+     answer]; and the difference of the two [log-odds]. Data are random: cost depends on number and depth of the trees.
 """
 
 import argparse
@@ -12,15 +12,12 @@ import ctypes
 import json
 import multiprocessing
 import pickle
-import sys
 import tempfile
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
 import psutil
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # else Python looks for rooms in benchmarks/ only
 
 from fairmeter.models.runtime import oblivious_trees, onnx_trees
 from fairmeter.models.runtime.oblivious_trees import ObliviousTrees

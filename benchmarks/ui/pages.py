@@ -1,10 +1,11 @@
-"""How soon a browser shows the dashboard of a whole utility: `python benchmarks/pages.py [--clients N] [--url URL]`.
+"""Time until a browser shows the dashboard of a whole utility.
 
-In:  the service as it is delivered, with one worker, over a database of its own filled as by benchmarks/store.py; a
-     Chromium of this machine.
-Out: seconds from the click on "Sign in" until the overview can be used and its charts are drawn, the same of the list
-     and of the next page of all clients; memory of the worker at the start, after these pages and after photos.
-     Fastest, median, slowest: other work on the machine lengthens them, so the fastest says most.
+    python -m benchmarks.ui.pages [--clients N] [--url URL]
+
+In:  the service as delivered, with one worker, over a new database filled as by benchmarks/speed/store.py; Chromium.
+Out: seconds from the click on "Sign in" until the overview can be used and its charts are drawn; the same of the list
+     and of the next page of all clients; the worker's memory at the start, after these pages and after photos.
+     Fastest, median, slowest: other load on the machine lengthens them, so the fastest is the most telling.
 """
 
 import argparse
@@ -21,8 +22,6 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 from rich.console import Console
 from rich.table import Table as Grid
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # else Python looks for rooms in benchmarks/ only
 
 from benchmarks.helpers.servers import Connection, Server, machine_now, posted, served
 from benchmarks.speed.store import N_CLIENTS, place, written
@@ -66,7 +65,7 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clients", type=int, default=N_CLIENTS)
     parser.add_argument("--url", help="of PostgreSQL; without it a new SQLite file")
-    parser.add_argument("--rounds", type=int, default=5, help="each with a browser's window that knows nothing")
+    parser.add_argument("--rounds", type=int, default=5, help="each in a fresh browser window (5)")
     parser.add_argument("--photos", type=Path, default=Path("/tmp/fairmeter-photos"), help="folder of the photos")  # noqa: S108
     parser.add_argument("--out", type=Path, help="the figures as JSON too")
     return parser.parse_args()

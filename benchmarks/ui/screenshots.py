@@ -1,10 +1,12 @@
-"""Pictures of every page, light and dark, at a desk and on a phone: `python benchmarks/screenshots.py [--out FOLDER]`.
+"""Screenshots of every page, light and dark, on a desktop and on a phone.
 
-In:  the service as it is delivered, over a database of its own with the simulated utility; a Chromium of this machine.
-Out: FOLDER/PAGE-THEME-WINDOW.png, and with --readme the four of the README. Ends with 1 where a page complained in the
-     browser's console, asked another host, or is wider than its window.
+    python -m benchmarks.ui.screenshots [--out FOLDER] [--readme]
 
-What there is to see is the demonstration's: simulated clients, simulated thefts, simulated visits.
+In:  the service as delivered, over a new database with the simulated utility; Chromium.
+Out: FOLDER/PAGE-THEME-WINDOW.png, and with --readme those of the documentation in docs/images. Exit code 1 where a page
+     wrote to the browser's console, requested another host, or is wider than its window.
+
+The content is the demonstration's: simulated clients, thefts and inspections.
 """
 
 import argparse
@@ -16,8 +18,6 @@ import tempfile
 from pathlib import Path
 
 from playwright.sync_api import sync_playwright
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # else Python looks for rooms in benchmarks/ only
 
 from benchmarks.helpers.servers import served
 from fairmeter.store import Store
@@ -59,7 +59,7 @@ def main() -> int:
             wrong = taken(f"http://127.0.0.1:{desk.port}", PAGES, options.out)
             wrong += taken(f"http://127.0.0.1:{closed.port}", OUTSIDE, options.out)
     for name in README if options.readme else ():
-        shutil.copy(options.out / f"{name}.png", ROOT / "docs" / f"{name}.png")
+        shutil.copy(options.out / f"{name}.png", ROOT / "docs" / "images" / f"{name}.png")
     print(*(wrong or ["No page complained."]), sep="\n")
     return 1 if wrong else 0
 
@@ -67,7 +67,7 @@ def main() -> int:
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=ROOT / "screenshots")
-    parser.add_argument("--readme", action="store_true", help="copy the four of the README into docs/")
+    parser.add_argument("--readme", action="store_true", help="copy those of the documentation into docs/images")
     return parser.parse_args()
 
 
