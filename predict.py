@@ -31,10 +31,10 @@ from fairmeter.planning.inspection_list import recoveries_of, with_worth
 from fairmeter.planning.recovery import BILLABLE_MONTHS
 from fairmeter.scoring import examples
 from fairmeter.scoring.payloads import RequestLimits
+from fairmeter.scoring.problems import InvalidRow
 from fairmeter.web.app import Api, create_app
 from fairmeter.web.http import observability
 from fairmeter.web.http.auth import EVERYBODY, NO_ONE, THIS_MACHINE
-from fairmeter.web.http.errors import InvalidRow
 from fairmeter.web.pages import basemap
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from secrets import token_hex
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from fairmeter.web.http.errors import FieldProblem, Problem, bad_value
+from fairmeter.scoring.problems import FieldProblem, Problem, bad_value
 
 if TYPE_CHECKING:
     from PIL import Image

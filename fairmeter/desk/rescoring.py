@@ -23,8 +23,8 @@ from fairmeter.explanation.reasons import EARLIER, LOWERS
 from fairmeter.features.readings.covariates import TransformerLosses
 from fairmeter.scoring.batches import Scorer, judged
 from fairmeter.scoring.payloads import AggregatedClient, RawClient
+from fairmeter.scoring.problems import Problem
 from fairmeter.store import Profile, Series, ledgers_of
-from fairmeter.web.http.errors import Problem
 
 OF_INVOICES = "score_of_invoices"  # a fact: the score by invoices alone, to which readings that come later add
 TOLD = SEVERITIES[:-1]  # severities of which reasons are worked out when readings come in

@@ -13,8 +13,8 @@ from fairmeter.casework.alert_rules import AlertRules
 from fairmeter.core.types import EnergyBalance, Score, Table
 from fairmeter.desk.photos import Photos
 from fairmeter.scoring.payloads import AggregatedClient, RawClient
+from fairmeter.scoring.problems import bad_value
 from fairmeter.store import NOTHING_AROUND, IngestionResult, Ledgers, Profile, ReferenceData, Series, Store, StoreError
-from fairmeter.web.http import errors
 
 AT_ONCE = 200  # clients judged anew in one go: bounds the memory that their readings take
 
@@ -108,7 +108,7 @@ class DeskService:
         Its score joins what was sent with the readings that are known, and readings with what its invoices said.
         """
         if not (client_id := score.client_id):
-            raise errors.bad_value("client.client_id", "empty; what is kept needs an id")
+            raise bad_value("client.client_id", "empty; what is kept needs an id")
         before, readings = self.store.find_profile(client_id), self.store.readings_of([client_id])
         sent = row.client if isinstance(row, RawClient) else {}
         losses = self._losses_behind([sent, *([before.client] if before else [])])

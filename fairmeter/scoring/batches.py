@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from fairmeter.core.types import Score, StoredInvoiceScore
 from fairmeter.scoring.payloads import AggregatedClient, RawClient, Row
-from fairmeter.web.http.errors import InvalidRow, Problem, bad_value
+from fairmeter.scoring.problems import InvalidRow, Problem, bad_value
 
 CHUNK = 512  # clients judged at once; more are not faster, and a bad row makes its chunk be read again
 CHUNK_RECORDS = 50_000  # invoices and readings at once, if they are of several clients: as objects they take 20 MB

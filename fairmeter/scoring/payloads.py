@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from pydantic_core import from_json
 
-from fairmeter.web.http.errors import Problem, bad_value
+from fairmeter.scoring.problems import Problem, bad_value
 
 RAW_KEYS = {"client", "invoices", "readings"}
 FORMS = "Send client, invoices and readings, or aggregates in one flat object; /docs has examples."

@@ -15,7 +15,7 @@ from typing import BinaryIO, NamedTuple
 
 from fairmeter.core.types import QualityFlag
 from fairmeter.scoring.payloads import RawClient, RequestLimits, Row, check_number, too_many
-from fairmeter.web.http.errors import bad_value
+from fairmeter.scoring.problems import bad_value
 
 CLIENT_ID = "client_id"
 FILES = "clients with invoices, readings or both, or readings alone"

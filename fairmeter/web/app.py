@@ -28,10 +28,11 @@ from fairmeter.scoring.payloads import (
     rows_of_json,
     rows_of_ndjson,
 )
+from fairmeter.scoring.problems import Problem, bad_value
 from fairmeter.scoring.uploads import read_upload
 from fairmeter.web.http import errors, observability
 from fairmeter.web.http.auth import ANYBODY, INVESTIGATOR, SCORING, VIEWER, AccessControl, DeskAccess
-from fairmeter.web.http.errors import JSON, Problem
+from fairmeter.web.http.errors import JSON
 from fairmeter.web.scoring_api import open_inference, schemas
 from fairmeter.web.scoring_api.responses import answer_of, batch_answer_of
 
@@ -175,9 +176,9 @@ def _is_kept(guard: AccessControl, desk: DeskRoutes | None) -> bool:
     """Whether the client is to be kept. Raises Problem."""
     wish = request.args.get("record", "0")
     if wish not in ("0", "1"):
-        raise errors.bad_value("record", "neither 0 nor 1")
+        raise bad_value("record", "neither 0 nor 1")
     if wish == "1" and desk is None:
-        raise errors.bad_value("record", "1 where nothing is kept; start the service with DATABASE_URL")
+        raise bad_value("record", "1 where nothing is kept; start the service with DATABASE_URL")
     if wish == "1":
         guard.demand(INVESTIGATOR)
     return wish == "1"
@@ -187,7 +188,7 @@ def _flag(name: str, otherwise: str) -> bool:
     """A parameter of the address that is 0 or 1. Raises Problem."""
     wish = request.args.get(name, otherwise)
     if wish not in ("0", "1"):
-        raise errors.bad_value(name, "neither 0 nor 1")
+        raise bad_value(name, "neither 0 nor 1")
     return wish == "1"
 
 

@@ -10,12 +10,12 @@ from fairmeter.casework.workflow import CaseError, CaseNotFound, CaseTaken, Clie
 from fairmeter.core.types import Score
 from fairmeter.desk.service import DeskService
 from fairmeter.scoring.payloads import AggregatedClient, RawClient
+from fairmeter.scoring.problems import FieldProblem, Problem
 from fairmeter.store import BadQuery, StoreError, StoreUnavailable
 from fairmeter.web.app import Api
 from fairmeter.web.desk_api import gauges, read, write
 from fairmeter.web.http import errors, observability, sessions
 from fairmeter.web.http.auth import NO_ONE, AccessControl, DeskAccess
-from fairmeter.web.http.errors import FieldProblem, Problem
 from fairmeter.web.pages import install as dashboard
 from fairmeter.web.pages.site import PageSettings
 

@@ -12,7 +12,7 @@ from fairmeter.core.types import INSUFFICIENT_HISTORY, QualityFlag, Reason, Scor
 from fairmeter.data.readings import READING_FIELDS, readings_from_records
 from fairmeter.data.tables import CLIENT_FIELDS, INVOICE_FIELDS, FieldError, tables_from_records
 from fairmeter.scoring.payloads import RequestLimits
-from fairmeter.web.http.errors import InvalidRow
+from fairmeter.scoring.problems import InvalidRow
 from fairmeter.web.scoring_api import schemas
 from tests.builders.tables import a_client, an_invoice
 

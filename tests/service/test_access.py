@@ -2,10 +2,10 @@
 
 import pytest
 
+from fairmeter.scoring.problems import Problem
 from fairmeter.web.app import create_app
 from fairmeter.web.http import auth
 from fairmeter.web.http.auth import DeskAccess, FailedAttempts, Identity
-from fairmeter.web.http.errors import Problem
 from tests.builders.service import LIMITS, ByConsumption, a_body, error_in
 
 KEY = "s3cret-of-a-script"

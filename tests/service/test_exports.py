@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fairmeter.scoring.problems import Problem
 from fairmeter.store import Store, StoreUnavailable
 from fairmeter.web.desk_api import schemas as told
 from fairmeter.web.exports import files, process
@@ -20,7 +21,6 @@ from fairmeter.web.exports.pdf import PdfDocument
 from fairmeter.web.exports.pdf_crew_sheet import rounded_up, runs, sheet_of
 from fairmeter.web.exports.pdf_table import shrunk, table_of
 from fairmeter.web.exports.text_shaping import joined, placed, plain, shown
-from fairmeter.web.http.errors import Problem
 from tests.builders.pages import FORMULA, HOSTILE, N_CLIENTS, filled, inspected, open_desk
 from tests.builders.service import error_in
 from tests.builders.store import empty_database

@@ -17,13 +17,14 @@ from fairmeter.casework import hit_rates
 from fairmeter.core.types import Score
 from fairmeter.desk.service import DeskService, VisitPlanner
 from fairmeter.evaluation.conformal_selection import least_listed, steps_of
+from fairmeter.scoring.problems import Problem, bad_value
 from fairmeter.store import StoredDrift
 from fairmeter.web.app import Api
 from fairmeter.web.desk_api import requests as asks
 from fairmeter.web.desk_api import schemas as told
 from fairmeter.web.exports.files import CSV, documented, file_of
 from fairmeter.web.http.auth import VIEWER, AccessControl
-from fairmeter.web.http.errors import JSON, Problem, bad_value
+from fairmeter.web.http.errors import JSON
 
 JPEG = "image/jpeg"
 AS_PHOTO = {"Cache-Control": "private, no-cache", "Content-Security-Policy": "default-src 'none'; sandbox"}

@@ -9,13 +9,14 @@ from typing import Any
 from flask import Response, request, session
 
 from fairmeter.desk.service import DeskService
+from fairmeter.scoring.problems import Problem
 from fairmeter.web.app import Api
 from fairmeter.web.desk_api import requests as asks
 from fairmeter.web.desk_api import schemas as told
 from fairmeter.web.desk_api.read import SECURITY, answer
 from fairmeter.web.http import observability, sessions
 from fairmeter.web.http.auth import ANYBODY, INVESTIGATOR, NOBODY, AccessControl
-from fairmeter.web.http.errors import JSON, Problem
+from fairmeter.web.http.errors import JSON
 
 CREATED = 201
 KINDS = {"new": "n_new", "duplicate": "n_duplicate", "differing": "n_differing"}

@@ -16,8 +16,9 @@ from typing import Any, BinaryIO
 from flask import Response
 
 from fairmeter.core.paths import PROJECT
+from fairmeter.scoring.problems import Problem
 from fairmeter.web.exports.tempdir import writable_folder
-from fairmeter.web.http.errors import UNEXPECTED, Problem
+from fairmeter.web.http.errors import UNEXPECTED
 from fairmeter.web.http.observability import log
 
 COMMAND = (sys.executable, "-m", "fairmeter.web.exports.worker")

@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from flask import Flask, g, request, session
 
-from fairmeter.web.http.errors import Problem
+from fairmeter.scoring.problems import Problem
 from fairmeter.web.http.observability import meters_of
 
 ANYBODY, SCORING, VIEWER, INVESTIGATOR, ADMIN = "anybody", "scoring", "viewer", "investigator", "admin"

@@ -1,16 +1,16 @@
 """What goes wrong -> one shape of answer, for every route.
 
-In:  a Problem (raised here), an HTTP error (raised by Flask), or an exception that nobody expected.
+In:  a Problem (scoring/problems.py), an HTTP error (raised by Flask), or an unexpected exception.
 Out: {"error": {"code": "bad_value", "message": "...", "fields": [{"path": "invoices.3.new_index", "message": "..."}]}}
 Nothing of a request is sent back but the place of what is wrong: bodies hold personal data.
 """
-
-from typing import NamedTuple
 
 from flask import Flask, Response, request
 from pydantic import ValidationError
 from pydantic_core import to_json
 from werkzeug.exceptions import HTTPException
+
+from fairmeter.scoring.problems import FieldProblem, Problem, error_of
 
 JSON = "application/json"
 SWALLOWED_BYTES = 2**28  # of a body that is too large: a client that is cut off while it sends never reads why
@@ -22,47 +22,6 @@ HTTP_MESSAGES = {
     413: ("too_large", "The body is larger than this service takes; send fewer clients at a time."),
     500: ("internal", UNEXPECTED),
 }
-
-
-class FieldProblem(NamedTuple):
-    """A bad value's place within its client's object ("invoices.3.new_index"), and what is wrong with it."""
-
-    path: str
-    message: str
-
-
-class Problem(Exception):
-    """What is wrong with a request, or with one row of a batch. [status: of HTTP; headers: of the answer to it]"""
-
-    def __init__(
-        self,
-        status: int,
-        code: str,
-        message: str,
-        fields: tuple[FieldProblem, ...] = (),
-        headers: dict[str, str] | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.status, self.code, self.message, self.fields = status, code, message, fields
-        self.headers = headers or {}
-
-
-class InvalidRow(ValueError):
-    """Raised by a scorer: one of the rows that it was given has a bad value."""
-
-    def __init__(self, index: int, path: str, message: str) -> None:
-        super().__init__(f"row {index}, {path}: {message}")
-        self.index, self.field = index, FieldProblem(path, message)
-
-
-def bad_value(path: str, message: str) -> Problem:
-    return Problem(422, "bad_value", f"{path}: {message}.", (FieldProblem(path, message),))
-
-
-def error_of(problem: Problem) -> dict:
-    """The value of "error" in an answer."""
-    fields = [field._asdict() for field in problem.fields]
-    return {"code": problem.code, "message": problem.message, "fields": fields}
 
 
 def answer_to(problem: Problem) -> Response:

@@ -16,9 +16,9 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from flask import Flask, request, session
 from flask.sessions import SecureCookieSessionInterface
 
+from fairmeter.scoring.problems import Problem
 from fairmeter.store import LoginLimits, Store, TooManyTries, User
 from fairmeter.web.http.auth import TOKEN_FIELD, WINDOW, Identity, too_many_requests
-from fairmeter.web.http.errors import Problem
 
 COOKIE = "fairmeter"
 LIFETIME = timedelta(hours=12)  # a working day; then the password again

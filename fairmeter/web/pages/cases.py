@@ -15,11 +15,11 @@ from pydantic import BaseModel
 from fairmeter.casework.workflow import CLOSED, MOVES, OUTCOMES, CaseError, CaseNotFound
 from fairmeter.core.types import Case, Inspection
 from fairmeter.desk.service import DeskService
+from fairmeter.scoring.problems import Problem
 from fairmeter.store import Store, StoreError, StoreUnavailable
 from fairmeter.web.desk_api import requests as asks
 from fairmeter.web.http import texts
 from fairmeter.web.http.auth import INVESTIGATOR
-from fairmeter.web.http.errors import Problem
 from fairmeter.web.pages import error_pages, paging
 from fairmeter.web.pages.forms import people, photos_sent, sent, visit_sent
 from fairmeter.web.pages.site import Site, render

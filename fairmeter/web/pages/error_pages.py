@@ -8,9 +8,9 @@ from flask import Response, current_app, redirect, render_template, request, url
 from werkzeug.exceptions import HTTPException
 
 from fairmeter.casework.workflow import CaseError, CaseNotFound, ClientNotFound
+from fairmeter.scoring.problems import Problem
 from fairmeter.store import StoreError, StoreUnavailable
 from fairmeter.web.http import observability, texts
-from fairmeter.web.http.errors import Problem
 
 IN_WORDS = (400, 403, 404, 405, 409, 413, 422, 429, 500, 503, 507)  # statuses that the texts know
 

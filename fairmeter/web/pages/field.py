@@ -15,12 +15,12 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from fairmeter.casework.workflow import ASSIGNED, CLOSED, INSPECTING, OUTCOMES, CaseError
 from fairmeter.core.types import Case
 from fairmeter.desk.service import DeskService
+from fairmeter.scoring.problems import Problem
 from fairmeter.store import Profile, Store, StoreError, StoreUnavailable
 from fairmeter.store.cases import taken
 from fairmeter.web.desk_api import requests as asks
 from fairmeter.web.http import texts
 from fairmeter.web.http.auth import ANYBODY, INVESTIGATOR
-from fairmeter.web.http.errors import Problem
 from fairmeter.web.pages import error_pages
 from fairmeter.web.pages.cases import found_or_404, me
 from fairmeter.web.pages.forms import check_day, people, sent

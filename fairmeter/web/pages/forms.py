@@ -13,10 +13,10 @@ from flask import request
 from pydantic import BaseModel, ValidationError
 
 from fairmeter.desk.service import DeskService
+from fairmeter.scoring.problems import Problem
 from fairmeter.web.desk_api import requests as asks
 from fairmeter.web.http import texts
 from fairmeter.web.http.auth import VIEWER
-from fairmeter.web.http.errors import Problem
 
 
 def sent(model: type[BaseModel], form: Mapping[str, str], **more: Any) -> Any:

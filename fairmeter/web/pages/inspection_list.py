@@ -14,12 +14,12 @@ from flask import flash, redirect, request, url_for
 from fairmeter.casework.workflow import ASSIGNED, NEW, CaseError, ClientHasCase
 from fairmeter.core.types import INSUFFICIENT_HISTORY, SEVERITIES, Case
 from fairmeter.desk.service import DeskService, VisitPlanner
+from fairmeter.scoring.problems import Problem
 from fairmeter.store import BadQuery, StoreError, StoreUnavailable
 from fairmeter.web.desk_api import requests as asks
 from fairmeter.web.desk_api.read import PLAN_FILTERS, VisitPlan, plan_of, with_reasons
 from fairmeter.web.http import texts
 from fairmeter.web.http.auth import INVESTIGATOR
-from fairmeter.web.http.errors import Problem
 from fairmeter.web.pages import charts, error_pages, paging
 from fairmeter.web.pages.asked import asked, day_asked, local
 from fairmeter.web.pages.forms import people

@@ -6,9 +6,9 @@ Out: a session, and the page that was asked for; or the form again, saying what 
 
 from flask import redirect, request, url_for
 
+from fairmeter.scoring.problems import Problem
 from fairmeter.web.http import sessions
 from fairmeter.web.http.auth import ANYBODY, NOBODY
-from fairmeter.web.http.errors import Problem
 from fairmeter.web.pages.asked import local
 from fairmeter.web.pages.site import Site, render, who_asks
 

@@ -21,9 +21,9 @@ from flask import Blueprint, Flask, Response, current_app, g, render_template, r
 from werkzeug.exceptions import NotFound
 
 from fairmeter.desk.service import DeskService
+from fairmeter.scoring.problems import Problem
 from fairmeter.web.http import i18n, sessions, texts
 from fairmeter.web.http.auth import ANYBODY, NOBODY, ROLES, VIEWER, AccessControl, Identity, guard_of
-from fairmeter.web.http.errors import Problem
 from fairmeter.web.pages import error_pages
 from fairmeter.web.pages.basemap import Line
 

@@ -22,8 +22,9 @@ from fairmeter.core.types import Score
 from fairmeter.scoring import examples
 from fairmeter.scoring.batches import Outcome
 from fairmeter.scoring.payloads import RequestLimits, Row, check_number, json_of, row_of
+from fairmeter.scoring.problems import Problem
 from fairmeter.web.http.auth import ANYBODY, SCORING, AccessControl
-from fairmeter.web.http.errors import JSON, Problem
+from fairmeter.web.http.errors import JSON
 from fairmeter.web.scoring_api import schemas
 from fairmeter.web.scoring_api.responses import answer_of
 

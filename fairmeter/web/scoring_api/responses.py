@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from fairmeter.core.types import QualityFlag, Score
 from fairmeter.scoring.batches import Outcome
-from fairmeter.web.http.errors import Problem, error_of
+from fairmeter.scoring.problems import Problem, error_of
 
 NOT_ESTIMATED = "Nothing can be estimated of what a visit would bring back."
 

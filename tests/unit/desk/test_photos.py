@@ -14,7 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from fairmeter.desk import photos
 from fairmeter.desk.photos import Photos, picture_of
-from fairmeter.web.http.errors import Problem
+from fairmeter.scoring.problems import Problem
 from tests.builders.photos import a_photo, seen_picture
 
 PLACE = b"36 deg 48' N"  # what must not come back

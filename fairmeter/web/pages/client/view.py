@@ -13,11 +13,11 @@ from flask import flash, redirect, request, url_for
 from fairmeter.casework import workflow as rules
 from fairmeter.casework.workflow import CaseError
 from fairmeter.core.types import Case
+from fairmeter.scoring.problems import Problem
 from fairmeter.store import Series, Store, StoreError, StoreUnavailable
 from fairmeter.web.desk_api.read import profile_of
 from fairmeter.web.http import texts
 from fairmeter.web.http.auth import INVESTIGATOR
-from fairmeter.web.http.errors import Problem
 from fairmeter.web.pages import error_pages
 from fairmeter.web.pages.client import context
 from fairmeter.web.pages.client.charts import pictures
