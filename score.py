@@ -9,7 +9,7 @@ Out: scores.csv, or Parquet where --out ends so: client_id, score, rank, severit
      at_stake_high_kwh (if the client steals), estimate (how that was made, in words), expected_net_value with
      net_value_low and net_value_high (probability times worth, less --cost), route (a day's; with --routes),
      reason_1..3, harmless (causes that fit, joined by ";"), quality.
-     With --transformers also balance.csv beside it, a row a transformer: where its energy went (data/README.md).
+     With --transformers also balance.csv beside it, a row a transformer: where its energy went (docs/data-dictionary.md).
      With --report FOLDER also report.html and drift.json: whether the clients are like those that the model learnt
      from, and with --former how much of the former list stays.
      With --store all of it also goes to the desk's database, in one transaction: profiles, past scores, alerts, and

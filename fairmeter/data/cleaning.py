@@ -3,7 +3,7 @@
 In:  canonical tables as parsed (fairmeter/data/tables.py), invoices sorted by client, energy -1 where missing; and
      is_export_date (fairmeter/data/date_swaps.py), which is left out of what comes back.
 Out: the tables cleaned, no client lost, and a Finding for each rule that found something.
-What the rules answer to is in data/README.md, 'What is cleaned'.
+What the rules answer to is in docs/cleaning.md.
 """
 
 from collections.abc import Callable

@@ -5,7 +5,7 @@ Out: which rows are swapped, and their dates put right.
 
 Whoever made the public export read day-first dates month-first, as far as that gives a date: 04/03/2014 came out as
 the 3rd of April, 24/03/2014 as it should. What the meters showed tells: an invoice starts where the one before it on
-the same meter ended, so it is the later one. Measured in data/README.md, 'Day and month in invoice_date'.
+the same meter ended, so it is the later one. Measured in docs/cleaning.md.
 """
 
 import numpy as np

@@ -2,7 +2,7 @@
 
 In:  readings as parsed (fairmeter/data/readings.py), in any order: client, read_at (never NaT), consumption_kwh.
 Out: the same by client, then time, one reading a moment, NaN where it is missing; a Finding for each rule that found
-     something. What the rules answer to is in data/README.md, 'What is cleaned'.
+     something. What the rules answer to is in docs/cleaning.md.
 
 Of the days of 23 and 25 hours, when the clocks change, this room puts the doubled hour together and counts the days;
 fairmeter/data/daily.py makes every day one of 24 hours, and fills what is missing within it.

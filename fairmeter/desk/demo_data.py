@@ -1,6 +1,6 @@
 """The demonstration at the desk: `flask --app predict demo` scores a simulated utility into an empty store.
 
-In:  data/sample.zip (data/README.md, "What sample.zip holds"); a scorer; the zone of the clocks.
+In:  data/sample.zip (docs/data-dictionary.md, "What sample.zip holds"); a scorer; the zone of the clocks.
 Out: twelve weeks of work (desk_weeks.py); a run of all its clients, kept as by score.py --store but judged as the desk
      does it, beside no neighbours, with drift where the scorer tells it; four weeks of readings as if they had come
      until now, for what the page Live shows.

@@ -1,6 +1,6 @@
 """The four clients of the demonstration, as they were known on any day, and as a thief among them would be.
 
-In:  the simulated utility's zip (data/README.md, "What sample.zip holds").
+In:  the simulated utility's zip (docs/data-dictionary.md, "What sample.zip holds").
 Out: Scenario; RawClient, as /predict takes it, up to a day, or with a part of the consumption not registered.
 """
 
