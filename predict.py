@@ -160,9 +160,11 @@ class Predictor:
         losses: TransformerLosses | None = None,
     ) -> list[Score]:
         known, quality = self.known(tables, earlier, losses), tables[-1]
-        scores = self._model.judge(known.billed, known.clients["client_id"], quality, known.metered, earlier)
+        scores = self._model.judge(
+            known.invoice_features, known.clients["client_id"], quality, known.reading_features, earlier
+        )
         scores = explained(self._model, scores, known) if with_reasons else scores
-        of_evidence = known.clients, known.invoices, known.days, known.metered
+        of_evidence = known.clients, known.invoices, known.daily_consumption, known.reading_features
         return with_worth(scores, recoveries_of(self._model, *of_evidence, self._billable_months))
 
     def known(

@@ -30,17 +30,18 @@ NOBODY_LIKE_IT = "other clients"
 
 @dataclass(frozen=True)
 class ScoringContext:
-    """What the scores are of, a client a score in their order: canonical tables, and the evidence made of them.
+    """What the scores of some clients are computed from: canonical tables and the features made of them.
 
-    earlier: what invoices that are not at hand said, as the scores were judged with it.
+    All parts list the clients in the same order, which is also that of the scores.
     """
 
     clients: Table
     invoices: Table
-    billed: FeatureMatrix
-    days: DailyConsumption | None = None
-    metered: FeatureMatrix | None = None
-    earlier: Sequence[StoredInvoiceScore | None] | None = None
+    invoice_features: FeatureMatrix
+    daily_consumption: DailyConsumption | None = None
+    reading_features: FeatureMatrix | None = None
+    # One a client: the score of an earlier run, for a client whose invoices are no longer available.
+    stored_invoice_scores: Sequence[StoredInvoiceScore | None] | None = None
 
 
 def explained(model: FraudModel, scores: list[Score], known: ScoringContext) -> list[Score]:
@@ -49,11 +50,15 @@ def explained(model: FraudModel, scores: list[Score], known: ScoringContext) -> 
     rows = _rows(model, known)
     out = []
     for i, (score, history) in enumerate(zip(scores, histories, strict=True)):
-        seen = _seen(history, known.days, i)
+        seen = _seen(history, known.daily_consumption, i)
         parts = [part for part in (of_kind.get(i) for of_kind in rows) if part is not None]
-        tellers = [_teller(model, part, known.billed.features[i], history, seen) for part in parts]
+        tellers = [_teller(model, part, known.invoice_features.features[i], history, seen) for part in parts]
         score = replace(score, explanations=explanations_of(seen))
-        earlier = known.earlier[i] if known.earlier and [part.kind for part in parts] == [READINGS] else None
+        earlier = (
+            known.stored_invoice_scores[i]
+            if known.stored_invoice_scores and [part.kind for part in parts] == [READINGS]
+            else None
+        )
         out.append(_with_reasons(model, score, parts, tellers, earlier))
     return out
 
@@ -101,9 +106,11 @@ def _rows(model: FraudModel, known: ScoringContext) -> list[dict[int, EnsembleIn
     """By client, the part of its score that invoices make, and the one that readings make."""
     of_invoices, of_readings = {}, {}
     if model.invoices is not None:
-        of_invoices = _parts(model.invoices, INVOICES, known.billed, known.billed.n_records > 0)
-    if model.readings is not None and known.metered is not None:
-        of_readings = _parts(model.readings.ensemble, READINGS, known.metered, known.metered.n_records >= LEAST_DAYS)
+        of_invoices = _parts(model.invoices, INVOICES, known.invoice_features, known.invoice_features.n_records > 0)
+    if model.readings is not None and known.reading_features is not None:
+        of_readings = _parts(
+            model.readings.ensemble, READINGS, known.reading_features, known.reading_features.n_records >= LEAST_DAYS
+        )
     return [of_invoices, of_readings]
 
 

@@ -60,9 +60,16 @@ class ClientBase:
             known = self.known(rows)
             watch(known)
             quality = [self.tables.quality[row] for row in rows]
-            scores = self.model.judge(known.billed, known.clients["client_id"], quality, known.metered)
+            scores = self.model.judge(
+                known.invoice_features, known.clients["client_id"], quality, known.reading_features
+            )
             recoveries = inspection_list.recoveries_of(
-                self.model, known.clients, known.invoices, known.days, known.metered, billable_months
+                self.model,
+                known.clients,
+                known.invoices,
+                known.daily_consumption,
+                known.reading_features,
+                billable_months,
             )
             yield inspection_list.with_worth(scores, recoveries)
 

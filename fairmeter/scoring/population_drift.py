@@ -42,9 +42,9 @@ class DriftMonitor:
 
     def add(self, known: ScoringContext) -> None:
         """Those clients of a chunk that are of the kind each part was trained on."""
-        self._add(INVOICES, known.billed, self._is_judged(known.billed))
-        if known.metered is not None:
-            self._add(READINGS, known.metered, known.metered.n_records >= LEAST_DAYS)
+        self._add(INVOICES, known.invoice_features, self._is_judged(known.invoice_features))
+        if known.reading_features is not None:
+            self._add(READINGS, known.reading_features, known.reading_features.n_records >= LEAST_DAYS)
 
     def drift(self) -> dict:
         parts = {name: _part(dict(ensembles(self.model))[name], n, name) for name, n in self.counts.items()}

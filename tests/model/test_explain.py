@@ -43,7 +43,7 @@ def known_of(model, histories, readings=None):
 def explained_by(model, histories, readings=None):
     known = known_of(model, histories, readings)
     n = len(histories)
-    return explained(model, model.judge(known.billed, [""] * n, [()] * n, known.metered), known)
+    return explained(model, model.judge(known.invoice_features, [""] * n, [()] * n, known.reading_features), known)
 
 
 def readings_of(*series):
@@ -79,9 +79,11 @@ FALLEN = np.where(np.arange(200) < 120, 10.0, 3.0) + np.sin(np.arange(200))
 
 def explained_after(model, histories, earlier):
     """By readings, and what invoices said that are not at hand."""
-    known = replace(known_of(model, histories, readings_of(*[FALLEN] * len(histories))), earlier=earlier)
+    known = replace(known_of(model, histories, readings_of(*[FALLEN] * len(histories))), stored_invoice_scores=earlier)
     n = len(histories)
-    return explained(model, model.judge(known.billed, [""] * n, [()] * n, known.metered, earlier), known)
+    return explained(
+        model, model.judge(known.invoice_features, [""] * n, [()] * n, known.reading_features, earlier), known
+    )
 
 
 def test_what_the_invoices_said_is_a_reason_and_the_reasons_sum(metered_model):
@@ -97,7 +99,7 @@ def test_what_the_invoices_said_is_a_reason_and_the_reasons_sum(metered_model):
 def test_readings_add_to_what_the_invoices_said_as_to_the_invoices_themselves(metered_model):
     history = a_history()
     known = known_of(metered_model, [history])
-    (alone,) = metered_model.judge(known.billed, [""], [()])
+    (alone,) = metered_model.judge(known.invoice_features, [""], [()])
     (both,) = explained_by(metered_model, [history], readings_of(FALLEN))
     (later,) = explained_after(metered_model, [[]], [StoredInvoiceScore(alone.probability, "Said.")])
     assert later.probability == pytest.approx(both.probability, abs=1e-9)
@@ -112,13 +114,15 @@ def test_invoices_that_are_at_hand_count_and_what_they_said_before_does_not(mete
 
 def test_what_the_invoices_said_judges_nobody_by_itself(metered_model):
     known = known_of(metered_model, [[]], readings_of(FALLEN[:5]))
-    (score,) = metered_model.judge(known.billed, [""], [()], known.metered, [StoredInvoiceScore(0.9, "Said.")])
+    (score,) = metered_model.judge(
+        known.invoice_features, [""], [()], known.reading_features, [StoredInvoiceScore(0.9, "Said.")]
+    )
     assert score.probability is None
 
 
 def test_explaining_changes_nothing_of_the_score_itself(small_model):
     known = known_of(small_model, [a_history(), []])
-    (judged, unjudged) = small_model.judge(known.billed, ["a", "b"], [(), ()])
+    (judged, unjudged) = small_model.judge(known.invoice_features, ["a", "b"], [(), ()])
     told = explained(small_model, [judged, unjudged], known)
     assert [replace(score, reasons=(), typical=None, explanations=()) for score in told] == [judged, unjudged]
 
