@@ -16,7 +16,7 @@ Out: scores.csv, or Parquet where --out ends so: client_id, score, rank, severit
      the transformers, where their totals are among the sources. With --memory or --spark these are a part of the
      clients: the highest scores (--keep, and whoever has reasons), some drawn at random of all, and whoever the desk
      knows already.
-In CSV no text is a formula (fairmeter/planning/list_files.py).
+In CSV no text is a formula (fairmeter/data/writers.py).
 Exit codes: 0 done, 2 the input, the model or a file cannot be used (one sentence on stderr), 130 stopped by Ctrl-C.
 """
 
@@ -44,6 +44,7 @@ from fairmeter.data.partitioned.spark import SparkError
 from fairmeter.data.readings import ReadingTables, has_readings, read_readings
 from fairmeter.data.tables import TableError, Tables, read_tables, tables_from_records
 from fairmeter.data.transformers import has_transformers, read_transformers
+from fairmeter.data.writers import OutputError, writable, writable_folder, write
 from fairmeter.evaluation.conformal_selection import ConformalSelection, promised
 from fairmeter.evaluation.stability import stability
 from fairmeter.features.invoices.matrix import FEATURE_NAMES
@@ -53,15 +54,7 @@ from fairmeter.models.model_file import ModelError
 from fairmeter.planning import inspection_list
 from fairmeter.planning.exclusions import Exclusions, read_visited
 from fairmeter.planning.inspection_list import RANDOM_SHARE, RECENT_DAYS, PlannedVisit
-from fairmeter.planning.list_files import (
-    OutputError,
-    columns_of,
-    columns_of_list,
-    read_list,
-    writable,
-    writable_folder,
-    write,
-)
+from fairmeter.planning.list_files import COLUMN_TYPES, columns_of, columns_of_list, read_list
 from fairmeter.planning.recovery import BILLABLE_MONTHS
 from fairmeter.planning.routes import day_routes
 from fairmeter.scoring.population import ClientBase
@@ -176,8 +169,8 @@ def run(options: argparse.Namespace) -> None:
     print_unused(almanac, base, console)
     ranks = ranked(scores)
     if is_listing:
-        write(columns_of_list(listed, scores, ranks), list_out)
-    write(columns_of([scores[row] for row in ranks]), out)
+        write(columns_of_list(listed, scores, ranks), list_out, COLUMN_TYPES)
+    write(columns_of([scores[row] for row in ranks]), out, COLUMN_TYPES)
     if balance_out is not None:
         write(columns_of_balances(balances.rows), balance_out)
     if store is not None:

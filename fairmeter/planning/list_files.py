@@ -1,39 +1,27 @@
-"""Scores and visits -> columns -> a CSV or Parquet file that spreadsheets open safely, whole or not at all.
+"""Scores and visits -> the columns of the lists that score.py writes; the client ids of an earlier list.
 
-In:  scores by rank, or visits; a path. None is empty.
-Out: the file, as score.py describes it. In CSV a text that a spreadsheet would take for a formula (it begins with
-     = + - @ and is no number) gets an apostrophe in front, and so does a text that begins with one: taking one leading
-     apostrophe off gives every text back.
+In:  scores by rank, or visits; the path of an earlier list.
+Out: columns for fairmeter/data/writers.py, as score.py describes them; None is empty.
 """
 
 import csv
-import os
-import re
-from collections.abc import Callable, Iterable
-from itertools import chain
 from pathlib import Path
 
 from fairmeter.core.types import FITS, Score
 from fairmeter.data.files import DamagedFile, MissingColumns, MissingFile
+from fairmeter.data.writers import Columns
 from fairmeter.planning.inspection_list import PlannedVisit
 
 N_REASONS = 3
-NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?")
-TAKEN_FOR_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
-# Kinds of columns in Parquet, which must have them where all values are missing too; the others are texts.
-WHOLE = {"rank", "visit", "route"}
-YES_OR_NO = {"drawn_at_random"}
-NUMBERS = {
-    "score", "expected_recovery_kwh", "at_stake_kwh", "at_stake_low_kwh", "at_stake_high_kwh", "expected_net_value",
-    "net_value_low", "net_value_high",
+# Types of the columns that are not texts, for Parquet.
+COLUMN_TYPES = {
+    **dict.fromkeys(("rank", "visit", "route"), int),
+    "drawn_at_random": bool,
+    **dict.fromkeys((
+        "score", "expected_recovery_kwh", "at_stake_kwh", "at_stake_low_kwh", "at_stake_high_kwh", "expected_net_value",
+        "net_value_low", "net_value_high",
+    ), float),
 }  # fmt: skip
-
-Columns = dict[str, list]
-
-
-class OutputError(Exception):
-    """The list cannot be written where it is wanted; one sentence."""
-
 
 # --- columns ----------------------------------------------------------------------------------------------------------
 
@@ -86,66 +74,7 @@ def columns_of_list(listed: list[PlannedVisit], scores: list[Score], ranks: list
     }
 
 
-# --- files ------------------------------------------------------------------------------------------------------------
-
-
-def write(columns: Columns, out: Path) -> None:
-    """Beside, then renamed: `out` is the old file or the whole new one. Raises OutputError."""
-    write_chunks([columns], out)
-
-
-def write_chunks(chunks: Iterable[Columns], out: Path) -> None:
-    """The same of rows that come some at a time, of which there are some."""
-    part = out.with_name(f".{out.name}.{os.getpid()}.part")
-    form: Callable = write_parquet if out.suffix.lower() == ".parquet" else write_csv
-    try:
-        form(chunks, part)
-        with part.open("rb") as written:
-            os.fsync(written.fileno())
-        part.replace(out)
-    except OSError as error:
-        raise OutputError(f"{out} cannot be written ({error.strerror}); name another file.") from error
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def write_csv(chunks: Iterable[Columns], path: Path) -> None:
-    with path.open("x", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        for i, columns in enumerate(chunks):
-            if i == 0:
-                writer.writerow(columns)
-            writer.writerows([cell(value) for value in row] for row in zip(*columns.values(), strict=True))
-
-
-def cell(value):
-    """A value for CSV: scores to six decimals, and no text that a spreadsheet would run."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float):
-        return f"{value:.6f}"
-    if isinstance(value, str) and value.startswith(TAKEN_FOR_FORMULA) and not NUMBER.fullmatch(value):
-        return f"'{value}"
-    return value
-
-
-def write_parquet(chunks: Iterable[Columns], path: Path) -> None:
-    from pyarrow import parquet
-
-    tables = map(_as_arrow, chunks)
-    first = next(tables)
-    with parquet.ParquetWriter(path, first.schema) as writer:
-        for table in chain([first], tables):
-            writer.write_table(table)
-
-
-def _as_arrow(columns: Columns):
-    import pyarrow as pa
-
-    kinds = (
-        dict.fromkeys(WHOLE, pa.int64()) | dict.fromkeys(YES_OR_NO, pa.bool_()) | dict.fromkeys(NUMBERS, pa.float64())
-    )
-    return pa.table({name: pa.array(values, kinds.get(name, pa.string())) for name, values in columns.items()})
+# --- an earlier list --------------------------------------------------------------------------------------------------
 
 
 def read_list(path: Path) -> list[str]:
@@ -177,23 +106,3 @@ def _parquet_rows(path: Path) -> list[tuple[int, str]]:
     table = parquet.read_table(path, columns=["rank", "client_id"])
     found = zip(*(table[name].to_pylist() for name in ("rank", "client_id")), strict=True)
     return [(int(rank), str(client_id)) for rank, client_id in found if rank is not None]
-
-
-def writable(out: Path, inputs: list[Path | None]) -> Path:
-    """The file that `out` leads to. Raises OutputError, now rather than after the work."""
-    target = out.resolve()
-    if target.exists() and not target.is_file():
-        raise OutputError(f"{out} is no file; name one that ends in .csv or .parquet.")
-    if any(path is not None and path.resolve() == target for path in inputs):
-        raise OutputError(f"{out} is what is read; name another file.")
-    if not os.access(target.parent, os.W_OK):
-        raise OutputError(f"{target.parent} is no folder that can be written to; name another file.")
-    return target
-
-
-def writable_folder(folder: Path) -> Path:
-    """A folder that is there or can be made. Raises OutputError, now rather than after the work."""
-    there = next(place for place in (folder.resolve(), *folder.resolve().parents) if place.exists())
-    if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
-        raise OutputError(f"{folder} is no folder that can be written to; name another folder.")
-    return folder

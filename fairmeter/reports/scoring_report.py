@@ -15,8 +15,8 @@ from pathlib import Path
 from markupsafe import Markup
 
 from fairmeter.core.types import INSUFFICIENT_HISTORY, SEVERITIES
+from fairmeter.data.writers import OutputError
 from fairmeter.evaluation.drift import SHIFTED, SHIFTING
-from fairmeter.planning.list_files import OutputError
 from fairmeter.reports.html import NOTHING, SECTION, joined, list_of, shown, table_of
 from fairmeter.reports.invoice_sections import TILE, page_of
 from fairmeter.scoring.population_drift import drift_said

@@ -22,9 +22,10 @@ from fairmeter.data.partitioned.evidence_tables import joined, travelling
 from fairmeter.data.partitioned.partitions import TableFiles, find_pieces
 from fairmeter.data.partitioned.spark import SparkJobs, cluster
 from fairmeter.data.tables import Tables, one_after_another
+from fairmeter.data.writers import OutputError, write_chunks
 from fairmeter.features.invoices.matrix import FEATURE_NAMES, client_features
 from fairmeter.models.fraud_model import FraudModel
-from fairmeter.planning.list_files import OutputError, reasons_of, write_chunks
+from fairmeter.planning.list_files import COLUMN_TYPES, reasons_of
 from fairmeter.scoring.population import ClientBase
 from fairmeter.scoring.ranking import PLACE, RankedClient, Ranking, SelectionSizes, judged
 from fairmeter.training.dataset import Dataset
@@ -109,7 +110,7 @@ def listed(
         few = list(walk.few(list(wanted.values()), first.keys()))
         reasons = {row: texts for some in few for row, texts in some.reasons().items()}
         tell("Writing the list", 0, None)
-        write_chunks(ranking.columns(reasons), out)
+        write_chunks(ranking.columns(reasons), out, COLUMN_TYPES)
     return WrittenList(ranking, few, drawn)
 
 

@@ -18,7 +18,8 @@ from fairmeter.core.sampling import LOTS, lot_of
 from fairmeter.core.types import QualityFlag, Score
 from fairmeter.data.partitioned.partitions import ROW, flags_of, with_flags
 from fairmeter.data.tables import summed
-from fairmeter.planning.list_files import N_REASONS, Columns, columns_of
+from fairmeter.data.writers import Columns
+from fairmeter.planning.list_files import N_REASONS, columns_of
 
 BATCH = 1_000  # rows of a file in memory while files are merged
 OPEN = 200  # files that are merged at once; systems let a process open a thousand

@@ -10,6 +10,7 @@ from pyarrow import parquet
 
 import score
 from fairmeter.core.types import FITS, INSUFFICIENT_HISTORY, HarmlessCause, QualityFlag, Reason, RecoveryEstimate, Score
+from fairmeter.data import writers
 from fairmeter.evaluation.conformal_selection import promise_table
 from fairmeter.models.model_file import ModelError
 from fairmeter.planning import list_files
@@ -200,7 +201,7 @@ def test_files_of_any_name_are_taken_when_named(tmp_path):
     ],
 )
 def test_no_text_in_csv_is_a_formula_and_every_id_comes_back(value, in_csv):
-    assert list_files.cell(value) == in_csv
+    assert writers.cell(value) == in_csv
     if isinstance(value, str):
         assert in_csv.removeprefix("'") == value
 
@@ -235,10 +236,10 @@ def test_a_list_that_cannot_be_written_is_refused_before_the_work(tmp_path, mode
     clients = written(tmp_path, CLIENTS, INVOICES) / "clients.csv"
     (tmp_path / "link.csv").symlink_to(clients)
     for out, words in (
-        (tmp_path, "is no file"),
-        (tmp_path / "none" / "s.csv", "no folder that can be written"),
-        (tmp_path / "link.csv", "is what is read"),
-        (Path("/dev/null"), "is no file"),
+        (tmp_path, "is not a file"),
+        (tmp_path / "none" / "s.csv", "not a folder that can be written"),
+        (tmp_path / "link.csv", "is also an input"),
+        (Path("/dev/null"), "is not a file"),
     ):
         named = ["--clients", clients, "--invoices", tmp_path / "invoices.csv", "--out", out]
         ends_in_one_sentence(capsys, named, words)
@@ -253,7 +254,7 @@ def test_a_full_disk_leaves_the_old_list_and_no_part_of_the_new(tmp_path, monkey
 
     out = listed(tmp_path)
     before = out.read_bytes()
-    monkeypatch.setattr(list_files, "write_csv", full)
+    monkeypatch.setattr(writers, "write_csv", full)
     ends_in_one_sentence(capsys, [tmp_path, "--out", out], "No space left on device")
     assert out.read_bytes() == before
     assert not list(tmp_path.glob(".*"))
@@ -265,7 +266,7 @@ def test_ctrl_c_says_that_nothing_changed_and_ends_as_shells_expect(tmp_path, mo
         raise KeyboardInterrupt
 
     written(tmp_path, CLIENTS, INVOICES)
-    monkeypatch.setattr(list_files, "write_csv", stopped)
+    monkeypatch.setattr(writers, "write_csv", stopped)
     assert score.main([str(tmp_path), "--out", str(tmp_path / "s.csv")]) == 130
     assert "as it was" in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clients.csv", "invoices.csv"]
@@ -398,4 +399,4 @@ def test_the_list_is_not_written_over_the_scores_or_what_is_read(tmp_path, capsy
     written(tmp_path, CLIENTS, INVOICES)
     for other in (tmp_path / "s.csv", tmp_path / "clients.csv"):
         asked = ["--clients", tmp_path / "clients.csv", "--invoices", tmp_path / "invoices.csv", "--visits", 1]
-        ends_in_one_sentence(capsys, [*asked, "--out", tmp_path / "s.csv", "--list", other], "is what is read")
+        ends_in_one_sentence(capsys, [*asked, "--out", tmp_path / "s.csv", "--list", other], "is also an input")

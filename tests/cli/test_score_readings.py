@@ -229,7 +229,7 @@ def test_readings_that_cannot_be_read_end_in_one_sentence(tmp_path, capsys, text
 
 def test_the_list_never_takes_the_place_of_the_readings(readings, capsys):
     assert score.main(["--readings", str(readings), "--out", str(readings)]) == 2
-    assert "is what is read" in capsys.readouterr().err
+    assert "is also an input" in capsys.readouterr().err
     assert readings.read_text() == readings_text(KWH)
 
 

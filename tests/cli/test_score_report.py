@@ -7,7 +7,8 @@ import pytest
 
 import score
 from fairmeter.data.files import DamagedFile, MissingColumns, MissingFile
-from fairmeter.planning.list_files import read_list, write
+from fairmeter.data.writers import write
+from fairmeter.planning.list_files import read_list
 
 
 @pytest.fixture

@@ -107,7 +107,7 @@ def test_the_balance_never_takes_the_place_of_what_is_read(metered, tmp_path, ca
     row = {"transformer_id": "t-1", "measured_on": "2019-03-01", "delivered_kwh": 4}
     (tmp_path / "balance.csv").write_text(csv_text([row]))
     assert ran(tmp_path, metered.data, "--transformers", tmp_path / "balance.csv") == 2
-    assert "is what is read" in capsys.readouterr().err
+    assert "is also an input" in capsys.readouterr().err
 
 
 def test_a_store_is_closed_again(metered, tmp_path, monkeypatch):

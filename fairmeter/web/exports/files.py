@@ -14,9 +14,9 @@ from flask import Response, current_app
 from flask_openapi import MediaType
 from pydantic import BaseModel
 
+from fairmeter.data.writers import csv_lines
 from fairmeter.web.app import Api
 from fairmeter.web.exports.process import file_answer
-from fairmeter.web.exports.sheets import csv_lines
 from fairmeter.web.http import texts
 
 CSV, PDF = "text/csv", "application/pdf"

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from fairmeter.data.writers import OutputError
 from fairmeter.evaluation.drift import MOVED, STABLE
-from fairmeter.planning.list_files import OutputError
 from fairmeter.reports.scoring_report import run_html, write_run_report
 from tests.model.test_training_report import NASTY, Page
 
