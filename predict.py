@@ -18,9 +18,10 @@ from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validat
 from fairmeter.cli import desk as commands
 from fairmeter.core.types import QualityFlag, Score, StoredInvoiceScore, Table
 from fairmeter.data.daily import DailyConsumption
+from fairmeter.data.json_records import FieldError, tables_from_records
 from fairmeter.data.parsing import NAT, number_of
 from fairmeter.data.readings import readings_from_records
-from fairmeter.data.tables import CLIENT_FIELDS, FieldError, tables_from_records
+from fairmeter.data.tables import CLIENT_FIELDS
 from fairmeter.explanation.explain import ScoringContext, explained, explained_aggregates
 from fairmeter.features.invoices.matrix import FEATURE_NAMES, client_features
 from fairmeter.features.readings.covariates import TransformerLosses

@@ -39,10 +39,12 @@ from fairmeter.cli.visit_tables import print_list, print_worth
 from fairmeter.core.types import INSUFFICIENT_HISTORY, SEVERITIES, QualityFlag, Score, Table
 from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.exogenous import Exogenous, read_almanac
+from fairmeter.data.files import TableError
+from fairmeter.data.json_records import tables_from_records
 from fairmeter.data.partitioned.partitions import find_pieces
 from fairmeter.data.partitioned.spark import SparkError
 from fairmeter.data.readings import ReadingTables, has_readings, read_readings
-from fairmeter.data.tables import TableError, Tables, read_tables, tables_from_records
+from fairmeter.data.tables import Tables, read_tables
 from fairmeter.data.transformers import has_transformers, read_transformers
 from fairmeter.data.writers import OutputError, writable, writable_folder, write
 from fairmeter.evaluation.conformal_selection import ConformalSelection, promised

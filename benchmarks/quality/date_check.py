@@ -17,9 +17,9 @@ import numpy as np
 from fairmeter.core.types import Table
 from fairmeter.data.arrow_reader import read_sheet
 from fairmeter.data.date_swaps import links, swapped
-from fairmeter.data.files import Column, find_source
+from fairmeter.data.files import Column, TableError, find_source
 from fairmeter.data.parsing import text_of
-from fairmeter.data.tables import INVOICE_FIELDS, TableError
+from fairmeter.data.tables import INVOICE_FIELDS
 
 TOLERANCE_DAYS = 20  # the reader comes when he can; two swapped dates are a month apart at least
 DAYS_A_MONTH = 30.44

@@ -37,7 +37,9 @@ from benchmarks.helpers.servers import BadAnswer, Connection, DidNotStart, Serve
 from benchmarks.speed import readings
 from benchmarks.speed.naive import AGGREGATIONS, naive_features
 from fairmeter.core.types import Table
-from fairmeter.data.tables import TableError, Tables, read_tables, tables_from_records
+from fairmeter.data.files import TableError
+from fairmeter.data.json_records import tables_from_records
+from fairmeter.data.tables import Tables, read_tables
 from fairmeter.features.invoices.matrix import FEATURE_NAMES, client_features
 from fairmeter.models import model_file
 from fairmeter.models.fraud_model import FraudModel

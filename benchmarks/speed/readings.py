@@ -10,8 +10,8 @@ import pandas as pd
 from benchmarks.helpers.bodies import records
 from fairmeter.core.types import Table
 from fairmeter.data.daily import DailyConsumption
+from fairmeter.data.json_records import tables_from_records
 from fairmeter.data.readings import readings_from_records
-from fairmeter.data.tables import tables_from_records
 from fairmeter.features.invoices.matrix import client_features
 from fairmeter.features.readings.matrix import FEATURE_NAMES, reading_features
 from fairmeter.models.fraud_model import FraudModel

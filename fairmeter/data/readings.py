@@ -22,9 +22,10 @@ from fairmeter.core.types import QualityFlag, Table
 from fairmeter.data.arrow_reader import ParsedTable, read_header, read_sheet
 from fairmeter.data.cleaning import CleaningFinding
 from fairmeter.data.files import NULLS, Column, InvalidValue, TableFile, UnreadableDate, find_source, holds
+from fairmeter.data.json_records import FieldError, columns_of, place_in
 from fairmeter.data.parsing import EPOCH, day_of, id_of, label_of, number_of, text_of
 from fairmeter.data.reading_cleaning import clean_readings
-from fairmeter.data.tables import DuplicateClient, FieldError, columns_of, flag_of, flags_by_client, place_in
+from fairmeter.data.tables import DuplicateClient, flag_of, flags_by_client
 
 __all__ = ["ReadingTables", "has_readings", "read_readings", "readings_from_records"]
 

@@ -12,11 +12,9 @@ Out: clients and invoices as dicts of NumPy columns, cleaned, with quality flags
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
-from operator import itemgetter
 from zlib import crc32
 
 import numpy as np
@@ -28,31 +26,11 @@ from fairmeter.data.date_swaps import EXPORT_DATE
 from fairmeter.data.files import (
     NULLS,
     Column,
-    DamagedFile,
-    EmptyTable,
-    InvalidValue,
-    MissingColumns,
-    MissingFile,
     TableError,
     UnreadableDate,
     find_source,
 )
 from fairmeter.data.parsing import day_of, energy_of, id_of, invoice_day_of, is_year_first, label_of, number_of, text_of
-
-__all__ = [
-    "DamagedFile",
-    "DuplicateClient",
-    "EmptyTable",
-    "FieldError",
-    "InvalidValue",
-    "MissingColumns",
-    "MissingFile",
-    "TableError",
-    "Tables",
-    "UnreadableDate",
-    "read_tables",
-    "tables_from_records",
-]
 
 MAX_WHOLE = 2**53 - 1  # whole numbers beyond are not told apart by float64
 UNKNOWN = ("invoices_of_unknown_clients", "Invoices of clients that are not in the clients' table, left out")
@@ -60,14 +38,6 @@ UNKNOWN = ("invoices_of_unknown_clients", "Invoices of clients that are not in t
 
 class DuplicateClient(TableError):
     """A client has two rows."""
-
-
-class FieldError(TableError):
-    """A bad value in JSON: `path` within its client's object ("invoices.3.new_index"), `index` of that client."""
-
-    def __init__(self, path: str, message: str, index: int) -> None:
-        super().__init__(f"{path}: {message}")
-        self.path, self.message, self.index = path, message, index
 
 
 @dataclass(frozen=True)
@@ -255,103 +225,3 @@ def tables_of(rows: np.ndarray, clients: Table, invoices: Table) -> tuple[Table,
     of = np.repeat(first - np.cumsum(n) + n, n) + np.arange(n.sum())
     theirs = {name: column[of] for name, column in invoices.items()} | {"client": np.repeat(np.arange(len(rows)), n)}
     return {name: column[rows] for name, column in clients.items()}, theirs
-
-
-# --- from JSON --------------------------------------------------------------------------------------------------------
-
-Place = Callable[[int], tuple[int, str]]  # row -> index of its client, path within that client's object
-PLAIN_NUMBERS = {int, float, type(None)}
-ONLY_OBJECTS = {dict}
-JSON_CLIENT_FIELDS = tuple(f._replace(convert=text_of) if f is CLIENT_ID else f for f in CLIENT_FIELDS)
-
-
-def tables_from_records(
-    clients: list[dict], invoices: list[list[dict]]
-) -> tuple[Table, Table, list[tuple[QualityFlag, ...]]]:
-    """The same tables from JSON: one object a client, one list of objects with its invoices.
-
-    Only an invoice's date is required. Raises FieldError. Returns clients, invoices and each client's quality flags.
-    """
-    rows = list(chain.from_iterable(invoices))
-    client = np.repeat(np.arange(len(clients)), np.array([len(of_client) for of_client in invoices], np.int64))
-    client_table = columns_of(clients, JSON_CLIENT_FIELDS, lambda i: (i, "client"))
-    invoice_table = NO_INVOICES
-    if rows:
-        invoice_table = {"client": client} | columns_of(rows, INVOICE_FIELDS, partial(place_in, "invoices", client))
-        invoice_table[EXPORT_DATE] = np.array(
-            [INVOICE_ON.raw in row and is_year_first(row[INVOICE_ON.raw]) for row in rows], bool
-        )
-    client_table, invoice_table, findings = clean(client_table, invoice_table)
-    return client_table, invoice_table, flags_by_client(findings, len(clients))
-
-
-def place_in(table: str, client: np.ndarray, row: int) -> tuple[int, str]:
-    """The Place of a row of "invoices" or "readings". [client: each row's client, ascending]"""
-    index = int(client[row])
-    return index, f"{table}.{row - int(np.searchsorted(client, index))}"
-
-
-def columns_of(rows: list[dict], fields: tuple[Column, ...], place: Place) -> Table:
-    """The columns of JSON objects, each under its name or its raw one; what a row lacks is missing. FieldError."""
-    if not ONLY_OBJECTS.issuperset(map(type, rows)):
-        index, path = place(next(i for i, row in enumerate(rows) if type(row) is not dict))
-        raise FieldError(path, "not an object", index)
-    given = set().union(*rows)
-    wanted = [field for field in fields if field.is_required or field.name in given or field.raw in given]
-    names = [field.raw if field.raw in given and field.name not in given else field.name for field in wanted]
-    both = {f.raw: f.name for f in wanted if f.raw in given and f.name in given and f.raw != f.name}
-    if both:
-        rows = [_renamed(row, both, i, place) for i, row in enumerate(rows)]
-    table = {}
-    for field, name, values in zip(wanted, names, _values(rows, names, given), strict=True):
-        try:
-            table[field.name] = _array(values, field)
-        except (ValueError, TypeError, OverflowError):
-            raise _field_error(values, field, name, place) from None
-    return table
-
-
-def _renamed(row: dict, both: dict[str, str], i: int, place: Place) -> dict:
-    """A row under canonical names where some rows use these and others the raw ones."""
-    for raw, name in both.items():
-        if raw in row and name in row:
-            index, path = place(i)
-            raise FieldError(f"{path}.{raw}", f"given as {name} too; keep one", index)
-    return {both.get(name, name): value for name, value in row.items()}
-
-
-def _values(rows: list[dict], names: list[str], given: set[str]) -> list[Sequence]:
-    """The values under each name, None where a row has none."""
-    present = [name for name in names if name in given]
-    try:
-        columns = zip(*map(itemgetter(*present), rows), strict=True) if len(present) > 1 else None
-    except KeyError:
-        columns = None
-    columns = columns or ([row.get(name) for row in rows] for name in present)
-    by_name = dict(zip(present, columns, strict=True))
-    nothing = [None] * len(rows)
-    return [by_name.get(name, nothing) for name in names]
-
-
-def _array(values: Sequence, field: Column) -> np.ndarray:
-    types = set(map(type, values))
-    if field.is_number and types <= PLAIN_NUMBERS:
-        return np.array(values, np.float64)
-    # A dict would give True what another client's 1 is, and -0.0 what 0 is; and moments are all different.
-    if field.is_number or field.has_time or bool in types:
-        return np.array([field.convert(value) for value in values], field.dtype)
-    known = {value: field.convert(value) for value in set(values)}
-    return np.array([known[value] for value in values], field.dtype)
-
-
-def _field_error(values: Sequence, field: Column, name: str, place: Place) -> FieldError:
-    """The error of the first value that cannot be converted, under the name that it was given by."""
-    for i, value in enumerate(values):
-        index, path = place(i)
-        if isinstance(value, list | dict):
-            return FieldError(f"{path}.{name}", "not a single value", index)
-        try:
-            field.convert(value)
-        except ValueError as error:
-            return FieldError(f"{path}.{name}", str(error), index)
-    raise AssertionError(f"{field.name} fails as a whole but not by value")  # a bug here, not bad input

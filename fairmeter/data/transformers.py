@@ -16,8 +16,9 @@ import numpy as np
 from fairmeter.core.types import QualityFlag, Table
 from fairmeter.data.arrow_reader import read_header, read_sheet
 from fairmeter.data.files import Column, InvalidValue, MissingFile, TableFile, UnreadableDate, find_sources
+from fairmeter.data.json_records import columns_of
 from fairmeter.data.parsing import NAT, day_of, number_of, text_of
-from fairmeter.data.tables import code_of, columns_of
+from fairmeter.data.tables import code_of
 
 KIND = "transformer"
 LARGEST_KWH = 1e9  # a day: above it, an index was sent for an energy

@@ -16,8 +16,8 @@ from fairmeter.core.formatting import share
 from fairmeter.core.segments import Segments
 from fairmeter.core.types import SEVERITIES, QualityFlag, Score, StoredInvoiceScore, Table
 from fairmeter.data.daily import DailyConsumption
+from fairmeter.data.json_records import tables_from_records
 from fairmeter.data.reading_cleaning import clean_readings
-from fairmeter.data.tables import tables_from_records
 from fairmeter.desk.service import LostDays, ProfileUpdate
 from fairmeter.explanation.reasons import EARLIER, LOWERS
 from fairmeter.features.readings.covariates import TransformerLosses

@@ -14,7 +14,8 @@ from benchmarks.load import load, mixed
 from benchmarks.quality import families
 from benchmarks.speed import bench
 from benchmarks.speed.naive import AGGREGATIONS, naive_features
-from fairmeter.data.tables import read_tables, tables_from_records
+from fairmeter.data.json_records import tables_from_records
+from fairmeter.data.tables import read_tables
 from fairmeter.features.invoices.matrix import FEATURE_NAMES, client_features
 from fairmeter.simulation.utility import simulate
 from fairmeter.training.ensemble_fitting import fit_ensemble

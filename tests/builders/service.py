@@ -9,8 +9,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from fairmeter.core.types import INSUFFICIENT_HISTORY, QualityFlag, Reason, Score
+from fairmeter.data.json_records import FieldError, tables_from_records
 from fairmeter.data.readings import READING_FIELDS, readings_from_records
-from fairmeter.data.tables import CLIENT_FIELDS, INVOICE_FIELDS, FieldError, tables_from_records
+from fairmeter.data.tables import CLIENT_FIELDS, INVOICE_FIELDS
 from fairmeter.scoring.payloads import RequestLimits
 from fairmeter.scoring.problems import InvalidRow
 from fairmeter.web.scoring_api import schemas

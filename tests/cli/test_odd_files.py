@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from fairmeter.data.tables import TableError, read_tables
+from fairmeter.data.files import TableError
+from fairmeter.data.tables import read_tables
 from tests.builders.tables import a_client, an_invoice, csv_text, read_back, same
 
 FEW = settings(

@@ -8,7 +8,7 @@ import pytest
 
 from fairmeter.core.types import StoredInvoiceScore
 from fairmeter.data.daily import DailyConsumption
-from fairmeter.data.tables import tables_from_records
+from fairmeter.data.json_records import tables_from_records
 from fairmeter.explanation.explain import ScoringContext, explained, explained_aggregates
 from fairmeter.explanation.harmless_causes import CAUSES
 from fairmeter.explanation.reasons import EARLIER, LEAST_EFFECT, LOWERS, reasons_of

@@ -59,7 +59,7 @@ def test_the_service_estimates_a_fall_and_recommends(small_model, monkeypatch):
 def test_a_model_without_invoices_estimates_by_the_past_alone(small_model):
     from dataclasses import replace
 
-    from fairmeter.data.tables import tables_from_records
+    from fairmeter.data.json_records import tables_from_records
 
     clients, invoices, _ = tables_from_records([a_client("a")] * 2, [invoices_of(FALLEN), invoices_of([60] * 30)])
     fallen, always_low = recoveries_of(replace(small_model, invoices=None), clients, invoices)

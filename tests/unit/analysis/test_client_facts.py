@@ -7,8 +7,8 @@ import pytest
 from fairmeter.analysis import client_facts
 from fairmeter.analysis.energy_balance import EnergyBalances
 from fairmeter.data.daily import DailyConsumption
+from fairmeter.data.json_records import tables_from_records
 from fairmeter.data.readings import readings_from_records
-from fairmeter.data.tables import tables_from_records
 from tests.builders.readings import days_of as town_days
 from tests.builders.tables import a_client, an_invoice
 

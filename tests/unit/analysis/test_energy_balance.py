@@ -9,8 +9,9 @@ from pyarrow import csv as arrow_csv
 from fairmeter.analysis.energy_balance import LOSSES_SHARE, METER_SD, NORMAL_95, balances_of, columns_of_balances
 from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.files import find_sources
+from fairmeter.data.json_records import tables_from_records
 from fairmeter.data.readings import read_readings
-from fairmeter.data.tables import read_tables, tables_from_records
+from fairmeter.data.tables import read_tables
 from fairmeter.data.transformers import read_transformers, transformers_from_records
 from tests.builders.readings import FIRST, days_of
 from tests.builders.tables import a_client, an_invoice

@@ -14,7 +14,7 @@ from fairmeter.analysis.invoice_checks import (
     ROLLBACK,
     checked,
 )
-from fairmeter.data.tables import tables_from_records
+from fairmeter.data.json_records import tables_from_records
 from fairmeter.store import ledgers_of
 from fairmeter.store.engine.packing import LATEST, packed, unpacked
 from tests.builders.store import clients_of, score_of, write

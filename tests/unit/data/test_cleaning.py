@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairmeter.data import cleaning
-from fairmeter.data.tables import tables_from_records
+from fairmeter.data.json_records import tables_from_records
 from tests.builders.tables import CLEANED, CLIENTS, NAN, SPLIT, USUAL, a_client, an_invoice, flags_of, read_back
 
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from benchmarks.quality import date_check
 from fairmeter.data.date_swaps import INVOICE_YEARS, links, swapped
-from fairmeter.data.tables import read_tables, tables_from_records
+from fairmeter.data.json_records import tables_from_records
+from fairmeter.data.tables import read_tables
 from tests.builders.tables import a_client, an_invoice, flags_of, in_kaggle_names, same, written
 
 FLAG = "day_and_month_swapped"

@@ -9,17 +9,16 @@ import pytest
 from pyarrow import parquet
 
 from fairmeter.data import files
-from fairmeter.data.tables import (
+from fairmeter.data.files import (
     DamagedFile,
-    DuplicateClient,
     EmptyTable,
     InvalidValue,
     MissingColumns,
     MissingFile,
     TableError,
     UnreadableDate,
-    read_tables,
 )
+from fairmeter.data.tables import DuplicateClient, read_tables
 from tests.builders.tables import (
     CLIENTS,
     INVOICES,

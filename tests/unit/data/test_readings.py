@@ -13,18 +13,18 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from fairmeter.data.daily import DailyConsumption
-from fairmeter.data.readings import has_readings, minute_of, read_readings, readings_from_records
-from fairmeter.data.tables import (
+from fairmeter.data.files import (
     DamagedFile,
-    DuplicateClient,
     EmptyTable,
-    FieldError,
     InvalidValue,
     MissingColumns,
     MissingFile,
     TableError,
     UnreadableDate,
 )
+from fairmeter.data.json_records import FieldError
+from fairmeter.data.readings import has_readings, minute_of, read_readings, readings_from_records
+from fairmeter.data.tables import DuplicateClient
 from tests.builders.tables import csv_text, same, zipped
 
 NAN = float("nan")

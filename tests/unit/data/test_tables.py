@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fairmeter.data.json_records import FieldError, tables_from_records
 from fairmeter.data.parsing import day_of
-from fairmeter.data.tables import FieldError, code_of, read_tables, tables_from_records
+from fairmeter.data.tables import code_of, read_tables
 from tests.builders.tables import CLEANED, NAN, USUAL, a_client, an_invoice, flags_of, in_kaggle_names, read_back, same
 
 REPOSITORY = Path(__file__).parents[3]
@@ -208,7 +209,7 @@ def test_any_json_value_is_taken_or_refused_by_its_path(name, value):
 
 
 def test_the_server_path_imports_no_parser():
-    code = "import sys; from fairmeter.data.tables import tables_from_records as t; t([{}], [[{'invoice_on': '2014-01-01'}]]); "
+    code = "import sys; from fairmeter.data.json_records import tables_from_records as t; t([{}], [[{'invoice_on': '2014-01-01'}]]); "
     code += "sys.exit(bool({'pyarrow', 'pandas', 'polars'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY).returncode == 0
 

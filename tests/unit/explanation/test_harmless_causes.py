@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fairmeter.core.types import CANNOT_TELL, DOES_NOT_FIT, FITS
-from fairmeter.data.tables import tables_from_records
+from fairmeter.data.json_records import tables_from_records
 from fairmeter.explanation.billed import billed_clients
 from fairmeter.explanation.harmless_causes import CAUSES, CauseInputs, explanations_of
 from tests.builders.tables import a_client, an_invoice

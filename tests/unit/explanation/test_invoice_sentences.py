@@ -5,7 +5,7 @@ import pytest
 
 from fairmeter.core.segments import Segments
 from fairmeter.data.daily import DailyConsumption
-from fairmeter.data.tables import tables_from_records
+from fairmeter.data.json_records import tables_from_records
 from fairmeter.explanation.billed import billed_clients
 from fairmeter.explanation.invoice_sentences import TELLERS, told_of_invoices
 from fairmeter.explanation.reading_sentences import TELLERS as TELLERS_OF_DAYS

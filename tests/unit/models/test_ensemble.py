@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairmeter.core.types import INSUFFICIENT_HISTORY, QualityFlag
-from fairmeter.data.tables import tables_from_records
+from fairmeter.data.json_records import tables_from_records
 from fairmeter.features.invoices.matrix import client_features
 from fairmeter.models import fraud_model as model
 from fairmeter.models.ensemble import calibrated, log_odds_of, probability_of

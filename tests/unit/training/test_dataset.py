@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from fairmeter.data.tables import Tables, tables_from_records
+from fairmeter.data.json_records import tables_from_records
+from fairmeter.data.tables import Tables
 from fairmeter.features.invoices.matrix import FEATURE_NAMES, client_features
 from fairmeter.training.dataset import Dataset, TrainingError, code_names
 from tests.builders.tables import a_client, an_invoice

@@ -5,8 +5,9 @@ from datetime import date
 import numpy as np
 import pytest
 
+from fairmeter.data.json_records import tables_from_records
 from fairmeter.data.readings import ReadingTables, readings_from_records
-from fairmeter.data.tables import Tables, tables_from_records
+from fairmeter.data.tables import Tables
 from fairmeter.training.inspection_labels import (
     AS_OF,
     InspectionLabels,
