@@ -8,7 +8,7 @@ import pytest
 import score
 from fairmeter.data.files import DamagedFile, MissingColumns, MissingFile
 from fairmeter.data.writers import write
-from fairmeter.planning.list_files import read_list
+from fairmeter.planning.list_files import COLUMN_TYPES, read_list
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ ODD = ["=1+1", "'quoted", "plain", "-3", "müller"]
 @pytest.mark.parametrize("ending", [".csv", ".parquet"])
 def test_ids_come_back_as_they_were_by_rank(tmp_path, ending):
     path = tmp_path / f"list{ending}"
-    write({"client_id": [*ODD, "unranked"], "rank": [*range(len(ODD), 0, -1), None]}, path)
+    write({"client_id": [*ODD, "unranked"], "rank": [*range(len(ODD), 0, -1), None]}, path, COLUMN_TYPES)
     assert read_list(path) == ODD[::-1]
 
 

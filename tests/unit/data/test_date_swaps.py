@@ -215,8 +215,10 @@ def test_files_and_json_agree_and_read_back_unchanged(tmp_path, names):
 # --- the figures of docs/cleaning.md ------------------------------------------------------------------------------------
 
 
-def test_the_check_shows_the_shares_as_given_and_swapped(tmp_path, capsys):
-    date_check.main(str(written(tmp_path, [a_client()], meter(EXPORTED, months=3))))
+def test_the_check_shows_the_shares_as_given_and_swapped(tmp_path, capsys, monkeypatch):
+    data = written(tmp_path, [a_client()], meter(EXPORTED, months=3))
+    monkeypatch.setattr("sys.argv", ["date_check", str(data)])
+    date_check.main()
     head, as_given, other = capsys.readouterr().out.splitlines()
     assert head.startswith("2 pairs")
     assert as_given.split()[2:] == ["100.000%", "100.000%", "0.0%"]
