@@ -14,6 +14,7 @@ from itertools import count
 
 import numpy as np
 
+from fairmeter.core.calendar import DAYS_PER_MONTH
 from fairmeter.core.types import Table
 from fairmeter.data.arrow_reader import read_sheet
 from fairmeter.data.date_swaps import links, swapped
@@ -22,7 +23,6 @@ from fairmeter.data.parsing import text_of
 from fairmeter.data.tables import INVOICE_FIELDS
 
 TOLERANCE_DAYS = 20  # the reader comes when he can; two swapped dates are a month apart at least
-DAYS_A_MONTH = 30.44
 NEEDED = ("invoice_on", "energy", "meter_id", "old_index", "new_index", "months")
 
 
@@ -39,7 +39,7 @@ def shares(dates: np.ndarray, invoices: Table, earlier: np.ndarray, later: np.nd
     """Pairs in the wrong order; of pairs with an ambiguous date; pairs whose months agree with their days. [0..1]"""
     days = (dates[later] - dates[earlier]).astype(int)
     is_ambiguous = swapped(dates) != dates
-    agrees = np.abs(days - DAYS_A_MONTH * invoices["months"][later]) < TOLERANCE_DAYS
+    agrees = np.abs(days - DAYS_PER_MONTH * invoices["months"][later]) < TOLERANCE_DAYS
     return (days <= 0).mean(), (days <= 0)[is_ambiguous[earlier] | is_ambiguous[later]].mean(), agrees.mean()
 
 

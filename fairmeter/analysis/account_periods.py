@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fairmeter.core.calendar import DAYS_PER_MONTH
 from fairmeter.core.types import Table
 from fairmeter.data.daily import DailyConsumption
-from fairmeter.features.invoices.series import DAYS_PER_MONTH
 
 AROUND = 14  # days on either side whose mean stands in for a missing one
 # Days without an invoice, those of others going on, after which an account is closed: where its readings ended too,

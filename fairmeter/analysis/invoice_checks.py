@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fairmeter.core.calendar import DAYS_PER_MONTH
 from fairmeter.core.types import Table
 
 ROUNDING = 1.0  # consumption is billed in whole units, also where the coefficient is 1.3
-DAYS_PER_MONTH = 30.44
 SLACK = (
     1.0  # months that an invoice may cover more or less than lie since the one before: routes are not read to the day
 )

@@ -10,11 +10,11 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from fairmeter.core.calendar import DAYS_PER_MONTH
 from fairmeter.core.types import Table
 
 LEAST_PEERS = 20  # clients known in a month: of fewer a quartile says more of them than of the place
 LEAST_SHARE = 2 / 3  # of a month's days: known, or the month is not
-DAYS_PER_MONTH = 30.44
 
 
 class ConsumptionCourse(Protocol):

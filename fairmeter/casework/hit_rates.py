@@ -10,8 +10,8 @@ from collections.abc import Callable, Hashable, Iterable
 from datetime import date, timedelta
 from typing import NamedTuple
 
+from fairmeter.casework.types import Inspection
 from fairmeter.casework.workflow import SEEN
-from fairmeter.core.types import Inspection
 
 Z = 1.959964  # of a 95 % interval
 LABELS = {"confirmed": 1, "cleared": 0}

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from hashlib import sha256
 
-from fairmeter.core.types import ChainBreak, Move
+from fairmeter.casework.types import ChainBreak, Move
 
 NEW, ASSIGNED, INSPECTING, CLOSED = "new", "assigned", "inspecting", "closed"
 MOVES = {

@@ -1,9 +1,9 @@
-"""Sums over any stretch of rows, and the change that explains a series best, by exact running sums.
+"""Sums over any window of rows, and the step or ramp that explains a series best, from exact running sums.
 
 In:  series of shape (k, rows), NaN where missing; Segments.
 Out: sums of windows; the best step or ramp of each segment.
 
-Running sums are of integers (fixed point), so a window's sum does not feel what lies before it, to the last bit.
+Running sums are integers (fixed point), so that a window's sum does not depend on the rows before it, to the last bit.
 """
 
 from typing import NamedTuple
@@ -13,8 +13,9 @@ import numpy as np
 from fairmeter.core.segments import Segments
 
 FIXED_POINT = 2.0**24
-LEAST = 7  # days on either side of a change
-PRIOR = 4.0  # sum of squares: with less variation of its covariate, a client's sensitivity stays near the usual
+MIN_DAYS = 7  # on either side of a change
+# Sum of squares of a ridge prior: a client whose covariate varies less than that keeps a slope near 0.
+PRIOR = 4.0
 
 
 class RunningSums:
@@ -25,40 +26,40 @@ class RunningSums:
         np.cumsum(np.rint(series * FIXED_POINT).astype(np.int64), axis=-1, out=self.sums[..., 1:])
 
     def between(self, start: np.ndarray, stop: np.ndarray, series: tuple | slice | list[int] = ()) -> np.ndarray:
-        """Sums of the rows start .. stop - 1 of all series, or those chosen. [float64, (k, *start.shape)]"""
+        """Sums of the rows start .. stop - 1, of all or the chosen series. [float64, (k, *start.shape)]"""
         sums = self.sums[series]
         return (sums.take(stop, axis=-1) - sums.take(start, axis=-1)) / FIXED_POINT
 
-    def before(self, days: np.ndarray, series: tuple | slice | list[int] = ()) -> np.ndarray:
-        """Sums of so many rows before each row, and before the end, whosever rows. [float64, (k, days, rows + 1)]"""
+    def trailing(self, days: np.ndarray, series: tuple | slice | list[int] = ()) -> np.ndarray:
+        """Sums of the rows before each row and before the end, across segments. [float64, (k, days, rows + 1)]"""
         sums = self.sums[series]
         start = np.maximum(np.arange(sums.shape[-1]) - days[:, None], 0)
         return (sums[..., None, :] - sums.take(start, axis=-1)) / FIXED_POINT
 
-    def from_start(self, segments: Segments) -> np.ndarray:
-        """Sums of the rows of the same segment up to each row, its own included. [float64, (k, rows)]"""
-        return (self.sums[..., 1:] - segments.beside(self.sums.take(segments.starts, axis=-1))) / FIXED_POINT
+    def cumulative(self, segments: Segments) -> np.ndarray:
+        """Sums from the start of each row's segment to the row itself. [float64, (k, rows)]"""
+        return (self.sums[..., 1:] - segments.broadcast(self.sums.take(segments.starts, axis=-1))) / FIXED_POINT
 
 
 class ChangePoint(NamedTuple):
-    """The best change of a length. Each (k, clients)."""
+    """The best change of one ramp length and sign; every field is (k, clients)."""
 
-    size: np.ndarray  # what the series moved by, 0 where there is none
-    explained: np.ndarray  # share of the variance beside the covariate's part
-    row: np.ndarray  # int64: where it begins, -1 where there is none
-    slope: np.ndarray  # of the covariate beside the change
+    size: np.ndarray  # change of the level, 0 where none was found
+    explained: np.ndarray  # share of the variance that the covariate leaves
+    row: np.ndarray  # int64: first row of the change, -1 where none was found
+    slope: np.ndarray  # of the covariate, fitted together with the change
 
 
 class ChangePoints:
-    """Steps and ramps fitted to series (k, rows): level + size * ramp + slope * covariate, the covariate (k, rows) too.
+    """Least-squares steps and ramps: series = level + size * ramp + slope * covariate, both inputs (k, rows).
 
-    A ramp rises from 0 to 1 within a number of days, and stays there. The slope is drawn towards 0 (PRIOR).
+    A ramp rises from 0 to 1 within a number of days and then stays at 1. The slope is shrunk towards 0 by PRIOR.
     """
 
     def __init__(self, segments: Segments, series: np.ndarray, covariate: np.ndarray) -> None:
-        self.segments, self.known = segments, ~np.isnan(series)
-        v, g = np.where(self.known, series, 0.0), np.where(self.known, covariate, 0.0)
-        t, m = segments.position.astype(np.float64), self.known.astype(np.float64)
+        self.segments, self.is_present = segments, ~np.isnan(series)
+        v, g = np.where(self.is_present, series, 0.0), np.where(self.is_present, covariate, 0.0)
+        t, m = segments.position.astype(np.float64), self.is_present.astype(np.float64)
         mt = m * t
         self.running = RunningSums(np.array([m, mt, mt * t, v, v * t, g, g * t, v * v, v * g, g * g]))
         n, _, _, v, _, g, _, vv, vg, gg = self.running.between(segments.starts, segments.ends)
@@ -66,31 +67,31 @@ class ChangePoints:
         self.v, self.g = v / self.n, g / self.n
         self.gg = gg - g * self.g + PRIOR
         self.vg = vg - v * self.g
-        self.rest = np.maximum(vv - v * self.v - self.vg * self.vg / self.gg, 1e-9)  # what the slope alone leaves
+        self.rest = np.maximum(vv - v * self.v - self.vg * self.vg / self.gg, 1e-9)  # sum of squares less the slope's
 
     def best(self, days: tuple[int, ...], signs: tuple[int, ...], every: int = 1) -> list[ChangePoint]:
-        """The best ramp over so many days [1: a step], a Change for each of days and sign.
+        """The best change of each ramp length [days, 1: a step] and sign: one ChangePoint for each pair of them.
 
-        sign: -1 only falls, 1 only rises, 0 both. At least LEAST days lie before a ramp, and as many known ones after
-        its beginning. It begins on every so many days.
+        signs: -1 only falls, 1 only rises, 0 both. At least MIN_DAYS days precede a ramp and at least MIN_DAYS values
+        follow its beginning. every: distance of the candidate beginnings [days].
         """
         rows, segments = self._beginnings(every)
-        position, known = self.segments.position.take(rows), self.known.take(rows, axis=-1)[:, None]
+        position, is_present = self.segments.position.take(rows), self.is_present.take(rows, axis=-1)[:, None]
         g, v, slope, n, gg = (
-            segments.beside(x)[:, None] for x in (self.g, self.v, self.vg / self.gg, 1.0 / self.n, 1.0 / self.gg)
+            segments.broadcast(x)[:, None] for x in (self.g, self.v, self.vg / self.gg, 1.0 / self.n, 1.0 / self.gg)
         )
         h, hh, hv, hg, n_after = self._ramps(days, rows, segments)
         cross = hg - h * g
         shared = hv - h * v - cross * slope
         own = hh - h * h * n - cross * cross * gg
-        fits = (position >= LEAST) & known & (n_after >= LEAST) & (own > 1e-6)
+        fits = (position >= MIN_DAYS) & is_present & (n_after >= MIN_DAYS) & (own > 1e-6)
         gain = np.where(fits, shared * shared / np.where(fits, own, 1.0), -1.0)
         signed = [np.where(shared * sign > 0, gain, -1.0) if sign else gain for sign in signs]
         found = [self._largest(each, rows, segments, (cross, shared, own)) for each in signed]
         return [ChangePoint(*(x[:, i] for x in change)) for i in range(len(days)) for change in found]
 
     def _beginnings(self, every: int) -> tuple[np.ndarray, Segments]:
-        """(rows on which a ramp may begin, segments of these)"""
+        """(rows on which a ramp may begin, their segments)"""
         if every == 1:
             return np.arange(self.segments.n_rows), self.segments
         return np.flatnonzero(self.segments.position % every == 0), Segments(-(-self.segments.counts // every))
@@ -98,9 +99,9 @@ class ChangePoints:
     def _largest(
         self, gain: np.ndarray, rows: np.ndarray, segments: Segments, sums: tuple[np.ndarray, ...]
     ) -> tuple[np.ndarray, ...]:
-        """The fields of Change where the gain is largest, the last place where it is. Each (k, days, clients)."""
+        """Fields of ChangePoint at the last row with the largest gain; each (k, days, clients)."""
         most = segments.largest(gain)
-        is_most = gain == segments.beside(most)
+        is_most = gain == segments.broadcast(most)
         at = np.maximum.reduceat(np.where(is_most, np.arange(segments.n_rows), -1), segments.starts, axis=-1)
         place = np.arange(0, gain.size, segments.n_rows).reshape(*gain.shape[:-1], 1) + at
         some = most > 0
@@ -110,17 +111,17 @@ class ChangePoints:
         return size, np.where(some, most / self.rest[:, None], 0.0), np.where(some, rows.take(at), -1), slope
 
     def _ramps(self, days: tuple[int, ...], row: np.ndarray, segments: Segments) -> tuple[np.ndarray, ...]:
-        """Sums of the ramp h that begins at a row, of h * h, h * series, h * covariate; known rows from there on.
+        """Sums of h, h * h, h * series and h * covariate, h being the ramp from each row on; number of values since.
 
-        Each (k, days, rows).
+        Each is (k, days, rows).
         """
         sums, ends = self.running.sums, self.segments.ends
-        at_end = segments.beside(sums[:7].take(ends, axis=-1))[:, :, None]
+        at_end = segments.broadcast(sums[:7].take(ends, axis=-1))[:, :, None]
         if days == (1,):
             n, v, g = ((at_end[i] - sums[i].take(row, axis=-1)[:, None]) / FIXED_POINT for i in (0, 3, 5))
             return n, n, v, g, n
         length = np.array(days)[:, None]
-        middle = np.minimum(row + length - 1, segments.beside(ends))
+        middle = np.minimum(row + length - 1, segments.broadcast(ends))
         at_middle = sums[:7].take(middle, axis=-1)
         n, v, g = ((at_end[i] - at_middle[i]) / FIXED_POINT for i in (0, 3, 5))
         m, mt, mtt, mv, mvt, mg, mgt = (at_middle - sums[:7].take(row, axis=-1)[:, :, None]) / FIXED_POINT

@@ -1,7 +1,7 @@
-"""Memory that was freed, given back to the system.
+"""Return freed memory to the operating system.
 
-In:  glibc, which keeps what was freed for later. Another C library has no such function.
-Out: fewer resident pages; it takes milliseconds.
+glibc keeps freed pages for later allocations; `malloc_trim` releases them within milliseconds. Other C libraries do
+not have the function: there `release_free_memory` does nothing.
 """
 
 import ctypes
@@ -9,6 +9,7 @@ import ctypes
 _trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
 
 
-def give_back() -> None:
+def release_free_memory() -> None:
+    """Release the free pages of the heap, where the C library can."""
     if _trim is not None:
         _trim(0)

@@ -1,15 +1,15 @@
-"""A client's lot: a number that its id alone decides, as good as drawn.
+"""A pseudo-random number derived from the client id, for sampling that is stable between runs.
 
-In:  a client's id, or any other text.
-Out: a number below LOTS. Whoever takes the clients of a stretch of lots has drawn them at random, each as likely as
-     another, and the next one who takes it has drawn the same ones.
+In:  a client id, or any other text.
+Out: a number below N_SAMPLE_KEYS. The clients in a range of keys are a uniform random sample of all clients, and the
+     same range always gives the same sample.
 """
 
 from hashlib import md5
 
-LOTS = 2**31  # lots fit into a database's integers
+N_SAMPLE_KEYS = 2**31  # fits into the databases' 32-bit integer
 
 
-def lot_of(text: str) -> int:
-    """The first 31 bits of the MD5, which PostgreSQL has too."""
+def sample_key(text: str) -> int:
+    """The first 31 bits of the text's MD5; PostgreSQL can compute the same."""
     return int.from_bytes(md5(text.encode("utf-8", "replace"), usedforsecurity=False).digest()[:4]) >> 1

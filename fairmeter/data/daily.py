@@ -156,7 +156,7 @@ def _on_calendar(
     row = segments.starts.take(client) + since
     series = np.full(segments.n_rows, np.nan)
     series[row[is_inside]] = kwh[is_inside]
-    calendar = segments.position + segments.beside(first)
+    calendar = segments.position + segments.broadcast(first)
     hours = None if parts is None else _hours_of_day(segments.n_rows, row, is_inside, *parts)
     return DailyConsumption(segments, calendar, series, hours)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from fairmeter.core.formatting import counted, figure, listed, month, sentence, share, share_or_none
+from fairmeter.core.formatting import counted, figure, join_names, month, sentence, share, share_or_none
 from fairmeter.core.formatting import rate as percent
 from fairmeter.explanation.sentence_inputs import InvoiceContext, Sentence, pointed
 from fairmeter.features.base import HISTORY, PLACE, TARIFF, UNUSUAL
@@ -62,7 +62,7 @@ def _tariff(it: InvoiceContext) -> Sentence | None:
     text = (
         f"the {it.word} tariff is {names[0]} throughout"
         if len(names) == 1
-        else f"{it.word} was billed by tariffs {listed(names)}"
+        else f"{it.word} was billed by tariffs {join_names(names)}"
     )
     if len(names) > 1:
         text += f", lately by {codes[known][-1]:.0f}"
@@ -151,7 +151,7 @@ def _account(it: InvoiceContext) -> Sentence | None:
         return None
     usual = it.beside("age_months", "those of {like} are usually {usual} months old", figure)
     also = it.beside("n_invoices", "and have {usual}", lambda x: counted(round(x), "invoice"))
-    return Sentence(sentence(f"the account {listed(parts)}", f"{usual} {also}".strip()))
+    return Sentence(sentence(f"the account {join_names(parts)}", f"{usual} {also}".strip()))
 
 
 # --- unusual shape ----------------------------------------------------------------------------------------------------

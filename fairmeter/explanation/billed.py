@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fairmeter.core.calendar import DAYS_PER_MONTH
 from fairmeter.core.types import Table
-from fairmeter.features.invoices.series import DAYS_PER_MONTH, ENERGIES, InvoiceSeries
+from fairmeter.features.invoices.series import ENERGIES, InvoiceSeries
 
 UNITS = {"elec": "kWh", "gas": "m³"}
 

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fairmeter.core.calendar import DAYS_PER_MONTH
 from fairmeter.core.formatting import figure
 from fairmeter.explanation.billed import UNITS, BillingHistory
 from fairmeter.features.base import ENERGY_NAMES
-from fairmeter.features.invoices.series import DAYS_PER_MONTH
 
 BLOCK_DAYS = 15  # of a period made of readings: shorter than the shortest vacancy that invoices show, longer than noise
 LEAST_KNOWN = 5  # days with readings in it

@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fairmeter.core.formatting import counted, figure, listed, month, sentence, share
+from fairmeter.core.calendar import DAYS_PER_MONTH
+from fairmeter.core.formatting import counted, figure, join_names, month, sentence, share
 from fairmeter.core.types import CANNOT_TELL, DOES_NOT_FIT, FITS, HarmlessCause
 from fairmeter.explanation.billed import BillingHistory
 from fairmeter.explanation.courses import ConsumptionPeriods, course_of_days, course_of_invoices
-from fairmeter.features.invoices.series import DAYS_PER_MONTH
 
 EMPTY_KWH = 10.0  # a month: below it nobody lives there with a refrigerator
 EMPTY_SHARE, STANDBY_KWH = 0.15, 30.0  # of the usual level, as harmless.py leaves a vacant home; a month at most
@@ -156,7 +156,7 @@ def _exchange(course: ConsumptionPeriods, seen: CauseInputs) -> Verdict:
     if not len(days):
         return DOES_NOT_FIT, "The invoices show no meter that took the place of another."
     before, after, since = _levels(course)
-    named = f"the meter was exchanged by {listed(dict.fromkeys(month(day) for day in days[-3:]))}"
+    named = f"the meter was exchanged by {join_names(dict.fromkeys(month(day) for day in days[-3:]))}"
     if np.isnan(before):
         return CANNOT_TELL, sentence(named)
     at = course.end[course.change()]
@@ -286,7 +286,7 @@ def _fall(part: float) -> str:
 
 def _short(seen: CauseInputs) -> Verdict:
     n, n_days = sum(len(billed) for billed in seen.billed.values()), int((~np.isnan(seen.kwh)).sum())
-    words = listed([counted(n, "invoice"), counted(n_days, "day") + " with readings"])
+    words = join_names([counted(n, "invoice"), counted(n_days, "day") + " with readings"])
     is_short = n < SHORT_INVOICES and n_days < SHORT_DAYS
     return FITS if is_short else DOES_NOT_FIT, sentence(f"there {'is' if n == 1 else 'are'} {words}")
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from fairmeter.core.formatting import change, counted, figure, listed, month, sentence, share, share_or_none
+from fairmeter.core.formatting import change, counted, figure, join_names, month, sentence, share, share_or_none
 from fairmeter.explanation import account_sentences
 from fairmeter.explanation.sentence_inputs import InvoiceContext, Sentence, pointed
 from fairmeter.explanation.topics import Topic
@@ -128,7 +128,7 @@ def _upper(it: InvoiceContext) -> Sentence | None:
         return None
     counts = [f"{round(x * len(it.billed))} the {ORDINALS[level]}" for level, x in shares.items() if x > 0]
     if counts:
-        text = f"of {counted(len(it.billed), it.invoices)} so many reach a dearer price level: {listed(counts)}"
+        text = f"of {counted(len(it.billed), it.invoices)} so many reach a dearer price level: {join_names(counts)}"
     else:
         text = f"{it.of_all(0)} reaches the second price level"
     usual = it.beside("level_2_share", "for {like} usually {usual} reach the second", share_or_none)
@@ -181,12 +181,12 @@ def _seasons(it: InvoiceContext) -> Sentence | None:
     known = {name: rate for name, rate in rates.items() if not np.isnan(rate)}
     if len(known) < 2:
         return None
-    parts = listed(f"{figure(rate)} in {name}" for name, rate in known.items())
+    parts = join_names(f"{figure(rate)} in {name}" for name, rate in known.items())
     text = f"{it.word} invoices dated by season come to {parts}, in {it.unit} a month"
     usual = {name: np.expm1(it.usual(f"{name}_level")) for name in ("summer", "winter") if name in known}
     if not usual or np.isnan(list(usual.values())).any():
         return Sentence(sentence(text))
-    beside = listed(f"{figure(level)} in {name}" for name, level in usual.items())
+    beside = join_names(f"{figure(level)} in {name}" for name, level in usual.items())
     return Sentence(sentence(text, f"those of {it.like} usually to {beside}"))
 
 
@@ -198,11 +198,11 @@ def _remark(it: InvoiceContext) -> Sentence | None:
     seen = {code: n for code, n in counts.items() if n}
     if not seen:
         return None
-    parts = listed(f"{code} on {n}" for code, n in seen.items())
+    parts = join_names(f"{code} on {n}" for code, n in seen.items())
     text = f"the reader's remark is {parts} of {counted(len(it.billed), it.invoices)}"
     shares = {code: it.usual(f"remark_{code}_share") for code in REMARKS}
     known = [f"{code} on {share(x)}" for code, x in shares.items() if not np.isnan(x)]
-    return Sentence(sentence(text, f"for {it.like} usually {listed(known)}" if known else ""))
+    return Sentence(sentence(text, f"for {it.like} usually {join_names(known)}" if known else ""))
 
 
 def _index(it: InvoiceContext) -> Sentence | None:

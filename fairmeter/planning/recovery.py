@@ -15,9 +15,10 @@ from math import erfc, log, sqrt
 
 import numpy as np
 
+from fairmeter.core.calendar import DAYS_PER_MONTH
 from fairmeter.core.types import RecoveryEstimate, Table
 from fairmeter.data.daily import DailyConsumption
-from fairmeter.features.invoices.series import DAYS_PER_MONTH, InvoiceSeries, known_or
+from fairmeter.features.invoices.series import InvoiceSeries, known_or
 from fairmeter.models.peer_groups import PEER_FEATURES, PeerGroups
 
 # Months before a visit that may be billed back. Laws differ; India's Electricity Act 2003, section 126(5), allows

@@ -6,7 +6,8 @@ Out: each place's route, 1 the northernmost; 0 where the place is not known.
 
 import numpy as np
 
-KM_A_DEGREE = 111.2
+from fairmeter.core.geo import to_kilometres
+
 SEED = 7
 
 
@@ -22,17 +23,11 @@ def day_routes(latitude: np.ndarray, longitude: np.ndarray, a_day: int) -> np.nd
     known = np.flatnonzero(~np.isnan(latitude) & ~np.isnan(longitude))
     if not len(known):
         return routes
-    places = _on_a_plane(latitude[known], longitude[known])
+    places = to_kilometres(latitude[known], longitude[known])
     centres = _centres(places, -(-len(known) // a_day))
     centres = centres[np.argsort(-centres[:, 1], kind="stable")]
     routes[known] = _assigned(places, centres, a_day) + 1
     return routes
-
-
-def _on_a_plane(latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
-    """East and north in km, as the region lies around its middle."""
-    shrink = np.cos(np.radians(latitude.mean()))
-    return KM_A_DEGREE * np.stack([longitude * shrink, latitude], axis=1)
 
 
 def _centres(places: np.ndarray, n: int) -> np.ndarray:

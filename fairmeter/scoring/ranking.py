@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fairmeter.core.sampling import LOTS, lot_of
+from fairmeter.core.sampling import N_SAMPLE_KEYS, sample_key
 from fairmeter.core.types import QualityFlag, Score
 from fairmeter.data.partitioned.partitions import ROW, flags_of, with_flags
 from fairmeter.data.tables import summed
@@ -101,10 +101,10 @@ class Ranking:
 
     def chosen(self, keep: SelectionSizes) -> tuple[list[RankedClient], list[str]]:
         """Those who are to be kept, in order, and the ids of those of them who were drawn."""
-        chosen, drawn, lots = [], [], LOTS * keep.n_drawn / max(self.n_judged, 1)
+        chosen, drawn, lots = [], [], N_SAMPLE_KEYS * keep.n_drawn / max(self.n_judged, 1)
         for place, client in enumerate(self._merged()):
             client_id, has_score = client.values[PLACE["client_id"]], place < self.n_judged
-            is_drawn = has_score and lot_of(client_id) < lots
+            is_drawn = has_score and sample_key(client_id) < lots
             if is_drawn or (has_score and place < keep.n_first) or client_id in keep.known:
                 chosen.append(client)
                 drawn += [client_id] * is_drawn

@@ -11,10 +11,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+from fairmeter.core.calendar import DAYS_PER_YEAR
 from fairmeter.simulation.pattern import ConsumptionYear, Pattern, Range, Ranges, by_name, pattern
 
 SOURCE = "what inspectors find where nobody stole; ranges set by hand"
-YEAR = 365.25
 
 
 def harmless(**ranges: tuple[Range, Range]) -> Callable:
@@ -46,7 +46,7 @@ def _idle(at: ConsumptionYear, standby: np.ndarray, jitter: np.ndarray) -> np.nd
 
 @harmless(
     cover=((0.2, 0.8), (0.05, 1.5)), swing=((0.4, 0.8), (0.0, 0.95)),
-    midsummer_day=((0, YEAR), (0, YEAR)), clouds=((0.5, 0.8), (0.2, 1.0)),
+    midsummer_day=((0, DAYS_PER_YEAR), (0, DAYS_PER_YEAR)), clouds=((0.5, 0.8), (0.2, 1.0)),
 )  # fmt: skip
 def solar_panels(
     at: ConsumptionYear, cover: np.ndarray, swing: np.ndarray, midsummer_day: np.ndarray, clouds: np.ndarray
@@ -56,7 +56,7 @@ def solar_panels(
     A series knows no dates: midsummer is at some day after its first step; give equal ends where it is known.
     """
     day = at.place / at.steps_a_day
-    season = 1 + swing * np.cos(2 * np.pi * (day - midsummer_day) / YEAR)
+    season = 1 + swing * np.cos(2 * np.pi * (day - midsummer_day) / DAYS_PER_YEAR)
     # Clouds differ from day to day: one draw for all hours of a day, and over a month they nearly even out.
     spread = clouds * min(1.0, np.sqrt(at.steps_a_day))
     of_day = at.place // max(round(at.steps_a_day), 1)

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fairmeter.core.calendar import EXACT_DAYS_PER_MONTH
 from fairmeter.simulation.weather import is_free, remembering, weekday
 
-DAYS_A_MONTH = 365.25 / 12
 HOURS = np.arange(24)
 SUNDAY = 6
 
@@ -65,7 +65,7 @@ def draw_use(
 ) -> LoadProfile:
     """What each home uses; log_kwh is the log of its usual kWh a month, which may drift. [home, day]"""
     n = len(log_kwh)
-    usual = np.exp(log_kwh) / DAYS_A_MONTH
+    usual = np.exp(log_kwh) / EXACT_DAYS_PER_MONTH
     degrees = [
         draw_degrees(rng, np.maximum(sign * (temperature - limit), 0), has, lowest, highest)
         for sign, (has, lowest, highest, limit) in ((1, COOLING), (-1, HEATING))

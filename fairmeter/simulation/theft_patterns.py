@@ -10,9 +10,9 @@ judged on parameters nobody told it; INVOICED for monthly series whose theft is 
 
 import numpy as np
 
+from fairmeter.core.calendar import DAYS_PER_YEAR, EXACT_DAYS_PER_MONTH
 from fairmeter.simulation.pattern import ConsumptionYear, Pattern, Ranges, WrongSeries, by_name, pattern
 
-DAYS_A_MONTH = 365.25 / 12
 A_MONTH = 30  # days, of a month that is copied
 JOKAR, FDI = "Jokar et al. 2016", "false data injection, as in Messinis 2018 and Zidi et al. 2022"
 TAMPERING = "signature of a tampered meter; ranges set by hand"
@@ -236,11 +236,14 @@ WIDE: Ranges = {name: each.wide for name, each in PATTERNS.items()}
 INVOICED: Ranges = {
     "constant_scale": {},
     "zero": {},
-    "gradual": {"ramp_days": (3 * DAYS_A_MONTH, 24 * DAYS_A_MONTH)},
-    "intermittent_zero": {"spell_days": (4 * DAYS_A_MONTH, 4 * DAYS_A_MONTH)},
+    "gradual": {"ramp_days": (3 * EXACT_DAYS_PER_MONTH, 24 * EXACT_DAYS_PER_MONTH)},
+    "intermittent_zero": {"spell_days": (4 * EXACT_DAYS_PER_MONTH, 4 * EXACT_DAYS_PER_MONTH)},
     "cut_off": {},
     "rollback": {},
-    "stall": {"stall_days": (5.51 * DAYS_A_MONTH, 10.49 * DAYS_A_MONTH), "every_days": (365.25, 365.25)},
+    "stall": {
+        "stall_days": (5.51 * EXACT_DAYS_PER_MONTH, 10.49 * EXACT_DAYS_PER_MONTH),
+        "every_days": (DAYS_PER_YEAR, DAYS_PER_YEAR),
+    },
     "meter_change": {"dead_days": (0, 0)},
 }
 

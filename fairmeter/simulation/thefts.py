@@ -10,6 +10,7 @@ is not known from the public set: such figures decide how hard the simulated the
 
 import numpy as np
 
+from fairmeter.core.calendar import DAYS_PER_YEAR
 from fairmeter.core.types import Table
 from fairmeter.simulation.billing import (
     ELEC,
@@ -30,7 +31,7 @@ ALWAYS_SHARE = 0.1  # of thefts, that are older than the account; unknown in rea
 INSPECTIONS_BEGIN = month_number("2013-01")
 METER_TAKEN_SHARE = 0.6  # measured: 56 % of labelled clients have had two meters or more
 EXCHANGES_A_MONTH = {ELEC: 0.0014, GAZ: 0.0009}
-STEPS_A_DAY = 12 / 365.25  # of the grid of months
+STEPS_PER_DAY = 12 / DAYS_PER_YEAR  # of the grid of months
 # Of thefts on smart meters: the share that begins while they send readings, days before the onset and after it at
 # least, and the share of the caught who are caught while there are readings. Set by hand, for there to be cases.
 RECENT_SHARE, HONEST_DAYS, STOLEN_DAYS, CAUGHT_WHILE_READ_SHARE = 0.7, 120, 45, 0.12
@@ -137,7 +138,7 @@ def steal(rng: np.random.Generator, kwh: np.ndarray, thefts: Table) -> np.ndarra
     for name in MONTHLY_PATTERNS:
         rows = np.flatnonzero(thefts["pattern"] == name)
         used = kwh[thefts["service"][rows]]
-        taken = attacked(used, thefts["onset"][rows], name, rng, STEPS_A_DAY, INVOICED)
+        taken = attacked(used, thefts["onset"][rows], name, rng, STEPS_PER_DAY, INVOICED)
         registered[thefts["service"][rows]] = np.where(is_on[rows], taken, used)
     return registered
 

@@ -6,10 +6,11 @@ Out: mean temperature [place, day, degrees C] and whether a day is free of work 
 
 import numpy as np
 
+from fairmeter.core.calendar import DAYS_PER_YEAR
+
 MEAN_AT_COAST, SWING, HOTTEST_DAY = 19.0, 8.0, 213  # degrees C; day of the year: about the 1st of August
 WARMER_SOUTHWARDS, COAST = 0.9, 36.8  # degrees C a degree of latitude; latitude of the north coast
 SPELL_KEPT, SPELL_SD, LOCAL_SD = 0.8, 2.6, 0.8  # warm and cold spells cross the whole country
-DAYS_A_YEAR = 365.25
 
 FIXED_HOLIDAYS = ("01-01", "01-14", "03-20", "04-09", "05-01", "07-25", "08-13", "10-15")
 # Feasts of the lunar calendar in the months that have readings.
@@ -22,7 +23,7 @@ SATURDAY = 5
 
 def draw_temperature(rng: np.random.Generator, day: np.ndarray, latitude: np.ndarray) -> np.ndarray:
     """Mean temperature. [place, day, degrees C] `day` is datetime64[D]."""
-    angle = 2 * np.pi * (day.astype(int) % DAYS_A_YEAR - HOTTEST_DAY) / DAYS_A_YEAR
+    angle = 2 * np.pi * (day.astype(int) % DAYS_PER_YEAR - HOTTEST_DAY) / DAYS_PER_YEAR
     usual = MEAN_AT_COAST + WARMER_SOUTHWARDS * (COAST - latitude)[:, None] + SWING * np.cos(angle)
     spells = SPELL_SD * remembering(rng.normal(size=(1, len(day))), SPELL_KEPT)
     return np.round(usual + spells + rng.normal(0, LOCAL_SD, usual.shape), 1)

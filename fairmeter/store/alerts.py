@@ -23,8 +23,9 @@ from fairmeter.casework.alert_rules import (
     rows_of,
     severity_of,
 )
+from fairmeter.casework.types import Alert
 from fairmeter.casework.workflow import CLOSED
-from fairmeter.core.types import SEVERITIES, Alert, Score
+from fairmeter.core.types import SEVERITIES, Score
 from fairmeter.store.engine.database import Database
 from fairmeter.store.engine.paging import Order, Page, being, by_moment, chosen, conditions, page_of
 from fairmeter.store.engine.schema import alerts, cases, inspections

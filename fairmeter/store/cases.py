@@ -14,8 +14,9 @@ from sqlalchemy.exc import IntegrityError
 
 from fairmeter.casework import workflow as rules
 from fairmeter.casework.alert_rules import IN_CASE, OPEN, RANKS
+from fairmeter.casework.types import Case, ChainBreak, Inspection, Move
 from fairmeter.casework.workflow import CaseNotFound, CaseTaken, ClientHasCase, ClientNotFound
-from fairmeter.core.types import INSUFFICIENT_HISTORY, Case, ChainBreak, Inspection, Move
+from fairmeter.core.types import INSUFFICIENT_HISTORY
 from fairmeter.store.engine import schema
 from fairmeter.store.engine.database import Database
 from fairmeter.store.engine.paging import Order, Page, being, by_moment, check_text, chosen, conditions, page_of

@@ -5,14 +5,14 @@ Out: Neighbours with their severities and links, the nearest first; those of who
 """
 
 from dataclasses import dataclass
-from math import asin, cos, degrees, radians, sin, sqrt
+from math import degrees
 
 from sqlalchemy import Connection, Row, select
 
+from fairmeter.core.geo import EARTH_RADIUS, distance, longitude_span
 from fairmeter.store.engine.database import Database
 from fairmeter.store.engine.schema import profiles
 
-EARTH = 6_371_000.0  # m, its mean radius
 REACHES = (200.0, 1000.0, 5000.0)  # m, one after the other until there are enough
 
 
@@ -49,8 +49,8 @@ ALL = select(*(profiles.c[name] for name in COLUMNS))
 def _nearest(connection: Connection, client_id: str, own: Row, limit: int) -> list[Neighbour]:
     found: list[Neighbour] = []
     for reach in REACHES:
-        high = degrees(reach / EARTH)
-        wide = high / max(cos(radians(own.latitude)), 0.01)
+        high = degrees(reach / EARTH_RADIUS)
+        wide = longitude_span(high, own.latitude)
         near = profiles.c.latitude.between(own.latitude - high, own.latitude + high)
         near &= profiles.c.longitude.between(own.longitude - wide, own.longitude + wide)
         rows = connection.execute(ALL.where(near, profiles.c.client_id != client_id))
@@ -70,11 +70,4 @@ def _on_transformer(connection: Connection, client_id: str, transformer_id: str 
 
 def _neighbour(row: Row, own: Row | None) -> Neighbour:
     *told, latitude, longitude = row
-    return Neighbour(*told, None if own is None else metres(own.latitude, own.longitude, latitude, longitude))
-
-
-def metres(latitude: float, longitude: float, other_latitude: float, other_longitude: float) -> float:
-    """Great-circle distance. (haversine)"""
-    high, wide = radians(other_latitude - latitude), radians(other_longitude - longitude)
-    share = sin(high / 2) ** 2 + cos(radians(latitude)) * cos(radians(other_latitude)) * sin(wide / 2) ** 2
-    return 2 * EARTH * asin(min(sqrt(share), 1.0))
+    return Neighbour(*told, None if own is None else distance(own.latitude, own.longitude, latitude, longitude))

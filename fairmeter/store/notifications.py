@@ -15,7 +15,7 @@ from secrets import token_hex
 from sqlalchemy import Connection, func, not_, or_, select, update
 
 from fairmeter.casework.alert_rules import RANKS, NotificationRule
-from fairmeter.core.types import Alert
+from fairmeter.casework.types import Alert
 from fairmeter.store.engine.database import Database
 from fairmeter.store.engine.schema import notifications
 from fairmeter.store.engine.upsert import KEEP, write_rows

@@ -17,7 +17,7 @@ import numpy as np
 from sqlalchemy import Column, ColumnElement, Double, Integer, Select, cast, column, func, select, values
 
 from fairmeter.casework.alert_rules import RANKS
-from fairmeter.core.sampling import LOTS, lot_of
+from fairmeter.core.sampling import N_SAMPLE_KEYS, sample_key
 from fairmeter.core.types import (
     INSUFFICIENT_HISTORY,
     SEVERITIES,
@@ -46,7 +46,8 @@ from fairmeter.store.engine.series import Series, unpacked
 from fairmeter.store.engine.upsert import FEW
 
 AT_ONCE = 2000  # rows read at a time where all are looked at
-STRETCHES = tuple(LOTS >> bits for bits in (16, 12, 8, 4, 0))  # of lots, of which some are drawn; the last is of all
+# Widths of the ranges of sample keys that clients are sampled from; the last one holds all.
+STRETCHES = tuple(N_SAMPLE_KEYS >> bits for bits in (16, 12, 8, 4, 0))
 # Clients of a stretch, at least, and for each who is drawn. Stretches hold not quite as many clients each: with so many
 # in it none is more than a few hundredths likelier to be drawn than others are.
 ENOUGH, ENOUGH_EACH = 1000, 100
@@ -170,7 +171,7 @@ class ProfileStore(Database):
 
         with self.reading() as connection:
             for width in STRETCHES:
-                first = lot_of(seed) // width * width
+                first = sample_key(seed) // width * width
                 inside = query.where(profiles.c.lot.between(first, first + width - 1))
                 ids = connection.execute(inside, execution_options={"yield_per": AT_ONCE}).scalars()
                 free = [client_id for client_id in ids if client_id not in left_out]

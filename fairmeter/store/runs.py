@@ -16,7 +16,7 @@ import numpy as np
 from sqlalchemy import Connection, Row, delete, insert, select, text
 
 from fairmeter.casework.alert_rules import RANKS, AlertRules
-from fairmeter.core.sampling import lot_of
+from fairmeter.core.sampling import sample_key
 from fairmeter.core.types import INSUFFICIENT_HISTORY, SEVERITIES, EnergyBalance, Score, Table
 from fairmeter.evaluation.stability import LONGEST, stability
 from fairmeter.store.alerts import RaisedAlerts, raise_alerts
@@ -206,7 +206,7 @@ def _profile_row(score: Score, client: Row, model_version: str, now: datetime, d
         score.onset_on and date.fromisoformat(score.onset_on),
         model_version,
         now,
-        lot_of(score.client_id) if drawn is None or score.client_id in drawn else None,
+        sample_key(score.client_id) if drawn is None or score.client_id in drawn else None,
     )
 
 

@@ -118,7 +118,7 @@ class BufferedThreadWorker(gthread.ThreadWorker):
         super().notify()
         if monotonic() > self._trimmed_at + TRIM_EVERY:
             self._trimmed_at = monotonic()
-            memory.give_back()
+            memory.release_free_memory()
         if self.alive and self.nr >= self._asks_at and self._is_idle():
             self._asks_at = self.nr + self._every  # again, where a fresh one does not start
             self.log.info("%d requests answered: a fresh worker is to follow.", self.nr)

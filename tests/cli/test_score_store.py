@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import score
-from fairmeter.core.sampling import LOTS, lot_of
+from fairmeter.core.sampling import N_SAMPLE_KEYS, sample_key
 from fairmeter.desk import runs
 from fairmeter.store import Store
 from fairmeter.store.engine.packing import LATEST
@@ -71,7 +71,7 @@ def test_of_a_base_in_parts_the_desk_keeps_the_highest_some_drawn_and_whoever_it
     with (tmp_path / "scores.csv").open(newline="") as stream:
         listed = list(csv.DictReader(stream))
     rows = [row for row in listed if row["score"]]
-    drawn = {row["client_id"] for row in rows if lot_of(row["client_id"]) < LOTS * 20 / len(rows)}
+    drawn = {row["client_id"] for row in rows if sample_key(row["client_id"]) < N_SAMPLE_KEYS * 20 / len(rows)}
     last = next(row["client_id"] for row in reversed(rows) if row["client_id"] not in drawn)
     write(store, score_of(last, 0.99, "critical"))
     assert scored(trained.model, trained.data, tmp_path, monkeypatch, database_url, *asked) == 0

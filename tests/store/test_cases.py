@@ -20,6 +20,7 @@ from hypothesis.stateful import (
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from fairmeter.casework.types import Move
 from fairmeter.casework.workflow import (
     FIRST_HASH,
     MOVES,
@@ -32,7 +33,6 @@ from fairmeter.casework.workflow import (
     first_broken,
     hash_of,
 )
-from fairmeter.core.types import Move
 from fairmeter.store import BadQuery, Store
 from tests.builders.store import DATABASES, NOW, empty_database, score_of, shipped_rules, write
 

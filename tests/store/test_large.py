@@ -7,13 +7,13 @@ from datetime import datetime
 import pytest
 from sqlalchemy import text
 
-from fairmeter.core.sampling import LOTS, lot_of
+from fairmeter.core.sampling import N_SAMPLE_KEYS, sample_key
 from fairmeter.store import PopulationCounts, Store, profiles
 from tests.builders.store import NOW, clients_of, score_of, write
 
 
 def test_of_a_large_base_some_take_part_in_the_draw_and_none_is_favoured(store, monkeypatch):
-    monkeypatch.setattr(profiles, "STRETCHES", (LOTS >> 3, LOTS >> 1, LOTS))
+    monkeypatch.setattr(profiles, "STRETCHES", (N_SAMPLE_KEYS >> 3, N_SAMPLE_KEYS >> 1, N_SAMPLE_KEYS))
     monkeypatch.setattr(profiles, "ENOUGH", 20)
     monkeypatch.setattr(profiles, "ENOUGH_EACH", 5)
     regions = [1.0 + n % 4 for n in range(400)]
@@ -23,8 +23,8 @@ def test_of_a_large_base_some_take_part_in_the_draw_and_none_is_favoured(store, 
     assert times.total() == 2000
     assert len(times) > 380  # each is drawn five times on average
     assert max(times.values()) < 20
-    lots = [lot_of(id_) for id_ in store.draw_clients(4, "week 1")]
-    assert max(lots) - min(lots) < LOTS >> 3
+    lots = [sample_key(id_) for id_ in store.draw_clients(4, "week 1")]
+    assert max(lots) - min(lots) < N_SAMPLE_KEYS >> 3
     assert {store.find_profile(id_).client["region"] for id_ in store.draw_clients(30, "week 1", region=2)} == {2.0}
 
 
@@ -60,7 +60,7 @@ def test_clients_of_before_there_were_lots_are_given_the_lots_that_runs_give(dat
         store.migrate()
         with store.reading() as connection:
             found = connection.execute(text("SELECT client_id, lot FROM profiles"))
-            assert dict(found.all()) == {id_: lot_of(id_) for id_ in ids}
+            assert dict(found.all()) == {id_: sample_key(id_) for id_ in ids}
 
 
 def test_clients_of_before_there_was_a_column_for_it_are_suspected_from_the_threshold_on(database_url):

@@ -8,8 +8,9 @@ Nothing here reads a meter's number, code, status or coefficient; of the index i
 
 import numpy as np
 
+from fairmeter.core.calendar import DAYS_PER_MONTH
 from fairmeter.features.base import DISCREPANCY, FALL, HISTORY, IRREGULAR, LOW, TARIFF, Block, Feature
-from fairmeter.features.invoices.series import DAYS_PER_MONTH, InvoiceSeries, known_or
+from fairmeter.features.invoices.series import InvoiceSeries, known_or
 
 SHARES = {"min": 0.0, "q10": 0.1, "q25": 0.25, "median": 0.5, "q75": 0.75, "q90": 0.9, "max": 1.0}
 STATISTICS = {

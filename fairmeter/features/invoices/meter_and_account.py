@@ -9,8 +9,9 @@ its index is marked `after_detection`.
 
 import numpy as np
 
+from fairmeter.core.calendar import DAYS_PER_MONTH
 from fairmeter.features.base import DISCREPANCY, HISTORY, LOW, PLACE, TARIFF, Block, Feature
-from fairmeter.features.invoices.series import DAYS_PER_MONTH, LEVELS, InvoiceSeries, as_float_days, known_or
+from fairmeter.features.invoices.series import LEVELS, InvoiceSeries, as_float_days, known_or
 
 # --- codes: how many, which, when they changed ------------------------------------------------------------------------
 

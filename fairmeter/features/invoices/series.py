@@ -11,11 +11,11 @@ from functools import cached_property
 
 import numpy as np
 
+from fairmeter.core.calendar import DAYS_PER_MONTH
 from fairmeter.core.segments import Segments
 from fairmeter.core.types import Table
 
 ENERGIES = ("elec", "gas")
-DAYS_PER_MONTH = 30.44
 LEVELS = tuple(f"consumption_level_{i}" for i in (1, 2, 3, 4))
 YEAR_DAYS = (335, 395)  # between an invoice and that of the same season: a route is read up to a month early or late
 BACK = (1, 2, 3, 4, 6)  # invoices before: with monthly to half-yearly ones a year ago is among the last four or six

@@ -52,12 +52,12 @@ RANKED = (7, 14, 30, 60, 90)
 def _last_among_others(rows: DailySeries) -> np.ndarray:
     """The last days' mean beside those of all stretches as long that end before they begin."""
     segments, days = rows.segments, np.array(RANKED)
-    n, total = rows.running.before(days, (slice(2), slice(2)))[..., 1:]
+    n, total = rows.running.trailing(days, (slice(2), slice(2)))[..., 1:]
     mean = total / n
     is_whole = (segments.position >= days[:, None] - 1) & (n >= 0.6 * days[:, None])
     mean = np.where(is_whole, mean, np.nan)
     last = segments.last(mean)
-    before = np.where(segments.left > days[:, None], mean, np.nan)
+    before = np.where(segments.rows_left > days[:, None], mean, np.nan)
     _, usual, deviation = segments.moments(before)
     off = last - usual
     found = np.array([off, off / (deviation + 0.02), last - segments.smallest(before)])
@@ -169,10 +169,10 @@ def _at_step(rows: DailySeries) -> np.ndarray:
     gap = np.where((n > 0) & (n_after > 0), mean_after - mean, np.nan)[0]
     sharpness = gap / np.sqrt(variance[0] + variance_after[0] + 0.01)
     length = np.minimum(ends - at[0], np.maximum(at[0] - starts, 1))
-    own_length = segments.beside(length)
+    own_length = segments.broadcast(length)
     position = segments.position + 1
     stop = np.arange(segments.n_rows) + 1
-    is_before = (position >= own_length) & (stop <= segments.beside(at[0]))
+    is_before = (position >= own_length) & (stop <= segments.broadcast(at[0]))
     n, total = rows.running.between(np.where(is_before, stop - own_length, 0), stop, (slice(2), slice(1)))
     others = np.where(is_before & (n >= 0.6 * own_length), total / n, np.nan)
     after = rows.window(at[0], ends, slice(1))[1][0]
@@ -206,10 +206,10 @@ def _sharpest(rows: DailySeries) -> np.ndarray:
     # What follows a row lies before the row so many days later.
     place = np.minimum(row + width, segments.n_rows) + np.arange(len(SHARP))[:, None] * (segments.n_rows + 1)
     n_after, mean_after, variance_after = each.reshape(3, -1).take(place, axis=-1)
-    fits = (segments.position >= width) & (segments.left >= width) & (n >= 0.6 * width) & (n_after >= 0.6 * width)
+    fits = (segments.position >= width) & (segments.rows_left >= width) & (n >= 0.6 * width) & (n_after >= 0.6 * width)
     gap = np.where(fits, (mean_after - mean) / np.sqrt(variance + variance_after + 0.02), np.nan)
     least, most = segments.smallest(gap), segments.largest(gap)
-    at = np.maximum.reduceat(np.where(gap == segments.beside(least), row, -1), segments.starts, axis=-1)
+    at = np.maximum.reduceat(np.where(gap == segments.broadcast(least), row, -1), segments.starts, axis=-1)
     number = np.arange(len(SHARP))[:, None]
     before, after = np.where(at >= 0, np.array([mean[number, at], mean_after[number, at]]), np.nan)
     lately = rows.window(rows.since_end(30), ends, slice(1))[1][0]
@@ -240,13 +240,13 @@ def _splits(rows: DailySeries) -> np.ndarray:
     """Steps of what lies above the usual, below it, and of the distance from it; range of the running sum."""
     segments, residual = rows.segments, rows.residual
     n, mean, deviation = (x[:1] for x in rows.shape[:3])
-    off = residual - segments.beside(mean[0])
+    off = residual - segments.broadcast(mean[0])
     series = np.array(
         [np.maximum(off, 0.0), np.minimum(off, 0.0), np.minimum(np.abs(off), 2.0), np.minimum(rows.relative, 20.0)]
     )
     size, explained, row = segments.best_split(series, 7)
     ago = np.where(row >= 0, segments.ends - row, np.nan)
-    walk = RunningSums(np.where(np.isnan(off), 0.0, off)[None]).from_start(segments)
+    walk = RunningSums(np.where(np.isnan(off), 0.0, off)[None]).cumulative(segments)
     scale = deviation * np.sqrt(n)
     return np.concatenate([size, explained, ago, segments.largest(walk) / scale, segments.smallest(walk) / scale])
 

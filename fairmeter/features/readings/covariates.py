@@ -155,7 +155,7 @@ def log_relative(days: DailyConsumption) -> tuple[np.ndarray, np.ndarray]:
     with np.errstate(invalid="ignore"):
         median = segments.quantiles(kwh, (0.5,), n)[0]
         level = np.where(median > OFFSET * mean, median, np.where(mean > 0, mean, 1.0))[0]
-    return level, np.log(days.kwh / segments.beside(level) + OFFSET)
+    return level, np.log(days.kwh / segments.broadcast(level) + OFFSET)
 
 
 def _factor(days: DailyConsumption, clients: np.ndarray, first_day: int, n_days: int) -> np.ndarray:

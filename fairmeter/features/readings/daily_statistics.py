@@ -92,7 +92,7 @@ KIND_STATISTICS = (
 
 def _median(rows: DailySeries) -> np.ndarray:
     """Of residual, beside its rows."""
-    return rows.segments.beside(rows.segments.quantiles(rows.residual[None], (0.5,), rows.shape[0][:1])[0, 0])
+    return rows.segments.broadcast(rows.segments.quantiles(rows.residual[None], (0.5,), rows.shape[0][:1])[0, 0])
 
 
 def _kinds(rows: DailySeries) -> np.ndarray:
@@ -100,7 +100,7 @@ def _kinds(rows: DailySeries) -> np.ndarray:
     is_kind = np.array([test(rows) for *_, test in KINDS])
     begins = is_kind.copy()
     begins[:, 1:] &= ~is_kind[:, :-1] | segments.is_first[1:]
-    in_90, in_30 = segments.left <= 90, segments.left <= 30
+    in_90, in_30 = segments.rows_left <= 90, segments.rows_left <= 30
     counted = np.array([is_kind, is_kind & in_90, is_kind & in_30, begins, begins & in_90], dtype=np.float64)
     n, n_90, n_30, runs, runs_90 = segments.total(counted)
     counts = segments.counts
@@ -127,13 +127,13 @@ CEILINGS = (14, 30, 60, 120)
 def _ceilings(rows: DailySeries) -> np.ndarray:
     """Highest of the last days; how long ago it was last exceeded, by how much, how unlikely that is by chance."""
     segments, relative, row = rows.segments, rows.relative, np.arange(rows.segments.n_rows)
-    is_last = segments.left <= np.array(CEILINGS)[:, None]
+    is_last = segments.rows_left <= np.array(CEILINGS)[:, None]
     ceiling = segments.largest(np.where(is_last, relative, np.nan))
-    beside, known = segments.beside(ceiling), ~np.isnan(relative)
+    beside, known = segments.broadcast(ceiling), ~np.isnan(relative)
     over = relative > 1.01 * beside
     last = np.maximum.reduceat(np.where(over, row, -1), segments.starts, axis=-1)
     last = np.maximum(last, segments.starts - 1)
-    is_since = row > segments.beside(last)
+    is_since = row > segments.broadcast(last)
     at = (np.abs(relative / beside - 1.0) < 0.005) & is_since
     counted = np.array([over, known & ~is_since, at, known & is_since], dtype=np.float64)
     n_over, n_before, n_at, n_since = segments.total(counted)
@@ -169,17 +169,17 @@ def _repetition(rows: DailySeries) -> np.ndarray:
     """Deviation of log consumption from that of a day, a week and a month before; the least of them."""
     segments, log = rows.segments, rows.log
     lagged = segments.lags(log, BACK)
-    is_recent = np.flatnonzero(segments.left <= LATELY[-1])
+    is_recent = np.flatnonzero(segments.rows_left <= LATELY[-1])
     recent = Segments(np.minimum(segments.counts, LATELY[-1]))
     off = log.take(is_recent) - lagged.take(is_recent, axis=-1)
-    now = np.where(segments.left.take(is_recent) <= np.array(LATELY)[:, None, None], off, np.nan)
+    now = np.where(segments.rows_left.take(is_recent) <= np.array(LATELY)[:, None, None], off, np.nan)
     n, mean, deviation = recent.moments(now)
-    same = recent.total((np.abs(now - recent.beside(mean)) < 0.01).astype(np.float64)) / n
+    same = recent.total((np.abs(now - recent.broadcast(mean)) < 0.01).astype(np.float64)) / n
     deviation, same = np.where(n >= 7, np.array([deviation, same]), np.nan)
     least, week = np.fmin.reduce(deviation[:, 2:], axis=1), deviation[:, 2]
     most = np.fmax.reduce(same[:, 2:], axis=1)
     found = np.array([deviation[:, 0], week, least, least / week, most, same[:, 0]])
-    mean = segments.beside(rows.shape[1][1])
+    mean = segments.broadcast(rows.shape[1][1])
     centred = log - mean
     with_lag = segments.mean(centred * (lagged - mean)) / segments.mean(centred * centred)
     return np.concatenate([found.swapaxes(0, 1).reshape(-1, len(segments)), with_lag])
@@ -245,8 +245,8 @@ def _context(rows: DailySeries) -> np.ndarray:
     means = segments.mean(np.where(np.array([weekend, ~weekend, *in_season, *holiday]), log, np.nan))
     overall = rows.shape[1][1]
     on_holidays = means[6] - means[7] if rows.has_holidays else np.full(len(segments), np.nan)
-    factor = np.where(segments.beside(rows.is_covered), rows.factor, np.nan)
-    recent = np.where(segments.left <= 60, 1.0, np.nan)
+    factor = np.where(segments.broadcast(rows.is_covered), rows.factor, np.nan)
+    recent = np.where(segments.rows_left <= 60, 1.0, np.nan)
     by_factor, with_factor = slope(rows, np.array([log, log * recent]), np.array([factor, factor]))
     sensitivity = np.where(rows.is_covered, 1.0 + rows.step.slope[0], np.nan)
     off_usual = np.where(rows.is_covered, segments.last(rows.off_usual) - segments.mean(rows.off_usual), np.nan)
@@ -263,8 +263,8 @@ def _weather(rows: DailySeries) -> np.ndarray:
         return np.full((5, len(segments)), np.nan)
     cold = np.maximum(BASE_TEMPERATURE - rows.temperature, 0.0)
     by_cold, with_cold = slope(rows, rows.log, cold)
-    off_weather = rows.log - segments.beside(by_cold) * cold
-    is_last = segments.left <= days
+    off_weather = rows.log - segments.broadcast(by_cold) * cold
+    is_last = segments.rows_left <= days
     last, before = segments.mean(np.where(np.array([is_last, ~is_last]), off_weather, np.nan))
     return np.array([by_cold, with_cold, *(last - before)])
 
@@ -299,8 +299,8 @@ def _sun(rows: DailySeries) -> np.ndarray:
     segments, date = rows.segments, rows.day.astype("datetime64[D]")
     sun = SUN.take((date - date.astype("datetime64[Y]").astype("datetime64[D]")).astype(np.int64))
     row = np.arange(segments.n_rows)
-    is_after = row >= segments.beside(np.where(rows.step.row[0] >= 0, rows.step.row[0], segments.starts))
-    is_recent = row >= segments.beside(segments.ends) - 180
+    is_after = row >= segments.broadcast(np.where(rows.step.row[0] >= 0, rows.step.row[0], segments.starts))
+    is_recent = row >= segments.broadcast(segments.ends) - 180
     less = rows.relative - np.exp(np.where(np.isnan(rows.usual), 0.0, rows.usual))
     series = np.array([rows.residual, rows.residual, rows.residual, less])
     series = np.where(np.array([is_after, ~is_after, is_recent, is_recent]), series, np.nan)

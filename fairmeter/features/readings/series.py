@@ -47,7 +47,7 @@ class DailySeries:
     @cached_property
     def usual(self) -> np.ndarray:
         """The neighbours' factor, 0 for clients that it does not cover; NaN where it is missing on a date."""
-        return np.where(self.segments.beside(self.is_covered), self.factor, 0.0)
+        return np.where(self.segments.broadcast(self.is_covered), self.factor, 0.0)
 
     @cached_property
     def off_usual(self) -> np.ndarray:
@@ -73,7 +73,7 @@ class DailySeries:
     @cached_property
     def residual(self) -> np.ndarray:
         """log consumption less the neighbours' factor times the client's own sensitivity to it."""
-        return self.off_usual - self.segments.beside(self.step.slope[0]) * self.usual
+        return self.off_usual - self.segments.broadcast(self.step.slope[0]) * self.usual
 
     @cached_property
     def shape(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -98,7 +98,7 @@ class DailySeries:
 
     def stretches(self, days: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(number known, mean, variance) of residual in so many rows before each row. Each (days, rows + 1)."""
-        n, total, squares = self.running.before(days, (slice(None), 0))
+        n, total, squares = self.running.trailing(days, (slice(None), 0))
         mean = total / n
         return n, mean, np.maximum(squares / n - mean * mean, 0.0)
 
@@ -118,7 +118,7 @@ def slope(rows: DailySeries, series: np.ndarray, covariate: np.ndarray) -> tuple
     segments = rows.segments
     both = np.where(np.isnan(series + covariate), np.nan, np.array([series, covariate]))
     n, mean, deviation = segments.moments(both)
-    off = both - segments.beside(mean)
+    off = both - segments.broadcast(mean)
     shared = segments.mean(off[0] * off[1])
     found = np.where(n[0] >= LEAST_SLOPE, shared / (deviation[1] * deviation[1]), np.nan)
     return found, found * deviation[1] / deviation[0]

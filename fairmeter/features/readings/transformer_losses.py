@@ -24,10 +24,10 @@ def _lost(rows: DailySeries) -> np.ndarray:
     if rows.lost is None or np.isnan(rows.lost).all():
         return np.full((len(BLOCK.features), len(rows.segments)), np.nan)
     segments = rows.segments
-    lost, own = rows.lost / segments.beside(rows.level), rows.relative
+    lost, own = rows.lost / segments.broadcast(rows.level), rows.relative
     row = np.arange(segments.n_rows)
-    is_after = row >= segments.beside(np.where(rows.step.row[0] >= 0, rows.step.row[0], segments.starts))
-    is_last = segments.left <= np.array(LATELY)[:, None]
+    is_after = row >= segments.broadcast(np.where(rows.step.row[0] >= 0, rows.step.row[0], segments.starts))
+    is_last = segments.rows_left <= np.array(LATELY)[:, None]
     spans = np.array([*is_last, is_after, *~is_last, ~is_after])
     both = np.where(np.isnan(lost + own), np.nan, np.array([lost, own]))
     mean = segments.mean(np.where(spans, both[:, None], np.nan))  # (2, spans, clients)
@@ -36,7 +36,7 @@ def _lost(rows: DailySeries) -> np.ndarray:
     explained = np.clip(rise[0] / np.maximum(-rise[1], LEAST_FALL), -LARGEST, LARGEST)
     change = both - segments.lag(both)
     noise = np.sqrt(segments.mean(change[0] * change[0]))
-    when = np.array([segments.left <= SINCE, is_after, ~is_after])
+    when = np.array([segments.rows_left <= SINCE, is_after, ~is_after])
     moves = slope(rows, np.where(when, change[0], np.nan), np.where(when, change[1], np.nan))
     return np.concatenate([after[0], rise[0], explained, after[0] / noise, *moves])
 

@@ -107,7 +107,7 @@ def session(graph: bytes) -> "InferenceSession":
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     made = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    memory.give_back()  # reading a graph takes twice what its session keeps
+    memory.release_free_memory()  # reading a graph takes twice what its session keeps
     return made
 
 

@@ -12,8 +12,8 @@ from typing import Any
 from flask import flash, redirect, request, url_for
 from pydantic import BaseModel
 
+from fairmeter.casework.types import Case, Inspection
 from fairmeter.casework.workflow import CLOSED, MOVES, OUTCOMES, CaseError, CaseNotFound
-from fairmeter.core.types import Case, Inspection
 from fairmeter.desk.service import DeskService
 from fairmeter.scoring.problems import Problem
 from fairmeter.store import Store, StoreError, StoreUnavailable

@@ -4,7 +4,6 @@ In:  the cases that somebody has; what a visit found, sent once the phone has a 
 Out: the page at /desk/field; an inspection for each visit, once, however often it is sent.
 """
 
-import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -12,8 +11,9 @@ from typing import Any, NamedTuple
 from flask import jsonify, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from fairmeter.casework.types import Case
 from fairmeter.casework.workflow import ASSIGNED, CLOSED, INSPECTING, OUTCOMES, CaseError
-from fairmeter.core.types import Case
+from fairmeter.core.geo import squared_degrees
 from fairmeter.desk.service import DeskService
 from fairmeter.scoring.problems import Problem
 from fairmeter.store import Profile, Store, StoreError, StoreUnavailable
@@ -109,14 +109,9 @@ def on_the_way(places: Sequence[Place]) -> list[int]:
     way = left[:1]
     left = left[1:]
     while left:
-        way.append(min(left, key=lambda i: _apart(places[way[-1]], places[i])))
+        way.append(min(left, key=lambda i: squared_degrees(places[way[-1]], places[i])))
         left.remove(way[-1])
     return way + [i for i, place in enumerate(places) if not place]
-
-
-def _apart(a: tuple[float, float], b: tuple[float, float]) -> float:
-    """Squared distance where a degree of longitude is as short as it is there. [degrees of latitude, squared]"""
-    return (a[0] - b[0]) ** 2 + ((a[1] - b[1]) * math.cos(math.radians(a[0]))) ** 2
 
 
 def recorded(desk: DeskService, case_id: int, user: str, found: RecordedVisit) -> str:

@@ -11,8 +11,9 @@ from urllib.parse import urlencode
 
 from flask import flash, redirect, request, url_for
 
+from fairmeter.casework.types import Case
 from fairmeter.casework.workflow import ASSIGNED, NEW, CaseError, ClientHasCase
-from fairmeter.core.types import INSUFFICIENT_HISTORY, SEVERITIES, Case
+from fairmeter.core.types import INSUFFICIENT_HISTORY, SEVERITIES
 from fairmeter.desk.service import DeskService, VisitPlanner
 from fairmeter.scoring.problems import Problem
 from fairmeter.store import BadQuery, StoreError, StoreUnavailable

@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 
 from fairmeter.casework import hit_rates
 from fairmeter.casework.hit_rates import HitRate
-from fairmeter.core.types import SEVERITIES, Inspection
+from fairmeter.casework.types import Inspection
+from fairmeter.core.types import SEVERITIES
 from fairmeter.web.http import texts
 from fairmeter.web.pages import charts
 from fairmeter.web.pages.drift import drift_state

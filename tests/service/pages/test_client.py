@@ -11,7 +11,6 @@ import pytest
 from fairmeter.analysis.peer_consumption import LEAST_PEERS, bands_of
 from fairmeter.core.types import Reason
 from fairmeter.store import ReferenceData, Series, Store
-from fairmeter.store.neighbours import metres
 from fairmeter.web.desk_api.read import profile_of
 from fairmeter.web.exports.files import PDF
 from fairmeter.web.http.auth import THIS_MACHINE
@@ -149,8 +148,6 @@ def test_who_has_no_place_has_the_neighbours_of_its_transformer_and_who_has_neit
 
 def test_somebody_far_away_is_a_neighbour_of_nobody(store):
     assert store.neighbours_of(ALONE) == []
-    assert metres(0, 0, 0, 1) == pytest.approx(111_195, rel=1e-3)
-    assert metres(36, 10, 36, 10) == 0
 
 
 def test_neighbours_are_found_in_either_database(database_url):

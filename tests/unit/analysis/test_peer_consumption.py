@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from fairmeter.analysis import peer_consumption
+from fairmeter.core.calendar import DAYS_PER_MONTH
 from fairmeter.store import ReferenceData, Series
 from tests.builders.store import clients_of, write
 
@@ -55,7 +56,7 @@ def test_days_count_as_their_mean_over_a_month_of_which_most_is_known():
     first, found = peer_consumption.by_month(Series("day", MARCH, kwh))
     assert peer_consumption.day_of(first) == MARCH
     assert np.isnan(found[0])
-    assert found[1] == pytest.approx(2 * peer_consumption.DAYS_PER_MONTH)
+    assert found[1] == pytest.approx(2 * DAYS_PER_MONTH)
 
 
 def test_who_has_no_region_no_category_or_no_consumption_is_nobodys_peer():

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fairmeter.casework import hit_rates as outcomes
 from fairmeter.casework.hit_rates import hit_rates, labels_of, wilson
-from fairmeter.core.types import Inspection
+from fairmeter.casework.types import Inspection
 
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
 

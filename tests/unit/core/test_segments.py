@@ -1,4 +1,4 @@
-"""Segments: each result against plain NumPy on that segment alone."""
+"""Segments: every result equals plain NumPy on that segment alone."""
 
 import itertools
 from collections import Counter
@@ -36,7 +36,7 @@ def close(got, wanted):
 
 
 @given(parts_of(NUMBERS))
-def test_sums_and_ends_are_those_of_each_segment(parts):
+def test_sums_extremes_first_and_last_of_each_segment(parts):
     segments, series, arrays = laid_out(parts)
     values = [known(part) for part in arrays]
     close(segments.total(np.nan_to_num(series)), [v.sum() for v in values])
@@ -107,13 +107,13 @@ def test_modes_count_the_known_codes_and_the_smaller_wins_a_tie(parts):
 def test_runs_end_where_segments_end(parts):
     segments, mask, arrays = laid_out(parts)
     runs = [[(value, len(list(group))) for value, group in itertools.groupby(part)] for part in arrays]
-    longest, lately = segments.runs(mask == 1.0)
+    longest, last = segments.runs(mask == 1.0)
     close(longest, [max([n for value, n in run if value], default=0) for run in runs])
-    close(lately, [run[-1][1] if run and run[-1][0] else 0 for run in runs])
+    close(last, [run[-1][1] if run and run[-1][0] else 0 for run in runs])
 
 
 @given(parts_of(NUMBERS))
-def test_a_lag_never_reaches_into_the_segment_before(parts):
+def test_a_lag_does_not_reach_into_the_previous_segment(parts):
     segments, series, arrays = laid_out(parts)
     for steps in (1, 2, 6):
         wanted = [np.append(np.full(steps, NAN), part)[: len(part)] for part in arrays]
@@ -122,20 +122,20 @@ def test_a_lag_never_reaches_into_the_segment_before(parts):
 
 
 @given(parts_of(NUMBERS))
-def test_spread_and_position_give_each_row_its_segment(parts):
+def test_spread_and_position_match_the_rows_of_each_segment(parts):
     segments, _, arrays = laid_out(parts)
     rows = [(i, j) for i, part in enumerate(arrays) for j in range(len(part))]
     assert segments.spread(np.arange(len(parts))).tolist() == [i for i, _ in rows]
-    assert (np.zeros(len(rows)) + segments.beside(np.arange(len(parts)))).tolist() == [i for i, _ in rows]
+    assert (np.zeros(len(rows)) + segments.broadcast(np.arange(len(parts)))).tolist() == [i for i, _ in rows]
     assert segments.position.tolist() == [j for _, j in rows]
-    assert segments.left.tolist() == [len(arrays[i]) - j for i, j in rows]
+    assert segments.rows_left.tolist() == [len(arrays[i]) - j for i, j in rows]
     assert segments.is_first.tolist() == [j == 0 for _, j in rows]
 
 
-def split_by_hand(part, at, least=2):
-    """(between-part sum of squares, later mean - earlier mean), the later part from row `at`; -1 where not allowed."""
+def split_by_hand(part, at, min_values=2):
+    """(between-part sum of squares, later mean - earlier mean) of a split before row `at`; -1 where not allowed."""
     earlier, later = known(part[:at]), known(part[at:])
-    if min(earlier.size, later.size) < least or np.isnan(part[at]):
+    if min(earlier.size, later.size) < min_values or np.isnan(part[at]):
         return -1.0, NAN
     gap = later.mean() - earlier.mean()
     return earlier.size * later.size / (earlier.size + later.size) * gap * gap, gap
@@ -159,7 +159,7 @@ def test_the_best_split_is_the_best_of_all_splits(parts):
         assert explained[i] == pytest.approx(most / ((known(part) - known(part).mean()) ** 2).sum())
 
 
-def test_of_two_equally_good_splits_the_later_counts():
+def test_the_later_of_two_equally_good_splits_wins():
     assert Segments([6]).best_split(np.array([[0.0, 0.0, 9.0, 9.0, 0.0, 0.0]]))[2] == 4
 
 
@@ -179,7 +179,7 @@ EVERY_RESULT = {
 @pytest.mark.parametrize("name", EVERY_RESULT)
 @settings(max_examples=40)
 @given(parts=parts_of(st.one_of(st.just(NAN), st.floats(-1e9, 1e9))))
-def test_a_segment_alone_gives_the_bits_it_gives_among_others(name, parts):
+def test_a_segment_gives_the_same_bits_alone_and_among_others(name, parts):
     segments, series, arrays = laid_out(parts)
     together = EVERY_RESULT[name](segments, np.stack([series, -series]))
     for i, part in enumerate(arrays):
@@ -188,7 +188,7 @@ def test_a_segment_alone_gives_the_bits_it_gives_among_others(name, parts):
 
 
 @pytest.mark.parametrize("counts", [[], [0], [0, 0, 0]])
-def test_segments_without_a_row_have_counts_of_zero_and_nothing_else(counts):
+def test_segments_without_rows_have_zero_totals_and_nan_otherwise(counts):
     segments, series = Segments(counts), np.empty((2, 0))
     for name, result in EVERY_RESULT.items():
         assert result(segments, series).shape[-1] == len(counts), name

@@ -12,7 +12,8 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 from fairmeter.analysis.invoice_checks import NEW_METER
-from fairmeter.analysis.peer_consumption import DAYS_PER_MONTH, LEAST_PEERS, ConsumptionBand, days_of
+from fairmeter.analysis.peer_consumption import LEAST_PEERS, ConsumptionBand, days_of
+from fairmeter.core.calendar import DAYS_PER_MONTH
 from fairmeter.store import Store
 from fairmeter.web.desk_api import schemas as told
 from fairmeter.web.http import i18n, texts

@@ -11,8 +11,8 @@ from typing import Any
 from flask import flash, redirect, request, url_for
 
 from fairmeter.casework import workflow as rules
+from fairmeter.casework.types import Case
 from fairmeter.casework.workflow import CaseError
-from fairmeter.core.types import Case
 from fairmeter.scoring.problems import Problem
 from fairmeter.store import Series, Store, StoreError, StoreUnavailable
 from fairmeter.web.desk_api.read import profile_of

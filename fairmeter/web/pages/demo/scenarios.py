@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import NamedTuple
 from zipfile import ZipFile
 
+from fairmeter.core.calendar import EXACT_DAYS_PER_MONTH
 from fairmeter.core.paths import SAMPLE
 from fairmeter.scoring.payloads import RawClient
 
 CLIENT_IDS = ("demo-normal", "demo-sudden-spike", "demo-gradual-theft", "demo-meter-tampering")
 PREFIX = "demo-"  # of the first clients of every file: what comes after the last of them is not read
 N_WEEKS, N_DAYS = 50, 14  # frames: a step a week, and a step a day at the end, where the spike is
-MONTH = 365.25 / 12  # days
 LEVELS = tuple(f"consumption_level_{n}" for n in (1, 2, 3, 4))
 
 
@@ -97,7 +97,7 @@ def _registered(invoices: list[dict], share: float, since: date) -> list[dict]:
     """Invoices of a meter that misses a share: lower levels, and an index that falls behind."""
     missed, shown = 0.0, []
     for row in invoices:
-        period = float(row["months"]) * MONTH
+        period = float(row["months"]) * EXACT_DAYS_PER_MONTH
         after = (date.fromisoformat(row["invoice_on"]) - since).days
         lost = share * min(max(after / period, 0.0), 1.0)
         levels = {name: round(float(row[name]) * (1 - lost)) for name in LEVELS}

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fairmeter.core.geo import METRES_A_DEGREE, NOISE, clusters
+from fairmeter.core.geo import METRES_PER_DEGREE, NOISE, dbscan, longitude_span
 from fairmeter.store import Area, PlacedClient
 from fairmeter.web.http import texts
 from fairmeter.web.pages import charts
@@ -40,7 +40,7 @@ def hot_spots(
     """The largest ones, and how many there are. [radius: metres; count: how many clients an area holds]"""
     places = np.array([(one.latitude, one.longitude) for one in suspected], float).reshape(-1, 2)
     kwh = np.array([one.expected_recovery_kwh or 0.0 for one in suspected])
-    cluster = clusters(*places.T, radius, LEAST)
+    cluster = dbscan(*places.T, radius, LEAST)
     found = []
     for number in range(min(cluster.max(initial=NOISE) + 1, N_SPOTS)):
         is_in = cluster == number
@@ -56,8 +56,8 @@ def outlines(spots: Sequence[SpatialCluster], radius: int) -> list[dict[str, Any
     shapes = []
     for spot in spots:
         south, west, north, east, _ = spot.area
-        high = radius / 2 / METRES_A_DEGREE
-        wide = high / max(math.cos(math.radians(spot.middle[0])), 0.01)
+        high = radius / 2 / METRES_PER_DEGREE
+        wide = longitude_span(high, spot.middle[0])
         # Through the corners of the area: an ellipse of these half axes holds all of it.
         half = (north - south) / math.sqrt(2) + high, (east - west) / math.sqrt(2) + wide
         corners = {"x0": spot.middle[1] - half[1], "x1": spot.middle[1] + half[1]}
