@@ -21,9 +21,10 @@ PYTEST = $(PY) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 # Stamps: what stands in .venv, as of which Pipfile.lock. The service starts without waiting for the training libraries.
 SERVING = .venv/.serving
 ALL = .venv/.everything
+DOCS = .venv/.docs
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format train bench load scan lock clean
+.PHONY: help install run test check format train bench load docs scan lock clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -57,6 +58,10 @@ bench: $(ALL) ## the table of speed and memory
 
 load: $(ALL) ## the service under load, beside bare Flask; a quarter of an hour, or make load ARGS="--seconds 2 --minutes 2"
 	$(PY) -m benchmarks.load.load $(ARGS)
+
+docs: $(DOCS) ## the documentation as a searchable site, in site/
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet
+	@echo "Look at it: $(PY) -m http.server 8000 --directory site"
 
 scan: $(ALL) ## what is known against our code (bandit), the image (hadolint), the packages in .venv (pip-audit, asks PyPI)
 	.venv/bin/hadolint Dockerfile
@@ -104,6 +109,12 @@ $(ALL): Pipfile.lock $(TOOL)
 	@echo "Installing everything into .venv: once, about 3.5 GB."
 	$(PIPENV) sync --categories "$(EVERYTHING)"
 	@touch $(SERVING) $@
+
+$(DOCS): Pipfile.lock $(TOOL)
+	$(MAKE_VENV)
+	@echo "Installing mkdocs-material into .venv: once, about 40 MB."
+	$(PIPENV) sync --categories docs
+	@touch $@
 
 # pipenv mixes the machine's package index into the lock and into its hash, where it names none. With none named in
 # either, the lock serves every machine, and `pipenv install --deploy` passes wherever pip has its usual index.
