@@ -15,11 +15,11 @@ from functools import partial
 
 from gunicorn import sock
 
-# Measured, `python benchmarks/load.py --workers`: 4, 8 and 16 threads answer about as many requests, one processor's; a
+# Measured, `python -m benchmarks.load.load --workers`: 4, 8 and 16 threads answer about as many requests, one processor's; a
 # second worker, not a thread, uses a second processor. Beside twelve idle connections a request takes 5 s with the
 # threads of gunicorn's own worker, 60 s with a sync one, milliseconds here; beside twelve half-sent ones 60 s, 60 s and
 # milliseconds. Eight, so that pages that wait for the database leave room for others; sixteen take more memory.
-worker_class = "fairmeter.web.gunicorn_worker.Threads"
+worker_class = "fairmeter.web.gunicorn_worker.BufferedThreadWorker"
 threads = 8
 
 # Never preload: a reload (HUP) would go on with the former model.bin. It would save 80 of 280 MB where two workers run.
@@ -131,7 +131,7 @@ def post_fork(_server, _worker):
 
 
 # Mixed traffic leaves something behind, not traced to its end: 0.05 KB a request over an hour, several times that where
-# new clients come all the time (README, Under load). After 5 to 50 MB the worker asks for a reload.
+# new clients come all the time (docs/performance.md, Under load). After 5 to 50 MB the worker asks for a reload.
 max_requests = 100_000
 
 

@@ -2,7 +2,7 @@
 
 In:  gunicorn's gthread worker, which gives each connection a thread and reads there for as long as its sender likes:
      eight that say nothing, or half of what they have to say, and a service with eight threads answers nobody.
-Out: `Threads`, named in gunicorn.conf.py. A thread takes a request when all of it is there, or its first ENOUGH bytes;
+Out: `BufferedThreadWorker`, named in gunicorn.conf.py. A thread takes a request when all of it is there, or its first ENOUGH bytes;
      what is missing then has to come at a pace. A sender that is slower is hung up on.
 """
 
