@@ -1,7 +1,12 @@
-# `make` lists what there is. Everything is installed into .venv here, from Pipfile.lock; nothing outside is changed,
-# save that root on a Debian without python3.11-venv gets that package.
+# `make` lists the targets. Everything is installed into .venv here, from Pipfile.lock. Nothing outside is changed,
+# except that root on Debian or Ubuntu gets the system's Python and its venv package where they are missing.
 
-PYTHON ?= python3.11
+# The first that runs, has one of these versions and can make virtual environments; else the first without venv.
+# A name on the path proves nothing: pyenv puts one there for every version that it holds.
+SUPPORTED = import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit(1)
+WITH_VENV = $(SUPPORTED); import venv; from ensurepip import version
+PYTHON ?= $(shell for code in "$(WITH_VENV)" "$(SUPPORTED)"; do for python in python3.13 python3.12 python3.11 python3; do \
+	$$python -c "$$code" 2>/dev/null && echo $$python && exit; done; done; echo python3)
 PIPENV_VERSION = 2026.10.3
 PY = .venv/bin/python
 
@@ -24,7 +29,7 @@ ALL = .venv/.everything
 DOCS = .venv/.docs
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format train bench load docs scan lock clean
+.PHONY: help install run test check format train bench load docs scan lock clean python FORCE
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -72,6 +77,9 @@ scan: $(ALL) ## what is known against our code (bandit), the image (hadolint), t
 
 lock: $(TOOL) ## remake Pipfile.lock, naming no package index
 	$(MAKE_VENV)
+	@for python in .pipenv/bin/python $(PY); do $$python -c "$(SUPPORTED); sys.exit(v != (3, 11))" || { \
+	  echo "A lock made with Python 3.11, the oldest supported, serves the newer ones too. Do this first:" \
+	    "make clean, then make lock PYTHON=python3.11" >&2; exit 1; }; done
 	$(PIPENV) lock --categories "$(EVERYTHING) docs"
 	$(NO_INDEX) .pipenv/bin/python -c "$$UNNAME_INDEX"
 	$(NO_INDEX) $(PIPENV) verify
@@ -80,41 +88,51 @@ clean: ## remove .venv, .pipenv and caches
 	rm -rf .venv .pipenv .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(TOOL):
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { \
-	  echo "$(PYTHON) is not Python 3.11, which Fairmeter needs. Install it (apt install python3.11 python3.11-venv)," \
-	    "or say where it is: make PYTHON=/path/to/python3.11" >&2; exit 1; }
-	@$(HAS_VENV) 2>/dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || \
-	  { apt-get update -qq && apt-get install -y -qq --no-install-recommends python3.11-venv; }
-	@$(HAS_VENV) 2>/dev/null || { \
-	  echo "$(PYTHON) comes without venv. Install it: sudo apt install python3.11-venv" >&2; exit 1; }
+# Stamps outlive a Python that an upgrade of the system takes away; what it ran is then made anew.
+stands = $(shell $(1) -c "$(SUPPORTED)" 2>/dev/null && echo yes)
+
+$(TOOL): $(if $(call stands,.pipenv/bin/python),,python)
+	@$(PYTHON) -c "$(SUPPORTED)" 2>/dev/null || { \
+	  echo "Fairmeter needs Python 3.11, 3.12 or 3.13; $(PYTHON) is not there or is another version. Install one with" \
+	    "sudo apt install python3 python3-venv, or name it: make PYTHON=/path/to/python3.13" >&2; exit 1; }
+	@$(PYTHON) -c "$(WITH_VENV)" 2>/dev/null || { \
+	  echo "$(PYTHON) comes without venv. Install it: sudo apt install $(PYTHON_PACKAGES)" >&2; exit 1; }
 	$(PYTHON) -m venv --clear .pipenv
 	.pipenv/bin/python -m pip install --quiet --disable-pip-version-check pipenv==$(PIPENV_VERSION)
 	@touch $@
 
-HAS_VENV = $(PYTHON) -c 'from ensurepip import version; import venv'
+# What Debian and Ubuntu call what is missing; empty where the PYTHON that the caller named does not run.
+PYTHON_PACKAGES = $(or $(shell $(PYTHON) -c "$(SUPPORTED); print('python%d.%d-venv' % v)" 2>/dev/null),\
+	$(if $(filter file,$(origin PYTHON)),python3 python3-venv))
 
-# A .venv of another Python, or one whose Python is gone, is made anew.
-MAKE_VENV = @$(PY) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || \
-	.pipenv/bin/python -m virtualenv --quiet --clear .venv
+# Apart from $(TOOL), whose recipe looks for PYTHON once more: make expands all lines of a recipe before it runs one.
+python:
+	@$(PYTHON) -c "$(WITH_VENV)" 2>/dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || \
+	  [ -z "$(PYTHON_PACKAGES)" ] || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	  apt-get install -y -qq --no-install-recommends $(PYTHON_PACKAGES) >/dev/null; } || true
 
-$(SERVING): Pipfile.lock $(TOOL)
+# A .venv of a Python that is not supported, or that is gone, is made anew.
+MAKE_VENV = @$(PY) -c "$(SUPPORTED)" 2>/dev/null || .pipenv/bin/python -m virtualenv --quiet --clear .venv
+
+$(SERVING): Pipfile.lock $(TOOL) $(if $(call stands,$(PY)),,FORCE)
 	$(MAKE_VENV)
 	@echo "Installing what the service needs into .venv: once, about 180 MB."
 	$(PIPENV) sync --categories packages
 	@touch $@
 
-$(ALL): Pipfile.lock $(TOOL)
+$(ALL): Pipfile.lock $(TOOL) $(if $(call stands,$(PY)),,FORCE)
 	$(MAKE_VENV)
 	@echo "Installing everything into .venv: once, about 3.5 GB."
 	$(PIPENV) sync --categories "$(EVERYTHING)"
 	@touch $(SERVING) $@
 
-$(DOCS): Pipfile.lock $(TOOL)
+$(DOCS): Pipfile.lock $(TOOL) $(if $(call stands,$(PY)),,FORCE)
 	$(MAKE_VENV)
 	@echo "Installing mkdocs-material into .venv: once, about 40 MB."
 	$(PIPENV) sync --categories docs
 	@touch $@
+
+FORCE:
 
 # pipenv mixes the machine's package index into the lock and into its hash, where it names none. With none named in
 # either, the lock serves every machine, and `pipenv install --deploy` passes wherever pip has its usual index.
