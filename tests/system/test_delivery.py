@@ -1,106 +1,26 @@
-"""What is delivered starts where it is put: one port or two, an image without data, a lock for all machines."""
+"""What is delivered: an image without data, a lock for all machines and Pythons, make on a new machine."""
 
 import ast
-import ctypes
-import http.client
 import json
 import os
 import re
-import runpy
 import shlex
 import shutil
-import signal
-import socket
 import subprocess
 import sys
-import time
 import tomllib
-from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
 import pytest
 from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).resolve().parents[2]
-TOOLS = Path(sys.executable).parent
-
-APP = """
-import os
-import re
-
-def app(environ, start_response):
-    start_response(os.environ.get("STATUS", "200 OK"), [("Content-Type", "text/plain")])
-    return [b"ok"]
-"""
-
+from fairmeter.scoring import examples
+from tests.builders.delivery import ROOT, TOOLS, body_of, environment, free_port, plain_command, running, started
 
 # -- builders ---------------------------------------------------------------------------------------------------------
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def environment(**values: str) -> dict[str, str]:
-    """The environment of a newcomer: nothing that an outer `make test` or this machine's settings would slip in."""
-    inherited = {
-        k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "GUNICORN", "PIPENV")) and k != "PORT"
-    }
-    path = f"{TOOLS}{os.pathsep}{os.environ['PATH']}"
-    return {**inherited, "PATH": path, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", **values}
-
-
-def answers(port: int) -> bool:
-    """Whether something speaks HTTP there, whatever it says."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    try:
-        connection.request("GET", "/health")
-        return connection.getresponse().status > 0
-    except OSError:
-        return False
-    finally:
-        connection.close()
-
-
-def until(condition, seconds: float = 20) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.05)
-    return False
-
-
-def listening(server: subprocess.Popen) -> set[int]:
-    connections = psutil.Process(server.pid).net_connections("tcp")
-    return {c.laddr.port for c in connections if c.status == psutil.CONN_LISTEN}
-
-
-@contextmanager
-def started(folder: Path, command: list[str], port: int, **values: str):
-    """`command` running in `folder` with our gunicorn.conf.py and an app of three lines, once it answers on `port`."""
-    (folder / "predict.py").write_text(APP)
-    shutil.copy(ROOT / "gunicorn.conf.py", folder)
-    with open(folder / "log", "w") as log:
-        server = subprocess.Popen(command, cwd=folder, env=environment(HOME=str(folder), **values), stderr=log)
-    try:
-        assert until(lambda: answers(port) or server.poll() is not None), "it neither answered nor ended"
-        assert server.poll() is None, (folder / "log").read_text()
-        yield server
-    finally:
-        server.terminate()
-        server.wait(timeout=40)
-
-
-def plain_command(port: int) -> list[str]:
-    """The documented command, on loopback and on a free port."""
-    return ["gunicorn", "--bind", f"127.0.0.1:{port}", "predict:app"]
 
 
 def dockerfile(instruction: str) -> list[str]:
@@ -113,6 +33,54 @@ def copied_into_the_image() -> set[str]:
     return {s for line in dockerfile("COPY") if "--from" not in line for s in line.split()[:-1]}
 
 
+def dockerignore() -> list[str]:
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def pattern(rule: str) -> re.Pattern[str]:
+    """A rule of .dockerignore as a pattern: `*` stays within a folder, `**/` is any number of folders."""
+    parts = (
+        ".*" if part == "**/" else "[^/]*" if part == "*" else re.escape(part) for part in re.split(r"(\*\*/|\*)", rule)
+    )
+    return re.compile("".join(parts))
+
+
+def is_sent(path: str) -> bool:
+    """Whether the build gets the file: the last rule decides that matches it or a folder above it."""
+    above = [path, *(str(folder) for folder in Path(path).parents)]
+    sent = True
+    for rule in dockerignore():
+        if any(pattern(rule.removeprefix("!")).fullmatch(name) for name in above):
+            sent = rule.startswith("!")
+    return sent
+
+
+def sent_files(source: str) -> list[Path]:
+    """The files of one source of COPY, relative to the repository."""
+    start = ROOT / source
+    files = [path for path in start.rglob("*") if path.is_file()] if start.is_dir() else [start]
+    return [path.relative_to(ROOT) for path in files if is_sent(str(path.relative_to(ROOT)))]
+
+
+def copy_as_the_image_does(folder: Path) -> None:
+    """Fill `folder` with what the last stage of the Dockerfile copies from the repository."""
+    for line in dockerfile("COPY"):
+        if line.startswith("--from"):
+            continue
+        *sources, target = line.split()
+        for source in sources:
+            files = sent_files(source)
+            assert files, f"COPY {source} fails: .dockerignore leaves nothing of it"
+            for file in files:
+                inside = (
+                    file.relative_to(source) if (ROOT / source).is_dir() else file.name if target.endswith("/") else ""
+                )
+                place = folder / target / inside
+                place.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / file, place)
+
+
 def lock() -> dict:
     return json.loads((ROOT / "Pipfile.lock").read_text())
 
@@ -120,143 +88,6 @@ def lock() -> dict:
 def locked_packages() -> list[tuple[str, str, dict]]:
     """(category, name, entry) of every line of the lock."""
     return [(c, name, entry) for c, packages in lock().items() if c != "_meta" for name, entry in packages.items()]
-
-
-# -- the port ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("bound", "port", "expected"),
-    [
-        ([("0.0.0.0", 9696)], None, None),
-        ([("0.0.0.0", 9696)], 9696, None),
-        ([("0.0.0.0", 9696)], 10123, "0.0.0.0:10123"),
-        ([("127.0.0.1", 9696)], 10123, "127.0.0.1:10123"),
-        ([("0.0.0.0", 9696), ("0.0.0.0", 10123)], 10123, None),
-        ([("::", 9696)], 10123, "[::]:10123"),
-        ([], 10123, None),
-    ],
-    ids=["unset", "bound already", "added", "loopback stays loopback", "bound second", "IPv6", "Unix sockets only"],
-)
-def test_the_port_of_the_host_is_added_once_and_on_the_same_interface(bound, port, expected):
-    assert runpy.run_path(str(ROOT / "gunicorn.conf.py"))["missing_bind"](bound, port) == expected
-
-
-@pytest.mark.parametrize("value", ["http", "0", "65536", "-1", "80.5"])
-def test_a_port_that_is_none_stops_the_start_in_words(value):
-    conf = runpy.run_path(str(ROOT / "gunicorn.conf.py"))
-    with pytest.raises(conf["BadPort"], match=f"PORT is '{value}'; it must be a whole number"):
-        conf["wanted_port"]({"PORT": value})
-
-
-def test_the_plain_command_serves_its_own_port_and_writes_nothing_beside_it(tmp_path):
-    port = free_port()
-    with started(tmp_path, plain_command(port), port) as server:
-        assert listening(server) == {port}
-    assert {p.name for p in tmp_path.iterdir()} == {"predict.py", "gunicorn.conf.py", "log"}
-
-
-def test_the_plain_command_serves_the_port_of_the_host_too_and_keeps_both_when_it_reloads(tmp_path):
-    port, of_the_host = free_port(), free_port()
-    with started(tmp_path, plain_command(port), of_the_host, PORT=str(of_the_host)) as server:
-        assert listening(server) == {port, of_the_host}
-        worker = psutil.Process(server.pid).children()[0]
-        server.send_signal(signal.SIGHUP)
-        assert until(lambda: not worker.is_running()), "the old worker never left"
-        assert until(lambda: answers(port) and answers(of_the_host))
-        assert listening(server) == {port, of_the_host}
-
-
-def test_a_port_that_the_command_binds_already_is_not_bound_twice(tmp_path):
-    port = free_port()
-    with started(tmp_path, plain_command(port), port, PORT=str(port)) as server:
-        assert listening(server) == {port}
-
-
-def test_an_idle_connection_does_not_keep_others_waiting(tmp_path):
-    port = free_port()
-    with started(tmp_path, plain_command(port), port), socket.create_connection(("127.0.0.1", port)):
-        assert answers(port)
-
-
-def test_the_procfile_serves_the_port_of_the_host(tmp_path):
-    name, command = (ROOT / "Procfile").read_text().strip().split(": ", 1)
-    port = free_port()
-    with started(tmp_path, ["sh", "-c", f"exec {command}"], port, PORT=str(port)) as server:
-        assert name == "web"
-        assert listening(server) == {port}
-
-
-# -- the heap ---------------------------------------------------------------------------------------------------------
-
-OF_THREADS = """
-import ctypes, runpy, sys, threading
-
-runpy.run_path(sys.argv[1])["post_fork"](None, None)
-everybody = threading.Barrier(8)
-
-
-def hold():
-    held = [bytes(1000 + i) for i in range(1000)]  # beyond Python's own small blocks
-    everybody.wait()
-    return held
-
-
-threads = [threading.Thread(target=hold) for _ in range(8)]
-[thread.start() for thread in threads]
-[thread.join() for thread in threads]
-libc = ctypes.CDLL(None)
-libc.fopen.restype = ctypes.c_void_p
-stream = ctypes.c_void_p(libc.fopen(sys.argv[2].encode(), b"w"))
-libc.malloc_info(0, stream)
-libc.fclose(stream)
-"""
-
-
-@pytest.mark.skipif(
-    not hasattr(ctypes.CDLL(None), "malloc_info"), reason="a C library that is not glibc has its own way"
-)
-@pytest.mark.parametrize(
-    ("told", "is_one"), [({}, True), ({"MALLOC_ARENA_MAX": "8"}, False)], ids=["ours", "operator's"]
-)
-def test_the_threads_of_a_worker_share_one_heap_unless_the_operator_says_otherwise(told, is_one, tmp_path):
-    said = tmp_path / "heaps.xml"
-    command = [sys.executable, "-c", OF_THREADS, str(ROOT / "gunicorn.conf.py"), str(said)]
-    subprocess.run(command, env=environment(**told), check=True)
-    assert (said.read_text().count("<heap ") == 1) is is_one
-
-
-OF_LARGE_BLOCKS = """
-import ctypes, runpy, sys
-
-runpy.run_path(sys.argv[1])["post_fork"](None, None)
-libc = ctypes.CDLL(None)
-libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
-libc.free(libc.malloc(30 * 2**20))  # an opened model
-kept = [libc.malloc(12 * 2**20) for _ in range(4)]
-libc.fopen.restype = ctypes.c_void_p
-stream = ctypes.c_void_p(libc.fopen(sys.argv[2].encode(), b"w"))
-libc.malloc_info(0, stream)
-libc.fclose(stream)
-"""
-
-
-@pytest.mark.skipif(
-    not hasattr(ctypes.CDLL(None), "malloc_info"), reason="a C library that is not glibc has its own way"
-)
-@pytest.mark.parametrize(
-    ("told", "are_apart"),
-    [({}, True), ({"MALLOC_MMAP_THRESHOLD_": str(2**25)}, False)],
-    ids=["ours", "operator's"],
-)
-def test_large_blocks_go_back_at_once_whatever_was_freed_before_unless_the_operator_says_otherwise(
-    told, are_apart, tmp_path
-):
-    said = tmp_path / "heaps.xml"
-    command = [sys.executable, "-c", OF_LARGE_BLOCKS, str(ROOT / "gunicorn.conf.py"), str(said)]
-    subprocess.run(command, env=environment(**told), check=True)
-    mapped = re.search(r'<total type="mmap" count="\d+" size="(\d+)"', said.read_text())
-    assert (int(mapped[1]) >= 48 * 2**20) is are_apart
 
 
 # -- the image --------------------------------------------------------------------------------------------------------
@@ -278,34 +109,47 @@ def test_the_image_starts_as_documented_and_its_health_check_tells_health_from_i
         assert exit_code() != 0
 
 
-def files_it_imports(file: str, found: frozenset[str] = frozenset()) -> frozenset[str]:
-    """That file of the root and those that it imports, and that these import, inside functions too."""
-    found |= {file}
-    nodes = list(ast.walk(ast.parse((ROOT / file).read_text())))
+def test_the_files_of_the_image_serve_the_example_the_desk_and_the_figures_of_the_delivered_model(tmp_path):
+    copy_as_the_image_does(tmp_path)
+    port = free_port()
+    database = f"sqlite:///{tmp_path / 'desk.db'}"
+    with running(tmp_path, plain_command(port), port, 60, PYTHONPATH="", OPEN="1", DATABASE_URL=database):
+        scored = json.loads(body_of(port, "POST", "/predict", json.dumps(examples.RAW)))
+        desk = body_of(port, "GET", "/desk/")
+        figures = body_of(port, "GET", "/desk/model")
+    assert scored["client_id"] == examples.RAW["client"]["client_id"]
+    assert scored["reasons"]
+    assert "No client has been scored yet" in desk
+    assert 'id="roc"' in figures, "data/validation/metrics.json is not there or is not read"
+
+
+def imported_names(file: Path) -> set[str]:
+    """The first word of every module that `file` imports, inside functions too."""
+    nodes = list(ast.walk(ast.parse(file.read_text())))
     names = {a.name for node in nodes if isinstance(node, ast.Import) for a in node.names}
-    names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
-    for ours in sorted(f"{name}.py" for name in names if (ROOT / f"{name}.py").exists()):
-        if ours not in found:
-            found = files_it_imports(ours, found)
-    return found
+    names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level}
+    return {name.split(".")[0] for name in names}
 
 
-def test_the_image_has_every_module_that_the_service_and_its_desk_import_and_the_model_with_its_checksum():
-    ours = files_it_imports("predict.py")
-    assert {"desk.py", "desk_science.py", "features.py"} <= ours, "the desk is imported where a database is set"
-    assert copied_into_the_image() >= ours | {"fraud", "gunicorn.conf.py", "model.bin", "model.bin.sha256"}
+def test_no_file_of_the_image_imports_one_that_is_left_out():
+    files = [file for source in copied_into_the_image() for file in sent_files(source) if file.suffix == ".py"]
+    ours = {path.stem for path in ROOT.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    there = {file.parts[0].removesuffix(".py") for file in files}
+    assert {"predict", "features", "fairmeter"} <= there
+    assert {str(file): left for file in files if (left := imported_names(ROOT / file) & ours - there)} == {}
 
 
 def test_nothing_but_what_the_image_copies_is_sent_to_its_build():
-    lines = (ROOT / ".dockerignore").read_text().splitlines()
-    rules = [line for line in lines if line and not line.startswith("#")]
+    rules = dockerignore()
     assert rules[0] == "*"
     assert {rule[1:] for rule in rules if rule.startswith("!")} == copied_into_the_image()
+    assert not is_sent("fairmeter/__pycache__/app.pyc")
+    assert not is_sent("data/sample.zip")
 
 
-def test_no_data_goes_into_the_image():
-    rules = {"data/alerts.toml"}  # of the desk; no row of anybody
-    assert not any(source == "." or source.startswith("data") for source in copied_into_the_image() - rules)
+def test_no_rows_of_data_go_into_the_image():
+    rules_and_figures = {"data/alerts.toml", "data/validation/metrics.json"}
+    assert not any(s == "." or s.startswith("data") for s in copied_into_the_image() - rules_and_figures)
 
 
 def test_the_image_installs_the_serving_packages_only():
@@ -319,9 +163,7 @@ def test_the_image_does_not_run_as_root():
 
 
 def test_image_makefile_and_lock_agree_on_python_and_pipenv():
-    makefile = (ROOT / "Makefile").read_text()
-    version = makefile.split("PIPENV_VERSION = ", 1)[1].split()[0]
-    assert f"pipenv=={version}" in " ".join(dockerfile("RUN"))
+    assert f"pipenv=={pipenv_version()}" in " ".join(dockerfile("RUN"))
     supported = SpecifierSet(lock()["_meta"]["requires"]["python_version"])
     bases = {re.match(r"python:(\d+\.\d+)-slim", base)[1] for base in dockerfile("FROM")}
     assert len(bases) == 1, "packages installed for one Python do not run with another"
@@ -369,11 +211,21 @@ def test_every_locked_package_has_hashes_and_one_version_in_all_categories():
     assert {name: found for name, found in versions.items() if len(found) > 1} == {}
 
 
-def test_the_oldest_python_3_11_of_debian_and_ubuntu_leaves_no_package_out():
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
+def test_no_package_is_left_out_on_a_supported_python(python):
     # Locked on a newer 3.11, a package may need that one: pip then skips it on Debian's 3.11.2 without a word.
-    oldest = {"python_version": "3.11", "python_full_version": "3.11.0", "sys_platform": "linux"}
+    oldest = {"python_version": python, "python_full_version": f"{python}.0", "sys_platform": "linux"}
     skipped = [name for _, name, e in locked_packages() if "markers" in e and not Marker(e["markers"]).evaluate(oldest)]
     assert skipped == []
+
+
+def test_pipfile_pyproject_and_ruff_name_the_same_pythons():
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    pipfile = tomllib.loads((ROOT / "Pipfile").read_text())
+    supported = SpecifierSet(pyproject["project"]["requires-python"])
+    assert supported == SpecifierSet(pipfile["requires"]["python_version"])
+    assert {v for v in range(9, 20) if supported.contains(f"3.{v}")} == {11, 12, 13}
+    assert pyproject["tool"]["ruff"]["target-version"] == "py311", "the oldest"
 
 
 def test_the_server_is_given_none_of_the_training_libraries():
@@ -382,6 +234,10 @@ def test_the_server_is_given_none_of_the_training_libraries():
 
 
 # -- make and the check on a new machine ------------------------------------------------------------------------------
+
+
+def pipenv_version() -> str:
+    return (ROOT / "Makefile").read_text().split("PIPENV_VERSION = ", 1)[1].split()[0]
 
 
 def planned(target: str) -> str:
@@ -401,8 +257,8 @@ def planned(target: str) -> str:
         ("check", "-m ruff check"),
         ("check", "-m pytest"),
         ("train", "train.py"),
-        ("bench", "benchmarks/bench.py"),
-        ("load", "benchmarks/load.py"),
+        ("bench", "-m benchmarks.speed.bench"),
+        ("load", "-m benchmarks.load.load"),
         ("scan", "-m bandit"),
         ("scan", "-m pip_audit --local --strict"),
         ("lock", "pipenv lock"),
@@ -416,14 +272,78 @@ def test_an_open_service_listens_on_loopback_only():
     assert "0.0.0.0" not in planned("run")
 
 
-def test_make_says_what_to_install_where_python_3_11_is_missing(tmp_path):
-    shutil.copy(ROOT / "Makefile", tmp_path)
-    shutil.copy(ROOT / "Pipfile.lock", tmp_path)
+def new_machine(folder: Path) -> None:
+    """A checkout in which nothing has been made yet."""
+    for name in ("Makefile", "Pipfile", "Pipfile.lock"):
+        shutil.copy(ROOT / name, folder)
+
+
+def script(file: Path, text: str) -> None:
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(f"#!/bin/sh\n{text}\n")
+    file.chmod(0o755)
+
+
+RUNS = f'exec {sys.executable} "$@"'
+NO_VENV = f'case "$2" in *ensurepip*) exit 1;; esac; {RUNS}'
+ABSENT = "exit 127"  # also what pyenv puts on the path for a version that is not chosen
+
+
+@pytest.mark.parametrize(
+    ("pythons", "chosen"),
+    [
+        ((RUNS, RUNS, RUNS, RUNS), "python3.13"),
+        ((ABSENT, RUNS, RUNS, RUNS), "python3.12"),
+        ((NO_VENV, ABSENT, RUNS, RUNS), "python3.11"),
+        ((ABSENT, ABSENT, ABSENT, RUNS), "python3"),
+        ((ABSENT, NO_VENV, ABSENT, NO_VENV), "python3.12"),
+    ],
+    ids=["the newest", "a name that does not run", "one with venv first", "python3", "none has venv"],
+)
+def test_make_takes_the_newest_python_that_is_there_and_can_make_environments(pythons, chosen, tmp_path):
+    new_machine(tmp_path)
+    for name, text in zip(("python3.13", "python3.12", "python3.11", "python3"), pythons, strict=True):
+        script(tmp_path / "bin" / name, text)
+    values = environment()
+    values["PATH"] = f"{tmp_path / 'bin'}{os.pathsep}{values['PATH']}"
+    made = subprocess.run(["make", "-n", "run"], cwd=tmp_path, env=values, capture_output=True, text=True)
+    assert f"{chosen} -m venv --clear .pipenv" in made.stdout, made.stderr
+
+
+def test_make_says_what_to_install_where_python_is_missing(tmp_path):
+    new_machine(tmp_path)
     command = ["make", "run", "PYTHON=no-such-python"]
     made = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True)
     assert made.returncode != 0
-    assert "apt install python3.11 python3.11-venv" in made.stderr
+    assert "Fairmeter needs Python 3.11, 3.12 or 3.13; no-such-python is not there" in made.stderr
+    assert "apt install python3 python3-venv" in made.stderr
     assert "Traceback" not in made.stderr
+
+
+def test_make_installs_venv_as_root_and_says_what_to_install_where_that_fails(tmp_path):
+    new_machine(tmp_path)
+    script(tmp_path / "bin" / "python", NO_VENV)
+    script(tmp_path / "bin" / "apt-get", f'echo "$@" >> {tmp_path / "asked"}; [ "$1" = update ]')
+    values = environment()
+    values["PATH"] = f"{tmp_path / 'bin'}{os.pathsep}{values['PATH']}"
+    made = subprocess.run(["make", "run", "PYTHON=python"], cwd=tmp_path, env=values, capture_output=True, text=True)
+    package = f"python{sys.version_info[0]}.{sys.version_info[1]}-venv"
+    assert made.returncode != 0
+    assert f"python comes without venv. Install it: sudo apt install {package}" in made.stderr
+    if os.getuid() == 0:
+        assert (tmp_path / "asked").read_text().splitlines()[-1].endswith(f" {package}")
+
+
+@pytest.mark.parametrize("target", ["run", "install"])
+def test_make_starts_anew_where_the_python_of_what_it_made_is_gone(target, tmp_path):
+    new_machine(tmp_path)
+    for stamp in (f".pipenv/pipenv-{pipenv_version()}", ".venv/.serving", ".venv/.everything"):
+        (tmp_path / stamp).parent.mkdir(exist_ok=True)
+        (tmp_path / stamp).touch()
+    made = subprocess.run(["make", "-n", target], cwd=tmp_path, env=environment(), capture_output=True, text=True)
+    assert "-m venv --clear .pipenv" in made.stdout
+    assert "-m virtualenv --quiet --clear .venv" in made.stdout
+    assert "pipenv sync" in made.stdout
 
 
 @pytest.mark.parametrize(
