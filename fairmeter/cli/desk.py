@@ -34,7 +34,7 @@ class ExternalServices(NamedTuple):
     load_demo: Callable[[], int]
 
 
-def install(app: Flask, keeping: "DeskService | None", outside: ExternalServices) -> None:
+def register(app: Flask, keeping: "DeskService | None", outside: ExternalServices) -> None:
     """Adds the commands; without a desk each of them says how to get one."""
     for command, run in COMMANDS.items():
         app.cli.add_command(_command(command, run, keeping, outside))

@@ -33,6 +33,7 @@ from fairmeter.desk.rescoring import Rescorer, StoredContext
 from fairmeter.desk.service import DeskService, ProfileUpdate
 from fairmeter.features.readings.covariates import TransformerLosses
 from fairmeter.scoring.batches import Scorer, chunks
+from fairmeter.scoring.client_tables import read_client_tables
 from fairmeter.scoring.payloads import RequestLimits
 from fairmeter.scoring.uploads import read_upload
 from fairmeter.store import ReferenceData, Store
@@ -70,7 +71,7 @@ def load_demo(
         )
         weather, thefts = _weather_of(_rows_of(archive, "weather")), _rows_of(archive, "thefts")
     rows, _ = read_upload(files, NO_LIMITS)
-    everybody = [StoredContext(*scorer.tables(*map(list, zip(*chunk, strict=True)))) for chunk in chunks(rows)]
+    everybody = [StoredContext(*read_client_tables(*map(list, zip(*chunk, strict=True)))) for chunk in chunks(rows)]
     clients, invoices, days = all_of(everybody)
     balances = balances_of(measured, clients["transformer_id"], days, invoices)
     science, scores, parts, meters = Rescorer(scorer), [], [], []

@@ -21,7 +21,8 @@ from fairmeter.data.reading_cleaning import clean_readings
 from fairmeter.desk.service import LostDays, ProfileUpdate
 from fairmeter.explanation.reasons import EARLIER, LOWERS
 from fairmeter.features.readings.covariates import TransformerLosses
-from fairmeter.scoring.batches import Scorer, judged
+from fairmeter.scoring.batches import Scorer, score_rows
+from fairmeter.scoring.client_tables import ClientTables, read_client_tables
 from fairmeter.scoring.payloads import AggregatedClient, RawClient
 from fairmeter.scoring.problems import Problem
 from fairmeter.store import Profile, Series, ledgers_of
@@ -54,7 +55,7 @@ class Rescorer:
 
     def judged(self, rows: Sequence[RawClient], with_reasons: bool = False) -> list[Score]:
         """Scores of clients of whom nothing is kept. Raises Problem."""
-        outcomes = list(judged(rows, self._scorer, with_reasons))
+        outcomes = list(score_rows(rows, self._scorer, with_reasons))
         if bad := next((outcome for outcome in outcomes if isinstance(outcome, Problem)), None):
             raise bad
         return outcomes
@@ -66,7 +67,7 @@ class Rescorer:
         first = np.datetime64(series.first_on, "D").astype(np.int64)
         kwh = np.array(series.kwh, np.float64)
         days = DailyConsumption(Segments(np.array([len(kwh)])), first + np.arange(len(kwh)), kwh)
-        return self._scorer.timeline(days)
+        return self._scorer.anomaly_timeline(days)
 
     def recorded(
         self, row: RawClient | AggregatedClient, score: Score, before: Profile | None, readings: Table, losses: LostDays
@@ -75,7 +76,7 @@ class Rescorer:
         profiles = {score.client_id: before} if before else {}
         if isinstance(row, AggregatedClient):
             return self._recorded_aggregates(score, known_of([score.client_id], profiles, readings, losses), before)
-        clients, invoices, sent, quality = self._scorer.tables([row.client], [row.invoices], [row.readings])
+        clients, invoices, sent, quality = read_client_tables([row.client], [row.invoices], [row.readings])
         history, said = with_history(readings, profiles), None if len(invoices["client"]) else said_before(before)
         quality = [(*quality[0], as_scored(before))] if said else quality
         behind = clients.get("transformer_id", [before and before.client.get("transformer_id")])
@@ -118,7 +119,7 @@ class Rescorer:
         return [other or score if score.probability is None else score for score, other in found], self.kept_of(known)
 
     def _judge(self, known: StoredContext, with_reasons: bool = False) -> list[Score]:
-        return self._scorer.judge(known[:4], with_reasons, known.earlier, known.losses)
+        return self._scorer.score(ClientTables(*known[:4]), with_reasons, known.earlier, known.losses)
 
     def _with_reasons(self, scores: list[Score], known: StoredContext) -> list[Score]:
         """Reasons take ten times as long as the score: they are worked out where there is something to tell."""

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -37,9 +36,6 @@ from fairmeter.store import (
     StoreUnavailable,
     ledgers_of,
 )
-from fairmeter.web.desk import DeskExtension
-from fairmeter.web.http.auth import NO_ONE
-from fairmeter.web.pages.site import PageSettings
 
 DATABASE = "sqlite:///fairmeter.db"  # where none is named: a file in the working directory
 RULES = paths.ALERT_RULES
@@ -47,25 +43,16 @@ CANNOT_OPEN = (StoreError, BadRules)
 PATIENCE = 30  # seconds that a database may take to answer when the service starts: they often start together
 
 
-class DeskSettings(NamedTuple):
-    """What the desk is started with. [open_to: who may come in without a key]"""
+def open_desk(
+    url: str, rules: Path, scorer: Scorer, photos: Path | None = None, wait: Callable = time.sleep
+) -> DeskService:
+    """The desk over its database. [photos: folder; None: beside a database that is a file, else none are taken]
 
-    url: str
-    rules: Path
-    secret: str | None
-    open_to: str = NO_ONE
-    pages: PageSettings = PageSettings()
-    photos: Path | None = None  # None: beside the database where that is a file, else none are taken
-
-
-def open_desk(settings: DeskSettings, scorer: Scorer, wait: Callable = time.sleep) -> DeskExtension:
-    """Raises what CANNOT_OPEN names."""
-    science = Rescorer(scorer)
-    rules = read_rules(settings.rules)
-    store = open_store(settings.url, wait)
-    secret = settings.secret or store.secret("session")
-    keeping = DeskService(store, rules, science, plan, Photos(settings.photos or beside(store)))
-    return DeskExtension(keeping, secret, settings.open_to, settings.pages)
+    Raises what CANNOT_OPEN names.
+    """
+    alert_rules = read_rules(rules)
+    store = open_store(url, wait)
+    return DeskService(store, alert_rules, Rescorer(scorer), plan, Photos(photos or beside(store)))
 
 
 def beside(store: Store) -> Path | None:

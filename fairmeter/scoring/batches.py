@@ -1,67 +1,60 @@
-"""Rows -> scores, by a scorer that predict.py brings; a bad row does not spoil the others.
+"""Rows of a request -> scores, chunk by chunk; a bad row does not spoil the others.
 
-In:  rows in any number and mixture of forms.
+In:  rows in any number and mixture of forms, and a scorer.
 Out: for each row, in their order, its Score or the Problem with it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from fairmeter.core.types import Score, StoredInvoiceScore
+from fairmeter.scoring.client_tables import ClientTables, read_client_tables
 from fairmeter.scoring.payloads import AggregatedClient, RawClient, Row
 from fairmeter.scoring.problems import InvalidRow, Problem, bad_value
 
-CHUNK = 512  # clients judged at once; more are not faster, and a bad row makes its chunk be read again
+CHUNK = 512  # clients scored at once; more are not faster, and a bad row makes its chunk be read again
 CHUNK_RECORDS = 50_000  # invoices and readings at once, if they are of several clients: as objects they take 20 MB
+
+Outcome = Score | Problem
 
 
 class Scorer(Protocol):
     """A model behind the two forms of a client. [manifest: at least version, view, trained_at, threshold]
 
-    with_reasons: also why, and which harmless causes were checked; it takes ten times as long.
+    with_reasons: also the reasons and harmless causes, which take ten times as long.
     """
 
     manifest: dict
 
-    def tables(self, clients: list[dict], invoices: list[list[dict]], readings: list[list[dict]]) -> Any:
-        """What judge() takes, read from JSON objects. Raises InvalidRow."""
-
-    def judge(
+    def score(
         self,
-        tables: Any,
+        tables: ClientTables,
         with_reasons: bool = False,
-        earlier: Sequence[StoredInvoiceScore | None] | None = None,
+        stored: Sequence[StoredInvoiceScore | None] | None = None,
         losses: Any = None,
     ) -> list[Score]:
-        """[earlier: of each what its invoices said, where they are not at hand; losses: of their transformers]"""
+        """A score for each client. [stored: its score by invoices that are not at hand; losses: of transformers]"""
 
-    def judge_aggregates(self, features: list[dict], client_ids: list[str], with_reasons: bool = False) -> list[Score]:
-        """Raises InvalidRow."""
-
-
-Outcome = Score | Problem
-Read = Callable[..., Any]  # of a list for each part of a row; raises BadRow
-Judge = Callable[[Any], list[Score]]
+    def score_aggregates(self, features: list[dict], client_ids: list[str], with_reasons: bool = False) -> list[Score]:
+        """A score for each client by finished aggregates. Raises InvalidRow."""
 
 
-def judged_one(row: RawClient | AggregatedClient, scorer: Scorer, with_reasons: bool = False) -> Score:
-    """Raises Problem."""
-    read, judge = _calls(scorer, with_reasons)[type(row)]
+def score_one(row: RawClient | AggregatedClient, scorer: Scorer, with_reasons: bool = False) -> Score:
+    """The score of one client. Raises Problem."""
     try:
-        return judge(read(*([part] for part in row)))[0]
-    except InvalidRow as bad:
-        raise bad_value(*bad.field) from None
+        return _score_at_once([row], scorer, with_reasons)[0]
+    except InvalidRow as invalid:
+        raise bad_value(*invalid.field) from None
 
 
-def judged(rows: Iterable[Row], scorer: Scorer, with_reasons: bool = False) -> Iterator[Outcome]:
+def score_rows(rows: Iterable[Row], scorer: Scorer, with_reasons: bool = False) -> Iterator[Outcome]:
     """Each row's outcome, computed chunk by chunk."""
     for chunk in chunks(rows):
-        yield from _chunk_judged(chunk, _calls(scorer, with_reasons))
+        yield from _score_chunk(chunk, scorer, with_reasons)
 
 
 def chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    """The rows in parts of at most CHUNK, each full once it has CHUNK_RECORDS."""
+    """The rows in parts of at most CHUNK; a part is full once it has CHUNK_RECORDS."""
     chunk, n_records = [], 0
     for row in rows:
         chunk.append(row)
@@ -73,40 +66,43 @@ def chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
         yield chunk
 
 
-def _calls(scorer: Scorer, with_reasons: bool) -> dict[type, tuple[Read, Judge]]:
-    judge = partial(scorer.judge, with_reasons=with_reasons)
-    return {
-        RawClient: (scorer.tables, judge),
-        AggregatedClient: (partial(scorer.judge_aggregates, with_reasons=with_reasons), list),
-    }
-
-
-def _chunk_judged(rows: list[Row], calls: dict[type, tuple[Read, Judge]]) -> list[Outcome]:
+def _score_chunk(rows: list[Row], scorer: Scorer, with_reasons: bool) -> list[Outcome]:
     outcomes = list(rows)  # a Problem is its own outcome
-    for form, (read, judge) in calls.items():
+    for form in (RawClient, AggregatedClient):
         places = [i for i, row in enumerate(rows) if type(row) is form]
-        for i, outcome in zip(places, _form_judged([rows[i] for i in places], read, judge), strict=True):
+        for i, outcome in zip(places, _score_form([rows[i] for i in places], scorer, with_reasons), strict=True):
             outcomes[i] = outcome
     return outcomes
 
 
-def _form_judged(rows: list, read: Read, judge: Judge) -> list[Outcome]:
-    """All at once; where one is bad, each is read by itself, and then the good ones are judged at once."""
+def _score_form(rows: list, scorer: Scorer, with_reasons: bool) -> list[Outcome]:
+    """Score rows of one form at once; where one is bad, check each by itself and score the good ones at once."""
     try:
-        return _judged_at_once(rows, read, judge)
+        return _score_at_once(rows, scorer, with_reasons)
     except InvalidRow:
-        outcomes = [_problem_with(row, read) for row in rows]
-    scores = iter(_judged_at_once([row for row, bad in zip(rows, outcomes, strict=True) if not bad], read, judge))
-    return [outcome or next(scores) for outcome in outcomes]
+        problems = [_problem_with(row, scorer) for row in rows]
+    good = [row for row, problem in zip(rows, problems, strict=True) if problem is None]
+    scores = iter(_score_at_once(good, scorer, with_reasons))
+    return [problem or next(scores) for problem in problems]
 
 
-def _judged_at_once(rows: list, read: Read, judge: Judge) -> list[Score]:
-    return judge(read(*map(list, zip(*rows, strict=True)))) if rows else []
+def _score_at_once(rows: list, scorer: Scorer, with_reasons: bool) -> list[Score]:
+    """Raises InvalidRow."""
+    if not rows:
+        return []
+    columns = map(list, zip(*rows, strict=True))
+    if type(rows[0]) is RawClient:
+        return scorer.score(read_client_tables(*columns), with_reasons)
+    return scorer.score_aggregates(*columns, with_reasons)
 
 
-def _problem_with(row: RawClient | AggregatedClient, read: Read) -> Problem | None:
+def _problem_with(row: RawClient | AggregatedClient, scorer: Scorer) -> Problem | None:
+    parts = ([part] for part in row)
     try:
-        read(*([part] for part in row))
-    except InvalidRow as bad:
-        return bad_value(*bad.field)
+        if type(row) is RawClient:
+            read_client_tables(*parts)
+        else:
+            scorer.score_aggregates(*parts)
+    except InvalidRow as invalid:
+        return bad_value(*invalid.field)
     return None

@@ -24,6 +24,7 @@ from fairmeter.planning.list_files import N_REASONS, columns_of
 BATCH = 1_000  # rows of a file in memory while files are merged
 OPEN = 200  # files that are merged at once; systems let a process open a thousand
 PART = "part"
+MIN_REASONED, MAX_REASONED = 100, 1000  # clients with reasons: a first page, and half a minute of work
 CHUNK = 10_000  # rows handed on at a time
 SUSPECTED = "is_suspected"
 KEPT = ("client_id", "score", "severity", "expected_recovery_kwh", "quality")
@@ -46,6 +47,22 @@ class SelectionSizes(NamedTuple):
     n_first: int
     n_drawn: int
     known: Collection[str] = ()
+
+
+def ranked_rows(scores: Sequence[Score]) -> list[int]:
+    """Row numbers, the highest probability first, equal ones in their order; those without one last."""
+    return sorted(range(len(scores)), key=lambda row: _fall(scores[row].probability))
+
+
+def _fall(probability: float | None) -> float:
+    return np.inf if probability is None else -probability
+
+
+def rows_with_reasons(scores: Sequence[Score]) -> np.ndarray:
+    """Rows that get reasons where no inspection list is asked for: the suspected clients, within the two limits."""
+    order = [row for row in ranked_rows(scores) if scores[row].probability is not None]
+    n_suspected = sum(scores[row].probability >= scores[row].threshold for row in order)
+    return np.array(order[: min(max(n_suspected, MIN_REASONED), MAX_REASONED)], dtype=np.int64)
 
 
 def judged(scores: list[Score], rows: np.ndarray, flags: Sequence[QualityFlag] = ()):

@@ -16,7 +16,7 @@ from fairmeter.web.app import Api
 from fairmeter.web.desk_api import gauges, read, write
 from fairmeter.web.http import errors, observability, sessions
 from fairmeter.web.http.auth import NO_ONE, AccessControl, DeskAccess
-from fairmeter.web.pages import install as dashboard
+from fairmeter.web.pages import registry
 from fairmeter.web.pages.site import PageSettings
 
 PAGES_AS_SET = PageSettings()
@@ -34,14 +34,14 @@ class DeskExtension:
         who_has_key, who_signed_in = lambda key: sessions.who_has_key(store, key), lambda: sessions.who_signed_in(store)
         self.access = DeskAccess(who_has_key, who_signed_in, open_to)
 
-    def install(self, app: Api, guard: AccessControl) -> None:
-        sessions.install(app, self._secret)
+    def register(self, app: Api, guard: AccessControl) -> None:
+        sessions.register(app, self._secret)
         install_errors(app)
         meters = observability.meters_of(app)
         meters.also(gauges.of_runs(self.keeping.store, meters.store_errors.inc))
-        read.install(app, guard, self.keeping)
-        write.install(app, guard, self.keeping)
-        dashboard.install(app, guard, self.keeping, self._pages)
+        read.register(app, guard, self.keeping)
+        write.register(app, guard, self.keeping)
+        registry.register(app, guard, self.keeping, self._pages)
 
     def ready(self) -> None:
         self.keeping.store.ping()

@@ -32,10 +32,10 @@ class ForDesk(ByConsumption):
         "readings": {"threshold": 0.5, "severities": [{"severity": "high", "score": 0.5}]},
     }
 
-    def judge(self, tables, with_reasons=False, earlier=None, losses=None):  # noqa: ARG002  (the contract's)
-        scores = super().judge(tables, with_reasons)
+    def score(self, tables, with_reasons=False, stored=None, losses=None):  # noqa: ARG002  (the contract's)
+        scores = super().score(tables, with_reasons)
         has_invoices = np.bincount(tables[1]["client"], minlength=len(scores)) > 0
-        told = zip(scores, earlier or [None] * len(scores), has_invoices, strict=True)
+        told = zip(scores, stored or [None] * len(scores), has_invoices, strict=True)
         return [score if has or one is None else self.added(score, one) for score, one, has in told]
 
     def added(self, score, earlier):
@@ -47,7 +47,7 @@ class ForDesk(ByConsumption):
         reasons = (Reason(EARLIER, 0.1, earlier.text), *score.reasons) if score.reasons else ()
         return replace(score, probability=float(odds / (1 + odds)), reasons=reasons)
 
-    def timeline(self, days):
+    def anomaly_timeline(self, days):
         return {"z_score": days.kwh / 10.0}
 
 

@@ -9,8 +9,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from fairmeter.core.types import INSUFFICIENT_HISTORY, QualityFlag, Reason, Score
-from fairmeter.data.json_records import FieldError, tables_from_records
-from fairmeter.data.readings import READING_FIELDS, readings_from_records
+from fairmeter.data.readings import READING_FIELDS
 from fairmeter.data.tables import CLIENT_FIELDS, INVOICE_FIELDS
 from fairmeter.scoring.payloads import RequestLimits
 from fairmeter.scoring.problems import InvalidRow
@@ -30,19 +29,11 @@ class ByConsumption:
     manifest = MANIFEST
 
     def __init__(self):
-        self.n_judged = 0
+        self.n_scored = 0
 
-    def tables(self, clients, invoices, readings):
-        try:
-            *tables, quality = tables_from_records(clients, invoices)
-            table, of_readings = readings_from_records(readings)
-        except FieldError as error:
-            raise InvalidRow(error.index, error.path, error.message) from None
-        return *tables, table, [a + b for a, b in zip(quality, of_readings, strict=True)]
-
-    def judge(self, tables, with_reasons=False, earlier=None, losses=None):  # noqa: ARG002  (the contract's)
+    def score(self, tables, with_reasons=False, stored=None, losses=None):  # noqa: ARG002  (the contract's)
         clients, invoices, readings, quality = tables
-        self.n_judged += len(quality)
+        self.n_scored += len(quality)
         billed = np.bincount(invoices["client"], invoices["consumption_level_1"], minlength=len(quality))
         read = np.bincount(readings["client"], np.nan_to_num(readings["consumption_kwh"]), minlength=len(quality))
         n_records = np.bincount(np.append(invoices["client"], readings["client"]), minlength=len(quality))
@@ -53,7 +44,7 @@ class ByConsumption:
             for client_id, kwh, n, flags in zip(clients["client_id"], billed + read, n_records, quality, strict=True)
         ]
 
-    def judge_aggregates(self, features, client_ids, with_reasons=False):  # noqa: ARG002  (the contract's)
+    def score_aggregates(self, features, client_ids, with_reasons=False):  # noqa: ARG002  (the contract's)
         for i, row in enumerate(features):
             if not isinstance(row.get("age_months", 0), int | float | None):
                 raise InvalidRow(i, "age_months", "not a number")
@@ -62,7 +53,7 @@ class ByConsumption:
 
 
 class Broken(ByConsumption):
-    def judge(self, _tables, with_reasons=False, earlier=None, losses=None):  # noqa: ARG002  (the contract's)
+    def score(self, _tables, with_reasons=False, stored=None, losses=None):  # noqa: ARG002  (the contract's)
         raise RuntimeError(PRIVATE)
 
 

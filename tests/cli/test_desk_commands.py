@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from fairmeter.cli import desk as commands
+from fairmeter.cli.settings import Settings
 from fairmeter.desk import runs
 from fairmeter.desk.notify import Delivery
 from fairmeter.store import StoreUnavailable
@@ -20,7 +21,7 @@ from tests.builders.store import score_of, shipped_rules
 @contextmanager
 def shell(app, keeping, broker=None, load_demo=lambda: 0, channels=None):
     """Runs commands; what they say and their exit code."""
-    commands.install(app, keeping, commands.ExternalServices(channels or {}, broker, load_demo))
+    commands.register(app, keeping, commands.ExternalServices(channels or {}, broker, load_demo))
     runner = app.test_cli_runner()
 
     def run(*arguments, stdin=""):
@@ -160,20 +161,16 @@ WRONG = {
 
 @pytest.mark.parametrize(("name", "value"), WRONG.items(), ids=WRONG.keys())
 def test_a_setting_that_means_nothing_is_refused_by_its_name(name, value, monkeypatch):
-    import predict
-
     monkeypatch.setenv(name, value)
     with pytest.raises(ValidationError) as refused:
-        predict.Settings.of_environment()
+        Settings()
     assert refused.value.errors()[0]["loc"][0] == name.lower()
 
 
 def test_an_empty_setting_counts_as_unset_and_channels_have_addresses(monkeypatch):
-    import predict
-
     for name in WRONG:
         monkeypatch.setenv(name, "")
-    assert predict.Settings.of_environment().open == "0"
+    assert Settings().open == "0"
     monkeypatch.setenv("NOTIFY_URLS", "desk=mailto://a desk=mailto://b?x=1 crews=json://host/p")
-    channels = predict.Settings.of_environment().channels()
+    channels = Settings().channels
     assert channels == {"desk": ["mailto://a", "mailto://b?x=1"], "crews": ["json://host/p"]}

@@ -14,7 +14,7 @@ from fairmeter.data import writers
 from fairmeter.evaluation.conformal_selection import promise_table
 from fairmeter.models.model_file import ModelError
 from fairmeter.planning import list_files
-from fairmeter.scoring import population
+from fairmeter.scoring import population, ranking
 from tests.builders.tables import a_client, an_invoice, csv_text, in_kaggle_names, written, zipped
 
 COLUMNS = ["client_id", "score", "rank", "severity", "reason_1", "reason_2", "reason_3"]
@@ -58,7 +58,7 @@ def model(monkeypatch):
     monkeypatch.setattr(population, "client_features", lambda clients, invoices, _cells: (clients, invoices))
     monkeypatch.setattr(population, "explained", explained)
     monkeypatch.setattr(
-        score.planning, "recoveries_of", lambda _model, clients, *_: [AT_STAKE for _ in clients["region"]]
+        population.inspection_list, "recoveries_of", lambda _model, clients, *_: [AT_STAKE for _ in clients["region"]]
     )
     return model
 
@@ -134,10 +134,10 @@ def test_chunks_give_the_same_list_as_all_clients_at_once(tmp_path, model, monke
 
 
 def test_reasons_are_given_to_the_first_and_the_suspected_alone(tmp_path, monkeypatch):
-    monkeypatch.setattr(score, "FEWEST", 1)
+    monkeypatch.setattr(ranking, "MIN_REASONED", 1)
     reasons = [row["reason_1"] for row in rows_of(listed(tmp_path))]
     assert reasons == ["'=High", "'=High", "", ""]  # 0.80, 0.75, 0.47 with a threshold of 0.5
-    monkeypatch.setattr(score, "MOST", 1)
+    monkeypatch.setattr(ranking, "MAX_REASONED", 1)
     assert [row["reason_1"] for row in rows_of(listed(tmp_path))] == ["'=High", "", "", ""]
 
 

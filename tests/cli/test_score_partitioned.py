@@ -15,7 +15,7 @@ from tests.builders.tables import a_client, an_invoice, written
 
 @pytest.fixture
 def model(trained, monkeypatch):
-    monkeypatch.setattr(score, "MODEL_PATH", str(trained.model))
+    monkeypatch.setenv("MODEL_PATH", str(trained.model))
 
 
 @pytest.fixture(scope="module")
@@ -111,13 +111,13 @@ def test_a_ranking_of_parts_is_that_of_the_whole(tmp_path, monkeypatch, most_ope
     for number in range(5):
         rows = np.flatnonzero(part == number)
         made.add(ranking.judged([scores[row] for row in rows], rows))
-    expected = list_files.columns_of([scores[row] for row in score.ranked(scores)])
+    expected = list_files.columns_of([scores[row] for row in ranking.ranked_rows(scores)])
     chunks = list(made.columns({}))
     assert {name: [value for chunk in chunks for value in chunk[name]] for name in expected} == expected
     assert [len(chunk["rank"]) for chunk in chunks] == [7] * 28 + [4]
     assert made.n_suspected == sum(p is not None and p >= 0.5 for p in probabilities)
-    assert [client.row for client in made.first(1, 20)] == score.ranked(scores)[:20]
-    assert [client.part for client in made.first(1, 20)] == part[score.ranked(scores)[:20]].tolist()
+    assert [client.row for client in made.first(1, 20)] == ranking.ranked_rows(scores)[:20]
+    assert [client.part for client in made.first(1, 20)] == part[ranking.ranked_rows(scores)[:20]].tolist()
     assert len(list(tmp_path.iterdir())) < max(2 * most_open, 6)
 
 
@@ -127,11 +127,11 @@ def test_a_ranking_of_parts_is_that_of_the_whole(tmp_path, monkeypatch, most_ope
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        (["--visits", "3"], "--visits wants all clients"),
-        (["--false-alarms", "0.5"], "--false-alarms wants all clients"),
-        (["--readings", "r.csv"], "Readings are judged beside their neighbours'"),
-        (["--holidays", "GB"], "Readings are judged beside their neighbours'"),
-        (["--report", "r"], "--report wants all clients"),
+        (["--visits", "3"], "--visits needs all clients"),
+        (["--false-alarms", "0.5"], "--false-alarms needs all clients"),
+        (["--readings", "r.csv"], "Readings are compared with their neighbours'"),
+        (["--holidays", "GB"], "Readings are compared with their neighbours'"),
+        (["--report", "r"], "--report needs all clients"),
         (["--memory", "100MB"], "is below 700MB"),
     ],
 )

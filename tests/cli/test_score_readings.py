@@ -28,7 +28,7 @@ KWH = robbed(town(N, N_DAYS), [0, 1, 2], 80, 0.0)
 @pytest.fixture(autouse=True)
 def model(metered, metered_model, monkeypatch):
     """The small model with an ensemble on readings stands for model.bin."""
-    monkeypatch.setattr(score, "MODEL_PATH", metered.model)
+    monkeypatch.setenv("MODEL_PATH", str(metered.model))
     return metered_model
 
 
@@ -246,7 +246,7 @@ def test_who_registers_nothing_any_more_has_all_its_former_use_at_stake(tmp_path
 
 
 def test_a_promise_is_refused_where_readings_are_judged(tmp_path, readings, model, monkeypatch, capsys):
-    monkeypatch.setattr(score, "loaded_model", lambda: model)
+    monkeypatch.setattr(score, "load_model", lambda _settings: model)
     asked = ["--readings", readings, "--false-alarms", 0.5, "--out", tmp_path / "s.csv", "--list", tmp_path / "v.csv"]
     assert score.main([str(word) for word in asked]) == 2
     assert "scores from invoices" in capsys.readouterr().err

@@ -14,7 +14,7 @@ from fairmeter.planning.list_files import COLUMN_TYPES, read_list
 @pytest.fixture
 def run(trained, tmp_path, monkeypatch):
     """Scores what the model was trained on; the folder, and the exit code."""
-    monkeypatch.setattr(score, "MODEL_PATH", str(trained.model))
+    monkeypatch.setenv("MODEL_PATH", str(trained.model))
 
     def scored(*options, out="scores.csv"):
         return score.main([str(word) for word in (trained.data, "--out", tmp_path / out, *options)])
@@ -57,7 +57,7 @@ def test_a_report_that_cannot_be_written_stops_before_the_work(run, tmp_path, ca
 @pytest.mark.parametrize("asked", ["--report", "--former"])
 def test_a_walk_in_parts_refuses_what_looks_at_all_clients_at_once(run, tmp_path, capsys, asked):
     assert run("--memory", "2GB", asked, tmp_path / "x") == 2
-    assert f"{asked} wants all clients in memory" in capsys.readouterr().err
+    assert f"{asked} needs all clients in memory" in capsys.readouterr().err
 
 
 ODD = ["=1+1", "'quoted", "plain", "-3", "müller"]

@@ -7,16 +7,18 @@ import numpy as np
 import pytest
 
 import score
+from fairmeter.cli import desk_output
 from fairmeter.core.sampling import N_SAMPLE_KEYS, sample_key
 from fairmeter.desk import runs
+from fairmeter.scoring import ranking
 from fairmeter.store import Store
 from fairmeter.store.engine.packing import LATEST
 from tests.builders.store import score_of, write
 
 
 def scored(model, data, folder, monkeypatch, url, *arguments):
-    monkeypatch.setattr(score, "MODEL_PATH", str(model))
-    monkeypatch.setattr(score, "DATABASE_URL", url)
+    monkeypatch.setenv("MODEL_PATH", str(model))
+    monkeypatch.setenv("DATABASE_URL", str(url))
     return score.main([str(word) for word in (data, "--store", "--out", folder / "scores.csv", *arguments)])
 
 
@@ -64,8 +66,9 @@ def test_what_stands_around_the_clients_is_kept_too(metered, store, database_url
 def test_of_a_base_in_parts_the_desk_keeps_the_highest_some_drawn_and_whoever_it_knows(
     trained, store, database_url, tmp_path, monkeypatch
 ):
-    for name, value in {"DRAWN_SHARE": 2.0, "FEWEST": 10, "MOST": 10}.items():
-        monkeypatch.setattr(score, name, value)
+    monkeypatch.setattr(desk_output, "SAMPLED_SHARE", 2.0)
+    monkeypatch.setattr(ranking, "MIN_REASONED", 10)
+    monkeypatch.setattr(ranking, "MAX_REASONED", 10)
     asked = ("--memory", "1GB", "--keep", "10")
     assert scored(trained.model, trained.data, tmp_path, monkeypatch, database_url, *asked) == 0
     with (tmp_path / "scores.csv").open(newline="") as stream:
@@ -93,11 +96,11 @@ def test_of_a_base_in_parts_the_desk_keeps_the_highest_some_drawn_and_whoever_it
 def test_a_desk_that_knows_too_many_is_not_brought_up_to_date_in_parts(
     trained, store, database_url, tmp_path, monkeypatch, capsys
 ):
-    monkeypatch.setattr(score, "MOST_KEPT", 10)
+    monkeypatch.setattr(desk_output, "MAX_PARTITIONED_PROFILES", 10)
     write(store, score_of("a"))
     asked = ("--memory", "1GB", "--keep", "10")
     assert scored(trained.model, trained.data, tmp_path, monkeypatch, database_url, *asked) == 2
-    assert "would be told of 11 clients" in capsys.readouterr().err
+    assert "would write 11 profiles" in capsys.readouterr().err
     assert not (tmp_path / "scores.csv").exists()
 
 

@@ -13,7 +13,7 @@ from tests.builders.tables import csv_text
 
 @pytest.fixture(autouse=True)
 def model(metered, monkeypatch):
-    monkeypatch.setattr(score, "MODEL_PATH", metered.model)
+    monkeypatch.setenv("MODEL_PATH", str(metered.model))
 
 
 def ran(folder, *arguments):
@@ -33,7 +33,7 @@ def test_the_balance_of_every_measured_transformer_is_beside_the_list(metered, m
 
 def test_what_transformers_lost_is_evidence_in_the_scores(metered, tmp_path, monkeypatch):
     """By the model delivered here, which learnt what a loss says; not all clients hang on a measured transformer."""
-    monkeypatch.setattr(score, "MODEL_PATH", Path(score.__file__).with_name("model.bin"))
+    monkeypatch.setenv("MODEL_PATH", str(Path(score.__file__).with_name("model.bin")))
     assert ran(tmp_path, metered.data) == 0
     heard = _scores(tmp_path)
     without = tmp_path / "without.zip"
@@ -60,7 +60,7 @@ def test_no_file_is_written_that_nobody_asked_for(metered, tmp_path):
 def test_the_desk_has_them_and_a_later_run_without_totals_leaves_them(
     metered, metered_utility, store, database_url, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(score, "DATABASE_URL", database_url)
+    monkeypatch.setenv("DATABASE_URL", str(database_url))
     assert ran(tmp_path, metered.data, "--store") == 0
     ids = metered_utility.transformers["transformer_id"].tolist()
     found = store.balances_of(ids)
@@ -100,7 +100,7 @@ def test_without_readings_transformers_say_nothing(metered, tmp_path, capsys):
     _unpacked(metered.data, tmp_path)
     tables = ("--clients", tmp_path / "c.csv", "--invoices", tmp_path / "i.csv", "--transformers", metered.data)
     assert ran(tmp_path, *tables) == 2
-    assert "--transformers wants readings" in capsys.readouterr().err
+    assert "--transformers needs readings" in capsys.readouterr().err
 
 
 def test_the_balance_never_takes_the_place_of_what_is_read(metered, tmp_path, capsys):
@@ -111,7 +111,7 @@ def test_the_balance_never_takes_the_place_of_what_is_read(metered, tmp_path, ca
 
 
 def test_a_store_is_closed_again(metered, tmp_path, monkeypatch):
-    monkeypatch.setattr(score, "DATABASE_URL", f"sqlite:///{tmp_path}/desk.db")
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/desk.db")
     assert ran(tmp_path, metered.data, "--store", "--transformers", metered.data) == 0
     reopened = Store(f"sqlite:///{tmp_path}/desk.db")
     assert reopened.worst_transformers()

@@ -121,7 +121,7 @@ class OpenDesk:
     def __init__(self, open_to):
         self.access = DeskAccess(open_to=open_to)
 
-    def install(self, app, guard):
+    def register(self, app, guard):
         app.add_url_rule("/rows", "rows", lambda: guard.who().name, methods=["GET", "POST"])
         guard.needed(rows=auth.INVESTIGATOR)
 

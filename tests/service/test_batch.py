@@ -93,7 +93,7 @@ def test_many_bad_rows_do_not_make_the_good_ones_be_judged_again():
     bodies = [a_body(n_invoices=1, old_index="x" if i % 2 else 0) for i in range(LIMITS.clients)]
     answer = create_app(scorer, LIMITS).test_client().post("/batch", json=bodies)
     assert answer.json["n_errors"] == LIMITS.clients / 2
-    assert scorer.n_judged == answer.json["n_results"] == LIMITS.clients / 2
+    assert scorer.n_scored == answer.json["n_results"] == LIMITS.clients / 2
 
 
 def test_ndjson_is_the_same_batch_and_a_bad_line_is_one_bad_row(client):

@@ -5,6 +5,8 @@ import pytest
 
 from fairmeter.core.types import INSPECT_NOW, INSUFFICIENT_HISTORY, NOT_ENOUGH, WATCH, RecoveryEstimate, Score
 from fairmeter.planning.inspection_list import recoveries_of
+from fairmeter.scoring.client_tables import read_client_tables
+from fairmeter.scoring.predictor import Predictor
 from fairmeter.web.scoring_api.responses import answer_of
 from tests.builders.tables import a_client, an_invoice
 
@@ -12,16 +14,11 @@ MONTHS = [str(np.datetime64("2014-01") + i) for i in range(30)]
 FALLEN = [300] * 24 + [60] * 6
 
 
-def answers_of(small_model, monkeypatch, *bodies):
+def answers_of(small_model, *bodies):
     """Of the small model, as predict.py serves it."""
-    monkeypatch.setenv("MODEL_PATH", "model.bin")
-    import predict
-
-    scorer = predict.Predictor(small_model)
     clients, invoices = zip(*bodies, strict=True)
-    return [
-        answer_of(score) for score in scorer.judge(scorer.tables(list(clients), list(invoices), [[]] * len(bodies)))
-    ]
+    tables = read_client_tables(list(clients), list(invoices), [[]] * len(bodies))
+    return [answer_of(score) for score in Predictor(small_model).score(tables)]
 
 
 def invoices_of(kwh):
@@ -46,8 +43,8 @@ def test_an_answer_says_where_nothing_can_be_estimated():
     assert answer["recommendation"] == INSPECT_NOW
 
 
-def test_the_service_estimates_a_fall_and_recommends(small_model, monkeypatch):
-    fallen, none = answers_of(small_model, monkeypatch, (a_client("a"), invoices_of(FALLEN)), (a_client("b"), []))
+def test_the_service_estimates_a_fall_and_recommends(small_model):
+    fallen, none = answers_of(small_model, (a_client("a"), invoices_of(FALLEN)), (a_client("b"), []))
     assert fallen["recommendation"] in (INSPECT_NOW, WATCH, "next round")
     low, high = fallen["expected_recovery_range_kwh"]
     assert 0 < low < fallen["expected_recovery_kwh"] < high

@@ -99,7 +99,7 @@ def test_a_model_that_finds_no_room_leaves_the_old_one_whole(disk, spoiled, smal
 
 def test_a_list_that_finds_no_room_is_one_sentence_and_the_old_list_stays(disk, spoiled, trained, monkeypatch, capsys):
     spoil, mend = spoiled
-    monkeypatch.setattr(score, "MODEL_PATH", str(trained.model))
+    monkeypatch.setenv("MODEL_PATH", str(trained.model))
     command = [str(word) for word in (trained.data, "--out", disk.path / "scores.csv", "--report", disk.path / "run")]
     assert score.main(command) == 0
     before = disk.files()

@@ -73,7 +73,7 @@ def silent(*_):
 
 @pytest.mark.usefixtures("machines")
 def test_the_list_is_that_of_one_machine_to_the_last_bit(tmp_path, utility, trained, monkeypatch, capsys):
-    monkeypatch.setattr(score, "MODEL_PATH", str(trained.model))
+    monkeypatch.setenv("MODEL_PATH", str(trained.model))
     said = []
     for sources, more, out in (
         ([utility / "utility.zip"], [], "whole.parquet"),
@@ -91,11 +91,11 @@ def test_the_list_is_that_of_one_machine_to_the_last_bit(tmp_path, utility, trai
 
 @pytest.mark.usefixtures("machines")
 def test_the_desk_is_told_of_the_same_part_of_the_base(tmp_path, utility, trained, monkeypatch):
-    monkeypatch.setattr(score, "MODEL_PATH", str(trained.model))
+    monkeypatch.setenv("MODEL_PATH", str(trained.model))
     told = []
     for way in (["--memory", "1GB"], ["--spark", "-"]):
         url = f"sqlite:///{tmp_path}/{way[0][2:]}.db"
-        monkeypatch.setattr(score, "DATABASE_URL", url)
+        monkeypatch.setenv("DATABASE_URL", str(url))
         asked = ["--clients", utility / "clients", "--invoices", utility / "invoices", *way, "--store", "--keep", 20]
         assert score.main([str(word) for word in (*asked, "--out", tmp_path / "list.csv")]) == 0
         with closing(Store(url)) as store:
@@ -233,7 +233,7 @@ def test_a_session_whose_java_is_gone_ends_in_one_sentence_of_spark(
         raise error
 
     session = SimpleNamespace(sparkContext=SimpleNamespace(defaultParallelism=2, broadcast=gone), conf=Settings())
-    monkeypatch.setattr(score, "MODEL_PATH", str(trained.model))
+    monkeypatch.setenv("MODEL_PATH", str(trained.model))
     monkeypatch.setattr(partitioned, "cluster", lambda _master: nullcontext(spark.SparkJobs(session)))
     folder = written(tmp_path, [a_client("a")], [an_invoice("a")])
     assert score.main([str(folder), "--spark", "local[1]", "--out", str(tmp_path / "s.csv")]) == 2

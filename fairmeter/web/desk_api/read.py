@@ -39,7 +39,7 @@ GROUPS = {"all": hit_rates.everything, "week": hit_rates.week, "region": hit_rat
 GROUPS |= {"reason_group": hit_rates.reason_group}
 
 
-def install(app: Api, guard: AccessControl, desk: DeskService) -> None:
+def register(app: Api, guard: AccessControl, desk: DeskService) -> None:
     _add_clients(app, desk)
     _add_lists(app, desk)
     _add_plan(app, desk)

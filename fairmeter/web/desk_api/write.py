@@ -50,7 +50,7 @@ def sent(model: str) -> dict[str, Any]:
     return {"content": {JSON: {"schema": {"$ref": f"#/components/schemas/{model}"}, "examples": {"one": example}}}}
 
 
-def install(app: Api, guard: AccessControl, desk: DeskService) -> None:
+def register(app: Api, guard: AccessControl, desk: DeskService) -> None:
     _add_sessions(app, guard, desk)
     _add_cases(app, guard, desk)
     _add_readings(app, desk)

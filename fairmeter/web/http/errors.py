@@ -45,7 +45,7 @@ def _said(message: str) -> str:
     return message[:1].lower() + message[1:]
 
 
-def install(app: Flask) -> None:
+def register(app: Flask) -> None:
     """Makes every error of the app an answer of that shape."""
     app.register_error_handler(Problem, answer_to)
     app.register_error_handler(HTTPException, _answer_to_http)

@@ -92,7 +92,7 @@ def meters_of(app: Flask) -> Metrics:
     return app.extensions["meters"]
 
 
-def install(app: Flask, model: dict) -> Metrics:
+def register(app: Flask, model: dict) -> Metrics:
     """Gives every request of the app an id, a line and its place in the counts. [model: version, view, ...]"""
     meters = app.extensions["meters"] = Metrics(model)
     app.before_request(_begin)

@@ -134,7 +134,7 @@ class Sessions(SecureCookieSessionInterface):
         return request.is_secure
 
 
-def install(app: Flask, secret: str) -> None:
+def register(app: Flask, secret: str) -> None:
     app.secret_key = secret
     app.session_interface = Sessions()
     app.config |= {

@@ -29,7 +29,7 @@ N_ROWS = 60  # of a page of one state
 SORTS = {CLOSED: "updated"}  # what is closed is of interest by when; what is open by how severe it is
 
 
-def install(site: Site) -> None:
+def register(site: Site) -> None:
     store, zone = site.desk.store, site.settings.time_zone
 
     @site.page("/cases")

@@ -45,7 +45,7 @@ class RecordedVisit(asks.NewInspection):
     assignee: asks.Name
 
 
-def install(site: Site) -> None:
+def register(site: Site) -> None:
     store = site.desk.store
 
     @site.page("/field")

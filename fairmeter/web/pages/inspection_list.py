@@ -35,7 +35,7 @@ TAKEN = ("visits", "cost", "price", "random_share", "false_alarms", *sorted(PLAN
 KINDS = ("csv", "xlsx", "pdf")  # files that a list comes as
 
 
-def install(site: Site) -> None:
+def register(site: Site) -> None:
     desk, store, zone = site.desk, site.desk.store, site.settings.time_zone
 
     @site.page("/list")

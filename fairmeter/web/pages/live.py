@@ -41,7 +41,7 @@ class Heat(NamedTuple):
     others: list[str]
 
 
-def install(site: Site) -> None:
+def register(site: Site) -> None:
     store, zone = site.desk.store, site.settings.time_zone
 
     @site.page("/live")

@@ -26,7 +26,7 @@ N_EXPLAINED = 300  # clients, those with the highest scores, whose reasons tell 
 SHARE = {"tickformat": ".0%", "range": [0, 1.02]}
 
 
-def install(site: Site) -> None:
+def register(site: Site) -> None:
     desk, reports = site.desk, site.settings.reports
 
     @site.page("/model")

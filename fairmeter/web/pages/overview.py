@@ -32,7 +32,7 @@ class RecoveredEnergy(NamedTuple):
     value: float
 
 
-def install(site: Site) -> None:
+def register(site: Site) -> None:
     store, zone = site.desk.store, site.settings.time_zone
 
     @site.page("/")

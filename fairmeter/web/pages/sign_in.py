@@ -13,7 +13,7 @@ from fairmeter.web.pages.asked import local
 from fairmeter.web.pages.site import Site, render, who_asks
 
 
-def install(site: Site) -> None:
+def register(site: Site) -> None:
     store = site.desk.store
 
     @site.page("/sign-in", ANYBODY)

@@ -42,7 +42,7 @@ CODES = frozenset({"client_id", "category", "client_catg", "region", "district",
 class Service(NamedTuple):
     """What the routes need of the service. [body: of the request; ready: raises Problem; model: version, view, ...]"""
 
-    judge: Callable[[Iterator[Row]], list[Outcome]]
+    score: Callable[[Iterator[Row]], list[Outcome]]
     body: Callable[[RequestLimits], bytes]
     ready: Callable[[], None]
     limits: RequestLimits
@@ -50,7 +50,7 @@ class Service(NamedTuple):
     features: tuple[str, ...]  # the aggregates that the model knows
 
 
-def install(app: OpenAPI, guard: AccessControl, service: Service) -> None:
+def register(app: OpenAPI, guard: AccessControl, service: Service) -> None:
     """Adds the protocol's routes."""
     _add_health(app, service)
     for prefix, suffix in ((MODEL, ""), (VERSIONED, "_of_version")):
@@ -107,7 +107,7 @@ def _add_model(app: OpenAPI, service: Service, prefix: str, suffix: str) -> None
         """Open Inference Protocol: judge clients given as tensors."""
         _check_version(own)
         asked, tail = _parts(service.body(service.limits))
-        outcomes = service.judge(_rows(_tensors(asked, tail), service.limits))
+        outcomes = service.score(_rows(_tensors(asked, tail), service.limits))
         _refuse_bad(outcomes)
         return _json(_answer(asked, outcomes, service.model))
 

@@ -10,8 +10,8 @@ from fairmeter.desk import demo_data, runs
 from fairmeter.desk.demo_data import DriftHooks, SimulatedMeter, bring, meters_of
 from fairmeter.desk.rescoring import StoredContext
 from fairmeter.desk.service import DeskService
+from fairmeter.scoring.predictor import Predictor
 from fairmeter.simulation.utility import write_zip
-from predict import Predictor
 from tests.builders.desk import ForDesk
 from tests.builders.pages import open_desk, seen
 from tests.builders.store import shipped_rules
@@ -82,8 +82,8 @@ def test_the_live_page_of_the_demonstration_shows_readings_with_scores(loaded):
 
 def test_the_demonstration_measures_drift_by_the_model_that_serves(loaded, metered_model):
     scorer = Predictor(metered_model)
-    watch = scorer.watch()
-    store = loaded(scorer, DriftHooks(lambda tables: watch.add(scorer.known(tables)), watch.drift))
+    watch = scorer.drift_monitor()
+    store = loaded(scorer, DriftHooks(lambda tables: watch.add(scorer.context(tables)), watch.drift))
     found = store.last_drift().found
     assert set(found["parts"]) == {"invoices", "readings"}
     assert found["parts"]["invoices"]["n_now"] > 100

@@ -12,7 +12,9 @@ from fairmeter.explanation.reasons import EARLIER, LEAST_EFFECT, LOWERS
 from fairmeter.features.base import REASON_GROUPS
 from fairmeter.features.readings.covariates import TransformerLosses
 from fairmeter.models import model_file
+from fairmeter.scoring.client_tables import read_client_tables
 from fairmeter.scoring.payloads import RawClient
+from fairmeter.scoring.predictor import Predictor
 from fairmeter.store import Series, Store
 from fairmeter.web.http.auth import INVESTIGATOR
 from tests.builders.desk import desk_app, recorded, some_readings, with_key
@@ -124,12 +126,8 @@ def test_what_the_invoices_said_is_told_with_its_day_and_its_first_reason_from_r
 @pytest.fixture(scope="module")
 def real_scorer(metered_model):
     """The metered model as predict.py serves it, suspecting so early that everybody's reasons are told."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MODEL_PATH", "model.bin")
-        import predict
-
     early = metered_model.manifest["readings"] | {"severities": [{"severity": "medium", "score": 0.0}]}
-    scorer = predict.Predictor(metered_model)
+    scorer = Predictor(metered_model)
     scorer._model.manifest["readings"] = early
     return scorer
 
@@ -179,9 +177,8 @@ def test_reasons_of_a_joined_score_sum_to_it_less_the_typical_clients(tmp_path, 
 @pytest.fixture(scope="module")
 def delivered():
     """The model that is delivered: it learnt what transformers lose, and the small ones did not."""
-    import predict
 
-    return predict.Predictor(model_file.load(ROOT / "model.bin"))
+    return Predictor(model_file.load(ROOT / "model.bin"))
 
 
 @pytest.fixture
@@ -200,7 +197,7 @@ def keeping(tmp_path, delivered):
 def judged_by(scorer, readings, losses):
     """The probability of one client by such readings."""
     rows = [{"read_at": f"{moment:%Y-%m-%d}", "consumption_kwh": kwh} for _, moment, kwh in readings]
-    return scorer.judge(scorer.tables([{"client_id": "c-1"}], [[]], [rows]), losses=losses)[0].probability
+    return scorer.score(read_client_tables([{"client_id": "c-1"}], [[]], [rows]), losses=losses)[0].probability
 
 
 def test_readings_that_come_are_judged_beside_what_the_transformer_lost_and_days_after_it_without(keeping, delivered):

@@ -201,5 +201,5 @@ def test_a_list_never_exceeds_its_visits_and_holds_nobody_twice_or_closed(
 
 @given(SCORES, st.integers(0, 40))
 def test_without_a_cost_a_list_is_as_long_as_the_visits_where_there_are_clients(scores, visits):
-    n_judged = sum(score.probability is not None for score in scores)
-    assert len(inspection_list(scores, visits)) == min(visits, n_judged)
+    n_scored = sum(score.probability is not None for score in scores)
+    assert len(inspection_list(scores, visits)) == min(visits, n_scored)

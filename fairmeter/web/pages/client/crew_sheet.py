@@ -28,7 +28,7 @@ VERDICTS = ("fits", "cannot tell", "does not fit")  # what may be harmless comes
 UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
-def install(site: Site) -> None:
+def register(site: Site) -> None:
     desk, store = site.desk, site.desk.store
 
     @site.page("/crew-sheet/<path:client_id>")

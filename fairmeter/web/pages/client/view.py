@@ -26,7 +26,7 @@ from fairmeter.web.pages.map import transformer
 from fairmeter.web.pages.site import Site, render
 
 
-def install(site: Site) -> None:
+def register(site: Site) -> None:
     desk, store, zone = site.desk, site.desk.store, site.settings.time_zone
 
     @site.page("/client/<path:client_id>")

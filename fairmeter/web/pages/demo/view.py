@@ -28,7 +28,7 @@ MOST_DAYS = 365  # before the last reading, that a drawn theft may begin
 SHOWN_DAYS = 400  # of the chart
 
 
-def install(site: Site) -> None:
+def register(site: Site) -> None:
     demo_of = Demo(site.desk)
 
     @site.page("/demo")

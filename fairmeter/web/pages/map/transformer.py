@@ -21,7 +21,7 @@ MOST_CLIENTS = 200
 FITS, PARTLY = 0.6, 0.3  # correlations, as a reader would take them
 
 
-def install(site: Site) -> None:
+def register(site: Site) -> None:
     store = site.desk.store
 
     @site.page("/transformer/<path:transformer_id>")

@@ -31,7 +31,7 @@ LARGEST = 40  # pixels of the largest cell
 MOST_LOST = 0.2  # of what a transformer delivers: from there on its colour is the strongest
 
 
-def install(site: Site) -> None:
+def register(site: Site) -> None:
     store = site.desk.store
 
     @site.page("/map")

@@ -19,8 +19,8 @@ from fairmeter.web.pages.site import PageSettings, Site
 PAGES = (sign_in, overview, inspection_list, client, crew_sheet, model, cases, field, demo, places, live, transformer)
 
 
-def install(app: Flask, guard: AccessControl, desk: DeskService, settings: PageSettings) -> None:
+def register(app: Flask, guard: AccessControl, desk: DeskService, settings: PageSettings) -> None:
     site = Site(app, guard, desk, settings)
     for room in PAGES:
-        room.install(site)
+        room.register(site)
     site.open()

@@ -1,0 +1,54 @@
+"""What score.py prints of a run: progress, quality of the data, severities, overlap with an earlier list, drift."""
+
+from collections import Counter
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+from fairmeter.core.types import INSUFFICIENT_HISTORY, SEVERITIES, QualityFlag
+from fairmeter.data.exogenous import Exogenous
+from fairmeter.scoring.population import ClientBase
+from fairmeter.scoring.population_drift import drift_said
+
+
+def progress() -> Progress:
+    """A bar on stderr that disappears when the work is done."""
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    return Progress(SpinnerColumn(), *columns, console=Console(stderr=True), transient=True)
+
+
+def print_quality(flags: list[QualityFlag], console: Console) -> None:
+    """A line for each data problem."""
+    for flag in flags:
+        console.print(f"{flag.flag}: {flag.text}", soft_wrap=True, markup=False)
+
+
+def print_unused(exogenous: Exogenous, base: ClientBase, console: Console) -> None:
+    """A line for weather or holidays that were given and that the model was not trained with."""
+    learnt = base.beside and {"weather": base.beside.has_weather, "holidays": base.beside.has_holidays}
+    for name, given in exogenous._asdict().items():
+        if given is not None and not (learnt and learnt[name]):
+            why = f"the model was trained on readings without {name}" if learnt else "no readings are scored"
+            console.print(f"--{name} is not used: {why}.", soft_wrap=True)
+
+
+def print_summary(counts: Counter[str], seconds: float, out: Path, console: Console) -> None:
+    """Clients by severity, and the speed."""
+    n = counts.total()
+    console.print(", ".join(f"{name} {counts[name]:,}" for name in (*SEVERITIES, INSUFFICIENT_HISTORY)))
+    speed = n / max(seconds, 1e-3)
+    console.print(f"{n:,} clients scored in {seconds:.1f} s, {speed:,.0f} a second: {out}", soft_wrap=True)
+
+
+def print_overlap(rows: list[dict] | None, console: Console) -> None:
+    """How much of an earlier list is in this one, a line for each length."""
+    for row in rows or ():
+        line = f"Of the first {row['k']:,} clients {row['n_both']:,} were among the former list's first {row['k']:,}"
+        console.print(f"{line} (Jaccard index {row['jaccard']:.2f}).", soft_wrap=True)
+
+
+def print_drift(drift: dict, console: Console) -> None:
+    """A sentence for each ensemble."""
+    for sentence in drift_said(drift):
+        console.print(sentence, soft_wrap=True, markup=False)

@@ -1,0 +1,67 @@
+"""score.py --memory and --spark: the ranked list of a client base that is scored in parts, and profiles of some."""
+
+import os
+import sys
+from time import perf_counter
+
+from rich.console import Console
+
+from fairmeter.cli.inspections import ListError
+from fairmeter.cli.score_console import print_quality, print_summary, progress
+from fairmeter.cli.score_options import ScoringOptions
+from fairmeter.cli.settings import CommandSettings
+from fairmeter.data.partitioned.partitions import find_pieces
+from fairmeter.data.readings import has_readings
+from fairmeter.data.writers import writable
+from fairmeter.models.fraud_model import FraudModel
+from fairmeter.scoring import partitioned, ranking
+from fairmeter.scoring.population import ClientBase
+
+MIN_MEMORY = 700 * 2**20  # bytes: Python, the libraries, the model and one chunk of clients
+
+
+def check_partitioned(options: ScoringOptions) -> None:
+    """Raises ListError where an option needs all clients at once."""
+    at_once = {"--visits": options.visits, "--false-alarms": options.false_alarms}
+    at_once |= {"--report": options.report, "--former": options.former}
+    asked = [name for name, value in at_once.items() if value is not None]
+    if asked:
+        raise ListError(f"{asked[0]} needs all clients in memory at once: leave it out, or --memory and --spark.")
+    with_readings = options.readings, options.weather, options.holidays, options.transformers
+    if any(with_readings) or has_readings(*options.sources):
+        raise ListError("Readings are compared with their neighbours', in memory: name --clients and --invoices alone.")
+    if options.memory and options.spark:
+        raise ListError("--memory is for this machine only, and executors have Spark's own settings: leave one out.")
+    if options.memory and options.memory < MIN_MEMORY:
+        raise ListError(f"--memory is below {MIN_MEMORY // 2**20}MB, which the model and its libraries take.")
+
+
+def run_partitioned(options: ScoringOptions, settings: CommandSettings, model: FraudModel) -> None:
+    """Score all parts, write the ranked list, and store some profiles where that is asked for."""
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # executors need the very libraries that are here
+    out = writable(options.out, [*options.sources, options.clients, options.invoices])
+    scorer = partitioned.PartitionScorer(model, options.billable_months)
+    store = sizes = None
+    if options.store:
+        from fairmeter.cli import desk_output  # brings SQLAlchemy
+
+        store = desk_output.open_store(settings)
+        sizes = desk_output.selection_sizes(store, options.keep)
+    console, started = Console(highlight=False), perf_counter()
+    pieces = find_pieces(tuple(options.sources), options.clients, options.invoices)
+    with progress() as bar:
+        step = bar.add_task("Reading", total=None)
+
+        def on_progress(what: str, done: int, of: int | None) -> None:
+            bar.update(step, description=what, completed=done, total=of)
+
+        with partitioned.walk(scorer, pieces, options.memory, options.spark) as runner:
+            ranked, subsets, sampled = partitioned.listed(
+                runner, out, ranking.MIN_REASONED, ranking.MAX_REASONED, on_progress, sizes
+            )
+    print_quality(ranked.flags, console)
+    if store is not None and subsets:
+        subset = partitioned.together(subsets)
+        whole = ranked.n_clients, ranked.n_suspected, ranked.n_by_severity, sampled
+        desk_output.save_scores(store, subset.scores, ClientBase(model, subset.tables), console, whole=whole)
+    print_summary(ranked.n_by_severity, perf_counter() - started, options.out, console)

@@ -1,0 +1,155 @@
+"""Settings from the environment, checked before anything starts.
+
+In:  environment variables named like the fields, in any case; an empty one counts as unset.
+Out: CommandSettings for train.py and score.py, Settings for the service; or pydantic's ValidationError.
+
+`python -m fairmeter.cli.settings --markdown` prints docs/configuration.md.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from fairmeter.core import paths
+from fairmeter.planning.recovery import BILLABLE_MONTHS
+from fairmeter.scoring.payloads import RequestLimits
+from fairmeter.web.pages import basemap
+
+
+class CommandSettings(BaseSettings):
+    """What the commands on files read: the model, its key, the desk's database."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", validate_default=False)
+
+    model_path: Path = Field(Path("model.bin"), description="The model that scores.")
+    model_key: SecretStr | None = Field(
+        None, description="Signs model.bin when it is written; with it, an unsigned model is refused."
+    )
+    database_url: SecretStr | None = Field(
+        None,
+        description="The desk's database: `sqlite:///FILE` or `postgresql://USER@HOST/NAME`. It turns the desk on.",
+    )
+
+    @property
+    def key(self) -> bytes | None:
+        """The key of the model's signature."""
+        value = secret_value(self.model_key)
+        return value.encode() if value else None
+
+
+class Settings(CommandSettings):
+    """What the service reads."""
+
+    max_body_bytes: int = Field(
+        32 * 2**20, gt=0, description="Bytes of a request's body: about 3,000 clients with 35 invoices each."
+    )
+    max_clients: int = Field(10_000, gt=0, description="Clients of one batch: about ten seconds on one core.")
+    max_invoices: int = Field(5_000, gt=0, description="Invoices of one client: forty years of ten a month.")
+    max_readings: int = Field(20_000, gt=0, description="Readings of one client: two years of hours.")
+    billable_months: int = Field(
+        BILLABLE_MONTHS, ge=1, le=120, description="Months before a visit that may be billed back."
+    )
+    api_key: SecretStr | None = Field(
+        None,
+        description="Scoring and /metrics ask for it, as `Authorization: Bearer` or `X-API-Key`; unset, anybody scores.",
+    )
+    open: Literal["0", "1", "anywhere"] = Field(
+        "0",
+        description="`1` opens the desk without a key to calls from this machine, and refuses to start on any other "
+        "address; `anywhere` opens it to every caller. Without DATABASE_URL the desk is then in `fairmeter.db`.",
+    )
+    secret_key: SecretStr | None = Field(
+        None, min_length=16, description="Signs the sessions' cookies; unset, a random one is kept in the database."
+    )
+    proxies: int = Field(
+        0, ge=0, le=5, description="Proxies before the service, whose `X-Forwarded` headers are believed."
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="`WARNING` leaves out the line for each request."
+    )
+    alert_rules: Path = Field(paths.ALERT_RULES, description="The rules of alerts, a TOML file.")
+    notify_urls: Annotated[dict[str, list[SecretStr]], NoDecode] = Field(
+        {}, description="Where notifications go: `channel=ADDRESS`, with blanks between; Apprise's addresses."
+    )
+    mqtt_url: SecretStr | None = Field(
+        None, description="The broker and topic of meter readings, for `listen`: `mqtt://HOST:1883/TOPIC`."
+    )
+    time_zone: ZoneInfo = Field(
+        ZoneInfo("UTC"), description="The utility's time zone, shown by the dashboard's clocks, such as `Africa/Tunis`."
+    )
+    currency: str = Field("", max_length=8, description="The currency of its prices, such as `TND`.")
+    photos: Path | None = Field(
+        None,
+        description="Folder of the photos of visits; unset, `photos/` beside a database that is a file. With PostgreSQL "
+        "none are taken until a folder is named that all workers share and that is backed up with the database.",
+    )
+    map_tiles: str = Field(
+        "", description="Tiles under the map, `https://HOST/{z}/{x}/{y}.png`; browsers then ask that server."
+    )
+    map_outlines: Any = Field((), description="A GeoJSON file of lines or areas under the map.")
+    map_credit: str = Field("", max_length=200, description="The attribution that the map's source asks for.")
+    report_path: Path = Field(
+        Path("report/metrics.json"),
+        description="What the model's page draws; unset and not there, the delivered validation, named by its version.",
+    )
+
+    @field_validator("time_zone", mode="before")
+    @classmethod
+    def _zone(cls, name: str) -> ZoneInfo:
+        try:
+            return ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError("must be the name of a time zone, such as Africa/Tunis") from None
+
+    @field_validator("map_tiles")
+    @classmethod
+    def _tiles(cls, address: str) -> str:
+        return basemap.tile_address(address)
+
+    @field_validator("map_outlines", mode="plain")
+    @classmethod
+    def _outlines(cls, path: str) -> tuple[basemap.Line, ...]:
+        return basemap.read_outlines(Path(path))
+
+    @field_validator("notify_urls", mode="before")
+    @classmethod
+    def _channels(cls, text: str) -> dict[str, list[str]]:
+        channels: dict[str, list[str]] = {}
+        for part in text.split():
+            channel, _, address = part.partition("=")
+            if "://" not in address or not channel.isidentifier():
+                raise ValueError("must be channel=ADDRESS, with blanks between, such as desk=mailto://host")
+            channels.setdefault(channel, []).append(address)
+        return channels
+
+    @property
+    def channels(self) -> dict[str, list[str]]:
+        """Addresses of notifications by channel, in clear text."""
+        return {name: [url.get_secret_value() for url in urls] for name, urls in self.notify_urls.items()}
+
+    @property
+    def limits(self) -> RequestLimits:
+        """How much one request may hold."""
+        return RequestLimits(self.max_body_bytes, self.max_clients, self.max_invoices, self.max_readings)
+
+
+SECRETS = frozenset(
+    name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)
+)  # whose values no message repeats
+
+
+def secret_value(secret: SecretStr | None) -> str | None:
+    """The clear text of a secret, None where it is not set."""
+    return None if secret is None else secret.get_secret_value()
+
+
+def describe_invalid(error: ValidationError) -> str:
+    """One sentence: which setting is wrong, what was found, what to do."""
+    bad = error.errors(include_url=False)[0]
+    name = str(bad["loc"][0])
+    found = "set" if name in SECRETS else repr(bad["input"])
+    wrong = bad["msg"].removeprefix("Value error, ")  # pydantic's prefix to the messages of the validators above
+    return f"{name.upper()} is {found}: {wrong[:1].lower()}{wrong[1:]}. Correct or unset it."

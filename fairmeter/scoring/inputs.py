@@ -1,0 +1,59 @@
+"""Files of a client base -> canonical tables and daily consumption, as score.py reads them.
+
+In:  paths of clients, invoices, readings and transformers' totals, each optional as far as the others allow.
+Out: Tables and DailyConsumption with the quality flags of both; energy balances where transformers were measured.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from fairmeter.analysis.energy_balance import EnergyBalances, balances_of
+from fairmeter.data.daily import DailyConsumption
+from fairmeter.data.json_records import tables_from_records
+from fairmeter.data.readings import ReadingTables, has_readings, read_readings
+from fairmeter.data.tables import Tables, read_tables
+from fairmeter.data.transformers import has_transformers, read_transformers
+
+
+def read_client_base(
+    sources: Sequence[Path], clients: Path | None, invoices: Path | None, readings: Path | None
+) -> tuple[Tables, DailyConsumption | None]:
+    """Clients and invoices, and the daily consumption of clients with readings. Raises TableError.
+
+    Without clients and invoices, the clients are those of the readings.
+    """
+    if readings is None and not has_readings(*sources):
+        return read_tables(*sources, clients=clients, invoices=invoices), None
+    found = read_readings(*sources, readings=readings)
+    if not sources and clients is None and invoices is None:
+        tables = _clients_without_invoices(found)
+    else:
+        tables = read_tables(*sources, clients=clients, invoices=invoices)
+        found = found.for_clients(tables.clients["client_id"])
+    quality = [
+        of_invoices + of_readings for of_invoices, of_readings in zip(tables.quality, found.quality, strict=True)
+    ]
+    tables = replace(tables, quality=quality, flags=[*tables.flags, *found.flags])
+    return tables, DailyConsumption.of(found.readings, len(quality))
+
+
+def _clients_without_invoices(readings: ReadingTables) -> Tables:
+    n = len(readings.client_ids)
+    clients, invoices, _ = tables_from_records([{"client_id": i} for i in readings.client_ids], [[]] * n)
+    return Tables(clients, invoices, [], [()] * n)
+
+
+def read_balances(
+    sources: Sequence[Path], transformers: Path | None, tables: Tables, days: DailyConsumption | None
+) -> EnergyBalances | None:
+    """Balances of the named transformers, else of those among the sources; None where there are none.
+
+    Adds the flags of the totals to those of the tables. Raises TableError.
+    """
+    can_balance = days is not None and "transformer_id" in tables.clients
+    if transformers is None and not (can_balance and has_transformers(*sources)):
+        return None
+    measured = read_transformers(*sources, transformers=transformers)
+    tables.flags.extend(measured.flags)
+    return balances_of(measured, tables.clients["transformer_id"], days, tables.invoices)

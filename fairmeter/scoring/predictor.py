@@ -1,0 +1,115 @@
+"""A fitted model that scores clients one by one or in small batches, as the service does.
+
+In:  ClientTables, or one flat object of aggregates a client.
+Out: a Score for each client, with reasons where they are asked for, and with what a visit may bring.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fairmeter.core.types import Score, StoredInvoiceScore
+from fairmeter.data.daily import DailyConsumption
+from fairmeter.data.parsing import NAT, number_of
+from fairmeter.data.tables import CLIENT_FIELDS
+from fairmeter.explanation.explain import ScoringContext, explained, explained_aggregates
+from fairmeter.features.invoices.matrix import client_features
+from fairmeter.features.readings.covariates import TransformerLosses
+from fairmeter.models.fraud_model import FraudModel
+from fairmeter.planning.inspection_list import recoveries_of, with_worth
+from fairmeter.planning.recovery import BILLABLE_MONTHS
+from fairmeter.scoring.client_tables import ClientTables
+from fairmeter.scoring.problems import InvalidRow
+
+if TYPE_CHECKING:
+    from fairmeter.scoring.population_drift import DriftMonitor
+
+MAX_NUMBER = float(np.finfo(np.float32).max)  # features are float32
+COLUMNS = {given: (field.name, field.convert) for field in CLIENT_FIELDS for given in field[:2]}
+
+
+class Predictor:
+    """A FraudModel behind the two forms of a client (batches.Scorer)."""
+
+    def __init__(self, model: FraudModel, billable_months: int = BILLABLE_MONTHS) -> None:
+        self._model, self.manifest, self._billable_months = model, model.manifest, billable_months
+        self._feature_names = frozenset(model.manifest["features"])
+        columns = () if model.aggregates is None else model.aggregates.inputs.columns
+        self.aggregates = tuple(model.manifest["features"][column] for column in columns)  # as /v2 names its tensors
+
+    def score(
+        self,
+        tables: ClientTables,
+        with_reasons: bool = False,
+        stored: Sequence[StoredInvoiceScore | None] | None = None,
+        losses: TransformerLosses | None = None,
+    ) -> list[Score]:
+        """A score for each client, with the recovery that a visit may bring.
+
+        stored: the score by invoices that are not at hand; losses: what the clients' transformers lost.
+        """
+        context = self.context(tables, stored, losses)
+        ids = context.clients["client_id"]
+        scores = self._model.judge(context.invoice_features, ids, tables.quality, context.reading_features, stored)
+        scores = explained(self._model, scores, context) if with_reasons else scores
+        evidence = context.clients, context.invoices, context.daily_consumption, context.reading_features
+        return with_worth(scores, recoveries_of(self._model, *evidence, self._billable_months))
+
+    def context(
+        self,
+        tables: ClientTables,
+        stored: Sequence[StoredInvoiceScore | None] | None = None,
+        losses: TransformerLosses | None = None,
+    ) -> ScoringContext:
+        """The tables with the features made of them."""
+        clients, invoices, readings, quality = tables
+        billed = client_features(clients, invoices, self._model.cells)
+        days = DailyConsumption.of(readings, len(quality)) if len(readings["client"]) else None
+        metered = None if days is None else self._model.evidence_of_days(days, losses)
+        return ScoringContext(clients, invoices, billed, days, metered, stored)
+
+    def drift_monitor(self) -> "DriftMonitor":
+        """A monitor of how far clients are from those in the training data."""
+        from fairmeter.scoring.population_drift import DriftMonitor  # the demonstration needs it; scoring does not
+
+        return DriftMonitor(self._model)
+
+    def anomaly_timeline(self, days: DailyConsumption) -> dict[str, np.ndarray]:
+        """By detector, how unusual each day was. [float64, (rows,); 1 and more is unusual]"""
+        from fairmeter.models.detectors.anomaly_timeline import timeline  # a page shows it; scoring does not need it
+
+        readings = self._model.readings
+        return timeline(days, *((readings.surroundings, readings.networks) if readings else ()))
+
+    def score_aggregates(self, features: list[dict], client_ids: list[str], with_reasons: bool = False) -> list[Score]:
+        """A score for each client by finished aggregates. Raises InvalidRow."""
+        rows = [parse_aggregates(row, i, self._feature_names) for i, row in enumerate(features)]
+        scores = self._model.judge_aggregates(rows, client_ids)
+        scores = explained_aggregates(self._model, scores, rows) if with_reasons else scores
+        return with_worth(scores, [None] * len(scores))
+
+
+def parse_aggregates(row: dict, index: int, feature_names: frozenset[str]) -> dict:
+    """A flat client's features by name, as numbers or None; what is no feature stays as it is, and is flagged later.
+
+    Raises InvalidRow. [index: of the row]
+    """
+    numbers = {}
+    for given, value in row.items():
+        name, convert = COLUMNS.get(given, (given, number_of))
+        if name in numbers:
+            raise InvalidRow(index, given, f"given as {name} too; keep one")
+        try:
+            numbers[name] = _number_or_none(convert(value)) if name in feature_names else value
+        except ValueError as error:
+            raise InvalidRow(index, given, str(error)) from None
+    return numbers
+
+
+def _number_or_none(number: float) -> float | None:
+    if np.isnan(number) or number == NAT:
+        return None
+    if abs(number) > MAX_NUMBER:
+        raise ValueError("too large a number")
+    return number

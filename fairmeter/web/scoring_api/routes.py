@@ -1,0 +1,204 @@
+"""Routes that score and that describe the model: /predict, /batch, /health, /ready, /model, /metrics, /v2/...
+
+In:  a scorer (batches.Scorer), request limits, access control, and the desk where it is on.
+Out: the routes, registered with the app.
+"""
+
+from collections.abc import Callable, Iterator
+from threading import Lock
+from typing import Any, Protocol
+
+from flask import Response, request
+from pydantic_core import to_json
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from fairmeter.core.types import QualityFlag, Score
+from fairmeter.scoring import examples
+from fairmeter.scoring.batches import Outcome, Scorer, score_one, score_rows
+from fairmeter.scoring.payloads import RequestLimits, Row, json_of, row_of, rows_of_json, rows_of_ndjson
+from fairmeter.scoring.problems import Problem, bad_value
+from fairmeter.scoring.uploads import read_upload
+from fairmeter.web.http import observability
+from fairmeter.web.http.auth import ANYBODY, INVESTIGATOR, SCORING, VIEWER, AccessControl, DeskAccess
+from fairmeter.web.http.errors import JSON
+from fairmeter.web.http.openapi_app import Api
+from fairmeter.web.scoring_api import open_inference, schemas
+from fairmeter.web.scoring_api.responses import answer_of, batch_answer_of
+
+FORMS = "A client with its invoices, its readings or both; or features that were aggregated before. "
+FORMS += "?reasons=0 leaves the reasons and harmless causes out and answers in a third of the time."
+BATCH = "A list of what /predict takes, the same as NDJSON, or CSV files. A bad row does not spoil the others. "
+BATCH += "Reasons and harmless causes are given with ?reasons=1 only: each client then takes some 15 ms more."
+READY = "Scores an example. The service does not start without a readable model, so a 503 is a fault that came later."
+NDJSON = "application/x-ndjson"
+MULTIPART = "multipart/form-data"
+RECORD = "With ?record=1 the desk keeps the client's profile, and an alert where one is due. Readings that it has, and "
+RECORD += "what invoices said before, count there too; the answer is of what was sent."
+METRICS = "For Prometheus. Asks for a key where scoring does, and where the desk is on."
+
+
+class DeskRoutes(Protocol):
+    """The desk, as far as the scoring routes use it; its modules are loaded only where there is one."""
+
+    access: DeskAccess
+
+    def register(self, app: Api, guard: AccessControl) -> None: ...
+
+    def ready(self) -> None:
+        """Raises Problem where the database does not answer."""
+
+    def record(self, row: Any, score: Score) -> None:
+        """Stores a client that was scored. Raises Problem."""
+
+
+def register(app: Api, guard: AccessControl, scorer: Scorer, limits: RequestLimits, desk: DeskRoutes | None) -> None:
+    """Add the routes of scoring, of the service's state and of the Open Inference Protocol."""
+    _add_scoring(app, guard, scorer, limits, desk)
+    _add_state(app, guard, scorer, desk)
+    _add_protocol(app, guard, scorer, limits, desk)
+
+
+def _add_scoring(
+    app: Api, guard: AccessControl, scorer: Scorer, limits: RequestLimits, desk: DeskRoutes | None
+) -> None:
+    model = _model_name(scorer)
+    metrics = observability.meters_of(app)
+    one_batch = Lock()  # a parsed body takes ten times its size; on one core two at once are no faster either
+    guard.needed(predict=SCORING, batch=SCORING)
+    forms = FORMS if desk is None else f"{FORMS} {RECORD}"
+
+    @app.post("/predict", description=forms, request_body=schemas.PREDICT_BODY, responses={200: schemas.Answer})
+    def predict():
+        """Score one client."""
+        _check_type(JSON)
+        is_recorded = _is_recorded(guard, desk)
+        row = row_of(json_of(_body(limits)), limits)
+        score = score_one(row, scorer, with_reasons=_flag("reasons", "1"))
+        metrics.scored([score])
+        if is_recorded:
+            desk.record(row, score)
+        return _json(answer_of(score) | {"model": model})
+
+    @app.post("/batch", description=BATCH, request_body=schemas.BATCH_BODY, responses={200: schemas.BatchAnswer})
+    def batch():
+        """Score many clients and rank them."""
+        kind, with_reasons = _check_type(JSON, NDJSON, MULTIPART), _flag("reasons", "0")
+        body = request.files if kind == MULTIPART else _body(limits)
+        with one_batch:
+            rows, quality = _rows(kind, body, limits)
+            outcomes = list(score_rows(rows, scorer, with_reasons))
+            metrics.scored(outcome for outcome in outcomes if not isinstance(outcome, Problem))
+            answer = batch_answer_of(outcomes, quality)
+        return _json(answer | {"model": model})
+
+
+def _is_recorded(guard: AccessControl, desk: DeskRoutes | None) -> bool:
+    """Whether the desk is to store the client. Raises Problem."""
+    is_asked = _flag("record", "0")
+    if is_asked and desk is None:
+        raise bad_value("record", "1 where nothing is kept; start the service with DATABASE_URL")
+    if is_asked:
+        guard.demand(INVESTIGATOR)
+    return is_asked
+
+
+def _flag(name: str, default: str) -> bool:
+    """A parameter of the address that is 0 or 1. Raises Problem."""
+    value = request.args.get(name, default)
+    if value not in ("0", "1"):
+        raise bad_value(name, "neither 0 nor 1")
+    return value == "1"
+
+
+def _rows(kind: str, body, limits: RequestLimits) -> tuple[Iterator[Row], list[QualityFlag]]:
+    if kind == MULTIPART:
+        return read_upload(body, limits)
+    return (rows_of_ndjson if kind == NDJSON else rows_of_json)(body, limits), []
+
+
+def _add_state(app: Api, guard: AccessControl, scorer: Scorer, desk: DeskRoutes | None) -> None:
+    model, manifest = _model_name(scorer), to_json(scorer.manifest, inf_nan_mode="null")
+    check_ready = _readiness(app, scorer, desk)
+    guard.needed(health=ANYBODY, ready=ANYBODY, model_manifest=ANYBODY)
+    guard.needed(metrics=SCORING if desk is None or guard.asks_to_score else VIEWER)
+
+    @app.get("/health", responses={200: schemas.Alive})
+    def health():
+        """Is the process alive?"""
+        return _json({"status": "alive"})
+
+    @app.get("/ready", description=READY, responses={200: schemas.Ready})
+    def ready():
+        """Does the model score?"""
+        check_ready()
+        return _json({"status": "ready", "model": model})
+
+    @app.get("/model", responses={200: schemas.Manifest})
+    def model_manifest():
+        """The model's manifest."""
+        return Response(manifest, mimetype=JSON)
+
+    @app.get("/metrics", description=METRICS, responses={200: {"description": "counts", "content": {"text/plain": {}}}})
+    def metrics():
+        """Counts since the start."""
+        return observability.metrics_answer(observability.meters_of(app))
+
+
+def _readiness(app: Api, scorer: Scorer, desk: DeskRoutes | None) -> Callable[[], None]:
+    """A check that raises Problem where the model or the desk's database does not work."""
+    example = row_of(examples.RAW, RequestLimits(0, 1, len(examples.RAW["invoices"]), 0))
+
+    def check() -> None:
+        try:
+            score_one(example, scorer)
+        except Exception:
+            app.logger.exception("the example cannot be scored")
+            raise Problem(503, "not_ready", "The model does not score; see the service's log.") from None
+        if desk is not None:
+            desk.ready()
+
+    return check
+
+
+def _add_protocol(
+    app: Api, guard: AccessControl, scorer: Scorer, limits: RequestLimits, desk: DeskRoutes | None
+) -> None:
+    metrics = observability.meters_of(app)
+
+    def score(rows: Iterator[Row]) -> list[Outcome]:
+        outcomes = list(score_rows(rows, scorer))
+        metrics.scored(outcome for outcome in outcomes if not isinstance(outcome, Problem))
+        return outcomes
+
+    features = tuple(getattr(scorer, "aggregates", ()))
+    ready = _readiness(app, scorer, desk)
+    service = open_inference.Service(score, _body, ready, limits, _model_name(scorer), features)
+    open_inference.register(app, guard, service)
+
+
+def _model_name(scorer: Scorer) -> dict:
+    return {name: scorer.manifest[name] for name in ("version", "view", "trained_at")}
+
+
+def _check_type(*taken: str) -> str:
+    """The content type of the request, JSON where it names none. Raises Problem."""
+    kind = request.mimetype or JSON
+    if kind not in taken or request.content_encoding not in (None, "", "identity"):
+        message = f"Send the body uncompressed, with the header Content-Type: {' or '.join(taken)}."
+        raise Problem(415, "unsupported_media_type", message)
+    return kind
+
+
+def _body(limits: RequestLimits) -> bytes:
+    """The whole body. Raises Problem, or 413 by Flask."""
+    data, length = request.get_data(cache=False), request.content_length
+    # Of a body sent in chunks, without a length, Werkzeug hands out what is within the limit and drops the rest.
+    if length is None and len(data) >= limits.body_bytes:
+        raise RequestEntityTooLarge
+    if length is not None and len(data) < length:
+        raise Problem(400, "bad_request", "The body broke off; send it again.")
+    return data
+
+
+def _json(answer: dict) -> Response:
+    return Response(to_json(answer, inf_nan_mode="null"), mimetype=JSON)
