@@ -40,7 +40,7 @@ from fairmeter.data.exogenous import Exogenous, read_almanac
 from fairmeter.data.files import TableError
 from fairmeter.data.partitioned.spark import SparkError
 from fairmeter.data.writers import OutputError, writable, writable_folder, write
-from fairmeter.evaluation.stability import stability
+from fairmeter.evaluation.drift import list_overlap
 from fairmeter.features.invoices.matrix import FEATURE_NAMES
 from fairmeter.models import model_file
 from fairmeter.models.fraud_model import FraudModel
@@ -109,7 +109,7 @@ def run(options: ScoringOptions, settings: CommandSettings) -> None:
         scores = base.with_reasons(scores, np.sort(rows))
 
     ranks = ranked_rows(scores)
-    overlap = None if former is None else stability(_ids_by_rank(scores, ranks), former)
+    overlap = None if former is None else list_overlap(_ids_by_rank(scores, ranks), former)
     print_quality(base.tables.flags, console)
     print_unused(exogenous, base, console)
     if visits is not None:

@@ -28,7 +28,7 @@ from fairmeter.core.types import FeatureMatrix
 from fairmeter.data import cleaning
 from fairmeter.data.files import TableError
 from fairmeter.data.tables import read_tables
-from fairmeter.evaluation.metrics import RESAMPLES, CumulativeHits, bootstrap, ladder, percentiles, ratio
+from fairmeter.evaluation.metrics import RESAMPLES, CumulativeHits, bootstrap, cumulative_hits, percentiles, ratio
 from fairmeter.features.invoices.matrix import AGGREGATES_BLOCK, FEATURES, METER_CELLS, client_features
 from fairmeter.models.fraud_model import OF_THE_ACCOUNT
 from fairmeter.models.target_encoding import out_of_fold
@@ -241,7 +241,7 @@ def lost(trial: Trial, reached: tuple[np.ndarray, np.ndarray], whole: tuple[np.n
 def figures_of(truth: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The models' mean FIGURES, and the same resampled. [scores: (fits, clients) -> (3,), (resamples, 3)]"""
     weights = np.ones(len(truth))
-    values = [figures(ladder(truth, score), weights) for score in scores]
+    values = [figures(cumulative_hits(truth, score), weights) for score in scores]
     return np.mean(values, axis=0), np.mean([bootstrap(truth, score, figures) for score in scores], axis=0)
 
 

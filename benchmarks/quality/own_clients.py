@@ -65,7 +65,7 @@ def main() -> None:
         "households": len(everybody),
         "thieves": int(is_thief.sum()),
         "files": len(plans),
-        "models": reading_metrics.compared(is_thief, by_name, everybody),
+        "models": reading_metrics.compare(is_thief, by_name, everybody),
     }
     options.out.write_text(json.dumps(figures, indent=1) + "\n")
     console.print_json(json.dumps(figures))

@@ -17,7 +17,7 @@ from pathlib import Path
 from rich.console import Console
 
 import train
-from fairmeter.evaluation.conformal_selection import held_in_splits
+from fairmeter.evaluation.conformal_selection import measure_on_splits
 from fairmeter.training.dataset import PROSPECTIVE
 from fairmeter.training.ensemble_fitting import fit_ensemble
 
@@ -37,7 +37,7 @@ def main() -> None:
         plan = train.plan_of(PROSPECTIVE, quick=True)
         score = fit_ensemble(study.evidence.of(clients), label, plan, train.SEED, status.update).probability
         status.update("Splitting")
-        rows = held_in_splits(label, score, n_splits=options.splits)
+        rows = measure_on_splits(label, score, n_splits=options.splits)
     figures = {"data": study.name, "clients": len(clients), "splits": options.splits, "promises": rows}
     options.out.write_text(json.dumps(figures, indent=1) + "\n")
     console.print_json(json.dumps(figures))

@@ -55,7 +55,7 @@ def main() -> None:
         "households": len(np.unique(household)),
         "clients": len(label),
         "thieves": int(label.sum()),
-        "models": reading_metrics.compared(label, together, household),
+        "models": reading_metrics.compare(label, together, household),
     }
     options.out.write_text(json.dumps(figures, indent=1) + "\n")
     console.print_json(json.dumps(figures))

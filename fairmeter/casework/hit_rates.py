@@ -4,7 +4,6 @@ In:  inspections, as the store gives them.
 Out: Label, one a client; HitRate by week, region, reason group or severity, visits drawn at random beside chosen ones.
 """
 
-import math
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable
 from datetime import date, timedelta
@@ -12,8 +11,8 @@ from typing import NamedTuple
 
 from fairmeter.casework.types import Inspection
 from fairmeter.casework.workflow import SEEN
+from fairmeter.evaluation.metrics import wilson_interval
 
-Z = 1.959964  # of a 95 % interval
 LABELS = {"confirmed": 1, "cleared": 0}
 
 
@@ -45,17 +44,6 @@ class HitRate(NamedTuple):
     high: float
 
 
-def wilson(n_hits: int, n: int, z: float = Z) -> tuple[float, float]:
-    """Interval of a share after n trials; 0 to 1 where there was none. [0..1] (Wilson 1927, JASA 22)"""
-    if n == 0:
-        return 0.0, 1.0
-    share, spread = n_hits / n, z * z / n
-    middle = (share + spread / 2) / (1 + spread)
-    half = math.sqrt(share * (1 - share) * spread + spread * spread / 4) / (1 + spread)
-    # Rounding may carry the ends past what was seen, where all or none are hits.
-    return max(0.0, min(middle - half, share)), min(1.0, max(middle + half, share))
-
-
 def labels_of(inspections: Iterable[Inspection]) -> list[Label]:
     """The newest label of each client, by client. Inspections in any order."""
     told = [i for i in inspections if i.outcome in LABELS]
@@ -78,7 +66,8 @@ def hit_rates(inspections: Iterable[Inspection], by: Callable[[Inspection], Hash
 def _rate(group: Hashable, is_random: bool, outcomes: list[str]) -> HitRate:
     n, n_confirmed = len(outcomes), outcomes.count("confirmed")
     n_seen = sum(outcome in SEEN for outcome in outcomes)
-    return HitRate(group, is_random, n, n_seen, n_confirmed, n_confirmed / n, *wilson(n_confirmed, n))
+    low, high = (float(end) for end in wilson_interval(n_confirmed, n))
+    return HitRate(group, is_random, n, n_seen, n_confirmed, n_confirmed / n, low, high)
 
 
 # --- groups -----------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import numpy as np
 from fairmeter.cli.score_options import ScoringOptions
 from fairmeter.core.types import Score, Table
 from fairmeter.data.readings import has_readings
-from fairmeter.evaluation.conformal_selection import ConformalSelection, promised
+from fairmeter.evaluation.conformal_selection import ConformalSelection, select
 from fairmeter.models.fraud_model import FraudModel
 from fairmeter.planning.exclusions import Exclusions
 from fairmeter.planning.inspection_list import PlannedVisit, inspection_list
@@ -51,7 +51,7 @@ def select_by_false_alarms(
     if options.false_alarms is None:
         return None
     probability = [np.nan if _is_inactive(s) or s.probability is None else s.probability for s in scores]
-    return promised(np.array(probability, dtype=np.float64), model.manifest["promise"], options.false_alarms)
+    return select(np.array(probability, dtype=np.float64), model.manifest["promise"], options.false_alarms)
 
 
 def _is_inactive(score: Score) -> bool:

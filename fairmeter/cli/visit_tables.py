@@ -32,15 +32,15 @@ def print_worth(scores: list[Score], n_asked: int | None, cost: float, price: fl
         stake = (value / hit if has_price else energy)[order]
     cost = cost if has_price else 0.0
     asked = sorted({*SHOWN, *([n_asked] if n_asked else [])})
-    said = inspection_value.worth_of_visits(hit[order], stake, cost, is_known=False, numbers=asked)
-    by_severity = inspection_value.worth_of_severities(
+    said = inspection_value.profit_curve(hit[order], stake, cost, has_labels=False, visit_counts=asked)
+    by_severity = inspection_value.profit_by_severity(
         [judged[i].severity for i in order], hit[order], stake, cost, False
     )
     unit = "net value" if has_price else "kWh"
     console.print(sheet(("visits", "hits", "hit rate", f"expected {unit}"), map(worth_cells, said)))
     console.print(sheet(("severity", "clients", "hits", "cost", f"expected {unit}"), map(severity_cells, by_severity)))
     if has_price:
-        best = inspection_value.best_number(hit[order], stake, cost, is_known=False)
+        best = inspection_value.best_visit_count(hit[order], stake, cost, has_labels=False)
         console.print(f"Most is left after {best['visits']:,} visits: {in_brackets(best['net'], ',.0f')}.")
 
 

@@ -1,12 +1,12 @@
-"""The false-alarm promise: the longest list of clients whose expected share of false alarms stays below a bound.
+"""Conformal selection: the longest list of clients whose expected share of false alarms stays below a bound.
 
-In:  scores of clients the model has not learnt from, and a table of out-of-fold scores of its training clients.
-Out: who is on the list, and what share of false alarms it is sure to keep.
+In:  scores of clients that the model was not trained on; a calibration table of out-of-fold training scores.
+Out: which clients are listed, and the smallest bound that any list meets.
 
-Conformal selection (Jin and Candes, 2023, Journal of Machine Learning Research 24, 244): a client's p-value is the rank
-of its score among those of honest training clients, and the procedure of Benjamini and Hochberg draws the list. The
-bound holds for the mean over many lists, whatever the model is worth, as long as the clients are like those trained on;
-one list may lie above it. A false alarm is a client that is not labelled, so undetected fraud counts as one.
+Jin and Candes, 2023, Journal of Machine Learning Research 24, 244: the p-value of a client is the rank of its score
+among those of honest training clients, and the procedure of Benjamini and Hochberg selects the list. The bound holds
+for the mean over many lists, however good the model is, while clients are exchangeable with the training clients; a
+single list may exceed it. A false alarm is a client without a fraud label, so undetected fraud counts as one.
 """
 
 import math
@@ -18,16 +18,17 @@ import numpy as np
 
 from fairmeter.evaluation.metrics import mean_estimate, share_estimate
 
-DENSE, GROWTH = 200, 1.02  # ranks kept one by one, and from there on each so much larger: counts are then 2 % too high
-SHARES = (0.2, 0.3, 0.5, 0.7)  # promised, for the report
+# Ranks stored one by one, and the growth from one stored rank to the next beyond: counts are then at most 2 % too high.
+DENSE, GROWTH = 200, 1.02
+SHARES = (0.2, 0.3, 0.5, 0.7)  # bounds in the report
 SPLITS = 200
 
 
 @dataclass(frozen=True)
 class ConformalSelection:
-    """is_listed: bool, one a client. share: of false alarms, that was promised as an expectation. [0..1]
+    """is_listed: bool per client. share: bound of the expected share of false alarms. [0..1]
 
-    smallest: the smallest share that any list would keep, None where there is nobody to list.
+    smallest: the smallest bound that any list meets, None without clients to list.
     """
 
     is_listed: np.ndarray
@@ -35,17 +36,17 @@ class ConformalSelection:
     smallest: float | None
 
 
-def promise_table(label: np.ndarray, score: np.ndarray) -> dict:
-    """What the model keeps for its promise: numbers of clients, and some scores of honest ones, the highest first.
+def calibration_table(label: np.ndarray, score: np.ndarray) -> dict:
+    """Numbers of clients and some scores of honest ones, falling; stored with the model for `select`.
 
-    label: 1 or 0; score: out of fold, of the training clients. Some five hundred numbers, of no client by itself.
+    label: 1 or 0; score: out of fold, of the training clients. About five hundred numbers for a large client base.
     """
     honest = np.sort(score[label == 0])[::-1]
     return {"n": len(label), "n_honest": len(honest), "scores": honest[_ranks(len(honest)) - 1].tolist()}
 
 
 def _ranks(n: int) -> np.ndarray:
-    """The ranks kept of n scores, 1 the highest; the last of all is one of them."""
+    """The stored ranks of n scores, from 1, the highest, to n."""
     steps = np.log(max(n, 1) / DENSE) / np.log(GROWTH)
     sparse = DENSE * GROWTH ** np.arange(1, max(int(np.ceil(steps)), 0) + 1)
     ranks = np.concatenate([np.arange(1, DENSE + 1), np.floor(sparse).astype(np.int64), [n]])
@@ -53,86 +54,87 @@ def _ranks(n: int) -> np.ndarray:
 
 
 class PValueSteps(NamedTuple):
-    """Where p-values step up as scores fall. least: scores from which on each p holds, falling, the last 0; p: [0..1]
+    """The p-value as a step function of the score. min_score: lowest score of each step, falling to 0; p: [0..1]
 
-    p-value: how rarely an honest client scores so high, (1 + honest ones at or above) / (1 + all).
+    p-value: probability that an honest client scores as high, (1 + honest ones at or above) / (1 + all).
     """
 
-    least: np.ndarray
+    min_score: np.ndarray
     p: np.ndarray
 
 
-def steps_of(table: Mapping) -> PValueSteps:
+def p_value_steps(table: Mapping) -> PValueSteps:
+    """The step function of a calibration table."""
     ranks = np.append(_ranks(table["n_honest"]), table["n_honest"] + 1)
-    above = np.nextafter(np.asarray(table["scores"], np.float64), np.inf)  # a score that is kept has itself at or above
+    above = np.nextafter(np.asarray(table["scores"], np.float64), np.inf)  # a stored score counts itself
     return PValueSteps(np.append(above, 0.0), ranks / (table["n"] + 1))
 
 
-def promised(score: np.ndarray, table: Mapping, share: float) -> ConformalSelection:
-    """The longest list that keeps the share of false alarms. [score: NaN where nobody can judge, share: 0..1]"""
-    steps, judged = steps_of(table), np.sort(score[~np.isnan(score)])
-    least, smallest = least_listed(len(judged) - np.searchsorted(judged, steps.least), steps, share)
-    return ConformalSelection(score >= least, share, smallest)
+def select(score: np.ndarray, table: Mapping, share: float) -> ConformalSelection:
+    """The longest list within the bound. [score: NaN where the client has none; share: 0..1]"""
+    steps, scored = p_value_steps(table), np.sort(score[~np.isnan(score)])
+    threshold, smallest = selection_threshold(len(scored) - np.searchsorted(scored, steps.min_score), steps, share)
+    return ConformalSelection(score >= threshold, share, smallest)
 
 
-def least_listed(n_from: np.ndarray, steps: PValueSteps, share: float) -> tuple[float, float | None]:
-    """The score from which on clients are listed, infinite where none is, and the smallest share a list would keep.
+def selection_threshold(n_from: np.ndarray, steps: PValueSteps, share: float) -> tuple[float, float | None]:
+    """The lowest listed score, infinite for an empty list, and the smallest bound that any list meets.
 
-    n_from: how many clients have the least score of each step or more; the last counts all who are judged.
+    n_from: number of clients with the lowest score of each step or more; its last element counts all scored clients.
     """
     has_any = n_from > 0
     if not has_any.any():
         return math.inf, None
-    kept = n_from[-1] * steps.p[has_any] / n_from[has_any]
-    longest = steps.least[has_any][kept <= share]
-    return float(longest[-1]) if longest.size else math.inf, min(float(kept.min()), 1.0)
+    bound = n_from[-1] * steps.p[has_any] / n_from[has_any]
+    longest = steps.min_score[has_any][bound <= share]
+    return float(longest[-1]) if longest.size else math.inf, min(float(bound.min()), 1.0)
 
 
-def false_alarms(label: np.ndarray, is_listed: np.ndarray) -> float:
-    """Share of the list that is not labelled; of an empty list none. [0..1]"""
+def false_alarm_share(label: np.ndarray, is_listed: np.ndarray) -> float:
+    """Share of listed clients without a fraud label; 0 for an empty list. [0..1]"""
     return float(1.0 - label[is_listed].mean()) if is_listed.any() else 0.0
 
 
-# --- whether it holds -------------------------------------------------------------------------------------------------
+# --- does the bound hold? ---------------------------------------------------------------------------------------------
 
 
-def held_on_others(
+def measure_on_test(
     label: np.ndarray, score: np.ndarray, table: Mapping, shares: Sequence[float] = SHARES
 ) -> list[dict]:
-    """One list of each promise, from clients the table's model has not seen: its length, its false alarms."""
+    """One list for each bound, of clients that the table's model was not trained on: length and false alarms."""
     rows = []
     for share in shares:
-        found = promised(score, table, share)
+        found = select(score, table, share)
         n, wrong = int(found.is_listed.sum()), int((label[found.is_listed] == 0).sum())
         rows.append({"promised": share, "n": n, "realised": share_estimate(wrong, n), "smallest": found.smallest})
     return rows
 
 
-def held_in_splits(
+def measure_on_splits(
     label: np.ndarray, score: np.ndarray, shares: Sequence[float] = SHARES, n_splits: int = SPLITS, seed: int = 0
 ) -> list[dict]:
-    """Each promise on random halves of out-of-fold scores: one half makes the table, the other is listed.
+    """Each bound on random halves of out-of-fold scores: one half gives the table, the other is selected from.
 
     realised: mean over the splits with its interval, an empty list without false alarms; range: 95 % of the splits;
-    n: clients listed, on average; empty_share: of splits in which no list kept the promise.
+    n: mean number of listed clients; empty_share: share of splits with an empty list.
     """
-    rng, (wrong, listed) = np.random.default_rng(seed), np.empty((2, len(shares), n_splits))
+    rng, (wrong, n_listed) = np.random.default_rng(seed), np.empty((2, len(shares), n_splits))
     for split in range(n_splits):
-        known, other = np.array_split(rng.permutation(len(label)), 2)
-        table = promise_table(label[known], score[known])
+        calibration, other = np.array_split(rng.permutation(len(label)), 2)
+        table = calibration_table(label[calibration], score[calibration])
         for i, share in enumerate(shares):
-            found = promised(score[other], table, share)
-            wrong[i, split] = false_alarms(label[other], found.is_listed)
-            listed[i, split] = found.is_listed.sum()
-    return [_over_splits(*row) for row in zip(shares, wrong, listed, strict=True)]
+            found = select(score[other], table, share)
+            wrong[i, split] = false_alarm_share(label[other], found.is_listed)
+            n_listed[i, split] = found.is_listed.sum()
+    return [_over_splits(*row) for row in zip(shares, wrong, n_listed, strict=True)]
 
 
-def _over_splits(share: float, wrong: np.ndarray, listed: np.ndarray) -> dict:
+def _over_splits(share: float, wrong: np.ndarray, n_listed: np.ndarray) -> dict:
     realised = mean_estimate(wrong)
     return {
         "promised": share,
         "realised": {name: realised[name] for name in ("value", "interval")},
         "range": np.quantile(wrong, [0.025, 0.975]).tolist(),
-        "n": float(listed.mean()),
-        "empty_share": float((listed == 0).mean()),
+        "n": float(n_listed.mean()),
+        "empty_share": float((n_listed == 0).mean()),
     }

@@ -1,7 +1,8 @@
-"""A model's whole result: threshold, severities, groups, models side by side, outer folds, each with intervals.
+"""The evaluation of a model: threshold, severities, groups, comparison of models, outer folds; with intervals.
 
 In:  y, score and estimates as in metrics.py.
-Out: dicts and lists that json.dumps takes; report.py names their keys and shows them, the dashboard too. NumPy only.
+Out: dicts and lists that json.dumps takes, for the training report (its keys: reports/training_report.py) and the
+     dashboard. NumPy only.
 """
 
 import math
@@ -11,40 +12,40 @@ import numpy as np
 
 from fairmeter.evaluation.metrics import (
     CumulativeHits,
-    bin_of,
-    binned_error,
+    binned_calibration_error,
     bootstrap,
     calibration_noise,
     calibration_slope,
-    calibration_table,
+    cumulative_hits,
     delong_interval,
     estimate,
     f1_estimate,
-    ladder,
     mean_estimate,
     n_visits,
     percentiles,
     pr_curve,
     precision_at_k,
     ratio,
+    reliability_table,
     roc_auc,
     roc_curve,
+    score_bins,
     share_estimate,
     visits_curve,
-    wilson,
+    wilson_interval,
 )
 
-SHARES = (0.01, 0.05, 0.10)  # of the clients: what crews could visit
-LIST_SHARE = 0.10  # the list by which groups are compared, as in published figures
-MIN_GROUP = 200  # clients; below it an interval says nothing, so such groups are pooled
-DETAIL = ("curves", "calibration", "groups")  # what `pool` leaves out: they have no mean over folds
+SHARES = (0.01, 0.05, 0.10)  # of the clients that crews could visit
+LIST_SHARE = 0.10  # length of the list on which groups are compared, as in publications
+MIN_GROUP = 200  # clients; intervals of smaller groups are too wide, so these are pooled
+DETAIL = ("curves", "calibration", "groups")  # left out by `pool`: they have no mean over folds
 
 
 # Threshold and severities
 
 
 def confusion(y: np.ndarray, suspected: np.ndarray) -> dict[str, int]:
-    """Counts of clients, {"true_positive", "false_positive", "false_negative", "true_negative"}."""
+    """Confusion matrix: {"true_positive", "false_positive", "false_negative", "true_negative"}. [clients]"""
     y, suspected = np.asarray(y, bool), np.asarray(suspected, bool)
     return {
         "true_positive": int((y & suspected).sum()),
@@ -55,9 +56,9 @@ def confusion(y: np.ndarray, suspected: np.ndarray) -> dict[str, int]:
 
 
 def at_threshold(y: np.ndarray, score: np.ndarray, threshold: float | np.ndarray) -> dict:
-    """What suspecting `score >= threshold` means: confusion, precision, recall, f1 ...
+    """Figures of suspecting `score >= threshold`: confusion, precision, recall, f1 and rates.
 
-    threshold may be one a row, where outer folds fitted their own; its mean is reported.
+    threshold: one, or one per row where outer folds fitted their own; its mean is reported.
     """
     counts = confusion(y, np.asarray(score) >= threshold)
     hits, falses, missed, cleared = counts.values()
@@ -75,64 +76,65 @@ def at_threshold(y: np.ndarray, score: np.ndarray, threshold: float | np.ndarray
 def best_threshold(
     y: np.ndarray, score: np.ndarray, honest_weight: float = 1.0, weight: np.ndarray | None = None
 ) -> float:
-    """The score from which suspecting gives the highest F1; of equals the highest, which needs the fewest visits.
+    """The threshold with the highest F1; among equals the highest, which needs the fewest visits.
 
-    honest_weight: how many clients each of y = 0 stands for, where frauds are more common here than among clients.
-    weight: how many each client stands for.
+    honest_weight: number of clients that each y = 0 represents, where frauds are over-represented; weight: number of
+    clients that each row represents.
     """
-    steps = ladder(y, score)
+    steps = cumulative_hits(y, score)
     steps = steps if weight is None else steps.weighted(weight)
     suspected = steps.hits + honest_weight * (steps.n - steps.hits)
     return float(steps.score[np.argmax(2 * steps.hits / (suspected + steps.hits[-1]))])
 
 
-def severity_cuts(
+def severity_thresholds(
     y: np.ndarray,
     score: np.ndarray,
-    promises: Mapping[str, float],
+    min_precisions: Mapping[str, float],
     honest_weight: float = 1.0,
-    of_each: bool = False,
+    per_client: bool = False,
     weight: np.ndarray | None = None,
 ) -> dict[str, dict]:
-    """{severity: {"score", "promised", "n", "precision"}} from out-of-fold scores, the highest promise first.
+    """{severity: {"score", "promised", "n", "precision"}} from out-of-fold scores, the highest precision first.
 
-    score is the lowest from which the precision of all clients at or above it keeps the promise (0..1) even at the
-    lower end of its Wilson interval: it is picked among many, so plain precision would flatter. A higher promise never
-    has a lower cut; score is None where no cut keeps it, then no client gets that severity. honest_weight and
-    weight: as above; with the latter n is that of as many clients of equal weight as tell as much.
-    of_each: each client's own probability keeps the promise too, for where scores part well, sure ones pay for others.
+    min_precisions: the precision (0..1) that a severity promises. `score` is the lowest threshold where the lower end
+    of the Wilson interval reaches it for all clients at or above: a threshold is chosen among many, so plain precision
+    would be optimistic. A higher precision never has a lower threshold. Without such a threshold `score` is None and
+    no client gets the severity. honest_weight, weight: as in `best_threshold`; with weight, n is the effective sample
+    size. per_client: the probability of each client must reach the precision too; otherwise, where scores separate
+    well, certain frauds outweigh doubtful clients.
     """
-    steps = ladder(y, score)
+    steps = cumulative_hits(y, score)
     steps = steps if weight is None else steps.effective(weight)
-    floor, cuts = _reweighted(wilson(steps.hits, steps.n)[0], honest_weight), {}
-    for severity, promised in sorted(promises.items(), key=lambda promise: -promise[1]):
-        kept = np.flatnonzero((floor >= promised) & ((steps.score >= promised) | (not of_each)))[-1:]
-        n, hits = int(steps.n[kept].sum()), int(steps.hits[kept].sum())
-        cut = float(steps.score[kept[0]]) if kept.size else None
+    floor, thresholds = _reweighted(wilson_interval(steps.hits, steps.n)[0], honest_weight), {}
+    for severity, promised in sorted(min_precisions.items(), key=lambda item: -item[1]):
+        lowest = np.flatnonzero((floor >= promised) & ((steps.score >= promised) | (not per_client)))[-1:]
+        n, hits = int(steps.n[lowest].sum()), int(steps.hits[lowest].sum())
+        threshold = float(steps.score[lowest[0]]) if lowest.size else None
         precision = share_estimate(hits, n)
         if precision and honest_weight != 1.0:
             ends = precision["value"], *precision["interval"]
             value, *interval = (float(_reweighted(np.array(end), honest_weight)) for end in ends)
             precision = estimate(value, interval)
-        cuts[severity] = {"score": cut, "promised": float(promised), "n": n, "precision": precision}
-    return cuts
+        thresholds[severity] = {"score": threshold, "promised": float(promised), "n": n, "precision": precision}
+    return thresholds
 
 
 def _reweighted(precision: np.ndarray, honest_weight: float) -> np.ndarray:
-    """The precision where each client of y = 0 stands for so many."""
+    """The precision where each y = 0 represents `honest_weight` clients."""
     return precision / (precision + honest_weight * (1.0 - precision))
 
 
-def severity_table(y: np.ndarray, score: np.ndarray, cuts: Mapping[str, dict]) -> list[dict]:
-    """How the cuts hold on other clients: per severity n, precision (its own clients) and precision_from_here_up.
+def severity_table(y: np.ndarray, score: np.ndarray, thresholds: Mapping[str, dict]) -> list[dict]:
+    """Severity thresholds on other clients: per severity n, precision (its own clients) and precision_from_here_up.
 
-    The last row is what lies below every cut, "low", promised nothing.
+    The last row, "low", holds the clients below every threshold and promises no precision.
     """
     y, score, above, rows = np.asarray(y), np.asarray(score), np.inf, []
-    for severity, cut in [*cuts.items(), ("low", {"score": -np.inf, "promised": None})]:
-        start = above if cut["score"] is None else cut["score"]
+    for severity, threshold in [*thresholds.items(), ("low", {"score": -np.inf, "promised": None})]:
+        start = above if threshold["score"] is None else threshold["score"]
         own, upwards = y[(score >= start) & (score < above)], y[score >= start]
-        row = {"severity": severity, "score": start if np.isfinite(start) else None, "promised": cut["promised"]}
+        row = {"severity": severity, "score": start if np.isfinite(start) else None, "promised": threshold["promised"]}
         row |= {"n": own.size, "precision": share_estimate(own.sum(), own.size)}
         rows.append(row | {"precision_from_here_up": share_estimate(upwards.sum(), upwards.size)})
         above = start
@@ -143,7 +145,7 @@ def severity_table(y: np.ndarray, score: np.ndarray, cuts: Mapping[str, dict]) -
 
 
 def history_quintile(n_invoices: np.ndarray) -> np.ndarray:
-    """Each client's fifth by number of invoices, as text: "Q1: 1-7 invoices". Fewer fifths where counts coincide."""
+    """Quintile of each client by number of invoices, as text: "Q1: 1-7 invoices". Fewer where counts coincide."""
     counts = np.asarray(n_invoices)
     edges = np.unique(np.quantile(counts, (0.2, 0.4, 0.6, 0.8), method="higher"))
     fifth = np.unique(np.searchsorted(edges, counts), return_inverse=True)[1]
@@ -155,12 +157,12 @@ def history_quintile(n_invoices: np.ndarray) -> np.ndarray:
 def by_group(
     y: np.ndarray, score: np.ndarray, group: np.ndarray, threshold: float | np.ndarray, minimum: int = MIN_GROUP
 ) -> list[dict]:
-    """One row a value of `group` (numbers or text; NaN, None = "missing"), those of under `minimum` clients as "other".
+    """One row per value of `group` (numbers or text; NaN, None = "missing"); groups below `minimum` become "other".
 
-    precision_at_top is that of the group's own 10 % highest scores; recall_in_list the share of its frauds among the
-    10 % highest scores of all clients; precision and recall are those at the threshold.
+    precision_at_top: of the group's own 10 % highest scores; recall_in_list: share of its frauds among the 10 %
+    highest scores of all clients; precision, recall: at the threshold.
     """
-    steps, score = ladder(y, score), np.asarray(score, float)
+    steps, score = cumulative_hits(y, score), np.asarray(score, float)
     suspected, listed, labels = score >= threshold, _listed_part(steps, LIST_SHARE), _pooled_labels(group, minimum)
     members = {value: labels == value for value in sorted(set(labels.tolist()), key=_natural)}
     return [
@@ -186,7 +188,7 @@ def _group_row(y: np.ndarray, score: np.ndarray, suspected: np.ndarray, listed: 
 
 
 def _listed_part(steps: CumulativeHits, share: float) -> np.ndarray:
-    """How far each row is in the `share` highest scores: between 0 and 1 where the list ends inside its rung."""
+    """Weight of each row in the `share` highest scores: between 0 and 1 where the list ends inside its step."""
     size = np.diff(steps.n, prepend=0)
     return steps.by_row(np.clip((n_visits(steps.y.size, [share]) - (steps.n - size)) / size, 0, 1))
 
@@ -219,23 +221,23 @@ def evaluate(
     probability: bool = True,
     seed: int = 0,
 ) -> dict:
-    """Every figure of one model on one set of clients; report.py describes the keys.
+    """All figures of one model on one set of clients; reports/training_report.py describes the keys.
 
-    groups: {name: value a client}. probability=False leaves calibration out, for scores that are ranks.
-    Intervals: DeLong for ROC-AUC, Wilson for shares of clients, bootstrap for what hangs on the whole list.
+    groups: {name: value per client}. probability=False leaves calibration out, for scores that are ranks.
+    Intervals: DeLong for ROC-AUC, Wilson for shares of clients, bootstrap for figures of the whole list.
     """
-    steps = ladder(y, score)
+    steps = cumulative_hits(y, score)
     n, n_fraud = steps.y.size, int(steps.hits[-1])
     return {
         "n": n,
         "n_fraud": n_fraud,
         "base_rate": share_estimate(n_fraud, n),
         "roc_auc": estimate(roc_auc(y, score), delong_interval(y, score)),
-        **_named(*_resampled(y, score, probability, seed), steps),
+        **_figures_of_list(*_bootstrap_figures(y, score, probability, seed), steps),
         "at_threshold": at_threshold(y, score, threshold),
         "calibration_slope": calibration_slope(y, score) if probability else None,
         "calibration_noise": calibration_noise(score) if probability else None,
-        "calibration": calibration_table(y, score) if probability else [],
+        "calibration": reliability_table(y, score) if probability else [],
         "curves": {"roc": roc_curve(y, score), "pr": pr_curve(y, score), "visits": visits_curve(y, score)},
         "groups": {name: by_group(y, score, group, threshold) for name, group in (groups or {}).items()},
     }
@@ -248,59 +250,64 @@ def compare(
     reference: str | None = None,
     seed: int = 0,
 ) -> list[dict]:
-    """One row a model, {name: score a client}, on the same clients: roc_auc, pr_auc, at_top; brier of `probabilities`.
+    """One row per model, {name: score per client}, on the same clients: roc_auc, pr_auc, at_top and brier.
 
-    pr_auc_behind is the reference's PR-AUC less the model's, resampled in pairs: all above 0 = the reference is better.
+    probabilities: models with a Brier score; the scores of others are ranks. pr_auc_behind: PR-AUC of the reference
+    less that of the model, by paired resampling; an interval above 0 means that the reference is better.
     """
-    found = {name: _resampled(y, score, name in probabilities, seed) for name, score in models.items()}
+    found = {name: _bootstrap_figures(y, score, name in probabilities, seed) for name, score in models.items()}
     rows = []
     for name, score in models.items():
-        figures = _named(*found[name], ladder(y, score))
+        figures = _figures_of_list(*found[name], cumulative_hits(y, score))
         row = {"model": name, "roc_auc": estimate(roc_auc(y, score), delong_interval(y, score))}
         row |= {key: figures[key] for key in ("pr_auc", "at_top", "brier")}
-        rows.append(row | {"pr_auc_behind": _behind(found, name, reference)})
+        rows.append(row | {"pr_auc_behind": _paired_difference(found, name, reference)})
     return rows
 
 
 def pool(folds: Sequence):
-    """Outer folds' results (of `evaluate` or `compare`) as one of the same shape, less what is in DETAIL.
+    """Combine the results of outer folds (of `evaluate` or `compare`) into one of the same shape, without DETAIL.
 
-    Estimates become their mean with its t-interval, counts add up, other numbers are averaged. For what is left out,
-    evaluate all folds' scores at once: `evaluate(...) | pool(folds)`.
+    Estimates become their mean with its t-interval, counts are added up, other numbers are averaged. For what is left
+    out, evaluate the scores of all folds together: `evaluate(...) | pool(folds)`.
     """
-    known = [fold for fold in folds if fold is not None]
-    first = known[0] if known else None
+    present = [fold for fold in folds if fold is not None]
+    first = present[0] if present else None
     if isinstance(first, dict) and "value" in first:
-        return mean_estimate([fold["value"] for fold in known])
+        return mean_estimate([fold["value"] for fold in present])
     if isinstance(first, dict):
-        return {key: pool([fold[key] for fold in known]) for key in first if key not in DETAIL}
+        return {key: pool([fold[key] for fold in present]) for key in first if key not in DETAIL}
     if isinstance(first, list):
-        return [pool(rows) for rows in zip(*known, strict=True)]
+        return [pool(rows) for rows in zip(*present, strict=True)]
     if isinstance(first, float):
-        return first if len(set(known)) == 1 else math.fsum(known) / len(known)
-    return sum(known) if isinstance(first, int) else first
+        return first if len(set(present)) == 1 else math.fsum(present) / len(present)
+    return sum(present) if isinstance(first, int) else first
 
 
 def weaknesses(result: Mapping) -> list[tuple[str, str]]:
-    """(grouping, sentence) for each group that clearly ranks worse than all clients or is scored too high or low.
+    """(grouping, sentence) of each group that ranks significantly worse than all clients, or is miscalibrated.
 
-    Clearly: the group's 95 % interval leaves out what it is held against; one in twenty does so by chance. Pools of
-    fewer than MIN_GROUP clients are passed over.
+    Significant: the group's 95 % interval excludes the reference value; one in twenty does so by chance. Groups of
+    fewer than MIN_GROUP clients are left out.
     """
     groups = [(name, row) for name, rows in result["groups"].items() for row in rows if row["n"] >= MIN_GROUP]
     auc, calibrated = result["roc_auc"], result["calibration_error"] is not None
-    return [(name, f"{row['value']}: {said}") for name, row in groups for said in _weak(row, auc, calibrated)]
+    return [
+        (name, f"{row['value']}: {finding}")
+        for name, row in groups
+        for finding in _group_weaknesses(row, auc, calibrated)
+    ]
 
 
 def group_importance(rows: Sequence[Mapping]) -> dict[str, float]:
-    """Importance {"group", "value"} of features summed by evidence group."""
+    """Sum the importance of features, {"group", "value"}, by evidence group."""
     sums: dict[str, float] = {}
     for row in rows:
         sums[row["group"]] = sums.get(row["group"], 0.0) + row["value"]
     return sums
 
 
-def _weak(row: Mapping, overall: Mapping | None, calibrated: bool) -> Iterator[str]:
+def _group_weaknesses(row: Mapping, overall: Mapping | None, calibrated: bool) -> Iterator[str]:
     auc, rate = row["roc_auc"], row["base_rate"]
     if overall and auc and auc["interval"] and auc["interval"][1] < overall["value"]:
         yield f"ROC-AUC {auc['value']:.3f} against {overall['value']:.3f}"
@@ -310,20 +317,24 @@ def _weak(row: Mapping, overall: Mapping | None, calibrated: bool) -> Iterator[s
         yield f"scores too {way}, on average {row['mean_score']:.3f} where the fraud rate is {rate['value']:.3f}"
 
 
-def _resampled(y: np.ndarray, score: np.ndarray, probability: bool, seed: int) -> tuple[list[float], np.ndarray]:
-    """PR-AUC, precision and lift at each share, Brier, calibration error: values, and draws (figures, resamples)."""
-    steps, gap = ladder(y, score), np.asarray(score, float) - np.asarray(y, float)
-    bins = bin_of(steps)
+def _bootstrap_figures(
+    y: np.ndarray, score: np.ndarray, probability: bool, seed: int
+) -> tuple[list[float], np.ndarray]:
+    """PR-AUC, precision and lift at each share, Brier, calibration error: values, and replicates of each."""
+    steps, gap = cumulative_hits(y, score), np.asarray(score, float) - np.asarray(y, float)
+    bins = score_bins(steps)
 
     def figures(steps: CumulativeHits, weights: np.ndarray) -> list[float]:
         precision = steps.precision_at(SHARES)
         ranking = [steps.pr_auc(), *precision, *ratio(precision, steps.hits[-1] / steps.n[-1])]
-        return ranking + ([weights @ gap**2 / gap.size, binned_error(gap, bins, weights)] if probability else [])
+        return ranking + (
+            [weights @ gap**2 / gap.size, binned_calibration_error(gap, bins, weights)] if probability else []
+        )
 
     return figures(steps, np.ones(gap.size)), bootstrap(y, score, figures, seed=seed).T
 
 
-def _named(values: list[float], draws: np.ndarray, steps: CumulativeHits) -> dict:
+def _figures_of_list(values: list[float], draws: np.ndarray, steps: CumulativeHits) -> dict:
     found = [estimate(value, percentiles(draw)) for value, draw in zip(values, draws, strict=True)]
     visits, rate, k = (
         n_visits(steps.y.size, SHARES).astype(int).tolist(),
@@ -342,12 +353,12 @@ def _named(values: list[float], draws: np.ndarray, steps: CumulativeHits) -> dic
 
 
 def _debiased(error: float, draws: np.ndarray) -> dict:
-    """Calibration error with its interval: resampling adds noise to it, so plain percentiles would lie too high."""
+    """Calibration error with a basic bootstrap interval: resampling adds noise, so percentiles would be too high."""
     high = percentiles(draws)[1]
     return estimate(error, (max(2 * error - high, 0), high - (draws.mean() - error)))
 
 
-def _behind(found: Mapping[str, tuple], name: str, reference: str | None) -> dict | None:
+def _paired_difference(found: Mapping[str, tuple], name: str, reference: str | None) -> dict | None:
     if reference in (None, name):
         return None
     (first, *_), best = found[reference]

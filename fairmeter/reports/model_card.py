@@ -232,8 +232,8 @@ def _fingerprints_said(fingerprints: Mapping) -> list[str]:
         f"Kept of the training clients ({name}), to tell when others are no longer like them: deciles and the share "
         f"missing of {kept['n_features']:,} features of {kept['n']:,} clients, and deciles of the score. "
         + (f"{kept['n_constant']:,} of the features never vary among them. " if kept["n_constant"] else "")
-        + f"A population stability index from {drift.SHIFTING} on means that a feature is shifting, from "
-        f"{drift.SHIFTED} on that it has shifted."
+        + f"A population stability index from {drift.MIN_SHIFTING_PSI} on means that a feature is shifting, from "
+        f"{drift.MIN_SHIFTED_PSI} on that it has shifted."
         for name, kept in fingerprints.items()
     ]
 

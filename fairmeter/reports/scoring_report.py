@@ -4,7 +4,7 @@ In:  a run, a dict:
      title        of the page; scored_at; data: what was read, in words; model {"version", "trained_at"}
      n_by_severity  clients by severity; n_suspected
      drift        as likeness.py tells it
-     stability    rows as stability.py gives them, None where no former list was named; former: its name
+     stability    rows of evaluation.drift.list_overlap, None where no former list was named; former: its name
 Out: the files.
 """
 
@@ -16,14 +16,14 @@ from markupsafe import Markup
 
 from fairmeter.core.types import INSUFFICIENT_HISTORY, SEVERITIES
 from fairmeter.data.writers import OutputError
-from fairmeter.evaluation.drift import SHIFTED, SHIFTING
+from fairmeter.evaluation.drift import MIN_SHIFTED_PSI, MIN_SHIFTING_PSI
 from fairmeter.reports.html import NOTHING, SECTION, joined, list_of, shown, table_of
 from fairmeter.reports.invoice_sections import TILE, page_of
 from fairmeter.scoring.population_drift import drift_said
 
 WHAT_IT_IS = (
-    f"The population stability index compares shares of clients in ten bins and of missing values: from {SHIFTING} on "
-    f"a feature is shifting, from {SHIFTED} on it has shifted, if it is also more than chance does once in a thousand "
+    f"The population stability index compares shares of clients in ten bins and of missing values: from {MIN_SHIFTING_PSI} on "
+    f"a feature is shifting, from {MIN_SHIFTED_PSI} on it has shifted, if it is also more than chance does once in a thousand "
     "times with so many clients."
 )
 WHAT_IT_IS_NOT = (

@@ -19,7 +19,7 @@ import numpy as np
 
 from fairmeter.core.types import FeatureMatrix
 from fairmeter.evaluation import drift
-from fairmeter.evaluation.drift import MOVED, MOVING, STABLE, TOO_FEW
+from fairmeter.evaluation.drift import SHIFTED, SHIFTING, STABLE, TOO_FEW
 from fairmeter.explanation.explain import ScoringContext
 from fairmeter.explanation.meanings import described
 from fairmeter.explanation.topics import INVOICES, NEIGHBOURS, READINGS
@@ -29,7 +29,7 @@ from fairmeter.models.reading_model import LEAST_DAYS
 
 MOST = 30  # features told one by one
 RETRAIN = "Train again (train.py) with invoices up to today and with what the crews found."
-WORST_FIRST = (MOVED, MOVING, STABLE, TOO_FEW)
+WORST_FIRST = (SHIFTED, SHIFTING, STABLE, TOO_FEW)
 
 
 class DriftMonitor:
@@ -118,7 +118,7 @@ def _facts(ensemble: Ensemble) -> dict:
 
 def _part(ensemble: Ensemble, counts: np.ndarray, kind: str) -> dict:
     fingerprint = ensemble.fingerprint
-    found = {name: column.tolist() for name, column in drift.compared(fingerprint, counts).items()}
+    found = {name: column.tolist() for name, column in drift.compare_columns(fingerprint, counts).items()}
     rows = [
         {"feature": ensemble.inputs.names[place]} | {name: column[place] for name, column in found.items()}
         for place in _compared(ensemble)
@@ -129,11 +129,12 @@ def _part(ensemble: Ensemble, counts: np.ndarray, kind: str) -> dict:
         "n_then": fingerprint.n,
         "n_now": int(counts[0].sum()),
         "n_features": len(rows),
-        "n_shifted": levels.count(MOVED),
-        "n_shifting": levels.count(MOVING),
+        "n_shifted": levels.count(SHIFTED),
+        "n_shifting": levels.count(SHIFTING),
         "n_constant": sum(row["is_constant"] for row in rows),
         "max_psi": rows[0]["psi"],
-        "score": score | dict(zip(("above_then", "above_now"), drift.above(fingerprint, counts), strict=True)),
+        "score": score
+        | dict(zip(("above_then", "above_now"), drift.share_above_top_decile(fingerprint, counts), strict=True)),
         "features": [row | described(row["feature"], kind) for row in rows[:MOST]],
     }
 
@@ -159,5 +160,5 @@ def _part_said(name: str, part: Mapping) -> str:
         return f"Drift of the {name}: {part['n_now']:,} clients are too few to tell it by."
     counted = f"{part['n_shifted']:,} of {part['n_features']:,} features have shifted and {part['n_shifting']:,} are "
     counted += f"shifting (the highest index is {part['max_psi']:.2f}), the score is {score['level']}"
-    so = {MOVED: f". {RETRAIN}", MOVING: ", watch it."}.get(score["level"], ".")
+    so = {SHIFTED: f". {RETRAIN}", SHIFTING: ", watch it."}.get(score["level"], ".")
     return f"Drift of the {name}: {counted} ({score['psi']:.2f}){so}"

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, text
 from fairmeter.casework.alert_rules import RANKS, AlertRules
 from fairmeter.core.sampling import sample_key
 from fairmeter.core.types import INSUFFICIENT_HISTORY, SEVERITIES, EnergyBalance, Score, Table
-from fairmeter.evaluation.stability import LONGEST, stability
+from fairmeter.evaluation.drift import MAX_OVERLAP_LENGTH, list_overlap
 from fairmeter.store.alerts import RaisedAlerts, raise_alerts
 from fairmeter.store.engine import schema
 from fairmeter.store.engine.database import Database, StoreError
@@ -117,7 +117,10 @@ class RunStore(Database):
                 write_balances(connection, balances, now)
             raised = raise_alerts(connection, scores, facts, known, rules, now)
             if is_run:
-                told = {"drift": drift, "stability": stability(first_clients(connection), former) if former else None}
+                told = {
+                    "drift": drift,
+                    "stability": list_overlap(first_clients(connection), former) if former else None,
+                }
                 told = {name: None if value is None else json.dumps(value) for name, value in told.items()}
                 run = _counts(whole or whole_of(scores)) | {"scored_at": now, "model_version": model_version}
                 connection.execute(insert(schema.runs).values(run | told))
@@ -138,7 +141,7 @@ def first_clients(connection: Connection) -> list[str]:
     profiles = schema.profiles.c
     query = select(profiles.client_id).where(profiles.by_score >= 0.0)
     order = profiles.by_score.desc(), profiles.client_id.desc()
-    return list(connection.scalars(query.order_by(*order).limit(LONGEST)))
+    return list(connection.scalars(query.order_by(*order).limit(MAX_OVERLAP_LENGTH)))
 
 
 # --- rows -------------------------------------------------------------------------------------------------------------

@@ -113,7 +113,7 @@ def fit_ensemble(
     serving = {name: member.serving for name, member in members.items()}
     log_odds = calibrated(stacked, knots, heights)
     # Values hidden on purpose are no sign of what callers will leave out.
-    fingerprint = None if plan.missing_share else ReferenceDistribution.of(matrix, log_odds, alike)
+    fingerprint = None if plan.missing_share else ReferenceDistribution.from_clients(matrix, log_odds, alike)
     told = typical_client(matrix, label, light), usual_values(evidence, label, plan), fingerprint
     ensemble = Ensemble(inputs, serving, weights, intercept, knots, heights, *told)
     return Fitted(ensemble, {name: member.native for name, member in members.items()}, log_odds)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from fairmeter.evaluation import model_evaluation
-from fairmeter.evaluation.conformal_selection import promise_table
+from fairmeter.evaluation.conformal_selection import calibration_table
 from fairmeter.models import model_file
 from fairmeter.models.model_file import ModelError
 from fairmeter.training.dataset import Dataset
@@ -33,9 +33,9 @@ def manifest_of(
 ) -> dict:
     """Of a model fitted on some clients of a study. [clients: row numbers, result: as measured on others]"""
     label, weight = study.label[clients], study.weight_of(clients)
-    cuts = model_evaluation.severity_cuts(label, fitted.probability, promises, weight=weight)
+    cuts = model_evaluation.severity_thresholds(label, fitted.probability, promises, weight=weight)
     # The promise asks for training clients like those that will be listed: of visits that were chosen none can be made.
-    promise = {"promise": promise_table(label, fitted.probability)} if weight is None else {}
+    promise = {"promise": calibration_table(label, fitted.probability)} if weight is None else {}
     return {
         "active_from": study.active_from,
         "threshold": float(model_evaluation.best_threshold(label, fitted.probability, weight=weight)),

@@ -162,7 +162,7 @@ def fit_unlabelled(
     typical = typical_client(matrix, nobody)
     ensemble = Ensemble(inputs, {"ranks": ranks}, one, 0.0, none, none, typical)
     log_odds = ensemble.log_odds(matrix)
-    ensemble = replace(ensemble, fingerprint=ReferenceDistribution.of(matrix, log_odds))
+    ensemble = replace(ensemble, fingerprint=ReferenceDistribution.from_clients(matrix, log_odds))
     return ReadingModel(ensemble, networks, surroundings, 0.5), log_odds
 
 

@@ -11,7 +11,7 @@ from pyarrow import parquet
 import score
 from fairmeter.core.types import FITS, INSUFFICIENT_HISTORY, HarmlessCause, QualityFlag, Reason, RecoveryEstimate, Score
 from fairmeter.data import writers
-from fairmeter.evaluation.conformal_selection import promise_table
+from fairmeter.evaluation.conformal_selection import calibration_table
 from fairmeter.models.model_file import ModelError
 from fairmeter.planning import list_files
 from fairmeter.scoring import population, ranking
@@ -342,14 +342,14 @@ def test_a_list_in_parquet_has_types(tmp_path):
 
 def test_a_promise_lists_as_many_as_keep_it(tmp_path, model, capsys):
     honest = np.linspace(0, 0.78, 79)
-    model.manifest["promise"] = promise_table(np.zeros(79), honest)  # p is 1 / 80 above them all, 4 / 80 for c
+    model.manifest["promise"] = calibration_table(np.zeros(79), honest)  # p is 1 / 80 above them all, 4 / 80 for c
     rows = visits_of(tmp_path, "--false-alarms", 0.1)
     assert [row["client_id"] for row in rows] == ["b", "c"]  # 3 judged: 3 x 4 / 80 / 2 = 0.075
     assert "2 clients keep the promise of at most 10%" in capsys.readouterr().out
 
 
 def test_a_promise_that_no_list_keeps_is_said_with_the_smallest_share(tmp_path, model, capsys):
-    model.manifest["promise"] = promise_table(np.zeros(19), np.linspace(0, 0.9, 19))
+    model.manifest["promise"] = calibration_table(np.zeros(19), np.linspace(0, 0.9, 19))
     assert visits_of(tmp_path, "--false-alarms", 0.05, "--visits", 2, "--random-share", 0) == []
     said = capsys.readouterr().out
     assert "No list keeps at most 5% false alarms; the smallest share that one can keep is" in said

@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 from fairmeter.evaluation import drift
 from fairmeter.evaluation.drift import (
     MISSING,
-    MOVED,
-    MOVING,
     N_BINS,
+    SHIFTED,
+    SHIFTING,
     STABLE,
     TOO_FEW,
     ReferenceDistribution,
-    above,
-    by_chance,
-    compared,
+    chance_limit,
+    compare_columns,
     psi,
+    share_above_top_decile,
 )
 from fairmeter.models import model_file
 from fairmeter.training.ensemble_fitting import stratified_folds
@@ -35,7 +35,7 @@ rng = np.random.default_rng(7)
 def fingerprint_of(*columns):
     """Of columns of equal length, the last of them the score."""
     table = np.array(columns, dtype=np.float32).T
-    return ReferenceDistribution.of(table[:, :-1], table[:, -1].astype(np.float64))
+    return ReferenceDistribution.from_clients(table[:, :-1], table[:, -1].astype(np.float64))
 
 
 def counts_of(fingerprint, *columns):
@@ -88,9 +88,9 @@ def test_a_column_that_is_missing_everywhere_and_a_fingerprint_of_nobody_are_no_
     nothing = np.full(100, np.nan)
     fingerprint = fingerprint_of(nothing, np.arange(100.0))
     assert fingerprint.shares[0, MISSING] == 1.0
-    now = compared(fingerprint, counts_of(fingerprint, np.arange(100.0), np.arange(100.0)))
-    assert now["level"].tolist() == [MOVED, STABLE]
-    nobody = ReferenceDistribution.of(np.empty((0, 1), np.float32), np.empty(0))
+    now = compare_columns(fingerprint, counts_of(fingerprint, np.arange(100.0), np.arange(100.0)))
+    assert now["level"].tolist() == [SHIFTED, STABLE]
+    nobody = ReferenceDistribution.from_clients(np.empty((0, 1), np.float32), np.empty(0))
     assert np.isfinite(psi(nobody, nobody.counts(np.ones((3, 1), np.float32), np.ones(3)))).all()
 
 
@@ -106,17 +106,17 @@ def test_counts_of_parts_add_up_to_those_of_all():
 
 def test_more_columns_than_are_turned_at_a_time_are_counted_each_by_itself():
     matrix = rng.normal(size=(300, 2 * drift.BLOCK + 3)).astype(np.float32) * np.arange(1, 2 * drift.BLOCK + 4)
-    fingerprint = ReferenceDistribution.of(matrix, matrix[:, 0])
+    fingerprint = ReferenceDistribution.from_clients(matrix, matrix[:, 0])
     for place in (0, drift.BLOCK, 2 * drift.BLOCK + 2):
-        alone = ReferenceDistribution.of(matrix[:, [place]], matrix[:, 0])
+        alone = ReferenceDistribution.from_clients(matrix[:, [place]], matrix[:, 0])
         np.testing.assert_array_equal(fingerprint.edges[place], alone.edges[0])
 
 
 def test_some_of_the_clients_may_stand_for_all():
     column = np.arange(1000.0, dtype=np.float32)
     chosen = column < 100
-    assert ReferenceDistribution.of(column[:, None], column, chosen).edges.max() < 100
-    assert ReferenceDistribution.of(column[:, None], column, chosen).n == 100
+    assert ReferenceDistribution.from_clients(column[:, None], column, chosen).edges.max() < 100
+    assert ReferenceDistribution.from_clients(column[:, None], column, chosen).n == 100
 
 
 # --- the index --------------------------------------------------------------------------------------------------------
@@ -150,7 +150,7 @@ def test_the_index_is_never_below_zero_nor_anything_but_a_number(counts, n):
     index = psi(fingerprint, np.array([counts]))[0]
     assert np.isfinite(index)
     assert index >= 0
-    assert np.isfinite(by_chance(fingerprint, np.array([counts]))[0])
+    assert np.isfinite(chance_limit(fingerprint, np.array([counts]))[0])
 
 
 @given(st.floats(0.5, 20.0), st.floats(-100.0, 100.0))
@@ -165,18 +165,18 @@ def test_the_unit_of_a_feature_does_not_matter(factor, shift):
 @pytest.mark.parametrize("n", [60, 300, 3000])
 def test_of_clients_drawn_alike_about_one_column_in_a_thousand_is_above_chance(n):
     then, now = rng.normal(size=(5000, 2000)), rng.normal(size=(n, 2000))
-    fingerprint = ReferenceDistribution.of(then.astype(np.float32), then[:, 0])
+    fingerprint = ReferenceDistribution.from_clients(then.astype(np.float32), then[:, 0])
     counts = fingerprint.counts(now.astype(np.float32), now[:, 0])
-    assert np.mean(psi(fingerprint, counts) > by_chance(fingerprint, counts)) < 0.005
-    assert np.mean(psi(fingerprint, counts) > by_chance(fingerprint, counts) / 2) > 0.01
+    assert np.mean(psi(fingerprint, counts) > chance_limit(fingerprint, counts)) < 0.005
+    assert np.mean(psi(fingerprint, counts) > chance_limit(fingerprint, counts) / 2) > 0.01
 
 
 # --- what is said -----------------------------------------------------------------------------------------------------
 
 SAID = [
     ("of alike ones nothing", 0.0, 5000, STABLE),
-    ("a third of a deviation", 0.35, 5000, MOVING),
-    ("a deviation", 1.0, 5000, MOVED),
+    ("a third of a deviation", 0.35, 5000, SHIFTING),
+    ("a deviation", 1.0, 5000, SHIFTED),
     ("a deviation, of too few to say", 1.0, 40, TOO_FEW),
 ]
 
@@ -185,33 +185,39 @@ SAID = [
 def test_levels_follow_how_far_clients_moved(shift, n, level):
     then, now = rng.normal(size=5000), rng.normal(size=n) + shift
     fingerprint = fingerprint_of(then, then)
-    assert compared(fingerprint, counts_of(fingerprint, now, now))["level"].tolist() == [level] * 2
+    assert compare_columns(fingerprint, counts_of(fingerprint, now, now))["level"].tolist() == [level] * 2
 
 
 def test_few_clients_that_are_off_by_chance_are_not_called_shifted():
     then = rng.normal(size=5000)
     fingerprint = fingerprint_of(then, then)
-    levels = [compared(fingerprint, counts_of(fingerprint, *[rng.normal(size=60)] * 2))["level"][0] for _ in range(200)]
+    levels = [
+        compare_columns(fingerprint, counts_of(fingerprint, *[rng.normal(size=60)] * 2))["level"][0] for _ in range(200)
+    ]
     indices = [psi(fingerprint, counts_of(fingerprint, *[rng.normal(size=60)] * 2))[0] for _ in range(200)]
-    assert max(indices) > drift.SHIFTED
+    assert max(indices) > drift.MIN_SHIFTED_PSI
     assert levels.count(STABLE) >= 198
 
 
 def test_a_constant_feature_is_called_so_and_is_stable_while_it_stays():
     fingerprint = fingerprint_of(np.ones(500), np.full(500, np.nan), np.arange(500.0))
-    alike = compared(fingerprint, counts_of(fingerprint, np.ones(500), np.full(500, np.nan), np.arange(500.0)))
+    alike = compare_columns(fingerprint, counts_of(fingerprint, np.ones(500), np.full(500, np.nan), np.arange(500.0)))
     assert alike["is_constant"].tolist() == [True, True, False]
     assert alike["level"].tolist() == [STABLE] * 3
     assert drift.is_missing(fingerprint).tolist() == [False, True, False]
-    other = compared(fingerprint, counts_of(fingerprint, np.zeros(500), np.ones(500), np.arange(500.0)))
-    assert other["level"].tolist() == [MOVED, MOVED, STABLE]
+    other = compare_columns(fingerprint, counts_of(fingerprint, np.zeros(500), np.ones(500), np.arange(500.0)))
+    assert other["level"].tolist() == [SHIFTED, SHIFTED, STABLE]
     assert (other["missing_then"][1], other["missing_now"][1]) == (1.0, 0.0)
 
 
 def test_the_share_above_the_highest_decile_tells_which_way_scores_went():
     fingerprint = fingerprint_of(np.arange(1000.0), np.arange(1000.0))
-    assert above(fingerprint, counts_of(fingerprint, *[np.arange(1000.0) + 100] * 2)) == pytest.approx((0.1, 0.2))
-    assert above(fingerprint, counts_of(fingerprint, *[np.arange(1000.0) - 100] * 2)) == pytest.approx((0.1, 0.0))
+    assert share_above_top_decile(fingerprint, counts_of(fingerprint, *[np.arange(1000.0) + 100] * 2)) == pytest.approx(
+        (0.1, 0.2)
+    )
+    assert share_above_top_decile(fingerprint, counts_of(fingerprint, *[np.arange(1000.0) - 100] * 2)) == pytest.approx(
+        (0.1, 0.0)
+    )
 
 
 # --- in the model -----------------------------------------------------------------------------------------------------
@@ -240,7 +246,7 @@ def test_halves_of_one_utility_are_alike_and_one_whose_clients_use_half_is_not(s
     clients = small_study.clients("prospective")
     half = np.sort(clients[stratified_folds(small_study.label[clients], 2, 5) == 0])
     evidence = small_study.evidence.of(half)
-    as_it_is = compared(*part_of(small_model.invoices, evidence))
+    as_it_is = compare_columns(*part_of(small_model.invoices, evidence))
     names = [*small_model.invoices.inputs.names, "score"]
     # The neighbours' rates of clients that were trained on hold their own labels: those are not alike.
     features = [i for i, name in enumerate(names[:-1]) if not name.startswith("neighbours_")]
@@ -248,8 +254,8 @@ def test_halves_of_one_utility_are_alike_and_one_whose_clients_use_half_is_not(s
     halved = dataclasses.replace(evidence, features=evidence.features.copy())
     place = small_study.feature_names.index("elec_level_mean")
     halved.features[:, place] /= 2
-    moved = compared(*part_of(small_model.invoices, halved))
-    assert moved["level"][names.index("elec_level_mean")] == MOVED
+    moved = compare_columns(*part_of(small_model.invoices, halved))
+    assert moved["level"][names.index("elec_level_mean")] == SHIFTED
     assert moved["level"][names.index("elec_gap_mean")] == STABLE
 
 

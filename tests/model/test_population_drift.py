@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from fairmeter.evaluation.drift import MOVED, STABLE, TOO_FEW, is_missing
+from fairmeter.evaluation.drift import SHIFTED, STABLE, TOO_FEW, is_missing
 from fairmeter.explanation.explain import ScoringContext
 from fairmeter.features.readings.matrix import FEATURE_NAMES as READING_FEATURES
 from fairmeter.scoring.population_drift import MOST, RETRAIN, DriftMonitor, drift_said, fingerprints
@@ -59,11 +59,11 @@ def test_what_changed_comes_first_with_its_group_and_its_meaning(small_model, sm
     found = drift_of(small_model, known(dataclasses.replace(small_study.evidence, features=features)))
     part = found["parts"]["invoices"]
     first = part["features"][0]
-    assert (first["feature"], first["level"], first["group"]) == ("elec_gap_mean", MOVED, "account history")
+    assert (first["feature"], first["level"], first["group"]) == ("elec_gap_mean", SHIFTED, "account history")
     assert "invoices" in first["text"]
     assert first["psi"] == part["max_psi"] > 0.25
     assert len(part["features"]) == MOST
-    assert found["level"] == MOVED
+    assert found["level"] == SHIFTED
     json.dumps(found, allow_nan=False)
 
 
@@ -129,7 +129,7 @@ def test_scores_that_moved_ask_for_training_and_features_alone_do_not():
     part = {"n_now": 900, "n_features": 10, "n_shifted": 1, "n_shifting": 2, "max_psi": 0.3}
     moved, still = (
         {"parts": {"invoices": part | {"score": {"psi": psi, "level": level}}}, "untold": []}
-        for psi, level in ((0.4, MOVED), (0.01, STABLE))
+        for psi, level in ((0.4, SHIFTED), (0.01, STABLE))
     )
     assert drift_said(moved)[0].endswith(f"the score is shifted (0.40). {RETRAIN}")
     assert drift_said(still)[0].endswith("the score is stable (0.01).")

@@ -34,7 +34,7 @@ def measured(n=3000, seed=0):
 @pytest.fixture(scope="module")
 def metrics():
     y, score, result = measured()
-    cuts = ev.severity_cuts(*measured(seed=1)[:2], {"critical": 0.9, "high": 0.2})
+    cuts = ev.severity_thresholds(*measured(seed=1)[:2], {"critical": 0.9, "high": 0.2})
     models = {"majority": np.zeros(y.size), "stack": score}
     return {
         "run": {
@@ -74,7 +74,7 @@ def of_readings(seed=0, n=400):
     done = reading_metrics.AttackOutcome(kind, label * rng.random(n), np.arange(n) // 2)
     growing = np.cumsum(rng.random((20, len(reading_metrics.DELAYS))), axis=1)
     return reading_metrics.figures(label, score, done, attacks.HONEST) | {
-        "models": reading_metrics.compared(label, {NASTY: -score, "ensemble": score}, done.household),
+        "models": reading_metrics.compare(label, {NASTY: -score, "ensemble": score}, done.household),
         "latency": reading_metrics.latency(growing, 6.0),
         "onset": reading_metrics.onset_error(np.full(20, 100), 100.0 + np.arange(20)),
     }

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from fairmeter.casework.alert_rules import read_rules
-from fairmeter.evaluation.stability import TOPS
+from fairmeter.evaluation.drift import OVERLAP_LENGTHS
 from tests.builders.store import NOW, ROOT, score_of
 
 RULES = read_rules(ROOT / "data" / "alerts.toml")
@@ -32,7 +32,7 @@ def test_a_run_keeps_how_much_of_the_list_stayed_however_others_are_scored_betwe
     kept(store, {f"c-{i:04d}": 0.1 for i in range(25)}, 1, is_run=False)  # single clients, who leave the first fifty
     kept(store, some(100), 2)
     last = store.list_runs()[-1].stability
-    assert [row["k"] for row in last] == [k for k in TOPS if k <= 100]
+    assert [row["k"] for row in last] == [k for k in OVERLAP_LENGTHS if k <= 100]
     assert last[0] == {"k": 50, "n_both": 25, "jaccard": 25 / 75}
     assert len(store.list_runs()) == 2
 

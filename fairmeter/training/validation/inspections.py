@@ -30,13 +30,15 @@ def visits_measured(study: Dataset, split: TestSplit, fitted: Fitted, promises: 
     stake = stakes(study, split.test, fitted)
     cuts = [
         {"severity": name} | cut
-        for name, cut in model_evaluation.severity_cuts(train, fitted.probability, promises, weight=weight).items()
+        for name, cut in model_evaluation.severity_thresholds(
+            train, fitted.probability, promises, weight=weight
+        ).items()
     ]
     severity = [severity_of(p, cuts) for p in score]
-    table = conformal_selection.promise_table(train, fitted.probability)
+    table = conformal_selection.calibration_table(train, fitted.probability)
     orders = {
         BY_SCORE: np.argsort(-score, kind="stable"),
-        BY_ENERGY: np.argsort(-score * inspection_value.filled(stake), kind="stable"),
+        BY_ENERGY: np.argsort(-score * inspection_value.fill_missing_stakes(stake), kind="stable"),
     }
     energy = orders[BY_ENERGY]
     return {
@@ -44,17 +46,17 @@ def visits_measured(study: Dataset, split: TestSplit, fitted: Fitted, promises: 
         "n": len(label),
         "n_estimated": int((~np.isnan(stake)).sum()),
         "curves": {
-            name: inspection_value.worth_of_visits(label[order], stake[order], COST_KWH, is_known=True)
+            name: inspection_value.profit_curve(label[order], stake[order], COST_KWH, has_labels=True)
             for name, order in orders.items()
         },
         "best": [
-            {"cost_kwh": cost} | inspection_value.best_number(label[energy], stake[energy], cost, is_known=True)
+            {"cost_kwh": cost} | inspection_value.best_visit_count(label[energy], stake[energy], cost, has_labels=True)
             for cost in COSTS_KWH
         ],
-        "severities": inspection_value.worth_of_severities(severity, label, stake, COST_KWH, is_known=True),
+        "severities": inspection_value.profit_by_severity(severity, label, stake, COST_KWH, has_labels=True),
         "promise": {
-            "splits": conformal_selection.held_in_splits(train, fitted.probability, seed=seed),
-            "others": conformal_selection.held_on_others(label, score, table),
+            "splits": conformal_selection.measure_on_splits(train, fitted.probability, seed=seed),
+            "others": conformal_selection.measure_on_test(label, score, table),
         },
     }
 

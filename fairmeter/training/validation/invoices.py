@@ -55,7 +55,7 @@ def test_part_report(
     sent = older.ensemble.probability(study.evidence.of(split.test))
     of_older = model_evaluation.best_threshold(y, older.probability, weight=weight)
     words = f"{WHO[split.view]}, from the aggregates that older scripts send"
-    cuts = model_evaluation.severity_cuts(y, fitted.probability, promises, weight=weight)
+    cuts = model_evaluation.severity_thresholds(y, fitted.probability, promises, weight=weight)
     return {
         "results": [
             _result(study, split, WHO[split.view], split.test, score, threshold),

@@ -111,12 +111,12 @@ def plan_metrics(
     score = np.concatenate([model.log_ratio(part) for part in evidence])
     singles = [single_scores(model, part) for part in evidence]
     scores = {name: np.concatenate([single[name] for single in singles]) for name in singles[0]}
-    least = reading_metrics.score_at(score[label == 0], RATES[0])
+    least = reading_metrics.score_at_rate(score[label == 0], RATES[0])
     suspected = (label == 1) & (score >= least)
     told = np.concatenate([onset_day(part) for part in evidence])
     done = reading_metrics.AttackOutcome(kind, loss, household)
     return reading_metrics.figures(label, score, done, HONEST) | {
-        "models": reading_metrics.compared(label, scores | {"ensemble": score}, household),
+        "models": reading_metrics.compare(label, scores | {"ensemble": score}, household),
         "latency": reading_metrics.latency(np.concatenate([_growing(model, file) for file in files]), least),
         "onset": reading_metrics.onset_error(onset[suspected], told[suspected]),
     }
@@ -238,7 +238,7 @@ def of_labelled(
     metrics = {"made": "labelled", "n": len(clients), "n_thieves": int(label[clients].sum()), "folds": measured}
     metrics["ranking"] = reading_metrics.ranking(label[clients], score[clients], clients)
     scores = {name: values[clients] for name, values in (rows | {"ensemble": score}).items()}
-    metrics["models"] = reading_metrics.compared(label[clients], scores, clients)
+    metrics["models"] = reading_metrics.compare(label[clients], scores, clients)
     if only_measure:
         return ReadingTrainingResult(None, {}, metrics)
     model, sample, fitted = _fit_on(days, label, np.ones(len(label), bool), surroundings, seed, quick, tell)
@@ -303,7 +303,7 @@ def cuts_of(log_odds: np.ndarray, label: np.ndarray, theft_share: float, promise
     """Threshold and severities from out-of-fold log-odds, where the share of thieves is another than among these."""
     shift = _shift(label.mean(), theft_share)
     score, weight = probability_of(log_odds + shift), float(np.exp(-shift))
-    cuts = model_evaluation.severity_cuts(label, score, promises, weight, of_each=True)
+    cuts = model_evaluation.severity_thresholds(label, score, promises, weight, per_client=True)
     return {
         "threshold": model_evaluation.best_threshold(label, score, weight),
         "severities": [{"severity": name} | cut for name, cut in cuts.items()],

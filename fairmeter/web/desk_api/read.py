@@ -16,7 +16,7 @@ from fairmeter.analysis.invoice_checks import checked
 from fairmeter.casework import hit_rates
 from fairmeter.core.types import Score
 from fairmeter.desk.service import DeskService, VisitPlanner
-from fairmeter.evaluation.conformal_selection import least_listed, steps_of
+from fairmeter.evaluation.conformal_selection import p_value_steps, selection_threshold
 from fairmeter.scoring.problems import Problem, bad_value
 from fairmeter.store import StoredDrift
 from fairmeter.web.app import Api
@@ -245,8 +245,8 @@ def least_promised(desk: DeskService, share: float) -> float:
     table = desk.manifest.get("promise")
     if table is None:
         raise bad_value("false_alarms", "given, but this model was trained without what a promise needs; leave it out")
-    steps = steps_of(table)
-    return least_listed(desk.store.count_from(steps.least), steps, share)[0]
+    steps = p_value_steps(table)
+    return selection_threshold(desk.store.count_from(steps.min_score), steps, share)[0]
 
 
 def _drawn(desk: DeskService, busy: Mapping[str, str], filters: dict, n: int) -> list[Score]:

@@ -1,6 +1,6 @@
 """Drift and the list's stability, as the pages Model and Overview tell them.
 
-In:  what the store keeps of its runs (likeness.py and stability.py say what each row holds).
+In:  what the store keeps of its runs (scoring/population_drift.py and evaluation/drift.py define the rows).
 Out: plain values for the templates; a chart of how much of the list stayed from run to run.
 """
 

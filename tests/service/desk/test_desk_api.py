@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from fairmeter.desk.runs import Rescorer
-from fairmeter.evaluation.conformal_selection import promise_table, promised
+from fairmeter.evaluation.conformal_selection import calibration_table, select
 from fairmeter.store import Profile, Series, StoreUnavailable
 from fairmeter.web.desk_api import schemas as told
 from fairmeter.web.desk_api.write import EXAMPLES
@@ -325,14 +325,14 @@ def test_a_share_of_the_visits_is_drawn_at_random_and_stays_all_week(desk, store
 def test_a_promise_of_false_alarms_lists_whom_all_stored_scores_allow(desk, store, monkeypatch):
     error = error_in(desk.get("/list?false_alarms=0.5"), 422)
     assert [bad["path"] for bad in error["fields"]] == ["false_alarms"]  # this model promises nothing
-    honest = promise_table(np.zeros(9), np.arange(9) / 10)  # a score above 0.8 has the p-value 1/10
+    honest = calibration_table(np.zeros(9), np.arange(9) / 10)  # a score above 0.8 has the p-value 1/10
     monkeypatch.setitem(ForDesk.manifest, "promise", honest)
     scores = [0.95, 0.9, 0.85, 0.8, 0.45, 0.0, None]
     store.write_run([score_of(f"c-{i}", score) for i, score in enumerate(scores)], "1", shipped_rules())
     for share, n in ((0.19, 0), (0.21, 3), (0.31, 4), (0.59, 4), (0.61, 5), (1.0, 6)):
         listed = got(desk, f"/list?visits=9&random_share=0&false_alarms={share}")["rows"]
         assert sorted(row["client_id"] for row in listed) == [f"c-{i}" for i in range(n)], share
-        assert promised(np.array(scores, np.float64), honest, share).is_listed.sum() == n
+        assert select(np.array(scores, np.float64), honest, share).is_listed.sum() == n
 
 
 BAD_FILTERS = [

@@ -5,22 +5,22 @@ from datetime import timedelta
 
 import pytest
 
-from fairmeter.evaluation.drift import MOVED, STABLE, TOO_FEW
+from fairmeter.evaluation.drift import SHIFTED, STABLE, TOO_FEW
 from fairmeter.store import Store, StoreUnavailable
 from tests.builders.pages import HOSTILE, open_desk, seen
 from tests.builders.service import MANIFEST
 from tests.builders.store import NOW, score_of, shipped_rules
 
 ROW = {
-    "feature": "elec_gap_mean", "psi": 0.4123, "chance": 0.01, "level": MOVED, "is_constant": False,
+    "feature": "elec_gap_mean", "psi": 0.4123, "chance": 0.01, "level": SHIFTED, "is_constant": False,
     "missing_then": 0.1, "missing_now": 0.25, "group": "account history", "text": HOSTILE,
 }  # fmt: skip
-SCORE = {"psi": 0.31, "chance": 0.01, "level": MOVED, "above_then": 0.1, "above_now": 0.2}
+SCORE = {"psi": 0.31, "chance": 0.01, "level": SHIFTED, "above_then": 0.1, "above_now": 0.2}
 PART = {
     "n_then": 5000, "n_now": 1234, "n_features": 600, "n_shifted": 1, "n_shifting": 2, "n_constant": 0,
     "max_psi": 0.4123, "score": SCORE, "features": [ROW, ROW | {"psi": 0.001, "level": STABLE, "is_constant": True}],
 }  # fmt: skip
-DRIFT = {"parts": {"invoices": PART}, "untold": ["readings"], "level": MOVED, "model": {}}
+DRIFT = {"parts": {"invoices": PART}, "untold": ["readings"], "level": SHIFTED, "model": {}}
 
 
 def run(store, n_hours, drift=None, first=0, version=MANIFEST["version"]):
@@ -91,7 +91,7 @@ def test_the_api_tells_how_much_of_the_list_stayed_and_how_far_clients_drifted(s
     told = open_desk(store).get("/dashboard").json
     assert [one["stability"] for one in told["trend"]] == [[], [{"k": 50, "n_both": 25, "jaccard": 25 / 75}]]
     part = {"n_now": 1234, "n_features": 600, "n_shifted": 1, "n_shifting": 2, "max_psi": 0.4123}
-    assert told["drift"]["parts"] == {"invoices": part | {"score": {"level": MOVED, "psi": 0.31}}}
+    assert told["drift"]["parts"] == {"invoices": part | {"score": {"level": SHIFTED, "psi": 0.31}}}
 
 
 def test_the_api_says_where_no_run_measured_drift(store):

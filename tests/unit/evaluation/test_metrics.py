@@ -1,4 +1,4 @@
-"""Metrics against scikit-learn, against numbers worked by hand, and under changes that may not matter."""
+"""Metrics against scikit-learn, against numbers worked by hand, and their invariances."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def labelled(draw, low=2, high=60):
 
 @pytest.fixture(scope="module")
 def clients():
-    """Labels drawn from the scores themselves: calibrated by construction, about 6 % fraud."""
+    """Labels sampled from the scores: calibrated by construction, about 6 % fraud."""
     rng = np.random.default_rng(3)
     score = 1 / (1 + np.exp(-(rng.normal(size=4000) * 1.3 - 3.4)))
     return (rng.random(4000) < score).astype(int), score
@@ -42,11 +42,10 @@ def delong_by_pairs(y, score):
     return max(wins.mean() - half, 0), min(wins.mean() + half, 1)
 
 
-def test_figures_of_five_clients_are_those_worked_by_hand():
+def test_metrics_of_five_clients_worked_by_hand():
     assert m.roc_auc(Y, SCORE) == pytest.approx(5 / 6)
     assert m.pr_auc(Y, SCORE) == pytest.approx((1 + 2 / 3) / 2)
     assert m.precision_at_k(Y, SCORE, 0.4) == 0.5
-    assert m.lift_at_k(Y, SCORE, 0.4) == pytest.approx(0.5 / 0.4)
     assert m.brier(Y, SCORE) == pytest.approx((0.01 + 0.64 + 0.09 + 0.09 + 0.01) / 5)
     assert m.calibration_error(Y, SCORE, bins=5) == pytest.approx((0.1 + 0.8 + 0.3 + 0.3 + 0.1) / 5)
     assert m.calibration_error(Y, SCORE, bins=1) == pytest.approx(abs(2.8 - 2) / 5)
@@ -85,9 +84,9 @@ def test_areas_equal_those_of_scikit_learn_on_many_clients(clients):
     assert m.pr_auc(*clients) == pytest.approx(sk.average_precision_score(*clients), abs=1e-12)
 
 
-def test_the_calibration_table_equals_that_of_scikit_learn(clients):
+def test_the_reliability_table_equals_that_of_scikit_learn(clients):
     share, mean = calibration_curve(*clients, n_bins=10, strategy="quantile")
-    rows = m.calibration_table(*clients)
+    rows = m.reliability_table(*clients)
     assert [row["mean_score"] for row in rows] == pytest.approx(mean.tolist(), abs=1e-12)
     assert [row["fraud_share"]["value"] for row in rows] == pytest.approx(share.tolist(), abs=1e-12)
     error = sum(row["n"] * abs(row["mean_score"] - row["fraud_share"]["value"]) for row in rows) / len(clients[0])
@@ -114,13 +113,13 @@ def test_ranking_figures_depend_on_the_order_of_scores_only(case):
 
 
 @given(labelled())
-def test_reversed_scores_turn_the_roc_auc_around(case):
+def test_reversed_scores_mirror_the_roc_auc(case):
     y, score = case
     assert m.roc_auc(y, -score) == pytest.approx(1 - m.roc_auc(y, score))
 
 
 @given(labelled(low=6))
-def test_the_fast_delong_interval_equals_that_over_all_pairs(case):
+def test_the_fast_delong_interval_equals_the_one_over_all_pairs(case):
     y, score = case
     assume(2 <= y.sum() <= y.size - 2)
     assert m.delong_interval(y, score) == pytest.approx(delong_by_pairs(y, score), abs=1e-12)
@@ -135,9 +134,9 @@ def test_delong_and_bootstrap_agree_on_the_interval(clients):
     assert resampled == pytest.approx(m.delong_interval(*clients), abs=0.005)
 
 
-def test_a_resample_counts_each_row_as_often_as_it_was_drawn():
+def test_a_weighted_list_equals_the_list_of_repeated_rows():
     rows = np.array([0, 0, 2, 3, 4, 4, 1])
-    weighted = m.ladder(Y, SCORE).weighted(np.bincount(rows))
+    weighted = m.cumulative_hits(Y, SCORE).weighted(np.bincount(rows))
     assert weighted.pr_auc() == pytest.approx(m.pr_auc(Y[rows], SCORE[rows]))
 
 
@@ -153,18 +152,18 @@ def test_equal_seeds_give_equal_draws_and_other_seeds_others(clients):
     [(0, 10, 0.0, 0.277533), (5, 10, 0.236593, 0.763407), (10, 10, 0.722467, 1.0)],
 )
 def test_wilson_intervals_are_the_published_ones(hits, n, low, high):
-    assert m.wilson(hits, n) == pytest.approx((low, high), abs=1e-6)
+    assert m.wilson_interval(hits, n) == pytest.approx((low, high), abs=1e-6)
 
 
 @given(st.integers(1, 10_000), st.floats(0, 1))
 def test_a_wilson_interval_holds_its_share_and_stays_within_0_and_1(n, share):
-    low, high = m.wilson(share * n, n)
+    low, high = m.wilson_interval(share * n, n)
     assert 0 <= low <= share * n / n <= high <= 1
 
 
-def test_f1_and_its_interval_follow_the_share_it_rises_with():
+def test_f1_and_its_interval_follow_the_jaccard_index():
     found = m.f1_estimate(hits=30, suspected=60, frauds=50)
-    low, high = m.wilson(30, 80)
+    low, high = m.wilson_interval(30, 80)
     assert found["value"] == pytest.approx(2 * 30 / (60 + 50))
     assert found["interval"] == pytest.approx([2 * low / (1 + low), 2 * high / (1 + high)])
 
@@ -208,7 +207,7 @@ def test_true_probabilities_have_slope_one_and_an_error_no_greater_than_chance(c
     assert error <= 2 * m.calibration_noise(score)
 
 
-def test_scores_too_sure_of_themselves_have_a_slope_below_one(clients):
+def test_too_extreme_scores_have_a_slope_below_one(clients):
     y, score = clients
     odds = 2 * np.log(score / (1 - score))
     assert m.calibration_slope(y, 1 / (1 + np.exp(-odds)))["value"] == pytest.approx(
@@ -244,15 +243,15 @@ def test_one_score_for_all_is_no_better_than_chance():
 
 
 @pytest.mark.parametrize(
-    ("y", "score", "said"),
+    ("y", "score", "message"),
     [
-        ([0, 1], [0.5], "one of each a client"),
-        ([], [], "one of each a client"),
+        ([0, 1], [0.5], "one of each per client"),
+        ([], [], "one of each per client"),
         ([0, 1], [0.5, np.nan], "1 of 2 scores are NaN"),
         ([0, 2], [0.5, 0.4], r"must be 0 or 1; got \[0.0, 2.0\]"),
         ([0, np.nan], [0.5, 0.4], "must be 0 or 1"),
     ],
 )
-def test_what_cannot_be_measured_is_refused_in_a_sentence(y, score, said):
-    with pytest.raises(m.ScoreError, match=said):
+def test_invalid_labels_and_scores_raise_with_a_reason(y, score, message):
+    with pytest.raises(m.ScoreError, match=message):
         m.roc_auc(y, score)

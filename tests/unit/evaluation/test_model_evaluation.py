@@ -1,4 +1,4 @@
-"""Threshold, severities, groups, models side by side and outer folds, on labels drawn from their scores."""
+"""Threshold, severities, groups, comparison of models and outer folds, on labels sampled from their scores."""
 
 import json
 import subprocess
@@ -16,7 +16,7 @@ SCORE = np.array([0.9, 0.8, 0.7, 0.3, 0.1])
 
 
 def drawn(n, seed=0):
-    """Labels, and the probabilities they were drawn with: about 6 % fraud."""
+    """Labels, and the probabilities they were sampled with: about 6 % fraud."""
     rng = np.random.default_rng(seed)
     score = 1 / (1 + np.exp(-(rng.normal(size=n) * 1.3 - 3.4)))
     return (rng.random(n) < score).astype(int), score
@@ -36,7 +36,7 @@ def result(clients):
 
 
 def estimates(node):
-    """All estimates anywhere in a result."""
+    """All estimates in a result, at any depth."""
     if isinstance(node, dict) and "value" in node and "interval" in node:
         yield node
     elif isinstance(node, dict | list):
@@ -47,7 +47,7 @@ def estimates(node):
 # Threshold and severities
 
 
-def test_the_threshold_itself_is_suspected():
+def test_a_score_at_the_threshold_is_suspected():
     assert ev.confusion(Y, SCORE >= 0.7) == {
         "true_positive": 2, "false_positive": 1, "false_negative": 0, "true_negative": 2,
     }  # fmt: skip
@@ -71,7 +71,7 @@ def test_each_row_may_have_the_threshold_of_its_own_fold():
     assert list(found["confusion"].values()) == [1, 2, 1, 1]
 
 
-def test_nobody_suspected_leaves_precision_unknown():
+def test_precision_is_undefined_without_suspected_clients():
     found = ev.at_threshold(Y, SCORE, 2.0)
     assert found["precision"] is None
     assert found["recall"]["value"] == 0
@@ -95,55 +95,57 @@ def test_the_best_threshold_has_the_highest_f1_of_all_scores(clients):
         (10.0, 0.9),  # 2 of 12: F1 4/14
     ],
 )
-def test_the_best_threshold_counts_each_honest_client_as_often_as_it_stands_for(honest_weight, best):
+def test_the_best_threshold_weights_honest_clients(honest_weight, best):
     assert ev.best_threshold(np.array([1, 0, 1, 0]), np.array([0.9, 0.8, 0.7, 0.6]), honest_weight) == best
 
 
-def test_severities_count_each_honest_client_as_often_as_it_stands_for():
-    """80 of the highest 100 steal; with each honest client standing for 4 it is 80 of 160."""
+def test_severities_weight_honest_clients():
+    """80 of the highest 100 steal; where each honest client represents 4 it is 80 of 160."""
     y, score = np.repeat([1, 0, 1, 0], [80, 20, 20, 80]), np.repeat([0.9, 0.1], 100)
-    low, high = m.wilson(80, 100)
-    (cut,) = ev.severity_cuts(y, score, {"high": 0.38}, 4.0).values()
+    low, high = m.wilson_interval(80, 100)
+    (cut,) = ev.severity_thresholds(y, score, {"high": 0.38}, 4.0).values()
     assert (cut["score"], cut["n"]) == (0.9, 100)
     assert cut["precision"]["value"] == pytest.approx(0.5)
     assert cut["precision"]["interval"] == pytest.approx([low / (low + 4 * (1 - low)), high / (high + 4 * (1 - high))])
-    assert ev.severity_cuts(y, score, {"high": 0.45}, 4.0)["high"]["score"] is None
-    assert ev.severity_cuts(y, score, {"high": 0.45}, 1.0)["high"]["score"] == 0.9
+    assert ev.severity_thresholds(y, score, {"high": 0.45}, 4.0)["high"]["score"] is None
+    assert ev.severity_thresholds(y, score, {"high": 0.45}, 1.0)["high"]["score"] == 0.9
 
 
-def test_clients_that_stand_for_themselves_alone_are_cut_as_without_weights(clients):
+def test_weights_of_one_give_the_thresholds_without_weights(clients):
     promises = {"critical": 0.3, "high": 0.2}
-    assert ev.severity_cuts(*clients, promises, 1.0) == ev.severity_cuts(*clients, promises)
+    assert ev.severity_thresholds(*clients, promises, 1.0) == ev.severity_thresholds(*clients, promises)
     assert ev.best_threshold(*clients, 1.0) == ev.best_threshold(*clients)
 
 
-def test_a_severity_starts_at_the_lowest_score_that_keeps_its_promise(clients):
+def test_a_severity_starts_at_the_lowest_score_that_reaches_its_precision(clients):
     y, score = clients
-    cut = ev.severity_cuts(y, score, {"high": 0.25})["high"]
-    kept = [lowest for lowest in score if m.wilson(y[score >= lowest].sum(), (score >= lowest).sum())[0] >= 0.25]
+    cut = ev.severity_thresholds(y, score, {"high": 0.25})["high"]
+    kept = [
+        lowest for lowest in score if m.wilson_interval(y[score >= lowest].sum(), (score >= lowest).sum())[0] >= 0.25
+    ]
     assert cut["score"] == min(kept)
     assert cut["n"] == (score >= cut["score"]).sum()
     assert cut["precision"]["interval"][0] >= cut["promised"] == 0.25
 
 
-def test_a_higher_promise_never_has_a_lower_cut(clients):
-    cuts = ev.severity_cuts(*clients, {"medium": 0.12, "critical": 0.3, "high": 0.2})
+def test_a_higher_precision_never_has_a_lower_threshold(clients):
+    cuts = ev.severity_thresholds(*clients, {"medium": 0.12, "critical": 0.3, "high": 0.2})
     assert list(cuts) == ["critical", "high", "medium"]
     scores = [cut["score"] for cut in cuts.values()]
     assert scores == sorted(scores, reverse=True)
 
 
-def test_a_promise_that_no_cut_keeps_gives_nobody_the_severity(clients):
+def test_no_client_gets_a_severity_whose_precision_is_out_of_reach(clients):
     y, score = clients
-    cuts = ev.severity_cuts(y, score, {"critical": 0.999, "high": 0.25})
+    cuts = ev.severity_thresholds(y, score, {"critical": 0.999, "high": 0.25})
     assert cuts["critical"] == {"score": None, "promised": 0.999, "n": 0, "precision": None}
     critical, high, low = ev.severity_table(y, score, cuts)
     assert (critical["n"], critical["precision"]) == (0, None)
     assert high["n"] + low["n"] == y.size
 
 
-def test_the_severity_table_measures_the_cuts_on_other_clients(clients):
-    cuts = ev.severity_cuts(*clients, {"critical": 0.3, "high": 0.2, "medium": 0.12})
+def test_the_severity_table_measures_thresholds_on_other_clients(clients):
+    cuts = ev.severity_thresholds(*clients, {"critical": 0.3, "high": 0.2, "medium": 0.12})
     y, score = drawn(5000, seed=9)
     rows = ev.severity_table(y, score, cuts)
     assert [row["severity"] for row in rows] == ["critical", "high", "medium", "low"]
@@ -179,7 +181,7 @@ def test_groups_are_named_as_codes_and_small_ones_are_pooled():
     assert ev.by_group(y, score, np.full(900, None), 0.2)[0]["value"] == "missing"
 
 
-def test_a_group_is_measured_as_if_it_were_alone_but_for_the_common_list(clients):
+def test_a_group_is_measured_alone_except_for_the_common_list(clients):
     y, score = clients
     group = np.where(np.arange(y.size) < 2000, "a", "b")
     row = ev.by_group(y, score, group, 0.2)[0]
@@ -226,11 +228,11 @@ def test_a_result_holds_the_metrics_of_the_same_clients(clients, result):
     assert [top["visits"] for top in result["at_top"]] == [50, 250, 500]
     for top in result["at_top"]:
         assert top["precision"]["value"] == pytest.approx(m.precision_at_k(y, score, top["share"]))
-        assert top["lift"]["value"] == pytest.approx(m.lift_at_k(y, score, top["share"]))
+        assert top["lift"]["value"] == pytest.approx(m.precision_at_k(y, score, top["share"]) / y.mean())
     assert sum(row["n"] for row in result["groups"]["history"]) == 5000
 
 
-def test_the_same_seed_gives_the_same_result_and_row_order_moves_no_value(clients, result):
+def test_the_same_seed_gives_the_same_result_and_row_order_does_not_matter(clients, result):
     y, score = clients
     again = ev.evaluate(y, score, 0.2)
     assert again["pr_auc"] == result["pr_auc"]
@@ -272,7 +274,7 @@ def test_models_are_compared_on_the_same_clients(clients):
     assert gap["interval"][0] > 0
 
 
-def test_a_paired_difference_is_surer_than_two_intervals(clients):
+def test_a_paired_difference_is_more_precise_than_two_intervals(clients):
     y, score = clients
     near = score + np.random.default_rng(2).normal(0, 0.01, y.size)
     rows = ev.compare({"near": near, "stack": score}, y, reference="stack")
@@ -299,16 +301,16 @@ def test_tables_of_models_pool_row_by_row():
     assert b["pr_auc"]["folds"] == [table[1]["pr_auc"]["value"] for table in tables]
 
 
-def test_the_room_imports_numpy_only():
-    """The server imports it: scikit-learn, SciPy, pandas and Plotly stay out."""
+def test_the_module_imports_numpy_only():
+    """The service imports it, so scikit-learn, SciPy, pandas and Plotly stay out."""
     heavy = "{'sklearn', 'scipy', 'pandas', 'plotly', 'pyarrow', 'polars'}"
     code = f"import sys, fairmeter.evaluation.model_evaluation; sys.exit(str({heavy} & set(sys.modules) or ''))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert not done.stderr.strip()
 
 
-def test_a_severity_may_ask_that_each_clients_own_probability_keeps_the_promise():
+def test_a_severity_may_require_the_precision_of_each_client():
     y, score = np.repeat([1, 0], [60, 40]), np.repeat([0.9, 0.2], [60, 40])
-    together, each = (ev.severity_cuts(y, score, {"high": 0.5}, of_each=own)["high"] for own in (False, True))
+    together, each = (ev.severity_thresholds(y, score, {"high": 0.5}, per_client=own)["high"] for own in (False, True))
     assert (together["score"], together["n"]) == (0.2, 100)
     assert (each["score"], each["n"]) == (0.9, 60)

@@ -5,12 +5,12 @@ import json
 import pytest
 
 from fairmeter.data.writers import OutputError
-from fairmeter.evaluation.drift import MOVED, STABLE
+from fairmeter.evaluation.drift import SHIFTED, STABLE
 from fairmeter.reports.scoring_report import run_html, write_run_report
 from tests.model.test_training_report import NASTY, Page
 
 ROW = {
-    "feature": "elec_gap_mean", "psi": 0.41234, "chance": 0.02, "level": MOVED, "is_constant": False,
+    "feature": "elec_gap_mean", "psi": 0.41234, "chance": 0.02, "level": SHIFTED, "is_constant": False,
     "missing_then": 0.1, "missing_now": 0.25, "group": "account history", "text": NASTY,
 }  # fmt: skip
 SCORE = {"psi": 0.03, "chance": 0.01, "level": STABLE, "above_then": 0.1, "above_now": 0.12}
@@ -24,7 +24,7 @@ RUN = {
     "model": {"version": "2026.1.1", "trained_at": "2025-12-01T00:00:00+00:00"},
     "n_by_severity": {"high": 4, "low": 1230},
     "n_suspected": 17,
-    "drift": {"parts": {"invoices": PART}, "untold": ["readings"], "level": MOVED, "model": {}},
+    "drift": {"parts": {"invoices": PART}, "untold": ["readings"], "level": SHIFTED, "model": {}},
     "stability": [{"k": 50, "n_both": 40, "jaccard": 40 / 60}],
     "former": NASTY,
 }

@@ -8,7 +8,7 @@ import pytest
 import train
 from fairmeter.core.types import GroupKeys
 from fairmeter.evaluation.metrics import roc_auc
-from fairmeter.evaluation.model_evaluation import at_threshold, best_threshold, severity_cuts
+from fairmeter.evaluation.model_evaluation import at_threshold, best_threshold, severity_thresholds
 from fairmeter.models import model_file
 from fairmeter.models.ensemble import calibrated, probability_of
 from fairmeter.models.target_encoding import GroupRates
@@ -212,7 +212,7 @@ def test_scores_that_differ_in_the_last_bit_alone_are_one_to_the_calibration():
 
 def test_severities_keep_their_promises_on_the_out_of_fold_scores(labelled, fitted):
     _, label = labelled
-    cuts = severity_cuts(label, fitted.probability, train.PROMISES)
+    cuts = severity_thresholds(label, fitted.probability, train.PROMISES)
     kept = [(name, cut) for name, cut in cuts.items() if cut["score"] is not None]
     assert kept
     for name, cut in kept:

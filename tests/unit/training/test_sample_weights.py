@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import train
-from fairmeter.evaluation.model_evaluation import best_threshold, severity_cuts
+from fairmeter.evaluation.model_evaluation import best_threshold, severity_thresholds
 from fairmeter.training.ensemble_fitting import fit_calibration, fit_ensemble, typical_client
 from fairmeter.training.sample_weights import (
     A_STRATUM,
@@ -173,9 +173,9 @@ def test_threshold_and_severities_count_clients_as_often_as_they_weigh():
     alike = np.where(y == 1, 1.0, 20.0)
     assert best_threshold(y, score) == 0.5
     assert best_threshold(y, score, weight=alike) > 0.5
-    cuts = severity_cuts(y, score, {"high": 0.7}), severity_cuts(y, score, {"high": 0.7}, weight=alike)
+    cuts = severity_thresholds(y, score, {"high": 0.7}), severity_thresholds(y, score, {"high": 0.7}, weight=alike)
     assert cuts[0]["high"]["score"] == 0.5
     assert cuts[1]["high"]["score"] > 0.5
-    same = severity_cuts(y, score, {"high": 0.7}, weight=np.full(600, 3.0))["high"]
+    same = severity_thresholds(y, score, {"high": 0.7}, weight=np.full(600, 3.0))["high"]
     assert same["score"] == cuts[0]["high"]["score"]
     assert same["n"] == pytest.approx(cuts[0]["high"]["n"], abs=1)

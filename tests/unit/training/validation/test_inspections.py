@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from fairmeter.evaluation.conformal_selection import SHARES, promised
+from fairmeter.evaluation.conformal_selection import SHARES, select
 from fairmeter.reports.inspection_sections import visits_sections
 from fairmeter.training.validation.inspections import BY_ENERGY, BY_SCORE, COSTS_KWH
 
@@ -43,7 +43,7 @@ def test_the_model_keeps_a_promise_table_of_honest_training_clients(small_model)
     table, manifest = small_model.manifest["promise"], small_model.manifest
     assert table["n"] == manifest["n_clients"]
     assert table["n_honest"] == round(manifest["n_clients"] * (1 - manifest["fraud_rate"]))
-    assert promised(np.ones(5), table, 1.0).is_listed.all()
+    assert select(np.ones(5), table, 1.0).is_listed.all()
 
 
 def test_the_report_shows_visits_and_promises(trained, found):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fairmeter.core.types import FeatureMatrix
-from fairmeter.evaluation.reading_metrics import DELAYS, latency, score_at
+from fairmeter.evaluation.reading_metrics import DELAYS, latency, score_at_rate
 from fairmeter.features.invoices.matrix import FEATURE_NAMES
 from fairmeter.features.readings.covariates import Covariates
 from fairmeter.models.ensemble import probability_of
@@ -227,7 +227,7 @@ def test_a_total_theft_is_found_within_weeks_as_the_series_grows(fitted):
     onset = 140
     kwh = robbed(town(60, N_DAYS, seed=5), np.arange(10), onset, 0.0)
     file = attacked(kwh, onset, np.arange(60) < 10, 1.0)
-    least = score_at(fitted.log_ratio(reading_evidence(file.days, {}, None))[10:], 0.05)
+    least = score_at_rate(fitted.log_ratio(reading_evidence(file.days, {}, None))[10:], 0.05)
     growing = validation._growing(fitted, file)
     assert growing.shape == (10, len(DELAYS))
     found = latency(growing, least)
