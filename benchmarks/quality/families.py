@@ -24,6 +24,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fairmeter.cli.console import fitting_progress, print_lines
+from fairmeter.cli.numeric_libraries import configure_numeric_libraries
+from fairmeter.cli.train_options import default_sources
 from fairmeter.core.types import FeatureMatrix
 from fairmeter.data import cleaning
 from fairmeter.data.files import TableError
@@ -41,11 +44,13 @@ from fairmeter.training.ensemble_fitting import (
     fit_ensemble,
     stratified_folds,
 )
+from fairmeter.training.invoice_pipeline import ensemble_config, read_dataset
 from fairmeter.training.member_fitting import fit_xgboost
+from fairmeter.training.options import SEED, TEST_PARTS
 from fairmeter.training.validation.invoices import WHO, TestSplit, splits
-from train import CANNOT, SEED, STOPPED, TEST_PARTS, plan_of, progress, say, sources, study_of
 
 OUT = Path(__file__).resolve().parents[1] / "results" / "families.md"
+CANNOT, STOPPED = 2, 130  # exit codes, the latter a shell's for Ctrl-C
 TOP = 0.01  # share of the clients
 FIGURES = ("ROC-AUC", "PR-AUC", f"precision, top {TOP:.0%}")
 
@@ -114,6 +119,7 @@ class Lost(NamedTuple):
 
 
 def main(arguments: list[str] | None = None) -> int:
+    configure_numeric_libraries()
     options = parsed(arguments)
     try:
         run(options)
@@ -137,20 +143,20 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
 
 def run(options: argparse.Namespace) -> None:
     """Reads twice, fits for each family, writes after each view."""
-    data = sources(options.data)
-    study, as_given = study_of(data), evidence_without_rule(data, DATES_RULE)
+    data = default_sources(tuple(options.data))
+    study, as_given = read_dataset(data), evidence_without_rule(data, DATES_RULE)
     parts = [HEAD]
     for view in options.view or VIEWS:
         parts.append(of_view(study, as_given, view, options))
         options.out.write_text("\n".join(parts))
-        say(parts[-1])
+        print_lines(parts[-1])
 
 
 # --- dates as given ---------------------------------------------------------------------------------------------------
 
 
-def evidence_without_rule(data: list[Path], flag: str) -> FeatureMatrix:
-    """The clients' evidence where one rule of cleaning is left out; the clients are those of study_of()."""
+def evidence_without_rule(data: tuple[Path, ...], flag: str) -> FeatureMatrix:
+    """The clients' evidence where one rule of cleaning is left out; the clients are those of read_dataset()."""
     with without_rule(flag):
         tables = read_tables(*data)
     return client_features(tables.clients, tables.invoices)
@@ -176,9 +182,9 @@ def without_rule(flag: str) -> Iterator[None]:
 def of_view(study: Dataset, as_given: FeatureMatrix, view: str, options: argparse.Namespace) -> str:
     """The section of a view, in Markdown. Raises TrainingError."""
     split = splits(study, view, TEST_PARTS, SEED)[0]
-    plan = replace(plan_of(view, options.quick), members=("xgboost",), quick=True)  # only its inputs are taken
+    plan = replace(ensemble_config(view, options.quick), members=("xgboost",), quick=True)  # only its inputs are taken
     inputs, other = (matrices(evidence, split, study.label, plan) for evidence in (study.evidence, as_given))
-    with progress(len(FAMILIES) + 4) as tell:
+    with fitting_progress(len(FAMILIES) + 4) as tell:
 
         def measured(trial: Trial) -> tuple[np.ndarray, np.ndarray]:
             tell(f"without {trial.family}")

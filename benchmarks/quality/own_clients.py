@@ -18,13 +18,14 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-import train
+from fairmeter.cli.numeric_libraries import configure_numeric_libraries
 from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.readings import read_readings
 from fairmeter.evaluation import reading_metrics
 from fairmeter.features.readings.covariates import Covariates
 from fairmeter.models.reading_model import reading_evidence
 from fairmeter.training.attacks import PUBLISHED, AttackedHouseholds, HonestHouseholds, attacked_file, split
+from fairmeter.training.options import SEED
 from fairmeter.training.reading_fitting import TO_TRAIN, attacked_files, fit_labelled, sample_of
 
 OUT = Path(__file__).resolve().parents[1] / "results" / Path(__file__).with_suffix(".json").name
@@ -33,6 +34,7 @@ HALVES = (0.5, 0.5)
 
 
 def main() -> None:
+    configure_numeric_libraries()
     parser = argparse.ArgumentParser(prog="own_clients.py", description="Thieves among households taken for honest.")
     parser.add_argument("readings", type=Path)
     parser.add_argument("--every", type=int, default=7, help="train on one in N files of TO_TRAIN (7)")
@@ -41,7 +43,7 @@ def main() -> None:
     tables = read_readings(options.readings)
     base = HonestHouseholds.of(DailyConsumption.of(tables.readings, len(tables.client_ids)))
     everybody = np.arange(len(base.kwh))
-    attacked = attacked_file(base, everybody, train.SEED, plan=ATTACK)
+    attacked = attacked_file(base, everybody, SEED, plan=ATTACK)
     base, is_thief = among_honest(base, attacked)
     plans = TO_TRAIN[:: options.every]
     console = Console(highlight=False)
@@ -50,13 +52,13 @@ def main() -> None:
         """[log-odds, by the ensemble of some households of others]"""
         with console.status("") as status:
             surroundings = Covariates.of(base.days(learnt))
-            sample = sample_of(attacked_files(base, learnt, surroundings, plans, train.SEED), {})
+            sample = sample_of(attacked_files(base, learnt, surroundings, plans, SEED), {})
             model, _ = fit_labelled(
-                sample, {}, surroundings, train.SEED, False, lambda what: status.update(f"{name}: {what}")
+                sample, {}, surroundings, SEED, False, lambda what: status.update(f"{name}: {what}")
             )
             return model.log_ratio(reading_evidence(base.days(judged), {}, surroundings))
 
-    first, second = split(len(everybody), train.SEED, HALVES)
+    first, second = split(len(everybody), SEED, HALVES)
     apart = np.empty(len(everybody))
     apart[second], apart[first] = scores(first, second, "first half"), scores(second, first, "second half")
     by_name = {"by an ensemble that learnt from them": scores(everybody, everybody, "all"), "learnt from others": apart}

@@ -16,26 +16,30 @@ from pathlib import Path
 
 from rich.console import Console
 
-import train
+from fairmeter.cli.numeric_libraries import configure_numeric_libraries
+from fairmeter.cli.train_options import default_sources
 from fairmeter.evaluation.conformal_selection import measure_on_splits
 from fairmeter.training.dataset import PROSPECTIVE
 from fairmeter.training.ensemble_fitting import fit_ensemble
+from fairmeter.training.invoice_pipeline import ensemble_config, read_dataset
+from fairmeter.training.options import SEED
 
 OUT = Path(__file__).resolve().parents[1] / "results" / Path(__file__).with_suffix(".json").name
 
 
 def main() -> None:
+    configure_numeric_libraries()
     parser = argparse.ArgumentParser(prog="promise.py", description="Promised against realised share of false alarms.")
     parser.add_argument("data", nargs="*", type=Path)
     parser.add_argument("--splits", type=int, default=1000)
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
-    study = train.study_of(train.sources(options.data))
+    study = read_dataset(default_sources(tuple(options.data)))
     clients = study.clients(PROSPECTIVE)
     label, console = study.label[clients], Console(highlight=False)
     with console.status("Fitting") as status:
-        plan = train.plan_of(PROSPECTIVE, quick=True)
-        score = fit_ensemble(study.evidence.of(clients), label, plan, train.SEED, status.update).probability
+        plan = ensemble_config(PROSPECTIVE, quick=True)
+        score = fit_ensemble(study.evidence.of(clients), label, plan, SEED, status.update).probability
         status.update("Splitting")
         rows = measure_on_splits(label, score, n_splits=options.splits)
     figures = {"data": study.name, "clients": len(clients), "splits": options.splits, "promises": rows}

@@ -21,14 +21,15 @@ import numpy as np
 from rich.console import Console
 
 from benchmarks.quality.simulated import BEFORE, ELSE, FRAUD_RATE, HONEST, SEEDS, Truth, truth_of
+from fairmeter.cli.numeric_libraries import configure_numeric_libraries
 from fairmeter.explanation.shapley import EnsembleInput, shares
 from fairmeter.explanation.topics import READINGS
 from fairmeter.features.base import FALL, IRREGULAR, LOW, PLACE, REASON_GROUPS, UNUSUAL
 from fairmeter.models import model_file
 from fairmeter.models.reading_model import ReadingModel
 from fairmeter.simulation.utility import simulate_utility
+from fairmeter.training.options import PROMISED_PRECISION
 from fairmeter.training.validation.readings import of_labelled
-from train import PROMISES
 
 MODEL, OUT = Path("model.bin"), Path(__file__).resolve().parents[1] / "results" / "reasons.json"
 FIRST = 2  # reasons that a crew reads before it goes
@@ -53,6 +54,7 @@ class Judge(NamedTuple):
 
 
 def main() -> None:
+    configure_numeric_libraries()
     parser = argparse.ArgumentParser(prog="reasons.py", description="Whether reasons name the pattern of a theft.")
     parser.add_argument("--clients", type=int, help="of each utility (4,000; 800 with --quick)")
     parser.add_argument("--quick", action="store_true", help="small members without networks")
@@ -78,7 +80,7 @@ def committed() -> Judge:
 def fitted(learnt: Truth, quick: bool, tell) -> Judge:
     label = np.where(np.isin(learnt.kind, [BEFORE, ELSE]), np.nan, learnt.kind != HONEST).astype(float)
     rate = float(np.nanmean(label))
-    outcome = of_labelled(learnt.days, label, rate, PROMISES, 1, SEEDS[0], quick, tell)
+    outcome = of_labelled(learnt.days, label, rate, PROMISED_PRECISION, 1, SEEDS[0], quick, tell)
     return Judge(outcome.model, rate, outcome.cuts["threshold"])
 
 

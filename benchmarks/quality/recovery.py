@@ -22,6 +22,7 @@ import numpy as np
 from rich.console import Console
 
 from benchmarks.quality import simulated
+from fairmeter.cli.numeric_libraries import configure_numeric_libraries
 from fairmeter.core.types import RecoveryEstimate, Table
 from fairmeter.data.daily import DailyConsumption
 from fairmeter.evaluation import model_evaluation
@@ -38,8 +39,9 @@ from fairmeter.simulation import utility
 from fairmeter.simulation.billing import FIRST_MONTH, MONTHS
 from fairmeter.training.dataset import PROSPECTIVE
 from fairmeter.training.ensemble_fitting import fit_ensemble
+from fairmeter.training.invoice_pipeline import ensemble_config
+from fairmeter.training.options import PROMISED_PRECISION
 from fairmeter.training.validation.readings import of_labelled
-from train import PROMISES, plan_of
 
 OUT = Path(__file__).resolve().parents[1] / "results" / Path(__file__).with_suffix(".json").name
 SEEDS, FRAUD_RATE = (101, 202), 0.1
@@ -110,7 +112,7 @@ def of_invoices(n: int) -> dict:
     clients, invoices, steals = as_of_the_catch(learnt, learnt_thefts, SEEDS[0])
     evidence = client_features(clients, invoices)
     known = evidence.n_records > 0
-    fitted = fit_ensemble(evidence.of(known), steals[known], plan_of(PROSPECTIVE, quick=True), SEEDS[0])
+    fitted = fit_ensemble(evidence.of(known), steals[known], ensemble_config(PROSPECTIVE, quick=True), SEEDS[0])
     threshold = model_evaluation.best_threshold(steals[known], fitted.probability)
     clients, invoices, steals = as_of_the_catch(judged, thefts, SEEDS[1])
     evidence = client_features(clients, invoices)
@@ -131,7 +133,7 @@ def of_readings(n: int) -> dict:
     kinds = np.isin(truth.kind, [simulated.BEFORE, simulated.ELSE])
     label = np.where(kinds, np.nan, truth.kind != simulated.HONEST).astype(float)
     theft_share = float(np.nanmean(label))
-    outcome = of_labelled(truth.days, label, theft_share, PROMISES, 1, SEEDS[0], True, lambda _: None)
+    outcome = of_labelled(truth.days, label, theft_share, PROMISED_PRECISION, 1, SEEDS[0], True, lambda _: None)
     (clients, invoices, _, readings, *_), thefts = judged
     days = DailyConsumption.of(readings, len(clients["client_id"]))
     evidence = reading_evidence(days, outcome.model.networks, Covariates.of(days))
@@ -179,6 +181,7 @@ def compared(
 
 
 def main() -> None:
+    configure_numeric_libraries()
     parser = argparse.ArgumentParser(prog="recovery.py", description="Estimated energy and onset against the truth.")
     parser.add_argument("--clients", type=int, default=8000, help="of each utility (8,000)")
     parser.add_argument("--out", type=Path, default=OUT)

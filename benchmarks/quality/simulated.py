@@ -23,6 +23,7 @@ import numpy as np
 from rich.console import Console
 
 from fairmeter.analysis.energy_balance import balances_of
+from fairmeter.cli.numeric_libraries import configure_numeric_libraries
 from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.transformers import TransformerTables
 from fairmeter.evaluation import model_evaluation
@@ -32,8 +33,8 @@ from fairmeter.models.ensemble import probability_of
 from fairmeter.models.reading_model import LEAST_DAYS as LEAST_READ
 from fairmeter.models.reading_model import reading_evidence
 from fairmeter.simulation.utility import Utility, simulate_utility
+from fairmeter.training.options import PROMISED_PRECISION
 from fairmeter.training.validation.readings import of_labelled
-from train import PROMISES
 
 OUT = Path(__file__).resolve().parents[1] / "results" / "simulated.json"
 LEAST_DAYS, LEAST_LOSS = 14, 0.1
@@ -51,6 +52,7 @@ class Truth(NamedTuple):
 
 
 def main() -> None:
+    configure_numeric_libraries()
     parser = argparse.ArgumentParser(prog="simulated.py", description="Thefts found in a simulated utility.")
     parser.add_argument("--clients", type=int, default=40_000, help="of each utility (40,000)")
     parser.add_argument("--quick", action="store_true", help="small members, 800 clients")
@@ -107,7 +109,7 @@ def measured_transformers(utility: Utility) -> TransformerTables:
 def measured(learnt: Truth, judged: Truth, quick: bool, tell) -> dict:
     label = np.where(np.isin(learnt.kind, [BEFORE, ELSE]), np.nan, learnt.kind != HONEST).astype(float)
     share = float(np.nanmean(label))
-    outcome = of_labelled(learnt.days, label, share, PROMISES, 1, SEEDS[0], quick, tell, losses=learnt.losses)
+    outcome = of_labelled(learnt.days, label, share, PROMISED_PRECISION, 1, SEEDS[0], quick, tell, losses=learnt.losses)
     model, threshold = outcome.model, outcome.cuts["threshold"]
     evidence = reading_evidence(judged.days, model.networks, replace(Covariates.of(judged.days), losses=judged.losses))
     score = probability_of(model.log_ratio(evidence) + np.log(share / (1.0 - share)))

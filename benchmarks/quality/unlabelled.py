@@ -19,12 +19,13 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-import train
+from fairmeter.cli.numeric_libraries import configure_numeric_libraries
 from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.readings import read_readings
 from fairmeter.evaluation import reading_metrics
 from fairmeter.models.reading_model import reading_evidence
 from fairmeter.training.attacks import PUBLISHED, AttackedHouseholds, HonestHouseholds, attacked_file, split
+from fairmeter.training.options import SEED
 from fairmeter.training.reading_fitting import LOOKS_AT, fit_unlabelled
 from fairmeter.training.reading_pipeline import THEFT_SHARE
 from fairmeter.training.validation.readings import PARTS
@@ -35,6 +36,7 @@ RATIO = "ratio of the last 30 days"
 
 
 def main() -> None:
+    configure_numeric_libraries()
     parser = argparse.ArgumentParser(prog="unlabelled.py", description="Thefts found where no label tells.")
     parser.add_argument("readings", type=Path)
     parser.add_argument("--utilities", type=int, default=20)
@@ -42,10 +44,10 @@ def main() -> None:
     options = parser.parse_args()
     tables = read_readings(options.readings)
     base = HonestHouseholds.of(DailyConsumption.of(tables.readings, len(tables.client_ids)))
-    kept = split(len(base.kwh), train.SEED, PARTS)[-1]
+    kept = split(len(base.kwh), SEED, PARTS)[-1]
     console = Console(highlight=False)
     with console.status("Attacking and ranking"):
-        files = [attacked_file(base, kept, train.SEED + i, "file", plan=ATTACK) for i in range(options.utilities)]
+        files = [attacked_file(base, kept, SEED + i, "file", plan=ATTACK) for i in range(options.utilities)]
         scores = [scores_of(file) for file in files]
     label, household = (np.concatenate([getattr(file, name) for file in files]) for name in ("label", "household"))
     together = {name: np.concatenate([one[name] for one in scores]) for name in scores[0]}
@@ -64,7 +66,7 @@ def main() -> None:
 def scores_of(file: AttackedHouseholds) -> dict[str, np.ndarray]:
     """Of one utility's clients by name, higher = more suspicious."""
     evidence = reading_evidence(file.days, {}, file.surroundings)
-    model, log_odds = fit_unlabelled(evidence, {}, file.surroundings, train.SEED)
+    model, log_odds = fit_unlabelled(evidence, {}, file.surroundings, SEED)
     inputs = model.ensemble.inputs
     matrix = inputs.matrix(evidence).astype(np.float64)
     column = dict(zip(inputs.names, matrix.T, strict=True))

@@ -16,19 +16,16 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from fairmeter.core.types import Score, Table
+from fairmeter.core.types import Score
 from fairmeter.data.partitioned.disk import Partition, spilled
-from fairmeter.data.partitioned.evidence_tables import joined, travelling
-from fairmeter.data.partitioned.partitions import TableFiles, find_pieces
+from fairmeter.data.partitioned.partitions import TableFiles
 from fairmeter.data.partitioned.spark import SparkJobs, cluster
 from fairmeter.data.tables import Tables, one_after_another
 from fairmeter.data.writers import OutputError, write_chunks
-from fairmeter.features.invoices.matrix import FEATURE_NAMES, client_features
 from fairmeter.models.fraud_model import FraudModel
 from fairmeter.planning.list_files import COLUMN_TYPES, reasons_of
 from fairmeter.scoring.population import ClientBase
 from fairmeter.scoring.ranking import PLACE, RankedClient, Ranking, SelectionSizes, judged
-from fairmeter.training.dataset import Dataset
 
 # Bytes that Python, the libraries, the model and one chunk of features take, whatever the data; measured.
 ALWAYS = 450 * 2**20
@@ -197,30 +194,3 @@ class SparkRunner:
     def few(self, wanted: list[RankedClient], explained: Collection[int]) -> Iterator[ClientSubset]:
         """Their rows come here: they are few."""
         yield self._judge.few(*self._cluster.rows_of(self._pieces, ids_of(wanted)), explained)
-
-
-# --- training ---------------------------------------------------------------------------------------------------------
-
-
-def featured(tables: Tables, rows: np.ndarray):
-    """The Arrow table of a part that a study is made of."""
-    evidence = client_features(tables.clients, tables.invoices)
-    return travelling(evidence, tables.clients, rows, tables.flags)
-
-
-def study_on(master: str, data: list[Path], tell: Tell) -> Dataset:
-    """The study of these files, its features made on a cluster, which is let go before anything is fitted.
-
-    Equal, to the last bit, to that of the same files in memory. Raises TableError, CannotTrain, SparkError.
-    """
-    pieces = find_pieces(tuple(data))
-    with cluster(master) as machines:
-        clients, evidence, flags = joined(list(machines.each_part(pieces, featured, tell)))
-
-    def find(some: np.ndarray) -> tuple[Table, Table]:
-        with cluster(master) as machines:
-            found, _ = machines.rows_of(pieces, clients["client_id"][some].tolist())
-        return found.clients, found.invoices
-
-    name = ", ".join(path.name for path in data)
-    return Dataset.of(name, Tables(clients, {}, flags, []), evidence, FEATURE_NAMES, find)

@@ -1,11 +1,11 @@
-"""The ensemble on readings as train.py fits it: alone, onto a model of invoices, or beside one that is fitted with it.
+"""Readings -> the ensemble on readings: alone, added to a base model, or next to ensembles on invoices.
 
-In:  ReadingTables, with labels of their own, of the invoices' clients, of visits, or with none.
-Out: the metrics with the readings' part, and the FraudModel with the ensemble.
+In:  ReadingTables, labelled by themselves, by the invoices' clients, by inspections, or not at all.
+Out: the TrainingResult with the metrics of the readings and, unless the run only validates, with the ensemble.
 """
 
-import argparse
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,109 +21,166 @@ from fairmeter.features.readings.matrix import FEATURE_NAMES as READING_FEATURES
 from fairmeter.models.fraud_model import FraudModel
 from fairmeter.training.attacks import HonestHouseholds
 from fairmeter.training.dataset import Dataset, TrainingError
-from fairmeter.training.inspection_labels import AS_OF, InspectionLabels, labelled
+from fairmeter.training.inspection_labels import AS_OF, InspectionLabels, labelled, until_visits
+from fairmeter.training.invoice_pipeline import TrainingResult
 from fairmeter.training.manifest import manifest_without_invoices
-from fairmeter.training.reading_fitting import Tell
+from fairmeter.training.options import PROMISED_PRECISION, SEED, TrainingOptions
 from fairmeter.training.validation.readings import FOLDS, ReadingTrainingResult, of_attacked, of_labelled, of_unlabelled
 
-THEFT_SHARE = 0.065  # of clients, where no label tells: as labelled among active clients of the public invoices
+THEFT_SHARE = 0.065  # of clients, assumed without labels: that of active clients in the public invoices
+
+
+@dataclass(frozen=True)
+class ReadingTrainingSet:
+    """Readings ready to be fitted on. [label: 1, 0, NaN unknown; None without labels]"""
+
+    name: str
+    days: DailyConsumption
+    label: np.ndarray | None
+    flags: list
+    exogenous: Exogenous
+    transformer_losses: TransformerLosses | None
+
+    @property
+    def n_clients(self) -> int:
+        """Number of clients with any reading."""
+        return int(self.days.segments.filled.sum())
+
+    @property
+    def flag_texts(self) -> list[str]:
+        return [flag.text for flag in self.flags]
+
+
+def prepare_readings(
+    tables: ReadingTables,
+    name: str,
+    dataset: Dataset | None,
+    inspections: InspectionLabels | None,
+    exogenous: Exogenous,
+    options: TrainingOptions,
+) -> ReadingTrainingSet:
+    """Label the readings, drop those after an inspection, and total them by day.
+
+    name: of the readings, for the report. Raises TrainingError, TableError.
+    """
+    tables, as_of = with_labels(tables, dataset, options, inspections)
+    transformer_losses = read_transformer_losses(options.sources, dataset, tables)
+    tables = until_visits(tables, as_of)
+    days = daily_consumption(tables, name)
+    check_weather(exogenous, days, options)
+    return ReadingTrainingSet(name, days, tables.label, tables.flags, exogenous, transformer_losses)
+
+
+def train_on_readings(
+    result: TrainingResult,
+    training_set: ReadingTrainingSet,
+    options: TrainingOptions,
+    stamp: dict,
+    on_step: Callable[[str], None],
+) -> TrainingResult:
+    """Fit and measure the ensemble on readings, and add it to the result. Raises TrainingError."""
+    theft_share = theft_share_of(training_set.label, result.model, options)
+    fitted = fit_and_measure(training_set, theft_share, options, on_step)
+    return add_readings(result, training_set, fitted, options, stamp)
 
 
 def with_labels(
-    tables: ReadingTables, study: Dataset | None, options: argparse.Namespace, visits: InspectionLabels | None
+    tables: ReadingTables, dataset: Dataset | None, options: TrainingOptions, inspections: InspectionLabels | None
 ) -> tuple[ReadingTables, np.ndarray | None]:
-    """With the labels of the study's clients, and of these alone, where there is a study and no label of their own.
+    """Readings without labels of their own take those of the dataset's clients, and are restricted to these clients.
 
-    And the day of the visit where the label is a visit's. They are not weighted: what readings add is how much likelier
-    they are of a thief than of others, whatever the share of thieves.
+    Returns the day of the inspection too, where the label is an inspection's. Labels of readings have no weights: the
+    ensemble on readings is a ratio of likelihoods, which the share of thieves does not change.
     """
-    if tables.label is not None or options.attack or study is None:
-        return labelled(visits, tables, options.only_visits) if visits else (tables, None)
-    tables = replace(tables.for_clients(study.tables.clients["client_id"]), label=study.label)
-    return tables, study.tables.clients.get(AS_OF)
+    if tables.label is not None or options.attack or dataset is None:
+        return labelled(inspections, tables, options.only_inspections) if inspections else (tables, None)
+    tables = replace(tables.for_clients(dataset.tables.clients["client_id"]), label=dataset.label)
+    return tables, dataset.tables.clients.get(AS_OF)
 
 
-def days_of(tables: ReadingTables, name: str, almanac: Exogenous, options: argparse.Namespace) -> DailyConsumption:
-    """Raises TrainingError where there is nothing to learn from. [name: of the readings]"""
+def daily_consumption(tables: ReadingTables, name: str) -> DailyConsumption:
+    """Raises TrainingError without any reading. [name: of the readings]"""
     days = DailyConsumption.of(tables.readings, len(tables.client_ids))
     if not days.segments.filled.any():
         raise TrainingError(f"{name} has no reading of any client, so there is nothing to learn from.")
-    check_weather(almanac, days, options)
     return days
 
 
-def fitted(
-    days: DailyConsumption,
-    labels: np.ndarray | None,
-    theft_share: float,
-    options: argparse.Namespace,
-    promises: dict[str, float],
-    seed: int,
-    tell: Tell,
-    almanac: Exogenous,
-    losses: TransformerLosses | None = None,
+def fit_and_measure(
+    training_set: ReadingTrainingSet, theft_share: float, options: TrainingOptions, on_step: Callable[[str], None]
 ) -> ReadingTrainingResult:
-    """By attacked households, by labels, or by rank. [labels: None, or all missing, where none tells]"""
-    how = seed, options.quick, tell, almanac
+    """Fit on injected thefts (--attack), on labels, or on the ranks of detectors without labels."""
+    days, label = training_set.days, training_set.label
+    how = SEED, options.quick, on_step, training_set.exogenous
     if options.attack:
-        return of_attacked(HonestHouseholds.of(days), theft_share, promises, *how, options.validate)
-    if not has_labels(labels):
+        return of_attacked(HonestHouseholds.of(days), theft_share, PROMISED_PRECISION, *how, options.validate)
+    if not has_labels(label):
         return of_unlabelled(days, theft_share, *how)
-    folds = FOLDS if options.validate else 1
-    return of_labelled(days, labels, theft_share, promises, folds, *how, options.validate, losses)
+    measured_folds = FOLDS if options.validate else 1
+    measured = PROMISED_PRECISION, measured_folds, *how, options.validate
+    return of_labelled(days, label, theft_share, *measured, training_set.transformer_losses)
 
 
-def joined(
-    metrics: dict,
-    base: FraudModel | None,
-    outcome: ReadingTrainingResult,
-    known: dict,
-    options: argparse.Namespace,
+def add_readings(
+    result: TrainingResult,
+    training_set: ReadingTrainingSet,
+    fitted: ReadingTrainingResult,
+    options: TrainingOptions,
     stamp: dict,
-) -> tuple[dict, FraudModel | None]:
-    """The metrics and, where not --validate, the model with the readings' parts. [base: on invoices; known: of data]"""
-    beside = {"weather": options.weather, "holidays": options.holidays}
-    known = known | {"made": outcome.metrics["made"]} | {what: Path(f).name for what, f in beside.items() if f}
-    metrics = metrics | {"readings": outcome.metrics, "run": metrics["run"] | {"readings": known}}
+) -> TrainingResult:
+    """The result with the metrics of the readings and, unless the run only validates, with their ensemble."""
+    exogenous_files = {"weather": options.weather, "holidays": options.holidays}
+    facts = {"data": training_set.name, "n_clients": training_set.n_clients, "made": fitted.metrics["made"]}
+    facts |= {what: Path(file).name for what, file in exogenous_files.items() if file}
+    quality = [*result.metrics.get("quality", []), *training_set.flags]
+    run = result.metrics["run"] | {"readings": facts}
+    metrics = result.metrics | {"quality": quality, "readings": fitted.metrics, "run": run}
     if options.validate:
-        return metrics, None
-    share = outcome.cuts["theft_share"]
-    of_base = base.manifest if base else manifest_without_invoices(options.view, share, FEATURE_NAMES)
-    manifest = of_base | stamp | {"readings": known | outcome.cuts, "reading_features": list(READING_FEATURES)}
-    parts = (base.invoices, base.aggregates) if base else (None, None)
-    return metrics, FraudModel(*parts, outcome.model, manifest)
+        return TrainingResult(metrics, None)
+    base = result.model
+    theft_share = fitted.cuts["theft_share"]
+    manifest = base.manifest if base else manifest_without_invoices(options.view, theft_share, FEATURE_NAMES)
+    manifest = manifest | stamp | {"readings": facts | fitted.cuts, "reading_features": list(READING_FEATURES)}
+    on_invoices = (base.invoices, base.aggregates) if base else (None, None)
+    return TrainingResult(metrics, FraudModel(*on_invoices, fitted.model, manifest))
 
 
-def has_labels(labels: np.ndarray | None) -> bool:
-    return labels is not None and not np.isnan(labels).all()
+def has_labels(label: np.ndarray | None) -> bool:
+    return label is not None and not np.isnan(label).all()
 
 
-def theft_share_of(labels: np.ndarray | None, base: FraudModel | None, options: argparse.Namespace) -> float:
-    """Of the clients: by the invoices' labels, else by these; a half, where none tells, leaves ranks as they are."""
+def theft_share_of(label: np.ndarray | None, base: FraudModel | None, options: TrainingOptions) -> float:
+    """Share of thieves among clients: by the labels of invoices, else of readings; 0.5 without any. [0..1]
+
+    With 0.5 the ranks of an unlabelled model stay as they are.
+    """
     if base is not None:
         return base.manifest["fraud_rate"]
     if options.attack:
         return THEFT_SHARE
-    return float(np.nanmean(labels)) if has_labels(labels) else 0.5
+    return float(np.nanmean(label)) if has_labels(label) else 0.5
 
 
-def losses_beside(data: list[Path], study: Dataset | None, tables: ReadingTables) -> TransformerLosses | None:
-    """What the clients' transformers lost, where their totals are among the data. Raises TableError."""
-    if study is None or not has_transformers(*data):
+def read_transformer_losses(
+    sources: Sequence[Path], dataset: Dataset | None, tables: ReadingTables
+) -> TransformerLosses | None:
+    """Daily losses of the clients' transformers, where the sources hold their totals. Raises TableError."""
+    if dataset is None or not has_transformers(*sources):
         return None
-    clients = study.tables.clients
+    clients = dataset.tables.clients
     if "transformer_id" not in clients or not np.array_equal(tables.client_ids, clients["client_id"]):
         return None
     days = DailyConsumption.of(tables.readings, len(tables.client_ids))
-    return balances_of(read_transformers(*data), clients["transformer_id"], days, study.tables.invoices).losses
+    return balances_of(read_transformers(*sources), clients["transformer_id"], days, dataset.tables.invoices).losses
 
 
-def check_weather(almanac: Exogenous, days: DailyConsumption, options: argparse.Namespace) -> None:
+def check_weather(exogenous: Exogenous, days: DailyConsumption, options: TrainingOptions) -> None:
     """Raises TrainingError where no day of the readings has a temperature."""
     first, last = days.day.min(), days.day.max()
-    if almanac.weather is not None and not ((almanac.weather[0] >= first) & (almanac.weather[0] <= last)).any():
+    weather = exogenous.weather
+    if weather is not None and not ((weather[0] >= first) & (weather[0] <= last)).any():
         begins, ends = np.array([first, last]).astype("datetime64[D]")
         raise TrainingError(
             f"{options.weather} has no temperature from {begins} to {ends}, the days of the readings; "
-            "give that of their place and time, or leave --weather out."
+            "give the weather of their place and time, or leave --weather out."
         )

@@ -10,11 +10,15 @@ from datetime import UTC, datetime
 import pytest
 
 import train
+from fairmeter.cli.console import describe_estimate
+from fairmeter.cli.train_options import ARCHIVE, SAMPLE, command_of, default_sources
 from fairmeter.features.invoices.matrix import FEATURE_NAMES
 from fairmeter.models import model_file
 from fairmeter.models.fraud_model import SHORT_READINGS
 from fairmeter.training.dataset import LEAST_OF_A_KIND
-from fairmeter.training.manifest import MEASURED
+from fairmeter.training.invoice_pipeline import TrainingResult
+from fairmeter.training.manifest import MEASURED, next_version
+from fairmeter.training.options import TEST_PARTS
 from tests.builders.readings import N_LABELLED, readings_in, readings_text, town
 from tests.builders.tables import a_client, an_invoice, written, zipped
 from tests.builders.training import ends_in_one_sentence, model_in
@@ -68,14 +72,14 @@ def test_the_card_tells_the_command_without_where_its_files_are_and_what_drift_i
     assert "`python train.py utility.zip --quick --out model.bin --report report`" in card
     n = len([name for name in small_model.invoices.inputs.names if not name.startswith("neighbours_")])
     assert f"{n:,} features of {small_model.invoices.fingerprint.n:,} clients" in card
-    assert train.command_of(["data/", "--out=/tmp/a b/m.bin"]) == "python train.py data/ --out=m.bin"
+    assert command_of(["data/", "--out=/tmp/a b/m.bin"]) == "python train.py data/ --out=m.bin"
 
 
 def test_the_report_measures_clients_that_the_model_was_not_fitted_on(trained, small_study):
     metrics = json.loads((trained.report / "metrics.json").read_text())
     n = [result["n"] for result in metrics["results"]]
-    assert n[0] == n[2] == pytest.approx(len(small_study.clients("prospective")) / train.TEST_PARTS, abs=2)
-    assert n[0] < n[1] < len(small_study.clients("all")) / train.TEST_PARTS + 2
+    assert n[0] == n[2] == pytest.approx(len(small_study.clients("prospective")) / TEST_PARTS, abs=2)
+    assert n[0] < n[1] < len(small_study.clients("all")) / TEST_PARTS + 2
     assert [row["model"] for row in metrics["models"][0]["rows"]] == [
         "majority", "z-score", "isolation forest", "logistic regression", "decision tree on level statistics",
         "xgboost", "catboost", "random forest", "stack",
@@ -112,26 +116,26 @@ def test_versions_count_up_within_a_month(small_model, tmp_path, former, followi
     manifest = small_model.manifest | {"version": former.format(month=month)}
     out = tmp_path / "model.bin"
     model_file.save(replace(small_model, manifest=manifest), out)
-    assert train.next_version(out) == following.format(month=month)
-    assert train.next_version(tmp_path / "none.bin") == f"{month}.1"
+    assert next_version(out) == following.format(month=month)
+    assert next_version(tmp_path / "none.bin") == f"{month}.1"
 
 
 def test_without_data_it_takes_the_archive_or_else_the_sample_and_says_so(place, capsys):
-    assert train.sources([]) == [train.SAMPLE]
+    assert default_sources(()) == (SAMPLE,)
     assert "simulated" in capsys.readouterr().out
-    train.ARCHIVE.parent.mkdir()
-    train.ARCHIVE.touch()
-    assert train.sources([]) == [train.ARCHIVE]
-    assert train.sources([place / "mine.zip"]) == [place / "mine.zip"]
+    ARCHIVE.parent.mkdir()
+    ARCHIVE.touch()
+    assert default_sources(()) == (ARCHIVE,)
+    assert default_sources((place / "mine.zip",)) == (place / "mine.zip",)
     assert capsys.readouterr().out == ""
 
 
 # --- bad uses ---------------------------------------------------------------------------------------------------------
 
 BAD_USES = {
-    "attack what": (["--attack"], "--attack and --onto go with --readings"),
-    "onto what": (["--onto", "model.bin"], "--attack and --onto go with --readings"),
-    "attack invoices": (["utility.zip", "--attack"], "--attack and --onto go with --readings"),
+    "attack what": (["--attack"], "--attack and --onto need --readings"),
+    "onto what": (["--onto", "model.bin"], "--attack and --onto need --readings"),
+    "attack invoices": (["utility.zip", "--attack"], "--attack and --onto need --readings"),
     "onto a model and invoices": (["utility.zip", "--onto", "model.bin", "--readings", "r.csv"], "leave out"),
     "a view that is none": (["--view", "backwards"], "invalid choice"),
     "readings of nothing": (["--readings"], "expected one argument"),
@@ -158,7 +162,7 @@ BAD_READINGS = {
     "too few days to attack": (lambda folder: written_text(folder, FLEETING), ["--attack"], "0 clients"),
     "honest clients alone": (lambda folder: readings_in(folder, [0] * N_LABELLED).name, [], "0 clients labelled 1"),
     "a model that is none": (readings_in, ["--onto", "readings.csv"], "readings.csv"),
-    "a model over the readings": (readings_in, ["--out", "readings.csv"], "name a file"),
+    "a model over the readings": (readings_in, ["--out", "readings.csv"], "name another file"),
 }
 
 
@@ -174,7 +178,7 @@ def test_readings_it_cannot_learn_from_end_in_one_sentence(place, capsys, make, 
 
 
 def test_readings_that_cannot_be_read_are_told_before_invoices_are_fitted(place, trained, capsys, monkeypatch):
-    monkeypatch.setattr(train, "study_of", lambda *_: pytest.fail("it began with the invoices"))
+    monkeypatch.setattr(train, "build_dataset", lambda *_: pytest.fail("it began with the invoices"))
     (place / "readings.csv").write_text("client_id,read_at,consumption_kwh\na,soon,1\n")
     said = ends_in_one_sentence(capsys, place, trained.data, "--readings", "readings.csv", "--quick")
     assert "readings.csv" in said
@@ -213,23 +217,25 @@ def test_data_that_cannot_be_read_ends_in_one_sentence(place, capsys, make, word
 
 
 PLACES = {
-    "a model in no folder": (["--out", "none/model.bin"], "none is no folder"),
-    "a report in no folder": (["--report", "none/report"], "none is no folder"),
-    "a model that is a folder": (["--out", "."], "name a file"),
-    "a model over the data": (["--out", "utility.zip"], "name a file"),
-    "a report that is a file": (["--report", "utility.zip"], "utility.zip is no folder"),
+    "a model in no folder": (["--out", "none/model.bin"], "none is not a writable folder"),
+    "a report in no folder": (["--report", "none/report"], "none is not a writable folder"),
+    "a model that is a folder": (["--out", "."], "name another file"),
+    "a model over the data": (["--out", "utility.zip"], "name another file"),
+    "a report that is a file": (["--report", "utility.zip"], "utility.zip is not a writable folder"),
 }
 
 
 @pytest.mark.parametrize(("options", "words"), PLACES.values(), ids=PLACES)
 def test_a_place_that_cannot_be_written_to_is_told_before_the_work(place, trained, capsys, monkeypatch, options, words):
-    monkeypatch.setattr(train, "study_of", lambda *_: pytest.fail("it began to work"))
+    monkeypatch.setattr(train, "build_dataset", lambda *_: pytest.fail("it began to work"))
     shutil.copy(trained.data, place / "utility.zip")
     assert words in ends_in_one_sentence(capsys, place, "utility.zip", *options)
 
 
-FITTING = ("train.read_tables", "train.client_features", "train.fit_ensemble")
+PIPELINE = "fairmeter.training.invoice_pipeline"
+FITTING = (f"{PIPELINE}.read_tables", f"{PIPELINE}.client_features", f"{PIPELINE}.fit_ensemble")
 WRITING = ("train.write_report", "fairmeter.models.model_file.save")
+NOTHING_MEASURED = TrainingResult({"results": []}, object())
 
 
 @pytest.fixture
@@ -241,7 +247,9 @@ def fails(monkeypatch):
             raise error
 
         if step in WRITING:
-            monkeypatch.setattr(train, "trained", lambda *_arguments: ({"results": []}, None))
+            monkeypatch.setattr(train, "build_dataset", lambda *_arguments: None)
+            monkeypatch.setattr(train, "learn_invoices", lambda *_arguments: NOTHING_MEASURED)
+            monkeypatch.setattr(train, "fingerprints", lambda _model: {})
             monkeypatch.setattr(train, "write_report", lambda *_arguments: None)
         monkeypatch.setattr(step, call)
 
@@ -253,7 +261,7 @@ def test_stopped_at_any_step_it_leaves_the_model_and_says_so(place, trained, cap
     before = model_in(place)
     fails(step, KeyboardInterrupt())
     assert train.main([str(trained.data), "--quick"]) == 130
-    assert capsys.readouterr().err == "Stopped; model.bin is as it was.\n"
+    assert capsys.readouterr().err == "Stopped; model.bin is unchanged.\n"
     assert model_in(place) == before
 
 
@@ -261,10 +269,10 @@ def test_stopped_at_any_step_it_leaves_the_model_and_says_so(place, trained, cap
 def test_a_full_disk_leaves_the_model_and_ends_in_one_sentence(place, trained, capsys, fails, step):
     fails(step, OSError(errno.ENOSPC, "No space left on device", "report/metrics.json"))
     said = ends_in_one_sentence(capsys, place, trained.data, "--quick")
-    assert said == "report/metrics.json cannot be written (No space left on device); model.bin is as it was."
+    assert said == "report/metrics.json cannot be written (No space left on device); model.bin is unchanged."
 
 
 def test_what_could_not_be_measured_is_unknown_and_no_traceback():
-    assert train.estimate_in_words(None) == "unknown"
-    assert train.estimate_in_words({"value": 0.5, "interval": None}) == "0.500"
-    assert train.estimate_in_words({"value": 0.5, "interval": [0.25, 1]}) == "0.500 (0.250 to 1.000)"
+    assert describe_estimate(None) == "unknown"
+    assert describe_estimate({"value": 0.5, "interval": None}) == "0.500"
+    assert describe_estimate({"value": 0.5, "interval": [0.25, 1]}) == "0.500 (0.250 to 1.000)"

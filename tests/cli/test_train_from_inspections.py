@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 import train
+from fairmeter.cli import train_inputs
+from fairmeter.cli.train_options import command_of, parse_options
 from fairmeter.data.readings import read_readings
 from fairmeter.data.tables import read_tables
 from fairmeter.desk import training_labels
@@ -14,6 +16,7 @@ from fairmeter.models import model_file
 from fairmeter.store import Store
 from fairmeter.training import reading_pipeline
 from fairmeter.training.dataset import TrainingError
+from fairmeter.training.invoice_pipeline import read_dataset
 from tests.builders.store import ROOT, score_of, shipped_rules
 from tests.builders.tables import a_client, an_invoice, written
 
@@ -113,16 +116,16 @@ def test_a_database_that_is_not_there_is_told_in_a_sentence_and_none_is_made(url
 def test_the_setting_names_the_database_where_the_command_does_not(store, database_url, monkeypatch):
     scored(store, c_1=0.8)
     visit(store, "c-1", "cleared")
-    monkeypatch.setattr(train, "DATABASE_URL", database_url)
-    visits, _ = train.visits_of(train.parsed([str(SAMPLE), "--store"]))
+    monkeypatch.setattr(train_inputs, "DATABASE_URL", database_url)
+    visits, _ = train_inputs.read_inspections(parse_options([str(SAMPLE), "--store"]))
     assert visits.client_ids.tolist() == ["c-1"]
 
 
 BAD_USES = {
-    "visits of nowhere": (["data.zip", "--only-visits"], "--only-visits goes with --store"),
-    "visits and attacks": (["--readings", "r.csv", "--attack", "--store"], "neither with --attack"),
+    "visits of nowhere": (["data.zip", "--only-visits"], "--only-visits needs --store"),
+    "visits and attacks": (["--readings", "r.csv", "--attack", "--store"], "cannot be combined with --attack"),
     "visits and a cluster": (["data.zip", "--spark", "local[2]", "--store"], "nor with --spark"),
-    "readings alone": (["--readings", "r.csv", "--store"], "tell no share of thieves"),
+    "readings alone": (["--readings", "r.csv", "--store"], "give no share of thieves"),
 }
 
 
@@ -135,9 +138,9 @@ def test_bad_uses_end_in_a_sentence(arguments, words, capsys):
 
 
 def test_the_model_card_tells_no_password():
-    told = train.command_of(["data/x.zip", "--store", "postgresql://ana:secret@host/desk?password=other", "--quick"])
+    told = command_of(["data/x.zip", "--store", "postgresql://ana:secret@host/desk?password=other", "--quick"])
     assert told == "python train.py x.zip --store URL --quick"
-    assert "secret" not in train.command_of(["--store=postgresql://ana:secret@host"])
+    assert "secret" not in command_of(["--store=postgresql://ana:secret@host"])
 
 
 # --- from visit to model ----------------------------------------------------------------------------------------------
@@ -163,7 +166,7 @@ def test_visits_of_closed_cases_train_a_model_whose_level_is_that_of_all_clients
     chosen, drawn, is_thief = closed_cases(store, read_tables(SAMPLE))
     visited = np.concatenate([chosen, drawn])
     model, metrics = learnt(tmp_path, SAMPLE, "--store", database_url, "--only-visits")
-    study, manifest = train.study_of([SAMPLE]), model.manifest
+    study, manifest = read_dataset([SAMPLE]), model.manifest
     true = study.label[study.clients("prospective")].mean()
     assert is_thief[visited].mean() > 3 * true, "or the weights have nothing to put right"
     assert manifest["fraud_rate"] == pytest.approx(true, abs=0.03), "160 drawn of 1,850 tell it no nearer"
@@ -187,9 +190,9 @@ def test_labels_of_the_data_and_of_visits_are_learnt_together(store, database_ur
     scored(store)
     store.write_run([score_of(thief, 0.5)], "1", shipped_rules())
     visit(store, thief, "confirmed", date(2018, 1, 1))
-    options = train.parsed([str(small_utility), "--store", database_url])
-    visits, _ = train.visits_of(options)
-    study, plain = train.study_of([small_utility], None, visits), train.study_of([small_utility])
+    options = parse_options([str(small_utility), "--store", database_url])
+    visits, _ = train_inputs.read_inspections(options)
+    study, plain = read_dataset([small_utility], visits), read_dataset([small_utility])
     assert study.weight is None, "everybody has a label and stands for itself"
     assert (study.label != plain.label).sum() - np.isnan(plain.label).sum() == 1
     row = ids.tolist().index(thief)

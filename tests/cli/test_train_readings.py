@@ -13,6 +13,7 @@ from fairmeter.features.invoices.matrix import FEATURE_NAMES
 from fairmeter.models import model_file
 from fairmeter.models.ensemble import log_odds_of
 from fairmeter.training import reading_pipeline
+from fairmeter.training.invoice_pipeline import TrainingResult, load_base_model
 from fairmeter.training.reading_fitting import TO_TRAIN_QUICKLY
 from tests.builders.readings import N_LABELLED, N_LONG, readings_in, readings_text, robbed, town
 from tests.builders.tables import a_client, an_invoice, csv_text, zipped
@@ -109,7 +110,7 @@ def test_weather_and_holidays_are_learnt_beside_the_readings_and_named(tmp_path)
 
 @pytest.mark.parametrize(
     ("first", "readings", "words"),
-    [("1999-01-01", True, "no temperature from 2013-01-07 to"), ("2013-01-01", False, "go with readings")],
+    [("1999-01-01", True, "no temperature from 2013-01-07 to"), ("2013-01-01", False, "are for readings")],
     ids=["of another year", "without readings"],
 )
 def test_weather_that_says_nothing_of_the_readings_ends_in_a_sentence(tmp_path, capsys, first, readings, words):
@@ -132,7 +133,7 @@ def test_labels_of_the_clients_are_taken_where_the_readings_have_none(tmp_path, 
     (tmp_path / "clients.csv").write_text(csv_text([*own, a_client("unread", label=0)]))
     (tmp_path / "invoices.csv").write_text(csv_text([an_invoice("h-1")]))
     given = []
-    monkeypatch.setattr(train, "from_invoices", lambda *_: ({"run": {}, "results": []}, None))
+    monkeypatch.setattr(train, "learn_invoices", lambda *_: TrainingResult({"run": {}, "results": []}, None))
     monkeypatch.setattr(reading_pipeline, "of_labelled", lambda days, label, *_: given.append((days, label)) or 1 / 0)
     files = [tmp_path / f"{name}.csv" for name in ("clients", "invoices", "readings")]
     with pytest.raises(ZeroDivisionError):
@@ -148,11 +149,11 @@ def test_readings_beside_invoices_that_are_too_few_to_learn_from_cost_nothing_bu
     small_utility, small_model, tmp_path, monkeypatch, capsys
 ):
     readings_in(tmp_path, [1] * 3 + [0] * 57)
-    monkeypatch.setattr(train, "study_of", lambda *_: object())
-    monkeypatch.setattr(train, "from_invoices", lambda *_: ({"run": RUN, "results": []}, small_model))
+    monkeypatch.setattr(train, "build_dataset", lambda *_: object())
+    monkeypatch.setattr(train, "learn_invoices", lambda *_: TrainingResult({"run": RUN, "results": []}, small_model))
     model = learnt(tmp_path, small_utility, tmp_path / "readings.csv")
     assert model.readings is None
-    assert "left out: 3 clients labelled 1" in capsys.readouterr().out
+    assert "not used: 3 clients labelled 1" in capsys.readouterr().out
 
 
 def test_what_transformers_lost_is_learnt_from_beside_the_labels(metered, metered_utility, tmp_path, monkeypatch):
@@ -201,7 +202,7 @@ def test_onto_a_model_readings_are_added_and_its_invoices_stay_to_the_last_bit(s
 def test_readings_replace_those_that_a_model_has_whatever_their_features_were(metered, tmp_path):
     model = model_file.load(metered.model)
     model_file.save(replace(model, manifest=model.manifest | {"reading_features": ["of old"]}), tmp_path / "old.bin")
-    assert train.older_model(tmp_path / "old.bin").readings is None
+    assert load_base_model(tmp_path / "old.bin").readings is None
 
 
 def test_a_metered_utility_reports_what_its_readings_reach(metered, metered_utility):

@@ -5,14 +5,16 @@ import dataclasses
 import numpy as np
 import pytest
 
-import train
 from fairmeter.features.base import EVIDENCE_GROUPS, UNUSUAL
+from fairmeter.training.dataset import PROSPECTIVE, VIEWS
 from fairmeter.training.ensemble_fitting import fit_ensemble
+from fairmeter.training.invoice_pipeline import ensemble_config
+from fairmeter.training.options import PROMISED_PRECISION
 from fairmeter.training.validation import invoices
 from fairmeter.training.validation.invoices import agreement, importance, outer_folds, splits
 
 PARTS, SEED = 2, 5
-PLANS = {view: dataclasses.replace(train.plan_of(view, quick=True), members=("xgboost",)) for view in train.VIEWS}
+PLANS = {view: dataclasses.replace(ensemble_config(view, quick=True), members=("xgboost",)) for view in VIEWS}
 
 
 @pytest.fixture
@@ -28,7 +30,7 @@ def fits(monkeypatch):
     return calls
 
 
-@pytest.mark.parametrize("view", train.VIEWS)
+@pytest.mark.parametrize("view", VIEWS)
 def test_each_client_is_in_the_test_part_of_one_split(small_study, view):
     clients = small_study.clients(view)
     parts = splits(small_study, view, PARTS, SEED)
@@ -78,10 +80,10 @@ def fitted(small_study):
     return made
 
 
-@pytest.mark.parametrize("view", train.VIEWS)
+@pytest.mark.parametrize("view", VIEWS)
 def test_a_test_part_is_reported_beside_the_other_set_of_clients(small_study, fitted, view):
     split, ensemble = fitted[view]
-    report = invoices.test_part_report(small_study, split, ensemble, ensemble, train.PROMISES, SEED)
+    report = invoices.test_part_report(small_study, split, ensemble, ensemble, PROMISED_PRECISION, SEED)
     own, beside, older = report["results"]
     assert own["n"] == older["n"] == len(split.test)
     assert own["clients"] == invoices.WHO[view]
@@ -117,8 +119,8 @@ def test_importance_is_of_every_column_the_largest_first(small_study, fitted):
 
 
 def test_reasons_are_set_beside_tree_shap_group_by_group(small_study):
-    split = splits(small_study, train.PROSPECTIVE, PARTS, SEED)[0]
-    plan = dataclasses.replace(PLANS[train.PROSPECTIVE], looks_at={})
+    split = splits(small_study, PROSPECTIVE, PARTS, SEED)[0]
+    plan = dataclasses.replace(PLANS[PROSPECTIVE], looks_at={})
     fitted = fit_ensemble(small_study.evidence.of(split.train), small_study.label[split.train], plan, SEED)
     found = agreement(small_study, split, fitted, SEED)
     sizes = {row["group"]: (row["reason"], row["tree_shap"]) for row in found["rows"]}

@@ -18,7 +18,7 @@ import pytest
 from pyarrow import parquet
 
 import score
-import train
+from fairmeter.cli.train_inputs import build_dataset_on_spark
 from fairmeter.data.files import TableError
 from fairmeter.data.partitioned import spark
 from fairmeter.data.partitioned.disk import spilled
@@ -26,10 +26,13 @@ from fairmeter.data.partitioned.evidence_tables import joined
 from fairmeter.data.partitioned.partitions import find_pieces
 from fairmeter.data.partitioned.spark import SparkError, cluster
 from fairmeter.data.tables import read_tables
+from fairmeter.features.invoices.matrix import client_features
 from fairmeter.models import model_file
 from fairmeter.scoring import partitioned
 from fairmeter.simulation.utility import simulate, write_zip
 from fairmeter.store import Store
+from fairmeter.training.invoice_pipeline import read_dataset
+from fairmeter.training.spark_dataset import partition_features
 from tests.builders.spark_jobs import OnceKilled, digest
 from tests.builders.tables import a_client, an_invoice, csv_text, written
 
@@ -109,8 +112,8 @@ def test_the_desk_is_told_of_the_same_part_of_the_base(tmp_path, utility, traine
 
 @pytest.mark.usefixtures("machines")
 def test_a_study_made_there_is_the_one_made_here_to_the_last_bit(utility):
-    here = train.study_of([utility / "utility.zip"])
-    there = train.study_of([utility / "utility.zip"], "-")
+    here = read_dataset([utility / "utility.zip"])
+    there = build_dataset_on_spark("-", (utility / "utility.zip",))
     assert there.fingerprint() == here.fingerprint()
     assert (there.summary(), there.tables.flags) == (here.summary(), here.tables.flags)
     some = np.array([3, 50, 411])
@@ -122,9 +125,9 @@ def test_a_study_made_there_is_the_one_made_here_to_the_last_bit(utility):
 
 def test_evidence_travels_to_the_last_bit(tmp_path, utility):
     tables = read_tables(utility / "utility.zip")
-    evidence = train.client_features(tables.clients, tables.invoices)
+    evidence = client_features(tables.clients, tables.invoices)
     pieces = find_pieces((utility / "utility.zip",))
-    parts = [partitioned.featured(*part.open()) for part in spilled(pieces, tmp_path, 3_000_000, silent)]
+    parts = [partition_features(*part.open()) for part in spilled(pieces, tmp_path, 3_000_000, silent)]
     assert len(parts) > 2
     clients, found, flags = joined(parts)
     np.testing.assert_array_equal(found.features.view(np.int32), evidence.features.view(np.int32))

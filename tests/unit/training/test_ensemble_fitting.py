@@ -5,17 +5,19 @@ import dataclasses
 import numpy as np
 import pytest
 
-import train
 from fairmeter.core.types import GroupKeys
 from fairmeter.evaluation.metrics import roc_auc
 from fairmeter.evaluation.model_evaluation import at_threshold, best_threshold, severity_thresholds
+from fairmeter.features.invoices.matrix import FEATURES
 from fairmeter.models import model_file
 from fairmeter.models.ensemble import calibrated, probability_of
 from fairmeter.models.target_encoding import GroupRates
 from fairmeter.training import ensemble_fitting
 from fairmeter.training.ensemble_fitting import fit_calibration, fit_ensemble, stratified_folds
+from fairmeter.training.invoice_pipeline import AGGREGATE_NAMES, ensemble_config
+from fairmeter.training.options import PROMISED_PRECISION
 
-PLAN = train.plan_of("prospective", quick=True)
+PLAN = ensemble_config("prospective", quick=True)
 ONE_MEMBER = dataclasses.replace(PLAN, members=("xgboost",))
 
 
@@ -79,13 +81,13 @@ def test_a_clients_label_does_not_reach_its_own_out_of_fold_score(labelled, monk
 
 
 def test_the_prospective_view_sees_nothing_from_after_a_detection():
-    after = {feature.name for feature in train.FEATURES if feature.after_detection}
+    after = {feature.name for feature in FEATURES if feature.after_detection}
     assert len(after) > 50
     level_0 = {name for names in ensemble_fitting.LOOKS_AT.values() for name in names} | set(
         ensemble_fitting.PEER_FEATURES
     )
-    assert not after & (set(PLAN.seen) | level_0 | set(train.AGGREGATE_NAMES))
-    assert after < set(train.plan_of("all", quick=True).seen)
+    assert not after & (set(PLAN.seen) | level_0 | set(AGGREGATE_NAMES))
+    assert after < set(ensemble_config("all", quick=True).seen)
 
 
 # --- folds ------------------------------------------------------------------------------------------------------------
@@ -212,11 +214,11 @@ def test_scores_that_differ_in_the_last_bit_alone_are_one_to_the_calibration():
 
 def test_severities_keep_their_promises_on_the_out_of_fold_scores(labelled, fitted):
     _, label = labelled
-    cuts = severity_thresholds(label, fitted.probability, train.PROMISES)
+    cuts = severity_thresholds(label, fitted.probability, PROMISED_PRECISION)
     kept = [(name, cut) for name, cut in cuts.items() if cut["score"] is not None]
     assert kept
     for name, cut in kept:
-        assert label[fitted.probability >= cut["score"]].mean() >= train.PROMISES[name]
+        assert label[fitted.probability >= cut["score"]].mean() >= PROMISED_PRECISION[name]
 
 
 def test_no_other_threshold_has_a_higher_f1_out_of_fold(labelled, fitted):

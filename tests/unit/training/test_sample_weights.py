@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import train
 from fairmeter.evaluation.model_evaluation import best_threshold, severity_thresholds
 from fairmeter.training.ensemble_fitting import fit_calibration, fit_ensemble, typical_client
+from fairmeter.training.invoice_pipeline import ensemble_config
 from fairmeter.training.sample_weights import (
     A_STRATUM,
     MOST_MEDIANS,
@@ -21,7 +21,7 @@ from fairmeter.training.sample_weights import (
 )
 
 N, N_CHOSEN, N_DRAWN = 20_000, 400, 200
-ONE_MEMBER = dataclasses.replace(train.plan_of("prospective", quick=True), members=("xgboost",))
+ONE_MEMBER = dataclasses.replace(ensemble_config("prospective", quick=True), members=("xgboost",))
 
 
 def visits(seed, n_drawn=N_DRAWN):
