@@ -54,7 +54,8 @@ class Settings(CommandSettings):
     )
     api_key: SecretStr | None = Field(
         None,
-        description="Scoring and /metrics ask for it, as `Authorization: Bearer` or `X-API-Key`; unset, anybody scores.",
+        description="Scoring and /metrics ask for it, as `Authorization: Bearer` or `X-API-Key`; "
+        "unset, anybody scores.",
     )
     open: Literal["0", "1", "anywhere"] = Field(
         "0",
@@ -83,11 +84,14 @@ class Settings(CommandSettings):
     currency: str = Field("", max_length=8, description="The currency of its prices, such as `TND`.")
     photos: Path | None = Field(
         None,
-        description="Folder of the photos of visits; unset, `photos/` beside a database that is a file. With PostgreSQL "
-        "none are taken until a folder is named that all workers share and that is backed up with the database.",
+        description="Folder of the photos of visits; unset, `photos/` beside a database that is a file. With "
+        "PostgreSQL none are taken until a folder is named that all workers share and that is backed up with the "
+        "database.",
     )
     map_tiles: str = Field(
-        "", description="Tiles under the map, `https://HOST/{z}/{x}/{y}.png`; browsers then ask that server."
+        "",
+        description="Tiles under the map, `https://HOST/{z}/{x}/{y}.png` of a server that any page may use; browsers "
+        "then ask that server.",
     )
     map_outlines: Any = Field((), description="A GeoJSON file of lines or areas under the map.")
     map_credit: str = Field("", max_length=200, description="The attribution that the map's source asks for.")
@@ -153,3 +157,9 @@ def describe_invalid(error: ValidationError) -> str:
     found = "set" if name in SECRETS else repr(bad["input"])
     wrong = bad["msg"].removeprefix("Value error, ")  # pydantic's prefix to the messages of the validators above
     return f"{name.upper()} is {found}: {wrong[:1].lower()}{wrong[1:]}. Correct or unset it."
+
+
+if __name__ == "__main__":
+    from fairmeter.cli.settings_page import main
+
+    main()

@@ -13,7 +13,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 README, CHANGELOG = ROOT / "README.md", ROOT / "CHANGELOG.md"
-GENERATED = {"features.md": ["features.py", "--markdown"]}
+GENERATED = {
+    "features.md": ("features.py", "--markdown"),
+    "configuration.md": ("-m", "fairmeter.cli.settings", "--markdown"),
+}
 WRITTEN_BY_TRAINING = {"model-card.md"}
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 DOCUMENTS = [
@@ -151,8 +154,9 @@ def commands(document):
 @cache
 def options_of(script):
     """The options of a script. [script: "train.py", or the dotted name of a module]"""
-    if script in ("train.py", "score.py"):
-        return set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", run(script, "--help")))
+    if script in ("train.py", "score.py") or script.startswith("fairmeter."):
+        command = (script,) if script.endswith(".py") else ("-m", script)
+        return set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", run(*command, "--help")))
     path = script if script.endswith(".py") else f"{script.replace('.', '/')}.py"
     return set(re.findall(r'"(--[a-z][a-z-]*)"', text_of(ROOT / path)))
 
