@@ -1,8 +1,9 @@
-"""The house stands as its floor plan says: floors, wings, one door for each library, no room too large."""
+"""Packages import what lies below them, libraries come in by their doors, and nothing grows too large to be read."""
 
 import ast
 import re
 import sys
+from collections import Counter, defaultdict
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -10,32 +11,60 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-ENTRIES = ("train", "predict", "score")
-MOST_LINES = 500
-# Who may import a library. What is in no list may be imported by nobody: a new library gets a door first.
-DOORS = {
-    "numpy": "anybody",
-    "onnx onnxruntime": "onnx_graphs network_graphs",
-    "onnxmltools xgboost catboost": "members",
-    "sklearn": "fitting detectors baselines routes",
-    "scipy": "routes",
-    "tensorflow keras": "networks",
-    "pyarrow": "sheets parts spill simulate listing ranking spark featured",
-    "pyspark": "spark",
-    "plotly": "figures",
-    "markupsafe": "figures report_page report_readings report_visits report_cells run_report web",
-    "flask flask_openapi flask_openapi_swagger werkzeug jinja2 click": "web predict",
-    "prometheus_client": "web gunicorn",
-    "argon2 paho PIL fpdf xlsxwriter": "web",
-    "pydantic pydantic_core": "web predict",
-    "sqlalchemy alembic psycopg sqlite3": "store",
-    "apprise": "notify",
-    "holidays": "almanac",
-    "rich": "train score visit_sheets",
-    "gunicorn": "gunicorn web",
+PACKAGE = "fairmeter"
+MAX_LINES = 500
+MAX_MODULES = 15  # in one folder
+
+# What a package may import, the lowest layer first. cli and the root files may import everything.
+LAYERS = {
+    "core": "",
+    "casework": "core",
+    "evaluation": "core",
+    "data": "core",
+    "simulation": "core",
+    "features": "data core",
+    "analysis": "features data core",
+    "models": "features data evaluation core",
+    "store": "analysis casework evaluation core",
+    "explanation": "models features data core",
+    "planning": "models features data core",
+    "scoring": "planning explanation models features data evaluation core",
+    "training": "scoring planning explanation analysis simulation models features data evaluation core",
+    "reports": "training scoring planning data evaluation core",
+    "desk": "training scoring planning explanation store analysis casework data features core",
+    "web": "desk store scoring casework analysis data evaluation core",
 }
+ABOVE_ALL = "cli"
+ROOT_FILES = {"train", "predict", "score", "features", "gunicorn.conf"}
+
+# Where a library may be imported: a package, a folder or a module, below fairmeter/, or a root file.
+# What is in no list may be imported nowhere: a new library gets a door first.
+DOORS = {
+    "tensorflow keras": "models/detectors training",
+    "sklearn": "training models/detectors planning/routes",
+    "xgboost catboost onnxmltools": "training/member_fitting",
+    "onnx onnxruntime": "models/runtime",
+    "pyarrow": "data scoring/ranking simulation/utility",
+    "pyspark": "data/partitioned/spark",
+    "scipy": "planning/routes",
+    "holidays": "data/exogenous",
+    "flask": "web cli/desk",
+    "flask_openapi flask_openapi_swagger flask_wtf flask_limiter limits werkzeug wtforms": "web",
+    "itsdangerous markupsafe jinja2": "web reports",
+    "argon2 fpdf uharfbuzz xlsxwriter": "web",
+    "prometheus_client gunicorn": "web gunicorn.conf",
+    "pydantic": "web cli/settings",
+    "pydantic_core": "web scoring/payloads",
+    "pydantic_settings": "cli/settings",
+    "sqlalchemy alembic psycopg sqlite3": "store",
+    "PIL paho apprise": "desk",
+    "plotly": "reports",
+    "rich click argparse": "cli train predict score features",
+}
+ANYWHERE = {"numpy"}
+STANDARD_WITH_A_DOOR = {"sqlite3", "argparse"}
 # They take seconds to load and a hundred megabytes: a server that only passes by must not load them.
-ONLY_WHEN_NEEDED = {
+INSIDE_FUNCTIONS = {
     "onnx",
     "onnxruntime",
     "onnxmltools",
@@ -43,166 +72,218 @@ ONLY_WHEN_NEEDED = {
     "catboost",
     "sklearn",
     "tensorflow",
+    "keras",
     "pyarrow",
     "pyspark",
     "apprise",
     "PIL",
 }
+# The second one sets there which Python the executors of Spark take.
+ENVIRONMENT = ROOT_FILES | {f"{PACKAGE}.cli.settings", f"{PACKAGE}.cli.score_partitioned"}
 
 
-# --- reading the house ------------------------------------------------------------------------------------------------
+# --- what is there ----------------------------------------------------------------------------------------------------
+
+
+def python_files(*folders: str) -> list[Path]:
+    below = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    return sorted(path.relative_to(ROOT) for path in (*ROOT.glob("*.py"), *below) if "__pycache__" not in path.parts)
+
+
+def name_of(file: Path) -> str:
+    """fairmeter.web.app of fairmeter/web/app.py, fairmeter.core of fairmeter/core/__init__.py."""
+    return ".".join(part for part in (*file.parts[:-1], file.stem) if part != "__init__")
 
 
 @cache
-def modules():
-    """Every module's name and what it holds: the root files and all of fraud/."""
-    files = {path.relative_to(ROOT) for path in (*ROOT.glob("*.py"), *(ROOT / "fraud").rglob("*.py"))}
-    parts = {file: (*file.parts[:-1], file.stem) for file in files}
-    names = {file: ".".join(p for p in part if p != "__init__") for file, part in parts.items()}
-    return {names[file]: ast.parse((ROOT / file).read_text(encoding="utf-8")) for file in sorted(files)}
+def modules() -> dict[str, ast.Module]:
+    """What each root file and each module of the package holds, by its name."""
+    return {name_of(file): ast.parse((ROOT / file).read_text(encoding="utf-8")) for file in python_files(PACKAGE)}
 
 
-def room_of(module):
-    """fairmeter.web.app is in the room web, fairmeter.data.tables is tables, train is train, gunicorn.conf is gunicorn."""
-    return module.split(".")[1] if module.startswith("fraud.") else module.split(".")[0]
+def package_of(module: str) -> str:
+    """web of fairmeter.web.pages.map, nothing of a root file and of fairmeter itself."""
+    return module.split(".")[1] if module.startswith(f"{PACKAGE}.") else ""
 
 
-def imported(statement):
+def imported(statement: ast.AST) -> list[str]:
     """Absolute names of what an import statement may mean."""
     if isinstance(statement, ast.Import):
         return [alias.name for alias in statement.names]
     if isinstance(statement, ast.ImportFrom):
-        assert statement.level == 0, "imports name the room from the top"
+        assert statement.level == 0, "an import names its module from the top"
         return [statement.module, *(f"{statement.module}.{alias.name}" for alias in statement.names)]
     return []
 
 
-def imports(tree):
+def imports(tree: ast.AST) -> list[str]:
     return [name for node in ast.walk(tree) for name in imported(node)]
 
 
 @cache
-def house():
+def graph() -> dict[str, set[str]]:
     """Which modules of ours each module imports, at the top or inside a function."""
-    found = {name: {other for other in imports(tree) if other in modules()} for name, tree in modules().items()}
-    # `from fraud import x` means the room x; the package itself holds nothing.
-    return {name: others - {"fraud", name} for name, others in found.items() if name != "fraud"}
+    ours = modules().keys()
+    return {
+        name: {other for other in imports(tree) if other in ours} - {PACKAGE, name} for name, tree in modules().items()
+    }
 
 
-def libraries(names):
-    ours = {room_of(name) for name in modules()} | {"fraud"}
-    return {name.split(".")[0] for name in names} - sys.stdlib_module_names.difference({"sqlite3"}) - ours
+def arrows() -> list[tuple[str, str]]:
+    return [(name, other) for name, others in graph().items() for other in sorted(others)]
 
 
-@cache
-def plan():
-    """The floor of each room, the ground floor 0; and the rooms of the two wings above the ground."""
-    floors = re.findall(r"^ {4}(\w+) {2,}(.+)$", fraud.__doc__, re.MULTILINE)
-    floor_of, science, desk = {}, set(), set()
-    for height, (name, rooms) in enumerate(reversed(floors)):
-        left, _, right = rooms.partition("|")
-        floor_of |= dict.fromkeys((left + right).split(), height)
-        if name not in ("entry", "ground"):
-            science.update(left.split())
-            desk.update(right.split())
-    return floor_of, science, desk
+def libraries(names: list[str]) -> set[str]:
+    ours = {name.split(".")[0] for name in modules()}
+    return {name.split(".")[0] for name in names} - ours - (sys.stdlib_module_names - STANDARD_WITH_A_DOOR)
 
 
-def offences(is_allowed):
-    """Imports inside the house that are not allowed, in words."""
-    pairs = [(name, other) for name, others in house().items() for other in sorted(others)]
-    return [f"{name} imports {other}" for name, other in pairs if not is_allowed(name, other)]
+def is_at(module: str, door: str) -> bool:
+    """Whether a module is that of the door, or lies in its folder."""
+    path = module.removeprefix(f"{PACKAGE}.").replace(".", "/")
+    return door == module or path == door or path.startswith(f"{door}/")
 
 
-# --- floors and wings -------------------------------------------------------------------------------------------------
+# --- layers -----------------------------------------------------------------------------------------------------------
 
 
-def test_every_room_is_in_the_floor_plan_and_the_plan_names_no_other():
-    rooms = {room_of(name) for name in house()} - {"gunicorn"}
-    assert set(plan()[0]) == rooms
+def test_every_package_has_its_layer():
+    assert {package_of(name) for name in modules()} - {""} == {*LAYERS, ABOVE_ALL}
+    assert {name for name in modules() if not package_of(name)} == {PACKAGE, *ROOT_FILES}
 
 
-def test_rooms_import_their_own_floor_and_those_below():
-    floor = plan()[0]
-    assert not offences(lambda name, other: floor[room_of(name)] >= floor[room_of(other)])
+def test_the_layers_have_an_order():
+    for position, (package, below) in enumerate(LAYERS.items()):
+        assert set(below.split()) <= set(list(LAYERS)[:position]), package
+
+
+@pytest.mark.xfail(reason="desk reaches into web, and scoring into training", strict=True)
+def test_a_package_imports_only_what_its_layer_allows():
+    wrong = [
+        f"{name} imports {other}"
+        for name, other in arrows()
+        if package_of(name) in LAYERS
+        and package_of(other) != package_of(name)
+        and package_of(other) not in LAYERS[package_of(name)].split()
+    ]
+    assert not wrong
 
 
 def test_the_package_imports_no_root_file():
-    assert not offences(lambda name, other: other.startswith("fraud.") or not name.startswith("fraud."))
+    assert not [(name, other) for name, other in arrows() if name.startswith(PACKAGE) and other in ROOT_FILES]
 
 
-def test_no_entry_file_is_imported_by_another():
-    assert not offences(lambda _name, other: other not in ENTRIES)
+def test_no_root_file_imports_another():
+    assert not [(name, other) for name, other in arrows() if {name, other} <= ROOT_FILES]
 
 
-def test_the_science_wing_and_the_desk_wing_never_import_each_other():
-    _, science, desk = plan()
-    wings = [science, desk]
-    assert not offences(
-        lambda name, other: (
-            not any(
-                room_of(name) in wing and room_of(other) in other_wing
-                for wing, other_wing in zip(wings, reversed(wings), strict=True)
-            )
-        )
-    )
+def test_nothing_imports_itself_in_a_circle():
+    TopologicalSorter(graph()).prepare()
 
 
-def test_no_room_imports_itself_in_a_circle():
-    TopologicalSorter(house()).prepare()
-
-
-def test_the_plans_package_imports_nothing():
-    assert imports(modules()["fraud"]) == []
+def test_no_private_name_is_imported_from_another_package():
+    wrong = [
+        f"{name} imports {other}"
+        for name, tree in modules().items()
+        for other in imports(tree)
+        if other.startswith(f"{PACKAGE}.") and package_of(other) != package_of(name)
+        if any(part.startswith("_") for part in other.split("."))
+    ]
+    assert not wrong
 
 
 # --- doors ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.xfail(
+    reason="predict.py, the options of train.py and of the simulation, and the list's Parquet", strict=True
+)
 def test_every_library_comes_in_by_its_door():
-    doors = {library: rooms.split() for names, rooms in DOORS.items() for library in names.split()}
-    strangers = [
+    doors = {library: places.split() for names, places in DOORS.items() for library in names.split()}
+    wrong = [
         f"{name} imports {library}"
         for name, tree in modules().items()
-        for library in sorted(libraries(imports(tree)))
-        if doors.get(library) != ["anybody"] and room_of(name) not in doors.get(library, [])
+        for library in sorted(libraries(imports(tree)) - ANYWHERE)
+        if not any(is_at(name, door) for door in doors.get(library, []))
     ]
-    assert not strangers
+    assert not wrong
 
 
-def test_slow_libraries_are_imported_where_they_are_needed_and_not_at_the_top():
+def test_slow_libraries_are_imported_inside_functions():
     tops = {
-        name: libraries(other for statement in tree.body for other in imported(statement))
+        name: libraries([other for statement in tree.body for other in imported(statement)])
         for name, tree in modules().items()
     }
-    assert {name: found & ONLY_WHEN_NEEDED for name, found in tops.items() if found & ONLY_WHEN_NEEDED} == {}
+    assert {name: found & INSIDE_FUNCTIONS for name, found in tops.items() if found & INSIDE_FUNCTIONS} == {}
+
+
+def docstrings(tree: ast.AST) -> set[ast.AST]:
+    bodies = [node.body for node in ast.walk(tree) if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)]
+    return {body[0].value for body in bodies if body and isinstance(body[0], ast.Expr)}
 
 
 def test_sql_is_written_in_the_store_alone():
-    statement = re.compile(r"\s*(SELECT|INSERT INTO|UPDATE|DELETE FROM|CREATE TABLE)\s", re.IGNORECASE)
-    texts = {
-        name: [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    statement = re.compile(r"\s*(SELECT|INSERT INTO|UPDATE|DELETE FROM|CREATE TABLE)\s")
+    wrong = [
+        (name, node.value)
         for name, tree in modules().items()
-        if room_of(name) != "store"
-    }
-    assert not [(name, text) for name, found in texts.items() for text in found if statement.match(text)]
+        if package_of(name) != "store"
+        for node in set(ast.walk(tree)) - docstrings(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and statement.match(node.value)
+    ]
+    assert not wrong
 
 
-def test_the_environment_is_read_in_the_entry_files_alone():
-    readers = {
-        name
-        for name, tree in modules().items()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute) and ast.unparse(node) in ("os.environ", "os.getenv")
-    }
-    assert readers <= {*ENTRIES, "gunicorn.conf"}
+def attributes(tree: ast.AST) -> set[str]:
+    """os.environ of `os.environ["X"]`, and of `from os import environ`."""
+    return {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)} | set(imports(tree))
 
 
-# --- size -------------------------------------------------------------------------------------------------------------
+def test_the_environment_is_read_by_the_settings_and_the_root_files_alone():
+    readers = {name for name, tree in modules().items() if attributes(tree) & {"os.environ", "os.getenv"}}
+    assert readers <= ENVIRONMENT
 
 
-@pytest.mark.parametrize("folder", [".", "fraud", "fraud/web", "fraud/store"])
-def test_no_file_is_longer_than_anyone_reads(folder):
-    lines = {path.name: path.read_text(encoding="utf-8").count("\n") for path in (ROOT / folder).glob("*.py")}
-    assert lines
-    assert {name: n for name, n in lines.items() if n > MOST_LINES} == {}
+@pytest.mark.xfail(reason="training/reading_pipeline.py takes the options of train.py", strict=True)
+def test_what_was_parsed_from_a_command_line_stays_in_cli():
+    users = {name for name, tree in modules().items() if "argparse.Namespace" in attributes(tree)}
+    assert not [name for name in users - ROOT_FILES if package_of(name) != ABOVE_ALL]
+
+
+# --- size and names ---------------------------------------------------------------------------------------------------
+
+
+def test_no_file_is_too_long_to_be_read():
+    files = python_files(PACKAGE, "tests", "benchmarks")
+    lines = {str(file): (ROOT / file).read_text(encoding="utf-8").count("\n") for file in files}
+    assert {name: n for name, n in lines.items() if n > MAX_LINES} == {}
+
+
+@pytest.mark.xfail(reason="web/pages", strict=True)
+def test_no_folder_holds_too_many_modules():
+    n_modules = Counter(
+        str(file.parent)
+        for file in python_files(PACKAGE)
+        if file.parts[0] == PACKAGE and file.stem != "__init__" and "migrations" not in file.parts
+    )
+    assert {folder: n for folder, n in n_modules.items() if n > MAX_MODULES} == {}
+
+
+def test_no_class_name_stands_twice():
+    places = defaultdict(list)
+    for name, tree in modules().items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                places[node.name].append(name)
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
+def test_the_tree_in_the_readme_names_exactly_the_packages():
+    tree = re.search(
+        rf"^{PACKAGE}/.*\n((?:[ │├└─]+.*\n)+)", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert tree, f"README.md has no tree that begins with {PACKAGE}/"
+    lines = [re.match(r"([ │├└─]+)(\w+)/", line) for line in tree[1].splitlines()]
+    indent = min(len(line[1]) for line in lines if line)
+    named = [line[2] for line in lines if line and len(line[1]) == indent]
+    assert sorted(named) == sorted({*LAYERS, ABOVE_ALL})

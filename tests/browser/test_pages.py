@@ -1,6 +1,7 @@
 """The pages in a real browser: nothing complains, nothing asks another host, everybody can use them."""
 
 import re
+from contextlib import closing
 
 import pytest
 
@@ -9,7 +10,6 @@ from fairmeter.web.http.auth import NO_ONE, THIS_MACHINE
 from tests.builders.desk import PASSWORD, add_user, desk_app
 from tests.builders.pages import HOSTILE, N_CLIENTS, filled, inspected
 from tests.builders.photos import a_photo
-from tests.builders.store import empty_database
 
 PAGES = ("/desk/", "/desk/list", "/desk/list?show=all", "/desk/client/c-001", "/desk/map", "/desk/model")
 PAGES += ("/desk/client/nobody",)
@@ -17,15 +17,12 @@ PLAIN = "/desk/list?show=all"  # a page without charts, which take a browser mos
 
 
 @pytest.fixture(scope="module")
-def store(browser, tmp_path_factory):  # noqa: ARG001  without a browser nothing is filled
-    with empty_database("sqlite", tmp_path_factory.mktemp("browser")) as url:
-        opened = Store(url)
-        opened.migrate()
+def store(browser, templates, tmp_path_factory):  # noqa: ARG001  without a browser nothing is filled
+    with templates.copied("sqlite", tmp_path_factory.mktemp("browser")) as url, closing(Store(url)) as opened:
         filled(opened)
         inspected(opened, "c-100", "confirmed", recovered_kwh=1500.0)
         inspected(opened, "c-101", "cleared", is_random=True)
         yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from fairmeter.web.app import create_app
 from fairmeter.web.desk import DeskExtension
 from fairmeter.web.http import sessions
 from fairmeter.web.http.auth import NO_ONE
+from fairmeter.web.pages.site import PageSettings
 from tests.builders.service import LIMITS, MANIFEST, ByConsumption, a_body
 from tests.builders.store import shipped_rules
 
@@ -51,13 +52,15 @@ class ForDesk(ByConsumption):
         return {"z_score": days.kwh / 10.0}
 
 
-def desk_app(store: Store, open_to: str = NO_ONE, api_key: str | None = None, photos: Path | None = None):
-    """The service with a desk. [photos: the folder of photos]"""
+def desk_app(
+    store: Store, open_to: str = NO_ONE, api_key: str | None = None, photos: Path | None = None, *settings: PageSettings
+):
+    """The service with a desk. [photos: the folder of photos; settings: of its pages]"""
     scorer = ForDesk()
     keeping = DeskService(
         store, shipped_rules(), runs.Rescorer(scorer), runs.plan, Photos(photos or runs.beside(store))
     )
-    return create_app(scorer, LIMITS, api_key, DeskExtension(keeping, SECRET, open_to))
+    return create_app(scorer, LIMITS, api_key, DeskExtension(keeping, SECRET, open_to, *settings))
 
 
 def with_key(store: Store, role: str, name: str | None = None) -> dict[str, str]:

@@ -1,14 +1,9 @@
-"""Stores of the tests: each its own SQLite file or schema of PostgreSQL, and rows to fill them with."""
+"""Rows to fill a store with."""
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
-from uuid import uuid4
 
 import numpy as np
-import pytest
 
 from fairmeter.casework.alert_rules import AlertRules, read_rules
 from fairmeter.core.types import (
@@ -24,29 +19,6 @@ from fairmeter.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)  # a Monday
-DATABASES = ("sqlite", "postgresql")
-
-
-@contextmanager
-def empty_database(kind: str, folder: Path) -> Iterator[str]:
-    """The URL of a database of this kind that nobody else uses."""
-    if kind == "sqlite":
-        yield f"sqlite:///{folder}/store.db"
-        return
-    server = os.environ.get("TEST_DATABASE_URL")
-    if not server:
-        pytest.skip("TEST_DATABASE_URL names no PostgreSQL to test with")
-    import psycopg
-
-    schema = f"test_{uuid4().hex[:12]}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE SCHEMA {schema}")
-        try:
-            # Nothing here must survive a power cut, and waiting for the disk takes most of a test.
-            options = f"options=-csearch_path%3D{schema}%20-csynchronous_commit%3Doff"
-            yield f"{server}{'&' if '?' in server else '?'}{options}"
-        finally:
-            connection.execute(f"DROP SCHEMA {schema} CASCADE")
 
 
 def score_of(client_id: str = "c-1", probability: float | None = 0.7, severity: str = "high", **given) -> Score:

@@ -14,7 +14,7 @@ from fairmeter.explanation.harmless_causes import CAUSES
 from fairmeter.explanation.reasons import EARLIER, LEAST_EFFECT, LOWERS, reasons_of
 from fairmeter.explanation.sentence_inputs import Sentence
 from fairmeter.explanation.shapley import ShapleyValues
-from fairmeter.explanation.topics import READINGS, Topic, aspect_of
+from fairmeter.explanation.topics import READINGS, Topic, aspect_of, layout_of
 from fairmeter.features.base import FALL, LOW, REASON_GROUPS
 from fairmeter.features.invoices.matrix import client_features
 from tests.builders.tables import a_client, an_invoice
@@ -202,3 +202,24 @@ def test_effects_too_small_to_show_are_left_out():
 
 def test_readings_speak_of_electricity_alone():
     assert aspect_of("off_usual_step_size", READINGS) == Topic(FALL, "change", "elec")
+
+
+# --- evidence groups --------------------------------------------------------------------------------------------------
+
+
+def test_every_column_of_a_fitted_model_belongs_to_a_group_and_an_aspect(metered_model):
+    kinds = {"invoices": metered_model.invoices, "readings": metered_model.readings.ensemble}
+    for kind, ensemble in kinds.items():
+        layout = layout_of(ensemble.inputs.names, kind)
+        assert len(layout.group) == len(ensemble.inputs.names) == len(ensemble.typical)
+        assert {REASON_GROUPS[group] for group in layout.group} == set(REASON_GROUPS) - (
+            {"discrepancies of index, remarks and meter status", "tariff and invoice configuration"}
+            if kind == "readings"
+            else set()
+        )
+
+
+def test_an_ensemble_keeps_no_row_of_a_client_as_its_typical_one(small_study, small_model):
+    inputs = small_model.invoices.inputs.matrix(small_study.evidence)
+    typical = small_model.invoices.typical
+    assert not (np.isnan(inputs) & np.isnan(typical) | (inputs == typical)).all(axis=1).any()

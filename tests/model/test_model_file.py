@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fairmeter.evaluation.conformal_selection import calibration_table
 from fairmeter.features.invoices.matrix import FEATURE_NAMES
 from fairmeter.models import model_file
 from fairmeter.models.model_file import FORMAT, OLDER, ModelError, check_features, load, plain, restored, save
@@ -382,3 +383,11 @@ def test_the_committed_model_loads_and_fits_this_program():
     assert COMMITTED.stat().st_size < 30 * 2**20
     assert model.manifest["view"] == "prospective"
     assert 0 < model.manifest["threshold"] < 1
+
+
+def test_the_table_of_conformal_selection_is_kept(small_model, tmp_path):
+    table = calibration_table(np.array([0, 1, 0, 1, 0]), np.linspace(0.9, 0.5, 5))
+    model_file.save(
+        dataclasses.replace(small_model, manifest=small_model.manifest | {"promise": table}), tmp_path / "m.bin"
+    )
+    assert model_file.load(tmp_path / "m.bin").manifest["promise"] == table

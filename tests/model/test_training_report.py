@@ -2,7 +2,6 @@
 
 import json
 import re
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
@@ -16,8 +15,7 @@ from fairmeter.reports.model_card import model_card
 from fairmeter.reports.training_report import write_report
 from fairmeter.training import attacks
 from fairmeter.training.validation import readings as reading_validation
-
-NASTY = "<script>alert('x')</script> & | `b`\n# \"q\""
+from tests.builders.reports import NASTY, Page
 
 
 def measured(n=3000, seed=0):
@@ -107,34 +105,6 @@ def folder(metrics, tmp_path_factory):
 @pytest.fixture(scope="module")
 def page(folder):
     return Page((folder / "report.html").read_text(encoding="utf-8"))
-
-
-class Page(HTMLParser):
-    """What stands on a page: headings, text, ids, scripts, addresses it would fetch, tags left open."""
-
-    def __init__(self, html):
-        super().__init__()
-        self.headings, self.ids, self.scripts, self.fetched, self.open, self.text = [], [], [], [], [], ""
-        self.feed(html)
-        self.close()
-
-    def handle_starttag(self, tag, attrs):
-        attrs = dict(attrs)
-        self.ids += [attrs["id"]] if "id" in attrs else []
-        self.fetched += [attrs[key] for key in ("src", "href") if key in attrs]
-        if tag != "meta":
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if self.open and self.open[-1] == "script":
-            self.scripts.append(data)
-        elif self.open and self.open[-1] == "h2":
-            self.headings.append(data)
-        if "style" not in self.open and "script" not in self.open:
-            self.text += f"{data} "
 
 
 def test_the_folder_holds_the_three_files_and_nothing_half_written(folder):

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from contextlib import closing
 from io import BytesIO
 from pathlib import Path
 from xml.etree import ElementTree
@@ -23,7 +24,6 @@ from fairmeter.web.exports.pdf_table import shrunk, table_of
 from fairmeter.web.exports.text_shaping import joined, placed, plain, shown
 from tests.builders.pages import FORMULA, HOSTILE, N_CLIENTS, filled, inspected, open_desk
 from tests.builders.service import error_in
-from tests.builders.store import empty_database
 
 ROOT = Path(__file__).resolve().parents[2]
 CELL = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
@@ -33,15 +33,12 @@ SHAPED = "\ufee3\ufea4\ufee4\ufeaa"  # initial, medial, medial, final
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    with empty_database("sqlite", tmp_path_factory.mktemp("papers")) as url:
-        store = Store(url)
-        store.migrate()
+def store(templates, tmp_path_factory):
+    with templates.copied("sqlite", tmp_path_factory.mktemp("papers")) as url, closing(Store(url)) as store:
         filled(store)
         inspected(store, "c-050", "confirmed", note=f"=HYPERLINK(1) {PERSON}")
         store.open_case("c-060", "anna", "On the list.")
         yield store
-        store.close()
 
 
 @pytest.fixture(scope="module")

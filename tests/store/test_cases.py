@@ -34,7 +34,7 @@ from fairmeter.casework.workflow import (
     hash_of,
 )
 from fairmeter.store import BadQuery, Store
-from tests.builders.store import DATABASES, NOW, empty_database, score_of, shipped_rules, write
+from tests.builders.store import NOW, score_of, shipped_rules, write
 
 VISITED_ON = date(2026, 11, 3)
 
@@ -361,17 +361,11 @@ class Desk(RuleBasedStateMachine):
         assert self.store.verify_chain() is None
 
 
-@pytest.mark.parametrize("kind", DATABASES)
-def test_no_order_of_events_breaks_a_rule(kind, tmp_path):
-    with empty_database(kind, tmp_path) as url:
-        Desk.store = Store(url)
-        Desk.store.migrate()
-        Desk.numbers = count()
-        few = settings(max_examples=12, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck))
-        try:
-            run_state_machine_as_test(Desk, settings=few)
-        finally:
-            Desk.store.close()
+def test_no_order_of_events_breaks_a_rule(store):
+    Desk.store, Desk.numbers = store, count()
+    # An example is fifteen moves, each a transaction or more.
+    few = settings(max_examples=12, stateful_step_count=15, suppress_health_check=list(HealthCheck))
+    run_state_machine_as_test(Desk, settings=few)
 
 
 def test_quiet_days_begin_with_the_visit(desk):

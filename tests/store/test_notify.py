@@ -130,7 +130,7 @@ def test_a_long_list_is_cut_and_counted():
 WORKER = """
     import os, sys
     from datetime import datetime
-    from fraud import notify
+    from fairmeter.desk import notify
     from fairmeter.store import Store
 
     url, address, when, now = sys.argv[1:]

@@ -9,14 +9,9 @@ from itertools import product
 
 import numpy as np
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError
 
 from fairmeter.core.types import INSUFFICIENT_HISTORY
 from fairmeter.store import (
@@ -27,13 +22,10 @@ from fairmeter.store import (
     NoSuchName,
     Series,
     Store,
-    StoreError,
     StoreUnavailable,
     ValueOutOfRange,
 )
 from fairmeter.store.engine import database
-from fairmeter.store.engine.migrate import HEAD, MIGRATIONS, NewerStore
-from fairmeter.store.engine.schema import metadata
 from fairmeter.store.runs import BadRun
 from tests.builders.store import NOW, clients_of, score_of, write
 
@@ -320,56 +312,7 @@ def test_workers_share_one_secret(store, database_url):
     assert store.secret("others") != found[0]
 
 
-# --- tables -----------------------------------------------------------------------------------------------------------
-
-
-def test_the_migrations_make_the_tables_that_the_code_expects(store):
-    with store.reading() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
-        assert compare_metadata(context, metadata) == []
-
-
-def test_the_newest_migration_is_the_one_that_the_code_names():
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
-
-
-def test_migrating_twice_does_nothing_and_loses_nothing(store):
-    write(store)
-    assert store.migrate() is False
-    assert store.count_profiles() == 1
-
-
-def test_foreign_keys_are_unchecked_while_tables_are_made_anew_and_checked_at_the_end_and_ever_after(store):
-    orphan = text("INSERT INTO readings VALUES ('nobody', 0, 1.5, '2026-11-02 12:00:00.000000')")
-    if store.is_sqlite:
-        with pytest.raises(StoreError, match="would leave 1 rows"), store.migrating() as connection:
-            connection.execute(orphan)
-    with store.migrating() as connection:
-        connection.execute(text("SELECT 1"))
-    with pytest.raises(IntegrityError), store.writing() as connection:
-        connection.execute(orphan)
-    assert store.count_readings() == 0
-
-
-def test_workers_that_start_at_once_migrate_once(database_url):
-    start, results = threading.Barrier(6), []
-
-    def work():
-        with closing(Store(database_url)) as store:
-            start.wait()
-            try:
-                results.append(store.migrate())
-            except Exception as error:  # whatever it is: the test shows it
-                results.append(error)
-
-    workers = [threading.Thread(target=work) for _ in range(6)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    assert sorted(results, key=str) == [False] * 5 + [True]
+# --- connections ------------------------------------------------------------------------------------------------------
 
 
 class Contended(sqlite3.Connection):
@@ -399,42 +342,6 @@ def test_a_connection_waits_for_nothing_else(tmp_path):
         with pytest.raises(sqlite3.OperationalError):
             database._prepare(connection, None)
         assert connection.refusals == 1
-
-
-def test_the_tables_of_a_newer_version_are_left_alone(store):
-    with store.writing() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(NewerStore, match="at version 9999"):
-        store.migrate()
-
-
-def former_versions() -> list[str]:
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    return [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
-
-
-@pytest.mark.parametrize("version", former_versions())
-def test_what_a_former_version_kept_is_there_after_the_migration(database_url, version):
-    with closing(Store(database_url)) as store:
-        store.migrate(to=version)
-        with store.writing() as connection:
-            connection.execute(text("INSERT INTO clients (client_id, region) VALUES ('c-1', 103)"))
-            connection.execute(
-                text(
-                    "INSERT INTO readings (client_id, read_at, consumption_kwh, received_at) VALUES (:c, 0, 1.5, :at)"
-                ),
-                {"c": "c-1", "at": datetime(2026, 11, 2) if store.is_sqlite else NOW},
-            )
-        store.migrate()
-        assert store.readings_of(["c-1"])["consumption_kwh"].tolist() == [1.5]
-        write(store)
-        assert store.find_profile("c-1").client["region"] == 103.0
-
-
-def test_a_store_without_tables_says_what_to_run(database_url):
-    with closing(Store(database_url)) as store, pytest.raises(StoreUnavailable, match="flask --app predict migrate"):
-        store.count_profiles()
 
 
 @pytest.mark.parametrize(

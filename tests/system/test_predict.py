@@ -124,7 +124,7 @@ def test_a_model_that_does_not_fit_this_program_stops_the_start(tmp_path, spoile
 def test_serving_imports_none_of_the_training_libraries():
     code = f"""
 import json, sys, predict
-from fraud import model_file
+from fairmeter.models import model_file
 from fairmeter.models.runtime.onnx_trees import OnnxTrees
 from fairmeter.web import examples
 client = predict.app.test_client()

@@ -12,13 +12,13 @@ import pytest
 from sqlalchemy import text
 
 from fairmeter.store import Store, StoreUnavailable
-from tests.builders.store import NOW, ROOT, empty_database, score_of, write
+from tests.builders.store import NOW, ROOT, score_of, write
 
 # A run that stops half-way, inside its transaction: when the profiles are written and the alerts are not.
 HALF_WAY = """
     import sys, time
     import fairmeter.store.runs as runs
-    from store_builders import score_of, write
+    from tests.builders.store import score_of, write
     from fairmeter.store import Store
 
     def stop(*_):
@@ -32,10 +32,9 @@ HALF_WAY = """
 
 def begun(url: str) -> subprocess.Popen:
     """A process that has written half of a run."""
-    path = os.pathsep.join((str(ROOT), str(ROOT / "tests")))
     command = [sys.executable, "-c", textwrap.dedent(HALF_WAY), url]
     process = subprocess.Popen(
-        command, env={**os.environ, "PYTHONPATH": path}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert process.stdout.readline() == "half-way\n", process.stderr.read()
     return process
@@ -67,10 +66,9 @@ def test_a_run_that_fails_leaves_what_was_there(store):
 
 
 @pytest.fixture
-def served(tmp_path):
+def served(templates, tmp_path):
     """A store on PostgreSQL, and its URL."""
-    with empty_database("postgresql", tmp_path) as url, closing(Store(url)) as store:
-        store.migrate()
+    with templates.copied("postgresql", tmp_path) as url, closing(Store(url)) as store:
         yield store, url
 
 

@@ -1,31 +1,18 @@
-"""What lies under the map: outlines of a file, tiles of a server; by hand, on the page and in a browser."""
+"""What lies under the map: outlines of a file, tiles of a server; by hand and on the page."""
 
 import json
 import math
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 
 import pytest
 
-from fairmeter.desk import runs
-from fairmeter.desk.service import DeskService
-from fairmeter.store import Store
-from fairmeter.web.app import create_app
-from fairmeter.web.desk import DeskExtension
 from fairmeter.web.http.auth import THIS_MACHINE
 from fairmeter.web.pages.basemap import MOST_POINTS, MOST_TILES, read_outlines, seen_of, tile_address, tiles_of
 from fairmeter.web.pages.site import PageSettings
-from tests.builders.desk import SECRET, ForDesk
+from tests.builders.desk import desk_app
+from tests.builders.map import SQUARE, place_clients
 from tests.builders.pages import seen
-from tests.builders.service import LIMITS
-from tests.builders.store import clients_of, score_of, shipped_rules, write
 
 ADDRESS = "https://tiles.example/{z}/{x}/{y}.png"
-SQUARE = [[10.0, 36.0], [11.0, 36.0], [11.0, 37.0], [10.0, 37.0], [10.0, 36.0]]
-PIXEL = bytes.fromhex(
-    "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360606060000000050001"
-    "a5f645400000000049454e44ae426082"
-)
 
 
 def geojson(path, *geometries):
@@ -129,17 +116,10 @@ def test_any_other_address_is_refused_before_it_can_widen_what_pages_may_ask(bad
 
 
 @pytest.fixture
-def app_with(tmp_path):
-    """A desk with four clients around 36.5 N, 10.5 E, by the settings of its pages."""
-    store = Store(f"sqlite:///{tmp_path}/desk.db")
-    store.migrate()
-    ids = [f"c-{i}" for i in range(4)]
-    places = {"latitude": [36.2, 36.4, 36.6, 36.8], "longitude": [10.2, 10.4, 10.6, 10.8]}
-    write(store, *map(score_of, ids), clients=clients_of(client_id=ids, **places))
-    scorer = ForDesk()
-    keeping = DeskService(store, shipped_rules(), runs.Rescorer(scorer), runs.plan)
-    yield lambda settings: create_app(scorer, LIMITS, None, DeskExtension(keeping, SECRET, THIS_MACHINE, settings))
-    store.close()
+def app_with(store):
+    """A desk with clients on its map, by the settings of its pages."""
+    place_clients(store)
+    return lambda settings: desk_app(store, THIS_MACHINE, None, None, settings)
 
 
 def test_without_settings_the_ground_is_plain_and_pages_ask_nobody(app_with):
@@ -164,32 +144,3 @@ def test_outlines_are_drawn_below_all_else(app_with):
     first = drawn["data"][0]
     assert list(zip(first["x"], first["y"], strict=True)) == [*square, (None, None)]
     assert first["mode"] == "lines"
-
-
-class Tiles(BaseHTTPRequestHandler):
-    asked: list[str]
-
-    def do_GET(self):
-        self.asked.append(self.path)
-        self.send_response(200)
-        self.send_header("Access-Control-Allow-Origin", "*")
-        self.end_headers()
-        self.wfile.write(PIXEL)
-
-    def log_message(self, *_):
-        """Quiet."""
-
-
-def test_a_browser_gets_the_tiles_and_complains_of_nothing(app_with, desktop, front):
-    handler = type("Handler", (Tiles,), {"asked": []})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_port}/{{z}}/{{x}}/{{y}}.png"
-        front.app = app_with(PageSettings(tiles=address, outlines=(tuple(map(tuple, SQUARE)),)))
-        desktop.goto("/desk/map")
-        desktop.page.wait_for_selector(".imagelayer image")
-        n_drawn = desktop.page.locator(".imagelayer image").count()
-        server.shutdown()
-    assert 4 < n_drawn <= MOST_TILES
-    assert len(set(handler.asked)) >= n_drawn
-    assert not desktop.complaints

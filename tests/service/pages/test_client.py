@@ -1,63 +1,31 @@
 """What stands around a client on its page, and the page that its crew takes along."""
 
 import json
-import math
 import re
-from datetime import date, timedelta
+from contextlib import closing
+from datetime import date
 
-import numpy as np
 import pytest
 
-from fairmeter.analysis.peer_consumption import LEAST_PEERS, bands_of
+from fairmeter.analysis.peer_consumption import LEAST_PEERS
 from fairmeter.core.types import Reason
-from fairmeter.store import ReferenceData, Series, Store
+from fairmeter.store import Store
 from fairmeter.web.desk_api.read import profile_of
 from fairmeter.web.exports.files import PDF
 from fairmeter.web.http.auth import THIS_MACHINE
 from fairmeter.web.pages.client import crew_sheet
 from fairmeter.web.pages.client.context import around_of, weather
-from tests.builders.browser import PHONE, Visitor, context
+from tests.builders.client_page import ALONE, FIRST, MONTHLY, N_DAYS, N_PEERS, NOTHING, filled
 from tests.builders.desk import desk_app
-from tests.builders.pages import HOSTILE, Served, inspected, open_desk, seen
-from tests.builders.store import clients_of, empty_database, score_of, write
-from tests.unit.analysis.test_invoice_checks import BEFORE, invoice, ledger
-
-FIRST, N_DAYS = date(2025, 11, 1), 180
-N_PEERS = 30
-ALONE = "far away"  # in another region, with nobody else
-MONTHLY = "by month"
-NOTHING = "nothing known"
-
-
-def filled(store: Store) -> None:
-    """A crowd on one transformer; among it a client with all there is, and ids that somebody made up to do harm."""
-    ids = ["c-0", HOSTILE, *(f"c-{n}" for n in range(1, N_PEERS - 1)), ALONE, MONTHLY, NOTHING]
-    n = len(ids)
-    places = [36.0 + 0.0001 * i for i in range(n - 3)] + [37.0, math.nan, math.nan]
-    clients = clients_of(
-        client_id=ids, category=[11.0] * (n - 1) + [math.nan], region=[101.0] * (n - 3) + [102.0, 101.0, math.nan],
-        district=[60.0] * n, latitude=places, longitude=[10.0] * (n - 2) + [math.nan] * 2,
-        transformer_id=["T-<1>"] * (n - 3) + ["", "T-<1>", ""], tariff_price=[0.2] * n, created_on=["2003-08-12"] * n,
-    )  # fmt: skip
-    days = {id_: Series("day", FIRST, np.full(N_DAYS, 3.0 + i / 10)) for i, id_ in enumerate(ids[:-2])}
-    series = days | {MONTHLY: Series("month", FIRST, np.full(8, 300.0))}
-    degrees = [(FIRST + timedelta(days=i), 10.0 + i / 10) for i in range(N_DAYS)]
-    back = invoice(old_index=250, new_index=370)
-    ledgers = {"c-0": ledger(BEFORE, back), MONTHLY: ledger(BEFORE, invoice() | {"energy": "GAZ"})}
-    scores = [score_of(id_, 0.9 - i / 100, onset_on="2026-03-01") for i, id_ in enumerate(ids)]
-    around = ReferenceData(bands_of(clients, series), degrees)
-    write(store, *scores, clients=clients, series=series, ledgers=ledgers, around=around)
+from tests.builders.pages import HOSTILE, inspected, open_desk, seen
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    with empty_database("sqlite", tmp_path_factory.mktemp("client")) as url:
-        opened = Store(url)
-        opened.migrate()
+def store(templates, tmp_path_factory):
+    with templates.copied("sqlite", tmp_path_factory.mktemp("client")) as url, closing(Store(url)) as opened:
         filled(opened)
         inspected(opened, "c-0", "no_access")
         yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")
@@ -150,15 +118,6 @@ def test_somebody_far_away_is_a_neighbour_of_nobody(store):
     assert store.neighbours_of(ALONE) == []
 
 
-def test_neighbours_are_found_in_either_database(database_url):
-    other = Store(database_url)
-    other.migrate()
-    filled(other)
-    assert [one.client_id for one in other.neighbours_of("c-5", 2)] == ["c-4", "c-6"]
-    assert [one.client_id for one in other.neighbours_of(MONTHLY, 1)] == ["c-0"]
-    other.close()
-
-
 # --- the crew's sheet -------------------------------------------------------------------------------------------------
 
 
@@ -231,23 +190,3 @@ def test_the_sheet_of_any_client_is_one_page(reader, client_id):
 def test_a_sheet_of_nobody_is_not_found_and_the_page_leads_to_that_of_somebody(reader):
     assert reader.get("/desk/crew-sheet/nobody").status_code == 404
     assert "/desk/crew-sheet/c-0" in page_of(reader, "c-0").links
-
-
-# --- in a browser -----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_the_page_of_a_client_with_all_there_is_complains_of_nothing_and_keeps_nobody_out(browser, store, theme):
-    server = Served(desk_app(store, THIS_MACHINE))
-    wrong = []
-    for window in ({}, {"viewport": PHONE}):
-        opened = context(browser, theme=theme, **window)
-        visitor = Visitor(opened, server.url)
-        for client_id in ("c-0", MONTHLY, ALONE):
-            visitor.goto(f"/desk/client/{client_id}")
-            wrong += visitor.grave_violations()
-            wrong += ["too wide"] if visitor.wider_than_its_window() > 0 else []
-        wrong += visitor.complaints + visitor.elsewhere
-        opened.close()
-    server.close()
-    assert wrong == []

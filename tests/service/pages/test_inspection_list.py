@@ -1,6 +1,7 @@
 """The list: every filter, files of what it shows, and many cases at once."""
 
 import re
+from contextlib import closing
 from datetime import timedelta
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from fairmeter.core.types import Reason
 from fairmeter.store import Store
 from tests.builders.pages import filled, open_desk, seen
-from tests.builders.store import NOW, clients_of, empty_database, score_of, write
+from tests.builders.store import NOW, clients_of, score_of, write
 
 FALL, LOW = "fall in consumption", "low or zero use"
 IDS = ("a-1", "a-2", "b-1", "b-2")
@@ -30,12 +31,9 @@ def some(store: Store) -> None:
 
 
 @pytest.fixture
-def own_store(tmp_path):
-    with empty_database("sqlite", tmp_path) as url:
-        store = Store(url)
-        store.migrate()
+def own_store(templates, tmp_path):
+    with templates.copied("sqlite", tmp_path) as url, closing(Store(url)) as store:
         yield store
-        store.close()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -13,7 +14,6 @@ from fairmeter.store import Store
 from fairmeter.web.http import i18n, texts
 from tests.builders.desk import PASSWORD, add_user, desk_app
 from tests.builders.pages import FORMULA, HOSTILE, N_CLIENTS, filled, inspected, open_desk, seen
-from tests.builders.store import empty_database
 
 WEB = Path(texts.__file__).parent
 PAGES = ("/desk/", "/desk/list", "/desk/list?show=all", "/desk/client/c-001", "/desk/model")
@@ -22,23 +22,17 @@ CHOSEN = ["c-001", "c-002"]
 
 
 @pytest.fixture
-def empty_store(tmp_path):
-    with empty_database("sqlite", tmp_path) as url:
-        store = Store(url)
-        store.migrate()
+def empty_store(templates, tmp_path):
+    with templates.copied("sqlite", tmp_path) as url, closing(Store(url)) as store:
         yield store
-        store.close()
 
 
 @pytest.fixture(scope="module")
-def full_store(tmp_path_factory):
+def full_store(templates, tmp_path_factory):
     """Read by many tests, changed by none."""
-    with empty_database("sqlite", tmp_path_factory.mktemp("pages")) as url:
-        store = Store(url)
-        store.migrate()
+    with templates.copied("sqlite", tmp_path_factory.mktemp("pages")) as url, closing(Store(url)) as store:
         filled(store)
         yield store
-        store.close()
 
 
 @pytest.fixture(scope="module")

@@ -17,25 +17,8 @@ from fairmeter.analysis.invoice_checks import (
 from fairmeter.data.json_records import tables_from_records
 from fairmeter.store import ledgers_of
 from fairmeter.store.engine.packing import LATEST, packed, unpacked
-from tests.builders.store import clients_of, score_of, write
-from tests.builders.tables import a_client, an_invoice
-
-JANUARY, MAY = "2014-01-24", "2014-05-24"
-
-
-def ledger(*invoices):
-    table = tables_from_records([a_client("c-1")], [list(invoices)])[1]
-    return ledgers_of(["c-1"], table).get("c-1")
-
-
-def invoice(day=MAY, **given):
-    """120 kWh of four months, from 300 to 420."""
-    levels = {"consumption_level_1": 120} | {f"consumption_level_{i}": 0 for i in (2, 3, 4)}
-    whole = {"energy": "ELEC", "meter_id": 7, "months": 4, "coefficient": 1, "old_index": 300, "new_index": 420}
-    return an_invoice(invoice_on=day, **levels | whole | given)
-
-
-BEFORE = invoice(JANUARY, old_index=180, new_index=300)
+from tests.builders.invoices import BEFORE, JANUARY, invoice, ledger
+from tests.builders.tables import a_client
 
 
 @pytest.mark.parametrize(
@@ -88,13 +71,3 @@ def test_clients_without_invoices_have_no_ledger():
     records = [a_client("a"), a_client("b"), a_client("c")]
     table = tables_from_records(records, [[BEFORE], [], [BEFORE, invoice()]])[1]
     assert {id_: len(rows) for id_, rows in ledgers_of(["a", "b", "c"], table).items()} == {"a": 1, "c": 2}
-
-
-def test_the_store_keeps_a_ledger_until_another_one_comes(store):
-    clients = clients_of(client_id=["c-1", "c-2"])
-    write(store, score_of(), score_of("c-2"), clients=clients, ledgers={"c-1": ledger(BEFORE)})
-    write(store, score_of(probability=0.9))
-    np.testing.assert_array_equal(store.find_profile("c-1").ledger, ledger(BEFORE))
-    assert store.find_profile("c-2").ledger is None
-    write(store, ledgers={"c-1": ledger(BEFORE, invoice())})
-    assert len(store.find_profile("c-1").ledger) == 2

@@ -1,4 +1,4 @@
-"""What clients of a category and region use by month, worked by hand on a few; and how the store keeps it."""
+"""What clients of a category and region use by month, worked by hand on a few."""
 
 from datetime import date
 
@@ -7,8 +7,8 @@ import pytest
 
 from fairmeter.analysis import peer_consumption
 from fairmeter.core.calendar import DAYS_PER_MONTH
-from fairmeter.store import ReferenceData, Series
-from tests.builders.store import clients_of, write
+from fairmeter.store import Series
+from tests.builders.store import clients_of
 
 MARCH = date(2026, 3, 1)
 
@@ -69,22 +69,3 @@ def test_clients_whose_months_differ_share_one_calendar():
     courses["c-19"] = months([100.0], date(2025, 12, 1))
     (band,) = peer_consumption.bands_of(clients, courses)
     assert (band.first_on, band.n.tolist()) == (date(2025, 12, 1), [1, 0, 0, 19, 19])
-
-
-def test_the_store_keeps_the_band_that_was_learnt_last(store):
-    (band,), (other,) = peer_consumption.bands_of(*crowd(21)), peer_consumption.bands_of(*crowd(25))
-    write(store, around=ReferenceData((band,)))
-    write(store, around=ReferenceData((other,)))
-    found = store.find_band(11.0, 103.0)
-    assert found[:4] == other[:4]
-    for kept, learnt in zip(found[4:], other[4:], strict=True):
-        np.testing.assert_array_equal(kept, learnt)
-    assert store.find_band(11.0, 999.0) is None
-    assert store.find_band(None, 103.0) is None
-
-
-def test_the_store_keeps_the_temperature_of_each_day(store):
-    write(store, around=ReferenceData((), [(MARCH, 12.5), (date(2026, 3, 2), 13.0)]))
-    write(store, around=ReferenceData((), [(date(2026, 3, 2), 14.0)]))
-    assert store.temperatures(MARCH, date(2026, 3, 31)) == [(MARCH, 12.5), (date(2026, 3, 2), 14.0)]
-    assert store.temperatures(date(2027, 1, 1), date(2027, 2, 1)) == []

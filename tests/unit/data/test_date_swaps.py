@@ -212,7 +212,7 @@ def test_files_and_json_agree_and_read_back_unchanged(tmp_path, names):
     assert again.flags == []
 
 
-# --- the figures of docs/cleaning.md ------------------------------------------------------------------------------------
+# --- the figures of docs/cleaning.md ----------------------------------------------------------------------------------
 
 
 def test_the_check_shows_the_shares_as_given_and_swapped(tmp_path, capsys, monkeypatch):

@@ -1,7 +1,5 @@
 """Conformal selection: which clients are listed, and that the bound on false alarms holds."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -16,7 +14,6 @@ from fairmeter.evaluation.conformal_selection import (
     p_value_steps,
     select,
 )
-from fairmeter.models import model_file
 
 LABEL = np.array([0, 1, 0, 1, 0, 1, 0, 0, 0, 0])
 SCORE = np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0])
@@ -62,11 +59,6 @@ def test_a_large_table_is_short_and_never_gives_too_small_p_values():
     assert (found <= 1.021 * exact + 1 / len(label)).all()
     top = exact <= DENSE / (len(label) + 1)
     assert (found[top] == exact[top]).all()
-
-
-def test_the_table_is_stored_in_a_model_file(small_model, tmp_path):
-    model_file.save(replace(small_model, manifest=small_model.manifest | {"promise": TABLE}), tmp_path / "m.bin")
-    assert model_file.load(tmp_path / "m.bin").manifest["promise"] == TABLE
 
 
 # --- the list ---------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Shapley values over evidence groups: the laws that define them, by hand and on a fitted model."""
+"""Shapley values over evidence groups: the laws that define them, by hand."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairmeter.explanation.shapley import CombinedModel, EnsembleInput, shares
-from fairmeter.explanation.topics import INVOICES, layout_of
+from fairmeter.explanation.topics import INVOICES
 from fairmeter.features.base import DISCREPANCY, FALL, LOW, REASON_GROUPS
 from fairmeter.models.ensemble import Ensemble, EnsembleInputs, probability_of
 from fairmeter.models.runtime.oblivious_trees import ObliviousTrees
@@ -142,19 +142,7 @@ def test_mixtures_of_symmetric_trees_are_scored_as_the_same_rows_are_to_the_last
     assert np.array_equal(trees.of_mixtures(own, other, group, member), trees.values(rows))
 
 
-# --- a fitted model ---------------------------------------------------------------------------------------------------
-
-
-def test_every_column_of_a_fitted_model_belongs_to_a_group_and_an_aspect(metered_model):
-    kinds = {"invoices": metered_model.invoices, "readings": metered_model.readings.ensemble}
-    for kind, ensemble in kinds.items():
-        layout = layout_of(ensemble.inputs.names, kind)
-        assert len(layout.group) == len(ensemble.inputs.names) == len(ensemble.typical)
-        assert {REASON_GROUPS[group] for group in layout.group} == set(REASON_GROUPS) - (
-            {"discrepancies of index, remarks and meter status", "tariff and invoice configuration"}
-            if kind == "readings"
-            else set()
-        )
+# --- the typical client -----------------------------------------------------------------------------------------------
 
 
 def test_the_typical_client_is_the_median_of_those_not_labelled():
@@ -164,9 +152,3 @@ def test_the_typical_client_is_the_median_of_those_not_labelled():
     typical = typical_client(matrix, np.array([0, 0, 0, 1]))
     assert typical[0] == 3
     assert np.isnan(typical[1])  # two of three have none
-
-
-def test_an_ensemble_keeps_no_row_of_a_client_as_its_typical_one(small_study, small_model):
-    inputs = small_model.invoices.inputs.matrix(small_study.evidence)
-    typical = small_model.invoices.typical
-    assert not (np.isnan(inputs) & np.isnan(typical) | (inputs == typical)).all(axis=1).any()

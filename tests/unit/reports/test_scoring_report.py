@@ -7,7 +7,7 @@ import pytest
 from fairmeter.data.writers import OutputError
 from fairmeter.evaluation.drift import SHIFTED, STABLE
 from fairmeter.reports.scoring_report import run_html, write_run_report
-from tests.model.test_training_report import NASTY, Page
+from tests.builders.reports import NASTY, Page
 
 ROW = {
     "feature": "elec_gap_mean", "psi": 0.41234, "chance": 0.02, "level": SHIFTED, "is_constant": False,

@@ -1,15 +1,12 @@
 """Visits that the list chose and visits drawn at random together stand for all clients."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairmeter.evaluation.model_evaluation import best_threshold, severity_thresholds
-from fairmeter.training.ensemble_fitting import fit_calibration, fit_ensemble, typical_client
-from fairmeter.training.invoice_pipeline import ensemble_config
+from fairmeter.training.ensemble_fitting import fit_calibration, typical_client
 from fairmeter.training.sample_weights import (
     A_STRATUM,
     MOST_MEDIANS,
@@ -21,7 +18,6 @@ from fairmeter.training.sample_weights import (
 )
 
 N, N_CHOSEN, N_DRAWN = 20_000, 400, 200
-ONE_MEMBER = dataclasses.replace(ensemble_config("prospective", quick=True), members=("xgboost",))
 
 
 def visits(seed, n_drawn=N_DRAWN):
@@ -124,31 +120,6 @@ def test_weighted_medians_are_those_of_clients_counted_so_often():
 
 
 # --- what is fitted with them -----------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def labelled(small_study):
-    clients = small_study.clients("prospective")
-    return small_study.evidence.of(clients), small_study.label[clients]
-
-
-def test_the_level_of_the_score_is_that_of_the_clients_that_the_visited_stand_for(labelled):
-    _, label = labelled
-    weight = np.where(label == 1, 1.0, 6.0)
-    fitted = fit_ensemble(*labelled, ONE_MEMBER, 1, weight=weight)
-    plain = fit_ensemble(*labelled, ONE_MEMBER, 1)
-    assert plain.probability.mean() == pytest.approx(label.mean(), rel=0.1)
-    assert np.average(fitted.probability, weights=weight) == pytest.approx(np.average(label, weights=weight), rel=0.15)
-    assert np.average(label, weights=weight) < label.mean() / 3
-
-
-def test_clients_who_count_alike_are_learnt_as_without_weights(labelled):
-    evidence, label = labelled
-    of_twos = fit_ensemble(evidence, label, ONE_MEMBER, 1, weight=np.full(len(label), 2.0)).ensemble
-    plain = fit_ensemble(evidence, label, ONE_MEMBER, 1).ensemble
-    matrix = plain.inputs.matrix(evidence)
-    np.testing.assert_allclose(of_twos.member_log_odds(matrix), plain.member_log_odds(matrix), atol=1e-5)
-    np.testing.assert_allclose(of_twos.weights, plain.weights, rtol=1e-3)
 
 
 def test_a_bin_that_one_client_outweighs_is_drawn_to_the_average_and_not_to_a_half():

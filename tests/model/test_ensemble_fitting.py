@@ -226,3 +226,25 @@ def test_no_other_threshold_has_a_higher_f1_out_of_fold(labelled, fitted):
     best = at_threshold(label, fitted.probability, best_threshold(label, fitted.probability))["f1"]["value"]
     others = [at_threshold(label, fitted.probability, score)["f1"]["value"] for score in fitted.probability[::10]]
     assert best >= max(others)
+
+
+# --- weights of clients -----------------------------------------------------------------------------------------------
+
+
+def test_the_level_of_the_score_is_that_of_the_clients_that_the_visited_stand_for(labelled):
+    _, label = labelled
+    weight = np.where(label == 1, 1.0, 6.0)
+    fitted = fit_ensemble(*labelled, ONE_MEMBER, 1, weight=weight)
+    plain = fit_ensemble(*labelled, ONE_MEMBER, 1)
+    assert plain.probability.mean() == pytest.approx(label.mean(), rel=0.1)
+    assert np.average(fitted.probability, weights=weight) == pytest.approx(np.average(label, weights=weight), rel=0.15)
+    assert np.average(label, weights=weight) < label.mean() / 3
+
+
+def test_clients_who_count_alike_are_learnt_as_without_weights(labelled):
+    evidence, label = labelled
+    of_twos = fit_ensemble(evidence, label, ONE_MEMBER, 1, weight=np.full(len(label), 2.0)).ensemble
+    plain = fit_ensemble(evidence, label, ONE_MEMBER, 1).ensemble
+    matrix = plain.inputs.matrix(evidence)
+    np.testing.assert_allclose(of_twos.member_log_odds(matrix), plain.member_log_odds(matrix), atol=1e-5)
+    np.testing.assert_allclose(of_twos.weights, plain.weights, rtol=1e-3)

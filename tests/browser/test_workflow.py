@@ -1,6 +1,7 @@
 """Cases, visits in the field, the demonstration, the map and transformers in a real browser."""
 
 import json
+from contextlib import closing
 from datetime import datetime
 
 import pytest
@@ -14,7 +15,7 @@ from tests.builders.browser import PHONE, Visitor, context
 from tests.builders.desk import desk_app
 from tests.builders.pages import HOSTILE
 from tests.builders.photos import a_photo, seen_picture
-from tests.builders.store import a_balance, clients_of, empty_database, score_of, write
+from tests.builders.store import a_balance, clients_of, score_of, write
 
 PAGES = ("/desk/cases", "/desk/cases/1", "/desk/cases/2", "/desk/cases/3", "/desk/field", "/desk/map", "/desk/live")
 PAGES += ("/desk/transformer/t-1", "/desk/client/c-1", "/desk/")
@@ -29,22 +30,19 @@ KEPT = """async (n) => {
 
 
 @pytest.fixture
-def store(browser, tmp_path):  # noqa: ARG001  without a browser nothing is filled
+def store(browser, templates, tmp_path):  # noqa: ARG001  without a browser nothing is filled
     """Four clients with places; cases that are new, assigned and inspecting, the last two this machine's."""
     ids = ["c-1", "c-2", "c-3", HOSTILE]
     places = clients_of(
         client_id=ids, latitude=[36.0, 36.1, 36.2, 36.9], longitude=[10.0, 10.1, 10.2, 10.9], transformer_id=["t-1"] * 4
     )
-    with empty_database("sqlite", tmp_path) as url:
-        opened = Store(url)
-        opened.migrate()
+    with templates.copied("sqlite", tmp_path) as url, closing(Store(url)) as opened:
         write(opened, *map(score_of, ids), clients=places, balances=[a_balance("t-1")])
         opened.open_case("c-1", "anna", WHY)
         opened.open_case("c-2", "anna", WHY, assignee="open")
         opened.open_case(HOSTILE, "anna", WHY, assignee="open")
         opened.move_case(3, "inspecting", "anna", WHY)
         yield opened
-        opened.close()
 
 
 @pytest.fixture
