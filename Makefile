@@ -90,43 +90,46 @@ clean: ## remove .venv, .pipenv and caches
 
 # Stamps outlive a Python that an upgrade of the system takes away; what it ran is then made anew.
 stands = $(shell $(1) -c "$(SUPPORTED)" 2>/dev/null && echo yes)
+NO_VENV := $(if $(call stands,$(PY)),,FORCE)
 
 $(TOOL): $(if $(call stands,.pipenv/bin/python),,python)
-	@$(PYTHON) -c "$(SUPPORTED)" 2>/dev/null || { \
-	  echo "Fairmeter needs Python 3.11, 3.12 or 3.13; $(PYTHON) is not there or is another version. Install one with" \
+	$(eval CHOSEN := $(PYTHON))
+	@$(CHOSEN) -c "$(SUPPORTED)" 2>/dev/null || { \
+	  echo "Fairmeter needs Python 3.11, 3.12 or 3.13; $(CHOSEN) is not there or is another version. Install one with" \
 	    "sudo apt install python3 python3-venv, or name it: make PYTHON=/path/to/python3.13" >&2; exit 1; }
-	@$(PYTHON) -c "$(WITH_VENV)" 2>/dev/null || { \
-	  echo "$(PYTHON) comes without venv. Install it: sudo apt install $(PYTHON_PACKAGES)" >&2; exit 1; }
-	$(PYTHON) -m venv --clear .pipenv
+	@$(CHOSEN) -c "$(WITH_VENV)" 2>/dev/null || { \
+	  echo "$(CHOSEN) comes without venv. Install it: sudo apt install $(PYTHON_PACKAGES)" >&2; exit 1; }
+	$(CHOSEN) -m venv --clear .pipenv
 	.pipenv/bin/python -m pip install --quiet --disable-pip-version-check pipenv==$(PIPENV_VERSION)
 	@touch $@
 
 # What Debian and Ubuntu call what is missing; empty where the PYTHON that the caller named does not run.
-PYTHON_PACKAGES = $(or $(shell $(PYTHON) -c "$(SUPPORTED); print('python%d.%d-venv' % v)" 2>/dev/null),\
+PYTHON_PACKAGES = $(or $(shell $(CHOSEN) -c "$(SUPPORTED); print('python%d.%d-venv' % v)" 2>/dev/null),\
 	$(if $(filter file,$(origin PYTHON)),python3 python3-venv))
 
 # Apart from $(TOOL), whose recipe looks for PYTHON once more: make expands all lines of a recipe before it runs one.
 python:
-	@$(PYTHON) -c "$(WITH_VENV)" 2>/dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || \
-	  [ -z "$(PYTHON_PACKAGES)" ] || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
-	  apt-get install -y -qq --no-install-recommends $(PYTHON_PACKAGES) >/dev/null; } || true
+	$(eval CHOSEN := $(PYTHON))
+	@$(CHOSEN) -c "$(WITH_VENV)" 2>/dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || { \
+	  packages="$(PYTHON_PACKAGES)"; [ -z "$$packages" ] || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	  apt-get install -y -qq --no-install-recommends $$packages >/dev/null; }; } || true
 
 # A .venv of a Python that is not supported, or that is gone, is made anew.
 MAKE_VENV = @$(PY) -c "$(SUPPORTED)" 2>/dev/null || .pipenv/bin/python -m virtualenv --quiet --clear .venv
 
-$(SERVING): Pipfile.lock $(TOOL) $(if $(call stands,$(PY)),,FORCE)
+$(SERVING): Pipfile.lock $(TOOL) $(NO_VENV)
 	$(MAKE_VENV)
 	@echo "Installing what the service needs into .venv: once, about 180 MB."
 	$(PIPENV) sync --categories packages
 	@touch $@
 
-$(ALL): Pipfile.lock $(TOOL) $(if $(call stands,$(PY)),,FORCE)
+$(ALL): Pipfile.lock $(TOOL) $(NO_VENV)
 	$(MAKE_VENV)
 	@echo "Installing everything into .venv: once, about 3.5 GB."
 	$(PIPENV) sync --categories "$(EVERYTHING)"
 	@touch $(SERVING) $@
 
-$(DOCS): Pipfile.lock $(TOOL) $(if $(call stands,$(PY)),,FORCE)
+$(DOCS): Pipfile.lock $(TOOL) $(NO_VENV)
 	$(MAKE_VENV)
 	@echo "Installing mkdocs-material into .venv: once, about 40 MB."
 	$(PIPENV) sync --categories docs

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -240,6 +241,7 @@ def pipenv_version() -> str:
     return (ROOT / "Makefile").read_text().split("PIPENV_VERSION = ", 1)[1].split()[0]
 
 
+@cache
 def planned(target: str) -> str:
     """What make would do for `target`."""
     made = subprocess.run(["make", "-n", target], cwd=ROOT, env=environment(), capture_output=True, text=True)
