@@ -119,7 +119,7 @@ MAKE_VENV = @$(PY) -c "$(SUPPORTED)" 2>/dev/null || .pipenv/bin/python -m virtua
 
 $(SERVING): Pipfile.lock $(TOOL) $(NO_VENV)
 	$(MAKE_VENV)
-	@echo "Installing what the service needs into .venv: once, about 180 MB."
+	@echo "Installing what the service needs into .venv: once, about 400 MB."
 	$(PIPENV) sync --categories packages
 	@touch $@
 
