@@ -3,7 +3,7 @@
 In:  environment variables named like the fields, in any case; an empty one counts as unset.
 Out: CommandSettings for train.py and score.py, Settings for the service; or pydantic's ValidationError.
 
-`python -m fairmeter.cli.settings --markdown` prints docs/configuration.md.
+`python -m fairmeter.cli.settings_page` prints docs/configuration.md from the fields below.
 """
 
 from pathlib import Path
@@ -157,9 +157,3 @@ def describe_invalid(error: ValidationError) -> str:
     found = "set" if name in SECRETS else repr(bad["input"])
     wrong = bad["msg"].removeprefix("Value error, ")  # pydantic's prefix to the messages of the validators above
     return f"{name.upper()} is {found}: {wrong[:1].lower()}{wrong[1:]}. Correct or unset it."
-
-
-if __name__ == "__main__":
-    from fairmeter.cli.settings_page import main
-
-    main()

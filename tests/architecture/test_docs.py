@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 README, CHANGELOG = ROOT / "README.md", ROOT / "CHANGELOG.md"
 GENERATED = {
     "features.md": ("features.py", "--markdown"),
-    "configuration.md": ("-m", "fairmeter.cli.settings", "--markdown"),
+    "configuration.md": ("-m", "fairmeter.cli.settings_page"),
 }
 WRITTEN_BY_TRAINING = {"model-card.md"}
 PAGES = sorted((ROOT / "docs").glob("*.md"))
