@@ -32,7 +32,7 @@ from benchmarks.helpers.servers import LONGEST_START, Connection, got, served
 from fairmeter.analysis.peer_consumption import bands_of
 from fairmeter.casework.alert_rules import read_rules
 from fairmeter.core.types import SEVERITIES, HarmlessCause, QualityFlag, Reason, RecoveryEstimate, Score, Table
-from fairmeter.store import ReferenceData, Series, Store, ledgers_of
+from fairmeter.store import ReferenceData, Series, Store, invoice_histories
 from fairmeter.store.engine import schema
 from fairmeter.web.http import sessions
 from fairmeter.web.http.auth import VIEWER
@@ -139,8 +139,8 @@ def written(store: Store, what: str, options: argparse.Namespace, prefix: str = 
     told = {"clients": clients, "facts": facts, "series": series}
     if invoices is not None:
         told |= {
-            "ledgers": ledgers_of(clients["client_id"], invoices),
-            "around": ReferenceData(bands_of(clients, series)),
+            "invoice_histories": invoice_histories(clients["client_id"], invoices),
+            "reference": ReferenceData(bands_of(clients, series)),
         }
     store.write_run(scores, "2026.11.1", read_rules(ROOT / "data" / "alerts.toml"), **told)
     return what, f"{perf_counter() - start:.1f} s", "", f"{process_time() - busy:.1f} s of a processor"
@@ -180,18 +180,18 @@ def pages(store: Store, n: int) -> Iterator[Row]:
 
 
 def single(store: Store, n: int) -> Iterator[Row]:
-    ids = iter(store.draw_clients(2 * min(n, 10), "profiles"))
+    ids = iter(store.sample_clients(2 * min(n, 10), "profiles"))
     whats = {
         "one profile": lambda: store.find_profile(next(ids)),
         "neighbours of a client": lambda: store.neighbours_of(next(ids)),
         "clients in a region, counted": lambda: store.count_profiles(region=101.0),
         "clients by severity, counted": store.count_severities,
-        "hot spots": store.hot_spots,
+        "hot spots": store.count_by_region,
         "alerts by severity, counted": store.count_alerts,
         "the 5,000 highest scores": store.stored_scores,
         "codes to filter by": store.list_codes,
-        "two clients drawn at random": lambda: store.draw_clients(2, "a week"),
-        "scores from each of 700 steps, counted": lambda: store.count_from(np.linspace(1, 0, 700)),
+        "two clients drawn at random": lambda: store.sample_clients(2, "a week"),
+        "scores from each of 700 steps, counted": lambda: store.count_at_least(np.linspace(1, 0, 700)),
         "scores by steps, counted": lambda: store.count_scores(100),
     }
     for what, do in whats.items():
@@ -209,11 +209,11 @@ def live(store: Store, n_clients: int, n_readings: int) -> Iterator[Row]:
     day, past = now - timedelta(days=1), now - timedelta(days=28)
     whats = {
         "newest batches": store.newest_batches,
-        "readings by minute, an hour": lambda: store.came_by_minute(now - timedelta(hours=1)),
-        "readings by hour, four weeks": lambda: store.came_by_hour(past),
-        "alerts by hour, four weeks": lambda: store.raised_by_hour(past),
-        "what became of a day's readings": lambda: store.tally(day),
-        "the last refusal": lambda: store.last_refusal(past),
+        "readings by minute, an hour": lambda: store.new_readings_by_minute(now - timedelta(hours=1)),
+        "readings by hour, four weeks": lambda: store.new_readings_by_hour(past),
+        "alerts by hour, four weeks": lambda: store.alerts_by_hour(past),
+        "what became of a day's readings": lambda: store.ingestion_totals(day),
+        "the last refusal": lambda: store.last_rejection(past),
         "all that the live page shows": lambda: shown(store, ZoneInfo("Africa/Tunis"), ""),
     }
     yield f"{store.count_readings():,} readings kept", *told

@@ -54,7 +54,7 @@ def main() -> int:
         settings = {"DATABASE_URL": f"sqlite:///{folder}/demo.db", "TIME_ZONE": ZONE, "CURRENCY": "TND"}
         command = [sys.executable, "-m", "flask", "--app", "predict", "demo"]
         subprocess.run(command, cwd=ROOT, env=os.environ | settings, check=True)  # noqa: S603
-        Store(settings["DATABASE_URL"]).count_refused("readings.3.read_at: input should be a valid datetime.")
+        Store(settings["DATABASE_URL"]).count_rejected("readings.3.read_at: input should be a valid datetime.")
         with served("predict:app", OPEN="1", **settings) as desk, served("predict:app", **settings) as closed:
             wrong = taken(f"http://127.0.0.1:{desk.port}", PAGES, options.out)
             wrong += taken(f"http://127.0.0.1:{closed.port}", OUTSIDE, options.out)

@@ -87,7 +87,7 @@ def load_demo(
     kept = kept._replace(
         facts=[own | told for own, told in zip(kept.facts, of_others, strict=True)],
         balances=balances.rows,
-        around=ReferenceData(bands_of(kept.clients, kept.series), weather),
+        reference=ReferenceData(bands_of(kept.clients, kept.series), weather),
     )
     thieves = demo_history.thieves_of(thefts, np.datetime64(int(days.day.max()), "D").item())
     demo_history.play(keeping, scores, kept, thieves, zone)
@@ -111,11 +111,12 @@ def _weather_of(rows: list[dict[str, str]]) -> list[tuple[date, float]]:
 
 
 def joined(clients: Table, parts: Sequence[ProfileUpdate]) -> ProfileUpdate:
-    series, ledgers = (
-        {id_: one for part in parts for id_, one in (getattr(part, of) or {}).items()} for of in ("series", "ledgers")
+    series, histories = (
+        {id_: one for part in parts for id_, one in (getattr(part, of) or {}).items()}
+        for of in ("series", "invoice_histories")
     )
     facts = [facts for part in parts for facts in part.facts]
-    return ProfileUpdate(clients, facts, series, ledgers=ledgers)
+    return ProfileUpdate(clients, facts, series, invoice_histories=histories)
 
 
 def all_of(parts: Sequence[StoredContext]) -> tuple[Table, Table, DailyConsumption]:

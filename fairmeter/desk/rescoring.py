@@ -25,7 +25,7 @@ from fairmeter.scoring.batches import Scorer, score_rows
 from fairmeter.scoring.client_tables import ClientTables, read_client_tables
 from fairmeter.scoring.payloads import AggregatedClient, RawClient
 from fairmeter.scoring.problems import Problem
-from fairmeter.store import Profile, Series, ledgers_of
+from fairmeter.store import Profile, Series, invoice_histories
 
 OF_INVOICES = "score_of_invoices"  # a fact: the score by invoices alone, to which readings that come later add
 TOLD = SEVERITIES[:-1]  # severities of which reasons are worked out when readings come in
@@ -91,10 +91,10 @@ class Rescorer:
     ) -> tuple[Score, ProfileUpdate]:
         """Aggregates are of invoices: readings add to their score, those of today and those to come."""
         if score.probability is None:
-            return score, ProfileUpdate(None, [{}], {}, lasting=BESIDE_OTHERS)
+            return score, ProfileUpdate(None, [{}], {}, lasting_facts=BESIDE_OTHERS)
         said = {OF_INVOICES: score.probability}
         if not len(known.readings["client"]):
-            return score, ProfileUpdate(None, [said], {}, lasting=BESIDE_OTHERS)
+            return score, ProfileUpdate(None, [said], {}, lasting_facts=BESIDE_OTHERS)
         earlier = StoredInvoiceScore(score.probability, AGGREGATED.format(share(score.probability)))
         [joined], kept = self._judged(known._replace(quality=[score.quality], earlier=[earlier]), [score])
         old = before.facts if before else {}
@@ -140,8 +140,10 @@ class Rescorer:
             for told, score in zip(facts, billed, strict=True):
                 told |= {} if score.probability is None else {OF_INVOICES: score.probability}
         ids, courses = known.clients["client_id"], courses_of(invoices, days, n)
-        ledgers = ledgers_of(ids, invoices)
-        return ProfileUpdate(known.clients, facts, series_of(ids, courses), lasting=BESIDE_OTHERS, ledgers=ledgers)
+        histories = invoice_histories(ids, invoices)
+        return ProfileUpdate(
+            known.clients, facts, series_of(ids, courses), lasting_facts=BESIDE_OTHERS, invoice_histories=histories
+        )
 
 
 def with_facts(kept: ProfileUpdate, before: Sequence[Mapping[str, float]]) -> ProfileUpdate:

@@ -27,14 +27,14 @@ from fairmeter.desk.service import DeskService, ProfileUpdate, VisitPlanner
 from fairmeter.planning.inspection_list import inspection_list
 from fairmeter.scoring.batches import Scorer
 from fairmeter.store import (
-    NOTHING_AROUND,
+    NO_REFERENCE_DATA,
     PopulationCounts,
     ReferenceData,
     RunSummary,
     Store,
     StoreError,
     StoreUnavailable,
-    ledgers_of,
+    invoice_histories,
 )
 
 DATABASE = "sqlite:///fairmeter.db"  # where none is named: a file in the working directory
@@ -106,11 +106,11 @@ def keep_run(
     ids = tables.clients["client_id"]
     series = series_of(ids, courses_of(tables.invoices, days, len(scores)))
     kept = ProfileUpdate(tables.clients, facts, series, balances and balances.rows, () if balances else OF_TRANSFORMER)
-    bands = bands_of(tables.clients, series) if whole is None else NOTHING_AROUND.bands
-    around = ReferenceData(bands, () if weather is None else temperatures_of(*weather))
-    kept = kept._replace(ledgers=ledgers_of(ids, tables.invoices), around=around)
+    bands = bands_of(tables.clients, series) if whole is None else NO_REFERENCE_DATA.bands
+    reference = ReferenceData(bands, () if weather is None else temperatures_of(*weather))
+    kept = kept._replace(invoice_histories=invoice_histories(ids, tables.invoices), reference=reference)
     part = whole and PopulationCounts(*whole)
-    return store.write_run(scores, version, read_rules(rules), **kept._asdict(), drift=drift, whole=part)
+    return store.write_run(scores, version, read_rules(rules), **kept._asdict(), drift=drift, population=part)
 
 
 def temperatures_of(days: np.ndarray, degrees: np.ndarray) -> list[tuple[date, float]]:

@@ -14,7 +14,16 @@ from fairmeter.core.types import EnergyBalance, Score, Table
 from fairmeter.desk.photos import Photos
 from fairmeter.scoring.payloads import AggregatedClient, RawClient
 from fairmeter.scoring.problems import bad_value
-from fairmeter.store import NOTHING_AROUND, IngestionResult, Ledgers, Profile, ReferenceData, Series, Store, StoreError
+from fairmeter.store import (
+    NO_REFERENCE_DATA,
+    IngestionResult,
+    InvoiceHistories,
+    Profile,
+    ReferenceData,
+    Series,
+    Store,
+    StoreError,
+)
 
 AT_ONCE = 200  # clients judged anew in one go: bounds the memory that their readings take
 
@@ -31,9 +40,9 @@ class ProfileUpdate(NamedTuple):
     facts: Sequence[Mapping[str, float]]
     series: Mapping[str, Series]
     balances: Sequence[EnergyBalance] | None = None
-    lasting: Collection[str] = ()
-    ledgers: Ledgers | None = None
-    around: ReferenceData = NOTHING_AROUND
+    lasting_facts: Collection[str] = ()
+    invoice_histories: InvoiceHistories | None = None
+    reference: ReferenceData = NO_REFERENCE_DATA
 
 
 class ScoringBackend(Protocol):
@@ -129,7 +138,7 @@ class DeskService:
     def refuse_readings(self, why: str, n: int = 1) -> None:
         """Notes that messages with readings were refused: a note alone, no reason to fail where it cannot be kept."""
         with suppress(StoreError):
-            self.store.count_refused(why, n)
+            self.store.count_rejected(why, n)
 
     def _judge_anew(self, client_ids: Sequence[str]) -> None:
         profiles = {client_id: self.store.find_profile(client_id) for client_id in client_ids}

@@ -1,32 +1,23 @@
-"""The only SQL: clients, their scores, alerts, cases, inspections, people, readings, notices, transformers.
-
-In:  a URL of SQLite or PostgreSQL.
-Out: Store, whose methods are each one transaction. What they raise: StoreError and, where the database does not answer,
-     StoreUnavailable; of cases, CaseError (fairmeter/casework/workflow.py).
-
-A room a subject, each a part of the one Store; schema.py has the tables, migrations/ how they came about.
-"""
+"""The only SQL: Store holds clients, scores, alerts, cases, users, readings and notifications."""
 
 from fairmeter.store.alerts import AlertStore
 from fairmeter.store.cases import CaseStore
 from fairmeter.store.engine.database import BadStoreUrl, StoreError, StoreUnavailable, ValueOutOfRange
 from fairmeter.store.engine.migrate import Migrations
-from fairmeter.store.engine.packing import Ledgers, ledgers_of
+from fairmeter.store.engine.packing import InvoiceHistories, Series, invoice_histories
 from fairmeter.store.engine.paging import BadQuery, Page
-from fairmeter.store.engine.series import Series
 from fairmeter.store.ingestion import IngestionStore, IngestionTotals, ReceivedBatch, RejectedMessage
-from fairmeter.store.neighbours import Neighbour, NeighbourStore
 from fairmeter.store.notifications import ClaimedNotice, NotificationStore
-from fairmeter.store.places import Area, Cell, PlacedClient, PlaceStore, Transformer
+from fairmeter.store.places import Area, Cell, Neighbour, PlacedClient, PlaceStore, Transformer
 from fairmeter.store.profiles import Profile, ProfileRow, ProfileStore, RegionCount, Run, StoredDrift
 from fairmeter.store.readings import IngestionResult, ReadingStore
-from fairmeter.store.reference import NOTHING_AROUND, ReferenceData, ReferenceStore
+from fairmeter.store.reference import NO_REFERENCE_DATA, ReferenceData, ReferenceStore
 from fairmeter.store.runs import PopulationCounts, RunStore, RunSummary
 from fairmeter.store.transformers import TransformerStore
 from fairmeter.store.users import ApiKey, BadRole, LoginLimits, NameTaken, NoSuchName, TooManyTries, User, UserStore
 
 __all__ = [
-    "NOTHING_AROUND",
+    "NO_REFERENCE_DATA",
     "ApiKey",
     "Area",
     "BadQuery",
@@ -36,7 +27,7 @@ __all__ = [
     "ClaimedNotice",
     "IngestionResult",
     "IngestionTotals",
-    "Ledgers",
+    "InvoiceHistories",
     "LoginLimits",
     "NameTaken",
     "Neighbour",
@@ -61,7 +52,7 @@ __all__ = [
     "Transformer",
     "User",
     "ValueOutOfRange",
-    "ledgers_of",
+    "invoice_histories",
 ]
 
 
@@ -69,7 +60,6 @@ class Store(
     RunStore,
     ProfileStore,
     ReferenceStore,
-    NeighbourStore,
     PlaceStore,
     TransformerStore,
     AlertStore,
@@ -80,4 +70,8 @@ class Store(
     UserStore,
     Migrations,
 ):
-    """Store("sqlite:///fairmeter.db").migrate(), then everything else. Threads share one; processes open their own."""
+    """A database of SQLite or PostgreSQL, given by its URL; call migrate() first. Each method is one transaction.
+
+    Threads share one Store, processes open their own. Methods raise StoreError, StoreUnavailable if the database does
+    not answer, and CaseError (fairmeter/casework/workflow.py) for cases.
+    """

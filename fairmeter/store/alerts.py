@@ -1,7 +1,7 @@
-"""Alerts: one open alert a client, none while somebody works on it or has just been there.
+"""Alerts: at most one open alert per client, none while it has an open case or soon after an inspection.
 
 In:  filters; scores and facts, in the transaction of a run.
-Out: pages of Alert; what a run raised, with the notices of it in the outbox.
+Out: pages of Alert; the alerts that a run raised, and their notifications in the outbox.
 """
 
 import json
@@ -27,9 +27,9 @@ from fairmeter.casework.types import Alert
 from fairmeter.casework.workflow import CLOSED
 from fairmeter.core.types import SEVERITIES, Score
 from fairmeter.store.engine.database import Database
-from fairmeter.store.engine.paging import Order, Page, being, by_moment, chosen, conditions, page_of
+from fairmeter.store.engine.paging import Order, Page, by_moment, conditions, equality_filters, order_named, page_of
 from fairmeter.store.engine.schema import alerts, cases, inspections
-from fairmeter.store.engine.upsert import among
+from fairmeter.store.engine.upsert import covers_ids
 from fairmeter.store.notifications import enqueue
 
 ALERT_FIELDS = [alerts.c[name] for name in Alert.__dataclass_fields__]
@@ -39,15 +39,15 @@ ALERT_ORDERS = {
     "id": Order((alerts.c.alert_id,)),
 }
 ALERT_FILTERS = {
-    **being(*(alerts.c[name] for name in ("state", "severity", "region", "category", "client_id"))),
+    **equality_filters(*(alerts.c[name] for name in ("state", "severity", "region", "category", "client_id"))),
     "raised_since": lambda moment: alerts.c.raised_at >= moment,
     "raised_until": lambda moment: alerts.c.raised_at < moment,
 }
-UPDATED = ("severity", "by_severity", "rules", "probability", "region", "category", "updated_at")
+UPDATED_COLUMNS = ("severity", "by_severity", "rules", "probability", "region", "category", "updated_at")
 
 
 class RaisedAlerts(NamedTuple):
-    """What a run did to alerts."""
+    """Numbers of alerts that a run changed."""
 
     n_raised: int
     n_updated: int
@@ -55,7 +55,7 @@ class RaisedAlerts(NamedTuple):
 
 
 class AlertStore(Database):
-    """What the system says."""
+    """Reads alerts."""
 
     def list_alerts(
         self,
@@ -66,17 +66,20 @@ class AlertStore(Database):
         after: str | None = None,
         **filters,
     ) -> Page:
-        """A page of Alert; sort: severity (the gravest first), raised (the newest first), id. Raises BadQuery.
+        """A page of Alert; sort: severity (highest first), raised (newest first), id. Raises BadQuery.
 
         state: open, in case, lapsed, None for all. filters, each optional: severity, region, category, client_id,
-        raised_since (included), raised_until (not).
+        raised_since (inclusive), raised_until (exclusive).
         """
         query = select(*ALERT_FIELDS, alerts.c.by_severity)
         query = query.where(*conditions(filters | {"state": state}, ALERT_FILTERS))
         with self.reading() as connection:
-            return page_of(connection, query, chosen(sort, ALERT_ORDERS), alerts.c.alert_id, alert_of, limit, after)
+            return page_of(
+                connection, query, order_named(sort, ALERT_ORDERS), alerts.c.alert_id, alert_of, limit, after
+            )
 
     def find_alert(self, alert_id: int) -> Alert | None:
+        """The alert with this id, if any."""
         return self._alert(select(*ALERT_FIELDS).where(alerts.c.alert_id == alert_id))
 
     def open_alert_of(self, client_id: str) -> Alert | None:
@@ -89,13 +92,16 @@ class AlertStore(Database):
         return found and alert_of(found)
 
     def count_alerts(self) -> dict[str, int]:
-        """How many open alerts each severity has."""
+        """Number of open alerts by severity."""
         query = select(alerts.c.severity, func.count()).where(alerts.c.state == OPEN).group_by(alerts.c.severity)
         with self.reading() as connection:
             return dict.fromkeys(SEVERITIES, 0) | dict(connection.execute(query).all())
 
     def count_raised(self, since: Sequence[datetime]) -> list[dict[str, int]]:
-        """Alerts that were raised between each moment and the next, the last until now, by severity. [rising]"""
+        """Numbers of alerts raised between each moment and the next (the last: until now), by severity.
+
+        since: moments in ascending order.
+        """
         counts = [dict.fromkeys(SEVERITIES, 0) for _ in since]
         part = case(*((alerts.c.raised_at >= since[i], i) for i in reversed(range(len(since)))))
         query = select(part, alerts.c.severity, func.count()).where(alerts.c.raised_at >= since[0])
@@ -105,7 +111,7 @@ class AlertStore(Database):
         return counts
 
     def busy_clients(self, rules: AlertRules, today: date | None = None) -> dict[str, str]:
-        """Clients that need no visit now, with the reason: an open case, or a visit not long ago."""
+        """Clients that need no visit now, with the reason: an open case, or a recent visit."""
         with self.reading() as connection:
             return busy_clients(connection, rules, today or datetime.now(UTC).date())
 
@@ -126,14 +132,14 @@ def raise_alerts(
     rules: AlertRules,
     now: datetime,
 ) -> RaisedAlerts:
-    """Alerts of clients that were scored: raised, brought up to date, or lapsed where nothing speaks for one now.
+    """Raise and update the alerts of scored clients; alerts for which no rule fires any more lapse.
 
-    scores: by client, rising. clients: each with its region and category.
+    scores: sorted by client id. clients: by id, with region and category.
     """
     ids = [score.client_id for score in scores]
     busy = busy_clients(connection, rules, now.date(), ids)
     before = _open_alerts(connection, ids)
-    raised, updated, ended, graver = [], [], [], []
+    raised, updated, ended, escalated = [], [], [], []
     for score, of_client in zip(scores, facts, strict=True):
         hits = hits_of(rules, score, of_client)
         old = before.get(score.client_id)
@@ -148,16 +154,16 @@ def raise_alerts(
         else:
             updated.append(_updated(old[0], score, hits, clients[score.client_id], now))
             if RANKS[severity_of(hits)] > old[1]:
-                graver.append(score.client_id)
+                escalated.append(score.client_id)
     _apply(connection, raised, updated, ended)
-    _tell(connection, {row["client_id"] for row in raised} | set(graver), rules, now)
+    _notify(connection, {row["client_id"] for row in raised} | set(escalated), rules, now)
     return RaisedAlerts(len(raised), len(updated), len(ended))
 
 
 def busy_clients(
     connection: Connection, rules: AlertRules, today: date, ids: Sequence[str] | None = None
 ) -> dict[str, str]:
-    """As Store.busy_clients; of some clients, or of all."""
+    """As AlertStore.busy_clients, within a transaction. [ids: sorted; None: all clients]"""
     query = select(
         cases.c.client_id,
         cases.c.case_id,
@@ -166,18 +172,17 @@ def busy_clients(
         cases.c.closed_at,
         inspections.c.inspected_on,
     ).outerjoin_from(cases, inspections, inspections.c.case_id == cases.c.case_id)
-    # One row of each client decides: its last case.
     if ids is not None:
-        query = query.where(among(cases.c.client_id, ids))
+        query = query.where(covers_ids(cases.c.client_id, ids))
     longest = datetime.combine(today, datetime.min.time(), UTC) - timedelta(days=max(rules.quiet_days.values()) + 1)
     query = query.where((cases.c.state != CLOSED) | (cases.c.closed_at >= longest)).order_by(cases.c.case_id)
-    # A client's last case decides: whoever opened it after an earlier visit had a reason to.
+    # A client's last case decides: a case opened after an earlier visit overrides that visit's quiet time.
     last = {row.client_id: row for row in connection.execute(query)}
-    told = {client_id: _busy(row, rules, today) for client_id, row in last.items()}
-    return {client_id: why for client_id, why in told.items() if why}
+    reasons = {client_id: _busy_reason(row, rules, today) for client_id, row in last.items()}
+    return {client_id: why for client_id, why in reasons.items() if why}
 
 
-def _busy(row, rules: AlertRules, today: date) -> str | None:
+def _busy_reason(row, rules: AlertRules, today: date) -> str | None:
     if row.state != CLOSED:
         return f"case {row.case_id} is open"
     ended_on = row.inspected_on or row.closed_at.date()
@@ -187,25 +192,25 @@ def _busy(row, rules: AlertRules, today: date) -> str | None:
 
 
 def _open_alerts(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[int, int]]:
-    """Number and rank of severity of each client's open alert."""
+    """Id and severity rank of each client's open alert."""
     query = select(alerts.c.client_id, alerts.c.alert_id, alerts.c.by_severity).where(alerts.c.state == OPEN)
-    query = query.where(among(alerts.c.client_id, ids))
+    query = query.where(covers_ids(alerts.c.client_id, ids))
     return {client_id: (alert_id, rank) for client_id, alert_id, rank in connection.execute(query)}
 
 
 def _raised(score: Score, hits: tuple[RuleHit, ...], client: Row, now: datetime) -> dict:
     return {
         "client_id": score.client_id, "state": OPEN, "raised_at": now, "updated_at": now,
-        "probability": score.probability, "region": client.region, "category": client.category, **_spoken(hits),
+        "probability": score.probability, "region": client.region, "category": client.category, **_rule_columns(hits),
     }  # fmt: skip
 
 
 def _updated(alert_id: int, score: Score, hits: tuple[RuleHit, ...], client: Row, now: datetime) -> dict:
     changed = _raised(score, hits, client, now)
-    return {"alert": alert_id, **{f"to_{name}": changed[name] for name in UPDATED}}
+    return {"alert": alert_id, **{f"to_{name}": changed[name] for name in UPDATED_COLUMNS}}
 
 
-def _spoken(hits: tuple[RuleHit, ...]) -> dict:
+def _rule_columns(hits: tuple[RuleHit, ...]) -> dict:
     severity = severity_of(hits)
     return {"severity": severity, "by_severity": RANKS[severity], "rules": json.dumps(rows_of(hits))}
 
@@ -213,16 +218,16 @@ def _spoken(hits: tuple[RuleHit, ...]) -> dict:
 def _apply(connection: Connection, raised: list[dict], updated: list[dict], ended: list[dict]) -> None:
     if raised:
         connection.execute(insert(alerts), raised)
-    for names, rows in ((UPDATED, updated), (("state", "updated_at"), ended)):
+    for names, rows in ((UPDATED_COLUMNS, updated), (("state", "updated_at"), ended)):
         if rows:
             changed = {name: bindparam(f"to_{name}") for name in names}
             connection.execute(update(alerts).where(alerts.c.alert_id == bindparam("alert")).values(changed), rows)
 
 
-def _tell(connection: Connection, client_ids: set[str], rules: AlertRules, now: datetime) -> None:
-    """Notices of alerts that are new or graver than they were."""
+def _notify(connection: Connection, client_ids: set[str], rules: AlertRules, now: datetime) -> None:
+    """Enqueue notifications of alerts that are new or whose severity rose."""
     if not client_ids or not rules.notices:
         return
-    query = select(*ALERT_FIELDS).where(alerts.c.state == OPEN, among(alerts.c.client_id, sorted(client_ids)))
+    query = select(*ALERT_FIELDS).where(alerts.c.state == OPEN, covers_ids(alerts.c.client_id, sorted(client_ids)))
     rows = connection.execute(query.order_by(alerts.c.alert_id)).mappings()
     enqueue(connection, [alert_of(row) for row in rows if row["client_id"] in client_ids], rules.notices, now)

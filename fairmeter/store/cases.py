@@ -1,7 +1,7 @@
-"""Cases, their moves and what inspections found.
+"""Cases, their moves and inspections.
 
-In:  who does what with which case, and which version of it they saw.
-Out: Case, Move, Inspection; CaseTaken where somebody was first. Each change is one transaction with its move.
+In:  the user, the change, the case, and the version of the case that the user saw.
+Out: Case, Move, Inspection; CaseTaken if another user was faster. Each change is one transaction with its move.
 """
 
 import json
@@ -19,20 +19,29 @@ from fairmeter.casework.workflow import CaseNotFound, CaseTaken, ClientHasCase, 
 from fairmeter.core.types import INSUFFICIENT_HISTORY
 from fairmeter.store.engine import schema
 from fairmeter.store.engine.database import Database
-from fairmeter.store.engine.paging import Order, Page, being, by_moment, check_text, chosen, conditions, page_of
+from fairmeter.store.engine.paging import (
+    Order,
+    Page,
+    by_moment,
+    check_text,
+    conditions,
+    equality_filters,
+    order_named,
+    page_of,
+)
 from fairmeter.store.engine.schema import alerts, cases, clients, moves, profiles
 
-CHAIN_LOCK = 0x66616972  # of PostgreSQL's advisory locks: who appends to the chain
-AS_MOVED = {"to_state": "state", "assignee": "assignee", "outcome": "outcome", "at": "updated_at"}
+CHAIN_LOCK = 0x66616972  # PostgreSQL advisory lock: one append to the chain of moves at a time
+CASE_COLUMN_OF_MOVE = {"to_state": "state", "assignee": "assignee", "outcome": "outcome", "at": "updated_at"}
 CASE_FIELDS = [cases.c[name] for name in Case.__dataclass_fields__]
 CASE_ORDERS = {
     "id": Order((cases.c.case_id,)),
     "severity": Order((cases.c.by_severity,)),
     "updated": by_moment(cases.c.updated_at),
 }
-CASE_FILTERS = being(*(cases.c[name] for name in ("state", "assignee", "severity", "region", "client_id")))
+CASE_FILTERS = equality_filters(*(cases.c[name] for name in ("state", "assignee", "severity", "region", "client_id")))
 INSPECTION_FILTERS = {
-    **being(schema.inspections.c.client_id),
+    **equality_filters(schema.inspections.c.client_id),
     "since": lambda day: schema.inspections.c.inspected_on >= day,
     "until": lambda day: schema.inspections.c.inspected_on <= day,
 }
@@ -40,14 +49,14 @@ INSPECTION_ORDERS = {"date": Order((schema.inspections.c.inspected_on,), True, d
 
 
 class CaseStore(Database):
-    """What people do with clients."""
+    """Opens, moves and closes cases."""
 
     def open_case(
         self, client_id: str, user: str, why: str, *, assignee: str | None = None, is_random: bool = False
     ) -> Case:
-        """A new case (assigned at once where an assignee is given); the client's open alert goes into it.
+        """Open a case, assigned at once if an assignee is given; the client's open alert becomes part of it.
 
-        Raises ClientNotFound, ClientHasCase (with the case that is open), MoveNotAllowed.
+        Raises ClientNotFound, ClientHasCase (with the open case), MoveNotAllowed.
         """
         rules.check_why(why)
         check_text("why", why)
@@ -68,18 +77,18 @@ class CaseStore(Database):
     def move_case(
         self, case_id: int, to: str, user: str, why: str, *, version: int | None = None, assignee: str | None = None
     ) -> Case:
-        """The case after the move. version: of the case as the caller saw it; None means whatever it is now.
+        """Move a case to another state, and return it. version: the version that the caller saw; None: any.
 
-        Raises CaseNotFound, CaseTaken (somebody moved it since; says who has it), MoveNotAllowed.
+        Raises CaseNotFound, CaseTaken (moved by another user since; names the assignee), MoveNotAllowed.
         """
         check_text("why", why)
         with self.writing() as connection:
-            case = self._seen(connection, case_id, version)
+            case = self._loaded(connection, case_id, version)
             if to == rules.ASSIGNED and case.state in (rules.ASSIGNED, rules.INSPECTING):
-                raise taken(case)
+                raise case_taken_error(case)
             rules.check_move(case.state, to, why, assignee)
-            has_it = {rules.ASSIGNED: assignee, rules.NEW: None}.get(to, case.assignee)
-            return self._append(connection, case, to, user, why, has_it, datetime.now(UTC))
+            new_assignee = {rules.ASSIGNED: assignee, rules.NEW: None}.get(to, case.assignee)
+            return self._append(connection, case, to, user, why, new_assignee, datetime.now(UTC))
 
     def record_inspection(
         self,
@@ -94,30 +103,30 @@ class CaseStore(Database):
         recovered_value: float | None = None,
         photos: tuple[str, ...] = (),
     ) -> Inspection:
-        """What the visit found; it closes the case with that outcome.
+        """Record the outcome of a visit, which closes the case.
 
-        Raises CaseNotFound, CaseTaken, MoveNotAllowed (no such outcome, or the case is not inspecting).
+        Raises CaseNotFound, CaseTaken, MoveNotAllowed (unknown outcome, or the case is not in state inspecting).
         """
         check_text("note", note)
         now = datetime.now(UTC)
         with self.writing() as connection:
-            case = self._seen(connection, case_id, version)
+            case = self._loaded(connection, case_id, version)
             rules.check_outcome(case.state, outcome)
             case = self._append(
                 connection, case, rules.CLOSED, user, note or f"Inspected: {outcome}.", case.assignee, now, outcome
             )
-            known = connection.execute(select(cases).where(cases.c.case_id == case_id)).mappings().one()
+            stored = connection.execute(select(cases).where(cases.c.case_id == case_id)).mappings().one()
             columns = {
                 "case_id": case_id, "client_id": case.client_id, "inspected_on": inspected_on, "outcome": outcome,
                 "user": user, "is_random": case.is_random, "recorded_at": now, "note": note,
                 "recovered_kwh": recovered_kwh, "recovered_value": recovered_value, "photos": json.dumps(photos),
-                **{name: known[name] for name in ("severity", "probability", "reason_group", "region")},
+                **{name: stored[name] for name in ("severity", "probability", "reason_group", "region")},
             }  # fmt: skip
-            made = connection.execute(insert(schema.inspections).values(columns)).inserted_primary_key[0]
-        return inspection_of({"inspection_id": made, **columns})
+            new_id = connection.execute(insert(schema.inspections).values(columns)).inserted_primary_key[0]
+        return inspection_of({"inspection_id": new_id, **columns})
 
     def record_recovery(self, inspection_id: int, kwh: float | None, value: float | None = None) -> None:
-        """What was billed after the visit, which is known only later; raises CaseNotFound."""
+        """Record the energy and money billed after a visit, once they are known. Raises CaseNotFound."""
         table = schema.inspections
         changed = update(table).where(table.c.inspection_id == inspection_id)
         with self.writing() as connection:
@@ -125,6 +134,7 @@ class CaseStore(Database):
                 raise CaseNotFound(f"There is no inspection {inspection_id}.")
 
     def find_case(self, case_id: int) -> Case | None:
+        """The case with this id, if any."""
         with self.reading() as connection:
             return _case(connection, case_id)
 
@@ -148,19 +158,19 @@ class CaseStore(Database):
         """
         query = select(*CASE_FIELDS, cases.c.by_severity).where(*conditions(filters, CASE_FILTERS))
         with self.reading() as connection:
-            order = chosen(sort, CASE_ORDERS)
+            order = order_named(sort, CASE_ORDERS)
             return page_of(connection, query, order, cases.c.case_id, case_of, limit, after)
 
     def moves_of(self, case_id: int) -> list[Move]:
-        """A case's moves, the first one first."""
+        """The moves of a case, oldest first."""
         query = select(moves).where(moves.c.case_id == case_id).order_by(moves.c.seq)
         with self.reading() as connection:
             return [Move(**row) for row in connection.execute(query).mappings()]
 
     def list_inspections(self, *, limit: int = 50, after: str | None = None, **filters) -> Page:
-        """A page of inspections, the newest visits first. Raises BadQuery.
+        """A page of inspections, newest visits first. Raises BadQuery.
 
-        filters, each optional: since, until (both days included), client_id.
+        filters, each optional: since, until (both inclusive), client_id.
         """
         table = schema.inspections
         query = select(table).where(*conditions(filters, INSPECTION_FILTERS))
@@ -169,40 +179,40 @@ class CaseStore(Database):
             return page_of(connection, query, order, table.c.inspection_id, inspection_of, limit, after)
 
     def inspections(self) -> list[Inspection]:
-        """All inspections, the oldest visit first: for hit rates and labels (outcomes.py)."""
+        """All inspections, oldest visit first: for hit rates and labels (casework/hit_rates.py)."""
         table = schema.inspections
         query = select(table).order_by(table.c.inspected_on, table.c.inspection_id)
         with self.reading() as connection:
             return [inspection_of(row) for row in connection.execute(query).mappings()]
 
     def count_cases(self) -> dict[str, int]:
-        """How many cases each state has."""
+        """Number of cases by state."""
         query = select(cases.c.state, func.count()).group_by(cases.c.state)
         with self.reading() as connection:
             return dict.fromkeys(rules.MOVES, 0) | dict(connection.execute(query).all())
 
     def verify_chain(self) -> ChainBreak | None:
-        """The first move that was changed, left out or put in after it was written; None where all stand."""
+        """The first move that was changed, removed or inserted after the fact; None if the chain is intact."""
         with self.reading() as connection:
             in_parts = {"yield_per": 1000}
             with connection.execute(select(moves).order_by(moves.c.seq), execution_options=in_parts) as rows:
                 broken = rules.first_broken(Move(**row) for row in rows.mappings())
-            return broken or _first_unlike(connection)
+            return broken or _first_mismatch(connection)
 
     # --- within a transaction -----------------------------------------------------------------------------------------
 
     def _opened(self, connection: Connection, client_id: str, user: str, is_random: bool, now: datetime) -> Case:
-        """The row of a new case, before its first move."""
+        """Insert a new case, before its first move."""
         if not connection.execute(select(clients.c.client_id).where(clients.c.client_id == client_id)).first():
-            raise ClientNotFound(f"There is no client {client_id!r}: score it, or load its readings, first.")
-        # Held until the case is there, so that no run raises an alert beside it.
-        known = _first(connection, select(profiles).where(profiles.c.client_id == client_id).with_for_update())
+            raise ClientNotFound(f"There is no client {client_id!r}. Score it or load its readings first.")
+        # Locked until the case is committed, so that no run raises an alert meanwhile.
+        profile = _first(connection, select(profiles).where(profiles.c.client_id == client_id).with_for_update())
         alert = _first(connection, select(alerts).where(alerts.c.client_id == client_id, alerts.c.state == OPEN))
-        severity = (alert or known or {"severity": INSUFFICIENT_HISTORY})["severity"]
+        severity = (alert or profile or {"severity": INSUFFICIENT_HISTORY})["severity"]
         columns = {
             "client_id": client_id, "alert_id": alert and alert["alert_id"], "state": rules.NEW, "version": 0,
             "severity": severity, "by_severity": RANKS[severity], "is_random": is_random,
-            **{name: known and known[name] for name in ("probability", "reason_group", "region", "category")},
+            **{name: profile and profile[name] for name in ("probability", "reason_group", "region", "category")},
             "opened_by": user, "opened_at": now, "updated_at": now,
         }  # fmt: skip
         case_id = connection.execute(insert(cases).values(columns)).inserted_primary_key[0]
@@ -215,8 +225,8 @@ class CaseStore(Database):
         self, connection: Connection, case: Case, to: str, user: str, why: str, assignee: str | None, now: datetime,
         outcome: str | None = None,
     ) -> Case:  # fmt: skip
-        """The case after a move, and the move at the end of the chain."""
-        if not self.is_sqlite:  # there the writer is alone already
+        """Append a move to the chain, and return the case after it."""
+        if not self.is_sqlite:  # SQLite has one writer at a time anyway
             connection.execute(select(func.pg_advisory_xact_lock(CHAIN_LOCK)))
         last = _first(connection, select(moves.c.seq, moves.c.hash).order_by(moves.c.seq.desc()).limit(1))
         move = Move(
@@ -228,39 +238,39 @@ class CaseStore(Database):
             "state": to, "version": move.version, "assignee": assignee, "outcome": outcome, "updated_at": now,
             "closed_at": now if to == rules.CLOSED else None,
         }  # fmt: skip
-        as_seen = (cases.c.case_id == case.case_id) & (cases.c.version == case.version)
-        if connection.execute(update(cases).where(as_seen).values(changed)).rowcount != 1:
-            raise taken(_case(connection, case.case_id))
+        is_unchanged = (cases.c.case_id == case.case_id) & (cases.c.version == case.version)
+        if connection.execute(update(cases).where(is_unchanged).values(changed)).rowcount != 1:
+            raise case_taken_error(_case(connection, case.case_id))
         return replace(case, **changed)
 
-    def _seen(self, connection: Connection, case_id: int, version: int | None) -> Case:
-        """The case, held by this transaction, if it is still as the caller saw it."""
+    def _loaded(self, connection: Connection, case_id: int, version: int | None) -> Case:
+        """The case, locked by this transaction, if its version is still the one that the caller saw."""
         case = _case(connection, case_id)
         if case is None:
             raise CaseNotFound(f"There is no case {case_id}.")
         if version is not None and version != case.version:
-            raise taken(case)
+            raise case_taken_error(case)
         return case
 
 
-def _first_unlike(connection: Connection) -> ChainBreak | None:
-    """The first case that is not as its moves left it: the last moves may be gone, or the case itself was changed."""
+def _first_mismatch(connection: Connection) -> ChainBreak | None:
+    """The first case that differs from its last move: its last moves were removed, or the case itself was changed."""
     n_moves = select(func.count()).where(moves.c.case_id == cases.c.case_id).correlate(cases).scalar_subquery()
     is_last = (moves.c.case_id == cases.c.case_id) & (moves.c.version == cases.c.version)
-    alike = [moves.c[a].is_not_distinct_from(cases.c[b]) for a, b in AS_MOVED.items()]
+    equal = [moves.c[a].is_not_distinct_from(cases.c[b]) for a, b in CASE_COLUMN_OF_MOVE.items()]
     query = select(cases.c.case_id, cases.c.version, cases.c.state, moves.c.seq)
-    query = query.outerjoin_from(cases, moves, is_last).where(~and_(*alike) | (n_moves != cases.c.version))
+    query = query.outerjoin_from(cases, moves, is_last).where(~and_(*equal) | (n_moves != cases.c.version))
     found = _first(connection, query.order_by(cases.c.case_id).limit(1))
-    text = "Case {case_id} is {state} after {version} moves, and its moves do not say so."
+    text = "Case {case_id} is {state} after {version} moves, which its recorded moves do not lead to."
     return found and ChainBreak(found["seq"] or 0, text.format(**found))
 
 
-def taken(case: Case) -> CaseTaken:
-    who = f"{case.assignee} has it" if case.assignee else "nobody has it"
+def case_taken_error(case: Case) -> CaseTaken:
+    """The error that a case was changed by another user."""
+    who = f"{case.assignee} has it" if case.assignee else "it is not assigned"
     since = f"{case.updated_at:%Y-%m-%d %H:%M} UTC"
-    return CaseTaken(
-        f"Case {case.case_id} is {case.state} since {since} and {who}: it is not as you saw it. Load it again.", case
-    )
+    found = f"it is {case.state} since {since}, and {who}"
+    return CaseTaken(f"Case {case.case_id} has changed since you loaded it: {found}. Load it again.", case)
 
 
 def _first(connection: Connection, query: Select) -> RowMapping | None:
@@ -268,8 +278,8 @@ def _first(connection: Connection, query: Select) -> RowMapping | None:
 
 
 def _case(connection: Connection, case_id: int) -> Case | None:
-    """On PostgreSQL a transaction that writes holds it until its end; SQLite holds everything."""
-    if not 0 < case_id <= schema.LARGEST_ID:
+    """The case with this id; on PostgreSQL locked until the end of a writing transaction (SQLite locks all rows)."""
+    if not 0 < case_id <= schema.MAX_ID:
         return None
     query = select(*CASE_FIELDS).where(cases.c.case_id == case_id)
     is_writing = connection.get_execution_options().get("is_writing")

@@ -1,10 +1,10 @@
-"""Notices that wait to be sent: written in the transaction that raised their alert, claimed by one worker at a time.
+"""Notifications to send (transactional outbox): written in the transaction that raises the alert, claimed with a lease.
 
-In:  alerts and the rules of who is told; later, a worker that has time.
-Out: Claim: notices of one channel that only the holder of its lease sends.
+In:  alerts and notification rules; later, a worker that sends.
+Out: ClaimedNotice: notifications of one channel, which only the holder of the lease sends.
 
-A notice waits, is sent, or is given up after MOST_TRIES. One key a notice: an alert is told to a channel once at each
-severity that it reaches, however often it is scored.
+A notification is waiting, sent, or given up after MAX_TRIES. Its unique key is alert, severity and channel: scoring a
+client again sends nothing again unless its severity rises.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,13 +20,13 @@ from fairmeter.store.engine.database import Database
 from fairmeter.store.engine.schema import notifications
 from fairmeter.store.engine.upsert import KEEP, write_rows
 
-OUTBOX_LOCK = 0x66616E6F  # of PostgreSQL's advisory locks: who claims notices
-LEASE = timedelta(minutes=5)  # longer than any mail server takes; after it another worker tries
-MOST_TRIES = 12  # with the waits below about three days
-FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=12)
-LONGEST_AHEAD = timedelta(days=2)  # twice that of a notice that is gathered; no wait is longer
-NEXT = timedelta(microseconds=1)  # after now: what is due now is not ahead
-MOST_AT_ONCE = 5000  # notices of one claim
+OUTBOX_LOCK = 0x66616E6F  # PostgreSQL advisory lock: one claim at a time
+LEASE = timedelta(minutes=5)  # longer than any mail server needs; after it another worker retries
+MAX_TRIES = 12  # with the waits below about three days
+FIRST_WAIT, MAX_WAIT = timedelta(minutes=1), timedelta(hours=12)
+MAX_AHEAD = timedelta(days=2)  # twice the delay of a daily digest; nothing is scheduled further ahead
+NEXT = timedelta(microseconds=1)  # what is due exactly now is not in the future
+MAX_CLAIMED = 5000  # notifications of one claim
 WAITING, SENT, GIVEN_UP = "waiting", "sent", "given up"
 NAMES = (
     "key", "alert_id", "channel", "severity", "title", "body", "state", "due_at", "created_at", "n_tries",
@@ -35,7 +35,7 @@ NAMES = (
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """One alert that a channel is to hear of."""
+    """One alert to send to one channel."""
 
     notification_id: int
     channel: str
@@ -46,7 +46,7 @@ class Notification:
 
 @dataclass(frozen=True, slots=True)
 class ClaimedNotice:
-    """Notices of one channel, the gravest first, held by one worker until the lease ends."""
+    """Notifications of one channel, highest severity first, reserved for one worker until the lease ends."""
 
     lease: str
     channel: str
@@ -57,14 +57,14 @@ NOTICE_FIELDS = [notifications.c[name] for name in Notification.__dataclass_fiel
 
 
 class NotificationStore(Database):
-    """Notices that wait."""
+    """Claims and settles notifications."""
 
     def claim_notices(self, now: datetime | None = None, lease: timedelta = LEASE) -> ClaimedNotice | None:
-        """Due notices of the channel that waits longest; None where nothing is due or others hold it all."""
+        """Claim the due notifications of the channel that has waited longest; None if nothing is due and free."""
         now, token, table = now or datetime.now(UTC), token_hex(16), notifications
-        # What lies further ahead than anybody puts it was written by a clock that was wrong: it has waited enough.
+        # A moment further ahead than the code ever schedules was written by a wrong clock: it counts as due.
         held = table.c.leased_until.between(now + NEXT, now + 2 * max(lease, LEASE))
-        ahead = table.c.due_at.between(now + NEXT, now + LONGEST_AHEAD)
+        ahead = table.c.due_at.between(now + NEXT, now + MAX_AHEAD)
         is_due = (table.c.state == WAITING) & not_(ahead) & or_(table.c.leased_until.is_(None), not_(held))
         with self.reading() as connection:
             channel = connection.execute(
@@ -73,10 +73,10 @@ class NotificationStore(Database):
         if channel is None:
             return None
         with self.writing() as connection:
-            if not self.is_sqlite:  # there the writer is alone already; else two workers would share a message out
+            if not self.is_sqlite:  # two workers would split one message; SQLite has one writer at a time anyway
                 connection.execute(select(func.pg_advisory_xact_lock(OUTBOX_LOCK)))
             mine = select(table.c.notification_id).where(is_due, table.c.channel == channel)
-            mine = mine.order_by(table.c.due_at, table.c.notification_id).limit(MOST_AT_ONCE)
+            mine = mine.order_by(table.c.due_at, table.c.notification_id).limit(MAX_CLAIMED)
             claimed = update(table).where(table.c.notification_id.in_(mine))
             claimed = claimed.values(lease=token, leased_until=now + lease, n_tries=table.c.n_tries + 1)
             connection.execute(claimed)
@@ -87,7 +87,7 @@ class NotificationStore(Database):
     def settle_notices(
         self, claim: ClaimedNotice, is_sent: bool, error: str | None = None, now: datetime | None = None
     ) -> bool:
-        """Sent, or to be tried again later. False where the lease was lost meanwhile."""
+        """Mark a claim as sent, or schedule a retry. False if the lease was lost meanwhile."""
         now, table = now or datetime.now(UTC), notifications
         is_mine = (table.c.lease == claim.lease) & (table.c.state == WAITING)
         free = {"lease": None, "leased_until": None, "error": error}
@@ -96,24 +96,24 @@ class NotificationStore(Database):
                 settled = update(table).where(is_mine).values(state=SENT, sent_at=now, **free)
                 return connection.execute(settled).rowcount == len(claim.notices)
             n_tries = connection.execute(select(func.max(table.c.n_tries)).where(is_mine)).scalar() or 0
-            state = GIVEN_UP if n_tries >= MOST_TRIES else WAITING
+            state = GIVEN_UP if n_tries >= MAX_TRIES else WAITING
             later = update(table).where(is_mine).values(state=state, due_at=now + wait_after(n_tries), **free)
             return connection.execute(later).rowcount == len(claim.notices)
 
     def count_notices(self) -> dict[str, int]:
-        """How many notices wait, were sent, were given up."""
+        """Number of notifications by state: waiting, sent, given up."""
         query = select(notifications.c.state, func.count()).group_by(notifications.c.state)
         with self.reading() as connection:
             return dict.fromkeys((WAITING, SENT, GIVEN_UP), 0) | dict(connection.execute(query).all())
 
 
 def wait_after(n_tries: int) -> timedelta:
-    """Twice as long after each try."""
-    return min(FIRST_WAIT * 2 ** max(n_tries - 1, 0), LONGEST_WAIT)
+    """Delay before the next try: doubles with each try, up to MAX_WAIT."""
+    return min(FIRST_WAIT * 2 ** max(n_tries - 1, 0), MAX_WAIT)
 
 
 def enqueue(connection: Connection, alerts: Iterable[Alert], rules: Sequence[NotificationRule], now: datetime) -> None:
-    """Puts a notice of each alert into the outbox for each channel that wants it: at once goes before gathered."""
+    """Write a notification of each alert for each channel whose rules match; immediate rules precede daily ones."""
     ordered = sorted(rules, key=lambda rule: rule.hour is not None)
     wanted = ((a, rule) for a in alerts for rule in ordered if RANKS[a.severity] >= RANKS[rule.least])
     first = {}
@@ -138,7 +138,7 @@ def body_of(alert: Alert) -> str:
 
 
 def due_at(rule: NotificationRule, now: datetime) -> datetime:
-    """Now, or the next moment at which the rule's hour begins."""
+    """Now, or the next start of the rule's hour (UTC)."""
     if rule.hour is None:
         return now
     today = now.astimezone(UTC).replace(hour=rule.hour, minute=0, second=0, microsecond=0)

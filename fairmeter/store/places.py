@@ -1,26 +1,29 @@
-"""Where clients are: cells of a grid with how many are suspected, clients and transformers within an area.
+"""Clients by place: grid cells with counts, clients and transformers within an area, neighbours of a client.
 
-In:  an area in degrees; filters.
-Out: Cell, PlacedClient, Transformer; None of an area where no client has coordinates.
+In:  an area in degrees; filters; a client's id.
+Out: Cell, PlacedClient, Transformer, Neighbour.
 """
 
 from dataclasses import dataclass
 from datetime import date
+from math import degrees
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Select, extract, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, extract, func, select
 
+from fairmeter.core.geo import EARTH_RADIUS, distance, longitude_span
 from fairmeter.store.engine.database import Database
 from fairmeter.store.engine.paging import conditions
 from fairmeter.store.engine.schema import profiles
 from fairmeter.store.profiles import FILTERS
 
-LEAST = 1e-4  # degrees that an area is high and wide at least, some ten metres
+MIN_EXTENT = 1e-4  # degrees, some ten metres: smallest height and width of an area
+SEARCH_RADII = (200.0, 1000.0, 5000.0)  # m, tried in turn until there are enough neighbours
 HAS_PLACE = profiles.c.latitude.is_not(None) & profiles.c.longitude.is_not(None)
 
 
 class Area(NamedTuple):
-    """From south-west to north-east. is_whole: every client with coordinates lies in it. [degrees]"""
+    """A box from south-west to north-east. is_whole: it contains all clients with coordinates. [degrees]"""
 
     south: float
     west: float
@@ -31,7 +34,7 @@ class Area(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """Clients that are near each other, at their middle. expected_recovery_kwh: of the suspected ones."""
+    """A grid cell at the mean place of its clients. expected_recovery_kwh: sum over suspected clients."""
 
     latitude: float
     longitude: float
@@ -42,7 +45,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class PlacedClient:
-    """A client with its newest score and where it is."""
+    """A client with its place and newest score."""
 
     client_id: str
     latitude: float
@@ -54,7 +57,7 @@ class PlacedClient:
 
 @dataclass(frozen=True, slots=True)
 class Transformer:
-    """A transformer in the middle of its clients."""
+    """A transformer at the mean place of its clients."""
 
     transformer_id: str
     latitude: float
@@ -63,12 +66,27 @@ class Transformer:
     n_suspected: int
 
 
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A client near another one. metres: great-circle distance, None if either has no coordinates."""
+
+    client_id: str
+    severity: str
+    probability: float | None
+    transformer_id: str | None
+    metres: float | None
+
+
+NEIGHBOUR_COLUMNS = ("client_id", "severity", "probability", "transformer_id", "latitude", "longitude")
+NEIGHBOURS = select(*(profiles.c[name] for name in NEIGHBOUR_COLUMNS))
+
+
 class PlaceStore(Database):
-    """Clients by where they are. Filters: those of lists."""
+    """Reads clients by place. Filters are those of ProfileStore.list_profiles."""
 
     def area(self) -> Area | None:
-        """What all clients with coordinates lie in."""
-        # Each end for itself: PostgreSQL takes one from an index, and reads everybody for two.
+        """The area of all clients with coordinates; None if there are none."""
+        # One subquery per bound: PostgreSQL takes one bound from an index, but scans the table for two.
         places, ends = (profiles.c.latitude, profiles.c.longitude), (func.min, func.max)
         sides = [select(end(place)).where(HAS_PLACE).scalar_subquery() for end in ends for place in places]
         with self.reading() as connection:
@@ -76,27 +94,27 @@ class PlaceStore(Database):
         return None if None in found else Area(*found, is_whole=True)
 
     def cells(self, area: Area, n_across: int, **filters) -> list[Cell]:
-        """The area in so many cells each way: those with clients, the most suspected first."""
-        # round() goes to the nearest in both databases, floor() is not in every SQLite.
-        row = func.round((profiles.c.latitude - area.south) / max((area.north - area.south) / n_across, LEAST))
-        column = func.round((profiles.c.longitude - area.west) / max((area.east - area.west) / n_across, LEAST))
+        """Cells with clients, of a grid of n_across cells each way; the most suspected clients first."""
+        # round() is the same in both databases, floor() is missing in some builds of SQLite.
+        row = func.round((profiles.c.latitude - area.south) / max((area.north - area.south) / n_across, MIN_EXTENT))
+        column = func.round((profiles.c.longitude - area.west) / max((area.east - area.west) / n_across, MIN_EXTENT))
         middle = func.avg(profiles.c.latitude), func.avg(profiles.c.longitude)
         all_ = _within(select(row, column, *middle, func.count()), area, filters).group_by(row, column)
         of_suspected = select(row, column, func.count(), func.sum(profiles.c.expected_recovery_kwh))
         of_suspected = _suspected(of_suspected, area, filters).group_by(row, column)
         with self.reading() as connection:
             suspected = {(y, x): (n, kwh or 0.0) for y, x, n, kwh in connection.execute(of_suspected)}
-            known = connection.execute(all_).all()
-        found = [Cell(*told, *suspected.get((y, x), (0, 0.0))) for y, x, *told in known]
+            rows = connection.execute(all_).all()
+        found = [Cell(*values, *suspected.get((y, x), (0, 0.0))) for y, x, *values in rows]
         return sorted(found, key=lambda cell: (-cell.n_suspected, -cell.n_clients, cell.latitude, cell.longitude))
 
     def count_placed(self, area: Area, **filters) -> int:
-        """How many clients the area holds."""
+        """Number of clients in the area."""
         with self.reading() as connection:
             return connection.execute(_within(select(func.count()), area, filters)).scalar_one()
 
     def placed_clients(self, area: Area, limit: int, **filters) -> list[PlacedClient]:
-        """Suspected clients of the area, the highest score first."""
+        """Suspected clients in the area, highest score first."""
         score, where = profiles.c, (profiles.c.latitude, profiles.c.longitude)
         query = select(score.client_id, *where, score.severity, score.probability, score.expected_recovery_kwh)
         query = _suspected(query, area, filters).order_by(score.by_score.desc(), score.client_id.desc()).limit(limit)
@@ -104,23 +122,23 @@ class PlaceStore(Database):
             return [PlacedClient(*row) for row in connection.execute(query)]
 
     def transformers(self, area: Area, limit: int, **filters) -> list[Transformer]:
-        """Transformers whose clients are in the area, the most suspected clients first."""
+        """Transformers with clients in the area, the most suspected clients first."""
         id_, n = profiles.c.transformer_id, func.count()
         middle = func.avg(profiles.c.latitude), func.avg(profiles.c.longitude)
         suspected = _suspected(select(id_, n), area, filters).where(id_.is_not(None))
         suspected = suspected.group_by(id_).order_by(n.desc(), id_).limit(limit)
-        told = _within(select(id_, *middle, n), area, filters).group_by(id_).order_by(n.desc(), id_)
+        placed = _within(select(id_, *middle, n), area, filters).group_by(id_).order_by(n.desc(), id_)
         with self.reading() as connection:
             n_suspected = dict(connection.execute(suspected).all())
-            found = connection.execute(told.where(id_.in_(n_suspected))).all()
-            if len(found) < limit:  # else what all clients hang on need not be counted
-                others = told.where(id_.is_not(None), id_.not_in(n_suspected)).limit(limit - len(found))
+            found = connection.execute(placed.where(id_.in_(n_suspected))).all()
+            if len(found) < limit:  # only then are the transformers of all clients counted, which takes longer
+                others = placed.where(id_.is_not(None), id_.not_in(n_suspected)).limit(limit - len(found))
                 found += connection.execute(others).all()
         found = [Transformer(*row, n_suspected.get(row.transformer_id, 0)) for row in found]
         return sorted(found, key=lambda one: -one.n_suspected)
 
-    def began_by_month(self, **filters) -> dict[tuple[float | None, date], int]:
-        """Suspected clients by their region and the month in which the change in their consumption began."""
+    def onsets_by_month(self, **filters) -> dict[tuple[float | None, date], int]:
+        """Number of suspected clients by region and by the month in which their consumption began to change."""
         onset = profiles.c.onset_on
         parts = profiles.c.region, extract("year", onset), extract("month", onset)
         query = select(*parts, func.count()).where(profiles.c.is_suspected, onset.is_not(None))
@@ -129,14 +147,25 @@ class PlaceStore(Database):
             rows = connection.execute(query).all()
         return {(code, date(int(year), int(month), 1)): n for code, year, month, n in rows}
 
+    def neighbours_of(self, client_id: str, limit: int = 8) -> list[Neighbour]:
+        """The nearest clients; without coordinates, those of the same transformer by score."""
+        place = select(profiles.c.latitude, profiles.c.longitude, profiles.c.transformer_id)
+        with self.reading() as connection:
+            own = connection.execute(place.where(profiles.c.client_id == client_id)).first()
+            if own is None:
+                return []
+            if own.latitude is not None and own.longitude is not None:
+                return _nearest(connection, client_id, own, limit)
+            return _on_transformer(connection, client_id, own.transformer_id, limit)
+
 
 def _within(query: Select, area: Area, filters: dict) -> Select:
-    # Of all clients bounds leave none out: millions need not be compared with them.
+    # Bounds of the whole area exclude no client: comparing millions with them would only take time.
     return query.where(HAS_PLACE if area.is_whole else _bounds(area), *conditions(filters, FILTERS))
 
 
 def _suspected(query: Select, area: Area, filters: dict) -> Select:
-    # As a sum it is in no index: SQLite would go through that of all places, and few clients are suspected.
+    # A sum matches no index: SQLite would else scan the index of all places instead of the few suspected clients.
     has_place = (profiles.c.latitude + profiles.c.longitude).is_not(None)
     here = has_place if area.is_whole else _bounds(area)
     return query.where(profiles.c.is_suspected, here, *conditions(filters, FILTERS))
@@ -145,3 +174,33 @@ def _suspected(query: Select, area: Area, filters: dict) -> Select:
 def _bounds(area: Area) -> ColumnElement[bool]:
     is_between = profiles.c.latitude.between(area.south, area.north)
     return is_between & profiles.c.longitude.between(area.west, area.east)
+
+
+# --- neighbours -------------------------------------------------------------------------------------------------------
+
+
+def _nearest(connection: Connection, client_id: str, own: Row, limit: int) -> list[Neighbour]:
+    found: list[Neighbour] = []
+    for radius in SEARCH_RADII:
+        high = degrees(radius / EARTH_RADIUS)
+        wide = longitude_span(high, own.latitude)
+        near = profiles.c.latitude.between(own.latitude - high, own.latitude + high)
+        near &= profiles.c.longitude.between(own.longitude - wide, own.longitude + wide)
+        rows = connection.execute(NEIGHBOURS.where(near, profiles.c.client_id != client_id))
+        found = sorted((_neighbour(row, own) for row in rows), key=lambda one: (one.metres, one.client_id))
+        if sum(one.metres <= radius for one in found) >= limit:  # the square's corners lie outside the radius
+            break
+    return found[:limit]
+
+
+def _on_transformer(connection: Connection, client_id: str, transformer_id: str | None, limit: int) -> list[Neighbour]:
+    if transformer_id is None:
+        return []
+    query = NEIGHBOURS.where(profiles.c.transformer_id == transformer_id, profiles.c.client_id != client_id)
+    query = query.order_by(profiles.c.by_score.desc(), profiles.c.client_id).limit(limit)
+    return [_neighbour(row, None) for row in connection.execute(query)]
+
+
+def _neighbour(row: Row, own: Row | None) -> Neighbour:
+    *values, latitude, longitude = row
+    return Neighbour(*values, None if own is None else distance(own.latitude, own.longitude, latitude, longitude))

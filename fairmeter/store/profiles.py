@@ -1,7 +1,7 @@
-"""What is known of clients: lists, one client's profile, the trend, the numbers of the dashboard.
+"""Clients and their newest scores: lists, one client's profile, past runs, counts for the dashboard.
 
 In:  filters, a sort, a cursor.
-Out: pages of ProfileRow, one Profile, an Overview.
+Out: pages of ProfileRow; Profile, Run, StoredDrift; scores and counts.
 """
 
 import json
@@ -27,30 +27,28 @@ from fairmeter.core.types import (
     RecoveryEstimate,
     Score,
 )
-from fairmeter.store.engine import packing as ledgers
 from fairmeter.store.engine import schema
 from fairmeter.store.engine.database import Database
+from fairmeter.store.engine.packing import Series, unpack_invoices, unpack_series
 from fairmeter.store.engine.paging import (
     BadQuery,
     Order,
     Page,
     by_moment,
     check_text,
-    chosen,
     conditions,
+    has_prefix,
+    order_named,
     page_of,
-    starting_with,
 )
 from fairmeter.store.engine.schema import clients, findings, profiles
-from fairmeter.store.engine.series import Series, unpacked
-from fairmeter.store.engine.upsert import FEW
+from fairmeter.store.engine.upsert import MAX_IDS
 
-AT_ONCE = 2000  # rows read at a time where all are looked at
-# Widths of the ranges of sample keys that clients are sampled from; the last one holds all.
-STRETCHES = tuple(N_SAMPLE_KEYS >> bits for bits in (16, 12, 8, 4, 0))
-# Clients of a stretch, at least, and for each who is drawn. Stretches hold not quite as many clients each: with so many
-# in it none is more than a few hundredths likelier to be drawn than others are.
-ENOUGH, ENOUGH_EACH = 1000, 100
+FETCH_SIZE = 2000  # rows to fetch at a time from a large result
+SAMPLE_RANGES = tuple(N_SAMPLE_KEYS >> bits for bits in (16, 12, 8, 4, 0))  # of sampling keys; the last has all
+# Smallest number of clients in a range, in all and per sampled client. Ranges differ in their numbers of clients: with
+# this many, the sampling probabilities of clients differ by a few per cent at most.
+MIN_SAMPLED_FROM, MIN_SAMPLED_FROM_EACH = 1000, 100
 PROFILE_ORDERS = {
     "score": Order((profiles.c.by_score,)),
     "severity": Order((profiles.c.by_severity, profiles.c.by_score)),
@@ -62,7 +60,7 @@ PROFILE_ORDERS = {
 
 @dataclass(frozen=True, slots=True)
 class ProfileRow:
-    """A client as lists show it: the newest score and what it is worth."""
+    """A client in a list, with its newest score and the expected recovery."""
 
     client_id: str
     probability: float | None
@@ -81,20 +79,23 @@ class ProfileRow:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """All that is kept of a client: master data, the newest score with reasons, facts, consumption, invoices."""
+    """All stored data of a client: master data, newest score with reasons, facts, consumption, latest invoices.
+
+    series, invoices: None where the client has none. [invoices: packing.INVOICE_DTYPE, oldest first]
+    """
 
     client: dict[str, Any]
     score: Score
     facts: Mapping[str, float]
     series: Series | None
-    ledger: np.ndarray | None
+    invoices: np.ndarray | None
     model_version: str
     scored_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One scoring of the client base; stability: of its list beside the former one, empty where there was none."""
+    """One scoring of the client base. stability: overlap of its top list with that of the previous run, if any."""
 
     scored_at: datetime
     model_version: str
@@ -106,7 +107,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class StoredDrift:
-    """What a run found of drift (a dict, as likeness.py tells it), and of which model."""
+    """Drift that a run measured (a dict, as scoring/population_drift.py makes it), and its model version."""
 
     scored_at: datetime
     model_version: str
@@ -115,7 +116,7 @@ class StoredDrift:
 
 @dataclass(frozen=True, slots=True)
 class RegionCount:
-    """A region: its clients, how many are suspected, what their visits are expected to bring."""
+    """Counts of a region: clients, suspected clients, and the expected recovery of the suspected ones."""
 
     region: float | None
     n_clients: int
@@ -125,11 +126,11 @@ class RegionCount:
 
 
 OF_CLIENT = findings.c.client_id == profiles.c.client_id
-WHOLE = select(profiles, *(column for column in findings.columns if column.name != "client_id"))
-WHOLE = WHOLE.join_from(profiles, findings, OF_CLIENT)
-EXPLAINING = [findings.c[name] for name in ("typical", "reasons", "explanations", "quality", "recovery")]
-EXPLAINED = select(profiles, *EXPLAINING).join_from(profiles, findings, OF_CLIENT)
-PLANNED = select(
+FULL_PROFILES = select(profiles, *(column for column in findings.columns if column.name != "client_id"))
+FULL_PROFILES = FULL_PROFILES.join_from(profiles, findings, OF_CLIENT)
+EXPLANATION_COLUMNS = [findings.c[name] for name in ("typical", "reasons", "explanations", "quality", "recovery")]
+EXPLAINED_SCORES = select(profiles, *EXPLANATION_COLUMNS).join_from(profiles, findings, OF_CLIENT)
+PLANNING_SCORES = select(
     *(profiles.c[name] for name in ("client_id", "probability", "severity", "threshold", "recommendation")),
     findings.c.recovery,
 ).join_from(profiles, findings, OF_CLIENT)
@@ -137,32 +138,32 @@ ROW_COLUMNS = [profiles.c[name] for name in ProfileRow.__dataclass_fields__]
 
 
 class ProfileStore(Database):
-    """Clients and their newest scores."""
+    """Reads clients and their newest scores."""
 
     def list_profiles(self, *, sort: str = "score", limit: int = 50, after: str | None = None, **filters) -> Page:
-        """A page of ProfileRow. sort: score, severity, recovery, scored (each the highest first), id.
+        """A page of ProfileRow. sort: score, severity, recovery, scored (each highest first), id.
 
         filters, each optional: severity, region, category, district, reason_group, id_prefix, least_score, scored_since
-        (included), scored_until (not), onset_since, onset_until (both included). Raises BadQuery.
+        (inclusive), scored_until (exclusive), onset_since, onset_until (both inclusive). Raises BadQuery.
         """
-        order = chosen(sort, PROFILE_ORDERS)
+        order = order_named(sort, PROFILE_ORDERS)
         query = select(*ROW_COLUMNS, *(key for key in order.by if key not in ROW_COLUMNS))
         with self.reading() as connection:
             query = query.where(*conditions(filters, FILTERS))
             return page_of(connection, query, order, profiles.c.client_id, profile_row_of, limit, after)
 
     def count_profiles(self, **filters) -> int:
-        """How many clients the same filters leave."""
+        """Number of clients that match the same filters."""
         query = select(func.count()).select_from(profiles).where(*conditions(filters, FILTERS))
         with self.reading() as connection:
             return connection.execute(query).scalar_one()
 
-    def draw_clients(self, n: int, seed: str, left_out: Collection[str] = (), **filters) -> list[str]:
-        """Clients drawn at random of all whom the same filters leave and a score can be told of; the same for a seed.
+    def sample_clients(self, n: int, seed: str, left_out: Collection[str] = (), **filters) -> list[str]:
+        """A random sample of the scored clients that match the same filters; the same for the same seed.
 
-        Each is as likely as another, and stays drawn or not whoever else comes or goes. Of a large base those whose
-        lots lie in the seed's own stretch take part, the shortest one that has enough of them: nobody reads millions
-        of ids for a page. Whoever was kept for a high score alone has no lot, and is never drawn.
+        All clients are equally likely, and a client's inclusion does not depend on others that come or go. A large base
+        is sampled from the shortest range of sampling keys around the seed that holds enough clients, so that no page
+        reads millions of ids. Clients stored for a high score alone have no sampling key, and are never sampled.
         """
         query = select(profiles.c.client_id).where(profiles.c.probability.is_not(None), *conditions(filters, FILTERS))
 
@@ -170,17 +171,17 @@ class ProfileStore(Database):
             return blake2b(f"{seed}\0{client_id}".encode(), digest_size=16).digest()
 
         with self.reading() as connection:
-            for width in STRETCHES:
+            for width in SAMPLE_RANGES:
                 first = sample_key(seed) // width * width
                 inside = query.where(profiles.c.lot.between(first, first + width - 1))
-                ids = connection.execute(inside, execution_options={"yield_per": AT_ONCE}).scalars()
+                ids = connection.execute(inside, execution_options={"yield_per": FETCH_SIZE}).scalars()
                 free = [client_id for client_id in ids if client_id not in left_out]
-                if len(free) >= max(ENOUGH, ENOUGH_EACH * n):
+                if len(free) >= max(MIN_SAMPLED_FROM, MIN_SAMPLED_FROM_EACH * n):
                     break
         return nsmallest(n, free, key=place)
 
-    def count_from(self, least: Sequence[float]) -> np.ndarray:
-        """How many clients have each of these scores or more. [least: falling, none below 0; int64, as many]"""
+    def count_at_least(self, least: Sequence[float]) -> np.ndarray:
+        """Number of clients with each of these scores or more. [least: descending, from 0 on -> int64, same length]"""
         least = [float(score) for score in least]
         steps = values(column("i", Integer), column("low", Double), column("high", Double), name="steps")
         steps = steps.data(list(zip(range(len(least)), least, [math.inf, *least[:-1]], strict=True))).cte()
@@ -190,16 +191,17 @@ class ProfileStore(Database):
         return np.cumsum([counts[i] for i in range(len(least))])
 
     def newest_scores(self) -> dict[str, float]:
-        """The score of each client who has one, by its id. [0..1]"""
+        """The newest score of each scored client, by id. [0..1]"""
         query = select(profiles.c.client_id, profiles.c.by_score).where(profiles.c.by_score >= 0)
         with self.reading() as connection:
-            rows = connection.execute(query, execution_options={"yield_per": AT_ONCE})
+            rows = connection.execute(query, execution_options={"yield_per": FETCH_SIZE})
             return {client_id: score for client_id, score in rows}  # noqa: C416  (dict() would take rows for a mapping)
 
     def count_scores(self, n_steps: int) -> list[tuple[int, float]]:
-        """How many scores lie in each of so many equal steps from 0 to 1, and their sum."""
+        """Number and sum of the scores in each of n_steps equal steps from 0 to 1."""
         step = profiles.c.by_score * n_steps
-        step = cast(step if self.is_sqlite else func.floor(step), Integer)  # SQLite's own cast cuts off, without floor
+        # SQLite's cast truncates, and some builds lack floor().
+        step = cast(step if self.is_sqlite else func.floor(step), Integer)
         query = select(step, func.count(), func.sum(profiles.c.by_score)).where(profiles.c.by_score >= 0).group_by(step)
         counts = [(0, 0.0)] * n_steps
         with self.reading() as connection:
@@ -209,14 +211,14 @@ class ProfileStore(Database):
         return counts
 
     def list_codes(self) -> dict[str, list]:
-        """The regions, categories and main evidence that clients have, rising: what a list can be filtered by."""
+        """The distinct regions, categories and main evidence groups of clients, ascending: choices of filters."""
         columns = (profiles.c.region, profiles.c.category, profiles.c.reason_group)
         with self.reading() as connection:
-            return {column.name: list(connection.scalars(values_of(column))) for column in columns}
+            return {column.name: list(connection.scalars(distinct_values(column))) for column in columns}
 
     def find_profile(self, client_id: str) -> Profile | None:
-        """All that is kept of a client that was scored."""
-        query = WHOLE.where(profiles.c.client_id == client_id)
+        """All stored data of a scored client; None if there is no score."""
+        query = FULL_PROFILES.where(profiles.c.client_id == client_id)
         with self.reading() as connection:
             row = connection.execute(query).mappings().first()
             if row is None:
@@ -224,13 +226,13 @@ class ProfileStore(Database):
             of_client = select(clients).where(clients.c.client_id == client_id)
             client = dict(connection.execute(of_client).mappings().one())
         step, first_on, kwh = row["series_step"], row["series_from"], row["series_kwh"]
-        series = unpacked(step, first_on, bytes(kwh)) if kwh is not None else None
-        ledger = row["invoices"] and ledgers.unpacked(bytes(row["invoices"]))
-        kept = json.loads(row["facts"]), series, ledger
-        return Profile(client, score_of(row), *kept, row["model_version"], row["scored_at"])
+        series = unpack_series(step, first_on, bytes(kwh)) if kwh is not None else None
+        invoices = row["invoices"] and unpack_invoices(bytes(row["invoices"]))
+        facts = json.loads(row["facts"])
+        return Profile(client, score_of(row), facts, series, invoices, row["model_version"], row["scored_at"])
 
     def trend_of(self, client_id: str, limit: int = 100) -> list[dict]:
-        """Past scores of a client, the oldest first: {"scored_at", "probability", "severity", "model_version"}."""
+        """Past scores of a client, oldest first: {"scored_at", "probability", "severity", "model_version"}."""
         columns = [schema.scores.c[name] for name in ("scored_at", "probability", "severity", "model_version")]
         query = select(*columns).where(schema.scores.c.client_id == client_id)
         with self.reading() as connection:
@@ -238,14 +240,14 @@ class ProfileStore(Database):
         return [dict(row) for row in reversed(newest)]
 
     def list_runs(self, limit: int = 30) -> list[Run]:
-        """The last runs, the oldest first."""
+        """The last runs, oldest first."""
         query = select(*(schema.runs.c[name] for name in Run.__dataclass_fields__))
         with self.reading() as connection:
             rows = connection.execute(query.order_by(schema.runs.c.run_id.desc()).limit(limit)).mappings().all()
         return [run_of(row) for row in reversed(rows)]
 
     def last_drift(self) -> StoredDrift | None:
-        """Of the last run that measured it; None where none did."""
+        """The drift of the last run that measured it; None if none did."""
         runs = schema.runs.c
         query = select(runs.scored_at, runs.model_version, runs.drift).where(runs.drift.is_not(None))
         with self.reading() as connection:
@@ -253,48 +255,49 @@ class ProfileStore(Database):
         return row and StoredDrift(row.scored_at, row.model_version, json.loads(row.drift))
 
     def count_severities(self) -> dict[str, int]:
-        """How many clients each severity has, "insufficient history" among them."""
+        """Number of clients by severity, including "insufficient history"."""
         query = select(profiles.c.by_severity, func.count()).group_by(profiles.c.by_severity)
         with self.reading() as connection:
             found = dict(connection.execute(query).all())
         return {severity: found.get(RANKS[severity], 0) for severity in (*SEVERITIES, INSUFFICIENT_HISTORY)}
 
-    def hot_spots(self, limit: int = 20) -> list[RegionCount]:
-        """Regions with suspected clients, the largest share first."""
+    def count_by_region(self, limit: int = 20) -> list[RegionCount]:
+        """Counts of regions with suspected clients, the largest suspected share first."""
         region, recovery = profiles.c.region, func.sum(profiles.c.expected_recovery_kwh)
         everybody = select(region, func.count()).group_by(region)
         suspected = select(region, func.count(), recovery).where(profiles.c.is_suspected).group_by(region)
         with self.reading() as connection:
             n_clients = dict(connection.execute(everybody).all())
-            found = {code: told for code, *told in connection.execute(suspected)}
-        spots = [
-            RegionCount(code, n_clients[code], n, n / n_clients[code], kwh or 0.0) for code, (n, kwh) in found.items()
-        ]
-        return sorted(spots, key=lambda spot: (-spot.suspected_share, -spot.n_clients))[:limit]
+            found = connection.execute(suspected).all()
+        regions = [RegionCount(code, n_clients[code], n, n / n_clients[code], kwh or 0.0) for code, n, kwh in found]
+        return sorted(regions, key=lambda region: (-region.suspected_share, -region.n_clients))[:limit]
 
-    def stored_scores(self, *, limit: int = 5000, is_whole: bool = True, **filters) -> list[Score]:
-        """The highest scores as planning takes them, the highest first; same filters.
+    def stored_scores(self, *, limit: int = 5000, with_explanations: bool = True, **filters) -> list[Score]:
+        """The highest scores, highest first; same filters.
 
-        is_whole: with reasons, explanations and flags, which are most of what there is to read.
+        with_explanations: with reasons, harmless causes and flags, which are most of the data to read.
         """
-        query = (EXPLAINED if is_whole else PLANNED).where(*conditions(filters, FILTERS))
+        query = (EXPLAINED_SCORES if with_explanations else PLANNING_SCORES).where(*conditions(filters, FILTERS))
         query = query.order_by(profiles.c.by_score.desc(), profiles.c.client_id.desc()).limit(limit)
         with self.reading() as connection:
-            return [(score_of if is_whole else planned_of)(row) for row in connection.execute(query).mappings()]
+            convert = score_of if with_explanations else planning_score_of
+            return [convert(row) for row in connection.execute(query).mappings()]
 
     def scores_of(self, client_ids: Sequence[str]) -> dict[str, Score]:
-        """The whole scores of some clients, by client."""
+        """The scores of some clients with reasons, harmless causes and flags, by client id."""
         found = {}
         with self.reading() as connection:
-            for i in range(0, len(client_ids), FEW):
-                query = EXPLAINED.where(profiles.c.client_id.in_(client_ids[i : i + FEW]))
+            for i in range(0, len(client_ids), MAX_IDS):
+                query = EXPLAINED_SCORES.where(profiles.c.client_id.in_(client_ids[i : i + MAX_IDS]))
                 found |= {row["client_id"]: score_of(row) for row in connection.execute(query).mappings()}
         return found
 
 
-def values_of(column: Column) -> Select:
-    """The values of an indexed column, rising. Each is looked up after the one before: PostgreSQL would find those of
-    a DISTINCT by reading the index of all clients."""
+def distinct_values(column: Column) -> Select:
+    """The distinct values of an indexed column, ascending, each looked up after the previous one.
+
+    PostgreSQL would read the index of all clients for a DISTINCT.
+    """
     least = select(func.min(column).label("value"))
     values = least.where(column.is_not(None)).cte("found", recursive=True)
     following = least.where(column > values.c.value).scalar_subquery()
@@ -304,7 +307,7 @@ def values_of(column: Column) -> Select:
 
 def _of_severity(severity: str) -> ColumnElement[bool]:
     if severity not in RANKS:
-        raise BadQuery("severity", f"severity is {severity!r}; it must be one of {', '.join(RANKS)}.")
+        raise BadQuery("severity", f"severity is {severity!r}; use one of {', '.join(RANKS)}.")
     return profiles.c.by_severity == RANKS[severity]
 
 
@@ -313,7 +316,7 @@ FILTERS = {
     "region": lambda code: profiles.c.region == float(code),
     "category": lambda code: profiles.c.category == float(code),
     "district": lambda code: profiles.c.district == float(code),
-    "id_prefix": lambda prefix: starting_with(profiles.c.client_id, prefix),
+    "id_prefix": lambda prefix: has_prefix(profiles.c.client_id, prefix),
     "least_score": lambda score: profiles.c.by_score >= float(score),
     "scored_since": lambda moment: profiles.c.scored_at >= moment,
     "scored_until": lambda moment: profiles.c.scored_at < moment,
@@ -328,19 +331,19 @@ def profile_row_of(row) -> ProfileRow:
 
 
 def run_of(row) -> Run:
-    told = {"n_by_severity": json.loads(row["n_by_severity"]), "stability": json.loads(row["stability"] or "[]")}
-    return Run(**{**row, **told})
+    parsed = {"n_by_severity": json.loads(row["n_by_severity"]), "stability": json.loads(row["stability"] or "[]")}
+    return Run(**{**row, **parsed})
 
 
-def planned_of(row) -> Score:
-    """The Score that was written, without what explains it."""
+def planning_score_of(row) -> Score:
+    """The stored Score without reasons, harmless causes and flags."""
     recovery = row["recovery"] and RecoveryEstimate(**json.loads(row["recovery"]))
-    told = {name: row[name] for name in ("client_id", "probability", "severity", "threshold", "recommendation")}
-    return Score(**told, recovery=recovery)
+    fields = {name: row[name] for name in ("client_id", "probability", "severity", "threshold", "recommendation")}
+    return Score(**fields, recovery=recovery)
 
 
 def score_of(row) -> Score:
-    """The Score that was written."""
+    """The stored Score."""
     recovery = row["recovery"]
     return Score(
         row["client_id"],

@@ -1,7 +1,7 @@
-"""Readings of smart meters as they come in: late, twice, out of order.
+"""Smart-meter readings as they are received: late, duplicated, out of order.
 
-In:  rows of (client_id, read_at, consumption_kwh): read_at as the clock on the wall showed it, without a zone.
-Out: what was new, and whose consumption changed.
+In:  rows of (client_id, read_at, consumption_kwh): read_at in local time, without a zone.
+Out: counts of what was new, and the clients whose consumption changed.
 """
 
 import math
@@ -15,16 +15,15 @@ from sqlalchemy import Connection, func, select
 from fairmeter.core.types import Table
 from fairmeter.store.engine.database import Database, StoreError
 from fairmeter.store.engine.schema import clients, readings
-from fairmeter.store.engine.upsert import KEEP, write_rows
-from fairmeter.store.ingestion import count_arrived
+from fairmeter.store.engine.upsert import KEEP, MAX_IDS, write_rows
+from fairmeter.store.ingestion import add_counts
 
-LATE = timedelta(days=2)  # more than any zone's distance from UTC, and than a night that the network was down
-MOST_IDS = 500  # of one query
+LATE = timedelta(days=2)  # more than any zone's offset from UTC plus a night without network
 NAMES = ("client_id", "read_at", "consumption_kwh", "received_at")
 
 
 class BadReading(StoreError):
-    """A reading cannot be kept; one sentence. index: which of those that came, from 0."""
+    """A reading cannot be stored. index: its position among the given rows, from 0."""
 
     def __init__(self, index: int, message: str) -> None:
         super().__init__(message)
@@ -32,11 +31,11 @@ class BadReading(StoreError):
 
 
 class IngestionResult(NamedTuple):
-    """What became of some readings. n_new + n_duplicate + n_differing is how many came.
+    """Counts of stored readings. n_new + n_duplicate + n_differing is the number received.
 
-    n_duplicate: there already with the same value; n_differing: there already with another one, which stays.
-    Of the new ones: n_late came more than two days after their time, n_out_of_order after a later one of their client.
-    changed: the clients with new readings.
+    n_duplicate: stored before with the same value; n_differing: stored before with another value, which stays.
+    Of the new ones: n_late were received over two days after read_at, n_out_of_order after a later one of the client.
+    changed: ids of clients with new readings.
     """
 
     n_new: int
@@ -48,14 +47,14 @@ class IngestionResult(NamedTuple):
 
 
 class ReadingStore(Database):
-    """Readings."""
+    """Stores and returns readings."""
 
     def add_readings(
         self, rows: Iterable[tuple[str, datetime, float]], received_at: datetime | None = None
     ) -> IngestionResult:
-        """Keeps readings, each client and time once, however often it comes. Raises BadReading, StoreUnavailable.
+        """Store readings; the first value of a client and time stays. Raises BadReading, StoreUnavailable.
 
-        A client that nobody knew is known from now on. The seconds' parts of read_at are left out.
+        Unknown clients are added. Fractions of seconds in read_at are dropped.
         """
         rows, now = [_checked(i, *row) for i, row in enumerate(rows)], received_at or datetime.now(UTC)
         if not rows:
@@ -63,22 +62,22 @@ class ReadingStore(Database):
         ids = sorted({client_id for client_id, _, _ in rows})
         with self.writing() as connection:
             write_rows(connection, clients, ("client_id",), ((id_,) for id_ in ids), KEEP)
-            # Held until the end: another worker with readings of these clients counts after this one.
-            _hold(connection, ids)
-            there, latest = _there(connection, rows, ids), _latest(connection, ids)
-            new, n_duplicate, n_differing, n_out_of_order = _sorted_out(rows, there, latest)
-            kept = ((client_id, read_at, kwh, now) for (client_id, read_at), kwh in sorted(new.items()))
-            write_rows(connection, readings, NAMES, kept, KEEP)
+            # Locked until the end: another worker with readings of these clients counts after this one.
+            _lock(connection, ids)
+            stored, latest = _stored(connection, rows, ids), _latest(connection, ids)
+            new, n_duplicate, n_differing, n_out_of_order = _classified(rows, stored, latest)
+            new_rows = ((client_id, read_at, kwh, now) for (client_id, read_at), kwh in sorted(new.items()))
+            write_rows(connection, readings, NAMES, new_rows, KEEP)
             late = now.astimezone(UTC).replace(tzinfo=None) - LATE
             n_late = sum(read_at < late for _, read_at in new)
             changed = tuple(sorted({client_id for client_id, _ in new}))
-            arrived = IngestionResult(len(new), n_duplicate, n_differing, n_late, n_out_of_order, changed)
-            # Last: the minute's row is held until the end, and others wait for it.
-            count_arrived(connection, now, **{name: getattr(arrived, name) for name in IngestionResult._fields[:-1]})
-        return arrived
+            result = IngestionResult(len(new), n_duplicate, n_differing, n_late, n_out_of_order, changed)
+            # Last: the minute's row stays locked until the end, and other writers wait for it.
+            add_counts(connection, now, **{name: getattr(result, name) for name in IngestionResult._fields[:-1]})
+        return result
 
     def readings_of(self, client_ids: Iterable[str], since: datetime | None = None) -> Table:
-        """Their readings by client and time: client_id [object], read_at [datetime64[s]], consumption_kwh."""
+        """Readings of some clients by client and time: client_id [object], read_at [datetime64[s]], consumption_kwh."""
         ids, found = sorted(set(client_ids)), []
         query = select(readings.c.client_id, readings.c.read_at, readings.c.consumption_kwh)
         if since is not None:
@@ -101,19 +100,21 @@ class ReadingStore(Database):
 
 def _checked(index: int, client_id: str, read_at: datetime, kwh: float) -> tuple[str, datetime, float]:
     if not client_id or "\0" in client_id or any("\ud800" <= character <= "\udfff" for character in client_id):
-        raise BadReading(index, f"The client's id {client_id!r} is empty or no text that can be kept.")
+        raise BadReading(
+            index, f"client_id is {client_id!r}; give a text that is not empty, without NUL or surrogates."
+        )
     if read_at.tzinfo is not None:
-        raise BadReading(index, f"read_at is {read_at.isoformat()}; give what the clock on the wall showed, no zone.")
+        raise BadReading(index, f"read_at is {read_at.isoformat()}; give local time without a zone.")
     if not math.isfinite(kwh):
-        raise BadReading(index, f"consumption_kwh is {kwh}; leave a missing reading out.")
+        raise BadReading(index, f"consumption_kwh is {kwh}; leave out missing readings.")
     return client_id, read_at.replace(microsecond=0), float(kwh)
 
 
-def _sorted_out(rows: list[tuple], there: dict, latest: dict) -> tuple[dict, int, int, int]:
-    """New readings by client and time; how many are duplicates, differ, or are older than what was there."""
+def _classified(rows: list[tuple], stored: dict, latest: dict) -> tuple[dict, int, int, int]:
+    """New readings by client and time; numbers of duplicates, differing values, and readings out of order."""
     new, n_duplicate, n_differing, n_out_of_order = {}, 0, 0, 0
     for client_id, read_at, kwh in rows:
-        before = new.get((client_id, read_at), there.get((client_id, read_at)))
+        before = new.get((client_id, read_at), stored.get((client_id, read_at)))
         if before is not None:
             n_duplicate, n_differing = n_duplicate + (before == kwh), n_differing + (before != kwh)
             continue
@@ -123,14 +124,14 @@ def _sorted_out(rows: list[tuple], there: dict, latest: dict) -> tuple[dict, int
     return new, n_duplicate, n_differing, n_out_of_order
 
 
-def _hold(connection: Connection, ids: list[str]) -> None:
+def _lock(connection: Connection, ids: list[str]) -> None:
     for some in _parts(ids):
-        held = select(clients.c.client_id).where(clients.c.client_id.in_(some)).order_by(clients.c.client_id)
-        connection.execute(held.with_for_update(key_share=True))
+        locked = select(clients.c.client_id).where(clients.c.client_id.in_(some)).order_by(clients.c.client_id)
+        connection.execute(locked.with_for_update(key_share=True))
 
 
-def _there(connection: Connection, rows: list[tuple], ids: list[str]) -> dict[tuple[str, datetime], float]:
-    """What is kept of these clients between the first and the last moment that came."""
+def _stored(connection: Connection, rows: list[tuple], ids: list[str]) -> dict[tuple[str, datetime], float]:
+    """Stored readings of these clients between the first and the last moment of the given rows."""
     moments = [read_at for _, read_at, _ in rows]
     query = select(readings.c.client_id, readings.c.read_at, readings.c.consumption_kwh)
     query = query.where(readings.c.read_at.between(min(moments), max(moments)))
@@ -150,4 +151,4 @@ def _latest(connection: Connection, ids: list[str]) -> dict[str, datetime]:
 
 
 def _parts(ids: list[str]) -> list[list[str]]:
-    return [ids[i : i + MOST_IDS] for i in range(0, len(ids), MOST_IDS)]
+    return [ids[i : i + MAX_IDS] for i in range(0, len(ids), MAX_IDS)]

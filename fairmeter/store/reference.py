@@ -1,7 +1,7 @@
-"""What stands around clients: what those of a category and region use, by month; the weather.
+"""Reference data: consumption bands of a category and region by month; daily temperatures.
 
-In:  what a scoring of the client base learnt of all clients together (Around).
-Out: the band of one category and region, as it was learnt last; the temperature of each day.
+In:  ReferenceData of the last scoring of the client base.
+Out: the band of one category and region; the temperature of each day.
 """
 
 from collections.abc import Sequence
@@ -20,27 +20,27 @@ BAND_COLUMNS = tuple(column.name for column in schema.bands.columns)
 
 
 class ReferenceData(NamedTuple):
-    """[temperatures: of a day, the mean over the utility's area, degrees C]"""
+    """Consumption bands and daily temperatures. [temperatures: mean over the utility's area, degrees C]"""
 
     bands: Sequence[ConsumptionBand] = ()
     temperatures: Sequence[tuple[date, float]] = ()
 
 
-NOTHING_AROUND = ReferenceData()
+NO_REFERENCE_DATA = ReferenceData()
 
 
-def write_around(connection: Connection, around: ReferenceData, now: datetime) -> None:
-    """Written over what was there of the same category and region, and of the same day."""
-    rows = ((band.category, band.region, band.n_clients, band.first_on, _packed(band), now) for band in around.bands)
+def write_reference(connection: Connection, reference: ReferenceData, now: datetime) -> None:
+    """Overwrite bands of the same category and region, and temperatures of the same day."""
+    rows = ((band.category, band.region, band.n_clients, band.first_on, _packed(band), now) for band in reference.bands)
     write_rows(connection, schema.bands, BAND_COLUMNS, rows)
-    write_rows(connection, schema.weather, ("day", "temperature"), around.temperatures)
+    write_rows(connection, schema.weather, ("day", "temperature"), reference.temperatures)
 
 
 class ReferenceStore(Database):
-    """What stands around clients."""
+    """Reads reference data."""
 
     def find_band(self, category: float | None, region: float | None) -> ConsumptionBand | None:
-        """None where no client of that category and region had a consumption to learn from."""
+        """The consumption band of a category and region; None if none of its clients had consumption data."""
         bands = schema.bands
         query = select(bands).where(bands.c.category == category, bands.c.region == region)
         with self.reading() as connection:
@@ -48,7 +48,7 @@ class ReferenceStore(Database):
         return row and _band(row)
 
     def temperatures(self, since: date, until: date) -> list[tuple[date, float]]:
-        """Each day's mean, both ends included; a day of which nothing is known is left out. [degrees C]"""
+        """Mean temperature by day, both ends inclusive; days without data are left out. [degrees C]"""
         weather = schema.weather
         query = select(weather.c.day, weather.c.temperature).where(weather.c.day.between(since, until))
         with self.reading() as connection:

@@ -1,7 +1,7 @@
-"""Scores -> profiles, past scores and alerts, in one transaction: a crash half-way leaves what was there before.
+"""Scores -> profiles, past scores and alerts, in one transaction: a crash leaves the previous state.
 
-In:  scores with the clients they are of; facts, series, ledgers and balances where there are some; the rules of alerts.
-Out: Written, what changed.
+In:  scores and master data of their clients; optionally facts, series, invoices and balances; the alert rules.
+Out: RunSummary: the numbers of changed profiles and alerts.
 """
 
 import json
@@ -19,32 +19,32 @@ from fairmeter.casework.alert_rules import RANKS, AlertRules
 from fairmeter.core.sampling import sample_key
 from fairmeter.core.types import INSUFFICIENT_HISTORY, SEVERITIES, EnergyBalance, Score, Table
 from fairmeter.evaluation.drift import MAX_OVERLAP_LENGTH, list_overlap
-from fairmeter.store.alerts import RaisedAlerts, raise_alerts
+from fairmeter.store.alerts import raise_alerts
 from fairmeter.store.engine import schema
 from fairmeter.store.engine.database import Database, StoreError
-from fairmeter.store.engine.packing import Ledgers
-from fairmeter.store.engine.packing import packed as packed_ledger
-from fairmeter.store.engine.schema import ABSENT, COUNTED
-from fairmeter.store.engine.series import Series, packed
-from fairmeter.store.engine.upsert import FILL, KEEP, among, write_rows
-from fairmeter.store.reference import NOTHING_AROUND, ReferenceData, write_around
+from fairmeter.store.engine.packing import InvoiceHistories, Series, pack_invoices, pack_series
+from fairmeter.store.engine.schema import ABSENT, COUNTED_TABLES
+from fairmeter.store.engine.upsert import FILL, KEEP, covers_ids, write_rows
+from fairmeter.store.reference import NO_REFERENCE_DATA, ReferenceData, write_reference
 from fairmeter.store.transformers import write_balances
 
-OF_CLIENT = ("region", "category", "district", "latitude", "longitude", "transformer_id")  # that profiles have too
+# Columns of clients that profiles repeat.
+PROFILE_CLIENT_COLUMNS = ("region", "category", "district", "latitude", "longitude", "transformer_id")
 CLIENT_COLUMNS = tuple(column.name for column in schema.clients.columns)
 PROFILE_COLUMNS = tuple(column.name for column in schema.profiles.columns if column.computed is None)
 FINDING_COLUMNS = tuple(column.name for column in schema.findings.columns)
-KEPT_COLUMNS = ("series_step", "series_from", "series_kwh", "invoices")  # of these: what a run does not bring stays
+# Columns of findings that keep their values where a run brings none.
+LASTING_COLUMNS = ("series_step", "series_from", "series_kwh", "invoices")
 SCORE_COLUMNS = ("client_id", "scored_at", "probability", "severity", "model_version")
-MANY = 1000  # rows after which the database counts anew what its indexes hold
+MIN_ANALYZE_ROWS = 1000  # from this many rows the planner's statistics are refreshed
 
 
 class BadRun(StoreError):
-    """The scores cannot be kept; one sentence."""
+    """The scores cannot be stored."""
 
 
 class RunSummary(NamedTuple):
-    """What a run changed: profiles written; alerts raised, updated, lapsed."""
+    """Numbers of profiles written, and of alerts raised, updated and lapsed."""
 
     n_profiles: int
     n_raised: int
@@ -53,16 +53,16 @@ class RunSummary(NamedTuple):
 
 
 class PopulationCounts(NamedTuple):
-    """The client base of which a run brings a part. drawn: those of the part who were drawn at random of them all."""
+    """The client base, where a run stores only a part of it. sampled: ids of the part's random sample of the base."""
 
     n_clients: int
     n_suspected: int
     n_by_severity: Mapping[str, int]
-    drawn: Collection[str]
+    sampled: Collection[str]
 
 
 class RunStore(Database):
-    """Writing scores."""
+    """Writes scores."""
 
     def write_run(
         self,
@@ -73,71 +73,68 @@ class RunStore(Database):
         clients: Table | None = None,
         facts: Sequence[Mapping[str, float]] | None = None,
         series: Mapping[str, Series] | None = None,
-        ledgers: Ledgers | None = None,
-        around: ReferenceData = NOTHING_AROUND,
+        invoice_histories: InvoiceHistories | None = None,
+        reference: ReferenceData = NO_REFERENCE_DATA,
         balances: Sequence[EnergyBalance] | None = None,
-        lasting: Collection[str] = (),
+        lasting_facts: Collection[str] = (),
         drift: Mapping | None = None,
-        whole: PopulationCounts | None = None,
+        population: PopulationCounts | None = None,
         scored_at: datetime | None = None,
         is_run: bool = True,
     ) -> RunSummary:
-        """Profiles, past scores and alerts of some clients; those that are not among them stay as they are.
+        """Write profiles, past scores and alerts of some clients; other clients stay unchanged.
 
-        clients: the canonical table (data/README.md), any order; what it leaves empty, or None, keeps what is known.
-        facts: of each score, in order; None keeps those that are known. series, ledgers: by client id; a client
-        without one keeps its own. around: what was learnt of all clients together. balances: of all transformers that
-        were measured; None keeps those that are known. lasting: names of facts that stay as they are known where the
-        new ones do not tell them. drift: how far the clients are from those that the model learnt from, as JSON takes
-        it. whole: where these are not all that were scored; None where they are. is_run: a scoring of the client base,
-        which the trend counts; False for single clients.
-        Raises BadRun (an id twice or empty, facts of another length), StoreUnavailable.
+        clients: the canonical table (data/README.md), in any order; missing values and None keep the stored ones.
+        facts: per score, in order; None keeps the stored ones. series, invoice_histories: by client id; clients without
+        one keep theirs. reference: data of all clients together. balances: of all measured transformers; None keeps the
+        stored ones. lasting_facts: names of facts that keep their stored value where the new facts lack them.
+        drift: of the clients against the training data, as JSON. population: counts of the client base if these scores
+        are only a part of it. is_run: True for a scoring of the client base, which the trend counts; False for single
+        clients. scored_at: None is now.
+        Raises BadRun (an id that is empty or occurs twice, facts of another length), StoreUnavailable.
         """
         _check(scores, facts)
         now = scored_at or datetime.now(UTC)
-        # One order for all: two writers that share clients wait for each other and never block each other for good.
+        # One lock order for all writers: two that share clients wait for each other, and never deadlock.
         order = sorted(range(len(scores)), key=lambda i: scores[i].client_id)
         scores, facts = [scores[i] for i in order], facts and [facts[i] for i in order]
         with self.writing() as connection:
-            former = first_clients(connection) if is_run else []
+            former = top_clients(connection) if is_run else []
             write_rows(connection, schema.clients, CLIENT_COLUMNS, _client_rows(scores, clients), FILL)
-            known = _known_clients(connection, scores)
-            drawn = None if whole is None else frozenset(whole.drawn)
-            rows = (_profile_row(score, known[score.client_id], model_version, now, drawn) for score in scores)
+            places = _client_columns(connection, scores)
+            sampled = None if population is None else frozenset(population.sampled)
+            rows = (_profile_row(score, places[score.client_id], model_version, now, sampled) for score in scores)
             write_rows(connection, schema.profiles, PROFILE_COLUMNS, rows)
-            if facts is None or lasting:
-                old = _known_facts(connection, scores)
-                facts = [_joined(old.get(s.client_id, {}), facts and facts[i], lasting) for i, s in enumerate(scores)]
-            found = _finding_rows(scores, facts, series or {}, ledgers or {})
-            write_rows(connection, schema.findings, FINDING_COLUMNS, found, filled=KEPT_COLUMNS)
+            if facts is None or lasting_facts:
+                facts = _with_stored_facts(connection, scores, facts, lasting_facts)
+            found = _finding_rows(scores, facts, series or {}, invoice_histories or {})
+            write_rows(connection, schema.findings, FINDING_COLUMNS, found, fill_columns=LASTING_COLUMNS)
             past = ((s.client_id, now, s.probability, s.severity, model_version) for s in scores)
             write_rows(connection, schema.scores, SCORE_COLUMNS, past, KEEP)
-            write_around(connection, around, now)
+            write_reference(connection, reference, now)
             if balances is not None:
                 write_balances(connection, balances, now)
-            raised = raise_alerts(connection, scores, facts, known, rules, now)
+            raised = raise_alerts(connection, scores, facts, places, rules, now)
             if is_run:
-                told = {
-                    "drift": drift,
-                    "stability": list_overlap(first_clients(connection), former) if former else None,
-                }
-                told = {name: None if value is None else json.dumps(value) for name, value in told.items()}
-                run = _counts(whole or whole_of(scores)) | {"scored_at": now, "model_version": model_version}
-                connection.execute(insert(schema.runs).values(run | told))
-            if len(scores) >= MANY:
+                overlap = list_overlap(top_clients(connection), former) if former else None
+                found = {"drift": drift, "stability": overlap}
+                found = {name: None if value is None else json.dumps(value) for name, value in found.items()}
+                run = _counts(population or population_of(scores)) | {"scored_at": now, "model_version": model_version}
+                connection.execute(insert(schema.runs).values(run | found))
+            if len(scores) >= MIN_ANALYZE_ROWS:
                 connection.execute(text("ANALYZE"))
-        if len(scores) >= MANY:
-            self.vacuum(*COUNTED)
-        return _written(scores, raised)
+        if len(scores) >= MIN_ANALYZE_ROWS:
+            self.vacuum(*COUNTED_TABLES)
+        return RunSummary(len(scores), *raised)
 
     def forget_scores(self, before: datetime) -> int:
-        """Deletes past scores from before a moment; how many. Profiles and the counts of runs stay."""
+        """Delete past scores from before a moment; their number. Profiles and the counts of runs stay."""
         with self.writing() as connection:
             return connection.execute(delete(schema.scores).where(schema.scores.c.scored_at < before)).rowcount
 
 
-def first_clients(connection: Connection) -> list[str]:
-    """Who has the highest scores, the highest first, as lists show them: what stability is told of."""
+def top_clients(connection: Connection) -> list[str]:
+    """Ids of the clients with the highest scores, in the order of lists: the input of list_overlap()."""
     profiles = schema.profiles.c
     query = select(profiles.client_id).where(profiles.by_score >= 0.0)
     order = profiles.by_score.desc(), profiles.client_id.desc()
@@ -150,16 +147,19 @@ def first_clients(connection: Connection) -> list[str]:
 def _check(scores: Sequence[Score], facts: Sequence | None) -> None:
     ids = [score.client_id for score in scores]
     if facts is not None and len(facts) != len(scores):
-        raise BadRun(f"There are {len(scores)} scores and facts of {len(facts)}; give facts for each score, in order.")
+        raise BadRun(f"There are {len(scores)} scores but facts for {len(facts)}; give facts for each score, in order.")
     if not all(ids) or any("\0" in id_ or (not id_.isprintable() and "\ud800" <= max(id_) <= "\udfff") for id_ in ids):
-        raise BadRun("A client's id is empty or holds a character that no text may hold; give every client an id.")
+        raise BadRun(
+            "A client_id is empty or holds a character that cannot be stored (NUL or a surrogate). "
+            "Give every client an id without them."
+        )
     twice = [id_ for id_, n in Counter(ids).items() if n > 1]
     if twice:
-        raise BadRun(f"{len(twice)} clients have two scores, {twice[0]!r} for one; score each client once a run.")
+        raise BadRun(f"{len(twice)} clients have two scores, such as {twice[0]!r}; score each client once per run.")
 
 
 def _client_rows(scores: list[Score], clients: Table | None) -> Iterator[tuple]:
-    """A row of each client that is scored, None where the table says nothing."""
+    """A row of each scored client, None where the table has no value."""
     clients = clients or {}
     row_of = {str(id_): row for row, id_ in enumerate(clients.get("client_id", ()))}
     columns = [_values(clients[name]) if name in clients else None for name in CLIENT_COLUMNS[1:]]
@@ -169,30 +169,41 @@ def _client_rows(scores: list[Score], clients: Table | None) -> Iterator[tuple]:
 
 
 def _values(column: np.ndarray) -> list:
-    """Python's own values; None for NaN, NaT and an empty text."""
+    """The column as Python values, None for NaN, NaT and an empty text."""
     return [value if value == value and value != "" else None for value in column.tolist()]
 
 
-def _known_clients(connection: Connection, scores: list[Score]) -> dict[str, Row]:
-    """OF_CLIENT of each client, after its id, as they are known now. [scores: by client]"""
+def _client_columns(connection: Connection, scores: list[Score]) -> dict[str, Row]:
+    """Stored PROFILE_CLIENT_COLUMNS of each client, after its id. [scores: sorted by client id]"""
     columns = schema.clients.c
-    query = select(columns.client_id, *(columns[name] for name in OF_CLIENT))
-    query = query.where(among(columns.client_id, [score.client_id for score in scores]))
+    query = select(columns.client_id, *(columns[name] for name in PROFILE_CLIENT_COLUMNS))
+    query = query.where(covers_ids(columns.client_id, [score.client_id for score in scores]))
     return {row.client_id: row for row in connection.execute(query)}
 
 
-def _known_facts(connection: Connection, scores: list[Score]) -> dict[str, dict[str, float]]:
+def _with_stored_facts(
+    connection: Connection,
+    scores: list[Score],
+    facts: Sequence[Mapping[str, float]] | None,
+    lasting_facts: Collection[str],
+) -> list[Mapping[str, float]]:
+    """The facts of each score with the stored values of lasting_facts; all stored facts if `facts` is None."""
     columns = schema.findings.c
     query = select(columns.client_id, columns.facts).where(columns.facts != "{}")
-    query = query.where(among(columns.client_id, [score.client_id for score in scores]))
-    return {client_id: json.loads(facts) for client_id, facts in connection.execute(query)}
+    query = query.where(covers_ids(columns.client_id, [score.client_id for score in scores]))
+    stored = {client_id: json.loads(found) for client_id, found in connection.execute(query)}
+    before = [stored.get(score.client_id, {}) for score in scores]
+    if facts is None:
+        return before
+    return [
+        {name: old[name] for name in lasting_facts if name in old} | dict(new)
+        for old, new in zip(before, facts, strict=True)
+    ]
 
 
-def _joined(known: dict[str, float], new: Mapping[str, float] | None, lasting: Collection[str]) -> Mapping[str, float]:
-    return known if new is None else {name: known[name] for name in lasting if name in known} | dict(new)
-
-
-def _profile_row(score: Score, client: Row, model_version: str, now: datetime, drawn: Collection[str] | None) -> tuple:
+def _profile_row(
+    score: Score, client: Row, model_version: str, now: datetime, sampled: Collection[str] | None
+) -> tuple:
     recovery = score.expected_recovery_kwh
     return (
         score.client_id,
@@ -209,47 +220,50 @@ def _profile_row(score: Score, client: Row, model_version: str, now: datetime, d
         score.onset_on and date.fromisoformat(score.onset_on),
         model_version,
         now,
-        sample_key(score.client_id) if drawn is None or score.client_id in drawn else None,
+        sample_key(score.client_id) if sampled is None or score.client_id in sampled else None,
     )
 
 
 def _finding_rows(
-    scores: list[Score], facts: Sequence[Mapping[str, float]], series: Mapping[str, Series], ledgers: Ledgers
+    scores: list[Score],
+    facts: Sequence[Mapping[str, float]],
+    series: Mapping[str, Series],
+    invoice_histories: InvoiceHistories,
 ) -> Iterator[tuple]:
-    again = lru_cache(2**10)(_json)  # many clients of a run have the same flags and the same causes
-    for score, seen in zip(scores, facts, strict=True):
-        course, ledger = series.get(score.client_id), ledgers.get(score.client_id)
+    cached_json = lru_cache(2**10)(_json)  # many clients of a run have the same flags and the same causes
+    for score, values in zip(scores, facts, strict=True):
+        course, invoices = series.get(score.client_id), invoice_histories.get(score.client_id)
         yield (
             score.client_id,
             score.typical,
             _json(score.reasons),
-            again(score.explanations),
-            again(score.quality),
+            cached_json(score.explanations),
+            cached_json(score.quality),
             score.recovery and _json((score.recovery,))[1:-1],
-            json.dumps({name: float(value) for name, value in seen.items() if math.isfinite(value)}) if seen else "{}",
-            *((course.step, course.first_on, packed(course)) if course else (None, None, None)),
-            None if ledger is None else packed_ledger(ledger),
+            _facts_json(values),
+            *((course.step, course.first_on, pack_series(course)) if course else (None, None, None)),
+            None if invoices is None else pack_invoices(invoices),
         )
 
 
+def _facts_json(facts: Mapping[str, float]) -> str:
+    return json.dumps({name: float(value) for name, value in facts.items() if math.isfinite(value)}) if facts else "{}"
+
+
 def _json(records: tuple) -> str:
-    """A list of flat records; dataclasses.asdict copies so deeply that it would take half the time of a run."""
+    """Flat records as a JSON list; the deep copies of dataclasses.asdict would take half the time of a run."""
     return (
         json.dumps([{name: getattr(r, name) for name in r.__dataclass_fields__} for r in records]) if records else "[]"
     )
 
 
-def whole_of(scores: Sequence[Score]) -> PopulationCounts:
-    """Of a run that brings everybody."""
+def population_of(scores: Sequence[Score]) -> PopulationCounts:
+    """The counts of a run that stores the whole client base."""
     n_suspected = sum(score.probability is not None and score.probability >= score.threshold for score in scores)
     return PopulationCounts(len(scores), n_suspected, Counter(score.severity for score in scores), ())
 
 
-def _counts(whole: PopulationCounts) -> dict[str, Any]:
-    n_by_severity = dict.fromkeys((*SEVERITIES, INSUFFICIENT_HISTORY), 0) | whole.n_by_severity
-    told = {"n_clients": whole.n_clients, "n_suspected": whole.n_suspected}
-    return told | {"n_by_severity": json.dumps(n_by_severity)}
-
-
-def _written(scores: list[Score], raised: RaisedAlerts) -> RunSummary:
-    return RunSummary(len(scores), raised.n_raised, raised.n_updated, raised.n_lapsed)
+def _counts(population: PopulationCounts) -> dict[str, Any]:
+    n_by_severity = dict.fromkeys((*SEVERITIES, INSUFFICIENT_HISTORY), 0) | population.n_by_severity
+    counts = {"n_clients": population.n_clients, "n_suspected": population.n_suspected}
+    return counts | {"n_by_severity": json.dumps(n_by_severity)}

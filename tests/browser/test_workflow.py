@@ -76,7 +76,7 @@ def crew(handset, desk):
 @pytest.mark.usefixtures("desk")
 def test_no_page_complains_asks_elsewhere_keeps_anybody_out_or_is_too_wide(request, store, window, theme):
     store.add_readings([(HOSTILE, datetime(2026, 11, 2, hour), 1.5) for hour in range(9)])
-    store.count_refused("readings.0.read_at: missing.")
+    store.count_rejected("readings.0.read_at: missing.")
     visitor = request.getfixturevalue(window).anew(theme)
     wrong = visitor.wrong_with(PAGES)
     assert (wrong, visitor.complaints) == ([], [])

@@ -35,4 +35,4 @@ def filled(store: Store) -> None:
     ledgers = {"c-0": ledger(BEFORE, back), MONTHLY: ledger(BEFORE, invoice() | {"energy": "GAZ"})}
     scores = [score_of(id_, 0.9 - i / 100, onset_on="2026-03-01") for i, id_ in enumerate(ids)]
     around = ReferenceData(bands_of(clients, series), degrees)
-    write(store, *scores, clients=clients, series=series, ledgers=ledgers, around=around)
+    write(store, *scores, clients=clients, series=series, invoice_histories=ledgers, reference=around)

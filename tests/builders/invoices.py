@@ -1,7 +1,7 @@
 """Two invoices of one meter that follow each other, and what a store keeps of them."""
 
 from fairmeter.data.json_records import tables_from_records
-from fairmeter.store import ledgers_of
+from fairmeter.store import invoice_histories
 from tests.builders.tables import a_client, an_invoice
 
 JANUARY, MAY = "2014-01-24", "2014-05-24"
@@ -9,7 +9,7 @@ JANUARY, MAY = "2014-01-24", "2014-05-24"
 
 def ledger(*invoices):
     table = tables_from_records([a_client("c-1")], [list(invoices)])[1]
-    return ledgers_of(["c-1"], table).get("c-1")
+    return invoice_histories(["c-1"], table).get("c-1")
 
 
 def invoice(day=MAY, **given):

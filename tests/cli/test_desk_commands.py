@@ -54,7 +54,7 @@ def test_the_first_admin_is_made_by_a_command_that_reads_the_password(app, run):
 def test_a_name_that_is_taken_and_a_password_that_is_too_short_are_refused_in_a_sentence(run, store):
     add_user(store)
     for arguments, stdin, said in (
-        (("add-user", "anna"), PASSWORD, "there already"),
+        (("add-user", "anna"), PASSWORD, "exists already"),
         (("add-user", "ben"), "short", "12 to 200"),
         (("add-user", "ben"), "", "12 to 200"),
         (("change-user", "ben", "--role", "admin"), "", "no 'ben'"),

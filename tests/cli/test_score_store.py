@@ -12,7 +12,7 @@ from fairmeter.core.sampling import N_SAMPLE_KEYS, sample_key
 from fairmeter.desk import runs
 from fairmeter.scoring import ranking
 from fairmeter.store import Store
-from fairmeter.store.engine.packing import LATEST
+from fairmeter.store.engine.packing import MAX_INVOICES
 from tests.builders.store import score_of, write
 
 
@@ -51,8 +51,8 @@ def test_what_stands_around_the_clients_is_kept_too(metered, store, database_url
     (tmp_path / "weather.csv").write_text("date,temperature\n2019-06-01,20\n2019-06-01,22\n2019-06-02,25\n")
     asked = ("--weather", tmp_path / "weather.csv")
     assert scored(metered.model, metered.data, tmp_path, monkeypatch, database_url, *asked) == 0
-    ledgers = [store.find_profile(row.client_id).ledger for row in store.list_profiles(limit=1000).rows]
-    assert max(map(len, ledgers)) == LATEST
+    ledgers = [store.find_profile(row.client_id).invoices for row in store.list_profiles(limit=1000).rows]
+    assert max(map(len, ledgers)) == MAX_INVOICES
     assert all((np.diff(ledger["day"]) >= 0).all() for ledger in ledgers)
     band = store.find_band(11.0, 101.0)
     assert band.is_known
@@ -80,7 +80,7 @@ def test_of_a_base_in_parts_the_desk_keeps_the_highest_some_drawn_and_whoever_it
     assert scored(trained.model, trained.data, tmp_path, monkeypatch, database_url, *asked) == 0
     kept = {row.client_id: row for row in store.list_profiles(limit=1000).rows}
     assert {row["client_id"] for row in rows[:10]} | drawn | {last} == kept.keys()
-    assert set(store.draw_clients(1000, "week 1")) == drawn
+    assert set(store.sample_clients(1000, "week 1")) == drawn
     assert 0 < len(drawn) < len(rows) / 2
     for row in rows:
         if row["client_id"] in kept:
@@ -88,7 +88,7 @@ def test_of_a_base_in_parts_the_desk_keeps_the_highest_some_drawn_and_whoever_it
     first = store.find_profile(rows[0]["client_id"])
     assert [reason.text for reason in first.score.reasons][:1] == [rows[0]["reason_1"]]
     assert first.series is not None
-    assert len(first.ledger)
+    assert len(first.invoices)
     assert [run.n_clients for run in store.list_runs()] == [len(listed), 1, len(listed)]
     assert store.find_band(11.0, 101.0) is None  # of the highest scores alone nobody learns what others use
 

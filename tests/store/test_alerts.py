@@ -58,7 +58,7 @@ def test_clients_of_other_runs_keep_their_alerts(store):
 
 @pytest.mark.parametrize("few", [0, 500], ids=["by their range", "one by one"])
 def test_a_run_of_many_looks_up_its_own_clients_and_leaves_those_between_alone(store, monkeypatch, few):
-    monkeypatch.setattr(bulk, "FEW", few)
+    monkeypatch.setattr(bulk, "MAX_IDS", few)
     ids = ["a", "b", "c", "d", "e"]
     codes = clients_of(client_id=ids, region=[101, 102, 103, 104, 105])
     write(store, *(score_of(id_) for id_ in ids), clients=codes, facts=ROLLBACK * 5)

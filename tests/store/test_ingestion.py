@@ -41,33 +41,33 @@ def test_new_readings_are_counted_by_the_minute_and_hour_in_which_they_came(stor
     taken(store, "b", 1, NOW + timedelta(seconds=59))
     taken(store, "c", 4, NOW + 61 * MINUTE)
     taken(store, "c", 4, NOW + 62 * MINUTE)  # the same again
-    assert store.came_by_minute(NOW) == {NOW: 3, NOW + 61 * MINUTE: 4}
-    assert store.came_by_minute(NOW + MINUTE) == {NOW + 61 * MINUTE: 4}
-    assert store.came_by_hour(NOW - DAY) == {NOW: 3, NOW + HOUR: 4}
+    assert store.new_readings_by_minute(NOW) == {NOW: 3, NOW + 61 * MINUTE: 4}
+    assert store.new_readings_by_minute(NOW + MINUTE) == {NOW + 61 * MINUTE: 4}
+    assert store.new_readings_by_hour(NOW - DAY) == {NOW: 3, NOW + HOUR: 4}
 
 
 def test_what_became_of_readings_is_added_up(store):
     taken(store, "a", 2)
     store.add_readings([("a", READ_AT, 9.0), ("a", READ_AT + HOUR, 1.0), ("a", READ_AT - 3 * DAY, 1.0)], NOW + MINUTE)
-    store.count_refused("no reading", 2, NOW)
-    assert store.tally(NOW) == ingestion.IngestionTotals(3, 1, 1, 1, 1, 2)
-    assert store.tally(NOW + DAY) == ingestion.IngestionTotals(0, 0, 0, 0, 0, 0)
+    store.count_rejected("no reading", 2, NOW)
+    assert store.ingestion_totals(NOW) == ingestion.IngestionTotals(3, 1, 1, 1, 1, 2)
+    assert store.ingestion_totals(NOW + DAY) == ingestion.IngestionTotals(0, 0, 0, 0, 0, 0)
 
 
 def test_the_last_refusal_is_told_with_its_minute(store):
-    assert store.last_refusal(NOW - DAY) is None
-    store.count_refused("an older one", at=NOW - HOUR)
-    store.count_refused("x" * 1000, at=NOW + timedelta(seconds=30))
+    assert store.last_rejection(NOW - DAY) is None
+    store.count_rejected("an older one", at=NOW - HOUR)
+    store.count_rejected("x" * 1000, at=NOW + timedelta(seconds=30))
     taken(store, "a")  # counted in the same minute, takes nothing away
-    assert store.last_refusal(NOW - DAY) == (NOW, "x" * ingestion.MOST_WORDS)
-    assert store.last_refusal(NOW + HOUR) is None
+    assert store.last_rejection(NOW - DAY) == (NOW, "x" * ingestion.MAX_MESSAGE)
+    assert store.last_rejection(NOW + HOUR) is None
 
 
 def test_alerts_are_counted_by_the_hour_in_which_they_were_raised(store):
     write(store, score_of("a"), score_of("b"), scored_at=NOW + timedelta(minutes=59, seconds=59))
     write(store, score_of("c"), scored_at=NOW + HOUR)
-    assert store.raised_by_hour(NOW - DAY) == {NOW: 2, NOW + HOUR: 1}
-    assert store.raised_by_hour(NOW + HOUR) == {NOW + HOUR: 1}
+    assert store.alerts_by_hour(NOW - DAY) == {NOW: 2, NOW + HOUR: 1}
+    assert store.alerts_by_hour(NOW + HOUR) == {NOW + HOUR: 1}
 
 
 def test_writers_of_one_minute_lose_no_count(store):
@@ -80,13 +80,13 @@ def test_writers_of_one_minute_lose_no_count(store):
         worker.start()
     for worker in workers:
         worker.join()
-    assert store.came_by_minute(NOW) == {NOW: 20}
+    assert store.new_readings_by_minute(NOW) == {NOW: 20}
 
 
 def test_readings_that_cannot_be_kept_are_not_counted(store):
-    with pytest.raises(Exception, match="leave a missing reading out"):
+    with pytest.raises(Exception, match="leave out missing readings"):
         store.add_readings([("a", READ_AT, 1.0), ("a", READ_AT + HOUR, float("nan"))], NOW)
-    assert store.tally(NOW).n_new == 0
+    assert store.ingestion_totals(NOW).n_new == 0
 
 
 def test_the_newest_readings_are_read_by_their_index(store):

@@ -8,7 +8,7 @@ import pytest
 
 from fairmeter.store import LoginLimits, Store, TooManyTries
 
-PATIENCE = LoginLimits(of_pair=3, of_address=5, within=timedelta(minutes=1))
+PATIENCE = LoginLimits(max_per_pair=3, max_per_address=5, window=timedelta(minutes=1))
 
 
 def test_logins_are_on_record_whatever_was_typed(store):
@@ -42,7 +42,7 @@ def test_a_success_takes_back_the_failures_of_that_name_from_that_address(store)
 
 
 def test_failures_count_for_their_time_alone(store):
-    at_once = PATIENCE._replace(within=timedelta(0))
+    at_once = PATIENCE._replace(window=timedelta(0))
     for _ in range(9):
         store.begin_login("ana", "10.0.0.1", at_once)
 
@@ -57,4 +57,4 @@ def test_workers_that_are_asked_at_once_let_no_more_try_than_one_would(database_
                 return False
 
     with ThreadPoolExecutor(8) as workers:
-        assert sum(workers.map(ask, range(8))) == PATIENCE.of_pair
+        assert sum(workers.map(ask, range(8))) == PATIENCE.max_per_pair

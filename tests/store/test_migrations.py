@@ -189,7 +189,7 @@ def test_clients_of_before_there_was_a_column_for_it_are_suspected_from_the_thre
     with closing(Store(empty_url)) as store:
         kept_by("0009", store, {"a": 0.49, "b": 0.5, "c": 0.9, "d": -1.0})
         store.migrate()
-        (region,) = store.hot_spots()
+        (region,) = store.count_by_region()
         assert (region.n_clients, region.n_suspected) == (4, 2)
 
 

@@ -33,7 +33,7 @@ def store(request, templates, tmp_path_factory):
         inspected(opened, "c-100", "confirmed", recovered_kwh=1500.0)
         inspected(opened, "c-101", "cleared", is_random=True)
         opened.add_readings([("c-001", datetime(2026, 11, 2) + i * timedelta(hours=1), 1.5) for i in range(30)], now)
-        opened.count_refused("readings.0.read_at: missing.")
+        opened.count_rejected("readings.0.read_at: missing.")
         yield opened
 
 

@@ -54,10 +54,10 @@ def test_late_and_out_of_order_readings_are_counted(store):
 @pytest.mark.parametrize(
     ("row", "told"),
     [
-        (("", DAY, 1.0), "id '' is empty"),
-        (("a\0", DAY, 1.0), "no text"),
-        (("a", DAY, float("nan")), "leave a missing reading out"),
-        (("a", DAY.replace(tzinfo=UTC), 1.0), "no zone"),
+        (("", DAY, 1.0), "client_id is ''"),
+        (("a\0", DAY, 1.0), "without NUL"),
+        (("a", DAY, float("nan")), "leave out missing readings"),
+        (("a", DAY.replace(tzinfo=UTC), 1.0), "without a zone"),
     ],
 )
 def test_a_bad_reading_is_named_and_nothing_is_kept(store, row, told):

@@ -24,18 +24,18 @@ def band_of(n):
 
 def test_the_store_keeps_a_ledger_until_another_one_comes(store):
     clients = clients_of(client_id=["c-1", "c-2"])
-    write(store, score_of(), score_of("c-2"), clients=clients, ledgers={"c-1": ledger(BEFORE)})
+    write(store, score_of(), score_of("c-2"), clients=clients, invoice_histories={"c-1": ledger(BEFORE)})
     write(store, score_of(probability=0.9))
-    np.testing.assert_array_equal(store.find_profile("c-1").ledger, ledger(BEFORE))
-    assert store.find_profile("c-2").ledger is None
-    write(store, ledgers={"c-1": ledger(BEFORE, invoice())})
-    assert len(store.find_profile("c-1").ledger) == 2
+    np.testing.assert_array_equal(store.find_profile("c-1").invoices, ledger(BEFORE))
+    assert store.find_profile("c-2").invoices is None
+    write(store, invoice_histories={"c-1": ledger(BEFORE, invoice())})
+    assert len(store.find_profile("c-1").invoices) == 2
 
 
 def test_the_store_keeps_the_band_that_was_learnt_last(store):
     band, other = band_of(21), band_of(25)
-    write(store, around=ReferenceData((band,)))
-    write(store, around=ReferenceData((other,)))
+    write(store, reference=ReferenceData((band,)))
+    write(store, reference=ReferenceData((other,)))
     found = store.find_band(11.0, 103.0)
     assert found[:4] == other[:4]
     for kept, learnt in zip(found[4:], other[4:], strict=True):
@@ -45,8 +45,8 @@ def test_the_store_keeps_the_band_that_was_learnt_last(store):
 
 
 def test_the_store_keeps_the_temperature_of_each_day(store):
-    write(store, around=ReferenceData((), [(MARCH, 12.5), (date(2026, 3, 2), 13.0)]))
-    write(store, around=ReferenceData((), [(date(2026, 3, 2), 14.0)]))
+    write(store, reference=ReferenceData((), [(MARCH, 12.5), (date(2026, 3, 2), 13.0)]))
+    write(store, reference=ReferenceData((), [(date(2026, 3, 2), 14.0)]))
     assert store.temperatures(MARCH, date(2026, 3, 31)) == [(MARCH, 12.5), (date(2026, 3, 2), 14.0)]
     assert store.temperatures(date(2027, 1, 1), date(2027, 2, 1)) == []
 

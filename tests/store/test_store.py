@@ -109,7 +109,7 @@ def test_past_scores_make_a_trend_and_whole_runs_another(store):
 
 @pytest.mark.parametrize(
     ("ids", "given", "told"),
-    [(["a", "a"], {}, "1 clients have two scores, 'a'"), ([""], {}, "is empty"), (["a\0"], {}, "no text"),
+    [(["a", "a"], {}, "1 clients have two scores, such as 'a'"), ([""], {}, "is empty"), (["a\0"], {}, "cannot be stored"),
      (["\ud800"], {}, "no text"), (["a"], {"facts": []}, "1 scores and facts of 0")],
 )  # fmt: skip
 def test_a_run_that_cannot_be_kept_says_why_and_leaves_nothing(store, ids, given, told):
@@ -123,9 +123,9 @@ def test_numbers_of_the_dashboard_count_clients(store):
     clients = clients_of(client_id=["a", "b", "c", "d"], region=[1, 1, 2, 1])
     write(store, *scores, clients=clients)
     assert store.count_severities() == {"critical": 1, "high": 1, "medium": 0, "low": 1, INSUFFICIENT_HISTORY: 1}
-    spots = [(spot.region, spot.n_clients, spot.n_suspected) for spot in store.hot_spots()]
+    spots = [(spot.region, spot.n_clients, spot.n_suspected) for spot in store.count_by_region()]
     assert spots == [(2.0, 1, 1), (1.0, 3, 1)]
-    assert store.hot_spots()[1].expected_recovery_kwh == pytest.approx(900)
+    assert store.count_by_region()[1].expected_recovery_kwh == pytest.approx(900)
 
 
 def test_scores_are_counted_in_equal_steps(store):
@@ -138,21 +138,21 @@ def test_scores_are_counted_in_equal_steps(store):
         score_of("e", None),
     )
     assert store.count_scores(4) == [(1, 0.0), (1, 0.26), (1, 0.74), (1, 1.0)]
-    assert store.count_from([1.0, 0.5, 0.26, 0.2, 0.0]).tolist() == [1, 2, 3, 3, 4]
+    assert store.count_at_least([1.0, 0.5, 0.26, 0.2, 0.0]).tolist() == [1, 2, 3, 3, 4]
 
 
 def test_clients_are_drawn_alike_for_a_seed_and_stay_drawn_when_others_come(store):
     write(store, *(score_of(f"c-{n}") for n in range(20)), score_of("unknown", None))
-    everybody = store.draw_clients(99, "week 1")
+    everybody = store.sample_clients(99, "week 1")
     assert sorted(everybody) == sorted(f"c-{n}" for n in range(20))
-    assert store.draw_clients(5, "week 1") == everybody[:5]
-    assert store.draw_clients(20, "week 2") != everybody
-    assert store.draw_clients(20, "week 1", left_out={everybody[0]}) == everybody[1:]
+    assert store.sample_clients(5, "week 1") == everybody[:5]
+    assert store.sample_clients(20, "week 2") != everybody
+    assert store.sample_clients(20, "week 1", left_out={everybody[0]}) == everybody[1:]
 
 
 def test_a_plan_reads_scores_without_what_explains_them_and_asks_for_it_later(store):
     write(store, score_of("a", 0.9), score_of("b", 0.8))
-    bare = store.stored_scores(limit=1, is_whole=False)
+    bare = store.stored_scores(limit=1, with_explanations=False)
     assert [(s.client_id, s.recovery, s.reasons) for s in bare] == [("a", score_of().recovery, ())]
     assert store.scores_of(["a", "nobody"]) == {"a": score_of("a", 0.9)}
 
@@ -260,7 +260,7 @@ def test_what_no_database_can_look_for_is_no_crash(store):
 def test_a_cursor_of_another_list_is_refused(listed):
     cursor = listed.list_profiles(sort="recovery", limit=3).next
     for sort in ("score", "severity", "scored", "id"):
-        with pytest.raises(BadQuery, match="no cursor of this list"):
+        with pytest.raises(BadQuery, match="not a cursor of this list"):
             listed.list_profiles(sort=sort, after=cursor)
 
 
@@ -268,13 +268,13 @@ def test_a_cursor_of_another_list_is_refused(listed):
 
 
 def test_users_are_added_changed_and_never_doubled(store):
-    assert store.n_users() == 0
+    assert store.count_active_users() == 0
     user = store.add_user("ana", "hash", "viewer")
     assert store.find_user("ana") == user
     with pytest.raises(NameTaken, match="'ana'"):
         store.add_user("ana", "other", "admin")
     assert store.change_user("ana", role="admin", is_active=False) == replace(user, role="admin", is_active=False)
-    assert (store.n_users(), [u.name for u in store.list_users()]) == (0, ["ana"])
+    assert (store.count_active_users(), [u.name for u in store.list_users()]) == (0, ["ana"])
     with pytest.raises(BadRole, match="'owner'"):
         store.add_user("eva", "hash", "owner")
     with pytest.raises(NoSuchName, match="'eva'"):
@@ -372,6 +372,6 @@ def test_sqlite_keeps_a_log_ahead_so_that_readers_never_wait(tmp_path):
 
 
 def test_moments_without_a_zone_are_refused(store):
-    with pytest.raises(Exception, match="has no zone"):
+    with pytest.raises(Exception, match="has no time zone"):
         write(store, scored_at=datetime(2026, 11, 2))
     assert store.count_profiles() == 0

@@ -58,9 +58,9 @@ def test_a_transformers_clients_come_by_score(store):
 def test_facts_that_last_stay_where_new_ones_do_not_tell_them(store, n):
     scores = [score_of(f"c-{i}") for i in range(n)]
     write(store, *scores, facts=[{"spike_ratio": 9.0, "transformer_loss_share": 0.2}] * n)
-    write(store, *scores, facts=[{"spike_ratio": 2.0}] * n, lasting=("transformer_loss_share", "never_told"))
+    write(store, *scores, facts=[{"spike_ratio": 2.0}] * n, lasting_facts=("transformer_loss_share", "never_told"))
     assert store.find_profile("c-0").facts == {"spike_ratio": 2.0, "transformer_loss_share": 0.2}
-    write(store, *scores, facts=[{"transformer_loss_share": 0.0}] * n, lasting=("transformer_loss_share",))
+    write(store, *scores, facts=[{"transformer_loss_share": 0.0}] * n, lasting_facts=("transformer_loss_share",))
     assert store.find_profile("c-0").facts == {"transformer_loss_share": 0.0}
 
 

@@ -42,22 +42,22 @@ def failed(store, times: int) -> None:
 
 def test_tries_that_a_clock_ahead_wrote_down_lock_nobody_out_until_then(store, clock):
     clock.at = NOW + YEAR
-    failed(store, PATIENCE.of_pair)
+    failed(store, PATIENCE.max_per_pair)
     with pytest.raises(TooManyTries):
         failed(store, 1)
     clock.at = NOW
-    failed(store, PATIENCE.of_pair)
+    failed(store, PATIENCE.max_per_pair)
     with pytest.raises(TooManyTries) as refused:
         failed(store, 1)
-    assert refused.value.seconds <= PATIENCE.within.total_seconds(), "those of now still count"
+    assert refused.value.seconds <= PATIENCE.window.total_seconds(), "those of now still count"
 
 
 def test_a_clock_set_back_a_little_forgives_nobody(store, clock):
-    failed(store, PATIENCE.of_pair)
+    failed(store, PATIENCE.max_per_pair)
     clock.at = NOW - timedelta(minutes=10)
     with pytest.raises(TooManyTries) as refused:
         failed(store, 1)
-    assert refused.value.seconds <= 2 * PATIENCE.within.total_seconds()
+    assert refused.value.seconds <= 2 * PATIENCE.window.total_seconds()
 
 
 @pytest.mark.parametrize("jump", [LIFETIME + timedelta(hours=1), -timedelta(hours=1)], ids=["forth", "back"])

@@ -104,7 +104,7 @@ def test_the_desk_is_told_of_the_same_part_of_the_base(tmp_path, utility, traine
         with closing(Store(url)) as store:
             ids = [row.client_id for row in store.list_profiles(limit=1000).rows]
             profiles = [store.find_profile(client_id) for client_id in ids]
-            told.append([(p.client, p.score, p.facts, p.series, p.ledger) for p in profiles])
+            told.append([(p.client, p.score, p.facts, p.series, p.invoices) for p in profiles])
             assert store.list_runs()[0].n_clients == 600
     assert 20 < len(told[0]) < 600
     assert repr(told[0]) == repr(told[1])

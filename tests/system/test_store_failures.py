@@ -60,7 +60,7 @@ def test_a_worker_that_is_killed_in_mid_load_leaves_what_was_there(store, databa
 def test_a_run_that_fails_leaves_what_was_there(store):
     write(store, score_of("c-0001"))
     before = everything(store)
-    with pytest.raises(ValueError, match="no zone"):
+    with pytest.raises(ValueError, match="no time zone"):
         write(store, score_of("c-0001", 0.9), score_of("new"), scored_at=NOW.replace(tzinfo=None))
     assert everything(store) == before
 
@@ -133,7 +133,7 @@ def test_a_server_that_is_not_there_is_unavailable_and_its_password_stays_untold
 
 
 def test_a_database_that_another_writer_holds_too_long_is_unavailable(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr("fairmeter.store.engine.database.BUSY", 0.1)
+    monkeypatch.setattr("fairmeter.store.engine.database.BUSY_TIMEOUT", 0.1)
     url = f"sqlite:///{tmp_path}/store.db"
     with closing(Store(url)) as store, closing(Store(url)) as other:
         store.migrate()

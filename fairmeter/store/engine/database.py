@@ -1,7 +1,7 @@
 """One database, SQLite or PostgreSQL: its connections, its transactions, its errors as one exception.
 
-In:  a URL: sqlite:///fairmeter.db, postgresql://user:password@host:5432/name (postgres:// as hosts write it works too).
-Out: `reading()` and `writing()`, each a transaction that ends well or leaves nothing behind.
+In:  a URL: sqlite:///fairmeter.db, postgresql://user:password@host:5432/name (or postgres://, as hosting services do).
+Out: `reading()` and `writing()`, each a transaction that is committed as a whole or rolled back.
 """
 
 import sqlite3
@@ -13,31 +13,31 @@ from sqlalchemy import Connection, Engine, create_engine, event, exc, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, InternalError, OperationalError
 
-BUSY = 30  # seconds that a writer waits for another one on SQLite before it gives up
-SHORTLY = 0.02  # seconds
-LOW_BYTE = 0xFF  # of SQLite's codes: the kind, before what exactly
-CONNECT = 5  # seconds that a connection to PostgreSQL may take
-POOL, OVERFLOW = 4, 6  # connections of a worker: eight threads, a listener, a health check
-POOL_WAIT = 10  # seconds that a thread waits for a connection
+BUSY_TIMEOUT = 30  # seconds that a writer on SQLite waits for another writer
+RETRY_DELAY = 0.02  # seconds
+LOW_BYTE = 0xFF  # of SQLite's extended error codes: the primary code
+CONNECT_TIMEOUT = 5  # seconds for a connection to PostgreSQL
+POOL_SIZE, POOL_OVERFLOW = 4, 6  # connections of a worker: eight threads, a listener, a health check
+POOL_TIMEOUT = 10  # seconds that a thread waits for a connection
 UNDEFINED_TABLE = "42P01"  # PostgreSQL's code
-GONE = "The database does not answer ({}); nothing was written, try again."
+NO_ANSWER = "The database does not answer ({}). Nothing was written; try again."
 TRANSIENT = (OperationalError, InterfaceError, InternalError)
 
 
 class StoreError(Exception):
-    """The store cannot do what is wanted; one sentence."""
+    """The store cannot do what was asked; the message says why and what to do."""
 
 
 class BadStoreUrl(StoreError):
-    """The URL names no database that can be used."""
+    """The URL is not that of a supported database."""
 
 
 class StoreUnavailable(StoreError):
-    """The database does not answer, is locked too long or went away: nothing was written, try again."""
+    """The database does not answer, stayed locked or closed the connection. Nothing was written; try again."""
 
 
 class ValueOutOfRange(StoreError):
-    """A text, a number or a moment is none that a database can hold or look for; nothing was written."""
+    """The database cannot represent a text, a number or a moment. Nothing was written."""
 
 
 class Database:
@@ -59,58 +59,62 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A transaction that writes; it is undone where the block raises. Raises StoreUnavailable."""
+        """A transaction that writes, rolled back where the block raises. Raises StoreUnavailable."""
         with _translated(), self.engine.connect().execution_options(is_writing=True) as connection, connection.begin():
             yield connection
 
     @contextmanager
     def outside_transactions(self) -> Iterator[Connection]:
-        """For what PostgreSQL does in no transaction: each statement by itself. Raises StoreUnavailable."""
+        """A connection that commits each statement, for what PostgreSQL refuses in a transaction.
+
+        Raises StoreUnavailable.
+        """
         options = {"isolation_level": "AUTOCOMMIT"}
         with _translated(), self.engine.connect().execution_options(**options) as connection:
             yield connection
 
     @contextmanager
     def migrating(self) -> Iterator[Connection]:
-        """A transaction that may make tables anew: on SQLite with foreign keys unchecked until its end."""
+        """A transaction that may rebuild tables; SQLite checks foreign keys only at its end."""
         options = {"is_writing": True, "is_migrating": True}
         try:
             with _translated(), self.engine.connect().execution_options(**options) as connection, connection.begin():
                 yield connection
-                if self.is_sqlite and (lost := connection.exec_driver_sql("PRAGMA foreign_key_check").all()):
+                if self.is_sqlite and (dangling := connection.exec_driver_sql("PRAGMA foreign_key_check").all()):
                     raise StoreError(
-                        f"The migration would leave {len(lost)} rows without what they refer to: {lost[0]}."
+                        f"The migration would break {len(dangling)} foreign keys, the first: {dangling[0]}. Nothing "
+                        "was changed; restore the missing rows or a backup, then migrate again."
                     )
         finally:
-            self.close()  # its connection checks no foreign keys: none like it goes back to the pool
+            self.close()  # this connection checks no foreign keys: it must not return to the pool
 
     def vacuum(self, *tables: str) -> None:
-        """Lets PostgreSQL count in indexes alone from now on, not after its own vacuum has come by, if it ever does."""
+        """Run PostgreSQL's VACUUM, so that counts read indexes alone without waiting for autovacuum."""
         if not self.is_sqlite:
             with suppress(StoreError), self.outside_transactions() as connection:
                 connection.execute(text(f"VACUUM {', '.join(tables)}"))
 
     def ping(self) -> None:
-        """Raises StoreUnavailable where the database does not answer."""
+        """Check that the database answers. Raises StoreUnavailable."""
         with self.reading() as connection:
             connection.execute(text("SELECT 1"))
 
 
 def url_of(url: str) -> URL:
-    """A URL with the driver that is installed. Raises BadStoreUrl, which never shows a password."""
+    """The URL with the installed driver. Raises BadStoreUrl, whose message never shows a password."""
     try:
         parsed = make_url(url)
     except ArgumentError:
         raise BadStoreUrl(
-            "DATABASE_URL is no URL of a database; write sqlite:///fairmeter.db or postgresql://user@host/name."
+            "DATABASE_URL is not a database URL. Write sqlite:///fairmeter.db or postgresql://user@host/name."
         ) from None
     if parsed.drivername in ("postgres", "postgresql", "postgresql+psycopg"):
         return parsed.set(drivername="postgresql+psycopg")
     if parsed.drivername in ("sqlite", "sqlite+pysqlite") and parsed.database not in (None, "", ":memory:"):
         return parsed
     raise BadStoreUrl(
-        f"DATABASE_URL begins with {parsed.drivername}:// and names {parsed.database!r}; it must be a file of SQLite "
-        "(sqlite:///fairmeter.db) or PostgreSQL (postgresql://user@host/name)."
+        f"DATABASE_URL begins with {parsed.drivername}:// and names the database {parsed.database!r}. Give a file of "
+        "SQLite (sqlite:///fairmeter.db) or a database of PostgreSQL (postgresql://user@host/name)."
     )
 
 
@@ -118,16 +122,20 @@ def url_of(url: str) -> URL:
 
 
 def _postgresql(url: URL) -> Engine:
-    """Connections are tried before use, so that a PostgreSQL that was restarted is found again by itself."""
+    """An engine that tests connections before use, so that a restart of PostgreSQL needs no restart here."""
     return create_engine(
-        url, pool_pre_ping=True, pool_size=POOL, max_overflow=OVERFLOW, pool_timeout=POOL_WAIT,
-        connect_args={"connect_timeout": CONNECT, "application_name": "fairmeter"},
+        url, pool_pre_ping=True, pool_size=POOL_SIZE, max_overflow=POOL_OVERFLOW, pool_timeout=POOL_TIMEOUT,
+        connect_args={"connect_timeout": CONNECT_TIMEOUT, "application_name": "fairmeter"},
     )  # fmt: skip
 
 
 def _sqlite(url: URL) -> Engine:
     engine = create_engine(
-        url, connect_args={"timeout": BUSY}, pool_size=POOL, max_overflow=OVERFLOW, pool_timeout=POOL_WAIT
+        url,
+        connect_args={"timeout": BUSY_TIMEOUT},
+        pool_size=POOL_SIZE,
+        max_overflow=POOL_OVERFLOW,
+        pool_timeout=POOL_TIMEOUT,
     )
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
@@ -143,21 +151,21 @@ def _prepare(connection, _record) -> None:
 
 
 def _write_ahead(connection) -> None:
-    """The file's journal mode. While others that start at once set it too, SQLite answers "locked" without waiting."""
-    until = monotonic() + BUSY
+    """Set the file's journal mode, and retry: SQLite answers "locked" at once while another process sets it too."""
+    until = monotonic() + BUSY_TIMEOUT
     while True:
         try:
             return connection.execute("PRAGMA journal_mode = WAL").close()
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & LOW_BYTE != sqlite3.SQLITE_BUSY or monotonic() > until:
                 raise
-        sleep(SHORTLY)
+        sleep(RETRY_DELAY)
 
 
 def _begin(connection: Connection) -> None:
-    # A writer takes the lock at once: one that reads first and writes later fails where two do so.
+    # A writer takes the lock at once: of two that read first and write later, one fails.
     options = connection.get_execution_options()
-    if options.get("is_migrating"):  # a table that is made anew is dropped: what refers to it would go, or stop it
+    if options.get("is_migrating"):  # rebuilding drops the old table, which foreign keys would forbid or cascade
         connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
     is_writing = options.get("is_writing")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writing else "BEGIN")
@@ -171,31 +179,37 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except exc.TimeoutError:
-        raise StoreUnavailable("All connections to the database are in use; try again.") from None
+        raise StoreUnavailable(
+            f"All {POOL_SIZE + POOL_OVERFLOW} connections to the database are in use; try again."
+        ) from None
     except (exc.DataError, UnicodeEncodeError, OverflowError):
-        raise ValueOutOfRange("A value is too large, or a text holds a character that no text may hold.") from None
+        raise ValueOutOfRange(
+            "A value is too large, or a text holds a character that the database cannot store (NUL or a surrogate). "
+            "Correct it and send it again."
+        ) from None
     except DBAPIError as error:
         if isinstance(error, TRANSIENT) or error.connection_invalidated or _lacks_tables(error):
-            raise StoreUnavailable(_words(error)) from error
+            raise StoreUnavailable(_message(error)) from error
         raise
 
 
 @contextmanager
-def answering(connection: Connection) -> Iterator[None]:
-    """What a driver's own call raises, where SQLAlchemy does not stand between."""
+def driver_errors(connection: Connection) -> Iterator[None]:
+    """Translate errors of direct driver calls, which SQLAlchemy does not wrap, into StoreUnavailable."""
     try:
         yield
     except connection.dialect.dbapi.OperationalError as error:
         connection.invalidate()
-        raise StoreUnavailable(GONE.format(type(error).__name__)) from error
+        raise StoreUnavailable(NO_ANSWER.format(type(error).__name__)) from error
 
 
 def _lacks_tables(error: DBAPIError) -> bool:
     return getattr(error.orig, "sqlstate", None) == UNDEFINED_TABLE or "no such table" in str(error.orig)
 
 
-def _words(error: DBAPIError) -> str:
+def _message(error: DBAPIError) -> str:
     if _lacks_tables(error):
         return "The database holds no tables of Fairmeter: run `flask --app predict migrate`."
-    said = str(error.orig).splitlines()[0] if isinstance(error.orig, sqlite3.Error) else type(error.orig).__name__
-    return GONE.format(said)
+    # PostgreSQL's own text may hold host and user: only its kind is shown.
+    reason = str(error.orig).splitlines()[0] if isinstance(error.orig, sqlite3.Error) else type(error.orig).__name__
+    return NO_ANSWER.format(reason)

@@ -1,8 +1,8 @@
-"""The tables of a database brought to where this version of Fairmeter needs them.
+"""Migration of a database to the schema of this version.
 
-In:  any database that an earlier version left, or an empty one.
-Out: the newest tables, with all that was in the old ones. Several workers may start at once: the first one migrates in
-     one transaction, the others wait for it and find nothing left to do.
+In:  a database of any earlier version, or an empty one.
+Out: the newest tables with all rows of the old ones. Several workers may start at once: the first one migrates in one
+     transaction, the others wait for it and find nothing left to do.
 """
 
 from pathlib import Path
@@ -10,25 +10,25 @@ from pathlib import Path
 from sqlalchemy import Connection, func, inspect, select, text
 
 from fairmeter.store.engine.database import Database, StoreError
-from fairmeter.store.engine.schema import COUNTED
+from fairmeter.store.engine.schema import COUNTED_TABLES
 
 HEAD = "0011"  # the newest migration in migrations/versions; a test compares them
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
-MIGRATION_LOCK = 0x66616D69  # of PostgreSQL's advisory locks: who migrates
+MIGRATION_LOCK = 0x66616D69  # PostgreSQL advisory lock: one migration at a time
 
 
 class NewerStore(StoreError):
-    """A later version of Fairmeter has made these tables."""
+    """A later version of Fairmeter has migrated this database."""
 
 
 class Migrations(Database):
-    """The tables themselves."""
+    """Creates and upgrades the tables."""
 
     def migrate(self, to: str = HEAD) -> bool:
-        """Brings the tables up to date; whether there was anything to do. Raises StoreUnavailable, NewerStore."""
+        """Bring the tables up to date; True if anything was changed. Raises StoreUnavailable, NewerStore."""
         with self.reading() as connection:
             if _revision(connection) == to:
-                return False  # nothing is loaded that only a migration needs
+                return False  # without loading Alembic
         with self.migrating() as connection:
             if not self.is_sqlite:
                 connection.execute(select(func.pg_advisory_xact_lock(MIGRATION_LOCK)))
@@ -36,7 +36,7 @@ class Migrations(Database):
             if found != to:
                 _upgrade(connection, found, to)
         if found != to:
-            self.vacuum(*COUNTED)  # a table that was made anew is counted in none of its indexes alone
+            self.vacuum(*COUNTED_TABLES)  # a rebuilt table has no visibility map, so counts would read the table itself
         return found != to
 
 
@@ -58,7 +58,7 @@ def _upgrade(connection: Connection, found: str | None, to: str) -> None:
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if found is not None and found not in known:
         raise NewerStore(
-            f"The database is at version {found}, this Fairmeter knows {', '.join(sorted(known))}: a newer one has "
-            "changed it. Start that one, or give DATABASE_URL another database."
+            f"The database is at version {found}; this Fairmeter supports {', '.join(sorted(known))}. A newer release "
+            "has migrated it: start that release, or give DATABASE_URL another database."
         )
     command.upgrade(config, to)

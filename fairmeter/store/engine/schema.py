@@ -1,11 +1,11 @@
 """The tables of the store, as the newest migration leaves them.
 
 In:  nothing.
-Out: one SQLAlchemy Table a table. Moments are UTC; `by_` columns hold what a list is sorted by, ABSENT where there is
-     nothing to sort by, so that a page continues after any row; codes of the utility are numbers, as in the tables.
+Out: SQLAlchemy Tables. Moments are UTC. `by_` columns are sort keys, ABSENT where a row has no value, so that a page
+     can continue after any row. Codes of the utility are numbers, as in the input tables.
 
-A client is known by the utility's own id, compared byte by byte in either database (PostgreSQL would else sort by the
-rules of a language, and search by a prefix without an index).
+The key of a client is the utility's own id, compared byte by byte in both databases: with a language's collation
+PostgreSQL would sort differently, and search for a prefix without an index.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -33,8 +33,8 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeDecorator
 
 ABSENT = -1.0  # below every score and every energy
-LARGEST_ID = 2**63 - 1
-COUNTED = ("profiles", "alerts")  # tables that pages count in
+MAX_ID = 2**63 - 1
+COUNTED_TABLES = ("profiles", "alerts")  # whose rows pages count
 EPOCH = datetime(1970, 1, 1)
 
 metadata = MetaData(
@@ -49,7 +49,7 @@ metadata = MetaData(
 
 
 class UtcDateTime(TypeDecorator):
-    """A moment with its zone; kept and given back in UTC. SQLite knows no zones: there it is UTC by this rule alone."""
+    """A moment with its zone, stored and returned in UTC. SQLite has no zones: there it is UTC by convention."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -58,7 +58,7 @@ class UtcDateTime(TypeDecorator):
         if value is None:
             return None
         if value.tzinfo is None:
-            raise ValueError(f"The moment {value} has no zone; give it one, as datetime.now(UTC) has.")
+            raise ValueError(f"The moment {value} has no time zone; give it one, as datetime.now(UTC) has.")
         value = value.astimezone(UTC)
         return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
 
@@ -69,7 +69,7 @@ class UtcDateTime(TypeDecorator):
 
 
 class NaiveDateTime(TypeDecorator):
-    """What the clock on the wall showed, to the second; kept as seconds since 1970-01-01 by that clock."""
+    """Local time without a zone, to the second; stored as seconds since 1970-01-01 00:00 local time."""
 
     impl = BigInteger
     cache_ok = True
@@ -81,7 +81,7 @@ class NaiveDateTime(TypeDecorator):
         return None if value is None else EPOCH + timedelta(seconds=value)
 
 
-Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up in INTEGER alone
+Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite increments INTEGER alone
 ClientId = String().with_variant(String(collation="C"), "postgresql")
 
 
@@ -89,9 +89,9 @@ def _client(**options) -> Column:
     return Column("client_id", ClientId, ForeignKey("clients.client_id"), nullable=False, **options)
 
 
-def _index_where(condition: str, name: str, *columns: str, of_sqlite: str | None = None, **options) -> Index:
-    """An index of some rows. of_sqlite: the condition where SQLite says it otherwise."""
-    return Index(name, *columns, postgresql_where=text(condition), sqlite_where=text(of_sqlite or condition), **options)
+def _index_where(condition: str, name: str, *columns: str, on_sqlite: str | None = None, **options) -> Index:
+    """A partial index. on_sqlite: the condition where SQLite's syntax differs."""
+    return Index(name, *columns, postgresql_where=text(condition), sqlite_where=text(on_sqlite or condition), **options)
 
 
 clients = Table(
@@ -103,15 +103,15 @@ clients = Table(
     Column("transformer_id", Text), Column("tariff_price", Double),
 )  # fmt: skip
 
-# What lists and the map show and sort by, narrow so that a page reads little; the rest of a profile is in `findings`.
-# Where a client is stands here once more: beside the scores of millions, clients would take seconds to find.
+# Narrow, so that a page of a list or of the map reads little; the rest of a profile is in `findings`.
+# The places are repeated from `clients`: a join over millions of scores would take seconds.
 profiles = Table(
     "profiles", metadata,
     _client(primary_key=True),
     Column("probability", Double), Column("by_score", Double, nullable=False),
     Column("severity", Text, nullable=False), Column("by_severity", Integer, nullable=False),
     Column("threshold", Double, nullable=False),
-    Column("is_suspected", Boolean, Computed("by_score >= threshold")),  # few are: PostgreSQL plans by that
+    Column("is_suspected", Boolean, Computed("by_score >= threshold")),  # few are, which PostgreSQL's planner uses
     Column("region", Double), Column("category", Double), Column("district", Double),
     Column("latitude", Double), Column("longitude", Double), Column("transformer_id", Text),
     Column("expected_recovery_kwh", Double), Column("by_recovery", Double, nullable=False),
@@ -119,22 +119,23 @@ profiles = Table(
     Column("onset_on", Date),
     Column("model_version", Text, nullable=False),
     Column("scored_at", UtcDateTime, nullable=False),
-    Column("lot", Integer),  # by which clients are drawn at random (fairmeter/core/sampling.py); none of those who stand for nobody
+    # The sampling key (fairmeter/core/sampling.py); NULL for clients that were not sampled from the whole base.
+    Column("lot", Integer),
     Index(None, "by_score", "client_id"),
     Index(None, "by_severity", "by_score", "client_id"),
-    Index(None, "by_severity"),  # to count by: PostgreSQL keeps equal ones once, so there is little to read
+    Index(None, "by_severity"),  # for counts: PostgreSQL stores equal keys once, so there is little to read
     Index(None, "by_recovery", "client_id"),
     Index(None, "scored_at", "client_id"),
     Index(None, "region", "by_score", "client_id"),
     Index(None, "category", "by_score", "client_id"),
     Index(None, "lot", "client_id"),
     Index(None, "transformer_id"),
-    # The map reads no more than these: the area, all cells, those of an onset, the suspected clients.
+    # The map reads these alone: the area, all cells, clients with an onset, suspected clients.
     _index_where("latitude IS NOT NULL", "ix_profiles_longitude", "longitude"),
     _index_where("latitude IS NOT NULL", "ix_profiles_place", "latitude", "longitude", "region"),
     _index_where("onset_on IS NOT NULL", "ix_profiles_onset", "onset_on", "latitude", "longitude", "region"),
     _index_where("is_suspected", "ix_profiles_suspected", "region", "latitude", "longitude", "onset_on",
-                 "expected_recovery_kwh", "transformer_id", of_sqlite="is_suspected = 1"),
+                 "expected_recovery_kwh", "transformer_id", on_sqlite="is_suspected = 1"),
     _index_where("reason_group IS NOT NULL", "ix_profiles_reason", "reason_group", "by_score", "client_id"),
 )  # fmt: skip
 
@@ -295,7 +296,7 @@ readings = Table(
     sqlite_with_rowid=False,
 )  # fmt: skip
 
-# What came in each minute [since 1970-01-01, UTC]: counted where it is kept, as millions cannot be counted for a page.
+# Readings received per minute [since 1970-01-01, UTC], counted at insert: a page cannot count millions of rows.
 arrivals = Table(
     "arrivals", metadata,
     Column("minute", BigInteger, primary_key=True, autoincrement=False),
@@ -304,7 +305,7 @@ arrivals = Table(
     Column("refusal", Text),
 )  # fmt: skip
 
-# Where the energy of each transformer went in its last 90 days, and by weeks and days how much was lost.
+# Energy balance of each transformer over its last 90 days, and its losses by week and by day.
 balances = Table(
     "balances", metadata,
     Column("transformer_id", ClientId, primary_key=True),
@@ -323,7 +324,7 @@ balances = Table(
     Index(None, "lost_kwh"),
 )  # fmt: skip
 
-# What clients of a category and region use, by month (around.py packs the months).
+# Consumption of clients of a category and region, by month (reference.py packs the months).
 bands = Table(
     "bands", metadata,
     Column("category", Double, primary_key=True), Column("region", Double, primary_key=True),

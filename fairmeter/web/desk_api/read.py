@@ -136,7 +136,7 @@ def profile_of(desk: DeskService, client_id: str) -> told.RiskProfile:
         "client": profile.client,
         "facts": dict(profile.facts),
         "series": profile.series and _series(profile.series),
-        "invoices": [] if profile.ledger is None else invoices_of(profile.ledger),
+        "invoices": [] if profile.invoices is None else invoices_of(profile.invoices),
         "model_version": profile.model_version,
         "scored_at": profile.scored_at,
         "trend": store.trend_of(client_id, N_PAST),
@@ -180,7 +180,7 @@ def dashboard_of(desk: DeskService) -> told.Dashboard:
         n_readings=store.count_readings(),
         notices=store.count_notices(),
         trend=[told.RunResponse.model_validate(run) for run in store.list_runs()],
-        hot_spots=[told.RegionCountResponse.model_validate(spot) for spot in store.hot_spots()],
+        hot_spots=[told.RegionCountResponse.model_validate(spot) for spot in store.count_by_region()],
         transformers=[told.TransformerResponse.model_validate(one) for one in store.worst_transformers(N_TRANSFORMERS)],
         hit_rates={name: [told.Rate.model_validate(r._asdict()) for r in found] for name, found in rates.items()},
         drift=_drift(store.last_drift()),
@@ -233,7 +233,7 @@ def plan_of(desk: DeskService, query: asks.ListQuery) -> VisitPlan:
     busy = desk.store.busy_clients(desk.rules, date.today())
     drawn = _drawn(desk, busy, given, round(query.visits * query.random_share))
     least = {} if query.false_alarms is None else {"least_score": least_promised(desk, query.false_alarms)}
-    scores = desk.store.stored_scores(limit=query.visits + SPARE, is_whole=False, **given, **least)
+    scores = desk.store.stored_scores(limit=query.visits + SPARE, with_explanations=False, **given, **least)
     left_out = busy.keys() | {score.client_id for score in drawn}
     free = [score for score in scores if score.probability is not None and score.client_id not in left_out]
     ranked = list(desk.plan(free, len(free), query.cost, query.price))
@@ -246,7 +246,7 @@ def least_promised(desk: DeskService, share: float) -> float:
     if table is None:
         raise bad_value("false_alarms", "given, but this model was trained without what a promise needs; leave it out")
     steps = p_value_steps(table)
-    return selection_threshold(desk.store.count_from(steps.min_score), steps, share)[0]
+    return selection_threshold(desk.store.count_at_least(steps.min_score), steps, share)[0]
 
 
 def _drawn(desk: DeskService, busy: Mapping[str, str], filters: dict, n: int) -> list[Score]:
@@ -254,7 +254,7 @@ def _drawn(desk: DeskService, busy: Mapping[str, str], filters: dict, n: int) ->
     if n == 0:
         return []
     year, week, _ = date.today().isocalendar()
-    drawn = desk.store.draw_clients(n, f"{year}-{week}", busy, **filters)
+    drawn = desk.store.sample_clients(n, f"{year}-{week}", busy, **filters)
     return [profile.score for profile in map(desk.store.find_profile, drawn) if profile is not None]
 
 

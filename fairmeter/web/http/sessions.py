@@ -25,7 +25,7 @@ LIFETIME = timedelta(hours=12)  # a working day; then the password again
 LEAST_LETTERS = 12
 MOST_LETTERS = 200
 # By address too: many names may be tried with one password. By name alone anybody could lock anybody out.
-PATIENCE = LoginLimits(of_pair=5, of_address=30, within=timedelta(seconds=WINDOW))
+PATIENCE = LoginLimits(max_per_pair=5, max_per_address=30, window=timedelta(seconds=WINDOW))
 KEY_PREFIX = "fm_"  # so that scanners of repositories find one that was committed
 # OWASP's least memory for Argon2id: eight threads at the library's 64 MB would not fit a small host.
 _hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)

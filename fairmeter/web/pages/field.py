@@ -17,7 +17,7 @@ from fairmeter.core.geo import squared_degrees
 from fairmeter.desk.service import DeskService
 from fairmeter.scoring.problems import Problem
 from fairmeter.store import Profile, Store, StoreError, StoreUnavailable
-from fairmeter.store.cases import taken
+from fairmeter.store.cases import case_taken_error
 from fairmeter.web.desk_api import requests as asks
 from fairmeter.web.http import texts
 from fairmeter.web.http.auth import ANYBODY, INVESTIGATOR
@@ -124,7 +124,7 @@ def recorded(desk: DeskService, case_id: int, user: str, found: RecordedVisit) -
     if case.state == CLOSED and case.outcome == found.outcome and store.moves_of(case_id)[-1].user == user:
         return ALREADY
     if case.assignee != found.assignee or case.state not in (ASSIGNED, INSPECTING):
-        raise taken(case)
+        raise case_taken_error(case)
     with desk.photos.kept(found.photos) as names:
         if case.state == ASSIGNED:
             case = store.move_case(case_id, INSPECTING, user, texts.text("field.why"), version=case.version)

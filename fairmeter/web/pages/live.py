@@ -59,7 +59,7 @@ def shown(store: Store, zone: ZoneInfo, heat_of: str) -> dict[str, Any]:
     came = [IngestionView(batch, lag(batch, zone)) for batch in store.newest_batches(N_BATCHES)]
     alerts = store.list_alerts(state=None, sort="raised", limit=N_ALERTS).rows
     concerned = {one.batch.client_id for one in came} | {alert.client_id for alert in alerts}
-    minutes = by_minute(store.came_by_minute(now - timedelta(minutes=N_MINUTES)), now)
+    minutes = by_minute(store.new_readings_by_minute(now - timedelta(minutes=N_MINUTES)), now)
     return {
         "now": now,
         "came": came,
@@ -68,9 +68,9 @@ def shown(store: Store, zone: ZoneInfo, heat_of: str) -> dict[str, Any]:
         "minutes": minutes,
         "bars": bars(minutes),
         "median_lag": median([one.lag for one in came]) if came else None,
-        "day": store.tally(now - DAY),
-        "n_raised": sum(store.raised_by_hour(now - DAY).values()),
-        "refusal": store.last_refusal(now - PAST),
+        "day": store.ingestion_totals(now - DAY),
+        "n_raised": sum(store.alerts_by_hour(now - DAY).values()),
+        "refusal": store.last_rejection(now - PAST),
         "heat": heat(store, now, zone, heat_of),
         "clock": lambda moment: f"{moment.astimezone(zone):%H:%M:%S}",
         "told_lag": told_lag,
@@ -118,7 +118,7 @@ def bars(minutes: list[int]) -> list[float]:
 
 def heat(store: Store, now: datetime, zone: ZoneInfo, wanted: str) -> Heat | None:
     """Of what is asked for, or of what there is."""
-    counts = {READINGS: store.came_by_hour(now - PAST), ALERTS: store.raised_by_hour(now - PAST)}
+    counts = {READINGS: store.new_readings_by_hour(now - PAST), ALERTS: store.alerts_by_hour(now - PAST)}
     there = [name for name, of_hour in counts.items() if of_hour]
     if not there:
         return None

@@ -48,7 +48,7 @@ def register(site: Site) -> None:
             cases=store.count_cases(),
             found=found_by(inspections),
             trend=trend(weeks, store.count_raised(moments(weeks, zone)), inspections),
-            spots=store.hot_spots(N_SPOTS),
+            spots=store.count_by_region(N_SPOTS),
             transformers=store.worst_transformers(N_TRANSFORMERS),
             last_run=runs[-1] if runs else None,
             model=model_state(site.desk.manifest),

@@ -20,7 +20,7 @@ def register(site: Site) -> None:
     def sign_in():
         if who_asks() is not NOBODY:
             return redirect(wanted())
-        return render("sign_in.html", has_users=store.n_users() > 0)
+        return render("sign_in.html", has_users=store.count_active_users() > 0)
 
     @site.page("/sign-in", ANYBODY, methods=("POST",))
     def sign_in_now():
@@ -29,7 +29,7 @@ def register(site: Site) -> None:
         try:
             sessions.sign_in(store, name, password)
         except Problem as problem:
-            page = render("sign_in.html", has_users=store.n_users() > 0, name=name, problem=problem)
+            page = render("sign_in.html", has_users=store.count_active_users() > 0, name=name, problem=problem)
             return page, problem.status, problem.headers
         return redirect(wanted())
 

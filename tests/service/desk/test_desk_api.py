@@ -272,11 +272,11 @@ def test_pages_follow_one_another_without_gap_or_repetition(desk, store):
 
 def test_a_client_that_is_recorded_keeps_its_invoices_until_others_come(desk, store):
     recorded(desk, ["c-1"], {})
-    assert store.find_profile("c-1").ledger["consumption"].tolist() == [310.0, 310.0]  # 300 and 10 of the two levels
+    assert store.find_profile("c-1").invoices["consumption"].tolist() == [310.0, 310.0]  # 300 and 10 of the two levels
     desk.post("/readings", json=some_readings("c-1"))
-    assert len(store.find_profile("c-1").ledger) == 2
+    assert len(store.find_profile("c-1").invoices) == 2
     desk.post("/predict?record=1", json=a_body("c-1", n_invoices=3))
-    assert len(store.find_profile("c-1").ledger) == 3
+    assert len(store.find_profile("c-1").invoices) == 3
 
 
 def test_csv_holds_every_row_and_no_formula(desk, store):

@@ -50,7 +50,7 @@ def test_clients_behind_a_lossy_transformer_have_an_alert_that_says_so(demo_stor
 
 
 def test_the_demonstration_brings_invoices_what_peers_use_and_the_weather(demo_store):
-    ledger = demo_store.find_profile("demo-normal").ledger
+    ledger = demo_store.find_profile("demo-normal").invoices
     assert set(ledger["energy"]) == {0}
     assert sum(map(bool, checked(ledger))) <= len(ledger) / 4
     first, last = (np.datetime64(int(day), "D").item() for day in ledger["day"][[0, -1]])

@@ -80,7 +80,7 @@ def test_what_was_refused_is_told_by_what_was_wrong_and_never_by_what_was_sent(s
     page = seen(script.get("/desk/live", headers=with_key(store, VIEWER)))
     assert "Refused 2 messages" in page.text
     assert "Xq7-private" not in page.whole
-    assert store.last_refusal(datetime.now(UTC) - HOUR).why in page.text
+    assert store.last_rejection(datetime.now(UTC) - HOUR).why in page.text
 
 
 def test_a_note_of_a_refusal_that_cannot_be_kept_fails_nothing(store, monkeypatch):
@@ -88,7 +88,7 @@ def test_a_note_of_a_refusal_that_cannot_be_kept_fails_nothing(store, monkeypatc
         raise StoreUnavailable("The database does not answer.")
 
     script, key = desk_app(store).test_client(), with_key(store, INVESTIGATOR)
-    monkeypatch.setattr(store, "count_refused", away)
+    monkeypatch.setattr(store, "count_rejected", away)
     assert script.post("/readings", json={"readings": []}, headers=key).status_code == 422
 
 

@@ -162,7 +162,7 @@ def placeless(store):
 
 
 def test_regions_by_month_stand_in_where_no_client_has_coordinates(placeless):
-    assert placeless.began_by_month() == {(101.0, date(2026, 3, 1)): 2, (102.0, date(2024, 1, 1)): 1}
+    assert placeless.onsets_by_month() == {(101.0, date(2026, 3, 1)): 2, (102.0, date(2024, 1, 1)): 1}
     desk = open_desk(placeless)
     page = seen(desk.get("/desk/map"))
     assert "101 3 / 4 75.0" in page.text

@@ -143,7 +143,7 @@ def test_what_an_address_gives_wrong_is_said_and_the_page_still_shows(reader):
     assert page.status == 200
     assert "Visits: " in page.text
     assert "Severity: " in page.text
-    assert "after is no cursor" in seen(reader.get("/desk/list?show=all&after=zz")).text
+    assert "after is not a cursor" in seen(reader.get("/desk/list?show=all&after=zz")).text
 
 
 # --- signing in -------------------------------------------------------------------------------------------------------

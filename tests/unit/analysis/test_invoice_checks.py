@@ -15,8 +15,8 @@ from fairmeter.analysis.invoice_checks import (
     checked,
 )
 from fairmeter.data.json_records import tables_from_records
-from fairmeter.store import ledgers_of
-from fairmeter.store.engine.packing import LATEST, packed, unpacked
+from fairmeter.store import invoice_histories
+from fairmeter.store.engine.packing import MAX_INVOICES, pack_invoices, unpack_invoices
 from tests.builders.invoices import BEFORE, JANUARY, invoice, ledger
 from tests.builders.tables import a_client
 
@@ -52,10 +52,10 @@ def test_the_first_invoice_has_none_before_it_and_each_energy_its_own():
 
 
 def test_a_ledger_holds_the_latest_invoices_in_order_whatever_order_they_came_in():
-    days = [f"20{10 + i // 4}-{1 + 3 * (i % 4):02d}-05" for i in range(LATEST + 5)]
+    days = [f"20{10 + i // 4}-{1 + 3 * (i % 4):02d}-05" for i in range(MAX_INVOICES + 5)]
     rows = [invoice(day, old_index=i, new_index=i + 120) for i, day in enumerate(days)]
     found = ledger(*rows[::-1])
-    assert found["old_index"].tolist() == list(range(5, LATEST + 5))
+    assert found["old_index"].tolist() == list(range(5, MAX_INVOICES + 5))
     assert found["day"][-1] == np.datetime64(days[-1]).astype(int)
     assert set(found["consumption"]) == {120.0}
 
@@ -64,10 +64,10 @@ def test_what_is_missing_stays_missing():
     bare = dict.fromkeys((f"consumption_level_{i}" for i in (1, 2, 3, 4)), None) | {"old_index": None, "months": None}
     (row,) = ledger(invoice(**bare))
     assert np.isnan([row["consumption"], row["old_index"]]).all()
-    np.testing.assert_array_equal(unpacked(packed(ledger(BEFORE))), ledger(BEFORE))
+    np.testing.assert_array_equal(unpack_invoices(pack_invoices(ledger(BEFORE))), ledger(BEFORE))
 
 
 def test_clients_without_invoices_have_no_ledger():
     records = [a_client("a"), a_client("b"), a_client("c")]
     table = tables_from_records(records, [[BEFORE], [], [BEFORE, invoice()]])[1]
-    assert {id_: len(rows) for id_, rows in ledgers_of(["a", "b", "c"], table).items()} == {"a": 1, "c": 2}
+    assert {id_: len(rows) for id_, rows in invoice_histories(["a", "b", "c"], table).items()} == {"a": 1, "c": 2}

@@ -30,8 +30,8 @@ class RegionRow(NamedTuple):
 
 def shown(store: Store, filters: dict[str, Any]) -> dict[str, Any]:
     """rows, months, most: the largest number of a tile, n_suspected: of all tiles."""
-    spots = [spot for spot in store.hot_spots(N_REGIONS) if filters.get("region") in (None, spot.region)]
-    began = store.began_by_month(**filters)
+    spots = [spot for spot in store.count_by_region(N_REGIONS) if filters.get("region") in (None, spot.region)]
+    began = store.onsets_by_month(**filters)
     months = months_until(max((month for _, month in began), default=None), filters.get("onset_since"))
     rows = [RegionRow(spot, [tile(spot.region, month, began, filters) for month in months]) for spot in spots]
     numbers = [one.n for row in rows for one in row.tiles]
