@@ -84,7 +84,7 @@ class RunStore(Database):
     ) -> RunSummary:
         """Write profiles, past scores and alerts of some clients; other clients stay unchanged.
 
-        clients: the canonical table (data/README.md), in any order; missing values and None keep the stored ones.
+        clients: canonical table (docs/data-dictionary.md), in any order; missing values and None keep the stored ones.
         facts: per score, in order; None keeps the stored ones. series, invoice_histories: by client id; clients without
         one keep theirs. reference: data of all clients together. balances: of all measured transformers; None keeps the
         stored ones. lasting_facts: names of facts that keep their stored value where the new facts lack them.

@@ -29,7 +29,7 @@ def test_what_one_client_sends_at_once_is_one_batch_and_the_newest_comes_first(s
 
 
 def test_a_batch_of_which_not_all_was_looked_at_is_left_out_unless_it_is_all_there_is(store, monkeypatch):
-    monkeypatch.setattr(ingestion, "NEWEST", 3)
+    monkeypatch.setattr(ingestion, "N_NEWEST", 3)
     taken(store, "a", 5, NOW - MINUTE)
     assert [batch.n_readings for batch in store.newest_batches()] == [3]
     taken(store, "b")

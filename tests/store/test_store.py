@@ -109,9 +109,14 @@ def test_past_scores_make_a_trend_and_whole_runs_another(store):
 
 @pytest.mark.parametrize(
     ("ids", "given", "told"),
-    [(["a", "a"], {}, "1 clients have two scores, such as 'a'"), ([""], {}, "is empty"), (["a\0"], {}, "cannot be stored"),
-     (["\ud800"], {}, "no text"), (["a"], {"facts": []}, "1 scores and facts of 0")],
-)  # fmt: skip
+    [
+        (["a", "a"], {}, "1 clients have two scores, such as 'a'"),
+        ([""], {}, "is empty"),
+        (["a\0"], {}, "cannot be stored"),
+        (["\ud800"], {}, "cannot be stored"),
+        (["a"], {"facts": []}, "1 scores but facts for 0"),
+    ],
+)
 def test_a_run_that_cannot_be_kept_says_why_and_leaves_nothing(store, ids, given, told):
     with pytest.raises(BadRun, match=told):
         write(store, *(score_of(id_) for id_ in ids), **given)

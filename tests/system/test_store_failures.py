@@ -99,7 +99,7 @@ def test_a_postgresql_that_goes_away_in_mid_load_is_unavailable_and_leaves_nothi
 
     with monkeypatch.context() as patch:
         patch.setattr("fairmeter.store.runs.raise_alerts", cut)
-        with pytest.raises(StoreUnavailable, match="nothing was written"):
+        with pytest.raises(StoreUnavailable, match="Nothing was written"):
             write(store, *(score_of(f"c-{i:04}", 0.9) for i in range(1000)))
     assert everything(store) == before
     assert write(store, score_of("c-0001", 0.9), scored_at=NOW.replace(hour=13)).n_profiles == 1

@@ -1,6 +1,6 @@
 """Packed columns of profiles: a client's consumption series and its latest invoices as bytes.
 
-In:  values by day or by month; the canonical invoices (data/README.md, 'Input tables').
+In:  values by day or by month; the canonical invoices (docs/data-dictionary.md, 'Input tables').
 Out: Series and invoice histories, and their bytes: the arrays' own, as compression would save little on so few values.
 """
 
