@@ -36,7 +36,7 @@ from fairmeter.cli.score_options import ScoringOptions, parse
 from fairmeter.cli.settings import CommandSettings, describe_invalid
 from fairmeter.cli.visit_tables import print_list, print_worth
 from fairmeter.core.types import Score
-from fairmeter.data.exogenous import Exogenous, read_almanac
+from fairmeter.data.exogenous import Exogenous, read_exogenous
 from fairmeter.data.files import TableError
 from fairmeter.data.partitioned.spark import SparkError
 from fairmeter.data.writers import OutputError, writable, writable_folder, write
@@ -94,7 +94,7 @@ def run(options: ScoringOptions, settings: CommandSettings) -> None:
     exclusions = read_visited(options.leave_out)
     former = None if options.former is None else read_list(options.former)
     monitor = DriftMonitor(model) if files.report or options.store else None
-    exogenous = read_almanac(options.weather, options.holidays)
+    exogenous = read_exogenous(options.weather, options.holidays)
     console = Console(highlight=False)
 
     with progress() as bar:

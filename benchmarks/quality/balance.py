@@ -55,7 +55,7 @@ def main() -> int:
 
 
 def balance(tables: Tables, measured: TransformerTables, readings: Table) -> EnergyBalances:
-    days = DailyConsumption.of(readings, len(tables.quality))
+    days = DailyConsumption.from_readings(readings, len(tables.quality))
     return balances_of(measured, tables.clients["transformer_id"], days, tables.invoices)
 
 

@@ -32,7 +32,7 @@ from fairmeter.data import cleaning
 from fairmeter.data.files import TableError
 from fairmeter.data.tables import read_tables
 from fairmeter.evaluation.metrics import RESAMPLES, CumulativeHits, bootstrap, cumulative_hits, percentiles, ratio
-from fairmeter.features.invoices.matrix import AGGREGATES_BLOCK, FEATURES, METER_CELLS, client_features
+from fairmeter.features.invoices.matrix import AGGREGATES_BLOCK, FEATURES, METER_GROUP_KEYS, client_features
 from fairmeter.models.fraud_model import OF_THE_ACCOUNT
 from fairmeter.models.target_encoding import out_of_fold
 from fairmeter.training.dataset import VIEWS, Dataset, TrainingError
@@ -56,7 +56,7 @@ FIGURES = ("ROC-AUC", "PR-AUC", f"precision, top {TOP:.0%}")
 
 ENERGY = "(elec|gas)_"
 PEERS = "_against_peers"
-BY_METER = "|".join(METER_CELLS)
+BY_METER = "|".join(METER_GROUP_KEYS)
 OF_METERS = "|".join(feature.name for feature in FEATURES if feature.after_detection)
 # Each by the names of its inputs, whole; a feature takes its deviation from the peers along.
 FAMILIES = {

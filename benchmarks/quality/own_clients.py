@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
     tables = read_readings(options.readings)
-    base = HonestHouseholds.of(DailyConsumption.of(tables.readings, len(tables.client_ids)))
+    base = HonestHouseholds.of(DailyConsumption.from_readings(tables.readings, len(tables.client_ids)))
     everybody = np.arange(len(base.kwh))
     attacked = attacked_file(base, everybody, SEED, plan=ATTACK)
     base, is_thief = among_honest(base, attacked)
@@ -51,7 +51,7 @@ def main() -> None:
     def scores(learnt: np.ndarray, judged: np.ndarray, name: str) -> np.ndarray:
         """[log-odds, by the ensemble of some households of others]"""
         with console.status("") as status:
-            surroundings = Covariates.of(base.days(learnt))
+            surroundings = Covariates.from_consumption(base.days(learnt))
             sample = sample_of(attacked_files(base, learnt, surroundings, plans, SEED), {})
             model, _ = fit_labelled(
                 sample, {}, surroundings, SEED, False, lambda what: status.update(f"{name}: {what}")
@@ -78,7 +78,7 @@ def among_honest(base: HonestHouseholds, attacked: AttackedHouseholds) -> tuple[
     thieves = np.flatnonzero(attacked.label == 1)
     kwh, is_thief = base.kwh.copy(), np.zeros(len(base.kwh), dtype=np.int64)
     is_thief[attacked.household[thieves]] = 1
-    days = attacked.days.of_clients(attacked.label == 1)
+    days = attacked.days.for_clients(attacked.label == 1)
     household = attacked.household[thieves][days.segments.index]
     kwh[is_thief == 1] = np.nan
     kwh[household, days.day - base.first_day] = days.kwh

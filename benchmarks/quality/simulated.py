@@ -71,7 +71,7 @@ def main() -> None:
 
 
 def truth_of(utility: Utility) -> Truth:
-    days = DailyConsumption.of(utility.readings, len(utility.clients["client_id"]))
+    days = DailyConsumption.from_readings(utility.readings, len(utility.clients["client_id"]))
     n_known = days.segments.total((~np.isnan(days.kwh)).astype(np.int64))
     kind = np.full(len(n_known), HONEST, dtype=object)
     last = days.day.max()
@@ -88,7 +88,7 @@ def truth_of(utility: Utility) -> Truth:
     read = n_known >= LEAST_READ
     transformer_id = utility.clients["transformer_id"]
     balances = balances_of(measured_transformers(utility), transformer_id, days, utility.invoices)
-    return Truth(days.of_clients(read), kind[read], balances.losses.of_clients(read))
+    return Truth(days.for_clients(read), kind[read], balances.losses.for_clients(read))
 
 
 def measured_transformers(utility: Utility) -> TransformerTables:
@@ -111,7 +111,9 @@ def measured(learnt: Truth, judged: Truth, quick: bool, tell) -> dict:
     share = float(np.nanmean(label))
     outcome = of_labelled(learnt.days, label, share, PROMISED_PRECISION, 1, SEEDS[0], quick, tell, losses=learnt.losses)
     model, threshold = outcome.model, outcome.cuts["threshold"]
-    evidence = reading_evidence(judged.days, model.networks, replace(Covariates.of(judged.days), losses=judged.losses))
+    evidence = reading_evidence(
+        judged.days, model.networks, replace(Covariates.from_consumption(judged.days), losses=judged.losses)
+    )
     score = probability_of(model.log_ratio(evidence) + np.log(share / (1.0 - share)))
     counted = ~np.isin(judged.kind, [BEFORE, ELSE])
     y, found = judged.kind[counted] != HONEST, score[counted]

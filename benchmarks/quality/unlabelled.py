@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
     tables = read_readings(options.readings)
-    base = HonestHouseholds.of(DailyConsumption.of(tables.readings, len(tables.client_ids)))
+    base = HonestHouseholds.of(DailyConsumption.from_readings(tables.readings, len(tables.client_ids)))
     kept = split(len(base.kwh), SEED, PARTS)[-1]
     console = Console(highlight=False)
     with console.status("Attacking and ranking"):

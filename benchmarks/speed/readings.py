@@ -39,7 +39,7 @@ AGGREGATIONS = {
 def households(seed: int) -> Table:
     """Readings of N_CLIENTS clients with N_DAYS days each: of fewer simulated homes, again and again."""
     readings = simulate_utility(800, seed).readings
-    days = DailyConsumption.of(readings, int(readings["client"].max()) + 1)
+    days = DailyConsumption.from_readings(readings, int(readings["client"].max()) + 1)
     long = np.flatnonzero(days.segments.counts >= N_DAYS)
     chosen = np.resize(long, N_CLIENTS)
     rows = np.concatenate([np.arange(end - N_DAYS, end) for end in days.segments.ends[chosen]])
@@ -51,7 +51,7 @@ def households(seed: int) -> Table:
 
 
 def features_of(readings: Table) -> np.ndarray:
-    return reading_features(DailyConsumption.of(readings, N_CLIENTS))
+    return reading_features(DailyConsumption.from_readings(readings, N_CLIENTS))
 
 
 def naive_features(frame: pd.DataFrame) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from fairmeter.cli.inspections import ListError
 from fairmeter.cli.score_console import print_quality, print_summary, progress
 from fairmeter.cli.score_options import ScoringOptions
 from fairmeter.cli.settings import CommandSettings
-from fairmeter.data.partitioned.partitions import find_pieces
+from fairmeter.data.partitioned.partitions import find_table_files
 from fairmeter.data.readings import has_readings
 from fairmeter.data.writers import writable
 from fairmeter.models.fraud_model import FraudModel
@@ -48,7 +48,7 @@ def run_partitioned(options: ScoringOptions, settings: CommandSettings, model: F
         store = desk_output.open_store(settings)
         sizes = desk_output.selection_sizes(store, options.keep)
     console, started = Console(highlight=False), perf_counter()
-    pieces = find_pieces(tuple(options.sources), options.clients, options.invoices)
+    pieces = find_table_files(tuple(options.sources), options.clients, options.invoices)
     with progress() as bar:
         step = bar.add_task("Reading", total=None)
 

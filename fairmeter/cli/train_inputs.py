@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fairmeter.cli.console import console, print_lines
-from fairmeter.data.exogenous import Exogenous, read_almanac
+from fairmeter.data.exogenous import Exogenous, read_exogenous
 from fairmeter.data.readings import ReadingTables, has_readings, read_readings
 from fairmeter.models.fraud_model import FraudModel
 from fairmeter.training.dataset import Dataset, TrainingError
@@ -44,7 +44,7 @@ def read_inputs(options: TrainingOptions) -> TrainingInputs:
         raise TrainingError(
             "--weather and --holidays are for readings, and no readings were found; name them with --readings."
         )
-    exogenous = read_almanac(options.weather, options.holidays)
+    exogenous = read_exogenous(options.weather, options.holidays)
     readings = read_reading_tables(files)
     inspections, facts = read_inspections(options)
     if inspections:

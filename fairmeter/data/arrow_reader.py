@@ -13,7 +13,7 @@ from itertools import islice
 
 import numpy as np
 
-from fairmeter.data.files import NULLS, Column, DamagedFile, EmptyTable, MissingColumns, TableFile, in_words
+from fairmeter.data.files import NULLS, Column, DamagedFile, EmptyTable, MissingColumns, TableFile, file_errors
 
 BLOCK_BYTES = 2**22  # of CSV, parsed at a time by each core; larger blocks cost memory and gain nothing
 BATCH_ROWS = 2**16  # of Parquet, where a table is streamed
@@ -33,9 +33,9 @@ class ParsedTable:
         """The name that a field has in the file."""
         return self._names[field.name].strip()
 
-    def look(self, field: Column) -> np.ndarray:
+    def peek(self, field: Column) -> np.ndarray:
         """The column of a field, converted; it can be taken later."""
-        with in_words(self._source):
+        with file_errors(self._source):
             column = _as_arrow(self._parsed[field.name], field)
             return self._converted(column, field) if hasattr(column, "dictionary") else column.to_numpy()
 
@@ -43,7 +43,7 @@ class ParsedTable:
         """The column of a field, converted; it is given up here, so that no column is in memory twice."""
         import pyarrow as pa
 
-        values = self.look(field)
+        values = self.peek(field)
         del self._parsed[field.name]
         if not self._parsed:  # Arrow keeps what it frees: 0.3 GB after the public archive
             pa.default_memory_pool().release_unused()
@@ -65,14 +65,14 @@ class ParsedTable:
 
 def read_header(source: TableFile) -> list[str]:
     """The names of a file's columns, without blanks around them. Raises DamagedFile."""
-    with in_words(source):
+    with file_errors(source):
         header = _parquet_header(source) if source.is_parquet else _csv_header(source)
     return [name.strip() for name in header]
 
 
-def read_sheet(source: TableFile, fields: tuple[Column, ...]) -> ParsedTable:
+def parse_table(source: TableFile, fields: tuple[Column, ...]) -> ParsedTable:
     """Parses the columns of `fields` that the file has. Raises MissingColumns, EmptyTable, DamagedFile."""
-    with in_words(source):
+    with file_errors(source):
         header = _parquet_header(source) if source.is_parquet else _csv_header(source)
         names = _matched(header, fields, source)
         parsed = _read_parquet(source, names) if source.is_parquet else _read_csv(source, header, names, fields)
@@ -81,12 +81,12 @@ def read_sheet(source: TableFile, fields: tuple[Column, ...]) -> ParsedTable:
     return ParsedTable(source, names, parsed)
 
 
-def sheets_of(source: TableFile, fields: tuple[Column, ...]) -> Iterator[ParsedTable]:
+def parse_batches(source: TableFile, fields: tuple[Column, ...]) -> Iterator[ParsedTable]:
     """The same, some ten thousand rows at a time, for what is larger than memory; nothing of a header without rows."""
     import pyarrow as pa
 
     first_row = 0
-    with in_words(source):
+    with file_errors(source):
         header = _parquet_header(source) if source.is_parquet else _csv_header(source)
         names = _matched(header, fields, source)
         batches = _parquet_batches(source, names) if source.is_parquet else _csv_batches(source, header, names, fields)
@@ -245,13 +245,13 @@ def _as_arrow(column, field: Column):
     if field.is_number and (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
         return column.cast(pa.float64(), safe=False)
     if pa.types.is_timestamp(kind):
-        column = _wall_clock(column).cast(pa.timestamp("s"), safe=False) if field.has_time else column.cast(pa.date32())
+        column = _local_time(column).cast(pa.timestamp("s"), safe=False) if field.has_time else column.cast(pa.date32())
     if not pa.types.is_dictionary(kind):
         column = column.dictionary_encode()
     return column.unify_dictionaries().combine_chunks()
 
 
-def _wall_clock(moments):
+def _local_time(moments):
     """What the clock on the wall showed where the moments are of; UTC counts as a place of its own."""
     from pyarrow import compute
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fairmeter.core.types import Table
-from fairmeter.data.date_swaps import EXPORT_DATE, swapped, where_swapped
+from fairmeter.data.date_swaps import EXPORT_DATE, find_swapped, swap_day_and_month
 
 METER_STATUS = (0, 5)  # first and last known code
 REMARK = (6, 9)
@@ -197,11 +197,11 @@ def _as_electricity(invoices: Table, mask: np.ndarray) -> Table:
 
 
 def _day_and_month_swapped(invoices: Table, clients: Table) -> np.ndarray:
-    return where_swapped(invoices, len(clients["client_id"]))
+    return find_swapped(invoices, len(clients["client_id"]))
 
 
 def _swapped_back(invoices: Table, mask: np.ndarray) -> Table:
-    return {"invoice_on": np.where(mask, swapped(invoices["invoice_on"]), invoices["invoice_on"])}
+    return {"invoice_on": np.where(mask, swap_day_and_month(invoices["invoice_on"]), invoices["invoice_on"])}
 
 
 def _before_creation(invoices: Table, clients: Table) -> np.ndarray:

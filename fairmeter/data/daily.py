@@ -16,8 +16,8 @@ from fairmeter.core.types import Table
 
 MINUTES_PER_HOUR, HOURS_PER_DAY = 60, 24
 MINUTES_PER_DAY = MINUTES_PER_HOUR * HOURS_PER_DAY
-LEAST_HOURS = 18  # known, of 24: fewer could all be of the night
-MOST_TOTALS = 2  # readings on a day that may still be its total and a repetition; above, they are its parts
+MIN_HOURS = 18  # known, of 24: fewer could all be of the night
+MAX_TOTALS = 2  # readings on a day that may still be its total and a repetition; above, they are its parts
 
 
 @dataclass(frozen=True)
@@ -30,26 +30,26 @@ class DailyConsumption:
     hours: np.ndarray | None = None  # float64 (rows, 24): kWh by hour of day, NaN where unknown; None where nobody has
 
     @classmethod
-    def of(cls, readings: Table, n_clients: int) -> "DailyConsumption":
+    def from_readings(cls, readings: Table, n_clients: int) -> "DailyConsumption":
         """Daily sums. `client` is the row of the client, 0..n_clients - 1.
 
         A day with fewer than LEAST_HOURS known hours is NaN, otherwise its known hours are scaled up to 24. Readings of
         one moment count once, with their mean. What is negative or not finite is missing. Readings more often than
         hourly are summed to hours; a client may change from daily to hourly readings once.
         """
-        client, minute, kwh = _moments(readings)
+        client, minute, kwh = _ordered_moments(readings)
         if not (minute % MINUTES_PER_DAY).any():  # a total each day: nothing to add up, in a third of the time
             return _on_calendar(client, minute // MINUTES_PER_DAY, kwh, n_clients)
         client, hour, n, kwh = _hourly(client, minute, kwh)
-        is_new, client_of_day, day_of_day = _firsts(client, hour // HOURS_PER_DAY)
+        is_new, client_of_day, day_of_day = _mark_first(client, hour // HOURS_PER_DAY)
         by_day = _groups(is_new)
         is_total = _is_total(by_day, client_of_day, day_of_day, hour, n_clients)
         per_hour = _readings_per_hour(client, n, ~by_day.spread(is_total), n_clients)
         kwh = np.where(by_day.spread(is_total), kwh, kwh * per_hour[client])
-        total = np.where(is_total, by_day.mean(kwh), _scaled_up(by_day, kwh))
+        total = np.where(is_total, by_day.mean(kwh), _scale_to_24_hours(by_day, kwh))
         return _on_calendar(client_of_day, day_of_day, total, n_clients, (by_day, is_total, hour, kwh))
 
-    def of_clients(self, clients: np.ndarray) -> "DailyConsumption":
+    def for_clients(self, clients: np.ndarray) -> "DailyConsumption":
         """Those of some clients, in their order. [mask]"""
         return self._rows(self.segments.spread(clients), self.segments.counts[clients])
 
@@ -74,7 +74,7 @@ class DailyConsumption:
         )
 
 
-def _moments(readings: Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _ordered_moments(readings: Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(client, minute since 1970, kWh) by client and time, one row a moment; what has no date is left out."""
     read_at, kwh = readings["read_at"].astype("datetime64[m]"), np.asarray(readings["consumption_kwh"], np.float64)
     client, minute = np.asarray(readings["client"], np.int64), read_at.astype(np.int64)
@@ -86,21 +86,21 @@ def _moments(readings: Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     if np.all((client[1:] > client[:-1]) | (is_same & is_later)):
         return client, minute, kwh
     order = np.lexsort((kwh, minute, client))  # by value too: a sum must not feel the order of the file
-    is_new, client, minute = _firsts(client[order], minute[order])
+    is_new, client, minute = _mark_first(client[order], minute[order])
     return client, minute, _groups(is_new).mean(kwh[order])
 
 
 def _hourly(client: np.ndarray, minute: np.ndarray, kwh: np.ndarray) -> tuple[np.ndarray, ...]:
     """(client, hour since 1970, number of readings, their mean kWh), one row an hour that has readings."""
     hour = minute // MINUTES_PER_HOUR
-    is_new, first_client, first_hour = _firsts(client, hour)
+    is_new, first_client, first_hour = _mark_first(client, hour)
     if is_new.all():
         return client, hour, np.ones(len(client)), kwh
     by_hour = _groups(is_new)
     return first_client, first_hour, by_hour.counts.astype(np.float64), by_hour.mean(kwh)
 
 
-def _firsts(client: np.ndarray, time: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _mark_first(client: np.ndarray, time: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(whether a row is the first of its client and time, client and time of those), rows by client and time."""
     is_new = np.ones(len(client), dtype=bool)
     is_new[1:] = (client[1:] != client[:-1]) | (time[1:] != time[:-1])
@@ -118,7 +118,7 @@ def _is_total(by_day: Segments, client: np.ndarray, day: np.ndarray, hour: np.nd
     """
     never = np.iinfo(np.int64).max
     first_hourly = np.full(n_clients, never)
-    is_hourly = by_day.counts > MOST_TOTALS
+    is_hourly = by_day.counts > MAX_TOTALS
     np.minimum.at(first_hourly, client[is_hourly], day[is_hourly])
     at_midnight = (hour[by_day.starts] % HOURS_PER_DAY == 0) & (by_day.counts == 1)
     return (day < first_hourly[client]) & (at_midnight | (first_hourly[client] == never))
@@ -130,10 +130,10 @@ def _readings_per_hour(client: np.ndarray, n: np.ndarray, is_part: np.ndarray, n
     return np.maximum(np.rint(sent / np.maximum(hours, 1.0)), 1.0)
 
 
-def _scaled_up(by_day: Segments, kwh: np.ndarray) -> np.ndarray:
+def _scale_to_24_hours(by_day: Segments, kwh: np.ndarray) -> np.ndarray:
     known = ~np.isnan(kwh)
     n_known, total = by_day.total(np.array([known, np.where(known, kwh, 0.0)], dtype=np.float64))
-    return np.where(n_known >= LEAST_HOURS, total * HOURS_PER_DAY / np.maximum(n_known, 1.0), np.nan)
+    return np.where(n_known >= MIN_HOURS, total * HOURS_PER_DAY / np.maximum(n_known, 1.0), np.nan)
 
 
 def _on_calendar(

@@ -16,7 +16,7 @@ INVOICE_YEARS = (1950, 2100)  # outside, a date is a slip of the pen or a placeh
 EXPORT_DATE = "is_export_date"
 
 
-def _all_swapped(dates: np.ndarray) -> np.ndarray:
+def _swap_each(dates: np.ndarray) -> np.ndarray:
     """Each date with day and month exchanged; itself where its day is no month."""
     years, months = dates.astype("datetime64[Y]"), dates.astype("datetime64[M]")
     day, month = (dates - months).astype(int), (months - years).astype(int)  # both from 0
@@ -24,15 +24,15 @@ def _all_swapped(dates: np.ndarray) -> np.ndarray:
 
 
 _EVERY_DATE = np.arange(f"{INVOICE_YEARS[0]}-01-01", f"{INVOICE_YEARS[1] + 1}-01-01", dtype="datetime64[D]")
-_SWAPPED = _all_swapped(_EVERY_DATE)  # looking a date up is ten times faster than taking it apart
+_SWAPPED = _swap_each(_EVERY_DATE)  # looking a date up is ten times faster than taking it apart
 
 
-def swapped(dates: np.ndarray) -> np.ndarray:
+def swap_day_and_month(dates: np.ndarray) -> np.ndarray:
     """Dates within INVOICE_YEARS with day and month exchanged; others than themselves where that gives another date."""
     return _SWAPPED[(dates - _EVERY_DATE[0]).view(np.int64)]
 
 
-def links(invoices: Table) -> tuple[np.ndarray, np.ndarray]:
+def index_links(invoices: Table) -> tuple[np.ndarray, np.ndarray]:
     """Rows (earlier, later) of each two invoices of one meter of which the later starts where the earlier ended.
 
     Only invoices that moved the meter on take part. Where two ended at one index nothing tells which was first: neither
@@ -53,22 +53,22 @@ def links(invoices: Table) -> tuple[np.ndarray, np.ndarray]:
     return moved[order[at]], moved[order[at + 1]]
 
 
-def where_swapped(invoices: Table, n_clients: int) -> np.ndarray:
+def find_swapped(invoices: Table, n_clients: int) -> np.ndarray:
     """Marks the invoices whose day and month are to be swapped: of clients whose links then run backwards less often.
 
     Where it makes no difference to a client, its dates that came as the public export writes them are marked.
     """
-    other = swapped(invoices["invoice_on"])
+    other = swap_day_and_month(invoices["invoice_on"])
     is_open = other != invoices["invoice_on"]
     if not np.count_nonzero(is_open):
         return is_open
-    gain = _links_righted(invoices, other, n_clients)[invoices["client"]]
+    gain = _repaired_links(invoices, other, n_clients)[invoices["client"]]
     return is_open & ((gain > 0) | ((gain == 0) & invoices.get(EXPORT_DATE, False)))
 
 
-def _links_righted(invoices: Table, other: np.ndarray, n_clients: int) -> np.ndarray:
+def _repaired_links(invoices: Table, other: np.ndarray, n_clients: int) -> np.ndarray:
     """Links that run backwards in time by the dates as given, less those by the other dates. [a client]"""
-    earlier, later = links(invoices)
+    earlier, later = index_links(invoices)
     as_given = invoices["invoice_on"]
     gain = (as_given[later] <= as_given[earlier]).astype(np.int8) - (other[later] <= other[earlier])
     at = np.flatnonzero(gain)

@@ -10,13 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fairmeter.data.arrow_reader import read_header, read_sheet
-from fairmeter.data.files import Column, MissingColumns, MissingFile, TableError, UnreadableDate, find_source
-from fairmeter.data.parsing import NAT, day_of, number_of
+from fairmeter.data.arrow_reader import parse_table, read_header
+from fairmeter.data.files import Column, MissingColumns, MissingFile, TableError, UnreadableDate, find_file
+from fairmeter.data.parsing import NAT, parse_day, parse_number
 from fairmeter.data.reading_cleaning import READING_YEARS
 
 COUNTRY = re.compile(r"(?P<country>[A-Z]{2})(?:-(?P<part>[A-Z0-9]{1,6}))?")
-COLDEST, WARMEST = -90.0, 60.0  # deg C ever measured: what is outside is in another unit, or an error
+MIN_TEMPERATURE, MAX_TEMPERATURE = -90.0, 60.0  # deg C ever measured: what is outside is in another unit, or an error
 
 
 class UnknownHolidays(TableError):
@@ -33,7 +33,7 @@ class Exogenous(NamedTuple):
 NO_EXOGENOUS = Exogenous()
 
 
-def read_almanac(weather: Path | None, holidays: str | None) -> Exogenous:
+def read_exogenous(weather: Path | None, holidays: str | None) -> Exogenous:
     """weather: a file; holidays: a file, or a country's code, GB or GB-ENG. Raises TableError."""
     return Exogenous(weather and read_weather(weather), holidays and read_holidays(holidays))
 
@@ -43,18 +43,18 @@ def read_weather(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
     Every column with "temp" in its name counts, so highest and lowest make the mean that degree days are counted from.
     """
-    source = find_source("weather", (), path)
+    source = find_file("weather", (), path)
     header = read_header(source)
     named = [name for name in header if "temp" in name.lower()]
     if not named:
         raise MissingColumns(
             f"{source} lacks a column with 'temp' in its name; found {header}. Name the temperature so."
         )
-    fields = tuple(Column(name, name, number_of, np.float64, is_number=True) for name in named)
-    sheet = read_sheet(source, (_date_in(header, source), *fields))
-    day = sheet.take(_date_in(header, source)).astype(np.int64)
+    fields = tuple(Column(name, name, parse_number, np.float64, is_number=True) for name in named)
+    sheet = parse_table(source, (_date_column(header, source), *fields))
+    day = sheet.take(_date_column(header, source)).astype(np.int64)
     degrees = np.array([sheet.take(field) for field in fields])
-    odd = degrees[(degrees < COLDEST) | (degrees > WARMEST)]
+    odd = degrees[(degrees < MIN_TEMPERATURE) | (degrees > MAX_TEMPERATURE)]
     if len(odd):
         raise TableError(
             f"{source} has a temperature of {odd[0]:g}, none of this earth in deg C; correct or convert it."
@@ -65,9 +65,9 @@ def read_weather(path: Path) -> tuple[np.ndarray, np.ndarray]:
 def read_holidays(given: str) -> np.ndarray:
     """Days since 1970, ascending, each once. Raises TableError."""
     if Path(given).exists():
-        source = find_source("holiday", (), given)
-        field = _date_in(read_header(source), source)
-        return np.unique(read_sheet(source, (field,)).take(field).astype(np.int64))
+        source = find_file("holiday", (), given)
+        field = _date_column(read_header(source), source)
+        return np.unique(parse_table(source, (field,)).take(field).astype(np.int64))
     code = COUNTRY.fullmatch(given)
     if not code:
         raise MissingFile(f"{given} is neither a file nor a country's code; name a file with dates, or GB or GB-ENG.")
@@ -92,16 +92,16 @@ def _holidays_of(country: str, part: str | None) -> np.ndarray:
     return np.sort(np.array(list(found), dtype="datetime64[D]")).astype(np.int64)
 
 
-def _date_in(header: list[str], source: object) -> Column:
+def _date_column(header: list[str], source: object) -> Column:
     """The column of dates: with "date" in its name, else "day"."""
     named = [name for word in ("date", "day") for name in header if word in name.lower()]
     if not named:
         raise MissingColumns(f"{source} lacks a column with 'date' in its name; found {header}. Name the dates so.")
-    return Column(named[0], named[0], _known_day_of, "datetime64[D]", error=UnreadableDate)
+    return Column(named[0], named[0], _parse_required_day, "datetime64[D]", error=UnreadableDate)
 
 
-def _known_day_of(value) -> int:
-    day = day_of(value)
+def _parse_required_day(value) -> int:
+    day = parse_day(value)
     if day == NAT:
         raise ValueError("empty; every row needs its date")
     return day

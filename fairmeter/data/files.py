@@ -17,7 +17,7 @@ from typing import BinaryIO, NamedTuple
 
 MAX_UNPACKED_BYTES = 8 * 2**30  # of one file; the public archive unpacks to 0.3 GB, a zip bomb to far more
 MAX_MEMBERS = 1_000  # of a zip; two or three are needed
-GZIP_PACKS = 8  # times smaller than the text, about
+GZIP_RATIO = 8  # times smaller than the text, about
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 NULLS = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "None", "NaT")
 
@@ -82,9 +82,9 @@ class TableFile(NamedTuple):
 # --- which file holds what --------------------------------------------------------------------------------------------
 
 
-def find_source(kind: str, paths: tuple, named: str | Path | None = None) -> TableFile:
+def find_file(kind: str, paths: tuple, named: str | Path | None = None) -> TableFile:
     """The one file of a kind ("client", "invoice", "reading") in files, folders, zips, by name; or the `named` one."""
-    sources = [source for path in ((named,) if named else paths) for source in _sources_in(Path(path))]
+    sources = [source for path in ((named,) if named else paths) for source in _files_in(Path(path))]
     of_kind = [source for source in sources if _kind_of(source) == kind]
     if len(of_kind) > 1:  # the public archive has train and test files, and only the former have labels
         of_kind = [source for source in of_kind if "train" in source.file_name] or of_kind
@@ -96,14 +96,14 @@ def find_source(kind: str, paths: tuple, named: str | Path | None = None) -> Tab
     raise MissingFile(f"Need one {', '.join(SUFFIXES)} file with '{kind}' in its name; found {there}. Name the file.")
 
 
-def holds(kind: str, paths: tuple) -> bool:
+def has_file(kind: str, paths: tuple) -> bool:
     """Whether any file has the kind in its name."""
-    return bool(find_sources(kind, paths))
+    return bool(find_files(kind, paths))
 
 
-def find_sources(kind: str | None, paths: tuple) -> list[TableFile]:
+def find_files(kind: str | None, paths: tuple) -> list[TableFile]:
     """All files of a kind ("transformer", or one of find_source's); of None all there are."""
-    return [source for path in paths for source in _sources_in(Path(path)) if kind in (None, _kind_of(source))]
+    return [source for path in paths for source in _files_in(Path(path)) if kind in (None, _kind_of(source))]
 
 
 def _kind_of(source: TableFile) -> str | None:
@@ -115,22 +115,22 @@ def _kind_of(source: TableFile) -> str | None:
     return "transformer" if is_first else found
 
 
-def _sources_in(path: Path) -> Iterator[TableFile]:
+def _files_in(path: Path) -> Iterator[TableFile]:
     if not path.exists():
         raise MissingFile(f"{path} is not there; name a zip, a folder, or the files of the tables.")
     if path.is_dir():
         inside = sorted(file for file in path.iterdir() if _is_table(file.name) and not file.is_dir())
-        yield from map(_source_of, inside)
+        yield from map(_table_file, inside)
     elif path.suffix.lower() == ".zip":
         yield from _members_of(path)
     elif _is_table(path.name):
-        yield _source_of(path)
+        yield _table_file(path)
     else:
         raise DamagedFile(f"{path} is none of .zip, {', '.join(SUFFIXES)}; convert it or correct its name.")
 
 
-def _source_of(path: Path) -> TableFile:
-    packs = GZIP_PACKS if path.suffix.lower() == ".gz" else 1
+def _table_file(path: Path) -> TableFile:
+    packs = GZIP_RATIO if path.suffix.lower() == ".gz" else 1
     return TableFile(path.name.lower(), str(path), partial(_open_file, path), packs * path.stat().st_size)
 
 
@@ -139,7 +139,7 @@ def _is_table(file_name: str) -> bool:
 
 
 def _members_of(path: Path) -> Iterator[TableFile]:
-    with in_words(path), zipfile.ZipFile(path) as archive:
+    with file_errors(path), zipfile.ZipFile(path) as archive:
         members = archive.infolist()
     if len(members) > MAX_MEMBERS:
         raise DamagedFile(f"{path} has {len(members):,} members, {MAX_MEMBERS:,} are allowed; keep the tables only.")
@@ -196,7 +196,7 @@ def _unpacked(packed: BinaryIO, file_name: str, place: str) -> BinaryIO:
 
 
 @contextmanager
-def in_words(place: object) -> Iterator[None]:
+def file_errors(place: object) -> Iterator[None]:
     """Turns what zip, gzip, csv, pyarrow and the file system raise over a file into one sentence."""
     try:
         yield

@@ -16,13 +16,13 @@ from fairmeter.core.types import QualityFlag, Table
 from fairmeter.data.cleaning import clean
 from fairmeter.data.date_swaps import EXPORT_DATE
 from fairmeter.data.files import Column, TableError
-from fairmeter.data.parsing import is_year_first, text_of
+from fairmeter.data.parsing import is_year_first, parse_text
 from fairmeter.data.tables import CLIENT_FIELDS, CLIENT_ID, INVOICE_FIELDS, INVOICE_ON, NO_INVOICES, flags_by_client
 
 Place = Callable[[int], tuple[int, str]]  # row -> index of its client, path within that client's object
 PLAIN_NUMBERS = {int, float, type(None)}
 ONLY_OBJECTS = {dict}
-JSON_CLIENT_FIELDS = tuple(f._replace(convert=text_of) if f is CLIENT_ID else f for f in CLIENT_FIELDS)
+JSON_CLIENT_FIELDS = tuple(f._replace(convert=parse_text) if f is CLIENT_ID else f for f in CLIENT_FIELDS)
 
 
 class FieldError(TableError):
@@ -42,10 +42,12 @@ def tables_from_records(
     """
     rows = list(chain.from_iterable(invoices))
     client = np.repeat(np.arange(len(clients)), np.array([len(of_client) for of_client in invoices], np.int64))
-    client_table = columns_of(clients, JSON_CLIENT_FIELDS, lambda i: (i, "client"))
+    client_table = columns_from_records(clients, JSON_CLIENT_FIELDS, lambda i: (i, "client"))
     invoice_table = NO_INVOICES
     if rows:
-        invoice_table = {"client": client} | columns_of(rows, INVOICE_FIELDS, partial(place_in, "invoices", client))
+        invoice_table = {"client": client} | columns_from_records(
+            rows, INVOICE_FIELDS, partial(record_place, "invoices", client)
+        )
         invoice_table[EXPORT_DATE] = np.array(
             [INVOICE_ON.raw in row and is_year_first(row[INVOICE_ON.raw]) for row in rows], bool
         )
@@ -53,13 +55,13 @@ def tables_from_records(
     return client_table, invoice_table, flags_by_client(findings, len(clients))
 
 
-def place_in(table: str, client: np.ndarray, row: int) -> tuple[int, str]:
+def record_place(table: str, client: np.ndarray, row: int) -> tuple[int, str]:
     """The Place of a row of "invoices" or "readings". [client: each row's client, ascending]"""
     index = int(client[row])
     return index, f"{table}.{row - int(np.searchsorted(client, index))}"
 
 
-def columns_of(rows: list[dict], fields: tuple[Column, ...], place: Place) -> Table:
+def columns_from_records(rows: list[dict], fields: tuple[Column, ...], place: Place) -> Table:
     """The columns of JSON objects, each under its name or its raw one; what a row lacks is missing. FieldError."""
     if not ONLY_OBJECTS.issuperset(map(type, rows)):
         index, path = place(next(i for i, row in enumerate(rows) if type(row) is not dict))
@@ -69,7 +71,7 @@ def columns_of(rows: list[dict], fields: tuple[Column, ...], place: Place) -> Ta
     names = [field.raw if field.raw in given and field.name not in given else field.name for field in wanted]
     both = {f.raw: f.name for f in wanted if f.raw in given and f.name in given and f.raw != f.name}
     if both:
-        rows = [_renamed(row, both, i, place) for i, row in enumerate(rows)]
+        rows = [_rename_to_canonical(row, both, i, place) for i, row in enumerate(rows)]
     table = {}
     for field, name, values in zip(wanted, names, _values(rows, names, given), strict=True):
         try:
@@ -79,7 +81,7 @@ def columns_of(rows: list[dict], fields: tuple[Column, ...], place: Place) -> Ta
     return table
 
 
-def _renamed(row: dict, both: dict[str, str], i: int, place: Place) -> dict:
+def _rename_to_canonical(row: dict, both: dict[str, str], i: int, place: Place) -> dict:
     """A row under canonical names where some rows use these and others the raw ones."""
     for raw, name in both.items():
         if raw in row and name in row:

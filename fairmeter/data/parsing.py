@@ -22,21 +22,21 @@ ISO_DATE = re.compile(r"(?P<y>\d{4})([-/])(?P<m>\d\d?)\2(?P<d>\d\d?)(?:[T ]\d\d?
 DAY_FIRST = re.compile(r"(?P<d>\d\d?)/(?P<m>\d\d?)/(?P<y>\d{4})(?: \d\d?:.*)?")
 
 
-def text_of(value) -> str:
+def parse_text(value) -> str:
     """A text without blanks around it; a whole number that a data frame turned into 17.0 is "17" again."""
     if value is None or value != value:  # NaN is what a data frame makes of a missing text
         return ""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
 
 
-def id_of(value) -> str:
-    text = text_of(value)
+def parse_id(value) -> str:
+    text = parse_text(value)
     if not text:
         raise ValueError("empty; every client needs an id")
     return text
 
 
-def number_of(value) -> float:
+def parse_number(value) -> float:
     """A quantity; missing is NaN."""
     if value is None or (isinstance(value, str) and value.strip() in NULLS):
         return np.nan
@@ -49,9 +49,9 @@ def number_of(value) -> float:
 
 
 @lru_cache(maxsize=2**15)  # all days of ninety years; a server meets the same ones again and again
-def day_of(value) -> int:
+def parse_day(value) -> int:
     """Days since 1970 of 2014-03-24, 2014/03/24 or, always day first, 24/03/2014; missing is NAT."""
-    text = text_of(value)
+    text = parse_text(value)
     if text in NULLS:
         return NAT
     found = ISO_DATE.fullmatch(text) or DAY_FIRST.fullmatch(text)
@@ -61,8 +61,8 @@ def day_of(value) -> int:
         raise ValueError("not a date; write 2014-03-24 or 24/03/2014") from None
 
 
-def invoice_day_of(value) -> int:
-    day = day_of(value)
+def parse_invoice_day(value) -> int:
+    day = parse_day(value)
     if day == NAT:
         raise ValueError("empty; every invoice needs its date")
     if not INVOICE_DAYS[0] <= day < INVOICE_DAYS[1]:
@@ -73,12 +73,12 @@ def invoice_day_of(value) -> int:
 @lru_cache(maxsize=2**15)
 def is_year_first(value) -> bool:
     """Whether a date is written year first; a typed one counts as such."""
-    return not DAY_FIRST.fullmatch(text_of(value))
+    return not DAY_FIRST.fullmatch(parse_text(value))
 
 
-def energy_of(value) -> int:
+def parse_energy(value) -> int:
     """0 electricity, 1 gas, -1 missing."""
-    text = text_of(value).upper()
+    text = parse_text(value).upper()
     if text in NULLS:
         return -1
     if text not in ENERGIES:
@@ -86,8 +86,8 @@ def energy_of(value) -> int:
     return ENERGIES[text]
 
 
-def label_of(value) -> float:
-    label = number_of(float(value) if isinstance(value, bool) else value)
+def parse_label(value) -> float:
+    label = parse_number(float(value) if isinstance(value, bool) else value)
     if label not in (0, 1) and not np.isnan(label):
         raise ValueError("not a label; write 1, 0 or nothing")
     return label

@@ -23,7 +23,7 @@ MAX_AGE = MAX_YEARS * 366 * DAY
 SUNDAY = 3  # 1970-01-01 was a Thursday
 CHANGE_MONTHS = (2, 3, 8, 9, 10)  # from 0: clocks change in March or April and in September, October or November
 CHANGE_HOURS = 4  # the hour that comes twice or not at all is one of the night's first
-LEAST_HOURS = 20  # of a day, else a doubled reading says nothing of clocks
+MIN_HOURS = 20  # of a day, else a doubled reading says nothing of clocks
 ALL_HOURS = sum(range(24))
 
 FIRST_MINUTE, LAST_MINUTE = (
@@ -61,7 +61,7 @@ def clean_readings(readings: Table) -> tuple[Table, list[CleaningFinding]]:
     changed, is_doubled = _clock_changes(client, minute, is_first)
     found("clock_changes", "Days on which the clocks changed; the hour that came twice counts once", changed)
     if not is_first.all():
-        kwh, copies, conflicts = _merged(client, kwh, is_first, is_doubled)
+        kwh, copies, conflicts = _merge_moments(client, kwh, is_first, is_doubled)
         found("duplicate_readings", "Copies of a reading, dropped", copies)
         found("conflicting_readings", "Moments with different readings, of which the mean is kept", conflicts)
         client, minute = client[is_first], minute[is_first]
@@ -106,7 +106,7 @@ def _counts(is_first: np.ndarray) -> np.ndarray:
     return np.diff(np.append(np.flatnonzero(is_first), len(is_first)))
 
 
-def _merged(
+def _merge_moments(
     client: np.ndarray, kwh: np.ndarray, is_first: np.ndarray, is_doubled: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(kWh a moment: the mean of its different values, clients of copies, clients of moments whose values differ)
@@ -149,7 +149,7 @@ def _clock_changes(client: np.ndarray, minute: np.ndarray, is_first: np.ndarray)
     first_twice = np.minimum.reduceat(np.where(is_twice, hour, 24), starts)
     last_twice = np.maximum.reduceat(np.where(is_twice, hour, -1), starts)
     most = np.maximum.reduceat(n[at], starts)
-    has_25 = (first_twice == last_twice) & (last_twice < CHANGE_HOURS) & (most == 2) & (n_hours >= LEAST_HOURS)
+    has_25 = (first_twice == last_twice) & (last_twice < CHANGE_HOURS) & (most == 2) & (n_hours >= MIN_HOURS)
     has_23 = (n_hours == 23) & (left_out < CHANGE_HOURS) & (most == 1)
     is_doubled[at] = is_twice & by_day.spread(has_25)
     return client[at][starts][has_25 | has_23], is_doubled

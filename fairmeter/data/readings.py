@@ -19,17 +19,17 @@ from typing import NamedTuple
 import numpy as np
 
 from fairmeter.core.types import QualityFlag, Table
-from fairmeter.data.arrow_reader import ParsedTable, read_header, read_sheet
+from fairmeter.data.arrow_reader import ParsedTable, parse_table, read_header
 from fairmeter.data.cleaning import CleaningFinding
-from fairmeter.data.files import NULLS, Column, InvalidValue, TableFile, UnreadableDate, find_source, holds
-from fairmeter.data.json_records import FieldError, columns_of, place_in
-from fairmeter.data.parsing import EPOCH, day_of, id_of, label_of, number_of, text_of
+from fairmeter.data.files import NULLS, Column, InvalidValue, TableFile, UnreadableDate, find_file, has_file
+from fairmeter.data.json_records import FieldError, columns_from_records, record_place
+from fairmeter.data.parsing import EPOCH, parse_day, parse_id, parse_label, parse_number, parse_text
 from fairmeter.data.reading_cleaning import clean_readings
-from fairmeter.data.tables import DuplicateClient, flag_of, flags_by_client
+from fairmeter.data.tables import DuplicateClient, flags_by_client, quality_flag
 
 __all__ = ["ReadingTables", "has_readings", "read_readings", "readings_from_records"]
 
-MOST_UNREADABLE = 0.1  # share of a file's values; with more, the column holds something else than numbers
+MAX_UNREADABLE_SHARE = 0.1  # share of a file's values; with more, the column holds something else than numbers
 DAY = 24 * 60  # minutes
 ISO_LENGTHS = {len("2014-03-24"), len("2014-03-24T13:30"), len("2014-03-24T13:30:00")}
 MOMENT = re.compile(
@@ -58,7 +58,7 @@ class ReadingTables:
         n_unknown = int(counts.sum() - np.append(counts, 0)[old].sum())
         label = None if self.label is None else np.append(self.label, np.nan)[old]
         quality = [self.quality[row] if row >= 0 else () for row in old.tolist()]
-        flags = [*self.flags, *_unknown(n_unknown)]
+        flags = [*self.flags, *_unknown_clients(n_unknown)]
         return replace(self, client_ids=wanted, label=label, readings=self._of(old), flags=flags, quality=quality)
 
     def _of(self, old: np.ndarray) -> Table:
@@ -71,7 +71,7 @@ class ReadingTables:
         return table | {"client": np.repeat(np.arange(len(old)), counts)}
 
 
-def _unknown(n: int) -> list[QualityFlag]:
+def _unknown_clients(n: int) -> list[QualityFlag]:
     text = "Readings of clients that are not in the clients' table, left out"
     return [QualityFlag("readings_of_unknown_clients", n, f"{text}: {n:,}.")] if n else []
 
@@ -80,9 +80,9 @@ def _unknown(n: int) -> list[QualityFlag]:
 
 
 @lru_cache(maxsize=2**15)  # the hours of three years; a server meets the same ones again and again
-def minute_of(value) -> int:
+def parse_minute(value) -> int:
     """Minutes since 1970 of 2014-03-24, 2014-03-24T13:30 or, day first, 24/03/2014 13:30, as the clock showed them."""
-    text = text_of(value)
+    text = parse_text(value)
     if len(text) in ISO_LENGTHS and text[4] == text[7] == "-":  # ten times faster, and nearly all are written so
         try:
             moment = datetime.fromisoformat(text)
@@ -95,26 +95,26 @@ def minute_of(value) -> int:
     minute = int(found["h"] or 0) * 60 + int(found["m"] or 0) if found else DAY + 1
     if minute > DAY:  # 24:00 is the next day's 00:00
         raise ValueError("not a moment; write 2014-03-24, 2014-03-24T13:30 or 24/03/2014 13:30")
-    return day_of(found["day"]) * DAY + minute
+    return parse_day(found["day"]) * DAY + minute
 
 
-def number_or_nothing(value) -> float:
+def parse_number_or_nan(value) -> float:
     """A quantity; missing and unreadable are NaN."""
-    return np.nan if is_unreadable(value) else number_of(value)
+    return np.nan if is_unreadable(value) else parse_number(value)
 
 
 def is_unreadable(value) -> bool:
     try:
-        number_of(value)
+        parse_number(value)
     except ValueError:
         return True
     return False
 
 
-CLIENT_ID = Column("client_id", "CONS_NO", id_of, object)
-LABEL = Column("label", "FLAG", label_of, np.float64, is_required=False)
-READ_AT = Column("read_at", "read_at", minute_of, "datetime64[m]", error=UnreadableDate, has_time=True)
-KWH = Column("consumption_kwh", "consumption_kwh", number_of, np.float64, is_number=True)
+CLIENT_ID = Column("client_id", "CONS_NO", parse_id, object)
+LABEL = Column("label", "FLAG", parse_label, np.float64, is_required=False)
+READ_AT = Column("read_at", "read_at", parse_minute, "datetime64[m]", error=UnreadableDate, has_time=True)
+KWH = Column("consumption_kwh", "consumption_kwh", parse_number, np.float64, is_number=True)
 READING_FIELDS = (READ_AT, KWH)
 NO_READINGS = {"client": np.array([], np.int64)} | {f.name: np.array([], f.dtype) for f in READING_FIELDS}
 
@@ -133,7 +133,7 @@ class _Parsed(NamedTuple):
 
 def has_readings(*sources) -> bool:
     """Whether any file in zips, folders and files has "reading" in its name."""
-    return holds("reading", sources)
+    return has_file("reading", sources)
 
 
 def read_readings(*sources, readings: str | Path | None = None) -> ReadingTables:
@@ -143,7 +143,7 @@ def read_readings(*sources, readings: str | Path | None = None) -> ReadingTables
     readings: a file of any name, in place of what the sources hold.
     Raises TableError (one sentence). No client is left out, also if nothing is known of it.
     """
-    source = find_source("reading", sources, readings or (sources[0] if len(sources) == 1 else None))
+    source = find_file("reading", sources, readings or (sources[0] if len(sources) == 1 else None))
     day_of_column = _day_columns(read_header(source), source)
     parsed = _read_wide(source, day_of_column) if day_of_column else _read_long(source)
     table, findings = clean_readings(parsed.readings)
@@ -152,16 +152,16 @@ def read_readings(*sources, readings: str | Path | None = None) -> ReadingTables
         findings.append(
             CleaningFinding("unreadable_readings", "Readings that are no number, taken as missing", unreadable)
         )
-    flags = [flag_of(finding, len(finding.clients)) for finding in findings]
+    flags = [quality_flag(finding, len(finding.clients)) for finding in findings]
     quality = flags_by_client(findings, len(parsed.client_ids))
     return ReadingTables(parsed.client_ids, parsed.label, table, flags, quality)
 
 
 def _read_long(source: TableFile) -> _Parsed:
-    sheet = read_sheet(source, (CLIENT_ID, LABEL, *READING_FIELDS))
+    sheet = parse_table(source, (CLIENT_ID, LABEL, *READING_FIELDS))
     row_of = {}
     owner = CLIENT_ID._replace(convert=partial(_row_of_id, row_of), dtype=np.int64)
-    client, client_ids = _by_appearance(sheet.take(owner), np.array(list(row_of), object))
+    client, client_ids = _in_order_of_appearance(sheet.take(owner), np.array(list(row_of), object))
     label = _label_of_clients(sheet.take(LABEL), client, client_ids, source) if LABEL in sheet else None
     kwh, unreadable = _quantities(sheet, (KWH,))
     table = {"client": client, "read_at": sheet.take(READ_AT), "consumption_kwh": kwh[:, 0]}
@@ -169,10 +169,10 @@ def _read_long(source: TableFile) -> _Parsed:
 
 
 def _row_of_id(row_of: dict[str, int], value) -> int:
-    return row_of.setdefault(id_of(value), len(row_of))
+    return row_of.setdefault(parse_id(value), len(row_of))
 
 
-def _by_appearance(client: np.ndarray, client_ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _in_order_of_appearance(client: np.ndarray, client_ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Clients by their first row; a Parquet file's dictionary has an order of its own, and values that no row has."""
     first = np.full(len(client_ids), len(client))
     np.minimum.at(first, client, np.arange(len(client)))
@@ -203,9 +203,9 @@ def _quantities(sheet: ParsedTable, fields: tuple[Column, ...]) -> tuple[np.ndar
             kwh[:, i] = sheet.take(field)
         except InvalidValue as error:
             first_error = first_error or error
-            unreadable[:, i] = sheet.look(field._replace(convert=is_unreadable, dtype=bool))
-            kwh[:, i] = sheet.take(field._replace(convert=number_or_nothing))
-    if first_error and unreadable.mean() > MOST_UNREADABLE:
+            unreadable[:, i] = sheet.peek(field._replace(convert=is_unreadable, dtype=bool))
+            kwh[:, i] = sheet.take(field._replace(convert=parse_number_or_nan))
+    if first_error and unreadable.mean() > MAX_UNREADABLE_SHARE:
         raise first_error
     return kwh, unreadable
 
@@ -233,14 +233,14 @@ def _day_columns(header: list[str], source: TableFile) -> dict[str, int]:
 
 def _day_of_column(text: str, name: str, source: TableFile) -> int:
     try:
-        return day_of(text)
+        return parse_day(text)
     except ValueError:
         raise UnreadableDate(f"{source} has a column {name!r}, which is no date; write month/day/year.") from None
 
 
 def _read_wide(source: TableFile, day_of_column: dict[str, int]) -> _Parsed:
     fields = tuple(KWH._replace(name=name, raw=name) for name in day_of_column)
-    sheet = read_sheet(source, (CLIENT_ID, LABEL, *fields))
+    sheet = parse_table(source, (CLIENT_ID, LABEL, *fields))
     client_ids = sheet.take(CLIENT_ID)
     if len(set(client_ids)) < len(client_ids):
         raise DuplicateClient(f"{source} has two rows for one client; keep one row a client.")
@@ -267,8 +267,8 @@ def readings_from_records(readings: list[list[dict]]) -> tuple[Table, list[tuple
     if not rows:
         return NO_READINGS, [()] * len(readings)
     client = np.repeat(np.arange(len(readings)), np.array([len(of_client) for of_client in readings], np.int64))
-    place = partial(place_in, "readings", client)
-    columns = columns_of(rows, READING_FIELDS, place)
+    place = partial(record_place, "readings", client)
+    columns = columns_from_records(rows, READING_FIELDS, place)
     for i in np.flatnonzero(np.isnan(columns[KWH.name])).tolist():
         if KWH.name not in rows[i]:  # a misspelt name must not pass for a meter that is silent
             index, path = place(i)

@@ -20,7 +20,7 @@ from zlib import crc32
 import numpy as np
 
 from fairmeter.core.types import QualityFlag, Table
-from fairmeter.data.arrow_reader import ParsedTable, read_sheet
+from fairmeter.data.arrow_reader import ParsedTable, parse_table
 from fairmeter.data.cleaning import CLIENT_RULES, COPIES, INVOICE_RULES, CleaningFinding, clean
 from fairmeter.data.date_swaps import EXPORT_DATE
 from fairmeter.data.files import (
@@ -28,12 +28,21 @@ from fairmeter.data.files import (
     Column,
     TableError,
     UnreadableDate,
-    find_source,
+    find_file,
 )
-from fairmeter.data.parsing import day_of, energy_of, id_of, invoice_day_of, is_year_first, label_of, number_of, text_of
+from fairmeter.data.parsing import (
+    is_year_first,
+    parse_day,
+    parse_energy,
+    parse_id,
+    parse_invoice_day,
+    parse_label,
+    parse_number,
+    parse_text,
+)
 
-MAX_WHOLE = 2**53 - 1  # whole numbers beyond are not told apart by float64
-UNKNOWN = ("invoices_of_unknown_clients", "Invoices of clients that are not in the clients' table, left out")
+MAX_EXACT_INTEGER = 2**53 - 1  # whole numbers beyond are not told apart by float64
+UNKNOWN_CLIENTS = ("invoices_of_unknown_clients", "Invoices of clients that are not in the clients' table, left out")
 
 
 class DuplicateClient(TableError):
@@ -53,11 +62,11 @@ class Tables:
 # --- columns ----------------------------------------------------------------------------------------------------------
 
 
-def code_of(value) -> float:
+def parse_code(value) -> float:
     """A code; "region_103" is 103, any other text a number of its own, which is the same wherever the text is."""
     if isinstance(value, bool):
         raise ValueError("not a code; write a number or a text")
-    text = text_of(value)
+    text = parse_text(value)
     if text in NULLS:
         return np.nan
     try:
@@ -65,36 +74,36 @@ def code_of(value) -> float:
     except ValueError:
         named = NAMED_CODE.fullmatch(text)
         number = float(named[1]) if named else np.inf
-    return number if abs(number) <= MAX_WHOLE else float(crc32(text.encode()))
+    return number if abs(number) <= MAX_EXACT_INTEGER else float(crc32(text.encode()))
 
 
 def _code(name: str, raw: str) -> Column:
-    return Column(name, raw, code_of, np.float64)
+    return Column(name, raw, parse_code, np.float64)
 
 
 def _number(name: str, raw: str, **options) -> Column:
-    return Column(name, raw, number_of, np.float64, is_number=True, **options)
+    return Column(name, raw, parse_number, np.float64, is_number=True, **options)
 
 
-CLIENT_ID = Column("client_id", "client_id", id_of, object)
+CLIENT_ID = Column("client_id", "client_id", parse_id, object)
 CLIENT_FIELDS = (
     CLIENT_ID,
     _code("category", "client_catg"),
     _code("region", "region"),
     _code("district", "disrict"),
-    Column("created_on", "creation_date", day_of, "datetime64[D]", error=UnreadableDate),
+    Column("created_on", "creation_date", parse_day, "datetime64[D]", error=UnreadableDate),
     _number("latitude", "latitude", is_required=False),
     _number("longitude", "longitude", is_required=False),
     _number("tariff_price", "tariff_price", is_required=False),
-    Column("transformer_id", "transformer_id", text_of, object, is_required=False),
-    Column("label", "target", label_of, np.float64, is_required=False),
-    Column("labelled_on", "labelled_on", day_of, "datetime64[D]", error=UnreadableDate, is_required=False),
+    Column("transformer_id", "transformer_id", parse_text, object, is_required=False),
+    Column("label", "target", parse_label, np.float64, is_required=False),
+    Column("labelled_on", "labelled_on", parse_day, "datetime64[D]", error=UnreadableDate, is_required=False),
 )
-INVOICE_ON = Column("invoice_on", "invoice_date", invoice_day_of, "datetime64[D]", error=UnreadableDate)
+INVOICE_ON = Column("invoice_on", "invoice_date", parse_invoice_day, "datetime64[D]", error=UnreadableDate)
 YEAR_FIRST = INVOICE_ON._replace(convert=is_year_first, dtype=bool)
 INVOICE_FIELDS = (
     INVOICE_ON,
-    Column("energy", "counter_type", energy_of, np.int8),
+    Column("energy", "counter_type", parse_energy, np.int8),
     _code("tariff", "tarif_type"),
     _code("meter_id", "counter_number"),
     _code("meter_status", "counter_statue"),
@@ -107,24 +116,24 @@ INVOICE_FIELDS = (
     _number("months", "months_number"),
 )
 NO_INVOICES = {"client": np.array([], np.int64)} | {f.name: np.array([], f.dtype) for f in INVOICE_FIELDS}
-CODE_NAMES = {name for field in CLIENT_FIELDS + INVOICE_FIELDS if field.convert is code_of for name in field[:2]}
+CODE_NAMES = {name for field in CLIENT_FIELDS + INVOICE_FIELDS if field.convert is parse_code for name in field[:2]}
 NAMED_CODE = re.compile(rf"(?:{'|'.join(sorted(CODE_NAMES))})_(\d+)")
 
 
 # --- quality flags ----------------------------------------------------------------------------------------------------
 
 
-def flag_of(finding: CleaningFinding, n: int) -> QualityFlag:
+def quality_flag(finding: CleaningFinding, n: int) -> QualityFlag:
     """A finding in words. [n: how many rows have it]"""
     return QualityFlag(finding.flag, n, f"{finding.text}: {n:,}.")
 
 
-def summed(flags: Iterable[QualityFlag]) -> list[QualityFlag]:
+def sum_flags(flags: Iterable[QualityFlag]) -> list[QualityFlag]:
     """Flags of several parts of one base as the flags of the whole, in the order in which it would have them."""
     counts: Counter[tuple[str, str]] = Counter()
     for flag in flags:
         counts[flag.flag, flag.text.removesuffix(f": {flag.n:,}.")] += flag.n
-    order = [COPIES[0], *(rule.flag for rule in (*INVOICE_RULES, *CLIENT_RULES)), UNKNOWN[0]]
+    order = [COPIES[0], *(rule.flag for rule in (*INVOICE_RULES, *CLIENT_RULES)), UNKNOWN_CLIENTS[0]]
     found = sorted(counts.items(), key=lambda item: order.index(item[0][0]))
     return [QualityFlag(flag, n, f"{text}: {n:,}.") for (flag, text), n in found]
 
@@ -139,7 +148,7 @@ def flags_by_client(findings: list[CleaningFinding], n_clients: int) -> list[tup
         for client, n in zip(clients.tolist(), counts[clients].tolist(), strict=True):
             before = flags[client]
             if (before, n) not in shared:
-                shared[before, n] = (*before, flag_of(finding, n))
+                shared[before, n] = (*before, quality_flag(finding, n))
             flags[client] = shared[before, n]
     return flags
 
@@ -154,33 +163,33 @@ def read_tables(*sources, clients=None, invoices=None) -> Tables:
     clients, invoices: a file of any name each, in place of what the sources hold.
     Raises TableError (one sentence). Invoices of unknown clients are left out; no client is.
     """
-    client_source = find_source("client", sources, clients)
-    invoice_source = find_source("invoice", sources, invoices)
-    sheet = read_sheet(client_source, CLIENT_FIELDS)
-    clients = clients_in(sheet)
+    client_source = find_file("client", sources, clients)
+    invoice_source = find_file("invoice", sources, invoices)
+    sheet = parse_table(client_source, CLIENT_FIELDS)
+    clients = client_columns(sheet)
     row_of = rows_by_id(clients["client_id"], client_source)
-    owner = CLIENT_ID._replace(convert=partial(_owner, row_of), dtype=np.int64)
-    sheet = read_sheet(invoice_source, (owner, *INVOICE_FIELDS))
+    owner = CLIENT_ID._replace(convert=partial(_row_of_client, row_of), dtype=np.int64)
+    sheet = parse_table(invoice_source, (owner, *INVOICE_FIELDS))
     client = sheet.take(owner)
-    return cleaned(clients, client, invoices_in(sheet))
+    return clean_tables(clients, client, invoice_columns(sheet))
 
 
-def clients_in(sheet: ParsedTable) -> Table:
+def client_columns(sheet: ParsedTable) -> Table:
     """The columns of clients that a sheet has, as parsed."""
     return {field.name: sheet.take(field) for field in CLIENT_FIELDS if field in sheet}
 
 
-def invoices_in(sheet: ParsedTable) -> Iterator[tuple[str, np.ndarray]]:
+def invoice_columns(sheet: ParsedTable) -> Iterator[tuple[str, np.ndarray]]:
     """(name, column) of invoices as parsed, one after the other, so that no two need be in memory in two forms."""
     # First, before its column is taken. Dates that are written as in the public export, where day and month are
     # swapped, have its name and come year first.
     is_raw = sheet.name(INVOICE_ON) == INVOICE_ON.raw
-    yield EXPORT_DATE, sheet.look(YEAR_FIRST) if is_raw else np.zeros(sheet.n_rows, bool)
+    yield EXPORT_DATE, sheet.peek(YEAR_FIRST) if is_raw else np.zeros(sheet.n_rows, bool)
     for field in INVOICE_FIELDS:
         yield field.name, sheet.take(field)
 
 
-def cleaned(clients: Table, client: np.ndarray, invoices: Iterable[tuple[str, np.ndarray]]) -> Tables:
+def clean_tables(clients: Table, client: np.ndarray, invoices: Iterable[tuple[str, np.ndarray]]) -> Tables:
     """The tables of what was parsed. [client: each invoice's row in clients, -1 unknown; invoices: name, column]"""
     known = np.flatnonzero(client >= 0)
     order = known[np.argsort(client[known], kind="stable")]
@@ -191,8 +200,8 @@ def cleaned(clients: Table, client: np.ndarray, invoices: Iterable[tuple[str, np
     quality = flags_by_client(findings, len(client_table["client_id"]))
     n_unknown = len(client) - len(known)
     if n_unknown:
-        findings.append(CleaningFinding(*UNKNOWN, np.full(n_unknown, -1)))
-    flags = [flag_of(finding, len(finding.clients)) for finding in findings]
+        findings.append(CleaningFinding(*UNKNOWN_CLIENTS, np.full(n_unknown, -1)))
+    flags = [quality_flag(finding, len(finding.clients)) for finding in findings]
     return Tables(client_table, invoice_table, flags, quality)
 
 
@@ -204,11 +213,11 @@ def rows_by_id(client_ids: np.ndarray, source: object) -> dict[str, int]:
     return row_of
 
 
-def _owner(row_of: dict[str, int], value) -> int:
-    return row_of.get(text_of(value), -1)
+def _row_of_client(row_of: dict[str, int], value) -> int:
+    return row_of.get(parse_text(value), -1)
 
 
-def one_after_another(parts: Sequence[tuple[Table, Table]]) -> tuple[Table, Table]:
+def concatenate_tables(parts: Sequence[tuple[Table, Table]]) -> tuple[Table, Table]:
     """Clients and invoices of parts as those of one whole. [(clients, invoices) of each]"""
     firsts = np.cumsum([0, *(len(clients["client_id"]) for clients, _ in parts[:-1])]).tolist()
     owned = [bills | {"client": bills["client"] + first} for (_, bills), first in zip(parts, firsts, strict=True)]
@@ -218,7 +227,7 @@ def one_after_another(parts: Sequence[tuple[Table, Table]]) -> tuple[Table, Tabl
     )
 
 
-def tables_of(rows: np.ndarray, clients: Table, invoices: Table) -> tuple[Table, Table]:
+def select_clients(rows: np.ndarray, clients: Table, invoices: Table) -> tuple[Table, Table]:
     """Some clients, and their invoices. [row numbers, ascending]"""
     first, last = np.searchsorted(invoices["client"], rows), np.searchsorted(invoices["client"], rows, side="right")
     n = last - first

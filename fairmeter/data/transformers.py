@@ -14,15 +14,15 @@ from pathlib import Path
 import numpy as np
 
 from fairmeter.core.types import QualityFlag, Table
-from fairmeter.data.arrow_reader import read_header, read_sheet
-from fairmeter.data.files import Column, InvalidValue, MissingFile, TableFile, UnreadableDate, find_sources
-from fairmeter.data.json_records import columns_of
-from fairmeter.data.parsing import NAT, day_of, number_of, text_of
-from fairmeter.data.tables import code_of
+from fairmeter.data.arrow_reader import parse_table, read_header
+from fairmeter.data.files import Column, InvalidValue, MissingFile, TableFile, UnreadableDate, find_files
+from fairmeter.data.json_records import columns_from_records
+from fairmeter.data.parsing import NAT, parse_day, parse_number, parse_text
+from fairmeter.data.tables import parse_code
 
 KIND = "transformer"
-LARGEST_KWH = 1e9  # a day: above it, an index was sent for an energy
-OF_THE_LIST = ("region", "latitude", "longitude", "has_meter")
+MAX_KWH = 1e9  # a day: above it, an index was sent for an energy
+LIST_COLUMNS = ("region", "latitude", "longitude", "has_meter")
 
 
 class DoubledTotal(InvalidValue):
@@ -45,45 +45,45 @@ class TransformerTables:
 # --- one value --------------------------------------------------------------------------------------------------------
 
 
-def transformer_of(value) -> str:
-    text = text_of(value)
+def parse_transformer_id(value) -> str:
+    text = parse_text(value)
     if not text:
         raise ValueError("empty; every row needs its transformer")
     return text
 
 
-def measured_day_of(value) -> int:
-    day = day_of(value)
+def parse_measured_day(value) -> int:
+    day = parse_day(value)
     if day == NAT:
         raise ValueError("empty; every total needs its day")
     return day
 
 
-def yes_of(value) -> float:
+def parse_flag(value) -> float:
     """1 or 0; missing is NaN."""
-    number = number_of(float(value) if isinstance(value, bool) else value)
+    number = parse_number(float(value) if isinstance(value, bool) else value)
     if number not in (0, 1) and not np.isnan(number):
         raise ValueError("neither 1 nor 0; write one of them or nothing")
     return number
 
 
 def _number(name: str, is_required: bool = False) -> Column:
-    return Column(name, name, number_of, np.float64, is_required, is_number=True)
+    return Column(name, name, parse_number, np.float64, is_required, is_number=True)
 
 
-TRANSFORMER_ID = Column("transformer_id", "transformer_id", transformer_of, object)
+TRANSFORMER_ID = Column("transformer_id", "transformer_id", parse_transformer_id, object)
 TOTAL_FIELDS = (
     TRANSFORMER_ID,
-    Column("measured_on", "measured_on", measured_day_of, np.int64, error=UnreadableDate),
+    Column("measured_on", "measured_on", parse_measured_day, np.int64, error=UnreadableDate),
     _number("delivered_kwh", is_required=True),
     _number("losses_kwh"),
 )
 LIST_FIELDS = (
     TRANSFORMER_ID,
-    Column("region", "region", code_of, np.float64, is_required=False),
+    Column("region", "region", parse_code, np.float64, is_required=False),
     _number("latitude"),
     _number("longitude"),
-    Column("has_meter", "has_meter", yes_of, np.float64, is_required=False),
+    Column("has_meter", "has_meter", parse_flag, np.float64, is_required=False),
 )
 DELIVERED = "delivered_kwh"
 
@@ -93,7 +93,7 @@ DELIVERED = "delivered_kwh"
 
 def has_transformers(*sources) -> bool:
     """Whether zips, folders and files hold what transformers delivered."""
-    return any(_is_totals(source) for source in find_sources(KIND, sources))
+    return any(_is_totals(source) for source in find_files(KIND, sources))
 
 
 def read_transformers(*sources, transformers: str | Path | None = None) -> TransformerTables:
@@ -102,16 +102,16 @@ def read_transformers(*sources, transformers: str | Path | None = None) -> Trans
     transformers: a zip, a folder, or the totals' file of any name, in place of the sources. Raises TableError.
     """
     named = (transformers,) if transformers is not None else ()
-    if len(only := find_sources(None, named)) == 1:
-        return _made(_read(only[0], TOTAL_FIELDS), None)
-    found = find_sources(KIND, named or sources)
+    if len(only := find_files(None, named)) == 1:
+        return _build(_read(only[0], TOTAL_FIELDS), None)
+    found = find_files(KIND, named or sources)
     totals, lists = ([s for s in found if _is_totals(s) == is_so] for is_so in (True, False))
     if len(totals) != 1 or len(lists) > 1:
         there = ", ".join(map(str, found)) or "none"
         raise MissingFile(
             f"Need one file with '{KIND}' in its name and a column {DELIVERED}, and at most one without; found {there}."
         )
-    return _made(_read(totals[0], TOTAL_FIELDS), _read(lists[0], LIST_FIELDS) if lists else None)
+    return _build(_read(totals[0], TOTAL_FIELDS), _read(lists[0], LIST_FIELDS) if lists else None)
 
 
 def _is_totals(source: TableFile) -> bool:
@@ -119,7 +119,7 @@ def _is_totals(source: TableFile) -> bool:
 
 
 def _read(source: TableFile, fields: tuple[Column, ...]) -> Table:
-    sheet = read_sheet(source, fields)
+    sheet = parse_table(source, fields)
     return {field.name: sheet.take(field) for field in fields if field in sheet}
 
 
@@ -129,8 +129,11 @@ def _read(source: TableFile, fields: tuple[Column, ...]) -> Table:
 def transformers_from_records(totals: list[dict], transformers: list[dict]) -> TransformerTables:
     """The same from JSON objects. Raises FieldError."""
     place = partial(_place, "transformer_totals"), partial(_place, "transformers")
-    tables = columns_of(totals, TOTAL_FIELDS, place[0]), columns_of(transformers, LIST_FIELDS, place[1])
-    return _made(*tables)
+    tables = (
+        columns_from_records(totals, TOTAL_FIELDS, place[0]),
+        columns_from_records(transformers, LIST_FIELDS, place[1]),
+    )
+    return _build(*tables)
 
 
 def _place(table: str, row: int) -> tuple[int, str]:
@@ -140,7 +143,7 @@ def _place(table: str, row: int) -> tuple[int, str]:
 # --- cleaned ----------------------------------------------------------------------------------------------------------
 
 
-def _made(totals: Table, listed: Table | None) -> TransformerTables:
+def _build(totals: Table, listed: Table | None) -> TransformerTables:
     """Raises DoubledTotal."""
     ids, row = np.unique(totals["transformer_id"].astype(str), return_inverse=True)
     order = np.lexsort((totals["measured_on"], row))
@@ -152,22 +155,22 @@ def _made(totals: Table, listed: Table | None) -> TransformerTables:
     delivered, losses = totals[DELIVERED][order], totals.get("losses_kwh")
     losses = np.full(len(row), np.nan) if losses is None else losses[order]
     flags: list[QualityFlag] = []
-    delivered, losses = (_possible(kwh, flags) for kwh in (delivered, losses))
-    is_measured = _left(places.pop("has_meter")[row] != 0.0, flags)
+    delivered, losses = (_drop_impossible(kwh, flags) for kwh in (delivered, losses))
+    is_measured = _flag_unmetered(places.pop("has_meter")[row] != 0.0, flags)
     columns = {"transformer": row, "day": day, DELIVERED: delivered, "losses_kwh": losses}
     return TransformerTables(places, {name: column[is_measured] for name, column in columns.items()}, flags)
 
 
-def _possible(kwh: np.ndarray, flags: list[QualityFlag]) -> np.ndarray:
+def _drop_impossible(kwh: np.ndarray, flags: list[QualityFlag]) -> np.ndarray:
     """With NaN for what no transformer delivers; counted."""
-    is_bad = ~np.isnan(kwh) & ~((kwh >= 0) & (kwh <= LARGEST_KWH))
+    is_bad = ~np.isnan(kwh) & ~((kwh >= 0) & (kwh <= MAX_KWH))
     if n := int(is_bad.sum()):
-        text = f"Totals of transformers below 0 or above {LARGEST_KWH:,.0f} kWh a day, taken as missing: {n:,}."
+        text = f"Totals of transformers below 0 or above {MAX_KWH:,.0f} kWh a day, taken as missing: {n:,}."
         flags.append(QualityFlag("impossible_transformer_totals", n, text))
     return np.where(is_bad, np.nan, kwh)
 
 
-def _left(is_measured: np.ndarray, flags: list[QualityFlag]) -> np.ndarray:
+def _flag_unmetered(is_measured: np.ndarray, flags: list[QualityFlag]) -> np.ndarray:
     if n := int((~is_measured).sum()):
         text = f"Totals of transformers that are listed as having no meter, left out: {n:,}."
         flags.append(QualityFlag("totals_without_meter", n, text))
@@ -176,7 +179,7 @@ def _left(is_measured: np.ndarray, flags: list[QualityFlag]) -> np.ndarray:
 
 def _places(ids: np.ndarray, listed: Table | None) -> Table:
     """Region, coordinates and has_meter of each transformer, NaN where they are not known. Raises DoubledTotal."""
-    table = {"transformer_id": ids} | {name: np.full(len(ids), np.nan) for name in OF_THE_LIST}
+    table = {"transformer_id": ids} | {name: np.full(len(ids), np.nan) for name in LIST_COLUMNS}
     if listed is None:
         return table
     row_of = {id_: row for row, id_ in enumerate(listed["transformer_id"])}
@@ -184,4 +187,4 @@ def _places(ids: np.ndarray, listed: Table | None) -> Table:
         id_, n = Counter(listed["transformer_id"]).most_common(1)[0]
         raise DoubledTotal(f"The list of transformers has {n} rows for {id_!r}; keep one.")
     row = np.array([row_of.get(id_, -1) for id_ in ids], np.int64)
-    return table | {name: np.append(listed[name], np.nan)[row] for name in OF_THE_LIST if name in listed}
+    return table | {name: np.append(listed[name], np.nan)[row] for name in LIST_COLUMNS if name in listed}

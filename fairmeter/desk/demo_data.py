@@ -26,7 +26,7 @@ from fairmeter.analysis.peer_consumption import bands_of
 from fairmeter.core.segments import Segments
 from fairmeter.core.types import Table
 from fairmeter.data.daily import DailyConsumption
-from fairmeter.data.tables import one_after_another
+from fairmeter.data.tables import concatenate_tables
 from fairmeter.data.transformers import transformers_from_records
 from fairmeter.desk import demo_history
 from fairmeter.desk.rescoring import Rescorer, StoredContext
@@ -121,8 +121,8 @@ def joined(clients: Table, parts: Sequence[ProfileUpdate]) -> ProfileUpdate:
 
 def all_of(parts: Sequence[StoredContext]) -> tuple[Table, Table, DailyConsumption]:
     """Clients, invoices and days of all parts, in their order. Without hours, which would take a hundred megabytes."""
-    clients, invoices = one_after_another([(part.clients, part.invoices) for part in parts])
-    days = [DailyConsumption.of(part.readings, len(part.quality)) for part in parts]
+    clients, invoices = concatenate_tables([(part.clients, part.invoices) for part in parts])
+    days = [DailyConsumption.from_readings(part.readings, len(part.quality)) for part in parts]
     counts, day, kwh = zip(*((of_part.segments.counts, of_part.day, of_part.kwh) for of_part in days), strict=True)
     whole = DailyConsumption(Segments(np.concatenate(counts)), np.concatenate(day), np.concatenate(kwh))
     return clients, invoices, whole
@@ -137,7 +137,7 @@ def firsts_of(parts: Sequence[StoredContext]) -> list[int]:
 def beside(parts: Sequence[StoredContext], losses: TransformerLosses | None) -> Iterator[StoredContext]:
     """Each part beside what its clients' transformers lost. [losses: of all clients]"""
     for part, first in zip(parts, firsts_of(parts), strict=True):
-        yield part._replace(losses=losses and losses.of_clients(slice(first, first + len(part.quality))))
+        yield part._replace(losses=losses and losses.for_clients(slice(first, first + len(part.quality))))
 
 
 # --- readings as they come --------------------------------------------------------------------------------------------

@@ -132,7 +132,7 @@ class Rescorer:
     def kept_of(self, known: StoredContext) -> ProfileUpdate:
         """Of clients that were judged."""
         n, invoices = len(known.quality), known.invoices
-        days = DailyConsumption.of(known.readings, n) if len(known.readings["client"]) else None
+        days = DailyConsumption.from_readings(known.readings, n) if len(known.readings["client"]) else None
         facts = facts_of(invoices, days, n)
         if len(invoices["client"]):
             no_readings = {name: column[:0] for name, column in known.readings.items()}
@@ -259,7 +259,7 @@ def part_of(known: StoredContext, chosen: np.ndarray) -> StoredContext:
     some = {name: column[chosen] for name, column in known.clients.items()}
     rows = np.flatnonzero(chosen).tolist()
     earlier = known.earlier and [known.earlier[i] for i in rows]
-    losses = known.losses and known.losses.of_clients(chosen)
+    losses = known.losses and known.losses.for_clients(chosen)
     return StoredContext(some, *owned, [known.quality[i] for i in rows], earlier, losses)
 
 

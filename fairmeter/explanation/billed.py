@@ -10,7 +10,8 @@ import numpy as np
 
 from fairmeter.core.calendar import DAYS_PER_MONTH
 from fairmeter.core.types import Table
-from fairmeter.features.invoices.series import ENERGIES, InvoiceSeries
+from fairmeter.features.base import ENERGIES
+from fairmeter.features.invoices.series import InvoiceSeries
 
 UNITS = {"elec": "kWh", "gas": "m³"}
 
@@ -58,7 +59,7 @@ GIVEN = ("old_index", "new_index", "meter_id", "remark", "tariff")
 def billed_clients(clients: Table, invoices: Table) -> list[dict[str, BillingHistory]]:
     """Of each client in the tables, by energy; an energy without invoices is left out."""
     with np.errstate(all="ignore"):  # missing evidence is NaN, as in the features
-        rows = InvoiceSeries.of(clients, invoices)
+        rows = InvoiceSeries.from_tables(clients, invoices)
         columns = [getattr(rows, name) for name in COMPUTED] + [rows[name] for name in GIVEN]
     found: list[dict[str, BillingHistory]] = [{} for _ in clients["client_id"]]
     for pair, start, end in zip(rows.pairs.tolist(), rows.by_pair.starts, rows.by_pair.ends, strict=True):

@@ -13,7 +13,13 @@ from fairmeter.explanation import account_sentences
 from fairmeter.explanation.sentence_inputs import InvoiceContext, Sentence, pointed
 from fairmeter.explanation.topics import Topic
 from fairmeter.features.base import DISCREPANCY, FALL, IRREGULAR, LOW
-from fairmeter.features.invoices.consumption import LARGE_CHANGE, NEAR_ZERO_KWH, SAME, SEASON_OF_MONTH, SEASONS
+from fairmeter.features.invoices.consumption import (
+    LARGE_CHANGE,
+    NEAR_ZERO_KWH,
+    SAME_LOG_RATIO,
+    SEASON_OF_MONTH,
+    SEASONS,
+)
 
 KEPT = 0.05  # of the level: a smaller change is told as none
 YEAR = 365  # days
@@ -167,7 +173,7 @@ def _jumps(it: InvoiceContext) -> Sentence | None:
 
 
 def _same(it: InvoiceContext) -> Sentence | None:
-    n = int((np.abs(it.billed.change) < SAME).sum())
+    n = int((np.abs(it.billed.change) < SAME_LOG_RATIO).sum())
     usual = it.beside("same_share", "for {like} usually {usual} do", _share_or_none)
     verb = "repeats" if n < 2 else "repeat"
     text = f"{it.of_all(n)} {verb} the consumption a month of the one before to 2 %"

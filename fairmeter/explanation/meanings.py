@@ -5,7 +5,7 @@ Out: {"group", "text"}; the group as in reasons.
 """
 
 from fairmeter.explanation.topics import INVOICE_FEATURES, INVOICES, NEIGHBOURS, PEERS, READINGS, aspect_of
-from fairmeter.features.invoices.group_keys import CELLS
+from fairmeter.features.invoices.group_keys import GROUP_KEYS
 from fairmeter.features.readings.matrix import FEATURES as READING_FEATURES
 
 OF_READING = {feature.name: feature.text for feature in READING_FEATURES}
@@ -23,7 +23,7 @@ def meaning_of(column: str, kind: str = INVOICES) -> str:
         return INVOICE_FEATURES[column][0].text
     if column.startswith(NEIGHBOURS):
         cell, _, short = column.removeprefix(NEIGHBOURS).rpartition("_")
-        return f"share of frauds among clients of {CELLS[cell]} ({short})"
+        return f"share of frauds among clients of {GROUP_KEYS[cell]} ({short})"
     if column.endswith(PEERS):
         return f"{meaning_of(column.removesuffix(PEERS))}, against region and category"
     return f"score of the detector {column.replace('_', ' ')}"

@@ -12,6 +12,7 @@ import numpy as np
 
 from fairmeter.features.base import (
     DISCREPANCY,
+    ENERGIES,
     FALL,
     HISTORY,
     IRREGULAR,
@@ -24,7 +25,6 @@ from fairmeter.features.base import (
     Feature,
 )
 from fairmeter.features.invoices import consumption, meter_and_account
-from fairmeter.features.invoices.series import ENERGIES
 from fairmeter.features.readings.matrix import FEATURES as READING_FEATURES
 
 INVOICES, READINGS = "invoices", "readings"

@@ -1,14 +1,13 @@
-"""What a feature is, which evidence group it belongs to, and how features that are computed together are held.
+"""What a feature is, its evidence groups, and how features that are computed together are declared.
 
-A room of blocks (fairmeter/features/invoices/consumption.py, fairmeter/features/invoices/meter_and_account.py) gives a tuple BLOCKS; features.py joins them.
+Modules of fairmeter/features/invoices and fairmeter/features/readings each declare a tuple BLOCKS; their matrix.py
+concatenates them.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
-
-from fairmeter.features.invoices.series import ENERGIES, InvoiceSeries
 
 FALL = "fall in consumption"
 LOW = "low or zero use"
@@ -18,7 +17,7 @@ TARIFF = "tariff and invoice configuration"
 PLACE = "place, category and neighbours"
 HISTORY = "account history"
 EVIDENCE_GROUPS = (FALL, LOW, IRREGULAR, DISCREPANCY, TARIFF, PLACE, HISTORY)
-UNUSUAL = "unusual shape"  # what no single figure says: the scores of detectors and networks
+UNUSUAL = "unusual shape"  # the scores of detectors and networks, which no single figure expresses
 REASON_GROUPS = (*EVIDENCE_GROUPS, UNUSUAL)
 SHAPE = "flat, clipped or repeated readings"
 SEASON = "season, weather, weekdays and time of day"
@@ -26,11 +25,14 @@ READING_GROUPS = (FALL, LOW, IRREGULAR, SHAPE, SEASON, PLACE, HISTORY)
 # In reasons: a curve that is clipped or copied is unusual in shape; hours and weekdays out of order are irregular use.
 REASON_GROUP = {name: name for name in REASON_GROUPS} | {SHAPE: UNUSUAL, SEASON: IRREGULAR}
 
-ENERGY_NAMES = dict(zip(ENERGIES, ("electricity", "gas"), strict=True))
+ENERGY_NAMES = {"elec": "electricity", "gas": "gas"}  # prefix of a feature's name: the energy in its sentence
+ENERGIES = tuple(ENERGY_NAMES)
+
+SeriesT = TypeVar("SeriesT")  # InvoiceSeries or DailySeries
 
 
 class Feature(NamedTuple):
-    """A column of the evidence: its evidence group, its unit, and a sentence for people.
+    """A column of the feature matrix: its evidence group, its unit, and a sentence for people.
 
     `after_detection`: it may be a consequence of an inspection (a meter exchanged, a code changed), so the prospective
     view leaves it out.
@@ -43,15 +45,16 @@ class Feature(NamedTuple):
     after_detection: bool = False
 
 
-class Block(NamedTuple):
-    """Features that are computed together, in the order of `compute`'s rows.
+class Block(NamedTuple, Generic[SeriesT]):
+    """Features that are computed together from one kind of series, in the order of `compute`'s rows.
 
-    `compute` gives float64 of shape (features, pairs with invoices), or (features, clients) where not `is_by_pair`.
+    `compute` gives float64 of shape (features, clients), or (features, pairs with invoices) where `is_by_pair`: a pair
+    is one client's electricity or one client's gas.
     """
 
     features: tuple[Feature, ...]
-    compute: Callable[[InvoiceSeries], np.ndarray]
-    is_by_pair: bool = True
+    compute: Callable[[SeriesT], np.ndarray]
+    is_by_pair: bool = False
 
     @property
     def columns(self) -> tuple[Feature, ...]:

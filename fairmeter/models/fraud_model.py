@@ -55,7 +55,7 @@ class FraudModel:
         """What the model sees of readings (canonical table); None where there are none, or it judges none."""
         if not len(readings["client"]):
             return None
-        return self.evidence_of_days(DailyConsumption.of(readings, n_clients))
+        return self.evidence_of_days(DailyConsumption.from_readings(readings, n_clients))
 
     def evidence_of_days(self, days: DailyConsumption, losses: TransformerLosses | None = None) -> FeatureMatrix | None:
         """The same of their days, beside what their transformers lost; None where the model judges no readings."""

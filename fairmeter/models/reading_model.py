@@ -57,9 +57,9 @@ class ReadingModel:
         """
         weather = almanac.weather if self.surroundings.has_weather else None
         holidays = almanac.holidays if self.surroundings.has_holidays else None
-        own = Covariates.of(days, cell, weather, holidays)
-        if np.isnan(own.factor).all() or own.moves_with(self.surroundings) >= TOGETHER:
-            return self.surroundings.in_weather(weather, holidays)
+        own = Covariates.from_consumption(days, cell, weather, holidays)
+        if np.isnan(own.factor).all() or own.correlation_with(self.surroundings) >= TOGETHER:
+            return self.surroundings.with_weather(weather, holidays)
         return own
 
     def log_ratio(self, evidence: FeatureMatrix) -> np.ndarray:

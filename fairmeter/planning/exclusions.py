@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fairmeter.data.files import DamagedFile, MissingColumns, MissingFile, UnreadableDate
-from fairmeter.data.parsing import NAT, day_of, text_of
+from fairmeter.data.parsing import NAT, parse_day, parse_text
 
 
 class Exclusions(NamedTuple):
@@ -25,9 +25,9 @@ def read_visited(path: Path | None) -> Exclusions:
     """Raises TableError."""
     open_cases, inspected_on = set(), {}
     for line, row in enumerate(_rows(path) if path else [], 2):
-        client_id, text = text_of(row["client_id"]), row.get("inspected_on")
+        client_id, text = parse_text(row["client_id"]), row.get("inspected_on")
         try:
-            day = day_of(text or "")
+            day = parse_day(text or "")
         except ValueError as error:
             raise UnreadableDate(f"{path.name}, line {line}, inspected_on {text!r}: {error}.") from None
         if day == NAT:

@@ -18,7 +18,7 @@ import numpy as np
 from fairmeter.core.calendar import DAYS_PER_MONTH
 from fairmeter.core.types import RecoveryEstimate, Table
 from fairmeter.data.daily import DailyConsumption
-from fairmeter.features.invoices.series import InvoiceSeries, known_or
+from fairmeter.features.invoices.series import InvoiceSeries, fill_missing
 from fairmeter.models.peer_groups import PEER_FEATURES, PeerGroups
 
 # Months before a visit that may be billed back. Laws differ; India's Electricity Act 2003, section 126(5), allows
@@ -131,7 +131,7 @@ def recoveries(
 
 def stake_of_invoices(clients: Table, invoices: Table, peers: PeerGroups | None, billable_months: int) -> EnergyAtStake:
     """By the client's own level before the clearest fall; without a clear fall by that of clients like it."""
-    rows = InvoiceSeries.of(clients, invoices)
+    rows = InvoiceSeries.from_tables(clients, invoices)
     course, period = course_of_invoices(rows)
     steps = steps_since_fall(course)
     # The invoice in whose months it began looks whole as often as fallen: half of its time lies before, on average.
@@ -144,7 +144,7 @@ def stake_of_invoices(clients: Table, invoices: Table, peers: PeerGroups | None,
 def stake_of_readings(days: DailyConsumption, onset: np.ndarray, billable_months: int) -> EnergyAtStake:
     """By the client's own level before the change in its readings."""
     course = course_of_days(days)
-    steps = np.clip(known_or(course.last_day + 1.0 - onset, 0.0), 0, DAYS_SEEN).astype(np.int64)
+    steps = np.clip(fill_missing(course.last_day + 1.0 - onset, 0.0), 0, DAYS_SEEN).astype(np.int64)
     return stake_since(course, steps, billable_months, READINGS_SPREAD)
 
 
@@ -185,7 +185,7 @@ def stake_of_peers(course: MonthlyConsumption, usual: np.ndarray, billable_month
     registered = np.where(np.isnan(lately), 0.0, lately).sum(axis=1)
     nobody_knows = np.full(len(usual), np.nan)
     spread = np.full(len(usual), PEERS_SPREAD)
-    return EnergyAtStake(known_or(usual, 0.0) * months, registered, months, usual, nobody_knows, spread)
+    return EnergyAtStake(fill_missing(usual, 0.0) * months, registered, months, usual, nobody_knows, spread)
 
 
 def usual_level(clients: Table, peers: PeerGroups | None) -> np.ndarray:
@@ -226,7 +226,7 @@ def course_of_invoices(rows: InvoiceSeries) -> tuple[MonthlyConsumption, np.ndar
     n = len(rows.by_client)
     kept = np.flatnonzero((rows["energy"] == 0) & ~np.isnan(rows.consumption))
     client, day = rows["client"][kept].astype(np.int64), rows.day[kept]
-    months = np.clip(np.rint(known_or(rows.months[kept], 1.0)), 1, MONTHS_MOST).astype(np.int64)
+    months = np.clip(np.rint(fill_missing(rows.months[kept], 1.0)), 1, MONTHS_MOST).astype(np.int64)
     last = np.full(n, -np.inf)
     np.maximum.at(last, client, day)
     first_step = np.rint((last[client] - day) / DAYS_PER_MONTH).astype(np.int64)

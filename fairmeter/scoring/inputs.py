@@ -35,7 +35,7 @@ def read_client_base(
         of_invoices + of_readings for of_invoices, of_readings in zip(tables.quality, found.quality, strict=True)
     ]
     tables = replace(tables, quality=quality, flags=[*tables.flags, *found.flags])
-    return tables, DailyConsumption.of(found.readings, len(quality))
+    return tables, DailyConsumption.from_readings(found.readings, len(quality))
 
 
 def _clients_without_invoices(readings: ReadingTables) -> Tables:

@@ -17,10 +17,10 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from fairmeter.core.types import Score
-from fairmeter.data.partitioned.disk import Partition, spilled
+from fairmeter.data.partitioned.disk import Partition, partition_on_disk
 from fairmeter.data.partitioned.partitions import TableFiles
-from fairmeter.data.partitioned.spark import SparkJobs, cluster
-from fairmeter.data.tables import Tables, one_after_another
+from fairmeter.data.partitioned.spark import SparkJobs, spark_jobs
+from fairmeter.data.tables import Tables, concatenate_tables
 from fairmeter.data.writers import OutputError, write_chunks
 from fairmeter.models.fraud_model import FraudModel
 from fairmeter.planning.list_files import COLUMN_TYPES, reasons_of
@@ -113,7 +113,7 @@ def listed(
 
 def together(parts: list[ClientSubset]) -> ClientSubset:
     """The same clients at once, one part after the other."""
-    clients, invoices = one_after_another([(part.tables.clients, part.tables.invoices) for part in parts])
+    clients, invoices = concatenate_tables([(part.tables.clients, part.tables.invoices) for part in parts])
     quality = [flags for part in parts for flags in part.tables.quality]
     scores = [score for part in parts for score in part.scores]
     return ClientSubset(np.concatenate([part.rows for part in parts]), Tables(clients, invoices, [], quality), scores)
@@ -131,7 +131,7 @@ def walk(
     if master is None:
         yield DiskRunner(judge, pieces, memory)
         return
-    with cluster(master) as machines:
+    with spark_jobs(master) as machines:
         yield SparkRunner(judge, pieces, machines)
 
 
@@ -163,7 +163,7 @@ class DiskRunner:
             n_read += n
             tell("Reading rows", n_read, None)
 
-        self._parts = list(spilled(self._pieces, folder, self._memory - ALWAYS, tell_rows))
+        self._parts = list(partition_on_disk(self._pieces, folder, self._memory - ALWAYS, tell_rows))
         n_clients = sum(part.n_clients for part in self._parts)
         for part in self._parts:
             tables, rows = part.open()
@@ -185,12 +185,12 @@ class DiskRunner:
 class SparkRunner:
     """The walk through parts on Spark."""
 
-    def __init__(self, judge: PartitionScorer, pieces: TableFiles, cluster: SparkJobs) -> None:
-        self._judge, self._pieces, self._cluster = judge, pieces, cluster
+    def __init__(self, judge: PartitionScorer, pieces: TableFiles, spark_jobs: SparkJobs) -> None:
+        self._judge, self._pieces, self._cluster = judge, pieces, spark_jobs
 
     def judged(self, _folder: Path, tell: Tell) -> Iterator:
-        return self._cluster.each_part(self._pieces, self._judge, tell)
+        return self._cluster.map_partitions(self._pieces, self._judge, tell)
 
     def few(self, wanted: list[RankedClient], explained: Collection[int]) -> Iterator[ClientSubset]:
         """Their rows come here: they are few."""
-        yield self._judge.few(*self._cluster.rows_of(self._pieces, ids_of(wanted)), explained)
+        yield self._judge.few(*self._cluster.collect_clients(self._pieces, ids_of(wanted)), explained)

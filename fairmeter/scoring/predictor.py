@@ -11,7 +11,7 @@ import numpy as np
 
 from fairmeter.core.types import Score, StoredInvoiceScore
 from fairmeter.data.daily import DailyConsumption
-from fairmeter.data.parsing import NAT, number_of
+from fairmeter.data.parsing import NAT, parse_number
 from fairmeter.data.tables import CLIENT_FIELDS
 from fairmeter.explanation.explain import ScoringContext, explained, explained_aggregates
 from fairmeter.features.invoices.matrix import client_features
@@ -65,7 +65,7 @@ class Predictor:
         """The tables with the features made of them."""
         clients, invoices, readings, quality = tables
         billed = client_features(clients, invoices, self._model.cells)
-        days = DailyConsumption.of(readings, len(quality)) if len(readings["client"]) else None
+        days = DailyConsumption.from_readings(readings, len(quality)) if len(readings["client"]) else None
         metered = None if days is None else self._model.evidence_of_days(days, losses)
         return ScoringContext(clients, invoices, billed, days, metered, stored)
 
@@ -97,7 +97,7 @@ def parse_aggregates(row: dict, index: int, feature_names: frozenset[str]) -> di
     """
     numbers = {}
     for given, value in row.items():
-        name, convert = COLUMNS.get(given, (given, number_of))
+        name, convert = COLUMNS.get(given, (given, parse_number))
         if name in numbers:
             raise InvalidRow(index, given, f"given as {name} too; keep one")
         try:

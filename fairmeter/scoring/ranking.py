@@ -16,8 +16,8 @@ import numpy as np
 
 from fairmeter.core.sampling import N_SAMPLE_KEYS, sample_key
 from fairmeter.core.types import QualityFlag, Score
-from fairmeter.data.partitioned.partitions import ROW, flags_of, with_flags
-from fairmeter.data.tables import summed
+from fairmeter.data.partitioned.partitions import ROW, read_flags, with_flags
+from fairmeter.data.tables import sum_flags
 from fairmeter.data.writers import Columns
 from fairmeter.planning.list_files import N_REASONS, columns_of
 
@@ -109,7 +109,7 @@ class Ranking:
         self.n_judged += table.num_rows - table["score"].null_count
         self.n_suspected += int(table[SUSPECTED].to_numpy().sum())
         self.n_by_severity.update(table["severity"].to_pylist())
-        self.flags = summed([*self.flags, *flags_of(table)])
+        self.flags = sum_flags([*self.flags, *read_flags(table)])
 
     def first(self, fewest: int, most: int) -> list[RankedClient]:
         """The suspected, from `fewest` to `most` of the highest scores."""

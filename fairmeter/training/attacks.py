@@ -150,7 +150,7 @@ def attacked_file(
     keep &= np.count_nonzero(~np.isnan(after), axis=1) >= LEAST_KNOWN
     days = _as_days(np.rint(after[keep] * RESOLUTION) / RESOLUTION, base.first_day)
     if surroundings == "file":
-        surroundings = Covariates.of(days)
+        surroundings = Covariates.from_consumption(days)
     if plan.is_metered and surroundings is not None:
         losses = _losses_beside(before, stolen, keep, base.first_day, seed)
         surroundings = replace(surroundings, losses=losses)

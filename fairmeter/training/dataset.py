@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fairmeter.core.types import FeatureMatrix, Table
-from fairmeter.data.tables import Tables, tables_of
+from fairmeter.data.tables import Tables, select_clients
 from fairmeter.evaluation.model_evaluation import history_quintile
 
 PROSPECTIVE, ALL = VIEWS = ("prospective", "all")
@@ -108,9 +108,9 @@ class Dataset:
         digest.update(np.ascontiguousarray(self.label))
         return digest.hexdigest()
 
-    def tables_of(self, clients: np.ndarray) -> tuple[Table, Table]:
+    def select_clients(self, clients: np.ndarray) -> tuple[Table, Table]:
         """The clients and the invoices of some. [row numbers, ascending]"""
-        return self.find(clients) if self.find else tables_of(clients, self.tables.clients, self.tables.invoices)
+        return self.find(clients) if self.find else select_clients(clients, self.tables.clients, self.tables.invoices)
 
     @property
     def n_invoices(self) -> int:

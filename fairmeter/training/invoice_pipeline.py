@@ -15,10 +15,10 @@ from fairmeter.data.tables import read_tables
 from fairmeter.explanation.meanings import described
 from fairmeter.features.invoices.matrix import (
     AGGREGATES_BLOCK,
-    CELLS,
     FEATURE_NAMES,
     FEATURES,
-    METER_CELLS,
+    GROUP_KEYS,
+    METER_GROUP_KEYS,
     client_features,
 )
 from fairmeter.models import model_file
@@ -153,7 +153,7 @@ def ensemble_config(view: str, quick: bool) -> EnsembleConfig:
         for feature in FEATURES
         if not is_omitted_gas(feature.name) and not (is_prospective and feature.after_detection)
     )
-    cells = tuple(name for name in CELLS if not (is_prospective and name in METER_CELLS))
+    cells = tuple(name for name in GROUP_KEYS if not (is_prospective and name in METER_GROUP_KEYS))
     return EnsembleConfig(FEATURE_NAMES, seen, cells, looks_at=LOOKS_AT, has_peers=True, quick=quick)
 
 

@@ -145,7 +145,7 @@ def fit_labelled(
     if not is_once and not quick:  # attacked anew in file after file
         plan = replace(plan, members=tuple(MEMBERS))
     fitted = fit_ensemble(sample.evidence, sample.label, plan, seed, tell, household, alike)
-    kept = surroundings and surroundings.without_losses()
+    kept = surroundings and surroundings.without_transformer_losses()
     return ReadingModel(fitted.ensemble, networks, kept, float(sample.label.mean())), fitted
 
 

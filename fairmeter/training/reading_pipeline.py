@@ -100,7 +100,7 @@ def with_labels(
 
 def daily_consumption(tables: ReadingTables, name: str) -> DailyConsumption:
     """Raises TrainingError without any reading. [name: of the readings]"""
-    days = DailyConsumption.of(tables.readings, len(tables.client_ids))
+    days = DailyConsumption.from_readings(tables.readings, len(tables.client_ids))
     if not days.segments.filled.any():
         raise TrainingError(f"{name} has no reading of any client, so there is nothing to learn from.")
     return days
@@ -170,7 +170,7 @@ def read_transformer_losses(
     clients = dataset.tables.clients
     if "transformer_id" not in clients or not np.array_equal(tables.client_ids, clients["client_id"]):
         return None
-    days = DailyConsumption.of(tables.readings, len(tables.client_ids))
+    days = DailyConsumption.from_readings(tables.readings, len(tables.client_ids))
     return balances_of(read_transformers(*sources), clients["transformer_id"], days, dataset.tables.invoices).losses
 
 

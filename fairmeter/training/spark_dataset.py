@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from fairmeter.core.types import Table
-from fairmeter.data.partitioned.evidence_tables import joined, travelling
-from fairmeter.data.partitioned.partitions import find_pieces
-from fairmeter.data.partitioned.spark import cluster
+from fairmeter.data.partitioned.evidence_tables import from_arrow, to_arrow
+from fairmeter.data.partitioned.partitions import find_table_files
+from fairmeter.data.partitioned.spark import spark_jobs
 from fairmeter.data.tables import Tables
 from fairmeter.features.invoices.matrix import FEATURE_NAMES, client_features
 from fairmeter.training.dataset import Dataset
@@ -23,18 +23,18 @@ OnProgress = Callable[[str, int, int | None], None]  # (what runs, how much is d
 def partition_features(tables: Tables, rows: np.ndarray):
     """The Arrow table of one partition's features. [rows: row numbers of its clients among all]"""
     evidence = client_features(tables.clients, tables.invoices)
-    return travelling(evidence, tables.clients, rows, tables.flags)
+    return to_arrow(evidence, tables.clients, rows, tables.flags)
 
 
 def read_dataset_on_spark(master: str, paths: Sequence[Path], on_progress: OnProgress) -> Dataset:
     """Compute the features on the cluster of this master. Raises TableError, TrainingError, SparkError."""
-    pieces = find_pieces(tuple(paths))
-    with cluster(master) as machines:
-        clients, evidence, flags = joined(list(machines.each_part(pieces, partition_features, on_progress)))
+    pieces = find_table_files(tuple(paths))
+    with spark_jobs(master) as machines:
+        clients, evidence, flags = from_arrow(list(machines.map_partitions(pieces, partition_features, on_progress)))
 
     def find(some: np.ndarray) -> tuple[Table, Table]:
-        with cluster(master) as machines:
-            found, _ = machines.rows_of(pieces, clients["client_id"][some].tolist())
+        with spark_jobs(master) as machines:
+            found, _ = machines.collect_clients(pieces, clients["client_id"][some].tolist())
         return found.clients, found.invoices
 
     name = ", ".join(path.name for path in paths)

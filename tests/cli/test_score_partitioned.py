@@ -39,7 +39,7 @@ def lists(folder, *sources, ending="csv", memory="1GB"):
 
 @pytest.mark.usefixtures("model")
 def test_the_list_is_the_same_to_the_last_byte(tmp_path, utility, monkeypatch, capsys):
-    monkeypatch.setattr(disk, "FAN", 8)
+    monkeypatch.setattr(disk, "FAN_OUT", 8)
     monkeypatch.setattr(ranking, "BATCH", 50)
     monkeypatch.setattr(ranking, "CHUNK", 120)
     whole, parts = lists(tmp_path, utility)
@@ -54,7 +54,7 @@ def test_the_list_is_the_same_to_the_last_byte(tmp_path, utility, monkeypatch, c
 
 @pytest.mark.usefixtures("model")
 def test_in_many_parts_and_parquet_it_is_the_same_to_the_last_bit(tmp_path, utility, monkeypatch):
-    monkeypatch.setattr(disk, "FAN", 4)
+    monkeypatch.setattr(disk, "FAN_OUT", 4)
     monkeypatch.setattr(disk, "CLIENT_BYTES", 2**24)  # nearly every client is a part
     whole, parts = lists(tmp_path, utility, ending="parquet")
     assert parquet.read_table(parts).equals(parquet.read_table(whole))
@@ -62,7 +62,7 @@ def test_in_many_parts_and_parquet_it_is_the_same_to_the_last_bit(tmp_path, util
 
 @pytest.mark.usefixtures("model")
 def test_equal_scores_and_clients_without_one_keep_the_order_of_the_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(disk, "FAN", 4)
+    monkeypatch.setattr(disk, "FAN_OUT", 4)
     clients = [a_client(f"c-{(7 * i) % 60}") for i in range(60)]
     invoices = [an_invoice(f"c-{i % 40}", invoice_on=f"2014-{1 + i // 40:02d}-05") for i in range(240)]
     whole, parts = lists(tmp_path, written(tmp_path, clients, invoices))

@@ -36,7 +36,7 @@ def known_of(model, histories, readings=None):
     billed = client_features(clients, invoices, model.cells)
     if readings is None:
         return ScoringContext(clients, invoices, billed)
-    days = DailyConsumption.of(readings, len(histories))
+    days = DailyConsumption.from_readings(readings, len(histories))
     return ScoringContext(clients, invoices, billed, days, model.readings.evidence(days))
 
 

@@ -181,7 +181,9 @@ def known(metered, metered_model):
     """FeatureMatrix of invoices and of readings of a utility's clients, and the days."""
     tables = read_tables(metered.data)
     n = len(tables.clients["client_id"])
-    days = DailyConsumption.of(read_readings(metered.data).for_clients(tables.clients["client_id"]).readings, n)
+    days = DailyConsumption.from_readings(
+        read_readings(metered.data).for_clients(tables.clients["client_id"]).readings, n
+    )
     invoices = client_features(tables.clients, tables.invoices, metered_model.cells)
     return invoices, metered_model.readings.evidence(days), days
 

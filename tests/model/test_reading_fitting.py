@@ -39,7 +39,7 @@ def silent(_what):
 
 @pytest.fixture(scope="module")
 def surroundings():
-    return Covariates.of(BASE.days(HOUSEHOLDS))
+    return Covariates.from_consumption(BASE.days(HOUSEHOLDS))
 
 
 @pytest.fixture(scope="module")

@@ -46,7 +46,7 @@ def suspected(outcome, days, fraud_rate):
 def fitted():
     """A model of eighty households, attacked."""
     base = HonestHouseholds(town(80, N_DAYS), FIRST)
-    surroundings = Covariates.of(base.days(np.arange(80)))
+    surroundings = Covariates.from_consumption(base.days(np.arange(80)))
     sample = sample_of(attacked_files(base, np.arange(80), surroundings, TO_TRAIN_QUICKLY, SEED), {})
     return fit_labelled(sample, {}, surroundings, SEED, True, silent)[0]
 

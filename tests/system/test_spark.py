@@ -21,10 +21,10 @@ import score
 from fairmeter.cli.train_inputs import build_dataset_on_spark
 from fairmeter.data.files import TableError
 from fairmeter.data.partitioned import spark
-from fairmeter.data.partitioned.disk import spilled
-from fairmeter.data.partitioned.evidence_tables import joined
-from fairmeter.data.partitioned.partitions import find_pieces
-from fairmeter.data.partitioned.spark import SparkError, cluster
+from fairmeter.data.partitioned.disk import partition_on_disk
+from fairmeter.data.partitioned.evidence_tables import from_arrow
+from fairmeter.data.partitioned.partitions import find_table_files
+from fairmeter.data.partitioned.spark import SparkError, spark_jobs
 from fairmeter.data.tables import read_tables
 from fairmeter.features.invoices.matrix import client_features
 from fairmeter.models import model_file
@@ -47,7 +47,7 @@ def machines(tmp_path_factory):
     """One session for all tests: two executors, each a Java process with a Python worker."""
     os.environ["PYSPARK_PYTHON"] = sys.executable
     os.environ["SPARK_WORKER_DIR"] = str(tmp_path_factory.mktemp("workers"))  # else beside pyspark itself
-    with cluster(TWO_EXECUTORS) as machines:
+    with spark_jobs(TWO_EXECUTORS) as machines:
         machines._spark.sparkContext.addPyFile(str(Path(__file__).with_name("spark_works.py")))
         yield machines
 
@@ -126,10 +126,10 @@ def test_a_study_made_there_is_the_one_made_here_to_the_last_bit(utility):
 def test_evidence_travels_to_the_last_bit(tmp_path, utility):
     tables = read_tables(utility / "utility.zip")
     evidence = client_features(tables.clients, tables.invoices)
-    pieces = find_pieces((utility / "utility.zip",))
-    parts = [partition_features(*part.open()) for part in spilled(pieces, tmp_path, 3_000_000, silent)]
+    pieces = find_table_files((utility / "utility.zip",))
+    parts = [partition_features(*part.open()) for part in partition_on_disk(pieces, tmp_path, 3_000_000, silent)]
     assert len(parts) > 2
-    clients, found, flags = joined(parts)
+    clients, found, flags = from_arrow(parts)
     np.testing.assert_array_equal(found.features.view(np.int32), evidence.features.view(np.int32))
     np.testing.assert_array_equal(found.n_records, evidence.n_records)
     for name, cells in evidence.cells.items():
@@ -144,16 +144,16 @@ def test_evidence_travels_to_the_last_bit(tmp_path, utility):
 
 def digests(machines, pieces, work):
     """By row number, whatever part it was in."""
-    parts = [part.to_pylist() for part in machines.each_part(pieces, work, silent)]
+    parts = [part.to_pylist() for part in machines.map_partitions(pieces, work, silent)]
     return {row["row"]: row["sum"] for part in parts for row in part}, len(parts)
 
 
 def test_an_executor_that_is_killed_in_the_middle_changes_nothing(tmp_path, machines, utility, trained):
     judge = partitioned.PartitionScorer(model_file.load(trained.model), 12)
-    pieces = find_pieces((utility / "utility.zip",))
+    pieces = find_table_files((utility / "utility.zip",))
     killed = tmp_path / "killed"
-    found = list(machines.each_part(pieces, OnceKilled(judge, killed), silent))
-    expected = [judge(*part.open()) for part in spilled(pieces, tmp_path / "parts", 10**9, silent)]
+    found = list(machines.map_partitions(pieces, OnceKilled(judge, killed), silent))
+    expected = [judge(*part.open()) for part in partition_on_disk(pieces, tmp_path / "parts", 10**9, silent)]
     assert killed.exists()
     one, other = (
         pa.concat_tables([t.replace_schema_metadata() for t in all_]).sort_by("row") for all_ in (found, expected)
@@ -171,7 +171,7 @@ def test_one_client_with_most_of_the_invoices_and_parts_without_any_are_no_matte
     parquet.write_table(many, tmp_path / "invoices" / "many.parquet")
     (tmp_path / "invoices" / "few.csv").write_text(csv_text([an_invoice("c-2"), an_invoice("nobody")]))
     (tmp_path / "clients.csv").write_text(csv_text(clients))
-    found, n_parts = digests(machines, find_pieces((tmp_path,)), digest)
+    found, n_parts = digests(machines, find_table_files((tmp_path,)), digest)
     assert found == {0: 0.0, 1: 600.0 * 100_000, 2: 600.0, 3: 0.0, 4: 0.0}
     assert n_parts <= 6  # the others are empty
 
@@ -184,7 +184,7 @@ def test_a_damaged_file_is_named_by_the_executor_that_read_it(tmp_path, machines
     damaged = tmp_path / "invoices" / "b.parquet"
     damaged.write_bytes(damaged.read_bytes()[:-20] + b"x" * 20)
     with pytest.raises(TableError, match=f"{damaged} cannot be read .*; export or copy it again.$"):
-        list(machines.each_part(find_pieces((tmp_path,)), digest, silent))
+        list(machines.map_partitions(find_table_files((tmp_path,)), digest, silent))
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_a_damaged_file_is_named_by_the_executor_that_read_it(tmp_path, machines
 def test_bad_tables_end_in_the_sentence_that_they_have_here(tmp_path, machines, clients, invoices, words):
     written(tmp_path, clients, invoices or csv_text([an_invoice()]).splitlines()[0] + "\n")
     with pytest.raises(TableError, match=words):
-        list(machines.each_part(find_pieces((tmp_path,)), digest, silent))
+        list(machines.map_partitions(find_table_files((tmp_path,)), digest, silent))
 
 
 # --- what is missing --------------------------------------------------------------------------------------------------
@@ -206,7 +206,7 @@ def test_bad_tables_end_in_the_sentence_that_they_have_here(tmp_path, machines, 
 
 def test_without_pyspark_it_is_said_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyspark.sql", None)
-    with pytest.raises(SparkError, match="make install"), cluster("local[1]"):
+    with pytest.raises(SparkError, match="make install"), spark_jobs("local[1]"):
         pass
 
 
@@ -237,7 +237,7 @@ def test_a_session_whose_java_is_gone_ends_in_one_sentence_of_spark(
 
     session = SimpleNamespace(sparkContext=SimpleNamespace(defaultParallelism=2, broadcast=gone), conf=Settings())
     monkeypatch.setenv("MODEL_PATH", str(trained.model))
-    monkeypatch.setattr(partitioned, "cluster", lambda _master: nullcontext(spark.SparkJobs(session)))
+    monkeypatch.setattr(partitioned, "spark_jobs", lambda _master: nullcontext(spark.SparkJobs(session)))
     folder = written(tmp_path, [a_client("a")], [an_invoice("a")])
     assert score.main([str(folder), "--spark", "local[1]", "--out", str(tmp_path / "s.csv")]) == 2
     assert re.search(f"The Spark job ended before its time: {said}.", capsys.readouterr().err)
@@ -255,7 +255,7 @@ def test_a_cluster_without_executors_is_not_waited_for_longer_than_a_minute(monk
     session = SimpleNamespace(
         sparkContext=SimpleNamespace(_jsc=SimpleNamespace(sc=lambda: status)), stop=lambda: stopped.append(True)
     )
-    monkeypatch.setattr(spark, "PATIENCE", 1)
+    monkeypatch.setattr(spark, "START_SECONDS", 1)
     with pytest.raises(SparkError, match="gave no executor within 1 seconds: start workers"):
         spark._wait_for_executors(session, "spark://127.0.0.1:7077")
     assert stopped
@@ -285,7 +285,7 @@ def test_memory_and_spark_are_two_ways(tmp_path, capsys):
 
 def test_what_is_shipped_to_executors_is_enough_to_judge_there(tmp_path):
     """The zip alone, without the working folder: what it lacks would be missing on every machine but this one."""
-    with zipfile.ZipFile(spark.shipped()[0]) as archive:
+    with zipfile.ZipFile(spark.package_archive()[0]) as archive:
         archive.extractall(tmp_path / "there")
     asked = [sys.executable, "-c", "import large, fairmeter.data.partitioned.spark; print(large.Judge)"]
     subprocess.run(asked, cwd=tmp_path / "there", check=True, env={"PATH": os.environ["PATH"]})

@@ -20,22 +20,22 @@ import numpy as np
 from fairmeter.data.partitioned.partitions import (
     PART_KEY,
     TableFiles,
-    check_rows,
     client_rows,
-    in_words,
+    describe_files,
+    filter_clients,
     invoice_rows,
-    of_clients,
-    part_tables,
+    partition_tables,
+    require_rows,
 )
 from fairmeter.data.tables import Tables
 
-FAN = 128  # files of one table, open at once
-LEVELS = 4  # FAN ** 4 is as much as the hash can tell apart
+FAN_OUT = 128  # files of one table, open at once
+MAX_LEVELS = 4  # FAN ** 4 is as much as the hash can tell apart
 # Bytes at the peak, while a part is cleaned and judged, for each of its rows (measured; benchmarks/spark.py shows it).
 CLIENT_BYTES, INVOICE_BYTES = 6_000, 700
-BUFFERED = 0.2  # of the bytes: rows that wait to be written; while they are, they are in memory three times
+BUFFER_SHARE = 0.2  # of the bytes: rows that wait to be written; while they are, they are in memory three times
 
-Tell = Callable[[int], None]
+OnRows = Callable[[int], None]
 
 
 @dataclass(frozen=True)
@@ -49,46 +49,46 @@ class Partition:
 
     def open(self, ids: Collection[str] | None = None) -> tuple[Tables, np.ndarray]:
         """Its Tables, or those of these clients alone, and each client's row number, rising. Raises DuplicateClient."""
-        return part_tables(self.clients.read(ids), self.invoices.read(ids), self.place)
+        return partition_tables(self.clients.read(ids), self.invoices.read(ids), self.place)
 
 
-def spilled(pieces: TableFiles, folder: Path, most_bytes: int, tell: Tell) -> Iterator[Partition]:
+def partition_on_disk(pieces: TableFiles, folder: Path, most_bytes: int, tell: OnRows) -> Iterator[Partition]:
     """The parts, once all rows are on disk. [tell: hears how many rows were read]. Raises TableError, OSError."""
-    places = in_words(pieces.clients), in_words(pieces.invoices)
+    places = describe_files(pieces.clients), describe_files(pieces.invoices)
     clients = chain.from_iterable(client_rows(file, i, pieces.columns) for i, file in enumerate(pieces.clients))
     invoices = chain.from_iterable(map(invoice_rows, pieces.invoices))
     hands = SpillWriter(folder, "clients"), SpillWriter(folder, "invoices")
     for hand, tables, place in zip(hands, (clients, invoices), places, strict=True):
-        hand.deal(_told(tables, tell), BUFFERED * most_bytes)
-        check_rows(place, int(hand.counts.sum()))
-    yield from _parts(*hands, most_bytes, places[0])
+        hand.deal(_reported(tables, tell), BUFFER_SHARE * most_bytes)
+        require_rows(place, int(hand.counts.sum()))
+    yield from _partitions(*hands, most_bytes, places[0])
 
 
-def _told(tables: Iterator, tell: Tell) -> Iterator:
+def _reported(tables: Iterator, tell: OnRows) -> Iterator:
     for table in tables:
         tell(table.num_rows)
         yield table
 
 
-def _parts(clients: "SpillWriter", invoices: "SpillWriter", most_bytes: int, place: str) -> Iterator[Partition]:
+def _partitions(clients: "SpillWriter", invoices: "SpillWriter", most_bytes: int, place: str) -> Iterator[Partition]:
     """Neighbours as long as they fit; what does not fit alone is dealt again, as long as that can part its clients."""
     sizes = clients.counts * CLIENT_BYTES + invoices.counts * INVOICE_BYTES
     group: list[int] = []
     for number in np.flatnonzero(sizes).tolist():
         if group and sizes[[*group, number]].sum() > most_bytes:
-            yield _part(clients, invoices, group, place)
+            yield _partition(clients, invoices, group, place)
             group = []
-        if sizes[number] > most_bytes and clients.counts[number] > 1 and clients.level + 1 < LEVELS:
-            yield from _parts(
-                *(hand.again(number, BUFFERED * most_bytes) for hand in (clients, invoices)), most_bytes, place
+        if sizes[number] > most_bytes and clients.counts[number] > 1 and clients.level + 1 < MAX_LEVELS:
+            yield from _partitions(
+                *(hand.again(number, BUFFER_SHARE * most_bytes) for hand in (clients, invoices)), most_bytes, place
             )
         else:
             group.append(number)
     if group:
-        yield _part(clients, invoices, group, place)
+        yield _partition(clients, invoices, group, place)
 
 
-def _part(clients: "SpillWriter", invoices: "SpillWriter", numbers: list[int], place: str) -> Partition:
+def _partition(clients: "SpillWriter", invoices: "SpillWriter", numbers: list[int], place: str) -> Partition:
     return Partition(clients.rows(numbers), invoices.rows(numbers), int(clients.counts[numbers].sum()), place)
 
 
@@ -107,7 +107,7 @@ class SpilledRows(NamedTuple):
 
         tables = chain.from_iterable(map(batches_in, self.files))
         if ids is not None:
-            tables = (of_clients(table, ids) for table in tables)
+            tables = (filter_clients(table, ids) for table in tables)
         return pa.concat_tables([self.schema.empty_table(), *tables])
 
 
@@ -116,7 +116,7 @@ class SpillWriter:
 
     def __init__(self, folder: Path, name: str, schema: object = None, level: int = 0) -> None:
         self._folder, self._name, self._schema, self.level = folder, name, schema, level
-        self.counts = np.zeros(FAN, np.int64)
+        self.counts = np.zeros(FAN_OUT, np.int64)
 
     def rows(self, numbers: list[int]) -> SpilledRows:
         return SpilledRows([self._file(number) for number in numbers if self.counts[number]], self._schema)
@@ -154,8 +154,8 @@ class SpillWriter:
     def _write(self, table, writers: dict, stack: ExitStack) -> None:
         import pyarrow as pa
 
-        digit = (table[PART_KEY].to_numpy() // FAN**self.level % FAN).astype(np.int64)
-        counts = np.bincount(digit, minlength=FAN)
+        digit = (table[PART_KEY].to_numpy() // FAN_OUT**self.level % FAN_OUT).astype(np.int64)
+        counts = np.bincount(digit, minlength=FAN_OUT)
         dealt = table.take(pa.array(np.argsort(digit, kind="stable")))
         for number in np.flatnonzero(counts).tolist():
             if number not in writers:

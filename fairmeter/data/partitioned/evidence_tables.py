@@ -9,17 +9,17 @@ from collections.abc import Sequence
 import numpy as np
 
 from fairmeter.core.types import FeatureMatrix, GroupKeys, QualityFlag, Table
-from fairmeter.data.partitioned.partitions import ROW, as_arrow, flags_of, with_flags
-from fairmeter.data.tables import CLIENT_FIELDS, summed
+from fairmeter.data.partitioned.partitions import ROW, read_flags, table_to_arrow, with_flags
+from fairmeter.data.tables import CLIENT_FIELDS, sum_flags
 
 N_RECORDS, FEATURES, KEYS = "n_records", "features", "keys_of_"
 
 
-def travelling(evidence: FeatureMatrix, clients: Table, rows: np.ndarray, flags: Sequence[QualityFlag]):
+def to_arrow(evidence: FeatureMatrix, clients: Table, rows: np.ndarray, flags: Sequence[QualityFlag]):
     """The Arrow table of a part, a row a client."""
     import pyarrow as pa
 
-    table = as_arrow({ROW: rows, N_RECORDS: evidence.n_records} | clients)
+    table = table_to_arrow({ROW: rows, N_RECORDS: evidence.n_records} | clients)
     matrix = np.ascontiguousarray(evidence.features, dtype=np.float32)
     bytes_of_rows = pa.py_buffer(matrix.view(np.uint8).ravel())
     features = pa.Array.from_buffers(pa.binary(4 * matrix.shape[1]), len(matrix), [None, bytes_of_rows])
@@ -30,7 +30,7 @@ def travelling(evidence: FeatureMatrix, clients: Table, rows: np.ndarray, flags:
     return with_flags(table, flags)
 
 
-def joined(tables: Sequence) -> tuple[Table, FeatureMatrix, list[QualityFlag]]:
+def from_arrow(tables: Sequence) -> tuple[Table, FeatureMatrix, list[QualityFlag]]:
     """Clients, their evidence, and the flags of the whole."""
     import pyarrow as pa
 
@@ -45,8 +45,10 @@ def joined(tables: Sequence) -> tuple[Table, FeatureMatrix, list[QualityFlag]]:
             features = np.empty((len(rows), matrix.shape[1]), np.float32)
         features[np.searchsorted(sorted_rows, table[ROW].to_numpy())] = matrix
     clients = {f.name: narrow[f.name].to_numpy() for f in CLIENT_FIELDS if f.name in narrow.column_names}
-    cells = {name.removeprefix(KEYS): _cells(narrow[name]) for name in narrow.column_names if name.startswith(KEYS)}
-    flags = summed(flag for table in tables for flag in flags_of(table))
+    cells = {
+        name.removeprefix(KEYS): _group_keys(narrow[name]) for name in narrow.column_names if name.startswith(KEYS)
+    }
+    flags = sum_flags(flag for table in tables for flag in read_flags(table))
     return clients, FeatureMatrix(features, narrow[N_RECORDS].to_numpy(), cells), flags
 
 
@@ -57,7 +59,7 @@ def _matrix(column) -> np.ndarray:
     return data.view(np.float32).reshape(len(column), width // 4)
 
 
-def _cells(column) -> GroupKeys:
+def _group_keys(column) -> GroupKeys:
     from pyarrow import compute
 
     column = column.combine_chunks()

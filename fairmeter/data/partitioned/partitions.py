@@ -17,18 +17,18 @@ from zlib import crc32
 import numpy as np
 
 from fairmeter.core.types import QualityFlag, Table
-from fairmeter.data.arrow_reader import read_header, sheets_of
+from fairmeter.data.arrow_reader import parse_batches, read_header
 from fairmeter.data.date_swaps import EXPORT_DATE
-from fairmeter.data.files import EmptyTable, MissingFile, TableFile, find_sources
-from fairmeter.data.parsing import text_of
+from fairmeter.data.files import EmptyTable, MissingFile, TableFile, find_files
+from fairmeter.data.parsing import parse_text
 from fairmeter.data.tables import (
     CLIENT_FIELDS,
     CLIENT_ID,
     INVOICE_FIELDS,
     Tables,
-    cleaned,
-    clients_in,
-    invoices_in,
+    clean_tables,
+    client_columns,
+    invoice_columns,
     rows_by_id,
 )
 
@@ -36,8 +36,8 @@ PART_KEY = "part_key"  # uint32: a hash of the client's id, the same on every ma
 FLAGS = b"flags"  # in a table's metadata
 ROW = "row"  # int64: the client's place in the order of the files, which decides between equal scores
 FILE_ROWS = 2**40  # more rows than any file has: a row's number is its file's number times this, plus its own
-OWNER = CLIENT_ID._replace(convert=text_of)
-KEY = CLIENT_ID._replace(convert=lambda value: crc32(text_of(value).encode()), dtype=np.uint32)
+OWNER = CLIENT_ID._replace(convert=parse_text)
+KEY = CLIENT_ID._replace(convert=lambda value: crc32(parse_text(value).encode()), dtype=np.uint32)
 
 
 class TableFiles(NamedTuple):
@@ -51,7 +51,7 @@ class TableFiles(NamedTuple):
 # --- which files ------------------------------------------------------------------------------------------------------
 
 
-def find_pieces(sources: tuple, clients: Path | None = None, invoices: Path | None = None) -> TableFiles:
+def find_table_files(sources: tuple, clients: Path | None = None, invoices: Path | None = None) -> TableFiles:
     """The files of both tables. Raises MissingFile, DamagedFile.
 
     sources: folders, zips and files, of which those with "client" or "invoice" in their names are taken, and all that
@@ -66,9 +66,9 @@ def find_pieces(sources: tuple, clients: Path | None = None, invoices: Path | No
 
 def _of_kind(kind: str, sources: tuple, named: Path | None) -> list[TableFile]:
     if named:
-        found = find_sources(None, (named.absolute(),))
+        found = find_files(None, (named.absolute(),))
     else:
-        found = find_sources(kind, sources) + find_sources(None, _folders(kind, sources))
+        found = find_files(kind, sources) + find_files(None, _folders(kind, sources))
     of_kind = [source for source in found if "train" in source.file_name] or found  # as find_source does
     if not of_kind:
         where = named or ", ".join(map(str, sources)) or "what was named"
@@ -87,34 +87,36 @@ def _folders(kind: str, sources: tuple) -> tuple[Path, ...]:
 
 def client_rows(source: TableFile, number: int, columns: tuple[str, ...]) -> Iterator:
     """Arrow tables of a file's clients. [number: of the file among those of clients]. Raises TableError."""
-    for sheet in sheets_of(source, CLIENT_FIELDS):
+    for sheet in parse_batches(source, CLIENT_FIELDS):
         first = number * FILE_ROWS + sheet.first_row
-        told = {PART_KEY: sheet.look(KEY), ROW: np.arange(first, first + sheet.n_rows)} | clients_in(sheet)
-        missing = {field.name: _nothing(field.dtype, sheet.n_rows) for field in CLIENT_FIELDS if field.name in columns}
-        yield as_arrow({name: told.get(name, missing.get(name)) for name in (PART_KEY, ROW, *columns)})
+        told = {PART_KEY: sheet.peek(KEY), ROW: np.arange(first, first + sheet.n_rows)} | client_columns(sheet)
+        missing = {
+            field.name: _missing_column(field.dtype, sheet.n_rows) for field in CLIENT_FIELDS if field.name in columns
+        }
+        yield table_to_arrow({name: told.get(name, missing.get(name)) for name in (PART_KEY, ROW, *columns)})
 
 
 def invoice_rows(source: TableFile) -> Iterator:
     """Arrow tables of a file's invoices. Raises TableError."""
-    for sheet in sheets_of(source, (OWNER, *INVOICE_FIELDS)):
-        told = {PART_KEY: sheet.look(KEY), CLIENT_ID.name: sheet.take(OWNER)}
-        yield as_arrow(told | dict(invoices_in(sheet)))
+    for sheet in parse_batches(source, (OWNER, *INVOICE_FIELDS)):
+        told = {PART_KEY: sheet.peek(KEY), CLIENT_ID.name: sheet.take(OWNER)}
+        yield table_to_arrow(told | dict(invoice_columns(sheet)))
 
 
-def _nothing(dtype: type | str, n: int) -> np.ndarray:
+def _missing_column(dtype: type | str, n: int) -> np.ndarray:
     """A column of a file that does not have it."""
     if dtype is object:
         return np.full(n, "", object)
     return np.full(n, "NaT" if str(dtype).startswith("datetime64") else np.nan, dtype)
 
 
-def as_arrow(table: Table):
+def table_to_arrow(table: Table):
     import pyarrow as pa
 
     return pa.table({name: pa.array(column, type=_type_of(column)) for name, column in table.items()})
 
 
-def of_clients(table, ids: Collection[str]):
+def filter_clients(table, ids: Collection[str]):
     """The rows of an Arrow table that are of these clients. [ids: as text]"""
     import pyarrow as pa
     from pyarrow import compute
@@ -127,7 +129,7 @@ def with_flags(table, flags: Sequence[QualityFlag]):
     return table.replace_schema_metadata({FLAGS: json.dumps([astuple(flag) for flag in flags])})
 
 
-def flags_of(table) -> list[QualityFlag]:
+def read_flags(table) -> list[QualityFlag]:
     return [QualityFlag(*flag) for flag in json.loads(table.schema.metadata[FLAGS])]
 
 
@@ -140,7 +142,7 @@ def _type_of(column: np.ndarray):
 # --- rows to tables ---------------------------------------------------------------------------------------------------
 
 
-def part_tables(clients, invoices, place: str) -> tuple[Tables, np.ndarray]:
+def partition_tables(clients, invoices, place: str) -> tuple[Tables, np.ndarray]:
     """The Tables of a part's rows, and each client's row number, rising. [place: where the clients are from, in words]
 
     Raises DuplicateClient.
@@ -154,14 +156,14 @@ def part_tables(clients, invoices, place: str) -> tuple[Tables, np.ndarray]:
     owner = compute.index_in(invoices[CLIENT_ID.name], value_set=clients[CLIENT_ID.name].combine_chunks())
     client = owner.fill_null(-1).to_numpy().astype(np.int64)
     columns = ((name, invoices[name].to_numpy()) for name in (EXPORT_DATE, *(f.name for f in INVOICE_FIELDS)))
-    return cleaned(table, client, columns), rows
+    return clean_tables(table, client, columns), rows
 
 
-def check_rows(place: str, n: int) -> None:
+def require_rows(place: str, n: int) -> None:
     """Raises EmptyTable where a table has no row in any of its files."""
     if not n:
         raise EmptyTable(f"{place} has a header and no rows; export it again.")
 
 
-def in_words(sources: list[TableFile]) -> str:
+def describe_files(sources: list[TableFile]) -> str:
     return str(sources[0]) if len(sources) == 1 else f"{sources[0]} and {len(sources) - 1:,} more"

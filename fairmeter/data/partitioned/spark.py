@@ -30,21 +30,21 @@ from fairmeter.data.partitioned.partitions import (
     PART_KEY,
     ROW,
     TableFiles,
-    check_rows,
     client_rows,
-    in_words,
+    describe_files,
+    filter_clients,
     invoice_rows,
-    of_clients,
-    part_tables,
+    partition_tables,
+    require_rows,
 )
 from fairmeter.data.tables import CLIENT_FIELDS, INVOICE_FIELDS, Tables
 
-SHIPPED = ("fairmeter/**/*.py",)  # what executors import of us
-PATIENCE = 60  # seconds for a master to answer and an executor to come
-ANSWER = 10  # seconds for a connection
+PACKAGED = ("fairmeter/**/*.py",)  # what executors import of us
+START_SECONDS = 60  # seconds for a master to answer and an executor to come
+CONNECT_SECONDS = 10  # seconds for a connection
 # Of files, in one part: some 200,000 invoices, which take a Python worker 0.2 GB beside what it has anyway.
 PART_BYTES = 16 * 2**20
-PARQUET_PACKS = 4  # times smaller than the same rows as CSV
+PARQUET_RATIO = 4  # times smaller than the same rows as CSV
 PART = "part"
 SETTINGS = {
     # Parts are as many as there are to be: coalescing them by their bytes would leave cores without work.
@@ -55,11 +55,11 @@ SETTINGS = {
 # the features of 100,000 clients do not come through, and a thread that runs out of memory would leave the job hanging.
 DRIVER = {"spark.driver.memory": "4g", "spark.driver.extraJavaOptions": "-XX:+ExitOnOutOfMemoryError"}
 MASTER = re.compile(r"local(\[|$)|local-cluster\[|spark://|yarn$|k8s://")
-RAISED = re.compile(r"[\w.]+(?:Error|Exception): ")
-SAID = re.compile(r"^fairmeter\.data\.(?:\w+\.)*\w+: (.+)$", re.MULTILINE)
+EXCEPTION = re.compile(r"[\w.]+(?:Error|Exception): ")
+TABLE_ERROR = re.compile(r"^fairmeter\.data\.(?:\w+\.)*\w+: (.+)$", re.MULTILINE)
 
 Work = Callable[[Tables, np.ndarray], object]  # (tables, row numbers of the clients) -> an Arrow table
-Tell = Callable[[str, int, int | None], None]
+OnProgress = Callable[[str, int, int | None], None]
 
 
 class SparkError(Exception):
@@ -70,7 +70,7 @@ class SparkError(Exception):
 
 
 @contextmanager
-def cluster(master: str) -> Iterator["SparkJobs"]:
+def spark_jobs(master: str) -> Iterator["SparkJobs"]:
     """A session that is stopped in the end; one that is running already (a notebook's) is used and left. SparkError."""
     try:
         from pyspark.sql import SparkSession
@@ -79,8 +79,8 @@ def cluster(master: str) -> Iterator["SparkJobs"]:
     there = SparkSession.getActiveSession()
     spark = there or _started(SparkSession.builder, master)
     try:
-        with _in_words():
-            _ship(spark.sparkContext)
+        with _spark_errors():
+            _add_package(spark.sparkContext)
             for name, value in SETTINGS.items():
                 spark.conf.set(name, value)
         yield SparkJobs(spark)
@@ -99,13 +99,13 @@ def _started(builder, master: str):
         builder = builder.master(master).appName("fairmeter").config("spark.ui.showConsoleProgress", "false")
         for name, value in DRIVER.items():
             builder = builder.config(name, value)
-        with _quiet():
+        with _without_pandas_warnings():
             spark = builder.getOrCreate()
     except PySparkException as error:  # no Java, or one that is too old, ends before it has said its port
         java = "Java 17 or newer (apt install openjdk-17-jre-headless, or set JAVA_HOME)"
         raise SparkError(f"Spark did not start: it needs {java}. Above is what it said itself.") from error
     except Exception as error:  # py4j's, of what Java raised: a bad address, a master that refuses
-        raise SparkError(f"Spark did not start with the master {master} ({_gist(error)}).") from error
+        raise SparkError(f"Spark did not start with the master {master} ({_cause(error)}).") from error
     spark.sparkContext.setLogLevel("ERROR")
     _wait_for_executors(spark, master)
     return spark
@@ -121,7 +121,7 @@ def check_master(master: str) -> None:
     for address in master.removeprefix("spark://").split(","):
         host, _, port = address.rpartition(":")
         try:
-            socket.create_connection((host, int(port)), ANSWER).close()
+            socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
         except (OSError, ValueError, OverflowError) as error:
             tried.append(f"{address}: {getattr(error, 'strerror', None) or error}")
         else:
@@ -132,34 +132,36 @@ def check_master(master: str) -> None:
 def _wait_for_executors(spark, master: str) -> None:
     if master.startswith("local") and not master.startswith("local-cluster"):
         return
-    for _ in range(PATIENCE * 10):
+    for _ in range(START_SECONDS * 10):
         if spark.sparkContext._jsc.sc().getExecutorMemoryStatus().size() > 1:  # the driver is one
             return
         time.sleep(0.1)
     spark.stop()
-    raise SparkError(f"The master {master} gave no executor within {PATIENCE} seconds: start workers, or free some.")
+    raise SparkError(
+        f"The master {master} gave no executor within {START_SECONDS} seconds: start workers, or free some."
+    )
 
 
-def _gist(error: BaseException) -> str:
+def _cause(error: BaseException) -> str:
     """The line that says what went wrong, of many that say where."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    return next((line for line in reversed(lines) if RAISED.match(line)), lines[0])[:200].rstrip(".")
+    return next((line for line in reversed(lines) if EXCEPTION.match(line)), lines[0])[:200].rstrip(".")
 
 
-def _ship(context) -> None:
+def _add_package(context) -> None:
     """Gives executors our own modules, so that they need nothing but the libraries."""
-    path = shipped()[0]
+    path = package_archive()[0]
     if not any(file.endswith(path.name) for file in context.listFiles):  # a session may be used again
         context.addPyFile(str(path))
 
 
 @cache
-def shipped() -> tuple[Path, TemporaryDirectory]:
+def package_archive() -> tuple[Path, TemporaryDirectory]:
     """A zip of our modules; it stays as long as this process, since executors that come later ask for it."""
     folder = TemporaryDirectory()
     path = Path(folder.name) / "fairmeter.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for pattern in SHIPPED:
+        for pattern in PACKAGED:
             for file in sorted(PROJECT.glob(pattern)):
                 archive.write(file, file.relative_to(PROJECT))
     return path, folder
@@ -174,21 +176,21 @@ class SparkJobs:
     def __init__(self, spark) -> None:
         self._spark = spark
 
-    def each_part(self, pieces: TableFiles, work: Work, tell: Tell) -> Iterator:
+    def map_partitions(self, pieces: TableFiles, work: Work, tell: OnProgress) -> Iterator:
         """The Arrow table that the work makes of every part, in any order. Raises TableError, SparkError."""
         from pyspark import StorageLevel
 
-        with _in_words():
+        with _spark_errors():
             n_parts = self._n_parts(pieces)
             self._spark.conf.set("spark.sql.shuffle.partitions", str(n_parts))
-            shared, place = self._spark.sparkContext.broadcast(work), in_words(pieces.clients)
+            shared, place = self._spark.sparkContext.broadcast(work), describe_files(pieces.clients)
 
         def done(clients, invoices):
             import pyarrow as pa
 
-            tables, rows = part_tables(clients, invoices, place)
+            tables, rows = partition_tables(clients, invoices, place)
             told = {
-                "made": [_packed(shared.value(tables, rows))],
+                "made": [_to_bytes(shared.value(tables, rows))],
                 "n_clients": [len(rows)],
                 "n_invoices": [invoices.num_rows],
             }
@@ -196,32 +198,32 @@ class SparkJobs:
 
         made = None
         try:
-            with _in_words(), self._told(tell):
+            with _spark_errors(), self._told(tell):
                 clients, invoices = (frame.groupBy(PART) for frame in self._frames(pieces, n_parts))
                 made = clients.cogroup(invoices).applyInArrow(done, "made binary, n_clients bigint, n_invoices bigint")
                 # Kept, so that parts are computed all at once and handed over one by one; each is a few bytes a client.
                 made = made.persist(StorageLevel.DISK_ONLY)
                 [n_rows] = made.groupBy().sum("n_clients", "n_invoices").collect()
             for n, sources in zip(n_rows, (pieces.clients, pieces.invoices), strict=True):
-                check_rows(in_words(sources), n or 0)
-            with _in_words():
+                require_rows(describe_files(sources), n or 0)
+            with _spark_errors():
                 rows = made.select("made").toLocalIterator()
             while row := _next(rows):
-                yield _unpacked(row.made)
+                yield _from_bytes(row.made)
         finally:
             with suppress(Exception):
                 made.unpersist()
                 shared.destroy()
 
-    def rows_of(self, pieces: TableFiles, client_ids: list[str]) -> tuple[Tables, np.ndarray]:
+    def collect_clients(self, pieces: TableFiles, client_ids: list[str]) -> tuple[Tables, np.ndarray]:
         """The Tables of these clients alone, and their row numbers. Raises TableError, SparkError."""
-        with _in_words():
+        with _spark_errors():
             wanted = self._spark.sparkContext.broadcast(client_ids)
             clients, invoices = (frame.toArrow() for frame in self._frames(pieces, 1, wanted))
-        return part_tables(clients, invoices, in_words(pieces.clients))
+        return partition_tables(clients, invoices, describe_files(pieces.clients))
 
     def _n_parts(self, pieces: TableFiles) -> int:
-        packed = sum(source.n_bytes * (PARQUET_PACKS if source.is_parquet else 1) for source in pieces.invoices)
+        packed = sum(source.n_bytes * (PARQUET_RATIO if source.is_parquet else 1) for source in pieces.invoices)
         return max(2 * self._spark.sparkContext.defaultParallelism, -(-packed // PART_BYTES))
 
     def _frames(self, pieces: TableFiles, n_parts: int, wanted=None) -> tuple:
@@ -246,7 +248,7 @@ class SparkJobs:
         )
 
     @contextmanager
-    def _told(self, tell: Tell) -> Iterator[None]:
+    def _told(self, tell: OnProgress) -> Iterator[None]:
         """Tells every half second how many tasks are done."""
         tracker, over = self._spark.sparkContext.statusTracker(), Event()
 
@@ -291,16 +293,16 @@ def _numbered(table, n_parts: int, wanted):
 
     part = (table[PART_KEY].to_numpy() % n_parts).astype(np.int32)
     table = table.set_column(0, PART, pa.array(part))
-    return table if wanted is None else of_clients(table, wanted.value)
+    return table if wanted is None else filter_clients(table, wanted.value)
 
 
 def _next(rows: Iterator):
     """The next row, None after the last."""
-    with _in_words():
+    with _spark_errors():
         return next(rows, None)
 
 
-def _packed(table) -> bytes:
+def _to_bytes(table) -> bytes:
     import pyarrow as pa
 
     sink = io.BytesIO()
@@ -309,7 +311,7 @@ def _packed(table) -> bytes:
     return sink.getvalue()
 
 
-def _unpacked(data: bytes):
+def _from_bytes(data: bytes):
     import pyarrow as pa
 
     with pa.ipc.open_stream(data) as stream:
@@ -317,24 +319,24 @@ def _unpacked(data: bytes):
 
 
 @contextmanager
-def _in_words() -> Iterator[None]:
+def _spark_errors() -> Iterator[None]:
     """A bad file is named as everywhere; what else ends a job becomes one sentence."""
     from pyspark.errors import PySparkException
 
     try:
-        with _quiet():
+        with _without_pandas_warnings():
             yield
     except Exception as error:
         is_of_java = type(error).__module__.startswith("py4j") or isinstance(error, (ConnectionError, EOFError))
         if not is_of_java and not isinstance(error, PySparkException):
             raise
-        if said := SAID.search(str(error)):
+        if said := TABLE_ERROR.search(str(error)):
             raise TableError(said[1]) from error
-        raise SparkError(f"The Spark job ended before its time: {_gist(error)}.") from error
+        raise SparkError(f"The Spark job ended before its time: {_cause(error)}.") from error
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _without_pandas_warnings() -> Iterator[None]:
     """Without what is said of pandas: none of our data comes near it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)

@@ -10,9 +10,9 @@ import numpy as np
 
 from fairmeter.core.calendar import DAYS_PER_MONTH
 from fairmeter.features.base import DISCREPANCY, FALL, HISTORY, IRREGULAR, LOW, TARIFF, Block, Feature
-from fairmeter.features.invoices.series import InvoiceSeries, known_or
+from fairmeter.features.invoices.series import InvoiceSeries, fill_missing
 
-SHARES = {"min": 0.0, "q10": 0.1, "q25": 0.25, "median": 0.5, "q75": 0.75, "q90": 0.9, "max": 1.0}
+QUANTILES = {"min": 0.0, "q10": 0.1, "q25": 0.25, "median": 0.5, "q75": 0.75, "q90": 0.9, "max": 1.0}
 STATISTICS = {
     "mean": "mean",
     "std": "standard deviation",
@@ -28,9 +28,9 @@ STATISTICS = {
 }
 NEAR_ZERO_KWH = 10.0  # a month: below it nobody lives there with a fridge
 LARGE_CHANGE = 0.7  # of the log: to half, or to double
-SAME = 0.02  # of the log: an estimate, or a copy of the invoice before
-OFF_CYCLE = 25.0  # days: shorter than the shortest regular period, a visit in between
-LATE = 60.0  # days: two months' round missed
+SAME_LOG_RATIO = 0.02  # of the log: an estimate, or a copy of the invoice before
+OFF_CYCLE_DAYS = 25.0  # days: shorter than the shortest regular period, a visit in between
+LATE_DAYS = 60.0  # days: two months' round missed
 YEARS_BACK = 8
 SEASONS = {"winter": (11, 0, 1), "spring": (2, 3, 4), "summer": (5, 6, 7), "autumn": (8, 9, 10)}
 SEASON_OF_MONTH = np.array([next(i for i, s in enumerate(SEASONS.values()) if month in s) for month in range(12)])
@@ -62,7 +62,7 @@ SERIES = (
 def _series_statistics(rows: InvoiceSeries) -> np.ndarray:
     series = np.array([read(rows) for *_, read in SERIES])
     n, mean, deviation, skew = rows.by_pair.shape(series)
-    quantiles = rows.by_pair.quantiles(series, tuple(SHARES.values()), n)
+    quantiles = rows.by_pair.quantiles(series, tuple(QUANTILES.values()), n)
     return np.concatenate([mean, deviation, skew, rows.by_pair.last(series), *quantiles])
 
 
@@ -73,6 +73,7 @@ SERIES_BLOCK = Block(
         for name, group, unit, text, _ in SERIES
     ),
     _series_statistics,
+    is_by_pair=True,
 )
 
 # --- invoices of a kind: how many, how long in a row ------------------------------------------------------------------
@@ -86,7 +87,7 @@ KINDS = (
     ("fall", FALL, "less than half of the invoice before", lambda r: r.change < -LARGE_CHANGE),
     ("rise", IRREGULAR, "more than double the invoice before", lambda r: r.change > LARGE_CHANGE),
     ("yearly_fall", FALL, "less than half of a year before", lambda r: r.year_on_year < -LARGE_CHANGE),
-    ("same", IRREGULAR, "the consumption of the invoice before, within 2 %", lambda r: np.abs(r.change) < SAME),
+    ("same", IRREGULAR, "the consumption of the invoice before, within 2 %", lambda r: np.abs(r.change) < SAME_LOG_RATIO),
     ("mismatch", DISCREPANCY, "an index difference other than what was billed", lambda r: np.abs(r.mismatch) > 0),
     ("rollback", DISCREPANCY, "an index that runs backwards", lambda r: r["new_index"] < r["old_index"]),
     ("stall", DISCREPANCY, "an index that stands still", lambda r: r["new_index"] == r["old_index"]),
@@ -94,9 +95,9 @@ KINDS = (
     ("remark_8", DISCREPANCY, "the reader's remark 8", lambda r: r["remark"] == 8),
     ("remark_9", DISCREPANCY, "the reader's remark 9", lambda r: r["remark"] == 9),
     ("not_4_months", TARIFF, "a period other than four months", lambda r: np.abs(r["months"] - 4) > 0),
-    ("off_cycle", HISTORY, "less than 25 days after the invoice before", lambda r: r.gap < OFF_CYCLE),
+    ("off_cycle", HISTORY, "less than 25 days after the invoice before", lambda r: r.gap < OFF_CYCLE_DAYS),
     ("late", HISTORY, "over 60 days more than the months billed since the invoice before",
-     lambda r: r.gap_excess > LATE),
+     lambda r: r.gap_excess > LATE_DAYS),
 )  # fmt: skip
 KIND_STATISTICS = (
     ("n", "invoices", "number of invoices"),
@@ -120,6 +121,7 @@ KINDS_BLOCK = Block(
         for name, group, text, _ in KINDS
     ),
     _kinds,
+    is_by_pair=True,
 )
 
 # --- calendar years back from the last invoice, seasons ---------------------------------------------------------------
@@ -144,7 +146,7 @@ def _by_part(rows: InvoiceSeries, part: np.ndarray, n_parts: int) -> np.ndarray:
     """Statistics of each part of the time; `part` is each row's number. [float64, (4 * n_parts, pairs)]"""
     is_in = part == np.arange(n_parts)[:, None]
     known = is_in & ~np.isnan(rows.level)
-    upper = known_or(rows.levels[2] + rows.levels[3], 0.0)
+    upper = fill_missing(rows.levels[2] + rows.levels[3], 0.0)
     is_zero = is_in & (rows.consumption == 0)
     series = np.array([np.where(known, rows.level, 0.0), known, is_in, is_zero, np.where(is_in, upper, 0.0)])
     level, n_known, n, n_zero, upper = rows.by_pair.total(series)
@@ -160,9 +162,13 @@ def _seasons(rows: InvoiceSeries) -> np.ndarray:
 
 
 YEARS_BLOCK = Block(
-    _part_features({f"year_{i}": f"in year {i} before the last invoice" for i in range(YEARS_BACK)}, FALL), _years_back
+    _part_features({f"year_{i}": f"in year {i} before the last invoice" for i in range(YEARS_BACK)}, FALL),
+    _years_back,
+    is_by_pair=True,
 )
-SEASONS_BLOCK = Block(_part_features({season: f"in {season}" for season in SEASONS}, IRREGULAR), _seasons)
+SEASONS_BLOCK = Block(
+    _part_features({season: f"in {season}" for season in SEASONS}, IRREGULAR), _seasons, is_by_pair=True
+)
 
 # --- change point, trend, totals --------------------------------------------------------------------------------------
 
@@ -190,6 +196,7 @@ SPLIT_BLOCK = Block(
         for name, own_unit, text, _ in SPLIT_SERIES
     ),
     _change_point,
+    is_by_pair=True,
 )
 
 
@@ -214,13 +221,14 @@ TREND_BLOCK = Block(
         Feature("persistence", IRREGULAR, "correlation", "correlation of an invoice with the one before"),
     ),
     _trend,
+    is_by_pair=True,
 )
 
 
 def _totals(rows: InvoiceSeries) -> np.ndarray:
     pairs, off = rows.by_pair, rows.mismatch
     *levels, months, off_sum, off_size = pairs.total(
-        known_or(np.concatenate([rows.levels, [rows.months, off, np.abs(off)]]), 0.0)
+        fill_missing(np.concatenate([rows.levels, [rows.months, off, np.abs(off)]]), 0.0)
     )
     consumption = levels[0] + levels[1] + levels[2] + levels[3]
     span = rows.last_day - rows.first_day
@@ -248,6 +256,7 @@ TOTALS_BLOCK = Block(
         Feature("mismatch_min", DISCREPANCY, "kWh", "largest consumption billed beyond the index difference"),
     ),
     _totals,
+    is_by_pair=True,
 )
 
 BLOCKS = (SERIES_BLOCK, KINDS_BLOCK, YEARS_BLOCK, SEASONS_BLOCK, SPLIT_BLOCK, TREND_BLOCK, TOTALS_BLOCK)

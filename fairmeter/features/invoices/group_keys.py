@@ -8,9 +8,9 @@ Out: Cells by name (fairmeter/core/types.py): the keys of the cells each client 
 import numpy as np
 
 from fairmeter.core.types import GroupKeys, Table
-from fairmeter.features.invoices.series import InvoiceSeries, as_float_days, known_or
+from fairmeter.features.invoices.series import InvoiceSeries, as_float_days, fill_missing
 
-CELLS = {
+GROUP_KEYS = {
     "place": "the same region, district and category",
     "tariff": "the same region, tariff and energy",
     "route_day": "the same region, invoiced on the same day",
@@ -22,7 +22,7 @@ CELLS = {
 }
 # These may be a consequence of an inspection: only the view `all` sees them. A meter exchanged alone says more than one
 # exchanged in a campaign with the whole street.
-METER_CELLS = {
+METER_GROUP_KEYS = {
     "exchange_day": "the same region, meter exchanged on the same day",
     "exchange_month": "the same region, meter exchanged in the same month",
     "exchange_codes": "the same meter codes before and after an exchange",
@@ -30,13 +30,13 @@ METER_CELLS = {
     "meter_code": "the same region, meter code and energy",
     "meter_status": "the same region, meter status and reader's remark",
 }
-CELLS |= METER_CELLS
+GROUP_KEYS |= METER_GROUP_KEYS
 CREATED = ("created_day", "created_month", "created_year")
-SEED = {name: np.uint64(i) for i, name in enumerate(CELLS, start=1)}
+SEED = {name: np.uint64(i) for i, name in enumerate(GROUP_KEYS, start=1)}
 MIX = np.uint64(0x9E3779B97F4A7C15)  # the golden ratio's bits: spreads neighbouring codes over all 64
 
 
-def neighbour_cells(rows: InvoiceSeries, has_meter: bool = True) -> dict[str, GroupKeys]:
+def invoice_group_keys(rows: InvoiceSeries, has_meter: bool = True) -> dict[str, GroupKeys]:
     """Cells by the names of CELLS, without those of METER_CELLS where not `has_meter`.
 
     Each client's are in the order of its rows; a missing code is a code of its own.
@@ -52,29 +52,29 @@ def neighbour_cells(rows: InvoiceSeries, has_meter: bool = True) -> dict[str, Gr
         "route_step": GroupKeys(n_later, of_row["route_step"][is_later]),
         "first_day": GroupKeys(filled.astype(np.int64), of_client["first_day"][filled]),
         **{name: GroupKeys(one, of_client[name]) for name in CREATED},
-        **(_meter_cells(rows) if has_meter else {}),
+        **(_meter_keys(rows) if has_meter else {}),
     }
 
 
-def account_cells(clients: Table, has_meter: bool = True) -> dict[str, GroupKeys]:
+def account_group_keys(clients: Table, has_meter: bool = True) -> dict[str, GroupKeys]:
     """The same of clients without one invoice: the cells of their accounts, and none of the others."""
     n = len(clients["client_id"])
     keys = _client_keys(clients, np.full(n, np.nan))
     one, nothing = np.ones(n, dtype=np.int64), GroupKeys(np.zeros(n, dtype=np.int64), np.empty(0, dtype=np.uint64))
-    names = [name for name in CELLS if has_meter or name not in METER_CELLS]
+    names = [name for name in GROUP_KEYS if has_meter or name not in METER_GROUP_KEYS]
     return {name: GroupKeys(one, keys[name]) if name in ("place", *CREATED) else nothing for name in names}
 
 
-def _meter_cells(rows: InvoiceSeries) -> dict[str, GroupKeys]:
+def _meter_keys(rows: InvoiceSeries) -> dict[str, GroupKeys]:
     """The cells of METER_CELLS: those of exchanges have a key an exchange, the others a key a row."""
-    pairs, region = rows.by_pair, rows.by_client.spread(known_or(rows.clients["region"], -1.0))
+    pairs, region = rows.by_pair, rows.by_client.spread(fill_missing(rows.clients["region"], -1.0))
     meter, code, status, remark = (
-        known_or(rows[name], -1.0) for name in ("meter_id", "meter_code", "meter_status", "remark")
+        fill_missing(rows[name], -1.0) for name in ("meter_id", "meter_code", "meter_status", "remark")
     )
     former = np.where(pairs.is_first, code, pairs.lag(code))
     is_exchange = ((meter != pairs.lag(meter)) | (code != former)) & ~pairs.is_first
     month = rows["invoice_on"].astype("datetime64[M]").astype(np.int64)
-    names = tuple(METER_CELLS)
+    names = tuple(METER_GROUP_KEYS)
     keys = _keys(
         names,
         np.array([region, region, former, former, region, region]),
@@ -88,19 +88,19 @@ def _meter_cells(rows: InvoiceSeries) -> dict[str, GroupKeys]:
 
 def _client_keys(clients: Table, first_day: np.ndarray) -> dict[str, np.ndarray]:
     """Keys with one value a client. [first_day: of its first invoice, NaN without one; uint64]"""
-    region, district, category = (known_or(clients[name], -1.0) for name in ("region", "district", "category"))
-    created, first_day = known_or(as_float_days(clients["created_on"]), -1.0), known_or(first_day, -1.0)
+    region, district, category = (fill_missing(clients[name], -1.0) for name in ("region", "district", "category"))
+    created, first_day = fill_missing(as_float_days(clients["created_on"]), -1.0), fill_missing(first_day, -1.0)
     names = ("place", "first_day", *CREATED)
     keys = _keys(names, region, np.array([district, first_day, created, created // 30, created // 365]))
-    return dict(zip(names, (_mixed(keys[0], category), *keys[1:]), strict=True))
+    return dict(zip(names, (_mix(keys[0], category), *keys[1:]), strict=True))
 
 
 def _row_keys(rows: InvoiceSeries) -> dict[str, np.ndarray]:
     """Keys with one value a row. [uint64]"""
-    region = rows.by_client.spread(known_or(rows.clients["region"], -1.0))
+    region = rows.by_client.spread(fill_missing(rows.clients["region"], -1.0))
     names = ("tariff", "route_step", "route_day")
-    keys = _keys(names, region, np.array([known_or(rows["tariff"], -1.0), rows.day, rows.day]))
-    longer = _mixed(keys[:2], np.array([rows["energy"], known_or(rows.gap, 0.0)]))
+    keys = _keys(names, region, np.array([fill_missing(rows["tariff"], -1.0), rows.day, rows.day]))
+    longer = _mix(keys[:2], np.array([rows["energy"], fill_missing(rows.gap, 0.0)]))
     return dict(zip(names, (*longer, keys[2]), strict=True))
 
 
@@ -108,11 +108,11 @@ def _keys(names: tuple[str, ...], *codes: np.ndarray) -> np.ndarray:
     """One 64-bit key of several codes, for several cells at once. [uint64, (len(names), n)]"""
     keys = np.array([SEED[name] for name in names])[:, None]
     for code in codes:
-        keys = _mixed(keys, code)
+        keys = _mix(keys, code)
     return keys
 
 
-def _mixed(keys: np.ndarray, codes: np.ndarray) -> np.ndarray:
+def _mix(keys: np.ndarray, codes: np.ndarray) -> np.ndarray:
     """The keys with one more code in them."""
     keys = (keys ^ codes.astype(np.int64).view(np.uint64)) * MIX
     return keys ^ (keys >> np.uint64(29))

@@ -27,30 +27,30 @@ from fairmeter.features.base import (
     Feature,
 )
 from fairmeter.features.invoices import consumption, meter_and_account
-from fairmeter.features.invoices.group_keys import CELLS, METER_CELLS, account_cells, neighbour_cells
+from fairmeter.features.invoices.group_keys import GROUP_KEYS, METER_GROUP_KEYS, account_group_keys, invoice_group_keys
 from fairmeter.features.invoices.meter_and_account import AGGREGATES_BLOCK
 from fairmeter.features.invoices.series import InvoiceSeries, as_float_days
 
 __all__ = [
     "AGGREGATES_BLOCK",
     "BLOCKS",
-    "CELLS",
     "DISCREPANCY",
     "EVIDENCE_GROUPS",
     "FALL",
     "FEATURES",
     "FEATURE_NAMES",
+    "GROUP_KEYS",
     "HISTORY",
     "IRREGULAR",
     "LOW",
-    "METER_CELLS",
+    "METER_GROUP_KEYS",
     "N_INVOICES",
     "PLACE",
     "TARIFF",
     "Block",
     "Feature",
     "client_features",
-    "neighbour_cells",
+    "invoice_group_keys",
 ]
 
 CHUNK = 500  # clients at a time: their series fit the processor's cache
@@ -62,7 +62,7 @@ FEATURE_NAMES: tuple[str, ...] = tuple(feature.name for feature in FEATURES)
 N_INVOICES = FEATURE_NAMES.index("n_invoices")
 
 
-def client_features(clients: Table, invoices: Table, cells: Collection[str] = tuple(CELLS)) -> FeatureMatrix:
+def client_features(clients: Table, invoices: Table, cells: Collection[str] = tuple(GROUP_KEYS)) -> FeatureMatrix:
     """Features and cells of every client, in the order of `clients`: canonical tables in, FeatureMatrix out.
 
     cells: names of those that are looked at; others may be left out.
@@ -70,14 +70,14 @@ def client_features(clients: Table, invoices: Table, cells: Collection[str] = tu
     """
     n = len(clients["client_id"])
     if n <= CHUNK:
-        return _evidence(clients, invoices, cells)
+        return _feature_matrix(clients, invoices, cells)
     bounds = [*range(0, n, CHUNK), n]
     edges = np.searchsorted(invoices["client"], bounds)
 
     def evidence_of(part: int) -> FeatureMatrix:
         theirs = _slice(invoices, edges[part], edges[part + 1])
         theirs["client"] = theirs["client"] - bounds[part]
-        return _evidence(_slice(clients, bounds[part], bounds[part + 1]), theirs, cells)
+        return _feature_matrix(_slice(clients, bounds[part], bounds[part + 1]), theirs, cells)
 
     with ThreadPoolExecutor(THREADS) as pool:
         return FeatureMatrix.concatenated(list(pool.map(evidence_of, range(len(bounds) - 1))))
@@ -87,15 +87,17 @@ def _slice(table: Table, start: int, stop: int) -> Table:
     return {name: column[start:stop] for name, column in table.items()}
 
 
-def _evidence(clients: Table, invoices: Table, cells: Collection[str]) -> FeatureMatrix:
-    n, has_meter = len(clients["client_id"]), not METER_CELLS.keys().isdisjoint(cells)
+def _feature_matrix(clients: Table, invoices: Table, cells: Collection[str]) -> FeatureMatrix:
+    n, has_meter = len(clients["client_id"]), not METER_GROUP_KEYS.keys().isdisjoint(cells)
     if not len(invoices["client"]):
-        return FeatureMatrix(_of_accounts(clients, n), np.zeros(n, np.int64), account_cells(clients, has_meter))
+        return FeatureMatrix(
+            _account_features(clients, n), np.zeros(n, np.int64), account_group_keys(clients, has_meter)
+        )
     with np.errstate(all="ignore"):  # missing evidence is NaN; a division by nothing is missing evidence
-        rows = InvoiceSeries.of(clients, invoices)
+        rows = InvoiceSeries.from_tables(clients, invoices)
         matrix = _matrix(rows, n)
     matrix[~np.isfinite(matrix)] = np.nan
-    return FeatureMatrix(matrix, rows.by_client.counts, neighbour_cells(rows, has_meter))
+    return FeatureMatrix(matrix, rows.by_client.counts, invoice_group_keys(rows, has_meter))
 
 
 # --- pairs to clients -------------------------------------------------------------------------------------------------
@@ -104,7 +106,7 @@ PAIR_BLOCKS = tuple(block for block in BLOCKS if block.is_by_pair)
 CLIENT_BLOCKS = tuple(block for block in BLOCKS if not block.is_by_pair)
 
 
-def _of_pairs(rows: InvoiceSeries) -> np.ndarray:
+def _pair_features(rows: InvoiceSeries) -> np.ndarray:
     """All features of the pairs that have invoices. [float64, (features, pairs)]"""
     return np.concatenate([block.compute(rows) for block in PAIR_BLOCKS])
 
@@ -118,13 +120,13 @@ def _computed_order() -> np.ndarray:
 
 
 with np.errstate(all="ignore"):
-    WITHOUT_INVOICES = _of_pairs(InvoiceSeries.of_nothing())[:, 0].astype(np.float32)
+    WITHOUT_INVOICES = _pair_features(InvoiceSeries.without_invoices())[:, 0].astype(np.float32)
 ORDER = _computed_order()
 ACCOUNT_COLUMNS = {name: FEATURE_NAMES.index(name) for name in ("category", "region", "district", "created_on")}
 COUNTS = ("n_before_creation", "n_invoices", "n_invoice_dates", "n_tariffs")  # of the account
 
 
-def _nobody() -> np.ndarray:
+def _empty_account_features() -> np.ndarray:
     """Features of a client without one invoice of whose account nothing is known. [float32, (1, FEATURES)]
 
     Its NaN are all of one sign, as those of other rows are: the same features are the same bytes.
@@ -135,7 +137,7 @@ def _nobody() -> np.ndarray:
     return np.where(np.isnan(matrix), np.nan, matrix)
 
 
-NOBODY = _nobody()
+EMPTY_ACCOUNT = _empty_account_features()
 
 
 def _matrix(rows: InvoiceSeries, n: int) -> np.ndarray:
@@ -143,14 +145,14 @@ def _matrix(rows: InvoiceSeries, n: int) -> np.ndarray:
     pairs = np.empty((2 * n, len(WITHOUT_INVOICES)), dtype=np.float32)
     if len(rows.pairs) < len(pairs):
         pairs[:] = WITHOUT_INVOICES
-    pairs[rows.pairs] = _of_pairs(rows).T
+    pairs[rows.pairs] = _pair_features(rows).T
     clients = np.concatenate([block.compute(rows) for block in CLIENT_BLOCKS]).T
     return np.concatenate([pairs.reshape(n, 2 * pairs.shape[1]), clients], axis=1, dtype=np.float32).take(ORDER, axis=1)
 
 
-def _of_accounts(clients: Table, n: int) -> np.ndarray:
+def _account_features(clients: Table, n: int) -> np.ndarray:
     """The same of clients without one invoice: the account, counts of 0, and nothing else is known."""
-    matrix = np.repeat(NOBODY, n, axis=0)
+    matrix = np.repeat(EMPTY_ACCOUNT, n, axis=0)
     for name, column in ACCOUNT_COLUMNS.items():
         matrix[:, column] = as_float_days(clients[name]) if name == "created_on" else clients[name]
     return matrix

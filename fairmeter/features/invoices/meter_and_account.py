@@ -11,7 +11,7 @@ import numpy as np
 
 from fairmeter.core.calendar import DAYS_PER_MONTH
 from fairmeter.features.base import DISCREPANCY, HISTORY, LOW, PLACE, TARIFF, Block, Feature
-from fairmeter.features.invoices.series import LEVELS, InvoiceSeries, as_float_days, known_or
+from fairmeter.features.invoices.series import LEVELS, InvoiceSeries, as_float_days, fill_missing
 
 # --- codes: how many, which, when they changed ------------------------------------------------------------------------
 
@@ -40,7 +40,7 @@ CODE_VALUES = (
 
 def _ranks(codes: np.ndarray) -> np.ndarray:
     """Small numbers for long ones, equal and ordered alike: float32 would confuse meter numbers of 13 digits."""
-    return np.unique(known_or(codes, -1.0), return_inverse=True)[1]
+    return np.unique(fill_missing(codes, -1.0), return_inverse=True)[1]
 
 
 def _codes(rows: InvoiceSeries) -> np.ndarray:
@@ -71,6 +71,7 @@ CODES_BLOCK = Block(
         for name, group, text, after in CODES[:-1]
     ),
     _codes,
+    is_by_pair=True,
 )
 
 # --- the meter: its number, its index from one invoice to the next ----------------------------------------------------
@@ -103,7 +104,7 @@ def _index(rows: InvoiceSeries) -> np.ndarray:
     last, first = pairs.last(series), pairs.first(series)
     step = rows["old_index"] - pairs.lag(new_index)
     back_on = pairs.largest(np.where(step < 0, rows.day, np.nan))
-    sums = pairs.total(np.array([np.abs(step) > 0, step < 0, np.isnan(meter), known_or(step, 0.0)]))
+    sums = pairs.total(np.array([np.abs(step) > 0, step < 0, np.isnan(meter), fill_missing(step, 0.0)]))
     return np.concatenate([
         mean, deviation, pairs.largest(series[:-1]), pairs.smallest(series[:-1]), last[:-1], first[:-1],
         last[-1:], first[-1:], sums[:3],
@@ -119,6 +120,7 @@ METER_BLOCK = Block(
     )
     + tuple(Feature(name, DISCREPANCY, unit, text, after_detection=True) for name, unit, text in METER_FEATURES),
     _index,
+    is_by_pair=True,
 )
 
 # --- the client as a whole; the first names are those of older scripts ------------------------------------------------
@@ -152,7 +154,6 @@ AGGREGATES_BLOCK = Block(
         for name, text in AGGREGATED.items()
     ),
     _client_aggregates,
-    is_by_pair=False,
 )
 
 
@@ -187,7 +188,6 @@ ACCOUNT_BLOCK = Block(
         Feature("n_tariffs", TARIFF, "number", "number of different tariffs, all energies"),
     ),
     _account,
-    is_by_pair=False,
 )
 
 BLOCKS = (CODES_BLOCK, METER_BLOCK, AGGREGATES_BLOCK, ACCOUNT_BLOCK)

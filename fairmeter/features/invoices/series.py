@@ -15,17 +15,16 @@ from fairmeter.core.calendar import DAYS_PER_MONTH
 from fairmeter.core.segments import Segments
 from fairmeter.core.types import Table
 
-ENERGIES = ("elec", "gas")
 LEVELS = tuple(f"consumption_level_{i}" for i in (1, 2, 3, 4))
 YEAR_DAYS = (335, 395)  # between an invoice and that of the same season: a route is read up to a month early or late
-BACK = (1, 2, 3, 4, 6)  # invoices before: with monthly to half-yearly ones a year ago is among the last four or six
-SHORTEST_GAP = 5.0  # days: two invoices of one visit must not become a daily rate of thousands
+LAGS = (1, 2, 3, 4, 6)  # invoices before: with monthly to half-yearly ones a year ago is among the last four or six
+MIN_GAP = 5.0  # days: two invoices of one visit must not become a daily rate of thousands
 # What settles the order of invoices of one client, energy and day, the last first: else a feature would depend on the
 # file's order. The meter and its index come last, where all else is equal: a view that may not see them must not see
 # them in the order either.
-OF_THE_METER = ("meter_id", "old_index", "new_index", "meter_code", "meter_status", "coefficient")
-OF_THE_INVOICE = ("remark", "tariff", "months", *reversed(LEVELS))
-TIE_BREAKS = (*OF_THE_METER, *OF_THE_INVOICE)
+METER_COLUMNS = ("meter_id", "old_index", "new_index", "meter_code", "meter_status", "coefficient")
+INVOICE_COLUMNS = ("remark", "tariff", "months", *reversed(LEVELS))
+TIE_BREAKS = (*METER_COLUMNS, *INVOICE_COLUMNS)
 
 
 def _days(dates: np.ndarray) -> np.ndarray:
@@ -39,7 +38,7 @@ def as_float_days(dates: np.ndarray) -> np.ndarray:
     return days
 
 
-def known_or(values: np.ndarray, otherwise: float) -> np.ndarray:
+def fill_missing(values: np.ndarray, otherwise: float) -> np.ndarray:
     """The values, with a number in place of NaN."""
     return np.where(np.isnan(values), otherwise, values)
 
@@ -57,7 +56,7 @@ def row_order(invoices: Table) -> np.ndarray:
         tied = np.flatnonzero(is_tie)
         among = {name: invoices[name][order[tied]] for name in TIE_BREAKS}
         moved = among["new_index"] - among["old_index"]
-        columns = (*(among[name] for name in OF_THE_METER), moved, *(among[name] for name in OF_THE_INVOICE))
+        columns = (*(among[name] for name in METER_COLUMNS), moved, *(among[name] for name in INVOICE_COLUMNS))
         order[tied] = order[tied][np.lexsort([*columns, ordered[tied]])]
     return order
 
@@ -77,7 +76,7 @@ class InvoiceSeries:
     by_client: Segments
 
     @classmethod
-    def of(cls, clients: Table, invoices: Table) -> "InvoiceSeries":
+    def from_tables(cls, clients: Table, invoices: Table) -> "InvoiceSeries":
         order = row_order(invoices)
         columns = {name: column[order] for name, column in invoices.items()}
         n_pairs = 2 * len(clients["client_id"])
@@ -87,7 +86,7 @@ class InvoiceSeries:
         return cls(clients, columns, pairs, Segments(counts[pairs]), by_client)
 
     @classmethod
-    def of_nothing(cls) -> "InvoiceSeries":
+    def without_invoices(cls) -> "InvoiceSeries":
         """A single pair that has no invoice."""
         columns = {name: np.empty(0) for name in TIE_BREAKS} | {"invoice_on": np.empty(0, dtype="datetime64[D]")}
         return cls({}, columns, np.zeros(1, dtype=np.int64), Segments(np.zeros(1)), Segments(np.zeros(1)))
@@ -170,7 +169,7 @@ class InvoiceSeries:
     @cached_property
     def daily(self) -> np.ndarray:
         """As `level`, over the days since the previous invoice. [log kWh a month]"""
-        return np.log1p(self.consumption / np.maximum(self.gap, SHORTEST_GAP) * DAYS_PER_MONTH)
+        return np.log1p(self.consumption / np.maximum(self.gap, MIN_GAP) * DAYS_PER_MONTH)
 
     @cached_property
     def change(self) -> np.ndarray:
@@ -200,8 +199,8 @@ class InvoiceSeries:
     @cached_property
     def _days_back(self) -> np.ndarray:
         """Dates of the invoices `BACK` before, shape (len(BACK), rows)."""
-        return self.by_pair.lags(self.day, BACK)
+        return self.by_pair.lags(self.day, LAGS)
 
     @cached_property
     def _levels_back(self) -> np.ndarray:
-        return self.by_pair.lags(self.level, BACK)
+        return self.by_pair.lags(self.level, LAGS)

@@ -10,15 +10,15 @@ blur days, means and copies make them alike. An honest change of habits rarely d
 import numpy as np
 
 from fairmeter.core.segments import Segments
-from fairmeter.features.base import FALL, IRREGULAR, LOW, SHAPE, Feature
-from fairmeter.features.readings.series import DailySeries, ReadingBlock, parts
+from fairmeter.features.base import FALL, IRREGULAR, LOW, SHAPE, Block, Feature
+from fairmeter.features.readings.series import DailySeries, split_segments
 
-SHARES = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98)
+QUANTILES = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98)
 NEAR_TOP = 0.01
-SHORTEST_PART = 7.0  # known days
+MIN_PART_DAYS = 7.0  # known days
 
 
-def _shape(of: Segments, rows: DailySeries, copies: int) -> np.ndarray:
+def _part_statistics(of: Segments, rows: DailySeries, copies: int) -> np.ndarray:
     """Statistics of parts. [(STATISTICS, parts)]"""
     each = rows.log, rows.relative, rows.residual, rows.usual, rows.weekday >= 5
     log, relative, residual, usual, weekend = (np.concatenate((x,) * copies) for x in each)
@@ -29,7 +29,7 @@ def _shape(of: Segments, rows: DailySeries, copies: int) -> np.ndarray:
     ])  # fmt: skip
     n, mean, deviation, skew = of.shape(series)
     n_known = n[0]
-    quantiles, adjusted = of.quantiles(series[:2], SHARES, n[:2]).swapaxes(0, 1)
+    quantiles, adjusted = of.quantiles(series[:2], QUANTILES, n[:2]).swapaxes(0, 1)
     top = of.largest(relative)
     off = residual - of.spread(mean[1])
     # Neighbours within a part only: of its first row nothing is known of the day before.
@@ -50,7 +50,7 @@ def _shape(of: Segments, rows: DailySeries, copies: int) -> np.ndarray:
         *np.log(np.maximum(quantiles, 0.0) + 0.01), np.log(top + 0.01), np.log(top / (quantiles[4] + 0.01) + 0.01),
         *shares, *adjusted,
     ])  # fmt: skip
-    return np.where(n_known >= SHORTEST_PART, out, np.nan)
+    return np.where(n_known >= MIN_PART_DAYS, out, np.nan)
 
 
 STATISTICS = (
@@ -66,7 +66,7 @@ STATISTICS = (
     ("autocorrelation", IRREGULAR, "correlation with the day before"),
     ("roughness", IRREGULAR, "day-to-day over all deviation"),
     ("weekly_roughness", IRREGULAR, "week-to-week over all deviation"),
-    *((f"q{100 * s:02.0f}", FALL, f"log {100 * s:.0f} % quantile") for s in SHARES),
+    *((f"q{100 * s:02.0f}", FALL, f"log {100 * s:.0f} % quantile") for s in QUANTILES),
     ("top", SHAPE, "log highest day"),
     ("head", SHAPE, "log highest day over the 75 % quantile"),
     ("zero", LOW, "share of days of zero"),
@@ -74,10 +74,10 @@ STATISTICS = (
     ("at_top", SHAPE, "share of days within 1 % of the highest"),
     ("flat", SHAPE, "share of days like the day before"),
     ("same_weekday", SHAPE, "share of days like the same weekday before"),
-    *((f"adjusted_q{100 * s:02.0f}", FALL, f"{100 * s:.0f} % quantile of the adjusted consumption") for s in SHARES),
+    *((f"adjusted_q{100 * s:02.0f}", FALL, f"{100 * s:.0f} % quantile of the adjusted consumption") for s in QUANTILES),
 )
-Q, ADJUSTED_Q = slice(12, 12 + len(SHARES)), slice(-len(SHARES), None)
-OWN = (
+Q, ADJUSTED_Q = slice(12, 12 + len(QUANTILES)), slice(-len(QUANTILES), None)
+AFTER_STATISTICS = (
     "cv",
     "skew",
     "noise",
@@ -95,7 +95,7 @@ OWN = (
     "flat",
     "same_weekday",
 )
-OWN_ROWS = [i for i, (name, *_) in enumerate(STATISTICS) if name in OWN]
+AFTER_ROWS = [i for i, (name, *_) in enumerate(STATISTICS) if name in AFTER_STATISTICS]
 PARTS = (("step", "the clearest step"), ("30", "the last 30 days"), ("90", "the last 90 days"))
 
 
@@ -103,12 +103,12 @@ def _parts(rows: DailySeries) -> np.ndarray:
     """Each statistic after less before, and some after; then what tells a scale from a subtraction from a cut-off."""
     segments, copies, n = rows.segments, len(PARTS), len(rows.segments)
     row = np.array([rows.step.row[0], rows.since_end(30), rows.since_end(90)])
-    shape = _shape(parts(segments, row), rows, copies).reshape(len(STATISTICS), copies, n, 2)
+    shape = _part_statistics(split_segments(segments, row), rows, copies).reshape(len(STATISTICS), copies, n, 2)
     change = shape[..., 1] - shape[..., 0]
     quantiles = np.stack([shape[Q], shape[ADJUSTED_Q]], axis=1)
     before, after = np.exp(quantiles).transpose(4, 0, 1, 2, 3)
     signature = np.array(_signature(quantiles[..., 1] - quantiles[..., 0], before, after)).swapaxes(0, 1)
-    return np.concatenate([x.reshape(-1, n) for x in (change, shape[OWN_ROWS, ..., 1], signature)])
+    return np.concatenate([x.reshape(-1, n) for x in (change, shape[AFTER_ROWS, ..., 1], signature)])
 
 
 def _signature(change: np.ndarray, before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -151,12 +151,12 @@ SIGNATURES = (
     ("scale_or_subtraction", "how much better a subtraction explains the change than a scale"),
     ("scale_or_ceiling", "how much better a ceiling explains the change than a scale"),
 )
-PARTS_BLOCK = ReadingBlock(
+PARTS_BLOCK = Block(
     (
         *(Feature(f"{name}_change_{p}", group, "change", f"change of the {text} at {where}")
           for name, group, text in STATISTICS for p, where in PARTS),
         *(Feature(f"{name}_after_{p}", group, "after", f"{text} after {where} began")
-          for name, group, text in (STATISTICS[i] for i in OWN_ROWS) for p, where in PARTS),
+          for name, group, text in (STATISTICS[i] for i in AFTER_ROWS) for p, where in PARTS),
         *(Feature(f"{prefix}{name}_{p}", SHAPE, "", f"{text} at {where}{of}")
           for prefix, of in (("", ""), ("adjusted_", ", of the adjusted consumption"))
           for name, text in SIGNATURES for p, where in PARTS),

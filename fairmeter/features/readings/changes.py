@@ -10,8 +10,8 @@ and weather are out of it. Where no neighbours are known it is log consumption i
 import numpy as np
 
 from fairmeter.core.change_points import RunningSums
-from fairmeter.features.base import FALL, IRREGULAR, SHAPE, Feature
-from fairmeter.features.readings.series import DailySeries, ReadingBlock
+from fairmeter.features.base import FALL, IRREGULAR, SHAPE, Block, Feature
+from fairmeter.features.readings.series import DailySeries
 
 WINDOWS = (7, 14, 30, 60, 90, 180)  # days
 YEAR = 364  # days: whole weeks
@@ -32,7 +32,7 @@ def _last_against_before(rows: DailySeries) -> np.ndarray:
     return np.concatenate([*gap, *noise, np.log((mean[2] + 0.01) / (mean_before[2] + 0.01))])
 
 
-LAST_BLOCK = ReadingBlock(
+LAST_BLOCK = Block(
     (
         *(Feature(f"{s}_last_{w}", FALL, "log ratio", f"{text} of the last {w} days less that before")
           for s, text in SERIES for w in WINDOWS),
@@ -46,12 +46,12 @@ LAST_BLOCK = ReadingBlock(
     _last_against_before,
 )  # fmt: skip
 
-RANKED = (7, 14, 30, 60, 90)
+RANKED_WINDOWS = (7, 14, 30, 60, 90)
 
 
 def _last_among_others(rows: DailySeries) -> np.ndarray:
     """The last days' mean beside those of all stretches as long that end before they begin."""
-    segments, days = rows.segments, np.array(RANKED)
+    segments, days = rows.segments, np.array(RANKED_WINDOWS)
     n, total = rows.running.trailing(days, (slice(2), slice(2)))[..., 1:]
     mean = total / n
     is_whole = (segments.position >= days[:, None] - 1) & (n >= 0.6 * days[:, None])
@@ -64,10 +64,10 @@ def _last_among_others(rows: DailySeries) -> np.ndarray:
     return found.transpose(2, 0, 1, 3).reshape(-1, len(segments))
 
 
-RANK_BLOCK = ReadingBlock(
+RANK_BLOCK = Block(
     tuple(
         Feature(f"{s}_{short}_{w}", FALL, unit, f"{text} of the last {w} days {long}")
-        for w in RANKED
+        for w in RANKED_WINDOWS
         for short, unit, long in (
             ("off", "log ratio", "less the mean of earlier stretches as long"),
             ("z", "deviations", "in deviations of earlier stretches as long"),
@@ -78,24 +78,24 @@ RANK_BLOCK = ReadingBlock(
     _last_among_others,
 )
 
-AGO = (14, 28, 91)
+YEAR_WINDOWS = (14, 28, 91)
 
 
 def _year_on_year(rows: DailySeries) -> np.ndarray:
     ends, starts = rows.segments.ends, rows.segments.starts
-    cut = np.array([rows.since_end(days) for days in AGO])
+    cut = np.array([rows.since_end(days) for days in YEAR_WINDOWS])
     stop = np.maximum(ends - YEAR, starts) + np.zeros_like(cut)
-    start = np.maximum(ends - YEAR - np.array(AGO)[:, None], starts)
+    start = np.maximum(ends - YEAR - np.array(YEAR_WINDOWS)[:, None], starts)
     n, mean, _ = rows.window(cut, ends + np.zeros_like(cut))
     n_then, mean_then, _ = rows.window(start, stop)
     return np.concatenate(np.where((n >= 7) & (n_then >= 7), mean - mean_then, np.nan)[:2])
 
 
-YEAR_BLOCK = ReadingBlock(
+YEAR_BLOCK = Block(
     tuple(
         Feature(f"{s}_year_on_year_{w}", FALL, "log ratio",
                 f"{text} of the last {w} days less the same weeks a year before")
-        for s, text in SERIES for w in AGO
+        for s, text in SERIES for w in YEAR_WINDOWS
     ),
     _year_on_year,
 )  # fmt: skip
@@ -114,7 +114,7 @@ def _slopes(rows: DailySeries) -> np.ndarray:
     return np.concatenate(np.where(n >= 14, slope * 100.0, np.nan))
 
 
-SLOPE_BLOCK = ReadingBlock(
+SLOPE_BLOCK = Block(
     tuple(
         Feature(f"{s}_slope_{w}", FALL, "log ratio in 100 days", f"trend of the {text} over the last {w} days")
         for s, text in (("off_usual", "consumption less the neighbours'"), SERIES[1])
@@ -126,17 +126,17 @@ SLOPE_BLOCK = ReadingBlock(
 # --- the clearest step and ramps --------------------------------------------------------------------------------------
 
 RAMPS = (1, 30, 90, 180)
-EVERY = 3  # days between the beginnings of ramps that are tried
+RAMP_STRIDE = 3  # days between the beginnings of ramps that are tried
 
 
 def _ramps(rows: DailySeries) -> np.ndarray:
     ends = rows.segments.ends
     fall, rise, step = rows.steps
-    found = [fall, *rows.changes.best(RAMPS[1:], (-1,), EVERY), rise, step]
+    found = [fall, *rows.changes.best(RAMPS[1:], (-1,), RAMP_STRIDE), rise, step]
     return np.concatenate([x for c in found for x in (c.size, c.explained, np.where(c.row >= 0, ends - c.row, np.nan))])
 
 
-RAMP_BLOCK = ReadingBlock(
+RAMP_BLOCK = Block(
     tuple(
         Feature(f"{s}_{name}_{short}", FALL, unit, f"{long} of the clearest {kind} of the {text}")
         for name, kind in (
@@ -155,15 +155,15 @@ RAMP_BLOCK = ReadingBlock(
 )
 
 
-AROUND = (3, 7, 14, 30, 60)
+STEP_WINDOWS = (3, 7, 14, 30, 60)
 
 
 def _at_step(rows: DailySeries) -> np.ndarray:
     """The days around the clearest step, and what came after it beside all stretches as long before it."""
     segments, row = rows.segments, rows.step.row[0]
     starts, ends = segments.starts, segments.ends
-    at = np.where(row >= 0, row, starts) + np.zeros((len(AROUND), 1), dtype=np.int64)
-    width = np.array(AROUND)[:, None]
+    at = np.where(row >= 0, row, starts) + np.zeros((len(STEP_WINDOWS), 1), dtype=np.int64)
+    width = np.array(STEP_WINDOWS)[:, None]
     n, mean, variance = rows.window(np.maximum(at - width, starts), at, slice(1))
     n_after, mean_after, variance_after = rows.window(at, np.minimum(at + width, ends), slice(1))
     gap = np.where((n > 0) & (n_after > 0), mean_after - mean, np.nan)[0]
@@ -181,12 +181,12 @@ def _at_step(rows: DailySeries) -> np.ndarray:
     return np.concatenate([gap, sharpness, rank])
 
 
-STEP_BLOCK = ReadingBlock(
+STEP_BLOCK = Block(
     (
         *(Feature(f"step_gap_{w}", FALL, "log ratio", f"{w} days after the clearest step less {w} days before")
-          for w in AROUND),
+          for w in STEP_WINDOWS),
         *(Feature(f"step_sharpness_{w}", FALL, "deviations", f"the same in deviations of these days, {w} days")
-          for w in AROUND),
+          for w in STEP_WINDOWS),
         Feature("step_off", FALL, "log ratio", "after the clearest step less the mean of stretches as long before"),
         Feature("step_z", FALL, "deviations", "after the clearest step, in deviations of stretches as long before"),
         Feature("step_below", FALL, "log ratio", "after the clearest step less the lowest of stretches as long before"),
@@ -194,23 +194,23 @@ STEP_BLOCK = ReadingBlock(
     _at_step,
 )  # fmt: skip
 
-SHARP = (7, 14, 30)
+SHARP_WINDOWS = (7, 14, 30)
 
 
 def _sharpest(rows: DailySeries) -> np.ndarray:
     """The sharpest fall between neighbouring stretches, and whether consumption came back."""
-    segments, ends, days = rows.segments, rows.segments.ends, np.array(SHARP)
+    segments, ends, days = rows.segments, rows.segments.ends, np.array(SHARP_WINDOWS)
     width, row = days[:, None], np.arange(segments.n_rows)
     each = np.array(rows.stretches(days))
     n, mean, variance = each[..., :-1]
     # What follows a row lies before the row so many days later.
-    place = np.minimum(row + width, segments.n_rows) + np.arange(len(SHARP))[:, None] * (segments.n_rows + 1)
+    place = np.minimum(row + width, segments.n_rows) + np.arange(len(SHARP_WINDOWS))[:, None] * (segments.n_rows + 1)
     n_after, mean_after, variance_after = each.reshape(3, -1).take(place, axis=-1)
     fits = (segments.position >= width) & (segments.rows_left >= width) & (n >= 0.6 * width) & (n_after >= 0.6 * width)
     gap = np.where(fits, (mean_after - mean) / np.sqrt(variance + variance_after + 0.02), np.nan)
     least, most = segments.smallest(gap), segments.largest(gap)
     at = np.maximum.reduceat(np.where(gap == segments.broadcast(least), row, -1), segments.starts, axis=-1)
-    number = np.arange(len(SHARP))[:, None]
+    number = np.arange(len(SHARP_WINDOWS))[:, None]
     before, after = np.where(at >= 0, np.array([mean[number, at], mean_after[number, at]]), np.nan)
     lately = rows.window(rows.since_end(30), ends, slice(1))[1][0]
     since = rows.window(np.maximum(at, segments.starts), ends + np.zeros_like(at), slice(1))[1][0]
@@ -219,10 +219,10 @@ def _sharpest(rows: DailySeries) -> np.ndarray:
     return found.swapaxes(0, 1).reshape(-1, len(segments))
 
 
-SHARP_BLOCK = ReadingBlock(
+SHARP_BLOCK = Block(
     tuple(
         Feature(f"sharpest_{w}_{short}", FALL, unit, f"{long} the sharpest fall between {w} days and the next {w}")
-        for w in SHARP
+        for w in SHARP_WINDOWS
         for short, unit, long in (
             ("z", "deviations", "clearness of"),
             ("size", "log ratio", "size of"),
@@ -255,7 +255,7 @@ SPLITS = (
     ("upper", "what exceeds the usual"), ("lower", "what falls short of the usual"),
     ("spread", "distance from the usual"), ("relative", "consumption over its level"),
 )  # fmt: skip
-SPLIT_BLOCK = ReadingBlock(
+SPLIT_BLOCK = Block(
     (
         *(Feature(f"{s}_split_{short}", FALL if s == "relative" else SHAPE, unit,
                   f"{long} of the clearest step of {text}")

@@ -14,9 +14,9 @@ import numpy as np
 
 from fairmeter.data.daily import DailyConsumption
 
-LEAST_CLIENTS = 20  # known on a date: the median of fewer is noise
-LEAST_DATES = 30  # to tell whether two factors move together
-MOST_CLIENTS = 2_000  # of a cell: more say nothing new, and take time
+MIN_CLIENTS = 20  # known on a date: the median of fewer is noise
+MIN_DATES = 30  # to tell whether two factors move together
+MAX_CLIENTS = 2_000  # of a cell: more say nothing new, and take time
 ROUNDS = 4  # of levels and factors in turn; after three nothing moves by a hundredth
 # A day and its mirror image add up to this [days since 1970]: about a midsummer's Saturday and Sunday, so a weekend is
 # the image of a weekend, a winter of a winter, and the sun stands as high.
@@ -40,7 +40,7 @@ class TransformerLosses:
         out[is_inside] = self.kwh[row[is_inside], place[is_inside]]
         return out
 
-    def of_clients(self, chosen: slice | np.ndarray) -> "TransformerLosses":
+    def for_clients(self, chosen: slice | np.ndarray) -> "TransformerLosses":
         return replace(self, transformer=self.transformer[chosen])
 
 
@@ -56,7 +56,7 @@ class Covariates:
     losses: TransformerLosses | None = None  # of these very clients: a model keeps none
 
     @classmethod
-    def of(
+    def from_consumption(
         cls,
         days: DailyConsumption,
         cell: np.ndarray | None = None,
@@ -95,7 +95,7 @@ class Covariates:
         found = factor, self.temperature.take(place), self.is_holiday.take(place)
         return found if is_all_inside else tuple(np.where(is_inside, values, np.nan) for values in found)
 
-    def moves_with(self, other: "Covariates") -> float:
+    def correlation_with(self, other: "Covariates") -> float:
         """Correlation of the first cells' factors from day to day, on the dates that both have.
 
         NaN on too few dates, or where one never changes.
@@ -108,11 +108,11 @@ class Covariates:
         )
         known = ~np.isnan(mine) & ~np.isnan(theirs)
         mine, theirs = mine[known], theirs[known]
-        if len(mine) < LEAST_DATES or not mine.std() or not theirs.std():
+        if len(mine) < MIN_DATES or not mine.std() or not theirs.std():
             return np.nan
         return float(np.corrcoef(mine, theirs)[0, 1])
 
-    def in_weather(self, weather: tuple[np.ndarray, np.ndarray] | None, holidays: np.ndarray | None) -> "Covariates":
+    def with_weather(self, weather: tuple[np.ndarray, np.ndarray] | None, holidays: np.ndarray | None) -> "Covariates":
         """The same factors with another weather and other holidays, where these are given; as in `of`."""
         n = self.factor.shape[1]
         temperature = self.temperature if weather is None else _by_date(*weather, self.first_day, n)
@@ -133,16 +133,16 @@ class Covariates:
     def has_holidays(self) -> bool:
         return not np.isnan(self.is_holiday).all()
 
-    def without_losses(self) -> "Covariates":
+    def without_transformer_losses(self) -> "Covariates":
         """For clients to come, behind other transformers."""
         return self if self.losses is None else replace(self, losses=None)
 
-    def of_clients(self, chosen: slice | np.ndarray) -> "Covariates":
+    def for_clients(self, chosen: slice | np.ndarray) -> "Covariates":
         """Those of some of the clients, by slice, numbers or mask."""
         if self.cell is None and self.losses is None:
             return self
         cell = None if self.cell is None else self.cell[chosen]
-        return replace(self, cell=cell, losses=self.losses and self.losses.of_clients(chosen))
+        return replace(self, cell=cell, losses=self.losses and self.losses.for_clients(chosen))
 
 
 def log_relative(days: DailyConsumption) -> tuple[np.ndarray, np.ndarray]:
@@ -160,7 +160,7 @@ def log_relative(days: DailyConsumption) -> tuple[np.ndarray, np.ndarray]:
 
 def _factor(days: DailyConsumption, clients: np.ndarray, first_day: int, n_days: int) -> np.ndarray:
     """Median polish: clients' levels and dates' factors in turn. [float64, (n_days,)]"""
-    step = max(1, -(-len(clients) // MOST_CLIENTS))
+    step = max(1, -(-len(clients) // MAX_CLIENTS))
     chosen = np.zeros(len(days.segments), dtype=bool)
     chosen[clients[::step]] = True
     row = np.flatnonzero(days.segments.spread(chosen))
@@ -171,7 +171,7 @@ def _factor(days: DailyConsumption, clients: np.ndarray, first_day: int, n_days:
     for _ in range(ROUNDS):
         level = _medians(table - factor)
         factor = np.nan_to_num(_medians(by_date - level))
-    enough = np.count_nonzero(~np.isnan(by_date), axis=1) >= LEAST_CLIENTS
+    enough = np.count_nonzero(~np.isnan(by_date), axis=1) >= MIN_CLIENTS
     return np.where(enough, factor, np.nan)
 
 

@@ -7,19 +7,19 @@ Out: BLOCKS; each computes (features, clients), float64. Missing evidence is NaN
 import numpy as np
 
 from fairmeter.core.segments import Segments
-from fairmeter.features.base import FALL, HISTORY, IRREGULAR, LOW, PLACE, SEASON, SHAPE, Feature
-from fairmeter.features.readings.series import DailySeries, ReadingBlock, slope
+from fairmeter.features.base import FALL, HISTORY, IRREGULAR, LOW, PLACE, SEASON, SHAPE, Block, Feature
+from fairmeter.features.readings.series import DailySeries, slope
 
 # --- levels -----------------------------------------------------------------------------------------------------------
 
-SHARES = {"min": 0.0, "q02": 0.02, "q10": 0.1, "q25": 0.25, "q75": 0.75, "q90": 0.9, "q98": 0.98, "max": 1.0}
+QUANTILES = {"min": 0.0, "q02": 0.02, "q10": 0.1, "q25": 0.25, "q75": 0.75, "q90": 0.9, "q98": 0.98, "max": 1.0}
 LAGS = (0, 1, 7, 14, 28)
 
 
 def _levels(rows: DailySeries) -> np.ndarray:
     segments, ends = rows.segments, rows.segments.ends
     n, mean, deviation, skew = (x[:0:-1] for x in rows.shape)  # of relative, of log
-    quantiles = segments.quantiles(rows.relative[None], tuple(SHARES.values()), n[:1])[:, 0]
+    quantiles = segments.quantiles(rows.relative[None], tuple(QUANTILES.values()), n[:1])[:, 0]
     cut = np.array([rows.since_end(7), rows.since_end(30), rows.since_end(14)])
     stop = np.array([ends, ends, cut[0]])
     _, lately, variance = (x[0] for x in rows.window(cut, stop, slice(2, 3)))
@@ -35,7 +35,7 @@ def _levels(rows: DailySeries) -> np.ndarray:
     ])  # fmt: skip
 
 
-LEVELS_BLOCK = ReadingBlock(
+LEVELS_BLOCK = Block(
     (
         Feature("level", LOW, "log kWh a day", "log of the median day"),
         Feature("mean_kwh", LOW, "kWh a day", "mean consumption"),
@@ -57,7 +57,7 @@ LEVELS_BLOCK = ReadingBlock(
         Feature("log_std", IRREGULAR, "log ratio", "standard deviation of log consumption"),
         Feature("log_skew", SHAPE, "", "skewness of log consumption"),
         *(Feature(f"relative_{name}", SHAPE, "of the median day", f"{name} of the days over the median day")
-          for name in SHARES),
+          for name in QUANTILES),
         Feature("peak_to_average", SHAPE, "ratio", "highest day over the mean"),
         Feature("base_to_high", SHAPE, "ratio", "2 % quantile over 90 % quantile"),
         Feature("n_days", HISTORY, "days", "number of known days"),
@@ -76,7 +76,7 @@ KINDS = (
     ("flat", SHAPE, "the consumption of the day before, within 0.5 %",
      lambda r: np.abs(r.log - r.segments.lag(r.log)) < 0.005),
     ("fall", FALL, "a third less than the neighbours' change foretells",
-     lambda r: r.residual - _median(r) < -0.4),
+     lambda r: r.residual - _median_residual(r) < -0.4),
     ("missing", HISTORY, "no reading", lambda r: np.isnan(r.kwh)),
 )  # fmt: skip
 KIND_STATISTICS = (
@@ -90,7 +90,7 @@ KIND_STATISTICS = (
 )
 
 
-def _median(rows: DailySeries) -> np.ndarray:
+def _median_residual(rows: DailySeries) -> np.ndarray:
     """Of residual, beside its rows."""
     return rows.segments.broadcast(rows.segments.quantiles(rows.residual[None], (0.5,), rows.shape[0][:1])[0, 0])
 
@@ -110,7 +110,7 @@ def _kinds(rows: DailySeries) -> np.ndarray:
     ])  # fmt: skip
 
 
-KINDS_BLOCK = ReadingBlock(
+KINDS_BLOCK = Block(
     tuple(
         Feature(f"{name}_{short}", group, unit, f"{long} {text}")
         for short, unit, long in KIND_STATISTICS
@@ -121,13 +121,13 @@ KINDS_BLOCK = ReadingBlock(
 
 # --- a ceiling that is no longer exceeded, a floor that is no longer reached ------------------------------------------
 
-CEILINGS = (14, 30, 60, 120)
+CEILING_WINDOWS = (14, 30, 60, 120)
 
 
 def _ceilings(rows: DailySeries) -> np.ndarray:
     """Highest of the last days; how long ago it was last exceeded, by how much, how unlikely that is by chance."""
     segments, relative, row = rows.segments, rows.relative, np.arange(rows.segments.n_rows)
-    is_last = segments.rows_left <= np.array(CEILINGS)[:, None]
+    is_last = segments.rows_left <= np.array(CEILING_WINDOWS)[:, None]
     ceiling = segments.largest(np.where(is_last, relative, np.nan))
     beside, known = segments.broadcast(ceiling), ~np.isnan(relative)
     over = relative > 1.01 * beside
@@ -143,10 +143,10 @@ def _ceilings(rows: DailySeries) -> np.ndarray:
     return found.swapaxes(0, 1).reshape(-1, len(segments))
 
 
-CEILING_BLOCK = ReadingBlock(
+CEILING_BLOCK = Block(
     tuple(
         Feature(f"ceiling_{w}_{short}", SHAPE, unit, f"{long} the highest of the last {w} days")
-        for w in CEILINGS
+        for w in CEILING_WINDOWS
         for short, unit, long in (
             ("height", "of the median day", "level of"),
             ("held", "days", "time since a day exceeded"),
@@ -161,18 +161,18 @@ CEILING_BLOCK = ReadingBlock(
 
 # --- repetition: the days of weeks or a month before ------------------------------------------------------------------
 
-BACK = (1, 2, 7, 14, 21, 27, 28, 29, 30, 31, 32, 35)
-LATELY = (30, 60, 120)
+REPEAT_LAGS = (1, 2, 7, 14, 21, 27, 28, 29, 30, 31, 32, 35)
+REPEAT_WINDOWS = (30, 60, 120)
 
 
 def _repetition(rows: DailySeries) -> np.ndarray:
     """Deviation of log consumption from that of a day, a week and a month before; the least of them."""
     segments, log = rows.segments, rows.log
-    lagged = segments.lags(log, BACK)
-    is_recent = np.flatnonzero(segments.rows_left <= LATELY[-1])
-    recent = Segments(np.minimum(segments.counts, LATELY[-1]))
+    lagged = segments.lags(log, REPEAT_LAGS)
+    is_recent = np.flatnonzero(segments.rows_left <= REPEAT_WINDOWS[-1])
+    recent = Segments(np.minimum(segments.counts, REPEAT_WINDOWS[-1]))
     off = log.take(is_recent) - lagged.take(is_recent, axis=-1)
-    now = np.where(segments.rows_left.take(is_recent) <= np.array(LATELY)[:, None, None], off, np.nan)
+    now = np.where(segments.rows_left.take(is_recent) <= np.array(REPEAT_WINDOWS)[:, None, None], off, np.nan)
     n, mean, deviation = recent.moments(now)
     same = recent.total((np.abs(now - recent.broadcast(mean)) < 0.01).astype(np.float64)) / n
     deviation, same = np.where(n >= 7, np.array([deviation, same]), np.nan)
@@ -185,10 +185,10 @@ def _repetition(rows: DailySeries) -> np.ndarray:
     return np.concatenate([found.swapaxes(0, 1).reshape(-1, len(segments)), with_lag])
 
 
-REPETITION_BLOCK = ReadingBlock(
+REPETITION_BLOCK = Block(
     (
         *(Feature(f"repeat_{w}_{short}", SHAPE, unit, f"{long}, last {w} days")
-          for w in LATELY
+          for w in REPEAT_WINDOWS
           for short, unit, long in (
               ("jump", "log ratio", "deviation from the day before"),
               ("week", "log ratio", "deviation from the week before"),
@@ -197,7 +197,7 @@ REPETITION_BLOCK = ReadingBlock(
               ("same", "share", "largest share of days in a fixed ratio to days a week to five weeks before"),
               ("same_day", "share", "share of days in a fixed ratio to the day before"),
           )),
-        *(Feature(f"autocorrelation_{lag}", IRREGULAR, "", f"correlation with {lag} days before") for lag in BACK),
+        *(Feature(f"autocorrelation_{lag}", IRREGULAR, "", f"correlation with {lag} days before") for lag in REPEAT_LAGS),
     ),
     _repetition,
 )  # fmt: skip
@@ -214,7 +214,7 @@ def _values(rows: DailySeries) -> np.ndarray:
     return np.concatenate([n_distinct[:1] / n, share, segments.total(off.astype(np.float64)) / n])
 
 
-VALUES_BLOCK = ReadingBlock(
+VALUES_BLOCK = Block(
     (
         Feature("distinct_share", SHAPE, "share", "different values over known days"),
         Feature("mode_share", SHAPE, "share", "share of the most frequent value"),
@@ -269,7 +269,7 @@ def _weather(rows: DailySeries) -> np.ndarray:
     return np.array([by_cold, with_cold, *(last - before)])
 
 
-CONTEXT_BLOCK = ReadingBlock(
+CONTEXT_BLOCK = Block(
     (
         Feature("weekend", SEASON, "log ratio", "log consumption at weekends less that on weekdays"),
         Feature("holiday", SEASON, "log ratio", "log consumption on holidays less that on other days"),
@@ -308,7 +308,7 @@ def _sun(rows: DailySeries) -> np.ndarray:
     return np.stack(by_sun, axis=1).reshape(-1, len(segments))
 
 
-SUN_BLOCK = ReadingBlock(
+SUN_BLOCK = Block(
     tuple(
         Feature(f"sun_{short}_{case}", SEASON, unit, f"{long} of the {series} with the sun's height, {when}")
         for case, series, when in (

@@ -7,12 +7,12 @@ Out: BLOCKS; each computes (features, clients), float64. All NaN where readings 
 import numpy as np
 
 from fairmeter.data.daily import HOURS_PER_DAY
-from fairmeter.features.base import LOW, SEASON, SHAPE, Feature
-from fairmeter.features.readings.series import DailySeries, ReadingBlock
+from fairmeter.features.base import LOW, SEASON, SHAPE, Block, Feature
+from fairmeter.features.readings.series import DailySeries
 
-NIGHT = 6  # hours from midnight on
-LATELY = (14, 30)  # days
-LEAST_DAYS = 3
+QUARTER_DAY = 6  # hours from midnight on
+RECENT_DAYS = (14, 30)  # days
+MIN_DAYS = 3
 
 STATISTICS = (
     ("night_share", SEASON, "share of the day's energy from 00 to 06 h"),
@@ -45,8 +45,8 @@ def _by_day(rows: DailySeries, hours: np.ndarray) -> np.ndarray:
     before[1:], before[rows.segments.starts] = off[:-1], 0.0
     same = known[:, 1:] & (np.abs(filled[:, 1:] - filled[:, :-1]) <= 0.005 * filled[:, 1:])
     out = np.array([
-        filled[:, :NIGHT].sum(axis=1) / total, filled[:, NIGHT : 2 * NIGHT].sum(axis=1) / total,
-        filled[:, 2 * NIGHT : 3 * NIGHT].sum(axis=1) / total, filled.max(axis=1) / total,
+        filled[:, :QUARTER_DAY].sum(axis=1) / total, filled[:, QUARTER_DAY : 2 * QUARTER_DAY].sum(axis=1) / total,
+        filled[:, 2 * QUARTER_DAY : 3 * QUARTER_DAY].sum(axis=1) / total, filled.max(axis=1) / total,
         np.where(known, hours, np.inf).min(axis=1) / mean, deviation / mean,
         (known & (filled <= 0.0005 * rows.segments.spread(rows.level)[:, None])).sum(axis=1) / n,
         same.sum(axis=1) / np.maximum(n - 1, 1),
@@ -69,23 +69,23 @@ def _hours(rows: DailySeries) -> np.ndarray:
     series = _by_day(rows, hours)
     n, mean, deviation = segments.moments(series)
     left = segments.spread(segments.ends) - np.arange(segments.n_rows)
-    out = [np.where(n >= LEAST_DAYS, mean, np.nan), np.where(n >= LEAST_DAYS, deviation, np.nan)]
-    for days in LATELY:
+    out = [np.where(n >= MIN_DAYS, mean, np.nan), np.where(n >= MIN_DAYS, deviation, np.nan)]
+    for days in RECENT_DAYS:
         n_last, last, _ = segments.moments(np.where(left <= days, series, np.nan))
         n_before, before, _ = segments.moments(np.where(left > days, series, np.nan))
-        enough = (n_last >= LEAST_DAYS) & (n_before >= LEAST_DAYS)
-        out += [np.where(n_last >= LEAST_DAYS, last, np.nan), np.where(enough, last - before, np.nan)]
+        enough = (n_last >= MIN_DAYS) & (n_before >= MIN_DAYS)
+        out += [np.where(n_last >= MIN_DAYS, last, np.nan), np.where(enough, last - before, np.nan)]
     names = [name for name, *_ in STATISTICS]
-    size, explained, row = segments.best_split(series[[names.index(name) for name in SPLIT]], LEAST_DAYS)
+    size, explained, row = segments.best_split(series[[names.index(name) for name in SPLIT]], MIN_DAYS)
     return np.concatenate([*out, size, explained, np.where(row >= 0, segments.ends - row, np.nan)])
 
 
-HOURS_BLOCK = ReadingBlock(
+HOURS_BLOCK = Block(
     (
         *(Feature(f"{s}_mean", group, "", text) for s, group, text in STATISTICS),
         *(Feature(f"{s}_std", group, "", f"deviation of the {text}") for s, group, text in STATISTICS),
         *(Feature(f"{s}_{short}_{w}", group, "", f"{text}, last {w} days{than}")
-          for w in LATELY
+          for w in RECENT_DAYS
           for short, than in (("last", ""), ("change", " less those before"))
           for s, group, text in STATISTICS),
         *(Feature(f"{s}_split_{short}", SEASON, unit, f"{long} of the clearest step of the {s.replace('_', ' ')}")

@@ -12,17 +12,17 @@ import numpy as np
 
 from fairmeter.core.segments import Segments
 from fairmeter.data.daily import DailyConsumption
-from fairmeter.features.base import READING_GROUPS, Feature
+from fairmeter.features.base import READING_GROUPS, Block, Feature
 from fairmeter.features.readings import change_signatures, changes, daily_statistics, hourly, transformer_losses
 from fairmeter.features.readings.covariates import Covariates
-from fairmeter.features.readings.series import DailySeries, ReadingBlock
+from fairmeter.features.readings.series import DailySeries
 
 __all__ = ["BLOCKS", "FEATURES", "FEATURE_NAMES", "READING_GROUPS", "reading_features"]
 
 CHUNK = 25  # clients at a time: their series fit the processor's cache
 THREADS = 2  # NumPy lets go of the interpreter in its loops; more threads wait for memory
 
-BLOCKS: tuple[ReadingBlock, ...] = (
+BLOCKS: tuple[Block, ...] = (
     *daily_statistics.BLOCKS,
     *changes.BLOCKS,
     *change_signatures.BLOCKS,
@@ -41,7 +41,7 @@ def reading_features(days: DailyConsumption, surroundings: Covariates | None = N
 
     def features_of(start: int) -> np.ndarray:
         stop = min(start + CHUNK, n)
-        return _features(days.slice(start, stop), surroundings and surroundings.of_clients(slice(start, stop)))
+        return _features(days.slice(start, stop), surroundings and surroundings.for_clients(slice(start, stop)))
 
     with ThreadPoolExecutor(THREADS) as pool:
         return np.concatenate(list(pool.map(features_of, range(0, n, CHUNK))))
@@ -52,7 +52,7 @@ def _features(days: DailyConsumption, surroundings: Covariates | None) -> np.nda
     filled = days.segments.filled
     if not filled.any():
         return matrix
-    surroundings = surroundings and surroundings.of_clients(filled)
+    surroundings = surroundings and surroundings.for_clients(filled)
     only = DailyConsumption(Segments(days.segments.counts[filled]), days.day, days.kwh, days.hours)
     with np.errstate(all="ignore"):  # missing evidence is NaN; a division by nothing is missing evidence
         rows = DailySeries(only, surroundings)

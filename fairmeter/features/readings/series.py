@@ -4,21 +4,18 @@ In:  Days (every client with at least one row) and Covariates or None.
 Out: DailySeries: log consumption, the same less what the neighbours' factor foretells, the clearest change.
 """
 
-from collections.abc import Callable
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 
 from fairmeter.core.change_points import ChangePoint, ChangePoints, RunningSums
 from fairmeter.core.segments import Segments
 from fairmeter.data.daily import DailyConsumption
-from fairmeter.features.base import Feature
 from fairmeter.features.readings.covariates import OFFSET, Covariates, log_relative
 
 MONDAY = 4  # 1970-01-01 was a Thursday: (day + 3) % 7 is 0 on Mondays
-LEAST_SLOPE = 14  # days: a slope of fewer is noise
-COVERED = 0.5  # share of a client's days with a factor: with fewer, its own history alone is judged
+MIN_SLOPE_DAYS = 14  # days: a slope of fewer is noise
+MIN_COVERED_SHARE = 0.5  # share of a client's days with a factor: with fewer, its own history alone is judged
 
 
 class DailySeries:
@@ -37,7 +34,7 @@ class DailySeries:
         known = ~np.isnan(self.kwh)
         n, n_both = self.segments.total(np.array([known, known & ~np.isnan(self.factor)], dtype=np.float64))
         self.n_known = n
-        self.is_covered = n_both >= COVERED * n  # (clients,)
+        self.is_covered = n_both >= MIN_COVERED_SHARE * n  # (clients,)
         self.has_weather, self.has_holidays = (not np.isnan(x).all() for x in (self.temperature, self.holiday))
 
     @cached_property
@@ -107,7 +104,7 @@ class DailySeries:
         return np.maximum(self.segments.ends - days, self.segments.starts)
 
 
-def parts(segments: Segments, row: np.ndarray) -> Segments:
+def split_segments(segments: Segments, row: np.ndarray) -> Segments:
     """Two segments a client: the rows before `row`, and those from it on. [row: (..., clients), so many copies]"""
     before = np.minimum(np.maximum(row - segments.starts, 0), segments.counts)
     return Segments(np.stack([before, segments.counts - before], axis=-1).ravel())
@@ -120,12 +117,5 @@ def slope(rows: DailySeries, series: np.ndarray, covariate: np.ndarray) -> tuple
     n, mean, deviation = segments.moments(both)
     off = both - segments.broadcast(mean)
     shared = segments.mean(off[0] * off[1])
-    found = np.where(n[0] >= LEAST_SLOPE, shared / (deviation[1] * deviation[1]), np.nan)
+    found = np.where(n[0] >= MIN_SLOPE_DAYS, shared / (deviation[1] * deviation[1]), np.nan)
     return found, found * deviation[1] / deviation[0]
-
-
-class ReadingBlock(NamedTuple):
-    """Features that are computed together, in the order of `compute`'s rows. [float64, (features, clients)]"""
-
-    features: tuple[Feature, ...]
-    compute: Callable[[DailySeries], np.ndarray]

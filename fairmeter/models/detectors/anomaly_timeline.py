@@ -84,4 +84,4 @@ def _adjusted(days: DailyConsumption, surroundings: Covariates | None) -> np.nda
     filled = days.segments.filled
     some = DailyConsumption(Segments(days.segments.counts[filled]), days.day, days.kwh, days.hours)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return DailySeries(some, surroundings and surroundings.of_clients(filled)).off_usual
+        return DailySeries(some, surroundings and surroundings.for_clients(filled)).off_usual

@@ -78,7 +78,7 @@ def of_attacked(
     _check_enough(np.count_nonzero(~np.isnan(base.kwh), axis=1), LONG_ENOUGH, LEAST_HOUSEHOLDS)
     watched, fit_on, kept = split(len(base.kwh), seed, PARTS)
     plans = TO_TRAIN_QUICKLY if quick else TO_TRAIN
-    surroundings = Covariates.of(base.days(np.concatenate([watched, fit_on])), None, *almanac)
+    surroundings = Covariates.from_consumption(base.days(np.concatenate([watched, fit_on])), None, *almanac)
     networks = fit_networks(base.days(watched), surroundings, seed, quick, tell)
     sample = sample_of(attacked_files(base, fit_on, surroundings, plans, seed), networks)
     measured, _ = fit_labelled(sample, networks, surroundings, seed, quick, lambda what: tell(f"{what}, to measure"))
@@ -88,7 +88,7 @@ def of_attacked(
     metrics["past_to_future"] = _past_to_future(base, watched, fit_on, kept, seed, quick, tell, almanac)
     if only_measure:
         return ReadingTrainingResult(None, {}, metrics)
-    everybody = Covariates.of(base.days(np.arange(len(base.kwh))), None, *almanac)
+    everybody = Covariates.from_consumption(base.days(np.arange(len(base.kwh))), None, *almanac)
     rest = np.concatenate([fit_on, kept])
     files = attacked_files(base, rest, everybody, plans, seed + 1)
     sample, judged = sample_of(files, networks), alike(base, files, theft_share, seed)
@@ -164,7 +164,7 @@ def _growing(model: ReadingModel, file: AttackedHouseholds) -> np.ndarray:
     first, last = (end(file.days.day.astype(np.float64)) for end in (file.days.segments.first, file.days.segments.last))
     is_large = (file.label == 1) & (file.loss >= LARGE_LOSS) & (file.onset - first >= LEAST_BEFORE)
     out = np.full((int(is_large.sum()), len(DELAYS)), np.nan)
-    surroundings = file.surroundings and file.surroundings.of_clients(is_large)
+    surroundings = file.surroundings and file.surroundings.for_clients(is_large)
     for i, delay in enumerate(DELAYS):
         until = file.onset + delay - 1
         days = file.days.until(until, is_large)
@@ -186,7 +186,7 @@ def _past_to_future(
     """Fitted on some households as far as the past goes, measured on others whose thefts begin after it."""
     n_past, n = int(PAST_SHARE * base.kwh.shape[1]), base.kwh.shape[1]
     past = HonestHouseholds(base.kwh[:, :n_past], base.first_day)
-    surroundings = Covariates.of(past.days(np.concatenate([watched, fit_on])), None, *almanac)
+    surroundings = Covariates.from_consumption(past.days(np.concatenate([watched, fit_on])), None, *almanac)
     networks = fit_networks(past.days(watched), surroundings, seed, quick, lambda what: tell(f"{what}, on the past"))
     sample = sample_of(attacked_files(past, fit_on, surroundings, TO_TRAIN_QUICKLY * 2, seed + 3), networks)
     model, _ = fit_labelled(sample, networks, None, seed, quick, lambda what: tell(f"{what}, on the past"))
@@ -220,9 +220,11 @@ def of_labelled(
     have readings.
     """
     known = ~np.isnan(label) & (days.segments.total((~np.isnan(days.kwh)).astype(np.int64)) >= LEAST_DAYS)
-    days, label = days.of_clients(known), label[known]
+    days, label = days.for_clients(known), label[known]
     _check_kinds(label)
-    surroundings = replace(Covariates.of(days, None, *almanac), losses=losses and losses.of_clients(known))
+    surroundings = replace(
+        Covariates.from_consumption(days, None, *almanac), losses=losses and losses.for_clients(known)
+    )
     folds = stratified_folds(label, FOLDS, seed)
     score, rows = np.full(len(label), np.nan), {}
     for fold in range(measured):
@@ -230,7 +232,7 @@ def of_labelled(
         model, _, _ = _fit_on(
             days, label, ~mine, surroundings, seed + fold, quick, lambda what, p=part: tell(f"{what}, {p}")
         )
-        evidence = reading_evidence(days.of_clients(mine), model.networks, surroundings.of_clients(mine))
+        evidence = reading_evidence(days.for_clients(mine), model.networks, surroundings.for_clients(mine))
         score[mine] = model.log_ratio(evidence)
         for name, values in single_scores(model, evidence).items():
             rows.setdefault(name, np.full(len(label), np.nan))[mine] = values
@@ -258,9 +260,9 @@ def _fit_on(
     honest = np.flatnonzero(used & (label == 0))
     watched = np.zeros(len(label), dtype=bool)
     watched[np.random.default_rng(seed).permutation(honest)[: int(PARTS[0] * len(honest))]] = True
-    networks = fit_networks(days.of_clients(watched), surroundings, seed, quick, tell)
+    networks = fit_networks(days.for_clients(watched), surroundings, seed, quick, tell)
     rest = used & ~watched if networks else used
-    evidence = reading_evidence(days.of_clients(rest), networks, surroundings.of_clients(rest))
+    evidence = reading_evidence(days.for_clients(rest), networks, surroundings.for_clients(rest))
     sample = Sample(evidence, label[rest], np.flatnonzero(rest))
     model, fitted = fit_labelled(sample, networks, surroundings, seed, quick, tell)
     return model, sample, fitted
@@ -286,7 +288,7 @@ def of_unlabelled(
 ) -> ReadingTrainingResult:
     """The detectors' ranks: suspected are the UNLABELLED_SHARE that are most unlike the others. Raises TrainingError."""
     _check_enough(days.segments.total((~np.isnan(days.kwh)).astype(np.int64)), LEAST_DAYS, LEAST_OF_A_KIND)
-    surroundings = Covariates.of(days, None, *almanac)
+    surroundings = Covariates.from_consumption(days, None, *almanac)
     networks = fit_networks(days, surroundings, seed, quick, tell)
     evidence = reading_evidence(days, networks, surroundings)
     model, log_odds = fit_unlabelled(evidence.of(evidence.n_records >= LEAST_DAYS), networks, surroundings, seed)

@@ -21,7 +21,7 @@ def invoices_of(*invoices):
 
 def days_of(kwh):
     readings = [{"read_at": str(FIRST + n), "consumption_kwh": value} for n, value in enumerate(kwh)]
-    return DailyConsumption.of(readings_from_records([readings])[0], 1)
+    return DailyConsumption.from_readings(readings_from_records([readings])[0], 1)
 
 
 NO_INVOICES = invoices_of()

@@ -8,7 +8,7 @@ from pyarrow import csv as arrow_csv
 
 from fairmeter.analysis.energy_balance import LOSSES_SHARE, METER_SD, NORMAL_95, balances_of, columns_of_balances
 from fairmeter.data.daily import DailyConsumption
-from fairmeter.data.files import find_sources
+from fairmeter.data.files import find_files
 from fairmeter.data.json_records import tables_from_records
 from fairmeter.data.readings import read_readings
 from fairmeter.data.tables import read_tables
@@ -29,7 +29,7 @@ def balanced(kwh, delivered, losses=0.0, invoices=None, transformer="t-1"):
         for n, one in enumerate(delivered.tolist())
     ]  # fmt: skip
     kwh = np.asarray(kwh, float)
-    read = DailyConsumption.of(
+    read = DailyConsumption.from_readings(
         {"client": np.repeat(np.arange(len(kwh)), kwh.shape[1]), "consumption_kwh": kwh.ravel(),
          "read_at": np.tile((FIRST + np.arange(kwh.shape[1])).astype("datetime64[D]"), len(kwh))},
         len(kwh),
@@ -210,9 +210,9 @@ def sample():
     """The simulated utility's Balances, and the share that truly was used and not registered."""
     tables = read_tables(SAMPLE)
     readings = read_readings(SAMPLE).for_clients(tables.clients["client_id"])
-    days = DailyConsumption.of(readings.readings, len(tables.quality))
+    days = DailyConsumption.from_readings(readings.readings, len(tables.quality))
     found = balances_of(read_transformers(SAMPLE), tables.clients["transformer_id"], days, tables.invoices)
-    [totals] = [source for source in find_sources("transformer", (SAMPLE,)) if "totals" in source.file_name]
+    [totals] = [source for source in find_files("transformer", (SAMPLE,)) if "totals" in source.file_name]
     with totals.open() as stream:
         truth = arrow_csv.read_csv(stream).to_pydict()
     ids, day = np.array(truth["transformer_id"]), np.array(truth["measured_on"], "datetime64[D]")

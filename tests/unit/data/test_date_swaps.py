@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.quality import date_check
-from fairmeter.data.date_swaps import INVOICE_YEARS, links, swapped
+from fairmeter.data.date_swaps import INVOICE_YEARS, index_links, swap_day_and_month
 from fairmeter.data.json_records import tables_from_records
 from fairmeter.data.tables import read_tables
 from tests.builders.tables import a_client, an_invoice, flags_of, in_kaggle_names, same, written
@@ -47,13 +47,13 @@ def test_day_and_month_change_places_where_that_gives_a_date():
         ["2014-03-04", "2014-03-24", "2014-05-05", "2016-12-02", "1950-01-12", "2100-12-11"], "datetime64[D]"
     )
     other = ["2014-04-03", "2014-03-24", "2014-05-05", "2016-02-12", "1950-12-01", "2100-11-12"]
-    assert swapped(days).astype(str).tolist() == other
+    assert swap_day_and_month(days).astype(str).tolist() == other
 
 
 def test_swapping_twice_changes_no_date():
     days = np.arange(f"{INVOICE_YEARS[0]}-01-01", f"{INVOICE_YEARS[1] + 1}-01-01", dtype="datetime64[D]")
-    np.testing.assert_array_equal(swapped(swapped(days)), days)
-    assert len(np.unique(swapped(days))) == len(days)
+    np.testing.assert_array_equal(swap_day_and_month(swap_day_and_month(days)), days)
+    assert len(np.unique(swap_day_and_month(days))) == len(days)
 
 
 # --- one client -------------------------------------------------------------------------------------------------------
@@ -136,7 +136,7 @@ def test_an_invoice_is_before_its_client_by_the_date_put_right(tmp_path):
 def test_links_are_worked_out_by_hand():
     columns = {"client": [0, 0, 0, 0, 1], "energy": [0, 0, 0, 1, 0], "meter_id": [7.0, 7, 7, 7, 7]}
     columns |= {"old_index": [5.0, 0, 9, 9, 9], "new_index": [9.0, 5, 12, 12, 12]}
-    earlier, later = links({name: np.array(values) for name, values in columns.items()})
+    earlier, later = index_links({name: np.array(values) for name, values in columns.items()})
     assert list(zip(earlier.tolist(), later.tolist(), strict=True)) == [(1, 0), (0, 2)]
 
 

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from fairmeter.data.exogenous import Exogenous, UnknownHolidays, read_almanac, read_holidays, read_weather
+from fairmeter.data.exogenous import Exogenous, UnknownHolidays, read_exogenous, read_holidays, read_weather
 from fairmeter.data.files import TableError
 
 
@@ -47,7 +47,7 @@ def test_a_countrys_code_gives_its_holidays():
 
 
 def test_without_either_nothing_is_known():
-    assert read_almanac(None, None) == Exogenous(None, None)
+    assert read_exogenous(None, None) == Exogenous(None, None)
 
 
 BAD_WEATHER = {

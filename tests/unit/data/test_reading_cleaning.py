@@ -139,13 +139,13 @@ def test_a_day_of_23_hours_is_counted_and_its_total_compares_with_other_days():
     rows = [*hours_of("2013-03-30", *range(24)), *hours_of(SPRING, 0, 1, *range(3, 24))]
     table, findings = clean_readings(readings(*rows))
     assert [finding.flag for finding in findings] == ["clock_changes"]
-    np.testing.assert_allclose(DailyConsumption.of(table, 1).kwh, [24, 24])
+    np.testing.assert_allclose(DailyConsumption.from_readings(table, 1).kwh, [24, 24])
 
 
 def test_a_day_of_25_hours_compares_with_other_days():
     rows = [*hours_of(AUTUMN, *range(24)), *hours_of(AUTUMN, 2, kwh=3.0), *hours_of("2013-10-28", *range(24))]
     table, _ = clean_readings(readings(*rows))
-    np.testing.assert_allclose(DailyConsumption.of(table, 1).kwh, [25, 24])
+    np.testing.assert_allclose(DailyConsumption.from_readings(table, 1).kwh, [25, 24])
 
 
 @pytest.mark.parametrize(
@@ -243,8 +243,8 @@ def test_days_are_the_same_from_cleaned_readings_as_from_raw_ones_where_copies_d
     rows += [(0, np.datetime64("2013-10-28T05:00"), 2.0), (0, np.datetime64("2013-10-28T06:00"), -1.0)]
     table, _ = clean_readings(readings(*rows))
     for raw, clean in zip(
-        vars(DailyConsumption.of(readings(*rows), 1)).values(),
-        vars(DailyConsumption.of(table, 1)).values(),
+        vars(DailyConsumption.from_readings(readings(*rows), 1)).values(),
+        vars(DailyConsumption.from_readings(table, 1)).values(),
         strict=True,
     ):
         if isinstance(raw, np.ndarray):

@@ -23,7 +23,7 @@ from fairmeter.data.files import (
     UnreadableDate,
 )
 from fairmeter.data.json_records import FieldError
-from fairmeter.data.readings import has_readings, minute_of, read_readings, readings_from_records
+from fairmeter.data.readings import has_readings, parse_minute, read_readings, readings_from_records
 from fairmeter.data.tables import DuplicateClient
 from tests.builders.tables import csv_text, same, zipped
 
@@ -97,12 +97,12 @@ def in_words(caught, *words):
     ],
 )
 def test_these_are_all_half_past_one_on_the_fourth_of_march(value):
-    assert np.datetime64(minute_of(value), "m") == np.datetime64("2014-03-04T13:30")
+    assert np.datetime64(parse_minute(value), "m") == np.datetime64("2014-03-04T13:30")
 
 
 @pytest.mark.parametrize("value", ["2014-03-04", "04/03/2014", "2014/3/4", "2014-03-03T24:00", date(2014, 3, 4)])
 def test_a_day_is_its_first_minute(value):
-    assert np.datetime64(minute_of(value), "m") == np.datetime64("2014-03-04T00:00")
+    assert np.datetime64(parse_minute(value), "m") == np.datetime64("2014-03-04T00:00")
 
 
 @pytest.mark.parametrize(
@@ -114,14 +114,14 @@ def test_a_day_is_its_first_minute(value):
 )
 def test_these_are_no_moments(value):
     with pytest.raises(ValueError, match="not a"):
-        minute_of(value)
+        parse_minute(value)
 
 
 @given(st.datetimes(min_value=datetime(1000, 1, 1)))
 def test_a_moment_survives_every_way_of_writing_it(moment):
     minute = np.datetime64(moment, "m").astype(int)
     for text in (moment.isoformat(), str(moment), f"{moment:%d/%m/%Y %H:%M:%S}", f"{moment.isoformat()}+05:30"):
-        assert minute_of(text) == minute
+        assert parse_minute(text) == minute
 
 
 # --- long files -------------------------------------------------------------------------------------------------------
@@ -427,7 +427,7 @@ def test_the_london_households_come_through_whole():
     tables = read_readings(DATA / "london_daily.parquet")
     assert (len(tables.client_ids), len(tables.readings["client"])) == (2061, 1_327_802)
     assert {flag.flag: flag.n for flag in tables.flags} == {"gap_days": 3056, "stuck_readings": 18}
-    assert np.isnan(DailyConsumption.of(tables.readings, 2061).kwh).sum() == 3056
+    assert np.isnan(DailyConsumption.from_readings(tables.readings, 2061).kwh).sum() == 3056
 
 
 @pytest.mark.skipif(not (DATA / "sgcc_jan2014.csv.gz").exists(), reason="the SGCC customers are not here")

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairmeter.data.json_records import FieldError, tables_from_records
-from fairmeter.data.parsing import day_of
-from fairmeter.data.tables import code_of, read_tables
+from fairmeter.data.parsing import parse_day
+from fairmeter.data.tables import parse_code, read_tables
 from tests.builders.tables import CLEANED, NAN, USUAL, a_client, an_invoice, flags_of, in_kaggle_names, read_back, same
 
 REPOSITORY = Path(__file__).parents[3]
@@ -35,7 +35,7 @@ ARCHIVE = REPOSITORY.parent / "shared" / "data" / "archive.zip"
     ],
 )
 def test_these_are_all_the_fourth_of_march(text):
-    assert np.datetime64(day_of(text), "D") == np.datetime64("2014-03-04")
+    assert np.datetime64(parse_day(text), "D") == np.datetime64("2014-03-04")
 
 
 @pytest.mark.parametrize(
@@ -43,24 +43,29 @@ def test_these_are_all_the_fourth_of_march(text):
 )
 def test_these_are_no_dates(text):
     with pytest.raises(ValueError, match="not a date"):
-        day_of(text)
+        parse_day(text)
 
 
 @given(st.dates(min_value=date(1000, 1, 1)))
 def test_a_day_survives_both_ways_of_writing_it(day):
-    assert day_of(day) == day_of(day.isoformat()) == day_of(day.strftime("%d/%m/%Y")) == (day - date(1970, 1, 1)).days
+    assert (
+        parse_day(day)
+        == parse_day(day.isoformat())
+        == parse_day(day.strftime("%d/%m/%Y"))
+        == (day - date(1970, 1, 1)).days
+    )
 
 
 @pytest.mark.parametrize("value", [11, 11.0, "11", " 11 ", "11.0", "client_catg_11", "category_11", "counter_code_11"])
 def test_these_are_all_code_11(value):
-    assert code_of(value) == 11
+    assert parse_code(value) == 11
 
 
 def test_codes_of_text_keep_their_equality_and_nothing_else():
-    assert code_of("A") == code_of(" A ") != code_of("B")
-    assert code_of("north_1") != code_of("south_1")
-    assert code_of("9007199254740993") != code_of("9007199254740992")  # float64 alone cannot tell these apart
-    assert np.isnan([code_of(nothing) for nothing in (None, "", "  ", "NaN", np.nan)]).all()
+    assert parse_code("A") == parse_code(" A ") != parse_code("B")
+    assert parse_code("north_1") != parse_code("south_1")
+    assert parse_code("9007199254740993") != parse_code("9007199254740992")  # float64 alone cannot tell these apart
+    assert np.isnan([parse_code(nothing) for nothing in (None, "", "  ", "NaN", np.nan)]).all()
 
 
 def test_missing_stays_missing(tmp_path):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fairmeter.data.files import InvalidValue, MissingColumns, MissingFile, TableError, UnreadableDate, find_source
+from fairmeter.data.files import InvalidValue, MissingColumns, MissingFile, TableError, UnreadableDate, find_file
 from fairmeter.data.readings import has_readings
 from fairmeter.data.transformers import DoubledTotal, has_transformers, read_transformers, transformers_from_records
 from tests.builders.tables import a_client, csv_text, same, zipped
@@ -81,7 +81,7 @@ def test_files_of_transformers_and_of_clients_are_not_taken_for_each_other(tmp_p
     assert not has_readings(source)
     assert has_transformers(source) == (kind == "transformer")
     if kind == "client":
-        assert find_source("client", (source,)).file_name == f"{name}.csv"
+        assert find_file("client", (source,)).file_name == f"{name}.csv"
 
 
 def test_a_list_alone_says_nothing_of_energy(tmp_path):

@@ -39,7 +39,7 @@ def recovery_of(*kwh, peers=None, days=None, onset=None, price=None, months=12, 
 def days_of(*kwh):
     n = len(kwh)
     read_at = np.datetime64("2018-01-01") + np.arange(n)
-    return DailyConsumption.of(
+    return DailyConsumption.from_readings(
         {"client": np.zeros(n, np.int64), "read_at": read_at, "consumption_kwh": np.array(kwh, float)}, 1
     )
 
@@ -110,7 +110,7 @@ def test_months_that_no_invoice_covers_do_not_count():
 
 
 def test_an_invoice_is_spread_over_its_months():
-    rows = InvoiceSeries.of(*tables_of(monthly(400, first="2014-05", months=4)))
+    rows = InvoiceSeries.from_tables(*tables_of(monthly(400, first="2014-05", months=4)))
     course, period = course_of_invoices(rows)
     assert course.kwh.tolist() == [[100, 100, 100, 100]]
     assert period == 4
@@ -125,7 +125,7 @@ def test_the_worth_is_the_energy_at_the_clients_price():
 
 def test_the_clearest_fall_is_found_and_a_rise_is_none():
     fall, rise, flat = monthly(*[300] * 20, *[90] * 7), monthly(*[90] * 9, *[300] * 9), monthly(*[70] * 30)
-    course, _ = course_of_invoices(InvoiceSeries.of(*tables_of(fall, rise, flat)))
+    course, _ = course_of_invoices(InvoiceSeries.from_tables(*tables_of(fall, rise, flat)))
     assert steps_since_fall(course).tolist() == [7, 0, 0]
 
 
@@ -205,5 +205,5 @@ def test_who_registers_more_of_the_same_usual_steals_less(usual, some, more):
 
 def test_a_fall_needs_some_months_on_both_sides():
     few = LEAST_SIDE - 1
-    course, _ = course_of_invoices(InvoiceSeries.of(*tables_of(monthly(*[300] * 20, *[0] * few))))
+    course, _ = course_of_invoices(InvoiceSeries.from_tables(*tables_of(monthly(*[300] * 20, *[0] * few))))
     assert steps_since_fall(course)[0] != few

@@ -55,7 +55,7 @@ def made():
 
 
 def complete_days(readings, n_clients=N_CLIENTS):
-    days = DailyConsumption.of(readings, n_clients)
+    days = DailyConsumption.from_readings(readings, n_clients)
     is_parted = np.isnan(days.hours).any(axis=1) & ~np.isnan(days.hours).all(axis=1)
     grid = np.full((n_clients, len(DAY)), np.nan)
     grid[days.segments.index, days.day - FIRST.astype(int)] = np.where(is_parted, np.nan, days.kwh)
@@ -126,7 +126,7 @@ class TestReadings:
         np.testing.assert_array_equal(kwh, np.round(kwh, 3))
 
     def test_most_clients_have_eighteen_months_of_days_and_some_hours_in_the_last_sixty(self, made):
-        days = DailyConsumption.of(made.utility.readings, N_CLIENTS)
+        days = DailyConsumption.from_readings(made.utility.readings, N_CLIENTS)
         n_days = np.bincount(days.segments.index, minlength=N_CLIENTS)
         assert np.mean(n_days >= 540) > 0.4
         assert DAY[-1] - DAY[0] == np.timedelta64(548)

@@ -122,8 +122,8 @@ def test_a_mirrored_household_goes_backwards_through_the_same_seasons_and_weeken
     days, image = base.days(np.arange(N_HOUSEHOLDS)), base.mirrored().days(np.arange(N_HOUSEHOLDS))
     for client in range(0, N_HOUSEHOLDS, 50):
         some = np.arange(N_HOUSEHOLDS) == client
-        np.testing.assert_array_equal(image.of_clients(some).kwh, days.of_clients(some).kwh[::-1])
-        day, its_image = days.of_clients(some).day[::-1], image.of_clients(some).day
+        np.testing.assert_array_equal(image.for_clients(some).kwh, days.for_clients(some).kwh[::-1])
+        day, its_image = days.for_clients(some).day[::-1], image.for_clients(some).day
         np.testing.assert_array_equal((day + 3) % 7 >= 5, (its_image + 3) % 7 >= 5)
         for each, other in zip(day[::30], its_image[::30], strict=True):
             after, before = (_since_midsummer(x) for x in (each, other))
@@ -140,7 +140,7 @@ def _since_midsummer(day):
 def test_neighbours_of_mirrored_households_are_mirrored_with_them(base):
     """What no neighbour explains of a household is the same backwards in time."""
     everybody = np.arange(N_HOUSEHOLDS)
-    beside, image = (Covariates.of(each.days(everybody)) for each in (base, base.mirrored()))
+    beside, image = (Covariates.from_consumption(each.days(everybody)) for each in (base, base.mirrored()))
     mirrored = beside.mirrored()
     assert mirrored.first_day == image.first_day
     np.testing.assert_allclose(mirrored.factor, image.factor, atol=1e-9)
@@ -154,7 +154,7 @@ def test_neighbours_of_mirrored_households_are_mirrored_with_them(base):
         assert file.surroundings.first_day == usual.first_day
         np.testing.assert_array_equal(file.surroundings.factor, usual.factor)
     np.testing.assert_allclose(
-        turned.days.of_clients(everybody == 7).kwh, plain.days.of_clients(everybody == 7).kwh[::-1]
+        turned.days.for_clients(everybody == 7).kwh, plain.days.for_clients(everybody == 7).kwh[::-1]
     )
 
 
@@ -181,5 +181,5 @@ def test_a_pattern_may_be_left_out_of_training(base):
 
 def test_surroundings_come_from_the_file_as_attacked_where_asked_for(base):
     made = attacked_file(base, np.arange(200), 8, "file")
-    np.testing.assert_array_equal(made.surroundings.factor, Covariates.of(made.days).factor)
+    np.testing.assert_array_equal(made.surroundings.factor, Covariates.from_consumption(made.days).factor)
     assert attacked_file(base, np.arange(200), 8).surroundings is None

@@ -9,9 +9,9 @@ from pyarrow import parquet
 
 from fairmeter.data.files import DamagedFile, EmptyTable, MissingColumns, MissingFile, UnreadableDate
 from fairmeter.data.partitioned import disk
-from fairmeter.data.partitioned.disk import spilled
-from fairmeter.data.partitioned.partitions import client_rows, find_pieces, invoice_rows, part_tables
-from fairmeter.data.tables import DuplicateClient, read_tables, summed
+from fairmeter.data.partitioned.disk import partition_on_disk
+from fairmeter.data.partitioned.partitions import client_rows, find_table_files, invoice_rows, partition_tables
+from fairmeter.data.tables import DuplicateClient, read_tables, sum_flags
 from tests.builders.tables import CLEANED, CLIENTS, INVOICES, a_client, an_invoice, csv_text, in_kaggle_names, written
 
 MEMORY = 10**9
@@ -22,7 +22,7 @@ BASE = [a_client(f"c-{i}", latitude=36 + i, created_on=None if i == 3 else "2003
 
 def parts_of(folder, *sources, memory=MEMORY, **named):
     """The parts that these files are dealt into."""
-    return list(spilled(find_pieces(sources, **named), folder / "parts", memory, lambda _n: None))
+    return list(partition_on_disk(find_table_files(sources, **named), folder / "parts", memory, lambda _n: None))
 
 
 def same_clients(parts, whole):
@@ -41,7 +41,7 @@ def same_clients(parts, whole):
             assert tables.quality[i] == whole.quality[at]
     assert sorted(seen) == sorted(seen, key=lambda pair: pair[1])  # rows order clients as the files do
     assert len(seen) == len(whole.quality)
-    assert summed(flag for part in parts for flag in part.open()[0].flags) == whole.flags
+    assert sum_flags(flag for part in parts for flag in part.open()[0].flags) == whole.flags
 
 
 def invoices_of(tables, client):
@@ -64,7 +64,7 @@ def in_pieces(folder, rows, name, n=3):
 @pytest.mark.parametrize("ending", [".csv", ".csv.gz", ".parquet"])
 @pytest.mark.parametrize("fan", [1, 3, 128])
 def test_parts_say_what_the_whole_says(tmp_path, monkeypatch, ending, fan):
-    monkeypatch.setattr(disk, "FAN", fan)
+    monkeypatch.setattr(disk, "FAN_OUT", fan)
     folder = written(tmp_path, BASE, DIRTY, ".csv")
     if ending != ".csv":
         texts = [{name: None if value is None else str(value) for name, value in row.items()} for row in DIRTY]
@@ -79,7 +79,7 @@ def test_parts_say_what_the_whole_says(tmp_path, monkeypatch, ending, fan):
 
 
 def test_dates_of_the_public_export_are_put_right_in_parts_too(tmp_path, monkeypatch):
-    monkeypatch.setattr(disk, "FAN", 2)
+    monkeypatch.setattr(disk, "FAN_OUT", 2)
     invoices = [an_invoice(f"c-{i % 9}", invoice_on=f"2014-0{1 + i % 9}-1{i % 3}", old_index=i) for i in range(40)]
     folder = written(tmp_path, in_kaggle_names(BASE), in_kaggle_names(invoices))
     whole = read_tables(folder)
@@ -88,7 +88,7 @@ def test_dates_of_the_public_export_are_put_right_in_parts_too(tmp_path, monkeyp
 
 
 def test_what_is_too_large_is_dealt_again_until_it_fits(tmp_path, monkeypatch):
-    monkeypatch.setattr(disk, "FAN", 2)
+    monkeypatch.setattr(disk, "FAN_OUT", 2)
     whole = read_tables(written(tmp_path, BASE, DIRTY))
     parts = parts_of(tmp_path, tmp_path, memory=3 * disk.CLIENT_BYTES)
     assert len(parts) > 2
@@ -96,7 +96,7 @@ def test_what_is_too_large_is_dealt_again_until_it_fits(tmp_path, monkeypatch):
 
 
 def test_a_part_is_as_large_as_memory_allows_and_no_larger(tmp_path, monkeypatch):
-    monkeypatch.setattr(disk, "FAN", 8)
+    monkeypatch.setattr(disk, "FAN_OUT", 8)
     written(tmp_path, [a_client(f"c-{i}") for i in range(500)], [an_invoice(f"c-{i % 500}") for i in range(1500)])
     memory = 40 * disk.CLIENT_BYTES + 120 * disk.INVOICE_BYTES
     opened = [part.open()[0] for part in parts_of(tmp_path, tmp_path, memory=memory)]
@@ -108,7 +108,7 @@ def test_a_part_is_as_large_as_memory_allows_and_no_larger(tmp_path, monkeypatch
 
 
 def test_one_client_with_most_of_the_invoices_is_one_part(tmp_path, monkeypatch):
-    monkeypatch.setattr(disk, "FAN", 4)
+    monkeypatch.setattr(disk, "FAN_OUT", 4)
     many = [an_invoice("c-1", old_index=i) for i in range(3000)]
     whole = read_tables(written(tmp_path, BASE, DIRTY + many))
     same_clients(parts_of(tmp_path, tmp_path, memory=1000 * disk.INVOICE_BYTES), whole)
@@ -123,7 +123,7 @@ def test_a_table_in_many_files_is_one_table(tmp_path):
     assert [len(part.open()[1]) for part in parts] == [12]
     ids = parts[0].open()[0].clients["client_id"].tolist()
     assert ids == [f"c-{i}" for start in range(3) for i in range(start, 12, 3)]
-    assert summed(parts[0].open()[0].flags) == whole.flags
+    assert sum_flags(parts[0].open()[0].flags) == whole.flags
     named = parts_of(
         tmp_path / "again",
         clients=tmp_path / "many" / "clients",
@@ -229,18 +229,18 @@ def test_a_header_alone_is_a_piece_of_a_table(tmp_path):
 
 
 def test_clients_without_a_single_invoice_are_in_parts_of_their_own(tmp_path, monkeypatch):
-    monkeypatch.setattr(disk, "FAN", 16)
+    monkeypatch.setattr(disk, "FAN_OUT", 16)
     folder = written(tmp_path, BASE, [an_invoice("c-5"), an_invoice("nobody")])
     same_clients(parts_of(tmp_path, folder, memory=1), read_tables(folder))
 
 
 def test_rows_of_a_part_may_come_in_any_order(tmp_path):
-    pieces = find_pieces((written(tmp_path, BASE, DIRTY),))
+    pieces = find_table_files((written(tmp_path, BASE, DIRTY),))
     clients = pa.concat_tables(client_rows(pieces.clients[0], 0, pieces.columns))
     invoices = pa.concat_tables(invoice_rows(pieces.invoices[0]))
     backwards = [t.take(pa.array(np.arange(t.num_rows)[::-1])) for t in (clients, invoices)]
-    one, rows = part_tables(clients, invoices, "here")
-    other, same_rows = part_tables(*backwards, "here")
+    one, rows = partition_tables(clients, invoices, "here")
+    other, same_rows = partition_tables(*backwards, "here")
     assert rows.tolist() == same_rows.tolist()
     assert one.quality == other.quality
     for client in range(12):

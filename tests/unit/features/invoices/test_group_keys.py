@@ -2,7 +2,7 @@
 
 import pytest
 
-from fairmeter.features.invoices.matrix import CELLS, METER_CELLS, client_features
+from fairmeter.features.invoices.matrix import GROUP_KEYS, METER_GROUP_KEYS, client_features
 from tests.builders.features import GAS, monthly, tables_of
 
 NEIGHBOURS = {
@@ -13,7 +13,7 @@ NEIGHBOURS = {
     "tariff": ({}, {"tariff": 40}, {"tariff"}),
     "energy": ({}, {"energy": GAS}, {"tariff"}),
     "day of the invoices": ({}, {"invoice_on": "2014-02-01"}, {"route_day", "route_step", "first_day"}),
-    "region": ({"region": 104}, {}, CELLS.keys() - METER_CELLS.keys()),
+    "region": ({"region": 104}, {}, GROUP_KEYS.keys() - METER_GROUP_KEYS.keys()),
 }
 
 
@@ -21,8 +21,8 @@ NEIGHBOURS = {
 def test_neighbours_share_a_cell_unless_what_it_is_of_differs(account, changes, unshared):
     mine = client_features(*tables_of(monthly(1, 2))).cells
     theirs = client_features(*tables_of([row | changes for row in monthly(3, 4)], **account)).cells
-    shared = {name for name in CELLS if mine[name].keys.tolist() == theirs[name].keys.tolist()}
-    assert CELLS.keys() - METER_CELLS.keys() - shared == unshared
+    shared = {name for name in GROUP_KEYS if mine[name].keys.tolist() == theirs[name].keys.tolist()}
+    assert GROUP_KEYS.keys() - METER_GROUP_KEYS.keys() - shared == unshared
 
 
 @pytest.mark.parametrize(

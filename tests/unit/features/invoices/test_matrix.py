@@ -9,11 +9,11 @@ from fairmeter.core.types import FeatureMatrix
 from fairmeter.features.invoices import matrix
 from fairmeter.features.invoices.matrix import (
     BLOCKS,
-    CELLS,
     EVIDENCE_GROUPS,
     FEATURE_NAMES,
     FEATURES,
-    METER_CELLS,
+    GROUP_KEYS,
+    METER_GROUP_KEYS,
     N_INVOICES,
     client_features,
 )
@@ -48,7 +48,7 @@ def assert_same(one, other, only=ALL):
     assert [FEATURE_NAMES[i] for i in np.flatnonzero(~is_same.all(axis=0) & only)] == []
 
 
-def assert_same_cells(one, other, only=tuple(CELLS)):
+def assert_same_cells(one, other, only=tuple(GROUP_KEYS)):
     for name in only:
         assert one.cells[name].counts.tolist() == other.cells[name].counts.tolist()
         assert one.cells[name].keys.tolist() == other.cells[name].keys.tolist()
@@ -191,7 +191,7 @@ def assert_blind_to_meters(tables, seed):
     clients, invoices = tables
     before, after = client_features(clients, invoices), client_features(clients, with_other_meters(invoices, seed))
     assert_same(before, after, PROSPECTIVE)
-    assert_same_cells(before, after, only=CELLS.keys() - METER_CELLS.keys())
+    assert_same_cells(before, after, only=GROUP_KEYS.keys() - METER_GROUP_KEYS.keys())
 
 
 @settings(max_examples=60, deadline=None)
@@ -249,7 +249,7 @@ def test_a_client_without_invoices_has_its_account_and_counts_of_zero():
     assert evidence.n_records.tolist() == [0, 0]
     counts = {name: cell.counts.tolist() for name, cell in evidence.cells.items()}
     by_account = {"place", "created_day", "created_month", "created_year"}
-    assert counts == {name: [1, 1] if name in by_account else [0, 0] for name in CELLS}
+    assert counts == {name: [1, 1] if name in by_account else [0, 0] for name in GROUP_KEYS}
 
 
 def test_no_client_gives_evidence_of_length_zero():

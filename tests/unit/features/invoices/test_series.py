@@ -23,7 +23,7 @@ from tests.builders.features import (
 
 
 def rows_of(*histories):
-    return InvoiceSeries.of(*tables_of(*histories))
+    return InvoiceSeries.from_tables(*tables_of(*histories))
 
 
 def near(series, wanted):
@@ -159,6 +159,6 @@ def test_mismatch_is_the_index_difference_less_what_was_billed():
 
 
 def test_tables_without_a_row_make_rows_without_a_segment():
-    rows = InvoiceSeries.of(client_table([]), invoice_table([]))
+    rows = InvoiceSeries.from_tables(client_table([]), invoice_table([]))
     assert (len(rows.by_pair), len(rows.by_client), len(rows.level), len(rows.year_on_year)) == (0, 0, 0, 0)
-    assert InvoiceSeries.of_nothing().by_pair.counts.tolist() == [0]
+    assert InvoiceSeries.without_invoices().by_pair.counts.tolist() == [0]

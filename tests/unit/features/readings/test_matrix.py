@@ -7,7 +7,7 @@ from fairmeter.core.change_points import ChangePoints
 from fairmeter.core.segments import Segments
 from fairmeter.data.daily import DailyConsumption
 from fairmeter.features.base import READING_GROUPS
-from fairmeter.features.readings.covariates import LEAST_CLIENTS, Covariates
+from fairmeter.features.readings.covariates import MIN_CLIENTS, Covariates
 from fairmeter.features.readings.matrix import CHUNK, FEATURE_NAMES, FEATURES, reading_features
 
 NAN = np.nan
@@ -35,7 +35,7 @@ def town(n=60, n_days=400, missing=0.02):
 
 def surroundings_of(days):
     day = np.arange(days.day.min(), days.day.max() + 1)
-    return Covariates.of(days, weather=(day, 10.0 + 8.0 * np.cos(day / 58.0)), holidays=day[::97])
+    return Covariates.from_consumption(days, weather=(day, 10.0 + 8.0 * np.cos(day / 58.0)), holidays=day[::97])
 
 
 def features(*series, surroundings=None, first=FIRST):
@@ -106,7 +106,10 @@ def test_the_order_of_rows_does_not_matter():
     }
     order = np.random.default_rng(1).permutation(90)
     mixed = {name: column[order] for name, column in rows.items()}
-    identical(reading_features(DailyConsumption.of(mixed, 1)), reading_features(DailyConsumption.of(rows, 1)))
+    identical(
+        reading_features(DailyConsumption.from_readings(mixed, 1)),
+        reading_features(DailyConsumption.from_readings(rows, 1)),
+    )
 
 
 def test_nothing_depends_on_todays_date_or_the_year():
@@ -279,7 +282,7 @@ def test_hours_show_a_night_that_took_the_day_over():
     hours[30:] = np.r_[np.full(6, 3.0), np.full(18, 1.0 / 6.0)]
     moments = np.datetime64("2013-01-01", "m") + 60 * np.arange(60 * 24)
     table = {"client": np.zeros(60 * 24, np.int64), "read_at": moments, "consumption_kwh": hours.ravel()}
-    row = dict(zip(FEATURE_NAMES, reading_features(DailyConsumption.of(table, 1))[0], strict=True))
+    row = dict(zip(FEATURE_NAMES, reading_features(DailyConsumption.from_readings(table, 1))[0], strict=True))
     assert row["night_share_last_30"] == pytest.approx(18 / 21)
     assert row["night_share_change_30"] == pytest.approx(18 / 21 - 3 / 21)
     assert row["night_share_split_ago"] == 30
@@ -294,7 +297,7 @@ def test_the_factor_is_what_clients_have_in_common_even_when_two_in_five_steal()
     rng = np.random.default_rng(0)
     kwh = np.exp(common + rng.normal(0, 1, (200, 1)) + rng.normal(0, 0.2, (200, n_days)))
     kwh[:80, 200:] *= 0.3
-    factor = Covariates.of(days_of(*kwh)).factor[0]
+    factor = Covariates.from_consumption(days_of(*kwh)).factor[0]
     off = factor - common
     assert np.corrcoef(factor[:200], common[:200])[0, 1] > 0.99
     # The thieves leave the median in the lower part of the honest, far above themselves.
@@ -307,18 +310,18 @@ def test_the_adjusted_fall_is_the_thefts_and_not_the_seasons():
     series = [np.exp(rng.normal(0, 0.1, 300)) * fall_of_all * 8.0 for _ in range(40)]
     series[0] = np.where(np.arange(300) < 240, series[0], 0.4 * series[0])
     days = days_of(*series)
-    found = reading_features(days, Covariates.of(days))[:, FEATURE_NAMES.index("adjusted_last_60")]
+    found = reading_features(days, Covariates.from_consumption(days))[:, FEATURE_NAMES.index("adjusted_last_60")]
     assert found[0] < -0.5
     assert np.abs(found[1:]).max() < 0.1
 
 
 def test_a_date_with_too_few_clients_has_no_factor_and_a_small_cell_takes_that_of_all():
-    enough, few = days_of(*town(LEAST_CLIENTS, 40, 0)), days_of(*town(LEAST_CLIENTS - 1, 40, 0))
-    assert not np.isnan(Covariates.of(enough).factor).any()
-    assert np.isnan(Covariates.of(few).factor).all()
-    cell = np.arange(LEAST_CLIENTS) // (LEAST_CLIENTS - 3)
-    by_cell = Covariates.of(enough, cell=cell)
-    identical(by_cell.factor[1], Covariates.of(enough).factor[0])
+    enough, few = days_of(*town(MIN_CLIENTS, 40, 0)), days_of(*town(MIN_CLIENTS - 1, 40, 0))
+    assert not np.isnan(Covariates.from_consumption(enough).factor).any()
+    assert np.isnan(Covariates.from_consumption(few).factor).all()
+    cell = np.arange(MIN_CLIENTS) // (MIN_CLIENTS - 3)
+    by_cell = Covariates.from_consumption(enough, cell=cell)
+    identical(by_cell.factor[1], Covariates.from_consumption(enough).factor[0])
 
 
 def test_outside_its_dates_the_surroundings_say_nothing():

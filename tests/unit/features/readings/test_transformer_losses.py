@@ -7,7 +7,7 @@ import pytest
 
 from fairmeter.features.readings.covariates import Covariates, TransformerLosses
 from fairmeter.features.readings.series import DailySeries
-from fairmeter.features.readings.transformer_losses import BLOCK, LARGEST
+from fairmeter.features.readings.transformer_losses import BLOCK, MAX_RATIO
 from tests.builders.readings import FIRST, days_of, robbed, town
 
 N_DAYS, SINCE, LEFT = 400, 280, 0.4
@@ -19,7 +19,7 @@ def told(kwh, lost, transformer):
     """Features by name, one value a client, of clients behind these transformers."""
     days = days_of(kwh)
     losses = TransformerLosses(FIRST, np.asarray(lost, float), np.asarray(transformer))
-    surroundings = replace(Covariates.of(days), losses=losses)
+    surroundings = replace(Covariates.from_consumption(days), losses=losses)
     with np.errstate(all="ignore"):
         return dict(zip(NAMES, BLOCK.compute(DailySeries(days, surroundings)), strict=True))
 
@@ -56,7 +56,7 @@ def test_a_loss_explains_a_fall_that_nothing_else_causes():
     features = told(registered, (kwh - registered).sum(axis=0)[None], np.zeros(30, np.int64))
     assert features["transformer_explains_step"][THIEF] == pytest.approx(1.0, abs=0.02)
     assert features["transformer_explains_30"][THIEF] == pytest.approx(1.0, rel=0.05)
-    assert features["transformer_explains_step"][HONEST] == LARGEST  # far more than the fall it hardly has
+    assert features["transformer_explains_step"][HONEST] == MAX_RATIO  # far more than the fall it hardly has
 
 
 def test_a_theft_older_than_the_readings_shows_by_its_ups_and_downs():
@@ -75,7 +75,7 @@ def test_nothing_is_told_of_who_hangs_on_no_transformer(found, name):
 
 def test_nothing_is_told_where_no_transformer_was_measured():
     days = days_of(town(30, 60))
-    assert np.isnan(BLOCK.compute(DailySeries(days, Covariates.of(days)))).all()
+    assert np.isnan(BLOCK.compute(DailySeries(days, Covariates.from_consumption(days)))).all()
     assert np.isnan(BLOCK.compute(DailySeries(days, None))).all()
 
 
@@ -90,8 +90,10 @@ def test_a_client_is_told_the_same_alone_and_among_others():
     used = town(30, N_DAYS)
     registered = robbed(used, [THIEF], SINCE, LEFT)
     lost, days = (used - registered).sum(axis=0)[None], days_of(registered)
-    surroundings = replace(Covariates.of(days), losses=TransformerLosses(FIRST, lost, np.zeros(30, np.int64)))
+    surroundings = replace(
+        Covariates.from_consumption(days), losses=TransformerLosses(FIRST, lost, np.zeros(30, np.int64))
+    )
     with np.errstate(all="ignore"):
         everybody = BLOCK.compute(DailySeries(days, surroundings))
-        alone = BLOCK.compute(DailySeries(days.slice(4, 5), surroundings.of_clients(slice(4, 5))))
+        alone = BLOCK.compute(DailySeries(days.slice(4, 5), surroundings.for_clients(slice(4, 5))))
     np.testing.assert_array_equal(everybody[:, 4:5], alone)

@@ -149,7 +149,7 @@ class Network:
 def thieves():
     """Days of thirty households, of which the first two register a tenth from day 150 on; and those of all."""
     days = days_of(robbed(town(30, 200), [0, 1], 150, 0.1))
-    return days, Covariates.of(days)
+    return days, Covariates.from_consumption(days)
 
 
 def test_every_detector_tells_of_every_day_on_one_scale(thieves):
@@ -176,7 +176,8 @@ def test_a_change_that_all_neighbours_share_is_not_unusual():
     kwh[:, 150:] *= 0.3
     days = days_of(kwh)
     alone, beside = (
-        anomaly_timeline.timeline(days, s)["z_score"].reshape(30, 200) for s in (None, Covariates.of(days))
+        anomaly_timeline.timeline(days, s)["z_score"].reshape(30, 200)
+        for s in (None, Covariates.from_consumption(days))
     )
     assert np.nanmean(alone[:, 155:170]) > UNUSUAL
     assert np.nanmean(beside[:, 155:170]) < UNUSUAL
@@ -205,7 +206,7 @@ def test_every_detector_and_network_has_its_scale():
 
 def test_an_invoice_that_falls_is_unusual_beside_those_before():
     kwh = [300, 310, 290, 305, 295] * 5 + [4, 5]
-    told = anomaly_timeline.invoice_timeline(InvoiceSeries.of(*tables_of(monthly(*kwh), monthly(*kwh[:9]))))
+    told = anomaly_timeline.invoice_timeline(InvoiceSeries.from_tables(*tables_of(monthly(*kwh), monthly(*kwh[:9]))))
     for name, values in told.items():
         assert len(values) == len(kwh) + 9
         assert values[25] > np.nanmax(values[:25]), name
