@@ -1,7 +1,7 @@
-"""When the system says: look at this client. Rules over a client's score and facts, read from a file.
+"""Rules that raise alerts from a client's score and facts, read from a file.
 
-In:  data/alerts.toml (which says what each fact means, with its unit); a Score; the client's facts, numbers by name.
-Out: which rules speak for an alert, each with its sentence; how long a client is left in peace after a visit.
+In:  data/alerts.toml (which defines each fact and its unit); a Score; the client's facts, numbers by name.
+Out: the rules that fire, each with its sentence; the day until which no alert is raised after a visit.
 """
 
 import math
@@ -17,18 +17,18 @@ from fairmeter.core.types import INSUFFICIENT_HISTORY, SEVERITIES, Score
 
 COMPARISONS = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
 OPEN, IN_CASE, LAPSED = "open", "in case", "lapsed"  # states of an alert
-SCORE = "score"  # the name of the rule that the score itself is
-NO_VISIT = "no_visit"  # a case that was closed without one
+SCORE = "score"  # name of the rule on the score itself
+NO_VISIT = "no_visit"  # a case that was closed without a visit
 RANKS = {severity: rank for rank, severity in enumerate(reversed((*SEVERITIES, INSUFFICIENT_HISTORY)))}
 
 
 class BadRules(Exception):
-    """The file of rules cannot be used; one sentence."""
+    """The file of rules is invalid; the message names the entry, its value, and what is allowed."""
 
 
 @dataclass(frozen=True, slots=True)
 class AlertRule:
-    """`fact comparison limit` raises an alert of a severity; the sentence may show {value} and {limit}."""
+    """Raises an alert of a severity where `fact comparison limit`; the sentence may hold {value} and {limit}."""
 
     name: str
     fact: str
@@ -40,18 +40,18 @@ class AlertRule:
 
 @dataclass(frozen=True, slots=True)
 class NotificationRule:
-    """Alerts from a severity up are told to a channel: at once (hour None), or gathered until an hour. [UTC]"""
+    """Sends alerts from a severity up to a channel: at once (hour None), or once a day at an hour. [UTC]"""
 
     channel: str
-    least: str
+    min_severity: str
     hour: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class AlertRules:
-    """What raises alerts, whom they are told, and quiet days by outcome (and for a case closed without a visit)."""
+    """All rules of the file: alerts by score and facts, quiet days by outcome (or NO_VISIT), notifications."""
 
-    least: str
+    min_severity: str
     rules: tuple[AlertRule, ...]
     quiet_days: Mapping[str, int]
     notices: tuple[NotificationRule, ...] = ()
@@ -59,7 +59,7 @@ class AlertRules:
 
 @dataclass(frozen=True, slots=True)
 class RuleHit:
-    """A rule that speaks for an alert, with the value that it saw."""
+    """A rule that fired, with the value of its fact."""
 
     rule: str
     severity: str
@@ -69,30 +69,30 @@ class RuleHit:
     limit: float
 
 
-def hits_of(rules: AlertRules, score: Score, facts: Mapping[str, float]) -> tuple[RuleHit, ...]:
-    """The rules that speak for an alert, the gravest first. A fact that is missing or NaN speaks for nothing."""
-    of_facts = [_hit(rule, facts[rule.fact]) for rule in rules.rules if _holds(rule, facts.get(rule.fact))]
-    hits = [*_of_score(rules, score), *of_facts]
+def rule_hits(rules: AlertRules, score: Score, facts: Mapping[str, float]) -> tuple[RuleHit, ...]:
+    """The rules that fire, the most severe first. A missing or NaN fact fires none."""
+    fact_hits = [_hit(rule, facts[rule.fact]) for rule in rules.rules if _holds(rule, facts.get(rule.fact))]
+    hits = [*_score_hits(rules, score), *fact_hits]
     return tuple(sorted(hits, key=lambda hit: -RANKS[hit.severity]))
 
 
-def severity_of(hits: tuple[RuleHit, ...]) -> str:
-    """An alert is as grave as its gravest rule."""
+def alert_severity(hits: tuple[RuleHit, ...]) -> str:
+    """The severity of the most severe rule; at least one hit."""
     return hits[0].severity
 
 
-def rows_of(hits: tuple[RuleHit, ...]) -> list[dict]:
-    """As an Alert holds them."""
+def hits_as_rows(hits: tuple[RuleHit, ...]) -> list[dict]:
+    """The hits as Alert.rules holds them."""
     return [asdict(hit) for hit in hits]
 
 
 def quiet_until(rules: AlertRules, outcome: str | None, ended_on: date) -> date:
-    """The first day on which a client may be alerted again after a visit, or after a case that had none."""
+    """The first day with alerts again after a visit, or after a case without one (outcome None)."""
     return ended_on + timedelta(days=rules.quiet_days[outcome or NO_VISIT])
 
 
-def _of_score(rules: AlertRules, score: Score) -> list[RuleHit]:
-    if score.probability is None or RANKS[score.severity] < RANKS[rules.least]:
+def _score_hits(rules: AlertRules, score: Score) -> list[RuleHit]:
+    if score.probability is None or RANKS[score.severity] < RANKS[rules.min_severity]:
         return []
     why = score.main_reason.text if score.main_reason else f"The model's severity is {score.severity}."
     return [RuleHit(SCORE, score.severity, why, "probability", score.probability, score.threshold)]
@@ -111,66 +111,65 @@ def _hit(rule: AlertRule, value: float) -> RuleHit:
 
 
 def read_rules(path: Path) -> AlertRules:
-    """The rules of a file. Raises BadRules."""
+    """Read the rules from a TOML file. Raises BadRules."""
     try:
-        told = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BadRules(
-            f"{path} cannot be read as TOML: {error}. Correct it, or take the one that was delivered."
-        ) from None
+        raise BadRules(f"{path} cannot be read as TOML: {error}. Correct it, or use the delivered one.") from None
     try:
-        return _rules_of(told)
+        return _parse_rules(content)
     except BadRules as error:
         raise BadRules(f"{path}: {error}") from None
 
 
-def _rules_of(told: dict) -> AlertRules:
-    unknown = set(told) - {"score", "quiet_days", "rule", "notice"}
+def _parse_rules(content: dict) -> AlertRules:
+    unknown = set(content) - {"score", "quiet_days", "rule", "notice"}
     if unknown:
-        raise BadRules(f"has {', '.join(sorted(unknown))}; it may have score, quiet_days, rule and notice.")
-    rules = tuple(_rule(row, i) for i, row in enumerate(told.get("rule", []), 1))
+        raise BadRules(f"unknown entries {', '.join(sorted(unknown))}; allowed are score, quiet_days, rule and notice.")
+    rules = tuple(_parse_rule(row, i) for i, row in enumerate(content.get("rule", []), 1))
     if len({rule.name for rule in rules} | {SCORE}) != len(rules) + 1:
-        raise BadRules(f"two rules have one name, or one is named {SCORE!r}; give each a name of its own.")
-    least = _severity(told.get("score", {}).get("least", "medium"), "score.least")
-    return AlertRules(least, rules, _quiet(told.get("quiet_days", {})), tuple(map(_notice, told.get("notice", []))))
+        raise BadRules(f"two rules have the same name, or one is named {SCORE!r}; give each its own name.")
+    min_severity = _checked_severity(content.get("score", {}).get("least", "medium"), "score.least")
+    quiet_days = _parse_quiet_days(content.get("quiet_days", {}))
+    return AlertRules(min_severity, rules, quiet_days, tuple(map(_parse_notice, content.get("notice", []))))
 
 
-def _rule(row: dict, number: int) -> AlertRule:
+def _parse_rule(row: dict, number: int) -> AlertRule:
     wanted = set(AlertRule.__dataclass_fields__)
     if set(row) != wanted:
-        raise BadRules(f"rule {number} has {sorted(row)}; it must have {sorted(wanted)}.")
+        raise BadRules(f"rule {number} has the entries {sorted(row)}; it must have {sorted(wanted)}.")
     rule = AlertRule(**row)
-    _severity(rule.severity, f"rule {rule.name!r}, severity")
+    _checked_severity(rule.severity, f"rule {rule.name!r}, severity")
     if rule.comparison not in COMPARISONS:
         raise BadRules(
-            f"rule {rule.name!r} compares by {rule.comparison!r}; it must be one of {', '.join(COMPARISONS)}."
+            f"rule {rule.name!r} has the comparison {rule.comparison!r}; it must be one of {', '.join(COMPARISONS)}."
         )
     if isinstance(rule.limit, bool) or not isinstance(rule.limit, int | float) or not math.isfinite(rule.limit):
         raise BadRules(f"rule {rule.name!r} has the limit {rule.limit!r}; it must be a number.")
     try:
         _hit(rule, rule.limit)
     except (ValueError, KeyError, IndexError, AttributeError) as error:
-        raise BadRules(f"rule {rule.name!r} has a sentence that cannot be filled in: {error}.") from None
+        raise BadRules(
+            f"rule {rule.name!r} has a sentence that cannot be formatted: {error}. Use {{value}} and {{limit}} only."
+        ) from None
     return rule
 
 
-def _quiet(told: dict) -> dict[str, int]:
+def _parse_quiet_days(days_of: dict) -> dict[str, int]:
     wanted = {*OUTCOMES, NO_VISIT}
-    if set(told) != wanted or not all(type(days) is int and days >= 0 for days in told.values()):
-        raise BadRules(f"quiet_days has {told}; it must have whole days for each of {', '.join(sorted(wanted))}.")
-    return told
+    if set(days_of) != wanted or not all(type(days) is int and days >= 0 for days in days_of.values()):
+        raise BadRules(f"quiet_days is {days_of}; give whole days for each of {', '.join(sorted(wanted))}.")
+    return days_of
 
 
-def _notice(row: dict) -> NotificationRule:
+def _parse_notice(row: dict) -> NotificationRule:
     hour = row.get("hour")
     if set(row) - {"hour"} != {"channel", "least"} or (hour is not None and hour not in range(24)):
-        raise BadRules(
-            f"a notice is {row}; it must have channel, least and, where it is gathered, an hour from 0 to 23."
-        )
-    return NotificationRule(row["channel"], _severity(row["least"], "notice.least"), hour)
+        raise BadRules(f"a notice is {row}; it must have channel and least, and for a daily one an hour from 0 to 23.")
+    return NotificationRule(row["channel"], _checked_severity(row["least"], "notice.least"), hour)
 
 
-def _severity(word: str, where: str) -> str:
-    if word not in SEVERITIES:
-        raise BadRules(f"{where} is {word!r}; it must be one of {', '.join(SEVERITIES)}.")
-    return word
+def _checked_severity(severity: str, where: str) -> str:
+    if severity not in SEVERITIES:
+        raise BadRules(f"{where} is {severity!r}; it must be one of {', '.join(SEVERITIES)}.")
+    return severity

@@ -1,7 +1,7 @@
-"""What inspections teach: labels for training, hit rates with intervals.
+"""Hit rates and training labels from inspections.
 
-In:  inspections, as the store gives them.
-Out: Label, one a client; HitRate by week, region, reason group or severity, visits drawn at random beside chosen ones.
+In:  inspections, as the store returns them.
+Out: Label, one per client; HitRate by week, region, reason group or severity, random visits apart from chosen ones.
 """
 
 from collections import defaultdict
@@ -10,18 +10,18 @@ from datetime import date, timedelta
 from typing import NamedTuple
 
 from fairmeter.casework.types import Inspection
-from fairmeter.casework.workflow import SEEN
+from fairmeter.casework.workflow import METER_SEEN
 from fairmeter.evaluation.metrics import wilson_interval
 
 LABELS = {"confirmed": 1, "cleared": 0}
 
 
 class Label(NamedTuple):
-    """What the last visit that tells says of a client: 1 confirmed, 0 cleared.
+    """The label of a client's last conclusive visit: 1 confirmed, 0 cleared.
 
-    A faulty meter is neither honest nor theft; no access and a refusal say nothing: they give no label.
-    is_random: drawn at random; the others were chosen for their score, and training weighs them by how.
-    probability: the score when the visit was decided, None where there was none.
+    Other outcomes give no label: a faulty meter is neither honest nor theft, and without access nothing was found.
+    is_random: sampled at random; the other clients were chosen by score, which training corrects by weights.
+    probability: the score when the visit was decided, None without one.
     """
 
     client_id: str
@@ -32,7 +32,7 @@ class Label(NamedTuple):
 
 
 class HitRate(NamedTuple):
-    """Confirmed among inspected, with a 95 % interval (Wilson 1927). n_seen: visits at which the meter was seen."""
+    """Confirmed among inspected with its 95 % Wilson interval [0..1]. n_seen: visits at which the meter was seen."""
 
     group: Hashable
     is_random: bool
@@ -44,10 +44,10 @@ class HitRate(NamedTuple):
     high: float
 
 
-def labels_of(inspections: Iterable[Inspection]) -> list[Label]:
-    """The newest label of each client, by client. Inspections in any order."""
-    told = [i for i in inspections if i.outcome in LABELS]
-    newest = {i.client_id: i for i in sorted(told, key=lambda i: (i.inspected_on, i.inspection_id))}
+def inspection_labels(inspections: Iterable[Inspection]) -> list[Label]:
+    """The newest label of each client, by client id. Inspections in any order."""
+    conclusive = [i for i in inspections if i.outcome in LABELS]
+    newest = {i.client_id: i for i in sorted(conclusive, key=lambda i: (i.inspected_on, i.inspection_id))}
     return [
         Label(client_id, LABELS[i.outcome], i.inspected_on, i.is_random, i.probability)
         for client_id, i in sorted(newest.items())
@@ -55,7 +55,7 @@ def labels_of(inspections: Iterable[Inspection]) -> list[Label]:
 
 
 def hit_rates(inspections: Iterable[Inspection], by: Callable[[Inspection], Hashable]) -> list[HitRate]:
-    """Hit rates of each group that `by` gives (below), chosen and random visits apart, groups in their order."""
+    """Hit rate of each group that `by` returns (functions below), chosen and random visits apart, groups in order."""
     groups = defaultdict(list)
     for inspection in inspections:
         groups[by(inspection), inspection.is_random].append(inspection.outcome)
@@ -65,7 +65,7 @@ def hit_rates(inspections: Iterable[Inspection], by: Callable[[Inspection], Hash
 
 def _rate(group: Hashable, is_random: bool, outcomes: list[str]) -> HitRate:
     n, n_confirmed = len(outcomes), outcomes.count("confirmed")
-    n_seen = sum(outcome in SEEN for outcome in outcomes)
+    n_seen = sum(outcome in METER_SEEN for outcome in outcomes)
     low, high = (float(end) for end in wilson_interval(n_confirmed, n))
     return HitRate(group, is_random, n, n_seen, n_confirmed, n_confirmed / n, low, high)
 
@@ -73,7 +73,8 @@ def _rate(group: Hashable, is_random: bool, outcomes: list[str]) -> HitRate:
 # --- groups -----------------------------------------------------------------------------------------------------------
 
 
-def everything(_inspection: Inspection) -> str:
+def overall(_inspection: Inspection) -> str:
+    """One group for all inspections."""
     return "all"
 
 
@@ -83,13 +84,15 @@ def week(inspection: Inspection) -> date:
 
 
 def region(inspection: Inspection) -> float | None:
+    """The client's region."""
     return inspection.region
 
 
 def reason_group(inspection: Inspection) -> str | None:
-    """The evidence group that spoke loudest when the case was opened."""
+    """The evidence group of the main reason when the case was opened."""
     return inspection.reason_group
 
 
 def severity(inspection: Inspection) -> str | None:
+    """The severity when the case was opened."""
     return inspection.severity

@@ -1,11 +1,11 @@
-"""A person's work on a client: which moves are allowed, what each must say, and the chain that keeps them honest.
+"""Workflow of a case: allowed moves, what each move requires, and the hash chain that makes tampering evident.
 
-In:  the state of a case and what somebody wants; or the moves of all cases, in order.
-Out: nothing where the move is allowed, else an exception in words; hashes; the first move that was tampered with.
+In:  the state of a case and the wanted move; or the moves of all cases, in order.
+Out: nothing where the move is allowed, else an exception; hashes; the first move that was tampered with.
 
-A case is new, assigned, inspecting or closed. What the crew found is its outcome; only an inspection gives it one.
-Every move is a row that is only ever added. Each holds the hash of itself and of the one before, so that a row that is
-changed, left out or put in later shows, wherever it stands.
+A case is new, assigned, inspecting or closed. Its outcome is what the crew found; only an inspection sets it.
+Moves are rows that are only ever appended. Each row holds its own hash and that of the move before, so that a changed,
+removed or inserted row is detected anywhere in the chain.
 """
 
 import json
@@ -23,13 +23,13 @@ MOVES = {
     CLOSED: set(),
 }
 OUTCOMES = ("confirmed", "fault", "cleared", "no_access", "refused")
-SEEN = frozenset({"confirmed", "fault", "cleared"})  # outcomes of visits at which somebody saw the meter
-FIRST_HASH = "0" * 64  # what stands before the first move of all
-MOST_WORDS = 2000  # characters of a move's why
+METER_SEEN = frozenset({"confirmed", "fault", "cleared"})  # outcomes of visits at which the crew saw the meter
+FIRST_HASH = "0" * 64  # previous_hash of the first move
+MAX_WHY_LENGTH = 2000  # characters
 
 
 class CaseError(Exception):
-    """What is wanted cannot be done with the case; one sentence that says why, and what can."""
+    """The case does not allow what was asked; the message says why, and what is possible."""
 
 
 class CaseNotFound(CaseError):
@@ -41,9 +41,9 @@ class ClientNotFound(CaseError):
 
 
 class CaseTaken(CaseError):
-    """Somebody else was first: the case is not as the caller saw it.
+    """The case has changed since the caller read it.
 
-    case: as it is now; assignee: who has it, None where nobody does.
+    case: its current state; assignee: the user that it is assigned to, None without one.
     """
 
     def __init__(self, message: str, case) -> None:
@@ -52,38 +52,39 @@ class CaseTaken(CaseError):
 
 
 class ClientHasCase(CaseTaken):
-    """The client has an open case already."""
+    """The client already has an open case."""
 
 
 class MoveNotAllowed(CaseError):
-    """The table of moves has no such move, or the move lacks what it must say."""
+    """MOVES has no such move, or the move lacks something required."""
 
 
 def check_move(state: str, to: str, why: str, assignee: str | None) -> None:
-    """Raises MoveNotAllowed with what may be done instead."""
+    """Raise MoveNotAllowed, with the allowed moves, unless the case may make this move."""
     if to not in MOVES:
-        raise MoveNotAllowed(f"There is no state {to!r}; states are {', '.join(MOVES)}.")
+        raise MoveNotAllowed(f"Unknown state {to!r}; states are {', '.join(MOVES)}.")
     if to not in MOVES[state]:
-        allowed = ", ".join(sorted(MOVES[state])) or "none: open another case"
+        allowed = ", ".join(sorted(MOVES[state])) or "none, open another case"
         raise MoveNotAllowed(f"A case that is {state} cannot become {to}; allowed: {allowed}.")
     if state == INSPECTING:
         raise MoveNotAllowed("Record the inspection with its outcome: that closes the case.")
     if to == ASSIGNED and not assignee:
-        raise MoveNotAllowed("Say to whom the case is assigned.")
+        raise MoveNotAllowed("Name the user that the case is assigned to.")
     check_why(why)
 
 
 def check_why(why: str) -> None:
+    """Raise MoveNotAllowed unless the reason has 1 to MAX_WHY_LENGTH characters."""
     if not why.strip():
-        raise MoveNotAllowed("Say why: a few words, for whoever reads the case later.")
-    if len(why) > MOST_WORDS:
-        raise MoveNotAllowed(f"The reason has {len(why)} characters; keep it to {MOST_WORDS}.")
+        raise MoveNotAllowed("Give a reason, a few words for later readers of the case.")
+    if len(why) > MAX_WHY_LENGTH:
+        raise MoveNotAllowed(f"The reason has {len(why)} characters; the limit is {MAX_WHY_LENGTH}.")
 
 
 def check_outcome(state: str, outcome: str) -> None:
-    """Raises MoveNotAllowed unless a visit that ended so may be recorded now."""
+    """Raise MoveNotAllowed unless an inspection with this outcome may be recorded now."""
     if outcome not in OUTCOMES:
-        raise MoveNotAllowed(f"There is no outcome {outcome!r}; outcomes are {', '.join(OUTCOMES)}.")
+        raise MoveNotAllowed(f"Unknown outcome {outcome!r}; outcomes are {', '.join(OUTCOMES)}.")
     if state != INSPECTING:
         raise MoveNotAllowed(f"The case is {state}; it must be inspecting before an inspection is recorded.")
 
@@ -91,31 +92,29 @@ def check_outcome(state: str, outcome: str) -> None:
 # --- the chain --------------------------------------------------------------------------------------------------------
 
 
-def hash_of(move: Move) -> str:
-    """SHA-256 of a move and of the hash before it; its own hash is left out. [64 hex digits]"""
-    told = [
+def move_hash(move: Move) -> str:
+    """SHA-256 of a move with the previous hash, without its own. [64 hex digits]"""
+    fields = [
         move.seq, move.case_id, move.version, move.from_state, move.to_state, move.user, move.why, move.assignee,
-        move.outcome, stamp(move.at), move.previous_hash,
+        move.outcome, utc_isoformat(move.at), move.previous_hash,
     ]  # fmt: skip
-    return sha256(json.dumps(told, ensure_ascii=True, separators=(",", ":")).encode()).hexdigest()
+    return sha256(json.dumps(fields, ensure_ascii=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def stamp(moment: datetime) -> str:
-    """A moment as one text, whatever database gave it back."""
+def utc_isoformat(moment: datetime) -> str:
+    """A moment as UTC text, equal for every database. [microseconds]"""
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
-def first_broken(moves: Iterable[Move]) -> ChainBreak | None:
-    """The first move, in order of seq, that is not as it was written; None where the chain holds."""
+def find_chain_break(moves: Iterable[Move]) -> ChainBreak | None:
+    """The first move, by seq, that differs from what was written; None where the chain is intact."""
     previous_seq, previous_hash = 0, FIRST_HASH
     for move in moves:
         if move.seq != previous_seq + 1:
-            return ChainBreak(move.seq, f"Move {move.seq} follows move {previous_seq}: what stood between is gone.")
+            return ChainBreak(move.seq, f"Move {move.seq} follows move {previous_seq}: the moves between are missing.")
         if move.previous_hash != previous_hash:
-            return ChainBreak(
-                move.seq, f"Move {move.seq} was not written after the move {previous_seq} that stands here."
-            )
-        if move.hash != hash_of(move):
+            return ChainBreak(move.seq, f"Move {move.seq} was not written after move {previous_seq} as stored.")
+        if move.hash != move_hash(move):
             return ChainBreak(move.seq, f"Move {move.seq} of case {move.case_id} was changed after it was written.")
         previous_seq, previous_hash = move.seq, move.hash
     return None

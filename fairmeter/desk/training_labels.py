@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fairmeter.casework.hit_rates import everything, hit_rates, labels_of
+from fairmeter.casework.hit_rates import hit_rates, inspection_labels, overall
 from fairmeter.core.formatting import counted, share
 from fairmeter.store import Store, StoreError
 from fairmeter.training.dataset import TrainingError
@@ -24,7 +24,7 @@ def visits_at(url: str | None) -> tuple[InspectionLabels, list[str]]:
         with closing(Store(url or DATABASE)) as store:
             check_is_there(store)
             inspections = store.inspections()
-            labels = labels_of(inspections)
+            labels = inspection_labels(inspections)
             scores, readings = store.newest_scores(), store.readings_of(label.client_id for label in labels)
     except StoreError as error:
         raise TrainingError(str(error)) from error
@@ -43,7 +43,7 @@ def visits_at(url: str | None) -> tuple[InspectionLabels, list[str]]:
         scores,
         readings,
     )
-    return visits, [in_words(rate) for rate in hit_rates(inspections, everything)]
+    return visits, [in_words(rate) for rate in hit_rates(inspections, overall)]
 
 
 def check_is_there(store: Store) -> None:

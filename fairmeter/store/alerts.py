@@ -18,10 +18,10 @@ from fairmeter.casework.alert_rules import (
     RANKS,
     AlertRules,
     RuleHit,
-    hits_of,
+    alert_severity,
+    hits_as_rows,
     quiet_until,
-    rows_of,
-    severity_of,
+    rule_hits,
 )
 from fairmeter.casework.types import Alert
 from fairmeter.casework.workflow import CLOSED
@@ -141,7 +141,7 @@ def raise_alerts(
     before = _open_alerts(connection, ids)
     raised, updated, ended, escalated = [], [], [], []
     for score, of_client in zip(scores, facts, strict=True):
-        hits = hits_of(rules, score, of_client)
+        hits = rule_hits(rules, score, of_client)
         old = before.get(score.client_id)
         if score.client_id in busy:
             if old is not None:  # its case was opened while the alert was being raised
@@ -153,7 +153,7 @@ def raise_alerts(
             ended.append({"alert": old[0], "to_state": LAPSED, "to_updated_at": now})
         else:
             updated.append(_updated(old[0], score, hits, clients[score.client_id], now))
-            if RANKS[severity_of(hits)] > old[1]:
+            if RANKS[alert_severity(hits)] > old[1]:
                 escalated.append(score.client_id)
     _apply(connection, raised, updated, ended)
     _notify(connection, {row["client_id"] for row in raised} | set(escalated), rules, now)
@@ -211,8 +211,8 @@ def _updated(alert_id: int, score: Score, hits: tuple[RuleHit, ...], client: Row
 
 
 def _rule_columns(hits: tuple[RuleHit, ...]) -> dict:
-    severity = severity_of(hits)
-    return {"severity": severity, "by_severity": RANKS[severity], "rules": json.dumps(rows_of(hits))}
+    severity = alert_severity(hits)
+    return {"severity": severity, "by_severity": RANKS[severity], "rules": json.dumps(hits_as_rows(hits))}
 
 
 def _apply(connection: Connection, raised: list[dict], updated: list[dict], ended: list[dict]) -> None:

@@ -196,7 +196,7 @@ class CaseStore(Database):
         with self.reading() as connection:
             in_parts = {"yield_per": 1000}
             with connection.execute(select(moves).order_by(moves.c.seq), execution_options=in_parts) as rows:
-                broken = rules.first_broken(Move(**row) for row in rows.mappings())
+                broken = rules.find_chain_break(Move(**row) for row in rows.mappings())
             return broken or _first_mismatch(connection)
 
     # --- within a transaction -----------------------------------------------------------------------------------------
@@ -233,7 +233,7 @@ class CaseStore(Database):
             (last["seq"] if last else 0) + 1, case.case_id, case.version + 1, case.state if case.version else None, to,
             user, why, assignee, outcome, now, last["hash"] if last else rules.FIRST_HASH, "",
         )  # fmt: skip
-        connection.execute(insert(moves).values(asdict(replace(move, hash=rules.hash_of(move)))))
+        connection.execute(insert(moves).values(asdict(replace(move, hash=rules.move_hash(move)))))
         changed = {
             "state": to, "version": move.version, "assignee": assignee, "outcome": outcome, "updated_at": now,
             "closed_at": now if to == rules.CLOSED else None,

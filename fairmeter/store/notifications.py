@@ -115,7 +115,7 @@ def wait_after(n_tries: int) -> timedelta:
 def enqueue(connection: Connection, alerts: Iterable[Alert], rules: Sequence[NotificationRule], now: datetime) -> None:
     """Write a notification of each alert for each channel whose rules match; immediate rules precede daily ones."""
     ordered = sorted(rules, key=lambda rule: rule.hour is not None)
-    wanted = ((a, rule) for a in alerts for rule in ordered if RANKS[a.severity] >= RANKS[rule.least])
+    wanted = ((a, rule) for a in alerts for rule in ordered if RANKS[a.severity] >= RANKS[rule.min_severity])
     first = {}
     for alert, rule in wanted:
         first.setdefault(f"{alert.alert_id}:{alert.severity}:{rule.channel}", (alert, rule))

@@ -102,7 +102,7 @@ def test_the_audit_holds_until_a_move_is_changed(app, run, store, monkeypatch):
     recorded(client, ["c-1"], headers)
     opened(client, "c-1", headers)
     assert run("audit").output == "Every move is as it was written.\n"
-    monkeypatch.setattr("fairmeter.casework.workflow.hash_of", lambda _move: "0" * 64)
+    monkeypatch.setattr("fairmeter.casework.workflow.move_hash", lambda _move: "0" * 64)
     found = run("audit")
     assert (found.exit_code, "was changed after it was written" in found.output) == (1, True)
 

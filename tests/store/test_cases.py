@@ -30,8 +30,8 @@ from fairmeter.casework.workflow import (
     ClientHasCase,
     ClientNotFound,
     MoveNotAllowed,
-    first_broken,
-    hash_of,
+    find_chain_break,
+    move_hash,
 )
 from fairmeter.store import BadQuery, Store
 from tests.builders.store import NOW, score_of, shipped_rules, write
@@ -127,9 +127,9 @@ def test_a_client_that_is_not_there_gets_no_case(desk):
 
 NOT_ALLOWED = {
     "A case that is new cannot become inspecting; allowed: assigned, closed": {"to": "inspecting"},
-    "There is no state 'lost'": {"to": "lost"},
-    "Say to whom": {"to": "assigned"},
-    "Say why": {"to": "closed", "why": " "},
+    "Unknown state 'lost'": {"to": "lost"},
+    "Name the user": {"to": "assigned"},
+    "Give a reason": {"to": "closed", "why": " "},
     "2001 characters": {"to": "closed", "why": "x" * 2001},
 }
 
@@ -149,7 +149,7 @@ def test_only_an_inspection_ends_an_inspection_and_only_then(desk):
     desk.move_case(case.case_id, "inspecting", "bo", "on the way")
     with pytest.raises(MoveNotAllowed, match="Record the inspection"):
         desk.move_case(case.case_id, "closed", "bo", "done")
-    with pytest.raises(MoveNotAllowed, match="There is no outcome 'guilty'"):
+    with pytest.raises(MoveNotAllowed, match="Unknown outcome 'guilty'"):
         desk.record_inspection(case.case_id, "guilty", VISITED_ON, "bo")
     assert desk.inspections() == []
 
@@ -251,8 +251,8 @@ def test_the_database_refuses_to_change_moves(desk):
 TAMPERED = {
     "a word is changed": ("UPDATE moves SET why = 'other' WHERE seq = 2", 2, "was changed"),
     "a moment is changed": ("UPDATE moves SET at = '2026-01-01' WHERE seq = 3", 3, "was changed"),
-    "a move is taken out": ("DELETE FROM moves WHERE seq = 2", 3, "what stood between is gone"),
-    "the first is taken out": ("DELETE FROM moves WHERE seq = 1", 2, "what stood between is gone"),
+    "a move is taken out": ("DELETE FROM moves WHERE seq = 2", 3, "the moves between are missing"),
+    "the first is taken out": ("DELETE FROM moves WHERE seq = 1", 2, "the moves between are missing"),
     "the last is taken out": ("DELETE FROM moves WHERE seq = 4", 0, "Case 1 is closed after 4 moves"),
     "a case is changed": ("UPDATE cases SET outcome = 'cleared'", 4, "Case 1 is closed"),
     "a hash is changed too": ("UPDATE moves SET hash = previous_hash WHERE seq = 3", 3, "was changed"),
@@ -278,13 +278,13 @@ def test_whoever_gets_past_that_shows_in_the_chain(desk, how):
 def test_a_move_that_was_rewritten_with_a_hash_of_its_own_breaks_the_next_one():
     at = datetime(2026, 11, 2, tzinfo=UTC)
     first = Move(1, 1, 1, None, "new", "ana", "alert", None, None, at, FIRST_HASH, "")
-    first = replace(first, hash=hash_of(first))
+    first = replace(first, hash=move_hash(first))
     second = Move(2, 1, 2, "new", "closed", "ana", "seen", None, None, at, first.hash, "")
-    second = replace(second, hash=hash_of(second))
-    assert first_broken([first, second]) is None
+    second = replace(second, hash=move_hash(second))
+    assert find_chain_break([first, second]) is None
     forged = replace(first, user="eva")
-    forged = replace(forged, hash=hash_of(forged))
-    assert first_broken([forged, second]).seq == 2
+    forged = replace(forged, hash=move_hash(forged))
+    assert find_chain_break([forged, second]).seq == 2
 
 
 # --- any order of events ----------------------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ PLAN_FILTERS = {"severity", "region", "category", "reason_group", "onset_since",
 N_PAST = 100  # of a client
 N_TRANSFORMERS = 10
 SECURITY = [{"bearer": []}, {"key": []}, {"session": []}]
-GROUPS = {"all": hit_rates.everything, "week": hit_rates.week, "region": hit_rates.region}
+GROUPS = {"all": hit_rates.overall, "week": hit_rates.week, "region": hit_rates.region}
 GROUPS |= {"reason_group": hit_rates.reason_group}
 
 

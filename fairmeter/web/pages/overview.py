@@ -68,7 +68,7 @@ def moments(days: Sequence[date], zone: ZoneInfo) -> list[datetime]:
 
 
 def found_by(inspections: Sequence[Inspection]) -> RecoveredEnergy:
-    rates = {rate.is_random: rate for rate in hit_rates.hit_rates(inspections, hit_rates.everything)}
+    rates = {rate.is_random: rate for rate in hit_rates.hit_rates(inspections, hit_rates.overall)}
     kwh = sum(i.recovered_kwh or 0.0 for i in inspections)
     return RecoveredEnergy(rates.get(False), rates.get(True), kwh, sum(i.recovered_value or 0.0 for i in inspections))
 

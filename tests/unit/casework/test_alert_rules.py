@@ -1,11 +1,11 @@
-"""Rules over a score and facts: which speak, in what words, and what a bad file of them is told."""
+"""Alert rules over a score and facts: which fire, with which sentence, and errors of a bad file."""
 
 from dataclasses import replace
 from datetime import date
 
 import pytest
 
-from fairmeter.casework.alert_rules import BadRules, hits_of, quiet_until, read_rules, severity_of
+from fairmeter.casework.alert_rules import BadRules, alert_severity, quiet_until, read_rules, rule_hits
 from fairmeter.core.types import Reason
 from tests.builders.store import ROOT, score_of, shipped_rules
 
@@ -55,14 +55,14 @@ LOW = score_of(probability=0.02, severity="low")
         ({}, [], None),
     ],
 )
-def test_each_delivered_rule_speaks_from_its_limit_on_and_the_gravest_first(facts, rules, severity):
-    hits = hits_of(shipped_rules(), LOW, facts)
+def test_each_delivered_rule_fires_from_its_limit_the_most_severe_first(facts, rules, severity):
+    hits = rule_hits(shipped_rules(), LOW, facts)
     assert [hit.rule for hit in hits] == rules
-    assert not hits or severity_of(hits) == severity
+    assert not hits or alert_severity(hits) == severity
 
 
-def test_a_sentence_has_the_clients_value_and_the_limit(tmp_path):
-    (hit,) = hits_of(rules_of(tmp_path, RULE + QUIET), LOW, {"fall_share": 0.72})
+def test_a_sentence_holds_the_value_and_the_limit(tmp_path):
+    (hit,) = rule_hits(rules_of(tmp_path, RULE + QUIET), LOW, {"fall_share": 0.72})
     assert (hit.sentence, hit.fact, hit.value, hit.limit) == (
         "Fell 72%, limit 60%.",
         "fall_share",
@@ -74,68 +74,68 @@ def test_a_sentence_has_the_clients_value_and_the_limit(tmp_path):
 @pytest.mark.parametrize(
     ("severity", "is_raised"), [("critical", True), ("high", True), ("medium", True), ("low", False)]
 )
-def test_the_score_alone_raises_an_alert_from_a_severity_on(severity, is_raised):
-    hits = hits_of(shipped_rules(), score_of(severity=severity), {})
+def test_the_score_alone_raises_an_alert_from_a_severity_up(severity, is_raised):
+    hits = rule_hits(shipped_rules(), score_of(severity=severity), {})
     assert [hit.severity for hit in hits] == ([severity] if is_raised else [])
 
 
-def test_the_scores_alert_speaks_in_the_words_of_its_first_reason():
-    (hit,) = hits_of(shipped_rules(), score_of(), {})
+def test_the_alert_of_a_score_has_the_text_of_its_main_reason():
+    (hit,) = rule_hits(shipped_rules(), score_of(), {})
     assert (hit.rule, hit.sentence, hit.value) == ("score", "Electricity fell 62 % after March 2026.", 0.7)
 
 
-def test_the_scores_alert_does_not_speak_in_words_that_lower_the_score():
+def test_the_alert_of_a_score_prefers_a_reason_that_raises_it():
     lowering, raising = Reason("account history", -0.3, "Old account."), Reason("fall in consumption", 0.2, "It fell.")
-    [hit] = hits_of(shipped_rules(), replace(score_of(), reasons=(lowering, raising)), {})
+    [hit] = rule_hits(shipped_rules(), replace(score_of(), reasons=(lowering, raising)), {})
     assert hit.sentence == "It fell."
-    [hit] = hits_of(shipped_rules(), replace(score_of(), reasons=(lowering,)), {})
+    [hit] = rule_hits(shipped_rules(), replace(score_of(), reasons=(lowering,)), {})
     assert hit.sentence == "Old account."
 
 
-def test_a_client_with_too_little_history_is_alerted_by_facts_alone():
+def test_only_facts_raise_alerts_without_a_score():
     unknown = score_of(probability=None)
-    assert hits_of(shipped_rules(), unknown, {}) == ()
-    assert [hit.rule for hit in hits_of(shipped_rules(), unknown, {"n_index_rollbacks": 1})] == ["index rollback"]
+    assert rule_hits(shipped_rules(), unknown, {}) == ()
+    assert [hit.rule for hit in rule_hits(shipped_rules(), unknown, {"n_index_rollbacks": 1})] == ["index rollback"]
 
 
 @pytest.mark.parametrize(
     ("outcome", "until"),
     [("cleared", date(2027, 11, 2)), ("no_access", date(2026, 11, 16)), (None, date(2026, 12, 2))],
 )
-def test_a_client_is_left_in_peace_for_as_long_as_the_outcome_says(outcome, until):
+def test_quiet_days_depend_on_the_outcome(outcome, until):
     assert quiet_until(shipped_rules(), outcome, date(2026, 11, 2)) == until
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("[[rule]", "cannot be read as TOML"),
         (RULE.replace('severity = "high"', 'severity = "grave"') + QUIET, "'grave'; it must be one of critical"),
-        (RULE.replace('">"', '"=="') + QUIET, "compares by '=='"),
+        (RULE.replace('">"', '"=="') + QUIET, "the comparison '=='"),
         (RULE.replace("0.6", '"much"') + QUIET, "the limit 'much'"),
         (RULE.replace("0.6", "true") + QUIET, "the limit True"),
-        (RULE.replace("{value:.0%}", "{worth}") + QUIET, "cannot be filled in"),
-        (RULE.replace('fact = "fall_share"', "") + QUIET, "rule 1 has"),
-        (RULE + RULE + QUIET, "two rules have one name"),
+        (RULE.replace("{value:.0%}", "{worth}") + QUIET, "cannot be formatted"),
+        (RULE.replace('fact = "fall_share"', "") + QUIET, "rule 1 has the entries"),
+        (RULE + RULE + QUIET, "two rules have the same name"),
         (RULE.replace('"fall"', '"score"') + QUIET, "named 'score'"),
-        (RULE, "quiet_days has {}"),
-        (RULE + QUIET.replace("180", "-1"), "quiet_days has"),
-        (RULE + QUIET + "[alarm]\n", "has alarm; it may have"),
+        (RULE, "quiet_days is {}"),
+        (RULE + QUIET.replace("180", "-1"), "quiet_days is"),
+        (RULE + QUIET + "[alarm]\n", "unknown entries alarm; allowed are"),
         (RULE + QUIET + '[[notice]]\nchannel = "desk"\nleast = "high"\nhour = 24\n', "an hour from 0 to 23"),
     ],
 )
-def test_a_bad_file_is_told_what_is_wrong_with_it(tmp_path, text, told):
+def test_an_invalid_file_raises_with_the_reason(tmp_path, text, message):
     with pytest.raises(BadRules, match=r"alerts\.toml") as raised:
         rules_of(tmp_path, text)
-    assert told in str(raised.value)
+    assert message in str(raised.value)
 
 
-def test_a_file_that_is_missing_is_named(tmp_path):
+def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(BadRules, match=r"none\.toml"):
         read_rules(tmp_path / "none.toml")
 
 
-def test_every_fact_of_the_delivered_rules_is_explained_beside_them():
+def test_the_delivered_file_explains_every_fact_of_its_rules():
     comments = [line for line in (ROOT / "data/alerts.toml").read_text().splitlines() if line.startswith("#   ")]
     explained = {line.split()[1] for line in comments}
     assert {rule.fact for rule in shipped_rules().rules} <= explained

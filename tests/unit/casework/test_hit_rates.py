@@ -1,11 +1,11 @@
-"""Inspections become labels and hit rates."""
+"""Labels and hit rates from inspections."""
 
 from datetime import UTC, date, datetime
 
 import pytest
 
 from fairmeter.casework import hit_rates as outcomes
-from fairmeter.casework.hit_rates import hit_rates, labels_of
+from fairmeter.casework.hit_rates import hit_rates, inspection_labels
 from fairmeter.casework.types import Inspection
 
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
@@ -17,25 +17,25 @@ def visit(number: int, outcome: str, client_id: str = "c-1", day: int = 2, **giv
     )
 
 
-def test_confirmed_and_cleared_are_labels_and_nothing_else_is():
+def test_only_confirmed_and_cleared_give_labels():
     visits = [
         visit(i, outcome, f"c-{i}")
         for i, outcome in enumerate(("confirmed", "cleared", "fault", "no_access", "refused"))
     ]
-    assert [(label.client_id, label.label) for label in labels_of(visits)] == [("c-0", 1), ("c-1", 0)]
+    assert [(label.client_id, label.label) for label in inspection_labels(visits)] == [("c-0", 1), ("c-1", 0)]
 
 
-def test_a_clients_newest_telling_visit_is_its_label():
+def test_the_newest_conclusive_visit_gives_the_label():
     newer = visit(2, "confirmed", day=5, is_random=True, probability=0.4)
     visits = [visit(3, "no_access", day=9), newer, visit(1, "cleared", day=2)]
-    assert labels_of(visits) == [("c-1", 1, date(2026, 11, 5), True, 0.4)]
+    assert inspection_labels(visits) == [("c-1", 1, date(2026, 11, 5), True, 0.4)]
 
 
 def test_hit_rates_keep_random_visits_apart():
     visits = [visit(1, "confirmed"), visit(2, "cleared"), visit(3, "no_access"), visit(4, "cleared", is_random=True)]
-    chosen, drawn = hit_rates(visits, outcomes.everything)
+    chosen, random = hit_rates(visits, outcomes.overall)
     assert chosen[:6] == ("all", False, 3, 2, 1, 1 / 3)
-    assert drawn[:6] == ("all", True, 1, 1, 0, 0.0)
+    assert random[:6] == ("all", True, 1, 1, 0, 0.0)
     # (k + z²/2 ± z √(k (n - k)/n + z²/4)) / (n + z²) with z = 1.96, by hand
     assert (chosen.low, chosen.high) == pytest.approx((0.0615, 0.7923), abs=1e-4)
 
@@ -48,7 +48,7 @@ def test_a_week_begins_on_its_monday():
     ]
 
 
-def test_groups_come_in_order_and_what_has_none_comes_last():
+def test_groups_are_sorted_and_none_is_last():
     visits = [visit(i, "cleared", region=code) for i, code in enumerate((None, 103.0, 101.0))]
     assert [rate.group for rate in hit_rates(visits, outcomes.region)] == [101.0, 103.0, None]
     named = [visit(i, "cleared", reason_group=group) for i, group in enumerate(("tariff", None, "fall"))]
