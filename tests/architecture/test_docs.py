@@ -1,5 +1,6 @@
 """The documentation holds: links, commands, the tree, generated pages, and the answer on the first screen."""
 
+import ast
 import json
 import os
 import re
@@ -7,6 +8,7 @@ import shlex
 import subprocess
 import sys
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -130,6 +132,23 @@ def test_the_tree_names_exactly_the_packages():
 def test_every_package_has_a_row_in_the_architecture():
     rows = re.findall(r"^\| `(\w+)` \|", text_of(ROOT / "docs" / "architecture.md"), re.M)
     assert sorted(rows) == sorted(path.parent.name for path in (ROOT / "fairmeter").glob("*/__init__.py"))
+
+
+def imported_packages(path):
+    """The packages of fairmeter that a file imports."""
+    statements = [node for node in ast.walk(ast.parse(text_of(path))) if isinstance(node, ast.ImportFrom)]
+    return {node.module.split(".")[1] for node in statements if (node.module or "").startswith("fairmeter.")}
+
+
+def test_every_arrow_of_the_picture_is_an_import():
+    blocks = FENCE.findall(text_of(ROOT / "docs" / "architecture.md"))
+    picture = next(block for kind, block in blocks if kind == "mermaid")
+    chains = [re.split(r"\s*-->\s*", line.strip()) for line in picture.splitlines() if "-->" in line]
+    arrows = [pair for chain in chains for pair in pairwise(chain)]
+    assert len(arrows) > 15
+    for package, other in arrows:
+        files = ROOT.glob("*.py") if package == "root" else (ROOT / "fairmeter" / package).rglob("*.py")
+        assert any(other in imported_packages(file) for file in files), f"{package} does not import {other}"
 
 
 # --- commands ---------------------------------------------------------------------------------------------------------
