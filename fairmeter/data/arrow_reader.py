@@ -1,9 +1,9 @@
 """A file -> the wanted columns of one table, found by their names and parsed by pyarrow.
 
-In:  a Source (files.py); the wanted columns, each under either of two names, in any order.
-Out: a Sheet, which hands out NumPy columns and can say on which line a value stands that does not parse; or, of a file
-     larger than memory, Sheets of some of its rows each.
-pyarrow is imported where a file is parsed and nowhere else: the server reads JSON only and goes without it.
+In:  a TableFile (files.py); the wanted columns, each under either of two names, in any order.
+Out: a ParsedTable, which converts its columns to NumPy one by one and names the line of a value that does not parse;
+     for a file larger than memory, an iterator of ParsedTables with some of its rows each.
+pyarrow is imported only where a file is parsed: the server reads JSON alone and does not load it.
 """
 
 import csv
@@ -15,12 +15,15 @@ import numpy as np
 
 from fairmeter.data.files import NULLS, Column, DamagedFile, EmptyTable, MissingColumns, TableFile, file_errors
 
-BLOCK_BYTES = 2**22  # of CSV, parsed at a time by each core; larger blocks cost memory and gain nothing
-BATCH_ROWS = 2**16  # of Parquet, where a table is streamed
+BLOCK_BYTES = 2**22  # of CSV that each core parses at a time; larger blocks cost memory without being faster
+BATCH_ROWS = 2**16  # of Parquet, when a table is streamed
 
 
 class ParsedTable:
-    """One table's wanted columns as parsed, until each is taken; or some of its rows, from `first_row` on."""
+    """The wanted columns of one table as parsed, or of some of its rows from `first_row` on.
+
+    `take` converts a column and releases it.
+    """
 
     def __init__(self, source: TableFile, names: dict[str, str], parsed, first_row: int = 0) -> None:
         self._source, self._names, self._parsed = source, names, {name: parsed[name] for name in names}
@@ -30,33 +33,33 @@ class ParsedTable:
         return field.name in self._names
 
     def name(self, field: Column) -> str:
-        """The name that a field has in the file."""
+        """The name of a column in the file."""
         return self._names[field.name].strip()
 
     def peek(self, field: Column) -> np.ndarray:
-        """The column of a field, converted; it can be taken later."""
+        """A column, converted; it stays available."""
         with file_errors(self._source):
             column = _as_arrow(self._parsed[field.name], field)
             return self._converted(column, field) if hasattr(column, "dictionary") else column.to_numpy()
 
     def take(self, field: Column) -> np.ndarray:
-        """The column of a field, converted; it is given up here, so that no column is in memory twice."""
+        """A column, converted and then released, so that no column is in memory twice."""
         import pyarrow as pa
 
         values = self.peek(field)
         del self._parsed[field.name]
-        if not self._parsed:  # Arrow keeps what it frees: 0.3 GB after the public archive
+        if not self._parsed:  # Arrow holds on to freed memory: 0.3 GB after the public archive
             pa.default_memory_pool().release_unused()
         return values
 
     def _converted(self, column, field: Column) -> np.ndarray:
-        # Each distinct value is converted once: a date or a code comes back thousands of times.
-        known, why = _convert_each([*column.dictionary.to_pylist(), None], field)
-        index = column.indices.fill_null(len(known) - 1).to_numpy()
+        # Each distinct value is converted once: a date or a code recurs thousands of times.
+        values, why = _convert_each([*column.dictionary.to_pylist(), None], field)
+        index = column.indices.fill_null(len(values) - 1).to_numpy()
         if why and (bad := np.flatnonzero(np.isin(index, list(why)))).size:
             value, reason = column[int(bad[0])].as_py(), why[index[bad[0]]]
             raise field.error(f"{self._place(self.first_row + bad[0], field)} is {value!r}, {reason}.")
-        return known[index]
+        return values[index]
 
     def _place(self, row: int, field: Column) -> str:
         at = f"row {row + 1}" if self._source.is_parquet else f"line {_line_of(self._source, row)}"
@@ -64,14 +67,14 @@ class ParsedTable:
 
 
 def read_header(source: TableFile) -> list[str]:
-    """The names of a file's columns, without blanks around them. Raises DamagedFile."""
+    """The column names of a file, stripped. Raises DamagedFile."""
     with file_errors(source):
         header = _parquet_header(source) if source.is_parquet else _csv_header(source)
     return [name.strip() for name in header]
 
 
 def parse_table(source: TableFile, fields: tuple[Column, ...]) -> ParsedTable:
-    """Parses the columns of `fields` that the file has. Raises MissingColumns, EmptyTable, DamagedFile."""
+    """Parse the columns of `fields` that the file has. Raises MissingColumns, EmptyTable, DamagedFile."""
     with file_errors(source):
         header = _parquet_header(source) if source.is_parquet else _csv_header(source)
         names = _matched(header, fields, source)
@@ -82,7 +85,10 @@ def parse_table(source: TableFile, fields: tuple[Column, ...]) -> ParsedTable:
 
 
 def parse_batches(source: TableFile, fields: tuple[Column, ...]) -> Iterator[ParsedTable]:
-    """The same, some ten thousand rows at a time, for what is larger than memory; nothing of a header without rows."""
+    """Parse like `parse_table`, some ten thousand rows at a time, for files larger than memory.
+
+    A header without rows yields nothing.
+    """
     import pyarrow as pa
 
     first_row = 0
@@ -96,7 +102,7 @@ def parse_batches(source: TableFile, fields: tuple[Column, ...]) -> Iterator[Par
 
 
 def _matched(header: list[str], fields: tuple[Column, ...], source: TableFile) -> dict[str, str]:
-    """{canonical name: name in the file} of the fields that the file has."""
+    """{canonical name: name in the file} for the columns that the file has. Raises EmptyTable, MissingColumns."""
     if not header:
         raise EmptyTable(f"{source} is empty; export it again, with a header.")
     found = {field.name: [name for name in header if name.strip() in (field.name, field.raw)] for field in fields}
@@ -112,7 +118,7 @@ def _matched(header: list[str], fields: tuple[Column, ...], source: TableFile) -
 
 
 def _csv_rows(source: TableFile) -> Iterator[tuple[int, list[str]]]:
-    """(line, values) of every row that is not blank, the header's first."""
+    """(line number, values) of every row that is not blank, the header first."""
     with source.open() as stream, io.TextIOWrapper(stream, "utf-8-sig", newline="") as text:
         reader = csv.reader(text)
         yield from ((reader.line_num, values) for values in reader if values)
@@ -133,7 +139,7 @@ def _read_csv(source: TableFile, header: list[str], names: dict[str, str], field
     try:
         return _parse_csv(source, columns, numbers)
     except pa.ArrowInvalid:
-        pass  # Something is no number, or the rows are ragged. As text, the former can be placed.
+        pass  # A value is not a number, or rows differ in length. Parsed as text, the former can be located.
     try:
         return _parse_csv(source, columns, texts)
     except pa.ArrowInvalid:
@@ -142,7 +148,7 @@ def _read_csv(source: TableFile, header: list[str], names: dict[str, str], field
 
 
 def _csv_batches(source: TableFile, header: list[str], names: dict[str, str], fields: tuple[Column, ...]) -> Iterator:
-    """Record batches as _read_csv would parse them: what numbers and texts are converted to is the same."""
+    """Record batches whose values convert to the same as those of _read_csv."""
     import pyarrow as pa
 
     columns, numbers, texts = _csv_types(header, names, fields)
@@ -167,7 +173,7 @@ def _csv_batches(source: TableFile, header: list[str], names: dict[str, str], fi
 
 
 def _csv_types(header: list[str], names: dict[str, str], fields: tuple[Column, ...]) -> tuple[list[str], dict, dict]:
-    """Names of all columns, and the types of the wanted ones: with numbers, and all as texts."""
+    """(names of all columns, types of the wanted ones with numbers as such, their types with all as text)."""
     import pyarrow as pa
 
     wanted = {names[field.name]: field for field in fields if field.name in names}
@@ -178,7 +184,7 @@ def _csv_types(header: list[str], names: dict[str, str], fields: tuple[Column, .
 
 
 def _check_width(source: TableFile, header: list[str]) -> None:
-    """Raises DamagedFile at the first row that is longer or shorter than the header."""
+    """Raise DamagedFile at the first row that is longer or shorter than the header."""
     for line, values in _csv_rows(source):
         if len(values) != len(header):
             counts = f"{len(values)} values where the header has {len(header)}"
@@ -197,7 +203,7 @@ def _csv_stream(source: TableFile, columns: list[str], types: dict) -> Iterator:
     from pyarrow import csv as arrow_csv
 
     if next(islice(_csv_rows(source), 1, None), None) is None:
-        return  # a header alone, on which the streaming reader fails
+        return  # only a header: the streaming reader fails on it
     with source.open() as stream, arrow_csv.open_csv(pa.PythonFile(stream), **_csv_options(columns, types)) as batches:
         yield from batches
 
@@ -252,19 +258,19 @@ def _as_arrow(column, field: Column):
 
 
 def _local_time(moments):
-    """What the clock on the wall showed where the moments are of; UTC counts as a place of its own."""
+    """Local wall-clock time of moments with a time zone; UTC stays UTC."""
     from pyarrow import compute
 
     return compute.local_timestamp(moments) if moments.type.tz else moments
 
 
 def _convert_each(values: list, field: Column) -> tuple[np.ndarray, dict[int, str]]:
-    """The values converted, and for each that cannot be {its position: why}."""
-    known, why = [], {}
+    """(converted values, {position: reason} of the values that cannot be converted)."""
+    converted, why = [], {}
     for i, value in enumerate(values):
         try:
-            known.append(field.convert(value))
+            converted.append(field.convert(value))
         except ValueError as error:
-            known.append(0)
+            converted.append(0)
             why[i] = str(error)
-    return np.array(known, field.dtype), why
+    return np.array(converted, field.dtype), why

@@ -1,9 +1,9 @@
-"""The rules by which clients and invoices are cleaned; the same for files and for JSON.
+"""Rules that clean clients and invoices, the same for files and for JSON.
 
-In:  canonical tables as parsed (fairmeter/data/tables.py), invoices sorted by client, energy -1 where missing; and
-     is_export_date (fairmeter/data/date_swaps.py), which is left out of what comes back.
-Out: the tables cleaned, no client lost, and a Finding for each rule that found something.
-What the rules answer to is in docs/cleaning.md.
+In:  canonical tables as parsed (fairmeter/data/tables.py), invoices sorted by client, energy -1 where missing, with
+     the column is_export_date (fairmeter/data/date_swaps.py), which the output lacks.
+Out: cleaned tables with all clients, and a CleaningFinding for each rule that matched a row.
+docs/cleaning.md describes the data problems behind the rules.
 """
 
 from collections.abc import Callable
@@ -18,23 +18,25 @@ from fairmeter.data.date_swaps import EXPORT_DATE, find_swapped, swap_day_and_mo
 
 METER_STATUS = (0, 5)  # first and last known code
 REMARK = (6, 9)
-MAX_MONTHS = 24  # of one invoice; longer periods are bounded to it
-NO_PERIOD_MONTHS = 120  # a meter is read in ten years if ever: beyond, the value belongs to another column
+MAX_MONTHS = 24  # of one invoice; longer periods are cut to it
+NO_PERIOD_MONTHS = 120  # no billing period exceeds ten years: a larger value belongs to another column
 CREATED_ON = (np.datetime64("1950-01-01"), np.datetime64("2100-12-31"))
 CLIENT_LIMITS = {"latitude": (-90, 90), "longitude": (-180, 180), "tariff_price": (0, 1e6)}  # degrees; money a unit
-MAX_QUANTITY = 1e12  # kWh: more than a country uses, and a product of two does not overflow
-ROUNDING = 1.0  # consumption is billed in whole units, also where the coefficient is 1.3
+MAX_QUANTITY = 1e12  # kWh: more than a country uses, and small enough that the product of two does not overflow
+ROUNDING = 1.0  # consumption is billed in whole units, even where the coefficient is 1.3
 
 LEVELS = tuple(f"consumption_level_{i}" for i in (1, 2, 3, 4))
 QUANTITIES = (*LEVELS, "old_index", "new_index", "coefficient")
-HASHED_ROWS = 2**16  # at a time, to stay in the processor's cache
+HASHED_ROWS = 2**16  # rows hashed at a time, to stay in the processor's cache
 COPIES = ("duplicate_invoices", "Exact copies of an invoice, dropped")
-_draw = Random(1)  # noqa: S311  nobody gains by guessing; NumPy's own generators would cost each worker 1.5 MB
-WEIGHTS = np.array([[_draw.getrandbits(63) * 2 + 1] for _ in range(64)], np.uint64)  # odd: none loses a bit
+_random = Random(1)  # noqa: S311  no secret; NumPy's generators cost 1.5 MB
+WEIGHTS = np.array(
+    [[_random.getrandbits(63) * 2 + 1] for _ in range(64)], np.uint64
+)  # odd: multiplication loses no bit
 
 
 class CleaningFinding(NamedTuple):
-    """A data problem and the client (row number) of each invoice, or client, that has it."""
+    """A data problem and, for each invoice or client that has it, the row number of the client."""
 
     flag: str
     text: str
@@ -42,7 +44,7 @@ class CleaningFinding(NamedTuple):
 
 
 class CleaningRule(NamedTuple):
-    """`where` marks the rows that have the problem; `mend` gives new columns for them, or nothing: only counted."""
+    """`where` marks the rows with a problem; `mend` returns their corrected columns, none if they are only counted."""
 
     flag: str
     text: str
@@ -51,10 +53,13 @@ class CleaningRule(NamedTuple):
 
 
 def clean(clients: Table, invoices: Table) -> tuple[Table, Table, list[CleaningFinding]]:
-    """Cleaned copies of both tables, and what was found."""
+    """Clean copies of both tables with CLIENT_RULES and INVOICE_RULES.
+
+    Returns clients, invoices and the findings. No client is dropped; exact copies of an invoice are.
+    """
     has_invoices = len(invoices["client"]) > 0
     invoices, findings = _drop_duplicates(invoices) if has_invoices else (invoices, [])
-    with np.errstate(invalid="ignore"):  # a missing value fails every comparison, which is what the rules want
+    with np.errstate(invalid="ignore"):  # a missing value fails every comparison, as the rules require
         for rule in INVOICE_RULES if has_invoices else ():
             mask = rule.where(invoices, clients)
             if np.count_nonzero(mask):  # five times faster than any() on one client's rows
@@ -72,18 +77,18 @@ def clean(clients: Table, invoices: Table) -> tuple[Table, Table, list[CleaningF
 
 
 def _drop_duplicates(invoices: Table) -> tuple[Table, list[CleaningFinding]]:
-    """Invoices without the second and later of rows that are equal in every column."""
+    """Drop the second and later of invoices that are equal in every column."""
     copies = _copies(invoices)
     if not len(copies):
         return invoices, []
     finding = CleaningFinding(*COPIES, invoices["client"][copies])
-    kept = np.ones(len(invoices["client"]), bool)
-    kept[copies] = False
-    return {name: column[kept] for name, column in invoices.items()}, [finding]
+    is_original = np.ones(len(invoices["client"]), bool)
+    is_original[copies] = False
+    return {name: column[is_original] for name, column in invoices.items()}, [finding]
 
 
 def _copies(invoices: Table) -> np.ndarray:
-    """Rows that are equal to an earlier one: equal hashes propose, all columns decide."""
+    """Rows equal to an earlier one: equal hashes select candidates, which are then compared in all columns."""
     hashes = _hashes(list(invoices.values()))
     order = np.argsort(hashes, kind="stable")
     ordered = hashes[order]
@@ -100,7 +105,7 @@ def _hashes(columns: list[np.ndarray]) -> np.ndarray:
     for start in range(0, len(hashes), HASHED_ROWS):
         part = slice(start, start + HASHED_ROWS)
         bits = np.stack([_bits(column[part]) for column in columns])
-        # A small whole number has its bits at the top of a float64 and zeros below, which a product would keep.
+        # A small integer fills only the upper bits of a float64; without this mixing a product would keep the zeros.
         hashes[part] = ((bits ^ (bits >> np.uint64(32))) * WEIGHTS[: len(columns)]).sum(axis=0)
     return hashes
 
@@ -128,16 +133,16 @@ def _without_impossible_quantities(invoices: Table, _mask: np.ndarray) -> Table:
     return {name: np.where(_is_impossible(invoices[name]), np.nan, invoices[name]) for name in QUANTITIES}
 
 
-def _outside(name: str, known: tuple[int, int]) -> Callable[[Table, Table], np.ndarray]:
+def _outside(name: str, bounds: tuple[int, int]) -> Callable[[Table, Table], np.ndarray]:
     def where(invoices: Table, _clients: Table) -> np.ndarray:
         code = invoices[name]
-        return (code < known[0]) | (code > known[1]) | (code > np.floor(code))
+        return (code < bounds[0]) | (code > bounds[1]) | (code > np.floor(code))
 
     return where
 
 
 def _difference(invoices: Table) -> np.ndarray:
-    """What the meter counted, times its coefficient. [kWh or m3]"""
+    """Index difference times the meter's coefficient. [kWh or m3]"""
     coefficient = invoices["coefficient"]
     step = invoices["new_index"] - invoices["old_index"]
     return step * np.where(np.isnan(coefficient), 1.0, coefficient)
@@ -152,7 +157,7 @@ def _levels_differ(invoices: Table, _clients: Table) -> np.ndarray:
 
 
 def _split_coefficient(invoices: Table) -> Table:
-    """The row as it was before a coefficient "1,3" was split at its comma, and all behind it moved on by one column."""
+    """Columns as they were before a coefficient "1,3" was split at its comma and the later columns moved on by one."""
     decimals = invoices[LEVELS[0]]
     n_digits = np.floor(np.log10(np.maximum(decimals, 1))) + 1
     moved = dict(zip(LEVELS, (*(invoices[name] for name in LEVELS[1:]), invoices["old_index"]), strict=True))
@@ -165,8 +170,8 @@ def _split_coefficient(invoices: Table) -> Table:
 
 
 def _is_split(invoices: Table, clients: Table) -> np.ndarray:
-    """Rows that do not add up as they are, and do once moved back."""
-    mask = (invoices["months"] > MAX_MONTHS) & (invoices["months"] <= MAX_QUANTITY)  # moved back, it is an index
+    """Mark rows whose levels disagree with the index as they are and agree once moved back."""
+    mask = (invoices["months"] > MAX_MONTHS) & (invoices["months"] <= MAX_QUANTITY)  # moved back, the value is an index
     rows = np.flatnonzero(mask)
     if len(rows):
         as_is = {name: column[rows] for name, column in invoices.items()}
@@ -218,7 +223,7 @@ INVOICE_RULES = (
         _has_impossible_quantity,
         _without_impossible_quantities,
     ),
-    # Before the rules on months and indices, which would tear such a row apart.
+    # Before the rules on months and indices, which would remove parts of such a row.
     CleaningRule(
         "shifted_columns",
         "Invoices whose decimal coefficient was split at its comma; their columns are moved back, their months missing",
@@ -255,7 +260,7 @@ INVOICE_RULES = (
         lambda invoices, _: invoices["meter_id"] == 0,
         _missing("meter_id"),
     ),
-    # After the rules on meters and indices, by which it goes; before any rule on dates.
+    # After the rules on meters and indices, whose results it uses, and before any rule on dates.
     CleaningRule(
         "day_and_month_swapped",
         "Invoices whose date had day and month swapped, put right",

@@ -1,7 +1,7 @@
-"""Which file holds which table, and its bytes, unpacked; what can be wrong with it, in words.
+"""Search for the file of each table, its unpacked bytes, and the errors of tables.
 
 In:  zips, folders, CSV, CSV.gz and Parquet files.
-Out: Sources; sheets.py parses them.
+Out: TableFiles, which arrow_reader.py parses.
 """
 
 import csv
@@ -15,19 +15,19 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-MAX_UNPACKED_BYTES = 8 * 2**30  # of one file; the public archive unpacks to 0.3 GB, a zip bomb to far more
-MAX_MEMBERS = 1_000  # of a zip; two or three are needed
-GZIP_RATIO = 8  # times smaller than the text, about
+MAX_UNPACKED_BYTES = 8 * 2**30  # of one file, against zip bombs; the public archive unpacks to 0.3 GB
+MAX_MEMBERS = 1_000  # files in a zip; two or three are needed
+GZIP_RATIO = 8  # unpacked over packed bytes, approximately
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 NULLS = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "None", "NaT")
 
 
 class TableError(ValueError):
-    """Tables that cannot be used, in one sentence: what is wrong, what was there, what to do."""
+    """Tables that cannot be used; one sentence: what is wrong, what was found, what to do."""
 
 
 class MissingFile(TableError):
-    """A file is not there, or an archive or folder does not hold it."""
+    """A file does not exist, or an archive or folder does not contain it."""
 
 
 class DamagedFile(TableError):
@@ -35,7 +35,7 @@ class DamagedFile(TableError):
 
 
 class MissingColumns(TableError):
-    """A table lacks columns that are needed, or has one of them twice."""
+    """A table lacks required columns, or has one of them twice."""
 
 
 class EmptyTable(TableError):
@@ -43,7 +43,7 @@ class EmptyTable(TableError):
 
 
 class InvalidValue(TableError):
-    """A value is not what its column holds."""
+    """A value does not fit its column."""
 
 
 class UnreadableDate(InvalidValue):
@@ -51,7 +51,10 @@ class UnreadableDate(InvalidValue):
 
 
 class Column(NamedTuple):
-    """One wanted column. `convert` takes one value as found (text, number, date or None) or raises ValueError."""
+    """One wanted column. `convert` takes one value as found (text, number, date or None) or raises ValueError.
+
+    raw: an alternative name, as in the public set.
+    """
 
     name: str
     raw: str
@@ -60,11 +63,14 @@ class Column(NamedTuple):
     is_required: bool = True
     is_number: bool = False
     error: type[TableError] = InvalidValue
-    has_time: bool = False  # else a typed moment loses its time of day
+    has_time: bool = False  # if not, a typed moment loses its time of day
 
 
 class TableFile(NamedTuple):
-    """One table's file, wherever it lies; `open()` gives its unpacked bytes from the start, about n_bytes."""
+    """The file of one table, on its own or in a zip; `open()` gives its unpacked bytes from the start.
+
+    place: where the file is, for messages; n_bytes: estimated unpacked size.
+    """
 
     file_name: str
     place: str
@@ -79,36 +85,39 @@ class TableFile(NamedTuple):
         return self.file_name.endswith(".parquet")
 
 
-# --- which file holds what --------------------------------------------------------------------------------------------
+# --- which file contains which table ----------------------------------------------------------------------------------
 
 
 def find_file(kind: str, paths: tuple, named: str | Path | None = None) -> TableFile:
-    """The one file of a kind ("client", "invoice", "reading") in files, folders, zips, by name; or the `named` one."""
+    """The single file of a kind ("client", "invoice", "reading") by its name in files, folders, zips; or `named`.
+
+    Raises MissingFile if there is none or more than one.
+    """
     sources = [source for path in ((named,) if named else paths) for source in _files_in(Path(path))]
     of_kind = [source for source in sources if _kind_of(source) == kind]
-    if len(of_kind) > 1:  # the public archive has train and test files, and only the former have labels
+    if len(of_kind) > 1:  # the public archive has train and test files; only the former have labels
         of_kind = [source for source in of_kind if "train" in source.file_name] or of_kind
     if named and len(sources) == 1:
         of_kind = sources
     if len(of_kind) == 1:
         return of_kind[0]
-    there = ", ".join(map(str, of_kind or sources)) or f"none in {', '.join(map(str, paths)) or 'what was named'}"
-    raise MissingFile(f"Need one {', '.join(SUFFIXES)} file with '{kind}' in its name; found {there}. Name the file.")
+    found = ", ".join(map(str, of_kind or sources)) or f"none in {', '.join(map(str, paths)) or 'what was named'}"
+    raise MissingFile(f"Need one {', '.join(SUFFIXES)} file with '{kind}' in its name; found {found}. Name the file.")
 
 
 def has_file(kind: str, paths: tuple) -> bool:
-    """Whether any file has the kind in its name."""
+    """Whether any file is of the kind, by its name."""
     return bool(find_files(kind, paths))
 
 
 def find_files(kind: str | None, paths: tuple) -> list[TableFile]:
-    """All files of a kind ("transformer", or one of find_source's); of None all there are."""
+    """All files of a kind: "transformer" or one of those of `find_file`; all files for None."""
     return [source for path in paths for source in _files_in(Path(path)) if kind in (None, _kind_of(source))]
 
 
 def _kind_of(source: TableFile) -> str | None:
-    # In this order: "invoices_by_client.csv" holds invoices. What is said of transformers begins with them:
-    # "transformer_readings.csv" holds no readings of clients, "clients_by_transformer.csv" holds clients.
+    # In this order: "invoices_by_client.csv" contains invoices. Files about transformers begin with the word:
+    # "transformer_readings.csv" has no readings of clients, "clients_by_transformer.csv" has clients.
     name = source.file_name
     found = next((kind for kind in ("invoice", "reading", "client") if kind in name), None)
     is_first = "transformer" in name and (found is None or name.index("transformer") < name.index(found))
@@ -117,7 +126,7 @@ def _kind_of(source: TableFile) -> str | None:
 
 def _files_in(path: Path) -> Iterator[TableFile]:
     if not path.exists():
-        raise MissingFile(f"{path} is not there; name a zip, a folder, or the files of the tables.")
+        raise MissingFile(f"{path} does not exist; name a zip, a folder, or the files of the tables.")
     if path.is_dir():
         inside = sorted(file for file in path.iterdir() if _is_table(file.name) and not file.is_dir())
         yield from map(_table_file, inside)
@@ -126,7 +135,7 @@ def _files_in(path: Path) -> Iterator[TableFile]:
     elif _is_table(path.name):
         yield _table_file(path)
     else:
-        raise DamagedFile(f"{path} is none of .zip, {', '.join(SUFFIXES)}; convert it or correct its name.")
+        raise DamagedFile(f"{path} does not end in .zip, {', '.join(SUFFIXES)}; convert it or correct its name.")
 
 
 def _table_file(path: Path) -> TableFile:
@@ -142,7 +151,9 @@ def _members_of(path: Path) -> Iterator[TableFile]:
     with file_errors(path), zipfile.ZipFile(path) as archive:
         members = archive.infolist()
     if len(members) > MAX_MEMBERS:
-        raise DamagedFile(f"{path} has {len(members):,} members, {MAX_MEMBERS:,} are allowed; keep the tables only.")
+        raise DamagedFile(
+            f"{path} contains {len(members):,} files, at most {MAX_MEMBERS:,} are allowed; pack the tables only."
+        )
     for member in members:
         file_name = Path(member.filename).name
         if _is_table(file_name):
@@ -154,7 +165,10 @@ def _members_of(path: Path) -> Iterator[TableFile]:
 
 
 class BoundedReader(io.RawIOBase):
-    """A stream that refuses to unpack more than MAX_UNPACKED_BYTES: the size in a zip's directory may lie."""
+    """A stream that stops after MAX_UNPACKED_BYTES, because the size in a zip's directory may be wrong.
+
+    Raises DamagedFile.
+    """
 
     def __init__(self, packed: BinaryIO, stream: BinaryIO, place: str) -> None:
         self._packed, self._stream, self._place, self._left = packed, stream, place, MAX_UNPACKED_BYTES
@@ -166,13 +180,15 @@ class BoundedReader(io.RawIOBase):
         chunk = self._stream.read(len(buffer))
         self._left -= len(chunk)
         if self._left < 0:
-            raise DamagedFile(f"{self._place} unpacks to over {MAX_UNPACKED_BYTES:,} bytes; split it, if it is sound.")
+            raise DamagedFile(
+                f"{self._place} unpacks to over {MAX_UNPACKED_BYTES:,} bytes; split it into several files."
+            )
         buffer[: len(chunk)] = chunk
         return len(chunk)
 
     def close(self) -> None:
         self._stream.close()
-        self._packed.close()  # gzip leaves open what it was given
+        self._packed.close()  # gzip does not close the file that it reads
         super().close()
 
 
@@ -184,9 +200,9 @@ def _open_file(path: Path) -> BinaryIO:
 def _open_member(path: Path, member: zipfile.ZipInfo, place: str) -> BinaryIO:
     if member.flag_bits & 1:
         raise DamagedFile(f"{place} is encrypted; unpack it with its password and name the folder.")
-    with zipfile.ZipFile(path) as archive:  # the open member keeps the file open
+    with zipfile.ZipFile(path) as archive:  # the open member holds the zip open
         stream = _unpacked(archive.open(member), member.filename, place)
-    # Parquet is read from its end, and a zip member would be unpacked anew for every step back.
+    # Parquet is read from its end, and each step back would unpack a zip member again.
     return io.BytesIO(stream.read()) if member.filename.lower().endswith(".parquet") else stream
 
 
@@ -197,7 +213,7 @@ def _unpacked(packed: BinaryIO, file_name: str, place: str) -> BinaryIO:
 
 @contextmanager
 def file_errors(place: object) -> Iterator[None]:
-    """Turns what zip, gzip, csv, pyarrow and the file system raise over a file into one sentence."""
+    """Turn exceptions of zip, gzip, csv, pyarrow and the file system into a DamagedFile of one sentence."""
     try:
         yield
     except TableError:

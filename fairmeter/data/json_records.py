@@ -36,9 +36,10 @@ class FieldError(TableError):
 def tables_from_records(
     clients: list[dict], invoices: list[list[dict]]
 ) -> tuple[Table, Table, list[tuple[QualityFlag, ...]]]:
-    """The same tables from JSON: one object a client, one list of objects with its invoices.
+    """The canonical tables from JSON: an object per client, and a list of objects with its invoices.
 
-    Only an invoice's date is required. Raises FieldError. Returns clients, invoices and each client's quality flags.
+    Only the date of an invoice is required. Returns clients, invoices and each client's quality flags.
+    Raises FieldError.
     """
     rows = list(chain.from_iterable(invoices))
     client = np.repeat(np.arange(len(clients)), np.array([len(of_client) for of_client in invoices], np.int64))
@@ -56,13 +57,13 @@ def tables_from_records(
 
 
 def record_place(table: str, client: np.ndarray, row: int) -> tuple[int, str]:
-    """The Place of a row of "invoices" or "readings". [client: each row's client, ascending]"""
+    """(index of the client, path within its object) of a row of "invoices" or "readings". [client: of each row]"""
     index = int(client[row])
     return index, f"{table}.{row - int(np.searchsorted(client, index))}"
 
 
 def columns_from_records(rows: list[dict], fields: tuple[Column, ...], place: Place) -> Table:
-    """The columns of JSON objects, each under its name or its raw one; what a row lacks is missing. FieldError."""
+    """Columns of JSON objects, given under their canonical or raw names; absent keys are missing. Raises FieldError."""
     if not ONLY_OBJECTS.issuperset(map(type, rows)):
         index, path = place(next(i for i, row in enumerate(rows) if type(row) is not dict))
         raise FieldError(path, "not an object", index)
@@ -82,7 +83,7 @@ def columns_from_records(rows: list[dict], fields: tuple[Column, ...], place: Pl
 
 
 def _rename_to_canonical(row: dict, both: dict[str, str], i: int, place: Place) -> dict:
-    """A row under canonical names where some rows use these and others the raw ones."""
+    """A row under canonical names, for records that mix these with raw ones. Raises FieldError."""
     for raw, name in both.items():
         if raw in row and name in row:
             index, path = place(i)
@@ -91,7 +92,7 @@ def _rename_to_canonical(row: dict, both: dict[str, str], i: int, place: Place) 
 
 
 def _values(rows: list[dict], names: list[str], given: set[str]) -> list[Sequence]:
-    """The values under each name, None where a row has none."""
+    """The values under each name, None where a row lacks it."""
     present = [name for name in names if name in given]
     try:
         columns = zip(*map(itemgetter(*present), rows), strict=True) if len(present) > 1 else None
@@ -107,15 +108,15 @@ def _array(values: Sequence, field: Column) -> np.ndarray:
     types = set(map(type, values))
     if field.is_number and types <= PLAIN_NUMBERS:
         return np.array(values, np.float64)
-    # A dict would give True what another client's 1 is, and -0.0 what 0 is; and moments are all different.
+    # A dict would merge True with 1 and -0.0 with 0; and moments are all different.
     if field.is_number or field.has_time or bool in types:
         return np.array([field.convert(value) for value in values], field.dtype)
-    known = {value: field.convert(value) for value in set(values)}
-    return np.array([known[value] for value in values], field.dtype)
+    converted = {value: field.convert(value) for value in set(values)}
+    return np.array([converted[value] for value in values], field.dtype)
 
 
 def _field_error(values: Sequence, field: Column, name: str, place: Place) -> FieldError:
-    """The error of the first value that cannot be converted, under the name that it was given by."""
+    """The error of the first value that cannot be converted, under the name by which it was given."""
     for i, value in enumerate(values):
         index, path = place(i)
         if isinstance(value, list | dict):

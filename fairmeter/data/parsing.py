@@ -1,7 +1,7 @@
-"""One raw value -> its canonical one: numbers, codes, days, ids, texts, as files and JSON write them.
+"""Parsers of one raw value: numbers, days, ids, labels and texts, as written in files and JSON.
 
-In:  what stands in a cell, or under a key: a text, a number, a boolean, nothing.
-Out: a float (NaN missing), days since 1970 (NAT missing), or a text. Raises ValueError that says what to write.
+In:  the value of a cell or key: a text, a number, a boolean or None.
+Out: a float (NaN missing), days since 1970 (NAT missing), or a text. A ValueError states what to write instead.
 """
 
 import re
@@ -17,19 +17,20 @@ EPOCH = date(1970, 1, 1).toordinal()
 INVOICE_DAYS = (date(INVOICE_YEARS[0], 1, 1).toordinal() - EPOCH, date(INVOICE_YEARS[1] + 1, 1, 1).toordinal() - EPOCH)
 NAT = np.iinfo(np.int64).min
 ENERGIES = {"ELEC": 0, "GAZ": 1, "0": 0, "1": 1}
-# The time of day that a spreadsheet or a data frame adds is left out.
+# A time of day, which spreadsheets and data frames add, is ignored.
 ISO_DATE = re.compile(r"(?P<y>\d{4})([-/])(?P<m>\d\d?)\2(?P<d>\d\d?)(?:[T ]\d\d?:.*)?")
 DAY_FIRST = re.compile(r"(?P<d>\d\d?)/(?P<m>\d\d?)/(?P<y>\d{4})(?: \d\d?:.*)?")
 
 
 def parse_text(value) -> str:
-    """A text without blanks around it; a whole number that a data frame turned into 17.0 is "17" again."""
-    if value is None or value != value:  # NaN is what a data frame makes of a missing text
+    """The stripped text of a value; 17.0, which a data frame makes of 17, gives "17"."""
+    if value is None or value != value:  # a data frame has NaN for a missing text
         return ""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
 
 
 def parse_id(value) -> str:
+    """A client id. Raises ValueError where it is empty."""
     text = parse_text(value)
     if not text:
         raise ValueError("empty; every client needs an id")
@@ -37,7 +38,7 @@ def parse_id(value) -> str:
 
 
 def parse_number(value) -> float:
-    """A quantity; missing is NaN."""
+    """A number, NaN if missing. Raises ValueError."""
     if value is None or (isinstance(value, str) and value.strip() in NULLS):
         return np.nan
     try:
@@ -48,9 +49,9 @@ def parse_number(value) -> float:
     raise ValueError("not a number; write digits, with a point before decimals")
 
 
-@lru_cache(maxsize=2**15)  # all days of ninety years; a server meets the same ones again and again
+@lru_cache(maxsize=2**15)  # all days of ninety years; the same ones recur in requests
 def parse_day(value) -> int:
-    """Days since 1970 of 2014-03-24, 2014/03/24 or, always day first, 24/03/2014; missing is NAT."""
+    """Days since 1970 of 2014-03-24, 2014/03/24 or 24/03/2014 (always day first); NAT if missing. Raises ValueError."""
     text = parse_text(value)
     if text in NULLS:
         return NAT
@@ -62,6 +63,7 @@ def parse_day(value) -> int:
 
 
 def parse_invoice_day(value) -> int:
+    """As `parse_day`, within INVOICE_YEARS and never missing."""
     day = parse_day(value)
     if day == NAT:
         raise ValueError("empty; every invoice needs its date")
@@ -72,12 +74,12 @@ def parse_invoice_day(value) -> int:
 
 @lru_cache(maxsize=2**15)
 def is_year_first(value) -> bool:
-    """Whether a date is written year first; a typed one counts as such."""
+    """Whether a date is written year first; a typed date counts as such."""
     return not DAY_FIRST.fullmatch(parse_text(value))
 
 
 def parse_energy(value) -> int:
-    """0 electricity, 1 gas, -1 missing."""
+    """0 electricity, 1 gas, -1 missing. Raises ValueError."""
     text = parse_text(value).upper()
     if text in NULLS:
         return -1
@@ -87,6 +89,7 @@ def parse_energy(value) -> int:
 
 
 def parse_label(value) -> float:
+    """1 confirmed fraud, 0 none, NaN missing. Raises ValueError."""
     label = parse_number(float(value) if isinstance(value, bool) else value)
     if label not in (0, 1) and not np.isnan(label):
         raise ValueError("not a label; write 1, 0 or nothing")

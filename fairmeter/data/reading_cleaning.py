@@ -1,11 +1,11 @@
-"""The rules by which readings are cleaned; the same for files and for JSON.
+"""Rules that clean readings, the same for files and for JSON.
 
 In:  readings as parsed (fairmeter/data/readings.py), in any order: client, read_at (never NaT), consumption_kwh.
-Out: the same by client, then time, one reading a moment, NaN where it is missing; a Finding for each rule that found
-     something. What the rules answer to is in docs/cleaning.md.
+Out: readings by client, then time, one per moment, NaN where missing; a CleaningFinding for each rule that matched.
+     What the rules answer to is in docs/cleaning.md.
 
-Of the days of 23 and 25 hours, when the clocks change, this room puts the doubled hour together and counts the days;
-fairmeter/data/daily.py makes every day one of 24 hours, and fills what is missing within it.
+For days of 23 and 25 hours, when the clocks change, this module merges the repeated hour and counts the days;
+fairmeter/data/daily.py scales every day to 24 hours and fills missing hours.
 """
 
 import numpy as np
@@ -14,16 +14,16 @@ from fairmeter.core.segments import Segments
 from fairmeter.core.types import Table
 from fairmeter.data.cleaning import CleaningFinding
 
-READING_YEARS = (1971, 2100)  # a meter whose clock was reset says 1970
+READING_YEARS = (1971, 2100)  # a meter whose clock was reset reports 1970
 MAX_READING_KWH = 1e6  # the largest day of a business in the SGCC set is 0.8 million
-MAX_YEARS = 10  # of one client: what is older tells nothing of today, and a slip in one date must not cost 40,000 days
+MAX_YEARS = 10  # of one client: older readings have no value, and a wrong date must not create 40,000 days
 HOUR, DAY = 60, 24 * 60  # minutes
 STUCK_READINGS, STUCK_MINUTES, STUCK_HOURLY_MINUTES = 7, 7 * DAY, DAY
 MAX_AGE = MAX_YEARS * 366 * DAY
 SUNDAY = 3  # 1970-01-01 was a Thursday
-CHANGE_MONTHS = (2, 3, 8, 9, 10)  # from 0: clocks change in March or April and in September, October or November
-CHANGE_HOURS = 4  # the hour that comes twice or not at all is one of the night's first
-MIN_HOURS = 20  # of a day, else a doubled reading says nothing of clocks
+CHANGE_MONTHS = (2, 3, 8, 9, 10)  # 0 = January: clocks change in March or April, and in September to November
+CHANGE_HOURS = 4  # the repeated or skipped hour is one of the first of the night
+MIN_HOURS = 20  # of a day: with fewer, a repeated reading is no evidence of a clock change
 ALL_HOURS = sum(range(24))
 
 FIRST_MINUTE, LAST_MINUTE = (
@@ -32,7 +32,7 @@ FIRST_MINUTE, LAST_MINUTE = (
 
 
 def clean_readings(readings: Table) -> tuple[Table, list[CleaningFinding]]:
-    """A cleaned copy by client, then time, and what was found. [a Finding's clients: one for each row that has it]"""
+    """Clean a copy of the readings, sorted by client, then time. Returns it and the findings."""
     client, kwh = np.asarray(readings["client"], np.int64), np.asarray(readings["consumption_kwh"], np.float64)
     minute = readings["read_at"].astype("datetime64[m]").view(np.int64)
     findings = []
@@ -79,7 +79,7 @@ def _text(sentence: str) -> str:
 
 
 def _in_order(client: np.ndarray, minute: np.ndarray, kwh: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """By client, time and value, missing values last: what follows must not feel the order of the file."""
+    """Sort by client, time and value, missing values last, so that results do not depend on the order of the file."""
     is_later = (client[1:] > client[:-1]) | ((client[1:] == client[:-1]) & (minute[1:] > minute[:-1]))
     if is_later.all():
         return client, minute, kwh
@@ -95,23 +95,24 @@ def _is_old(client: np.ndarray, minute: np.ndarray) -> np.ndarray:
 
 
 def _is_first(client: np.ndarray, time: np.ndarray) -> np.ndarray:
-    """Whether a row is the first of its client and time. [bool, rows in order]"""
+    """Mark the first row of each client and time. [bool, rows sorted]"""
     is_first = np.ones(len(client), bool)
     is_first[1:] = (client[1:] != client[:-1]) | (time[1:] != time[:-1])
     return is_first
 
 
 def _counts(is_first: np.ndarray) -> np.ndarray:
-    """How many rows each group has, of which the first ones are marked."""
+    """Number of rows of each group, given its marked first row."""
     return np.diff(np.append(np.flatnonzero(is_first), len(is_first)))
 
 
 def _merge_moments(
     client: np.ndarray, kwh: np.ndarray, is_first: np.ndarray, is_doubled: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(kWh a moment: the mean of its different values, clients of copies, clients of moments whose values differ)
+    """Merge readings of one moment into the mean of its different values.
 
-    What is missing is a copy of what is there. The hours that the clocks doubled are neither. [is_doubled: a moment]
+    Returns kWh per moment, the clients of copies, and the clients of moments with different values. A missing value
+    counts as a copy of a present one. Hours repeated by a clock change count as neither. [is_doubled: per moment]
     """
     moments = Segments(_counts(is_first))
     is_copy = ~is_first
@@ -125,15 +126,13 @@ def _merge_moments(
 
 
 def _clock_changes(client: np.ndarray, minute: np.ndarray, is_first: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(the client of each day on which the clocks changed, whether a moment came twice for it).
+    """(client of each day with a clock change, mask of the moments that it repeated). [is_first: marks each moment]
 
-    [is_first: whether a reading is the first of its moment; the answer has an element a moment]
-
-    Such a day is a Sunday of spring or autumn whose hours are all there, but one of the night twice or not at all.
-    Elsewhere clocks change on other days; there a doubled hour counts as readings that differ, with the same result.
+    Such a day is a Sunday of spring or autumn that is complete but for one hour of the night, repeated or skipped.
+    In countries with other days, a repeated hour counts as conflicting readings, with the same result.
     """
     is_doubled = np.zeros(np.count_nonzero(is_first), bool)
-    if not (minute % DAY).any():  # of daily readings no hour can be told
+    if not (minute % DAY).any():  # daily readings have no hours
         return client[:0], is_doubled
     client, minute, n = client[is_first], minute[is_first], _counts(is_first)
     at = np.flatnonzero((minute // DAY - SUNDAY) % 7 == 0)
@@ -159,7 +158,7 @@ def _clock_changes(client: np.ndarray, minute: np.ndarray, is_first: np.ndarray)
 
 
 def _gap_days(client: np.ndarray, minute: np.ndarray, kwh: np.ndarray) -> np.ndarray:
-    """The client of each day without a known reading between its first and its last one."""
+    """The client of each day without a known reading between the client's first and last one."""
     known = ~np.isnan(kwh)
     client, day = client[known], minute[known] // DAY
     step = np.diff(day)
@@ -169,7 +168,7 @@ def _gap_days(client: np.ndarray, minute: np.ndarray, kwh: np.ndarray) -> np.nda
 
 
 def _is_stuck(client: np.ndarray, minute: np.ndarray, kwh: np.ndarray) -> np.ndarray:
-    """Readings that belong to a run of one value above 0, without a gap of a day, of 7 days or, hourly, of 24 hours."""
+    """Mark runs of one value above 0 over 7 days or, hourly, 24 hours, without a gap of more than a day."""
     goes_on = np.zeros(len(kwh), bool)
     goes_on[1:] = (kwh[1:] == kwh[:-1]) & (kwh[1:] > 0) & (client[1:] == client[:-1]) & (np.diff(minute) <= DAY)
     if np.count_nonzero(goes_on) < STUCK_READINGS - 1:
@@ -179,7 +178,9 @@ def _is_stuck(client: np.ndarray, minute: np.ndarray, kwh: np.ndarray) -> np.nda
     if not is_run.any():
         return np.zeros(len(kwh), bool)
     starts, n = starts[is_run], counts[is_run]
-    span = minute[starts + n - 1] - minute[starts]  # to the last one's start: n readings cover span * n / (n - 1)
+    span = (
+        minute[starts + n - 1] - minute[starts]
+    )  # between the starts of first and last: n readings cover span * n / (n - 1)
     least = np.where(span <= HOUR * (n - 1), STUCK_HOURLY_MINUTES, STUCK_MINUTES)
     is_run[is_run] = span * n >= least * (n - 1)
     return np.repeat(is_run, counts)

@@ -1,10 +1,10 @@
-"""Raw readings -> the canonical table. The only room that knows raw column names of readings, and the wide layout.
+"""Raw readings -> the canonical table. The only module with raw column names of readings and the wide layout.
 
-In:  a file (zip, folder, CSV, CSV.gz, Parquet) or JSON objects. Long: client_id, read_at, consumption_kwh, a row a
-     reading, day or hour. Wide, as SGCC publishes: CONS_NO, FLAG, and a column a day, named month/day/year.
+In:  a file (zip, folder, CSV, CSV.gz, Parquet) or JSON objects. Long: client_id, read_at, consumption_kwh, with a row
+     per reading of a day or hour. Wide, as SGCC publishes: CONS_NO, FLAG, and a column per day, named month/day/year.
 Out: readings by client, then time, cleaned, with quality flags: client (int64: row in the clients), read_at
      (datetime64[m]: start of the hour or day), consumption_kwh (float64, NaN missing).
-A moment is what the clock on the wall showed; a zone or an offset from UTC behind it is left out.
+Moments are local wall-clock time; a time zone or UTC offset is ignored.
 """
 
 import re
@@ -29,7 +29,7 @@ from fairmeter.data.tables import DuplicateClient, flags_by_client, quality_flag
 
 __all__ = ["ReadingTables", "has_readings", "read_readings", "readings_from_records"]
 
-MAX_UNREADABLE_SHARE = 0.1  # share of a file's values; with more, the column holds something else than numbers
+MAX_UNREADABLE_SHARE = 0.1  # of a file's values; with more, the column does not contain numbers
 DAY = 24 * 60  # minutes
 ISO_LENGTHS = {len("2014-03-24"), len("2014-03-24T13:30"), len("2014-03-24T13:30:00")}
 MOMENT = re.compile(
@@ -41,16 +41,16 @@ ISO_DAY = re.compile(r"\d{4}[-/]\d\d?[-/]\d\d?")
 
 @dataclass(frozen=True)
 class ReadingTables:
-    """Canonical readings, whose `client` is the row in client_ids, and what was found wrong: in all, and a client."""
+    """Canonical readings, whose `client` is the row in client_ids, with quality flags in total and per client."""
 
     client_ids: np.ndarray  # object: str
-    label: np.ndarray | None  # float64, a client; None where the file has no labels
+    label: np.ndarray | None  # float64, per client; None if the file has no labels
     readings: Table
     flags: list[QualityFlag]
     quality: list[tuple[QualityFlag, ...]]
 
     def for_clients(self, client_ids: Iterable[str]) -> "ReadingTables":
-        """The same for these clients, in their order; readings of others are left out, with a flag."""
+        """The readings of these clients, in their order; those of others are left out, with a quality flag."""
         wanted = np.array(list(client_ids), object)
         row_of = {client_id: row for row, client_id in enumerate(self.client_ids)}
         old = np.array([row_of.get(client_id, -1) for client_id in wanted], np.int64)
@@ -59,10 +59,10 @@ class ReadingTables:
         label = None if self.label is None else np.append(self.label, np.nan)[old]
         quality = [self.quality[row] if row >= 0 else () for row in old.tolist()]
         flags = [*self.flags, *_unknown_clients(n_unknown)]
-        return replace(self, client_ids=wanted, label=label, readings=self._of(old), flags=flags, quality=quality)
+        return replace(self, client_ids=wanted, label=label, readings=self._select(old), flags=flags, quality=quality)
 
-    def _of(self, old: np.ndarray) -> Table:
-        """The readings of some clients, in that order. [old: rows in client_ids, -1 none]"""
+    def _select(self, old: np.ndarray) -> Table:
+        """The readings of some clients, in that order. [old: rows in client_ids, -1 for none]"""
         counts = np.bincount(self.readings["client"], minlength=len(self.client_ids))
         starts = np.append(np.cumsum(counts) - counts, 0)[old]
         counts = np.append(counts, 0)[old]
@@ -79,11 +79,11 @@ def _unknown_clients(n: int) -> list[QualityFlag]:
 # --- one value --------------------------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=2**15)  # the hours of three years; a server meets the same ones again and again
+@lru_cache(maxsize=2**15)  # the hours of three years; the same ones recur in requests
 def parse_minute(value) -> int:
-    """Minutes since 1970 of 2014-03-24, 2014-03-24T13:30 or, day first, 24/03/2014 13:30, as the clock showed them."""
+    """Minutes since 1970 of 2014-03-24, 2014-03-24T13:30 or, day first, 24/03/2014 13:30; local time. ValueError."""
     text = parse_text(value)
-    if len(text) in ISO_LENGTHS and text[4] == text[7] == "-":  # ten times faster, and nearly all are written so
+    if len(text) in ISO_LENGTHS and text[4] == text[7] == "-":  # ten times faster, and the usual format
         try:
             moment = datetime.fromisoformat(text)
             return (moment.toordinal() - EPOCH) * DAY + moment.hour * 60 + moment.minute
@@ -99,11 +99,12 @@ def parse_minute(value) -> int:
 
 
 def parse_number_or_nan(value) -> float:
-    """A quantity; missing and unreadable are NaN."""
+    """A number; NaN if missing or unreadable."""
     return np.nan if is_unreadable(value) else parse_number(value)
 
 
 def is_unreadable(value) -> bool:
+    """Whether a value is present and not a number."""
     try:
         parse_number(value)
     except ValueError:
@@ -123,7 +124,7 @@ NO_READINGS = {"client": np.array([], np.int64)} | {f.name: np.array([], f.dtype
 
 
 class _Parsed(NamedTuple):
-    """A file's readings before they are cleaned. [unreadable: whether a reading is no number]"""
+    """Readings of a file before cleaning. [unreadable: marks readings that are not numbers]"""
 
     client_ids: np.ndarray
     label: np.ndarray | None
@@ -137,11 +138,11 @@ def has_readings(*sources) -> bool:
 
 
 def read_readings(*sources, readings: str | Path | None = None) -> ReadingTables:
-    """Reads and cleans the readings.
+    """Read and clean the readings.
 
-    sources: a zip, a folder, or files, of which one has "reading" in its name; a single file may have any name.
-    readings: a file of any name, in place of what the sources hold.
-    Raises TableError (one sentence). No client is left out, also if nothing is known of it.
+    sources: a zip, a folder, or files, one of them with "reading" in its name; a single file may have any name.
+    readings: a file of any name, used instead of the sources.
+    Raises TableError (one sentence). Clients without known readings are kept.
     """
     source = find_file("reading", sources, readings or (sources[0] if len(sources) == 1 else None))
     day_of_column = _day_columns(read_header(source), source)
@@ -173,7 +174,7 @@ def _row_of_id(row_of: dict[str, int], value) -> int:
 
 
 def _in_order_of_appearance(client: np.ndarray, client_ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Clients by their first row; a Parquet file's dictionary has an order of its own, and values that no row has."""
+    """Number clients by their first row; a Parquet dictionary has its own order, and values that occur in no row."""
     first = np.full(len(client_ids), len(client))
     np.minimum.at(first, client, np.arange(len(client)))
     order = np.argsort(first, kind="stable")[: np.count_nonzero(first < len(client))]
@@ -183,18 +184,18 @@ def _in_order_of_appearance(client: np.ndarray, client_ids: np.ndarray) -> tuple
 
 
 def _label_of_clients(label: np.ndarray, client: np.ndarray, client_ids: np.ndarray, source: TableFile) -> np.ndarray:
-    """The label that each client has in all its rows that have one."""
+    """The label of each client, the same in all its rows that have one. Raises InvalidValue."""
     lowest = np.full(len(client_ids), np.nan)
     highest = lowest.copy()
     np.fmin.at(lowest, client, label)
     np.fmax.at(highest, client, label)
     if (differs := np.flatnonzero(lowest < highest)).size:
-        raise InvalidValue(f"{source} has label 0 and label 1 for client {client_ids[differs[0]]!r}; keep one.")
+        raise InvalidValue(f"{source} has label 0 and label 1 for client {client_ids[differs[0]]!r}; keep one of them.")
     return lowest
 
 
 def _quantities(sheet: ParsedTable, fields: tuple[Column, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """(kWh, whether a value is no number), a column a field. Raises InvalidValue where too many are none."""
+    """(kWh, mask of values that are not numbers), a column per field. Raises InvalidValue if these are too many."""
     kwh = np.empty((sheet.n_rows, len(fields)))
     unreadable = np.zeros(kwh.shape, bool)
     first_error = None
@@ -214,9 +215,9 @@ def _quantities(sheet: ParsedTable, fields: tuple[Column, ...]) -> tuple[np.ndar
 
 
 def _day_columns(header: list[str], source: TableFile) -> dict[str, int]:
-    """{column: days since 1970} of a wide table, in the order of time; nothing of a long one.
+    """{column: days since 1970} of a wide table, in order of time; empty for a long one.
 
-    The slashed names of one file are read alike: month first, as SGCC writes, unless one has a first number above 12.
+    All slashed names of a file are read alike: month first, as SGCC writes, unless one has a first number above 12.
     """
     if READ_AT.name in header or KWH.name in header:
         return {}
@@ -235,7 +236,7 @@ def _day_of_column(text: str, name: str, source: TableFile) -> int:
     try:
         return parse_day(text)
     except ValueError:
-        raise UnreadableDate(f"{source} has a column {name!r}, which is no date; write month/day/year.") from None
+        raise UnreadableDate(f"{source} has a column {name!r}, which is not a date; write month/day/year.") from None
 
 
 def _read_wide(source: TableFile, day_of_column: dict[str, int]) -> _Parsed:
@@ -259,9 +260,9 @@ def _read_wide(source: TableFile, day_of_column: dict[str, int]) -> _Parsed:
 
 
 def readings_from_records(readings: list[list[dict]]) -> tuple[Table, list[tuple[QualityFlag, ...]]]:
-    """The same table from JSON: one list of objects a client, each with read_at and consumption_kwh.
+    """The canonical table from JSON: a list of objects per client, each with read_at and consumption_kwh.
 
-    Raises FieldError. Returns the readings and each client's quality flags.
+    Returns the readings and each client's quality flags. Raises FieldError.
     """
     rows = list(chain.from_iterable(readings))
     if not rows:
@@ -270,7 +271,7 @@ def readings_from_records(readings: list[list[dict]]) -> tuple[Table, list[tuple
     place = partial(record_place, "readings", client)
     columns = columns_from_records(rows, READING_FIELDS, place)
     for i in np.flatnonzero(np.isnan(columns[KWH.name])).tolist():
-        if KWH.name not in rows[i]:  # a misspelt name must not pass for a meter that is silent
+        if KWH.name not in rows[i]:  # a misspelt name must not be mistaken for a silent meter
             index, path = place(i)
             raise FieldError(f"{path}.{KWH.name}", "missing; send it, empty where nothing was read", index)
     table, findings = clean_readings({"client": client} | columns)

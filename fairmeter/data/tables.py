@@ -1,10 +1,11 @@
-"""Raw tables -> canonical tables. The only room that knows raw column names of clients and invoices.
+"""Raw tables -> canonical tables. The only module with raw column names of clients and invoices.
 
-In:  files (zip, folder, CSV, CSV.gz, Parquet) or JSON objects, Kaggle or canonical names, day-first or ISO dates.
+In:  files (zip, folder, CSV, CSV.gz, Parquet) with Kaggle or canonical names, day-first or ISO dates; for JSON see
+     fairmeter/data/json_records.py.
 Out: clients and invoices as dicts of NumPy columns, cleaned, with quality flags. NaN and NaT are missing.
-     clients, a row a client: client_id (object: str), category, region, district (float64), created_on (datetime64[D]);
-         where given: latitude, longitude, tariff_price, label (float64), labelled_on (datetime64[D]), transformer_id
-         (object: str).
+     clients, a row per client: client_id (object: str), category, region, district (float64), created_on
+         (datetime64[D]); if given: latitude, longitude, tariff_price, label (float64), labelled_on (datetime64[D]),
+         transformer_id (object: str).
      invoices, sorted by client: client (int64: row in clients), invoice_on (datetime64[D], never NaT), energy (int8:
          0 ELEC, 1 GAZ), and float64: tariff, meter_id, meter_status, meter_code, remark, coefficient,
          consumption_level_1..4, old_index, new_index, months.
@@ -41,17 +42,17 @@ from fairmeter.data.parsing import (
     parse_text,
 )
 
-MAX_EXACT_INTEGER = 2**53 - 1  # whole numbers beyond are not told apart by float64
+MAX_EXACT_INTEGER = 2**53 - 1  # float64 cannot distinguish larger integers
 UNKNOWN_CLIENTS = ("invoices_of_unknown_clients", "Invoices of clients that are not in the clients' table, left out")
 
 
 class DuplicateClient(TableError):
-    """A client has two rows."""
+    """A client has more than one row."""
 
 
 @dataclass(frozen=True)
 class Tables:
-    """Canonical clients and invoices, and what was found wrong: in all, and with each client."""
+    """Canonical clients and invoices, with quality flags in total and per client."""
 
     clients: Table
     invoices: Table
@@ -63,7 +64,7 @@ class Tables:
 
 
 def parse_code(value) -> float:
-    """A code; "region_103" is 103, any other text a number of its own, which is the same wherever the text is."""
+    """A code as a number: "region_103" is 103, any other text is hashed. NaN if missing. Raises ValueError."""
     if isinstance(value, bool):
         raise ValueError("not a code; write a number or a text")
     text = parse_text(value)
@@ -124,12 +125,12 @@ NAMED_CODE = re.compile(rf"(?:{'|'.join(sorted(CODE_NAMES))})_(\d+)")
 
 
 def quality_flag(finding: CleaningFinding, n: int) -> QualityFlag:
-    """A finding in words. [n: how many rows have it]"""
+    """The quality flag of a finding in n rows."""
     return QualityFlag(finding.flag, n, f"{finding.text}: {n:,}.")
 
 
 def sum_flags(flags: Iterable[QualityFlag]) -> list[QualityFlag]:
-    """Flags of several parts of one base as the flags of the whole, in the order in which it would have them."""
+    """Add up the flags of several partitions of a client base, in the order of a single table's flags."""
     counts: Counter[tuple[str, str]] = Counter()
     for flag in flags:
         counts[flag.flag, flag.text.removesuffix(f": {flag.n:,}.")] += flag.n
@@ -139,7 +140,7 @@ def sum_flags(flags: Iterable[QualityFlag]) -> list[QualityFlag]:
 
 
 def flags_by_client(findings: list[CleaningFinding], n_clients: int) -> list[tuple[QualityFlag, ...]]:
-    """The flags of each client; clients with equal ones share them, so that 100,000 clients cost little memory."""
+    """The flags of each client; equal flags are shared objects, so that 100,000 clients cost little memory."""
     flags = [()] * n_clients
     for finding in findings:
         counts = np.bincount(finding.clients, minlength=n_clients)
@@ -157,11 +158,11 @@ def flags_by_client(findings: list[CleaningFinding], n_clients: int) -> list[tup
 
 
 def read_tables(*sources, clients=None, invoices=None) -> Tables:
-    """Reads and cleans the clients and the invoices.
+    """Read and clean the clients and the invoices.
 
-    sources: a zip, a folder, or files with "client" and "invoice" in their names; of train and test, train is taken.
-    clients, invoices: a file of any name each, in place of what the sources hold.
-    Raises TableError (one sentence). Invoices of unknown clients are left out; no client is.
+    sources: a zip, a folder, or files with "client" and "invoice" in their names; of train and test, train is read.
+    clients, invoices: a file of any name each, used instead of the sources.
+    Raises TableError (one sentence). Invoices of unknown clients are left out; all clients are kept.
     """
     client_source = find_file("client", sources, clients)
     invoice_source = find_file("invoice", sources, invoices)
@@ -175,14 +176,14 @@ def read_tables(*sources, clients=None, invoices=None) -> Tables:
 
 
 def client_columns(sheet: ParsedTable) -> Table:
-    """The columns of clients that a sheet has, as parsed."""
+    """The columns of clients that a table has, as parsed."""
     return {field.name: sheet.take(field) for field in CLIENT_FIELDS if field in sheet}
 
 
 def invoice_columns(sheet: ParsedTable) -> Iterator[tuple[str, np.ndarray]]:
-    """(name, column) of invoices as parsed, one after the other, so that no two need be in memory in two forms."""
-    # First, before its column is taken. Dates that are written as in the public export, where day and month are
-    # swapped, have its name and come year first.
+    """Yield (name, column) of invoices as parsed, so that only one column at a time is in memory in two forms."""
+    # First, before the column of dates is released. In the public export, where day and month are swapped, this column
+    # has the raw name and its dates are written year first.
     is_raw = sheet.name(INVOICE_ON) == INVOICE_ON.raw
     yield EXPORT_DATE, sheet.peek(YEAR_FIRST) if is_raw else np.zeros(sheet.n_rows, bool)
     for field in INVOICE_FIELDS:
@@ -190,15 +191,15 @@ def invoice_columns(sheet: ParsedTable) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def clean_tables(clients: Table, client: np.ndarray, invoices: Iterable[tuple[str, np.ndarray]]) -> Tables:
-    """The tables of what was parsed. [client: each invoice's row in clients, -1 unknown; invoices: name, column]"""
-    known = np.flatnonzero(client >= 0)
-    order = known[np.argsort(client[known], kind="stable")]
+    """Clean parsed columns. [client: each invoice's row in clients, -1 unknown; invoices: (name, column)]"""
+    with_client = np.flatnonzero(client >= 0)
+    order = with_client[np.argsort(client[with_client], kind="stable")]
     if np.array_equal(order, np.arange(len(client))):
-        order = slice(None)  # spares a copy of every column
+        order = slice(None)  # avoids a copy of every column
     invoice_table = {"client": client[order]} | {name: column[order] for name, column in invoices}
     client_table, invoice_table, findings = clean(clients, invoice_table)
     quality = flags_by_client(findings, len(client_table["client_id"]))
-    n_unknown = len(client) - len(known)
+    n_unknown = len(client) - len(with_client)
     if n_unknown:
         findings.append(CleaningFinding(*UNKNOWN_CLIENTS, np.full(n_unknown, -1)))
     flags = [quality_flag(finding, len(finding.clients)) for finding in findings]
@@ -206,6 +207,7 @@ def clean_tables(clients: Table, client: np.ndarray, invoices: Iterable[tuple[st
 
 
 def rows_by_id(client_ids: np.ndarray, source: object) -> dict[str, int]:
+    """{client id: its row}. Raises DuplicateClient."""
     row_of = {client_id: row for row, client_id in enumerate(client_ids)}
     if len(row_of) < len(client_ids):
         client_id, n = Counter(client_ids).most_common(1)[0]
@@ -218,7 +220,7 @@ def _row_of_client(row_of: dict[str, int], value) -> int:
 
 
 def concatenate_tables(parts: Sequence[tuple[Table, Table]]) -> tuple[Table, Table]:
-    """Clients and invoices of parts as those of one whole. [(clients, invoices) of each]"""
+    """Concatenate (clients, invoices) of several parts."""
     firsts = np.cumsum([0, *(len(clients["client_id"]) for clients, _ in parts[:-1])]).tolist()
     owned = [bills | {"client": bills["client"] + first} for (_, bills), first in zip(parts, firsts, strict=True)]
     return tuple(
@@ -228,9 +230,9 @@ def concatenate_tables(parts: Sequence[tuple[Table, Table]]) -> tuple[Table, Tab
 
 
 def select_clients(rows: np.ndarray, clients: Table, invoices: Table) -> tuple[Table, Table]:
-    """Some clients, and their invoices. [row numbers, ascending]"""
+    """Some clients and their invoices. [rows: row numbers, ascending]"""
     first, last = np.searchsorted(invoices["client"], rows), np.searchsorted(invoices["client"], rows, side="right")
     n = last - first
     of = np.repeat(first - np.cumsum(n) + n, n) + np.arange(n.sum())
-    theirs = {name: column[of] for name, column in invoices.items()} | {"client": np.repeat(np.arange(len(rows)), n)}
-    return {name: column[rows] for name, column in clients.items()}, theirs
+    selected = {name: column[of] for name, column in invoices.items()} | {"client": np.repeat(np.arange(len(rows)), n)}
+    return {name: column[rows] for name, column in clients.items()}, selected

@@ -1,9 +1,9 @@
-"""Raw tables of transformers -> canonical ones. The only room that knows their columns.
+"""Raw tables of transformers -> canonical ones. The only module with their raw column names.
 
-In:  what each transformer delivered a day: transformer_id, measured_on, delivered_kwh, and where an engineer computed
-     them losses_kwh; optionally a list of transformers: transformer_id, region, latitude, longitude, has_meter. Two
-     files (zip, folder, CSV, CSV.gz, Parquet) with "transformer" in their names, told apart by their columns; or JSON.
-Out: TransformerTables: a row each transformer that was measured, its days, and what was wrong with them.
+In:  daily totals: transformer_id, measured_on, delivered_kwh, and losses_kwh where an engineer computed technical
+     losses; optionally a list of transformers: transformer_id, region, latitude, longitude, has_meter. Two files (zip,
+     folder, CSV, CSV.gz, Parquet) with "transformer" in their names, distinguished by their columns; or JSON.
+Out: TransformerTables: a row per measured transformer, its days, and quality flags.
 """
 
 from collections import Counter
@@ -21,17 +21,17 @@ from fairmeter.data.parsing import NAT, parse_day, parse_number, parse_text
 from fairmeter.data.tables import parse_code
 
 KIND = "transformer"
-MAX_KWH = 1e9  # a day: above it, an index was sent for an energy
+MAX_KWH = 1e9  # a day: a larger value is an index, not an energy
 LIST_COLUMNS = ("region", "latitude", "longitude", "has_meter")
 
 
 class DoubledTotal(InvalidValue):
-    """A transformer has two totals for one day, or two rows in the list."""
+    """A transformer has two totals for a day, or two rows in the list."""
 
 
 @dataclass(frozen=True)
 class TransformerTables:
-    """What was measured. [transformer: row in transformers; day: since 1970; kWh: NaN missing]
+    """Transformers and their daily totals. [transformer: row in transformers; day: since 1970; kWh: NaN missing]
 
     transformers: transformer_id (object: str), region, latitude, longitude (float64). totals, by transformer and day:
     transformer, day (int64), delivered_kwh, losses_kwh (float64).
@@ -46,6 +46,7 @@ class TransformerTables:
 
 
 def parse_transformer_id(value) -> str:
+    """A transformer id. Raises ValueError where it is empty."""
     text = parse_text(value)
     if not text:
         raise ValueError("empty; every row needs its transformer")
@@ -53,6 +54,7 @@ def parse_transformer_id(value) -> str:
 
 
 def parse_measured_day(value) -> int:
+    """Days since 1970, never missing. Raises ValueError."""
     day = parse_day(value)
     if day == NAT:
         raise ValueError("empty; every total needs its day")
@@ -60,7 +62,7 @@ def parse_measured_day(value) -> int:
 
 
 def parse_flag(value) -> float:
-    """1 or 0; missing is NaN."""
+    """1 or 0, NaN if missing. Raises ValueError."""
     number = parse_number(float(value) if isinstance(value, bool) else value)
     if number not in (0, 1) and not np.isnan(number):
         raise ValueError("neither 1 nor 0; write one of them or nothing")
@@ -92,14 +94,14 @@ DELIVERED = "delivered_kwh"
 
 
 def has_transformers(*sources) -> bool:
-    """Whether zips, folders and files hold what transformers delivered."""
+    """Whether zips, folders and files contain daily totals of transformers. Raises TableError."""
     return any(_is_totals(source) for source in find_files(KIND, sources))
 
 
 def read_transformers(*sources, transformers: str | Path | None = None) -> TransformerTables:
-    """Reads and cleans both tables; the list may be missing.
+    """Read and clean both tables; the list of transformers may be absent.
 
-    transformers: a zip, a folder, or the totals' file of any name, in place of the sources. Raises TableError.
+    transformers: a zip, a folder, or a file of totals of any name, used instead of the sources. Raises TableError.
     """
     named = (transformers,) if transformers is not None else ()
     if len(only := find_files(None, named)) == 1:
@@ -107,9 +109,10 @@ def read_transformers(*sources, transformers: str | Path | None = None) -> Trans
     found = find_files(KIND, named or sources)
     totals, lists = ([s for s in found if _is_totals(s) == is_so] for is_so in (True, False))
     if len(totals) != 1 or len(lists) > 1:
-        there = ", ".join(map(str, found)) or "none"
+        names = ", ".join(map(str, found)) or "none"
         raise MissingFile(
-            f"Need one file with '{KIND}' in its name and a column {DELIVERED}, and at most one without; found {there}."
+            f"Need one file with '{KIND}' in its name and a column {DELIVERED}, at most one without; found {names}. "
+            "Name the files of one utility."
         )
     return _build(_read(totals[0], TOTAL_FIELDS), _read(lists[0], LIST_FIELDS) if lists else None)
 
@@ -127,7 +130,7 @@ def _read(source: TableFile, fields: tuple[Column, ...]) -> Table:
 
 
 def transformers_from_records(totals: list[dict], transformers: list[dict]) -> TransformerTables:
-    """The same from JSON objects. Raises FieldError."""
+    """The canonical tables from JSON objects. Raises FieldError."""
     place = partial(_place, "transformer_totals"), partial(_place, "transformers")
     tables = (
         columns_from_records(totals, TOTAL_FIELDS, place[0]),
@@ -140,17 +143,17 @@ def _place(table: str, row: int) -> tuple[int, str]:
     return row, f"{table}.{row}"
 
 
-# --- cleaned ----------------------------------------------------------------------------------------------------------
+# --- cleaning ---------------------------------------------------------------------------------------------------------
 
 
 def _build(totals: Table, listed: Table | None) -> TransformerTables:
-    """Raises DoubledTotal."""
+    """Sort, flag and clean parsed columns. Raises DoubledTotal."""
     ids, row = np.unique(totals["transformer_id"].astype(str), return_inverse=True)
     order = np.lexsort((totals["measured_on"], row))
     row, day = row[order], totals["measured_on"][order]
     if (twice := np.flatnonzero((row[1:] == row[:-1]) & (day[1:] == day[:-1]))).size:
         at = f"transformer {str(ids[row[twice[0]]])!r} on {np.datetime64(int(day[twice[0]]), 'D')}"
-        raise DoubledTotal(f"There are two totals for {at}; keep one row a transformer and day (add up its hours).")
+        raise DoubledTotal(f"There are two totals for {at}; keep one row per transformer and day (add up its hours).")
     places = _places(ids.astype(object), listed)
     delivered, losses = totals[DELIVERED][order], totals.get("losses_kwh")
     losses = np.full(len(row), np.nan) if losses is None else losses[order]
@@ -162,7 +165,7 @@ def _build(totals: Table, listed: Table | None) -> TransformerTables:
 
 
 def _drop_impossible(kwh: np.ndarray, flags: list[QualityFlag]) -> np.ndarray:
-    """With NaN for what no transformer delivers; counted."""
+    """Replace energies that no transformer delivers by NaN, with a quality flag."""
     is_bad = ~np.isnan(kwh) & ~((kwh >= 0) & (kwh <= MAX_KWH))
     if n := int(is_bad.sum()):
         text = f"Totals of transformers below 0 or above {MAX_KWH:,.0f} kWh a day, taken as missing: {n:,}."
@@ -171,6 +174,7 @@ def _drop_impossible(kwh: np.ndarray, flags: list[QualityFlag]) -> np.ndarray:
 
 
 def _flag_unmetered(is_measured: np.ndarray, flags: list[QualityFlag]) -> np.ndarray:
+    """Add a quality flag for totals of transformers without a meter; returns the mask unchanged."""
     if n := int((~is_measured).sum()):
         text = f"Totals of transformers that are listed as having no meter, left out: {n:,}."
         flags.append(QualityFlag("totals_without_meter", n, text))
@@ -178,13 +182,13 @@ def _flag_unmetered(is_measured: np.ndarray, flags: list[QualityFlag]) -> np.nda
 
 
 def _places(ids: np.ndarray, listed: Table | None) -> Table:
-    """Region, coordinates and has_meter of each transformer, NaN where they are not known. Raises DoubledTotal."""
+    """Region, coordinates and has_meter of each transformer, NaN if unknown. Raises DoubledTotal."""
     table = {"transformer_id": ids} | {name: np.full(len(ids), np.nan) for name in LIST_COLUMNS}
     if listed is None:
         return table
     row_of = {id_: row for row, id_ in enumerate(listed["transformer_id"])}
     if len(row_of) < len(listed["transformer_id"]):
         id_, n = Counter(listed["transformer_id"]).most_common(1)[0]
-        raise DoubledTotal(f"The list of transformers has {n} rows for {id_!r}; keep one.")
+        raise DoubledTotal(f"The list of transformers has {n} rows for {id_!r}; keep one of them.")
     row = np.array([row_of.get(id_, -1) for id_ in ids], np.int64)
     return table | {name: np.append(listed[name], np.nan)[row] for name in LIST_COLUMNS if name in listed}

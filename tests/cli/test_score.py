@@ -213,7 +213,7 @@ def test_bad_input_ends_in_one_sentence_and_leaves_the_old_list(tmp_path, capsys
     old = tmp_path / "scores.csv"
     old.write_text("old")
     (tmp_path / "clients.csv").write_text("client_id\n1\n")
-    for sources, words in (([tmp_path / "no.zip"], "is not there"), ([], "Name the file"), ([tmp_path], "invoice")):
+    for sources, words in (([tmp_path / "no.zip"], "does not exist"), ([], "Name the file"), ([tmp_path], "invoice")):
         ends_in_one_sentence(capsys, [*sources, "--out", old], words)
     assert old.read_text() == "old"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clients.csv", "scores.csv"]

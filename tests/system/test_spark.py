@@ -240,7 +240,7 @@ def test_a_session_whose_java_is_gone_ends_in_one_sentence_of_spark(
     monkeypatch.setattr(partitioned, "spark_jobs", lambda _master: nullcontext(spark.SparkJobs(session)))
     folder = written(tmp_path, [a_client("a")], [an_invoice("a")])
     assert score.main([str(folder), "--spark", "local[1]", "--out", str(tmp_path / "s.csv")]) == 2
-    assert re.search(f"The Spark job ended before its time: {said}.", capsys.readouterr().err)
+    assert re.search(f"The Spark job failed: {said}.", capsys.readouterr().err)
 
 
 class Settings(dict):
@@ -256,7 +256,7 @@ def test_a_cluster_without_executors_is_not_waited_for_longer_than_a_minute(monk
         sparkContext=SimpleNamespace(_jsc=SimpleNamespace(sc=lambda: status)), stop=lambda: stopped.append(True)
     )
     monkeypatch.setattr(spark, "START_SECONDS", 1)
-    with pytest.raises(SparkError, match="gave no executor within 1 seconds: start workers"):
+    with pytest.raises(SparkError, match="provided no executor within 1 seconds: start workers"):
         spark._wait_for_executors(session, "spark://127.0.0.1:7077")
     assert stopped
     spark._wait_for_executors(None, "local[*]")  # here the driver works itself
@@ -266,7 +266,7 @@ def test_a_cluster_without_executors_is_not_waited_for_longer_than_a_minute(monk
     ("master", "more", "words"),
     [
         ("local[1]", {"JAVA_HOME": "/nowhere"}, "it needs Java 17 or newer"),
-        ("nonsense", {}, "'nonsense' is no master"),
+        ("nonsense", {}, "'nonsense' is not a Spark master"),
     ],
 )
 def test_a_session_that_does_not_start_ends_in_one_sentence(tmp_path, master, more, words):

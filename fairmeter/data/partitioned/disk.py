@@ -1,11 +1,11 @@
-"""Rows of clients and invoices, more than fit into memory -> parts on disk, each small enough.
+"""Clients and invoices larger than memory -> partitions on disk, each small enough for memory.
 
-In:  TableFiles (parts.py), a folder to spill into, and how many bytes may be in memory.
-Out: Parts, which give their Tables as often as they are opened. Every row is read from its file once.
+In:  TableFiles (partitions.py), a folder for temporary files, and the bytes that may be in memory.
+Out: Partitions, which can be opened as Tables repeatedly. Each row is read from its file once.
 
-Rows are dealt into FAN files a table by the hash of their clients; neighbours that are small make one part, what is too
-large is dealt again. Streams of record batches rather than Parquet: a Parquet file keeps what it says of each batch in
-memory until it is closed, which grows with the data, for each of the files that are open.
+Rows are distributed into FAN_OUT files per table by the hash of their clients. Small neighbouring files form one
+partition; files that are too large are split again. The files are Arrow streams rather than Parquet: an open Parquet
+writer holds metadata of each batch in memory, which would grow with the data.
 """
 
 from collections.abc import Callable, Collection, Iterator
@@ -29,18 +29,18 @@ from fairmeter.data.partitioned.partitions import (
 )
 from fairmeter.data.tables import Tables
 
-FAN_OUT = 128  # files of one table, open at once
-MAX_LEVELS = 4  # FAN ** 4 is as much as the hash can tell apart
-# Bytes at the peak, while a part is cleaned and judged, for each of its rows (measured; benchmarks/spark.py shows it).
+FAN_OUT = 128  # files of one table that are open at once
+MAX_LEVELS = 4  # FAN_OUT**4 partitions are all that the hash can distinguish
+# Peak memory per row while a partition is cleaned and scored, measured by benchmarks/speed/spark.py. [bytes]
 CLIENT_BYTES, INVOICE_BYTES = 6_000, 700
-BUFFER_SHARE = 0.2  # of the bytes: rows that wait to be written; while they are, they are in memory three times
+BUFFER_SHARE = 0.2  # of the memory, for rows not yet written; while being written they are in memory three times
 
 OnRows = Callable[[int], None]
 
 
 @dataclass(frozen=True)
 class Partition:
-    """All rows of some clients. [n_clients: how many; place: where they came from, in words]"""
+    """All rows of some clients. [place: names their files in messages]"""
 
     clients: "SpilledRows"
     invoices: "SpilledRows"
@@ -48,39 +48,42 @@ class Partition:
     place: str
 
     def open(self, ids: Collection[str] | None = None) -> tuple[Tables, np.ndarray]:
-        """Its Tables, or those of these clients alone, and each client's row number, rising. Raises DuplicateClient."""
+        """Tables of all its clients or of these ids, and their row numbers, ascending. Raises DuplicateClient."""
         return partition_tables(self.clients.read(ids), self.invoices.read(ids), self.place)
 
 
-def partition_on_disk(pieces: TableFiles, folder: Path, most_bytes: int, tell: OnRows) -> Iterator[Partition]:
-    """The parts, once all rows are on disk. [tell: hears how many rows were read]. Raises TableError, OSError."""
-    places = describe_files(pieces.clients), describe_files(pieces.invoices)
-    clients = chain.from_iterable(client_rows(file, i, pieces.columns) for i, file in enumerate(pieces.clients))
-    invoices = chain.from_iterable(map(invoice_rows, pieces.invoices))
-    hands = SpillWriter(folder, "clients"), SpillWriter(folder, "invoices")
-    for hand, tables, place in zip(hands, (clients, invoices), places, strict=True):
-        hand.deal(_reported(tables, tell), BUFFER_SHARE * most_bytes)
-        require_rows(place, int(hand.counts.sum()))
-    yield from _partitions(*hands, most_bytes, places[0])
+def partition_on_disk(files: TableFiles, folder: Path, max_bytes: int, on_rows: OnRows) -> Iterator[Partition]:
+    """Write all rows to disk, then yield the partitions. Raises TableError, OSError.
+
+    max_bytes: memory for a partition; on_rows: called with the number of rows of each batch read.
+    """
+    places = describe_files(files.clients), describe_files(files.invoices)
+    clients = chain.from_iterable(client_rows(file, i, files.columns) for i, file in enumerate(files.clients))
+    invoices = chain.from_iterable(map(invoice_rows, files.invoices))
+    writers = SpillWriter(folder, "clients"), SpillWriter(folder, "invoices")
+    for writer, tables, place in zip(writers, (clients, invoices), places, strict=True):
+        writer.write(_reported(tables, on_rows), BUFFER_SHARE * max_bytes)
+        require_rows(place, int(writer.counts.sum()))
+    yield from _partitions(*writers, max_bytes, places[0])
 
 
-def _reported(tables: Iterator, tell: OnRows) -> Iterator:
+def _reported(tables: Iterator, on_rows: OnRows) -> Iterator:
     for table in tables:
-        tell(table.num_rows)
+        on_rows(table.num_rows)
         yield table
 
 
-def _partitions(clients: "SpillWriter", invoices: "SpillWriter", most_bytes: int, place: str) -> Iterator[Partition]:
-    """Neighbours as long as they fit; what does not fit alone is dealt again, as long as that can part its clients."""
+def _partitions(clients: "SpillWriter", invoices: "SpillWriter", max_bytes: int, place: str) -> Iterator[Partition]:
+    """Group neighbouring files while they fit; split one that does not fit alone, if its clients can be separated."""
     sizes = clients.counts * CLIENT_BYTES + invoices.counts * INVOICE_BYTES
     group: list[int] = []
     for number in np.flatnonzero(sizes).tolist():
-        if group and sizes[[*group, number]].sum() > most_bytes:
+        if group and sizes[[*group, number]].sum() > max_bytes:
             yield _partition(clients, invoices, group, place)
             group = []
-        if sizes[number] > most_bytes and clients.counts[number] > 1 and clients.level + 1 < MAX_LEVELS:
+        if sizes[number] > max_bytes and clients.counts[number] > 1 and clients.level + 1 < MAX_LEVELS:
             yield from _partitions(
-                *(hand.again(number, BUFFER_SHARE * most_bytes) for hand in (clients, invoices)), most_bytes, place
+                *(writer.split(number, BUFFER_SHARE * max_bytes) for writer in (clients, invoices)), max_bytes, place
             )
         else:
             group.append(number)
@@ -92,17 +95,17 @@ def _partition(clients: "SpillWriter", invoices: "SpillWriter", numbers: list[in
     return Partition(clients.rows(numbers), invoices.rows(numbers), int(clients.counts[numbers].sum()), place)
 
 
-# --- dealing ----------------------------------------------------------------------------------------------------------
+# --- files of rows ----------------------------------------------------------------------------------------------------
 
 
 class SpilledRows(NamedTuple):
-    """Rows of one table in files."""
+    """Rows of one table, in files."""
 
     files: list[Path]
     schema: object
 
     def read(self, ids: Collection[str] | None = None):
-        """One Arrow table: of all clients, or of these alone."""
+        """One Arrow table of all clients, or of these ids."""
         import pyarrow as pa
 
         tables = chain.from_iterable(map(batches_in, self.files))
@@ -112,7 +115,7 @@ class SpilledRows(NamedTuple):
 
 
 class SpillWriter:
-    """One table's rows in FAN files, by the digit that their hash has at a level."""
+    """Writer of one table into FAN_OUT files, by the digit of the clients' hash at a level."""
 
     def __init__(self, folder: Path, name: str, schema: object = None, level: int = 0) -> None:
         self._folder, self._name, self._schema, self.level = folder, name, schema, level
@@ -121,8 +124,8 @@ class SpillWriter:
     def rows(self, numbers: list[int]) -> SpilledRows:
         return SpilledRows([self._file(number) for number in numbers if self.counts[number]], self._schema)
 
-    def deal(self, tables: Iterator, waiting_bytes: float) -> None:
-        """Writes all rows, so many bytes at a time. Raises OSError."""
+    def write(self, tables: Iterator, waiting_bytes: float) -> None:
+        """Write all rows, buffered up to `waiting_bytes`. Raises OSError."""
         import pyarrow as pa
 
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -134,34 +137,34 @@ class SpillWriter:
                 waiting.append(table)
                 n_bytes += table.nbytes
                 if n_bytes > waiting_bytes:
-                    self._write(pa.concat_tables(waiting), writers, stack)
+                    self._write_rows(pa.concat_tables(waiting), writers, stack)
                     waiting, n_bytes = [], 0
             if waiting:
-                self._write(pa.concat_tables(waiting), writers, stack)
+                self._write_rows(pa.concat_tables(waiting), writers, stack)
         pa.default_memory_pool().release_unused()
 
-    def again(self, number: int, waiting_bytes: float) -> "SpillWriter":
-        """The rows of one file, in files of their own by the next digit."""
+    def split(self, number: int, waiting_bytes: float) -> "SpillWriter":
+        """Distribute the rows of one file into files of their own, by the next digit."""
         finer = SpillWriter(self._folder / f"{number:03d}", self._name, self._schema, self.level + 1)
         for file in self.rows([number]).files:
-            finer.deal(batches_in(file), waiting_bytes)
+            finer.write(batches_in(file), waiting_bytes)
             file.unlink()
         return finer
 
     def _file(self, number: int) -> Path:
         return self._folder / f"{self._name}-{number:03d}.arrows"
 
-    def _write(self, table, writers: dict, stack: ExitStack) -> None:
+    def _write_rows(self, table, writers: dict, stack: ExitStack) -> None:
         import pyarrow as pa
 
         digit = (table[PART_KEY].to_numpy() // FAN_OUT**self.level % FAN_OUT).astype(np.int64)
         counts = np.bincount(digit, minlength=FAN_OUT)
-        dealt = table.take(pa.array(np.argsort(digit, kind="stable")))
+        ordered = table.take(pa.array(np.argsort(digit, kind="stable")))
         for number in np.flatnonzero(counts).tolist():
             if number not in writers:
                 writers[number] = stack.enter_context(_writer(self._file(number), table.schema))
             start = int(counts[:number].sum())
-            writers[number].write_table(dealt.slice(start, int(counts[number])).combine_chunks())
+            writers[number].write_table(ordered.slice(start, int(counts[number])).combine_chunks())
         self.counts += counts
 
 
@@ -172,7 +175,7 @@ def _writer(path: Path, schema: object):
 
 
 def batches_in(path: Path) -> Iterator:
-    """The batches of a file that this room wrote, as Arrow tables."""
+    """The record batches of a file of this module, as Arrow tables."""
     import pyarrow as pa
 
     with pa.OSFile(str(path)) as file, pa.ipc.open_stream(file) as stream:

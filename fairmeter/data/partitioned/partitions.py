@@ -1,10 +1,8 @@
-"""Clients and invoices in files of any number and size -> rows by part, and a part's rows -> its Tables.
+"""Steps that disk.py and spark.py share: files -> rows with a partition key, rows of a partition -> its Tables.
 
-In:  files as tables.py reads them, and folders of many (part-00000.parquet ...), each a piece of one table.
-Out: Arrow tables of parsed rows with `part_key`, then Tables a part. A part holds all rows of its clients, and nothing
-     in tables.py looks further than one client: the parts together say, to the last bit, what the whole would.
-
-Whoever brings the rows together, a disk (spill.py) or a cluster (spark.py), uses these two steps and no other.
+In:  files as tables.py reads them, and folders of many (part-00000.parquet ...), each with some rows of one table.
+Out: Arrow tables of parsed rows with `part_key`, then the Tables of each partition. A partition contains all rows of
+     its clients, and tables.py uses no rows of other clients: all partitions give the same as one table, to the bit.
 """
 
 import json
@@ -32,16 +30,16 @@ from fairmeter.data.tables import (
     rows_by_id,
 )
 
-PART_KEY = "part_key"  # uint32: a hash of the client's id, the same on every machine
+PART_KEY = "part_key"  # uint32: hash of the client id, the same on every machine
 FLAGS = b"flags"  # in a table's metadata
-ROW = "row"  # int64: the client's place in the order of the files, which decides between equal scores
-FILE_ROWS = 2**40  # more rows than any file has: a row's number is its file's number times this, plus its own
+ROW = "row"  # int64: position of the client in the files, which orders equal scores
+FILE_ROWS = 2**40  # above the rows of any file: a row number is the file's number times this, plus its position
 OWNER = CLIENT_ID._replace(convert=parse_text)
 KEY = CLIENT_ID._replace(convert=lambda value: crc32(parse_text(value).encode()), dtype=np.uint32)
 
 
 class TableFiles(NamedTuple):
-    """The files of each table, and which optional columns of clients any of them has."""
+    """The files of each table, and the columns of clients that any of them has."""
 
     clients: list[TableFile]
     invoices: list[TableFile]
@@ -54,10 +52,10 @@ class TableFiles(NamedTuple):
 def find_table_files(sources: tuple, clients: Path | None = None, invoices: Path | None = None) -> TableFiles:
     """The files of both tables. Raises MissingFile, DamagedFile.
 
-    sources: folders, zips and files, of which those with "client" or "invoice" in their names are taken, and all that
-    lies in folders with such names. clients, invoices: a file or a folder of any name each.
+    sources: folders, zips and files; those with "client" or "invoice" in their names are read, and all files in folders
+    with such names. clients, invoices: a file or a folder of any name each.
     """
-    sources = tuple(Path(source).absolute() for source in sources)  # other processes have other working folders
+    sources = tuple(Path(source).absolute() for source in sources)  # other processes may have other working folders
     found = [_of_kind(kind, sources, named) for kind, named in (("client", clients), ("invoice", invoices))]
     headers = [set(read_header(source)) for source in found[0]]
     present = tuple(f.name for f in CLIENT_FIELDS if any({f.name, f.raw} & header for header in headers))
@@ -69,15 +67,15 @@ def _of_kind(kind: str, sources: tuple, named: Path | None) -> list[TableFile]:
         found = find_files(None, (named.absolute(),))
     else:
         found = find_files(kind, sources) + find_files(None, _folders(kind, sources))
-    of_kind = [source for source in found if "train" in source.file_name] or found  # as find_source does
+    of_kind = [source for source in found if "train" in source.file_name] or found  # as in find_file
     if not of_kind:
         where = named or ", ".join(map(str, sources)) or "what was named"
-        raise MissingFile(f"Need files with '{kind}' in their names, or a folder; found none in {where}. Name it.")
+        raise MissingFile(f"Need files with '{kind}' in their names, or a folder; found none in {where}. Name one.")
     return of_kind
 
 
 def _folders(kind: str, sources: tuple) -> tuple[Path, ...]:
-    """The folders in these places that are named so."""
+    """The folders inside these places with the kind in their names."""
     inside = (inner for place in map(Path, sources) if place.is_dir() for inner in sorted(place.iterdir()))
     return tuple(inner for inner in inside if inner.is_dir() and kind in inner.name.lower())
 
@@ -86,38 +84,39 @@ def _folders(kind: str, sources: tuple) -> tuple[Path, ...]:
 
 
 def client_rows(source: TableFile, number: int, columns: tuple[str, ...]) -> Iterator:
-    """Arrow tables of a file's clients. [number: of the file among those of clients]. Raises TableError."""
+    """Arrow tables of a file's clients. [number: of the file among the files of clients] Raises TableError."""
     for sheet in parse_batches(source, CLIENT_FIELDS):
         first = number * FILE_ROWS + sheet.first_row
-        told = {PART_KEY: sheet.peek(KEY), ROW: np.arange(first, first + sheet.n_rows)} | client_columns(sheet)
+        columns_given = {PART_KEY: sheet.peek(KEY), ROW: np.arange(first, first + sheet.n_rows)} | client_columns(sheet)
         missing = {
             field.name: _missing_column(field.dtype, sheet.n_rows) for field in CLIENT_FIELDS if field.name in columns
         }
-        yield table_to_arrow({name: told.get(name, missing.get(name)) for name in (PART_KEY, ROW, *columns)})
+        yield table_to_arrow({name: columns_given.get(name, missing.get(name)) for name in (PART_KEY, ROW, *columns)})
 
 
 def invoice_rows(source: TableFile) -> Iterator:
     """Arrow tables of a file's invoices. Raises TableError."""
     for sheet in parse_batches(source, (OWNER, *INVOICE_FIELDS)):
-        told = {PART_KEY: sheet.peek(KEY), CLIENT_ID.name: sheet.take(OWNER)}
-        yield table_to_arrow(told | dict(invoice_columns(sheet)))
+        owner = {PART_KEY: sheet.peek(KEY), CLIENT_ID.name: sheet.take(OWNER)}
+        yield table_to_arrow(owner | dict(invoice_columns(sheet)))
 
 
 def _missing_column(dtype: type | str, n: int) -> np.ndarray:
-    """A column of a file that does not have it."""
+    """The values of a column that a file lacks."""
     if dtype is object:
         return np.full(n, "", object)
     return np.full(n, "NaT" if str(dtype).startswith("datetime64") else np.nan, dtype)
 
 
 def table_to_arrow(table: Table):
+    """An Arrow table of NumPy columns."""
     import pyarrow as pa
 
     return pa.table({name: pa.array(column, type=_type_of(column)) for name, column in table.items()})
 
 
 def filter_clients(table, ids: Collection[str]):
-    """The rows of an Arrow table that are of these clients. [ids: as text]"""
+    """The rows of an Arrow table that belong to these clients. [ids: texts]"""
     import pyarrow as pa
     from pyarrow import compute
 
@@ -125,25 +124,26 @@ def filter_clients(table, ids: Collection[str]):
 
 
 def with_flags(table, flags: Sequence[QualityFlag]):
-    """An Arrow table that carries what was found wrong with the rows it was made of."""
+    """An Arrow table with the quality flags of its rows as metadata."""
     return table.replace_schema_metadata({FLAGS: json.dumps([astuple(flag) for flag in flags])})
 
 
 def read_flags(table) -> list[QualityFlag]:
+    """The quality flags in the metadata of an Arrow table."""
     return [QualityFlag(*flag) for flag in json.loads(table.schema.metadata[FLAGS])]
 
 
 def _type_of(column: np.ndarray):
     import pyarrow as pa
 
-    return pa.string() if column.dtype == object else None  # a column of nothing would else have no type
+    return pa.string() if column.dtype == object else None  # a column without values would otherwise have no type
 
 
 # --- rows to tables ---------------------------------------------------------------------------------------------------
 
 
 def partition_tables(clients, invoices, place: str) -> tuple[Tables, np.ndarray]:
-    """The Tables of a part's rows, and each client's row number, rising. [place: where the clients are from, in words]
+    """The Tables of a partition's rows, and each client's row number, ascending. [place: for messages]
 
     Raises DuplicateClient.
     """
@@ -160,10 +160,11 @@ def partition_tables(clients, invoices, place: str) -> tuple[Tables, np.ndarray]
 
 
 def require_rows(place: str, n: int) -> None:
-    """Raises EmptyTable where a table has no row in any of its files."""
+    """Raise EmptyTable where a table has no row in any of its files."""
     if not n:
         raise EmptyTable(f"{place} has a header and no rows; export it again.")
 
 
 def describe_files(sources: list[TableFile]) -> str:
+    """The names of a table's files, for messages."""
     return str(sources[0]) if len(sources) == 1 else f"{sources[0]} and {len(sources) - 1:,} more"

@@ -1,11 +1,11 @@
-"""A client base on a cluster: parts.py's steps on Apache Spark. The only room that imports pyspark.
+"""A client base on a cluster: the steps of partitions.py on Apache Spark. The only module that imports pyspark.
 
-In:  the master's address, TableFiles, and a work: a part's Tables -> an Arrow table.
-Out: what the work made of every part, each computed once; the rows of some clients.
+In:  the address of the master, TableFiles, and a job: the Tables of a partition -> an Arrow table.
+Out: the result of the job for each partition, each computed once; the rows of some clients.
 
-Files are read where the executors are, one task a file, by the very code that reads them elsewhere; every machine must
-find them under the same path. The shuffle brings each part's rows together, as whole Arrow tables: a task that is lost
-with its executor is done again and gives the same bytes.
+Executors read the files, one task per file, with the same code as elsewhere; every machine must have them under the
+same path. The shuffle groups the rows of each partition as Arrow tables. A task that is lost with its executor is
+repeated and gives the same bytes.
 """
 
 import io
@@ -39,31 +39,31 @@ from fairmeter.data.partitioned.partitions import (
 )
 from fairmeter.data.tables import CLIENT_FIELDS, INVOICE_FIELDS, Tables
 
-PACKAGED = ("fairmeter/**/*.py",)  # what executors import of us
-START_SECONDS = 60  # seconds for a master to answer and an executor to come
-CONNECT_SECONDS = 10  # seconds for a connection
-# Of files, in one part: some 200,000 invoices, which take a Python worker 0.2 GB beside what it has anyway.
+PACKAGED = ("fairmeter/**/*.py",)  # modules that executors import
+START_SECONDS = 60  # until an executor has registered
+CONNECT_SECONDS = 10  # until the master accepts a connection
+# Of files, per partition: about 200,000 invoices, for which a Python worker needs another 0.2 GB.
 PART_BYTES = 16 * 2**20
-PARQUET_RATIO = 4  # times smaller than the same rows as CSV
+PARQUET_RATIO = 4  # size of rows as CSV over their size as Parquet
 PART = "part"
 SETTINGS = {
-    # Parts are as many as there are to be: coalescing them by their bytes would leave cores without work.
+    # The number of partitions is chosen here: Spark would coalesce them by size and leave cores idle.
     "spark.sql.adaptive.enabled": "false",
     "spark.sql.execution.arrow.maxRecordsPerBatch": "50000",
 }
-# Of the Java that is started here (spark-submit has started its own by then, as its own options say). With Spark's 1 GB
-# the features of 100,000 clients do not come through, and a thread that runs out of memory would leave the job hanging.
+# For a JVM that is started here; under spark-submit it runs already, with its own options. Spark's default of 1 GB is
+# too small for the features of 100,000 clients, and a thread that runs out of memory would leave the job hanging.
 DRIVER = {"spark.driver.memory": "4g", "spark.driver.extraJavaOptions": "-XX:+ExitOnOutOfMemoryError"}
 MASTER = re.compile(r"local(\[|$)|local-cluster\[|spark://|yarn$|k8s://")
 EXCEPTION = re.compile(r"[\w.]+(?:Error|Exception): ")
 TABLE_ERROR = re.compile(r"^fairmeter\.data\.(?:\w+\.)*\w+: (.+)$", re.MULTILINE)
 
-Work = Callable[[Tables, np.ndarray], object]  # (tables, row numbers of the clients) -> an Arrow table
-OnProgress = Callable[[str, int, int | None], None]
+Job = Callable[[Tables, np.ndarray], object]  # (tables, row numbers of the clients) -> an Arrow table
+OnProgress = Callable[[str, int, int | None], None]  # (step, number done, number in all if known)
 
 
 class SparkError(Exception):
-    """Spark cannot be used; one sentence: what is wrong, what to do."""
+    """Spark cannot be used; one sentence: what is wrong, what was found, what to do."""
 
 
 # --- a session --------------------------------------------------------------------------------------------------------
@@ -71,13 +71,13 @@ class SparkError(Exception):
 
 @contextmanager
 def spark_jobs(master: str) -> Iterator["SparkJobs"]:
-    """A session that is stopped in the end; one that is running already (a notebook's) is used and left. SparkError."""
+    """Jobs of the active session (a notebook's) or of a new one, which is stopped at the end. Raises SparkError."""
     try:
         from pyspark.sql import SparkSession
     except ModuleNotFoundError:
         raise SparkError("pyspark is not installed: `make install`, or pipenv sync --categories spark.") from None
-    there = SparkSession.getActiveSession()
-    spark = there or _started(SparkSession.builder, master)
+    active = SparkSession.getActiveSession()
+    spark = active or _started(SparkSession.builder, master)
     try:
         with _spark_errors():
             _add_package(spark.sparkContext)
@@ -85,13 +85,13 @@ def spark_jobs(master: str) -> Iterator["SparkJobs"]:
                 spark.conf.set(name, value)
         yield SparkJobs(spark)
     finally:
-        if there is None:
-            with suppress(Exception):  # a session whose cluster is gone has nothing left to stop
+        if active is None:
+            with suppress(Exception):  # a session that has lost its cluster cannot be stopped
                 spark.stop()
 
 
 def _started(builder, master: str):
-    """Raises SparkError where the master, or any executor, does not answer in time."""
+    """Start a session. Raises SparkError if the master or the executors do not answer in time."""
     from pyspark.errors import PySparkException
 
     check_master(master)
@@ -101,20 +101,24 @@ def _started(builder, master: str):
             builder = builder.config(name, value)
         with _without_pandas_warnings():
             spark = builder.getOrCreate()
-    except PySparkException as error:  # no Java, or one that is too old, ends before it has said its port
+    except PySparkException as error:  # without a recent Java, the JVM exits before it reports its port
         java = "Java 17 or newer (apt install openjdk-17-jre-headless, or set JAVA_HOME)"
-        raise SparkError(f"Spark did not start: it needs {java}. Above is what it said itself.") from error
-    except Exception as error:  # py4j's, of what Java raised: a bad address, a master that refuses
-        raise SparkError(f"Spark did not start with the master {master} ({_cause(error)}).") from error
+        raise SparkError(f"Spark did not start: it needs {java}. Its own message is above.") from error
+    except Exception as error:  # raised in Java, passed on by py4j: a bad address, a master that refuses
+        raise SparkError(
+            f"Spark did not start with the master {master} ({_cause(error)}); correct its address or its settings."
+        ) from error
     spark.sparkContext.setLogLevel("ERROR")
     _wait_for_executors(spark, master)
     return spark
 
 
 def check_master(master: str) -> None:
-    """Raises SparkError for what is none, or does not answer: Spark itself would try for minutes, and say otherwise."""
+    """Raise SparkError for an invalid or silent master: Spark would retry for minutes, with a misleading message."""
     if not MASTER.match(master):
-        raise SparkError(f"{master!r} is no master; write local[*], spark://HOST:7077, yarn or k8s://HOST:443.")
+        raise SparkError(
+            f"{master!r} is not a Spark master; write local[*], spark://HOST:7077, yarn or k8s://HOST:443."
+        )
     if not master.startswith("spark://"):
         return
     tried = []
@@ -130,34 +134,35 @@ def check_master(master: str) -> None:
 
 
 def _wait_for_executors(spark, master: str) -> None:
+    """Raises SparkError after START_SECONDS."""
     if master.startswith("local") and not master.startswith("local-cluster"):
         return
     for _ in range(START_SECONDS * 10):
-        if spark.sparkContext._jsc.sc().getExecutorMemoryStatus().size() > 1:  # the driver is one
+        if spark.sparkContext._jsc.sc().getExecutorMemoryStatus().size() > 1:  # the driver counts as one
             return
         time.sleep(0.1)
     spark.stop()
     raise SparkError(
-        f"The master {master} gave no executor within {START_SECONDS} seconds: start workers, or free some."
+        f"The master {master} provided no executor within {START_SECONDS} seconds: start workers, or free some."
     )
 
 
 def _cause(error: BaseException) -> str:
-    """The line that says what went wrong, of many that say where."""
+    """The line of a Java stack trace that names the error."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     return next((line for line in reversed(lines) if EXCEPTION.match(line)), lines[0])[:200].rstrip(".")
 
 
 def _add_package(context) -> None:
-    """Gives executors our own modules, so that they need nothing but the libraries."""
+    """Send the package to the executors, so that they need only its libraries."""
     path = package_archive()[0]
-    if not any(file.endswith(path.name) for file in context.listFiles):  # a session may be used again
+    if not any(file.endswith(path.name) for file in context.listFiles):  # a reused session may have it already
         context.addPyFile(str(path))
 
 
 @cache
 def package_archive() -> tuple[Path, TemporaryDirectory]:
-    """A zip of our modules; it stays as long as this process, since executors that come later ask for it."""
+    """A zip of the package's modules and its folder, which exists until the process ends: late executors request it."""
     folder = TemporaryDirectory()
     path = Path(folder.name) / "fairmeter.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -171,40 +176,40 @@ def package_archive() -> tuple[Path, TemporaryDirectory]:
 
 
 class SparkJobs:
-    """Jobs of a session."""
+    """Jobs of a Spark session."""
 
     def __init__(self, spark) -> None:
         self._spark = spark
 
-    def map_partitions(self, pieces: TableFiles, work: Work, tell: OnProgress) -> Iterator:
-        """The Arrow table that the work makes of every part, in any order. Raises TableError, SparkError."""
+    def map_partitions(self, files: TableFiles, job: Job, on_progress: OnProgress) -> Iterator:
+        """Yield the Arrow table that the job returns for each partition, unordered. Raises TableError, SparkError."""
         from pyspark import StorageLevel
 
         with _spark_errors():
-            n_parts = self._n_parts(pieces)
+            n_parts = self._n_parts(files)
             self._spark.conf.set("spark.sql.shuffle.partitions", str(n_parts))
-            shared, place = self._spark.sparkContext.broadcast(work), describe_files(pieces.clients)
+            shared, place = self._spark.sparkContext.broadcast(job), describe_files(files.clients)
 
-        def done(clients, invoices):
+        def run(clients, invoices):
             import pyarrow as pa
 
             tables, rows = partition_tables(clients, invoices, place)
-            told = {
+            result = {
                 "made": [_to_bytes(shared.value(tables, rows))],
                 "n_clients": [len(rows)],
                 "n_invoices": [invoices.num_rows],
             }
-            return pa.table(told)
+            return pa.table(result)
 
         made = None
         try:
-            with _spark_errors(), self._told(tell):
-                clients, invoices = (frame.groupBy(PART) for frame in self._frames(pieces, n_parts))
-                made = clients.cogroup(invoices).applyInArrow(done, "made binary, n_clients bigint, n_invoices bigint")
-                # Kept, so that parts are computed all at once and handed over one by one; each is a few bytes a client.
+            with _spark_errors(), self._reporting(on_progress):
+                clients, invoices = (frame.groupBy(PART) for frame in self._frames(files, n_parts))
+                made = clients.cogroup(invoices).applyInArrow(run, "made binary, n_clients bigint, n_invoices bigint")
+                # Persisted: partitions are computed at once and fetched one by one; each is a few bytes per client.
                 made = made.persist(StorageLevel.DISK_ONLY)
                 [n_rows] = made.groupBy().sum("n_clients", "n_invoices").collect()
-            for n, sources in zip(n_rows, (pieces.clients, pieces.invoices), strict=True):
+            for n, sources in zip(n_rows, (files.clients, files.invoices), strict=True):
                 require_rows(describe_files(sources), n or 0)
             with _spark_errors():
                 rows = made.select("made").toLocalIterator()
@@ -215,50 +220,50 @@ class SparkJobs:
                 made.unpersist()
                 shared.destroy()
 
-    def collect_clients(self, pieces: TableFiles, client_ids: list[str]) -> tuple[Tables, np.ndarray]:
-        """The Tables of these clients alone, and their row numbers. Raises TableError, SparkError."""
+    def collect_clients(self, files: TableFiles, client_ids: list[str]) -> tuple[Tables, np.ndarray]:
+        """The Tables of these clients, and their row numbers. Raises TableError, SparkError."""
         with _spark_errors():
             wanted = self._spark.sparkContext.broadcast(client_ids)
-            clients, invoices = (frame.toArrow() for frame in self._frames(pieces, 1, wanted))
-        return partition_tables(clients, invoices, describe_files(pieces.clients))
+            clients, invoices = (frame.toArrow() for frame in self._frames(files, 1, wanted))
+        return partition_tables(clients, invoices, describe_files(files.clients))
 
-    def _n_parts(self, pieces: TableFiles) -> int:
-        packed = sum(source.n_bytes * (PARQUET_RATIO if source.is_parquet else 1) for source in pieces.invoices)
+    def _n_parts(self, files: TableFiles) -> int:
+        packed = sum(source.n_bytes * (PARQUET_RATIO if source.is_parquet else 1) for source in files.invoices)
         return max(2 * self._spark.sparkContext.defaultParallelism, -(-packed // PART_BYTES))
 
-    def _frames(self, pieces: TableFiles, n_parts: int, wanted=None) -> tuple:
-        """Clients and invoices as data frames with the number of their part. [wanted: a broadcast of ids]"""
-        columns = pieces.columns
+    def _frames(self, files: TableFiles, n_parts: int, wanted=None) -> tuple:
+        """Clients and invoices as data frames with the number of their partition. [wanted: a broadcast of ids]"""
+        columns = files.columns
 
         def read_clients(numbers: Iterator) -> Iterator:
             for batch in numbers:
                 for number in batch["id"].to_pylist():
-                    for table in client_rows(pieces.clients[number], number, columns):
+                    for table in client_rows(files.clients[number], number, columns):
                         yield from _numbered(table, n_parts, wanted).to_batches()
 
         def read_invoices(numbers: Iterator) -> Iterator:
             for batch in numbers:
                 for number in batch["id"].to_pylist():
-                    for table in invoice_rows(pieces.invoices[number]):
+                    for table in invoice_rows(files.invoices[number]):
                         yield from _numbered(table, n_parts, wanted).to_batches()
 
-        files = [self._spark.range(0, len(each), 1, len(each)) for each in (pieces.clients, pieces.invoices)]
-        return files[0].mapInArrow(read_clients, client_types(columns)), files[1].mapInArrow(
+        numbers = [self._spark.range(0, len(each), 1, len(each)) for each in (files.clients, files.invoices)]
+        return numbers[0].mapInArrow(read_clients, client_types(columns)), numbers[1].mapInArrow(
             read_invoices, INVOICE_TYPES
         )
 
     @contextmanager
-    def _told(self, tell: OnProgress) -> Iterator[None]:
-        """Tells every half second how many tasks are done."""
+    def _reporting(self, on_progress: OnProgress) -> Iterator[None]:
+        """Report every half second how many tasks are done."""
         tracker, over = self._spark.sparkContext.statusTracker(), Event()
 
         def watch() -> None:
             while not over.wait(0.5):
-                with suppress(Exception):  # a session that is going down has no stages any more
+                with suppress(Exception):  # a session that is being stopped has no stages
                     stages = [tracker.getStageInfo(number) for number in tracker.getActiveStageIds()]
                     done = [(stage.numCompletedTasks, stage.numTasks) for stage in stages if stage]
                     if done:
-                        tell("Working on Spark, tasks", *map(sum, zip(*done, strict=True)))
+                        on_progress("Working on Spark, tasks", *map(sum, zip(*done, strict=True)))
 
         watcher = Thread(target=watch, daemon=True)
         watcher.start()
@@ -273,7 +278,7 @@ class SparkJobs:
 
 
 def client_types(columns: tuple[str, ...]) -> str:
-    """The columns of clients in Spark's words."""
+    """The columns of clients as a Spark schema."""
     return ", ".join(
         [f"{PART} int", f"{ROW} bigint", *(_type(field) for field in CLIENT_FIELDS if field.name in columns)]
     )
@@ -288,7 +293,7 @@ INVOICE_TYPES = ", ".join([f"{PART} int", "client_id string", f"{EXPORT_DATE} bo
 
 
 def _numbered(table, n_parts: int, wanted):
-    """Rows with the number of their part in place of its key. [wanted: a broadcast of the ids to keep, or None]"""
+    """Replace the partition key of rows by the partition's number. [wanted: a broadcast of the ids to keep, or None]"""
     import pyarrow as pa
 
     part = (table[PART_KEY].to_numpy() % n_parts).astype(np.int32)
@@ -297,7 +302,7 @@ def _numbered(table, n_parts: int, wanted):
 
 
 def _next(rows: Iterator):
-    """The next row, None after the last."""
+    """The next row, None after the last one."""
     with _spark_errors():
         return next(rows, None)
 
@@ -320,7 +325,7 @@ def _from_bytes(data: bytes):
 
 @contextmanager
 def _spark_errors() -> Iterator[None]:
-    """A bad file is named as everywhere; what else ends a job becomes one sentence."""
+    """Turn an executor's TableError into the same here, and any other failure of a job into a SparkError."""
     from pyspark.errors import PySparkException
 
     try:
@@ -330,14 +335,14 @@ def _spark_errors() -> Iterator[None]:
         is_of_java = type(error).__module__.startswith("py4j") or isinstance(error, (ConnectionError, EOFError))
         if not is_of_java and not isinstance(error, PySparkException):
             raise
-        if said := TABLE_ERROR.search(str(error)):
-            raise TableError(said[1]) from error
-        raise SparkError(f"The Spark job ended before its time: {_cause(error)}.") from error
+        if found := TABLE_ERROR.search(str(error)):
+            raise TableError(found[1]) from error
+        raise SparkError(f"The Spark job failed: {_cause(error)}. See the logs of the executors.") from error
 
 
 @contextmanager
 def _without_pandas_warnings() -> Iterator[None]:
-    """Without what is said of pandas: none of our data comes near it."""
+    """Ignore Spark's warnings about pandas, which is not used."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         yield

@@ -1,0 +1,1 @@
+"""Features and group keys from invoices."""

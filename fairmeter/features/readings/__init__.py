@@ -1,0 +1,1 @@
+"""Features from smart-meter readings, with covariates by date."""

@@ -75,7 +75,7 @@ def test_what_is_neither_file_nor_country_ends_in_a_sentence(given, words):
 @pytest.mark.parametrize("code", ["XX", "GB-QQ"])
 def test_a_country_that_is_not_known_ends_in_a_sentence(code):
     pytest.importorskip("holidays", reason="the library of holidays is for training alone")
-    with pytest.raises(UnknownHolidays, match=f"known of {code};"):
+    with pytest.raises(UnknownHolidays, match=f"does not have {code};"):
         read_holidays(code)
 
 
