@@ -131,7 +131,7 @@ $(ALL): Pipfile.lock $(TOOL) $(NO_VENV)
 
 $(DOCS): Pipfile.lock $(TOOL) $(NO_VENV)
 	$(MAKE_VENV)
-	@echo "Installing mkdocs-material into .venv: once, about 40 MB."
+	@echo "Installing mkdocs-material into .venv: once, about 150 MB."
 	$(PIPENV) sync --categories docs
 	@touch $@
 
