@@ -14,7 +14,7 @@ from fairmeter.data import writers
 from fairmeter.evaluation.conformal_selection import calibration_table
 from fairmeter.models.model_file import ModelError
 from fairmeter.planning import list_files
-from fairmeter.scoring import population, ranking
+from fairmeter.scoring import inputs, population, ranking
 from tests.builders.tables import a_client, an_invoice, csv_text, in_kaggle_names, written, zipped
 
 COLUMNS = ["client_id", "score", "rank", "severity", "reason_1", "reason_2", "reason_3"]
@@ -142,7 +142,7 @@ def test_reasons_are_given_to_the_first_and_the_suspected_alone(tmp_path, monkey
 
 
 def test_flags_of_the_data_and_of_the_model_stand_in_quality(tmp_path, model):
-    tables = score.read_tables(written(tmp_path, CLIENTS, INVOICES))
+    tables = inputs.read_tables(written(tmp_path, CLIENTS, INVOICES))
     flags = [(), (QualityFlag("long_period", 1, ""), QualityFlag("unknown_remark", 2, "")), (), ()]
     [scores] = score.ClientBase(model, replace(tables, quality=flags)).scored()
     assert list_files.columns_of(scores)["quality"] == ["seen", "long_period;unknown_remark;seen", None, "seen"]
@@ -357,7 +357,7 @@ def test_a_promise_that_no_list_keeps_is_said_with_the_smallest_share(tmp_path, 
 
 def test_a_model_without_a_promise_table_says_so_before_the_work(tmp_path, model, capsys):
     written(tmp_path, CLIENTS, INVOICES)
-    ends_in_one_sentence(capsys, [tmp_path, "--false-alarms", 0.3, "--out", tmp_path / "s.csv"], "no promise table")
+    ends_in_one_sentence(capsys, [tmp_path, "--false-alarms", 0.3, "--out", tmp_path / "s.csv"], "no calibration table")
     assert model.chunks == []
 
 
