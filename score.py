@@ -150,7 +150,7 @@ def read_base(
     tables, days = read_client_base(options.sources, options.clients, options.invoices, options.readings)
     inspections.check_transformers(options, tables.clients, days is not None)
     balances = read_balances(options.sources, options.transformers, tables, days)
-    base = ClientBase.of(model, tables, days, exogenous, balances and balances.losses)
+    base = ClientBase.from_tables(model, tables, days, exogenous, balances and balances.losses)
     inspections.check_routes(options, tables.clients)
     bar.remove_task(step)
     return base, balances

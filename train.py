@@ -22,7 +22,7 @@ from fairmeter.data.partitioned.spark import SparkError
 from fairmeter.models import model_file
 from fairmeter.models.model_file import ModelError
 from fairmeter.reports.training_report import write_report
-from fairmeter.scoring.population_drift import fingerprints
+from fairmeter.scoring.population_drift import describe_references
 from fairmeter.training import invoice_pipeline, reading_pipeline
 from fairmeter.training.dataset import Dataset, TrainingError
 from fairmeter.training.invoice_pipeline import TrainingResult
@@ -103,7 +103,7 @@ def learn_readings(
 
 
 def write_metrics(result: TrainingResult, options: TrainingOptions) -> None:
-    drift_references = {"fingerprints": fingerprints(result.model)} if result.model else {}
+    drift_references = {"fingerprints": describe_references(result.model)} if result.model else {}
     write_report(result.metrics | {"command": options.command} | drift_references, options.report)
 
 

@@ -36,7 +36,7 @@ def save_scores(store: Store, scores: list[Score], base: ClientBase, console: Co
     version = str(base.model.manifest["version"])
     try:
         summary = runs.keep_run(
-            store, runs.RULES, scores, version, base.tables, base.days, base.billed(scores), **details
+            store, runs.RULES, scores, version, base.tables, base.days, base.invoice_scores(scores), **details
         )
     except runs.CANNOT_OPEN as error:
         raise StoreOutputError(str(error)) from error

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from fairmeter.core.types import INSUFFICIENT_HISTORY, SEVERITIES, QualityFlag
 from fairmeter.data.exogenous import Exogenous
 from fairmeter.scoring.population import ClientBase
-from fairmeter.scoring.population_drift import drift_said
+from fairmeter.scoring.population_drift import describe_drift
 
 
 def progress() -> Progress:
@@ -26,7 +26,10 @@ def print_quality(flags: list[QualityFlag], console: Console) -> None:
 
 def print_unused(exogenous: Exogenous, base: ClientBase, console: Console) -> None:
     """A line for weather or holidays that were given and that the model was not trained with."""
-    learnt = base.beside and {"weather": base.beside.has_weather, "holidays": base.beside.has_holidays}
+    learnt = base.covariates and {
+        "weather": base.covariates.has_weather,
+        "holidays": base.covariates.has_holidays,
+    }
     for name, given in exogenous._asdict().items():
         if given is not None and not (learnt and learnt[name]):
             why = f"the model was trained on readings without {name}" if learnt else "no readings are scored"
@@ -50,5 +53,5 @@ def print_overlap(rows: list[dict] | None, console: Console) -> None:
 
 def print_drift(drift: dict, console: Console) -> None:
     """A sentence for each ensemble."""
-    for sentence in drift_said(drift):
+    for sentence in describe_drift(drift):
         console.print(sentence, soft_wrap=True, markup=False)

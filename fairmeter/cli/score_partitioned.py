@@ -55,13 +55,13 @@ def run_partitioned(options: ScoringOptions, settings: CommandSettings, model: F
         def on_progress(what: str, done: int, of: int | None) -> None:
             bar.update(step, description=what, completed=done, total=of)
 
-        with partitioned.walk(scorer, pieces, options.memory, options.spark) as runner:
-            ranked, subsets, sampled = partitioned.listed(
+        with partitioned.partition_runner(scorer, pieces, options.memory, options.spark) as runner:
+            ranked, subsets, sampled = partitioned.write_list(
                 runner, out, ranking.MIN_REASONED, ranking.MAX_REASONED, on_progress, sizes
             )
     print_quality(ranked.flags, console)
     if store is not None and subsets:
-        subset = partitioned.together(subsets)
+        subset = partitioned.concatenate(subsets)
         whole = ranked.n_clients, ranked.n_suspected, ranked.n_by_severity, sampled
         desk_output.save_scores(store, subset.scores, ClientBase(model, subset.tables), console, whole=whole)
     print_summary(ranked.n_by_severity, perf_counter() - started, options.out, console)

@@ -19,7 +19,7 @@ from fairmeter.data.writers import OutputError
 from fairmeter.evaluation.drift import MIN_SHIFTED_PSI, MIN_SHIFTING_PSI
 from fairmeter.reports.html import NOTHING, SECTION, joined, list_of, shown, table_of
 from fairmeter.reports.invoice_sections import TILE, page_of
-from fairmeter.scoring.population_drift import drift_said
+from fairmeter.scoring.population_drift import describe_drift
 
 WHAT_IT_IS = (
     f"The population stability index compares shares of clients in ten bins and of missing values: from {MIN_SHIFTING_PSI} on "
@@ -67,7 +67,7 @@ def write_run_report(run: Mapping, folder: Path) -> None:
 def run_html(run: Mapping) -> str:
     """The whole page."""
     drift, title = run["drift"], run.get("title", "Fairmeter: a run")
-    said = [SECTION.format("Drift", WHAT_IT_IS, list_of([*drift_said(drift), WHAT_IT_IS_NOT]))]
+    said = [SECTION.format("Drift", WHAT_IT_IS, list_of([*describe_drift(drift), WHAT_IT_IS_NOT]))]
     parts = [
         joined("<h1>{}</h1>", [title]),
         joined('<p class="soft">{}</p>', _facts(run)),

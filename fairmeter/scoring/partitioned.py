@@ -17,20 +17,20 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from fairmeter.core.types import Score
-from fairmeter.data.partitioned.disk import Partition, partition_on_disk
+from fairmeter.data.partitioned.disk import Partition, spilled
 from fairmeter.data.partitioned.partitions import TableFiles
-from fairmeter.data.partitioned.spark import SparkJobs, spark_jobs
-from fairmeter.data.tables import Tables, concatenate_tables
+from fairmeter.data.partitioned.spark import SparkJobs, cluster
+from fairmeter.data.tables import Tables, one_after_another
 from fairmeter.data.writers import OutputError, write_chunks
 from fairmeter.models.fraud_model import FraudModel
 from fairmeter.planning.list_files import COLUMN_TYPES, reasons_of
 from fairmeter.scoring.population import ClientBase
-from fairmeter.scoring.ranking import PLACE, RankedClient, Ranking, SelectionSizes, judged
+from fairmeter.scoring.ranking import COLUMN_PLACE, RankedClient, Ranking, SelectionSizes, partition_table
 
 # Bytes that Python, the libraries, the model and one chunk of features take, whatever the data; measured.
-ALWAYS = 450 * 2**20
+FIXED_BYTES = 450 * 2**20
 
-Tell = Callable[[str, int, int | None], None]  # hears what goes on, how much of it is done, of how much
+OnProgress = Callable[[str, int, int | None], None]  # hears what goes on, how much of it is done, of how much
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class PartitionScorer:
 
     def __call__(self, tables: Tables, rows: np.ndarray):
         """The Arrow table that a ranking is made of. [rows: row numbers of the clients]"""
-        return judged(self._scores(ClientBase.of(self.model, tables, None)), rows, tables.flags)
+        return partition_table(self._scores(ClientBase.of(self.model, tables, None)), rows, tables.flags)
 
     def few(self, tables: Tables, rows: np.ndarray, explained: Collection[int]) -> ClientSubset:
         """These clients, some of them with reasons. [row numbers: of each, of those]"""
@@ -79,7 +79,7 @@ class WrittenList(NamedTuple):
 class PartitionRunner(Protocol):
     """A way through all parts, on this machine or on many."""
 
-    def judged(self, folder: Path, tell: Tell) -> Iterator:
+    def partition_table(self, folder: Path, tell: OnProgress) -> Iterator:
         """What the judge makes of every part, in any order. [folder: for what is in between]
 
         Raises TableError, OSError.
@@ -89,54 +89,59 @@ class PartitionRunner(Protocol):
         """These clients, those of some row numbers with reasons."""
 
 
-def listed(
-    walk: PartitionRunner, out: Path, fewest: int, most: int, tell: Tell, keep: SelectionSizes | None = None
+def write_list(
+    partition_runner: PartitionRunner,
+    out: Path,
+    fewest: int,
+    most: int,
+    tell: OnProgress,
+    keep: SelectionSizes | None = None,
 ) -> WrittenList:
     """Judges all parts and writes the ranked list; from `fewest` to `most` clients have reasons.
 
     keep: of whom more is wanted. Raises TableError, CannotWrite; `out` is the old list or the whole new one.
     """
-    with folder_beside(out) as folder:
+    with temporary_folder_beside(out) as folder:
         ranking = Ranking(folder)
-        for part in walk.judged(folder, tell):
+        for part in partition_runner.judged(folder, tell):
             ranking.add(part)
         tell("Finding reasons", 0, None)
         first = {client.row: client for client in ranking.first(fewest, most)}
         chosen, drawn = ranking.chosen(keep) if keep else ([], [])
         wanted = first | {client.row: client for client in chosen}
-        few = list(walk.few(list(wanted.values()), first.keys()))
+        few = list(partition_runner.few(list(wanted.values()), first.keys()))
         reasons = {row: texts for some in few for row, texts in some.reasons().items()}
         tell("Writing the list", 0, None)
         write_chunks(ranking.columns(reasons), out, COLUMN_TYPES)
     return WrittenList(ranking, few, drawn)
 
 
-def together(parts: list[ClientSubset]) -> ClientSubset:
+def concatenate(parts: list[ClientSubset]) -> ClientSubset:
     """The same clients at once, one part after the other."""
-    clients, invoices = concatenate_tables([(part.tables.clients, part.tables.invoices) for part in parts])
+    clients, invoices = one_after_another([(part.tables.clients, part.tables.invoices) for part in parts])
     quality = [flags for part in parts for flags in part.tables.quality]
     scores = [score for part in parts for score in part.scores]
     return ClientSubset(np.concatenate([part.rows for part in parts]), Tables(clients, invoices, [], quality), scores)
 
 
-def ids_of(clients: list[RankedClient]) -> list[str]:
-    return [client.values[PLACE["client_id"]] for client in clients]
+def client_ids(clients: list[RankedClient]) -> list[str]:
+    return [client.values[COLUMN_PLACE["client_id"]] for client in clients]
 
 
 @contextmanager
-def walk(
+def partition_runner(
     judge: PartitionScorer, pieces: TableFiles, memory: int | None, master: str | None
 ) -> Iterator[PartitionRunner]:
     """In so much memory here, or on the cluster of that master. Raises SparkError."""
     if master is None:
         yield DiskRunner(judge, pieces, memory)
         return
-    with spark_jobs(master) as machines:
+    with cluster(master) as machines:
         yield SparkRunner(judge, pieces, machines)
 
 
 @contextmanager
-def folder_beside(out: Path) -> Iterator[Path]:
+def temporary_folder_beside(out: Path) -> Iterator[Path]:
     """A folder on the disk that the list goes to; a system's own for temporary files is memory on some. OutputError."""
     try:
         with TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
@@ -155,7 +160,7 @@ class DiskRunner:
         self._judge, self._pieces, self._memory = judge, pieces, memory
         self._parts: list[Partition] = []
 
-    def judged(self, folder: Path, tell: Tell) -> Iterator:
+    def partition_table(self, folder: Path, tell: OnProgress) -> Iterator:
         n_read, n_judged = 0, 0
 
         def tell_rows(n: int) -> None:
@@ -163,7 +168,7 @@ class DiskRunner:
             n_read += n
             tell("Reading rows", n_read, None)
 
-        self._parts = list(partition_on_disk(self._pieces, folder, self._memory - ALWAYS, tell_rows))
+        self._parts = list(spilled(self._pieces, folder, self._memory - FIXED_BYTES, tell_rows))
         n_clients = sum(part.n_clients for part in self._parts)
         for part in self._parts:
             tables, rows = part.open()
@@ -176,7 +181,7 @@ class DiskRunner:
         for client in wanted:
             by_part[client.part].append(client)
         for part, clients in by_part.items():
-            yield self._judge.few(*self._parts[part].open(ids_of(clients)), explained)
+            yield self._judge.few(*self._parts[part].open(client_ids(clients)), explained)
 
 
 # --- a cluster --------------------------------------------------------------------------------------------------------
@@ -185,12 +190,12 @@ class DiskRunner:
 class SparkRunner:
     """The walk through parts on Spark."""
 
-    def __init__(self, judge: PartitionScorer, pieces: TableFiles, spark_jobs: SparkJobs) -> None:
-        self._judge, self._pieces, self._cluster = judge, pieces, spark_jobs
+    def __init__(self, judge: PartitionScorer, pieces: TableFiles, cluster: SparkJobs) -> None:
+        self._judge, self._pieces, self._cluster = judge, pieces, cluster
 
-    def judged(self, _folder: Path, tell: Tell) -> Iterator:
-        return self._cluster.map_partitions(self._pieces, self._judge, tell)
+    def partition_table(self, _folder: Path, tell: OnProgress) -> Iterator:
+        return self._cluster.each_part(self._pieces, self._judge, tell)
 
     def few(self, wanted: list[RankedClient], explained: Collection[int]) -> Iterator[ClientSubset]:
         """Their rows come here: they are few."""
-        yield self._judge.few(*self._cluster.collect_clients(self._pieces, ids_of(wanted)), explained)
+        yield self._judge.few(*self._cluster.rows_of(self._pieces, client_ids(wanted)), explained)

@@ -1,8 +1,8 @@
-"""What is sent -> rows, one a client.
+"""Bytes of a request -> rows, one a client.
 
-In:  JSON or NDJSON, as bytes; limits.
-Out: for each client a RawClient, a AggregatedClient, or the Problem with its row. Values are checked later, by the scorer.
-A body as a whole that cannot be read raises its Problem.
+In:  JSON or NDJSON, and limits.
+Out: for each client a RawClient, an AggregatedClient, or the Problem with its row. The scorer checks the values later.
+A body that cannot be read as a whole raises its Problem.
 """
 
 from collections.abc import Iterator
@@ -14,12 +14,12 @@ from fairmeter.scoring.problems import Problem, bad_value
 
 RAW_KEYS = {"client", "invoices", "readings"}
 FORMS = "Send client, invoices and readings, or aggregates in one flat object; /docs has examples."
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # what Windows' editors write before UTF-8
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # Windows' editors write it before UTF-8
 SCALARS = {str, int, float, bool, type(None)}
 
 
 class RequestLimits(NamedTuple):
-    """How much one request may ask for."""
+    """How much one request may hold."""
 
     body_bytes: int
     clients: int
@@ -28,7 +28,7 @@ class RequestLimits(NamedTuple):
 
 
 class RawClient(NamedTuple):
-    """A client as the utility has it; names and values are the tables' concern."""
+    """A client with its invoices and readings; client_tables.py checks names and values."""
 
     client: dict
     invoices: list[dict]
@@ -36,7 +36,7 @@ class RawClient(NamedTuple):
 
 
 class AggregatedClient(NamedTuple):
-    """A client's features, aggregated by whoever sends them."""
+    """A client's features, aggregated by the caller."""
 
     features: dict
     client_id: str
@@ -45,7 +45,7 @@ class AggregatedClient(NamedTuple):
 Row = RawClient | AggregatedClient | Problem
 
 
-def json_of(data: bytes):
+def parse_json(data: bytes):
     """The value of a JSON text. Raises Problem; NaN and Infinity are not JSON."""
     try:
         return from_json(data.removeprefix(BYTE_ORDER_MARK), allow_inf_nan=False, cache_strings="keys")
@@ -54,7 +54,7 @@ def json_of(data: bytes):
         raise Problem(400, "bad_json", message) from None
 
 
-def row_of(body, limits: RequestLimits) -> RawClient | AggregatedClient:
+def parse_row(body, limits: RequestLimits) -> RawClient | AggregatedClient:
     """The client that a body describes, in whichever form. Raises Problem."""
     if type(body) is not dict:
         raise Problem(422, "bad_value", f"The body is not a JSON object. {FORMS}")
@@ -74,11 +74,12 @@ def _check_list(value, path: str, limit: int) -> None:
     if type(value) is not list:
         raise bad_value(path, "not a list")
     if len(value) > limit:
-        raise too_many(path, len(value), limit)
+        raise too_many_rows(path, len(value), limit)
 
 
-def too_many(path: str, n: int, limit: int) -> Problem:
-    return bad_value(path, f"{n:,} where {limit:,} are taken")
+def too_many_rows(path: str, n: int, limit: int) -> Problem:
+    """The problem of a client with more rows than one may have."""
+    return bad_value(path, f"{n:,} rows; the limit is {limit:,} a client")
 
 
 def _flat_client(body: dict) -> AggregatedClient:
@@ -93,7 +94,7 @@ def _flat_client(body: dict) -> AggregatedClient:
 
 def rows_of_json(data: bytes, limits: RequestLimits) -> Iterator[Row]:
     """The rows of a JSON list. Raises Problem."""
-    bodies = json_of(data)
+    bodies = parse_json(data)
     if type(bodies) is not list:
         raise Problem(422, "bad_value", "The body is not a JSON list; send a list of what /predict takes.")
     check_number(len(bodies), limits)
@@ -109,14 +110,17 @@ def rows_of_ndjson(data: bytes, limits: RequestLimits) -> Iterator[Row]:
 
 def _row_or_problem(body, limits: RequestLimits) -> Row:
     try:
-        return row_of(json_of(body) if type(body) is bytes else body, limits)
+        return parse_row(parse_json(body) if type(body) is bytes else body, limits)
     except Problem as problem:
         return problem
 
 
 def check_number(n_clients: int, limits: RequestLimits) -> None:
+    """Raises Problem for no client, or for more than a request may hold."""
     if n_clients == 0:
         raise Problem(422, "bad_value", "There is no client in the body; send at least one.")
     if n_clients > limits.clients:
-        message = f"{n_clients:,} clients where {limits.clients:,} are taken at a time; send them in parts."
+        message = (
+            f"The body holds {n_clients:,} clients; the limit is {limits.clients:,} a request. Send them in parts."
+        )
         raise Problem(413, "too_large", message)

@@ -1,8 +1,8 @@
-"""Judged parts of a client base -> its one ranking, in memory that does not grow with the base.
+"""Scores -> ranks; also of a client base that was scored in parts, in memory that does not grow with the base.
 
-In:  Arrow tables of judged clients, a part each, in any order (as `judged` makes them).
-Out: their ranked list, some thousand rows at a time, in the columns that listing.py gives a list; who comes first, and
-     who is drawn.
+In:  scores; or Arrow tables of scored clients, one for each part, in any order (`partition_table`).
+Out: the ranked list, some thousand rows at a time, in the columns of planning/list_files.py; its first clients, and a
+     selection with a random sample.
 """
 
 import heapq
@@ -22,17 +22,17 @@ from fairmeter.data.writers import Columns
 from fairmeter.planning.list_files import N_REASONS, columns_of
 
 BATCH = 1_000  # rows of a file in memory while files are merged
-OPEN = 200  # files that are merged at once; systems let a process open a thousand
+MAX_OPEN_FILES = 200  # merged at once; systems let a process open a thousand
 PART = "part"
 MIN_REASONED, MAX_REASONED = 100, 1000  # clients with reasons: a first page, and half a minute of work
-CHUNK = 10_000  # rows handed on at a time
+CHUNK = 10_000  # rows of the list at a time
 SUSPECTED = "is_suspected"
-KEPT = ("client_id", "score", "severity", "expected_recovery_kwh", "quality")
-PLACE = {name: i for i, name in enumerate(KEPT)}
+STORED_COLUMNS = ("client_id", "score", "severity", "expected_recovery_kwh", "quality")
+COLUMN_PLACE = {name: i for i, name in enumerate(STORED_COLUMNS)}
 
 
 class RankedClient(NamedTuple):
-    """One client in the order of the list: the highest score first, equal ones by row, those without one last."""
+    """One client, ordered as in the list: highest score first, equal scores by row, clients without a score last."""
 
     fall: float
     row: int
@@ -41,12 +41,15 @@ class RankedClient(NamedTuple):
 
 
 class SelectionSizes(NamedTuple):
-    """Of whom more is wanted than a row of the list: so many of the highest scores, about so many drawn of all who have
-    one, and whoever is known already."""
+    """Which clients get a full profile.
+
+    n_first: the highest scores; n_sampled: about as many sampled from all scored clients; stored: ids that the desk
+    has already.
+    """
 
     n_first: int
-    n_drawn: int
-    known: Collection[str] = ()
+    n_sampled: int
+    stored: Collection[str] = ()
 
 
 def ranked_rows(scores: Sequence[Score]) -> list[int]:
@@ -65,17 +68,17 @@ def rows_with_reasons(scores: Sequence[Score]) -> np.ndarray:
     return np.array(order[: min(max(n_suspected, MIN_REASONED), MAX_REASONED)], dtype=np.int64)
 
 
-def judged(scores: list[Score], rows: np.ndarray, flags: Sequence[QualityFlag] = ()):
-    """The Arrow table of a part's clients, in the order of the list. [rows: of each, among all clients]
+def partition_table(scores: list[Score], rows: np.ndarray, flags: Sequence[QualityFlag] = ()):
+    """The Arrow table of a part's clients, in the order of the list.
 
-    flags: of the part's tables.
+    rows: of each client among all; flags: of the part's tables.
     """
     import pyarrow as pa
 
     columns = columns_of(scores)
     score = pa.array(columns["score"], pa.float64())
     suspected = [s.probability is not None and s.probability >= s.threshold for s in scores]
-    told = {
+    columns_by_name = {
         ROW: pa.array(rows, pa.int64()),
         SUSPECTED: pa.array(suspected, pa.bool_()),
         "client_id": pa.array(columns["client_id"], pa.string()),
@@ -85,61 +88,61 @@ def judged(scores: list[Score], rows: np.ndarray, flags: Sequence[QualityFlag] =
         "quality": pa.array(columns["quality"], pa.string()),
     }
     order = np.lexsort((rows, -score.to_numpy(zero_copy_only=False)))  # NaN comes last
-    return with_flags(pa.table(told).take(pa.array(order)), flags)
+    return with_flags(pa.table(columns_by_name).take(pa.array(order)), flags)
 
 
 class Ranking:
-    """Judged parts in files of a folder; counts of them all, and the flags of their tables."""
+    """Scored parts in files of a folder; counts of them all, and the flags of their tables."""
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._n_files, self._n_parts = folder, 0, 0
-        self._levels: list[list[Path]] = []  # files of parts, files that OPEN of those became, and so on
-        self.n_clients, self.n_suspected, self.n_judged = 0, 0, 0
+        self._levels: list[list[Path]] = []  # files of parts, files merged from MAX_OPEN_FILES of those, and so on
+        self.n_clients, self.n_suspected, self.n_scored = 0, 0, 0
         self.n_by_severity: Counter[str] = Counter()
         self.flags: list[QualityFlag] = []
 
     def add(self, table) -> None:
-        """Keeps a part. Raises OSError."""
+        """Add a part. Raises OSError."""
         import pyarrow as pa
 
         part = pa.array(np.full(table.num_rows, self._n_parts, np.int32))
         self._n_parts += 1
-        self._place(self._written([table.append_column(PART, part).select([ROW, PART, *KEPT])]))
+        self._place(self._written([table.append_column(PART, part).select([ROW, PART, *STORED_COLUMNS])]))
         self.n_clients += table.num_rows
-        self.n_judged += table.num_rows - table["score"].null_count
+        self.n_scored += table.num_rows - table["score"].null_count
         self.n_suspected += int(table[SUSPECTED].to_numpy().sum())
         self.n_by_severity.update(table["severity"].to_pylist())
         self.flags = sum_flags([*self.flags, *read_flags(table)])
 
     def first(self, fewest: int, most: int) -> list[RankedClient]:
-        """The suspected, from `fewest` to `most` of the highest scores."""
-        n = min(max(self.n_suspected, fewest), most, self.n_judged)
+        """The suspected clients, at least `fewest` and at most `most` of the highest scores."""
+        n = min(max(self.n_suspected, fewest), most, self.n_scored)
         return list(islice(self._merged(), n))
 
-    def chosen(self, keep: SelectionSizes) -> tuple[list[RankedClient], list[str]]:
-        """Those who are to be kept, in order, and the ids of those of them who were drawn."""
-        chosen, drawn, lots = [], [], N_SAMPLE_KEYS * keep.n_drawn / max(self.n_judged, 1)
+    def selected(self, sizes: SelectionSizes) -> tuple[list[RankedClient], list[str]]:
+        """The clients that get a profile, in order, and the ids of those that were sampled."""
+        selected, sampled, limit = [], [], N_SAMPLE_KEYS * sizes.n_sampled / max(self.n_scored, 1)
         for place, client in enumerate(self._merged()):
-            client_id, has_score = client.values[PLACE["client_id"]], place < self.n_judged
-            is_drawn = has_score and sample_key(client_id) < lots
-            if is_drawn or (has_score and place < keep.n_first) or client_id in keep.known:
-                chosen.append(client)
-                drawn += [client_id] * is_drawn
-        return chosen, drawn
+            client_id, has_score = client.values[COLUMN_PLACE["client_id"]], place < self.n_scored
+            is_sampled = has_score and sample_key(client_id) < limit
+            if is_sampled or (has_score and place < sizes.n_first) or client_id in sizes.stored:
+                selected.append(client)
+                sampled += [client_id] * is_sampled
+        return selected, sampled
 
     def columns(self, reasons: Mapping[int, list[str | None]]) -> Iterator[Columns]:
         """The list, CHUNK rows at a time. [reasons: N_REASONS texts by row]"""
         clients, rank, nothing = self._merged(), 0, [None] * N_REASONS
         while chunk := list(islice(clients, CHUNK)):
-            values = {name: [client.values[i] for client in chunk] for name, i in PLACE.items()}
-            told = [reasons.get(client.row, nothing) for client in chunk]
+            values = {name: [client.values[i] for client in chunk] for name, i in COLUMN_PLACE.items()}
+            texts = [reasons.get(client.row, nothing) for client in chunk]
             ranks = range(rank + 1, rank + len(chunk) + 1)
             yield {
                 "client_id": values["client_id"],
                 "score": values["score"],
                 "rank": [None if score is None else n for n, score in zip(ranks, values["score"], strict=True)],
                 "severity": values["severity"],
-                **{f"reason_{i + 1}": [texts[i] for texts in told] for i in range(N_REASONS)},
+                **{f"reason_{i + 1}": [of_client[i] for of_client in texts] for i in range(N_REASONS)},
                 "expected_recovery_kwh": values["expected_recovery_kwh"],
                 "quality": values["quality"],
             }
@@ -149,12 +152,12 @@ class Ranking:
         return heapq.merge(*(_ranked(file) for files in self._levels for file in files))
 
     def _place(self, file: Path, level: int = 0) -> None:
-        """Keeps a file; OPEN of a level become one of the next, so that there are never many."""
+        """Add a file; MAX_OPEN_FILES files of a level are merged into one of the next, so that there are never many."""
         if level == len(self._levels):
             self._levels.append([])
         files = self._levels[level]
         files.append(file)
-        if len(files) == OPEN:
+        if len(files) == MAX_OPEN_FILES:
             clients = heapq.merge(*map(_ranked, files))
             one = self._written(map(_table, iter(lambda: list(islice(clients, BATCH)), [])))
             for merged in files:
@@ -165,7 +168,7 @@ class Ranking:
     def _written(self, tables: Iterable) -> Path:
         import pyarrow as pa
 
-        file = self._folder / f"judged-{self._n_files}.arrows"
+        file = self._folder / f"scored-{self._n_files}.arrows"
         self._n_files += 1
         with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_stream(sink, _schema()) as writer:
             for table in tables:
@@ -177,11 +180,11 @@ def _schema():
     import pyarrow as pa
 
     numbers = {ROW: pa.int64(), PART: pa.int32(), "score": pa.float64(), "expected_recovery_kwh": pa.float64()}
-    return pa.schema([(name, numbers.get(name, pa.string())) for name in (ROW, PART, *KEPT)])
+    return pa.schema([(name, numbers.get(name, pa.string())) for name in (ROW, PART, *STORED_COLUMNS)])
 
 
 def _table(clients: list[RankedClient]):
-    """As Ranking keeps them."""
+    """Clients as Ranking stores them."""
     import pyarrow as pa
 
     columns = zip(*((client.row, client.part, *client.values) for client in clients), strict=True)
@@ -189,12 +192,12 @@ def _table(clients: list[RankedClient]):
 
 
 def _ranked(file: Path) -> Iterator[RankedClient]:
-    """A file's clients, in order; it is open as long as there are more."""
+    """A file's clients, in order; the file stays open until the last."""
     import pyarrow as pa
 
     with pa.OSFile(str(file)) as source, pa.ipc.open_stream(source) as batches:
         for batch in batches:
-            rows, parts, *columns = (batch[name].to_pylist() for name in (ROW, PART, *KEPT))
+            rows, parts, *columns = (batch[name].to_pylist() for name in (ROW, PART, *STORED_COLUMNS))
             for row, part, values in zip(rows, parts, zip(*columns, strict=True), strict=True):
-                score = values[PLACE["score"]]
+                score = values[COLUMN_PLACE["score"]]
                 yield RankedClient(np.inf if score is None else -score, row, part, values)

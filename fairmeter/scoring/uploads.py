@@ -1,10 +1,10 @@
-"""CSV files -> rows, one a client.
+"""Uploaded CSV files -> rows, one a client.
 
 In:  clients (client_id, ...) with invoices (client_id, invoice_on, ...), readings (client_id, read_at, ...) or both; or
      readings alone. UTF-8, comma-separated, with a header.
-Out: a row for each line of clients, with what is its own in the files' order; how much belongs to none of them. Without
-     a file of clients, a row for each client_id of readings, in the order in which they first come.
-The server has no data-frame library; the values stay text, which the tables read as they read files.
+Out: a row for each line of clients, with its invoices and readings in the files' order; flags for lines of unknown
+     clients. Without a file of clients, a row for each client_id of the readings, in order of first appearance.
+The server has no data-frame library: values stay text, and the tables parse them as they parse files.
 """
 
 import csv
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 from fairmeter.core.types import QualityFlag
-from fairmeter.scoring.payloads import RawClient, RequestLimits, Row, check_number, too_many
+from fairmeter.scoring.payloads import RawClient, RequestLimits, Row, check_number, too_many_rows
 from fairmeter.scoring.problems import bad_value
 
 CLIENT_ID = "client_id"
@@ -22,7 +22,7 @@ FILES = "clients with invoices, readings or both, or readings alone"
 
 
 class UploadedFiles(NamedTuple):
-    """The rows, and what was found wrong with the files as a whole."""
+    """The rows, and the flags of the files as a whole."""
 
     rows: Iterator[Row]
     quality: list[QualityFlag]
@@ -36,14 +36,14 @@ class UploadedTable(NamedTuple):
 
 
 def read_upload(files, limits: RequestLimits) -> UploadedFiles:
-    """The rows of the files `clients`, `invoices` and `readings`. [files: name -> file] Raises Problem."""
+    """The rows of the files `clients`, `invoices` and `readings`. Raises Problem. [files: name -> file]"""
     _check_names(files)
     sheets = {name: _sheet(files[name], name) for name in ("clients", "invoices", "readings") if name in files}
     clients = sheets.pop("clients", None) or _clients_of(sheets["readings"])
     check_number(len(clients.lines), limits)
-    owned = {name: _Owned.of(sheet) for name, sheet in sheets.items()}
-    known = {client_id for client_id, _ in clients.lines}
-    quality = [flag for name, table in owned.items() for flag in table.unknown(name, known)]
+    owned = {name: LinesByClient.of(sheet) for name, sheet in sheets.items()}
+    client_ids = {client_id for client_id, _ in clients.lines}
+    quality = [flag for name, table in owned.items() for flag in table.of_unknown_clients(name, client_ids)]
     return UploadedFiles(_rows(clients, owned, limits), quality)
 
 
@@ -60,21 +60,21 @@ def _clients_of(readings: UploadedTable) -> UploadedTable:
     )
 
 
-class _Owned(NamedTuple):
+class LinesByClient(NamedTuple):
     """The lines of invoices or readings by client."""
 
     header: list[str]
     lines: dict[str, list[list[str]]]
 
     @classmethod
-    def of(cls, sheet: UploadedTable) -> "_Owned":
+    def of(cls, sheet: UploadedTable) -> "LinesByClient":
         lines = defaultdict(list)
         for client_id, values in sheet.lines:
             lines[client_id].append(values)
         return cls(sheet.header, lines)
 
-    def unknown(self, name: str, known: set[str]) -> list[QualityFlag]:
-        n = sum(len(lines) for client_id, lines in self.lines.items() if client_id not in known)
+    def of_unknown_clients(self, name: str, client_ids: set[str]) -> list[QualityFlag]:
+        n = sum(len(lines) for client_id, lines in self.lines.items() if client_id not in client_ids)
         text = f"{name.capitalize()} of clients that are not in the clients' file, left out: {n:,}."
         return [QualityFlag(f"{name}_of_unknown_clients", n, text)] if n else []
 
@@ -85,11 +85,11 @@ class _Owned(NamedTuple):
         return [dict(zip(self.header, line, strict=True)) for line in self.lines.get(client_id, ())]
 
 
-NOTHING = _Owned([], {})
+NOTHING = LinesByClient([], {})
 
 
-def _rows(clients: UploadedTable, owned: dict[str, _Owned], limits: RequestLimits) -> Iterator[Row]:
-    # An object a line is made only now, some clients at a time: all at once they take ten times the files' size.
+def _rows(clients: UploadedTable, owned: dict[str, LinesByClient], limits: RequestLimits) -> Iterator[Row]:
+    # Lines become objects here, a few clients at a time: all at once they take ten times the files' size.
     invoices, readings = owned.get("invoices", NOTHING), owned.get("readings", NOTHING)
     seen = set()
     for client_id, values in clients.lines:
@@ -98,9 +98,9 @@ def _rows(clients: UploadedTable, owned: dict[str, _Owned], limits: RequestLimit
         elif client_id in seen:
             yield bad_value("client.client_id", "given before; keep one line a client")
         elif invoices.n_of(client_id) > limits.invoices:
-            yield too_many("invoices", invoices.n_of(client_id), limits.invoices)
+            yield too_many_rows("invoices", invoices.n_of(client_id), limits.invoices)
         elif readings.n_of(client_id) > limits.readings:
-            yield too_many("readings", readings.n_of(client_id), limits.readings)
+            yield too_many_rows("readings", readings.n_of(client_id), limits.readings)
         else:
             client = dict(zip(clients.header, values, strict=True))
             yield RawClient(client, invoices.rows_of(client_id), readings.rows_of(client_id))
@@ -117,16 +117,16 @@ def _sheet(file: BinaryIO, name: str) -> UploadedTable:
 
 
 def _read(stream: BinaryIO, name: str) -> UploadedTable:
-    known = {}  # values come back again and again; one copy of each halves the memory
+    copies = {}  # values repeat; one copy of each halves the memory
     reader = csv.reader(io.StringIO(stream.read().decode("utf-8-sig"), newline=""))
     header = [column.strip() for column in next(reader, [])]
     at = _place_of_id(header, name)
     lines = []
     for values in reader:
         if len(values) == len(header):
-            lines.append((values[at].strip(), [known.setdefault(value, value) for value in values]))
+            lines.append((values[at].strip(), [copies.setdefault(value, value) for value in values]))
         elif values:
-            counts = f"{len(values)} values where the header has {len(header)}"
+            counts = f"{len(values)} values; the header has {len(header)}"
             raise bad_value(name, f"line {reader.line_num} has {counts}; correct or remove it")
     return UploadedTable(header, lines)
 

@@ -15,9 +15,9 @@ from fairmeter.data.exogenous import Exogenous
 from fairmeter.data.readings import read_readings
 from fairmeter.data.tables import read_tables
 from fairmeter.features.invoices.matrix import client_features
-from fairmeter.features.readings.covariates import MIN_CLIENTS
+from fairmeter.features.readings.covariates import LEAST_CLIENTS
 from fairmeter.scoring import population
-from fairmeter.scoring.population import regions
+from fairmeter.scoring.population import region_codes
 from tests.builders.readings import FIRST, days_of, readings_text, robbed, town
 from tests.builders.tables import a_client, an_invoice, csv_text, zipped
 
@@ -83,7 +83,7 @@ def test_a_model_trained_beside_weather_is_shown_that_of_the_clients(model):
     beside = model.readings.surroundings
     first, n = beside.first_day, beside.factor.shape[1]
     weather = np.arange(first, first + n), np.linspace(0.0, 20.0, n)
-    learnt = dataclasses.replace(model.readings, surroundings=beside.with_weather(weather, np.array([first])))
+    learnt = dataclasses.replace(model.readings, surroundings=beside.in_weather(weather, np.array([first])))
     here = np.arange(FIRST, FIRST + N_DAYS), np.full(N_DAYS, 3.0)
     shown = learnt.surroundings_of(days_of(KWH), None, Exogenous(here, np.array([FIRST + 2])))
     _, temperature, holiday = shown.at(np.zeros(3, int), FIRST + np.arange(3))
@@ -131,8 +131,8 @@ def test_a_zip_with_readings_lists_every_client_by_all_that_is_known_of_it(tmp_p
     tables, found = read_tables(metered.data), read_readings(metered.data)
     ids = tables.clients["client_id"]
     assert set(rows) == set(ids)
-    days = DailyConsumption.from_readings(found.for_clients(ids).readings, len(ids))
-    beside = model.readings.surroundings_of(days, regions(tables.clients))
+    days = DailyConsumption.of(found.for_clients(ids).readings, len(ids))
+    beside = model.readings.surroundings_of(days, region_codes(tables.clients))
     invoices = client_features(tables.clients, tables.invoices, model.cells)
     expected = model.probability(invoices, model.readings.evidence(days, beside))
     assert [rows[i] for i in ids] == ["" if np.isnan(p) else f"{p:.6f}" for p in expected]
@@ -190,19 +190,19 @@ def test_flags_of_readings_stand_in_the_list(tmp_path):
 
 def test_readings_are_judged_beside_those_of_their_own_region(tmp_path, readings):
     """Where all of a region fall at once, it is no theft."""
-    n = MIN_CLIENTS + 5
+    n = LEAST_CLIENTS + 5
     kwh = town(2 * n, N_DAYS)
     kwh[:n, 90:] *= 0.4
     readings.write_text(readings_text(kwh))
     own = [a_client(f"h-{i}", region=101 if i < n else 102) for i in range(2 * n)]
     tables = {"clients": csv_text(own), "invoices": csv_text([an_invoice("another")])}
-    regions = scores_of(listed(tmp_path, zipped(tmp_path / "a.zip", **tables), "--readings", readings))
+    region_codes = scores_of(listed(tmp_path, zipped(tmp_path / "a.zip", **tables), "--readings", readings))
     one = [client | {"region": 101} for client in own]
     together = scores_of(
         listed(tmp_path, zipped(tmp_path / "b.zip", **tables | {"clients": csv_text(one)}), "--readings", readings)
     )
     fallen = [f"h-{i}" for i in range(n)]
-    assert np.median([float(regions[i]) for i in fallen]) < np.median([float(together[i]) for i in fallen])
+    assert np.median([float(region_codes[i]) for i in fallen]) < np.median([float(together[i]) for i in fallen])
 
 
 # --- how it ends ------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import pytest
 from fairmeter.evaluation.drift import SHIFTED, STABLE, TOO_FEW, is_missing
 from fairmeter.explanation.explain import ScoringContext
 from fairmeter.features.readings.matrix import FEATURE_NAMES as READING_FEATURES
-from fairmeter.scoring.population_drift import MOST, RETRAIN, DriftMonitor, drift_said, fingerprints
+from fairmeter.scoring.population_drift import MAX_FEATURES, RETRAIN, DriftMonitor, describe_drift, describe_references
 
 
 def known(evidence, metered=None):
@@ -42,7 +42,7 @@ def test_neighbours_shares_are_left_out_for_they_hold_the_clients_own_labels(as_
     n_shares = sum(name.startswith("neighbours_") for name in names)
     assert n_shares > 0
     n_missing = int(is_missing(small_model.invoices.fingerprint).sum())
-    assert len(names) - n_shares == fingerprints(small_model)["invoices"]["n_features"]
+    assert len(names) - n_shares == describe_references(small_model)["invoices"]["n_features"]
     assert part["n_features"] == len(names) - n_shares - n_missing
     assert not [row for row in part["features"] if row["feature"].startswith("neighbours_")]
 
@@ -62,7 +62,7 @@ def test_what_changed_comes_first_with_its_group_and_its_meaning(small_model, sm
     assert (first["feature"], first["level"], first["group"]) == ("elec_gap_mean", SHIFTED, "account history")
     assert "invoices" in first["text"]
     assert first["psi"] == part["max_psi"] > 0.25
-    assert len(part["features"]) == MOST
+    assert len(part["features"]) == MAX_FEATURES
     assert found["level"] == SHIFTED
     json.dumps(found, allow_nan=False)
 
@@ -80,21 +80,23 @@ def test_few_clients_are_called_too_few(small_model, small_study):
     some = small_study.evidence.of(small_study.clients("prospective")[:20])
     found = drift_of(small_model, known(some))
     assert found["level"] == TOO_FEW
-    assert drift_said(found) == ["Drift of the invoices: 20 clients are too few to tell it by."]
+    assert describe_drift(found) == ["Drift of the invoices: 20 clients are too few to measure it."]
 
 
 def test_nobody_to_tell_of_is_a_sentence(small_model, small_study):
     found = drift_of(small_model, known(small_study.evidence.of(np.array([], dtype=int))))
     assert (found["parts"], found["level"]) == ({}, None)
-    assert drift_said(found) == ["No client is of the kind that the model learnt from: nothing can be told of drift."]
+    assert describe_drift(found) == [
+        "No client is of the kind that the model was trained on: drift cannot be measured."
+    ]
 
 
 def test_a_model_of_before_there_were_fingerprints_says_so(small_model, small_study):
     older = dataclasses.replace(small_model, invoices=dataclasses.replace(small_model.invoices, fingerprint=None))
     found = drift_of(older, known(small_study.evidence))
     assert (found["untold"], found["level"], found["parts"]) == (["invoices"], None, {})
-    assert "no fingerprint of its invoices" in drift_said(found)[0]
-    assert fingerprints(older) == {}
+    assert "no fingerprint of its invoices" in describe_drift(found)[0]
+    assert describe_references(older) == {}
 
 
 def test_readings_are_told_of_beside_invoices(metered_model, metered_utility, small_study):
@@ -131,6 +133,6 @@ def test_scores_that_moved_ask_for_training_and_features_alone_do_not():
         {"parts": {"invoices": part | {"score": {"psi": psi, "level": level}}}, "untold": []}
         for psi, level in ((0.4, SHIFTED), (0.01, STABLE))
     )
-    assert drift_said(moved)[0].endswith(f"the score is shifted (0.40). {RETRAIN}")
-    assert drift_said(still)[0].endswith("the score is stable (0.01).")
-    assert "1 of 10 features have shifted and 2 are shifting (the highest index is 0.30)" in drift_said(still)[0]
+    assert describe_drift(moved)[0].endswith(f"the score is shifted (0.40). {RETRAIN}")
+    assert describe_drift(still)[0].endswith("the score is stable (0.01).")
+    assert "1 of 10 features have shifted and 2 are shifting (the highest index is 0.30)" in describe_drift(still)[0]

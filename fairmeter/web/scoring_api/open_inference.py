@@ -21,7 +21,7 @@ from pydantic_core import to_json
 from fairmeter.core.types import Score
 from fairmeter.scoring import examples
 from fairmeter.scoring.batches import Outcome
-from fairmeter.scoring.payloads import RequestLimits, Row, check_number, json_of, row_of
+from fairmeter.scoring.payloads import RequestLimits, Row, check_number, parse_json, parse_row
 from fairmeter.scoring.problems import Problem
 from fairmeter.web.http.auth import ANYBODY, SCORING, AccessControl
 from fairmeter.web.http.errors import JSON
@@ -134,7 +134,7 @@ def _parts(data: bytes) -> tuple[dict, bytes]:
     length = request.headers.get(JSON_LENGTH, str(len(data)))
     if not length.isdecimal() or int(length) > len(data):
         raise _bad(f"{JSON_LENGTH} is no number of bytes within the body")
-    asked = json_of(data[: int(length)])
+    asked = parse_json(data[: int(length)])
     if type(asked) is not dict or type(asked.get("inputs")) is not list or not asked["inputs"]:
         raise _bad('the body is no object with "inputs", a list of tensors')
     return asked, data[int(length) :]
@@ -215,13 +215,13 @@ def _rows(tensors: dict[str, list], limits: RequestLimits) -> Iterator[Row]:
     check_number(n_clients, limits)
     if CLIENT not in tensors:
         return (
-            row_of(dict(zip(tensors, values, strict=True)), limits) for values in zip(*tensors.values(), strict=True)
+            parse_row(dict(zip(tensors, values, strict=True)), limits) for values in zip(*tensors.values(), strict=True)
         )
     if len(tensors) > 1:
         raise _bad(f"the input {CLIENT} holds whole clients; give no other beside it")
     if any(type(text) is not str for text in tensors[CLIENT]):
         raise _bad(f"an element of the input {CLIENT} is no JSON text")
-    return (row_of(json_of(text.encode("utf-8", "replace")), limits) for text in tensors[CLIENT])
+    return (parse_row(parse_json(text.encode("utf-8", "replace")), limits) for text in tensors[CLIENT])
 
 
 def _bad(what: str) -> Problem:

@@ -15,7 +15,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from fairmeter.core.types import QualityFlag, Score
 from fairmeter.scoring import examples
 from fairmeter.scoring.batches import Outcome, Scorer, score_one, score_rows
-from fairmeter.scoring.payloads import RequestLimits, Row, json_of, row_of, rows_of_json, rows_of_ndjson
+from fairmeter.scoring.payloads import RequestLimits, Row, parse_json, parse_row, rows_of_json, rows_of_ndjson
 from fairmeter.scoring.problems import Problem, bad_value
 from fairmeter.scoring.uploads import read_upload
 from fairmeter.web.http import observability
@@ -72,7 +72,7 @@ def _add_scoring(
         """Score one client."""
         _check_type(JSON)
         is_recorded = _is_recorded(guard, desk)
-        row = row_of(json_of(_body(limits)), limits)
+        row = parse_row(parse_json(_body(limits)), limits)
         score = score_one(row, scorer, with_reasons=_flag("reasons", "1"))
         metrics.scored([score])
         if is_recorded:
@@ -146,7 +146,7 @@ def _add_state(app: Api, guard: AccessControl, scorer: Scorer, desk: DeskRoutes 
 
 def _readiness(app: Api, scorer: Scorer, desk: DeskRoutes | None) -> Callable[[], None]:
     """A check that raises Problem where the model or the desk's database does not work."""
-    example = row_of(examples.RAW, RequestLimits(0, 1, len(examples.RAW["invoices"]), 0))
+    example = parse_row(examples.RAW, RequestLimits(0, 1, len(examples.RAW["invoices"]), 0))
 
     def check() -> None:
         try:

@@ -43,7 +43,7 @@ def test_the_page_tells_severities_stability_and_drift_of_every_part():
         "17 of",
     ):
         assert text in page.text
-    assert "keeps no fingerprint of its readings" in page.text
+    assert "has no reference distribution of its readings" in page.text
     assert not page.open
     assert not page.fetched
     assert not page.scripts
