@@ -22,9 +22,9 @@ from rich.console import Console
 from rich.progress import Progress
 
 from fairmeter.analysis.energy_balance import EnergyBalances, columns_of_balances
-from fairmeter.cli import inspections, score_partitioned
-from fairmeter.cli.inspections import ListError
-from fairmeter.cli.score_console import (
+from fairmeter.cli.score import inspections
+from fairmeter.cli.score import partitioned as partitioned_run
+from fairmeter.cli.score.console import (
     print_drift,
     print_overlap,
     print_quality,
@@ -32,9 +32,10 @@ from fairmeter.cli.score_console import (
     print_unused,
     progress,
 )
-from fairmeter.cli.score_options import ScoringOptions, parse
+from fairmeter.cli.score.inspections import ListError
+from fairmeter.cli.score.options import ScoringOptions, parse
+from fairmeter.cli.score.visit_tables import print_list, print_worth
 from fairmeter.cli.settings import CommandSettings, describe_invalid
-from fairmeter.cli.visit_tables import print_list, print_worth
 from fairmeter.core.types import Score
 from fairmeter.data.exogenous import Exogenous, read_exogenous
 from fairmeter.data.files import TableError
@@ -60,8 +61,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         settings = CommandSettings()
         if options.is_partitioned:
-            score_partitioned.check_partitioned(options)
-            score_partitioned.run_partitioned(options, settings, load_model(settings))
+            partitioned_run.check_partitioned(options)
+            partitioned_run.run_partitioned(options, settings, load_model(settings))
         else:
             run(options, settings)
     except ValidationError as error:
@@ -181,14 +182,14 @@ def load_model(settings: CommandSettings) -> FraudModel:
 
 def open_store(settings: CommandSettings):
     """The desk's store, opened now rather than after the work. Raises OutputError."""
-    from fairmeter.cli import desk_output  # brings SQLAlchemy, which scoring into files does without
+    from fairmeter.cli.score import desk_output  # brings SQLAlchemy, which scoring into files does without
 
     return desk_output.open_store(settings)
 
 
 def save_scores(store, *args, **details) -> None:
     """As desk_output.save_scores. Raises OutputError."""
-    from fairmeter.cli import desk_output
+    from fairmeter.cli.score import desk_output
 
     desk_output.save_scores(store, *args, **details)
 

@@ -1,9 +1,9 @@
-"""A client base larger than memory, part by part: score.py --memory, and --spark, which train.py has too.
+"""Scoring of a client base in parts, for one that does not fit in memory: score.py --memory and --spark.
 
-In:  clients and invoices as score.py takes them, or folders of many files each; for scores the model.
-Out: the ranked list, equal to the last digit to what score.py makes of the whole, or the study that is trained on: a
-     part holds all rows of its clients, and what is told of a client looks at nobody else's rows. Readings do (their
-     neighbours'), so they are judged in memory alone.
+In:  clients and invoices as score.py reads them, or folders of many files each; a model.
+Out: the ranked list, equal to the last digit to the one made in memory: a part holds all rows of its clients, and a
+     client's score by invoices depends on its own rows only. Readings are compared with their neighbours', so they are
+     scored in memory only.
 """
 
 from collections import defaultdict
@@ -27,97 +27,99 @@ from fairmeter.planning.list_files import COLUMN_TYPES, reasons_of
 from fairmeter.scoring.population import ClientBase
 from fairmeter.scoring.ranking import COLUMN_PLACE, RankedClient, Ranking, SelectionSizes, partition_table
 
-# Bytes that Python, the libraries, the model and one chunk of features take, whatever the data; measured.
+# Bytes that Python, the libraries, the model and one chunk of features take, whatever the data (measured).
 FIXED_BYTES = 450 * 2**20
 
-OnProgress = Callable[[str, int, int | None], None]  # hears what goes on, how much of it is done, of how much
+OnProgress = Callable[
+    [str, int, int | None], None
+]  # called with the step, the amount done, and the total where it is known
 
 
 @dataclass(frozen=True)
 class ClientSubset:
-    """Some clients with all that is known of them. [rows: row number of each, among all]"""
+    """Some clients with tables and scores. [rows: the row number of each among all clients]"""
 
     rows: np.ndarray
     tables: Tables
     scores: list[Score]
 
     def reasons(self) -> dict[int, list[str | None]]:
-        """Texts by row number."""
+        """Texts of the reasons by row number."""
         columns = reasons_of(self.scores).values()
         return dict(zip(self.rows.tolist(), map(list, zip(*columns, strict=True)), strict=True))
 
 
 @dataclass(frozen=True)
 class PartitionScorer:
-    """What becomes of a part's tables; a cluster gets it once. [billable_months: as in recovery.py]"""
+    """Scores a part's tables; sent to a cluster once. [billable_months: as in planning/recovery.py]"""
 
     model: FraudModel
     billable_months: int
 
     def __call__(self, tables: Tables, rows: np.ndarray):
-        """The Arrow table that a ranking is made of. [rows: row numbers of the clients]"""
-        return partition_table(self._scores(ClientBase.of(self.model, tables, None)), rows, tables.flags)
+        """The Arrow table for Ranking.add. [rows: row numbers of the clients]"""
+        return partition_table(self._scores(ClientBase.from_tables(self.model, tables)), rows, tables.flags)
 
-    def few(self, tables: Tables, rows: np.ndarray, explained: Collection[int]) -> ClientSubset:
-        """These clients, some of them with reasons. [row numbers: of each, of those]"""
-        base = ClientBase.of(self.model, tables, None)
-        told = np.flatnonzero(np.isin(rows, list(explained)))
-        return ClientSubset(rows, tables, base.with_reasons(self._scores(base), told))
+    def subset(self, tables: Tables, rows: np.ndarray, explained: Collection[int]) -> ClientSubset:
+        """These clients with their scores. [rows: row numbers; explained: those that get reasons]"""
+        base = ClientBase.from_tables(self.model, tables)
+        places = np.flatnonzero(np.isin(rows, list(explained)))
+        return ClientSubset(rows, tables, base.with_reasons(self._scores(base), places))
 
     def _scores(self, base: ClientBase) -> list[Score]:
         return [score for chunk in base.scored(self.billable_months) for score in chunk]
 
 
 class WrittenList(NamedTuple):
-    """A list that was written. [few: whoever has reasons or is kept; drawn: ids of those kept who were drawn]"""
+    """A list that was written. [subsets: clients with reasons or a profile; sampled: ids of those sampled at random]"""
 
     ranking: Ranking
-    few: list[ClientSubset]
-    drawn: list[str]
+    subsets: list[ClientSubset]
+    sampled: list[str]
 
 
 class PartitionRunner(Protocol):
-    """A way through all parts, on this machine or on many."""
+    """Runs a scorer over all parts, on this machine or on a cluster."""
 
-    def partition_table(self, folder: Path, tell: OnProgress) -> Iterator:
-        """What the judge makes of every part, in any order. [folder: for what is in between]
+    def score_all(self, folder: Path, on_progress: OnProgress) -> Iterator:
+        """The scorer's table of every part, in any order. [folder: for temporary files]
 
         Raises TableError, OSError.
         """
 
-    def few(self, wanted: list[RankedClient], explained: Collection[int]) -> Iterator[ClientSubset]:
-        """These clients, those of some row numbers with reasons."""
+    def subsets(self, clients: list[RankedClient], explained: Collection[int]) -> Iterator[ClientSubset]:
+        """These clients with their scores. [explained: row numbers of those that get reasons]"""
 
 
 def write_list(
-    partition_runner: PartitionRunner,
+    runner: PartitionRunner,
     out: Path,
     fewest: int,
     most: int,
-    tell: OnProgress,
-    keep: SelectionSizes | None = None,
+    on_progress: OnProgress,
+    sizes: SelectionSizes | None = None,
 ) -> WrittenList:
-    """Judges all parts and writes the ranked list; from `fewest` to `most` clients have reasons.
+    """Score all parts and write the ranked list; at least `fewest` and at most `most` clients have reasons.
 
-    keep: of whom more is wanted. Raises TableError, CannotWrite; `out` is the old list or the whole new one.
+    sizes: which clients are returned with their tables. Raises TableError, OutputError; `out` is then the old list.
     """
     with temporary_folder_beside(out) as folder:
         ranking = Ranking(folder)
-        for part in partition_runner.judged(folder, tell):
+        for part in runner.score_all(folder, on_progress):
             ranking.add(part)
-        tell("Finding reasons", 0, None)
+        on_progress("Finding reasons", 0, None)
         first = {client.row: client for client in ranking.first(fewest, most)}
-        chosen, drawn = ranking.chosen(keep) if keep else ([], [])
-        wanted = first | {client.row: client for client in chosen}
-        few = list(partition_runner.few(list(wanted.values()), first.keys()))
-        reasons = {row: texts for some in few for row, texts in some.reasons().items()}
-        tell("Writing the list", 0, None)
+        selected, sampled = ranking.selected(sizes) if sizes else ([], [])
+        clients = first | {client.row: client for client in selected}
+        subsets = list(runner.subsets(list(clients.values()), first.keys()))
+        reasons = {row: texts for subset in subsets for row, texts in subset.reasons().items()}
+        on_progress("Writing the list", 0, None)
         write_chunks(ranking.columns(reasons), out, COLUMN_TYPES)
-    return WrittenList(ranking, few, drawn)
+    return WrittenList(ranking, subsets, sampled)
 
 
 def concatenate(parts: list[ClientSubset]) -> ClientSubset:
-    """The same clients at once, one part after the other."""
+    """One subset of all these clients, one part after the other."""
     clients, invoices = one_after_another([(part.tables.clients, part.tables.invoices) for part in parts])
     quality = [flags for part in parts for flags in part.tables.quality]
     scores = [score for part in parts for score in part.scores]
@@ -125,77 +127,80 @@ def concatenate(parts: list[ClientSubset]) -> ClientSubset:
 
 
 def client_ids(clients: list[RankedClient]) -> list[str]:
+    """The ids of ranked clients."""
     return [client.values[COLUMN_PLACE["client_id"]] for client in clients]
 
 
 @contextmanager
 def partition_runner(
-    judge: PartitionScorer, pieces: TableFiles, memory: int | None, master: str | None
+    scorer: PartitionScorer, files: TableFiles, memory: int | None, master: str | None
 ) -> Iterator[PartitionRunner]:
-    """In so much memory here, or on the cluster of that master. Raises SparkError."""
+    """A runner on this disk in this many bytes of memory, or on the cluster of that master. Raises SparkError."""
     if master is None:
-        yield DiskRunner(judge, pieces, memory)
+        yield DiskRunner(scorer, files, memory)
         return
     with cluster(master) as machines:
-        yield SparkRunner(judge, pieces, machines)
+        yield SparkRunner(scorer, files, machines)
 
 
 @contextmanager
 def temporary_folder_beside(out: Path) -> Iterator[Path]:
-    """A folder on the disk that the list goes to; a system's own for temporary files is memory on some. OutputError."""
+    """A temporary folder on the disk of the list: the system's own is memory on some machines. Raises OutputError."""
     try:
         with TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
             yield Path(folder)
     except OSError as error:
-        raise OutputError(f"{out.parent} cannot take what is in between ({error.strerror}); name another.") from error
+        raise OutputError(
+            f"{out.parent} cannot hold the temporary files ({error.strerror}): name a file on another disk with --out."
+        ) from error
 
 
 # --- one machine ------------------------------------------------------------------------------------------------------
 
 
 class DiskRunner:
-    """The walk through parts on this disk, in so many bytes of memory. [memory: above ALWAYS]"""
+    """Scores partitions on this disk, one after the other. [memory: bytes, above FIXED_BYTES]"""
 
-    def __init__(self, judge: PartitionScorer, pieces: TableFiles, memory: int) -> None:
-        self._judge, self._pieces, self._memory = judge, pieces, memory
+    def __init__(self, scorer: PartitionScorer, files: TableFiles, memory: int) -> None:
+        self._scorer, self._files, self._memory = scorer, files, memory
         self._parts: list[Partition] = []
 
-    def partition_table(self, folder: Path, tell: OnProgress) -> Iterator:
-        n_read, n_judged = 0, 0
+    def score_all(self, folder: Path, on_progress: OnProgress) -> Iterator:
+        n_read, n_scored = 0, 0
 
-        def tell_rows(n: int) -> None:
+        def on_rows(n: int) -> None:
             nonlocal n_read
             n_read += n
-            tell("Reading rows", n_read, None)
+            on_progress("Reading rows", n_read, None)
 
-        self._parts = list(spilled(self._pieces, folder, self._memory - FIXED_BYTES, tell_rows))
+        self._parts = list(spilled(self._files, folder, self._memory - FIXED_BYTES, on_rows))
         n_clients = sum(part.n_clients for part in self._parts)
         for part in self._parts:
             tables, rows = part.open()
-            yield self._judge(tables, rows)
-            n_judged += part.n_clients
-            tell("Scoring clients", n_judged, n_clients)
+            yield self._scorer(tables, rows)
+            n_scored += part.n_clients
+            on_progress("Scoring clients", n_scored, n_clients)
 
-    def few(self, wanted: list[RankedClient], explained: Collection[int]) -> Iterator[ClientSubset]:
+    def subsets(self, clients: list[RankedClient], explained: Collection[int]) -> Iterator[ClientSubset]:
         by_part: dict[int, list[RankedClient]] = defaultdict(list)
-        for client in wanted:
+        for client in clients:
             by_part[client.part].append(client)
-        for part, clients in by_part.items():
-            yield self._judge.few(*self._parts[part].open(client_ids(clients)), explained)
+        for part, of_part in by_part.items():
+            yield self._scorer.subset(*self._parts[part].open(client_ids(of_part)), explained)
 
 
 # --- a cluster --------------------------------------------------------------------------------------------------------
 
 
 class SparkRunner:
-    """The walk through parts on Spark."""
+    """Scores partitions on Spark."""
 
-    def __init__(self, judge: PartitionScorer, pieces: TableFiles, cluster: SparkJobs) -> None:
-        self._judge, self._pieces, self._cluster = judge, pieces, cluster
+    def __init__(self, scorer: PartitionScorer, files: TableFiles, cluster: SparkJobs) -> None:
+        self._scorer, self._files, self._cluster = scorer, files, cluster
 
-    def partition_table(self, _folder: Path, tell: OnProgress) -> Iterator:
-        return self._cluster.each_part(self._pieces, self._judge, tell)
+    def score_all(self, _folder: Path, on_progress: OnProgress) -> Iterator:
+        return self._cluster.each_part(self._files, self._scorer, on_progress)
 
-    def few(self, wanted: list[RankedClient], explained: Collection[int]) -> Iterator[ClientSubset]:
-        """Their rows come here: they are few."""
-        yield self._judge.few(*self._cluster.rows_of(self._pieces, client_ids(wanted)), explained)
+    def subsets(self, clients: list[RankedClient], explained: Collection[int]) -> Iterator[ClientSubset]:
+        """The rows of these clients are fetched to this machine: there are few."""
+        yield self._scorer.subset(*self._cluster.rows_of(self._files, client_ids(clients)), explained)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import score
-from fairmeter.cli import desk_output
+from fairmeter.cli.score import desk_output
 from fairmeter.core.sampling import N_SAMPLE_KEYS, sample_key
 from fairmeter.desk import runs
 from fairmeter.scoring import ranking

@@ -6,9 +6,9 @@ from time import perf_counter
 
 from rich.console import Console
 
-from fairmeter.cli.inspections import ListError
-from fairmeter.cli.score_console import print_quality, print_summary, progress
-from fairmeter.cli.score_options import ScoringOptions
+from fairmeter.cli.score.console import print_quality, print_summary, progress
+from fairmeter.cli.score.inspections import ListError
+from fairmeter.cli.score.options import ScoringOptions
 from fairmeter.cli.settings import CommandSettings
 from fairmeter.data.partitioned.partitions import find_table_files
 from fairmeter.data.readings import has_readings
@@ -43,7 +43,7 @@ def run_partitioned(options: ScoringOptions, settings: CommandSettings, model: F
     scorer = partitioned.PartitionScorer(model, options.billable_months)
     store = sizes = None
     if options.store:
-        from fairmeter.cli import desk_output  # brings SQLAlchemy
+        from fairmeter.cli.score import desk_output  # brings SQLAlchemy
 
         store = desk_output.open_store(settings)
         sizes = desk_output.selection_sizes(store, options.keep)

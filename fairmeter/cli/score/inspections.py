@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from fairmeter.cli.score_options import ScoringOptions
+from fairmeter.cli.score.options import ScoringOptions
 from fairmeter.core.types import Score, Table
 from fairmeter.data.readings import has_readings
 from fairmeter.evaluation.conformal_selection import ConformalSelection, select
