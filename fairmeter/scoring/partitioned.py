@@ -17,10 +17,10 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from fairmeter.core.types import Score
-from fairmeter.data.partitioned.disk import Partition, spilled
+from fairmeter.data.partitioned.disk import Partition, partition_on_disk
 from fairmeter.data.partitioned.partitions import TableFiles
-from fairmeter.data.partitioned.spark import SparkJobs, cluster
-from fairmeter.data.tables import Tables, one_after_another
+from fairmeter.data.partitioned.spark import SparkJobs, spark_jobs
+from fairmeter.data.tables import Tables, concatenate_tables
 from fairmeter.data.writers import OutputError, write_chunks
 from fairmeter.models.fraud_model import FraudModel
 from fairmeter.planning.list_files import COLUMN_TYPES, reasons_of
@@ -120,7 +120,7 @@ def write_list(
 
 def concatenate(parts: list[ClientSubset]) -> ClientSubset:
     """One subset of all these clients, one part after the other."""
-    clients, invoices = one_after_another([(part.tables.clients, part.tables.invoices) for part in parts])
+    clients, invoices = concatenate_tables([(part.tables.clients, part.tables.invoices) for part in parts])
     quality = [flags for part in parts for flags in part.tables.quality]
     scores = [score for part in parts for score in part.scores]
     return ClientSubset(np.concatenate([part.rows for part in parts]), Tables(clients, invoices, [], quality), scores)
@@ -139,7 +139,7 @@ def partition_runner(
     if master is None:
         yield DiskRunner(scorer, files, memory)
         return
-    with cluster(master) as machines:
+    with spark_jobs(master) as machines:
         yield SparkRunner(scorer, files, machines)
 
 
@@ -173,7 +173,7 @@ class DiskRunner:
             n_read += n
             on_progress("Reading rows", n_read, None)
 
-        self._parts = list(spilled(self._files, folder, self._memory - FIXED_BYTES, on_rows))
+        self._parts = list(partition_on_disk(self._files, folder, self._memory - FIXED_BYTES, on_rows))
         n_clients = sum(part.n_clients for part in self._parts)
         for part in self._parts:
             tables, rows = part.open()
@@ -195,12 +195,12 @@ class DiskRunner:
 class SparkRunner:
     """Scores partitions on Spark."""
 
-    def __init__(self, scorer: PartitionScorer, files: TableFiles, cluster: SparkJobs) -> None:
-        self._scorer, self._files, self._cluster = scorer, files, cluster
+    def __init__(self, scorer: PartitionScorer, files: TableFiles, spark_jobs: SparkJobs) -> None:
+        self._scorer, self._files, self._cluster = scorer, files, spark_jobs
 
     def score_all(self, _folder: Path, on_progress: OnProgress) -> Iterator:
-        return self._cluster.each_part(self._files, self._scorer, on_progress)
+        return self._cluster.map_partitions(self._files, self._scorer, on_progress)
 
     def subsets(self, clients: list[RankedClient], explained: Collection[int]) -> Iterator[ClientSubset]:
         """The rows of these clients are fetched to this machine: there are few."""
-        yield self._scorer.subset(*self._cluster.rows_of(self._files, client_ids(clients)), explained)
+        yield self._scorer.subset(*self._cluster.collect_clients(self._files, client_ids(clients)), explained)

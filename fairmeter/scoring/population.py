@@ -12,7 +12,7 @@ import numpy as np
 from fairmeter.core.types import Score, Table
 from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.exogenous import NO_EXOGENOUS, Exogenous
-from fairmeter.data.tables import Tables, tables_of
+from fairmeter.data.tables import Tables, select_clients
 from fairmeter.explanation.explain import ScoringContext, explained
 from fairmeter.features.invoices.matrix import client_features
 from fairmeter.features.readings.covariates import Covariates, TransformerLosses
@@ -79,20 +79,20 @@ class ClientBase:
         with_readings = np.flatnonzero(self.days.segments.counts) if self.days is not None else np.empty(0, np.int64)
         for start in range(0, len(with_readings), CHUNK):
             rows = with_readings[start : start + CHUNK]
-            clients, invoices = tables_of(rows, self.tables.clients, self.tables.invoices)
+            clients, invoices = select_clients(rows, self.tables.clients, self.tables.invoices)
             found[rows] = self.model.probability(client_features(clients, invoices, self.model.cells))
         return found
 
     def context(self, rows: np.ndarray) -> ScoringContext:
         """Tables and features of some clients. [row numbers, ascending]"""
-        clients, invoices = tables_of(rows, self.tables.clients, self.tables.invoices)
+        clients, invoices = select_clients(rows, self.tables.clients, self.tables.invoices)
         invoice_features = client_features(clients, invoices, self.model.cells)
         if self.days is None:
             return ScoringContext(clients, invoices, invoice_features)
         is_selected = np.zeros(len(self.tables.quality), dtype=bool)
         is_selected[rows] = True
-        days = self.days.of_clients(is_selected)
-        reading_features = self.model.readings.evidence(days, self.covariates.of_clients(rows))
+        days = self.days.for_clients(is_selected)
+        reading_features = self.model.readings.evidence(days, self.covariates.for_clients(rows))
         return ScoringContext(clients, invoices, invoice_features, days, reading_features)
 
     def with_reasons(self, scores: list[Score], rows: np.ndarray) -> list[Score]:

@@ -131,7 +131,7 @@ def test_a_zip_with_readings_lists_every_client_by_all_that_is_known_of_it(tmp_p
     tables, found = read_tables(metered.data), read_readings(metered.data)
     ids = tables.clients["client_id"]
     assert set(rows) == set(ids)
-    days = DailyConsumption.of(found.for_clients(ids).readings, len(ids))
+    days = DailyConsumption.from_readings(found.for_clients(ids).readings, len(ids))
     beside = model.readings.surroundings_of(days, region_codes(tables.clients))
     invoices = client_features(tables.clients, tables.invoices, model.cells)
     expected = model.probability(invoices, model.readings.evidence(days, beside))

@@ -48,14 +48,14 @@ def run_partitioned(options: ScoringOptions, settings: CommandSettings, model: F
         store = desk_output.open_store(settings)
         sizes = desk_output.selection_sizes(store, options.keep)
     console, started = Console(highlight=False), perf_counter()
-    pieces = find_table_files(tuple(options.sources), options.clients, options.invoices)
+    files = find_table_files(tuple(options.sources), options.clients, options.invoices)
     with progress() as bar:
         step = bar.add_task("Reading", total=None)
 
         def on_progress(what: str, done: int, of: int | None) -> None:
             bar.update(step, description=what, completed=done, total=of)
 
-        with partitioned.partition_runner(scorer, pieces, options.memory, options.spark) as runner:
+        with partitioned.partition_runner(scorer, files, options.memory, options.spark) as runner:
             ranked, subsets, sampled = partitioned.write_list(
                 runner, out, ranking.MIN_REASONED, ranking.MAX_REASONED, on_progress, sizes
             )
