@@ -46,8 +46,8 @@ from fairmeter.features.invoices.matrix import FEATURE_NAMES
 from fairmeter.models import model_file
 from fairmeter.models.fraud_model import FraudModel
 from fairmeter.models.model_file import ModelError
-from fairmeter.planning.exclusions import read_visited
-from fairmeter.planning.list_files import COLUMN_TYPES, columns_of, columns_of_list, read_list
+from fairmeter.planning.exclusions import read_exclusions
+from fairmeter.planning.list_files import COLUMN_TYPES, read_list, score_columns, visit_columns
 from fairmeter.scoring.inputs import read_balances, read_client_base
 from fairmeter.scoring.population import ClientBase
 from fairmeter.scoring.population_drift import DriftMonitor
@@ -92,7 +92,7 @@ def run(options: ScoringOptions, settings: CommandSettings) -> None:
     model = load_model(settings)
     store = open_store(settings) if options.store else None
     inspections.check_false_alarms(model, options)
-    exclusions = read_visited(options.leave_out)
+    exclusions = read_exclusions(options.leave_out)
     former = None if options.former is None else read_list(options.former)
     monitor = DriftMonitor(model) if files.report or options.store else None
     exogenous = read_exogenous(options.weather, options.holidays)
@@ -114,8 +114,8 @@ def run(options: ScoringOptions, settings: CommandSettings) -> None:
     print_quality(base.tables.flags, console)
     print_unused(exogenous, base, console)
     if visits is not None:
-        write(columns_of_list(visits, scores, ranks), files.visits, COLUMN_TYPES)
-    write(columns_of([scores[row] for row in ranks]), files.scores, COLUMN_TYPES)
+        write(visit_columns(visits, scores, ranks), files.visits, COLUMN_TYPES)
+    write(score_columns([scores[row] for row in ranks]), files.scores, COLUMN_TYPES)
     if files.balances is not None:
         write(columns_of_balances(balances.rows), files.balances)
     if store is not None:

@@ -106,7 +106,7 @@ def sent() -> tuple[list[str], list[list[float]], list[dict]]:
     model = model_file.load(MODEL_PATH, MODEL_KEY)
     model_file.check_features(model, FEATURE_NAMES, MODEL_PATH)
     names = aggregate_names(model)
-    table = client_features(clients, invoices, model.cells).features[
+    table = client_features(clients, invoices, model.group_key_names).features[
         :N_ROWS, [FEATURE_NAMES.index(name) for name in names]
     ]
     return names, np.nan_to_num(table).tolist(), with_invoices(bodies_of(clients, invoices), N_INVOICES)[:N_ROWS]

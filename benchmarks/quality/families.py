@@ -33,7 +33,7 @@ from fairmeter.data.files import TableError
 from fairmeter.data.tables import read_tables
 from fairmeter.evaluation.metrics import RESAMPLES, CumulativeHits, bootstrap, cumulative_hits, percentiles, ratio
 from fairmeter.features.invoices.matrix import AGGREGATES_BLOCK, FEATURES, METER_GROUP_KEYS, client_features
-from fairmeter.models.fraud_model import OF_THE_ACCOUNT
+from fairmeter.models.fraud_model import ACCOUNT_FEATURES
 from fairmeter.models.target_encoding import out_of_fold
 from fairmeter.training.dataset import VIEWS, Dataset, TrainingError
 from fairmeter.training.ensemble_fitting import (
@@ -88,7 +88,7 @@ FAMILIES = {
     "meters, their codes and coefficients": f"(?=({OF_METERS})$){ENERGY}(meter|coefficient|log_meter)_.*",
     "index from one invoice to the next": f"(?=({OF_METERS})$){ENERGY}(?!meter|coefficient|log_meter).*",
 }
-OLDER = "|".join((*(feature.name for feature in AGGREGATES_BLOCK.features), *OF_THE_ACCOUNT))
+OLDER = "|".join((*(feature.name for feature in AGGREGATES_BLOCK.features), *ACCOUNT_FEATURES))
 DATES_RULE = "day_and_month_swapped"  # of fairmeter/data/cleaning.py
 
 

@@ -23,7 +23,7 @@ from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.readings import read_readings
 from fairmeter.evaluation import reading_metrics
 from fairmeter.features.readings.covariates import Covariates
-from fairmeter.models.reading_model import reading_evidence
+from fairmeter.models.reading_model import reading_matrix
 from fairmeter.training.attacks import PUBLISHED, AttackedHouseholds, HonestHouseholds, attacked_file, split
 from fairmeter.training.options import SEED
 from fairmeter.training.reading_fitting import TO_TRAIN, attacked_files, fit_labelled, sample_of
@@ -56,7 +56,7 @@ def main() -> None:
             model, _ = fit_labelled(
                 sample, {}, surroundings, SEED, False, lambda what: status.update(f"{name}: {what}")
             )
-            return model.log_ratio(reading_evidence(base.days(judged), {}, surroundings))
+            return model.log_ratio(reading_matrix(base.days(judged), {}, surroundings))
 
     first, second = split(len(everybody), SEED, HALVES)
     apart = np.empty(len(everybody))

@@ -22,7 +22,7 @@ from rich.console import Console
 
 from benchmarks.quality.simulated import BEFORE, ELSE, FRAUD_RATE, HONEST, SEEDS, Truth, truth_of
 from fairmeter.cli.numeric_libraries import configure_numeric_libraries
-from fairmeter.explanation.shapley import EnsembleInput, shares
+from fairmeter.explanation.shapley import EnsembleInput, shapley_values
 from fairmeter.explanation.topics import READINGS
 from fairmeter.features.base import FALL, IRREGULAR, LOW, PLACE, REASON_GROUPS, UNUSUAL
 from fairmeter.models import model_file
@@ -87,7 +87,7 @@ def fitted(learnt: Truth, quick: bool, tell) -> Judge:
 def measured(judge: Judge, judged: Truth) -> dict:
     """Over detected thefts that began while the meter was read."""
     model = judge.model
-    evidence = model.evidence(judged.days, model.surroundings_of(judged.days))
+    evidence = model.features(judged.days, model.covariates_for(judged.days))
     constant = log_odds(judge.rate) - log_odds(model.theft_share)
     rows = model.ensemble.inputs.matrix(evidence)
     score = 1.0 / (1.0 + np.exp(-(model.ensemble.log_odds(rows) + constant)))
@@ -113,7 +113,7 @@ def measured(judge: Judge, judged: Truth) -> dict:
 
 
 def first_groups(model: ReadingModel, row: np.ndarray, constant: float) -> set[str]:
-    effects = shares([EnsembleInput(model.ensemble, READINGS, row)], constant, np.inf).effects
+    effects = shapley_values([EnsembleInput(model.ensemble, READINGS, row)], constant, np.inf).effects
     return {REASON_GROUPS[i] for i in np.argsort(-np.abs(effects))[:FIRST]}
 
 

@@ -32,8 +32,8 @@ from fairmeter.features.invoices.series import InvoiceSeries
 from fairmeter.features.readings.covariates import Covariates
 from fairmeter.models.ensemble import probability_of
 from fairmeter.models.peer_groups import PeerGroups
-from fairmeter.models.reading_model import onset_day, reading_evidence
-from fairmeter.planning.recovery import BILLABLE_MONTHS, course_of_invoices, recoveries, steps_since_fall
+from fairmeter.models.reading_model import onset_day, reading_matrix
+from fairmeter.planning.recovery import BILLABLE_MONTHS, monthly_from_invoices, recovery_estimates, steps_since_fall
 from fairmeter.simulation import thefts as thieves
 from fairmeter.simulation import utility
 from fairmeter.simulation.billing import FIRST_MONTH, MONTHS
@@ -117,8 +117,8 @@ def of_invoices(n: int) -> dict:
     clients, invoices, steals = as_of_the_catch(judged, thefts, SEEDS[1])
     evidence = client_features(clients, invoices)
     suspected = (evidence.n_records > 0) & (fitted.ensemble.probability(evidence) >= threshold)
-    found = recoveries(clients, invoices, fitted.ensemble.inputs.peers)
-    course, period = course_of_invoices(InvoiceSeries.from_tables(clients, invoices))
+    found = recovery_estimates(clients, invoices, fitted.ensemble.inputs.peers)
+    course, period = monthly_from_invoices(InvoiceSeries.from_tables(clients, invoices))
     onset = course.day_of(steps_since_fall(course) + period / 4)
     first = course.day_of((~np.isnan(course.kwh)).sum(axis=1))
     return compared(thefts, suspected, found, onset, first, course.last_day)
@@ -136,11 +136,11 @@ def of_readings(n: int) -> dict:
     outcome = of_labelled(truth.days, label, theft_share, PROMISED_PRECISION, 1, SEEDS[0], True, lambda _: None)
     (clients, invoices, _, readings, *_), thefts = judged
     days = DailyConsumption.from_readings(readings, len(clients["client_id"]))
-    evidence = reading_evidence(days, outcome.model.networks, Covariates.from_consumption(days))
+    evidence = reading_matrix(days, outcome.model.networks, Covariates.from_consumption(days))
     score = probability_of(outcome.model.log_ratio(evidence) + np.log(theft_share / (1.0 - theft_share)))
     onset = onset_day(evidence)
     peers = PeerGroups.fit(client_features(*learnt[0][:2]).features, FEATURE_NAMES)
-    found = recoveries(clients, invoices, peers, days, onset)
+    found = recovery_estimates(clients, invoices, peers, days, onset)
     first, last = (pick(days.day.astype(np.float64)) for pick in (days.segments.first, days.segments.last))
     return compared(thefts, score >= outcome.cuts["threshold"], found, onset, first, last)
 

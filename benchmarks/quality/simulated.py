@@ -30,8 +30,8 @@ from fairmeter.evaluation import model_evaluation
 from fairmeter.evaluation.metrics import roc_auc
 from fairmeter.features.readings.covariates import Covariates, TransformerLosses
 from fairmeter.models.ensemble import probability_of
-from fairmeter.models.reading_model import LEAST_DAYS as LEAST_READ
-from fairmeter.models.reading_model import reading_evidence
+from fairmeter.models.reading_model import MIN_DAYS as LEAST_READ
+from fairmeter.models.reading_model import reading_matrix
 from fairmeter.simulation.utility import Utility, simulate_utility
 from fairmeter.training.options import PROMISED_PRECISION
 from fairmeter.training.validation.readings import of_labelled
@@ -111,7 +111,7 @@ def measured(learnt: Truth, judged: Truth, quick: bool, tell) -> dict:
     share = float(np.nanmean(label))
     outcome = of_labelled(learnt.days, label, share, PROMISED_PRECISION, 1, SEEDS[0], quick, tell, losses=learnt.losses)
     model, threshold = outcome.model, outcome.cuts["threshold"]
-    evidence = reading_evidence(
+    evidence = reading_matrix(
         judged.days, model.networks, replace(Covariates.from_consumption(judged.days), losses=judged.losses)
     )
     score = probability_of(model.log_ratio(evidence) + np.log(share / (1.0 - share)))

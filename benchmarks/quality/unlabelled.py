@@ -23,7 +23,7 @@ from fairmeter.cli.numeric_libraries import configure_numeric_libraries
 from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.readings import read_readings
 from fairmeter.evaluation import reading_metrics
-from fairmeter.models.reading_model import reading_evidence
+from fairmeter.models.reading_model import reading_matrix
 from fairmeter.training.attacks import PUBLISHED, AttackedHouseholds, HonestHouseholds, attacked_file, split
 from fairmeter.training.options import SEED
 from fairmeter.training.reading_fitting import LOOKS_AT, fit_unlabelled
@@ -65,7 +65,7 @@ def main() -> None:
 
 def scores_of(file: AttackedHouseholds) -> dict[str, np.ndarray]:
     """Of one utility's clients by name, higher = more suspicious."""
-    evidence = reading_evidence(file.days, {}, file.surroundings)
+    evidence = reading_matrix(file.days, {}, file.surroundings)
     model, log_odds = fit_unlabelled(evidence, {}, file.surroundings, SEED)
     inputs = model.ensemble.inputs
     matrix = inputs.matrix(evidence).astype(np.float64)

@@ -283,9 +283,9 @@ def stages(model: FraudModel, body: dict) -> tuple[float, ...]:
     marks = [perf_counter()]
     clients, invoices, quality = tables_from_records([body["client"]], [body["invoices"]])
     marks.append(perf_counter())
-    evidence = client_features(clients, invoices, model.cells)
+    evidence = client_features(clients, invoices, model.group_key_names)
     marks.append(perf_counter())
-    model.judge(evidence, clients["client_id"], quality)
+    model.score_clients(evidence, clients["client_id"], quality)
     marks.append(perf_counter())
     return tuple(np.diff(marks))
 

@@ -72,5 +72,8 @@ def judged(model: FraudModel, body: dict) -> float | None:
     """The score of one client from its parsed JSON."""
     clients, invoices, _ = tables_from_records([{"client_id": body["client_id"]}], [[]])
     readings, quality = readings_from_records([body["readings"]])
-    billed, metered = client_features(clients, invoices, model.cells), model.evidence_of_readings(readings, 1)
-    return model.judge(billed, clients["client_id"], quality, metered)[0].probability
+    billed, metered = (
+        client_features(clients, invoices, model.group_key_names),
+        model.features_from_readings(readings, 1),
+    )
+    return model.score_clients(billed, clients["client_id"], quality, metered)[0].probability

@@ -55,15 +55,15 @@ def fitted(trees: int) -> tuple[dict[str, ObliviousTrees | OnnxTrees], np.ndarra
         as_json, as_onnx = Path(folder, "trees.json"), Path(folder, "trees.onnx")
         model.save_model(str(as_json), format="json")
         model.save_model(str(as_onnx), format="onnx")
-        arrays = oblivious_trees.mean_of([json.loads(as_json.read_text())])
-        graph = OnnxTrees(onnx_trees.regressor_of(as_onnx.read_bytes()))
+        arrays = oblivious_trees.average_models([json.loads(as_json.read_text())])
+        graph = OnnxTrees(onnx_trees.regressor_graph(as_onnx.read_bytes()))
     return {"arrays (NumPy)": arrays, "a graph (ONNX Runtime)": graph}, inputs[:CLIENTS]
 
 
 def in_process_of_its_own(trees: ObliviousTrees | OnnxTrees, matrix: np.ndarray) -> tuple:
     """(us alone, us a client among all, MB, values): the memory of one form must not be that of the other."""
     leaf = onnx_trees.Tree(np.array([-1]), np.array([-1]), np.array([0]), np.array([0.0]), np.array([0.0]))
-    any_graph = onnx_trees.of_trees([leaf], 1)
+    any_graph = onnx_trees.tree_ensemble_graph([leaf], 1)
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(measured, (pickle.dumps(trees), any_graph, matrix))
 

@@ -19,7 +19,7 @@ from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.json_records import tables_from_records
 from fairmeter.data.reading_cleaning import clean_readings
 from fairmeter.desk.service import LostDays, ProfileUpdate
-from fairmeter.explanation.reasons import EARLIER, LOWERS
+from fairmeter.explanation.reasons import LOWERS, STORED_SCORE_GROUP
 from fairmeter.features.readings.covariates import TransformerLosses
 from fairmeter.scoring.batches import Scorer, score_rows
 from fairmeter.scoring.client_tables import ClientTables, read_client_tables
@@ -165,7 +165,7 @@ def said_before(profile: Profile | None) -> StoredInvoiceScore | None:
     probability = profile and profile.facts.get(OF_INVOICES)
     if not probability:
         return None
-    told = next((reason.text for reason in profile.score.reasons if reason.group == EARLIER), None)
+    told = next((reason.text for reason in profile.score.reasons if reason.group == STORED_SCORE_GROUP), None)
     if told is not None:  # they are the same invoices
         return StoredInvoiceScore(probability, told.replace(LOWERS, "."))
     by_them = profile.score.probability == probability

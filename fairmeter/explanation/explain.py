@@ -1,31 +1,32 @@
-"""Scores -> the same with their reasons in words, and which harmless causes were checked.
+"""Scores -> scores with their reasons in sentences, and with the harmless causes that were checked.
 
-In:  the model, scores as it gave them, and what it judged: evidence and tables; or aggregates as older scripts send.
-Out: the scores with `reasons`, `typical` and `explanations`. A client that was not judged has no reasons.
+In:  the model, its scores, and what they were computed from: a ScoringContext, or features that a client sent.
+Out: the scores with `reasons`, `typical` and `explanations`. A client without a score has no reasons.
 
-Explaining costs ten times what judging does, so it is a call of its own, for those clients that somebody looks at.
+An explanation costs ten times as much as a score, so it is a call of its own, for clients that a user looks at.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from fairmeter.core.types import FeatureMatrix, Score, StoredInvoiceScore, Table
 from fairmeter.data.daily import DailyConsumption
-from fairmeter.explanation.billed import BillingHistory, billed_clients
-from fairmeter.explanation.harmless_causes import CauseInputs, explanations_of
-from fairmeter.explanation.invoice_sentences import told_of_invoices
-from fairmeter.explanation.reading_sentences import told_of_days
-from fairmeter.explanation.reasons import LEAST_EFFECT, reasons_of
+from fairmeter.explanation.billing_history import BillingHistory, billing_histories
+from fairmeter.explanation.harmless_causes import CauseInputs, harmless_causes
+from fairmeter.explanation.invoice_sentences import invoice_sentence
+from fairmeter.explanation.reading_sentences import reading_sentence
+from fairmeter.explanation.reasons import MIN_EFFECT, make_reasons
 from fairmeter.explanation.sentence_inputs import InvoiceContext, ReadingContext, Sentence
-from fairmeter.explanation.shapley import CombinedModel, EnsembleInput, shares
+from fairmeter.explanation.shapley import CombinedModel, EnsembleInput, shapley_values
 from fairmeter.explanation.topics import INVOICES, READINGS, Topic
 from fairmeter.models.ensemble import Ensemble, log_odds_of
 from fairmeter.models.fraud_model import FraudModel, aggregate_names
-from fairmeter.models.reading_model import LEAST_DAYS
+from fairmeter.models.reading_model import MIN_DAYS
 
-NOBODY_LIKE_IT = "other clients"
+OTHER_CLIENTS = "other clients"
+SentenceOfTopic = Callable[[Topic], Sentence | None]
 
 
 @dataclass(frozen=True)
@@ -44,27 +45,25 @@ class ScoringContext:
     stored_invoice_scores: Sequence[StoredInvoiceScore | None] | None = None
 
 
-def explained(model: FraudModel, scores: list[Score], known: ScoringContext) -> list[Score]:
-    """The scores of judge(), each with its reasons and harmless explanations."""
-    histories = billed_clients(known.clients, known.invoices)
-    rows = _rows(model, known)
+def explain(model: FraudModel, scores: list[Score], context: ScoringContext) -> list[Score]:
+    """The scores of FraudModel.score_clients with their reasons and harmless causes."""
+    histories = billing_histories(context.clients, context.invoices)
+    inputs = _inputs_by_client(model, context)
     out = []
     for i, (score, history) in enumerate(zip(scores, histories, strict=True)):
-        seen = _seen(history, known.daily_consumption, i)
-        parts = [part for part in (of_kind.get(i) for of_kind in rows) if part is not None]
-        tellers = [_teller(model, part, known.invoice_features.features[i], history, seen) for part in parts]
-        score = replace(score, explanations=explanations_of(seen))
-        earlier = (
-            known.stored_invoice_scores[i]
-            if known.stored_invoice_scores and [part.kind for part in parts] == [READINGS]
-            else None
-        )
-        out.append(_with_reasons(model, score, parts, tellers, earlier))
+        cause_inputs = _cause_inputs(history, context.daily_consumption, i)
+        parts = [part for part in (of_kind.get(i) for of_kind in inputs) if part is not None]
+        features = context.invoice_features.features[i]
+        sentences = [_sentences(model, part, features, history, cause_inputs) for part in parts]
+        score = replace(score, explanations=harmless_causes(cause_inputs))
+        is_alone = [part.kind for part in parts] == [READINGS]
+        stored = context.stored_invoice_scores[i] if context.stored_invoice_scores and is_alone else None
+        out.append(_with_reasons(model, score, parts, sentences, stored))
     return out
 
 
-def explained_aggregates(model: FraudModel, scores: list[Score], rows: list[dict]) -> list[Score]:
-    """The scores of judge_aggregates(), each with its reasons; what harmless causes ask for is not in aggregates."""
+def explain_aggregates(model: FraudModel, scores: list[Score], rows: list[dict]) -> list[Score]:
+    """The scores of FraudModel.score_aggregates with their reasons; aggregates do not show harmless causes."""
     if model.aggregates is None:
         return scores
     names = aggregate_names(model)
@@ -72,8 +71,7 @@ def explained_aggregates(model: FraudModel, scores: list[Score], rows: list[dict
     for score, given in zip(scores, rows, strict=True):
         values = {name: np.nan if given.get(name) is None else float(given[name]) for name in names}
         part = EnsembleInput(model.aggregates, INVOICES, np.array([values[name] for name in names], dtype=np.float32))
-        teller = _teller_of_features(model, part, values, {})
-        out.append(_with_reasons(model, score, [part], [teller]))
+        out.append(_with_reasons(model, score, [part], [_invoice_sentences(model, part, values, {})]))
     return out
 
 
@@ -81,54 +79,54 @@ def _with_reasons(
     model: FraudModel,
     score: Score,
     parts: list[EnsembleInput],
-    tellers: list,
-    earlier: StoredInvoiceScore | None = None,
+    sentences: list[SentenceOfTopic],
+    stored: StoredInvoiceScore | None = None,
 ) -> Score:
     if score.probability is None or any(part.ensemble.typical is None for part in parts):
         return score
-    found = shares(parts, _constant(model, parts, earlier), LEAST_EFFECT, earlier and _whole(model, earlier))
-    reasons = reasons_of(found, lambda i, aspect: tellers[i](aspect), earlier.text if earlier else "")
+    found = shapley_values(parts, _constant(model, parts, stored), MIN_EFFECT, stored and _stored_part(model, stored))
+    reasons = make_reasons(found, lambda i, topic: sentences[i](topic), stored.text if stored else "")
     return replace(score, reasons=reasons, typical=found.typical)
 
 
-def _whole(model: FraudModel, earlier: StoredInvoiceScore) -> CombinedModel:
-    """What the invoices came to, beside those of the typical client; without an ensemble on them that is the prior."""
+def _stored_part(model: FraudModel, stored: StoredInvoiceScore) -> CombinedModel:
+    """Log-odds of a stored invoice score and of the typical client, which are the prior's without an ensemble."""
     ensemble, typical = model.invoices, _log_odds(model.manifest["fraud_rate"])
     if ensemble is not None and ensemble.typical is not None:
         typical = float(ensemble.log_odds(ensemble.typical[None])[0])
-    return CombinedModel(float(log_odds_of(earlier.probability)), typical)
+    return CombinedModel(float(log_odds_of(stored.probability)), typical)
 
 
-# --- what the ensembles saw -------------------------------------------------------------------------------------------
+# --- inputs of the ensembles ------------------------------------------------------------------------------------------
 
 
-def _rows(model: FraudModel, known: ScoringContext) -> list[dict[int, EnsembleInput]]:
-    """By client, the part of its score that invoices make, and the one that readings make."""
+def _inputs_by_client(model: FraudModel, context: ScoringContext) -> list[dict[int, EnsembleInput]]:
+    """By client, the input of the ensemble on invoices, and that of the ensemble on readings."""
     of_invoices, of_readings = {}, {}
+    billed, metered = context.invoice_features, context.reading_features
     if model.invoices is not None:
-        of_invoices = _parts(model.invoices, INVOICES, known.invoice_features, known.invoice_features.n_records > 0)
-    if model.readings is not None and known.reading_features is not None:
-        of_readings = _parts(
-            model.readings.ensemble, READINGS, known.reading_features, known.reading_features.n_records >= LEAST_DAYS
-        )
+        of_invoices = _inputs(model.invoices, INVOICES, billed, billed.n_records > 0)
+    if model.readings is not None and metered is not None:
+        of_readings = _inputs(model.readings.ensemble, READINGS, metered, metered.n_records >= MIN_DAYS)
     return [of_invoices, of_readings]
 
 
-def _parts(ensemble: Ensemble, kind: str, evidence: FeatureMatrix, judged: np.ndarray) -> dict[int, EnsembleInput]:
-    if not judged.any():
+def _inputs(ensemble: Ensemble, kind: str, features: FeatureMatrix, scored: np.ndarray) -> dict[int, EnsembleInput]:
+    """Input of each scored client by its number. [scored: mask]"""
+    if not scored.any():
         return {}
-    matrix = ensemble.inputs.matrix(evidence if judged.all() else evidence.of(judged))
+    matrix = ensemble.inputs.matrix(features if scored.all() else features.of(scored))
     return {
-        i: EnsembleInput(ensemble, kind, row) for i, row in zip(np.flatnonzero(judged).tolist(), matrix, strict=True)
+        i: EnsembleInput(ensemble, kind, row) for i, row in zip(np.flatnonzero(scored).tolist(), matrix, strict=True)
     }
 
 
-def _constant(model: FraudModel, parts: list[EnsembleInput], earlier: StoredInvoiceScore | None) -> float:
-    """What FraudModel.probability adds to the ensembles' log-odds."""
+def _constant(model: FraudModel, parts: list[EnsembleInput], stored: StoredInvoiceScore | None) -> float:
+    """The log-odds that FraudModel.probability adds to those of the ensembles."""
     kinds = [part.kind for part in parts]
     if READINGS not in kinds:
         return 0.0
-    has_prior = INVOICES in kinds or earlier is not None
+    has_prior = INVOICES in kinds or stored is not None
     return -_log_odds(model.readings.theft_share) + (0.0 if has_prior else _log_odds(model.manifest["fraud_rate"]))
 
 
@@ -136,57 +134,61 @@ def _log_odds(rate: float) -> float:
     return float(np.log(rate / (1.0 - rate)))
 
 
-# --- what sentences read ----------------------------------------------------------------------------------------------
+# --- inputs of the sentences ------------------------------------------------------------------------------------------
 
 
-def _seen(history: dict[str, BillingHistory], days: DailyConsumption | None, client: int) -> CauseInputs:
+def _cause_inputs(history: dict[str, BillingHistory], days: DailyConsumption | None, client: int) -> CauseInputs:
     if days is None:
         return CauseInputs(history, np.empty(0), np.empty(0), None)
     rows = slice(int(days.segments.starts[client]), int(days.segments.ends[client]))
     return CauseInputs(history, days.day[rows], days.kwh[rows], None if days.hours is None else days.hours[rows])
 
 
-def _teller(
-    model: FraudModel, part: EnsembleInput, features: np.ndarray, history: dict[str, BillingHistory], seen: CauseInputs
-):
-    """The sentence of an aspect of this part, by the aspect."""
+def _sentences(
+    model: FraudModel,
+    part: EnsembleInput,
+    features: np.ndarray,
+    history: dict[str, BillingHistory],
+    cause_inputs: CauseInputs,
+) -> SentenceOfTopic:
+    """The function that gives a part's sentence on a topic."""
     if part.kind == READINGS:
-        told = ReadingContext(seen.day, seen.kwh, part.ensemble, part.layout, part.row)
-        return lambda aspect: told_of_days(told, aspect)
+        context = ReadingContext(cause_inputs.day, cause_inputs.kwh, part.ensemble, part.columns, part.row)
+        return lambda topic: reading_sentence(context, topic)
     values = dict(zip(model.manifest["features"], features.tolist(), strict=True))
-    return _teller_of_features(model, part, values, history)
+    return _invoice_sentences(model, part, values, history)
 
 
-def _teller_of_features(
+def _invoice_sentences(
     model: FraudModel, part: EnsembleInput, values: dict[str, float], history: dict[str, BillingHistory]
-):
+) -> SentenceOfTopic:
     usual, like = _usual(model, part.ensemble, values)
 
-    def tell(aspect: Topic) -> Sentence | None:
-        told = InvoiceContext(
-            aspect.energy,
-            history.get(aspect.energy),
+    def sentence_of(topic: Topic) -> Sentence | None:
+        context = InvoiceContext(
+            topic.energy,
+            history.get(topic.energy),
             part.ensemble,
-            part.layout,
+            part.columns,
             part.row,
             lambda name: values.get(name, np.nan),
             lambda name: usual.get(name, np.nan),
             like,
         )
-        return told_of_invoices(told, aspect)
+        return invoice_sentence(context, topic)
 
-    return tell
+    return sentence_of
 
 
 def _usual(model: FraudModel, ensemble: Ensemble, values: dict[str, float]) -> tuple[dict[str, float], str]:
-    """The medians of clients like this one by the features' names, and who they are in words."""
+    """Medians of features by name among clients like this one, and a phrase that names these clients."""
     peers = ensemble.usual
     if peers is None:
-        return {}, NOBODY_LIKE_IT
+        return {}, OTHER_CLIENTS
     region, category = values["region"], values["category"]
     group = int(peers.group(np.array([[region, category]], dtype=np.float32))[0])
     names = (model.manifest["features"][column] for column in peers.columns.tolist())
     medians = dict(zip(names, peers.medians[group].tolist(), strict=True))
     if group == len(peers.groups) or np.isnan(region + category):
-        return medians, NOBODY_LIKE_IT
+        return medians, OTHER_CLIENTS
     return medians, f"clients of category {category:.0f} in region {region:.0f}"

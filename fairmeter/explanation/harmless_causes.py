@@ -1,10 +1,11 @@
-"""Harmless causes of what looks suspicious: which fit a client, which do not, of which the tables cannot tell.
+"""Harmless causes of what looks suspicious: which of them fit a client, which do not, and which remain open.
 
-In:  a client's invoices by energy (fairmeter/explanation/billed.py) and its days with readings.
-Out: an Explanation for each of CAUSES, in that order, with its evidence in words.
+In:  a client's invoices by energy (fairmeter/explanation/billing_history.py) and its days with readings.
+Out: a HarmlessCause for each of CAUSES, in that order, with its evidence in a sentence.
 
-Rules, not a model: each asks what must be seen if the cause is true. Invoices and readings are asked alike; what fits
-by one of them fits. No source gives figures; those below are set by hand, near the ranges of harmless.py.
+These are rules, not a model: each asks for what must be visible if the cause is true. Invoices and readings are checked
+alike, and a cause that fits one of them fits. No publication gives the limits below; they are set by hand, near the
+ranges of fairmeter/simulation/harmless_patterns.py.
 """
 
 from collections.abc import Callable
@@ -15,71 +16,77 @@ import numpy as np
 from fairmeter.core.calendar import DAYS_PER_MONTH
 from fairmeter.core.formatting import counted, figure, join_names, month, sentence, share
 from fairmeter.core.types import CANNOT_TELL, DOES_NOT_FIT, FITS, HarmlessCause
-from fairmeter.explanation.billed import BillingHistory
-from fairmeter.explanation.courses import ConsumptionPeriods, course_of_days, course_of_invoices
+from fairmeter.explanation.billing_history import (
+    BillingHistory,
+    ConsumptionPeriods,
+    periods_from_invoices,
+    periods_from_readings,
+)
 
-EMPTY_KWH = 10.0  # a month: below it nobody lives there with a refrigerator
-EMPTY_SHARE, STANDBY_KWH = 0.15, 30.0  # of the usual level, as harmless.py leaves a vacant home; a month at most
-RECENT_MONTHS = 24.0  # before the end: a home that was vacant earlier explains nothing that is seen now
+EMPTY_KWH = 10.0  # a month: an inhabited home with a refrigerator uses more
+# Of the usual level, as harmless_patterns.py leaves a vacant home; and a month at most.
+EMPTY_SHARE, STANDBY_KWH = 0.15, 30.0
+RECENT_MONTHS = 24.0  # before the end: an earlier vacancy does not explain the present consumption
 EMPTY_MONTHS = 1.0  # at least: a shorter absence is a holiday
-CHANGED = 0.2  # of the level, up or down: less happens in any household
-EXCHANGE = 0.1  # of the level: meters differ by so much at most (harmless.py, wide range of meter_exchange)
-LOW, HIGH = 0.5, 1.5  # of the usual level: an estimate too low, and the invoice that catches up
-EVENED = 0.25  # how far the two together may lie from the usual level
-SEASONAL = 2.0  # times: a home that is lived in for a part of the year shows at least this
-SEASONAL_YEARS, SEASONAL_SHARE = 2, 0.8  # years at least, and the share of them that must show it
-SUMMER_FALL = 0.2  # of the level: panels that cover less do not show
-SUN = 0.5  # the fall of the dark half year over that of the bright one, at most (swing of solar_panels in harmless.py)
+CHANGED = 0.2  # of the level, up or down: smaller changes happen in any household
+EXCHANGE = 0.1  # of the level: the largest difference between two meters (meter_exchange in harmless_patterns.py)
+LOW, HIGH = 0.5, 1.5  # of the usual level: an estimate that is too low, and the invoice that makes up for it
+EVENED = 0.25  # of the usual level: how far the mean of these two may lie from it
+SEASONAL = 2.0  # times: the least ratio between the halves of the year in a seasonal home
+SEASONAL_YEARS, SEASONAL_SHARE = 2, 0.8  # years at least, and the share of them with that ratio
+SUMMER_FALL = 0.2  # of the level: smaller solar panels are not visible
+# The largest ratio of the fall in the dark half of the year to that in the bright half (solar_panels, same file).
+SUN = 0.5
 BRIGHT = (3, 4, 5, 6, 7, 8)  # April to September
-SHORT_INVOICES, SHORT_DAYS = 4, 60  # as the model's own quality flags
+SHORT_INVOICES, SHORT_DAYS = 4, 60  # as the quality flags of the model
 
-Verdict = tuple[str, str]  # and its evidence in words
+Verdict = tuple[str, str]  # the verdict and its evidence
 NO_HISTORY = (CANNOT_TELL, "There are too few invoices or readings to tell.")
 
 
 class CauseInputs(NamedTuple):
-    """What is known of one client. [day: days since 1970; kwh: NaN where missing; hours: (days, 24) or None]"""
+    """Data of one client. [day: days since 1970; kwh: NaN if missing; hours: (days, 24) or None]"""
 
-    billed: dict[str, BillingHistory]
+    histories: dict[str, BillingHistory]
     day: np.ndarray
     kwh: np.ndarray
     hours: np.ndarray | None
 
     @property
-    def courses(self) -> list[ConsumptionPeriods]:
-        """Of electricity, or of gas where there is no other; and of the readings."""
-        energy = next(iter(self.billed), None)  # electricity comes first
-        made = [course_of_invoices(self.billed[energy], energy)] if energy else []
-        return made + ([course_of_days(self.day, self.kwh)] if len(self.day) else [])
+    def periods(self) -> list[ConsumptionPeriods]:
+        """Periods of the invoices for electricity, or for gas if there are no others; and those of the readings."""
+        energy = next(iter(self.histories), None)  # electricity comes first
+        made = [periods_from_invoices(self.histories[energy], energy)] if energy else []
+        return made + ([periods_from_readings(self.day, self.kwh)] if len(self.day) else [])
 
 
-# --- what several causes ask ------------------------------------------------------------------------------------------
+# --- shared by several causes -----------------------------------------------------------------------------------------
 
 
-def _empty(course: ConsumptionPeriods) -> np.ndarray:
-    """Periods in which nobody seems to live there. [mask]"""
-    usual = np.median(course.rate) if len(course) else 0.0
-    return course.rate <= max(EMPTY_KWH, min(EMPTY_SHARE * usual, STANDBY_KWH))
+def _empty(periods: ConsumptionPeriods) -> np.ndarray:
+    """Mask of the periods in which the home seems vacant."""
+    usual = np.median(periods.rate) if len(periods) else 0.0
+    return periods.rate <= max(EMPTY_KWH, min(EMPTY_SHARE * usual, STANDBY_KWH))
 
 
 def _longest(is_so: np.ndarray) -> slice:
-    """The longest run, the later of equally long ones; an empty slice where there is none."""
+    """The longest run, the later one of equally long runs; an empty slice if there is none."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], is_so.astype(int), [0]])))
     runs = list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
     return slice(*max(runs, key=lambda run: (run[1] - run[0], run[1]))) if runs else slice(0, 0)
 
 
-def _span(course: ConsumptionPeriods, run: slice) -> str:
-    return f"from {month(course.start[run][0])} to {month(course.end[run][-1])}"
+def _span(periods: ConsumptionPeriods, run: slice) -> str:
+    return f"from {month(periods.start[run][0])} to {month(periods.end[run][-1])}"
 
 
-def _levels(course: ConsumptionPeriods) -> tuple[float, float, str]:
-    """Before and after the clearest change, and when it was. [kWh a month; NaN where there is none]"""
-    at = course.change()
+def _levels(periods: ConsumptionPeriods) -> tuple[float, float, str]:
+    """Level before and after the clearest change, and its month. [kWh a month; NaN without a change]"""
+    at = periods.change()
     if not at:
         return float("nan"), float("nan"), ""
-    is_after = np.arange(len(course)) >= at
-    return course.mean(~is_after), course.mean(is_after), month(course.start[at])
+    is_after = np.arange(len(periods)) >= at
+    return periods.mean(~is_after), periods.mean(is_after), month(periods.start[at])
 
 
 def _is_changed(before: float, after: float) -> bool:
@@ -89,104 +96,103 @@ def _is_changed(before: float, after: float) -> bool:
 # --- the causes -------------------------------------------------------------------------------------------------------
 
 
-def _vacancy(course: ConsumptionPeriods, seen: CauseInputs) -> tuple[slice, float]:
-    """The longest time of late in which nobody seems to live there, empty where too short; gas used meanwhile.
-
-    [m3 a month]
-    """
-    is_late = course.end > course.end[-1:] - RECENT_MONTHS * DAYS_PER_MONTH
-    run = _longest(_empty(course) & is_late)
-    if course.months[run].sum() < EMPTY_MONTHS:
+def _vacancy(periods: ConsumptionPeriods, inputs: CauseInputs) -> tuple[slice, float]:
+    """The longest recent vacancy, empty if too short; and the gas used during it. [m3 a month]"""
+    is_recent = periods.end > periods.end[-1:] - RECENT_MONTHS * DAYS_PER_MONTH
+    run = _longest(_empty(periods) & is_recent)
+    if periods.months[run].sum() < EMPTY_MONTHS:
         return slice(0, 0), 0.0
-    gas = seen.billed.get("gas")
-    if gas is None or course.unit != "kWh":
+    gas = inputs.histories.get("gas")
+    if gas is None or periods.unit != "kWh":
         return run, 0.0
-    other = course_of_invoices(gas, "gas")
+    other = periods_from_invoices(gas, "gas")
     middle = (other.start + other.end) / 2.0
-    meanwhile = other.mean((middle > course.start[run][0]) & (middle < course.end[run][-1]))
+    meanwhile = other.mean((middle > periods.start[run][0]) & (middle < periods.end[run][-1]))
     return run, 0.0 if np.isnan(meanwhile) else meanwhile
 
 
-def _vacant(course: ConsumptionPeriods, seen: CauseInputs) -> Verdict:
-    run, gas = _vacancy(course, seen)
+def _vacant(periods: ConsumptionPeriods, inputs: CauseInputs) -> Verdict:
+    run, gas = _vacancy(periods, inputs)
     if run.stop == 0:
         return DOES_NOT_FIT, sentence(
-            f"the {course.source} of two years show no month in which next to nothing was used"
+            f"the {periods.source} of two years show no month in which next to nothing was used"
         )
-    span = _span(course, run)
+    span = _span(periods, run)
     if gas > EMPTY_KWH:
         text = f"next to no electricity is used {span}, but gas goes on at {figure(gas)} m³ a month"
         return DOES_NOT_FIT, sentence(text)
-    return FITS, sentence(f"next to nothing is used {span}, by the {course.source}")
+    return FITS, sentence(f"next to nothing is used {span}, by the {periods.source}")
 
 
-def _tenant(course: ConsumptionPeriods, seen: CauseInputs) -> Verdict:
-    run, gas = _vacancy(course, seen)
+def _tenant(periods: ConsumptionPeriods, inputs: CauseInputs) -> Verdict:
+    run, gas = _vacancy(periods, inputs)
     if run.stop == 0 or gas > EMPTY_KWH:
-        return _moved_in_at_once(course)
-    place, words = np.arange(len(course)), f"next to nothing is used {_span(course, run)}"
-    before, after = course.mean(place < run.start), course.mean(place >= run.stop)
+        return _moved_in_at_once(periods)
+    place, words = np.arange(len(periods)), f"next to nothing is used {_span(periods, run)}"
+    before, after = periods.mean(place < run.start), periods.mean(place >= run.stop)
     if np.isnan(after):
-        return CANNOT_TELL, sentence(f"{words}, up to the last of the {course.source}", "nobody has moved in since")
+        return CANNOT_TELL, sentence(f"{words}, up to the last of the {periods.source}", "nobody has moved in since")
     if np.isnan(before):
-        return CANNOT_TELL, sentence(f"{words}, from the first of the {course.source} on")
-    words += f", then consumption goes {course.step(before, after)}"
+        return CANNOT_TELL, sentence(f"{words}, from the first of the {periods.source} on")
+    words += f", then consumption goes {periods.step(before, after)}"
     if _is_changed(before, after):
         return FITS, sentence(f"{words}, as when others move in")
     return DOES_NOT_FIT, sentence(f"{words}, much as before")
 
 
-def _moved_in_at_once(course: ConsumptionPeriods) -> Verdict:
-    before, after, since = _levels(course)
+def _moved_in_at_once(periods: ConsumptionPeriods) -> Verdict:
+    before, after, since = _levels(periods)
     if np.isnan(before):
         return NO_HISTORY
     if not _is_changed(before, after):
-        return DOES_NOT_FIT, sentence(f"the level hardly changed, {course.step(before, after)}")
-    text = f"consumption goes {course.step(before, after)} in {since} without a vacant time before"
+        return DOES_NOT_FIT, sentence(f"the level hardly changed, {periods.step(before, after)}")
+    text = f"consumption goes {periods.step(before, after)} in {since} without a vacant time before"
     return CANNOT_TELL, sentence(text, "who lives there is not in the tables")
 
 
-def _exchange(course: ConsumptionPeriods, seen: CauseInputs) -> Verdict:
-    if course.source == "readings":
-        return _gap_at_change(course, seen)
-    billed = next(iter(seen.billed.values()))
-    if np.isnan(billed.meter_id).all():
+def _exchange(periods: ConsumptionPeriods, inputs: CauseInputs) -> Verdict:
+    if periods.source == "readings":
+        return _gap_at_change(periods, inputs)
+    history = next(iter(inputs.histories.values()))
+    if np.isnan(history.meter_id).all():
         return CANNOT_TELL, "The invoices name no meter."
-    days = _exchanges(billed)
+    days = _exchanges(history)
     if not len(days):
         return DOES_NOT_FIT, "The invoices show no meter that took the place of another."
-    before, after, since = _levels(course)
+    before, after, since = _levels(periods)
     named = f"the meter was exchanged by {join_names(dict.fromkeys(month(day) for day in days[-3:]))}"
     if np.isnan(before):
         return CANNOT_TELL, sentence(named)
-    at = course.end[course.change()]
-    around = billed.day[max(np.searchsorted(billed.day, at) - 1, 0) :][:3]
+    at = periods.end[periods.change()]
+    around = history.day[max(np.searchsorted(history.day, at) - 1, 0) :][:3]
     if not np.isin(days, around).any():
         return DOES_NOT_FIT, sentence(named, f"the clearest change is of {since}")
-    return _by_size(f"{named}, where consumption goes {course.step(before, after)}", before, after)
+    return _by_size(f"{named}, where consumption goes {periods.step(before, after)}", before, after)
 
 
-def _exchanges(billed: BillingHistory) -> np.ndarray:
-    """Days on which a meter is named first, after another was named last. [days since 1970, ascending]
+def _exchanges(history: BillingHistory) -> np.ndarray:
+    """Days on which a meter appears first, after another one appeared last. [days since 1970, ascending]
 
-    Meters side by side come and go on every day: they are no exchange.
+    Meters side by side appear on the same days, which is no exchange.
     """
-    meters = [billed.day[billed.meter_id == meter] for meter in np.unique(billed.meter_id[~np.isnan(billed.meter_id)])]
+    meters = [
+        history.day[history.meter_id == meter] for meter in np.unique(history.meter_id[~np.isnan(history.meter_id)])
+    ]
     first, last = np.array([days[0] for days in meters]), np.array([days[-1] for days in meters])
     return np.unique([day for day in first if day > first.min() and (last <= day).any()])
 
 
-def _gap_at_change(course: ConsumptionPeriods, seen: CauseInputs) -> Verdict:
-    at = course.change()
+def _gap_at_change(periods: ConsumptionPeriods, inputs: CauseInputs) -> Verdict:
+    at = periods.change()
     if not at:
         return NO_HISTORY
-    before, after, since = _levels(course)
-    near = np.abs(seen.day - course.start[at]) <= 1.5 * (course.end[1] - course.end[0])
-    n_missing = int(np.isnan(seen.kwh[near]).sum())
+    before, after, since = _levels(periods)
+    near = np.abs(inputs.day - periods.start[at]) <= 1.5 * (periods.end[1] - periods.end[0])
+    n_missing = int(np.isnan(inputs.kwh[near]).sum())
     if not n_missing:
         return DOES_NOT_FIT, sentence(f"no reading is missing around the clearest change in {since}")
     words = f"{counted(n_missing, 'day')} without readings around the clearest change in {since}"
-    return _by_size(f"{words}, where consumption goes {course.step(before, after)}", before, after)
+    return _by_size(f"{words}, where consumption goes {periods.step(before, after)}", before, after)
 
 
 def _by_size(words: str, before: float, after: float) -> Verdict:
@@ -195,24 +201,24 @@ def _by_size(words: str, before: float, after: float) -> Verdict:
     return CANNOT_TELL, sentence(words, f"an exchange alone explains {share(EXCHANGE)} at most: compare both meters")
 
 
-def _catch_up(course: ConsumptionPeriods, _seen: CauseInputs) -> Verdict:
-    """A period well below the usual level, then one as far above it."""
-    if len(course) < 4:
+def _catch_up(periods: ConsumptionPeriods, _inputs: CauseInputs) -> Verdict:
+    """A period far below the usual level, then one as far above it."""
+    if len(periods) < 4:
         return NO_HISTORY
-    usual = np.median(course.rate)
-    low = course.rate < LOW * usual
+    usual = np.median(periods.rate)
+    low = periods.rate < LOW * usual
     if usual <= 0 or not low.any():
-        return DOES_NOT_FIT, sentence(f"no period of the {course.source} is below half of the usual level")
-    used = course.rate * course.months
-    together = (used[:-1] + used[1:]) / (course.months[:-1] + course.months[1:])
-    fits = low[:-1] & (course.rate[1:] > HIGH * usual) & (np.abs(together - usual) <= EVENED * usual)
+        return DOES_NOT_FIT, sentence(f"no period of the {periods.source} is below half of the usual level")
+    used = periods.rate * periods.months
+    together = (used[:-1] + used[1:]) / (periods.months[:-1] + periods.months[1:])
+    fits = low[:-1] & (periods.rate[1:] > HIGH * usual) & (np.abs(together - usual) <= EVENED * usual)
     if fits.any():
         i = int(np.flatnonzero(fits)[-1])
-        text = f"{course.a_month(course.rate[i])} up to {month(course.end[i])}, then {figure(course.rate[i + 1])}"
+        text = f"{periods.per_month(periods.rate[i])} up to {month(periods.end[i])}, then {figure(periods.rate[i + 1])}"
         return FITS, sentence(text, f"together {figure(together[i])}, as usual")
     if low[-1] and not low[:-1].any():
         return CANNOT_TELL, sentence(
-            f"only the last period is low, {figure(course.rate[-1])} against {course.a_month(usual)}",
+            f"only the last period is low, {figure(periods.rate[-1])} against {periods.per_month(usual)}",
             "the next may catch up",
         )
     return DOES_NOT_FIT, sentence(
@@ -220,15 +226,15 @@ def _catch_up(course: ConsumptionPeriods, _seen: CauseInputs) -> Verdict:
     )
 
 
-def _seasonal(course: ConsumptionPeriods, _seen: CauseInputs) -> Verdict:
-    """In nearly every year the same part of the year is the empty one."""
-    year = course.end.astype("datetime64[D]").astype("datetime64[Y]").astype(int)
-    is_bright = np.isin(course.middle, BRIGHT)
-    halves = [(course.mean((year == y) & is_bright), course.mean((year == y) & ~is_bright)) for y in np.unique(year)]
+def _seasonal(periods: ConsumptionPeriods, _inputs: CauseInputs) -> Verdict:
+    """The same half of the year is nearly empty in most years."""
+    year = periods.end.astype("datetime64[D]").astype("datetime64[Y]").astype(int)
+    is_bright = np.isin(periods.middle, BRIGHT)
+    halves = [(periods.mean((year == y) & is_bright), periods.mean((year == y) & ~is_bright)) for y in np.unique(year)]
     ratios = np.array([(bright + 1.0) / (dark + 1.0) for bright, dark in halves if not np.isnan(bright + dark)])
     if len(ratios) < SEASONAL_YEARS:
         years = counted(len(ratios), "year")
-        return CANNOT_TELL, sentence(f"the {course.source} cover {years} with both halves of the year")
+        return CANNOT_TELL, sentence(f"the {periods.source} cover {years} with both halves of the year")
     n_summer, n_winter = int((ratios >= SEASONAL).sum()), int((ratios <= 1.0 / SEASONAL).sum())
     for which, n in (("summer", n_summer), ("winter", n_winter)):
         if n >= SEASONAL_SHARE * len(ratios):
@@ -237,33 +243,33 @@ def _seasonal(course: ConsumptionPeriods, _seen: CauseInputs) -> Verdict:
     return DOES_NOT_FIT, sentence(text, f"half of it or less in {n_winter or 'none'}")
 
 
-def _solar(course: ConsumptionPeriods, seen: CauseInputs) -> Verdict:
-    """Panels take from the bright half of the year, and from the middle of the day."""
-    if seen.hours is not None and course.source == "readings":
-        return _solar_by_hour(course, seen)
-    at = course.change()
+def _solar(periods: ConsumptionPeriods, inputs: CauseInputs) -> Verdict:
+    """Solar panels reduce consumption in the bright half of the year, and in the middle of the day."""
+    if inputs.hours is not None and periods.source == "readings":
+        return _solar_by_hour(periods, inputs)
+    at = periods.change()
     if not at:
         return NO_HISTORY
-    is_after, is_bright = np.arange(len(course)) >= at, np.isin(course.middle, BRIGHT)
-    means = [[course.mean(after & half) for after in (~is_after, is_after)] for half in (is_bright, ~is_bright)]
+    is_after, is_bright = np.arange(len(periods)) >= at, np.isin(periods.middle, BRIGHT)
+    means = [[periods.mean(after & half) for after in (~is_after, is_after)] for half in (is_bright, ~is_bright)]
     if np.isnan(means).any() or min(means[0][0], means[1][0]) <= 0:
         return CANNOT_TELL, "Summer and winter are not both known before and after the clearest change."
     bright, dark = (1.0 - after / before for before, after in means)
-    return _sunny(bright, dark, "summer half year", "winter half", month(course.start[at]))
+    return _sunny(bright, dark, "summer half year", "winter half", month(periods.start[at]))
 
 
-def _solar_by_hour(course: ConsumptionPeriods, seen: CauseInputs) -> Verdict:
-    at = course.change()
-    is_after = seen.day >= (course.start[at] if at else np.inf)
+def _solar_by_hour(periods: ConsumptionPeriods, inputs: CauseInputs) -> Verdict:
+    at = periods.change()
+    is_after = inputs.day >= (periods.start[at] if at else np.inf)
     with np.errstate(all="ignore"):
         noon, night = (
-            [_mean_of_known(seen.hours[rows][:, hours]) for rows in (~is_after, is_after)]
+            [_mean_of_known(inputs.hours[rows][:, hours]) for rows in (~is_after, is_after)]
             for hours in (slice(10, 16), slice(0, 5))
         )
     if np.isnan([*noon, *night]).any() or min(noon[0], night[0]) <= 0:
         return NO_HISTORY
     bright, dark = 1.0 - noon[1] / noon[0], 1.0 - night[1] / night[0]
-    return _sunny(bright, dark, "hours from 10 to 16", "hours from 0 to 5", month(course.start[at]))
+    return _sunny(bright, dark, "hours from 10 to 16", "hours from 0 to 5", month(periods.start[at]))
 
 
 def _mean_of_known(kwh: np.ndarray) -> float:
@@ -284,30 +290,32 @@ def _fall(part: float) -> str:
     return f"{share(abs(part))} {'less' if part >= 0 else 'more'}"
 
 
-def _short(seen: CauseInputs) -> Verdict:
-    n, n_days = sum(len(billed) for billed in seen.billed.values()), int((~np.isnan(seen.kwh)).sum())
+def _short(inputs: CauseInputs) -> Verdict:
+    n, n_days = sum(len(history) for history in inputs.histories.values()), int((~np.isnan(inputs.kwh)).sum())
     words = join_names([counted(n, "invoice"), counted(n_days, "day") + " with readings"])
     is_short = n < SHORT_INVOICES and n_days < SHORT_DAYS
     return FITS if is_short else DOES_NOT_FIT, sentence(f"there {'is' if n == 1 else 'are'} {words}")
 
 
-Rule = Callable[[ConsumptionPeriods, CauseInputs], Verdict]
-RULES: dict[str, Rule] = {
+CauseRule = Callable[[ConsumptionPeriods, CauseInputs], Verdict]
+RULES: dict[str, CauseRule] = {
     "vacant home": _vacant, "new tenant": _tenant, "meter exchange": _exchange,
     "estimated invoice, then catch-up": _catch_up, "seasonal home": _seasonal, "solar panels": _solar,
 }  # fmt: skip
 SHORT_HISTORY = "short history"
 CAUSES = (*RULES, SHORT_HISTORY)
-STRONGEST = (FITS, DOES_NOT_FIT, CANNOT_TELL)  # where invoices and readings answer differently
+PRECEDENCE = (FITS, DOES_NOT_FIT, CANNOT_TELL)  # if invoices and readings differ
 
 
-def explanations_of(seen: CauseInputs) -> tuple[HarmlessCause, ...]:
-    """Each of CAUSES with its verdict."""
-    courses = [course for course in seen.courses if len(course)]
-    verdicts = {cause: _by_any(rule, courses, seen) for cause, rule in RULES.items()} | {SHORT_HISTORY: _short(seen)}
+def harmless_causes(inputs: CauseInputs) -> tuple[HarmlessCause, ...]:
+    """Verdict on each of CAUSES."""
+    all_periods = [periods for periods in inputs.periods if len(periods)]
+    verdicts = {cause: _by_any(rule, all_periods, inputs) for cause, rule in RULES.items()} | {
+        SHORT_HISTORY: _short(inputs)
+    }
     return tuple(HarmlessCause(cause, *verdict) for cause, verdict in verdicts.items())
 
 
-def _by_any(rule: Rule, courses: list[ConsumptionPeriods], seen: CauseInputs) -> Verdict:
-    verdicts = [rule(course, seen) for course in courses]
-    return min(verdicts, key=lambda verdict: STRONGEST.index(verdict[0]), default=NO_HISTORY)
+def _by_any(rule: CauseRule, all_periods: list[ConsumptionPeriods], inputs: CauseInputs) -> Verdict:
+    verdicts = [rule(periods, inputs) for periods in all_periods]
+    return min(verdicts, key=lambda verdict: PRECEDENCE.index(verdict[0]), default=NO_HISTORY)

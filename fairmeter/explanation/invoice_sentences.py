@@ -1,7 +1,7 @@
-"""What an aspect of a client's invoices is, in one sentence: its own figures, and what is usual for clients like it.
+"""Sentences on the topics of a client's invoices: its own figures, and what is usual for clients like it.
 
-In:  Told (fairmeter/explanation/sentence_inputs.py): a client's invoices, its features and what is usual.
-Out: a Sentence for each aspect of aspects.OF_INVOICES; None where the client's figures do not carry it.
+In:  InvoiceContext (fairmeter/explanation/sentence_inputs.py): a client's invoices, its features and what is usual.
+Out: a Sentence for each topic of topics.INVOICE_TOPICS; None if the client's figures do not support one.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ import numpy as np
 
 from fairmeter.core.formatting import change, counted, figure, join_names, month, sentence, share, share_or_none
 from fairmeter.explanation import account_sentences
-from fairmeter.explanation.sentence_inputs import InvoiceContext, Sentence, pointed
+from fairmeter.explanation.sentence_inputs import InvoiceContext, Sentence, direction
 from fairmeter.explanation.topics import Topic
 from fairmeter.features.base import DISCREPANCY, FALL, IRREGULAR, LOW
 from fairmeter.features.invoices.consumption import (
@@ -21,123 +21,131 @@ from fairmeter.features.invoices.consumption import (
     SEASONS,
 )
 
-KEPT = 0.05  # of the level: a smaller change is told as none
+UNCHANGED = 0.05  # of the level: a smaller change counts as none
 YEAR = 365  # days
-REMARKS = (6, 8, 9)  # of the reader, that features count
+REMARKS = (6, 8, 9)  # codes of the meter reader that the features count
 ORDINALS = {2: "second", 3: "third", 4: "fourth"}
 
-Teller = Callable[[InvoiceContext], Sentence | None]
+SentenceRule = Callable[[InvoiceContext], Sentence | None]
 
 
 # --- fall in consumption ----------------------------------------------------------------------------------------------
 
 
 def _change(it: InvoiceContext) -> Sentence | None:
-    """Before and after the clearest change."""
-    day, ago = it.billed.day, it.value("split_level_ago")
+    """Level before and after the clearest change."""
+    day, ago = it.history.day, it.value("split_level_ago")
     if np.isnan(ago):
         return None
-    is_after = it.billed.from_day(day[-1] - ago)
-    before, after = it.billed.rate(~is_after), it.billed.rate(is_after)
+    is_after = it.history.from_day(day[-1] - ago)
+    before, after = it.history.rate(~is_after), it.history.rate(is_after)
     if np.isnan(before + after) or before <= 0:
         return None
     since, ratio = month(day[~is_after][-1]), after / before - 1.0
-    usual = it.beside(
+    usual = it.usual_clause(
         "split_level_size", "for {like} the clearest change is usually {usual}", lambda x: change(np.expm1(x))
     )
-    if abs(ratio) < KEPT:
-        text = f"{it.word} kept its level, {it.a_month(before)} until {since} and {figure(after)} after"
+    if abs(ratio) < UNCHANGED:
+        text = f"{it.energy_name} kept its level, {it.per_month(before)} until {since} and {figure(after)} after"
         return Sentence(sentence(text, usual), -1)
     way = f"{'fell' if ratio < 0 else 'rose'} {share(abs(ratio))}"
-    text = f"{it.word} {way} after {since}, from {figure(before)} to {it.a_month(after)}"
+    text = f"{it.energy_name} {way} after {since}, from {figure(before)} to {it.per_month(after)}"
     return Sentence(sentence(text, usual), 1 if ratio < 0 else -1)
 
 
 def _year_on_year(it: InvoiceContext) -> Sentence | None:
-    """The invoice that lies deepest below that of a year before."""
-    off = it.billed.year_on_year
+    """The invoice with the largest fall from a year before."""
+    off = it.history.year_on_year
     if np.isnan(off).all():
         return None
     at = int(np.nanargmin(off))
-    now, then = it.billed.monthly[at], np.expm1(it.billed.level[at] - off[at])
-    usual = it.beside(
+    now, then = it.history.monthly[at], np.expm1(it.history.level[at] - off[at])
+    usual = it.usual_clause(
         "year_on_year_min", "for {like} the deepest is usually {usual}", lambda x: change(min(np.expm1(x), 0.0))
     )
-    if now >= then * (1.0 - KEPT):
-        return Sentence(sentence(f"no {it.invoices} lies clearly below that of a year before", usual), -1)
-    text = f"the {it.invoices} of {month(it.billed.day[at])} lies {share(1.0 - now / then)} below that of a year before"
-    text += f", {figure(now)} against {it.a_month(then)}"
-    return Sentence(sentence(text, usual), pointed(-off[at], -it.usual("year_on_year_min")))
+    if now >= then * (1.0 - UNCHANGED):
+        return Sentence(sentence(f"no {it.invoice_name} lies clearly below that of a year before", usual), -1)
+    text = f"the {it.invoice_name} of {month(it.history.day[at])} lies {share(1.0 - now / then)} below"
+    text += f" that of a year before, {figure(now)} against {it.per_month(then)}"
+    return Sentence(sentence(text, usual), direction(-off[at], -it.usual("year_on_year_min")))
 
 
 def _years(it: InvoiceContext) -> Sentence | None:
-    """The last year beside the three before it."""
-    back = it.billed.day[-1] - it.billed.day
-    now = it.billed.rate(back < YEAR)
-    before = it.billed.rate((back >= YEAR) & (back < 4 * YEAR))
+    """The last year and the three years before it."""
+    back = it.history.day[-1] - it.history.day
+    now = it.history.rate(back < YEAR)
+    before = it.history.rate((back >= YEAR) & (back < 4 * YEAR))
     if np.isnan(now):
         return None
-    usual = it.beside("year_0_level", "{like} usually take {usual} in their last year", lambda x: figure(np.expm1(x)))
-    text = f"{it.word} came to {it.a_month(now)} in the year up to {month(it.billed.day[-1])}"
+    usual = it.usual_clause(
+        "year_0_level", "{like} usually take {usual} in their last year", lambda x: figure(np.expm1(x))
+    )
+    text = f"{it.energy_name} came to {it.per_month(now)} in the year up to {month(it.history.day[-1])}"
     if np.isnan(before):
         return Sentence(sentence(text, usual))
-    says = 0 if abs(now - before) < KEPT * before else 1 if now < before else -1
-    return Sentence(sentence(f"{text}, to {figure(before)} in the three years before", usual), says)
+    suspicion = 0 if abs(now - before) < UNCHANGED * before else 1 if now < before else -1
+    return Sentence(sentence(f"{text}, to {figure(before)} in the three years before", usual), suspicion)
 
 
 def _drops(it: InvoiceContext) -> Sentence | None:
-    """Invoices of less than half of the one before."""
-    step = it.billed.change
+    """Invoices with less than half of the consumption of the one before."""
+    step = it.history.change
     if np.isnan(step).all():
         return None
     deepest = int(np.nanargmin(step))
     n = int((step < -LARGE_CHANGE).sum())
-    usual = it.beside("fall_n", "{like} usually have {usual}", lambda x: counted(round(x), "such fall"))
-    now, then = it.billed.monthly[deepest], np.expm1(it.billed.level[deepest] - step[deepest])
-    text = f"{it.of_all(n)} {'is' if n < 2 else 'are'} less than half of the one before"
-    if now < then * (1.0 - KEPT):
-        text += f"; the deepest fall, in {month(it.billed.day[deepest])}, is from {figure(then)} to {it.a_month(now)}"
-    return Sentence(sentence(text, usual), pointed(n, it.usual("fall_n")) if n else -1)
+    usual = it.usual_clause("fall_n", "{like} usually have {usual}", lambda x: counted(round(x), "such fall"))
+    now, then = it.history.monthly[deepest], np.expm1(it.history.level[deepest] - step[deepest])
+    text = f"{it.count_of_invoices(n)} {'is' if n < 2 else 'are'} less than half of the one before"
+    if now < then * (1.0 - UNCHANGED):
+        text += (
+            f"; the deepest fall, in {month(it.history.day[deepest])}, is from {figure(then)} to {it.per_month(now)}"
+        )
+    return Sentence(sentence(text, usual), direction(n, it.usual("fall_n")) if n else -1)
 
 
 # --- low or zero use --------------------------------------------------------------------------------------------------
 
 
 def _level(it: InvoiceContext) -> Sentence | None:
-    rate = it.billed.rate(np.ones(len(it.billed), bool))
+    rate = it.history.rate(np.ones(len(it.history), bool))
     if np.isnan(rate):
         return None
-    low, high = np.nanmin(it.billed.monthly), np.nanmax(it.billed.monthly)
-    text = f"{it.word} averages {it.a_month(rate)} over {counted(len(it.billed), 'invoice')}"
+    low, high = np.nanmin(it.history.monthly), np.nanmax(it.history.monthly)
+    text = f"{it.energy_name} averages {it.per_month(rate)} over {counted(len(it.history), 'invoice')}"
     text += f", from {figure(low)} to {figure(high)}" if high > low else ""
-    usual = it.beside("monthly_mean", "{like} usually average {usual}", figure)
-    return Sentence(sentence(text, usual), int(rate < it.usual("monthly_mean")))  # a high level is no harmless one
+    usual = it.usual_clause("monthly_mean", "{like} usually average {usual}", figure)
+    return Sentence(
+        sentence(text, usual), int(rate < it.usual("monthly_mean"))
+    )  # a high level does not speak for a client
 
 
 def _zero(it: InvoiceContext) -> Sentence | None:
-    is_low = it.billed.kwh <= NEAR_ZERO_KWH * it.billed.months
+    is_low = it.history.kwh <= NEAR_ZERO_KWH * it.history.months
     n, limit = int(is_low.sum()), f"{NEAR_ZERO_KWH:.0f} {it.unit} a month or less"
-    usual = it.beside("near_zero_share", "for {like} usually {usual} do", _share_or_none)
-    text = f"{it.of_all(n)} {'bills' if n < 2 else 'bill'} {limit}"
+    usual = it.usual_clause("near_zero_share", "for {like} usually {usual} do", _share_or_none)
+    text = f"{it.count_of_invoices(n)} {'bills' if n < 2 else 'bill'} {limit}"
     if n:
-        text += f", the last in {month(it.billed.day[is_low][-1])}"
+        text += f", the last in {month(it.history.day[is_low][-1])}"
         run = int(it.value("near_zero_longest"))
         text += f", {run} of them in a row" if run > 1 else ""
-    says = -1 if n == 0 else pointed(n / len(it.billed), it.usual("near_zero_share"))
-    return Sentence(sentence(text, usual), says)
+    suspicion = -1 if n == 0 else direction(n / len(it.history), it.usual("near_zero_share"))
+    return Sentence(sentence(text, usual), suspicion)
 
 
 def _upper(it: InvoiceContext) -> Sentence | None:
-    """How many invoices reach the dearer price levels."""
+    """Number of invoices that reach the higher price levels."""
     shares = {level: it.value(f"level_{level}_share") for level in ORDINALS}
     if any(np.isnan(x) for x in shares.values()):
         return None
-    counts = [f"{round(x * len(it.billed))} the {ORDINALS[level]}" for level, x in shares.items() if x > 0]
+    counts = [f"{round(x * len(it.history))} the {ORDINALS[level]}" for level, x in shares.items() if x > 0]
     if counts:
-        text = f"of {counted(len(it.billed), it.invoices)} so many reach a dearer price level: {join_names(counts)}"
+        text = (
+            f"of {counted(len(it.history), it.invoice_name)} so many reach a dearer price level: {join_names(counts)}"
+        )
     else:
-        text = f"{it.of_all(0)} reaches the second price level"
-    usual = it.beside("level_2_share", "for {like} usually {usual} reach the second", share_or_none)
+        text = f"{it.count_of_invoices(0)} reaches the second price level"
+    usual = it.usual_clause("level_2_share", "for {like} usually {usual} reach the second", share_or_none)
     is_usual = share_or_none(shares[2]) == share_or_none(it.usual("level_2_share"))
     return Sentence(sentence(text, usual), -int(is_usual))
 
@@ -147,7 +155,7 @@ def _share_or_none(part: float) -> str:
 
 
 def _sums(it: InvoiceContext) -> Sentence | None:
-    """An invoice of any energy: in all, or where older scripts do not send that, at the first price level."""
+    """Consumption of an invoice of any energy; that at the first price level if the total is not given."""
     name, at = "total_consumption", ""
     if np.isnan(it.value("total_consumption_mean")):
         name, at = "consumption_level_1", " at the first price level"
@@ -156,7 +164,7 @@ def _sums(it: InvoiceContext) -> Sentence | None:
         return None
     text = f"an invoice bills {figure(mean)} kWh on average{at}"
     text += "" if np.isnan(low + high) else f", from {figure(low)} to {figure(high)}"
-    usual = it.beside(f"{name}_mean", "those of {like} usually {usual}", figure)
+    usual = it.usual_clause(f"{name}_mean", "those of {like} usually {usual}", figure)
     return Sentence(sentence(text, usual), int(mean < it.usual(f"{name}_mean")))
 
 
@@ -167,28 +175,28 @@ def _jumps(it: InvoiceContext) -> Sentence | None:
     jump = it.value("jump_mean")
     if np.isnan(jump):
         return None
-    text = f"from one {it.invoices} to the next the consumption a month changes by a factor of {np.exp(jump):.1f}"
-    usual = it.beside("jump_mean", "for {like} usually by {usual}", lambda x: f"{np.exp(x):.1f}")
-    return Sentence(sentence(f"{text} on average", usual), pointed(jump, it.usual("jump_mean")))
+    text = f"from one {it.invoice_name} to the next the consumption a month changes by a factor of {np.exp(jump):.1f}"
+    usual = it.usual_clause("jump_mean", "for {like} usually by {usual}", lambda x: f"{np.exp(x):.1f}")
+    return Sentence(sentence(f"{text} on average", usual), direction(jump, it.usual("jump_mean")))
 
 
 def _same(it: InvoiceContext) -> Sentence | None:
-    n = int((np.abs(it.billed.change) < SAME_LOG_RATIO).sum())
-    usual = it.beside("same_share", "for {like} usually {usual} do", _share_or_none)
+    n = int((np.abs(it.history.change) < SAME_LOG_RATIO).sum())
+    usual = it.usual_clause("same_share", "for {like} usually {usual} do", _share_or_none)
     verb = "repeats" if n < 2 else "repeat"
-    text = f"{it.of_all(n)} {verb} the consumption a month of the one before to 2 %"
-    return Sentence(sentence(text, usual), pointed(n / len(it.billed), it.usual("same_share")))
+    text = f"{it.count_of_invoices(n)} {verb} the consumption a month of the one before to 2 %"
+    return Sentence(sentence(text, usual), direction(n / len(it.history), it.usual("same_share")))
 
 
 def _seasons(it: InvoiceContext) -> Sentence | None:
-    months = it.billed.day.astype("datetime64[D]").astype("datetime64[M]").astype(int) % 12
+    months = it.history.day.astype("datetime64[D]").astype("datetime64[M]").astype(int) % 12
     season = SEASON_OF_MONTH[months]
-    rates = {name: it.billed.rate(season == i) for i, name in enumerate(SEASONS)}
+    rates = {name: it.history.rate(season == i) for i, name in enumerate(SEASONS)}
     known = {name: rate for name, rate in rates.items() if not np.isnan(rate)}
     if len(known) < 2:
         return None
     parts = join_names(f"{figure(rate)} in {name}" for name, rate in known.items())
-    text = f"{it.word} invoices dated by season come to {parts}, in {it.unit} a month"
+    text = f"{it.energy_name} invoices dated by season come to {parts}, in {it.unit} a month"
     usual = {name: np.expm1(it.usual(f"{name}_level")) for name in ("summer", "winter") if name in known}
     if not usual or np.isnan(list(usual.values())).any():
         return Sentence(sentence(text))
@@ -200,20 +208,20 @@ def _seasons(it: InvoiceContext) -> Sentence | None:
 
 
 def _remark(it: InvoiceContext) -> Sentence | None:
-    counts = {code: int((it.billed.remark == code).sum()) for code in REMARKS}
-    seen = {code: n for code, n in counts.items() if n}
-    if not seen:
+    counts = {code: int((it.history.remark == code).sum()) for code in REMARKS}
+    found = {code: n for code, n in counts.items() if n}
+    if not found:
         return None
-    parts = join_names(f"{code} on {n}" for code, n in seen.items())
-    text = f"the reader's remark is {parts} of {counted(len(it.billed), it.invoices)}"
+    parts = join_names(f"{code} on {n}" for code, n in found.items())
+    text = f"the reader's remark is {parts} of {counted(len(it.history), it.invoice_name)}"
     shares = {code: it.usual(f"remark_{code}_share") for code in REMARKS}
     known = [f"{code} on {share(x)}" for code, x in shares.items() if not np.isnan(x)]
     return Sentence(sentence(text, f"for {it.like} usually {join_names(known)}" if known else ""))
 
 
 def _index(it: InvoiceContext) -> Sentence | None:
-    """Whether the index agrees with what was billed, and moves forward."""
-    off, moved = it.billed.mismatch, it.billed.new_index - it.billed.old_index
+    """Agreement of the index with the billed consumption, and whether it moves forward."""
+    off, moved = it.history.mismatch, it.history.new_index - it.history.old_index
     known = ~np.isnan(off)
     n, n_back, n_still = int((np.abs(off) > 0).sum()), int((moved < 0).sum()), int((moved == 0).sum())
     if not known.any():
@@ -221,15 +229,15 @@ def _index(it: InvoiceContext) -> Sentence | None:
     if n:
         largest = off[known][np.abs(off[known]).argmax()]
         way = "more" if largest > 0 else "less"
-        text = f"on {it.of_all(n)} the index moved by another amount than was billed"
+        text = f"on {it.count_of_invoices(n)} the index moved by another amount than was billed"
         text += f", at most by {figure(abs(largest))} {it.unit} {way}"
     else:
-        text = f"on all of {counted(int(known.sum()), it.invoices)} the index moved by what was billed"
+        text = f"on all of {counted(int(known.sum()), it.invoice_name)} the index moved by what was billed"
     back = f"it ran backwards on {n_back}" if n_back else ""
     still = f"it stood still on {n_still}" if n_still else ""
     name, such = ("stall_n", "invoice on which it stands still") if n_still and not n else ("mismatch_n", "mismatch")
     many = "mismatches" if such == "mismatch" else "invoices on which it stands still"
-    usual = it.beside(name, "{like} usually have {usual}", lambda x: counted(round(x), such, many))
+    usual = it.usual_clause(name, "{like} usually have {usual}", lambda x: counted(round(x), such, many))
     return Sentence(sentence(text, back, still, usual), 1 if n or n_back else 0 if n_still else -1)
 
 
@@ -237,14 +245,14 @@ def _meter(it: InvoiceContext) -> Sentence | None:
     n, changed = it.value("meter_distinct"), it.value("meter_changed_on")
     if np.isnan(n):
         return None
-    text = f"{it.word} was invoiced from {counted(n, 'meter')}"
+    text = f"{it.energy_name} was invoiced from {counted(n, 'meter')}"
     text += "" if np.isnan(changed) else f", the last exchange in {month(changed)}"
-    usual = it.beside("meter_distinct", "{like} usually have {usual}", lambda x: f"{x:.0f}")
-    return Sentence(sentence(text, usual), pointed(n, it.usual("meter_distinct")))
+    usual = it.usual_clause("meter_distinct", "{like} usually have {usual}", lambda x: f"{x:.0f}")
+    return Sentence(sentence(text, usual), direction(n, it.usual("meter_distinct")))
 
 
-TELLERS: dict[tuple[str, str], Teller] = {
-    **account_sentences.TELLERS,
+SENTENCES: dict[tuple[str, str], SentenceRule] = {
+    **account_sentences.SENTENCES,
     (FALL, "change"): _change, (FALL, "year_on_year"): _year_on_year, (FALL, "years"): _years, (FALL, "drops"): _drops,
     (LOW, "level"): _level, (LOW, "zero"): _zero, (LOW, "upper"): _upper, (LOW, "sums"): _sums,
     (IRREGULAR, "jumps"): _jumps, (IRREGULAR, "same"): _same, (IRREGULAR, "seasons"): _seasons,
@@ -252,8 +260,8 @@ TELLERS: dict[tuple[str, str], Teller] = {
 }  # fmt: skip
 
 
-def told_of_invoices(it: InvoiceContext, aspect: Topic) -> Sentence | None:
-    """None where the client's figures do not carry the sentence."""
-    if it.energy and it.billed is None:
+def invoice_sentence(it: InvoiceContext, topic: Topic) -> Sentence | None:
+    """The sentence on a topic; None if the client's figures do not support one."""
+    if it.energy and it.history is None:
         return None
-    return TELLERS[aspect.group, aspect.name](it)
+    return SENTENCES[topic.group, topic.name](it)

@@ -1,7 +1,7 @@
-"""What an aspect of a client's readings is, in one sentence: its own figures, and those of the typical client.
+"""Sentences on the topics of a client's readings: its own figures, and those of the typical client.
 
 In:  ReadingContext (fairmeter/explanation/sentence_inputs.py): a client's days and its features.
-Out: a Sentence for each aspect of aspects.OF_READINGS; None where the client's figures do not carry it.
+Out: a Sentence for each topic of topics.READING_TOPICS; None if the client's figures do not support one.
 """
 
 from collections.abc import Callable
@@ -9,16 +9,16 @@ from collections.abc import Callable
 import numpy as np
 
 from fairmeter.core.formatting import change, compared, counted, date, figure, sentence, share
-from fairmeter.explanation.sentence_inputs import ReadingContext, Sentence, pointed
+from fairmeter.explanation.sentence_inputs import ReadingContext, Sentence, direction
 from fairmeter.explanation.topics import Topic
 from fairmeter.features.base import FALL, HISTORY, IRREGULAR, LOW, PLACE, UNUSUAL
 
-KEPT = 0.05  # of the level: a smaller change is told as none
+UNCHANGED = 0.05  # of the level: a smaller change counts as none
 NEAR_ZERO = 0.1  # of the median day
-LATELY, CEILING, SEASON, YEAR = 30, 60, 91, 364  # days
-HIGHER = 1.01  # times: as the features ask of a day that exceeds others
+RECENT, CEILING, SEASON, YEAR = 30, 60, 91, 364  # days
+HIGHER = 1.01  # times: the margin by which a day must exceed others, as in the features
 
-Teller = Callable[[ReadingContext], Sentence | None]
+SentenceRule = Callable[[ReadingContext], Sentence | None]
 
 
 def _compared(log_ratio: float) -> str:
@@ -33,7 +33,7 @@ def _ratio(log_ratio: float) -> str:
 
 
 def _change(it: ReadingContext) -> Sentence | None:
-    """Before and after the clearest step, beside the neighbours' where they are known."""
+    """Level before and after the clearest step, and that step relative to the neighbours if they are known."""
     ago, size = it.value("off_usual_step_ago"), it.value("off_usual_step_size")
     if np.isnan(ago + size):
         return None
@@ -42,26 +42,26 @@ def _change(it: ReadingContext) -> Sentence | None:
     if np.isnan(before + after) or before <= 0:
         return None
     ratio = after / before - 1.0
-    beside = "" if np.isnan(it.value("neighbours_slope")) else f"set against its neighbours this is {_ratio(size)}"
-    usual = it.beside("off_usual_step_size", "the typical client's clearest change is {usual}", _ratio)
-    if abs(ratio) < KEPT:
+    relative = "" if np.isnan(it.value("neighbours_slope")) else f"set against its neighbours this is {_ratio(size)}"
+    usual = it.usual_clause("off_usual_step_size", "the typical client's clearest change is {usual}", _ratio)
+    if abs(ratio) < UNCHANGED:
         text = f"consumption kept its level, {figure(before)} kWh a day until {date(onset)} and {figure(after)} after"
     else:
         way = "fell" if ratio < 0 else "rose"
         text = f"consumption {way} {share(abs(ratio))} from {date(onset)} on"
         text += f", from {figure(before)} to {figure(after)} kWh a day"
-    return Sentence(sentence(text, beside, usual), 0 if abs(size) < KEPT else 1 if size < 0 else -1)
+    return Sentence(sentence(text, relative, usual), 0 if abs(size) < UNCHANGED else 1 if size < 0 else -1)
 
 
 def _last(it: ReadingContext) -> Sentence | None:
-    is_last = it.day > it.day[-1] - LATELY
+    is_last = it.day > it.day[-1] - RECENT
     now, before = it.mean(is_last), it.mean(~is_last)
     if np.isnan(now + before):
         return None
-    usual = it.beside(f"ratio_last_{LATELY}", "the typical client's are {usual} against those before", _ratio)
-    text = f"the last {LATELY} days average {figure(now)} kWh a day, those before {figure(before)}"
-    says = 0 if abs(now - before) < KEPT * before else 1 if now < before else -1
-    return Sentence(sentence(text, usual), says)
+    usual = it.usual_clause(f"ratio_last_{RECENT}", "the typical client's are {usual} against those before", _ratio)
+    text = f"the last {RECENT} days average {figure(now)} kWh a day, those before {figure(before)}"
+    suspicion = 0 if abs(now - before) < UNCHANGED * before else 1 if now < before else -1
+    return Sentence(sentence(text, usual), suspicion)
 
 
 def _year_on_year(it: ReadingContext) -> Sentence | None:
@@ -70,8 +70,8 @@ def _year_on_year(it: ReadingContext) -> Sentence | None:
     if np.isnan(now + then) or then <= 0:
         return None
     text = f"the last three months average {figure(now)} kWh a day, the same a year before {figure(then)}"
-    usual = it.beside(f"adjusted_year_on_year_{SEASON}", "the typical client's show {usual}", _ratio)
-    return Sentence(sentence(text, usual), 0 if abs(now - then) < KEPT * then else 1 if now < then else -1)
+    usual = it.usual_clause(f"adjusted_year_on_year_{SEASON}", "the typical client's show {usual}", _ratio)
+    return Sentence(sentence(text, usual), 0 if abs(now - then) < UNCHANGED * then else 1 if now < then else -1)
 
 
 def _trend(it: ReadingContext) -> Sentence | None:
@@ -79,8 +79,8 @@ def _trend(it: ReadingContext) -> Sentence | None:
     if np.isnan(slope):
         return None
     text = f"over the last 180 days, season and neighbours taken out, the trend is {_ratio(slope)} in 100 days"
-    usual = it.beside("off_usual_slope_180", "the typical client's is {usual}", _ratio)
-    return Sentence(sentence(text, usual), 0 if abs(slope) < KEPT else 1 if slope < 0 else -1)
+    usual = it.usual_clause("off_usual_slope_180", "the typical client's is {usual}", _ratio)
+    return Sentence(sentence(text, usual), 0 if abs(slope) < UNCHANGED else 1 if slope < 0 else -1)
 
 
 # --- low or zero use --------------------------------------------------------------------------------------------------
@@ -90,9 +90,9 @@ def _level(it: ReadingContext) -> Sentence | None:
     mean = it.mean(np.ones(len(it.day), bool))
     if np.isnan(mean):
         return None
-    usual = it.beside("mean_kwh", "the typical client averages {usual}", figure)
-    text = f"consumption averages {figure(mean)} kWh a day, {figure(it.mean(it.day > it.day[-1] - LATELY))} lately"
-    return Sentence(sentence(text, usual), pointed(mean, it.typical("mean_kwh"), -1))
+    usual = it.usual_clause("mean_kwh", "the typical client averages {usual}", figure)
+    text = f"consumption averages {figure(mean)} kWh a day, {figure(it.mean(it.day > it.day[-1] - RECENT))} lately"
+    return Sentence(sentence(text, usual), direction(mean, it.typical("mean_kwh"), -1))
 
 
 def _zero(it: ReadingContext) -> Sentence | None:
@@ -102,15 +102,15 @@ def _zero(it: ReadingContext) -> Sentence | None:
     n = round(part * len(it.day))
     text = f"{counted(n, 'day')} of {len(it.day)} {'shows' if n < 2 else 'show'} less than a tenth of the usual day"
     text += f", {longest:.0f} in a row" if longest > 1 else ""
-    usual = it.beside("near_zero_share", "of the typical client's days {usual} do", share)
-    return Sentence(sentence(text, usual), -1 if n == 0 else pointed(part, it.typical("near_zero_share")))
+    usual = it.usual_clause("near_zero_share", "of the typical client's days {usual} do", share)
+    return Sentence(sentence(text, usual), -1 if n == 0 else direction(part, it.typical("near_zero_share")))
 
 
 def _zero_hours(it: ReadingContext) -> Sentence | None:
     part = it.value("zero_hours_mean")
     text = f"{share(part)} of the hours read zero"
-    usual = it.beside("zero_hours_mean", "of the typical client's {usual}", share)
-    return None if np.isnan(part) else Sentence(sentence(text, usual), pointed(part, it.typical("zero_hours_mean")))
+    usual = it.usual_clause("zero_hours_mean", "of the typical client's {usual}", share)
+    return None if np.isnan(part) else Sentence(sentence(text, usual), direction(part, it.typical("zero_hours_mean")))
 
 
 # --- irregular use, and use at irregular times ------------------------------------------------------------------------
@@ -121,7 +121,7 @@ def _hours(it: ReadingContext) -> Sentence | None:
     if np.isnan(part + last):
         return None
     text = f"{share(last)} of the energy of the last 30 days is used from 0 to 6 o'clock, {share(part)} of all days'"
-    return Sentence(sentence(text, it.beside("night_share_mean", "the typical client uses {usual} then", share)))
+    return Sentence(sentence(text, it.usual_clause("night_share_mean", "the typical client uses {usual} then", share)))
 
 
 def _season(it: ReadingContext) -> Sentence | None:
@@ -140,7 +140,9 @@ def _week(it: ReadingContext) -> Sentence | None:
     if np.isnan(off):
         return None
     text = f"at weekends consumption is {_compared(off)} on weekdays"
-    return Sentence(sentence(text, it.beside("weekend", "the typical client's is {usual} on weekdays", _compared)))
+    return Sentence(
+        sentence(text, it.usual_clause("weekend", "the typical client's is {usual} on weekdays", _compared))
+    )
 
 
 def _high(it: ReadingContext) -> Sentence | None:
@@ -148,8 +150,8 @@ def _high(it: ReadingContext) -> Sentence | None:
     if np.isnan(part):
         return None
     text = f"{share(part)} of the days show more than double the median day"
-    usual = it.beside("high_share", "of the typical client's {usual}", share)
-    return Sentence(sentence(text, usual), pointed(part, it.typical("high_share")))
+    usual = it.usual_clause("high_share", "of the typical client's {usual}", share)
+    return Sentence(sentence(text, usual), direction(part, it.typical("high_share")))
 
 
 def _spread(it: ReadingContext) -> Sentence | None:
@@ -158,18 +160,18 @@ def _spread(it: ReadingContext) -> Sentence | None:
         return None
     text = f"days differ from the mean by {share(part)} in standard deviation"
     text += "" if np.isnan(last) else f", those of the last 30 days by {share(last)} from theirs"
-    return Sentence(sentence(text, it.beside("cv", "the typical client's by {usual}", share)))
+    return Sentence(sentence(text, it.usual_clause("cv", "the typical client's by {usual}", share)))
 
 
 # --- unusual shape ----------------------------------------------------------------------------------------------------
 
 
 def _ceiling(it: ReadingContext) -> Sentence | None:
-    """For how long the highest of the last 60 days has not been exceeded, and how often it was before."""
-    lately = it.kwh[it.day > it.day[-1] - CEILING]
-    if np.isnan(lately).all():
+    """Time since the highest of the last 60 days was exceeded, and the share of earlier days that exceeded it."""
+    recent = it.kwh[it.day > it.day[-1] - CEILING]
+    if np.isnan(recent).all():
         return None
-    height, known = np.nanmax(lately), ~np.isnan(it.kwh)
+    height, known = np.nanmax(recent), ~np.isnan(it.kwh)
     over = np.flatnonzero(it.kwh > HIGHER * height)
     if not len(over):
         return None
@@ -177,8 +179,8 @@ def _ceiling(it: ReadingContext) -> Sentence | None:
     text = (
         f"no day has exceeded {figure(height)} kWh for {counted(held, 'day')}, before {share(len(over) / before)} did"
     )
-    usual = it.beside("ceiling_60_held", "the typical client's highest of 60 days holds for {usual} days", figure)
-    return Sentence(sentence(text, usual), pointed(held, it.typical("ceiling_60_held")))
+    usual = it.usual_clause("ceiling_60_held", "the typical client's highest of 60 days holds for {usual} days", figure)
+    return Sentence(sentence(text, usual), direction(held, it.typical("ceiling_60_held")))
 
 
 def _flat(it: ReadingContext) -> Sentence | None:
@@ -188,8 +190,8 @@ def _flat(it: ReadingContext) -> Sentence | None:
     text = (
         f"{share(part)} of the last 90 days repeat the day before to 0.5 %, at most {counted(longest, 'day')} in a row"
     )
-    usual = it.beside("flat_share_90", "of the typical client's {usual} do", share)
-    return Sentence(sentence(text, usual), pointed(part, it.typical("flat_share_90")))
+    usual = it.usual_clause("flat_share_90", "of the typical client's {usual} do", share)
+    return Sentence(sentence(text, usual), direction(part, it.typical("flat_share_90")))
 
 
 def _repeat(it: ReadingContext) -> Sentence | None:
@@ -197,8 +199,8 @@ def _repeat(it: ReadingContext) -> Sentence | None:
     if np.isnan(part):
         return None
     text = f"{share(part)} of the last 60 days are in one fixed ratio to days one to five weeks before"
-    usual = it.beside("repeat_60_same", "of the typical client's {usual} are", share)
-    return Sentence(sentence(text, usual), pointed(part, it.typical("repeat_60_same")))
+    usual = it.usual_clause("repeat_60_same", "of the typical client's {usual} are", share)
+    return Sentence(sentence(text, usual), direction(part, it.typical("repeat_60_same")))
 
 
 def _peak(it: ReadingContext) -> Sentence | None:
@@ -206,7 +208,7 @@ def _peak(it: ReadingContext) -> Sentence | None:
     if np.isnan(part):
         return None
     text = f"the highest hour takes {share(part)} of a day's energy"
-    return Sentence(sentence(text, it.beside("peak_share_mean", "the typical client's {usual}", share)))
+    return Sentence(sentence(text, it.usual_clause("peak_share_mean", "the typical client's {usual}", share)))
 
 
 def _forecast(it: ReadingContext) -> Sentence | None:
@@ -215,7 +217,7 @@ def _forecast(it: ReadingContext) -> Sentence | None:
         return None
     way = "more" if off > 0 else "less"
     text = f"the last 30 days show {way} than was foretold a month ahead, by {abs(off):.1f} usual errors"
-    usual = it.beside("month_ahead_error_30", "the typical client's error is {usual}", lambda x: f"{x:+.1f}")
+    usual = it.usual_clause("month_ahead_error_30", "the typical client's error is {usual}", lambda x: f"{x:+.1f}")
     return Sentence(sentence(text, usual), 1 if off < 0 else -1)
 
 
@@ -226,7 +228,7 @@ def _weeks(it: ReadingContext) -> Sentence | None:
     way = "less" if error > typical else "no less"
     text = f"its recent weeks are {way} like those of honest clients than the typical client's are"
     figures = f"an error of {error:.1f} deviations where the typical client has {typical:.1f}"
-    return Sentence(sentence(text, figures), pointed(error, typical))
+    return Sentence(sentence(text, figures), direction(error, typical))
 
 
 def _deviation(it: ReadingContext) -> Sentence | None:
@@ -234,7 +236,7 @@ def _deviation(it: ReadingContext) -> Sentence | None:
     if np.isnan(value + typical):
         return None
     text = f"taken together its figures lie {value:.1f} standard deviations from the mean of all clients"
-    return Sentence(sentence(text, f"those of the typical client {typical:.1f}"), pointed(value, typical))
+    return Sentence(sentence(text, f"those of the typical client {typical:.1f}"), direction(value, typical))
 
 
 def _form(it: ReadingContext) -> Sentence | None:
@@ -244,7 +246,7 @@ def _form(it: ReadingContext) -> Sentence | None:
     text = f"at the clearest change high days show {_ratio(high)} and low days {_ratio(low)}"
     both = [it.typical(f"{q}_change_step") for q in ("q90", "q10")]
     usual = "" if np.isnan(sum(both)) else f"the typical client's {_ratio(both[0])} and {_ratio(both[1])}"
-    return Sentence(sentence(text, usual), pointed(abs(high - low), abs(both[0] - both[1])))
+    return Sentence(sentence(text, usual), direction(abs(high - low), abs(both[0] - both[1])))
 
 
 # --- neighbours, history ----------------------------------------------------------------------------------------------
@@ -256,22 +258,24 @@ def _neighbours(it: ReadingContext) -> Sentence | None:
         return None
     text = f"its days go with its neighbours' by a correlation of {before:.2f}"
     text += "" if np.isnan(now) else f", in the last 60 days {now:.2f}"
-    usual = it.beside("neighbours_correlation", "the typical client's is {usual}", lambda x: f"{x:.2f}")
-    return Sentence(sentence(text, usual), pointed(before, it.typical("neighbours_correlation"), -1))
+    usual = it.usual_clause("neighbours_correlation", "the typical client's is {usual}", lambda x: f"{x:.2f}")
+    return Sentence(sentence(text, usual), direction(before, it.typical("neighbours_correlation"), -1))
 
 
 def _transformer(it: ReadingContext) -> Sentence | None:
-    """What no meter behind its transformer registered, and whether that goes with the client's own fall."""
-    day = np.exp(it.value("level"))  # kWh: what the features of the loss are parts of
+    """Energy that no meter behind the client's transformer registered, and its correlation with the client's use."""
+    day = np.exp(it.value("level"))  # kWh: the features of the loss are shares of it
     lost, rise, tie = (it.value(f"transformer_{name}") for name in ("lost_90", "rise_90", "moves_180"))
     if np.isnan(lost):
         return None
     text = f"of its transformer's energy no meter registered {figure(max(lost, 0.0) * day)} kWh a day in the last 90"
     text += "" if np.isnan(rise) else f", {figure(max(lost - rise, 0.0) * day)} before"
-    beside = (
+    relative = (
         "" if np.isnan(tie) else f"from day to day this goes with its own consumption by a correlation of {tie:.2f}"
     )
-    return Sentence(sentence(text, beside), 1 if rise > KEPT or lost > 2.0 * KEPT else -1 if lost < KEPT else 0)
+    return Sentence(
+        sentence(text, relative), 1 if rise > UNCHANGED or lost > 2.0 * UNCHANGED else -1 if lost < UNCHANGED else 0
+    )
 
 
 def _missing(it: ReadingContext) -> Sentence | None:
@@ -279,11 +283,11 @@ def _missing(it: ReadingContext) -> Sentence | None:
     missing = 1.0 - n_known / len(it.kwh)
     gaps = f"{share(missing)} of the days between are missing" if missing else "no day between is missing"
     text = f"{counted(n_known, 'day')} have readings, {gaps}"
-    typical = it.beside("n_days", "the typical client has {usual} days", figure)
+    typical = it.usual_clause("n_days", "the typical client has {usual} days", figure)
     return Sentence(sentence(text, typical))
 
 
-TELLERS: dict[tuple[str, str], Teller] = {
+SENTENCES: dict[tuple[str, str], SentenceRule] = {
     (FALL, "change"): _change, (FALL, "last"): _last, (FALL, "year_on_year"): _year_on_year, (FALL, "trend"): _trend,
     (LOW, "level"): _level, (LOW, "zero"): _zero, (LOW, "hours"): _zero_hours,
     (IRREGULAR, "hours"): _hours, (IRREGULAR, "season"): _season, (IRREGULAR, "week"): _week,
@@ -295,6 +299,6 @@ TELLERS: dict[tuple[str, str], Teller] = {
 }  # fmt: skip
 
 
-def told_of_days(it: ReadingContext, aspect: Topic) -> Sentence | None:
-    """None where the client's figures do not carry the sentence."""
-    return TELLERS[aspect.group, aspect.name](it) if len(it.day) else None
+def reading_sentence(it: ReadingContext, topic: Topic) -> Sentence | None:
+    """The sentence on a topic; None if the client's figures do not support one."""
+    return SENTENCES[topic.group, topic.name](it) if len(it.day) else None

@@ -1,7 +1,7 @@
-"""What sentences are made from: one client's own figures and what is usual, invoices' and readings'.
+"""Inputs of sentences: the figures of one client and what is usual, for invoices and for readings.
 
 In:  a client's row of the members' input, its features, its invoices or its days with readings.
-Out: Told and ReadingContext, which the tellers of sentences.py and reading_sentences.py turn into a Sentence.
+Out: InvoiceContext and ReadingContext, from which invoice_sentences.py and reading_sentences.py make each Sentence.
 """
 
 from collections.abc import Callable
@@ -11,37 +11,38 @@ from typing import NamedTuple
 import numpy as np
 
 from fairmeter.core.formatting import counted, figure
-from fairmeter.explanation.billed import UNITS, BillingHistory
+from fairmeter.explanation.billing_history import UNITS, BillingHistory
 from fairmeter.explanation.topics import ColumnTopics
 from fairmeter.features.base import ENERGY_NAMES
 from fairmeter.models.ensemble import Ensemble
 
 
 class Sentence(NamedTuple):
-    """says: 1 where it sounds suspicious, -1 where it sounds harmless, 0 where it is neither."""
+    """One sentence; suspicion: 1 if it sounds suspicious, -1 if it sounds harmless, 0 if neither."""
 
     text: str
-    says: int = 0
+    suspicion: int = 0
 
 
 @dataclass(frozen=True)
 class InvoiceContext:
-    """One client and one energy, or the client as a whole where energy is empty.
+    """Figures of one client and one energy, or of the client as a whole if `energy` is empty.
 
-    features: by name; row: the members' input, its columns by `layout`; usual: medians by a feature's name, of `like`.
+    row: the members' input, its columns by `columns`; features: the client's feature by name;
+    usual_features: the median of a feature by name among clients like this one; like: a phrase that names them.
     """
 
     energy: str
-    billed: BillingHistory | None
+    history: BillingHistory | None
     ensemble: Ensemble
-    layout: ColumnTopics
+    columns: ColumnTopics
     row: np.ndarray
     features: Callable[[str], float]
-    usual_of: Callable[[str], float]
+    usual_features: Callable[[str], float]
     like: str
 
     @property
-    def word(self) -> str:
+    def energy_name(self) -> str:
         return ENERGY_NAMES.get(self.energy, "")
 
     @property
@@ -49,66 +50,69 @@ class InvoiceContext:
         return UNITS.get(self.energy, "kWh")
 
     def value(self, name: str) -> float:
-        """The client's own feature; of this energy where there is one."""
+        """The client's feature, for this energy if there is one."""
         return self.features(f"{self.energy}_{name}" if self.energy else name)
 
     def usual(self, name: str) -> float:
-        return self.usual_of(f"{self.energy}_{name}" if self.energy else name)
+        """The median of a feature among clients like this one, for this energy if there is one."""
+        return self.usual_features(f"{self.energy}_{name}" if self.energy else name)
 
     def column(self, name: str) -> float:
-        """Of what members see; NaN where they do not see it."""
-        return self.layout.value(self.row, name)
+        """A value of the members' input; NaN if it has no such column."""
+        return self.columns.value(self.row, name)
 
     def typical(self, name: str) -> float:
-        return self.layout.value(self.ensemble.typical, name)
+        """The typical client's value of the members' input; NaN if it has no such column."""
+        return self.columns.value(self.ensemble.typical, name)
 
-    def a_month(self, kwh: float) -> str:
+    def per_month(self, kwh: float) -> str:
         return f"{figure(kwh)} {self.unit} a month"
 
-    def beside(self, name: str, form: str, shown: Callable[[float], str]) -> str:
-        """What is usual, in a clause with {like} and {usual}; empty where nothing is known."""
+    def usual_clause(self, name: str, form: str, format_value: Callable[[float], str]) -> str:
+        """A clause on the usual value of a feature; empty if that is unknown. [form: a text with {like} and {usual}]"""
         value = self.usual(name)
-        return "" if np.isnan(value) else form.format(like=self.like, usual=shown(value))
+        return "" if np.isnan(value) else form.format(like=self.like, usual=format_value(value))
 
     @property
-    def invoices(self) -> str:
-        return f"{self.word} invoice"
+    def invoice_name(self) -> str:
+        return f"{self.energy_name} invoice"
 
-    def of_all(self, n: int) -> str:
-        """3 of 24 electricity invoices, or: no one of 24 electricity invoices."""
-        return f"{n or 'none'} of {counted(len(self.billed), self.invoices)}"
+    def count_of_invoices(self, n: int) -> str:
+        """Text such as "3 of 24 electricity invoices", or "none of 24 electricity invoices"."""
+        return f"{n or 'none'} of {counted(len(self.history), self.invoice_name)}"
 
 
-def pointed(value: float, usual: float, high_says: int = 1) -> int:
-    """Whether a value above the usual one sounds suspicious (high_says 1) or harmless (-1)."""
+def direction(value: float, usual: float, if_high: int = 1) -> int:
+    """How suspicious a value sounds beside the usual one: 1, -1 or 0. [if_high: the answer for a higher value]"""
     if np.isnan(value) or np.isnan(usual) or value == usual:
         return 0
-    return high_says if value > usual else -high_says
+    return if_high if value > usual else -if_high
 
 
 @dataclass(frozen=True)
 class ReadingContext:
-    """One client's days with readings. [day: days since 1970, kwh: NaN where missing; row and layout as in Told]"""
+    """One client's days with readings. [day: days since 1970; kwh: NaN if missing; row, columns: as InvoiceContext]"""
 
     day: np.ndarray
     kwh: np.ndarray
     ensemble: Ensemble
-    layout: ColumnTopics
+    columns: ColumnTopics
     row: np.ndarray
 
     def value(self, name: str) -> float:
-        """The client's own feature; NaN where the members do not see it."""
-        return self.layout.value(self.row, name)
+        """The client's feature; NaN if the members' input has no such column."""
+        return self.columns.value(self.row, name)
 
     def typical(self, name: str) -> float:
-        return self.layout.value(self.ensemble.typical, name)
+        """The typical client's feature; NaN if the members' input has no such column."""
+        return self.columns.value(self.ensemble.typical, name)
 
-    def beside(self, name: str, form: str, shown: Callable[[float], str]) -> str:
-        """What the typical client has, in a clause with {usual}; empty where nothing is known."""
+    def usual_clause(self, name: str, form: str, format_value: Callable[[float], str]) -> str:
+        """A clause on the typical client's value of a feature; empty if that is unknown. [form: a text with {usual}]"""
         value = self.typical(name)
-        return "" if np.isnan(value) else form.format(usual=shown(value))
+        return "" if np.isnan(value) else form.format(usual=format_value(value))
 
     def mean(self, chosen: np.ndarray) -> float:
-        """kWh a day over the chosen days with readings. [mask]"""
+        """Mean consumption of the chosen days that have readings. [mask -> kWh a day, NaN without a day]"""
         known = chosen & ~np.isnan(self.kwh)
         return float(self.kwh[known].mean()) if known.any() else float("nan")

@@ -1,7 +1,8 @@
-"""What the columns that members see are about: the evidence group of each, and within it the aspect.
+"""Topics of the columns that an ensemble's members take: evidence group, topic within it, and a description.
 
-In:  the names of an ensemble's columns (Inputs.names), of invoices or of readings.
-Out: an Aspect for each column. An aspect is what one sentence can tell: the zeros, the remarks, the clearest change.
+In:  names of an ensemble's columns (EnsembleInputs.names), of invoices or of readings.
+Out: a Topic for each column. A topic is what one sentence can be about: the zeros, the remarks, the clearest change.
+     For reports, the description of a column: {"group", "text"}.
 """
 
 import re
@@ -25,22 +26,23 @@ from fairmeter.features.base import (
     Feature,
 )
 from fairmeter.features.invoices import consumption, meter_and_account
+from fairmeter.features.invoices.group_keys import GROUP_KEYS
 from fairmeter.features.readings.matrix import FEATURES as READING_FEATURES
 
 INVOICES, READINGS = "invoices", "readings"
-NEIGHBOURS, PEERS = "neighbours_", "_against_peers"
+NEIGHBOUR_PREFIX, PEER_SUFFIX = "neighbours_", "_against_peers"
 
 
 class Topic(NamedTuple):
-    """What a sentence is about. [energy: elec, gas, or empty where it is of the client as a whole]"""
+    """What a sentence is about. [energy: elec, gas, or empty for the client as a whole]"""
 
     group: str
     name: str
     energy: str
 
 
-# By evidence group the aspects with the names that begin so; the last takes the rest of its group.
-OF_INVOICES: dict[str, tuple[tuple[str, str], ...]] = {
+# Topics by evidence group, each with a pattern for the beginning of the names; the last topic takes all others.
+INVOICE_TOPICS: dict[str, tuple[tuple[str, str], ...]] = {
     FALL: (("year_on_year", "year_on_year|yearly_fall"), ("years", r"year_\d"),
            ("drops", "change_|off_average|fall_"), ("change", "")),
     LOW: (("zero", "zero|near_zero"), ("sums", "consumption_level_|total_consumption|months_"),
@@ -55,7 +57,7 @@ OF_INVOICES: dict[str, tuple[tuple[str, str], ...]] = {
               ("account", "")),
     UNUSUAL: (("average", "moving_average"), ("deviation", "")),
 }  # fmt: skip
-OF_READINGS: dict[str, tuple[tuple[str, str], ...]] = {
+READING_TOPICS: dict[str, tuple[tuple[str, str], ...]] = {
     FALL: (("year_on_year", ".*year_on_year"), ("last", "mean_|derivative|.*_last_|.*_(off|z|below)_|fall_.*(90|30)"),
            ("trend", ".*slope"), ("change", "")),
     LOW: (("hours", "zero_hours"), ("zero", "zero|near_zero|low"), ("level", "")),
@@ -72,61 +74,86 @@ OF_READINGS: dict[str, tuple[tuple[str, str], ...]] = {
 }  # fmt: skip
 
 
-def _of_invoices() -> dict[str, tuple[Feature, str, str]]:
-    """Each feature by name: the feature, its energy, its name without the energy."""
-    known = {}
+def _invoice_features() -> dict[str, tuple[Feature, str, str]]:
+    """The features of invoices by name: the feature, its energy, its name without the energy."""
+    found = {}
     for block in (*consumption.BLOCKS, *meter_and_account.BLOCKS):
         names = [feature.name for feature in block.features]
         energies = ENERGIES if block.is_by_pair else ("",)
         for i, feature in enumerate(block.columns):
-            known[feature.name] = feature, energies[i // len(names)], names[i % len(names)]
-    return known
+            found[feature.name] = feature, energies[i // len(names)], names[i % len(names)]
+    return found
 
 
-INVOICE_FEATURES = _of_invoices()
-GROUP_OF_READING = {feature.name: feature.group for feature in READING_FEATURES}
+INVOICE_FEATURES = _invoice_features()
+READING_TEXTS = {feature.name: feature.text for feature in READING_FEATURES}
+READING_GROUPS = {feature.name: feature.group for feature in READING_FEATURES}
 
 
-def aspect_of(column: str, kind: str) -> Topic:
-    """Neighbours' rates are of place. A deviation from peers is of its feature's own group, beside what it deviates in:
-    half of a low level would otherwise be told as a matter of place."""
+def topic_of(column: str, kind: str) -> Topic:
+    """Topic of a column. [kind: INVOICES or READINGS]
+
+    Target encodings belong to the evidence group of places. A deviation from peers stays in its feature's own group:
+    half of a low level would otherwise count as a matter of place.
+    """
     if kind == READINGS:
-        group = REASON_GROUP[GROUP_OF_READING.get(column, UNUSUAL)]
-        return Topic(group, _first(OF_READINGS[group], column), "elec")
-    if column.startswith(NEIGHBOURS):
-        return Topic(PLACE, _first(OF_INVOICES[PLACE], column), "")
-    name = column.removesuffix(PEERS)
+        group = REASON_GROUP[READING_GROUPS.get(column, UNUSUAL)]
+        return Topic(group, _first(READING_TOPICS[group], column), "elec")
+    if column.startswith(NEIGHBOUR_PREFIX):
+        return Topic(PLACE, _first(INVOICE_TOPICS[PLACE], column), "")
+    name = column.removesuffix(PEER_SUFFIX)
     if name not in INVOICE_FEATURES:
-        return Topic(UNUSUAL, _first(OF_INVOICES[UNUSUAL], name), "")
+        return Topic(UNUSUAL, _first(INVOICE_TOPICS[UNUSUAL], name), "")
     feature, energy, own_name = INVOICE_FEATURES[name]
-    return Topic(feature.group, _first(OF_INVOICES[feature.group], own_name), energy)
+    return Topic(feature.group, _first(INVOICE_TOPICS[feature.group], own_name), energy)
 
 
-def _first(aspects: tuple[tuple[str, str], ...], name: str) -> str:
-    return next(aspect for aspect, begins in aspects if re.match(begins, name))
+def _first(topics: tuple[tuple[str, str], ...], name: str) -> str:
+    """The first topic whose pattern matches the beginning of a name."""
+    return next(topic for topic, pattern in topics if re.match(pattern, name))
 
 
 class ColumnTopics(NamedTuple):
-    """Columns by what they are about: each one's group (a place in REASON_GROUPS) and aspect (a place in `aspects`)."""
+    """Groups and topics of an ensemble's columns.
+
+    group: int, each column's place in REASON_GROUPS; topic: int, its place in `topics`.
+    """
 
     group: np.ndarray
-    aspects: tuple[Topic, ...]
-    aspect: np.ndarray
-    place: dict[str, int]  # of each column by its name
+    topics: tuple[Topic, ...]
+    topic: np.ndarray
+    place: dict[str, int]  # number of a column by its name
 
     def value(self, row: np.ndarray, name: str) -> float:
-        """What a row has in a column; NaN where there is no such column."""
+        """Value of a column in a row; NaN if there is no such column."""
         place = self.place.get(name)
         return float("nan") if place is None else float(row[place])
 
 
 @lru_cache(maxsize=8)
-def layout_of(names: tuple[str, ...], kind: str) -> ColumnTopics:
-    """Made once for the columns of an ensemble."""
-    of_columns = [aspect_of(name, kind) for name in names]
-    aspects = tuple(dict.fromkeys(of_columns))
-    number = {aspect: i for i, aspect in enumerate(aspects)}
-    group = np.array([REASON_GROUPS.index(aspect.group) for aspect in of_columns])
-    return ColumnTopics(
-        group, aspects, np.array([number[a] for a in of_columns]), {name: i for i, name in enumerate(names)}
-    )
+def column_topics(names: tuple[str, ...], kind: str) -> ColumnTopics:
+    """Groups and topics of an ensemble's columns, cached because they are the same for all clients."""
+    each = [topic_of(name, kind) for name in names]
+    topics = tuple(dict.fromkeys(each))
+    number = {topic: i for i, topic in enumerate(topics)}
+    group = np.array([REASON_GROUPS.index(topic.group) for topic in each])
+    return ColumnTopics(group, topics, np.array([number[a] for a in each]), {name: i for i, name in enumerate(names)})
+
+
+def describe_column(column: str, kind: str = INVOICES) -> dict[str, str]:
+    """Evidence group and description of a column, for reports. [kind: INVOICES or READINGS]"""
+    return {"group": topic_of(column, kind).group, "text": column_text(column, kind)}
+
+
+def column_text(column: str, kind: str = INVOICES) -> str:
+    """Description of a column."""
+    if kind == READINGS:
+        return READING_TEXTS.get(column) or f"score of the detector or network {column.replace('_', ' ')}"
+    if column in INVOICE_FEATURES:
+        return INVOICE_FEATURES[column][0].text
+    if column.startswith(NEIGHBOUR_PREFIX):
+        cell, _, short = column.removeprefix(NEIGHBOUR_PREFIX).rpartition("_")
+        return f"share of frauds among clients of {GROUP_KEYS[cell]} ({short})"
+    if column.endswith(PEER_SUFFIX):
+        return f"{column_text(column.removesuffix(PEER_SUFFIX))}, against region and category"
+    return f"score of the detector {column.replace('_', ' ')}"

@@ -1,8 +1,8 @@
-"""The fitted model as it judges: evidence of invoices and of readings -> one Score a client.
+"""Fitted fraud model: features of invoices and of readings -> one Score a client.
 
-In:  FeatureMatrix of invoices (features.py), of readings (reading_model.py), or finished features by name as older scripts
-     send them.
-Out: a Score each client. Both kinds of evidence: their log-odds add, less the prior's, which both contain.
+In:  FeatureMatrix of invoices and of readings, or finished features by name as older scripts send them.
+Out: a Score for each client. With both kinds of features their log-odds add up, less those of the prior, which both
+     contain.
 """
 
 from collections.abc import Sequence
@@ -15,24 +15,24 @@ from fairmeter.core.types import INSUFFICIENT_HISTORY, FeatureMatrix, QualityFla
 from fairmeter.data.daily import DailyConsumption
 from fairmeter.features.readings.covariates import TransformerLosses
 from fairmeter.models.ensemble import Ensemble, log_odds_of, probability_of
-from fairmeter.models.reading_model import LEAST_DAYS, ReadingModel, onset_day
+from fairmeter.models.reading_model import MIN_DAYS, ReadingModel, onset_day
 
-SHORT_HISTORY = 4  # invoices: a year of them, the least in which a season shows
-SHORT_READINGS = 60  # days: with fewer, nothing is left to compare the last month with
-CHUNK = 20_000  # clients scored at a time: bounds the memory
-KNOWN_ELSEWHERE = frozenset({"client_id", "target", "label"})
-# What a client has without one invoice: these alone judge nobody.
-OF_THE_ACCOUNT = ("category", "region", "district", "age_months", "n_invoices")
+SHORT_HISTORY = 4  # invoices: with fewer there is no full year, and no season
+SHORT_READING_DAYS = 60  # days: with fewer, the last month has nothing to be compared with
+CHUNK = 20_000  # clients scored at a time, to limit the memory
+IGNORED_FIELDS = frozenset({"client_id", "target", "label"})
+# A client has these without any invoice, so they are not enough for a score.
+ACCOUNT_FEATURES = ("category", "region", "district", "age_months", "n_invoices")
 
-Quality = list[tuple[QualityFlag, ...]]  # of each client
+Quality = list[tuple[QualityFlag, ...]]  # one tuple a client
 
 
 @dataclass(frozen=True)
 class FraudModel:
-    """What model.bin holds: ensembles on invoices, on older scripts' aggregates, on readings; each may be missing.
+    """Content of model.bin: ensembles on invoices, on aggregates of older scripts, and on readings; each may be None.
 
-    The manifest says which features the model expects ("features"), and of which view it is. Its "threshold" and
-    "severities" are for invoices, those in its "readings" for whoever has readings. "fraud_rate" is the prior.
+    The manifest names the expected features ("features") and the view. Its "threshold" and "severities" apply to
+    clients without readings, those in its "readings" to clients with readings. "fraud_rate" is the prior.
     """
 
     invoices: Ensemble | None
@@ -41,82 +41,89 @@ class FraudModel:
     manifest: dict
 
     @property
-    def cells(self) -> tuple[str, ...]:
-        """Names of the cells whose rates the model looks up."""
+    def group_key_names(self) -> tuple[str, ...]:
+        """Names of the group keys that the target encoding needs."""
         rates = self.invoices and self.invoices.inputs.rates
         return () if rates is None else tuple(rates.keys)
 
     @cached_property
     def _last_on(self) -> int:
-        """The column of the last invoice's day."""
+        """Number of the feature that holds the day of the last invoice."""
         return self.manifest["features"].index("last_invoice_on")
 
-    def evidence_of_readings(self, readings: Table, n_clients: int) -> FeatureMatrix | None:
-        """What the model sees of readings (canonical table); None where there are none, or it judges none."""
+    def features_from_readings(self, readings: Table, n_clients: int) -> FeatureMatrix | None:
+        """Input of the ensemble on readings (canonical table); None without readings or without such an ensemble."""
         if not len(readings["client"]):
             return None
-        return self.evidence_of_days(DailyConsumption.from_readings(readings, n_clients))
+        return self.features_from_days(DailyConsumption.from_readings(readings, n_clients))
 
-    def evidence_of_days(self, days: DailyConsumption, losses: TransformerLosses | None = None) -> FeatureMatrix | None:
-        """The same of their days, beside what their transformers lost; None where the model judges no readings."""
+    def features_from_days(
+        self, days: DailyConsumption, losses: TransformerLosses | None = None
+    ) -> FeatureMatrix | None:
+        """Input of the ensemble on readings by day; None without such an ensemble.
+
+        losses: losses of the clients' transformers, by day.
+        """
         if self.readings is None:
             return None
-        return self.readings.evidence(days, replace(self.readings.surroundings, losses=losses))
+        return self.readings.features(days, replace(self.readings.surroundings, losses=losses))
 
     def probability(
-        self, invoices: FeatureMatrix, readings: FeatureMatrix | None = None, earlier: np.ndarray | None = None
+        self, invoices: FeatureMatrix, readings: FeatureMatrix | None = None, stored: np.ndarray | None = None
     ) -> np.ndarray:
         """Calibrated score of each client; NaN with neither invoices nor enough readings. [0..1]
 
-        earlier: what invoices that are not at hand said, NaN nothing: readings add to it, alone it judges nobody.
+        stored: scores from invoices that are no longer available, NaN if none. Readings add to them; a stored score
+        alone gives no score.
         """
-        log_odds = self._of_invoices(invoices)
+        log_odds = self._invoice_log_odds(invoices)
         if self.readings is not None and readings is not None:
             ratio, rate = self.readings.log_ratio(readings), self.manifest["fraud_rate"]
             before = np.where(np.isnan(log_odds), np.log(rate / (1.0 - rate)), log_odds)
-            if earlier is not None:
-                before = np.where(np.isnan(log_odds) & ~np.isnan(earlier), log_odds_of(earlier), before)
+            if stored is not None:
+                before = np.where(np.isnan(log_odds) & ~np.isnan(stored), log_odds_of(stored), before)
             log_odds = np.where(np.isnan(ratio), log_odds, before + ratio)
         return probability_of(log_odds)
 
-    def _of_invoices(self, evidence: FeatureMatrix) -> np.ndarray:
-        out = np.full(len(evidence), np.nan)
+    def _invoice_log_odds(self, features: FeatureMatrix) -> np.ndarray:
+        """Log-odds from invoices; NaN without an invoice. [float64, one a client]"""
+        out = np.full(len(features), np.nan)
         if self.invoices is None:
             return out
-        with_invoices = np.flatnonzero(evidence.n_records > 0)
+        with_invoices = np.flatnonzero(features.n_records > 0)
         for start in range(0, len(with_invoices), CHUNK):
             part = with_invoices[start : start + CHUNK]
-            whole = len(part) == len(evidence)
-            out[part] = self.invoices.log_odds(self.invoices.inputs.matrix(evidence if whole else evidence.of(part)))
+            is_all = len(part) == len(features)
+            out[part] = self.invoices.log_odds(self.invoices.inputs.matrix(features if is_all else features.of(part)))
         return out
 
-    def judge(
+    def score_clients(
         self,
         invoices: FeatureMatrix,
         client_ids: list[str],
         quality: Quality,
         readings: FeatureMatrix | None = None,
-        earlier: Sequence[StoredInvoiceScore | None] | None = None,
+        stored: Sequence[StoredInvoiceScore | None] | None = None,
     ) -> list[Score]:
-        """One Score a client, in their order, with what the tables said of them and what limits the score.
+        """One Score a client, with its quality flags and those that limit the score.
 
-        earlier: of each what its invoices said, where they are not at hand.
+        stored: one a client, the score from invoices that are no longer available, or None.
         """
-        said = None if earlier is None else np.array([np.nan if one is None else one.probability for one in earlier])
-        probability = self.probability(invoices, readings, said)
+        before = None if stored is None else np.array([np.nan if one is None else one.probability for one in stored])
+        probability = self.probability(invoices, readings, before)
         n_days = np.zeros(len(invoices), np.int64) if readings is None else readings.n_records
         last_on = invoices.features[:, self._last_on]
         onset = np.full(len(invoices), np.nan) if readings is None else onset_day(readings)
-        known = zip(client_ids, probability, quality, invoices.n_records, last_on, n_days, onset, strict=True)
+        rows = zip(client_ids, probability, quality, invoices.n_records, last_on, n_days, onset, strict=True)
         return [
-            self._score(client_id, p, (*flags, *self._limits(int(n), last), *self._limits_of_readings(days)), days, day)
-            for client_id, p, flags, n, last, days, day in known
+            self._score(client_id, p, (*flags, *self._limits(int(n), last), *self._reading_limits(days)), days, day)
+            for client_id, p, flags, n, last, days, day in rows
         ]
 
-    def judge_aggregates(self, rows: list[dict], client_ids: list[str]) -> list[Score]:
-        """Scores of clients given as finished features by name, as older scripts send them.
+    def score_aggregates(self, rows: list[dict], client_ids: list[str]) -> list[Score]:
+        """Scores of clients that are given as finished features by name, as older scripts send them.
 
-        Values are numbers that float32 can hold, or None; other names than the ensemble's are flagged and not used.
+        Values are float32 numbers or None; names that the ensemble does not use get a quality flag.
         """
         if self.aggregates is None:
             flag = QualityFlag("aggregates_unknown", 1, "This model judges no aggregates: send invoices or readings.")
@@ -124,7 +131,7 @@ class FraudModel:
         names = aggregate_names(self)
         matrix = np.array([[_number(row.get(name)) for name in names] for row in rows], dtype=np.float32)
         matrix = matrix.reshape(len(rows), len(names))
-        of_use = [i for i, name in enumerate(names) if name not in OF_THE_ACCOUNT]
+        of_use = [i for i, name in enumerate(names) if name not in ACCOUNT_FEATURES]
         is_enough = np.isfinite(matrix[:, of_use]).any(axis=1)
         probability = np.where(is_enough, probability_of(self.aggregates.log_odds(matrix)), np.nan)
         return [
@@ -132,9 +139,9 @@ class FraudModel:
             for client_id, p, row in zip(client_ids, probability, rows, strict=True)
         ]
 
-    def cuts(self, n_days: int = 0) -> dict:
-        """Where threshold and severities of a client with so many days of readings stand."""
-        has_readings = self.readings is not None and n_days >= LEAST_DAYS
+    def thresholds(self, n_days: int = 0) -> dict:
+        """Threshold and severities of a client with n_days of readings. [keys "threshold" and "severities"]"""
+        has_readings = self.readings is not None and n_days >= MIN_DAYS
         return self.manifest["readings"] if has_readings else self.manifest
 
     def _score(
@@ -145,16 +152,16 @@ class FraudModel:
         n_days: int = 0,
         onset: float = np.nan,
     ) -> Score:
-        cuts = self.cuts(n_days)
+        thresholds = self.thresholds(n_days)
         if np.isnan(probability):
-            return Score(client_id, None, INSUFFICIENT_HISTORY, cuts["threshold"], quality=quality)
-        severity = severity_of(probability, cuts["severities"])
-        is_suspected = probability >= cuts["threshold"] and n_days >= LEAST_DAYS and not np.isnan(onset)
+            return Score(client_id, None, INSUFFICIENT_HISTORY, thresholds["threshold"], quality=quality)
+        severity = severity_of(probability, thresholds["severities"])
+        is_suspected = probability >= thresholds["threshold"] and n_days >= MIN_DAYS and not np.isnan(onset)
         onset_on = str(np.datetime64(int(onset), "D")) if is_suspected else None
-        return Score(client_id, float(probability), severity, cuts["threshold"], (), quality, onset_on)
+        return Score(client_id, float(probability), severity, thresholds["threshold"], (), quality, onset_on)
 
     def _limits(self, n: int, last_on: float) -> tuple[QualityFlag, ...]:
-        """What the reader of a score should know of it. [n: invoices, last_on: days since 1970]"""
+        """Quality flags for few invoices and for an ended account. [n: invoices; last_on: days since 1970]"""
         flags = []
         if 0 < n < SHORT_HISTORY:
             counted = "1 invoice" if n == 1 else f"{n} invoices"
@@ -164,22 +171,25 @@ class FraudModel:
             flags.append(QualityFlag("inactive", 1, f"{since}: the model was trained on accounts that go on longer."))
         return tuple(flags)
 
-    def _limits_of_readings(self, n_days: int) -> tuple[QualityFlag, ...]:
-        if not 0 < n_days < SHORT_READINGS:
+    def _reading_limits(self, n_days: int) -> tuple[QualityFlag, ...]:
+        """Quality flag for few days with readings."""
+        if not 0 < n_days < SHORT_READING_DAYS:
             return ()
-        use = "too few to judge by" if n_days < LEAST_DAYS else "the score rests on little"
+        use = "too few to judge by" if n_days < MIN_DAYS else "the score rests on little"
         counted = "1 day" if n_days == 1 else f"{n_days} days"
         return (QualityFlag("short_readings", int(n_days), f"Only {counted} with readings: {use}."),)
 
 
 def aggregate_names(model: FraudModel) -> list[str]:
-    """What the ensemble on aggregates looks at, in its order; the model must have one."""
+    """Names of the features of the ensemble on aggregates, in its order. The model must have such an ensemble."""
     return [model.manifest["features"][column] for column in model.aggregates.inputs.columns]
 
 
-def severity_of(probability: float, cuts: list[dict]) -> str:
-    """The highest severity whose cut-off the score reaches; each is a promise of precision measured out of fold."""
-    return next((cut["severity"] for cut in cuts if cut["score"] is not None and probability >= cut["score"]), "low")
+def severity_of(probability: float, thresholds: list[dict]) -> str:
+    """The highest severity whose threshold the score reaches. Each threshold has an out-of-fold precision."""
+    return next(
+        (cut["severity"] for cut in thresholds if cut["score"] is not None and probability >= cut["score"]), "low"
+    )
 
 
 def _number(value: float | None) -> float:
@@ -187,7 +197,7 @@ def _number(value: float | None) -> float:
 
 
 def _aggregate_flags(row: dict, names: list[str]) -> tuple[QualityFlag, ...]:
-    unknown = sorted(name for name in row if name not in names and name not in KNOWN_ELSEWHERE)
+    unknown = sorted(name for name in row if name not in names and name not in IGNORED_FIELDS)
     n_missing = sum(row.get(name) is None for name in names)
     flags = [QualityFlag("aggregates_only", 1, "Scored from aggregates: send the invoices for a sharper score.")]
     if unknown:

@@ -1,11 +1,11 @@
-"""model.bin: a pickle of plain data only, opened after its checksum, by an unpickler that admits nothing else.
+"""model.bin: a pickle of plain data, checked against its checksum and read by an unpickler that admits nothing else.
 
-In:  a FraudModel, a path, and a key where files are signed.
-Out: the file, and beside it `.sha256` (as `sha256sum -c` reads it) and, with a key, `.hmac`; or the model again.
+In:  a FraudModel, a path, and a key if files are signed.
+Out: the file, with `.sha256` beside it (in the format of `sha256sum -c`) and, with a key, `.hmac`; or the model again.
 
-Arrays are stored as dtype, shape and bytes, fitted objects as their fields: the file needs no class and no function,
-and none can be called from it. The model and its seals are several files that cannot be renamed at once, so seals that
-admit the old model and the new one go first: whenever the machine stops, one whole model loads.
+Arrays are stored as dtype, shape and bytes, fitted objects as their fields. The file therefore needs no class and no
+function, and reading it calls none. The model and its seals are several files that cannot be renamed at once. Seals
+that admit both the old and the new model are written first, so that a whole model loads whenever the machine stops.
 """
 
 import hashlib
@@ -24,8 +24,9 @@ from fairmeter.evaluation.drift import ReferenceDistribution
 from fairmeter.features.readings.covariates import Covariates
 from fairmeter.features.readings.matrix import FEATURE_NAMES as READING_FEATURES
 from fairmeter.models.detectors import classical
+from fairmeter.models.detectors.autoencoder import Autoencoder
+from fairmeter.models.detectors.forecaster import Forecaster
 from fairmeter.models.detectors.mean_rank import MeanRank
-from fairmeter.models.detectors.networks import Autoencoder, Forecaster
 from fairmeter.models.ensemble import Ensemble, EnsembleInputs
 from fairmeter.models.fraud_model import FraudModel
 from fairmeter.models.peer_groups import PeerGroups
@@ -36,11 +37,11 @@ from fairmeter.models.runtime.onnx_trees import OnnxTrees
 from fairmeter.models.target_encoding import GroupRates
 
 FORMAT = 5
-# Without dense networks; 3 without fingerprints too: such a model judges as before, and drift cannot be told.
+# Without dense networks, and 3 also without reference distributions: such a model has the same scores, but no drift.
 OLDER = (3, 4)
 PARTS = ("invoices", "aggregates", "readings")
-MAX_BYTES = 512 * 2**20  # unpacked: a model is a tenth of that
-# The names of the classes as they stand in model.bin, which outlive those in the code: files old and new read alike.
+MAX_BYTES = 512 * 2**20  # unpacked: ten times the size of a model
+# Names of the classes in model.bin. They never change, so that files of all versions can be read.
 KINDS: dict[str, type] = {
     "Ensemble": Ensemble,
     "Inputs": EnsembleInputs,
@@ -62,53 +63,56 @@ KINDS: dict[str, type] = {
     "Surroundings": Covariates,
     "MeanRank": MeanRank,
 }
-KIND_OF = {kind: name for name, kind in KINDS.items()}
+FILE_NAMES = {kind: name for name, kind in KINDS.items()}
 
 
 class ModelError(Exception):
-    """A model file that cannot be used; the message says why and what to do."""
+    """A model file that cannot be used; the message gives the reason and the remedy."""
 
 
 class PlainUnpickler(pickle.Unpickler):
-    """Reads dicts, lists, tuples, numbers, strings and bytes. Anything else in the file would be code."""
+    """Unpickler of dicts, lists, tuples, numbers, strings and bytes; anything else in a file would be code."""
 
     def find_class(self, module: str, name: str) -> object:
-        raise ModelError(f"The model file asks for {module}.{name}; a model holds plain data only: do not trust it.")
+        raise ModelError(f"The model file refers to {module}.{name}; a model holds plain data only: do not trust it.")
 
     def persistent_load(self, pid: object) -> object:
         raise ModelError(f"The model file refers to {pid!r}; a model holds plain data only: do not trust it.")
 
 
 def save(model: FraudModel, path: Path | str, key: bytes | None = None) -> None:
-    """Raises OSError, the old file then still loads; ModelError for what no file could give back."""
+    """Write the model and its seals.
+
+    Raises OSError, after which the old file still loads; ModelError if the model could not be read again.
+    """
     path = Path(path)
     data = _packed(model)
-    _opened(data, path)  # what cannot be opened again must not take the place of what can
+    _opened(data, path)  # a file that cannot be read must not replace one that can
     seals = {_suffixed(path, suffix): line for suffix, line in _seals(path, data, key).items()}
     first = [(seal, line + _former(seal)) for seal, line in seals.items()]
     _written_in_order([*first, (path, data), *seals.items()])
 
 
 def load(path: Path | str, key: bytes | None = None) -> FraudModel:
-    """The model, once its seals are checked. Raises ModelError."""
+    """Check the seals and read the model. Raises ModelError."""
     path = Path(path)
     data = _read(path)
     sums, *signed = _seals(path, data, key).items()
     if not _is_sealed(path, *sums):
         raise ModelError(
-            f"{path} is not the file that {path.name}.sha256 was made for: train again, or copy both files again."
+            f"{path} does not match its checksum in {path.name}.sha256: train again, or copy both files again."
         )
     if not all(_is_sealed(path, *seal) for seal in signed):
         raise ModelError(
-            f"{path} is not signed with this key: sign it with the key of MODEL_KEY, or leave MODEL_KEY unset."
+            f"{path} is not signed with the key in MODEL_KEY: sign it with this key, or leave MODEL_KEY unset."
         )
     return _opened(data, path)
 
 
 def check_features(model: FraudModel, names: Sequence[str], path: Path | str) -> None:
-    """Raises ModelError where the model expects other features than those computed, or another order of them.
+    """Raise ModelError if the model expects other features than those computed, or another order of them.
 
-    names: of features.py; those of readings are known here.
+    names: the features of invoices; those of readings are imported here.
     """
     _check_names(model.manifest.get("features", ()), names, path, "features.py computes")
     if model.readings is not None:
@@ -116,54 +120,57 @@ def check_features(model: FraudModel, names: Sequence[str], path: Path | str) ->
         _check_names(expected, READING_FEATURES, path, "fairmeter/features/readings/matrix.py computes")
 
 
-def _check_names(expected: Sequence[str], names: Sequence[str], path: Path | str, who: str) -> None:
+def _check_names(expected: Sequence[str], names: Sequence[str], path: Path | str, source: str) -> None:
     if tuple(expected) == tuple(names):
         return
     odd = sorted(set(expected) ^ set(names))
     what = f"{len(odd)} differ, {odd[0]} is one" if odd else "their order differs"
-    raise ModelError(f"{path} was trained on other features than {who} ({what}): train again.")
+    raise ModelError(f"{path} was trained on other features than {source} ({what}): train again.")
 
 
 def _opened(data: bytes, path: Path) -> FraudModel:
-    """Raises ModelError."""
+    """The model of a file's content. Raises ModelError."""
     try:
         content = _unpickled(data)
         if content["format"] not in (FORMAT, *OLDER):
             found = content["format"]
             raise ModelError(f"{path} has format {found}, this program reads {FORMAT}: train again with this version.")
-        parts = restored(_unpickled(_unpacked(content["body"])))
-        return FraudModel(**{name: parts[name] for name in PARTS}, manifest=restored(content["manifest"]))
+        parts = from_plain(_unpickled(_unpacked(content["body"])))
+        return FraudModel(**{name: parts[name] for name in PARTS}, manifest=from_plain(content["manifest"]))
     except ModelError:
         raise
-    except Exception as error:  # a pickle can be wrong in too many ways to name
-        raise ModelError(f"{path} is no model file ({type(error).__name__}): train again.") from error
+    except Exception as error:  # a damaged pickle can raise almost any exception
+        raise ModelError(f"{path} is not a model file ({type(error).__name__}): train again.") from error
 
 
 def _packed(model: FraudModel) -> bytes:
-    body = pickle.dumps(plain({name: getattr(model, name) for name in PARTS}), protocol=5)
-    content = {"format": FORMAT, "manifest": plain(model.manifest), "body": zlib.compress(body, 6)}
+    body = pickle.dumps(to_plain({name: getattr(model, name) for name in PARTS}), protocol=5)
+    content = {"format": FORMAT, "manifest": to_plain(model.manifest), "body": zlib.compress(body, 6)}
     return pickle.dumps(content, protocol=5)
 
 
-def plain(value: object) -> object:
-    """Arrays and fitted objects as dicts of what they hold."""
+def to_plain(value: object) -> object:
+    """Convert arrays and fitted objects to dicts of their content."""
     if isinstance(value, np.ndarray):
         return {"array": value.dtype.str, "shape": value.shape, "bytes": np.ascontiguousarray(value).tobytes()}
     if is_dataclass(value):
-        return {"kind": KIND_OF[type(value)], "fields": {f.name: plain(getattr(value, f.name)) for f in fields(value)}}
+        return {
+            "kind": FILE_NAMES[type(value)],
+            "fields": {f.name: to_plain(getattr(value, f.name)) for f in fields(value)},
+        }
     if isinstance(value, dict):
-        return {name: plain(item) for name, item in value.items()}
+        return {name: to_plain(item) for name, item in value.items()}
     if isinstance(value, list):
-        return [plain(item) for item in value]
+        return [to_plain(item) for item in value]
     if isinstance(value, np.generic):
         return value.item()
     return value
 
 
-def restored(value: object) -> object:
-    """The reverse of `plain`; arrays come back read-only. Raises ModelError for an array of anything but numbers."""
+def from_plain(value: object) -> object:
+    """Inverse of `to_plain`; arrays are read-only. Raises ModelError for an array of anything but numbers."""
     if isinstance(value, list):
-        return [restored(item) for item in value]
+        return [from_plain(item) for item in value]
     if not isinstance(value, dict):
         return value
     if set(value) == {"array", "shape", "bytes"}:
@@ -172,15 +179,15 @@ def restored(value: object) -> object:
             raise ModelError(f"The model file holds an array of {dtype}; a model holds numbers only: do not trust it.")
         return np.frombuffer(value["bytes"], dtype).reshape(value["shape"])
     if set(value) == {"kind", "fields"}:
-        return KINDS[value["kind"]](**{name: restored(item) for name, item in value["fields"].items()})
-    return {name: restored(item) for name, item in value.items()}
+        return KINDS[value["kind"]](**{name: from_plain(item) for name, item in value["fields"].items()})
+    return {name: from_plain(item) for name, item in value.items()}
 
 
 # --- seals ------------------------------------------------------------------------------------------------------------
 
 
 def _seals(path: Path, data: bytes, key: bytes | None) -> dict[str, bytes]:
-    """By suffix the line that admits these bytes: their checksum, and with a key their signature."""
+    """Line of each seal by suffix: the checksum of these bytes and, with a key, their signature."""
     seals = {".sha256": f"{hashlib.sha256(data).hexdigest()}  {path.name}\n".encode()}
     if key:
         seals[".hmac"] = f"{hmac.new(key, data, hashlib.sha256).hexdigest()}\n".encode()
@@ -188,12 +195,13 @@ def _seals(path: Path, data: bytes, key: bytes | None) -> dict[str, bytes]:
 
 
 def _is_sealed(path: Path, suffix: str, line: bytes) -> bool:
-    """Whether one line of the seal admits the file, whatever name the file had then. Raises ModelError."""
+    """Whether a line of the seal admits the file, under any file name. Raises ModelError."""
     lines = _read(_suffixed(path, suffix)).splitlines()
     return any(hmac.compare_digest(found.split()[0], line.split()[0]) for found in lines if found.strip())
 
 
 def _former(seal: Path) -> bytes:
+    """Content of the present seal; empty if there is none."""
     try:
         return seal.read_bytes()
     except FileNotFoundError:
@@ -208,7 +216,7 @@ def _suffixed(path: Path, suffix: str) -> Path:
 
 
 def _written_in_order(contents: list[tuple[Path, bytes]]) -> None:
-    """All beside first, so that a full disk shows before anything is renamed. Raises OSError."""
+    """Write all drafts before renaming any, so that a full disk changes nothing. Raises OSError."""
     drafts = [target.with_name(f".{target.name}.{os.getpid()}.{i}") for i, (target, _) in enumerate(contents)]
     try:
         for draft, (_, content) in zip(drafts, contents, strict=True):
@@ -245,5 +253,7 @@ def _unpacked(body: bytes) -> bytes:
     unpacker = zlib.decompressobj()
     data = unpacker.decompress(body, MAX_BYTES)
     if unpacker.unconsumed_tail:
-        raise ModelError(f"The model unpacks to more than {MAX_BYTES // 2**20} MB: it is none of ours.")
+        raise ModelError(
+            f"The model unpacks to more than {MAX_BYTES // 2**20} MB, which no trained model does: do not trust it."
+        )
     return data

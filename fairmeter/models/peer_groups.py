@@ -1,7 +1,7 @@
-"""A client against its peers: the same region and category, as they were in training.
+"""A client against its peers in training: clients of the same region and category.
 
 In:  features [float32, (clients, features)] and their names.
-Out: deviations from the peers' median [float32, (clients, features looked at)], NaN where the client's own is missing;
+Out: deviations from the peers' median [float32, (clients, selected features)], NaN for the client's missing values;
      and the medians themselves, for sentences.
 """
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-LEAST_PEERS = 30  # a median of fewer says more of them than of the place
+MIN_PEERS = 30  # a median of fewer depends too much on single clients
 PEER_FEATURES = (
     "elec_level_mean", "elec_level_median", "elec_level_last", "elec_level_std", "elec_total_monthly",
     "elec_change_min", "elec_jump_mean", "elec_year_on_year_median", "elec_zero_share", "elec_gap_mean",
@@ -34,9 +34,9 @@ USUAL_FEATURES = (
 
 @dataclass(frozen=True)
 class PeerGroups:
-    """Medians: `groups` holds (region, category) a row, ascending; the last row of `medians` serves everybody else.
+    """Medians by group: `groups` holds rows of (region, category), ascending; the last row of `medians` is the default.
 
-    `columns` are the places among all features of those looked at, `place` those of region and category.
+    `columns` are the numbers of the selected features among all, `place` those of region and category.
     """
 
     columns: np.ndarray
@@ -50,35 +50,35 @@ class PeerGroups:
         features: np.ndarray,
         names: tuple[str, ...],
         wanted: tuple[str, ...] = PEER_FEATURES,
-        of_nobody: float = 0.0,
+        default: float = 0.0,
     ) -> "PeerGroups":
-        """Groups of at least LEAST_PEERS clients; those without a region or category are a group of their own.
+        """Fit groups of at least MIN_PEERS clients; a missing region or category counts as a code of its own.
 
-        of_nobody: the median where no peer has a value; with 0 the deviation is the value itself.
+        default: the median if no peer has a value; with 0 the deviation is the value itself.
         """
         columns = np.array([names.index(name) for name in wanted])
         place = np.array([names.index("region"), names.index("category")])
         groups, member, n = np.unique(
             np.nan_to_num(features[:, place], nan=-1.0), axis=0, return_inverse=True, return_counts=True
         )
-        kept = np.flatnonzero(n >= LEAST_PEERS)
+        selected = np.flatnonzero(n >= MIN_PEERS)
         values = features[:, columns]
-        medians = [_median(values[member.ravel() == group], of_nobody) for group in kept]
-        return cls(columns, place, groups[kept].astype(np.float64), np.stack([*medians, _median(values, of_nobody)]))
+        medians = [_median(values[member.ravel() == group], default) for group in selected]
+        return cls(columns, place, groups[selected].astype(np.float64), np.stack([*medians, _median(values, default)]))
 
     def deviations(self, features: np.ndarray) -> np.ndarray:
-        """Each client's own value less its peers' median. [float32, (clients, features looked at)]"""
+        """Each client's value less its peers' median. [float32, (clients, selected features)]"""
         return features[:, self.columns] - self.medians[self.group(features[:, self.place])]
 
     def group(self, place: np.ndarray) -> np.ndarray:
-        """The row of `medians` of clients at these places. [place: (clients, 2) of region and category]"""
+        """Number of each client's row of `medians`. [place: (clients, 2), region and category]"""
         place = np.nan_to_num(place, nan=-1.0)
         is_group = (place[:, None, :] == self.groups[None]).all(axis=2)
         return np.append(is_group, np.ones((len(place), 1), dtype=bool), axis=1).argmax(axis=1)
 
 
-def _median(values: np.ndarray, of_nobody: float) -> np.ndarray:
+def _median(values: np.ndarray, default: float) -> np.ndarray:
     known = ~np.isnan(values).all(axis=0)
-    out = np.full(values.shape[1], of_nobody, dtype=np.float32)
+    out = np.full(values.shape[1], default, dtype=np.float32)
     out[known] = np.nanmedian(values[:, known], axis=0)
     return out

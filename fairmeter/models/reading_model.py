@@ -1,7 +1,7 @@
-"""Readings -> what they say of a theft: the members' log-odds less the prior's, so that it adds to other evidence.
+"""Fitted model on readings: log-odds of theft less those of the prior, so that they add to other log-odds.
 
-In:  Days (fairmeter/data/daily.py) and, where neighbours, weather or holidays are known for these dates, Covariates.
-Out: FeatureMatrix, then log-odds a client; NaN with fewer than LEAST_DAYS known days. NumPy and ONNX Runtime only.
+In:  DailyConsumption (fairmeter/data/daily.py); Covariates, if neighbours, weather or holidays are known.
+Out: FeatureMatrix, then log-odds, one a client; NaN with fewer than MIN_DAYS known days. NumPy and ONNX Runtime only.
 """
 
 from dataclasses import dataclass
@@ -16,19 +16,22 @@ from fairmeter.features.readings.covariates import Covariates
 from fairmeter.features.readings.matrix import FEATURE_NAMES, reading_features
 from fairmeter.models.ensemble import Ensemble
 
-TOGETHER = 0.6  # correlation from which two factors are those of one place
-LAST_DAY = -1  # the last column of the evidence
-LEAST_DAYS = 14  # known days: with fewer, nothing can be told from the week
-ONSET = FEATURE_NAMES.index("off_usual_step_ago")
+MIN_CORRELATION = 0.6  # of the factors of two client bases, from which they count as one place
+LAST_DAY_COLUMN = -1  # number of the column that holds the last day
+MIN_DAYS = 14  # known days: two weeks, the least that shows a weekly pattern
+ONSET_COLUMN = FEATURE_NAMES.index("off_usual_step_ago")
 
 
 class SequenceScorer(Protocol):
-    """What a network of networks.py does: scores by `names` [float32, (clients, len(names))], NaN where too short."""
+    """A network that scores series of days, such as Autoencoder and Forecaster.
+
+    `names` are the columns of its scores [float32, (clients, len(names))], NaN for a series that is too short.
+    """
 
     names: tuple[str, ...]
 
     def scores(self, days: DailyConsumption, factor: np.ndarray | None = None) -> np.ndarray:
-        """[factor: what each row's day is for the neighbours, 1 = usual, NaN unknown]"""
+        """Scores of each client. [factor: the neighbours' factor of each row's day, 1 = usual, NaN if unknown]"""
 
 
 Networks = dict[str, SequenceScorer]
@@ -36,59 +39,62 @@ Networks = dict[str, SequenceScorer]
 
 @dataclass(frozen=True)
 class ReadingModel:
-    """An ensemble on readings. `surroundings` are those of its training clients; theft_share: of them, 0..1."""
+    """An ensemble on readings. `surroundings`: covariates of its training clients; theft_share: among them, 0..1."""
 
     ensemble: Ensemble
     networks: Networks
     surroundings: Covariates
     theft_share: float
 
-    def evidence(self, days: DailyConsumption, surroundings: Covariates | None = None) -> FeatureMatrix:
-        """What the ensemble sees. Without surroundings those of the training clients count, on the dates they have."""
-        return reading_evidence(days, self.networks, surroundings or self.surroundings)
+    def features(self, days: DailyConsumption, covariates: Covariates | None = None) -> FeatureMatrix:
+        """Input of the ensemble. Without covariates, those of the training clients apply on the dates they have."""
+        return reading_matrix(days, self.networks, covariates or self.surroundings)
 
-    def surroundings_of(
-        self, days: DailyConsumption, cell: np.ndarray | None = None, almanac: Exogenous = NO_EXOGENOUS
+    def covariates_for(
+        self, days: DailyConsumption, cell: np.ndarray | None = None, exogenous: Exogenous = NO_EXOGENOUS
     ) -> Covariates:
-        """Of a whole client base its own, by cell (a region or transformer, int64 a client); else the model's.
+        """Covariates for a whole client base: its own, or those of the training clients if both move together.
 
-        Where its days go up and down as those of the training clients do, these are its neighbours, and honest ones.
-        Of the almanac counts what the model was trained with: of the rest it has learnt nothing.
+        Training clients of the same place are the better neighbours, because they are honest. Weather and holidays
+        are used only if the model was trained with them. cell: region or transformer. [int64, one a client]
         """
-        weather = almanac.weather if self.surroundings.has_weather else None
-        holidays = almanac.holidays if self.surroundings.has_holidays else None
+        weather = exogenous.weather if self.surroundings.has_weather else None
+        holidays = exogenous.holidays if self.surroundings.has_holidays else None
         own = Covariates.from_consumption(days, cell, weather, holidays)
-        if np.isnan(own.factor).all() or own.correlation_with(self.surroundings) >= TOGETHER:
+        if np.isnan(own.factor).all() or own.correlation_with(self.surroundings) >= MIN_CORRELATION:
             return self.surroundings.with_weather(weather, holidays)
         return own
 
-    def log_ratio(self, evidence: FeatureMatrix) -> np.ndarray:
+    def log_ratio(self, features: FeatureMatrix) -> np.ndarray:
         """Calibrated log-odds of theft less those of the training clients' share. [float64, one a client]"""
-        out = np.full(len(evidence), np.nan)
-        known = evidence.n_records >= LEAST_DAYS
+        out = np.full(len(features), np.nan)
+        known = features.n_records >= MIN_DAYS
         if known.any():
             prior = np.log(self.theft_share / (1.0 - self.theft_share))
-            inputs = self.ensemble.inputs.matrix(evidence.of(known))
+            inputs = self.ensemble.inputs.matrix(features.of(known))
             out[known] = self.ensemble.log_odds(inputs) - prior
         return out
 
 
-def reading_evidence(days: DailyConsumption, networks: Networks, surroundings: Covariates | None) -> FeatureMatrix:
-    """Features, the networks' scores, and the last day. [float32, (clients, len(evidence_names(networks)) + 1)]"""
+def reading_matrix(days: DailyConsumption, networks: Networks, covariates: Covariates | None) -> FeatureMatrix:
+    """Features, scores of the networks, and the last day. [float32, (clients, columns)]
+
+    There is one column more than `reading_matrix_names(networks)`: the last day.
+    """
     factor = None
-    if surroundings is not None:
-        factor = np.exp(surroundings.at(days.segments.index, days.day)[0])
-    parts = [reading_features(days, surroundings), *(network.scores(days, factor) for network in networks.values())]
+    if covariates is not None:
+        factor = np.exp(covariates.at(days.segments.index, days.day)[0])
+    parts = [reading_features(days, covariates), *(network.scores(days, factor) for network in networks.values())]
     parts.append(days.segments.last(days.day.astype(np.float64))[:, None])
     n_known = days.segments.total((~np.isnan(days.kwh)).astype(np.int64))
     return FeatureMatrix(np.concatenate(parts, axis=1, dtype=np.float32), n_known, {})
 
 
-def evidence_names(networks: Networks) -> tuple[str, ...]:
-    """The columns of `reading_evidence` that a model may see."""
+def reading_matrix_names(networks: Networks) -> tuple[str, ...]:
+    """Names of the columns of `reading_matrix`, without the last day."""
     return (*FEATURE_NAMES, *(name for network in networks.values() for name in network.names))
 
 
-def onset_day(evidence: FeatureMatrix) -> np.ndarray:
-    """The most likely day on which consumption changed: the clearest step. [days since 1970, NaN where none]"""
-    return evidence.features[:, LAST_DAY].astype(np.float64) + 1.0 - evidence.features[:, ONSET]
+def onset_day(features: FeatureMatrix) -> np.ndarray:
+    """The most likely day of a change in consumption: the clearest step. [days since 1970, NaN if none]"""
+    return features.features[:, LAST_DAY_COLUMN].astype(np.float64) + 1.0 - features.features[:, ONSET_COLUMN]

@@ -1,0 +1,23 @@
+"""Energy at stake, recommendations, inspection lists, routes."""
+
+from fairmeter.planning.exclusions import Exclusions
+from fairmeter.planning.inspection_list import (
+    RANDOM_SHARE,
+    PlannedVisit,
+    estimate_recoveries,
+    inspection_list,
+    recommendation,
+)
+from fairmeter.planning.recovery import BILLABLE_MONTHS
+from fairmeter.planning.routes import day_routes
+
+__all__ = [
+    "BILLABLE_MONTHS",
+    "RANDOM_SHARE",
+    "Exclusions",
+    "PlannedVisit",
+    "day_routes",
+    "estimate_recoveries",
+    "inspection_list",
+    "recommendation",
+]

@@ -1,7 +1,7 @@
-"""A file of clients to leave out -> those with an open case, and the days on which others were inspected.
+"""A file of clients to leave out -> clients with an open case, and the last inspection of the others.
 
-In:  CSV with client_id and, optionally, inspected_on; a row without a day is an open case. None where there is no file.
-Out: Visited. Of several days of a client the last counts.
+In:  CSV with client_id and, optionally, inspected_on; a row without a day is an open case. None without a file.
+Out: Exclusions. The last of several days of a client counts.
 """
 
 import csv
@@ -15,14 +15,14 @@ from fairmeter.data.parsing import NAT, parse_day, parse_text
 
 
 class Exclusions(NamedTuple):
-    """open_cases: client ids; inspected_on: the last day, by client id."""
+    """Clients to leave out of a list. [open_cases: client ids; inspected_on: the last day, by client id]"""
 
     open_cases: frozenset[str]
     inspected_on: dict[str, np.datetime64]
 
 
-def read_visited(path: Path | None) -> Exclusions:
-    """Raises TableError."""
+def read_exclusions(path: Path | None) -> Exclusions:
+    """Exclusions of a file; none without a file. Raises TableError."""
     open_cases, inspected_on = set(), {}
     for line, row in enumerate(_rows(path) if path else [], 2):
         client_id, text = parse_text(row["client_id"]), row.get("inspected_on")
@@ -47,7 +47,7 @@ def _rows(path: Path) -> list[dict]:
             f"{path} cannot be read ({error.strerror}); name the file of clients to leave out."
         ) from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise DamagedFile(f"{path} is no CSV in UTF-8 ({error}); save it so.") from error
+        raise DamagedFile(f"{path} is not a CSV file in UTF-8 ({error}); save it as one.") from error
     if "client_id" not in header:
         raise MissingColumns(f"{path.name} lacks the column client_id; got {header}.")
     return rows

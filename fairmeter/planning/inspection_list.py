@@ -1,11 +1,11 @@
-"""Scores with what is at stake -> whom to visit.
+"""Scores with the energy at stake -> the clients to visit.
 
-In:  Scores, each with its Recovery; the number of visits, what one costs, and where known regions, open cases and past
-     inspections.
-Out: a recommendation each client, and an inspection list of at most so many visits.
+In:  Scores, each with its RecoveryEstimate; the number of visits and the cost of one; if known, regions, open cases and
+     past inspections.
+Out: a recommendation for each client, and an inspection list with at most that many visits.
 
-Some visits are drawn at random from all clients who could be visited: their hit rate is that of the client base, what
-the list's own is compared with, and as labels they show the next training what the model never suspected.
+Some visits are a random sample of all clients that can be visited. Their hit rate is that of the client base, with
+which the list's own hit rate is compared. As labels they also show the next training clients with low scores.
 """
 
 import heapq
@@ -28,22 +28,22 @@ from fairmeter.core.types import (
 from fairmeter.data.daily import DailyConsumption
 from fairmeter.models.fraud_model import FraudModel
 from fairmeter.models.reading_model import onset_day
-from fairmeter.planning.recovery import BILLABLE_MONTHS, recoveries
+from fairmeter.planning.recovery import BILLABLE_MONTHS, recovery_estimates
 
-RANDOM_SHARE = 0.05  # of the visits: two of forty a week give a hundred comparisons a year
-RECENT_DAYS = 365  # after an inspection: what was found has been put right, and a year shows whether it stays so
+RANDOM_SHARE = 0.05  # of the visits: two of forty a week are a hundred comparisons a year
+RECENT_DAYS = 365  # after an inspection: a fault found has been repaired, and a year shows whether this lasts
 URGENT, NOTABLE = ("critical", "high"), ("critical", "high", "medium")
-# A score that rests on little may be high by chance, and low as well.
-ON_LITTLE = frozenset({"short_history", "short_readings"})
-LATER = {INSPECT_NOW: NEXT_ROUND, NEXT_ROUND: WATCH, WATCH: WATCH}
+# A score from little data may be high or low by chance.
+SPARSE_HISTORY_FLAGS = frozenset({"short_history", "short_readings"})
+ONE_STEP_LATER = {INSPECT_NOW: NEXT_ROUND, NEXT_ROUND: WATCH, WATCH: WATCH}
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedVisit:
-    """One visit of an inspection list; number 1 is the first, `row` the client's place among the scores.
+    """One visit of an inspection list; number 1 is the first, `row` is the client's place among the scores.
 
-    net: expected value less the visit's cost: most likely, low, high, in the currency of the prices; None without a
-    price or without an estimate of what is at stake.
+    net: expected value less the cost of the visit, as (most likely, low, high) in the currency of the prices; None
+    without a price or without an estimate of the energy at stake.
     """
 
     number: int
@@ -58,50 +58,50 @@ class PlannedVisit:
 
 
 def recommendation(score: Score) -> str:
-    """What to do about a client: the rule of all pages and answers.
+    """What to do about a client; all pages and answers use this rule.
 
-    Suspected and high or critical: inspect now. Suspected otherwise, or medium: next round. All else: watch. One step
-    later where a harmless explanation fits, where the score rests on little, or the account has ended. Not enough to
-    say where there is no score, or where it rests on little and does not suspect.
+    Suspected with severity high or critical: inspect now. Otherwise suspected, or medium: next round. Others: watch.
+    One step later if a harmless cause fits, if the score rests on little data, or if the account has ended.
+    Not enough data: without a score, or if the score rests on little data and stays below the threshold.
     """
     flags = {flag.flag for flag in score.quality}
     is_suspected = score.probability is not None and score.probability >= score.threshold
-    is_on_little = not ON_LITTLE.isdisjoint(flags)
+    is_on_little = not SPARSE_HISTORY_FLAGS.isdisjoint(flags)
     if score.probability is None or (is_on_little and not is_suspected):
         return NOT_ENOUGH
     first = INSPECT_NOW if is_suspected and score.severity in URGENT else NEXT_ROUND
     first = first if is_suspected or score.severity in NOTABLE else WATCH
     is_harmless = any(explanation.verdict == FITS for explanation in score.explanations)
-    return LATER[first] if is_harmless or is_on_little or "inactive" in flags else first
+    return ONE_STEP_LATER[first] if is_harmless or is_on_little or "inactive" in flags else first
 
 
-def recoveries_of(
+def estimate_recoveries(
     model: FraudModel,
     clients: Table,
     invoices: Table,
     days: DailyConsumption | None = None,
-    metered: FeatureMatrix | None = None,
+    reading_features: FeatureMatrix | None = None,
     billable_months: int = BILLABLE_MONTHS,
 ) -> list[RecoveryEstimate | None]:
-    """What a visit to each client may bring, beside those the model knows. [metered: the evidence of its days]"""
+    """Energy that may be billed after a visit to each client; the model gives the medians of peers."""
     peers = None if model.invoices is None else model.invoices.inputs.peers
-    onset = None if metered is None else onset_day(metered)
-    return recoveries(clients, invoices, peers, days, onset, billable_months)
+    onset = None if reading_features is None else onset_day(reading_features)
+    return recovery_estimates(clients, invoices, peers, days, onset, billable_months)
 
 
-def with_worth(scores: Sequence[Score], recoveries: Sequence[RecoveryEstimate | None]) -> list[Score]:
-    """The scores with what a visit brings and what to do; nothing is estimated of whom nobody can judge."""
+def add_recovery(scores: Sequence[Score], recovery_estimates: Sequence[RecoveryEstimate | None]) -> list[Score]:
+    """The scores with their recovery estimate and recommendation; without a score there is no estimate."""
     worth = [
         replace(score, recovery=None if score.probability is None else recovery)
-        for score, recovery in zip(scores, recoveries, strict=True)
+        for score, recovery in zip(scores, recovery_estimates, strict=True)
     ]
     return [replace(score, recommendation=recommendation(score)) for score in worth]
 
 
 def expected_values(scores: Sequence[Score], price: float | None = None) -> np.ndarray:
-    """Money a visit is expected to bring: most likely, low, high. [float64, (scores, 3), NaN where unknown]
+    """Expected value of a visit to each client: most likely, low, high. [float64, (scores, 3), NaN if unknown]
 
-    price: per kWh, for clients without one of their own.
+    price: per kWh, for clients without a price of their own.
     """
     out = np.full((len(scores), 3), np.nan)
     for row, score in zip(out, scores, strict=True):
@@ -135,31 +135,32 @@ def inspection_list(
 ) -> list[PlannedVisit]:
     """At most `visits` visits: the best by expected net value, then the random ones.
 
-    Without any price, or by_score, the score ranks. With prices nobody is listed who is expected to bring less than
-    the visit costs; who has no estimate is ranked by the median stake of the others. Left out: clients without a score,
-    with an open case, or inspected within recent_days before `today`. regions: one a client, to spread the visits over
-    them by their numbers of clients. candidates: a mask of those who may be listed, drawn ones aside. Raises ValueError
-    for numbers that make no list.
+    Clients are ranked by score without any price, or with by_score. With prices, a client is listed only if its
+    expected value covers the cost of the visit. A client without an estimate has the median stake of the others.
+    Left out: clients without a score, with an open case, or inspected within recent_days before `today`.
+    regions: one a client; the visits are then distributed by the regions' numbers of clients.
+    candidates: mask of the clients that may be listed; random visits ignore it.
+    Raises ValueError for numbers out of range.
     """
     if visits < 0 or not 0 <= random_share <= 1 or cost < 0 or (price is not None and price < 0):
         raise ValueError(
-            f"Got {visits} visits, a cost of {cost}, a price of {price} and a random share of {random_share}; "
-            "none may be below 0, and the share not above 1."
+            f"Visits, cost and price must be at least 0 and the random share from 0 to 1; got {visits} visits, "
+            f"a cost of {cost}, a price of {price} and a random share of {random_share}."
         )
     closed = _recently_inspected(inspected_on or {}, today, recent_days) | set(open_cases)
     may_be_visited = np.array([s.probability is not None and s.client_id not in closed for s in scores], dtype=bool)
     values = expected_values(scores, price)
     net = values - cost
-    drawn = _drawn(may_be_visited, min(round(visits * random_share), visits), seed)
+    sampled = _sample(may_be_visited, min(round(visits * random_share), visits), seed)
     best = may_be_visited if candidates is None else may_be_visited & candidates
     best = best.copy()
-    best[drawn] = False
-    merit = merits(scores, np.full(len(scores), np.nan) if by_score else values[:, 0], cost)
-    order = np.flatnonzero(best & (merit >= 0))  # a score always is
-    order = order[np.argsort(-merit[order], kind="stable")]
-    n_best = visits - len(drawn)
+    best[sampled] = False
+    value = visit_values(scores, np.full(len(scores), np.nan) if by_score else values[:, 0], cost)
+    order = np.flatnonzero(best & (value >= 0))  # a score is never below 0
+    order = order[np.argsort(-value[order], kind="stable")]
+    n_best = visits - len(sampled)
     chosen = order[:n_best] if regions is None else _spread(order, np.asarray(regions), may_be_visited, n_best)
-    rows = [(row, False) for row in chosen.tolist()] + [(row, True) for row in drawn.tolist()]
+    rows = [(row, False) for row in chosen.tolist()] + [(row, True) for row in sampled.tolist()]
     return [
         PlannedVisit(number, row, scores[row], is_random, None if np.isnan(net[row, 0]) else tuple(net[row].tolist()))
         for number, (row, is_random) in enumerate(rows, 1)
@@ -167,19 +168,22 @@ def inspection_list(
 
 
 def _recently_inspected(inspected_on: Mapping, today: np.datetime64 | None, recent_days: int) -> set[str]:
-    """Without a day to count from, everybody who was ever inspected."""
+    """Clients inspected within recent_days before today; without `today`, all clients that were ever inspected."""
     since = np.datetime64("0001-01-01") if today is None else np.datetime64(today, "D") - recent_days
     return {client_id for client_id, day in inspected_on.items() if np.datetime64(day, "D") > since}
 
 
-def _drawn(may_be_visited: np.ndarray, n: int, seed: int) -> np.ndarray:
-    """Row numbers of n clients, each as likely as another; all where there are fewer."""
+def _sample(may_be_visited: np.ndarray, n: int, seed: int) -> np.ndarray:
+    """Row numbers of a simple random sample of n clients; of all clients if there are fewer."""
     rows = np.flatnonzero(may_be_visited)
     return np.random.default_rng(seed).permutation(rows)[:n]
 
 
-def merits(scores: Sequence[Score], value: np.ndarray, cost: float) -> np.ndarray:
-    """What the list is ranked by: the expected value less the cost, or without any value the score. [NaN: no score]"""
+def visit_values(scores: Sequence[Score], value: np.ndarray, cost: float) -> np.ndarray:
+    """Values by which the list is ranked: expected value less cost, or the score without any value.
+
+    [float64, (scores,), NaN without a score]
+    """
     probability = np.array([np.nan if s.probability is None else s.probability for s in scores], dtype=np.float64)
     if np.isnan(value).all():
         return probability
@@ -189,7 +193,7 @@ def merits(scores: Sequence[Score], value: np.ndarray, cost: float) -> np.ndarra
 
 
 def _spread(order: np.ndarray, region: np.ndarray, may_be_visited: np.ndarray, n: int) -> np.ndarray:
-    """The best of each region, as many as the largest quotients of its clients give it (D'Hondt)."""
+    """The best clients of each region; the D'Hondt method gives each region its number of visits."""
     names, number = np.unique([str(each) for each in region], return_inverse=True)
     n_clients = np.bincount(number[may_be_visited], minlength=len(names))
     queues = [order[number[order] == i].tolist()[::-1] for i in range(len(names))]

@@ -26,38 +26,39 @@ COLUMN_TYPES = {
 # --- columns ----------------------------------------------------------------------------------------------------------
 
 
-def columns_of(scores: list[Score]) -> Columns:
-    """The ranked list's columns; None is empty."""
+def score_columns(scores: list[Score]) -> Columns:
+    """Columns of the ranked list; None is an empty cell."""
     columns = {
         "client_id": [score.client_id for score in scores],
         "score": [score.probability for score in scores],
         "rank": [None if score.probability is None else rank for rank, score in enumerate(scores, 1)],
         "severity": [score.severity for score in scores],
     }
-    columns |= reasons_of(scores)
+    columns |= reason_columns(scores)
     columns["expected_recovery_kwh"] = [score.expected_recovery_kwh for score in scores]
     columns["quality"] = [";".join(flag.flag for flag in score.quality) or None for score in scores]
     return columns
 
 
-def reasons_of(scores: list[Score]) -> Columns:
+def reason_columns(scores: list[Score]) -> Columns:
+    """Columns of the N_REASONS largest reasons."""
     return {
         f"reason_{i + 1}": [score.reasons[i].text if len(score.reasons) > i else None for score in scores]
         for i in range(N_REASONS)
     }
 
 
-def columns_of_list(listed: list[PlannedVisit], scores: list[Score], ranks: list[int]) -> Columns:
-    """The inspection list's columns. [scores: of all clients, explained; ranks: their rows by rank]"""
-    rank_of, theirs = {row: rank for rank, row in enumerate(ranks, 1)}, [scores[visit.row] for visit in listed]
+def visit_columns(visits: list[PlannedVisit], scores: list[Score], ranks: list[int]) -> Columns:
+    """Columns of the inspection list. [scores: of all clients, with reasons; ranks: their row numbers by rank]"""
+    rank_of, theirs = {row: rank for rank, row in enumerate(ranks, 1)}, [scores[visit.row] for visit in visits]
     at_stake = [score.recovery for score in theirs]
-    nets = [visit.net or (None, None, None) for visit in listed]
+    nets = [visit.net or (None, None, None) for visit in visits]
     return {
-        "visit": [visit.number for visit in listed],
+        "visit": [visit.number for visit in visits],
         "client_id": [score.client_id for score in theirs],
-        "drawn_at_random": [visit.is_random for visit in listed],
+        "drawn_at_random": [visit.is_random for visit in visits],
         "score": [score.probability for score in theirs],
-        "rank": [rank_of[visit.row] for visit in listed],
+        "rank": [rank_of[visit.row] for visit in visits],
         "severity": [score.severity for score in theirs],
         "recommendation": [score.recommendation for score in theirs],
         "at_stake_kwh": [found and found.kwh for found in at_stake],
@@ -67,8 +68,8 @@ def columns_of_list(listed: list[PlannedVisit], scores: list[Score], ranks: list
         "expected_net_value": [net[0] for net in nets],
         "net_value_low": [net[1] for net in nets],
         "net_value_high": [net[2] for net in nets],
-        "route": [visit.route for visit in listed],
-        **reasons_of(theirs),
+        "route": [visit.route for visit in visits],
+        **reason_columns(theirs),
         "harmless": [";".join(e.cause for e in score.explanations if e.verdict == FITS) or None for score in theirs],
         "quality": [";".join(flag.flag for flag in score.quality) or None for score in theirs],
     }
@@ -78,13 +79,15 @@ def columns_of_list(listed: list[PlannedVisit], scores: list[Score], ranks: list
 
 
 def read_list(path: Path) -> list[str]:
-    """Client ids of a ranked list written here before, by rank; those without one are left out. Raises TableError."""
+    """Client ids of a list that score.py wrote, by rank, without clients that have no rank. Raises TableError."""
     try:
         rows = _parquet_rows(path) if path.suffix.lower() == ".parquet" else _csv_rows(path)
     except OSError as error:
-        raise MissingFile(f"{path} cannot be read ({error.strerror or 'no such table'}); name a list.") from error
+        raise MissingFile(
+            f"{path} cannot be read ({error.strerror or 'no such table'}); name a list of score.py."
+        ) from error
     except (UnicodeDecodeError, csv.Error, ValueError) as error:
-        raise DamagedFile(f"{path} is no list of score.py ({error}); name its CSV or Parquet file.") from error
+        raise DamagedFile(f"{path} is not a list of score.py ({error}); name its CSV or Parquet file.") from error
     except KeyError as error:
         raise MissingColumns(
             f"{path.name} lacks the column {error.args[0]}; name a list that score.py wrote."

@@ -1,7 +1,7 @@
-"""Places to visit -> days' routes: near addresses on one day, never more than a day holds.
+"""Places to visit -> routes by day: near places on one day, and no more than fit into a day.
 
-In:  latitudes and longitudes [degrees, NaN unknown], visits that fit into a day.
-Out: each place's route, 1 the northernmost; 0 where the place is not known.
+In:  latitudes and longitudes [degrees, NaN if unknown], visits that fit into a day.
+Out: the number of each place's route, 1 for the northernmost; 0 for an unknown place.
 """
 
 import numpy as np
@@ -11,22 +11,22 @@ from fairmeter.core.geo import to_kilometres
 SEED = 7
 
 
-def day_routes(latitude: np.ndarray, longitude: np.ndarray, a_day: int) -> np.ndarray:
-    """As few routes as hold all known places, each place on a near one. [int64]
+def day_routes(latitude: np.ndarray, longitude: np.ndarray, visits_per_day: int) -> np.ndarray:
+    """The fewest routes that hold all known places, each place on a near route. [degrees, (n,) -> int64, (n,)]
 
-    Centres by k-means, then the assignment of least total distance to places on the routes. Raises ValueError for days
-    that hold nothing.
+    k-means gives the centres; an assignment of least total distance then fills the routes. Raises ValueError if a day
+    holds no visit.
     """
-    if a_day < 1:
-        raise ValueError(f"Got {a_day} visits a day; a route needs at least 1.")
+    if visits_per_day < 1:
+        raise ValueError(f"Got {visits_per_day} visits a day; a route needs at least 1.")
     routes = np.zeros(len(latitude), dtype=np.int64)
     known = np.flatnonzero(~np.isnan(latitude) & ~np.isnan(longitude))
     if not len(known):
         return routes
     places = to_kilometres(latitude[known], longitude[known])
-    centres = _centres(places, -(-len(known) // a_day))
+    centres = _centres(places, -(-len(known) // visits_per_day))
     centres = centres[np.argsort(-centres[:, 1], kind="stable")]
-    routes[known] = _assigned(places, centres, a_day) + 1
+    routes[known] = _assigned(places, centres, visits_per_day) + 1
     return routes
 
 
@@ -38,12 +38,12 @@ def _centres(places: np.ndarray, n: int) -> np.ndarray:
     return np.concatenate([found, np.repeat(found[:1], n - len(found), axis=0)])
 
 
-def _assigned(places: np.ndarray, centres: np.ndarray, a_day: int) -> np.ndarray:
-    """Each place's centre, no centre with more than a day holds, the total distance as small as can be."""
+def _assigned(places: np.ndarray, centres: np.ndarray, visits_per_day: int) -> np.ndarray:
+    """Number of each place's centre: at most visits_per_day a centre, and the least total distance."""
     from scipy.optimize import linear_sum_assignment
 
     km = np.linalg.norm(places[:, None] - centres[None], axis=2)
-    place, seat = linear_sum_assignment(np.repeat(km, a_day, axis=1))
+    place, seat = linear_sum_assignment(np.repeat(km, visits_per_day, axis=1))
     route = np.empty(len(places), dtype=np.int64)
-    route[place] = seat // a_day
+    route[place] = seat // visits_per_day
     return route

@@ -23,7 +23,7 @@ from fairmeter.data.partitioned.spark import SparkJobs, spark_jobs
 from fairmeter.data.tables import Tables, concatenate_tables
 from fairmeter.data.writers import OutputError, write_chunks
 from fairmeter.models.fraud_model import FraudModel
-from fairmeter.planning.list_files import COLUMN_TYPES, reasons_of
+from fairmeter.planning.list_files import COLUMN_TYPES, reason_columns
 from fairmeter.scoring.population import ClientBase
 from fairmeter.scoring.ranking import COLUMN_PLACE, RankedClient, Ranking, SelectionSizes, partition_table
 
@@ -45,7 +45,7 @@ class ClientSubset:
 
     def reasons(self) -> dict[int, list[str | None]]:
         """Texts of the reasons by row number."""
-        columns = reasons_of(self.scores).values()
+        columns = reason_columns(self.scores).values()
         return dict(zip(self.rows.tolist(), map(list, zip(*columns, strict=True)), strict=True))
 
 

@@ -13,11 +13,11 @@ from fairmeter.core.types import Score, Table
 from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.exogenous import NO_EXOGENOUS, Exogenous
 from fairmeter.data.tables import Tables, select_clients
-from fairmeter.explanation.explain import ScoringContext, explained
+from fairmeter.explanation.explain import ScoringContext, explain
 from fairmeter.features.invoices.matrix import client_features
 from fairmeter.features.readings.covariates import Covariates, TransformerLosses
 from fairmeter.models.fraud_model import FraudModel
-from fairmeter.planning import inspection_list
+from fairmeter.planning.inspection_list import add_recovery, estimate_recoveries, recommendation
 from fairmeter.planning.recovery import BILLABLE_MONTHS
 
 CHUNK = 8192  # clients at a time; their features stay under 0.1 GB, and more are not faster
@@ -44,7 +44,7 @@ class ClientBase:
         """A base whose readings are compared with those of their region, and with their transformers' losses."""
         if days is None or model.readings is None:
             return cls(model, tables)
-        covariates = model.readings.surroundings_of(days, region_codes(tables.clients), exogenous)
+        covariates = model.readings.covariates_for(days, region_codes(tables.clients), exogenous)
         return cls(model, tables, days, replace(covariates, losses=losses))
 
     def scored(
@@ -59,8 +59,8 @@ class ClientBase:
             context = self.context(rows)
             on_chunk(context)
             ids, quality = context.clients["client_id"], [self.tables.quality[row] for row in rows]
-            scores = self.model.judge(context.invoice_features, ids, quality, context.reading_features)
-            recoveries = inspection_list.recoveries_of(
+            scores = self.model.score_clients(context.invoice_features, ids, quality, context.reading_features)
+            recoveries = estimate_recoveries(
                 self.model,
                 context.clients,
                 context.invoices,
@@ -68,7 +68,7 @@ class ClientBase:
                 context.reading_features,
                 billable_months,
             )
-            yield inspection_list.with_worth(scores, recoveries)
+            yield add_recovery(scores, recoveries)
 
     def invoice_scores(self, scores: list[Score]) -> np.ndarray:
         """Each client's score by its invoices only, NaN without one; readings that arrive later add to it.
@@ -80,19 +80,19 @@ class ClientBase:
         for start in range(0, len(with_readings), CHUNK):
             rows = with_readings[start : start + CHUNK]
             clients, invoices = select_clients(rows, self.tables.clients, self.tables.invoices)
-            found[rows] = self.model.probability(client_features(clients, invoices, self.model.cells))
+            found[rows] = self.model.probability(client_features(clients, invoices, self.model.group_key_names))
         return found
 
     def context(self, rows: np.ndarray) -> ScoringContext:
         """Tables and features of some clients. [row numbers, ascending]"""
         clients, invoices = select_clients(rows, self.tables.clients, self.tables.invoices)
-        invoice_features = client_features(clients, invoices, self.model.cells)
+        invoice_features = client_features(clients, invoices, self.model.group_key_names)
         if self.days is None:
             return ScoringContext(clients, invoices, invoice_features)
         is_selected = np.zeros(len(self.tables.quality), dtype=bool)
         is_selected[rows] = True
         days = self.days.for_clients(is_selected)
-        reading_features = self.model.readings.evidence(days, self.covariates.for_clients(rows))
+        reading_features = self.model.readings.features(days, self.covariates.for_clients(rows))
         return ScoringContext(clients, invoices, invoice_features, days, reading_features)
 
     def with_reasons(self, scores: list[Score], rows: np.ndarray) -> list[Score]:
@@ -103,9 +103,9 @@ class ClientBase:
         scores = list(scores)
         for start in range(0, len(rows), CHUNK):
             part = rows[start : start + CHUNK]
-            with_reasons = explained(self.model, [scores[row] for row in part], self.context(part))
+            with_reasons = explain(self.model, [scores[row] for row in part], self.context(part))
             for row, score in zip(part, with_reasons, strict=True):
-                scores[row] = replace(score, recommendation=inspection_list.recommendation(score))
+                scores[row] = replace(score, recommendation=recommendation(score))
         return scores
 
 

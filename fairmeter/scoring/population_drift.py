@@ -21,11 +21,10 @@ from fairmeter.core.types import FeatureMatrix
 from fairmeter.evaluation import drift
 from fairmeter.evaluation.drift import SHIFTED, SHIFTING, STABLE, TOO_FEW
 from fairmeter.explanation.explain import ScoringContext
-from fairmeter.explanation.meanings import described
-from fairmeter.explanation.topics import INVOICES, NEIGHBOURS, READINGS
+from fairmeter.explanation.topics import INVOICES, NEIGHBOUR_PREFIX, READINGS, describe_column
 from fairmeter.models.ensemble import Ensemble
 from fairmeter.models.fraud_model import FraudModel
-from fairmeter.models.reading_model import LEAST_DAYS
+from fairmeter.models.reading_model import MIN_DAYS
 
 MAX_FEATURES = 30  # listed one by one
 RETRAIN = "Train again (train.py) with invoices up to today and with what the crews found."
@@ -44,7 +43,7 @@ class DriftMonitor:
         """Count those clients of a chunk that are of the kind each ensemble was trained on."""
         self._add(INVOICES, context.invoice_features, self._is_in_scope(context.invoice_features))
         if context.reading_features is not None:
-            self._add(READINGS, context.reading_features, context.reading_features.n_records >= LEAST_DAYS)
+            self._add(READINGS, context.reading_features, context.reading_features.n_records >= MIN_DAYS)
 
     def drift(self) -> dict:
         """The drift of all clients so far, as described above."""
@@ -99,7 +98,7 @@ def monitored_columns(ensemble: Ensemble) -> list[int]:
     A client base is mostly scored by a model that was trained on it. There these columns hold the clients' own labels,
     while the reference holds other clients' only, so that they would look shifted every week.
     """
-    return [place for place, name in enumerate(ensemble.inputs.names) if not name.startswith(NEIGHBOURS)]
+    return [place for place, name in enumerate(ensemble.inputs.names) if not name.startswith(NEIGHBOUR_PREFIX)]
 
 
 def _compared(ensemble: Ensemble) -> list[int]:
@@ -136,7 +135,7 @@ def _part(ensemble: Ensemble, counts: np.ndarray, kind: str) -> dict:
         "max_psi": rows[0]["psi"],
         "score": score
         | dict(zip(("above_then", "above_now"), drift.share_above_top_decile(reference, counts), strict=True)),
-        "features": [row | described(row["feature"], kind) for row in rows[:MAX_FEATURES]],
+        "features": [row | describe_column(row["feature"], kind) for row in rows[:MAX_FEATURES]],
     }
 
 

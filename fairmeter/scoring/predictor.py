@@ -13,11 +13,11 @@ from fairmeter.core.types import Score, StoredInvoiceScore
 from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.parsing import NAT, parse_number
 from fairmeter.data.tables import CLIENT_FIELDS
-from fairmeter.explanation.explain import ScoringContext, explained, explained_aggregates
+from fairmeter.explanation.explain import ScoringContext, explain, explain_aggregates
 from fairmeter.features.invoices.matrix import client_features
 from fairmeter.features.readings.covariates import TransformerLosses
 from fairmeter.models.fraud_model import FraudModel
-from fairmeter.planning.inspection_list import recoveries_of, with_worth
+from fairmeter.planning.inspection_list import add_recovery, estimate_recoveries
 from fairmeter.planning.recovery import BILLABLE_MONTHS
 from fairmeter.scoring.client_tables import ClientTables
 from fairmeter.scoring.problems import InvalidRow
@@ -51,10 +51,12 @@ class Predictor:
         """
         context = self.context(tables, stored, losses)
         ids = context.clients["client_id"]
-        scores = self._model.judge(context.invoice_features, ids, tables.quality, context.reading_features, stored)
-        scores = explained(self._model, scores, context) if with_reasons else scores
+        scores = self._model.score_clients(
+            context.invoice_features, ids, tables.quality, context.reading_features, stored
+        )
+        scores = explain(self._model, scores, context) if with_reasons else scores
         evidence = context.clients, context.invoices, context.daily_consumption, context.reading_features
-        return with_worth(scores, recoveries_of(self._model, *evidence, self._billable_months))
+        return add_recovery(scores, estimate_recoveries(self._model, *evidence, self._billable_months))
 
     def context(
         self,
@@ -64,9 +66,9 @@ class Predictor:
     ) -> ScoringContext:
         """The tables with the features made of them."""
         clients, invoices, readings, quality = tables
-        billed = client_features(clients, invoices, self._model.cells)
+        billed = client_features(clients, invoices, self._model.group_key_names)
         days = DailyConsumption.from_readings(readings, len(quality)) if len(readings["client"]) else None
-        metered = None if days is None else self._model.evidence_of_days(days, losses)
+        metered = None if days is None else self._model.features_from_days(days, losses)
         return ScoringContext(clients, invoices, billed, days, metered, stored)
 
     def drift_monitor(self) -> "DriftMonitor":
@@ -85,9 +87,9 @@ class Predictor:
     def score_aggregates(self, features: list[dict], client_ids: list[str], with_reasons: bool = False) -> list[Score]:
         """A score for each client by finished aggregates. Raises InvalidRow."""
         rows = [parse_aggregates(row, i, self._feature_names) for i, row in enumerate(features)]
-        scores = self._model.judge_aggregates(rows, client_ids)
-        scores = explained_aggregates(self._model, scores, rows) if with_reasons else scores
-        return with_worth(scores, [None] * len(scores))
+        scores = self._model.score_aggregates(rows, client_ids)
+        scores = explain_aggregates(self._model, scores, rows) if with_reasons else scores
+        return add_recovery(scores, [None] * len(scores))
 
 
 def parse_aggregates(row: dict, index: int, feature_names: frozenset[str]) -> dict:

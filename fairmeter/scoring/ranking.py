@@ -19,7 +19,7 @@ from fairmeter.core.types import QualityFlag, Score
 from fairmeter.data.partitioned.partitions import ROW, read_flags, with_flags
 from fairmeter.data.tables import sum_flags
 from fairmeter.data.writers import Columns
-from fairmeter.planning.list_files import N_REASONS, columns_of
+from fairmeter.planning.list_files import N_REASONS, score_columns
 
 BATCH = 1_000  # rows of a file in memory while files are merged
 MAX_OPEN_FILES = 200  # merged at once; systems let a process open a thousand
@@ -75,7 +75,7 @@ def partition_table(scores: list[Score], rows: np.ndarray, flags: Sequence[Quali
     """
     import pyarrow as pa
 
-    columns = columns_of(scores)
+    columns = score_columns(scores)
     score = pa.array(columns["score"], pa.float64())
     suspected = [s.probability is not None and s.probability >= s.threshold for s in scores]
     columns_by_name = {

@@ -12,7 +12,7 @@ import numpy as np
 from fairmeter.core.types import FeatureMatrix
 from fairmeter.evaluation.drift import ReferenceDistribution
 from fairmeter.models.detectors.classical import Detectors
-from fairmeter.models.ensemble import Ensemble, EnsembleInputs, calibrated, probability_of
+from fairmeter.models.ensemble import Ensemble, EnsembleInputs, calibrate, probability_of
 from fairmeter.models.peer_groups import PEER_FEATURES, USUAL_FEATURES, PeerGroups
 from fairmeter.models.target_encoding import GroupRates, column_names, out_of_fold
 from fairmeter.training.member_fitting import MEMBERS, TREES, FittedMember
@@ -111,7 +111,7 @@ def fit_ensemble(
     stacked = out_of_fold_log_odds @ weights + intercept
     knots, heights = fit_calibration(stacked, label, weight)
     serving = {name: member.serving for name, member in members.items()}
-    log_odds = calibrated(stacked, knots, heights)
+    log_odds = calibrate(stacked, knots, heights)
     # Values hidden on purpose are no sign of what callers will leave out.
     fingerprint = None if plan.missing_share else ReferenceDistribution.from_clients(matrix, log_odds, alike)
     told = typical_client(matrix, label, light), usual_values(evidence, label, plan), fingerprint
@@ -199,7 +199,7 @@ def usual_values(evidence: FeatureMatrix, label: np.ndarray, plan: EnsembleConfi
     wanted = tuple(name for name in USUAL_FEATURES if name in plan.seen)
     if not wanted or not {"region", "category"} <= set(plan.names):
         return None
-    return PeerGroups.fit(evidence.features[label != 1], plan.names, wanted, of_nobody=np.nan)
+    return PeerGroups.fit(evidence.features[label != 1], plan.names, wanted, default=np.nan)
 
 
 def _masked(matrix: np.ndarray, plan: EnsembleConfig, seed: int) -> np.ndarray:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fairmeter.data.tables import read_tables
-from fairmeter.explanation.meanings import described
+from fairmeter.explanation.topics import describe_column
 from fairmeter.features.invoices.matrix import (
     AGGREGATES_BLOCK,
     FEATURE_NAMES,
@@ -22,7 +22,7 @@ from fairmeter.features.invoices.matrix import (
     client_features,
 )
 from fairmeter.models import model_file
-from fairmeter.models.fraud_model import OF_THE_ACCOUNT, FraudModel
+from fairmeter.models.fraud_model import ACCOUNT_FEATURES, FraudModel
 from fairmeter.training.dataset import PROSPECTIVE, VIEWS, Dataset
 from fairmeter.training.ensemble_fitting import LOOKS_AT, STACK_FOLDS, EnsembleConfig, Fitted, fit_ensemble
 from fairmeter.training.inspection_labels import InspectionLabels, beside, weights_in_words
@@ -35,7 +35,7 @@ from fairmeter.training.validation.invoices import TestSplit
 
 # Fewer than half of the clients have gas: on one fold the members ranked no worse without these gas features.
 OMITTED_GAS_STATISTICS = ("skew", "q10", "q25", "median", "q75", "q90", "longest", "lately", "upper", "n_zero")
-AGGREGATE_NAMES = (*(feature.name for feature in AGGREGATES_BLOCK.features), *OF_THE_ACCOUNT)
+AGGREGATE_NAMES = (*(feature.name for feature in AGGREGATES_BLOCK.features), *ACCOUNT_FEATURES)
 HELD_OUT = (
     f"Split by client, frauds spread evenly: one part of {TEST_PARTS} was kept back from the fit and measured on. "
     "The model in model.bin was then fitted on all clients of the view."
@@ -122,7 +122,7 @@ def cross_validate(dataset: Dataset, options: TrainingOptions, stamp: dict, on_s
 def measure_held_out(dataset: Dataset, split: TestSplit, fitted: Fitted, from_aggregates: Fitted) -> dict:
     """Results, importance, agreement of reasons and the value of visits on the clients of `split.test`."""
     report = invoices.test_part_report(dataset, split, fitted, from_aggregates, PROMISED_PRECISION, SEED)
-    importance = invoices.importance(dataset, split, fitted, described, SEED)
+    importance = invoices.importance(dataset, split, fitted, describe_column, SEED)
     visits = visits_measured(dataset, split, fitted, PROMISED_PRECISION, SEED)
     agreement = invoices.agreement(dataset, split, fitted, SEED)
     explained = {"importance": importance, "agreement": agreement}

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fairmeter.models.detectors import networks
+from fairmeter.models.detectors import keras_fit
 from fairmeter.models.runtime import oblivious_trees, onnx_trees
 from fairmeter.models.runtime.dense_network import DenseNetwork, InputScaler
 from fairmeter.models.runtime.oblivious_trees import ObliviousTrees
@@ -84,7 +84,7 @@ def fit_catboost(
             allow_writing_files=False,
         )  # fmt: skip
         models.append(model.fit(pool))
-    return FittedMember(oblivious_trees.mean_of([_as_json(model) for model in models]), models)
+    return FittedMember(oblivious_trees.average_models([_as_json(model) for model in models]), models)
 
 
 def fit_network(
@@ -95,9 +95,9 @@ def fit_network(
     Of `native` there are several: their list.
     """
     scaling = InputScaler.fit(inputs)
-    seen, n = scaling.seen(inputs), 1 if quick else NETWORKS
-    models = [networks.fit_dense(seen, label, n * seed + i, weight) for i in range(n)]
-    return FittedMember(DenseNetwork.of(scaling, [networks.layers_of(model) for model in models]), models)
+    seen, n = scaling.transform(inputs), 1 if quick else NETWORKS
+    models = [keras_fit.fit_dense(seen, label, n * seed + i, weight) for i in range(n)]
+    return FittedMember(DenseNetwork.from_fits(scaling, [keras_fit.layers_of(model) for model in models]), models)
 
 
 def _as_json(model: object) -> dict:
@@ -112,7 +112,7 @@ def _xgboost_trees(model: object, width: int) -> OnnxTrees:
     from onnxmltools.convert.common.data_types import FloatTensorType
 
     exported = convert_xgboost(model, initial_types=[("features", FloatTensorType([None, width]))], target_opset=15)
-    return OnnxTrees(onnx_trees.regressor_of(exported.SerializeToString()))
+    return OnnxTrees(onnx_trees.regressor_graph(exported.SerializeToString()))
 
 
 def shap_values(xgboost_model: object, inputs: np.ndarray) -> np.ndarray:

@@ -17,10 +17,12 @@ from fairmeter.core.types import FeatureMatrix
 from fairmeter.data.daily import DailyConsumption
 from fairmeter.evaluation.drift import ReferenceDistribution
 from fairmeter.features.readings.covariates import Covariates
+from fairmeter.models.detectors.autoencoder import Autoencoder
+from fairmeter.models.detectors.forecaster import Forecaster
+from fairmeter.models.detectors.keras_fit import TooFewSeries
 from fairmeter.models.detectors.mean_rank import MeanRank
-from fairmeter.models.detectors.networks import Autoencoder, Forecaster, TooFewSeries
 from fairmeter.models.ensemble import Ensemble
-from fairmeter.models.reading_model import Networks, ReadingModel, evidence_names, reading_evidence
+from fairmeter.models.reading_model import Networks, ReadingModel, reading_matrix, reading_matrix_names
 from fairmeter.training.attacks import (
     BROAD,
     HONEST,
@@ -103,7 +105,7 @@ def attacked_files(
 
 
 def sample_of(files: Sequence[AttackedHouseholds], networks: Networks) -> Sample:
-    evidence = [reading_evidence(file.days, networks, file.surroundings) for file in files]
+    evidence = [reading_matrix(file.days, networks, file.surroundings) for file in files]
     label, household = (np.concatenate([getattr(file, name) for file in files]) for name in ("label", "household"))
     return Sample(FeatureMatrix.concatenated(evidence), label, household)
 
@@ -167,5 +169,5 @@ def fit_unlabelled(
 
 
 def _plan(networks: Networks, quick: bool) -> EnsembleConfig:
-    names = evidence_names(networks)
+    names = reading_matrix_names(networks)
     return EnsembleConfig(names, names, looks_at=LOOKS_AT, only_falls=True, quick=quick)

@@ -10,7 +10,7 @@ from fairmeter.core.types import Reason
 from fairmeter.desk import runs
 from fairmeter.desk.photos import Photos
 from fairmeter.desk.service import DeskService
-from fairmeter.explanation.reasons import EARLIER
+from fairmeter.explanation.reasons import STORED_SCORE_GROUP
 from fairmeter.store import Store
 from fairmeter.web.app import create_app
 from fairmeter.web.desk import DeskExtension
@@ -45,7 +45,7 @@ class ForDesk(ByConsumption):
             return score
         by_both = score.probability, earlier.probability, 1 - self.manifest["fraud_rate"]
         odds = np.prod([p / (1 - p) for p in by_both])
-        reasons = (Reason(EARLIER, 0.1, earlier.text), *score.reasons) if score.reasons else ()
+        reasons = (Reason(STORED_SCORE_GROUP, 0.1, earlier.text), *score.reasons) if score.reasons else ()
         return replace(score, probability=float(odds / (1 + odds)), reasons=reasons)
 
     def anomaly_timeline(self, days):

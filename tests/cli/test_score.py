@@ -24,12 +24,12 @@ COLUMNS += ["expected_recovery_kwh", "quality"]
 class ByConsumption:
     """A model that sees what the invoices bill; each call's clients are kept."""
 
-    cells, readings, invoices = (), None, None
+    group_key_names, readings, invoices = (), None, None
 
     def __init__(self):
         self.chunks, self.manifest = [], {"features": list(score.FEATURE_NAMES)}
 
-    def judge(self, evidence, client_ids, quality, _readings=None):
+    def score_clients(self, evidence, client_ids, quality, _readings=None):
         clients, invoices = evidence
         self.chunks.append(list(client_ids))
         assert list(clients["client_id"]) == list(client_ids)
@@ -56,9 +56,9 @@ def model(monkeypatch):
     model = ByConsumption()
     monkeypatch.setattr(score.model_file, "load", lambda _path, _key=None: model)
     monkeypatch.setattr(population, "client_features", lambda clients, invoices, _cells: (clients, invoices))
-    monkeypatch.setattr(population, "explained", explained)
+    monkeypatch.setattr(population, "explain", explained)
     monkeypatch.setattr(
-        population.inspection_list, "recoveries_of", lambda _model, clients, *_: [AT_STAKE for _ in clients["region"]]
+        population, "estimate_recoveries", lambda _model, clients, *_: [AT_STAKE for _ in clients["region"]]
     )
     return model
 
@@ -145,7 +145,7 @@ def test_flags_of_the_data_and_of_the_model_stand_in_quality(tmp_path, model):
     tables = inputs.read_tables(written(tmp_path, CLIENTS, INVOICES))
     flags = [(), (QualityFlag("long_period", 1, ""), QualityFlag("unknown_remark", 2, "")), (), ()]
     [scores] = score.ClientBase(model, replace(tables, quality=flags)).scored()
-    assert list_files.columns_of(scores)["quality"] == ["seen", "long_period;unknown_remark;seen", None, "seen"]
+    assert list_files.score_columns(scores)["quality"] == ["seen", "long_period;unknown_remark;seen", None, "seen"]
 
 
 def test_quality_flags_are_printed_with_their_counts(tmp_path, capsys):

@@ -111,7 +111,7 @@ def test_a_ranking_of_parts_is_that_of_the_whole(tmp_path, monkeypatch, most_ope
     for number in range(5):
         rows = np.flatnonzero(part == number)
         made.add(ranking.partition_table([scores[row] for row in rows], rows))
-    expected = list_files.columns_of([scores[row] for row in ranking.ranked_rows(scores)])
+    expected = list_files.score_columns([scores[row] for row in ranking.ranked_rows(scores)])
     chunks = list(made.columns({}))
     assert {name: [value for chunk in chunks for value in chunk[name]] for name in expected} == expected
     assert [len(chunk["rank"]) for chunk in chunks] == [7] * 28 + [4]

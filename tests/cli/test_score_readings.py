@@ -85,10 +85,10 @@ def test_a_model_trained_beside_weather_is_shown_that_of_the_clients(model):
     weather = np.arange(first, first + n), np.linspace(0.0, 20.0, n)
     learnt = dataclasses.replace(model.readings, surroundings=beside.in_weather(weather, np.array([first])))
     here = np.arange(FIRST, FIRST + N_DAYS), np.full(N_DAYS, 3.0)
-    shown = learnt.surroundings_of(days_of(KWH), None, Exogenous(here, np.array([FIRST + 2])))
+    shown = learnt.covariates_for(days_of(KWH), None, Exogenous(here, np.array([FIRST + 2])))
     _, temperature, holiday = shown.at(np.zeros(3, int), FIRST + np.arange(3))
     assert (temperature.tolist(), holiday.tolist()) == ([3.0] * 3, [0.0, 0.0, 1.0])
-    blind = model.readings.surroundings_of(days_of(KWH), None, Exogenous(here, np.array([FIRST + 2])))
+    blind = model.readings.covariates_for(days_of(KWH), None, Exogenous(here, np.array([FIRST + 2])))
     assert not blind.has_weather
     assert not blind.has_holidays
 
@@ -132,9 +132,9 @@ def test_a_zip_with_readings_lists_every_client_by_all_that_is_known_of_it(tmp_p
     ids = tables.clients["client_id"]
     assert set(rows) == set(ids)
     days = DailyConsumption.from_readings(found.for_clients(ids).readings, len(ids))
-    beside = model.readings.surroundings_of(days, region_codes(tables.clients))
-    invoices = client_features(tables.clients, tables.invoices, model.cells)
-    expected = model.probability(invoices, model.readings.evidence(days, beside))
+    beside = model.readings.covariates_for(days, region_codes(tables.clients))
+    invoices = client_features(tables.clients, tables.invoices, model.group_key_names)
+    expected = model.probability(invoices, model.readings.features(days, beside))
     assert [rows[i] for i in ids] == ["" if np.isnan(p) else f"{p:.6f}" for p in expected]
     alone = model.probability(invoices)
     assert ((expected != alone) == (days.segments.counts > 0)).mean() > 0.95

@@ -14,7 +14,7 @@ from fairmeter.cli.console import describe_estimate
 from fairmeter.cli.train_options import ARCHIVE, SAMPLE, command_of, default_sources
 from fairmeter.features.invoices.matrix import FEATURE_NAMES
 from fairmeter.models import model_file
-from fairmeter.models.fraud_model import SHORT_READINGS
+from fairmeter.models.fraud_model import SHORT_READING_DAYS
 from fairmeter.training.dataset import LEAST_OF_A_KIND
 from fairmeter.training.invoice_pipeline import TrainingResult
 from fairmeter.training.manifest import MEASURED, next_version
@@ -100,7 +100,7 @@ def test_every_column_of_the_members_is_described_in_the_report(trained, small_m
 
 def test_neither_the_model_nor_the_report_names_a_client(trained, small_model, small_study):
     parts = [small_model.invoices, small_model.aggregates, small_model.manifest]
-    model = pickle.dumps([model_file.plain(part) for part in parts])  # model.bin itself is compressed
+    model = pickle.dumps([model_file.to_plain(part) for part in parts])  # model.bin itself is compressed
     told = model + b"".join(file.read_bytes() for file in trained.report.iterdir())
     assert b"elec_level_mean" in told
     assert not [name for name in small_study.tables.clients["client_id"] if name.encode() in told]
@@ -153,7 +153,7 @@ def test_bad_uses_end_in_a_sentence_and_exit_2(place, capsys, arguments, words):
 
 
 HEAD = "client_id,read_at,consumption_kwh\n"
-FEW, FLEETING = readings_text(town(LEAST_OF_A_KIND - 1, 30)), readings_text(town(30, SHORT_READINGS))
+FEW, FLEETING = readings_text(town(LEAST_OF_A_KIND - 1, 30)), readings_text(town(30, SHORT_READING_DAYS))
 BAD_READINGS = {
     "a missing file": (lambda _folder: "none.csv", [], "none.csv"),
     "no readings in it": (lambda folder: written_text(folder, HEAD), [], "readings.csv"),

@@ -37,7 +37,7 @@ def probabilities(model, file):
     """Of clients by their readings alone."""
     tables = read_readings(file)
     n = len(tables.client_ids)
-    evidence = model.evidence_of_readings(tables.readings, n)
+    evidence = model.features_from_readings(tables.readings, n)
     nothing = np.full((n, len(FEATURE_NAMES)), np.nan, np.float32)
     nobody = replace(evidence, features=nothing, n_records=np.zeros(n, int))
     return model.probability(nobody, evidence)
@@ -188,7 +188,7 @@ def test_readings_taken_for_honest_are_attacked(tmp_path):
 
 def test_onto_a_model_readings_are_added_and_its_invoices_stay_to_the_last_bit(small_model, metered_model, small_study):
     for part in ("invoices", "aggregates"):
-        before, after = (model_file.plain(getattr(model, part)) for model in (small_model, metered_model))
+        before, after = (model_file.to_plain(getattr(model, part)) for model in (small_model, metered_model))
         assert pickle.dumps(before) == pickle.dumps(after)
     assert small_model.readings is None
     assert metered_model.readings is not None

@@ -11,8 +11,8 @@ from fairmeter.core.types import INSUFFICIENT_HISTORY, QualityFlag
 from fairmeter.data.json_records import tables_from_records
 from fairmeter.features.invoices.matrix import client_features
 from fairmeter.models import fraud_model as model
-from fairmeter.models.ensemble import calibrated, log_odds_of, probability_of
-from fairmeter.models.fraud_model import OF_THE_ACCOUNT, severity_of
+from fairmeter.models.ensemble import calibrate, log_odds_of, probability_of
+from fairmeter.models.fraud_model import ACCOUNT_FEATURES, severity_of
 from tests.builders.tables import a_client, an_invoice
 
 FLAT = {"category": 11, "region": 103, "district": 69, "age_months": 196, "n_invoices": 20}
@@ -26,7 +26,7 @@ def judged(model, *clients):
     """Scores of (client, invoices) pairs."""
     tables = tables_from_records([client for client, _ in clients], [invoices for _, invoices in clients])
     ids = [client["client_id"] for client, _ in clients]
-    return model.judge(client_features(tables[0], tables[1]), ids, [()] * len(ids))
+    return model.score_clients(client_features(tables[0], tables[1]), ids, [()] * len(ids))
 
 
 def billed(n, year=2017, **changes):
@@ -63,7 +63,7 @@ def test_clients_scored_in_parts_score_as_at_once(small_model, small_study, monk
 def test_scores_come_in_the_order_of_the_clients(small_model, small_study):
     evidence = small_study.evidence
     ids = [f"c-{i}" for i in range(len(evidence))]
-    scores = small_model.judge(evidence, ids, [()] * len(ids))
+    scores = small_model.score_clients(evidence, ids, [()] * len(ids))
     assert [score.client_id for score in scores] == ids
     assert [score.probability for score in scores if score.probability is not None] == [
         p for p in small_model.probability(evidence).tolist() if not np.isnan(p)
@@ -137,7 +137,7 @@ def test_an_account_that_ended_is_flagged_where_the_model_was_not_trained_on_suc
 def test_flags_of_the_tables_come_first(small_model, small_study):
     flag = QualityFlag("unknown_remark", 2, "...")
     one = small_study.evidence.of(np.array([0]))
-    (score,) = small_model.judge(one, ["c"], [(flag,)])
+    (score,) = small_model.score_clients(one, ["c"], [(flag,)])
     assert score.quality[0] is flag
 
 
@@ -146,7 +146,7 @@ def test_flags_of_the_tables_come_first(small_model, small_study):
 
 def test_aggregates_are_scored_whatever_their_order_and_what_else_is_sent(small_model):
     rows = [FLAT, dict(reversed(FLAT.items())), FLAT | {"favourite_colour": "red", "client_id": "c", "target": 1}]
-    scores = small_model.judge_aggregates(rows, ["a", "b", "c"])
+    scores = small_model.score_aggregates(rows, ["a", "b", "c"])
     assert [score.client_id for score in scores] == ["a", "b", "c"]
     assert len({score.probability for score in scores}) == 1
     assert "favourite_colour" in flags_of(scores[2])["unknown_fields"].text
@@ -155,28 +155,28 @@ def test_aggregates_are_scored_whatever_their_order_and_what_else_is_sent(small_
 
 
 def test_missing_aggregates_are_counted(small_model):
-    (score,) = small_model.judge_aggregates([FLAT | {"consumption_level_1_max": None}], ["a"])
+    (score,) = small_model.score_aggregates([FLAT | {"consumption_level_1_max": None}], ["a"])
     n_known = len(small_model.aggregates.inputs.columns)
     assert flags_of(score)["missing_aggregates"].n == n_known - (len(FLAT) - 1)
 
 
 def test_another_consumption_gives_another_score(small_model):
     tiny = {name: value / 1000 if name.startswith("consumption") else value for name, value in FLAT.items()}
-    one, other = small_model.judge_aggregates([FLAT, tiny], ["a", "b"])
+    one, other = small_model.score_aggregates([FLAT, tiny], ["a", "b"])
     assert one.probability != other.probability
 
 
 NOTHING = {
     "no field": {},
     "fields that nobody knows": {"favourite_colour": 3},
-    "what the account tells": dict.fromkeys(OF_THE_ACCOUNT, 1.0),
+    "what the account tells": dict.fromkeys(ACCOUNT_FEATURES, 1.0),
     "a consumption that is not known": {"region": 103, "consumption_level_1_mean": None},
 }
 
 
 @pytest.mark.parametrize("row", NOTHING.values(), ids=NOTHING)
 def test_aggregates_without_any_consumption_judge_nobody(small_model, row):
-    (score,) = small_model.judge_aggregates([row], ["a"])
+    (score,) = small_model.score_aggregates([row], ["a"])
     assert score.probability is None
     assert score.severity == INSUFFICIENT_HISTORY
 
@@ -188,12 +188,12 @@ KNOTS, HEIGHTS = np.array([-3.0, -1.0, 2.0]), np.array([-4.0, -1.5, 0.0])
 
 @given(st.floats(-50, 50), st.floats(-50, 50))
 def test_calibration_never_changes_the_order(one, other):
-    low, high = calibrated(np.sort([one, other]), KNOTS, HEIGHTS)
+    low, high = calibrate(np.sort([one, other]), KNOTS, HEIGHTS)
     assert low <= high
 
 
 def test_calibration_follows_the_knots_and_goes_on_beside_them():
-    found = calibrated(np.array([-5.0, -3.0, -2.0, 2.0, 10.0]), KNOTS, HEIGHTS)
+    found = calibrate(np.array([-5.0, -3.0, -2.0, 2.0, 10.0]), KNOTS, HEIGHTS)
     assert found == pytest.approx([-6, -4, -2.75, 0, 8])
 
 

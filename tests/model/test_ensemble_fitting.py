@@ -10,7 +10,7 @@ from fairmeter.evaluation.metrics import roc_auc
 from fairmeter.evaluation.model_evaluation import at_threshold, best_threshold, severity_thresholds
 from fairmeter.features.invoices.matrix import FEATURES
 from fairmeter.models import model_file
-from fairmeter.models.ensemble import calibrated, probability_of
+from fairmeter.models.ensemble import calibrate, probability_of
 from fairmeter.models.target_encoding import GroupRates
 from fairmeter.training import ensemble_fitting
 from fairmeter.training.ensemble_fitting import fit_calibration, fit_ensemble, stratified_folds
@@ -134,7 +134,7 @@ def test_members_are_named_in_the_order_of_their_columns(labelled, fitted):
 
 
 def test_the_same_seed_fits_the_same_ensemble(labelled):
-    one, same = (model_file.plain(fit_ensemble(*labelled, ONE_MEMBER, 1).ensemble) for _ in range(2))
+    one, same = (model_file.to_plain(fit_ensemble(*labelled, ONE_MEMBER, 1).ensemble) for _ in range(2))
     assert one == same
 
 
@@ -165,7 +165,7 @@ def scores_that_are_off():
 
 def test_calibration_reproduces_the_true_shares(scores_that_are_off):
     log_odds, label, truth = scores_that_are_off
-    probability = probability_of(calibrated(log_odds, *fit_calibration(log_odds, label)))
+    probability = probability_of(calibrate(log_odds, *fit_calibration(log_odds, label)))
     assert probability.mean() == pytest.approx(label.mean(), rel=0.05)
     for tenth in np.array_split(np.argsort(log_odds), 10):
         assert probability[tenth].mean() == pytest.approx(truth[tenth].mean(), abs=0.02)
@@ -176,7 +176,7 @@ def test_calibration_keeps_the_order_of_scores(scores_that_are_off):
     knots, heights = fit_calibration(log_odds, label)
     assert (np.diff(knots) > 0).all()
     assert (np.diff(heights) > 0).all()
-    np.testing.assert_array_equal(np.argsort(calibrated(log_odds, knots, heights)), np.argsort(log_odds))
+    np.testing.assert_array_equal(np.argsort(calibrate(log_odds, knots, heights)), np.argsort(log_odds))
 
 
 @pytest.mark.parametrize("n_frauds", [1, 9, 25, 99, 100], ids="{} frauds of 100".format)
@@ -201,7 +201,7 @@ def test_calibration_takes_equal_scores(log_odds):
     label = np.arange(600) % 3 == 0
     knots, heights = fit_calibration(log_odds, label.astype(float))
     assert (np.diff(knots) > 0).all()
-    assert probability_of(calibrated(log_odds, knots, heights)) == pytest.approx(np.full(600, 1 / 3), abs=0.03)
+    assert probability_of(calibrate(log_odds, knots, heights)) == pytest.approx(np.full(600, 1 / 3), abs=0.03)
 
 
 def test_scores_that_differ_in_the_last_bit_alone_are_one_to_the_calibration():

@@ -9,17 +9,17 @@ import pytest
 from fairmeter.core.types import StoredInvoiceScore
 from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.json_records import tables_from_records
-from fairmeter.explanation.explain import ScoringContext, explained, explained_aggregates
+from fairmeter.explanation.explain import ScoringContext, explain, explain_aggregates
 from fairmeter.explanation.harmless_causes import CAUSES
-from fairmeter.explanation.reasons import EARLIER, LEAST_EFFECT, LOWERS, reasons_of
+from fairmeter.explanation.reasons import LOWERS, MIN_EFFECT, STORED_SCORE_GROUP, make_reasons
 from fairmeter.explanation.sentence_inputs import Sentence
 from fairmeter.explanation.shapley import ShapleyValues
-from fairmeter.explanation.topics import READINGS, Topic, aspect_of, layout_of
+from fairmeter.explanation.topics import READINGS, Topic, column_topics, topic_of
 from fairmeter.features.base import FALL, LOW, REASON_GROUPS
 from fairmeter.features.invoices.matrix import client_features
 from tests.builders.tables import a_client, an_invoice
 
-MISSING_EFFECTS = len(REASON_GROUPS) * LEAST_EFFECT  # what the effects too small to tell may come to
+MISSING_EFFECTS = len(REASON_GROUPS) * MIN_EFFECT  # what the effects too small to tell may come to
 LEVELS = [600, 640, 600, 620, 200, 210, 190, 205]
 
 
@@ -33,17 +33,19 @@ def a_history(levels=LEVELS, **changes):
 
 def known_of(model, histories, readings=None):
     clients, invoices, _ = tables_from_records([a_client(f"c-{i}") for i in range(len(histories))], histories)
-    billed = client_features(clients, invoices, model.cells)
+    billed = client_features(clients, invoices, model.group_key_names)
     if readings is None:
         return ScoringContext(clients, invoices, billed)
     days = DailyConsumption.from_readings(readings, len(histories))
-    return ScoringContext(clients, invoices, billed, days, model.readings.evidence(days))
+    return ScoringContext(clients, invoices, billed, days, model.readings.features(days))
 
 
 def explained_by(model, histories, readings=None):
     known = known_of(model, histories, readings)
     n = len(histories)
-    return explained(model, model.judge(known.invoice_features, [""] * n, [()] * n, known.reading_features), known)
+    return explain(
+        model, model.score_clients(known.invoice_features, [""] * n, [()] * n, known.reading_features), known
+    )
 
 
 def readings_of(*series):
@@ -81,8 +83,8 @@ def explained_after(model, histories, earlier):
     """By readings, and what invoices said that are not at hand."""
     known = replace(known_of(model, histories, readings_of(*[FALLEN] * len(histories))), stored_invoice_scores=earlier)
     n = len(histories)
-    return explained(
-        model, model.judge(known.invoice_features, [""] * n, [()] * n, known.reading_features, earlier), known
+    return explain(
+        model, model.score_clients(known.invoice_features, [""] * n, [()] * n, known.reading_features, earlier), known
     )
 
 
@@ -91,7 +93,7 @@ def test_what_the_invoices_said_is_a_reason_and_the_reasons_sum(metered_model):
         earlier = StoredInvoiceScore(probability, "By its invoices alone.")
         (score,) = explained_after(metered_model, [[]], [earlier])
         assert total(score) == pytest.approx(score.probability - score.typical, abs=MISSING_EFFECTS)
-        told = [reason for reason in score.reasons if reason.group == EARLIER]
+        told = [reason for reason in score.reasons if reason.group == STORED_SCORE_GROUP]
         assert len(told) == 1
         assert told[0].text == ("By its invoices alone." if told[0].effect > 0 else f"By its invoices alone{LOWERS}")
 
@@ -99,7 +101,7 @@ def test_what_the_invoices_said_is_a_reason_and_the_reasons_sum(metered_model):
 def test_readings_add_to_what_the_invoices_said_as_to_the_invoices_themselves(metered_model):
     history = a_history()
     known = known_of(metered_model, [history])
-    (alone,) = metered_model.judge(known.invoice_features, [""], [()])
+    (alone,) = metered_model.score_clients(known.invoice_features, [""], [()])
     (both,) = explained_by(metered_model, [history], readings_of(FALLEN))
     (later,) = explained_after(metered_model, [[]], [StoredInvoiceScore(alone.probability, "Said.")])
     assert later.probability == pytest.approx(both.probability, abs=1e-9)
@@ -114,7 +116,7 @@ def test_invoices_that_are_at_hand_count_and_what_they_said_before_does_not(mete
 
 def test_what_the_invoices_said_judges_nobody_by_itself(metered_model):
     known = known_of(metered_model, [[]], readings_of(FALLEN[:5]))
-    (score,) = metered_model.judge(
+    (score,) = metered_model.score_clients(
         known.invoice_features, [""], [()], known.reading_features, [StoredInvoiceScore(0.9, "Said.")]
     )
     assert score.probability is None
@@ -122,8 +124,8 @@ def test_what_the_invoices_said_judges_nobody_by_itself(metered_model):
 
 def test_explaining_changes_nothing_of_the_score_itself(small_model):
     known = known_of(small_model, [a_history(), []])
-    (judged, unjudged) = small_model.judge(known.invoice_features, ["a", "b"], [(), ()])
-    told = explained(small_model, [judged, unjudged], known)
+    (judged, unjudged) = small_model.score_clients(known.invoice_features, ["a", "b"], [(), ()])
+    told = explain(small_model, [judged, unjudged], known)
     assert [replace(score, reasons=(), typical=None, explanations=()) for score in told] == [judged, unjudged]
 
 
@@ -145,7 +147,7 @@ def test_whom_nobody_can_judge_has_no_reasons_but_his_harmless_causes(small_mode
 def test_aggregates_have_reasons_in_simpler_sentences(small_model):
     row = {"consumption_level_1_mean": 934.46, "consumption_level_1_min": 165.0, "consumption_level_1_max": 2090.0}
     row |= {"region": 103.0, "category": 11.0, "district": 69.0, "age_months": 196.0}
-    (score,) = explained_aggregates(small_model, small_model.judge_aggregates([row], ["a"]), [row])
+    (score,) = explain_aggregates(small_model, small_model.score_aggregates([row], ["a"]), [row])
     assert total(score) == pytest.approx(score.probability - score.typical, abs=MISSING_EFFECTS)
     told = " ".join(reason.text for reason in score.reasons)
     assert "An invoice bills 934 kWh on average at the first price level, from 165 to 2,090" in told
@@ -174,7 +176,7 @@ RISE, DROPS, ZEROS = (Topic(group, name, "elec") for group, name in ((FALL, "cha
 def reasons_from(effects, moves, sentences):
     values = np.array([effects.get(group, 0.0) for group in REASON_GROUPS])
     found = ShapleyValues(0.5, 0.1, values, {(0, aspect): move for aspect, move in moves.items()})
-    return reasons_of(found, lambda _part, aspect: sentences.get(aspect))
+    return make_reasons(found, lambda _part, aspect: sentences.get(aspect))
 
 
 def test_the_sentence_is_of_the_aspect_that_moves_the_score_most_the_groups_way():
@@ -197,11 +199,11 @@ def test_a_group_without_any_sentence_still_says_that_it_counts():
 
 
 def test_effects_too_small_to_show_are_left_out():
-    assert reasons_from({LOW: LEAST_EFFECT / 2}, {ZEROS: 0.1}, {}) == ()
+    assert reasons_from({LOW: MIN_EFFECT / 2}, {ZEROS: 0.1}, {}) == ()
 
 
 def test_readings_speak_of_electricity_alone():
-    assert aspect_of("off_usual_step_size", READINGS) == Topic(FALL, "change", "elec")
+    assert topic_of("off_usual_step_size", READINGS) == Topic(FALL, "change", "elec")
 
 
 # --- evidence groups --------------------------------------------------------------------------------------------------
@@ -210,7 +212,7 @@ def test_readings_speak_of_electricity_alone():
 def test_every_column_of_a_fitted_model_belongs_to_a_group_and_an_aspect(metered_model):
     kinds = {"invoices": metered_model.invoices, "readings": metered_model.readings.ensemble}
     for kind, ensemble in kinds.items():
-        layout = layout_of(ensemble.inputs.names, kind)
+        layout = column_topics(ensemble.inputs.names, kind)
         assert len(layout.group) == len(ensemble.inputs.names) == len(ensemble.typical)
         assert {REASON_GROUPS[group] for group in layout.group} == set(REASON_GROUPS) - (
             {"discrepancies of index, remarks and meter status", "tariff and invoice configuration"}

@@ -10,14 +10,14 @@ from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.readings import read_readings
 from fairmeter.data.tables import read_tables
 from fairmeter.features.invoices.matrix import client_features
-from fairmeter.models.fraud_model import SHORT_READINGS, FraudModel
-from fairmeter.models.reading_model import LAST_DAY, LEAST_DAYS, ONSET, ReadingModel
+from fairmeter.models.fraud_model import SHORT_READING_DAYS, FraudModel
+from fairmeter.models.reading_model import LAST_DAY_COLUMN, MIN_DAYS, ONSET_COLUMN, ReadingModel
 
 FRAUD_RATE = 0.2  # odds of 1 to 4
 MANIFEST = {"view": "all", "fraud_rate": FRAUD_RATE, "features": ["last_invoice_on", "odds"], "threshold": 0.6}
 MANIFEST |= {"severities": [{"severity": "critical", "score": 0.9}, {"severity": "medium", "score": 0.3}]}
 OF_READINGS = {"threshold": 0.4, "severities": [{"severity": "high", "score": 0.5}]}
-ENOUGH = SHORT_READINGS
+ENOUGH = SHORT_READING_DAYS
 LAST = int(np.datetime64("2014-03-31", "D").astype(int))  # of the readings
 
 
@@ -54,8 +54,8 @@ def billed(*odds, n=9):
 
 def metered(*odds, n_days=ENOUGH):
     """FeatureMatrix of readings, odds where half of the clients steal; the change began ten days before the end."""
-    features = np.zeros((len(odds), ONSET + 2), np.float32)
-    features[:, 0], features[:, ONSET], features[:, LAST_DAY] = odds, 10, LAST
+    features = np.zeros((len(odds), ONSET_COLUMN + 2), np.float32)
+    features[:, 0], features[:, ONSET_COLUMN], features[:, LAST_DAY_COLUMN] = odds, 10, LAST
     return FeatureMatrix(features, np.broadcast_to(n_days, len(odds)), {})
 
 
@@ -66,7 +66,7 @@ READINGS_ALONE = replace(BOTH, invoices=None)
 
 def judged(model, invoices, readings=None):
     ids = [f"c-{i}" for i in range(len(invoices))]
-    return model.judge(invoices, ids, [()] * len(ids), readings)
+    return model.score_clients(invoices, ids, [()] * len(ids), readings)
 
 
 def flags_of(score):
@@ -125,13 +125,13 @@ def test_who_has_readings_is_suspected_by_their_threshold_and_severities():
 
 
 def test_too_few_days_judge_nobody_and_leave_the_score_of_invoices():
-    invoices, short = billed(None, 1.0), metered(9.0, 9.0, n_days=LEAST_DAYS - 1)
+    invoices, short = billed(None, 1.0), metered(9.0, 9.0, n_days=MIN_DAYS - 1)
     none, some = judged(BOTH, invoices, short)
     assert none.probability is None
     assert none.severity == INSUFFICIENT_HISTORY
     assert some.probability == pytest.approx(0.5)
     assert some.threshold == 0.6
-    assert judged(BOTH, invoices, metered(9.0, 9.0, n_days=LEAST_DAYS))[0].probability > FRAUD_RATE
+    assert judged(BOTH, invoices, metered(9.0, 9.0, n_days=MIN_DAYS))[0].probability > FRAUD_RATE
 
 
 @pytest.mark.parametrize(
@@ -139,10 +139,10 @@ def test_too_few_days_judge_nobody_and_leave_the_score_of_invoices():
     [
         (0, None),
         (1, "Only 1 day with readings: too few to judge by."),
-        (LEAST_DAYS - 1, f"Only {LEAST_DAYS - 1} days with readings: too few to judge by."),
-        (LEAST_DAYS, f"Only {LEAST_DAYS} days with readings: the score rests on little."),
-        (SHORT_READINGS - 1, f"Only {SHORT_READINGS - 1} days with readings: the score rests on little."),
-        (SHORT_READINGS, None),
+        (MIN_DAYS - 1, f"Only {MIN_DAYS - 1} days with readings: too few to judge by."),
+        (MIN_DAYS, f"Only {MIN_DAYS} days with readings: the score rests on little."),
+        (SHORT_READING_DAYS - 1, f"Only {SHORT_READING_DAYS - 1} days with readings: the score rests on little."),
+        (SHORT_READING_DAYS, None),
     ],
 )
 def test_few_days_are_flagged(n_days, words):
@@ -155,8 +155,8 @@ def test_a_model_without_an_ensemble_on_readings_ignores_them(metered_model):
     one, same = judged(INVOICES_ALONE, billed(1.0), metered(9.0)), judged(INVOICES_ALONE, billed(1.0))
     assert [(s.probability, s.threshold) for s in one] == [(s.probability, s.threshold) for s in same]
     readings = {"client": np.zeros(1, np.int64), "read_at": np.zeros(1, "M8[m]"), "consumption_kwh": np.ones(1)}
-    assert INVOICES_ALONE.evidence_of_readings(readings, 1) is None
-    assert metered_model.evidence_of_readings(readings, 1).n_records.tolist() == [1]
+    assert INVOICES_ALONE.features_from_readings(readings, 1) is None
+    assert metered_model.features_from_readings(readings, 1).n_records.tolist() == [1]
 
 
 def test_a_model_on_readings_alone_judges_nobody_else():
@@ -167,7 +167,7 @@ def test_a_model_on_readings_alone_judges_nobody_else():
 
 
 def test_a_model_without_aggregates_says_so():
-    (score,) = READINGS_ALONE.judge_aggregates([{"age_months": 3.0, "odds": 9.0}], ["c-1"])
+    (score,) = READINGS_ALONE.score_aggregates([{"age_months": 3.0, "odds": 9.0}], ["c-1"])
     assert score.probability is None
     assert score.severity == INSUFFICIENT_HISTORY
     assert "invoices or readings" in flags_of(score)["aggregates_unknown"].text
@@ -184,8 +184,8 @@ def known(metered, metered_model):
     days = DailyConsumption.from_readings(
         read_readings(metered.data).for_clients(tables.clients["client_id"]).readings, n
     )
-    invoices = client_features(tables.clients, tables.invoices, metered_model.cells)
-    return invoices, metered_model.readings.evidence(days), days
+    invoices = client_features(tables.clients, tables.invoices, metered_model.group_key_names)
+    return invoices, metered_model.readings.features(days), days
 
 
 def test_clients_without_readings_score_as_by_their_invoices_alone(known, metered_model, small_model):
@@ -201,7 +201,7 @@ def test_a_client_alone_scores_as_in_the_batch_to_the_last_bit(known, metered_mo
     invoices, readings, days = known
     together = metered_model.probability(invoices, readings)
     for client in range(0, len(invoices), 15):
-        own_days = metered_model.readings.evidence(days.slice(client, client + 1))
+        own_days = metered_model.readings.features(days.slice(client, client + 1))
         alone = metered_model.probability(invoices.of(np.array([client])), own_days)
         np.testing.assert_array_equal(alone, together[[client]])
 
@@ -210,5 +210,5 @@ def test_every_client_with_readings_has_a_probability_and_all_severities_are_nam
     invoices, readings, _ = known
     nobody = replace(invoices, n_records=np.zeros_like(invoices.n_records))
     for score, n_days in zip(judged(metered_model, nobody, readings), readings.n_records, strict=True):
-        assert (score.probability is not None) == (n_days >= LEAST_DAYS)
+        assert (score.probability is not None) == (n_days >= MIN_DAYS)
         assert score.severity in ("critical", "high", "medium", "low", INSUFFICIENT_HISTORY)

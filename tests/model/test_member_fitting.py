@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fairmeter.evaluation.metrics import roc_auc
-from fairmeter.models.model_file import plain
+from fairmeter.models.model_file import to_plain
 from fairmeter.training.member_fitting import MEMBERS, shap_sizes
 
 N, WIDTH, TELLING = 800, 8, 3
@@ -31,7 +31,7 @@ def native_log_odds(name, serving, model, inputs):
     if name == "catboost":
         return np.mean([bag.predict(inputs, prediction_type="RawFormulaVal") for bag in model], axis=0)
     if name == "dense_network":
-        seen = serving.scaling.seen(inputs)
+        seen = serving.scaling.transform(inputs)
         return np.mean([each(seen)[:, 0] for each in model], axis=0)
     return model.predict(inputs, output_margin=True)
 
@@ -68,7 +68,7 @@ def test_a_client_alone_scores_as_among_others(fitted, name):
 
 @every_member
 def test_the_same_seed_gives_the_same_member(fitted, name):
-    assert plain(MEMBERS[name](*drawn(0), 5, quick=True).serving) == plain(fitted[name].serving)
+    assert to_plain(MEMBERS[name](*drawn(0), 5, quick=True).serving) == to_plain(fitted[name].serving)
 
 
 def test_shap_sizes_name_the_column_that_tells(fitted):

@@ -16,7 +16,7 @@ import pytest
 from fairmeter.evaluation.conformal_selection import calibration_table
 from fairmeter.features.invoices.matrix import FEATURE_NAMES
 from fairmeter.models import model_file
-from fairmeter.models.model_file import FORMAT, OLDER, ModelError, check_features, load, plain, restored, save
+from fairmeter.models.model_file import FORMAT, OLDER, ModelError, check_features, from_plain, load, save, to_plain
 
 KEY = b"a key"
 COMMITTED = Path(__file__).parents[2] / "model.bin"
@@ -79,7 +79,7 @@ def test_a_model_comes_back_with_the_same_scores_bit_for_bit(small_model, small_
         again.probability(small_study.evidence), small_model.probability(small_study.evidence)
     )
     row = {"consumption_level_1_mean": 900.0}
-    assert again.judge_aggregates([row], ["a"]) == small_model.judge_aggregates([row], ["a"])
+    assert again.score_aggregates([row], ["a"]) == small_model.score_aggregates([row], ["a"])
 
 
 def test_the_checksum_is_as_sha256sum_writes_it_and_nothing_else_is_left_behind(small_model, tmp_path):
@@ -108,7 +108,7 @@ def test_a_renamed_model_loads_with_its_checksum(path):
     ids=["float32", "transposed", "empty", "no rows", "bool", "odd floats"],
 )
 def test_arrays_come_back_equal_and_nobody_can_write_into_them(array):
-    again = restored(pickle.loads(pickle.dumps(plain({"kept": [array]}))))["kept"][0]  # noqa: S301
+    again = from_plain(pickle.loads(pickle.dumps(to_plain({"kept": [array]}))))["kept"][0]  # noqa: S301
     assert (again.dtype, again.shape) == (array.dtype, array.shape)
     np.testing.assert_array_equal(again, array)
     with pytest.raises(ValueError, match="read-only"):
@@ -236,7 +236,7 @@ def test_a_pickle_that_refers_to_outside_objects_is_refused(path):
 @pytest.mark.parametrize("dtype", ["|O", "|V8", "<U4", "<M8[D]", "i4,O"])
 def test_an_array_of_anything_but_numbers_is_refused(dtype):
     with pytest.raises(ModelError, match="do not trust"):
-        restored({"array": dtype, "shape": (1,), "bytes": b"12345678"})
+        from_plain({"array": dtype, "shape": (1,), "bytes": b"12345678"})
 
 
 def body_of(path):

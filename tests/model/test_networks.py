@@ -8,8 +8,10 @@ import pytest
 from fairmeter.core.segments import Segments
 from fairmeter.data.daily import DailyConsumption
 from fairmeter.evaluation.metrics import roc_auc
-from fairmeter.models.detectors.networks import Autoencoder, Forecaster, TooFewSeries
-from fairmeter.models.model_file import plain, restored
+from fairmeter.models.detectors.autoencoder import Autoencoder
+from fairmeter.models.detectors.forecaster import Forecaster
+from fairmeter.models.detectors.keras_fit import TooFewSeries
+from fairmeter.models.model_file import from_plain, to_plain
 from fairmeter.models.runtime import onnx_networks, onnx_trees
 
 laws = pytest.mark.parametrize("kind", [Autoencoder, Forecaster])
@@ -67,7 +69,7 @@ def test_it_answers_in_the_shapes_it_promises(fitted, mixed, kind):
     scores = network.scores(mixed)
     assert (scores.dtype, scores.shape) == (np.float32, (7, len(kind.names)))
     assert (network.score(mixed).dtype, network.score(mixed).shape) == (np.float64, (7,))
-    assert network.along(mixed).shape == mixed.kwh.shape
+    assert network.row_scores(mixed).shape == mixed.kwh.shape
     assert len(set(kind.names)) == len(kind.names)
 
 
@@ -83,7 +85,7 @@ def test_what_is_too_short_or_has_no_consumption_has_no_score(fitted, mixed, kin
     network = fitted[kind]
     assert np.isnan(network.scores(mixed)[3:]).all()
     assert np.isnan(network.score(mixed)[3:]).all()
-    assert np.isnan(network.along(mixed)[mixed.segments.starts[4] :]).all()
+    assert np.isnan(network.row_scores(mixed)[mixed.segments.starts[4] :]).all()
 
 
 @laws
@@ -94,18 +96,18 @@ def test_nothing_is_infinite_even_where_values_are_absurd(fitted, kind):
     kwh[2] *= 1e-9
     network = fitted[kind]
     assert np.isfinite(network.scores(days_of(*kwh))).all()
-    assert not np.isinf(network.along(days_of(*kwh))).any()
+    assert not np.isinf(network.row_scores(days_of(*kwh))).any()
 
 
 @laws
 def test_a_client_alone_scores_as_in_the_batch(fitted, mixed, kind):
     network = fitted[kind]
-    scores, score, along = network.scores(mixed), network.score(mixed), network.along(mixed)
+    scores, score, along = network.scores(mixed), network.score(mixed), network.row_scores(mixed)
     for i, (start, end) in enumerate(zip(mixed.segments.starts, mixed.segments.ends, strict=True)):
         alone = mixed.slice(i, i + 1)
         np.testing.assert_allclose(network.scores(alone)[0], scores[i], atol=1e-5)
         np.testing.assert_allclose(network.score(alone)[0], score[i], atol=1e-5)
-        np.testing.assert_allclose(network.along(alone), along[start:end], atol=1e-5)
+        np.testing.assert_allclose(network.row_scores(alone), along[start:end], atol=1e-5)
 
 
 @laws
@@ -125,7 +127,7 @@ def test_the_unit_of_energy_does_not_matter(fitted, kind):
 
 @laws
 def test_it_survives_the_model_file(fitted, mixed, kind):
-    again = restored(plain(fitted[kind]))
+    again = from_plain(to_plain(fitted[kind]))
     assert type(again) is kind
     np.testing.assert_array_equal(again.scores(mixed), fitted[kind].scores(mixed))
 
@@ -147,7 +149,7 @@ def test_it_ranks_planted_falls_above_honest_series(fitted, kind):
 def test_suspicion_along_time_rises_with_the_fall(fitted, kind):
     kwh = households(40, 12)
     kwh[:, 250:] *= 0.1
-    along = fitted[kind].along(days_of(*kwh)).reshape(kwh.shape)
+    along = fitted[kind].row_scores(days_of(*kwh)).reshape(kwh.shape)
     assert np.nanmean(along[:, 257:280]) > np.nanmean(along[:, 180:240]) + 0.5
 
 
@@ -156,7 +158,7 @@ def test_what_happens_later_changes_nothing_before(fitted, kind):
     """Both end on the same day, so that they are cut alike."""
     kwh = households(1, 13)[0]
     fallen = np.where(np.arange(N_DAYS) < 300, kwh, 0.0)
-    ordinary, other = (fitted[kind].along(days_of(series)) for series in (kwh, fallen))
+    ordinary, other = (fitted[kind].row_scores(days_of(series)) for series in (kwh, fallen))
     np.testing.assert_allclose(other[:292], ordinary[:292], atol=1e-6)
     assert not np.allclose(other[300:], ordinary[300:], atol=1e-3)
 
@@ -198,7 +200,7 @@ def test_the_forecaster_takes_what_neighbours_used_that_day_a_row(fitted):
 
 @laws
 def test_too_few_series_are_refused_in_words(kind):
-    with pytest.raises(TooFewSeries, match="give more honest series"):
+    with pytest.raises(TooFewSeries, match="Give more honest series"):
         kind.fit(days_of(*households(2, 0), [], [1.0]), seed=1)
 
 
@@ -239,14 +241,14 @@ def zeros(*shape):
 @pytest.fixture(scope="module")
 def foretells_the_level():
     """A forecaster without opinion: median 0, the level, and logarithm of the spread 0."""
-    return Forecaster(onnx_networks.of_lstm(zeros(14, 8), zeros(2, 8), zeros(8), (zeros(2, 6), zeros(6))))
+    return Forecaster(onnx_networks.lstm_graph(zeros(14, 8), zeros(2, 8), zeros(8), (zeros(2, 6), zeros(6))))
 
 
 @pytest.fixture(scope="module")
 def reproduces_the_level():
     """An autoencoder without opinion: every day 0, the level, every code 0."""
     encoder = [(zeros(56, 2), zeros(2)), (zeros(2, 6), zeros(6))]
-    graph = onnx_networks.of_autoencoder(encoder, [(zeros(6, 2), zeros(2)), (zeros(2, 28), zeros(28))])
+    graph = onnx_networks.autoencoder_graph(encoder, [(zeros(6, 2), zeros(2)), (zeros(2, 28), zeros(28))])
     return Autoencoder(graph, np.zeros(6), np.eye(6), np.array([[0.0, 0.0], [1.0, 1.0]]))
 
 
@@ -266,7 +268,7 @@ def test_missing_days_count_for_nothing(foretells_the_level):
 
 
 def test_the_forecaster_needs_14_days_to_begin_with(foretells_the_level):
-    along = foretells_the_level.along(days_of([10.0] * 40 + [5.0]))
+    along = foretells_the_level.row_scores(days_of([10.0] * 40 + [5.0]))
     assert np.isnan(along[:14]).all()
     assert along[14:] == pytest.approx([0] * 26 + [-HALF], abs=1e-6)
 
@@ -293,7 +295,7 @@ def test_the_error_of_four_weeks_is_the_mean_over_known_days(reproduces_the_leve
 
 
 def test_a_day_is_suspected_as_the_window_that_ends_on_it_or_next(reproduces_the_level):
-    along = reproduces_the_level.along(days_of([10.0] * 100 + [5.0] * 7))
+    along = reproduces_the_level.row_scores(days_of([10.0] * 100 + [5.0] * 7))
     assert along[-7:] == pytest.approx([-HALF / 4] * 7, abs=1e-6)
     assert along[-14:-7] == pytest.approx([0] * 7, abs=1e-6)
 

@@ -101,7 +101,7 @@ def test_a_model_of_before_there_were_fingerprints_says_so(small_model, small_st
 
 def test_readings_are_told_of_beside_invoices(metered_model, metered_utility, small_study):
     readings = metered_utility.readings
-    metered = metered_model.evidence_of_readings(readings, len(metered_utility.clients["client_id"]))
+    metered = metered_model.features_from_readings(readings, len(metered_utility.clients["client_id"]))
     none = small_study.evidence.of(np.arange(len(metered)))
     billed = dataclasses.replace(none, n_records=np.zeros(len(metered), int))
     part = drift_of(metered_model, known(billed, metered))["parts"]["readings"]
@@ -112,7 +112,7 @@ def test_readings_are_told_of_beside_invoices(metered_model, metered_utility, sm
 
 def test_evidence_that_no_client_of_the_training_had_is_no_drift(metered_model, metered_utility, small_study):
     n = len(metered_utility.clients["client_id"])
-    metered = metered_model.evidence_of_readings(metered_utility.readings, n)
+    metered = metered_model.features_from_readings(metered_utility.readings, n)
     place = READING_FEATURES.index("transformer_lost_30")
     assert np.isnan(metered.features[:, place]).all()
     behind = metered.features.copy()

@@ -7,9 +7,9 @@ import pytest
 
 from fairmeter.evaluation.metrics import roc_auc
 from fairmeter.features.readings.covariates import Covariates
-from fairmeter.models.detectors.networks import TooFewSeries
+from fairmeter.models.detectors.keras_fit import TooFewSeries
 from fairmeter.models.ensemble import probability_of
-from fairmeter.models.reading_model import reading_evidence
+from fairmeter.models.reading_model import reading_matrix
 from fairmeter.training import ensemble_fitting, reading_fitting
 from fairmeter.training.attacks import BROAD, PUBLISHED, WIDE, HonestHouseholds
 from fairmeter.training.ensemble_fitting import STACK_FOLDS, fit_ensemble, folds_of
@@ -122,7 +122,7 @@ def test_a_file_is_drawn_by_its_plan(surroundings):
 def test_a_sample_is_all_files_clients_in_their_order(files, sample):
     assert len(sample.evidence) == len(sample.label) == sum(len(file.label) for file in files)
     np.testing.assert_array_equal(sample.household, np.concatenate([file.household for file in files]))
-    first = reading_evidence(files[0].days, {}, files[0].surroundings)
+    first = reading_matrix(files[0].days, {}, files[0].surroundings)
     np.testing.assert_array_equal(sample.evidence.features[: len(first)], first.features)
     kept = sample.of(sample.label == 1)
     assert kept.label.all()
@@ -199,7 +199,7 @@ def test_a_model_keeps_the_share_of_thieves_and_the_surroundings_it_was_fitted_w
 def test_a_large_theft_of_an_unseen_household_speaks_for_theft_and_an_honest_one_against(fitted):
     kwh = robbed(town(60, N_DAYS, seed=9), np.arange(30), N_DAYS - 60)
     model = fitted[0]
-    ratio = model.log_ratio(model.evidence(days_of(kwh)))
+    ratio = model.log_ratio(model.features(days_of(kwh)))
     assert roc_auc(np.arange(60) < 30, ratio) > 0.95
     assert np.median(ratio[:30]) > 0 > np.median(ratio[30:])
 
@@ -210,7 +210,7 @@ def test_a_large_theft_of_an_unseen_household_speaks_for_theft_and_an_honest_one
 @pytest.fixture(scope="module")
 def unlabelled(surroundings):
     """(model, log-odds, evidence) of honest households of which the first three lose nine tenths."""
-    evidence = reading_evidence(days_of(robbed(BASE.kwh, [0, 1, 2], 150, 0.1)), {}, surroundings)
+    evidence = reading_matrix(days_of(robbed(BASE.kwh, [0, 1, 2], 150, 0.1)), {}, surroundings)
     return *fit_unlabelled(evidence, {}, surroundings, SEED), evidence
 
 
@@ -230,7 +230,7 @@ def test_what_is_unlike_the_others_ranks_highest(unlabelled):
 
 def test_without_labels_a_rise_is_nobodys_theft(surroundings):
     kwh = robbed(BASE.kwh, [0, 1, 2], 150, 3.0)
-    evidence = reading_evidence(days_of(kwh), {}, surroundings)
+    evidence = reading_matrix(days_of(kwh), {}, surroundings)
     rank = probability_of(fit_unlabelled(evidence, {}, surroundings, SEED)[1])
     assert (rank[:3] < np.quantile(rank[3:], 0.75)).all()
 
@@ -276,6 +276,6 @@ def test_a_sample_of_networks_has_their_columns(files):
             return np.full((len(days.segments), 2), 7.0, np.float32)
 
     found = sample_of(files, {"flat": Flat()})
-    assert reading_fitting.evidence_names({"flat": Flat()})[-2:] == Flat.names
+    assert reading_fitting.reading_matrix_names({"flat": Flat()})[-2:] == Flat.names
     assert (found.evidence.features[:, -3:-1] == 7.0).all(), "the last column is the last day"
     assert isinstance(found, Sample)

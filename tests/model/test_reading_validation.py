@@ -11,7 +11,7 @@ from fairmeter.features.invoices.matrix import FEATURE_NAMES
 from fairmeter.features.readings.covariates import Covariates
 from fairmeter.models.ensemble import probability_of
 from fairmeter.models.fraud_model import FraudModel
-from fairmeter.models.reading_model import LEAST_DAYS, reading_evidence
+from fairmeter.models.reading_model import MIN_DAYS, reading_matrix
 from fairmeter.training.attacks import PUBLISHED, AttackedHouseholds, HonestHouseholds
 from fairmeter.training.dataset import LEAST_OF_A_KIND, TrainingError
 from fairmeter.training.reading_fitting import TO_TRAIN_QUICKLY, attacked_files, fit_labelled, sample_of
@@ -38,7 +38,7 @@ def suspected(outcome, days, fraud_rate):
     model = FraudModel(None, None, outcome.model, manifest | {"severities": [], "readings": outcome.cuts})
     n = len(days.segments)
     nothing = FeatureMatrix(np.full((n, len(features)), np.nan, np.float32), np.zeros(n, int), {})
-    scores = model.judge(nothing, [""] * n, [()] * n, outcome.model.evidence(days))
+    scores = model.score_clients(nothing, [""] * n, [()] * n, outcome.model.features(days))
     return np.array([score.probability is not None and score.probability >= score.threshold for score in scores])
 
 
@@ -98,8 +98,8 @@ def test_without_labels_one_in_twenty_is_suspected_at_whatever_prior(theft_share
 
 
 def test_too_few_clients_to_rank_end_in_a_sentence():
-    days = days_of([*town(LEAST_OF_A_KIND - 1, LEAST_DAYS), *town(30, LEAST_DAYS - 1)])
-    with pytest.raises(TrainingError, match=f"^19 clients have at least {LEAST_DAYS} days .* are needed[.]$"):
+    days = days_of([*town(LEAST_OF_A_KIND - 1, MIN_DAYS), *town(30, MIN_DAYS - 1)])
+    with pytest.raises(TrainingError, match=f"^19 clients have at least {MIN_DAYS} days .* are needed[.]$"):
         validation.of_unlabelled(days, 0.5, SEED, True, silent)
 
 
@@ -155,7 +155,7 @@ def test_nobody_is_measured_by_a_model_that_has_seen_it(monkeypatch):
     """Every client's number is its first day's consumption, by which it is known wherever it turns up."""
     kwh = robbed(town(60, 60), np.arange(25), 30)
     kwh[:, 0] = np.arange(60) + 0.5
-    fitted_on, measured, unspied = [], [], validation.reading_evidence
+    fitted_on, measured, unspied = [], [], validation.reading_matrix
 
     def fit_labelled(sample, *_others):
         fitted_on.append(set(sample.household.tolist()))
@@ -168,7 +168,7 @@ def test_nobody_is_measured_by_a_model_that_has_seen_it(monkeypatch):
     days, label = days_of(kwh), (np.arange(60) < 25).astype(float)
     model = validation.of_labelled(days, label, 0.1, PROMISES, 1, SEED, True, silent).model
     monkeypatch.setattr(validation, "fit_labelled", fit_labelled)
-    monkeypatch.setattr(validation, "reading_evidence", evidence_of)
+    monkeypatch.setattr(validation, "reading_matrix", evidence_of)
     outcome = validation.of_labelled(days, label, 0.1, PROMISES, validation.FOLDS, SEED, True, silent)
     *folds, everybody = fitted_on
     tested = measured[1 : 2 * validation.FOLDS : 2]  # after each fit on the others
@@ -190,7 +190,7 @@ class Fitted:
     [
         (LEAST_OF_A_KIND - 1, 60, 30, "19 clients labelled 1 and 60 labelled 0"),
         (60, LEAST_OF_A_KIND - 1, 30, "60 clients labelled 1 and 19 labelled 0"),
-        (40, 40, LEAST_DAYS - 1, "0 clients labelled 1 and 0 labelled 0"),
+        (40, 40, MIN_DAYS - 1, "0 clients labelled 1 and 0 labelled 0"),
     ],
 )
 def test_too_few_of_a_kind_with_enough_days_end_in_a_sentence(n_thieves, n_honest, n_days, words):
@@ -205,7 +205,7 @@ def test_too_few_of_a_kind_with_enough_days_end_in_a_sentence(n_thieves, n_hones
 
 def test_each_detector_and_member_by_itself_finds_a_large_theft_more_suspicious(fitted):
     kwh = robbed(town(60, N_DAYS, seed=8), np.arange(30), N_DAYS - 30, 0.05)
-    scores = validation.single_scores(fitted, reading_evidence(days_of(kwh), {}, fitted.surroundings))
+    scores = validation.single_scores(fitted, reading_matrix(days_of(kwh), {}, fitted.surroundings))
     assert list(scores) == [*SINGLES, *MEMBERS]
     for name, values in scores.items():
         assert values.dtype == np.float64
@@ -227,7 +227,7 @@ def test_a_total_theft_is_found_within_weeks_as_the_series_grows(fitted):
     onset = 140
     kwh = robbed(town(60, N_DAYS, seed=5), np.arange(10), onset, 0.0)
     file = attacked(kwh, onset, np.arange(60) < 10, 1.0)
-    least = score_at_rate(fitted.log_ratio(reading_evidence(file.days, {}, None))[10:], 0.05)
+    least = score_at_rate(fitted.log_ratio(reading_matrix(file.days, {}, None))[10:], 0.05)
     growing = validation._growing(fitted, file)
     assert growing.shape == (10, len(DELAYS))
     found = latency(growing, least)
@@ -240,7 +240,7 @@ def test_on_each_delay_a_client_is_judged_by_what_was_read_until_then(fitted):
     growing = validation._growing(fitted, attacked(kwh, onset, [1], 1.0))
     for delay, score in zip(DELAYS, growing[0], strict=True):
         if onset + delay <= N_DAYS:
-            so_far = reading_evidence(days_of(kwh[:, : onset + delay]), {}, None)
+            so_far = reading_matrix(days_of(kwh[:, : onset + delay]), {}, None)
             assert score == fitted.log_ratio(so_far)[0]
         else:
             assert np.isnan(score), "the series ends before"

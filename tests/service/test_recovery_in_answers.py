@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fairmeter.core.types import INSPECT_NOW, INSUFFICIENT_HISTORY, NOT_ENOUGH, WATCH, RecoveryEstimate, Score
-from fairmeter.planning.inspection_list import recoveries_of
+from fairmeter.planning.inspection_list import estimate_recoveries
 from fairmeter.scoring.client_tables import read_client_tables
 from fairmeter.scoring.predictor import Predictor
 from fairmeter.web.scoring_api.responses import answer_of
@@ -59,6 +59,6 @@ def test_a_model_without_invoices_estimates_by_the_past_alone(small_model):
     from fairmeter.data.json_records import tables_from_records
 
     clients, invoices, _ = tables_from_records([a_client("a")] * 2, [invoices_of(FALLEN), invoices_of([60] * 30)])
-    fallen, always_low = recoveries_of(replace(small_model, invoices=None), clients, invoices)
+    fallen, always_low = estimate_recoveries(replace(small_model, invoices=None), clients, invoices)
     assert fallen.months == pytest.approx(6)
     assert always_low is None

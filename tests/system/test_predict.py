@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from fairmeter.models import model_file
-from fairmeter.models.fraud_model import SHORT_READINGS
+from fairmeter.models.fraud_model import SHORT_READING_DAYS
 from fairmeter.models.runtime.onnx_trees import OnnxTrees
 from fairmeter.scoring import examples
 from tests.builders.readings import FIRST, robbed, town
@@ -272,7 +272,7 @@ def test_a_week_of_readings_is_insufficient_history_and_says_why(metered_client)
     assert answer["probability"] is None
     assert answer["severity"] == "insufficient history"
     assert {flag["flag"] for flag in answer["quality"]} == {"no_creation_date", "no_invoices", "short_readings"}
-    judged = answered(metered_client, {"readings": readings_of(HOMES[0][: SHORT_READINGS - 1])})
+    judged = answered(metered_client, {"readings": readings_of(HOMES[0][: SHORT_READING_DAYS - 1])})
     assert judged["probability"] is not None
     assert "short_readings" in {flag["flag"] for flag in judged["quality"]}
 

@@ -14,8 +14,7 @@ from rich.table import Table as Sheet
 from fairmeter.core.types import Score
 from fairmeter.evaluation import inspection_value
 from fairmeter.evaluation.conformal_selection import ConformalSelection
-from fairmeter.planning import inspection_list
-from fairmeter.planning.inspection_list import PlannedVisit
+from fairmeter.planning.inspection_list import PlannedVisit, expected_values, visit_values
 
 SHOWN = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000)  # numbers of visits
 
@@ -24,10 +23,10 @@ def print_worth(scores: list[Score], n_asked: int | None, cost: float, price: fl
     """What visits find, cost and bring, as far as scores and estimates tell; energy where there is no price."""
     judged = [score for score in scores if score.probability is not None]
     hit = np.array([score.probability for score in judged])
-    value = inspection_list.expected_values(judged, price)[:, 0]
+    value = expected_values(judged, price)[:, 0]
     has_price = bool((~np.isnan(value)).any())
     energy = np.array([np.nan if score.recovery is None else score.recovery.kwh for score in judged])
-    order = np.argsort(-inspection_list.merits(judged, value, cost), kind="stable")
+    order = np.argsort(-visit_values(judged, value, cost), kind="stable")
     with np.errstate(divide="ignore", invalid="ignore"):
         stake = (value / hit if has_price else energy)[order]
     cost = cost if has_price else 0.0

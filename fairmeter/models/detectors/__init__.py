@@ -1,0 +1,1 @@
+"""Unsupervised detectors: classical, rolling, autoencoder, forecaster."""

@@ -1,8 +1,8 @@
-"""How unusual each of a client's days was, by each detector: the anomaly timeline.
+"""Anomaly timeline: how unusual each of a client's days was, by detector.
 
-In:  Days, and where they are known Covariates and the networks of a ReadingModel; or Rows of invoices.
-Out: {detector: [float64, (rows,)]}, NaN where it cannot be told. 0 is a usual day, and from UNUSUAL (1.0) on a day is
-     unusual: of honest households, one day in a hundred comes there.
+In:  DailyConsumption; if known, Covariates and the networks of a ReadingModel.
+Out: {detector: [float64, (rows,)]}, NaN if unknown. 0 is a usual day. From UNUSUAL (1.0) on a day is unusual: among
+     honest households, one day in a hundred is.
 """
 
 from collections.abc import Mapping
@@ -12,76 +12,60 @@ import numpy as np
 
 from fairmeter.core.segments import Segments
 from fairmeter.data.daily import DailyConsumption
-from fairmeter.features.invoices.series import InvoiceSeries
 from fairmeter.features.readings.covariates import Covariates
 from fairmeter.features.readings.series import DailySeries
-from fairmeter.models.detectors import rolling as along
-from fairmeter.models.detectors.rolling import ALONG, WindowLengths
+from fairmeter.models.detectors.rolling import DAY_WINDOWS, ROLLING_DETECTORS
 
 UNUSUAL = 1.0
-# Median and 99 % quantile of each detector's values, so that all can be drawn on one scale.
-# Days: measured on London households of 2011 to 2014; invoices: on clients of the public set that were never caught.
-OF_DAYS = {
+# Median and 99 % quantile of each detector's values, which bring all detectors to one scale.
+# Measured on London households of 2011 to 2014.
+DAY_SCALES = {
     "z_score": (0.470, 2.871), "moving_average": (0.439, 3.595), "quartiles": (0.094, 5.374),
     "isolation_forest": (0.294, 0.628), "autoencoder": (0.036, 4.166), "forecaster": (0.011, 3.281),
-}  # fmt: skip
-OF_INVOICES = {
-    "z_score": (0.573, 5.308), "moving_average": (0.533, 6.957), "quartiles": (0.082, 7.467),
-    "isolation_forest": (0.361, 0.744),
 }  # fmt: skip
 
 
 class RollingDetector(Protocol):
-    """What a network of networks.py does along time."""
+    """A network that scores each row of a series, such as Autoencoder and Forecaster."""
 
-    def along(self, days: DailyConsumption, factor: np.ndarray | None = None) -> np.ndarray:
-        """[float64, (rows,)]; factor: what each row's day is for the neighbours, 1 = usual, NaN unknown"""
+    def row_scores(self, days: DailyConsumption, factor: np.ndarray | None = None) -> np.ndarray:
+        """Score of each row. [float64, (rows,); factor: the neighbours' factor of its day, NaN if unknown]"""
 
 
 def timeline(
     days: DailyConsumption,
-    surroundings: Covariates | None = None,
+    covariates: Covariates | None = None,
     networks: Mapping[str, RollingDetector] | None = None,
     seed: int = 0,
 ) -> dict[str, np.ndarray]:
-    """By the names of the detectors and of the networks, a value for each row of the Days."""
-    return standardised(values_along(days, surroundings, networks, seed), OF_DAYS)
+    """Standardised values of each row, by the names of the detectors and of the networks."""
+    return standardise(rolling_values(days, covariates, networks, seed), DAY_SCALES)
 
 
-def invoice_timeline(rows: InvoiceSeries, seed: int = 0) -> dict[str, np.ndarray]:
-    """A value for each row, of its consumption a day beside the same client's and energy's earlier invoices."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        series = rows.daily
-    return standardised(_classical(rows.by_pair, series, along.INVOICES, seed), OF_INVOICES)
-
-
-def values_along(
-    days: DailyConsumption, surroundings: Covariates | None, networks: Mapping[str, RollingDetector] | None, seed: int
+def rolling_values(
+    days: DailyConsumption, covariates: Covariates | None, networks: Mapping[str, RollingDetector] | None, seed: int
 ) -> dict[str, np.ndarray]:
-    """As the detectors give them, each on its own scale."""
+    """Values of each row, each detector on its own scale."""
     if not len(days.kwh):
-        return {name: np.empty(0) for name in (*ALONG, *(networks or {}))}
-    found = _classical(days.segments, _adjusted(days, surroundings), along.DAYS, seed)
+        return {name: np.empty(0) for name in (*ROLLING_DETECTORS, *(networks or {}))}
+    series = _adjusted(days, covariates)
+    found = {name: scores(days.segments, series, DAY_WINDOWS, seed) for name, scores in ROLLING_DETECTORS.items()}
     factor = None
-    if surroundings is not None:
-        factor = np.exp(surroundings.at(days.segments.index, days.day)[0])
-    return found | {name: network.along(days, factor) for name, network in (networks or {}).items()}
+    if covariates is not None:
+        factor = np.exp(covariates.at(days.segments.index, days.day)[0])
+    return found | {name: network.row_scores(days, factor) for name, network in (networks or {}).items()}
 
 
-def standardised(values: Mapping[str, np.ndarray], scales: Mapping[str, tuple[float, float]]) -> dict[str, np.ndarray]:
-    """0 where half of the honest rows lie below, UNUSUAL where 99 of 100 do."""
+def standardise(values: Mapping[str, np.ndarray], scales: Mapping[str, tuple[float, float]]) -> dict[str, np.ndarray]:
+    """Scale values so that 0 is the median of honest rows and UNUSUAL their 99 % quantile."""
     return {
         name: UNUSUAL * (each - scales[name][0]) / (scales[name][1] - scales[name][0]) for name, each in values.items()
     }
 
 
-def _classical(segments: Segments, series: np.ndarray, pace: WindowLengths, seed: int) -> dict[str, np.ndarray]:
-    return {name: detector(segments, series, pace, seed) for name, detector in ALONG.items()}
-
-
-def _adjusted(days: DailyConsumption, surroundings: Covariates | None) -> np.ndarray:
-    """log consumption less the neighbours' factor. [(rows,)]"""
+def _adjusted(days: DailyConsumption, covariates: Covariates | None) -> np.ndarray:
+    """Logarithm of consumption less the neighbours' factor. [(rows,)]"""
     filled = days.segments.filled
     some = DailyConsumption(Segments(days.segments.counts[filled]), days.day, days.kwh, days.hours)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return DailySeries(some, surroundings and surroundings.for_clients(filled)).off_usual
+        return DailySeries(some, covariates and covariates.for_clients(filled)).off_usual

@@ -1,9 +1,10 @@
-"""Classical detectors: no labels, one contract: `fit` on clients as they come, `score` higher = more suspicious.
+"""Classical detectors without labels: `fit` on all clients, `score` each client, higher = more suspicious.
 
 In:  features [float32, (clients, k)], missing values NaN.
-Out: one score a client [float64]. A missing value counts as ordinary: what is not known accuses nobody.
+Out: one score a client [float64]. A missing value counts as an ordinary one, so that it raises no suspicion.
 
-Where features are changes and a rise accuses nobody, a detector is fitted for `only_falls`: all that is above 0 is 0.
+Some features are changes, of which only falls are suspicious. For these, detectors are fitted with `only_falls`, which
+sets all values above 0 to 0.
 """
 
 import warnings
@@ -16,26 +17,26 @@ import numpy as np
 
 from fairmeter.models.runtime import onnx_trees
 
-CAP = 10.0  # standard deviations: one absurd value must not drown all others
+CAP = 10.0  # standard deviations: one absurd value must not dominate all others
 TREES = 100
-SUBSAMPLE = 256  # clients a tree, as Liu, Ting and Zhou 2008 found enough
+SUBSAMPLE = 256  # clients a tree, enough according to Liu, Ting and Zhou (2008)
 EULER = 0.5772156649015329
 
 
 class Detector(Protocol):
-    """What every detector does. [features: float32, (clients, k)]"""
+    """Interface of the detectors. [features: float32, (clients, k)]"""
 
     @classmethod
     def fit(cls, features: np.ndarray, seed: int, only_falls: bool = False) -> "Detector":
-        """The detector that takes these clients for usual; the same seed gives the same one."""
+        """Fit a detector to which these clients are usual; the same seed gives the same detector."""
 
     def score(self, features: np.ndarray) -> np.ndarray:
-        """[float64, one a client; higher = more suspicious]"""
+        """Score of each client, higher = more suspicious. [float64]"""
 
 
 @dataclass(frozen=True)
 class ZScore:
-    """Root mean square of the deviations from the mean, in standard deviations."""
+    """Root mean square of the deviations from the mean. [standard deviations]"""
 
     mean: np.ndarray
     deviation: np.ndarray
@@ -43,7 +44,7 @@ class ZScore:
 
     @classmethod
     def fit(cls, features: np.ndarray, seed: int = 0, only_falls: bool = False) -> "ZScore":  # noqa: ARG003
-        return cls(*_mean_and_deviation(_counted(features, only_falls)), only_falls)
+        return cls(*_mean_and_deviation(_clipped(features, only_falls)), only_falls)
 
     def score(self, features: np.ndarray) -> np.ndarray:
         z = _deviations(features, self.mean, self.deviation, self.only_falls)
@@ -52,9 +53,9 @@ class ZScore:
 
 @dataclass(frozen=True)
 class MovingAverage:
-    """Largest deviation below or above what the moving average foretold, in standard deviations over all clients.
+    """Largest deviation from a moving average, to either side. [standard deviations over all clients]
 
-    Its features are each client's extremes of (invoice less the mean of the three before).
+    Its features are each client's extremes of an invoice less the mean of the three before.
     """
 
     mean: np.ndarray
@@ -63,7 +64,7 @@ class MovingAverage:
 
     @classmethod
     def fit(cls, features: np.ndarray, seed: int = 0, only_falls: bool = False) -> "MovingAverage":  # noqa: ARG003
-        return cls(*_mean_and_deviation(_counted(features, only_falls)), only_falls)
+        return cls(*_mean_and_deviation(_clipped(features, only_falls)), only_falls)
 
     def score(self, features: np.ndarray) -> np.ndarray:
         z = np.abs(_deviations(features, self.mean, self.deviation, self.only_falls))
@@ -72,7 +73,7 @@ class MovingAverage:
 
 @dataclass(frozen=True)
 class Quartiles:
-    """Share of features outside Tukey's fences (1.5 interquartile ranges beyond the quartiles), and how far outside."""
+    """Share of features outside Tukey's fences (1.5 interquartile ranges beyond the quartiles), plus the distance."""
 
     low: np.ndarray
     high: np.ndarray
@@ -81,14 +82,14 @@ class Quartiles:
 
     @classmethod
     def fit(cls, features: np.ndarray, seed: int = 0, only_falls: bool = False) -> "Quartiles":  # noqa: ARG003
-        features = _counted(features, only_falls)
-        with _nobody_has_it():
+        features = _clipped(features, only_falls)
+        with _without_warnings():
             first, third = (_or_zero(np.nanquantile(features, share, axis=0)) for share in (0.25, 0.75))
         spread = np.where(third > first, third - first, 1.0)
         return cls(first - 1.5 * spread, third + 1.5 * spread, spread, only_falls)
 
     def score(self, features: np.ndarray) -> np.ndarray:
-        features = _counted(features, self.only_falls)
+        features = _clipped(features, self.only_falls)
         beyond = np.maximum(self.low - features, features - self.high) / self.spread
         beyond = np.clip(_or_zero(beyond), 0.0, CAP)
         return np.mean((beyond > 0) + beyond / CAP, axis=1)
@@ -96,7 +97,10 @@ class Quartiles:
 
 @dataclass(frozen=True)
 class IsolationForest:
-    """Liu, Ting and Zhou 2008: 2^(-mean path length / c(n)); few cuts isolate what is unlike the rest. [0..1]"""
+    """Isolation forest (Liu, Ting and Zhou 2008): 2^(-mean path length / c(n)). [0..1]
+
+    Few cuts isolate a client that is unlike the others.
+    """
 
     graph: bytes
     filling: np.ndarray
@@ -107,8 +111,8 @@ class IsolationForest:
     def fit(cls, features: np.ndarray, seed: int = 0, only_falls: bool = False) -> "IsolationForest":
         from sklearn.ensemble import IsolationForest as Forest
 
-        features = _counted(features, only_falls)
-        with _nobody_has_it():
+        features = _clipped(features, only_falls)
+        with _without_warnings():
             filling = _or_zero(np.nanmedian(features, axis=0)).astype(np.float32)
         n = min(SUBSAMPLE, len(features))
         forest = Forest(n_estimators=TREES, max_samples=n, random_state=seed).fit(_filled(features, filling))
@@ -116,41 +120,41 @@ class IsolationForest:
             _path_lengths(estimator.tree_, columns)
             for estimator, columns in zip(forest.estimators_, forest.estimators_features_, strict=True)
         ]
-        graph = onnx_trees.of_trees(trees, features.shape[1])
-        return cls(graph, filling, float(usual_path(np.array([n]))[0]), only_falls)
+        graph = onnx_trees.tree_ensemble_graph(trees, features.shape[1])
+        return cls(graph, filling, float(expected_path_length(np.array([n]))[0]), only_falls)
 
     def score(self, features: np.ndarray) -> np.ndarray:
-        features = _counted(features, self.only_falls)
+        features = _clipped(features, self.only_falls)
         path = onnx_trees.run(self.graph, _filled(features, self.filling))[:, 0] / TREES
         return np.exp2(-path.astype(np.float64) / self.usual_path)
 
 
 @contextmanager
-def _nobody_has_it() -> Iterator[None]:
-    """NumPy warns of a feature that no client has; here that is no news, `_or_zero` sees to it."""
+def _without_warnings() -> Iterator[None]:
+    """Silence NumPy's warning about a feature that no client has; `_or_zero` handles it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         yield
 
 
 def _mean_and_deviation(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    with _nobody_has_it():
+    with _without_warnings():
         mean, deviation = (_or_zero(reduce(features, axis=0, dtype=np.float64)) for reduce in (np.nanmean, np.nanstd))
     return mean, np.where(deviation > 0, deviation, 1.0)
 
 
 def _deviations(features: np.ndarray, mean: np.ndarray, deviation: np.ndarray, only_falls: bool) -> np.ndarray:
-    """From the mean, 0 where missing; of those above it 0 too, where only falls are odd."""
-    z = _or_zero((_counted(features, only_falls) - mean) / deviation)
+    """Deviations from the mean; 0 for missing values and, with only_falls, for values above the mean."""
+    z = _or_zero((_clipped(features, only_falls) - mean) / deviation)
     return np.minimum(z, 0.0) if only_falls else z
 
 
-def _counted(features: np.ndarray, only_falls: bool) -> np.ndarray:
+def _clipped(features: np.ndarray, only_falls: bool) -> np.ndarray:
     return np.minimum(features, np.float32(0.0)) if only_falls else features
 
 
 def _or_zero(values: np.ndarray) -> np.ndarray:
-    """A feature that nobody has says nothing: 0."""
+    """Replace NaN by 0."""
     return np.where(np.isnan(values), 0.0, values)
 
 
@@ -158,8 +162,8 @@ def _filled(features: np.ndarray, filling: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(features), filling, features).astype(np.float32)
 
 
-def usual_path(n: np.ndarray) -> np.ndarray:
-    """Mean path length of an unsuccessful search in a binary tree of n leaves: c(n) of the paper."""
+def expected_path_length(n: np.ndarray) -> np.ndarray:
+    """Mean path length of an unsuccessful search in a binary tree of n leaves: c(n) of Liu, Ting and Zhou (2008)."""
     n = np.asarray(n, dtype=np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         path = 2.0 * (np.log(n - 1.0) + EULER) - 2.0 * (n - 1.0) / n
@@ -167,20 +171,20 @@ def usual_path(n: np.ndarray) -> np.ndarray:
 
 
 def _path_lengths(tree: object, columns: np.ndarray) -> onnx_trees.Tree:
-    """A fitted tree with the path length in each leaf: its depth, and what the clients left in it would still take."""
+    """A fitted tree with the path length as value of each leaf: its depth plus c(n) for its n clients."""
     depth = np.zeros(tree.node_count)
     for node in range(tree.node_count):
         if tree.children_left[node] >= 0:
             depth[[tree.children_left[node], tree.children_right[node]]] = depth[node] + 1
     is_leaf = tree.children_left < 0
-    value = np.where(is_leaf, depth + usual_path(tree.n_node_samples), 0.0)
+    value = np.where(is_leaf, depth + expected_path_length(tree.n_node_samples), 0.0)
     feature = np.where(is_leaf, 0, columns[np.maximum(tree.feature, 0)])
     return onnx_trees.Tree(tree.children_left, tree.children_right, feature, tree.threshold, value)
 
 
 @dataclass(frozen=True)
 class Detectors:
-    """The detectors of an ensemble by name, each with the columns of the features that it looks at."""
+    """Detectors of an ensemble by name, each with the columns of its features."""
 
     fitted: dict[str, Detector]
     columns: dict[str, np.ndarray]
@@ -194,17 +198,22 @@ class Detectors:
         seed: int,
         only_falls: bool = False,
     ) -> "Detectors":
-        """[features: float32, (clients, len(names)); looks_at: names of features by names in KINDS]"""
+        """Fit each detector on its features.
+
+        [features: float32, (clients, len(names)); looks_at: names of features by names in DETECTORS]
+        """
         columns = {name: np.array([names.index(n) for n in wanted]) for name, wanted in looks_at.items()}
-        return cls({name: KINDS[name].fit(features[:, at], seed, only_falls) for name, at in columns.items()}, columns)
+        return cls(
+            {name: DETECTORS[name].fit(features[:, at], seed, only_falls) for name, at in columns.items()}, columns
+        )
 
     def scores(self, features: np.ndarray) -> np.ndarray:
-        """[float32, (clients, detectors)]"""
+        """Score of each client by each detector. [float32, (clients, detectors)]"""
         return np.stack(
             [detector.score(features[:, self.columns[name]]) for name, detector in self.fitted.items()], axis=1
         ).astype(np.float32)
 
 
-KINDS: dict[str, type[Detector]] = {
+DETECTORS: dict[str, type[Detector]] = {
     "z_score": ZScore, "moving_average": MovingAverage, "quartiles": Quartiles, "isolation_forest": IsolationForest,
 }  # fmt: skip

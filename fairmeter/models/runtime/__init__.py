@@ -1,0 +1,1 @@
+"""Runtime of fitted members: ONNX graphs, oblivious trees and dense networks."""

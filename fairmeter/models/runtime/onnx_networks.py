@@ -1,7 +1,7 @@
-"""Networks as ONNX graphs, written from their weights: no converter, and serving needs none of the library that fitted.
+"""Networks as ONNX graphs, written from their weights, so that neither a converter nor Keras is needed for serving.
 
 In:  weights as Keras orders them, float32.
-Out: the graph as bytes, for `onnx_graphs.run`: one input `features`, one output.
+Out: the graph as bytes for `onnx_trees.run`: one input `features`, one output.
 """
 
 from typing import TYPE_CHECKING
@@ -13,13 +13,13 @@ from fairmeter.models.runtime.onnx_trees import IR_VERSION
 if TYPE_CHECKING:
     from onnx import NodeProto
 
-OPSET = 15  # the newest that goes with that IR version
+OPSET = 15  # the newest for that IR version
 
 Dense = tuple[np.ndarray, np.ndarray]  # kernel (in, out), bias (out,)
 
 
-def of_autoencoder(encoder: list[Dense], decoder: list[Dense]) -> bytes:
-    """Dense layers, ReLU after all but the last of either half.
+def autoencoder_graph(encoder: list[Dense], decoder: list[Dense]) -> bytes:
+    """Graph of an autoencoder of dense layers, with ReLU after all but the last layer of each half.
 
     (rows, width) -> (rows, decoded + code): the reconstruction, then the code.
     """
@@ -31,8 +31,8 @@ def of_autoencoder(encoder: list[Dense], decoder: list[Dense]) -> bytes:
     return _graph([*nodes, *decoding, both], weights | more, [None, encoder[0][0].shape[0]])
 
 
-def of_dense(fits: list[list[Dense]]) -> bytes:
-    """The mean of networks of dense layers, ReLU after all but the last. (rows, width) -> (rows, 1)"""
+def dense_graph(fits: list[list[Dense]]) -> bytes:
+    """Graph of the mean of dense networks, with ReLU after all but the last layer. (rows, width) -> (rows, 1)"""
     from onnx import helper
 
     nodes, weights, answers = [], {}, [f"answer_{i}" for i in range(len(fits))]
@@ -43,8 +43,8 @@ def of_dense(fits: list[list[Dense]]) -> bytes:
     return _graph(nodes, weights, [None, fits[0][0][0].shape[0]])
 
 
-def of_lstm(kernel: np.ndarray, recurrent: np.ndarray, bias: np.ndarray, head: Dense) -> bytes:
-    """An LSTM with zero initial state and a dense layer on its output at every step.
+def lstm_graph(kernel: np.ndarray, recurrent: np.ndarray, bias: np.ndarray, head: Dense) -> bytes:
+    """Graph of an LSTM with zero initial state and a dense layer on its output at every step.
 
     (steps, rows, width) -> (steps, rows, out); kernel (width, 4 units), recurrent (units, 4 units), bias (4 units,).
     """
@@ -69,7 +69,7 @@ def of_lstm(kernel: np.ndarray, recurrent: np.ndarray, bias: np.ndarray, head: D
 
 
 def _gates(weights: np.ndarray) -> np.ndarray:
-    """(n, 4 units) as Keras orders gates: input, forget, cell, output -> (4 units, n): input, output, forget, cell."""
+    """Reorder gates. [(n, 4 units), input, forget, cell, output -> (4 units, n), input, output, forget, cell]"""
     at_input, forget, cell, at_output = np.split(weights, 4, axis=1)
     return np.concatenate([at_input, at_output, forget, cell], axis=1).T
 

@@ -1,4 +1,4 @@
-"""Trees as ONNX graphs: made in training, run in serving. The only room that knows ONNX.
+"""Tree ensembles as ONNX graphs, written in training and run in serving; the only module that runs ONNX Runtime.
 
 In:  fitted trees, or a member's own ONNX export.
 Out: the graph as bytes; `run` gives its output [float32, (clients, 1)].
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from onnx import NodeProto
     from onnxruntime import InferenceSession
 
-OPSET = 3  # of ai.onnx.ml: the newest that every ONNX Runtime of the last years reads
-IR_VERSION = 8  # the one that goes with it
-SESSIONS = 64  # kept open; a model has ten graphs
+OPSET = 3  # of ai.onnx.ml: the newest that all ONNX Runtimes of recent years read
+IR_VERSION = 8  # the one for that version
+MAX_SESSIONS = 64  # cached; a model has ten graphs
 
 
 class Tree(NamedTuple):
-    """Nodes of one tree: child rows (below 0 at a leaf), feature <= threshold goes left, value at a leaf."""
+    """Nodes of one tree: child numbers (below 0 at a leaf), split by feature <= threshold, value at a leaf."""
 
     left: np.ndarray
     right: np.ndarray
@@ -32,8 +32,8 @@ class Tree(NamedTuple):
     value: np.ndarray
 
 
-def of_trees(trees: list[Tree], n_features: int) -> bytes:
-    """One TreeEnsembleRegressor that sums the leaves."""
+def tree_ensemble_graph(trees: list[Tree], n_features: int) -> bytes:
+    """Graph of one TreeEnsembleRegressor that sums the leaves."""
     from onnx import helper
 
     sizes = [len(tree.left) for tree in trees]
@@ -45,7 +45,7 @@ def of_trees(trees: list[Tree], n_features: int) -> bytes:
         "TreeEnsembleRegressor", ["features"], ["score"], domain="ai.onnx.ml", n_targets=1,
         nodes_treeids=number.tolist(), nodes_nodeids=node.tolist(),
         nodes_featureids=np.where(leaf, 0, feature).tolist(),
-        nodes_values=rounded_down(np.where(leaf, 0.0, threshold)).tolist(),
+        nodes_values=round_down(np.where(leaf, 0.0, threshold)).tolist(),
         nodes_modes=np.where(leaf, "LEAF", "BRANCH_LEQ").tolist(),
         nodes_truenodeids=np.where(leaf, 0, left).tolist(), nodes_falsenodeids=np.where(leaf, 0, right).tolist(),
         target_treeids=number[leaf].tolist(), target_nodeids=node[leaf].tolist(),
@@ -54,16 +54,16 @@ def of_trees(trees: list[Tree], n_features: int) -> bytes:
     return _graph_of(ensemble, n_features)
 
 
-def rounded_down(thresholds: np.ndarray) -> np.ndarray:
-    """The largest float32 not above each threshold: a float32 value then goes the way it went in float64."""
+def round_down(thresholds: np.ndarray) -> np.ndarray:
+    """Largest float32 not above each threshold, so that a float32 value takes the same branch as in float64."""
     single = thresholds.astype(np.float32)
     return np.where(single > thresholds, np.nextafter(single, np.float32(-np.inf)), single)
 
 
-def regressor_of(classifier: bytes) -> bytes:
-    """A binary tree classifier's graph cut down to its trees: the output is the log-odds of class 1.
+def regressor_graph(classifier: bytes) -> bytes:
+    """The trees alone of a binary classifier's graph, with the log-odds of class 1 as output.
 
-    Libraries export labels and lists of dicts besides, which cost more than the trees.
+    Libraries also export labels and lists of dicts, which take more time than the trees.
     """
     import onnx
     from onnx import helper
@@ -97,31 +97,31 @@ def _graph_of(trees: "NodeProto", n_features: int) -> bytes:
     return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION).SerializeToString()
 
 
-@lru_cache(maxsize=SESSIONS)
+@lru_cache(maxsize=MAX_SESSIONS)
 def session(graph: bytes) -> "InferenceSession":
-    """A session of one thread: gunicorn's threads already share the cores."""
-    # It would look up its maker's server and report there; its own function for that comes after the first look-up.
+    """Cached session of one thread, because the threads of the server already share the cores."""
+    # Without this, importing ONNX Runtime contacts its telemetry server; its own switch takes effect only afterwards.
     os.putenv("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     made = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    memory.release_free_memory()  # reading a graph takes twice what its session keeps
+    memory.release_free_memory()  # reading a graph takes twice the memory of its session
     return made
 
 
 @dataclass(frozen=True)
 class OnnxTrees:
-    """Trees that ONNX Runtime adds up."""
+    """Trees that ONNX Runtime evaluates."""
 
     graph: bytes
 
     def values(self, matrix: np.ndarray) -> np.ndarray:
-        """[float32, (clients, width) -> float64, (clients,)]"""
+        """Sum of the leaves. [float32, (clients, width) -> float64, (clients,)]"""
         return run(self.graph, matrix)[:, 0].astype(np.float64)
 
 
 def run(graph: bytes, features: np.ndarray) -> np.ndarray:
-    """The graph's output for these clients. [features: float32, (clients, n_features) -> float32, (clients, 1)]"""
+    """Output of a graph. [features: float32, (clients, n_features) -> float32, (clients, 1)]"""
     return session(graph).run(None, {"features": features})[0]

@@ -12,7 +12,7 @@ import numpy as np
 
 from fairmeter.evaluation import conformal_selection, inspection_value, model_evaluation
 from fairmeter.models.fraud_model import severity_of
-from fairmeter.planning.recovery import recoveries
+from fairmeter.planning.recovery import recovery_estimates
 from fairmeter.training.dataset import Dataset
 from fairmeter.training.ensemble_fitting import Fitted
 from fairmeter.training.validation.invoices import TestSplit
@@ -64,7 +64,7 @@ def visits_measured(study: Dataset, split: TestSplit, fitted: Fitted, promises: 
 def stakes(study: Dataset, clients: np.ndarray, fitted: Fitted) -> np.ndarray:
     """Energy at stake with each of the clients, if it steals. [kWh, NaN where nothing can be estimated]"""
     order = np.argsort(clients)
-    found = recoveries(*study.tables_of(clients[order]), fitted.ensemble.inputs.peers)
+    found = recovery_estimates(*study.tables_of(clients[order]), fitted.ensemble.inputs.peers)
     kwh = np.empty(len(clients))
     kwh[order] = [np.nan if each is None else each.kwh for each in found]
     return kwh

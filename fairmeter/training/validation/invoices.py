@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fairmeter.evaluation import model_evaluation
-from fairmeter.explanation.shapley import EnsembleInput, shares
+from fairmeter.explanation.shapley import EnsembleInput, shapley_values
 from fairmeter.explanation.topics import INVOICES
 from fairmeter.features.base import REASON_GROUPS
 from fairmeter.models.ensemble import probability_of
@@ -129,8 +129,8 @@ def agreement(study: Dataset, split: TestSplit, fitted: Fitted, seed: int) -> di
     ensemble = fitted.ensemble
     matrix = ensemble.inputs.matrix(study.evidence.of(some))
     parts = [EnsembleInput(ensemble, INVOICES, row) for row in matrix]
-    reasons = np.abs([shares([part], 0.0, np.inf).effects for part in parts])
-    is_of_group = np.arange(len(REASON_GROUPS)) == parts[0].layout.group[:, None]
+    reasons = np.abs([shapley_values([part], 0.0, np.inf).effects for part in parts])
+    is_of_group = np.arange(len(REASON_GROUPS)) == parts[0].columns.group[:, None]
     trees = np.abs(shap_values(fitted.natives["xgboost"], matrix) @ is_of_group)
     first, order = reasons.argmax(axis=1), np.argsort(-trees, axis=1)
     sizes = reasons.mean(axis=0), trees.mean(axis=0)

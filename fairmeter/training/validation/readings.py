@@ -16,7 +16,7 @@ from fairmeter.evaluation import model_evaluation, reading_metrics
 from fairmeter.evaluation.reading_metrics import DELAYS, RATES
 from fairmeter.features.readings.covariates import Covariates, TransformerLosses
 from fairmeter.models.ensemble import probability_of
-from fairmeter.models.reading_model import LEAST_DAYS, ReadingModel, onset_day, reading_evidence
+from fairmeter.models.reading_model import MIN_DAYS, ReadingModel, onset_day, reading_matrix
 from fairmeter.training import attacks
 from fairmeter.training.attacks import HONEST, AttackedHouseholds, HonestHouseholds, split
 from fairmeter.training.dataset import LEAST_OF_A_KIND, TrainingError
@@ -106,7 +106,7 @@ def plan_metrics(
 ) -> dict:
     """What one way to attack shows of the model: all of reading_evaluation.py, and models side by side."""
     files = attacked_files(base, kept, model.surroundings, [plan] * TEST_FILES, seed)
-    evidence = [reading_evidence(file.days, model.networks, file.surroundings) for file in files]
+    evidence = [reading_matrix(file.days, model.networks, file.surroundings) for file in files]
     label, kind, loss, household, onset = (_column(files, name) for name in PER_CLIENT)
     score = np.concatenate([model.log_ratio(part) for part in evidence])
     singles = [single_scores(model, part) for part in evidence]
@@ -168,7 +168,7 @@ def _growing(model: ReadingModel, file: AttackedHouseholds) -> np.ndarray:
     for i, delay in enumerate(DELAYS):
         until = file.onset + delay - 1
         days = file.days.until(until, is_large)
-        score = model.log_ratio(reading_evidence(days, model.networks, surroundings))
+        score = model.log_ratio(reading_matrix(days, model.networks, surroundings))
         out[:, i] = np.where((last >= until)[is_large], score, np.nan)
     return out
 
@@ -219,7 +219,7 @@ def of_labelled(
     losses: of the clients' transformers, where these are measured. Raises TrainingError where too few clients of a kind
     have readings.
     """
-    known = ~np.isnan(label) & (days.segments.total((~np.isnan(days.kwh)).astype(np.int64)) >= LEAST_DAYS)
+    known = ~np.isnan(label) & (days.segments.total((~np.isnan(days.kwh)).astype(np.int64)) >= MIN_DAYS)
     days, label = days.for_clients(known), label[known]
     _check_kinds(label)
     surroundings = replace(
@@ -232,7 +232,7 @@ def of_labelled(
         model, _, _ = _fit_on(
             days, label, ~mine, surroundings, seed + fold, quick, lambda what, p=part: tell(f"{what}, {p}")
         )
-        evidence = reading_evidence(days.for_clients(mine), model.networks, surroundings.for_clients(mine))
+        evidence = reading_matrix(days.for_clients(mine), model.networks, surroundings.for_clients(mine))
         score[mine] = model.log_ratio(evidence)
         for name, values in single_scores(model, evidence).items():
             rows.setdefault(name, np.full(len(label), np.nan))[mine] = values
@@ -262,7 +262,7 @@ def _fit_on(
     watched[np.random.default_rng(seed).permutation(honest)[: int(PARTS[0] * len(honest))]] = True
     networks = fit_networks(days.for_clients(watched), surroundings, seed, quick, tell)
     rest = used & ~watched if networks else used
-    evidence = reading_evidence(days.for_clients(rest), networks, surroundings.for_clients(rest))
+    evidence = reading_matrix(days.for_clients(rest), networks, surroundings.for_clients(rest))
     sample = Sample(evidence, label[rest], np.flatnonzero(rest))
     model, fitted = fit_labelled(sample, networks, surroundings, seed, quick, tell)
     return model, sample, fitted
@@ -272,7 +272,7 @@ def _check_kinds(label: np.ndarray) -> None:
     n, n_thieves = len(label), int(label.sum())
     if min(n_thieves, n - n_thieves) < LEAST_OF_A_KIND:
         raise TrainingError(
-            f"{n_thieves:,} clients labelled 1 and {n - n_thieves:,} labelled 0 have at least {LEAST_DAYS} days with "
+            f"{n_thieves:,} clients labelled 1 and {n - n_thieves:,} labelled 0 have at least {MIN_DAYS} days with "
             f"readings; at least {LEAST_OF_A_KIND} of each kind are needed. Without labels, leave the column out."
         )
 
@@ -287,11 +287,11 @@ def of_unlabelled(
     days: DailyConsumption, theft_share: float, seed: int, quick: bool, tell: Tell, almanac: Exogenous = NO_EXOGENOUS
 ) -> ReadingTrainingResult:
     """The detectors' ranks: suspected are the UNLABELLED_SHARE that are most unlike the others. Raises TrainingError."""
-    _check_enough(days.segments.total((~np.isnan(days.kwh)).astype(np.int64)), LEAST_DAYS, LEAST_OF_A_KIND)
+    _check_enough(days.segments.total((~np.isnan(days.kwh)).astype(np.int64)), MIN_DAYS, LEAST_OF_A_KIND)
     surroundings = Covariates.from_consumption(days, None, *almanac)
     networks = fit_networks(days, surroundings, seed, quick, tell)
-    evidence = reading_evidence(days, networks, surroundings)
-    model, log_odds = fit_unlabelled(evidence.of(evidence.n_records >= LEAST_DAYS), networks, surroundings, seed)
+    evidence = reading_matrix(days, networks, surroundings)
+    model, log_odds = fit_unlabelled(evidence.of(evidence.n_records >= MIN_DAYS), networks, surroundings, seed)
     score = probability_of(log_odds + _shift(model.theft_share, theft_share))
     threshold = float(np.quantile(score, 1.0 - UNLABELLED_SHARE))
     cuts = {"threshold": threshold, "severities": [], "theft_share": theft_share}

@@ -8,7 +8,7 @@ import pytest
 from fairmeter.desk import runs
 from fairmeter.desk.rescoring import Rescorer, losses_of
 from fairmeter.desk.service import DeskService
-from fairmeter.explanation.reasons import EARLIER, LEAST_EFFECT, LOWERS
+from fairmeter.explanation.reasons import LOWERS, MIN_EFFECT, STORED_SCORE_GROUP
 from fairmeter.features.base import REASON_GROUPS
 from fairmeter.features.readings.covariates import TransformerLosses
 from fairmeter.models import model_file
@@ -89,7 +89,7 @@ def test_readings_alone_that_are_recorded_join_what_the_invoices_said(script):
     profile = profile_of(script)
     assert profile["probability"] == odds(0.5, 0.5)
     assert profile["facts"]["score_of_invoices"] == 0.5
-    assert profile["reasons"][0]["group"] == EARLIER
+    assert profile["reasons"][0]["group"] == STORED_SCORE_GROUP
 
 
 def test_a_client_without_anything_new_keeps_the_score_that_it_has(script):
@@ -120,7 +120,7 @@ def test_what_the_invoices_said_is_told_with_its_day_and_its_first_reason_from_r
         posted(script, some_readings("c-1", n_days=n_days), "/readings")
         told = {reason["group"]: reason["text"] for reason in profile_of(script)["reasons"]}
         when = f"By its invoices alone, as they were scored on {scored_on} or before,"
-        assert told[EARLIER] == f"{when} its probability is 50 %; above all for this: High."
+        assert told[STORED_SCORE_GROUP] == f"{when} its probability is 50 %; above all for this: High."
 
 
 @pytest.fixture(scope="module")
@@ -158,15 +158,15 @@ def test_reasons_of_a_joined_score_sum_to_it_less_the_typical_clients(tmp_path, 
     keeping.take_readings(fallen())
     joined = store.find_profile("c-1").score
     assert joined.probability != by_invoices.probability
-    missing = (len(REASON_GROUPS) + 1) * LEAST_EFFECT  # effects too small to tell
+    missing = (len(REASON_GROUPS) + 1) * MIN_EFFECT  # effects too small to tell
     assert total(joined) == pytest.approx(joined.probability - joined.typical, abs=missing)
-    [said] = [reason.text for reason in joined.reasons if reason.group == EARLIER]
+    [said] = [reason.text for reason in joined.reasons if reason.group == STORED_SCORE_GROUP]
     first = next(reason.text for reason in by_invoices.reasons if reason.effect > 0)
     assert first.removesuffix(".") in said.replace(LOWERS, ".")
     keeping.record(row, by_invoices)
     whole = store.find_profile("c-1").score
     assert whole.probability == pytest.approx(joined.probability, abs=1e-6), "the invoices at hand say what they said"
-    assert EARLIER not in [reason.group for reason in whole.reasons]
+    assert STORED_SCORE_GROUP not in [reason.group for reason in whole.reasons]
     assert total(whole) == pytest.approx(whole.probability - whole.typical, abs=missing)
     store.close()
 

@@ -172,10 +172,10 @@ def test_no_more_is_to_be_looked_at_than_fits_and_meter_and_seals_always_are():
 
 
 def test_every_evidence_group_has_something_to_look_at():
-    from fairmeter.explanation.reasons import EARLIER
+    from fairmeter.explanation.reasons import STORED_SCORE_GROUP
     from fairmeter.features.base import REASON_GROUPS
 
-    assert {*REASON_GROUPS, EARLIER} <= set(crew_sheet.texts.part("crew.check"))
+    assert {*REASON_GROUPS, STORED_SCORE_GROUP} <= set(crew_sheet.texts.part("crew.check"))
 
 
 @pytest.mark.parametrize("client_id", ["c-0", HOSTILE, ALONE, MONTHLY, NOTHING])

@@ -5,8 +5,8 @@ import pytest
 
 from fairmeter.core.types import CANNOT_TELL, DOES_NOT_FIT, FITS
 from fairmeter.data.json_records import tables_from_records
-from fairmeter.explanation.billed import billed_clients
-from fairmeter.explanation.harmless_causes import CAUSES, CauseInputs, explanations_of
+from fairmeter.explanation.billing_history import billing_histories
+from fairmeter.explanation.harmless_causes import CAUSES, CauseInputs, harmless_causes
 from tests.builders.tables import a_client, an_invoice
 
 FIRST = int(np.datetime64("2013-01-01").astype(int))
@@ -27,11 +27,11 @@ def invoices_of(kwh, energy="ELEC", meters=None):
 def seen(invoices=(), kwh=None, hours=None):
     clients, table, _ = tables_from_records([a_client("c-1")], [list(invoices)])
     day = np.empty(0) if kwh is None else FIRST + np.arange(len(kwh))
-    return CauseInputs(billed_clients(clients, table)[0], day, np.array([] if kwh is None else kwh, float), hours)
+    return CauseInputs(billing_histories(clients, table)[0], day, np.array([] if kwh is None else kwh, float), hours)
 
 
 def found(known, cause):
-    return next(each for each in explanations_of(known) if each.cause == cause)
+    return next(each for each in harmless_causes(known) if each.cause == cause)
 
 
 STEADY = invoices_of([600] * 9)
@@ -104,7 +104,7 @@ def test_meters_side_by_side_are_no_exchange():
 
 
 def test_every_cause_is_answered_in_order_even_where_nothing_is_known():
-    explanations = explanations_of(seen())
+    explanations = harmless_causes(seen())
     assert tuple(each.cause for each in explanations) == CAUSES
     assert [each.verdict for each in explanations] == [CANNOT_TELL] * (len(CAUSES) - 1) + [FITS]
 

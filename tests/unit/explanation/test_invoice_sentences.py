@@ -6,12 +6,12 @@ import pytest
 from fairmeter.core.segments import Segments
 from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.json_records import tables_from_records
-from fairmeter.explanation.billed import billed_clients
-from fairmeter.explanation.invoice_sentences import TELLERS, told_of_invoices
-from fairmeter.explanation.reading_sentences import TELLERS as TELLERS_OF_DAYS
-from fairmeter.explanation.reading_sentences import told_of_days
+from fairmeter.explanation.billing_history import billing_histories
+from fairmeter.explanation.invoice_sentences import SENTENCES, invoice_sentence
+from fairmeter.explanation.reading_sentences import SENTENCES as TELLERS_OF_DAYS
+from fairmeter.explanation.reading_sentences import reading_sentence
 from fairmeter.explanation.sentence_inputs import InvoiceContext, ReadingContext
-from fairmeter.explanation.topics import INVOICES, OF_INVOICES, OF_READINGS, READINGS, Topic, layout_of
+from fairmeter.explanation.topics import INVOICE_TOPICS, INVOICES, READING_TOPICS, READINGS, Topic, column_topics
 from fairmeter.features.base import DISCREPANCY, FALL, HISTORY, IRREGULAR, LOW, PLACE, TARIFF, UNUSUAL
 from fairmeter.features.invoices.matrix import FEATURE_NAMES, client_features
 from fairmeter.features.readings.covariates import Covariates, TransformerLosses
@@ -49,16 +49,16 @@ def invoices_of(kwh, energy="ELEC", **columns):
 def told(invoices, energy="elec", usual=None, row=(0.091, 0.05, 1.42, 3.2), typical=(0.065, 0.065, 0.7, 1.1)):
     clients, table, _ = tables_from_records([a_client("c-1", created_on="2003-08-12")], [invoices])
     features = dict(zip(FEATURE_NAMES, client_features(clients, table).features[0].tolist(), strict=True))
-    history = billed_clients(clients, table)[0]
+    history = billing_histories(clients, table)[0]
     usual = usual or {}
     return InvoiceContext(
-        energy, history.get(energy), ensemble_of(COLUMNS, typical), layout_of(COLUMNS, INVOICES),
+        energy, history.get(energy), ensemble_of(COLUMNS, typical), column_topics(COLUMNS, INVOICES),
         np.array(row, np.float32), lambda name: features.get(name, np.nan), lambda name: usual.get(name, np.nan), LIKE,
     )  # fmt: skip
 
 
 def said(it, group, name):
-    return told_of_invoices(it, Topic(group, name, it.energy))
+    return invoice_sentence(it, Topic(group, name, it.energy))
 
 
 FALLEN = invoices_of([1600, 1640, 1560, 1600, 600, 640, 560, 600])
@@ -156,7 +156,7 @@ def test_a_sentence_tells_the_clients_own_figures_and_what_is_usual(invoices, en
     ],
 )
 def test_a_sentence_knows_whether_it_sounds_suspicious(invoices, aspect, says):
-    assert said(told(invoices), *aspect).says == says
+    assert said(told(invoices), *aspect).suspicion == says
 
 
 def test_two_meters_read_on_one_day_are_not_two_histories():
@@ -172,8 +172,8 @@ def test_nothing_is_said_where_the_figures_do_not_carry_it():
 
 
 def test_every_aspect_of_invoices_and_of_readings_has_a_sentence():
-    assert set(TELLERS) == {(group, name) for group, aspects in OF_INVOICES.items() for name, _ in aspects}
-    assert set(TELLERS_OF_DAYS) == {(group, name) for group, aspects in OF_READINGS.items() for name, _ in aspects}
+    assert set(SENTENCES) == {(group, name) for group, aspects in INVOICE_TOPICS.items() for name, _ in aspects}
+    assert set(TELLERS_OF_DAYS) == {(group, name) for group, aspects in READING_TOPICS.items() for name, _ in aspects}
 
 
 # --- readings ---------------------------------------------------------------------------------------------------------
@@ -186,7 +186,7 @@ def told_days(kwh, hours=None, lost=None):
     surroundings = None if lost is None else behind(day, np.array([lost], float))
     row = reading_features(days, surroundings)[0]
     ensemble = ensemble_of(READING_FEATURES, np.zeros(len(row)))
-    return ReadingContext(day, days.kwh, ensemble, layout_of(READING_FEATURES, READINGS), row)
+    return ReadingContext(day, days.kwh, ensemble, column_topics(READING_FEATURES, READINGS), row)
 
 
 def behind(day, lost):
@@ -197,7 +197,7 @@ def behind(day, lost):
 
 
 def said_of_days(it, group, name):
-    return told_of_days(it, Topic(group, name, "elec")).text
+    return reading_sentence(it, Topic(group, name, "elec")).text
 
 
 def test_a_fall_of_readings_is_told_with_its_day_and_levels():
@@ -232,7 +232,7 @@ def test_a_ceiling_is_told_with_its_height_and_how_long_it_holds():
 def test_every_sentence_on_readings_is_a_sentence_without_a_raw_name(group, name):
     rng = np.random.default_rng(1)
     hours = rng.uniform(0.2, 1.0, (400, 24))
-    found = told_of_days(told_days(hours.sum(axis=1), hours), Topic(group, name, "elec"))
+    found = reading_sentence(told_days(hours.sum(axis=1), hours), Topic(group, name, "elec"))
     if found is None:  # without neighbours and networks nothing is known of these
         assert (group, name) in {
             (PLACE, "neighbours"),

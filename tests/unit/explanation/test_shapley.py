@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairmeter.explanation.shapley import CombinedModel, EnsembleInput, shares
+from fairmeter.explanation.shapley import CombinedModel, EnsembleInput, shapley_values
 from fairmeter.explanation.topics import INVOICES
 from fairmeter.features.base import DISCREPANCY, FALL, LOW, REASON_GROUPS
 from fairmeter.models.ensemble import Ensemble, EnsembleInputs, probability_of
@@ -54,7 +54,7 @@ def effects(found):
 )  # fmt: skip
 def test_effects_sum_to_the_score_less_the_typical_clients(weights, together, row, typical):
     part = part_of(Sum(weights, together), row, typical=typical)
-    found = shares([part], 0.0, 0.0)
+    found = shapley_values([part], 0.0, 0.0)
     both = part.ensemble.log_odds(np.array([row, typical], np.float32))
     assert (found.probability, found.typical) == pytest.approx(tuple(probability_of(both)), abs=1e-12)
     assert found.effects.sum() == pytest.approx(found.probability - found.typical, abs=1e-12)
@@ -67,59 +67,61 @@ def test_effects_sum_to_the_score_less_the_typical_clients(weights, together, ro
 )  # fmt: skip
 def test_effects_sum_where_a_part_is_known_as_a_whole(weights, row, earlier, usual, constant):
     part = part_of(Sum(weights, 0.4), row)
-    found = shares([part], constant, 0.0, CombinedModel(earlier, usual))
+    found = shapley_values([part], constant, 0.0, CombinedModel(earlier, usual))
     own, typical = part.ensemble.log_odds(np.array([row, np.zeros(3)], np.float32))
     whole = probability_of(np.array([own + earlier + constant, typical + usual + constant]))
     assert (found.probability, found.typical) == pytest.approx(tuple(whole), abs=1e-12)
-    assert found.effects.sum() + found.earlier == pytest.approx(found.probability - found.typical, abs=1e-12)
+    assert found.effects.sum() + found.stored_effect == pytest.approx(found.probability - found.typical, abs=1e-12)
 
 
 def test_a_part_known_as_a_whole_gets_what_it_does_alone_worked_by_hand():
-    found = shares([part_of(Sum((0.0, 0.0, 0.0)), [1.0, 2.0, 0.0])], 0.0, 0.0, CombinedModel(np.log(3.0), 0.0))
-    assert found.earlier == pytest.approx(0.25), "from 1 in 2 to 3 in 4"
+    found = shapley_values([part_of(Sum((0.0, 0.0, 0.0)), [1.0, 2.0, 0.0])], 0.0, 0.0, CombinedModel(np.log(3.0), 0.0))
+    assert found.stored_effect == pytest.approx(0.25), "from 1 in 2 to 3 in 4"
     assert not found.effects.any()
-    same = shares([part_of(Sum((1.0, 0.0, 0.0)), [1.0, 0.0, 0.0])], 0.0, 0.0, CombinedModel(1.0, 0.0))
-    assert same.earlier == pytest.approx(effects(same)[FALL]), "as a group that moves the score as far"
+    same = shapley_values([part_of(Sum((1.0, 0.0, 0.0)), [1.0, 0.0, 0.0])], 0.0, 0.0, CombinedModel(1.0, 0.0))
+    assert same.stored_effect == pytest.approx(effects(same)[FALL]), "as a group that moves the score as far"
 
 
 def test_a_group_that_no_member_uses_gets_nothing():
-    found = effects(shares([part_of(Sum((1.0, -0.5, 0.0)), [2.0, 1.0, 9.0])], 0.0, 0.0))
+    found = effects(shapley_values([part_of(Sum((1.0, -0.5, 0.0)), [2.0, 1.0, 9.0])], 0.0, 0.0))
     assert found[DISCREPANCY] == 0.0
     assert found[FALL] > 0 > found[LOW]
 
 
 def test_a_group_in_which_the_client_is_typical_gets_nothing():
-    found = effects(shares([part_of(Sum((1.0, 1.0, 1.0)), [2.0, 5.0, np.nan], typical=[0, 5, np.nan])], 0.0, 0.0))
+    found = effects(
+        shapley_values([part_of(Sum((1.0, 1.0, 1.0)), [2.0, 5.0, np.nan], typical=[0, 5, np.nan])], 0.0, 0.0)
+    )
     assert [group for group, effect in found.items() if effect] == [FALL]
 
 
 def test_symmetric_groups_get_equal_parts():
-    found = effects(shares([part_of(Sum((1.0, 1.0, 0.3), together=0.7), [1.5, 1.5, -1.0])], 0.0, 0.0))
+    found = effects(shapley_values([part_of(Sum((1.0, 1.0, 0.3), together=0.7), [1.5, 1.5, -1.0])], 0.0, 0.0))
     assert found[FALL] == pytest.approx(found[LOW], abs=1e-12)
 
 
 def test_two_groups_share_what_they_do_together_worked_by_hand():
-    found = shares([part_of(Sum((0.0, 0.0, 0.0), together=1.0), [1.0, 2.0, 0.0])], 0.0, 0.0)
+    found = shapley_values([part_of(Sum((0.0, 0.0, 0.0), together=1.0), [1.0, 2.0, 0.0])], 0.0, 0.0)
     assert found.typical == 0.5
     assert effects(found)[FALL] == pytest.approx((1 / (1 + np.exp(-2)) - 0.5) / 2)
 
 
 def test_the_parts_of_invoices_and_of_readings_add_up_before_they_become_a_probability():
     one, other = part_of(Sum((1.0, 0, 0)), [2.0, 0, 0]), part_of(Sum((0, 1.0, 0)), [0, 1.0, 0])
-    found = shares([one, other], -1.5, 0.0)
+    found = shapley_values([one, other], -1.5, 0.0)
     assert found.probability == pytest.approx(1 / (1 + np.exp(-1.5)))
     assert found.typical == pytest.approx(1 / (1 + np.exp(1.5)))
     assert found.effects.sum() == pytest.approx(found.probability - found.typical)
 
 
 def test_an_aspect_moves_the_score_by_what_it_loses_where_that_alone_is_typical():
-    found = shares([part_of(Sum((1.0, -1.0, 0.0)), [2.0, 0.5, 0.0])], 0.0, 0.0)
+    found = shapley_values([part_of(Sum((1.0, -1.0, 0.0)), [2.0, 0.5, 0.0])], 0.0, 0.0)
     moves = {aspect.name: move for (_, aspect), move in found.moves.items()}
     assert moves == {"drops": 2.0, "zero": -0.5}
 
 
 def test_aspects_are_asked_for_only_where_the_groups_effect_is_large_enough():
-    found = shares([part_of(Sum((1.0, 0.001, 0.0)), [2.0, 0.5, 0.0])], 0.0, 0.01)
+    found = shapley_values([part_of(Sum((1.0, 0.001, 0.0)), [2.0, 0.5, 0.0])], 0.0, 0.01)
     assert {aspect.group for _, aspect in found.moves} == {FALL}
 
 
@@ -139,7 +141,7 @@ def test_mixtures_of_symmetric_trees_are_scored_as_the_same_rows_are_to_the_last
     own[2] = np.nan
     group, member = rng.integers(0, 3, width), rng.random((100, 3)) < 0.5
     rows = np.where(member[:, group], own, other)
-    assert np.array_equal(trees.of_mixtures(own, other, group, member), trees.values(rows))
+    assert np.array_equal(trees.mixture_values(own, other, group, member), trees.values(rows))
 
 
 # --- the typical client -----------------------------------------------------------------------------------------------

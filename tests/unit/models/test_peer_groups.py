@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fairmeter.models.peer_groups import LEAST_PEERS, PEER_FEATURES, PeerGroups
+from fairmeter.models.peer_groups import MIN_PEERS, PEER_FEATURES, PeerGroups
 
 NAMES = ("region", "category", *PEER_FEATURES)
 LEVEL = NAMES.index("elec_level_mean")
@@ -37,20 +37,20 @@ def test_categories_of_one_region_are_apart():
 
 @pytest.mark.parametrize("region", [104.0, 999.0, np.nan], ids=["few peers", "never seen", "not known"])
 def test_who_has_too_few_peers_is_held_against_everybody(region):
-    few = clients(np.full(LEAST_PEERS - 1, 1000.0), region=104.0)
+    few = clients(np.full(MIN_PEERS - 1, 1000.0), region=104.0)
     peers = PeerGroups.fit(np.concatenate([clients(np.full(41, 50.0)), few]), NAMES)
     assert deviations(peers, clients([60], region=region)) == [10]
 
 
 def test_clients_without_a_region_are_each_others_peers():
-    lost = clients(np.full(LEAST_PEERS, 7.0), region=np.nan)
+    lost = clients(np.full(MIN_PEERS, 7.0), region=np.nan)
     peers = PeerGroups.fit(np.concatenate([clients(np.full(99, 50.0)), lost]), NAMES)
     assert deviations(peers, clients([9], region=np.nan)) == [2]
 
 
 def test_where_no_place_has_enough_clients_all_are_held_against_everybody():
-    peers = PeerGroups.fit(clients(np.arange(1, LEAST_PEERS)), NAMES)
-    assert deviations(peers, clients([20])) == [20 - LEAST_PEERS / 2]
+    peers = PeerGroups.fit(clients(np.arange(1, MIN_PEERS)), NAMES)
+    assert deviations(peers, clients([20])) == [20 - MIN_PEERS / 2]
 
 
 def test_missing_stays_missing_and_does_not_count_for_the_median():
@@ -60,7 +60,7 @@ def test_missing_stays_missing_and_does_not_count_for_the_median():
 
 
 def test_what_no_peer_has_is_taken_as_it_is():
-    peers = PeerGroups.fit(clients(np.full(LEAST_PEERS, np.nan)), NAMES)
+    peers = PeerGroups.fit(clients(np.full(MIN_PEERS, np.nan)), NAMES)
     assert deviations(peers, clients([3])) == [3]
 
 

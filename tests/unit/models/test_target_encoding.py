@@ -5,8 +5,8 @@ import pytest
 
 from fairmeter.core.types import GroupKeys
 from fairmeter.models.target_encoding import (
-    LEAST_CLIENTS,
-    MANY_CELLS,
+    MIN_CLIENTS,
+    MULTI_KEY_STATISTICS,
     PRIOR_CLIENTS,
     GroupRates,
     column_names,
@@ -63,7 +63,7 @@ def test_a_client_in_several_cells_gets_statistics_of_their_shares():
         "last": low,
         "size": (2 * np.log(6) + np.log(46)) / 3,
     }
-    assert tuple(by_hand) == MANY_CELLS
+    assert tuple(by_hand) == MULTI_KEY_STATISTICS
     assert found == pytest.approx({f"neighbours_route_day_{name}": value for name, value in by_hand.items()})
 
 
@@ -84,8 +84,8 @@ def test_a_client_votes_once_in_a_cell_however_often_it_is_there():
 
 
 def test_cells_of_fewer_clients_than_allowed_are_not_kept():
-    small, enough = [[1]] * (LEAST_CLIENTS - 1), [[2]] * LEAST_CLIENTS
-    rates = GroupRates.fit({"place": cells_of(*small, *enough)}, labels(2 * LEAST_CLIENTS - 1, 3))
+    small, enough = [[1]] * (MIN_CLIENTS - 1), [[2]] * MIN_CLIENTS
+    rates = GroupRates.fit({"place": cells_of(*small, *enough)}, labels(2 * MIN_CLIENTS - 1, 3))
     assert rates.keys["place"].tolist() == [2]
     assert columns(rates, place=[1])["neighbours_place_size"] == 0
 

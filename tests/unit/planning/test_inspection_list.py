@@ -20,7 +20,7 @@ from fairmeter.core.types import (
     RecoveryEstimate,
     Score,
 )
-from fairmeter.planning.inspection_list import expected_values, inspection_list, recommendation, with_worth
+from fairmeter.planning.inspection_list import add_recovery, expected_values, inspection_list, recommendation
 
 TODAY = np.datetime64("2026-11-21")
 
@@ -68,7 +68,7 @@ def test_what_is_recommended_follows_one_rule(probability, severity, flags, verd
 
 def test_a_score_comes_back_with_what_is_at_stake_and_what_to_do():
     recovery = RecoveryEstimate(900.0, 400.0, 1600.0, 12.0, "")
-    [judged, unjudged] = with_worth([a_score(probability=0.5), a_score(probability=None)], [recovery, recovery])
+    [judged, unjudged] = add_recovery([a_score(probability=0.5), a_score(probability=None)], [recovery, recovery])
     assert (judged.recovery, judged.recommendation) == (recovery, INSPECT_NOW)
     assert judged.expected_recovery_kwh == 450
     assert (unjudged.recovery, unjudged.recommendation) == (None, NOT_ENOUGH)
@@ -160,7 +160,7 @@ def test_only_candidates_are_listed_but_others_may_be_drawn():
 
 @pytest.mark.parametrize("bad", [{"visits": -1}, {"random_share": 1.5}, {"cost": -1.0}, {"price": -0.1}])
 def test_numbers_that_make_no_list_are_refused(bad):
-    with pytest.raises(ValueError, match="none may be below 0"):
+    with pytest.raises(ValueError, match="must be at least 0"):
         inspection_list(FOUR, **({"visits": 3} | bad))
 
 

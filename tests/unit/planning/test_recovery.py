@@ -9,11 +9,11 @@ from fairmeter.data.daily import DailyConsumption
 from fairmeter.features.invoices.series import InvoiceSeries
 from fairmeter.models.peer_groups import PEER_FEATURES, PeerGroups
 from fairmeter.planning.recovery import (
-    LEAST_SIDE,
+    MIN_SIDE,
     EnergyAtStake,
-    course_of_days,
-    course_of_invoices,
-    recoveries,
+    daily_from_readings,
+    monthly_from_invoices,
+    recovery_estimates,
     steps_since_fall,
 )
 from tests.builders.features import GAS, NAN, monthly, tables_of
@@ -33,7 +33,7 @@ def recovery_of(*kwh, peers=None, days=None, onset=None, price=None, months=12, 
     clients, invoices = tables_of(monthly(*kwh, **changes))
     if price is not None:
         clients["tariff_price"] = np.array([price])
-    return recoveries(clients, invoices, peers, days, onset, months)[0]
+    return recovery_estimates(clients, invoices, peers, days, onset, months)[0]
 
 
 def days_of(*kwh):
@@ -106,12 +106,12 @@ def test_gas_alone_is_not_estimated():
 
 def test_months_that_no_invoice_covers_do_not_count():
     clients, invoices = tables_of([*monthly(*[300] * 24), *monthly(100, 100, 100, 100, first="2016-06")])
-    assert recoveries(clients, invoices, None)[0].months == 4
+    assert recovery_estimates(clients, invoices, None)[0].months == 4
 
 
 def test_an_invoice_is_spread_over_its_months():
     rows = InvoiceSeries.from_tables(*tables_of(monthly(400, first="2014-05", months=4)))
-    course, period = course_of_invoices(rows)
+    course, period = monthly_from_invoices(rows)
     assert course.kwh.tolist() == [[100, 100, 100, 100]]
     assert period == 4
 
@@ -125,21 +125,21 @@ def test_the_worth_is_the_energy_at_the_clients_price():
 
 def test_the_clearest_fall_is_found_and_a_rise_is_none():
     fall, rise, flat = monthly(*[300] * 20, *[90] * 7), monthly(*[90] * 9, *[300] * 9), monthly(*[70] * 30)
-    course, _ = course_of_invoices(InvoiceSeries.from_tables(*tables_of(fall, rise, flat)))
+    course, _ = monthly_from_invoices(InvoiceSeries.from_tables(*tables_of(fall, rise, flat)))
     assert steps_since_fall(course).tolist() == [7, 0, 0]
 
 
 def test_a_client_alone_has_the_same_estimate_as_among_others():
     histories = monthly(*[300] * 24, *[100] * 6), [], monthly(*[50] * 9), monthly(*range(300, 0, -5))
-    together = recoveries(*tables_of(*histories), peers_of())
-    assert together == [recoveries(*tables_of(history), peers_of())[0] for history in histories]
+    together = recovery_estimates(*tables_of(*histories), peers_of())
+    assert together == [recovery_estimates(*tables_of(history), peers_of())[0] for history in histories]
 
 
 def test_chunks_give_the_same_as_all_at_once(monkeypatch):
     histories = [monthly(*[300] * (12 + i), *[100] * (5 + i)) for i in range(5)]
-    at_once = recoveries(*tables_of(*histories), None)
+    at_once = recovery_estimates(*tables_of(*histories), None)
     monkeypatch.setattr("fairmeter.planning.recovery.CHUNK", 2)
-    assert recoveries(*tables_of(*histories), None) == at_once
+    assert recovery_estimates(*tables_of(*histories), None) == at_once
 
 
 # --- readings ---------------------------------------------------------------------------------------------------------
@@ -167,7 +167,7 @@ def test_days_without_a_reading_do_not_count():
 
 
 def test_the_last_day_of_each_client_is_the_first_of_its_course():
-    course = course_of_days(days_of(1, 2, 3))
+    course = daily_from_readings(days_of(1, 2, 3))
     assert course.kwh.tolist() == [[3, 2, 1]]
     assert course.day_of(np.array([0]))[0] == np.datetime64("2018-01-03").astype(int)
 
@@ -199,11 +199,11 @@ def test_who_registers_more_of_the_same_usual_steals_less(usual, some, more):
     some, more = sorted((some, more))
     both = np.array([some, more])
     stake = EnergyAtStake(np.full(2, usual), both, np.ones(2), np.ones(2), np.ones(2), np.full(2, 0.5))
-    share = 1 - both / stake.used(0.5)[0]
+    share = 1 - both / stake.used_quantiles(0.5)[0]
     assert share[1] <= share[0] + 1e-9
 
 
 def test_a_fall_needs_some_months_on_both_sides():
-    few = LEAST_SIDE - 1
-    course, _ = course_of_invoices(InvoiceSeries.from_tables(*tables_of(monthly(*[300] * 20, *[0] * few))))
+    few = MIN_SIDE - 1
+    course, _ = monthly_from_invoices(InvoiceSeries.from_tables(*tables_of(monthly(*[300] * 20, *[0] * few))))
     assert steps_since_fall(course)[0] != few

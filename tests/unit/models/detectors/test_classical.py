@@ -8,16 +8,16 @@ import pytest
 from fairmeter.evaluation.metrics import roc_auc
 from fairmeter.models.detectors.classical import (
     CAP,
-    KINDS,
+    DETECTORS,
     Detectors,
     IsolationForest,
     MovingAverage,
     Quartiles,
     ZScore,
 )
-from fairmeter.models.model_file import plain, restored
+from fairmeter.models.model_file import from_plain, to_plain
 
-laws = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+laws = pytest.mark.parametrize("kind", DETECTORS.values(), ids=DETECTORS)
 N, WIDTH = 600, 6
 
 
@@ -110,7 +110,7 @@ def test_the_same_seed_gives_the_same_scores(kind, usual):
 @laws
 def test_it_survives_the_model_file(kind, usual):
     detector = kind.fit(usual, 7)
-    again = restored(pickle.loads(pickle.dumps(plain(detector))))  # noqa: S301  (made one line before)
+    again = from_plain(pickle.loads(pickle.dumps(to_plain(detector))))  # noqa: S301  (made one line before)
     assert type(again) is kind
     np.testing.assert_array_equal(again.score(usual), detector.score(usual))
 
@@ -180,14 +180,14 @@ def test_where_only_falls_are_odd_a_rise_is_as_usual_as_0(kind, usual):
     changes = np.concatenate([usual, unlike()])
     detector = kind.fit(changes, 7, only_falls=True)
     still, rise, high, fall, deep = np.zeros((5, WIDTH), dtype=np.float32) + column(0, 3, 1e6, -3, -1e6)
-    for kept in (detector, restored(plain(detector))):
+    for kept in (detector, from_plain(to_plain(detector))):
         score = kept.score(np.stack([still, rise, high, fall, deep]))
         assert score[0] == score[1] == score[2]
         assert (np.diff(score[2:]) > 0).all()
 
 
 def test_all_detectors_are_told_that_only_falls_are_odd(usual):
-    looks_at = dict.fromkeys(KINDS, ("a", "b"))
+    looks_at = dict.fromkeys(DETECTORS, ("a", "b"))
     for only_falls in (False, True):
         detectors = Detectors.fit(usual, tuple("abcdef"), looks_at, 7, only_falls)
         assert {detector.only_falls for detector in detectors.fitted.values()} == {only_falls}
@@ -199,5 +199,5 @@ def test_where_a_third_have_fallen_alike_they_are_still_the_odd_ones():
     changes = rng.normal(0.0, 0.1, (600, 3)).astype(np.float32)
     changes[:200] -= 1.5
     for name in ("z_score", "moving_average", "isolation_forest"):
-        score = KINDS[name].fit(changes, 7, only_falls=True).score(changes)
+        score = DETECTORS[name].fit(changes, 7, only_falls=True).score(changes)
         assert roc_auc(np.arange(600) < 200, score) > 0.75, name

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairmeter.models import model_file
-from fairmeter.models.detectors.mean_rank import MOST, STEPS, MeanRank
+from fairmeter.models.detectors.mean_rank import MAX_RANK, QUANTILES, MeanRank
 
 N = 2001
 
@@ -28,7 +28,7 @@ ONE, THREE = np.array([1]), np.array([1, 3, 4])
 def test_ranks_of_the_fitted_clients_are_even_over_0_to_1():
     scores = matrix()
     rank = np.sort(rank_of(MeanRank.fit(scores, ONE).values(scores)))
-    np.testing.assert_allclose(rank, np.linspace(0, 1, N), atol=1 / STEPS)
+    np.testing.assert_allclose(rank, np.linspace(0, 1, N), atol=1 / QUANTILES)
 
 
 def test_a_rank_is_worked_by_hand_on_five_clients():
@@ -91,13 +91,13 @@ def test_a_higher_score_never_ranks_lower(scores):
 def test_a_score_beyond_all_that_was_fitted_is_sure_only_so_far():
     model = MeanRank.fit(matrix(), THREE)
     far = np.full((1, 5), 1e30, dtype=np.float32)
-    np.testing.assert_allclose(rank_of(model.values(far)), MOST)
-    np.testing.assert_allclose(rank_of(model.values(np.zeros_like(far))), 1 - MOST, rtol=1e-3)
+    np.testing.assert_allclose(rank_of(model.values(far)), MAX_RANK)
+    np.testing.assert_allclose(rank_of(model.values(np.zeros_like(far))), 1 - MAX_RANK, rtol=1e-3)
 
 
 def test_it_survives_the_model_file_to_the_last_bit():
     model, others = MeanRank.fit(matrix(), THREE), matrix(100, seed=4)
-    again = model_file.restored(model_file.plain(model))
+    again = model_file.from_plain(model_file.to_plain(model))
     assert isinstance(again, MeanRank)
     assert again.values(others).tobytes() == model.values(others).tobytes()
 

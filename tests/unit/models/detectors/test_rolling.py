@@ -1,20 +1,19 @@
-"""Laws that every detector keeps along time, on days and on invoices, and the timeline that shows them on one scale."""
+"""Laws of all rolling detectors, for long and short windows, and the timeline that brings them to one scale."""
 
 import numpy as np
 import pytest
 
 from fairmeter.core.segments import Segments
-from fairmeter.features.invoices.series import InvoiceSeries
 from fairmeter.features.readings.covariates import Covariates
 from fairmeter.models.detectors import anomaly_timeline
 from fairmeter.models.detectors import rolling as along
-from fairmeter.models.detectors.anomaly_timeline import OF_DAYS, OF_INVOICES, UNUSUAL
-from fairmeter.models.detectors.rolling import ALONG, DAYS, INVOICES, WindowLengths
-from tests.builders.features import monthly, tables_of
+from fairmeter.models.detectors.anomaly_timeline import DAY_SCALES, UNUSUAL
+from fairmeter.models.detectors.rolling import DAY_WINDOWS, ROLLING_DETECTORS, WindowLengths
 from tests.builders.readings import days_of, robbed, town
 
-laws = pytest.mark.parametrize("detector", ALONG.values(), ids=ALONG)
-paces = pytest.mark.parametrize("pace", [DAYS, INVOICES], ids=["days", "invoices"])
+laws = pytest.mark.parametrize("detector", ROLLING_DETECTORS.values(), ids=ROLLING_DETECTORS)
+SHORT = WindowLengths(recent=1, before=3, min_known=3, every=1, spread=0.5)
+windows = pytest.mark.parametrize("windows", [DAY_WINDOWS, SHORT], ids=["long", "short"])
 N_ROWS, SINCE, SEED = 160, 110, 5
 
 
@@ -26,55 +25,55 @@ def steady(n=6, seed=0):
     return series
 
 
-def along_of(detector, series, pace, seed=SEED):
+def along_of(detector, series, windows, seed=SEED):
     """[client, row]"""
     segments = Segments([len(each) for each in series])
-    return detector(segments, np.concatenate(series), pace, seed).reshape(len(series), -1)
+    return detector(segments, np.concatenate(series), windows, seed).reshape(len(series), -1)
 
 
 # --- laws -------------------------------------------------------------------------------------------------------------
 
 
-@paces
+@windows
 @laws
-def test_a_planted_fall_raises_what_follows_above_what_was_before(detector, pace):
+def test_a_planted_fall_raises_what_follows_above_what_was_before(detector, windows):
     series = steady()
     series[:, SINCE:] -= 1.5
-    told = along_of(detector, series, pace)
-    after = np.nanmax(told[:, SINCE : SINCE + 2 * pace.recent], axis=1)
+    told = along_of(detector, series, windows)
+    after = np.nanmax(told[:, SINCE : SINCE + 2 * windows.recent], axis=1)
     assert (after > np.nanquantile(told[:, :SINCE], 0.95, axis=1)).all()
 
 
-@paces
+@windows
 @laws
-def test_a_planted_spike_is_seen_as_well(detector, pace):
+def test_a_planted_spike_is_seen_as_well(detector, windows):
     series = steady()
     series[:, SINCE : SINCE + 7] += 2.0
-    told = along_of(detector, series, pace)
+    told = along_of(detector, series, windows)
     assert (np.nanmax(told[:, SINCE : SINCE + 7], axis=1) > np.nanquantile(told[:, :SINCE], 0.99, axis=1)).all()
 
 
 @laws
 def test_the_same_seed_gives_the_same_values(detector):
-    np.testing.assert_array_equal(*(along_of(detector, steady(), DAYS) for _ in range(2)))
+    np.testing.assert_array_equal(*(along_of(detector, steady(), DAY_WINDOWS) for _ in range(2)))
 
 
-@paces
+@windows
 @laws
-def test_a_client_has_the_values_alone_that_it_has_among_others_in_any_order(detector, pace):
+def test_a_client_has_the_values_alone_that_it_has_among_others_in_any_order(detector, windows):
     series, order = list(steady()), [3, 0, 5, 1, 4, 2]
-    together = along_of(detector, series, pace)
-    np.testing.assert_array_equal(along_of(detector, [series[i] for i in order], pace), together[order])
-    np.testing.assert_array_equal(along_of(detector, series[2:3], pace)[0], together[2])
+    together = along_of(detector, series, windows)
+    np.testing.assert_array_equal(along_of(detector, [series[i] for i in order], windows), together[order])
+    np.testing.assert_array_equal(along_of(detector, series[2:3], windows)[0], together[2])
 
 
 @laws
 def test_the_future_changes_no_value_of_the_past_but_that_of_a_forest(detector):
     """A forest learns a client's first half, which grows with the series; the others know the past alone."""
     series = steady(3)
-    cut = along_of(detector, series[:, :SINCE], DAYS)
+    cut = along_of(detector, series[:, :SINCE], DAY_WINDOWS)
     if detector is not along.isolation_forest:
-        np.testing.assert_array_equal(cut, along_of(detector, series, DAYS)[:, :SINCE])
+        np.testing.assert_array_equal(cut, along_of(detector, series, DAY_WINDOWS)[:, :SINCE])
 
 
 SERIES = {
@@ -87,28 +86,28 @@ SERIES = {
 }
 
 
-@paces
+@windows
 @pytest.mark.parametrize("series", SERIES.values(), ids=SERIES)
 @laws
-def test_values_are_finite_or_missing(detector, series, pace):
-    told = detector(Segments([0, len(series), 0]), series, pace, SEED)
+def test_values_are_finite_or_missing(detector, series, windows):
+    told = detector(Segments([0, len(series), 0]), series, windows, SEED)
     assert told.shape == series.shape
     assert not np.isinf(told).any()
     if detector is not along.isolation_forest:
-        assert np.isnan(told[: pace.least // 2]).all(), "too little is known before"
+        assert np.isnan(told[: windows.min_known // 2]).all(), "too little is known before"
 
 
 @laws
 def test_it_changes_nothing_in_place(detector):
     series = steady()
     before = series.copy()
-    along_of(detector, series, DAYS)
+    along_of(detector, series, DAY_WINDOWS)
     np.testing.assert_array_equal(series, before)
 
 
 # --- worked by hand ---------------------------------------------------------------------------------------------------
 
-BY_TWO = WindowLengths(recent=1, before=2, least=2, every=1, spread=0.1)
+BY_TWO = WindowLengths(recent=1, before=2, min_known=2, every=1, spread=0.1)
 
 
 def by_hand(detector, *series):
@@ -140,7 +139,7 @@ def test_a_flat_client_is_judged_by_the_least_spread():
 class Network:
     """One that tells the kWh of the day, and remembers which factor it was shown."""
 
-    def along(self, days, factor=None):
+    def row_scores(self, days, factor=None):
         self.factor = factor
         return days.kwh.copy()
 
@@ -154,7 +153,7 @@ def thieves():
 
 def test_every_detector_tells_of_every_day_on_one_scale(thieves):
     told = anomaly_timeline.timeline(*thieves)
-    assert set(told) == set(ALONG)
+    assert set(told) == set(ROLLING_DETECTORS)
     for name, values in told.items():
         stolen, honest = values[150:175], values.reshape(30, 200)[2:]
         assert np.nanmax(stolen) >= UNUSUAL, name
@@ -164,7 +163,7 @@ def test_every_detector_tells_of_every_day_on_one_scale(thieves):
 def test_networks_stand_beside_and_see_the_neighbours(thieves, monkeypatch):
     days, surroundings = thieves
     network = Network()
-    monkeypatch.setitem(OF_DAYS, "autoencoder", (1.0, 3.0))
+    monkeypatch.setitem(DAY_SCALES, "autoencoder", (1.0, 3.0))
     told = anomaly_timeline.timeline(days, surroundings, {"autoencoder": network})["autoencoder"]
     np.testing.assert_allclose(told, (days.kwh - 1.0) / 2.0)
     expected = np.exp(surroundings.at(days.segments.index, days.day)[0])
@@ -189,25 +188,15 @@ def test_a_client_alone_has_the_timeline_it_has_among_others(thieves):
         anomaly_timeline.timeline(days, surroundings),
         anomaly_timeline.timeline(days.slice(1, 2), surroundings),
     )
-    for name in ALONG:
+    for name in ROLLING_DETECTORS:
         np.testing.assert_array_equal(alone[name], together[name][200:400])
 
 
 def test_without_a_day_the_timeline_is_empty():
     told = anomaly_timeline.timeline(days_of([[], []]), None, {"autoencoder": Network()})
-    assert {name: len(values) for name, values in told.items()} == dict.fromkeys((*ALONG, "autoencoder"), 0)
+    assert {name: len(values) for name, values in told.items()} == dict.fromkeys((*ROLLING_DETECTORS, "autoencoder"), 0)
 
 
 def test_every_detector_and_network_has_its_scale():
-    assert set(OF_DAYS) == {*ALONG, "autoencoder", "forecaster"}
-    assert set(OF_INVOICES) == set(ALONG)
-    assert all(usual < unusual for usual, unusual in (*OF_DAYS.values(), *OF_INVOICES.values()))
-
-
-def test_an_invoice_that_falls_is_unusual_beside_those_before():
-    kwh = [300, 310, 290, 305, 295] * 5 + [4, 5]
-    told = anomaly_timeline.invoice_timeline(InvoiceSeries.from_tables(*tables_of(monthly(*kwh), monthly(*kwh[:9]))))
-    for name, values in told.items():
-        assert len(values) == len(kwh) + 9
-        assert values[25] > np.nanmax(values[:25]), name
-        assert values[25] >= UNUSUAL, name
+    assert set(DAY_SCALES) == {*ROLLING_DETECTORS, "autoencoder", "forecaster"}
+    assert all(usual < unusual for usual, unusual in DAY_SCALES.values())

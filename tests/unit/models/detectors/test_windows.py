@@ -5,7 +5,7 @@ import pytest
 
 from fairmeter.core.segments import Segments
 from fairmeter.data.daily import DailyConsumption
-from fairmeter.models.detectors.windows import DayGrid, blocks, mean, pieces, quantiles, relative
+from fairmeter.models.detectors.windows import DayGrid, blocks, cut_series, log_ratio, mean_of_known, quantiles_of_known
 
 NAN = np.nan
 THURSDAY = 0  # 1970-01-01
@@ -20,29 +20,29 @@ def days_of(*series, first=THURSDAY):
 
 
 def test_series_end_in_the_last_column_and_know_nothing_before_they_begin():
-    grid = DayGrid.of(days_of([1, 2, 3], [], [4]), None, multiple=3, before=0)
+    grid = DayGrid.from_days(days_of([1, 2, 3], [], [4]), None, multiple=3, before=0)
     np.testing.assert_array_equal(grid.kwh, [[1, 2, 3], [NAN] * 3, [NAN, NAN, 4]])
     np.testing.assert_array_equal(grid.row, [[0, 1, 2], [4, 4, 4], [4, 4, 3]])
 
 
 def test_columns_are_some_before_any_series_and_a_multiple_that_holds_the_longest():
-    assert DayGrid.of(days_of([1] * 14), None, multiple=7, before=3).kwh.shape == (1, 17)
-    assert DayGrid.of(days_of([1] * 15), None, multiple=7, before=3).kwh.shape == (1, 24)
-    assert DayGrid.of(days_of([]), None, multiple=7, before=3).kwh.shape == (1, 10)
+    assert DayGrid.from_days(days_of([1] * 14), None, multiple=7, before=3).kwh.shape == (1, 17)
+    assert DayGrid.from_days(days_of([1] * 15), None, multiple=7, before=3).kwh.shape == (1, 24)
+    assert DayGrid.from_days(days_of([]), None, multiple=7, before=3).kwh.shape == (1, 10)
 
 
 def test_monday_is_0():
-    assert DayGrid.of(days_of([1, 1, 1, 1, 1]), None, 5, 0).weekday.tolist() == [[3, 4, 5, 6, 0]]
+    assert DayGrid.from_days(days_of([1, 1, 1, 1, 1]), None, 5, 0).weekday.tolist() == [[3, 4, 5, 6, 0]]
 
 
 def test_sums_before_a_column_leave_missing_days_out():
-    total, n = DayGrid.of(days_of([1, NAN, 3]), None, multiple=4, before=0).before()
+    total, n = DayGrid.from_days(days_of([1, NAN, 3]), None, multiple=4, before=0).before()
     assert total.tolist() == [[0, 0, 1, 1, 4]]
     assert n.tolist() == [[0, 0, 1, 1, 2]]
 
 
 def test_a_factor_that_is_none_is_unknown():
-    grid = DayGrid.of(days_of([1, 1, 1]), np.array([1.2, 0.0, NAN]), multiple=3, before=0)
+    grid = DayGrid.from_days(days_of([1, 1, 1]), np.array([1.2, 0.0, NAN]), multiple=3, before=0)
     np.testing.assert_array_equal(grid.factor, [[1.2, NAN, NAN]])
 
 
@@ -56,7 +56,7 @@ def test_blocks_cover_all_clients_and_rows_once(monkeypatch):
 
 def test_pieces_are_parts_of_one_series_each_and_long_enough():
     days = days_of(range(100), range(1000, 1030), [7])
-    parts, rows, client = pieces(days, np.random.default_rng(0), every=10, least=20)
+    parts, rows, client = cut_series(days, np.random.default_rng(0), every=10, min_days=20)
     assert client.tolist() == [0] * 9 + [1] * 2
     assert (parts.segments.counts >= 20).all()
     np.testing.assert_array_equal(parts.kwh, days.kwh[rows])
@@ -66,19 +66,19 @@ def test_pieces_are_parts_of_one_series_each_and_long_enough():
 
 
 def test_no_series_gives_no_pieces():
-    parts, rows, client = pieces(days_of([1, 2]), np.random.default_rng(0), every=10, least=20)
+    parts, rows, client = cut_series(days_of([1, 2]), np.random.default_rng(0), every=10, min_days=20)
     assert (len(parts.kwh), len(rows), len(client)) == (0, 0, 0)
 
 
 def test_relative_consumption_is_0_as_usual_and_bounded_both_ways():
-    values = relative(np.array([5.0, 0.0, 1e9, NAN]), np.array([5.0]))
+    values = log_ratio(np.array([5.0, 0.0, 1e9, NAN]), np.array([5.0]))
     assert values[:3] == pytest.approx([0, np.log(0.1 / 1.1), np.log(20.1 / 1.1)])
     assert np.isnan(values[3])
-    assert np.isnan(relative(np.array([5.0]), np.array([0.0]))).all()
+    assert np.isnan(log_ratio(np.array([5.0]), np.array([0.0]))).all()
 
 
 def test_means_and_quantiles_need_enough_known_values():
     values = np.array([[1, NAN, 3, 8], [NAN, NAN, NAN, 2]])
-    np.testing.assert_array_equal(mean(values, 2), [4, NAN])
-    np.testing.assert_array_equal(quantiles(values, (0.0, 0.5), 2), [[1, NAN], [3, NAN]])
-    np.testing.assert_array_equal(quantiles(values, (0.9,)), [[3, 2]])
+    np.testing.assert_array_equal(mean_of_known(values, 2), [4, NAN])
+    np.testing.assert_array_equal(quantiles_of_known(values, (0.0, 0.5), 2), [[1, NAN], [3, NAN]])
+    np.testing.assert_array_equal(quantiles_of_known(values, (0.9,)), [[3, 2]])

@@ -32,7 +32,7 @@ def test_columns_that_few_have_or_nearly_all_have_alike_are_not_looked_at(scalin
 def test_the_usual_client_is_0_and_a_quartile_off_counts_the_same_in_every_column(inputs, scaling):
     first, middle, third = np.nanquantile(inputs[:, 0], (0.25, 0.5, 0.75))
     row = np.array([[middle, 0, np.nan, 0, 0, 0], [third, 0, np.nan, 0, 0, 1]], np.float32)
-    seen = scaling.seen(row)
+    seen = scaling.transform(row)
     off = (third - middle) / (third - first)
     np.testing.assert_allclose(seen[:, 0], [0.0, off / (1.0 + off / BEND)], rtol=1e-5)
     np.testing.assert_array_equal(seen[:, 1:], [[0.0, 0.0, 1.0], [0.0, np.float32(6.0 / (1.0 + 6.0 / BEND)), 1.0]])
@@ -41,7 +41,7 @@ def test_the_usual_client_is_0_and_a_quartile_off_counts_the_same_in_every_colum
 def test_no_value_is_squashed_beyond_the_bound_and_more_stays_more(scaling):
     largest = np.finfo(np.float32).max
     values = np.array([-largest, -1e9, 0.0, 49.0, 51.0, 1e2, 1e4, largest], np.float32)
-    seen = scaling.seen(np.repeat(values[:, None], 6, axis=1))
+    seen = scaling.transform(np.repeat(values[:, None], 6, axis=1))
     assert np.isfinite(seen).all()
     assert (np.abs(seen) <= BEND).all()
     assert (np.diff(seen[1:-1, 0]) > 0).all()
@@ -50,6 +50,6 @@ def test_no_value_is_squashed_beyond_the_bound_and_more_stays_more(scaling):
 def test_a_network_sees_what_its_scaling_shows(inputs, scaling):
     """One layer that adds up what it sees of the third column, and whether the second one's value is missing."""
     kernel = np.array([[0.0], [0.0], [1.0], [10.0]], np.float32)
-    network = DenseNetwork.of(scaling, [[(kernel, np.array([2.0], np.float32))]])
-    seen = scaling.seen(inputs)
+    network = DenseNetwork.from_fits(scaling, [[(kernel, np.array([2.0], np.float32))]])
+    seen = scaling.transform(inputs)
     np.testing.assert_allclose(network.values(inputs), seen[:, 2] + 10.0 * np.isnan(inputs[:, 2]) + 2.0, rtol=1e-6)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fairmeter.models.runtime.oblivious_trees import BLOCK, mean_of
+from fairmeter.models.runtime.oblivious_trees import BLOCK, average_models
 
 NAN = np.nan
 
@@ -29,32 +29,32 @@ TWO_LEVELS = ([(0, 1.0), (1, 5.0)], [10.0, 20.0, 30.0, 40.0])
 
 
 def test_the_answers_choose_the_leaf():
-    trees = mean_of([model(TWO_LEVELS)])
+    trees = average_models([model(TWO_LEVELS)])
     assert values(trees, [0, 0], [2, 0], [0, 6], [2, 6]) == [10, 20, 30, 40]
 
 
 def test_a_value_on_the_border_and_a_missing_one_are_not_above_it():
-    trees = mean_of([model(TWO_LEVELS)])
+    trees = average_models([model(TWO_LEVELS)])
     assert values(trees, [1, 5], [NAN, NAN], [NAN, 6]) == [10, 10, 30]
 
 
 def test_trees_of_fewer_levels_add_to_the_others():
-    trees = mean_of([model(TWO_LEVELS, ([(1, 0.0)], [1.0, 2.0]), (None, [0.5]))])
+    trees = average_models([model(TWO_LEVELS, ([(1, 0.0)], [1.0, 2.0]), (None, [0.5]))])
     assert values(trees, [0, 0], [2, 6]) == [10 + 1 + 0.5, 40 + 2 + 0.5]
 
 
 def test_several_models_give_their_mean_each_with_its_scale_and_bias():
-    trees = mean_of([model(TWO_LEVELS, scale=2.0, bias=1.0), model(([(0, 1.0)], [0.0, 4.0]), bias=3.0)])
+    trees = average_models([model(TWO_LEVELS, scale=2.0, bias=1.0), model(([(0, 1.0)], [0.0, 4.0]), bias=3.0)])
     assert values(trees, [0, 0], [2, 0]) == [(2 * 10 + 1 + 0 + 3) / 2, (2 * 20 + 1 + 4 + 3) / 2]
 
 
 def test_a_client_alone_gets_to_the_last_bit_what_it_gets_among_others():
     rng = np.random.default_rng(0)
     drawn = [([(int(c), 0.0) for c in rng.choice(6, 3)], rng.normal(size=8).tolist()) for _ in range(200)]
-    trees, matrix = mean_of([model(*drawn)]), rng.normal(size=(2 * BLOCK + 5, 6)).astype(np.float32)
+    trees, matrix = average_models([model(*drawn)]), rng.normal(size=(2 * BLOCK + 5, 6)).astype(np.float32)
     together = trees.values(matrix)
     assert [trees.values(matrix[i : i + 1])[0] for i in range(len(matrix))] == together.tolist()
 
 
 def test_no_client_has_no_value():
-    assert mean_of([model(TWO_LEVELS)]).values(np.empty((0, 2), np.float32)).shape == (0,)
+    assert average_models([model(TWO_LEVELS)]).values(np.empty((0, 2), np.float32)).shape == (0,)

@@ -18,7 +18,7 @@ def test_an_autoencoder_answers_its_reconstruction_and_then_its_code(drawn):
     rows = drawn(9, 6)
     code = np.maximum(rows @ encoder[0][0] + encoder[0][1], 0) @ encoder[1][0] + encoder[1][1]
     decoded = np.maximum(code @ decoder[0][0] + decoder[0][1], 0) @ decoder[1][0] + decoder[1][1]
-    answer = onnx_trees.run(onnx_networks.of_autoencoder(encoder, decoder), rows)
+    answer = onnx_trees.run(onnx_networks.autoencoder_graph(encoder, decoder), rows)
     assert answer.dtype == np.float32
     np.testing.assert_allclose(answer, np.concatenate([decoded, code], axis=1), atol=1e-5)
 
@@ -28,7 +28,7 @@ def test_dense_networks_answer_their_mean(drawn):
     rows, expected = drawn(9, 6), np.zeros((9, 1))
     for (k1, b1), (k2, b2), (k3, b3) in fits:
         expected += (np.maximum(np.maximum(rows @ k1 + b1, 0) @ k2 + b2, 0) @ k3 + b3) / 3
-    np.testing.assert_allclose(onnx_trees.run(onnx_networks.of_dense(fits), rows), expected, atol=1e-4)
+    np.testing.assert_allclose(onnx_trees.run(onnx_networks.dense_graph(fits), rows), expected, atol=1e-4)
 
 
 def test_an_lstm_has_its_gates_in_the_order_of_keras(drawn):
@@ -42,5 +42,5 @@ def test_an_lstm_has_its_gates_in_the_order_of_keras(drawn):
         cell = cell / (1 + np.exp(-f)) + np.tanh(g) / (1 + np.exp(-i))
         hidden = np.tanh(cell) / (1 + np.exp(-o))
         expected.append(hidden @ head[0] + head[1])
-    graph = onnx_networks.of_lstm(kernel, recurrent, bias, head)
+    graph = onnx_networks.lstm_graph(kernel, recurrent, bias, head)
     np.testing.assert_allclose(onnx_trees.run(graph, series), expected, atol=1e-5)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairmeter.models.runtime import onnx_trees
-from fairmeter.models.runtime.onnx_trees import Tree, rounded_down
+from fairmeter.models.runtime.onnx_trees import Tree, round_down
 
 
 def stump(feature, threshold, left, right):
@@ -24,7 +24,7 @@ def stump(feature, threshold, left, right):
 
 def scored(trees, *rows):
     features = np.array(rows, dtype=np.float32)
-    return onnx_trees.run(onnx_trees.of_trees(trees, features.shape[1]), features)
+    return onnx_trees.run(onnx_trees.tree_ensemble_graph(trees, features.shape[1]), features)
 
 
 def test_leaves_of_all_trees_add_up():
@@ -46,13 +46,13 @@ def test_a_value_beside_a_threshold_goes_the_way_it_went_in_double_precision():
 
 @given(st.floats(width=32, allow_nan=False, allow_infinity=False), st.floats(-1e30, 1e30))
 def test_rounding_a_threshold_changes_no_comparison(value, threshold):
-    rounded = rounded_down(np.array([threshold]))
+    rounded = round_down(np.array([threshold]))
     assert rounded.dtype == np.float32
     assert (np.float32(value) <= rounded[0]) == (value <= threshold)
 
 
 def test_a_session_is_opened_once_and_runs_on_one_thread():
-    graph = onnx_trees.of_trees([stump(0, 1.0, 0.0, 1.0)], 1)
+    graph = onnx_trees.tree_ensemble_graph([stump(0, 1.0, 0.0, 1.0)], 1)
     session = onnx_trees.session(graph)
     assert onnx_trees.session(bytes(bytearray(graph))) is session
     assert session.get_session_options().intra_op_num_threads == 1
@@ -60,7 +60,7 @@ def test_a_session_is_opened_once_and_runs_on_one_thread():
 
 def test_features_of_another_width_are_refused():
     with pytest.raises(Exception, match="INVALID_ARGUMENT"):
-        onnx_trees.run(onnx_trees.of_trees([stump(0, 1.0, 0.0, 1.0)], 2), np.zeros((1, 3), dtype=np.float32))
+        onnx_trees.run(onnx_trees.tree_ensemble_graph([stump(0, 1.0, 0.0, 1.0)], 2), np.zeros((1, 3), dtype=np.float32))
 
 
 RUNS_A_GRAPH = """
