@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import Progress
 
-from fairmeter.analysis.energy_balance import EnergyBalances, columns_of_balances
+from fairmeter.analysis.energy_balance import EnergyBalances, balance_columns
 from fairmeter.cli.score import inspections
 from fairmeter.cli.score import partitioned as partitioned_run
 from fairmeter.cli.score.console import (
@@ -117,7 +117,7 @@ def run(options: ScoringOptions, settings: CommandSettings) -> None:
         write(visit_columns(visits, scores, ranks), files.visits, COLUMN_TYPES)
     write(score_columns([scores[row] for row in ranks]), files.scores, COLUMN_TYPES)
     if files.balances is not None:
-        write(columns_of_balances(balances.rows), files.balances)
+        write(balance_columns(balances.rows), files.balances)
     if store is not None:
         save_scores(store, scores, base, console, balances=balances, drift=monitor.drift(), weather=exogenous.weather)
     print_summary(Counter(score.severity for score in scores), seconds, options.out, console)

@@ -18,7 +18,7 @@ from zipfile import ZipFile
 
 import numpy as np
 
-from fairmeter.analysis.energy_balance import RECENT, EnergyBalances, balances_of
+from fairmeter.analysis.energy_balance import RECENT, EnergyBalances, energy_balances
 from fairmeter.core.types import Table
 from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.readings import read_readings
@@ -56,7 +56,7 @@ def main() -> int:
 
 def balance(tables: Tables, measured: TransformerTables, readings: Table) -> EnergyBalances:
     days = DailyConsumption.from_readings(readings, len(tables.quality))
-    return balances_of(measured, tables.clients["transformer_id"], days, tables.invoices)
+    return energy_balances(measured, tables.clients["transformer_id"], days, tables.invoices)
 
 
 def rows_of(data: Path, name: str) -> list[dict]:

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 from rich.console import Console
 
-from fairmeter.analysis.energy_balance import balances_of
+from fairmeter.analysis.energy_balance import energy_balances
 from fairmeter.cli.numeric_libraries import configure_numeric_libraries
 from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.transformers import TransformerTables
@@ -87,7 +87,7 @@ def truth_of(utility: Utility) -> Truth:
         kind[row] = (BEFORE if since <= first[row] else pattern) if is_thief else ELSE
     read = n_known >= LEAST_READ
     transformer_id = utility.clients["transformer_id"]
-    balances = balances_of(measured_transformers(utility), transformer_id, days, utility.invoices)
+    balances = energy_balances(measured_transformers(utility), transformer_id, days, utility.invoices)
     return Truth(days.for_clients(read), kind[read], balances.losses.for_clients(read))
 
 

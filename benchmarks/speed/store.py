@@ -29,7 +29,7 @@ import numpy as np
 from sqlalchemy import text
 
 from benchmarks.helpers.servers import LONGEST_START, Connection, got, served
-from fairmeter.analysis.peer_consumption import bands_of
+from fairmeter.analysis.peer_consumption import consumption_bands
 from fairmeter.casework.alert_rules import read_rules
 from fairmeter.core.types import SEVERITIES, HarmlessCause, QualityFlag, Reason, RecoveryEstimate, Score, Table
 from fairmeter.store import ReferenceData, Series, Store, invoice_histories
@@ -140,7 +140,7 @@ def written(store: Store, what: str, options: argparse.Namespace, prefix: str = 
     if invoices is not None:
         told |= {
             "invoice_histories": invoice_histories(clients["client_id"], invoices),
-            "reference": ReferenceData(bands_of(clients, series)),
+            "reference": ReferenceData(consumption_bands(clients, series)),
         }
     store.write_run(scores, "2026.11.1", read_rules(ROOT / "data" / "alerts.toml"), **told)
     return what, f"{perf_counter() - start:.1f} s", "", f"{process_time() - busy:.1f} s of a processor"

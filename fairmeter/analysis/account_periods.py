@@ -1,11 +1,11 @@
-"""When clients' accounts were open, what their meters sent on each day, and an estimate for the days they sent nothing.
+"""Open periods of accounts, daily readings, and estimates for days without readings.
 
-In:  Days, canonical invoices; the last day of which anything is asked.
-Out: Accounts: grids of clients and days. [kWh a day]
+In:  DailyConsumption, canonical invoices; the last day of the period.
+Out: AccountPeriods: grids of clients and days. [kWh per day]
 
-An estimate is the client's own: the mean of its readings of the weeks around, else the daily average of the electricity
-invoice that covers the day, else its mean. Utilities fill gaps in readings the same way, by comparable days of the same
-meter.
+A missing day is estimated from the client's own data: by the mean of its readings in the weeks around, else by the
+daily average of the electricity invoice that covers the day, else by its mean. Utilities fill gaps in readings the same
+way, by comparable days of the same meter.
 """
 
 from dataclasses import dataclass
@@ -16,46 +16,47 @@ from fairmeter.core.calendar import DAYS_PER_MONTH
 from fairmeter.core.types import Table
 from fairmeter.data.daily import DailyConsumption
 
-AROUND = 14  # days on either side whose mean stands in for a missing one
-# Days without an invoice, those of others going on, after which an account is closed: where its readings ended too,
-# where there never were any; and at least so many times the longest of its last invoices.
+AROUND = 14  # days on either side whose mean replaces a missing one
+# Days without an invoice, while other clients get some, after which an account counts as closed: where its readings
+# ended too, and where it never had any. At least LATE_TIMES the longest of its LAST invoices.
 LATE, LATE_UNREAD, LATE_TIMES, LAST = 200, 400, 1.5, 6
-FINAL = 31  # days after the last reading within which the invoice of a closed account comes
+FINAL = 31  # days from the last reading to the final invoice of a closed account, at most
 YEAR = 365  # days
 NEVER = np.iinfo(np.int64).max // 2
-MOST_MONTHS = 24  # of an invoice
+MAX_MONTHS = 24  # of one invoice
 
 
 @dataclass(frozen=True)
-class Accounts:
-    """Of each client the first and the last day of its account, its days and its invoices. [days since 1970]"""
+class AccountPeriods:
+    """First and last day of each client's account, its daily readings and its invoices. [days since 1970]"""
 
     days: DailyConsumption
     opened: np.ndarray
-    closed: np.ndarray  # before `opened` where nothing is known of the client
-    is_doubtful: np.ndarray  # an invoice followed the last reading and none came since, which may be the usual one
-    client: np.ndarray  # of electricity invoices, by client and date; the others likewise
+    closed: np.ndarray  # before `opened` for a client without readings and invoices
+    is_doubtful: np.ndarray  # the invoice after the last reading may be a regular one, not the final one
+    client: np.ndarray  # client, end, length and rate are per electricity invoice, by client and date
     end: np.ndarray
-    length: np.ndarray  # days that an invoice covers
-    rate: np.ndarray  # kWh a day
+    length: np.ndarray  # days that the invoice covers
+    rate: np.ndarray  # kWh per day
 
     @classmethod
-    def of(cls, days: DailyConsumption, invoices: Table, n_clients: int, last: int) -> "Accounts":
+    def from_tables(cls, days: DailyConsumption, invoices: Table, n_clients: int, last: int) -> "AccountPeriods":
+        """Derive the periods from readings and invoices, up to the last day."""
         order = np.lexsort((invoices["invoice_on"], invoices["client"]))
         order = order[invoices["energy"][order] == 0]
         client, end = invoices["client"][order], invoices["invoice_on"][order].astype("datetime64[D]").astype(np.int64)
-        months = np.clip(np.nan_to_num(invoices["months"][order], nan=1.0), 1.0, MOST_MONTHS)
+        months = np.clip(np.nan_to_num(invoices["months"][order], nan=1.0), 1.0, MAX_MONTHS)
         kwh = np.nansum([invoices[f"consumption_level_{i}"][order] for i in (1, 2, 3, 4)], axis=0)
         length = np.rint(months * DAYS_PER_MONTH).astype(np.int64)
         opened, closed, is_doubtful = _spans(days, client, end, length, n_clients, last)
         return cls(days, opened, closed, is_doubtful, client, end, length, kwh / (months * DAYS_PER_MONTH))
 
     def is_active(self, clients: np.ndarray, first: int, last: int) -> np.ndarray:
-        """Whether some clients' accounts were open on any day from first to last."""
+        """Whether the account of each client was open on any day from first to last."""
         return (self.opened[clients] <= last) & (self.closed[clients] >= first)
 
     def read(self, clients: np.ndarray, first: int, last: int) -> np.ndarray:
-        """What their meters sent, NaN where nothing. [(client, day)]"""
+        """Daily readings of some clients, NaN where missing. [kWh, (client, day)]"""
         grid = np.full((len(clients), last - first + 1), np.nan)
         for series, client in zip(grid, clients.tolist(), strict=True):
             start, end = int(self.days.segments.starts[client]), int(self.days.segments.ends[client])
@@ -65,29 +66,30 @@ class Accounts:
         return grid
 
     def estimated(self, clients: np.ndarray, read: np.ndarray, first: int) -> tuple[np.ndarray, np.ndarray]:
-        """What was used on days of which nothing was read; NaN elsewhere. [(client, day)]
+        """Estimated consumption on days without readings; NaN elsewhere. [kWh, two of (client, day)]
 
-        Of open accounts; and of those that are taken for closed and may not be, as they would go on.
+        The first is for open accounts. The second is for accounts that are probably closed, as if they were open.
         """
         day = first + np.arange(read.shape[1])
         open_, doubtful = np.full((2, *read.shape), np.nan)
-        for row, (known, client) in enumerate(zip(read, clients.tolist(), strict=True)):
-            is_missing = np.isnan(known) & (day >= self.opened[client])
+        for row, (own, client) in enumerate(zip(read, clients.tolist(), strict=True)):
+            is_missing = np.isnan(own) & (day >= self.opened[client])
             if not is_missing.any():
                 continue
-            use, is_open = self._estimate(client, day, known), day <= self.closed[client]
+            use, is_open = self._estimate(client, day, own), day <= self.closed[client]
             open_[row, is_missing & is_open] = use[is_missing & is_open]
             if self.is_doubtful[client]:
                 doubtful[row, is_missing & ~is_open] = use[is_missing & ~is_open]
         return open_, doubtful
 
-    def _estimate(self, client: int, day: np.ndarray, known: np.ndarray) -> np.ndarray:
-        own = float(np.nanmean(known)) if (~np.isnan(known)).any() else 0.0
-        billed = self._billed(client, day)
-        return _or(_mean_around(known), _or(billed, np.full(len(day), own)))
+    def _estimate(self, client: int, day: np.ndarray, read: np.ndarray) -> np.ndarray:
+        """Estimate of every day of one client. [kWh per day]"""
+        mean = float(np.nanmean(read)) if (~np.isnan(read)).any() else 0.0
+        invoiced = self._invoiced(client, day)
+        return _first_present(_mean_around(read), _first_present(invoiced, np.full(len(day), mean)))
 
-    def _billed(self, client: int, day: np.ndarray) -> np.ndarray:
-        """The rate of the invoice that covers each day; after the last one that of the last year."""
+    def _invoiced(self, client: int, day: np.ndarray) -> np.ndarray:
+        """Rate of the invoice that covers each day; after the last invoice, the mean rate of the last year."""
         first, stop = np.searchsorted(self.client, (client, client + 1))
         if first == stop:
             return np.full(len(day), np.nan)
@@ -100,29 +102,29 @@ class Accounts:
 def _spans(
     days: DailyConsumption, client: np.ndarray, end: np.ndarray, length: np.ndarray, n_clients: int, last: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """First and last day of each account, and whether the last one is in doubt."""
+    """First and last day of each account, and whether the last day is doubtful."""
     first_read, last_read = np.full(n_clients, NEVER), np.full(n_clients, -NEVER)
-    metered = np.flatnonzero(days.segments.counts)
-    first_read[metered] = days.day[days.segments.starts[metered]]
-    last_read[metered] = days.day[days.segments.ends[metered] - 1]
+    with_readings = np.flatnonzero(days.segments.counts)
+    first_read[with_readings] = days.day[days.segments.starts[with_readings]]
+    last_read[with_readings] = days.day[days.segments.ends[with_readings] - 1]
     first_billed, last_billed, final = np.full(n_clients, NEVER), np.full(n_clients, -NEVER), np.zeros(n_clients)
     np.minimum.at(first_billed, client, end - length)
     np.maximum.at(last_billed, client, end)
-    final[client] = length  # of the last invoice: they come by date
+    final[client] = length  # of the last invoice, since invoices are sorted by date
     latest = end.max() if len(end) else -NEVER
     late = np.maximum(np.where(last_read > -NEVER, LATE, LATE_UNREAD), LATE_TIMES * _longest(client, length, n_clients))
     is_ended = (last_billed > -NEVER) & (last_billed < latest - late)
     is_billed_after = (last_billed >= last_read) & (last_billed <= last_read + np.maximum(final, FINAL))
-    # The invoice of an account that was closed comes some time after its last day.
+    # The final invoice of a closed account is dated some time after its last day.
     is_final = (last_read < last) & is_billed_after & (is_ended | (last_billed <= last_read + FINAL))
-    # Without invoices nothing tells a silent meter from a closed account: it stays open, which finds no loss.
+    # Without invoices a silent meter cannot be distinguished from a closed account: it stays open and adds no loss.
     closed = np.where(is_final, last_read, np.where(is_ended, np.maximum(last_billed, last_read), last))
     opened = np.minimum(first_read, first_billed)
     return opened, np.where(opened < NEVER, closed, -NEVER), is_final & ~is_ended
 
 
 def _longest(client: np.ndarray, length: np.ndarray, n_clients: int) -> np.ndarray:
-    """The longest of each client's last invoices, 0 without any. [days]"""
+    """Length of the longest among the LAST invoices of each client, 0 without any. [days]"""
     ends = np.searchsorted(client, client, side="right")
     is_last = ends - np.arange(len(client)) <= LAST
     longest = np.zeros(n_clients)
@@ -130,14 +132,14 @@ def _longest(client: np.ndarray, length: np.ndarray, n_clients: int) -> np.ndarr
     return longest
 
 
-def _mean_around(known: np.ndarray) -> np.ndarray:
-    """The mean of the known days around each day, NaN where there is none."""
-    is_known = ~np.isnan(known)
-    sums = np.cumsum(np.insert(np.array([np.where(is_known, known, 0.0), is_known]), 0, 0.0, axis=1), axis=1)
-    day = np.arange(len(known))
-    total, n = sums[:, np.minimum(day + AROUND + 1, len(known))] - sums[:, np.maximum(day - AROUND, 0)]
+def _mean_around(read: np.ndarray) -> np.ndarray:
+    """Mean of the readings within AROUND days of each day, NaN without any."""
+    is_present = ~np.isnan(read)
+    sums = np.cumsum(np.insert(np.array([np.where(is_present, read, 0.0), is_present]), 0, 0.0, axis=1), axis=1)
+    day = np.arange(len(read))
+    total, n = sums[:, np.minimum(day + AROUND + 1, len(read))] - sums[:, np.maximum(day - AROUND, 0)]
     return np.where(n > 0, total / np.maximum(n, 1.0), np.nan)
 
 
-def _or(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+def _first_present(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(one), other, one)

@@ -20,9 +20,9 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from fairmeter.analysis.client_facts import facts_beside_others
-from fairmeter.analysis.energy_balance import balances_of
-from fairmeter.analysis.peer_consumption import bands_of
+from fairmeter.analysis.client_facts import context_facts
+from fairmeter.analysis.energy_balance import energy_balances
+from fairmeter.analysis.peer_consumption import consumption_bands
 from fairmeter.core.segments import Segments
 from fairmeter.core.types import Table
 from fairmeter.data.daily import DailyConsumption
@@ -73,7 +73,7 @@ def load_demo(
     rows, _ = read_upload(files, NO_LIMITS)
     everybody = [StoredContext(*read_client_tables(*map(list, zip(*chunk, strict=True)))) for chunk in chunks(rows)]
     clients, invoices, days = all_of(everybody)
-    balances = balances_of(measured, clients["transformer_id"], days, invoices)
+    balances = energy_balances(measured, clients["transformer_id"], days, invoices)
     science, scores, parts, meters = Rescorer(scorer), [], [], []
     for known in beside(everybody, balances.losses):
         of_part, kept = science.judged_together(known)
@@ -83,11 +83,11 @@ def load_demo(
         if drifting:
             drifting.add(known[:4])
     kept = joined(clients, parts)
-    of_others = facts_beside_others(clients, days, balances)
+    of_others = context_facts(clients, days, balances)
     kept = kept._replace(
         facts=[own | told for own, told in zip(kept.facts, of_others, strict=True)],
         balances=balances.rows,
-        reference=ReferenceData(bands_of(kept.clients, kept.series), weather),
+        reference=ReferenceData(consumption_bands(kept.clients, kept.series), weather),
     )
     thieves = demo_history.thieves_of(thefts, np.datetime64(int(days.day.max()), "D").item())
     demo_history.play(keeping, scores, kept, thieves, zone)

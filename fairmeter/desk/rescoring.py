@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fairmeter.analysis.client_facts import BESIDE_OTHERS, ConsumptionSeries, courses_of, facts_of
+from fairmeter.analysis.client_facts import CONTEXT_FACTS, ConsumptionSeries, client_facts, consumption_series
 from fairmeter.core.formatting import share
 from fairmeter.core.segments import Segments
 from fairmeter.core.types import SEVERITIES, QualityFlag, Score, StoredInvoiceScore, Table
@@ -91,10 +91,10 @@ class Rescorer:
     ) -> tuple[Score, ProfileUpdate]:
         """Aggregates are of invoices: readings add to their score, those of today and those to come."""
         if score.probability is None:
-            return score, ProfileUpdate(None, [{}], {}, lasting_facts=BESIDE_OTHERS)
+            return score, ProfileUpdate(None, [{}], {}, lasting_facts=CONTEXT_FACTS)
         said = {OF_INVOICES: score.probability}
         if not len(known.readings["client"]):
-            return score, ProfileUpdate(None, [said], {}, lasting_facts=BESIDE_OTHERS)
+            return score, ProfileUpdate(None, [said], {}, lasting_facts=CONTEXT_FACTS)
         earlier = StoredInvoiceScore(score.probability, AGGREGATED.format(share(score.probability)))
         [joined], kept = self._judged(known._replace(quality=[score.quality], earlier=[earlier]), [score])
         old = before.facts if before else {}
@@ -133,16 +133,16 @@ class Rescorer:
         """Of clients that were judged."""
         n, invoices = len(known.quality), known.invoices
         days = DailyConsumption.from_readings(known.readings, n) if len(known.readings["client"]) else None
-        facts = facts_of(invoices, days, n)
+        facts = client_facts(invoices, days, n)
         if len(invoices["client"]):
             no_readings = {name: column[:0] for name, column in known.readings.items()}
             billed = self._judge(known._replace(readings=no_readings, earlier=None))
             for told, score in zip(facts, billed, strict=True):
                 told |= {} if score.probability is None else {OF_INVOICES: score.probability}
-        ids, courses = known.clients["client_id"], courses_of(invoices, days, n)
+        ids, courses = known.clients["client_id"], consumption_series(invoices, days, n)
         histories = invoice_histories(ids, invoices)
         return ProfileUpdate(
-            known.clients, facts, series_of(ids, courses), lasting_facts=BESIDE_OTHERS, invoice_histories=histories
+            known.clients, facts, series_of(ids, courses), lasting_facts=CONTEXT_FACTS, invoice_histories=histories
         )
 
 

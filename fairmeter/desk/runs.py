@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from fairmeter.analysis.client_facts import OF_TRANSFORMER, courses_of, facts_beside_others, facts_of
+from fairmeter.analysis.client_facts import TRANSFORMER_FACTS, client_facts, consumption_series, context_facts
 from fairmeter.analysis.energy_balance import EnergyBalances
-from fairmeter.analysis.peer_consumption import bands_of
+from fairmeter.analysis.peer_consumption import consumption_bands
 from fairmeter.casework.alert_rules import BadRules, read_rules
 from fairmeter.core import paths
 from fairmeter.core.types import Score
@@ -99,14 +99,16 @@ def keep_run(
     weather: days since 1970 and their temperatures, for charts. whole: fields of Whole, where these are a part of it:
     the highest scores do not tell what others use. Raises StoreError, BadRules.
     """
-    facts = facts_of(tables.invoices, days, len(scores))
-    beside = facts_beside_others(tables.clients, days, balances)
+    facts = client_facts(tables.invoices, days, len(scores))
+    beside = context_facts(tables.clients, days, balances)
     for told, of_others, score in zip(facts, beside, billed, strict=True):
         told |= of_others | ({} if math.isnan(score) else {OF_INVOICES: float(score)})
     ids = tables.clients["client_id"]
-    series = series_of(ids, courses_of(tables.invoices, days, len(scores)))
-    kept = ProfileUpdate(tables.clients, facts, series, balances and balances.rows, () if balances else OF_TRANSFORMER)
-    bands = bands_of(tables.clients, series) if whole is None else NO_REFERENCE_DATA.bands
+    series = series_of(ids, consumption_series(tables.invoices, days, len(scores)))
+    kept = ProfileUpdate(
+        tables.clients, facts, series, balances and balances.rows, () if balances else TRANSFORMER_FACTS
+    )
+    bands = consumption_bands(tables.clients, series) if whole is None else NO_REFERENCE_DATA.bands
     reference = ReferenceData(bands, () if weather is None else temperatures_of(*weather))
     kept = kept._replace(invoice_histories=invoice_histories(ids, tables.invoices), reference=reference)
     part = whole and PopulationCounts(*whole)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from fairmeter.analysis.energy_balance import EnergyBalances, balances_of
+from fairmeter.analysis.energy_balance import EnergyBalances, energy_balances
 from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.json_records import tables_from_records
 from fairmeter.data.readings import ReadingTables, has_readings, read_readings
@@ -56,4 +56,4 @@ def read_balances(
         return None
     measured = read_transformers(*sources, transformers=transformers)
     tables.flags.extend(measured.flags)
-    return balances_of(measured, tables.clients["transformer_id"], days, tables.invoices)
+    return energy_balances(measured, tables.clients["transformer_id"], days, tables.invoices)

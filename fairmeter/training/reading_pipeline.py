@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fairmeter.analysis.energy_balance import balances_of
+from fairmeter.analysis.energy_balance import energy_balances
 from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.exogenous import Exogenous
 from fairmeter.data.readings import ReadingTables
@@ -171,7 +171,7 @@ def read_transformer_losses(
     if "transformer_id" not in clients or not np.array_equal(tables.client_ids, clients["client_id"]):
         return None
     days = DailyConsumption.from_readings(tables.readings, len(tables.client_ids))
-    return balances_of(read_transformers(*sources), clients["transformer_id"], days, dataset.tables.invoices).losses
+    return energy_balances(read_transformers(*sources), clients["transformer_id"], days, dataset.tables.invoices).losses
 
 
 def check_weather(exogenous: Exogenous, days: DailyConsumption, options: TrainingOptions) -> None:

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from fairmeter.analysis.peer_consumption import bands_of
+from fairmeter.analysis.peer_consumption import consumption_bands
 from fairmeter.store import ReferenceData, Series, Store
 from tests.builders.invoices import BEFORE, invoice, ledger
 from tests.builders.pages import HOSTILE
@@ -34,5 +34,5 @@ def filled(store: Store) -> None:
     back = invoice(old_index=250, new_index=370)
     ledgers = {"c-0": ledger(BEFORE, back), MONTHLY: ledger(BEFORE, invoice() | {"energy": "GAZ"})}
     scores = [score_of(id_, 0.9 - i / 100, onset_on="2026-03-01") for i, id_ in enumerate(ids)]
-    around = ReferenceData(bands_of(clients, series), degrees)
+    around = ReferenceData(consumption_bands(clients, series), degrees)
     write(store, *scores, clients=clients, series=series, invoice_histories=ledgers, reference=around)

@@ -55,7 +55,7 @@ def test_what_stands_around_the_clients_is_kept_too(metered, store, database_url
     assert max(map(len, ledgers)) == MAX_INVOICES
     assert all((np.diff(ledger["day"]) >= 0).all() for ledger in ledgers)
     band = store.find_band(11.0, 101.0)
-    assert band.is_known
+    assert band.is_present
     assert np.nanmin(band.high - band.low) >= 0
     assert store.temperatures(date(2019, 1, 1), date(2020, 1, 1)) == [
         (date(2019, 6, 1), 21.0),

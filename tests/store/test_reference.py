@@ -18,7 +18,7 @@ def band_of(n):
     ids = [f"c-{i}" for i in range(n)]
     clients = clients_of(client_id=ids, category=[11.0] * n, region=[103.0] * n)
     courses = {id_: Series("month", MARCH, np.array([i, 2 * i], np.float32)) for i, id_ in enumerate(ids)}
-    (band,) = peer_consumption.bands_of(clients, courses)
+    (band,) = peer_consumption.consumption_bands(clients, courses)
     return band
 
 

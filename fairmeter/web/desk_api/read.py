@@ -12,7 +12,7 @@ import numpy as np
 from flask import Response, request
 from pydantic import BaseModel
 
-from fairmeter.analysis.invoice_checks import checked
+from fairmeter.analysis.invoice_checks import check_invoices
 from fairmeter.casework import hit_rates
 from fairmeter.core.types import Score
 from fairmeter.desk.service import DeskService, VisitPlanner
@@ -164,7 +164,7 @@ def invoices_of(ledger: np.ndarray) -> list[dict]:
             "findings": [found._asdict() for found in findings],
         }
         | {name: None if value != value else value for name, value in zip(numbers, values, strict=True)}
-        for (day, energy, *values), findings in zip(rows, checked(ledger), strict=True)
+        for (day, energy, *values), findings in zip(rows, check_invoices(ledger), strict=True)
     ]
 
 

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from fairmeter.analysis.invoice_checks import checked
+from fairmeter.analysis.invoice_checks import check_invoices
 from fairmeter.web.http.auth import THIS_MACHINE
 from fairmeter.web.pages.map.transformer import fit_word, loss_course
 from tests.builders.desk import desk_app
@@ -52,7 +52,7 @@ def test_clients_behind_a_lossy_transformer_have_an_alert_that_says_so(demo_stor
 def test_the_demonstration_brings_invoices_what_peers_use_and_the_weather(demo_store):
     ledger = demo_store.find_profile("demo-normal").invoices
     assert set(ledger["energy"]) == {0}
-    assert sum(map(bool, checked(ledger))) <= len(ledger) / 4
+    assert sum(map(bool, check_invoices(ledger))) <= len(ledger) / 4
     first, last = (np.datetime64(int(day), "D").item() for day in ledger["day"][[0, -1]])
     assert len(demo_store.temperatures(first, last)) > 300
     assert demo_store.find_band(11.0, 101.0).n_clients > 20

@@ -7,7 +7,7 @@ from datetime import date
 
 import pytest
 
-from fairmeter.analysis.peer_consumption import LEAST_PEERS
+from fairmeter.analysis.peer_consumption import MIN_PEERS
 from fairmeter.core.types import Reason
 from fairmeter.store import Store
 from fairmeter.web.desk_api.read import profile_of
@@ -77,7 +77,7 @@ def test_a_consumption_is_drawn_within_that_of_clients_like_it(reader):
 
 def test_where_peers_are_too_few_the_page_says_so_and_draws_no_band(reader):
     assert not [trace for trace in drawn(reader, ALONE)["data"] if trace.get("fill")]
-    said = f"Of category 11 in region 102 1 client is known, too few to say what is usual (at least {LEAST_PEERS})."
+    said = f"Of category 11 in region 102 1 client is known, too few to say what is usual (at least {MIN_PEERS})."
     assert said in page_of(reader, ALONE).text
 
 

@@ -27,30 +27,30 @@ def days_of(kwh):
 NO_INVOICES = invoices_of()
 
 
-def test_a_fall_is_against_the_same_days_a_year_before_where_there_are_some():
+def test_a_fall_is_against_the_same_days_a_year_before_if_present():
     kwh = np.full(455, 20.0)
     kwh[:90], kwh[-90:] = 10.0, 4.0
-    assert client_facts.fall(kwh) == pytest.approx(0.6)
-    assert client_facts.fall(kwh[90:]) == pytest.approx(0.8)
-    assert client_facts.fall(np.full(455, 5.0)) == 0.0
+    assert client_facts.consumption_fall(kwh) == pytest.approx(0.6)
+    assert client_facts.consumption_fall(kwh[90:]) == pytest.approx(0.8)
+    assert client_facts.consumption_fall(np.full(455, 5.0)) == 0.0
 
 
-def test_nothing_is_said_of_a_span_of_which_too_little_is_known():
+def test_a_fall_needs_enough_readings_in_both_periods():
     kwh = np.full(455, 20.0)
     kwh[-90:-20] = np.nan
-    assert client_facts.fall(kwh) is None
-    assert client_facts.fall(kwh[:100]) is None
-    assert client_facts.fall(np.zeros(455)) is None
-    assert client_facts.spike(np.full(400, 9.0)) is None
+    assert client_facts.consumption_fall(kwh) is None
+    assert client_facts.consumption_fall(kwh[:100]) is None
+    assert client_facts.consumption_fall(np.zeros(455)) is None
+    assert client_facts.consumption_spike(np.full(400, 9.0)) is None
 
 
-def test_a_spike_is_the_highest_month_of_a_year_against_the_usual_one_before():
+def test_a_spike_is_the_highest_month_of_a_year_over_the_median_before():
     kwh = np.full(12 * 30 + 6 * 30, 10.0)
     kwh[-60:-30] = 60.0
-    assert client_facts.spike(kwh) == pytest.approx(6.0)
+    assert client_facts.consumption_spike(kwh) == pytest.approx(6.0)
 
 
-def test_the_share_of_the_night_rises_by_what_was_not_there_before():
+def test_the_rise_of_the_night_share():
     hours = np.ones((180, 24))
     hours[-90:, :5] = 4.0  # 20 of 39 instead of 5 of 24
     assert client_facts.night_rise(hours) == pytest.approx(20 / 39 - 5 / 24)
@@ -58,30 +58,30 @@ def test_the_share_of_the_night_rises_by_what_was_not_there_before():
     assert client_facts.night_rise(None) is None
 
 
-def test_an_index_runs_back_where_an_invoice_begins_below_the_end_of_the_one_before_on_the_same_meter():
+def test_an_index_rollback_starts_below_the_end_of_the_previous_invoice_of_the_meter():
     first = an_invoice(invoice_on="2014-01-24", meter_id=1, old_index=0, new_index=100)
     second = an_invoice(invoice_on="2014-05-24", meter_id=1, old_index=90, new_index=150)
     other = an_invoice(invoice_on="2014-09-24", meter_id=2, old_index=0, new_index=10)
-    assert client_facts.rollbacks(invoices_of(other, second, first), 1).tolist() == [1]
-    assert client_facts.rollbacks(invoices_of(first, other), 1).tolist() == [0]
-    assert client_facts.rollbacks(NO_INVOICES, 1).tolist() == [-1]
+    assert client_facts.index_rollbacks(invoices_of(other, second, first), 1).tolist() == [1]
+    assert client_facts.index_rollbacks(invoices_of(first, other), 1).tolist() == [0]
+    assert client_facts.index_rollbacks(NO_INVOICES, 1).tolist() == [-1]
 
 
-def test_facts_that_cannot_be_told_are_left_out():
-    assert client_facts.facts_of(NO_INVOICES, None, 1) == [{}]
-    assert client_facts.facts_of(NO_INVOICES, days_of(np.full(200, 5.0)), 1) == [{"fall_90_days_share": 0.0}]
+def test_facts_that_cannot_be_computed_are_left_out():
+    assert client_facts.client_facts(NO_INVOICES, None, 1) == [{}]
+    assert client_facts.client_facts(NO_INVOICES, days_of(np.full(200, 5.0)), 1) == [{"fall_90_days_share": 0.0}]
 
 
-def test_a_course_is_daily_with_readings_and_monthly_without():
+def test_a_series_is_daily_with_readings_and_monthly_without():
     invoices = invoices_of(
         an_invoice(invoice_on="2014-03-24", months=2, consumption_level_1=60, consumption_level_2=0),
         an_invoice(invoice_on="2014-01-24", months=1, consumption_level_1=45, consumption_level_2=0),
     )
-    [monthly] = client_facts.courses_of(invoices, None, 1)
+    [monthly] = client_facts.consumption_series(invoices, None, 1)
     assert (monthly.step, str(monthly.first_on), monthly.kwh.tolist()) == ("month", "2013-12-01", [45.0, 30.0, 30.0])
-    [daily] = client_facts.courses_of(invoices, days_of([1.0, 2.0, 3.0]), 1)
+    [daily] = client_facts.consumption_series(invoices, days_of([1.0, 2.0, 3.0]), 1)
     assert (daily.step, daily.first_on, daily.kwh.tolist()) == ("day", FIRST, [1.0, 2.0, 3.0])
-    assert client_facts.courses_of(NO_INVOICES, None, 1) == [None]
+    assert client_facts.consumption_series(NO_INVOICES, None, 1) == [None]
 
 
 # --- gas without electricity ------------------------------------------------------------------------------------------
@@ -114,12 +114,12 @@ EMPTY_HOMES = {
 
 
 @pytest.mark.parametrize(("invoices", "months"), EMPTY_HOMES.values(), ids=EMPTY_HOMES)
-def test_months_without_electricity_count_while_gas_shows_who_lives_there(invoices, months):
+def test_zero_months_count_while_gas_is_used(invoices, months):
     found = client_facts.zero_months(invoices_of(*invoices), None)
     assert found == ({} if months is None else {0: months})
 
 
-def test_readings_say_more_of_the_last_months_than_invoices_do():
+def test_zero_months_use_readings_before_invoices():
     gas = billed("GAZ", *[20] * 6, last="2013-07-24")
     days = days_of(np.r_[np.full(31 + 28, 9.0), np.zeros(31 + 30 + 31 + 30)])  # January to June 2013
     assert client_facts.zero_months(invoices_of(*gas, *billed("ELEC", 50, last="2013-03-24")), days) == {0: 4}
@@ -136,7 +136,7 @@ def a_base(levels, region=101.0, n_days=100):
     return clients, town_days(np.repeat(np.array(levels, float)[:, None], n_days, axis=1))
 
 
-def test_a_client_is_set_beside_the_median_of_the_others_like_it():
+def test_a_neighbour_share_is_over_the_median_of_region_and_category():
     clients, days = a_base([1.0, *range(2, 12)])
     share = client_facts.neighbour_shares(clients, days)
     assert share[0] == pytest.approx(1.0 / 6.5)  # the others: 2 .. 11
@@ -144,12 +144,12 @@ def test_a_client_is_set_beside_the_median_of_the_others_like_it():
     assert share[5] == pytest.approx(6.0 / 6.0)  # 1 .. 5 and 7 .. 11
 
 
-def test_with_fewer_than_ten_others_like_it_nothing_is_said():
+def test_a_neighbour_share_needs_ten_other_clients():
     clients, days = a_base([*range(1, 12)], region=[101.0] * 10 + [np.nan])
     assert np.isnan(client_facts.neighbour_shares(clients, days)).all()
 
 
-def test_who_has_too_few_of_the_bases_last_days_counts_for_nobody():
+def test_clients_with_too_few_recent_readings_do_not_count():
     clients, days = a_base([*range(1, 13)])
     kwh = days.kwh.reshape(12, -1).copy()
     kwh[0, 50:] = np.nan
@@ -158,10 +158,10 @@ def test_who_has_too_few_of_the_bases_last_days_counts_for_nobody():
     assert share[1] == pytest.approx(2.0 / 7.5)  # 3 .. 12
 
 
-def test_facts_beside_others_are_told_where_they_are_known():
+def test_context_facts_are_given_where_present():
     clients, days = a_base([2.0] * 11)
     balances = EnergyBalances([], np.array([0.2] + [np.nan] * 10), np.array([0.7] + [np.nan] * 10), None)
-    told = client_facts.facts_beside_others(clients, days, balances)
-    assert told[0] == {"neighbour_share": 1.0, "transformer_loss_share": 0.2, "transformer_loss_fit": 0.7}
-    assert told[1] == {"neighbour_share": 1.0}
-    assert client_facts.facts_beside_others(clients, None, None) == [{}] * 11
+    found = client_facts.context_facts(clients, days, balances)
+    assert found[0] == {"neighbour_share": 1.0, "transformer_loss_share": 0.2, "transformer_loss_fit": 0.7}
+    assert found[1] == {"neighbour_share": 1.0}
+    assert client_facts.context_facts(clients, None, None) == [{}] * 11

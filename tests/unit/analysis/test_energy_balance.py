@@ -1,4 +1,4 @@
-"""Energy not accounted for, worked by hand: losses, gaps, clients without meters, closed accounts, bands, fit."""
+"""Energy balances worked by hand: losses, gaps, clients without meters, closed accounts, intervals, fit."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pyarrow import csv as arrow_csv
 
-from fairmeter.analysis.energy_balance import LOSSES_SHARE, METER_SD, NORMAL_95, balances_of, columns_of_balances
+from fairmeter.analysis.energy_balance import LOSSES_SHARE, METER_SD, NORMAL_95, balance_columns, energy_balances
 from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.files import find_files
 from fairmeter.data.json_records import tables_from_records
@@ -21,7 +21,7 @@ N_DAYS = 91  # thirteen weeks
 
 
 def balanced(kwh, delivered, losses=0.0, invoices=None, transformer="t-1"):
-    """One transformer's Balance and the Balances. [kwh: (client, day), NaN where not read; delivered: a day's]"""
+    """One transformer's EnergyBalance and the EnergyBalances. [kwh: (client, day), NaN missing; delivered: per day]"""
     delivered = np.broadcast_to(np.asarray(delivered, float), np.shape(kwh)[1:])
     totals = [
         {"transformer_id": "t-1", "measured_on": str(np.datetime64(FIRST + n, "D")), "delivered_kwh": one,
@@ -36,7 +36,9 @@ def balanced(kwh, delivered, losses=0.0, invoices=None, transformer="t-1"):
     )  # fmt: skip
     clients = [a_client(f"c-{i}") for i in range(len(kwh))]
     invoices = tables_from_records(clients, invoices or [[] for _ in clients])[1]
-    found = balances_of(transformers_from_records(totals, []), np.full(len(kwh), transformer, object), read, invoices)
+    found = energy_balances(
+        transformers_from_records(totals, []), np.full(len(kwh), transformer, object), read, invoices
+    )
     return found.rows[0], found
 
 
@@ -55,7 +57,7 @@ def bills(kwh_a_day, last="2013-04-07", n=3):
     ]  # fmt: skip
 
 
-def test_what_is_neither_registered_nor_a_technical_loss_is_lost():
+def test_lost_is_delivered_less_registered_and_technical_losses():
     balance, found = balanced(steady(10, 10, 10), 40.0, losses=1.0)
     assert (balance.n_clients, balance.n_read, balance.n_days) == (3, 3, 90)
     assert balance.delivered_kwh == pytest.approx(90 * 40)
@@ -66,14 +68,14 @@ def test_what_is_neither_registered_nor_a_technical_loss_is_lost():
     assert found.share.tolist() == [balance.lost_share] * 3
 
 
-def test_losses_that_nobody_computed_are_a_stated_share_with_a_wider_band():
+def test_missing_losses_are_assumed_with_a_wider_interval():
     computed, _ = balanced(steady(10, 10), 25.0, losses=1.0)
     assumed, _ = balanced(steady(10, 10), 25.0, losses=None)
     assert assumed.losses_kwh == pytest.approx(LOSSES_SHARE * assumed.delivered_kwh)
     assert assumed.high_share - assumed.low_share > computed.high_share - computed.low_share
 
 
-def test_the_band_holds_what_meters_and_losses_may_err_by():
+def test_the_interval_covers_errors_of_meters_and_losses():
     balance, _ = balanced(steady(10, 10), 20.0, losses=0.0)
     assert balance.lost_share == pytest.approx(0.0)
     assert balance.high_share == pytest.approx(NORMAL_95 * METER_SD)
@@ -98,7 +100,7 @@ def test_a_client_without_smart_meter_is_estimated_by_its_invoices():
     assert balance.lost_share == pytest.approx(0.0, abs=0.002)
 
 
-def test_nothing_is_said_where_too_much_would_be_estimated():
+def test_days_with_too_much_estimated_are_not_balanced():
     kwh = steady(10, 10, np.nan)
     balance, found = balanced(kwh, 30.0, invoices=[[], [], bills(10.0)])
     assert (balance.lost_share, balance.n_days) == (None, 0)
@@ -135,7 +137,7 @@ def test_an_account_that_was_closed_is_not_estimated():
     assert np.isnan(found.share).tolist() == [True] + [False] * 5
 
 
-def test_an_account_that_may_be_closed_widens_the_band_by_all_that_it_would_use():
+def test_a_probably_closed_account_widens_the_interval_by_its_estimate():
     kwh = steady(*[10] * 10)
     kwh[0, 60:] = np.nan
     final = bills(10.0, last=str(np.datetime64(FIRST + 70, "D")))
@@ -157,7 +159,7 @@ def test_the_change_is_against_the_same_days_a_year_before():
     assert balance.before_share == pytest.approx(0.2)
 
 
-def test_a_loss_began_in_the_week_from_which_on_it_is_there():
+def test_a_loss_begins_in_the_week_of_its_step():
     kwh = steady(10, 10, n_days=7 * 40)
     kwh[1, 7 * 25 :] = 4.0
     balance, found = balanced(kwh, 20.0)
@@ -169,7 +171,7 @@ def test_a_loss_began_in_the_week_from_which_on_it_is_there():
     assert np.isnan(found.fit[0])  # what never varies fits nothing
 
 
-def test_a_loss_fits_whose_part_fell_with_it_and_not_the_others():
+def test_a_loss_fits_the_client_whose_share_fell_with_it():
     rng = np.random.default_rng(0)
     use = rng.uniform(8.0, 12.0, (6, 7 * 40))
     registered = use.copy()
@@ -180,14 +182,14 @@ def test_a_loss_fits_whose_part_fell_with_it_and_not_the_others():
     assert np.delete(found.fit, 3).max() < 0.5
 
 
-def test_a_transformer_whose_clients_nobody_knows_is_not_judged():
+def test_a_transformer_without_known_clients_has_no_balance():
     balance, found = balanced(steady(10), 40.0, transformer="t-2")
     assert (balance.n_clients, balance.lost_share) == (0, None)
     assert np.isnan(found.share).all()
 
 
-def test_nothing_measured_is_nothing_found():
-    found = balances_of(
+def test_without_totals_there_is_no_balance():
+    found = energy_balances(
         transformers_from_records([], []),
         np.array(["t-1"], object),
         days_of([[1.0]]),
@@ -197,21 +199,21 @@ def test_nothing_measured_is_nothing_found():
     assert np.isnan(found.share).all()
 
 
-def test_the_file_has_most_energy_lost_first_and_what_cannot_be_judged_last():
+def test_the_file_has_the_largest_loss_first_and_missing_balances_last():
     judged, _ = balanced(steady(10, 10), 25.0)
     dark, _ = balanced(steady(np.nan, np.nan), 25.0)
-    columns = columns_of_balances([dark, judged])
+    columns = balance_columns([dark, judged])
     assert columns["lost_share"] == [judged.lost_share, None]
     assert columns["until_on"] == ["2013-04-07"] * 2
 
 
 @pytest.fixture(scope="module")
 def sample():
-    """The simulated utility's Balances, and the share that truly was used and not registered."""
+    """EnergyBalances of the simulated utility, and the true share of unregistered consumption."""
     tables = read_tables(SAMPLE)
     readings = read_readings(SAMPLE).for_clients(tables.clients["client_id"])
     days = DailyConsumption.from_readings(readings.readings, len(tables.quality))
-    found = balances_of(read_transformers(SAMPLE), tables.clients["transformer_id"], days, tables.invoices)
+    found = energy_balances(read_transformers(SAMPLE), tables.clients["transformer_id"], days, tables.invoices)
     [totals] = [source for source in find_files("transformer", (SAMPLE,)) if "totals" in source.file_name]
     with totals.open() as stream:
         truth = arrow_csv.read_csv(stream).to_pydict()
@@ -223,7 +225,7 @@ def sample():
     return found.rows, np.array([unregistered[rows].sum() / delivered[rows].sum() for rows in own])
 
 
-def test_what_is_found_in_the_sample_is_what_truly_was_not_registered(sample):
+def test_losses_in_the_sample_match_the_true_ones(sample):
     rows, truth = sample
     judged = [i for i, row in enumerate(rows) if row.lost_share is not None]
     found = np.array([rows[i].lost_share for i in judged])

@@ -1,4 +1,4 @@
-"""What invoices say against each other and against themselves, a named case at a time."""
+"""Consistency checks of invoices, one named case at a time."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from fairmeter.analysis.invoice_checks import (
     OVERBILLED,
     OVERLAPPING,
     ROLLBACK,
-    checked,
+    check_invoices,
 )
 from fairmeter.data.json_records import tables_from_records
 from fairmeter.store import invoice_histories
@@ -40,18 +40,18 @@ from tests.builders.tables import a_client
         ({"old_index": None, "months": None, "coefficient": None}, []),  # what is not known is no finding
     ],
 )
-def test_an_invoice_is_compared_with_itself_and_the_one_before(given, expected):
-    found = [(kind, round(size)) for kind, size in checked(ledger(BEFORE, invoice(**given)))[1]]
+def test_an_invoice_is_checked_alone_and_against_the_previous_one(given, expected):
+    found = [(kind, round(size)) for kind, size in check_invoices(ledger(BEFORE, invoice(**given)))[1]]
     assert found == expected
 
 
-def test_the_first_invoice_has_none_before_it_and_each_energy_its_own():
+def test_invoices_are_compared_within_their_energy():
     gas = invoice("2014-03-24", old_index=5000, new_index=5120) | {"energy": "GAZ"}
-    assert [len(found) for found in checked(ledger(BEFORE, gas, invoice()))] == [0, 0, 0]
-    assert checked(ledger(BEFORE)) == [()]
+    assert [len(found) for found in check_invoices(ledger(BEFORE, gas, invoice()))] == [0, 0, 0]
+    assert check_invoices(ledger(BEFORE)) == [()]
 
 
-def test_a_ledger_holds_the_latest_invoices_in_order_whatever_order_they_came_in():
+def test_a_ledger_holds_the_latest_invoices_in_order():
     days = [f"20{10 + i // 4}-{1 + 3 * (i % 4):02d}-05" for i in range(MAX_INVOICES + 5)]
     rows = [invoice(day, old_index=i, new_index=i + 120) for i, day in enumerate(days)]
     found = ledger(*rows[::-1])

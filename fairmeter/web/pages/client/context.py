@@ -12,7 +12,7 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 from fairmeter.analysis.invoice_checks import NEW_METER
-from fairmeter.analysis.peer_consumption import LEAST_PEERS, ConsumptionBand, days_of
+from fairmeter.analysis.peer_consumption import MIN_PEERS, ConsumptionBand, month_starts
 from fairmeter.core.calendar import DAYS_PER_MONTH
 from fairmeter.store import Store
 from fairmeter.web.desk_api import schemas as told
@@ -73,8 +73,8 @@ def peers_in_words(band: ConsumptionBand | None) -> str | None:
     if band is None:
         return None
     told_of = {"category": i18n.code(band.category), "region": i18n.code(band.region)}
-    if not band.is_known:
-        return texts.text("client.too_few_peers", n=band.n_clients, least=LEAST_PEERS, **told_of)
+    if not band.is_present:
+        return texts.text("client.too_few_peers", n=band.n_clients, least=MIN_PEERS, **told_of)
     return texts.text("client.peers_note", n=band.n_clients, shown=i18n.number(band.n_clients), **told_of)
 
 
@@ -84,7 +84,7 @@ def quartiles(
     """Each month's day on the chart, and low, middle and high in the chart's unit; unknown months left out."""
     share = 1.0 if step == "month" else 1.0 / DAYS_PER_MONTH
     shift = timedelta(0) if step == "month" else MID_MONTH
-    months = zip(days_of(band.first_on, len(band.n)), band.low, band.middle, band.high, strict=True)
+    months = zip(month_starts(band.first_on, len(band.n)), band.low, band.middle, band.high, strict=True)
     return [
         (day + shift, *(float(value) * share for value in values))
         for day, *values in months
