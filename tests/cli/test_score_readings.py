@@ -15,7 +15,7 @@ from fairmeter.data.exogenous import Exogenous
 from fairmeter.data.readings import read_readings
 from fairmeter.data.tables import read_tables
 from fairmeter.features.invoices.matrix import client_features
-from fairmeter.features.readings.covariates import LEAST_CLIENTS
+from fairmeter.features.readings.covariates import MIN_CLIENTS
 from fairmeter.scoring import population
 from fairmeter.scoring.population import region_codes
 from tests.builders.readings import FIRST, days_of, readings_text, robbed, town
@@ -190,7 +190,7 @@ def test_flags_of_readings_stand_in_the_list(tmp_path):
 
 def test_readings_are_judged_beside_those_of_their_own_region(tmp_path, readings):
     """Where all of a region fall at once, it is no theft."""
-    n = LEAST_CLIENTS + 5
+    n = MIN_CLIENTS + 5
     kwh = town(2 * n, N_DAYS)
     kwh[:n, 90:] *= 0.4
     readings.write_text(readings_text(kwh))

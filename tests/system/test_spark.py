@@ -117,7 +117,7 @@ def test_a_study_made_there_is_the_one_made_here_to_the_last_bit(utility):
     assert there.fingerprint() == here.fingerprint()
     assert (there.summary(), there.tables.flags) == (here.summary(), here.tables.flags)
     some = np.array([3, 50, 411])
-    for one, other in zip(here.tables_of(some), there.tables_of(some), strict=True):
+    for one, other in zip(here.select_clients(some), there.select_clients(some), strict=True):
         assert {n: sorted(c.astype(str)) for n, c in one.items()} == {
             n: sorted(c.astype(str)) for n, c in other.items()
         }

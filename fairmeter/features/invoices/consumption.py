@@ -1,9 +1,10 @@
-"""Blocks on how much was used: statistics of series, kinds of invoices, years, seasons, change point, trend, totals.
+"""Blocks on consumption: statistics of series, kinds of invoices, years, seasons, change point, trend, totals.
 
-In:  Rows (fairmeter/features/invoices/series.py).
-Out: BLOCKS; each computes (features, pairs with invoices), float64. Missing evidence is NaN; a count of nothing is 0.
+In:  InvoiceSeries (fairmeter/features/invoices/series.py).
+Out: BLOCKS; each computes (features, pairs with invoices), float64. Missing evidence is NaN; an empty count is 0.
 
-Nothing here reads a meter's number, code, status or coefficient; of the index it sees the difference inside an invoice.
+This module does not use a meter's number, code, status or coefficient; of the index it uses the difference within an
+invoice.
 """
 
 import numpy as np
@@ -26,11 +27,11 @@ STATISTICS = {
     "q90": "90 % quantile",
     "max": "highest",
 }
-NEAR_ZERO_KWH = 10.0  # a month: below it nobody lives there with a fridge
-LARGE_CHANGE = 0.7  # of the log: to half, or to double
-SAME_LOG_RATIO = 0.02  # of the log: an estimate, or a copy of the invoice before
-OFF_CYCLE_DAYS = 25.0  # days: shorter than the shortest regular period, a visit in between
-LATE_DAYS = 60.0  # days: two months' round missed
+NEAR_ZERO_KWH = 10.0  # per month: less than a fridge uses
+LARGE_CHANGE = 0.7  # log ratio: to half, or to double
+SAME_RATIO = 0.02  # log ratio: an estimate, or a copy of the invoice before
+OFF_CYCLE_DAYS = 25.0  # shorter than any regular period: an extra visit
+LATE_DAYS = 60.0  # the reading round missed two months
 YEARS_BACK = 8
 SEASONS = {"winter": (11, 0, 1), "spring": (2, 3, 4), "summer": (5, 6, 7), "autumn": (8, 9, 10)}
 SEASON_OF_MONTH = np.array([next(i for i, s in enumerate(SEASONS.values()) if month in s) for month in range(12)])
@@ -87,7 +88,7 @@ KINDS = (
     ("fall", FALL, "less than half of the invoice before", lambda r: r.change < -LARGE_CHANGE),
     ("rise", IRREGULAR, "more than double the invoice before", lambda r: r.change > LARGE_CHANGE),
     ("yearly_fall", FALL, "less than half of a year before", lambda r: r.year_on_year < -LARGE_CHANGE),
-    ("same", IRREGULAR, "the consumption of the invoice before, within 2 %", lambda r: np.abs(r.change) < SAME_LOG_RATIO),
+    ("same", IRREGULAR, "the consumption of the invoice before, within 2 %", lambda r: np.abs(r.change) < SAME_RATIO),
     ("mismatch", DISCREPANCY, "an index difference other than what was billed", lambda r: np.abs(r.mismatch) > 0),
     ("rollback", DISCREPANCY, "an index that runs backwards", lambda r: r["new_index"] < r["old_index"]),
     ("stall", DISCREPANCY, "an index that stands still", lambda r: r["new_index"] == r["old_index"]),
@@ -143,7 +144,7 @@ def _part_features(parts: dict[str, str], group: str) -> tuple[Feature, ...]:
 
 
 def _by_part(rows: InvoiceSeries, part: np.ndarray, n_parts: int) -> np.ndarray:
-    """Statistics of each part of the time; `part` is each row's number. [float64, (4 * n_parts, pairs)]"""
+    """PART_STATISTICS of each part of the time. [part: of each row; result: float64, (4 * n_parts, pairs)]"""
     is_in = part == np.arange(n_parts)[:, None]
     known = is_in & ~np.isnan(rows.level)
     upper = fill_missing(rows.levels[2] + rows.levels[3], 0.0)
@@ -182,7 +183,7 @@ SPLIT_SERIES = (
 def _change_point(rows: InvoiceSeries) -> np.ndarray:
     size, explained, row = rows.by_pair.best_split(np.array([read(rows) for *_, read in SPLIT_SERIES]))
     days = np.append(rows.days_before_last, np.nan)
-    return np.concatenate([size, explained, days[row]])  # row -1, no change point, is the NaN at the end
+    return np.concatenate([size, explained, days[row]])  # row -1, no change point, takes the NaN at the end
 
 
 SPLIT_BLOCK = Block(
@@ -204,13 +205,13 @@ def _trend(rows: InvoiceSeries) -> np.ndarray:
     pairs, level = rows.by_pair, rows.level
     n, at = pairs.spread(pairs.counts), pairs.position
     parts = np.array([at < n / 2, at >= n / 2, at < n - 3, at >= n - 3])
-    early, late, before, lately = pairs.mean(np.where(parts, level, np.nan))
+    early, late, before, recent = pairs.mean(np.where(parts, level, np.nan))
     time_and_level = np.array([rows.day, level])
     since_mean, off_mean = time_and_level - pairs.spread(pairs.mean(time_and_level))
     products = np.array([since_mean * off_mean, since_mean * since_mean])
     with_time, of_time = pairs.total(np.where(np.isnan(off_mean), 0.0, products))
     with_former, of_level = pairs.mean(np.array([off_mean * pairs.lag(off_mean), off_mean * off_mean]))
-    return np.array([late - early, lately - before, with_time / of_time * 365, with_former / of_level])
+    return np.array([late - early, recent - before, with_time / of_time * 365, with_former / of_level])
 
 
 TREND_BLOCK = Block(

@@ -1,8 +1,8 @@
-"""What a client shares with its neighbours: the reading route, the day its account was created, the place, the tariff.
+"""Keys by which clients are grouped for target encoding: reading route, day of account creation, place, tariff, meter.
 
-In:  Rows (fairmeter/features/invoices/series.py).
-Out: Cells by name (fairmeter/core/types.py): the keys of the cells each client belongs to. What share of a cell's clients are
-     frauds is fitted in training (fairmeter/models/target_encoding.py); the key alone says nothing of other clients.
+In:  InvoiceSeries (fairmeter/features/invoices/series.py).
+Out: GroupKeys by name (fairmeter/core/types.py): the keys of the groups that each client belongs to. Training fits the
+     share of frauds per group (fairmeter/models/target_encoding.py); a key alone contains no other client's data.
 """
 
 import numpy as np
@@ -20,8 +20,8 @@ GROUP_KEYS = {
     "created_month": "the same region, account created in the same month",
     "created_year": "the same region, account created in the same year",
 }
-# These may be a consequence of an inspection: only the view `all` sees them. A meter exchanged alone says more than one
-# exchanged in a campaign with the whole street.
+# These may be a consequence of an inspection: only the view `all` uses them. A meter exchanged alone is stronger
+# evidence than one exchanged in a campaign with the whole street.
 METER_GROUP_KEYS = {
     "exchange_day": "the same region, meter exchanged on the same day",
     "exchange_month": "the same region, meter exchanged in the same month",
@@ -33,13 +33,13 @@ METER_GROUP_KEYS = {
 GROUP_KEYS |= METER_GROUP_KEYS
 CREATED = ("created_day", "created_month", "created_year")
 SEED = {name: np.uint64(i) for i, name in enumerate(GROUP_KEYS, start=1)}
-MIX = np.uint64(0x9E3779B97F4A7C15)  # the golden ratio's bits: spreads neighbouring codes over all 64
+MIX = np.uint64(0x9E3779B97F4A7C15)  # 2**64 over the golden ratio (Fibonacci hashing): spreads adjacent codes
 
 
 def invoice_group_keys(rows: InvoiceSeries, has_meter: bool = True) -> dict[str, GroupKeys]:
-    """Cells by the names of CELLS, without those of METER_CELLS where not `has_meter`.
+    """Group keys by the names of GROUP_KEYS, without METER_GROUP_KEYS if not `has_meter`.
 
-    Each client's are in the order of its rows; a missing code is a code of its own.
+    The keys of a client are in the order of its rows; a missing code counts as a code.
     """
     of_client, of_row = _client_keys(rows.clients, rows.by_client.smallest(rows.day)), _row_keys(rows)
     is_later, filled = ~rows.by_pair.is_first, rows.by_client.filled
@@ -57,16 +57,16 @@ def invoice_group_keys(rows: InvoiceSeries, has_meter: bool = True) -> dict[str,
 
 
 def account_group_keys(clients: Table, has_meter: bool = True) -> dict[str, GroupKeys]:
-    """The same of clients without one invoice: the cells of their accounts, and none of the others."""
+    """Group keys of clients without any invoice: those of their accounts only."""
     n = len(clients["client_id"])
     keys = _client_keys(clients, np.full(n, np.nan))
-    one, nothing = np.ones(n, dtype=np.int64), GroupKeys(np.zeros(n, dtype=np.int64), np.empty(0, dtype=np.uint64))
+    one, none = np.ones(n, dtype=np.int64), GroupKeys(np.zeros(n, dtype=np.int64), np.empty(0, dtype=np.uint64))
     names = [name for name in GROUP_KEYS if has_meter or name not in METER_GROUP_KEYS]
-    return {name: GroupKeys(one, keys[name]) if name in ("place", *CREATED) else nothing for name in names}
+    return {name: GroupKeys(one, keys[name]) if name in ("place", *CREATED) else none for name in names}
 
 
 def _meter_keys(rows: InvoiceSeries) -> dict[str, GroupKeys]:
-    """The cells of METER_CELLS: those of exchanges have a key an exchange, the others a key a row."""
+    """Keys of METER_GROUP_KEYS: a key per meter exchange for those of exchanges, a key per row for the others."""
     pairs, region = rows.by_pair, rows.by_client.spread(fill_missing(rows.clients["region"], -1.0))
     meter, code, status, remark = (
         fill_missing(rows[name], -1.0) for name in ("meter_id", "meter_code", "meter_status", "remark")
@@ -82,12 +82,14 @@ def _meter_keys(rows: InvoiceSeries) -> dict[str, GroupKeys]:
         np.array([np.zeros(len(code)), np.zeros(len(code)), np.zeros(len(code)), month // 12, rows["energy"], remark]),
     )
     n_exchanges = rows.by_client.total(is_exchange.astype(np.int64))
-    cells = {name: GroupKeys(n_exchanges, keys[i][is_exchange]) for i, name in enumerate(names[:4])}
-    return cells | {name: GroupKeys(rows.by_client.counts, keys[i]) for i, name in enumerate(names[4:], start=4)}
+    exchange_keys = {name: GroupKeys(n_exchanges, keys[i][is_exchange]) for i, name in enumerate(names[:4])}
+    return exchange_keys | {
+        name: GroupKeys(rows.by_client.counts, keys[i]) for i, name in enumerate(names[4:], start=4)
+    }
 
 
 def _client_keys(clients: Table, first_day: np.ndarray) -> dict[str, np.ndarray]:
-    """Keys with one value a client. [first_day: of its first invoice, NaN without one; uint64]"""
+    """Keys with one value per client. [first_day: of its first invoice, NaN without one; uint64]"""
     region, district, category = (fill_missing(clients[name], -1.0) for name in ("region", "district", "category"))
     created, first_day = fill_missing(as_float_days(clients["created_on"]), -1.0), fill_missing(first_day, -1.0)
     names = ("place", "first_day", *CREATED)
@@ -96,7 +98,7 @@ def _client_keys(clients: Table, first_day: np.ndarray) -> dict[str, np.ndarray]
 
 
 def _row_keys(rows: InvoiceSeries) -> dict[str, np.ndarray]:
-    """Keys with one value a row. [uint64]"""
+    """Keys with one value per row. [uint64]"""
     region = rows.by_client.spread(fill_missing(rows.clients["region"], -1.0))
     names = ("tariff", "route_step", "route_day")
     keys = _keys(names, region, np.array([fill_missing(rows["tariff"], -1.0), rows.day, rows.day]))
@@ -105,7 +107,7 @@ def _row_keys(rows: InvoiceSeries) -> dict[str, np.ndarray]:
 
 
 def _keys(names: tuple[str, ...], *codes: np.ndarray) -> np.ndarray:
-    """One 64-bit key of several codes, for several cells at once. [uint64, (len(names), n)]"""
+    """Hash several codes to one 64-bit key, for several names at once. [uint64, (len(names), n)]"""
     keys = np.array([SEED[name] for name in names])[:, None]
     for code in codes:
         keys = _mix(keys, code)
@@ -113,6 +115,6 @@ def _keys(names: tuple[str, ...], *codes: np.ndarray) -> np.ndarray:
 
 
 def _mix(keys: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """The keys with one more code in them."""
+    """Add one more code to the hash of each key."""
     keys = (keys ^ codes.astype(np.int64).view(np.uint64)) * MIX
     return keys ^ (keys >> np.uint64(29))

@@ -1,11 +1,11 @@
-"""Invoices -> one row of features a client. Written once; training, the server and Spark call the same function.
+"""Invoices -> one row of features per client, by the same function in training, service and Spark.
 
 In:  clients, invoices (canonical tables, invoices sorted by client; see data/README.md, 'Input tables').
-Out: FeatureMatrix: float32 features of shape (clients, len(FEATURES)), and the cells each client shares with its neighbours.
+Out: FeatureMatrix: float32 features of shape (clients, len(FEATURES)), and group keys for target encoding.
 
-A client's row depends on its own rows alone, to the last bit; the order of its invoices does not matter; nothing
-depends on today's date. Missing evidence stays NaN; only a count or a sum of nothing is 0. `after_detection` marks what
-may be a consequence of an inspection (a meter exchanged, a code changed): the prospective view leaves it out.
+A client's row depends on its own rows alone, to the last bit, and neither on their order nor on today's date. Missing
+evidence stays NaN; only an empty count or sum is 0. `after_detection` marks features that may be a consequence of an
+inspection (a meter exchanged, a code changed): the prospective view leaves them out.
 """
 
 from collections.abc import Collection
@@ -53,8 +53,8 @@ __all__ = [
     "invoice_group_keys",
 ]
 
-CHUNK = 500  # clients at a time: their series fit the processor's cache
-THREADS = 2  # NumPy lets go of the interpreter in its loops; more threads wait for memory
+CHUNK = 500  # clients computed at a time: their series fit the processor's cache
+THREADS = 2  # NumPy releases the GIL in its loops; more threads wait for memory
 
 BLOCKS: tuple[Block, ...] = (*consumption.BLOCKS, *meter_and_account.BLOCKS)
 FEATURES: tuple[Feature, ...] = tuple(feature for block in BLOCKS for feature in block.columns)
@@ -62,38 +62,38 @@ FEATURE_NAMES: tuple[str, ...] = tuple(feature.name for feature in FEATURES)
 N_INVOICES = FEATURE_NAMES.index("n_invoices")
 
 
-def client_features(clients: Table, invoices: Table, cells: Collection[str] = tuple(GROUP_KEYS)) -> FeatureMatrix:
-    """Features and cells of every client, in the order of `clients`: canonical tables in, FeatureMatrix out.
+def client_features(clients: Table, invoices: Table, group_keys: Collection[str] = tuple(GROUP_KEYS)) -> FeatureMatrix:
+    """Features and group keys of every client, in the order of `clients`.
 
-    cells: names of those that are looked at; others may be left out.
-    A client without invoices has the features of its account and counts of 0, all else NaN. No client gives length 0.
+    clients, invoices: canonical tables; group_keys: names of those that are needed, others may be left out.
+    A client without invoices has the features of its account, counts of 0, and NaN otherwise. No clients give length 0.
     """
     n = len(clients["client_id"])
     if n <= CHUNK:
-        return _feature_matrix(clients, invoices, cells)
+        return _feature_matrix(clients, invoices, group_keys)
     bounds = [*range(0, n, CHUNK), n]
     edges = np.searchsorted(invoices["client"], bounds)
 
-    def evidence_of(part: int) -> FeatureMatrix:
-        theirs = _slice(invoices, edges[part], edges[part + 1])
-        theirs["client"] = theirs["client"] - bounds[part]
-        return _feature_matrix(_slice(clients, bounds[part], bounds[part + 1]), theirs, cells)
+    def matrix_of(chunk: int) -> FeatureMatrix:
+        own = _slice(invoices, edges[chunk], edges[chunk + 1])
+        own["client"] = own["client"] - bounds[chunk]
+        return _feature_matrix(_slice(clients, bounds[chunk], bounds[chunk + 1]), own, group_keys)
 
     with ThreadPoolExecutor(THREADS) as pool:
-        return FeatureMatrix.concatenated(list(pool.map(evidence_of, range(len(bounds) - 1))))
+        return FeatureMatrix.concatenated(list(pool.map(matrix_of, range(len(bounds) - 1))))
 
 
 def _slice(table: Table, start: int, stop: int) -> Table:
     return {name: column[start:stop] for name, column in table.items()}
 
 
-def _feature_matrix(clients: Table, invoices: Table, cells: Collection[str]) -> FeatureMatrix:
-    n, has_meter = len(clients["client_id"]), not METER_GROUP_KEYS.keys().isdisjoint(cells)
+def _feature_matrix(clients: Table, invoices: Table, group_keys: Collection[str]) -> FeatureMatrix:
+    n, has_meter = len(clients["client_id"]), not METER_GROUP_KEYS.keys().isdisjoint(group_keys)
     if not len(invoices["client"]):
         return FeatureMatrix(
             _account_features(clients, n), np.zeros(n, np.int64), account_group_keys(clients, has_meter)
         )
-    with np.errstate(all="ignore"):  # missing evidence is NaN; a division by nothing is missing evidence
+    with np.errstate(all="ignore"):  # missing evidence is NaN, and so is a division by zero
         rows = InvoiceSeries.from_tables(clients, invoices)
         matrix = _matrix(rows, n)
     matrix[~np.isfinite(matrix)] = np.nan
@@ -107,12 +107,12 @@ CLIENT_BLOCKS = tuple(block for block in BLOCKS if not block.is_by_pair)
 
 
 def _pair_features(rows: InvoiceSeries) -> np.ndarray:
-    """All features of the pairs that have invoices. [float64, (features, pairs)]"""
+    """All features by pair, for pairs with invoices. [float64, (features, pairs)]"""
     return np.concatenate([block.compute(rows) for block in PAIR_BLOCKS])
 
 
 def _computed_order() -> np.ndarray:
-    """FEATURES as columns of a table that has all of electricity's first, then all of gas's, then the client's."""
+    """Positions of FEATURES among columns in the order electricity, gas, client."""
     halves = [(block.columns[: len(block.features)], block.columns[len(block.features) :]) for block in PAIR_BLOCKS]
     computed = [f for half in zip(*halves, strict=True) for columns in half for f in columns]
     computed += [f for block in CLIENT_BLOCKS for f in block.columns]
@@ -123,13 +123,13 @@ with np.errstate(all="ignore"):
     WITHOUT_INVOICES = _pair_features(InvoiceSeries.without_invoices())[:, 0].astype(np.float32)
 ORDER = _computed_order()
 ACCOUNT_COLUMNS = {name: FEATURE_NAMES.index(name) for name in ("category", "region", "district", "created_on")}
-COUNTS = ("n_before_creation", "n_invoices", "n_invoice_dates", "n_tariffs")  # of the account
+COUNTS = ("n_before_creation", "n_invoices", "n_invoice_dates", "n_tariffs")  # 0 without invoices
 
 
 def _empty_account_features() -> np.ndarray:
-    """Features of a client without one invoice of whose account nothing is known. [float32, (1, FEATURES)]
+    """Features of a client without invoices and with an unknown account. [float32, (1, FEATURES)]
 
-    Its NaN are all of one sign, as those of other rows are: the same features are the same bytes.
+    All NaN have the same sign bit as in other rows, so that equal features are equal bytes.
     """
     pairs = np.tile(WITHOUT_INVOICES, 2)
     matrix = np.append(pairs, np.full(len(FEATURES) - len(pairs), np.nan, np.float32))[None, ORDER]
@@ -141,7 +141,7 @@ EMPTY_ACCOUNT = _empty_account_features()
 
 
 def _matrix(rows: InvoiceSeries, n: int) -> np.ndarray:
-    """float32 of shape (n clients, FEATURES)."""
+    """Join features by pair and by client. [float32, (n clients, FEATURES)]"""
     pairs = np.empty((2 * n, len(WITHOUT_INVOICES)), dtype=np.float32)
     if len(rows.pairs) < len(pairs):
         pairs[:] = WITHOUT_INVOICES
@@ -151,7 +151,7 @@ def _matrix(rows: InvoiceSeries, n: int) -> np.ndarray:
 
 
 def _account_features(clients: Table, n: int) -> np.ndarray:
-    """The same of clients without one invoice: the account, counts of 0, and nothing else is known."""
+    """Features of clients without invoices: the account, counts of 0, NaN otherwise. [float32, (n, FEATURES)]"""
     matrix = np.repeat(EMPTY_ACCOUNT, n, axis=0)
     for name, column in ACCOUNT_COLUMNS.items():
         matrix[:, column] = as_float_days(clients[name]) if name == "created_on" else clients[name]

@@ -1,10 +1,10 @@
-"""Blocks on what stands beside the consumption: codes, the meter and its index, the account, older scripts' names.
+"""Blocks on codes, the meter and its index, the account, and the aggregates that older scripts send.
 
-In:  Rows (fairmeter/features/invoices/series.py).
+In:  InvoiceSeries (fairmeter/features/invoices/series.py).
 Out: BLOCKS; codes and meter compute float64 of shape (features, pairs with invoices), the others (features, clients).
 
-A meter is often exchanged because somebody was caught: what sees its number, code, status, coefficient or the level of
-its index is marked `after_detection`.
+A meter is often exchanged after a fraud was detected: features from its number, code, status, coefficient or index
+level are marked `after_detection`.
 """
 
 import numpy as np
@@ -39,14 +39,14 @@ CODE_VALUES = (
 
 
 def _ranks(codes: np.ndarray) -> np.ndarray:
-    """Small numbers for long ones, equal and ordered alike: float32 would confuse meter numbers of 13 digits."""
+    """Ranks of codes, because float32 cannot distinguish meter numbers of 13 digits."""
     return np.unique(fill_missing(codes, -1.0), return_inverse=True)[1]
 
 
 def _codes(rows: InvoiceSeries) -> np.ndarray:
     pairs = rows.by_pair
     codes = np.array([*(rows[name] for name, *_ in CODES[:-1]), _ranks(rows["meter_id"])])
-    values = codes[:-1]  # a meter's rank means nothing in itself
+    values = codes[:-1]  # the rank of a meter has no meaning as a value
     n_distinct, mode, mode_share = pairs.modes(codes)
     is_change = (codes != pairs.lag(codes)) & ~(pairs.is_first | np.isnan(codes))
     changed_on = np.where(is_change, rows.day, np.nan)
@@ -123,7 +123,7 @@ METER_BLOCK = Block(
     is_by_pair=True,
 )
 
-# --- the client as a whole; the first names are those of older scripts ------------------------------------------------
+# --- the client in total; the aggregates have the names that older scripts send ---------------------------------------
 
 AGGREGATED = {
     **{name: f"consumption at price level {i}" for i, name in enumerate(LEVELS, start=1)},
@@ -134,7 +134,7 @@ AGGREGATES = ("mean", "std", "min", "max")
 
 
 def _client_aggregates(rows: InvoiceSeries) -> np.ndarray:
-    """As pandas' groupby gives them: the standard deviation is the sample's, unknown of a single invoice."""
+    """Aggregates as in pandas' groupby: the sample standard deviation, which is NaN for a single invoice."""
     clients = rows.by_client
     series = np.concatenate([rows.levels, [rows.consumption, rows["months"]]])
     n, mean, deviation = clients.moments(series)

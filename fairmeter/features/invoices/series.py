@@ -1,7 +1,7 @@
-"""Invoices in a definite order, and the series that the features are statistics of.
+"""Invoices in a definite order, and the series from which features are computed.
 
 In:  canonical tables clients and invoices (fairmeter/data/tables.py), invoices sorted by client.
-Out: `Rows`: the invoices sorted by client, energy and date, with their segments and their series; missing stays NaN.
+Out: InvoiceSeries: the invoices sorted by client, energy and date, with segments and series; missing stays NaN.
 
 A *pair* is one client's electricity or one client's gas: pair 2i is client i's electricity, pair 2i + 1 its gas.
 """
@@ -16,12 +16,12 @@ from fairmeter.core.segments import Segments
 from fairmeter.core.types import Table
 
 LEVELS = tuple(f"consumption_level_{i}" for i in (1, 2, 3, 4))
-YEAR_DAYS = (335, 395)  # between an invoice and that of the same season: a route is read up to a month early or late
-LAGS = (1, 2, 3, 4, 6)  # invoices before: with monthly to half-yearly ones a year ago is among the last four or six
-MIN_GAP = 5.0  # days: two invoices of one visit must not become a daily rate of thousands
-# What settles the order of invoices of one client, energy and day, the last first: else a feature would depend on the
-# file's order. The meter and its index come last, where all else is equal: a view that may not see them must not see
-# them in the order either.
+YEAR_DAYS = (335, 395)  # between invoices of the same season: a route may be read a month early or late
+LAGS = (1, 2, 3, 4, 6)  # invoices back, among which one is a year ago for two- to six-monthly invoices
+MIN_GAP = 5.0  # days: two invoices of one visit must not give a daily rate of thousands
+# Columns that break ties between invoices of one client, energy and day, the least significant first: otherwise
+# features would depend on the order of the file. The meter and its index are the least significant, so that they do
+# not affect the prospective view through the order either.
 METER_COLUMNS = ("meter_id", "old_index", "new_index", "meter_code", "meter_status", "coefficient")
 INVOICE_COLUMNS = ("remark", "tariff", "months", *reversed(LEVELS))
 TIE_BREAKS = (*METER_COLUMNS, *INVOICE_COLUMNS)
@@ -39,12 +39,12 @@ def as_float_days(dates: np.ndarray) -> np.ndarray:
 
 
 def fill_missing(values: np.ndarray, otherwise: float) -> np.ndarray:
-    """The values, with a number in place of NaN."""
+    """Replace NaN by a number."""
     return np.where(np.isnan(values), otherwise, values)
 
 
 def row_order(invoices: Table) -> np.ndarray:
-    """The order by client, energy, day, then by every other column. [row numbers]"""
+    """Row numbers in the order of client, energy, day, and then every other column."""
     day = _days(invoices["invoice_on"])
     key = (invoices["client"] << 22) | (invoices["energy"].astype(np.int64) << 21) | (day + (1 << 20))
     order = np.argsort(key, kind="stable")
@@ -63,10 +63,10 @@ def row_order(invoices: Table) -> np.ndarray:
 
 @dataclass(frozen=True)
 class InvoiceSeries:
-    """Ordered invoices of some clients, with what several features need of them. Series are one value a row.
+    """Ordered invoices of some clients, with the series that several features use. Series have one value per row.
 
-    `pairs` are the numbers of the pairs that have invoices, ascending; `by_pair` has their rows, and no empty segment.
-    `by_client` has a segment for every client.
+    `pairs`: numbers of the pairs that have invoices, ascending; `by_pair`: their segments, none of them empty;
+    `by_client`: a segment for every client, which may be empty.
     """
 
     clients: Table
@@ -77,6 +77,7 @@ class InvoiceSeries:
 
     @classmethod
     def from_tables(cls, clients: Table, invoices: Table) -> "InvoiceSeries":
+        """Sort canonical tables. [invoices["client"]: row in clients]"""
         order = row_order(invoices)
         columns = {name: column[order] for name, column in invoices.items()}
         n_pairs = 2 * len(clients["client_id"])
@@ -87,7 +88,7 @@ class InvoiceSeries:
 
     @classmethod
     def without_invoices(cls) -> "InvoiceSeries":
-        """A single pair that has no invoice."""
+        """A single pair without any invoice."""
         columns = {name: np.empty(0) for name in TIE_BREAKS} | {"invoice_on": np.empty(0, dtype="datetime64[D]")}
         return cls({}, columns, np.zeros(1, dtype=np.int64), Segments(np.zeros(1)), Segments(np.zeros(1)))
 
@@ -101,22 +102,22 @@ class InvoiceSeries:
 
     @cached_property
     def month_of_year(self) -> np.ndarray:
-        """0 (January) .. 11."""
+        """Month of the invoice, 0 (January) .. 11."""
         return self["invoice_on"].astype("datetime64[M]").astype(np.int64) % 12
 
     @cached_property
     def first_day(self) -> np.ndarray:
-        """Each pair's first invoice. [days since 1970-01-01]"""
+        """Date of each pair's first invoice. [days since 1970-01-01, (pairs,)]"""
         return self.by_pair.first(self.day)
 
     @cached_property
     def last_day(self) -> np.ndarray:
-        """Each pair's last invoice. [days since 1970-01-01]"""
+        """Date of each pair's last invoice. [days since 1970-01-01, (pairs,)]"""
         return self.by_pair.last(self.day)
 
     @cached_property
     def days_before_last(self) -> np.ndarray:
-        """Days from the row to the same energy's last invoice."""
+        """Days from the row to the last invoice of the same energy."""
         return self.by_pair.spread(self.last_day) - self.day
 
     @cached_property
@@ -126,13 +127,13 @@ class InvoiceSeries:
 
     @cached_property
     def consumption(self) -> np.ndarray:
-        """What the invoice bills: the sum of its known levels. [kWh]"""
+        """Billed consumption: the sum of the known levels. [kWh, or m3 of gas]"""
         unknown = np.isnan(self.levels)
         return np.where(unknown.all(axis=0), np.nan, np.where(unknown, 0.0, self.levels).sum(axis=0))
 
     @cached_property
     def gap(self) -> np.ndarray:
-        """Days since the same energy's previous invoice."""
+        """Days since the previous invoice of the same energy."""
         return self.day - self._days_back[0]
 
     @cached_property
@@ -142,49 +143,49 @@ class InvoiceSeries:
 
     @cached_property
     def months(self) -> np.ndarray:
-        """Months the invoice covers; where the file does not say, what the gap suggests."""
+        """Months the invoice covers; estimated from the gap where not given."""
         guess = np.clip(np.rint(self.gap / DAYS_PER_MONTH), 1, 24)
         return np.where(self["months"] >= 1, self["months"], guess)
 
     @cached_property
     def monthly(self) -> np.ndarray:
-        """Consumption over the months billed. [kWh a month]"""
+        """Consumption per billed month. [kWh per month]"""
         return self.consumption / self.months
 
     @cached_property
     def level(self) -> np.ndarray:
-        """log(1 + kWh a month): the scale on which falls compare between small and large clients."""
+        """log(1 + kWh per month), a scale on which falls compare between small and large clients."""
         return np.log1p(self.monthly)
 
     @cached_property
     def level_2_monthly(self) -> np.ndarray:
-        """As `level`, of the second price level alone. [log kWh a month]"""
+        """As `level`, for the second price level alone. [log kWh per month]"""
         return np.log1p(self.levels[1] / self.months)
 
     @cached_property
     def level_1_share(self) -> np.ndarray:
-        """Share of the consumption that the first price level bills; 0 of an invoice for nothing."""
+        """Share of the consumption billed at the first price level; 0 for an invoice of 0 kWh."""
         return self.levels[0] / np.maximum(self.consumption, 1.0)
 
     @cached_property
     def daily(self) -> np.ndarray:
-        """As `level`, over the days since the previous invoice. [log kWh a month]"""
+        """As `level`, over the days since the previous invoice. [log kWh per month]"""
         return np.log1p(self.consumption / np.maximum(self.gap, MIN_GAP) * DAYS_PER_MONTH)
 
     @cached_property
     def change(self) -> np.ndarray:
-        """Level less that of the invoice before. [log ratio]"""
+        """Level minus that of the invoice before. [log ratio]"""
         return self.level - self._levels_back[0]
 
     @cached_property
     def off_average(self) -> np.ndarray:
-        """Level less the mean of the three before it. [log ratio]"""
+        """Level minus the mean of the three invoices before. [log ratio]"""
         one, two, three = self._levels_back[:3]
         return self.level - (one + two + three) / 3
 
     @cached_property
     def year_on_year(self) -> np.ndarray:
-        """Level less that of the invoice 11 to 13 months earlier, the nearest row first. [log ratio]"""
+        """Level minus that of the latest invoice 11 to 13 months earlier. [log ratio]"""
         days = self.day - self._days_back
         change = self.level - self._levels_back
         is_year = (days >= YEAR_DAYS[0]) & (days <= YEAR_DAYS[1]) & ~np.isnan(change)
@@ -193,12 +194,12 @@ class InvoiceSeries:
 
     @cached_property
     def mismatch(self) -> np.ndarray:
-        """Index difference less what was billed: not zero where the invoice contradicts itself. [units of the index]"""
+        """Index difference minus billed consumption, 0 for a consistent invoice. [units of the index]"""
         return self["new_index"] - self["old_index"] - self.consumption
 
     @cached_property
     def _days_back(self) -> np.ndarray:
-        """Dates of the invoices `BACK` before, shape (len(BACK), rows)."""
+        """Dates of the invoices LAGS back. [days since 1970-01-01, (len(LAGS), rows)]"""
         return self.by_pair.lags(self.day, LAGS)
 
     @cached_property

@@ -1,10 +1,10 @@
-"""Blocks on the shape of days before and after a change: a scale, a subtraction and a ceiling leave different traces.
+"""Blocks on the distribution of days before and after a change, where kinds of theft leave different traces.
 
 In:  DailySeries (fairmeter/features/readings/series.py).
 Out: BLOCKS; each computes (features, clients), float64. Missing evidence is NaN.
 
-A scale moves all quantiles by one ratio, a subtraction by one difference, a ceiling the upper ones alone; random draws
-blur days, means and copies make them alike. An honest change of habits rarely does one of these.
+Scaling moves all quantiles by one ratio, a subtraction by one difference, a ceiling only the upper ones; random factors
+add noise to days, means and copies make them equal. Honest changes of habits rarely have one of these patterns.
 """
 
 import numpy as np
@@ -15,12 +15,12 @@ from fairmeter.features.readings.series import DailySeries, split_segments
 
 QUANTILES = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98)
 NEAR_TOP = 0.01
-MIN_PART_DAYS = 7.0  # known days
+MIN_PART_DAYS = 7.0  # known days in a part
 
 
 def _part_statistics(of: Segments, rows: DailySeries, copies: int) -> np.ndarray:
-    """Statistics of parts. [(STATISTICS, parts)]"""
-    each = rows.log, rows.relative, rows.residual, rows.usual, rows.weekday >= 5
+    """STATISTICS of segments, in `copies` copies of the rows. [float64, (STATISTICS, parts)]"""
+    each = rows.log, rows.relative, rows.residual, rows.neighbour_factor, rows.weekday >= 5
     log, relative, residual, usual, weekend = (np.concatenate((x,) * copies) for x in each)
     jump = log - of.lag(log)
     weekly = log - of.lags(log, (7,))[0]
@@ -32,7 +32,7 @@ def _part_statistics(of: Segments, rows: DailySeries, copies: int) -> np.ndarray
     quantiles, adjusted = of.quantiles(series[:2], QUANTILES, n[:2]).swapaxes(0, 1)
     top = of.largest(relative)
     off = residual - of.spread(mean[1])
-    # Neighbours within a part only: of its first row nothing is known of the day before.
+    # Adjacent days within a part only: its first row has no day before.
     lagged, with_usual = off * of.lag(off), off * (usual - of.spread(mean[6]))
     both = np.array([with_usual, lagged])
     near = [
@@ -100,7 +100,7 @@ PARTS = (("step", "the clearest step"), ("30", "the last 30 days"), ("90", "the 
 
 
 def _parts(rows: DailySeries) -> np.ndarray:
-    """Each statistic after less before, and some after; then what tells a scale from a subtraction from a cut-off."""
+    """Each statistic after minus before, some after, and signatures that separate scaling, subtraction and ceiling."""
     segments, copies, n = rows.segments, len(PARTS), len(rows.segments)
     row = np.array([rows.step.row[0], rows.since_end(30), rows.since_end(90)])
     shape = _part_statistics(split_segments(segments, row), rows, copies).reshape(len(STATISTICS), copies, n, 2)
@@ -112,14 +112,14 @@ def _parts(rows: DailySeries) -> np.ndarray:
 
 
 def _signature(change: np.ndarray, before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, ...]:
-    """How the quantiles moved, and how badly one scale, subtraction or ceiling explains it. (SHARES, ...) each."""
+    """SIGNATURES: shifts of quantiles, misfit of one scale, subtraction or ceiling. [inputs: (QUANTILES, ...)]"""
     low, middle, high = change[1], change[3], change[4]
     level = before[3]
     less = (before - after) / level
-    foretold = np.array([
+    predicted = np.array([
         before * np.exp(middle), np.maximum(before - (level - after[3]), 0.0), np.minimum(before, after[6]), before,
     ])  # fmt: skip
-    scaled, subtracted, capped, moved = _mean(np.abs(after - foretold), axis=1)
+    scaled, subtracted, capped, moved = _mean(np.abs(after - predicted), axis=1)
     moved = moved + 0.02 * level
     unlike_scale, unlike_shift = _deviation(np.array([change, less]), axis=1)
     return (
@@ -129,7 +129,7 @@ def _signature(change: np.ndarray, before: np.ndarray, after: np.ndarray) -> tup
 
 
 def _mean(values: np.ndarray, axis: int) -> np.ndarray:
-    """NumPy's own `mean` and `std` take longer to begin than so few values take to add."""
+    """Mean without the overhead of NumPy's `mean`, which exceeds the sum of so few values."""
     return np.add.reduce(values, axis=axis) / values.shape[axis]
 
 

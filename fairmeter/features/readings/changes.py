@@ -1,10 +1,10 @@
-"""Blocks on change: last days against before, against a year before, trends, steps and ramps.
+"""Blocks on change: last days against earlier ones and against a year before, trends, steps and ramps.
 
 In:  DailySeries (fairmeter/features/readings/series.py).
 Out: BLOCKS; each computes (features, clients), float64. Missing evidence is NaN.
 
-*Adjusted* consumption is log consumption less the neighbours' factor times the client's own sensitivity to it: season
-and weather are out of it. Where no neighbours are known it is log consumption itself.
+*Adjusted* consumption is log consumption minus the neighbours' factor times the client's own sensitivity to it, which
+removes season and weather. Without known neighbours it is log consumption itself.
 """
 
 import numpy as np
@@ -50,7 +50,7 @@ RANKED_WINDOWS = (7, 14, 30, 60, 90)
 
 
 def _last_among_others(rows: DailySeries) -> np.ndarray:
-    """The last days' mean beside those of all stretches as long that end before they begin."""
+    """Mean of the last days against the means of all earlier stretches of the same length."""
     segments, days = rows.segments, np.array(RANKED_WINDOWS)
     n, total = rows.running.trailing(days, (slice(2), slice(2)))[..., 1:]
     mean = total / n
@@ -106,7 +106,7 @@ TRENDS = (30, 60, 90, 180, 365)
 
 
 def _slopes(rows: DailySeries) -> np.ndarray:
-    """Least-squares slope of the last days, per 100 days."""
+    """Least-squares slope of the last days. [per 100 days]"""
     running = rows.changes.running
     cut = np.array([rows.since_end(days) for days in TRENDS])
     n, t, tt, v, vt, *_ = running.between(cut, rows.segments.ends + np.zeros_like(cut))
@@ -126,7 +126,7 @@ SLOPE_BLOCK = Block(
 # --- the clearest step and ramps --------------------------------------------------------------------------------------
 
 RAMPS = (1, 30, 90, 180)
-RAMP_STRIDE = 3  # days between the beginnings of ramps that are tried
+RAMP_STRIDE = 3  # days between the starts of candidate ramps
 
 
 def _ramps(rows: DailySeries) -> np.ndarray:
@@ -159,7 +159,7 @@ STEP_WINDOWS = (3, 7, 14, 30, 60)
 
 
 def _at_step(rows: DailySeries) -> np.ndarray:
-    """The days around the clearest step, and what came after it beside all stretches as long before it."""
+    """Days around the clearest step, and the time after it against earlier stretches of the same length."""
     segments, row = rows.segments, rows.step.row[0]
     starts, ends = segments.starts, segments.ends
     at = np.where(row >= 0, row, starts) + np.zeros((len(STEP_WINDOWS), 1), dtype=np.int64)
@@ -198,12 +198,12 @@ SHARP_WINDOWS = (7, 14, 30)
 
 
 def _sharpest(rows: DailySeries) -> np.ndarray:
-    """The sharpest fall between neighbouring stretches, and whether consumption came back."""
+    """The sharpest fall between adjacent stretches, and whether consumption recovered."""
     segments, ends, days = rows.segments, rows.segments.ends, np.array(SHARP_WINDOWS)
     width, row = days[:, None], np.arange(segments.n_rows)
     each = np.array(rows.stretches(days))
     n, mean, variance = each[..., :-1]
-    # What follows a row lies before the row so many days later.
+    # The stretch after a row is the one before the row `width` days later.
     place = np.minimum(row + width, segments.n_rows) + np.arange(len(SHARP_WINDOWS))[:, None] * (segments.n_rows + 1)
     n_after, mean_after, variance_after = each.reshape(3, -1).take(place, axis=-1)
     fits = (segments.position >= width) & (segments.rows_left >= width) & (n >= 0.6 * width) & (n_after >= 0.6 * width)
@@ -212,10 +212,10 @@ def _sharpest(rows: DailySeries) -> np.ndarray:
     at = np.maximum.reduceat(np.where(gap == segments.broadcast(least), row, -1), segments.starts, axis=-1)
     number = np.arange(len(SHARP_WINDOWS))[:, None]
     before, after = np.where(at >= 0, np.array([mean[number, at], mean_after[number, at]]), np.nan)
-    lately = rows.window(rows.since_end(30), ends, slice(1))[1][0]
+    recent = rows.window(rows.since_end(30), ends, slice(1))[1][0]
     since = rows.window(np.maximum(at, segments.starts), ends + np.zeros_like(at), slice(1))[1][0]
     ago = np.where(at >= 0, ends - at, np.nan)
-    found = np.array([least, after - before, ago, lately - before, since - before, least + most])
+    found = np.array([least, after - before, ago, recent - before, since - before, least + most])
     return found.swapaxes(0, 1).reshape(-1, len(segments))
 
 
@@ -237,7 +237,7 @@ SHARP_BLOCK = Block(
 
 
 def _splits(rows: DailySeries) -> np.ndarray:
-    """Steps of what lies above the usual, below it, and of the distance from it; range of the running sum."""
+    """Steps in excess, shortfall and distance from the mean, and in the level; range of the cumulative sum."""
     segments, residual = rows.segments, rows.residual
     n, mean, deviation = (x[:1] for x in rows.shape[:3])
     off = residual - segments.broadcast(mean[0])

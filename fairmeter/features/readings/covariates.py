@@ -1,11 +1,10 @@
-"""What the clients of a place share, by date: their neighbours' common factor, the temperature, the holidays, and
-what their transformer delivered that no meter registered.
+"""Covariates by date that the clients of a place share: neighbours' factor, temperature, holidays, transformer losses.
 
-In:  Days of many clients (fairmeter/data/daily.py); optionally the cell of each (transformer or region), weather, holidays.
-Out: Covariates: plain arrays, which a model can keep; missing is NaN.
+In:  DailyConsumption of many clients; optionally the group of each (transformer or region), weather, holidays.
+Out: Covariates: plain arrays, which a model can store; missing is NaN.
 
-The factor of a date is the median over clients of log consumption less the client's own level. Season, weather and
-weekdays are in it; a theft is not, as long as fewer than half of the clients steal.
+The factor of a date is the median over clients of log consumption minus the client's own level. It contains season,
+weather and weekdays, but no theft, as long as fewer than half of the clients steal.
 """
 
 from dataclasses import dataclass, replace
@@ -14,26 +13,26 @@ import numpy as np
 
 from fairmeter.data.daily import DailyConsumption
 
-MIN_CLIENTS = 20  # known on a date: the median of fewer is noise
-MIN_DATES = 30  # to tell whether two factors move together
-MAX_CLIENTS = 2_000  # of a cell: more say nothing new, and take time
-ROUNDS = 4  # of levels and factors in turn; after three nothing moves by a hundredth
-# A day and its mirror image add up to this [days since 1970]: about a midsummer's Saturday and Sunday, so a weekend is
-# the image of a weekend, a winter of a winter, and the sun stands as high.
+MIN_CLIENTS = 20  # with a known day: the median of fewer is noise
+MIN_DATES = 30  # for a correlation of two factors
+MAX_CLIENTS = 2_000  # sampled per group: more cost time without changing the median
+ROUNDS = 4  # of median polish; after three no factor changes by 0.01
+# A day and its mirror image add up to this [days since 1970], the sum of a midsummer Saturday and Sunday: weekends map
+# to weekends, winters to winters, and days to days with the same height of the sun.
 MIRROR = int(np.array(["2013-06-22", "2013-06-23"], "datetime64[D]").astype(np.int64).sum())
-OFFSET = 0.05  # of the client's level, added before the log: a day of zero must not outweigh a month
+OFFSET = 0.05  # of the client's level, added before the log: a day of zero must not dominate a month
 
 
 @dataclass(frozen=True)
 class TransformerLosses:
-    """What transformers delivered and no meter behind them registered, technical losses taken off."""
+    """Energy that transformers delivered and no meter registered, after technical losses."""
 
     first_day: int  # days since 1970
-    kwh: np.ndarray  # float64 (transformers, days), NaN where it cannot be told
+    kwh: np.ndarray  # float64 (transformers, days), NaN where unknown
     transformer: np.ndarray  # int64 (clients,): each client's row of kwh, -1 where it has none
 
     def at(self, client: np.ndarray, day: np.ndarray) -> np.ndarray:
-        """Of each row's transformer on its day. [client: number; day: since 1970; kWh, NaN unknown]"""
+        """Loss of each row's transformer on its day. [client: number; day: since 1970; result: kWh, NaN unknown]"""
         row, place = self.transformer[client], day - self.first_day
         is_inside = (row >= 0) & (place >= 0) & (place < self.kwh.shape[1])
         out = np.full(len(day), np.nan)
@@ -41,19 +40,23 @@ class TransformerLosses:
         return out
 
     def for_clients(self, chosen: slice | np.ndarray) -> "TransformerLosses":
+        """Losses for some of the clients. [chosen: slice, numbers or mask]"""
         return replace(self, transformer=self.transformer[chosen])
 
 
 @dataclass(frozen=True)
 class Covariates:
-    """References by date, from `first_day` on; outside they are missing."""
+    """Covariates by date, from `first_day` on; dates outside are missing.
+
+    A model stores the fields by these names.
+    """
 
     first_day: int  # days since 1970
-    factor: np.ndarray  # float64 (cells, days): log of the neighbours' consumption over their usual
+    factor: np.ndarray  # float64 (groups, days): log ratio of the neighbours' consumption to their level
     temperature: np.ndarray  # float64 (days,) [deg C]
     is_holiday: np.ndarray  # float64 (days,): 1, 0 or NaN
-    cell: np.ndarray | None = None  # int64 (clients,): each client's row of `factor`; None: the first is everybody's
-    losses: TransformerLosses | None = None  # of these very clients: a model keeps none
+    cell: np.ndarray | None = None  # int64 (clients,): each client's row of `factor`; None: the first row for all
+    losses: TransformerLosses | None = None  # of these clients only: a model does not store them
 
     @classmethod
     def from_consumption(
@@ -63,10 +66,11 @@ class Covariates:
         weather: tuple[np.ndarray, np.ndarray] | None = None,
         holidays: np.ndarray | None = None,
     ) -> "Covariates":
-        """The factors of these clients, with weather as (day, temperature) and holidays as days since 1970.
+        """Estimate the factors of these clients, by group.
 
-        A date with fewer than LEAST_CLIENTS known clients in a cell takes the factor of all cells together, and is
-        missing where these are too few too.
+        cell: group number of each client; weather: (days since 1970, temperature [deg C]); holidays: days since 1970.
+        A date with fewer than MIN_CLIENTS known clients in a group takes the factor of all groups together; it is
+        missing if these are too few as well.
         """
         first = int(days.day.min()) if len(days.day) else 0
         n = int(days.day.max()) - first + 1 if len(days.day) else 0
@@ -84,7 +88,7 @@ class Covariates:
         return cls(first, factor, temperature, is_holiday, None if cell is None else number)
 
     def at(self, client: np.ndarray, day: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(factor, temperature, holiday) of each row: client's number, days since 1970."""
+        """(factor, temperature, holiday) of each row. [client: number; day: since 1970]"""
         place = day - self.first_day
         is_inside = (place >= 0) & (place < self.factor.shape[1])
         if not is_inside.any():
@@ -96,49 +100,51 @@ class Covariates:
         return found if is_all_inside else tuple(np.where(is_inside, values, np.nan) for values in found)
 
     def correlation_with(self, other: "Covariates") -> float:
-        """Correlation of the first cells' factors from day to day, on the dates that both have.
+        """Correlation of day-to-day changes of the first groups' factors, over common dates.
 
-        NaN on too few dates, or where one never changes.
+        NaN with fewer than MIN_DATES changes, or if a factor is constant.
         """
         start = max(self.first_day, other.first_day)
         stop = min(self.first_day + self.factor.shape[1], other.first_day + other.factor.shape[1])
-        mine, theirs = (
+        own, others = (
             np.diff(each.factor[0, start - each.first_day : max(stop, start) - each.first_day])
             for each in (self, other)
         )
-        known = ~np.isnan(mine) & ~np.isnan(theirs)
-        mine, theirs = mine[known], theirs[known]
-        if len(mine) < MIN_DATES or not mine.std() or not theirs.std():
+        known = ~np.isnan(own) & ~np.isnan(others)
+        own, others = own[known], others[known]
+        if len(own) < MIN_DATES or not own.std() or not others.std():
             return np.nan
-        return float(np.corrcoef(mine, theirs)[0, 1])
+        return float(np.corrcoef(own, others)[0, 1])
 
     def with_weather(self, weather: tuple[np.ndarray, np.ndarray] | None, holidays: np.ndarray | None) -> "Covariates":
-        """The same factors with another weather and other holidays, where these are given; as in `of`."""
+        """Replace weather and holidays where given; formats as in `from_consumption`."""
         n = self.factor.shape[1]
         temperature = self.temperature if weather is None else _by_date(*weather, self.first_day, n)
         is_holiday = self.is_holiday if holidays is None else _by_date(holidays, 1.0, self.first_day, n, 0.0)
         return replace(self, temperature=temperature, is_holiday=is_holiday)
 
     def mirrored(self) -> "Covariates":
-        """What they are to the same clients backwards in time, see MIRROR; without losses."""
+        """Covariates for the same clients with time reversed about MIRROR; without losses."""
         first_day = MIRROR - (self.first_day + self.factor.shape[1] - 1)
         factor, temperature, is_holiday = (x[..., ::-1] for x in (self.factor, self.temperature, self.is_holiday))
         return Covariates(first_day, factor, temperature, is_holiday, self.cell)
 
     @property
     def has_weather(self) -> bool:
+        """Whether any date has a temperature."""
         return not np.isnan(self.temperature).all()
 
     @property
     def has_holidays(self) -> bool:
+        """Whether holidays were given."""
         return not np.isnan(self.is_holiday).all()
 
     def without_transformer_losses(self) -> "Covariates":
-        """For clients to come, behind other transformers."""
+        """Covariates without losses, for other clients behind other transformers."""
         return self if self.losses is None else replace(self, losses=None)
 
     def for_clients(self, chosen: slice | np.ndarray) -> "Covariates":
-        """Those of some of the clients, by slice, numbers or mask."""
+        """Covariates for some of the clients. [chosen: slice, numbers or mask]"""
         if self.cell is None and self.losses is None:
             return self
         cell = None if self.cell is None else self.cell[chosen]
@@ -146,9 +152,9 @@ class Covariates:
 
 
 def log_relative(days: DailyConsumption) -> tuple[np.ndarray, np.ndarray]:
-    """(each client's level [kWh a day], log of each day's consumption over it).
+    """(level of each client [kWh per day], log ratio of each day's consumption to it).
 
-    The level is the median day, the mean where most days are near zero, 1 where all are.
+    The level is the median day, the mean if most days are near zero, and 1 if all are.
     """
     segments, kwh = days.segments, days.kwh[None]
     n, mean, _ = segments.moments(kwh)
@@ -159,7 +165,7 @@ def log_relative(days: DailyConsumption) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _factor(days: DailyConsumption, clients: np.ndarray, first_day: int, n_days: int) -> np.ndarray:
-    """Median polish: clients' levels and dates' factors in turn. [float64, (n_days,)]"""
+    """Factors of dates by median polish with clients' levels (Tukey). [float64, (n_days,)]"""
     step = max(1, -(-len(clients) // MAX_CLIENTS))
     chosen = np.zeros(len(days.segments), dtype=bool)
     chosen[clients[::step]] = True
@@ -176,7 +182,7 @@ def _factor(days: DailyConsumption, clients: np.ndarray, first_day: int, n_days:
 
 
 def _medians(table: np.ndarray) -> np.ndarray:
-    """Median of the values of each row that are there, NaN where none is."""
+    """Median of the known values of each row, NaN without any."""
     ordered = np.sort(table, axis=1)
     n = np.count_nonzero(~np.isnan(table), axis=1)
     rows = np.arange(len(table))
@@ -189,7 +195,7 @@ def _medians(table: np.ndarray) -> np.ndarray:
 def _by_date(
     day: np.ndarray, value: np.ndarray | float, first_day: int, n_days: int, otherwise: float = np.nan
 ) -> np.ndarray:
-    """The values on the dates asked for. [float64, (n_days,)]"""
+    """The values on consecutive dates. [float64, (n_days,)]"""
     series = np.full(n_days, otherwise)
     is_inside = (day >= first_day) & (day < first_day + n_days)
     series[day[is_inside] - first_day] = np.broadcast_to(value, day.shape)[is_inside]

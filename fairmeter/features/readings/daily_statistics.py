@@ -1,4 +1,4 @@
-"""Blocks on what the days are like: levels, kinds of days and their runs, ceilings, repetition, weekdays, season.
+"""Blocks on daily consumption: levels, kinds of days and their runs, ceilings, repetition, weekdays, season.
 
 In:  DailySeries (fairmeter/features/readings/series.py).
 Out: BLOCKS; each computes (features, clients), float64. Missing evidence is NaN.
@@ -22,14 +22,14 @@ def _levels(rows: DailySeries) -> np.ndarray:
     quantiles = segments.quantiles(rows.relative[None], tuple(QUANTILES.values()), n[:1])[:, 0]
     cut = np.array([rows.since_end(7), rows.since_end(30), rows.since_end(14)])
     stop = np.array([ends, ends, cut[0]])
-    _, lately, variance = (x[0] for x in rows.window(cut, stop, slice(2, 3)))
+    _, recent, variance = (x[0] for x in rows.window(cut, stop, slice(2, 3)))
     lag = np.array(LAGS)[:, None]
     last = rows.relative.take(np.maximum(ends - 1 - lag, segments.starts))
     lagged = np.where(segments.counts > lag, last, np.nan)
     return np.array([
         np.log(rows.level), mean[0] * rows.level, deviation[0] * rows.level,
-        *(lately[:2] * rows.level), *(np.sqrt(variance[:2]) * rows.level), *lately[:2],
-        *(np.sqrt(variance[:2]) / lately[:2]), lately[0] - lately[2], lagged[0] - lagged[1], *lagged,
+        *(recent[:2] * rows.level), *(np.sqrt(variance[:2]) * rows.level), *recent[:2],
+        *(np.sqrt(variance[:2]) / recent[:2]), recent[0] - recent[2], lagged[0] - lagged[1], *lagged,
         mean[0], deviation[0] / mean[0], skew[0], deviation[1], skew[1],
         *quantiles, quantiles[-1] / mean[0], quantiles[1] / quantiles[5], n[0], n[0] / segments.counts,
     ])  # fmt: skip
@@ -91,7 +91,7 @@ KIND_STATISTICS = (
 
 
 def _median_residual(rows: DailySeries) -> np.ndarray:
-    """Of residual, beside its rows."""
+    """Median residual of each client, broadcast to its rows."""
     return rows.segments.broadcast(rows.segments.quantiles(rows.residual[None], (0.5,), rows.shape[0][:1])[0, 0])
 
 
@@ -104,9 +104,9 @@ def _kinds(rows: DailySeries) -> np.ndarray:
     counted = np.array([is_kind, is_kind & in_90, is_kind & in_30, begins, begins & in_90], dtype=np.float64)
     n, n_90, n_30, runs, runs_90 = segments.total(counted)
     counts = segments.counts
-    longest, lately = segments.runs(is_kind)
+    longest, current = segments.runs(is_kind)
     return np.concatenate([
-        n / counts, n_90 / np.minimum(counts, 90), n_30 / np.minimum(counts, 30), longest, lately, runs, runs_90,
+        n / counts, n_90 / np.minimum(counts, 90), n_30 / np.minimum(counts, 30), longest, current, runs, runs_90,
     ])  # fmt: skip
 
 
@@ -125,16 +125,16 @@ CEILING_WINDOWS = (14, 30, 60, 120)
 
 
 def _ceilings(rows: DailySeries) -> np.ndarray:
-    """Highest of the last days; how long ago it was last exceeded, by how much, how unlikely that is by chance."""
+    """Maximum of the last days; time since it was exceeded, share of days above, improbability by chance."""
     segments, relative, row = rows.segments, rows.relative, np.arange(rows.segments.n_rows)
     is_last = segments.rows_left <= np.array(CEILING_WINDOWS)[:, None]
     ceiling = segments.largest(np.where(is_last, relative, np.nan))
-    beside, known = segments.broadcast(ceiling), ~np.isnan(relative)
-    over = relative > 1.01 * beside
+    maximum, known = segments.broadcast(ceiling), ~np.isnan(relative)
+    over = relative > 1.01 * maximum
     last = np.maximum.reduceat(np.where(over, row, -1), segments.starts, axis=-1)
     last = np.maximum(last, segments.starts - 1)
     is_since = row > segments.broadcast(last)
-    at = (np.abs(relative / beside - 1.0) < 0.005) & is_since
+    at = (np.abs(relative / maximum - 1.0) < 0.005) & is_since
     counted = np.array([over, known & ~is_since, at, known & is_since], dtype=np.float64)
     n_over, n_before, n_at, n_since = segments.total(counted)
     share = n_over / (n_before + 2.0)
@@ -166,7 +166,7 @@ REPEAT_WINDOWS = (30, 60, 120)
 
 
 def _repetition(rows: DailySeries) -> np.ndarray:
-    """Deviation of log consumption from that of a day, a week and a month before; the least of them."""
+    """Deviation of log consumption from that of a day to five weeks before, with the least of them; autocorrelation."""
     segments, log = rows.segments, rows.log
     lagged = segments.lags(log, REPEAT_LAGS)
     is_recent = np.flatnonzero(segments.rows_left <= REPEAT_WINDOWS[-1])
@@ -197,14 +197,17 @@ REPETITION_BLOCK = Block(
               ("same", "share", "largest share of days in a fixed ratio to days a week to five weeks before"),
               ("same_day", "share", "share of days in a fixed ratio to the day before"),
           )),
-        *(Feature(f"autocorrelation_{lag}", IRREGULAR, "", f"correlation with {lag} days before") for lag in REPEAT_LAGS),
+        *(
+            Feature(f"autocorrelation_{lag}", IRREGULAR, "", f"correlation with {lag} days before")
+            for lag in REPEAT_LAGS
+        ),
     ),
     _repetition,
 )  # fmt: skip
 
 
 def _values(rows: DailySeries) -> np.ndarray:
-    """How often values repeat, and how round they are."""
+    """Repetition and roundness of values."""
     segments = rows.segments
     kwh = np.where(rows.relative > 0.0005, np.rint(rows.kwh * 1000.0) / 1000.0, np.nan)  # whole Wh, as meters have
     n_distinct, share = segments.repetition(np.array([kwh, np.rint(np.log(kwh) * 100.0)]))
@@ -227,12 +230,12 @@ VALUES_BLOCK = Block(
 
 # --- weekdays, holidays, season, weather, neighbours ------------------------------------------------------------------
 
-BASE_TEMPERATURE = 15.5  # deg C: below it houses are heated (degree days, as British utilities count them)
+BASE_TEMPERATURE = 15.5  # deg C: base of heating degree days in British practice
 SEASONS = {"winter": (11, 0, 1), "spring": (2, 3, 4), "summer": (5, 6, 7), "autumn": (8, 9, 10)}
 SEASON_OF_MONTH = np.array([next(i for i, s in enumerate(SEASONS.values()) if month in s) for month in range(12)])
 
 
-# The sun's height over the year, 1 at midsummer of the north, -1 of the south: solar panels follow it, thefts do not.
+# Height of the sun, 1 at the northern midsummer, -1 at the southern: solar output follows it, theft does not.
 SUN = np.cos(2.0 * np.pi * (np.arange(366) - 171) / 365.25)
 
 
@@ -249,15 +252,17 @@ def _context(rows: DailySeries) -> np.ndarray:
     recent = np.where(segments.rows_left <= 60, 1.0, np.nan)
     by_factor, with_factor = slope(rows, np.array([log, log * recent]), np.array([factor, factor]))
     sensitivity = np.where(rows.is_covered, 1.0 + rows.step.slope[0], np.nan)
-    off_usual = np.where(rows.is_covered, segments.last(rows.off_usual) - segments.mean(rows.off_usual), np.nan)
+    off_neighbours = np.where(
+        rows.is_covered, segments.last(rows.off_neighbours) - segments.mean(rows.off_neighbours), np.nan
+    )
     return np.array([
         means[0] - means[1], on_holidays, *(means[2:6] - overall), *_weather(rows),
-        by_factor[0], with_factor[0], by_factor[1], with_factor[1], sensitivity, rows.shape[2][0], off_usual,
+        by_factor[0], with_factor[0], by_factor[1], with_factor[1], sensitivity, rows.shape[2][0], off_neighbours,
     ])  # fmt: skip
 
 
 def _weather(rows: DailySeries) -> np.ndarray:
-    """Slope and correlation with the cold; last days less before, the cold's part taken out. [(5, clients)]"""
+    """Slope and correlation with cold; last days minus before, adjusted for cold. [float64, (5, clients)]"""
     segments, days = rows.segments, np.array((7, 30, 90))[:, None]
     if not rows.has_weather:
         return np.full((5, len(segments)), np.nan)
@@ -295,13 +300,13 @@ CONTEXT_BLOCK = Block(
 
 
 def _sun(rows: DailySeries) -> np.ndarray:
-    """Slope and correlation with the sun's height: after the clearest step, before it, and in the last half year."""
+    """Slope and correlation with the height of the sun: after and before the clearest step, and over 180 days."""
     segments, date = rows.segments, rows.day.astype("datetime64[D]")
     sun = SUN.take((date - date.astype("datetime64[Y]").astype("datetime64[D]")).astype(np.int64))
     row = np.arange(segments.n_rows)
     is_after = row >= segments.broadcast(np.where(rows.step.row[0] >= 0, rows.step.row[0], segments.starts))
     is_recent = row >= segments.broadcast(segments.ends) - 180
-    less = rows.relative - np.exp(np.where(np.isnan(rows.usual), 0.0, rows.usual))
+    less = rows.relative - np.exp(np.where(np.isnan(rows.neighbour_factor), 0.0, rows.neighbour_factor))
     series = np.array([rows.residual, rows.residual, rows.residual, less])
     series = np.where(np.array([is_after, ~is_after, is_recent, is_recent]), series, np.nan)
     by_sun = slope(rows, series, np.array([sun, sun, sun, sun]))

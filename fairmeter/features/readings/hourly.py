@@ -1,4 +1,4 @@
-"""Blocks on the hours of the day, where readings are hourly: night, peaks, zeros, profile and its mirror image.
+"""Blocks on hours of the day, for hourly readings: night, peaks, zeros, profile and its mirror image.
 
 In:  DailySeries (fairmeter/features/readings/series.py).
 Out: BLOCKS; each computes (features, clients), float64. All NaN where readings are daily.
@@ -10,7 +10,7 @@ from fairmeter.data.daily import HOURS_PER_DAY
 from fairmeter.features.base import LOW, SEASON, SHAPE, Block, Feature
 from fairmeter.features.readings.series import DailySeries
 
-QUARTER_DAY = 6  # hours from midnight on
+QUARTER_DAY = 6  # hours: the first quarter is the night
 RECENT_DAYS = (14, 30)  # days
 MIN_DAYS = 3
 
@@ -31,7 +31,7 @@ SPLIT = ("night_share", "peak_share", "zero_hours", "profile")
 
 
 def _by_day(rows: DailySeries, hours: np.ndarray) -> np.ndarray:
-    """STATISTICS of each day. [float64, (len(STATISTICS), rows)]"""
+    """STATISTICS of each day. [hours: kWh, (rows, 24); result: float64, (len(STATISTICS), rows)]"""
     known = ~np.isnan(hours)
     n = known.sum(axis=1)
     filled = np.where(known, hours, 0.0)
@@ -62,7 +62,7 @@ def _correlation(off: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def _hours(rows: DailySeries) -> np.ndarray:
-    """Each statistic over all days, over the last ones, these less those before, and its clearest step."""
+    """Each statistic over all days, over the last days, the change from those before, and its clearest step."""
     segments, hours = rows.segments, rows.days.hours
     if hours is None:
         return np.full((len(HOURS_BLOCK.features), len(segments)), np.nan)

@@ -1,9 +1,9 @@
-"""Smart-meter readings -> one row of features a client; training, the server and Spark call the same function.
+"""Smart-meter readings -> one row of features per client, by the same function in training and service.
 
-In:  Days (fairmeter/data/daily.py), and Covariates (fairmeter/features/readings/covariates.py) where neighbours, weather or holidays are known.
+In:  DailyConsumption (fairmeter/data/daily.py); Covariates where neighbours, weather or holidays are known.
 Out: float32 of shape (clients, len(FEATURES)); missing evidence is NaN.
 
-A client's row depends on its own readings and the surroundings alone, to the last bit; nothing depends on today's date.
+A client's row depends on its own readings and the covariates alone, to the last bit, and not on today's date.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -19,8 +19,8 @@ from fairmeter.features.readings.series import DailySeries
 
 __all__ = ["BLOCKS", "FEATURES", "FEATURE_NAMES", "READING_GROUPS", "reading_features"]
 
-CHUNK = 25  # clients at a time: their series fit the processor's cache
-THREADS = 2  # NumPy lets go of the interpreter in its loops; more threads wait for memory
+CHUNK = 25  # clients computed at a time: their series fit the processor's cache
+THREADS = 2  # NumPy releases the GIL in its loops; more threads wait for memory
 
 BLOCKS: tuple[Block, ...] = (
     *daily_statistics.BLOCKS,
@@ -33,29 +33,29 @@ FEATURES: tuple[Feature, ...] = tuple(feature for block in BLOCKS for feature in
 FEATURE_NAMES: tuple[str, ...] = tuple(feature.name for feature in FEATURES)
 
 
-def reading_features(days: DailyConsumption, surroundings: Covariates | None = None) -> np.ndarray:
-    """Features of every client. [float32, (clients, len(FEATURES))] A client without readings has NaN alone."""
+def reading_features(days: DailyConsumption, covariates: Covariates | None = None) -> np.ndarray:
+    """Features of every client; all NaN without readings. [float32, (clients, len(FEATURES))]"""
     n = len(days.segments)
     if n <= CHUNK:
-        return _features(days, surroundings)
+        return _features(days, covariates)
 
     def features_of(start: int) -> np.ndarray:
         stop = min(start + CHUNK, n)
-        return _features(days.slice(start, stop), surroundings and surroundings.for_clients(slice(start, stop)))
+        return _features(days.slice(start, stop), covariates and covariates.for_clients(slice(start, stop)))
 
     with ThreadPoolExecutor(THREADS) as pool:
         return np.concatenate(list(pool.map(features_of, range(0, n, CHUNK))))
 
 
-def _features(days: DailyConsumption, surroundings: Covariates | None) -> np.ndarray:
+def _features(days: DailyConsumption, covariates: Covariates | None) -> np.ndarray:
     matrix = np.full((len(days.segments), len(FEATURES)), np.nan, dtype=np.float32)
     filled = days.segments.filled
     if not filled.any():
         return matrix
-    surroundings = surroundings and surroundings.for_clients(filled)
+    covariates = covariates and covariates.for_clients(filled)
     only = DailyConsumption(Segments(days.segments.counts[filled]), days.day, days.kwh, days.hours)
-    with np.errstate(all="ignore"):  # missing evidence is NaN; a division by nothing is missing evidence
-        rows = DailySeries(only, surroundings)
+    with np.errstate(all="ignore"):  # missing evidence is NaN, and so is a division by zero
+        rows = DailySeries(only, covariates)
         found = np.concatenate([block.compute(rows) for block in BLOCKS]).T
     matrix[filled] = np.where(np.isfinite(found), found, np.nan)
     return matrix

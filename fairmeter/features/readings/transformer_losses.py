@@ -1,12 +1,12 @@
-"""Block on what the client's transformer delivered and no meter behind it registered.
+"""Block on the losses of the client's transformer: energy delivered that no meter behind it registered.
 
-In:  DailySeries (fairmeter/features/readings/series.py) with `lost`; where no transformer was measured, all is NaN.
-Out: BLOCKS; each computes (features, clients), float64.
+In:  DailySeries (fairmeter/features/readings/series.py) with `transformer_loss`.
+Out: BLOCKS; each computes (features, clients), float64; all NaN if no transformer was measured.
 
-Energy that leaves a thief's meter turns up as its transformer's loss: on the same day, in the same amount, and with the
-thief's own ups and downs, which no neighbour has. So it is set beside the client's own days, not beside a limit: a
-loss that somebody else causes, or that an engineer has reckoned wrong, does not move with them. Energy that was
-stolen before the first reading shows here alone. All of it is in units of the client's median day.
+Energy that bypasses a client's meter appears as a loss of its transformer: on the same day, in the same amount, and
+with the variation of the client's own use. The loss is therefore compared with the client's own days rather than with a
+limit: a loss that another client causes, or an error in the technical losses, does not vary with them. A theft from
+before the first reading is visible only here. All values are in units of the client's median day.
 """
 
 import numpy as np
@@ -15,21 +15,21 @@ from fairmeter.features.base import PLACE, Block, Feature
 from fairmeter.features.readings.series import DailySeries, slope
 
 RECENT_DAYS = (30, 90)
-MIN_FALL = 0.05  # of the median day: by less nothing is divided
-MAX_RATIO = 5.0  # times the fall
-MOVES_DAYS = 180  # days that day-to-day changes are compared over
+MIN_FALL = 0.05  # of the median day: smallest divisor
+MAX_RATIO = 5.0  # of the rise of the loss to the client's fall
+MOVES_DAYS = 180  # over which day-to-day changes are compared
 
 
 def _losses(rows: DailySeries) -> np.ndarray:
-    if rows.lost is None or np.isnan(rows.lost).all():
+    if rows.transformer_loss is None or np.isnan(rows.transformer_loss).all():
         return np.full((len(BLOCK.features), len(rows.segments)), np.nan)
     segments = rows.segments
-    lost, own = rows.lost / segments.broadcast(rows.level), rows.relative
+    loss, own = rows.transformer_loss / segments.broadcast(rows.level), rows.relative
     row = np.arange(segments.n_rows)
     is_after = row >= segments.broadcast(np.where(rows.step.row[0] >= 0, rows.step.row[0], segments.starts))
     is_last = segments.rows_left <= np.array(RECENT_DAYS)[:, None]
     spans = np.array([*is_last, is_after, *~is_last, ~is_after])
-    both = np.where(np.isnan(lost + own), np.nan, np.array([lost, own]))
+    both = np.where(np.isnan(loss + own), np.nan, np.array([loss, own]))
     mean = segments.mean(np.where(spans, both[:, None], np.nan))  # (2, spans, clients)
     n = len(spans) // 2
     after, rise = mean[:, :n], mean[:, :n] - mean[:, n:]

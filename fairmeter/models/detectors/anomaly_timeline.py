@@ -68,4 +68,4 @@ def _adjusted(days: DailyConsumption, covariates: Covariates | None) -> np.ndarr
     filled = days.segments.filled
     some = DailyConsumption(Segments(days.segments.counts[filled]), days.day, days.kwh, days.hours)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return DailySeries(some, covariates and covariates.for_clients(filled)).off_usual
+        return DailySeries(some, covariates and covariates.for_clients(filled)).off_neighbours

@@ -64,7 +64,7 @@ def visits_measured(study: Dataset, split: TestSplit, fitted: Fitted, promises: 
 def stakes(study: Dataset, clients: np.ndarray, fitted: Fitted) -> np.ndarray:
     """Energy at stake with each of the clients, if it steals. [kWh, NaN where nothing can be estimated]"""
     order = np.argsort(clients)
-    found = recovery_estimates(*study.tables_of(clients[order]), fitted.ensemble.inputs.peers)
+    found = recovery_estimates(*study.select_clients(clients[order]), fitted.ensemble.inputs.peers)
     kwh = np.empty(len(clients))
     kwh[order] = [np.nan if each is None else each.kwh for each in found]
     return kwh

@@ -38,8 +38,8 @@ def surroundings_of(days):
     return Covariates.from_consumption(days, weather=(day, 10.0 + 8.0 * np.cos(day / 58.0)), holidays=day[::97])
 
 
-def features(*series, surroundings=None, first=FIRST):
-    return reading_features(days_of(*series, first=first), surroundings)
+def features(*series, covariates=None, first=FIRST):
+    return reading_features(days_of(*series, first=first), covariates)
 
 
 def value(name, *kwh, **options):
@@ -71,7 +71,7 @@ HARD_CASES = {
 }
 
 
-@pytest.mark.parametrize("with_surroundings", [False, True], ids=["alone", "with surroundings"])
+@pytest.mark.parametrize("with_surroundings", [False, True], ids=["alone", "with covariates"])
 class TestLaws:
     def test_a_client_alone_has_what_it_has_in_a_batch_to_the_last_bit(self, with_surroundings):
         series = [*town(CHUNK + 7, 300), *HARD_CASES.values()]
@@ -85,13 +85,13 @@ class TestLaws:
         series = [*town(20, 200), *HARD_CASES.values()]
         given = surroundings_of(days_of(*series)) if with_surroundings else None
         order = np.random.default_rng(0).permutation(len(series))
-        mixed = features(*(series[i] for i in order), surroundings=given)
-        identical(mixed, features(*series, surroundings=given)[order])
+        mixed = features(*(series[i] for i in order), covariates=given)
+        identical(mixed, features(*series, covariates=given)[order])
 
     @pytest.mark.parametrize("kwh", HARD_CASES.values(), ids=HARD_CASES)
     def test_no_client_is_too_hard(self, with_surroundings, kwh):
         given = surroundings_of(days_of(*town(30, 400))) if with_surroundings else None
-        row = features(kwh, surroundings=given)[0]
+        row = features(kwh, covariates=given)[0]
         assert row.dtype == np.float32
         assert not np.isinf(row).any()
         assert row[FEATURE_NAMES.index("n_days")] == np.count_nonzero(~np.isnan(kwh))
@@ -131,7 +131,7 @@ def test_without_surroundings_what_compares_with_neighbours_weather_or_holidays_
     for name in ("neighbours_slope", "neighbours_correlation", "cold_slope", "off_weather_30", "holiday"):
         assert np.isnan(row[FEATURE_NAMES.index(name)]), name
     given = surroundings_of(days_of(*town(30)))
-    row = features(household(1), surroundings=given)[0]
+    row = features(household(1), covariates=given)[0]
     for name in ("neighbours_slope", "neighbours_correlation", "cold_slope", "off_weather_30", "holiday"):
         assert not np.isnan(row[FEATURE_NAMES.index(name)]), name
 
@@ -288,7 +288,7 @@ def test_hours_show_a_night_that_took_the_day_over():
     assert row["night_share_split_ago"] == 30
 
 
-# --- surroundings -----------------------------------------------------------------------------------------------------
+# --- covariates -----------------------------------------------------------------------------------------------------
 
 
 def test_the_factor_is_what_clients_have_in_common_even_when_two_in_five_steal():
@@ -327,5 +327,5 @@ def test_a_date_with_too_few_clients_has_no_factor_and_a_small_cell_takes_that_o
 def test_outside_its_dates_the_surroundings_say_nothing():
     given = surroundings_of(days_of(*town(30, 100)))
     identical(
-        features(household(1), first=FIRST + 5000, surroundings=given), features(household(1), first=FIRST + 5000)
+        features(household(1), first=FIRST + 5000, covariates=given), features(household(1), first=FIRST + 5000)
     )

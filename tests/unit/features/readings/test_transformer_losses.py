@@ -19,9 +19,9 @@ def told(kwh, lost, transformer):
     """Features by name, one value a client, of clients behind these transformers."""
     days = days_of(kwh)
     losses = TransformerLosses(FIRST, np.asarray(lost, float), np.asarray(transformer))
-    surroundings = replace(Covariates.from_consumption(days), losses=losses)
+    covariates = replace(Covariates.from_consumption(days), losses=losses)
     with np.errstate(all="ignore"):
-        return dict(zip(NAMES, BLOCK.compute(DailySeries(days, surroundings)), strict=True))
+        return dict(zip(NAMES, BLOCK.compute(DailySeries(days, covariates)), strict=True))
 
 
 @pytest.fixture(scope="module")
@@ -90,10 +90,10 @@ def test_a_client_is_told_the_same_alone_and_among_others():
     used = town(30, N_DAYS)
     registered = robbed(used, [THIEF], SINCE, LEFT)
     lost, days = (used - registered).sum(axis=0)[None], days_of(registered)
-    surroundings = replace(
+    covariates = replace(
         Covariates.from_consumption(days), losses=TransformerLosses(FIRST, lost, np.zeros(30, np.int64))
     )
     with np.errstate(all="ignore"):
-        everybody = BLOCK.compute(DailySeries(days, surroundings))
-        alone = BLOCK.compute(DailySeries(days.slice(4, 5), surroundings.for_clients(slice(4, 5))))
+        everybody = BLOCK.compute(DailySeries(days, covariates))
+        alone = BLOCK.compute(DailySeries(days.slice(4, 5), covariates.for_clients(slice(4, 5))))
     np.testing.assert_array_equal(everybody[:, 4:5], alone)
