@@ -16,7 +16,7 @@ from fairmeter.features.base import DISCREPANCY, FALL, IRREGULAR, LOW
 from fairmeter.features.invoices.consumption import (
     LARGE_CHANGE,
     NEAR_ZERO_KWH,
-    SAME_LOG_RATIO,
+    SAME_RATIO,
     SEASON_OF_MONTH,
     SEASONS,
 )
@@ -181,7 +181,7 @@ def _jumps(it: InvoiceContext) -> Sentence | None:
 
 
 def _same(it: InvoiceContext) -> Sentence | None:
-    n = int((np.abs(it.history.change) < SAME_LOG_RATIO).sum())
+    n = int((np.abs(it.history.change) < SAME_RATIO).sum())
     usual = it.usual_clause("same_share", "for {like} usually {usual} do", _share_or_none)
     verb = "repeats" if n < 2 else "repeat"
     text = f"{it.count_of_invoices(n)} {verb} the consumption a month of the one before to 2 %"

@@ -83,7 +83,7 @@ def test_a_model_trained_beside_weather_is_shown_that_of_the_clients(model):
     beside = model.readings.surroundings
     first, n = beside.first_day, beside.factor.shape[1]
     weather = np.arange(first, first + n), np.linspace(0.0, 20.0, n)
-    learnt = dataclasses.replace(model.readings, surroundings=beside.in_weather(weather, np.array([first])))
+    learnt = dataclasses.replace(model.readings, surroundings=beside.with_weather(weather, np.array([first])))
     here = np.arange(FIRST, FIRST + N_DAYS), np.full(N_DAYS, 3.0)
     shown = learnt.covariates_for(days_of(KWH), None, Exogenous(here, np.array([FIRST + 2])))
     _, temperature, holiday = shown.at(np.zeros(3, int), FIRST + np.arange(3))
