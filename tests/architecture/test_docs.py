@@ -1,8 +1,10 @@
 """The documentation holds: links, commands, the tree, generated pages, and the answer on the first screen."""
 
 import ast
+import inspect
 import json
 import os
+import pydoc
 import re
 import shlex
 import subprocess
@@ -238,6 +240,31 @@ def test_commands_are_found_where_they_stand():
     assert ("python", "train.py", "data/archive.zip", "--validate") in found
     assert ("flask", "--app", "predict", "audit") in found
     assert len(found) > 100
+
+
+# --- the notebook -----------------------------------------------------------------------------------------------------
+
+
+def test_the_notebook_uses_names_that_there_are():
+    """Imports, and attributes of the modules and classes imported; that it runs is seen where it is executed."""
+    cells = json.loads((ROOT / "notebook.ipynb").read_text(encoding="utf-8"))["cells"]
+    code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    tree, known = ast.parse(code), {}
+    for statement in ast.walk(tree):
+        if isinstance(statement, ast.ImportFrom) and statement.module.startswith(
+            ("fairmeter", "benchmarks", "features")
+        ):
+            for alias in statement.names:
+                known[alias.asname or alias.name] = pydoc.locate(f"{statement.module}.{alias.name}")
+    assert len(known) > 10
+    assert [name for name, found in known.items() if found is None] == []
+    used = {(node.value.id, node.attr) for node in ast.walk(tree) if is_attribute_of(node, known)}
+    assert [f"{name}.{attribute}" for name, attribute in used if not hasattr(known[name], attribute)] == []
+
+
+def is_attribute_of(node, known):
+    is_named = isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in known
+    return is_named and (inspect.ismodule(known[node.value.id]) or inspect.isclass(known[node.value.id]))
 
 
 # --- the first screen -------------------------------------------------------------------------------------------------
