@@ -242,6 +242,15 @@ def test_commands_are_found_where_they_stand():
     assert len(found) > 100
 
 
+def test_names_that_contributors_look_for_are_in_the_code():
+    folders = ("fairmeter", "benchmarks")
+    code = "".join(text_of(path) for folder in folders for path in (ROOT / folder).rglob("*.py"))
+    names = set(re.findall(r"`([A-Z][A-Za-z_]{3,})`", text_of(ROOT / "CONTRIBUTING.md"))) - {"NNNN_name.py"}
+    settings = set(re.findall(r"^\| `(\w+)` \|", text_of(ROOT / "docs" / "configuration.md"), re.M))
+    assert len(names) > 8
+    assert [name for name in names - settings if not re.search(rf"\b{name}\b", code)] == []
+
+
 # --- the notebook -----------------------------------------------------------------------------------------------------
 
 
