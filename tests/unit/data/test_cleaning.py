@@ -1,4 +1,4 @@
-"""What is cleaned, what is counted, and what is left alone."""
+"""Rules that clean invoices and clients: what is corrected, counted, or unchanged."""
 
 import numpy as np
 import pytest
@@ -24,18 +24,18 @@ def test_a_cleaned_invoice_is_flagged(tmp_path, changes, flag, after):
 
 
 @pytest.mark.parametrize("changes", USUAL)
-def test_nothing_is_wrong_with_these(tmp_path, changes):
+def test_valid_invoices_get_no_flag(tmp_path, changes):
     assert read_back(tmp_path, [a_client()], [an_invoice(**changes)]).flags == []
 
 
-def test_a_long_period_that_adds_up_is_not_taken_for_shifted_columns(tmp_path):
+def test_a_long_period_with_consistent_index_is_not_mistaken_for_shifted_columns(tmp_path):
     usual = an_invoice(months=26, old_index=0, new_index=26, consumption_level_1=26, consumption_level_2=0)
     assert flags_of(read_back(tmp_path, [a_client()], [usual])) == {"long_period": 1}
 
 
 @pytest.mark.parametrize("name", cleaning.QUANTITIES)
 @pytest.mark.parametrize("value", ["1e13", "1e300", "1.7e308", "inf"])
-def test_a_quantity_beyond_all_meters_is_missing_and_flagged(tmp_path, name, value):
+def test_an_impossible_quantity_is_missing_and_flagged(tmp_path, name, value):
     tables = read_back(tmp_path, [a_client()], [an_invoice(**{name: value}), an_invoice()])
     assert flags_of(tables) == {"impossible_quantities": 1}
     assert np.isnan(tables.invoices[name]).tolist() == [True, False]
@@ -47,7 +47,7 @@ def test_the_largest_possible_quantity_is_kept(tmp_path):
     assert tables.invoices["new_index"] == cleaning.MAX_QUANTITY
 
 
-def test_months_beyond_all_meters_are_not_taken_for_an_index(tmp_path):
+def test_impossible_months_are_not_mistaken_for_an_index(tmp_path):
     tables = read_back(tmp_path, [a_client()], [an_invoice(**SPLIT | {"coefficient": 1e12, "months": 1e300})])
     assert flags_of(tables) == {"impossible_months": 1, "index_not_sum_of_levels": 1}
 
@@ -78,7 +78,7 @@ def test_exact_duplicates_are_dropped_and_near_ones_kept(tmp_path):
 
 
 @given(st.lists(st.tuples(*[st.sampled_from([0.0, 1.0, 2.0, NAN])] * 4), min_size=1))
-def test_what_remains_of_duplicates_is_what_a_set_of_rows_would_hold(rows):
+def test_rows_without_duplicates_equal_the_set_of_rows(rows):
     columns = np.array(rows).T.copy()
     table = {"client": np.zeros(len(rows), np.int64)} | {f"column_{i}": column for i, column in enumerate(columns)}
     kept, findings = cleaning._drop_duplicates(table)

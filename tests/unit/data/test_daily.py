@@ -149,7 +149,7 @@ class TestSeveralClients:
         np.testing.assert_array_equal(np.concatenate([part.hours for part in parts]), days.hours)
 
 
-def test_nothing_that_was_given_is_changed():
+def test_the_input_is_not_changed():
     table = readings(*daily(-5, 6), *daily(8))
     before = {name: column.copy() for name, column in table.items()}
     DailyConsumption.from_readings(table, 1)

@@ -1,4 +1,4 @@
-"""Which invoice dates have day and month swapped, and what is made of them."""
+"""Detection and correction of invoice dates with day and month swapped."""
 
 from collections import Counter
 from itertools import chain
@@ -16,12 +16,12 @@ from tests.builders.tables import a_client, an_invoice, flags_of, in_kaggle_name
 
 FLAG = "day_and_month_swapped"
 RIGHT = ["2014-02-10", "2014-05-20", "2014-09-03"]
-EXPORTED = ["2014-10-02", "2014-05-20", "2014-03-09"]  # by the meter, October comes before May, and May before March
+EXPORTED = ["2014-10-02", "2014-05-20", "2014-03-09"]  # by the index, October comes before May, and May before March
 NAMES = pytest.mark.parametrize("names", [list, in_kaggle_names])
 
 
 def meter(dates, **changes):
-    """One invoice a date, 100 units each, the meter running on from one to the next."""
+    """One invoice per date, 100 units each, with consecutive indices of one meter."""
     return [
         an_invoice(invoice_on=day, old_index=i * 100, new_index=i * 100 + 100, **changes) for i, day in enumerate(dates)
     ]
@@ -42,7 +42,7 @@ def day_first(dates):
 # --- one date ---------------------------------------------------------------------------------------------------------
 
 
-def test_day_and_month_change_places_where_that_gives_a_date():
+def test_day_and_month_are_exchanged_where_that_gives_a_date():
     days = np.array(
         ["2014-03-04", "2014-03-24", "2014-05-05", "2016-12-02", "1950-01-12", "2100-12-11"], "datetime64[D]"
     )
@@ -62,7 +62,7 @@ def test_swapping_twice_changes_no_date():
 @NAMES
 @pytest.mark.parametrize("ending", [".csv", ".parquet"])
 @pytest.mark.parametrize("written_as", [list, day_first])
-def test_dates_that_run_against_the_meter_are_put_right_under_any_name(tmp_path, names, ending, written_as):
+def test_dates_against_the_order_of_the_index_are_corrected_under_any_column_name(tmp_path, names, ending, written_as):
     tables = read(tmp_path, meter(written_as(EXPORTED)), names, ending)
     assert dates_of(tables) == RIGHT
     assert flags_of(tables) == {FLAG: 2}
@@ -70,7 +70,7 @@ def test_dates_that_run_against_the_meter_are_put_right_under_any_name(tmp_path,
 
 @NAMES
 @pytest.mark.parametrize("ending", [".csv", ".parquet"])
-def test_dates_that_run_with_the_meter_are_left_alone_under_any_name(tmp_path, names, ending):
+def test_dates_in_the_order_of_the_index_are_unchanged_under_any_column_name(tmp_path, names, ending):
     tables = read(tmp_path, meter(RIGHT), names, ending)
     assert (dates_of(tables), tables.flags) == (RIGHT, [])
 
@@ -89,7 +89,7 @@ def test_dates_that_run_with_the_meter_are_left_alone_under_any_name(tmp_path, n
         (list, ".csv", "04/03/2014", "2014-03-04"),
     ],
 )
-def test_without_history_the_name_and_the_way_of_writing_decide(tmp_path, names, ending, text, becomes):
+def test_without_links_the_column_name_and_date_format_decide(tmp_path, names, ending, text, becomes):
     tables = read(tmp_path, [an_invoice(invoice_on=text)], names, ending)
     assert dates_of(tables) == [becomes]
     assert (FLAG in flags_of(tables)) == (becomes == "2014-04-03")
@@ -110,30 +110,30 @@ def test_without_history_the_name_and_the_way_of_writing_decide(tmp_path, names,
         [{}, {"client_id": "c-2"}],
     ],
 )
-def test_these_two_invoices_tell_nothing_of_each_other(tmp_path, changes):
+def test_these_two_invoices_are_not_linked(tmp_path, changes):
     rows = [row | change for row, change in zip(meter(EXPORTED[:2]), changes, strict=True)]
     tables = read_tables(written(tmp_path, [a_client(), a_client("c-2")], rows))
     assert (dates_of(tables), FLAG in flags_of(tables)) == (EXPORTED[:2], False)
 
 
-def test_an_index_that_two_invoices_ended_at_tells_nothing(tmp_path):
+def test_invoices_that_end_at_the_same_index_are_not_linked(tmp_path):
     first, second, third = meter(EXPORTED)
     tables = read(tmp_path, [first, second, second | {"months": 8}, third])
     assert FLAG not in flags_of(tables)
 
 
-def test_invoices_without_a_meter_number_are_of_one_meter(tmp_path):
+def test_invoices_without_a_meter_number_count_as_one_meter(tmp_path):
     first, second, third = meter(EXPORTED, meter_id=None)
     tables = read(tmp_path, [first, second | {"meter_id": 0}, third])
     assert flags_of(tables) == {FLAG: 2, "meter_number_zero": 1}
 
 
-def test_an_invoice_is_before_its_client_by_the_date_put_right(tmp_path):
+def test_an_invoice_before_its_clients_creation_is_found_by_the_corrected_date(tmp_path):
     tables = read_tables(written(tmp_path, [a_client(created_on="2014-03-01")], meter(EXPORTED)))
     assert flags_of(tables) == {FLAG: 2, "invoices_before_creation": 1}
 
 
-def test_links_are_worked_out_by_hand():
+def test_links_equal_those_worked_by_hand():
     columns = {"client": [0, 0, 0, 0, 1], "energy": [0, 0, 0, 1, 0], "meter_id": [7.0, 7, 7, 7, 7]}
     columns |= {"old_index": [5.0, 0, 9, 9, 9], "new_index": [9.0, 5, 12, 12, 12]}
     earlier, later = index_links({name: np.array(values) for name, values in columns.items()})
@@ -191,7 +191,7 @@ def rows_of(invoices):
 
 @settings(max_examples=60)
 @given(INVOICES)
-def test_what_was_cleaned_once_is_not_changed_again(rows):
+def test_cleaning_is_idempotent(rows):
     _, once, _ = from_json(rows)
     _, twice, [flags] = from_json(rows_of(once))
     same(twice, once)

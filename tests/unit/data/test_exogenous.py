@@ -1,4 +1,4 @@
-"""Weather and holidays are read from files as they come, or the holidays of a country from its code."""
+"""Weather and holidays from files, and the holidays of a country from its code."""
 
 import sys
 
@@ -46,7 +46,7 @@ def test_a_countrys_code_gives_its_holidays():
     assert day("2013-04-01") not in read_holidays("GB-SCT")
 
 
-def test_without_either_nothing_is_known():
+def test_without_weather_and_holidays_exogenous_is_empty():
     assert read_exogenous(None, None) == Exogenous(None, None)
 
 
@@ -61,25 +61,25 @@ BAD_WEATHER = {
 
 
 @pytest.mark.parametrize(("text", "words"), BAD_WEATHER.values(), ids=BAD_WEATHER)
-def test_weather_that_cannot_be_read_ends_in_a_sentence(written, text, words):
+def test_unreadable_weather_raises_one_sentence(written, text, words):
     with pytest.raises(TableError, match=words):
         read_weather(written(text))
 
 
 @pytest.mark.parametrize(("given", "words"), [("nowhere.csv", "neither a file nor"), ("gb", "neither a file nor")])
-def test_what_is_neither_file_nor_country_ends_in_a_sentence(given, words):
+def test_neither_file_nor_country_code_raises_one_sentence(given, words):
     with pytest.raises(TableError, match=words):
         read_holidays(given)
 
 
 @pytest.mark.parametrize("code", ["XX", "GB-QQ"])
-def test_a_country_that_is_not_known_ends_in_a_sentence(code):
+def test_an_unknown_country_raises_one_sentence(code):
     pytest.importorskip("holidays", reason="the library of holidays is for training alone")
     with pytest.raises(UnknownHolidays, match=f"does not have {code};"):
         read_holidays(code)
 
 
-def test_a_missing_library_is_named_with_what_to_do(monkeypatch):
+def test_a_missing_library_is_named_with_its_remedy(monkeypatch):
     monkeypatch.setitem(sys.modules, "holidays", None)
     with pytest.raises(UnknownHolidays, match="pip install holidays, or name a file"):
         read_holidays("TN")

@@ -1,4 +1,4 @@
-"""What can be read, and the sentence that bad input ends in."""
+"""Formats of files, and the one sentence that bad input raises."""
 
 import gzip
 import zipfile
@@ -67,7 +67,7 @@ def test_every_format_gives_the_same_tables(tmp_path, ending):
         same(tables.invoices, expected.invoices)
 
 
-def test_a_zip_is_read_whatever_its_members_are_packed_as(tmp_path):
+def test_a_zip_is_read_with_any_kind_of_members(tmp_path):
     expected = read_back(tmp_path, CLIENTS, INVOICES)
     for ending in (".csv", ".csv.gz", ".parquet"):
         written(tmp_path, CLIENTS, INVOICES, ending)
@@ -99,7 +99,7 @@ def test_it_reads_the_train_files_where_there_are_test_files_too(tmp_path):
     assert read_tables(zipped(tmp_path / "a.zip", **members)).clients["client_id"].tolist() == ["c-1", "c-2"]
 
 
-def test_a_file_named_outright_wins_over_its_name(tmp_path):
+def test_an_explicitly_named_file_may_have_any_name(tmp_path):
     (tmp_path / "client_bills.csv").write_text(csv_text(INVOICES))
     (tmp_path / "people.csv").write_text(csv_text(CLIENTS))
     tables = read_tables(clients=tmp_path / "people.csv", invoices=tmp_path / "client_bills.csv")
@@ -121,7 +121,7 @@ def test_dates_and_codes_of_typed_parquet_are_read(tmp_path):
     assert flags_of(tables) == {"no_creation_date": 1}
 
 
-def test_optional_columns_are_there_where_given(tmp_path):
+def test_optional_columns_are_present_where_given(tmp_path):
     clients = [a_client(latitude=36.8, longitude=10.2, transformer_id="T-9", tariff_price=0.2, label=None)]
     tables = read_back(tmp_path, clients, [an_invoice()])
     assert {"latitude", "longitude", "transformer_id", "tariff_price", "label"} <= set(tables.clients)
@@ -163,7 +163,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("clients", "invoices", "error", "words"), BAD)
-def test_bad_input_ends_in_one_sentence(tmp_path, clients, invoices, error, words):
+def test_bad_input_raises_one_sentence(tmp_path, clients, invoices, error, words):
     with pytest.raises(error) as caught:
         read_tables(written(tmp_path, clients, invoices))
     says_in_one_sentence(caught.value, *words)
@@ -178,13 +178,13 @@ def says_in_one_sentence(error, *words):
         assert word in text
 
 
-def test_bad_values_in_parquet_are_placed_by_row(tmp_path):
+def test_a_bad_value_in_parquet_is_located_by_its_row(tmp_path):
     written(tmp_path, [a_client()], [an_invoice(), an_invoice(invoice_on="soon")], ".parquet")
     with pytest.raises(UnreadableDate, match=r"invoices\.parquet, row 2: invoice_on is 'soon'"):
         read_tables(tmp_path)
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path):
+def test_a_file_that_does_not_exist_is_named(tmp_path):
     with pytest.raises(MissingFile) as caught:
         read_tables(tmp_path / "archive.zip")
     says_in_one_sentence(caught.value, "archive.zip does not exist")
@@ -201,7 +201,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
         ({}, ["archive.zip"]),
     ],
 )
-def test_a_zip_without_one_table_of_each_says_what_it_holds(tmp_path, members, words):
+def test_a_zip_without_one_table_of_each_kind_is_refused_with_its_contents(tmp_path, members, words):
     with pytest.raises(MissingFile) as caught:
         read_tables(zipped(tmp_path / "archive.zip", **members))
     says_in_one_sentence(caught.value, *words)
@@ -229,7 +229,7 @@ def encrypted(data):
         (encrypted, ["clients.csv in", "is encrypted"]),
     ],
 )
-def test_a_damaged_zip_says_so(tmp_path, damage, words):
+def test_a_damaged_zip_is_refused(tmp_path, damage, words):
     path = good_zip(tmp_path)
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(DamagedFile) as caught:
@@ -248,7 +248,7 @@ def test_a_damaged_zip_says_so(tmp_path, damage, words):
         ("invoices.xlsx", b"PK", ["does not end in .zip, .csv"]),
     ],
 )
-def test_a_file_that_cannot_be_decoded_says_so(tmp_path, name, data, words):
+def test_a_file_that_cannot_be_decoded_is_refused(tmp_path, name, data, words):
     (tmp_path / "clients.csv").write_text(GOOD[0])
     (tmp_path / name).write_bytes(data)
     with pytest.raises(DamagedFile) as caught:
@@ -256,14 +256,14 @@ def test_a_file_that_cannot_be_decoded_says_so(tmp_path, name, data, words):
     says_in_one_sentence(caught.value, name, *words)
 
 
-def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path):
+def test_a_byte_order_mark_is_not_part_of_the_first_column_name(tmp_path):
     written(tmp_path, *GOOD)
     (tmp_path / "clients.csv").write_text(GOOD[0], encoding="utf-8-sig")
     assert read_tables(tmp_path).clients["client_id"].tolist() == ["c-1"]
 
 
 @pytest.mark.parametrize("ending", [".csv.gz", ".zip"])
-def test_what_unpacks_to_too_much_is_refused(tmp_path, monkeypatch, ending):
+def test_a_file_that_unpacks_to_too_many_bytes_is_refused(tmp_path, monkeypatch, ending):
     monkeypatch.setattr(files, "MAX_UNPACKED_BYTES", 2000)
     many = GOOD[0] + "x,1,1,1,\n" * 1000
     path = zipped(tmp_path / "a.zip", clients=many, invoices=GOOD[1])

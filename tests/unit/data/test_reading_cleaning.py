@@ -1,4 +1,4 @@
-"""What is wrong with readings is mended or counted, by rules worked by hand on a few rows."""
+"""Rules that clean readings, with results worked by hand on a few rows."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def readings(*rows):
 
 
 def series(*kwh, first="2013-01-01", step=24 * 60, client=0):
-    """Daily rows where nothing else is said. [step: minutes]"""
+    """Readings at equal steps, daily by default. [step: minutes]"""
     moments = np.datetime64(first, "m") + step * np.arange(len(kwh))
     return [(client, moment, value) for moment, value in zip(moments, kwh, strict=True)]
 
@@ -52,7 +52,7 @@ def test_readings_without_fault_stay_as_they_are():
     assert findings == []
 
 
-def test_no_readings_are_no_readings():
+def test_an_empty_table_of_readings_stays_empty():
     assert cleaned() == ([], {})
 
 
@@ -65,19 +65,19 @@ def test_no_readings_are_no_readings():
         (MAX_READING_KWH * 1.001, "impossible_readings"),
     ],
 )
-def test_values_that_cannot_be_are_missing(kwh, flag):
+def test_impossible_values_are_missing(kwh, flag):
     values, flags = cleaned(*series(1, kwh, 2))
     np.testing.assert_array_equal(values, [1, NAN, 2])
     assert flags == {flag: 1, "gap_days": 1}
 
 
 @pytest.mark.parametrize("moment", ["1970-01-01", "0001-01-01", "2101-01-01", "9999-12-31T23:59"])
-def test_readings_from_outside_the_years_are_left_out(moment):
+def test_readings_outside_the_valid_years_are_left_out(moment):
     values, flags = cleaned(*series(1, 2), (0, moment, 3))
     assert (values, flags) == ([1, 2], {"impossible_moments": 1})
 
 
-def test_readings_from_long_before_a_clients_last_one_are_left_out_and_other_clients_keep_theirs():
+def test_readings_long_before_a_clients_last_one_are_left_out_for_that_client_only():
     rows = [(0, "1999-01-01", 1), *series(2, 3), (1, "1999-01-01", 4)]
     assert cleaned(*rows) == ([2, 3, 4], {"old_readings": 1})
 
@@ -114,12 +114,12 @@ def test_two_clients_may_be_read_at_one_moment():
 
 
 def but_stuck(result):
-    """Hours of one value are stuck, which is not the matter here."""
+    """Ignore the flag of stuck readings, which constant hours get."""
     kwh, flags = result
     return kwh, {flag: n for flag, n in flags.items() if flag != "stuck_readings"}
 
 
-def test_the_hour_that_comes_twice_counts_once_and_is_neither_a_copy_nor_a_conflict():
+def test_a_repeated_hour_counts_once_and_is_neither_a_copy_nor_a_conflict():
     for second in (1.0, 3.0):
         rows = [*hours_of(AUTUMN, 0, 1, 2), *hours_of(AUTUMN, 2, kwh=second), *hours_of(AUTUMN, *range(3, 24))]
         kwh, flags = but_stuck(cleaned(*rows))
@@ -128,7 +128,7 @@ def test_the_hour_that_comes_twice_counts_once_and_is_neither_a_copy_nor_a_confl
         assert flags == {"clock_changes": 1}
 
 
-def test_half_hours_that_come_twice_count_once():
+def test_repeated_half_hours_count_once():
     once = series(*[1.0] * 48, first=AUTUMN, step=30)
     kwh, flags = cleaned(*once, *((client, moment, 2.0) for client, moment, _ in once[4:6]))
     np.testing.assert_array_equal(np.flatnonzero(np.array(kwh) == 1.5), [4, 5])
@@ -156,12 +156,12 @@ def test_a_day_of_25_hours_compares_with_other_days():
         ([*hours_of(AUTUMN, *range(24)), *hours_of(AUTUMN, 12)], "duplicate_readings"),  # at noon
         ([*hours_of(AUTUMN, *range(24)), *hours_of(AUTUMN, 2, 3)], "duplicate_readings"),  # two hours
         ([*hours_of(AUTUMN, *range(24)), *hours_of(AUTUMN, 2, 2)], "duplicate_readings"),  # three times
-        ([*hours_of(AUTUMN, 0, 1, 2, 2, 3)], "duplicate_readings"),  # most of the day is not there
+        ([*hours_of(AUTUMN, 0, 1, 2, 2, 3)], "duplicate_readings"),  # most of the day is missing
         (series(1, 1, first=AUTUMN, step=0), "duplicate_readings"),  # daily readings
         (hours_of(SPRING, *range(12), *range(13, 24)), None),  # lost at noon
     ],
 )
-def test_what_looks_otherwise_is_no_clock_change(rows, flag):
+def test_other_patterns_are_not_clock_changes(rows, flag):
     _, flags = but_stuck(cleaned(*rows))
     assert list(flags) == ([flag] if flag else [])
 
@@ -174,7 +174,7 @@ def test_days_without_a_known_reading_inside_the_span_are_counted():
     assert cleaned(*rows)[1] == {"gap_days": 6}  # the 3rd and the 5th to the 9th
 
 
-def test_a_day_with_any_hour_is_no_gap_day():
+def test_a_day_with_any_known_hour_is_not_a_gap_day():
     assert cleaned(*hours_of("2013-01-01", 5), *hours_of("2013-01-02", 23), *hours_of("2013-01-04", 0))[1] == {
         "gap_days": 1
     }
@@ -185,7 +185,7 @@ def test_a_day_with_any_hour_is_no_gap_day():
     [
         (series(1, *[5.0] * 7, 2), 7),
         (series(1, *[5.0] * 6, 2), 0),
-        (series(*[0.0] * 30), 0),  # nobody at home, or a by-pass: features look at it
+        (series(*[0.0] * 30), 0),  # an empty home or a bypass: evidence for features, not a fault
         (series(*[5.0] * 24, step=60), 24),
         (series(*[5.0] * 23, step=60), 0),
         (series(*[5.0] * 48, step=30), 48),
@@ -198,7 +198,7 @@ def test_a_day_with_any_hour_is_no_gap_day():
         ([*series(*[5.0] * 7), *series(*[6.0] * 8, first="2013-01-08")], 15),
     ],
 )
-def test_a_value_that_stands_for_a_week_or_hourly_for_a_day_is_stuck_and_kept(rows, n_stuck):
+def test_a_constant_value_for_a_week_or_hourly_for_a_day_is_flagged_as_stuck(rows, n_stuck):
     kwh, flags = cleaned(*rows)
     assert flags.get("stuck_readings", 0) == n_stuck
     np.testing.assert_array_equal(kwh, [value for _, _, value in rows])
@@ -214,7 +214,7 @@ def troubled(rng, client):
     return [(client, moment, value) for moment, value in zip(moments, kwh, strict=True)]
 
 
-def test_the_order_of_rows_does_not_matter_and_a_client_alone_gets_what_it_gets_in_the_batch():
+def test_cleaning_ignores_the_order_of_rows_and_other_clients():
     rng = np.random.default_rng(1)
     rows = [row for client in range(20) for row in troubled(rng, client)]
     table, findings = clean_readings(readings(*rows))
@@ -229,7 +229,7 @@ def test_the_order_of_rows_does_not_matter_and_a_client_alone_gets_what_it_gets_
         assert {f.flag: len(f.clients) for f in own} == counts
 
 
-def test_cleaning_twice_finds_nothing_new_but_what_is_kept():
+def test_cleaning_again_finds_only_what_the_rules_leave_in_place():
     rng = np.random.default_rng(2)
     table, _ = clean_readings(readings(*(row for client in range(9) for row in troubled(rng, client))))
     again, findings = clean_readings(table)
@@ -238,7 +238,7 @@ def test_cleaning_twice_finds_nothing_new_but_what_is_kept():
     assert {finding.flag for finding in findings} <= {"gap_days", "stuck_readings", "clock_changes"}
 
 
-def test_days_are_the_same_from_cleaned_readings_as_from_raw_ones_where_copies_do_not_conflict():
+def test_cleaned_and_raw_readings_give_the_same_days_without_conflicts():
     rows = [*hours_of(AUTUMN, *range(24)), *hours_of(AUTUMN, 2, kwh=3.0), *hours_of("2013-10-28", *range(24), kwh=2.0)]
     rows += [(0, np.datetime64("2013-10-28T05:00"), 2.0), (0, np.datetime64("2013-10-28T06:00"), -1.0)]
     table, _ = clean_readings(readings(*rows))

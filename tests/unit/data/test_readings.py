@@ -1,4 +1,4 @@
-"""Smart-meter readings: what a moment means, long and wide files and JSON alike, clients in order, what is refused."""
+"""Smart-meter readings: formats of moments, long and wide files, JSON, order of clients, refusals."""
 
 import gzip
 from contextlib import suppress
@@ -112,13 +112,13 @@ def test_a_day_is_its_first_minute(value):
         *("04/03/2014 1:30 PM", "13:30", "2014", 1393939800, True, "2014-03-04T13:30+", "2014-03-04T13"),
     ],
 )
-def test_these_are_no_moments(value):
+def test_these_are_not_moments(value):
     with pytest.raises(ValueError, match="not a"):
         parse_minute(value)
 
 
 @given(st.datetimes(min_value=datetime(1000, 1, 1)))
-def test_a_moment_survives_every_way_of_writing_it(moment):
+def test_a_moment_is_the_same_in_every_format(moment):
     minute = np.datetime64(moment, "m").astype(int)
     for text in (moment.isoformat(), str(moment), f"{moment:%d/%m/%Y %H:%M:%S}", f"{moment.isoformat()}+05:30"):
         assert parse_minute(text) == minute
@@ -127,7 +127,7 @@ def test_a_moment_survives_every_way_of_writing_it(moment):
 # --- long files -------------------------------------------------------------------------------------------------------
 
 
-def test_readings_come_by_client_and_time_and_clients_in_the_order_of_the_file(tmp_path):
+def test_readings_are_sorted_by_client_and_time_and_clients_as_in_the_file(tmp_path):
     rows = [a_reading("b", 2, 5), a_reading("a", 3, 6), a_reading("b", 1, 7), a_reading("a", 1, None)]
     tables = read(tmp_path, csv_text(rows))
     assert tables.client_ids.tolist() == ["b", "a"]
@@ -162,7 +162,7 @@ def test_every_kind_of_file_gives_the_same(tmp_path):
         assert (tables.flags, tables.quality) == (expected.flags, expected.quality)
 
 
-def test_a_typed_moment_keeps_its_time_and_a_zone_shows_what_the_clock_there_showed(tmp_path):
+def test_a_typed_moment_keeps_its_time_and_a_time_zone_gives_local_time(tmp_path):
     utc = [datetime(2014, 7, 1, hour, 30, 59) for hour in (22, 23)]
     for kind, expected in (
         (pa.timestamp("us"), ["2014-07-01T22:30", "2014-07-01T23:30"]),
@@ -173,25 +173,25 @@ def test_a_typed_moment_keeps_its_time_and_a_zone_shows_what_the_clock_there_sho
         assert moments_of(read_readings(path)) == expected
 
 
-def test_numbers_as_ids_are_the_texts_that_a_clients_table_has(tmp_path):
+def test_numeric_ids_equal_the_texts_of_the_clients_table(tmp_path):
     path = parquet_of(tmp_path, client_id=[17.0, 4.0], read_at=["2014-03-01"] * 2, consumption_kwh=[1, 2])
     assert read_readings(path).client_ids.tolist() == ["17", "4"]
 
 
-def test_a_dictionarys_own_order_and_unused_ids_do_not_show(tmp_path):
+def test_the_order_and_unused_ids_of_a_dictionary_have_no_effect(tmp_path):
     ids = pa.DictionaryArray.from_arrays(pa.array([2, 0]), pa.array(["a", "unused", "b"]))
     path = parquet_of(tmp_path, client_id=ids, read_at=["2014-03-01"] * 2, consumption_kwh=[1, 2])
     assert read_readings(path).client_ids.tolist() == ["b", "a"]
 
 
-def test_labels_are_the_clients_not_the_rows(tmp_path):
+def test_labels_are_per_client_not_per_row(tmp_path):
     rows = [
         a_reading(c, day, label=label) for c, day, label in (("b", 1, None), ("a", 1, 0), ("b", 2, 1), ("c", 1, None))
     ]
     np.testing.assert_array_equal(read(tmp_path, csv_text(rows)).label, [1, 0, NAN])
 
 
-def test_a_file_may_be_named_in_place_of_what_the_sources_hold(tmp_path):
+def test_a_named_file_replaces_those_of_the_sources(tmp_path):
     folder = tmp_path / "utility"
     folder.mkdir()
     file_of(folder, csv_text([a_reading("in the folder")]))
@@ -205,7 +205,7 @@ def test_a_file_may_be_named_in_place_of_what_the_sources_hold(tmp_path):
 # --- the wide layout --------------------------------------------------------------------------------------------------
 
 
-def test_the_wide_layout_is_read_whatever_the_order_of_its_columns(tmp_path):
+def test_the_wide_layout_is_read_with_columns_in_any_order(tmp_path):
     tables = read(tmp_path, WIDE)
     assert tables.client_ids.tolist() == ["b", "a"]
     np.testing.assert_array_equal(tables.label, [0, 1])
@@ -217,14 +217,14 @@ def test_the_wide_layout_is_read_whatever_the_order_of_its_columns(tmp_path):
 @pytest.mark.parametrize(
     ("header", "day"),
     [
-        ("1/2/2014,1/3/2014", "2014-01-02"),  # all could be either: month first, as SGCC writes
+        ("1/2/2014,1/3/2014", "2014-01-02"),  # ambiguous: month first, as SGCC writes
         ("01/02/2014,01/13/2014", "2014-01-02"),
         ("1/2/2014,13/2/2014", "2014-02-01"),
         ("2014-01-02,2014-01-03", "2014-01-02"),
         ("2014/1/2,2014/1/3", "2014-01-02"),
     ],
 )
-def test_the_names_of_day_columns_are_read_alike(tmp_path, header, day):
+def test_all_day_columns_are_read_in_the_same_format(tmp_path, header, day):
     assert days_as_text(read(tmp_path, f"CONS_NO,FLAG,{header}\na,0,1,2\n"))[0] == day
 
 
@@ -235,7 +235,7 @@ def test_wide_and_long_give_the_same(tmp_path):
     assert wide.quality == long.quality
 
 
-def test_wide_days_that_come_twice_are_readings_of_one_moment(tmp_path):
+def test_a_repeated_day_of_the_wide_layout_is_one_moment(tmp_path):
     tables = read(tmp_path, "CONS_NO,1/1/2014,01/01/2014\na,4,6\n")
     np.testing.assert_array_equal(tables.readings["consumption_kwh"], [5])
 
@@ -292,15 +292,15 @@ def test_aligning_to_its_own_clients_changes_nothing(tmp_path):
         ("client_id,label," + LONG[10:] + "a,2,2014-01-01,1\n", InvalidValue, ["not a label"]),
     ],
 )
-def test_what_cannot_be_used_is_refused_in_one_sentence(tmp_path, text, error, words):
+def test_unusable_readings_are_refused_in_one_sentence(tmp_path, text, error, words):
     with pytest.raises(error) as caught:
         read(tmp_path, text)
     in_words(caught, *words)
 
 
-def test_a_few_values_that_are_no_numbers_are_missing_and_counted(tmp_path):
+def test_a_few_values_that_are_not_numbers_are_missing_and_counted(tmp_path):
     rows = [a_reading(c, day, day / 2) for c in "ab" for day in range(1, 11)]
-    rows[3]["consumption_kwh"], rows[4]["consumption_kwh"] = "ERR", "NULL"  # the latter says that nothing was read
+    rows[3]["consumption_kwh"], rows[4]["consumption_kwh"] = "ERR", "NULL"  # NULL means that nothing was read
     tables = read(tmp_path, csv_text(rows))
     assert [(flag.flag, flag.n) for flag in tables.quality[0]] == [
         ("gap_days", 2),
@@ -334,7 +334,7 @@ def test_damaged_files_and_missing_ones_are_refused_in_one_sentence(tmp_path):
         (pa.array([[1], [2]]), ""),
     ],
 )
-def test_typed_moments_that_cannot_be_are_refused_in_one_sentence(tmp_path, values, words):
+def test_impossible_typed_moments_are_refused_in_one_sentence(tmp_path, values, words):
     path = parquet_of(tmp_path, client_id=["a", "b"], read_at=values, consumption_kwh=[1.0, 2.0])
     with pytest.raises(TableError) as caught:
         read_readings(path)
@@ -344,7 +344,7 @@ def test_typed_moments_that_cannot_be_are_refused_in_one_sentence(tmp_path, valu
 
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.binary(max_size=200) | st.text(alphabet='client_id,read_atconsumption_kwh0123456789/-:T"\n', max_size=200))
-def test_any_bytes_are_tables_or_one_sentence(tmp_path_factory, data):
+def test_any_bytes_give_tables_or_one_sentence(tmp_path_factory, data):
     with suppress(TableError):
         read(tmp_path_factory.getbasetemp(), data)
 
@@ -372,7 +372,7 @@ def test_json_and_files_give_the_same_table_and_flags(tmp_path_factory, rows):
 
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(st.lists(ROWS, max_size=4), st.randoms())
-def test_a_client_alone_gives_its_part_of_the_batch_and_the_order_of_rows_does_not_matter(clients, random):
+def test_readings_from_json_ignore_other_clients_and_the_order_of_rows(clients, random):
     batch, flags = readings_from_records([objects(*rows) for rows in clients])
     for i, rows in enumerate(clients):
         random.shuffle(rows)
@@ -412,7 +412,7 @@ def test_clients_may_have_no_readings():
         ([], "readings.3", "not an object"),
     ],
 )
-def test_a_bad_value_in_json_says_whose_and_where(row, path, message):
+def test_a_bad_value_in_json_is_located_by_client_and_path(row, path, message):
     good = objects(*(a_reading(day=day) for day in (1, 2, 3)))
     with pytest.raises(FieldError, match=message) as caught:
         readings_from_records([[], good, [*good, row], good])
@@ -423,7 +423,7 @@ def test_a_bad_value_in_json_says_whose_and_where(row, path, message):
 
 
 @pytest.mark.skipif(not (DATA / "london_daily.parquet").exists(), reason="the London households are not here")
-def test_the_london_households_come_through_whole():
+def test_the_london_households_are_read_completely():
     tables = read_readings(DATA / "london_daily.parquet")
     assert (len(tables.client_ids), len(tables.readings["client"])) == (2061, 1_327_802)
     assert {flag.flag: flag.n for flag in tables.flags} == {"gap_days": 3056, "stuck_readings": 18}
@@ -431,7 +431,7 @@ def test_the_london_households_come_through_whole():
 
 
 @pytest.mark.skipif(not (DATA / "sgcc_jan2014.csv.gz").exists(), reason="the SGCC customers are not here")
-def test_the_sgcc_customers_come_through_whole():
+def test_the_sgcc_customers_are_read_completely():
     tables = read_readings(DATA / "sgcc_jan2014.csv.gz")
     assert len(tables.client_ids) == 20_689
     assert np.bincount(tables.label.astype(int)).tolist() == [18_996, 1_693]

@@ -1,4 +1,4 @@
-"""What a value means, in a file and in JSON alike, and the public archive as a whole."""
+"""Values have one meaning in files and JSON; the public archive is read completely."""
 
 import subprocess
 import sys
@@ -41,13 +41,13 @@ def test_these_are_all_the_fourth_of_march(text):
 @pytest.mark.parametrize(
     "text", ["31/31/2014", "2014-02-30", "03-04-2014", "2014", "20140304", "12.5", "soon", "today"]
 )
-def test_these_are_no_dates(text):
+def test_these_are_not_dates(text):
     with pytest.raises(ValueError, match="not a date"):
         parse_day(text)
 
 
 @given(st.dates(min_value=date(1000, 1, 1)))
-def test_a_day_survives_both_ways_of_writing_it(day):
+def test_a_day_is_the_same_in_both_formats(day):
     assert (
         parse_day(day)
         == parse_day(day.isoformat())
@@ -61,10 +61,10 @@ def test_these_are_all_code_11(value):
     assert parse_code(value) == 11
 
 
-def test_codes_of_text_keep_their_equality_and_nothing_else():
+def test_codes_of_text_are_equal_where_the_texts_are():
     assert parse_code("A") == parse_code(" A ") != parse_code("B")
     assert parse_code("north_1") != parse_code("south_1")
-    assert parse_code("9007199254740993") != parse_code("9007199254740992")  # float64 alone cannot tell these apart
+    assert parse_code("9007199254740993") != parse_code("9007199254740992")  # float64 cannot distinguish these
     assert np.isnan([parse_code(nothing) for nothing in (None, "", "  ", "NaN", np.nan)]).all()
 
 
@@ -89,7 +89,7 @@ def from_json(client, *invoices):
 
 
 def cleaned_rows():
-    """Every kind of trouble, over two clients, sorted by client."""
+    """Every kind of data problem, over two clients, sorted by client."""
     changes = [{}, {}, *(changes for changes, _, _ in CLEANED), *USUAL]
     owners = sorted(f"c-{i % 2 + 1}" for i in range(len(changes)))
     return [an_invoice(owner, **of_one) for owner, of_one in zip(owners, changes, strict=True)]
@@ -129,13 +129,13 @@ def test_a_client_alone_gives_its_part_of_the_batch():
     [("energy", 1, True), ("energy", 0.0, False), ("tariff", 1, True), ("meter_id", 0, False), ("months", "1", True)],
 )
 @pytest.mark.parametrize("n_good", [0, 1])
-def test_a_boolean_is_refused_alone_and_beside_the_number_that_it_equals(name, good, bad, n_good):
+def test_a_boolean_is_refused_alone_and_next_to_an_equal_number(name, good, bad, n_good):
     with pytest.raises(FieldError) as caught:
         from_json(a_client(), *[an_invoice(**{name: good})] * n_good, an_invoice(**{name: bad}))
     assert caught.value.path == f"invoices.{n_good}.{name}"
 
 
-def test_values_that_equal_each_other_keep_what_sets_them_apart():
+def test_equal_values_of_different_types_stay_distinct():
     ids = [1, True, 1.0, "1"]
     clients, _, _ = tables_from_records([a_client(client_id) for client_id in ids], [[]] * 4)
     assert clients["client_id"].tolist() == ["1", "True", "1", "1"]
@@ -152,7 +152,7 @@ def test_only_the_date_of_an_invoice_is_needed():
     assert [flag.flag for flag in flags[0]] == ["unknown_energy", "no_creation_date"]
 
 
-def test_json_may_hold_no_invoices_or_no_clients():
+def test_json_may_have_no_invoices_or_no_clients():
     clients, invoices, flags = tables_from_records([a_client(), a_client("c-2")], [[], [an_invoice()]])
     assert invoices["client"].tolist() == [1]
     assert [[flag.flag for flag in of_client] for of_client in flags] == [["no_invoices"], []]
@@ -160,7 +160,7 @@ def test_json_may_hold_no_invoices_or_no_clients():
     assert (len(clients["client_id"]), len(invoices["client"]), flags) == (0, 0, [])
 
 
-def test_rows_may_differ_in_the_names_and_columns_that_they_give():
+def test_rows_may_differ_in_their_names_and_columns():
     rows = [an_invoice(), *in_kaggle_names([an_invoice(months=8)]), {"invoice_on": "2014-01-01", "energy": "GAZ"}]
     _, invoices, _ = from_json(a_client(), *rows)
     np.testing.assert_array_equal(invoices["months"], [4, 8, NAN])
@@ -184,7 +184,7 @@ def test_rows_may_differ_in_the_names_and_columns_that_they_give():
         ({"region": True}, {}, "client.region", "not a code"),
     ],
 )
-def test_a_bad_value_in_json_is_told_by_its_path(client, invoice, path, message):
+def test_a_bad_value_in_json_is_located_by_its_path(client, invoice, path, message):
     good = [an_invoice(), an_invoice(months=8)]
     with pytest.raises(FieldError) as caught:
         tables_from_records([a_client(), a_client(**client)], [good, [an_invoice(), an_invoice(**invoice)]])
@@ -204,7 +204,7 @@ JSON_VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(
 
 @settings(max_examples=200)
 @given(st.sampled_from([name for name in an_invoice() if name != "client_id"]), JSON_VALUES)
-def test_any_json_value_is_taken_or_refused_by_its_path(name, value):
+def test_any_json_value_is_accepted_or_refused_with_its_path(name, value):
     try:
         _, invoices, _ = from_json(a_client(), an_invoice(**{name: value}))
         outcome = "infinite" if np.isinf(invoices[name].astype(float)).any() else "taken"
@@ -223,7 +223,7 @@ def test_the_server_path_imports_no_parser():
 # --- quality flags ----------------------------------------------------------------------------------------------------
 
 
-def test_clients_with_equal_troubles_share_their_flags(tmp_path):
+def test_clients_with_equal_flags_share_the_objects(tmp_path):
     owners = ["c-1", "c-2", "c-2", "c-3", "c-4"]
     rows = [an_invoice(owner, remark=5, months=4 + i) for i, owner in enumerate(owners)] + [an_invoice("c-4", months=0)]
     quality = read_back(tmp_path, [a_client(f"c-{i}") for i in (1, 2, 3, 4, 5)], rows).quality
@@ -238,7 +238,7 @@ def test_clients_with_equal_troubles_share_their_flags(tmp_path):
 
 
 @pytest.mark.skipif(not ARCHIVE.exists(), reason="the public archive is not beside the repository")
-def test_the_public_archive_is_read_whole():
+def test_the_public_archive_is_read_completely():
     tables = read_tables(ARCHIVE)
     assert len(tables.clients["client_id"]) == 108_262
     assert int(tables.clients["label"].sum()) == 6_062
@@ -251,6 +251,6 @@ def test_the_public_archive_is_read_whole():
     assert len(tables.quality) == 108_262
     assert len({id(of_client) for of_client in tables.quality}) < 5_000
     assert {"unknown_meter_status", "unknown_remark", "meter_number_zero", "shifted_columns"} <= set(found)
-    # Two columns that know nothing of each other agree once the dates are put right; 11,079 invoices contradict before.
+    # Independent columns agree after the correction of dates; before it 11,079 invoices contradict.
     assert found["day_and_month_swapped"] > 1_400_000
     assert "invoices_before_creation" not in found

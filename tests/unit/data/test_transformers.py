@@ -1,4 +1,4 @@
-"""What transformers delivered, as it is read: found by name, told apart by columns, refused in a sentence."""
+"""Tables of transformers: found by name, distinguished by columns, refused in one sentence."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def read(folder, totals, transformers=None, **names):
     return read_transformers(zipped(folder / "all.zip", **members))
 
 
-def test_totals_come_by_transformer_and_day_with_the_place_of_the_list(tmp_path):
+def test_totals_are_sorted_by_transformer_and_day_with_places_from_the_list(tmp_path):
     tables = read(tmp_path, TOTALS, [listed("t-9"), listed("t-2", region=None), listed()])
     assert tables.transformers["transformer_id"].tolist() == ["t-1", "t-2"]
     np.testing.assert_array_equal(tables.transformers["region"], [101.0, np.nan])
@@ -76,7 +76,7 @@ def test_a_single_file_may_have_any_name_where_it_is_named(tmp_path):
         ("transformer-total-invoiced", "transformer"),
     ],
 )
-def test_files_of_transformers_and_of_clients_are_not_taken_for_each_other(tmp_path, name, kind):
+def test_files_of_transformers_and_of_clients_are_not_confused(tmp_path, name, kind):
     source = zipped(tmp_path / "one.zip", **{name: csv_text(TOTALS if kind == "transformer" else [a_client()])})
     assert not has_readings(source)
     assert has_transformers(source) == (kind == "transformer")
@@ -84,14 +84,14 @@ def test_files_of_transformers_and_of_clients_are_not_taken_for_each_other(tmp_p
         assert find_file("client", (source,)).file_name == f"{name}.csv"
 
 
-def test_a_list_alone_says_nothing_of_energy(tmp_path):
+def test_a_list_of_transformers_without_totals_is_refused(tmp_path):
     source = zipped(tmp_path / "one.zip", transformers=csv_text([listed()]))
     assert not has_transformers(source)
     with pytest.raises(MissingFile, match="delivered_kwh"):
         read_transformers(source)
 
 
-def test_what_no_transformer_delivers_is_missing_and_counted(tmp_path):
+def test_impossible_totals_are_missing_and_counted(tmp_path):
     bad = [a_total(delivered_kwh=-3), a_total("t-2", losses_kwh=1e12), a_total("t-3", delivered_kwh=None)]
     tables = read(tmp_path, bad)
     np.testing.assert_array_equal(tables.totals["delivered_kwh"], [np.nan, 40.0, np.nan])
@@ -99,14 +99,14 @@ def test_what_no_transformer_delivers_is_missing_and_counted(tmp_path):
     assert [(flag.flag, flag.n) for flag in tables.flags] == [("impossible_transformer_totals", 1)] * 2
 
 
-def test_totals_of_a_transformer_without_a_meter_are_no_measurement(tmp_path):
+def test_totals_of_a_transformer_without_a_meter_are_left_out(tmp_path):
     tables = read(tmp_path, TOTALS, [listed("t-1", has_meter=0), listed("t-2")])
     assert tables.totals["transformer"].tolist() == [1]
     assert [(flag.flag, flag.n) for flag in tables.flags] == [("totals_without_meter", 2)]
 
 
 @pytest.mark.parametrize(
-    ("totals", "transformers", "error", "said"),
+    ("totals", "transformers", "error", "words"),
     [
         ([a_total(), a_total()], None, DoubledTotal, "'t-1' on 2019-03-01"),
         (TOTALS, [listed(), listed()], DoubledTotal, "2 rows for 't-1'"),
@@ -118,9 +118,9 @@ def test_totals_of_a_transformer_without_a_meter_are_no_measurement(tmp_path):
         (TOTALS, [listed(has_meter=2)], InvalidValue, "neither 1 nor 0"),
     ],
 )
-def test_what_cannot_be_read_is_refused_in_a_sentence(tmp_path, totals, transformers, error, said):
+def test_unreadable_tables_of_transformers_are_refused_in_one_sentence(tmp_path, totals, transformers, error, words):
     with pytest.raises(error) as raised:
         read(tmp_path, totals, transformers)
     assert isinstance(raised.value, TableError)
-    assert said in str(raised.value)
+    assert words in str(raised.value)
     assert str(raised.value).count("\n") == 0

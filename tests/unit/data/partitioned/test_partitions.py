@@ -1,4 +1,4 @@
-"""Tables in many files and in parts on disk: the parts together say what the whole would."""
+"""Tables in many files and in partitions on disk, which together equal the tables read at once."""
 
 import os
 
@@ -16,32 +16,32 @@ from tests.builders.tables import CLEANED, CLIENTS, INVOICES, a_client, an_invoi
 
 MEMORY = 10**9
 DIRTY = [an_invoice(f"c-{i % 9}", **changes) for i, (changes, _, _) in enumerate(CLEANED)]
-DIRTY += [DIRTY[0], an_invoice("c-1"), an_invoice("nobody"), an_invoice("c-2", invoice_on="04/03/2014")]
+DIRTY += [DIRTY[0], an_invoice("c-1"), an_invoice("unknown"), an_invoice("c-2", invoice_on="04/03/2014")]
 BASE = [a_client(f"c-{i}", latitude=36 + i, created_on=None if i == 3 else "2003-08-12") for i in range(12)]
 
 
 def parts_of(folder, *sources, memory=MEMORY, **named):
-    """The parts that these files are dealt into."""
+    """The partitions of these files."""
     return list(partition_on_disk(find_table_files(sources, **named), folder / "parts", memory, lambda _n: None))
 
 
-def same_clients(parts, whole):
-    """Each client of the whole is in one part, with equal rows, invoices and flags."""
+def same_clients(parts, expected):
+    """Assert that each client is in one partition, with the rows, invoices and flags of tables read at once."""
     seen = []
     for part in parts:
         tables, rows = part.open()
         assert part.n_clients == len(rows) == len(tables.quality)
         for i, client_id in enumerate(tables.clients["client_id"]):
-            at = whole.clients["client_id"].tolist().index(client_id)
+            at = expected.clients["client_id"].tolist().index(client_id)
             seen.append((int(rows[i]), at))
             assert {n: str(c[i]) for n, c in tables.clients.items()} == {
-                n: str(c[at]) for n, c in whole.clients.items()
+                n: str(c[at]) for n, c in expected.clients.items()
             }
-            assert invoices_of(tables, i) == invoices_of(whole, at)
-            assert tables.quality[i] == whole.quality[at]
-    assert sorted(seen) == sorted(seen, key=lambda pair: pair[1])  # rows order clients as the files do
-    assert len(seen) == len(whole.quality)
-    assert sum_flags(flag for part in parts for flag in part.open()[0].flags) == whole.flags
+            assert invoices_of(tables, i) == invoices_of(expected, at)
+            assert tables.quality[i] == expected.quality[at]
+    assert sorted(seen) == sorted(seen, key=lambda pair: pair[1])  # row numbers are in the order of the files
+    assert len(seen) == len(expected.quality)
+    assert sum_flags(flag for part in parts for flag in part.open()[0].flags) == expected.flags
 
 
 def invoices_of(tables, client):
@@ -50,7 +50,7 @@ def invoices_of(tables, client):
     return sorted(zip(*(column.astype(str).tolist() for column in columns.values()), strict=True))
 
 
-def in_pieces(folder, rows, name, n=3):
+def in_several_files(folder, rows, name, n=3):
     """A folder with the rows in several CSV files."""
     (folder / name).mkdir()
     for i in range(n):
@@ -58,12 +58,12 @@ def in_pieces(folder, rows, name, n=3):
     return folder / name
 
 
-# --- the same as the whole --------------------------------------------------------------------------------------------
+# --- equal to tables read at once --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("ending", [".csv", ".csv.gz", ".parquet"])
 @pytest.mark.parametrize("fan", [1, 3, 128])
-def test_parts_say_what_the_whole_says(tmp_path, monkeypatch, ending, fan):
+def test_partitions_together_equal_the_tables_read_at_once(tmp_path, monkeypatch, ending, fan):
     monkeypatch.setattr(disk, "FAN_OUT", fan)
     folder = written(tmp_path, BASE, DIRTY, ".csv")
     if ending != ".csv":
@@ -78,24 +78,24 @@ def test_parts_say_what_the_whole_says(tmp_path, monkeypatch, ending, fan):
     same_clients(parts_of(tmp_path, folder), read_tables(folder))
 
 
-def test_dates_of_the_public_export_are_put_right_in_parts_too(tmp_path, monkeypatch):
+def test_swapped_dates_of_the_public_export_are_corrected_in_partitions_too(tmp_path, monkeypatch):
     monkeypatch.setattr(disk, "FAN_OUT", 2)
     invoices = [an_invoice(f"c-{i % 9}", invoice_on=f"2014-0{1 + i % 9}-1{i % 3}", old_index=i) for i in range(40)]
     folder = written(tmp_path, in_kaggle_names(BASE), in_kaggle_names(invoices))
-    whole = read_tables(folder)
-    assert "day_and_month_swapped" in {flag.flag for flag in whole.flags}
-    same_clients(parts_of(tmp_path, folder), whole)
+    expected = read_tables(folder)
+    assert "day_and_month_swapped" in {flag.flag for flag in expected.flags}
+    same_clients(parts_of(tmp_path, folder), expected)
 
 
-def test_what_is_too_large_is_dealt_again_until_it_fits(tmp_path, monkeypatch):
+def test_files_that_are_too_large_are_split_until_they_fit(tmp_path, monkeypatch):
     monkeypatch.setattr(disk, "FAN_OUT", 2)
-    whole = read_tables(written(tmp_path, BASE, DIRTY))
+    expected = read_tables(written(tmp_path, BASE, DIRTY))
     parts = parts_of(tmp_path, tmp_path, memory=3 * disk.CLIENT_BYTES)
     assert len(parts) > 2
-    same_clients(parts, whole)
+    same_clients(parts, expected)
 
 
-def test_a_part_is_as_large_as_memory_allows_and_no_larger(tmp_path, monkeypatch):
+def test_a_partition_is_as_large_as_memory_allows_and_no_larger(tmp_path, monkeypatch):
     monkeypatch.setattr(disk, "FAN_OUT", 8)
     written(tmp_path, [a_client(f"c-{i}") for i in range(500)], [an_invoice(f"c-{i % 500}") for i in range(1500)])
     memory = 40 * disk.CLIENT_BYTES + 120 * disk.INVOICE_BYTES
@@ -107,23 +107,23 @@ def test_a_part_is_as_large_as_memory_allows_and_no_larger(tmp_path, monkeypatch
     assert np.mean(sizes) > 0.5 * memory
 
 
-def test_one_client_with_most_of_the_invoices_is_one_part(tmp_path, monkeypatch):
+def test_a_client_with_most_of_the_invoices_is_one_partition(tmp_path, monkeypatch):
     monkeypatch.setattr(disk, "FAN_OUT", 4)
     many = [an_invoice("c-1", old_index=i) for i in range(3000)]
-    whole = read_tables(written(tmp_path, BASE, DIRTY + many))
-    same_clients(parts_of(tmp_path, tmp_path, memory=1000 * disk.INVOICE_BYTES), whole)
+    expected = read_tables(written(tmp_path, BASE, DIRTY + many))
+    same_clients(parts_of(tmp_path, tmp_path, memory=1000 * disk.INVOICE_BYTES), expected)
 
 
 def test_a_table_in_many_files_is_one_table(tmp_path):
-    whole = read_tables(written(tmp_path, BASE, DIRTY))
+    expected = read_tables(written(tmp_path, BASE, DIRTY))
     (tmp_path / "many").mkdir()
-    in_pieces(tmp_path / "many", BASE, "clients")
-    in_pieces(tmp_path / "many", DIRTY, "invoices.parquet")  # as Spark names its folders, whatever is in them
+    in_several_files(tmp_path / "many", BASE, "clients")
+    in_several_files(tmp_path / "many", DIRTY, "invoices.parquet")  # a folder may have any ending, as those of Spark do
     parts = parts_of(tmp_path, tmp_path / "many")
     assert [len(part.open()[1]) for part in parts] == [12]
     ids = parts[0].open()[0].clients["client_id"].tolist()
     assert ids == [f"c-{i}" for start in range(3) for i in range(start, 12, 3)]
-    assert sum_flags(parts[0].open()[0].flags) == whole.flags
+    assert sum_flags(parts[0].open()[0].flags) == expected.flags
     named = parts_of(
         tmp_path / "again",
         clients=tmp_path / "many" / "clients",
@@ -159,7 +159,7 @@ def test_numbers_are_the_same_where_a_later_row_forces_them_to_be_read_as_text(t
 def spoilt(folder, rows, line):
     """Three files of invoices, the second of which has a bad line at its end."""
     (folder / "clients.csv").write_text(csv_text(CLIENTS))
-    place = in_pieces(folder, rows, "invoices") / "part-00001.csv"
+    place = in_several_files(folder, rows, "invoices") / "part-00001.csv"
     with place.open("a") as file:
         file.write(line)
     return place
@@ -213,28 +213,28 @@ def test_a_damaged_file_is_named(tmp_path):
         (lambda folder: (folder / "invoices.csv").write_text("client_id\n1\n"), MissingColumns, "lacks invoice_on"),
     ],
 )
-def test_bad_tables_end_in_the_sentence_of_the_whole(tmp_path, spoil, error, words):
+def test_bad_tables_raise_the_same_error_as_when_read_at_once(tmp_path, spoil, error, words):
     written(tmp_path, CLIENTS, INVOICES)
     spoil(tmp_path)
     with pytest.raises(error, match=words):
         [part.open() for part in parts_of(tmp_path, tmp_path)]
 
 
-def test_a_header_alone_is_a_piece_of_a_table(tmp_path):
+def test_a_file_with_only_a_header_may_be_one_of_several(tmp_path):
     (tmp_path / "clients.csv").write_text(csv_text(CLIENTS))
-    place = in_pieces(tmp_path, INVOICES, "invoices")
+    place = in_several_files(tmp_path, INVOICES, "invoices")
     (place / "part-00009.csv").write_text(csv_text(INVOICES).splitlines()[0])
     [part] = parts_of(tmp_path, tmp_path)
     assert len(part.open()[0].invoices["client"]) == len(INVOICES)
 
 
-def test_clients_without_a_single_invoice_are_in_parts_of_their_own(tmp_path, monkeypatch):
+def test_clients_without_invoices_are_in_partitions_of_their_own(tmp_path, monkeypatch):
     monkeypatch.setattr(disk, "FAN_OUT", 16)
-    folder = written(tmp_path, BASE, [an_invoice("c-5"), an_invoice("nobody")])
+    folder = written(tmp_path, BASE, [an_invoice("c-5"), an_invoice("unknown")])
     same_clients(parts_of(tmp_path, folder, memory=1), read_tables(folder))
 
 
-def test_rows_of_a_part_may_come_in_any_order(tmp_path):
+def test_rows_of_a_partition_may_be_in_any_order(tmp_path):
     pieces = find_table_files((written(tmp_path, BASE, DIRTY),))
     clients = pa.concat_tables(client_rows(pieces.clients[0], 0, pieces.columns))
     invoices = pa.concat_tables(invoice_rows(pieces.invoices[0]))

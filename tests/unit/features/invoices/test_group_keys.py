@@ -1,4 +1,4 @@
-"""Cells: which clients are neighbours, and the keys that say so."""
+"""Group keys: which clients share one, and how it is computed."""
 
 import pytest
 
@@ -18,7 +18,7 @@ NEIGHBOURS = {
 
 
 @pytest.mark.parametrize(("account", "changes", "unshared"), NEIGHBOURS.values(), ids=NEIGHBOURS)
-def test_neighbours_share_a_cell_unless_what_it_is_of_differs(account, changes, unshared):
+def test_neighbours_share_a_group_key_unless_its_codes_differ(account, changes, unshared):
     mine = client_features(*tables_of(monthly(1, 2))).cells
     theirs = client_features(*tables_of([row | changes for row in monthly(3, 4)], **account)).cells
     shared = {name for name in GROUP_KEYS if mine[name].keys.tolist() == theirs[name].keys.tolist()}
@@ -35,7 +35,7 @@ def test_neighbours_share_a_cell_unless_what_it_is_of_differs(account, changes, 
     ],
 )
 def test_a_key_is_the_mix_of_its_codes(cell, kind, codes):
-    # A model keeps keys: another mix would leave every client outside every cell it knows.
+    # A model stores keys: with another hash, no client would be in any group of the model.
     key = kind
     for code in codes:
         key = ((key ^ code) * 0x9E3779B97F4A7C15) % 2**64

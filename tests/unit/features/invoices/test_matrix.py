@@ -1,4 +1,4 @@
-"""Features: the registry, the laws of client_features, and evidence that is missing."""
+"""Features of invoices: the registry, the laws of client_features, and missing evidence."""
 
 import numpy as np
 import pytest
@@ -72,14 +72,14 @@ def test_sentences_are_not_shared():
     assert len({feature.text for feature in FEATURES}) == len(FEATURES)
 
 
-def test_older_scripts_find_their_names():
+def test_the_aggregates_of_older_scripts_have_their_names():
     older = {"age_months", "total_consumption_max", "category", "region", "district"}
     older |= {f"consumption_level_{i}_{short}" for i in (1, 2, 3, 4) for short in ("mean", "std", "min", "max")}
     assert older <= set(FEATURE_NAMES)
     assert FEATURE_NAMES[N_INVOICES] == "n_invoices"
 
 
-def test_whatever_names_a_meter_is_marked_as_after_detection():
+def test_features_with_meter_in_their_names_are_marked_as_after_detection():
     seen = ("meter", "log_meter", "coefficient", "old_index", "new_index", "log_index", "index_", "gaps_of_index")
     for feature in FEATURES:
         name = feature.name.removeprefix("elec_").removeprefix("gas_")
@@ -107,7 +107,7 @@ def test_features_of_a_simulated_client_do_not_depend_on_the_others():
     assert_alone_as_among_others(simulated())
 
 
-def test_clients_on_both_sides_of_a_chunks_border_get_their_own_features(monkeypatch):
+def test_clients_on_both_sides_of_a_chunk_boundary_get_their_own_features(monkeypatch):
     monkeypatch.setattr(matrix, "CHUNK", 12)
     tables = cut(simulated(), 0, 2 * matrix.CHUNK + 1)
     assert_alone_as_among_others(tables)
@@ -134,7 +134,7 @@ def test_the_order_of_a_simulated_clients_invoices_does_not_matter():
     assert_same(client_features(clients, invoices), client_features(clients, shuffled(invoices, 1)))
 
 
-def test_a_history_says_the_same_four_centuries_later():
+def test_a_history_four_centuries_later_has_the_same_features():
     clients, invoices = simulated()
     later = [
         {n: c + np.timedelta64(CALENDAR, "D") if c.dtype.kind == "M" else c for n, c in table.items()}
@@ -148,7 +148,7 @@ def test_a_history_says_the_same_four_centuries_later():
 
 @settings(max_examples=20, deadline=None)
 @given(TABLES)
-def test_input_tables_stay_as_they_were(tables):
+def test_input_tables_are_not_changed(tables):
     copies = [{name: column.copy() for name, column in table.items()} for table in tables]
     client_features(*tables)
     for table, copy in zip(tables, copies, strict=True):
@@ -169,7 +169,7 @@ def test_features_are_finite_or_missing(tables):
 
 
 def with_other_meters(invoices, seed):
-    """Other numbers, codes, statuses and coefficients; each invoice's index moved by a constant of its own."""
+    """Replace numbers, codes, statuses and coefficients of meters, and shift each invoice's index by a constant."""
     rng = np.random.default_rng(seed)
     n = len(invoices["client"])
     values = {"meter_id": (NAN, 17, 4711, 10**12), "meter_code": (NAN, 40, 203), "meter_status": (NAN, 0, 5)}
@@ -180,7 +180,7 @@ def with_other_meters(invoices, seed):
 
 
 def one_a_day(tables):
-    """Of each client's invoices of one energy and day, one."""
+    """Keep one invoice per client, energy and day."""
     clients, invoices = tables
     key = np.stack([invoices["client"], invoices["energy"], invoices["invoice_on"].astype(np.int64)])
     first = np.sort(np.unique(key, axis=1, return_index=True)[1])
@@ -196,21 +196,21 @@ def assert_blind_to_meters(tables, seed):
 
 @settings(max_examples=60, deadline=None)
 @given(TABLES.map(one_a_day), SEEDS)
-def test_what_is_not_marked_as_after_detection_does_not_see_the_meter(tables, seed):
+def test_features_not_marked_as_after_detection_do_not_depend_on_the_meter(tables, seed):
     assert_blind_to_meters(tables, seed)
 
 
-def test_what_is_not_marked_as_after_detection_does_not_see_a_simulated_meter():
+def test_features_not_marked_as_after_detection_do_not_depend_on_a_simulated_meter():
     assert_blind_to_meters(one_a_day(simulated()), 1)
 
 
-def test_the_order_of_one_days_invoices_does_not_tell_of_the_meter():
+def test_the_order_of_one_days_invoices_does_not_reveal_the_meter():
     same_day = [an_invoice("2014-01-01", 9, meter_id=1), an_invoice("2014-01-01", 99, meter_id=2)]
     other = [same_day[0] | {"meter_id": 3}, same_day[1]]
     assert features_of(same_day)["elec_level_last"] == features_of(other)["elec_level_last"]
 
 
-def test_a_meter_that_changes_is_seen_by_what_is_marked():
+def test_a_meter_exchange_changes_the_marked_features():
     clients, invoices = simulated()
     before, after = client_features(clients, invoices), client_features(clients, with_other_meters(invoices, 1))
     changed = (before.features != after.features) & ~np.isnan(before.features) & ~np.isnan(after.features)
@@ -219,12 +219,12 @@ def test_a_meter_that_changes_is_seen_by_what_is_marked():
 
 # --- missing evidence, little evidence --------------------------------------------------------------------------------
 
-COUNTED = {"invoices", "number"}  # units: a count of nothing is 0
+COUNTED = {"invoices", "number"}  # units: an empty count is 0
 SUMMED = ("total", "total_months", "upper", "mismatch_sum", "mismatch_size", "index_step_sum", "n_invoice_dates")
 
 
 def is_missing(feature, value):
-    """Whether a feature says nothing: NaN, or 0 where it counts or sums."""
+    """Whether a feature has no evidence: NaN, or 0 for a count or sum."""
     return np.isnan(value) or (value == 0 and (feature.unit in COUNTED or feature.name.endswith(SUMMED)))
 
 
@@ -252,7 +252,7 @@ def test_a_client_without_invoices_has_its_account_and_counts_of_zero():
     assert counts == {name: [1, 1] if name in by_account else [0, 0] for name in GROUP_KEYS}
 
 
-def test_no_client_gives_evidence_of_length_zero():
+def test_no_clients_give_a_matrix_of_length_zero():
     evidence = client_features(client_table([]), invoice_table([]))
     assert evidence.features.shape == (0, len(FEATURES))
     assert evidence.n_records.shape == (0,)
@@ -279,7 +279,7 @@ def test_a_column_that_is_missing_leaves_its_features_missing(column, missing):
     assert {name: found[name] for name in missing} == pytest.approx(dict.fromkeys(missing, NAN), nan_ok=True)
 
 
-def test_unknown_consumption_is_no_low_consumption():
+def test_unknown_consumption_does_not_count_as_low():
     found = features_of(monthly(10, 20, 30, **UNKNOWN))
     for name in (
         "consumption_mean",
@@ -318,7 +318,7 @@ def test_one_invoice_has_a_level_and_no_change():
     assert np.isnan(found["consumption_level_1_std"])
 
 
-def test_gas_and_electricity_are_kept_apart():
+def test_gas_and_electricity_have_separate_features():
     found = features_of([*monthly(10, 20), *monthly(1, energy=GAS)])
     assert (found["elec_consumption_mean"], found["gas_consumption_mean"]) == (15, 1)
     assert (found["elec_n"], found["gas_n"], found["n_invoices"]) == (2, 1, 3)

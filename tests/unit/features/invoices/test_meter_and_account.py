@@ -1,4 +1,4 @@
-"""Blocks on codes, meter and account: numbers by hand, and older scripts' aggregates against pandas."""
+"""Blocks on codes, meter and account: numbers by hand, and the aggregates of older scripts against pandas."""
 
 import numpy as np
 import pandas as pd
@@ -52,7 +52,7 @@ def test_features_of_codes_and_meters_have_the_numbers_worked_by_hand(history, b
     assert_by_hand(history, by_hand, energy)
 
 
-def test_the_account_is_measured_against_all_invoices():
+def test_account_features_use_the_invoices_of_all_energies():
     history = [an_invoice("2012-12-02"), an_invoice("2014-01-01", tariff=40), an_invoice("2014-01-01", energy=GAS)]
     by_hand = {"created_on": day("2013-01-01"), "age_months": 365 / 30.44, "first_invoice_after": -30}
     by_hand |= {"n_before_creation": 1, "n_invoices": 3, "n_invoice_dates": 2, "gas_share": 1 / 3, "n_tariffs": 2}

@@ -1,4 +1,4 @@
-"""Rows: the order of a client's invoices, and the series computed from one invoice to the next."""
+"""InvoiceSeries: the order of a client's invoices, and the series computed from them."""
 
 from itertools import permutations
 
@@ -49,7 +49,7 @@ def test_a_pair_without_invoices_has_no_segment():
 
 
 @pytest.mark.parametrize("column", TIE_BREAKS)
-def test_every_column_settles_the_order_of_invoices_of_one_day(column):
+def test_every_column_breaks_ties_between_invoices_of_one_day(column):
     tables = [invoice_table([shuffled]) for shuffled in permutations(an_invoice(**{column: v}) for v in (3, 1, NAN, 2))]
     orders = {str(table[column][row_order(table)]) for table in tables}
     assert len(orders) == 1
@@ -70,7 +70,7 @@ def test_dates_of_any_century_keep_their_order(day):
     assert rows[LEVELS[0]].tolist() == [2, 1, 3]
 
 
-def test_a_missing_date_is_no_day():
+def test_a_missing_date_is_nan():
     days = as_float_days(np.array(["1970-01-11", "NaT", "1969-12-31"], dtype="datetime64[D]"))
     near(days, [10, NAN, -1])
 
@@ -84,7 +84,7 @@ def test_consumption_is_the_sum_of_the_known_levels():
     near(rows_of(history).consumption, [10, 4, NAN, 0])
 
 
-def test_gaps_are_days_since_the_same_energys_invoice_before():
+def test_gaps_are_days_since_the_previous_invoice_of_the_same_energy():
     history = [
         an_invoice(day, energy=energy) for day, energy in (("2014-01-01", 0), ("2014-01-31", 0), ("2014-03-02", 0))
     ]
@@ -95,7 +95,7 @@ def test_gaps_are_days_since_the_same_energys_invoice_before():
     near(rows.days_before_last, [60, 30, 0, 10, 0, 0])
 
 
-def test_unknown_months_are_read_from_the_gap():
+def test_unknown_months_are_estimated_from_the_gap():
     days = ("2014-01-01", "2014-05-02", "2014-05-03", "2014-07-03", "2019-01-01")
     months = (NAN, NAN, NAN, 4, NAN)
     history = [an_invoice(day, months=m) for day, m in zip(days, months, strict=True)]
@@ -116,7 +116,7 @@ def test_the_daily_rate_counts_days_and_not_the_months_billed():
     near(rows.daily, [NAN, np.log1p(60 / 30 * 30.44), np.log1p(5 / 5 * 30.44)])  # one day counts as five
 
 
-def test_change_and_off_average_wait_for_the_invoices_before():
+def test_change_and_off_average_are_missing_without_earlier_invoices():
     rows = rows_of(monthly(9, 99, 9, 9, 999), monthly(9))
     near(rows.change / LN10, [NAN, 1, -1, 0, 2, NAN])
     near(rows.off_average / LN10, [NAN, NAN, NAN, 1 - 4 / 3, 3 - 4 / 3, NAN])
@@ -136,10 +136,10 @@ def test_change_and_off_average_wait_for_the_invoices_before():
         (
             ("2013-01-01", *(f"2013-{m:02}-01" for m in (4, 6, 8, 10)), "2014-01-01"),
             False,
-        ),  # five before is not looked at
+        ),  # the invoice five back is not compared
     ],
 )
-def test_year_on_year_looks_back_11_to_13_months(days, compared):
+def test_year_on_year_compares_with_11_to_13_months_earlier(days, compared):
     history = [an_invoice(day, 9) for day in days[:-1]] + [an_invoice(days[-1], 99)]
     rows = rows_of(history)
     near(rows.year_on_year[-1] / LN10, 1.0 if compared else NAN)
@@ -153,12 +153,12 @@ def test_year_on_year_takes_the_nearest_known_invoice():
     near(rows_of(history).year_on_year / LN10, [NAN, NAN, 2])
 
 
-def test_mismatch_is_the_index_difference_less_what_was_billed():
+def test_mismatch_is_the_index_difference_minus_billed_consumption():
     history = monthly(100, 90, 110, NAN, old_index=[0, 100, 200, 300], new_index=[100, 200, 300, NAN])
     near(rows_of(history).mismatch, [0, 10, -10, NAN])
 
 
-def test_tables_without_a_row_make_rows_without_a_segment():
+def test_tables_without_rows_give_series_without_segments():
     rows = InvoiceSeries.from_tables(client_table([]), invoice_table([]))
     assert (len(rows.by_pair), len(rows.by_client), len(rows.level), len(rows.year_on_year)) == (0, 0, 0, 0)
     assert InvoiceSeries.without_invoices().by_pair.counts.tolist() == [0]

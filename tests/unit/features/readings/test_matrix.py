@@ -15,7 +15,7 @@ FIRST = int(np.datetime64("2012-03-05").astype(int))  # a Monday
 
 
 def days_of(*series, first=FIRST):
-    """Days of clients by their kWh, all from one day on."""
+    """DailyConsumption of clients from their kWh, all starting on one day."""
     counts = np.array([len(kwh) for kwh in series])
     day = np.concatenate([first + np.arange(n) for n in counts]) if len(series) else np.array([], int)
     return DailyConsumption(Segments(counts), day, np.concatenate([np.asarray(kwh, float) for kwh in series]))
@@ -118,7 +118,7 @@ def test_nothing_depends_on_todays_date_or_the_year():
     identical(features(kwh), features(kwh, first=day_28_years_on))
 
 
-def test_a_client_without_readings_has_nothing_and_takes_nothing_from_others():
+def test_a_client_without_readings_is_missing_and_does_not_affect_others():
     series = [household(1), [], household(2), []]
     found = features(*series)
     assert np.isnan(found[[1, 3]]).all()
@@ -126,7 +126,7 @@ def test_a_client_without_readings_has_nothing_and_takes_nothing_from_others():
     assert reading_features(days_of([])).shape == (1, len(FEATURES))
 
 
-def test_without_surroundings_what_compares_with_neighbours_weather_or_holidays_is_missing():
+def test_without_covariates_features_of_neighbours_weather_and_holidays_are_missing():
     row = features(household(1))[0]
     for name in ("neighbours_slope", "neighbours_correlation", "cold_slope", "off_weather_30", "holiday"):
         assert np.isnan(row[FEATURE_NAMES.index(name)]), name
@@ -136,7 +136,7 @@ def test_without_surroundings_what_compares_with_neighbours_weather_or_holidays_
         assert not np.isnan(row[FEATURE_NAMES.index(name)]), name
 
 
-def test_daily_readings_say_nothing_of_hours():
+def test_daily_readings_have_no_features_of_hours():
     row = features(household(1))[0]
     assert np.isnan(row[[name.startswith(("night_share", "zero_hours")) for name in FEATURE_NAMES]]).all()
 
@@ -188,7 +188,7 @@ def test_numbers_worked_by_hand(name, kwh, expected):
     assert value(name, kwh) == pytest.approx(expected, rel=1e-4, abs=1e-6)
 
 
-def test_weekends_and_seasons_are_told_by_the_calendar():
+def test_weekends_and_seasons_follow_the_calendar():
     day = np.arange(364)
     kwh = np.where(day % 7 >= 5, 8.0, 4.0)  # FIRST is a Monday
     assert value("weekend", kwh) == pytest.approx(np.log(2.05 / 1.05), rel=1e-4)
@@ -197,7 +197,7 @@ def test_weekends_and_seasons_are_told_by_the_calendar():
     assert value("summer", summer) > 0.1 > 0 > value("winter", summer)
 
 
-def test_a_ramp_is_told_from_a_step_and_its_beginning_found():
+def test_a_ramp_is_distinguished_from_a_step_and_its_start_found():
     n, begin = 300, 200
     ramp = 8.0 * (1 - 0.8 * np.clip((np.arange(n) - begin + 1) / 90, 0, 1))
     by_ramp, by_step = (value(f"log_fall_{days}_explained", ramp) for days in (90, 1))
@@ -205,7 +205,7 @@ def test_a_ramp_is_told_from_a_step_and_its_beginning_found():
     assert abs(value("log_fall_90_ago", ramp) - (n - begin)) < 15
 
 
-def test_ramps_tried_together_are_those_tried_one_by_one():
+def test_ramps_searched_together_equal_those_searched_one_by_one():
     rng = np.random.default_rng(0)
     counts, series = [90, 60, 71], rng.normal(size=(2, 221))
     series[:, ::9] = NAN
@@ -228,7 +228,7 @@ def test_the_best_change_is_that_of_least_squares(days):
 
     def fit(row):
         ramp = np.clip((t - row + 1) / days, 0, 1)
-        # A last row of its own draws the slope towards 0 by PRIOR, a sum of squares of 4.
+        # An additional last row shrinks the slope towards 0 by PRIOR, a sum of squares of 4.
         table = np.column_stack([np.ones(n), ramp, covariate])[known]
         table = np.vstack([table - [[0, *table[:, 1:].mean(axis=0)]], [0, 0, 2.0]])
         goal = np.append(series[known] - series[known].mean(), 0.0)
@@ -259,7 +259,7 @@ def test_a_scale_a_subtraction_and_a_ceiling_leave_their_own_traces():
         assert min(found, key=found.get) == kind, (kind, found)
 
 
-def test_a_copied_month_is_as_like_the_month_before_as_nothing_else_is():
+def test_a_copied_month_has_the_least_deviation_from_the_month_before():
     kwh = household(4, 240)
     copied = kwh.copy()
     for day in range(180, 240):
@@ -277,7 +277,7 @@ def test_solar_panels_follow_the_sun_and_a_theft_does_not():
     assert abs(value("sun_correlation_after", theft)) < 0.3
 
 
-def test_hours_show_a_night_that_took_the_day_over():
+def test_hourly_features_show_use_that_moved_to_the_night():
     hours = np.tile(np.r_[np.full(6, 0.5), np.full(18, 1.0)], (60, 1))
     hours[30:] = np.r_[np.full(6, 3.0), np.full(18, 1.0 / 6.0)]
     moments = np.datetime64("2013-01-01", "m") + 60 * np.arange(60 * 24)
@@ -300,11 +300,11 @@ def test_the_factor_is_what_clients_have_in_common_even_when_two_in_five_steal()
     factor = Covariates.from_consumption(days_of(*kwh)).factor[0]
     off = factor - common
     assert np.corrcoef(factor[:200], common[:200])[0, 1] > 0.99
-    # The thieves leave the median in the lower part of the honest, far above themselves.
+    # With two in five stealing, the median is in the lower half of the honest clients, far above the thefts.
     assert abs(np.median(off[200:]) - np.median(off[:200])) < 0.25 * abs(np.log(0.3))
 
 
-def test_the_adjusted_fall_is_the_thefts_and_not_the_seasons():
+def test_the_adjusted_fall_contains_the_theft_and_not_the_season():
     fall_of_all = np.where(np.arange(300) < 240, 1.0, 0.5)
     rng = np.random.default_rng(1)
     series = [np.exp(rng.normal(0, 0.1, 300)) * fall_of_all * 8.0 for _ in range(40)]
@@ -315,7 +315,7 @@ def test_the_adjusted_fall_is_the_thefts_and_not_the_seasons():
     assert np.abs(found[1:]).max() < 0.1
 
 
-def test_a_date_with_too_few_clients_has_no_factor_and_a_small_cell_takes_that_of_all():
+def test_a_date_with_too_few_clients_has_no_factor_and_a_small_group_takes_that_of_all():
     enough, few = days_of(*town(MIN_CLIENTS, 40, 0)), days_of(*town(MIN_CLIENTS - 1, 40, 0))
     assert not np.isnan(Covariates.from_consumption(enough).factor).any()
     assert np.isnan(Covariates.from_consumption(few).factor).all()
@@ -324,8 +324,6 @@ def test_a_date_with_too_few_clients_has_no_factor_and_a_small_cell_takes_that_o
     identical(by_cell.factor[1], Covariates.from_consumption(enough).factor[0])
 
 
-def test_outside_its_dates_the_surroundings_say_nothing():
+def test_outside_their_dates_covariates_are_missing():
     given = surroundings_of(days_of(*town(30, 100)))
-    identical(
-        features(household(1), first=FIRST + 5000, covariates=given), features(household(1), first=FIRST + 5000)
-    )
+    identical(features(household(1), first=FIRST + 5000, covariates=given), features(household(1), first=FIRST + 5000))
