@@ -47,7 +47,7 @@ def build_app(settings: Settings) -> Api:
     desk = desk_or_exit(settings, predictor)
     if settings.open != "0":
         observability.log.warning(
-            "OPEN is set: the desk asks for no key and no password", extra={"said": {"to": OPEN_TO[settings.open]}}
+            "OPEN is set: the desk asks for no key and no password", extra={"fields": {"to": OPEN_TO[settings.open]}}
         )
     app = create_app(predictor, settings.limits, secret_value(settings.api_key), desk)
     load_demo = partial(_load_demo, desk, predictor, settings)

@@ -24,7 +24,7 @@ def create_app(
     observability.register(app, scorer.manifest)
     guard = AccessControl(app, api_key, desk and desk.access)
     _add_documents(app, "docs" if desk is None else "desk/")
-    guard.needed(**dict.fromkeys(DOCUMENTS, ANYBODY))
+    guard.set_roles(**dict.fromkeys(DOCUMENTS, ANYBODY))
     routes.register(app, guard, scorer, limits, desk)
     if desk is not None:
         desk.register(app, guard)

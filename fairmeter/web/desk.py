@@ -1,8 +1,10 @@
-"""The desk: its routes, who may call them, and its errors as answers.
+"""The desk as an extension of the service: its routes and pages, its access, its errors as answers.
 
-In:  what keeps (keeping.py), a secret for the sessions' cookies, to whom the desk is open without a key.
-Out: what create_app() adds to the service.
+In:  a DeskService, the secret of the sessions' cookies, and which callers need no key.
+Out: DeskExtension, which create_app() registers.
 """
+
+from functools import partial
 
 from flask import Flask, Response
 
@@ -19,55 +21,60 @@ from fairmeter.web.http.auth import NO_ONE, AccessControl, DeskAccess
 from fairmeter.web.pages import registry
 from fairmeter.web.pages.site import PageSettings
 
-PAGES_AS_SET = PageSettings()
-AGAIN = {"Retry-After": "5"}  # seconds; a database that restarts needs about that
+DEFAULT_PAGES = PageSettings()
+RETRY_AFTER = {"Retry-After": "5"}  # seconds; about the time that a database needs to restart
 
 
 class DeskExtension:
-    """The desk as api.py takes it (DeskRoutes)."""
+    """The desk for create_app (scoring_api.routes.DeskRoutes)."""
 
     def __init__(
-        self, keeping: DeskService, secret: str, open_to: str = NO_ONE, pages: PageSettings = PAGES_AS_SET
+        self, keeping: DeskService, secret: str, open_to: str = NO_ONE, pages: PageSettings = DEFAULT_PAGES
     ) -> None:
         self.keeping, self._secret, self._pages = keeping, secret, pages
         store = keeping.store
-        who_has_key, who_signed_in = lambda key: sessions.who_has_key(store, key), lambda: sessions.who_signed_in(store)
-        self.access = DeskAccess(who_has_key, who_signed_in, open_to)
+        self.access = DeskAccess(
+            partial(sessions.identity_of_key, store), partial(sessions.identity_of_session, store), open_to
+        )
 
     def register(self, app: Api, guard: AccessControl) -> None:
+        """Add sessions, errors, metrics, the JSON API and the pages."""
         sessions.register(app, self._secret)
-        install_errors(app)
-        meters = observability.meters_of(app)
-        meters.also(gauges.of_runs(self.keeping.store, meters.store_errors.inc))
+        register_errors(app)
+        metrics = observability.metrics_of(app)
+        metrics.add_source(gauges.of_runs(self.keeping.store, metrics.store_errors.inc))
         read.register(app, guard, self.keeping)
         write.register(app, guard, self.keeping)
         registry.register(app, guard, self.keeping, self._pages)
 
     def ready(self) -> None:
+        """Raises StoreUnavailable where the database does not answer."""
         self.keeping.store.ping()
 
     def record(self, row: RawClient | AggregatedClient, score: Score) -> None:
+        """Store a client that was scored. Raises Problem, StoreError."""
         self.keeping.record(row, score)
 
 
 # --- errors -----------------------------------------------------------------------------------------------------------
 
 
-def install_errors(app: Flask) -> None:
-    """The store's errors, and those of cases, as answers of the one shape."""
-    meters = observability.meters_of(app)
+def register_errors(app: Flask) -> None:
+    """Answer errors of the store and of cases in the shape of all errors."""
+    metrics = observability.metrics_of(app)
 
     def unavailable(error: StoreUnavailable) -> Response:
-        meters.store_errors.inc()
-        return errors.answer_to(Problem(503, "store_unavailable", str(error), headers=AGAIN))
+        metrics.store_errors.inc()
+        return errors.error_response(Problem(503, "store_unavailable", str(error), headers=RETRY_AFTER))
 
     app.register_error_handler(StoreUnavailable, unavailable)
-    app.register_error_handler(BadQuery, lambda error: errors.answer_to(_bad_query(error)))
-    app.register_error_handler(StoreError, lambda error: errors.answer_to(Problem(422, "bad_value", str(error))))
-    app.register_error_handler(CaseError, lambda error: errors.answer_to(problem_of(error)))
+    app.register_error_handler(BadQuery, lambda error: errors.error_response(_bad_query(error)))
+    app.register_error_handler(StoreError, lambda error: errors.error_response(Problem(422, "bad_value", str(error))))
+    app.register_error_handler(CaseError, lambda error: errors.error_response(problem_of(error)))
 
 
 def problem_of(error: CaseError) -> Problem:
+    """The answer to an error of the case workflow."""
     if isinstance(error, CaseNotFound | ClientNotFound):
         return Problem(404, "not_found", str(error))
     code = "case_taken" if isinstance(error, CaseTaken) else "move_not_allowed"

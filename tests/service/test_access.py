@@ -92,9 +92,9 @@ def test_failures_are_forgotten_after_the_window_and_only_so_many_are_remembered
     assert refused.value.headers == {"Retry-After": "6"}
     now[0] = 10.0
     failures.check("a")
-    for i in range(auth.MOST_REMEMBERED + 5):
+    for i in range(auth.MAX_ADDRESSES + 5):
         failures.add(str(i))
-    assert len(failures._at) == auth.MOST_REMEMBERED
+    assert len(failures._at) == auth.MAX_ADDRESSES
 
 
 @pytest.mark.parametrize(
@@ -122,8 +122,8 @@ class OpenDesk:
         self.access = DeskAccess(open_to=open_to)
 
     def register(self, app, guard):
-        app.add_url_rule("/rows", "rows", lambda: guard.who().name, methods=["GET", "POST"])
-        guard.needed(rows=auth.INVESTIGATOR)
+        app.add_url_rule("/rows", "rows", lambda: guard.identity().name, methods=["GET", "POST"])
+        guard.set_roles(rows=auth.INVESTIGATOR)
 
     def ready(self):
         raise Problem(503, "store_unavailable", "The database does not answer.")
@@ -178,7 +178,7 @@ def refusal_of(app, guard, role):
     """The status with which the guard refuses a key, None where it does not."""
     with app.test_request_context(headers={"X-API-Key": "any"}):
         try:
-            guard.demand(role)
+            guard.require(role)
         except Problem as problem:
             return problem.status
     return None

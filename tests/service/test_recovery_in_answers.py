@@ -7,7 +7,7 @@ from fairmeter.core.types import INSPECT_NOW, INSUFFICIENT_HISTORY, NOT_ENOUGH, 
 from fairmeter.planning.inspection_list import estimate_recoveries
 from fairmeter.scoring.client_tables import read_client_tables
 from fairmeter.scoring.predictor import Predictor
-from fairmeter.web.scoring_api.responses import answer_of
+from fairmeter.web.scoring_api.responses import score_response
 from tests.builders.tables import a_client, an_invoice
 
 MONTHS = [str(np.datetime64("2014-01") + i) for i in range(30)]
@@ -18,7 +18,7 @@ def answers_of(small_model, *bodies):
     """Of the small model, as predict.py serves it."""
     clients, invoices = zip(*bodies, strict=True)
     tables = read_client_tables(list(clients), list(invoices), [[]] * len(bodies))
-    return [answer_of(score) for score in Predictor(small_model).score(tables)]
+    return [score_response(score) for score in Predictor(small_model).score(tables)]
 
 
 def invoices_of(kwh):
@@ -30,14 +30,14 @@ def invoices_of(kwh):
 
 def test_an_answer_multiplies_what_is_at_stake_with_the_probability():
     score = Score("c", 0.5, "high", 0.2, recovery=RecoveryEstimate(900.0, 400.0, 1600.0, 12.0, "As before."))
-    answer = answer_of(score)
+    answer = score_response(score)
     assert answer["expected_recovery_kwh"] == 450
     assert answer["expected_recovery_range_kwh"] == [200, 800]
     assert answer["expected_recovery_text"] == "As before."
 
 
 def test_an_answer_says_where_nothing_can_be_estimated():
-    answer = answer_of(Score("c", 0.5, "high", 0.2, recommendation=INSPECT_NOW))
+    answer = score_response(Score("c", 0.5, "high", 0.2, recommendation=INSPECT_NOW))
     assert (answer["expected_recovery_kwh"], answer["expected_recovery_range_kwh"]) == (None, None)
     assert answer["expected_recovery_text"].startswith("Nothing can be estimated")
     assert answer["recommendation"] == INSPECT_NOW

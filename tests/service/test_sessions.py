@@ -150,7 +150,7 @@ WRONG = [
 def test_a_wrong_name_and_a_wrong_password_look_alike(app):
     for sent in WRONG:
         error = error_in(app.test_client().post("/session", json=sent), 401)
-        assert error["message"] == "Name and password do not fit together."
+        assert error["message"] == "Wrong user name or password."
 
 
 def test_a_name_that_no_database_can_hold_is_a_422(app):
@@ -213,10 +213,10 @@ def test_a_page_of_another_site_signs_nobody_in(app):
 def test_a_password_is_kept_as_argon2_and_is_found_again():
     kept = sessions.hash_of_password(PASSWORD)
     assert kept.startswith("$argon2id$")
-    assert sessions.fits(PASSWORD, kept)
-    assert not sessions.fits(PASSWORD + "x", kept)
-    assert not sessions.fits(PASSWORD, "no hash")
-    assert not sessions.fits("x" * 10_000, kept)
+    assert sessions.verify_password(PASSWORD, kept)
+    assert not sessions.verify_password(PASSWORD + "x", kept)
+    assert not sessions.verify_password(PASSWORD, "no hash")
+    assert not sessions.verify_password("x" * 10_000, kept)
 
 
 @pytest.mark.parametrize("password", ["", "short", "x" * 11, "x" * 201])

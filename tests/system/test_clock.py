@@ -6,7 +6,7 @@ import pytest
 from itsdangerous import TimestampSigner
 
 from fairmeter.store import TooManyTries, users
-from fairmeter.web.http.sessions import LIFETIME, PATIENCE
+from fairmeter.web.http.sessions import LIFETIME, LOGIN_LIMITS
 from tests.builders.desk import PASSWORD, add_user, desk_app, signed_in
 from tests.builders.store import NOW, score_of, shipped_rules, write
 
@@ -34,7 +34,7 @@ def clock(monkeypatch):
 
 def failed(store, times: int) -> None:
     for _ in range(times):
-        store.begin_login("anna", "10.0.0.1", PATIENCE)
+        store.begin_login("anna", "10.0.0.1", LOGIN_LIMITS)
 
 
 # --- signing in -------------------------------------------------------------------------------------------------------
@@ -42,22 +42,22 @@ def failed(store, times: int) -> None:
 
 def test_tries_that_a_clock_ahead_wrote_down_lock_nobody_out_until_then(store, clock):
     clock.at = NOW + YEAR
-    failed(store, PATIENCE.max_per_pair)
+    failed(store, LOGIN_LIMITS.max_per_pair)
     with pytest.raises(TooManyTries):
         failed(store, 1)
     clock.at = NOW
-    failed(store, PATIENCE.max_per_pair)
+    failed(store, LOGIN_LIMITS.max_per_pair)
     with pytest.raises(TooManyTries) as refused:
         failed(store, 1)
-    assert refused.value.seconds <= PATIENCE.window.total_seconds(), "those of now still count"
+    assert refused.value.seconds <= LOGIN_LIMITS.window.total_seconds(), "those of now still count"
 
 
 def test_a_clock_set_back_a_little_forgives_nobody(store, clock):
-    failed(store, PATIENCE.max_per_pair)
+    failed(store, LOGIN_LIMITS.max_per_pair)
     clock.at = NOW - timedelta(minutes=10)
     with pytest.raises(TooManyTries) as refused:
         failed(store, 1)
-    assert refused.value.seconds <= 2 * PATIENCE.window.total_seconds()
+    assert refused.value.seconds <= 2 * LOGIN_LIMITS.window.total_seconds()
 
 
 @pytest.mark.parametrize("jump", [LIFETIME + timedelta(hours=1), -timedelta(hours=1)], ids=["forth", "back"])

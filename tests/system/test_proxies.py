@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.helpers.servers import served
 from fairmeter.store import Store
-from fairmeter.web.http.sessions import PATIENCE
+from fairmeter.web.http.sessions import LOGIN_LIMITS
 from tests.builders.desk import PASSWORD, add_user
 from tests.builders.proxies import proxied
 
@@ -53,9 +53,9 @@ def addresses(desk):
 
 def test_without_proxies_nobody_gets_another_address_by_saying_so(desk):
     with service(desk) as server:
-        spoofed = [{"X_Forwarded_For": f"10.0.0.{i}"} for i in range(PATIENCE.max_per_pair + 1)]
+        spoofed = [{"X_Forwarded_For": f"10.0.0.{i}"} for i in range(LOGIN_LIMITS.max_per_pair + 1)]
         tried = [signed_in(server.port, WRONG, **said) for said in spoofed]
-        assert tried == [401] * PATIENCE.max_per_pair + [429]
+        assert tried == [401] * LOGIN_LIMITS.max_per_pair + [429]
         assert signed_in(server.port, RIGHT, X_Forwarded_For="10.9.9.9") == 429
     assert addresses(desk) == {HERE}
 
@@ -68,17 +68,17 @@ def test_behind_a_proxy_that_is_not_told_of_all_callers_share_its_address(desk):
 
 def test_behind_one_proxy_each_caller_has_the_address_that_the_proxy_saw(desk):
     with service(desk, PROXIES="1") as server, proxied(server.port) as port:
-        tried = [signed_in(port, WRONG, caller=ELSEWHERE) for _ in range(PATIENCE.max_per_pair + 1)]
-        assert tried == [401] * PATIENCE.max_per_pair + [429]
+        tried = [signed_in(port, WRONG, caller=ELSEWHERE) for _ in range(LOGIN_LIMITS.max_per_pair + 1)]
+        assert tried == [401] * LOGIN_LIMITS.max_per_pair + [429]
         assert signed_in(port, RIGHT, caller=HERE) == 200, "nobody is locked out from elsewhere"
     assert addresses(desk) == {HERE, ELSEWHERE}
 
 
 def test_behind_one_proxy_what_the_caller_says_before_it_is_not_believed(desk):
     with service(desk, PROXIES="1") as server, proxied(server.port) as port:
-        spoofed = [{"X_Forwarded_For": f"10.0.0.{i}, 10.0.1.{i}"} for i in range(PATIENCE.max_per_pair + 1)]
+        spoofed = [{"X_Forwarded_For": f"10.0.0.{i}, 10.0.1.{i}"} for i in range(LOGIN_LIMITS.max_per_pair + 1)]
         tried = [signed_in(port, WRONG, caller=ELSEWHERE, **said) for said in spoofed]
-        assert tried == [401] * PATIENCE.max_per_pair + [429]
+        assert tried == [401] * LOGIN_LIMITS.max_per_pair + [429]
     assert addresses(desk) == {ELSEWHERE}
 
 

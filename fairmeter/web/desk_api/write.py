@@ -54,8 +54,8 @@ def register(app: Api, guard: AccessControl, desk: DeskService) -> None:
     _add_sessions(app, guard, desk)
     _add_cases(app, guard, desk)
     _add_readings(app, desk)
-    guard.needed(sign_in=ANYBODY, sign_out=ANYBODY, who_asks=ANYBODY)
-    guard.needed(**dict.fromkeys(("open_case", "move_case", "record_inspection", "take_readings"), INVESTIGATOR))
+    guard.set_roles(sign_in=ANYBODY, sign_out=ANYBODY, who_asks=ANYBODY)
+    guard.set_roles(**dict.fromkeys(("open_case", "move_case", "record_inspection", "take_readings"), INVESTIGATOR))
 
 
 def _add_sessions(app: Api, guard: AccessControl, desk: DeskService) -> None:
@@ -64,15 +64,15 @@ def _add_sessions(app: Api, guard: AccessControl, desk: DeskService) -> None:
         """Sign in: sets the session's cookie."""
         guard.check_origin()
         who = sessions.sign_in(desk.store, body.name, body.password)
-        return answer(told.SessionResponse(name=who.name, role=who.role, csrf_token=sessions.token()))
+        return answer(told.SessionResponse(name=who.name, role=who.role, csrf_token=sessions.csrf_token()))
 
     @app.get("/session", responses={200: told.SessionResponse}, security=SECURITY)
     def who_asks():
         """Who asks, and the token that goes along with what they write."""
-        who = guard.who()
+        who = guard.identity()
         if who is NOBODY:
             raise Problem(401, "unauthorized", "Nobody is signed in; POST /session with name and password.")
-        return answer(told.SessionResponse(name=who.name, role=who.role, csrf_token=sessions.token()))
+        return answer(told.SessionResponse(name=who.name, role=who.role, csrf_token=sessions.csrf_token()))
 
     @app.delete("/session", responses={204: None}, security=SECURITY)
     def sign_out():
@@ -90,7 +90,7 @@ def _add_cases(app: Api, guard: AccessControl, desk: DeskService) -> None:
     def open_case(body: asks.NewCase):
         """Open a case: work on a client begins. 409 where it has one."""
         options = {"assignee": body.assignee, "is_random": body.is_random}
-        case = store.open_case(body.client_id, guard.who().signature, body.why, **options)
+        case = store.open_case(body.client_id, guard.identity().signature, body.why, **options)
         return answer(told.CaseResponse.model_validate(case), CREATED)
 
     moves = "/cases/<int:case_id>/moves"
@@ -99,7 +99,7 @@ def _add_cases(app: Api, guard: AccessControl, desk: DeskService) -> None:
     def move_case(path: asks.CasePath, body: asks.NewMove):
         """Move a case on. 409 where somebody was first, saying who has it."""
         options = {"version": body.version, "assignee": body.assignee}
-        case = store.move_case(path.case_id, body.to, guard.who().signature, body.why, **options)
+        case = store.move_case(path.case_id, body.to, guard.identity().signature, body.why, **options)
         return answer(told.CaseResponse.model_validate(case))
 
     visits, body_of_visit = "/cases/<int:case_id>/inspections", sent("NewInspection")
@@ -108,7 +108,7 @@ def _add_cases(app: Api, guard: AccessControl, desk: DeskService) -> None:
     def record_inspection(path: asks.CasePath, body: asks.NewInspection):
         """Record what a visit found, with its photos; it closes the case."""
         found = body.model_dump(exclude={"outcome", "inspected_on", "photos"})
-        asked = (path.case_id, body.outcome, body.inspected_on, guard.who().signature)
+        asked = (path.case_id, body.outcome, body.inspected_on, guard.identity().signature)
         with desk.photos.kept(body.photos) as names:
             recorded = store.record_inspection(*asked, **found, photos=names)
         return answer(told.InspectionResponse.model_validate(recorded), CREATED)
@@ -125,10 +125,10 @@ def _add_readings(app: Api, desk: DeskService) -> None:
         security=SECURITY,
     )
     def take_readings(body: asks.NewReadings):
-        """Take in readings of smart meters."""
+        """Take in readings of smart metrics."""
         rows = [(r.client_id, r.read_at.replace(tzinfo=None), r.consumption_kwh) for r in body.readings]
         arrived, n_rescored = desk.take_readings(rows)
-        count(observability.meters_of(app), arrived)
+        count(observability.metrics_of(app), arrived)
         return answer(told.ReadingsTaken(**_counts(arrived), n_rescored=n_rescored))
 
     @app.after_request
@@ -143,6 +143,6 @@ def _counts(arrived) -> dict[str, int]:
     return {field: getattr(arrived, field) for field in KINDS.values()}
 
 
-def count(meters: observability.Metrics, arrived) -> None:
+def count(metrics: observability.Metrics, arrived) -> None:
     for kind, field in KINDS.items():
-        meters.readings.labels(kind).inc(getattr(arrived, field))
+        metrics.readings.labels(kind).inc(getattr(arrived, field))

@@ -122,7 +122,7 @@ def in_words(column: str, value: Any) -> str:
     if isinstance(value, bool):
         return texts.text("paper.yes") if value else ""
     if column in WORDS:
-        return texts.text_or(f"{column}.{value}", str(value))
+        return texts.text_or_default(f"{column}.{value}", str(value))
     if isinstance(value, list):
         return _listed(value)
     if isinstance(value, date):

@@ -109,7 +109,7 @@ class ExportProcess:
         if self._error is not None:
             raise self._error
         if status != 0:
-            log.error("a file could not be made", extra={"said": {"status": status, **_place_of(said)}})
+            log.error("a file could not be made", extra={"fields": {"status": status, **_place_of(said)}})
             raise Problem(500, "internal", UNEXPECTED)
 
 

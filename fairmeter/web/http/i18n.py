@@ -1,7 +1,7 @@
-"""Values -> how the pages write them: the filters of the templates.
+"""Template filters: numbers, energies, money and moments as text.
 
-In:  numbers, moments (UTC), days; None is a dash.
-Out: text. Energy goes from kWh to MWh and GWh as it grows; moments are told in the utility's zone.
+In:  numbers, moments (UTC), days; None becomes a dash.
+Out: text. Energy is in kWh, MWh or GWh by its size; moments are in the utility's time zone.
 """
 
 import math
@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from fairmeter.web.http import texts
 
 DASH = "\u2013"
-THIN = "\u202f"  # between a number and its unit: never broken
+THIN = "\u202f"  # between a number and its unit, where no line may break
 ENERGIES = ((1e6, "GWh"), (1e3, "MWh"))
 
 
@@ -22,7 +22,7 @@ def number(value: float | None, digits: int = 0) -> str:
 
 
 def percent(share: float | None, digits: int = 0) -> str:
-    """0.123 -> 12 %; what would round to nothing shows that it is something. [share: 0..1]"""
+    """0.123 -> 12 %; a share that would round to 0 is shown as below the smallest one. [share: 0..1]"""
     if _is_nothing(share):
         return DASH
     least = 10.0 ** -(digits + 2)
@@ -32,7 +32,7 @@ def percent(share: float | None, digits: int = 0) -> str:
 
 
 def signed(effect: float) -> str:
-    """A part of a score with its sign: +12 %, and what is below one percent to a tenth."""
+    """A part of a score with its sign: +12 %; below one percent with a tenth."""
     digits = 0 if abs(effect) >= 0.01 else 1
     return f"{effect * 100:+.{digits}f}{THIN}%".replace("-", "\u2212")
 
@@ -51,7 +51,7 @@ def distance(metres: int) -> str:
 
 
 def money(value: float | None, currency: str = "") -> str:
-    """In the currency that the setting names, without one as a bare number."""
+    """An amount with the currency of the settings, without one a bare number."""
     return DASH if _is_nothing(value) else f"{value:,.0f}{THIN}{currency}".rstrip(THIN)
 
 
@@ -71,7 +71,7 @@ def day(value: date | datetime | str | None) -> str:
 
 
 def age(moment: datetime | None, now: datetime | None = None) -> str:
-    """How long ago, in the largest unit: 3 h, 5 d."""
+    """Time since a moment in the largest unit: 3 h, 5 d."""
     if moment is None:
         return DASH
     seconds = max(((now or datetime.now(UTC)) - moment).total_seconds(), 0)
@@ -81,8 +81,8 @@ def age(moment: datetime | None, now: datetime | None = None) -> str:
     return texts.text("ago.now")
 
 
-def in_zone(zone: ZoneInfo) -> Callable[[datetime | None], str]:
-    """24 Mar 2014, 15:04, by the clocks of that zone."""
+def moment_in_zone(zone: ZoneInfo) -> Callable[[datetime | None], str]:
+    """A filter: moment -> 24 Mar 2014, 15:04 in that zone."""
 
     def moment(value: datetime | None) -> str:
         if value is None:
@@ -94,11 +94,12 @@ def in_zone(zone: ZoneInfo) -> Callable[[datetime | None], str]:
 
 
 def day_in_zone(zone: ZoneInfo) -> Callable[[datetime | None], str]:
-    """24 Mar 2014, by the calendars of that zone."""
+    """A filter: moment -> 24 Mar 2014 in that zone."""
     return lambda value: DASH if value is None else day(value.astimezone(zone).date())
 
 
 def filters(zone: ZoneInfo, currency: str) -> dict[str, Callable]:
+    """All filters by name."""
     return {
         "number": number,
         "percent": percent,
@@ -108,7 +109,7 @@ def filters(zone: ZoneInfo, currency: str) -> dict[str, Callable]:
         "money": lambda value: money(value, currency),
         "code": code,
         "day": day,
-        "moment": in_zone(zone),
+        "moment": moment_in_zone(zone),
         "moment_day": day_in_zone(zone),
         "ago": age,
     }

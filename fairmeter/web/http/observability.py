@@ -1,10 +1,10 @@
-"""Requests -> what is known of them afterwards: an id, one line in the log, counts for Prometheus.
+"""Request ids, JSON log lines and Prometheus metrics.
 
-In:  an app and the model it serves.
-Out: X-Request-ID on every answer (the caller's where it is sane, else a new one); JSON lines in the log; a `Meters`,
-     whose text GET /metrics sends.
-Neither lines nor counts hold personal data: routes stand as they are written ("/consumer/{client_id}"), never as they
-were called; no address, body or name of a user; of an exception its type and place, as its words may quote a value.
+In:  an app and the manifest of its model.
+Out: X-Request-ID on every answer (the caller's where it is valid, otherwise a new one); JSON lines in the log; Metrics,
+     whose text GET /metrics returns.
+Neither lines nor metrics hold personal data: routes appear as templates ("/consumer/{client_id}"); no address, body or
+user name; of an exception only its type and place, as its message may quote a value.
 """
 
 import json
@@ -25,10 +25,12 @@ from prometheus_client.registry import Collector
 from fairmeter.core.types import Score
 
 REQUEST_ID = "X-Request-ID"
-SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+VALID_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 LOGGER = "fairmeter"  # the parent of every logger in this package
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-QUIET = frozenset({"/health", "/ready", "/metrics", "/v2/health/live", "/v2/health/ready"})  # asked every few seconds
+FREQUENT = frozenset(
+    {"/health", "/ready", "/metrics", "/v2/health/live", "/v2/health/ready"}
+)  # asked every few seconds
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)  # seconds
 PLAIN_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -38,44 +40,45 @@ log = logging.getLogger(__name__)
 
 
 class Metrics:
-    """What is counted. In a service of several workers each counts into files that whoever answers adds up."""
+    """The service's metrics. With several workers, each writes into files, which the answering worker adds up."""
 
     def __init__(self, model: dict) -> None:
         self._registry = own = CollectorRegistry()
-        asked = ("method", "route", "status")
-        self.requests = Counter("fairmeter_requests", "Requests answered.", asked, registry=own)
+        labels = ("method", "route", "status")
+        self.requests = Counter("fairmeter_requests", "Requests answered.", labels, registry=own)
         self.seconds = Histogram(
-            "fairmeter_request_seconds", "Time to answer.", asked[:2], registry=own, buckets=BUCKETS
+            "fairmeter_request_seconds", "Time to answer.", labels[:2], registry=own, buckets=BUCKETS
         )
         self.scores = Counter("fairmeter_scores", "Clients judged.", ["severity"], registry=own)
         self.store_errors = Counter("fairmeter_store_errors", "Times the database did not answer.", registry=own)
         self.readings = Counter("fairmeter_readings", "Readings taken in, by what they were.", ["kind"], registry=own)
         self.refusals = Counter("fairmeter_refusals", "Requests turned away at the door.", ["reason"], registry=own)
-        named = Gauge("fairmeter_model", "The model.", ["version", "view"], registry=own, multiprocess_mode="livemax")
-        named.labels(model["version"], model["view"]).set(1)
+        version = Gauge("fairmeter_model", "The model.", ["version", "view"], registry=own, multiprocess_mode="livemax")
+        version.labels(model["version"], model["view"]).set(1)
         self._sources: list[Source] = []
 
-    def also(self, source: Source) -> None:
-        """Metrics that are read anew whenever somebody asks, by whichever worker answers."""
+    def add_source(self, source: Source) -> None:
+        """Add metrics that are read anew for each scrape, by the worker that answers."""
         self._sources.append(source)
 
-    def scored(self, scores: Iterable[Score]) -> None:
+    def count_scores(self, scores: Iterable[Score]) -> None:
+        """Count scored clients by severity."""
         for score in scores:
             self.scores.labels(score.severity).inc()
 
     def text(self) -> bytes:
-        """Everything in Prometheus' text format, over all workers."""
+        """All metrics in Prometheus' text format, summed over workers."""
         registry = self._registry
         if values.ValueClass._multiprocess:
             registry = CollectorRegistry()
             MultiProcessCollector(registry)
-        read = CollectorRegistry()
-        read.register(LazyCollector(self._sources))
-        return generate_latest(registry) + generate_latest(read)
+        lazy = CollectorRegistry()
+        lazy.register(LazyCollector(self._sources))
+        return generate_latest(registry) + generate_latest(lazy)
 
 
 class LazyCollector(Collector):
-    """Sources as prometheus_client takes them."""
+    """Sources as a collector of prometheus_client."""
 
     def __init__(self, sources: Iterable[Source]) -> None:
         self._sources = sources
@@ -85,43 +88,44 @@ class LazyCollector(Collector):
             yield from source()
 
     def describe(self) -> list[Metric]:
-        return []  # else registering would read them
+        return []  # otherwise registering would read the sources
 
 
-def meters_of(app: Flask) -> Metrics:
-    return app.extensions["meters"]
+def metrics_of(app: Flask) -> Metrics:
+    """The metrics of an app."""
+    return app.extensions["metrics"]
 
 
 def register(app: Flask, model: dict) -> Metrics:
-    """Gives every request of the app an id, a line and its place in the counts. [model: version, view, ...]"""
-    meters = app.extensions["meters"] = Metrics(model)
+    """Give every request of the app an id, a log line and its metrics. [model: the manifest]"""
+    metrics = app.extensions["metrics"] = Metrics(model)
     app.before_request(_begin)
-    app.after_request(lambda response: _end(response, meters))
-    return meters
+    app.after_request(lambda response: _end(response, metrics))
+    return metrics
 
 
-def route_called() -> str:
-    """The route as the document writes it; what nobody serves is one route, or anyone could make up thousands."""
+def route_name() -> str:
+    """The template of the request's route. Unknown paths share one name, so that callers cannot create unlimited series."""
     rule = request.url_rule
     return "none" if rule is None else re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
 
 
 def _begin() -> None:
     given = request.headers.get(REQUEST_ID, "")
-    g.request_id = given if SANE_ID.fullmatch(given) else uuid4().hex
+    g.request_id = given if VALID_ID.fullmatch(given) else uuid4().hex
     g.started = perf_counter()
 
 
-def _end(response: Response, meters: Metrics) -> Response:
-    route, method = route_called(), request.method if request.method in METHODS else "other"
+def _end(response: Response, metrics: Metrics) -> Response:
+    route, method = route_name(), request.method if request.method in METHODS else "other"
     seconds = perf_counter() - g.started
-    meters.requests.labels(method, route, response.status_code).inc()
-    meters.seconds.labels(method, route).observe(seconds)
+    metrics.requests.labels(method, route, response.status_code).inc()
+    metrics.seconds.labels(method, route).observe(seconds)
     response.headers[REQUEST_ID] = g.request_id
-    level = logging.DEBUG if route in QUIET and response.status_code < 400 else logging.INFO
+    level = logging.DEBUG if route in FREQUENT and response.status_code < 400 else logging.INFO
     if log.isEnabledFor(level):
-        said = {"method": method, "route": route, "status": response.status_code, "ms": round(seconds * 1e3, 2)}
-        log.log(level, "request", extra={"said": said})
+        fields = {"method": method, "route": route, "status": response.status_code, "ms": round(seconds * 1e3, 2)}
+        log.log(level, "request", extra={"fields": fields})
     return response
 
 
@@ -129,14 +133,14 @@ def _end(response: Response, meters: Metrics) -> Response:
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line: at, level, event, request_id, and what the record says in its `said`."""
+    """One JSON object a line: at, level, event, request_id, and the record's `fields`."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {"at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")}
         line |= {"level": record.levelname.lower(), "event": record.getMessage()}
         if has_request_context() and "request_id" in g:
             line["request_id"] = g.request_id
-        line |= getattr(record, "said", {})
+        line |= getattr(record, "fields", {})
         if record.exc_info and record.exc_info[0]:
             line |= {"exception": record.exc_info[0].__name__, "frames": _frames(record.exc_info[2])}
         return json.dumps(line)
@@ -147,7 +151,7 @@ def _frames(trace) -> list[str]:
 
 
 def log_as_json(level: str) -> None:
-    """Whatever this package logs goes to stderr as JSON lines, from that level on."""
+    """Write this package's log to stderr as JSON lines, from this level on."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines())
     logger = logging.getLogger(LOGGER)
@@ -155,5 +159,6 @@ def log_as_json(level: str) -> None:
     logger.setLevel(level)
 
 
-def metrics_answer(meters: Metrics) -> Response:
-    return Response(meters.text(), content_type=PLAIN_TEXT)
+def metrics_response(metrics: Metrics) -> Response:
+    """The answer to a scrape."""
+    return Response(metrics.text(), content_type=PLAIN_TEXT)

@@ -62,7 +62,7 @@ class Api(OpenAPI):
             doc_ui=False,
             responses={"default": answer},
             security_schemes=SCHEMES,
-            validation_error_callback=errors.bad_parameters,
+            validation_error_callback=errors.validation_error_response,
             validation_error_status="default",
             validation_error_model=error_model,
             static_folder=None,

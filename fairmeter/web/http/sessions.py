@@ -1,8 +1,8 @@
-"""Who works at the desk: passwords, sessions of pages, keys of scripts.
+"""Identities at the desk: passwords, sessions of the pages, keys of scripts.
 
-In:  names and passwords as they are sent, keys as they are shown once; a store.
-Out: who asks; a cookie that names the user. Passwords are kept as Argon2, keys as SHA-256: neither can be read back.
-A session ends with its time, with the user's password, role or being taken out: each request looks.
+In:  names, passwords and keys; a store.
+Out: an Identity; a cookie that names the user. Passwords are stored as Argon2 hashes, keys as SHA-256 hashes.
+A session ends after its time, or when the user's password, role or access changes; every request checks this.
 """
 
 import secrets
@@ -22,35 +22,36 @@ from fairmeter.web.http.auth import TOKEN_FIELD, WINDOW, Identity, too_many_requ
 
 COOKIE = "fairmeter"
 LIFETIME = timedelta(hours=12)  # a working day; then the password again
-LEAST_LETTERS = 12
-MOST_LETTERS = 200
-# By address too: many names may be tried with one password. By name alone anybody could lock anybody out.
-PATIENCE = LoginLimits(max_per_pair=5, max_per_address=30, window=timedelta(seconds=WINDOW))
-KEY_PREFIX = "fm_"  # so that scanners of repositories find one that was committed
-# OWASP's least memory for Argon2id: eight threads at the library's 64 MB would not fit a small host.
+MIN_PASSWORD_LENGTH = 12
+MAX_PASSWORD_LENGTH = 200
+# By address too, as many names may be tried with one password. By name only, one caller could lock another out.
+LOGIN_LIMITS = LoginLimits(max_per_pair=5, max_per_address=30, window=timedelta(seconds=WINDOW))
+KEY_PREFIX = "fm_"  # lets secret scanners find a committed key
+# OWASP's minimum memory for Argon2id: eight threads at the library's 64 MB would not fit a small host.
 _hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 _one_at_a_time = Lock()
 
 
 class BadPassword(ValueError):
-    """A new password that is not taken; one sentence."""
+    """A new password that is too short or too long; one sentence."""
 
 
 # --- passwords and keys -----------------------------------------------------------------------------------------------
 
 
 def hash_of_password(password: str) -> str:
-    """Raises BadPassword."""
-    if not LEAST_LETTERS <= len(password) <= MOST_LETTERS:
+    """The Argon2 hash of a new password. Raises BadPassword."""
+    if not MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
         raise BadPassword(
-            f"The password has {len(password)} characters; take {LEAST_LETTERS} to {MOST_LETTERS}, such as four words."
+            f"The password has {len(password)} characters; use {MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH}, such as four words."
         )
     with _one_at_a_time:
         return _hasher.hash(password)
 
 
-def fits(password: str, password_hash: str) -> bool:
-    if len(password) > MOST_LETTERS:
+def verify_password(password: str, password_hash: str) -> bool:
+    """Whether the password belongs to the hash."""
+    if len(password) > MAX_PASSWORD_LENGTH:
         return False
     try:
         with _one_at_a_time:
@@ -60,32 +61,33 @@ def fits(password: str, password_hash: str) -> bool:
 
 
 @cache
-def _hash_of_nobody() -> str:
-    """What the password of a name that nobody has is compared with: the answer takes as long as another."""
+def _hash_for_unknown_names() -> str:
+    """A hash to compare with where the name is unknown, so that the answer takes the same time."""
     return _hasher.hash(secrets.token_hex())
 
 
 def new_key() -> tuple[str, str]:
-    """A key, to be shown once, and its hash, to be kept."""
+    """A key, to be shown once, and its hash, to be stored."""
     key = KEY_PREFIX + secrets.token_urlsafe(32)
     return key, hash_of_key(key)
 
 
 def hash_of_key(key: str) -> str:
-    """A key holds 256 random bits: unlike a password it needs no slow hash."""
+    """The SHA-256 hash of a key; its 256 random bits need no slow hash, unlike a password."""
     return sha256(key.encode()).hexdigest()
 
 
-# --- who asks ---------------------------------------------------------------------------------------------------------
+# --- identities ---------------------------------------------------------------------------------------------------------
 
 
-def who_has_key(store: Store, key: str) -> Identity | None:
-    known = store.use_key(hash_of_key(key))
-    return known and Identity(known.name, known.role, "key")
+def identity_of_key(store: Store, key: str) -> Identity | None:
+    """The identity of a key, None where it is unknown or revoked."""
+    found = store.use_key(hash_of_key(key))
+    return found and Identity(found.name, found.role, "key")
 
 
-def who_signed_in(store: Store) -> Identity | None:
-    """The user that the session's cookie names, if it still holds."""
+def identity_of_session(store: Store) -> Identity | None:
+    """The user of the session's cookie, None where it has ended."""
     name = session.get("user")
     user = store.find_user(name) if name else None
     if user is None or not user.is_active or session.get("proof") != _proof(user):
@@ -94,15 +96,15 @@ def who_signed_in(store: Store) -> Identity | None:
 
 
 def sign_in(store: Store, name: str, password: str) -> Identity:
-    """Begins a session; each try is on record. Raises Problem: 401, or 429 after too many failures."""
+    """Begin a session; every attempt is recorded. Raises Problem: 401, or 429 after too many failures."""
     try:
-        login_id = store.begin_login(name, request.remote_addr or "", PATIENCE)
+        login_id = store.begin_login(name, request.remote_addr or "", LOGIN_LIMITS)
     except TooManyTries as error:
         raise too_many_requests(error.seconds) from None
     user = store.find_user(name)
-    is_right = fits(password, user.password_hash if user else _hash_of_nobody()) and user is not None
+    is_right = verify_password(password, user.password_hash if user else _hash_for_unknown_names()) and user is not None
     if not (is_right and user.is_active):
-        raise Problem(401, "unauthorized", "Name and password do not fit together.")
+        raise Problem(401, "unauthorized", "Wrong user name or password.")
     store.end_login(login_id)
     session.clear()
     session.permanent = True
@@ -111,32 +113,34 @@ def sign_in(store: Store, name: str, password: str) -> Identity:
 
 
 def sign_out() -> None:
+    """End the session."""
     session.clear()
 
 
-def token() -> str | None:
-    """What a page sends along with what it writes (a hidden field csrf_token, or the header X-CSRF-Token)."""
+def csrf_token() -> str | None:
+    """The session's CSRF token, which a page sends with every write (field csrf_token, or header X-CSRF-Token)."""
     return session.get(TOKEN_FIELD)
 
 
 def _proof(user: User) -> str:
-    """Changes with the password and the role: then the sessions from before it end."""
+    """A value that changes with the password and the role, so that earlier sessions end."""
     return sha256(f"{user.password_hash} {user.role}".encode()).hexdigest()[:16]
 
 
 # --- the cookie -------------------------------------------------------------------------------------------------------
 
 
-class Sessions(SecureCookieSessionInterface):
-    """Signed cookies that go back by https alone wherever they came by it."""
+class SecureCookies(SecureCookieSessionInterface):
+    """Signed cookies, marked Secure on requests by https."""
 
     def get_cookie_secure(self, app: Flask) -> bool:  # noqa: ARG002
         return request.is_secure
 
 
 def register(app: Flask, secret: str) -> None:
+    """Sign the app's session cookies with this secret."""
     app.secret_key = secret
-    app.session_interface = Sessions()
+    app.session_interface = SecureCookies()
     app.config |= {
         "SESSION_COOKIE_NAME": COOKIE,
         "SESSION_COOKIE_HTTPONLY": True,

@@ -1,9 +1,9 @@
-"""What the pages say, by key: one file a language in languages/, each text once.
+"""Texts of the pages by key: one file a language in languages/, each text once.
 
-In:  a key ("list.title") and the values that the text names in braces; `n` where its wording depends on a number.
-Out: the text. A key that no language has raises MissingText: a test reads every key that the pages use.
+In:  a key ("list.title") and the values for the braces in the text; `n` where its wording depends on a number.
+Out: the text; MissingText for an unknown key (a test looks up every key that the pages use).
 
-A text whose wording depends on a number is a table of its plural forms, by the names of Unicode's CLDR.
+A text that depends on a number is a table of plural forms, named as in Unicode's CLDR.
 """
 
 import tomllib
@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 FOLDER = Path(__file__).parents[1] / "languages"
-LANGUAGE = "en"  # and the one whose texts stand in where another language has none
+LANGUAGE = "en"
 RIGHT_TO_LEFT = frozenset({"ar"})
 
 
@@ -44,21 +44,21 @@ def text(key: str, n: float | None = None, language: str = LANGUAGE, **values) -
     return found.format(n=n, **values) if values or n is not None else found
 
 
-def text_or(key: str, otherwise: str) -> str:
-    """The text of a key, or what stands in the data where nobody has worded it: a severity, a flag, a group."""
+def text_or_default(key: str, default: str) -> str:
+    """The text of a key; without one, the value from the data itself: a severity, a flag, a group."""
     found = texts_of(LANGUAGE).get(key)
-    return found if isinstance(found, str) else otherwise
+    return found if isinstance(found, str) else default
 
 
 def plural(n: float | None, language: str) -> str:
-    """Which form a number takes. (CLDR, as far as the languages here need it)"""
+    """The plural form of a number. (CLDR, for the languages here)"""
     if language == "fr":
         return "one" if n in (0, 1) else "other"
     return "one" if n == 1 else "other"
 
 
-def part(prefix: str) -> dict[str, str]:
-    """The texts below a key, for a script: {"script.": ...} without the prefix."""
+def texts_below(prefix: str) -> dict[str, str]:
+    """The texts below a key, without the prefix, for a script of a page."""
     whole = f"{prefix}."
     return {key.removeprefix(whole): value for key, value in texts_of(LANGUAGE).items() if key.startswith(whole)}
 

@@ -83,7 +83,7 @@ class RecoveredForm(BaseModel):
 
 
 def me(site: Site) -> str:
-    return site.guard.who().signature
+    return site.guard.identity().signature
 
 
 # --- the board --------------------------------------------------------------------------------------------------------

@@ -38,7 +38,7 @@ def meant(error: Exception) -> tuple[int, str, dict[str, str]]:
         case HTTPException():
             return error.code, "", {}
         case StoreUnavailable():
-            observability.meters_of(current_app).store_errors.inc()
+            observability.metrics_of(current_app).store_errors.inc()
             return 503, str(error), {"Retry-After": "5"}
         case CaseNotFound() | ClientNotFound():
             return 404, str(error), {}

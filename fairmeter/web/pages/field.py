@@ -52,7 +52,7 @@ def register(site: Site) -> None:
     def field():
         whose = request.args.get("of") or me(site)
         visits = visits_of(store, whose)
-        data = {"whose": whose, "texts": texts.part("field.script"), "outcomes": texts.part("outcome")}
+        data = {"whose": whose, "texts": texts.texts_below("field.script"), "outcomes": texts.texts_below("outcome")}
         return render(
             "field.html",
             visits=visits,

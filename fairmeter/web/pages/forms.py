@@ -26,7 +26,7 @@ def sent(model: type[BaseModel], form: Mapping[str, str], **more: Any) -> Any:
         return model.model_validate({name: value for name, value in given.items() if value or name == "why"} | more)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        name = texts.text_or(f"cases.field.{first['loc'][0]}", str(first["loc"][0]))
+        name = texts.text_or_default(f"cases.field.{first['loc'][0]}", str(first["loc"][0]))
         raise Problem(422, "bad_value", f"{name}: {first['msg'].removeprefix('Value error, ')}.") from None
 
 

@@ -50,7 +50,9 @@ def register(site: Site) -> None:
         ids = request.form.getlist("client")[:MOST_AT_ONCE]
         why, assignee = request.form.get("why", ""), request.form.get("assignee", "").strip() or None
         drawn = set(request.form.getlist("drawn"))
-        opened, given, refused = open_cases(desk, site.guard.who().signature, ids, drawn, why=why, assignee=assignee)
+        opened, given, refused = open_cases(
+            desk, site.guard.identity().signature, ids, drawn, why=why, assignee=assignee
+        )
         if opened:
             flash(texts.text("list.opened", n=len(opened), to=assignee or texts.text("list.nobody")), "done")
         if given:

@@ -46,7 +46,7 @@ def register(site: Site) -> None:
 
     @site.page("/live")
     def live():
-        told = {"every": EVERY, "live_texts": texts.part("live.script")}
+        told = {"every": EVERY, "live_texts": texts.texts_below("live.script")}
         return render("live.html", **shown(store, zone, request.args.get("heat", "")), **told)
 
     @site.page("/live/feed")

@@ -95,7 +95,7 @@ class Site:
 
         def added(view: Callable) -> Callable:
             self.blueprint.add_url_rule(rule, view.__name__, view, methods=methods)
-            self.guard.needed(**{f"{DESK}.{view.__name__}": role})
+            self.guard.set_roles(**{f"{DESK}.{view.__name__}": role})
             return view
 
         return added
@@ -138,13 +138,13 @@ def context() -> dict[str, Any]:
     theme = request.cookies.get("theme")
     return {
         "t": texts.text,
-        "said": texts.text_or,
-        "script_texts": texts.part("script"),
+        "said": texts.text_or_default,
+        "script_texts": texts.texts_below("script"),
         "language": texts.LANGUAGE,
         "direction": texts.direction(),
         "who": who,
         "can": lambda role: may(who, role),
-        "csrf_token": sessions.token() or "",
+        "csrf_token": sessions.csrf_token() or "",
         "file": address_of,
         "theme": theme if theme in THEMES else "",
         "navigation": navigation(who),
@@ -156,7 +156,7 @@ def who_asks() -> Identity:
     try:
         return guard_of(current_app).who()
     except Problem:
-        g.who = NOBODY
+        g.identity = NOBODY
         return NOBODY
 
 

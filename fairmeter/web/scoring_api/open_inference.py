@@ -1,10 +1,10 @@
-"""The Open Inference Protocol v2, as KServe, MLServer and Triton clients speak it: tensors -> scores.
+"""The Open Inference Protocol v2, used by clients of KServe, MLServer and Triton: tensors -> scores.
 
-In:  POST /v2/models/fraud/infer with either one BYTES tensor "client", each element the JSON text of what /predict
-     takes; or flat aggregates, a tensor for each feature under the name that /predict knows it by (FP64 and the other
-     numbers, or BYTES), all of one length, one element a client. Shapes are [n] or [n, 1]; data is JSON, or follows the
+In:  POST /v2/models/fraud/infer with either one BYTES tensor "client", each element the JSON text of a body
+     of /predict; or flat aggregates, a tensor for each feature under its name in /predict (FP64 and other numbers, or
+     BYTES), all of one length, one element a client. Shapes are [n] or [n, 1]; data is JSON, or follows the
      JSON as bytes (the protocol's binary tensor data extension).
-Out: tensors of n elements: prediction, probability, threshold (FP64; NaN is not JSON, so what cannot be judged is null)
+Out: tensors of n elements: prediction, probability, threshold (FP64; NaN is not JSON, so a missing score is null)
      and severity, client_id, answer (BYTES; the last is /predict's whole answer). Errors are {"error": "a sentence"}.
 A bad value in one client refuses the request: the protocol has no place for an error beside results.
 """
@@ -26,7 +26,7 @@ from fairmeter.scoring.problems import Problem
 from fairmeter.web.http.auth import ANYBODY, SCORING, AccessControl
 from fairmeter.web.http.errors import JSON
 from fairmeter.web.scoring_api import schemas
-from fairmeter.web.scoring_api.responses import answer_of
+from fairmeter.web.scoring_api.responses import score_response
 
 NAME, PLATFORM = "fraud", "onnx"
 CLIENT = "client"
@@ -40,58 +40,58 @@ CODES = frozenset({"client_id", "category", "client_catg", "region", "district",
 
 
 class Service(NamedTuple):
-    """What the routes need of the service. [body: of the request; ready: raises Problem; model: version, view, ...]"""
+    """The parts of the service that the routes use. [ready: raises Problem; model: version, view, ...]"""
 
     score: Callable[[Iterator[Row]], list[Outcome]]
     body: Callable[[RequestLimits], bytes]
     ready: Callable[[], None]
     limits: RequestLimits
     model: dict
-    features: tuple[str, ...]  # the aggregates that the model knows
+    features: tuple[str, ...]  # the aggregates of the model
 
 
 def register(app: OpenAPI, guard: AccessControl, service: Service) -> None:
-    """Adds the protocol's routes."""
+    """Add the protocol's routes."""
     _add_health(app, service)
     for prefix, suffix in ((MODEL, ""), (VERSIONED, "_of_version")):
         _add_model(app, service, prefix, suffix)
-        guard.needed(**{f"v2_infer{suffix}": SCORING})
-        guard.needed(**{f"{name}{suffix}": ANYBODY for name in ("v2_model", "v2_model_ready")})
-    guard.needed(v2_live=ANYBODY, v2_ready=ANYBODY, v2_server=ANYBODY)
+        guard.set_roles(**{f"v2_infer{suffix}": SCORING})
+        guard.set_roles(**{f"{name}{suffix}": ANYBODY for name in ("v2_model", "v2_model_ready")})
+    guard.set_roles(v2_live=ANYBODY, v2_ready=ANYBODY, v2_server=ANYBODY)
 
 
 def _add_health(app: OpenAPI, service: Service) -> None:
-    @app.get("/v2/health/live", responses=_told(schemas.ProtocolLive))
+    @app.get("/v2/health/live", responses=_responses(schemas.ProtocolLive))
     def v2_live():
         """Open Inference Protocol: is the server alive?"""
         return _json({"live": True})
 
-    @app.get("/v2/health/ready", responses=_told(schemas.ProtocolReady))
+    @app.get("/v2/health/ready", responses=_responses(schemas.ProtocolReady))
     def v2_ready():
         """Open Inference Protocol: can it infer?"""
         service.ready()
         return _json({"ready": True})
 
-    @app.get("/v2", responses=_told(schemas.ProtocolServer))
+    @app.get("/v2", responses=_responses(schemas.ProtocolServer))
     def v2_server():
-        """Open Inference Protocol: what the server is."""
+        """Open Inference Protocol: the server's name and version."""
         version = str(service.model["version"])
         return _json({"name": "fairmeter", "version": version, "extensions": ["binary_tensor_data"]})
 
 
 def _add_model(app: OpenAPI, service: Service, prefix: str, suffix: str) -> None:
     tensors = [_tensor(name, "BYTES" if name in CODES | {CLIENT} else "FP64") for name in (CLIENT, *service.features)]
-    known = {"inputs": tensors, "outputs": [_tensor(*output) for output in OUTPUTS.items()]}
+    description = {"inputs": tensors, "outputs": [_tensor(*output) for output in OUTPUTS.items()]}
     own = str(service.model["version"])
     is_shown = {"doc_ui": not suffix}  # the document shows each operation once
 
-    @app.get(prefix, endpoint=f"v2_model{suffix}", responses=_told(schemas.ProtocolModel), **is_shown)
+    @app.get(prefix, endpoint=f"v2_model{suffix}", responses=_responses(schemas.ProtocolModel), **is_shown)
     def v2_model():
         """Open Inference Protocol: the model's tensors."""
         _check_version(own)
-        return _json({"name": NAME, "versions": [own], "platform": PLATFORM} | known)
+        return _json({"name": NAME, "versions": [own], "platform": PLATFORM} | description)
 
-    ready = _told(schemas.ProtocolReady)
+    ready = _responses(schemas.ProtocolReady)
 
     @app.get(f"{prefix}/ready", endpoint=f"v2_model_ready{suffix}", responses=ready, **is_shown)
     def v2_model_ready():
@@ -100,20 +100,20 @@ def _add_model(app: OpenAPI, service: Service, prefix: str, suffix: str) -> None
         service.ready()
         return _json({"name": NAME, "ready": True})
 
-    answer = _told(schemas.ProtocolAnswer)
+    answer = _responses(schemas.ProtocolAnswer)
 
     @app.post(f"{prefix}/infer", endpoint=f"v2_infer{suffix}", request_body=BODY, responses=answer, **is_shown)
     def v2_infer():
-        """Open Inference Protocol: judge clients given as tensors."""
+        """Open Inference Protocol: score clients given as tensors."""
         _check_version(own)
-        asked, tail = _parts(service.body(service.limits))
-        outcomes = service.score(_rows(_tensors(asked, tail), service.limits))
+        request_json, tail = _parts(service.body(service.limits))
+        outcomes = service.score(_rows(_tensors(request_json, tail), service.limits))
         _refuse_bad(outcomes)
-        return _json(_answer(asked, outcomes, service.model))
+        return _json(_answer(request_json, outcomes, service.model))
 
 
-def _told(model: type[BaseModel]) -> dict:
-    """What a route's answers are, errors in the protocol's own shape among them."""
+def _responses(model: type[BaseModel]) -> dict:
+    """A route's answers for the OpenAPI document, errors in the protocol's shape."""
     return {200: model, "default": schemas.ProtocolError}
 
 
@@ -123,10 +123,10 @@ def _tensor(name: str, datatype: str) -> dict:
 
 def _check_version(own: str) -> None:
     if (request.view_args or {}).get("version", own) != own:
-        raise Problem(404, "not_found", f"There is no such version of the model; there is {own}.")
+        raise Problem(404, "not_found", f"The model has no such version; its version is {own}.")
 
 
-# --- what is sent -----------------------------------------------------------------------------------------------------
+# --- requests -----------------------------------------------------------------------------------------------------
 
 
 def _parts(data: bytes) -> tuple[dict, bytes]:
@@ -134,16 +134,17 @@ def _parts(data: bytes) -> tuple[dict, bytes]:
     length = request.headers.get(JSON_LENGTH, str(len(data)))
     if not length.isdecimal() or int(length) > len(data):
         raise _bad(f"{JSON_LENGTH} is no number of bytes within the body")
-    asked = parse_json(data[: int(length)])
-    if type(asked) is not dict or type(asked.get("inputs")) is not list or not asked["inputs"]:
+    request_json = parse_json(data[: int(length)])
+    inputs = request_json.get("inputs") if type(request_json) is dict else None
+    if type(inputs) is not list or not inputs:
         raise _bad('the body is no object with "inputs", a list of tensors')
-    return asked, data[int(length) :]
+    return request_json, data[int(length) :]
 
 
-def _tensors(asked: dict, tail: bytes) -> dict[str, list]:
+def _tensors(request_json: dict, tail: bytes) -> dict[str, list]:
     """The values of each tensor, by its name. Raises Problem."""
     tensors = {}
-    for tensor in asked["inputs"]:
+    for tensor in request_json["inputs"]:
         name, datatype, length = _head(tensor)
         if name in tensors:
             raise _bad(f"the input {name} is given twice")
@@ -153,7 +154,7 @@ def _tensors(asked: dict, tail: bytes) -> dict[str, list]:
         else:
             values, tail = _unpacked(name, datatype, size, tail), tail[size:]
         if len(values) != length:
-            raise _bad(f"the input {name} has {len(values):,} elements where its shape says {length:,}")
+            raise _bad(f"the input {name} has {len(values):,} elements; its shape says {length:,}")
         tensors[name] = values
     if len({len(values) for values in tensors.values()}) > 1:
         raise _bad("the inputs differ in length; give each one element a client")
@@ -166,7 +167,7 @@ def _head(tensor: Any) -> tuple[str, str, int]:
         raise _bad("an input has no name")
     name, datatype, shape = tensor["name"], tensor.get("datatype"), tensor.get("shape")
     if datatype not in (*NUMBERS, "BYTES"):
-        raise _bad(f"the input {name[:40]} has no datatype that is taken: BYTES, FP64 or another number")
+        raise _bad(f"the input {name[:40]} has an unknown datatype; use BYTES, FP64 or another number")
     is_shape = type(shape) is list and all(type(n) is int and n >= 0 for n in shape)
     if not is_shape or len(shape) not in (1, 2) or shape[1:] not in ([], [1]):
         raise _bad(f"the input {name[:40]} has no shape [n] or [n, 1]")
@@ -185,14 +186,14 @@ def _flat(data: Any) -> list:
 def _unpacked(name: str, datatype: str, size: Any, tail: bytes) -> list:
     """The elements in the first `size` bytes. Raises Problem."""
     if type(size) is not int or not 0 <= size <= len(tail):
-        raise _bad(f"the input {name[:40]} says of its bytes that there are more or fewer than came")
+        raise _bad(f"the input {name[:40]} gives a binary_data_size that the body does not have")
     if datatype == "BYTES":
         return list(_texts(tail[:size]))
     dtype = np.dtype(NUMBERS[datatype])
     if size % dtype.itemsize:
         raise _bad(f"the input {name[:40]} ends within an element")
     numbers = np.frombuffer(tail, dtype, size // dtype.itemsize)
-    return [None if value != value else value for value in numbers.tolist()]  # NaN: not known
+    return [None if value != value else value for value in numbers.tolist()]  # NaN: missing
 
 
 def _texts(data: bytes) -> Iterator[str]:
@@ -228,7 +229,7 @@ def _bad(what: str) -> Problem:
     return Problem(422, "bad_value", f"{what[0].upper()}{what[1:]}.")
 
 
-# --- what is answered -------------------------------------------------------------------------------------------------
+# --- answers -------------------------------------------------------------------------------------------------
 
 
 def _refuse_bad(outcomes: list[Outcome]) -> None:
@@ -238,17 +239,17 @@ def _refuse_bad(outcomes: list[Outcome]) -> None:
             raise _bad(f"client {i}: {outcome.message.removesuffix('.')}")
 
 
-def _answer(asked: dict, scores: list[Score], model: dict) -> dict:
-    names = _wanted(asked)
-    answers = [answer_of(score) for score in scores]
+def _answer(request_json: dict, scores: list[Score], model: dict) -> dict:
+    names = _wanted_outputs(request_json)
+    answers = [score_response(score) for score in scores]
     outputs = [_output(name, answers, model) for name in names]
-    known = {"id": asked["id"]} if type(asked.get("id")) is str else {}
-    return {"model_name": NAME, "model_version": str(model["version"])} | known | {"outputs": outputs}
+    given_id = {"id": request_json["id"]} if type(request_json.get("id")) is str else {}
+    return {"model_name": NAME, "model_version": str(model["version"])} | given_id | {"outputs": outputs}
 
 
-def _wanted(asked: dict) -> list[str]:
+def _wanted_outputs(request_json: dict) -> list[str]:
     """The outputs that are asked for, all of them where none is named. Raises Problem."""
-    wanted = asked.get("outputs") or [{"name": name} for name in OUTPUTS]
+    wanted = request_json.get("outputs") or [{"name": name} for name in OUTPUTS]
     if type(wanted) is not list or any(type(o) is not dict or o.get("name") not in OUTPUTS for o in wanted):
         raise _bad(f"the outputs are {', '.join(OUTPUTS)}")
     return [output["name"] for output in wanted]

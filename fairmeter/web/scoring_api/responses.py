@@ -1,7 +1,7 @@
-"""Scores -> what is sent back.
+"""Scores -> JSON answers of /predict and /batch.
 
-In:  scores, or for a batch each row's outcome.
-Out: JSON objects. Where there is too little to judge, prediction, probability and rank are null, never low.
+In:  a score, or each row's outcome of a batch.
+Out: JSON objects. With too little history, prediction, probability and rank are null, never low.
 """
 
 from collections.abc import Iterable
@@ -13,8 +13,8 @@ from fairmeter.scoring.problems import Problem, error_of
 NOT_ESTIMATED = "Nothing can be estimated of what a visit would bring back."
 
 
-def answer_of(score: Score) -> dict:
-    """One client's answer, its model left out."""
+def score_response(score: Score) -> dict:
+    """The answer for one client, without the model."""
     probability = score.probability
     return {
         "prediction": None if probability is None else int(probability >= score.threshold),
@@ -44,8 +44,8 @@ def _flag(flag: QualityFlag) -> dict:
     return {"flag": flag.flag, "text": flag.text}
 
 
-def batch_answer_of(outcomes: Iterable[Outcome], quality: list[QualityFlag]) -> dict:
-    """A batch's answer, its model left out: results by rank, then those that cannot be judged, and the bad rows."""
+def batch_response(outcomes: Iterable[Outcome], quality: list[QualityFlag]) -> dict:
+    """The answer for a batch, without the model: results by rank, then those without a score, and the bad rows."""
     scores, errors = [], []
     for row, outcome in enumerate(outcomes):
         if isinstance(outcome, Problem):
@@ -58,10 +58,10 @@ def batch_answer_of(outcomes: Iterable[Outcome], quality: list[QualityFlag]) -> 
 
 
 def _ranked(scores: list[tuple[int, Score]]) -> list[dict]:
-    judged = sorted((s for s in scores if s[1].probability is not None), key=lambda s: -s[1].probability)
-    unjudged = [s for s in scores if s[1].probability is None]
-    ranks = [*range(1, len(judged) + 1), *[None] * len(unjudged)]
+    scored = sorted((s for s in scores if s[1].probability is not None), key=lambda s: -s[1].probability)
+    unscored = [s for s in scores if s[1].probability is None]
+    ranks = [*range(1, len(scored) + 1), *[None] * len(unscored)]
     return [
-        {"rank": rank, "row": row} | answer_of(score)
-        for rank, (row, score) in zip(ranks, judged + unjudged, strict=True)
+        {"rank": rank, "row": row} | score_response(score)
+        for rank, (row, score) in zip(ranks, scored + unscored, strict=True)
     ]

@@ -23,7 +23,7 @@ from fairmeter.web.http.auth import ANYBODY, INVESTIGATOR, SCORING, VIEWER, Acce
 from fairmeter.web.http.errors import JSON
 from fairmeter.web.http.openapi_app import Api
 from fairmeter.web.scoring_api import open_inference, schemas
-from fairmeter.web.scoring_api.responses import answer_of, batch_answer_of
+from fairmeter.web.scoring_api.responses import batch_response, score_response
 
 FORMS = "A client with its invoices, its readings or both; or features that were aggregated before. "
 FORMS += "?reasons=0 leaves the reasons and harmless causes out and answers in a third of the time."
@@ -62,9 +62,9 @@ def _add_scoring(
     app: Api, guard: AccessControl, scorer: Scorer, limits: RequestLimits, desk: DeskRoutes | None
 ) -> None:
     model = _model_name(scorer)
-    metrics = observability.meters_of(app)
+    metrics = observability.metrics_of(app)
     one_batch = Lock()  # a parsed body takes ten times its size; on one core two at once are no faster either
-    guard.needed(predict=SCORING, batch=SCORING)
+    guard.set_roles(predict=SCORING, batch=SCORING)
     forms = FORMS if desk is None else f"{FORMS} {RECORD}"
 
     @app.post("/predict", description=forms, request_body=schemas.PREDICT_BODY, responses={200: schemas.Answer})
@@ -74,10 +74,10 @@ def _add_scoring(
         is_recorded = _is_recorded(guard, desk)
         row = parse_row(parse_json(_body(limits)), limits)
         score = score_one(row, scorer, with_reasons=_flag("reasons", "1"))
-        metrics.scored([score])
+        metrics.count_scores([score])
         if is_recorded:
             desk.record(row, score)
-        return _json(answer_of(score) | {"model": model})
+        return _json(score_response(score) | {"model": model})
 
     @app.post("/batch", description=BATCH, request_body=schemas.BATCH_BODY, responses={200: schemas.BatchAnswer})
     def batch():
@@ -87,8 +87,8 @@ def _add_scoring(
         with one_batch:
             rows, quality = _rows(kind, body, limits)
             outcomes = list(score_rows(rows, scorer, with_reasons))
-            metrics.scored(outcome for outcome in outcomes if not isinstance(outcome, Problem))
-            answer = batch_answer_of(outcomes, quality)
+            metrics.count_scores(outcome for outcome in outcomes if not isinstance(outcome, Problem))
+            answer = batch_response(outcomes, quality)
         return _json(answer | {"model": model})
 
 
@@ -98,7 +98,7 @@ def _is_recorded(guard: AccessControl, desk: DeskRoutes | None) -> bool:
     if is_asked and desk is None:
         raise bad_value("record", "1 where nothing is kept; start the service with DATABASE_URL")
     if is_asked:
-        guard.demand(INVESTIGATOR)
+        guard.require(INVESTIGATOR)
     return is_asked
 
 
@@ -119,8 +119,8 @@ def _rows(kind: str, body, limits: RequestLimits) -> tuple[Iterator[Row], list[Q
 def _add_state(app: Api, guard: AccessControl, scorer: Scorer, desk: DeskRoutes | None) -> None:
     model, manifest = _model_name(scorer), to_json(scorer.manifest, inf_nan_mode="null")
     check_ready = _readiness(app, scorer, desk)
-    guard.needed(health=ANYBODY, ready=ANYBODY, model_manifest=ANYBODY)
-    guard.needed(metrics=SCORING if desk is None or guard.asks_to_score else VIEWER)
+    guard.set_roles(health=ANYBODY, ready=ANYBODY, model_manifest=ANYBODY)
+    guard.set_roles(metrics=SCORING if desk is None or guard.scoring_needs_key else VIEWER)
 
     @app.get("/health", responses={200: schemas.Alive})
     def health():
@@ -141,7 +141,7 @@ def _add_state(app: Api, guard: AccessControl, scorer: Scorer, desk: DeskRoutes 
     @app.get("/metrics", description=METRICS, responses={200: {"description": "counts", "content": {"text/plain": {}}}})
     def metrics():
         """Counts since the start."""
-        return observability.metrics_answer(observability.meters_of(app))
+        return observability.metrics_response(observability.metrics_of(app))
 
 
 def _readiness(app: Api, scorer: Scorer, desk: DeskRoutes | None) -> Callable[[], None]:
@@ -163,11 +163,11 @@ def _readiness(app: Api, scorer: Scorer, desk: DeskRoutes | None) -> Callable[[]
 def _add_protocol(
     app: Api, guard: AccessControl, scorer: Scorer, limits: RequestLimits, desk: DeskRoutes | None
 ) -> None:
-    metrics = observability.meters_of(app)
+    metrics = observability.metrics_of(app)
 
     def score(rows: Iterator[Row]) -> list[Outcome]:
         outcomes = list(score_rows(rows, scorer))
-        metrics.scored(outcome for outcome in outcomes if not isinstance(outcome, Problem))
+        metrics.count_scores(outcome for outcome in outcomes if not isinstance(outcome, Problem))
         return outcomes
 
     features = tuple(getattr(scorer, "aggregates", ()))

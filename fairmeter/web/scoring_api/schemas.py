@@ -1,7 +1,7 @@
-"""What is sent and answered, for the OpenAPI document.
+"""Models of requests and answers, for the OpenAPI document.
 
-Bodies are not bound to these models: the tables check every value anyway, by the rules for files, and going through
-models would take four times as long as parsing. Tests hold the models to what is really taken and answered.
+Requests are not validated by these models: the tables check every value by the rules for files, and validation would
+take four times as long as parsing. Tests compare the models with what the routes accept and answer.
 """
 
 from typing import Annotated, Any

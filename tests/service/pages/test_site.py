@@ -366,7 +366,7 @@ def test_values_are_written_for_people(written, expected):
 
 
 def test_moments_are_told_by_the_utilitys_clocks():
-    told = i18n.in_zone(ZoneInfo("Africa/Tunis"))
+    told = i18n.moment_in_zone(ZoneInfo("Africa/Tunis"))
     assert told(datetime(2026, 11, 20, 23, 30, tzinfo=UTC)) == "21 Nov 2026, 00:30"
     day = i18n.day_in_zone(ZoneInfo("Africa/Tunis"))
     assert (day(datetime(2026, 11, 20, 23, 30, tzinfo=UTC)), day(None)) == ("21 Nov 2026", "\u2013")

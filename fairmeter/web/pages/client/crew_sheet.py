@@ -152,7 +152,7 @@ def checks(profile: told.RiskProfile) -> list[str]:
     """What to look at: by the groups that raise the score, the strongest first, then what is looked at anyway."""
     raising = [one.group for one in profile.reasons if one.effect > 0]
     keys = [f"crew.check.{name}" for name in (*raising, *ANYWAY)]
-    found = dict.fromkeys(text for key in keys if (text := texts.text_or(key, "")))
+    found = dict.fromkeys(text for key in keys if (text := texts.text_or_default(key, "")))
     kept = list(found)
     return [*kept[: MOST_CHECKS - len(ANYWAY)], *kept[-len(ANYWAY) :]] if len(kept) > MOST_CHECKS else kept
 

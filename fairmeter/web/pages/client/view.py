@@ -77,7 +77,7 @@ def tried(site: Site, act: Callable[[str, str], str]):
     """
     client_id = request.form.get("client_id", "")
     try:
-        flash(act(client_id, site.guard.who().signature), "done")
+        flash(act(client_id, site.guard.identity().signature), "done")
     except StoreUnavailable:
         raise
     except (CaseError, StoreError, Problem) as error:

@@ -39,14 +39,14 @@ def register(site: Site) -> None:
         try:
             told = scenario(client_id)
         except OSError:
-            return render("demo.html", **shared, told=None, data={"texts": texts.part("demo.script")})
+            return render("demo.html", **shared, told=None, data={"texts": texts.texts_below("demo.script")})
         scores = demo_of.scores(client_id)
         played, honest = chart(told, scores), scenario(CLIENT_IDS[0])
         data = {
             "client": client_id,
             "frames": scores,
-            "texts": texts.part("demo.script"),
-            "severities": texts.part("severity"),
+            "texts": texts.texts_below("demo.script"),
+            "severities": texts.texts_below("severity"),
         }
         shared |= {"most_days": MOST_DAYS, "thief": thief_chart(honest)}
         return render("demo.html", **shared, told=told, chart_played=played, data=data)
