@@ -169,7 +169,7 @@ def test_a_page_of_another_site_writes_nothing_at_an_open_desk(headers, status):
 def test_each_role_may_what_the_one_before_may_and_no_more():
     app = create_app(ByConsumption(), LIMITS)
     for role, may in (("viewer", 1), ("investigator", 2), ("admin", 3)):
-        desk = DeskAccess(who_has_key=lambda _key, role=role: Identity("k", role, "key"))
+        desk = DeskAccess(identity_of_key=lambda _key, role=role: Identity("k", role, "key"))
         guard = auth.AccessControl(app, None, desk)
         assert [refusal_of(app, guard, asked) for asked in auth.ROLES] == [None] * may + [403] * (3 - may)
 

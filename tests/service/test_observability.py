@@ -99,7 +99,7 @@ def test_a_fault_is_a_line_with_its_place_and_without_its_words(lines):
     fault, asked = (json.loads(line) for line in lines)
     assert fault["level"] == "error"
     assert fault["exception"] == "RuntimeError"
-    assert any(frame.endswith(" judge") for frame in fault["frames"])
+    assert any(frame.endswith(" score") for frame in fault["frames"])
     assert PRIVATE not in "".join(lines)
     assert asked["request_id"] == fault["request_id"]
 
@@ -109,7 +109,7 @@ def test_those_who_ask_whether_it_is_alive_leave_no_line_unless_it_is_not(lines)
     client.get("/health")
     assert lines == []
     client.get("/ready")
-    assert [json.loads(line)["event"] for line in lines] == ["the example cannot be judged", "request"]
+    assert [json.loads(line)["event"] for line in lines] == ["the example cannot be scored", "request"]
 
 
 # --- counts -----------------------------------------------------------------------------------------------------------

@@ -42,7 +42,7 @@ def test_nothing_of_the_desk_is_told_or_done_without_a_user_or_key(app):
 
 
 def test_every_route_has_a_role_that_somebody_chose(app):
-    chosen = app.extensions["guard"].needs
+    chosen = app.extensions["guard"].roles
     endpoints = {rule.endpoint for rule in app.url_map.iter_rules()}
     assert endpoints <= set(chosen)
     assert set(chosen.values()) <= {ANYBODY, SCORING, VIEWER, INVESTIGATOR, ADMIN}

@@ -18,7 +18,7 @@ from benchmarks.helpers.servers import Connection, got, posted, served
 from fairmeter.core import memory
 from fairmeter.models import model_file
 from fairmeter.web import gunicorn_worker as worker
-from fairmeter.web.gunicorn_worker import ENOUGH, BufferedRequest, is_there
+from fairmeter.web.gunicorn_worker import ENOUGH, BufferedRequest, is_received
 from tests.builders.service import a_body
 
 N_SLOW = 50  # connections: six times as many as threads
@@ -73,7 +73,7 @@ def seconds_of_an_answer(server):
     ],
 )  # fmt: skip
 def test_a_request_is_there_with_its_last_byte_or_with_enough_of_them(held, expected):
-    assert is_there(held) is expected
+    assert is_received(held) is expected
 
 
 # --- as it comes ------------------------------------------------------------------------------------------------------
@@ -154,29 +154,29 @@ def pair():
 
 
 def test_a_sender_that_drips_is_late_and_one_that_begins_anew_is_not(pair, monkeypatch):
-    monkeypatch.setattr(worker, "PATIENCE", 0.1)
+    monkeypatch.setattr(worker, "MAX_WAIT", 0.1)
     arriving = BufferedRequest(pair[0])
-    assert not arriving.gather()
+    assert not arriving.receive()
     assert not arriving.has_begun()
     pair[1].sendall(b"GET / ")
-    assert not arriving.gather()
+    assert not arriving.receive()
     assert arriving.has_begun()
     time.sleep(0.15)
     assert arriving.is_late()
     pair[1].sendall(b"HTTP/1.1\r\n\r\n")
-    assert arriving.gather()
+    assert arriving.receive()
     assert arriving.take_buffered() == b"GET / HTTP/1.1\r\n\r\n"
     pair[1].sendall(b"GET /")
-    assert not arriving.gather()
+    assert not arriving.receive()
     assert not arriving.is_late()
 
 
 def test_a_thread_waits_for_a_long_body_while_it_comes_at_a_pace_and_no_longer(pair, monkeypatch):
-    monkeypatch.setattr(worker, "PATIENCE", 0.1)
-    monkeypatch.setattr(worker, "SLOWEST", 1000)
+    monkeypatch.setattr(worker, "MAX_WAIT", 0.1)
+    monkeypatch.setattr(worker, "MIN_RATE", 1000)
     arriving = BufferedRequest(pair[0])
     pair[1].sendall(b"x" * ENOUGH)
-    assert arriving.gather()
+    assert arriving.receive()
     pair[0].setblocking(True)  # as gunicorn does in a thread
     assert arriving.read(ENOUGH) == b"x" * ENOUGH
     pair[1].sendall(b"y" * 300)

@@ -96,14 +96,14 @@ class AccessControl:
     def __init__(self, app: Flask, api_key: str | None, desk: DeskAccess | None) -> None:
         self._app, self._api_key, self._desk = app, api_key, desk or DeskAccess()
         self.has_desk, self.scoring_needs_key = desk is not None, api_key is not None
-        self._roles: dict[str, str] = {"static": ANYBODY}
+        self.roles: dict[str, str] = {"static": ANYBODY}
         self._failures = FailedAttempts()
         app.extensions["guard"] = self
         app.before_request(self._check_request)
 
     def set_roles(self, **roles: str) -> None:
         """Set the least role of endpoints, by their names."""
-        self._roles |= roles
+        self.roles |= roles
 
     def require(self, role: str) -> Identity:
         """The caller, where it has this role. Raises Problem."""
@@ -128,7 +128,7 @@ class AccessControl:
 
     def _check_request(self) -> None:
         if request.endpoint is not None:  # otherwise a 404 or 405, which reveals nothing
-            self.require(self._roles.get(request.endpoint, ADMIN))
+            self.require(self.roles.get(request.endpoint, ADMIN))
 
     def _identify(self) -> Identity:
         key = _given_key()
