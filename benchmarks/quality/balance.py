@@ -2,7 +2,7 @@
 
     python -m benchmarks.quality.balance [ZIP]    data/sample.zip; writes no file
 
-In:  a zip of fairmeter.simulation.utility. Its column unregistered_kwh is the truth, which no other code reads.
+In:  a zip of fairmeter.cli.simulate. Its column unregistered_kwh is the truth, which no other code reads.
 Out: over the last 90 days the error of the estimated share, and how often its band holds the truth: as given, with
      technical losses assumed, and with the smart meters of some clients removed; and whether the loss fits the thief
      better than the neighbours. Simulated meters have no error, so what remains is the error of the estimates.

@@ -34,7 +34,7 @@ from rich.table import Table as Grid
 
 from fairmeter.simulation.billing import draw_calendar
 from fairmeter.simulation.clients import REGIONS
-from fairmeter.simulation.utility import BLOCK, FRAUD_RATE, in_words, simulate_block, stack
+from fairmeter.simulation.utility import BLOCK, FRAUD_RATE, csv_columns, simulate_block, stack
 
 ROOT = Path(__file__).resolve().parents[2]
 SEED = 8
@@ -120,7 +120,7 @@ def write_file(base: Path, n_clients: int, seeds: list, calendar: np.ndarray, fi
         n = min(BLOCK, n_clients - start)
         clients, invoices, _ = simulate_block(seeds[start // BLOCK], start, n, FRAUD_RATE, calendar, None)
         owner = {"client": invoices["client"] - start}
-        blocks.append((clients, in_words(invoices | owner, clients["client_id"])))
+        blocks.append((clients, csv_columns(invoices | owner, clients["client_id"])))
     for name, tables in zip(("clients", "invoices"), zip(*blocks, strict=True), strict=True):
         table = {name: pa.array(column, from_pandas=True) for name, column in stack(tables).items()}
         parquet.write_table(pa.table(table), base / name / f"part-{first // FILE_CLIENTS:05d}.parquet")

@@ -1,9 +1,10 @@
-"""Monthly consumption -> the invoices a utility makes of it: reading rounds, meters, index, tiers, codes, dates.
+"""Invoices from monthly consumption: reading rounds, meters, index, tiers, codes, dates.
 
-In:  clients and services (simulate.py), registered kWh [service, month], meters exchanged so far [service, month].
+In:  clients and services (clients.py), registered kWh [service, month], meters exchanged so far [service, month].
 Out: the invoices table in its canonical columns, sorted by service, then by reading.
-The index is continuous from one invoice of a meter to the next; the units billed are the index difference, but for
-estimates (billed later) and corrections. Figures said to be measured are aggregates over the public STEG training set.
+
+The index is continuous between invoices of a meter. Billed units are the index difference, except for estimates (billed
+later) and corrections. Figures marked "measured" are aggregates over the public STEG training set.
 """
 
 import numpy as np
@@ -14,27 +15,27 @@ FIRST_MONTH = np.datetime64("2005-06", "M")
 N_MONTHS = 171  # 2005-06 .. 2019-08, invoiced the month after: 99.5 % of measured invoices are dated 2005-07 to 2019-09
 MONTHS = np.arange(N_MONTHS)
 ELEC, GAZ = 0, 1
-BEFORE_RECORDS = 5  # accounts that begin in these months are older: measured, 40 % are first billed 2005-07 to 2006-02
+BEFORE_RECORDS = 5  # accounts that begin in these months are older; measured: 40 % are first billed 2005-07 to 2006-02
 
 
 def month_number(month: str) -> int:
-    """The place of a month such as 2014-01 among MONTHS."""
+    """Number of a month such as 2014-01 among MONTHS."""
     return int((np.datetime64(month, "M") - FIRST_MONTH).astype(int))
 
 
-FIRST_READ_MONTH = month_number("2018-03")  # smart meters send readings of the last 18 months
+FIRST_READ_MONTH = month_number("2018-03")  # smart meters have readings of the last 18 months
 READ_EVERY = 4  # months between readings
 N_ROUTES = 36  # reading routes of a region: measured 26 invoice days a region and round, 44 in the average client's
 SKIPPED_SHARE, EXTRA_SHARE = 0.085, 0.03  # rounds left out (8 months on one invoice), readings between rounds (2 and 2)
-# In working days, as measured: each route has its own of the first 12, put off by up to 7 more. Measured, days from one
+# In working days, as measured: each route has one of the first 12 days, delayed by up to 7. Measured, days from one
 # invoice of a meter to the next (10/50/90 %): 115/121/129 where it covers 4 months, 237/245/253 where 8.
 ROUTE_DAYS, DELAYS = 12, 8
-LOST_SHARE = 0.075  # measured: 7 % of invoices begin above the index that the one before ended at
+LOST_SHARE = 0.075  # measured: 7 % of invoices start above the end of the previous one
 ESTIMATED_SHARE = 0.04
-CORRECTED_SHARE = 0.003  # measured: 0.4 % of invoices bill another amount than the index moved
-TURNED_TOO_FAR_SHARE = 0.2  # of the invoices of those who turn the index back
+CORRECTED_SHARE = 0.003  # measured: 0.4 % of invoices bill another amount than the index difference
+TURNED_TOO_FAR_SHARE = 0.2  # of the invoices of clients that turn the index back
 
-# Set so that the shares of codes come near the measured ones; what is rarer than 0.2 % of invoices is left out.
+# Fitted to the measured shares of codes; codes in less than 0.2 % of invoices are left out.
 METER_CODES = {
     ELEC: ([203, 207, 413, 202, 420, 410, 433, 442], [0.50, 0.15, 0.12, 0.13, 0.035, 0.035, 0.02, 0.01]),
     GAZ: ([5, 10, 25, 40], [0.968, 0.020, 0.010, 0.002]),
@@ -44,10 +45,10 @@ LOG_METER_ID = (13.1, 1.3)  # measured: median 494,381, nine in ten between 12,0
 NO_METER_ID_SHARE = 0.01  # measured: 1 % of invoices have the number 0
 STATUSES = ([0, 1, 5, 4], [0.981, 0.013, 0.005, 0.001])
 REMARKS = ([6, 9, 8], [0.46, 0.38, 0.16])
-REMARK_RENEWED = 0.35  # measured: 0.77 of invoices keep the remark 6 or 9 of the one before
+REMARK_RENEWED = 0.35  # measured: 0.77 of invoices have the remark 6 or 9 of the previous one
 USUAL_REMARK, ESTIMATED_REMARK, USED_REMARK = 6, 8, 9
 
-# Measured limits [kWh a month] of levels 1-3; the rest is level 4. Invoices from January 2014 on have the new tiers.
+# Measured limits [kWh per month] of levels 1-3; the rest is level 4. Tiers changed in January 2014.
 TIERS_CHANGED = month_number("2014-01")
 UNLIMITED = np.inf
 TIERS = {10: (50, UNLIMITED, UNLIMITED), 11: (300, UNLIMITED, UNLIMITED)}
@@ -63,9 +64,9 @@ def make_invoices(
     is_turned_back: np.ndarray,
     calendar: np.ndarray,
 ) -> Table:
-    """The invoices of all services; some are lost, as in measured data, but never a service's first.
+    """Invoices of all services; some are lost, as in measured data, but never the first of a service.
 
-    kwh, meters (exchanges so far) and is_turned_back (the client tampers with the index) are grids [service, month].
+    kwh, meters (exchanges so far) and is_turned_back (tampering with the index) are grids [service, month].
     """
     periods = draw_periods(rng, clients, services, meters)
     service = periods["service"]
@@ -82,20 +83,20 @@ def make_invoices(
         "new_index": billed["new_index"],
         "months": (periods["end"] - periods["begin"]).astype(float),
     }
-    is_kept = periods["is_first"] | (rng.random(len(service)) >= LOST_SHARE)
-    return {name: column[is_kept] for name, column in invoices.items()}
+    is_present = periods["is_first"] | (rng.random(len(service)) >= LOST_SHARE)
+    return {name: column[is_present] for name, column in invoices.items()}
 
 
 def is_change(column: np.ndarray) -> np.ndarray:
-    """Whether a row differs from the one above; the first does."""
+    """Whether a row differs from the previous one; true for the first."""
     return np.concatenate([[True], column[1:] != column[:-1]])
 
 
-# ---- who is read when
+# ---- reading rounds
 
 
 def draw_readings(rng: np.random.Generator, clients: Table) -> np.ndarray:
-    """Months at whose end the reader comes. [client, month] Everyone once at least, closed accounts at their end."""
+    """Whether a meter is read at the end of a month: at least once, and when the account closes. [client, month]"""
     start, end = clients["start"][:, None], clients["end"][:, None]
     turn = (MONTHS - clients["route"][:, None]) % READ_EVERY
     draw = rng.random(turn.shape)
@@ -105,7 +106,7 @@ def draw_readings(rng: np.random.Generator, clients: Table) -> np.ndarray:
 
 
 def draw_periods(rng: np.random.Generator, clients: Table, services: Table, meters: np.ndarray) -> Table:
-    """One row a service and reading: the months covered [begin, end), and the number of meters there were before."""
+    """One row per service and reading: the covered months [begin, end), and the number of earlier meters."""
     is_read = draw_readings(rng, clients)[services["client"]] & (services["start"][:, None] <= MONTHS)
     service, last = np.nonzero(is_read)
     is_first = is_change(service)
@@ -124,7 +125,7 @@ def draw_periods(rng: np.random.Generator, clients: Table, services: Table, mete
 
 
 def draw_calendar(rng: np.random.Generator, n_regions: int) -> np.ndarray:
-    """Working day of the next month on which each route's invoices are made. [region, route, month read]"""
+    """Invoice date of each route in the month after the reading. [(region, route, month read)]"""
     day = rng.integers(ROUTE_DAYS, size=(n_regions, N_ROUTES, 1))
     delay = rng.integers(DELAYS, size=(n_regions, N_ROUTES, N_MONTHS))
     return np.busday_offset((FIRST_MONTH + MONTHS + 1).astype("datetime64[D]"), day + delay, roll="forward")
@@ -136,7 +137,7 @@ def draw_calendar(rng: np.random.Generator, n_regions: int) -> np.ndarray:
 def draw_bills(
     rng: np.random.Generator, periods: Table, services: Table, kwh: np.ndarray, is_turned_back: np.ndarray
 ) -> Table:
-    """Of each reading: units billed (kWh / coefficient), old and new index, whether it was estimated."""
+    """Per reading: billed units (kWh / coefficient), old and new index, whether it was estimated."""
     service = periods["service"]
     total = np.pad(np.cumsum(kwh, axis=1), ((0, 0), (1, 0)))
     used = (total[service, periods["end"]] - total[service, periods["begin"]]) / services["coefficient"][service]
@@ -151,15 +152,15 @@ def draw_bills(
 def draw_estimates(
     rng: np.random.Generator, used: np.ndarray, is_new_meter: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Units billed where some readings are estimated too low, and which: the next reading bills what was left out."""
-    # The last reading of a meter is never an estimate: nothing could catch up with it.
+    """Billed units and whether they are estimated: an estimate is too low, and the next reading bills the rest."""
+    # The last reading of a meter is never estimated: no later reading could bill the rest.
     is_estimated = ~np.roll(is_new_meter, -1) & (rng.random(len(used)) < ESTIMATED_SHARE)
     left_out = np.where(is_estimated, np.rint(used * rng.uniform(0.1, 0.8, len(used))), 0.0)
     return used - left_out + np.roll(left_out, 1), is_estimated
 
 
 def draw_first_index(rng: np.random.Generator, periods: Table, services: Table) -> np.ndarray:
-    """Index each meter starts with: zero when new, up to 20 years of consumption where it is older than the records."""
+    """First index of each meter: zero if new, up to 20 years of consumption if older than the records."""
     rows = np.flatnonzero(periods["is_new_meter"])
     service = periods["service"][rows]
     is_old = (periods["n_before"][rows] == 0) & (services["start"][service] < BEFORE_RECORDS)
@@ -169,7 +170,7 @@ def draw_first_index(rng: np.random.Generator, periods: Table, services: Table) 
 
 
 def turn_index(steps: np.ndarray, is_new_meter: np.ndarray, first_index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Old and new index of consecutive readings; a meter whose index would fall below zero starts higher."""
+    """Old and new index of consecutive readings; a meter starts higher where its index would become negative."""
     meter, total = np.cumsum(is_new_meter) - 1, np.cumsum(steps)
     new = total - (total - steps)[is_new_meter][meter]
     lowest = np.minimum.reduceat(new, np.flatnonzero(is_new_meter))
@@ -181,20 +182,20 @@ def turn_index(steps: np.ndarray, is_new_meter: np.ndarray, first_index: np.ndar
 
 
 def tariffs(periods: Table, services: Table) -> np.ndarray:
-    """The tariff of each reading."""
+    """Tariff of each reading."""
     is_moved = periods["end"] > services["tariff_11_from"][periods["service"]]
     return np.where(is_moved, 11, services["tariff"][periods["service"]]).astype(float)
 
 
 def level_columns(periods: Table, services: Table, units: np.ndarray) -> Table:
-    """The kWh billed, split into the four levels."""
+    """Columns of the billed kWh in the four levels."""
     kwh, months = units * services["coefficient"][periods["service"]], periods["end"] - periods["begin"]
     split = levels(kwh, months, tariffs(periods, services), periods["end"] >= TIERS_CHANGED)
     return {f"consumption_level_{number}": level for number, level in enumerate(split, start=1)}
 
 
 def levels(kwh: np.ndarray, months: np.ndarray, tariff: np.ndarray, is_new_law: np.ndarray) -> np.ndarray:
-    """kWh split into the billing levels by the tariff's limits a month; without limits level 1 has all. [4, row]"""
+    """kWh by billing level, from the monthly limits of the tariff; without limits all in level 1. [(4, row)]"""
     limits = np.full((3, len(kwh)), UNLIMITED)
     for is_new, tiers_by_tariff in ((False, TIERS), (True, TIERS_SINCE_2014)):
         for code, tiers in tiers_by_tariff.items():
@@ -204,7 +205,7 @@ def levels(kwh: np.ndarray, months: np.ndarray, tariff: np.ndarray, is_new_law: 
 
 
 def draw_codes(rng: np.random.Generator, periods: Table, services: Table, billed: Table) -> Table:
-    """Meter number and code (one a meter), status and remark."""
+    """Meter number and code (one per meter), status and remark."""
     number, code = draw_meters(rng, periods, services)
     return {
         "meter_id": number[periods["meter"]],
@@ -215,7 +216,7 @@ def draw_codes(rng: np.random.Generator, periods: Table, services: Table, billed
 
 
 def draw_meters(rng: np.random.Generator, periods: Table, services: Table) -> tuple[np.ndarray, np.ndarray]:
-    """Number (NaN where it was not noted) and code of each meter."""
+    """Number (NaN where missing) and code of each meter."""
     rows = np.flatnonzero(periods["is_new_meter"])
     number = np.rint(np.exp(np.clip(rng.normal(*LOG_METER_ID, len(rows)), 5, 16.1)))
     number[rng.random(len(rows)) < NO_METER_ID_SHARE] = np.nan
@@ -229,7 +230,7 @@ def draw_meters(rng: np.random.Generator, periods: Table, services: Table) -> tu
 
 
 def draw_remarks(rng: np.random.Generator, periods: Table, billed: Table) -> np.ndarray:
-    """The reader's remark, often that of the time before. Measured: almost no invoice with remark 9 bills zero."""
+    """Remark of the meter reader, often the previous one. Measured: almost no invoice with remark 9 bills zero."""
     n = len(billed["units"])
     is_renewed = periods["is_first"] | (rng.random(n) < REMARK_RENEWED)
     latest = np.maximum.accumulate(np.where(is_renewed, np.arange(n), 0))

@@ -1,11 +1,11 @@
-"""The clients of a simulated utility: who they are, what they are connected to, what they use month by month.
+"""Clients of a simulated utility, their services, and their honest monthly consumption.
 
 In:  a random generator, a number of clients.
 Out: clients, their services (one client's electricity or gas), kWh used [service, month] without any theft.
 
-Figures said to be measured are aggregates over the public STEG training set, its dates put right (dates.py), rounded;
-those that act together (spans, consumption, changes, vacancies) were set by hand until the invoices came near the
-measured distributions.
+Figures marked "measured" are rounded aggregates over the public STEG training set with corrected dates
+(data/date_swaps.py). Figures with a joint effect (spans, consumption, changes, vacancies) were set by hand until the
+invoices came near the measured distributions.
 """
 
 import numpy as np
@@ -44,13 +44,13 @@ SECOND_DISTRICT = (101, 63, 0.054)  # measured: the one large region that lies i
 CATEGORIES = np.array([11, 12, 51])
 CATEGORY_SHARES = np.array([0.9701, 0.0176, 0.0123])
 CATEGORY_CAUGHT = np.array([0.055, 0.040, 0.159])
-# The median and spread of the log of kWh a month, ELEC and GAZ, by category.
+# Median and standard deviation of the log of kWh per month, ELEC and GAZ, by category.
 LOG_KWH = np.array([[4.75, 3.10], [4.75, 3.10], [7.45, 6.40]])
 LOG_KWH_SPREAD = np.array([[0.62, 0.90], [1.25, 1.50], [0.75, 0.90]])
-LARGE_USERS = (0.04, 1.0)  # share of services, more in the log: the measured upper tail is heavier than log-normal
-LARGE = 2  # the row of category 51
+LARGE_USERS = (0.04, 1.0)  # share of services, increase of the log: the measured upper tail is heavier than log-normal
+LARGE = 2  # row of category 51
 
-OLD_SHARE = 0.45  # measured: first billed by February 2006; the others evenly later
+OLD_SHARE = 0.45  # measured: first billed by February 2006; the others later, uniformly
 CLOSED_SHARES = (0.11, 0.11, 0.10)  # accounts that end within a year, in the last two years, at some time; 2/3 do not
 TARIFFS = ([11, 10, 15, 29, 9], [0.878, 0.092, 0.020, 0.006, 0.004])
 GAS_TARIFF, LARGE_GAS_TARIFF, LARGE_GAS_SHARE = 40, 45, 0.46
@@ -62,7 +62,7 @@ LEVEL_BY_TARIFF = {10: -0.25, 15: -3.0}  # in the log
 
 
 def draw_clients(rng: np.random.Generator, n: int) -> Table:
-    """n clients: where, of what kind, on which reading route, billed for which months [start, end)."""
+    """n clients: region, category, reading route, and the months of the account [start, end)."""
     region_row = rng.choice(len(REGIONS), n, p=SHARE / SHARE.sum())
     start, end = draw_spans(rng, n)
     region, district, share = SECOND_DISTRICT
@@ -83,7 +83,7 @@ def draw_spans(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray
     is_old, later = rng.random(n) < OLD_SHARE, rng.integers(BEFORE_RECORDS, N_MONTHS - READ_EVERY, n)
     start = np.where(is_old, rng.integers(BEFORE_RECORDS, size=n), later)
     fate = rng.choice(4, n, p=[*CLOSED_SHARES, 1 - sum(CLOSED_SHARES)])
-    # Accounts closed within a year stand also for the twentieth of measured clients whose first invoices predate 2005.
+    # Accounts closed within a year also represent the 5 % of measured clients whose first invoices predate 2005.
     start = np.where(fate == 0, rng.integers(90, size=n), start)
     some_day = start + np.ceil(rng.random(n) * (N_MONTHS - start)).astype(int)
     ends = [start + rng.integers(1, 13, n), N_MONTHS - rng.integers(4, 28, n), some_day, np.full(n, N_MONTHS)]
@@ -91,10 +91,10 @@ def draw_spans(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray
 
 
 def draw_creation(rng: np.random.Generator, start: np.ndarray) -> np.ndarray:
-    """Creation: up to 27 years before the first month for those older than the records, weeks for others.
+    """Creation date: up to 27 years before the first month of accounts older than the records, weeks for others.
 
     Measured, days from creation to the first invoice (10/50/90 %): 779/4161/8940 where that is in 2005, 37/107/257
-    from 2011 on, never below zero.
+    from 2011 on, never negative.
     """
     n = len(start)
     days_before = np.where(start < BEFORE_RECORDS, rng.uniform(0, 10_000, n), rng.exponential(40, n)).astype(int)
@@ -102,9 +102,9 @@ def draw_creation(rng: np.random.Generator, start: np.ndarray) -> np.ndarray:
 
 
 def draw_services(rng: np.random.Generator, clients: Table) -> Table:
-    """Electricity and gas of the clients, sorted by client, then energy; gas begins together or later."""
+    """Electricity and gas of the clients, by client, then energy; gas begins at the same time or later."""
     n = len(clients["start"])
-    has_gas = rng.random(n) < 1.06 * GAS_SHARE[clients["region_row"]]  # some will begin too late to be billed
+    has_gas = rng.random(n) < 1.06 * GAS_SHARE[clients["region_row"]]  # some begin too late to be billed
     is_gas_only = has_gas & (rng.random(n) < 0.011)
     client, energy = np.nonzero(np.stack([~is_gas_only, has_gas], axis=1))
     is_later = (energy == GAZ) & ~is_gas_only[client] & (rng.random(len(client)) < 0.4)
@@ -116,7 +116,7 @@ def draw_services(rng: np.random.Generator, clients: Table) -> Table:
 
 
 def draw_contracts(rng: np.random.Generator, services: Table) -> Table:
-    """Tariff, the month it becomes 11, meter coefficient, and `level`, the log of the usual kWh a month."""
+    """Tariff, month of its change to 11, meter coefficient, and `level`, the log of the usual kWh per month."""
     n, energy, kind = len(services["client"]), services["energy"], services["category_row"]
     is_large_gas = (kind == LARGE) & (rng.random(n) < LARGE_GAS_SHARE)
     gas_tariff = np.where(is_large_gas, LARGE_GAS_TARIFF, GAS_TARIFF)
@@ -132,12 +132,13 @@ def draw_contracts(rng: np.random.Generator, services: Table) -> Table:
     }
 
 
-# ---- what is used: honest kWh [service, month], harmless changes included
+# ---- honest consumption [service, month], with harmless changes
 
 
 def draw_consumption(rng: np.random.Generator, services: Table, n_clients: int) -> tuple[np.ndarray, np.ndarray]:
-    """kWh used by each service in each month, billed or not; and the log of what is usual for it, without its season,
-    its noise, and changes in the months that have readings: household.py makes those days. [service, month]
+    """kWh of each service and month, billed or not; and the log of its usual kWh. [(service, month)]
+
+    The usual kWh leave out season, noise, and changes in the months with readings, whose days load_profiles.py makes.
     """
     of_client, n = services["client"], len(services["client"])
     season = draw_season(rng, services["energy"])
@@ -150,34 +151,34 @@ def draw_consumption(rng: np.random.Generator, services: Table, n_clients: int) 
 
 
 def draw_season(rng: np.random.Generator, energy: np.ndarray) -> np.ndarray:
-    """Yearly swing of the log. Measured: electricity peaks in August, gas in January and three times as high."""
+    """Seasonal variation of the log. Measured: electricity peaks in August; gas in January, three times as high."""
     n = len(energy)
     peak = np.where(energy == ELEC, 6.9, -0.1) + rng.normal(0, 0.7, n)
     swing = np.where(energy == ELEC, 0.17, 0.55) * rng.gamma(2.0, 0.5, n)
     return swing[:, None] * np.cos(2 * np.pi * (MONTHS - JANUARY - peak[:, None]) / 12)
 
 
-def draw_drift(rng: np.random.Generator, n: int, keeps: float = 0.94, sd: float = 0.35) -> np.ndarray:
-    """Slow ups and downs of the log: a first-order autoregression in its steady state from the first month on."""
+def draw_drift(rng: np.random.Generator, n: int, correlation: float = 0.94, sd: float = 0.35) -> np.ndarray:
+    """Slow variation of the log: a stationary first-order autoregression."""
     drift = rng.normal(0, sd, (n, N_MONTHS))
-    drift[:, 1:] *= np.sqrt(1 - keeps**2)
+    drift[:, 1:] *= np.sqrt(1 - correlation**2)
     for month in MONTHS[1:]:
-        drift[:, month] += keeps * drift[:, month - 1]
+        drift[:, month] += correlation * drift[:, month - 1]
     return drift
 
 
 def draw_new_tenants(rng: np.random.Generator, n: int, per_month: float = 0.0015, sd: float = 0.5) -> np.ndarray:
-    """Another household moves in: a lasting step of the log, up or down. [client, month]"""
+    """Lasting steps of the log, up or down, when another household moves in. [(client, month)]"""
     return np.cumsum((rng.random((n, N_MONTHS)) < per_month) * rng.normal(0, sd, (n, N_MONTHS)), axis=1)
 
 
 def draw_efficiency(rng: np.random.Generator, n: int, per_month: float = 0.001) -> np.ndarray:
-    """Insulation, a new refrigerator, solar panels: a lasting fall to 0.6-0.9 of what was used. [client, month]"""
+    """Lasting falls to 0.6-0.9 of the consumption by insulation, refrigerators, solar panels. [(client, month)]"""
     return np.cumsum((rng.random((n, N_MONTHS)) < per_month) * np.log(rng.uniform(0.6, 0.9, (n, N_MONTHS))), axis=1)
 
 
 def draw_vacancies(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Share of the usual consumption where a home stands empty, 1 elsewhere; some homes often do, most hardly ever."""
+    """Share of the usual consumption: 1, less while a home is vacant; some homes often are, most rarely."""
     per_month = np.clip(np.exp(rng.normal(-5.3, 1.8, (n, 1))), 0, 0.2)
     begins = rng.random((n, N_MONTHS)) < per_month
     left = np.maximum.accumulate(np.where(begins, MONTHS, -1), axis=1)
@@ -188,7 +189,7 @@ def draw_vacancies(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def draw_idle_gas(rng: np.random.Generator, energy: np.ndarray) -> np.ndarray:
-    """Gas connected but not used yet. Measured: a tenth of clients with gas use none at all. [service, month]"""
+    """Whether gas is connected but not used yet. Measured: 10 % of clients with gas use none. [(service, month)]"""
     n = len(energy)
     begins = np.where((energy == GAZ) & (rng.random(n) < 0.13), rng.integers(3 * N_MONTHS, size=n), 0)
     return begins[:, None] > MONTHS

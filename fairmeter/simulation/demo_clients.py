@@ -1,7 +1,7 @@
-"""Four clients for demonstrations, the first of a simulated utility: one honest, three with something to see.
+"""Four demo clients, the first of a simulated utility: one honest, three with a scenario.
 
-In:  drawn clients, services and thefts.
-Out: the same tables, in which the first clients play their parts; nobody has inspected them, so they have no label.
+In:  simulated clients, services and thefts.
+Out: the same tables with the demo clients as the first ones. They were not inspected, so they have no label.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ from fairmeter.simulation.billing import ELEC, FIRST_MONTH, N_MONTHS
 from fairmeter.simulation.clients import DISTRICT
 from fairmeter.simulation.thefts import month_of, month_start
 
-# By id: what they do, and how many days before the last reading it begins.
+# By id: pattern, and days from its onset to the last reading.
 PARTS = {
     "demo-normal": None,
     "demo-sudden-spike": ("spike", 10),
@@ -26,7 +26,7 @@ END = month_start(N_MONTHS)
 
 
 def cast_clients(clients: Table) -> Table:
-    """The first clients live in the first region, since long ago, and still do; they are households."""
+    """Replace the first clients by households of the first region with long, open accounts."""
     part = {"region_row": 0, "category_row": 0, "district": DISTRICT[0], "start": START, "end": N_MONTHS}
     part["created_on"] = (FIRST_MONTH + START).astype("datetime64[D]") - 40
     cast = {name: np.full(N_PARTS, value, clients[name].dtype) for name, value in part.items()}
@@ -34,7 +34,7 @@ def cast_clients(clients: Table) -> Table:
 
 
 def cast_services(services: Table, clients: Table) -> Table:
-    """They have electricity and no gas."""
+    """Replace the services of the demo clients: electricity, no gas."""
     own = {name: clients[name][:N_PARTS] for name in ("region_row", "category_row", "route", "start", "end")}
     own |= {"client": np.arange(N_PARTS), "energy": np.full(N_PARTS, ELEC), "tariff": np.full(N_PARTS, TARIFF)}
     own |= {"tariff_11_from": np.full(N_PARTS, N_MONTHS), "coefficient": np.ones(N_PARTS, int), "level": LEVELS}
@@ -43,7 +43,7 @@ def cast_services(services: Table, clients: Table) -> Table:
 
 
 def cast_thefts(thefts: Table) -> Table:
-    """They do what their part says, from its day until the end. Thefts have their days (thieves.draw_days)."""
+    """Replace the thefts of the demo clients by their patterns. thefts: dated to the day (thefts.draw_days)."""
     acts = [(service, *part) for service, part in enumerate(PARTS.values()) if part]
     service, pattern, days = (np.array(column) for column in zip(*acts, strict=True))
     own = {"service": service, "pattern": pattern.astype(object), "onset_on": END - days}

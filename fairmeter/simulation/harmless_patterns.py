@@ -1,10 +1,10 @@
-"""Harmless changes of consumption as functions on series: what must not be taken for theft.
+"""Harmless changes of consumption as functions on series, which must not be taken for theft.
 
 In:  kWh [series, step] (hourly, daily or monthly; missing NaN), the onset of each series, a random generator.
-Out: kWh of the same shape with the change from the onset on, in the way of patterns.py: what was missing stays missing;
-     only meter_exchange and missing_readings lose readings more.
+Out: kWh of the same shape with the change from the onset on (pattern.py); missing stays missing, and only
+     meter_exchange and missing_readings remove readings.
 
-No source gives figures: the ranges are set by hand, USUAL for a fair test, WIDE to train a detector on.
+There are no published figures: ranges are set by hand, USUAL for a fair test, WIDE to train a detector.
 """
 
 from collections.abc import Callable
@@ -12,19 +12,19 @@ from collections.abc import Callable
 import numpy as np
 
 from fairmeter.core.calendar import DAYS_PER_YEAR
-from fairmeter.simulation.pattern import ConsumptionYear, Pattern, Range, Ranges, by_name, pattern
+from fairmeter.simulation.pattern import ConsumptionYear, Pattern, Range, Ranges, find_pattern, pattern
 
 SOURCE = "what inspectors find where nobody stole; ranges set by hand"
 
 
 def harmless(**ranges: tuple[Range, Range]) -> Callable:
-    """A pattern that is no theft; each parameter comes with its usual and its wide range."""
+    """Decorate a formula as a harmless pattern; each parameter is given with its usual and its wide range."""
     return pattern(SOURCE, is_theft=False, **ranges)
 
 
 @harmless(days=((5, 28), (3, 45)), standby=((0.05, 0.35), (0.0, 0.6)), jitter=((0, 0.2), (0, 0.4)))
 def holiday(at: ConsumptionYear, days: np.ndarray, standby: np.ndarray, jitter: np.ndarray) -> np.ndarray:
-    """Nobody is at home for 5-28 days: refrigerator and standby, a share of the mean; then as before."""
+    """An empty home for 5-28 days: refrigerator and standby, a share of the mean; then as before."""
     return np.where(at.since < at.steps(days), _idle(at, standby, jitter), at.kwh)
 
 
@@ -40,7 +40,7 @@ def new_tenant(
 
 
 def _idle(at: ConsumptionYear, standby: np.ndarray, jitter: np.ndarray) -> np.ndarray:
-    """A share of the mean, give or take; never more than was used."""
+    """A share of the mean with jitter, at most the consumption."""
     return np.minimum(standby * at.mean * at.noise(1 - jitter, 1 + jitter), at.kwh)
 
 
@@ -53,22 +53,22 @@ def solar_panels(
 ) -> np.ndarray:
     """y = max(x - s, 0), s from the sun: a share of the mean over a year, more in summer, another on each day.
 
-    A series knows no dates: midsummer is at some day after its first step; give equal ends where it is known.
+    A series has no dates, so midsummer is drawn as a day after its first step; give equal bounds to fix it.
     """
-    day = at.place / at.steps_a_day
+    day = at.place / at.steps_per_day
     season = 1 + swing * np.cos(2 * np.pi * (day - midsummer_day) / DAYS_PER_YEAR)
-    # Clouds differ from day to day: one draw for all hours of a day, and over a month they nearly even out.
-    spread = clouds * min(1.0, np.sqrt(at.steps_a_day))
-    of_day = at.place // max(round(at.steps_a_day), 1)
+    # Clouds differ from day to day: one draw for all hours of a day; over a month they nearly average out.
+    spread = clouds * min(1.0, np.sqrt(at.steps_per_day))
+    of_day = at.place // max(round(at.steps_per_day), 1)
     weather = at.noise(1 - spread, 1 + spread)[:, of_day[0]]
     return np.maximum(at.kwh - cover * at.mean * season * weather * _height(at), 0)
 
 
 def _height(at: ConsumptionYear) -> np.ndarray:
-    """The sun from 06 to 18 h, 1 in the mean of a day. [1, step]"""
+    """Height of the sun from 06 to 18 h, daily mean 1. [(1, step)]"""
     if not at.is_hourly:
         return np.ones((1, at.kwh.shape[1]))
-    hour = (at.place % round(at.steps_a_day) + 0.5) * 24 / round(at.steps_a_day)
+    hour = (at.place % round(at.steps_per_day) + 0.5) * 24 / round(at.steps_per_day)
     return np.pi * np.maximum(np.sin(np.pi * (hour - 6) / 12), 0)
 
 
@@ -87,34 +87,34 @@ def efficiency(at: ConsumptionYear, share: np.ndarray, ramp_days: np.ndarray) ->
 
 @harmless(share=((0.95, 1.05), (0.9, 1.1)), dead_days=((0, 3), (0, 7)))
 def meter_exchange(at: ConsumptionYear, share: np.ndarray, dead_days: np.ndarray) -> np.ndarray:
-    """No reading for up to three days, then a meter that differs by a few per cent."""
-    return np.where(at.since < at.steps(dead_days, least=0), np.nan, share * at.kwh)
+    """No readings for up to three days, then a meter that differs by a few per cent."""
+    return np.where(at.since < at.steps(dead_days, minimum=0), np.nan, share * at.kwh)
 
 
 @harmless(days=((14, 90), (5, 150)), level=((0.6, 1.2), (0.3, 1.5)))
 def estimated_bill(at: ConsumptionYear, days: np.ndarray, level: np.ndarray) -> np.ndarray:
-    """The mean of the past, give or take, is written instead of readings; the first real one catches up.
+    """The past mean, times a level, replaces readings; the first real reading catches up.
 
-    Where too much was written nothing is registered until it is used up: in the long run, the sum is that of the use.
+    After too high an estimate nothing is registered until it is used up, so that the long-run sum is the consumption.
     """
     days, estimate = at.steps(days), level * at.mean_before()
     onset = at.place - at.since
-    n_known = _known_between(at, onset, onset + days)
-    owed = np.maximum(at.used(onset, at.place + 1) - estimate * n_known, 0)
+    n_present = _count_present(at, onset, onset + days)
+    owed = np.maximum(at.used(onset, at.place + 1) - estimate * n_present, 0)
     caught_up = np.where(at.since == days, owed, np.minimum(owed, at.kwh))
     return np.where(at.since < days, estimate, caught_up)
 
 
-def _known_between(at: ConsumptionYear, first: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """Steps with a reading from one place up to another, exclusive, a series. [series, 1]"""
+def _count_present(at: ConsumptionYear, first: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """Number of steps with a reading from one step up to another, exclusive. [(series, 1)]"""
     is_within = (at.place >= first) & (at.place < end) & ~np.isnan(at.kwh)
     return is_within.sum(axis=1, keepdims=True)
 
 
 @harmless(share=((0.02, 0.2), (0.0, 0.5)), gap_days=((0, 14), (0, 45)))
 def missing_readings(at: ConsumptionYear, share: np.ndarray, gap_days: np.ndarray) -> np.ndarray:
-    """A gap of up to two weeks, then a share of the readings missing here and there."""
-    is_lost = (at.since < at.steps(gap_days, least=0)) | (at.rng.random(at.kwh.shape) < share)
+    """A gap of up to two weeks, then a share of the readings missing at random."""
+    is_lost = (at.since < at.steps(gap_days, minimum=0)) | (at.rng.random(at.kwh.shape) < share)
     return np.where(is_lost, np.nan, at.kwh)
 
 
@@ -129,17 +129,17 @@ USUAL: Ranges = {name: each.ranges for name, each in HARMLESS.items()}
 WIDE: Ranges = {name: each.wide for name, each in HARMLESS.items()}
 
 
-def changed(
+def apply_harmless(
     kwh: np.ndarray,
     onset: np.ndarray,
     name: str,
     rng: np.random.Generator,
-    steps_a_day: float = 1.0,
+    steps_per_day: float = 1.0,
     ranges: Ranges = USUAL,
 ) -> np.ndarray:
-    """kWh [series, step] with the named change from each series' onset step on; the number of steps means never.
+    """Apply a harmless change to kWh [series, step] from the onset step of each series; n_steps means never.
 
-    Changes and parameters that `ranges` leaves out keep their usual range. UnknownPattern, WrongSeries.
+    ranges: replaces the usual range of the parameters that it names. Raises UnknownPattern, WrongSeries.
     """
-    change = by_name(HARMLESS, name, "harmless change")
-    return change.from_onset(kwh, onset, rng, steps_a_day, ranges.get(name))
+    change = find_pattern(HARMLESS, name, "harmless change")
+    return change.from_onset(kwh, onset, rng, steps_per_day, ranges.get(name))

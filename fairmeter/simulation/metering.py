@@ -1,10 +1,10 @@
-"""Smart meters of a simulated utility: what homes use -> what their meters register -> which readings arrive.
+"""Smart meters of a simulated utility: consumption -> registered energy -> received readings.
 
-In:  homes with what they use (household.py), what they used in the months before, thefts by home.
-Out: Metered: kWh used and registered [home, day], the readings, the harmless changes with their truth.
+In:  homes with their LoadProfile, their consumption in the months before, thefts by home.
+Out: MeteredUtility: kWh used and registered [home, day], the readings, the true harmless changes.
 
-Readings come once a day; those of some homes come hourly in the last HOURLY_DAYS days. A lost reading is a row that is
-not there: the meter counted on, and the invoice has it.
+Readings are daily; some homes send hourly ones in the last HOURLY_DAYS days. A lost reading is a missing row: the meter
+registered its energy, and the invoice bills it.
 """
 
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ import numpy as np
 
 from fairmeter.core.types import Table
 from fairmeter.simulation.billing import ELEC, FIRST_MONTH, FIRST_READ_MONTH, N_MONTHS
-from fairmeter.simulation.harmless_patterns import HARMLESS, changed
+from fairmeter.simulation.harmless_patterns import HARMLESS, apply_harmless
 from fairmeter.simulation.load_profiles import LoadProfile, draw_hours
 from fairmeter.simulation.network import DistributionNetwork
-from fairmeter.simulation.theft_patterns import attacked
+from fairmeter.simulation.theft_patterns import apply_theft
 
 MONTH_STARTS = (FIRST_MONTH + np.arange(N_MONTHS + 1)).astype("datetime64[D]")
 DAYS_OF_MONTH = np.diff(MONTH_STARTS).astype(int)
@@ -24,23 +24,23 @@ WITH_READINGS = slice(FIRST_READ_MONTH, N_MONTHS)
 FIRST_DAY = MONTH_STARTS[FIRST_READ_MONTH]
 DAY = np.arange(FIRST_DAY, MONTH_STARTS[-1])
 HOURLY_DAYS = 60
-HOURLY_SHARE = 0.18  # of smart meters that send hourly readings lately
-HARMLESS_SHARE = 0.15  # of homes, one change each
+HOURLY_SHARE = 0.18  # of smart meters with hourly readings
+HARMLESS_SHARE = 0.15  # of homes, each with one change
 HONEST_DAYS, CHANGED_DAYS = 60, 30  # before a harmless change and after it, at least
-# London: 48 % of households lack readings of some days, 0.25 % of all days. Other utilities lose more.
-GAPS_A_YEAR, GAP_DAYS, LOST_HOURS = 0.8, 2.5, 0.002
+# London: 48 % of households lack readings on some days, 0.25 % of all days. Other utilities lose more.
+GAPS_PER_YEAR, GAP_DAYS, LOST_HOURS = 0.8, 2.5, 0.002
 DECIMALS = {1: 2, 24: 3}  # of a reading [kWh], by readings a day
-COMPANY = 20  # homes whose series a thief could take for his own
-DEMO_SEED = 18  # of the thefts of demo clients: plain ones, the same in every utility
-# The sun is highest on 21 June: days after the first reading.
+N_OTHER_HOMES = 20  # homes whose series a thief may copy
+DEMO_SEED = 18  # of the thefts of demo clients, which are the same in every utility
+# Days from the first reading to 21 June.
 HERE = {"solar_panels": {"midsummer_day": (112, 112)}}
-# Changes of what is read and not of what is used; all other harmless changes happen at home.
+# Changes of the readings, not of the consumption; all others happen at home.
 AT_THE_METER = {"meter_exchange", "estimated_bill", "missing_readings"}
 
 
 @dataclass(frozen=True)
 class MeteredUtility:
-    """What the smart meters of homes did. Rows of `readings` and `harmless` name the home by its row."""
+    """Energy and readings of smart meters. `home` in `readings` and `harmless` is the row of the home."""
 
     used: np.ndarray  # kWh [home, day]
     registered: np.ndarray  # kWh [home, day]
@@ -55,12 +55,12 @@ class MeteredUtility:
 
     @property
     def exchanged_on(self) -> np.ndarray:
-        """The days on which those were exchanged."""
+        """Days of these exchanges."""
         return self.harmless["onset_on"][self.harmless["change"] == "meter_exchange"]
 
 
 def draw_homes(rng: np.random.Generator, services: Table, network: DistributionNetwork, n_demo: int) -> Table:
-    """The services with a smart meter: electricity still in use, of a transformer that measures.
+    """Services with a smart meter: open electricity accounts on a transformer with a meter.
 
     Columns service, client, transformer, region_row, is_shop, is_hourly, is_demo, start_on, end_on (exclusive).
     """
@@ -82,7 +82,7 @@ def draw_homes(rng: np.random.Generator, services: Table, network: DistributionN
 
 
 def day_by_day(monthly: np.ndarray) -> np.ndarray:
-    """What changes slowly, from the middle of one month to that of the next. [home, every month] -> [home, day]"""
+    """Interpolate a slow variable between the middles of months. [(home, all months) -> (home, day)]"""
     middle = MONTH_STARTS[:-1] + DAYS_OF_MONTH // 2
     before = np.searchsorted(middle, DAY, side="right") - 1
     after = np.minimum(before + 1, N_MONTHS - 1)
@@ -93,7 +93,7 @@ def day_by_day(monthly: np.ndarray) -> np.ndarray:
 def draw_readings(
     rng: np.random.Generator, homes: Table, use: LoadProfile, before: np.ndarray, thefts: Table
 ) -> MeteredUtility:
-    """What the meters make of what the homes use.
+    """Apply harmless changes, thefts, metering and transmission to the consumption of homes.
 
     homes: is_hourly, is_demo, start_on, end_on; before: kWh used in the months before the first reading [home, month];
     thefts: home, pattern, onset_on, ended_on.
@@ -104,7 +104,7 @@ def draw_readings(
         rows = np.flatnonzero(homes["is_hourly"] == (steps > 1))
         group = {name: column[rows] for name, column in homes.items()}
         kwh = draw_hours(rng, use, rows) if steps > 1 else use.total[rows]
-        events = of_homes(harmless, rows), of_homes(thefts, rows)
+        events = select_homes(harmless, rows), select_homes(thefts, rows)
         kwh, counted, read, earlier[rows] = register(rng, group, kwh, before[rows], *events, steps)
         used[rows], registered[rows] = (by_day(values, steps) * is_open(group) for values in (kwh, counted))
         arrived += [{**part, "home": rows[part["home"]]} for part in reading_rows(read, steps)]
@@ -120,7 +120,7 @@ def register(
     thefts: Table,
     steps: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """kWh used, counted by the meter, and read (NaN: nothing arrived) [home, step]; counted before [home, month]."""
+    """kWh used, registered, and read (NaN: not received) [home, step]; registered before [home, month]."""
     kwh = change(rng, kwh, harmless, steps, is_at_home=True)
     counted, before = steal(rng, kwh, before, thefts, homes["is_demo"], steps)
     read = change(rng, counted, harmless, steps, is_at_home=False)
@@ -129,22 +129,22 @@ def register(
     return kwh, counted, np.where(is_lost, np.nan, counted), before
 
 
-def of_homes(events: Table, homes: np.ndarray) -> Table:
-    """The thefts or changes of some homes, `home` counted among those."""
-    keep = np.isin(events["home"], homes)
+def select_homes(events: Table, homes: np.ndarray) -> Table:
+    """Thefts or changes of some homes, with `home` as the position among these."""
+    chosen = np.isin(events["home"], homes)
     return {
-        **{name: column[keep] for name, column in events.items()},
-        "home": np.searchsorted(homes, events["home"][keep]),
+        **{name: column[chosen] for name, column in events.items()},
+        "home": np.searchsorted(homes, events["home"][chosen]),
     }
 
 
 def is_open(homes: Table) -> np.ndarray:
-    """Whether the account exists. [home, day]"""
+    """Whether the account is open. [(home, day)]"""
     return (homes["start_on"][:, None] <= DAY) & (homes["end_on"][:, None] > DAY)
 
 
 def by_day(kwh: np.ndarray, steps: int) -> np.ndarray:
-    """Sums of the steps of each day, to the watt-hour. [home, day]"""
+    """Daily sums, rounded to watt-hours. [kWh, (home, day)]"""
     return np.round(kwh.reshape(len(kwh), kwh.shape[1] // steps, steps).sum(axis=2), 3)
 
 
@@ -152,24 +152,24 @@ def by_day(kwh: np.ndarray, steps: int) -> np.ndarray:
 
 
 def draw_harmless(rng: np.random.Generator, homes: Table) -> Table:
-    """Which homes change harmlessly, how, from which day on: home, change, onset_on. Demo clients never do."""
+    """Table of harmless changes: home, change, onset_on. Demo clients have none."""
     n = len(homes["start_on"])
     first, last = np.maximum(homes["start_on"], FIRST_DAY), homes["end_on"]
-    room = (last - first).astype(int) - HONEST_DAYS - CHANGED_DAYS
-    onset = first + HONEST_DAYS + (rng.random(n) * np.maximum(room, 0)).astype(int)
+    n_free = (last - first).astype(int) - HONEST_DAYS - CHANGED_DAYS
+    onset = first + HONEST_DAYS + (rng.random(n) * np.maximum(n_free, 0)).astype(int)
     name = np.array(list(HARMLESS), object)[rng.integers(len(HARMLESS), size=n)]
-    home = np.flatnonzero((rng.random(n) < HARMLESS_SHARE) & (room > 0) & ~homes["is_demo"])
+    home = np.flatnonzero((rng.random(n) < HARMLESS_SHARE) & (n_free > 0) & ~homes["is_demo"])
     return {"home": home, "change": name[home], "onset_on": onset[home]}
 
 
 def change(rng: np.random.Generator, kwh: np.ndarray, changes: Table, steps: int, is_at_home: bool) -> np.ndarray:
-    """kWh after the harmless changes at home, or after those at the meter. [home, step]"""
+    """Apply the harmless changes at home, or those at the meter. [kWh, (home, step)]"""
     after = kwh.copy()
     for name in HARMLESS:
         rows = np.flatnonzero(changes["change"] == name)
         if len(rows) and is_at_home == (name not in AT_THE_METER):
             home, onset = changes["home"][rows], (changes["onset_on"][rows] - FIRST_DAY).astype(int) * steps
-            after[home] = changed(kwh[home], onset, name, rng, steps, HERE)
+            after[home] = apply_harmless(kwh[home], onset, name, rng, steps, HERE)
     return after
 
 
@@ -181,7 +181,7 @@ def steal(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Registered kWh [home, step], and those of the months before the first reading [home, month].
 
-    A theft that is older than the readings runs through the months before them at the same pace, day by day.
+    A theft older than the readings is applied to the months before in the same daily or hourly steps.
     """
     registered, earlier = kwh.copy(), before.copy()
     is_early, of_demo = thefts["onset_on"] < FIRST_DAY, is_demo[thefts["home"]]
@@ -189,13 +189,13 @@ def steal(
     for kind in np.unique(kinds):
         rows = np.flatnonzero(kinds == kind)
         name, early, home = thefts["pattern"][rows[0]], is_early[rows[0]], thefts["home"][rows]
-        among = np.append(home, company(home, len(kwh))) if name == "low_user" else home
+        among = np.append(home, other_homes(home, len(kwh))) if name == "low_user" else home
         past = in_steps(before[among], steps) if early else np.zeros((len(among), 0))
         whole, first = np.hstack([past, kwh[among]]), MONTH_STARTS[0] if early else FIRST_DAY
         onset, ended = (days_after(thefts[day][rows], first) * steps for day in ("onset_on", "ended_on"))
         onset = np.append(onset, np.full(len(among) - len(home), whole.shape[1]))
         own_rng = np.random.default_rng(DEMO_SEED) if of_demo[rows[0]] else rng
-        taken = attacked(whole, onset, name, own_rng, steps)[: len(home)]
+        taken = apply_theft(whole, onset, name, own_rng, steps)[: len(home)]
         taken = np.where(np.arange(whole.shape[1]) < ended[:, None], taken, whole[: len(home)])
         registered[home] = taken[:, past.shape[1] :]
         if early:
@@ -203,36 +203,36 @@ def steal(
     return registered, earlier
 
 
-def company(home: np.ndarray, n: int) -> np.ndarray:
-    """Some other homes of n, for the pattern that takes the series of another; where there are none, the same."""
-    others = np.setdiff1d(np.arange(n), home)[:COMPANY]
+def other_homes(home: np.ndarray, n: int) -> np.ndarray:
+    """Some other homes of n, whose series a pattern may copy; the same homes where there are no others."""
+    others = np.setdiff1d(np.arange(n), home)[:N_OTHER_HOMES]
     return others if len(others) else home
 
 
 def days_after(day: np.ndarray, first: np.datetime64) -> np.ndarray:
-    """Days from the first one, 0 before it."""
+    """Days since the first one, 0 before it."""
     return np.maximum((day - first).astype(int), 0)
 
 
 def in_steps(monthly: np.ndarray, steps: int) -> np.ndarray:
-    """Months spread evenly over their days or hours. [home, step]"""
+    """Spread monthly sums evenly over their days or hours. [(home, step)]"""
     n_steps = DAYS_OF_MONTH[: monthly.shape[1]] * steps
     return np.repeat(monthly / n_steps, n_steps, axis=1)
 
 
 def by_month(kwh: np.ndarray, steps: int = 1, months: slice = WITH_READINGS) -> np.ndarray:
-    """Sums over these months of days or hours that fill them. [home, month]"""
+    """Monthly sums of daily or hourly series that cover these months. [(home, month)]"""
     days = DAYS_OF_MONTH[months]
     return np.add.reduceat(kwh, (np.cumsum(days) - days) * steps, axis=1)
 
 
-# ---- what arrives
+# ---- received readings
 
 
 def draw_lost(rng: np.random.Generator, n: int, steps: int) -> np.ndarray:
-    """Which readings are lost: for days on end, hourly ones also one by one. [home, step]"""
+    """Whether a reading is lost: for runs of days, hourly ones also singly. [(home, step)]"""
     often = rng.gamma(0.7, 1 / 0.7, (n, 1))
-    begins = rng.random((n, len(DAY))) < often * GAPS_A_YEAR / 365
+    begins = rng.random((n, len(DAY))) < often * GAPS_PER_YEAR / 365
     ends = np.where(begins, np.arange(len(DAY)) + rng.geometric(1 / GAP_DAYS, begins.shape), 0)
     is_lost = np.repeat(np.maximum.accumulate(ends, axis=1) > np.arange(len(DAY)), steps, axis=1)
     is_hourly = np.arange(len(DAY) * steps) >= first_hourly(steps)
@@ -240,12 +240,12 @@ def draw_lost(rng: np.random.Generator, n: int, steps: int) -> np.ndarray:
 
 
 def first_hourly(steps: int) -> int:
-    """The first step that is sent as an hour and not in its day's sum; all steps where a day has one."""
+    """First step with hourly readings, before which daily sums are sent; the end for daily meters."""
     return (len(DAY) - HOURLY_DAYS * (steps > 1)) * steps
 
 
 def reading_rows(read: np.ndarray, steps: int) -> list[Table]:
-    """Rows home, read_at, consumption_kwh of what arrived; hourly only in the last HOURLY_DAYS days."""
+    """Tables home, read_at, consumption_kwh of received readings; hourly only in the last HOURLY_DAYS days."""
     until = first_hourly(steps)
     hours = np.arange(DAY[0], DAY[-1] + 1, dtype="datetime64[h]")
     return [
@@ -255,13 +255,13 @@ def reading_rows(read: np.ndarray, steps: int) -> list[Table]:
 
 
 def rows_of(read: np.ndarray, time: np.ndarray) -> Table:
-    """One row for each value that is there."""
+    """One row for each value that is not missing."""
     home, step = np.nonzero(~np.isnan(read))
     return {"home": home, "read_at": time[step].astype("datetime64[m]"), "consumption_kwh": read[home, step]}
 
 
 def by_home_and_time(parts: list[Table]) -> Table:
-    """All rows, by home, then time."""
+    """All rows, sorted by home, then time."""
     rows = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     order = np.lexsort([rows["read_at"], rows["home"]])
     return {name: column[order] for name, column in rows.items()}

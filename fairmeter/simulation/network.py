@@ -1,10 +1,10 @@
-"""The low-voltage network of a simulated utility: where clients live, what each transformer delivers.
+"""Low-voltage network of a simulated utility: places of clients, energy delivered by transformers.
 
-In:  clients' regions and reading routes; what the clients of each transformer use a day.
-Out: transformers with coordinates, a place for each client; delivered energy and technical losses. [kWh a day]
+In:  regions and reading routes of clients; daily consumption of the clients of each transformer.
+Out: transformers with coordinates, a place for each client; delivered energy and technical losses. [kWh per day]
 
-Delivered less losses less what the clients' meters registered is energy not accounted for. Coordinates lie about real
-towns of Tunisia, but which region lies where is made up: the public set does not say.
+Delivered energy less losses and registered energy is unaccounted for. Coordinates are around real towns of Tunisia; the
+assignment of regions to towns is invented, because the public set does not give it.
 """
 
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ import numpy as np
 from fairmeter.core.types import Table
 from fairmeter.simulation.billing import N_ROUTES
 
-CLIENTS_A_TRANSFORMER = 25  # drawn ones, closed accounts included; a real transformer feeds 50 to 200
-SMART_SHARE = 0.82  # of transformers that measure, and whose clients have smart meters
+CLIENTS_PER_TRANSFORMER = 25  # simulated ones with closed accounts; a real transformer supplies 50 to 200
+SMART_SHARE = 0.82  # of transformers with a meter, whose clients have smart meters
 TOWNS = {
     101: (36.80, 10.18), 103: (36.85, 10.30), 104: (36.73, 10.25), 105: (36.40, 10.14), 106: (36.18, 8.71),
     107: (36.73, 9.18), 301: (35.83, 10.63), 302: (35.50, 11.06), 303: (35.78, 10.82), 304: (35.68, 10.10),
@@ -23,15 +23,15 @@ TOWNS = {
     310: (34.74, 10.76), 311: (33.88, 10.09), 312: (34.42, 8.78), 313: (33.92, 8.13), 371: (33.35, 10.49),
     372: (32.93, 10.45), 379: (33.70, 8.97),
 }  # fmt: skip
-TOWN_SPREAD, STREET_SPREAD = 0.05, 0.0015  # degrees: 5 km about a town, 150 m about a transformer
+TOWN_SPREAD, STREET_SPREAD = 0.05, 0.0015  # degrees: 5 km around a town, 150 m around a transformer
 
-# Technical losses of a transformer and its lines, as shares of its usual load: iron always, copper with the square.
+# Technical losses of a transformer and its lines, as shares of its usual load: iron constant, copper quadratic.
 IRON, COPPER = (0.008, 0.016), (0.015, 0.035)
 
 
 @dataclass(frozen=True)
 class DistributionNetwork:
-    """Transformers, and who hangs on which."""
+    """Transformers, and the clients that each one supplies."""
 
     transformers: Table  # transformer_id, region, latitude, longitude, has_meter
     transformer: np.ndarray  # of each client: row in transformers
@@ -41,13 +41,13 @@ class DistributionNetwork:
     def draw(
         cls, rng: np.random.Generator, region: np.ndarray, route: np.ndarray, first: int, n_metered: int = 0
     ) -> "DistributionNetwork":
-        """A network for clients of these regions; neighbours on a route share a transformer. Ids from first on.
+        """Draw a network for clients of these regions; neighbours on a route share a transformer. Ids start at first.
 
         The transformers of the first n_metered clients have a meter.
         """
         codes, row, n_clients = np.unique(region, return_inverse=True, return_counts=True)
-        # A region has at most one a route: beyond that, they feed more clients.
-        n_in_region = np.clip(np.rint(n_clients / CLIENTS_A_TRANSFORMER).astype(int), 1, N_ROUTES)
+        # A region has at most one per route; in larger regions they supply more clients.
+        n_in_region = np.clip(np.rint(n_clients / CLIENTS_PER_TRANSFORMER).astype(int), 1, N_ROUTES)
         n, first_row = n_in_region.sum(), np.cumsum(n_in_region) - n_in_region
         towns = np.repeat(np.array([TOWNS[code] for code in codes]), n_in_region, axis=0)
         site = towns + rng.normal(0, TOWN_SPREAD, (n, 2))
@@ -63,20 +63,20 @@ class DistributionNetwork:
 
 
 def coordinates(site: np.ndarray) -> Table:
-    """Two columns of degrees, to about a metre."""
+    """Columns latitude and longitude, rounded to about a metre."""
     latitude, longitude = np.round(site, 5).T
     return {"latitude": latitude, "longitude": longitude}
 
 
 def draw_losses(rng: np.random.Generator, load: np.ndarray) -> np.ndarray:
-    """Technical losses of each transformer at its load. [transformer, day, kWh a day]"""
+    """Technical losses of each transformer at its load. [kWh per day, (transformer, day)]"""
     usual = load.mean(axis=1, keepdims=True)
     iron, copper = (rng.uniform(*limits, (len(load), 1)) for limits in (IRON, COPPER))
     return usual * iron + copper * np.square(load) / np.where(usual > 0, usual, 1)
 
 
 def sum_by(transformer: np.ndarray, kwh: np.ndarray, n: int) -> np.ndarray:
-    """Sum of the clients of each of n transformers. [transformer, day]"""
+    """Sum over the clients of each of n transformers. [(transformer, day)]"""
     total = np.zeros((n, kwh.shape[1]))
     np.add.at(total, transformer, kwh)
     return total
@@ -85,13 +85,13 @@ def sum_by(transformer: np.ndarray, kwh: np.ndarray, n: int) -> np.ndarray:
 def draw_totals(
     rng: np.random.Generator, transformer: np.ndarray, used: np.ndarray, registered: np.ndarray, n: int
 ) -> Table:
-    """What each transformer delivers a day, and where it goes: grids [transformer, day], to the watt-hour.
+    """Daily totals of each transformer. [kWh rounded to watt-hours, (transformer, day)]
 
-    delivered_kwh is what the clients used and the losses; losses_kwh what an engineer computes for the load;
-    unregistered_kwh the truth: used, but not registered. It is below zero where a stalled meter catches up.
+    delivered_kwh: consumption plus losses; losses_kwh: computed from the load; unregistered_kwh: the truth, used but
+    not registered, negative where a stalled meter catches up.
     """
     load = sum_by(transformer, used, n)
     losses = draw_losses(rng, load)
     unregistered = load - sum_by(transformer, registered, n)
     grids = {"delivered_kwh": load + losses, "losses_kwh": losses, "unregistered_kwh": unregistered}
-    return {name: np.round(grid, 3) + 0.0 for name, grid in grids.items()}  # + 0.0: no minus zero in the file
+    return {name: np.round(grid, 3) + 0.0 for name, grid in grids.items()}  # + 0.0 turns -0.0 into 0.0

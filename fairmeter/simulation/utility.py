@@ -1,18 +1,17 @@
-"""A simulated utility in the shape of the public STEG set: clients, invoices, readings, and thefts with their truth.
+"""A simulated utility in the format of the public STEG set: clients, invoices, readings, and the true thefts.
 
-In:  a number of clients and a seed (python -m fairmeter.simulation.utility --clients 2000 --seed 1 --out data/sample.zip).
-Out: a Utility of tables, or a zip of them. Also without readings, as the public set: clients, invoices, thefts.
+In:  a number of clients and a seed.
+Out: a Utility of tables, or a zip of them (cli/simulate.py). Also clients, invoices and thefts alone, as the public
+     set has no readings.
 
-Everything follows from a grid of monthly consumption [service, month], where a service is one client's electricity or
-gas (population.py). Where there is a smart meter, the grid's last months are the sums of days: what the home uses
-(household.py) in that weather (weather.py), harmless changes and thefts, what the meter registers (metering.py).
-Elsewhere thefts act on the months (thieves.py). billing.py makes the invoices, grid.py what the transformers deliver.
-Figures reached on simulated clients say that the machinery works, never how well it finds real thieves.
+The base is a grid of monthly consumption [service, month]; a service is one client's electricity or gas (clients.py).
+With a smart meter, the last months are sums of days: consumption of the home (load_profiles.py) in the weather of its
+region (weather.py), with harmless changes and thefts, as registered by the meter (metering.py). Without one, thefts
+change the months (thefts.py). billing.py makes the invoices, network.py the energy that transformers deliver.
+Metrics on simulated clients show that the software works, not how well it finds real thieves.
 """
 
-import argparse
 import os
-import sys
 import zipfile
 from pathlib import Path
 from typing import NamedTuple
@@ -30,19 +29,18 @@ from fairmeter.simulation.network import TOWNS, DistributionNetwork, draw_totals
 from fairmeter.simulation.thefts import month_of
 from fairmeter.simulation.weather import draw_temperature, is_holiday
 
-BLOCK = 2000  # clients drawn at a time: bounds the memory
-FRAUD_RATE = 0.056  # share of clients labelled, that is caught; measured in the public set
-# Money per kWh by tariff, gas 40 and 45; made up, for what the recovered energy is worth.
+BLOCK = 2000  # clients simulated at a time, which bounds the memory
+FRAUD_RATE = 0.056  # share of clients caught and labelled; measured in the public set
+# Invented price per kWh by tariff (gas: 40 and 45), for the value of recovered energy.
 PRICES = {10: 0.16, 11: 0.20, 15: 0.22, 29: 0.25, 9: 0.29, 40: 0.23, 45: 0.25}
 
 ENERGY_NAMES = np.array(["ELEC", "GAZ"])
-SAID = ("clients", "invoices", "readings", "thefts", "harmless")
 ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # same seed, same bytes
-UNIX = 3  # the system that a zip says it was made on
+UNIX = 3  # operating system in the zip's headers
 
 
 class Utility(NamedTuple):
-    """All tables in canonical columns. `client` is the row in clients; other tables name clients by client_id."""
+    """All tables in canonical columns. `client` is a row of clients; the other tables hold client_id."""
 
     clients: Table
     invoices: Table  # by client
@@ -58,32 +56,30 @@ class Utility(NamedTuple):
 
 
 def simulate(n_clients: int, seed: int, fraud_rate: float = FRAUD_RATE) -> tuple[Table, Table, Table]:
-    """Tables clients, invoices, thefts of a utility without smart meters; the same arguments give the same tables.
+    """Tables clients, invoices, thefts of a utility without smart meters; equal arguments give equal tables.
 
-    A label says "caught"; thefts holds the uncaught too. ended_on is NaT while a theft goes on, onset_on may lie before
-    the first invoice, share_lost_kwh is NaN where nothing was used. ValueError for no client, a negative seed, or a
-    rate outside 0..0.5.
+    The label 1 means caught; thefts also holds uncaught ones. ended_on is NaT for a continuing theft, onset_on may
+    precede the first invoice, share_lost_kwh is NaN without consumption. Raises ValueError for no client, a negative
+    seed, or a rate outside 0..0.5.
     """
     return tuple(simulate_blocks(n_clients, seed, fraud_rate, has_readings=False)[:3])
 
 
 def simulate_utility(n_clients: int, seed: int, fraud_rate: float = FRAUD_RATE) -> Utility:
-    """All tables of a utility with smart meters, the demo clients the first of its n_clients; otherwise as simulate().
+    """All tables of a utility with smart meters, whose first clients are the demo clients; otherwise as simulate().
 
-    Demo clients have no label. A spike (a demo client's) stands among the thefts as what it is taken for.
+    Demo clients have no label. The spike of a demo client, which is no theft, is in the table of thefts.
     """
     if n_clients <= demo_clients.N_PARTS:
-        raise ValueError(
-            f"Got {n_clients} clients; need more than {demo_clients.N_PARTS}, as so many are demo clients."
-        )
+        raise ValueError(f"Got {n_clients} clients; need more than {demo_clients.N_PARTS}, the number of demo clients.")
     return Utility(*simulate_blocks(n_clients, seed, fraud_rate, has_readings=True))
 
 
 def simulate_blocks(n_clients: int, seed: int, fraud_rate: float, has_readings: bool) -> list[Table]:
-    """The tables of Utility in their order, without readings the first three."""
+    """The tables of Utility in order; without readings only the first three."""
     if n_clients < 1 or seed < 0 or not 0 <= fraud_rate <= 0.5:
         what = f"{n_clients} clients, seed {seed}, fraud rate {fraud_rate}"
-        raise ValueError(f"Got {what}; need at least 1 client, a seed from 0 on, and a fraud rate in 0..0.5.")
+        raise ValueError(f"Got {what}; need at least 1 client, a seed of 0 or more, and a fraud rate in 0..0.5.")
     firsts = range(0, n_clients, BLOCK)
     common_seed, *block_seeds = np.random.SeedSequence(seed).spawn(1 + len(firsts))
     rng = np.random.default_rng(common_seed)
@@ -107,7 +103,7 @@ def simulate_block(
     calendar: np.ndarray,
     temperature: np.ndarray | None,
 ) -> list[Table]:
-    """The tables of clients first .. first + n - 1 but the weather; without temperature clients, invoices, thefts."""
+    """Tables of clients first .. first + n - 1, without weather; without temperature only the first three."""
     rng, own_rng = np.random.default_rng(seed), np.random.default_rng(seed.spawn(1)[0])
     n_demo = demo_clients.N_PARTS if first == 0 and temperature is not None else 0
     clients, services = draw_accounts(rng, n, n_demo)
@@ -138,7 +134,7 @@ def simulate_block(
 
 
 def draw_accounts(rng: np.random.Generator, n: int, n_demo: int) -> tuple[Table, Table]:
-    """Clients and their services, the demo clients among them."""
+    """Clients and their services, including the demo clients."""
     clients = population.draw_clients(rng, n)
     clients = demo_clients.cast_clients(clients) if n_demo else clients
     services = population.draw_services(rng, clients)
@@ -148,7 +144,7 @@ def draw_accounts(rng: np.random.Generator, n: int, n_demo: int) -> tuple[Table,
 def with_days(
     kwh: np.ndarray, registered: np.ndarray, homes: Table | None, metered: MeteredUtility | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """kWh used and registered [service, month], where there are readings as the sums of their days."""
+    """Used and registered kWh [service, month], in months with readings as sums of the days."""
     if metered:
         kwh, registered, of = kwh.copy(), registered.copy(), homes["service"]
         kwh[of, FIRST_READ_MONTH:] = by_month(metered.used)
@@ -162,9 +158,9 @@ def with_days(
 def measure(
     rng: np.random.Generator, homes: Table, kwh: np.ndarray, usual: np.ndarray, thefts: Table, temperature: np.ndarray
 ) -> MeteredUtility:
-    """What homes use day by day, and what their meters make of it. kwh and usual: [service, month]."""
+    """Daily consumption of homes and the readings of their meters. [kwh, usual: (service, month)]"""
     log_kwh, felt, is_demo = day_by_day(usual[homes["service"]]), temperature[homes["region_row"]], homes["is_demo"]
-    # Demo clients neither drift nor heat nor cool, so that nothing shows but the part they play.
+    # Demo clients have no drift, heating or cooling, so that only their scenario shows.
     log_kwh[is_demo], felt[is_demo] = log_kwh[is_demo, :1], demo_clients.MILD
     use = draw_use(rng, log_kwh, felt, DAY, homes["is_shop"])
     is_metered = np.isin(thefts["service"], homes["service"])
@@ -179,7 +175,7 @@ def measure(
 def client_table(
     ids: np.ndarray, clients: Table, services: Table, thefts: Table, network: DistributionNetwork
 ) -> Table:
-    """Clients in their canonical columns."""
+    """Table of clients in canonical columns."""
     label = np.where(np.isin(ids, list(demo_clients.PARTS)), np.nan, 0.0)
     label[services["client"][thefts["service"][thefts["caught"]]]] = 1.0
     first_service = np.searchsorted(services["client"], np.arange(len(ids)))
@@ -197,7 +193,7 @@ def client_table(
 
 
 def theft_table(ids: np.ndarray, services: Table, thefts: Table, lost: np.ndarray) -> Table:
-    """Thefts with their truth; without smart meters onset and end are first days of months."""
+    """Table of true thefts; without smart meters onset and end are first days of months."""
     return {
         "client_id": ids[services["client"][thefts["service"]]],
         "pattern": thefts["pattern"],
@@ -209,13 +205,13 @@ def theft_table(ids: np.ndarray, services: Table, thefts: Table, lost: np.ndarra
 
 
 def reading_table(homes: Table, metered: MeteredUtility) -> Table:
-    """Readings in their canonical columns."""
+    """Table of readings in canonical columns."""
     client = homes["client"][metered.readings["home"]]
     return {"client": client, **{name: metered.readings[name] for name in ("read_at", "consumption_kwh")}}
 
 
 def harmless_table(ids: np.ndarray, homes: Table, metered: MeteredUtility) -> Table:
-    """Harmless changes with their truth."""
+    """Table of true harmless changes."""
     of = metered.harmless
     return {"client_id": ids[homes["client"][of["home"]]], "change": of["change"], "onset_on": of["onset_on"]}
 
@@ -223,7 +219,7 @@ def harmless_table(ids: np.ndarray, homes: Table, metered: MeteredUtility) -> Ta
 def network_tables(
     rng: np.random.Generator, homes: Table, metered: MeteredUtility, network: DistributionNetwork
 ) -> list[Table]:
-    """Transformers, and by day what those with a meter delivered and where it went."""
+    """Table of transformers, and daily totals of those with a meter."""
     transformers = network.transformers
     measuring = np.flatnonzero(transformers["has_meter"])
     place = np.searchsorted(measuring, homes["transformer"])
@@ -233,9 +229,9 @@ def network_tables(
         "measured_on": np.tile(DAY, len(measuring)),
     }
     names = ("transformer_id", "region", "latitude", "longitude", "has_meter")
-    listed = {name: transformers[name] for name in names}
-    listed["has_meter"] = listed["has_meter"].astype(float)
-    return [listed, by_row | {name: column.ravel() for name, column in totals.items()}]
+    table = {name: transformers[name] for name in names}
+    table["has_meter"] = table["has_meter"].astype(float)
+    return [table, by_row | {name: column.ravel() for name, column in totals.items()}]
 
 
 def weather_table(temperature: np.ndarray) -> Table:
@@ -250,12 +246,12 @@ def weather_table(temperature: np.ndarray) -> Table:
 
 
 def client_ids(first: int, n: int, n_demo: int) -> np.ndarray:
-    """Ids such as s-00017, after those of the demo clients."""
+    """Client ids: those of the demo clients, then s-00017 and so on."""
     return np.array([*list(demo_clients.PARTS)[:n_demo], *(f"s-{first + row:05d}" for row in range(n_demo, n))], object)
 
 
 def stack(tables: tuple[Table, ...]) -> Table:
-    """Tables with the same columns, one below the other."""
+    """Concatenate tables with the same columns."""
     return {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
 
 
@@ -263,40 +259,40 @@ def stack(tables: tuple[Table, ...]) -> Table:
 
 
 def write_zip(path: Path, *tables: Table) -> None:
-    """Tables of Utility in their order, each as a CSV in one zip, the same bytes for the same tables. OSError."""
+    """Write tables, in the order of Utility, as CSVs in one zip; equal tables give equal bytes. Raises OSError."""
     ids = tables[0]["client_id"]
-    beside = path.with_name(path.name + ".part")
+    partial = path.with_name(path.name + ".part")
     try:
-        with zipfile.ZipFile(beside, "w") as archive:
+        with zipfile.ZipFile(partial, "w") as archive:
             for name, table in zip(Utility._fields, tables, strict=False):
-                archive.writestr(member(f"{name}.csv"), csv_bytes(in_words(table, ids)))
-        os.replace(beside, path)
+                archive.writestr(member(f"{name}.csv"), csv_bytes(csv_columns(table, ids)))
+        os.replace(partial, path)
     finally:
-        beside.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
 
 
-def in_words(table: Table, ids: np.ndarray) -> Table:
-    """The table with clients by their ids and energies by their names, times to the second."""
+def csv_columns(table: Table, ids: np.ndarray) -> Table:
+    """Table for a CSV: client ids, names of energies, times in seconds."""
     named = {"client_id": ids[table["client"]]} if "client" in table else {}
     for name, column in table.items():
         if name == "energy":
             named[name] = ENERGY_NAMES[column]
         elif name == "read_at":
-            named[name] = column.astype("datetime64[s]")  # pyarrow knows no minutes
+            named[name] = column.astype("datetime64[s]")  # pyarrow does not support minutes
         elif name != "client":
             named[name] = column
     return named
 
 
 def member(name: str) -> zipfile.ZipInfo:
-    """A place in the zip that says nothing of when and where it was made."""
+    """A zip entry without the time and system of its making, for reproducible bytes."""
     info = zipfile.ZipInfo(name, ZIP_TIME)
     info.compress_type, info.create_system, info.external_attr = zipfile.ZIP_DEFLATED, UNIX, 0o644 << 16
     return info
 
 
 def csv_bytes(table: Table) -> bytes:
-    """CSV with ISO dates, whole numbers without a point, nothing for what is missing."""
+    """CSV with ISO dates, whole numbers without decimals, empty fields for missing values."""
     import pyarrow
     from pyarrow import csv
 
@@ -308,33 +304,5 @@ def csv_bytes(table: Table) -> bytes:
 
 
 def is_whole(values: np.ndarray) -> bool:
-    """Whether these are floats that are all whole numbers or missing."""
+    """Whether all values are whole floats or missing."""
     return values.dtype == float and not np.mod(values[~np.isnan(values)], 1).any()
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """The command; its exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m fairmeter.simulation.utility", description="Write a simulated utility to a zip."
-    )
-    parser.add_argument("--clients", type=int, default=2000)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--fraud-rate", type=float, default=FRAUD_RATE, help="share of clients caught and labelled")
-    parser.add_argument("--out", type=Path, default=Path("data/sample.zip"))
-    asked = parser.parse_args(arguments)
-    try:
-        utility = simulate_utility(asked.clients, asked.seed, asked.fraud_rate)
-        write_zip(asked.out, *utility)
-    except ModuleNotFoundError as error:
-        print(f"Nothing written: {error}; `make install` gives what is needed to write files.", file=sys.stderr)
-        return 2
-    except (ValueError, OSError) as error:
-        print(f"Nothing written: {error}", file=sys.stderr)
-        return 2
-    counts = {name: len(next(iter(table.values()))) for name, table in zip(Utility._fields, utility, strict=True)}
-    print(f"{asked.out}: {', '.join(f'{n:,} {name}' for name, n in counts.items() if name in SAID)}.")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

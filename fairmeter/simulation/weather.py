@@ -1,4 +1,4 @@
-"""Simulated weather and the calendar of Tunisia: what moves the consumption of many clients on the same day.
+"""Simulated weather and the calendar of Tunisia, which change the consumption of many clients on the same day.
 
 In:  days, latitudes, a random generator.
 Out: mean temperature [place, day, degrees C] and whether a day is free of work [day].
@@ -8,9 +8,9 @@ import numpy as np
 
 from fairmeter.core.calendar import DAYS_PER_YEAR
 
-MEAN_AT_COAST, SWING, HOTTEST_DAY = 19.0, 8.0, 213  # degrees C; day of the year: about the 1st of August
-WARMER_SOUTHWARDS, COAST = 0.9, 36.8  # degrees C a degree of latitude; latitude of the north coast
-SPELL_KEPT, SPELL_SD, LOCAL_SD = 0.8, 2.6, 0.8  # warm and cold spells cross the whole country
+MEAN_AT_COAST, SWING, HOTTEST_DAY = 19.0, 8.0, 213  # degrees C; day of the year (1 August)
+WARMER_SOUTHWARDS, COAST = 0.9, 36.8  # degrees C per degree of latitude; latitude of the north coast
+SPELL_AUTOCORRELATION, SPELL_SD, LOCAL_SD = 0.8, 2.6, 0.8  # spells affect the whole country
 
 FIXED_HOLIDAYS = ("01-01", "01-14", "03-20", "04-09", "05-01", "07-25", "08-13", "10-15")
 # Feasts of the lunar calendar in the months that have readings.
@@ -22,23 +22,23 @@ SATURDAY = 5
 
 
 def draw_temperature(rng: np.random.Generator, day: np.ndarray, latitude: np.ndarray) -> np.ndarray:
-    """Mean temperature. [place, day, degrees C] `day` is datetime64[D]."""
+    """Daily mean temperature. [degrees C, (place, day); day: datetime64[D]]"""
     angle = 2 * np.pi * (day.astype(int) % DAYS_PER_YEAR - HOTTEST_DAY) / DAYS_PER_YEAR
     usual = MEAN_AT_COAST + WARMER_SOUTHWARDS * (COAST - latitude)[:, None] + SWING * np.cos(angle)
-    spells = SPELL_SD * remembering(rng.normal(size=(1, len(day))), SPELL_KEPT)
+    spells = SPELL_SD * autoregression(rng.normal(size=(1, len(day))), SPELL_AUTOCORRELATION)
     return np.round(usual + spells + rng.normal(0, LOCAL_SD, usual.shape), 1)
 
 
-def remembering(shocks: np.ndarray, keeps: np.ndarray | float) -> np.ndarray:
-    """First-order autoregression of standard deviation 1 from independent shocks of 1. [series, step]"""
-    series, fresh = shocks.copy(), np.sqrt(1 - np.square(keeps))
+def autoregression(shocks: np.ndarray, correlation: np.ndarray | float) -> np.ndarray:
+    """First-order autoregression with standard deviation 1 from independent shocks of 1. [(series, step)]"""
+    series, fresh = shocks.copy(), np.sqrt(1 - np.square(correlation))
     for step in range(1, series.shape[1]):
-        series[:, step] = keeps * series[:, step - 1] + fresh * series[:, step]
+        series[:, step] = correlation * series[:, step - 1] + fresh * series[:, step]
     return series
 
 
 def weekday(day: np.ndarray) -> np.ndarray:
-    """0 Monday .. 6 Sunday. `day` is datetime64[D]."""
+    """Day of the week, 0 Monday .. 6 Sunday. [day: datetime64[D]]"""
     return (day.astype(int) + 3) % 7
 
 

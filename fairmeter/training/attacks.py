@@ -216,9 +216,9 @@ def _attack(
 ) -> np.ndarray:
     """The rows under a pattern: whole, in part, or in spells of weeks."""
     if name == "low_user":  # it takes the series of another client, so it must see them all
-        stolen = theft_patterns.attacked(kwh, onset, name, rng, 1.0, plan.ranges)[rows]
+        stolen = theft_patterns.apply_theft(kwh, onset, name, rng, 1.0, plan.ranges)[rows]
     else:
-        stolen = theft_patterns.attacked(kwh[rows], onset[rows], name, rng, 1.0, plan.ranges)
+        stolen = theft_patterns.apply_theft(kwh[rows], onset[rows], name, rng, 1.0, plan.ranges)
     honest, n = kwh[rows], len(rows)
     part = np.where(rng.random((n, 1)) < plan.blended, rng.uniform(0.5, 1.0, (n, 1)), 1.0)
     since = np.arange(kwh.shape[1]) - onset[rows, None]
@@ -238,7 +238,7 @@ def _change(
     }  # fmt: skip
     for name in np.unique(kind[rows]):
         theirs = rows[kind[rows] == name]
-        kwh[theirs] = harmless.changed(kwh[theirs], onset[theirs], name, rng, 1.0, ranges)
+        kwh[theirs] = harmless.apply_harmless(kwh[theirs], onset[theirs], name, rng, 1.0, ranges)
 
 
 def _losses(honest: np.ndarray, registered: np.ndarray, onset: np.ndarray, label: np.ndarray) -> np.ndarray:

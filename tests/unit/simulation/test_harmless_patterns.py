@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fairmeter.simulation.harmless_patterns import HARMLESS, USUAL, WIDE, changed
+from fairmeter.simulation.harmless_patterns import HARMLESS, USUAL, WIDE, apply_harmless
 from fairmeter.simulation.pattern import UnknownPattern
 
 N_SERIES, N_STEPS = 40, 240
@@ -14,7 +14,7 @@ NEVER_ABOVE = {"holiday", "solar_panels", "efficiency", "missing_readings"}
 
 
 def honest_kwh():
-    """Uneven series, some readings missing, the first and the last days of some unknown."""
+    """Uneven series, some readings missing, some series without their first or last days."""
     rng = np.random.default_rng(1)
     kwh = rng.gamma(3, 4, (N_SERIES, N_STEPS))
     kwh[rng.random(kwh.shape) < 0.05] = NAN
@@ -27,25 +27,25 @@ def onsets():
     return np.random.default_rng(3).integers(40, 180, N_SERIES)
 
 
-def after(name, kwh=None, onset=None, steps_a_day=1.0, ranges=USUAL, seed=2):
+def after(name, kwh=None, onset=None, steps_per_day=1.0, ranges=USUAL, seed=2):
     kwh = honest_kwh() if kwh is None else kwh
     onset = onsets() if onset is None else onset
-    return changed(kwh, onset, name, np.random.default_rng(seed), steps_a_day, ranges)
+    return apply_harmless(kwh, onset, name, np.random.default_rng(seed), steps_per_day, ranges)
 
 
-def worked(name, kwh, onset=0, steps_a_day=1.0, **fixed):
-    """One series changed by parameters that are known, rounded."""
+def worked(name, kwh, onset=0, steps_per_day=1.0, **fixed):
+    """One series changed with fixed parameters, rounded."""
     ranges = {name: {parameter: (value, value) for parameter, value in fixed.items()}}
     assert set(fixed) == set(USUAL[name]), "a worked example leaves nothing to chance"
-    return np.round(after(name, np.array([kwh], float), np.array([onset]), steps_a_day, ranges)[0], 6)
+    return np.round(after(name, np.array([kwh], float), np.array([onset]), steps_per_day, ranges)[0], 6)
 
 
 @pytest.mark.parametrize("ranges", [USUAL, WIDE], ids=["usual", "wide"])
-@pytest.mark.parametrize("steps_a_day", STEPS, ids=["monthly", "daily", "hourly"])
+@pytest.mark.parametrize("steps_per_day", STEPS, ids=["monthly", "daily", "hourly"])
 @pytest.mark.parametrize("name", HARMLESS)
 class TestEveryChange:
-    def test_nothing_changes_before_it_and_what_was_missing_stays_missing(self, name, steps_a_day, ranges):
-        honest, kwh = honest_kwh(), after(name, steps_a_day=steps_a_day, ranges=ranges)
+    def test_nothing_changes_before_it_and_what_was_missing_stays_missing(self, name, steps_per_day, ranges):
+        honest, kwh = honest_kwh(), after(name, steps_per_day=steps_per_day, ranges=ranges)
         assert kwh.shape == honest.shape
         is_before = np.arange(N_STEPS) < onsets()[:, None]
         np.testing.assert_array_equal(kwh[is_before], honest[is_before])
@@ -53,16 +53,16 @@ class TestEveryChange:
         if name not in LOSES_READINGS:
             np.testing.assert_array_equal(np.isnan(kwh), np.isnan(honest))
 
-    def test_it_is_never_negative_and_above_what_was_only_where_it_must(self, name, steps_a_day, ranges):
-        kwh = after(name, steps_a_day=steps_a_day, ranges=ranges)
+    def test_it_is_never_negative_and_only_some_changes_raise_consumption(self, name, steps_per_day, ranges):
+        kwh = after(name, steps_per_day=steps_per_day, ranges=ranges)
         assert (kwh[~np.isnan(kwh)] >= 0).all()
         assert name not in NEVER_ABOVE or (np.nan_to_num(kwh - honest_kwh()) <= 1e-9).all()
 
-    def test_the_same_seed_gives_the_same_series_and_leaves_the_input_alone(self, name, steps_a_day, ranges):
+    def test_the_same_seed_gives_the_same_series_and_the_input_is_unchanged(self, name, steps_per_day, ranges):
         given = honest_kwh()
-        first = after(name, given, steps_a_day=steps_a_day, ranges=ranges)
+        first = after(name, given, steps_per_day=steps_per_day, ranges=ranges)
         np.testing.assert_array_equal(given, honest_kwh())
-        np.testing.assert_array_equal(first, after(name, steps_a_day=steps_a_day, ranges=ranges))
+        np.testing.assert_array_equal(first, after(name, steps_per_day=steps_per_day, ranges=ranges))
 
 
 @pytest.mark.parametrize("name", HARMLESS)
@@ -70,7 +70,7 @@ class TestEachChange:
     def test_an_onset_after_the_last_step_is_never(self, name):
         np.testing.assert_array_equal(after(name, onset=np.full(N_SERIES, N_STEPS)), honest_kwh())
 
-    def test_series_of_no_reading_and_of_no_step_pass(self, name):
+    def test_empty_series_and_series_without_readings_pass(self, name):
         assert np.isnan(after(name, np.full((2, 48), NAN), np.array([0, 5]))).all()
         assert after(name, np.empty((2, 0)), np.array([0, 0])).shape == (2, 0)
 
@@ -104,7 +104,7 @@ def test_on_daily_series(name, fixed, honest, onset, expected):
     np.testing.assert_array_equal(worked(name, honest, onset, **fixed), expected)
 
 
-def test_an_estimate_and_its_catch_up_sum_to_what_was_used():
+def test_an_estimate_and_its_catch_up_sum_to_the_consumption():
     kwh = np.random.default_rng(4).gamma(3, 4, (200, 400))
     np.testing.assert_allclose(after("estimated_bill", kwh, np.full(200, 60)).sum(axis=1), kwh.sum(axis=1))
 
@@ -113,31 +113,31 @@ CLEAR_SKY = {"cover": 0.5, "clouds": 0.0, "midsummer_day": 100.0}
 
 
 class TestSolarPanels:
-    def test_they_give_most_at_midsummer_and_least_half_a_year_later(self):
+    def test_solar_panels_yield_most_at_midsummer_and_least_half_a_year_later(self):
         saved = 10 - worked("solar_panels", [10.0] * 366, swing=0.8, **CLEAR_SKY)
         assert saved.argmax() == 100
         assert saved.max() == pytest.approx(5 * 1.8)
         assert saved.min() == pytest.approx(5 * 0.2, abs=0.01)
 
-    def test_they_give_nothing_at_night_and_their_share_of_the_day(self):
-        saved = 10 - worked("solar_panels", [10.0] * 48, steps_a_day=24, swing=0, **(CLEAR_SKY | {"cover": 0.2}))
+    def test_solar_panels_yield_nothing_at_night_and_their_share_of_the_day(self):
+        saved = 10 - worked("solar_panels", [10.0] * 48, steps_per_day=24, swing=0, **(CLEAR_SKY | {"cover": 0.2}))
         assert not saved[:6].any()
         assert not saved[18:24].any()
         assert saved.sum() == pytest.approx(0.2 * 480, rel=0.01)
 
     def test_a_cloudy_day_is_cloudy_at_all_hours(self):
         fixed = {"cover": 0.2, "clouds": 0.8, "midsummer_day": 0, "swing": 0}
-        saved = 10 - worked("solar_panels", [10.0] * 240, steps_a_day=24, **fixed).reshape(10, 24)
+        saved = 10 - worked("solar_panels", [10.0] * 240, steps_per_day=24, **fixed).reshape(10, 24)
         np.testing.assert_allclose(saved[:, 12] / saved[:, 9], saved[0, 12] / saved[0, 9], rtol=1e-4)
         assert saved[:, 12].std() > 0.1 * saved[:, 12].mean()
 
 
-def test_readings_go_missing_as_often_as_was_drawn():
+def test_readings_are_missing_as_often_as_sampled():
     ranges = {"missing_readings": {"share": (0.3, 0.3), "gap_days": (0, 0)}}
     lost = np.isnan(after("missing_readings", np.ones((1, 5000)), np.zeros(1, int), ranges=ranges))
     assert lost.mean() == pytest.approx(0.3, abs=0.03)
 
 
-def test_an_unknown_change_is_said_with_those_there_are():
-    with pytest.raises(UnknownPattern, match="no harmless change 'solar'; there are holiday"):
+def test_an_unknown_change_raises_with_all_names():
+    with pytest.raises(UnknownPattern, match="Unknown harmless change 'solar'; there are holiday"):
         after("solar")

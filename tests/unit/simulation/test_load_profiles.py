@@ -1,4 +1,4 @@
-"""Simulated homes use about what real ones do from day to day; heat, cold, weekends and holidays move them."""
+"""Daily consumption of simulated homes against real ones; effects of heat, cold, weekends and holidays."""
 
 import numpy as np
 import pytest
@@ -36,10 +36,10 @@ class TestHouseholds:
             ("share of days under half of the mean of 29", 0.035, 0.015),
         ],
     )
-    def test_figures_come_near_those_of_real_households(self, kwh, what, measured, tolerance):
+    def test_statistics_are_near_those_of_real_households(self, kwh, what, measured, tolerance):
         assert abs(shape_of(kwh)[what] - measured) <= tolerance
 
-    def test_a_days_hours_sum_to_its_use_and_homes_differ_from_shops(self):
+    def test_hours_sum_to_the_day_and_homes_differ_from_shops(self):
         rng, shape = np.random.default_rng(3), (40, len(DAY))
         is_shop = np.arange(40) < 20
         temperature = np.full(shape, 20.0)
@@ -53,7 +53,7 @@ class TestHouseholds:
         closed = use.total[is_shop][:, sunday].mean(axis=1) < 0.8 * use.total[is_shop][:, ~sunday].mean(axis=1)
         assert 0.3 < closed.mean() < 1
 
-    def test_heat_and_cold_raise_what_is_used(self):
+    def test_heat_and_cold_raise_consumption(self):
         cold, mild, hot = (
             draw_use(
                 np.random.default_rng(3),

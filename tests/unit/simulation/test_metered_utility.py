@@ -114,7 +114,7 @@ class TestTheSeed:
 
 
 class TestReadings:
-    def test_they_are_sorted_and_one_a_client_and_moment(self, made):
+    def test_they_are_sorted_and_unique_per_client_and_time(self, made):
         readings = made.utility.readings
         client, at = np.diff(readings["client"]), np.diff(readings["read_at"]).astype(int)
         assert ((client > 0) | ((client == 0) & (at > 0))).all()
@@ -147,18 +147,18 @@ class TestReadings:
         n_days = (np.minimum(homes["end_on"], LAST + 1) - np.maximum(homes["start_on"], FIRST)).astype(int).sum()
         assert 0.97 < np.sum(~np.isnan(made.by_day)) / n_days < 0.998
 
-    def test_each_is_what_the_meter_registered_that_day(self, made):
+    def test_each_is_the_registered_energy_of_its_day(self, made):
         by_day, registered = made.by_day[made.truth.homes["client"]], made.truth.metered.registered
-        is_known = ~np.isnan(by_day)
-        np.testing.assert_allclose(by_day[is_known], registered[is_known], atol=1e-6)
+        is_present = ~np.isnan(by_day)
+        np.testing.assert_allclose(by_day[is_present], registered[is_present], atol=1e-6)
 
-    def test_their_level_is_that_of_the_months_before(self, made):
+    def test_their_level_continues_the_months_before(self, made):
         monthly = made.truth.metered.used.sum(axis=1) / 18
         assert np.median(monthly) == pytest.approx(np.median(made.truth.kwh[:, 100:FIRST_READ_MONTH]), rel=0.2)
 
 
 class TestInvoices:
-    def test_where_nothing_was_estimated_they_bill_the_sum_of_the_readings_of_their_months(self, made):
+    def test_without_estimates_they_bill_the_sum_of_the_readings(self, made):
         kept = invoices_that_go_on(made.utility.invoices)
         until = kept["invoice_on"].astype("datetime64[M]")
         since = until - kept["months"].astype(int)
@@ -186,7 +186,7 @@ class TestInvoices:
         honest = np.setdiff1d(np.arange(len(truth.kwh)), home)
         np.testing.assert_allclose(truth.metered.before[honest], truth.kwh[honest, :FIRST_READ_MONTH])
 
-    def test_a_meter_exchanged_harmlessly_is_another_on_the_invoices(self, made):
+    def test_a_harmless_meter_exchange_shows_on_the_invoices(self, made):
         utility, changes = made.utility, made.utility.harmless
         is_exchange = changes["change"] == "meter_exchange"
         early = is_exchange & (changes["onset_on"] < LAST - 250)
@@ -212,7 +212,7 @@ def invoices_that_go_on(invoices):
 
 
 class TestThefts:
-    def test_before_the_onset_the_meter_registers_what_is_used_and_afterwards_less(self, made):
+    def test_the_meter_registers_less_than_the_consumption_from_the_onset(self, made):
         at_meter = set(homes_of(made, changed_at_the_meter(made.utility)))
         metered = made.truth.metered
         shares = []
@@ -227,22 +227,22 @@ class TestThefts:
         assert np.quantile(shares, 0.9) < 0.95
         assert np.median(shares) < 0.65
 
-    def test_the_truth_says_how_much_is_lost(self, made):
+    def test_the_truth_holds_the_lost_share(self, made):
         thefts, metered = made.utility.thefts, made.truth.metered
-        known = dict(zip(homes_of(made, thefts["client_id"]), thefts["share_lost_kwh"], strict=True))
-        told, lost = [], []
+        share_of = dict(zip(homes_of(made, thefts["client_id"]), thefts["share_lost_kwh"], strict=True))
+        expected, lost = [], []
         for home, _, onset, end in recent_thefts(made):
             used = metered.used[home, onset:end].sum()
-            told.append(known[home])
+            expected.append(share_of[home])
             lost.append(max(1 - metered.registered[home, onset:end].sum() / used, 0) if used else np.nan)
-        np.testing.assert_allclose(told, lost, atol=0.06)
+        np.testing.assert_allclose(expected, lost, atol=0.06)
 
     def test_most_thefts_of_smart_meters_begin_while_there_are_readings_and_some_are_older(self, made):
         thefts = made.utility.thefts
         metered = homes_of(made, thefts["client_id"]) >= 0
         assert 0.55 < np.mean(thefts["onset_on"][metered] > FIRST) < 0.95
 
-    def test_patterns_within_the_day_are_tried_on_hourly_meters_only(self):
+    def test_patterns_within_the_day_occur_on_hourly_meters_only(self):
         utility = simulate_utility(900, 5, 0.4)
         hours_needed = np.isin(utility.thefts["pattern"], [name for name, each in PATTERNS.items() if each.needs_hours])
         hourly = np.bincount(utility.readings["client"], minlength=900) > 1000
@@ -281,7 +281,7 @@ class TestHarmlessChanges:
         share = metered.registered[others].sum(axis=1) / metered.used[others].sum(axis=1)
         assert np.quantile(np.abs(share - 1), 0.8) < 0.06
 
-    def test_a_holiday_and_a_new_tenant_show_as_low_days_from_the_onset_on(self, made):
+    def test_a_holiday_and_a_new_tenant_give_low_days_from_the_onset(self, made):
         changes = made.utility.harmless
         is_away = np.isin(changes["change"], ["holiday", "new_tenant"])
         ratio = []
@@ -296,7 +296,7 @@ class TestHarmlessChanges:
 
 
 class TestTransformers:
-    def test_a_transformer_delivers_what_its_clients_use_and_what_is_lost(self):
+    def test_a_transformer_delivers_consumption_and_losses(self):
         used = np.array([[10.0, 20.0], [30.0, 0.0], [5.0, 5.0]])
         registered = np.array([[10.0, 5.0], [30.0, 0.0], [5.0, 5.0]])
         totals = draw_totals(np.random.default_rng(1), np.array([0, 0, 1]), used, registered, 2)
@@ -312,7 +312,7 @@ class TestTransformers:
         used = np.stack([made.truth.metered.used[of == name].sum(axis=0) for name in ids])
         np.testing.assert_allclose(delivered, used + losses, atol=0.01)
 
-    def test_delivered_is_what_was_registered_what_was_not_and_losses(self, made):
+    def test_delivered_is_registered_plus_unregistered_plus_losses(self, made):
         delivered, losses, unregistered, ids = totals_by_day(made.utility)
         of = made.utility.clients["transformer_id"]
         with_readings = np.isin(np.arange(N_CLIENTS), made.truth.homes["client"])
@@ -323,12 +323,12 @@ class TestTransformers:
         outside[made.truth.homes["client"]] = ~day_is_open
         by_day[outside] = 0.0
         registered = np.stack([by_day[(of == name) & with_readings].sum(axis=0) for name in ids])
-        is_known = ~np.isnan(registered)
-        assert is_known.mean() > 0.5
+        is_present = ~np.isnan(registered)
+        assert is_present.mean() > 0.5
         balance = delivered - losses - unregistered - registered
-        np.testing.assert_allclose(balance[is_known], 0, atol=0.01)
+        np.testing.assert_allclose(balance[is_present], 0, atol=0.01)
 
-    def test_energy_is_missing_where_somebody_steals_and_hardly_elsewhere(self, made):
+    def test_energy_is_missing_mainly_where_a_client_steals(self, made):
         delivered, _, unregistered, ids = totals_by_day(made.utility)
         thefts = made.utility.thefts
         is_big = np.nan_to_num(thefts["share_lost_kwh"]) > 0.3
@@ -375,7 +375,7 @@ def shown(request):
 
 
 class TestDemoClients:
-    def test_they_are_the_first_and_nobody_has_inspected_them(self, shown):
+    def test_they_are_the_first_clients_and_have_no_label(self, shown):
         clients = shown[0].clients
         names = ["demo-normal", "demo-sudden-spike", "demo-gradual-theft", "demo-meter-tampering", "s-00004"]
         assert clients["client_id"][:5].tolist() == names
@@ -390,7 +390,7 @@ class TestDemoClients:
         assert ((~np.isnan(by_day)).sum(axis=1) > 500).all()
         assert (~np.isnan(by_day[:, -3:])).any(axis=1).all()
 
-    def test_the_normal_one_changes_nothing_and_the_others_do_what_their_names_say(self, shown):
+    def test_the_normal_one_is_honest_and_the_others_follow_their_patterns(self, shown):
         utility, (normal, spike, gradual, tampering) = shown
         assert set(utility.thefts["client_id"][:3]) == set(demo_clients.PARTS) - {"demo-normal"}
         assert "demo-normal" not in utility.thefts["client_id"]
@@ -405,7 +405,7 @@ class TestDemoClients:
 
 
 class TestWeather:
-    def test_the_table_has_a_row_a_region_and_day(self, made):
+    def test_the_table_has_one_row_per_region_and_day(self, made):
         weather = made.utility.weather
         assert len(weather["region"]) == len(np.unique(weather["region"])) * len(DAY)
         assert set(made.utility.clients["region"]) <= set(weather["region"])

@@ -1,10 +1,10 @@
-"""The theft patterns on short series: by hand with fixed parameters, and the laws that hold for all of them."""
+"""Theft patterns on short series: by hand with fixed parameters, and invariants of all patterns."""
 
 import numpy as np
 import pytest
 
 from fairmeter.simulation.pattern import UnknownPattern, WrongSeries
-from fairmeter.simulation.theft_patterns import INVOICED, PATTERNS, PUBLISHED, WIDE, attacked
+from fairmeter.simulation.theft_patterns import INVOICED, PATTERNS, PUBLISHED, WIDE, apply_theft
 
 N_SERIES, N_DAYS = 40, 240
 MONTHLY, DAILY, HOURLY = 12 / 365.25, 1.0, 24.0
@@ -18,7 +18,7 @@ NEVER_ABOVE = {
 
 
 def honest_kwh(n_series=N_SERIES, n_steps=N_DAYS):
-    """Uneven series, some readings missing, the first and the last days of some unknown."""
+    """Irregular series with missing readings, also at the start and the end."""
     rng = np.random.default_rng(1)
     kwh = rng.gamma(3, 4, (n_series, n_steps))
     kwh[rng.random(kwh.shape) < 0.05] = NAN
@@ -31,62 +31,64 @@ def onsets(n_series=N_SERIES):
     return np.random.default_rng(3).integers(40, 180, n_series)
 
 
-def stolen(name, kwh=None, onset=None, steps_a_day=DAILY, ranges=PUBLISHED, seed=2):
+def stolen(name, kwh=None, onset=None, steps_per_day=DAILY, ranges=PUBLISHED, seed=2):
     kwh = honest_kwh() if kwh is None else kwh
     onset = onsets(len(kwh)) if onset is None else onset
-    return attacked(kwh, onset, name, np.random.default_rng(seed), steps_a_day, ranges)
+    return apply_theft(kwh, onset, name, np.random.default_rng(seed), steps_per_day, ranges)
 
 
-def worked(name, kwh, onset=0, steps_a_day=DAILY, **fixed):
-    """One series attacked with parameters that are known, rounded."""
+def worked(name, kwh, onset=0, steps_per_day=DAILY, **fixed):
+    """One series attacked with fixed parameters, rounded."""
     ranges = {name: {parameter: (value, value) for parameter, value in fixed.items()}}
     assert set(fixed) == set(PUBLISHED[name]), "a worked example leaves nothing to chance"
-    return np.round(stolen(name, np.array([kwh], float), np.array([onset]), steps_a_day, ranges)[0], 6).tolist()
+    return np.round(stolen(name, np.array([kwh], float), np.array([onset]), steps_per_day, ranges)[0], 6).tolist()
 
 
-def allowed(name, steps_a_day):
-    return steps_a_day >= 24 or not PATTERNS[name].needs_hours
+def allowed(name, steps_per_day):
+    return steps_per_day >= 24 or not PATTERNS[name].needs_hours
 
 
 EVERY_STEP = [(name, steps) for name in PATTERNS for steps in STEPS if allowed(name, steps)]
 
 
 @pytest.mark.parametrize("ranges", [PUBLISHED, WIDE], ids=["published", "wide"])
-@pytest.mark.parametrize(("name", "steps_a_day"), EVERY_STEP)
+@pytest.mark.parametrize(("name", "steps_per_day"), EVERY_STEP)
 class TestEveryPattern:
-    def test_it_is_honest_before_the_onset_and_knows_what_was_known(self, name, steps_a_day, ranges):
-        honest, registered = honest_kwh(), stolen(name, steps_a_day=steps_a_day, ranges=ranges)
+    def test_it_is_honest_before_the_onset_and_adds_no_missing_values(self, name, steps_per_day, ranges):
+        honest, registered = honest_kwh(), stolen(name, steps_per_day=steps_per_day, ranges=ranges)
         assert registered.shape == honest.shape
         np.testing.assert_array_equal(np.isnan(registered), np.isnan(honest))
         is_before = np.arange(N_DAYS) < onsets()[:, None]
         np.testing.assert_array_equal(registered[is_before], honest[is_before])
 
-    def test_it_is_finite_and_never_negative(self, name, steps_a_day, ranges):
-        known = stolen(name, steps_a_day=steps_a_day, ranges=ranges)[~np.isnan(honest_kwh())]
-        assert np.isfinite(known).all()
-        assert (known >= 0).all()
+    def test_it_is_finite_and_never_negative(self, name, steps_per_day, ranges):
+        registered = stolen(name, steps_per_day=steps_per_day, ranges=ranges)[~np.isnan(honest_kwh())]
+        assert np.isfinite(registered).all()
+        assert (registered >= 0).all()
 
-    def test_only_formulas_that_say_so_register_more_than_was_used(self, name, steps_a_day, ranges):
+    def test_only_some_formulas_register_more_than_was_used(self, name, steps_per_day, ranges):
         if name in NEVER_ABOVE:
-            assert (np.nan_to_num(stolen(name, steps_a_day=steps_a_day, ranges=ranges) - honest_kwh()) <= 1e-9).all()
+            assert (
+                np.nan_to_num(stolen(name, steps_per_day=steps_per_day, ranges=ranges) - honest_kwh()) <= 1e-9
+            ).all()
 
-    def test_the_same_seed_gives_the_same_series_and_leaves_the_input_alone(self, name, steps_a_day, ranges):
+    def test_the_same_seed_gives_the_same_series_and_the_input_is_unchanged(self, name, steps_per_day, ranges):
         given = honest_kwh()
-        first = stolen(name, given, steps_a_day=steps_a_day, ranges=ranges)
+        first = stolen(name, given, steps_per_day=steps_per_day, ranges=ranges)
         np.testing.assert_array_equal(given, honest_kwh())
-        np.testing.assert_array_equal(first, stolen(name, steps_a_day=steps_a_day, ranges=ranges))
+        np.testing.assert_array_equal(first, stolen(name, steps_per_day=steps_per_day, ranges=ranges))
 
 
 @pytest.mark.parametrize("name", PATTERNS)
 class TestEachPattern:
     def test_an_onset_after_the_last_step_is_never(self, name):
         never = np.full(N_SERIES, N_DAYS)
-        np.testing.assert_array_equal(stolen(name, onset=never, steps_a_day=HOURLY), honest_kwh())
+        np.testing.assert_array_equal(stolen(name, onset=never, steps_per_day=HOURLY), honest_kwh())
 
-    def test_nothing_used_is_nothing_registered(self, name):
+    def test_without_consumption_nothing_is_registered(self, name):
         assert not stolen(name, np.zeros((3, 96)), np.zeros(3, int), HOURLY).any()
 
-    def test_series_of_no_reading_and_of_no_step_and_no_series_at_all_pass(self, name):
+    def test_empty_series_and_series_without_readings_pass(self, name):
         assert np.isnan(stolen(name, np.full((2, 48), NAN), np.array([0, 5]), HOURLY)).all()
         assert stolen(name, np.empty((2, 0)), np.array([0, 0]), HOURLY).shape == (2, 0)
         assert stolen(name, np.empty((0, 9)), np.empty(0, int), HOURLY).shape == (0, 9)
@@ -114,7 +116,7 @@ class TestEachPattern:
             assert WIDE[name][parameter][0] <= least <= most <= WIDE[name][parameter][1], parameter
 
 
-def test_every_theft_lowers_the_sum_but_for_those_that_move_it_within_a_day():
+def test_every_theft_lowers_the_sum_unless_it_moves_energy_within_a_day():
     kwh = np.random.default_rng(5).gamma(6, 2, (60, 24 * 60))
     for name, pattern in PATTERNS.items():
         share = stolen(name, kwh, np.zeros(60, int), HOURLY).sum() / kwh.sum()
@@ -151,7 +153,7 @@ def test_on_daily_series_from_the_first_day(name, fixed, honest, expected):
     np.testing.assert_array_equal(worked(name, honest, **fixed), expected)
 
 
-def test_the_last_honest_month_is_copied_and_nothing_older():
+def test_last_month_uses_only_the_last_honest_month():
     honest = [9.0] * 10 + [3.0] * 15 + [NAN] * 5 + [1.0] * 10 + [7.0, 8.0]
     assert worked("last_month", honest, onset=40, share=0.5)[-2:] == [(15 * 3 + 10 * 1) / 25 / 2] * 2
 
@@ -164,7 +166,7 @@ def test_a_flat_line_repeats_a_share_of_the_mean_before_the_onset():
     assert worked("flat_line", [2, 6, 9, 1], onset=2, share=0.5) == [2, 6, 2, 2]
 
 
-def test_a_client_swaps_with_the_lowest_of_the_others_and_pays_half_at_most():
+def test_low_user_takes_the_lowest_other_series_and_at_most_half_of_the_own_mean():
     kwh = np.array([[10.0, 20.0, 30.0], [1.0, NAN, 3.0], [0.0, 0.0, 0.0], [3.0, 3.0, 3.0]])
     taken = stolen("low_user", kwh, np.zeros(4, int), ranges={"low_user": {"rank": (0, 0), "most": (0.5, 0.5)}})
     # The second has no reading on the second day: the first's own 20 at the level of 2 to 20.
@@ -175,46 +177,46 @@ def test_a_client_swaps_with_the_lowest_of_the_others_and_pays_half_at_most():
 
 
 class TestHours:
-    def test_a_by_pass_of_five_hours_opens_at_the_same_hour_of_every_day_whenever_it_began(self):
+    def test_a_bypass_window_starts_at_the_same_hour_of_every_day(self):
         kwh = worked(
-            "bypass_window", [1.0] * 72, onset=30, steps_a_day=24, hours=5, start_hour=22, days=7, every_days=30
+            "bypass_window", [1.0] * 72, onset=30, steps_per_day=24, hours=5, start_hour=22, days=7, every_days=30
         )
         assert [hour for hour in range(72) if kwh[hour] == 0] == [46, 47, 48, 49, 50, 70, 71]
 
-    def test_reversal_turns_each_day_round_and_leaves_its_sum(self):
+    def test_reversal_reverses_each_day_and_preserves_its_sum(self):
         day = list(range(24))
-        assert worked("reversal", day + day, onset=24, steps_a_day=24) == day + day[::-1]
+        assert worked("reversal", day + day, onset=24, steps_per_day=24) == day + day[::-1]
 
-    def test_a_reading_without_a_partner_stays_what_it_was(self):
-        kwh = worked("reversal", [NAN, *range(1, 24), 5.0, 6.0], steps_a_day=24)
+    def test_reversal_leaves_a_reading_without_a_partner_unchanged(self):
+        kwh = worked("reversal", [NAN, *range(1, 24), 5.0, 6.0], steps_per_day=24)
         assert kwh[1:3] == [22, 21]
         assert kwh[23:] == [23, 5, 6]
 
     def test_the_mean_is_that_of_each_day(self):
-        assert worked("mean", [1] * 12 + [3] * 12 + [NAN] + [4] * 3, steps_a_day=24, level=1)[12:] == pytest.approx(
+        assert worked("mean", [1] * 12 + [3] * 12 + [NAN] + [4] * 3, steps_per_day=24, level=1)[12:] == pytest.approx(
             [2] * 12 + [NAN] + [4] * 3, nan_ok=True
         )
 
-    def test_a_share_of_the_day_is_moved_into_the_known_hours_of_the_night(self):
-        kwh = worked("irregular_hours", [NAN, NAN, 1, 1, 1, 1] + [2] * 18, steps_a_day=24, share=0.5)
+    def test_irregular_hours_move_energy_into_night_hours_with_readings(self):
+        kwh = worked("irregular_hours", [NAN, NAN, 1, 1, 1, 1] + [2] * 18, steps_per_day=24, share=0.5)
         assert kwh[2:6] == [1 + 18 / 4] * 4
         assert kwh[6:] == [1] * 18
 
     @pytest.mark.parametrize("name", ["reversal", "irregular_hours"])
-    def test_what_moves_energy_within_a_day_needs_hours(self, name):
+    def test_patterns_within_a_day_need_hourly_series(self, name):
         with pytest.raises(WrongSeries, match="hourly"):
             stolen(name)
 
 
 class TestMonths:
-    def test_of_a_month_the_share_of_a_week_in_a_month_is_lost(self):
-        kwh = worked("bypass_window", [30.0] * 3, steps_a_day=1 / 30, hours=5, start_hour=0, days=6, every_days=30)
+    def test_a_monthly_bypass_window_loses_the_share_of_its_week(self):
+        kwh = worked("bypass_window", [30.0] * 3, steps_per_day=1 / 30, hours=5, start_hour=0, days=6, every_days=30)
         assert kwh == [24, 24, 24]
 
     def test_an_index_turned_back_each_month_registers_a_share_of_each(self):
-        assert worked("rollback", [10, 20, 30], steps_a_day=MONTHLY, share=0.4, every_days=30) == [4, 8, 12]
+        assert worked("rollback", [10, 20, 30], steps_per_day=MONTHLY, share=0.4, every_days=30) == [4, 8, 12]
 
-    def test_on_invoices_a_theft_grows_for_months_and_an_intermittent_one_spares_four_months_at_a_time(self):
+    def test_on_invoices_thefts_grow_for_months_and_pause_for_four_months(self):
         kwh, onset = np.full((300, 48), 100.0), np.zeros(300, int)
         gradual = stolen("gradual", kwh, onset, MONTHLY, INVOICED)
         n_falling = (np.diff(gradual, axis=1) < -1e-9).sum(axis=1)
@@ -243,33 +245,33 @@ def test_a_scale_is_one_share_for_each_series_within_its_published_range(name, l
     assert most - 0.02 < share.max() <= most
 
 
-def test_a_random_scale_is_drawn_anew_at_each_step():
+def test_a_random_scale_is_drawn_for_each_step():
     share = stolen("random_scale", np.ones((1, 5000)), np.zeros(1, int))[0]
     assert share.mean() == pytest.approx(0.45, abs=0.02)
     assert share.std() == pytest.approx(0.7 / 12**0.5, abs=0.01)
     assert abs(np.corrcoef(share[1:], share[:-1])[0, 1]) < 0.05
 
 
-def test_a_by_pass_on_and_off_is_honest_as_often_as_was_drawn():
+def test_an_intermittent_zero_is_honest_as_often_as_sampled():
     ranges = {"intermittent_zero": {"honest_share": (0.3, 0.3)}}
     assert stolen("intermittent_zero", np.ones((1, 5000)), np.zeros(1, int), ranges=ranges).mean() == pytest.approx(
         0.3, abs=0.03
     )
 
 
-def test_a_spike_is_no_theft_and_all_else_is():
+def test_only_the_spike_is_no_theft():
     assert [name for name, pattern in PATTERNS.items() if not pattern.is_theft] == ["spike"]
 
 
 @pytest.mark.parametrize(
-    ("call", "error", "words"),
+    ("call", "error", "message"),
     [
-        (lambda: stolen("bypass"), UnknownPattern, "no theft pattern 'bypass'; there are constant_scale"),
+        (lambda: stolen("bypass"), UnknownPattern, "Unknown theft pattern 'bypass'; there are constant_scale"),
         (lambda: stolen("zero", ranges={"zero": {"share": (0, 1)}}), UnknownPattern, "no parameter"),
         (lambda: stolen("zero", onset=np.zeros(3, int)), WrongSeries, "40 series"),
         (lambda: stolen("low_user", np.ones((1, 5))), WrongSeries, "another client"),
     ],
 )
-def test_what_cannot_be_attacked_is_said(call, error, words):
-    with pytest.raises(error, match=words):
+def test_invalid_attacks_raise_with_a_reason(call, error, message):
+    with pytest.raises(error, match=message):
         call()

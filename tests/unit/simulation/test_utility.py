@@ -1,4 +1,4 @@
-"""A simulated utility: the same seed gives the same bytes, meters turn without a gap, thefts lower what is billed."""
+"""A simulated utility: reproducible bytes, continuous indexes, thefts that lower the billed energy."""
 
 import hashlib
 import os
@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fairmeter.cli.simulate import main
 from fairmeter.data.tables import read_tables
 from fairmeter.simulation.billing import is_change, levels, turn_index
 from fairmeter.simulation.theft_patterns import INVOICED
-from fairmeter.simulation.utility import FRAUD_RATE, Utility, main, simulate, simulate_utility, write_zip
+from fairmeter.simulation.utility import FRAUD_RATE, Utility, simulate, simulate_utility, write_zip
 
 ROOT = Path(__file__).resolve().parents[3]
 N_CLIENTS, SEED = 4000, 7
@@ -87,7 +88,7 @@ class TestTheSeed:
         here, there = tmp_path / "here.zip", tmp_path / "there.zip"
         arguments = ["--clients", "120", "--seed", "3", "--out"]
         assert main([*arguments, str(here)]) == 0
-        command = [sys.executable, "-m", "fairmeter.simulation.utility", *arguments, str(there)]
+        command = [sys.executable, "-m", "fairmeter.cli.simulate", *arguments, str(there)]
         subprocess.run(command, check=True, cwd=ROOT, env={**os.environ, "PYTHONHASHSEED": "17"}, capture_output=True)
         assert digest(here) == digest(there)
 
@@ -106,7 +107,7 @@ class TestTheSeed:
 
 
 class TestShape:
-    def test_invoices_are_sorted_by_client_and_no_client_is_without(self, utility):
+    def test_invoices_are_sorted_by_client_and_every_client_has_some(self, utility):
         clients, invoices, _ = utility
         assert (np.diff(invoices["client"]) >= 0).all()
         np.testing.assert_array_equal(np.unique(invoices["client"]), np.arange(len(clients["client_id"])))
@@ -116,7 +117,7 @@ class TestShape:
         assert ids[17] == "s-00017"
         assert len(set(ids)) == N_CLIENTS
 
-    def test_nothing_is_missing_but_some_meter_numbers_and_no_quantity_is_negative(self, utility):
+    def test_only_meter_numbers_are_missing_and_no_quantity_is_negative(self, utility):
         for table in utility[:2]:
             for name, column in table.items():
                 assert name == "meter_id" or not (column != column).any(), name
@@ -161,7 +162,7 @@ class TestShape:
             ("share of clients last billed in 2013 or later", 0.86, 0.03),
         ],
     )
-    def test_figures_come_near_those_of_the_public_set(self, utility, what, measured, tolerance):
+    def test_statistics_are_near_those_of_the_public_set(self, utility, what, measured, tolerance):
         assert abs(shape_of(utility)[what] - measured) <= tolerance
 
     def test_electricity_peaks_in_summer_and_gas_in_winter(self, utility):
@@ -220,30 +221,30 @@ def shape_of(utility):
 
 
 class TestMeters:
-    def test_an_honest_index_goes_on_where_the_last_invoice_left_it_unless_invoices_were_lost(self, utility):
+    def test_an_honest_index_is_continuous_unless_invoices_were_lost(self, utility):
         _, _, step = between_invoices(of_honest_clients(utility))
         assert np.mean(step == 0) > 0.92
         # Fewer than one in a thousand jump back: a lost invoice on which an index was corrected downwards.
         assert np.mean(step < 0) < 0.001
 
-    def test_what_was_estimated_too_low_is_billed_later_so_that_a_meter_turns_by_what_was_used(self):
+    def test_the_rest_of_a_low_estimate_is_billed_later(self):
         steps = np.array([100.0, 20.0, 180.0, 50.0])  # the second reading estimated 80 too low
         old, new = turn_index(steps, np.array([True, False, False, True]), np.array([1000.0, 0.0]))
         assert old.tolist() == [1000.0, 1100.0, 1120.0, 0.0]
         assert new.tolist() == [1100.0, 1120.0, 1300.0, 50.0]
 
-    def test_an_index_that_is_turned_back_at_once_starts_high_enough(self):
+    def test_an_index_that_is_turned_back_early_starts_high_enough(self):
         old, new = turn_index(np.array([10.0, -60.0, 5.0]), np.array([True, False, False]), np.array([0.0]))
         assert old.tolist() == [50.0, 60.0, 0.0]
         assert new.tolist() == [60.0, 0.0, 5.0]
 
-    def test_honest_levels_sum_to_the_index_difference_but_for_rare_corrections(self, utility):
+    def test_honest_levels_sum_to_the_index_difference_except_for_rare_corrections(self, utility):
         invoices = of_honest_clients(utility)
         differs = billed_kwh(invoices) != index_kwh(invoices)
         assert 0.001 < np.mean(differs) < 0.006
         assert (billed_kwh(invoices)[differs] > index_kwh(invoices)[differs]).all()
 
-    def test_those_who_turn_the_index_back_show_it_far_more_often(self, utility):
+    def test_rollbacks_show_far_more_often_for_clients_that_turn_the_index_back(self, utility):
         clients, invoices, thefts = utility
         is_rolled = np.isin(invoices["client"], thief_rows(clients, thefts)[thefts["pattern"] == "rollback"])
         differs = billed_kwh(invoices) != index_kwh(invoices)
@@ -261,7 +262,7 @@ class TestMeters:
             [2500, 0, 0, 0],
         ]
 
-    def test_the_caught_have_had_two_meters_far_more_often(self, utility):
+    def test_caught_clients_had_two_meters_far_more_often(self, utility):
         clients, invoices, _ = utility
         electric = (invoices["energy"] == ELEC) & ~np.isnan(invoices["meter_id"])
         pairs = np.unique(np.stack([invoices["client"][electric], invoices["meter_id"][electric]]), axis=1)
@@ -275,10 +276,10 @@ class TestThefts:
         assert set(utility[2]["pattern"]) == set(INVOICED)
 
     @pytest.mark.parametrize("rate", [0.0, 0.03, 0.15])
-    def test_the_share_caught_is_what_was_asked(self, rate):
+    def test_the_caught_share_is_the_fraud_rate(self, rate):
         assert simulate(1000, 5, rate)[0]["label"].mean() == pytest.approx(rate)
 
-    def test_the_share_caught_is_that_of_the_public_set_by_default(self, utility):
+    def test_the_default_caught_share_is_that_of_the_public_set(self, utility):
         assert utility[0]["label"].mean() == pytest.approx(FRAUD_RATE)
 
     def test_labels_are_the_caught_and_some_thefts_are_not_caught(self, utility):
@@ -295,7 +296,7 @@ class TestThefts:
         label = clients["label"]
         assert label[n_invoices >= 58].mean() > 4 * label[n_invoices < 8].mean()
 
-    def test_a_theft_lowers_what_is_billed_after_its_onset(self, utility):
+    def test_a_theft_lowers_the_billed_energy_after_its_onset(self, utility):
         clients, invoices, thefts = utility
         ended = np.where(np.isnat(thefts["ended_on"]), np.datetime64("2100-01-01"), thefts["ended_on"])
         spans = zip(thief_rows(clients, thefts), thefts["onset_on"], ended, strict=True)
@@ -303,14 +304,14 @@ class TestThefts:
         for pattern in INVOICED:
             assert np.nanmedian(change[thefts["pattern"] == pattern]) < 0.8, pattern
 
-    def test_honest_clients_do_not_fall_at_the_dates_of_others(self, utility):
+    def test_honest_clients_do_not_fall_at_the_onsets_of_thefts(self, utility):
         clients, invoices, thefts = utility
         honest = np.setdiff1d(np.arange(N_CLIENTS), thief_rows(clients, thefts))[: len(thefts["caught"])]
         never = np.datetime64("2100-01-01")
         change = [change_at(invoices, *span, never) for span in zip(honest, thefts["onset_on"], strict=False)]
         assert 0.85 < np.nanmedian(change) < 1.15
 
-    def test_the_share_lost_is_a_share_and_a_by_pass_loses_all(self, utility):
+    def test_the_lost_share_is_in_0_to_1_and_1_for_a_bypass(self, utility):
         lost = utility[2]["share_lost_kwh"]
         known = lost[~np.isnan(lost)]
         assert ((known >= 0) & (known <= 1)).all()
@@ -319,7 +320,7 @@ class TestThefts:
 
 
 class TestFiles:
-    def test_what_is_written_is_read_back_unchanged(self, tmp_path):
+    def test_a_written_utility_is_read_back_unchanged(self, tmp_path):
         clients, invoices, thefts = simulate(300, SEED)
         write_zip(tmp_path / "utility.zip", clients, invoices, thefts)
         tables = read_tables(tmp_path / "utility.zip")
@@ -329,7 +330,7 @@ class TestFiles:
             assert tables.invoices[name].dtype == column.dtype
             np.testing.assert_array_equal(tables.invoices[name], column, err_msg=name)
 
-    def test_the_zip_without_readings_holds_three_tables_and_leaves_nothing_beside_it(self, tmp_path):
+    def test_the_zip_without_readings_holds_three_tables_and_leaves_no_partial_file(self, tmp_path):
         write_zip(tmp_path / "utility.zip", *simulate(300, SEED))
         assert list(headers(tmp_path / "utility.zip")) == ["clients.csv", "invoices.csv", "thefts.csv"]
         assert [path.name for path in tmp_path.iterdir()] == ["utility.zip"]
@@ -346,7 +347,7 @@ class TestFiles:
         assert found["transformer_totals.csv"] == columns
         assert found["weather.csv"] == "region,measured_on,temperature_c,is_holiday"
 
-    def test_readings_are_written_as_they_are_and_by_the_clients_name(self, tmp_path):
+    def test_readings_are_written_unchanged_with_client_ids(self, tmp_path):
         utility = simulate_utility(10, SEED)
         write_zip(tmp_path / "utility.zip", *utility)
         with zipfile.ZipFile(tmp_path / "utility.zip") as archive:
@@ -386,10 +387,10 @@ class TestFiles:
             ["--out", "no/such/folder.zip"],
         ],
     )
-    def test_what_cannot_be_made_ends_in_one_sentence_and_code_2(self, arguments, tmp_path, monkeypatch, capsys):
+    def test_invalid_arguments_give_one_sentence_and_exit_code_2(self, arguments, tmp_path, monkeypatch, capsys):
         monkeypatch.chdir(tmp_path)
         assert main(["--clients", "5", "--out", "utility.zip", *arguments]) == 2
-        said = capsys.readouterr().err
-        assert said.startswith("Nothing written: ")
-        assert said.count("\n") == 1
+        message = capsys.readouterr().err
+        assert message.startswith("Nothing written: ")
+        assert message.count("\n") == 1
         assert not list(tmp_path.iterdir())
