@@ -212,7 +212,7 @@ def matrices(evidence: FeatureMatrix, split: TestSplit, label: np.ndarray, plan:
     """As fitting.py makes them: fitted on the training clients, whose neighbours' rates come out of fold."""
     train, y = evidence.of(split.train), label[split.train]
     inputs = fit_ensemble(train, y, plan, SEED).ensemble.inputs
-    cells = {name: train.cells[name] for name in plan.cells}
+    cells = {name: train.group_keys[name] for name in plan.cells}
     rates = out_of_fold(cells, y, stratified_folds(y, RATE_FOLDS, SEED + 1))
     return Matrices(inputs.names, inputs.matrix(train, rates), inputs.matrix(evidence.of(split.test)))
 

@@ -31,7 +31,7 @@ class FeatureMatrix:
 
     features: np.ndarray
     n_records: np.ndarray
-    cells: dict[str, GroupKeys]
+    group_keys: dict[str, GroupKeys]
 
     def __len__(self) -> int:
         return len(self.features)
@@ -39,26 +39,27 @@ class FeatureMatrix:
     @classmethod
     def concatenated(cls, parts: list["FeatureMatrix"]) -> "FeatureMatrix":
         """The clients of all parts, in order; at least one part."""
-        cells = {
+        group_keys = {
             name: GroupKeys(
-                *(np.concatenate(columns) for columns in zip(*(part.cells[name] for part in parts), strict=True))
+                *(np.concatenate(columns) for columns in zip(*(part.group_keys[name] for part in parts), strict=True))
             )
-            for name in parts[0].cells
+            for name in parts[0].group_keys
         }
         return cls(
             np.concatenate([part.features for part in parts]),
             np.concatenate([part.n_records for part in parts]),
-            cells,
+            group_keys,
         )
 
     def of(self, clients: np.ndarray) -> "FeatureMatrix":
         """The matrix of some clients, in the order of this one. [mask or row numbers]"""
         chosen = np.zeros(len(self), dtype=bool)
         chosen[clients] = True
-        cells = {
-            name: GroupKeys(c.counts[chosen], c.keys[np.repeat(chosen, c.counts)]) for name, c in self.cells.items()
+        group_keys = {
+            name: GroupKeys(c.counts[chosen], c.keys[np.repeat(chosen, c.counts)])
+            for name, c in self.group_keys.items()
         }
-        return FeatureMatrix(self.features[chosen], self.n_records[chosen], cells)
+        return FeatureMatrix(self.features[chosen], self.n_records[chosen], group_keys)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ class EnsembleInputs:
         """
         parts = [features.features[:, self.columns]]
         if self.rates is not None:
-            parts.append(self.rates.columns(features.cells) if rates is None else rates)
+            parts.append(self.rates.columns(features.group_keys) if rates is None else rates)
         if self.peers is not None:
             parts.append(self.peers.deviations(features.features))
         if self.detectors is not None:

@@ -1,6 +1,6 @@
 """Smoothed target encoding: the share of frauds among clients of the same group, such as reading route or tariff.
 
-In:  FeatureMatrix.cells: the keys of the groups to which each client belongs; labels in training.
+In:  FeatureMatrix.group_keys: the keys of the groups to which each client belongs; labels in training.
 Out: columns [float32, (clients, k)]: smoothed shares of frauds, and the number of clients in the groups.
 
 A training client's own label must not leak into its encoding: `out_of_fold` fits each fold on the other folds.

@@ -164,7 +164,7 @@ def fit_inputs(
 ) -> tuple[EnsembleInputs, np.ndarray]:
     """The fitted inputs, and the training clients' own matrix, their neighbours' rates out of fold."""
     columns = np.array([plan.names.index(name) for name in plan.seen])
-    cells = {name: evidence.cells[name] for name in plan.cells}
+    cells = {name: evidence.group_keys[name] for name in plan.cells}
     peers = PeerGroups.fit(evidence.features, plan.names) if plan.has_peers else None
     detectors = None
     if plan.looks_at:

@@ -40,10 +40,10 @@ def telling_nothing(evidence, clients_a_cell=6):
     n = len(evidence)
     places = np.random.default_rng(0).permutation(n) // clients_a_cell
     nobody = GroupKeys(np.zeros(n, dtype=np.int64), np.zeros(0, dtype=np.uint64))
-    cells = dict.fromkeys(evidence.cells, nobody) | {
+    cells = dict.fromkeys(evidence.group_keys, nobody) | {
         "place": GroupKeys(np.ones(n, dtype=np.int64), places.astype("u8"))
     }
-    return dataclasses.replace(evidence, features=np.full_like(evidence.features, np.nan), cells=cells)
+    return dataclasses.replace(evidence, features=np.full_like(evidence.features, np.nan), group_keys=cells)
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def random_labels(labelled):
     """Labels drawn at random for clients that nothing tells apart, and what rates that saw the labels would show."""
     evidence = telling_nothing(labelled[0])
     label = (np.random.default_rng(2).random(len(evidence)) < 0.3).astype(float)
-    place = {"place": evidence.cells["place"]}
+    place = {"place": evidence.group_keys["place"]}
     leaky = roc_auc(label, GroupRates.fit(place, label).columns(place)[:, 0])
     assert leaky > 0.7, "or the tests that use this show nothing"
     return evidence, label

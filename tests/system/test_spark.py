@@ -132,9 +132,9 @@ def test_evidence_travels_to_the_last_bit(tmp_path, utility):
     clients, found, flags = from_arrow(parts)
     np.testing.assert_array_equal(found.features.view(np.int32), evidence.features.view(np.int32))
     np.testing.assert_array_equal(found.n_records, evidence.n_records)
-    for name, cells in evidence.cells.items():
-        np.testing.assert_array_equal(found.cells[name].counts, cells.counts)
-        np.testing.assert_array_equal(found.cells[name].keys, cells.keys)
+    for name, cells in evidence.group_keys.items():
+        np.testing.assert_array_equal(found.group_keys[name].counts, cells.counts)
+        np.testing.assert_array_equal(found.group_keys[name].keys, cells.keys)
     assert clients["client_id"].tolist() == tables.clients["client_id"].tolist()
     assert flags == tables.flags
 

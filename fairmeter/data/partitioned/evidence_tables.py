@@ -24,7 +24,7 @@ def to_arrow(matrix: FeatureMatrix, clients: Table, rows: np.ndarray, flags: Seq
     bytes_of_rows = pa.py_buffer(features.view(np.uint8).ravel())
     column = pa.Array.from_buffers(pa.binary(4 * features.shape[1]), len(features), [None, bytes_of_rows])
     table = table.append_column(FEATURES, column)
-    for name, keys in matrix.cells.items():
+    for name, keys in matrix.group_keys.items():
         ends = np.append(0, np.cumsum(keys.counts)).astype(np.int32)
         table = table.append_column(KEYS + name, pa.ListArray.from_arrays(pa.array(ends), pa.array(keys.keys)))
     return with_flags(table, flags)

@@ -72,7 +72,7 @@ def test_groups_name_each_clients_place_and_history(study):
 
 def test_the_fingerprint_follows_features_and_labels_alone(study):
     def fingerprint(name="data.zip", label=study.label, features=study.evidence.features):
-        evidence = type(study.evidence)(features, study.evidence.n_records, study.evidence.cells)
+        evidence = type(study.evidence)(features, study.evidence.n_records, study.evidence.group_keys)
         return Dataset(name, study.tables, evidence, study.feature_names, label, study.active_from).fingerprint()
 
     assert fingerprint() == fingerprint(name="renamed.zip") == study.fingerprint()

@@ -58,7 +58,7 @@ def in_several_files(folder, rows, name, n=3):
     return folder / name
 
 
-# --- equal to tables read at once --------------------------------------------------------------------------------------
+# --- equal to tables read at once ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("ending", [".csv", ".csv.gz", ".parquet"])

@@ -19,8 +19,8 @@ NEIGHBOURS = {
 
 @pytest.mark.parametrize(("account", "changes", "unshared"), NEIGHBOURS.values(), ids=NEIGHBOURS)
 def test_neighbours_share_a_group_key_unless_its_codes_differ(account, changes, unshared):
-    mine = client_features(*tables_of(monthly(1, 2))).cells
-    theirs = client_features(*tables_of([row | changes for row in monthly(3, 4)], **account)).cells
+    mine = client_features(*tables_of(monthly(1, 2))).group_keys
+    theirs = client_features(*tables_of([row | changes for row in monthly(3, 4)], **account)).group_keys
     shared = {name for name in GROUP_KEYS if mine[name].keys.tolist() == theirs[name].keys.tolist()}
     assert GROUP_KEYS.keys() - METER_GROUP_KEYS.keys() - shared == unshared
 
@@ -40,4 +40,4 @@ def test_a_key_is_the_mix_of_its_codes(cell, kind, codes):
     for code in codes:
         key = ((key ^ code) * 0x9E3779B97F4A7C15) % 2**64
         key ^= key >> 29
-    assert client_features(*tables_of([], created_on="2012-01-01")).cells[cell].keys.tolist() == [key]
+    assert client_features(*tables_of([], created_on="2012-01-01")).group_keys[cell].keys.tolist() == [key]

@@ -50,8 +50,8 @@ def assert_same(one, other, only=ALL):
 
 def assert_same_cells(one, other, only=tuple(GROUP_KEYS)):
     for name in only:
-        assert one.cells[name].counts.tolist() == other.cells[name].counts.tolist()
-        assert one.cells[name].keys.tolist() == other.cells[name].keys.tolist()
+        assert one.group_keys[name].counts.tolist() == other.group_keys[name].counts.tolist()
+        assert one.group_keys[name].keys.tolist() == other.group_keys[name].keys.tolist()
 
 
 # --- the registry -----------------------------------------------------------------------------------------------------
@@ -247,7 +247,7 @@ def test_a_client_without_invoices_has_its_account_and_counts_of_zero():
         feature.name: found[feature.name] for feature in FEATURES if not is_missing(feature, found[feature.name])
     } == known
     assert evidence.n_records.tolist() == [0, 0]
-    counts = {name: cell.counts.tolist() for name, cell in evidence.cells.items()}
+    counts = {name: cell.counts.tolist() for name, cell in evidence.group_keys.items()}
     by_account = {"place", "created_day", "created_month", "created_year"}
     assert counts == {name: [1, 1] if name in by_account else [0, 0] for name in GROUP_KEYS}
 
@@ -256,7 +256,7 @@ def test_no_clients_give_a_matrix_of_length_zero():
     evidence = client_features(client_table([]), invoice_table([]))
     assert evidence.features.shape == (0, len(FEATURES))
     assert evidence.n_records.shape == (0,)
-    for cell in evidence.cells.values():
+    for cell in evidence.group_keys.values():
         assert (cell.counts.shape, cell.keys.shape) == ((0,), (0,))
 
 
