@@ -180,32 +180,6 @@ def test_files_of_any_name_are_taken_when_named(tmp_path):
     assert score.main([*named, "--out", str(tmp_path / "s.csv")]) == 0
 
 
-@pytest.mark.parametrize(
-    ("value", "in_csv"),
-    [
-        ("=1+1", "'=1+1"),
-        ("+A1", "'+A1"),
-        ("-A1", "'-A1"),
-        ("@SUM(A1)", "'@SUM(A1)"),
-        ("\tx", "'\tx"),
-        ("'=x", "''=x"),
-        ("-12", "-12"),
-        ("+21671", "+21671"),
-        ("c-17", "c-17"),
-        ("17", "17"),
-        ("some_client_0", "some_client_0"),
-        (0.1234567, "0.123457"),
-        (None, None),
-        (3, 3),
-        (True, "true"),
-    ],
-)
-def test_no_text_in_csv_is_a_formula_and_every_id_comes_back(value, in_csv):
-    assert writers.cell(value) == in_csv
-    if isinstance(value, str):
-        assert in_csv.removeprefix("'") == value
-
-
 # --- how it ends ------------------------------------------------------------------------------------------------------
 
 

@@ -214,9 +214,9 @@ def test_any_json_value_is_accepted_or_refused_with_its_path(name, value):
 
 
 def test_the_server_path_imports_no_parser():
-    code = "import sys; from fairmeter.data.json_records import tables_from_records; "
+    code = "import sys; from fairmeter.data import tables_from_records; "
     code += "tables_from_records([{}], [[{'invoice_on': '2014-01-01'}]]); "
-    code += "sys.exit(bool({'pyarrow', 'pandas', 'polars'} & set(sys.modules)))"
+    code += "sys.exit(bool({'pyarrow', 'pyspark', 'pandas', 'polars'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY).returncode == 0
 
 
