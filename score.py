@@ -128,9 +128,9 @@ def run(options: ScoringOptions, settings: CommandSettings) -> None:
     if monitor:
         print_drift(monitor.drift(), console)
     if files.report:
-        from fairmeter.reports.scoring_report import write_run_report  # brings plotly, which lists do without
+        from fairmeter.reports.scoring_report import write_scoring_report  # loads Jinja2, which lists do not need
 
-        write_run_report(run_facts(scores, base, monitor.drift(), overlap, options), files.report)
+        write_scoring_report(run_facts(scores, base, monitor.drift(), overlap, options), files.report)
 
 
 def output_files(options: ScoringOptions) -> OutputFiles:

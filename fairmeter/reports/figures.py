@@ -1,8 +1,8 @@
-"""The report's plots; the one room that imports Plotly.
+"""The plots of the training report; the only module that imports Plotly.
 
-In:  results of evaluation.py, by the label they are shown under.
-Out: plotly figures; `inline` turns one into HTML for a page that carries `plotly_script` once.
-Colours hold on a light and on a dark page; backgrounds are clear, and the page's CSS colours axes and their text.
+In:  results of fairmeter/evaluation, by their label in the plot.
+Out: Plotly figures; `inline` turns one into HTML for a page that contains `plotly_script` once.
+Colours are readable on light and dark pages; backgrounds are transparent, and the page's CSS colours axes and text.
 """
 
 import html
@@ -14,12 +14,12 @@ from plotly.offline import get_plotlyjs
 
 BLUE, ORANGE, GREY, BAND = "#3d84d6", "#e08a2e", "#8b93a1", "rgba(61,132,214,0.22)"
 COLOURS = (BLUE, ORANGE, "#2fa58a", "#b569c9", "#d65f5f", GREY)
-# Both ends are light enough or dark enough for the number Plotly writes on them.
+# Plotly writes numbers on these shades; both ends have enough contrast.
 SHADES = [[0, "#dce8f6"], [1, "#2563a8"]]
 
 
 def plotly_script() -> Markup:
-    """Plotly.js of the installed package, whole, so that the page works offline."""
+    """Plotly.js of the installed package, so that the page works offline."""
     return Markup("<script>{}</script>").format(Markup(get_plotlyjs()))  # noqa: S704  the package's own script
 
 
@@ -46,7 +46,7 @@ def pr(curves: Mapping[str, dict]) -> go.Figure:
 
 
 def visits(curve: Mapping[str, list], base_rate: float, tops: Sequence[Mapping]) -> go.Figure:
-    """Precision against number of visits with its band; `tops` marks the shares of the report's headline."""
+    """Precision against number of visits with its interval; `tops` are marked on the line."""
     figure = _figure("Visits, from the top of the list (logarithmic)", "Precision", 420)
     band = {"x": curve["visits"] + curve["visits"][::-1], "y": curve["high"] + curve["low"][::-1]}
     figure.add_scatter(**band, fill="toself", fillcolor=BAND, line={"width": 0}, hoverinfo="skip", name="95 % interval")
@@ -64,7 +64,7 @@ def visits(curve: Mapping[str, list], base_rate: float, tops: Sequence[Mapping])
 
 
 def worth(curves: Mapping[str, Sequence[Mapping]]) -> go.Figure:
-    """Net energy against number of visits with its 95 % interval, a line an order of the list."""
+    """Net energy against number of visits with its 95 % interval, one line for each order of the list."""
     figure = _figure("Visits, from the top of the list (logarithmic)", "Net energy [kWh]", 420)
     for (name, rows), colour in zip(curves.items(), COLOURS, strict=False):
         x, net = [row["visits"] for row in rows], [row["net"] for row in rows]
@@ -75,7 +75,7 @@ def worth(curves: Mapping[str, Sequence[Mapping]]) -> go.Figure:
 
 
 def calibration(rows: Sequence[Mapping]) -> go.Figure:
-    """Fraud rate against mean score for each bin of calibration_table."""
+    """Share of frauds against mean score for each bin of calibration_table."""
     figure = _figure("Mean score of the bin", "Share that was fraud", 400)
     shares = [row["fraud_share"] for row in rows]
     means = [row["mean_score"] for row in rows]
@@ -113,7 +113,7 @@ def importance(values: Mapping[str, float], unit: str) -> go.Figure:
 
 
 def groups(rows: Sequence[Mapping], overall: float | None) -> go.Figure:
-    """ROC-AUC by group with its interval, beside that of all clients."""
+    """ROC-AUC by group with its interval, compared with that of all clients."""
     known = [row for row in rows if row["roc_auc"] and row["roc_auc"]["interval"]][::-1]
     figure = _figure("ROC-AUC", "", 120 + 26 * len(known))
     auc = [row["roc_auc"] for row in known]
@@ -127,7 +127,7 @@ def groups(rows: Sequence[Mapping], overall: float | None) -> go.Figure:
 
 
 def recalls(rows: Mapping[str, Mapping], columns: Mapping[str, str]) -> go.Figure:
-    """Recall of each row, the first on top; columns: a key of the rows by the words it is shown under."""
+    """Recall of each row, the first on top. [columns: key of the rows by label]"""
     figure = _figure("Recall", "", 120 + 24 * len(rows))
     names = [_text(name) for name in rows]
     for (words, key), colour in zip(columns.items(), COLOURS, strict=False):
@@ -148,7 +148,7 @@ def _figure(x: str, y: str, height: int) -> go.Figure:
 
 
 def _lines(figure: go.Figure, curves: Mapping[str, dict], x: str, y: str) -> go.Figure:
-    """A line a label, the first on top; labels beyond the colours are left out."""
+    """One line for each label, the first on top; labels beyond the colours are left out."""
     for (label, curve), colour in reversed(list(zip(curves.items(), COLOURS, strict=False))):
         line = {"color": colour, "width": 2.5}
         figure.add_scatter(x=curve[x], y=curve[y], mode="lines", line=line, name=_text(label))
@@ -168,5 +168,5 @@ def _bars(estimates: Sequence[Mapping]) -> dict:
 
 
 def _text(name) -> str:
-    """Plotly reads a small HTML of its own in names."""
+    """Escape a name, because Plotly interprets HTML in names."""
     return html.escape(str(name))

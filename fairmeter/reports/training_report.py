@@ -1,29 +1,29 @@
-"""What training measured -> metrics.json, report.html (one file, offline, light and dark), model_card.md.
+"""Metrics of a training run -> metrics.json, report.html (one file, offline, light and dark), model_card.md.
 
-In:  metrics, a dict; NumPy values and records such as QualityFlag are made plain. Keys, all but `run` optional:
+In:  metrics, a dict; NumPy values and records such as QualityFlag become plain values. Keys, all but `run` optional:
      run         {"version", "trained_at", "view", "data", "n_clients", "n_invoices", "fraud_rate",
-                 "split": a sentence on who was kept back, "how": sentences on how the model was trained,
+                 "split": a sentence on the held-out clients, "how": sentences on how the model was trained,
                  "readings": {"data", "n_clients"}}; all but the first two may be missing
-     results     what invoices reached, empty or missing where none were given: a list, the main one first, then what
-                 stands beside it (the other view, active clients). Each is
-                 {"view", "clients": who, in words} | evaluation.evaluate(...), over outer folds also | pool(...):
+     results     results on invoices, empty or missing without any: a list, the main one first, then others (the other
+                 view, active clients). Each is
+                 {"view", "clients": description} | evaluation.evaluate(...), over outer folds also | pool(...):
                  n, n_fraud, base_rate, roc_auc, pr_auc, brier, brier_base, calibration_error, calibration_noise,
                  calibration_slope, at_top [{share, visits, precision, lift}],
                  at_threshold {threshold, confusion, precision, recall, f1, false_positive_rate, suspected_share},
                  calibration [rows of calibration_table], curves {roc, pr, visits}, groups {name: [rows of by_group]};
-                 calibration, curves and groups may be missing beside the main one
+                 calibration, curves and groups may be missing in all but the main one
      severities  evaluation.severity_table(...)
-     visits      visit_study.visits_measured(...): what visits find, cost and bring, whether the promise holds
+     visits      validation.inspections.measure_inspections(...): value of visits, and validity of false-alarm bounds
      models      list of {"view", "clients", "rows": compare(...), over outer folds pool([compare(...), ...])}
      importance  list of {"feature", "group", "text", "value": mean absolute TreeSHAP contribution, log-odds}
-     agreement   validation.agreement(...): reasons beside TreeSHAP, by evidence group
+     agreement   validation.invoices.agreement(...): reasons and TreeSHAP by evidence group
      quality     list of QualityFlag
-     readings    Outcome.metrics of reading_validation.py, by "made" of households attacked, of labels, or without
+     readings    ReadingTrainingResult.metrics; "made" is injected, labelled or without labels
      manifest    the model's manifest
-     command     by which it was trained
-     fingerprints  likeness.fingerprints(...): what drift is measured from
+     command     the training command
+     fingerprints  population_drift.fingerprints(...): the reference of drift
      title       of the page
-Out: three files in a folder. What is missing from metrics is left out, never invented.
+Out: three files in a folder. What is missing from the metrics is left out.
 """
 
 import dataclasses
@@ -34,20 +34,20 @@ from pathlib import Path
 
 import numpy as np
 
-from fairmeter.reports.invoice_sections import report_html
+from fairmeter.reports.invoice_facts import training_page
 from fairmeter.reports.model_card import model_card
 
 
-def write_report(metrics: Mapping, folder: str | os.PathLike) -> None:
-    """Write the three files into `folder`, made where missing; each old file stays whole until the new one is.
+def write_training_report(metrics: Mapping, folder: str | os.PathLike) -> None:
+    """Write the three files into `folder`, created if missing; a file is replaced once the new one is complete.
 
-    Raises ValueError for NaN and TypeError for what is neither plain, NumPy nor a record.
+    Raises ValueError for NaN, and TypeError for values that are neither plain, NumPy nor records.
     """
     metrics = json.loads(json.dumps(metrics, default=_plain, allow_nan=False))
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     _replace(folder / "metrics.json", json.dumps(metrics, indent=1, ensure_ascii=False) + "\n")
-    _replace(folder / "report.html", report_html(metrics))
+    _replace(folder / "report.html", training_page(metrics))
     _replace(folder / "model_card.md", model_card(metrics))
 
 
@@ -56,10 +56,10 @@ def _plain(value):
         return value.tolist()
     if dataclasses.is_dataclass(value):
         return dataclasses.asdict(value)
-    raise TypeError(f"metrics hold a {type(value).__name__}; give plain values, NumPy values or records.")
+    raise TypeError(f"metrics hold a {type(value).__name__}; use plain values, NumPy values or records.")
 
 
 def _replace(path: Path, text: str) -> None:
-    beside = path.with_name(path.name + ".part")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
+    partial = path.with_name(path.name + ".part")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)

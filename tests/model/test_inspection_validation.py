@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fairmeter.evaluation.conformal_selection import SHARES, select
-from fairmeter.reports.inspection_sections import visits_sections
+from fairmeter.reports.invoice_facts import training_page
 from fairmeter.training.validation.inspections import BY_ENERGY, BY_SCORE, COSTS_KWH
 
 
@@ -54,4 +54,5 @@ def test_the_report_shows_visits_and_promises(trained, found):
 
 
 def test_a_report_without_visits_has_no_section_on_them():
-    assert visits_sections(None) == ""
+    run = {"version": "1", "trained_at": "2026-01-02"}
+    assert "What visits bring" not in training_page({"run": run, "quality": None})

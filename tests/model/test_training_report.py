@@ -9,10 +9,10 @@ import pytest
 from fairmeter.core.types import QualityFlag
 from fairmeter.evaluation import model_evaluation as ev
 from fairmeter.evaluation import reading_metrics
-from fairmeter.reports import figures, reading_sections
-from fairmeter.reports.invoice_sections import report_html
+from fairmeter.reports import figures, reading_facts
+from fairmeter.reports.invoice_facts import training_page
 from fairmeter.reports.model_card import model_card
-from fairmeter.reports.training_report import write_report
+from fairmeter.reports.training_report import write_training_report
 from fairmeter.training import attacks
 from fairmeter.training.validation import readings as reading_validation
 from tests.builders.reports import NASTY, Page
@@ -80,7 +80,7 @@ def of_readings(seed=0, n=400):
 
 @pytest.fixture(scope="module")
 def injected():
-    plans = {words: of_readings(seed) for seed, words in enumerate(reading_sections.PLANS)}
+    plans = {words: of_readings(seed) for seed, words in enumerate(reading_facts.PLANS)}
     later = {"until": "2013-04-02", "n": 103, "ranking": of_readings(2)["ranking"]}
     return {"made": "injected", "parts": [40, 120, 60], **plans, "past_to_future": later}
 
@@ -98,7 +98,7 @@ ALONE = {"version": "1", "trained_at": "2026-01-02T03:04:05Z", "readings": {"dat
 @pytest.fixture(scope="module")
 def folder(metrics, tmp_path_factory):
     folder = tmp_path_factory.mktemp("out") / "report"
-    write_report(metrics, folder)
+    write_training_report(metrics, folder)
     return folder
 
 
@@ -179,7 +179,7 @@ def test_the_page_is_light_and_dark(folder):
 
 def test_what_was_not_measured_has_no_section(metrics):
     few = {"run": metrics["run"] | {"n_clients": 1, "fraud_rate": 0.1}, "results": metrics["results"][:1]}
-    headings = Page(report_html(few)).headings
+    headings = Page(training_page(few)).headings
     assert not {"Severities", "Importance", "Data quality", "Manifest"} & set(headings)
     assert not any(heading.startswith("Models") for heading in headings)
 
@@ -188,7 +188,7 @@ def test_outer_folds_make_a_report_with_the_curves_of_all_their_scores(metrics, 
     parts = [measured(seed=seed) for seed in range(3)]
     y, score = (np.concatenate([part[i] for part in parts]) for i in (0, 1))
     result = ev.evaluate(y, score, 0.2) | ev.pool([part[2] for part in parts])
-    write_report(metrics | {"results": [{"view": "all", "clients": "all clients"} | result]}, tmp_path)
+    write_training_report(metrics | {"results": [{"view": "all", "clients": "all clients"} | result]}, tmp_path)
     page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert f"{np.mean([part[2]['roc_auc']['value'] for part in parts]):.3f}" in page.text
     assert {"roc", "visits", "calibration"} <= set(page.ids)
@@ -197,14 +197,14 @@ def test_outer_folds_make_a_report_with_the_curves_of_all_their_scores(metrics, 
 def test_labels_of_one_class_still_make_a_report(metrics, tmp_path):
     groups = {"half": np.arange(500) < 250}
     result = ev.evaluate(np.zeros(500), np.linspace(0.1, 0.9, 500), 0.5, groups)
-    write_report(metrics | {"results": [{"view": "all", "clients": "all clients"} | result]}, tmp_path)
+    write_training_report(metrics | {"results": [{"view": "all", "clients": "all clients"} | result]}, tmp_path)
     assert "unknown" in Page((tmp_path / "report.html").read_text(encoding="utf-8")).text
 
 
 def test_scores_that_are_ranks_make_a_report_without_calibration(metrics, tmp_path):
     y, score, _ = measured()
     result = ev.evaluate(y, 50 * score, 10, probability=False)
-    write_report(metrics | {"results": [{"view": "all", "clients": "all clients"} | result]}, tmp_path)
+    write_training_report(metrics | {"results": [{"view": "all", "clients": "all clients"} | result]}, tmp_path)
     assert "Calibration" not in Page((tmp_path / "report.html").read_text(encoding="utf-8")).headings
 
 
@@ -280,7 +280,7 @@ def test_importance_is_summed_by_evidence_group(metrics):
 def test_reasons_stand_beside_tree_shap_with_how_far_they_agree(metrics):
     rows = [{"group": "low", "reason": 0.01, "tree_shap": 0.5}, {"group": "fall", "reason": 0.02, "tree_shap": 0.25}]
     agreement = {"clients": 300, "rows": rows, "rank_correlation": -1.0, "same_first": 0.25, "one_of_two": 0.5}
-    shown = Page(report_html({"run": metrics["run"], "agreement": agreement}))
+    shown = Page(training_page({"run": metrics["run"], "agreement": agreement}))
     assert "Reasons beside TreeSHAP" in shown.headings
     assert "correlation of -1.00" in shown.text
     assert shown.text.index("0.0200") < shown.text.index("0.0100")  # the largest reason first
@@ -288,14 +288,14 @@ def test_reasons_stand_beside_tree_shap_with_how_far_they_agree(metrics):
 
 def test_an_old_report_is_replaced(metrics, tmp_path):
     (tmp_path / "model_card.md").write_text("old", encoding="utf-8")
-    write_report(metrics, tmp_path)
+    write_training_report(metrics, tmp_path)
     assert (tmp_path / "model_card.md").read_text(encoding="utf-8").startswith("# Model card: Fairmeter 1.2.3")
 
 
 @pytest.mark.parametrize(("value", "error"), [(float("nan"), ValueError), (object(), TypeError)])
 def test_what_json_cannot_hold_is_refused_before_a_file_is_touched(metrics, tmp_path, value, error):
     with pytest.raises(error):
-        write_report(metrics | {"manifest": {"threshold": value}}, tmp_path / "report")
+        write_training_report(metrics | {"manifest": {"threshold": value}}, tmp_path / "report")
     assert not (tmp_path / "report").exists()
 
 
@@ -316,7 +316,7 @@ def test_names_in_plots_are_not_read_as_markup():
 def said(readings, metrics=None, run=ALONE):
     """(the page, the card) of a model trained on readings, beside invoices where `metrics` are given."""
     given = {"run": run} | (metrics or {}) | {"readings": readings, "quality": None}
-    return Page(report_html(given)), model_card(given)
+    return Page(training_page(given)), model_card(given)
 
 
 def test_the_page_shows_readings_after_invoices(metrics, injected):
@@ -364,7 +364,7 @@ def test_injected_thefts_are_called_injected_and_stand_apart_from_real_labels(me
 def test_what_was_measured_on_readings_stands_on_the_page_with_its_interval(injected):
     page, card = said(injected)
     text = page.text.replace("\N{NO-BREAK SPACE}", " ")
-    for part in (*(injected[words] for words in reading_sections.PLANS), injected["past_to_future"]):
+    for part in (*(injected[words] for words in reading_facts.PLANS), injected["past_to_future"]):
         auc, recall = part["ranking"]["roc_auc"], part["ranking"]["recall_at_1%"]
         ends = [f"{end:.3f}" for end in auc["interval"]]
         assert re.search(rf"{auc['value']:.3f}\s+\[{ends[0]}, {ends[1]}\]", text)
@@ -441,5 +441,5 @@ def test_the_form_of_the_readings_metrics_is_the_one_that_training_writes(inject
         *("n", "n_thieves", "n_households", "ranking", "by_pattern", "by_loss", "harmless"),
         *("models", "latency", "onset"),
     }
-    assert set(reading_sections.RECALLS) < set(plan["ranking"])
+    assert set(reading_facts.RECALLS) < set(plan["ranking"])
     assert json.dumps(injected)

@@ -6,7 +6,7 @@ import pytest
 
 from fairmeter.data.writers import OutputError
 from fairmeter.evaluation.drift import SHIFTED, STABLE
-from fairmeter.reports.scoring_report import run_html, write_run_report
+from fairmeter.reports.scoring_report import scoring_page, write_scoring_report
 from tests.builders.reports import NASTY, Page
 
 ROW = {
@@ -31,7 +31,7 @@ RUN = {
 
 
 def test_the_page_tells_severities_stability_and_drift_of_every_part():
-    page = Page(run_html(RUN))
+    page = Page(scoring_page(RUN))
     assert page.headings == ["Clients by severity", "Stability of the list", "Drift", "Features of invoices by drift"]
     for text in (
         "0.412",
@@ -47,18 +47,18 @@ def test_the_page_tells_severities_stability_and_drift_of_every_part():
     assert not page.open
     assert not page.fetched
     assert not page.scripts
-    assert "<script>alert" not in run_html(RUN)
+    assert "<script>alert" not in scoring_page(RUN)
 
 
 def test_without_a_former_list_and_without_fingerprints_there_is_less_and_no_error():
     drift = {"parts": {}, "untold": ["invoices"], "level": None, "model": {}}
-    page = Page(run_html(RUN | {"stability": None, "former": None, "drift": drift}))
+    page = Page(scoring_page(RUN | {"stability": None, "former": None, "drift": drift}))
     assert page.headings == ["Clients by severity", "Drift"]
     assert "None" not in page.text
 
 
 def test_both_files_are_written_and_the_numbers_can_be_read_again(tmp_path):
-    write_run_report(RUN, tmp_path / "new" / "report")
+    write_scoring_report(RUN, tmp_path / "new" / "report")
     folder = tmp_path / "new" / "report"
     assert sorted(file.name for file in folder.iterdir()) == ["drift.json", "report.html"]
     assert json.loads((folder / "drift.json").read_text(encoding="utf-8")) == RUN
@@ -72,4 +72,4 @@ def test_a_folder_that_cannot_be_written_to_is_a_sentence(tmp_path, there):
     else:
         (folder / "drift.json" / "inside").mkdir(parents=True)
     with pytest.raises(OutputError, match="cannot be written to"):
-        write_run_report(RUN, folder)
+        write_scoring_report(RUN, folder)
