@@ -13,15 +13,18 @@ import sys
 import time
 from datetime import UTC, datetime
 
+from pydantic import ValidationError
+
 from fairmeter.cli.console import describe_results, fitting_progress, print_lines
-from fairmeter.cli.numeric_libraries import configure_numeric_libraries
-from fairmeter.cli.train_inputs import MODEL_KEY, TrainingInputs, build_dataset, read_inputs
+from fairmeter.cli.environment import configure_numeric_libraries
+from fairmeter.cli.settings import CommandSettings, describe_invalid
+from fairmeter.cli.train_inputs import TrainingInputs, build_dataset, read_inputs
 from fairmeter.cli.train_options import check_places, parse_options
 from fairmeter.data.files import TableError
 from fairmeter.data.partitioned.spark import SparkError
 from fairmeter.models import model_file
 from fairmeter.models.model_file import ModelError
-from fairmeter.reports.training_report import write_report
+from fairmeter.reports.training_report import write_training_report
 from fairmeter.scoring.population_drift import describe_references
 from fairmeter.training import invoice_pipeline, reading_pipeline
 from fairmeter.training.dataset import Dataset, TrainingError
@@ -38,7 +41,10 @@ configure_numeric_libraries()  # here and not in main: before any of them is loa
 def main(arguments: list[str] | None = None) -> int:
     options = parse_options(arguments)
     try:
-        run(options)
+        run(options, CommandSettings())
+    except ValidationError as error:
+        print(describe_invalid(error), file=sys.stderr)
+        return CANNOT
     except (TableError, TrainingError, ModelError, SparkError) as error:
         print(error, file=sys.stderr)
         return CANNOT
@@ -52,18 +58,18 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def run(options: TrainingOptions) -> None:
+def run(options: TrainingOptions, settings: CommandSettings) -> None:
     """Check the places, read, compute features, fit and measure, add readings, write the report, write the model."""
     started = time.monotonic()
     check_places(options)
     stamp = {"version": next_version(options.out), "trained_at": datetime.now(UTC).isoformat(timespec="seconds")}
-    inputs = read_inputs(options)
+    inputs = read_inputs(options, settings)
     dataset = build_dataset(inputs, options)
     result = learn_invoices(dataset, inputs, options, stamp)
     result = learn_readings(result, dataset, inputs, options, stamp)
     write_metrics(result, options)
     if result.model:
-        model_file.save(result.model, options.out, MODEL_KEY)  # last: a failure before this leaves the old model
+        model_file.save(result.model, options.out, settings.key)  # last: a failure before this leaves the old model
     print_lines(*describe_results(result.metrics))
     print_lines(f"{options.report}/report.html written; {(time.monotonic() - started) / 60:.1f} minutes.")
 
@@ -104,7 +110,7 @@ def learn_readings(
 
 def write_metrics(result: TrainingResult, options: TrainingOptions) -> None:
     drift_references = {"fingerprints": describe_references(result.model)} if result.model else {}
-    write_report(result.metrics | {"command": options.command} | drift_references, options.report)
+    write_training_report(result.metrics | {"command": options.command} | drift_references, options.report)
 
 
 if __name__ == "__main__":

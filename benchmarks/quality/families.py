@@ -25,7 +25,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fairmeter.cli.console import fitting_progress, print_lines
-from fairmeter.cli.numeric_libraries import configure_numeric_libraries
+from fairmeter.cli.environment import configure_numeric_libraries
 from fairmeter.cli.train_options import default_sources
 from fairmeter.core.types import FeatureMatrix
 from fairmeter.data import cleaning
@@ -37,7 +37,7 @@ from fairmeter.models.fraud_model import ACCOUNT_FEATURES
 from fairmeter.models.target_encoding import out_of_fold
 from fairmeter.training.dataset import VIEWS, Dataset, TrainingError
 from fairmeter.training.ensemble_fitting import (
-    LOOKS_AT,
+    DETECTOR_FEATURES,
     MEMBER_SEED,
     RATE_FOLDS,
     EnsembleConfig,
@@ -47,7 +47,7 @@ from fairmeter.training.ensemble_fitting import (
 from fairmeter.training.invoice_pipeline import ensemble_config, read_dataset
 from fairmeter.training.member_fitting import fit_xgboost
 from fairmeter.training.options import SEED, TEST_PARTS
-from fairmeter.training.validation.invoices import WHO, TestSplit, splits
+from fairmeter.training.validation.invoices import CLIENT_SETS, TestSplit, splits
 
 OUT = Path(__file__).resolve().parents[1] / "results" / "families.md"
 CANNOT, STOPPED = 2, 130  # exit codes, the latter a shell's for Ctrl-C
@@ -81,7 +81,7 @@ FAMILIES = {
     "neighbours: meters": f"neighbours_({BY_METER})_.*",
     "neighbours, all": "neighbours_.*",
     "peers": f".*{PEERS}",
-    "detectors": "|".join(LOOKS_AT),
+    "detectors": "|".join(DETECTOR_FEATURES),
     "place and category": "category|region|district",
     "account history": "created_on|age_months|first_invoice_after|n_before_creation|n_invoices|n_invoice_dates"
     f"|(first|last)_invoice_on|{ENERGY}(n|first_on|last_on|span)",
@@ -144,10 +144,10 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
 def run(options: argparse.Namespace) -> None:
     """Reads twice, fits for each family, writes after each view."""
     data = default_sources(tuple(options.data))
-    study, as_given = read_dataset(data), evidence_without_rule(data, DATES_RULE)
+    dataset, as_given = read_dataset(data), evidence_without_rule(data, DATES_RULE)
     parts = [HEAD]
     for view in options.view or VIEWS:
-        parts.append(of_view(study, as_given, view, options))
+        parts.append(of_view(dataset, as_given, view, options))
         options.out.write_text("\n".join(parts))
         print_lines(parts[-1])
 
@@ -179,20 +179,20 @@ def without_rule(flag: str) -> Iterator[None]:
 # --- fitting ----------------------------------------------------------------------------------------------------------
 
 
-def of_view(study: Dataset, as_given: FeatureMatrix, view: str, options: argparse.Namespace) -> str:
+def of_view(dataset: Dataset, as_given: FeatureMatrix, view: str, options: argparse.Namespace) -> str:
     """The section of a view, in Markdown. Raises TrainingError."""
-    split = splits(study, view, TEST_PARTS, SEED)[0]
+    split = splits(dataset, view, TEST_PARTS, SEED)[0]
     plan = replace(ensemble_config(view, options.quick), members=("xgboost",), quick=True)  # only its inputs are taken
-    inputs, other = (matrices(evidence, split, study.label, plan) for evidence in (study.evidence, as_given))
+    inputs, other = (matrices(evidence, split, dataset.label, plan) for evidence in (dataset.evidence, as_given))
     with fitting_progress(len(FAMILIES) + 4) as tell:
 
         def measured(trial: Trial) -> tuple[np.ndarray, np.ndarray]:
             tell(f"without {trial.family}")
-            return figures_of(study.label[split.test], scores(trial, study.label[split.train], options))
+            return figures_of(dataset.label[split.test], scores(trial, dataset.label[split.train], options))
 
         whole, *others = [(trial, measured(trial)) for trial in trials(inputs, other, options.fits)]
     rows = [lost(trial, reached, whole[1]) for trial, reached in others]
-    return section(study, split, whole[1], rows)
+    return section(dataset, split, whole[1], rows)
 
 
 def trials(inputs: Matrices, as_given: Matrices, fits: int) -> Iterator[Trial]:
@@ -212,7 +212,7 @@ def matrices(evidence: FeatureMatrix, split: TestSplit, label: np.ndarray, plan:
     """As fitting.py makes them: fitted on the training clients, whose neighbours' rates come out of fold."""
     train, y = evidence.of(split.train), label[split.train]
     inputs = fit_ensemble(train, y, plan, SEED).ensemble.inputs
-    cells = {name: train.group_keys[name] for name in plan.cells}
+    cells = {name: train.group_keys[name] for name in plan.group_keys}
     rates = out_of_fold(cells, y, stratified_folds(y, RATE_FOLDS, SEED + 1))
     return Matrices(inputs.names, inputs.matrix(train, rates), inputs.matrix(evidence.of(split.test)))
 
@@ -269,16 +269,16 @@ fit. What another family can replace gains little here, however predictive it is
 """
 
 
-def section(study: Dataset, split: TestSplit, whole: tuple[np.ndarray, np.ndarray], rows: list[Lost]) -> str:
+def section(dataset: Dataset, split: TestSplit, whole: tuple[np.ndarray, np.ndarray], rows: list[Lost]) -> str:
     intervals = [percentiles(draws) for draws in whole[1].T]
     reached = ", ".join(
         f"{name} {value:.3f} ({low:.3f} to {high:.3f})"
         for name, value, (low, high) in zip(FIGURES, whole[0], intervals, strict=True)
     )
     lines = [
-        f"## {split.view}, {WHO[split.view]}",
+        f"## {split.view}, {CLIENT_SETS[split.view]}",
         "",
-        f"{study.name}: fitted on {len(split.train):,} clients, measured on {len(split.test):,}.",
+        f"{dataset.name}: fitted on {len(split.train):,} clients, measured on {len(split.test):,}.",
         f"All inputs: {reached}.",
         "",
         f"| left out | inputs | {' | '.join(FIGURES)} |",

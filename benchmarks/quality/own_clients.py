@@ -7,7 +7,7 @@ In:  readings of honest households. One in ten is turned into a thief, as publis
 Out: ROC-AUC, PR-AUC and recall at 5 and 1 % false alarms, with 95 % intervals, of all these households as they are: by
      an ensemble trained on each of them as honest, and by two that were each trained on one half and score the other.
 
-The ensembles train on one in --every files of TO_TRAIN, without the networks of honest consumption.
+The ensembles train on one in --every files of TRAINING_PLANS, without the networks of honest consumption.
 """
 
 import argparse
@@ -18,15 +18,15 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from fairmeter.cli.numeric_libraries import configure_numeric_libraries
+from fairmeter.cli.environment import configure_numeric_libraries
 from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.readings import read_readings
 from fairmeter.evaluation import reading_metrics
 from fairmeter.features.readings.covariates import Covariates
 from fairmeter.models.reading_model import reading_matrix
-from fairmeter.training.attacks import PUBLISHED, AttackedHouseholds, HonestHouseholds, attacked_file, split
+from fairmeter.training.attacks import PUBLISHED, AttackedHouseholds, HonestHouseholds, attack_households, split
 from fairmeter.training.options import SEED
-from fairmeter.training.reading_fitting import TO_TRAIN, attacked_files, fit_labelled, sample_of
+from fairmeter.training.reading_fitting import TRAINING_PLANS, fit_labelled, make_sample, make_training_sets
 
 OUT = Path(__file__).resolve().parents[1] / "results" / Path(__file__).with_suffix(".json").name
 ATTACK = replace(PUBLISHED, stealing=0.1, harmless=0.0, gaps=0.0)
@@ -37,22 +37,22 @@ def main() -> None:
     configure_numeric_libraries()
     parser = argparse.ArgumentParser(prog="own_clients.py", description="Thieves among households taken for honest.")
     parser.add_argument("readings", type=Path)
-    parser.add_argument("--every", type=int, default=7, help="train on one in N files of TO_TRAIN (7)")
+    parser.add_argument("--every", type=int, default=7, help="train on one in N files of TRAINING_PLANS (7)")
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
     tables = read_readings(options.readings)
-    base = HonestHouseholds.of(DailyConsumption.from_readings(tables.readings, len(tables.client_ids)))
+    base = HonestHouseholds.from_consumption(DailyConsumption.from_readings(tables.readings, len(tables.client_ids)))
     everybody = np.arange(len(base.kwh))
-    attacked = attacked_file(base, everybody, SEED, plan=ATTACK)
+    attacked = attack_households(base, everybody, SEED, plan=ATTACK)
     base, is_thief = among_honest(base, attacked)
-    plans = TO_TRAIN[:: options.every]
+    plans = TRAINING_PLANS[:: options.every]
     console = Console(highlight=False)
 
     def scores(learnt: np.ndarray, judged: np.ndarray, name: str) -> np.ndarray:
         """[log-odds, by the ensemble of some households of others]"""
         with console.status("") as status:
             surroundings = Covariates.from_consumption(base.days(learnt))
-            sample = sample_of(attacked_files(base, learnt, surroundings, plans, SEED), {})
+            sample = make_sample(make_training_sets(base, learnt, surroundings, plans, SEED), {})
             model, _ = fit_labelled(
                 sample, {}, surroundings, SEED, False, lambda what: status.update(f"{name}: {what}")
             )

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from fairmeter.cli.numeric_libraries import configure_numeric_libraries
+from fairmeter.cli.environment import configure_numeric_libraries
 from fairmeter.cli.train_options import default_sources
 from fairmeter.evaluation.conformal_selection import measure_on_splits
 from fairmeter.training.dataset import PROSPECTIVE
@@ -34,15 +34,15 @@ def main() -> None:
     parser.add_argument("--splits", type=int, default=1000)
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
-    study = read_dataset(default_sources(tuple(options.data)))
-    clients = study.clients(PROSPECTIVE)
-    label, console = study.label[clients], Console(highlight=False)
+    dataset = read_dataset(default_sources(tuple(options.data)))
+    clients = dataset.clients(PROSPECTIVE)
+    label, console = dataset.label[clients], Console(highlight=False)
     with console.status("Fitting") as status:
         plan = ensemble_config(PROSPECTIVE, quick=True)
-        score = fit_ensemble(study.evidence.of(clients), label, plan, SEED, status.update).probability
+        score = fit_ensemble(dataset.evidence.of(clients), label, plan, SEED, status.update).probability
         status.update("Splitting")
         rows = measure_on_splits(label, score, n_splits=options.splits)
-    figures = {"data": study.name, "clients": len(clients), "splits": options.splits, "promises": rows}
+    figures = {"data": dataset.name, "clients": len(clients), "splits": options.splits, "promises": rows}
     options.out.write_text(json.dumps(figures, indent=1) + "\n")
     console.print_json(json.dumps(figures))
 

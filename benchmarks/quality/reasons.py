@@ -21,7 +21,7 @@ import numpy as np
 from rich.console import Console
 
 from benchmarks.quality.simulated import BEFORE, ELSE, FRAUD_RATE, HONEST, SEEDS, Truth, truth_of
-from fairmeter.cli.numeric_libraries import configure_numeric_libraries
+from fairmeter.cli.environment import configure_numeric_libraries
 from fairmeter.explanation.shapley import EnsembleInput, shapley_values
 from fairmeter.explanation.topics import READINGS
 from fairmeter.features.base import FALL, IRREGULAR, LOW, PLACE, REASON_GROUPS, UNUSUAL
@@ -29,7 +29,7 @@ from fairmeter.models import model_file
 from fairmeter.models.reading_model import ReadingModel
 from fairmeter.simulation.utility import simulate_utility
 from fairmeter.training.options import PROMISED_PRECISION
-from fairmeter.training.validation.readings import of_labelled
+from fairmeter.training.validation.readings import train_on_labels
 
 MODEL, OUT = Path("model.bin"), Path(__file__).resolve().parents[1] / "results" / "reasons.json"
 FIRST = 2  # reasons that a crew reads before it goes
@@ -80,8 +80,8 @@ def committed() -> Judge:
 def fitted(learnt: Truth, quick: bool, tell) -> Judge:
     label = np.where(np.isin(learnt.kind, [BEFORE, ELSE]), np.nan, learnt.kind != HONEST).astype(float)
     rate = float(np.nanmean(label))
-    outcome = of_labelled(learnt.days, label, rate, PROMISED_PRECISION, 1, SEEDS[0], quick, tell)
-    return Judge(outcome.model, rate, outcome.cuts["threshold"])
+    outcome = train_on_labels(learnt.days, label, rate, PROMISED_PRECISION, 1, SEEDS[0], quick, tell)
+    return Judge(outcome.model, rate, outcome.thresholds["threshold"])
 
 
 def measured(judge: Judge, judged: Truth) -> dict:

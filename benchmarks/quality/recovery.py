@@ -22,7 +22,7 @@ import numpy as np
 from rich.console import Console
 
 from benchmarks.quality import simulated
-from fairmeter.cli.numeric_libraries import configure_numeric_libraries
+from fairmeter.cli.environment import configure_numeric_libraries
 from fairmeter.core.types import RecoveryEstimate, Table
 from fairmeter.data.daily import DailyConsumption
 from fairmeter.evaluation import model_evaluation
@@ -41,7 +41,7 @@ from fairmeter.training.dataset import PROSPECTIVE
 from fairmeter.training.ensemble_fitting import fit_ensemble
 from fairmeter.training.invoice_pipeline import ensemble_config
 from fairmeter.training.options import PROMISED_PRECISION
-from fairmeter.training.validation.readings import of_labelled
+from fairmeter.training.validation.readings import train_on_labels
 
 OUT = Path(__file__).resolve().parents[1] / "results" / Path(__file__).with_suffix(".json").name
 SEEDS, FRAUD_RATE = (101, 202), 0.1
@@ -133,7 +133,7 @@ def of_readings(n: int) -> dict:
     kinds = np.isin(truth.kind, [simulated.BEFORE, simulated.ELSE])
     label = np.where(kinds, np.nan, truth.kind != simulated.HONEST).astype(float)
     theft_share = float(np.nanmean(label))
-    outcome = of_labelled(truth.days, label, theft_share, PROMISED_PRECISION, 1, SEEDS[0], True, lambda _: None)
+    outcome = train_on_labels(truth.days, label, theft_share, PROMISED_PRECISION, 1, SEEDS[0], True, lambda _: None)
     (clients, invoices, _, readings, *_), thefts = judged
     days = DailyConsumption.from_readings(readings, len(clients["client_id"]))
     evidence = reading_matrix(days, outcome.model.networks, Covariates.from_consumption(days))
@@ -142,7 +142,7 @@ def of_readings(n: int) -> dict:
     peers = PeerGroups.fit(client_features(*learnt[0][:2]).features, FEATURE_NAMES)
     found = recovery_estimates(clients, invoices, peers, days, onset)
     first, last = (pick(days.day.astype(np.float64)) for pick in (days.segments.first, days.segments.last))
-    return compared(thefts, score >= outcome.cuts["threshold"], found, onset, first, last)
+    return compared(thefts, score >= outcome.thresholds["threshold"], found, onset, first, last)
 
 
 # --- the comparison ---------------------------------------------------------------------------------------------------

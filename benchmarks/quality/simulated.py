@@ -7,7 +7,7 @@
 In:  two utilities of fairmeter/simulation/utility.py with their own seeds: one to train on by its truth, one to score.
 Out: precision, recall, F1 and the share of false alarms among the suspected, with 95 % intervals; recall by pattern.
 
-A thief steals on the last day of the readings, began while the meter was read, at least LEAST_DAYS before that day, and
+A thief steals on the last day of the readings, began while the meter was read, at least MIN_DAYS before that day, and
 took at least LEAST_LOSS of the energy. Earlier or smaller thefts are in neither class; the share suspected of those
 that began before the readings is reported separately. Figures on simulated clients show that the code works, and
 nothing about real thieves.
@@ -23,7 +23,7 @@ import numpy as np
 from rich.console import Console
 
 from fairmeter.analysis.energy_balance import energy_balances
-from fairmeter.cli.numeric_libraries import configure_numeric_libraries
+from fairmeter.cli.environment import configure_numeric_libraries
 from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.transformers import TransformerTables
 from fairmeter.evaluation import model_evaluation
@@ -34,10 +34,10 @@ from fairmeter.models.reading_model import MIN_DAYS as LEAST_READ
 from fairmeter.models.reading_model import reading_matrix
 from fairmeter.simulation.utility import Utility, simulate_utility
 from fairmeter.training.options import PROMISED_PRECISION
-from fairmeter.training.validation.readings import of_labelled
+from fairmeter.training.validation.readings import train_on_labels
 
 OUT = Path(__file__).resolve().parents[1] / "results" / "simulated.json"
-LEAST_DAYS, LEAST_LOSS = 14, 0.1
+MIN_DAYS, LEAST_LOSS = 14, 0.1
 FRAUD_RATE = 0.1  # of the clients, caught or not: enough of them to count, rarer than in a training file
 SEEDS = (101, 202)
 HONEST, BEFORE, ELSE = "honest", "began before the readings", "stole before, or too little"
@@ -83,7 +83,7 @@ def truth_of(utility: Utility) -> Truth:
     ):
         row, since = row_of[client_id], onset.astype("datetime64[D]").astype(int)
         goes_on = np.isnat(ended) or ended.astype("datetime64[D]").astype(int) > last
-        is_thief = goes_on and since <= last - LEAST_DAYS and lost >= LEAST_LOSS
+        is_thief = goes_on and since <= last - MIN_DAYS and lost >= LEAST_LOSS
         kind[row] = (BEFORE if since <= first[row] else pattern) if is_thief else ELSE
     read = n_known >= LEAST_READ
     transformer_id = utility.clients["transformer_id"]
@@ -109,8 +109,10 @@ def measured_transformers(utility: Utility) -> TransformerTables:
 def measured(learnt: Truth, judged: Truth, quick: bool, tell) -> dict:
     label = np.where(np.isin(learnt.kind, [BEFORE, ELSE]), np.nan, learnt.kind != HONEST).astype(float)
     share = float(np.nanmean(label))
-    outcome = of_labelled(learnt.days, label, share, PROMISED_PRECISION, 1, SEEDS[0], quick, tell, losses=learnt.losses)
-    model, threshold = outcome.model, outcome.cuts["threshold"]
+    outcome = train_on_labels(
+        learnt.days, label, share, PROMISED_PRECISION, 1, SEEDS[0], quick, tell, transformer_losses=learnt.losses
+    )
+    model, threshold = outcome.model, outcome.thresholds["threshold"]
     evidence = reading_matrix(
         judged.days, model.networks, replace(Covariates.from_consumption(judged.days), losses=judged.losses)
     )

@@ -19,16 +19,16 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from fairmeter.cli.numeric_libraries import configure_numeric_libraries
+from fairmeter.cli.environment import configure_numeric_libraries
 from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.readings import read_readings
 from fairmeter.evaluation import reading_metrics
 from fairmeter.models.reading_model import reading_matrix
-from fairmeter.training.attacks import PUBLISHED, AttackedHouseholds, HonestHouseholds, attacked_file, split
+from fairmeter.training.attacks import PUBLISHED, AttackedHouseholds, HonestHouseholds, attack_households, split
 from fairmeter.training.options import SEED
-from fairmeter.training.reading_fitting import LOOKS_AT, fit_unlabelled
+from fairmeter.training.reading_fitting import DETECTOR_FEATURES, fit_unlabelled
 from fairmeter.training.reading_pipeline import THEFT_SHARE
-from fairmeter.training.validation.readings import PARTS
+from fairmeter.training.validation.readings import HOUSEHOLD_SHARES
 
 OUT = Path(__file__).resolve().parents[1] / "results" / Path(__file__).with_suffix(".json").name
 ATTACK = replace(PUBLISHED, stealing=THEFT_SHARE)
@@ -43,11 +43,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
     tables = read_readings(options.readings)
-    base = HonestHouseholds.of(DailyConsumption.from_readings(tables.readings, len(tables.client_ids)))
-    kept = split(len(base.kwh), SEED, PARTS)[-1]
+    base = HonestHouseholds.from_consumption(DailyConsumption.from_readings(tables.readings, len(tables.client_ids)))
+    kept = split(len(base.kwh), SEED, HOUSEHOLD_SHARES)[-1]
     console = Console(highlight=False)
     with console.status("Attacking and ranking"):
-        files = [attacked_file(base, kept, SEED + i, "file", plan=ATTACK) for i in range(options.utilities)]
+        files = [attack_households(base, kept, SEED + i, "file", plan=ATTACK) for i in range(options.utilities)]
         scores = [scores_of(file) for file in files]
     label, household = (np.concatenate([getattr(file, name) for file in files]) for name in ("label", "household"))
     together = {name: np.concatenate([one[name] for one in scores]) for name in scores[0]}
@@ -65,12 +65,12 @@ def main() -> None:
 
 def scores_of(file: AttackedHouseholds) -> dict[str, np.ndarray]:
     """Of one utility's clients by name, higher = more suspicious."""
-    evidence = reading_matrix(file.days, {}, file.surroundings)
-    model, log_odds = fit_unlabelled(evidence, {}, file.surroundings, SEED)
+    evidence = reading_matrix(file.days, {}, file.covariates)
+    model, log_odds = fit_unlabelled(evidence, {}, file.covariates, SEED)
     inputs = model.ensemble.inputs
     matrix = inputs.matrix(evidence).astype(np.float64)
     column = dict(zip(inputs.names, matrix.T, strict=True))
-    detectors = {name.replace("_", " "): column[name] for name in LOOKS_AT}
+    detectors = {name.replace("_", " "): column[name] for name in DETECTOR_FEATURES}
     return {"mean rank": log_odds} | detectors | {RATIO: -column["ratio_last_30"]}
 
 

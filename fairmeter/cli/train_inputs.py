@@ -1,25 +1,22 @@
 """What train.py reads: files and inspections -> tables and the Dataset of clients with invoices.
 
-In:  TrainingOptions; DATABASE_URL and MODEL_KEY of the environment.
+In:  TrainingOptions; the database and the model key of the settings.
 Out: `TrainingInputs`, which takes seconds to read, and the Dataset, which takes minutes.
 """
 
-import os
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
 from fairmeter.cli.console import console, print_lines
+from fairmeter.cli.environment import configure_spark
+from fairmeter.cli.settings import CommandSettings, secret_value
 from fairmeter.data.exogenous import Exogenous, read_exogenous
 from fairmeter.data.readings import ReadingTables, has_readings, read_readings
 from fairmeter.models.fraud_model import FraudModel
 from fairmeter.training.dataset import Dataset, TrainingError
-from fairmeter.training.inspection_labels import InspectionLabels, with_stored
+from fairmeter.training.inspection_labels import InspectionLabels, add_stored_readings
 from fairmeter.training.invoice_pipeline import load_base_model, read_dataset
 from fairmeter.training.options import TrainingOptions
-
-DATABASE_URL = os.environ.get("DATABASE_URL")  # of the desk, for --store
-MODEL_KEY = os.environ.get("MODEL_KEY", "").encode() or None  # signs the model, and verifies one that is read
 
 
 class TrainingInputs(NamedTuple):
@@ -33,12 +30,12 @@ class TrainingInputs(NamedTuple):
     inspection_facts: list[str]
 
 
-def read_inputs(options: TrainingOptions) -> TrainingInputs:
+def read_inputs(options: TrainingOptions, settings: CommandSettings) -> TrainingInputs:
     """Read the small inputs first: an unreadable one ends the run within seconds.
 
     Raises TableError, TrainingError, ModelError.
     """
-    base_model = load_base_model(options.base_model, MODEL_KEY) if options.base_model else None
+    base_model = load_base_model(options.base_model, settings.key) if options.base_model else None
     files = reading_files(options)
     if (options.weather or options.holidays) and not files and options.store is None:
         raise TrainingError(
@@ -46,9 +43,9 @@ def read_inputs(options: TrainingOptions) -> TrainingInputs:
         )
     exogenous = read_exogenous(options.weather, options.holidays)
     readings = read_reading_tables(files)
-    inspections, facts = read_inspections(options)
+    inspections, facts = read_inspections(options, settings)
     if inspections:
-        readings = with_stored(readings, inspections.readings)
+        readings = add_stored_readings(readings, inspections.readings)
     name = ", ".join(path.name for path in files) or "the desk"
     return TrainingInputs(base_model, exogenous, readings, name, inspections, facts)
 
@@ -68,13 +65,13 @@ def read_reading_tables(files: tuple[Path, ...]) -> ReadingTables | None:
         return read_readings(*files)
 
 
-def read_inspections(options: TrainingOptions) -> tuple[InspectionLabels | None, list[str]]:
+def read_inspections(options: TrainingOptions, settings: CommandSettings) -> tuple[InspectionLabels | None, list[str]]:
     """Labels of the desk's inspections, and sentences about them; none without --store. Raises TrainingError."""
     if options.store is None:
         return None, []
     from fairmeter.desk import training_labels  # loads SQLAlchemy, which training on files does not need
 
-    inspections, facts = training_labels.visits_at(options.store or DATABASE_URL)
+    inspections, facts = training_labels.visits_at(options.store or secret_value(settings.database_url))
     print_lines(*facts)
     return inspections, facts
 
@@ -95,7 +92,7 @@ def build_dataset(inputs: TrainingInputs, options: TrainingOptions) -> Dataset |
 def build_dataset_on_spark(master: str, sources: tuple[Path, ...]) -> Dataset:
     from fairmeter.training.spark_dataset import read_dataset_on_spark
 
-    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # executors need the libraries of this interpreter
+    configure_spark()
     with console.status("Computing features on Spark") as status:
 
         def on_progress(step: str, done: int, of: int | None) -> None:

@@ -24,13 +24,13 @@ from fairmeter.features.invoices.matrix import (
 from fairmeter.models import model_file
 from fairmeter.models.fraud_model import ACCOUNT_FEATURES, FraudModel
 from fairmeter.training.dataset import PROSPECTIVE, VIEWS, Dataset
-from fairmeter.training.ensemble_fitting import LOOKS_AT, STACK_FOLDS, EnsembleConfig, Fitted, fit_ensemble
-from fairmeter.training.inspection_labels import InspectionLabels, beside, weights_in_words
-from fairmeter.training.manifest import HOW, KEPT_SILENT, manifest_of
+from fairmeter.training.ensemble_fitting import DETECTOR_FEATURES, STACK_FOLDS, EnsembleConfig, Fitted, fit_ensemble
+from fairmeter.training.inspection_labels import InspectionLabels, describe_weights, merge_inspections
+from fairmeter.training.manifest import METHOD, NOT_REPORTED, build_manifest
 from fairmeter.training.member_fitting import TREES
 from fairmeter.training.options import MISSING_SHARE, PROMISED_PRECISION, SEED, TEST_PARTS, TrainingOptions
 from fairmeter.training.validation import invoices
-from fairmeter.training.validation.inspections import visits_measured
+from fairmeter.training.validation.inspections import measure_inspections
 from fairmeter.training.validation.invoices import TestSplit
 
 # Fewer than half of the clients have gas: on one fold the members ranked no worse without these gas features.
@@ -63,10 +63,10 @@ def read_dataset(
     """
     tables, name, weight = read_tables(*paths), ", ".join(path.name for path in paths), None
     if inspections:
-        tables, weight = beside(inspections, tables, only_inspections)
+        tables, weight = merge_inspections(inspections, tables, only_inspections)
         name += " and the desk's visits"
     evidence = client_features(tables.clients, tables.invoices)
-    return replace(Dataset.of(name, tables, evidence, FEATURE_NAMES), weight=weight)
+    return replace(Dataset.from_tables(name, tables, evidence, FEATURE_NAMES), weight=weight)
 
 
 def load_base_model(path: Path, key: bytes | None = None) -> FraudModel:
@@ -100,10 +100,10 @@ def fit_and_measure(dataset: Dataset, options: TrainingOptions, stamp: dict, on_
     fitted, from_aggregates = fit_invoice_ensembles(dataset, split.train, options, on_step)
     measured = measure_held_out(dataset, split, fitted, from_aggregates)
     final, final_from_aggregates = fit_invoice_ensembles(dataset, clients, options, on_step)
-    manifest = manifest_of(dataset, clients, final, measured["results"][0], PROMISED_PRECISION)
+    manifest = build_manifest(dataset, clients, final, measured["results"][0], PROMISED_PRECISION)
     manifest = manifest | {"view": options.view} | stamp
     run = describe_run(dataset) | {"view": options.view, "split": HELD_OUT} | stamp
-    metrics = {"run": run, **measured, "manifest": {k: v for k, v in manifest.items() if k not in KEPT_SILENT}}
+    metrics = {"run": run, **measured, "manifest": {k: v for k, v in manifest.items() if k not in NOT_REPORTED}}
     return TrainingResult(metrics, FraudModel(final.ensemble, final_from_aggregates.ensemble, None, manifest))
 
 
@@ -121,9 +121,9 @@ def cross_validate(dataset: Dataset, options: TrainingOptions, stamp: dict, on_s
 
 def measure_held_out(dataset: Dataset, split: TestSplit, fitted: Fitted, from_aggregates: Fitted) -> dict:
     """Results, importance, agreement of reasons and the value of visits on the clients of `split.test`."""
-    report = invoices.test_part_report(dataset, split, fitted, from_aggregates, PROMISED_PRECISION, SEED)
+    report = invoices.held_out_report(dataset, split, fitted, from_aggregates, PROMISED_PRECISION, SEED)
     importance = invoices.importance(dataset, split, fitted, describe_column, SEED)
-    visits = visits_measured(dataset, split, fitted, PROMISED_PRECISION, SEED)
+    visits = measure_inspections(dataset, split, fitted, PROMISED_PRECISION, SEED)
     agreement = invoices.agreement(dataset, split, fitted, SEED)
     explained = {"importance": importance, "agreement": agreement}
     return report | {"visits": visits, **explained, "quality": dataset.tables.flags}
@@ -136,7 +136,7 @@ def fit_invoice_ensembles(
     evidence, label, weight = dataset.evidence.of(clients), dataset.label[clients], dataset.weight_of(clients)
     aggregates = EnsembleConfig(
         names=FEATURE_NAMES,
-        seen=AGGREGATE_NAMES,
+        used=AGGREGATE_NAMES,
         members=("xgboost",),
         quick=options.quick,
         missing_share=MISSING_SHARE,
@@ -148,13 +148,15 @@ def fit_invoice_ensembles(
 def ensemble_config(view: str, quick: bool) -> EnsembleConfig:
     """Inputs and members of the ensemble on invoices; `prospective` excludes what may follow a detection."""
     is_prospective = view == PROSPECTIVE
-    seen = tuple(
+    used = tuple(
         feature.name
         for feature in FEATURES
         if not is_omitted_gas(feature.name) and not (is_prospective and feature.after_detection)
     )
-    cells = tuple(name for name in GROUP_KEYS if not (is_prospective and name in METER_GROUP_KEYS))
-    return EnsembleConfig(FEATURE_NAMES, seen, cells, looks_at=LOOKS_AT, has_peers=True, quick=quick)
+    group_keys = tuple(name for name in GROUP_KEYS if not (is_prospective and name in METER_GROUP_KEYS))
+    return EnsembleConfig(
+        FEATURE_NAMES, used, group_keys, detector_features=DETECTOR_FEATURES, has_peers=True, quick=quick
+    )
 
 
 def is_omitted_gas(name: str) -> bool:
@@ -163,14 +165,14 @@ def is_omitted_gas(name: str) -> bool:
 
 def describe_run(dataset: Dataset) -> dict:
     """The report's facts on the data and the method."""
-    weighed = [] if dataset.weight is None else [weights_in_words(dataset.weight[~np.isnan(dataset.label)])]
+    weighed = [] if dataset.weight is None else [describe_weights(dataset.weight[~np.isnan(dataset.label)])]
     active = f"Active: last invoice on or after {np.datetime64(int(dataset.active_from), 'D')}."
     return {
         "data": dataset.name,
         "n_clients": len(dataset.label),
         "n_invoices": dataset.n_invoices,
         "fraud_rate": dataset.fraud_rate,
-        "how": [*HOW, *weighed, active],
+        "how": [*METHOD, *weighed, active],
     }
 
 

@@ -1,7 +1,7 @@
-"""What a model says of itself: whom it learnt from, how it was measured, where it suspects, what it was made with.
+"""The manifest in model.bin: training data, metrics, thresholds and versions of libraries.
 
-In:  a study, what was fitted on its clients, what was measured.
-Out: the manifest, but for its view, version and time.
+In:  a Dataset, the ensemble fitted on its clients, the metrics measured on others.
+Out: the manifest without its view, version and time.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,53 +19,53 @@ from fairmeter.training.dataset import Dataset
 from fairmeter.training.ensemble_fitting import STACK_FOLDS, Fitted
 
 LIBRARIES = ("numpy", "xgboost", "xgboost-cpu", "catboost", "scikit-learn", "onnx", "onnxruntime")
-MEASURED = ("roc_auc", "pr_auc", "at_top", "at_threshold", "brier", "calibration_error")
-KEPT_SILENT = ("features", "promise")  # too long for the report
-HOW = (
+MANIFEST_METRICS = ("roc_auc", "pr_auc", "at_top", "at_threshold", "brier", "calibration_error")
+NOT_REPORTED = ("features", "promise")  # left out of the report: too long
+METHOD = (
     "Members XGBoost, CatBoost and a random forest, stacked by a logistic regression on scores out of "
     f"{STACK_FOLDS} folds, then calibrated; neighbours' rates, peers and detectors are fitted inside each fold.",
     "No client was resampled; frauds weigh more in the members, and the stacking takes the shift out again.",
 )
 
 
-def manifest_of(
-    study: Dataset, clients: np.ndarray, fitted: Fitted, result: Mapping, promises: Mapping[str, float]
+def build_manifest(
+    dataset: Dataset, clients: np.ndarray, fitted: Fitted, result: Mapping, promised_precision: Mapping[str, float]
 ) -> dict:
-    """Of a model fitted on some clients of a study. [clients: row numbers, result: as measured on others]"""
-    label, weight = study.label[clients], study.weight_of(clients)
-    cuts = model_evaluation.severity_thresholds(label, fitted.probability, promises, weight=weight)
-    # The promise asks for training clients like those that will be listed: of visits that were chosen none can be made.
+    """The manifest of a model fitted on some clients. [clients: row numbers; result: measured on other clients]"""
+    label, weight = dataset.label[clients], dataset.weight_of(clients)
+    severities = model_evaluation.severity_thresholds(label, fitted.probability, promised_precision, weight=weight)
+    # Conformal selection needs training clients like those that will be listed; chosen inspections are not like them.
     promise = {"promise": calibration_table(label, fitted.probability)} if weight is None else {}
     return {
-        "active_from": study.active_from,
+        "active_from": dataset.active_from,
         "threshold": float(model_evaluation.best_threshold(label, fitted.probability, weight=weight)),
-        "severities": [{"severity": name} | cut for name, cut in cuts.items()],
+        "severities": [{"severity": name} | threshold for name, threshold in severities.items()],
         **promise,
         "n_clients": len(clients),
         "fraud_rate": float(label.mean() if weight is None else np.average(label, weights=weight)),
-        "data": study.name,
-        "data_fingerprint": study.fingerprint(),
-        "metrics": {name: result[name] for name in MEASURED},
-        "libraries": dict(installed(LIBRARIES)),
-        "features": list(study.feature_names),
+        "data": dataset.name,
+        "data_fingerprint": dataset.fingerprint(),
+        "metrics": {name: result[name] for name in MANIFEST_METRICS},
+        "libraries": dict(installed_versions(LIBRARIES)),
+        "features": list(dataset.feature_names),
     }
 
 
 def manifest_without_invoices(view: str, theft_share: float, features: tuple[str, ...]) -> dict:
-    """Of a model on readings alone. [features: names of those of invoices, which every model says it expects]"""
+    """The manifest of a model on readings alone. [features: of invoices, which every manifest lists]"""
     return {
         "view": view,
         "active_from": -np.inf,
         "threshold": 1.0,
         "severities": [],
         "fraud_rate": theft_share,
-        "libraries": dict(installed(LIBRARIES)),
+        "libraries": dict(installed_versions(LIBRARIES)),
         "features": list(features),
     }
 
 
-def installed(libraries: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    """Those that are there, with their versions."""
+def installed_versions(libraries: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Names and versions of the libraries that are installed."""
     for name in libraries:
         try:
             yield name, version(name)
@@ -74,7 +74,7 @@ def installed(libraries: tuple[str, ...]) -> Iterator[tuple[str, str]]:
 
 
 def next_version(out: Path) -> str:
-    """Year, month, and a number that counts up from the model that is there."""
+    """Version of the next model: year, month, and a number one higher than that of the existing model."""
     today = datetime.now(UTC)
     month = f"{today.year}.{today.month}"
     try:

@@ -1,8 +1,8 @@
-"""The members of an ensemble: fitted here, exported as what serves without their library. Training only.
+"""Fit the members of an ensemble and export them to run without their libraries. Training only.
 
-In:  the members' input [float32, (clients, width)], missing values NaN; labels 1 or 0; a seed; where clients do not
-     count alike, the weight of each, 1 on average.
-Out: `FittedMember`: what serves, and the library's own model; the report shows TreeSHAP of the trees.
+In:  the members' input [float32, (clients, width)], missing values NaN; labels 1 or 0; a seed; optional sample weights
+     with a mean of 1.
+Out: `FittedMember`: the exported model and the library's own, of which the report shows TreeSHAP.
 """
 
 import json
@@ -19,18 +19,18 @@ from fairmeter.models.runtime.dense_network import DenseNetwork, InputScaler
 from fairmeter.models.runtime.oblivious_trees import ObliviousTrees
 from fairmeter.models.runtime.onnx_trees import OnnxTrees
 
-# Frauds count for more, so that the trees spend their splits on them; the stacking takes the shift out again.
+# Frauds weigh more, so that trees use their splits on them; stacking removes the shift of the level.
 POSITIVE_WEIGHT = 2.0
 THREADS = 2
-# Fits of CatBoost, averaged. On one fold of the public set (prospective): one 0.7929 ROC-AUC and 0.2554 PR-AUC in the
-# mean, three together 0.7955 and 0.2600.
+# Averaged CatBoost fits. On one fold of the public set (prospective), one fit reached a mean ROC-AUC of 0.7929 and
+# PR-AUC of 0.2554, the average of three 0.7955 and 0.2600.
 BAGS = 3
-# Dense networks, averaged: from other beginnings they end elsewhere.
+# Averaged dense networks: fits from different initial weights differ.
 NETWORKS = 3
 
 
 class FittedMember(NamedTuple):
-    """`serving` gives log-odds of fraud, as `native` does up to float32's rounding; of several fitted, their mean."""
+    """`serving` gives the log-odds of `native` up to float32 rounding, averaged if `native` is a list of models."""
 
     serving: OnnxTrees | ObliviousTrees | DenseNetwork
     native: object
@@ -39,7 +39,7 @@ class FittedMember(NamedTuple):
 def fit_xgboost(
     inputs: np.ndarray, label: np.ndarray, seed: int, quick: bool = False, weight: np.ndarray | None = None
 ) -> FittedMember:
-    """Boosted trees, many and shallow, each on a part of the clients and columns."""
+    """Many shallow boosted trees, each on a sample of the clients and columns."""
     import xgboost
 
     model = xgboost.XGBClassifier(
@@ -54,7 +54,7 @@ def fit_xgboost(
 def fit_random_forest(
     inputs: np.ndarray, label: np.ndarray, seed: int, quick: bool = False, weight: np.ndarray | None = None
 ) -> FittedMember:
-    """A random forest, by XGBoost: missing values and the way into ONNX are those of the boosted trees."""
+    """A random forest by XGBoost, so that missing values and export to ONNX work as for the boosted trees."""
     import xgboost
 
     model = xgboost.XGBRFClassifier(
@@ -69,9 +69,9 @@ def fit_random_forest(
 def fit_catboost(
     inputs: np.ndarray, label: np.ndarray, seed: int, quick: bool = False, weight: np.ndarray | None = None
 ) -> FittedMember:
-    """Boosted symmetric trees, BAGS times with seeds of their own: they serve so cheaply that the mean of several does.
+    """Boosted oblivious trees, the mean of BAGS fits with different seeds: they are cheap enough to serve.
 
-    Of `native` there are several: their list.
+    `native` is the list of fits.
     """
     from catboost import CatBoostClassifier, Pool
 
@@ -90,9 +90,9 @@ def fit_catboost(
 def fit_network(
     inputs: np.ndarray, label: np.ndarray, seed: int, quick: bool = False, weight: np.ndarray | None = None
 ) -> FittedMember:
-    """Dense networks, NETWORKS of them with seeds of their own, which take many clients to learn from.
+    """The mean of NETWORKS dense networks with different seeds; they need many training clients.
 
-    Of `native` there are several: their list.
+    `native` is the list of networks.
     """
     scaling = InputScaler.fit(inputs)
     seen, n = scaling.transform(inputs), 1 if quick else NETWORKS
@@ -116,15 +116,15 @@ def _xgboost_trees(model: object, width: int) -> OnnxTrees:
 
 
 def shap_values(xgboost_model: object, inputs: np.ndarray) -> np.ndarray:
-    """Each column's TreeSHAP contribution (Lundberg et al. 2020). [log-odds, float32, (clients, width)]"""
+    """TreeSHAP contribution of each column (Lundberg et al. 2020). [log-odds, float32, (clients, width)]"""
     import xgboost
 
     contributions = xgboost_model.get_booster().predict(xgboost.DMatrix(inputs), pred_contribs=True)
-    return contributions[:, :-1]  # the last column is the mean of all clients
+    return contributions[:, :-1]  # the last column is the expected value
 
 
 def shap_sizes(xgboost_model: object, inputs: np.ndarray) -> np.ndarray:
-    """Mean size of each column's TreeSHAP contribution. [log-odds, float32, (width,)]"""
+    """Mean absolute TreeSHAP contribution of each column. [log-odds, float32, (width,)]"""
     return np.abs(shap_values(xgboost_model, inputs)).mean(axis=0)
 
 

@@ -1,10 +1,10 @@
-"""Fitting a ReadingModel: on honest households attacked here, on labelled clients, or without labels. Training only.
+"""Fit a ReadingModel on injected thefts, on labelled clients, or without labels. Training only.
 
-In:  Samples: evidence, labels, and whose each client is; networks learnt on other clients.
+In:  Samples: features, labels and the household of each client; networks fitted on other clients.
 Out: the model and its out-of-fold scores.
 
-The networks learn on honest clients of their own, whom the ensemble never sees: on clients that they know they err
-less, and honest would be known by that.
+The networks are fitted on honest clients that the ensemble is not fitted on. Their errors are smaller on their own
+training clients, and the ensemble would take a small error for honesty.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,43 +31,43 @@ from fairmeter.training.attacks import (
     AttackedHouseholds,
     AttackPlan,
     HonestHouseholds,
-    attacked_file,
+    attack_households,
 )
-from fairmeter.training.ensemble_fitting import EnsembleConfig, Fitted, fit_ensemble, fit_inputs, typical_client
+from fairmeter.training.ensemble_fitting import EnsembleConfig, Fitted, fit_ensemble, fit_inputs, reference_client
 from fairmeter.training.member_fitting import MEMBERS
 
-Tell = Callable[[str], None]
+OnStep = Callable[[str], None]
 
-BESIDE = ("model", "file", "model", None)  # what an attacked file's clients are compared with, in turn
-# Of the honest, with a harmless change, and how often it is panels: more than in a test, so that fewer of them are
-# taken for thieves. With a share of 0.5 and panels as often as the others, half of the homes that got some were.
-HARMLESS_SHARE, SOLAR = 0.5, 4.0
-
-
-def _to_train(*plans: AttackPlan) -> tuple[AttackPlan, ...]:
-    return tuple(replace(plan, harmless=HARMLESS_SHARE, solar=SOLAR) for plan in plans)
+COVARIATE_SOURCES = ("model", "file", "model", None)  # source of each training set's covariates, in turn
+# Share of honest clients with a harmless change, and weight of solar panels among the changes. Both are higher than in
+# a test, so that fewer such clients are suspected: with equal weights, half of the homes with new panels were.
+HARMLESS_SHARE, SOLAR_WEIGHT = 0.5, 4.0
 
 
-# The plans of the files that a household is in once each. Of PUBLISHED alone, too little is learnt of other ranges; of
-# METERED ones the model learns what a transformer's loss says, and no less of clients whose transformer has no meter.
-METERED = tuple(replace(plan, is_metered=True) for plan in (PUBLISHED, PUBLISHED, BROAD))
-AS_THEY_WERE = _to_train(*(PUBLISHED, PUBLISHED, BROAD) * 16, *(WIDE,) * 8, *METERED * 4)
-# Homes whose use fell of itself are few, and taken for thieves; those where it rose are such homes backwards in time.
-TO_TRAIN = (*AS_THEY_WERE, *(replace(plan, is_mirrored=True) for plan in AS_THEY_WERE))
-TO_TRAIN_QUICKLY = _to_train(PUBLISHED, BROAD, WIDE, PUBLISHED)
-SEEDS_APART = 1000  # files of one seed
+def _for_training(*plans: AttackPlan) -> tuple[AttackPlan, ...]:
+    return tuple(replace(plan, harmless=HARMLESS_SHARE, solar=SOLAR_WEIGHT) for plan in plans)
 
-# What the detectors look at: how far the last days, and what follows the clearest step, lie below what was before.
-# By benchmarks/unlabelled.py, the mean rank of detectors that took a rise for as odd as a fall, and looked at no year
-# before, had ROC-AUC 0.77; this one has 0.87.
-OFF = (*(f"adjusted_z_{days}" for days in (14, 30, 90)), *(f"adjusted_year_on_year_{days}" for days in (28, 91)))
-FALLS = (*OFF, *(f"ratio_last_{days}" for days in (14, 30, 90)), "off_usual_step_size")
-LOOKS_AT = {"z_score": FALLS, "moving_average": OFF, "quartiles": FALLS, "isolation_forest": FALLS}
+
+# One plan for each training set; every household is in each of them once. PUBLISHED alone covers too few ranges.
+# Metered plans teach the model to use transformer losses without ranking clients behind unmetered transformers worse.
+METERED_PLANS = tuple(replace(plan, is_metered=True) for plan in (PUBLISHED, PUBLISHED, BROAD))
+FORWARD_PLANS = _for_training(*(PUBLISHED, PUBLISHED, BROAD) * 16, *(WIDE,) * 8, *METERED_PLANS * 4)
+# Few homes have a natural fall in consumption, which would look like theft; a natural rise reversed in time is one.
+TRAINING_PLANS = (*FORWARD_PLANS, *(replace(plan, is_mirrored=True) for plan in FORWARD_PLANS))
+QUICK_TRAINING_PLANS = _for_training(PUBLISHED, BROAD, WIDE, PUBLISHED)
+SEED_STRIDE = 1000  # the most training sets of one seed
+
+# The detectors' features: how far recent days, and days after the clearest step, are below earlier ones. By
+# benchmarks/quality/unlabelled.py the mean rank of these detectors has a ROC-AUC of 0.87. It was 0.77 with detectors
+# that scored rises like falls and did not compare with the year before.
+DEVIATIONS = (*(f"adjusted_z_{days}" for days in (14, 30, 90)), *(f"adjusted_year_on_year_{days}" for days in (28, 91)))
+FALLS = (*DEVIATIONS, *(f"ratio_last_{days}" for days in (14, 30, 90)), "off_usual_step_size")
+DETECTOR_FEATURES = {"z_score": FALLS, "moving_average": DEVIATIONS, "quartiles": FALLS, "isolation_forest": FALLS}
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Clients to fit on or to measure on. household: whose each is; clients of one household are never apart."""
+    """Clients to fit or to measure on. [household: int; clients of one household are in one fold]"""
 
     evidence: FeatureMatrix
     label: np.ndarray
@@ -79,49 +79,52 @@ class Sample:
 
 
 def fit_networks(
-    days: DailyConsumption, surroundings: Covariates | None, seed: int, quick: bool, tell: Tell
+    days: DailyConsumption, covariates: Covariates | None, seed: int, quick: bool, on_step: OnStep
 ) -> Networks:
-    """By name those for which the series are long and many enough; none where it must be quick. [of honest clients]"""
+    """Fit on honest clients the networks for which there are enough long series, by name; none if quick."""
     if quick:  # TensorFlow alone takes ten seconds to load
         return {}
-    factor = None if surroundings is None else np.exp(surroundings.at(days.segments.index, days.day)[0])
+    factor = None if covariates is None else np.exp(covariates.at(days.segments.index, days.day)[0])
     networks = {}
     for name, kind in {"autoencoder": Autoencoder, "forecaster": Forecaster}.items():
-        tell(name)
+        on_step(name)
         with suppress(TooFewSeries):
             networks[name] = kind.fit(days, seed, factor=factor)
     return networks
 
 
-def attacked_files(
-    base: HonestHouseholds, households: np.ndarray, surroundings: Covariates, plans: Sequence[AttackPlan], seed: int
+def make_training_sets(
+    base: HonestHouseholds, households: np.ndarray, covariates: Covariates, plans: Sequence[AttackPlan], seed: int
 ) -> list[AttackedHouseholds]:
-    """Each household once in each file, a file a plan, beside each of BESIDE in turn."""
-    beside = [surroundings if name == "model" else name for name in BESIDE]
+    """One set of attacked households for each plan, with covariates from COVARIATE_SOURCES in turn."""
+    sources = [covariates if name == "model" else name for name in COVARIATE_SOURCES]
     return [
-        attacked_file(base, households, SEEDS_APART * seed + i, beside[i % len(beside)], plan=plan)
+        attack_households(base, households, SEED_STRIDE * seed + i, sources[i % len(sources)], plan=plan)
         for i, plan in enumerate(plans)
     ]
 
 
-def sample_of(files: Sequence[AttackedHouseholds], networks: Networks) -> Sample:
-    evidence = [reading_matrix(file.days, networks, file.surroundings) for file in files]
+def make_sample(files: Sequence[AttackedHouseholds], networks: Networks) -> Sample:
+    """Concatenate the sets and compute their features."""
+    evidence = [reading_matrix(file.days, networks, file.covariates) for file in files]
     label, household = (np.concatenate([getattr(file, name) for file in files]) for name in ("label", "household"))
     return Sample(FeatureMatrix.concatenated(evidence), label, household)
 
 
-def alike(base: HonestHouseholds, files: Sequence[AttackedHouseholds], theft_share: float, seed: int) -> np.ndarray:
-    """Who of `sample_of(files)` is like the clients that will be judged, for the fingerprint. [mask]
+def representative_clients(
+    base: HonestHouseholds, files: Sequence[AttackedHouseholds], theft_share: float, seed: int
+) -> np.ndarray:
+    """Which clients of `make_sample(files)` are like those that will be scored, for the drift reference. [mask]
 
-    Of those beside neighbours, behind no measured transformer and not mirrored, who keep all of their base's readings:
-    the honest without any change, and of the thieves as many as their share among clients. [0..1]
+    They have covariates, no transformer losses, no mirrored time, and all readings of their household. All honest ones
+    without a change are taken, and thieves up to theft_share. [0..1]
     """
     rng, chosen = np.random.default_rng(seed), []
     n_readings = np.count_nonzero(~np.isnan(base.kwh), axis=1)
     for file in files:
-        n_kept = file.days.segments.total((~np.isnan(file.days.kwh)).astype(np.int64))
-        is_usual = file.surroundings is not None and not file.plan.is_metered and not file.plan.is_mirrored
-        is_whole = (n_kept == n_readings[file.household]) & is_usual
+        n_left = file.days.segments.total((~np.isnan(file.days.kwh)).astype(np.int64))
+        is_usual = file.covariates is not None and not file.plan.is_metered and not file.plan.is_mirrored
+        is_whole = (n_left == n_readings[file.household]) & is_usual
         is_honest, is_thief = is_whole & (file.kind == HONEST), is_whole & (file.label == 1)
         share = theft_share / (1.0 - theft_share) * is_honest.sum() / max(int(is_thief.sum()), 1)
         chosen.append(is_honest | (is_thief & (rng.random(len(is_thief)) < share)))
@@ -131,43 +134,43 @@ def alike(base: HonestHouseholds, files: Sequence[AttackedHouseholds], theft_sha
 def fit_labelled(
     sample: Sample,
     networks: Networks,
-    surroundings: Covariates | None,
+    covariates: Covariates | None,
     seed: int,
     quick: bool,
-    tell: Tell,
-    alike: np.ndarray | None = None,
+    on_step: OnStep,
+    representative: np.ndarray | None = None,
 ) -> tuple[ReadingModel, Fitted]:
-    """The same members, stacking and calibration as for invoices, and a dense network where much can be learnt.
+    """Fit members, stacking and calibration as for invoices; with injected thefts also a dense network.
 
-    alike: mask, see there; None, all are.
+    representative: mask of `representative_clients`; None for all.
     """
     is_once = len(np.unique(sample.household)) == len(sample.household)
-    household = None if is_once else sample.household  # who is there once is split evenly by label
-    plan = _plan(networks, quick)
-    if not is_once and not quick:  # attacked anew in file after file
-        plan = replace(plan, members=tuple(MEMBERS))
-    fitted = fit_ensemble(sample.evidence, sample.label, plan, seed, tell, household, alike)
-    kept = surroundings and surroundings.without_transformer_losses()
-    return ReadingModel(fitted.ensemble, networks, kept, float(sample.label.mean())), fitted
+    household = None if is_once else sample.household  # clients that occur once are split evenly by label
+    config = _ensemble_config(networks, quick)
+    if not is_once and not quick:  # many training sets of the same households
+        config = replace(config, members=tuple(MEMBERS))
+    fitted = fit_ensemble(sample.evidence, sample.label, config, seed, on_step, household, representative)
+    served_covariates = covariates and covariates.without_transformer_losses()
+    return ReadingModel(fitted.ensemble, networks, served_covariates, float(sample.label.mean())), fitted
 
 
 def fit_unlabelled(
-    evidence: FeatureMatrix, networks: Networks, surroundings: Covariates | None, seed: int
+    evidence: FeatureMatrix, networks: Networks, covariates: Covariates | None, seed: int
 ) -> tuple[ReadingModel, np.ndarray]:
-    """Without labels the detectors' ranks are the score. Returns the model, and its log-odds of these clients."""
-    nobody = np.zeros(len(evidence))
-    inputs, matrix = fit_inputs(evidence, nobody, _plan(networks, quick=False), seed)
-    judges = np.array([i for i, name in enumerate(inputs.names) if name in LOOKS_AT])
-    ranks = MeanRank.fit(matrix, judges)
+    """Score by the detectors' mean rank; returns the model and its log-odds of these clients."""
+    no_label = np.zeros(len(evidence))
+    inputs, matrix = fit_inputs(evidence, no_label, _ensemble_config(networks, quick=False), seed)
+    detector_columns = np.array([i for i, name in enumerate(inputs.names) if name in DETECTOR_FEATURES])
+    ranks = MeanRank.fit(matrix, detector_columns)
     one, none = np.ones(1), np.zeros(1)
-    # One knot at 0: calibration leaves the ranks as they are.
-    typical = typical_client(matrix, nobody)
-    ensemble = Ensemble(inputs, {"ranks": ranks}, one, 0.0, none, none, typical)
+    # With one knot at 0, calibration does not change the ranks.
+    reference = reference_client(matrix, no_label)
+    ensemble = Ensemble(inputs, {"ranks": ranks}, one, 0.0, none, none, reference)
     log_odds = ensemble.log_odds(matrix)
     ensemble = replace(ensemble, fingerprint=ReferenceDistribution.from_clients(matrix, log_odds))
-    return ReadingModel(ensemble, networks, surroundings, 0.5), log_odds
+    return ReadingModel(ensemble, networks, covariates, 0.5), log_odds
 
 
-def _plan(networks: Networks, quick: bool) -> EnsembleConfig:
+def _ensemble_config(networks: Networks, quick: bool) -> EnsembleConfig:
     names = reading_matrix_names(networks)
-    return EnsembleConfig(names, names, looks_at=LOOKS_AT, only_falls=True, quick=quick)
+    return EnsembleConfig(names, names, detector_features=DETECTOR_FEATURES, only_falls=True, quick=quick)

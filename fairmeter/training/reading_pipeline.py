@@ -21,11 +21,17 @@ from fairmeter.features.readings.matrix import FEATURE_NAMES as READING_FEATURES
 from fairmeter.models.fraud_model import FraudModel
 from fairmeter.training.attacks import HonestHouseholds
 from fairmeter.training.dataset import Dataset, TrainingError
-from fairmeter.training.inspection_labels import AS_OF, InspectionLabels, labelled, until_visits
+from fairmeter.training.inspection_labels import AS_OF, InspectionLabels, label_readings, truncate_at_inspection
 from fairmeter.training.invoice_pipeline import TrainingResult
 from fairmeter.training.manifest import manifest_without_invoices
 from fairmeter.training.options import PROMISED_PRECISION, SEED, TrainingOptions
-from fairmeter.training.validation.readings import FOLDS, ReadingTrainingResult, of_attacked, of_labelled, of_unlabelled
+from fairmeter.training.validation.readings import (
+    FOLDS,
+    ReadingTrainingResult,
+    train_on_attacks,
+    train_on_labels,
+    train_without_labels,
+)
 
 THEFT_SHARE = 0.065  # of clients, assumed without labels: that of active clients in the public invoices
 
@@ -65,7 +71,7 @@ def prepare_readings(
     """
     tables, as_of = with_labels(tables, dataset, options, inspections)
     transformer_losses = read_transformer_losses(options.sources, dataset, tables)
-    tables = until_visits(tables, as_of)
+    tables = truncate_at_inspection(tables, as_of)
     days = daily_consumption(tables, name)
     check_weather(exogenous, days, options)
     return ReadingTrainingSet(name, days, tables.label, tables.flags, exogenous, transformer_losses)
@@ -93,7 +99,7 @@ def with_labels(
     ensemble on readings is a ratio of likelihoods, which the share of thieves does not change.
     """
     if tables.label is not None or options.attack or dataset is None:
-        return labelled(inspections, tables, options.only_inspections) if inspections else (tables, None)
+        return label_readings(inspections, tables, options.only_inspections) if inspections else (tables, None)
     tables = replace(tables.for_clients(dataset.tables.clients["client_id"]), label=dataset.label)
     return tables, dataset.tables.clients.get(AS_OF)
 
@@ -113,12 +119,14 @@ def fit_and_measure(
     days, label = training_set.days, training_set.label
     how = SEED, options.quick, on_step, training_set.exogenous
     if options.attack:
-        return of_attacked(HonestHouseholds.of(days), theft_share, PROMISED_PRECISION, *how, options.validate)
+        return train_on_attacks(
+            HonestHouseholds.from_consumption(days), theft_share, PROMISED_PRECISION, *how, options.validate
+        )
     if not has_labels(label):
-        return of_unlabelled(days, theft_share, *how)
+        return train_without_labels(days, theft_share, *how)
     measured_folds = FOLDS if options.validate else 1
     measured = PROMISED_PRECISION, measured_folds, *how, options.validate
-    return of_labelled(days, label, theft_share, *measured, training_set.transformer_losses)
+    return train_on_labels(days, label, theft_share, *measured, training_set.transformer_losses)
 
 
 def add_readings(
@@ -138,9 +146,9 @@ def add_readings(
     if options.validate:
         return TrainingResult(metrics, None)
     base = result.model
-    theft_share = fitted.cuts["theft_share"]
+    theft_share = fitted.thresholds["theft_share"]
     manifest = base.manifest if base else manifest_without_invoices(options.view, theft_share, FEATURE_NAMES)
-    manifest = manifest | stamp | {"readings": facts | fitted.cuts, "reading_features": list(READING_FEATURES)}
+    manifest = manifest | stamp | {"readings": facts | fitted.thresholds, "reading_features": list(READING_FEATURES)}
     on_invoices = (base.invoices, base.aggregates) if base else (None, None)
     return TrainingResult(metrics, FraudModel(*on_invoices, fitted.model, manifest))
 

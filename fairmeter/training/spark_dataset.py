@@ -38,4 +38,4 @@ def read_dataset_on_spark(master: str, paths: Sequence[Path], on_progress: OnPro
         return found.clients, found.invoices
 
     name = ", ".join(path.name for path in paths)
-    return Dataset.of(name, Tables(clients, {}, flags, []), evidence, FEATURE_NAMES, find)
+    return Dataset.from_tables(name, Tables(clients, {}, flags, []), evidence, FEATURE_NAMES, find)

@@ -78,8 +78,7 @@ INSIDE_FUNCTIONS = {
     "apprise",
     "PIL",
 }
-# The second one sets there which Python the executors of Spark take.
-ENVIRONMENT = ROOT_FILES | {f"{PACKAGE}.cli.settings", f"{PACKAGE}.cli.score_partitioned"}
+ENVIRONMENT = ROOT_FILES | {f"{PACKAGE}.cli.settings", f"{PACKAGE}.cli.environment"}
 
 
 # --- what is there ----------------------------------------------------------------------------------------------------
@@ -244,7 +243,6 @@ def test_the_environment_is_read_by_the_settings_and_the_root_files_alone():
     assert readers <= ENVIRONMENT
 
 
-@pytest.mark.xfail(reason="training/reading_pipeline.py takes the options of train.py", strict=True)
 def test_what_was_parsed_from_a_command_line_stays_in_cli():
     users = {name for name, tree in modules().items() if "argparse.Namespace" in attributes(tree)}
     assert not [name for name in users - ROOT_FILES if package_of(name) != ABOVE_ALL]

@@ -98,15 +98,15 @@ DATES = ["2014-10-02", "2014-05-20", "2014-03-09"]  # by the meter, October come
 
 
 @pytest.fixture(scope="module")
-def split(small_study):
-    return families.splits(small_study, "all", 2, 0)[0]
+def split(small_dataset):
+    return families.splits(small_dataset, "all", 2, 0)[0]
 
 
 @pytest.fixture(scope="module")
-def matrices(small_study, split):
+def matrices(small_dataset, split):
     """What a member sees in the view all."""
-    plan = replace(families.plan_of("all", True), members=("xgboost",))
-    return families.matrices(small_study.evidence, split, small_study.label, plan)
+    plan = replace(families.ensemble_config("all", True), members=("xgboost",))
+    return families.matrices(small_dataset.evidence, split, small_dataset.label, plan)
 
 
 def test_every_input_is_in_a_family_and_every_family_has_inputs(matrices):
@@ -115,7 +115,7 @@ def test_every_input_is_in_a_family_and_every_family_has_inputs(matrices):
     assert np.array(matrices.names)[~np.any(list(masks.values()), axis=0)].tolist() == []
 
 
-def test_the_models_see_what_the_member_of_an_ensemble_sees(small_study, split, matrices, monkeypatch):
+def test_the_models_see_what_the_member_of_an_ensemble_sees(small_dataset, split, matrices, monkeypatch):
     seen = []
 
     def spy(inputs, *rest):
@@ -123,8 +123,8 @@ def test_the_models_see_what_the_member_of_an_ensemble_sees(small_study, split, 
         return fit_xgboost(inputs, *rest)
 
     monkeypatch.setitem(MEMBERS, "xgboost", spy)
-    plan = replace(families.plan_of("all", True), members=("xgboost",))
-    fit_ensemble(small_study.evidence.of(split.train), small_study.label[split.train], plan, families.SEED)
+    plan = replace(families.ensemble_config("all", True), members=("xgboost",))
+    fit_ensemble(small_dataset.evidence.of(split.train), small_dataset.label[split.train], plan, families.SEED)
     np.testing.assert_array_equal(seen[-1], matrices.train)
 
 

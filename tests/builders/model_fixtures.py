@@ -20,7 +20,7 @@ from fairmeter.models.fraud_model import FraudModel
 from fairmeter.simulation.utility import Utility, simulate, simulate_utility, write_zip
 from fairmeter.training.dataset import Dataset
 
-__all__ = ["metered", "metered_model", "metered_utility", "small_model", "small_study", "small_utility", "trained"]
+__all__ = ["metered", "metered_model", "metered_utility", "small_dataset", "small_model", "small_utility", "trained"]
 
 N_CLIENTS, FRAUD_RATE, SEED = 500, 0.2, 3
 N_METERED = 300  # three in five of them have a smart meter
@@ -93,11 +93,11 @@ def small_model(trained) -> FraudModel:
 
 
 @pytest.fixture(scope="session")
-def small_study(small_utility) -> Dataset:
+def small_dataset(small_utility) -> Dataset:
     """What the small model was trained on."""
     tables = read_tables(small_utility)
     evidence = client_features(tables.clients, tables.invoices)
-    return Dataset.of("utility.zip", tables, evidence, FEATURE_NAMES)
+    return Dataset.from_tables("utility.zip", tables, evidence, FEATURE_NAMES)
 
 
 # --- readings ---------------------------------------------------------------------------------------------------------

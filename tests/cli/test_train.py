@@ -15,9 +15,9 @@ from fairmeter.cli.train_options import ARCHIVE, SAMPLE, command_of, default_sou
 from fairmeter.features.invoices.matrix import FEATURE_NAMES
 from fairmeter.models import model_file
 from fairmeter.models.fraud_model import SHORT_READING_DAYS
-from fairmeter.training.dataset import LEAST_OF_A_KIND
+from fairmeter.training.dataset import MIN_PER_LABEL
 from fairmeter.training.invoice_pipeline import TrainingResult
-from fairmeter.training.manifest import MEASURED, next_version
+from fairmeter.training.manifest import MANIFEST_METRICS, next_version
 from fairmeter.training.options import TEST_PARTS
 from tests.builders.readings import N_LABELLED, readings_in, readings_text, town
 from tests.builders.tables import a_client, an_invoice, written, zipped
@@ -51,20 +51,20 @@ def test_it_writes_a_model_with_its_checksum_and_a_report(trained):
     assert sorted(file.name for file in trained.report.iterdir()) == ["metrics.json", "model_card.md", "report.html"]
 
 
-def test_the_manifest_says_what_the_model_is(small_model, small_study):
+def test_the_manifest_says_what_the_model_is(small_model, small_dataset):
     manifest = small_model.manifest
-    clients = small_study.clients("prospective")
+    clients = small_dataset.clients("prospective")
     assert manifest["features"] == list(FEATURE_NAMES)
     assert manifest["view"] == "prospective"
     assert manifest["version"].startswith(f"{datetime.now(UTC):%Y.}")
     assert datetime.fromisoformat(manifest["trained_at"]).tzinfo is UTC
     assert manifest["n_clients"] == len(clients)
-    assert manifest["fraud_rate"] == small_study.label[clients].mean()
-    assert manifest["data_fingerprint"] == small_study.fingerprint()
+    assert manifest["fraud_rate"] == small_dataset.label[clients].mean()
+    assert manifest["data_fingerprint"] == small_dataset.fingerprint()
     assert [cut["severity"] for cut in manifest["severities"]] == ["critical", "high", "medium"]
     assert 0 < manifest["threshold"] < 1
     assert {"numpy", "catboost", "onnxruntime"} < set(manifest["libraries"])
-    assert set(manifest["metrics"]) == set(MEASURED)
+    assert set(manifest["metrics"]) == set(MANIFEST_METRICS)
 
 
 def test_the_card_tells_the_command_without_where_its_files_are_and_what_drift_is_measured_from(trained, small_model):
@@ -75,18 +75,18 @@ def test_the_card_tells_the_command_without_where_its_files_are_and_what_drift_i
     assert command_of(["data/", "--out=/tmp/a b/m.bin"]) == "python train.py data/ --out=m.bin"
 
 
-def test_the_report_measures_clients_that_the_model_was_not_fitted_on(trained, small_study):
+def test_the_report_measures_clients_that_the_model_was_not_fitted_on(trained, small_dataset):
     metrics = json.loads((trained.report / "metrics.json").read_text())
     n = [result["n"] for result in metrics["results"]]
-    assert n[0] == n[2] == pytest.approx(len(small_study.clients("prospective")) / TEST_PARTS, abs=2)
-    assert n[0] < n[1] < len(small_study.clients("all")) / TEST_PARTS + 2
+    assert n[0] == n[2] == pytest.approx(len(small_dataset.clients("prospective")) / TEST_PARTS, abs=2)
+    assert n[0] < n[1] < len(small_dataset.clients("all")) / TEST_PARTS + 2
     assert [row["model"] for row in metrics["models"][0]["rows"]] == [
         "majority", "z-score", "isolation forest", "logistic regression", "decision tree on level statistics",
         "xgboost", "catboost", "random forest", "stack",
     ]  # fmt: skip
     assert sum(row["n"] for row in metrics["severities"]) == n[0]
     assert metrics["run"]["trained_at"] == metrics["manifest"]["trained_at"]
-    assert metrics["run"]["n_clients"] == len(small_study.label)
+    assert metrics["run"]["n_clients"] == len(small_dataset.label)
 
 
 def test_every_column_of_the_members_is_described_in_the_report(trained, small_model):
@@ -98,12 +98,12 @@ def test_every_column_of_the_members_is_described_in_the_report(trained, small_m
     assert sizes[0] > 0
 
 
-def test_neither_the_model_nor_the_report_names_a_client(trained, small_model, small_study):
+def test_neither_the_model_nor_the_report_names_a_client(trained, small_model, small_dataset):
     parts = [small_model.invoices, small_model.aggregates, small_model.manifest]
     model = pickle.dumps([model_file.to_plain(part) for part in parts])  # model.bin itself is compressed
     told = model + b"".join(file.read_bytes() for file in trained.report.iterdir())
     assert b"elec_level_mean" in told
-    assert not [name for name in small_study.tables.clients["client_id"] if name.encode() in told]
+    assert not [name for name in small_dataset.tables.clients["client_id"] if name.encode() in told]
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_bad_uses_end_in_a_sentence_and_exit_2(place, capsys, arguments, words):
 
 
 HEAD = "client_id,read_at,consumption_kwh\n"
-FEW, FLEETING = readings_text(town(LEAST_OF_A_KIND - 1, 30)), readings_text(town(30, SHORT_READING_DAYS))
+FEW, FLEETING = readings_text(town(MIN_PER_LABEL - 1, 30)), readings_text(town(30, SHORT_READING_DAYS))
 BAD_READINGS = {
     "a missing file": (lambda _folder: "none.csv", [], "none.csv"),
     "no readings in it": (lambda folder: written_text(folder, HEAD), [], "readings.csv"),
@@ -191,7 +191,7 @@ UNUSABLE = {
     "labels all missing": (clients(label=None), invoices(), "no label"),
     "honest clients only": (clients(n_frauds=0), invoices(), "0 clients labelled 1 and 100 labelled 0"),
     "frauds only": (clients(n_frauds=100), invoices(), "100 clients labelled 1 and 0 labelled 0"),
-    "too few frauds": (clients(n_frauds=LEAST_OF_A_KIND - 1), invoices(), f"at least {LEAST_OF_A_KIND}"),
+    "too few frauds": (clients(n_frauds=MIN_PER_LABEL - 1), invoices(), f"at least {MIN_PER_LABEL}"),
     "invoices of others only": (clients(), [an_invoice("other")], "no invoice"),
     "too few with invoices": (clients(), invoices(30), "30 clients labelled 1 and 0 labelled 0"),
 }
@@ -234,7 +234,7 @@ def test_a_place_that_cannot_be_written_to_is_told_before_the_work(place, traine
 
 PIPELINE = "fairmeter.training.invoice_pipeline"
 FITTING = (f"{PIPELINE}.read_tables", f"{PIPELINE}.client_features", f"{PIPELINE}.fit_ensemble")
-WRITING = ("train.write_report", "fairmeter.models.model_file.save")
+WRITING = ("train.write_training_report", "fairmeter.models.model_file.save")
 NOTHING_MEASURED = TrainingResult({"results": []}, object())
 
 
@@ -249,8 +249,8 @@ def fails(monkeypatch):
         if step in WRITING:
             monkeypatch.setattr(train, "build_dataset", lambda *_arguments: None)
             monkeypatch.setattr(train, "learn_invoices", lambda *_arguments: NOTHING_MEASURED)
-            monkeypatch.setattr(train, "fingerprints", lambda _model: {})
-            monkeypatch.setattr(train, "write_report", lambda *_arguments: None)
+            monkeypatch.setattr(train, "describe_references", lambda _model: {})
+            monkeypatch.setattr(train, "write_training_report", lambda *_arguments: None)
         monkeypatch.setattr(step, call)
 
     return at

@@ -8,6 +8,7 @@ import pytest
 
 import train
 from fairmeter.cli import train_inputs
+from fairmeter.cli.settings import CommandSettings
 from fairmeter.cli.train_options import command_of, parse_options
 from fairmeter.data.readings import read_readings
 from fairmeter.data.tables import read_tables
@@ -116,8 +117,8 @@ def test_a_database_that_is_not_there_is_told_in_a_sentence_and_none_is_made(url
 def test_the_setting_names_the_database_where_the_command_does_not(store, database_url, monkeypatch):
     scored(store, c_1=0.8)
     visit(store, "c-1", "cleared")
-    monkeypatch.setattr(train_inputs, "DATABASE_URL", database_url)
-    visits, _ = train_inputs.read_inspections(parse_options([str(SAMPLE), "--store"]))
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    visits, _ = train_inputs.read_inspections(parse_options([str(SAMPLE), "--store"]), CommandSettings())
     assert visits.client_ids.tolist() == ["c-1"]
 
 
@@ -166,8 +167,8 @@ def test_visits_of_closed_cases_train_a_model_whose_level_is_that_of_all_clients
     chosen, drawn, is_thief = closed_cases(store, read_tables(SAMPLE))
     visited = np.concatenate([chosen, drawn])
     model, metrics = learnt(tmp_path, SAMPLE, "--store", database_url, "--only-visits")
-    study, manifest = read_dataset([SAMPLE]), model.manifest
-    true = study.label[study.clients("prospective")].mean()
+    dataset, manifest = read_dataset([SAMPLE]), model.manifest
+    true = dataset.label[dataset.clients("prospective")].mean()
     assert is_thief[visited].mean() > 3 * true, "or the weights have nothing to put right"
     assert manifest["fraud_rate"] == pytest.approx(true, abs=0.03), "160 drawn of 1,850 tell it no nearer"
     assert "promise" not in manifest
@@ -191,16 +192,16 @@ def test_labels_of_the_data_and_of_visits_are_learnt_together(store, database_ur
     store.write_run([score_of(thief, 0.5)], "1", shipped_rules())
     visit(store, thief, "confirmed", date(2018, 1, 1))
     options = parse_options([str(small_utility), "--store", database_url])
-    visits, _ = train_inputs.read_inspections(options)
-    study, plain = read_dataset([small_utility], visits), read_dataset([small_utility])
-    assert study.weight is None, "everybody has a label and stands for itself"
-    assert (study.label != plain.label).sum() - np.isnan(plain.label).sum() == 1
+    visits, _ = train_inputs.read_inspections(options, CommandSettings())
+    dataset, plain = read_dataset([small_utility], visits), read_dataset([small_utility])
+    assert dataset.weight is None, "everybody has a label and stands for itself"
+    assert (dataset.label != plain.label).sum() - np.isnan(plain.label).sum() == 1
     row = ids.tolist().index(thief)
-    assert study.label[row] == 1.0
-    last = study.column("last_invoice_on")[row]
+    assert dataset.label[row] == 1.0
+    last = dataset.column("last_invoice_on")[row]
     assert last < np.datetime64("2018-01-01", "D").astype(np.int64)
     others = np.arange(len(ids)) != row
-    np.testing.assert_array_equal(study.evidence.features[others], plain.evidence.features[others])
+    np.testing.assert_array_equal(dataset.evidence.features[others], plain.evidence.features[others])
 
 
 def test_readings_at_hand_end_before_the_visit_and_those_of_the_desk_come_in(store, database_url, metered, monkeypatch):
@@ -213,7 +214,9 @@ def test_readings_at_hand_end_before_the_visit_and_those_of_the_desk_come_in(sto
     before = own[0].astype(date).toordinal() - 10
     store.add_readings([(first, datetime.fromordinal(before), 4.0)])
     given = []
-    monkeypatch.setattr(reading_pipeline, "of_labelled", lambda days, label, *_: given.append((days, label)) or 1 / 0)
+    monkeypatch.setattr(
+        reading_pipeline, "train_on_labels", lambda days, label, *_: given.append((days, label)) or 1 / 0
+    )
     with pytest.raises(ZeroDivisionError):
         learnt(metered.model.parent, "--onto", metered.model, "--readings", metered.readings, "--store", database_url)
     ((days, label),) = given

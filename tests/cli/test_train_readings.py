@@ -14,7 +14,7 @@ from fairmeter.models import model_file
 from fairmeter.models.ensemble import log_odds_of
 from fairmeter.training import reading_pipeline
 from fairmeter.training.invoice_pipeline import TrainingResult, load_base_model
-from fairmeter.training.reading_fitting import TO_TRAIN_QUICKLY
+from fairmeter.training.reading_fitting import QUICK_TRAINING_PLANS
 from tests.builders.readings import N_LABELLED, N_LONG, readings_in, readings_text, robbed, town
 from tests.builders.tables import a_client, an_invoice, csv_text, zipped
 from tests.builders.training import ends_in_one_sentence
@@ -134,7 +134,9 @@ def test_labels_of_the_clients_are_taken_where_the_readings_have_none(tmp_path, 
     (tmp_path / "invoices.csv").write_text(csv_text([an_invoice("h-1")]))
     given = []
     monkeypatch.setattr(train, "learn_invoices", lambda *_: TrainingResult({"run": {}, "results": []}, None))
-    monkeypatch.setattr(reading_pipeline, "of_labelled", lambda days, label, *_: given.append((days, label)) or 1 / 0)
+    monkeypatch.setattr(
+        reading_pipeline, "train_on_labels", lambda days, label, *_: given.append((days, label)) or 1 / 0
+    )
     files = [tmp_path / f"{name}.csv" for name in ("clients", "invoices", "readings")]
     with pytest.raises(ZeroDivisionError):
         learnt(tmp_path, *files)
@@ -157,13 +159,13 @@ def test_readings_beside_invoices_that_are_too_few_to_learn_from_cost_nothing_bu
 
 
 def test_what_transformers_lost_is_learnt_from_beside_the_labels(metered, metered_utility, tmp_path, monkeypatch):
-    heard, learn = [], reading_pipeline.of_labelled
+    heard, learn = [], reading_pipeline.train_on_labels
 
     def spied(*arguments):
         heard.append(arguments[-1])
         return learn(*arguments)
 
-    monkeypatch.setattr(reading_pipeline, "of_labelled", spied)
+    monkeypatch.setattr(reading_pipeline, "train_on_labels", spied)
     model = learnt(tmp_path, metered.data)
     [losses] = heard
     assert len(losses.transformer) == len(metered_utility.clients["client_id"])
@@ -183,16 +185,18 @@ def test_readings_taken_for_honest_are_attacked(tmp_path):
     stolen = tmp_path / "stolen.csv"
     stolen.write_text(readings_text(robbed(town(80, 200), np.arange(80), 140, 0.0)))
     assert (probabilities(model, stolen) >= threshold).mean() > 0.8
-    assert 0 < model.readings.ensemble.fingerprint.n < 80 * len(TO_TRAIN_QUICKLY) / 2
+    assert 0 < model.readings.ensemble.fingerprint.n < 80 * len(QUICK_TRAINING_PLANS) / 2
 
 
-def test_onto_a_model_readings_are_added_and_its_invoices_stay_to_the_last_bit(small_model, metered_model, small_study):
+def test_onto_a_model_readings_are_added_and_its_invoices_stay_to_the_last_bit(
+    small_model, metered_model, small_dataset
+):
     for part in ("invoices", "aggregates"):
         before, after = (model_file.to_plain(getattr(model, part)) for model in (small_model, metered_model))
         assert pickle.dumps(before) == pickle.dumps(after)
     assert small_model.readings is None
     assert metered_model.readings is not None
-    of_both = [model.probability(small_study.evidence) for model in (small_model, metered_model)]
+    of_both = [model.probability(small_dataset.evidence) for model in (small_model, metered_model)]
     np.testing.assert_array_equal(*of_both)
     kept = {name: value for name, value in small_model.manifest.items() if name not in ("version", "trained_at")}
     assert {name: metered_model.manifest[name] for name in kept} == kept

@@ -230,29 +230,29 @@ def part_of(model, evidence):
     return fingerprint, fingerprint.counts(matrix, model.log_odds(matrix))
 
 
-def test_the_model_keeps_a_fingerprint_of_the_clients_it_was_trained_on(small_model, small_study):
-    clients = small_study.clients("prospective")
+def test_the_model_keeps_a_fingerprint_of_the_clients_it_was_trained_on(small_model, small_dataset):
+    clients = small_dataset.clients("prospective")
     fingerprint = small_model.invoices.fingerprint
     assert fingerprint.n == len(clients)
     assert fingerprint.edges.shape == (len(small_model.invoices.inputs.names) + 1, drift.N_EDGES)
     place = small_model.invoices.inputs.names.index("elec_gap_mean")
-    values = small_study.column("elec_gap_mean")[clients]
+    values = small_dataset.column("elec_gap_mean")[clients]
     assert fingerprint.shares[place, MISSING] == pytest.approx(np.isnan(values).mean(), abs=1e-6)
     assert fingerprint.edges[place, 4] == pytest.approx(np.nanquantile(values, 0.5, method="inverted_cdf"))
     assert small_model.aggregates.fingerprint is None
 
 
-def test_halves_of_one_utility_are_alike_and_one_whose_clients_use_half_is_not(small_model, small_study):
-    clients = small_study.clients("prospective")
-    half = np.sort(clients[stratified_folds(small_study.label[clients], 2, 5) == 0])
-    evidence = small_study.evidence.of(half)
+def test_halves_of_one_utility_are_alike_and_one_whose_clients_use_half_is_not(small_model, small_dataset):
+    clients = small_dataset.clients("prospective")
+    half = np.sort(clients[stratified_folds(small_dataset.label[clients], 2, 5) == 0])
+    evidence = small_dataset.evidence.of(half)
     as_it_is = compare_columns(*part_of(small_model.invoices, evidence))
     names = [*small_model.invoices.inputs.names, "score"]
     # The neighbours' rates of clients that were trained on hold their own labels: those are not alike.
     features = [i for i, name in enumerate(names[:-1]) if not name.startswith("neighbours_")]
     assert set(as_it_is["level"][features]) <= {STABLE}
     halved = dataclasses.replace(evidence, features=evidence.features.copy())
-    place = small_study.feature_names.index("elec_level_mean")
+    place = small_dataset.feature_names.index("elec_level_mean")
     halved.features[:, place] /= 2
     moved = compare_columns(*part_of(small_model.invoices, halved))
     assert moved["level"][names.index("elec_level_mean")] == SHIFTED
@@ -281,7 +281,9 @@ def test_the_file_gives_the_fingerprint_back_and_grows_by_little(small_model, tm
 
 
 @pytest.mark.parametrize("number", model_file.OLDER)
-def test_a_file_of_before_there_were_fingerprints_still_judges_and_has_none(small_model, small_study, tmp_path, number):
+def test_a_file_of_before_there_were_fingerprints_still_judges_and_has_none(
+    small_model, small_dataset, tmp_path, number
+):
     path = tmp_path / "model.bin"
     model_file.save(small_model, path)
     content = pickle.loads(path.read_bytes())  # noqa: S301  (made by this test)
@@ -292,5 +294,5 @@ def test_a_file_of_before_there_were_fingerprints_still_judges_and_has_none(smal
     model = model_file._opened(older, path)
     assert model.invoices.fingerprint is None
     np.testing.assert_array_equal(
-        model.probability(small_study.evidence), small_model.probability(small_study.evidence)
+        model.probability(small_dataset.evidence), small_model.probability(small_dataset.evidence)
     )

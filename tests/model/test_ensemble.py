@@ -46,22 +46,22 @@ def with_manifest(model, **changes):
 # --- one client, many clients -----------------------------------------------------------------------------------------
 
 
-def test_a_client_alone_scores_as_in_the_batch_to_the_last_bit(small_model, small_study):
-    evidence = small_study.evidence
+def test_a_client_alone_scores_as_in_the_batch_to_the_last_bit(small_model, small_dataset):
+    evidence = small_dataset.evidence
     together = small_model.probability(evidence)
     for client in range(0, len(evidence), 25):
         alone = small_model.probability(evidence.of(np.array([client])))
         np.testing.assert_array_equal(alone, together[[client]])
 
 
-def test_clients_scored_in_parts_score_as_at_once(small_model, small_study, monkeypatch):
-    at_once = small_model.probability(small_study.evidence)
+def test_clients_scored_in_parts_score_as_at_once(small_model, small_dataset, monkeypatch):
+    at_once = small_model.probability(small_dataset.evidence)
     monkeypatch.setattr(model, "CHUNK", 64)
-    np.testing.assert_array_equal(small_model.probability(small_study.evidence), at_once)
+    np.testing.assert_array_equal(small_model.probability(small_dataset.evidence), at_once)
 
 
-def test_scores_come_in_the_order_of_the_clients(small_model, small_study):
-    evidence = small_study.evidence
+def test_scores_come_in_the_order_of_the_clients(small_model, small_dataset):
+    evidence = small_dataset.evidence
     ids = [f"c-{i}" for i in range(len(evidence))]
     scores = small_model.score_clients(evidence, ids, [()] * len(ids))
     assert [score.client_id for score in scores] == ids
@@ -134,9 +134,9 @@ def test_an_account_that_ended_is_flagged_where_the_model_was_not_trained_on_suc
     assert not is_flagged or "2009-12-20" in flags_of(score)["inactive"].text
 
 
-def test_flags_of_the_tables_come_first(small_model, small_study):
+def test_flags_of_the_tables_come_first(small_model, small_dataset):
     flag = QualityFlag("unknown_remark", 2, "...")
-    one = small_study.evidence.of(np.array([0]))
+    one = small_dataset.evidence.of(np.array([0]))
     (score,) = small_model.score_clients(one, ["c"], [(flag,)])
     assert score.quality[0] is flag
 

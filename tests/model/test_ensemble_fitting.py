@@ -22,9 +22,9 @@ ONE_MEMBER = dataclasses.replace(PLAN, members=("xgboost",))
 
 
 @pytest.fixture(scope="module")
-def labelled(small_study):
-    clients = small_study.clients("prospective")
-    return small_study.evidence.of(clients), small_study.label[clients]
+def labelled(small_dataset):
+    clients = small_dataset.clients("prospective")
+    return small_dataset.evidence.of(clients), small_dataset.label[clients]
 
 
 @pytest.fixture(scope="module")
@@ -83,11 +83,11 @@ def test_a_clients_label_does_not_reach_its_own_out_of_fold_score(labelled, monk
 def test_the_prospective_view_sees_nothing_from_after_a_detection():
     after = {feature.name for feature in FEATURES if feature.after_detection}
     assert len(after) > 50
-    level_0 = {name for names in ensemble_fitting.LOOKS_AT.values() for name in names} | set(
+    level_0 = {name for names in ensemble_fitting.DETECTOR_FEATURES.values() for name in names} | set(
         ensemble_fitting.PEER_FEATURES
     )
-    assert not after & (set(PLAN.seen) | level_0 | set(AGGREGATE_NAMES))
-    assert after < set(ensemble_config("all", quick=True).seen)
+    assert not after & (set(PLAN.used) | level_0 | set(AGGREGATE_NAMES))
+    assert after < set(ensemble_config("all", quick=True).used)
 
 
 # --- folds ------------------------------------------------------------------------------------------------------------
@@ -146,10 +146,10 @@ def test_it_tells_what_runs_before_each_fit(labelled):
 
 def test_hidden_values_are_a_share_of_all_and_the_given_matrix_stays():
     matrix = np.zeros((500, 10), dtype=np.float32)
-    hidden = np.isnan(ensemble_fitting._masked(matrix, dataclasses.replace(PLAN, missing_share=0.3), 1))
+    hidden = np.isnan(ensemble_fitting._hide_values(matrix, dataclasses.replace(PLAN, missing_share=0.3), 1))
     assert 0.25 < hidden.mean() < 0.35
     assert not np.isnan(matrix).any()
-    assert ensemble_fitting._masked(matrix, PLAN, 1) is matrix
+    assert ensemble_fitting._hide_values(matrix, PLAN, 1) is matrix
 
 
 # --- calibration and promises -----------------------------------------------------------------------------------------

@@ -221,7 +221,7 @@ def test_every_column_of_a_fitted_model_belongs_to_a_group_and_an_aspect(metered
         )
 
 
-def test_an_ensemble_keeps_no_row_of_a_client_as_its_typical_one(small_study, small_model):
-    inputs = small_model.invoices.inputs.matrix(small_study.evidence)
+def test_an_ensemble_keeps_no_row_of_a_client_as_its_typical_one(small_dataset, small_model):
+    inputs = small_model.invoices.inputs.matrix(small_dataset.evidence)
     typical = small_model.invoices.typical
     assert not (np.isnan(inputs) & np.isnan(typical) | (inputs == typical)).all(axis=1).any()

@@ -71,12 +71,12 @@ def no_unpickling(monkeypatch):
 # --- there and back ---------------------------------------------------------------------------------------------------
 
 
-def test_a_model_comes_back_with_the_same_scores_bit_for_bit(small_model, small_study, tmp_path):
+def test_a_model_comes_back_with_the_same_scores_bit_for_bit(small_model, small_dataset, tmp_path):
     save(small_model, tmp_path / "model.bin")
     again = load(tmp_path / "model.bin")
     assert again.manifest == small_model.manifest
     np.testing.assert_array_equal(
-        again.probability(small_study.evidence), small_model.probability(small_study.evidence)
+        again.probability(small_dataset.evidence), small_model.probability(small_dataset.evidence)
     )
     row = {"consumption_level_1_mean": 900.0}
     assert again.score_aggregates([row], ["a"]) == small_model.score_aggregates([row], ["a"])

@@ -12,19 +12,19 @@ from fairmeter.models.ensemble import probability_of
 from fairmeter.models.reading_model import reading_matrix
 from fairmeter.training import ensemble_fitting, reading_fitting
 from fairmeter.training.attacks import BROAD, PUBLISHED, WIDE, HonestHouseholds
-from fairmeter.training.ensemble_fitting import STACK_FOLDS, fit_ensemble, folds_of
+from fairmeter.training.ensemble_fitting import STACK_FOLDS, fit_ensemble, household_folds
 from fairmeter.training.member_fitting import TREES
 from fairmeter.training.reading_fitting import (
-    BESIDE,
-    TO_TRAIN,
-    TO_TRAIN_QUICKLY,
+    COVARIATE_SOURCES,
+    QUICK_TRAINING_PLANS,
+    TRAINING_PLANS,
     Sample,
-    alike,
-    attacked_files,
     fit_labelled,
     fit_networks,
     fit_unlabelled,
-    sample_of,
+    make_sample,
+    make_training_sets,
+    representative_clients,
 )
 from tests.builders.readings import FIRST, days_of, robbed, town
 
@@ -38,38 +38,38 @@ def silent(_what):
 
 
 @pytest.fixture(scope="module")
-def surroundings():
+def covariates():
     return Covariates.from_consumption(BASE.days(HOUSEHOLDS))
 
 
 @pytest.fixture(scope="module")
-def files(surroundings):
-    return attacked_files(BASE, HOUSEHOLDS, surroundings, TO_TRAIN_QUICKLY, SEED)
+def files(covariates):
+    return make_training_sets(BASE, HOUSEHOLDS, covariates, QUICK_TRAINING_PLANS, SEED)
 
 
 @pytest.fixture(scope="module")
 def sample(files):
-    return sample_of(files, {})
+    return make_sample(files, {})
 
 
 @pytest.fixture(scope="module")
-def fitted(sample, surroundings):
+def fitted(sample, covariates):
     """(the model, Fitted)"""
-    return fit_labelled(sample, {}, surroundings, SEED, True, silent)
+    return fit_labelled(sample, {}, covariates, SEED, True, silent)
 
 
 # --- files of attacked households -------------------------------------------------------------------------------------
 
 
 def test_every_file_has_a_household_once_and_attacks_it_anew(files):
-    assert len(files) == len(TO_TRAIN_QUICKLY)
+    assert len(files) == len(QUICK_TRAINING_PLANS)
     for file in files:
         assert len(np.unique(file.household)) == len(file.household) > 0.8 * N_HOUSEHOLDS
     kinds = [dict(zip(file.household.tolist(), file.kind, strict=True)) for file in files]
     assert sum(kinds[0].get(h) != kinds[1].get(h) for h in range(N_HOUSEHOLDS)) > N_HOUSEHOLDS / 3
 
 
-def test_a_dense_network_learns_beside_the_trees_where_households_come_again_and_again(surroundings, monkeypatch):
+def test_a_dense_network_learns_beside_the_trees_where_households_come_again_and_again(covariates, monkeypatch):
     asked = []
 
     def kept(*given):
@@ -77,42 +77,46 @@ def test_a_dense_network_learns_beside_the_trees_where_households_come_again_and
         raise InterruptedError
 
     monkeypatch.setattr(reading_fitting, "fit_ensemble", kept)
-    files = attacked_files(BASE, HOUSEHOLDS, surroundings, TO_TRAIN_QUICKLY[:2], SEED)
+    files = make_training_sets(BASE, HOUSEHOLDS, covariates, QUICK_TRAINING_PLANS[:2], SEED)
     for sample, quick in (
-        (sample_of(files, {}), False),
-        (sample_of(files[:1], {}), False),
-        (sample_of(files, {}), True),
+        (make_sample(files, {}), False),
+        (make_sample(files[:1], {}), False),
+        (make_sample(files, {}), True),
     ):
         with pytest.raises(InterruptedError):
-            fit_labelled(sample, {}, surroundings, SEED, quick, silent)
+            fit_labelled(sample, {}, covariates, SEED, quick, silent)
     assert asked == [(*TREES, "dense_network"), TREES, TREES]
 
 
-def test_files_are_compared_with_their_own_clients_with_the_models_and_with_nobody_in_turn(files, surroundings):
-    beside = dict(zip(BESIDE, (file.surroundings for file in files), strict=True))
+def test_files_are_compared_with_their_own_clients_with_the_models_and_with_nobody_in_turn(files, covariates):
+    beside = dict(zip(COVARIATE_SOURCES, (file.covariates for file in files), strict=True))
     own, given, none = (beside[name] for name in ("file", "model", None))
-    assert given is surroundings
+    assert given is covariates
     assert none is None
     assert own.factor.shape[0] == 1
-    assert own is not surroundings
+    assert own is not covariates
 
 
-def test_seeds_give_files_that_have_none_in_common(surroundings):
-    of_seeds = [attacked_files(BASE, HOUSEHOLDS[:30], surroundings, [WIDE, WIDE], seed) for seed in (1, 2)]
+def test_seeds_give_files_that_have_none_in_common(covariates):
+    of_seeds = [make_training_sets(BASE, HOUSEHOLDS[:30], covariates, [WIDE, WIDE], seed) for seed in (1, 2)]
     series = {file.days.kwh.tobytes() for files in of_seeds for file in files}
     assert len(series) == 4
 
 
 @pytest.mark.parametrize("is_mirrored", [False, True], ids=["as they were", "mirrored"])
 def test_training_draws_files_by_every_plan_and_shows_each_beside_all(is_mirrored):
-    plans = [(plan, BESIDE[i % len(BESIDE)]) for i, plan in enumerate(TO_TRAIN) if plan.is_mirrored == is_mirrored]
+    plans = [
+        (plan, COVARIATE_SOURCES[i % len(COVARIATE_SOURCES)])
+        for i, plan in enumerate(TRAINING_PLANS)
+        if plan.is_mirrored == is_mirrored
+    ]
     beside = {(plan.age, name) for plan, name in plans}
-    assert beside == {(plan.age, name) for plan in (PUBLISHED, BROAD, WIDE) for name in BESIDE}
+    assert beside == {(plan.age, name) for plan in (PUBLISHED, BROAD, WIDE) for name in COVARIATE_SOURCES}
 
 
-def test_a_file_is_drawn_by_its_plan(surroundings):
+def test_a_file_is_drawn_by_its_plan(covariates):
     recent = dataclasses.replace(PUBLISHED, age=(20.0, 21.0))
-    (file,) = attacked_files(BASE, HOUSEHOLDS, surroundings, [recent], SEED)
+    (file,) = make_training_sets(BASE, HOUSEHOLDS, covariates, [recent], SEED)
     is_whole = file.days.segments.counts > N_DAYS - 25  # gaps may shorten a series
     age = FIRST + N_DAYS - file.onset[(file.label == 1) & is_whole]
     assert set(age.tolist()) <= {20, 21}
@@ -122,24 +126,24 @@ def test_a_file_is_drawn_by_its_plan(surroundings):
 def test_a_sample_is_all_files_clients_in_their_order(files, sample):
     assert len(sample.evidence) == len(sample.label) == sum(len(file.label) for file in files)
     np.testing.assert_array_equal(sample.household, np.concatenate([file.household for file in files]))
-    first = reading_matrix(files[0].days, {}, files[0].surroundings)
+    first = reading_matrix(files[0].days, {}, files[0].covariates)
     np.testing.assert_array_equal(sample.evidence.features[: len(first)], first.features)
     kept = sample.of(sample.label == 1)
     assert kept.label.all()
     assert len(kept.evidence) == len(kept.household) == sample.label.sum()
 
 
-def test_the_fingerprint_is_of_homes_as_they_were_and_of_thieves_by_their_share(surroundings):
+def test_the_fingerprint_is_of_homes_as_they_were_and_of_thieves_by_their_share(covariates):
     plans = (PUBLISHED, WIDE, PUBLISHED, WIDE, *(dataclasses.replace(PUBLISHED, is_mirrored=True),) * 4)
-    files = attacked_files(BASE, HOUSEHOLDS, surroundings, plans * 10, SEED)
-    chosen = alike(BASE, files, 0.2, SEED)
-    sample, kind = sample_of(files, {}), np.concatenate([file.kind for file in files])
+    files = make_training_sets(BASE, HOUSEHOLDS, covariates, plans * 10, SEED)
+    chosen = representative_clients(BASE, files, 0.2, SEED)
+    sample, kind = make_sample(files, {}), np.concatenate([file.kind for file in files])
     assert set(kind[chosen & (sample.label == 0)]) == {"honest"}
     assert sample.label[chosen].mean() == pytest.approx(0.2, abs=0.05)
     n_days = np.concatenate([file.days.segments.counts for file in files])
     assert (n_days[chosen] == N_DAYS).all()
     assert not np.concatenate([np.isnan(file.days.kwh) for file in files])[np.repeat(chosen, n_days)].any()
-    is_alone = np.concatenate([np.full(len(file.label), file.surroundings is None) for file in files])
+    is_alone = np.concatenate([np.full(len(file.label), file.covariates is None) for file in files])
     is_mirrored = np.concatenate([np.full(len(file.label), file.plan.is_mirrored) for file in files])
     assert not (chosen & (is_alone | is_mirrored)).any()
     assert chosen.sum() > 200
@@ -150,11 +154,11 @@ def test_the_fingerprint_is_of_homes_as_they_were_and_of_thieves_by_their_share(
 
 def test_folds_of_households_keep_each_together_and_are_equally_many():
     household = np.repeat([40, 7, 3, 99, 12, 5, 60, 61], [1, 5, 2, 9, 1, 1, 4, 3])
-    folds = folds_of(household, 2, SEED)
+    folds = household_folds(household, 2, SEED)
     by_household = {name: set(folds[household == name].tolist()) for name in household.tolist()}
     assert all(len(of) == 1 for of in by_household.values())
     assert sum(of == {0} for of in by_household.values()) == 4
-    np.testing.assert_array_equal(folds, folds_of(household, 2, SEED))
+    np.testing.assert_array_equal(folds, household_folds(household, 2, SEED))
 
 
 def test_no_household_is_in_two_folds_of_a_fit(sample, monkeypatch):
@@ -169,7 +173,7 @@ def test_no_household_is_in_two_folds_of_a_fit(sample, monkeypatch):
 
     unspied = ensemble_fitting.fit_inputs
     monkeypatch.setattr(ensemble_fitting, "fit_inputs", fit_inputs)
-    plan = dataclasses.replace(reading_fitting._plan({}, quick=True), members=("xgboost",))
+    plan = dataclasses.replace(reading_fitting._ensemble_config({}, quick=True), members=("xgboost",))
     evidence = dataclasses.replace(sample.evidence, features=marked)
     fit_ensemble(evidence, sample.label, plan, SEED, household=sample.household)
     *folds, everybody = seen
@@ -185,10 +189,10 @@ def test_thefts_rank_above_honest_clients_out_of_fold(sample, fitted):
     assert roc_auc(sample.label, fitted[1].log_odds) > 0.85
 
 
-def test_a_model_keeps_the_share_of_thieves_and_the_surroundings_it_was_fitted_with(sample, fitted, surroundings):
+def test_a_model_keeps_the_share_of_thieves_and_the_surroundings_it_was_fitted_with(sample, fitted, covariates):
     model, found = fitted
     assert model.theft_share == sample.label.mean()
-    assert model.surroundings is surroundings
+    assert model.surroundings is covariates
     assert model.ensemble is found.ensemble
     ratio = model.log_ratio(sample.evidence)
     prior = np.log(model.theft_share / (1 - model.theft_share))
@@ -208,10 +212,10 @@ def test_a_large_theft_of_an_unseen_household_speaks_for_theft_and_an_honest_one
 
 
 @pytest.fixture(scope="module")
-def unlabelled(surroundings):
+def unlabelled(covariates):
     """(model, log-odds, evidence) of honest households of which the first three lose nine tenths."""
-    evidence = reading_matrix(days_of(robbed(BASE.kwh, [0, 1, 2], 150, 0.1)), {}, surroundings)
-    return *fit_unlabelled(evidence, {}, surroundings, SEED), evidence
+    evidence = reading_matrix(days_of(robbed(BASE.kwh, [0, 1, 2], 150, 0.1)), {}, covariates)
+    return *fit_unlabelled(evidence, {}, covariates, SEED), evidence
 
 
 def test_without_labels_the_score_is_a_rank(unlabelled):
@@ -228,10 +232,10 @@ def test_what_is_unlike_the_others_ranks_highest(unlabelled):
     assert set(np.argsort(log_odds)[-3:].tolist()) == {0, 1, 2}
 
 
-def test_without_labels_a_rise_is_nobodys_theft(surroundings):
+def test_without_labels_a_rise_is_nobodys_theft(covariates):
     kwh = robbed(BASE.kwh, [0, 1, 2], 150, 3.0)
-    evidence = reading_matrix(days_of(kwh), {}, surroundings)
-    rank = probability_of(fit_unlabelled(evidence, {}, surroundings, SEED)[1])
+    evidence = reading_matrix(days_of(kwh), {}, covariates)
+    rank = probability_of(fit_unlabelled(evidence, {}, covariates, SEED)[1])
     assert (rank[:3] < np.quantile(rank[3:], 0.75)).all()
 
 
@@ -244,14 +248,14 @@ def test_ranks_are_served_as_they_were_fitted(unlabelled):
 # --- networks ---------------------------------------------------------------------------------------------------------
 
 
-def test_networks_are_left_out_where_it_must_be_quick(surroundings, monkeypatch):
+def test_networks_are_left_out_where_it_must_be_quick(covariates, monkeypatch):
     for kind in (reading_fitting.Autoencoder, reading_fitting.Forecaster):
         monkeypatch.setattr(kind, "fit", lambda *_: pytest.fail("it fits a network"))
-    assert fit_networks(BASE.days(HOUSEHOLDS), surroundings, SEED, True, silent) == {}
+    assert fit_networks(BASE.days(HOUSEHOLDS), covariates, SEED, True, silent) == {}
 
 
 def test_a_network_that_has_too_few_series_is_left_out_and_the_other_learns_beside_the_neighbours(
-    surroundings, monkeypatch
+    covariates, monkeypatch
 ):
     def too_few(*_arguments, **_options):
         raise TooFewSeries("Need more.")
@@ -261,10 +265,10 @@ def test_a_network_that_has_too_few_series_is_left_out_and_the_other_learns_besi
     monkeypatch.setattr(
         reading_fitting.Forecaster, "fit", lambda _days, _seed, factor: given.update(f=factor) or "made"
     )
-    found = fit_networks(BASE.days(HOUSEHOLDS), surroundings, SEED, False, told.append)
+    found = fit_networks(BASE.days(HOUSEHOLDS), covariates, SEED, False, told.append)
     assert found == {"forecaster": "made"}
     assert told == ["autoencoder", "forecaster"]
-    np.testing.assert_allclose(given["f"], np.tile(np.exp(surroundings.factor[0]), N_HOUSEHOLDS))
+    np.testing.assert_allclose(given["f"], np.tile(np.exp(covariates.factor[0]), N_HOUSEHOLDS))
 
 
 def test_a_sample_of_networks_has_their_columns(files):
@@ -275,7 +279,7 @@ def test_a_sample_of_networks_has_their_columns(files):
             assert factor is None or len(factor) == len(days.kwh)
             return np.full((len(days.segments), 2), 7.0, np.float32)
 
-    found = sample_of(files, {"flat": Flat()})
+    found = make_sample(files, {"flat": Flat()})
     assert reading_fitting.reading_matrix_names({"flat": Flat()})[-2:] == Flat.names
     assert (found.evidence.features[:, -3:-1] == 7.0).all(), "the last column is the last day"
     assert isinstance(found, Sample)

@@ -13,8 +13,8 @@ from fairmeter.models.ensemble import probability_of
 from fairmeter.models.fraud_model import FraudModel
 from fairmeter.models.reading_model import MIN_DAYS, reading_matrix
 from fairmeter.training.attacks import PUBLISHED, AttackedHouseholds, HonestHouseholds
-from fairmeter.training.dataset import LEAST_OF_A_KIND, TrainingError
-from fairmeter.training.reading_fitting import TO_TRAIN_QUICKLY, attacked_files, fit_labelled, sample_of
+from fairmeter.training.dataset import MIN_PER_LABEL, TrainingError
+from fairmeter.training.reading_fitting import QUICK_TRAINING_PLANS, fit_labelled, make_sample, make_training_sets
 from fairmeter.training.validation import readings as validation
 from tests.builders.readings import FIRST, days_of, robbed, town
 
@@ -35,7 +35,7 @@ def suspected(outcome, days, fraud_rate):
     """Whether a model on readings alone suspects each of these clients, at that prior."""
     features = list(FEATURE_NAMES)
     manifest = {"view": "all", "active_from": 0.0, "fraud_rate": fraud_rate, "features": features, "threshold": 1.0}
-    model = FraudModel(None, None, outcome.model, manifest | {"severities": [], "readings": outcome.cuts})
+    model = FraudModel(None, None, outcome.model, manifest | {"severities": [], "readings": outcome.thresholds})
     n = len(days.segments)
     nothing = FeatureMatrix(np.full((n, len(features)), np.nan, np.float32), np.zeros(n, int), {})
     scores = model.score_clients(nothing, [""] * n, [()] * n, outcome.model.features(days))
@@ -46,9 +46,9 @@ def suspected(outcome, days, fraud_rate):
 def fitted():
     """A model of eighty households, attacked."""
     base = HonestHouseholds(town(80, N_DAYS), FIRST)
-    surroundings = Covariates.from_consumption(base.days(np.arange(80)))
-    sample = sample_of(attacked_files(base, np.arange(80), surroundings, TO_TRAIN_QUICKLY, SEED), {})
-    return fit_labelled(sample, {}, surroundings, SEED, True, silent)[0]
+    covariates = Covariates.from_consumption(base.days(np.arange(80)))
+    sample = make_sample(make_training_sets(base, np.arange(80), covariates, QUICK_TRAINING_PLANS, SEED), {})
+    return fit_labelled(sample, {}, covariates, SEED, True, silent)[0]
 
 
 # --- the threshold ----------------------------------------------------------------------------------------------------
@@ -59,14 +59,14 @@ LABEL = np.array([1, 0, 1, 0])
 
 def test_thieves_as_common_as_in_training_are_suspected_from_the_best_f1_on():
     """From 8 on 1 of 1 steals and 1 is missed: F1 2/3. From 2 on 2 of 3: 4/5."""
-    cuts = validation.cuts_of(np.log(ODDS), LABEL, 0.5, PROMISES)
+    cuts = validation.fit_thresholds(np.log(ODDS), LABEL, 0.5, PROMISES)
     assert cuts["threshold"] == pytest.approx(2 / 3)
     assert cuts["theft_share"] == 0.5
 
 
 def test_rarer_thieves_are_suspected_later_and_on_the_scale_of_their_share():
     """1 in 10 steals: each honest stands for 9. From 8 on F1 is 2/3, from 2 on 4 / (2 + 9 + 2): 8 / 9 odds it is."""
-    cuts = validation.cuts_of(np.log(ODDS), LABEL, 0.1, PROMISES)
+    cuts = validation.fit_thresholds(np.log(ODDS), LABEL, 0.1, PROMISES)
     assert cuts["threshold"] == pytest.approx((8 / 9) / (1 + 8 / 9))
 
 
@@ -74,7 +74,9 @@ def test_promises_are_kept_where_thieves_are_rarer():
     """Of the highest 200 scores 160 steal; where 1 in 5 does, each honest stands for 4: 160 of 320."""
     label = np.repeat([1, 0, 1, 0], [160, 40, 40, 160])
     log_odds = np.repeat([2.0, -2.0], 200)
-    severities = validation.cuts_of(log_odds, label, 0.2, {"critical": 0.45, "high": 0.4, "medium": 0.15})["severities"]
+    severities = validation.fit_thresholds(log_odds, label, 0.2, {"critical": 0.45, "high": 0.4, "medium": 0.15})[
+        "severities"
+    ]
     critical, high, medium = severities
     assert [cut["severity"] for cut in severities] == ["critical", "high", "medium"]
     assert critical["score"] is None, "one half, but not with 95 % certainty"
@@ -89,18 +91,18 @@ def test_promises_are_kept_where_thieves_are_rarer():
 @pytest.mark.parametrize("theft_share", [0.5, 0.065])
 def test_without_labels_one_in_twenty_is_suspected_at_whatever_prior(theft_share):
     days = days_of(robbed(town(120, N_DAYS), np.arange(4), 150))
-    outcome = validation.of_unlabelled(days, theft_share, SEED, True, silent)
+    outcome = validation.train_without_labels(days, theft_share, SEED, True, silent)
     found = suspected(outcome, days, theft_share)
     assert found.mean() == pytest.approx(validation.UNLABELLED_SHARE, abs=0.01)
     assert found[:4].all()
     assert outcome.metrics == {"made": "without labels", "n": 120}
-    assert outcome.cuts["severities"] == []
+    assert outcome.thresholds["severities"] == []
 
 
 def test_too_few_clients_to_rank_end_in_a_sentence():
-    days = days_of([*town(LEAST_OF_A_KIND - 1, MIN_DAYS), *town(30, MIN_DAYS - 1)])
+    days = days_of([*town(MIN_PER_LABEL - 1, MIN_DAYS), *town(30, MIN_DAYS - 1)])
     with pytest.raises(TrainingError, match=f"^19 clients have at least {MIN_DAYS} days .* are needed[.]$"):
-        validation.of_unlabelled(days, 0.5, SEED, True, silent)
+        validation.train_without_labels(days, 0.5, SEED, True, silent)
 
 
 # --- with labels ------------------------------------------------------------------------------------------------------
@@ -114,7 +116,7 @@ def labelled():
     series = [*robbed(town(N, N_DAYS, seed=1), np.arange(N_THIEVES), 120, 0.3), town(1, 7)[0]]
     label = np.concatenate([np.ones(N_THIEVES), np.zeros(N - N_THIEVES - N_UNKNOWN), np.full(N_UNKNOWN, np.nan), [1]])
     days = days_of(series)
-    return days, label, validation.of_labelled(days, label, 0.1, PROMISES, 1, SEED, True, silent)
+    return days, label, validation.train_on_labels(days, label, 0.1, PROMISES, 1, SEED, True, silent)
 
 
 def test_one_outer_fold_measures_a_fifth_of_those_whose_label_and_days_are_known(labelled):
@@ -134,7 +136,7 @@ def test_detectors_members_and_ensemble_stand_side_by_side(labelled):
 
 def test_the_final_model_is_fitted_on_all_and_suspects_at_the_prior_it_was_cut_for(labelled):
     days, label, outcome = labelled
-    assert outcome.cuts["theft_share"] == 0.1
+    assert outcome.thresholds["theft_share"] == 0.1
     assert outcome.model.theft_share == pytest.approx(N_THIEVES / (N - N_UNKNOWN))
     found = suspected(outcome, days, 0.1)
     assert found[label == 0].mean() < 0.1
@@ -145,9 +147,9 @@ def test_who_only_measures_fits_no_model_of_all(labelled, monkeypatch):
     days, label, outcome = labelled
     fitted, fit = [], validation.fit_labelled
     monkeypatch.setattr(validation, "fit_labelled", lambda *given: fitted.append(len(given[0].label)) or fit(*given))
-    measured = validation.of_labelled(days, label, 0.1, PROMISES, 1, SEED, True, silent, only_measure=True)
+    measured = validation.train_on_labels(days, label, 0.1, PROMISES, 1, SEED, True, silent, only_measure=True)
     assert fitted == [(N - N_UNKNOWN) * (validation.FOLDS - 1) / validation.FOLDS]
-    assert (measured.model, measured.cuts) == (None, {})
+    assert (measured.model, measured.thresholds) == (None, {})
     assert measured.metrics == outcome.metrics
 
 
@@ -166,10 +168,10 @@ def test_nobody_is_measured_by_a_model_that_has_seen_it(monkeypatch):
         return unspied(days, *others)
 
     days, label = days_of(kwh), (np.arange(60) < 25).astype(float)
-    model = validation.of_labelled(days, label, 0.1, PROMISES, 1, SEED, True, silent).model
+    model = validation.train_on_labels(days, label, 0.1, PROMISES, 1, SEED, True, silent).model
     monkeypatch.setattr(validation, "fit_labelled", fit_labelled)
     monkeypatch.setattr(validation, "reading_matrix", evidence_of)
-    outcome = validation.of_labelled(days, label, 0.1, PROMISES, validation.FOLDS, SEED, True, silent)
+    outcome = validation.train_on_labels(days, label, 0.1, PROMISES, validation.FOLDS, SEED, True, silent)
     *folds, everybody = fitted_on
     tested = measured[1 : 2 * validation.FOLDS : 2]  # after each fit on the others
     assert len(folds) == len(tested) == validation.FOLDS
@@ -188,15 +190,15 @@ class Fitted:
 @pytest.mark.parametrize(
     ("n_thieves", "n_honest", "n_days", "words"),
     [
-        (LEAST_OF_A_KIND - 1, 60, 30, "19 clients labelled 1 and 60 labelled 0"),
-        (60, LEAST_OF_A_KIND - 1, 30, "60 clients labelled 1 and 19 labelled 0"),
+        (MIN_PER_LABEL - 1, 60, 30, "19 clients labelled 1 and 60 labelled 0"),
+        (60, MIN_PER_LABEL - 1, 30, "60 clients labelled 1 and 19 labelled 0"),
         (40, 40, MIN_DAYS - 1, "0 clients labelled 1 and 0 labelled 0"),
     ],
 )
 def test_too_few_of_a_kind_with_enough_days_end_in_a_sentence(n_thieves, n_honest, n_days, words):
     label = np.repeat([1.0, 0.0], [n_thieves, n_honest])
     with pytest.raises(TrainingError, match=words) as raised:
-        validation.of_labelled(days_of(town(len(label), n_days)), label, 0.1, PROMISES, 1, SEED, True, silent)
+        validation.train_on_labels(days_of(town(len(label), n_days)), label, 0.1, PROMISES, 1, SEED, True, silent)
     assert str(raised.value).endswith(".")
 
 
@@ -205,7 +207,7 @@ def test_too_few_of_a_kind_with_enough_days_end_in_a_sentence(n_thieves, n_hones
 
 def test_each_detector_and_member_by_itself_finds_a_large_theft_more_suspicious(fitted):
     kwh = robbed(town(60, N_DAYS, seed=8), np.arange(30), N_DAYS - 30, 0.05)
-    scores = validation.single_scores(fitted, reading_matrix(days_of(kwh), {}, fitted.surroundings))
+    scores = validation.detector_scores(fitted, reading_matrix(days_of(kwh), {}, fitted.surroundings))
     assert list(scores) == [*SINGLES, *MEMBERS]
     for name, values in scores.items():
         assert values.dtype == np.float64
@@ -228,7 +230,7 @@ def test_a_total_theft_is_found_within_weeks_as_the_series_grows(fitted):
     kwh = robbed(town(60, N_DAYS, seed=5), np.arange(10), onset, 0.0)
     file = attacked(kwh, onset, np.arange(60) < 10, 1.0)
     least = score_at_rate(fitted.log_ratio(reading_matrix(file.days, {}, None))[10:], 0.05)
-    growing = validation._growing(fitted, file)
+    growing = validation._scores_over_time(fitted, file)
     assert growing.shape == (10, len(DELAYS))
     found = latency(growing, least)
     assert found["found"]["share"] == 1
@@ -237,7 +239,7 @@ def test_a_total_theft_is_found_within_weeks_as_the_series_grows(fitted):
 
 def test_on_each_delay_a_client_is_judged_by_what_was_read_until_then(fitted):
     onset, kwh = 140, robbed(town(1, N_DAYS, seed=5), [0], 140, 0.0)
-    growing = validation._growing(fitted, attacked(kwh, onset, [1], 1.0))
+    growing = validation._scores_over_time(fitted, attacked(kwh, onset, [1], 1.0))
     for delay, score in zip(DELAYS, growing[0], strict=True):
         if onset + delay <= N_DAYS:
             so_far = reading_matrix(days_of(kwh[:, : onset + delay]), {}, None)
@@ -248,11 +250,14 @@ def test_on_each_delay_a_client_is_judged_by_what_was_read_until_then(fitted):
 
 @pytest.mark.parametrize(
     ("onset", "stolen", "loss"),
-    [(140, [0], 1.0), (140, [1], validation.LARGE_LOSS - 0.01), (validation.LEAST_BEFORE - 1, [1], 1.0)],
+    [(140, [0], 1.0), (140, [1], validation.LARGE_LOSS - 0.01), (validation.MIN_DAYS_BEFORE - 1, [1], 1.0)],
     ids=["honest", "a small theft", "too little before"],
 )
 def test_days_to_detection_are_told_of_large_thefts_with_a_history_alone(fitted, onset, stolen, loss):
-    assert validation._growing(fitted, attacked(town(1, N_DAYS), onset, stolen, loss)).shape == (0, len(DELAYS))
+    assert validation._scores_over_time(fitted, attacked(town(1, N_DAYS), onset, stolen, loss)).shape == (
+        0,
+        len(DELAYS),
+    )
 
 
 # --- households attacked ----------------------------------------------------------------------------------------------
@@ -261,15 +266,17 @@ def test_days_to_detection_are_told_of_large_thefts_with_a_history_alone(fitted,
 @pytest.fixture(scope="module")
 def attack():
     """(outcome, every call of attacked_files: households, days of the base, seed, plans) on eighty households."""
-    calls, unspied = [], validation.attacked_files
+    calls, unspied = [], validation.make_training_sets
 
-    def spied(base, households, surroundings, plans, seed):
+    def spied(base, households, covariates, plans, seed):
         calls.append((set(households.tolist()), base.kwh.shape[1], seed, plans))
-        return unspied(base, households, surroundings, plans, seed)
+        return unspied(base, households, covariates, plans, seed)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(validation, "attacked_files", spied)
-        outcome = validation.of_attacked(HonestHouseholds(town(80, N_DAYS), FIRST), 0.065, PROMISES, SEED, True, silent)
+        patch.setattr(validation, "make_training_sets", spied)
+        outcome = validation.train_on_attacks(
+            HonestHouseholds(town(80, N_DAYS), FIRST), 0.065, PROMISES, SEED, True, silent
+        )
     return outcome, calls
 
 
@@ -308,12 +315,14 @@ def test_both_ways_to_attack_are_measured_with_models_latency_and_onset(attack):
 
 def test_the_threshold_is_for_clients_of_whom_few_steal(attack):
     outcome, _ = attack
-    assert outcome.cuts["theft_share"] == 0.065
+    assert outcome.thresholds["theft_share"] == 0.065
     honest = days_of(town(100, N_DAYS, seed=77))
     assert suspected(outcome, honest, 0.065).mean() < 0.1
 
 
-@pytest.mark.parametrize(("n", "n_days"), [(validation.LEAST_HOUSEHOLDS - 1, 120), (80, validation.LONG_ENOUGH - 1)])
+@pytest.mark.parametrize(
+    ("n", "n_days"), [(validation.MIN_HOUSEHOLDS - 1, 120), (80, validation.MIN_HOUSEHOLD_DAYS - 1)]
+)
 def test_too_few_households_or_days_to_attack_end_in_a_sentence(n, n_days):
     with pytest.raises(TrainingError, match=r"at least 60 are needed\.$"):
-        validation.of_attacked(HonestHouseholds(town(n, n_days), FIRST), 0.065, PROMISES, SEED, True, silent)
+        validation.train_on_attacks(HonestHouseholds(town(n, n_days), FIRST), 0.065, PROMISES, SEED, True, silent)

@@ -31,39 +31,39 @@ def fits(monkeypatch):
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_each_client_is_in_the_test_part_of_one_split(small_study, view):
-    clients = small_study.clients(view)
-    parts = splits(small_study, view, PARTS, SEED)
+def test_each_client_is_in_the_test_part_of_one_split(small_dataset, view):
+    clients = small_dataset.clients(view)
+    parts = splits(small_dataset, view, PARTS, SEED)
     assert np.array_equal(np.sort(np.concatenate([split.test for split in parts])), clients)
     for split in parts:
         assert np.array_equal(np.union1d(split.train, split.test), clients)
         assert not set(split.train) & set(split.test)
-        frauds = [small_study.label[part].mean() for part in (split.train, split.test)]
+        frauds = [small_dataset.label[part].mean() for part in (split.train, split.test)]
         assert frauds[0] == pytest.approx(frauds[1], abs=0.02)
 
 
-def test_outer_folds_of_all_clients_measure_all_and_the_active(small_study, fits):
-    clients = small_study.clients("all")
+def test_outer_folds_of_all_clients_measure_all_and_the_active(small_dataset, fits):
+    clients = small_dataset.clients("all")
     told = []
-    (whole, active), models = outer_folds(small_study, "all", PLANS["all"], PARTS, SEED, told.append)
-    n_active = small_study.is_active()[clients].sum()
+    (whole, active), models = outer_folds(small_dataset, "all", PLANS["all"], PARTS, SEED, told.append)
+    n_active = small_dataset.is_active()[clients].sum()
     assert [(r["view"], r["clients"], r["n"]) for r in (whole, active)] == [
         ("all", "all clients", len(clients)),
         ("all", "active clients", n_active),
     ]
     assert [seed for _, seed in fits] == [SEED + part for part in range(PARTS)]
-    for (features, _), split in zip(fits, splits(small_study, "all", PARTS, SEED), strict=True):
-        np.testing.assert_array_equal(features, small_study.evidence.features[split.train])
+    for (features, _), split in zip(fits, splits(small_dataset, "all", PARTS, SEED), strict=True):
+        np.testing.assert_array_equal(features, small_dataset.evidence.features[split.train])
     assert len(whole["roc_auc"]["folds"]) == PARTS
     assert sum(row["n"] for row in whole["groups"]["history quintile"]) == len(clients)
     assert models["rows"][-1]["model"] == "stack"
     assert told[0] == "xgboost, fold 1 of 2; outer fold 1 of 2, all"
 
 
-def test_outer_folds_of_the_prospective_view_measure_active_clients_alone(small_study):
-    (only,), models = outer_folds(small_study, "prospective", PLANS["prospective"], PARTS, SEED, str)
+def test_outer_folds_of_the_prospective_view_measure_active_clients_alone(small_dataset):
+    (only,), models = outer_folds(small_dataset, "prospective", PLANS["prospective"], PARTS, SEED, str)
     assert (only["view"], only["clients"]) == ("prospective", "active clients")
-    assert only["n"] == len(small_study.clients("prospective"))
+    assert only["n"] == len(small_dataset.clients("prospective"))
     assert models["clients"] == "active clients"
 
 
@@ -71,38 +71,41 @@ def test_outer_folds_of_the_prospective_view_measure_active_clients_alone(small_
 
 
 @pytest.fixture(scope="module")
-def fitted(small_study):
+def fitted(small_dataset):
     """By view a split and the ensemble fitted on its training part."""
     made = {}
     for view, plan in PLANS.items():
-        split = splits(small_study, view, PARTS, SEED)[0]
-        made[view] = split, fit_ensemble(small_study.evidence.of(split.train), small_study.label[split.train], plan, 1)
+        split = splits(small_dataset, view, PARTS, SEED)[0]
+        made[view] = (
+            split,
+            fit_ensemble(small_dataset.evidence.of(split.train), small_dataset.label[split.train], plan, 1),
+        )
     return made
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_a_test_part_is_reported_beside_the_other_set_of_clients(small_study, fitted, view):
+def test_a_test_part_is_reported_beside_the_other_set_of_clients(small_dataset, fitted, view):
     split, ensemble = fitted[view]
-    report = invoices.test_part_report(small_study, split, ensemble, ensemble, PROMISED_PRECISION, SEED)
+    report = invoices.held_out_report(small_dataset, split, ensemble, ensemble, PROMISED_PRECISION, SEED)
     own, beside, older = report["results"]
     assert own["n"] == older["n"] == len(split.test)
-    assert own["clients"] == invoices.WHO[view]
+    assert own["clients"] == invoices.CLIENT_SETS[view]
     assert older["clients"].endswith("older scripts send")
     if view == "prospective":
-        n_others = len(small_study.clients("all")) - len(small_study.clients("prospective"))
+        n_others = len(small_dataset.clients("all")) - len(small_dataset.clients("prospective"))
         assert beside["clients"] == "all clients"
         assert beside["n"] == len(split.test) + -(-n_others // PARTS)
     else:
         assert beside["clients"] == "active clients"
-        assert beside["n"] == small_study.is_active()[split.test].sum()
+        assert beside["n"] == small_dataset.is_active()[split.test].sum()
     assert {result["view"] for result in report["results"]} == {view}
     assert [row["severity"] for row in report["severities"]] == ["critical", "high", "medium", "low"]
 
 
-def test_models_are_compared_on_the_same_clients(small_study, fitted):
+def test_models_are_compared_on_the_same_clients(small_dataset, fitted):
     split, ensemble = fitted["all"]
-    score = ensemble.ensemble.probability(small_study.evidence.of(split.test))
-    rows = {row["model"]: row for row in invoices.side_by_side(small_study, split, ensemble, score, SEED)}
+    score = ensemble.ensemble.probability(small_dataset.evidence.of(split.test))
+    rows = {row["model"]: row for row in invoices.compare_models(small_dataset, split, ensemble, score, SEED)}
     assert {row["at_top"][2]["visits"] for row in rows.values()} == {round(0.1 * len(split.test))}
     assert rows["majority"]["roc_auc"]["value"] == 0.5
     assert set(rows) > {"xgboost", "stack", "isolation forest", "decision tree on level statistics"}
@@ -110,19 +113,19 @@ def test_models_are_compared_on_the_same_clients(small_study, fitted):
     assert rows["stack"]["brier"] is not None
 
 
-def test_importance_is_of_every_column_the_largest_first(small_study, fitted):
+def test_importance_is_of_every_column_the_largest_first(small_dataset, fitted):
     split, ensemble = fitted["all"]
-    rows = importance(small_study, split, ensemble, lambda name: {"group": "g", "text": name.upper()}, SEED)
+    rows = importance(small_dataset, split, ensemble, lambda name: {"group": "g", "text": name.upper()}, SEED)
     assert {row["feature"] for row in rows} == set(ensemble.ensemble.inputs.names)
     assert [row["value"] for row in rows] == sorted((row["value"] for row in rows), reverse=True)
     assert all(row["text"] == row["feature"].upper() for row in rows)
 
 
-def test_reasons_are_set_beside_tree_shap_group_by_group(small_study):
-    split = splits(small_study, PROSPECTIVE, PARTS, SEED)[0]
-    plan = dataclasses.replace(PLANS[PROSPECTIVE], looks_at={})
-    fitted = fit_ensemble(small_study.evidence.of(split.train), small_study.label[split.train], plan, SEED)
-    found = agreement(small_study, split, fitted, SEED)
+def test_reasons_are_set_beside_tree_shap_group_by_group(small_dataset):
+    split = splits(small_dataset, PROSPECTIVE, PARTS, SEED)[0]
+    plan = dataclasses.replace(PLANS[PROSPECTIVE], detector_features={})
+    fitted = fit_ensemble(small_dataset.evidence.of(split.train), small_dataset.label[split.train], plan, SEED)
+    found = agreement(small_dataset, split, fitted, SEED)
     sizes = {row["group"]: (row["reason"], row["tree_shap"]) for row in found["rows"]}
     assert sizes.pop(UNUSUAL) == (0.0, 0.0)  # without detectors no column is of it
     assert set(sizes) == set(EVIDENCE_GROUPS)

@@ -1,11 +1,10 @@
 """score.py --memory and --spark: the ranked list of a client base that is scored in parts, and profiles of some."""
 
-import os
-import sys
 from time import perf_counter
 
 from rich.console import Console
 
+from fairmeter.cli.environment import configure_spark
 from fairmeter.cli.score.console import print_quality, print_summary, progress
 from fairmeter.cli.score.inspections import ListError
 from fairmeter.cli.score.options import ScoringOptions
@@ -38,7 +37,7 @@ def check_partitioned(options: ScoringOptions) -> None:
 
 def run_partitioned(options: ScoringOptions, settings: CommandSettings, model: FraudModel) -> None:
     """Score all parts, write the ranked list, and store some profiles where that is asked for."""
-    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # executors need the very libraries that are here
+    configure_spark()
     out = writable(options.out, [*options.sources, options.clients, options.invoices])
     scorer = partitioned.PartitionScorer(model, options.billable_months)
     store = sizes = None

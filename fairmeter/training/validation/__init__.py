@@ -1,0 +1,1 @@
+"""Held-out parts, outer folds, injected thefts and baselines: how a model is measured."""

@@ -1,18 +1,24 @@
-"""What the ensemble is compared with, fitted on the same clients. Training only.
+"""Baseline models that the ensemble is compared with, fitted on the same clients. Training only.
 
-In:  features of the training and the test clients, labels of the training clients.
-Out: a score a test client by each model's name.
+In:  features of training and test clients, labels of the training clients.
+Out: scores of the test clients by the name of each baseline.
 """
 
 import numpy as np
 
 from fairmeter.models.detectors.classical import IsolationForest, ZScore
-from fairmeter.training.ensemble_fitting import LOOKS_AT
+from fairmeter.training.ensemble_fitting import DETECTOR_FEATURES
 
 LEVEL_STATISTICS = tuple(
     f"consumption_level_{i}_{statistic}" for i in (1, 2, 3, 4) for statistic in ("mean", "std", "min", "max")
 )
-FEW = (*LEVEL_STATISTICS, "category", "region", "district", "age_months")  # what the best known tutorial gives its tree
+BASELINE_FEATURES = (
+    *LEVEL_STATISTICS,
+    "category",
+    "region",
+    "district",
+    "age_months",
+)  # the inputs of the best-known tutorial's tree
 
 
 def scores(
@@ -20,21 +26,21 @@ def scores(
 ) -> dict[str, np.ndarray]:
     """Majority, z-score, isolation forest, logistic regression and a decision tree. [float64, one a test client]
 
-    train and test are [float32, (clients, len(names))], label is 1 or 0. Those that see few features see FEW.
+    train, test: [float32, (clients, len(names))]; label: 1 or 0. The last two use BASELINE_FEATURES only.
     """
 
     def of(features: np.ndarray, wanted: tuple[str, ...]) -> np.ndarray:
         return features[:, [names.index(name) for name in wanted]]
 
-    few_train, few_test = of(train, FEW), of(test, FEW)
-    z_score = ZScore.fit(of(train, LOOKS_AT["z_score"]))
-    forest = IsolationForest.fit(of(train, LOOKS_AT["isolation_forest"]), seed)
+    base_train, base_test = of(train, BASELINE_FEATURES), of(test, BASELINE_FEATURES)
+    z_score = ZScore.fit(of(train, DETECTOR_FEATURES["z_score"]))
+    forest = IsolationForest.fit(of(train, DETECTOR_FEATURES["isolation_forest"]), seed)
     return {
         "majority": np.full(len(test), label.mean()),
-        "z-score": z_score.score(of(test, LOOKS_AT["z_score"])),
-        "isolation forest": forest.score(of(test, LOOKS_AT["isolation_forest"])),
-        "logistic regression": _logistic_regression(few_train, label, few_test),
-        "decision tree on level statistics": _decision_tree(few_train, label, few_test, seed),
+        "z-score": z_score.score(of(test, DETECTOR_FEATURES["z_score"])),
+        "isolation forest": forest.score(of(test, DETECTOR_FEATURES["isolation_forest"])),
+        "logistic regression": _logistic_regression(base_train, label, base_test),
+        "decision tree on level statistics": _decision_tree(base_train, label, base_test, seed),
     }
 
 
@@ -44,14 +50,14 @@ def _logistic_regression(train: np.ndarray, label: np.ndarray, test: np.ndarray)
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import RobustScaler
 
-    # A feature that no training client has stays, as zeros: dropped, it would be a warning and shift the columns.
+    # A feature that no training client has stays, as zeros: dropping it would warn and shift the columns.
     imputer = SimpleImputer(strategy="median", keep_empty_features=True)
     model = make_pipeline(imputer, RobustScaler(), LogisticRegression(C=0.1, max_iter=2000))
-    return model.fit(_tamed(train), label).predict_proba(_tamed(test))[:, 1]
+    return model.fit(_signed_log(train), label).predict_proba(_signed_log(test))[:, 1]
 
 
-def _tamed(features: np.ndarray) -> np.ndarray:
-    """Logarithms of what may be huge, so that one large user does not set the scale."""
+def _signed_log(features: np.ndarray) -> np.ndarray:
+    """Signed logarithms, so that one large user does not set the scale."""
     features = features.astype(np.float64)
     return np.sign(features) * np.log1p(np.abs(features))
 

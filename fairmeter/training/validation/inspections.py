@@ -1,9 +1,9 @@
-"""What visits would have found among clients without part in the fit, and whether the promise holds. Training only.
+"""Value of inspections and validity of conformal selection on held-out clients. Training only.
 
-In:  a Dataset, a Split, and the ensemble fitted on its `train`.
-Out: the part `visits` of what report.py shows.
+In:  a Dataset, a TestSplit, and the ensemble fitted on its `train`.
+Out: the entry `visits` of the report's metrics.
 
-Who was caught is known, what came back is not: energy is estimated (recovery.py), and a visit costs what is assumed.
+Labels are known, recovered energy is not: it is estimated (fairmeter/planning/recovery.py). A visit's cost is assumed.
 """
 
 from collections.abc import Mapping
@@ -17,24 +17,26 @@ from fairmeter.training.dataset import Dataset
 from fairmeter.training.ensemble_fitting import Fitted
 from fairmeter.training.validation.invoices import TestSplit
 
-# What a visit costs, in the energy that pays for it. Assumed: no utility's own figure, so the report shows several.
+# Cost of a visit, as the energy that pays for it. An assumption, no utility's figure, so the report shows several.
 COSTS_KWH = (50.0, 100.0, 200.0, 500.0)
 COST_KWH = 200.0
 BY_SCORE, BY_ENERGY = "by score", "by expected energy"
 
 
-def visits_measured(study: Dataset, split: TestSplit, fitted: Fitted, promises: Mapping[str, float], seed: int) -> dict:
-    """Curves of both orders, the best number by cost, severities, promises; on the test clients of the split."""
-    train, label, weight = study.label[split.train], study.label[split.test], study.weight_of(split.train)
-    score = fitted.ensemble.probability(study.evidence.of(split.test))
-    stake = stakes(study, split.test, fitted)
-    cuts = [
-        {"severity": name} | cut
-        for name, cut in model_evaluation.severity_thresholds(
-            train, fitted.probability, promises, weight=weight
+def measure_inspections(
+    dataset: Dataset, split: TestSplit, fitted: Fitted, promised_precision: Mapping[str, float], seed: int
+) -> dict:
+    """Profit curves of both orders, best numbers of visits, value by severity, false-alarm bounds, on test clients."""
+    train, label, weight = dataset.label[split.train], dataset.label[split.test], dataset.weight_of(split.train)
+    score = fitted.ensemble.probability(dataset.evidence.of(split.test))
+    stake = energy_at_stake(dataset, split.test, fitted)
+    severities = [
+        {"severity": name} | threshold
+        for name, threshold in model_evaluation.severity_thresholds(
+            train, fitted.probability, promised_precision, weight=weight
         ).items()
     ]
-    severity = [severity_of(p, cuts) for p in score]
+    severity = [severity_of(p, severities) for p in score]
     table = conformal_selection.calibration_table(train, fitted.probability)
     orders = {
         BY_SCORE: np.argsort(-score, kind="stable"),
@@ -61,10 +63,10 @@ def visits_measured(study: Dataset, split: TestSplit, fitted: Fitted, promises: 
     }
 
 
-def stakes(study: Dataset, clients: np.ndarray, fitted: Fitted) -> np.ndarray:
-    """Energy at stake with each of the clients, if it steals. [kWh, NaN where nothing can be estimated]"""
+def energy_at_stake(dataset: Dataset, clients: np.ndarray, fitted: Fitted) -> np.ndarray:
+    """Energy recovered from each client if it steals. [kWh, NaN where it cannot be estimated]"""
     order = np.argsort(clients)
-    found = recovery_estimates(*study.select_clients(clients[order]), fitted.ensemble.inputs.peers)
+    found = recovery_estimates(*dataset.select_clients(clients[order]), fitted.ensemble.inputs.peers)
     kwh = np.empty(len(clients))
     kwh[order] = [np.nan if each is None else each.kwh for each in found]
     return kwh

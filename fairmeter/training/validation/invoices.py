@@ -1,7 +1,7 @@
-"""Fitted on some clients, measured on others: one test part, or outer folds. Training only.
+"""Measure ensembles on invoices on held-out clients: one test part, or outer folds. Training only.
 
-In:  a Dataset, and ensembles fitted on a part of its clients, or the plan to fit them.
-Out: parts of what report.py shows: results, models side by side, severities as they held, importance.
+In:  a Dataset, and ensembles fitted on a part of its clients, or the config to fit them.
+Out: entries of the report's metrics: results, model comparison, precision by severity, feature importance.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,115 +19,123 @@ from fairmeter.training.ensemble_fitting import EnsembleConfig, Fitted, fit_ense
 from fairmeter.training.member_fitting import shap_sizes, shap_values
 from fairmeter.training.validation import baselines
 
-SHAP_CLIENTS = 2000  # of the test part: enough for a mean
-REASON_CLIENTS = 300  # of the test part: exact Shapley values take milliseconds each
-PROBABILITIES = ("majority", "logistic regression", "stack")  # the other models' scores only rank
-WHO = {PROSPECTIVE: "active clients", ALL: "all clients"}
+SHAP_CLIENTS = 2000  # test clients: enough for a mean
+REASON_CLIENTS = 300  # test clients: exact Shapley values take milliseconds each
+PROBABILITIES = ("majority", "logistic regression", "stack")  # other models' scores are ranks, not probabilities
+CLIENT_SETS = {PROSPECTIVE: "active clients", ALL: "all clients"}
 Describe = Callable[[str], dict[str, str]]
 
 
 @dataclass(frozen=True)
 class TestSplit:
-    """A view's clients: those a model is fitted on, and those it is measured on. [row numbers, ascending]"""
+    """A view's clients to fit on and to measure on. [row numbers, ascending]"""
 
     view: str
     train: np.ndarray
     test: np.ndarray
 
 
-def splits(study: Dataset, view: str, parts: int, seed: int) -> list[TestSplit]:
-    """Each client of the view in the test part of one split, the frauds spread evenly. Raises CannotTrain."""
-    clients = study.clients(view)
-    folds = stratified_folds(study.label[clients], parts, seed)
+def splits(dataset: Dataset, view: str, parts: int, seed: int) -> list[TestSplit]:
+    """Stratified splits, with each client of the view in one test part. Raises TrainingError."""
+    clients = dataset.clients(view)
+    folds = stratified_folds(dataset.label[clients], parts, seed)
     return [TestSplit(view, clients[folds != part], clients[folds == part]) for part in range(parts)]
 
 
 # --- one test part ----------------------------------------------------------------------------------------------------
 
 
-def test_part_report(
-    study: Dataset, split: TestSplit, fitted: Fitted, older: Fitted, promises: Mapping[str, float], seed: int
+def held_out_report(
+    dataset: Dataset,
+    split: TestSplit,
+    fitted: Fitted,
+    from_aggregates: Fitted,
+    promised_precision: Mapping[str, float],
+    seed: int,
 ) -> dict:
-    """What the ensemble and the one for older scripts' aggregates, fitted on `train`, reach on `test`."""
-    y, truth, weight = study.label[split.train], study.label[split.test], study.weight_of(split.train)
-    score = fitted.ensemble.probability(study.evidence.of(split.test))
+    """Results on `split.test` of the ensemble and of the one on older scripts' aggregates, fitted on `split.train`."""
+    y, truth, weight = dataset.label[split.train], dataset.label[split.test], dataset.weight_of(split.train)
+    score = fitted.ensemble.probability(dataset.evidence.of(split.test))
     threshold = model_evaluation.best_threshold(y, fitted.probability, weight=weight)
-    sent = older.ensemble.probability(study.evidence.of(split.test))
-    of_older = model_evaluation.best_threshold(y, older.probability, weight=weight)
-    words = f"{WHO[split.view]}, from the aggregates that older scripts send"
-    cuts = model_evaluation.severity_thresholds(y, fitted.probability, promises, weight=weight)
+    aggregate_score = from_aggregates.ensemble.probability(dataset.evidence.of(split.test))
+    aggregate_threshold = model_evaluation.best_threshold(y, from_aggregates.probability, weight=weight)
+    words = f"{CLIENT_SETS[split.view]}, from the aggregates that older scripts send"
+    thresholds = model_evaluation.severity_thresholds(y, fitted.probability, promised_precision, weight=weight)
     return {
         "results": [
-            _result(study, split, WHO[split.view], split.test, score, threshold),
-            *_beside(study, split, fitted, score, threshold),
-            _result(study, split, words, split.test, sent, of_older),
+            _result(dataset, split, CLIENT_SETS[split.view], split.test, score, threshold),
+            *_other_clients(dataset, split, fitted, score, threshold),
+            _result(dataset, split, words, split.test, aggregate_score, aggregate_threshold),
         ],
-        "severities": model_evaluation.severity_table(truth, score, cuts),
-        "models": [models_entry(split.view, side_by_side(study, split, fitted, score, seed))],
+        "severities": model_evaluation.severity_table(truth, score, thresholds),
+        "models": [models_entry(split.view, compare_models(dataset, split, fitted, score, seed))],
     }
 
 
-def _beside(study: Dataset, split: TestSplit, fitted: Fitted, score: np.ndarray, threshold: float) -> list[dict]:
-    """The same model on all clients where its view is of the active ones, otherwise on the active ones."""
+def _other_clients(
+    dataset: Dataset, split: TestSplit, fitted: Fitted, score: np.ndarray, threshold: float
+) -> list[dict]:
+    """The same model on all clients if its view has active ones only, otherwise on the active ones."""
     if split.view == PROSPECTIVE:
         mine = np.concatenate([split.train, split.test])
-        # Of the inactive as large a part as of the others; the model has seen none of them.
-        others = np.setdiff1d(study.clients(ALL), mine)[:: round(len(mine) / len(split.test))]
+        # The same share of inactive clients as of active ones; the model was fitted on none of them.
+        others = np.setdiff1d(dataset.clients(ALL), mine)[:: round(len(mine) / len(split.test))]
         if not len(others):
             return []
-        score = np.concatenate([score, fitted.ensemble.probability(study.evidence.of(others))])
-        return [_result(study, split, WHO[ALL], np.concatenate([split.test, others]), score, threshold)]
-    is_active = study.is_active()[split.test]
+        score = np.concatenate([score, fitted.ensemble.probability(dataset.evidence.of(others))])
+        return [_result(dataset, split, CLIENT_SETS[ALL], np.concatenate([split.test, others]), score, threshold)]
+    is_active = dataset.is_active()[split.test]
     if not is_active.any():
         return []
-    return [_result(study, split, WHO[PROSPECTIVE], split.test[is_active], score[is_active], threshold)]
+    return [_result(dataset, split, CLIENT_SETS[PROSPECTIVE], split.test[is_active], score[is_active], threshold)]
 
 
 def _result(
-    study: Dataset, split: TestSplit, words: str, clients: np.ndarray, score: np.ndarray, threshold: float
+    dataset: Dataset, split: TestSplit, words: str, clients: np.ndarray, score: np.ndarray, threshold: float
 ) -> dict:
-    figures = model_evaluation.evaluate(study.label[clients], score, threshold, study.groups(clients))
+    figures = model_evaluation.evaluate(dataset.label[clients], score, threshold, dataset.groups(clients))
     return {"view": split.view, "clients": words} | figures
 
 
-def side_by_side(study: Dataset, split: TestSplit, fitted: Fitted, score: np.ndarray, seed: int) -> list[dict]:
-    """Baselines, the members by themselves, and the stack, whose score this is, on the same test clients."""
-    features = study.evidence.features
-    train, label, test = features[split.train], study.label[split.train], features[split.test]
-    scores = baselines.scores(train, label, test, study.feature_names, seed)
-    members = fitted.ensemble.member_log_odds(fitted.ensemble.inputs.matrix(study.evidence.of(split.test)))
+def compare_models(dataset: Dataset, split: TestSplit, fitted: Fitted, score: np.ndarray, seed: int) -> list[dict]:
+    """Compare baselines, single members and the stack on the same test clients. [score: of the stack]"""
+    features = dataset.evidence.features
+    train, label, test = features[split.train], dataset.label[split.train], features[split.test]
+    scores = baselines.scores(train, label, test, dataset.feature_names, seed)
+    members = fitted.ensemble.member_log_odds(fitted.ensemble.inputs.matrix(dataset.evidence.of(split.test)))
     for name, column in zip(fitted.ensemble.members, members.T, strict=True):
         scores[name.replace("_", " ")] = probability_of(column)
     scores["stack"] = score
-    return model_evaluation.compare(scores, study.label[split.test], probabilities=PROBABILITIES, reference="stack")
+    return model_evaluation.compare(scores, dataset.label[split.test], probabilities=PROBABILITIES, reference="stack")
 
 
 def models_entry(view: str, rows: list[dict]) -> dict:
-    return {"view": view, "clients": WHO[view], "rows": rows}
+    return {"view": view, "clients": CLIENT_SETS[view], "rows": rows}
 
 
-def importance(study: Dataset, split: TestSplit, fitted: Fitted, describe: Describe, seed: int) -> list[dict]:
-    """Mean size of XGBoost's TreeSHAP contributions on test clients [log-odds], the largest first.
+def importance(dataset: Dataset, split: TestSplit, fitted: Fitted, describe: Describe, seed: int) -> list[dict]:
+    """Mean absolute TreeSHAP contribution of XGBoost's columns on test clients [log-odds], largest first.
 
-    describe: a column's evidence group and sentence, {"group", "text"}.
+    describe: returns a column's evidence group and sentence, {"group", "text"}.
     """
     inputs = fitted.ensemble.inputs
     some = np.sort(np.random.default_rng(seed).permutation(split.test)[:SHAP_CLIENTS])
-    size = shap_sizes(fitted.natives["xgboost"], inputs.matrix(study.evidence.of(some)))
+    size = shap_sizes(fitted.natives["xgboost"], inputs.matrix(dataset.evidence.of(some)))
     names = [inputs.names[i] for i in np.argsort(-size, kind="stable")]
     by_name = dict(zip(inputs.names, size.tolist(), strict=True))
     return [{"feature": name, **describe(name), "value": by_name[name]} for name in names]
 
 
-def agreement(study: Dataset, split: TestSplit, fitted: Fitted, seed: int) -> dict:
-    """How far reasons (Shapley values of groups, of the whole model) and XGBoost's TreeSHAP agree on test clients.
+def agreement(dataset: Dataset, split: TestSplit, fitted: Fitted, seed: int) -> dict:
+    """Agreement of reasons (Shapley values of groups, whole model) with XGBoost's TreeSHAP on test clients.
 
-    rows: of each group the mean size of both [probability; log-odds]; rank_correlation: Spearman's, of these sizes;
-    same_first: share of clients whose largest group is the same by both, and one_of_two: is among TreeSHAP's first two.
+    rows: each group's mean absolute effect by both [probability; log-odds]. rank_correlation: Spearman's, of these.
+    same_first: share of clients with the same largest group by both. one_of_two: share whose largest group is among
+    TreeSHAP's first two.
     """
     some = np.sort(np.random.default_rng(seed).permutation(split.test)[:REASON_CLIENTS])
     ensemble = fitted.ensemble
-    matrix = ensemble.inputs.matrix(study.evidence.of(some))
+    matrix = ensemble.inputs.matrix(dataset.evidence.of(some))
     parts = [EnsembleInput(ensemble, INVOICES, row) for row in matrix]
     reasons = np.abs([shapley_values([part], 0.0, np.inf).effects for part in parts])
     is_of_group = np.arange(len(REASON_GROUPS)) == parts[0].columns.group[:, None]
@@ -151,36 +159,40 @@ def agreement(study: Dataset, split: TestSplit, fitted: Fitted, seed: int) -> di
 
 
 def outer_folds(
-    study: Dataset, view: str, plan: EnsembleConfig, parts: int, seed: int, tell: Callable[[str], None]
+    dataset: Dataset, view: str, config: EnsembleConfig, parts: int, seed: int, on_step: Callable[[str], None]
 ) -> tuple[list[dict], dict]:
-    """Results and models side by side; every client of the view is scored once, by a model that has not seen it."""
-    score, threshold = np.full(len(study.label), np.nan), np.full(len(study.label), np.nan)
-    folds, tables = splits(study, view, parts, seed), []
+    """Results and model comparison; every client of the view is scored once, by a model not fitted on it."""
+    score, threshold = np.full(len(dataset.label), np.nan), np.full(len(dataset.label), np.nan)
+    folds, tables = splits(dataset, view, parts, seed), []
     for i, split in enumerate(folds):
         part = f"outer fold {i + 1} of {parts}, {view}"
-        y, evidence, weight = study.label[split.train], study.evidence.of(split.train), study.weight_of(split.train)
-        fitted = fit_ensemble(
-            evidence, y, plan, seed + i, lambda what, part=part: tell(f"{what}; {part}"), weight=weight
+        y, evidence, weight = (
+            dataset.label[split.train],
+            dataset.evidence.of(split.train),
+            dataset.weight_of(split.train),
         )
-        score[split.test] = fitted.ensemble.probability(study.evidence.of(split.test))
+        fitted = fit_ensemble(
+            evidence, y, config, seed + i, lambda what, part=part: on_step(f"{what}; {part}"), weight=weight
+        )
+        score[split.test] = fitted.ensemble.probability(dataset.evidence.of(split.test))
         threshold[split.test] = model_evaluation.best_threshold(y, fitted.probability, weight=weight)
-        tables.append(side_by_side(study, split, fitted, score[split.test], seed))
-    kept = {WHO[view]: ~np.isnan(score)} | {WHO[PROSPECTIVE]: ~np.isnan(score) & study.is_active()}
+        tables.append(compare_models(dataset, split, fitted, score[split.test], seed))
+    masks = {CLIENT_SETS[view]: ~np.isnan(score)} | {CLIENT_SETS[PROSPECTIVE]: ~np.isnan(score) & dataset.is_active()}
     results = [
-        {"view": view, "clients": words} | _pooled(study, folds, is_kept, score, threshold)
-        for words, is_kept in kept.items()
+        {"view": view, "clients": words} | _pooled(dataset, folds, is_measured, score, threshold)
+        for words, is_measured in masks.items()
     ]
     return results, models_entry(view, model_evaluation.pool(tables))
 
 
 def _pooled(
-    study: Dataset, folds: list[TestSplit], is_kept: np.ndarray, score: np.ndarray, threshold: np.ndarray
+    dataset: Dataset, folds: list[TestSplit], is_measured: np.ndarray, score: np.ndarray, threshold: np.ndarray
 ) -> dict:
-    """Of the clients kept: curves and groups from all folds' scores at once, estimates as means of the folds."""
+    """Curves and groups from the scores of all folds together, estimates as means over folds. [is_measured: mask]"""
 
     def measured(clients: np.ndarray, groups: dict[str, np.ndarray] | None = None) -> dict:
-        return model_evaluation.evaluate(study.label[clients], score[clients], threshold[clients], groups)
+        return model_evaluation.evaluate(dataset.label[clients], score[clients], threshold[clients], groups)
 
-    per_fold = [measured(split.test[is_kept[split.test]]) for split in folds]
-    clients = np.flatnonzero(is_kept)
-    return measured(clients, study.groups(clients)) | model_evaluation.pool(per_fold)
+    per_fold = [measured(split.test[is_measured[split.test]]) for split in folds]
+    clients = np.flatnonzero(is_measured)
+    return measured(clients, dataset.groups(clients)) | model_evaluation.pool(per_fold)

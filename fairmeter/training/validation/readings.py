@@ -1,7 +1,8 @@
-"""Readings: fitted on some households, measured on others. Training only.
+"""Fit the ensemble on readings and measure it on held-out households. Training only.
 
-In:  honest households to be attacked, clients with labels, or clients without.
-Out: `Outcome`: the model of all of them, its cut-offs, and the metrics of one that had not seen the test households.
+In:  honest households for injected thefts, clients with labels, or clients without.
+Out: `ReadingTrainingResult`: the model of all clients, its thresholds, and metrics of a model fitted without the
+     held-out households.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,116 +18,131 @@ from fairmeter.evaluation.reading_metrics import DELAYS, RATES
 from fairmeter.features.readings.covariates import Covariates, TransformerLosses
 from fairmeter.models.ensemble import probability_of
 from fairmeter.models.reading_model import MIN_DAYS, ReadingModel, onset_day, reading_matrix
-from fairmeter.training import attacks
-from fairmeter.training.attacks import HONEST, AttackedHouseholds, HonestHouseholds, split
-from fairmeter.training.dataset import LEAST_OF_A_KIND, TrainingError
+from fairmeter.training.attacks import (
+    BROAD,
+    HONEST,
+    PUBLISHED,
+    AttackedHouseholds,
+    AttackPlan,
+    HonestHouseholds,
+    split,
+)
+from fairmeter.training.dataset import MIN_PER_LABEL, TrainingError
 from fairmeter.training.ensemble_fitting import Fitted, stratified_folds
 from fairmeter.training.reading_fitting import (
-    LOOKS_AT,
-    TO_TRAIN,
-    TO_TRAIN_QUICKLY,
+    DETECTOR_FEATURES,
+    QUICK_TRAINING_PLANS,
+    TRAINING_PLANS,
+    OnStep,
     Sample,
-    Tell,
-    alike,
-    attacked_files,
     fit_labelled,
     fit_networks,
     fit_unlabelled,
-    sample_of,
+    make_sample,
+    make_training_sets,
+    representative_clients,
 )
 
-PARTS = (0.1, 0.7, 0.2)  # of the households: for the networks, for the ensemble, kept back
-TEST_FILES = 3  # that each household kept back is in, attacked anew
+HOUSEHOLD_SHARES = (0.1, 0.7, 0.2)  # of the households: for the networks, for the ensemble, held out
+TEST_SETS = 3  # attacked sets that each held-out household is in
 FOLDS = 5
-LARGE_LOSS = 0.5  # of the energy: of such thefts the days to detection are told
-LEAST_BEFORE = 60  # days before the onset, for who is judged as its series grows
-LEAST_HOUSEHOLDS, LONG_ENOUGH = 60, 100  # to attack; days: the past of fewer is shorter than a window
-PAST_SHARE = 0.6  # of the calendar: the past, on which the second report trains
-ATTACKS = {"as published": attacks.PUBLISHED, "wider than published": attacks.BROAD}
-UNLABELLED_SHARE = 0.05  # of the clients are suspected where no label says what precision would be
+LARGE_LOSS = 0.5  # share of the energy: days to detection are measured for such thefts
+MIN_DAYS_BEFORE = 60  # days before the onset, for thieves scored as their series grows
+MIN_HOUSEHOLDS, MIN_HOUSEHOLD_DAYS = (
+    60,
+    100,
+)  # households to attack; days of each: the past of a shorter series has no window
+PAST_SHARE = 0.6  # share of the calendar on which the past-to-future model is fitted
+ATTACKS = {"as published": PUBLISHED, "wider than published": BROAD}
+UNLABELLED_SHARE = 0.05  # share of the clients suspected without labels, where precision is unknown
 
 
 @dataclass(frozen=True)
 class ReadingTrainingResult:
-    """What training on readings gives: the model, where it suspects (threshold, severities), and what was measured.
+    """The model, its thresholds (threshold, severities, theft_share) and the metrics for the report.
 
-    Where it only measures: no model, and nowhere to suspect.
+    A run that only measures has no model and empty thresholds.
     """
 
     model: ReadingModel | None
-    cuts: dict
+    thresholds: dict
     metrics: dict
 
 
 # --- honest households, attacked --------------------------------------------------------------------------------------
 
 
-def of_attacked(
+def train_on_attacks(
     base: HonestHouseholds,
     theft_share: float,
-    promises: Mapping[str, float],
+    promised_precision: Mapping[str, float],
     seed: int,
     quick: bool,
-    tell: Tell,
-    almanac: Exogenous = NO_EXOGENOUS,
+    on_step: OnStep,
+    exogenous: Exogenous = NO_EXOGENOUS,
     only_measure: bool = False,
 ) -> ReadingTrainingResult:
-    """theft_share: of the clients that will be judged, for half of those attacked here are thieves. [0..1]
+    """Inject thefts into honest households, fit on these, and measure on held-out households.
 
-    Raises TrainingError.
+    theft_share: of the clients that will be scored; of the injected sets half are thieves. [0..1] Raises TrainingError.
     """
-    _check_enough(np.count_nonzero(~np.isnan(base.kwh), axis=1), LONG_ENOUGH, LEAST_HOUSEHOLDS)
-    watched, fit_on, kept = split(len(base.kwh), seed, PARTS)
-    plans = TO_TRAIN_QUICKLY if quick else TO_TRAIN
-    surroundings = Covariates.from_consumption(base.days(np.concatenate([watched, fit_on])), None, *almanac)
-    networks = fit_networks(base.days(watched), surroundings, seed, quick, tell)
-    sample = sample_of(attacked_files(base, fit_on, surroundings, plans, seed), networks)
-    measured, _ = fit_labelled(sample, networks, surroundings, seed, quick, lambda what: tell(f"{what}, to measure"))
-    metrics = {"made": "injected", "parts": [len(watched), len(fit_on), len(kept)]}
-    metrics |= attacked_metrics(measured, base, kept, seed)
-    metrics["metered"] = _metered(measured, base, kept, seed)
-    metrics["past_to_future"] = _past_to_future(base, watched, fit_on, kept, seed, quick, tell, almanac)
+    _check_enough(np.count_nonzero(~np.isnan(base.kwh), axis=1), MIN_HOUSEHOLD_DAYS, MIN_HOUSEHOLDS)
+    network_part, ensemble_part, held_out = split(len(base.kwh), seed, HOUSEHOLD_SHARES)
+    plans = QUICK_TRAINING_PLANS if quick else TRAINING_PLANS
+    covariates = Covariates.from_consumption(base.days(np.concatenate([network_part, ensemble_part])), None, *exogenous)
+    networks = fit_networks(base.days(network_part), covariates, seed, quick, on_step)
+    sample = make_sample(make_training_sets(base, ensemble_part, covariates, plans, seed), networks)
+    measured, _ = fit_labelled(sample, networks, covariates, seed, quick, lambda what: on_step(f"{what}, to measure"))
+    metrics = {"made": "injected", "parts": [len(network_part), len(ensemble_part), len(held_out)]}
+    metrics |= measure_attacks(measured, base, held_out, seed)
+    metrics["metered"] = _measure_with_transformers(measured, base, held_out, seed)
+    metrics["past_to_future"] = _measure_past_to_future(
+        base, network_part, ensemble_part, held_out, seed, quick, on_step, exogenous
+    )
     if only_measure:
         return ReadingTrainingResult(None, {}, metrics)
-    everybody = Covariates.from_consumption(base.days(np.arange(len(base.kwh))), None, *almanac)
-    rest = np.concatenate([fit_on, kept])
-    files = attacked_files(base, rest, everybody, plans, seed + 1)
-    sample, judged = sample_of(files, networks), alike(base, files, theft_share, seed)
-    model, fitted = fit_labelled(sample, networks, everybody, seed, quick, tell, judged)
-    return ReadingTrainingResult(model, cuts_of(fitted.log_odds, sample.label, theft_share, promises), metrics)
+    all_covariates = Covariates.from_consumption(base.days(np.arange(len(base.kwh))), None, *exogenous)
+    rest = np.concatenate([ensemble_part, held_out])
+    files = make_training_sets(base, rest, all_covariates, plans, seed + 1)
+    sample = make_sample(files, networks)
+    is_representative = representative_clients(base, files, theft_share, seed)
+    model, fitted = fit_labelled(sample, networks, all_covariates, seed, quick, on_step, is_representative)
+    return ReadingTrainingResult(
+        model, fit_thresholds(fitted.log_odds, sample.label, theft_share, promised_precision), metrics
+    )
 
 
-def attacked_metrics(model: ReadingModel, base: HonestHouseholds, kept: np.ndarray, seed: int) -> dict:
-    """On households that nothing was fitted on: attacked as published, and by the wider ranges that trained."""
-    return {words: plan_metrics(model, base, kept, plan, seed + 2) for words, plan in ATTACKS.items()}
+def measure_attacks(model: ReadingModel, base: HonestHouseholds, held_out: np.ndarray, seed: int) -> dict:
+    """Metrics on held-out households with thefts as published, and with the wider ranges used in training."""
+    return {words: measure_plan(model, base, held_out, plan, seed + 2) for words, plan in ATTACKS.items()}
 
 
-def plan_metrics(
-    model: ReadingModel, base: HonestHouseholds, kept: np.ndarray, plan: attacks.AttackPlan, seed: int
+def measure_plan(
+    model: ReadingModel, base: HonestHouseholds, held_out: np.ndarray, plan: AttackPlan, seed: int
 ) -> dict:
-    """What one way to attack shows of the model: all of reading_evaluation.py, and models side by side."""
-    files = attacked_files(base, kept, model.surroundings, [plan] * TEST_FILES, seed)
-    evidence = [reading_matrix(file.days, model.networks, file.surroundings) for file in files]
-    label, kind, loss, household, onset = (_column(files, name) for name in PER_CLIENT)
+    """Metrics of the model for one plan of thefts: figures, model comparison, days to detection, onset error."""
+    files = make_training_sets(base, held_out, model.surroundings, [plan] * TEST_SETS, seed)
+    evidence = [reading_matrix(file.days, model.networks, file.covariates) for file in files]
+    label, kind, loss, household, onset = (_concatenate(files, name) for name in PER_CLIENT)
     score = np.concatenate([model.log_ratio(part) for part in evidence])
-    singles = [single_scores(model, part) for part in evidence]
+    singles = [detector_scores(model, part) for part in evidence]
     scores = {name: np.concatenate([single[name] for single in singles]) for name in singles[0]}
     least = reading_metrics.score_at_rate(score[label == 0], RATES[0])
     suspected = (label == 1) & (score >= least)
-    told = np.concatenate([onset_day(part) for part in evidence])
+    estimated_onset = np.concatenate([onset_day(part) for part in evidence])
     done = reading_metrics.AttackOutcome(kind, loss, household)
     return reading_metrics.figures(label, score, done, HONEST) | {
         "models": reading_metrics.compare(label, scores | {"ensemble": score}, household),
-        "latency": reading_metrics.latency(np.concatenate([_growing(model, file) for file in files]), least),
-        "onset": reading_metrics.onset_error(onset[suspected], told[suspected]),
+        "latency": reading_metrics.latency(np.concatenate([_scores_over_time(model, file) for file in files]), least),
+        "onset": reading_metrics.onset_error(onset[suspected], estimated_onset[suspected]),
     }
 
 
-def _metered(model: ReadingModel, base: HonestHouseholds, kept: np.ndarray, seed: int) -> dict:
-    """The thefts of the first of ATTACKS once more, what their transformers lose being measured."""
-    plan = replace(attacks.PUBLISHED, is_metered=True)
-    files = attacked_files(base, kept, model.surroundings, [plan] * TEST_FILES, seed + 2)
-    test = sample_of(files, model.networks)
+def _measure_with_transformers(model: ReadingModel, base: HonestHouseholds, held_out: np.ndarray, seed: int) -> dict:
+    """Ranking on the published thefts where daily transformer losses are measured."""
+    plan = replace(PUBLISHED, is_metered=True)
+    files = make_training_sets(base, held_out, model.surroundings, [plan] * TEST_SETS, seed + 2)
+    test = make_sample(files, model.networks)
     ranking = reading_metrics.ranking(test.label, model.log_ratio(test.evidence), test.household)
     return {"n": len(test.label), "n_thieves": int(test.label.sum()), "ranking": ranking}
 
@@ -134,21 +150,21 @@ def _metered(model: ReadingModel, base: HonestHouseholds, kept: np.ndarray, seed
 PER_CLIENT = ("label", "kind", "loss", "household", "onset")
 
 
-def _column(files: Sequence[AttackedHouseholds], name: str) -> np.ndarray:
+def _concatenate(files: Sequence[AttackedHouseholds], name: str) -> np.ndarray:
     return np.concatenate([getattr(file, name) for file in files])
 
 
-def single_scores(model: ReadingModel, evidence: FeatureMatrix) -> dict[str, np.ndarray]:
-    """Each detector, network and member by itself; higher = more suspicious, NaN where it cannot tell."""
+def detector_scores(model: ReadingModel, evidence: FeatureMatrix) -> dict[str, np.ndarray]:
+    """Scores of each detector, network and member alone; higher = more suspicious, NaN where not computable."""
     inputs = model.ensemble.inputs
     matrix = inputs.matrix(evidence)
 
     def column(name: str) -> np.ndarray:
         return matrix[:, inputs.names.index(name)].astype(np.float64)
 
-    # What is less than before, or than foretold, is suspicious.
+    # Less than before, or than forecast, is suspicious.
     scores = {"ratio of the last 30 days": -column("ratio_last_30")}
-    scores |= {name.replace("_", " "): column(name) for name in LOOKS_AT}
+    scores |= {name.replace("_", " "): column(name) for name in DETECTOR_FEATURES}
     if "autoencoder" in model.networks:
         scores["autoencoder"] = column("weeks_distance_recent")
     if "forecaster" in model.networks:
@@ -159,41 +175,45 @@ def single_scores(model: ReadingModel, evidence: FeatureMatrix) -> dict[str, np.
     }
 
 
-def _growing(model: ReadingModel, file: AttackedHouseholds) -> np.ndarray:
-    """Scores of the file's large thefts, judged on each of DELAYS; NaN after the series' end. [(thieves, DELAYS)]"""
+def _scores_over_time(model: ReadingModel, file: AttackedHouseholds) -> np.ndarray:
+    """Scores of large thefts on each of DELAYS after their onset; NaN after the series' end. [(thieves, DELAYS)]"""
     first, last = (end(file.days.day.astype(np.float64)) for end in (file.days.segments.first, file.days.segments.last))
-    is_large = (file.label == 1) & (file.loss >= LARGE_LOSS) & (file.onset - first >= LEAST_BEFORE)
+    is_large = (file.label == 1) & (file.loss >= LARGE_LOSS) & (file.onset - first >= MIN_DAYS_BEFORE)
     out = np.full((int(is_large.sum()), len(DELAYS)), np.nan)
-    surroundings = file.surroundings and file.surroundings.for_clients(is_large)
+    covariates = file.covariates and file.covariates.for_clients(is_large)
     for i, delay in enumerate(DELAYS):
         until = file.onset + delay - 1
         days = file.days.until(until, is_large)
-        score = model.log_ratio(reading_matrix(days, model.networks, surroundings))
+        score = model.log_ratio(reading_matrix(days, model.networks, covariates))
         out[:, i] = np.where((last >= until)[is_large], score, np.nan)
     return out
 
 
-def _past_to_future(
+def _measure_past_to_future(
     base: HonestHouseholds,
-    watched: np.ndarray,
-    fit_on: np.ndarray,
-    kept: np.ndarray,
+    network_part: np.ndarray,
+    ensemble_part: np.ndarray,
+    held_out: np.ndarray,
     seed: int,
     quick: bool,
-    tell: Tell,
-    almanac: Exogenous,
+    on_step: OnStep,
+    exogenous: Exogenous,
 ) -> dict:
-    """Fitted on some households as far as the past goes, measured on others whose thefts begin after it."""
+    """Fit on the past of some households, measure on others whose thefts begin after it."""
     n_past, n = int(PAST_SHARE * base.kwh.shape[1]), base.kwh.shape[1]
     past = HonestHouseholds(base.kwh[:, :n_past], base.first_day)
-    surroundings = Covariates.from_consumption(past.days(np.concatenate([watched, fit_on])), None, *almanac)
-    networks = fit_networks(past.days(watched), surroundings, seed, quick, lambda what: tell(f"{what}, on the past"))
-    sample = sample_of(attacked_files(past, fit_on, surroundings, TO_TRAIN_QUICKLY * 2, seed + 3), networks)
-    model, _ = fit_labelled(sample, networks, None, seed, quick, lambda what: tell(f"{what}, on the past"))
-    # Only households that go on to the end: of the others, a theft could lie in the past.
-    lasting = kept[~np.isnan(base.kwh[kept, -7:]).all(axis=1)]
-    plan = replace(attacks.PUBLISHED, age=(attacks.PUBLISHED.age[0], float(n - n_past)))
-    test = sample_of(attacked_files(base, lasting, surroundings, [plan] * TEST_FILES, seed + 4), networks)
+    covariates = Covariates.from_consumption(past.days(np.concatenate([network_part, ensemble_part])), None, *exogenous)
+    networks = fit_networks(
+        past.days(network_part), covariates, seed, quick, lambda what: on_step(f"{what}, on the past")
+    )
+    sample = make_sample(
+        make_training_sets(past, ensemble_part, covariates, QUICK_TRAINING_PLANS * 2, seed + 3), networks
+    )
+    model, _ = fit_labelled(sample, networks, None, seed, quick, lambda what: on_step(f"{what}, on the past"))
+    # Only households with readings to the end; a theft of the others could lie in the past.
+    lasting = held_out[~np.isnan(base.kwh[held_out, -7:]).all(axis=1)]
+    plan = replace(PUBLISHED, age=(PUBLISHED.age[0], float(n - n_past)))
+    test = make_sample(make_training_sets(base, lasting, covariates, [plan] * TEST_SETS, seed + 4), networks)
     ranking = reading_metrics.ranking(test.label, model.log_ratio(test.evidence), test.household)
     return {"until": str(np.datetime64(base.first_day + n_past - 1, "D")), "n": len(test.label), "ranking": ranking}
 
@@ -201,118 +221,128 @@ def _past_to_future(
 # --- clients with labels, and without ---------------------------------------------------------------------------------
 
 
-def of_labelled(
+def train_on_labels(
     days: DailyConsumption,
     label: np.ndarray,
     theft_share: float,
-    promises: Mapping[str, float],
-    measured: int,
+    promised_precision: Mapping[str, float],
+    measured_folds: int,
     seed: int,
     quick: bool,
-    tell: Tell,
-    almanac: Exogenous = NO_EXOGENOUS,
+    on_step: OnStep,
+    exogenous: Exogenous = NO_EXOGENOUS,
     only_measure: bool = False,
-    losses: TransformerLosses | None = None,
+    transformer_losses: TransformerLosses | None = None,
 ) -> ReadingTrainingResult:
-    """Labels of inspections [1, 0, NaN unknown]: so many of FOLDS outer folds measure, then all clients are fitted on.
+    """Measure on the first `measured_folds` of FOLDS outer folds, then fit on all labelled clients. [label: 1, 0, NaN]
 
-    losses: of the clients' transformers, where these are measured. Raises TrainingError where too few clients of a kind
-    have readings.
+    transformer_losses: of the clients' transformers, where measured. Raises TrainingError where fewer than
+    MIN_PER_LABEL clients of a label have enough readings.
     """
     known = ~np.isnan(label) & (days.segments.total((~np.isnan(days.kwh)).astype(np.int64)) >= MIN_DAYS)
     days, label = days.for_clients(known), label[known]
     _check_kinds(label)
-    surroundings = replace(
-        Covariates.from_consumption(days, None, *almanac), losses=losses and losses.for_clients(known)
+    covariates = replace(
+        Covariates.from_consumption(days, None, *exogenous),
+        losses=transformer_losses and transformer_losses.for_clients(known),
     )
     folds = stratified_folds(label, FOLDS, seed)
     score, rows = np.full(len(label), np.nan), {}
-    for fold in range(measured):
+    for fold in range(measured_folds):
         mine, part = folds == fold, f"outer fold {fold + 1} of {FOLDS}"
         model, _, _ = _fit_on(
-            days, label, ~mine, surroundings, seed + fold, quick, lambda what, p=part: tell(f"{what}, {p}")
+            days, label, ~mine, covariates, seed + fold, quick, lambda what, p=part: on_step(f"{what}, {p}")
         )
-        evidence = reading_matrix(days.for_clients(mine), model.networks, surroundings.for_clients(mine))
+        evidence = reading_matrix(days.for_clients(mine), model.networks, covariates.for_clients(mine))
         score[mine] = model.log_ratio(evidence)
-        for name, values in single_scores(model, evidence).items():
+        for name, values in detector_scores(model, evidence).items():
             rows.setdefault(name, np.full(len(label), np.nan))[mine] = values
-    clients = np.flatnonzero(folds < measured)
-    metrics = {"made": "labelled", "n": len(clients), "n_thieves": int(label[clients].sum()), "folds": measured}
+    clients = np.flatnonzero(folds < measured_folds)
+    metrics = {"made": "labelled", "n": len(clients), "n_thieves": int(label[clients].sum()), "folds": measured_folds}
     metrics["ranking"] = reading_metrics.ranking(label[clients], score[clients], clients)
     scores = {name: values[clients] for name, values in (rows | {"ensemble": score}).items()}
     metrics["models"] = reading_metrics.compare(label[clients], scores, clients)
     if only_measure:
         return ReadingTrainingResult(None, {}, metrics)
-    model, sample, fitted = _fit_on(days, label, np.ones(len(label), bool), surroundings, seed, quick, tell)
-    return ReadingTrainingResult(model, cuts_of(fitted.log_odds, sample.label, theft_share, promises), metrics)
+    model, sample, fitted = _fit_on(days, label, np.ones(len(label), bool), covariates, seed, quick, on_step)
+    return ReadingTrainingResult(
+        model, fit_thresholds(fitted.log_odds, sample.label, theft_share, promised_precision), metrics
+    )
 
 
 def _fit_on(
     days: DailyConsumption,
     label: np.ndarray,
     used: np.ndarray,
-    surroundings: Covariates,
+    covariates: Covariates,
     seed: int,
     quick: bool,
-    tell: Tell,
+    on_step: OnStep,
 ) -> tuple[ReadingModel, Sample, Fitted]:
-    """Networks on a part of the honest, the ensemble on the other clients; on all where series are too short."""
+    """Fit networks on a part of the honest clients and the ensemble on the rest; on all if series are too short."""
     honest = np.flatnonzero(used & (label == 0))
-    watched = np.zeros(len(label), dtype=bool)
-    watched[np.random.default_rng(seed).permutation(honest)[: int(PARTS[0] * len(honest))]] = True
-    networks = fit_networks(days.for_clients(watched), surroundings, seed, quick, tell)
-    rest = used & ~watched if networks else used
-    evidence = reading_matrix(days.for_clients(rest), networks, surroundings.for_clients(rest))
+    network_part = np.zeros(len(label), dtype=bool)
+    network_part[np.random.default_rng(seed).permutation(honest)[: int(HOUSEHOLD_SHARES[0] * len(honest))]] = True
+    networks = fit_networks(days.for_clients(network_part), covariates, seed, quick, on_step)
+    rest = used & ~network_part if networks else used
+    evidence = reading_matrix(days.for_clients(rest), networks, covariates.for_clients(rest))
     sample = Sample(evidence, label[rest], np.flatnonzero(rest))
-    model, fitted = fit_labelled(sample, networks, surroundings, seed, quick, tell)
+    model, fitted = fit_labelled(sample, networks, covariates, seed, quick, on_step)
     return model, sample, fitted
 
 
 def _check_kinds(label: np.ndarray) -> None:
     n, n_thieves = len(label), int(label.sum())
-    if min(n_thieves, n - n_thieves) < LEAST_OF_A_KIND:
+    if min(n_thieves, n - n_thieves) < MIN_PER_LABEL:
         raise TrainingError(
             f"{n_thieves:,} clients labelled 1 and {n - n_thieves:,} labelled 0 have at least {MIN_DAYS} days with "
-            f"readings; at least {LEAST_OF_A_KIND} of each kind are needed. Without labels, leave the column out."
+            f"readings; at least {MIN_PER_LABEL} of each kind are needed. Without labels, leave the column out."
         )
 
 
 def _check_enough(n_known: np.ndarray, n_days: int, least: int) -> None:
-    """[n_known: days with readings, one a client]"""
+    """Raise TrainingError if fewer than `least` clients have n_days readings. [n_known: days, one a client]"""
     if (n := int(np.count_nonzero(n_known >= n_days))) < least:
         raise TrainingError(f"{n:,} clients have at least {n_days} days with readings; at least {least} are needed.")
 
 
-def of_unlabelled(
-    days: DailyConsumption, theft_share: float, seed: int, quick: bool, tell: Tell, almanac: Exogenous = NO_EXOGENOUS
+def train_without_labels(
+    days: DailyConsumption,
+    theft_share: float,
+    seed: int,
+    quick: bool,
+    on_step: OnStep,
+    exogenous: Exogenous = NO_EXOGENOUS,
 ) -> ReadingTrainingResult:
-    """The detectors' ranks: suspected are the UNLABELLED_SHARE that are most unlike the others. Raises TrainingError."""
-    _check_enough(days.segments.total((~np.isnan(days.kwh)).astype(np.int64)), MIN_DAYS, LEAST_OF_A_KIND)
-    surroundings = Covariates.from_consumption(days, None, *almanac)
-    networks = fit_networks(days, surroundings, seed, quick, tell)
-    evidence = reading_matrix(days, networks, surroundings)
-    model, log_odds = fit_unlabelled(evidence.of(evidence.n_records >= MIN_DAYS), networks, surroundings, seed)
-    score = probability_of(log_odds + _shift(model.theft_share, theft_share))
+    """Rank clients by the mean of detectors; the first UNLABELLED_SHARE are suspected. Raises TrainingError."""
+    _check_enough(days.segments.total((~np.isnan(days.kwh)).astype(np.int64)), MIN_DAYS, MIN_PER_LABEL)
+    covariates = Covariates.from_consumption(days, None, *exogenous)
+    networks = fit_networks(days, covariates, seed, quick, on_step)
+    evidence = reading_matrix(days, networks, covariates)
+    model, log_odds = fit_unlabelled(evidence.of(evidence.n_records >= MIN_DAYS), networks, covariates, seed)
+    score = probability_of(log_odds + _log_odds_shift(model.theft_share, theft_share))
     threshold = float(np.quantile(score, 1.0 - UNLABELLED_SHARE))
-    cuts = {"threshold": threshold, "severities": [], "theft_share": theft_share}
-    return ReadingTrainingResult(model, cuts, {"made": "without labels", "n": len(log_odds)})
+    thresholds = {"threshold": threshold, "severities": [], "theft_share": theft_share}
+    return ReadingTrainingResult(model, thresholds, {"made": "without labels", "n": len(log_odds)})
 
 
-# --- where to suspect -------------------------------------------------------------------------------------------------
+# --- thresholds -------------------------------------------------------------------------------------------------------
 
 
-def cuts_of(log_odds: np.ndarray, label: np.ndarray, theft_share: float, promises: Mapping[str, float]) -> dict:
-    """Threshold and severities from out-of-fold log-odds, where the share of thieves is another than among these."""
-    shift = _shift(label.mean(), theft_share)
+def fit_thresholds(
+    log_odds: np.ndarray, label: np.ndarray, theft_share: float, promised_precision: Mapping[str, float]
+) -> dict:
+    """Threshold and severities from out-of-fold log-odds, adjusted to theft_share instead of the sample's share."""
+    shift = _log_odds_shift(label.mean(), theft_share)
     score, weight = probability_of(log_odds + shift), float(np.exp(-shift))
-    cuts = model_evaluation.severity_thresholds(label, score, promises, weight, per_client=True)
+    severities = model_evaluation.severity_thresholds(label, score, promised_precision, weight, per_client=True)
     return {
         "threshold": model_evaluation.best_threshold(label, score, weight),
-        "severities": [{"severity": name} | cut for name, cut in cuts.items()],
+        "severities": [{"severity": name} | threshold for name, threshold in severities.items()],
         "theft_share": theft_share,
     }
 
 
-def _shift(here: float, there: float) -> float:
-    """What is added to log-odds where the share of thieves is `there` instead of `here`. [0..1]"""
+def _log_odds_shift(here: float, there: float) -> float:
+    """Difference in log-odds between the shares of thieves `there` and `here`. [shares: 0..1]"""
     return float(np.log(there / (1.0 - there)) - np.log(here / (1.0 - here)))

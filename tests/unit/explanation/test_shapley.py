@@ -148,9 +148,9 @@ def test_mixtures_of_symmetric_trees_are_scored_as_the_same_rows_are_to_the_last
 
 
 def test_the_typical_client_is_the_median_of_those_not_labelled():
-    from fairmeter.training.ensemble_fitting import typical_client
+    from fairmeter.training.ensemble_fitting import reference_client
 
     matrix = np.array([[1, 9], [3, np.nan], [5, np.nan], [100, 7]], np.float32)
-    typical = typical_client(matrix, np.array([0, 0, 0, 1]))
+    typical = reference_client(matrix, np.array([0, 0, 0, 1]))
     assert typical[0] == 3
     assert np.isnan(typical[1])  # two of three have none

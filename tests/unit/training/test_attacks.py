@@ -10,13 +10,13 @@ from fairmeter.simulation import theft_patterns
 from fairmeter.simulation.harmless_patterns import HARMLESS
 from fairmeter.training import attacks
 from fairmeter.training.attacks import (
-    DAILY,
+    DAILY_PATTERNS,
     HONEST,
-    LEAST_LOSS,
+    MIN_LOSS,
     PUBLISHED,
     WIDE,
     HonestHouseholds,
-    attacked_file,
+    attack_households,
     split,
 )
 
@@ -36,29 +36,29 @@ def base():
 
 @pytest.fixture(scope="module")
 def wide(base):
-    return attacked_file(base, np.arange(N_HOUSEHOLDS), 1)
+    return attack_households(base, np.arange(N_HOUSEHOLDS), 1)
 
 
 @pytest.fixture(scope="module")
 def metered(base):
     plan = replace(PUBLISHED, is_metered=True)
-    return attacked_file(base, np.arange(N_HOUSEHOLDS), 1, "file", plan=plan)
+    return attack_households(base, np.arange(N_HOUSEHOLDS), 1, "file", plan=plan)
 
 
 def test_measured_transformers_change_nothing_of_the_thefts(base, metered):
-    plain = attacked_file(base, np.arange(N_HOUSEHOLDS), 1, "file", plan=PUBLISHED)
+    plain = attack_households(base, np.arange(N_HOUSEHOLDS), 1, "file", plan=PUBLISHED)
     np.testing.assert_array_equal(metered.days.kwh, plain.days.kwh)
     np.testing.assert_array_equal(metered.kind, plain.kind)
-    assert plain.surroundings.losses is None
+    assert plain.covariates.losses is None
 
 
 def test_what_a_thief_takes_is_lost_behind_its_transformer(base, monkeypatch):
-    monkeypatch.setattr(attacks, "BEHIND", (1, 2))  # with no other thief behind it
-    monkeypatch.setattr(attacks, "THIEVES", 0.0)
+    monkeypatch.setattr(attacks, "CLIENTS_PER_TRANSFORMER", (1, 2))  # with no other thief behind it
+    monkeypatch.setattr(attacks, "THIEF_SHARE", 0.0)
     plan = replace(PUBLISHED, is_metered=True, gaps=0.0)
-    file = attacked_file(base, np.arange(N_HOUSEHOLDS), 1, "file", plan=plan)
+    file = attack_households(base, np.arange(N_HOUSEHOLDS), 1, "file", plan=plan)
     days, is_thief = file.days, file.label == 1
-    lost = file.surroundings.losses.at(days.segments.index, days.day)
+    lost = file.covariates.losses.at(days.segments.index, days.day)
     used = base.kwh[file.household[days.segments.index], days.day - FIRST]
     taken, found = days.segments.mean(np.array([used - days.kwh, np.where(np.isnan(days.kwh), np.nan, lost)]))
     np.testing.assert_allclose(found[is_thief], taken[is_thief], atol=0.3)
@@ -78,7 +78,7 @@ def test_no_household_is_in_two_parts_and_none_is_lost():
 
 
 def test_the_same_seed_gives_the_same_file_and_another_seed_another(base, wide):
-    again, other = (attacked_file(base, np.arange(N_HOUSEHOLDS), seed) for seed in (1, 2))
+    again, other = (attack_households(base, np.arange(N_HOUSEHOLDS), seed) for seed in (1, 2))
     np.testing.assert_array_equal(again.days.kwh, wide.days.kwh)
     np.testing.assert_array_equal(again.kind, wide.kind)
     assert not np.array_equal(other.kind, wide.kind)
@@ -86,7 +86,7 @@ def test_the_same_seed_gives_the_same_file_and_another_seed_another(base, wide):
 
 def test_the_honest_households_stay_as_they_were(base):
     before = base.kwh.copy()
-    attacked_file(base, np.arange(N_HOUSEHOLDS), 3)
+    attack_households(base, np.arange(N_HOUSEHOLDS), 3)
     np.testing.assert_array_equal(base.kwh, before)
 
 
@@ -95,17 +95,17 @@ def test_half_steal_and_some_of_the_honest_have_a_harmless_change(wide):
     honest = wide.kind[wide.label == 0]
     assert 0.2 < np.mean(honest != HONEST) < 0.4
     assert set(honest) == {HONEST, *HARMLESS}
-    assert set(wide.kind[wide.label == 1]) == set(DAILY)
+    assert set(wide.kind[wide.label == 1]) == set(DAILY_PATTERNS)
 
 
 def test_every_theft_takes_something_and_no_honest_client_anything(wide):
-    assert (wide.loss[wide.label == 1] >= LEAST_LOSS).all()
+    assert (wide.loss[wide.label == 1] >= MIN_LOSS).all()
     assert not wide.loss[wide.label == 0].any()
 
 
 @pytest.mark.parametrize("plan", [WIDE, PUBLISHED], ids=["wide", "published"])
 def test_history_and_gaps_are_alike_in_both_classes(base, plan):
-    files = [attacked_file(base, np.arange(N_HOUSEHOLDS), seed, plan=plan) for seed in range(4)]
+    files = [attack_households(base, np.arange(N_HOUSEHOLDS), seed, plan=plan) for seed in range(4)]
     label, n, known = (
         np.concatenate(found)
         for found in zip(*((f.label, f.days.segments.counts, known_share(f)) for f in files), strict=True)
@@ -147,12 +147,12 @@ def test_neighbours_of_mirrored_households_are_mirrored_with_them(base):
     np.testing.assert_array_equal(mirrored.mirrored().factor, beside.factor)
     calm = replace(PUBLISHED, gaps=0.0, harmless=0.0, stealing=0.0)
     plain, turned = (
-        attacked_file(base, everybody, 1, beside, plan=replace(calm, is_mirrored=is_mirrored))
+        attack_households(base, everybody, 1, beside, plan=replace(calm, is_mirrored=is_mirrored))
         for is_mirrored in (False, True)
     )
     for file, usual in ((plain, beside), (turned, mirrored)):
-        assert file.surroundings.first_day == usual.first_day
-        np.testing.assert_array_equal(file.surroundings.factor, usual.factor)
+        assert file.covariates.first_day == usual.first_day
+        np.testing.assert_array_equal(file.covariates.factor, usual.factor)
     np.testing.assert_allclose(
         turned.days.for_clients(everybody == 7).kwh, plain.days.for_clients(everybody == 7).kwh[::-1]
     )
@@ -160,7 +160,7 @@ def test_neighbours_of_mirrored_households_are_mirrored_with_them(base):
 
 def test_a_clients_days_before_the_onset_are_its_own(base):
     calm = PUBLISHED.__class__(theft_patterns.PUBLISHED, gaps=0.0, besides=0.0, always=0.0, spells=0.0, blended=0.0)
-    made = attacked_file(base, np.arange(N_HOUSEHOLDS), 6, plan=calm)
+    made = attack_households(base, np.arange(N_HOUSEHOLDS), 6, plan=calm)
     row = made.days.segments.index
     honest = base.kwh[made.household[row], made.days.day - FIRST]
     before = (made.days.day < made.onset[row]) | (made.onset[row] < 0)
@@ -175,11 +175,11 @@ def test_decimals_do_not_tell_a_theft(wide):
 
 
 def test_a_pattern_may_be_left_out_of_training(base):
-    made = attacked_file(base, np.arange(100), 7, patterns=("zero", "gradual"))
+    made = attack_households(base, np.arange(100), 7, patterns=("zero", "gradual"))
     assert set(made.kind[made.label == 1]) == {"zero", "gradual"}
 
 
 def test_surroundings_come_from_the_file_as_attacked_where_asked_for(base):
-    made = attacked_file(base, np.arange(200), 8, "file")
-    np.testing.assert_array_equal(made.surroundings.factor, Covariates.from_consumption(made.days).factor)
-    assert attacked_file(base, np.arange(200), 8).surroundings is None
+    made = attack_households(base, np.arange(200), 8, "file")
+    np.testing.assert_array_equal(made.covariates.factor, Covariates.from_consumption(made.days).factor)
+    assert attack_households(base, np.arange(200), 8).covariates is None

@@ -14,15 +14,17 @@ LABELS = (1, 0, None)
 
 
 def study_of(clients, invoices):
-    """A study of clients and their invoices, one list a client."""
+    """A dataset of clients and their invoices, one list a client."""
     table, bills, quality = tables_from_records(clients, invoices)
     if "label" in clients[0]:  # the service reads none
         table["label"] = np.array([client["label"] for client in clients], dtype=float)
-    return Dataset.of("data.zip", Tables(table, bills, [], quality), client_features(table, bills), FEATURE_NAMES)
+    return Dataset.from_tables(
+        "data.zip", Tables(table, bills, [], quality), client_features(table, bills), FEATURE_NAMES
+    )
 
 
 @pytest.fixture
-def study():
+def dataset():
     """Twenty clients of each kind."""
     kinds = [(year, label) for year in YEARS for label in LABELS] * 20
     clients = [a_client(f"c-{i}", label=label) for i, (_, label) in enumerate(kinds)]
@@ -36,49 +38,49 @@ def kinds_of(rows):
     return {(YEARS[row % (len(YEARS) * n) // n], LABELS[row % n]) for row in rows}
 
 
-def test_all_takes_every_labelled_client_with_invoices(study):
-    assert kinds_of(study.clients("all")) == {(year, label) for year in (2019, 2013, 2012) for label in (1, 0)}
-    assert len(study.clients("all")) == 6 * 20
+def test_all_takes_every_labelled_client_with_invoices(dataset):
+    assert kinds_of(dataset.clients("all")) == {(year, label) for year in (2019, 2013, 2012) for label in (1, 0)}
+    assert len(dataset.clients("all")) == 6 * 20
 
 
-def test_prospective_takes_those_billed_in_the_last_seven_years_of_the_data(study):
-    assert kinds_of(study.clients("prospective")) == {(2019, 1), (2019, 0), (2013, 1), (2013, 0)}
-    assert np.datetime64(int(study.active_from), "D") == np.datetime64("2013-01-01")
+def test_prospective_takes_those_billed_in_the_last_seven_years_of_the_data(dataset):
+    assert kinds_of(dataset.clients("prospective")) == {(2019, 1), (2019, 0), (2013, 1), (2013, 0)}
+    assert np.datetime64(int(dataset.active_from), "D") == np.datetime64("2013-01-01")
 
 
-def test_rows_come_in_ascending_order(study):
-    assert (np.diff(study.clients("prospective")) > 0).all()
+def test_rows_come_in_ascending_order(dataset):
+    assert (np.diff(dataset.clients("prospective")) > 0).all()
 
 
-def test_it_says_what_it_is_about(study):
-    assert study.summary() == "data.zip: 240 clients, 180 invoices, 50.00% labelled fraud; 120 active."
+def test_it_says_what_it_is_about(dataset):
+    assert dataset.summary() == "data.zip: 240 clients, 180 invoices, 50.00% labelled fraud; 120 active."
 
 
-def test_a_view_with_too_few_frauds_is_refused_and_named(study):
-    label = np.where((study.label == 1) & study.is_active(), np.nan, study.label)
-    few = Dataset(study.name, study.tables, study.evidence, study.feature_names, label, study.active_from)
+def test_a_view_with_too_few_frauds_is_refused_and_named(dataset):
+    label = np.where((dataset.label == 1) & dataset.is_active(), np.nan, dataset.label)
+    few = Dataset(dataset.name, dataset.tables, dataset.evidence, dataset.feature_names, label, dataset.active_from)
     with pytest.raises(TrainingError, match=r"0 clients labelled 1 and 40 labelled 0 .*view prospective"):
         few.clients("prospective")
     assert len(few.clients("all"))
 
 
-def test_groups_name_each_clients_place_and_history(study):
-    groups = study.groups(study.clients("all"))
+def test_groups_name_each_clients_place_and_history(dataset):
+    groups = dataset.groups(dataset.clients("all"))
     assert set(groups) == {"history quintile", "region", "category"}
     assert set(groups["region"]) == {"103"}
     assert set(groups["category"]) == {"11"}
     assert code_names(np.array([11.0, np.nan])).tolist() == ["11", "unknown"]
 
 
-def test_the_fingerprint_follows_features_and_labels_alone(study):
-    def fingerprint(name="data.zip", label=study.label, features=study.evidence.features):
-        evidence = type(study.evidence)(features, study.evidence.n_records, study.evidence.group_keys)
-        return Dataset(name, study.tables, evidence, study.feature_names, label, study.active_from).fingerprint()
+def test_the_fingerprint_follows_features_and_labels_alone(dataset):
+    def fingerprint(name="data.zip", label=dataset.label, features=dataset.evidence.features):
+        evidence = type(dataset.evidence)(features, dataset.evidence.n_records, dataset.evidence.group_keys)
+        return Dataset(name, dataset.tables, evidence, dataset.feature_names, label, dataset.active_from).fingerprint()
 
-    assert fingerprint() == fingerprint(name="renamed.zip") == study.fingerprint()
-    assert fingerprint(label=np.where(np.arange(240) == 0, 0.0, study.label)) != study.fingerprint()
-    assert fingerprint(features=study.evidence.features + np.float32(1)) != study.fingerprint()
-    assert len(study.fingerprint()) == 64
+    assert fingerprint() == fingerprint(name="renamed.zip") == dataset.fingerprint()
+    assert fingerprint(label=np.where(np.arange(240) == 0, 0.0, dataset.label)) != dataset.fingerprint()
+    assert fingerprint(features=dataset.evidence.features + np.float32(1)) != dataset.fingerprint()
+    assert len(dataset.fingerprint()) == 64
 
 
 def test_data_without_labels_or_invoices_is_refused():

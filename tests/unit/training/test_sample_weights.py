@@ -6,15 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairmeter.evaluation.model_evaluation import best_threshold, severity_thresholds
-from fairmeter.training.ensemble_fitting import fit_calibration, typical_client
+from fairmeter.training.ensemble_fitting import fit_calibration, reference_client
 from fairmeter.training.sample_weights import (
-    A_STRATUM,
-    MOST_MEDIANS,
+    MAX_MEDIANS,
+    MIN_STRATUM_SIZE,
+    cap_weights,
     design_weights,
     effective_size,
-    like_everybody,
-    medians,
-    tamed,
+    representative_sample,
+    weighted_medians,
 )
 
 N, N_CHOSEN, N_DRAWN = 20_000, 400, 200
@@ -38,7 +38,7 @@ def visits(seed, n_drawn=N_DRAWN):
 def test_weights_of_visits_worked_by_hand():
     score = np.repeat([0.9, 0.1], [40, 60])
     is_chosen, is_random = np.zeros((2, 100), bool)
-    is_chosen[:A_STRATUM] = True  # half of those with 0.9
+    is_chosen[:MIN_STRATUM_SIZE] = True  # half of those with 0.9
     is_random[[39, 50]] = True  # one of each: 2 of the 80 who were not chosen
     weight = design_weights(score, is_chosen, is_random)
     assert weight[0] == pytest.approx(1 / (0.5 + 0.5 * 2 / 80))
@@ -86,10 +86,10 @@ def test_nobody_stands_for_less_than_itself(n_chosen, n_drawn, seed, n_scores):
 
 def test_tamed_weights_are_bounded_and_one_on_average():
     weight = np.repeat([2.0, 3000.0], [90, 10])
-    light = tamed(weight)
+    light = cap_weights(weight)
     assert light.mean() == pytest.approx(1.0)
-    assert light.max() == pytest.approx(MOST_MEDIANS * np.median(light))
-    np.testing.assert_allclose(tamed(np.full(5, 7.0)), 1.0)
+    assert light.max() == pytest.approx(MAX_MEDIANS * np.median(light))
+    np.testing.assert_allclose(cap_weights(np.full(5, 7.0)), 1.0)
 
 
 def test_the_effective_size_is_kishs():
@@ -100,7 +100,7 @@ def test_the_effective_size_is_kishs():
 
 def test_who_is_kept_as_often_as_it_weighs_is_like_everybody():
     weight = np.repeat([1.0, 4.0], 4000)
-    kept = like_everybody(weight, 3)
+    kept = representative_sample(weight, 3)
     assert kept[4000:].all()
     assert kept[:4000].mean() == pytest.approx(0.25, abs=0.03)
 
@@ -110,10 +110,10 @@ def test_weighted_medians_are_those_of_clients_counted_so_often():
     values, times = rng.normal(size=(21, 3)), rng.integers(1, 6, 21)
     times[0] += 1 - times.sum() % 2  # an odd number has one in the middle
     np.testing.assert_allclose(
-        medians(values, times.astype(float)), np.median(np.repeat(values, times, axis=0), axis=0)
+        weighted_medians(values, times.astype(float)), np.median(np.repeat(values, times, axis=0), axis=0)
     )
     holed = np.where(np.arange(21)[:, None] < [0, 5, 20], np.nan, values)
-    found = medians(holed, np.ones(21))
+    found = weighted_medians(holed, np.ones(21))
     assert found[0] == np.median(values[:, 0])
     assert found[1] in holed[:, 1]
     assert np.isnan(found[2]), "most have none"
@@ -133,8 +133,8 @@ def test_a_bin_that_one_client_outweighs_is_drawn_to_the_average_and_not_to_a_ha
 def test_the_typical_client_is_that_of_the_clients_stood_for():
     matrix = np.array([[0.0], [0.0], [0.0], [9.0], [5.0]], np.float32)
     label = np.array([0, 0, 0, 0, 1])
-    assert typical_client(matrix, label)[0] == 0.0
-    assert typical_client(matrix, label, np.array([1.0, 1.0, 1.0, 9.0, 99.0]))[0] == 9.0
+    assert reference_client(matrix, label)[0] == 0.0
+    assert reference_client(matrix, label, np.array([1.0, 1.0, 1.0, 9.0, 99.0]))[0] == 9.0
 
 
 def test_threshold_and_severities_count_clients_as_often_as_they_weigh():
