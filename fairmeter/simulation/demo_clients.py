@@ -21,7 +21,7 @@ PARTS = {
 CLIENT_IDS = np.array(list(PARTS), object)
 N_PARTS = len(PARTS)
 MILD = 20.0  # degrees C
-START, TARIFF, LEVELS = 24, 11, np.log([210.0, 180.0, 260.0, 230.0])  # month; code; log of kWh a month
+START, TARIFF, LEVELS = 24, 11, np.log([210.0, 180.0, 260.0, 230.0])  # month; code; log of kWh per month
 END = month_start(N_MONTHS)
 
 

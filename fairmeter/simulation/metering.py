@@ -29,7 +29,7 @@ HARMLESS_SHARE = 0.15  # of homes, each with one change
 HONEST_DAYS, CHANGED_DAYS = 60, 30  # before a harmless change and after it, at least
 # London: 48 % of households lack readings on some days, 0.25 % of all days. Other utilities lose more.
 GAPS_PER_YEAR, GAP_DAYS, LOST_HOURS = 0.8, 2.5, 0.002
-DECIMALS = {1: 2, 24: 3}  # of a reading [kWh], by readings a day
+DECIMALS = {1: 2, 24: 3}  # of a reading [kWh], by readings per day
 N_OTHER_HOMES = 20  # homes whose series a thief may copy
 DEMO_SEED = 18  # of the thefts of demo clients, which are the same in every utility
 # Days from the first reading to 21 June.

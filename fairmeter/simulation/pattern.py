@@ -119,7 +119,7 @@ class Pattern:
         kwh = np.asarray(kwh, float)
         if self.needs_hours and steps_per_day < 24:
             raise WrongSeries(
-                f"{self.name} changes hours within a day; got {steps_per_day:g} steps a day. Give hourly kWh."
+                f"{self.name} changes hours within a day; got {steps_per_day:g} steps per day. Give hourly kWh."
             )
         if unknown := set(ranges or ()) - set(self.ranges):
             raise UnknownPattern(f"{self.name} has no parameter {sorted(unknown)}; it has {sorted(self.ranges)}.")
