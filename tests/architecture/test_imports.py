@@ -18,8 +18,8 @@ MAX_MODULES = 15  # in one folder
 # What a package may import, the lowest layer first. cli and the root files may import everything.
 LAYERS = {
     "core": "",
-    "casework": "core",
     "evaluation": "core",
+    "casework": "evaluation core",
     "data": "core",
     "simulation": "core",
     "features": "data core",
