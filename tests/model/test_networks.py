@@ -42,12 +42,13 @@ def days_of(*series):
 @pytest.fixture(scope="module")
 def fitted():
     pytest.importorskip("tensorflow", reason="TensorFlow is not installed: make install")
-    told = []
+    progress = []
     honest = days_of(*with_gaps(households(60, 1), 0.05))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Keras warns of what NumPy will change for it, not for us
-        made = {kind: kind.fit(honest, seed=3, tell=told.append, epochs=6) for kind in (Autoencoder, Forecaster)}
-    assert any("forecaster, epoch 6: loss" in line for line in told)
+        kinds = (Autoencoder, Forecaster)
+        made = {kind: kind.fit(honest, seed=3, on_progress=progress.append, epochs=6) for kind in kinds}
+    assert any("forecaster, epoch 6: loss" in line for line in progress)
     return made
 
 
