@@ -75,7 +75,7 @@ def worth(curves: Mapping[str, Sequence[Mapping]]) -> go.Figure:
 
 
 def calibration(rows: Sequence[Mapping]) -> go.Figure:
-    """Share of frauds against mean score for each bin of calibration_table."""
+    """Share of frauds against mean score for each bin of reliability_table."""
     figure = _figure("Mean score of the bin", "Share that was fraud", 400)
     shares = [row["fraud_share"] for row in rows]
     means = [row["mean_score"] for row in rows]
