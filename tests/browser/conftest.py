@@ -6,6 +6,7 @@ import pytest
 
 from tests.builders.browser import PHONE, Visitor, chromium, context
 from tests.builders.pages import Served
+from tests.builders.passwords import *  # noqa: F403
 from tests.builders.store_fixtures import *  # noqa: F403  its __all__ are fixtures
 
 

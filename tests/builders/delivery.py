@@ -6,9 +6,10 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.builders.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = Path(sys.executable).parent
@@ -62,22 +63,13 @@ def answers(port: int) -> bool:
         connection.close()
 
 
-def until(condition, seconds: float = 20) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.05)
-    return False
-
-
 @contextmanager
-def running(folder: Path, command: list[str], port: int, seconds: float = 20, **values: str):
+def running(folder: Path, command: list[str], port: int, seconds: float = 60, **values: str):
     """`command` running in `folder`, once it answers on `port`."""
     with open(folder / "log", "w") as log:
         server = subprocess.Popen(command, cwd=folder, env=environment(**{"HOME": str(folder), **values}), stderr=log)
     try:
-        assert until(lambda: answers(port) or server.poll() is not None, seconds), "it neither answered nor ended"
+        wait_until(lambda: answers(port) or server.poll() is not None, seconds)
         assert server.poll() is None, (folder / "log").read_text()
         yield server
     finally:

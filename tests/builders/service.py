@@ -130,7 +130,7 @@ BODIES = (
     | st.dictionaries(st.sampled_from([*NAMES, "age_months"]), JSON_VALUES, max_size=4)
     | JSON_VALUES
 )
-FUZZ = settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+FUZZ = settings(suppress_health_check=[HealthCheck.too_slow])
 
 
 def fuzzed(body):

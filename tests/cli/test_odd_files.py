@@ -6,18 +6,17 @@ import zipfile
 
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
 from fairmeter.data.files import TableError
 from fairmeter.data.tables import read_tables
+from tests.builders.examples import fewer
 from tests.builders.tables import a_client, an_invoice, csv_text, read_back, same
 
-FEW = settings(
-    max_examples=60, deadline=None, derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)  # fmt: skip
+# An example writes files and reads them.
+FEW = fewer(2, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 HUGE = ["1e308", "-1e308", "1e999", "inf", "-inf", "NaN", "9" * 400, "0x10", "1_000", "٣", "1e-320", "--1", "+"]
 CELLS = st.one_of(st.sampled_from([*HUGE, "", "0001-01-01", "9999-12-31", "31/02/2014", "\0", '"', "=1+1"]), st.text())
 HIDDEN = "..\\clients.csv"  # on Linux a name that begins with a dot

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 from zipfile import ZipFile
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from fairmeter.scoring.problems import Problem
@@ -22,6 +22,7 @@ from fairmeter.web.exports.pdf import PdfDocument
 from fairmeter.web.exports.pdf_crew_sheet import rounded_up, runs, sheet_of
 from fairmeter.web.exports.pdf_table import shrunk, table_of
 from fairmeter.web.exports.text_shaping import joined, placed, plain, shown
+from tests.builders.examples import fewer
 from tests.builders.pages import FORMULA, HOSTILE, N_CLIENTS, filled, inspected, open_desk
 from tests.builders.service import error_in
 
@@ -95,7 +96,7 @@ def test_a_spreadsheet_has_the_rows_of_the_api(desk):
     assert [float(row[2][1]) for row in rows[1:]] == pytest.approx([row["probability"] for row in asked])
 
 
-@settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@fewer(5, suppress_health_check=[HealthCheck.too_slow])  # an example is a PDF
 @given(st.lists(st.text(), min_size=1, max_size=8))
 def test_any_text_comes_back_from_a_spreadsheet_as_text(texts):
     from fairmeter.web.exports.xlsx import write_book

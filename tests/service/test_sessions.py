@@ -8,6 +8,7 @@ from fairmeter.web.http import sessions
 from fairmeter.web.http.auth import ADMIN, ANYBODY, INVESTIGATOR, SCORING, VIEWER
 from fairmeter.web.http.sessions import BadPassword
 from tests.builders.desk import PASSWORD, add_user, desk_app, opened, recorded, signed_in, with_key
+from tests.builders.passwords import REAL_HASHER
 from tests.builders.service import a_body, error_in
 
 READS = ("/dashboard", "/clients", "/alerts", "/cases", "/list", "/inspections.csv", "/consumer/c-1", "/cases/1")
@@ -210,9 +211,10 @@ def test_a_page_of_another_site_signs_nobody_in(app):
 # --- passwords --------------------------------------------------------------------------------------------------------
 
 
-def test_a_password_is_kept_as_argon2_and_is_found_again():
+def test_a_password_is_kept_as_argon2_and_is_found_again(monkeypatch):
+    monkeypatch.setattr(sessions, "_hasher", REAL_HASHER)
     kept = sessions.hash_of_password(PASSWORD)
-    assert kept.startswith("$argon2id$")
+    assert kept.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
     assert sessions.verify_password(PASSWORD, kept)
     assert not sessions.verify_password(PASSWORD + "x", kept)
     assert not sessions.verify_password(PASSWORD, "no hash")

@@ -1,5 +1,6 @@
 """Every statement runs on SQLite and on PostgreSQL."""
 
+from tests.builders.passwords import *  # noqa: F403
 from tests.builders.store_fixtures import *  # noqa: F403  its __all__ are fixtures
 from tests.builders.store_fixtures import on_both_databases as pytest_generate_tests
 

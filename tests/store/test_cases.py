@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from itertools import count
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -34,6 +34,7 @@ from fairmeter.casework.workflow import (
     move_hash,
 )
 from fairmeter.store import BadQuery, Store
+from tests.builders.examples import fewer
 from tests.builders.store import NOW, score_of, shipped_rules, write
 
 VISITED_ON = date(2026, 11, 3)
@@ -364,7 +365,7 @@ class Desk(RuleBasedStateMachine):
 def test_no_order_of_events_breaks_a_rule(store):
     Desk.store, Desk.numbers = store, count()
     # An example is fifteen moves, each a transaction or more.
-    few = settings(max_examples=12, stateful_step_count=15, suppress_health_check=list(HealthCheck))
+    few = fewer(8, stateful_step_count=15, suppress_health_check=list(HealthCheck))
     run_state_machine_as_test(Desk, settings=few)
 
 

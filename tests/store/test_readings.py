@@ -5,10 +5,11 @@ from uuid import uuid4
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from fairmeter.store.readings import BadReading, IngestionResult
+from tests.builders.examples import fewer
 
 DAY = datetime(2026, 11, 1)
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
@@ -67,7 +68,7 @@ def test_a_bad_reading_is_named_and_nothing_is_kept(store, row, told):
     assert store.count_readings() == 0
 
 
-@settings(max_examples=10, suppress_health_check=list(HealthCheck), deadline=None)
+@fewer(10, suppress_health_check=list(HealthCheck))  # an example is several transactions
 @given(st.data())
 def test_the_order_and_the_parts_they_come_in_do_not_matter(store, data):
     client_id = str(uuid4())  # of this example alone

@@ -9,7 +9,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
@@ -27,6 +27,7 @@ from fairmeter.store import (
 )
 from fairmeter.store.engine import database
 from fairmeter.store.runs import BadRun
+from tests.builders.examples import fewer
 from tests.builders.store import NOW, clients_of, score_of, write
 
 SORTS = ("score", "severity", "recovery", "scored", "id")
@@ -228,7 +229,7 @@ def test_filters_leave_what_they_say(listed):
     assert listed.count_profiles(region=10**30) == 0
 
 
-@settings(max_examples=25, suppress_health_check=list(HealthCheck), deadline=None)
+@fewer(4, suppress_health_check=list(HealthCheck))  # an example is a run and a walk through its pages
 @given(
     st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1), min_size=1),
     st.data(),

@@ -19,6 +19,7 @@ from fairmeter.store import Store
 from fairmeter.web.http.auth import INVESTIGATOR
 from tests.builders.desk import with_key
 from tests.builders.store import score_of, shipped_rules
+from tests.builders.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 N_CASES, N_MOVES, N_READINGS = 20, 200, 200
@@ -51,16 +52,20 @@ class Script:
         self.n_broken = 0
 
     def ask(self, method, path, body=None):
-        deadline = time.monotonic() + LONGEST
-        while time.monotonic() < deadline:
+        """The answer; nothing where it is not known whether a move was done."""
+        answers = []
+
+        def is_done():
             try:
-                return requests.request(method, self._at + path, json=body, headers=self._headers, timeout=LONGEST)
+                asked = self._at + path
+                answers.append(requests.request(method, asked, json=body, headers=self._headers, timeout=LONGEST))
             except requests.RequestException:
                 self.n_broken += 1
                 if method == "POST" and path.startswith("/cases"):
-                    return None  # nobody knows whether it was done
-                time.sleep(0.05)
-        raise AssertionError("no worker came back")
+                    answers.append(None)
+            return answers
+
+        return wait_until(is_done, LONGEST)[0]
 
 
 def move_along(script, case_id):

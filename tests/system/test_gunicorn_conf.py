@@ -11,7 +11,8 @@ import sys
 import psutil
 import pytest
 
-from tests.builders.delivery import ROOT, answers, environment, free_port, plain_command, started, until
+from tests.builders.delivery import ROOT, answers, environment, free_port, plain_command, started
+from tests.builders.waiting import wait_until
 
 
 def listening(server: subprocess.Popen) -> set[int]:
@@ -59,8 +60,8 @@ def test_the_plain_command_serves_the_port_of_the_host_too_and_keeps_both_when_i
         assert listening(server) == {port, of_the_host}
         worker = psutil.Process(server.pid).children()[0]
         server.send_signal(signal.SIGHUP)
-        assert until(lambda: not worker.is_running()), "the old worker never left"
-        assert until(lambda: answers(port) and answers(of_the_host))
+        wait_until(lambda: not worker.is_running())
+        wait_until(lambda: answers(port) and answers(of_the_host))
         assert listening(server) == {port, of_the_host}
 
 

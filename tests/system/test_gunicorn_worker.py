@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import select
 import signal
 import socket
 import time
@@ -10,7 +11,7 @@ from types import SimpleNamespace
 
 import psutil
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.helpers.bodies import as_json
@@ -19,6 +20,7 @@ from fairmeter.core import memory
 from fairmeter.models import model_file
 from fairmeter.web import gunicorn_worker as worker
 from fairmeter.web.gunicorn_worker import ENOUGH, BufferedRequest, is_received
+from tests.builders.examples import fewer
 from tests.builders.service import a_body
 
 N_SLOW = 50  # connections: six times as many as threads
@@ -37,13 +39,6 @@ def model_path(small_model, tmp_path_factory):
 def server(model_path):
     with served("predict:app", MODEL_PATH=str(model_path), LOG_LEVEL="ERROR") as started:
         yield started
-
-
-def seconds_of_an_answer(server):
-    started = time.monotonic()
-    with Connection(server.port) as asker:
-        assert asker.ask(got("/health"))
-    return time.monotonic() - started
 
 
 # --- what is there ----------------------------------------------------------------------------------------------------
@@ -79,7 +74,7 @@ def test_a_request_is_there_with_its_last_byte_or_with_enough_of_them(held, expe
 # --- as it comes ------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=25, deadline=None)
+@fewer(4)  # an example sends two requests, piece by piece
 @given(cuts=st.lists(st.integers(1, 600), max_size=6))
 def test_a_request_in_pieces_is_answered_as_one_at_once(server, cuts):
     one, other = (posted("/predict?reasons=0", as_json(a_body(f"c-{i}"))) for i in range(2))
@@ -126,8 +121,9 @@ def test_many_half_sent_requests_do_not_delay_a_whole_one(server, sent):
     try:
         for connection in slow:
             connection.sendall(sent)
-        time.sleep(0.2)  # they are taken before it comes
-        assert seconds_of_an_answer(server) < 3, "eight such ones hold every thread of gunicorn's own worker"
+        with Connection(server.port) as asker:
+            assert asker.ask(got("/health"))
+        assert select.select(slow, [], [], 0)[0] == [], "it was answered while all of them were still waited for"
         slow[0].sendall(WHOLE[len(sent) :])
         slow[0].settimeout(30)
         assert slow[0].recv(2**16).startswith(b"HTTP/1.1 200 OK"), "whoever goes on is answered all the same"
@@ -137,13 +133,15 @@ def test_many_half_sent_requests_do_not_delay_a_whole_one(server, sent):
 
 
 def test_a_half_sent_request_does_not_keep_a_worker_from_its_end(model_path):
-    with served("predict:app", MODEL_PATH=str(model_path), LOG_LEVEL="ERROR") as ending:
+    """It has ten minutes here to finish what is under way, and is gone much sooner."""
+    more = {"LOG_LEVEL": "ERROR", "GUNICORN_CMD_ARGS": "--graceful-timeout 600"}
+    with served("predict:app", MODEL_PATH=str(model_path), **more) as ending:
         (process,) = psutil.Process(ending.pid).children()
         with socket.create_connection(("127.0.0.1", ending.port)) as slow:
             slow.sendall(HALF_A_BODY)
             time.sleep(0.2)
             os.kill(ending.pid, signal.SIGTERM)
-            process.wait(10)  # seconds; the time it may take to finish is 25
+            process.wait(60)  # seconds
 
 
 @pytest.fixture
@@ -179,12 +177,12 @@ def test_a_thread_waits_for_a_long_body_while_it_comes_at_a_pace_and_no_longer(p
     assert arriving.receive()
     pair[0].setblocking(True)  # as gunicorn does in a thread
     assert arriving.read(ENOUGH) == b"x" * ENOUGH
+    due = arriving._due
     pair[1].sendall(b"y" * 300)
     assert arriving.chunk() == b"y" * 300
-    started = time.monotonic()
+    assert arriving._due - due == pytest.approx(0.3), "300 bytes buy 0.3 seconds"
     with pytest.raises(ConnectionResetError) as hung_up:
         arriving.chunk()
-    assert 0.25 < time.monotonic() - started < 3, "300 bytes buy 0.3 seconds"
     assert hung_up.value.errno == errno.ECONNRESET
 
 

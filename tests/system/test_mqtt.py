@@ -10,7 +10,7 @@ from datetime import datetime
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.helpers.servers import free_port
@@ -18,6 +18,7 @@ from fairmeter.desk import mqtt
 from fairmeter.desk.mqtt import BadBroker, BadMessage, Listener, broker_of, readings_in
 from fairmeter.store import Store, StoreUnavailable
 from tests.builders.service import JSON_VALUES, fuzzed
+from tests.builders.waiting import wait_until
 
 READING = {"client_id": "m-1", "read_at": "2014-03-01", "consumption_kwh": 7.5}
 LONGEST = 30  # seconds
@@ -56,7 +57,6 @@ def test_a_message_that_holds_no_reading_is_refused_without_quoting_it(change):
         readings_in(json.dumps(READING | change).encode())
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
 @given(JSON_VALUES.map(fuzzed) | st.binary(max_size=60))
 def test_no_message_breaks_the_listener(payload):
     with suppress(BadMessage):
@@ -154,12 +154,15 @@ def published(port, *readings):
     from paho.mqtt import publish
 
     messages = [{"topic": "fairmeter/readings/m", "payload": json.dumps(r), "qos": 1} for r in readings]
-    for _ in range(50):
+
+    def is_taken() -> bool:
         try:
-            return publish.multiple(messages, hostname="127.0.0.1", port=port)
+            publish.multiple(messages, hostname="127.0.0.1", port=port)
         except ConnectionRefusedError:
-            time.sleep(0.1)
-    raise AssertionError("the broker never answered")
+            return False
+        return True
+
+    wait_until(is_taken)
 
 
 def listening(port, store, until):
@@ -188,9 +191,13 @@ def test_what_meters_publish_is_kept_once_also_what_came_while_nobody_listened(b
     day = [READING | {"read_at": f"2014-03-{n:02d}"} for n in range(1, 10)]
     published(broker, "is anybody there")
     thread, heard, first = listening(broker, store, has_all_kinds)
-    while not heard and thread.is_alive():  # who subscribes while readings are published hears the rest of them only
+
+    def is_heard() -> bool:
+        """A subscriber gets only what is published after it came."""
         published(broker, "mood")
-        time.sleep(0.3)
+        return bool(heard) or not thread.is_alive()
+
+    wait_until(is_heard, LONGEST, every=0.3)
     published(broker, day[2], day[0], day[2], day[1], day[3])
     thread.join(LONGEST)
     published(broker, *day[4:9], day[0])  # nobody listens: the broker keeps them

@@ -16,6 +16,7 @@ from fairmeter.web.http.auth import INVESTIGATOR
 from tests.builders.desk import with_key
 from tests.builders.postgresql import own_cluster
 from tests.builders.store import score_of, shipped_rules
+from tests.builders.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.skipif(not (ROOT / "model.bin").exists(), reason="model.bin is not there; train.py makes it")
@@ -61,17 +62,11 @@ class Load:
             if self.ask("POST", f"/cases/{case_id}/moves", body).status_code == 200:
                 self.whys.add(why)
 
-    def until(self, is_so) -> None:
-        deadline = time.monotonic() + LONGEST
-        while not is_so():
-            assert time.monotonic() < deadline, self.statuses
-            time.sleep(0.05)
-
     def goes_on(self) -> None:
         """Until each of them was acknowledged some times more."""
         days, whys = self.days.copy(), len(self.whys)
-        self.until(lambda: all(self.days[meter] >= days[meter] + AFTERWARDS for meter in range(N_METERS)))
-        self.until(lambda: len(self.whys) >= whys + AFTERWARDS)
+        wait_until(lambda: all(self.days[meter] >= days[meter] + AFTERWARDS for meter in range(N_METERS)))
+        wait_until(lambda: len(self.whys) >= whys + AFTERWARDS)
 
 
 def test_a_postgresql_that_is_restarted_in_mid_load_is_found_again_and_nothing_is_half_written():
@@ -91,7 +86,7 @@ def test_a_postgresql_that_is_restarted_in_mid_load_is_found_again_and_nothing_i
             try:
                 load.goes_on()
                 cluster.control("stop", "-m", "immediate")
-                load.until(lambda: load.statuses[503] >= 2 * len(running))
+                wait_until(lambda: load.statuses[503] >= 2 * len(running))
                 cluster.control("start")
                 load.goes_on()
                 cluster.control("restart", "-m", "immediate")

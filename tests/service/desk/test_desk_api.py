@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 
 from fairmeter.desk.runs import Rescorer
 from fairmeter.evaluation.conformal_selection import calibration_table, select
@@ -16,6 +16,7 @@ from fairmeter.web.desk_api import schemas as told
 from fairmeter.web.desk_api.write import EXAMPLES
 from fairmeter.web.http.auth import INVESTIGATOR
 from tests.builders.desk import ForDesk, desk_app, moved, opened, recorded, some_readings, with_key
+from tests.builders.examples import fewer
 from tests.builders.service import JSON_VALUES, PRIVATE, a_body, error_in, fuzzed
 from tests.builders.store import score_of, shipped_rules
 
@@ -415,12 +416,8 @@ def test_a_database_that_does_not_answer_is_a_503_and_is_counted(desk, store, mo
     assert desk.post("/predict", json=a_body()).status_code == 200
 
 
-FUZZ = settings(
-    max_examples=40,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
+# An example is fifty requests.
+FUZZ = fewer(2, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 
 
 @FUZZ

@@ -5,7 +5,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fairmeter.core.segments import Segments
@@ -141,7 +141,6 @@ def split_by_hand(part, at, min_values=2):
     return earlier.size * later.size / (earlier.size + later.size) * gap * gap, gap
 
 
-@settings(max_examples=200)
 @given(parts_of(SPLIT_VALUES))
 def test_the_best_split_is_the_best_of_all_splits(parts):
     segments, series, arrays = laid_out(parts)
@@ -177,7 +176,6 @@ EVERY_RESULT = {
 
 
 @pytest.mark.parametrize("name", EVERY_RESULT)
-@settings(max_examples=40)
 @given(parts=parts_of(st.one_of(st.just(NAN), st.floats(-1e9, 1e9))))
 def test_a_segment_gives_the_same_bits_alone_and_among_others(name, parts):
     segments, series, arrays = laid_out(parts)

@@ -5,7 +5,7 @@ from itertools import chain
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.quality import date_check
@@ -165,7 +165,6 @@ def sorted_rows(invoices):
     return sorted(zip(*(column.astype(str).tolist() for column in invoices.values()), strict=True))
 
 
-@settings(max_examples=60)
 @given(st.lists(INVOICES, min_size=2, max_size=5))
 def test_a_client_gets_the_same_dates_alone_and_among_others(clients):
     _, together, flags = from_json(*clients)
@@ -176,7 +175,6 @@ def test_a_client_gets_the_same_dates_alone_and_among_others(clients):
         assert own_flags == flags[i]
 
 
-@settings(max_examples=60)
 @given(INVOICES, st.randoms())
 def test_the_order_of_the_invoices_does_not_matter(rows, random):
     shuffled = random.sample(rows, len(rows))
@@ -189,7 +187,6 @@ def rows_of(invoices):
     return [row | {"client_id": f"c-{client}"} for row, client in zip(rows, invoices["client"].tolist(), strict=True)]
 
 
-@settings(max_examples=60)
 @given(INVOICES)
 def test_cleaning_is_idempotent(rows):
     _, once, _ = from_json(rows)

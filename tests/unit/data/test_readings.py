@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
@@ -342,7 +342,6 @@ def test_impossible_typed_moments_are_refused_in_one_sentence(tmp_path, values, 
     assert words in str(caught.value) or isinstance(caught.value, DamagedFile)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.binary(max_size=200) | st.text(alphabet='client_id,read_atconsumption_kwh0123456789/-:T"\n', max_size=200))
 def test_any_bytes_give_tables_or_one_sentence(tmp_path_factory, data):
     with suppress(TableError):
@@ -360,7 +359,6 @@ VALUES = st.none() | st.floats(-2, 9) | st.sampled_from([5.0, 1e7, "7.5", " 3 "]
 ROWS = st.lists(st.builds(a_reading, st.sampled_from("ab"), st.integers(1, 28), VALUES), min_size=1, max_size=30)
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
 @given(ROWS)
 def test_json_and_files_give_the_same_table_and_flags(tmp_path_factory, rows):
     from_file = read(tmp_path_factory.getbasetemp(), csv_text(rows))
@@ -370,7 +368,6 @@ def test_json_and_files_give_the_same_table_and_flags(tmp_path_factory, rows):
     assert quality == from_file.quality
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
 @given(st.lists(ROWS, max_size=4), st.randoms())
 def test_readings_from_json_ignore_other_clients_and_the_order_of_rows(clients, random):
     batch, flags = readings_from_records([objects(*rows) for rows in clients])

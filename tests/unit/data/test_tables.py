@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fairmeter.data.json_records import FieldError, tables_from_records
@@ -202,7 +202,6 @@ def test_the_path_uses_the_name_that_was_given():
 JSON_VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4) | st.lists(st.integers())
 
 
-@settings(max_examples=200)
 @given(st.sampled_from([name for name in an_invoice() if name != "client_id"]), JSON_VALUES)
 def test_any_json_value_is_accepted_or_refused_with_its_path(name, value):
     try:

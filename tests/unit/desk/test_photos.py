@@ -7,7 +7,7 @@ import zlib
 from contextlib import suppress
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -15,6 +15,7 @@ from PIL.PngImagePlugin import PngInfo
 from fairmeter.desk import photos
 from fairmeter.desk.photos import Photos, picture_of
 from fairmeter.scoring.problems import Problem
+from tests.builders.examples import fewer
 from tests.builders.photos import a_photo, seen_picture
 
 PLACE = b"36 deg 48' N"  # what must not come back
@@ -110,7 +111,7 @@ def test_what_is_no_photo_is_refused_in_words(sent, told):
     assert (refused.value.status, refused.value.fields[0].path) == (422, "photos.2")
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@fewer(2, suppress_health_check=list(HealthCheck))  # an example encodes and decodes a picture
 @given(
     st.sampled_from(photos.FORMATS),
     st.lists(st.tuples(st.integers(0, 700), st.binary(min_size=1, max_size=8)), max_size=6),

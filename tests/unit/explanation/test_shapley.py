@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fairmeter.explanation.shapley import CombinedModel, EnsembleInput, shapley_values
@@ -47,7 +47,6 @@ def effects(found):
 # --- laws -------------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
 @given(
     st.tuples(*[st.floats(-2, 2)] * 3), st.floats(-2, 2), st.tuples(*[st.floats(-3, 3) | st.just(np.nan)] * 3),
     st.tuples(*[st.floats(-3, 3)] * 3),
@@ -60,7 +59,6 @@ def test_effects_sum_to_the_score_less_the_typical_clients(weights, together, ro
     assert found.effects.sum() == pytest.approx(found.probability - found.typical, abs=1e-12)
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
 @given(
     st.tuples(*[st.floats(-2, 2)] * 3), st.tuples(*[st.floats(-3, 3)] * 3), st.floats(-4, 4), st.floats(-4, 4),
     st.floats(-2, 2),

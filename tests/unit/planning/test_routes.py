@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fairmeter.planning.routes import day_routes
+from tests.builders.examples import fewer
 
 NORTH, SOUTH = (36.8, 10.2), (33.9, 10.1)
 
@@ -29,7 +30,7 @@ def test_one_address_visited_often_fills_several_days():
     assert sorted(routes_of([NORTH] * 5, 2)) in ([1, 1, 2, 2, 3], [1, 2, 2, 3, 3], [1, 1, 2, 3, 3])
 
 
-@settings(max_examples=25, deadline=None)
+@fewer(4)  # an example plans the routes of several days
 @given(st.lists(st.tuples(st.floats(30, 38), st.floats(7, 12)), min_size=1, max_size=25), st.integers(1, 8))
 def test_no_day_holds_more_than_it_can_and_no_more_days_are_made_than_needed(places, a_day):
     routes = np.array(routes_of(places, a_day))

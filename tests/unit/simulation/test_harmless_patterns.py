@@ -1,5 +1,7 @@
 """Harmless changes on short series: by hand with fixed parameters, and the laws that hold for all of them."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -40,44 +42,49 @@ def worked(name, kwh, onset=0, steps_per_day=1.0, **fixed):
     return np.round(after(name, np.array([kwh], float), np.array([onset]), steps_per_day, ranges)[0], 6)
 
 
-@pytest.mark.parametrize("ranges", [USUAL, WIDE], ids=["usual", "wide"])
-@pytest.mark.parametrize("steps_per_day", STEPS, ids=["monthly", "daily", "hourly"])
+# --- laws -------------------------------------------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize("name", HARMLESS)
-class TestEveryChange:
-    def test_nothing_changes_before_it_and_what_was_missing_stays_missing(self, name, steps_per_day, ranges):
-        honest, kwh = honest_kwh(), after(name, steps_per_day=steps_per_day, ranges=ranges)
-        assert kwh.shape == honest.shape
-        is_before = np.arange(N_STEPS) < onsets()[:, None]
-        np.testing.assert_array_equal(kwh[is_before], honest[is_before])
-        assert np.isnan(kwh[np.isnan(honest)]).all()
+def test_at_every_step_a_change_keeps_the_laws(name, subtests):
+    for steps_per_day, (kind, ranges) in product(STEPS, {"usual": USUAL, "wide": WIDE}.items()):
+        given, at = honest_kwh(), {"steps_per_day": steps_per_day, "ranges": kind}
+        kwh = after(name, given, steps_per_day=steps_per_day, ranges=ranges)
+        with subtests.test("the input is unchanged", **at):
+            np.testing.assert_array_equal(given, honest_kwh())
+        with subtests.test("the same seed gives the same series", **at):
+            np.testing.assert_array_equal(kwh, after(name, steps_per_day=steps_per_day, ranges=ranges))
+        with subtests.test("nothing changes before it", **at):
+            is_before = np.arange(N_STEPS) < onsets()[:, None]
+            np.testing.assert_array_equal(kwh[is_before], given[is_before])
+        with subtests.test("what was missing stays missing", **at):
+            assert np.isnan(kwh[np.isnan(given)]).all()
         if name not in LOSES_READINGS:
-            np.testing.assert_array_equal(np.isnan(kwh), np.isnan(honest))
-
-    def test_it_is_never_negative_and_only_some_changes_raise_consumption(self, name, steps_per_day, ranges):
-        kwh = after(name, steps_per_day=steps_per_day, ranges=ranges)
-        assert (kwh[~np.isnan(kwh)] >= 0).all()
-        assert name not in NEVER_ABOVE or (np.nan_to_num(kwh - honest_kwh()) <= 1e-9).all()
-
-    def test_the_same_seed_gives_the_same_series_and_the_input_is_unchanged(self, name, steps_per_day, ranges):
-        given = honest_kwh()
-        first = after(name, given, steps_per_day=steps_per_day, ranges=ranges)
-        np.testing.assert_array_equal(given, honest_kwh())
-        np.testing.assert_array_equal(first, after(name, steps_per_day=steps_per_day, ranges=ranges))
+            with subtests.test("no reading is lost", **at):
+                np.testing.assert_array_equal(np.isnan(kwh), np.isnan(given))
+        with subtests.test("it is never negative", **at):
+            assert (kwh[~np.isnan(kwh)] >= 0).all()
+        if name in NEVER_ABOVE:
+            with subtests.test("it is never above what was used", **at):
+                assert (np.nan_to_num(kwh - given) <= 1e-9).all()
 
 
 @pytest.mark.parametrize("name", HARMLESS)
-class TestEachChange:
-    def test_an_onset_after_the_last_step_is_never(self, name):
+def test_at_the_ends_a_change_keeps_the_laws(name, subtests):
+    with subtests.test("an onset after the last step is never"):
         np.testing.assert_array_equal(after(name, onset=np.full(N_SERIES, N_STEPS)), honest_kwh())
-
-    def test_empty_series_and_series_without_readings_pass(self, name):
+    with subtests.test("a series without a reading passes"):
         assert np.isnan(after(name, np.full((2, 48), NAN), np.array([0, 5]))).all()
+    with subtests.test("series of no step pass"):
         assert after(name, np.empty((2, 0)), np.array([0, 0])).shape == (2, 0)
-
-    def test_it_is_no_theft_and_its_wide_ranges_hold_the_usual_ones(self, name):
+    with subtests.test("it is no theft"):
         assert not HARMLESS[name].is_theft
+    with subtests.test("its wide ranges hold the usual ones"):
         for parameter, (least, most) in USUAL[name].items():
             assert WIDE[name][parameter][0] <= least <= most <= WIDE[name][parameter][1], parameter
+
+
+# --- worked examples --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

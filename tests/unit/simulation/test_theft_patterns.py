@@ -1,5 +1,7 @@
 """Theft patterns on short series: by hand with fixed parameters, and invariants of all patterns."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -48,72 +50,72 @@ def allowed(name, steps_per_day):
     return steps_per_day >= 24 or not PATTERNS[name].needs_hours
 
 
-EVERY_STEP = [(name, steps) for name in PATTERNS for steps in STEPS if allowed(name, steps)]
-
-
-@pytest.mark.parametrize("ranges", [PUBLISHED, WIDE], ids=["published", "wide"])
-@pytest.mark.parametrize(("name", "steps_per_day"), EVERY_STEP)
-class TestEveryPattern:
-    def test_it_is_honest_before_the_onset_and_adds_no_missing_values(self, name, steps_per_day, ranges):
-        honest, registered = honest_kwh(), stolen(name, steps_per_day=steps_per_day, ranges=ranges)
-        assert registered.shape == honest.shape
-        np.testing.assert_array_equal(np.isnan(registered), np.isnan(honest))
-        is_before = np.arange(N_DAYS) < onsets()[:, None]
-        np.testing.assert_array_equal(registered[is_before], honest[is_before])
-
-    def test_it_is_finite_and_never_negative(self, name, steps_per_day, ranges):
-        registered = stolen(name, steps_per_day=steps_per_day, ranges=ranges)[~np.isnan(honest_kwh())]
-        assert np.isfinite(registered).all()
-        assert (registered >= 0).all()
-
-    def test_only_some_formulas_register_more_than_was_used(self, name, steps_per_day, ranges):
-        if name in NEVER_ABOVE:
-            assert (
-                np.nan_to_num(stolen(name, steps_per_day=steps_per_day, ranges=ranges) - honest_kwh()) <= 1e-9
-            ).all()
-
-    def test_the_same_seed_gives_the_same_series_and_the_input_is_unchanged(self, name, steps_per_day, ranges):
-        given = honest_kwh()
-        first = stolen(name, given, steps_per_day=steps_per_day, ranges=ranges)
-        np.testing.assert_array_equal(given, honest_kwh())
-        np.testing.assert_array_equal(first, stolen(name, steps_per_day=steps_per_day, ranges=ranges))
+# --- laws -------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", PATTERNS)
-class TestEachPattern:
-    def test_an_onset_after_the_last_step_is_never(self, name):
+def test_at_every_step_a_pattern_keeps_the_laws(name, subtests):
+    steps = [steps_per_day for steps_per_day in STEPS if allowed(name, steps_per_day)]
+    for steps_per_day, (kind, ranges) in product(steps, {"published": PUBLISHED, "wide": WIDE}.items()):
+        given, at = honest_kwh(), {"steps_per_day": steps_per_day, "ranges": kind}
+        registered = stolen(name, given, steps_per_day=steps_per_day, ranges=ranges)
+        known = ~np.isnan(honest_kwh())
+        with subtests.test("the input is unchanged", **at):
+            np.testing.assert_array_equal(given, honest_kwh())
+        with subtests.test("the same seed gives the same series", **at):
+            np.testing.assert_array_equal(registered, stolen(name, steps_per_day=steps_per_day, ranges=ranges))
+        with subtests.test("it adds no missing values", **at):
+            np.testing.assert_array_equal(~np.isnan(registered), known)
+        with subtests.test("it is honest before the onset", **at):
+            is_before = np.arange(N_DAYS) < onsets()[:, None]
+            np.testing.assert_array_equal(registered[is_before], given[is_before])
+        with subtests.test("it is finite and never negative", **at):
+            assert np.isfinite(registered[known]).all()
+            assert (registered[known] >= 0).all()
+        if name in NEVER_ABOVE:
+            with subtests.test("it registers no more than was used", **at):
+                assert (registered[known] - given[known] <= 1e-9).all()
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+def test_at_the_ends_a_pattern_keeps_the_laws(name, subtests):
+    with subtests.test("an onset after the last step is never"):
         never = np.full(N_SERIES, N_DAYS)
         np.testing.assert_array_equal(stolen(name, onset=never, steps_per_day=HOURLY), honest_kwh())
-
-    def test_without_consumption_nothing_is_registered(self, name):
-        assert not stolen(name, np.zeros((3, 96)), np.zeros(3, int), HOURLY).any()
-
-    def test_empty_series_and_series_without_readings_pass(self, name):
-        assert np.isnan(stolen(name, np.full((2, 48), NAN), np.array([0, 5]), HOURLY)).all()
-        assert stolen(name, np.empty((2, 0)), np.array([0, 0]), HOURLY).shape == (2, 0)
-        assert stolen(name, np.empty((0, 9)), np.empty(0, int), HOURLY).shape == (0, 9)
-
-    def test_a_theft_older_than_the_series_shows_from_its_first_step(self, name):
+    with subtests.test("a theft older than the series shows from its first step"):
         older = stolen(name, honest_kwh(), np.full(N_SERIES, -17), HOURLY)
         np.testing.assert_array_equal(np.isnan(older), np.isnan(honest_kwh()))
+    with subtests.test("without consumption nothing is registered"):
+        assert not stolen(name, np.zeros((3, 96)), np.zeros(3, int), HOURLY).any()
+    with subtests.test("a series without a reading passes"):
+        assert np.isnan(stolen(name, np.full((2, 48), NAN), np.array([0, 5]), HOURLY)).all()
+    with subtests.test("series of no step pass"):
+        assert stolen(name, np.empty((2, 0)), np.array([0, 0]), HOURLY).shape == (2, 0)
+    with subtests.test("no series at all passes"):
+        assert stolen(name, np.empty((0, 9)), np.empty(0, int), HOURLY).shape == (0, 9)
 
-    def test_with_fixed_parameters_a_series_does_not_depend_on_the_others(self, name):
-        if name == "low_user":
-            pytest.skip("it is made of another series")
-        fixed = {parameter: (sum(ends) / 2,) * 2 for parameter, ends in PUBLISHED[name].items()}
-        # What is drawn at each step is fixed too.
-        fixed |= {p: (0.5, 0.5) for p in ("least", "most") if "least" in fixed} | {"honest_share": (0, 0)}
-        ranges = {name: {parameter: fixed[parameter] for parameter in PUBLISHED[name]}}
-        kwh, onset = honest_kwh()[:6], onsets()[:6]
-        alone = [stolen(name, kwh[[row]], onset[[row]], HOURLY, ranges)[0] for row in range(6)]
-        np.testing.assert_array_equal(stolen(name, kwh, onset, HOURLY, ranges), alone)
 
-    def test_it_names_its_source_and_its_wide_ranges_hold_the_published_ones(self, name):
-        assert PATTERNS[name].source
-        assert PATTERNS[name].formula.__doc__
-        assert set(PUBLISHED[name]) == set(WIDE[name])
-        for parameter, (least, most) in PUBLISHED[name].items():
-            assert WIDE[name][parameter][0] <= least <= most <= WIDE[name][parameter][1], parameter
+@pytest.mark.parametrize("name", [name for name in PATTERNS if name != "low_user"])  # that is made of another series
+def test_with_fixed_parameters_a_series_does_not_depend_on_the_others(name):
+    fixed = {parameter: (sum(ends) / 2,) * 2 for parameter, ends in PUBLISHED[name].items()}
+    # What is drawn at each step is fixed too.
+    fixed |= {p: (0.5, 0.5) for p in ("least", "most") if "least" in fixed} | {"honest_share": (0, 0)}
+    ranges = {name: {parameter: fixed[parameter] for parameter in PUBLISHED[name]}}
+    kwh, onset = honest_kwh()[:6], onsets()[:6]
+    alone = [stolen(name, kwh[[row]], onset[[row]], HOURLY, ranges)[0] for row in range(6)]
+    np.testing.assert_array_equal(stolen(name, kwh, onset, HOURLY, ranges), alone)
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+def test_a_pattern_names_its_source_and_its_wide_ranges_hold_the_published_ones(name):
+    assert PATTERNS[name].source
+    assert PATTERNS[name].formula.__doc__
+    assert set(PUBLISHED[name]) == set(WIDE[name])
+    for parameter, (least, most) in PUBLISHED[name].items():
+        assert WIDE[name][parameter][0] <= least <= most <= WIDE[name][parameter][1], parameter
+
+
+# --- worked examples --------------------------------------------------------------------------------------------------
 
 
 def test_every_theft_lowers_the_sum_unless_it_moves_energy_within_a_day():

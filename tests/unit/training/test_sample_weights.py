@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fairmeter.evaluation.model_evaluation import best_threshold, severity_thresholds
@@ -72,7 +72,6 @@ def test_random_visits_alone_count_alike():
     np.testing.assert_allclose(weight[is_random], N / N_DRAWN)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 2**32 - 1), st.integers(1, 5))
 def test_nobody_stands_for_less_than_itself(n_chosen, n_drawn, seed, n_scores):
     rng = np.random.default_rng(seed)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fairmeter.core.types import FeatureMatrix
@@ -18,6 +18,7 @@ from fairmeter.features.invoices.matrix import (
     client_features,
 )
 from fairmeter.features.invoices.series import LEVELS
+from tests.builders.examples import fewer
 from tests.builders.features import (
     ELEC,
     GAS,
@@ -97,7 +98,7 @@ def assert_alone_as_among_others(tables):
     assert together.n_records.tolist() == alone.n_records.tolist()
 
 
-@settings(max_examples=40, deadline=None)
+@fewer(2)  # an example computes all features of several clients
 @given(TABLES)
 def test_features_of_one_client_do_not_depend_on_the_others(tables):
     assert_alone_as_among_others(tables)
@@ -120,7 +121,7 @@ def shuffled(invoices, seed):
     return {name: column[order] for name, column in invoices.items()}
 
 
-@settings(max_examples=40, deadline=None)
+@fewer(2)  # an example computes all features of several clients
 @given(TABLES, SEEDS)
 def test_the_order_of_a_clients_invoices_does_not_matter(tables, seed):
     clients, invoices = tables
@@ -146,7 +147,7 @@ def test_a_history_four_centuries_later_has_the_same_features():
     np.testing.assert_allclose(after, before + CALENDAR * is_date, rtol=1e-5, atol=1e-6)
 
 
-@settings(max_examples=20, deadline=None)
+@fewer(4)  # an example computes all features of several clients
 @given(TABLES)
 def test_input_tables_are_not_changed(tables):
     copies = [{name: column.copy() for name, column in table.items()} for table in tables]
@@ -156,7 +157,7 @@ def test_input_tables_are_not_changed(tables):
             np.testing.assert_array_equal(table[name], column)
 
 
-@settings(max_examples=40, deadline=None)
+@fewer(2)  # an example computes all features of several clients
 @given(TABLES)
 def test_features_are_finite_or_missing(tables):
     evidence = client_features(*tables)
@@ -194,7 +195,7 @@ def assert_blind_to_meters(tables, seed):
     assert_same_cells(before, after, only=GROUP_KEYS.keys() - METER_GROUP_KEYS.keys())
 
 
-@settings(max_examples=60, deadline=None)
+@fewer(2)  # an example computes all features of several clients
 @given(TABLES.map(one_a_day), SEEDS)
 def test_features_not_marked_as_after_detection_do_not_depend_on_the_meter(tables, seed):
     assert_blind_to_meters(tables, seed)
