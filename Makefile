@@ -20,8 +20,8 @@ export PIPENV_NOSPIN = 1
 export PIPENV_YES = 1
 export PIPENV_PIPFILE =
 EVERYTHING = packages train dev-packages spark
-# A file's tests stay together: each core makes the models that its tests share once.
-PYTEST = $(PY) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+# A file's tests stay together, for what they share; tests/conftest.py gives those that take long out first.
+PYTEST = $(PY) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # Stamps: what stands in .venv, as of which Pipfile.lock. The service starts without waiting for the training libraries.
 SERVING = .venv/.serving
@@ -29,7 +29,7 @@ ALL = .venv/.everything
 DOCS = .venv/.docs
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format train bench load docs scan lock clean python FORCE
+.PHONY: help install run quick test check format train bench load docs scan lock clean python FORCE
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -43,13 +43,19 @@ run: $(SERVING) ## the service with its demo data on 127.0.0.1:9696, open to who
 	@echo "The first time, the desk's demo clients are there some 25 s later."
 	@OPEN=1 $(PY) -m flask --app predict demo & OPEN=1 $(PY) -m gunicorn --bind 127.0.0.1:9696 predict:app
 
-test: $(ALL) ## the tests
-	$(PYTEST)
+quick: $(ALL) ## the tests of the packages by themselves, in under a minute: no database, no training, no browser
+	$(PYTEST) tests/unit tests/architecture
+
+# How many examples the tests by hypothesis try: tests/conftest.py. `make quick` takes few.
+test check: export HYPOTHESIS_PROFILE ?= ci
+
+test: $(ALL) ## all tests
+	$(PYTEST) --durations=25
 
 check: $(ALL) ## format, lint, tests
 	$(PY) -m ruff format --check
 	$(PY) -m ruff check
-	$(PYTEST)
+	$(PYTEST) --durations=25
 
 format: $(ALL) ## put the code into its format
 	$(PY) -m ruff format

@@ -235,7 +235,11 @@ def test_sql_is_written_in_the_store_alone():
 
 def attributes(tree: ast.AST) -> set[str]:
     """os.environ of `os.environ["X"]`, and of `from os import environ`."""
-    return {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)} | set(imports(tree))
+    return set(imports(tree)) | {
+        f"{node.value.id}.{node.attr}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+    }
 
 
 def test_the_environment_is_read_by_the_settings_and_the_root_files_alone():

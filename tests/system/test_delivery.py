@@ -254,6 +254,8 @@ def planned(target: str) -> str:
     [
         ("install", ""),
         ("run", "OPEN=1 .venv/bin/python -m gunicorn --bind 127.0.0.1:9696 predict:app"),
+        ("quick", "-m pytest"),
+        ("quick", "tests/unit tests/architecture"),
         ("test", "-m pytest"),
         ("check", "-m ruff format --check"),
         ("check", "-m ruff check"),
