@@ -1,4 +1,4 @@
-"""Harmless causes: each fits where it happened, does not where it cannot have, and says so where nobody can tell."""
+"""Harmless causes: each fits if it happened, does not fit if it cannot have happened, and is otherwise open."""
 
 import numpy as np
 import pytest
@@ -84,13 +84,13 @@ CASES = {
 
 
 @pytest.mark.parametrize(("invoices", "kwh", "cause", "verdict", "words"), CASES.values(), ids=CASES)
-def test_a_cause_is_judged_by_what_must_be_seen_if_it_is_true(invoices, kwh, cause, verdict, words):
+def test_a_cause_is_checked_by_what_must_be_visible_if_it_is_true(invoices, kwh, cause, verdict, words):
     explanation = found(seen(invoices, kwh), cause)
     assert explanation.verdict == verdict, explanation.text
     assert words in explanation.text
 
 
-def test_panels_show_at_noon_and_not_at_night_where_hours_are_known():
+def test_solar_panels_show_at_noon_and_not_at_night_if_hours_are_known():
     hours = np.full((120, 24), 0.5)
     hours[60:, 10:16] = 0.1
     assert found(seen(kwh=hours.sum(axis=1), hours=hours), "solar panels").verdict == FITS
@@ -103,12 +103,12 @@ def test_meters_side_by_side_are_no_exchange():
     assert found(seen(pair), "meter exchange").verdict == DOES_NOT_FIT
 
 
-def test_every_cause_is_answered_in_order_even_where_nothing_is_known():
+def test_every_cause_has_a_verdict_in_order_even_without_data():
     explanations = harmless_causes(seen())
     assert tuple(each.cause for each in explanations) == CAUSES
     assert [each.verdict for each in explanations] == [CANNOT_TELL] * (len(CAUSES) - 1) + [FITS]
 
 
-def test_what_fits_by_readings_fits_though_invoices_are_too_few_to_tell():
+def test_a_cause_that_fits_the_readings_fits_although_invoices_are_too_few():
     known = seen(invoices_of([600, 600]), [10.0] * 60 + [0.2] * 45 + [5.0] * 60)
     assert found(known, "new tenant").verdict == FITS

@@ -1,4 +1,4 @@
-"""What is said of an aspect of a client: its own figures, worked by hand, and what is usual for clients like it."""
+"""Sentences on a topic of a client: its own figures, worked by hand, and what is usual for clients like it."""
 
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ def ensemble_of(names, typical):
 
 
 def invoices_of(kwh, energy="ELEC", **columns):
-    """An invoice of four months each, its index moved by what was billed."""
+    """Invoices of four months each, whose index moves by the billed consumption."""
     index = np.concatenate([[0], np.cumsum(kwh)])
     made = []
     for i, (day, used) in enumerate(zip(DATES, kwh, strict=False)):
@@ -141,7 +141,7 @@ CASES = {
 
 
 @pytest.mark.parametrize(("invoices", "energy", "aspect", "usual", "text"), CASES.values(), ids=CASES)
-def test_a_sentence_tells_the_clients_own_figures_and_what_is_usual(invoices, energy, aspect, usual, text):
+def test_a_sentence_states_the_clients_figures_and_what_is_usual(invoices, energy, aspect, usual, text):
     assert said(told(invoices, energy, usual), *aspect).text == text
 
 
@@ -155,7 +155,7 @@ def test_a_sentence_tells_the_clients_own_figures_and_what_is_usual(invoices, en
         (FALLEN, (LOW, "zero"), -1),
     ],
 )
-def test_a_sentence_knows_whether_it_sounds_suspicious(invoices, aspect, says):
+def test_a_sentence_states_whether_it_sounds_suspicious(invoices, aspect, says):
     assert said(told(invoices), *aspect).suspicion == says
 
 
@@ -164,14 +164,14 @@ def test_two_meters_read_on_one_day_are_not_two_histories():
     assert "averages 200 kWh a month over 12 invoices" in said(told(pair), LOW, "level").text
 
 
-def test_nothing_is_said_where_the_figures_do_not_carry_it():
+def test_there_is_no_sentence_if_the_figures_do_not_support_one():
     lone = told(invoices_of([400]))
     assert said(lone, FALL, "change") is None
     assert said(lone, FALL, "year_on_year") is None
     assert said(told(invoices_of([400]), energy="gas"), LOW, "level") is None
 
 
-def test_every_aspect_of_invoices_and_of_readings_has_a_sentence():
+def test_every_topic_of_invoices_and_of_readings_has_a_sentence():
     assert set(SENTENCES) == {(group, name) for group, aspects in INVOICE_TOPICS.items() for name, _ in aspects}
     assert set(TELLERS_OF_DAYS) == {(group, name) for group, aspects in READING_TOPICS.items() for name, _ in aspects}
 
@@ -180,7 +180,7 @@ def test_every_aspect_of_invoices_and_of_readings_has_a_sentence():
 
 
 def told_days(kwh, hours=None, lost=None):
-    """A client's days from 2014-01-01 on; the typical client's features are all 0. [lost: kWh of its transformer]"""
+    """A client's days from 2014-01-01 on, beside a typical client with features 0. [lost: kWh of its transformer]"""
     day = np.arange(len(kwh)) + int(np.datetime64("2014-01-01").astype(int))
     days = DailyConsumption(Segments([len(kwh)]), day, np.array(kwh, float), hours)
     surroundings = None if lost is None else behind(day, np.array([lost], float))
@@ -200,14 +200,14 @@ def said_of_days(it, group, name):
     return reading_sentence(it, Topic(group, name, "elec")).text
 
 
-def test_a_fall_of_readings_is_told_with_its_day_and_levels():
+def test_a_fall_of_readings_is_stated_with_its_day_and_levels():
     days = told_days([10.0, 12.0] * 45 + [4.0, 4.8] * 45)
     text = "Consumption fell 60 % from 1 April 2014 on, from 11 to 4.4 kWh a day; "
     assert said_of_days(days, FALL, "change") == text + "the typical client's clearest change is hardly any change."
     assert said_of_days(days, FALL, "last").startswith("The last 30 days average 4.4 kWh a day, those before 8.4")
 
 
-def test_days_of_next_to_nothing_are_counted():
+def test_days_near_zero_are_counted():
     days = told_days([10.0] * 50 + [0.0] * 5 + [10.0] * 45)
     text = said_of_days(days, LOW, "zero")
     assert (
@@ -216,14 +216,14 @@ def test_days_of_next_to_nothing_are_counted():
     )
 
 
-def test_a_loss_of_the_transformer_is_told_in_kwh_before_and_lately():
+def test_a_loss_of_the_transformer_is_stated_in_kwh_before_and_recently():
     days = told_days([10.0, 12.0] * 50 + [5.0, 6.0] * 45, lost=[0.0, 0.2] * 50 + [5.0, 6.0] * 45)
     text = said_of_days(days, PLACE, "transformer")
     first = "Of its transformer's energy no meter registered 5.5 kWh a day in the last 90, 0.1 before; "
     assert text.startswith(first + "from day to day this goes with its own consumption by a correlation of ")
 
 
-def test_a_ceiling_is_told_with_its_height_and_how_long_it_holds():
+def test_a_ceiling_is_stated_with_its_height_and_duration():
     days = told_days([8.0, 10.0, 12.0] * 30 + [6.0, 7.0, 8.0] * 22)
     assert said_of_days(days, UNUSUAL, "ceiling").startswith("No day has exceeded 8 kWh for 66 days, before 67 % did")
 

@@ -63,7 +63,7 @@ def test_effects_sum_to_the_score_less_the_typical_clients(weights, together, ro
     st.tuples(*[st.floats(-2, 2)] * 3), st.tuples(*[st.floats(-3, 3)] * 3), st.floats(-4, 4), st.floats(-4, 4),
     st.floats(-2, 2),
 )  # fmt: skip
-def test_effects_sum_where_a_part_is_known_as_a_whole(weights, row, earlier, usual, constant):
+def test_effects_sum_with_a_part_of_which_only_the_result_is_known(weights, row, earlier, usual, constant):
     part = part_of(Sum(weights, 0.4), row)
     found = shapley_values([part], constant, 0.0, CombinedModel(earlier, usual))
     own, typical = part.ensemble.log_odds(np.array([row, np.zeros(3)], np.float32))
@@ -72,7 +72,7 @@ def test_effects_sum_where_a_part_is_known_as_a_whole(weights, row, earlier, usu
     assert found.effects.sum() + found.stored_effect == pytest.approx(found.probability - found.typical, abs=1e-12)
 
 
-def test_a_part_known_as_a_whole_gets_what_it_does_alone_worked_by_hand():
+def test_a_part_of_which_only_the_result_is_known_has_its_own_effect():
     found = shapley_values([part_of(Sum((0.0, 0.0, 0.0)), [1.0, 2.0, 0.0])], 0.0, 0.0, CombinedModel(np.log(3.0), 0.0))
     assert found.stored_effect == pytest.approx(0.25), "from 1 in 2 to 3 in 4"
     assert not found.effects.any()
@@ -80,25 +80,25 @@ def test_a_part_known_as_a_whole_gets_what_it_does_alone_worked_by_hand():
     assert same.stored_effect == pytest.approx(effects(same)[FALL]), "as a group that moves the score as far"
 
 
-def test_a_group_that_no_member_uses_gets_nothing():
+def test_a_group_that_no_member_uses_has_no_effect():
     found = effects(shapley_values([part_of(Sum((1.0, -0.5, 0.0)), [2.0, 1.0, 9.0])], 0.0, 0.0))
     assert found[DISCREPANCY] == 0.0
     assert found[FALL] > 0 > found[LOW]
 
 
-def test_a_group_in_which_the_client_is_typical_gets_nothing():
+def test_a_group_in_which_the_client_is_typical_has_no_effect():
     found = effects(
         shapley_values([part_of(Sum((1.0, 1.0, 1.0)), [2.0, 5.0, np.nan], typical=[0, 5, np.nan])], 0.0, 0.0)
     )
     assert [group for group, effect in found.items() if effect] == [FALL]
 
 
-def test_symmetric_groups_get_equal_parts():
+def test_symmetric_groups_have_equal_effects():
     found = effects(shapley_values([part_of(Sum((1.0, 1.0, 0.3), together=0.7), [1.5, 1.5, -1.0])], 0.0, 0.0))
     assert found[FALL] == pytest.approx(found[LOW], abs=1e-12)
 
 
-def test_two_groups_share_what_they_do_together_worked_by_hand():
+def test_two_groups_share_their_joint_effect_worked_by_hand():
     found = shapley_values([part_of(Sum((0.0, 0.0, 0.0), together=1.0), [1.0, 2.0, 0.0])], 0.0, 0.0)
     assert found.typical == 0.5
     assert effects(found)[FALL] == pytest.approx((1 / (1 + np.exp(-2)) - 0.5) / 2)
@@ -112,13 +112,13 @@ def test_the_parts_of_invoices_and_of_readings_add_up_before_they_become_a_proba
     assert found.effects.sum() == pytest.approx(found.probability - found.typical)
 
 
-def test_an_aspect_moves_the_score_by_what_it_loses_where_that_alone_is_typical():
+def test_a_topic_moves_the_score_by_its_loss_if_that_topic_alone_is_typical():
     found = shapley_values([part_of(Sum((1.0, -1.0, 0.0)), [2.0, 0.5, 0.0])], 0.0, 0.0)
     moves = {aspect.name: move for (_, aspect), move in found.moves.items()}
     assert moves == {"drops": 2.0, "zero": -0.5}
 
 
-def test_aspects_are_asked_for_only_where_the_groups_effect_is_large_enough():
+def test_topics_are_computed_only_for_groups_with_a_large_enough_effect():
     found = shapley_values([part_of(Sum((1.0, 0.001, 0.0)), [2.0, 0.5, 0.0])], 0.0, 0.01)
     assert {aspect.group for _, aspect in found.moves} == {FALL}
 
@@ -126,7 +126,7 @@ def test_aspects_are_asked_for_only_where_the_groups_effect_is_large_enough():
 # --- trees ------------------------------------------------------------------------------------------------------------
 
 
-def test_mixtures_of_symmetric_trees_are_scored_as_the_same_rows_are_to_the_last_bit():
+def test_mixtures_of_oblivious_trees_have_the_value_of_the_same_rows_to_the_last_bit():
     rng = np.random.default_rng(3)
     depth, n_trees, width = 4, 50, 9
     trees = ObliviousTrees(

@@ -1,4 +1,4 @@
-"""Neighbours' shares of frauds: worked by hand, one vote a client, and never a client's own label."""
+"""Target encoding, worked by hand: each client counts once, and its own label never reaches its encoding."""
 
 import numpy as np
 import pytest
@@ -15,13 +15,13 @@ from fairmeter.models.target_encoding import (
 
 
 def cells_of(*keys_by_client):
-    """A client's cells each, whatever they are of."""
+    """Group keys from the groups of each client."""
     counts = np.array([len(keys) for keys in keys_by_client])
     return GroupKeys(counts, np.array([key for keys in keys_by_client for key in keys], dtype=np.uint64))
 
 
 def columns(rates, **cells):
-    """By name what one client gets from its cells."""
+    """Encodings of one client by name."""
     values = rates.columns({name: cells_of(keys) for name, keys in cells.items()})
     return dict(zip(column_names(tuple(cells)), values[0].tolist(), strict=True))
 
@@ -31,7 +31,7 @@ def labels(n, n_frauds):
 
 
 def drawn(seed=0, n=200, n_cells=40):
-    """Clients with one place and a few route days, one in five a fraud; cells of all sizes."""
+    """Clients with one place and a few route days, one in five a fraud; groups of all sizes."""
     rng = np.random.default_rng(seed)
     places = rng.integers(0, n_cells, n)
     days = [rng.integers(0, n_cells, rng.integers(1, 6)) for _ in range(n)]
@@ -42,7 +42,7 @@ def drawn(seed=0, n=200, n_cells=40):
 # --- worked by hand ---------------------------------------------------------------------------------------------------
 
 
-def test_a_cells_share_is_drawn_to_the_mean_of_all_clients():
+def test_a_groups_share_is_shrunk_towards_the_mean_of_all_clients():
     rates = GroupRates.fit({"place": cells_of(*[[7]] * 10, *[[8]] * 10)}, labels(20, 2))
     assert rates.base_rate == 0.1
     found = columns(rates, place=[7])
@@ -50,7 +50,7 @@ def test_a_cells_share_is_drawn_to_the_mean_of_all_clients():
     assert found["neighbours_place_size"] == pytest.approx(np.log(11))
 
 
-def test_a_client_in_several_cells_gets_statistics_of_their_shares():
+def test_a_client_in_several_groups_has_statistics_of_their_shares():
     rates = GroupRates.fit({"route_day": cells_of(*[[1]] * 5, *[[2]] * 45)}, labels(50, 5))
     low, high = 0.1 * 15 / 60, (5 + 1.5) / 20
     found = columns(rates, route_day=[1, 1, 2])
@@ -67,30 +67,30 @@ def test_a_client_in_several_cells_gets_statistics_of_their_shares():
     assert found == pytest.approx({f"neighbours_route_day_{name}": value for name, value in by_hand.items()})
 
 
-def test_an_unknown_cell_gives_the_mean_share_and_no_size():
+def test_an_unknown_group_has_the_mean_share_and_size_zero():
     rates = GroupRates.fit({"place": cells_of(*[[7]] * 20)}, labels(20, 5))
     assert columns(rates, place=[99]) == {"neighbours_place_rate": 0.25, "neighbours_place_size": 0}
 
 
-def test_a_client_without_a_cell_has_no_value():
+def test_a_client_without_a_group_has_no_value():
     rates = GroupRates.fit({"route_day": cells_of(*[[7]] * 20)}, labels(20, 5))
     assert np.isnan(list(columns(rates, route_day=[]).values())).all()
 
 
-def test_a_client_votes_once_in_a_cell_however_often_it_is_there():
+def test_a_client_counts_once_in_a_group_however_often_it_is_there():
     rates = GroupRates.fit({"route_day": cells_of([7] * 30, *[[7]] * 9)}, labels(10, 1))
     assert rates.n_clients["route_day"].tolist() == [10]
     assert rates.n_frauds["route_day"].tolist() == [1]
 
 
-def test_cells_of_fewer_clients_than_allowed_are_not_kept():
+def test_groups_of_too_few_clients_are_not_stored():
     small, enough = [[1]] * (MIN_CLIENTS - 1), [[2]] * MIN_CLIENTS
     rates = GroupRates.fit({"place": cells_of(*small, *enough)}, labels(2 * MIN_CLIENTS - 1, 3))
     assert rates.keys["place"].tolist() == [2]
     assert columns(rates, place=[1])["neighbours_place_size"] == 0
 
 
-def test_no_cell_at_all_large_enough_still_gives_the_mean_share():
+def test_without_a_large_enough_group_the_share_is_the_mean():
     rates = GroupRates.fit({"place": cells_of([1], [2], [3], [4])}, labels(4, 1))
     assert columns(rates, place=[1])["neighbours_place_rate"] == 0.25
 

@@ -1,4 +1,4 @@
-"""Whom to visit: the recommendation of one client, and the inspection list of all."""
+"""Clients to visit: the recommendation for one client, and the inspection list of all."""
 
 from dataclasses import replace
 
@@ -66,7 +66,7 @@ def test_what_is_recommended_follows_one_rule(probability, severity, flags, verd
     assert recommendation(score) == said
 
 
-def test_a_score_comes_back_with_what_is_at_stake_and_what_to_do():
+def test_a_score_is_returned_with_its_recovery_estimate_and_recommendation():
     recovery = RecoveryEstimate(900.0, 400.0, 1600.0, 12.0, "")
     [judged, unjudged] = add_recovery([a_score(probability=0.5), a_score(probability=None)], [recovery, recovery])
     assert (judged.recovery, judged.recommendation) == (recovery, INSPECT_NOW)
@@ -74,7 +74,7 @@ def test_a_score_comes_back_with_what_is_at_stake_and_what_to_do():
     assert (unjudged.recovery, unjudged.recommendation) == (None, NOT_ENOUGH)
 
 
-def test_a_clients_own_price_goes_before_the_common_one():
+def test_a_clients_own_price_takes_precedence():
     scores = [a_score(kwh=1000.0, price=0.3), a_score(kwh=1000.0), a_score(), a_score(probability=None, kwh=9.0)]
     values = expected_values(scores, price=0.1)
     assert values[:2].ravel().tolist() == pytest.approx([150, 75, 300, 50, 25, 100])
@@ -115,7 +115,7 @@ def test_open_cases_and_recent_inspections_are_left_out():
     assert sorted(ids(inspection_list(FOUR, 9, inspected_on=inspected))) == ["faint", "sure and small"]
 
 
-def test_a_share_is_drawn_at_random_from_all_and_marked():
+def test_a_share_is_sampled_from_all_clients_and_marked():
     scores = [a_score(f"c-{i}", 0.9 - i / 1000) for i in range(500)]
     visits = inspection_list(scores, 40, random_share=0.1, seed=4)
     drawn = [visit for visit in visits if visit.is_random]
@@ -126,7 +126,7 @@ def test_a_share_is_drawn_at_random_from_all_and_marked():
     assert ids(visits) != ids(inspection_list(scores, 40, random_share=0.1, seed=5))
 
 
-def test_everybody_is_drawn_as_often_as_another():
+def test_every_client_is_sampled_equally_often():
     scores = [a_score(f"c-{i}", 0.9 - i / 10) for i in range(8)]
     times = dict.fromkeys([score.client_id for score in scores], 0)
     for seed in range(400):
@@ -136,7 +136,7 @@ def test_everybody_is_drawn_as_often_as_another():
     assert all(60 < n < 140 for n in times.values())  # 100 each, with a standard deviation of 9
 
 
-def test_the_list_is_spread_over_regions_by_their_clients():
+def test_the_list_is_distributed_over_regions_by_their_numbers_of_clients():
     scores = [a_score(f"c-{i}", 0.9 - i / 1000) for i in range(90)]
     regions = ["near"] * 30 + ["far"] * 60
     visits = inspection_list(scores, 9, random_share=0, regions=regions)
@@ -150,7 +150,7 @@ def test_a_region_without_enough_candidates_leaves_its_visits_to_others():
     assert ids(visits) == ["a-0", "b-0", "b-1", "b-2"]
 
 
-def test_only_candidates_are_listed_but_others_may_be_drawn():
+def test_only_candidates_are_listed_but_others_may_be_sampled():
     candidates = np.array([False, True, False, False])
     assert ids(inspection_list(FOUR, 4, random_share=0, candidates=candidates)) == ["large"]
     drawn = inspection_list(FOUR, 4, random_share=1, candidates=candidates)
@@ -159,12 +159,12 @@ def test_only_candidates_are_listed_but_others_may_be_drawn():
 
 
 @pytest.mark.parametrize("bad", [{"visits": -1}, {"random_share": 1.5}, {"cost": -1.0}, {"price": -0.1}])
-def test_numbers_that_make_no_list_are_refused(bad):
+def test_numbers_out_of_range_are_refused(bad):
     with pytest.raises(ValueError, match="must be at least 0"):
         inspection_list(FOUR, **({"visits": 3} | bad))
 
 
-def test_who_is_sure_not_to_steal_brings_nothing():
+def test_a_client_with_probability_zero_has_no_expected_value():
     assert inspection_list([a_score("sure", 0.0, kwh=1000.0)], 1, cost=1.0, price=0.2, random_share=0) == []
 
 
@@ -185,7 +185,7 @@ CLOSED = st.sets(st.integers(0, 29).map(lambda i: f"c-{i}"))
 @given(
     SCORES, st.integers(0, 40), st.floats(0, 500), st.none() | st.floats(0, 2), st.floats(0, 1), CLOSED, st.booleans()
 )
-def test_a_list_never_exceeds_its_visits_and_holds_nobody_twice_or_closed(
+def test_a_list_never_exceeds_its_visits_and_holds_no_client_twice_or_excluded(
     scores, visits, cost, price, random_share, closed, is_spread
 ):
     regions = [i % 3 for i in range(len(scores))] if is_spread else None

@@ -1,4 +1,4 @@
-"""What a visit may bring back if the client steals."""
+"""Energy at stake: what may be billed after a visit if the client steals."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def peers_of(kwh=USUAL):
 
 
 def recovery_of(*kwh, peers=None, days=None, onset=None, price=None, months=12, **changes):
-    """Of a client with one invoice a month."""
+    """The estimate for a client with one invoice a month."""
     clients, invoices = tables_of(monthly(*kwh, **changes))
     if price is not None:
         clients["tariff_price"] = np.array([price])
@@ -45,7 +45,7 @@ def days_of(*kwh):
 
 
 def by_hand(usual, registered, spread, share):
-    """The quantile of a log-normal above the floor, from its tail drawn fine."""
+    """The quantile of a log-normal distribution above the floor, from a fine grid of its tail."""
     used = np.exp(np.linspace(np.log(registered / 0.9), np.log(usual) + 8 * spread, 400_001))
     density = np.exp(-0.5 * ((np.log(used) - np.log(usual) + spread**2) / spread) ** 2)
     mass = np.cumsum(density) / density.sum()
@@ -63,7 +63,7 @@ def test_a_fall_is_measured_against_the_own_level_before_it():
     assert "its meter registers 100; counted over 6 months" in found.text
 
 
-def test_no_more_months_count_than_may_be_billed_back():
+def test_only_billable_months_count():
     falls = [300] * 24, [100] * 30
     twelve, six = (recovery_of(*falls[0], *falls[1], months=months) for months in (12, 6))
     assert (twelve.months, six.months) == (12, 6)
@@ -83,20 +83,20 @@ def test_the_season_of_the_year_before_counts():
     assert in_low.kwh == pytest.approx(by_hand(6 * 0.5 * (220 + 180), 180, 0.5, 0.5) - 180, rel=0.01)
 
 
-def test_who_was_always_low_is_compared_with_clients_like_it():
+def test_a_client_that_was_always_low_is_compared_with_clients_like_it():
     found = recovery_of(*[40] * 24, peers=peers_of())
     assert found.months == 12
     assert found.kwh == pytest.approx(by_hand(12 * USUAL, 480, 0.75, 0.5) - 480, rel=0.01)
     assert "clients of its region and category use 160" in found.text
 
 
-def test_who_is_compared_with_others_has_the_wider_range():
+def test_a_comparison_with_other_clients_has_the_wider_range():
     own, compared = recovery_of(*[160] * 24, *[40] * 12), recovery_of(*[40] * 24, peers=peers_of())
     assert compared.high_kwh / compared.low_kwh > own.high_kwh / own.low_kwh
 
 
 @pytest.mark.parametrize("kwh", [(), (40, 40), (NAN,) * 24])
-def test_nothing_is_estimated_of_nothing(kwh):
+def test_there_is_no_estimate_without_consumption(kwh):
     assert recovery_of(*kwh) is None
 
 
@@ -116,14 +116,14 @@ def test_an_invoice_is_spread_over_its_months():
     assert period == 4
 
 
-def test_the_worth_is_the_energy_at_the_clients_price():
+def test_the_value_is_the_energy_at_the_clients_price():
     found = recovery_of(*[300] * 24, *[100] * 6, price=0.2)
     assert found.value == pytest.approx(0.2 * found.kwh)
     assert recovery_of(*[300] * 24, *[100] * 6, price=NAN).value is None
     assert recovery_of(*[300] * 24, *[100] * 6).value is None
 
 
-def test_the_clearest_fall_is_found_and_a_rise_is_none():
+def test_the_clearest_fall_is_found_and_a_rise_is_ignored():
     fall, rise, flat = monthly(*[300] * 20, *[90] * 7), monthly(*[90] * 9, *[300] * 9), monthly(*[70] * 30)
     course, _ = monthly_from_invoices(InvoiceSeries.from_tables(*tables_of(fall, rise, flat)))
     assert steps_since_fall(course).tolist() == [7, 0, 0]
@@ -154,7 +154,7 @@ def test_readings_count_from_the_day_of_the_change():
     assert "before July 2018 it was 304" in found.text
 
 
-def test_readings_without_a_fall_leave_the_word_to_the_invoices():
+def test_readings_without_a_fall_leave_the_estimate_to_the_invoices():
     days = days_of(*[4] * 100)
     by_both = recovery_of(*[300] * 24, *[100] * 6, days=days, onset=days.day[50:51].astype(float))
     assert by_both == recovery_of(*[300] * 24, *[100] * 6)
@@ -166,13 +166,13 @@ def test_days_without_a_reading_do_not_count():
     assert found.months == pytest.approx(30 / 30.44)
 
 
-def test_the_last_day_of_each_client_is_the_first_of_its_course():
+def test_the_last_day_of_each_client_is_the_first_step():
     course = daily_from_readings(days_of(1, 2, 3))
     assert course.kwh.tolist() == [[3, 2, 1]]
     assert course.day_of(np.array([0]))[0] == np.datetime64("2018-01-03").astype(int)
 
 
-def test_readings_that_no_meter_could_send_have_no_estimate():
+def test_impossible_readings_have_no_estimate():
     days = days_of(*[1e307] * 200, *[1.0] * 60)
     assert recovery_of(days=days, onset=days.day[200:201].astype(float)) is None
 
@@ -195,7 +195,7 @@ def test_a_range_holds_its_estimate_and_nothing_is_below_zero(kwh, months):
 
 
 @given(KWH, KWH, KWH)
-def test_who_registers_more_of_the_same_usual_steals_less(usual, some, more):
+def test_more_registered_energy_means_a_lower_estimate(usual, some, more):
     some, more = sorted((some, more))
     both = np.array([some, more])
     stake = EnergyAtStake(np.full(2, usual), both, np.ones(2), np.ones(2), np.ones(2), np.full(2, 0.5))

@@ -21,7 +21,7 @@ def test_two_towns_are_two_days_the_northern_one_first():
     assert routes_of(places, 3) == [2, 2, 2, 1, 1, 1]
 
 
-def test_an_address_that_is_not_known_has_no_route():
+def test_an_unknown_place_has_no_route():
     assert routes_of([NORTH, (np.nan, 10.0), (36.8, np.nan)], 5) == [1, 0, 0]
     assert routes_of([], 5) == []
 
@@ -39,6 +39,6 @@ def test_no_day_holds_more_than_it_can_and_no_more_days_are_made_than_needed(pla
     assert routes.max() <= -(-len(places) // a_day)
 
 
-def test_days_that_hold_nothing_are_refused():
+def test_days_without_a_visit_are_refused():
     with pytest.raises(ValueError, match="at least 1"):
         routes_of([NORTH], 0)

@@ -1,4 +1,4 @@
-"""Laws that every detector keeps, and their numbers worked by hand."""
+"""Laws of all detectors, and their values worked by hand."""
 
 import pickle
 
@@ -23,7 +23,7 @@ N, WIDTH = 600, 6
 
 @pytest.fixture
 def usual():
-    """Clients like each other; here and there a value is missing."""
+    """Similar clients with a few missing values."""
     rng = np.random.default_rng(0)
     features = rng.normal(size=(N, WIDTH)).astype(np.float32)
     features[rng.random(features.shape) < 0.1] = np.nan
@@ -31,7 +31,7 @@ def usual():
 
 
 def unlike(n=20, by=6.0):
-    """Planted clients: far off in some features, to either side."""
+    """Planted clients with large deviations in some features, in both directions."""
     rng = np.random.default_rng(1)
     features = rng.normal(size=(n, WIDTH)).astype(np.float32)
     features[:, :2] += np.where(rng.random((n, 2)) < 0.5, -by, by)
@@ -54,7 +54,7 @@ def test_it_ranks_planted_outliers_far_above_chance(kind, usual):
 
 
 @laws
-def test_further_off_is_never_less_suspicious(kind, usual):
+def test_a_larger_deviation_is_never_less_suspicious(kind, usual):
     detector = kind.fit(usual, 7)
     off = np.zeros((5, WIDTH), dtype=np.float32) + column(0, 2, 4, 8, 1e6)
     score = detector.score(off)
@@ -63,7 +63,7 @@ def test_further_off_is_never_less_suspicious(kind, usual):
 
 
 @laws
-def test_what_is_not_known_accuses_nobody(kind, usual):
+def test_missing_values_raise_no_suspicion(kind, usual):
     detector = kind.fit(usual, 7)
     unknown = detector.score(np.full((1, WIDTH), np.nan, dtype=np.float32))
     assert unknown[0] <= np.median(detector.score(usual))
@@ -80,7 +80,7 @@ def test_its_scores_are_finite(kind, usual, value):
 
 
 @laws
-def test_it_can_be_fitted_where_nothing_is_known(kind):
+def test_it_can_be_fitted_without_any_known_value(kind):
     nothing = np.full((50, WIDTH), np.nan, dtype=np.float32)
     score = kind.fit(nothing, 7).score(nothing)
     assert np.isfinite(score).all()
@@ -88,7 +88,7 @@ def test_it_can_be_fitted_where_nothing_is_known(kind):
 
 
 @laws
-def test_a_score_does_not_depend_on_who_else_is_scored_or_in_which_order(kind, usual):
+def test_a_score_does_not_depend_on_the_other_clients_or_their_order(kind, usual):
     detector = kind.fit(usual, 7)
     together, shuffled = detector.score(usual), np.random.default_rng(2).permutation(N)
     np.testing.assert_array_equal(detector.score(usual[shuffled]), together[shuffled])
@@ -97,7 +97,7 @@ def test_a_score_does_not_depend_on_who_else_is_scored_or_in_which_order(kind, u
 
 @pytest.mark.parametrize("kind", [ZScore, MovingAverage, Quartiles])
 def test_the_order_of_the_fitted_clients_does_not_matter(kind, usual):
-    """A forest draws its clients by their place, so that law is not for it."""
+    """A forest samples clients by their position, so this law does not hold for it."""
     shuffled = usual[np.random.default_rng(2).permutation(N)]
     np.testing.assert_allclose(kind.fit(shuffled).score(usual), kind.fit(usual).score(usual), rtol=1e-12)
 
@@ -164,7 +164,7 @@ def test_isolation_forest_scores_as_scikit_learn_does_on_few_clients():
 # --- together ---------------------------------------------------------------------------------------------------------
 
 
-def test_each_detector_looks_at_its_own_features_in_its_own_order(usual):
+def test_each_detector_has_its_own_features_in_its_own_order(usual):
     names = tuple("abcdef")
     looks_at = {"z_score": ("c", "a"), "quartiles": ("f",)}
     detectors = Detectors.fit(usual, names, looks_at, 7)
@@ -176,7 +176,7 @@ def test_each_detector_looks_at_its_own_features_in_its_own_order(usual):
 
 
 @laws
-def test_where_only_falls_are_odd_a_rise_is_as_usual_as_0(kind, usual):
+def test_with_only_falls_a_rise_is_as_usual_as_0(kind, usual):
     changes = np.concatenate([usual, unlike()])
     detector = kind.fit(changes, 7, only_falls=True)
     still, rise, high, fall, deep = np.zeros((5, WIDTH), dtype=np.float32) + column(0, 3, 1e6, -3, -1e6)
@@ -186,15 +186,15 @@ def test_where_only_falls_are_odd_a_rise_is_as_usual_as_0(kind, usual):
         assert (np.diff(score[2:]) > 0).all()
 
 
-def test_all_detectors_are_told_that_only_falls_are_odd(usual):
+def test_all_detectors_are_fitted_for_only_falls(usual):
     looks_at = dict.fromkeys(DETECTORS, ("a", "b"))
     for only_falls in (False, True):
         detectors = Detectors.fit(usual, tuple("abcdef"), looks_at, 7, only_falls)
         assert {detector.only_falls for detector in detectors.fitted.values()} == {only_falls}
 
 
-def test_where_a_third_have_fallen_alike_they_are_still_the_odd_ones():
-    """What lies between the two kinds is empty, and honest clients must not be taken to be there."""
+def test_a_third_of_clients_with_the_same_fall_are_still_unusual():
+    """The gap between the two kinds is empty, and must not become the usual place of honest clients."""
     rng = np.random.default_rng(3)
     changes = rng.normal(0.0, 0.1, (600, 3)).astype(np.float32)
     changes[:200] -= 1.5

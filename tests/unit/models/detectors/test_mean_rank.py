@@ -1,4 +1,4 @@
-"""Ranks without labels: an even place among the clients fitted on, alone as in a batch."""
+"""Ranks without labels: uniform among the fitted clients, and the same alone and in a batch."""
 
 import numpy as np
 import pytest
@@ -38,13 +38,13 @@ def test_a_rank_is_worked_by_hand_on_five_clients():
     np.testing.assert_allclose(rank, [1.5 / 4, 0.5])
 
 
-def test_clients_alike_share_the_middle_of_their_places():
+def test_clients_with_equal_scores_share_the_middle_of_their_ranks():
     scores = np.array([[0], [0], [0], [0], [1], [2], [2], [3], [4]], dtype=np.float32)
     rank = rank_of(MeanRank.fit(scores, np.array([0])).values(np.array([[0], [1], [2], [3]], dtype=np.float32)))
     np.testing.assert_allclose(rank, [(0 + 3) / 2 / 8, 4 / 8, (5 + 6) / 2 / 8, 7 / 8])
 
 
-def test_a_detector_that_tells_no_client_from_another_ranks_all_in_the_middle():
+def test_a_detector_with_equal_scores_ranks_all_clients_in_the_middle():
     alike = np.full((9, 1), 2.0, dtype=np.float32)
     np.testing.assert_allclose(rank_of(MeanRank.fit(alike, np.array([0])).values(alike)), 0.5)
 
@@ -72,7 +72,7 @@ def test_a_missing_score_is_the_least_suspicious():
     assert model.values(client) <= model.values(matrix(200, seed=3)).min()
 
 
-def test_a_detector_that_judged_nobody_moves_no_client_before_another():
+def test_a_detector_without_scores_changes_no_order():
     scores = matrix()
     scores[:, 3] = np.nan
     values = MeanRank.fit(scores, np.array([1, 3])).values(scores)
@@ -88,7 +88,7 @@ def test_a_higher_score_never_ranks_lower(scores):
     assert (np.diff(model.values(clients)) >= 0).all()
 
 
-def test_a_score_beyond_all_that_was_fitted_is_sure_only_so_far():
+def test_a_score_beyond_all_fitted_ones_has_a_bounded_rank():
     model = MeanRank.fit(matrix(), THREE)
     far = np.full((1, 5), 1e30, dtype=np.float32)
     np.testing.assert_allclose(rank_of(model.values(far)), MAX_RANK)

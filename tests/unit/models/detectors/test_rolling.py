@@ -18,7 +18,7 @@ N_ROWS, SINCE, SEED = 160, 110, 5
 
 
 def steady(n=6, seed=0):
-    """Log consumption of clients [client, row]; here and there a value is missing."""
+    """Log consumption of clients with a few missing values. [client, row]"""
     rng = np.random.default_rng(seed)
     series = rng.normal(2.0, 0.3, (n, N_ROWS))
     series[rng.random(series.shape) < 0.05] = np.nan
@@ -36,7 +36,7 @@ def along_of(detector, series, windows, seed=SEED):
 
 @windows
 @laws
-def test_a_planted_fall_raises_what_follows_above_what_was_before(detector, windows):
+def test_a_planted_fall_raises_the_values_that_follow(detector, windows):
     series = steady()
     series[:, SINCE:] -= 1.5
     told = along_of(detector, series, windows)
@@ -46,7 +46,7 @@ def test_a_planted_fall_raises_what_follows_above_what_was_before(detector, wind
 
 @windows
 @laws
-def test_a_planted_spike_is_seen_as_well(detector, windows):
+def test_a_planted_spike_is_found(detector, windows):
     series = steady()
     series[:, SINCE : SINCE + 7] += 2.0
     told = along_of(detector, series, windows)
@@ -60,7 +60,7 @@ def test_the_same_seed_gives_the_same_values(detector):
 
 @windows
 @laws
-def test_a_client_has_the_values_alone_that_it_has_among_others_in_any_order(detector, windows):
+def test_a_clients_values_do_not_depend_on_other_clients_or_their_order(detector, windows):
     series, order = list(steady()), [3, 0, 5, 1, 4, 2]
     together = along_of(detector, series, windows)
     np.testing.assert_array_equal(along_of(detector, [series[i] for i in order], windows), together[order])
@@ -68,8 +68,8 @@ def test_a_client_has_the_values_alone_that_it_has_among_others_in_any_order(det
 
 
 @laws
-def test_the_future_changes_no_value_of_the_past_but_that_of_a_forest(detector):
-    """A forest learns a client's first half, which grows with the series; the others know the past alone."""
+def test_later_rows_change_no_earlier_value_except_of_a_forest(detector):
+    """A forest is fitted on a client's first half, which grows with the series; the others use earlier rows alone."""
     series = steady(3)
     cut = along_of(detector, series[:, :SINCE], DAY_WINDOWS)
     if detector is not along.isolation_forest:
@@ -114,7 +114,7 @@ def by_hand(detector, *series):
     return detector(Segments([len(series)]), np.array(series, float), BY_TWO, SEED)
 
 
-def test_z_score_is_the_distance_from_all_before_in_their_deviations():
+def test_z_score_is_the_distance_from_all_earlier_rows_in_their_deviations():
     told = by_hand(along.z_score, 1.0, 3.0, 5.0, 2.0, 2.0)
     assert told[2:4] == pytest.approx([3.0, 1.0 / np.sqrt(8 / 3)])
 
@@ -124,12 +124,12 @@ def test_moving_average_is_the_distance_from_the_rows_just_before():
     assert told[2:] == pytest.approx([3.0, 2.0, 1.5 / 1.5])
 
 
-def test_quartiles_measure_what_lies_outside_in_interquartile_ranges():
+def test_quartiles_measure_the_distance_in_interquartile_ranges():
     told = by_hand(along.quartiles, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 0.0)
     assert told[6] == pytest.approx((2.0 - 0.0) / 2.0), "quartiles of 1 .. 6 are 2 and 4, the known value below each"
 
 
-def test_a_flat_client_is_judged_by_the_least_spread():
+def test_a_flat_client_has_the_smallest_assumed_spread():
     assert by_hand(along.z_score, 1.0, 1.0, 1.0, 1.2)[3] == pytest.approx(0.2 / BY_TWO.spread, rel=1e-5)
 
 
@@ -137,7 +137,7 @@ def test_a_flat_client_is_judged_by_the_least_spread():
 
 
 class Network:
-    """One that tells the kWh of the day, and remembers which factor it was shown."""
+    """A network whose scores are the kWh of the day, and which records the factor it was given."""
 
     def row_scores(self, days, factor=None):
         self.factor = factor
@@ -151,7 +151,7 @@ def thieves():
     return days, Covariates.from_consumption(days)
 
 
-def test_every_detector_tells_of_every_day_on_one_scale(thieves):
+def test_every_detector_has_a_value_for_every_day_on_one_scale(thieves):
     told = anomaly_timeline.timeline(*thieves)
     assert set(told) == set(ROLLING_DETECTORS)
     for name, values in told.items():
@@ -160,7 +160,7 @@ def test_every_detector_tells_of_every_day_on_one_scale(thieves):
         assert np.nanmean(honest >= UNUSUAL) < 0.1, name
 
 
-def test_networks_stand_beside_and_see_the_neighbours(thieves, monkeypatch):
+def test_networks_are_part_of_the_timeline_and_take_the_neighbours_factor(thieves, monkeypatch):
     days, surroundings = thieves
     network = Network()
     monkeypatch.setitem(DAY_SCALES, "autoencoder", (1.0, 3.0))
@@ -182,7 +182,7 @@ def test_a_change_that_all_neighbours_share_is_not_unusual():
     assert np.nanmean(beside[:, 155:170]) < UNUSUAL
 
 
-def test_a_client_alone_has_the_timeline_it_has_among_others(thieves):
+def test_a_clients_timeline_does_not_depend_on_other_clients(thieves):
     days, surroundings = thieves
     together, alone = (
         anomaly_timeline.timeline(days, surroundings),

@@ -1,4 +1,4 @@
-"""Series side by side: ends in line, weeks from Monday on, nothing from after the day."""
+"""Matrices of series: they end in one column, weeks begin on Monday, and no later day has an influence."""
 
 import numpy as np
 import pytest
@@ -19,13 +19,13 @@ def days_of(*series, first=THURSDAY):
     )
 
 
-def test_series_end_in_the_last_column_and_know_nothing_before_they_begin():
+def test_series_end_in_the_last_column_and_are_missing_before_they_begin():
     grid = DayGrid.from_days(days_of([1, 2, 3], [], [4]), None, multiple=3, before=0)
     np.testing.assert_array_equal(grid.kwh, [[1, 2, 3], [NAN] * 3, [NAN, NAN, 4]])
     np.testing.assert_array_equal(grid.row, [[0, 1, 2], [4, 4, 4], [4, 4, 3]])
 
 
-def test_columns_are_some_before_any_series_and_a_multiple_that_holds_the_longest():
+def test_a_grid_has_empty_columns_and_a_multiple_that_holds_the_longest_series():
     assert DayGrid.from_days(days_of([1] * 14), None, multiple=7, before=3).kwh.shape == (1, 17)
     assert DayGrid.from_days(days_of([1] * 15), None, multiple=7, before=3).kwh.shape == (1, 24)
     assert DayGrid.from_days(days_of([]), None, multiple=7, before=3).kwh.shape == (1, 10)
@@ -35,13 +35,13 @@ def test_monday_is_0():
     assert DayGrid.from_days(days_of([1, 1, 1, 1, 1]), None, 5, 0).weekday.tolist() == [[3, 4, 5, 6, 0]]
 
 
-def test_sums_before_a_column_leave_missing_days_out():
+def test_sums_before_a_column_ignore_missing_days():
     total, n = DayGrid.from_days(days_of([1, NAN, 3]), None, multiple=4, before=0).before()
     assert total.tolist() == [[0, 0, 1, 1, 4]]
     assert n.tolist() == [[0, 0, 1, 1, 2]]
 
 
-def test_a_factor_that_is_none_is_unknown():
+def test_a_factor_of_zero_is_unknown():
     grid = DayGrid.from_days(days_of([1, 1, 1]), np.array([1.2, 0.0, NAN]), multiple=3, before=0)
     np.testing.assert_array_equal(grid.factor, [[1.2, NAN, NAN]])
 
@@ -70,7 +70,7 @@ def test_no_series_gives_no_pieces():
     assert (len(parts.kwh), len(rows), len(client)) == (0, 0, 0)
 
 
-def test_relative_consumption_is_0_as_usual_and_bounded_both_ways():
+def test_relative_consumption_is_0_at_the_level_and_bounded_on_both_sides():
     values = log_ratio(np.array([5.0, 0.0, 1e9, NAN]), np.array([5.0]))
     assert values[:3] == pytest.approx([0, np.log(0.1 / 1.1), np.log(20.1 / 1.1)])
     assert np.isnan(values[3])

@@ -1,4 +1,4 @@
-"""What a dense network sees of a client: columns that tell, around 0, no outlier beyond a bound, missing told apart."""
+"""Scaled input of a dense network: informative columns around 0, bounded outliers, and masks of missing values."""
 
 import numpy as np
 import pytest
@@ -24,12 +24,12 @@ def scaling(inputs):
     return InputScaler.fit(inputs)
 
 
-def test_columns_that_few_have_or_nearly_all_have_alike_are_not_looked_at(scaling):
+def test_columns_that_few_clients_have_or_that_hardly_vary_are_left_out(scaling):
     np.testing.assert_array_equal(scaling.columns, [0, 2, 5])
     np.testing.assert_array_equal(scaling.columns[scaling.masked], [2])
 
 
-def test_the_usual_client_is_0_and_a_quartile_off_counts_the_same_in_every_column(inputs, scaling):
+def test_the_usual_client_is_0_and_a_quartile_has_the_same_scale_in_every_column(inputs, scaling):
     first, middle, third = np.nanquantile(inputs[:, 0], (0.25, 0.5, 0.75))
     row = np.array([[middle, 0, np.nan, 0, 0, 0], [third, 0, np.nan, 0, 0, 1]], np.float32)
     seen = scaling.transform(row)
@@ -47,8 +47,8 @@ def test_no_value_is_squashed_beyond_the_bound_and_more_stays_more(scaling):
     assert (np.diff(seen[1:-1, 0]) > 0).all()
 
 
-def test_a_network_sees_what_its_scaling_shows(inputs, scaling):
-    """One layer that adds up what it sees of the third column, and whether the second one's value is missing."""
+def test_a_network_runs_on_the_scaled_input(inputs, scaling):
+    """One layer that adds the scaled third column and the mask of the second."""
     kernel = np.array([[0.0], [0.0], [1.0], [10.0]], np.float32)
     network = DenseNetwork.from_fits(scaling, [[(kernel, np.array([2.0], np.float32))]])
     seen = scaling.transform(inputs)

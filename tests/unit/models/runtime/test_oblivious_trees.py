@@ -1,4 +1,4 @@
-"""Symmetric trees: each leaf is reached by the answers to its tree's questions, and the leaves add up."""
+"""Oblivious trees: the comparisons of a tree select its leaf, and the leaves add up."""
 
 import numpy as np
 
@@ -28,7 +28,7 @@ def values(trees, *rows):
 TWO_LEVELS = ([(0, 1.0), (1, 5.0)], [10.0, 20.0, 30.0, 40.0])
 
 
-def test_the_answers_choose_the_leaf():
+def test_the_comparisons_select_the_leaf():
     trees = average_models([model(TWO_LEVELS)])
     assert values(trees, [0, 0], [2, 0], [0, 6], [2, 6]) == [10, 20, 30, 40]
 
@@ -48,7 +48,7 @@ def test_several_models_give_their_mean_each_with_its_scale_and_bias():
     assert values(trees, [0, 0], [2, 0]) == [(2 * 10 + 1 + 0 + 3) / 2, (2 * 20 + 1 + 4 + 3) / 2]
 
 
-def test_a_client_alone_gets_to_the_last_bit_what_it_gets_among_others():
+def test_a_client_has_the_same_value_alone_and_in_a_batch_to_the_last_bit():
     rng = np.random.default_rng(0)
     drawn = [([(int(c), 0.0) for c in rng.choice(6, 3)], rng.normal(size=8).tolist()) for _ in range(200)]
     trees, matrix = average_models([model(*drawn)]), rng.normal(size=(2 * BLOCK + 5, 6)).astype(np.float32)

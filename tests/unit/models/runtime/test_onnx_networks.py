@@ -1,4 +1,4 @@
-"""Networks as ONNX graphs give what their formulas give."""
+"""Networks as ONNX graphs have the output of their formulas."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Trees as ONNX graphs: they go where the trees went."""
+"""Trees as ONNX graphs take the same branches as the trees."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ from fairmeter.models.runtime.onnx_trees import Tree, round_down
 
 
 def stump(feature, threshold, left, right):
-    """A tree of one question: below or at the threshold the left value."""
+    """A tree of one split: the left value at or below the threshold."""
     return Tree(
         np.array([1, -1, -1]), np.array([2, -1, -1]), np.array([feature, 0, 0]),
         np.array([threshold, 0.0, 0.0]), np.array([0.0, left, right]),
@@ -39,7 +39,7 @@ def test_a_tree_of_one_leaf_gives_its_value():
     assert scored([leaf, leaf], [1.0], [-1.0]).tolist() == [[0.5], [0.5]]
 
 
-def test_a_value_beside_a_threshold_goes_the_way_it_went_in_double_precision():
+def test_a_value_near_a_threshold_takes_the_same_branch_as_in_double_precision():
     above = float(np.float32(0.1)) * (1 - 1e-9)  # just under the float32 0.1, and rounded it would be that
     assert scored([stump(0, above, 0.0, 1.0)], [0.1]).tolist() == [[1]]
 
@@ -71,7 +71,7 @@ onnx_graphs.run(onnx_graphs.of_trees([leaf], 1), np.zeros((1, 1), np.float32))
 """
 
 
-def test_the_runtime_neither_reports_to_its_maker_nor_writes_the_name_it_would_report_under(tmp_path):
+def test_onnx_runtime_sends_no_telemetry_and_stores_no_device_id(tmp_path):
     known = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "ORT_"))}
     options = {"cwd": Path(__file__).parents[4], "env": known | {"HOME": str(tmp_path)}}
     subprocess.run([sys.executable, "-B", "-c", RUNS_A_GRAPH], check=True, **options)
