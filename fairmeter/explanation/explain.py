@@ -103,11 +103,13 @@ def _stored_part(model: FraudModel, stored: StoredInvoiceScore) -> CombinedModel
 def _inputs_by_client(model: FraudModel, context: ScoringContext) -> list[dict[int, EnsembleInput]]:
     """By client, the input of the ensemble on invoices, and that of the ensemble on readings."""
     of_invoices, of_readings = {}, {}
-    billed, metered = context.invoice_features, context.reading_features
+    invoice_features, reading_features = context.invoice_features, context.reading_features
     if model.invoices is not None:
-        of_invoices = _inputs(model.invoices, INVOICES, billed, billed.n_records > 0)
-    if model.readings is not None and metered is not None:
-        of_readings = _inputs(model.readings.ensemble, READINGS, metered, metered.n_records >= MIN_DAYS)
+        of_invoices = _inputs(model.invoices, INVOICES, invoice_features, invoice_features.n_records > 0)
+    if model.readings is not None and reading_features is not None:
+        of_readings = _inputs(
+            model.readings.ensemble, READINGS, reading_features, reading_features.n_records >= MIN_DAYS
+        )
     return [of_invoices, of_readings]
 
 

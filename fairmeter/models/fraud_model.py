@@ -109,8 +109,8 @@ class FraudModel:
 
         stored: one a client, the score from invoices that are no longer available, or None.
         """
-        before = None if stored is None else np.array([np.nan if one is None else one.probability for one in stored])
-        probability = self.probability(invoices, readings, before)
+        scores = None if stored is None else np.array([np.nan if one is None else one.probability for one in stored])
+        probability = self.probability(invoices, readings, scores)
         n_days = np.zeros(len(invoices), np.int64) if readings is None else readings.n_records
         last_on = invoices.features[:, self._last_on]
         onset = np.full(len(invoices), np.nan) if readings is None else onset_day(readings)

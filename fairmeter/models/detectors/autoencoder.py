@@ -88,6 +88,7 @@ class Autoencoder:
         return made._scaled_to(windows)
 
     def _scaled_to(self, windows: np.ndarray) -> "Autoencoder":
+        """The same network with code, error and distance scaled by these honest windows."""
         code = self._run(windows)[1]
         variance, axes = np.linalg.eigh(np.cov(code.T) + 1e-6 * np.eye(self.CODE))
         made = replace(self, code_mean=code.mean(axis=0), whitening=axes / np.sqrt(variance))

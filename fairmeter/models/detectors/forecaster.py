@@ -44,11 +44,8 @@ class Forecaster:
     SPAN: ClassVar[int] = 182  # days of forecasts in one run
     MIN_BEFORE: ClassVar[int] = 14  # known days for a level
     AHEAD: ClassVar[dict[str, int]] = {"day": 1, "month": 28, "quarter": 91}
-    LAST: ClassVar[dict[int, int]] = {
-        7: 3,
-        30: 10,
-        90: 20,
-    }  # days over which errors are averaged: number of known days required
+    # Days over which errors are averaged, and the number of known days required.
+    LAST: ClassVar[dict[int, int]] = {7: 3, 30: 10, 90: 20}
     UNITS: ClassVar[int] = 32
     names: ClassVar[tuple[str, ...]] = tuple(
         f"{ahead}_ahead_{what}"
@@ -94,10 +91,10 @@ class Forecaster:
         out = np.full((len(days.segments), len(self.names)), np.nan, dtype=np.float32)
         for clients, _, grid in blocks(days, factor, self.SPAN, self.LEAD):
             last = self._errors(grid, only_last=True)
-            longest, least = max(self.LAST.items())
+            longest, min_known = max(self.LAST.items())
             quarter = last[..., -longest:]
             each = [mean_of_known(last[..., -n:], known) for n, known in self.LAST.items()]
-            each += [mean_of_known(np.abs(quarter), least), *quantiles_of_known(quarter, (0.1, 0.9), least)]
+            each += [mean_of_known(np.abs(quarter), min_known), *quantiles_of_known(quarter, (0.1, 0.9), min_known)]
             out[clients] = np.stack(each, axis=2).reshape(-1, len(self.names))
         return out
 
@@ -116,6 +113,7 @@ class Forecaster:
 
     @classmethod
     def _width(cls) -> int:
+        """Number of columns of the network's input."""
         return 4 + WEEK + len(cls.AHEAD)
 
     @classmethod
