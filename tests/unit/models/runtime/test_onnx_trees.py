@@ -65,9 +65,9 @@ def test_features_of_another_width_are_refused():
 
 RUNS_A_GRAPH = """
 import numpy as np
-from fairmeter.models.runtime import onnx_trees as onnx_graphs
-leaf = onnx_graphs.Tree(*(np.array([value]) for value in (-1, -1, 0, 0.0, 0.0)))
-onnx_graphs.run(onnx_graphs.of_trees([leaf], 1), np.zeros((1, 1), np.float32))
+from fairmeter.models.runtime import onnx_trees
+leaf = onnx_trees.Tree(*(np.array([value]) for value in (-1, -1, 0, 0.0, 0.0)))
+onnx_trees.run(onnx_trees.tree_ensemble_graph([leaf], 1), np.zeros((1, 1), np.float32))
 """
 
 
