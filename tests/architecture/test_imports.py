@@ -121,7 +121,7 @@ def imports(tree: ast.AST) -> list[str]:
 
 
 def depends_on(tree: ast.AST) -> set[str]:
-    """Modules of ours that are imported, at the top or inside a function. `from a import b` means a.b where it is one."""
+    """Modules of ours that are imported anywhere in it. `from a import b` means a.b where that is one."""
     ours, found = modules().keys() - {PACKAGE}, set()
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
