@@ -281,9 +281,9 @@ def test_a_file_that_cannot_be_made_is_a_500_whose_log_quotes_nothing(caplog):
     with pytest.raises(Problem) as raised:
         process.made({"kind": "book"}, [["a private id"]])
     assert raised.value.status == 500
-    (said,) = [record.said for record in caplog.records]
+    (said,) = [record.fields for record in caplog.records]
     assert said["type"] == "KeyError"
-    assert "book.py" in said["place"]
+    assert "xlsx.py" in said["place"]
     assert "private" not in json.dumps(said)
 
 

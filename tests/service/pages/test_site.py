@@ -15,7 +15,7 @@ from fairmeter.web.http import i18n, texts
 from tests.builders.desk import PASSWORD, add_user, desk_app
 from tests.builders.pages import FORMULA, HOSTILE, N_CLIENTS, filled, inspected, open_desk, seen
 
-WEB = Path(texts.__file__).parent
+WEB = Path(texts.__file__).parents[1]
 PAGES = ("/desk/", "/desk/list", "/desk/list?show=all", "/desk/client/c-001", "/desk/model")
 PAGES += ("/desk/cases", "/desk/field", "/desk/map", "/desk/live")
 CHOSEN = ["c-001", "c-002"]
@@ -103,7 +103,7 @@ def test_files_are_kept_by_the_browser_and_found_under_their_names_alone(reader)
 
 def test_every_text_that_a_page_uses_is_in_the_language_file():
     keys = set(texts.texts_of("en"))
-    sources = [*WEB.glob("pages/*.py"), *WEB.glob("templates/*.html")]
+    sources = [*WEB.glob("pages/**/*.py"), *WEB.glob("templates/*.html")]
     used = {
         key
         for path in sources
@@ -114,7 +114,7 @@ def test_every_text_that_a_page_uses_is_in_the_language_file():
 
 
 def test_every_page_room_opens_with_what_goes_in_and_what_comes_out():
-    rooms = [path for path in WEB.glob("pages/*.py") if path.name != "__init__.py"]
+    rooms = [path for path in WEB.glob("pages/**/*.py") if path.name != "__init__.py"]
     assert all("\nIn:" in ast.get_docstring(ast.parse(path.read_text())) for path in rooms)
 
 
