@@ -57,8 +57,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def parsed(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="beside_others.py", description=__doc__.splitlines()[0])
-    kept = Path(tempfile.gettempdir()) / "fairmeter-beside"
-    parser.add_argument("--folder", type=Path, default=kept, help=f"for the environments, 4 GB ({kept})")
+    folder = Path(tempfile.gettempdir()) / "fairmeter-beside"
+    parser.add_argument("--folder", type=Path, default=folder, help=f"for the environments, 4 GB ({folder})")
     parser.add_argument("--seconds", type=int, default=4, help="of each turn (4)")
     parser.add_argument(
         "--json", type=Path, default=OUT, help="the file for the figures (benchmarks/results/beside_others.json)"
@@ -67,7 +67,7 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def measured(options: argparse.Namespace) -> dict[str, Any]:
-    """Installs, measures and prints. Raises DidNotStart and BadAnswer of Fairmeter; others' are told in the table."""
+    """Install, measure and print. Raises DidNotStart, BadAnswer of Fairmeter; failures of others go into the table."""
     console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else WIDTH)
     names, rows, billed = sent()
     servers, missing = {}, {}
@@ -134,7 +134,7 @@ def rates_of(sides: list[Side], servers: dict[str, Server], seconds: int, consol
 
 
 def asked(side: Side, port: int, connections: int, seconds: int, console: Console) -> Rate:
-    """One turn. Of others a failure is said, and leaves no figure."""
+    """One round. A failure of another server is reported and leaves no figure."""
     try:
         return stormed(port, side.path, connections, seconds, side.lines)
     except BadAnswer as error:

@@ -35,7 +35,7 @@ from benchmarks.helpers.servers import (
 GIVEN = Path(__file__).parent / "beside"
 OLDER_LOOP = "uvloop<0.22"  # MLServer 1.7.1 does not start with a newer one: "There is no current event loop"
 N_TREES, DEPTH = 450, 6  # of members.fit_xgboost
-# The plainest environment for all: no thread pools beside each other, nothing said to the makers.
+# The same environment for all: no competing thread pools, no telemetry.
 QUIET = {"OMP_NUM_THREADS": "1", "BENTOML_DO_NOT_TRACK": "True", "MLFLOW_DISABLE_TELEMETRY": "true"}
 
 
@@ -91,10 +91,10 @@ def installed(name: str, packages: list[str], folder: Path, console: Console) ->
 
 
 def run(command: list[str], **more) -> None:
-    told = subprocess.run(command, capture_output=True, text=True, **more)  # noqa: S603  (our own command)
-    if told.returncode:
+    done = subprocess.run(command, capture_output=True, text=True, **more)  # noqa: S603  (our own command)
+    if done.returncode:
         raise NotInstalled(
-            f"{command[0]} ended with {told.returncode}: {(told.stderr.strip() or '?').splitlines()[-1]}"
+            f"{command[0]} ended with {done.returncode}: {(done.stderr.strip() or '?').splitlines()[-1]}"
         )
 
 
@@ -126,8 +126,8 @@ def running(command: list[str], folder: Path, settings: dict[str, str], first: b
         try:
             if not answers(process, port, first):
                 log.seek(0)
-                said = (log.read().strip() or "?").splitlines()[-1]
-                raise DidNotStart(f"{Path(words[0]).name} gave no answer within {LONGEST_START:.0f} s: {said}")
+                last_line = (log.read().strip() or "?").splitlines()[-1]
+                raise DidNotStart(f"{Path(words[0]).name} gave no answer within {LONGEST_START:.0f} s: {last_line}")
             yield Server(process.pid, port, perf_counter() - started)
         finally:
             os.killpg(process.pid, signal.SIGTERM)
@@ -139,7 +139,7 @@ def running(command: list[str], folder: Path, settings: dict[str, str], first: b
 
 
 def answers(process: subprocess.Popen, port: int, first: bytes) -> bool:
-    """Whether it says 200 to the first request before it ends, or the time does."""
+    """Whether it answers the first request with 200 in time."""
     deadline = perf_counter() + LONGEST_START
     while perf_counter() < deadline and process.poll() is None:
         try:

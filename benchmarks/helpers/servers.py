@@ -40,7 +40,7 @@ class BadAnswer(Exception):
 
 
 class Connection:
-    """One kept-alive HTTP/1.1 connection. http.client would take longer to read an answer than Flask to give it."""
+    """A persistent HTTP/1.1 connection. http.client would take longer to parse an answer than Flask to send it."""
 
     def __init__(self, port: int) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=LONGEST_START)

@@ -194,22 +194,22 @@ def send_hostile(operations: list[APIOperation], session: requests.Session, seen
                 send_one(case, session, seen, f"the body {name!r} as {body.media_type}", **sent)
 
 
-def send_one(case: Case, session: requests.Session, seen: Seen, told: str = "", **more) -> None:
+def send_one(case: Case, session: requests.Session, seen: Seen, shown: str = "", **more) -> None:
     """One request, whose answer is counted and checked."""
     route = f"{case.method.upper()} {case.operation.path}"
     try:
         answer = case.call(session=session, timeout=LONGEST, **more)
     except requests.RequestException as error:
-        seen.add_wrong(route, f"no answer ({type(error).__name__})", told or case.as_curl_command())
+        seen.add_wrong(route, f"no answer ({type(error).__name__})", shown or case.as_curl_command())
         return
     seen.answers[route][answer.status_code] += 1
     if 400 <= answer.status_code < 500 and len(answer.request.path_url) > LONGEST_ADDRESS:
-        return  # gunicorn's own words: it reads no further, and the service never hears of it
+        return  # gunicorn's own answer: the request never reaches the service
     try:
         case.validate_response(answer, checks=CHECKS)
     except FailureGroup as group:
         for failure in group.exceptions:
-            seen.add_wrong(route, sentence_of(failure), told or case.as_curl_command())
+            seen.add_wrong(route, sentence_of(failure), shown or case.as_curl_command())
 
 
 def sentence_of(failure: Failure) -> str:

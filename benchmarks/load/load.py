@@ -44,10 +44,10 @@ CONNECTIONS = (1, 8, 32, 64)
 ROUNDS = 3  # turns of each side
 N_SIMULATED, N_BATCH, N_BATCHES = 3000, 1000, 3  # clients; clients of a batch; batches
 N_IDLE, A_MOMENT = 12, 0.2  # connections that do not go on; seconds
-# What they sent: a browser opens some ahead of need, and whoever wishes a service ill sends half of what it announced.
+# Browsers open connections ahead of need; an attacker sends half of the announced body.
 BESIDE = {"idle": b"", "half_sent": posted("/predict", b"{}" * 50)[:-20]}
 AT_ONCE = 32  # connections, where workers are compared
-WORKERS = {  # what gunicorn is told, beside gunicorn.conf.py
+WORKERS = {  # gunicorn's arguments, in addition to gunicorn.conf.py
     "as delivered": "",
     "1 thread": "--threads 1",
     "4 threads": "--threads 4",
@@ -146,10 +146,10 @@ def stormed(port: int, path: str, connections: int, seconds: int, lines: Path) -
     """One turn of wrk. Raises BadAnswer where any request failed: such a rate would be worth nothing."""
     asked = ("wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "-s", str(SCRIPT))
     command = (*asked, f"http://127.0.0.1:{port}{path}", "--", str(lines))
-    told = subprocess.run(command, capture_output=True, text=True)  # noqa: S603  (our own command)
-    if told.returncode:
-        raise BadAnswer(f"wrk: {told.stderr.strip() or told.stdout.strip()}")
-    figures = json.loads(told.stdout.splitlines()[-1])
+    done = subprocess.run(command, capture_output=True, text=True)  # noqa: S603  (our own command)
+    if done.returncode:
+        raise BadAnswer(f"wrk: {done.stderr.strip() or done.stdout.strip()}")
+    figures = json.loads(done.stdout.splitlines()[-1])
     if figures["n_errors"]:
         raise BadAnswer(f"{path}: {figures['n_errors']} of {figures['n_requests']} requests failed.")
     return Rate(*(figures[name] for name in Rate._fields))
@@ -163,8 +163,8 @@ def of_workers(lines: Path, seconds: int, console: Console) -> list[dict[str, An
     beside = [f"beside {N_IDLE} {name}" for name in BESIDE]
     grid = grid_of(f"{AT_ONCE} connections", "p50", "p95", "p99", "requests/s", *beside, "MB")
     rows = []
-    for name, told in WORKERS.items():
-        settings = {"MODEL_PATH": str(MODEL_PATH), "LOG_LEVEL": "WARNING", "GUNICORN_CMD_ARGS": told}
+    for name, arguments in WORKERS.items():
+        settings = {"MODEL_PATH": str(MODEL_PATH), "LOG_LEVEL": "WARNING", "GUNICORN_CMD_ARGS": arguments}
         with served(SERVICE, **settings) as server:
             waits = {f"beside_{name}_s": wait_beside(server, sent) for name, sent in BESIDE.items()}
             rate, memory = stormed(server.port, "/predict", AT_ONCE, seconds, lines), server.memory_mb()
@@ -209,19 +209,21 @@ def of_batch(bodies: list[dict], console: Console) -> list[dict[str, Any]]:
 
 def of_mixed(bodies: list[dict], seconds: float, console: Console) -> dict[str, Any]:
     """A desk on SQLite, people and meters at once. Raises BadAnswer where a request failed."""
-    told = mixed_traffic(bodies, seconds)
-    if told.errors:
-        raise BadAnswer(f"Mixed traffic: {len(told.errors)} of {told.n_requests} failed, the first: {told.errors[0]}")
-    console.print(in_words(told))
-    return {name: value for name, value in told._asdict().items() if name != "errors"} | {"n_errors": 0}
+    mixed = mixed_traffic(bodies, seconds)
+    if mixed.errors:
+        raise BadAnswer(
+            f"Mixed traffic: {len(mixed.errors)} of {mixed.n_requests} failed, the first: {mixed.errors[0]}"
+        )
+    console.print(describe(mixed))
+    return {name: value for name, value in mixed._asdict().items() if name != "errors"} | {"n_errors": 0}
 
 
-def in_words(told: Mixed) -> str:
+def describe(mixed: Mixed) -> str:
     return (
-        f"Mixed traffic, {told.seconds / 60:.1f} minutes: {told.n_requests:,} requests, {told.n_writes:,} of them "
-        f"writes, none failed; p50 {told.p50_ms:.0f} ms, p95 {told.p95_ms:.0f} ms, p99 {told.p99_ms:.0f} ms. Memory "
-        f"{told.first_mb:.0f} MB after half of the time, {told.last_mb:.0f} MB at the end: "
-        f"{told.slope_mb_hour:+.1f} MB an hour (least squares; standard error {told.slope_error_mb_hour:.1f})."
+        f"Mixed traffic, {mixed.seconds / 60:.1f} minutes: {mixed.n_requests:,} requests, {mixed.n_writes:,} of them "
+        f"writes, none failed; p50 {mixed.p50_ms:.0f} ms, p95 {mixed.p95_ms:.0f} ms, p99 {mixed.p99_ms:.0f} ms. Memory "
+        f"{mixed.first_mb:.0f} MB after half of the time, {mixed.last_mb:.0f} MB at the end: "
+        f"{mixed.slope_mb_hour:+.1f} MB an hour (least squares; standard error {mixed.slope_error_mb_hour:.1f})."
     )
 
 

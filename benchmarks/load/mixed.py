@@ -60,7 +60,7 @@ class Mixed(NamedTuple):
 
 
 class Asker:
-    """One person or meter: a kept-alive connection, opened again after a failure."""
+    """A user or a meter: a persistent connection, opened again after a failure."""
 
     def __init__(self, port: int, key: str) -> None:
         self._port, self._key = port, key
@@ -97,7 +97,7 @@ class Asker:
         self._connection = None
 
 
-# --- what each does, a step at a time ---------------------------------------------------------------------------------
+# --- generators of requests, one at a time ----------------------------------------------------------------------------
 
 
 def scores(asker: Asker, bodies: list[dict]) -> Iterator[None]:
@@ -105,7 +105,7 @@ def scores(asker: Asker, bodies: list[dict]) -> Iterator[None]:
         yield asker.score(body)
 
 
-def keeps(asker: Asker, bodies: list[dict]) -> Iterator[None]:
+def recorded(asker: Asker, bodies: list[dict]) -> Iterator[None]:
     for body in cycle(bodies):
         yield asker.write("/predict?record=1", body)
 
@@ -121,9 +121,9 @@ def meters(asker: Asker, name: str) -> Iterator[None]:
 def moves(asker: Asker, case_ids: list[int]) -> Iterator[None]:
     """Assigns a case and gives it back, again and again."""
     for n, case_id in enumerate(cycle(case_ids)):
-        told = asker.read(f"/cases/{case_id}")
-        if told:
-            case = json.loads(told)
+        answer = asker.read(f"/cases/{case_id}")
+        if answer:
+            case = json.loads(answer)
             to = "assigned" if case["state"] == "new" else "new"
             body = {"to": to, "why": f"move {n}", "version": case["version"], "assignee": "anna"}
             asker.write(f"/cases/{case_id}/moves", body)
@@ -149,13 +149,13 @@ def mixed_traffic(bodies: list[dict], seconds: float) -> Mixed:
             keep_once(server.port, key, bodies[:N_KEPT])
             steps = [
                 *(scores(asker, bodies[i::3]) for i, asker in enumerate(askers[:3])),
-                keeps(askers[3], bodies[:N_KEPT]),
+                recorded(askers[3], bodies[:N_KEPT]),
                 *(meters(asker, f"m{i}") for i, asker in enumerate(askers[4:6])),
                 moves(askers[6], case_ids),
                 looks(askers[7]),
             ]
             looked = run_all(steps, server, seconds)
-    return told_of(askers, looked, seconds)
+    return summary(askers, looked, seconds)
 
 
 def prepared(url: str) -> tuple[str, list[int]]:
@@ -172,7 +172,7 @@ def prepared(url: str) -> tuple[str, list[int]]:
 def keep_once(port: int, key: str, bodies: list[dict]) -> None:
     """Raises BadAnswer."""
     asker = Asker(port, key)
-    for _ in zip(bodies, keeps(asker, bodies), strict=False):
+    for _ in zip(bodies, recorded(asker, bodies), strict=False):
         if asker.errors:
             raise BadAnswer(asker.errors[0])
     asker.close()
@@ -184,13 +184,13 @@ def run_all(steps: list[Iterator[None]], server: Server, seconds: float) -> np.n
     with ThreadPoolExecutor(len(steps)) as threads:
         running = [threads.submit(until, enough.is_set, one) for one in steps]
         try:
-            while (now := perf_counter() - started) < seconds and not any(told.done() for told in running):
+            while (now := perf_counter() - started) < seconds and not any(future.done() for future in running):
                 looked.append((now, server.memory_mb()))
                 enough.wait(EVERY)
         finally:
             enough.set()
-        for told in running:
-            told.result()
+        for future in running:
+            future.result()
     return np.array(looked)
 
 
@@ -200,7 +200,7 @@ def until(is_enough: Callable[[], bool], steps: Iterator[None]) -> None:
             return
 
 
-def told_of(askers: list[Asker], looked: np.ndarray, seconds: float) -> Mixed:
+def summary(askers: list[Asker], looked: np.ndarray, seconds: float) -> Mixed:
     taken = np.concatenate([asker.taken for asker in askers])
     warm = looked[looked[:, 0] >= WARM_UP * seconds]
     slope, error = slope_of(warm[:, 0] / 3600, warm[:, 1])

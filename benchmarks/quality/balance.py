@@ -41,15 +41,15 @@ def main() -> int:
     readings = read_readings(data).for_clients(tables.clients["client_id"]).readings
     truth = true_shares(data, measured)
     found = balance(tables, measured, readings)
-    print(told("as given", found, truth))
+    print(describe("as given", found, truth))
     bare = replace(measured, totals=measured.totals | {"losses_kwh": np.full(len(measured.totals["day"]), np.nan)})
-    print(told("losses assumed", balance(tables, bare, readings), truth))
+    print(describe("losses assumed", balance(tables, bare, readings), truth))
     rng = np.random.default_rng(SEED)
     for share in HIDDEN:
         hidden = np.flatnonzero(rng.random(len(tables.quality)) < share)
         left = ~np.isin(readings["client"], hidden)
         some = {name: column[left] for name, column in readings.items()}
-        print(told(f"without {share:.0%} of the meters", balance(tables, measured, some), truth))
+        print(describe(f"without {share:.0%} of the meters", balance(tables, measured, some), truth))
     print(fits(data, tables, found))
     return 0
 
@@ -78,15 +78,15 @@ def true_shares(data: Path, measured: TransformerTables) -> np.ndarray:
     return unregistered / delivered
 
 
-def told(name: str, found: EnergyBalances, truth: np.ndarray) -> str:
-    judged = np.array([row.lost_share is not None for row in found.rows])
+def describe(name: str, found: EnergyBalances, truth: np.ndarray) -> str:
+    is_scored = np.array([row.lost_share is not None for row in found.rows])
     share, low, high = (
         np.array([getattr(row, key) for row in found.rows if row.lost_share is not None])
         for key in ("lost_share", "low_share", "high_share")
     )
-    true, half = truth[judged], (high - low).mean() / 2
+    true, half = truth[is_scored], (high - low).mean() / 2
     return (
-        f"{name:28} {judged.sum():3} of {len(judged)} judged, correlation {np.corrcoef(share, true)[0, 1]:.4f}, "
+        f"{name:28} {is_scored.sum():3} of {len(is_scored)} judged, correlation {np.corrcoef(share, true)[0, 1]:.4f}, "
         f"mean error {np.abs(share - true).mean():.2%}, largest {np.abs(share - true).max():.2%}, "
         f"truth within the band {np.mean((low <= true) & (true <= high)):.0%}, half its width {half:.1%}, "
         f"over {LIMIT:.0%} by error alone {np.sum((share > LIMIT) & (true <= LIMIT))}"
@@ -94,7 +94,7 @@ def told(name: str, found: EnergyBalances, truth: np.ndarray) -> str:
 
 
 def fits(data: Path, tables: Tables, found: EnergyBalances) -> str:
-    """How well the fit tells thieves from the others behind a transformer that loses."""
+    """How well the fit separates thieves from other clients behind a transformer with losses."""
     thefts = [row for row in rows_of(data, "thefts") if row["pattern"] != "spike"]
     since = str(np.datetime64(found.rows[0].until_on) - RECENT)
     stealing = {row["client_id"] for row in thefts if not row["ended_on"] or row["ended_on"] > since}

@@ -184,10 +184,10 @@ def of_view(dataset: Dataset, as_given: FeatureMatrix, view: str, options: argpa
     split = splits(dataset, view, TEST_PARTS, SEED)[0]
     plan = replace(ensemble_config(view, options.quick), members=("xgboost",), quick=True)  # only its inputs are taken
     inputs, other = (matrices(evidence, split, dataset.label, plan) for evidence in (dataset.evidence, as_given))
-    with fitting_progress(len(FAMILIES) + 4) as tell:
+    with fitting_progress(len(FAMILIES) + 4) as on_step:
 
         def measured(trial: Trial) -> tuple[np.ndarray, np.ndarray]:
-            tell(f"without {trial.family}")
+            on_step(f"without {trial.family}")
             return figures_of(dataset.label[split.test], scores(trial, dataset.label[split.train], options))
 
         whole, *others = [(trial, measured(trial)) for trial in trials(inputs, other, options.fits)]

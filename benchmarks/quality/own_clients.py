@@ -48,15 +48,15 @@ def main() -> None:
     plans = TRAINING_PLANS[:: options.every]
     console = Console(highlight=False)
 
-    def scores(learnt: np.ndarray, judged: np.ndarray, name: str) -> np.ndarray:
+    def scores(training: np.ndarray, scored: np.ndarray, name: str) -> np.ndarray:
         """[log-odds, by the ensemble of some households of others]"""
         with console.status("") as status:
-            surroundings = Covariates.from_consumption(base.days(learnt))
-            sample = make_sample(make_training_sets(base, learnt, surroundings, plans, SEED), {})
+            surroundings = Covariates.from_consumption(base.days(training))
+            sample = make_sample(make_training_sets(base, training, surroundings, plans, SEED), {})
             model, _ = fit_labelled(
                 sample, {}, surroundings, SEED, False, lambda what: status.update(f"{name}: {what}")
             )
-            return model.log_ratio(reading_matrix(base.days(judged), {}, surroundings))
+            return model.log_ratio(reading_matrix(base.days(scored), {}, surroundings))
 
     first, second = split(len(everybody), SEED, HALVES)
     apart = np.empty(len(everybody))
@@ -74,7 +74,7 @@ def main() -> None:
 
 
 def among_honest(base: HonestHouseholds, attacked: AttackedHouseholds) -> tuple[HonestHouseholds, np.ndarray]:
-    """The households with what the thieves' meters registered, and who they are. [int64, 1 steals]"""
+    """The households with the readings of the thieves' meters, and their labels. [int64, 1 steals]"""
     thieves = np.flatnonzero(attacked.label == 1)
     kwh, is_thief = base.kwh.copy(), np.zeros(len(base.kwh), dtype=np.int64)
     is_thief[attacked.household[thieves]] = 1

@@ -45,8 +45,8 @@ HOLDS: dict[str, set[str]] = {
 }  # fmt: skip
 
 
-class Judge(NamedTuple):
-    """A model on readings, the prior that it judges with [0..1], and its threshold."""
+class Scorer(NamedTuple):
+    """A model on readings, its prior [0..1], and its threshold."""
 
     model: ReadingModel
     rate: float
@@ -62,42 +62,42 @@ def main() -> None:
     options = parser.parse_args()
     console, n = Console(highlight=False), options.clients or (800 if options.quick else 4000)
     with console.status("Simulating two utilities"):
-        learnt, judged = (truth_of(simulate_utility(n, seed, FRAUD_RATE)) for seed in SEEDS)
+        training, scored = (truth_of(simulate_utility(n, seed, FRAUD_RATE)) for seed in SEEDS)
     with console.status("Fitting") as status:
-        judges = {"model.bin": committed(), "another utility": fitted(learnt, options.quick, status.update)}
-        figures = {name: measured(judge, judged) for name, judge in judges.items()}
+        scorers = {"model.bin": committed(), "another utility": fitted(training, options.quick, status.update)}
+        figures = {name: measured(scorer, scored) for name, scorer in scorers.items()}
     options.out.write_text(
         json.dumps({"clients": n, "seeds": SEEDS, "quick": options.quick} | figures, indent=1) + "\n"
     )
     console.print_json(json.dumps(figures))
 
 
-def committed() -> Judge:
+def committed() -> Scorer:
     model = model_file.load(MODEL)
-    return Judge(model.readings, model.manifest["fraud_rate"], model.manifest["readings"]["threshold"])
+    return Scorer(model.readings, model.manifest["fraud_rate"], model.manifest["readings"]["threshold"])
 
 
-def fitted(learnt: Truth, quick: bool, tell) -> Judge:
-    label = np.where(np.isin(learnt.kind, [BEFORE, ELSE]), np.nan, learnt.kind != HONEST).astype(float)
+def fitted(training: Truth, quick: bool, on_step) -> Scorer:
+    label = np.where(np.isin(training.kind, [BEFORE, ELSE]), np.nan, training.kind != HONEST).astype(float)
     rate = float(np.nanmean(label))
-    outcome = train_on_labels(learnt.days, label, rate, PROMISED_PRECISION, 1, SEEDS[0], quick, tell)
-    return Judge(outcome.model, rate, outcome.thresholds["threshold"])
+    outcome = train_on_labels(training.days, label, rate, PROMISED_PRECISION, 1, SEEDS[0], quick, on_step)
+    return Scorer(outcome.model, rate, outcome.thresholds["threshold"])
 
 
-def measured(judge: Judge, judged: Truth) -> dict:
+def measured(scorer: Scorer, scored: Truth) -> dict:
     """Over detected thefts that began while the meter was read."""
-    model = judge.model
-    evidence = model.features(judged.days, model.covariates_for(judged.days))
-    constant = log_odds(judge.rate) - log_odds(model.theft_share)
+    model = scorer.model
+    evidence = model.features(scored.days, model.covariates_for(scored.days))
+    constant = log_odds(scorer.rate) - log_odds(model.theft_share)
     rows = model.ensemble.inputs.matrix(evidence)
     score = 1.0 / (1.0 + np.exp(-(model.ensemble.log_odds(rows) + constant)))
-    is_theft = np.isin(judged.kind, list(HOLDS))
-    detected, honest = np.flatnonzero(is_theft & (score >= judge.threshold)), np.flatnonzero(judged.kind == HONEST)
+    is_theft = np.isin(scored.kind, list(HOLDS))
+    detected, honest = np.flatnonzero(is_theft & (score >= scorer.threshold)), np.flatnonzero(scored.kind == HONEST)
     first = {client: first_groups(model, rows[client], constant) for client in detected.tolist()}
     of_honest = [first_groups(model, rows[client], constant) for client in honest[:N_HONEST].tolist()]
-    named = {client: bool(groups & HOLDS[judged.kind[client]]) for client, groups in first.items()}
-    kinds = sorted({judged.kind[client] for client in first})
-    by_chance = [np.mean([bool(g & HOLDS[judged.kind[client]]) for g in of_honest]) for client in first]
+    named = {client: bool(groups & HOLDS[scored.kind[client]]) for client, groups in first.items()}
+    kinds = sorted({scored.kind[client] for client in first})
+    by_chance = [np.mean([bool(g & HOLDS[scored.kind[client]]) for g in of_honest]) for client in first]
     return {
         "n_thefts": int(is_theft.sum()),
         "n_detected": len(first),
@@ -106,7 +106,7 @@ def measured(judge: Judge, judged: Truth) -> dict:
         "by_pattern": {
             kind: {"n": len(of_kind), "named": float(np.mean(of_kind))}
             for kind in kinds
-            if (of_kind := [named[client] for client in first if judged.kind[client] == kind])
+            if (of_kind := [named[client] for client in first if scored.kind[client] == kind])
         },
         "first": {g: float(np.mean([g in groups for groups in first.values()])) for g in REASON_GROUPS},
     }

@@ -45,7 +45,7 @@ from fairmeter.training.validation.readings import train_on_labels
 
 OUT = Path(__file__).resolve().parents[1] / "results" / Path(__file__).with_suffix(".json").name
 SEEDS, FRAUD_RATE = (101, 202), 0.1
-LEAST_KWH = 1.0  # who took less took nothing
+LEAST_KWH = 1.0  # a smaller loss counts as none
 NEAR_DAYS = 60
 
 
@@ -67,20 +67,20 @@ class Thefts(NamedTuple):
 
 
 def utility_of(n: int, seed: int, has_readings: bool) -> tuple[list[Table], Thefts]:
-    """The tables, and the thefts with what each took, which the simulation itself keeps to a share."""
-    taken, told = [], thieves.lost_share
+    """The tables, and the thefts with the energy of each; the simulation itself returns shares only."""
+    taken, original = [], thieves.lost_share
 
-    def overheard(kwh: np.ndarray, registered: np.ndarray, thefts: Table, services: Table) -> np.ndarray:
+    def recorded(kwh: np.ndarray, registered: np.ndarray, thefts: Table, services: Table) -> np.ndarray:
         of = thefts["service"]
         is_billed = (services["start"][of][:, None] <= MONTHS) & (services["end"][of][:, None] > MONTHS)
         taken.append((kwh - registered)[of] * (thieves.stolen_share(thefts) > 0) * is_billed)
-        return told(kwh, registered, thefts, services)
+        return original(kwh, registered, thefts, services)
 
-    thieves.lost_share = overheard
+    thieves.lost_share = recorded
     try:
         tables = utility.simulate_blocks(n, seed, FRAUD_RATE, has_readings)
     finally:
-        thieves.lost_share = told
+        thieves.lost_share = original
     clients, _, thefts = tables[:3]
     row_of = {client_id: row for row, client_id in enumerate(clients["client_id"])}
     ended = thefts["ended_on"].astype("M8[D]")
@@ -96,25 +96,25 @@ def utility_of(n: int, seed: int, has_readings: bool) -> tuple[list[Table], Thef
 
 
 def as_of_the_catch(tables: list[Table], thefts: Thefts, seed: int) -> tuple[Table, Table, np.ndarray]:
-    """Clients, invoices until each one's day, and who steals."""
+    """Clients, invoices until each one's day, and a mask of the thieves."""
     clients, invoices = tables[:2]
     rng, n = np.random.default_rng(seed), len(clients["client_id"])
     until = rng.choice(thefts.ended, n)
     until[thefts.row] = thefts.ended
-    kept = invoices["invoice_on"].astype("M8[D]").astype(np.float64) <= until[invoices["client"]]
+    is_before = invoices["invoice_on"].astype("M8[D]").astype(np.float64) <= until[invoices["client"]]
     steals = np.zeros(n)
     steals[thefts.row] = 1.0
-    return clients, {name: column[kept] for name, column in invoices.items()}, steals
+    return clients, {name: column[is_before] for name, column in invoices.items()}, steals
 
 
 def of_invoices(n: int) -> dict:
-    (learnt, learnt_thefts), (judged, thefts) = (utility_of(n, seed, has_readings=False) for seed in SEEDS)
-    clients, invoices, steals = as_of_the_catch(learnt, learnt_thefts, SEEDS[0])
+    (training, training_thefts), (scored, thefts) = (utility_of(n, seed, has_readings=False) for seed in SEEDS)
+    clients, invoices, steals = as_of_the_catch(training, training_thefts, SEEDS[0])
     evidence = client_features(clients, invoices)
     known = evidence.n_records > 0
     fitted = fit_ensemble(evidence.of(known), steals[known], ensemble_config(PROSPECTIVE, quick=True), SEEDS[0])
     threshold = model_evaluation.best_threshold(steals[known], fitted.probability)
-    clients, invoices, steals = as_of_the_catch(judged, thefts, SEEDS[1])
+    clients, invoices, steals = as_of_the_catch(scored, thefts, SEEDS[1])
     evidence = client_features(clients, invoices)
     suspected = (evidence.n_records > 0) & (fitted.ensemble.probability(evidence) >= threshold)
     found = recovery_estimates(clients, invoices, fitted.ensemble.inputs.peers)
@@ -128,18 +128,18 @@ def of_invoices(n: int) -> dict:
 
 
 def of_readings(n: int) -> dict:
-    learnt, judged = (utility_of(n, seed, has_readings=True) for seed in SEEDS)
-    truth = simulated.truth_of(utility.Utility(*learnt[0]))
+    training, scored = (utility_of(n, seed, has_readings=True) for seed in SEEDS)
+    truth = simulated.truth_of(utility.Utility(*training[0]))
     kinds = np.isin(truth.kind, [simulated.BEFORE, simulated.ELSE])
     label = np.where(kinds, np.nan, truth.kind != simulated.HONEST).astype(float)
     theft_share = float(np.nanmean(label))
     outcome = train_on_labels(truth.days, label, theft_share, PROMISED_PRECISION, 1, SEEDS[0], True, lambda _: None)
-    (clients, invoices, _, readings, *_), thefts = judged
+    (clients, invoices, _, readings, *_), thefts = scored
     days = DailyConsumption.from_readings(readings, len(clients["client_id"]))
     evidence = reading_matrix(days, outcome.model.networks, Covariates.from_consumption(days))
     score = probability_of(outcome.model.log_ratio(evidence) + np.log(theft_share / (1.0 - theft_share)))
     onset = onset_day(evidence)
-    peers = PeerGroups.fit(client_features(*learnt[0][:2]).features, FEATURE_NAMES)
+    peers = PeerGroups.fit(client_features(*training[0][:2]).features, FEATURE_NAMES)
     found = recovery_estimates(clients, invoices, peers, days, onset)
     first, last = (pick(days.day.astype(np.float64)) for pick in (days.segments.first, days.segments.last))
     return compared(thefts, score >= outcome.thresholds["threshold"], found, onset, first, last)
@@ -161,10 +161,10 @@ def compared(
     goes_on = (thefts.ended >= last[thefts.row]) & (thefts.onset < last[thefts.row]) & (true >= LEAST_KWH)
     is_found = goes_on & suspected[thefts.row]
     rows, true = thefts.row[is_found], true[is_found]
-    told = np.array(
+    estimates = np.array(
         [(np.nan,) * 3 if found[r] is None else (found[r].low_kwh, found[r].kwh, found[r].high_kwh) for r in rows]
     )
-    low, middle, high = told.T
+    low, middle, high = estimates.T
     begins = thefts.onset[is_found] > first[rows]
     near = np.abs(onset[rows] - thefts.onset[is_found]) <= NEAR_DAYS
     return {

@@ -61,11 +61,11 @@ def main() -> None:
     options = parser.parse_args()
     console, n = Console(highlight=False), 800 if options.quick else options.clients
     with console.status("Simulating two utilities"):
-        learnt, judged = (truth_of(simulate_utility(n, seed, FRAUD_RATE)) for seed in SEEDS)
+        training, scored = (truth_of(simulate_utility(n, seed, FRAUD_RATE)) for seed in SEEDS)
     if options.without_transformers:
-        learnt, judged = (truth._replace(losses=None) for truth in (learnt, judged))
+        training, scored = (truth._replace(losses=None) for truth in (training, scored))
     with console.status("Fitting") as status:
-        figures = measured(learnt, judged, options.quick, status.update)
+        figures = measured(training, scored, options.quick, status.update)
     options.out.write_text(json.dumps(figures | {"clients": n, "seeds": SEEDS}, indent=1) + "\n")
     console.print_json(json.dumps({name: value for name, value in figures.items() if name != "by_pattern"}))
 
@@ -92,7 +92,7 @@ def truth_of(utility: Utility) -> Truth:
 
 
 def measured_transformers(utility: Utility) -> TransformerTables:
-    """What a utility would have: what was delivered. No engineer computed losses, and nobody knows what was stolen."""
+    """Transformer totals as a utility has them: delivered energy, without computed losses and without the truth."""
     row_of = {id_: row for row, id_ in enumerate(utility.transformers["transformer_id"])}
     totals = utility.transformer_totals
     columns = {
@@ -106,19 +106,19 @@ def measured_transformers(utility: Utility) -> TransformerTables:
     return TransformerTables(utility.transformers, columns, [])
 
 
-def measured(learnt: Truth, judged: Truth, quick: bool, tell) -> dict:
-    label = np.where(np.isin(learnt.kind, [BEFORE, ELSE]), np.nan, learnt.kind != HONEST).astype(float)
+def measured(training: Truth, scored: Truth, quick: bool, on_step) -> dict:
+    label = np.where(np.isin(training.kind, [BEFORE, ELSE]), np.nan, training.kind != HONEST).astype(float)
     share = float(np.nanmean(label))
     outcome = train_on_labels(
-        learnt.days, label, share, PROMISED_PRECISION, 1, SEEDS[0], quick, tell, transformer_losses=learnt.losses
+        training.days, label, share, PROMISED_PRECISION, 1, SEEDS[0], quick, on_step, transformer_losses=training.losses
     )
     model, threshold = outcome.model, outcome.thresholds["threshold"]
     evidence = reading_matrix(
-        judged.days, model.networks, replace(Covariates.from_consumption(judged.days), losses=judged.losses)
+        scored.days, model.networks, replace(Covariates.from_consumption(scored.days), losses=scored.losses)
     )
     score = probability_of(model.log_ratio(evidence) + np.log(share / (1.0 - share)))
-    counted = ~np.isin(judged.kind, [BEFORE, ELSE])
-    y, found = judged.kind[counted] != HONEST, score[counted]
+    counted = ~np.isin(scored.kind, [BEFORE, ELSE])
+    y, found = scored.kind[counted] != HONEST, score[counted]
     result = model_evaluation.at_threshold(y, found, threshold)
     alarms = result["confusion"]["true_positive"] + result["confusion"]["false_positive"]
     return {
@@ -126,13 +126,13 @@ def measured(learnt: Truth, judged: Truth, quick: bool, tell) -> dict:
         "false_alarms_share": result["confusion"]["false_positive"] / max(alarms, 1),
         "roc_auc": float(roc_auc(y, found)),
         "theft_share": float(y.mean()),
-        "suspected_of_those_that_began_before": float(np.mean(score[judged.kind == BEFORE] >= threshold)),
+        "suspected_of_those_that_began_before": float(np.mean(score[scored.kind == BEFORE] >= threshold)),
         "by_pattern": {
             kind: {
-                "n": int((judged.kind == kind).sum()),
-                "recall": float(np.mean(score[judged.kind == kind] >= threshold)),
+                "n": int((scored.kind == kind).sum()),
+                "recall": float(np.mean(score[scored.kind == kind] >= threshold)),
             }
-            for kind in np.unique(judged.kind[counted]).tolist()
+            for kind in np.unique(scored.kind[counted]).tolist()
             if kind != HONEST
         },
     }

@@ -37,17 +37,17 @@ RATIO = "ratio of the last 30 days"
 
 def main() -> None:
     configure_numeric_libraries()
-    parser = argparse.ArgumentParser(prog="unlabelled.py", description="Thefts found where no label tells.")
+    parser = argparse.ArgumentParser(prog="unlabelled.py", description=__doc__.splitlines()[0])
     parser.add_argument("readings", type=Path)
     parser.add_argument("--utilities", type=int, default=20)
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
     tables = read_readings(options.readings)
     base = HonestHouseholds.from_consumption(DailyConsumption.from_readings(tables.readings, len(tables.client_ids)))
-    kept = split(len(base.kwh), SEED, HOUSEHOLD_SHARES)[-1]
+    held_out = split(len(base.kwh), SEED, HOUSEHOLD_SHARES)[-1]
     console = Console(highlight=False)
     with console.status("Attacking and ranking"):
-        files = [attack_households(base, kept, SEED + i, "file", plan=ATTACK) for i in range(options.utilities)]
+        files = [attack_households(base, held_out, SEED + i, "file", plan=ATTACK) for i in range(options.utilities)]
         scores = [scores_of(file) for file in files]
     label, household = (np.concatenate([getattr(file, name) for file in files]) for name in ("label", "household"))
     together = {name: np.concatenate([one[name] for one in scores]) for name in scores[0]}

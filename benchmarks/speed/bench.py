@@ -72,7 +72,7 @@ class Size(NamedTuple):
     clients: int  # simulated, where there is no archive
 
 
-FULL = Size(rounds=3, table_rounds=1, requests=400, clients=20_000)  # three minutes where nobody else computes
+FULL = Size(rounds=3, table_rounds=1, requests=400, clients=20_000)  # three minutes on an idle machine
 QUICK = Size(rounds=3, table_rounds=3, requests=200, clients=3000)
 
 

@@ -66,18 +66,18 @@ class Watched(NamedTuple):
 
 def main() -> int:
     options = parsed()
-    console, kept = Console(), Kept(options)
+    console, results = Console(), Results(options)
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)
         for n in [None] * bool(options.archive) + options.clients:
             base = written(folder, n) if n else Base(options.archive.name, options.archive)
             for way in options.ways:
                 if way != "whole" or n is None or n <= MOST_WHOLE:
-                    kept.add(measured(base, way, folder, options))
-                    console.print(kept.runs[-1])
+                    results.add(measured(base, way, folder, options))
+                    console.print(results.runs[-1])
             for left in folder.iterdir():
                 shutil.rmtree(left) if left.is_dir() else left.unlink()
-    console.print(grid_of(kept.runs))
+    console.print(grid_of(results.runs))
     return 0
 
 
@@ -136,17 +136,17 @@ def measured(base: Base, way: str, folder: Path, options: argparse.Namespace) ->
     more = {"whole": [], "memory": ["--memory", options.memory], "spark": ["--spark", options.master]}[way]
     source = [str(base.place)] if way != "whole" or base.place.is_file() else whole_of(base.place)
     asked = [sys.executable, str(ROOT / "score.py"), *source, "--out", str(out), *more]
-    told = {"base": base.name, "n_clients": base.n_clients, "n_invoices": base.n_invoices, "way": way}
-    told |= {"setting": more[1] if more else None}
+    row = {"base": base.name, "n_clients": base.n_clients, "n_invoices": base.n_invoices, "way": way}
+    row |= {"setting": more[1] if more else None}
     beside = {**os.environ, "SPARK_LOCAL_DIRS": str(folder / "spark")}
-    with tempfile.TemporaryFile("w+") as said:
-        with subprocess.Popen(asked, cwd=ROOT, env=beside, stdout=subprocess.DEVNULL, stderr=said) as process:  # noqa: S603
+    with tempfile.TemporaryFile("w+") as log:
+        with subprocess.Popen(asked, cwd=ROOT, env=beside, stdout=subprocess.DEVNULL, stderr=log) as process:  # noqa: S603
             found = watched(process, folder)
         if process.returncode:
-            said.seek(0)
-            return told | {"failed": f"{process.returncode}: {said.read().strip()[-300:]}"}
+            log.seek(0)
+            return row | {"failed": f"{process.returncode}: {log.read().strip()[-300:]}"}
     first = next((folder / f"{other}.csv" for other in options.ways if (folder / f"{other}.csv").exists()), out)
-    return told | {
+    return row | {
         "seconds": round(found.seconds, 1),
         "others_cores": round(found.others, 1),
         "processor_seconds": round(found.busy, 1),
@@ -216,10 +216,10 @@ def on_disk(folder: Path) -> int:
     return total
 
 
-# --- what it says -----------------------------------------------------------------------------------------------------
+# --- output -----------------------------------------------------------------------------------------------------------
 
 
-class Kept:
+class Results:
     """The runs, those of --out among them, which is written after each."""
 
     def __init__(self, options: argparse.Namespace) -> None:
@@ -232,9 +232,9 @@ class Kept:
         self.runs = [other for other in self.runs if (other["base"], other["way"]) != same] + [run]
         if self._out:
             lines = {way: line_of(self.runs, way) for way in WAYS}
-            told = {"cores": os.cpu_count(), "runs": self.runs, "lines": lines}
+            row = {"cores": os.cpu_count(), "runs": self.runs, "lines": lines}
             new = self._out.with_suffix(".new")
-            new.write_text(json.dumps(told, indent=1) + "\n")
+            new.write_text(json.dumps(row, indent=1) + "\n")
             new.replace(self._out)
 
 

@@ -81,14 +81,14 @@ def framed(axes: Axes, title: str) -> None:
     axes.set_xlim(7e4, 1.2 * NATION)
     axes.set_xlabel("clients")
     axes.set_title(title, loc="left", fontsize=10)
-    axes.xaxis.set_major_formatter(FuncFormatter(in_words))
+    axes.xaxis.set_major_formatter(FuncFormatter(describe_number))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.grid(color="#d4d4d8", linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=9, loc="upper left")
 
 
-def in_words(value: float, _position: int) -> str:
+def describe_number(value: float, _position: int) -> str:
     return f"{value / 1e6:g} million" if value >= 1e6 else f"{value:,.0f}"
 
 

@@ -136,13 +136,13 @@ def written(store: Store, what: str, options: argparse.Namespace, prefix: str = 
     """What it takes, without drawing them."""
     clients, scores, facts, series = utility(options.clients, options.bare, prefix)
     invoices, start, busy = None if options.bare else invoices_of(options.clients), perf_counter(), process_time()
-    told = {"clients": clients, "facts": facts, "series": series}
+    tables = {"clients": clients, "facts": facts, "series": series}
     if invoices is not None:
-        told |= {
+        tables |= {
             "invoice_histories": invoice_histories(clients["client_id"], invoices),
             "reference": ReferenceData(consumption_bands(clients, series)),
         }
-    store.write_run(scores, "2026.11.1", read_rules(ROOT / "data" / "alerts.toml"), **told)
+    store.write_run(scores, "2026.11.1", read_rules(ROOT / "data" / "alerts.toml"), **tables)
     return what, f"{perf_counter() - start:.1f} s", "", f"{process_time() - busy:.1f} s of a processor"
 
 
@@ -205,7 +205,7 @@ def live(store: Store, n_clients: int, n_readings: int) -> Iterator[Row]:
     for hour in reversed(range(n_hours)):
         at = now - timedelta(hours=hour)
         store.add_readings([(f"client_{i}", at.replace(tzinfo=None), 0.5) for i in range(n_meters)], at)
-    told = (f"{perf_counter() - start:.1f} s", "", f"{process_time() - busy:.1f} s of a processor")
+    row = (f"{perf_counter() - start:.1f} s", "", f"{process_time() - busy:.1f} s of a processor")
     day, past = now - timedelta(days=1), now - timedelta(days=28)
     whats = {
         "newest batches": store.newest_batches,
@@ -216,7 +216,7 @@ def live(store: Store, n_clients: int, n_readings: int) -> Iterator[Row]:
         "the last refusal": lambda: store.last_rejection(past),
         "all that the live page shows": lambda: shown(store, ZoneInfo("Africa/Tunis"), ""),
     }
-    yield f"{store.count_readings():,} readings kept", *told
+    yield f"{store.count_readings():,} readings kept", *row
     for what, do in whats.items():
         yield timed(what, 20, do)
 

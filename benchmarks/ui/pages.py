@@ -54,10 +54,10 @@ def main() -> int:
             memory[f"after {N_PHOTOS} photos of 12 million pixels as JSON"] = at_rest(server)
         store.close()
     memory = {when: round(megabytes, 1) for when, megabytes in memory.items()}
-    told = {"clients": options.clients, "database": url.partition(":")[0], "seconds": times, "megabytes": memory}
+    figures = {"clients": options.clients, "database": url.partition(":")[0], "seconds": times, "megabytes": memory}
     if options.out:
-        options.out.write_text(json.dumps({"machine": machine_now(), **told}, indent=1) + "\n")
-    show(told)
+        options.out.write_text(json.dumps({"machine": machine_now(), **figures}, indent=1) + "\n")
+    show(figures)
     return 0
 
 
@@ -142,15 +142,17 @@ def send_photos(server: Server, store: Store, key: str) -> None:
         asker.ask(posted(f"/cases/{case.case_id}/inspections", json.dumps(body).encode(), key))
 
 
-# --- what is told -----------------------------------------------------------------------------------------------------
+# --- output -----------------------------------------------------------------------------------------------------------
 
 
-def show(told: dict) -> None:
-    grid = Grid("seconds", "fastest", "median", "slowest", title=f"{told['clients']:,} clients, {told['database']}")
-    for what, taken in told["seconds"].items():
+def show(figures: dict) -> None:
+    grid = Grid(
+        "seconds", "fastest", "median", "slowest", title=f"{figures['clients']:,} clients, {figures['database']}"
+    )
+    for what, taken in figures["seconds"].items():
         grid.add_row(what, *(f"{value:.2f}" for value in (min(taken), np.median(taken), max(taken))))
     Console().print(grid)
-    for what, megabytes in told["megabytes"].items():
+    for what, megabytes in figures["megabytes"].items():
         print(f"{megabytes:.0f} MB for the worker {what}")
 
 

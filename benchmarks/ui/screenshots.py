@@ -42,7 +42,8 @@ OUTSIDE = {"sign-in": "/desk/sign-in"}  # where the desk is not open
 WINDOWS = {"desk": {"width": 1440, "height": 900}, "phone": {"width": 390, "height": 844}}
 THEMES = ("light", "dark")
 ZONE = "Africa/Tunis"
-README = ("overview-light-desk", "list-dark-desk", "client-light-desk", "model-light-desk")
+DOCUMENTED = ("overview-light-desk", "list-dark-desk", "client-light-desk", "cases-light-desk", "field-light-phone")
+DOCUMENTED += ("map-light-desk", "transformer-light-desk", "live-light-desk", "demo-light-desk", "model-light-desk")
 SHOWN_CLIENT, SHOWN_TRANSFORMER = "demo-gradual-theft", "t-00001"  # of the simulated utility
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
@@ -56,9 +57,9 @@ def main() -> int:
         subprocess.run(command, cwd=ROOT, env=os.environ | settings, check=True)  # noqa: S603
         Store(settings["DATABASE_URL"]).count_rejected("readings.3.read_at: input should be a valid datetime.")
         with served("predict:app", OPEN="1", **settings) as desk, served("predict:app", **settings) as closed:
-            wrong = taken(f"http://127.0.0.1:{desk.port}", PAGES, options.out)
-            wrong += taken(f"http://127.0.0.1:{closed.port}", OUTSIDE, options.out)
-    for name in README if options.readme else ():
+            wrong = take_pictures(f"http://127.0.0.1:{desk.port}", PAGES, options.out)
+            wrong += take_pictures(f"http://127.0.0.1:{closed.port}", OUTSIDE, options.out)
+    for name in DOCUMENTED if options.readme else ():
         shutil.copy(options.out / f"{name}.png", ROOT / "docs" / "images" / f"{name}.png")
     print(*(wrong or ["No page complained."]), sep="\n")
     return 1 if wrong else 0
@@ -74,7 +75,7 @@ def parsed() -> argparse.Namespace:
 # --- pictures ---------------------------------------------------------------------------------------------------------
 
 
-def taken(url: str, pages: dict[str, str], out: Path) -> list[str]:
+def take_pictures(url: str, pages: dict[str, str], out: Path) -> list[str]:
     """Takes every picture; what a page complained of."""
     wrong = []
     with sync_playwright() as started:
@@ -84,7 +85,7 @@ def taken(url: str, pages: dict[str, str], out: Path) -> list[str]:
                 context = browser.new_context(viewport=size, color_scheme=theme)
                 for name, address in pages.items():
                     place = out / f"{name}-{theme}-{window}.png"
-                    wrong += picture(
+                    wrong += take_picture(
                         context, url, address.format(client=SHOWN_CLIENT, transformer=SHOWN_TRANSFORMER), place
                     )
                 context.close()
@@ -100,11 +101,11 @@ def program() -> str:
     return found
 
 
-def picture(context, url: str, address: str, place: Path) -> list[str]:
+def take_picture(context, url: str, address: str, place: Path) -> list[str]:
     """One picture, unless there is no such page; what it complained of."""
     page, wrong = context.new_page(), []
     page.set_default_timeout(60_000)
-    page.on("console", lambda said: wrong.append(f"{address}: {said.text}") if said.type == "error" else None)
+    page.on("console", lambda message: wrong.append(f"{address}: {message.text}") if message.type == "error" else None)
     page.on("pageerror", lambda error: wrong.append(f"{address}: {error}"))
     page.on("request", lambda asked: None if asked.url.startswith((url, "data:", "blob:")) else wrong.append(asked.url))
     answer = page.goto(url + address)
@@ -114,7 +115,7 @@ def picture(context, url: str, address: str, place: Path) -> list[str]:
         page.wait_for_timeout(400)
         if page.evaluate("document.documentElement.scrollWidth > window.innerWidth"):
             wrong.append(f"{address} is wider than {page.viewport_size['width']} pixels")
-        page.screenshot(path=place, full_page=place.stem not in README)
+        page.screenshot(path=place, full_page=place.stem not in DOCUMENTED)
     page.close()
     return wrong if answer.status == 200 else []
 

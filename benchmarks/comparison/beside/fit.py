@@ -1,4 +1,4 @@
-"""Fits what another server serves and keeps it as that server wants it.
+"""Fit the model of another server and save it in that server's format.
 
 In:  random numbers: it is the size that counts, and so every tree has all its leaves.
 Out: FOLDER holds the model. Runs in the tool's own environment, with the XGBoost there.
