@@ -8,7 +8,7 @@ In:  two utilities of fairmeter/simulation/utility.py with their own seeds: one 
 Out: precision, recall, F1 and the share of false alarms among the suspected, with 95 % intervals; recall by pattern.
 
 A thief steals on the last day of the readings, began while the meter was read, at least MIN_DAYS before that day, and
-took at least LEAST_LOSS of the energy. Earlier or smaller thefts are in neither class; the share suspected of those
+took at least MIN_LOSS of the energy. Earlier or smaller thefts are in neither class; the share suspected of those
 that began before the readings is reported separately. Figures on simulated clients show that the code works, and
 nothing about real thieves.
 """
@@ -37,7 +37,7 @@ from fairmeter.training.options import PROMISED_PRECISION
 from fairmeter.training.validation.readings import train_on_labels
 
 OUT = Path(__file__).resolve().parents[1] / "results" / "simulated.json"
-MIN_DAYS, LEAST_LOSS = 14, 0.1
+MIN_DAYS, MIN_LOSS = 14, 0.1
 FRAUD_RATE = 0.1  # of the clients, caught or not: enough of them to count, rarer than in a training file
 SEEDS = (101, 202)
 HONEST, BEFORE, ELSE = "honest", "began before the readings", "stole before, or too little"
@@ -83,7 +83,7 @@ def truth_of(utility: Utility) -> Truth:
     ):
         row, since = row_of[client_id], onset.astype("datetime64[D]").astype(int)
         goes_on = np.isnat(ended) or ended.astype("datetime64[D]").astype(int) > last
-        is_thief = goes_on and since <= last - MIN_DAYS and lost >= LEAST_LOSS
+        is_thief = goes_on and since <= last - MIN_DAYS and lost >= MIN_LOSS
         kind[row] = (BEFORE if since <= first[row] else pattern) if is_thief else ELSE
     read = n_known >= LEAST_READ
     transformer_id = utility.clients["transformer_id"]

@@ -265,7 +265,7 @@ def test_days_to_detection_are_told_of_large_thefts_with_a_history_alone(fitted,
 
 @pytest.fixture(scope="module")
 def attack():
-    """(outcome, every call of attacked_files: households, days of the base, seed, plans) on eighty households."""
+    """(outcome, every call of make_training_sets: households, days of the base, seed, plans) on eighty households."""
     calls, unspied = [], validation.make_training_sets
 
     def spied(base, households, covariates, plans, seed):

@@ -63,7 +63,7 @@ def metrics():
 
 
 def of_readings(seed=0, n=400):
-    """One way to attack as reading_validation.plan_metrics gives it: ten clients a kind and more, but one of three."""
+    """One way to attack as measure_plan gives it: ten clients a kind and more, but one of three."""
     rng = np.random.default_rng(seed)
     kind = rng.choice(["constant_scale", "zero", "holiday", attacks.HONEST], n)
     kind[:3] = "cut_off"
