@@ -33,7 +33,7 @@ from fairmeter.training.manifest import next_version
 from fairmeter.training.options import TrainingOptions
 
 # Settings. The seed, the number of test parts and the promised precision are in fairmeter/training/options.py.
-CANNOT, STOPPED = 2, 130  # exit codes; 130 is a shell's for Ctrl-C
+BAD_USE, STOPPED = 2, 130  # exit codes; 130 is a shell's for Ctrl-C
 READING_STEPS = 24  # fits on readings, about: for the progress bar only
 configure_numeric_libraries()  # here and not in main: before any of them is loaded
 
@@ -44,14 +44,14 @@ def main(arguments: list[str] | None = None) -> int:
         run(options, CommandSettings())
     except ValidationError as error:
         print(describe_invalid(error), file=sys.stderr)
-        return CANNOT
+        return BAD_USE
     except (TableError, TrainingError, ModelError, SparkError) as error:
         print(error, file=sys.stderr)
-        return CANNOT
+        return BAD_USE
     except OSError as error:
         place = error.filename or options.out
         print(f"{place} cannot be written ({error.strerror}); {options.out} is unchanged.", file=sys.stderr)
-        return CANNOT
+        return BAD_USE
     except KeyboardInterrupt:
         print(f"Stopped; {options.out} is unchanged.", file=sys.stderr)
         return STOPPED

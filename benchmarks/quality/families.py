@@ -50,7 +50,7 @@ from fairmeter.training.options import SEED, TEST_PARTS
 from fairmeter.training.validation.invoices import CLIENT_SETS, TestSplit, splits
 
 OUT = Path(__file__).resolve().parents[1] / "results" / "families.md"
-CANNOT, STOPPED = 2, 130  # exit codes, the latter a shell's for Ctrl-C
+BAD_USE, STOPPED = 2, 130  # exit codes, the latter a shell's for Ctrl-C
 TOP = 0.01  # share of the clients
 FIGURES = ("ROC-AUC", "PR-AUC", f"precision, top {TOP:.0%}")
 
@@ -125,7 +125,7 @@ def main(arguments: list[str] | None = None) -> int:
         run(options)
     except (TableError, TrainingError) as error:
         print(error, file=sys.stderr)
-        return CANNOT
+        return BAD_USE
     except KeyboardInterrupt:
         return STOPPED
     return 0
