@@ -34,17 +34,17 @@ class ExternalServices(NamedTuple):
     load_demo: Callable[[], int]
 
 
-def register(app: Flask, keeping: "DeskService | None", outside: ExternalServices) -> None:
+def register(app: Flask, service: "DeskService | None", outside: ExternalServices) -> None:
     """Adds the commands; without a desk each of them says how to get one."""
     for command, run in COMMANDS.items():
-        app.cli.add_command(_command(command, run, keeping, outside))
+        app.cli.add_command(_command(command, run, service, outside))
 
 
-def _command(name: str, run: Callable, keeping: "DeskService | None", outside: ExternalServices) -> click.Command:
+def _command(name: str, run: Callable, service: "DeskService | None", outside: ExternalServices) -> click.Command:
     def called(**options) -> None:
-        if keeping is None:
+        if service is None:
             raise click.ClickException(NO_DESK)
-        run(keeping, outside, **options)
+        run(service, outside, **options)
 
     return click.Command(name, callback=called, params=PARAMETERS.get(name, []), help=run.__doc__)
 
@@ -52,16 +52,16 @@ def _command(name: str, run: Callable, keeping: "DeskService | None", outside: E
 # --- users and keys ---------------------------------------------------------------------------------------------------
 
 
-def add_user(keeping: "DeskService", _outside: ExternalServices, name: str, role: str) -> None:
+def add_user(service: "DeskService", _outside: ExternalServices, name: str, role: str) -> None:
     """Adds a user who signs in with a password."""
     from fairmeter.web.http.sessions import hash_of_password
 
-    _told(lambda: keeping.store.add_user(name, hash_of_password(_password()), role))
+    _told(lambda: service.store.add_user(name, hash_of_password(_password()), role))
     click.echo(f"{name} may sign in as {role}.")
 
 
 def change_user(
-    keeping: "DeskService", _outside: ExternalServices, name: str, role: str | None, password: bool, active: bool | None
+    service: "DeskService", _outside: ExternalServices, name: str, role: str | None, password: bool, active: bool | None
 ):
     """Changes a user's role or password, or whether they may sign in. Sessions from before it end."""
     from fairmeter.web.http.sessions import hash_of_password
@@ -69,32 +69,32 @@ def change_user(
     changes = {"role": role, "is_active": active}
     if password:
         changes["password_hash"] = _told(lambda: hash_of_password(_password()))
-    user = _told(lambda: keeping.store.change_user(name, **changes))
+    user = _told(lambda: service.store.change_user(name, **changes))
     click.echo(f"{user.name} is {user.role}{'' if user.is_active else ', and may not sign in'}.")
 
 
-def users(keeping: "DeskService", _outside: ExternalServices) -> None:
+def users(service: "DeskService", _outside: ExternalServices) -> None:
     """Lists the users and the keys."""
-    for user in _told(keeping.store.list_users):
+    for user in _told(service.store.list_users):
         click.echo(f"user  {user.role:12}  {'active' if user.is_active else 'out':6}  {user.name}")
-    for key in _told(keeping.store.list_keys):
+    for key in _told(service.store.list_keys):
         used = f"last used {key.last_used_at:%Y-%m-%d %H:%M} UTC" if key.last_used_at else "never used"
         click.echo(f"key   {key.role:12}  {'active' if key.is_active else 'out':6}  {key.name}, {used}")
 
 
-def add_key(keeping: "DeskService", _outside: ExternalServices, name: str, role: str) -> None:
+def add_key(service: "DeskService", _outside: ExternalServices, name: str, role: str) -> None:
     """Makes a key for a script, and shows it this once."""
     from fairmeter.web.http.sessions import new_key
 
     key, key_hash = new_key()
-    _told(lambda: keeping.store.add_key(name, key_hash, role))
+    _told(lambda: service.store.add_key(name, key_hash, role))
     click.echo("Send it as Authorization: Bearer KEY. It is shown this once:", err=True)
     click.echo(key)
 
 
-def revoke_key(keeping: "DeskService", _outside: ExternalServices, name: str) -> None:
+def revoke_key(service: "DeskService", _outside: ExternalServices, name: str) -> None:
     """Takes a key back."""
-    _told(lambda: keeping.store.revoke_key(name))
+    _told(lambda: service.store.revoke_key(name))
     click.echo(f"The key {name} opens nothing any more.")
 
 
@@ -107,37 +107,37 @@ def _password() -> str:
 # --- the store --------------------------------------------------------------------------------------------------------
 
 
-def migrate(keeping: "DeskService", _outside: ExternalServices) -> None:
+def migrate(service: "DeskService", _outside: ExternalServices) -> None:
     """Brings the tables up to date; the service does so too when it starts."""
-    _told(keeping.store.migrate)
+    _told(service.store.migrate)
     click.echo("The tables are up to date.")
 
 
-def demo(_keeping: "DeskService", outside: ExternalServices) -> None:
+def demo(_service: "DeskService", outside: ExternalServices) -> None:
     """Fills an empty store with the simulated utility of data/sample.zip."""
     n = _told(outside.load_demo)
     click.echo(f"The demo's {n:,} clients are at the desk." if n else "The desk holds clients; nothing was changed.")
 
 
-def audit(keeping: "DeskService", _outside: ExternalServices) -> None:
+def audit(service: "DeskService", _outside: ExternalServices) -> None:
     """Checks the chain of moves: whether any was changed, left out or put in later."""
-    broken = _told(keeping.store.verify_chain)
+    broken = _told(service.store.verify_chain)
     if broken is not None:
         raise click.ClickException(broken.text)
     click.echo("Every move is as it was written.")
 
 
-def notify(keeping: "DeskService", outside: ExternalServices) -> None:
+def notify(service: "DeskService", outside: ExternalServices) -> None:
     """Sends the notices that are due; run it every few minutes."""
     from fairmeter.desk.notify import send_due
 
-    sent = _told(lambda: send_due(keeping.store, outside.channels))
+    sent = _told(lambda: send_due(service.store, outside.channels))
     click.echo(f"{sent.n_sent} notices sent, {sent.n_failed} to be tried again.")
     if sent.n_failed:
         raise click.exceptions.Exit(1)
 
 
-def listen(keeping: "DeskService", outside: ExternalServices) -> None:
+def listen(service: "DeskService", outside: ExternalServices) -> None:
     """Takes in the readings that meters publish to the broker of MQTT_URL, until it is stopped."""
     from fairmeter.desk import mqtt
 
@@ -147,11 +147,10 @@ def listen(keeping: "DeskService", outside: ExternalServices) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: done.set())
     click.echo("Listening; Ctrl-C stops it.", err=True)
-    take, unheard = keeping.take_readings, lambda _counts: None
     counts = _told(
-        lambda: mqtt.listen(outside.broker, lambda rows: take(rows)[0], done.is_set, unheard, keeping.refuse_readings)
+        lambda: mqtt.listen(outside.broker, service.take_readings, done.is_set, reject=service.count_rejected)
     )
-    click.echo(", ".join(f"{value} {name.removeprefix('n_')}" for name, value in vars(counts).items()))
+    click.echo(", ".join(f"{value} {name.removeprefix('n_')}" for name, value in counts.by_name().items()))
 
 
 def _told(work: Callable):

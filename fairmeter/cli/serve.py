@@ -52,7 +52,7 @@ def build_app(settings: Settings) -> Api:
     app = create_app(predictor, settings.limits, secret_value(settings.api_key), desk)
     load_demo = partial(_load_demo, desk, predictor, settings)
     services = desk_commands.ExternalServices(settings.channels, secret_value(settings.mqtt_url), load_demo)
-    desk_commands.register(app, desk and desk.keeping, services)
+    desk_commands.register(app, desk and desk.service, services)
     if settings.proxies:
         from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -95,7 +95,7 @@ def desk_or_exit(settings: Settings, predictor: Predictor) -> "DeskExtension | N
             secret_value(settings.database_url) or runs.DATABASE, settings.alert_rules, predictor, settings.photos
         )
         secret = secret_value(settings.secret_key) or service.store.secret("session")
-    except runs.CANNOT_OPEN as error:
+    except runs.OPEN_ERRORS as error:
         stop(str(error))
     pages = PageSettings(
         time_zone=settings.time_zone,
@@ -113,7 +113,7 @@ def _load_demo(desk: "DeskExtension", predictor: Predictor, settings: Settings) 
 
     monitor = predictor.drift_monitor()
     hooks = demo_data.DriftHooks(lambda tables: monitor.add(predictor.context(tables)), monitor.drift)
-    return demo_data.load_demo(desk.keeping, predictor, Path(paths.SAMPLE), settings.time_zone, hooks)
+    return demo_data.load_demo(desk.service, predictor, Path(paths.SAMPLE), settings.time_zone, hooks)
 
 
 def stop(sentence: str) -> NoReturn:

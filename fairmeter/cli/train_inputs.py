@@ -71,7 +71,7 @@ def read_inspections(options: TrainingOptions, settings: CommandSettings) -> tup
         return None, []
     from fairmeter.desk import training_labels  # loads SQLAlchemy, which training on files does not need
 
-    inspections, facts = training_labels.visits_at(options.store or secret_value(settings.database_url))
+    inspections, facts = training_labels.labels_at(options.store or secret_value(settings.database_url))
     print_lines(*facts)
     return inspections, facts
 

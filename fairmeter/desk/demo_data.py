@@ -1,9 +1,8 @@
-"""The demonstration at the desk: `flask --app predict demo` scores a simulated utility into an empty store.
+"""The demonstration: `flask --app predict demo` scores a simulated utility into an empty store.
 
-In:  data/sample.zip (docs/data-dictionary.md, "What sample.zip holds"); a scorer; the zone of the clocks.
-Out: twelve weeks of work (desk_weeks.py); a run of all its clients, kept as by score.py --store but judged as the desk
-     does it, beside no neighbours, with drift where the scorer tells it; four weeks of readings as if they had come
-     until now, for what the page Live shows.
+In:  data/sample.zip (docs/data-dictionary.md, "What sample.zip holds"); a scorer; the time zone.
+Out: twelve weeks of simulated work (demo_history.py); a run of all clients, stored as by score.py --store, but scored
+     as the desk does, without neighbours, and with drift if a monitor is given; four weeks of readings up to now.
 """
 
 import csv
@@ -14,7 +13,7 @@ from io import BytesIO, TextIOWrapper
 from itertools import groupby
 from pathlib import Path
 from statistics import fmean
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from zipfile import ZipFile
 from zoneinfo import ZoneInfo
 
@@ -29,40 +28,38 @@ from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.tables import concatenate_tables
 from fairmeter.data.transformers import transformers_from_records
 from fairmeter.desk import demo_history
-from fairmeter.desk.rescoring import Rescorer, StoredContext
+from fairmeter.desk.rescoring import Rescorer, ScoringInputs
 from fairmeter.desk.service import DeskService, ProfileUpdate
 from fairmeter.features.readings.covariates import TransformerLosses
 from fairmeter.scoring.batches import Scorer, chunks
-from fairmeter.scoring.client_tables import read_client_tables
+from fairmeter.scoring.client_tables import ClientTables, read_client_tables
 from fairmeter.scoring.payloads import RequestLimits
 from fairmeter.scoring.uploads import read_upload
 from fairmeter.store import ReferenceData, Store
 
 NO_LIMITS = RequestLimits(*[sys.maxsize] * 4)
-N_HOURLY, N_DAILY = 60, 60  # meters whose readings came of late
-CAME = timedelta(weeks=4)
+N_HOURLY, N_DAILY = 60, 60  # meters with recent readings
+RECENT = timedelta(weeks=4)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-HOURLY_AFTER, DAILY_AFTER = (0.0, 1.0), (1.0, 4.0)  # hours after what was counted, until it comes: days come by night
-SELDOM, LATEST = 1 / 40, 5 * HOUR  # the share of readings that come later, and how much at most
+HOURLY_DELAY, DAILY_DELAY = (0.0, 1.0), (1.0, 4.0)  # hours between the end of an interval and its receipt
+LATE_SHARE, MAX_DELAY = 1 / 40, 5 * HOUR  # of readings that are late, and the longest additional delay
 SEED = 1
-Came = tuple[datetime, str, datetime, float]  # when it came (UTC); client, when it was read (clock there), kWh
+ReceivedReading = tuple[datetime, str, datetime, float]  # received at (UTC), client, read at (local time), kWh
 
 
 class DriftHooks(NamedTuple):
-    """How far clients are from those that the model learnt from. [add: tables of some clients; told: of all of them]"""
+    """A drift monitor. [add: counts the tables of some clients; measured: the drift of all of them]"""
 
-    add: Callable[[Any], None]
-    told: Callable[[], Mapping]
+    add: Callable[[ClientTables], None]
+    measured: Callable[[], Mapping]
 
 
-def load_demo(
-    keeping: DeskService, scorer: Scorer, path: Path, zone: ZoneInfo, drifting: DriftHooks | None = None
-) -> int:
-    """Scores the simulated utility into a store that holds no client; how many clients. Raises OSError, StoreError.
+def load_demo(service: DeskService, scorer: Scorer, path: Path, zone: ZoneInfo, drift: DriftHooks | None = None) -> int:
+    """Score the simulated utility into a store without clients; the number of clients. Raises OSError, StoreError.
 
-    Some 25 s and 0.6 GB, so in a process of its own: a worker would not give the memory back.
+    It takes about 25 s and 0.6 GB: run it in a process of its own, as a worker would not release the memory.
     """
-    if keeping.store.count_profiles():
+    if service.store.count_profiles():
         return 0
     with ZipFile(path) as archive:
         files = {name: BytesIO(archive.read(f"{name}.csv")) for name in ("clients", "invoices", "readings")}
@@ -71,29 +68,29 @@ def load_demo(
         )
         weather, thefts = _weather_of(_rows_of(archive, "weather")), _rows_of(archive, "thefts")
     rows, _ = read_upload(files, NO_LIMITS)
-    everybody = [StoredContext(*read_client_tables(*map(list, zip(*chunk, strict=True)))) for chunk in chunks(rows)]
-    clients, invoices, days = all_of(everybody)
+    parts = [read_client_tables(*map(list, zip(*chunk, strict=True))) for chunk in chunks(rows)]
+    clients, invoices, days = concatenate(parts)
     balances = energy_balances(measured, clients["transformer_id"], days, invoices)
-    science, scores, parts, meters = Rescorer(scorer), [], [], []
-    for known in beside(everybody, balances.losses):
-        of_part, kept = science.judged_together(known)
+    rescorer, scores, updates, meters = Rescorer(scorer), [], [], []
+    for inputs in with_losses(parts, balances.losses):
+        of_part, update = rescorer.score_new(inputs)
         scores += of_part
-        parts.append(kept)
-        meters += meters_of(known)
-        if drifting:
-            drifting.add(known[:4])
-    kept = joined(clients, parts)
-    of_others = context_facts(clients, days, balances)
-    kept = kept._replace(
-        facts=[own | told for own, told in zip(kept.facts, of_others, strict=True)],
+        updates.append(update)
+        meters += meters_of(inputs.tables)
+        if drift:
+            drift.add(inputs.tables)
+    update = concatenate_updates(clients, updates)
+    context = context_facts(clients, days, balances)
+    update = update._replace(
+        facts=[own | from_context for own, from_context in zip(update.facts, context, strict=True)],
         balances=balances.rows,
-        reference=ReferenceData(consumption_bands(kept.clients, kept.series), weather),
+        reference=ReferenceData(consumption_bands(update.clients, update.series), weather),
     )
     thieves = demo_history.thieves_of(thefts, np.datetime64(int(days.day.max()), "D").item())
-    demo_history.play(keeping, scores, kept, thieves, zone)
-    keeping.write(scores, kept, is_run=True, drift=drifting and drifting.told())
-    demo_history.plan_this_week(keeping)
-    bring(keeping.store, meters, datetime.now(UTC), zone)
+    demo_history.play(service, scores, update, thieves, zone)
+    service.save_scores(scores, update, is_run=True, drift=drift and drift.measured())
+    demo_history.plan_this_week(service)
+    add_recent_readings(service.store, meters, datetime.now(UTC), zone)
     return len(scores)
 
 
@@ -103,48 +100,46 @@ def _rows_of(archive: ZipFile, name: str) -> list[dict[str, str]]:
 
 
 def _weather_of(rows: list[dict[str, str]]) -> list[tuple[date, float]]:
-    """The mean of all regions, by day."""
+    """The mean temperature over all regions, by day. [degrees C]"""
     by_day: dict[str, list[float]] = {}
     for row in rows:
         by_day.setdefault(row["measured_on"], []).append(float(row["temperature_c"]))
     return [(date.fromisoformat(day), fmean(degrees)) for day, degrees in by_day.items()]
 
 
-def joined(clients: Table, parts: Sequence[ProfileUpdate]) -> ProfileUpdate:
+def concatenate_updates(clients: Table, parts: Sequence[ProfileUpdate]) -> ProfileUpdate:
+    """One update of all parts. [clients: of all parts]"""
     series, histories = (
-        {id_: one for part in parts for id_, one in (getattr(part, of) or {}).items()}
-        for of in ("series", "invoice_histories")
+        {id_: one for part in parts for id_, one in (getattr(part, field) or {}).items()}
+        for field in ("series", "invoice_histories")
     )
     facts = [facts for part in parts for facts in part.facts]
     return ProfileUpdate(clients, facts, series, invoice_histories=histories)
 
 
-def all_of(parts: Sequence[StoredContext]) -> tuple[Table, Table, DailyConsumption]:
-    """Clients, invoices and days of all parts, in their order. Without hours, which would take a hundred megabytes."""
+def concatenate(parts: Sequence[ClientTables]) -> tuple[Table, Table, DailyConsumption]:
+    """Clients, invoices and days of all parts, in order; without hours, which would take a hundred megabytes."""
     clients, invoices = concatenate_tables([(part.clients, part.invoices) for part in parts])
     days = [DailyConsumption.from_readings(part.readings, len(part.quality)) for part in parts]
     counts, day, kwh = zip(*((of_part.segments.counts, of_part.day, of_part.kwh) for of_part in days), strict=True)
-    whole = DailyConsumption(Segments(np.concatenate(counts)), np.concatenate(day), np.concatenate(kwh))
-    return clients, invoices, whole
+    all_days = DailyConsumption(Segments(np.concatenate(counts)), np.concatenate(day), np.concatenate(kwh))
+    return clients, invoices, all_days
 
 
-def firsts_of(parts: Sequence[StoredContext]) -> list[int]:
-    """The place among all clients of each part's first."""
-    sizes = [len(part.quality) for part in parts]
-    return (np.cumsum(sizes) - sizes).tolist()
+def with_losses(parts: Sequence[ClientTables], losses: TransformerLosses | None) -> Iterator[ScoringInputs]:
+    """Each part with the losses of its clients' transformers. [losses: of the clients of all parts]"""
+    first = 0
+    for part in parts:
+        rows = slice(first, first + len(part.quality))
+        yield ScoringInputs(part, losses=losses and losses.for_clients(rows))
+        first = rows.stop
 
 
-def beside(parts: Sequence[StoredContext], losses: TransformerLosses | None) -> Iterator[StoredContext]:
-    """Each part beside what its clients' transformers lost. [losses: of all clients]"""
-    for part, first in zip(parts, firsts_of(parts), strict=True):
-        yield part._replace(losses=losses and losses.for_clients(slice(first, first + len(part.quality))))
-
-
-# --- readings as they come --------------------------------------------------------------------------------------------
+# --- recent readings --------------------------------------------------------------------------------------------------
 
 
 class SimulatedMeter(NamedTuple):
-    """What a smart meter counted in its last weeks. [read_at: datetime64[m], by its clock; kwh: (n,)]"""
+    """The readings of a smart meter in its last weeks. [read_at: datetime64[m], local time; kwh: (n,)]"""
 
     client_id: str
     read_at: np.ndarray
@@ -155,49 +150,49 @@ class SimulatedMeter(NamedTuple):
         return len(self.read_at) > 1 and bool(np.diff(self.read_at).min() < DAY)
 
 
-def meters_of(known: StoredContext) -> list[SimulatedMeter]:
-    """The clients' meters, as far as they were read in the last weeks before the newest reading among them."""
-    owner, read_at, kwh = (known.readings[name] for name in ("client", "read_at", "consumption_kwh"))
-    is_late = read_at >= read_at.max(initial=np.datetime64(0, "m")) - CAME
-    owner, read_at, kwh = owner[is_late], read_at[is_late], kwh[is_late]
-    firsts = np.searchsorted(owner, np.arange(len(known.quality) + 1)).tolist()
-    parts = zip(known.clients["client_id"].tolist(), firsts, firsts[1:], strict=False)
+def meters_of(tables: ClientTables) -> list[SimulatedMeter]:
+    """The clients' meters with their readings of the last weeks before the newest reading of all."""
+    owner, read_at, kwh = (tables.readings[name] for name in ("client", "read_at", "consumption_kwh"))
+    is_recent = read_at >= read_at.max(initial=np.datetime64(0, "m")) - RECENT
+    owner, read_at, kwh = owner[is_recent], read_at[is_recent], kwh[is_recent]
+    firsts = np.searchsorted(owner, np.arange(len(tables.quality) + 1)).tolist()
+    parts = zip(tables.clients["client_id"].tolist(), firsts, firsts[1:], strict=False)
     return [SimulatedMeter(client_id, read_at[a:b], kwh[a:b]) for client_id, a, b in parts if b > a]
 
 
-def bring(store: Store, meters: Sequence[SimulatedMeter], now: datetime, zone: ZoneInfo) -> None:
-    """Keeps the readings of some meters as they would have come until now, moved to the weeks before today.
+def add_recent_readings(store: Store, meters: Sequence[SimulatedMeter], now: datetime, zone: ZoneInfo) -> None:
+    """Store readings of some meters as if received until now, shifted to the weeks before today.
 
-    Nothing is judged by them: between what the clients were scored by and today lie years without a reading.
+    No client is rescored by them: between its scored data and today lie years without readings.
     """
     hourly, daily = ([m for m in meters if m.is_hourly is kind] for kind in (True, False))
     last_on = max((meter.read_at[-1] for meter in meters), default=None)
     if last_on is None:
         return
     today = np.datetime64(now.astimezone(zone).date(), "D")
-    shift, draw = today - last_on.astype("datetime64[D]"), np.random.default_rng(SEED)
-    came: list[Came] = []
-    for chosen, step, wait in ((hourly[:N_HOURLY], HOUR, HOURLY_AFTER), (daily[:N_DAILY], DAY, DAILY_AFTER)):
-        for meter in chosen:
-            came += as_they_came(
-                meter._replace(read_at=meter.read_at + shift), step + draw.uniform(*wait) * HOUR, zone, draw
-            )
-    for _, some in groupby(
-        sorted(one for one in came if now - CAME < one[0] <= now), lambda one: together(one[0], now)
-    ):
-        rows = list(some)
+    shift, rng = today - last_on.astype("datetime64[D]"), np.random.default_rng(SEED)
+    received: list[ReceivedReading] = []
+    for some, step, delay in ((hourly[:N_HOURLY], HOUR, HOURLY_DELAY), (daily[:N_DAILY], DAY, DAILY_DELAY)):
+        for meter in some:
+            shifted = meter._replace(read_at=meter.read_at + shift)
+            received += simulate_receipt(shifted, step + rng.uniform(*delay) * HOUR, zone, rng)
+    recent = sorted(reading for reading in received if now - RECENT < reading[0] <= now)
+    for _, batch in groupby(recent, lambda reading: batch_time(reading[0], now)):
+        rows = list(batch)
         store.add_readings([row[1:] for row in rows], rows[-1][0])
 
 
-def as_they_came(meter: SimulatedMeter, after: timedelta, zone: ZoneInfo, draw: np.random.Generator) -> list[Came]:
-    """Each reading so long after what it counts began, and now and then hours later."""
-    late = np.where(draw.random(len(meter.kwh)) < SELDOM, draw.random(len(meter.kwh)), 0.0).tolist()
+def simulate_receipt(
+    meter: SimulatedMeter, delay: timedelta, zone: ZoneInfo, rng: np.random.Generator
+) -> list[ReceivedReading]:
+    """Each reading with its moment of receipt: `delay` after its interval began, for a few up to hours later."""
+    late = np.where(rng.random(len(meter.kwh)) < LATE_SHARE, rng.random(len(meter.kwh)), 0.0).tolist()
     return [
-        ((read_at + after + share * LATEST).replace(tzinfo=zone).astimezone(UTC), meter.client_id, read_at, kwh)
+        ((read_at + delay + share * MAX_DELAY).replace(tzinfo=zone).astimezone(UTC), meter.client_id, read_at, kwh)
         for read_at, kwh, share in zip(meter.read_at.tolist(), meter.kwh.tolist(), late, strict=True)
     ]
 
 
-def together(at: datetime, now: datetime) -> datetime:
-    """The moment that stands for all that are kept at once: those of an hour, of the last hour those of a minute."""
+def batch_time(at: datetime, now: datetime) -> datetime:
+    """The start of a moment's batch: its minute within the last hour, else its hour."""
     return at.replace(second=0, microsecond=0) if now - at < HOUR else at.replace(minute=0, second=0, microsecond=0)

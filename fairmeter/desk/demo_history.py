@@ -1,11 +1,11 @@
-"""Twelve weeks of work at the demonstration's desk, so that every page of it has something to show.
+"""Twelve weeks of simulated work for the demonstration, so that every page of the desk has something to show.
 
-In:  a store; the scores of the simulated utility with what is kept of its clients; who steals there, by the simulation.
-Out: a run a week, each of clients that were not scored before; visits from the list and at random with the outcome that
-     the simulation knows; cases of this week, with nobody there yet.
+In:  a store; scores of the simulated utility with the profile data; the clients that steal, by the simulation.
+Out: a weekly run of clients that were not scored before; listed and random visits with the outcome that the simulation
+     determines; cases of this week without an outcome.
 
-Simulated visits to simulated clients: their hit rate says that the machinery works, nothing about real crews. The moves
-are all of the day on which they were played, as of a crew that writes down later where it was.
+The visits and clients are simulated: their hit rate shows that the software works, and nothing about real crews. All
+moves carry the day on which they were simulated, as if the crew recorded its visits later.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -18,18 +18,18 @@ import numpy as np
 from fairmeter.casework.workflow import INSPECTING
 from fairmeter.core.types import Score
 from fairmeter.desk.service import DeskService, ProfileUpdate
-from fairmeter.web.http.auth import UNNAMED
 
 N_WEEKS, N_LISTED, N_RANDOM = 12, 5, 4  # visits a week
-NOBODY_THERE = 0.06  # the share of visits at which no door opens
-OURS = "demo-"  # the four clients of the page Demo, whom nobody visits
+NO_ACCESS_SHARE = 0.06  # of visits
+DEMO_PREFIX = "demo-"  # of the ids of the four clients on the page Demo, which get no visits
 PLANNER, CREW = "anna", "otto"
-LISTED, DRAWN = "On the week's list (simulated).", "Drawn at random (simulated)."
+OPEN_USER = "open"  # the name under which a user acts at a desk that needs no sign-in
+LISTED, SAMPLED = "On the week's list (simulated).", "Drawn at random (simulated)."
 SEED = 1
 
 
 class SimulatedVisit(NamedTuple):
-    """Whom somebody went to see, and when."""
+    """A visit: its client and day, and whether the client was sampled at random."""
 
     score: Score
     on: date
@@ -37,45 +37,46 @@ class SimulatedVisit(NamedTuple):
 
 
 def play(
-    keeping: DeskService, scores: Sequence[Score], kept: ProfileUpdate, thieves: Collection[str], zone: ZoneInfo
+    service: DeskService, scores: Sequence[Score], update: ProfileUpdate, thieves: Collection[str], zone: ZoneInfo
 ) -> None:
-    """Plays the weeks until today. [kept: of the scores, in order; thieves: ids] Raises StoreError."""
-    now, draw = datetime.now(UTC), np.random.default_rng(SEED)
+    """Simulate the weeks until today. [update: of the scores, in order; thieves: client ids] Raises StoreError."""
+    now, rng = datetime.now(UTC), np.random.default_rng(SEED)
     today = now.astimezone(zone).date()
     monday = today - timedelta(days=today.weekday())
     highest = sorted(range(len(scores)), key=lambda i: -(scores[i].probability or 0.0))
     for week in range(N_WEEKS):
         on = monday - timedelta(weeks=N_WEEKS - 1 - week)
-        some = highest[week::N_WEEKS]
-        theirs, facts = ([of_all[i] for i in some] for of_all in (scores, kept.facts))
+        rows = highest[week::N_WEEKS]
+        of_week, facts = ([of_all[i] for i in rows] for of_all in (scores, update.facts))
         at = min(datetime.combine(on, time(7), zone).astimezone(UTC), now)
-        # What else is kept of them comes with the run of all.
-        keeping.write(theirs, ProfileUpdate(kept.clients, facts, {}), is_run=True, scored_at=at)
-        for visit in visits_of(theirs, on, draw):
+        # The other profile data are stored with the run of all clients.
+        service.save_scores(of_week, ProfileUpdate(update.clients, facts, {}), is_run=True, scored_at=at)
+        for visit in visits_of(of_week, on, rng):
             if visit.on < today:
-                record(keeping, visit, outcome_of(visit.score, thieves, draw))
+                record(service, visit, outcome_of(visit.score, thieves, rng))
 
 
-def visits_of(scores: Sequence[Score], monday: date, draw: np.random.Generator) -> list[SimulatedVisit]:
-    """A week's: every other one of the highest, which leaves as many to the reader, and some of all the others."""
-    open_to = [score for score in scores if not score.client_id.startswith(OURS)]
-    listed, others = open_to[: 2 * N_LISTED : 2], open_to[2 * N_LISTED :]
-    drawn = draw.choice(len(others), min(N_RANDOM, len(others)), replace=False)
+def visits_of(scores: Sequence[Score], monday: date, rng: np.random.Generator) -> list[SimulatedVisit]:
+    """The visits of a week: every other one of the highest scores, so that some are left, and a sample of the rest."""
+    candidates = [score for score in scores if not score.client_id.startswith(DEMO_PREFIX)]
+    listed, others = candidates[: 2 * N_LISTED : 2], candidates[2 * N_LISTED :]
+    sampled = rng.choice(len(others), min(N_RANDOM, len(others)), replace=False)
     return [SimulatedVisit(score, monday + timedelta(days=2), False) for score in listed] + [
-        SimulatedVisit(others[i], monday + timedelta(days=3), True) for i in sorted(drawn.tolist())
+        SimulatedVisit(others[i], monday + timedelta(days=3), True) for i in sorted(sampled.tolist())
     ]
 
 
-def outcome_of(score: Score, thieves: Collection[str], draw: np.random.Generator) -> str:
-    if draw.random() < NOBODY_THERE:
+def outcome_of(score: Score, thieves: Collection[str], rng: np.random.Generator) -> str:
+    """The outcome of a visit to this client."""
+    if rng.random() < NO_ACCESS_SHARE:
         return "no_access"
     return "confirmed" if score.client_id in thieves else "cleared"
 
 
-def record(keeping: DeskService, visit: SimulatedVisit, outcome: str) -> None:
-    """The case of a visit, from its first move to what was found; a theft is billed as it was estimated."""
-    store, score = keeping.store, visit.score
-    why = DRAWN if visit.is_random else LISTED
+def record(service: DeskService, visit: SimulatedVisit, outcome: str) -> None:
+    """Record the case of a visit, from its first move to its outcome; a theft is billed as estimated."""
+    store, score = service.store, visit.score
+    why = SAMPLED if visit.is_random else LISTED
     case = store.open_case(score.client_id, PLANNER, why, assignee=CREW, is_random=visit.is_random)
     case = store.move_case(case.case_id, INSPECTING, CREW, "Going there (simulated).", version=case.version)
     billed = score.recovery if outcome == "confirmed" else None
@@ -85,20 +86,20 @@ def record(keeping: DeskService, visit: SimulatedVisit, outcome: str) -> None:
     )  # fmt: skip
 
 
-def plan_this_week(keeping: DeskService, n: int = 9) -> None:
-    """Cases of some of the highest alerts, in every state that is open: a third each new, assigned, inspecting."""
-    store = keeping.store
-    waiting = [alert.client_id for alert in store.list_alerts(limit=4 * n).rows]
-    waiting = [id_ for id_ in waiting if not id_.startswith(OURS)][1::3][:n]
-    for i, client_id in enumerate(waiting):
-        has_it = (None, UNNAMED.name, CREW)[i % 3]
-        case = store.open_case(client_id, PLANNER, LISTED, assignee=has_it)
-        if has_it == CREW:
+def plan_this_week(service: DeskService, n: int = 9) -> None:
+    """Open cases of some of the highest alerts, a third each in the states new, assigned and inspecting."""
+    store = service.store
+    alerted = [alert.client_id for alert in store.list_alerts(limit=4 * n).rows]
+    alerted = [id_ for id_ in alerted if not id_.startswith(DEMO_PREFIX)][1::3][:n]
+    for i, client_id in enumerate(alerted):
+        assignee = (None, OPEN_USER, CREW)[i % 3]
+        case = store.open_case(client_id, PLANNER, LISTED, assignee=assignee)
+        if assignee == CREW:
             store.move_case(case.case_id, INSPECTING, CREW, "Going there (simulated).", version=case.version)
 
 
 def thieves_of(rows: Iterable[Mapping[str, str]], last_on: date) -> set[str]:
-    """Whom a visit would find stealing: whose theft had begun by then and goes on. [rows: of thefts.csv]"""
+    """Clients whose theft had begun by a day and goes on. [rows: of thefts.csv]"""
     return {
         row["client_id"]
         for row in rows

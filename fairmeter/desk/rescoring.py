@@ -1,8 +1,8 @@
-"""A scorer as the desk takes it (fairmeter/desk/service.py, Science): clients judged by all that is known of them.
+"""Scoring of clients by all that is stored of them, each client once (service.ScoringBackend).
 
-In:  clients as they are sent, their profiles, the readings and the transformers' losses that the store keeps.
-Out: scores, and what is kept beside them. Invoices are kept nowhere: what they said counts as it was scored (a fact,
-     score_of_invoices), and is a reason by itself.
+In:  clients as they are sent, their profiles, stored readings, daily losses of transformers.
+Out: scores, and the profile data to store with them. Invoices themselves are not stored in full: their score is a fact
+     (score_of_invoices), which stands in for them when later readings arrive, and is a reason of its own then.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from fairmeter.core.types import SEVERITIES, QualityFlag, Score, StoredInvoiceSc
 from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.json_records import tables_from_records
 from fairmeter.data.reading_cleaning import clean_readings
-from fairmeter.desk.service import LostDays, ProfileUpdate
+from fairmeter.desk.service import DailyLosses, ProfileUpdate
 from fairmeter.explanation.reasons import LOWERS, STORED_SCORE_GROUP
 from fairmeter.features.readings.covariates import TransformerLosses
 from fairmeter.scoring.batches import Scorer, score_rows
@@ -27,41 +27,53 @@ from fairmeter.scoring.payloads import AggregatedClient, RawClient
 from fairmeter.scoring.problems import Problem
 from fairmeter.store import Profile, Series, invoice_histories
 
-OF_INVOICES = "score_of_invoices"  # a fact: the score by invoices alone, to which readings that come later add
-TOLD = SEVERITIES[:-1]  # severities of which reasons are worked out when readings come in
+INVOICE_SCORE = "score_of_invoices"  # a fact: the score by invoices alone, with which later readings are combined
+EXPLAINED_SEVERITIES = SEVERITIES[:-1]  # reasons take ten times as long as the score: low ones have none
 AGGREGATED = "By aggregates of its invoices alone its probability is {}."
 NEVER = np.datetime64("9999-01-01")
 
 
-class StoredContext(NamedTuple):
-    """What clients are judged by: canonical tables, flags of each, what invoices said that are not at hand.
+class ScoringInputs(NamedTuple):
+    """What some clients are scored by. stored: their stored invoice scores, where the invoices are not at hand.
 
-    losses: what their transformers lost, as far as it is known.
+    losses: of the clients' transformers, None without any.
     """
 
-    clients: Table
-    invoices: Table
-    readings: Table
-    quality: list[tuple[QualityFlag, ...]]
-    earlier: list[StoredInvoiceScore | None] | None = None
+    tables: ClientTables
+    stored: list[StoredInvoiceScore | None] | None = None
     losses: TransformerLosses | None = None
+
+    def of_clients(self, chosen: np.ndarray) -> "ScoringInputs":
+        """The inputs of some clients. [mask]"""
+        clients, invoices, readings, quality = self.tables
+        row, owned = np.cumsum(chosen) - 1, []
+        for table in (invoices, readings):
+            is_theirs = chosen[table["client"]]
+            owned.append({name: column[is_theirs] for name, column in table.items()})
+            owned[-1]["client"] = row[owned[-1]["client"]]
+        rows = np.flatnonzero(chosen).tolist()
+        tables = ClientTables(
+            {name: column[chosen] for name, column in clients.items()}, *owned, [quality[i] for i in rows]
+        )
+        losses = self.losses and self.losses.for_clients(chosen)
+        return ScoringInputs(tables, self.stored and [self.stored[i] for i in rows], losses)
 
 
 class Rescorer:
-    """A scorer, as keeping.py takes it (Science). Its manifest has the fraud_rate too, and what holds for readings."""
+    """Scores clients by all that is stored of them. The scorer's manifest must hold fraud_rate and readings too."""
 
     def __init__(self, scorer: Scorer) -> None:
         self.manifest, self._scorer = scorer.manifest, scorer
 
-    def judged(self, rows: Sequence[RawClient], with_reasons: bool = False) -> list[Score]:
-        """Scores of clients of whom nothing is kept. Raises Problem."""
+    def score(self, rows: Sequence[RawClient], with_reasons: bool = False) -> list[Score]:
+        """Scores by the given data alone. Raises Problem."""
         outcomes = list(score_rows(rows, self._scorer, with_reasons))
-        if bad := next((outcome for outcome in outcomes if isinstance(outcome, Problem)), None):
-            raise bad
+        if problem := next((outcome for outcome in outcomes if isinstance(outcome, Problem)), None):
+            raise problem
         return outcomes
 
-    def timeline(self, series: Series) -> dict[str, np.ndarray]:
-        """By detector how unusual each day was; nothing of months."""
+    def anomaly_timeline(self, series: Series) -> Mapping[str, np.ndarray]:
+        """By detector, how unusual each day was; empty for monthly series."""
         if series.step != "day" or not len(series.kwh):
             return {}
         first = np.datetime64(series.first_on, "D").astype(np.int64)
@@ -69,172 +81,190 @@ class Rescorer:
         days = DailyConsumption(Segments(np.array([len(kwh)])), first + np.arange(len(kwh)), kwh)
         return self._scorer.anomaly_timeline(days)
 
-    def recorded(
-        self, row: RawClient | AggregatedClient, score: Score, before: Profile | None, readings: Table, losses: LostDays
-    ) -> tuple[Score, ProfileUpdate]:
-        """The score that is kept of a client that was judged: joined with what else is known of it, if anything is."""
+    def score_to_store(
+        self, row: RawClient | AggregatedClient, score: Score, before: Profile | None, readings: Table,
+        losses: DailyLosses,
+    ) -> tuple[Score, ProfileUpdate]:  # fmt: skip
+        """The score to store for a client that was scored by `row`: combined with its stored data, if there are any."""
         profiles = {score.client_id: before} if before else {}
         if isinstance(row, AggregatedClient):
-            return self._recorded_aggregates(score, known_of([score.client_id], profiles, readings, losses), before)
+            return self._aggregates_to_store(score, before, readings, losses)
         clients, invoices, sent, quality = read_client_tables([row.client], [row.invoices], [row.readings])
-        history, said = with_history(readings, profiles), None if len(invoices["client"]) else said_before(before)
-        quality = [(*quality[0], as_scored(before))] if said else quality
-        behind = clients.get("transformer_id", [before and before.client.get("transformer_id")])
-        known = StoredContext(clients, invoices, beside(sent, history), quality, [said], losses_of(behind, losses))
-        if said is None and known.losses is None and not len(history["read_at"]):
-            return score, self.kept_of(known)
-        [joined], kept = self._judged(known, [score if said is None else before.score])
-        return joined, with_facts(kept, [before.facts if said else {}])
+        history = with_stored_days(readings, profiles)
+        stored = None if len(invoices["client"]) else stored_invoice_score(before)
+        quality = [(*quality[0], as_scored_flag(before))] if stored else quality
+        transformers = clients.get("transformer_id", [before and before.client.get("transformer_id")])
+        tables = ClientTables(clients, invoices, merge_readings(sent, history), quality)
+        inputs = ScoringInputs(tables, [stored], transformer_losses(transformers, losses))
+        if stored is None and inputs.losses is None and not len(history["read_at"]):
+            return score, profile_update(inputs, self._invoice_scores(inputs, [score]))
+        # Where no readings were sent, the given score is that by invoices alone.
+        invoice_scores = None if len(sent["client"]) else [score]
+        [combined], update = self._score(inputs, [score if stored is None else before.score], invoice_scores)
+        return combined, with_facts(update, [before.facts if stored else {}])
 
-    def _recorded_aggregates(
-        self, score: Score, known: StoredContext, before: Profile | None
+    def _aggregates_to_store(
+        self, score: Score, before: Profile | None, readings: Table, losses: DailyLosses
     ) -> tuple[Score, ProfileUpdate]:
-        """Aggregates are of invoices: readings add to their score, those of today and those to come."""
+        """Aggregates are of invoices: their score is combined with stored readings now, and with later ones then."""
         if score.probability is None:
             return score, ProfileUpdate(None, [{}], {}, lasting_facts=CONTEXT_FACTS)
-        said = {OF_INVOICES: score.probability}
-        if not len(known.readings["client"]):
-            return score, ProfileUpdate(None, [said], {}, lasting_facts=CONTEXT_FACTS)
-        earlier = StoredInvoiceScore(score.probability, AGGREGATED.format(share(score.probability)))
-        [joined], kept = self._judged(known._replace(quality=[score.quality], earlier=[earlier]), [score])
+        facts = {INVOICE_SCORE: score.probability}
+        inputs = inputs_from_store([score.client_id], {score.client_id: before} if before else {}, readings, losses)
+        if not len(inputs.tables.readings["client"]):
+            return score, ProfileUpdate(None, [facts], {}, lasting_facts=CONTEXT_FACTS)
+        stored = StoredInvoiceScore(score.probability, AGGREGATED.format(share(score.probability)))
+        inputs = inputs._replace(tables=inputs.tables._replace(quality=[score.quality]), stored=[stored])
+        [combined], update = self._score(inputs, [score])
         old = before.facts if before else {}
-        return joined, kept._replace(facts=[{**old, **kept.facts[0], **said}])
+        return combined, update._replace(facts=[{**old, **update.facts[0], **facts}])
 
-    def judged_anew(
-        self, client_ids: Sequence[str], profiles: Mapping[str, Profile], readings: Table, losses: LostDays
+    def rescore(
+        self, client_ids: Sequence[str], profiles: Mapping[str, Profile], readings: Table, losses: DailyLosses
     ) -> tuple[list[Score], ProfileUpdate]:
-        """Scores by all readings of some clients; what their invoices said before counts as it was scored."""
+        """Scores by all stored readings; the stored invoice score stands in for the invoices."""
         before = [profiles.get(client_id) for client_id in client_ids]
-        known = known_of(client_ids, profiles, readings, losses)
-        scores, kept = self._judged(known, [profile and profile.score for profile in before])
-        return scores, with_facts(kept, [profile.facts if profile else {} for profile in before])
+        inputs = inputs_from_store(client_ids, profiles, readings, losses)
+        scores, update = self._score(inputs, [profile and profile.score for profile in before])
+        return scores, with_facts(update, [profile.facts if profile else {} for profile in before])
 
-    def judged_together(self, known: StoredContext) -> tuple[list[Score], ProfileUpdate]:
-        """Scores of clients of whom nothing is kept by all that is known, and what is to be kept."""
-        return self._judged(known, [None] * len(known.quality))
+    def score_new(self, inputs: ScoringInputs) -> tuple[list[Score], ProfileUpdate]:
+        """Scores of clients of which nothing is stored yet, and the profile data to store."""
+        return self._score(inputs, [None] * len(inputs.tables.quality))
 
-    def _judged(self, known: StoredContext, otherwise: Sequence[Score | None]) -> tuple[list[Score], ProfileUpdate]:
-        """Scores by all that is known, and what is kept. [otherwise: for whom there is too little to judge by]"""
-        found = zip(self._with_reasons(self._judge(known), known), otherwise, strict=True)
-        return [other or score if score.probability is None else score for score, other in found], self.kept_of(known)
+    def _score(
+        self,
+        inputs: ScoringInputs,
+        fallback: Sequence[Score | None],
+        invoice_scores: Sequence[Score | None] | None = None,
+    ) -> tuple[list[Score], ProfileUpdate]:
+        """Scores with reasons where their severity asks for them, and the profile data to store.
 
-    def _judge(self, known: StoredContext, with_reasons: bool = False) -> list[Score]:
-        return self._scorer.score(ClientTables(*known[:4]), with_reasons, known.earlier, known.losses)
+        fallback: scores for clients with too little data; invoice_scores: by invoices alone, None to compute them.
+        """
+        scores = self._scorer.score(inputs.tables, EXPLAINED_SEVERITIES, inputs.stored, inputs.losses)
+        update = profile_update(inputs, invoice_scores or self._invoice_scores(inputs, scores))
+        found = zip(scores, fallback, strict=True)
+        return [other or score if score.probability is None else score for score, other in found], update
 
-    def _with_reasons(self, scores: list[Score], known: StoredContext) -> list[Score]:
-        """Reasons take ten times as long as the score: they are worked out where there is something to tell."""
-        told = np.array([score.severity in TOLD for score in scores], bool)
-        if not told.any():
-            return scores
-        explained = iter(self._judge(part_of(known, told), with_reasons=True))
-        return [next(explained) if is_told else score for is_told, score in zip(told, scores, strict=True)]
-
-    def kept_of(self, known: StoredContext) -> ProfileUpdate:
-        """Of clients that were judged."""
-        n, invoices = len(known.quality), known.invoices
-        days = DailyConsumption.from_readings(known.readings, n) if len(known.readings["client"]) else None
-        facts = client_facts(invoices, days, n)
-        if len(invoices["client"]):
-            no_readings = {name: column[:0] for name, column in known.readings.items()}
-            billed = self._judge(known._replace(readings=no_readings, earlier=None))
-            for told, score in zip(facts, billed, strict=True):
-                told |= {} if score.probability is None else {OF_INVOICES: score.probability}
-        ids, courses = known.clients["client_id"], consumption_series(invoices, days, n)
-        histories = invoice_histories(ids, invoices)
-        return ProfileUpdate(
-            known.clients, facts, series_of(ids, courses), lasting_facts=CONTEXT_FACTS, invoice_histories=histories
-        )
+    def _invoice_scores(self, inputs: ScoringInputs, scores: Sequence[Score]) -> list[Score | None]:
+        """Scores by invoices alone, None without invoices; computed only for clients that have readings too."""
+        n, (_, invoices, readings, _) = len(scores), inputs.tables
+        has_invoices, has_readings = (np.bincount(table["client"], minlength=n) > 0 for table in (invoices, readings))
+        found = [score if has else None for score, has in zip(scores, has_invoices, strict=True)]
+        if (has_both := has_invoices & has_readings).any():
+            tables = inputs.of_clients(has_both).tables
+            no_readings = {name: column[:0] for name, column in readings.items()}
+            computed = self._scorer.score(tables._replace(readings=no_readings))
+            for row, score in zip(np.flatnonzero(has_both).tolist(), computed, strict=True):
+                found[row] = score
+        return found
 
 
-def with_facts(kept: ProfileUpdate, before: Sequence[Mapping[str, float]]) -> ProfileUpdate:
-    """With the facts of before, where none of now stands in their place."""
-    return kept._replace(facts=[{**old, **new} for old, new in zip(before, kept.facts, strict=True)])
+def profile_update(inputs: ScoringInputs, invoice_scores: Sequence[Score | None]) -> ProfileUpdate:
+    """The data to store of scored clients. [invoice_scores: by invoices alone, None without any]"""
+    clients, invoices, readings, quality = inputs.tables
+    n, ids = len(quality), clients["client_id"]
+    days = DailyConsumption.from_readings(readings, n) if len(readings["client"]) else None
+    facts = client_facts(invoices, days, n)
+    for of_client, score in zip(facts, invoice_scores, strict=True):
+        if score is not None and score.probability is not None:
+            of_client[INVOICE_SCORE] = score.probability
+    series, histories = series_by_client(ids, consumption_series(invoices, days, n)), invoice_histories(ids, invoices)
+    return ProfileUpdate(clients, facts, series, lasting_facts=CONTEXT_FACTS, invoice_histories=histories)
 
 
-def series_of(client_ids: Sequence[str], courses: Sequence[ConsumptionSeries | None]) -> dict[str, Series]:
-    """The consumption of each client that has one, by its id."""
-    told = zip(client_ids, courses, strict=True)
-    return {str(id_): Series(c.step, c.first_on.astype(date), c.kwh) for id_, c in told if c is not None}
+def with_facts(update: ProfileUpdate, before: Sequence[Mapping[str, float]]) -> ProfileUpdate:
+    """The update with former facts added; new ones of the same name take precedence."""
+    return update._replace(facts=[{**old, **new} for old, new in zip(before, update.facts, strict=True)])
 
 
-# --- what invoices said -----------------------------------------------------------------------------------------------
+def series_by_client(client_ids: Sequence[str], courses: Sequence[ConsumptionSeries | None]) -> dict[str, Series]:
+    """The consumption of each client that has any, by client id."""
+    pairs = zip(client_ids, courses, strict=True)
+    return {str(id_): Series(c.step, c.first_on.astype(date), c.kwh) for id_, c in pairs if c is not None}
 
 
-def said_before(profile: Profile | None) -> StoredInvoiceScore | None:
-    """What a client's invoices said, if they were scored before."""
-    probability = profile and profile.facts.get(OF_INVOICES)
+# --- stored invoice scores --------------------------------------------------------------------------------------------
+
+
+def stored_invoice_score(profile: Profile | None) -> StoredInvoiceScore | None:
+    """The score by invoices that a profile holds, with the sentence of its reason; None without one."""
+    probability = profile and profile.facts.get(INVOICE_SCORE)
     if not probability:
         return None
-    told = next((reason.text for reason in profile.score.reasons if reason.group == STORED_SCORE_GROUP), None)
-    if told is not None:  # they are the same invoices
-        return StoredInvoiceScore(probability, told.replace(LOWERS, "."))
-    by_them = profile.score.probability == probability
-    first = next((reason.text for reason in profile.score.reasons if by_them and reason.effect > 0), "")
+    text = next((reason.text for reason in profile.score.reasons if reason.group == STORED_SCORE_GROUP), None)
+    if text is not None:  # the same invoices stood in for an earlier rescoring
+        return StoredInvoiceScore(probability, text.replace(LOWERS, "."))
+    is_by_invoices = profile.score.probability == probability
+    first = next((reason.text for reason in profile.score.reasons if is_by_invoices and reason.effect > 0), "")
     when = f"By its invoices alone, as they were scored on {profile.scored_at:%Y-%m-%d} or before,"
     text = f"{when} its probability is {share(probability)}"
     return StoredInvoiceScore(probability, f"{text}; above all for this: {first}" if first else f"{text}.")
 
 
-def as_scored(profile: Profile) -> QualityFlag:
+def as_scored_flag(profile: Profile) -> QualityFlag:
+    """The flag that the stored invoice score stands in for the invoices."""
     text = f"The invoices count as they were scored on {profile.scored_at:%Y-%m-%d} or before."
     return QualityFlag("invoices_as_scored", 1, text)
 
 
-# --- tables of what is known ------------------------------------------------------------------------------------------
+# --- tables of what is stored -----------------------------------------------------------------------------------------
 
 
-def known_of(
-    client_ids: Sequence[str], profiles: Mapping[str, Profile], readings: Table, losses: LostDays
-) -> StoredContext:
-    """What the store knows of some clients. [readings: client_id, read_at, consumption_kwh]"""
-    readings = with_history(readings, profiles)
-    given = [_as_sent(profiles[id_].client) if id_ in profiles else {"client_id": id_} for id_ in client_ids]
-    clients, invoices, quality = tables_from_records(given, [[]] * len(given))
+def inputs_from_store(
+    client_ids: Sequence[str], profiles: Mapping[str, Profile], readings: Table, losses: DailyLosses
+) -> ScoringInputs:
+    """The inputs of some clients from stored data alone. [readings: client_id, read_at, consumption_kwh]"""
+    readings = with_stored_days(readings, profiles)
+    records = [_as_sent(profiles[id_].client) if id_ in profiles else {"client_id": id_} for id_ in client_ids]
+    clients, invoices, quality = tables_from_records(records, [[]] * len(records))
     row_of = {id_: row for row, id_ in enumerate(client_ids)}
     owner = np.array([row_of[id_] for id_ in readings["client_id"]], np.int64)
-    earlier = [said_before(profiles.get(id_)) for id_ in client_ids]
-    told = zip(client_ids, quality, earlier, strict=True)
-    quality = [(*flags, as_scored(profiles[id_])) if said else flags for id_, flags, said in told]
-    behind = [client.get("transformer_id") for client in given]
-    return StoredContext(clients, invoices, _readings_of(owner, readings), quality, earlier, losses_of(behind, losses))
+    stored = [stored_invoice_score(profiles.get(id_)) for id_ in client_ids]
+    rows = zip(client_ids, quality, stored, strict=True)
+    quality = [(*flags, as_scored_flag(profiles[id_])) if score else flags for id_, flags, score in rows]
+    transformers = [record.get("transformer_id") for record in records]
+    tables = ClientTables(clients, invoices, _reading_table(owner, readings), quality)
+    return ScoringInputs(tables, stored, transformer_losses(transformers, losses))
 
 
-def losses_of(behind: Sequence[str | None], known: LostDays) -> TransformerLosses | None:
-    """What the transformers of some clients lost; None where none of them is known. [behind: each client's, None none]
+def transformer_losses(transformers: Sequence[str | None], losses: DailyLosses) -> TransformerLosses | None:
+    """Losses of the clients' transformers on one calendar; None if there are none. [transformers: per client]
 
-    Of days that came after the run that found them nothing is known.
+    Days after the run that computed the losses have none.
     """
-    names = sorted(known.keys() & set(behind))
+    names = sorted(losses.keys() & set(transformers))
     if not names:
         return None
-    firsts = [np.datetime64(known[name].first_on, "D").astype(int) for name in names]
-    ends = [first + len(known[name].kwh) for first, name in zip(firsts, names, strict=True)]
+    firsts = [np.datetime64(losses[name].first_on, "D").astype(int) for name in names]
+    ends = [first + len(losses[name].kwh) for first, name in zip(firsts, names, strict=True)]
     kwh = np.full((len(names), max(ends) - min(firsts)), np.nan)
     for row, first, name in zip(kwh, firsts, names, strict=True):
-        row[first - min(firsts) :][: len(known[name].kwh)] = known[name].kwh
+        row[first - min(firsts) :][: len(losses[name].kwh)] = losses[name].kwh
     row_of = {name: row for row, name in enumerate(names)}
-    return TransformerLosses(int(min(firsts)), kwh, np.array([row_of.get(name, -1) for name in behind], np.int64))
+    return TransformerLosses(int(min(firsts)), kwh, np.array([row_of.get(name, -1) for name in transformers], np.int64))
 
 
-def beside(sent: Table, history: Table) -> Table:
-    """The readings of one client that were sent, and those that are known of other days. [sent: canonical]"""
+def merge_readings(sent: Table, history: Table) -> Table:
+    """The readings of one client: those sent, and stored ones of other days. [sent: canonical]"""
     is_other = ~np.isin(history["read_at"].astype("datetime64[D]"), sent["read_at"].astype("datetime64[D]"))
     if not is_other.any():
         return sent
     names = ("read_at", "consumption_kwh")
     both = {name: np.concatenate([sent[name], history[name][is_other].astype(sent[name].dtype)]) for name in names}
-    return _readings_of(np.zeros(len(both["read_at"]), np.int64), both)
+    return _reading_table(np.zeros(len(both["read_at"]), np.int64), both)
 
 
-def _readings_of(owner: np.ndarray, readings: Table) -> Table:
+def _reading_table(owner: np.ndarray, readings: Table) -> Table:
     """The canonical table. [owner: each reading's row in the clients]"""
     order = np.argsort(owner, kind="stable")
     table = {"client": owner[order], "consumption_kwh": readings["consumption_kwh"][order]}
     return clean_readings(table | {"read_at": readings["read_at"][order].astype("datetime64[m]")})[0]
 
 
-def with_history(readings: Table, profiles: Mapping[str, Profile]) -> Table:
-    """Readings, and before a client's first one the days that its profile keeps: those came in files."""
+def with_stored_days(readings: Table, profiles: Mapping[str, Profile]) -> Table:
+    """Readings, preceded by the daily series of the client's profile, which came in files."""
     parts = {name: [column] for name, column in readings.items()}
     for client_id, profile in profiles.items():
         series = profile.series
@@ -249,22 +279,8 @@ def with_history(readings: Table, profiles: Mapping[str, Profile]) -> Table:
     return {name: np.concatenate(columns) for name, columns in parts.items()}
 
 
-def part_of(known: StoredContext, chosen: np.ndarray) -> StoredContext:
-    """Of some clients. [mask]"""
-    row, owned = np.cumsum(chosen) - 1, []
-    for table in (known.invoices, known.readings):
-        is_theirs = chosen[table["client"]]
-        owned.append({name: column[is_theirs] for name, column in table.items()})
-        owned[-1]["client"] = row[owned[-1]["client"]]
-    some = {name: column[chosen] for name, column in known.clients.items()}
-    rows = np.flatnonzero(chosen).tolist()
-    earlier = known.earlier and [known.earlier[i] for i in rows]
-    losses = known.losses and known.losses.for_clients(chosen)
-    return StoredContext(some, *owned, [known.quality[i] for i in rows], earlier, losses)
-
-
 def _as_sent(client: Mapping) -> dict:
-    """A client as it is kept, as it would be sent."""
+    """A stored client in the form in which clients are sent."""
     return {
         name: value.isoformat() if isinstance(value, date) else value
         for name, value in client.items()

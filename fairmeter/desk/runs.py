@@ -1,8 +1,7 @@
-"""The desk behind the service: predict.py loads it where a database is set or OPEN is, and where a command asks for it.
+"""Opening the desk's service, and storing a scoring of the client base.
 
-In:  settings, a scorer.
-Out: DeskExtension over an open store whose tables are up to date; the model as the desk needs it. Science and desk meet
-     here: what is judged there is kept here.
+In:  settings, a scorer; scores with the tables and features that they are of.
+Out: DeskService over an open store; profiles, alerts and a run in the store.
 """
 
 import math
@@ -22,8 +21,8 @@ from fairmeter.core.types import Score
 from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.tables import Tables
 from fairmeter.desk.photos import Photos
-from fairmeter.desk.rescoring import OF_INVOICES, Rescorer, series_of
-from fairmeter.desk.service import DeskService, ProfileUpdate, VisitPlanner
+from fairmeter.desk.rescoring import INVOICE_SCORE, Rescorer, series_by_client
+from fairmeter.desk.service import DeskService, ProfileUpdate, RankedVisit
 from fairmeter.planning.inspection_list import inspection_list
 from fairmeter.scoring.batches import Scorer
 from fairmeter.store import (
@@ -37,39 +36,39 @@ from fairmeter.store import (
     invoice_histories,
 )
 
-DATABASE = "sqlite:///fairmeter.db"  # where none is named: a file in the working directory
+DATABASE = "sqlite:///fairmeter.db"  # the default: a file in the working directory
 RULES = paths.ALERT_RULES
-CANNOT_OPEN = (StoreError, BadRules)
-PATIENCE = 30  # seconds that a database may take to answer when the service starts: they often start together
+OPEN_ERRORS = (StoreError, BadRules)
+MAX_WAIT = 30  # seconds for the database to answer when the service starts: both often start together
 
 
 def open_desk(
     url: str, rules: Path, scorer: Scorer, photos: Path | None = None, wait: Callable = time.sleep
 ) -> DeskService:
-    """The desk over its database. [photos: folder; None: beside a database that is a file, else none are taken]
+    """The desk's service over its database, with up-to-date tables. Raises OPEN_ERRORS.
 
-    Raises what CANNOT_OPEN names.
+    photos: folder; None: beside a database that is a file, otherwise photos are refused.
     """
     alert_rules = read_rules(rules)
     store = open_store(url, wait)
-    return DeskService(store, alert_rules, Rescorer(scorer), plan, Photos(photos or beside(store)))
+    return DeskService(store, alert_rules, Rescorer(scorer), plan_visits, Photos(photos or photo_folder(store)))
 
 
-def beside(store: Store) -> Path | None:
-    """The folder of photos beside a database that is a file. One on a server may be asked by many machines: none."""
+def photo_folder(store: Store) -> Path | None:
+    """The default folder of photos, beside a database file; None for a database server, which many machines may use."""
     return Path(store.url.database).parent / "photos" if store.is_sqlite else None
 
 
 def open_store(url: str, wait: Callable = time.sleep) -> Store:
-    """A store whose tables are up to date. Raises StoreError."""
+    """A store with up-to-date tables. Raises StoreError."""
     store = Store(url)
     _migrate(store, wait)
     return store
 
 
 def _migrate(store: Store, wait: Callable) -> None:
-    """Raises StoreUnavailable where the database does not answer for half a minute."""
-    for attempt in range(PATIENCE, -1, -1):
+    """Raises StoreUnavailable if the database does not answer within MAX_WAIT."""
+    for attempt in range(MAX_WAIT, -1, -1):
         try:
             store.migrate()
         except StoreUnavailable:
@@ -80,46 +79,52 @@ def _migrate(store: Store, wait: Callable) -> None:
             return
 
 
-def keep_run(
+def save_run(
     store: Store,
     rules: Path,
     scores: Sequence[Score],
     version: str,
     tables: Tables,
     days: DailyConsumption | None,
-    billed: Sequence,
+    invoice_scores: Sequence,
     balances: EnergyBalances | None = None,
     drift: dict | None = None,
     weather: tuple[np.ndarray, np.ndarray] | None = None,
-    whole: tuple | None = None,
+    population: tuple | None = None,
 ) -> RunSummary:
-    """Keeps a scoring of the client base, in one transaction. [billed: scores by invoices alone, NaN without]
+    """Store a scoring of the client base, in one transaction. Raises StoreError, BadRules.
 
-    balances: None keeps those that are known, and what they say of the clients. drift: as likeness.py tells it.
-    weather: days since 1970 and their temperatures, for charts. whole: fields of Whole, where these are a part of it:
-    the highest scores do not tell what others use. Raises StoreError, BadRules.
+    invoice_scores: by invoices alone, NaN without any. balances: None keeps the stored ones and the facts from them.
+    drift: as scoring/population_drift.py computes it. weather: days since 1970 and their temperatures [degrees C].
+    population: fields of PopulationCounts if these clients are a part of the base. Consumption bands are then left
+    unchanged: the highest scores do not represent other clients.
     """
     facts = client_facts(tables.invoices, days, len(scores))
-    beside = context_facts(tables.clients, days, balances)
-    for told, of_others, score in zip(facts, beside, billed, strict=True):
-        told |= of_others | ({} if math.isnan(score) else {OF_INVOICES: float(score)})
+    context = context_facts(tables.clients, days, balances)
+    for of_client, from_context, score in zip(facts, context, invoice_scores, strict=True):
+        of_client |= from_context | ({} if math.isnan(score) else {INVOICE_SCORE: float(score)})
     ids = tables.clients["client_id"]
-    series = series_of(ids, consumption_series(tables.invoices, days, len(scores)))
-    kept = ProfileUpdate(
-        tables.clients, facts, series, balances and balances.rows, () if balances else TRANSFORMER_FACTS
+    series = series_by_client(ids, consumption_series(tables.invoices, days, len(scores)))
+    bands = consumption_bands(tables.clients, series) if population is None else NO_REFERENCE_DATA.bands
+    update = ProfileUpdate(
+        tables.clients,
+        facts,
+        series,
+        balances=balances and balances.rows,
+        lasting_facts=() if balances else TRANSFORMER_FACTS,
+        invoice_histories=invoice_histories(ids, tables.invoices),
+        reference=ReferenceData(bands, () if weather is None else daily_temperatures(*weather)),
     )
-    bands = consumption_bands(tables.clients, series) if whole is None else NO_REFERENCE_DATA.bands
-    reference = ReferenceData(bands, () if weather is None else temperatures_of(*weather))
-    kept = kept._replace(invoice_histories=invoice_histories(ids, tables.invoices), reference=reference)
-    part = whole and PopulationCounts(*whole)
-    return store.write_run(scores, version, read_rules(rules), **kept._asdict(), drift=drift, population=part)
+    part = population and PopulationCounts(*population)
+    return store.write_run(scores, version, read_rules(rules), **update._asdict(), drift=drift, population=part)
 
 
-def temperatures_of(days: np.ndarray, degrees: np.ndarray) -> list[tuple[date, float]]:
+def daily_temperatures(days: np.ndarray, degrees: np.ndarray) -> list[tuple[date, float]]:
+    """Pairs of day and temperature. [days since 1970; degrees C]"""
     return list(zip(days.astype("datetime64[D]").tolist(), degrees.tolist(), strict=True))
 
 
-def plan(scores: list[Score], visits: int, cost: float = 0.0, price: float | None = None) -> list[VisitPlanner]:
-    """The best by what a visit is expected to bring, or by score where no price is known."""
+def plan_visits(scores: list[Score], visits: int, cost: float = 0.0, price: float | None = None) -> list[RankedVisit]:
+    """The visits with the highest expected net value, or with the highest scores where no price is known."""
     listed = inspection_list(scores, visits, cost, price, random_share=0.0)
-    return [VisitPlanner(visit.score, visit.is_random, visit.net) for visit in listed]
+    return [RankedVisit(visit.score, visit.is_random, visit.net) for visit in listed]

@@ -1,6 +1,6 @@
-"""What the desk keeps: clients that were judged, and readings, whose clients are judged anew.
+"""The desk's service: it stores scored clients and readings, and rescores clients whose readings changed.
 
-In:  a store, the rules of alerts, `Science` and `Plan` (predict.py brings both: the wings never import each other).
+In:  a store, the alert rules, a scoring backend (rescoring.py) and a visit planner (runs.py).
 Out: profiles and alerts in the store.
 """
 
@@ -9,7 +9,11 @@ from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
+import numpy as np
+
+from fairmeter.casework import workflow
 from fairmeter.casework.alert_rules import AlertRules
+from fairmeter.casework.types import Case
 from fairmeter.core.types import EnergyBalance, Score, Table
 from fairmeter.desk.photos import Photos
 from fairmeter.scoring.payloads import AggregatedClient, RawClient
@@ -25,15 +29,15 @@ from fairmeter.store import (
     StoreError,
 )
 
-AT_ONCE = 200  # clients judged anew in one go: bounds the memory that their readings take
+RESCORED_AT_ONCE = 200  # clients; bounds the memory that their readings take
 
-LostDays = Mapping[str, Series]  # what transformers lost each day, by id
+DailyLosses = Mapping[str, Series]  # daily losses of transformers, by transformer id [kWh]
 
 
 class ProfileUpdate(NamedTuple):
-    """What is kept of clients beside their scores. [clients: canonical table; facts: of each, in order]
+    """What is stored of clients besides their scores. [clients: canonical table; facts: per client, in order]
 
-    The rest is as in Store.write_run.
+    All fields are keyword arguments of Store.write_run.
     """
 
     clients: Table | None
@@ -46,123 +50,125 @@ class ProfileUpdate(NamedTuple):
 
 
 class ScoringBackend(Protocol):
-    """A model, as far as the desk needs it. [manifest: version, ...]"""
+    """What the desk needs of a model. [manifest: version, ...]"""
 
     manifest: dict
 
-    def judged(self, rows: Sequence[RawClient], with_reasons: bool = False) -> list[Score]:
-        """Scores of clients of whom nothing is kept. Raises Problem."""
+    def score(self, rows: Sequence[RawClient], with_reasons: bool = False) -> list[Score]:
+        """Scores by the given data alone. Raises Problem."""
 
-    def recorded(
-        self, row: RawClient | AggregatedClient, score: Score, before: Profile | None, readings: Table, losses: LostDays
-    ) -> tuple[Score, ProfileUpdate]:
-        """The score that is kept of a client that was judged: joined with what else is known of it, if anything is."""
+    def score_to_store(
+        self, row: RawClient | AggregatedClient, score: Score, before: Profile | None, readings: Table,
+        losses: DailyLosses,
+    ) -> tuple[Score, ProfileUpdate]:  # fmt: skip
+        """The score to store for a client that was scored by `row`: combined with its stored data, if there are any."""
 
-    def timeline(self, series: Series) -> Mapping[str, Sequence[float]]:
-        """By detector how unusual each day of a client was: from 1 on unusual, NaN unknown; nothing of months."""
+    def anomaly_timeline(self, series: Series) -> Mapping[str, np.ndarray]:
+        """By detector, how unusual each day was (1 and more: unusual; NaN: unknown); empty for monthly series."""
 
-    def judged_anew(
-        self, client_ids: Sequence[str], profiles: Mapping[str, Profile], readings: Table, losses: LostDays
+    def rescore(
+        self, client_ids: Sequence[str], profiles: Mapping[str, Profile], readings: Table, losses: DailyLosses
     ) -> tuple[list[Score], ProfileUpdate]:
-        """Scores of clients by all their readings (client_id, read_at, consumption_kwh) and what else is known."""
+        """Scores by all stored readings (client_id, read_at, consumption_kwh), profiles and transformer losses."""
 
 
-class VisitPlanner(NamedTuple):
-    """A place in the inspection list. [net: value less cost that the visit is expected to bring, low, high]"""
+class RankedVisit(NamedTuple):
+    """A visit in a plan. [net: expected value less cost, as (mean, low, high)]"""
 
     score: Score
     is_random: bool
     net: tuple[float, float, float] | None = None
 
 
-# scores, visits, cost of one, price of a kWh (None: each client's own) -> whom to visit, in order
-Plan = Callable[[list[Score], int, float, float | None], Iterable[VisitPlanner]]
+# scores, number of visits, cost of a visit, price of a kWh (None: each client's own) -> visits in order
+VisitPlanner = Callable[[list[Score], int, float, float | None], Iterable[RankedVisit]]
 
 
-def by_score(scores: list[Score], visits: int, _cost: float, _price: float | None) -> Iterable[VisitPlanner]:
-    """The highest scores; predict.py hands in a better plan where there is one."""
-    return [VisitPlanner(score, False) for score in scores[:visits]]
+def rank_by_score(scores: list[Score], visits: int, _cost: float, _price: float | None) -> Iterable[RankedVisit]:
+    """The highest scores: the planner where no other one is given."""
+    return [RankedVisit(score, False) for score in scores[:visits]]
 
 
 class DeskService:
-    """A store with what writes to it, and the photos. One for all threads of a worker; each worker has its own."""
+    """The store with everything that writes to it, and the photos. Threads share one, each worker has its own."""
 
     def __init__(
         self,
         store: Store,
         rules: AlertRules,
-        science: ScoringBackend,
-        plan: Plan = by_score,
+        backend: ScoringBackend,
+        plan: VisitPlanner = rank_by_score,
         photos: Photos | None = None,
     ) -> None:
-        self.store, self.rules, self.plan, self._science = store, rules, plan, science
+        self.store, self.rules, self.backend, self.plan = store, rules, backend, plan
         self.photos = photos or Photos()
 
     @property
     def manifest(self) -> dict:
-        """What is known of the model."""
-        return self._science.manifest
-
-    def judged(self, rows: Sequence[RawClient], with_reasons: bool = False) -> list[Score]:
-        """Scores that are shown and not kept. Raises Problem."""
-        return self._science.judged(rows, with_reasons)
-
-    def timeline(self, series: Series) -> Mapping[str, Sequence[float]]:
-        """By detector how unusual each day of a client was (Science.timeline)."""
-        return self._science.timeline(series)
+        """The manifest of the model."""
+        return self.backend.manifest
 
     def record(self, row: RawClient | AggregatedClient, score: Score) -> None:
-        """Keeps a client that was judged, and raises its alert where one is due. Raises Problem.
+        """Store a scored client, and raise its alert if one is due. Raises Problem.
 
-        Its score joins what was sent with the readings that are known, and readings with what its invoices said.
+        New invoices are combined with stored readings, and new readings with the stored score by invoices.
         """
         if not (client_id := score.client_id):
-            raise bad_value("client.client_id", "empty; what is kept needs an id")
+            raise bad_value("client.client_id", "empty; give an id, which recording needs")
         before, readings = self.store.find_profile(client_id), self.store.readings_of([client_id])
         sent = row.client if isinstance(row, RawClient) else {}
-        losses = self._losses_behind([sent, *([before.client] if before else [])])
-        score, kept = self._science.recorded(row, score, before, readings, losses)
-        self.write([score], kept)
+        losses = self._losses_of([sent, *([before.client] if before else [])])
+        score, update = self.backend.score_to_store(row, score, before, readings, losses)
+        self.save_scores([score], update)
 
-    def take_readings(self, rows: list[tuple[str, datetime, float]]) -> tuple[IngestionResult, int]:
-        """Keeps readings, then judges whose consumption changed anew; how many that were.
+    def take_readings(self, rows: list[tuple[str, datetime, float]]) -> IngestionResult:
+        """Store readings, then rescore the clients whose consumption changed.
 
-        The readings are kept before anything is judged: a worker that dies in between leaves the former score, and the
-        client's next reading brings the new one.
+        The readings are stored first: if a worker dies in between, the former score stays until the client's next
+        reading. Raises StoreError.
         """
-        arrived = self.store.add_readings(rows)
-        for start in range(0, len(arrived.changed), AT_ONCE):
-            self._judge_anew(arrived.changed[start : start + AT_ONCE])
-        return arrived, len(arrived.changed)
+        result = self.store.add_readings(rows)
+        for start in range(0, len(result.changed), RESCORED_AT_ONCE):
+            self._rescore(result.changed[start : start + RESCORED_AT_ONCE])
+        return result
 
-    def refuse_readings(self, why: str, n: int = 1) -> None:
-        """Notes that messages with readings were refused: a note alone, no reason to fail where it cannot be kept."""
+    def count_rejected(self, why: str, n: int = 1) -> None:
+        """Count rejected messages; an unavailable store is ignored, as the count is only for display."""
         with suppress(StoreError):
             self.store.count_rejected(why, n)
 
-    def _judge_anew(self, client_ids: Sequence[str]) -> None:
-        profiles = {client_id: self.store.find_profile(client_id) for client_id in client_ids}
-        known = {client_id: profile for client_id, profile in profiles.items() if profile is not None}
-        losses = self._losses_behind([profile.client for profile in known.values()])
-        scores, kept = self._science.judged_anew(client_ids, known, self.store.readings_of(client_ids), losses)
-        self.write(scores, kept)
+    def ensure_inspecting(self, client_id: str, user: str, why: str) -> Case:
+        """The client's case in state `inspecting`; it is opened, assigned and started first where necessary.
 
-    def _losses_behind(self, clients: Iterable[Mapping]) -> LostDays:
-        """What the transformers of some clients lost. [clients: as they are kept, or as they were sent]"""
-        named = {client.get("transformer_id") for client in clients}
-        return self.store.losses_of([str(id_) for id_ in named if id_ not in (None, "")])
+        Raises CaseError, StoreError.
+        """
+        case = self.store.open_case_of(client_id) or self.store.open_case(client_id, user, why)
+        if case.state == workflow.NEW:
+            case = self.store.move_case(case.case_id, workflow.ASSIGNED, user, why, version=case.version, assignee=user)
+        if case.state == workflow.ASSIGNED:
+            case = self.store.move_case(case.case_id, workflow.INSPECTING, user, why, version=case.version)
+        return case
 
-    def write(
+    def save_scores(
         self,
         scores: list[Score],
-        kept: ProfileUpdate,
+        update: ProfileUpdate,
         is_run: bool = False,
         drift: Mapping | None = None,
         scored_at: datetime | None = None,
     ) -> None:
-        """Profiles and alerts in one transaction. [is_run: of the client base, for the trend; drift: as likeness.py]
+        """Write profiles and alerts in one transaction. is_run, drift, scored_at: as Store.write_run takes them."""
+        options = update._asdict() | {"is_run": is_run, "drift": drift, "scored_at": scored_at}
+        self.store.write_run(scores, str(self.manifest["version"]), self.rules, **options)
 
-        scored_at: None is now.
-        """
-        told = kept._asdict() | {"is_run": is_run, "drift": drift, "scored_at": scored_at}
-        self.store.write_run(scores, str(self._science.manifest["version"]), self.rules, **told)
+    def _rescore(self, client_ids: Sequence[str]) -> None:
+        found = {client_id: self.store.find_profile(client_id) for client_id in client_ids}
+        profiles = {client_id: profile for client_id, profile in found.items() if profile is not None}
+        losses = self._losses_of([profile.client for profile in profiles.values()])
+        readings = self.store.readings_of(client_ids)
+        self.save_scores(*self.backend.rescore(client_ids, profiles, readings, losses))
+
+    def _losses_of(self, clients: Iterable[Mapping]) -> DailyLosses:
+        """Daily losses of the clients' transformers. [clients: as stored or as sent]"""
+        ids = {client.get("transformer_id") for client in clients}
+        return self.store.losses_of([str(id_) for id_ in ids if id_ not in (None, "")])

@@ -4,7 +4,7 @@ In:  rows in any number and mixture of forms, and a scorer.
 Out: for each row, in their order, its Score or the Problem with it.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from fairmeter.core.types import Score, StoredInvoiceScore
@@ -21,7 +21,8 @@ Outcome = Score | Problem
 class Scorer(Protocol):
     """A model behind the two forms of a client. [manifest: at least version, view, trained_at, threshold]
 
-    with_reasons: also the reasons and harmless causes, which take ten times as long.
+    with_reasons: also the reasons and harmless causes, which take ten times as long. A collection of severities limits
+    them to the clients with such a score.
     """
 
     manifest: dict
@@ -29,7 +30,7 @@ class Scorer(Protocol):
     def score(
         self,
         tables: ClientTables,
-        with_reasons: bool = False,
+        with_reasons: bool | Collection[str] = False,
         stored: Sequence[StoredInvoiceScore | None] | None = None,
         losses: Any = None,
     ) -> list[Score]:

@@ -4,7 +4,8 @@ In:  ClientTables, or one flat object of aggregates a client.
 Out: a Score for each client, with reasons where they are asked for, and with what a visit may bring.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from fairmeter.core.types import Score, StoredInvoiceScore
 from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.parsing import NAT, parse_number
-from fairmeter.data.tables import CLIENT_FIELDS
+from fairmeter.data.tables import CLIENT_FIELDS, select_clients
 from fairmeter.explanation.explain import ScoringContext, explain, explain_aggregates
 from fairmeter.features.invoices.matrix import client_features
 from fairmeter.features.readings.covariates import TransformerLosses
@@ -41,12 +42,13 @@ class Predictor:
     def score(
         self,
         tables: ClientTables,
-        with_reasons: bool = False,
+        with_reasons: bool | Collection[str] = False,
         stored: Sequence[StoredInvoiceScore | None] | None = None,
         losses: TransformerLosses | None = None,
     ) -> list[Score]:
         """A score for each client, with the recovery that a visit may bring.
 
+        with_reasons: explain all clients, none, or those whose severity is in a collection.
         stored: the score by invoices that are not at hand; losses: what the clients' transformers lost.
         """
         context = self.context(tables, stored, losses)
@@ -54,7 +56,7 @@ class Predictor:
         scores = self._model.score_clients(
             context.invoice_features, ids, tables.quality, context.reading_features, stored
         )
-        scores = explain(self._model, scores, context) if with_reasons else scores
+        scores = self._explain(scores, context, with_reasons) if with_reasons else scores
         evidence = context.clients, context.invoices, context.daily_consumption, context.reading_features
         return add_recovery(scores, estimate_recoveries(self._model, *evidence, self._billable_months))
 
@@ -70,6 +72,15 @@ class Predictor:
         days = DailyConsumption.from_readings(readings, len(quality)) if len(readings["client"]) else None
         metered = None if days is None else self._model.features_from_days(days, losses)
         return ScoringContext(clients, invoices, billed, days, metered, stored)
+
+    def _explain(self, scores: list[Score], context: ScoringContext, severities: bool | Collection[str]) -> list[Score]:
+        is_explained = np.array([severities is True or score.severity in severities for score in scores], bool)
+        if not is_explained.any():
+            return scores
+        rows = np.flatnonzero(is_explained).tolist()
+        part = context if is_explained.all() else _select(context, is_explained)
+        found = dict(zip(rows, explain(self._model, [scores[row] for row in rows], part), strict=True))
+        return [found.get(row, score) for row, score in enumerate(scores)]
 
     def drift_monitor(self) -> "DriftMonitor":
         """A monitor of how far clients are from those in the training data."""
@@ -90,6 +101,22 @@ class Predictor:
         scores = self._model.score_aggregates(rows, client_ids)
         scores = explain_aggregates(self._model, scores, rows) if with_reasons else scores
         return add_recovery(scores, [None] * len(scores))
+
+
+def _select(context: ScoringContext, chosen: np.ndarray) -> ScoringContext:
+    """The context of some clients. [mask]"""
+    rows = np.flatnonzero(chosen)
+    clients, invoices = select_clients(rows, context.clients, context.invoices)
+    days, readings, stored = context.daily_consumption, context.reading_features, context.stored_invoice_scores
+    return replace(
+        context,
+        clients=clients,
+        invoices=invoices,
+        invoice_features=context.invoice_features.of(chosen),
+        daily_consumption=days and days.for_clients(chosen),
+        reading_features=readings and readings.of(chosen),
+        stored_invoice_scores=stored and [stored[row] for row in rows.tolist()],
+    )
 
 
 def parse_aggregates(row: dict, index: int, feature_names: frozenset[str]) -> dict:

@@ -45,6 +45,10 @@ class IngestionResult(NamedTuple):
     n_out_of_order: int
     changed: tuple[str, ...]
 
+    def counts(self) -> dict[str, int]:
+        """The numbers by name, without the clients."""
+        return {name: value for name, value in self._asdict().items() if name != "changed"}
+
 
 class ReadingStore(Database):
     """Stores and returns readings."""
@@ -73,7 +77,7 @@ class ReadingStore(Database):
             changed = tuple(sorted({client_id for client_id, _ in new}))
             result = IngestionResult(len(new), n_duplicate, n_differing, n_late, n_out_of_order, changed)
             # Last: the minute's row stays locked until the end, and other writers wait for it.
-            add_counts(connection, now, **{name: getattr(result, name) for name in IngestionResult._fields[:-1]})
+            add_counts(connection, now, **result.counts())
         return result
 
     def readings_of(self, client_ids: Iterable[str], since: datetime | None = None) -> Table:

@@ -29,10 +29,10 @@ class DeskExtension:
     """The desk for create_app (scoring_api.routes.DeskRoutes)."""
 
     def __init__(
-        self, keeping: DeskService, secret: str, open_to: str = NO_ONE, pages: PageSettings = DEFAULT_PAGES
+        self, service: DeskService, secret: str, open_to: str = NO_ONE, pages: PageSettings = DEFAULT_PAGES
     ) -> None:
-        self.keeping, self._secret, self._pages = keeping, secret, pages
-        store = keeping.store
+        self.service, self._secret, self._pages = service, secret, pages
+        store = service.store
         self.access = DeskAccess(
             partial(sessions.identity_of_key, store), partial(sessions.identity_of_session, store), open_to
         )
@@ -42,18 +42,18 @@ class DeskExtension:
         sessions.register(app, self._secret)
         register_errors(app)
         metrics = observability.metrics_of(app)
-        metrics.add_source(gauges.of_runs(self.keeping.store, metrics.store_errors.inc))
-        read.register(app, guard, self.keeping)
-        write.register(app, guard, self.keeping)
-        registry.register(app, guard, self.keeping, self._pages)
+        metrics.add_source(gauges.of_runs(self.service.store, metrics.store_errors.inc))
+        read.register(app, guard, self.service)
+        write.register(app, guard, self.service)
+        registry.register(app, guard, self.service, self._pages)
 
     def ready(self) -> None:
         """Raises StoreUnavailable where the database does not answer."""
-        self.keeping.store.ping()
+        self.service.store.ping()
 
     def record(self, row: RawClient | AggregatedClient, score: Score) -> None:
         """Store a client that was scored. Raises Problem, StoreError."""
-        self.keeping.record(row, score)
+        self.service.record(row, score)
 
 
 # --- errors -----------------------------------------------------------------------------------------------------------

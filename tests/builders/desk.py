@@ -53,14 +53,19 @@ class ForDesk(ByConsumption):
 
 
 def desk_app(
-    store: Store, open_to: str = NO_ONE, api_key: str | None = None, photos: Path | None = None, *settings: PageSettings
+    store: Store,
+    open_to: str = NO_ONE,
+    api_key: str | None = None,
+    photos: Path | None = None,
+    *settings: PageSettings,
+    scorer: ForDesk | None = None,
 ):
     """The service with a desk. [photos: the folder of photos; settings: of its pages]"""
-    scorer = ForDesk()
-    keeping = DeskService(
-        store, shipped_rules(), runs.Rescorer(scorer), runs.plan, Photos(photos or runs.beside(store))
+    scorer = scorer or ForDesk()
+    service = DeskService(
+        store, shipped_rules(), runs.Rescorer(scorer), runs.plan_visits, Photos(photos or runs.photo_folder(store))
     )
-    return create_app(scorer, LIMITS, api_key, DeskExtension(keeping, SECRET, open_to, *settings))
+    return create_app(scorer, LIMITS, api_key, DeskExtension(service, SECRET, open_to, *settings))
 
 
 def with_key(store: Store, role: str, name: str | None = None) -> dict[str, str]:

@@ -19,9 +19,9 @@ from tests.builders.store import score_of, shipped_rules
 
 
 @contextmanager
-def shell(app, keeping, broker=None, load_demo=lambda: 0, channels=None):
+def shell(app, service, broker=None, load_demo=lambda: 0, channels=None):
     """Runs commands; what they say and their exit code."""
-    commands.register(app, keeping, commands.ExternalServices(channels or {}, broker, load_demo))
+    commands.register(app, service, commands.ExternalServices(channels or {}, broker, load_demo))
     runner = app.test_cli_runner()
 
     def run(*arguments, stdin=""):
@@ -37,7 +37,7 @@ def app(store):
 
 @pytest.fixture
 def run(app, store):
-    with shell(app, runs.DeskService(store, shipped_rules(), runs.Rescorer(ByConsumption()), runs.plan)) as run:
+    with shell(app, runs.DeskService(store, shipped_rules(), runs.Rescorer(ByConsumption()), runs.plan_visits)) as run:
         yield run
 
 
@@ -133,9 +133,9 @@ def test_a_database_that_does_not_answer_is_a_sentence(run, store, monkeypatch):
 
 
 def test_the_demo_says_what_it_did(app, store):
-    keeping = runs.DeskService(store, shipped_rules(), runs.Rescorer(ByConsumption()), runs.plan)
+    service = runs.DeskService(store, shipped_rules(), runs.Rescorer(ByConsumption()), runs.plan_visits)
     for n, said in ((2000, "2,000 clients"), (0, "nothing was changed")):
-        with shell(app, keeping, load_demo=lambda n=n: n) as run:
+        with shell(app, service, load_demo=lambda n=n: n) as run:
             assert said in run("demo").output
 
 

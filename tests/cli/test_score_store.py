@@ -43,7 +43,7 @@ def test_a_metered_client_keeps_its_days_and_what_its_invoices_said(
     assert scored(metered.model, *files, tmp_path, monkeypatch, database_url) == 0
     row = next(r for r in store.list_profiles(limit=1000).rows if store.find_profile(r.client_id).series.step == "day")
     profile = store.find_profile(row.client_id)
-    assert profile.facts[runs.OF_INVOICES] != profile.score.probability
+    assert profile.facts[runs.INVOICE_SCORE] != profile.score.probability
     assert np.isfinite(profile.series.kwh).sum() > 100
 
 

@@ -63,7 +63,7 @@ def test_the_newest_visit_that_tells_is_the_label_of_a_client(store, database_ur
         ("c-3", "refused", 4), ("c-4", "fault", 5),
     ]:  # fmt: skip
         visit(store, client_id, outcome, date(2019, 6, day), is_random=client_id == "c-2")
-    visits, words = training_labels.visits_at(database_url)
+    visits, words = training_labels.labels_at(database_url)
     assert visits.client_ids.tolist() == ["c-1", "c-2"]
     assert visits.label.tolist() == [0.0, 1.0]
     assert visits.inspected_on.astype(str).tolist() == ["2019-06-09", "2019-06-03"]
@@ -80,7 +80,7 @@ def test_the_readings_of_visited_clients_come_along(store, database_url):
     scored(store, c_1=0.8, c_2=0.6)
     visit(store, "c-1", "confirmed")
     store.add_readings([(name, datetime(2019, 5, 1), 4.0) for name in ("c-1", "c-2")])
-    visits, _ = training_labels.visits_at(database_url)
+    visits, _ = training_labels.labels_at(database_url)
     assert visits.readings["client_id"].tolist() == ["c-1"]
 
 
@@ -231,7 +231,7 @@ def test_opening_a_desk_to_learn_from_changes_nothing(store, database_url):
     scored(store, c_1=0.8)
     visit(store, "c-1", "cleared")
     before = store.list_profiles().rows, store.list_runs()
-    training_labels.visits_at(database_url)
+    training_labels.labels_at(database_url)
     assert (store.list_profiles().rows, store.list_runs()) == before
     with pytest.raises(TrainingError, match="There is no desk at"):
-        training_labels.check_is_there(Store("sqlite:////nowhere/desk.db"))
+        training_labels.check_exists(Store("sqlite:////nowhere/desk.db"))

@@ -102,17 +102,17 @@ def test_a_server_that_is_not_there_gets_what_waited_when_it_is_back(desk):
 def test_one_address_that_fails_does_not_make_another_hear_twice(mailbox):
     nobody = f"mailto://user:secret@127.0.0.1:{free_port()}?mode=insecure&from=a@utility.org&to=b@utility.org"
     delivery = by_apprise([nobody, mailbox.address], "title", "body")
-    assert delivery == Delivery(1, "Not taken by mailto (number 1).")
+    assert delivery == Delivery(1, "Not accepted by mailto (number 1).")
     assert len(mailbox.mails) == 1
 
 
 @pytest.mark.parametrize(
     ("addresses", "told"),
-    [((), "NOTIFY_URLS"), (("rubbish://secret",), "Not taken by rubbish"), (("secret",), "(number 1)")],
+    [((), "NOTIFY_URLS"), (("rubbish://secret",), "Not accepted by rubbish"), (("secret",), "(number 1)")],
 )
 def test_an_address_that_cannot_be_used_is_told_of_without_its_secrets(addresses, told):
     delivery = by_apprise(addresses, "title", "body")
-    assert (delivery.n_taken, told in delivery.error) == (0, True)
+    assert (delivery.n_accepted, told in delivery.error) == (0, True)
     assert "rubbish://secret" not in delivery.error
 
 

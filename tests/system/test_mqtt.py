@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from benchmarks.helpers.servers import free_port
 from fairmeter.desk import mqtt
 from fairmeter.desk.mqtt import BadBroker, BadMessage, Listener, broker_of, readings_in
-from fairmeter.store import Store, StoreUnavailable
+from fairmeter.store import IngestionResult, Store, StoreUnavailable
 from tests.builders.service import JSON_VALUES, fuzzed
 from tests.builders.waiting import wait_until
 
@@ -71,7 +71,7 @@ def message(payload, mid=1):
 
 
 def arrived(n):
-    return SimpleNamespace(n_new=n, n_duplicate=0, n_differing=0, n_late=0, n_out_of_order=0)
+    return IngestionResult(n, 0, 0, 0, 0, ())
 
 
 def test_a_message_is_acknowledged_after_it_is_kept_and_a_bad_one_is_counted():
@@ -83,21 +83,21 @@ def test_a_message_is_acknowledged_after_it_is_kept_and_a_bad_one_is_counted():
 
     listener = Listener(take, lambda heard: done.append(heard.mid))
     for mid, payload in enumerate((READING, [READING] * 2, "mood"), 1):
-        listener.heard(message(payload, mid))
-    assert listener.keep_some(wait=0) == 3
+        listener.enqueue(message(payload, mid))
+    assert listener.store_batch(wait=0) == 3
     assert done == [1, 2, 3]
-    assert (listener.counts.n_messages, listener.counts.n_new, listener.counts.n_bad) == (3, 3, 1)
-    assert listener.keep_some(wait=0) == 0
+    assert (listener.counts.n_messages, listener.counts.readings["n_new"], listener.counts.n_bad) == (3, 3, 1)
+    assert listener.store_batch(wait=0) == 0
 
 
 def test_what_was_wrong_with_bad_messages_is_told_once_for_those_that_came_together():
     told = []
     listener = Listener(lambda rows: arrived(len(rows)), lambda _heard: None, lambda why, n: told.append((why, n)))
     for payload in ("mood", READING, {"client_id": "hush"}):
-        listener.heard(message(payload))
-    listener.keep_some(wait=0)
-    listener.heard(message(READING))
-    listener.keep_some(wait=0)
+        listener.enqueue(message(payload))
+    listener.store_batch(wait=0)
+    listener.enqueue(message(READING))
+    listener.store_batch(wait=0)
     [(why, n)] = told
     assert (n, "hush" in why, "client_id, read_at, consumption_kwh" in why) == (2, False, True)
 
@@ -113,11 +113,11 @@ def test_while_the_database_is_away_messages_wait_in_their_order():
 
     listener = Listener(take, lambda heard: done.append(heard.mid))
     for mid in (1, 2, 3):
-        listener.heard(message(READING, mid))
+        listener.enqueue(message(READING, mid))
     with pytest.raises(StoreUnavailable):
-        listener.keep_some(wait=0)
+        listener.store_batch(wait=0)
     assert done == []
-    listener.keep_some(wait=0)
+    listener.store_batch(wait=0)
     assert done == [1, 2, 3]
 
 
@@ -182,7 +182,13 @@ def listening(port, store, until):
 
 
 def has_all_kinds(counts):
-    return counts.n_new >= 4 and counts.n_bad >= 1 and counts.n_duplicate >= 1 and counts.n_out_of_order >= 2
+    readings = counts.readings
+    return (
+        readings["n_new"] >= 4
+        and counts.n_bad >= 1
+        and readings["n_duplicate"] >= 1
+        and readings["n_out_of_order"] >= 2
+    )
 
 
 def test_what_meters_publish_is_kept_once_also_what_came_while_nobody_listened(broker, tmp_path):
@@ -201,11 +207,11 @@ def test_what_meters_publish_is_kept_once_also_what_came_while_nobody_listened(b
     published(broker, day[2], day[0], day[2], day[1], day[3])
     thread.join(LONGEST)
     published(broker, *day[4:9], day[0])  # nobody listens: the broker keeps them
-    thread, _, second = listening(broker, store, lambda counts: counts.n_new >= 5)
+    thread, _, second = listening(broker, store, lambda counts: counts.readings["n_new"] >= 5)
     thread.join(LONGEST)
     assert store.count_readings() == 9
     assert first[0].n_bad >= 1
-    assert first[0].n_duplicate >= 1
-    assert (first[0].n_new, first[0].n_out_of_order) == (4, 2)
-    assert (second[0].n_new, second[0].n_late) == (5, 5)
+    assert first[0].readings["n_duplicate"] >= 1
+    assert (first[0].readings["n_new"], first[0].readings["n_out_of_order"]) == (4, 2)
+    assert (second[0].readings["n_new"], second[0].readings["n_late"]) == (5, 5)
     store.close()

@@ -24,21 +24,21 @@ def open_store(settings: CommandSettings) -> Store:
     """The desk's store, its tables up to date. Raises StoreOutputError."""
     try:
         return runs.open_store(secret_value(settings.database_url) or runs.DATABASE)
-    except runs.CANNOT_OPEN as error:
+    except runs.OPEN_ERRORS as error:
         raise StoreOutputError(str(error)) from error
 
 
 def save_scores(store: Store, scores: list[Score], base: ClientBase, console: Console, **details) -> None:
-    """Write the scores and close the store. [details: as runs.keep_run takes them]
+    """Write the scores and close the store. [details: as runs.save_run takes them]
 
     Raises StoreOutputError; the database is then as it was before.
     """
     version = str(base.model.manifest["version"])
     try:
-        summary = runs.keep_run(
+        summary = runs.save_run(
             store, runs.RULES, scores, version, base.tables, base.days, base.invoice_scores(scores), **details
         )
-    except runs.CANNOT_OPEN as error:
+    except runs.OPEN_ERRORS as error:
         raise StoreOutputError(str(error)) from error
     finally:
         store.close()
@@ -53,7 +53,7 @@ def selection_sizes(store: Store, n_highest: int) -> SelectionSizes:
         if n <= MAX_PARTITIONED_PROFILES:
             stored: Mapping = store.newest_scores()
             return SelectionSizes(n_highest, round(SAMPLED_SHARE * n_highest), stored.keys())
-    except runs.CANNOT_OPEN as error:
+    except runs.OPEN_ERRORS as error:
         raise StoreOutputError(str(error)) from error
     store.close()
     raise StoreOutputError(

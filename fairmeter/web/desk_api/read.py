@@ -4,9 +4,8 @@ In:  the desk (its store); filters, a sort, a cursor.
 Out: JSON, or a file where ?format= asks for one (exports.py): the same rows, from the cursor to the end.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
-from typing import NamedTuple
 
 import numpy as np
 from flask import Response, request
@@ -14,11 +13,10 @@ from pydantic import BaseModel
 
 from fairmeter.analysis.invoice_checks import check_invoices
 from fairmeter.casework import hit_rates
-from fairmeter.core.types import Score
-from fairmeter.desk.service import DeskService, VisitPlanner
-from fairmeter.evaluation.conformal_selection import p_value_steps, selection_threshold
-from fairmeter.scoring.problems import Problem, bad_value
-from fairmeter.store import StoredDrift
+from fairmeter.desk.service import DeskService, RankedVisit
+from fairmeter.desk.visit_plan import plan_of, with_reasons
+from fairmeter.scoring.problems import Problem
+from fairmeter.store import Profile, Store, StoredDrift
 from fairmeter.web.app import Api
 from fairmeter.web.desk_api import requests as asks
 from fairmeter.web.desk_api import schemas as told
@@ -29,9 +27,7 @@ from fairmeter.web.http.errors import JSON
 JPEG = "image/jpeg"
 AS_PHOTO = {"Cache-Control": "private, no-cache", "Content-Security-Policy": "default-src 'none'; sandbox"}
 MOST_A_PAGE = 1000
-EPOCH, ENERGIES = date(1970, 1, 1), ("electricity", "gas")  # of ledgers
-SPARE = 3000  # scores looked at beyond the visits: those with a case or a visit of late fall out
-PLAN_FILTERS = {"severity", "region", "category", "reason_group", "onset_since", "onset_until"}
+EPOCH, ENERGIES = date(1970, 1, 1), ("electricity", "gas")  # of packed invoices
 N_PAST = 100  # of a client
 N_TRANSFORMERS = 10
 SECURITY = [{"bearer": []}, {"key": []}, {"session": []}]
@@ -55,7 +51,7 @@ def _add_clients(app: Api, desk: DeskService) -> None:
     @app.get("/consumer/<path:client_id>", responses={200: told.RiskProfile}, security=SECURITY)
     def consumer(path: asks.ClientPath):
         """A client's risk profile."""
-        return answer(profile_of(desk, path.client_id))
+        return answer(profile_of(desk.store, path.client_id))
 
     @app.get("/clients", responses={200: told.ClientPage}, security=SECURITY)
     def clients(query: asks.ClientQuery):
@@ -124,12 +120,22 @@ def _add_photos(app: Api, desk: DeskService) -> None:
 # --- what is told -----------------------------------------------------------------------------------------------------
 
 
-def profile_of(desk: DeskService, client_id: str) -> told.RiskProfile:
+def profile_of(store: Store, client_id: str) -> told.RiskProfile:
     """Raises Problem."""
-    store = desk.store
+    return risk_profile(store, stored_profile(store, client_id))
+
+
+def stored_profile(store: Store, client_id: str) -> Profile:
+    """The profile of a client. Raises Problem."""
     profile = store.find_profile(client_id)
     if profile is None:
         raise Problem(404, "not_found", "There is no client of this id: score it first, with ?record=1 or score.py.")
+    return profile
+
+
+def risk_profile(store: Store, profile: Profile) -> told.RiskProfile:
+    """A profile as the API gives it, with the client's trend, alert, case and inspections."""
+    client_id = profile.score.client_id
     score = profile.score
     newest = {"client_id": client_id, "sort": "id", "limit": 1}
     parts = {
@@ -153,10 +159,12 @@ def _series(series) -> dict:
     return {"step": series.step, "first_on": series.first_on, "kwh": kwh}
 
 
-def invoices_of(ledger: np.ndarray) -> list[dict]:
+def invoices_of(history: np.ndarray) -> list[dict]:
     """Each with what it contradicts."""
-    numbers = [name for name in ledger.dtype.names if name not in ("day", "energy")]
-    rows = zip(ledger["day"].tolist(), ledger["energy"].tolist(), *(ledger[n].tolist() for n in numbers), strict=True)
+    numbers = [name for name in history.dtype.names if name not in ("day", "energy")]
+    rows = zip(
+        history["day"].tolist(), history["energy"].tolist(), *(history[n].tolist() for n in numbers), strict=True
+    )
     return [
         {
             "invoice_on": EPOCH + timedelta(days=day),
@@ -164,7 +172,7 @@ def invoices_of(ledger: np.ndarray) -> list[dict]:
             "findings": [found._asdict() for found in findings],
         }
         | {name: None if value != value else value for name, value in zip(numbers, values, strict=True)}
-        for (day, energy, *values), findings in zip(rows, check_invoices(ledger), strict=True)
+        for (day, energy, *values), findings in zip(rows, check_invoices(history), strict=True)
     ]
 
 
@@ -203,62 +211,13 @@ def case_with_moves(desk: DeskService, case_id: int) -> told.CaseWithMoves:
     return told.CaseWithMoves.model_validate(fields | {"moves": desk.store.moves_of(case_id)})
 
 
-class VisitPlan(NamedTuple):
-    """Whom to visit. ranked: all who come into question, in order, the first n_best of whom are visited."""
-
-    ranked: list[VisitPlanner]
-    n_best: int
-    drawn: list[Score]
-    n_left_out: int
-
-    def rows(self) -> list[VisitPlanner]:
-        """Those who are visited; their scores without reasons (`with_reasons` adds them)."""
-        return [*self.ranked[: self.n_best], *(VisitPlanner(score, True) for score in self.drawn)]
-
-
 def visits_of(desk: DeskService, query: asks.ListQuery) -> told.VisitList:
-    found = plan_of(desk, query)
+    found = plan_of(desk, **query.plan_options())
     rows = [_visit(n, planned) for n, planned in enumerate(with_reasons(desk, found.rows()), 1)]
     return told.VisitList(rows=rows, n_left_out=found.n_left_out)
 
 
-def with_reasons(desk: DeskService, rows: list[VisitPlanner]) -> list[VisitPlanner]:
-    whole = desk.store.scores_of([planned.score.client_id for planned in rows])
-    return [planned._replace(score=whole.get(planned.score.client_id, planned.score)) for planned in rows]
-
-
-def plan_of(desk: DeskService, query: asks.ListQuery) -> VisitPlan:
-    """Raises Problem."""
-    given = query.model_dump(include=PLAN_FILTERS, exclude_none=True)
-    busy = desk.store.busy_clients(desk.rules, date.today())
-    drawn = _drawn(desk, busy, given, round(query.visits * query.random_share))
-    least = {} if query.false_alarms is None else {"least_score": least_promised(desk, query.false_alarms)}
-    scores = desk.store.stored_scores(limit=query.visits + SPARE, with_explanations=False, **given, **least)
-    left_out = busy.keys() | {score.client_id for score in drawn}
-    free = [score for score in scores if score.probability is not None and score.client_id not in left_out]
-    ranked = list(desk.plan(free, len(free), query.cost, query.price))
-    return VisitPlan(ranked, query.visits - len(drawn), drawn, len(busy))
-
-
-def least_promised(desk: DeskService, share: float) -> float:
-    """The score from which a list of all keeps that share of false alarms, infinite if none does. Raises Problem."""
-    table = desk.manifest.get("promise")
-    if table is None:
-        raise bad_value("false_alarms", "given, but this model was trained without what a promise needs; leave it out")
-    steps = p_value_steps(table)
-    return selection_threshold(desk.store.count_at_least(steps.min_score), steps, share)[0]
-
-
-def _drawn(desk: DeskService, busy: Mapping[str, str], filters: dict, n: int) -> list[Score]:
-    """Clients drawn at random, each as likely as another; the same all week, or people would draw until it fits."""
-    if n == 0:
-        return []
-    year, week, _ = date.today().isocalendar()
-    drawn = desk.store.sample_clients(n, f"{year}-{week}", busy, **filters)
-    return [profile.score for profile in map(desk.store.find_profile, drawn) if profile is not None]
-
-
-def _visit(number: int, planned: VisitPlanner) -> told.VisitResponse:
+def _visit(number: int, planned: RankedVisit) -> told.VisitResponse:
     score, is_random, net = planned
     parts = {"visit": number, "is_random": is_random, "reason": score.main_reason and score.main_reason.text}
     parts["expected_net_value"] = net and net[0]

@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Base64Bytes, BaseModel, ConfigDict, Field, StringConstraints
 
-from fairmeter.desk.photos import MOST_PHOTOS
+from fairmeter.desk.photos import MAX_PHOTOS
+from fairmeter.desk.visit_plan import PLAN_FILTERS
 
 Severity = Literal["critical", "high", "medium", "low", "insufficient history"]
 Format = Literal["json", "csv", "xlsx", "pdf"]
@@ -127,6 +128,11 @@ class ListQuery(DeskRequest):
     onset_until: date | None = None
     format: Format = "json"
 
+    def plan_options(self) -> dict[str, Any]:
+        """The query as keyword arguments of visit_plan.plan_of."""
+        options = self.model_dump(include={"visits", "random_share", "cost", "price", "false_alarms"})
+        return options | {"filters": self.model_dump(include=PLAN_FILTERS, exclude_none=True)}
+
 
 class NewCase(DeskRequest):
     """Work on a client begins."""
@@ -155,7 +161,7 @@ class NewInspection(DeskRequest):
     note: Text = ""
     recovered_kwh: Energy | None = Field(None, ge=0)
     recovered_value: Energy | None = Field(None, ge=0, description="in the utility's currency")
-    photos: list[Base64Bytes] = Field([], max_length=MOST_PHOTOS, description="JPEG or PNG, each as Base64")
+    photos: list[Base64Bytes] = Field([], max_length=MAX_PHOTOS, description="JPEG or PNG, each as Base64")
 
 
 class NewReading(DeskRequest):

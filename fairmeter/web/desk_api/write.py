@@ -10,6 +10,7 @@ from flask import Response, request, session
 
 from fairmeter.desk.service import DeskService
 from fairmeter.scoring.problems import Problem
+from fairmeter.store import IngestionResult
 from fairmeter.web.app import Api
 from fairmeter.web.desk_api import requests as asks
 from fairmeter.web.desk_api import schemas as told
@@ -109,7 +110,7 @@ def _add_cases(app: Api, guard: AccessControl, desk: DeskService) -> None:
         """Record what a visit found, with its photos; it closes the case."""
         found = body.model_dump(exclude={"outcome", "inspected_on", "photos"})
         asked = (path.case_id, body.outcome, body.inspected_on, guard.identity().signature)
-        with desk.photos.kept(body.photos) as names:
+        with desk.photos.saved(body.photos) as names:
             recorded = store.record_inspection(*asked, **found, photos=names)
         return answer(told.InspectionResponse.model_validate(recorded), CREATED)
 
@@ -125,24 +126,20 @@ def _add_readings(app: Api, desk: DeskService) -> None:
         security=SECURITY,
     )
     def take_readings(body: asks.NewReadings):
-        """Take in readings of smart metrics."""
+        """Take in readings of smart meters."""
         rows = [(r.client_id, r.read_at.replace(tzinfo=None), r.consumption_kwh) for r in body.readings]
-        arrived, n_rescored = desk.take_readings(rows)
-        count(observability.metrics_of(app), arrived)
-        return answer(told.ReadingsTaken(**_counts(arrived), n_rescored=n_rescored))
+        result = desk.take_readings(rows)
+        count(observability.metrics_of(app), result)
+        return answer(told.ReadingsTaken(**result.counts(), n_rescored=len(result.changed)))
 
     @app.after_request
     def note_refusal(response: Response) -> Response:
         # Not within the route: a body that does not fit never comes to it.
         if request.endpoint == "take_readings" and response.status_code in REFUSED:
-            desk.refuse_readings(response.json["error"]["message"])
+            desk.count_rejected(response.json["error"]["message"])
         return response
 
 
-def _counts(arrived) -> dict[str, int]:
-    return {field: getattr(arrived, field) for field in KINDS.values()}
-
-
-def count(metrics: observability.Metrics, arrived) -> None:
+def count(metrics: observability.Metrics, result: IngestionResult) -> None:
     for kind, field in KINDS.items():
-        metrics.readings.labels(kind).inc(getattr(arrived, field))
+        metrics.readings.labels(kind).inc(getattr(result, field))

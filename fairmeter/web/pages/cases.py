@@ -55,7 +55,7 @@ def register(site: Site) -> None:
         def inspect(user: str) -> None:
             found = visit_sent(zone)
             more = found.model_dump(exclude={"outcome", "inspected_on", "photos"})
-            with site.desk.photos.kept(photos_sent()) as names:
+            with site.desk.photos.saved(photos_sent()) as names:
                 store.record_inspection(case_id, found.outcome, found.inspected_on, user, **more, photos=names)
             outcome = texts.text(f"outcome.{found.outcome}")
             flash(texts.text("cases.recorded", n=case_id, outcome=outcome), "done")

@@ -125,7 +125,7 @@ def recorded(desk: DeskService, case_id: int, user: str, found: RecordedVisit) -
         return ALREADY
     if case.assignee != found.assignee or case.state not in (ASSIGNED, INSPECTING):
         raise case_taken_error(case)
-    with desk.photos.kept(found.photos) as names:
+    with desk.photos.saved(found.photos) as names:
         if case.state == ASSIGNED:
             case = store.move_case(case_id, INSPECTING, user, texts.text("field.why"), version=case.version)
         more = {"note": found.note, "version": case.version, "photos": names}

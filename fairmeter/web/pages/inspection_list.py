@@ -14,11 +14,11 @@ from flask import flash, redirect, request, url_for
 from fairmeter.casework.types import Case
 from fairmeter.casework.workflow import ASSIGNED, NEW, CaseError, ClientHasCase
 from fairmeter.core.types import INSUFFICIENT_HISTORY, SEVERITIES
-from fairmeter.desk.service import DeskService, VisitPlanner
+from fairmeter.desk.service import DeskService, RankedVisit
+from fairmeter.desk.visit_plan import PLAN_FILTERS, VisitPlan, plan_of, with_reasons
 from fairmeter.scoring.problems import Problem
 from fairmeter.store import BadQuery, StoreError, StoreUnavailable
 from fairmeter.web.desk_api import requests as asks
-from fairmeter.web.desk_api.read import PLAN_FILTERS, VisitPlan, plan_of, with_reasons
 from fairmeter.web.http import texts
 from fairmeter.web.http.auth import INVESTIGATOR
 from fairmeter.web.pages import charts, error_pages, paging
@@ -71,11 +71,11 @@ def visits(desk: DeskService) -> dict[str, Any]:
     """What the page of visits shows."""
     query, problems = asked(asks.ListQuery)
     try:
-        plan = plan_of(desk, query)
+        plan = plan_of(desk, **query.plan_options())
     except Problem as problem:
         problems.append(problem.message)
         query = query.model_copy(update={"false_alarms": None})
-        plan = plan_of(desk, query)
+        plan = plan_of(desk, **query.plan_options())
     rows = plan.rows()
     number = min(max(request.args.get("page", 1, int), 1), max(-(-len(rows) // N_ROWS), 1))
     first = (number - 1) * N_ROWS
@@ -93,11 +93,11 @@ def visits(desk: DeskService) -> dict[str, Any]:
     }
 
 
-def enumerate_from(first: int, rows: list[VisitPlanner]) -> list[tuple[int, VisitPlanner]]:
+def enumerate_from(first: int, rows: list[RankedVisit]) -> list[tuple[int, RankedVisit]]:
     return [(first + n, planned) for n, planned in enumerate(rows, 1)]
 
 
-def expected(rows: Sequence[VisitPlanner]) -> dict[str, Any]:
+def expected(rows: Sequence[RankedVisit]) -> dict[str, Any]:
     """What these visits should bring by their scores: confirmed ones, energy, and value less cost where prices are."""
     nets = [planned.net[0] for planned in rows if planned.net]
     n_confirmed = sum(planned.score.probability or 0.0 for planned in rows)

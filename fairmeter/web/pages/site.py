@@ -154,7 +154,7 @@ def context() -> dict[str, Any]:
 def who_asks() -> Identity:
     """Who asks, nobody where their key is wrong: the page that says so is rendered too."""
     try:
-        return guard_of(current_app).who()
+        return guard_of(current_app).identity()
     except Problem:
         g.identity = NOBODY
         return NOBODY

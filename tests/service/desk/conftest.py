@@ -21,7 +21,7 @@ def demo_store(templates, metered_utility, tmp_path_factory) -> Iterator[Store]:
     write_zip(folder / "utility.zip", *metered_utility)
     with templates.copied("sqlite", folder) as url, closing(Store(url)) as store:
         scorer = ForDesk()
-        keeping = DeskService(store, shipped_rules(), runs.Rescorer(scorer), runs.plan)
-        n_clients = demo_data.load_demo(keeping, scorer, folder / "utility.zip", UTC)
+        service = DeskService(store, shipped_rules(), runs.Rescorer(scorer), runs.plan_visits)
+        n_clients = demo_data.load_demo(service, scorer, folder / "utility.zip", UTC)
         assert n_clients == len(metered_utility.clients["client_id"])
         yield store

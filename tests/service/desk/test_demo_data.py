@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from fairmeter.desk import demo_data, runs
-from fairmeter.desk.demo_data import DriftHooks, SimulatedMeter, bring, meters_of
-from fairmeter.desk.rescoring import StoredContext
+from fairmeter.desk.demo_data import DriftHooks, SimulatedMeter, add_recent_readings, meters_of
 from fairmeter.desk.service import DeskService
+from fairmeter.scoring.client_tables import ClientTables
 from fairmeter.scoring.predictor import Predictor
 from fairmeter.simulation.utility import write_zip
 from tests.builders.desk import ForDesk
@@ -33,7 +33,7 @@ def test_a_meter_says_whether_it_counts_hours_or_days():
 
 
 def test_readings_are_moved_to_the_weeks_before_now_and_come_after_what_they_count(store):
-    bring(store, [HOURLY, meter("d", 1440, 28)], NOW, ZONE)
+    add_recent_readings(store, [HOURLY, meter("d", 1440, 28)], NOW, ZONE)
     found = store.readings_of(["h", "d"])
     there = NOW.astimezone(ZONE).replace(tzinfo=None)
     read_at = found["read_at"].tolist()
@@ -47,7 +47,7 @@ def test_readings_are_moved_to_the_weeks_before_now_and_come_after_what_they_cou
 
 
 def test_nothing_is_brought_where_nobody_has_a_meter(store):
-    bring(store, [], NOW, ZONE)
+    add_recent_readings(store, [], NOW, ZONE)
     assert store.count_readings() == 0
 
 
@@ -55,7 +55,7 @@ def test_of_every_client_the_last_weeks_are_taken():
     read_at = np.array(["2019-01-01", "2019-08-30", "2019-08-31", "2019-08-31"], "datetime64[m]")
     readings = {"client": np.array([0, 0, 0, 2]), "read_at": read_at, "consumption_kwh": np.array([1.0, 2.0, 3.0, 4.0])}
     clients = {"client_id": np.array(["a", "b", "c"], object)}
-    found = meters_of(StoredContext(clients, {}, readings, [()] * 3))
+    found = meters_of(ClientTables(clients, {}, readings, [()] * 3))
     assert [(one.client_id, one.kwh.tolist()) for one in found] == [("a", [2.0, 3.0]), ("c", [4.0])]
 
 
@@ -65,8 +65,8 @@ def loaded(store, metered_utility, tmp_path):
 
     def load(scorer, drifting=None):
         write_zip(tmp_path / "utility.zip", *metered_utility)
-        keeping = DeskService(store, shipped_rules(), runs.Rescorer(scorer), runs.plan)
-        assert demo_data.load_demo(keeping, scorer, tmp_path / "utility.zip", ZONE, drifting)
+        service = DeskService(store, shipped_rules(), runs.Rescorer(scorer), runs.plan_visits)
+        assert demo_data.load_demo(service, scorer, tmp_path / "utility.zip", ZONE, drifting)
         return store
 
     return load

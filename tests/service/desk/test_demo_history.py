@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 
 from fairmeter.casework.hit_rates import hit_rates
-from fairmeter.desk.demo_history import N_LISTED, N_RANDOM, N_WEEKS, OURS, outcome_of, thieves_of, visits_of
+from fairmeter.desk.demo_history import (
+    DEMO_PREFIX,
+    N_LISTED,
+    N_RANDOM,
+    N_WEEKS,
+    OPEN_USER,
+    outcome_of,
+    thieves_of,
+    visits_of,
+)
+from fairmeter.web.http.auth import UNNAMED
 from tests.builders.pages import open_desk, seen
 from tests.builders.store import score_of
 
@@ -31,7 +41,7 @@ def test_a_visit_finds_a_theft_that_goes_on():
 
 
 def test_half_of_the_highest_and_some_of_all_others_are_visited_but_none_of_the_demos_own():
-    scores = [score_of(f"{OURS}{i}") for i in range(2)] + [score_of(f"c-{i:02}") for i in range(40)]
+    scores = [score_of(f"{DEMO_PREFIX}{i}") for i in range(2)] + [score_of(f"c-{i:02}") for i in range(40)]
     visits = visits_of(scores, date(2026, 11, 16), np.random.default_rng(1))
     listed = [visit.score.client_id for visit in visits if not visit.is_random]
     drawn = [visit.score.client_id for visit in visits if visit.is_random]
@@ -56,7 +66,7 @@ def test_the_demonstrations_visits_find_the_thieves_of_the_simulation(demo_store
     thieves = set(metered_utility.thefts["client_id"])
     assert N_WEEKS <= len(visits) <= N_WEEKS * (N_LISTED + N_RANDOM)
     assert {visit.client_id for visit in visits if visit.outcome == "confirmed"} <= thieves
-    assert not any(visit.client_id.startswith(OURS) for visit in visits)
+    assert not any(visit.client_id.startswith(DEMO_PREFIX) for visit in visits)
     today = datetime.now(UTC).date()
     assert today - timedelta(weeks=N_WEEKS + 1) < visits[0].inspected_on <= visits[-1].inspected_on < today
     rates = {rate.is_random: rate for rate in hit_rates(visits, lambda _visit: "all")}
@@ -74,6 +84,10 @@ def test_the_overview_of_the_demonstration_tells_a_hit_rate_and_a_trend(demo_sto
     assert "from the list" in page.text
     assert "at random" in page.text
     assert len(demo_store.list_runs(50)) == N_WEEKS + 1
+
+
+def test_a_desk_without_sign_in_acts_under_the_name_that_the_demonstration_assigns():
+    assert UNNAMED.name == OPEN_USER
 
 
 def test_whoever_sits_at_the_machine_has_visits_to_make(demo_store):

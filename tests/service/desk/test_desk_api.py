@@ -143,11 +143,11 @@ def test_readings_go_on_from_the_days_that_came_in_files(desk, store):
 
 def test_a_client_with_too_few_readings_keeps_the_score_that_it_had():
     before = Profile({}, score_of("m-1", 0.3), {}, None, None, "1", datetime(2014, 3, 1, tzinfo=UTC))
-    science = Rescorer(ForDesk())
+    rescorer = Rescorer(ForDesk())
     none = {"client_id": np.array([], object), "read_at": np.array([], "M8[s]"), "consumption_kwh": np.array([])}
-    [kept], _ = science.judged_anew(["m-1"], {"m-1": before}, none, {})
+    [kept], _ = rescorer.rescore(["m-1"], {"m-1": before}, none, {})
     assert kept is before.score
-    [unknown], _ = science.judged_anew(["m-1"], {}, none, {})
+    [unknown], _ = rescorer.rescore(["m-1"], {}, none, {})
     assert unknown.probability is None
 
 

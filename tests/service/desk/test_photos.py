@@ -7,7 +7,7 @@ import io
 import pytest
 
 from fairmeter.desk import photos
-from fairmeter.desk.runs import beside
+from fairmeter.desk.runs import photo_folder
 from fairmeter.web.http.auth import INVESTIGATOR, THIS_MACHINE, VIEWER
 from tests.builders.desk import WHY, add_user, desk_app, signed_in, with_key
 from tests.builders.pages import seen
@@ -127,7 +127,7 @@ def test_a_visit_without_photos_needs_no_folder(store):
 
 
 def test_photos_lie_beside_a_database_that_is_a_file_and_a_server_needs_a_folder_named(store, tmp_path):
-    assert beside(store) == (tmp_path / "photos" if store.is_sqlite else None)
+    assert photo_folder(store) == (tmp_path / "photos" if store.is_sqlite else None)
 
 
 # --- by the pages -----------------------------------------------------------------------------------------------------
@@ -150,8 +150,8 @@ def test_a_form_in_which_no_photo_was_chosen_brings_none(store, desk):
 @pytest.mark.parametrize(
     ("sent", "more", "told"),
     [
-        ([a_photo(), b"<svg/>"], {}, "Photo 2 is no picture that can be read"),
-        ([a_photo()] * 7, {}, "7 where 6 are taken"),
+        ([a_photo(), b"<svg/>"], {}, "Photo 2 cannot be read as a picture"),
+        ([a_photo()] * 7, {}, "7 photos; the limit is 6 a visit"),
         ([a_photo()], {"inspected_on": "2999-01-01"}, "lies in the future"),
         ([a_photo()], {"version": "1"}, "it is not as you saw it"),
     ],
@@ -193,7 +193,7 @@ def test_the_page_of_a_client_takes_photos_too(store, desk, folder):
 
 def test_a_bad_photo_on_the_page_of_a_client_leaves_its_case_where_it_was(store, desk, folder):
     page = seen(desk.post("/desk/record-inspection", data=form(b"<svg/>", client_id="c-2")))
-    assert (page.status, "Photo 1 is no picture that can be read" in page.text) == (422, True)
+    assert (page.status, "Photo 1 cannot be read as a picture" in page.text) == (422, True)
     assert (store.find_case(2).state, files(folder)) == ("assigned", [])
 
 

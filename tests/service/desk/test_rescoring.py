@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fairmeter.desk import runs
-from fairmeter.desk.rescoring import Rescorer, losses_of
+from fairmeter.desk.rescoring import Rescorer, transformer_losses
 from fairmeter.desk.service import DeskService
 from fairmeter.explanation.reasons import LOWERS, MIN_EFFECT, STORED_SCORE_GROUP
 from fairmeter.features.base import REASON_GROUPS
@@ -16,8 +16,8 @@ from fairmeter.scoring.client_tables import read_client_tables
 from fairmeter.scoring.payloads import RawClient
 from fairmeter.scoring.predictor import Predictor
 from fairmeter.store import Series, Store
-from fairmeter.web.http.auth import INVESTIGATOR
-from tests.builders.desk import desk_app, recorded, some_readings, with_key
+from fairmeter.web.http.auth import INVESTIGATOR, THIS_MACHINE
+from tests.builders.desk import ForDesk, desk_app, recorded, some_readings, with_key
 from tests.builders.service import a_body, a_reading
 from tests.builders.store import ROOT, a_balance, clients_of, score_of, shipped_rules, write
 from tests.builders.tables import a_client, an_invoice
@@ -110,6 +110,58 @@ def test_readings_add_to_aggregates_and_aggregates_to_readings(script):
     assert "unknown_features" in [flag["flag"] for flag in profile["quality"]]
 
 
+# --- how often a client is scored -------------------------------------------------------------------------------------
+
+
+class Counting(ForDesk):
+    """Notes of each call: its clients, whether reasons were asked for, whether there were invoices and readings."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = []
+
+    def score(self, tables, with_reasons=False, stored=None, losses=None):
+        has_invoices, has_readings = (len(table["client"]) > 0 for table in (tables.invoices, tables.readings))
+        self.calls.append((len(tables.quality), bool(with_reasons), has_invoices, has_readings))
+        return super().score(tables, with_reasons, stored, losses)
+
+
+INVOICES_WITH_REASONS = (1, True, True, False)
+BOTH_WITH_REASONS = (1, True, True, True)
+INVOICES_ALONE = (1, False, True, False)
+
+
+@pytest.mark.parametrize(
+    ("n_stored", "n_sent", "calls"),
+    [
+        (0, 0, [INVOICES_WITH_REASONS]),
+        (0, 2, [BOTH_WITH_REASONS, INVOICES_ALONE]),
+        (3, 0, [INVOICES_WITH_REASONS, BOTH_WITH_REASONS]),  # what was sent; what is stored
+        (3, 2, [BOTH_WITH_REASONS, BOTH_WITH_REASONS, INVOICES_ALONE]),
+    ],
+)
+def test_a_client_that_is_recorded_is_scored_once_by_the_same_data(store, n_stored, n_sent, calls):
+    scorer = Counting()
+    script = desk_app(store, THIS_MACHINE, scorer=scorer).test_client()
+    if n_stored:
+        posted(script, some_readings("c-1", n_days=n_stored), "/readings")
+    scorer.calls.clear()
+    sent = [a_reading(day, 10.0) for day in range(10, 10 + n_sent)]
+    answer = posted(script, a_body("c-1", n_invoices=1, level=67) | {"readings": sent})
+    assert scorer.calls == calls
+    assert profile_of(script)["facts"]["score_of_invoices"] == pytest.approx(67 / 167)
+    assert answer["reasons"]
+
+
+def test_clients_whose_readings_arrive_together_are_scored_at_once(store):
+    scorer = Counting()
+    script = desk_app(store, THIS_MACHINE, scorer=scorer).test_client()
+    readings = [row for id_ in ("m-1", "m-2", "m-3") for row in some_readings(id_, n_days=3)["readings"]]
+    posted(script, {"readings": readings}, "/readings")
+    assert scorer.calls == [(3, True, False, True)]
+    assert profile_of(script, "m-2")["reasons"]
+
+
 # --- the reason that invoices are -------------------------------------------------------------------------------------
 
 
@@ -151,11 +203,11 @@ def invoices_of(levels=(600, 640, 600, 620, 200, 210)):
 def test_reasons_of_a_joined_score_sum_to_it_less_the_typical_clients(tmp_path, real_scorer):
     store = Store(f"sqlite:///{tmp_path}/desk.db")
     store.migrate()
-    keeping = DeskService(store, shipped_rules(), Rescorer(real_scorer), runs.plan)
+    service = DeskService(store, shipped_rules(), Rescorer(real_scorer), runs.plan_visits)
     row = RawClient(a_client("c-1"), invoices_of(), [])
-    [by_invoices] = keeping.judged([row], with_reasons=True)
-    keeping.record(row, by_invoices)
-    keeping.take_readings(fallen())
+    [by_invoices] = service.backend.score([row], with_reasons=True)
+    service.record(row, by_invoices)
+    service.take_readings(fallen())
     joined = store.find_profile("c-1").score
     assert joined.probability != by_invoices.probability
     missing = (len(REASON_GROUPS) + 1) * MIN_EFFECT  # effects too small to tell
@@ -163,12 +215,27 @@ def test_reasons_of_a_joined_score_sum_to_it_less_the_typical_clients(tmp_path, 
     [said] = [reason.text for reason in joined.reasons if reason.group == STORED_SCORE_GROUP]
     first = next(reason.text for reason in by_invoices.reasons if reason.effect > 0)
     assert first.removesuffix(".") in said.replace(LOWERS, ".")
-    keeping.record(row, by_invoices)
+    service.record(row, by_invoices)
     whole = store.find_profile("c-1").score
     assert whole.probability == pytest.approx(joined.probability, abs=1e-6), "the invoices at hand say what they said"
     assert STORED_SCORE_GROUP not in [reason.group for reason in whole.reasons]
     assert total(whole) == pytest.approx(whole.probability - whole.typical, abs=missing)
     store.close()
+
+
+def test_reasons_of_some_severities_are_those_that_all_clients_would_have(metered_model):
+    scorer = Predictor(metered_model)
+    readings = [{"read_at": f"{moment:%Y-%m-%d}", "consumption_kwh": kwh} for _, moment, kwh in fallen()]
+    clients = [a_client("nothing"), a_client("both"), a_client("invoices")]
+    tables = read_client_tables(clients, [[], invoices_of(), invoices_of()], [[], readings, []])
+    explained = scorer.score(tables, with_reasons=True)
+    severities = {score.severity for score in explained}
+    assert len(severities) > 1
+    for severity in severities:
+        for found, score in zip(scorer.score(tables, {severity}), explained, strict=True):
+            assert found.probability == score.probability
+            assert found.reasons == (score.reasons if score.severity == severity else ())
+            assert found.explanations == (score.explanations if score.severity == severity else ())
 
 
 # --- what transformers lost -------------------------------------------------------------------------------------------
@@ -182,7 +249,7 @@ def delivered():
 
 
 @pytest.fixture
-def keeping(tmp_path, delivered):
+def service(tmp_path, delivered):
     """A desk that knows the transformer of c-1, which loses as much as c-1's meter registers less since day 120."""
     store = Store(f"sqlite:///{tmp_path}/desk.db")
     store.migrate()
@@ -190,35 +257,35 @@ def keeping(tmp_path, delivered):
     balance = a_balance("t-1", weeks_from=date(2014, 1, 1), lost_days=lost.astype(np.float32))
     of_transformer = clients_of(client_id=["c-1"], transformer_id=["t-1"])
     write(store, score_of("c-1", 0.1), clients=of_transformer, balances=[balance])
-    yield DeskService(store, shipped_rules(), Rescorer(delivered), runs.plan)
+    yield DeskService(store, shipped_rules(), Rescorer(delivered), runs.plan_visits)
     store.close()
 
 
-def judged_by(scorer, readings, losses):
+def scored_by(scorer, readings, losses):
     """The probability of one client by such readings."""
     rows = [{"read_at": f"{moment:%Y-%m-%d}", "consumption_kwh": kwh} for _, moment, kwh in readings]
     return scorer.score(read_client_tables([{"client_id": "c-1"}], [[]], [rows]), losses=losses)[0].probability
 
 
-def test_readings_that_come_are_judged_beside_what_the_transformer_lost_and_days_after_it_without(keeping, delivered):
-    keeping.take_readings(fallen())
-    [lost] = keeping.store.losses_of(["t-1"]).values()
+def test_readings_that_come_are_judged_beside_what_the_transformer_lost_and_days_after_it_without(service, delivered):
+    service.take_readings(fallen())
+    [lost] = service.store.losses_of(["t-1"]).values()
     losses = TransformerLosses(16071, lost.kwh[None].astype(np.float64), np.zeros(1, np.int64))  # days from 2014-01-01
-    beside, without = (judged_by(delivered, fallen(), known) for known in (losses, None))
-    assert keeping.store.find_profile("c-1").score.probability == beside
+    beside, without = (scored_by(delivered, fallen(), known) for known in (losses, None))
+    assert service.store.find_profile("c-1").score.probability == beside
     assert beside > without
 
 
 @pytest.mark.parametrize("sent", [{"transformer_id": "t-1"}, {}])
-def test_a_client_that_is_sent_is_kept_beside_what_its_transformer_lost(keeping, sent):
+def test_a_client_that_is_sent_is_kept_beside_what_its_transformer_lost(service, sent):
     readings = [{"read_at": f"{moment:%Y-%m-%d}", "consumption_kwh": kwh} for _, moment, kwh in fallen()]
     row = RawClient({"client_id": "c-1"} | sent, [], readings)
-    [alone] = keeping.judged([row])
-    keeping.record(row, alone)
-    kept = keeping.store.find_profile("c-1").score.probability
-    keeping.take_readings(fallen())
+    [alone] = service.backend.score([row])
+    service.record(row, alone)
+    kept = service.store.find_profile("c-1").score.probability
+    service.take_readings(fallen())
     assert kept != alone.probability
-    assert kept == pytest.approx(keeping.store.find_profile("c-1").score.probability, abs=1e-6)
+    assert kept == pytest.approx(service.store.find_profile("c-1").score.probability, abs=1e-6)
 
 
 def test_transformers_with_different_first_days_stand_on_one_calendar():
@@ -226,8 +293,8 @@ def test_transformers_with_different_first_days_stand_on_one_calendar():
         "b": Series("day", date(2014, 1, 3), np.array([3.0, 4.0], np.float32)),
         "a": Series("day", date(2014, 1, 1), np.array([1.0], np.float32)),
     }
-    losses = losses_of(["b", None, "a", "unmeasured"], known)
+    losses = transformer_losses(["b", None, "a", "unmeasured"], known)
     assert losses.transformer.tolist() == [1, -1, 0, -1]
     client, day = np.array([0, 0, 2, 2, 1, 3]), 16071 + np.array([1, 3, 0, 1, 0, 0])
     assert losses.at(client, day).tolist() == pytest.approx([np.nan, 4.0, 1.0, np.nan, np.nan, np.nan], nan_ok=True)
-    assert losses_of(["unmeasured", None], known) is None
+    assert transformer_losses(["unmeasured", None], known) is None

@@ -101,8 +101,8 @@ def test_a_large_picture_is_made_smaller(size):
         (bomb(9_000, 9_000), "9000 x 9000 pixels"),
         (bomb(4_001, 4_000), "4001 x 4000 pixels"),
         (a_photo((4_001, 4_000), progressive=True), "4001 x 4000 pixels"),
-        (a_photo((15, 400)), "nothing can be seen"),
-        (b"\0" * (photos.MOST_BYTES + 1), "larger than 10 MB"),
+        (a_photo((15, 400)), "each side needs 16"),
+        (b"\0" * (photos.MAX_BYTES + 1), "larger than 10 MB"),
     ],
 )
 def test_what_is_no_photo_is_refused_in_words(sent, told):
@@ -128,23 +128,23 @@ def test_no_bytes_break_the_decoder(kind, changes):
 
 
 def test_photos_are_kept_by_names_of_our_own_and_found_by_them(folder):
-    with folder.kept([a_photo(), a_photo(colour="red")]) as names:
+    with folder.saved([a_photo(), a_photo(colour="red")]) as names:
         assert len(set(names)) == 2
     assert files(folder) == sorted(names)
     assert seen_picture(folder.find(names[0])).format == "JPEG"
 
 
 def test_the_same_photo_twice_is_two_files_so_that_neither_goes_with_the_other(folder):
-    with folder.kept([a_photo()]) as first:
+    with folder.saved([a_photo()]) as first:
         pass
-    with suppress(LookupError), folder.kept([a_photo()]) as second:
+    with suppress(LookupError), folder.saved([a_photo()]) as second:
         assert files(folder) == sorted(first + second)
         raise LookupError
     assert files(folder) == list(first)
 
 
 def test_nothing_stays_where_one_of_them_is_no_photo(folder):
-    with pytest.raises(Problem), folder.kept([a_photo(), b"x"]):
+    with pytest.raises(Problem), folder.saved([a_photo(), b"x"]):
         raise AssertionError
     assert files(folder) == []
 
@@ -162,15 +162,15 @@ def test_no_other_name_opens_anything(folder, name):
 
 
 def test_without_a_folder_none_are_taken_and_a_visit_without_photos_is():
-    with pytest.raises(Problem, match="PHOTOS names no folder"), Photos().kept([a_photo()]):
+    with pytest.raises(Problem, match="PHOTOS names no folder"), Photos().saved([a_photo()]):
         raise AssertionError
-    with Photos().kept([]) as names:
+    with Photos().saved([]) as names:
         assert names == ()
     assert Photos().find("a" * 32 + "-" + "b" * 8 + ".jpg") is None
 
 
 def test_more_than_anybody_needs_of_one_visit_are_refused(folder):
-    with pytest.raises(Problem, match="7 where 6 are taken"), folder.kept([a_photo()] * 7):
+    with pytest.raises(Problem, match="7 photos; the limit is 6 a visit"), folder.saved([a_photo()] * 7):
         raise AssertionError
 
 
@@ -182,7 +182,7 @@ def test_a_disk_that_takes_no_more_is_said_and_leaves_no_half_file(folder, monke
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(photos.os, "fsync", fails)
-    with pytest.raises(Problem, match="Nothing was recorded") as refused, folder.kept([a_photo()]):
+    with pytest.raises(Problem, match="Nothing was recorded") as refused, folder.saved([a_photo()]):
         raise AssertionError
     assert refused.value.status == status
     assert files(folder) == []
@@ -192,7 +192,7 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with (
         pytest.raises(Problem, match="cannot be written to") as refused,
-        Photos(tmp_path / "file" / "photos").kept([a_photo()]),
+        Photos(tmp_path / "file" / "photos").saved([a_photo()]),
     ):
         raise AssertionError
     assert refused.value.status == 503

@@ -29,11 +29,11 @@ UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 def register(site: Site) -> None:
-    desk, store = site.desk, site.desk.store
+    store = site.desk.store
 
     @site.page("/crew-sheet/<path:client_id>")
     def crew_sheet(client_id: str):
-        profile = profile_of(desk, client_id)
+        profile = profile_of(store, client_id)
         return sheet_answer(profile, around_of(store, profile))
 
 

@@ -11,11 +11,10 @@ from typing import Any
 from flask import flash, redirect, request, url_for
 
 from fairmeter.casework import workflow as rules
-from fairmeter.casework.types import Case
 from fairmeter.casework.workflow import CaseError
 from fairmeter.scoring.problems import Problem
-from fairmeter.store import Series, Store, StoreError, StoreUnavailable
-from fairmeter.web.desk_api.read import profile_of
+from fairmeter.store import StoreError, StoreUnavailable
+from fairmeter.web.desk_api.read import risk_profile, stored_profile
 from fairmeter.web.http import texts
 from fairmeter.web.http.auth import INVESTIGATOR
 from fairmeter.web.pages import error_pages
@@ -47,8 +46,8 @@ def register(site: Site) -> None:
         def recorded(client_id: str, user: str) -> str:
             found = visit_sent(zone)
             more = found.model_dump(exclude={"outcome", "inspected_on", "photos", "version"})
-            with desk.photos.kept(photos_sent()) as names:
-                case = brought_to_inspecting(store, client_id, user)
+            with desk.photos.saved(photos_sent()) as names:
+                case = desk.ensure_inspecting(client_id, user, texts.text("client.was_there"))
                 more |= {"version": case.version, "photos": names}
                 store.record_inspection(case.case_id, found.outcome, found.inspected_on, user, **more)
             return texts.text("client.recorded", outcome=texts.text(f"outcome.{found.outcome}"))
@@ -59,13 +58,13 @@ def register(site: Site) -> None:
 def one(site: Site, client_id: str) -> dict[str, Any]:
     """What the page of a client shows. Raises Problem."""
     desk, store = site.desk, site.desk.store
-    profile = profile_of(desk, client_id)
+    stored = stored_profile(store, client_id)
+    profile = risk_profile(store, stored)
     shown = {"client_id": client_id, "profile": profile, "case": store.open_case_of(client_id), "typed": {}}
     shown |= {"past_cases": store.list_cases(client_id=client_id, limit=20).rows}
     shown |= {"people": people(desk), "outcomes": rules.OUTCOMES, "takes_photos": desk.photos.folder is not None}
     shown |= {"today": datetime.now(site.settings.time_zone).date()}
-    told = profile.series
-    unusual = desk.timeline(Series(told.step, told.first_on, told.kwh)) if told else {}
+    unusual = desk.backend.anomaly_timeline(stored.series) if stored.series else {}
     shown |= pictures(profile, unusual, context.around_of(store, profile))
     return shown | context.panel(store, profile) | transformer.panel(store, profile)
 
@@ -84,14 +83,3 @@ def tried(site: Site, act: Callable[[str, str], str]):
         shown = one(site, client_id) | {"typed": request.form, "problem": error_pages.sentence_of(error)}
         return render("client.html", **shown), error_pages.meant(error)[0]
     return redirect(url_for("desk.client", client_id=client_id))
-
-
-def brought_to_inspecting(store: Store, client_id: str, user: str) -> Case:
-    """The client's case, opened, taken and begun where it was not: whoever was there has done all of it."""
-    why = texts.text("client.was_there")
-    case = store.open_case_of(client_id) or store.open_case(client_id, user, why)
-    if case.state == rules.NEW:
-        case = store.move_case(case.case_id, rules.ASSIGNED, user, why, version=case.version, assignee=user)
-    if case.state == rules.ASSIGNED:
-        case = store.move_case(case.case_id, rules.INSPECTING, user, why, version=case.version)
-    return case

@@ -91,21 +91,21 @@ class Demo:
         with self._one_at_a_time:
             for start in range(0, len(shown), AT_ONCE):
                 days = shown[start : start + AT_ONCE]
-                scores = self._desk.judged([until(told, day) for day in days])
+                scores = self._desk.backend.score([until(told, day) for day in days])
                 found += [frame(day, score) for day, score in zip(days, scores, strict=True)]
         return found
 
     def _reasons(self, client_id: str, day: str) -> dict[str, Any]:
         with self._one_at_a_time:
             return worded(
-                self._desk.judged([until(scenario(client_id), date.fromisoformat(day))], with_reasons=True)[0]
+                self._desk.backend.score([until(scenario(client_id), date.fromisoformat(day))], with_reasons=True)[0]
             )
 
     def _thief(self, share: float, days: int, with_reasons: bool) -> dict[str, Any]:
         honest = scenario(CLIENT_IDS[0])
         since = honest.last_on - timedelta(days=days - 1)
         with self._one_at_a_time:
-            return worded(self._desk.judged([stolen(honest, share, since)], with_reasons)[0])
+            return worded(self._desk.backend.score([stolen(honest, share, since)], with_reasons)[0])
 
 
 def frame(day: date, score: Score) -> dict[str, Any]:
