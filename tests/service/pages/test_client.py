@@ -128,7 +128,7 @@ def told_of(store):
 
     def told(client_id):
         with app.test_request_context():
-            profile = profile_of(app.extensions["site"].desk, client_id)
+            profile = profile_of(app.extensions["site"].desk.store, client_id)
             return crew_sheet.sheet_told(profile, around_of(store, profile))
 
     return told
