@@ -283,9 +283,9 @@ def test_memory_and_spark_are_two_ways(tmp_path, capsys):
     assert "leave one out" in capsys.readouterr().err
 
 
-def test_what_is_shipped_to_executors_is_enough_to_judge_there(tmp_path):
+def test_the_archive_for_executors_is_enough_to_score_there(tmp_path):
     """The zip alone, without the working folder: what it lacks would be missing on every machine but this one."""
     with zipfile.ZipFile(spark.package_archive()[0]) as archive:
         archive.extractall(tmp_path / "there")
-    asked = [sys.executable, "-c", "import large, fairmeter.data.partitioned.spark; print(large.Judge)"]
-    subprocess.run(asked, cwd=tmp_path / "there", check=True, env={"PATH": os.environ["PATH"]})
+    code = "import fairmeter.data.partitioned.spark, fairmeter.scoring.partitioned as p; print(p.PartitionScorer)"
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path / "there", check=True, env={"PATH": os.environ["PATH"]})
