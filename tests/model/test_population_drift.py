@@ -95,7 +95,7 @@ def test_a_model_of_before_there_were_fingerprints_says_so(small_model, small_da
     older = dataclasses.replace(small_model, invoices=dataclasses.replace(small_model.invoices, fingerprint=None))
     found = drift_of(older, known(small_dataset.evidence))
     assert (found["untold"], found["level"], found["parts"]) == (["invoices"], None, {})
-    assert "no fingerprint of its invoices" in describe_drift(found)[0]
+    assert "no reference distribution of its invoices" in describe_drift(found)[0]
     assert describe_references(older) == {}
 
 
