@@ -153,7 +153,7 @@ def test_a_form_in_which_no_photo_was_chosen_brings_none(store, desk):
         ([a_photo(), b"<svg/>"], {}, "Photo 2 cannot be read as a picture"),
         ([a_photo()] * 7, {}, "7 photos; the limit is 6 a visit"),
         ([a_photo()], {"inspected_on": "2999-01-01"}, "lies in the future"),
-        ([a_photo()], {"version": "1"}, "it is not as you saw it"),
+        ([a_photo()], {"version": "1"}, "has changed since you loaded it"),
     ],
 )
 def test_what_a_form_brings_wrong_is_said_with_what_was_typed_and_no_photo_stays(store, desk, folder, sent, more, told):
