@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from fairmeter.data.writers import csv_lines
 from fairmeter.web.app import Api
 from fairmeter.web.exports.process import file_answer
-from fairmeter.web.http import texts
+from fairmeter.web.http import i18n
 
 CSV, PDF = "text/csv", "application/pdf"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -74,18 +74,18 @@ def _pdf(_row: type[BaseModel], rows: Rows, name: str, asked: Mapping) -> Respon
     columns = PRINTED[name]
     notes = [
         filters_in_words(asked),
-        *([texts.text("paper.cut", shown=f"{MOST_PRINTED:,}")] if len(found) > MOST_PRINTED else []),
+        *([i18n.text("paper.cut", shown=f"{MOST_PRINTED:,}")] if len(found) > MOST_PRINTED else []),
     ]
-    title, now = texts.text(f"paper.title.{name}"), written("moment", datetime.now(UTC))
+    title, now = i18n.text(f"paper.title.{name}"), written("moment", datetime.now(UTC))
     told = {
         "kind": "table",
         "title": title,
         "notes": [note for note in notes if note],
-        "columns": [texts.text(f"paper.column.{column}") for column in columns],
+        "columns": [i18n.text(f"paper.column.{column}") for column in columns],
         "is_number": [column.endswith(IS_NUMBER) and column != "client_id" for column in columns],
-        "foot": texts.text("paper.foot", title=title, when=now),
-        "page": texts.text("paper.page"),
-        "empty": texts.text("paper.empty"),
+        "foot": i18n.text("paper.foot", title=title, when=now),
+        "page": i18n.text("paper.page"),
+        "empty": i18n.text("paper.empty"),
     }
     return file_answer(told, printed(found[:MOST_PRINTED], columns), f"{name}.pdf", PDF)
 
@@ -120,9 +120,9 @@ def in_words(column: str, value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, bool):
-        return texts.text("paper.yes") if value else ""
+        return i18n.text("paper.yes") if value else ""
     if column in WORDS:
-        return texts.text_or_default(f"{column}.{value}", str(value))
+        return i18n.text_or_default(f"{column}.{value}", str(value))
     if isinstance(value, list):
         return _listed(value)
     if isinstance(value, date):
@@ -139,4 +139,6 @@ def written(kind: str, value: float | date | datetime) -> str:
 def filters_in_words(asked: Mapping[str, Any]) -> str:
     """Severity: High; region: 103."""
     given = {name: value for name, value in asked.items() if value not in (None, "")}
-    return "; ".join(f"{texts.text_or(f'paper.filter.{n}', n)}: {in_words(n, value)}" for n, value in given.items())
+    return "; ".join(
+        f"{i18n.text_or_default(f'paper.filter.{n}', n)}: {in_words(n, value)}" for n, value in given.items()
+    )

@@ -1,19 +1,82 @@
-"""Template filters: numbers, energies, money and moments as text.
+"""Texts of the pages by key, and template filters that write numbers, amounts and moments.
 
-In:  numbers, moments (UTC), days; None becomes a dash.
-Out: text. Energy is in kWh, MWh or GWh by its size; moments are in the utility's time zone.
+In:  a key ("list.title") with the values for the braces in its text; numbers, moments (UTC) and days.
+Out: text. The texts stand in languages/, one file per language. A text whose wording depends on a number is a table of
+     plural forms, named as in Unicode's CLDR. Energy is in kWh, MWh or GWh by its size; None becomes a dash.
 """
 
 import math
+import tomllib
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from functools import cache
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from fairmeter.web.http import texts
-
+FOLDER = Path(__file__).parents[1] / "languages"
+LANGUAGE = "en"
+RIGHT_TO_LEFT = frozenset({"ar"})
 DASH = "\u2013"
 THIN = "\u202f"  # between a number and its unit, where no line may break
 ENERGIES = ((1e6, "GWh"), (1e3, "MWh"))
+
+
+# --- texts ------------------------------------------------------------------------------------------------------------
+
+
+class MissingText(LookupError):
+    """A page uses a key that the language's file does not have."""
+
+
+@cache
+def texts_of(language: str) -> dict[str, str | dict[str, str]]:
+    """Every text by its whole key; a table of plural forms counts as one text."""
+    with (FOLDER / f"{language}.toml").open("rb") as stream:
+        return dict(_flat(tomllib.load(stream)))
+
+
+def _flat(table: dict, before: str = ""):
+    for name, value in table.items():
+        if isinstance(value, dict) and "other" not in value:
+            yield from _flat(value, f"{before}{name}.")
+        else:
+            yield before + name, value
+
+
+def text(key: str, n: float | None = None, language: str = LANGUAGE, **values) -> str:
+    """The text of a key with its values in place. Raises MissingText."""
+    found = texts_of(language).get(key)
+    if found is None:
+        raise MissingText(f"There is no text {key!r} in {language}.toml; add it to its page's section.")
+    if isinstance(found, dict):
+        found = found.get(plural(n, language), found["other"])
+    return found.format(n=n, **values) if values or n is not None else found
+
+
+def text_or_default(key: str, default: str) -> str:
+    """The text of a key; without one, the value from the data itself: a severity, a flag, a group."""
+    found = texts_of(LANGUAGE).get(key)
+    return found if isinstance(found, str) else default
+
+
+def plural(n: float | None, language: str) -> str:
+    """The plural form of a number. (CLDR, for the languages here)"""
+    if language == "fr":
+        return "one" if n in (0, 1) else "other"
+    return "one" if n == 1 else "other"
+
+
+def texts_below(prefix: str) -> dict[str, str]:
+    """The texts below a key, without the prefix, for a script of a page."""
+    whole = f"{prefix}."
+    return {key.removeprefix(whole): value for key, value in texts_of(LANGUAGE).items() if key.startswith(whole)}
+
+
+def direction(language: str = LANGUAGE) -> str:
+    return "rtl" if language in RIGHT_TO_LEFT else "ltr"
+
+
+# --- filters ----------------------------------------------------------------------------------------------------------
 
 
 def number(value: float | None, digits: int = 0) -> str:
@@ -67,7 +130,7 @@ def day(value: date | datetime | str | None) -> str:
     if value is None:
         return DASH
     value = date.fromisoformat(value) if isinstance(value, str) else value
-    return f"{value.day} {texts.text(f'months.m{value.month}')} {value.year}"
+    return f"{value.day} {text(f'months.m{value.month}')} {value.year}"
 
 
 def age(moment: datetime | None, now: datetime | None = None) -> str:
@@ -77,8 +140,8 @@ def age(moment: datetime | None, now: datetime | None = None) -> str:
     seconds = max(((now or datetime.now(UTC)) - moment).total_seconds(), 0)
     for unit, length in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
         if seconds >= length:
-            return texts.text(f"ago.{unit}", n=int(seconds // length))
-    return texts.text("ago.now")
+            return text(f"ago.{unit}", n=int(seconds // length))
+    return text("ago.now")
 
 
 def moment_in_zone(zone: ZoneInfo) -> Callable[[datetime | None], str]:

@@ -1,1 +1,1 @@
-"""The pages of the dashboard; dashboard.py puts them together."""
+"""The dashboard below /desk/: one module and one template per page, listed in registry.py."""

@@ -18,10 +18,17 @@ from fairmeter.desk.service import DeskService
 from fairmeter.scoring.problems import Problem
 from fairmeter.store import Store, StoreError, StoreUnavailable
 from fairmeter.web.desk_api import requests as asks
-from fairmeter.web.http import texts
+from fairmeter.web.http import i18n
 from fairmeter.web.http.auth import INVESTIGATOR
-from fairmeter.web.pages import error_pages, paging
-from fairmeter.web.pages.forms import people, photos_sent, sent, visit_sent
+from fairmeter.web.pages import error_pages
+from fairmeter.web.pages.forms import (
+    assignable_users,
+    current_cursor,
+    pager,
+    parse_form,
+    parse_inspection,
+    uploaded_photos,
+)
 from fairmeter.web.pages.site import Site, render
 
 N_CARDS = 12  # of a column of the board
@@ -44,33 +51,33 @@ def register(site: Site) -> None:
     @site.page("/cases/<int:case_id>/moves", INVESTIGATOR, methods=("POST",))
     def cases_move(case_id: int):
         def move(user: str) -> None:
-            asked = sent(asks.NewMove, request.form.to_dict() | {"why": request.form.get("why", "")})
+            asked = parse_form(asks.NewMove, request.form.to_dict() | {"why": request.form.get("why", "")})
             store.move_case(case_id, asked.to, user, asked.why, version=asked.version, assignee=asked.assignee)
-            flash(texts.text(f"cases.now.{asked.to}", n=case_id, who=asked.assignee), "done")
+            flash(i18n.text(f"cases.now.{asked.to}", n=case_id, who=asked.assignee), "done")
 
         return tried(site, case_id, move)
 
     @site.page("/cases/<int:case_id>/inspections", INVESTIGATOR, methods=("POST",))
     def cases_inspect(case_id: int):
         def inspect(user: str) -> None:
-            found = visit_sent(zone)
+            found = parse_inspection(zone)
             more = found.model_dump(exclude={"outcome", "inspected_on", "photos"})
-            with site.desk.photos.saved(photos_sent()) as names:
+            with site.desk.photos.saved(uploaded_photos()) as names:
                 store.record_inspection(case_id, found.outcome, found.inspected_on, user, **more, photos=names)
-            outcome = texts.text(f"outcome.{found.outcome}")
-            flash(texts.text("cases.recorded", n=case_id, outcome=outcome), "done")
+            outcome = i18n.text(f"outcome.{found.outcome}")
+            flash(i18n.text("cases.recorded", n=case_id, outcome=outcome), "done")
 
         return tried(site, case_id, inspect)
 
     @site.page("/cases/<int:case_id>/recovery", INVESTIGATOR, methods=("POST",))
     def cases_recovery(case_id: int):
         def bill(_user: str) -> None:
-            billed = sent(RecoveredForm, request.form)
+            billed = parse_form(RecoveredForm, request.form)
             inspection = inspection_of(site.desk, found_or_404(store, case_id))
             if inspection is None:
-                raise CaseNotFound(texts.text("cases.no_inspection", n=case_id))
+                raise CaseNotFound(i18n.text("cases.no_inspection", n=case_id))
             store.record_recovery(inspection.inspection_id, billed.recovered_kwh, billed.recovered_value)
-            flash(texts.text("cases.billed"), "done")
+            flash(i18n.text("cases.billed"), "done")
 
         return tried(site, case_id, bill)
 
@@ -91,7 +98,7 @@ def me(site: Site) -> str:
 
 def board(desk: DeskService, state: str | None, assignee: str | None) -> dict[str, Any]:
     """A column a state, or a page of the one that is asked for."""
-    after, limit = (paging.after(), N_ROWS) if state else (None, N_CARDS)
+    after, limit = (current_cursor(), N_ROWS) if state else (None, N_CARDS)
     columns = {
         name: desk.store.list_cases(
             state=name, assignee=assignee, sort=SORTS.get(name, "severity"), limit=limit, after=after
@@ -103,8 +110,8 @@ def board(desk: DeskService, state: str | None, assignee: str | None) -> dict[st
         "counts": desk.store.count_cases(),
         "state": state,
         "assignee": assignee,
-        "people": people(desk),
-        "pager": paging.pager(columns[state].next) if state else None,
+        "people": assignable_users(desk),
+        "pager": pager(columns[state].next) if state else None,
     }
 
 
@@ -122,7 +129,7 @@ def one(site: Site, case_id: int) -> dict[str, Any]:
         "inspection": inspection_of(desk, case) if case.state == CLOSED else None,
         "takes_photos": desk.photos.folder is not None,
         "outcomes": OUTCOMES,
-        "people": people(desk),
+        "people": assignable_users(desk),
         "me": me(site),
         "today": datetime.now(site.settings.time_zone).date(),
         "typed": {},

@@ -10,7 +10,7 @@ from werkzeug.exceptions import HTTPException
 from fairmeter.casework.workflow import CaseError, CaseNotFound, ClientNotFound
 from fairmeter.scoring.problems import Problem
 from fairmeter.store import StoreError, StoreUnavailable
-from fairmeter.web.http import observability, texts
+from fairmeter.web.http import i18n, observability
 
 IN_WORDS = (400, 403, 404, 405, 409, 413, 422, 429, 500, 503, 507)  # statuses that the texts know
 
@@ -52,4 +52,4 @@ def meant(error: Exception) -> tuple[int, str, dict[str, str]]:
 def sentence_of(error: Exception) -> str:
     """What is flashed where the page itself can go on."""
     status, message, _ = meant(error)
-    return message or texts.text(f"failure.s{status if status in IN_WORDS else 500}.text")
+    return message or i18n.text(f"failure.s{status if status in IN_WORDS else 500}.text")

@@ -19,11 +19,11 @@ from fairmeter.scoring.problems import Problem
 from fairmeter.store import Profile, Store, StoreError, StoreUnavailable
 from fairmeter.store.cases import case_taken_error
 from fairmeter.web.desk_api import requests as asks
-from fairmeter.web.http import texts
+from fairmeter.web.http import i18n
 from fairmeter.web.http.auth import ANYBODY, INVESTIGATOR
 from fairmeter.web.pages import error_pages
 from fairmeter.web.pages.cases import found_or_404, me
-from fairmeter.web.pages.forms import check_day, people, sent
+from fairmeter.web.pages.forms import assignable_users, check_not_in_future, parse_form
 from fairmeter.web.pages.site import Site, render, static
 
 MOST = 40  # visits of one person; more is no day's work
@@ -52,13 +52,13 @@ def register(site: Site) -> None:
     def field():
         whose = request.args.get("of") or me(site)
         visits = visits_of(store, whose)
-        data = {"whose": whose, "texts": texts.texts_below("field.script"), "outcomes": texts.texts_below("outcome")}
+        data = {"whose": whose, "texts": i18n.texts_below("field.script"), "outcomes": i18n.texts_below("outcome")}
         return render(
             "field.html",
             visits=visits,
             whose=whose,
             me=me(site),
-            people=people(site.desk),
+            people=assignable_users(site.desk),
             outcomes=OUTCOMES,
             takes_photos=site.desk.photos.folder is not None,
             data=data,
@@ -76,8 +76,8 @@ def register(site: Site) -> None:
             given = request.get_json(silent=True)
             given = given if isinstance(given, dict) else {}
             photos = given.pop("photos", [])
-            found = sent(RecordedVisit, {name: str(value) for name, value in given.items()}, photos=photos)
-            check_day(found.inspected_on, site.settings.time_zone)
+            found = parse_form(RecordedVisit, {name: str(value) for name, value in given.items()}, photos=photos)
+            check_not_in_future(found.inspected_on, site.settings.time_zone)
             return jsonify(state=recorded(site.desk, case_id, me(site), found))
         except StoreUnavailable:
             raise
@@ -127,7 +127,7 @@ def recorded(desk: DeskService, case_id: int, user: str, found: RecordedVisit) -
         raise case_taken_error(case)
     with desk.photos.saved(found.photos) as names:
         if case.state == ASSIGNED:
-            case = store.move_case(case_id, INSPECTING, user, texts.text("field.why"), version=case.version)
+            case = store.move_case(case_id, INSPECTING, user, i18n.text("field.why"), version=case.version)
         more = {"note": found.note, "version": case.version, "photos": names}
         store.record_inspection(case_id, found.outcome, found.inspected_on, user, **more)
     return SAVED

@@ -1,53 +1,146 @@
-"""What forms send -> the API's own models of it, and the photos of a visit.
+"""Parse query strings and forms, and build the links between the pages of a list.
 
-In:  a form's fields and files; the utility's zone.
-Out: models of desk_asked.py, pictures' bytes; a Problem in words for what cannot be used.
+In:  the request's arguments, form fields and files; the request models of fairmeter/web/desk_api/requests.py.
+Out: checked models with sentences for what is wrong; photos as bytes; a Pager from the store's cursors.
 """
 
 from collections.abc import Mapping
-from datetime import date, datetime
-from typing import Any
+from datetime import date, datetime, time
+from typing import Any, NamedTuple, TypeVar
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-from flask import request
+from flask import request, url_for
 from pydantic import BaseModel, ValidationError
 
 from fairmeter.desk.service import DeskService
 from fairmeter.scoring.problems import Problem
 from fairmeter.web.desk_api import requests as asks
-from fairmeter.web.http import texts
+from fairmeter.web.http import i18n
 from fairmeter.web.http.auth import VIEWER
 
+MAX_TRAIL = 12  # cursors in an address, some 100 characters each; servers take lines of 4,000
+FIRST_PAGE = "-"  # in a trail: the first page has no cursor
+CURSOR_ARGUMENTS = frozenset({"after", "trail"})
 
-def sent(model: type[BaseModel], form: Mapping[str, str], **more: Any) -> Any:
-    """A form as the API's own model of it; an empty field counts as not sent. Raises Problem. [more: no text]"""
+Query = TypeVar("Query", bound=BaseModel)
+
+
+# --- query strings ----------------------------------------------------------------------------------------------------
+
+
+def parse_query(model: type[Query], **fixed: Any) -> tuple[Query, list[str]]:
+    """Parse the address's arguments; unusable values fall back to defaults, with a sentence for each.
+
+    fixed: values that replace those of the address. Empty arguments count as absent.
+    """
+    given = {name: value.strip() for name, value in request.args.items() if name in model.model_fields}
+    given = {name: value for name, value in given.items() if value} | fixed
+    problems = []
+    for _ in range(len(given) + 1):
+        try:
+            return model.model_validate(given), problems
+        except ValidationError as error:
+            for bad in error.errors(include_url=False, include_input=False, include_context=False):
+                name = str(bad["loc"][0])
+                problems.append(f"{name.replace('_', ' ').capitalize()}: {bad['msg'].removeprefix('Value error, ')}.")
+                given.pop(name, None)
+    return model(), problems
+
+
+def start_of_day(name: str, zone: ZoneInfo) -> datetime | None:
+    """Midnight, in the utility's time zone, of a day in the address; None without a valid day."""
+    try:
+        return datetime.combine(date.fromisoformat(request.args.get(name, "")), time(), zone)
+    except ValueError:
+        return None
+
+
+def local_address(address: str, default: str) -> str:
+    """An address below /desk/ as it is; the default for any other, so that no redirect leaves the site."""
+    is_ours = address.startswith("/desk/") and "\\" not in address and address.isprintable()
+    return address if is_ours else default
+
+
+# --- forms ------------------------------------------------------------------------------------------------------------
+
+
+def parse_form(model: type[BaseModel], form: Mapping[str, str], **more: Any) -> Any:
+    """Parse a form as one of the API's request models; empty fields count as absent. Raises Problem.
+
+    more: values that are no text, such as photos.
+    """
     given = {name: value.strip() for name, value in form.items() if name in model.model_fields}
     try:
         return model.model_validate({name: value for name, value in given.items() if value or name == "why"} | more)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        name = texts.text_or_default(f"cases.field.{first['loc'][0]}", str(first["loc"][0]))
+        name = i18n.text_or_default(f"cases.field.{first['loc'][0]}", str(first["loc"][0]))
         raise Problem(422, "bad_value", f"{name}: {first['msg'].removeprefix('Value error, ')}.") from None
 
 
-def visit_sent(zone: ZoneInfo) -> asks.NewInspection:
-    """What a visit found, as the request's form says it; the photos are among its files. Raises Problem."""
-    found = sent(asks.NewInspection, request.form)
-    check_day(found.inspected_on, zone)
-    return found
+def parse_inspection(zone: ZoneInfo) -> asks.NewInspection:
+    """Parse the form of an inspection, without its photos. Raises Problem."""
+    inspection = parse_form(asks.NewInspection, request.form)
+    check_not_in_future(inspection.inspected_on, zone)
+    return inspection
 
 
-def photos_sent() -> list[bytes]:
-    """The files of a form; a field in which none was chosen comes as one without a name."""
+def uploaded_photos() -> list[bytes]:
+    """The files of the request's form; a field without a chosen file arrives as one without a name."""
     return [file.read() for file in request.files.getlist("photos") if file.filename]
 
 
-def check_day(day: date, zone: ZoneInfo) -> None:
-    """Raises Problem for a visit that is still to come."""
+def check_not_in_future(day: date, zone: ZoneInfo) -> None:
+    """Raise Problem for the day of a visit after today in the utility's time zone."""
     if day > datetime.now(zone).date():
-        raise Problem(422, "bad_value", texts.text("cases.in_future"))
+        raise Problem(422, "bad_value", i18n.text("cases.in_future"))
 
 
-def people(desk: DeskService) -> list[str]:
-    """Who may be given a case."""
+def assignable_users(desk: DeskService) -> list[str]:
+    """Names of the active users to whom a case can be assigned."""
     return [user.name for user in desk.store.list_users() if user.is_active and user.role != VIEWER]
+
+
+# --- pages of a list --------------------------------------------------------------------------------------------------
+
+
+class Pager(NamedTuple):
+    """Addresses of the neighbouring pages, None where there is none, and the number of this one."""
+
+    first: str | None
+    previous: str | None
+    next: str | None
+    number: int
+
+
+def address_with(**changed: Any) -> str:
+    """This page's address with some arguments changed; None removes one."""
+    arguments = request.args.to_dict() | changed
+    given = {name: value for name, value in arguments.items() if value not in (None, "")}
+    address = url_for(request.endpoint, **(request.view_args or {}))
+    return f"{address}?{urlencode(given)}" if given else address
+
+
+def first_page_with(**changed: Any) -> str:
+    """As `address_with`, from the first page on: for another sort or filter."""
+    return address_with(**dict.fromkeys(CURSOR_ARGUMENTS), **changed)
+
+
+def current_cursor() -> str | None:
+    """The store's cursor of this page; None on the first page."""
+    return request.args.get("after") or None
+
+
+def pager(next_cursor: str | None) -> Pager:
+    """Links around this page. The store only pages forward, so the address keeps up to MAX_TRAIL former cursors."""
+    trail = [part for part in request.args.get("trail", "").split(".") if part]
+    current = current_cursor()
+    first = first_page_with() if current else None
+    previous = None
+    if current and trail:
+        *rest, last = trail
+        previous = address_with(after=None if last == FIRST_PAGE else last, trail=".".join(rest))
+    longer = ".".join([*trail, current or FIRST_PAGE][-MAX_TRAIL:])
+    following = address_with(after=next_cursor, trail=longer) if next_cursor else None
+    return Pager(first, previous, following, len(trail) + 1)

@@ -19,11 +19,19 @@ from fairmeter.desk.visit_plan import PLAN_FILTERS, VisitPlan, plan_of, with_rea
 from fairmeter.scoring.problems import Problem
 from fairmeter.store import BadQuery, StoreError, StoreUnavailable
 from fairmeter.web.desk_api import requests as asks
-from fairmeter.web.http import texts
+from fairmeter.web.http import i18n
 from fairmeter.web.http.auth import INVESTIGATOR
-from fairmeter.web.pages import charts, error_pages, paging
-from fairmeter.web.pages.asked import asked, day_asked, local
-from fairmeter.web.pages.forms import people
+from fairmeter.web.pages import charts, error_pages
+from fairmeter.web.pages.forms import (
+    Pager,
+    address_with,
+    assignable_users,
+    first_page_with,
+    local_address,
+    pager,
+    parse_query,
+    start_of_day,
+)
 from fairmeter.web.pages.site import Site, render
 
 N_ROWS = 50  # of a page
@@ -40,7 +48,11 @@ def register(site: Site) -> None:
 
     @site.page("/list")
     def list():  # noqa: A001  its name is the address's
-        shared = {"codes": store.list_codes(), "names": people(desk), "severities": (*SEVERITIES, INSUFFICIENT_HISTORY)}
+        shared = {
+            "codes": store.list_codes(),
+            "names": assignable_users(desk),
+            "severities": (*SEVERITIES, INSUFFICIENT_HISTORY),
+        }
         if request.args.get("show") == "all":
             return render("list_clients.html", **shared, **clients(desk, zone))
         return render("list.html", **shared, **visits(desk))
@@ -54,14 +66,14 @@ def register(site: Site) -> None:
             desk, site.guard.identity().signature, ids, drawn, why=why, assignee=assignee
         )
         if opened:
-            flash(texts.text("list.opened", n=len(opened), to=assignee or texts.text("list.nobody")), "done")
+            flash(i18n.text("list.opened", n=len(opened), to=assignee or i18n.text("list.nobody")), "done")
         if given:
-            flash(texts.text("list.given", n=len(given), to=assignee), "done")
+            flash(i18n.text("list.given", n=len(given), to=assignee), "done")
         for sentence in refused[:3]:
             flash(sentence, "error")
         if len(refused) > 3:
-            flash(texts.text("list.refused", n=len(refused) - 3), "error")
-        return redirect(local(request.form.get("next", ""), url_for("desk.list")))
+            flash(i18n.text("list.refused", n=len(refused) - 3), "error")
+        return redirect(local_address(request.form.get("next", ""), url_for("desk.list")))
 
 
 # --- whom to visit ----------------------------------------------------------------------------------------------------
@@ -69,7 +81,7 @@ def register(site: Site) -> None:
 
 def visits(desk: DeskService) -> dict[str, Any]:
     """What the page of visits shows."""
-    query, problems = asked(asks.ListQuery)
+    query, problems = parse_query(asks.ListQuery)
     try:
         plan = plan_of(desk, **query.plan_options())
     except Problem as problem:
@@ -118,18 +130,18 @@ def curve(plan: VisitPlan, has_value: bool) -> charts.Chart:
     brings = brings or [planned.score.expected_recovery_kwh or 0.0 for planned in best]
     y = [0.0, *accumulate(brings)]
     x, chosen = [*range(len(y))], min(plan.n_best, len(y) - 1)
-    title = texts.text("list.net" if has_value else "list.kwh")
+    title = i18n.text("list.net" if has_value else "list.kwh")
     whole = charts.line(x, y, title, hovertemplate="%{x}: %{y:,.0f}<extra></extra>")
     point = charts.points([chosen], [y[chosen]], marker={"size": 13, "line": {"width": 2, "color": "var(--card)"}})
-    mark = {"x": chosen, "y": y[chosen], "text": texts.text("list.chosen_point", n=chosen), "showarrow": False}
+    mark = {"x": chosen, "y": y[chosen], "text": i18n.text("list.chosen_point", n=chosen), "showarrow": False}
     mark |= {"yanchor": "bottom", "xanchor": "right", "yshift": 10, "xshift": 8 if chosen > n / 8 else 60}
-    axes = {"xaxis": {"title": texts.text("list.visits"), "rangemode": "tozero"}, "yaxis": {"title": title}}
+    axes = {"xaxis": {"title": i18n.text("list.visits"), "rangemode": "tozero"}, "yaxis": {"title": title}}
     return charts.chart(whole, point | {"hoverinfo": "skip"}, **axes, annotations=[mark])
 
 
-def numbered(number: int, has_next: bool) -> paging.Pager:
-    first, previous = (paging.here(page=None), paging.here(page=number - 1)) if number > 1 else (None, None)
-    return paging.Pager(first, previous, paging.here(page=number + 1) if has_next else None, number)
+def numbered(number: int, has_next: bool) -> Pager:
+    first, previous = (address_with(page=None), address_with(page=number - 1)) if number > 1 else (None, None)
+    return Pager(first, previous, address_with(page=number + 1) if has_next else None, number)
 
 
 # --- all clients ------------------------------------------------------------------------------------------------------
@@ -137,8 +149,8 @@ def numbered(number: int, has_next: bool) -> paging.Pager:
 
 def clients(desk: DeskService, zone) -> dict[str, Any]:
     """What the page of all clients shows."""
-    moments = {name: day_asked(name, zone) for name in ("scored_since", "scored_until")}
-    query, problems = asked(asks.ClientQuery, limit=N_ROWS, **moments)
+    moments = {name: start_of_day(name, zone) for name in ("scored_since", "scored_until")}
+    query, problems = parse_query(asks.ClientQuery, limit=N_ROWS, **moments)
     filters = query.model_dump(exclude={"limit", "after", "format", "sort"}, exclude_none=True)
     try:
         page = desk.store.list_profiles(**filters, sort=query.sort, limit=N_ROWS, after=query.after)
@@ -151,8 +163,8 @@ def clients(desk: DeskService, zone) -> dict[str, Any]:
         "rows": page.rows,
         "cases": desk.store.open_cases_of([row.client_id for row in page.rows]),
         "n_clients": desk.store.count_profiles(**filters),
-        "pager": paging.pager(page.next),
-        "sorts": {name: paging.from_the_top(sort=name) for name in SORTS},
+        "pager": pager(page.next),
+        "sorts": {name: first_page_with(sort=name) for name in SORTS},
         "files": file_addresses("clients", query, (*filters, "sort")),
     }
 

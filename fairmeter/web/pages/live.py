@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from flask import request
 
 from fairmeter.store import ReceivedBatch, Store
-from fairmeter.web.http import texts
+from fairmeter.web.http import i18n
 from fairmeter.web.pages.site import Site, render
 
 EVERY = 5  # seconds between two looks; a page that nobody sees asks for nothing
@@ -46,7 +46,7 @@ def register(site: Site) -> None:
 
     @site.page("/live")
     def live():
-        told = {"every": EVERY, "live_texts": texts.texts_below("live.script")}
+        told = {"every": EVERY, "live_texts": i18n.texts_below("live.script")}
         return render("live.html", **shown(store, zone, request.args.get("heat", "")), **told)
 
     @site.page("/live/feed")
@@ -92,10 +92,10 @@ def told_lag(value: timedelta) -> str:
     parts = {"days": seconds // 86_400, "hours": seconds // 3600 % 24, "minutes": seconds // 60 % 60}
     first = next((i for i, n in enumerate(parts.values()) if n), None)
     if first is None:
-        words = [texts.text("live.lag.seconds", n=seconds)]
+        words = [i18n.text("live.lag.seconds", n=seconds)]
     else:
         told = list(parts.items())[first : first + 2]
-        words = [texts.text(f"live.lag.{name}", n=n) for name, n in told if n]
+        words = [i18n.text(f"live.lag.{name}", n=n) for name, n in told if n]
     return ("\u2212" if value < timedelta(0) else "") + " ".join(words)
 
 

@@ -1,8 +1,7 @@
-"""The model: what was measured, what its severities promise, what a threshold means in visits,
-whether clients are still like those that it learnt from.
+"""The model's page: measured quality, what severities promise, visits by threshold, drift, overlap of lists.
 
-In:  what model.bin says of itself; the report of a training or validation, where one is kept; the scores in the store.
-Out: the page at /desk/model. Figures of a report that is not of this very model are shown with its version.
+In:  the manifest of model.bin; the report of a training or validation, if there is one; scores and runs of the store.
+Out: the page at /desk/model. A report of another model version is shown with that version.
 """
 
 import json
@@ -14,15 +13,20 @@ from pathlib import Path
 from typing import Any
 
 from fairmeter.core.types import Score
-from fairmeter.web.http import texts
+from fairmeter.store import Run, Store
+from fairmeter.web.http import i18n
 from fairmeter.web.pages import charts
-from fairmeter.web.pages.drift import drift_state, kept_state
-from fairmeter.web.pages.overview import model_state
 from fairmeter.web.pages.site import Site, render
 
 N_BINS = 200  # of scores: the slider's steps
-N_FEATURES, N_WEAK, LEAST_FRAUDS = 15, 8, 50  # groups with fewer frauds say little
-N_EXPLAINED = 300  # clients, those with the highest scores, whose reasons tell what scores rest on
+N_FEATURES, N_WEAK = 15, 8
+MIN_FRAUDS = 50  # of a group: with fewer, its figures are too uncertain
+N_EXPLAINED = 300  # highest scores, whose reasons are averaged
+N_DRIFT_FEATURES = 12  # shown; the report of score.py has thirty
+N_RUNS = 30
+# A drift level has the shape and colour of a severity: pages have no other sign for "look here".
+BADGES = {"shifted": "high", "shifting": "medium", "stable": "low", "too few clients": "insufficient history"}
+LINE_STYLES = ((charts.ACCENT, "solid"), ("var(--ink)", "dot"), (charts.QUIET, "dash"))
 SHARE = {"tickformat": ".0%", "range": [0, 1.02]}
 
 
@@ -39,32 +43,93 @@ def register(site: Site) -> None:
             severities=manifest.get("severities", ()),
             readings=readings_state(manifest.get("readings")),
             drift=drift_state(desk.store, str(manifest["version"])),
-            kept=kept_state(desk.store),
-            measured_at=moment_of(report),
+            overlap=overlap_state(desk.store),
+            measured_at=trained_at_of(report),
             run=report and report["run"],
-            rests_on=rests_on(desk.store.stored_scores(limit=N_EXPLAINED)),
-            slider=slider(manifest, desk.store.count_scores(N_BINS), main_result(report)),
-            **figures(report),
+            rests_on=mean_effects_chart(desk.store.stored_scores(limit=N_EXPLAINED)),
+            slider=slider_data(manifest, desk.store.count_scores(N_BINS), main_result(report)),
+            **report_state(report),
         )
 
 
-def readings_state(told: Mapping | None) -> dict[str, Any] | None:
-    """What the model says of its ensemble on readings; None where it has none."""
+def model_state(manifest: dict) -> dict[str, Any]:
+    """Version, view, time of training and figures of the model. [from the manifest in model.bin]"""
+    trained_at = datetime.fromisoformat(manifest["trained_at"]) if manifest.get("trained_at") else None
+    if trained_at is not None and trained_at.tzinfo is None:
+        trained_at = trained_at.replace(tzinfo=UTC)
+    metrics = manifest.get("metrics") or {}
+    return {
+        "version": manifest["version"],
+        "view": manifest.get("view"),
+        "trained_at": trained_at,
+        "roc_auc": metrics.get("roc_auc"),
+        "pr_auc": metrics.get("pr_auc"),
+        "fraud_rate": manifest.get("fraud_rate"),
+    }
+
+
+def readings_state(readings: Mapping | None) -> dict[str, Any] | None:
+    """The manifest's entries on the ensemble for readings; None for a model without one."""
     names = ("data", "n_clients", "threshold", "made")
-    return {name: told.get(name) for name in names} if told else None
+    return {name: readings.get(name) for name in names} if readings else None
+
+
+# --- drift ------------------------------------------------------------------------------------------------------------
+
+
+def drift_state(store: Store, version: str) -> dict[str, Any] | None:
+    """The last measured drift, and whether another model version was measured; None before the first measurement."""
+    last = store.last_drift()
+    if last is None:
+        return None
+    parts = [part_state(name, part) for name, part in last.found["parts"].items()]
+    state = {"scored_at": last.scored_at, "version": last.model_version, "parts": parts}
+    return state | {"is_other": last.model_version != version, "untold": last.found["untold"]}
+
+
+def part_state(name: str, part: dict[str, Any]) -> dict[str, Any]:
+    """One ensemble's drift with its features of most drift, each with the badge of its level."""
+    rows = [row | {"badge": BADGES[row["level"]]} for row in part["features"][:N_DRIFT_FEATURES]]
+    return part | {"name": name, "features": rows, "badge": BADGES[part["score"]["level"]]}
+
+
+def overlap_state(store: Store) -> dict[str, Any] | None:
+    """Overlap of the list with that of the run before, for the last run and over time; None before the second run."""
+    runs = [run for run in store.list_runs(N_RUNS) if run.stability]
+    if not runs:
+        return None
+    return {
+        "rows": runs[-1].stability,
+        "scored_at": runs[-1].scored_at,
+        "chart": overlap_chart(runs) if runs[1:] else None,
+    }
+
+
+def overlap_chart(runs: Sequence[Run]) -> charts.Chart:
+    """Jaccard index from run to run, one line for each length of the list."""
+    lengths = sorted({row["k"] for row in runs[-1].stability})
+    lines = []
+    for k, (colour, dash) in zip(lengths, LINE_STYLES, strict=False):
+        found = [next((row["jaccard"] for row in run.stability if row["k"] == k), None) for run in runs]
+        name = i18n.text("drift.first", n=k)
+        when = [run.scored_at.isoformat() for run in runs]
+        lines.append(charts.line(when, found, name, colour, mode="lines+markers", line={"dash": dash}))
+    axes = {"xaxis": {"type": "date"}, "yaxis": {"range": [0, 1.05], "title": i18n.text("drift.jaccard")}}
+    return charts.chart(*lines, **axes, showlegend=len(lines) > 1)
 
 
 # --- the report -------------------------------------------------------------------------------------------------------
 
 
 def report_of(paths: Sequence[Path], version: str) -> dict[str, Any] | None:
-    """The report of this version, else the first there is; None where none is kept or can be read."""
+    """The report of this model version, else the first readable one; None without any."""
     found = [report for report in map(read_report, paths) if report is not None]
     of_this = [report for report in found if report["run"].get("version") == version]
     return next(iter(of_this or found), None)
 
 
 def read_report(path: Path) -> dict[str, Any] | None:
+    """A metrics.json; None where it is missing, no JSON or without results."""
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -72,9 +137,10 @@ def read_report(path: Path) -> dict[str, Any] | None:
     return report if isinstance(report, dict) and report.get("results") and "run" in report else None
 
 
-def moment_of(report: Mapping | None) -> datetime | None:
-    told = report and report["run"].get("trained_at")
-    moment = datetime.fromisoformat(told) if told else None
+def trained_at_of(report: Mapping | None) -> datetime | None:
+    """When the report's model was trained (UTC); None where the report does not contain it."""
+    trained_at = report and report["run"].get("trained_at")
+    moment = datetime.fromisoformat(trained_at) if trained_at else None
     return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
 
 
@@ -82,8 +148,8 @@ def main_result(report: Mapping | None) -> dict[str, Any] | None:
     return report["results"][0] if report else None
 
 
-def figures(report: Mapping | None) -> dict[str, Any]:
-    """What the page draws of a report; nothing where there is none."""
+def report_state(report: Mapping | None) -> dict[str, Any]:
+    """Tables and charts of a report, for the template; `result` is None without a report."""
     result = main_result(report)
     if result is None:
         return {"result": None}
@@ -92,53 +158,53 @@ def figures(report: Mapping | None) -> dict[str, Any]:
         "result": result,
         "results": report["results"],
         "models": next((m["rows"] for m in report.get("models", ()) if m["view"] == result["view"]), []),
-        "roc": roc(curves["roc"], result) if "roc" in curves else None,
-        "pr": pr(curves["pr"], result) if "pr" in curves else None,
-        "visits": visits(curves["visits"], result) if "visits" in curves else None,
-        "calibration": calibration(result["calibration"]) if result.get("calibration") else None,
-        "importance": importance(report["importance"]) if report.get("importance") else None,
-        "weak": weak(result.get("groups") or {}),
+        "roc": roc_chart(curves["roc"], result) if "roc" in curves else None,
+        "pr": precision_recall_chart(curves["pr"], result) if "pr" in curves else None,
+        "visits": visits_chart(curves["visits"], result) if "visits" in curves else None,
+        "calibration": calibration_chart(result["calibration"]) if result.get("calibration") else None,
+        "importance": importance_chart(report["importance"]) if report.get("importance") else None,
+        "weak": weak_groups(result.get("groups") or {}),
     }
 
 
-def roc(curve: Mapping, result: Mapping) -> charts.Chart:
-    chance = charts.line([0, 1], [0, 1], texts.text("model.chance"), charts.QUIET, line={"dash": "dot", "width": 1})
-    whole = charts.line(curve["false_positive_rate"], curve["recall"], texts.text("model.this"))
+def roc_chart(curve: Mapping, result: Mapping) -> charts.Chart:
+    chance = charts.line([0, 1], [0, 1], i18n.text("model.chance"), charts.QUIET, line={"dash": "dot", "width": 1})
+    whole = charts.line(curve["false_positive_rate"], curve["recall"], i18n.text("model.this"))
     at = result["at_threshold"]
     point = charts.points(
-        [at["false_positive_rate"]["value"]], [at["recall"]["value"]], texts.text("model.at_threshold"), charts.BAD
+        [at["false_positive_rate"]["value"]], [at["recall"]["value"]], i18n.text("model.at_threshold"), charts.BAD
     )
-    axes = {"xaxis": SHARE | {"title": texts.text("model.fpr")}, "yaxis": SHARE | {"title": texts.text("model.recall")}}
+    axes = {"xaxis": SHARE | {"title": i18n.text("model.fpr")}, "yaxis": SHARE | {"title": i18n.text("model.recall")}}
     return charts.chart(chance, whole, point, **axes, showlegend=True)
 
 
-def pr(curve: Mapping, result: Mapping) -> charts.Chart:
+def precision_recall_chart(curve: Mapping, result: Mapping) -> charts.Chart:
     base = result["base_rate"]["value"]
-    chance = charts.line([0, 1], [base] * 2, texts.text("model.chance"), charts.QUIET, line={"dash": "dot", "width": 1})
-    whole = charts.line(curve["recall"], curve["precision"], texts.text("model.this"))
+    chance = charts.line([0, 1], [base] * 2, i18n.text("model.chance"), charts.QUIET, line={"dash": "dot", "width": 1})
+    whole = charts.line(curve["recall"], curve["precision"], i18n.text("model.this"))
     at = result["at_threshold"]
     point = charts.points(
-        [at["recall"]["value"]], [at["precision"]["value"]], texts.text("model.at_threshold"), charts.BAD
+        [at["recall"]["value"]], [at["precision"]["value"]], i18n.text("model.at_threshold"), charts.BAD
     )
-    axes = {"xaxis": SHARE | {"title": texts.text("model.recall")}}
-    axes |= {"yaxis": SHARE | {"title": texts.text("model.precision")}}
+    axes = {"xaxis": SHARE | {"title": i18n.text("model.recall")}}
+    axes |= {"yaxis": SHARE | {"title": i18n.text("model.precision")}}
     return charts.chart(chance, whole, point, **axes, showlegend=True)
 
 
-def visits(curve: Mapping, result: Mapping) -> charts.Chart:
-    """Precision among the first so many, with its interval."""
-    spread = charts.band(curve["visits"], curve["low"], curve["high"], texts.text("model.interval"))
-    whole = charts.line(curve["visits"], curve["precision"], texts.text("model.precision"))
+def visits_chart(curve: Mapping, result: Mapping) -> charts.Chart:
+    """Precision by number of visits, with its interval."""
+    spread = charts.band(curve["visits"], curve["low"], curve["high"], i18n.text("model.interval"))
+    whole = charts.line(curve["visits"], curve["precision"], i18n.text("model.precision"))
     base = [result["base_rate"]["value"]] * 2
     ends = [curve["visits"][0], curve["visits"][-1]]
-    chance = charts.line(ends, base, texts.text("model.chance"), charts.QUIET, line={"dash": "dot", "width": 1})
-    axes = {"xaxis": {"type": "log", "title": texts.text("model.n_visits"), "dtick": 1}}
-    axes |= {"yaxis": SHARE | {"title": texts.text("model.precision")}}
+    chance = charts.line(ends, base, i18n.text("model.chance"), charts.QUIET, line={"dash": "dot", "width": 1})
+    axes = {"xaxis": {"type": "log", "title": i18n.text("model.n_visits"), "dtick": 1}}
+    axes |= {"yaxis": SHARE | {"title": i18n.text("model.precision")}}
     return charts.chart(*spread, chance, whole, **axes)
 
 
-def calibration(rows: Sequence[Mapping]) -> charts.Chart:
-    """What was scored against what was found, in tenths of the clients."""
+def calibration_chart(rows: Sequence[Mapping]) -> charts.Chart:
+    """Share of frauds against the mean score, in tenths of the clients. (reliability diagram)"""
     x, y = [row["mean_score"] for row in rows], [row["fraud_share"]["value"] for row in rows]
     low, high = zip(*(row["fraud_share"]["interval"] for row in rows), strict=True)
     most = max(*x, *high)
@@ -149,21 +215,21 @@ def calibration(rows: Sequence[Mapping]) -> charts.Chart:
     }  # fmt: skip
     exact = charts.line([0, most], [0, most], colour=charts.QUIET, line={"dash": "dot", "width": 1}, hoverinfo="skip")
     found = charts.points(x, y, error_y=errors, hovertemplate="%{x:.1%} &#8594; %{y:.1%}<extra></extra>")
-    axes = {"xaxis": {"tickformat": ".0%", "title": texts.text("model.mean_score")}}
-    axes |= {"yaxis": {"tickformat": ".0%", "title": texts.text("model.fraud_share")}}
+    axes = {"xaxis": {"tickformat": ".0%", "title": i18n.text("model.mean_score")}}
+    axes |= {"yaxis": {"tickformat": ".0%", "title": i18n.text("model.fraud_share")}}
     return charts.chart(exact, found, **axes)
 
 
-def importance(rows: Sequence[Mapping]) -> charts.Chart:
+def importance_chart(rows: Sequence[Mapping]) -> charts.Chart:
     best = sorted(rows, key=lambda row: -row["value"])[:N_FEATURES][::-1]
     trace = charts.bars(
         [row["value"] for row in best], [charts.lines_of(row["text"], 40) for row in best], orientation="h"
     )
-    return charts.chart(trace, xaxis={"title": texts.text("model.log_odds")}, margin={"l": 8, "r": 16, "t": 8, "b": 40})
+    return charts.chart(trace, xaxis={"title": i18n.text("model.log_odds")}, margin={"l": 8, "r": 16, "t": 8, "b": 40})
 
 
-def rests_on(scores: Sequence[Score]) -> charts.Chart | None:
-    """Mean absolute effect of each evidence group on scores that have reasons; None where none has."""
+def mean_effects_chart(scores: Sequence[Score]) -> charts.Chart | None:
+    """Mean absolute effect of each evidence group on the scores that have reasons; None where none has."""
     explained, effects = [score for score in scores if score.reasons], Counter()
     for score in explained:
         effects.update({reason.group: abs(reason.effect) for reason in score.reasons})
@@ -171,34 +237,36 @@ def rests_on(scores: Sequence[Score]) -> charts.Chart | None:
         return None
     groups, sums = zip(*reversed(effects.most_common()), strict=True)
     means = [total / len(explained) for total in sums]
-    told = charts.lines_of(texts.text("model.rests_on_axis", n=len(explained)), 32)
+    title = charts.lines_of(i18n.text("model.rests_on_axis", n=len(explained)), 32)
     trace = charts.bars(means, groups, orientation="h", hovertemplate="%{y}: %{x:.1%}<extra></extra>")
-    axes = {"xaxis": {"title": told, "tickformat": ".0%"}}
+    axes = {"xaxis": {"title": title, "tickformat": ".0%"}}
     return charts.chart(trace, **axes, margin={"l": 8, "r": 16, "t": 8, "b": 40})
 
 
-def weak(groups: Mapping[str, Sequence[Mapping]]) -> list[dict[str, Any]]:
-    """The groups in which it tells clients apart worst, of those with enough frauds to say so."""
+def weak_groups(groups: Mapping[str, Sequence[Mapping]]) -> list[dict[str, Any]]:
+    """The groups with the lowest ROC AUC, of those with at least MIN_FRAUDS frauds."""
     rows = [{"group": name, **row} for name, found in groups.items() for row in found]
-    rows = [row for row in rows if row.get("n_fraud", 0) >= LEAST_FRAUDS and row.get("roc_auc")]
+    rows = [row for row in rows if row.get("n_fraud", 0) >= MIN_FRAUDS and row.get("roc_auc")]
     return sorted(rows, key=lambda row: row["roc_auc"]["value"])[:N_WEAK]
 
 
 # --- the slider -------------------------------------------------------------------------------------------------------
 
 
-def slider(manifest: Mapping, counts: Sequence[tuple[int, float]], result: Mapping | None) -> dict[str, Any] | None:
-    """What the script needs to say what any threshold means: visits by the scores here, errors by the report.
+def slider_data(
+    manifest: Mapping, counts: Sequence[tuple[int, float]], result: Mapping | None
+) -> dict[str, Any] | None:
+    """Data of the threshold's slider: clients above each step in the store, errors in the report; None without scores.
 
-    counts: of scores in each step, and their sums. n, total: the same of all from that step on.
+    counts: number and sum of the scores in each step; `n` and `total` are the same, accumulated from the highest step.
     """
     n, total = (list(accumulate(column[::-1]))[::-1] for column in zip(*counts, strict=True))
     if n[0] == 0:
         return None
     above = {"n": n, "total": [round(each, 2) for each in total]}
-    told = {"steps": N_BINS, "threshold": manifest["threshold"], "n_clients": n[0], **above}
+    data = {"steps": N_BINS, "threshold": manifest["threshold"], "n_clients": n[0], **above}
     if result is not None and "roc" in (result.get("curves") or {}):
         curve = result["curves"]["roc"]
-        told["report"] = {"n": result["n"], "n_fraud": result["n_fraud"], "score": curve["score"]}
-        told["report"] |= {"recall": curve["recall"], "false_positive_rate": curve["false_positive_rate"]}
-    return told
+        data["report"] = {"n": result["n"], "n_fraud": result["n_fraud"], "score": curve["score"]}
+        data["report"] |= {"recall": curve["recall"], "false_positive_rate": curve["false_positive_rate"]}
+    return data

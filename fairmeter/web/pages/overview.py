@@ -7,16 +7,16 @@ Out: the page at /desk/.
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from fairmeter.casework import hit_rates
 from fairmeter.casework.hit_rates import HitRate
 from fairmeter.casework.types import Inspection
 from fairmeter.core.types import SEVERITIES
-from fairmeter.web.http import texts
+from fairmeter.web.http import i18n
 from fairmeter.web.pages import charts
-from fairmeter.web.pages.drift import drift_state
+from fairmeter.web.pages.model import drift_state, model_state
 from fairmeter.web.pages.site import Site, render
 
 N_WEEKS, N_SPOTS, N_TRANSFORMERS = 12, 8, 10
@@ -77,7 +77,7 @@ def trend(weeks: Sequence[date], raised: Sequence[dict[str, int]], inspections: 
     """Alerts raised by week, and the visits of the week that confirmed one."""
     days = [week.isoformat() for week in weeks]
     stacks = [
-        charts.bars(days, [counts[name] for counts in raised], texts.text(f"severity.{name}"), charts.COLOURS[name])
+        charts.bars(days, [counts[name] for counts in raised], i18n.text(f"severity.{name}"), charts.COLOURS[name])
         for name in reversed(SEVERITIES)
         if any(counts[name] for counts in raised)
     ]
@@ -85,31 +85,15 @@ def trend(weeks: Sequence[date], raised: Sequence[dict[str, int]], inspections: 
     hits = charts.line(
         days,
         [confirmed[week] for week in weeks],
-        texts.text("overview.confirmed"),
+        i18n.text("overview.confirmed"),
         "var(--ink)",
         mode="lines+markers",
         yaxis="y2",
     )
-    second = {"title": texts.text("overview.confirmed"), "overlaying": "y", "side": "right", "rangemode": "tozero"}
+    second = {"title": i18n.text("overview.confirmed"), "overlaying": "y", "side": "right", "rangemode": "tozero"}
     second |= {"tickmode": "auto", "nticks": 5, "tickformat": ",d", "showgrid": False}
     layout = {"barmode": "stack", "showlegend": True, "xaxis": FORTNIGHTS | {"tick0": days[0]}}
-    layout |= {"yaxis": {"title": texts.text("overview.alerts_raised")}, "margin": {"l": 52, "r": 16, "t": 34, "b": 36}}
+    layout |= {"yaxis": {"title": i18n.text("overview.alerts_raised")}, "margin": {"l": 52, "r": 16, "t": 34, "b": 36}}
     if not confirmed:
         return charts.chart(*stacks, **layout)
     return charts.chart(*stacks, hits, yaxis2=second, **layout)
-
-
-def model_state(manifest: dict) -> dict[str, Any]:
-    """Version, view and age, and what its figures are."""
-    trained_at = datetime.fromisoformat(manifest["trained_at"]) if manifest.get("trained_at") else None
-    if trained_at is not None and trained_at.tzinfo is None:
-        trained_at = trained_at.replace(tzinfo=UTC)
-    metrics = manifest.get("metrics") or {}
-    return {
-        "version": manifest["version"],
-        "view": manifest.get("view"),
-        "trained_at": trained_at,
-        "roc_auc": metrics.get("roc_auc"),
-        "pr_auc": metrics.get("pr_auc"),
-        "fraud_rate": manifest.get("fraud_rate"),
-    }

@@ -9,7 +9,7 @@ from flask import redirect, request, url_for
 from fairmeter.scoring.problems import Problem
 from fairmeter.web.http import sessions
 from fairmeter.web.http.auth import ANYBODY, NOBODY
-from fairmeter.web.pages.asked import local
+from fairmeter.web.pages.forms import local_address
 from fairmeter.web.pages.site import Site, render, who_asks
 
 
@@ -42,4 +42,4 @@ def register(site: Site) -> None:
 
 def wanted() -> str:
     """The page of ours that somebody wanted before they had to sign in; no address elsewhere."""
-    return local(request.values.get("next", ""), url_for("desk.overview"))
+    return local_address(request.values.get("next", ""), url_for("desk.overview"))

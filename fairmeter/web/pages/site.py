@@ -22,7 +22,7 @@ from werkzeug.exceptions import NotFound
 
 from fairmeter.desk.service import DeskService
 from fairmeter.scoring.problems import Problem
-from fairmeter.web.http import i18n, sessions, texts
+from fairmeter.web.http import i18n, sessions
 from fairmeter.web.http.auth import ANYBODY, NOBODY, ROLES, VIEWER, AccessControl, Identity, guard_of
 from fairmeter.web.pages import error_pages
 from fairmeter.web.pages.basemap import Line
@@ -57,10 +57,11 @@ NAVIGATION = (
 
 
 class PageSettings(NamedTuple):
-    """time_zone: of the utility; currency: what amounts of money are in, may be empty.
+    """Settings of the pages.
 
-    tiles, outlines: what lies under the map (fairmeter/web/pages/basemap.py); credit: to whom it is owed, for the page to say.
-    reports: where metrics.json of the training or the validation may lie; that of the model's version comes first.
+    time_zone: of the utility; currency: of amounts of money, may be empty.
+    tiles, outlines: the base map (fairmeter/web/pages/basemap.py); credit: the attribution that the map's page shows.
+    reports: paths of metrics.json of a training or validation; the one of the model's version is preferred.
     """
 
     time_zone: ZoneInfo = ZoneInfo("UTC")
@@ -137,11 +138,11 @@ def context() -> dict[str, Any]:
     who = who_asks()
     theme = request.cookies.get("theme")
     return {
-        "t": texts.text,
-        "said": texts.text_or_default,
-        "script_texts": texts.texts_below("script"),
-        "language": texts.LANGUAGE,
-        "direction": texts.direction(),
+        "t": i18n.text,
+        "said": i18n.text_or_default,
+        "script_texts": i18n.texts_below("script"),
+        "language": i18n.LANGUAGE,
+        "direction": i18n.direction(),
         "who": who,
         "can": lambda role: may(who, role),
         "csrf_token": sessions.csrf_token() or "",

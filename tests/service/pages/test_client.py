@@ -164,7 +164,7 @@ def test_the_chart_of_the_sheet_has_a_point_a_week_the_band_and_the_onset(told_o
 
 
 def test_no_more_is_to_be_looked_at_than_fits_and_meter_and_seals_always_are():
-    groups = [name for name in crew_sheet.texts.part("crew.check") if name not in crew_sheet.ANYWAY]
+    groups = [name for name in crew_sheet.i18n.texts_below("crew.check") if name not in crew_sheet.ANYWAY]
     reasons = [Reason(group, 0.1, "") for group in groups]
     found = crew_sheet.checks(type("Profile", (), {"reasons": reasons}))
     assert len(found) == crew_sheet.MOST_CHECKS
@@ -175,7 +175,7 @@ def test_every_evidence_group_has_something_to_look_at():
     from fairmeter.explanation.reasons import STORED_SCORE_GROUP
     from fairmeter.features.base import REASON_GROUPS
 
-    assert {*REASON_GROUPS, STORED_SCORE_GROUP} <= set(crew_sheet.texts.part("crew.check"))
+    assert {*REASON_GROUPS, STORED_SCORE_GROUP} <= set(crew_sheet.i18n.texts_below("crew.check"))
 
 
 @pytest.mark.parametrize("client_id", ["c-0", HOSTILE, ALONE, MONTHLY, NOTHING])

@@ -11,11 +11,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from fairmeter.store import Store
-from fairmeter.web.http import i18n, texts
+from fairmeter.web.http import i18n
 from tests.builders.desk import PASSWORD, add_user, desk_app
 from tests.builders.pages import FORMULA, HOSTILE, N_CLIENTS, filled, inspected, open_desk, seen
 
-WEB = Path(texts.__file__).parents[1]
+WEB = Path(i18n.__file__).parents[1]
 PAGES = ("/desk/", "/desk/list", "/desk/list?show=all", "/desk/client/c-001", "/desk/model")
 PAGES += ("/desk/cases", "/desk/field", "/desk/map", "/desk/live")
 CHOSEN = ["c-001", "c-002"]
@@ -97,12 +97,12 @@ def test_files_are_kept_by_the_browser_and_found_under_their_names_alone(reader)
     answer = reader.get(style, headers={"Accept-Encoding": "gzip"})
     assert "immutable" in answer.headers["Cache-Control"]
     assert answer.headers["Content-Encoding"] == "gzip"
-    for name in ("../texts.py", "..%2ftexts.py", "/etc/passwd", "nothing.js"):
+    for name in ("../desk.py", "..%2fdesk.py", "/etc/passwd", "nothing.js"):
         assert reader.get(f"/desk/static/x/{name}").status_code == 404
 
 
 def test_every_text_that_a_page_uses_is_in_the_language_file():
-    keys = set(texts.texts_of("en"))
+    keys = set(i18n.texts_of("en"))
     sources = [*WEB.glob("pages/**/*.py"), *WEB.glob("templates/*.html")]
     used = {
         key
@@ -113,9 +113,9 @@ def test_every_text_that_a_page_uses_is_in_the_language_file():
     assert used <= keys
 
 
-def test_every_page_room_opens_with_what_goes_in_and_what_comes_out():
-    rooms = [path for path in WEB.glob("pages/**/*.py") if path.name != "__init__.py"]
-    assert all("\nIn:" in ast.get_docstring(ast.parse(path.read_text())) for path in rooms)
+def test_the_docstring_of_every_module_of_pages_names_its_inputs():
+    modules = [path for path in WEB.glob("pages/**/*.py") if path.name != "__init__.py"]
+    assert all("\nIn:" in ast.get_docstring(ast.parse(path.read_text())) for path in modules)
 
 
 # --- what somebody made up to do harm ---------------------------------------------------------------------------------
@@ -173,7 +173,7 @@ def test_a_wrong_password_is_said_and_counted_with_those_of_the_api(empty_store)
     wrong = {"name": "anna", "password": "no password of hers"}
     assert [browser.post("/session", json=wrong).status_code for _ in range(3)] == [401] * 3
     assert [browser.post("/desk/sign-in", data=wrong).status_code for _ in range(3)] == [401, 401, 429]
-    assert "Name and password" in seen(browser.post("/desk/sign-in", data=wrong | {"name": "otto"})).text
+    assert "Wrong user name or password." in seen(browser.post("/desk/sign-in", data=wrong | {"name": "otto"})).text
 
 
 def test_signing_out_ends_the_session(empty_store):

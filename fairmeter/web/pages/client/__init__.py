@@ -1,0 +1,1 @@
+"""The client's page: its view, its charts, its surroundings and the PDF for the crew."""

@@ -11,7 +11,7 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from fairmeter.web.desk_api import schemas as told
-from fairmeter.web.http import texts
+from fairmeter.web.http import i18n
 from fairmeter.web.pages import charts
 from fairmeter.web.pages.client.context import ClientSurroundings, peers, peers_in_words, weather
 
@@ -72,23 +72,23 @@ def consumption(
     """What was used beside what peers use and the temperature; the likely onset of the change, the levels around it."""
     known = days_of(series)
     days = [day.isoformat() for day in known]
-    unit = texts.text(f"client.kwh_{series.step}")
+    unit = i18n.text(f"client.kwh_{series.step}")
     hover = {"hovertemplate": "%{x|%d %b %Y}: %{y:,.1f} kWh<extra></extra>"}
     if series.step == "day":
         thin = {"width": 1}
         traces = [
             charts.line(
-                days, series.kwh, texts.text("client.each_day"), "var(--line-2)", line=thin, showlegend=False, **hover
+                days, series.kwh, i18n.text("client.each_day"), "var(--line-2)", line=thin, showlegend=False, **hover
             )
         ]
-        traces += [charts.line(days, smoothed(series.kwh), texts.text("client.smoothed"), **hover)]
+        traces += [charts.line(days, smoothed(series.kwh), i18n.text("client.smoothed"), **hover)]
     else:
         traces = [charts.bars(days, series.kwh, unit, **hover)]
     traces = [*(peers(around.band, series.step, known[0], known[-1]) if known else ()), *traces]
     shapes, notes = marks(days, onset, level)
     layout = {"yaxis": {"title": unit, "rangemode": "tozero"}, "xaxis": {"type": "date"}, "bargap": 0.1}
     if known and (warm := weather(around.temperatures, series.step, known[-1])):
-        traces, layout["yaxis2"] = [*traces, warm], DEGREES | {"title": texts.text("client.temperature_axis")}
+        traces, layout["yaxis2"] = [*traces, warm], DEGREES | {"title": i18n.text("client.temperature_axis")}
     layout |= {"shapes": shapes, "annotations": notes, "showlegend": len(traces) > 1}
     return charts.chart(
         *traces, **layout, legend=BELOW, margin={"l": 52, "r": 52 if "yaxis2" in layout else 16, "t": 28, "b": 36}
@@ -100,7 +100,7 @@ def marks(days: list[str], onset: date | None, level: Level | None) -> tuple[lis
     if onset is None or level is None:
         return [], []
     at = onset.isoformat()
-    shape, note = charts.upright(at, texts.text("client.onset"))
+    shape, note = charts.upright(at, i18n.text("client.onset"))
     ends = ((days[0], at, level.before), (at, days[-1], level.after))
     return [shape, *(flat(start, end, kwh) for start, end, kwh in ends if kwh is not None)], [note]
 
@@ -120,7 +120,7 @@ def timeline(series: told.SeriesResponse, unusual: Mapping[str, Sequence[float]]
     days = days_of(series)
     weeks = range(0, len(days), WEEK)
     rows = [[week_of(values[start : start + WEEK]) for start in weeks] for values in unusual.values()]
-    names = [texts.text(f"detector.{name}") for name in unusual]
+    names = [i18n.text(f"detector.{name}") for name in unusual]
     trace = {
         "type": "heatmap", "x": [days[start].isoformat() for start in weeks], "y": names, "z": rows,
         "zmin": 0, "zmax": 2, "colorscale": [[0, "var(--card)"], [0.5, "var(--line-2)"], [1, charts.BAD]],
@@ -142,11 +142,11 @@ def week_of(values: Sequence[float]) -> float | None:
 
 def waterfall(profile: told.RiskProfile) -> charts.Chart:
     """From the typical client's score to this one's, one step an evidence group."""
-    steps = [(texts.text("client.typical"), "absolute", profile.typical)]
+    steps = [(i18n.text("client.typical"), "absolute", profile.typical)]
     steps += [(reason.group, "relative", reason.effect) for reason in profile.reasons]
     rest = profile.probability - profile.typical - sum(reason.effect for reason in profile.reasons)
-    steps += [(texts.text("client.rest"), "relative", rest)] if abs(rest) >= LEAST_REST else []
-    steps += [(texts.text("client.this"), "total", profile.probability)]
+    steps += [(i18n.text("client.rest"), "relative", rest)] if abs(rest) >= LEAST_REST else []
+    steps += [(i18n.text("client.this"), "total", profile.probability)]
     labels, measures, values = map(list, zip(*steps, strict=True))
     labels = [charts.lines_of(label, WIDTH) for label in labels]
     trace = {

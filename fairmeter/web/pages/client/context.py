@@ -16,7 +16,7 @@ from fairmeter.analysis.peer_consumption import MIN_PEERS, ConsumptionBand, mont
 from fairmeter.core.calendar import DAYS_PER_MONTH
 from fairmeter.store import Store
 from fairmeter.web.desk_api import schemas as told
-from fairmeter.web.http import i18n, texts
+from fairmeter.web.http import i18n
 from fairmeter.web.pages import charts
 
 MID_MONTH = timedelta(days=14)
@@ -58,7 +58,7 @@ def panel(store: Store, profile: told.RiskProfile) -> dict[str, Any]:
 
 def in_words(finding: told.InvoiceIssueResponse) -> str:
     size = i18n.number(finding.size, 0 if finding.size >= 10 or finding.size.is_integer() else 1)
-    return texts.text(f"client.finding.{finding.kind}", size=size)
+    return i18n.text(f"client.finding.{finding.kind}", size=size)
 
 
 def is_contradicting(invoice: told.InvoiceResponse) -> bool:
@@ -74,8 +74,8 @@ def peers_in_words(band: ConsumptionBand | None) -> str | None:
         return None
     told_of = {"category": i18n.code(band.category), "region": i18n.code(band.region)}
     if not band.is_present:
-        return texts.text("client.too_few_peers", n=band.n_clients, least=MIN_PEERS, **told_of)
-    return texts.text("client.peers_note", n=band.n_clients, shown=i18n.number(band.n_clients), **told_of)
+        return i18n.text("client.too_few_peers", n=band.n_clients, least=MIN_PEERS, **told_of)
+    return i18n.text("client.peers_note", n=band.n_clients, shown=i18n.number(band.n_clients), **told_of)
 
 
 def quartiles(
@@ -102,7 +102,7 @@ def peers(band: ConsumptionBand | None, step: str, first_on: date, last_on: date
         days = [day.isoformat() for day, *_ in rows]
         low, middle, high = ([round(row[i], 2) for row in rows] for i in (1, 2, 3))
         named = {"legendgroup": "peers", "showlegend": not traces}
-        lower, upper = charts.band(days, low, high, texts.text("client.peers"))
+        lower, upper = charts.band(days, low, high, i18n.text("client.peers"))
         line, bare = {"width": 1.2, "dash": "dot"}, {"showlegend": False, "hoverinfo": "skip"}
         traces += [lower, upper | named, charts.line(days, middle, colour=charts.QUIET, line=line, **bare)]
     return traces
@@ -127,7 +127,7 @@ def weather(temperatures: Sequence[tuple[date, float]], step: str, last_on: date
     hover = {"hovertemplate": "%{x|%d %b %Y}: %{y:.0f} °C<extra></extra>", "yaxis": "y2"}
     line = {"width": 1.2}
     return charts.line(
-        [day.isoformat() for day in days], degrees, texts.text("client.temperature"), WARM, line=line, **hover
+        [day.isoformat() for day in days], degrees, i18n.text("client.temperature"), WARM, line=line, **hover
     )
 
 

@@ -15,7 +15,7 @@ from fairmeter.web.desk_api import schemas as told
 from fairmeter.web.desk_api.read import profile_of
 from fairmeter.web.exports.files import PDF, in_words, written
 from fairmeter.web.exports.process import file_answer
-from fairmeter.web.http import i18n, texts
+from fairmeter.web.http import i18n
 from fairmeter.web.pages.client.charts import days_of, levels
 from fairmeter.web.pages.client.context import ClientSurroundings, around_of, quartiles
 from fairmeter.web.pages.site import Site
@@ -45,13 +45,13 @@ def sheet_answer(profile: told.RiskProfile, around: ClientSurroundings) -> Respo
 def sheet_told(profile: told.RiskProfile, around: ClientSurroundings) -> dict[str, Any]:
     """What paper/sheet.py draws."""
     case = profile.case
-    case_told = texts.text("crew.case", n=case.case_id, who=case.assignee or "-") if is_open(case) else ""
-    scored = texts.text("client.scored", when=written("moment", profile.scored_at), version=profile.model_version)
+    case_told = i18n.text("crew.case", n=case.case_id, who=case.assignee or "-") if is_open(case) else ""
+    scored = i18n.text("client.scored", when=written("moment", profile.scored_at), version=profile.model_version)
     return {
         "kind": "sheet",
-        "title": texts.text("crew.title"),
+        "title": i18n.text("crew.title"),
         "client": profile.client["client_id"],
-        "printed": texts.text("crew.printed", when=written("moment", datetime.now(UTC))),
+        "printed": i18n.text("crew.printed", when=written("moment", datetime.now(UTC))),
         "severity": in_words("severity", profile.severity),
         "about": "; ".join(filter(None, (scored, case_told))),
         "facts": facts(profile),
@@ -61,10 +61,10 @@ def sheet_told(profile: told.RiskProfile, around: ClientSurroundings) -> dict[st
         "harmless": titled("client.harmless", harmless(profile)),
         "checks": titled("crew.checks", checks(profile)),
         "found": {
-            "title": texts.text("crew.found"),
-            "outcomes": [texts.text(f"outcome.{outcome}") for outcome in rules.OUTCOMES],
-            "blanks": [texts.text(f"crew.blank.{name}") for name in BLANKS],
-            "notes": texts.text("crew.notes"),
+            "title": i18n.text("crew.found"),
+            "outcomes": [i18n.text(f"outcome.{outcome}") for outcome in rules.OUTCOMES],
+            "blanks": [i18n.text(f"crew.blank.{name}") for name in BLANKS],
+            "notes": i18n.text("crew.notes"),
         },
         "foot": "",
     }
@@ -78,7 +78,7 @@ def is_open(case: told.CaseResponse | None) -> bool:
 
 
 def titled(key: str, items: list) -> dict[str, Any]:
-    return {"title": texts.text(key), "items": items}
+    return {"title": i18n.text(key), "items": items}
 
 
 # --- facts ------------------------------------------------------------------------------------------------------------
@@ -98,39 +98,39 @@ def facts(profile: told.RiskProfile) -> list[tuple[str, str]]:
         ("client.since", client["created_on"] and i18n.day(client["created_on"])),
         ("crew.meter", invoice and meter(invoice)),
     ]
-    return [(texts.text(key), value) for key, value in rows if value]
+    return [(i18n.text(key), value) for key, value in rows if value]
 
 
 def meter(invoice: told.InvoiceResponse) -> str:
     number, day = i18n.code(invoice.meter_id), i18n.day(invoice.invoice_on)
-    return texts.text("crew.meter_told", number=number, index=i18n.number(invoice.new_index), day=day)
+    return i18n.text("crew.meter_told", number=number, index=i18n.number(invoice.new_index), day=day)
 
 
 def stakes(profile: told.RiskProfile) -> list[tuple[str, str]]:
     """What is known of the client, and what the visit may bring."""
     score, recovery = profile.probability, profile.recovery
-    suspected = texts.text("crew.score", score=i18n.percent(score), threshold=i18n.percent(profile.threshold))
+    suspected = i18n.text("crew.score", score=i18n.percent(score), threshold=i18n.percent(profile.threshold))
     energy = i18n.energy
-    at_stake = recovery and texts.text(
+    at_stake = recovery and i18n.text(
         "crew.at_stake",
         kwh=energy(recovery.kwh), low=energy(recovery.low_kwh), high=energy(recovery.high_kwh),
         months=i18n.number(recovery.months),
     )  # fmt: skip
     rows = [
-        ("client.score", texts.text("client.no_score") if score is None else suspected),
+        ("client.score", i18n.text("client.no_score") if score is None else suspected),
         ("crew.recommendation", in_words("recommendation", profile.recommendation)),
         ("crew.onset", profile.onset_on and i18n.day(profile.onset_on)),
         ("crew.if_theft", at_stake),
         ("crew.expected", in_words("expected_recovery_kwh", profile.expected_recovery_kwh)),
         ("crew.visits", visits(profile)),
     ]
-    return [(texts.text(key), value) for key, value in rows if value]
+    return [(i18n.text(key), value) for key, value in rows if value]
 
 
 def visits(profile: told.RiskProfile) -> str:
     """What the last visits found."""
     return "; ".join(
-        f"{i18n.day(visit.inspected_on)}: {texts.text(f'outcome.{visit.outcome}')}" for visit in profile.inspections[:3]
+        f"{i18n.day(visit.inspected_on)}: {i18n.text(f'outcome.{visit.outcome}')}" for visit in profile.inspections[:3]
     )
 
 
@@ -143,7 +143,7 @@ def harmless(profile: told.RiskProfile) -> list[str]:
         profile.explanations, key=lambda one: VERDICTS.index(one.verdict) if one.verdict in VERDICTS else 3
     )
     return [
-        f"{one.cause.capitalize()}: {texts.text_or(f'verdict.{one.verdict}', one.verdict)}. {one.text}"
+        f"{one.cause.capitalize()}: {i18n.text_or_default(f'verdict.{one.verdict}', one.verdict)}. {one.text}"
         for one in told_of
     ]
 
@@ -152,7 +152,7 @@ def checks(profile: told.RiskProfile) -> list[str]:
     """What to look at: by the groups that raise the score, the strongest first, then what is looked at anyway."""
     raising = [one.group for one in profile.reasons if one.effect > 0]
     keys = [f"crew.check.{name}" for name in (*raising, *ANYWAY)]
-    found = dict.fromkeys(text for key in keys if (text := texts.text_or_default(key, "")))
+    found = dict.fromkeys(text for key in keys if (text := i18n.text_or_default(key, "")))
     kept = list(found)
     return [*kept[: MOST_CHECKS - len(ANYWAY)], *kept[-len(ANYWAY) :]] if len(kept) > MOST_CHECKS else kept
 
@@ -171,19 +171,19 @@ def chart(profile: told.RiskProfile, around: ClientSurroundings) -> dict[str, An
     starts = days[::every]
     low, high = band(around, series.step, starts)
     return {
-        "title": f"{texts.text('client.consumption')}, {texts.text(f'client.kwh_{series.step}')}{peers_said(low)}",
+        "title": f"{i18n.text('client.consumption')}, {i18n.text(f'client.kwh_{series.step}')}{peers_said(low)}",
         "values": [mean_of(series.kwh[i : i + every]) for i in range(0, len(days), every)],
         "low": low,
         "high": high,
         "labels": labels(starts),
         "onset": None if onset is None else sum(day < onset for day in starts),
         "levels": [level.before, level.after] if level else [None, None],
-        "onset_text": texts.text("client.onset"),
+        "onset_text": i18n.text("client.onset"),
     }
 
 
 def peers_said(low: list | None) -> str:
-    return f"; {texts.text('crew.grey')}" if low else ""
+    return f"; {i18n.text('crew.grey')}" if low else ""
 
 
 def mean_of(kwh: list[float | None]) -> float | None:
@@ -203,7 +203,7 @@ def labels(days: list[date]) -> list[tuple[int, str]]:
     """Where a year begins, or of a short course a month."""
     years = [(i, str(day.year)) for i, day in enumerate(days) if i and day.year != days[i - 1].year]
     months = [
-        (i, f"{texts.text(f'months.m{day.month}')} {day.year}")
+        (i, f"{i18n.text(f'months.m{day.month}')} {day.year}")
         for i, day in enumerate(days)
         if i == 0 or day.month != days[i - 1].month
     ]

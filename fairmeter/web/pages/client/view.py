@@ -15,12 +15,12 @@ from fairmeter.casework.workflow import CaseError
 from fairmeter.scoring.problems import Problem
 from fairmeter.store import StoreError, StoreUnavailable
 from fairmeter.web.desk_api.read import risk_profile, stored_profile
-from fairmeter.web.http import texts
+from fairmeter.web.http import i18n
 from fairmeter.web.http.auth import INVESTIGATOR
 from fairmeter.web.pages import error_pages
 from fairmeter.web.pages.client import context
 from fairmeter.web.pages.client.charts import pictures
-from fairmeter.web.pages.forms import people, photos_sent, visit_sent
+from fairmeter.web.pages.forms import assignable_users, parse_inspection, uploaded_photos
 from fairmeter.web.pages.map import transformer
 from fairmeter.web.pages.site import Site, render
 
@@ -37,20 +37,20 @@ def register(site: Site) -> None:
         def opened(client_id: str, user: str) -> str:
             assignee = request.form.get("assignee", "").strip() or None
             case = store.open_case(client_id, user, request.form.get("why", ""), assignee=assignee)
-            return texts.text("client.opened", n=case.case_id)
+            return i18n.text("client.opened", n=case.case_id)
 
         return tried(site, opened)
 
     @site.page("/record-inspection", INVESTIGATOR, methods=("POST",))
     def client_record_inspection():
         def recorded(client_id: str, user: str) -> str:
-            found = visit_sent(zone)
+            found = parse_inspection(zone)
             more = found.model_dump(exclude={"outcome", "inspected_on", "photos", "version"})
-            with desk.photos.saved(photos_sent()) as names:
-                case = desk.ensure_inspecting(client_id, user, texts.text("client.was_there"))
+            with desk.photos.saved(uploaded_photos()) as names:
+                case = desk.ensure_inspecting(client_id, user, i18n.text("client.was_there"))
                 more |= {"version": case.version, "photos": names}
                 store.record_inspection(case.case_id, found.outcome, found.inspected_on, user, **more)
-            return texts.text("client.recorded", outcome=texts.text(f"outcome.{found.outcome}"))
+            return i18n.text("client.recorded", outcome=i18n.text(f"outcome.{found.outcome}"))
 
         return tried(site, recorded)
 
@@ -62,7 +62,11 @@ def one(site: Site, client_id: str) -> dict[str, Any]:
     profile = risk_profile(store, stored)
     shown = {"client_id": client_id, "profile": profile, "case": store.open_case_of(client_id), "typed": {}}
     shown |= {"past_cases": store.list_cases(client_id=client_id, limit=20).rows}
-    shown |= {"people": people(desk), "outcomes": rules.OUTCOMES, "takes_photos": desk.photos.folder is not None}
+    shown |= {
+        "people": assignable_users(desk),
+        "outcomes": rules.OUTCOMES,
+        "takes_photos": desk.photos.folder is not None,
+    }
     shown |= {"today": datetime.now(site.settings.time_zone).date()}
     unusual = desk.backend.anomaly_timeline(stored.series) if stored.series else {}
     shown |= pictures(profile, unusual, context.around_of(store, profile))

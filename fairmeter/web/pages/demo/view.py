@@ -16,7 +16,7 @@ from flask import abort, jsonify, request
 from fairmeter.core.types import FITS, SEVERITIES, Score
 from fairmeter.desk.service import DeskService
 from fairmeter.scoring import examples
-from fairmeter.web.http import i18n, texts
+from fairmeter.web.http import i18n
 from fairmeter.web.http.auth import VIEWER
 from fairmeter.web.pages import charts
 from fairmeter.web.pages.demo.scenarios import CLIENT_IDS, Scenario, daily, frames, scenario, stolen, until
@@ -39,14 +39,14 @@ def register(site: Site) -> None:
         try:
             told = scenario(client_id)
         except OSError:
-            return render("demo.html", **shared, told=None, data={"texts": texts.texts_below("demo.script")})
+            return render("demo.html", **shared, told=None, data={"texts": i18n.texts_below("demo.script")})
         scores = demo_of.scores(client_id)
         played, honest = chart(told, scores), scenario(CLIENT_IDS[0])
         data = {
             "client": client_id,
             "frames": scores,
-            "texts": texts.texts_below("demo.script"),
-            "severities": texts.texts_below("severity"),
+            "texts": i18n.texts_below("demo.script"),
+            "severities": i18n.texts_below("severity"),
         }
         shared |= {"most_days": MOST_DAYS, "thief": thief_chart(honest)}
         return render("demo.html", **shared, told=told, chart_played=played, data=data)
@@ -124,7 +124,7 @@ def worded(score: Score) -> dict[str, Any]:
         "severity": score.severity,
         "reasons": [reason.text for reason in score.reasons if reason.effect > 0][:N_REASONS],
         "harmless": [
-            texts.text("demo.harmless", text=cause.text) for cause in score.explanations if cause.verdict == FITS
+            i18n.text("demo.harmless", text=cause.text) for cause in score.explanations if cause.verdict == FITS
         ],
     }
 
@@ -142,19 +142,19 @@ def chart(told: Scenario, scores: Sequence[dict]) -> charts.Chart:
     """Consumption above, the score below; the script shows them up to a day."""
     kwh = recent(told)
     days = [frame["day"] for frame in scores]
-    use = charts.line(list(kwh), list(kwh.values()), texts.text("demo.kwh"), line={"width": 1.4})
+    use = charts.line(list(kwh), list(kwh.values()), i18n.text("demo.kwh"), line={"width": 1.4})
     score = charts.line(
-        days, [frame["probability"] for frame in scores], texts.text("demo.score"), charts.BAD, mode="lines+markers",
+        days, [frame["probability"] for frame in scores], i18n.text("demo.score"), charts.BAD, mode="lines+markers",
         yaxis="y2", line={"shape": "hv"}, marker={"size": 5}, hovertemplate="%{x}: %{y:.0%}<extra></extra>",
     )  # fmt: skip
     layout = {
         "xaxis": {"type": "date", "range": [next(iter(kwh)), told.last_on.isoformat()], "anchor": "y2"},
-        "yaxis": {"title": texts.text("demo.kwh"), "domain": [0.42, 1], "range": [0, max(kwh.values()) * 1.05]},
-        "yaxis2": {"title": texts.text("demo.score"), "domain": [0, 0.32], "range": [0, 1.02], "tickformat": ".0%"},
+        "yaxis": {"title": i18n.text("demo.kwh"), "domain": [0.42, 1], "range": [0, max(kwh.values()) * 1.05]},
+        "yaxis2": {"title": i18n.text("demo.score"), "domain": [0, 0.32], "range": [0, 1.02], "tickformat": ".0%"},
         "margin": {"l": 56, "r": 16, "t": 28, "b": 36},
     }
     if told.onset_on:
-        shape, note = charts.upright(told.onset_on.isoformat(), texts.text("demo.begins"))
+        shape, note = charts.upright(told.onset_on.isoformat(), i18n.text("demo.begins"))
         layout |= {"shapes": [shape], "annotations": [note]}
     return charts.chart(use, score, **layout)
 
@@ -162,9 +162,9 @@ def chart(told: Scenario, scores: Sequence[dict]) -> charts.Chart:
 def thief_chart(honest: Scenario) -> charts.Chart:
     """What was used and what the meter would show; the script draws the second from the sliders."""
     kwh = recent(honest)
-    used = charts.line(list(kwh), list(kwh.values()), texts.text("demo.used"), charts.QUIET, line={"width": 1})
-    shown = charts.line(list(kwh), list(kwh.values()), texts.text("demo.registered"), line={"width": 1.4})
-    axes = {"xaxis": {"type": "date"}, "yaxis": {"title": texts.text("demo.kwh"), "rangemode": "tozero"}}
+    used = charts.line(list(kwh), list(kwh.values()), i18n.text("demo.used"), charts.QUIET, line={"width": 1})
+    shown = charts.line(list(kwh), list(kwh.values()), i18n.text("demo.registered"), line={"width": 1.4})
+    axes = {"xaxis": {"type": "date"}, "yaxis": {"title": i18n.text("demo.kwh"), "rangemode": "tozero"}}
     return charts.chart(used, shown, **axes, showlegend=True, margin={"l": 56, "r": 16, "t": 34, "b": 36})
 
 

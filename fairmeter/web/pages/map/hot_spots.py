@@ -12,7 +12,7 @@ import numpy as np
 
 from fairmeter.core.geo import METRES_PER_DEGREE, NOISE, dbscan, longitude_span
 from fairmeter.store import Area, PlacedClient
-from fairmeter.web.http import texts
+from fairmeter.web.http import i18n
 from fairmeter.web.pages import charts
 
 RADII = (250, 500, 1000, 3000)  # metres; a street, a quarter, a village, a town with its surroundings
@@ -69,7 +69,7 @@ def outlines(spots: Sequence[SpatialCluster], radius: int) -> list[dict[str, Any
 def marks(spots: Sequence[SpatialCluster], links: Sequence[str | None]) -> dict[str, Any]:
     """A cross in the middle of each, with what is said of it and where a click leads."""
     x, y = [round(spot.middle[1], 5) for spot in spots], [round(spot.middle[0], 5) for spot in spots]
-    told = [texts.text("map.spot_told", n=spot.n_suspected, clients=spot.n_clients) for spot in spots]
+    told = [i18n.text("map.spot_told", n=spot.n_suspected, clients=spot.n_clients) for spot in spots]
     marker = {"symbol": "cross-thin-open", "size": 14, "color": "var(--bad)", "line": {"width": 2}}
-    trace = charts.points(x, y, texts.text("map.spots"), text=told, hoverinfo="text", customdata=list(links))
+    trace = charts.points(x, y, i18n.text("map.spots"), text=told, hoverinfo="text", customdata=list(links))
     return trace | {"marker": marker}

@@ -13,7 +13,7 @@ from werkzeug.exceptions import NotFound
 from fairmeter.core.types import EnergyBalance
 from fairmeter.store import Store
 from fairmeter.web.desk_api import schemas as told
-from fairmeter.web.http import texts
+from fairmeter.web.http import i18n
 from fairmeter.web.pages import charts
 from fairmeter.web.pages.site import Site, render
 
@@ -60,12 +60,12 @@ def course(balance: EnergyBalance) -> charts.Chart:
     lost = [None if lost is None else round(lost, 1) for _, lost in pairs]
     hover = {"hovertemplate": "%{x|%d %b %Y}: %{y:,.0f} kWh<extra></extra>"}
     stacks = [
-        charts.bars(weeks, accounted, texts.text("transformer.accounted"), "var(--line-2)", **hover),
-        charts.bars(weeks, lost, texts.text("transformer.lost"), charts.BAD, **hover),
+        charts.bars(weeks, accounted, i18n.text("transformer.accounted"), "var(--line-2)", **hover),
+        charts.bars(weeks, lost, i18n.text("transformer.lost"), charts.BAD, **hover),
     ]
     shapes, notes = begin(balance)
     layout = {"barmode": "relative", "bargap": 0.1, "showlegend": True, "shapes": shapes, "annotations": notes}
-    layout |= {"yaxis": {"title": texts.text("transformer.kwh_week"), "rangemode": "tozero"}, "xaxis": {"type": "date"}}
+    layout |= {"yaxis": {"title": i18n.text("transformer.kwh_week"), "rangemode": "tozero"}, "xaxis": {"type": "date"}}
     below = {"orientation": "h", "y": -0.14, "yanchor": "top", "x": 0}
     return charts.chart(*stacks, **layout, legend=below, margin={"l": 56, "r": 16, "t": 28, "b": 36})
 
@@ -87,7 +87,7 @@ def begin(balance: EnergyBalance) -> tuple[list[dict], list[dict]]:
     """The mark of the week since when energy is lost; none where that was so from the first week on."""
     if balance.since_on is None or balance.since_on == balance.weeks_from:
         return [], []
-    shape, note = charts.upright(balance.since_on.isoformat(), texts.text("transformer.since"))
+    shape, note = charts.upright(balance.since_on.isoformat(), i18n.text("transformer.since"))
     return [shape], [note]
 
 

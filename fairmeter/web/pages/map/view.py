@@ -13,9 +13,10 @@ from markupsafe import escape
 
 from fairmeter.core.types import SEVERITIES, EnergyBalance
 from fairmeter.store import Area, Cell, PlacedClient, Store, Transformer
-from fairmeter.web.http import i18n, texts
-from fairmeter.web.pages import charts, paging
+from fairmeter.web.http import i18n
+from fairmeter.web.pages import charts
 from fairmeter.web.pages.basemap import seen_of, tiles_of
+from fairmeter.web.pages.forms import address_with
 from fairmeter.web.pages.map import regions
 from fairmeter.web.pages.map.hot_spots import LEAST, RADII, SpatialCluster, hot_spots, marks, outlines
 from fairmeter.web.pages.site import PageSettings, Site, render
@@ -100,7 +101,7 @@ def shown(store: Store, whole: Area, filters: dict[str, Any], settings: PageSett
         "suspected": suspected[:N_ROWS],
         "chart": drawn,
         "credit": settings.credit,
-        "back": paging.here(near=None, lat=None, lon=None) if near else None,
+        "back": address_with(near=None, lat=None, lon=None) if near else None,
     }
 
 
@@ -124,7 +125,7 @@ def around(whole: Area, latitude: float, longitude: float, near: int) -> Area:
 
 def nearer(latitude: float, longitude: float, near: int) -> str | None:
     """The address of the map looked at from there."""
-    return paging.here(near=near, lat=f"{latitude:.5f}", lon=f"{longitude:.5f}") if near <= NEAREST else None
+    return address_with(near=near, lat=f"{latitude:.5f}", lon=f"{longitude:.5f}") if near <= NEAREST else None
 
 
 def towards(spot: SpatialCluster, whole: Area, near: int) -> str | None:
@@ -192,8 +193,8 @@ def cells_of(cells: list[Cell], near: int) -> dict:
         "line": {"width": 0},
     }
     return placed(
-        cells, texts.text("map.cells"), marker,
-        [texts.text("map.cell_told", n=c.n_clients, suspected=c.n_suspected) for c in cells],
+        cells, i18n.text("map.cells"), marker,
+        [i18n.text("map.cell_told", n=c.n_clients, suspected=c.n_suspected) for c in cells],
         [nearer(c.latitude, c.longitude, near + 1) for c in cells],
     )  # fmt: skip
 
@@ -211,13 +212,13 @@ def transformers_of(transformers: list[Transformer], lost: dict[str, EnergyBalan
     for rows, marker, name in ((judged, filled, "map.measured"), (others, bare, "map.transformers")):
         told = [told_of(transformers[i], shares[i]) for i in rows]
         links = [url_for("desk.transformer", transformer_id=transformers[i].transformer_id) for i in rows]
-        traces.append(placed([transformers[i] for i in rows], texts.text(name), marker, told, links))
+        traces.append(placed([transformers[i] for i in rows], i18n.text(name), marker, told, links))
     return traces
 
 
 def told_of(one: Transformer, share: float | None) -> str:
-    told = texts.text("map.transformer_told", id=escape(one.transformer_id), n=one.n_clients, suspected=one.n_suspected)
-    return told if share is None else texts.text("map.transformer_lost", told=told, share=i18n.percent(share, 1))
+    told = i18n.text("map.transformer_told", id=escape(one.transformer_id), n=one.n_clients, suspected=one.n_suspected)
+    return told if share is None else i18n.text("map.transformer_lost", told=told, share=i18n.percent(share, 1))
 
 
 def clients_of(suspected: list[PlacedClient], severity: str) -> dict:
@@ -226,7 +227,7 @@ def clients_of(suspected: list[PlacedClient], severity: str) -> dict:
     marker = {"size": 11, "symbol": charts.SHAPES[severity], "color": charts.COLOURS[severity], "line": outline}
     told = [f"{escape(client.client_id)}: {i18n.percent(client.probability)}" for client in own]
     links = [url_for("desk.client", client_id=client.client_id) for client in own]
-    return placed(own, texts.text(f"severity.{severity}"), marker, told, links)
+    return placed(own, i18n.text(f"severity.{severity}"), marker, told, links)
 
 
 def placed(rows: list, name: str, marker: dict, told: list[str], links: list[str | None]) -> dict:
