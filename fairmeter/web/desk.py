@@ -34,7 +34,10 @@ class DeskExtension:
         self.service, self._secret, self._pages = service, secret, pages
         store = service.store
         self.access = DeskAccess(
-            partial(sessions.identity_of_key, store), partial(sessions.identity_of_session, store), open_to
+            partial(sessions.identity_of_key, store),
+            partial(sessions.identity_of_session, store),
+            open_to,
+            sessions.is_valid_token,
         )
 
     def register(self, app: Api, guard: AccessControl) -> None:

@@ -1,6 +1,7 @@
 """Who works at the desk: sessions, keys, roles, and what is refused."""
 
 import re
+import time
 
 import pytest
 
@@ -108,6 +109,33 @@ def test_a_session_reads_and_writes_with_its_token_only(app, script):
     assert opened(client, "c-1", token)["opened_by"] == "anna"
     elsewhere = token | {"Origin": "https://evil.example"}
     assert error_in(client.post("/cases", json=CASE, headers=elsewhere), 403)["code"] == "other_origin"
+
+
+def test_a_token_of_another_session_is_refused(app):
+    client, _ = signed_in(app)
+    _, other = signed_in(app)
+    assert error_in(client.post("/cases", json=CASE, headers=other), 403)["code"] == "bad_token"
+
+
+def test_a_token_is_valid_as_long_as_its_session(app, script, monkeypatch):
+    recorded(*script[:1], ["c-1"], script[1])
+    client, token = signed_in(app)
+    eleven_hours_later = time.time() + 11 * 3600
+    monkeypatch.setattr("itsdangerous.timed.time.time", lambda: eleven_hours_later)
+    assert opened(client, "c-1", token)["opened_by"] == "anna"
+
+
+def test_a_session_that_is_signed_in_again_gets_a_new_token(app):
+    client, first = signed_in(app)
+    client.post("/session", json={"name": "anna", "password": PASSWORD})
+    second = {"X-CSRF-Token": client.get("/session").json["csrf_token"]}
+    assert error_in(client.post("/cases", json=CASE, headers=first), 403)["code"] == "bad_token"
+    assert client.post("/cases", json=CASE, headers=second).status_code == 404
+
+
+def test_a_visitor_without_a_session_gets_no_cookie(app):
+    for path in ("/session", "/desk/sign-in"):
+        assert "Set-Cookie" not in app.test_client().get(path).headers
 
 
 def test_signing_out_ends_the_session(app):

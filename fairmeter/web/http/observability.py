@@ -105,7 +105,10 @@ def register(app: Flask, model: dict) -> Metrics:
 
 
 def route_name() -> str:
-    """The template of the request's route. Unknown paths share one name, so that callers cannot create unlimited series."""
+    """The template of the request's route.
+
+    Unknown paths share one name, so that callers cannot create unlimited series.
+    """
     rule = request.url_rule
     return "none" if rule is None else re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
 

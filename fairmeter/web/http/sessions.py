@@ -1,7 +1,9 @@
 """Identities at the desk: passwords, sessions of the pages, keys of scripts.
 
 In:  names, passwords and keys; a store.
-Out: an Identity; a cookie that names the user. Passwords are stored as Argon2 hashes, keys as SHA-256 hashes.
+Out: an Identity; a cookie that names the user; the session's CSRF token, by Flask-WTF. Passwords are stored as Argon2
+     hashes, keys as SHA-256 hashes.
+
 A session ends after its time, or when the user's password, role or access changes; every request checks this.
 """
 
@@ -13,8 +15,10 @@ from threading import Lock
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from flask import Flask, request, session
+from flask import Flask, g, request, session
 from flask.sessions import SecureCookieSessionInterface
+from flask_wtf.csrf import generate_csrf, validate_csrf
+from wtforms import ValidationError
 
 from fairmeter.scoring.problems import Problem
 from fairmeter.store import LoginLimits, Store, TooManyTries, User
@@ -43,7 +47,8 @@ def hash_of_password(password: str) -> str:
     """The Argon2 hash of a new password. Raises BadPassword."""
     if not MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
         raise BadPassword(
-            f"The password has {len(password)} characters; use {MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH}, such as four words."
+            f"The password has {len(password)} characters; use {MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH}, "
+            "such as four words."
         )
     with _one_at_a_time:
         return _hasher.hash(password)
@@ -77,7 +82,7 @@ def hash_of_key(key: str) -> str:
     return sha256(key.encode()).hexdigest()
 
 
-# --- identities ---------------------------------------------------------------------------------------------------------
+# --- identities -------------------------------------------------------------------------------------------------------
 
 
 def identity_of_key(store: Store, key: str) -> Identity | None:
@@ -107,8 +112,10 @@ def sign_in(store: Store, name: str, password: str) -> Identity:
         raise Problem(401, "unauthorized", "Wrong user name or password.")
     store.end_login(login_id)
     session.clear()
+    g.pop(TOKEN_FIELD, None)  # Flask-WTF caches a request's token: the earlier session's does not fit this one
     session.permanent = True
-    session.update({"user": user.name, "proof": _proof(user), TOKEN_FIELD: secrets.token_urlsafe(16)})
+    session.update({"user": user.name, "proof": _proof(user)})
+    generate_csrf()
     return Identity(user.name, user.role, "user")
 
 
@@ -118,8 +125,20 @@ def sign_out() -> None:
 
 
 def csrf_token() -> str | None:
-    """The session's CSRF token, which a page sends with every write (field csrf_token, or header X-CSRF-Token)."""
-    return session.get(TOKEN_FIELD)
+    """The session's CSRF token, which a page sends with every write (field csrf_token, or header X-CSRF-Token).
+
+    None without a session: making a token would set a cookie for every visitor.
+    """
+    return generate_csrf() if TOKEN_FIELD in session else None
+
+
+def is_valid_token(token: str | None) -> bool:
+    """Whether the CSRF token was issued for this session."""
+    try:
+        validate_csrf(token)
+    except ValidationError:
+        return False
+    return True
 
 
 def _proof(user: User) -> str:
@@ -146,4 +165,6 @@ def register(app: Flask, secret: str) -> None:
         "SESSION_COOKIE_HTTPONLY": True,
         "SESSION_COOKIE_SAMESITE": "Lax",
         "PERMANENT_SESSION_LIFETIME": LIFETIME,
+        "WTF_CSRF_FIELD_NAME": TOKEN_FIELD,
+        "WTF_CSRF_TIME_LIMIT": None,  # as long as the session: the field page sends its visits hours later
     }
