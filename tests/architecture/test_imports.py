@@ -116,6 +116,7 @@ def imported(statement: ast.AST) -> list[str]:
     return []
 
 
+@cache
 def imports(tree: ast.AST) -> list[str]:
     return [name for node in ast.walk(tree) for name in imported(node)]
 
@@ -240,6 +241,7 @@ def test_sql_is_written_in_the_store_alone():
     assert not wrong
 
 
+@cache
 def attributes(tree: ast.AST) -> set[str]:
     """os.environ of `os.environ["X"]`, and of `from os import environ`."""
     return set(imports(tree)) | {
