@@ -6,8 +6,8 @@ Out: a drift, a dict that json.dumps accepts:
      parts        by name ("invoices", "readings"), of ensembles with a reference distribution and some client:
                   {"n_then", "n_now": clients; "n_features", "n_shifted", "n_shifting", "n_constant": features,
                   "max_psi"; "score": {"psi", "chance", "level", "above_then", "above_now": share of clients above the
-                  score that one in ten was above}; "features": the MAX_FEATURES with the highest index, each {"feature",
-                  "group", "text", "psi", "chance", "level", "is_constant", "missing_then", "missing_now"}}
+                  score that one in ten was above}; "features": the MAX_FEATURES with the highest index, each
+                  {"feature", "group", "text", "psi", "chance", "level", "is_constant", "missing_then", "missing_now"}}
      untold       names of the parts that scored clients and have no reference distribution
      level        of all: the first of "shifted", "shifting", "stable" that a part's score or a feature has;
                   "too few clients"; None where drift cannot be measured
@@ -143,7 +143,7 @@ def _levels(part: dict) -> list[str]:
     return [part["score"]["level"], *(row["level"] for row in part["features"])]
 
 
-# --- sentences ---------------------------------------------------------------------------------------------------------
+# --- sentences --------------------------------------------------------------------------------------------------------
 
 
 def describe_drift(drift: Mapping) -> list[str]:

@@ -19,9 +19,9 @@ from fairmeter.store import Store, StoreUnavailable
 from fairmeter.web.desk_api import schemas as told
 from fairmeter.web.exports import files, process
 from fairmeter.web.exports.pdf import PdfDocument
-from fairmeter.web.exports.pdf_crew_sheet import rounded_up, runs, sheet_of
-from fairmeter.web.exports.pdf_table import shrunk, table_of
-from fairmeter.web.exports.text_shaping import joined, placed, plain, shown
+from fairmeter.web.exports.pdf_crew_sheet import crew_sheet, round_up, runs
+from fairmeter.web.exports.pdf_table import fit_widths, pdf_table
+from fairmeter.web.exports.text_shaping import displayable, join_arabic, single_line, visual_order
 from tests.builders.examples import fewer
 from tests.builders.pages import FORMULA, HOSTILE, N_CLIENTS, filled, inspected, open_desk
 from tests.builders.service import error_in
@@ -125,7 +125,7 @@ def told_table(**changed):
 def test_a_printed_list_repeats_its_header_and_numbers_its_pages(monkeypatch):
     put = []
     monkeypatch.setattr(PdfDocument, "_place", lambda self, _x, _y, line, *_: put.append((self.page_no(), line)))
-    made = table_of(told_table(), [[f"c-{n}", "50 %"] for n in range(150)])
+    made = pdf_table(told_table(), [[f"c-{n}", "50 %"] for n in range(150)])
     assert pages_of(made) == 5
     assert b"/MediaBox [0 0 841.89 595.28]" in made
     assert [page for page, line in put if line == "Client"] == [1, 2, 3, 4, 5]
@@ -135,7 +135,7 @@ def test_a_printed_list_repeats_its_header_and_numbers_its_pages(monkeypatch):
 
 def test_no_more_is_printed_than_somebody_carries_and_the_paper_says_so(desk, monkeypatch):
     sent = []
-    monkeypatch.setattr(files, "MOST_PRINTED", 5)
+    monkeypatch.setattr(files, "MAX_PRINTED", 5)
     monkeypatch.setattr(files, "file_answer", lambda told, rows, *_: sent.append((told, list(rows))) or "")
     desk.get("/clients?format=pdf&sort=id")
     desk.get("/clients?format=pdf&sort=id&id_prefix=c-01&least_score=0.87")
@@ -148,10 +148,10 @@ def test_no_more_is_printed_than_somebody_carries_and_the_paper_says_so(desk, mo
 
 
 def test_columns_share_a_page_and_the_widest_gives_way():
-    assert shrunk([10, 20, 200], 100) == [10, 20, 70]
-    assert shrunk([10, 20, 30], 100) == [10, 20, 30]
-    assert shrunk([80, 80], 100) == [50, 50]
-    assert shrunk([], 100) == []
+    assert fit_widths([10, 20, 200], 100) == [10, 20, 70]
+    assert fit_widths([10, 20, 30], 100) == [10, 20, 30]
+    assert fit_widths([80, 80], 100) == [50, 50]
+    assert fit_widths([], 100) == []
 
 
 @pytest.mark.parametrize(
@@ -168,8 +168,8 @@ def test_columns_share_a_page_and_the_widest_gives_way():
     ],
 )
 def test_no_text_stops_a_paper(text):
-    assert pages_of(table_of(told_table(title=text, notes=[text]), [[text, "1"]])) == 1
-    assert pages_of(sheet_of(told_sheet(client=text))) == 1
+    assert pages_of(pdf_table(told_table(title=text, notes=[text]), [[text, "1"]])) == 1
+    assert pages_of(crew_sheet(told_sheet(client=text))) == 1
 
 
 def told_sheet(**changed):
@@ -193,7 +193,7 @@ def a_chart(values, **changed):
     ],
 )  # fmt: skip
 def test_a_sheet_draws_whatever_is_known_of_a_consumption(chart):
-    assert pages_of(sheet_of(told_sheet(chart=chart))) == 1
+    assert pages_of(crew_sheet(told_sheet(chart=chart))) == 1
 
 
 def test_a_sheet_is_one_page_however_much_there_is_to_say():
@@ -208,11 +208,11 @@ def test_a_sheet_is_one_page_however_much_there_is_to_say():
 
     assert CrewSheet(told, *FITS[0]).drawn() < 0  # in large letters it would not fit
     assert CrewSheet(told, *FITS[-1]).drawn() >= 0
-    assert pages_of(sheet_of(told)) == 1
+    assert pages_of(crew_sheet(told)) == 1
 
 
 def test_an_axis_ends_at_a_round_number_and_gaps_part_a_line():
-    assert [rounded_up(value) for value in (0.05, 1, 150, 399, 401, 9000)] == [0.1, 1, 200, 400, 800, 10000]
+    assert [round_up(value) for value in (0.05, 1, 150, 399, 401, 9000)] == [0.1, 1, 200, 400, 800, 10000]
     assert runs([None, 1.0, 2.0, None, 3.0]) == [(1, 3), (4, 5)]
     assert runs([]) == []
 
@@ -229,21 +229,21 @@ def latin(character):
 
 
 def test_arabic_letters_are_joined_and_stand_from_right_to_left():
-    assert joined(ARABIC, everything) == SHAPED
-    assert placed(SHAPED) == SHAPED[::-1]
-    assert placed(f"c-1 {SHAPED}") == f"c-1 {SHAPED[::-1]}"
-    assert joined("\u0644\u0627", everything) == "\ufefb"  # lam and alef are one
-    assert joined("\u062f\u0627\u0631", everything) == "\ufea9\ufe8d\ufead"  # none of these joins the next
-    assert joined("\u0628\u064e\u0628", everything) == "\ufe91\u064e\ufe90"  # a mark parts nothing
-    assert joined(ARABIC, latin) == ARABIC  # a font without these forms
+    assert join_arabic(ARABIC, everything) == SHAPED
+    assert visual_order(SHAPED) == SHAPED[::-1]
+    assert visual_order(f"c-1 {SHAPED}") == f"c-1 {SHAPED[::-1]}"
+    assert join_arabic("\u0644\u0627", everything) == "\ufefb"  # lam and alef are one
+    assert join_arabic("\u062f\u0627\u0631", everything) == "\ufea9\ufe8d\ufead"  # none of these joins the next
+    assert join_arabic("\u0628\u064e\u0628", everything) == "\ufe91\u064e\ufe90"  # a mark parts nothing
+    assert join_arabic(ARABIC, latin) == ARABIC  # a font without these forms
 
 
 def test_what_a_font_does_not_have_is_taken_apart_or_a_question_mark():
-    assert shown("Amélie Œuvré, Łódź \u2013 50\u202f%", latin) == "Amélie ?uvré, ?ódz - 50\u00a0%"
-    assert shown(ARABIC, latin) == "????"
-    assert shown("a\u200bb\u0301c", everything) == "a\u200bb\u0301c"
-    assert shown("a\u200bb", latin) == "ab"
-    assert plain("a\0b\r\nc\u2028d") == "a b  c d"
+    assert displayable("Amélie Œuvré, Łódź \u2013 50\u202f%", latin) == "Amélie ?uvré, ?ódz - 50\u00a0%"
+    assert displayable(ARABIC, latin) == "????"
+    assert displayable("a\u200bb\u0301c", everything) == "a\u200bb\u0301c"
+    assert displayable("a\u200bb", latin) == "ab"
+    assert single_line("a\0b\r\nc\u2028d") == "a b  c d"
 
 
 def test_the_font_of_the_house_has_the_letters_of_its_utilities():
@@ -279,7 +279,7 @@ def test_what_goes_wrong_in_the_rows_is_raised_before_anything_is_sent(desk, sto
 
 def test_a_file_that_cannot_be_made_is_a_500_whose_log_quotes_nothing(caplog):
     with pytest.raises(Problem) as raised:
-        process.made({"kind": "book"}, [["a private id"]])
+        process.make_file({"kind": "book"}, [["a private id"]])
     assert raised.value.status == 500
     (said,) = [record.fields for record in caplog.records]
     assert said["type"] == "KeyError"
@@ -288,20 +288,20 @@ def test_a_file_that_cannot_be_made_is_a_500_whose_log_quotes_nothing(caplog):
 
 
 def test_files_wait_for_their_turn_and_say_so_where_it_does_not_come(monkeypatch):
-    monkeypatch.setattr(process, "PATIENCE", 0.1)
-    for _ in range(process.AT_ONCE):
-        assert process.PLACES.acquire(timeout=1)
+    monkeypatch.setattr(process, "MAX_WAIT", 0.1)
+    for _ in range(process.MAX_PROCESSES):
+        assert process.SLOTS.acquire(timeout=1)
     try:
         with pytest.raises(Problem) as raised:
-            process.made({"kind": "book", "columns": []}, [])
+            process.make_file({"kind": "book", "columns": []}, [])
         assert (raised.value.status, raised.value.headers) == (503, {"Retry-After": "10"})
     finally:
-        for _ in range(process.AT_ONCE):
-            process.PLACES.release()
+        for _ in range(process.MAX_PROCESSES):
+            process.SLOTS.release()
 
 
 def test_a_file_that_takes_too_long_is_given_up(monkeypatch):
-    monkeypatch.setattr(process, "LONGEST", 0.2)
+    monkeypatch.setattr(process, "MAX_SECONDS", 0.2)
 
     def never():
         from time import sleep
@@ -311,4 +311,4 @@ def test_a_file_that_takes_too_long_is_given_up(monkeypatch):
             yield ["x"]
 
     with pytest.raises(Problem):
-        process.made({"kind": "book", "columns": ["a"]}, never())
+        process.make_file({"kind": "book", "columns": ["a"]}, never())

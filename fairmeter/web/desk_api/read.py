@@ -20,7 +20,7 @@ from fairmeter.store import Profile, Store, StoredDrift
 from fairmeter.web.app import Api
 from fairmeter.web.desk_api import requests as asks
 from fairmeter.web.desk_api import schemas as told
-from fairmeter.web.exports.files import CSV, documented, file_of
+from fairmeter.web.exports.files import CSV, document_exports, export_response
 from fairmeter.web.http.auth import VIEWER, AccessControl
 from fairmeter.web.http.errors import JSON
 
@@ -40,7 +40,7 @@ def register(app: Api, guard: AccessControl, desk: DeskService) -> None:
     _add_lists(app, desk)
     _add_plan(app, desk)
     _add_photos(app, desk)
-    documented(app, "/clients", "/alerts", "/cases", "/list")
+    document_exports(app, "/clients", "/alerts", "/cases", "/list")
     names = ("consumer", "clients", "dashboard", "alerts", "cases", "case", "inspections_csv", "inspection_list")
     guard.set_roles(**dict.fromkeys((*names, "photo"), VIEWER))
 
@@ -98,7 +98,7 @@ def _add_plan(app: Api, desk: DeskService) -> None:
         visits = visits_of(desk, query)
         if query.format != "json":
             asked = query.model_dump(exclude={"format"}, exclude_none=True)
-            return file_of(query.format, told.VisitResponse, visits.rows, "list", asked)
+            return export_response(query.format, told.VisitResponse, visits.rows, "list", asked)
         return answer(visits)
 
 
@@ -248,7 +248,7 @@ def whole(
 ) -> Response:
     """Every row, page by page. What is wrong with the filters shows on the first, before anything is sent."""
     first = fetch(**filters, limit=MOST_A_PAGE, after=after)
-    return file_of(kind, row, (row.model_validate(one) for one in _all(fetch, filters, first)), name, filters)
+    return export_response(kind, row, (row.model_validate(one) for one in _all(fetch, filters, first)), name, filters)
 
 
 def _all(fetch: Callable, filters: dict, page) -> Iterator:

@@ -1,0 +1,1 @@
+"""Lists and crew sheets as files: CSV, XLSX and PDF."""

@@ -1,8 +1,8 @@
 """Rows of a list -> a file: CSV for programs, XLSX for spreadsheets, PDF for print.
 
-In:  rows as the API tells them; what was asked for.
-Out: the answer that holds the file. CSV and XLSX have every row and column, under their names in the API; what is
-     printed has the columns of PRINTED, written for people, and no more rows than somebody carries.
+In:  rows of the API's models, and the filters that selected them.
+Out: the answer with the file. CSV and XLSX have every row and column, under their names in the API. A PDF has the
+     columns of PRINTED_COLUMNS, formatted for people, and at most MAX_PRINTED rows.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -16,15 +16,15 @@ from pydantic import BaseModel
 
 from fairmeter.data.writers import csv_lines
 from fairmeter.web.app import Api
-from fairmeter.web.exports.process import file_answer
+from fairmeter.web.exports.process import file_response
 from fairmeter.web.http import i18n
 
 CSV, PDF = "text/csv", "application/pdf"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-KINDS = (CSV, XLSX, PDF)
-MOST_PRINTED = 2000  # rows: sixty pages
-# Which columns are printed of a list, by its name.
-PRINTED = {
+CONTENT_TYPES = (CSV, XLSX, PDF)
+MAX_PRINTED = 2000  # rows: sixty pages
+# The printed columns of each list.
+PRINTED_COLUMNS = {
     "clients": (
         "client_id", "severity", "probability", "expected_recovery_kwh", "region", "district", "category",
         "reason_group", "recommendation", "onset_on", "scored_at",
@@ -40,44 +40,44 @@ PRINTED = {
         "probability", "reason_group", "region", "note",
     ),
 }  # fmt: skip
-WORDS = ("severity", "state", "outcome", "recommendation")  # columns whose values the texts know
+TRANSLATED = ("severity", "state", "outcome", "recommendation")  # columns whose values have texts
 FILTERS = {"probability": "percent", "region": "code", "category": "code", "district": "code"}
 ENDINGS = {"_kwh": "energy", "_value": "money"}
 IS_NUMBER = ("_id", "_kwh", "_value", "visit", "probability")
 Rows = Iterable[BaseModel]
 
 
-def file_of(kind: str, row: type[BaseModel], rows: Rows, name: str, asked: Mapping[str, Any]) -> Response:
-    """[kind: csv, xlsx or pdf; asked: what the rows are filtered by, to be said on paper] Raises Problem."""
-    return MAKERS[kind](row, rows, name, asked)
+def export_response(kind: str, row: type[BaseModel], rows: Rows, name: str, filters: Mapping[str, Any]) -> Response:
+    """The rows as a file. Raises Problem. [kind: csv, xlsx or pdf; filters: of the rows, printed on a PDF]"""
+    return WRITERS[kind](row, rows, name, filters)
 
 
-def documented(app: Api, *paths: str) -> None:
-    """Says of these routes that they answer with files too."""
+def document_exports(app: Api, *paths: str) -> None:
+    """Add the content types of files to these routes in the OpenAPI document."""
     for path in paths:
-        app.paths[path].get.responses["200"].content |= {kind: MediaType() for kind in KINDS}
+        app.paths[path].get.responses["200"].content |= {kind: MediaType() for kind in CONTENT_TYPES}
 
 
-def _csv(row: type[BaseModel], rows: Rows, name: str, _asked: Mapping) -> Response:
+def _csv(row: type[BaseModel], rows: Rows, name: str, _filters: Mapping) -> Response:
     lines = csv_lines(list(row.model_fields), map(cells, rows))
     headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
     return Response(lines, content_type=f"{CSV}; charset=utf-8", headers=headers)
 
 
-def _xlsx(row: type[BaseModel], rows: Rows, name: str, _asked: Mapping) -> Response:
-    told = {"kind": "book", "columns": list(row.model_fields)}
-    return file_answer(told, map(cells, rows), f"{name}.xlsx", XLSX)
+def _xlsx(row: type[BaseModel], rows: Rows, name: str, _filters: Mapping) -> Response:
+    header = {"kind": "book", "columns": list(row.model_fields)}
+    return file_response(header, map(cells, rows), f"{name}.xlsx", XLSX)
 
 
-def _pdf(_row: type[BaseModel], rows: Rows, name: str, asked: Mapping) -> Response:
-    found = list(islice(rows, MOST_PRINTED + 1))
-    columns = PRINTED[name]
+def _pdf(_row: type[BaseModel], rows: Rows, name: str, filters: Mapping) -> Response:
+    found = list(islice(rows, MAX_PRINTED + 1))
+    columns = PRINTED_COLUMNS[name]
     notes = [
-        filters_in_words(asked),
-        *([i18n.text("paper.cut", shown=f"{MOST_PRINTED:,}")] if len(found) > MOST_PRINTED else []),
+        describe_filters(filters),
+        *([i18n.text("paper.cut", shown=f"{MAX_PRINTED:,}")] if len(found) > MAX_PRINTED else []),
     ]
-    title, now = i18n.text(f"paper.title.{name}"), written("moment", datetime.now(UTC))
-    told = {
+    title, now = i18n.text(f"paper.title.{name}"), filtered("moment", datetime.now(UTC))
+    header = {
         "kind": "table",
         "title": title,
         "notes": [note for note in notes if note],
@@ -87,10 +87,10 @@ def _pdf(_row: type[BaseModel], rows: Rows, name: str, asked: Mapping) -> Respon
         "page": i18n.text("paper.page"),
         "empty": i18n.text("paper.empty"),
     }
-    return file_answer(told, printed(found[:MOST_PRINTED], columns), f"{name}.pdf", PDF)
+    return file_response(header, printed_rows(found[:MAX_PRINTED], columns), f"{name}.pdf", PDF)
 
 
-MAKERS: dict[str, Callable[[type[BaseModel], Rows, str, Mapping], Response]] = {
+WRITERS: dict[str, Callable[[type[BaseModel], Rows, str, Mapping], Response]] = {
     "csv": _csv,
     "xlsx": _xlsx,
     "pdf": _pdf,
@@ -101,44 +101,44 @@ MAKERS: dict[str, Callable[[type[BaseModel], Rows, str, Mapping], Response]] = {
 
 
 def cells(row: BaseModel) -> list:
-    """Lists of names, and of rules as theirs, so that a cell holds one text."""
+    """A row's values for a file; lists of names or rules become one text."""
     values = row.model_dump(mode="json").values()
-    return [_listed(value) if isinstance(value, list) else value for value in values]
+    return [_join(value) if isinstance(value, list) else value for value in values]
 
 
-def _listed(value: list) -> str:
+def _join(value: list) -> str:
     return ";".join(part if isinstance(part, str) else part["rule"] for part in value)
 
 
-def printed(rows: Rows, columns: tuple[str, ...]) -> list[list[str]]:
-    """At once, while the request lasts: how it is written depends on the app."""
-    return [[in_words(column, getattr(row, column)) for column in columns] for row in rows]
+def printed_rows(rows: Rows, columns: tuple[str, ...]) -> list[list[str]]:
+    """The rows as texts, at once: formatting needs the request's app."""
+    return [[cell_text(column, getattr(row, column)) for column in columns] for row in rows]
 
 
-def in_words(column: str, value: Any) -> str:
-    """A value as the pages write it, empty where there is none."""
+def cell_text(column: str, value: Any) -> str:
+    """A value formatted as on the pages, empty for None."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return i18n.text("paper.yes") if value else ""
-    if column in WORDS:
+    if column in TRANSLATED:
         return i18n.text_or_default(f"{column}.{value}", str(value))
     if isinstance(value, list):
-        return _listed(value)
+        return _join(value)
     if isinstance(value, date):
-        return written("moment" if isinstance(value, datetime) else "day", value)
+        return filtered("moment" if isinstance(value, datetime) else "day", value)
     kind = FILTERS.get(column) or next((kind for end, kind in ENDINGS.items() if column.endswith(end)), None)
-    return written(kind, value) if kind else str(value)
+    return filtered(kind, value) if kind else str(value)
 
 
-def written(kind: str, value: float | date | datetime) -> str:
-    """As a filter of the templates writes it, in the utility's zone and currency."""
+def filtered(kind: str, value: float | date | datetime) -> str:
+    """A value through a filter of the templates, in the utility's zone and currency."""
     return current_app.jinja_env.filters[kind](value)
 
 
-def filters_in_words(asked: Mapping[str, Any]) -> str:
-    """Severity: High; region: 103."""
-    given = {name: value for name, value in asked.items() if value not in (None, "")}
+def describe_filters(filters: Mapping[str, Any]) -> str:
+    """The filters as text: Severity: High; region: 103."""
+    given = {name: value for name, value in filters.items() if value not in (None, "")}
     return "; ".join(
-        f"{i18n.text_or_default(f'paper.filter.{n}', n)}: {in_words(n, value)}" for n, value in given.items()
+        f"{i18n.text_or_default(f'paper.filter.{n}', n)}: {cell_text(n, value)}" for n, value in given.items()
     )

@@ -1,11 +1,11 @@
-"""A PDF document of this house: its font, its lines of text, its page numbers.
+"""PdfDocument: font, lines of text and page numbers shared by the table and the crew sheet.
 
 In:  texts of any language.
-Out: Paper, which the table and the sheet are drawn on. [all lengths in mm, sizes of letters in points]
+Out: pages. [lengths in mm, font sizes in points]
 
 The font is FiraGO of the package pymupdf-fonts: Latin, Greek, Cyrillic, Arabic and more. Without that package it is
-Helvetica, which every reader of PDF has and which knows Western European letters alone: others are taken apart, or are
-question marks (letters.py).
+Helvetica, which has Western European letters only: others are decomposed, or become question marks
+(text_shaping.py).
 """
 
 import tempfile
@@ -18,17 +18,17 @@ from pathlib import Path
 from fpdf import FPDF
 
 from fairmeter.web.exports.tempdir import writable_folder
-from fairmeter.web.exports.text_shaping import placed, shown
+from fairmeter.web.exports.text_shaping import displayable, visual_order
 
 FONTS = {"": "FiraGO_Regular", "B": "FiraGO_Bold"}  # by fpdf2's name of the style
 MARGIN = 12
-LEADING = 0.3528 * 1.25  # height of a line by the size of its letters: a point is 0.3528 mm
+LEADING = 0.3528 * 1.25  # line height by font size: a point is 0.3528 mm
 INK, QUIET, RULE, SHADE = 20, 95, 190, 238  # greys: 0 is black
 CUT = "..."
 
 
 class PdfDocument(FPDF):
-    """Pages with a foot: what they are of on the left, their number on the right."""
+    """Pages with a footer: a title on the left, the page number on the right."""
 
     def __init__(self, orientation: str, foot: str = "", page: str = "") -> None:
         """[page: "Page {n} of {all}"]"""
@@ -47,11 +47,13 @@ class PdfDocument(FPDF):
             return "helvetica"
         for style, name in FONTS.items():
             letters = import_module(f"pymupdf_fonts.{name}").fontbuffer
-            with tempfile.NamedTemporaryFile(suffix=".ttf", dir=writable_folder()) as file:  # fpdf2 reads files alone
+            with tempfile.NamedTemporaryFile(
+                suffix=".ttf", dir=writable_folder()
+            ) as file:  # fpdf2 reads fonts from files only
                 Path(file.name).write_bytes(letters)
                 self.add_font("house", style, file.name)
             reader = self.fonts[f"house{style}"].ttfont.reader
-            reader.file.close()  # fpdf2 would leave it open
+            reader.file.close()  # fpdf2 leaves it open
             reader.file = BytesIO(letters)
         return "house"
 
@@ -60,7 +62,7 @@ class PdfDocument(FPDF):
 
     @property
     def bottom(self) -> float:
-        """Where the foot begins."""
+        """Where the footer begins. [mm]"""
         return self.h - MARGIN - 4
 
     def footer(self) -> None:
@@ -71,37 +73,37 @@ class PdfDocument(FPDF):
         number = self._page.format(n=self.page_no(), all=self.str_alias_nb_pages)
         self._place(self.w - MARGIN - 40, self.h - MARGIN, number, 40, "R")
 
-    # --- letters ---
+    # --- text ---
 
     def size(self, points: float, style: str = "", grey: int = INK) -> None:
-        """Letters from here on. [style: "" or B]"""
+        """Set the font size, style ("" or B) and grey of the following text."""
         self.set_font(self._family, style, points)
         self.set_text_color(grey)
 
     @property
     def leading(self) -> float:
-        """Height of a line of these letters."""
+        """Line height of the current font. [mm]"""
         return self.font_size_pt * LEADING
 
     def wide(self, text: str) -> float:
-        """Of a text that `ready` gave."""
+        """Width of a text from `ready`. [mm]"""
         return self._letters(text, self.font_style, self.font_size_pt)
 
     def _measured(self, text: str, _style: str, _size: float) -> float:
         return self.get_string_width(text)
 
     def ready(self, text: object) -> str:
-        """With characters that the font has, in the order in which they are read."""
-        return shown(text, self.has)
+        """The text in characters of the font, in reading order."""
+        return displayable(text, self.has)
 
     def put(self, x: float, y: float, text: object, width: float | None = None, align: str = "L") -> None:
-        """One line, cut where it is wider than it may be."""
+        """Draw one line, cut to the width."""
         line = self.ready(text)
         line = line if width is None else self.cut(line, width)
         self._place(x, y, line, width, align)
 
     def put_lines(self, x: float, y: float, lines: list[str], width: float, align: str = "L") -> float:
-        """Lines of `lines_of`; where the next one would stand."""
+        """Draw lines of `lines_of`; the position of the next line. [mm]"""
         for line in lines:
             self._place(x, y, line, width, align)
             y += self.leading
@@ -110,7 +112,7 @@ class PdfDocument(FPDF):
     def _place(self, x: float, y: float, line: str, width: float | None, align: str) -> None:
         if line:
             self.set_xy(x, y)
-            self.cell(width, self.leading, placed(line), align=align)
+            self.cell(width, self.leading, visual_order(line), align=align)
 
     def cut(self, line: str, width: float) -> str:
         if self.wide(line) <= width:
@@ -120,7 +122,7 @@ class PdfDocument(FPDF):
         return line.rstrip() + CUT
 
     def lines_of(self, text: object, width: float, most: int = 100) -> list[str]:
-        """A text over lines of that width, broken between words, long words within; of too many the last is cut."""
+        """Break a text into lines of a width, between words or within long ones; at most `most`, the last one cut."""
         lines, line = [], ""
         for word in self.ready(text).split(" "):
             longer = f"{line} {word}" if line else word
@@ -151,7 +153,7 @@ class PdfDocument(FPDF):
         self.line(x, y, x + width, y)
 
     def box(self, x: float, y: float, side: float) -> None:
-        """To be ticked."""
+        """Draw an empty tick box."""
         self.set_draw_color(INK)
         self.set_line_width(0.25)
         self.rect(x, y, side, side)

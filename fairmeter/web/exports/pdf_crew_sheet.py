@@ -1,7 +1,7 @@
-"""One client -> one page for the crew: where it is, why they go, what to look at, boxes for what they find.
+"""The crew's page for one client: its place, the reasons for the visit, what to check, boxes for the outcome.
 
-In:  texts and a chart's values, as pages/crew_sheet.py puts them together.
-Out: a PDF of one page, A4 upright. The letters become smaller until everything is on it; what is still too much is cut.
+In:  texts and a chart's values, made by pages/client/crew_sheet.py.
+Out: a PDF of one A4 page, upright. The font shrinks until everything fits; what is still too much is cut.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,7 +9,13 @@ from collections.abc import Callable, Sequence
 from fairmeter.web.exports.pdf import INK, MARGIN, QUIET, RULE, SHADE, PdfDocument
 from fairmeter.web.exports.text_shaping import is_right_to_left
 
-FITS = ((9.0, 4), (8.5, 4), (8.0, 3), (7.5, 3), (7.0, 2))  # points, and lines of a paragraph: the largest first
+FITS = (
+    (9.0, 4),
+    (8.5, 4),
+    (8.0, 3),
+    (7.5, 3),
+    (7.0, 2),
+)  # font size in points and lines of a paragraph, the largest first
 COLUMN_GAP, GAP = 8, 3.2  # mm
 CHART_HEIGHT, AXIS_WIDTH, AXIS_HEIGHT = 40, 12, 5
 LABEL_SHARE = 0.36  # of a column of facts
@@ -19,31 +25,31 @@ TICKS = 4
 
 
 class CrewSheet(PdfDocument):
-    """[told: as pages/crew_sheet.py says; points: of most letters; most: lines of a paragraph, one less of a fact]"""
+    """The page. [content: of pages/client/crew_sheet.py; points: font size; most: lines of a paragraph]"""
 
-    def __init__(self, told: dict, points: float, most: int) -> None:
-        super().__init__("portrait", told["foot"])
-        self._told, self._points, self._most = told, points, most
+    def __init__(self, content: dict, points: float, most: int) -> None:
+        super().__init__("portrait", content["foot"])
+        self._content, self._points, self._most = content, points, most
         self.wide_all = self.w - 2 * MARGIN
-        self.set_title(told["client"])
+        self.set_title(content["client"])
         self.add_page()
 
     def drawn(self) -> float:
-        """Draws everything that has no fixed place, and the boxes at the bottom; what is left between them. [mm]"""
-        top, told = self._head(), self._told
+        """Draw everything; the space left above the boxes at the bottom, negative if the content overlaps. [mm]"""
+        top, content = self._head(), self._content
         half = (self.wide_all - COLUMN_GAP) / 2
         top = max(
-            self._facts(MARGIN, top, half, told["facts"]),
-            self._facts(MARGIN + half + COLUMN_GAP, top, half, told["stakes"]),
+            self._facts(MARGIN, top, half, content["facts"]),
+            self._facts(MARGIN + half + COLUMN_GAP, top, half, content["stakes"]),
         )
-        if told["chart"]:
-            top = self._titled(MARGIN, top + GAP, self.wide_all, told["chart"]["title"])
-            top = SheetChart(self, told["chart"], top).drawn()
-        top = self._items(MARGIN, top + GAP, self.wide_all, told["reasons"], self._reason)
+        if content["chart"]:
+            top = self._titled(MARGIN, top + GAP, self.wide_all, content["chart"]["title"])
+            top = SheetChart(self, content["chart"], top).drawn()
+        top = self._items(MARGIN, top + GAP, self.wide_all, content["reasons"], self._reason)
         under = top + GAP
         top = max(
-            self._items(MARGIN, under, half, told["harmless"], self._paragraph),
-            self._items(MARGIN + half + COLUMN_GAP, under, half, told["checks"], self._to_tick),
+            self._items(MARGIN, under, half, content["harmless"], self._paragraph),
+            self._items(MARGIN + half + COLUMN_GAP, under, half, content["checks"], self._to_tick),
         )
         bottom = self.bottom - self._found_height()
         self._found(bottom)
@@ -53,23 +59,23 @@ class CrewSheet(PdfDocument):
         self.size(self._points, style, grey)
 
     def _head(self) -> float:
-        told, y = self._told, MARGIN
+        content, y = self._content, MARGIN
         self.size(8.5, grey=QUIET)
-        self.put(MARGIN, y, told["title"])
-        self.put(MARGIN, y, told["printed"], self.wide_all, "R")
+        self.put(MARGIN, y, content["title"])
+        self.put(MARGIN, y, content["printed"], self.wide_all, "R")
         y += self.leading + 1
         self.size(11, "B")
-        word = self.ready(told["severity"])
+        word = self.ready(content["severity"])
         tag = self.wide(word) + 6
         self.set_fill_color(INK)
         self.rect(self.w - MARGIN - tag, y, tag, self.leading + 2, style="F")
         self.set_text_color(255)
         self.put(self.w - MARGIN - tag, y + 1, word, tag, "C")
         self.size(16, "B")
-        self.put(MARGIN, y, told["client"], self.wide_all - tag - 4)
+        self.put(MARGIN, y, content["client"], self.wide_all - tag - 4)
         y += self.leading + 0.5
         self.size(8.5, grey=QUIET)
-        self.put(MARGIN, y, told["about"], self.wide_all)
+        self.put(MARGIN, y, content["about"], self.wide_all)
         y += self.leading + 1
         self.rule(MARGIN, y, self.wide_all, INK, 0.4)
         return y + 2
@@ -113,13 +119,13 @@ class CrewSheet(PdfDocument):
         self.box(x, y + (self.leading - BOX) / 2, BOX)
         return self._paragraph(x + BOX + 2, y, width - BOX - 2, text)
 
-    # --- what is found ---
+    # --- outcome ---
 
     def _found_height(self) -> float:
         return 2 + 5 + 6 + BLANK_HEIGHT * (1 + NOTE_LINES) + 3
 
     def _found(self, y: float) -> None:
-        found, x = self._told["found"], MARGIN
+        found, x = self._content["found"], MARGIN
         self.rule(x, y, self.wide_all, INK, 0.4)
         self.size(9, "B")
         self.put(x, y + 2, found["title"])
@@ -145,30 +151,30 @@ class CrewSheet(PdfDocument):
 
 
 class SheetChart:
-    """Consumption over time, by lines and areas of fpdf2: the band of its peers, the levels around the onset.
+    """Consumption over time with the band of its peers and the levels around the onset.
 
-    [told: values, low, high (each a list or none), labels [(place, text)], onset (a place or none), levels (before,
+    [content: values, low, high (each a list or none), labels [(place, text)], onset (a place or none), levels (before,
     after), unit, onset_text; a place counts values from 0]
     """
 
-    def __init__(self, sheet: CrewSheet, told: dict, top: float) -> None:
-        self._sheet, self._told = sheet, told
+    def __init__(self, sheet: CrewSheet, content: dict, top: float) -> None:
+        self._sheet, self._content = sheet, content
         self._left, self._top = MARGIN + AXIS_WIDTH, top + 1
         self._width, self._height = sheet.wide_all - AXIS_WIDTH, CHART_HEIGHT - AXIS_HEIGHT
-        known = [v for name in ("values", "low", "high") for v in told[name] or () if v is not None]
-        self._most = rounded_up(max(known, default=1.0))
+        known = [v for name in ("values", "low", "high") for v in content[name] or () if v is not None]
+        self._most = round_up(max(known, default=1.0))
 
     def drawn(self) -> float:
-        """Where what follows may stand."""
+        """Draw the chart; the position below it. [mm]"""
         self._axes()
-        if self._told["low"]:
+        if self._content["low"]:
             self._band()
-        self._line(self._told["values"])
+        self._line(self._content["values"])
         self._onset()
         return self._top + self._height + AXIS_HEIGHT
 
     def _x(self, place: float) -> float:
-        return self._left + self._width * place / max(len(self._told["values"]) - 1, 1)
+        return self._left + self._width * place / max(len(self._content["values"]) - 1, 1)
 
     def _y(self, value: float) -> float:
         return self._top + self._height * (1 - min(max(value / self._most, 0), 1))
@@ -180,15 +186,15 @@ class SheetChart:
             value = self._most * n / TICKS
             sheet.rule(self._left, self._y(value), self._width, RULE, 0.1)
             sheet.put(MARGIN, self._y(value) - sheet.leading / 2, f"{value:,.10g}", AXIS_WIDTH - 2, "R")
-        for place, label in self._told["labels"]:
+        for place, label in self._content["labels"]:
             sheet.put(self._x(place) - 10, self._top + self._height + 0.6, label, 20, "C")
 
     def _band(self) -> None:
         self._sheet.set_fill_color(SHADE - 20)
-        for first, last in runs(self._told["low"]):
+        for first, last in runs(self._content["low"]):
             places = range(first, last)
-            edge = [(self._x(i), self._y(self._told["high"][i])) for i in places]
-            edge += [(self._x(i), self._y(self._told["low"][i])) for i in reversed(places)]
+            edge = [(self._x(i), self._y(self._content["high"][i])) for i in places]
+            edge += [(self._x(i), self._y(self._content["low"][i])) for i in reversed(places)]
             if len(places) > 1:
                 self._sheet.polygon(edge, style="F")
 
@@ -200,11 +206,11 @@ class SheetChart:
             self._sheet.polyline(points if len(points) > 1 else [points[0], (points[0][0] + 0.4, points[0][1])])
 
     def _onset(self) -> None:
-        onset, sheet = self._told["onset"], self._sheet
+        onset, sheet = self._content["onset"], self._sheet
         if onset is None:
             return
-        before, after = self._told["levels"]
-        ends = ((0, onset, before), (onset, len(self._told["values"]) - 1, after))
+        before, after = self._content["levels"]
+        ends = ((0, onset, before), (onset, len(self._content["values"]) - 1, after))
         for start, end, level in ends:
             if level is not None:
                 sheet.rule(self._x(start), self._y(level), self._x(end) - self._x(start), INK, 0.5)
@@ -214,30 +220,30 @@ class SheetChart:
             sheet.set_dash_pattern(dash=1, gap=1)
             sheet.line(self._x(onset), self._top, self._x(onset), self._top + self._height)
         sheet.size(6.5)
-        word = sheet.ready(self._told["onset_text"])
+        word = sheet.ready(self._content["onset_text"])
         is_late = self._x(onset) + sheet.wide(word) + 2 > self._left + self._width
         x = self._x(onset) - sheet.wide(word) - 1 if is_late else self._x(onset) + 1
-        sheet.put(x, self._top, self._told["onset_text"])
+        sheet.put(x, self._top, self._content["onset_text"])
 
 
 def runs(values: Sequence[float | None]) -> list[tuple[int, int]]:
-    """Where values follow each other without a gap: first, and one behind the last."""
+    """Runs of values without a gap: the first place, and one past the last."""
     known = [False, *(value is not None for value in values), False]
     starts = [i for i in range(len(values)) if known[i + 1] and not known[i]]
     ends = [i + 1 for i in range(len(values)) if known[i + 1] and not known[i + 2]]
     return list(zip(starts, ends, strict=True))
 
 
-def rounded_up(value: float) -> float:
-    """To 1, 2, 4 or 8 of its power of ten, so that a quarter of it is a short number."""
+def round_up(value: float) -> float:
+    """Round up to 1, 2, 4 or 8 times a power of ten, so that a quarter of it is a short number."""
     step = 10.0 ** (len(str(int(value))) - 1) if value >= 1 else 0.1
     return next((n * step for n in (1, 2, 4, 8) if value <= n * step), 10 * step)
 
 
-def sheet_of(told: dict) -> bytes:
-    """The largest letters with which all of it stands on one page."""
+def crew_sheet(content: dict) -> bytes:
+    """The PDF, in the largest font in which everything fits one page."""
     for points, most in FITS:
-        sheet = CrewSheet(told, points, most)
+        sheet = CrewSheet(content, points, most)
         if sheet.drawn() >= 0:
             break
     return bytes(sheet.output())

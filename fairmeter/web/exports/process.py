@@ -1,7 +1,7 @@
-"""A file for a spreadsheet or for print, made beside the worker (paper/maker.py): what draws takes 40 MB for good.
+"""Makes XLSX and PDF exports in a subprocess, because the libraries would keep 40 MB of the worker's memory.
 
-In:  what to make, as the kinds of maker.py take it; rows, which are asked for as they are written.
-Out: the whole file, as an answer. What goes wrong in making it, in the rows too, is raised before anything is sent.
+In:  a header for the subprocess (worker.py), and rows, which are read as they are written.
+Out: the whole file as an answer. An error in making it, or in the rows, is raised before anything is sent.
 """
 
 import json
@@ -22,20 +22,20 @@ from fairmeter.web.http.errors import UNEXPECTED
 from fairmeter.web.http.observability import log
 
 COMMAND = (sys.executable, "-m", "fairmeter.web.exports.worker")
-NO_SECRETS = {"PYTHONUTF8": "1", "PYTHONDONTWRITEBYTECODE": "1"}  # its whole environment: it needs no setting of ours
-AT_ONCE, PATIENCE = 2, 30  # files of a worker at once; seconds that another one waits for its turn
-LONGEST = 600  # seconds of one file; 135,000 rows take 13 s of an idle processor, and a small host gives a tenth of one
+NO_SECRETS = {"PYTHONUTF8": "1", "PYTHONDONTWRITEBYTECODE": "1"}  # its whole environment: it needs none of our settings
+MAX_PROCESSES, MAX_WAIT = 2, 30  # files at once in a worker; seconds that another one waits
+MAX_SECONDS = 600  # for one file; 135,000 rows take 13 s of an idle processor, and a small host has a tenth of one
 BIT, IN_MEMORY = 2**16, 2**20  # bytes
-PLACES = BoundedSemaphore(AT_ONCE)
+SLOTS = BoundedSemaphore(MAX_PROCESSES)
 
 
-def file_answer(told: Mapping[str, Any], rows: Iterable[Sequence], name: str, kind: str) -> Response:
-    """A file to be saved under that name. [kind: its content type] Raises Problem, and whatever the rows raise."""
-    file = made(told, rows)
+def file_response(header: Mapping[str, Any], rows: Iterable[Sequence], name: str, kind: str) -> Response:
+    """The file as a download. Raises Problem, and the errors of the rows. [kind: its content type]"""
+    file = make_file(header, rows)
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Content-Length": str(file.tell())}
     file.seek(0)
     response = Response(_read(file), content_type=kind, headers=headers)
-    response.call_on_close(file.close)  # also where nobody reads it to its end
+    response.call_on_close(file.close)  # also where the caller does not read to the end
     return response
 
 
@@ -45,32 +45,34 @@ def _read(file: BinaryIO) -> Iterator[bytes]:
             yield bit
 
 
-def made(told: Mapping[str, Any], rows: Iterable[Sequence]) -> BinaryIO:
-    """The file, open at its end. Raises Problem, and whatever the rows raise."""
-    if not PLACES.acquire(timeout=PATIENCE):
-        raise Problem(503, "busy", "Other files are being made; try again.", headers={"Retry-After": "10"})
+def make_file(header: Mapping[str, Any], rows: Iterable[Sequence]) -> BinaryIO:
+    """The file, open at its end. Raises Problem, and the errors of the rows."""
+    if not SLOTS.acquire(timeout=MAX_WAIT):
+        raise Problem(
+            503, "busy", "Other exports are running; try again in a few seconds.", headers={"Retry-After": "10"}
+        )
     file = SpooledTemporaryFile(IN_MEMORY, dir=writable_folder())  # noqa: SIM115  the answer closes it
     try:
-        with ExportProcess(told, rows) as maker:
-            for bit in maker.bits():  # writelines() would keep all of it in memory first
+        with ExportProcess(header, rows) as maker:
+            for bit in maker.bits():  # writelines() would hold all of it in memory first
                 file.write(bit)
     except BaseException:
         file.close()
         raise
     finally:
-        PLACES.release()
+        SLOTS.release()
     return file
 
 
 class ExportProcess:
-    """The process, what feeds it, and what ends it."""
+    """The subprocess, the thread that feeds it, and the timer that ends it."""
 
-    def __init__(self, told: Mapping[str, Any], rows: Iterable[Sequence]) -> None:
+    def __init__(self, header: Mapping[str, Any], rows: Iterable[Sequence]) -> None:
         self._error: Exception | None = None
         pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
         self._process = subprocess.Popen(COMMAND, cwd=PROJECT, env=NO_SECRETS, **pipes)  # noqa: S603  a command of our own
-        self._feeder = Thread(target=self._feed, args=(told, rows), daemon=True)
-        self._timer = Timer(LONGEST, self._process.kill)
+        self._feeder = Thread(target=self._feed, args=(header, rows), daemon=True)
+        self._timer = Timer(MAX_SECONDS, self._process.kill)
         self._timer.daemon = True
 
     def __enter__(self) -> "ExportProcess":
@@ -80,21 +82,21 @@ class ExportProcess:
 
     def __exit__(self, *_) -> None:
         self._timer.cancel()
-        self._process.kill()  # where it has not ended by itself
+        self._process.kill()  # if it has not ended
         self._feeder.join()
         self._process.stdout.close()
         self._process.stderr.close()
         self._process.wait()
 
-    def _feed(self, told: Mapping[str, Any], rows: Iterable[Sequence]) -> None:
+    def _feed(self, header: Mapping[str, Any], rows: Iterable[Sequence]) -> None:
         try:
             with self._process.stdin as stream:
-                stream.write(_line(told))
-                # What it no longer reads would fill the pipe's buffer first, however long rows take.
+                stream.write(_line(header))
+                # Without the check, rows that a dead process no longer reads would fill the pipe first.
                 stream.writelines(_line(row) for row in takewhile(self._is_running, rows))
         except BrokenPipeError:
-            pass  # it has ended, and says itself why
-        except Exception as error:  # of the rows, as a database that went away: raised where the file is waited for
+            pass  # the process has ended; its status says why
+        except Exception as error:  # of the rows, such as a lost database: raised to the caller in bits()
             self._error = error
             self._process.kill()
 
@@ -104,12 +106,12 @@ class ExportProcess:
     def bits(self) -> Iterator[bytes]:
         while bit := self._process.stdout.read(BIT):
             yield bit
-        said, status = self._process.stderr.read().decode(errors="replace"), self._process.wait()
+        traceback, status = self._process.stderr.read().decode(errors="replace"), self._process.wait()
         self._feeder.join()
         if self._error is not None:
             raise self._error
         if status != 0:
-            log.error("a file could not be made", extra={"fields": {"status": status, **_place_of(said)}})
+            log.error("an export failed", extra={"fields": {"status": status, **_place_of(traceback)}})
             raise Problem(500, "internal", UNEXPECTED)
 
 
@@ -118,7 +120,7 @@ def _line(value: Any) -> bytes:
 
 
 def _place_of(traceback: str) -> dict[str, str]:
-    """An exception's type and place; its words may quote a value."""
+    """An exception's type and place; its message may quote a value."""
     lines = traceback.splitlines() or [""]
     places = [line.strip() for line in lines if line.startswith("  File")]
     return {"type": lines[-1].partition(":")[0], "place": places[-1] if places else ""}

@@ -1,4 +1,4 @@
-"""Where a file may lie for a moment: a container's root may be read-only, its memory is not."""
+"""The folder of temporary files: a container's root may be read-only, its shared memory is not."""
 
 import os
 import tempfile
@@ -7,7 +7,7 @@ SHARED_MEMORY = "/dev/shm"  # noqa: S108  files in it are made under names that 
 
 
 def writable_folder() -> str | None:
-    """None where there is nothing else than what the system takes by itself."""
+    """A folder for tempfile, None for the system's own choice."""
     try:
         return tempfile.gettempdir()
     except FileNotFoundError:

@@ -1,10 +1,10 @@
-"""Text -> the characters that a page can show, in the order in which they stand on it.
+"""Text -> characters that a page can show, in their order on the page.
 
 In:  any text; which characters the font has.
-Out: the same without what nobody can see; Arabic in the forms that letters take inside words, right to left. What the
-     font does not have is taken apart (é -> e), else a question mark.
+Out: the text without invisible characters; Arabic in contextual forms, right to left. A character that the font lacks
+     is decomposed (é -> e), or becomes a question mark.
 
-Arabic letters are joined by the forms that Unicode names for each (initial, medial, final), which the font has too.
+Arabic letters are joined by Unicode's presentation forms (initial, medial, final), which the font has.
 """
 
 import unicodedata
@@ -28,14 +28,16 @@ UNKNOWN = "?"
 Has = Callable[[str], bool]
 
 
-def plain(text: object) -> str:
+def single_line(text: object) -> str:
     """One line, without control characters."""
     return "".join(" " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c for c in str(text)).strip()
 
 
-def shown(text: object, has: Has) -> str:
-    """In the order in which it is read; `placed` puts a line of it into that in which it stands."""
-    return "".join(_shown(character, has) for character in joined(unicodedata.normalize("NFC", plain(text)), has))
+def displayable(text: object, has: Has) -> str:
+    """The text in characters of the font, in reading order; `visual_order` reorders a line of it."""
+    return "".join(
+        _shown(character, has) for character in join_arabic(unicodedata.normalize("NFC", single_line(text)), has)
+    )
 
 
 def _shown(character: str, has: Has) -> str:
@@ -44,19 +46,19 @@ def _shown(character: str, has: Has) -> str:
     if unicodedata.category(character) in ("Cf", "Mn"):
         return ""
     alike = ALIKE.get(character) or unicodedata.normalize("NFKD", character)
-    kept = "".join(part for part in alike if has(part) and not unicodedata.combining(part))
-    return kept or UNKNOWN
+    remaining = "".join(part for part in alike if has(part) and not unicodedata.combining(part))
+    return remaining or UNKNOWN
 
 
-def placed(line: str) -> str:
-    """A line in the order in which it stands: left to right, but for words of Arabic or Hebrew."""
+def visual_order(line: str) -> str:
+    """A line in display order: left to right, except for Arabic and Hebrew words."""
     if not any(unicodedata.bidirectional(character) in ("R", "AL") for character in line):
         return line
     return BidiParagraph(line, auto_detect_base_direction(line)).get_reordered_string()
 
 
 def is_right_to_left(text: object) -> bool:
-    return auto_detect_base_direction(plain(text)) == TextDirection.RTL
+    return auto_detect_base_direction(single_line(text)) == TextDirection.RTL
 
 
 # --- Arabic -----------------------------------------------------------------------------------------------------------
@@ -64,7 +66,7 @@ def is_right_to_left(text: object) -> bool:
 
 @cache
 def forms() -> dict[str, dict[str, str]]:
-    """Of a letter, or of lam and alef together: its forms by name. A letter without an initial one joins backwards."""
+    """Forms by name of each letter, and of lam-alef. A letter without an initial form joins only the letter before."""
     found: dict[str, dict[str, str]] = {}
     for code in FORMS:
         kind, *parts = unicodedata.decomposition(chr(code)).split() or [""]
@@ -74,8 +76,8 @@ def forms() -> dict[str, dict[str, str]]:
     return found
 
 
-def joined(text: str, has: Has) -> str:
-    """Each Arabic letter in the form it takes between its neighbours, lam and alef as one."""
+def join_arabic(text: str, has: Has) -> str:
+    """Replace each Arabic letter by its form between its neighbours, lam and alef by their ligature."""
     if not any(0x0600 <= ord(character) <= 0x06FF for character in text):
         return text
     parts = _parts(text)
@@ -85,8 +87,8 @@ def joined(text: str, has: Has) -> str:
         if own is None:
             out.append(part)
             continue
-        before = _joins_on(_beside(parts, i, -1)) and "final" in own
-        after = "initial" in own and _beside(parts, i, 1) in forms() and "final" in forms()[_beside(parts, i, 1)]
+        before = _joins_on(_neighbour(parts, i, -1)) and "final" in own
+        after = "initial" in own and _neighbour(parts, i, 1) in forms() and "final" in forms()[_neighbour(parts, i, 1)]
         kind = ("medial" if after else "final") if before else ("initial" if after else "isolated")
         form = own.get(kind, part)
         out.append(form if has(form) else part)
@@ -94,7 +96,7 @@ def joined(text: str, has: Has) -> str:
 
 
 def _parts(text: str) -> list[str]:
-    """Letters, but lam and alef, which are written as one, together."""
+    """The letters of a text, lam-alef as one."""
     parts, i = [], 0
     while i < len(text):
         n = 2 if text[i : i + 2] in forms() else 1
@@ -103,8 +105,8 @@ def _parts(text: str) -> list[str]:
     return parts
 
 
-def _beside(parts: list[str], i: int, step: int) -> str:
-    """The next part that is a letter: marks above and below letters do not part them."""
+def _neighbour(parts: list[str], i: int, step: int) -> str:
+    """The next letter; combining marks are skipped."""
     i += step
     while 0 <= i < len(parts) and unicodedata.combining(parts[i][0]):
         i += step

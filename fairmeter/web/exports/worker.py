@@ -1,10 +1,9 @@
-"""What is to be printed -> a file: `python -m fairmeter.web.exports.worker`, which papers.py starts for each file.
+"""The subprocess that makes one export: `python -m fairmeter.web.exports.worker`, started by process.py.
 
-In:  stdin, a line of JSON each: first what to make (KINDS), then the rows, lists of plain values.
-Out: stdout, the file, after the last row has come.
+In:  stdin, JSON lines: a header with the kind of file (KINDS), then the rows, lists of plain values.
+Out: stdout, the file, after the last row.
 
-A process of its own, as the libraries that draw take 40 MB of a worker that never gives them back. It is given nothing
-of the service's settings, opens no connection, and works at a lower priority than what answers requests.
+It has none of the service's settings, opens no connection, and runs at a lower priority than the requests.
 """
 
 import json
@@ -17,33 +16,38 @@ from typing import BinaryIO
 Rows = Iterator[list]
 
 
-def book(told: dict, rows: Rows, out: BinaryIO) -> None:
+def write_xlsx(header: dict, rows: Rows, out: BinaryIO) -> None:
     from fairmeter.web.exports.xlsx import write_book
 
-    write_book(told, rows, out)
+    write_book(header, rows, out)
 
 
-def table(told: dict, rows: Rows, out: BinaryIO) -> None:
-    from fairmeter.web.exports.pdf_table import table_of
+def write_pdf_table(header: dict, rows: Rows, out: BinaryIO) -> None:
+    from fairmeter.web.exports.pdf_table import pdf_table
 
-    out.write(table_of(told, rows))
-
-
-def sheet(told: dict, _rows: Rows, out: BinaryIO) -> None:
-    from fairmeter.web.exports.pdf_crew_sheet import sheet_of
-
-    out.write(sheet_of(told))
+    out.write(pdf_table(header, rows))
 
 
-KINDS: dict[str, Callable[[dict, Rows, BinaryIO], None]] = {"book": book, "table": table, "sheet": sheet}
-POLITE = 10  # of the scheduler's niceness
+def write_crew_sheet(header: dict, _rows: Rows, out: BinaryIO) -> None:
+    from fairmeter.web.exports.pdf_crew_sheet import crew_sheet
+
+    out.write(crew_sheet(header))
+
+
+KINDS: dict[str, Callable[[dict, Rows, BinaryIO], None]] = {
+    "book": write_xlsx,
+    "table": write_pdf_table,
+    "sheet": write_crew_sheet,
+}
+NICENESS = 10  # of the scheduler
 
 
 def main(lines: Iterator[bytes], out: BinaryIO) -> None:
-    os.nice(POLITE)
-    logging.disable()  # what libraries say in passing may quote a value
-    told = json.loads(next(lines))
-    KINDS[told["kind"]](told, (json.loads(line) for line in lines), out)
+    """Make one file."""
+    os.nice(NICENESS)
+    logging.disable()  # messages of libraries may quote a value
+    header = json.loads(next(lines))
+    KINDS[header["kind"]](header, (json.loads(line) for line in lines), out)
 
 
 if __name__ == "__main__":
