@@ -136,7 +136,7 @@ def test_a_printed_list_repeats_its_header_and_numbers_its_pages(monkeypatch):
 def test_no_more_is_printed_than_somebody_carries_and_the_paper_says_so(desk, monkeypatch):
     sent = []
     monkeypatch.setattr(files, "MAX_PRINTED", 5)
-    monkeypatch.setattr(files, "file_answer", lambda told, rows, *_: sent.append((told, list(rows))) or "")
+    monkeypatch.setattr(files, "file_response", lambda told, rows, *_: sent.append((told, list(rows))) or "")
     desk.get("/clients?format=pdf&sort=id")
     desk.get("/clients?format=pdf&sort=id&id_prefix=c-01&least_score=0.87")
     (cut, first), (whole, second) = sent

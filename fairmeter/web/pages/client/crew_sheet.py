@@ -13,8 +13,8 @@ from flask import Response
 from fairmeter.casework import workflow as rules
 from fairmeter.web.desk_api import schemas as told
 from fairmeter.web.desk_api.read import profile_of
-from fairmeter.web.exports.files import PDF, in_words, written
-from fairmeter.web.exports.process import file_answer
+from fairmeter.web.exports.files import PDF, cell_text, filtered
+from fairmeter.web.exports.process import file_response
 from fairmeter.web.http import i18n
 from fairmeter.web.pages.client.charts import days_of, levels
 from fairmeter.web.pages.client.context import ClientSurroundings, around_of, quartiles
@@ -39,20 +39,20 @@ def register(site: Site) -> None:
 
 def sheet_answer(profile: told.RiskProfile, around: ClientSurroundings) -> Response:
     name = UNSAFE.sub("-", profile.client["client_id"]).strip("-.")[:60] or "client"
-    return file_answer(sheet_told(profile, around), (), f"{name}.pdf", PDF)
+    return file_response(sheet_told(profile, around), (), f"{name}.pdf", PDF)
 
 
 def sheet_told(profile: told.RiskProfile, around: ClientSurroundings) -> dict[str, Any]:
     """What paper/sheet.py draws."""
     case = profile.case
     case_told = i18n.text("crew.case", n=case.case_id, who=case.assignee or "-") if is_open(case) else ""
-    scored = i18n.text("client.scored", when=written("moment", profile.scored_at), version=profile.model_version)
+    scored = i18n.text("client.scored", when=filtered("moment", profile.scored_at), version=profile.model_version)
     return {
         "kind": "sheet",
         "title": i18n.text("crew.title"),
         "client": profile.client["client_id"],
-        "printed": i18n.text("crew.printed", when=written("moment", datetime.now(UTC))),
-        "severity": in_words("severity", profile.severity),
+        "printed": i18n.text("crew.printed", when=filtered("moment", datetime.now(UTC))),
+        "severity": cell_text("severity", profile.severity),
         "about": "; ".join(filter(None, (scored, case_told))),
         "facts": facts(profile),
         "stakes": stakes(profile),
@@ -118,10 +118,10 @@ def stakes(profile: told.RiskProfile) -> list[tuple[str, str]]:
     )  # fmt: skip
     rows = [
         ("client.score", i18n.text("client.no_score") if score is None else suspected),
-        ("crew.recommendation", in_words("recommendation", profile.recommendation)),
+        ("crew.recommendation", cell_text("recommendation", profile.recommendation)),
         ("crew.onset", profile.onset_on and i18n.day(profile.onset_on)),
         ("crew.if_theft", at_stake),
-        ("crew.expected", in_words("expected_recovery_kwh", profile.expected_recovery_kwh)),
+        ("crew.expected", cell_text("expected_recovery_kwh", profile.expected_recovery_kwh)),
         ("crew.visits", visits(profile)),
     ]
     return [(i18n.text(key), value) for key, value in rows if value]
