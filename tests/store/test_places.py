@@ -30,8 +30,6 @@ def test_clients_of_an_area_are_counted_and_the_suspected_listed(regions):
     assert regions.count_placed(whole) == 6
     assert regions.count_placed(whole, region=102.0) == 2
     assert {one.client_id for one in regions.placed_clients(whole, 9, region=102.0)} == {"d"}  # the suspected
-    south = regions.area(region=101.0)
-    assert regions.count_placed(south) == 4
 
 
 def test_the_newest_score_of_each_client_is_found_by_its_id(regions):
