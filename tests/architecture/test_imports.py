@@ -49,7 +49,7 @@ DOORS = {
     "scipy": "planning/routes",
     "holidays": "data/exogenous",
     "flask": "web cli/desk",
-    "flask_openapi flask_openapi_swagger flask_wtf flask_limiter limits wtforms": "web",
+    "flask_openapi flask_openapi_swagger flask_wtf wtforms": "web",
     "werkzeug": "web cli/serve",
     "itsdangerous markupsafe jinja2": "web reports",
     "argon2 fpdf uharfbuzz xlsxwriter": "web",

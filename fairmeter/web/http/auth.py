@@ -58,7 +58,10 @@ class DeskAccess(NamedTuple):
 
 
 class FailedAttempts:
-    """Failed attempts by address within a moving window, in each worker's memory: every worker allows as many."""
+    """Failed attempts by address within a moving window, in each worker's memory: every worker allows as many.
+
+    Bounded by MAX_ADDRESSES, which the storage of Flask-Limiter is not (docs/architecture.md, "Decisions").
+    """
 
     def __init__(self, most: int = FAILURES, window: float = WINDOW, clock: Callable[[], float] = monotonic) -> None:
         self._most, self._window, self._clock = most, window, clock
