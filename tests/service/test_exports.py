@@ -235,6 +235,7 @@ def test_arabic_letters_are_joined_and_stand_from_right_to_left():
     assert join_arabic("\u0644\u0627", everything) == "\ufefb"  # lam and alef are one
     assert join_arabic("\u062f\u0627\u0631", everything) == "\ufea9\ufe8d\ufead"  # none of these joins the next
     assert join_arabic("\u0628\u064e\u0628", everything) == "\ufe91\u064e\ufe90"  # a mark parts nothing
+    assert join_arabic("\u06af\u0644", everything) == "\ufb94\ufede"  # Persian gaf joins as well
     assert join_arabic(ARABIC, latin) == ARABIC  # a font without these forms
 
 

@@ -23,7 +23,8 @@ ALIKE = {
     "\u0153": "oe",
     "\u00b3": "3",
 }
-FORMS = range(0xFE70, 0xFEFD)  # Unicode's Arabic forms
+# Unicode's forms of Arabic letters: of Persian and other languages (without ligatures), and of Arabic itself.
+FORMS = (*range(0xFB50, 0xFBE8), *range(0xFBFC, 0xFC00), *range(0xFE70, 0xFEFD))
 UNKNOWN = "?"
 Has = Callable[[str], bool]
 
