@@ -52,7 +52,7 @@ DOORS = {
     "flask_openapi flask_openapi_swagger flask_wtf wtforms": "web",
     "werkzeug": "web cli/serve",
     "itsdangerous markupsafe jinja2": "web reports",
-    "argon2 fpdf uharfbuzz xlsxwriter": "web",
+    "argon2 fpdf xlsxwriter": "web",
     "prometheus_client gunicorn": "web gunicorn.conf",
     "pydantic": "web cli train score",
     "pydantic_core": "web scoring/payloads",
