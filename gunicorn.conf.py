@@ -15,10 +15,10 @@ from functools import partial
 
 from gunicorn import sock
 
-# Measured by `python -m benchmarks.load.load --workers`: 4, 8 and 16 threads answer about as many requests, those of one
-# processor; a second worker, not a thread, uses a second processor. Beside twelve idle connections a request takes 5 s
-# with gunicorn's own threads, 60 s with a sync worker, milliseconds here; beside twelve half-sent ones 60 s, 60 s and
-# milliseconds. Eight leave room beside pages that wait for the database; sixteen take more memory.
+# Measured by `python -m benchmarks.load.load --workers`: 4, 8 and 16 threads answer about equally many requests, those
+# of one processor; a second worker, not a thread, uses a second processor. Beside twelve idle connections a request
+# takes 5 s with gunicorn's own threads, 60 s with a sync worker, milliseconds here; beside twelve half-sent ones 60 s,
+# 60 s and milliseconds. Eight leave room beside pages that wait for the database; sixteen take more memory.
 worker_class = "fairmeter.web.gunicorn_worker.BufferedThreadWorker"
 threads = 8
 

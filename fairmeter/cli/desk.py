@@ -1,8 +1,8 @@
-"""What an operator does from a shell: `flask --app predict COMMAND`.
+"""Commands of the desk's operator: `flask --app predict COMMAND`.
 
-In:  names, roles, passwords (typed twice, or one line on stdin: no argument, which others would see).
-Out: users and keys; the tables brought up to date; the chain of moves checked; notices sent; meters listened to.
-Exit codes: 0 done, 1 what was asked cannot be done or does not hold (one sentence on stderr).
+In:  names and roles; passwords, typed twice or one line on stdin (an argument would be visible to other users).
+Out: users and keys, migrated tables, a verified chain of moves, sent notifications, readings taken by MQTT.
+Exit codes: 0 done, 1 not possible or not intact (one sentence on stderr).
 """
 
 import signal
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from fairmeter.desk.service import DeskService
 
 NO_DESK = "There is no desk: set DATABASE_URL, such as sqlite:///fairmeter.db, or OPEN=1."
-LONGEST_LINE = 1000
+MAX_LINE = 1000
 
 
 class ExternalServices(NamedTuple):
-    """Where notices go, meters publish, and the demo comes from.
+    """Addresses of notifications, the broker of readings, and the loader of the demo.
 
-    channels: addresses of each; broker: MQTT_URL; load_demo: fills an empty store, says with how many clients.
+    channels: addresses by channel; broker: MQTT_URL; load_demo: fills an empty store, returns the number of clients.
     """
 
     channels: Mapping[str, Sequence[str]]
@@ -34,17 +34,17 @@ class ExternalServices(NamedTuple):
     load_demo: Callable[[], int]
 
 
-def register(app: Flask, service: "DeskService | None", outside: ExternalServices) -> None:
-    """Adds the commands; without a desk each of them says how to get one."""
+def register(app: Flask, service: "DeskService | None", services: ExternalServices) -> None:
+    """Add the commands; without a desk each one explains how to set it up."""
     for command, run in COMMANDS.items():
-        app.cli.add_command(_command(command, run, service, outside))
+        app.cli.add_command(_command(command, run, service, services))
 
 
-def _command(name: str, run: Callable, service: "DeskService | None", outside: ExternalServices) -> click.Command:
+def _command(name: str, run: Callable, service: "DeskService | None", services: ExternalServices) -> click.Command:
     def called(**options) -> None:
         if service is None:
             raise click.ClickException(NO_DESK)
-        run(service, outside, **options)
+        run(service, services, **options)
 
     return click.Command(name, callback=called, params=PARAMETERS.get(name, []), help=run.__doc__)
 
@@ -52,109 +52,114 @@ def _command(name: str, run: Callable, service: "DeskService | None", outside: E
 # --- users and keys ---------------------------------------------------------------------------------------------------
 
 
-def add_user(service: "DeskService", _outside: ExternalServices, name: str, role: str) -> None:
-    """Adds a user who signs in with a password."""
+def add_user(service: "DeskService", _services: ExternalServices, name: str, role: str) -> None:
+    """Add a user with a password."""
     from fairmeter.web.http.sessions import hash_of_password
 
-    _told(lambda: service.store.add_user(name, hash_of_password(_password()), role))
+    _or_exit(lambda: service.store.add_user(name, hash_of_password(_password()), role))
     click.echo(f"{name} may sign in as {role}.")
 
 
 def change_user(
-    service: "DeskService", _outside: ExternalServices, name: str, role: str | None, password: bool, active: bool | None
+    service: "DeskService",
+    _services: ExternalServices,
+    name: str,
+    role: str | None,
+    password: bool,
+    active: bool | None,
 ):
-    """Changes a user's role or password, or whether they may sign in. Sessions from before it end."""
+    """Change a user's role, password or access; the user's open sessions end."""
     from fairmeter.web.http.sessions import hash_of_password
 
     changes = {"role": role, "is_active": active}
     if password:
-        changes["password_hash"] = _told(lambda: hash_of_password(_password()))
-    user = _told(lambda: service.store.change_user(name, **changes))
+        changes["password_hash"] = _or_exit(lambda: hash_of_password(_password()))
+    user = _or_exit(lambda: service.store.change_user(name, **changes))
     click.echo(f"{user.name} is {user.role}{'' if user.is_active else ', and may not sign in'}.")
 
 
-def users(service: "DeskService", _outside: ExternalServices) -> None:
-    """Lists the users and the keys."""
-    for user in _told(service.store.list_users):
+def users(service: "DeskService", _services: ExternalServices) -> None:
+    """List users and keys."""
+    for user in _or_exit(service.store.list_users):
         click.echo(f"user  {user.role:12}  {'active' if user.is_active else 'out':6}  {user.name}")
-    for key in _told(service.store.list_keys):
+    for key in _or_exit(service.store.list_keys):
         used = f"last used {key.last_used_at:%Y-%m-%d %H:%M} UTC" if key.last_used_at else "never used"
         click.echo(f"key   {key.role:12}  {'active' if key.is_active else 'out':6}  {key.name}, {used}")
 
 
-def add_key(service: "DeskService", _outside: ExternalServices, name: str, role: str) -> None:
-    """Makes a key for a script, and shows it this once."""
+def add_key(service: "DeskService", _services: ExternalServices, name: str, role: str) -> None:
+    """Make a key for a script; it is shown once."""
     from fairmeter.web.http.sessions import new_key
 
     key, key_hash = new_key()
-    _told(lambda: service.store.add_key(name, key_hash, role))
+    _or_exit(lambda: service.store.add_key(name, key_hash, role))
     click.echo("Send it as Authorization: Bearer KEY. It is shown this once:", err=True)
     click.echo(key)
 
 
-def revoke_key(service: "DeskService", _outside: ExternalServices, name: str) -> None:
-    """Takes a key back."""
-    _told(lambda: service.store.revoke_key(name))
+def revoke_key(service: "DeskService", _services: ExternalServices, name: str) -> None:
+    """Revoke a key."""
+    _or_exit(lambda: service.store.revoke_key(name))
     click.echo(f"The key {name} opens nothing any more.")
 
 
 def _password() -> str:
     if sys.stdin.isatty():
         return click.prompt("Password", hide_input=True, confirmation_prompt=True)
-    return sys.stdin.readline(LONGEST_LINE).rstrip("\r\n")
+    return sys.stdin.readline(MAX_LINE).rstrip("\r\n")
 
 
 # --- the store --------------------------------------------------------------------------------------------------------
 
 
-def migrate(service: "DeskService", _outside: ExternalServices) -> None:
-    """Brings the tables up to date; the service does so too when it starts."""
-    _told(service.store.migrate)
+def migrate(service: "DeskService", _services: ExternalServices) -> None:
+    """Migrate the tables; the service does this when it starts, too."""
+    _or_exit(service.store.migrate)
     click.echo("The tables are up to date.")
 
 
-def demo(_service: "DeskService", outside: ExternalServices) -> None:
-    """Fills an empty store with the simulated utility of data/sample.zip."""
-    n = _told(outside.load_demo)
+def demo(_service: "DeskService", services: ExternalServices) -> None:
+    """Fill an empty store with the simulated utility of data/sample.zip."""
+    n = _or_exit(services.load_demo)
     click.echo(f"The demo's {n:,} clients are at the desk." if n else "The desk holds clients; nothing was changed.")
 
 
-def audit(service: "DeskService", _outside: ExternalServices) -> None:
-    """Checks the chain of moves: whether any was changed, left out or put in later."""
-    broken = _told(service.store.verify_chain)
+def audit(service: "DeskService", _services: ExternalServices) -> None:
+    """Verify the hash chain: no move was changed, removed or inserted later."""
+    broken = _or_exit(service.store.verify_chain)
     if broken is not None:
         raise click.ClickException(broken.text)
     click.echo("Every move is as it was written.")
 
 
-def notify(service: "DeskService", outside: ExternalServices) -> None:
-    """Sends the notices that are due; run it every few minutes."""
+def notify(service: "DeskService", services: ExternalServices) -> None:
+    """Send the notifications that are due; run it every few minutes."""
     from fairmeter.desk.notify import send_due
 
-    sent = _told(lambda: send_due(service.store, outside.channels))
+    sent = _or_exit(lambda: send_due(service.store, services.channels))
     click.echo(f"{sent.n_sent} notices sent, {sent.n_failed} to be tried again.")
     if sent.n_failed:
         raise click.exceptions.Exit(1)
 
 
-def listen(service: "DeskService", outside: ExternalServices) -> None:
-    """Takes in the readings that meters publish to the broker of MQTT_URL, until it is stopped."""
+def listen(service: "DeskService", services: ExternalServices) -> None:
+    """Store the readings that meters publish to the broker of MQTT_URL, until stopped."""
     from fairmeter.desk import mqtt
 
-    if outside.broker is None:
+    if services.broker is None:
         raise click.ClickException("MQTT_URL is not set; write mqtt://host:1883/topic.")
     done = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: done.set())
     click.echo("Listening; Ctrl-C stops it.", err=True)
-    counts = _told(
-        lambda: mqtt.listen(outside.broker, service.take_readings, done.is_set, reject=service.count_rejected)
+    counts = _or_exit(
+        lambda: mqtt.listen(services.broker, service.take_readings, done.is_set, reject=service.count_rejected)
     )
     click.echo(", ".join(f"{value} {name.removeprefix('n_')}" for name, value in counts.by_name().items()))
 
 
-def _told(work: Callable):
-    """What the work gives; what it raises in words becomes one sentence."""
+def _or_exit(work: Callable):
+    """Call a function; its known errors end the command with one sentence."""
     from fairmeter.desk.mqtt import BadBroker
     from fairmeter.store import StoreError
     from fairmeter.web.http.sessions import BadPassword

@@ -1,7 +1,7 @@
-"""Words of a command line -> numbers; argparse says which word is none.
+"""Types of command-line arguments: whole numbers, sizes, amounts, shares.
 
-In:  one argument as it was typed.
-Out: what it means. Raises argparse.ArgumentTypeError.
+In:  one argument as text.
+Out: its value; argparse.ArgumentTypeError for an invalid one.
 """
 
 import argparse
@@ -10,31 +10,31 @@ import re
 
 
 def whole(text: str) -> int:
-    """A whole number from 0 on."""
+    """A whole number, 0 or more."""
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 on")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 0 or more")
     return int(text)
 
 
 def bytes_of(text: str) -> int:
-    """2GB, 1.5 GB, 800MB."""
+    """Bytes of 2GB, 1.5 GB or 800MB."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?) ?(MB|GB)", text.strip(), re.IGNORECASE)
     if not found:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size; write 2GB or 800MB")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size; write 2GB or 800MB")
     return int(float(found[1]) * 2 ** (20 if found[2].upper() == "MB" else 30))
 
 
 def amount(text: str) -> float:
-    """A number from 0 on."""
+    """A number, 0 or more."""
     if not 0 <= (number := _float(text)) < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is no amount from 0 on")
+        raise argparse.ArgumentTypeError(f"{text!r} is not an amount of 0 or more")
     return number
 
 
 def share(text: str) -> float:
     """A number from 0 to 1."""
     if not 0 <= (number := _float(text)) <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no share between 0 and 1")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share between 0 and 1")
     return number
 
 

@@ -8,8 +8,9 @@ pyarrow is imported only where a file is parsed: the server reads JSON alone and
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 
@@ -99,6 +100,21 @@ def parse_batches(source: TableFile, fields: tuple[Column, ...]) -> Iterator[Par
         for batch in batches:
             yield ParsedTable(source, names, pa.Table.from_batches([batch]), first_row)
             first_row += batch.num_rows
+
+
+def read_parquet_columns(path: Path, names: Sequence[str]) -> list[list]:
+    """The values of some columns of a Parquet file, in the order of the names.
+
+    Raises KeyError with the first missing name, OSError and ValueError for a file that cannot be read.
+    """
+    from pyarrow import parquet
+
+    present = set(parquet.read_schema(path).names)
+    for name in names:
+        if name not in present:
+            raise KeyError(name)
+    table = parquet.read_table(path, columns=list(names))
+    return [table[name].to_pylist() for name in names]
 
 
 def _matched(header: list[str], fields: tuple[Column, ...], source: TableFile) -> dict[str, str]:

@@ -8,6 +8,7 @@ import csv
 from pathlib import Path
 
 from fairmeter.core.types import FITS, Score
+from fairmeter.data.arrow_reader import read_parquet_columns
 from fairmeter.data.files import DamagedFile, MissingColumns, MissingFile
 from fairmeter.data.writers import Columns
 from fairmeter.planning.inspection_list import PlannedVisit
@@ -102,10 +103,5 @@ def _csv_rows(path: Path) -> list[tuple[int, str]]:
 
 
 def _parquet_rows(path: Path) -> list[tuple[int, str]]:
-    from pyarrow import parquet
-
-    for name in {"rank", "client_id"}.difference(parquet.read_schema(path).names):
-        raise KeyError(name)
-    table = parquet.read_table(path, columns=["rank", "client_id"])
-    found = zip(*(table[name].to_pylist() for name in ("rank", "client_id")), strict=True)
+    found = zip(*read_parquet_columns(path, ("rank", "client_id")), strict=True)
     return [(int(rank), str(client_id)) for rank, client_id in found if rank is not None]

@@ -1,1 +1,1 @@
-"""The HTTP service: bodies -> rows -> scores -> answers. It knows scores, not models; predict.py hands it a scorer."""
+"""HTTP: scoring API, desk API, pages and exports; the only Flask."""

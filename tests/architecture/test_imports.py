@@ -8,8 +8,6 @@ from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "fairmeter"
 MAX_LINES = 500
@@ -203,7 +201,6 @@ def test_no_private_name_is_imported_from_another_package():
 # --- doors ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.xfail(reason="planning/list_files.py writes Parquet, which data/writers.py does too", strict=True)
 def test_every_library_comes_in_by_its_door():
     doors = {library: places.split() for names, places in DOORS.items() for library in names.split()}
     wrong = [

@@ -319,14 +319,14 @@ def test_a_promise_lists_as_many_as_keep_it(tmp_path, model, capsys):
     model.manifest["promise"] = calibration_table(np.zeros(79), honest)  # p is 1 / 80 above them all, 4 / 80 for c
     rows = visits_of(tmp_path, "--false-alarms", 0.1)
     assert [row["client_id"] for row in rows] == ["b", "c"]  # 3 judged: 3 x 4 / 80 / 2 = 0.075
-    assert "2 clients keep the promise of at most 10%" in capsys.readouterr().out
+    assert "2 clients: the expected share of false alarms is at most 10%" in capsys.readouterr().out
 
 
 def test_a_promise_that_no_list_keeps_is_said_with_the_smallest_share(tmp_path, model, capsys):
     model.manifest["promise"] = calibration_table(np.zeros(19), np.linspace(0, 0.9, 19))
     assert visits_of(tmp_path, "--false-alarms", 0.05, "--visits", 2, "--random-share", 0) == []
     said = capsys.readouterr().out
-    assert "No list keeps at most 5% false alarms; the smallest share that one can keep is" in said
+    assert "No list keeps at most 5% false alarms; the smallest possible share is" in said
 
 
 def test_a_model_without_a_promise_table_says_so_before_the_work(tmp_path, model, capsys):

@@ -1,4 +1,4 @@
-"""Scores and an inspection list -> what score.py prints of visits: what they are expected to find, cost and bring.
+"""Tables of the expected hits, costs and value of visits, printed by score.py.
 
 In:  scores, visits, a rich console.
 Out: lines on the console. Energy where there is no price.
@@ -20,7 +20,7 @@ SHOWN = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000)  # numbers of visits
 
 
 def print_worth(scores: list[Score], n_asked: int | None, cost: float, price: float | None, console: Console) -> None:
-    """What visits find, cost and bring, as far as scores and estimates tell; energy where there is no price."""
+    """Print hits, costs and value of visits, estimated from scores; energy where there is no price."""
     judged = [score for score in scores if score.probability is not None]
     hit = np.array([score.probability for score in judged])
     value = expected_values(judged, price)[:, 0]
@@ -77,21 +77,19 @@ def in_brackets(figure: dict, form: str) -> str:
 
 
 def print_list(
-    listed: list[PlannedVisit], found: ConformalSelection | None, n_asked: int | None, place: Path, console: Console
+    visits: list[PlannedVisit], selection: ConformalSelection | None, n_asked: int | None, place: Path, console: Console
 ) -> None:
-    """How long the list is, and why no longer."""
-    n_random = sum(visit.is_random for visit in listed)
-    console.print(f"{len(listed):,} visits, {n_random:,} of them drawn at random: {place}", soft_wrap=True)
-    if n_asked is not None and len(listed) < n_asked and found is None:
-        console.print(
-            "Fewer than asked for: nobody else can be visited, or is expected to bring more than a visit costs."
-        )
-    if found is None:
+    """Print the length of the list, and the reason where it is shorter than asked for."""
+    n_random = sum(visit.is_random for visit in visits)
+    console.print(f"{len(visits):,} visits, {n_random:,} of them random: {place}", soft_wrap=True)
+    if n_asked is not None and len(visits) < n_asked and selection is None:
+        console.print("Fewer than asked for: no other client can be visited, or is worth more than a visit costs.")
+    if selection is None:
         return
-    n = int(found.is_listed.sum())
+    n = int(selection.is_listed.sum())
     if n:
-        said = f"{n:,} clients keep the promise of at most {found.share:.0%} false alarms, as an expectation"
-        console.print(f"{said}; it holds for clients that the model was not trained on.", soft_wrap=True)
-    elif found.smallest is not None:
-        smallest = f"the smallest share that one can keep is {found.smallest:.0%}"
-        console.print(f"No list keeps at most {found.share:.0%} false alarms; {smallest}.", soft_wrap=True)
+        line = f"{n:,} clients: the expected share of false alarms is at most {selection.share:.0%}"
+        console.print(f"{line}, for clients that the model was not trained on.", soft_wrap=True)
+    elif selection.smallest is not None:
+        smallest = f"the smallest possible share is {selection.smallest:.0%}"
+        console.print(f"No list keeps at most {selection.share:.0%} false alarms; {smallest}.", soft_wrap=True)

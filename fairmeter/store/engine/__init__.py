@@ -1,0 +1,1 @@
+"""Connections, schema, upserts, keyset paging and packed columns of the store."""
