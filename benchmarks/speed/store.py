@@ -36,7 +36,7 @@ from fairmeter.store import ReferenceData, Series, Store, invoice_histories
 from fairmeter.store.engine import schema
 from fairmeter.web.http import sessions
 from fairmeter.web.http.auth import VIEWER
-from fairmeter.web.pages.live import shown
+from fairmeter.web.pages.live import live_context
 
 ROOT = Path(__file__).resolve().parents[2]
 N_CLIENTS, N_REGIONS, N_MONTHS, N_INVOICES = 135_000, 24, 60, 20
@@ -214,7 +214,7 @@ def live(store: Store, n_clients: int, n_readings: int) -> Iterator[Row]:
         "alerts by hour, four weeks": lambda: store.alerts_by_hour(past),
         "what became of a day's readings": lambda: store.ingestion_totals(day),
         "the last refusal": lambda: store.last_rejection(past),
-        "all that the live page shows": lambda: shown(store, ZoneInfo("Africa/Tunis"), ""),
+        "all that the live page shows": lambda: live_context(store, ZoneInfo("Africa/Tunis"), ""),
     }
     yield f"{store.count_readings():,} readings kept", *row
     for what, do in whats.items():

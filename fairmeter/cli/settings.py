@@ -111,7 +111,7 @@ class Settings(CommandSettings):
     @field_validator("map_tiles")
     @classmethod
     def _tiles(cls, address: str) -> str:
-        return basemap.tile_address(address)
+        return basemap.parse_tile_address(address)
 
     @field_validator("map_outlines", mode="plain")
     @classmethod

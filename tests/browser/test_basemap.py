@@ -4,7 +4,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
 from fairmeter.web.http.auth import THIS_MACHINE
-from fairmeter.web.pages.basemap import MOST_TILES
+from fairmeter.web.pages.basemap import MAX_TILES
 from fairmeter.web.pages.site import PageSettings
 from tests.builders.desk import desk_app
 from tests.builders.map import SQUARE, place_clients
@@ -41,6 +41,6 @@ def test_a_browser_gets_the_tiles_and_complains_of_nothing(store, desktop, front
         desktop.page.wait_for_selector(".imagelayer image")
         n_drawn = desktop.page.locator(".imagelayer image").count()
         server.shutdown()
-    assert 4 < n_drawn <= MOST_TILES
+    assert 4 < n_drawn <= MAX_TILES
     assert len(set(handler.asked)) >= n_drawn
     assert not desktop.complaints

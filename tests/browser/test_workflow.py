@@ -249,7 +249,7 @@ def rests(visitor, asked):
 
 
 def test_the_live_page_shows_what_comes_marks_it_and_rests_where_nobody_looks(visitor, store, monkeypatch):
-    monkeypatch.setattr("fairmeter.web.pages.live.EVERY", 0.1)
+    monkeypatch.setattr("fairmeter.web.pages.live.REFRESH_SECONDS", 0.1)
     visitor.goto("/desk/live")
     store.add_readings([("c-1", datetime(2026, 11, 2), 1.5)])
     visitor.page.wait_for_selector("tr.fresh >> text=c-1")
@@ -267,7 +267,7 @@ def test_the_live_page_shows_what_comes_marks_it_and_rests_where_nobody_looks(vi
 
 
 def test_the_live_page_says_that_the_desk_is_away_and_goes_on_when_it_is_back(visitor, store, monkeypatch):
-    monkeypatch.setattr("fairmeter.web.pages.live.EVERY", 0.1)
+    monkeypatch.setattr("fairmeter.web.pages.live.REFRESH_SECONDS", 0.1)
     visitor.goto("/desk/live")
     visitor.context.set_offline(True)
     visitor.page.wait_for_selector("text=The desk does not answer")

@@ -1,8 +1,8 @@
-"""Cases: a board by state, and each case with what may be done next.
+"""The pages of cases: a board by state, and each case with its possible moves.
 
-In:  the address: whose cases, which state; forms: a move, what a visit found, what was billed after it.
-Out: the pages at /desk/cases; moves and inspections. What is refused comes back as it was typed, with the reason and
-     the case as it is now.
+In:  the address: assignee, state; forms: a move, an inspection, what was billed after it.
+Out: the pages at /desk/cases; moves and inspections in the store. A rejected form is shown again as it was typed, with
+     the error and the current case.
 """
 
 from collections.abc import Callable
@@ -31,9 +31,9 @@ from fairmeter.web.pages.forms import (
 )
 from fairmeter.web.pages.site import Site, render
 
-N_CARDS = 12  # of a column of the board
-N_ROWS = 60  # of a page of one state
-SORTS = {CLOSED: "updated"}  # what is closed is of interest by when; what is open by how severe it is
+N_CARDS = 12  # in a column of the board
+N_ROWS = 60  # on a page of one state
+SORTS = {CLOSED: "updated"}  # closed cases by their last move; open ones by severity
 
 
 def register(site: Site) -> None:
@@ -42,62 +42,69 @@ def register(site: Site) -> None:
     @site.page("/cases")
     def cases():
         state, assignee = request.args.get("state"), request.args.get("assignee") or None
-        return render("cases.html", **board(site.desk, state if state in MOVES else None, assignee), me=me(site))
+        return render(
+            "cases.html", **board_context(site.desk, state if state in MOVES else None, assignee), me=signature_of(site)
+        )
 
     @site.page("/cases/<int:case_id>")
     def cases_one(case_id: int):
-        return render("cases_one.html", **one(site, case_id))
+        return render("cases_one.html", **case_context(site, case_id))
 
     @site.page("/cases/<int:case_id>/moves", INVESTIGATOR, methods=("POST",))
     def cases_move(case_id: int):
         def move(user: str) -> None:
-            asked = parse_form(asks.NewMove, request.form.to_dict() | {"why": request.form.get("why", "")})
-            store.move_case(case_id, asked.to, user, asked.why, version=asked.version, assignee=asked.assignee)
-            flash(i18n.text(f"cases.now.{asked.to}", n=case_id, who=asked.assignee), "done")
+            new_move = parse_form(asks.NewMove, request.form.to_dict() | {"why": request.form.get("why", "")})
+            store.move_case(
+                case_id, new_move.to, user, new_move.why, version=new_move.version, assignee=new_move.assignee
+            )
+            flash(i18n.text(f"cases.now.{new_move.to}", n=case_id, who=new_move.assignee), "done")
 
-        return tried(site, case_id, move)
+        return perform(site, case_id, move)
 
     @site.page("/cases/<int:case_id>/inspections", INVESTIGATOR, methods=("POST",))
     def cases_inspect(case_id: int):
         def inspect(user: str) -> None:
-            found = parse_inspection(zone)
-            more = found.model_dump(exclude={"outcome", "inspected_on", "photos"})
+            inspection = parse_inspection(zone)
+            more = inspection.model_dump(exclude={"outcome", "inspected_on", "photos"})
             with site.desk.photos.saved(uploaded_photos()) as names:
-                store.record_inspection(case_id, found.outcome, found.inspected_on, user, **more, photos=names)
-            outcome = i18n.text(f"outcome.{found.outcome}")
+                store.record_inspection(
+                    case_id, inspection.outcome, inspection.inspected_on, user, **more, photos=names
+                )
+            outcome = i18n.text(f"outcome.{inspection.outcome}")
             flash(i18n.text("cases.recorded", n=case_id, outcome=outcome), "done")
 
-        return tried(site, case_id, inspect)
+        return perform(site, case_id, inspect)
 
     @site.page("/cases/<int:case_id>/recovery", INVESTIGATOR, methods=("POST",))
     def cases_recovery(case_id: int):
         def bill(_user: str) -> None:
             billed = parse_form(RecoveredForm, request.form)
-            inspection = inspection_of(site.desk, found_or_404(store, case_id))
+            inspection = inspection_of(site.desk, find_case_or_raise(store, case_id))
             if inspection is None:
                 raise CaseNotFound(i18n.text("cases.no_inspection", n=case_id))
             store.record_recovery(inspection.inspection_id, billed.recovered_kwh, billed.recovered_value)
             flash(i18n.text("cases.billed"), "done")
 
-        return tried(site, case_id, bill)
+        return perform(site, case_id, bill)
 
 
 class RecoveredForm(BaseModel):
-    """What was billed after a visit."""
+    """The form of what was billed after an inspection. [kWh; currency of the settings]"""
 
     recovered_kwh: asks.Energy | None = None
     recovered_value: asks.Energy | None = None
 
 
-def me(site: Site) -> str:
+def signature_of(site: Site) -> str:
+    """The name under which the user's moves are recorded."""
     return site.guard.identity().signature
 
 
 # --- the board --------------------------------------------------------------------------------------------------------
 
 
-def board(desk: DeskService, state: str | None, assignee: str | None) -> dict[str, Any]:
-    """A column a state, or a page of the one that is asked for."""
+def board_context(desk: DeskService, state: str | None, assignee: str | None) -> dict[str, Any]:
+    """One column per state, or a page of the requested state."""
     after, limit = (current_cursor(), N_ROWS) if state else (None, N_CARDS)
     columns = {
         name: desk.store.list_cases(
@@ -118,10 +125,10 @@ def board(desk: DeskService, state: str | None, assignee: str | None) -> dict[st
 # --- one case ---------------------------------------------------------------------------------------------------------
 
 
-def one(site: Site, case_id: int) -> dict[str, Any]:
-    """What the page of a case shows. Raises CaseNotFound."""
+def case_context(site: Site, case_id: int) -> dict[str, Any]:
+    """What the template of a case receives. Raises CaseNotFound."""
     desk = site.desk
-    case = found_or_404(desk.store, case_id)
+    case = find_case_or_raise(desk.store, case_id)
     return {
         "case": case,
         "moves": desk.store.moves_of(case_id),
@@ -130,14 +137,14 @@ def one(site: Site, case_id: int) -> dict[str, Any]:
         "takes_photos": desk.photos.folder is not None,
         "outcomes": OUTCOMES,
         "people": assignable_users(desk),
-        "me": me(site),
+        "me": signature_of(site),
         "today": datetime.now(site.settings.time_zone).date(),
         "typed": {},
     }
 
 
-def found_or_404(store: Store, case_id: int) -> Case:
-    """Raises CaseNotFound."""
+def find_case_or_raise(store: Store, case_id: int) -> Case:
+    """The case of that number. Raises CaseNotFound."""
     case = store.find_case(case_id)
     if case is None:
         raise CaseNotFound(f"There is no case {case_id}.")
@@ -145,17 +152,18 @@ def found_or_404(store: Store, case_id: int) -> Case:
 
 
 def inspection_of(desk: DeskService, case: Case) -> Inspection | None:
+    """The inspection that closed the case, or None."""
     of_client = desk.store.list_inspections(client_id=case.client_id, limit=100).rows
     return next((inspection for inspection in of_client if inspection.case_id == case.case_id), None)
 
 
-def tried(site: Site, case_id: int, act: Callable[[str], None]):
-    """The case after it, or the page again with what is wrong and all that was typed. Raises CaseNotFound."""
+def perform(site: Site, case_id: int, action: Callable[[str], None]):
+    """Run an action and show the case; on an error, the page with the error and the typed form. Raises CaseNotFound."""
     try:
-        act(me(site))
+        action(signature_of(site))
     except (StoreUnavailable, CaseNotFound):
         raise
     except (CaseError, StoreError, Problem) as error:
-        shown = one(site, case_id) | {"typed": request.form, "problem": error_pages.sentence_of(error)}
-        return render("cases_one.html", **shown), error_pages.meant(error)[0]
+        state = case_context(site, case_id) | {"typed": request.form, "problem": error_pages.error_sentence(error)}
+        return render("cases_one.html", **state), error_pages.describe_error(error)[0]
     return redirect(url_for("desk.cases_one", case_id=case_id))

@@ -1,7 +1,7 @@
-"""What goes wrong on a page -> a page that says so in words.
+"""Error pages of the dashboard.
 
-In:  whatever a view, the guard or the store raised.
-Out: a page with the status, what happened and what to do; whoever is not signed in is led to where they can.
+In:  the exception that a view, access control or the store raised.
+Out: a page with the status, what happened and what to do; for 401 a redirect to the sign-in page.
 """
 
 from flask import Response, current_app, redirect, render_template, request, url_for
@@ -12,26 +12,26 @@ from fairmeter.scoring.problems import Problem
 from fairmeter.store import StoreError, StoreUnavailable
 from fairmeter.web.http import i18n, observability
 
-IN_WORDS = (400, 403, 404, 405, 409, 413, 422, 429, 500, 503, 507)  # statuses that the texts know
+TEXT_STATUSES = (400, 403, 404, 405, 409, 413, 422, 429, 500, 503, 507)  # statuses with texts of their own
 
 
-def shown(error: Exception) -> Response | HTTPException | tuple:
-    """The answer to an error of a page."""
+def render_error(error: Exception) -> Response | HTTPException | tuple:
+    """Render the page of an error; a redirect for 401."""
     if isinstance(error, HTTPException) and (error.code is None or error.code < 400):
         return error  # a redirect
-    status, message, headers = meant(error)
+    status, message, headers = describe_error(error)
     if status == 401:
         back = request.full_path.rstrip("?") if request.method == "GET" else None
         return redirect(url_for("desk.sign_in", next=back))
     if status == 500:
         current_app.logger.exception("%s %s failed", request.method, request.url_rule or "a request")
-    known = status if status in IN_WORDS else 500 if status >= 500 else 400
-    page = render_template("failure.html", status=status, key=f"failure.s{known}", message=message)
+    with_text = status if status in TEXT_STATUSES else 500 if status >= 500 else 400
+    page = render_template("failure.html", status=status, key=f"failure.s{with_text}", message=message)
     return page, status, headers
 
 
-def meant(error: Exception) -> tuple[int, str, dict[str, str]]:
-    """Status, the sentence that came with it (may be empty), headers."""
+def describe_error(error: Exception) -> tuple[int, str, dict[str, str]]:
+    """HTTP status, the error's own sentence (may be empty) and headers."""
     match error:
         case Problem():
             return error.status, error.message, error.headers
@@ -49,7 +49,7 @@ def meant(error: Exception) -> tuple[int, str, dict[str, str]]:
     return 500, "", {}
 
 
-def sentence_of(error: Exception) -> str:
-    """What is flashed where the page itself can go on."""
-    status, message, _ = meant(error)
-    return message or i18n.text(f"failure.s{status if status in IN_WORDS else 500}.text")
+def error_sentence(error: Exception) -> str:
+    """The sentence of an error that a page shows and continues after."""
+    status, message, _ = describe_error(error)
+    return message or i18n.text(f"failure.s{status if status in TEXT_STATUSES else 500}.text")

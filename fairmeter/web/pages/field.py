@@ -1,7 +1,7 @@
-"""Visits on a phone: whom to see next, and what was found, in three taps.
+"""The field page: a crew's visits on a phone, and a form that records each in three taps.
 
-In:  the cases that somebody has; what a visit found, sent once the phone has a connection, maybe twice.
-Out: the page at /desk/field; an inspection for each visit, once, however often it is sent.
+In:  the open cases of a user; the result of a visit, sent once the phone has a connection, possibly twice.
+Out: the page at /desk/field; one inspection for each visit, however often it is sent.
 """
 
 from collections.abc import Sequence
@@ -22,17 +22,17 @@ from fairmeter.web.desk_api import requests as asks
 from fairmeter.web.http import i18n
 from fairmeter.web.http.auth import ANYBODY, INVESTIGATOR
 from fairmeter.web.pages import error_pages
-from fairmeter.web.pages.cases import found_or_404, me
+from fairmeter.web.pages.cases import find_case_or_raise, signature_of
 from fairmeter.web.pages.forms import assignable_users, check_not_in_future, parse_form
 from fairmeter.web.pages.site import Site, render, static
 
-MOST = 40  # visits of one person; more is no day's work
-SAVED, ALREADY = "saved", "already"
+MAX_VISITS = 40  # of one user; more than a day's work
+SAVED, ALREADY_SAVED = "saved", "already"
 Place = tuple[float, float] | None  # latitude, longitude
 
 
 class FieldVisit(NamedTuple):
-    """A case to go to; place is None where nobody knows it."""
+    """A case to visit; place is None for a client without coordinates."""
 
     case: Case
     profile: Profile | None
@@ -40,7 +40,7 @@ class FieldVisit(NamedTuple):
 
 
 class RecordedVisit(asks.NewInspection):
-    """What was found, and who had the case when the phone last heard of it."""
+    """The result of a visit, with the assignee that the phone last received."""
 
     assignee: asks.Name
 
@@ -50,14 +50,14 @@ def register(site: Site) -> None:
 
     @site.page("/field")
     def field():
-        whose = request.args.get("of") or me(site)
-        visits = visits_of(store, whose)
+        whose = request.args.get("of") or signature_of(site)
+        visits = planned_visits(store, whose)
         data = {"whose": whose, "texts": i18n.texts_below("field.script"), "outcomes": i18n.texts_below("outcome")}
         return render(
             "field.html",
             visits=visits,
             whose=whose,
-            me=me(site),
+            me=signature_of(site),
             people=assignable_users(site.desk),
             outcomes=OUTCOMES,
             takes_photos=site.desk.photos.folder is not None,
@@ -67,67 +67,71 @@ def register(site: Site) -> None:
 
     @site.page("/worker.js", ANYBODY)
     def worker():
-        # Not among the files: a worker sees to pages below its own address alone, and is asked for anew each time.
-        return static("", "worker.js", is_kept=False)
+        # A route of its own: a service worker controls only pages below its address, and must not be cached.
+        return static("", "worker.js", is_cached=False)
 
     @site.page("/field/<int:case_id>", INVESTIGATOR, methods=("POST",))
     def field_record(case_id: int):
         try:
-            given = request.get_json(silent=True)
-            given = given if isinstance(given, dict) else {}
-            photos = given.pop("photos", [])
-            found = parse_form(RecordedVisit, {name: str(value) for name, value in given.items()}, photos=photos)
-            check_not_in_future(found.inspected_on, site.settings.time_zone)
-            return jsonify(state=recorded(site.desk, case_id, me(site), found))
+            body = request.get_json(silent=True)
+            body = body if isinstance(body, dict) else {}
+            photos = body.pop("photos", [])
+            visit = parse_form(RecordedVisit, {name: str(value) for name, value in body.items()}, photos=photos)
+            check_not_in_future(visit.inspected_on, site.settings.time_zone)
+            return jsonify(state=record_visit(site.desk, case_id, signature_of(site), visit))
         except StoreUnavailable:
             raise
         except (CaseError, StoreError, Problem, RequestEntityTooLarge) as error:
-            return jsonify(message=error_pages.sentence_of(error)), error_pages.meant(error)[0]
+            return jsonify(message=error_pages.error_sentence(error)), error_pages.describe_error(error)[0]
 
 
-def visits_of(store: Store, whose: str) -> list[FieldVisit]:
-    """Whom they have to see, in the order of the way."""
-    found = [
+def planned_visits(store: Store, whose: str) -> list[FieldVisit]:
+    """The open visits of a user, in visiting order."""
+    cases = [
         case
         for state in (INSPECTING, ASSIGNED)
-        for case in store.list_cases(state=state, assignee=whose, sort="severity", limit=MOST).rows
-    ][:MOST]
-    profiles = [store.find_profile(case.client_id) for case in found]
-    visits = [FieldVisit(case, profile, place_of(profile)) for case, profile in zip(found, profiles, strict=True)]
-    return [visits[i] for i in on_the_way([visit.place for visit in visits])]
+        for case in store.list_cases(state=state, assignee=whose, sort="severity", limit=MAX_VISITS).rows
+    ][:MAX_VISITS]
+    profiles = [store.find_profile(case.client_id) for case in cases]
+    visits = [FieldVisit(case, profile, location_of(profile)) for case, profile in zip(cases, profiles, strict=True)]
+    return [visits[i] for i in visiting_order([visit.place for visit in visits])]
 
 
-def place_of(profile: Profile | None) -> Place:
+def location_of(profile: Profile | None) -> Place:
+    """Latitude and longitude of a client. [degrees]"""
     client: dict[str, Any] = profile.client if profile else {}
     place = client.get("latitude"), client.get("longitude")
     return None if None in place else place
 
 
-def on_the_way(places: Sequence[Place]) -> list[int]:
-    """From the first place always to the nearest one that is left; those without a place come last, as they were."""
+def visiting_order(places: Sequence[Place]) -> list[int]:
+    """Indices in the order of a route from the first place always to the nearest one left (nearest neighbour).
+
+    Visits without a place come last, in their order.
+    """
     left = [i for i, place in enumerate(places) if place]
-    way = left[:1]
+    route = left[:1]
     left = left[1:]
     while left:
-        way.append(min(left, key=lambda i: squared_degrees(places[way[-1]], places[i])))
-        left.remove(way[-1])
-    return way + [i for i, place in enumerate(places) if not place]
+        route.append(min(left, key=lambda i: squared_degrees(places[route[-1]], places[i])))
+        left.remove(route[-1])
+    return route + [i for i, place in enumerate(places) if not place]
 
 
-def recorded(desk: DeskService, case_id: int, user: str, found: RecordedVisit) -> str:
-    """SAVED; ALREADY where the same user sent the same outcome before: a phone that heard no answer sends again.
+def record_visit(desk: DeskService, case_id: int, user: str, visit: RecordedVisit) -> str:
+    """Record a visit. [SAVED, or ALREADY_SAVED where the same user sent the same outcome before]
 
-    Raises CaseNotFound, CaseTaken, Problem.
+    A phone that received no answer sends again. Raises CaseNotFound, CaseTaken, Problem.
     """
     store = desk.store
-    case = found_or_404(store, case_id)
-    if case.state == CLOSED and case.outcome == found.outcome and store.moves_of(case_id)[-1].user == user:
-        return ALREADY
-    if case.assignee != found.assignee or case.state not in (ASSIGNED, INSPECTING):
+    case = find_case_or_raise(store, case_id)
+    if case.state == CLOSED and case.outcome == visit.outcome and store.moves_of(case_id)[-1].user == user:
+        return ALREADY_SAVED
+    if case.assignee != visit.assignee or case.state not in (ASSIGNED, INSPECTING):
         raise case_taken_error(case)
-    with desk.photos.saved(found.photos) as names:
+    with desk.photos.saved(visit.photos) as names:
         if case.state == ASSIGNED:
             case = store.move_case(case_id, INSPECTING, user, i18n.text("field.why"), version=case.version)
-        more = {"note": found.note, "version": case.version, "photos": names}
-        store.record_inspection(case_id, found.outcome, found.inspected_on, user, **more)
+        more = {"note": visit.note, "version": case.version, "photos": names}
+        store.record_inspection(case_id, visit.outcome, visit.inspected_on, user, **more)
     return SAVED

@@ -1,7 +1,7 @@
-"""The list: whom to visit, and all clients by filter and sort.
+"""The pages of lists: the planned visits, and all clients by filter and sort.
 
-In:  the address: visits, cost, price, share at random, promise; filters, sort, cursor. A form: whose cases to open.
-Out: the page at /desk/list; cases.
+In:  the address: visits, cost, price, share at random, promise; filters, sort, cursor. A form: cases to open.
+Out: the page at /desk/list; new and assigned cases in the store.
 """
 
 from collections.abc import Iterable, Sequence
@@ -34,41 +34,41 @@ from fairmeter.web.pages.forms import (
 )
 from fairmeter.web.pages.site import Site, render
 
-N_ROWS = 50  # of a page
-MOST_AT_ONCE = 200  # cases that one form opens
-FURTHER = 3  # the curve goes so many times as far as the list, to show what more crews would bring
+N_ROWS = 50  # on a page
+MAX_CASES = 200  # that one form opens
+CURVE_FACTOR = 3  # length of the curve in lists, to show what more visits would yield
 PROMISES = ("0.2", "0.3", "0.5", "0.7")
 SORTS = ("score", "severity", "recovery", "scored", "id")
-TAKEN = ("visits", "cost", "price", "random_share", "false_alarms", *sorted(PLAN_FILTERS))
-KINDS = ("csv", "xlsx", "pdf")  # files that a list comes as
+PLAN_ARGUMENTS = ("visits", "cost", "price", "random_share", "false_alarms", *sorted(PLAN_FILTERS))
+FILE_KINDS = ("csv", "xlsx", "pdf")  # formats of a list as a file
 
 
 def register(site: Site) -> None:
     desk, store, zone = site.desk, site.desk.store, site.settings.time_zone
 
     @site.page("/list")
-    def list():  # noqa: A001  its name is the address's
+    def list():  # noqa: A001  the endpoint's name
         shared = {
             "codes": store.list_codes(),
             "names": assignable_users(desk),
             "severities": (*SEVERITIES, INSUFFICIENT_HISTORY),
         }
         if request.args.get("show") == "all":
-            return render("list_clients.html", **shared, **clients(desk, zone))
-        return render("list.html", **shared, **visits(desk))
+            return render("list_clients.html", **shared, **clients_context(desk, zone))
+        return render("list.html", **shared, **visits_context(desk))
 
     @site.page("/list/cases", INVESTIGATOR, methods=("POST",))
     def list_open_cases():
-        ids = request.form.getlist("client")[:MOST_AT_ONCE]
+        ids = request.form.getlist("client")[:MAX_CASES]
         why, assignee = request.form.get("why", ""), request.form.get("assignee", "").strip() or None
-        drawn = set(request.form.getlist("drawn"))
-        opened, given, refused = open_cases(
-            desk, site.guard.identity().signature, ids, drawn, why=why, assignee=assignee
+        sampled = set(request.form.getlist("drawn"))
+        opened, assigned, refused = open_cases(
+            desk, site.guard.identity().signature, ids, sampled, why=why, assignee=assignee
         )
         if opened:
             flash(i18n.text("list.opened", n=len(opened), to=assignee or i18n.text("list.nobody")), "done")
-        if given:
-            flash(i18n.text("list.given", n=len(given), to=assignee), "done")
+        if assigned:
+            flash(i18n.text("list.given", n=len(assigned), to=assignee), "done")
         for sentence in refused[:3]:
             flash(sentence, "error")
         if len(refused) > 3:
@@ -76,11 +76,11 @@ def register(site: Site) -> None:
         return redirect(local_address(request.form.get("next", ""), url_for("desk.list")))
 
 
-# --- whom to visit ----------------------------------------------------------------------------------------------------
+# --- planned visits ---------------------------------------------------------------------------------------------------
 
 
-def visits(desk: DeskService) -> dict[str, Any]:
-    """What the page of visits shows."""
+def visits_context(desk: DeskService) -> dict[str, Any]:
+    """What the template of planned visits receives."""
     query, problems = parse_query(asks.ListQuery)
     try:
         plan = plan_of(desk, **query.plan_options())
@@ -96,21 +96,22 @@ def visits(desk: DeskService) -> dict[str, Any]:
         "problems": problems,
         "rows": enumerate_from(first, with_reasons(desk, rows[first : first + N_ROWS])),
         "n_rows": len(rows),
-        "expected": expected(rows),
-        "curve": curve(plan, has_value=any(planned.net for planned in plan.ranked)),
+        "expected": expected_results(rows),
+        "curve": yield_chart(plan, has_value=any(planned.net for planned in plan.ranked)),
         "n_left_out": plan.n_left_out,
         "promises": PROMISES if desk.manifest.get("promise") else (),
-        "pager": numbered(number, first + N_ROWS < len(rows)),
-        "files": file_addresses("inspection_list", query, TAKEN),
+        "pager": page_links(number, first + N_ROWS < len(rows)),
+        "files": file_addresses("inspection_list", query, PLAN_ARGUMENTS),
     }
 
 
 def enumerate_from(first: int, rows: list[RankedVisit]) -> list[tuple[int, RankedVisit]]:
+    """Number visits by their place in the whole list."""
     return [(first + n, planned) for n, planned in enumerate(rows, 1)]
 
 
-def expected(rows: Sequence[RankedVisit]) -> dict[str, Any]:
-    """What these visits should bring by their scores: confirmed ones, energy, and value less cost where prices are."""
+def expected_results(rows: Sequence[RankedVisit]) -> dict[str, Any]:
+    """Expected results of visits by their scores: confirmations, energy [kWh], value less cost where prices exist."""
     nets = [planned.net[0] for planned in rows if planned.net]
     n_confirmed = sum(planned.score.probability or 0.0 for planned in rows)
     return {
@@ -122,13 +123,13 @@ def expected(rows: Sequence[RankedVisit]) -> dict[str, Any]:
     }
 
 
-def curve(plan: VisitPlan, has_value: bool) -> charts.Chart:
-    """What more or fewer visits would bring, the chosen number marked."""
-    n = min(len(plan.ranked), max(FURTHER * plan.n_best, 60))
+def yield_chart(plan: VisitPlan, has_value: bool) -> charts.Chart:
+    """Expected cumulative yield by number of visits, with the chosen number marked."""
+    n = min(len(plan.ranked), max(CURVE_FACTOR * plan.n_best, 60))
     best = plan.ranked[:n]
-    brings = [planned.net[0] if planned.net else 0.0 for planned in best] if has_value else None
-    brings = brings or [planned.score.expected_recovery_kwh or 0.0 for planned in best]
-    y = [0.0, *accumulate(brings)]
+    yields = [planned.net[0] if planned.net else 0.0 for planned in best] if has_value else None
+    yields = yields or [planned.score.expected_recovery_kwh or 0.0 for planned in best]
+    y = [0.0, *accumulate(yields)]
     x, chosen = [*range(len(y))], min(plan.n_best, len(y) - 1)
     title = i18n.text("list.net" if has_value else "list.kwh")
     whole = charts.line(x, y, title, hovertemplate="%{x}: %{y:,.0f}<extra></extra>")
@@ -139,7 +140,8 @@ def curve(plan: VisitPlan, has_value: bool) -> charts.Chart:
     return charts.chart(whole, point | {"hoverinfo": "skip"}, **axes, annotations=[mark])
 
 
-def numbered(number: int, has_next: bool) -> Pager:
+def page_links(number: int, has_next: bool) -> Pager:
+    """Links around a page of planned visits, which are numbered."""
     first, previous = (address_with(page=None), address_with(page=number - 1)) if number > 1 else (None, None)
     return Pager(first, previous, address_with(page=number + 1) if has_next else None, number)
 
@@ -147,8 +149,8 @@ def numbered(number: int, has_next: bool) -> Pager:
 # --- all clients ------------------------------------------------------------------------------------------------------
 
 
-def clients(desk: DeskService, zone) -> dict[str, Any]:
-    """What the page of all clients shows."""
+def clients_context(desk: DeskService, zone) -> dict[str, Any]:
+    """What the template of all clients receives."""
     moments = {name: start_of_day(name, zone) for name in ("scored_since", "scored_until")}
     query, problems = parse_query(asks.ClientQuery, limit=N_ROWS, **moments)
     filters = query.model_dump(exclude={"limit", "after", "format", "sort"}, exclude_none=True)
@@ -170,34 +172,40 @@ def clients(desk: DeskService, zone) -> dict[str, Any]:
 
 
 def file_addresses(endpoint: str, query: asks.DeskRequest, names: Iterable[str]) -> dict[str, str]:
-    """Where the API gives the same rows as a file, by kind."""
+    """The API's addresses of the same rows as a file, by format."""
     given = query.model_dump(mode="json", include=set(names), exclude_none=True, exclude_defaults=True)
-    return {kind: f"{url_for(endpoint)}?{urlencode(given | {'format': kind})}" for kind in KINDS}
+    return {kind: f"{url_for(endpoint)}?{urlencode(given | {'format': kind})}" for kind in FILE_KINDS}
 
 
 # --- cases ------------------------------------------------------------------------------------------------------------
 
 
 def open_cases(
-    desk: DeskService, user: str, client_ids: Iterable[str], drawn: set[str], *, why: str, assignee: str | None
+    desk: DeskService, user: str, client_ids: Iterable[str], sampled: set[str], *, why: str, assignee: str | None
 ) -> tuple[list[int], list[int], list[str]]:
-    """Cases that were opened, that were there and are given now, why there are no others. Raises StoreUnavailable."""
-    opened, given, refused = [], [], []
+    """Open a case for each client, or assign its open one.
+
+    Returns numbers of opened cases, numbers of assigned cases, and sentences on failures. Raises StoreUnavailable.
+    """
+    opened, assigned, refused = [], [], []
     for client_id in client_ids:
         try:
-            case, is_new = opened_or_given(desk, client_id, user, client_id in drawn, why=why, assignee=assignee)
-            (opened if is_new else given).append(case.case_id)
+            case, is_new = open_or_assign(desk, client_id, user, client_id in sampled, why=why, assignee=assignee)
+            (opened if is_new else assigned).append(case.case_id)
         except StoreUnavailable:
             raise
         except (CaseError, StoreError) as error:
-            refused.append(error_pages.sentence_of(error))
-    return opened, given, refused
+            refused.append(error_pages.error_sentence(error))
+    return opened, assigned, refused
 
 
-def opened_or_given(
+def open_or_assign(
     desk: DeskService, client_id: str, user: str, is_random: bool, *, why: str, assignee: str | None
 ) -> tuple[Case, bool]:
-    """A new case, or the open one that nobody has, given to who is to have them all. Raises CaseError, StoreError."""
+    """A new case, or the client's open and unassigned one after its assignment. [case, is new]
+
+    Raises CaseError, StoreError.
+    """
     try:
         return desk.store.open_case(client_id, user, why, assignee=assignee, is_random=is_random), True
     except ClientHasCase as error:

@@ -48,7 +48,7 @@ def register(site: Site) -> None:
             run=report and report["run"],
             rests_on=mean_effects_chart(desk.store.stored_scores(limit=N_EXPLAINED)),
             slider=slider_data(manifest, desk.store.count_scores(N_BINS), main_result(report)),
-            **report_state(report),
+            **report_context(report),
         )
 
 
@@ -148,7 +148,7 @@ def main_result(report: Mapping | None) -> dict[str, Any] | None:
     return report["results"][0] if report else None
 
 
-def report_state(report: Mapping | None) -> dict[str, Any]:
+def report_context(report: Mapping | None) -> dict[str, Any]:
     """Tables and charts of a report, for the template; `result` is None without a report."""
     result = main_result(report)
     if result is None:
@@ -223,7 +223,7 @@ def calibration_chart(rows: Sequence[Mapping]) -> charts.Chart:
 def importance_chart(rows: Sequence[Mapping]) -> charts.Chart:
     best = sorted(rows, key=lambda row: -row["value"])[:N_FEATURES][::-1]
     trace = charts.bars(
-        [row["value"] for row in best], [charts.lines_of(row["text"], 40) for row in best], orientation="h"
+        [row["value"] for row in best], [charts.wrap_label(row["text"], 40) for row in best], orientation="h"
     )
     return charts.chart(trace, xaxis={"title": i18n.text("model.log_odds")}, margin={"l": 8, "r": 16, "t": 8, "b": 40})
 
@@ -237,7 +237,7 @@ def mean_effects_chart(scores: Sequence[Score]) -> charts.Chart | None:
         return None
     groups, sums = zip(*reversed(effects.most_common()), strict=True)
     means = [total / len(explained) for total in sums]
-    title = charts.lines_of(i18n.text("model.rests_on_axis", n=len(explained)), 32)
+    title = charts.wrap_label(i18n.text("model.rests_on_axis", n=len(explained)), 32)
     trace = charts.bars(means, groups, orientation="h", hovertemplate="%{y}: %{x:.1%}<extra></extra>")
     axes = {"xaxis": {"title": title, "tickformat": ".0%"}}
     return charts.chart(trace, **axes, margin={"l": 8, "r": 16, "t": 8, "b": 40})

@@ -1,6 +1,6 @@
-"""The overview: the desk in numbers.
+"""The overview page: counts, hit rates, weekly detection, regions and the model.
 
-In:  the store's counts, inspections, runs; what is known of the model.
+In:  the store's counts, inspections and runs; the model's manifest.
 Out: the page at /desk/.
 """
 
@@ -19,12 +19,12 @@ from fairmeter.web.pages import charts
 from fairmeter.web.pages.model import drift_state, model_state
 from fairmeter.web.pages.site import Site, render
 
-N_WEEKS, N_SPOTS, N_TRANSFORMERS = 12, 8, 10
-FORTNIGHTS = {"type": "date", "tickformat": "%d %b", "dtick": 14 * 86_400_000}  # milliseconds
+N_WEEKS, N_REGIONS, N_TRANSFORMERS = 12, 8, 10
+FORTNIGHT_TICKS = {"type": "date", "tickformat": "%d %b", "dtick": 14 * 86_400_000}  # milliseconds
 
 
 class RecoveredEnergy(NamedTuple):
-    """What visits brought: chosen ones, those drawn at random, and what was billed after them."""
+    """Hit rates of chosen and of random inspections, and what was billed after both. [kWh; currency of the settings]"""
 
     chosen: HitRate | None
     random: HitRate | None
@@ -46,9 +46,9 @@ def register(site: Site) -> None:
             by_severity=by_severity,
             alerts=store.count_alerts(),
             cases=store.count_cases(),
-            found=found_by(inspections),
-            trend=trend(weeks, store.count_raised(moments(weeks, zone)), inspections),
-            spots=store.count_by_region(N_SPOTS),
+            results=inspection_results(inspections),
+            trend=detection_chart(weeks, store.count_raised(starts_of_days(weeks, zone)), inspections),
+            spots=store.count_by_region(N_REGIONS),
             transformers=store.worst_transformers(N_TRANSFORMERS),
             last_run=runs[-1] if runs else None,
             model=model_state(site.desk.manifest),
@@ -57,24 +57,27 @@ def register(site: Site) -> None:
 
 
 def weeks_until(today: date) -> list[date]:
-    """The Mondays of the last weeks, this one's last."""
+    """The Mondays of the last N_WEEKS weeks, the current week last."""
     monday = today - timedelta(days=today.weekday())
     return [monday - timedelta(weeks=n) for n in reversed(range(N_WEEKS))]
 
 
-def moments(days: Sequence[date], zone: ZoneInfo) -> list[datetime]:
-    """When these days begin where the utility is."""
+def starts_of_days(days: Sequence[date], zone: ZoneInfo) -> list[datetime]:
+    """The beginnings of days in the utility's time zone, in UTC."""
     return [datetime.combine(day, time(), zone).astimezone(UTC) for day in days]
 
 
-def found_by(inspections: Sequence[Inspection]) -> RecoveredEnergy:
+def inspection_results(inspections: Sequence[Inspection]) -> RecoveredEnergy:
+    """Summarise all inspections."""
     rates = {rate.is_random: rate for rate in hit_rates.hit_rates(inspections, hit_rates.overall)}
     kwh = sum(i.recovered_kwh or 0.0 for i in inspections)
     return RecoveredEnergy(rates.get(False), rates.get(True), kwh, sum(i.recovered_value or 0.0 for i in inspections))
 
 
-def trend(weeks: Sequence[date], raised: Sequence[dict[str, int]], inspections: Sequence[Inspection]) -> charts.Chart:
-    """Alerts raised by week, and the visits of the week that confirmed one."""
+def detection_chart(
+    weeks: Sequence[date], raised: Sequence[dict[str, int]], inspections: Sequence[Inspection]
+) -> charts.Chart:
+    """Alerts raised by week and severity, and the inspections of each week that confirmed a theft."""
     days = [week.isoformat() for week in weeks]
     stacks = [
         charts.bars(days, [counts[name] for counts in raised], i18n.text(f"severity.{name}"), charts.COLOURS[name])
@@ -92,7 +95,7 @@ def trend(weeks: Sequence[date], raised: Sequence[dict[str, int]], inspections: 
     )
     second = {"title": i18n.text("overview.confirmed"), "overlaying": "y", "side": "right", "rangemode": "tozero"}
     second |= {"tickmode": "auto", "nticks": 5, "tickformat": ",d", "showgrid": False}
-    layout = {"barmode": "stack", "showlegend": True, "xaxis": FORTNIGHTS | {"tick0": days[0]}}
+    layout = {"barmode": "stack", "showlegend": True, "xaxis": FORTNIGHT_TICKS | {"tick0": days[0]}}
     layout |= {"yaxis": {"title": i18n.text("overview.alerts_raised")}, "margin": {"l": 52, "r": 16, "t": 34, "b": 36}}
     if not confirmed:
         return charts.chart(*stacks, **layout)

@@ -1,7 +1,8 @@
-"""The dashboard: pages of the same server, one room in pages/ and one template each.
+"""Registration of the dashboard's pages.
 
-In:  the app, its guard, what the desk keeps, settings.
-Out: the pages below /desk/. A new page is a room with `install(site)`, named in PAGES; NAVIGATION is in pages/site.py.
+In:  the app, its access control, the desk's service, the pages' settings.
+Out: the routes below /desk/. A new page is a module with `register(site)`, named in PAGES; its link is in NAVIGATION
+     of site.py.
 """
 
 from flask import Flask
@@ -13,14 +14,15 @@ from fairmeter.web.pages.client import crew_sheet
 from fairmeter.web.pages.client import view as client
 from fairmeter.web.pages.demo import view as demo
 from fairmeter.web.pages.map import transformer
-from fairmeter.web.pages.map import view as places
+from fairmeter.web.pages.map import view as map_view
 from fairmeter.web.pages.site import PageSettings, Site
 
-PAGES = (sign_in, overview, inspection_list, client, crew_sheet, model, cases, field, demo, places, live, transformer)
+PAGES = (sign_in, overview, inspection_list, client, crew_sheet, model, cases, field, demo, map_view, live, transformer)
 
 
 def register(app: Flask, guard: AccessControl, desk: DeskService, settings: PageSettings) -> None:
+    """Add every page to the app."""
     site = Site(app, guard, desk, settings)
-    for room in PAGES:
-        room.register(site)
-    site.open()
+    for page in PAGES:
+        page.register(site)
+    site.mount()

@@ -1,7 +1,7 @@
-"""Signing in and out.
+"""The pages that sign a user in and out.
 
 In:  a form with name and password.
-Out: a session, and the page that was asked for; or the form again, saying what was wrong.
+Out: a session and a redirect to the requested page; or the form again, with the error.
 """
 
 from flask import redirect, request, url_for
@@ -10,7 +10,7 @@ from fairmeter.scoring.problems import Problem
 from fairmeter.web.http import sessions
 from fairmeter.web.http.auth import ANYBODY, NOBODY
 from fairmeter.web.pages.forms import local_address
-from fairmeter.web.pages.site import Site, render, who_asks
+from fairmeter.web.pages.site import Site, current_identity, render
 
 
 def register(site: Site) -> None:
@@ -18,8 +18,8 @@ def register(site: Site) -> None:
 
     @site.page("/sign-in", ANYBODY)
     def sign_in():
-        if who_asks() is not NOBODY:
-            return redirect(wanted())
+        if current_identity() is not NOBODY:
+            return redirect(target_address())
         return render("sign_in.html", has_users=store.count_active_users() > 0)
 
     @site.page("/sign-in", ANYBODY, methods=("POST",))
@@ -31,7 +31,7 @@ def register(site: Site) -> None:
         except Problem as problem:
             page = render("sign_in.html", has_users=store.count_active_users() > 0, name=name, problem=problem)
             return page, problem.status, problem.headers
-        return redirect(wanted())
+        return redirect(target_address())
 
     @site.page("/sign-out", ANYBODY, methods=("POST",))
     def sign_out():
@@ -40,6 +40,6 @@ def register(site: Site) -> None:
         return redirect(url_for("desk.sign_in"))
 
 
-def wanted() -> str:
-    """The page of ours that somebody wanted before they had to sign in; no address elsewhere."""
+def target_address() -> str:
+    """The page that was requested before the sign-in page, or the overview."""
     return local_address(request.values.get("next", ""), url_for("desk.overview"))

@@ -1,10 +1,10 @@
-"""What all pages stand on: routes with a role, templates with what each of them needs, files, headers.
+"""The base of all pages: routes with a role, the templates' context, static files, security headers.
 
-In:  the app, its guard, what the desk keeps, settings.
-Out: Site, which a page's room adds its routes to, and `render`.
+In:  the app, its access control, the desk's service, the pages' settings.
+Out: Site, to which each page's module adds its routes, and `render`.
 
-Nothing comes from another host and no script stands in a page: data goes along in blocks of JSON, which the scripts of
-static/ read. The browser is told so (Content-Security-Policy) and would refuse anything else.
+Pages load nothing from another host and contain no inline script: their data is in blocks of JSON, which the scripts of
+static/ read. The Content-Security-Policy makes the browser refuse anything else.
 """
 
 from collections.abc import Callable, Iterator
@@ -30,20 +30,23 @@ from fairmeter.web.pages.basemap import Line
 DESK = "desk"  # the blueprint: endpoints are desk.overview, desk.list ...
 STATIC = Path(__file__).parents[1] / "static"
 PLOTLY = "plotly.min.js"
-YEAR = 31_536_000  # seconds; the address of a file changes with what is in it
-PART, GZIP = 2**16, 31  # bytes read at once; of zlib, that a gzip header is written
+YEAR = 31_536_000  # seconds; the address of a file changes with its content
+CHUNK = 2**16  # bytes
+GZIP = 31  # window bits of zlib that make it write a gzip header
 THEMES = ("light", "dark")
-# Plotly adds two sheets, an empty one and one for maps, each admitted by its hash (a test of the browser's console says
-# when a new Plotly brings others), and styles on what it draws. Scripts are files of ours alone.
-SHEETS = "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=' 'sha256-ji27qzEtxXZW+7dun6UwjHXJ18e6WAin1VvNtkzIE/o='"
+# Plotly adds two style sheets, an empty one and one for maps, each allowed by its hash, and inline styles on what it
+# draws. A test of the browser's console fails when a new Plotly adds others. Scripts are files of static/ alone.
+STYLE_HASHES = (
+    "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=' 'sha256-ji27qzEtxXZW+7dun6UwjHXJ18e6WAin1VvNtkzIE/o='"
+)
 POLICY = (
-    f"default-src 'none'; script-src 'self'; style-src-elem 'self' {SHEETS}; style-src-attr 'unsafe-inline'; "
+    f"default-src 'none'; script-src 'self'; style-src-elem 'self' {STYLE_HASHES}; style-src-attr 'unsafe-inline'; "
     "img-src 'self' data: blob:{tiles}; "
     "connect-src 'self'; font-src 'self'; manifest-src 'self'; worker-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
 )
 HEADERS = {"Referrer-Policy": "same-origin", "Cross-Origin-Opener-Policy": "same-origin"}
-# endpoint, icon, least role: in this order. A page that is not installed is left out.
+# endpoint, icon, minimum role; in the order of the links. Pages that are not registered are left out.
 NAVIGATION = (
     ("overview", "overview", VIEWER),
     ("list", "list", VIEWER),
@@ -82,35 +85,35 @@ class Link(NamedTuple):
 
 
 class Site:
-    """The dashboard as the pages' rooms see it."""
+    """The dashboard, as the modules of the pages see it."""
 
     def __init__(self, app: Flask, guard: AccessControl, desk: DeskService, settings: PageSettings) -> None:
         self.app, self.guard, self.desk, self.settings = app, guard, desk, settings
         self.blueprint = Blueprint(DESK, "fairmeter.web", url_prefix="/desk")
 
     def page(self, rule: str, role: str = VIEWER, methods: tuple[str, ...] = ("GET",)) -> Callable:
-        """Decorates a view: its function's name is the endpoint, `role` the least that may call it.
+        """Decorate a view: its function's name is the endpoint, `role` the minimum role that may call it.
 
-        A form is a POST with {{ csrf() }} in it; the guard checks token, origin and role before the view runs.
+        A form is a POST with {{ csrf() }} in it; access control checks token, origin and role before the view runs.
         """
 
-        def added(view: Callable) -> Callable:
+        def add(view: Callable) -> Callable:
             self.blueprint.add_url_rule(rule, view.__name__, view, methods=methods)
             self.guard.set_roles(**{f"{DESK}.{view.__name__}": role})
             return view
 
-        return added
+        return add
 
-    def open(self) -> None:
-        """Adds the pages to the app; after this no room can add one."""
+    def mount(self) -> None:
+        """Add the pages to the app; afterwards no page can be added."""
         self.page("/static/<version>/<path:name>", ANYBODY)(static)
-        self.page("/<path:anything>", ANYBODY)(nothing_here)
-        self.blueprint.register_error_handler(Exception, error_pages.shown)
+        self.page("/<path:anything>", ANYBODY)(no_such_page)
+        self.blueprint.register_error_handler(Exception, error_pages.render_error)
         self.blueprint.after_request(self._with_headers)
         self.app.extensions["site"] = self
         self.app.jinja_env.filters |= i18n.filters(self.settings.time_zone, self.settings.currency)
         self.app.jinja_env.trim_blocks = self.app.jinja_env.lstrip_blocks = True
-        self.app.context_processor(context)
+        self.app.context_processor(template_context)
         self.app.register_blueprint(self.blueprint)
 
     def _with_headers(self, response: Response) -> Response:
@@ -121,39 +124,43 @@ class Site:
         return response
 
 
-def nothing_here(anything: str) -> Response:  # noqa: ARG001
+def no_such_page(anything: str) -> Response:  # noqa: ARG001
     raise NotFound
 
 
-# --- what templates know ----------------------------------------------------------------------------------------------
+# --- templates --------------------------------------------------------------------------------------------------------
 
 
 def render(template: str, **values: Any) -> str:
-    """A page. The template extends base.html; what every page knows is in `context`."""
+    """Render a template that extends base.html. What every template receives is in `template_context`."""
     return render_template(template, **values)
 
 
-def context() -> dict[str, Any]:
-    """t(key): a text; can(role); csrf_token; file(name): the address of a static file; theme; navigation."""
-    who = who_asks()
+def template_context() -> dict[str, Any]:
+    """What every template receives.
+
+    t(key): a text; t_or(key, default): a text, or the default without one; can(role): whether the user has the role;
+    file(name): the address of a static file; identity, csrf_token, theme, navigation.
+    """
+    identity = current_identity()
     theme = request.cookies.get("theme")
     return {
         "t": i18n.text,
-        "said": i18n.text_or_default,
+        "t_or": i18n.text_or_default,
         "script_texts": i18n.texts_below("script"),
         "language": i18n.LANGUAGE,
         "direction": i18n.direction(),
-        "who": who,
-        "can": lambda role: may(who, role),
+        "identity": identity,
+        "can": lambda role: has_role(identity, role),
         "csrf_token": sessions.csrf_token() or "",
-        "file": address_of,
+        "file": file_address,
         "theme": theme if theme in THEMES else "",
-        "navigation": navigation(who),
+        "navigation": navigation(identity),
     }
 
 
-def who_asks() -> Identity:
-    """Who asks, nobody where their key is wrong: the page that says so is rendered too."""
+def current_identity() -> Identity:
+    """The identity of the request; NOBODY for a wrong key, because the page of that error is rendered too."""
     try:
         return guard_of(current_app).identity()
     except Problem:
@@ -161,72 +168,78 @@ def who_asks() -> Identity:
         return NOBODY
 
 
-def may(who: Identity, role: str) -> bool:
-    """Whether a button of that role is shown; the guard decides again when it is pressed."""
-    return who.role in ROLES and ROLES.index(who.role) >= ROLES.index(role)
+def has_role(identity: Identity, role: str) -> bool:
+    """Whether controls of that role are shown; access control checks the role again when one is used."""
+    return identity.role in ROLES and ROLES.index(identity.role) >= ROLES.index(role)
 
 
-def navigation(who: Identity) -> list[Link]:
-    there = [entry for entry in NAVIGATION if f"{DESK}.{entry[0]}" in current_app.view_functions]
+def navigation(identity: Identity) -> list[Link]:
+    """Links to the registered pages that the identity may see."""
+    registered = [entry for entry in NAVIGATION if f"{DESK}.{entry[0]}" in current_app.view_functions]
     here = (request.endpoint or "").removeprefix(f"{DESK}.").partition("_")[0]
     here = "list" if here == "client" else here
-    return [Link(name, icon, url_for(f"{DESK}.{name}"), name == here) for name, icon, role in there if may(who, role)]
+    return [
+        Link(name, icon, url_for(f"{DESK}.{name}"), name == here)
+        for name, icon, role in registered
+        if has_role(identity, role)
+    ]
 
 
 # --- files ------------------------------------------------------------------------------------------------------------
 
 
-def static(version: str, name: str, is_kept: bool = True) -> Response:  # noqa: ARG001
-    """A file of static/, or Plotly.js out of its package. The version is in its address alone.
+def static(version: str, name: str, is_cached: bool = True) -> Response:  # noqa: ARG001
+    """Serve a file of static/, or Plotly.js out of its package. The version only makes the address unique.
 
-    is_kept: by the browser, for a year.
+    is_cached: whether the browser may keep the file for a year.
     """
     path = _files().get(name)
     if path is None:
         raise NotFound
-    is_packed = "gzip" in request.headers.get("Accept-Encoding", "")
+    is_gzipped = "gzip" in request.headers.get("Accept-Encoding", "")
     kind = guess_type(name)[0] or "application/octet-stream"
-    answer = Response(_packed(name) if is_packed else _parts(path), content_type=f"{kind}; charset=utf-8")
-    answer.headers["Cache-Control"] = f"public, max-age={YEAR}, immutable" if is_kept else "no-cache"
+    answer = Response(_gzipped(name) if is_gzipped else _chunks(path), content_type=f"{kind}; charset=utf-8")
+    answer.headers["Cache-Control"] = f"public, max-age={YEAR}, immutable" if is_cached else "no-cache"
     answer.headers["Vary"] = "Accept-Encoding"
-    if is_packed:
+    if is_gzipped:
         answer.headers["Content-Encoding"] = "gzip"
     return answer
 
 
-def address_of(name: str) -> str:
+def file_address(name: str) -> str:
+    """The address of a static file, which changes with its content. Raises FileNotFoundError."""
     return url_for(f"{DESK}.static", version=_version(name), name=name)
 
 
-def _parts(path: Path) -> Iterator[bytes]:
-    """A file bit by bit: Plotly's would be 5 MB at once."""
+def _chunks(path: Path) -> Iterator[bytes]:
+    """Yield a file in pieces; Plotly's would need 5 MB at once."""
     with path.open("rb") as stream:
-        while part := stream.read(PART):
-            yield part
+        while chunk := stream.read(CHUNK):
+            yield chunk
 
 
 @cache
-def _packed(name: str) -> bytes:
-    packing = compressobj(wbits=GZIP)
-    return b"".join([*(packing.compress(part) for part in _parts(_files()[name])), packing.flush()])
+def _gzipped(name: str) -> bytes:
+    compressor = compressobj(wbits=GZIP)
+    return b"".join([*(compressor.compress(chunk) for chunk in _chunks(_files()[name])), compressor.flush()])
 
 
 @cache
 def _version(name: str) -> str:
     path = _files().get(name)
     if path is None:
-        raise FileNotFoundError(f"There is no {name!r} in {STATIC}; templates name files as they lie there.")
+        raise FileNotFoundError(f"There is no {name!r} in {STATIC}; add the file or correct its name in the template.")
     digest = sha256()
-    for part in _parts(path):
-        digest.update(part)
+    for chunk in _chunks(path):
+        digest.update(chunk)
     return digest.hexdigest()[:12]
 
 
 @cache
 def _files() -> dict[str, Path]:
-    """Every file that may be asked for, by its name: no path that a request holds is ever opened."""
+    """Every file that is served, by its name, so that no path out of a request is ever opened."""
     ours = {path.relative_to(STATIC).as_posix(): path for path in STATIC.rglob("*") if path.is_file()}
-    package = find_spec("plotly")  # found, not imported: the library itself takes a second and 60 MB
+    package = find_spec("plotly")  # only located: importing the library takes a second and 60 MB
     if package is not None and package.submodule_search_locations:
         ours[PLOTLY] = Path(package.submodule_search_locations[0]) / "package_data" / PLOTLY
     return ours

@@ -8,7 +8,7 @@ import pytest
 
 from fairmeter.analysis.invoice_checks import check_invoices
 from fairmeter.web.http.auth import THIS_MACHINE
-from fairmeter.web.pages.map.transformer import fit_word, loss_course
+from fairmeter.web.pages.map.transformer import fit_word, loss_chart
 from tests.builders.desk import desk_app
 from tests.builders.pages import HOSTILE, open_desk, seen
 from tests.builders.service import a_body
@@ -163,5 +163,5 @@ def test_a_fit_is_told_in_words(fit, word):
 
 
 def test_the_loss_by_week_is_a_share_and_leaves_gaps():
-    [line] = loss_course(a_balance())["data"]
+    [line] = loss_chart(a_balance())["data"]
     assert line["y"] == [0.0, round(7.5 / 80.5, 4), None]

@@ -6,7 +6,14 @@ import math
 import pytest
 
 from fairmeter.web.http.auth import THIS_MACHINE
-from fairmeter.web.pages.basemap import MOST_POINTS, MOST_TILES, read_outlines, seen_of, tile_address, tiles_of
+from fairmeter.web.pages.basemap import (
+    MAX_POINTS,
+    MAX_TILES,
+    map_tiles,
+    parse_tile_address,
+    read_outlines,
+    visible_lines,
+)
 from fairmeter.web.pages.site import PageSettings
 from tests.builders.desk import desk_app
 from tests.builders.map import SQUARE, place_clients
@@ -36,12 +43,15 @@ def test_lines_and_the_rings_of_areas_are_read_and_points_are_not(tmp_path):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("nonsense", "no GeoJSON"),
-        ("[]", "no GeoJSON"),
-        ('{"type": "Polygon", "coordinates": 7}', "no GeoJSON"),
-        ('{"type": "LineString", "coordinates": [[500000.0, 4000000.0]]}', "no GeoJSON of lines or areas in degrees"),
+        ("nonsense", "not GeoJSON"),
+        ("[]", "not GeoJSON"),
+        ('{"type": "Polygon", "coordinates": 7}', "not GeoJSON"),
+        (
+            '{"type": "LineString", "coordinates": [[500000.0, 4000000.0]]}',
+            "not GeoJSON with lines or areas in degrees",
+        ),
         ('{"type": "FeatureCollection", "features": []}', "no line and no area"),
-        ("[" * 100_000, "no GeoJSON"),
+        ("[" * 100_000, "not GeoJSON"),
     ],
 )
 def test_a_file_of_anything_else_is_refused_in_a_sentence(tmp_path, text, says):
@@ -58,20 +68,20 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
 
 def test_of_outlines_what_comes_into_the_area_is_drawn_with_its_ends_and_not_too_many_points():
     square = tuple(map(tuple, SQUARE))
-    circle = tuple((10 + math.cos(i / 1e3), 36 + math.sin(i / 1e3)) for i in range(4 * MOST_POINTS))
-    [near, thinned] = seen_of([square, circle], 36.5, 10.5, 38.0, 12.0)
-    assert (near, seen_of([square], 40.0, 10.0, 41.0, 11.0)) == (square[::5] + square[-1:], [])
-    assert len(near) + len(thinned) <= MOST_POINTS + 2
+    circle = tuple((10 + math.cos(i / 1e3), 36 + math.sin(i / 1e3)) for i in range(4 * MAX_POINTS))
+    [near, thinned] = visible_lines([square, circle], 36.5, 10.5, 38.0, 12.0)
+    assert (near, visible_lines([square], 40.0, 10.0, 41.0, 11.0)) == (square[::5] + square[-1:], [])
+    assert len(near) + len(thinned) <= MAX_POINTS + 2
     assert (thinned[0], thinned[-1]) == (circle[0], circle[-1])
-    assert seen_of([square], 36.5, 10.5, 38.0, 12.0) == [square]
+    assert visible_lines([square], 36.5, 10.5, 38.0, 12.0) == [square]
 
 
 # --- tiles ------------------------------------------------------------------------------------------------------------
 
 
 def test_one_tile_holds_the_world():
-    [world] = tiles_of(ADDRESS, -80.0, -170.0, 80.0, 175.0)[:1]
-    tiles = tiles_of(ADDRESS, -89.0, -180.0, 89.0, 180.0)
+    [world] = map_tiles(ADDRESS, -80.0, -170.0, 80.0, 175.0)[:1]
+    tiles = map_tiles(ADDRESS, -89.0, -180.0, 89.0, 180.0)
     assert len(tiles) == 16
     assert world.source.startswith("https://tiles.example/2/0/")
     assert max(one.north for one in tiles) == pytest.approx(85.0511, abs=1e-4)
@@ -80,8 +90,8 @@ def test_one_tile_holds_the_world():
 
 def test_tiles_cover_the_area_side_by_side_as_near_as_few_of_them_can():
     south, west, north, east = 36.70, 10.05, 36.90, 10.30
-    tiles = tiles_of(ADDRESS, south, west, north, east)
-    assert 4 < len(tiles) <= MOST_TILES
+    tiles = map_tiles(ADDRESS, south, west, north, east)
+    assert 4 < len(tiles) <= MAX_TILES
     assert min(one.west for one in tiles) <= west < east <= max(one.east for one in tiles)
     assert min(one.south for one in tiles) <= south < north <= max(one.north for one in tiles)
     assert len({one.source for one in tiles}) == len(tiles)
@@ -90,13 +100,13 @@ def test_tiles_cover_the_area_side_by_side_as_near_as_few_of_them_can():
 
 
 def test_rows_of_the_second_step_end_where_web_mercator_has_them():
-    norths = sorted({round(one.north, 4) for one in tiles_of(ADDRESS, -89.0, -180.0, 89.0, 180.0)}, reverse=True)
+    norths = sorted({round(one.north, 4) for one in map_tiles(ADDRESS, -89.0, -180.0, 89.0, 180.0)}, reverse=True)
     assert norths == [85.0511, 66.5133, 0.0, -66.5133]
 
 
 @pytest.mark.parametrize("good", [ADDRESS, "http://127.0.0.1:8080/t/{x}/{y}/{z}", "https://a.b/wmts?z={z}&x={x}&y={y}"])
 def test_an_address_with_step_column_and_row_is_taken(good):
-    assert tile_address(good) == good
+    assert parse_tile_address(good) == good
 
 
 @pytest.mark.parametrize(
@@ -109,7 +119,7 @@ def test_an_address_with_step_column_and_row_is_taken(good):
 )  # fmt: skip
 def test_any_other_address_is_refused_before_it_can_widen_what_pages_may_ask(bad):
     with pytest.raises(ValueError, match="must be an address with"):
-        tile_address(bad)
+        parse_tile_address(bad)
 
 
 # --- on the page ------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from fairmeter.web.desk_api.read import profile_of
 from fairmeter.web.exports.files import PDF
 from fairmeter.web.http.auth import THIS_MACHINE
 from fairmeter.web.pages.client import crew_sheet
-from fairmeter.web.pages.client.context import around_of, weather
+from fairmeter.web.pages.client.context import load_surroundings, temperature_trace
 from tests.builders.client_page import ALONE, FIRST, MONTHLY, N_DAYS, N_PEERS, NOTHING, filled
 from tests.builders.desk import desk_app
 from tests.builders.pages import HOSTILE, inspected, open_desk, seen
@@ -62,7 +62,7 @@ def test_the_api_tells_them_too(reader):
     assert reader.get(f"/consumer/{NOTHING}").json["invoices"] == []
 
 
-# --- peers and weather ------------------------------------------------------------------------------------------------
+# --- peers and temperature --------------------------------------------------------------------------------------------
 
 
 def test_a_consumption_is_drawn_within_that_of_clients_like_it(reader):
@@ -89,7 +89,7 @@ def test_the_temperature_has_an_axis_of_its_own_where_it_is_known(reader):
     (by_month,) = [trace for trace in drawn(reader, MONTHLY)["data"] if trace.get("yaxis") == "y2"]
     assert by_month["x"][:2] == ["2025-11-01", "2025-12-01"]
     assert by_month["y"][0] == pytest.approx(10 + 14.5 / 10, abs=0.1)
-    assert weather((), "day", date.max) is None
+    assert temperature_trace((), "day", date.max) is None
 
 
 # --- neighbours -------------------------------------------------------------------------------------------------------
@@ -129,7 +129,7 @@ def told_of(store):
     def told(client_id):
         with app.test_request_context():
             profile = profile_of(app.extensions["site"].desk.store, client_id)
-            return crew_sheet.sheet_told(profile, around_of(store, profile))
+            return crew_sheet.sheet_content(profile, load_surroundings(store, profile))
 
     return told
 
@@ -164,10 +164,10 @@ def test_the_chart_of_the_sheet_has_a_point_a_week_the_band_and_the_onset(told_o
 
 
 def test_no_more_is_to_be_looked_at_than_fits_and_meter_and_seals_always_are():
-    groups = [name for name in crew_sheet.i18n.texts_below("crew.check") if name not in crew_sheet.ANYWAY]
+    groups = [name for name in crew_sheet.i18n.texts_below("crew.check") if name not in crew_sheet.ALWAYS_CHECKED]
     reasons = [Reason(group, 0.1, "") for group in groups]
     found = crew_sheet.checks(type("Profile", (), {"reasons": reasons}))
-    assert len(found) == crew_sheet.MOST_CHECKS
+    assert len(found) == crew_sheet.MAX_CHECKS
     assert found[-2:] == crew_sheet.checks(type("Profile", (), {"reasons": []}))
 
 

@@ -7,7 +7,15 @@ import pytest
 
 from fairmeter.scoring.payloads import RawClient
 from fairmeter.web.pages.demo import scenarios
-from fairmeter.web.pages.demo.scenarios import CLIENT_IDS, Scenario, daily, frames, scenario, stolen, until
+from fairmeter.web.pages.demo.scenarios import (
+    CLIENT_IDS,
+    Scenario,
+    client_until,
+    daily_consumption,
+    load_scenario,
+    shown_days,
+    with_theft,
+)
 from tests.builders.pages import open_desk, seen
 
 NO_SAMPLE = pytest.mark.skipif(not scenarios.SAMPLE.exists(), reason="data/sample.zip is missing")
@@ -33,24 +41,27 @@ TOLD = Scenario(
 
 
 def test_what_was_known_on_a_day_is_what_came_until_its_end():
-    row = until(TOLD, date(2019, 6, 30))
+    row = client_until(TOLD, date(2019, 6, 30))
     assert [len(row.invoices), len(row.readings)] == [2, 3]
-    assert [len(until(TOLD, date(2019, 6, 29)).invoices), len(until(TOLD, date(2019, 6, 29)).readings)] == [1, 1]
+    assert [
+        len(client_until(TOLD, date(2019, 6, 29)).invoices),
+        len(client_until(TOLD, date(2019, 6, 29)).readings),
+    ] == [1, 1]
 
 
 def test_hours_of_a_day_are_summed():
-    assert daily(TOLD) == {"2019-06-29": 8.0, "2019-06-30": 6.5}
+    assert daily_consumption(TOLD) == {"2019-06-29": 8.0, "2019-06-30": 6.5}
 
 
 def test_frames_step_by_weeks_and_by_days_at_the_end():
-    days = frames(date(2019, 8, 31))
+    days = shown_days(date(2019, 8, 31))
     steps = [(b - a).days for a, b in pairwise(days)]
     assert days[-1] == date(2019, 8, 31)
     assert steps == [7] * (scenarios.N_WEEKS - 1) + [1] * scenarios.N_DAYS
 
 
 def test_a_theft_leaves_what_was_before_it_and_takes_its_share_after_it():
-    row = stolen(TOLD, 0.5, date(2019, 6, 30))
+    row = with_theft(TOLD, 0.5, date(2019, 6, 30))
     assert [reading["consumption_kwh"] for reading in row.readings] == ["8", 2.5, 0.75]
     assert [invoice["consumption_level_1"] for invoice in row.invoices] == [300, 200, 50]
     assert isinstance(row, RawClient)
@@ -58,19 +69,19 @@ def test_a_theft_leaves_what_was_before_it_and_takes_its_share_after_it():
 
 def test_the_index_of_a_meter_that_misses_a_share_falls_behind():
     told = TOLD._replace(invoices=[*TOLD.invoices, invoice("2019-11-01", 80, 600)])
-    shown = stolen(told, 0.5, date(2019, 6, 30)).invoices
+    shown = with_theft(told, 0.5, date(2019, 6, 30)).invoices
     assert [(i["old_index"], i["new_index"]) for i in shown] == [(0, 300), (300, 500), (500, 550), (550, 590)]
 
 
 def test_no_theft_changes_nothing():
-    row = stolen(TOLD, 0.0, date(2019, 1, 1))
+    row = with_theft(TOLD, 0.0, date(2019, 1, 1))
     assert [float(reading["consumption_kwh"]) for reading in row.readings] == [8, 5, 1.5]
     assert [invoice["new_index"] for invoice in row.invoices] == [300, 500, 600]
 
 
 @NO_SAMPLE
 def test_every_scenario_has_its_readings_and_the_honest_one_no_beginning():
-    told = {client_id: scenario(client_id) for client_id in CLIENT_IDS}
+    told = {client_id: load_scenario(client_id) for client_id in CLIENT_IDS}
     assert all(len(one.readings) > 549 and one.invoices for one in told.values())
     assert [one.onset_on is None for one in told.values()] == [True, False, False, False]
 
@@ -108,7 +119,7 @@ def test_without_the_simulated_utility_the_page_says_so_and_still_judges_what_is
     def missing(_client_id):
         raise FileNotFoundError
 
-    monkeypatch.setattr("fairmeter.web.pages.demo.view.scenario", missing)
+    monkeypatch.setattr("fairmeter.web.pages.demo.view.load_scenario", missing)
     page = seen(open_desk(store).get("/desk/demo"))
     assert page.status == 200
     assert "data/sample.zip" in page.text
@@ -120,5 +131,5 @@ def test_where_the_simulated_utility_is_not_installed_nothing_is_found(store, mo
     def missing(*_):
         raise FileNotFoundError
 
-    monkeypatch.setattr("fairmeter.web.pages.demo.view.scenario", missing)
+    monkeypatch.setattr("fairmeter.web.pages.demo.view.load_scenario", missing)
     assert open_desk(store).get(f"/desk/demo/{asked}").status_code == 404

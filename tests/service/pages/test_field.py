@@ -2,7 +2,7 @@
 
 import pytest
 
-from fairmeter.web.pages.field import on_the_way
+from fairmeter.web.pages.field import visiting_order
 from tests.builders.pages import open_desk, seen
 from tests.builders.store import clients_of, score_of, write
 
@@ -20,17 +20,17 @@ def desk(store):
 
 def test_the_way_leads_from_the_first_visit_always_to_the_nearest_that_is_left():
     places = [(36.0, 10.0), (36.9, 10.0), None, (36.1, 10.0), (36.2, 10.0)]
-    assert on_the_way(places) == [0, 3, 4, 1, 2]
+    assert visiting_order(places) == [0, 3, 4, 1, 2]
 
 
 def test_a_degree_of_longitude_counts_as_short_as_it_is_in_the_north():
     # At 60 degrees north one degree of longitude is half as long as one of latitude.
-    assert on_the_way([(60.0, 10.0), (60.6, 10.0), (60.0, 11.0)]) == [0, 2, 1]
+    assert visiting_order([(60.0, 10.0), (60.6, 10.0), (60.0, 11.0)]) == [0, 2, 1]
 
 
 def test_nobody_to_visit_is_no_way():
-    assert on_the_way([]) == []
-    assert on_the_way([None, None]) == [0, 1]
+    assert visiting_order([]) == []
+    assert visiting_order([None, None]) == [0, 1]
 
 
 def test_visits_are_those_that_somebody_has_in_the_order_of_the_way(store, desk):

@@ -112,25 +112,25 @@ def test_the_lag_is_counted_by_the_utilitys_clock():
     ],
 )
 def test_a_lag_is_told_in_its_two_largest_units(lag, told):
-    assert live.told_lag(lag) == told
+    assert live.format_lag(lag) == told
 
 
 def test_hours_of_the_week_are_those_of_the_utilitys_clock():
     sunday_night = datetime(2026, 11, 1, 23, tzinfo=UTC)  # Monday, 0 h in Tunis
-    hours = live.week({sunday_night: 5, sunday_night - timedelta(days=7): 2}, TUNIS)
+    hours = live.counts_by_weekday_and_hour({sunday_night: 5, sunday_night - timedelta(days=7): 2}, TUNIS)
     assert hours[0][0] == 7
     assert sum(map(sum, hours)) == 7
-    assert live.week({sunday_night: 5}, UTC_ZONE)[6][23] == 5
+    assert live.counts_by_weekday_and_hour({sunday_night: 5}, UTC_ZONE)[6][23] == 5
 
 
 def test_the_last_hour_is_told_minute_by_minute_and_what_is_little_still_shows():
     now = datetime(2026, 11, 2, 12, 30, 59, tzinfo=UTC)
     minute = now.replace(second=0)
-    minutes = live.by_minute({minute: 600, minute - timedelta(minutes=59): 1, minute - HOUR: 9}, now)
+    minutes = live.counts_by_minute({minute: 600, minute - timedelta(minutes=59): 1, minute - HOUR: 9}, now)
     assert (len(minutes), minutes[0], minutes[-1], sum(minutes)) == (60, 1, 600, 601)
-    assert live.bars(minutes)[:2] == [1.0, 0.0]
-    assert live.bars(minutes)[-1] == live.BAR
-    assert live.bars([0] * 60) == [0.0] * 60
+    assert live.bar_heights(minutes)[:2] == [1.0, 0.0]
+    assert live.bar_heights(minutes)[-1] == live.BAR
+    assert live.bar_heights([0] * 60) == [0.0] * 60
 
 
 def test_the_heat_map_shows_what_is_asked_for_if_there_is_any(store, desk):

@@ -1,7 +1,7 @@
-"""The four clients of the demonstration, as they were known on any day, and as a thief among them would be.
+"""The four simulated clients of the demonstration: their data up to any day, and with an added theft.
 
 In:  the simulated utility's zip (docs/data-dictionary.md, "What sample.zip holds").
-Out: Scenario; RawClient, as /predict takes it, up to a day, or with a part of the consumption not registered.
+Out: Scenario; RawClient as in /predict, up to a day, or with a share of the consumption not registered.
 """
 
 import csv
@@ -19,13 +19,13 @@ from fairmeter.core.paths import SAMPLE
 from fairmeter.scoring.payloads import RawClient
 
 CLIENT_IDS = ("demo-normal", "demo-sudden-spike", "demo-gradual-theft", "demo-meter-tampering")
-PREFIX = "demo-"  # of the first clients of every file: what comes after the last of them is not read
-N_WEEKS, N_DAYS = 50, 14  # frames: a step a week, and a step a day at the end, where the spike is
+PREFIX = "demo-"  # of the first clients of every file; rows after them are not read
+N_WEEKS, N_DAYS = 50, 14  # steps of a week, then of a day at the end, where the spike is
 LEVELS = tuple(f"consumption_level_{n}" for n in (1, 2, 3, 4))
 
 
 class Scenario(NamedTuple):
-    """A client with all that comes in about it. onset_on: when it begins to do what it does, None for the honest."""
+    """A client with all its invoices and readings. [onset_on: first day of its change, None for the honest client]"""
 
     client: dict[str, str]
     invoices: list[dict[str, str]]
@@ -37,42 +37,43 @@ class Scenario(NamedTuple):
         return date.fromisoformat(self.readings[-1]["read_at"][:10])
 
 
-@lru_cache(maxsize=2)  # one is looked at, one may be stolen from; a scenario takes a megabyte
-def scenario(client_id: str, path: Path = SAMPLE) -> Scenario:
-    """Raises OSError, KeyError for a client that plays no part."""
+@lru_cache(maxsize=2)  # the one shown and the honest one; a scenario takes a megabyte
+def load_scenario(client_id: str, path: Path = SAMPLE) -> Scenario:
+    """Read a scenario from the sample. Raises OSError, KeyError for an unknown client."""
     if client_id not in CLIENT_IDS:
         raise KeyError(client_id)
     with ZipFile(path) as archive:
-        client, *_ = _own(archive, "clients", client_id)
-        invoices, readings = list(_own(archive, "invoices", client_id)), list(_own(archive, "readings", client_id))
-        onsets = [date.fromisoformat(theft["onset_on"]) for theft in _own(archive, "thefts", client_id)]
+        client, *_ = _rows_of(archive, "clients", client_id)
+        invoices = list(_rows_of(archive, "invoices", client_id))
+        readings = list(_rows_of(archive, "readings", client_id))
+        onsets = [date.fromisoformat(theft["onset_on"]) for theft in _rows_of(archive, "thefts", client_id)]
     del client["label"]
     return Scenario(client, invoices, readings, next(iter(onsets), None))
 
 
-def _own(archive: ZipFile, name: str, client_id: str) -> Iterator[dict[str, str]]:
+def _rows_of(archive: ZipFile, name: str, client_id: str) -> Iterator[dict[str, str]]:
     with io.TextIOWrapper(archive.open(f"{name}.csv"), "utf-8", newline="") as lines:
         of_demo = takewhile(lambda row: row["client_id"].startswith(PREFIX), csv.DictReader(lines))
         yield from (row for row in of_demo if row["client_id"] == client_id)
 
 
-def frames(last_on: date) -> list[date]:
-    """The days that a scenario is shown on, the last one last."""
+def shown_days(last_on: date) -> list[date]:
+    """The days on which a scenario is shown, in order."""
     weeks = [last_on - timedelta(days=N_DAYS, weeks=n) for n in reversed(range(N_WEEKS))]
     return weeks + [last_on - timedelta(days=n) for n in reversed(range(N_DAYS))]
 
 
-def until(told: Scenario, day: date) -> RawClient:
-    """What was known at the end of that day."""
+def client_until(scenario: Scenario, day: date) -> RawClient:
+    """The client with its invoices and readings up to the end of a day."""
     last = day.isoformat()
-    invoices = [row for row in told.invoices if row["invoice_on"] <= last]
-    return RawClient(told.client, invoices, [row for row in told.readings if row["read_at"][:10] <= last])
+    invoices = [row for row in scenario.invoices if row["invoice_on"] <= last]
+    return RawClient(scenario.client, invoices, [row for row in scenario.readings if row["read_at"][:10] <= last])
 
 
-def daily(told: Scenario) -> dict[str, float]:
-    """Consumption by day; hours are summed. [kWh]"""
+def daily_consumption(scenario: Scenario) -> dict[str, float]:
+    """Consumption by day, summed over readings. [kWh]"""
     kwh: dict[str, float] = {}
-    for row in told.readings:
+    for row in scenario.readings:
         day = row["read_at"][:10]
         kwh[day] = kwh.get(day, 0.0) + float(row["consumption_kwh"])
     return {day: round(value, 3) for day, value in kwh.items()}
@@ -81,21 +82,21 @@ def daily(told: Scenario) -> dict[str, float]:
 # --- a theft ----------------------------------------------------------------------------------------------------------
 
 
-def stolen(told: Scenario, share: float, since: date) -> RawClient:
+def with_theft(scenario: Scenario, share: float, since: date) -> RawClient:
     """The same client with a share of its consumption not registered from a day on, in readings and invoices."""
     first = since.isoformat()
     readings = [
         row | {"consumption_kwh": round(float(row["consumption_kwh"]) * (1 - share), 3)}
         if row["read_at"] >= first
         else row
-        for row in told.readings
+        for row in scenario.readings
     ]
-    return RawClient(told.client, _registered(told.invoices, share, since), readings)
+    return RawClient(scenario.client, _underregistered(scenario.invoices, share, since), readings)
 
 
-def _registered(invoices: list[dict], share: float, since: date) -> list[dict]:
-    """Invoices of a meter that misses a share: lower levels, and an index that falls behind."""
-    missed, shown = 0.0, []
+def _underregistered(invoices: list[dict], share: float, since: date) -> list[dict]:
+    """Invoices of a meter that misses a share: lower consumption levels and a lagging index."""
+    missed, registered = 0.0, []
     for row in invoices:
         period = float(row["months"]) * EXACT_DAYS_PER_MONTH
         after = (date.fromisoformat(row["invoice_on"]) - since).days
@@ -104,5 +105,5 @@ def _registered(invoices: list[dict], share: float, since: date) -> list[dict]:
         less = sum(float(row[name]) - levels[name] for name in LEVELS) / float(row["coefficient"])
         index = {"old_index": round(float(row["old_index"]) - missed)}
         missed += less
-        shown.append(row | levels | index | {"new_index": round(float(row["new_index"]) - missed)})
-    return shown
+        registered.append(row | levels | index | {"new_index": round(float(row["new_index"]) - missed)})
+    return registered

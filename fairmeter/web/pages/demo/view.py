@@ -1,7 +1,7 @@
-"""The demonstration: four clients day by day, a theft that somebody draws, a client that somebody pastes.
+"""The demonstration's page: four clients day by day, a theft to try, a client to paste.
 
-In:  the simulated utility's first clients (scenarios.py); a share and a day; the model, by what the desk was given.
-Out: the page at /desk/demo, and scores for its script. Nothing of it is kept.
+In:  the simulated utility's first clients (scenarios.py); a share and a day; the desk's scoring backend.
+Out: the page at /desk/demo, and scores as JSON for its script. Nothing is stored.
 """
 
 import json
@@ -19,96 +19,107 @@ from fairmeter.scoring import examples
 from fairmeter.web.http import i18n
 from fairmeter.web.http.auth import VIEWER
 from fairmeter.web.pages import charts
-from fairmeter.web.pages.demo.scenarios import CLIENT_IDS, Scenario, daily, frames, scenario, stolen, until
+from fairmeter.web.pages.demo.scenarios import (
+    CLIENT_IDS,
+    Scenario,
+    client_until,
+    daily_consumption,
+    load_scenario,
+    shown_days,
+    with_theft,
+)
 from fairmeter.web.pages.site import Site, render
 
-AT_ONCE = 2  # frames judged in one go: a worker keeps the memory that their readings took, 50 MB for 16 of them
+BATCH_SIZE = 2  # days scored at once; the worker would not release the memory of more: 50 MB for 16 days
 N_REASONS = 3
-MOST_DAYS = 365  # before the last reading, that a drawn theft may begin
-SHOWN_DAYS = 400  # of the chart
+MAX_DAYS = 365  # from the start of a tried theft to the last reading
+CHART_DAYS = 400  # on the chart
 
 
 def register(site: Site) -> None:
-    demo_of = Demo(site.desk)
+    demo_scores = Demo(site.desk)
 
     @site.page("/demo")
     def demo():
         client_id = request.args.get("client")
         client_id = client_id if client_id in CLIENT_IDS else CLIENT_IDS[2]
-        shared = {"client_ids": CLIENT_IDS, "client_id": client_id, "example": example(), "severities": SEVERITIES}
+        shared = {"client_ids": CLIENT_IDS, "client_id": client_id, "example": example_body(), "severities": SEVERITIES}
         try:
-            told = scenario(client_id)
+            scenario = load_scenario(client_id)
         except OSError:
-            return render("demo.html", **shared, told=None, data={"texts": i18n.texts_below("demo.script")})
-        scores = demo_of.scores(client_id)
-        played, honest = chart(told, scores), scenario(CLIENT_IDS[0])
+            return render("demo.html", **shared, scenario=None, data={"texts": i18n.texts_below("demo.script")})
+        scores = demo_scores.scores(client_id)
+        played, honest = scenario_chart(scenario, scores), load_scenario(CLIENT_IDS[0])
         data = {
             "client": client_id,
             "frames": scores,
             "texts": i18n.texts_below("demo.script"),
             "severities": i18n.texts_below("severity"),
         }
-        shared |= {"most_days": MOST_DAYS, "thief": thief_chart(honest)}
-        return render("demo.html", **shared, told=told, chart_played=played, data=data)
+        shared |= {"most_days": MAX_DAYS, "thief": theft_chart(honest)}
+        return render("demo.html", **shared, scenario=scenario, chart_played=played, data=data)
 
     @site.page("/demo/reasons", VIEWER)
     def demo_reasons():
         client_id, day = request.args.get("client", ""), request.args.get("day", "")
-        told = told_or_404(client_id)
-        if day not in {frame.isoformat() for frame in frames(told.last_on)}:
+        scenario = scenario_or_404(client_id)
+        if day not in {frame.isoformat() for frame in shown_days(scenario.last_on)}:
             abort(404)
-        return jsonify(demo_of.reasons(client_id, day))
+        return jsonify(demo_scores.reasons(client_id, day))
 
     @site.page("/demo/thief", VIEWER)
     def demo_thief():
         share, days = request.args.get("share", 0, float), request.args.get("days", 0, int)
-        if not (0 <= share <= 1 and 1 <= days <= MOST_DAYS):
+        if not (0 <= share <= 1 and 1 <= days <= MAX_DAYS):
             abort(400)
-        told_or_404(CLIENT_IDS[0])
-        return jsonify(demo_of.thief(round(share, 2), days, request.args.get("reasons") == "1"))
+        scenario_or_404(CLIENT_IDS[0])
+        return jsonify(demo_scores.theft(round(share, 2), days, request.args.get("reasons") == "1"))
 
 
-def told_or_404(client_id: str) -> Scenario:
-    """The scenario; nothing is there of another client, nor where the simulated utility is not installed."""
+def scenario_or_404(client_id: str) -> Scenario:
+    """The scenario of a client; 404 for another client, or where the simulated utility is not installed."""
     try:
-        return scenario(client_id)
+        return load_scenario(client_id)
     except (KeyError, OSError):
         abort(404)
 
 
 class Demo:
-    """Scores of the demonstration, each computed once a worker; one at a time, as they are only shown."""
+    """Scores of the demonstration, each computed once per worker and only one at a time."""
 
     def __init__(self, desk: DeskService) -> None:
         self._desk, self._one_at_a_time = desk, Lock()
         self.scores, self.reasons = lru_cache(maxsize=8)(self._scores), lru_cache(maxsize=512)(self._reasons)
-        self.thief = lru_cache(maxsize=256)(self._thief)
+        self.theft = lru_cache(maxsize=256)(self._theft)
 
     def _scores(self, client_id: str) -> list[dict[str, Any]]:
-        """The score on each day that is shown: {"day", "told", "probability", "severity"}; told: the day in words."""
-        told = scenario(client_id)
-        found, shown = [], frames(told.last_on)
+        """The score on each shown day: {"day", "told", "probability", "severity"}. [told: the day as text]"""
+        scenario = load_scenario(client_id)
+        found, all_days = [], shown_days(scenario.last_on)
         with self._one_at_a_time:
-            for start in range(0, len(shown), AT_ONCE):
-                days = shown[start : start + AT_ONCE]
-                scores = self._desk.backend.score([until(told, day) for day in days])
-                found += [frame(day, score) for day, score in zip(days, scores, strict=True)]
+            for start in range(0, len(all_days), BATCH_SIZE):
+                days = all_days[start : start + BATCH_SIZE]
+                scores = self._desk.backend.score([client_until(scenario, day) for day in days])
+                found += [frame_response(day, score) for day, score in zip(days, scores, strict=True)]
         return found
 
     def _reasons(self, client_id: str, day: str) -> dict[str, Any]:
         with self._one_at_a_time:
-            return worded(
-                self._desk.backend.score([until(scenario(client_id), date.fromisoformat(day))], with_reasons=True)[0]
+            return score_response(
+                self._desk.backend.score(
+                    [client_until(load_scenario(client_id), date.fromisoformat(day))], with_reasons=True
+                )[0]
             )
 
-    def _thief(self, share: float, days: int, with_reasons: bool) -> dict[str, Any]:
-        honest = scenario(CLIENT_IDS[0])
+    def _theft(self, share: float, days: int, with_reasons: bool) -> dict[str, Any]:
+        honest = load_scenario(CLIENT_IDS[0])
         since = honest.last_on - timedelta(days=days - 1)
         with self._one_at_a_time:
-            return worded(self._desk.backend.score([stolen(honest, share, since)], with_reasons)[0])
+            return score_response(self._desk.backend.score([with_theft(honest, share, since)], with_reasons)[0])
 
 
-def frame(day: date, score: Score) -> dict[str, Any]:
+def frame_response(day: date, score: Score) -> dict[str, Any]:
+    """The score of a day, for the script."""
     return {
         "day": day.isoformat(),
         "told": i18n.day(day),
@@ -117,8 +128,8 @@ def frame(day: date, score: Score) -> dict[str, Any]:
     }
 
 
-def worded(score: Score) -> dict[str, Any]:
-    """A score for the script."""
+def score_response(score: Score) -> dict[str, Any]:
+    """A score with its reasons and harmless causes, for the script."""
     return {
         "probability": score.probability,
         "severity": score.severity,
@@ -129,8 +140,8 @@ def worded(score: Score) -> dict[str, Any]:
     }
 
 
-def example() -> str:
-    """What /predict takes, to begin with: one record a line."""
+def example_body() -> str:
+    """An example body of /predict, one record per line."""
     rows = ",\n    ".join(json.dumps(row) for row in examples.RAW["invoices"])
     return f'{{\n  "client": {json.dumps(examples.RAW["client"])},\n  "invoices": [\n    {rows}\n  ]\n}}'
 
@@ -138,9 +149,9 @@ def example() -> str:
 # --- charts -----------------------------------------------------------------------------------------------------------
 
 
-def chart(told: Scenario, scores: Sequence[dict]) -> charts.Chart:
-    """Consumption above, the score below; the script shows them up to a day."""
-    kwh = recent(told)
+def scenario_chart(scenario: Scenario, scores: Sequence[dict]) -> charts.Chart:
+    """Consumption above, the score below; the script shows both up to a day."""
+    kwh = recent_consumption(scenario)
     days = [frame["day"] for frame in scores]
     use = charts.line(list(kwh), list(kwh.values()), i18n.text("demo.kwh"), line={"width": 1.4})
     score = charts.line(
@@ -148,26 +159,27 @@ def chart(told: Scenario, scores: Sequence[dict]) -> charts.Chart:
         yaxis="y2", line={"shape": "hv"}, marker={"size": 5}, hovertemplate="%{x}: %{y:.0%}<extra></extra>",
     )  # fmt: skip
     layout = {
-        "xaxis": {"type": "date", "range": [next(iter(kwh)), told.last_on.isoformat()], "anchor": "y2"},
+        "xaxis": {"type": "date", "range": [next(iter(kwh)), scenario.last_on.isoformat()], "anchor": "y2"},
         "yaxis": {"title": i18n.text("demo.kwh"), "domain": [0.42, 1], "range": [0, max(kwh.values()) * 1.05]},
         "yaxis2": {"title": i18n.text("demo.score"), "domain": [0, 0.32], "range": [0, 1.02], "tickformat": ".0%"},
         "margin": {"l": 56, "r": 16, "t": 28, "b": 36},
     }
-    if told.onset_on:
-        shape, note = charts.upright(told.onset_on.isoformat(), i18n.text("demo.begins"))
+    if scenario.onset_on:
+        shape, note = charts.vertical_line(scenario.onset_on.isoformat(), i18n.text("demo.begins"))
         layout |= {"shapes": [shape], "annotations": [note]}
     return charts.chart(use, score, **layout)
 
 
-def thief_chart(honest: Scenario) -> charts.Chart:
-    """What was used and what the meter would show; the script draws the second from the sliders."""
-    kwh = recent(honest)
+def theft_chart(honest: Scenario) -> charts.Chart:
+    """Consumption used and consumption registered; the script updates the second from the sliders."""
+    kwh = recent_consumption(honest)
     used = charts.line(list(kwh), list(kwh.values()), i18n.text("demo.used"), charts.QUIET, line={"width": 1})
-    shown = charts.line(list(kwh), list(kwh.values()), i18n.text("demo.registered"), line={"width": 1.4})
+    registered = charts.line(list(kwh), list(kwh.values()), i18n.text("demo.registered"), line={"width": 1.4})
     axes = {"xaxis": {"type": "date"}, "yaxis": {"title": i18n.text("demo.kwh"), "rangemode": "tozero"}}
-    return charts.chart(used, shown, **axes, showlegend=True, margin={"l": 56, "r": 16, "t": 34, "b": 36})
+    return charts.chart(used, registered, **axes, showlegend=True, margin={"l": 56, "r": 16, "t": 34, "b": 36})
 
 
-def recent(told: Scenario) -> dict[str, float]:
-    since = (told.last_on - timedelta(days=SHOWN_DAYS)).isoformat()
-    return {day: kwh for day, kwh in daily(told).items() if day >= since}
+def recent_consumption(scenario: Scenario) -> dict[str, float]:
+    """Consumption by day on the chart. [kWh]"""
+    since = (scenario.last_on - timedelta(days=CHART_DAYS)).isoformat()
+    return {day: kwh for day, kwh in daily_consumption(scenario).items() if day >= since}

@@ -1,7 +1,7 @@
-"""The map where no client has coordinates: regions by the month in which their suspected clients began.
+"""Regions by month of onset: the stand-in for the map where no client has coordinates.
 
 In:  the map's filters.
-Out: a row for each region with a tile a month, the largest suspected share first.
+Out: a row for each region with one tile per month, the largest suspected share first.
 """
 
 from datetime import date, timedelta
@@ -12,11 +12,11 @@ from flask import url_for
 from fairmeter.store import RegionCount, Store
 
 N_MONTHS, N_REGIONS = 24, 60
-KEPT = ("severity",)  # filters that go along to the list
+LIST_FILTERS = ("severity",)  # filters that a link to the list repeats
 
 
 class RegionTile(NamedTuple):
-    """Suspected clients of a region who began in a month. [link: to them, None where there are none]"""
+    """Number of suspected clients of a region with onset in a month. [link: to these clients, None without any]"""
 
     month: date
     n: int
@@ -24,33 +24,36 @@ class RegionTile(NamedTuple):
 
 
 class RegionRow(NamedTuple):
+    """A region with its tiles by month."""
+
     spot: RegionCount
     tiles: list[RegionTile]
 
 
-def shown(store: Store, filters: dict[str, Any]) -> dict[str, Any]:
-    """rows, months, most: the largest number of a tile, n_suspected: of all tiles."""
+def regions_context(store: Store, filters: dict[str, Any]) -> dict[str, Any]:
+    """What the template receives: rows, months, most (the largest tile), n_suspected (sum of all tiles)."""
     spots = [spot for spot in store.count_by_region(N_REGIONS) if filters.get("region") in (None, spot.region)]
-    began = store.onsets_by_month(**filters)
-    months = months_until(max((month for _, month in began), default=None), filters.get("onset_since"))
-    rows = [RegionRow(spot, [tile(spot.region, month, began, filters) for month in months]) for spot in spots]
+    onsets = store.onsets_by_month(**filters)
+    months = months_until(max((month for _, month in onsets), default=None), filters.get("onset_since"))
+    rows = [RegionRow(spot, [region_tile(spot.region, month, onsets, filters) for month in months]) for spot in spots]
     numbers = [one.n for row in rows for one in row.tiles]
     return {"rows": rows, "months": months, "most": max(numbers, default=0), "n_suspected": sum(numbers)}
 
 
-def tile(region: float | None, month: date, began: dict, filters: dict[str, Any]) -> RegionTile:
-    n = began.get((region, month), 0)
+def region_tile(region: float | None, month: date, onsets: dict, filters: dict[str, Any]) -> RegionTile:
+    """The tile of a region and a month."""
+    n = onsets.get((region, month), 0)
     if not n or region is None:
         return RegionTile(month, n, None)
-    kept = {name: filters[name] for name in KEPT if name in filters}
-    first, last = month, following(month) - timedelta(days=1)
+    given = {name: filters[name] for name in LIST_FILTERS if name in filters}
+    first, last = month, next_month(month) - timedelta(days=1)
     first, last = max(first, filters.get("onset_since", first)), min(last, filters.get("onset_until", last))
-    began_then = {"onset_since": first.isoformat(), "onset_until": last.isoformat()}
-    return RegionTile(month, n, url_for("desk.list", show="all", region=f"{region:g}", **kept, **began_then))
+    period = {"onset_since": first.isoformat(), "onset_until": last.isoformat()}
+    return RegionTile(month, n, url_for("desk.list", show="all", region=f"{region:g}", **given, **period))
 
 
 def months_until(last: date | None, since: date | None) -> list[date]:
-    """The months up to the last one in which somebody began, N_MONTHS at most; none from before `since`."""
+    """The months up to the last one with an onset, at most N_MONTHS; none before `since`."""
     months: list[date] = []
     while last is not None and len(months) < N_MONTHS and (since is None or last >= since.replace(day=1)):
         months.append(last)
@@ -58,5 +61,5 @@ def months_until(last: date | None, since: date | None) -> list[date]:
     return months[::-1]
 
 
-def following(month: date) -> date:
+def next_month(month: date) -> date:
     return (month + timedelta(days=31)).replace(day=1)
