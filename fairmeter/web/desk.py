@@ -45,7 +45,7 @@ class DeskExtension:
         sessions.register(app, self._secret)
         register_errors(app)
         metrics = observability.metrics_of(app)
-        metrics.add_source(gauges.of_runs(self.service.store, metrics.store_errors.inc))
+        metrics.add_source(gauges.run_metrics(self.service.store, metrics.store_errors.inc))
         read.register(app, guard, self.service)
         write.register(app, guard, self.service)
         registry.register(app, guard, self.service, self._pages)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from fairmeter.scoring.problems import Problem
 from fairmeter.store import Store, StoreUnavailable
-from fairmeter.web.desk_api import schemas as told
+from fairmeter.web.desk_api import schemas
 from fairmeter.web.exports import files, process
 from fairmeter.web.exports.pdf import PdfDocument
 from fairmeter.web.exports.pdf_crew_sheet import crew_sheet, round_up, runs
@@ -70,7 +70,7 @@ def pages_of(data):
 def test_a_spreadsheet_holds_every_row_and_every_id_as_text(desk):
     rows, names = book_of(desk.get("/clients?format=xlsx&limit=1&sort=id"))
     header, *found = rows
-    assert [text for _, text in header] == list(told.ClientRow.model_fields)
+    assert [text for _, text in header] == list(schemas.ClientRow.model_fields)
     ids = {row[0] for row in found}
     assert len(found) == len(ids) == N_CLIENTS
     assert {("inlineStr", FORMULA), ("inlineStr", HOSTILE), ("inlineStr", "c-001")} <= ids

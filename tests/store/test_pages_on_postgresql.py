@@ -104,7 +104,7 @@ def test_every_page_answers_with_what_there_is(desk):
 
 def test_every_route_answers_with_what_there_is(desk):
     routes = routes_of(desk.application)
-    assert ROUTES.keys() | {"case", "consumer", "dashboard", "who_asks", "metrics", "ready"} <= routes.keys()
+    assert ROUTES.keys() | {"case", "consumer", "dashboard", "read_session", "metrics", "ready"} <= routes.keys()
     addresses = [*routes.values(), *(routes[name] + query for name, queries in ROUTES.items() for query in queries)]
     found = {address: desk.get(address).status_code for address in addresses}
     assert {address: status for address, status in found.items() if status not in (200, 302)} == {}

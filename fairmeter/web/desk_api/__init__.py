@@ -1,0 +1,1 @@
+"""The desk as JSON: clients, alerts, cases, inspections, the inspection list, readings, sessions."""

@@ -1,11 +1,11 @@
-"""What the store's last runs found of drift and of the list's stability -> gauges for Prometheus, read when asked.
+"""Drift and list stability of the last runs -> gauges for Prometheus, computed at each scrape.
 
 In:  a store.
-Out: metrics for Meters.also: of each part ("invoices", "readings") the highest index of a feature, how many features
-     have shifted, the score's index and the share of clients above what one in ten was above in training; when that
-     was measured; for each length of the list, its Jaccard index beside the run before.
+Out: a source for Metrics.add_source. For each part ("invoices", "readings"): the highest index of a feature, the number
+     of shifted features, the index of the score, the share of clients above the training's 90 % quantile; the time of
+     that measurement. For each length of the list: its Jaccard index with the run before.
 
-A database that does not answer leaves them out: the other counts are told all the same.
+Where the database does not answer, these gauges are left out and the other metrics stay.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 
 from fairmeter.store import Store, StoreUnavailable
 
-OF_PARTS = {
+DRIFT_GAUGES = {
     "fairmeter_drift_max_psi": ("The highest population stability index of a feature.", lambda part: part["max_psi"]),
     "fairmeter_drift_features_shifted": ("Features whose index is 0.25 or more.", lambda part: part["n_shifted"]),
     "fairmeter_drift_score_psi": ("Population stability index of the score.", lambda part: part["score"]["psi"]),
@@ -25,14 +25,14 @@ OF_PARTS = {
 }
 
 
-def of_runs(store: Store, failed: Callable[[], None]) -> Callable[[], list[Metric]]:
-    """A source of metrics. [failed: called where the database did not answer]"""
+def run_metrics(store: Store, on_failure: Callable[[], None]) -> Callable[[], list[Metric]]:
+    """A function that returns the gauges. [on_failure: called where the database does not answer]"""
 
     def read() -> list[Metric]:
         try:
             return [*_drift(store), *_stability(store)]
         except StoreUnavailable:
-            failed()
+            on_failure()
             return []
 
     return read
@@ -42,22 +42,22 @@ def _drift(store: Store) -> Iterator[Metric]:
     last = store.last_drift()
     if last is None:
         return
-    for name, (said, value) in OF_PARTS.items():
-        gauge = GaugeMetricFamily(name, said, labels=["part"])
+    for name, (help_text, value) in DRIFT_GAUGES.items():
+        gauge = GaugeMetricFamily(name, help_text, labels=["part"])
         for part, found in last.found["parts"].items():
             gauge.add_metric([part], value(found))
         yield gauge
-    when = GaugeMetricFamily("fairmeter_drift_measured_timestamp_seconds", "When drift was measured last.")
-    when.add_metric([], last.scored_at.timestamp())
-    yield when
+    measured_at = GaugeMetricFamily("fairmeter_drift_measured_timestamp_seconds", "When drift was measured last.")
+    measured_at.add_metric([], last.scored_at.timestamp())
+    yield measured_at
 
 
 def _stability(store: Store) -> Iterator[Metric]:
     runs = store.list_runs(1)
     if not runs or not runs[0].stability:
         return
-    said = "Jaccard index of the first so many clients, at the last run beside the one before."
-    gauge = GaugeMetricFamily("fairmeter_list_jaccard", said, labels=["first"])
+    help_text = "Jaccard index of the first clients of the list, between the last run and the one before."
+    gauge = GaugeMetricFamily("fairmeter_list_jaccard", help_text, labels=["first"])
     for row in runs[0].stability:
         gauge.add_metric([str(row["k"])], row["jaccard"])
     yield gauge

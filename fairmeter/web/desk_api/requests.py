@@ -1,7 +1,7 @@
-"""What the desk's routes ask for in addresses and bodies: the one definition by which it is checked and documented.
+"""Models of the desk's queries, paths and bodies, by which requests are checked and documented.
 
-In:  queries, paths and bodies as they are sent.
-Out: models; a key that is not known, or a text that no database can hold, is a 422.
+In:  queries, paths and bodies of requests.
+Out: models. An unknown key, or a text that databases cannot hold, is a 422.
 """
 
 from datetime import UTC, date, datetime
@@ -36,13 +36,13 @@ Number = Annotated[int, Field(ge=1, le=2**53)]
 
 
 class DeskRequest(BaseModel):
-    """What is sent; a misspelt key is an error rather than nothing."""
+    """Base of the models. Unknown keys are errors, so that a misspelt one is noticed."""
 
     model_config = ConfigDict(extra="forbid")
 
     @classmethod
     def model_json_schema(cls, *args, **options) -> dict[str, Any]:
-        """Kept where it is plain: the library asks for it with each query, and making it takes ten times the query."""
+        """Cached where it is plain: flask-openapi reads it with each query, and making it takes ten times the query."""
         return super().model_json_schema(*args, **options) if args or options else _plain_schema(cls)
 
 
@@ -64,15 +64,17 @@ class PhotoPath(DeskRequest):
 
 
 class Paged(DeskRequest):
-    """Part of a list."""
+    """A page of a list."""
 
-    limit: int = Field(50, ge=1, le=1000, description="rows of a page")
-    after: Text | None = Field(None, description='"next" of the page before')
-    format: Format = Field("json", description="csv, xlsx: all rows from here on; pdf: for print, 2,000 at most")
+    limit: int = Field(50, ge=1, le=1000, description="rows on a page")
+    after: Text | None = Field(None, description='"next" of the previous page')
+    format: Format = Field(
+        "json", description="csv, xlsx: all rows from the cursor on; pdf: for print, at most 2,000 rows"
+    )
 
 
 class Filtered(Paged):
-    """By what every list of clients, alerts or cases can be filtered."""
+    """Filters that the lists of clients, alerts and cases have in common."""
 
     severity: Severity | None = None
     region: Code | None = None
@@ -113,13 +115,17 @@ class InspectionQuery(DeskRequest):
 
 
 class ListQuery(DeskRequest):
-    """How many visits there are for, and of whom."""
+    """The number of visits, what they cost and bring, and the filters of clients."""
 
     visits: int = Field(50, ge=1, le=1000)
-    random_share: float = Field(0.05, ge=0, le=1, description="of the visits: drawn from all clients, to compare with")
-    cost: float = Field(0, ge=0, le=1e9, description="of a visit: who is expected to bring less is left out")
-    price: float | None = Field(None, ge=0, le=1e6, description="of a kWh, for clients whose own price is not known")
-    false_alarms: float | None = Field(None, gt=0, le=1, description="share of the list that may be false, on average")
+    random_share: float = Field(
+        0.05, ge=0, le=1, description="share of the visits that go to randomly sampled clients, for comparison"
+    )
+    cost: float = Field(0, ge=0, le=1e9, description="of a visit; clients with a lower expected value are left out")
+    price: float | None = Field(None, ge=0, le=1e6, description="of a kWh, for clients whose own price is unknown")
+    false_alarms: float | None = Field(
+        None, gt=0, le=1, description="expected share of the list that may be false alarms"
+    )
     severity: Severity | None = None
     region: Code | None = None
     category: Code | None = None
@@ -135,25 +141,27 @@ class ListQuery(DeskRequest):
 
 
 class NewCase(DeskRequest):
-    """Work on a client begins."""
+    """A case to open."""
 
     client_id: Name
     why: Text = Field(examples=["Fall since March, no harmless cause fits."])
-    assignee: Name | None = Field(None, description="given: assigned at once")
-    is_random: bool = Field(False, description="drawn at random, to know what chance would find")
+    assignee: Name | None = Field(None, description="if given, the case is assigned at once")
+    is_random: bool = Field(False, description="the client was sampled at random, for comparison with the chosen ones")
 
 
 class NewMove(DeskRequest):
-    """A case goes on."""
+    """A change of a case's state."""
 
     to: Literal["new", "assigned", "inspecting", "closed"]
     why: Text
-    version: Number | None = Field(None, description="of the case as you saw it: somebody else's move since is a 409")
-    assignee: Name | None = Field(None, description="for assigned: to whom")
+    version: Number | None = Field(
+        None, description="of the case as you read it; a later move by another user is a 409"
+    )
+    assignee: Name | None = Field(None, description="for assigned: the user's name")
 
 
 class NewInspection(DeskRequest):
-    """What a visit found; it closes the case."""
+    """The outcome of an inspection; it closes the case."""
 
     outcome: Literal["confirmed", "fault", "cleared", "no_access", "refused"]
     inspected_on: date
@@ -165,10 +173,10 @@ class NewInspection(DeskRequest):
 
 
 class NewReading(DeskRequest):
-    """What a smart meter counted in one day or hour."""
+    """Consumption of one day or hour by a smart meter."""
 
     client_id: Name
-    read_at: datetime = Field(description="start of the day or hour, as the clock there shows; an offset is left out")
+    read_at: datetime = Field(description="start of the day or hour in local time; an offset is ignored")
     consumption_kwh: Energy
 
 

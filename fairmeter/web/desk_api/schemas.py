@@ -1,7 +1,7 @@
-"""What the desk's routes answer: the one definition by which it is written and documented.
+"""Models of the desk's answers, by which they are written and documented.
 
-In:  the store's own objects, by their attributes.
-Out: models. What is asked for is in desk_asked.py.
+In:  objects of the store, read by their attributes.
+Out: models. Those of requests are in requests.py.
 """
 
 from datetime import date, datetime
@@ -11,13 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class DeskResponse(BaseModel):
-    """What is answered, made of the store's objects."""
+    """Base of the models, made from objects of the store."""
 
     model_config = ConfigDict(from_attributes=True)
 
 
 class SessionResponse(DeskResponse):
-    """Who asks; csrf_token goes back as X-CSRF-Token with everything that a signed-in page writes."""
+    """The signed-in user. Pages send csrf_token as X-CSRF-Token with every change."""
 
     name: str
     role: str
@@ -25,7 +25,7 @@ class SessionResponse(DeskResponse):
 
 
 class ClientRow(DeskResponse):
-    """A client in a list: its newest score, and what a visit is worth."""
+    """A client in a list: its latest score, and the expected value of a visit."""
 
     client_id: str
     probability: float | None
@@ -43,7 +43,7 @@ class ClientRow(DeskResponse):
 
 
 class AlertResponse(DeskResponse):
-    """The system says: look at this client."""
+    """A recommendation to examine a client."""
 
     alert_id: int
     client_id: str
@@ -89,13 +89,13 @@ class MoveResponse(DeskResponse):
 
 
 class CaseWithMoves(CaseResponse):
-    """A case and how it came there."""
+    """A case and its history."""
 
     moves: list[MoveResponse]
 
 
 class InspectionResponse(DeskResponse):
-    """A visit and its outcome."""
+    """An inspection and its outcome."""
 
     inspection_id: int
     case_id: int | None
@@ -145,7 +145,7 @@ class VisitResponse(DeskResponse):
 
 
 class VisitList(DeskResponse):
-    """Whom to visit, in order, those drawn at random last; n_left_out have a case or were visited of late."""
+    """Clients to inspect in order, randomly sampled ones last; n_left_out have a case or a recent inspection."""
 
     rows: list[VisitResponse]
     n_left_out: int
@@ -163,7 +163,7 @@ class QualityFlagResponse(DeskResponse):
 
 
 class HarmlessCauseResponse(DeskResponse):
-    """A harmless cause of what looks suspicious, and whether it fits."""
+    """A harmless cause of a suspicious pattern, and whether it fits."""
 
     cause: str
     verdict: str
@@ -171,7 +171,7 @@ class HarmlessCauseResponse(DeskResponse):
 
 
 class RecoveryResponse(DeskResponse):
-    """What may be billed back if the client steals."""
+    """The estimate of what may be billed back if theft is confirmed."""
 
     kwh: float
     low_kwh: float
@@ -182,7 +182,7 @@ class RecoveryResponse(DeskResponse):
 
 
 class SeriesResponse(DeskResponse):
-    """Consumption from a first day on, by day or month; null where it is missing."""
+    """Consumption by day or month from first_on; null where it is missing."""
 
     step: str
     first_on: date
@@ -190,14 +190,14 @@ class SeriesResponse(DeskResponse):
 
 
 class InvoiceIssueResponse(DeskResponse):
-    """What an invoice contradicts; size: of the index, in consumption, or in months."""
+    """A contradiction in an invoice. size: in units of the index, of consumption, or in months."""
 
     kind: str
     size: float
 
 
 class InvoiceResponse(DeskResponse):
-    """One of the latest invoices, the oldest first; consumption in kWh, of gas in m3; null where it is missing."""
+    """One of the latest invoices, oldest first; consumption in kWh, of gas in m3; null where it is missing."""
 
     invoice_on: date
     energy: str
@@ -218,7 +218,7 @@ class PastScore(DeskResponse):
 
 
 class RiskProfile(DeskResponse):
-    """All that the desk knows of a client."""
+    """The stored score, evidence, invoices, alert, case and inspections of a client."""
 
     client: dict[str, Any]
     probability: float | None
@@ -244,7 +244,7 @@ class RiskProfile(DeskResponse):
 
 
 class Rate(DeskResponse):
-    """Confirmed among inspected, with a 95 % interval."""
+    """Share of confirmed among inspected clients, with a 95 % interval."""
 
     group: str | float | date | None
     is_random: bool
@@ -257,11 +257,11 @@ class Rate(DeskResponse):
 
 
 class ListOverlapResponse(DeskResponse):
-    """How many of the first k clients of a list were among the first k of the one before."""
+    """Overlap of the first k clients of a list with the first k of the previous one."""
 
     k: int
     n_both: int
-    jaccard: float = Field(description="those on both lists by those on either")
+    jaccard: float = Field(description="clients on both lists divided by clients on either")
 
 
 class RunResponse(DeskResponse):
@@ -271,17 +271,17 @@ class RunResponse(DeskResponse):
     n_suspected: int
     n_by_severity: dict[str, int]
     stability: list[ListOverlapResponse] = Field(
-        description="of its list beside that of the run before; empty without one"
+        description="overlap of its list with that of the previous run; empty without one"
     )
 
 
 class DriftOfScore(DeskResponse):
     level: str = Field(description="stable, shifting, shifted, too few clients")
-    psi: float = Field(description="population stability index against the training")
+    psi: float = Field(description="population stability index against the training data")
 
 
 class DriftPart(DeskResponse):
-    """How far the clients that were scored are from those that one ensemble learnt from."""
+    """Drift of the scored clients against the training data of one ensemble."""
 
     n_now: int
     n_features: int
@@ -292,11 +292,11 @@ class DriftPart(DeskResponse):
 
 
 class DriftResponse(DeskResponse):
-    """The last run that measured drift."""
+    """Drift as the last run measured it."""
 
     scored_at: datetime
     model_version: str
-    parts: dict[str, DriftPart] = Field(description="by what they see: invoices, readings")
+    parts: dict[str, DriftPart] = Field(description="by the ensemble's evidence: invoices, readings")
 
 
 class RegionCountResponse(DeskResponse):
@@ -308,28 +308,28 @@ class RegionCountResponse(DeskResponse):
 
 
 class TransformerResponse(DeskResponse):
-    """Where a transformer's energy went in its last 90 days, over n_days of them; shares are of delivered_kwh."""
+    """The energy balance of a transformer on n_days of its last 90 days; shares are of delivered_kwh."""
 
     transformer_id: str
     until_on: date
     n_clients: int
     n_read: int = Field(description="clients whose meters were read")
-    n_days: int = Field(description="days on which enough of them were")
+    n_days: int = Field(description="days with readings of enough clients")
     delivered_kwh: float
     losses_kwh: float = Field(description="technical losses")
     registered_kwh: float
-    estimated_kwh: float = Field(description="of clients whose meters were not read")
-    lost_kwh: float = Field(description="delivered less losses, registered and estimated")
+    estimated_kwh: float = Field(description="of clients without readings")
+    lost_kwh: float = Field(description="delivered less technical losses, registered and estimated energy")
     lost_share: float | None
-    low_share: float | None = Field(description="of a 95 % band")
+    low_share: float | None = Field(description="lower end of a 95 % interval")
     high_share: float | None
-    before_share: float | None = Field(description="the same days a year before")
+    before_share: float | None = Field(description="on the same days a year before")
     since_on: date | None
     region: float | None
 
 
 class Dashboard(DeskResponse):
-    """The desk in numbers."""
+    """Counts, trend, hot spots, transformers, hit rates and drift."""
 
     n_clients: int
     clients_by_severity: dict[str, int]
@@ -340,14 +340,14 @@ class Dashboard(DeskResponse):
     trend: list[RunResponse]
     hot_spots: list[RegionCountResponse]
     transformers: list[TransformerResponse] = Field(
-        description="most energy not accounted for, where totals were given"
+        description="those with the most unaccounted energy, where totals were given"
     )
     hit_rates: dict[str, list[Rate]] = Field(description="by: all, week, region, reason_group")
-    drift: DriftResponse | None = Field(description="null where no run has measured it")
+    drift: DriftResponse | None = Field(description="null before a run measured it")
 
 
 class ReadingsTaken(DeskResponse):
-    """What became of the readings; n_late and n_out_of_order count among the new ones."""
+    """Counts of the readings sent; n_late and n_out_of_order are among the new ones."""
 
     n_new: int
     n_duplicate: int

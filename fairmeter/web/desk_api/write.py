@@ -1,7 +1,8 @@
-"""What people and scripts do at the desk: sign in, open cases, move them, record visits, send readings.
+"""Routes that change the desk: sessions, cases and their moves, inspections, readings.
 
-In:  bodies, checked by desk_asked.
-Out: the case, inspection or counts after it, written before the answer is. Who did it stands with every move.
+In:  bodies, checked by the models of requests.py.
+Out: the case, the inspection or the counts after the change, which is stored before the answer is sent. Every move
+     records its user or key.
 """
 
 from typing import Any
@@ -12,20 +13,19 @@ from fairmeter.desk.service import DeskService
 from fairmeter.scoring.problems import Problem
 from fairmeter.store import IngestionResult
 from fairmeter.web.app import Api
-from fairmeter.web.desk_api import requests as asks
-from fairmeter.web.desk_api import schemas as told
-from fairmeter.web.desk_api.read import SECURITY, answer
+from fairmeter.web.desk_api import requests, schemas
+from fairmeter.web.desk_api.read import SECURITY, json_response
 from fairmeter.web.http import observability, sessions
-from fairmeter.web.http.auth import ANYBODY, INVESTIGATOR, NOBODY, AccessControl
+from fairmeter.web.http.auth import ANYBODY, INVESTIGATOR, NOBODY, AccessControl, Identity
 from fairmeter.web.http.errors import JSON
 
 CREATED = 201
-KINDS = {"new": "n_new", "duplicate": "n_duplicate", "differing": "n_differing"}
-KINDS |= {"late": "n_late", "out_of_order": "n_out_of_order"}
-REFUSED = (400, 413, 415, 422)  # answers to readings that were sent by whoever may send some, and cannot be kept
-READINGS = "Stores readings once, however often they come, and judges the clients anew whose consumption changed."
+READING_COUNTS = {"new": "n_new", "duplicate": "n_duplicate", "differing": "n_differing"}
+READING_COUNTS |= {"late": "n_late", "out_of_order": "n_out_of_order"}
+REJECTED = (400, 413, 415, 422)  # statuses of readings that an authorized caller sent and that cannot be stored
+READINGS = "Stores each reading once, however often it is sent, and rescores the clients whose consumption changed."
 # A white picture of 16 x 16 pixels.
-WHITE = "iVBORw0KGgoAAAANSUhEUgAAABAAAAAQAQAAAAA3iMLMAAAADklEQVR42mP4/5+BFAQA/U4f4d7IdZcAAAAASUVORK5CYII="
+WHITE_PNG = "iVBORw0KGgoAAAANSUhEUgAAABAAAAAQAQAAAAA3iMLMAAAADklEQVR42mP4/5+BFAQA/U4f4d7IdZcAAAAASUVORK5CYII="
 EXAMPLES = {
     "NewCase": {"client_id": "c-17", "why": "Fall since March; no harmless cause fits.", "assignee": "anna"},
     "NewMove": {"to": "inspecting", "why": "Crew 3 goes on Tuesday.", "version": 2},
@@ -33,7 +33,7 @@ EXAMPLES = {
         "outcome": "confirmed",
         "inspected_on": "2014-09-02",
         "note": "By-pass before the meter.",
-        "photos": [WHITE],
+        "photos": [WHITE_PNG],
     },
     "NewReadings": {
         "readings": [
@@ -45,35 +45,36 @@ EXAMPLES = {
 }
 
 
-def sent(model: str) -> dict[str, Any]:
-    """What the document says of a body: its schema, which parsing adds under this name, and an example."""
+def body_of(model: str) -> dict[str, Any]:
+    """The OpenAPI description of a body: a reference to its model's schema, and an example."""
     example = {"summary": "an example", "value": EXAMPLES[model]}
     return {"content": {JSON: {"schema": {"$ref": f"#/components/schemas/{model}"}, "examples": {"one": example}}}}
 
 
 def register(app: Api, guard: AccessControl, desk: DeskService) -> None:
+    """Add the routes: sessions for everybody, the others for the role investigator."""
     _add_sessions(app, guard, desk)
     _add_cases(app, guard, desk)
     _add_readings(app, desk)
-    guard.set_roles(sign_in=ANYBODY, sign_out=ANYBODY, who_asks=ANYBODY)
+    guard.set_roles(sign_in=ANYBODY, sign_out=ANYBODY, read_session=ANYBODY)
     guard.set_roles(**dict.fromkeys(("open_case", "move_case", "record_inspection", "take_readings"), INVESTIGATOR))
 
 
 def _add_sessions(app: Api, guard: AccessControl, desk: DeskService) -> None:
-    @app.post("/session", responses={200: told.SessionResponse}, request_body=sent("SignIn"))
-    def sign_in(body: asks.SignIn):
-        """Sign in: sets the session's cookie."""
+    @app.post("/session", responses={200: schemas.SessionResponse}, request_body=body_of("SignIn"))
+    def sign_in(body: requests.SignIn):
+        """Sign in; the answer sets the session's cookie."""
         guard.check_origin()
-        who = sessions.sign_in(desk.store, body.name, body.password)
-        return answer(told.SessionResponse(name=who.name, role=who.role, csrf_token=sessions.csrf_token()))
+        identity = sessions.sign_in(desk.store, body.name, body.password)
+        return json_response(_session_of(identity))
 
-    @app.get("/session", responses={200: told.SessionResponse}, security=SECURITY)
-    def who_asks():
-        """Who asks, and the token that goes along with what they write."""
-        who = guard.identity()
-        if who is NOBODY:
-            raise Problem(401, "unauthorized", "Nobody is signed in; POST /session with name and password.")
-        return answer(told.SessionResponse(name=who.name, role=who.role, csrf_token=sessions.csrf_token()))
+    @app.get("/session", responses={200: schemas.SessionResponse}, security=SECURITY)
+    def read_session():
+        """The signed-in user and the CSRF token of the session."""
+        identity = guard.identity()
+        if identity is NOBODY:
+            raise Problem(401, "unauthorized", "No user is signed in; POST /session with name and password.")
+        return json_response(_session_of(identity))
 
     @app.delete("/session", responses={204: None}, security=SECURITY)
     def sign_out():
@@ -84,62 +85,67 @@ def _add_sessions(app: Api, guard: AccessControl, desk: DeskService) -> None:
         return "", 204
 
 
+def _session_of(identity: Identity) -> schemas.SessionResponse:
+    return schemas.SessionResponse(name=identity.name, role=identity.role, csrf_token=sessions.csrf_token())
+
+
 def _add_cases(app: Api, guard: AccessControl, desk: DeskService) -> None:
     store = desk.store
 
-    @app.post("/cases", responses={CREATED: told.CaseResponse}, request_body=sent("NewCase"), security=SECURITY)
-    def open_case(body: asks.NewCase):
-        """Open a case: work on a client begins. 409 where it has one."""
+    @app.post("/cases", responses={CREATED: schemas.CaseResponse}, request_body=body_of("NewCase"), security=SECURITY)
+    def open_case(body: requests.NewCase):
+        """Open a case for a client. 409 where the client has an open one."""
         options = {"assignee": body.assignee, "is_random": body.is_random}
         case = store.open_case(body.client_id, guard.identity().signature, body.why, **options)
-        return answer(told.CaseResponse.model_validate(case), CREATED)
+        return json_response(schemas.CaseResponse.model_validate(case), CREATED)
 
     moves = "/cases/<int:case_id>/moves"
 
-    @app.post(moves, responses={200: told.CaseResponse}, request_body=sent("NewMove"), security=SECURITY)
-    def move_case(path: asks.CasePath, body: asks.NewMove):
-        """Move a case on. 409 where somebody was first, saying who has it."""
+    @app.post(moves, responses={200: schemas.CaseResponse}, request_body=body_of("NewMove"), security=SECURITY)
+    def move_case(path: requests.CasePath, body: requests.NewMove):
+        """Change the state of a case. 409 where another user changed it first; the message names the assignee."""
         options = {"version": body.version, "assignee": body.assignee}
         case = store.move_case(path.case_id, body.to, guard.identity().signature, body.why, **options)
-        return answer(told.CaseResponse.model_validate(case))
+        return json_response(schemas.CaseResponse.model_validate(case))
 
-    visits, body_of_visit = "/cases/<int:case_id>/inspections", sent("NewInspection")
+    inspections, inspection_body = "/cases/<int:case_id>/inspections", body_of("NewInspection")
 
-    @app.post(visits, responses={CREATED: told.InspectionResponse}, request_body=body_of_visit, security=SECURITY)
-    def record_inspection(path: asks.CasePath, body: asks.NewInspection):
-        """Record what a visit found, with its photos; it closes the case."""
-        found = body.model_dump(exclude={"outcome", "inspected_on", "photos"})
-        asked = (path.case_id, body.outcome, body.inspected_on, guard.identity().signature)
+    @app.post(
+        inspections, responses={CREATED: schemas.InspectionResponse}, request_body=inspection_body, security=SECURITY
+    )
+    def record_inspection(path: requests.CasePath, body: requests.NewInspection):
+        """Record the outcome of an inspection, with photos; this closes the case."""
+        details = body.model_dump(exclude={"outcome", "inspected_on", "photos"})
+        required = (path.case_id, body.outcome, body.inspected_on, guard.identity().signature)
         with desk.photos.saved(body.photos) as names:
-            recorded = store.record_inspection(*asked, **found, photos=names)
-        return answer(told.InspectionResponse.model_validate(recorded), CREATED)
+            recorded = store.record_inspection(*required, **details, photos=names)
+        return json_response(schemas.InspectionResponse.model_validate(recorded), CREATED)
 
 
 def _add_readings(app: Api, desk: DeskService) -> None:
-    body_sent = sent("NewReadings")
-
     @app.post(
         "/readings",
         description=READINGS,
-        responses={200: told.ReadingsTaken},
-        request_body=body_sent,
+        responses={200: schemas.ReadingsTaken},
+        request_body=body_of("NewReadings"),
         security=SECURITY,
     )
-    def take_readings(body: asks.NewReadings):
-        """Take in readings of smart meters."""
+    def take_readings(body: requests.NewReadings):
+        """Store readings of smart meters."""
         rows = [(r.client_id, r.read_at.replace(tzinfo=None), r.consumption_kwh) for r in body.readings]
         result = desk.take_readings(rows)
-        count(observability.metrics_of(app), result)
-        return answer(told.ReadingsTaken(**result.counts(), n_rescored=len(result.changed)))
+        count_readings(observability.metrics_of(app), result)
+        return json_response(schemas.ReadingsTaken(**result.counts(), n_rescored=len(result.changed)))
 
     @app.after_request
-    def note_refusal(response: Response) -> Response:
-        # Not within the route: a body that does not fit never comes to it.
-        if request.endpoint == "take_readings" and response.status_code in REFUSED:
+    def record_rejection(response: Response) -> Response:
+        # Not in the route: a body that its model refuses never reaches it.
+        if request.endpoint == "take_readings" and response.status_code in REJECTED:
             desk.count_rejected(response.json["error"]["message"])
         return response
 
 
-def count(metrics: observability.Metrics, result: IngestionResult) -> None:
-    for kind, field in KINDS.items():
+def count_readings(metrics: observability.Metrics, result: IngestionResult) -> None:
+    """Add stored readings to the metrics, by kind."""
+    for kind, field in READING_COUNTS.items():
         metrics.readings.labels(kind).inc(getattr(result, field))

@@ -17,7 +17,7 @@ from fairmeter.casework.workflow import CLOSED, MOVES, OUTCOMES, CaseError, Case
 from fairmeter.desk.service import DeskService
 from fairmeter.scoring.problems import Problem
 from fairmeter.store import Store, StoreError, StoreUnavailable
-from fairmeter.web.desk_api import requests as asks
+from fairmeter.web.desk_api import requests
 from fairmeter.web.http import i18n
 from fairmeter.web.http.auth import INVESTIGATOR
 from fairmeter.web.pages import error_pages
@@ -53,7 +53,7 @@ def register(site: Site) -> None:
     @site.page("/cases/<int:case_id>/moves", INVESTIGATOR, methods=("POST",))
     def cases_move(case_id: int):
         def move(user: str) -> None:
-            new_move = parse_form(asks.NewMove, request.form.to_dict() | {"why": request.form.get("why", "")})
+            new_move = parse_form(requests.NewMove, request.form.to_dict() | {"why": request.form.get("why", "")})
             store.move_case(
                 case_id, new_move.to, user, new_move.why, version=new_move.version, assignee=new_move.assignee
             )
@@ -91,8 +91,8 @@ def register(site: Site) -> None:
 class RecoveredForm(BaseModel):
     """The form of what was billed after an inspection. [kWh; currency of the settings]"""
 
-    recovered_kwh: asks.Energy | None = None
-    recovered_value: asks.Energy | None = None
+    recovered_kwh: requests.Energy | None = None
+    recovered_value: requests.Energy | None = None
 
 
 def signature_of(site: Site) -> str:

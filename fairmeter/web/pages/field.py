@@ -18,7 +18,7 @@ from fairmeter.desk.service import DeskService
 from fairmeter.scoring.problems import Problem
 from fairmeter.store import Profile, Store, StoreError, StoreUnavailable
 from fairmeter.store.cases import case_taken_error
-from fairmeter.web.desk_api import requests as asks
+from fairmeter.web.desk_api import requests
 from fairmeter.web.http import i18n
 from fairmeter.web.http.auth import ANYBODY, INVESTIGATOR
 from fairmeter.web.pages import error_pages
@@ -39,10 +39,10 @@ class FieldVisit(NamedTuple):
     place: Place
 
 
-class RecordedVisit(asks.NewInspection):
+class RecordedVisit(requests.NewInspection):
     """The result of a visit, with the assignee that the phone last received."""
 
-    assignee: asks.Name
+    assignee: requests.Name
 
 
 def register(site: Site) -> None:

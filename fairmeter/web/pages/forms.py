@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from fairmeter.desk.service import DeskService
 from fairmeter.scoring.problems import Problem
-from fairmeter.web.desk_api import requests as asks
+from fairmeter.web.desk_api import requests
 from fairmeter.web.http import i18n
 from fairmeter.web.http.auth import VIEWER
 
@@ -79,9 +79,9 @@ def parse_form(model: type[BaseModel], form: Mapping[str, str], **more: Any) -> 
         raise Problem(422, "bad_value", f"{name}: {first['msg'].removeprefix('Value error, ')}.") from None
 
 
-def parse_inspection(zone: ZoneInfo) -> asks.NewInspection:
+def parse_inspection(zone: ZoneInfo) -> requests.NewInspection:
     """Parse the form of an inspection, without its photos. Raises Problem."""
-    inspection = parse_form(asks.NewInspection, request.form)
+    inspection = parse_form(requests.NewInspection, request.form)
     check_not_in_future(inspection.inspected_on, zone)
     return inspection
 

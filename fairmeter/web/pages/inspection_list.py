@@ -18,7 +18,7 @@ from fairmeter.desk.service import DeskService, RankedVisit
 from fairmeter.desk.visit_plan import PLAN_FILTERS, VisitPlan, plan_of, with_reasons
 from fairmeter.scoring.problems import Problem
 from fairmeter.store import BadQuery, StoreError, StoreUnavailable
-from fairmeter.web.desk_api import requests as asks
+from fairmeter.web.desk_api import requests
 from fairmeter.web.http import i18n
 from fairmeter.web.http.auth import INVESTIGATOR
 from fairmeter.web.pages import charts, error_pages
@@ -81,7 +81,7 @@ def register(site: Site) -> None:
 
 def visits_context(desk: DeskService) -> dict[str, Any]:
     """What the template of planned visits receives."""
-    query, problems = parse_query(asks.ListQuery)
+    query, problems = parse_query(requests.ListQuery)
     try:
         plan = plan_of(desk, **query.plan_options())
     except Problem as problem:
@@ -152,7 +152,7 @@ def page_links(number: int, has_next: bool) -> Pager:
 def clients_context(desk: DeskService, zone) -> dict[str, Any]:
     """What the template of all clients receives."""
     moments = {name: start_of_day(name, zone) for name in ("scored_since", "scored_until")}
-    query, problems = parse_query(asks.ClientQuery, limit=N_ROWS, **moments)
+    query, problems = parse_query(requests.ClientQuery, limit=N_ROWS, **moments)
     filters = query.model_dump(exclude={"limit", "after", "format", "sort"}, exclude_none=True)
     try:
         page = desk.store.list_profiles(**filters, sort=query.sort, limit=N_ROWS, after=query.after)
@@ -171,7 +171,7 @@ def clients_context(desk: DeskService, zone) -> dict[str, Any]:
     }
 
 
-def file_addresses(endpoint: str, query: asks.DeskRequest, names: Iterable[str]) -> dict[str, str]:
+def file_addresses(endpoint: str, query: requests.DeskRequest, names: Iterable[str]) -> dict[str, str]:
     """The API's addresses of the same rows as a file, by format."""
     given = query.model_dump(mode="json", include=set(names), exclude_none=True, exclude_defaults=True)
     return {kind: f"{url_for(endpoint)}?{urlencode(given | {'format': kind})}" for kind in FILE_KINDS}

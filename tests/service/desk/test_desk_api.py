@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given
 from fairmeter.desk.runs import Rescorer
 from fairmeter.evaluation.conformal_selection import calibration_table, select
 from fairmeter.store import Profile, Series, StoreUnavailable
-from fairmeter.web.desk_api import schemas as told
+from fairmeter.web.desk_api import schemas
 from fairmeter.web.desk_api.write import EXAMPLES
 from fairmeter.web.http.auth import INVESTIGATOR
 from tests.builders.desk import ForDesk, desk_app, moved, opened, recorded, some_readings, with_key
@@ -285,7 +285,7 @@ def test_csv_holds_every_row_and_no_formula(desk, store):
     store.write_run(scores, "1", shipped_rules())
     answer = desk.get("/clients?format=csv&limit=1")
     header, *found = lines(answer)
-    assert header == list(told.ClientRow.model_fields)
+    assert header == list(schemas.ClientRow.model_fields)
     assert {row[0] for row in found} == {f"'{score.client_id}" for score in scores}
     assert 'filename="clients.csv"' in answer.headers["Content-Disposition"]
     assert lines(desk.get("/alerts?format=csv"))[1][4] == "score"
@@ -367,14 +367,14 @@ def test_moments_without_an_offset_are_utc(desk):
 # --- the whole --------------------------------------------------------------------------------------------------------
 
 ANSWERS = {
-    "/consumer/{client_id}": told.RiskProfile,
-    "/clients": told.ClientPage,
-    "/dashboard": told.Dashboard,
-    "/alerts": told.AlertPage,
-    "/cases": told.CasePage,
-    "/cases/{case_id}": told.CaseWithMoves,
-    "/list": told.VisitList,
-    "/session": told.SessionResponse,
+    "/consumer/{client_id}": schemas.RiskProfile,
+    "/clients": schemas.ClientPage,
+    "/dashboard": schemas.Dashboard,
+    "/alerts": schemas.AlertPage,
+    "/cases": schemas.CasePage,
+    "/cases/{case_id}": schemas.CaseWithMoves,
+    "/list": schemas.VisitList,
+    "/session": schemas.SessionResponse,
 }
 IN_ORDER = ("/cases", "/cases/{case_id}/moves", "/cases/{case_id}/inspections", "/readings")
 
