@@ -173,7 +173,7 @@ def test_another_key_is_refused(small_model, tmp_path, monkeypatch):
     with monkeypatch.context() as context:
         context.setattr(model_file, "_opened", lambda _data, _path: None)
         save(small_model, tmp_path / "model.bin", KEY)
-    assert "not signed with this key" in refused(tmp_path / "model.bin", b"another key")
+    assert "not signed with the key in MODEL_KEY" in refused(tmp_path / "model.bin", b"another key")
 
 
 @pytest.mark.usefixtures("no_unpickling")
@@ -184,13 +184,13 @@ def test_a_missing_signature_is_refused_where_there_is_a_key(path):
 def test_a_model_changed_together_with_its_checksum_is_refused_where_there_is_a_key(small_model, path):
     save(small_model, path, KEY)
     sealed(path, pickle.dumps(content_of(path) | {"manifest": {"threshold": 0.0}}))
-    assert "not signed with this key" in refused(path, KEY)
+    assert "not signed with the key in MODEL_KEY" in refused(path, KEY)
 
 
 def test_the_signature_of_a_former_model_does_not_admit_one_saved_without_a_key(small_model, path):
     save(small_model, path, KEY)
     save(dataclasses.replace(small_model, manifest={"other": 1}), path)
-    assert "not signed with this key" in refused(path, KEY)
+    assert "not signed with the key in MODEL_KEY" in refused(path, KEY)
 
 
 # --- refused by the unpickler -----------------------------------------------------------------------------------------
