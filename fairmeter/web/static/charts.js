@@ -1,4 +1,4 @@
-// Draws each [data-chart] from its block of JSON by Plotly, in the colours of the theme; again when the theme changes.
+// Draws each [data-chart] from its block of JSON with Plotly in the colours of the theme, again when the theme changes.
 "use strict";
 
 const css = () => getComputedStyle(document.documentElement);

@@ -1,30 +1,30 @@
-// The demonstration: a scenario played frame by frame, a theft drawn with two sliders, a client that somebody pastes.
-// Every score comes from the desk's model; reasons are asked for where the player stands, as they take longer.
+// The demonstration: a scenario played day by day, a theft set by two sliders, a pasted client.
+// Every score comes from the desk's model; reasons are loaded for the current day only, because they take longer.
 "use strict";
 
 const demo = JSON.parse(document.getElementById("demo-data").textContent);
 const find = (selector, within = document) => within.querySelector(selector);
 const say = (key, values = {}) => demo.texts[key].replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
-const MOST_BYTES = 4 * 2 ** 20; // of a file: a client with two years of hours has 2 MB
+const MAX_BYTES = 4 * 2 ** 20; // of a file: a client with two years of hours has 2 MB
 const percent = (share) => `${Math.round(share * 100)} %`;
 
-function list(place, told) {
-  const lines = [...(told.reasons || []), ...(told.harmless || [])];
+function list(place, scored) {
+  const lines = [...(scored.reasons || []), ...(scored.harmless || [])];
   place.replaceChildren(...lines.map((text, i) => {
     const item = document.createElement("li");
     item.textContent = text;
-    if (i >= (told.reasons || []).length) item.className = "harmless";
+    if (i >= (scored.reasons || []).length) item.className = "harmless";
     return item;
   }));
 }
 
-function verdict(name, told, note = "") {
+function verdict(name, scored, note = "") {
   const place = find(`[data-verdict="${name}"]`);
-  const badge = find(`[data-badge-of="${told.severity}"]`);
+  const badge = find(`[data-badge-of="${scored.severity}"]`);
   find("[data-badge]", place).replaceChildren(...(badge ? [badge.content.cloneNode(true)] : []));
-  find("[data-score]", place).textContent = told.probability == null ? "–" : percent(told.probability);
-  if (told.reasons) list(find("[data-reasons]", place), told);
-  find("[data-note]", place).textContent = note || (told.reasons && !told.reasons.length ? say("nothing_speaks") : "");
+  find("[data-score]", place).textContent = scored.probability == null ? "–" : percent(scored.probability);
+  if (scored.reasons) list(find("[data-reasons]", place), scored);
+  find("[data-note]", place).textContent = note || (scored.reasons && !scored.reasons.length ? say("nothing_speaks") : "");
 }
 
 const busy = (name, is) => find(`[data-verdict="${name}"]`).classList.toggle("busy", is);
@@ -56,8 +56,8 @@ function player() {
       known.set(frame.day, asked(`demo/reasons?${query}`));
     }
     try {
-      const told = await known.get(frame.day);
-      if (wanted === frame.day) verdict("played", { ...told, ...frame });
+      const scored = await known.get(frame.day);
+      if (wanted === frame.day) verdict("played", { ...scored, ...frame });
     } catch {
       known.delete(frame.day);
       if (wanted === frame.day) verdict("played", { ...frame, reasons: [] }, say("failed"));
@@ -102,7 +102,7 @@ function player() {
   document.addEventListener("themechange", () => window.Charts.draw(place).then(() => show(false)));
 }
 
-/* --- the thief --- */
+/* --- a theft --- */
 function thief() {
   const place = find('[data-chart="thief"]');
   const used = JSON.parse(document.getElementById("chart-thief").textContent).data[0];
@@ -115,9 +115,9 @@ function thief() {
     busy("thief", true);
     const query = new URLSearchParams({ share: share.value / 100, days: days.value, reasons: withReasons ? 1 : 0 });
     try {
-      const told = await asked(`demo/thief?${query}`);
+      const scored = await asked(`demo/thief?${query}`);
       if (mine !== turn) return;
-      verdict("thief", withReasons ? told : { ...told, reasons: undefined });
+      verdict("thief", withReasons ? scored : { ...scored, reasons: undefined });
     } catch {
       if (mine === turn) verdict("thief", { reasons: [] }, say("failed"));
     }
@@ -144,13 +144,13 @@ function thief() {
   document.addEventListener("themechange", () => window.Charts.draw(place).then(show));
 }
 
-/* --- somebody's own --- */
+/* --- a pasted client --- */
 function own() {
   const form = find("[data-own]");
   find("[data-file]", form).addEventListener("change", async (event) => {
     const [file] = event.target.files;
     if (!file) return;
-    if (file.size > MOST_BYTES) { verdict("own", { reasons: [] }, say("too_large")); return; }
+    if (file.size > MAX_BYTES) { verdict("own", { reasons: [] }, say("too_large")); return; }
     find("[data-body]", form).value = await file.text();
     form.requestSubmit();
   });
@@ -161,14 +161,14 @@ function own() {
     const headers = { "Content-Type": "application/json", "X-CSRF-Token": form.dataset.token };
     try {
       const answer = await fetch(form.dataset.address, { method: "POST", headers, body: find("[data-body]").value });
-      const told = await answer.json();
-      find("[data-answer]").textContent = JSON.stringify(told, null, 2);
+      const scored = await answer.json();
+      find("[data-answer]").textContent = JSON.stringify(scored, null, 2);
       if (answer.ok) {
         const texts = (rows) => rows.map((row) => row.text);
-        const fits = told.harmless.filter((cause) => cause.verdict === "fits");
-        const speaks = told.reasons.filter((reason) => reason.effect > 0);
-        verdict("own", { ...told, reasons: texts(speaks).slice(0, 3), harmless: texts(fits).map((text) => say("harmless", { text })) });
-      } else verdict("own", { reasons: [] }, told.error.message);
+        const fits = scored.harmless.filter((cause) => cause.verdict === "fits");
+        const speaks = scored.reasons.filter((reason) => reason.effect > 0);
+        verdict("own", { ...scored, reasons: texts(speaks).slice(0, 3), harmless: texts(fits).map((text) => say("harmless", { text })) });
+      } else verdict("own", { reasons: [] }, scored.error.message);
     } catch {
       verdict("own", { reasons: [] }, say("failed"));
     }

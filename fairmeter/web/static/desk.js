@@ -1,9 +1,9 @@
-// Every page: the switch of the theme, the menu on a phone, a sign that something is loading, questions before forms.
+// Every page: theme switch, menu on a phone, loading bar, confirmation before forms.
 "use strict";
 
 const said = JSON.parse(document.getElementById("texts")?.textContent || "{}");
 
-/* The theme: by the system until somebody chooses; the choice is a cookie, so that pages come in it at once. */
+/* The theme: the system's until the user chooses; a cookie keeps the choice, so that pages load in it at once. */
 function themeNow() {
   const dark = window.matchMedia("(prefers-color-scheme: dark)").matches;
   return document.documentElement.dataset.theme || (dark ? "dark" : "light");
@@ -59,10 +59,10 @@ window.addEventListener("pageshow", () => {
   document.querySelectorAll("button[type=submit]:disabled").forEach((b) => { b.disabled = false; });
 });
 
-/* Whoever is signed out leaves no visits behind on the phone; what waits to be sent is not among them. */
+/* Signing out removes the cached visits from the phone, but not the results that wait to be sent. */
 if (document.querySelector(".sign-in") && window.caches) window.caches.delete("fairmeter-field");
 
-/* Small behaviours that pages ask for by attributes. */
+/* Behaviours that attributes switch on. */
 for (const select of document.querySelectorAll("[data-submit]")) {
   select.addEventListener("change", () => select.form.requestSubmit());
 }
@@ -80,7 +80,7 @@ for (const whole of document.querySelectorAll("[data-check-all]")) {
   tell();
 }
 
-/* What scrolls sideways can be reached, and scrolled, from the keyboard. */
+/* Make whatever scrolls sideways reachable from the keyboard. */
 function reachable() {
   for (const box of document.querySelectorAll(".table")) {
     if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;

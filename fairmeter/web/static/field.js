@@ -1,18 +1,18 @@
-// Visits on a phone. What was found is kept on the phone first and sent then, again and again until the desk answers:
-// the desk counts a visit once. What the desk refuses stays here with its words until somebody takes it away. The page
-// itself is kept by worker.js, so that it can be opened where there is no connection.
+// Visits on a phone. A result is stored on the phone first and then sent until the desk answers; the desk records a
+// visit once. A rejected result stays on the phone with the desk's message until the user discards it. worker.js caches
+// the page itself, so that it opens without a connection.
 "use strict";
 
 const place = document.querySelector("[data-field]");
 const { whose, texts: words, outcomes } = JSON.parse(document.getElementById("field-data").textContent);
 const KEY = `fairmeter.visits.${whose}`;
 const AGAIN = 15000; // milliseconds between two tries
-const SOON = 2000; // after a connection came back, whose first request often fails
+const SOON = 2000; // after reconnecting, because the first request often fails
 
-const kept = () => {
+const storedVisits = () => {
   try { return JSON.parse(localStorage.getItem(KEY)) || []; } catch { return []; }
 };
-const keep = (visits) => localStorage.setItem(KEY, JSON.stringify(visits));
+const storeVisits = (visits) => localStorage.setItem(KEY, JSON.stringify(visits));
 const say = (key, values = {}) => words[key].replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
 const keyOf = (visit) => `${whose}:${visit.case_id}`; // of its photos
 const cardOf = (visit) => document.querySelector(`[data-case="${visit.case_id}"]`);
@@ -23,7 +23,7 @@ function dayHere() {
 }
 
 function show(reason = "") {
-  const visits = kept();
+  const visits = storedVisits();
   const waiting = visits.filter((visit) => !visit.problem);
   const notice = document.querySelector("[data-waiting]");
   notice.hidden = waiting.length === 0;
@@ -60,16 +60,16 @@ function refusal(visit) {
   return item;
 }
 
-const without = (visit) => keep(kept().filter((other) => other.case_id !== visit.case_id));
+const without = (visit) => storeVisits(storedVisits().filter((other) => other.case_id !== visit.case_id));
 function done(visit) {
   without(visit);
-  if (visit.photos) window.Photos.forget(keyOf(visit)).catch(() => {}); // what stays is overwritten one day
+  if (visit.photos) window.Photos.forget(keyOf(visit)).catch(() => {}); // leftovers are overwritten later
 }
-const changed = (visit) => keep(kept().map((other) => (other.case_id === visit.case_id ? visit : other)));
+const changed = (visit) => storeVisits(storedVisits().map((other) => (other.case_id === visit.case_id ? visit : other)));
 
 async function send(visit) {
   const { outcome, inspected_on, note, assignee } = visit;
-  const photos = visit.photos ? await window.Photos.kept(keyOf(visit)) : [];
+  const photos = visit.photos ? await window.Photos.load(keyOf(visit)) : [];
   const answer = await fetch(`field/${visit.case_id}`, {
     method: "POST", redirect: "manual", credentials: "same-origin",
     headers: { "Content-Type": "application/json", "X-CSRF-Token": place.dataset.token },
@@ -81,9 +81,9 @@ async function send(visit) {
     mark(visit, say("sent", { outcome: outcomes[visit.outcome] }));
     return "";
   }
-  const told = await answer.json().catch(() => ({}));
-  if (answer.status >= 500 || !told.message) return told.message || say("later");
-  changed({ ...visit, problem: told.message });
+  const reply = await answer.json().catch(() => ({}));
+  if (answer.status >= 500 || !reply.message) return reply.message || say("later");
+  changed({ ...visit, problem: reply.message });
   return "";
 }
 
@@ -93,9 +93,9 @@ async function sendAll() {
   sending = true;
   let reason = "";
   try {
-    for (const visit of kept().filter((one) => !one.problem)) reason = (await send(visit)) || reason;
+    for (const visit of storedVisits().filter((one) => !one.problem)) reason = (await send(visit)) || reason;
   } catch {
-    reason = say("offline"); // fetch fails where there is no connection
+    reason = say("offline"); // fetch fails without a connection
   } finally {
     sending = false;
   }
@@ -111,12 +111,12 @@ async function take(form) {
   const photos = await window.Photos.of(form);
   visit.photos = photos.length;
   try {
-    if (photos.length) await window.Photos.keep(keyOf(visit), photos); // before the visit, which goes with them
+    if (photos.length) await window.Photos.save(keyOf(visit), photos); // before the visit, which is sent with them
   } catch {
     form.querySelector("[data-photo-state]").textContent = say("no_room");
     return;
   }
-  keep([...kept().filter((other) => other.case_id !== visit.case_id), visit]);
+  storeVisits([...storedVisits().filter((other) => other.case_id !== visit.case_id), visit]);
   show();
   sendAll();
 }
@@ -130,27 +130,27 @@ document.addEventListener("submit", (event) => {
 }, true);
 
 window.addEventListener("online", () => { sendAll(); window.setTimeout(sendAll, SOON); });
-window.setInterval(() => { if (kept().some((visit) => !visit.problem)) sendAll(); }, AGAIN);
+window.setInterval(() => { if (storedVisits().some((visit) => !visit.problem)) sendAll(); }, AGAIN);
 window.addEventListener("offline", asOf);
 window.addEventListener("online", asOf);
 
-/* Whether what is shown may be old: the worker says so of a page that it had kept, the phone that it is offline. */
+/* Whether the page may be old: the worker marks a cached page, and the phone reports that it is offline. */
 function asOf() {
   document.querySelector("[data-as-of]").hidden = navigator.onLine && !("kept" in place.dataset);
 }
 
-/* A page and its files are kept when it is opened with a connection, the first time before the worker sees to it. */
-async function keepPage() {
-  if (!navigator.serviceWorker || !window.caches) return; // by http from another machine there are none
+/* Cache the page and its files when it is opened with a connection, the first time before the worker controls it. */
+async function cachePage() {
+  if (!navigator.serviceWorker || !window.caches) return; // missing over plain http from another machine
   await navigator.serviceWorker.register("worker.js", { scope: "field" });
   const ready = await navigator.serviceWorker.ready;
   if ("kept" in place.dataset) return;
   const files = [...document.querySelectorAll("script[src], link[rel=stylesheet], link[rel=icon], .brand img")];
-  const addresses = new Set(files.map((file) => file.src || file.href)); // one twice in a list, and none is kept
+  const addresses = new Set(files.map((file) => file.src || file.href)); // addAll rejects a list with duplicates
   ready.active.postMessage({ page: location.href, files: [...addresses] });
 }
 
 show();
 asOf();
 sendAll();
-keepPage().catch(() => {}); // the page works without
+cachePage().catch(() => {}); // the page works without a cache

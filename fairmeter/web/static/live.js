@@ -1,5 +1,5 @@
-// What comes in: asks for the part of the page that changes, every few seconds while somebody sees it. A part is put in
-// only where it is another than before; what is new in it is marked, and the focus stays where it was.
+// The live page: loads the changing part every few seconds while the page is visible. Only parts that differ are
+// replaced; new rows are marked, and the focus stays where it was.
 "use strict";
 
 const place = document.querySelector("[data-live]");
@@ -8,7 +8,7 @@ const state = document.querySelector("[data-live-state]");
 const pause = document.querySelector("[data-live-pause]");
 const words = JSON.parse(document.getElementById("live-texts").textContent);
 const EVERY = 1000 * Number(place.dataset.every);
-const LONGEST = 60000; // milliseconds between two tries where the desk does not answer
+const LONGEST = 60000; // milliseconds between two tries while the desk does not answer
 
 let timer = null;
 let wait = EVERY;
@@ -28,12 +28,12 @@ function put(text) {
     old.replaceWith(document.adoptNode(part));
     if (focused) [...part.querySelectorAll("a")].find((a) => a.getAttribute("href") === focused)?.focus({ preventScroll: true });
   }
-  window.dispatchEvent(new Event("resize")); // desk.js looks again which tables scroll
+  window.dispatchEvent(new Event("resize")); // lets desk.js check again which tables scroll
   return fresh.querySelector("[data-clock]").textContent;
 }
 
 function say(key, clock = "") {
-  // Only what is out of the order is a status: a screen reader would speak every few seconds.
+  // Only exceptions are announced as a status; otherwise a screen reader would speak every few seconds.
   if (key === "updated") time.textContent = words.updated.replace("{time}", clock).replace("{seconds}", EVERY / 1000);
   const text = key === "updated" ? "" : words[key];
   if (state.textContent !== text) state.textContent = text;

@@ -1,4 +1,4 @@
-// A click on the map leads where the point says: nearer to a cell, or to a client.
+// A click on a point of the map opens its link: a zoomed map, a transformer or a client.
 "use strict";
 
 const map = document.querySelector('[data-chart="map"]');

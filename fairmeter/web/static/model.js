@@ -1,11 +1,11 @@
-// The threshold's slider: how many clients lie above it here, and what the report says of such a threshold.
+// The threshold's slider: clients above it in the store, and errors at it in the report.
 "use strict";
 
 const place = document.getElementById("slider");
 const known = JSON.parse(document.getElementById("slider-data").textContent);
 const whole = new Intl.NumberFormat(document.documentElement.lang, { maximumFractionDigits: 0 });
 const tenths = new Intl.NumberFormat(document.documentElement.lang, { maximumFractionDigits: 1 });
-const share = { format: (part) => `${tenths.format(100 * part)}\u202f%` }; // as the page itself writes it
+const share = { format: (part) => `${tenths.format(100 * part)}\u202f%` }; // as filter `percent` of i18n.py
 
 function tell(name, text) {
   for (const spot of document.querySelectorAll(`[data-slider="${name}"]`)) spot.textContent = text;

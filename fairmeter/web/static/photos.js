@@ -1,10 +1,10 @@
-// Photos of a visit: made smaller before they are sent, shown when they are chosen, and kept on the phone while there
-// is no connection. window.Photos is what the page of visits uses of it; a form elsewhere sends its files by itself.
+// Photos of a visit: reduced before they are sent, shown when they are chosen, and stored on the phone while there is
+// no connection. The page of visits uses window.Photos; forms on other pages send their files themselves.
 "use strict";
 
 (() => {
   const said = JSON.parse(document.getElementById("texts").textContent);
-  const [SIDE, QUALITY, MOST] = [1600, 0.85, 6]; // pixels; as the desk keeps them, so that nothing is sent in vain
+  const [SIDE, QUALITY, MOST] = [1600, 0.85, 6]; // pixels, quality, number: as the desk stores them
 
   async function smaller(file) {
     const picture = await createImageBitmap(file, { imageOrientation: "from-image" });
@@ -55,7 +55,7 @@
     if (place) place.working = chosen(place);
   });
 
-  /* On the phone: texts in a store of their own, as localStorage holds too little. */
+  /* On the phone: texts in IndexedDB, because localStorage is too small. */
   function database() {
     return new Promise((done, failed) => {
       const asked = indexedDB.open("fairmeter", 1);
@@ -89,14 +89,14 @@
   }
 
   window.Photos = {
-    /* The photos of a form, as texts, once they are made smaller. */
+    /* The photos of a form as texts, after their reduction. */
     async of(form) {
       const place = form.querySelector("[data-photos]");
       await place?.working;
       return place ? Promise.all([...place.querySelector("input[type=file]").files].map(base64)) : [];
     },
-    keep: (key, photos) => within("readwrite", (store) => store.put(photos, key)),
-    kept: async (key) => (await within("readonly", (store) => store.get(key))) || [],
+    save: (key, photos) => within("readwrite", (store) => store.put(photos, key)),
+    load: async (key) => (await within("readonly", (store) => store.get(key))) || [],
     forget: (key) => within("readwrite", (store) => store.delete(key)),
   };
 })();

@@ -1,10 +1,10 @@
-// Keeps the page of visits on the phone: it is asked of the desk, and where the desk is not reached in a few seconds,
-// shown as it was seen last, marked as such. Its files are kept under addresses that change with what is in them.
-// Nothing else of the desk is kept, and nothing that is sent passes through here.
+// Caches the page of visits on the phone: it is loaded from the desk; without an answer in a few seconds, the last
+// version is shown and marked. Its files are cached under addresses that change with their content.
+// Nothing else of the desk is cached, and requests that send data do not pass through here.
 "use strict";
 
-const KEPT = "fairmeter-field";
-const PATIENCE = 4000; // milliseconds that the desk may take before the page comes from here
+const CACHE = "fairmeter-field";
+const PATIENCE = 4000; // milliseconds before the cached page is shown
 
 self.addEventListener("install", () => self.skipWaiting());
 self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));
@@ -20,7 +20,7 @@ self.addEventListener("fetch", (event) => {
 });
 
 async function page(request) {
-  const old = await (await caches.open(KEPT)).match(request.url);
+  const old = await (await caches.open(CACHE)).match(request.url);
   const asked = fetch(request).then((answer) => remembered(request.url, answer));
   if (!old) return asked;
   const late = new Promise((done) => { setTimeout(done, PATIENCE); });
@@ -29,11 +29,11 @@ async function page(request) {
 }
 
 async function remembered(address, answer) {
-  if (answer.ok && answer.type === "basic") await (await caches.open(KEPT)).put(address, answer.clone());
+  if (answer.ok && answer.type === "basic") await (await caches.open(CACHE)).put(address, answer.clone());
   return answer;
 }
 
-/* The page says by an attribute that it was kept: a navigation has no other way to tell it. */
+/* Mark the cached page by an attribute: a navigation has no other channel to the page. */
 async function marked(old) {
   const text = await old.text();
   return new Response(text.replace("data-field ", "data-field data-kept "), { headers: old.headers });
@@ -45,9 +45,9 @@ async function file(request) {
 
 self.addEventListener("message", (event) => event.waitUntil(all(event.data)));
 
-/* What the page says that it consists of: exactly this is kept of files, those of a former version go. */
+/* Cache exactly the files that the page names, and remove those of former versions. */
 async function all({ page: address, files }) {
-  const cache = await caches.open(KEPT);
+  const cache = await caches.open(CACHE);
   const there = new Set((await cache.keys()).map((request) => request.url));
   if (!there.has(address)) await cache.add(address);
   await cache.addAll(files.filter((one) => !there.has(one)));

@@ -48,7 +48,7 @@ def test_the_model_page_says_what_moved_and_what_to_do(store):
     for words in ("Score: shifted", "Of 600 features 1 have shifted and 2 are shifting", "train again (train.py)"):
         assert words in page.text
     assert "one value in training" in page.text
-    assert "keeps no fingerprint of its Readings of smart meters" in page.text
+    assert "has no reference distribution of its Readings of smart meters" in page.text
     assert HOSTILE not in page.whole
     assert "is another: score" not in page.text
 
@@ -62,7 +62,7 @@ def test_drift_of_another_model_is_told_as_such(store):
 def test_every_level_has_its_words(store, level):
     part = PART | {"score": SCORE | {"level": level}, "features": []}
     run(store, 0, DRIFT | {"parts": {"readings": part}})
-    words = "clients are too few to tell" if level == TOO_FEW else f"Score: {level}"
+    words = "clients are too few to measure drift" if level == TOO_FEW else f"Score: {level}"
     assert words in seen(open_desk(store).get("/desk/model")).text
     assert f"Score: {level}" in seen(open_desk(store).get("/desk/")).text
 

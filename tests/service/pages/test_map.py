@@ -136,7 +136,7 @@ def test_how_near_is_near_and_the_filters_decide_what_a_hot_spot_is(crowded):
     assert told not in seen(crowded.get("/desk/map?radius=250")).whole
     assert told not in seen(crowded.get("/desk/map?region=101")).whole
     assert "Nobody is suspected" in seen(crowded.get("/desk/map?severity=low")).text
-    assert "Nowhere 4 suspected clients lie within 250" in seen(crowded.get("/desk/map?radius=250&region=102")).text
+    assert "No place has 4 suspected clients within 250" in seen(crowded.get("/desk/map?radius=250&region=102")).text
 
 
 def test_a_hot_spot_leads_as_near_to_it_as_all_of_it_is_seen(crowded):
@@ -179,7 +179,7 @@ def test_filters_leave_regions_and_months_out(placeless):
     page = seen(desk.get("/desk/map?region=102&onset_until=2025-01-01"))
     assert "Region 102, Jan 2024: 1 suspected client" in page.whole
     assert "101 3 / 4" not in page.text
-    assert "Nobody who fits the filters" in seen(desk.get("/desk/map?severity=critical")).text
+    assert "No client that fits the filters" in seen(desk.get("/desk/map?severity=critical")).text
 
 
 def test_a_tile_leads_to_what_the_filters_leave_of_its_month(placeless):
