@@ -59,7 +59,7 @@ BAD_USE, STOPPED = 2, 130  # exit codes, the latter a shell's for Ctrl-C
 def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     try:
-        settings = CommandSettings()
+        settings = CommandSettings.from_environment()
         if options.is_partitioned:
             partitioned_run.check_partitioned(options)
             partitioned_run.run_partitioned(options, settings, load_model(settings))

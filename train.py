@@ -41,7 +41,7 @@ configure_numeric_libraries()  # here and not in main: before any of them is loa
 def main(arguments: list[str] | None = None) -> int:
     options = parse_options(arguments)
     try:
-        run(options, CommandSettings())
+        run(options, CommandSettings.from_environment())
     except ValidationError as error:
         print(describe_invalid(error), file=sys.stderr)
         return BAD_USE

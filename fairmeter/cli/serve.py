@@ -35,7 +35,7 @@ OPEN_TO = {"0": NO_ONE, "1": THIS_MACHINE, "anywhere": EVERYBODY}
 def settings_or_exit() -> Settings:
     """The settings of the environment."""
     try:
-        return Settings()
+        return Settings.from_environment()
     except ValidationError as error:
         stop(describe_invalid(error))
 

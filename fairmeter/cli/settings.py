@@ -1,17 +1,17 @@
 """Settings from the environment, checked before anything starts.
 
-In:  environment variables named like the fields, in any case; an empty one counts as unset.
+In:  environment variables named like the fields, in capitals; an empty one counts as unset.
 Out: CommandSettings for train.py and score.py, Settings for the service; or pydantic's ValidationError.
 
 `python -m fairmeter.cli.settings_page` prints docs/configuration.md from the fields below.
 """
 
+import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
 
 from fairmeter.core import paths
 from fairmeter.planning.recovery import BILLABLE_MONTHS
@@ -19,10 +19,8 @@ from fairmeter.scoring.payloads import RequestLimits
 from fairmeter.web.pages import basemap
 
 
-class CommandSettings(BaseSettings):
+class CommandSettings(BaseModel):
     """What the commands on files read: the model, its key, the desk's database."""
-
-    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", validate_default=False)
 
     model_path: Path = Field(Path("model.bin"), description="The model that scores.")
     model_key: SecretStr | None = Field(
@@ -32,6 +30,12 @@ class CommandSettings(BaseSettings):
         None,
         description="The desk's database: `sqlite:///FILE` or `postgresql://USER@HOST/NAME`. It turns the desk on.",
     )
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """The settings of this process; an empty variable counts as unset. Raises ValidationError."""
+        given = {name: os.environ.get(name.upper()) for name in cls.model_fields}
+        return cls.model_validate({name: value for name, value in given.items() if value})
 
     @property
     def key(self) -> bytes | None:
@@ -72,7 +76,7 @@ class Settings(CommandSettings):
         "INFO", description="`WARNING` leaves out the line for each request."
     )
     alert_rules: Path = Field(paths.ALERT_RULES, description="The rules of alerts, a TOML file.")
-    notify_urls: Annotated[dict[str, list[SecretStr]], NoDecode] = Field(
+    notify_urls: dict[str, list[SecretStr]] = Field(
         {}, description="Where notifications go: `channel=ADDRESS`, with blanks between; Apprise's addresses."
     )
     mqtt_url: SecretStr | None = Field(

@@ -54,7 +54,6 @@ DOORS = {
     "prometheus_client gunicorn": "web gunicorn.conf",
     "pydantic": "web cli train score",
     "pydantic_core": "web scoring/payloads",
-    "pydantic_settings": "cli/settings",
     "sqlalchemy alembic psycopg sqlite3": "store",
     "PIL paho apprise": "desk",
     "plotly": "reports",

@@ -163,14 +163,14 @@ WRONG = {
 def test_a_setting_that_means_nothing_is_refused_by_its_name(name, value, monkeypatch):
     monkeypatch.setenv(name, value)
     with pytest.raises(ValidationError) as refused:
-        Settings()
+        Settings.from_environment()
     assert refused.value.errors()[0]["loc"][0] == name.lower()
 
 
 def test_an_empty_setting_counts_as_unset_and_channels_have_addresses(monkeypatch):
     for name in WRONG:
         monkeypatch.setenv(name, "")
-    assert Settings().open == "0"
+    assert Settings.from_environment().open == "0"
     monkeypatch.setenv("NOTIFY_URLS", "desk=mailto://a desk=mailto://b?x=1 crews=json://host/p")
-    channels = Settings().channels
+    channels = Settings.from_environment().channels
     assert channels == {"desk": ["mailto://a", "mailto://b?x=1"], "crews": ["json://host/p"]}

@@ -118,7 +118,9 @@ def test_the_setting_names_the_database_where_the_command_does_not(store, databa
     scored(store, c_1=0.8)
     visit(store, "c-1", "cleared")
     monkeypatch.setenv("DATABASE_URL", database_url)
-    visits, _ = train_inputs.read_inspections(parse_options([str(SAMPLE), "--store"]), CommandSettings())
+    visits, _ = train_inputs.read_inspections(
+        parse_options([str(SAMPLE), "--store"]), CommandSettings.from_environment()
+    )
     assert visits.client_ids.tolist() == ["c-1"]
 
 
@@ -192,7 +194,7 @@ def test_labels_of_the_data_and_of_visits_are_learnt_together(store, database_ur
     store.write_run([score_of(thief, 0.5)], "1", shipped_rules())
     visit(store, thief, "confirmed", date(2018, 1, 1))
     options = parse_options([str(small_utility), "--store", database_url])
-    visits, _ = train_inputs.read_inspections(options, CommandSettings())
+    visits, _ = train_inputs.read_inspections(options, CommandSettings.from_environment())
     dataset, plain = read_dataset([small_utility], visits), read_dataset([small_utility])
     assert dataset.weight is None, "everybody has a label and stands for itself"
     assert (dataset.label != plain.label).sum() - np.isnan(plain.label).sum() == 1
