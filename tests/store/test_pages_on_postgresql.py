@@ -16,7 +16,7 @@ from tests.builders.service import a_body
 from tests.builders.store import clients_of, score_of, write
 
 # Files, what there is not, and what the demonstration's script asks for, which no store is asked about.
-NOT_PAGES = {"static", "worker", "nothing_here", "demo_reasons", "demo_thief"}
+NOT_PAGES = {"static", "worker", "no_such_page", "demo_reasons", "demo_thief"}
 # Documents, files, and a photo, which is asked for where it was sent.
 NOT_ROUTES = {"static", "document", "docs", "docs_with_slash", "photo"}
 NOT_ROUTES |= {"v2_model_of_version", "v2_model_ready_of_version"}
