@@ -1,4 +1,4 @@
-"""What lies under the map in a real browser."""
+"""The base map in a real browser."""
 
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -29,7 +29,7 @@ class Tiles(BaseHTTPRequestHandler):
         """Quiet."""
 
 
-def test_a_browser_gets_the_tiles_and_complains_of_nothing(store, desktop, front):
+def test_a_browser_loads_the_tiles_without_an_error(store, desktop, front):
     place_clients(store)
     handler = type("Handler", (Tiles,), {"asked": []})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:

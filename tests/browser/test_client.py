@@ -21,7 +21,7 @@ def store(browser, templates, tmp_path_factory):  # noqa: ARG001  without a brow
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_the_page_of_a_client_with_all_there_is_complains_of_nothing_and_keeps_nobody_out(browser, store, theme):
+def test_the_page_of_a_client_with_all_data_is_accessible_and_without_errors(browser, store, theme):
     server = Served(desk_app(store, THIS_MACHINE))
     wrong = []
     for window in ({}, {"viewport": PHONE}):

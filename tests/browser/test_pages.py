@@ -1,4 +1,4 @@
-"""The pages in a real browser: nothing complains, nothing asks another host, everybody can use them."""
+"""The pages in a real browser: no errors, no other host, accessible."""
 
 import re
 from contextlib import closing
@@ -43,15 +43,15 @@ def visitor(desktop, desk):  # noqa: ARG001  the desk is served at its address
 
 @pytest.mark.parametrize(("window", "theme"), [("desktop", "light"), ("phone", "dark")])
 @pytest.mark.usefixtures("desk")
-def test_no_page_complains_asks_elsewhere_keeps_anybody_out_or_is_too_wide(request, window, theme):
+def test_every_page_is_accessible_fits_and_loads_nothing_from_other_hosts(request, window, theme):
     visitor = request.getfixturevalue(window).anew(theme)
     wrong = visitor.wrong_with(PAGES)
-    # The browser itself says that the page of nobody is a 404.
+    # The browser itself logs that the page of an unknown client is a 404.
     complaints = [said for said in visitor.complaints if "404" not in said]
     assert (wrong, complaints) == ([], [])
 
 
-def test_the_theme_that_somebody_chooses_stays_and_the_charts_follow(visitor):
+def test_a_chosen_theme_stays_and_the_charts_follow(visitor):
     visitor.goto("/desk/")
     before = visitor.page.evaluate("getComputedStyle(document.querySelector('.chart .xtick text')).fill")
     visitor.page.click("[data-theme-switch]")
@@ -80,7 +80,7 @@ def test_the_menu_opens_on_a_phone(phone):
     visitor.page.wait_for_url("**/desk/list")
 
 
-def test_somebody_searches_pages_and_opens_cases_for_many_at_once(visitor, store):
+def test_a_user_searches_turns_pages_and_opens_many_cases_at_once(visitor, store):
     visitor.goto("/desk/list?show=all")
     assert f"{N_CLIENTS} clients fit" in visitor.page.inner_text("main")
     visitor.page.get_by_role("link", name="Next").click()
@@ -100,7 +100,7 @@ def test_somebody_searches_pages_and_opens_cases_for_many_at_once(visitor, store
     assert store.open_case_of("c-029") is None
 
 
-def test_somebody_records_a_visit_to_a_client_whose_id_is_a_script(visitor, store, tmp_path):
+def test_a_user_records_a_visit_to_a_client_whose_id_is_a_script(visitor, store, tmp_path):
     (tmp_path / "photo.jpg").write_bytes(a_photo((800, 600)))
     visitor.goto("/desk/list?show=all")
     visitor.page.get_by_role("link", name=HOSTILE).click()
@@ -117,17 +117,17 @@ def test_somebody_records_a_visit_to_a_client_whose_id_is_a_script(visitor, stor
     assert visitor.complaints == []
 
 
-def test_the_threshold_says_what_it_means_in_visits(visitor):
+def test_the_slider_shows_a_threshold_in_visits(visitor):
     visitor.goto("/desk/model")
-    told = visitor.page.locator("[data-slider=visits]")
+    n_visits = visitor.page.locator("[data-slider=visits]")
     slider = visitor.page.get_by_label(re.compile("Suspected from a score of"))
     slider.fill("0")
-    assert told.inner_text() == str(N_CLIENTS)
+    assert n_visits.inner_text() == str(N_CLIENTS)
     slider.fill("190")  # of 200 steps: a score of 0.95
-    assert told.inner_text() == "3"
+    assert n_visits.inner_text() == "3"
 
 
-def test_somebody_signs_in_looks_and_signs_out(visitor, desk, store):
+def test_a_user_signs_in_looks_and_signs_out(visitor, desk, store):
     add_user(store, "vera", "viewer")
     desk.app = desk_app(store, NO_ONE)
     visitor.goto("/desk/list?visits=7")

@@ -68,7 +68,7 @@ def test_a_day_of_work_from_signing_in_to_a_closed_case(visitor, store, tmp_path
     assert (visitor.complaints, visitor.elsewhere) == ([], [])
 
 
-def test_many_cases_are_given_at_once_and_one_is_told_from_the_field(visitor, store):
+def test_many_cases_are_assigned_at_once_and_one_is_recorded_from_the_field(visitor, store):
     page = visitor.page
     sign_in(visitor)
     visitor.goto("/desk/list?show=all&id_prefix=c-02")
@@ -86,7 +86,7 @@ def test_many_cases_are_given_at_once_and_one_is_told_from_the_field(visitor, st
     assert visitor.complaints == []
 
 
-def test_every_page_shows_what_there_is(visitor):
+def test_every_page_shows_its_data(visitor):
     sign_in(visitor)
     for address in SEEN:
         visitor.goto(address)

@@ -21,8 +21,8 @@ PAGES = ("/desk/cases", "/desk/cases/1", "/desk/cases/2", "/desk/cases/3", "/des
 PAGES += ("/desk/transformer/t-1", "/desk/client/c-1", "/desk/")
 PAGES += ("/desk/demo",) if scenarios.SAMPLE.exists() else ()
 WHY = "On the list."
-# A function of Playwright's that waits does not wait for what an asynchronous one gives.
-KEPT = """async (n) => {
+# Playwright's wait_for_function does not await the result of an asynchronous function.
+WAIT_FOR_CACHE = """async (n) => {
   const name = "fairmeter-field";
   const kept = async () => ((await caches.has(name)) ? (await (await caches.open(name)).keys()).length : 0);
   while ((await kept()) !== n) await new Promise((done) => setTimeout(done, 50));
@@ -53,7 +53,7 @@ def desk(front, store):
 
 @pytest.fixture
 def handset(browser):
-    """A phone of one test alone: what it keeps, no other test finds."""
+    """A phone of one test, so that no other test finds its storage."""
     opened = context(browser, PHONE)
     yield opened
     opened.close()
@@ -66,7 +66,7 @@ def visitor(desktop, desk):  # noqa: ARG001  the desk is served at its address
 
 @pytest.fixture
 def crew(handset, desk):
-    """Somebody with a phone, at the page of visits."""
+    """A user with a phone, at the page of visits."""
     opened = Visitor(handset, desk.url)
     opened.goto("/desk/field")
     return opened
@@ -74,7 +74,7 @@ def crew(handset, desk):
 
 @pytest.mark.parametrize(("window", "theme"), [("desktop", "dark"), ("phone", "light")])
 @pytest.mark.usefixtures("desk")
-def test_no_page_complains_asks_elsewhere_keeps_anybody_out_or_is_too_wide(request, store, window, theme):
+def test_every_page_is_accessible_fits_and_loads_nothing_from_other_hosts(request, store, window, theme):
     store.add_readings([(HOSTILE, datetime(2026, 11, 2, hour), 1.5) for hour in range(9)])
     store.count_rejected("readings.0.read_at: missing.")
     visitor = request.getfixturevalue(window).anew(theme)
@@ -82,7 +82,7 @@ def test_no_page_complains_asks_elsewhere_keeps_anybody_out_or_is_too_wide(reque
     assert (wrong, visitor.complaints) == ([], [])
 
 
-def test_somebody_takes_a_new_case_through_its_forms(visitor, store):
+def test_a_user_takes_a_new_case_through_its_forms(visitor, store):
     visitor.goto("/desk/cases")
     visitor.page.click("text=c-1")
     visitor.page.click("text=Give the case")
@@ -93,9 +93,9 @@ def test_somebody_takes_a_new_case_through_its_forms(visitor, store):
     assert store.find_case(1).outcome == "fault"
 
 
-def wait_until_kept(crew):
-    """The page and its files are on the phone."""
-    crew.page.evaluate(KEPT, 7)  # the page, two sheets, three scripts, a picture
+def wait_until_cached(crew):
+    """Wait until the page and its files are cached on the phone."""
+    crew.page.evaluate(WAIT_FOR_CACHE, 7)  # the page, two sheets, three scripts, a picture
 
 
 def tell(crew, client, outcome):
@@ -106,14 +106,14 @@ def tell(crew, client, outcome):
     form.locator("button[type=submit]").click()
 
 
-def test_a_visit_is_told_in_three_taps(crew, store):
+def test_a_visit_is_recorded_in_three_taps(crew, store):
     tell(crew, "c-2", "confirmed")
     crew.page.wait_for_selector("text=Confirmed, recorded")
     assert store.find_case(2).outcome == "confirmed"
     assert crew.complaints == []
 
 
-def test_what_is_told_without_a_connection_waits_on_the_phone_and_is_recorded_once(crew, handset, store):
+def test_a_visit_without_a_connection_waits_on_the_phone_and_is_recorded_once(crew, handset, store):
     handset.set_offline(True)
     tell(crew, "c-2", "cleared")
     crew.page.wait_for_selector("text=No connection")
@@ -130,8 +130,8 @@ def away(_asked, start):
     return [b""]
 
 
-def test_what_waits_outlives_the_page_also_while_the_desk_is_away(crew, handset, desk, store):
-    wait_until_kept(crew)
+def test_a_waiting_visit_outlives_the_page_also_while_the_desk_is_away(crew, handset, desk, store):
+    wait_until_cached(crew)
     app, desk.app = desk.app, away
     tell(crew, "c-2", "no_access")
     crew.page.wait_for_selector("text=The desk does not answer")
@@ -146,7 +146,7 @@ def test_what_waits_outlives_the_page_also_while_the_desk_is_away(crew, handset,
     assert store.find_case(2).outcome == "no_access"
 
 
-def test_what_the_desk_refuses_stays_on_the_phone_in_words_until_it_is_taken_away(crew, store):
+def test_a_rejected_visit_stays_on_the_phone_with_its_error_until_it_is_discarded(crew, store):
     store.move_case(2, "new", "anna", WHY)
     store.move_case(2, "assigned", "anna", WHY, assignee="ben")
     tell(crew, "c-2", "confirmed")
@@ -156,10 +156,10 @@ def test_what_the_desk_refuses_stays_on_the_phone_in_words_until_it_is_taken_awa
     assert crew.page.locator("text=ben has it").count() == 0
 
 
-def test_the_page_opens_without_a_connection_and_what_is_told_there_is_sent_later(crew, handset, desk, store):
-    wait_until_kept(crew)
+def test_the_page_opens_without_a_connection_and_its_visits_are_sent_later(crew, handset, desk, store):
+    wait_until_cached(crew)
     tools = handset.new_cdp_session(crew.page)
-    tools.send("Network.clearBrowserCache")  # else the page's files would come from there
+    tools.send("Network.clearBrowserCache")  # otherwise the page's files would come from there
     tools.detach()
     with desk.away():
         handset.set_offline(True)
@@ -177,7 +177,7 @@ def test_the_page_opens_without_a_connection_and_what_is_told_there_is_sent_late
 
 
 def test_with_a_connection_the_visits_come_from_the_desk_and_not_from_the_phone(crew, desk, store):
-    wait_until_kept(crew)
+    wait_until_cached(crew)
     store.open_case("c-3", "anna", WHY, assignee="open")
     with desk.away():
         crew.page.reload()
@@ -188,12 +188,12 @@ def test_with_a_connection_the_visits_come_from_the_desk_and_not_from_the_phone(
     assert not crew.page.is_visible("[data-as-of]")
 
 
-def test_whoever_signs_out_leaves_no_visits_on_the_phone(crew, desk, store):
-    wait_until_kept(crew)
+def test_signing_out_removes_the_visits_from_the_phone(crew, desk, store):
+    wait_until_cached(crew)
     desk.app = desk_app(store, NO_ONE)
     crew.page.reload()
     crew.page.wait_for_url("**/desk/sign-in**")
-    crew.page.evaluate(KEPT, 0)
+    crew.page.evaluate(WAIT_FOR_CACHE, 0)
 
 
 def test_photos_that_are_taken_without_a_connection_go_with_the_visit_later(crew, handset, store, desk, tmp_path):
@@ -216,7 +216,7 @@ def test_photos_that_are_taken_without_a_connection_go_with_the_visit_later(crew
     assert [said for said in crew.complaints if "ERR_INTERNET_DISCONNECTED" not in said] == []
 
 
-def test_what_is_no_photo_is_said_when_it_is_chosen_and_is_not_sent(crew, store, tmp_path):
+def test_a_file_that_is_no_photo_is_reported_when_chosen_and_not_sent(crew, store, tmp_path):
     (tmp_path / "photo.jpg").write_text("<script>alert(1)</script>")
     crew.page.click("summary:has-text('c-2')")
     crew.page.set_input_files("[data-client='c-2'] input[type=file]", tmp_path / "photo.jpg")
@@ -241,14 +241,14 @@ def test_photos_of_a_case_are_chosen_sent_and_shown(visitor, store, tmp_path):
 
 
 def rests(visitor, asked):
-    """Whether a page that would ask every 0.1 seconds asks for nothing in half a second."""
-    visitor.page.wait_for_timeout(200)  # what was on its way
+    """Whether a page that would load every 0.1 seconds loads nothing in half a second."""
+    visitor.page.wait_for_timeout(200)  # requests under way
     before = len(asked)
     visitor.page.wait_for_timeout(500)
     return len(asked) == before
 
 
-def test_the_live_page_shows_what_comes_marks_it_and_rests_where_nobody_looks(visitor, store, monkeypatch):
+def test_the_live_page_marks_new_rows_and_pauses_while_it_is_hidden(visitor, store, monkeypatch):
     monkeypatch.setattr("fairmeter.web.pages.live.REFRESH_SECONDS", 0.1)
     visitor.goto("/desk/live")
     store.add_readings([("c-1", datetime(2026, 11, 2), 1.5)])
@@ -278,7 +278,7 @@ def test_the_live_page_says_that_the_desk_is_away_and_goes_on_when_it_is_back(vi
 
 
 @pytest.mark.skipif(not scenarios.SAMPLE.exists(), reason="data/sample.zip is missing")
-def test_the_demonstration_plays_a_scenario_draws_a_theft_and_judges_what_is_pasted(visitor):
+def test_the_demonstration_plays_a_scenario_sets_a_theft_and_scores_a_pasted_client(visitor):
     visitor.goto("/desk/demo?client=demo-gradual-theft")
     score = "[data-verdict=thief] [data-score]"
     visitor.page.wait_for_function(f"() => document.querySelector('{score}').textContent.includes('%')")

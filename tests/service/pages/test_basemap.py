@@ -1,4 +1,4 @@
-"""What lies under the map: outlines of a file, tiles of a server; by hand and on the page."""
+"""The base map: outlines of a file and tiles of a server, worked by hand and on the page."""
 
 import json
 import math
@@ -66,7 +66,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
         read_outlines(tmp_path / "nowhere")
 
 
-def test_of_outlines_what_comes_into_the_area_is_drawn_with_its_ends_and_not_too_many_points():
+def test_outlines_within_the_area_keep_their_ends_and_are_thinned_out():
     square = tuple(map(tuple, SQUARE))
     circle = tuple((10 + math.cos(i / 1e3), 36 + math.sin(i / 1e3)) for i in range(4 * MAX_POINTS))
     [near, thinned] = visible_lines([square, circle], 36.5, 10.5, 38.0, 12.0)
@@ -88,7 +88,7 @@ def test_one_tile_holds_the_world():
     assert (min(one.west for one in tiles), max(one.east for one in tiles)) == (-180.0, 180.0)
 
 
-def test_tiles_cover_the_area_side_by_side_as_near_as_few_of_them_can():
+def test_tiles_cover_the_area_side_by_side_at_the_highest_zoom_that_needs_few():
     south, west, north, east = 36.70, 10.05, 36.90, 10.30
     tiles = map_tiles(ADDRESS, south, west, north, east)
     assert 4 < len(tiles) <= MAX_TILES
@@ -99,13 +99,13 @@ def test_tiles_cover_the_area_side_by_side_as_near_as_few_of_them_can():
     assert (first.east, first.north) == (second.west, second.north)
 
 
-def test_rows_of_the_second_step_end_where_web_mercator_has_them():
+def test_rows_of_the_second_zoom_end_where_web_mercator_has_them():
     norths = sorted({round(one.north, 4) for one in map_tiles(ADDRESS, -89.0, -180.0, 89.0, 180.0)}, reverse=True)
     assert norths == [85.0511, 66.5133, 0.0, -66.5133]
 
 
 @pytest.mark.parametrize("good", [ADDRESS, "http://127.0.0.1:8080/t/{x}/{y}/{z}", "https://a.b/wmts?z={z}&x={x}&y={y}"])
-def test_an_address_with_step_column_and_row_is_taken(good):
+def test_an_address_with_zoom_column_and_row_is_accepted(good):
     assert parse_tile_address(good) == good
 
 
@@ -117,7 +117,7 @@ def test_an_address_with_step_column_and_row_is_taken(good):
         "https://tiles.example/{z}/{x}/{y}/{s}", "https://tiles.example/ {z}/{x}/{y}",
     ],
 )  # fmt: skip
-def test_any_other_address_is_refused_before_it_can_widen_what_pages_may_ask(bad):
+def test_any_other_address_of_tiles_is_refused(bad):
     with pytest.raises(ValueError, match="must be an address with"):
         parse_tile_address(bad)
 
@@ -132,13 +132,13 @@ def app_with(store):
     return lambda settings: desk_app(store, THIS_MACHINE, None, None, settings)
 
 
-def test_without_settings_the_ground_is_plain_and_pages_ask_nobody(app_with):
+def test_without_settings_the_map_is_plain_and_no_other_host_is_allowed(app_with):
     answer = app_with(PageSettings()).test_client().get("/desk/map")
     assert '"images"' not in answer.text
     assert "img-src 'self' data: blob:;" in answer.headers["Content-Security-Policy"]
 
 
-def test_tiles_lie_under_the_clients_and_their_server_alone_may_be_asked_for_pictures(app_with):
+def test_tiles_lie_below_the_clients_and_only_their_host_is_allowed_for_images(app_with):
     settings = PageSettings(tiles=ADDRESS, credit="<b>someone</b>")
     answer = app_with(settings).test_client().get("/desk/map")
     assert answer.text.count("https://tiles.example/") > 4
@@ -150,7 +150,7 @@ def test_tiles_lie_under_the_clients_and_their_server_alone_may_be_asked_for_pic
 def test_outlines_are_drawn_below_all_else(app_with):
     square = tuple(map(tuple, SQUARE))
     page = app_with(PageSettings(outlines=(square,))).test_client().get("/desk/map").text
-    drawn = json.loads(page.split('id="chart-map">')[1].split("</script>")[0])
-    first = drawn["data"][0]
+    chart = json.loads(page.split('id="chart-map">')[1].split("</script>")[0])
+    first = chart["data"][0]
     assert list(zip(first["x"], first["y"], strict=True)) == [*square, (None, None)]
     assert first["mode"] == "lines"

@@ -1,4 +1,4 @@
-"""The pages of cases: what is shown and done there, without a browser."""
+"""The pages of cases, without a browser."""
 
 import re
 from datetime import date
@@ -51,7 +51,7 @@ def test_the_board_of_one_person_shows_their_cases_alone(store, desk):
     assert "c-1" not in page
 
 
-def test_a_state_by_itself_goes_on_from_page_to_page(store, desk, monkeypatch):
+def test_the_cases_of_one_state_have_several_pages(store, desk, monkeypatch):
     monkeypatch.setattr("fairmeter.web.pages.cases.N_ROWS", 1)
     for client_id in ("c-1", "c-2"):
         store.open_case(client_id, "anna", WHY)
@@ -72,7 +72,7 @@ def test_a_case_goes_by_its_forms_from_new_to_closed_with_an_outcome(store, desk
     assert "given to ben" in page
 
 
-def test_a_case_that_somebody_else_took_is_told_with_their_name_and_nothing_typed_is_lost(store, desk):
+def test_a_case_taken_by_another_user_is_shown_with_their_name_and_the_typed_text(store, desk):
     case = store.open_case("c-1", "anna", WHY)
     store.move_case(case.case_id, "assigned", "anna", WHY, assignee="ben")
     answer = move(desk, case, "assigned", assignee="cleo", why="Cleo lives <nearby>.")
@@ -100,7 +100,7 @@ def test_what_was_billed_is_added_to_the_visit_later(store, desk):
     assert store.inspections()[0].recovered_kwh == 812.5
 
 
-def test_who_may_only_look_sees_the_case_without_its_forms_and_moves_nothing(store):
+def test_a_viewer_sees_the_case_without_its_forms_and_cannot_move_it(store):
     write(store)
     case = store.open_case("c-1", "anna", WHY)
     add_user(store, "vera", "viewer")
@@ -119,7 +119,7 @@ def test_a_client_whose_id_is_a_script_shows_as_text(store, desk):
         assert "&lt;script&gt;alert(1)" in page
 
 
-def test_a_case_that_is_not_there_is_a_page_in_words(desk):
+def test_a_missing_case_is_a_page_with_a_sentence(desk):
     answer = desk.get("/desk/cases/99")
     assert answer.status_code == 404
     assert "There is no case 99." in answer.text

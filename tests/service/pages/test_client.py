@@ -1,4 +1,4 @@
-"""What stands around a client on its page, and the page that its crew takes along."""
+"""The surroundings on a client's page, and the crew's sheet."""
 
 import json
 import re
@@ -37,7 +37,7 @@ def page_of(reader, client_id):
     return seen(reader.get(f"/desk/client/{client_id}"))
 
 
-def drawn(reader, client_id, name="consumption"):
+def chart_of(reader, client_id, name="consumption"):
     whole = page_of(reader, client_id).whole
     return json.loads(re.search(rf'id="chart-{name}"[^>]*>(.*?)</script>', whole, re.DOTALL)[1])
 
@@ -45,7 +45,7 @@ def drawn(reader, client_id, name="consumption"):
 # --- invoices ---------------------------------------------------------------------------------------------------------
 
 
-def test_the_latest_invoices_stand_on_the_page_with_what_they_contradict(reader):
+def test_the_latest_invoices_are_on_the_page_with_their_contradictions(reader):
     page = page_of(reader, "c-0").text
     assert "1 of the last 2 invoices contradicts itself or the one before." in page
     assert "24 May 2014 begins 50 below the end of the one before 120 kWh 4 250 370 1 7" in page
@@ -55,7 +55,7 @@ def test_the_latest_invoices_stand_on_the_page_with_what_they_contradict(reader)
     assert "gas 120 m³" in clean
 
 
-def test_the_api_tells_them_too(reader):
+def test_the_api_returns_them_too(reader):
     (before, back) = reader.get("/consumer/c-0").json["invoices"]
     assert (before["invoice_on"], before["energy"], before["findings"]) == ("2014-01-24", "electricity", [])
     assert back["findings"] == [{"kind": "rollback", "size": 50.0}]
@@ -65,8 +65,8 @@ def test_the_api_tells_them_too(reader):
 # --- peers and temperature --------------------------------------------------------------------------------------------
 
 
-def test_a_consumption_is_drawn_within_that_of_clients_like_it(reader):
-    chart = drawn(reader, "c-0")
+def test_the_chart_shows_consumption_within_that_of_peers(reader):
+    chart = chart_of(reader, "c-0")
     upper = next(trace for trace in chart["data"] if trace.get("fill") == "tonexty")
     lower = chart["data"][chart["data"].index(upper) - 1]
     assert all(low < high < 12 for low, high in zip(lower["y"], upper["y"], strict=True))
@@ -75,18 +75,18 @@ def test_a_consumption_is_drawn_within_that_of_clients_like_it(reader):
     assert f"the {N_PEERS + 1} clients of category 11 in region 101" in page_of(reader, "c-0").text
 
 
-def test_where_peers_are_too_few_the_page_says_so_and_draws_no_band(reader):
-    assert not [trace for trace in drawn(reader, ALONE)["data"] if trace.get("fill")]
+def test_with_too_few_peers_the_page_says_so_and_shows_no_band(reader):
+    assert not [trace for trace in chart_of(reader, ALONE)["data"] if trace.get("fill")]
     said = f"Of category 11 in region 102 1 client is known, too few to say what is usual (at least {MIN_PEERS})."
     assert said in page_of(reader, ALONE).text
 
 
 def test_the_temperature_has_an_axis_of_its_own_where_it_is_known(reader):
-    chart = drawn(reader, "c-0")
+    chart = chart_of(reader, "c-0")
     (warm,) = [trace for trace in chart["data"] if trace.get("yaxis") == "y2"]
     assert warm["y"][0] == pytest.approx(10.15, abs=0.06)  # the mean of the first four days
     assert chart["layout"]["yaxis2"]["title"] == "°C"
-    (by_month,) = [trace for trace in drawn(reader, MONTHLY)["data"] if trace.get("yaxis") == "y2"]
+    (by_month,) = [trace for trace in chart_of(reader, MONTHLY)["data"] if trace.get("yaxis") == "y2"]
     assert by_month["x"][:2] == ["2025-11-01", "2025-12-01"]
     assert by_month["y"][0] == pytest.approx(10 + 14.5 / 10, abs=0.1)
     assert temperature_trace((), "day", date.max) is None
@@ -105,7 +105,7 @@ def test_neighbours_are_the_nearest_clients_with_their_severity_and_link(reader,
     assert "/desk/client/c-1" in page.links
 
 
-def test_who_has_no_place_has_the_neighbours_of_its_transformer_and_who_has_neither_none(reader, store):
+def test_a_client_without_coordinates_has_the_neighbours_of_its_transformer_if_any(reader, store):
     found = store.neighbours_of(MONTHLY, 3)
     assert [(one.client_id, one.metres) for one in found] == [("c-0", None), (HOSTILE, None), ("c-1", None)]
     assert "Clients on the same transformer" in page_of(reader, MONTHLY).text
@@ -114,7 +114,7 @@ def test_who_has_no_place_has_the_neighbours_of_its_transformer_and_who_has_neit
     assert "Neighbours" not in page_of(reader, NOTHING).text
 
 
-def test_somebody_far_away_is_a_neighbour_of_nobody(store):
+def test_a_distant_client_is_no_neighbour(store):
     assert store.neighbours_of(ALONE) == []
 
 
@@ -122,48 +122,49 @@ def test_somebody_far_away_is_a_neighbour_of_nobody(store):
 
 
 @pytest.fixture
-def told_of(store):
-    """What is on the sheet of a client, by its profile as the store keeps it."""
+def sheet_of(store):
+    """The content of a client's sheet, from its stored profile."""
     app = desk_app(store, THIS_MACHINE)
 
-    def told(client_id):
+    def content(client_id):
         with app.test_request_context():
             profile = profile_of(app.extensions["site"].desk.store, client_id)
             return crew_sheet.sheet_content(profile, load_surroundings(store, profile))
 
-    return told
+    return content
 
 
-def test_the_sheet_says_where_why_and_what_to_look_at(told_of):
-    told = told_of("c-0")
-    facts = dict(told["facts"])
+def test_the_sheet_has_place_reasons_and_checks(sheet_of):
+    sheet = sheet_of("c-0")
+    facts = dict(sheet["facts"])
     assert (facts["Place"], facts["Region, district"], facts["Transformer"]) == (
         "36.00000, 10.00000",
         "101, 60",
         "T-<1>",
     )
     assert facts["Meter"] == "number 7; index 370 on 24 May 2014"
-    stakes = dict(told["stakes"])
+    stakes = dict(sheet["stakes"])
     assert stakes["Score"] == "90\u202f%, suspected from 50\u202f%"
     assert "No access" in stakes["Former visits"]
-    assert told["reasons"]["items"][0] == ("+20\u202f%", "Fall in consumption. Electricity fell 62 % after March 2026.")
-    assert "Measure the current before the meter" in told["checks"]["items"][0]
-    assert len(told["checks"]["items"]) == 3  # the tariff lowers the score: nobody has to look at it
-    assert told["harmless"]["items"] == ["Vacant home: does not fit. Consumption went on."]
+    reason = ("+20\u202f%", "Fall in consumption. Electricity fell 62 % after March 2026.")
+    assert sheet["reasons"]["items"][0] == reason
+    assert "Measure the current before the meter" in sheet["checks"]["items"][0]
+    assert len(sheet["checks"]["items"]) == 3  # the tariff lowers the score, so it needs no check
+    assert sheet["harmless"]["items"] == ["Vacant home: does not fit. Consumption went on."]
 
 
-def test_the_chart_of_the_sheet_has_a_point_a_week_the_band_and_the_onset(told_of):
-    chart = told_of("c-0")["chart"]
+def test_the_chart_of_the_sheet_has_a_point_a_week_the_band_and_the_onset(sheet_of):
+    chart = sheet_of("c-0")["chart"]
     assert len(chart["values"]) == len(chart["low"]) == -(-N_DAYS // 7)
     assert chart["values"][0] == pytest.approx(3.0)
     assert chart["onset"] == (date(2026, 3, 1) - FIRST).days // 7 + 1
     assert chart["levels"] == pytest.approx([3.0, 3.0])
     assert [label for _, label in chart["labels"]][:2] == ["Nov 2025", "Dec 2025"]
-    assert told_of(MONTHLY)["chart"]["values"] == [300.0] * 8
-    assert told_of(NOTHING)["chart"] is None
+    assert sheet_of(MONTHLY)["chart"]["values"] == [300.0] * 8
+    assert sheet_of(NOTHING)["chart"] is None
 
 
-def test_no_more_is_to_be_looked_at_than_fits_and_meter_and_seals_always_are():
+def test_the_sheet_has_as_many_checks_as_fit_and_always_those_of_meter_and_seals():
     groups = [name for name in crew_sheet.i18n.texts_below("crew.check") if name not in crew_sheet.ALWAYS_CHECKED]
     reasons = [Reason(group, 0.1, "") for group in groups]
     found = crew_sheet.checks(type("Profile", (), {"reasons": reasons}))
@@ -171,7 +172,7 @@ def test_no_more_is_to_be_looked_at_than_fits_and_meter_and_seals_always_are():
     assert found[-2:] == crew_sheet.checks(type("Profile", (), {"reasons": []}))
 
 
-def test_every_evidence_group_has_something_to_look_at():
+def test_every_evidence_group_has_a_check():
     from fairmeter.explanation.reasons import STORED_SCORE_GROUP
     from fairmeter.features.base import REASON_GROUPS
 
@@ -187,6 +188,6 @@ def test_the_sheet_of_any_client_is_one_page(reader, client_id):
     assert re.fullmatch(r'attachment; filename="[A-Za-z0-9._-]+\.pdf"', name), name
 
 
-def test_a_sheet_of_nobody_is_not_found_and_the_page_leads_to_that_of_somebody(reader):
+def test_the_sheet_of_an_unknown_client_is_not_found_and_a_client_links_to_its_own(reader):
     assert reader.get("/desk/crew-sheet/nobody").status_code == 404
     assert "/desk/crew-sheet/c-0" in page_of(reader, "c-0").links

@@ -1,4 +1,4 @@
-"""The demonstration: what was known on a day, what a theft does to readings and invoices, what the page asks for."""
+"""The demonstration: clients up to a day, thefts in readings and invoices, the page and its routes."""
 
 from datetime import date
 from itertools import pairwise
@@ -28,7 +28,7 @@ def invoice(day, units, old, months="2"):
     }  # fmt: skip
 
 
-TOLD = Scenario(
+SCENARIO = Scenario(
     {"client_id": "demo-normal"},
     [invoice("2019-03-01", 300, 0), invoice("2019-06-30", 200, 300), invoice("2019-09-01", 100, 500)],
     [
@@ -40,61 +40,61 @@ TOLD = Scenario(
 )
 
 
-def test_what_was_known_on_a_day_is_what_came_until_its_end():
-    row = client_until(TOLD, date(2019, 6, 30))
+def test_a_client_until_a_day_has_what_arrived_by_its_end():
+    row = client_until(SCENARIO, date(2019, 6, 30))
     assert [len(row.invoices), len(row.readings)] == [2, 3]
     assert [
-        len(client_until(TOLD, date(2019, 6, 29)).invoices),
-        len(client_until(TOLD, date(2019, 6, 29)).readings),
+        len(client_until(SCENARIO, date(2019, 6, 29)).invoices),
+        len(client_until(SCENARIO, date(2019, 6, 29)).readings),
     ] == [1, 1]
 
 
 def test_hours_of_a_day_are_summed():
-    assert daily_consumption(TOLD) == {"2019-06-29": 8.0, "2019-06-30": 6.5}
+    assert daily_consumption(SCENARIO) == {"2019-06-29": 8.0, "2019-06-30": 6.5}
 
 
-def test_frames_step_by_weeks_and_by_days_at_the_end():
+def test_shown_days_step_by_weeks_and_by_days_at_the_end():
     days = shown_days(date(2019, 8, 31))
     steps = [(b - a).days for a, b in pairwise(days)]
     assert days[-1] == date(2019, 8, 31)
     assert steps == [7] * (scenarios.N_WEEKS - 1) + [1] * scenarios.N_DAYS
 
 
-def test_a_theft_leaves_what_was_before_it_and_takes_its_share_after_it():
-    row = with_theft(TOLD, 0.5, date(2019, 6, 30))
+def test_a_theft_removes_its_share_from_its_first_day_on_only():
+    row = with_theft(SCENARIO, 0.5, date(2019, 6, 30))
     assert [reading["consumption_kwh"] for reading in row.readings] == ["8", 2.5, 0.75]
     assert [invoice["consumption_level_1"] for invoice in row.invoices] == [300, 200, 50]
     assert isinstance(row, RawClient)
 
 
 def test_the_index_of_a_meter_that_misses_a_share_falls_behind():
-    told = TOLD._replace(invoices=[*TOLD.invoices, invoice("2019-11-01", 80, 600)])
-    shown = with_theft(told, 0.5, date(2019, 6, 30)).invoices
+    scenario = SCENARIO._replace(invoices=[*SCENARIO.invoices, invoice("2019-11-01", 80, 600)])
+    shown = with_theft(scenario, 0.5, date(2019, 6, 30)).invoices
     assert [(i["old_index"], i["new_index"]) for i in shown] == [(0, 300), (300, 500), (500, 550), (550, 590)]
 
 
 def test_no_theft_changes_nothing():
-    row = with_theft(TOLD, 0.0, date(2019, 1, 1))
+    row = with_theft(SCENARIO, 0.0, date(2019, 1, 1))
     assert [float(reading["consumption_kwh"]) for reading in row.readings] == [8, 5, 1.5]
     assert [invoice["new_index"] for invoice in row.invoices] == [300, 500, 600]
 
 
 @NO_SAMPLE
 def test_every_scenario_has_its_readings_and_the_honest_one_no_beginning():
-    told = {client_id: load_scenario(client_id) for client_id in CLIENT_IDS}
-    assert all(len(one.readings) > 549 and one.invoices for one in told.values())
-    assert [one.onset_on is None for one in told.values()] == [True, False, False, False]
+    scenarios_by_id = {client_id: load_scenario(client_id) for client_id in CLIENT_IDS}
+    assert all(len(one.readings) > 549 and one.invoices for one in scenarios_by_id.values())
+    assert [one.onset_on is None for one in scenarios_by_id.values()] == [True, False, False, False]
 
 
 @NO_SAMPLE
-def test_the_page_shows_a_scenario_and_its_routes_judge_it(store):
+def test_the_page_shows_a_scenario_and_its_routes_score_it(store):
     desk = open_desk(store)
     page = seen(desk.get("/desk/demo?client=demo-meter-tampering"))
     assert page.status == 200
     assert "The meter is turned back" in page.text
-    told = desk.get("/desk/demo/reasons?client=demo-normal&day=2019-08-31").json
-    assert 0 < told["probability"] < 1
-    assert told["reasons"] == ["High."]
+    reasons = desk.get("/desk/demo/reasons?client=demo-normal&day=2019-08-31").json
+    assert 0 < reasons["probability"] < 1
+    assert reasons["reasons"] == ["High."]
     honest, thief = (desk.get(f"/desk/demo/thief?share={share}&days=120").json for share in (0, 0.9))
     assert thief["probability"] < honest["probability"]  # this scorer goes by consumption alone
     assert store.count_profiles() == 0
@@ -111,11 +111,11 @@ def test_the_page_shows_a_scenario_and_its_routes_judge_it(store):
         ("thief?share=0.5&days=100000", 400),
     ],
 )
-def test_what_is_no_scenario_is_refused(store, query, status):
+def test_an_unknown_scenario_is_refused(store, query, status):
     assert open_desk(store).get(f"/desk/demo/{query}").status_code == status
 
 
-def test_without_the_simulated_utility_the_page_says_so_and_still_judges_what_is_pasted(store, monkeypatch):
+def test_without_the_simulated_utility_the_page_says_so_and_still_offers_the_form(store, monkeypatch):
     def missing(_client_id):
         raise FileNotFoundError
 

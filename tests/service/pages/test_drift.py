@@ -33,7 +33,7 @@ def counts(client):
     return {name + labels: float(value) for name, labels, value in found}
 
 
-def test_without_a_run_that_measured_it_the_pages_say_so(store):
+def test_without_measured_drift_the_pages_say_so(store):
     run(store, 0)
     client = open_desk(store)
     assert "No run has measured drift yet" in seen(client.get("/desk/model")).text
@@ -53,13 +53,13 @@ def test_the_model_page_says_what_moved_and_what_to_do(store):
     assert "is another: score" not in page.text
 
 
-def test_drift_of_another_model_is_told_as_such(store):
+def test_drift_of_another_model_is_marked(store):
     run(store, 0, DRIFT, version="0.9")
     assert "is another: score the client base anew" in seen(open_desk(store).get("/desk/model")).text
 
 
 @pytest.mark.parametrize("level", [TOO_FEW, STABLE, "shifting"])
-def test_every_level_has_its_words(store, level):
+def test_every_level_has_its_text(store, level):
     part = PART | {"score": SCORE | {"level": level}, "features": []}
     run(store, 0, DRIFT | {"parts": {"readings": part}})
     words = "clients are too few to measure drift" if level == TOO_FEW else f"Score: {level}"
@@ -76,7 +76,7 @@ def test_the_overview_has_a_line_of_drift_and_of_the_list(store):
     assert any(link.endswith("/desk/model#drift") for link in page.links)
 
 
-def test_how_much_of_the_list_stayed_is_drawn_from_run_to_run(store):
+def test_the_overlap_of_lists_is_a_chart_by_run(store):
     for n_hours in range(3):
         run(store, n_hours, first=n_hours)
     page = seen(open_desk(store).get("/desk/model"))
@@ -84,14 +84,14 @@ def test_how_much_of_the_list_stayed_is_drawn_from_run_to_run(store):
     assert 'data-chart="kept"' in page.whole
 
 
-def test_the_api_tells_how_much_of_the_list_stayed_and_how_far_clients_drifted(store):
+def test_the_api_returns_the_overlap_of_lists_and_the_drift(store):
     run(store, 0, DRIFT)
     newcomers = [score_of(f"n-{i:02}", 0.95) for i in range(25)]
     store.write_run(newcomers, MANIFEST["version"], shipped_rules(), scored_at=NOW + timedelta(hours=1))
-    told = open_desk(store).get("/dashboard").json
-    assert [one["stability"] for one in told["trend"]] == [[], [{"k": 50, "n_both": 25, "jaccard": 25 / 75}]]
+    dashboard = open_desk(store).get("/dashboard").json
+    assert [one["stability"] for one in dashboard["trend"]] == [[], [{"k": 50, "n_both": 25, "jaccard": 25 / 75}]]
     part = {"n_now": 1234, "n_features": 600, "n_shifted": 1, "n_shifting": 2, "max_psi": 0.4123}
-    assert told["drift"]["parts"] == {"invoices": part | {"score": {"level": SHIFTED, "psi": 0.31}}}
+    assert dashboard["drift"]["parts"] == {"invoices": part | {"score": {"level": SHIFTED, "psi": 0.31}}}
 
 
 def test_the_api_says_where_no_run_measured_drift(store):
@@ -102,16 +102,16 @@ def test_the_api_says_where_no_run_measured_drift(store):
 def test_the_counts_hold_drift_and_stability_of_the_last_runs(store):
     run(store, 0, DRIFT)
     run(store, 1)
-    told = counts(open_desk(store))
-    assert told['fairmeter_drift_max_psi{part="invoices"}'] == 0.4123
-    assert told['fairmeter_drift_features_shifted{part="invoices"}'] == 1
-    assert told['fairmeter_drift_score_psi{part="invoices"}'] == 0.31
-    assert told['fairmeter_drift_score_above{part="invoices"}'] == 0.2
-    assert told["fairmeter_drift_measured_timestamp_seconds"] == NOW.timestamp()
-    assert told['fairmeter_list_jaccard{first="50"}'] == 1.0
+    metrics = counts(open_desk(store))
+    assert metrics['fairmeter_drift_max_psi{part="invoices"}'] == 0.4123
+    assert metrics['fairmeter_drift_features_shifted{part="invoices"}'] == 1
+    assert metrics['fairmeter_drift_score_psi{part="invoices"}'] == 0.31
+    assert metrics['fairmeter_drift_score_above{part="invoices"}'] == 0.2
+    assert metrics["fairmeter_drift_measured_timestamp_seconds"] == NOW.timestamp()
+    assert metrics['fairmeter_list_jaccard{first="50"}'] == 1.0
 
 
-def test_counts_are_told_while_the_database_is_away(store, monkeypatch):
+def test_counts_are_served_while_the_database_is_away(store, monkeypatch):
     run(store, 0, DRIFT)
     client = open_desk(store)
 

@@ -1,4 +1,4 @@
-"""Visits on a phone, as far as the desk is concerned; test_pages_browser.py has the phone's part."""
+"""Visits on a phone, on the side of the desk; tests/browser/test_workflow.py has the phone's side."""
 
 import pytest
 
@@ -18,7 +18,7 @@ def desk(store):
     return open_desk(store)
 
 
-def test_the_way_leads_from_the_first_visit_always_to_the_nearest_that_is_left():
+def test_the_order_leads_from_the_first_visit_always_to_the_nearest_one_left():
     places = [(36.0, 10.0), (36.9, 10.0), None, (36.1, 10.0), (36.2, 10.0)]
     assert visiting_order(places) == [0, 3, 4, 1, 2]
 
@@ -28,12 +28,12 @@ def test_a_degree_of_longitude_counts_as_short_as_it_is_in_the_north():
     assert visiting_order([(60.0, 10.0), (60.6, 10.0), (60.0, 11.0)]) == [0, 2, 1]
 
 
-def test_nobody_to_visit_is_no_way():
+def test_no_visits_have_no_order():
     assert visiting_order([]) == []
     assert visiting_order([None, None]) == [0, 1]
 
 
-def test_visits_are_those_that_somebody_has_in_the_order_of_the_way(store, desk):
+def test_visits_are_those_of_the_user_in_visiting_order(store, desk):
     for client_id in ("c-1", "c-2", "c-3"):
         store.open_case(client_id, "anna", WHY, assignee="open")
     text = seen(desk.get("/desk/field")).text
@@ -62,7 +62,7 @@ def test_an_outcome_goes_on_where_only_the_first_half_of_it_was_written(store, d
     assert desk.post(f"/desk/field/{case.case_id}", json=VISIT).json == {"state": "saved"}
 
 
-def test_a_case_that_went_to_somebody_else_meanwhile_is_told_in_words_and_stays_theirs(store, desk):
+def test_a_case_reassigned_in_the_meantime_is_refused_in_a_sentence_and_stays_assigned(store, desk):
     case = store.open_case("c-1", "anna", WHY, assignee="open")
     store.move_case(case.case_id, "new", "anna", WHY)
     store.move_case(case.case_id, "assigned", "anna", WHY, assignee="ben")
@@ -73,7 +73,7 @@ def test_a_case_that_went_to_somebody_else_meanwhile_is_told_in_words_and_stays_
 
 
 @pytest.mark.parametrize("body", [None, [], "x", {"outcome": "stolen"}, VISIT | {"inspected_on": "2999-01-01"}])
-def test_what_is_no_outcome_is_refused_in_words(store, desk, body):
+def test_an_invalid_outcome_is_refused_in_a_sentence(store, desk, body):
     case = store.open_case("c-1", "anna", WHY, assignee="open")
     answer = desk.post(f"/desk/field/{case.case_id}", json=body)
     assert answer.status_code == 422

@@ -43,7 +43,7 @@ def desk(own_store):
 
 
 def shown(desk, filters):
-    """The clients of the page of all clients; it never complains."""
+    """The clients on the page of all clients, which must show no error."""
     page = seen(desk.get(f"/desk/list?show=all&sort=id&{filters}"))
     assert page.status == 200
     return re.findall(r'name="client" value="([^"]+)"', page.whole)
@@ -66,13 +66,13 @@ FILTERS = {
 
 
 @pytest.mark.parametrize(("filters", "expected"), FILTERS.items())
-def test_each_filter_leaves_whom_it_says_on_the_page_and_in_the_api(desk, filters, expected):
+def test_each_filter_selects_the_same_clients_on_the_page_and_in_the_api(desk, filters, expected):
     assert shown(desk, filters) == expected
     moments = re.sub(r"(scored_\w+=[\d-]+)", r"\1T00:00", filters)
     assert [row["client_id"] for row in desk.get(f"/clients?sort=id&{moments}").json["rows"]] == expected
 
 
-def test_a_bad_day_is_said_and_leaves_everybody(desk):
+def test_an_invalid_day_is_reported_and_filters_nothing(desk):
     page = seen(desk.get("/desk/list?show=all&onset_since=soon"))
     assert "Onset since: " in page.text
     assert "4 clients fit" in page.text
@@ -92,7 +92,7 @@ def test_the_inspection_list_takes_pattern_and_onset_too(desk):
         assert re.findall(r'name="client" value="([^"]+)"', page.whole) == expected
 
 
-def test_what_can_be_chosen_is_what_there_is(desk):
+def test_the_choices_are_the_codes_in_the_store(desk):
     page = seen(desk.get("/desk/list?show=all")).whole
     chosen = re.search(r'<select name="reason_group">(.*?)</select>', page, re.DOTALL)[1]
     assert re.findall(r'value="([^"]+)"', chosen) == [FALL, LOW]
@@ -114,7 +114,7 @@ def opened_for(desk, ids, assignee):
     return seen(desk.post("/desk/list/cases", data=form, follow_redirects=True))
 
 
-def test_cases_that_nobody_has_are_given_with_those_that_are_opened(desk, own_store):
+def test_unassigned_cases_are_assigned_with_those_that_are_opened(desk, own_store):
     own_store.open_case("a-1", "otto", "Found before.")
     own_store.open_case("a-2", "otto", "Found before.", assignee="otto")
     page = opened_for(desk, list(IDS), "anna")
@@ -124,7 +124,7 @@ def test_cases_that_nobody_has_are_given_with_those_that_are_opened(desk, own_st
     assert [own_store.open_case_of(id_).assignee for id_ in IDS] == ["anna", "otto", "anna", "anna"]
 
 
-def test_an_open_case_stays_with_nobody_where_nobody_is_named(desk, own_store):
+def test_an_open_case_stays_unassigned_without_an_assignee(desk, own_store):
     own_store.open_case("a-1", "otto", "Found before.")
     assert "has an open case already" in opened_for(desk, ["a-1"], "").text
     assert own_store.open_case_of("a-1").state == "new"

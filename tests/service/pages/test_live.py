@@ -1,4 +1,4 @@
-"""What comes in, as the page shows it; test_pages_work.py has the browser's part."""
+"""The live page, without a browser; tests/browser/test_workflow.py has the browser's part."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ from tests.builders.store import score_of, write
 
 TUNIS, UTC_ZONE = ZoneInfo("Africa/Tunis"), ZoneInfo("UTC")
 HOUR = timedelta(hours=1)
-CLOCK = r"\d\d:\d\d:\d\d "  # the part says when it was made
+CLOCK = r"\d\d:\d\d:\d\d "  # the time at which the part was made
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_the_part_that_changes_is_the_page_without_its_frame(desk):
     assert re.sub(CLOCK, "", part.text) in re.sub(CLOCK, "", seen(desk.get("/desk/live")).text)
 
 
-def test_what_was_refused_is_told_by_what_was_wrong_and_never_by_what_was_sent(store):
+def test_a_rejection_is_shown_by_its_error_and_never_by_its_content(store):
     app = desk_app(store)
     add_user(store, "vera", VIEWER)
     script, key = app.test_client(), with_key(store, INVESTIGATOR)
@@ -76,14 +76,14 @@ def test_what_was_refused_is_told_by_what_was_wrong_and_never_by_what_was_sent(s
     body["readings"][0]["consumption_kwh"] = "Xq7-private"
     assert script.post("/readings", json=body, headers=key).status_code == 422
     assert script.post("/readings", data=b"{", content_type="application/json", headers=key).status_code in (400, 422)
-    assert script.post("/readings", json=body).status_code == 401  # nobody: not noted
+    assert script.post("/readings", json=body).status_code == 401  # without an identity: not stored
     page = seen(script.get("/desk/live", headers=with_key(store, VIEWER)))
     assert "Refused 2 messages" in page.text
     assert "Xq7-private" not in page.whole
     assert store.last_rejection(datetime.now(UTC) - HOUR).why in page.text
 
 
-def test_a_note_of_a_refusal_that_cannot_be_kept_fails_nothing(store, monkeypatch):
+def test_a_rejection_that_cannot_be_stored_fails_nothing(store, monkeypatch):
     def away(*_args, **_options):
         raise StoreUnavailable("The database does not answer.")
 
@@ -100,7 +100,7 @@ def test_the_lag_is_counted_by_the_utilitys_clock():
 
 
 @pytest.mark.parametrize(
-    ("lag", "told"),
+    ("lag", "written"),
     [
         (timedelta(seconds=45), "45 s"),
         (timedelta(0), "0 s"),
@@ -111,8 +111,8 @@ def test_the_lag_is_counted_by_the_utilitys_clock():
         (-timedelta(minutes=5), "\u22125 min"),
     ],
 )
-def test_a_lag_is_told_in_its_two_largest_units(lag, told):
-    assert live.format_lag(lag) == told
+def test_a_lag_is_written_in_its_two_largest_units(lag, written):
+    assert live.format_lag(lag) == written
 
 
 def test_hours_of_the_week_are_those_of_the_utilitys_clock():
@@ -123,7 +123,7 @@ def test_hours_of_the_week_are_those_of_the_utilitys_clock():
     assert live.counts_by_weekday_and_hour({sunday_night: 5}, UTC_ZONE)[6][23] == 5
 
 
-def test_the_last_hour_is_told_minute_by_minute_and_what_is_little_still_shows():
+def test_the_last_hour_is_shown_by_minute_and_small_counts_stay_visible():
     now = datetime(2026, 11, 2, 12, 30, 59, tzinfo=UTC)
     minute = now.replace(second=0)
     minutes = live.counts_by_minute({minute: 600, minute - timedelta(minutes=59): 1, minute - HOUR: 9}, now)

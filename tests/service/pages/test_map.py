@@ -1,4 +1,4 @@
-"""Where clients are: cells, clients and transformers by hand, and the page that shows them."""
+"""The map: cells, clients and transformers worked by hand, and the page that shows them."""
 
 import re
 from datetime import date
@@ -15,7 +15,7 @@ WHOLE = Area(36.0, 10.0, 37.0, 11.0)
 
 @pytest.fixture
 def placed_store(store):
-    """Two suspected clients and one other near each other, one far away, one of whom nobody knows where it is."""
+    """Two suspected clients and another near each other, a distant one, and one without coordinates."""
     scores = [
         score_of("c-1", 0.9, "critical", onset_on="2026-03-01"),
         score_of("c-2", 0.6, "high", onset_on="2026-05-01"),
@@ -44,7 +44,7 @@ def test_all_of_the_area_holds_the_same_as_its_bounds(placed_store):
     assert placed_store.transformers(whole, 9) == placed_store.transformers(WHOLE, 9)
 
 
-def test_a_client_is_where_the_last_run_that_knew_it_found_it(placed_store):
+def test_a_client_has_the_last_coordinates_that_a_run_gave(placed_store):
     moved = clients_of(client_id=["c-1"], latitude=[36.9], longitude=[10.9], transformer_id=["t-2"])
     write(placed_store, score_of("c-1", 0.9, "critical"), clients=moved)
     write(placed_store, score_of("c-1", 0.9, "critical"))  # a run that brings no coordinates
@@ -100,7 +100,7 @@ def test_a_client_whose_id_is_a_script_is_text_on_the_map_too(placed_store):
     page = seen(open_desk(placed_store).get("/desk/map"))
     assert "<script>alert" not in page.whole
     block = re.search(r'id="chart-map">(.*?)</script>', page.whole, re.DOTALL)[1]
-    assert "\\u0026lt;script" in block  # as text even for who reads the chart's hover texts as marks
+    assert "\\u0026lt;script" in block  # as text even where hover texts are read as markup
 
 
 # --- hot spots --------------------------------------------------------------------------------------------------------
@@ -130,16 +130,16 @@ def test_hot_spots_are_where_suspected_clients_crowd_the_largest_first(crowded):
     assert page.whole.count('"type": "circle"') == 2
 
 
-def test_how_near_is_near_and_the_filters_decide_what_a_hot_spot_is(crowded):
-    told = "Hot spot: 4 of 4 clients suspected"
-    assert told in seen(crowded.get("/desk/map?radius=500")).whole
-    assert told not in seen(crowded.get("/desk/map?radius=250")).whole
-    assert told not in seen(crowded.get("/desk/map?region=101")).whole
+def test_radius_and_filters_decide_what_a_hot_spot_is(crowded):
+    hover_text = "Hot spot: 4 of 4 clients suspected"
+    assert hover_text in seen(crowded.get("/desk/map?radius=500")).whole
+    assert hover_text not in seen(crowded.get("/desk/map?radius=250")).whole
+    assert hover_text not in seen(crowded.get("/desk/map?region=101")).whole
     assert "Nobody is suspected" in seen(crowded.get("/desk/map?severity=low")).text
     assert "No place has 4 suspected clients within 250" in seen(crowded.get("/desk/map?radius=250&region=102")).text
 
 
-def test_a_hot_spot_leads_as_near_to_it_as_all_of_it_is_seen(crowded):
+def test_a_hot_spot_links_to_the_highest_zoom_that_shows_all_of_it(crowded):
     links = seen(crowded.get("/desk/map")).links
     small, wide = (next(link for link in links if f"lat={latitude}" in link) for latitude in ("36.50", "36.90"))
     assert ("near=6" in small, "near=4" in wide) == (True, True)
@@ -152,7 +152,7 @@ def test_a_hot_spot_leads_as_near_to_it_as_all_of_it_is_seen(crowded):
 
 @pytest.fixture
 def placeless(store):
-    """Region 101 with three suspected clients of four, 102 with one of two; one whose change nobody can date."""
+    """Region 101 with three suspected clients of four, 102 with one of two; one without a date of onset."""
     began = {"a": "2026-03-02", "b": "2026-03-31", "c": None, "d": "2024-01-15"}
     scores = [score_of(id_, onset_on=day) for id_, day in began.items()]
     scores += [score_of("e", 0.1, "low"), score_of("f", 0.1, "low")]
@@ -168,10 +168,10 @@ def test_regions_by_month_stand_in_where_no_client_has_coordinates(placeless):
     assert "101 3 / 4 75.0" in page.text
     assert page.text.index("101 3 / 4") < page.text.index("102 1 / 2")
     assert "Region 101, Mar 2026: 2 suspected clients" in page.whole
-    assert "Jan 2024" not in page.whole  # two years back from the last one who began
+    assert "Jan 2024" not in page.whole  # two years before the last onset
     assert "/desk/list?region=101" in page.links
     tile = next(link for link in page.links if "onset_since=2026-03-01" in link)
-    assert "3 clients fit" in seen(desk.get(tile)).text  # who is not suspected among them
+    assert "3 clients fit" in seen(desk.get(tile)).text  # with one that is not suspected
 
 
 def test_filters_leave_regions_and_months_out(placeless):
@@ -191,5 +191,5 @@ def test_a_tile_leads_to_what_the_filters_leave_of_its_month(placeless):
 @pytest.mark.parametrize(
     "query", ["near=x", "near=99&lat=nan&lon=1e999", "severity=none", "onset_since=x", "region=a", "radius=7"]
 )
-def test_an_address_that_cannot_be_used_shows_a_map_all_the_same(placed_store, query):
+def test_an_invalid_address_still_shows_a_map(placed_store, query):
     assert open_desk(placed_store).get(f"/desk/map?{query}").status_code == 200

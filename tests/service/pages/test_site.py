@@ -1,4 +1,4 @@
-"""The pages of the dashboard: what they show, who may do what, what they never let through."""
+"""The pages of the dashboard: content, roles, and what they never let through."""
 
 import ast
 import json
@@ -47,7 +47,7 @@ def own_store(empty_store):
 
 
 def signed_in(store, role):
-    """A browser in which somebody of that role signed in at the page, and their token."""
+    """A browser in which a user of that role is signed in, and the session's token."""
     add_user(store, "anna", role)
     browser = desk_app(store).test_client()
     answer = browser.post("/desk/sign-in", data={"name": "anna", "password": PASSWORD})
@@ -85,13 +85,13 @@ def test_no_page_holds_a_script_or_an_address_of_another_host(reader, address):
 
 
 @pytest.mark.parametrize("address", PAGES)
-def test_the_browser_is_told_to_run_no_other_script(reader, address):
+def test_the_policy_allows_no_other_script(reader, address):
     policy = reader.get(address).headers["Content-Security-Policy"]
     assert "default-src 'none'; script-src 'self';" in policy
     assert "frame-ancestors 'none'" in policy
 
 
-def test_files_are_kept_by_the_browser_and_found_under_their_names_alone(reader):
+def test_files_are_cached_by_the_browser_and_found_only_under_their_names(reader):
     page = seen(reader.get("/desk/")).whole
     style = re.search(r'href="(/desk/static/\w+/desk.css)"', page)[1]
     answer = reader.get(style, headers={"Accept-Encoding": "gzip"})
@@ -118,7 +118,7 @@ def test_the_docstring_of_every_module_of_pages_names_its_inputs():
     assert all("\nIn:" in ast.get_docstring(ast.parse(path.read_text())) for path in modules)
 
 
-# --- what somebody made up to do harm ---------------------------------------------------------------------------------
+# --- hostile values ---------------------------------------------------------------------------------------------------
 
 
 def test_an_id_that_is_a_script_shows_as_text(reader):
@@ -129,7 +129,7 @@ def test_an_id_that_is_a_script_shows_as_text(reader):
     assert HOSTILE in seen(reader.get(link)).text
 
 
-def test_a_sheet_runs_no_formula(reader):
+def test_a_csv_file_contains_no_formula(reader):
     page = seen(reader.get("/desk/list?show=all"))
     sheet = reader.get(next(link for link in page.links if "format=csv" in link))
     ids = [line.split(",")[0] for line in sheet.text.splitlines()]
@@ -138,7 +138,7 @@ def test_a_sheet_runs_no_formula(reader):
     assert len(ids) == N_CLIENTS + 1
 
 
-def test_what_an_address_gives_wrong_is_said_and_the_page_still_shows(reader):
+def test_invalid_arguments_are_reported_and_the_page_still_shows(reader):
     page = seen(reader.get("/desk/list?visits=-3&severity=grave&_external=1&endpoint=x&page=99&after=zz"))
     assert page.status == 200
     assert "Visits: " in page.text
@@ -149,7 +149,7 @@ def test_what_an_address_gives_wrong_is_said_and_the_page_still_shows(reader):
 # --- signing in -------------------------------------------------------------------------------------------------------
 
 
-def test_who_is_not_signed_in_is_led_to_the_form_and_back(empty_store):
+def test_a_request_without_a_session_is_redirected_to_the_form_and_back(empty_store):
     add_user(empty_store)
     browser = desk_app(empty_store).test_client()
     led = browser.get("/desk/list?visits=7").headers["Location"]
@@ -160,14 +160,14 @@ def test_who_is_not_signed_in_is_led_to_the_form_and_back(empty_store):
 
 
 @pytest.mark.parametrize("elsewhere", ["https://else.where/", "//else.where", "/desk/\\else.where", "javascript:0", ""])
-def test_nobody_is_led_elsewhere_after_signing_in(empty_store, elsewhere):
+def test_signing_in_never_redirects_to_another_site(empty_store, elsewhere):
     add_user(empty_store)
     form = {"name": "anna", "password": PASSWORD, "next": elsewhere}
     answer = desk_app(empty_store).test_client().post("/desk/sign-in", data=form)
     assert answer.headers["Location"] == "/desk/"
 
 
-def test_a_wrong_password_is_said_and_counted_with_those_of_the_api(empty_store):
+def test_a_wrong_password_is_reported_and_counted_with_those_of_the_api(empty_store):
     add_user(empty_store)
     browser = desk_app(empty_store).test_client()
     wrong = {"name": "anna", "password": "no password of hers"}
@@ -209,7 +209,7 @@ def test_a_form_of_another_site_does_nothing(own_store):
     assert not own_store.list_cases().rows
 
 
-def test_many_cases_are_opened_at_once_and_those_that_cannot_be_are_said(own_store):
+def test_many_cases_are_opened_at_once_and_failures_are_reported(own_store):
     browser = open_desk(own_store)
     own_store.open_case("c-001", "otto", "Before.", assignee="otto")
     form = {"client": CHOSEN, "drawn": ["c-002"], "why": "On the list.", "assignee": "anna", "next": "/desk/list"}
@@ -231,7 +231,7 @@ def test_a_visit_is_recorded_from_the_clients_page(own_store):
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("wrong", "message"),
     [
         ({"outcome": "fraud"}, "What was found: "),
         ({"inspected_on": "soon"}, "Day of the visit: "),
@@ -240,15 +240,15 @@ def test_a_visit_is_recorded_from_the_clients_page(own_store):
         ({"recovered_value": "nan"}, "Billed afterwards, money: "),
     ],
 )
-def test_a_visit_with_a_bad_value_opens_nothing_and_comes_back_as_it_was_typed(own_store, wrong, told):
+def test_a_visit_with_a_bad_value_opens_nothing_and_comes_back_as_it_was_typed(own_store, wrong, message):
     typed = {"client_id": "c-003", "outcome": "cleared", "inspected_on": "2026-11-03", "note": "Seal <whole>."}
     page = seen(open_desk(own_store).post("/desk/record-inspection", data=typed | wrong))
-    assert (page.status, told in page.text) == (422, True)
+    assert (page.status, message in page.text) == (422, True)
     assert "Seal &lt;whole&gt;." in page.whole
     assert not own_store.list_cases().rows
 
 
-def test_whoever_opens_a_case_second_is_told_and_loses_nothing(own_store):
+def test_a_second_user_who_opens_a_case_sees_an_error_and_their_typed_text(own_store):
     own_store.open_case("c-003", "otto", "Before.", assignee="otto")
     typed = {"client_id": "c-003", "why": "Fall since <March>."}
     page = seen(open_desk(own_store).post("/desk/open-case", data=typed))
@@ -285,7 +285,7 @@ def test_visits_that_would_cost_more_than_they_bring_are_left_out(reader):
     assert min(row["expected_net_value"] for row in dear) >= 0
 
 
-def test_the_pages_of_all_clients_hold_everybody_once_and_lead_back(reader):
+def test_the_pages_of_all_clients_contain_each_once_and_lead_back(reader):
     address, ids, back = "/desk/list?show=all&sort=id", [], []
     while address:
         page = seen(reader.get(address))
@@ -315,13 +315,13 @@ def test_a_client_shows_its_score_reasons_causes_and_onset(reader):
 
 def test_a_client_shows_each_week_by_each_detector(reader):
     page = reader.get("/desk/client/c-001").text
-    drawn = json.loads(re.search(r'id="chart-timeline"[^>]*>(.*?)</script>', page, re.DOTALL)[1])["data"][0]
-    assert drawn["y"] == ["z-score"]
-    assert len(drawn["x"]) == len(drawn["z"][0]) > 1
-    assert drawn["z"][0][0] == 0.9  # as the scorer of these tests says of nine kWh
+    chart = json.loads(re.search(r'id="chart-timeline"[^>]*>(.*?)</script>', page, re.DOTALL)[1])["data"][0]
+    assert chart["y"] == ["z-score"]
+    assert len(chart["x"]) == len(chart["z"][0]) > 1
+    assert chart["z"][0][0] == 0.9  # as the scorer of these tests returns for nine kWh
 
 
-def test_what_the_store_does_not_hold_is_left_out(empty_store):
+def test_sections_without_data_are_left_out(empty_store):
     from tests.builders.store import score_of, write
 
     write(empty_store, score_of("bare", None, reasons=(), explanations=(), quality=(), recovery=None, onset_on=None))
@@ -331,7 +331,7 @@ def test_what_the_store_does_not_hold_is_left_out(empty_store):
     assert "too little is known to judge" in page.text
 
 
-def test_errors_are_told_in_words_on_a_page_and_in_json_to_scripts(reader):
+def test_errors_are_a_page_for_browsers_and_json_for_scripts(reader):
     page = reader.get("/desk/nothing/here")
     assert (page.status_code, page.mimetype) == (404, "text/html")
     assert "Nothing here" in seen(page).text
@@ -365,14 +365,14 @@ def test_values_are_written_for_people(written, expected):
     assert written == expected
 
 
-def test_moments_are_told_by_the_utilitys_clocks():
-    told = i18n.moment_in_zone(ZoneInfo("Africa/Tunis"))
-    assert told(datetime(2026, 11, 20, 23, 30, tzinfo=UTC)) == "21 Nov 2026, 00:30"
+def test_moments_are_written_in_the_utilitys_time_zone():
+    moment = i18n.moment_in_zone(ZoneInfo("Africa/Tunis"))
+    assert moment(datetime(2026, 11, 20, 23, 30, tzinfo=UTC)) == "21 Nov 2026, 00:30"
     day = i18n.day_in_zone(ZoneInfo("Africa/Tunis"))
     assert (day(datetime(2026, 11, 20, 23, 30, tzinfo=UTC)), day(None)) == ("21 Nov 2026", "\u2013")
 
 
-def test_ages_are_told_in_the_largest_unit():
+def test_ages_are_written_in_the_largest_unit():
     now = datetime(2026, 11, 20, tzinfo=UTC)
     ages = [i18n.age(now - ago, now) for ago in (timedelta(0), timedelta(minutes=5), timedelta(hours=30))]
     assert ages == ["just now", "5 minutes ago", "1 day ago"]
