@@ -66,7 +66,7 @@ def register(site: Site) -> None:
             desk, site.guard.identity().signature, ids, sampled, why=why, assignee=assignee
         )
         if opened:
-            flash(i18n.text("list.opened", n=len(opened), to=assignee or i18n.text("list.nobody")), "done")
+            flash(i18n.text("list.opened", n=len(opened), to=assignee or i18n.text("list.unassigned")), "done")
         if assigned:
             flash(i18n.text("list.given", n=len(assigned), to=assignee), "done")
         for sentence in refused[:3]:

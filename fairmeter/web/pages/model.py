@@ -145,6 +145,7 @@ def trained_at_of(report: Mapping | None) -> datetime | None:
 
 
 def main_result(report: Mapping | None) -> dict[str, Any] | None:
+    """The first result of a report; None without a report."""
     return report["results"][0] if report else None
 
 
@@ -168,6 +169,7 @@ def report_context(report: Mapping | None) -> dict[str, Any]:
 
 
 def roc_chart(curve: Mapping, result: Mapping) -> charts.Chart:
+    """ROC curve with the model's threshold marked."""
     chance = charts.line([0, 1], [0, 1], i18n.text("model.chance"), charts.QUIET, line={"dash": "dot", "width": 1})
     whole = charts.line(curve["false_positive_rate"], curve["recall"], i18n.text("model.this"))
     at = result["at_threshold"]
@@ -179,6 +181,7 @@ def roc_chart(curve: Mapping, result: Mapping) -> charts.Chart:
 
 
 def precision_recall_chart(curve: Mapping, result: Mapping) -> charts.Chart:
+    """Precision against recall with the model's threshold marked."""
     base = result["base_rate"]["value"]
     chance = charts.line([0, 1], [base] * 2, i18n.text("model.chance"), charts.QUIET, line={"dash": "dot", "width": 1})
     whole = charts.line(curve["recall"], curve["precision"], i18n.text("model.this"))
@@ -221,6 +224,7 @@ def calibration_chart(rows: Sequence[Mapping]) -> charts.Chart:
 
 
 def importance_chart(rows: Sequence[Mapping]) -> charts.Chart:
+    """Mean absolute contribution of the most important features. [log-odds]"""
     best = sorted(rows, key=lambda row: -row["value"])[:N_FEATURES][::-1]
     trace = charts.bars(
         [row["value"] for row in best], [charts.wrap_label(row["text"], 40) for row in best], orientation="h"

@@ -4,7 +4,7 @@
 
 (() => {
   const said = JSON.parse(document.getElementById("texts").textContent);
-  const [SIDE, QUALITY, MOST] = [1600, 0.85, 6]; // pixels, quality, number: as the desk stores them
+  const [SIDE, QUALITY, MAX_PHOTOS] = [1600, 0.85, 6]; // pixels, quality, number: as the desk stores them
 
   async function smaller(file) {
     const picture = await createImageBitmap(file, { imageOrientation: "from-image" });
@@ -34,7 +34,7 @@
     const state = place.querySelector("[data-photo-state]");
     place.setAttribute("aria-busy", "true");
     try {
-      if (input.files.length > MOST) throw new RangeError();
+      if (input.files.length > MAX_PHOTOS) throw new RangeError();
       const files = await Promise.all([...input.files].map(smaller));
       const transfer = new DataTransfer();
       for (const file of files) transfer.items.add(file);

@@ -73,10 +73,12 @@ def sheet_content(profile: schemas.RiskProfile, around: ClientSurroundings) -> d
 
 
 def is_open(case: schemas.CaseResponse | None) -> bool:
+    """Whether there is a case that is not closed."""
     return case is not None and case.state != rules.CLOSED
 
 
 def titled(key: str, items: list) -> dict[str, Any]:
+    """A section of the sheet."""
     return {"title": i18n.text(key), "items": items}
 
 
@@ -101,8 +103,9 @@ def facts(profile: schemas.RiskProfile) -> list[tuple[str, str]]:
 
 
 def describe_meter(invoice: schemas.InvoiceResponse) -> str:
+    """Number of the meter, with its last index and the day of that invoice."""
     number, day = i18n.code(invoice.meter_id), i18n.day(invoice.invoice_on)
-    return i18n.text("crew.meter_told", number=number, index=i18n.number(invoice.new_index), day=day)
+    return i18n.text("crew.meter_value", number=number, index=i18n.number(invoice.new_index), day=day)
 
 
 def stakes(profile: schemas.RiskProfile) -> list[tuple[str, str]]:
@@ -134,6 +137,7 @@ def describe_visits(profile: schemas.RiskProfile) -> str:
 
 
 def reason_row(one: schemas.ProfileReasonResponse) -> tuple[str, str]:
+    """Effect and sentence of a reason."""
     return i18n.signed(one.effect), f"{one.group.capitalize()}. {one.text}"
 
 
@@ -182,10 +186,12 @@ def chart(profile: schemas.RiskProfile, around: ClientSurroundings) -> dict[str,
 
 
 def peers_note(low: list | None) -> str:
+    """The note on the grey band, empty without a band."""
     return f"; {i18n.text('crew.grey')}" if low else ""
 
 
 def mean_of_known(kwh: list[float | None]) -> float | None:
+    """The mean of the known values; None without any. [kWh]"""
     known = [value for value in kwh if value is not None]
     return sum(known) / len(known) if known else None
 

@@ -52,6 +52,7 @@ def load_scenario(client_id: str, path: Path = SAMPLE) -> Scenario:
 
 
 def _rows_of(archive: ZipFile, name: str, client_id: str) -> Iterator[dict[str, str]]:
+    """Yield a client's rows of a table, reading no further than the demonstration's clients."""
     with io.TextIOWrapper(archive.open(f"{name}.csv"), "utf-8", newline="") as lines:
         of_demo = takewhile(lambda row: row["client_id"].startswith(PREFIX), csv.DictReader(lines))
         yield from (row for row in of_demo if row["client_id"] == client_id)

@@ -69,7 +69,7 @@ def hot_spot_outlines(spots: Sequence[SpatialCluster], radius: int) -> list[dict
 def hot_spot_marks(spots: Sequence[SpatialCluster], links: Sequence[str | None]) -> dict[str, Any]:
     """A cross in the middle of each cluster, with its hover text and the link of a click."""
     x, y = [round(spot.middle[1], 5) for spot in spots], [round(spot.middle[0], 5) for spot in spots]
-    hover_texts = [i18n.text("map.spot_told", n=spot.n_suspected, clients=spot.n_clients) for spot in spots]
+    hover_texts = [i18n.text("map.spot_hover", n=spot.n_suspected, clients=spot.n_clients) for spot in spots]
     marker = {"symbol": "cross-thin-open", "size": 14, "color": "var(--bad)", "line": {"width": 2}}
     trace = charts.points(x, y, i18n.text("map.spots"), text=hover_texts, hoverinfo="text", customdata=list(links))
     return trace | {"marker": marker}

@@ -62,4 +62,5 @@ def months_until(last: date | None, since: date | None) -> list[date]:
 
 
 def next_month(month: date) -> date:
+    """The first day of the next month. [month: its first day]"""
     return (month + timedelta(days=31)).replace(day=1)

@@ -210,7 +210,7 @@ def cell_trace(cells: list[Cell], near: int) -> dict:
     }
     return point_trace(
         cells, i18n.text("map.cells"), marker,
-        [i18n.text("map.cell_told", n=c.n_clients, suspected=c.n_suspected) for c in cells],
+        [i18n.text("map.cell_hover", n=c.n_clients, suspected=c.n_suspected) for c in cells],
         [zoom_address(c.latitude, c.longitude, near + 1) for c in cells],
     )  # fmt: skip
 
@@ -237,8 +237,8 @@ def transformer_traces(transformers: list[Transformer], lost: dict[str, EnergyBa
 
 def describe_transformer(one: Transformer, share: float | None) -> str:
     """The hover text of a transformer."""
-    text = i18n.text("map.transformer_told", id=escape(one.transformer_id), n=one.n_clients, suspected=one.n_suspected)
-    return text if share is None else i18n.text("map.transformer_lost", told=text, share=i18n.percent(share, 1))
+    text = i18n.text("map.transformer_hover", id=escape(one.transformer_id), n=one.n_clients, suspected=one.n_suspected)
+    return text if share is None else i18n.text("map.transformer_lost", text=text, share=i18n.percent(share, 1))
 
 
 def client_trace(suspected: list[PlacedClient], severity: str) -> dict:
