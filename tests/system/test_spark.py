@@ -42,13 +42,22 @@ pytestmark = pytest.mark.skipif(MISSING is not None, reason=f"{MISSING} is not i
 TWO_EXECUTORS = "local-cluster[2,1,1024]"
 
 
+def zipped_jobs(folder):
+    """tests/builders/spark_jobs.py under its full name, as executors import it."""
+    with zipfile.ZipFile(folder / "jobs.zip", "w") as archive:
+        for name in ("tests/__init__.py", "tests/builders/__init__.py"):
+            archive.writestr(name, "")
+        archive.write(ROOT / "tests" / "builders" / "spark_jobs.py", "tests/builders/spark_jobs.py")
+    return str(folder / "jobs.zip")
+
+
 @pytest.fixture(scope="module")
 def machines(tmp_path_factory):
     """One session for all tests: two executors, each a Java process with a Python worker."""
     os.environ["PYSPARK_PYTHON"] = sys.executable
     os.environ["SPARK_WORKER_DIR"] = str(tmp_path_factory.mktemp("workers"))  # else beside pyspark itself
     with spark_jobs(TWO_EXECUTORS) as machines:
-        machines._spark.sparkContext.addPyFile(str(Path(__file__).with_name("spark_works.py")))
+        machines._spark.sparkContext.addPyFile(zipped_jobs(tmp_path_factory.mktemp("jobs")))
         yield machines
 
 
