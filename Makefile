@@ -78,8 +78,8 @@ scan: $(ALL) ## what is known against our code (bandit), the image (hadolint), t
 	.venv/bin/hadolint Dockerfile
 	$(PY) -m bandit --quiet --configfile pyproject.toml --recursive fairmeter benchmarks $(wildcard *.py)
 	@$(PY) -m pip_audit --local --strict --progress-spinner off || { \
-	  echo "The packages were not audited, or one is known to be vulnerable: see above. pip-audit asks pypi.org/pypi for" \
-	    "what is known, which a mirror of packages alone does not answer." >&2; exit 1; }
+	  echo "The packages were not audited, or one is known to be vulnerable: see above. pip-audit asks PyPI's own service" \
+	    "for known vulnerabilities, which a mirror of packages does not offer." >&2; exit 1; }
 
 lock: $(TOOL) ## remake Pipfile.lock, naming no package index
 	$(MAKE_VENV)
