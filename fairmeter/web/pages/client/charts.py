@@ -39,7 +39,7 @@ class Level(NamedTuple):
 
 
 def client_charts(
-    profile: schemas.RiskProfile, unusual: Mapping[str, Sequence[float]], around: ClientSurroundings
+    profile: schemas.RiskProfile, unusual: Mapping[str, Sequence[float]], surroundings: ClientSurroundings
 ) -> dict[str, Any]:
     """What the template receives: consumption, peers, level, timeline, waterfall, past.
 
@@ -48,8 +48,8 @@ def client_charts(
     series, onset = profile.series, profile.onset_on and date.fromisoformat(profile.onset_on)
     level = median_levels(series, onset) if series and onset else None
     return {
-        "consumption": consumption_chart(series, onset, level, around) if series else None,
-        "peers": describe_peers(around.band),
+        "consumption": consumption_chart(series, onset, level, surroundings) if series else None,
+        "peers": describe_peers(surroundings.band),
         "level": level,
         "timeline": anomaly_chart(series, unusual) if unusual else None,
         "waterfall": waterfall_chart(profile) if profile.reasons and profile.typical is not None else None,
@@ -77,7 +77,7 @@ def median_levels(series: schemas.SeriesResponse, onset: date) -> Level:
 
 
 def consumption_chart(
-    series: schemas.SeriesResponse, onset: date | None, level: Level | None, around: ClientSurroundings
+    series: schemas.SeriesResponse, onset: date | None, level: Level | None, surroundings: ClientSurroundings
 ) -> charts.Chart:
     """Consumption with that of peers, the temperature, the likely onset of the change, and the levels around it."""
     starts = step_starts(series)
@@ -94,10 +94,10 @@ def consumption_chart(
         traces += [charts.line(days, rolling_mean(series.kwh), i18n.text("client.smoothed"), **hover)]
     else:
         traces = [charts.bars(days, series.kwh, unit, **hover)]
-    traces = [*(peer_traces(around.band, series.step, starts[0], starts[-1]) if starts else ()), *traces]
+    traces = [*(peer_traces(surroundings.band, series.step, starts[0], starts[-1]) if starts else ()), *traces]
     shapes, notes = onset_marks(days, onset, level)
     layout = {"yaxis": {"title": unit, "rangemode": "tozero"}, "xaxis": {"type": "date"}, "bargap": 0.1}
-    if starts and (temperature := temperature_trace(around.temperatures, series.step, starts[-1])):
+    if starts and (temperature := temperature_trace(surroundings.temperatures, series.step, starts[-1])):
         traces = [*traces, temperature]
         layout["yaxis2"] = TEMPERATURE_AXIS | {"title": i18n.text("client.temperature_axis")}
     layout |= {"shapes": shapes, "annotations": notes, "showlegend": len(traces) > 1}

@@ -38,13 +38,13 @@ def register(site: Site) -> None:
         return sheet_answer(profile, load_surroundings(store, profile))
 
 
-def sheet_answer(profile: schemas.RiskProfile, around: ClientSurroundings) -> Response:
+def sheet_answer(profile: schemas.RiskProfile, surroundings: ClientSurroundings) -> Response:
     """The sheet as a PDF file, named after the client."""
     name = UNSAFE.sub("-", profile.client["client_id"]).strip("-.")[:60] or "client"
-    return file_response(sheet_content(profile, around), (), f"{name}.pdf", PDF)
+    return file_response(sheet_content(profile, surroundings), (), f"{name}.pdf", PDF)
 
 
-def sheet_content(profile: schemas.RiskProfile, around: ClientSurroundings) -> dict[str, Any]:
+def sheet_content(profile: schemas.RiskProfile, surroundings: ClientSurroundings) -> dict[str, Any]:
     """The texts and values that exports/pdf_crew_sheet.py draws."""
     case = profile.case
     case_text = i18n.text("crew.case", n=case.case_id, who=case.assignee or "-") if is_open(case) else ""
@@ -58,7 +58,7 @@ def sheet_content(profile: schemas.RiskProfile, around: ClientSurroundings) -> d
         "about": "; ".join(filter(None, (scored, case_text))),
         "facts": facts(profile),
         "stakes": stakes(profile),
-        "chart": chart(profile, around),
+        "chart": chart(profile, surroundings),
         "reasons": titled("client.reasons", [reason_row(one) for one in profile.reasons[:MAX_REASONS]]),
         "harmless": titled("client.harmless", harmless_causes(profile)),
         "checks": titled("crew.checks", checks(profile)),
@@ -163,7 +163,7 @@ def checks(profile: schemas.RiskProfile) -> list[str]:
 # --- the chart --------------------------------------------------------------------------------------------------------
 
 
-def chart(profile: schemas.RiskProfile, around: ClientSurroundings) -> dict[str, Any] | None:
+def chart(profile: schemas.RiskProfile, surroundings: ClientSurroundings) -> dict[str, Any] | None:
     """Values of the consumption chart: by month, or by week for daily readings; None without values."""
     series = profile.series
     if series is None or not any(kwh is not None for kwh in series.kwh):
@@ -172,7 +172,7 @@ def chart(profile: schemas.RiskProfile, around: ClientSurroundings) -> dict[str,
     level = median_levels(series, onset) if onset else None
     every = WEEK if series.step == "day" else 1
     starts = days[::every]
-    low, high = peer_quartiles(around, series.step, starts)
+    low, high = peer_quartiles(surroundings, series.step, starts)
     return {
         "title": f"{i18n.text('client.consumption')}, {i18n.text(f'client.kwh_{series.step}')}{peers_note(low)}",
         "values": [mean_of_known(series.kwh[i : i + every]) for i in range(0, len(days), every)],
@@ -196,9 +196,9 @@ def mean_of_known(kwh: list[float | None]) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-def peer_quartiles(around: ClientSurroundings, step: str, days: list[date]) -> tuple[list | None, list | None]:
+def peer_quartiles(surroundings: ClientSurroundings, step: str, days: list[date]) -> tuple[list | None, list | None]:
     """First and third quartile of each point's month; None where no month is known. [kWh per step]"""
-    rows = monthly_quartiles(around.band, step, days[0], days[-1]) if around.band else []
+    rows = monthly_quartiles(surroundings.band, step, days[0], days[-1]) if surroundings.band else []
     by_month = {(day.year, day.month): (low, high) for day, low, _, high in rows}
     found = [by_month.get((day.year, day.month), (None, None)) for day in days]
     return ([low for low, _ in found], [high for _, high in found]) if by_month else (None, None)
