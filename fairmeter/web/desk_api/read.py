@@ -5,18 +5,16 @@ Out: JSON, or with ?format= a file (fairmeter/web/exports) of the same rows, fro
 """
 
 from collections.abc import Callable, Iterator
-from datetime import date, timedelta
 
-import numpy as np
 from flask import Response, request
 from pydantic import BaseModel
 
-from fairmeter.analysis.invoice_checks import check_invoices
 from fairmeter.casework import hit_rates
+from fairmeter.desk.client_profile import client_profile, stored_profile
 from fairmeter.desk.service import DeskService, RankedVisit
 from fairmeter.desk.visit_plan import plan_of, with_reasons
 from fairmeter.scoring.problems import Problem
-from fairmeter.store import Page, Profile, Series, Store, StoredDrift
+from fairmeter.store import Page, StoredDrift
 from fairmeter.web.app import Api
 from fairmeter.web.desk_api import requests, schemas
 from fairmeter.web.exports.files import CSV, document_exports, export_response
@@ -26,8 +24,6 @@ from fairmeter.web.http.errors import JSON
 JPEG = "image/jpeg"
 PHOTO_HEADERS = {"Cache-Control": "private, no-cache", "Content-Security-Policy": "default-src 'none'; sandbox"}
 MAX_ROWS_PER_QUERY = 1000
-EPOCH, ENERGIES = date(1970, 1, 1), ("electricity", "gas")  # by which packed invoices count days and energies
-N_PAST = 100  # scores and inspections of a client
 N_TRANSFORMERS = 10
 SECURITY = [{"bearer": []}, {"key": []}, {"session": []}]
 GROUPS = {"all": hit_rates.overall, "week": hit_rates.week, "region": hit_rates.region}
@@ -51,7 +47,8 @@ def _add_clients(app: Api, desk: DeskService) -> None:
     @app.get("/consumer/<path:client_id>", responses={200: schemas.RiskProfile}, security=SECURITY)
     def consumer(path: requests.ClientPath):
         """A client's risk profile."""
-        return json_response(profile_of(desk.store, path.client_id))
+        profile = client_profile(store, stored_profile(store, path.client_id))
+        return json_response(schemas.RiskProfile.model_validate(profile))
 
     @app.get("/clients", responses={200: schemas.ClientPage}, security=SECURITY)
     def clients(query: requests.ClientQuery):
@@ -120,62 +117,6 @@ def _add_photos(app: Api, desk: DeskService) -> None:
 
 
 # --- contents of answers ----------------------------------------------------------------------------------------------
-
-
-def profile_of(store: Store, client_id: str) -> schemas.RiskProfile:
-    """The risk profile of a client. Raises Problem."""
-    return risk_profile(store, stored_profile(store, client_id))
-
-
-def stored_profile(store: Store, client_id: str) -> Profile:
-    """The stored profile of a client. Raises Problem."""
-    profile = store.find_profile(client_id)
-    if profile is None:
-        raise Problem(404, "not_found", "There is no client of this id: score it first, with ?record=1 or score.py.")
-    return profile
-
-
-def risk_profile(store: Store, profile: Profile) -> schemas.RiskProfile:
-    """A stored profile with the client's past scores, latest alert and case, and inspections."""
-    client_id = profile.score.client_id
-    score = profile.score
-    newest = {"client_id": client_id, "sort": "id", "limit": 1}
-    parts = {
-        "client": profile.client,
-        "facts": dict(profile.facts),
-        "series": profile.series and _series(profile.series),
-        "invoices": [] if profile.invoices is None else invoices_of(profile.invoices),
-        "model_version": profile.model_version,
-        "scored_at": profile.scored_at,
-        "trend": store.trend_of(client_id, N_PAST),
-        "alert": next(iter(store.list_alerts(state=None, **newest).rows), None),
-        "case": next(iter(store.list_cases(**newest).rows), None),
-        "inspections": store.list_inspections(client_id=client_id, limit=N_PAST).rows,
-    }
-    own = set(schemas.RiskProfile.model_fields) - set(parts)
-    return schemas.RiskProfile.model_validate(parts | {name: getattr(score, name) for name in own})
-
-
-def _series(series: Series) -> dict:
-    kwh = [None if value != value else round(value, 3) for value in series.kwh.tolist()]
-    return {"step": series.step, "first_on": series.first_on, "kwh": kwh}
-
-
-def invoices_of(history: np.ndarray) -> list[dict]:
-    """The packed invoices of a client, each with the issues that check_invoices finds."""
-    numbers = [name for name in history.dtype.names if name not in ("day", "energy")]
-    rows = zip(
-        history["day"].tolist(), history["energy"].tolist(), *(history[n].tolist() for n in numbers), strict=True
-    )
-    return [
-        {
-            "invoice_on": EPOCH + timedelta(days=day),
-            "energy": ENERGIES[energy],
-            "findings": [found._asdict() for found in findings],
-        }
-        | {name: None if value != value else value for name, value in zip(numbers, values, strict=True)}
-        for (day, energy, *values), findings in zip(rows, check_invoices(history), strict=True)
-    ]
 
 
 def dashboard_of(desk: DeskService) -> schemas.Dashboard:

@@ -9,8 +9,8 @@ import pytest
 
 from fairmeter.analysis.peer_consumption import MIN_PEERS
 from fairmeter.core.types import Reason
+from fairmeter.desk.client_profile import client_profile, stored_profile
 from fairmeter.store import Store
-from fairmeter.web.desk_api.read import profile_of
 from fairmeter.web.exports.files import PDF
 from fairmeter.web.http.auth import THIS_MACHINE
 from fairmeter.web.pages.client import crew_sheet
@@ -128,7 +128,8 @@ def sheet_of(store):
 
     def content(client_id):
         with app.test_request_context():
-            profile = profile_of(app.extensions["site"].desk.store, client_id)
+            store = app.extensions["site"].desk.store
+            profile = client_profile(store, stored_profile(store, client_id))
             return crew_sheet.sheet_content(profile, load_surroundings(store, profile))
 
     return content

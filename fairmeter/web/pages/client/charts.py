@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from statistics import median
 from typing import Any, NamedTuple
 
-from fairmeter.web.desk_api import schemas
+from fairmeter.desk.client_profile import ClientProfile, ConsumptionHistory, StoredScore
 from fairmeter.web.http import i18n
 from fairmeter.web.pages import charts
 from fairmeter.web.pages.client.context import ClientSurroundings, describe_peers, peer_traces, temperature_trace
@@ -39,7 +39,7 @@ class Level(NamedTuple):
 
 
 def client_charts(
-    profile: schemas.RiskProfile, unusual: Mapping[str, Sequence[float]], surroundings: ClientSurroundings
+    profile: ClientProfile, unusual: Mapping[str, Sequence[float]], surroundings: ClientSurroundings
 ) -> dict[str, Any]:
     """What the template receives: consumption, peers, level, timeline, waterfall, past.
 
@@ -60,7 +60,7 @@ def client_charts(
 # --- consumption ------------------------------------------------------------------------------------------------------
 
 
-def step_starts(series: schemas.SeriesResponse) -> list[date]:
+def step_starts(series: ConsumptionHistory) -> list[date]:
     """The first day of each step of a series."""
     if series.step == "day":
         return [series.first_on + timedelta(days=n) for n in range(len(series.kwh))]
@@ -68,7 +68,7 @@ def step_starts(series: schemas.SeriesResponse) -> list[date]:
     return [date((month + n) // 12, (month + n) % 12 + 1, 1) for n in range(len(series.kwh))]
 
 
-def median_levels(series: schemas.SeriesResponse, onset: date) -> Level:
+def median_levels(series: ConsumptionHistory, onset: date) -> Level:
     """The median of the year before the onset, and of all steps from it on."""
     measured = [(day, kwh) for day, kwh in zip(step_starts(series), series.kwh, strict=True) if kwh is not None]
     before = [kwh for day, kwh in measured if day < onset][-YEAR[series.step] :]
@@ -77,7 +77,7 @@ def median_levels(series: schemas.SeriesResponse, onset: date) -> Level:
 
 
 def consumption_chart(
-    series: schemas.SeriesResponse, onset: date | None, level: Level | None, surroundings: ClientSurroundings
+    series: ConsumptionHistory, onset: date | None, level: Level | None, surroundings: ClientSurroundings
 ) -> charts.Chart:
     """Consumption with that of peers, the temperature, the likely onset of the change, and the levels around it."""
     starts = step_starts(series)
@@ -130,7 +130,7 @@ def rolling_mean(kwh: Sequence[float | None]) -> list[float | None]:
     return [sum(part) / len(part) if len(part) > SMOOTH // 2 else None for part in parts]
 
 
-def anomaly_chart(series: schemas.SeriesResponse, unusual: Mapping[str, Sequence[float]]) -> charts.Chart:
+def anomaly_chart(series: ConsumptionHistory, unusual: Mapping[str, Sequence[float]]) -> charts.Chart:
     """Mean anomaly of each week, one row per detector; from 1 on a day is unusual."""
     days = step_starts(series)
     weeks = range(0, len(days), WEEK)
@@ -155,7 +155,7 @@ def week_mean(values: Sequence[float]) -> float | None:
 # --- the score --------------------------------------------------------------------------------------------------------
 
 
-def waterfall_chart(profile: schemas.RiskProfile) -> charts.Chart:
+def waterfall_chart(profile: ClientProfile) -> charts.Chart:
     """Steps from the typical client's score to this one's, one for each evidence group."""
     steps = [(i18n.text("client.typical"), "absolute", profile.typical)]
     steps += [(reason.group, "relative", reason.effect) for reason in profile.reasons]
@@ -175,7 +175,7 @@ def waterfall_chart(profile: schemas.RiskProfile) -> charts.Chart:
     return charts.chart(trace, **axes, margin={"l": 8, "r": 44, "t": 8, "b": 32})
 
 
-def past_scores_chart(trend: Sequence[schemas.PastScore]) -> charts.Chart:
+def past_scores_chart(trend: Sequence[StoredScore]) -> charts.Chart:
     """The client's scores over time, each with the shape of its severity."""
     at, scores = [score.scored_at.isoformat() for score in trend], [score.probability for score in trend]
     colours = [charts.COLOURS[score.severity] for score in trend]

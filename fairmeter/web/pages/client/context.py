@@ -1,6 +1,6 @@
 """The surroundings on a client's page: invoices with their contradictions, neighbours, peers, temperature.
 
-In:  the profile as the API returns it; the store's reference data.
+In:  the client's profile; the store's reference data.
 Out: rows and chart traces for the template, each empty or None without data for it.
 """
 
@@ -11,11 +11,11 @@ from itertools import groupby
 from statistics import fmean
 from typing import Any, NamedTuple
 
-from fairmeter.analysis.invoice_checks import NEW_METER
+from fairmeter.analysis.invoice_checks import NEW_METER, InvoiceIssue
 from fairmeter.analysis.peer_consumption import MIN_PEERS, ConsumptionBand, month_starts
 from fairmeter.core.calendar import DAYS_PER_MONTH
+from fairmeter.desk.client_profile import ClientProfile, InvoiceLine
 from fairmeter.store import Store
-from fairmeter.web.desk_api import schemas
 from fairmeter.web.http import i18n
 from fairmeter.web.pages import charts
 
@@ -37,7 +37,7 @@ class ClientSurroundings(NamedTuple):
     temperatures: Sequence[tuple[date, float]]
 
 
-def load_surroundings(store: Store, profile: schemas.RiskProfile) -> ClientSurroundings:
+def load_surroundings(store: Store, profile: ClientProfile) -> ClientSurroundings:
     """Load the reference data of a client's charts."""
     series, client = profile.series, profile.client
     if series is None or not series.kwh:
@@ -48,7 +48,7 @@ def load_surroundings(store: Store, profile: schemas.RiskProfile) -> ClientSurro
     )
 
 
-def surroundings_context(store: Store, profile: schemas.RiskProfile) -> dict[str, Any]:
+def surroundings_context(store: Store, profile: ClientProfile) -> dict[str, Any]:
     """What the template receives: invoices (the newest first), has_gas, n_contradicting, neighbours."""
     lines = [
         (invoice, [describe_issue(finding) for finding in invoice.findings]) for invoice in reversed(profile.invoices)
@@ -64,13 +64,13 @@ def surroundings_context(store: Store, profile: schemas.RiskProfile) -> dict[str
 # --- invoices ---------------------------------------------------------------------------------------------------------
 
 
-def describe_issue(finding: schemas.InvoiceIssueResponse) -> str:
+def describe_issue(finding: InvoiceIssue) -> str:
     """The sentence of an invoice's contradiction."""
     size = i18n.number(finding.size, 0 if finding.size >= 10 or finding.size.is_integer() else 1)
     return i18n.text(f"client.finding.{finding.kind}", size=size)
 
 
-def is_contradicting(invoice: schemas.InvoiceResponse) -> bool:
+def is_contradicting(invoice: InvoiceLine) -> bool:
     """Whether an invoice has a contradiction other than a new meter."""
     return any(finding.kind != NEW_METER for finding in invoice.findings)
 

@@ -11,8 +11,9 @@ from typing import Any
 from flask import Response
 
 from fairmeter.casework import workflow as rules
-from fairmeter.web.desk_api import schemas
-from fairmeter.web.desk_api.read import profile_of
+from fairmeter.casework.types import Case
+from fairmeter.core.types import Reason
+from fairmeter.desk.client_profile import ClientProfile, InvoiceLine, client_profile, stored_profile
 from fairmeter.web.exports.files import PDF, cell_text, filtered
 from fairmeter.web.exports.process import file_response
 from fairmeter.web.http import i18n
@@ -34,17 +35,17 @@ def register(site: Site) -> None:
 
     @site.page("/crew-sheet/<path:client_id>")
     def crew_sheet(client_id: str):
-        profile = profile_of(store, client_id)
+        profile = client_profile(store, stored_profile(store, client_id))
         return sheet_answer(profile, load_surroundings(store, profile))
 
 
-def sheet_answer(profile: schemas.RiskProfile, surroundings: ClientSurroundings) -> Response:
+def sheet_answer(profile: ClientProfile, surroundings: ClientSurroundings) -> Response:
     """The sheet as a PDF file, named after the client."""
     name = UNSAFE.sub("-", profile.client["client_id"]).strip("-.")[:60] or "client"
     return file_response(sheet_content(profile, surroundings), (), f"{name}.pdf", PDF)
 
 
-def sheet_content(profile: schemas.RiskProfile, surroundings: ClientSurroundings) -> dict[str, Any]:
+def sheet_content(profile: ClientProfile, surroundings: ClientSurroundings) -> dict[str, Any]:
     """The texts and values that exports/pdf_crew_sheet.py draws."""
     case = profile.case
     case_text = i18n.text("crew.case", n=case.case_id, who=case.assignee or "-") if is_open(case) else ""
@@ -72,7 +73,7 @@ def sheet_content(profile: schemas.RiskProfile, surroundings: ClientSurroundings
     }
 
 
-def is_open(case: schemas.CaseResponse | None) -> bool:
+def is_open(case: Case | None) -> bool:
     """Whether there is a case that is not closed."""
     return case is not None and case.state != rules.CLOSED
 
@@ -85,7 +86,7 @@ def titled(key: str, items: list) -> dict[str, Any]:
 # --- facts ------------------------------------------------------------------------------------------------------------
 
 
-def facts(profile: schemas.RiskProfile) -> list[tuple[str, str]]:
+def facts(profile: ClientProfile) -> list[tuple[str, str]]:
     """Names and values of the client's place, contract and meter."""
     client, coded = profile.client, lambda name: i18n.code(profile.client[name])
     place = (client["latitude"], client["longitude"])
@@ -102,13 +103,13 @@ def facts(profile: schemas.RiskProfile) -> list[tuple[str, str]]:
     return [(i18n.text(key), value) for key, value in rows if value]
 
 
-def describe_meter(invoice: schemas.InvoiceResponse) -> str:
+def describe_meter(invoice: InvoiceLine) -> str:
     """Number of the meter, with its last index and the day of that invoice."""
     number, day = i18n.code(invoice.meter_id), i18n.day(invoice.invoice_on)
     return i18n.text("crew.meter_value", number=number, index=i18n.number(invoice.new_index), day=day)
 
 
-def stakes(profile: schemas.RiskProfile) -> list[tuple[str, str]]:
+def stakes(profile: ClientProfile) -> list[tuple[str, str]]:
     """Names and values of the client's score, its energy at stake and former visits."""
     score, recovery = profile.probability, profile.recovery
     suspected = i18n.text("crew.score", score=i18n.percent(score), threshold=i18n.percent(profile.threshold))
@@ -129,19 +130,19 @@ def stakes(profile: schemas.RiskProfile) -> list[tuple[str, str]]:
     return [(i18n.text(key), value) for key, value in rows if value]
 
 
-def describe_visits(profile: schemas.RiskProfile) -> str:
+def describe_visits(profile: ClientProfile) -> str:
     """Day and outcome of the last three visits."""
     return "; ".join(
         f"{i18n.day(visit.inspected_on)}: {i18n.text(f'outcome.{visit.outcome}')}" for visit in profile.inspections[:3]
     )
 
 
-def reason_row(one: schemas.ProfileReasonResponse) -> tuple[str, str]:
+def reason_row(one: Reason) -> tuple[str, str]:
     """Effect and sentence of a reason."""
     return i18n.signed(one.effect), f"{one.group.capitalize()}. {one.text}"
 
 
-def harmless_causes(profile: schemas.RiskProfile) -> list[str]:
+def harmless_causes(profile: ClientProfile) -> list[str]:
     """Sentences on the harmless causes, those that fit first."""
     causes = sorted(profile.explanations, key=lambda one: VERDICTS.index(one.verdict) if one.verdict in VERDICTS else 3)
     return [
@@ -150,7 +151,7 @@ def harmless_causes(profile: schemas.RiskProfile) -> list[str]:
     ]
 
 
-def checks(profile: schemas.RiskProfile) -> list[str]:
+def checks(profile: ClientProfile) -> list[str]:
     """Checks of the groups that raise the score, the strongest first, then those of ALWAYS_CHECKED."""
     raising = [one.group for one in profile.reasons if one.effect > 0]
     keys = [f"crew.check.{name}" for name in (*raising, *ALWAYS_CHECKED)]
@@ -163,7 +164,7 @@ def checks(profile: schemas.RiskProfile) -> list[str]:
 # --- the chart --------------------------------------------------------------------------------------------------------
 
 
-def chart(profile: schemas.RiskProfile, surroundings: ClientSurroundings) -> dict[str, Any] | None:
+def chart(profile: ClientProfile, surroundings: ClientSurroundings) -> dict[str, Any] | None:
     """Values of the consumption chart: by month, or by week for daily readings; None without values."""
     series = profile.series
     if series is None or not any(kwh is not None for kwh in series.kwh):

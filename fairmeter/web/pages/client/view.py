@@ -13,9 +13,9 @@ from flask import flash, redirect, request, url_for
 
 from fairmeter.casework import workflow as rules
 from fairmeter.casework.workflow import CaseError
+from fairmeter.desk.client_profile import client_profile, stored_profile
 from fairmeter.scoring.problems import Problem
 from fairmeter.store import StoreError, StoreUnavailable
-from fairmeter.web.desk_api.read import risk_profile, stored_profile
 from fairmeter.web.http import i18n
 from fairmeter.web.http.auth import INVESTIGATOR
 from fairmeter.web.pages import error_pages
@@ -60,7 +60,7 @@ def client_context(site: Site, client_id: str) -> dict[str, Any]:
     """What the template of a client receives. Raises Problem."""
     desk, store = site.desk, site.desk.store
     stored = stored_profile(store, client_id)
-    profile = risk_profile(store, stored)
+    profile = client_profile(store, stored)
     values = {"client_id": client_id, "profile": profile, "case": store.open_case_of(client_id), "typed": {}}
     values |= {"past_cases": store.list_cases(client_id=client_id, limit=20).rows}
     values |= {"people": assignable_users(desk), "outcomes": rules.OUTCOMES}

@@ -11,8 +11,8 @@ from typing import Any
 from werkzeug.exceptions import NotFound
 
 from fairmeter.core.types import EnergyBalance
+from fairmeter.desk.client_profile import ClientProfile
 from fairmeter.store import Store
-from fairmeter.web.desk_api import schemas
 from fairmeter.web.http import i18n
 from fairmeter.web.pages import charts
 from fairmeter.web.pages.site import Site, render
@@ -34,7 +34,7 @@ def register(site: Site) -> None:
         return render("transformer.html", **values, course=delivery_chart(balance) if balance else None)
 
 
-def transformer_context(store: Store, profile: schemas.RiskProfile) -> dict[str, Any]:
+def transformer_context(store: Store, profile: ClientProfile) -> dict[str, Any]:
     """What client_transformer.html receives: balance, loss_chart, fit (correlation) and fit_word."""
     balance = store.find_balance(profile.client["transformer_id"])
     if balance is None:

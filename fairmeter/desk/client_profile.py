@@ -1,0 +1,132 @@
+"""Everything that the desk shows of one client: score, evidence, invoices with their issues, and work done.
+
+In:  a stored profile, and the store for past scores, the latest alert and case, and inspections.
+Out: ClientProfile, for the JSON API and the client's page alike.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fairmeter.analysis.invoice_checks import InvoiceIssue, check_invoices
+from fairmeter.casework.types import Alert, Case, Inspection
+from fairmeter.core.types import HarmlessCause, QualityFlag, Reason, RecoveryEstimate
+from fairmeter.scoring.problems import Problem
+from fairmeter.store import Profile, Series, Store
+
+EPOCH, ENERGIES = date(1970, 1, 1), ("electricity", "gas")  # by which packed invoices count days and energies
+N_PAST = 100  # scores and inspections of a client
+
+
+class ConsumptionHistory(NamedTuple):
+    """Consumption by step ("day" or "month") from a first day on. [kWh, None where missing]"""
+
+    step: str
+    first_on: date
+    kwh: list[float | None]
+
+
+class StoredScore(NamedTuple):
+    """A past score of a client."""
+
+    scored_at: datetime
+    probability: float | None
+    severity: str
+    model_version: str
+
+
+class InvoiceLine(NamedTuple):
+    """One invoice with its issues; consumption in kWh, of gas in m3; None where missing."""
+
+    invoice_on: date
+    energy: str
+    months: float | None
+    consumption: float | None
+    old_index: float | None
+    new_index: float | None
+    coefficient: float | None
+    meter_id: float | None
+    findings: tuple[InvoiceIssue, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ClientProfile:
+    """A client at the desk. Score fields are as in core.types.Score; invoices are oldest first."""
+
+    client: dict[str, Any]
+    probability: float | None
+    severity: str
+    threshold: float
+    typical: float | None
+    reasons: tuple[Reason, ...]
+    explanations: tuple[HarmlessCause, ...]
+    quality: tuple[QualityFlag, ...]
+    recovery: RecoveryEstimate | None
+    expected_recovery_kwh: float | None
+    recommendation: str | None
+    onset_on: str | None
+    facts: dict[str, float]
+    series: ConsumptionHistory | None
+    invoices: list[InvoiceLine]
+    model_version: str
+    scored_at: datetime
+    trend: list[StoredScore]
+    alert: Alert | None
+    case: Case | None
+    inspections: list[Inspection]
+
+
+SCORE_FIELDS = (
+    "probability", "severity", "threshold", "typical", "reasons", "explanations", "quality", "recovery",
+    "expected_recovery_kwh", "recommendation", "onset_on",
+)  # fmt: skip
+
+
+def stored_profile(store: Store, client_id: str) -> Profile:
+    """The stored profile of a client. Raises Problem."""
+    profile = store.find_profile(client_id)
+    if profile is None:
+        raise Problem(404, "not_found", "There is no client of this id: score it first, with ?record=1 or score.py.")
+    return profile
+
+
+def client_profile(store: Store, stored: Profile) -> ClientProfile:
+    """The profile with the client's past scores, latest alert and case, and inspections."""
+    client_id = stored.score.client_id
+    newest = {"client_id": client_id, "sort": "id", "limit": 1}
+    return ClientProfile(
+        client=stored.client,
+        **{name: getattr(stored.score, name) for name in SCORE_FIELDS},
+        facts=dict(stored.facts),
+        series=stored.series and consumption_history(stored.series),
+        invoices=[] if stored.invoices is None else invoice_lines(stored.invoices),
+        model_version=stored.model_version,
+        scored_at=stored.scored_at,
+        trend=[StoredScore(**row) for row in store.trend_of(client_id, N_PAST)],
+        alert=next(iter(store.list_alerts(state=None, **newest).rows), None),
+        case=next(iter(store.list_cases(**newest).rows), None),
+        inspections=store.list_inspections(client_id=client_id, limit=N_PAST).rows,
+    )
+
+
+def consumption_history(series: Series) -> ConsumptionHistory:
+    """A stored series with rounded values, None for missing ones."""
+    kwh = [None if value != value else round(value, 3) for value in series.kwh.tolist()]
+    return ConsumptionHistory(series.step, series.first_on, kwh)
+
+
+def invoice_lines(history: np.ndarray) -> list[InvoiceLine]:
+    """The packed invoices of a client, each with the issues that check_invoices finds."""
+    names = [name for name in history.dtype.names if name not in ("day", "energy")]
+    rows = zip(*(history[name].tolist() for name in ("day", "energy", *names)), strict=True)
+    return [
+        InvoiceLine(
+            invoice_on=EPOCH + timedelta(days=day),
+            energy=ENERGIES[energy],
+            findings=tuple(findings),
+            **{name: None if value != value else value for name, value in zip(names, values, strict=True)},
+        )
+        for (day, energy, *values), findings in zip(rows, check_invoices(history), strict=True)
+    ]
