@@ -29,9 +29,10 @@ def labels_at(url: str | None) -> tuple[InspectionLabels, list[str]]:
     except StoreError as error:
         raise TrainingError(str(error)) from error
     if not labels:
+        found = f"The desk has {counted(len(inspections), 'visit', 'visits')}"
+        found += ", none of which confirmed theft or cleared a client" if inspections else ""
         raise TrainingError(
-            f"None of the {counted(len(inspections), 'visit')} at the desk confirmed theft or cleared a client, so "
-            "there are no labels: close cases with the outcomes of their visits, or train without --store."
+            f"{found}, so there are no labels: close cases with the outcomes of their visits, or train without --store."
         )
     scored = [np.nan if label.probability is None else label.probability for label in labels]
     found = InspectionLabels(

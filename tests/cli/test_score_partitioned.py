@@ -100,7 +100,7 @@ def a_score(client_id, probability):
 
 @pytest.mark.parametrize("most_open", [2, 3, 200])
 def test_a_ranking_of_parts_is_that_of_the_whole(tmp_path, monkeypatch, most_open):
-    monkeypatch.setattr(ranking, "OPEN", most_open)
+    monkeypatch.setattr(ranking, "MAX_OPEN_FILES", most_open)
     monkeypatch.setattr(ranking, "BATCH", 3)
     monkeypatch.setattr(ranking, "CHUNK", 7)
     draw = np.random.default_rng(1)
@@ -156,9 +156,9 @@ def test_a_full_disk_ends_in_a_sentence_and_leaves_the_old_list(tmp_path, utilit
         raise OSError(28, "No space left on device")
 
     (tmp_path / "s.csv").write_text("old")
-    monkeypatch.setattr(disk.SpillWriter, "_write", full)
+    monkeypatch.setattr(disk.SpillWriter, "_write_rows", full)
     assert score.main([str(utility), "--memory", "1GB", "--out", str(tmp_path / "s.csv")]) == 2
-    assert "cannot take what is in between (No space left on device)" in capsys.readouterr().err
+    assert "cannot hold the temporary files (No space left on device)" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["s.csv"]
     assert (tmp_path / "s.csv").read_text() == "old"
 

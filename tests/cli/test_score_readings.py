@@ -213,7 +213,7 @@ def test_readings_are_judged_beside_those_of_their_own_region(tmp_path, readings
     [
         ("client_id,read_at,consumption_kwh\na,soon,1\n", "soon"),
         ("client_id,kwh\na,1\n", "read_at"),
-        (None, "not there"),
+        (None, "does not exist"),
     ],
 )
 def test_readings_that_cannot_be_read_end_in_one_sentence(tmp_path, capsys, text, words):

@@ -106,7 +106,7 @@ def test_a_desk_that_knows_too_many_is_not_brought_up_to_date_in_parts(
 
 @pytest.mark.parametrize("url", ["mysql://host/db", "sqlite:////nowhere/at/all.db"])
 def test_a_database_that_cannot_be_used_stops_before_the_work(trained, url, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(runs, "PATIENCE", 0)
+    monkeypatch.setattr(runs, "MAX_WAIT", 0)
     assert scored(trained.model, trained.data, tmp_path, monkeypatch, url) == 2
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
     assert not (tmp_path / "scores.csv").exists()
