@@ -21,19 +21,19 @@ SHOWN = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000)  # numbers of visits
 
 def print_worth(scores: list[Score], n_asked: int | None, cost: float, price: float | None, console: Console) -> None:
     """Print hits, costs and value of visits, estimated from scores; energy where there is no price."""
-    judged = [score for score in scores if score.probability is not None]
-    hit = np.array([score.probability for score in judged])
-    value = expected_values(judged, price)[:, 0]
+    scored = [score for score in scores if score.probability is not None]
+    hit = np.array([score.probability for score in scored])
+    value = expected_values(scored, price)[:, 0]
     has_price = bool((~np.isnan(value)).any())
-    energy = np.array([np.nan if score.recovery is None else score.recovery.kwh for score in judged])
-    order = np.argsort(-visit_values(judged, value, cost), kind="stable")
+    energy = np.array([np.nan if score.recovery is None else score.recovery.kwh for score in scored])
+    order = np.argsort(-visit_values(scored, value, cost), kind="stable")
     with np.errstate(divide="ignore", invalid="ignore"):
         stake = (value / hit if has_price else energy)[order]
     cost = cost if has_price else 0.0
     asked = sorted({*SHOWN, *([n_asked] if n_asked else [])})
     said = inspection_value.profit_curve(hit[order], stake, cost, has_labels=False, visit_counts=asked)
     by_severity = inspection_value.profit_by_severity(
-        [judged[i].severity for i in order], hit[order], stake, cost, False
+        [scored[i].severity for i in order], hit[order], stake, cost, False
     )
     unit = "net value" if has_price else "kWh"
     console.print(sheet(("visits", "hits", "hit rate", f"expected {unit}"), map(worth_cells, said)))

@@ -118,7 +118,7 @@ class FlagResponse(BaseModel):
 
 
 class ModelName(BaseModel):
-    """Which model judged."""
+    """The model that scored."""
 
     version: str
     view: str
@@ -126,7 +126,7 @@ class ModelName(BaseModel):
 
 
 class Prediction(BaseModel):
-    """What the model says of one client; nulls where there is too little to judge."""
+    """The score of one client; nulls where the history is too short."""
 
     prediction: int | None = Field(description="1 when probability >= threshold: worth an inspection, nothing more")
     probability: float | None = Field(description="calibrated, 0 to 1")
@@ -202,7 +202,7 @@ class RowError(BaseModel):
 
 
 class BatchAnswer(BaseModel):
-    """Every row of a batch: results by rank, then those that cannot be judged; bad rows apart."""
+    """Every row of a batch: results by rank, then those without a score; bad rows apart."""
 
     n_results: int
     n_errors: int
@@ -227,7 +227,7 @@ class Alive(BaseModel):
 
 
 class Ready(Alive):
-    """The model is loaded and judges."""
+    """The model is loaded and scores."""
 
     model: ModelName
 
@@ -252,7 +252,7 @@ class ProtocolLive(BaseModel):
 
 
 class ProtocolReady(BaseModel):
-    """The model judges. [name: of the model, where it was named]"""
+    """The model scores. [name: of the model, where it was named]"""
 
     name: str | None = None
     ready: bool
