@@ -69,13 +69,15 @@ class Column(NamedTuple):
 class TableFile(NamedTuple):
     """The file of one table, on its own or in a zip; `open()` gives its unpacked bytes from the start.
 
-    place: where the file is, for messages; n_bytes: estimated unpacked size.
+    place: where the file is, for messages; n_bytes: estimated unpacked size; path_text: path inside its zip or folder,
+    with the names of folders, for patterns that take something out of it.
     """
 
     file_name: str
     place: str
     open: Callable[[], BinaryIO]
     n_bytes: int = 0
+    path_text: str = ""
 
     def __str__(self) -> str:
         return self.place
@@ -129,18 +131,18 @@ def _files_in(path: Path) -> Iterator[TableFile]:
         raise MissingFile(f"{path} does not exist; name a zip, a folder, or the files of the tables.")
     if path.is_dir():
         inside = sorted(file for file in path.iterdir() if _is_table(file.name) and not file.is_dir())
-        yield from map(_table_file, inside)
+        yield from (_table_file(file, f"{path.name}/{file.name}") for file in inside)
     elif path.suffix.lower() == ".zip":
         yield from _members_of(path)
     elif _is_table(path.name):
-        yield _table_file(path)
+        yield _table_file(path, path.name)
     else:
         raise DamagedFile(f"{path} does not end in .zip, {', '.join(SUFFIXES)}; convert it or correct its name.")
 
 
-def _table_file(path: Path) -> TableFile:
+def _table_file(path: Path, path_text: str) -> TableFile:
     packs = GZIP_RATIO if path.suffix.lower() == ".gz" else 1
-    return TableFile(path.name.lower(), str(path), partial(_open_file, path), packs * path.stat().st_size)
+    return TableFile(path.name.lower(), str(path), partial(_open_file, path), packs * path.stat().st_size, path_text)
 
 
 def _is_table(file_name: str) -> bool:
@@ -158,7 +160,8 @@ def _members_of(path: Path) -> Iterator[TableFile]:
         file_name = Path(member.filename).name
         if _is_table(file_name):
             place = f"{member.filename} in {path}"
-            yield TableFile(file_name.lower(), place, partial(_open_member, path, member, place), member.file_size)
+            opened = partial(_open_member, path, member, place)
+            yield TableFile(file_name.lower(), place, opened, member.file_size, member.filename)
 
 
 # --- bytes ------------------------------------------------------------------------------------------------------------
