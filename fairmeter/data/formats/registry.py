@@ -1,0 +1,39 @@
+"""The readers of meter data formats by their names, what their columns mean, and which one a file needs.
+
+In:  a TableFile.
+Out: the name of a reader, by the first bytes of the file; the map that says what the reader's columns mean.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from importlib.resources import files
+
+from fairmeter.data.files import TableFile, file_errors
+from fairmeter.data.formats.nem12 import read_nem12
+from fairmeter.data.formats.nem13 import read_nem13
+from fairmeter.data.layouts.raw_table import RawTable
+
+HEAD_BYTES = 4096
+READERS: dict[str, Callable[[TableFile], Iterator[RawTable]]] = {
+    "nem12": read_nem12,
+    "nem13": read_nem13,
+}
+# A record 200 may come first, where a portal gives a part of a file.
+STARTS = {
+    "nem12": re.compile(r"100,NEM12\b|200,\w{10,11},\w+,[^,\n]*,[A-Z]\w,"),
+    "nem13": re.compile(r"100,NEM13\b|250,\w{10,11},"),
+}
+
+
+def detect(source: TableFile) -> str | None:
+    """The name of the reader that a file needs; None if it is a table, or of no known format. Raises DamagedFile."""
+    with file_errors(source), source.open() as stream:
+        head = stream.read(HEAD_BYTES)
+    encoding = "utf-16" if head[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    text = head.decode(encoding, "replace").lstrip()
+    return next((name for name, start in STARTS.items() if start.match(text)), None)
+
+
+def default_map(reader: str) -> str:
+    """What the columns of a reader mean: a map in TOML. A map that names the reader changes single keys of it."""
+    return files("fairmeter.data.formats").joinpath("defaults", f"{reader}.toml").read_text(encoding="utf-8")
