@@ -16,10 +16,10 @@ from datetime import UTC, datetime
 from pydantic import ValidationError
 
 from fairmeter.cli.console import describe_results, fitting_progress, print_lines
-from fairmeter.cli.environment import configure_numeric_libraries
 from fairmeter.cli.settings import CommandSettings, describe_invalid
 from fairmeter.cli.train_inputs import TrainingInputs, build_dataset, read_inputs
 from fairmeter.cli.train_options import check_places, parse_options
+from fairmeter.core.environment import configure_numeric_libraries
 from fairmeter.data.files import TableError
 from fairmeter.data.partitioned.spark import SparkError
 from fairmeter.models import model_file

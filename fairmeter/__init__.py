@@ -5,6 +5,7 @@ The packages are the steps of the work; each imports only those below it (tests/
     cli            Options, environment and terminal of the commands.
     web            HTTP: scoring API, desk API, pages, exports; the only Flask.
     desk           Scores, readings, photos and notifications meet the database.
+    frames         Pandas, Polars and Arrow tables in; scores, reasons, plots and models out.
     reports        Training report, model card and scoring report.
     training       Datasets -> fitted, calibrated and measured models.
     scoring        A fitted model applied to one client, a batch, a client base, partitions.
@@ -20,3 +21,18 @@ The packages are the steps of the work; each imports only those below it (tests/
     casework       Rules of alerts, cases and inspections.
     core           Types, segment reductions, formatting, geometry.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fairmeter.frames import ScoringModel, load, train
+
+__all__ = ["ScoringModel", "load", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    # Loaded on first use: the service and gunicorn's master process import this package and need none of it.
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module("fairmeter.frames"), name)

@@ -25,8 +25,8 @@ from typing import NamedTuple
 import numpy as np
 
 from fairmeter.cli.console import fitting_progress, print_lines
-from fairmeter.cli.environment import configure_numeric_libraries
 from fairmeter.cli.train_options import default_sources
+from fairmeter.core.environment import configure_numeric_libraries
 from fairmeter.core.types import FeatureMatrix
 from fairmeter.data import cleaning
 from fairmeter.data.files import TableError

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from fairmeter.cli.environment import configure_numeric_libraries
 from fairmeter.cli.train_options import default_sources
+from fairmeter.core.environment import configure_numeric_libraries
 from fairmeter.evaluation.conformal_selection import measure_on_splits
 from fairmeter.training.dataset import PROSPECTIVE
 from fairmeter.training.ensemble_fitting import fit_ensemble

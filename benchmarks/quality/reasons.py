@@ -21,7 +21,7 @@ import numpy as np
 from rich.console import Console
 
 from benchmarks.quality.simulated import BEFORE, ELSE, FRAUD_RATE, HONEST, SEEDS, Truth, truth_of
-from fairmeter.cli.environment import configure_numeric_libraries
+from fairmeter.core.environment import configure_numeric_libraries
 from fairmeter.explanation.shapley import EnsembleInput, shapley_values
 from fairmeter.explanation.topics import READINGS
 from fairmeter.features.base import FALL, IRREGULAR, LOW, PLACE, REASON_GROUPS, UNUSUAL

@@ -22,7 +22,7 @@ import numpy as np
 from rich.console import Console
 
 from benchmarks.quality import simulated
-from fairmeter.cli.environment import configure_numeric_libraries
+from fairmeter.core.environment import configure_numeric_libraries
 from fairmeter.core.types import RecoveryEstimate, Table
 from fairmeter.data.daily import DailyConsumption
 from fairmeter.evaluation import model_evaluation

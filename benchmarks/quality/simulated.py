@@ -23,7 +23,7 @@ import numpy as np
 from rich.console import Console
 
 from fairmeter.analysis.energy_balance import energy_balances
-from fairmeter.cli.environment import configure_numeric_libraries
+from fairmeter.core.environment import configure_numeric_libraries
 from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.transformers import TransformerTables
 from fairmeter.evaluation import model_evaluation

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from fairmeter.cli.environment import configure_numeric_libraries
+from fairmeter.core.environment import configure_numeric_libraries
 from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.readings import read_readings
 from fairmeter.evaluation import reading_metrics

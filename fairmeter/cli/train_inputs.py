@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fairmeter.cli.console import console, print_lines
-from fairmeter.cli.environment import configure_spark
 from fairmeter.cli.settings import CommandSettings, secret_value
+from fairmeter.core.environment import configure_spark
 from fairmeter.data.exogenous import Exogenous, read_exogenous
 from fairmeter.data.readings import ReadingTables, has_readings, read_readings
 from fairmeter.models.fraud_model import FraudModel

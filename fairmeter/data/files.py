@@ -90,11 +90,13 @@ class TableFile(NamedTuple):
 # --- which file contains which table ----------------------------------------------------------------------------------
 
 
-def find_file(kind: str, paths: tuple, named: str | Path | None = None) -> TableFile:
+def find_file(kind: str, paths: tuple, named: str | Path | TableFile | None = None) -> TableFile:
     """The single file of a kind ("client", "invoice", "reading") by its name in files, folders, zips; or `named`.
 
     Raises MissingFile if there is none or more than one.
     """
+    if isinstance(named, TableFile):
+        return named
     sources = [source for path in ((named,) if named else paths) for source in _files_in(Path(path))]
     of_kind = [source for source in sources if _kind_of(source) == kind]
     if len(of_kind) > 1:  # the public archive has train and test files; only the former have labels

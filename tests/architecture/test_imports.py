@@ -29,6 +29,7 @@ LAYERS = {
     "scoring": "planning explanation analysis models features data evaluation core",
     "training": "scoring planning explanation analysis simulation models features data evaluation core",
     "reports": "training scoring planning data evaluation core",
+    "frames": "training scoring planning explanation models features data core",
     "desk": "training scoring planning explanation store analysis casework evaluation data features core",
     "web": "desk store scoring casework analysis data evaluation core",
 }
@@ -42,7 +43,7 @@ DOORS = {
     "sklearn": "training models/detectors planning/routes",
     "xgboost catboost onnxmltools": "training/member_fitting",
     "onnx onnxruntime": "models/runtime",
-    "pyarrow": "data scoring/ranking simulation/utility",
+    "pyarrow": "data frames scoring/ranking simulation/utility",
     "pyspark": "data/partitioned/spark",
     "scipy": "planning/routes",
     "holidays": "data/exogenous",
@@ -56,7 +57,8 @@ DOORS = {
     "pydantic_core": "web scoring/payloads",
     "sqlalchemy alembic psycopg sqlite3": "store",
     "PIL paho apprise": "desk",
-    "plotly": "reports",
+    "plotly": "reports frames/figures",
+    "pandas": "frames",
     "rich click argparse": "cli train predict score features",
 }
 ANYWHERE = {"numpy"}
@@ -71,12 +73,13 @@ INSIDE_FUNCTIONS = {
     "sklearn",
     "tensorflow",
     "keras",
+    "pandas",
     "pyarrow",
     "pyspark",
     "apprise",
     "PIL",
 }
-ENVIRONMENT = ROOT_FILES | {f"{PACKAGE}.cli.settings", f"{PACKAGE}.cli.environment"}
+ENVIRONMENT = ROOT_FILES | {f"{PACKAGE}.cli.settings", f"{PACKAGE}.core.environment"}
 
 
 # --- what is there ----------------------------------------------------------------------------------------------------

@@ -4,11 +4,11 @@ from time import perf_counter
 
 from rich.console import Console
 
-from fairmeter.cli.environment import configure_spark
 from fairmeter.cli.score.console import print_quality, print_summary, progress
 from fairmeter.cli.score.inspections import ListError
 from fairmeter.cli.score.options import ScoringOptions
 from fairmeter.cli.settings import CommandSettings
+from fairmeter.core.environment import configure_spark
 from fairmeter.data.partitioned.partitions import find_table_files
 from fairmeter.data.readings import has_readings
 from fairmeter.data.writers import writable

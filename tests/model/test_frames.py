@@ -1,0 +1,109 @@
+"""`import fairmeter`: data frames in, what score.py and train.py give out."""
+
+import zipfile
+
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+import fairmeter
+import score
+from fairmeter.data.files import DamagedFile, MissingColumns, MissingFile
+from fairmeter.frames.model import UnknownClient
+from fairmeter.models.model_file import to_plain
+
+KINDS = {"pandas": lambda table: table, "Polars": pl.from_pandas, "Arrow": pa.Table.from_pandas}
+
+
+@pytest.fixture(scope="module")
+def frames(small_utility) -> dict[str, pd.DataFrame]:
+    with zipfile.ZipFile(small_utility) as archive:
+        return {name: pd.read_csv(archive.open(f"{name}.csv")) for name in ("clients", "invoices")}
+
+
+@pytest.fixture(scope="module")
+def scored(trained, frames) -> pd.DataFrame:
+    return fairmeter.load(trained.model).score(**frames)
+
+
+@pytest.fixture(scope="module")
+def listed(trained, small_utility, tmp_path_factory) -> pd.DataFrame:
+    """What score.py writes of the same clients."""
+    out = tmp_path_factory.mktemp("listed") / "scores.parquet"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MODEL_PATH", str(trained.model))
+        assert score.main([str(small_utility), "--out", str(out)]) == 0
+    return pd.read_parquet(out)
+
+
+def same_values(one: pd.DataFrame, other: pd.DataFrame) -> bool:
+    """Equal to the last bit, missing values included."""
+    return list(one) == list(other) and all(
+        [(a, b) for a, b in zip(one[name], other[name], strict=True) if a != b and not (pd.isna(a) and pd.isna(b))]
+        == []
+        for name in one
+    )
+
+
+def test_it_scores_as_score_py_does_to_the_last_bit(scored, listed):
+    assert len(scored) == 500
+    assert same_values(scored, listed)
+
+
+@pytest.mark.parametrize("kind", ["Polars", "Arrow"])
+def test_the_library_of_the_tables_makes_no_difference(kind, trained, frames, scored):
+    given = {name: KINDS[kind](table) for name, table in frames.items()}
+    assert same_values(fairmeter.load(trained.model).score(**given), scored)
+
+
+def test_readings_are_scored_as_score_py_does(metered, tmp_path):
+    model = fairmeter.load(metered.model)
+    out = tmp_path / "scores.parquet"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MODEL_PATH", str(metered.model))
+        assert score.main(["--readings", str(metered.readings), "--out", str(out)]) == 0
+    assert same_values(model.score(readings=pd.read_parquet(metered.readings)), pd.read_parquet(out))
+
+
+def test_reasons_of_some_clients_are_those_of_the_list(trained, frames, scored):
+    first = scored["client_id"][0]
+    reasons = fairmeter.load(trained.model).explain(**frames, client_ids=[first])
+    assert set(reasons["client_id"]) == {first}
+    assert list(reasons["text"][:3]) == list(scored.loc[0, ["reason_1", "reason_2", "reason_3"]])
+    assert reasons["effect"].abs().is_monotonic_decreasing
+
+
+def test_a_plot_shows_the_consumption_that_was_invoiced(trained, frames, scored):
+    model, first = fairmeter.load(trained.model), scored["client_id"][0]
+    model.score(**frames)
+    figure = model.plot(first)
+    assert f"Client {first}: score {scored['score'][0]:.2f}" in figure.layout.title.text
+    days = pd.to_datetime(frames["invoices"].query("client_id == @first")["invoice_on"])
+    drawn = [day for trace in figure.data for day in trace.x]
+    assert drawn
+    assert set(pd.to_datetime(drawn)) <= set(days)
+    with pytest.raises(UnknownClient, match="'nobody' is not among the 500"):
+        model.plot("nobody")
+
+
+def test_training_fits_the_model_that_train_py_fits(small_model, frames, tmp_path):
+    fitted = fairmeter.train(**frames, quick=True)
+    fitted.save(tmp_path / "mine.bin")
+    again = fairmeter.load(tmp_path / "mine.bin")
+    assert again.manifest["data_fingerprint"] == small_model.manifest["data_fingerprint"]
+    assert fitted.metrics["results"][0]["roc_auc"] == fitted.manifest["metrics"]["roc_auc"]
+    parts = [getattr(again._model, part) for part in ("invoices", "aggregates")]
+    assert [to_plain(part) for part in parts] == [to_plain(small_model.invoices), to_plain(small_model.aggregates)]
+
+
+def test_what_is_no_table_is_refused_in_a_sentence(trained, frames):
+    model = fairmeter.load(trained.model)
+    with pytest.raises(DamagedFile, match=r"clients is no table \(str"):
+        model.score("clients.csv", frames["invoices"])
+    with pytest.raises(DamagedFile, match="values of one type in each column"):
+        model.score(frames["clients"].assign(region=[1, *["north"] * 499]), frames["invoices"])
+    with pytest.raises(MissingColumns, match="the table invoices lacks"):
+        model.score(frames["clients"], frames["invoices"].drop(columns="invoice_on"))
+    with pytest.raises(MissingFile, match="Nothing to learn from"):
+        fairmeter.train(frames["clients"])
