@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from fairmeter.core.types import (
         INSUFFICIENT_HISTORY,
         SEVERITIES,
+        DataIncident,
         EnergyBalance,
         FeatureMatrix,
         HarmlessCause,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "INSUFFICIENT_HISTORY",
     "SEVERITIES",
+    "DataIncident",
     "EnergyBalance",
     "FeatureMatrix",
     "HarmlessCause",

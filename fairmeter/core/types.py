@@ -72,6 +72,21 @@ class QualityFlag:
 
 
 @dataclass(frozen=True, slots=True)
+class DataIncident:
+    """A fault of the data at many clients alike, which says nothing of any of them.
+
+    kind: a name such as "same_factor"; text: a sentence on what was found and done; n_clients: clients that have it;
+    since_on: its first day, None where it has none; n_held_back: clients whose scores are held back for it.
+    """
+
+    kind: str
+    text: str
+    n_clients: int
+    since_on: date | None = None
+    n_held_back: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Reason:
     """The contribution of one evidence group to a score. [effect: probability; positive raises the score]"""
 
