@@ -47,6 +47,8 @@ DOORS = {
     "pyspark": "data/partitioned/spark",
     "scipy": "planning/routes",
     "holidays": "data/exogenous",
+    "defusedxml": "data/formats",
+    "dlms_cosem": "data/formats/dlms",
     "flask": "web cli/desk",
     "flask_openapi flask_openapi_swagger flask_wtf wtforms": "web",
     "werkzeug": "web cli/serve",

@@ -22,17 +22,21 @@ Values = str | float | Sequence | np.ndarray  # one for all rows; one a row; mom
 class RowBuffer:
     """Rows of one file, until there are enough for a table.
 
+    utc: names of the columns of moments in UTC.
     left_out: rows that hold no energy of this direction or kind, counted by the reason.
     """
 
-    def __init__(self, source: TableFile, names: Sequence[str], is_utc: bool = False) -> None:
+    def __init__(self, source: TableFile, names: Sequence[str], utc: Sequence[str] = ()) -> None:
         self.source, self.left_out = source, Counter()
-        self._names, self._suffix = tuple(names), "Z" if is_utc else ""
+        self._names, self._utc = tuple(names), utc
         self._n_given = 0
         self._start()
 
-    def add(self, n: int, line: int, is_fed_in: bool, values: Sequence[Values]) -> None:
-        """Add n rows of a line: the values of the columns, in the order of their names, the last one being `value`."""
+    def add(self, n: int, line: int | None, is_fed_in: bool, values: Sequence[Values]) -> None:
+        """Add n rows: the values of the columns, in the order of their names, the last one being `value`.
+
+        line: where they stand; None in a format without lines, whose readings are numbered.
+        """
         self._sizes.append(n)
         self._lines.append(line)
         self._is_fed_in.append(is_fed_in)
@@ -56,6 +60,10 @@ class RowBuffer:
         """The error for a line that does not fit the format."""
         return InvalidValue(f"{self.source}, line {line:,}: {what}; {remedy}.")
 
+    def invalid_reading(self, what: str, remedy: str) -> InvalidValue:
+        """The error for a reading that does not fit a format without lines."""
+        return InvalidValue(f"{self.source}, reading {self._n_given + self._n_rows + 1:,}: {what}; {remedy}.")
+
     def _named_left_out(self) -> str:
         kinds = [f"{n:,} {kind}" for kind, n in self.left_out.most_common(MAX_NAMED)]
         return f" (left out: {', '.join(kinds)})" if kinds else ""
@@ -66,25 +74,27 @@ class RowBuffer:
 
     def _take(self) -> RawTable:
         sizes = np.array(self._sizes)
-        columns = {name: self._coded(chunks, sizes) for name, chunks in zip(self._names, self._chunks, strict=True)}
+        columns = {
+            name: self._coded(chunks, sizes, "Z" if name in self._utc else "")
+            for name, chunks in zip(self._names, self._chunks, strict=True)
+        }
         is_fed_in = np.repeat(self._is_fed_in, sizes)
         columns["taken"] = without(columns["value"], is_fed_in)
         columns["fed_in"] = without(columns["value"], ~is_fed_in)
-        lines = np.repeat(self._lines, sizes)
+        lines = None if self._lines[0] is None else np.repeat(self._lines, sizes)
+        line_at = None if lines is None else lambda row: int(lines[row])
         notes = Counter({f"left out: {kind}": n for kind, n in self.left_out.items()})
-        table = RawTable.of_columns(
-            self.source, columns, line_at=lambda row: int(lines[row]), first_row=self._n_given, notes=notes
-        )
+        table = RawTable.of_columns(self.source, columns, line_at=line_at, first_row=self._n_given, notes=notes)
         self._n_given += self._n_rows
         self.left_out.clear()
         self._start()
         return table
 
-    def _coded(self, chunks: list[Values], sizes: np.ndarray) -> CodedColumn:
+    def _coded(self, chunks: list[Values], sizes: np.ndarray, suffix: str) -> CodedColumn:
         if isinstance(chunks[0], np.ndarray):
             moments, codes = np.unique(np.concatenate(chunks), return_inverse=True)
             texts = np.datetime_as_string(moments.astype("datetime64[s]"), "s")
-            return CodedColumn([f"{text}{self._suffix}" for text in texts.tolist()], codes.astype(np.int32))
+            return CodedColumn([f"{text}{suffix}" for text in texts.tolist()], codes.astype(np.int32))
         if not any(isinstance(chunk, list) for chunk in chunks):
             column = CodedColumn.of(chunks)
             return CodedColumn(column.values, np.repeat(column.codes, sizes))
@@ -99,11 +109,13 @@ class RowBuffer:
 
 
 def coded(values: list) -> CodedColumn:
-    """A column of texts, or of numbers, coded by pyarrow: ten times as fast as value by value."""
+    """A column of texts, or of numbers and None, coded by pyarrow: ten times as fast as value by value."""
     import pyarrow as pa
 
     encoded = pa.array(values).dictionary_encode()
-    return CodedColumn(encoded.dictionary.to_pylist(), encoded.indices.to_numpy().astype(np.int32, copy=False))
+    known = encoded.dictionary.to_pylist()
+    codes = encoded.indices.fill_null(len(known)).to_numpy()
+    return CodedColumn([*known, None], codes.astype(np.int32, copy=False))
 
 
 def without(column: CodedColumn, rows: np.ndarray) -> CodedColumn:
