@@ -27,7 +27,7 @@ MEASURED = {"", "0", "11", "14", "17", "18", "19"}  # quality: valid, derived, r
 EXPORT_AGAIN = "the file is damaged: download it again"
 
 
-class Block:
+class IntervalBlock:
     """The intervals of an entry as they are collected."""
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ def read_espi(source: TableFile) -> Iterator[RawTable]:
     with file_errors(source):
         rows = RowBuffer(source, COLUMNS, utc=("read_at",))
         entries = read_entries(source)
-        block, leaves, quality = Block(), {}, ""
+        block, leaves, quality = IntervalBlock(), {}, ""
         for name, element in elements_of(source, CLEARED):
             if name in LEAVES:
                 text = (element.text or "").strip()
@@ -60,11 +60,11 @@ def read_espi(source: TableFile) -> Iterator[RawTable]:
                 if block.starts:
                     yield from rows.full()
                     _add(rows, block, entries.channel_of(element, source), entries)
-                    block = Block()
+                    block = IntervalBlock()
         yield from rows.rest("a Green Button file of electricity has a ReadingType of uom 72 and IntervalReadings")
 
 
-def _note(rows: RowBuffer, block: Block, leaves: dict[str, str]) -> None:
+def _note(rows: RowBuffer, block: IntervalBlock, leaves: dict[str, str]) -> None:
     start, value = leaves.get("start", ""), leaves.get("value", "")
     try:
         block.values.append(_finite(value) if value else None)
@@ -83,7 +83,7 @@ def _finite(text: str) -> float:
     return number
 
 
-def _add(rows: RowBuffer, block: Block, channel: Channel, entries: Entries) -> None:
+def _add(rows: RowBuffer, block: IntervalBlock, channel: Channel, entries: Entries) -> None:
     n = len(block.starts)
     if channel.left_out:
         rows.left_out[channel.left_out] += n
