@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fairmeter.core.calendar import DAYS_PER_MONTH
+from fairmeter.core.consumption import billed_consumption
 from fairmeter.core.types import Table
 from fairmeter.data.daily import DailyConsumption
 
@@ -46,7 +47,7 @@ class AccountPeriods:
         order = order[invoices["energy"][order] == 0]
         client, end = invoices["client"][order], invoices["invoice_on"][order].astype("datetime64[D]").astype(np.int64)
         months = np.clip(np.nan_to_num(invoices["months"][order], nan=1.0), 1.0, MAX_MONTHS)
-        kwh = np.nansum([invoices[f"consumption_level_{i}"][order] for i in (1, 2, 3, 4)], axis=0)
+        kwh = np.nan_to_num(billed_consumption(invoices, order))
         length = np.rint(months * DAYS_PER_MONTH).astype(np.int64)
         opened, closed, is_doubtful = _spans(days, client, end, length, n_clients, last)
         return cls(days, opened, closed, is_doubtful, client, end, length, kwh / (months * DAYS_PER_MONTH))

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fairmeter.analysis.energy_balance import EnergyBalances
+from fairmeter.core.consumption import billed_consumption
 from fairmeter.core.types import Table
 from fairmeter.data.daily import DailyConsumption
 
@@ -231,10 +232,10 @@ class MonthlyInvoices(NamedTuple):
         own = np.flatnonzero(invoices["energy"] == energy)
         client, day = invoices["client"][own], invoices["invoice_on"][own].astype(np.int64)
         order = own[np.argsort((client << CLIENT_BITS) + day, kind="stable")]  # three times as fast as lexsort
-        levels = np.array([invoices[f"consumption_level_{i}"][order] for i in (1, 2, 3, 4)])
+        kwh = np.nan_to_num(billed_consumption(invoices, order))
         last = invoices["invoice_on"][order].astype("datetime64[M]").astype(np.int64)
         months = np.clip(np.nan_to_num(invoices["months"][order], nan=1.0), 1, 24).astype(np.int64)
-        return cls(invoices["client"][order], last, months, np.nansum(levels, axis=0))
+        return cls(invoices["client"][order], last, months, kwh)
 
     def newest(self, client: int) -> tuple[int, float | None]:
         """Month of the last invoice and its consumption per month; (0, None) without invoices."""

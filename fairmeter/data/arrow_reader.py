@@ -8,12 +8,13 @@ pyarrow is imported only where a file is parsed: the server reads JSON alone and
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
+from fairmeter.core.code_names import NO_CODE_NAMES
 from fairmeter.data.files import NULLS, Column, DamagedFile, EmptyTable, MissingColumns, TableFile, file_errors
 
 BLOCK_BYTES = 2**22  # of CSV that each core parses at a time; larger blocks cost memory without being faster
@@ -29,9 +30,15 @@ class ParsedTable:
     def __init__(self, source: TableFile, names: dict[str, str], parsed, first_row: int = 0) -> None:
         self._source, self._names, self._parsed = source, names, {name: parsed[name] for name in names}
         self.n_rows, self.first_row = parsed.num_rows, first_row
+        self.code_names = NO_CODE_NAMES  # of the columns converted so far
 
     def __contains__(self, field: Column) -> bool:
         return field.name in self._names
+
+    @property
+    def names(self) -> Collection[str]:
+        """The canonical names of the columns that the file has."""
+        return self._names.keys()
 
     def name(self, field: Column) -> str:
         """The name of a column in the file."""
@@ -55,11 +62,14 @@ class ParsedTable:
 
     def _converted(self, column, field: Column) -> np.ndarray:
         # Each distinct value is converted once: a date or a code recurs thousands of times.
-        values, why = _convert_each([*column.dictionary.to_pylist(), None], field)
+        given = column.dictionary.to_pylist()
+        values, why = _convert_each([*given, None], field)
         index = column.indices.fill_null(len(values) - 1).to_numpy()
         if why and (bad := np.flatnonzero(np.isin(index, list(why)))).size:
             value, reason = column[int(bad[0])].as_py(), why[index[bad[0]]]
             raise field.error(f"{self._place(self.first_row + bad[0], field)} is {value!r}, {reason}.")
+        if field.names_of and not (field.is_limited and self.name(field) == field.raw):
+            self.code_names |= field.names_of(given)
         return values[index]
 
     def _place(self, row: int, field: Column) -> str:
@@ -122,7 +132,8 @@ def _matched(header: list[str], fields: tuple[Column, ...], source: TableFile) -
     if not header:
         raise EmptyTable(f"{source} is empty; export it again, with a header.")
     found = {field.name: [name for name in header if name.strip() in (field.name, field.raw)] for field in fields}
-    missing = [" or ".join(dict.fromkeys(f[:2])) for f in fields if f.is_required and not found[f.name]]
+    needed = [field for field in fields if field.is_required and not field.is_filled]
+    missing = [" or ".join(dict.fromkeys(field[:2])) for field in needed if not found[field.name]]
     if missing:
         raise MissingColumns(
             f"{source} lacks {', '.join(missing)}; found {header}. See data/README.md, 'Input tables'."

@@ -6,14 +6,16 @@ Out: cleaned tables with all clients, and a CleaningFinding for each rule that m
 docs/cleaning.md describes the data problems behind the rules.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import reduce
 from random import Random
 from typing import NamedTuple
 
 import numpy as np
 
+from fairmeter.core.code_names import NO_CODE_NAMES, CodeNames
 from fairmeter.core.types import Table
+from fairmeter.data.completion import ESTIMATES, LEVELS, BilledBy, complete_invoices, index_difference
 from fairmeter.data.date_swaps import EXPORT_DATE, find_swapped, swap_day_and_month
 
 METER_STATUS = (0, 5)  # first and last known code
@@ -25,8 +27,7 @@ CLIENT_LIMITS = {"latitude": (-90, 90), "longitude": (-180, 180), "tariff_price"
 MAX_QUANTITY = 1e12  # kWh: more than a country uses, and small enough that the product of two does not overflow
 ROUNDING = 1.0  # consumption is billed in whole units, even where the coefficient is 1.3
 
-LEVELS = tuple(f"consumption_level_{i}" for i in (1, 2, 3, 4))
-QUANTITIES = (*LEVELS, "old_index", "new_index", "coefficient")
+QUANTITIES = (*LEVELS, "old_index", "new_index", "coefficient", "consumption")
 HASHED_ROWS = 2**16  # rows hashed at a time, to stay in the processor's cache
 COPIES = ("duplicate_invoices", "Exact copies of an invoice, dropped")
 _random = Random(1)  # noqa: S311  no secret; NumPy's generators cost 1.5 MB
@@ -50,21 +51,31 @@ class CleaningRule(NamedTuple):
     text: str
     where: Callable[[Table, Table], np.ndarray]
     mend: Callable[[Table, np.ndarray], Table] = lambda _table, _mask: {}
+    code: str = ""  # a column whose texts are codes of another utility, to which the rule does not apply
 
 
-def clean(clients: Table, invoices: Table) -> tuple[Table, Table, list[CleaningFinding]]:
-    """Clean copies of both tables with CLIENT_RULES and INVOICE_RULES.
+def clean(
+    clients: Table, invoices: Table, names: CodeNames = NO_CODE_NAMES
+) -> tuple[Table, Table, list[CleaningFinding]]:
+    """Clean copies of both tables with CLIENT_RULES and INVOICE_RULES, then join estimates to actual invoices.
 
-    Returns clients, invoices and the findings. No client is dropped; exact copies of an invoice are.
+    names: of codes that are texts. Returns clients, invoices and the findings. No client is dropped; exact copies of an
+    invoice and estimates that no actual invoice follows are.
     """
     has_invoices = len(invoices["client"]) > 0
     invoices, findings = _drop_duplicates(invoices) if has_invoices else (invoices, [])
+    billed_by = BilledBy.of(invoices) if has_invoices else None
     with np.errstate(invalid="ignore"):  # a missing value fails every comparison, as the rules require
         for rule in INVOICE_RULES if has_invoices else ():
             mask = rule.where(invoices, clients)
+            if rule.code and names:
+                mask &= ~np.isin(invoices[rule.code], names.codes(rule.code))
             if np.count_nonzero(mask):  # five times faster than any() on one client's rows
                 invoices = invoices | rule.mend(invoices, mask)
                 findings.append(CleaningFinding(rule.flag, rule.text, invoices["client"][mask]))
+        if billed_by:
+            invoices, estimates = complete_invoices(invoices, billed_by)
+            findings += [CleaningFinding(*ESTIMATES[kind], of_clients) for kind, of_clients in estimates.items()]
         for rule in CLIENT_RULES:
             mask = rule.where(clients, invoices)
             if np.count_nonzero(mask):
@@ -125,12 +136,16 @@ def _is_impossible(quantity: np.ndarray) -> np.ndarray:
     return (quantity < 0) | (quantity > MAX_QUANTITY)
 
 
+def _quantities(invoices: Table) -> Iterator[tuple[str, np.ndarray]]:
+    return ((name, invoices[name]) for name in QUANTITIES if name in invoices)
+
+
 def _has_impossible_quantity(invoices: Table, _clients: Table) -> np.ndarray:
-    return reduce(np.logical_or, (_is_impossible(invoices[name]) for name in QUANTITIES))
+    return reduce(np.logical_or, (_is_impossible(quantity) for _, quantity in _quantities(invoices)))
 
 
 def _without_impossible_quantities(invoices: Table, _mask: np.ndarray) -> Table:
-    return {name: np.where(_is_impossible(invoices[name]), np.nan, invoices[name]) for name in QUANTITIES}
+    return {name: np.where(_is_impossible(quantity), np.nan, quantity) for name, quantity in _quantities(invoices)}
 
 
 def _outside(name: str, bounds: tuple[int, int]) -> Callable[[Table, Table], np.ndarray]:
@@ -141,19 +156,13 @@ def _outside(name: str, bounds: tuple[int, int]) -> Callable[[Table, Table], np.
     return where
 
 
-def _difference(invoices: Table) -> np.ndarray:
-    """Index difference times the meter's coefficient. [kWh or m3]"""
-    coefficient = invoices["coefficient"]
-    step = invoices["new_index"] - invoices["old_index"]
-    return step * np.where(np.isnan(coefficient), 1.0, coefficient)
-
-
 def _billed(invoices: Table) -> np.ndarray:
-    return sum(invoices[name] for name in LEVELS)
+    levels = sum(invoices[name] for name in LEVELS)
+    return np.where(np.isnan(levels), invoices["consumption"], levels) if "consumption" in invoices else levels
 
 
 def _levels_differ(invoices: Table, _clients: Table) -> np.ndarray:
-    return np.abs(_billed(invoices) - _difference(invoices)) > ROUNDING
+    return np.abs(_billed(invoices) - index_difference(invoices)) > ROUNDING
 
 
 def _split_coefficient(invoices: Table) -> Table:
@@ -247,12 +256,14 @@ INVOICE_RULES = (
         "Invoices with a meter status other than {}-{}, taken as missing".format(*METER_STATUS),
         _outside("meter_status", METER_STATUS),
         _missing("meter_status"),
+        "meter_status",
     ),
     CleaningRule(
         "unknown_remark",
         "Invoices with a remark other than {}-{}, taken as missing".format(*REMARK),
         _outside("remark", REMARK),
         _missing("remark"),
+        "remark",
     ),
     CleaningRule(
         "meter_number_zero",
@@ -327,3 +338,9 @@ CLIENT_RULES = (
         "no_invoices", "Clients without invoices, kept: judged by their readings or not at all", _without_invoices
     ),
 )
+FINDINGS = (
+    COPIES[0],
+    *(rule.flag for rule in INVOICE_RULES),
+    *(flag for flag, _ in ESTIMATES.values()),
+    *(rule.flag for rule in CLIENT_RULES),
+)  # the flags in the order in which they are found

@@ -15,6 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from fairmeter.core.code_names import CodeNames
+
 MAX_UNPACKED_BYTES = 8 * 2**30  # of one file, against zip bombs; the public archive unpacks to 0.3 GB
 MAX_MEMBERS = 1_000  # files in a zip; two or three are needed
 GZIP_RATIO = 8  # unpacked over packed bytes, approximately
@@ -53,7 +55,8 @@ class UnreadableDate(InvalidValue):
 class Column(NamedTuple):
     """One wanted column. `convert` takes one value as found (text, number, date or None) or raises ValueError.
 
-    raw: an alternative name, as in the public set.
+    raw: an alternative name, as in the public set. is_filled: where a file lacks the column, missing values stand in.
+    names_of: the names of a code's texts among distinct values; is_limited: not under the raw name.
     """
 
     name: str
@@ -64,6 +67,9 @@ class Column(NamedTuple):
     is_number: bool = False
     error: type[TableError] = InvalidValue
     has_time: bool = False  # if not, a typed moment loses its time of day
+    is_filled: bool = False
+    names_of: Callable[[list], CodeNames] | None = None
+    is_limited: bool = False
 
 
 class TableFile(NamedTuple):

@@ -12,6 +12,7 @@ from operator import itemgetter
 
 import numpy as np
 
+from fairmeter.core.code_names import NO_CODE_NAMES, CodeNames
 from fairmeter.core.types import QualityFlag, Table
 from fairmeter.data.cleaning import clean
 from fairmeter.data.date_swaps import EXPORT_DATE
@@ -22,6 +23,7 @@ from fairmeter.data.tables import CLIENT_FIELDS, CLIENT_ID, INVOICE_FIELDS, INVO
 Place = Callable[[int], tuple[int, str]]  # row -> index of its client, path within that client's object
 PLAIN_NUMBERS = {int, float, type(None)}
 ONLY_OBJECTS = {dict}
+CLIENT_CODES, INVOICE_CODES = ([f for f in fields if f.names_of] for fields in (CLIENT_FIELDS, INVOICE_FIELDS))
 JSON_CLIENT_FIELDS = tuple(f._replace(convert=parse_text) if f is CLIENT_ID else f for f in CLIENT_FIELDS)
 
 
@@ -52,8 +54,19 @@ def tables_from_records(
         invoice_table[EXPORT_DATE] = np.array(
             [INVOICE_ON.raw in row and is_year_first(row[INVOICE_ON.raw]) for row in rows], bool
         )
-    client_table, invoice_table, findings = clean(client_table, invoice_table)
+    client_table, invoice_table, findings = clean(client_table, invoice_table, names_from_records(clients, rows))
     return client_table, invoice_table, flags_by_client(findings, len(clients))
+
+
+def names_from_records(clients: list[dict], invoices: list[dict]) -> CodeNames:
+    """The names of codes that are texts. [invoices: of all clients]"""
+    names = NO_CODE_NAMES
+    for rows, fields in ((clients, CLIENT_CODES), (invoices, INVOICE_CODES)):
+        for field in fields:
+            for given in (field.name,) if field.is_limited else dict.fromkeys(field[:2]):
+                texts = {text for row in rows if type(text := row.get(given)) is str}
+                names |= field.names_of(texts) if texts else NO_CODE_NAMES
+    return names
 
 
 def record_place(table: str, client: np.ndarray, row: int) -> tuple[int, str]:

@@ -17,6 +17,8 @@ EPOCH = date(1970, 1, 1).toordinal()
 INVOICE_DAYS = (date(INVOICE_YEARS[0], 1, 1).toordinal() - EPOCH, date(INVOICE_YEARS[1] + 1, 1, 1).toordinal() - EPOCH)
 NAT = np.iinfo(np.int64).min
 ENERGIES = {"ELEC": 0, "GAZ": 1, "0": 0, "1": 1}
+QUALITIES = ("actual", "estimated", "missing")  # of invoices and readings
+NO_QUALITY = {text.lower() for text in NULLS}
 # A time of day, which spreadsheets and data frames add, is ignored.
 ISO_DATE = re.compile(r"(?P<y>\d{4})([-/])(?P<m>\d\d?)\2(?P<d>\d\d?)(?:[T ]\d\d?:.*)?")
 DAY_FIRST = re.compile(r"(?P<d>\d\d?)/(?P<m>\d\d?)/(?P<y>\d{4})(?: \d\d?:.*)?")
@@ -86,6 +88,16 @@ def parse_energy(value) -> int:
     if text not in ENERGIES:
         raise ValueError("not an energy; write ELEC or GAZ")
     return ENERGIES[text]
+
+
+def parse_quality(value) -> int:
+    """Position in QUALITIES of how a value came about; empty is actual. Raises ValueError."""
+    text = parse_text(value).lower()
+    if text in NO_QUALITY:
+        return 0
+    if isinstance(value, bool) or text not in QUALITIES:
+        raise ValueError(f"not a quality; write {', '.join(QUALITIES[:-1])} or {QUALITIES[-1]}")
+    return QUALITIES.index(text)
 
 
 def parse_label(value) -> float:

@@ -8,28 +8,33 @@ Out: clients and invoices as dicts of NumPy columns, cleaned, with quality flags
          transformer_id (object: str).
      invoices, sorted by client: client (int64: row in clients), invoice_on (datetime64[D], never NaT), energy (int8:
          0 ELEC, 1 GAZ), and float64: tariff, meter_id, meter_status, meter_code, remark, coefficient,
-         consumption_level_1..4, old_index, new_index, months.
+         consumption_level_1..4, old_index, new_index, months; where levels do not say it: consumption (float64);
+         if given: is_estimated (bool).
+     Names of codes that are texts stand beside them, in code_names.
 """
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from zlib import crc32
 
 import numpy as np
 
+from fairmeter.core.code_names import NO_CODE_NAMES, CodeNames
 from fairmeter.core.types import QualityFlag, Table
 from fairmeter.data.arrow_reader import ParsedTable, parse_table
-from fairmeter.data.cleaning import CLIENT_RULES, COPIES, INVOICE_RULES, CleaningFinding, clean
+from fairmeter.data.cleaning import FINDINGS, LEVELS, CleaningFinding, clean
 from fairmeter.data.date_swaps import EXPORT_DATE
 from fairmeter.data.files import (
     NULLS,
     Column,
+    MissingColumns,
     TableError,
     UnreadableDate,
     find_file,
+    has_file,
 )
 from fairmeter.data.parsing import (
     is_year_first,
@@ -39,11 +44,18 @@ from fairmeter.data.parsing import (
     parse_invoice_day,
     parse_label,
     parse_number,
+    parse_quality,
     parse_text,
 )
 
+STEG_CODES = {"meter_status", "remark"}  # under their raw names, the public set's, a text is no code but an error
 MAX_EXACT_INTEGER = 2**53 - 1  # float64 cannot distinguish larger integers
+MISSING_COLUMNS, SHARED_CODES = "missing_columns", "texts_of_one_code"
+OF_ALL = {MISSING_COLUMNS, SHARED_CODES}  # flags on a table as a whole
 UNKNOWN_CLIENTS = ("invoices_of_unknown_clients", "Invoices of clients that are not in the clients' table, left out")
+
+
+FLAG_ORDER = (*FINDINGS, UNKNOWN_CLIENTS[0])
 
 
 class DuplicateClient(TableError):
@@ -52,38 +64,61 @@ class DuplicateClient(TableError):
 
 @dataclass(frozen=True)
 class Tables:
-    """Canonical clients and invoices, with quality flags in total and per client."""
+    """Canonical clients and invoices, with quality flags in total and per client.
+
+    code_names: names of codes that are texts; missing: columns that were not given.
+    """
 
     clients: Table
     invoices: Table
     flags: list[QualityFlag]
     quality: list[tuple[QualityFlag, ...]]
+    code_names: CodeNames = NO_CODE_NAMES
+    missing: tuple[str, ...] = ()
 
 
 # --- columns ----------------------------------------------------------------------------------------------------------
 
 
 def parse_code(value) -> float:
-    """A code as a number: "region_103" is 103, any other text is hashed. NaN if missing. Raises ValueError."""
+    """A code as a number: "region_103" is 103, any other text is hashed. NaN if missing. Raises ValueError.
+
+    `code_names` keeps the names of such texts.
+    """
     if isinstance(value, bool):
         raise ValueError("not a code; write a number or a text")
     text = parse_text(value)
-    if text in NULLS:
-        return np.nan
+    return np.nan if text in NULLS else _code_of(text)[0]
+
+
+def code_names(column: str, values: Iterable) -> CodeNames:
+    """The names of the codes that `parse_code` makes of a column's distinct values, as found in a file or in JSON."""
+    codes = {text: _code_of(text) for text in set(map(parse_text, values)).difference(NULLS)}
+    named = sorted((code, text) for text, (code, is_named) in codes.items() if is_named)
+    return CodeNames.of_column(column, named, (code for code, is_named in codes.values() if not is_named))
+
+
+def _code_of(text: str) -> tuple[float, bool]:
+    """(code, whether it is the hash of a text)."""
     try:
         number = float(text)
     except ValueError:
         named = NAMED_CODE.fullmatch(text)
         number = float(named[1]) if named else np.inf
-    return number if abs(number) <= MAX_EXACT_INTEGER else float(crc32(text.encode()))
+    return (number, False) if abs(number) <= MAX_EXACT_INTEGER else (float(crc32(text.encode())), True)
 
 
 def _code(name: str, raw: str) -> Column:
-    return Column(name, raw, parse_code, np.float64)
+    limited = name in STEG_CODES
+    return Column(
+        name, raw, parse_code, np.float64, is_filled=True, names_of=partial(code_names, name), is_limited=limited
+    )
 
 
 def _number(name: str, raw: str, **options) -> Column:
-    return Column(name, raw, parse_number, np.float64, is_number=True, **options)
+    return Column(
+        name, raw, parse_number, np.float64, is_number=True, is_filled=options.get("is_required", True), **options
+    )
 
 
 CLIENT_ID = Column("client_id", "client_id", parse_id, object)
@@ -92,7 +127,7 @@ CLIENT_FIELDS = (
     _code("category", "client_catg"),
     _code("region", "region"),
     _code("district", "disrict"),
-    Column("created_on", "creation_date", parse_day, "datetime64[D]", error=UnreadableDate),
+    Column("created_on", "creation_date", parse_day, "datetime64[D]", error=UnreadableDate, is_filled=True),
     _number("latitude", "latitude", is_required=False),
     _number("longitude", "longitude", is_required=False),
     _number("tariff_price", "tariff_price", is_required=False),
@@ -104,7 +139,7 @@ INVOICE_ON = Column("invoice_on", "invoice_date", parse_invoice_day, "datetime64
 YEAR_FIRST = INVOICE_ON._replace(convert=is_year_first, dtype=bool)
 INVOICE_FIELDS = (
     INVOICE_ON,
-    Column("energy", "counter_type", parse_energy, np.int8),
+    Column("energy", "counter_type", parse_energy, np.int8, is_filled=True),
     _code("tariff", "tarif_type"),
     _code("meter_id", "counter_number"),
     _code("meter_status", "counter_statue"),
@@ -115,10 +150,17 @@ INVOICE_FIELDS = (
     _number("old_index", "old_index"),
     _number("new_index", "new_index"),
     _number("months", "months_number"),
+    _number("consumption", "consumption", is_required=False),
+    Column("quality", "quality", parse_quality, np.int8, is_required=False),
 )
-NO_INVOICES = {"client": np.array([], np.int64)} | {f.name: np.array([], f.dtype) for f in INVOICE_FIELDS}
-CODE_NAMES = {name for field in CLIENT_FIELDS + INVOICE_FIELDS if field.convert is parse_code for name in field[:2]}
-NAMED_CODE = re.compile(rf"(?:{'|'.join(sorted(CODE_NAMES))})_(\d+)")
+NO_INVOICES = {"client": np.array([], np.int64)} | {
+    field.name: np.array([], field.dtype) for field in INVOICE_FIELDS if field.is_required
+}
+# Each of them says how much was used; one must be there.
+CONSUMPTION = {"consumption", "new_index", *LEVELS}
+FLAG_OF_ABSENT = {"created_on": "no_creation_date"}  # which each client would have
+CODE_COLUMNS = {name for field in CLIENT_FIELDS + INVOICE_FIELDS if field.convert is parse_code for name in field[:2]}
+NAMED_CODE = re.compile(rf"(?:{'|'.join(sorted(CODE_COLUMNS))})_(\d+)")
 
 
 # --- quality flags ----------------------------------------------------------------------------------------------------
@@ -132,11 +174,28 @@ def quality_flag(finding: CleaningFinding, n: int) -> QualityFlag:
 def sum_flags(flags: Iterable[QualityFlag]) -> list[QualityFlag]:
     """Add up the flags of several partitions of a client base, in the order of a single table's flags."""
     counts: Counter[tuple[str, str]] = Counter()
+    alike: dict[tuple[str, str], QualityFlag] = {}
     for flag in flags:
+        if flag.flag in OF_ALL:
+            alike[flag.flag, flag.text] = flag
+            continue
         counts[flag.flag, flag.text.removesuffix(f": {flag.n:,}.")] += flag.n
-    order = [COPIES[0], *(rule.flag for rule in (*INVOICE_RULES, *CLIENT_RULES)), UNKNOWN_CLIENTS[0]]
-    found = sorted(counts.items(), key=lambda item: order.index(item[0][0]))
-    return [QualityFlag(flag, n, f"{text}: {n:,}.") for (flag, text), n in found]
+    found = sorted(counts.items(), key=lambda item: FLAG_ORDER.index(item[0][0]))
+    return [QualityFlag(flag, n, f"{text}: {n:,}.") for (flag, text), n in found] + list(alike.values())
+
+
+def _flags_of_all(names: CodeNames, missing: tuple[str, ...]) -> list[QualityFlag]:
+    """Flags on columns that are missing, and on texts that count as one."""
+    flags = []
+    if missing:
+        text = f"Columns that are not given, so that what they would show is not seen: {', '.join(missing)}."
+        flags.append(QualityFlag(MISSING_COLUMNS, len(missing), text))
+    if pairs := names.indistinct():
+        column, one, other = pairs[0]
+        text = f"Texts that share a code, so that they count as one: {one!r} and {other!r} ({column})"
+        more = f", and {len(pairs) - 1:,} more" if len(pairs) > 1 else ""
+        flags.append(QualityFlag(SHARED_CODES, len(pairs), f"{text}{more}. Rename one."))
+    return flags
 
 
 def flags_by_client(findings: list[CleaningFinding], n_clients: int) -> list[tuple[QualityFlag, ...]]:
@@ -161,18 +220,55 @@ def read_tables(*sources, clients=None, invoices=None) -> Tables:
     """Read and clean the clients and the invoices.
 
     sources: a zip, a folder, or files with "client" and "invoice" in their names; of train and test, train is read.
-    clients, invoices: a file of any name each, used instead of the sources.
-    Raises TableError (one sentence). Invoices of unknown clients are left out; all clients are kept.
+    clients, invoices: a file of any name each, used instead of the sources. Without a file of clients, the clients are
+    those of the invoices. Raises TableError (one sentence). Invoices of unknown clients are left out; all clients are
+    kept.
     """
-    client_source = find_file("client", sources, clients)
     invoice_source = find_file("invoice", sources, invoices)
+    if clients is None and not has_file("client", sources):
+        sheet = parse_table(invoice_source, (CLIENT_ID, *INVOICE_FIELDS))
+        require_consumption(sheet.names, invoice_source)
+        ids, client = _numbered(sheet.take(CLIENT_ID))
+        return _cleaned({CLIENT_ID.name: ids}, client, sheet)
+    client_source = find_file("client", sources, clients)
     sheet = parse_table(client_source, CLIENT_FIELDS)
     clients = client_columns(sheet)
+    names = sheet.code_names
     row_of = rows_by_id(clients["client_id"], client_source)
     owner = CLIENT_ID._replace(convert=partial(_row_of_client, row_of), dtype=np.int64)
     sheet = parse_table(invoice_source, (owner, *INVOICE_FIELDS))
-    client = sheet.take(owner)
-    return clean_tables(clients, client, invoice_columns(sheet))
+    require_consumption(sheet.names, invoice_source)
+    return _cleaned(clients, sheet.take(owner), sheet, names)
+
+
+def read_clients(*sources, clients=None) -> Tables:
+    """Read and clean clients without invoices, which are judged by their readings. Raises TableError."""
+    source = find_file("client", sources, clients)
+    sheet = parse_table(source, CLIENT_FIELDS)
+    table = client_columns(sheet)
+    rows_by_id(table["client_id"], source)
+    no_invoices = ((name, column) for name, column in NO_INVOICES.items() if name != "client")
+    return clean_tables(table, NO_INVOICES["client"], no_invoices, lambda: sheet.code_names)
+
+
+def _cleaned(clients: Table, client: np.ndarray, sheet: ParsedTable, names: CodeNames = NO_CODE_NAMES) -> Tables:
+    return clean_tables(clients, client, invoice_columns(sheet), lambda: names | sheet.code_names)
+
+
+def _numbered(client_ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(distinct ids in the order of their first rows, the number of each row's id)."""
+    row_of: dict[str, int] = {}
+    client = np.array([row_of.setdefault(client_id, len(row_of)) for client_id in client_ids], np.int64)
+    return np.array(list(row_of), object), client
+
+
+def require_consumption(columns: Collection[str], place: object) -> None:
+    """Raise MissingColumns where nothing says how much was used. [columns: canonical names]"""
+    if not CONSUMPTION & set(columns):
+        raise MissingColumns(
+            f"{place} has no column of consumption; name one consumption (kWh), or consumption_level_1 to "
+            f"consumption_level_4, or old_index and new_index. See data/README.md, 'Input tables'."
+        )
 
 
 def client_columns(sheet: ParsedTable) -> Table:
@@ -187,23 +283,58 @@ def invoice_columns(sheet: ParsedTable) -> Iterator[tuple[str, np.ndarray]]:
     is_raw = sheet.name(INVOICE_ON) == INVOICE_ON.raw
     yield EXPORT_DATE, sheet.peek(YEAR_FIRST) if is_raw else np.zeros(sheet.n_rows, bool)
     for field in INVOICE_FIELDS:
-        yield field.name, sheet.take(field)
+        if field in sheet:
+            yield field.name, sheet.take(field)
 
 
-def clean_tables(clients: Table, client: np.ndarray, invoices: Iterable[tuple[str, np.ndarray]]) -> Tables:
-    """Clean parsed columns. [client: each invoice's row in clients, -1 unknown; invoices: (name, column)]"""
+def missing_column(field: Column, n: int) -> np.ndarray:
+    """The values of a column that a file lacks."""
+    if field.dtype is object:
+        return np.full(n, "", object)
+    if field.dtype is np.int8:
+        return np.full(n, field.convert(None), np.int8)
+    return np.full(n, "NaT" if str(field.dtype).startswith("datetime64") else np.nan, field.dtype)
+
+
+def _filled(table: Table, fields: Sequence[Column], n: int) -> tuple[Table, list[str]]:
+    """The table with all columns that canonical tables have, and the names of those that were not given."""
+    absent = {field.name: field for field in fields if field.is_filled and field.name not in table}
+    columns = {name: missing_column(field, n) for name, field in absent.items()}
+    if "energy" in columns:
+        columns["energy"] = np.zeros(n, np.int8)  # electricity, without a flag at each client
+    if not set(LEVELS) <= columns.keys():
+        columns |= {name: np.zeros(n) for name in LEVELS if name in columns}  # billed by fewer price levels
+    return table | columns, list(absent)
+
+
+def clean_tables(
+    clients: Table,
+    client: np.ndarray,
+    invoices: Iterable[tuple[str, np.ndarray]],
+    find_names: Callable[[], CodeNames] = lambda: NO_CODE_NAMES,
+) -> Tables:
+    """Clean parsed columns. [client: each invoice's row in clients, -1 unknown; invoices: (name, column)]
+
+    find_names: called when the columns have been parsed. Columns that are not given are filled with missing values, and
+    named in one flag.
+    """
     with_client = np.flatnonzero(client >= 0)
     order = with_client[np.argsort(client[with_client], kind="stable")]
     if np.array_equal(order, np.arange(len(client))):
         order = slice(None)  # avoids a copy of every column
     invoice_table = {"client": client[order]} | {name: column[order] for name, column in invoices}
-    client_table, invoice_table, findings = clean(clients, invoice_table)
+    names = find_names()
+    clients, no_client_column = _filled(clients, CLIENT_FIELDS, len(clients["client_id"]))
+    invoice_table, no_invoice_column = _filled(invoice_table, INVOICE_FIELDS, len(invoice_table["client"]))
+    missing = (*no_client_column, *no_invoice_column)
+    client_table, invoice_table, findings = clean(clients, invoice_table, names)
+    findings = [finding for finding in findings if finding.flag not in {FLAG_OF_ABSENT.get(name) for name in missing}]
     quality = flags_by_client(findings, len(client_table["client_id"]))
     n_unknown = len(client) - len(with_client)
     if n_unknown:
         findings.append(CleaningFinding(*UNKNOWN_CLIENTS, np.full(n_unknown, -1)))
     flags = [quality_flag(finding, len(finding.clients)) for finding in findings]
-    return Tables(client_table, invoice_table, flags, quality)
+    return Tables(client_table, invoice_table, flags + _flags_of_all(names, missing), quality, names, missing)
 
 
 def rows_by_id(client_ids: np.ndarray, source: object) -> dict[str, int]:

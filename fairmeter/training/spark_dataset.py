@@ -23,19 +23,19 @@ OnProgress = Callable[[str, int, int | None], None]  # (what runs, how much is d
 def partition_features(tables: Tables, rows: np.ndarray):
     """The Arrow table of one partition's features. [rows: row numbers of its clients among all]"""
     evidence = client_features(tables.clients, tables.invoices)
-    return to_arrow(evidence, tables.clients, rows, tables.flags)
+    return to_arrow(evidence, tables, rows)
 
 
 def read_dataset_on_spark(master: str, paths: Sequence[Path], on_progress: OnProgress) -> Dataset:
     """Compute the features on the cluster of this master. Raises TableError, TrainingError, SparkError."""
     pieces = find_table_files(tuple(paths))
     with spark_jobs(master) as machines:
-        clients, evidence, flags = from_arrow(list(machines.map_partitions(pieces, partition_features, on_progress)))
+        tables, evidence = from_arrow(list(machines.map_partitions(pieces, partition_features, on_progress)))
 
     def find(some: np.ndarray) -> tuple[Table, Table]:
         with spark_jobs(master) as machines:
-            found, _ = machines.collect_clients(pieces, clients["client_id"][some].tolist())
+            found, _ = machines.collect_clients(pieces, tables.clients["client_id"][some].tolist())
         return found.clients, found.invoices
 
     name = ", ".join(path.name for path in paths)
-    return Dataset.from_tables(name, Tables(clients, {}, flags, []), evidence, FEATURE_NAMES, find)
+    return Dataset.from_tables(name, tables, evidence, FEATURE_NAMES, find)

@@ -83,8 +83,8 @@ def flags_of(tables):
     return {flag.flag: flag.n for flag in tables.flags}
 
 
-def read_back(folder, clients, invoices):
-    return read_tables(written(folder, clients, invoices))
+def read_back(folder, clients, invoices, ending=".csv"):
+    return read_tables(written(folder, clients, invoices, ending))
 
 
 CLIENTS = [a_client("c-1", label=1), a_client("c-2", created_on="1999-01-31", label=0)]
@@ -98,7 +98,6 @@ MOVED_BACK |= {"consumption_level_4": 0, "old_index": 4000, "new_index": 4400, "
 
 CLEANED = [
     ({"meter_status": 46}, "unknown_meter_status", {"meter_status": NAN}),
-    ({"meter_status": "A"}, "unknown_meter_status", {"meter_status": NAN}),
     ({"meter_status": 2.5}, "unknown_meter_status", {"meter_status": NAN}),
     ({"remark": 5}, "unknown_remark", {"remark": NAN}),
     ({"remark": 413}, "unknown_remark", {"remark": NAN}),

@@ -138,7 +138,8 @@ def test_evidence_travels_to_the_last_bit(tmp_path, utility):
     pieces = find_table_files((utility / "utility.zip",))
     parts = [partition_features(*part.open()) for part in partition_on_disk(pieces, tmp_path, 3_000_000, silent)]
     assert len(parts) > 2
-    clients, found, flags = from_arrow(parts)
+    joined, found = from_arrow(parts)
+    clients, flags = joined.clients, joined.flags
     np.testing.assert_array_equal(found.features.view(np.int32), evidence.features.view(np.int32))
     np.testing.assert_array_equal(found.n_records, evidence.n_records)
     for name, cells in evidence.group_keys.items():

@@ -10,7 +10,7 @@ writer holds metadata of each batch in memory, which would grow with the data.
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -46,10 +46,11 @@ class Partition:
     invoices: "SpilledRows"
     n_clients: int
     place: str
+    has_clients: bool = True
 
     def open(self, ids: Collection[str] | None = None) -> tuple[Tables, np.ndarray]:
         """Tables of all its clients or of these ids, and their row numbers, ascending. Raises DuplicateClient."""
-        return partition_tables(self.clients.read(ids), self.invoices.read(ids), self.place)
+        return partition_tables(self.clients.read(ids), self.invoices.read(ids), self.place, self.has_clients)
 
 
 def partition_on_disk(files: TableFiles, folder: Path, max_bytes: int, on_rows: OnRows) -> Iterator[Partition]:
@@ -58,13 +59,14 @@ def partition_on_disk(files: TableFiles, folder: Path, max_bytes: int, on_rows: 
     max_bytes: memory for a partition; on_rows: called with the number of rows of each batch read.
     """
     places = describe_files(files.clients), describe_files(files.invoices)
-    clients = chain.from_iterable(client_rows(file, i, files.columns) for i, file in enumerate(files.clients))
-    invoices = chain.from_iterable(map(invoice_rows, files.invoices))
+    clients = chain.from_iterable(client_rows(files, i) for i in range(len(files.clients)))
+    invoices = chain.from_iterable(invoice_rows(files, i) for i in range(len(files.invoices)))
     writers = SpillWriter(folder, "clients"), SpillWriter(folder, "invoices")
     for writer, tables, place in zip(writers, (clients, invoices), places, strict=True):
         writer.write(_reported(tables, on_rows), BUFFER_SHARE * max_bytes)
         require_rows(place, int(writer.counts.sum()))
-    yield from _partitions(*writers, max_bytes, places[0])
+    for part in _partitions(*writers, max_bytes, places[0]):
+        yield replace(part, has_clients=files.has_clients)
 
 
 def _reported(tables: Iterator, on_rows: OnRows) -> Iterator:

@@ -1,25 +1,27 @@
 """Conversion of a partition's features to an Arrow table, for transport between processes, and back.
 
-In:  a FeatureMatrix, its clients, and their row numbers in the client base; or such tables, in any order.
+In:  a FeatureMatrix, the Tables of its clients, and their row numbers in the client base; or such tables, in any order.
 Out: the same values to the last bit, clients in the order of their row numbers.
 """
 
+import json
 from collections.abc import Sequence
 
 import numpy as np
 
-from fairmeter.core.types import FeatureMatrix, GroupKeys, QualityFlag, Table
+from fairmeter.core.code_names import NO_CODE_NAMES, CodeNames
+from fairmeter.core.types import FeatureMatrix, GroupKeys
 from fairmeter.data.partitioned.partitions import ROW, read_flags, table_to_arrow, with_flags
-from fairmeter.data.tables import CLIENT_FIELDS, sum_flags
+from fairmeter.data.tables import CLIENT_FIELDS, Tables, sum_flags
 
 N_RECORDS, FEATURES, KEYS = "n_records", "features", "keys_of_"
 
 
-def to_arrow(matrix: FeatureMatrix, clients: Table, rows: np.ndarray, flags: Sequence[QualityFlag]):
+def to_arrow(matrix: FeatureMatrix, tables: Tables, rows: np.ndarray):
     """The Arrow table of a partition, with a row per client."""
     import pyarrow as pa
 
-    table = table_to_arrow({ROW: rows, N_RECORDS: matrix.n_records} | clients)
+    table = table_to_arrow({ROW: rows, N_RECORDS: matrix.n_records} | tables.clients)
     features = np.ascontiguousarray(matrix.features, dtype=np.float32)
     bytes_of_rows = pa.py_buffer(features.view(np.uint8).ravel())
     column = pa.Array.from_buffers(pa.binary(4 * features.shape[1]), len(features), [None, bytes_of_rows])
@@ -27,11 +29,11 @@ def to_arrow(matrix: FeatureMatrix, clients: Table, rows: np.ndarray, flags: Seq
     for name, keys in matrix.group_keys.items():
         ends = np.append(0, np.cumsum(keys.counts)).astype(np.int32)
         table = table.append_column(KEYS + name, pa.ListArray.from_arrays(pa.array(ends), pa.array(keys.keys)))
-    return with_flags(table, flags)
+    return with_flags(table, tables.flags, names=tables.code_names.to_json(), missing=tables.missing)
 
 
-def from_arrow(tables: Sequence) -> tuple[Table, FeatureMatrix, list[QualityFlag]]:
-    """Clients, their features, and the quality flags of all partitions together."""
+def from_arrow(tables: Sequence) -> tuple[Tables, FeatureMatrix]:
+    """The Tables of all partitions together, without invoices, and their clients' features."""
     import pyarrow as pa
 
     narrow = pa.concat_tables([table.drop_columns([FEATURES]).replace_schema_metadata() for table in tables])
@@ -49,7 +51,12 @@ def from_arrow(tables: Sequence) -> tuple[Table, FeatureMatrix, list[QualityFlag
         name.removeprefix(KEYS): _group_keys(narrow[name]) for name in narrow.column_names if name.startswith(KEYS)
     }
     flags = sum_flags(flag for table in tables for flag in read_flags(table))
-    return clients, FeatureMatrix(features, narrow[N_RECORDS].to_numpy(), group_keys), flags
+    names, missing = NO_CODE_NAMES, ()
+    for table in tables:
+        names |= CodeNames.from_json(json.loads(table.schema.metadata[b"names"]))
+        missing = tuple(json.loads(table.schema.metadata[b"missing"]))
+    matrix = FeatureMatrix(features, narrow[N_RECORDS].to_numpy(), group_keys)
+    return Tables(clients, {}, flags, [], names, missing), matrix
 
 
 def _matrix(column) -> np.ndarray:

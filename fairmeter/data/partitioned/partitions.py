@@ -14,10 +14,11 @@ from zlib import crc32
 
 import numpy as np
 
+from fairmeter.core.code_names import NO_CODE_NAMES, CodeNames
 from fairmeter.core.types import QualityFlag, Table
-from fairmeter.data.arrow_reader import parse_batches, read_header
+from fairmeter.data.arrow_reader import ParsedTable, parse_batches, read_header
 from fairmeter.data.date_swaps import EXPORT_DATE
-from fairmeter.data.files import EmptyTable, MissingFile, TableFile, find_files
+from fairmeter.data.files import Column, EmptyTable, MissingFile, TableFile, find_files
 from fairmeter.data.parsing import parse_text
 from fairmeter.data.tables import (
     CLIENT_FIELDS,
@@ -27,11 +28,14 @@ from fairmeter.data.tables import (
     clean_tables,
     client_columns,
     invoice_columns,
+    missing_column,
+    require_consumption,
     rows_by_id,
 )
 
 PART_KEY = "part_key"  # uint32: hash of the client id, the same on every machine
 FLAGS = b"flags"  # in a table's metadata
+TEXT = "_text"  # ends the name of the column with the texts of a column of codes, null where that is a number
 ROW = "row"  # int64: position of the client in the files, which orders equal scores
 FILE_ROWS = 2**40  # above the rows of any file: a row number is the file's number times this, plus its position
 OWNER = CLIENT_ID._replace(convert=parse_text)
@@ -39,11 +43,16 @@ KEY = CLIENT_ID._replace(convert=lambda value: crc32(parse_text(value).encode())
 
 
 class TableFiles(NamedTuple):
-    """The files of each table, and the columns of clients that any of them has."""
+    """The files of each table, and the columns that any of them has.
+
+    has_clients: False where the clients are those of the invoices, whose files then stand for both.
+    """
 
     clients: list[TableFile]
     invoices: list[TableFile]
-    columns: tuple[str, ...]
+    client_columns: tuple[str, ...]
+    invoice_columns: tuple[str, ...]
+    has_clients: bool = True
 
 
 # --- which files ------------------------------------------------------------------------------------------------------
@@ -53,20 +62,34 @@ def find_table_files(sources: tuple, clients: Path | None = None, invoices: Path
     """The files of both tables. Raises MissingFile, DamagedFile.
 
     sources: folders, zips and files; those with "client" or "invoice" in their names are read, and all files in folders
-    with such names. clients, invoices: a file or a folder of any name each.
+    with such names. clients, invoices: a file or a folder of any name each. Without files of clients, the clients are
+    those of the invoices.
     """
     sources = tuple(Path(source).absolute() for source in sources)  # other processes may have other working folders
-    found = [_of_kind(kind, sources, named) for kind, named in (("client", clients), ("invoice", invoices))]
-    headers = [set(read_header(source)) for source in found[0]]
-    present = tuple(f.name for f in CLIENT_FIELDS if any({f.name, f.raw} & header for header in headers))
-    return TableFiles(*found, present)
+    bills = _of_kind("invoice", sources, invoices)
+    has_clients = bool(_found("client", sources, clients))
+    owners = _of_kind("client", sources, clients) if has_clients else bills
+    of_clients = _columns(owners, CLIENT_FIELDS if has_clients else (CLIENT_ID,))
+    of_invoices = _columns(bills, INVOICE_FIELDS)
+    return TableFiles(owners, bills, of_clients, of_invoices, has_clients)
+
+
+def _columns(sources: list[TableFile], fields: Sequence[Column]) -> tuple[str, ...]:
+    """The columns that any of the files has, and those that each must have."""
+    given = set().union(*map(read_header, sources))
+    return tuple(
+        field.name for field in fields if {field.name, field.raw} & given or (field.is_required and not field.is_filled)
+    )
+
+
+def _found(kind: str, sources: tuple, named: Path | None) -> list[TableFile]:
+    if named:
+        return find_files(None, (named.absolute(),))
+    return find_files(kind, sources) + find_files(None, _folders(kind, sources))
 
 
 def _of_kind(kind: str, sources: tuple, named: Path | None) -> list[TableFile]:
-    if named:
-        found = find_files(None, (named.absolute(),))
-    else:
-        found = find_files(kind, sources) + find_files(None, _folders(kind, sources))
+    found = _found(kind, sources, named)
     of_kind = [source for source in found if "train" in source.file_name] or found  # as in find_file
     if not of_kind:
         where = named or ", ".join(map(str, sources)) or "what was named"
@@ -83,29 +106,60 @@ def _folders(kind: str, sources: tuple) -> tuple[Path, ...]:
 # --- files to rows ----------------------------------------------------------------------------------------------------
 
 
-def client_rows(source: TableFile, number: int, columns: tuple[str, ...]) -> Iterator:
+def client_rows(files: TableFiles, number: int) -> Iterator:
     """Arrow tables of a file's clients. [number: of the file among the files of clients] Raises TableError."""
-    for sheet in parse_batches(source, CLIENT_FIELDS):
+    fields = [field for field in CLIENT_FIELDS if field.name in files.client_columns]
+    for sheet in parse_batches(files.clients[number], tuple(fields)):
         first = number * FILE_ROWS + sheet.first_row
-        columns_given = {PART_KEY: sheet.peek(KEY), ROW: np.arange(first, first + sheet.n_rows)} | client_columns(sheet)
-        missing = {
-            field.name: _missing_column(field.dtype, sheet.n_rows) for field in CLIENT_FIELDS if field.name in columns
-        }
-        yield table_to_arrow({name: columns_given.get(name, missing.get(name)) for name in (PART_KEY, ROW, *columns)})
+        place = {PART_KEY: sheet.peek(KEY), ROW: np.arange(first, first + sheet.n_rows)}
+        table = _with_names(place, client_columns(sheet), fields, sheet)
+        yield table if files.has_clients else _first_rows(table)
 
 
-def invoice_rows(source: TableFile) -> Iterator:
-    """Arrow tables of a file's invoices. Raises TableError."""
-    for sheet in parse_batches(source, (OWNER, *INVOICE_FIELDS)):
+def invoice_rows(files: TableFiles, number: int) -> Iterator:
+    """Arrow tables of a file's invoices. [number: of the file among the files of invoices] Raises TableError."""
+    fields = [field for field in INVOICE_FIELDS if field.name in files.invoice_columns]
+    for sheet in parse_batches(files.invoices[number], (OWNER, *fields)):
+        require_consumption(files.invoice_columns, files.invoices[number])
         owner = {PART_KEY: sheet.peek(KEY), CLIENT_ID.name: sheet.take(OWNER)}
-        yield table_to_arrow(owner | dict(invoice_columns(sheet)))
+        columns = dict(invoice_columns(sheet))
+        yield _with_names(owner | {EXPORT_DATE: columns.pop(EXPORT_DATE)}, columns, fields, sheet)
 
 
-def _missing_column(dtype: type | str, n: int) -> np.ndarray:
-    """The values of a column that a file lacks."""
-    if dtype is object:
-        return np.full(n, "", object)
-    return np.full(n, "NaT" if str(dtype).startswith("datetime64") else np.nan, dtype)
+def _with_names(place: Table, given: Table, fields: Sequence[Column], sheet: ParsedTable):
+    """An Arrow table of the place of each row, its columns, missing ones filled, and the texts of its codes."""
+    import pyarrow as pa
+
+    n = sheet.n_rows
+    columns = {f.name: given[f.name] if f.name in given else missing_column(f, n) for f in fields}
+    table = table_to_arrow(place | columns)
+    for field in (field for field in fields if field.names_of):
+        names = sheet.code_names.by_column.get(field.name)
+        texts = [names.get(code) for code in columns[field.name].tolist()] if names else pa.nulls(n, pa.string())
+        table = table.append_column(field.name + TEXT, pa.array(texts, pa.string()))
+    return table
+
+
+def _first_rows(table):
+    """The first row of each client, for clients that no table of their own lists."""
+    import pyarrow as pa
+
+    _, first = np.unique(table[CLIENT_ID.name].to_numpy(), return_index=True)
+    return table.take(pa.array(np.sort(first)))
+
+
+def names_of_rows(tables: Sequence) -> CodeNames:
+    """The names of the codes in Arrow tables of rows."""
+    from pyarrow import compute
+
+    found = NO_CODE_NAMES
+    for table in tables:
+        for text in (name for name in table.column_names if name.endswith(TEXT)):
+            column = text.removesuffix(TEXT)
+            named = table.select([column, text]).filter(compute.is_valid(table[text]))
+            pairs = named.group_by([column, text]).aggregate([]).to_pydict()
+            found |= CodeNames.of_column(column, sorted(zip(pairs[column], pairs[text], strict=True)))
+    return found
 
 
 def table_to_arrow(table: Table):
@@ -123,9 +177,10 @@ def filter_clients(table, ids: Collection[str]):
     return table.filter(compute.is_in(table[CLIENT_ID.name], value_set=pa.array(ids, pa.string())))
 
 
-def with_flags(table, flags: Sequence[QualityFlag]):
-    """An Arrow table with the quality flags of its rows as metadata."""
-    return table.replace_schema_metadata({FLAGS: json.dumps([astuple(flag) for flag in flags])})
+def with_flags(table, flags: Sequence[QualityFlag], **more):
+    """An Arrow table with the quality flags of its rows as metadata. [more: other metadata, for JSON]"""
+    metadata = {FLAGS: json.dumps([astuple(flag) for flag in flags])}
+    return table.replace_schema_metadata(metadata | {name: json.dumps(value) for name, value in more.items()})
 
 
 def read_flags(table) -> list[QualityFlag]:
@@ -142,21 +197,26 @@ def _type_of(column: np.ndarray):
 # --- rows to tables ---------------------------------------------------------------------------------------------------
 
 
-def partition_tables(clients, invoices, place: str) -> tuple[Tables, np.ndarray]:
+def partition_tables(clients, invoices, place: str, has_clients: bool = True) -> tuple[Tables, np.ndarray]:
     """The Tables of a partition's rows, and each client's row number, ascending. [place: for messages]
+
+    has_clients: False where several rows of one client count as one.
 
     Raises DuplicateClient.
     """
     from pyarrow import compute
 
     clients = clients.sort_by(ROW)
+    clients = clients if has_clients else _first_rows(clients)
     rows = clients[ROW].to_numpy()
     table = {f.name: clients[f.name].to_numpy() for f in CLIENT_FIELDS if f.name in clients.column_names}
     rows_by_id(table[CLIENT_ID.name], place)
+    names = names_of_rows((clients, invoices))
     owner = compute.index_in(invoices[CLIENT_ID.name], value_set=clients[CLIENT_ID.name].combine_chunks())
     client = owner.fill_null(-1).to_numpy().astype(np.int64)
-    columns = ((name, invoices[name].to_numpy()) for name in (EXPORT_DATE, *(f.name for f in INVOICE_FIELDS)))
-    return clean_tables(table, client, columns), rows
+    given = (name for name in (EXPORT_DATE, *(f.name for f in INVOICE_FIELDS)) if name in invoices.column_names)
+    columns = ((name, invoices[name].to_numpy()) for name in given)
+    return clean_tables(table, client, columns, lambda: names), rows
 
 
 def require_rows(place: str, n: int) -> None:

@@ -29,6 +29,7 @@ from fairmeter.data.files import Column, TableError
 from fairmeter.data.partitioned.partitions import (
     PART_KEY,
     ROW,
+    TEXT,
     TableFiles,
     client_rows,
     describe_files,
@@ -189,11 +190,12 @@ class SparkJobs:
             n_parts = self._n_parts(files)
             self._spark.conf.set("spark.sql.shuffle.partitions", str(n_parts))
             shared, place = self._spark.sparkContext.broadcast(job), describe_files(files.clients)
+            has_clients = files.has_clients
 
         def run(clients, invoices):
             import pyarrow as pa
 
-            tables, rows = partition_tables(clients, invoices, place)
+            tables, rows = partition_tables(clients, invoices, place, has_clients)
             result = {
                 "made": [_to_bytes(shared.value(tables, rows))],
                 "n_clients": [len(rows)],
@@ -225,7 +227,7 @@ class SparkJobs:
         with _spark_errors():
             wanted = self._spark.sparkContext.broadcast(client_ids)
             clients, invoices = (frame.toArrow() for frame in self._frames(files, 1, wanted))
-        return partition_tables(clients, invoices, describe_files(files.clients))
+        return partition_tables(clients, invoices, describe_files(files.clients), files.has_clients)
 
     def _n_parts(self, files: TableFiles) -> int:
         packed = sum(source.n_bytes * (PARQUET_RATIO if source.is_parquet else 1) for source in files.invoices)
@@ -233,23 +235,22 @@ class SparkJobs:
 
     def _frames(self, files: TableFiles, n_parts: int, wanted=None) -> tuple:
         """Clients and invoices as data frames with the number of their partition. [wanted: a broadcast of ids]"""
-        columns = files.columns
 
         def read_clients(numbers: Iterator) -> Iterator:
             for batch in numbers:
                 for number in batch["id"].to_pylist():
-                    for table in client_rows(files.clients[number], number, columns):
+                    for table in client_rows(files, number):
                         yield from _numbered(table, n_parts, wanted).to_batches()
 
         def read_invoices(numbers: Iterator) -> Iterator:
             for batch in numbers:
                 for number in batch["id"].to_pylist():
-                    for table in invoice_rows(files.invoices[number]):
+                    for table in invoice_rows(files, number):
                         yield from _numbered(table, n_parts, wanted).to_batches()
 
         numbers = [self._spark.range(0, len(each), 1, len(each)) for each in (files.clients, files.invoices)]
-        return numbers[0].mapInArrow(read_clients, client_types(columns)), numbers[1].mapInArrow(
-            read_invoices, INVOICE_TYPES
+        return numbers[0].mapInArrow(read_clients, client_types(files.client_columns)), numbers[1].mapInArrow(
+            read_invoices, invoice_types(files.invoice_columns)
         )
 
     @contextmanager
@@ -279,9 +280,17 @@ class SparkJobs:
 
 def client_types(columns: tuple[str, ...]) -> str:
     """The columns of clients as a Spark schema."""
-    return ", ".join(
-        [f"{PART} int", f"{ROW} bigint", *(_type(field) for field in CLIENT_FIELDS if field.name in columns)]
-    )
+    return ", ".join([f"{PART} int", f"{ROW} bigint", *_types(CLIENT_FIELDS, columns)])
+
+
+def invoice_types(columns: tuple[str, ...]) -> str:
+    """The columns of invoices as a Spark schema."""
+    return ", ".join([f"{PART} int", "client_id string", f"{EXPORT_DATE} boolean", *_types(INVOICE_FIELDS, columns)])
+
+
+def _types(fields: tuple[Column, ...], columns: tuple[str, ...]) -> list[str]:
+    given = [field for field in fields if field.name in columns]
+    return [*map(_type, given), *(f"{field.name}{TEXT} string" for field in given if field.names_of)]
 
 
 def _type(field: Column) -> str:
@@ -289,7 +298,6 @@ def _type(field: Column) -> str:
 
 
 SPARK_TYPES = {"float64": "double", "datetime64[D]": "date", "int8": "tinyint", "object": "string"}
-INVOICE_TYPES = ", ".join([f"{PART} int", "client_id string", f"{EXPORT_DATE} boolean", *map(_type, INVOICE_FIELDS)])
 
 
 def _numbered(table, n_parts: int, wanted):

@@ -232,6 +232,8 @@ def _totals(rows: InvoiceSeries) -> np.ndarray:
         fill_missing(np.concatenate([rows.levels, [rows.months, off, np.abs(off)]]), 0.0)
     )
     consumption = levels[0] + levels[1] + levels[2] + levels[3]
+    if "consumption" in rows.columns:
+        consumption = pairs.total(fill_missing(rows.consumption, 0.0))
     span = rows.last_day - rows.first_day
     return np.array([
         pairs.counts, consumption, months, rows.first_day, rows.last_day, span,

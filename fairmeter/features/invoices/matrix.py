@@ -8,6 +8,7 @@ evidence stays NaN; only an empty count or sum is 0. `after_detection` marks fea
 inspection (a meter exchanged, a code changed): the prospective view leaves them out.
 """
 
+import re
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 
@@ -59,6 +60,7 @@ THREADS = 2  # NumPy releases the GIL in its loops; more threads wait for memory
 BLOCKS: tuple[Block, ...] = (*consumption.BLOCKS, *meter_and_account.BLOCKS)
 FEATURES: tuple[Feature, ...] = tuple(feature for block in BLOCKS for feature in block.columns)
 FEATURE_NAMES: tuple[str, ...] = tuple(feature.name for feature in FEATURES)
+LEVEL_FEATURE = re.compile(r"level_[1-4]|_upper$")  # what is computed from single price levels
 N_INVOICES = FEATURE_NAMES.index("n_invoices")
 
 
@@ -108,7 +110,11 @@ CLIENT_BLOCKS = tuple(block for block in BLOCKS if not block.is_by_pair)
 
 def _pair_features(rows: InvoiceSeries) -> np.ndarray:
     """All features by pair, for pairs with invoices. [float64, (features, pairs)]"""
-    return np.concatenate([block.compute(rows) for block in PAIR_BLOCKS])
+    features = np.concatenate([block.compute(rows) for block in PAIR_BLOCKS])
+    if "consumption" in rows.columns:  # counts and sums of levels are 0 where no level is known
+        n_levels = rows.by_pair.total((~np.isnan(rows.levels)).any(axis=0).astype(np.float64))
+        features[np.ix_(OF_LEVELS, n_levels == 0)] = np.nan
+    return features
 
 
 def _computed_order() -> np.ndarray:
@@ -119,6 +125,8 @@ def _computed_order() -> np.ndarray:
     return np.array([computed.index(feature) for feature in FEATURES])
 
 
+PAIR_NAMES = [feature.name for block in PAIR_BLOCKS for feature in block.columns[: len(block.features)]]
+OF_LEVELS = np.array([bool(LEVEL_FEATURE.search(name)) for name in PAIR_NAMES])
 with np.errstate(all="ignore"):
     WITHOUT_INVOICES = _pair_features(InvoiceSeries.without_invoices())[:, 0].astype(np.float32)
 ORDER = _computed_order()

@@ -12,10 +12,10 @@ from functools import cached_property
 import numpy as np
 
 from fairmeter.core.calendar import DAYS_PER_MONTH
+from fairmeter.core.consumption import LEVELS, billed_consumption
 from fairmeter.core.segments import Segments
 from fairmeter.core.types import Table
 
-LEVELS = tuple(f"consumption_level_{i}" for i in (1, 2, 3, 4))
 YEAR_DAYS = (335, 395)  # between invoices of the same season: a route may be read a month early or late
 LAGS = (1, 2, 3, 4, 6)  # invoices back, among which one is a year ago for two- to six-monthly invoices
 MIN_GAP = 5.0  # days: two invoices of one visit must not give a daily rate of thousands
@@ -56,7 +56,9 @@ def row_order(invoices: Table) -> np.ndarray:
         tied = np.flatnonzero(is_tie)
         among = {name: invoices[name][order[tied]] for name in TIE_BREAKS}
         moved = among["new_index"] - among["old_index"]
-        columns = (*(among[name] for name in METER_COLUMNS), moved, *(among[name] for name in INVOICE_COLUMNS))
+        columns = [*(among[name] for name in METER_COLUMNS), moved, *(among[name] for name in INVOICE_COLUMNS)]
+        if "consumption" in invoices:
+            columns.insert(0, invoices["consumption"][order[tied]])
         order[tied] = order[tied][np.lexsort([*columns, ordered[tied]])]
     return order
 
@@ -127,9 +129,8 @@ class InvoiceSeries:
 
     @cached_property
     def consumption(self) -> np.ndarray:
-        """Billed consumption: the sum of the known levels. [kWh, or m3 of gas]"""
-        unknown = np.isnan(self.levels)
-        return np.where(unknown.all(axis=0), np.nan, np.where(unknown, 0.0, self.levels).sum(axis=0))
+        """Billed consumption: as given, else the sum of the known levels. [kWh, or m3 of gas]"""
+        return billed_consumption(self.columns)
 
     @cached_property
     def gap(self) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fairmeter.core.consumption import billed_consumption
 from fairmeter.core.types import Table
 
 MAX_INVOICES = 12  # per client, both energies together: two years of both where each comes every four months
@@ -26,7 +27,6 @@ INVOICE_DTYPE = np.dtype(
     ]
 )
 DAY_OFFSET = 2**20  # days before 1970 that a day may lie; as far after it, and all fit into 22 bits
-LEVELS = tuple(f"consumption_level_{i}" for i in (1, 2, 3, 4))
 InvoiceHistories = Mapping[str, np.ndarray]  # by client id [INVOICE_DTYPE, oldest first, NaN where missing]
 
 
@@ -67,10 +67,8 @@ def invoice_histories(client_ids: Sequence[str], invoices: Table) -> dict[str, n
 
 def _rows(invoices: Table, day: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     rows = np.empty(len(chosen), INVOICE_DTYPE)
-    levels = [invoices[name][chosen] for name in LEVELS]
-    is_unknown = np.logical_and.reduce([np.isnan(level) for level in levels])
     rows["day"] = day[chosen]
-    rows["consumption"] = np.where(is_unknown, np.nan, sum(np.nan_to_num(level, copy=False) for level in levels))
+    rows["consumption"] = billed_consumption(invoices, chosen)
     for name in ("energy", "months", "coefficient", "meter_id", "old_index", "new_index"):
         rows[name] = invoices[name][chosen]
     return rows

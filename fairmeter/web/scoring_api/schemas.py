@@ -13,7 +13,7 @@ from fairmeter.scoring.examples import FILES, FLAT, NDJSON, RAW, READ
 
 REFERENCE = "#/components/schemas/{model}"
 
-Code = Annotated[float | str | None, Field(description="a code: a number, or a text that ends in one")]
+Code = Annotated[float | str | None, Field(description="a code: a number, or a text, which keeps its name")]
 Number = float | str | None
 Day = Annotated[str | None, Field(examples=["2003-08-12", "12/08/2003"])]
 Upload = Annotated[Any, WithJsonSchema({"type": "string", "format": "binary"})]
@@ -47,9 +47,9 @@ class Invoice(BaseModel):
     energy: str | int | None = _also("counter_type", "ELEC or GAZ")
     tariff: Code = _also("tarif_type")
     meter_id: Code = _also("counter_number")
-    meter_status: Code = _also("counter_statue", "0 to 5")
+    meter_status: Code = _also("counter_statue", "0 to 5, or a text")
     meter_code: Code = _also("counter_code")
-    remark: Code = _also("reading_remarque", "of the reader, 6 to 9")
+    remark: Code = _also("reading_remarque", "of the reader, 6 to 9, or a text")
     coefficient: Number = _also("counter_coefficient", "units billed per unit of the index")
     consumption_level_1: Number = _also("consommation_level_1", "kWh, or m³ of gas")
     consumption_level_2: Number = _also("consommation_level_2", "kWh, or m³ of gas")
@@ -58,6 +58,8 @@ class Invoice(BaseModel):
     old_index: Number = Field(None, description="what the meter showed before")
     new_index: Number = Field(None, description="what the meter showed now")
     months: Number = _also("months_number", "months that the invoice covers")
+    consumption: Number = Field(None, description="kWh, or m³ of gas: the whole, where there are no price levels")
+    quality: str | None = Field(None, description="actual, estimated or missing; left out: actual")
 
 
 class Reading(BaseModel):

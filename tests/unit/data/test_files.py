@@ -155,8 +155,9 @@ BAD = [
     (lines(a_client(), a_client("c-2"), a_client()), GOOD[1], DuplicateClient, ["2 rows", "'c-1'"]),
     ("", GOOD[1], EmptyTable, ["clients.csv is empty"]),
     (GOOD[0], HEADER + "\n", EmptyTable, ["invoices.csv", "no rows"]),
-    (GOOD[0].replace("region", "zone"), GOOD[1], MissingColumns, ["lacks region", "'zone'", "data/README.md"]),
-    (GOOD[0], GOOD[1].replace("meter_id", "x"), MissingColumns, ["lacks meter_id or counter_number;", "'tariff'"]),
+    (GOOD[0].replace("client_id", "id"), GOOD[1], MissingColumns, ["lacks client_id", "'id'", "data/README.md"]),
+    (GOOD[0], GOOD[1].replace("invoice_on", "x"), MissingColumns, ["lacks invoice_on or invoice_date;", "'tariff'"]),
+    (GOOD[0], "client_id,invoice_on,months\nc-1,2014-03-24,4\n", MissingColumns, ["no column of consumption"]),
     (GOOD[0].replace(",", ";"), GOOD[1], MissingColumns, ["client_id;category"]),
     (lines(a_client(client_catg=11)), GOOD[1], MissingColumns, ["category more than once"]),
 ]

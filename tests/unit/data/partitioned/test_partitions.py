@@ -236,8 +236,8 @@ def test_clients_without_invoices_are_in_partitions_of_their_own(tmp_path, monke
 
 def test_rows_of_a_partition_may_be_in_any_order(tmp_path):
     pieces = find_table_files((written(tmp_path, BASE, DIRTY),))
-    clients = pa.concat_tables(client_rows(pieces.clients[0], 0, pieces.columns))
-    invoices = pa.concat_tables(invoice_rows(pieces.invoices[0]))
+    clients = pa.concat_tables(client_rows(pieces, 0))
+    invoices = pa.concat_tables(invoice_rows(pieces, 0))
     backwards = [t.take(pa.array(np.arange(t.num_rows)[::-1])) for t in (clients, invoices)]
     one, rows = partition_tables(clients, invoices, "here")
     other, same_rows = partition_tables(*backwards, "here")
