@@ -1,6 +1,7 @@
 """Exogenous variables by date: temperature and holidays, from files or the `holidays` library.
 
-In:  a CSV or Parquet file with a date and a temperature per row; a file with a date per row, or a country code.
+In:  a CSV or Parquet file with a date and a temperature per row, or a weather file as downloaded (formats/weather.py);
+     a file with a date per row, or a country code.
 Out: Exogenous, the weather and holidays for Covariates.from_consumption. Unreadable input raises a TableError.
 """
 
@@ -11,12 +12,12 @@ from typing import NamedTuple
 import numpy as np
 
 from fairmeter.data.arrow_reader import parse_table, read_header
-from fairmeter.data.files import Column, MissingColumns, MissingFile, TableError, UnreadableDate, find_file
+from fairmeter.data.files import Column, MissingColumns, MissingFile, TableError, TableFile, UnreadableDate, find_file
+from fairmeter.data.formats.weather import in_celsius, read_download
 from fairmeter.data.parsing import NAT, parse_day, parse_number
 from fairmeter.data.reading_cleaning import READING_YEARS
 
 COUNTRY = re.compile(r"(?P<country>[A-Z]{2})(?:-(?P<part>[A-Z0-9]{1,6}))?")
-MIN_TEMPERATURE, MAX_TEMPERATURE = -90.0, 60.0  # deg C: extremes ever measured
 
 
 class UnknownHolidays(TableError):
@@ -39,12 +40,16 @@ def read_exogenous(weather: Path | None, holidays: str | None) -> Exogenous:
 
 
 def read_weather(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """(days since 1970, ascending; mean temperature of each [deg C]) over all rows and columns of a date.
+    """(days since 1970, ascending; mean temperature of each [deg C]). Raises TableError.
 
-    Every column with "temp" in its name counts; highest and lowest give the mean from which degree days are counted.
-    Raises TableError.
+    A file as downloaded from Meteostat, Open-Meteo or GHCN-Daily is read as it is. Of another one every row and every
+    column with "temp" in its name counts; highest and lowest give the mean from which degree days are counted.
     """
     source = find_file("weather", (), path)
+    return read_download(source) or _named_temperatures(source)
+
+
+def _named_temperatures(source: TableFile) -> tuple[np.ndarray, np.ndarray]:
     header = read_header(source)
     named = [name for name in header if "temp" in name.lower()]
     if not named:
@@ -54,13 +59,7 @@ def read_weather(path: Path) -> tuple[np.ndarray, np.ndarray]:
     fields = tuple(Column(name, name, parse_number, np.float64, is_number=True) for name in named)
     sheet = parse_table(source, (_date_column(header, source), *fields))
     day = sheet.take(_date_column(header, source)).astype(np.int64)
-    degrees = np.array([sheet.take(field) for field in fields])
-    odd = degrees[(degrees < MIN_TEMPERATURE) | (degrees > MAX_TEMPERATURE)]
-    if len(odd):
-        raise TableError(
-            f"{source} has a temperature of {odd[0]:g} deg C, outside {MIN_TEMPERATURE:g} to {MAX_TEMPERATURE:g}; "
-            "correct it, or convert the column to deg C."
-        )
+    degrees = np.array([in_celsius(source, field.name, sheet.take(field)) for field in fields])
     return _mean_by_day(np.tile(day, len(fields)), degrees.ravel())
 
 
