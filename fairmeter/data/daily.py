@@ -1,23 +1,28 @@
 """Smart-meter readings -> daily consumption on an unbroken calendar.
 
-In:  readings (canonical table): client, read_at (start of the hour or day), consumption_kwh; any order, gaps allowed.
+In:  readings (canonical table): client, read_at (start of the interval), consumption_kwh; any order, gaps allowed. If
+     given: minutes (length of the interval), is_estimated, export_kwh.
 Out: DailyConsumption: a row per client and day, from its first to its last known day; missing is NaN, never zero.
 
-A day of 23 or 25 hours, when the clocks change, is scaled to 24 hours so that days compare: a skipped hour counts as
-the mean of the hours that were read, and a repeated hour counts once, with its mean.
+Each reading has its own length (fairmeter/data/reading_rules/intervals.py). A day is the sum of what is known of it,
+scaled to 24 hours where at least 18 are known. A day of 23 or 25 hours, when the clocks change, is scaled to 24 hours
+so that days compare: a skipped hour counts as the mean of what was read, and a repeated hour counts once.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from fairmeter.core.segments import Segments
 from fairmeter.core.types import Table
+from fairmeter.data.reading_rules.intervals import interval_minutes, whole_days, without_overlaps
 
 MINUTES_PER_HOUR, HOURS_PER_DAY = 60, 24
 MINUTES_PER_DAY = MINUTES_PER_HOUR * HOURS_PER_DAY
-MIN_HOURS = 18  # known hours of 24: fewer could all lie in the night
-MAX_TOTALS = 2  # readings on a day that may be its total and a copy; more are parts of the day
+MIN_MINUTES = 18 * MINUTES_PER_HOUR  # known of a day: fewer could all lie in the night
+MIN_HOUR_MINUTES = 30  # known of an hour
+NO_HOUR = -1  # of a piece that is a day or longer
 
 
 @dataclass(frozen=True)
@@ -28,26 +33,26 @@ class DailyConsumption:
     day: np.ndarray  # int64 (rows,): days since 1970
     kwh: np.ndarray  # float64 (rows,), NaN where missing
     hours: np.ndarray | None = None  # float64 (rows, 24): kWh by hour of day, NaN unknown; None if no client has any
+    export_kwh: np.ndarray | None = None  # float64 (rows,): energy fed into the grid, 0 without; None if none was
 
     @classmethod
     def from_readings(cls, readings: Table, n_clients: int) -> "DailyConsumption":
         """Sum readings to days. [readings["client"]: row of the client, 0..n_clients - 1]
 
-        A day with fewer than MIN_HOURS known hours is NaN; otherwise its known hours are scaled up to 24. Readings of
-        one moment count once, with their mean. Negative and non-finite values are missing. Readings more frequent than
-        hourly are summed to hours; a client may change from daily to hourly readings once.
+        A day of which less than MIN_MINUTES are known is NaN; otherwise what is known is scaled up to 24 hours.
+        Readings of one moment and length count once, with their mean. Negative and non-finite values are missing, and
+        so are estimates, which are no evidence.
         """
-        client, minute, kwh = _ordered_moments(readings)
-        if not (minute % MINUTES_PER_DAY).any():  # totals of days only: a shortcut that takes a third of the time
-            return _on_calendar(client, minute // MINUTES_PER_DAY, kwh, n_clients)
-        client, hour, n, kwh = _hourly(client, minute, kwh)
-        is_new, client_of_day, day_of_day = _mark_first(client, hour // HOURS_PER_DAY)
-        by_day = _groups(is_new)
-        is_total = _is_total(by_day, client_of_day, day_of_day, hour, n_clients)
-        per_hour = _readings_per_hour(client, n, ~by_day.spread(is_total), n_clients)
-        kwh = np.where(by_day.spread(is_total), kwh, kwh * per_hour[client])
-        total = np.where(is_total, by_day.mean(kwh), _scale_to_24_hours(by_day, kwh))
-        return _on_calendar(client_of_day, day_of_day, total, n_clients, (by_day, is_total, hour, kwh))
+        client, minute, kwh, stated = _ordered_moments(readings)
+        if stated is None and not (minute % MINUTES_PER_DAY).any():  # totals of days: takes a third of the time
+            return _on_calendar(client, minute // MINUTES_PER_DAY, kwh, n_clients, exports=_exports(readings))
+        start, length = whole_days(minute, interval_minutes(client, minute, stated))
+        if _overlap(client, start, length):
+            client, start, length, kwh = without_overlaps(client, start, length, kwh)
+        pieces = _pieces(client, start.astype(np.int64), length, kwh)
+        is_new, client, day = _mark_first(pieces.client, pieces.day)
+        total = _daily_totals(_groups(is_new), pieces)
+        return _on_calendar(client, day, total, n_clients, _by_hour(pieces), _exports(readings))
 
     def for_clients(self, clients: np.ndarray) -> "DailyConsumption":
         """The rows of some clients, in their order. [clients: mask]"""
@@ -58,9 +63,9 @@ class DailyConsumption:
         is_selected = self.segments.spread(clients) & (self.day <= self.segments.spread(last_day))
         return self._rows(is_selected, self.segments.total(is_selected.astype(np.int64))[clients])
 
-    def _rows(self, is_selected: np.ndarray, counts: np.ndarray) -> "DailyConsumption":
-        hours = None if self.hours is None else self.hours[is_selected]
-        return DailyConsumption(Segments(counts), self.day[is_selected], self.kwh[is_selected], hours)
+    def _rows(self, rows: np.ndarray | slice, counts: np.ndarray) -> "DailyConsumption":
+        hours, export_kwh = (None if of_rows is None else of_rows[rows] for of_rows in (self.hours, self.export_kwh))
+        return DailyConsumption(Segments(counts), self.day[rows], self.kwh[rows], hours, export_kwh)
 
     def slice(self, start: int, stop: int) -> "DailyConsumption":
         """The clients start .. stop - 1, as views of the arrays."""
@@ -68,36 +73,62 @@ class DailyConsumption:
             return self
         counts = self.segments.counts[start:stop]
         first = int(self.segments.starts[start]) if start < len(self.segments) else 0
-        rows = slice(first, first + int(counts.sum()))
-        return DailyConsumption(
-            Segments(counts), self.day[rows], self.kwh[rows], None if self.hours is None else self.hours[rows]
-        )
+        return self._rows(slice(first, first + int(counts.sum())), counts)
 
 
-def _ordered_moments(readings: Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(client, minute since 1970, kWh) by client and time, one row per moment; readings without a date are dropped."""
+class _Pieces(NamedTuple):
+    """Readings cut at the ends of hours and days, by client and day. [minutes: known ones, 0 where kWh is missing]"""
+
+    client: np.ndarray
+    day: np.ndarray
+    hour: np.ndarray  # of the day, NO_HOUR for what is a day or longer
+    minutes: np.ndarray
+    kwh: np.ndarray  # 0 where missing
+
+
+class _Hours(NamedTuple):
+    """kWh by hour. [client, day, hour of the day]"""
+
+    client: np.ndarray
+    day: np.ndarray
+    hour: np.ndarray
+    kwh: np.ndarray
+
+
+def _ordered_moments(readings: Table) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
+    """(client, minute since 1970, kWh, stated minutes or None), by client and time, one row per moment and length.
+
+    Readings without a date are dropped.
+    """
     read_at, kwh = readings["read_at"].astype("datetime64[m]"), np.asarray(readings["consumption_kwh"], np.float64)
     client, minute = np.asarray(readings["client"], np.int64), read_at.astype(np.int64)
     kwh = np.where(np.isfinite(kwh) & (kwh >= 0), kwh, np.nan)
+    if "is_estimated" in readings:
+        kwh = np.where(readings["is_estimated"], np.nan, kwh)
+    stated = _stated(readings)
     is_dated = ~np.isnat(read_at)
     if not is_dated.all():
         client, minute, kwh = client[is_dated], minute[is_dated], kwh[is_dated]
+        stated = stated if stated is None else stated[is_dated]
     is_same, is_later = client[1:] == client[:-1], minute[1:] > minute[:-1]
     if np.all((client[1:] > client[:-1]) | (is_same & is_later)):
-        return client, minute, kwh
-    order = np.lexsort((kwh, minute, client))  # by value too: a sum must not depend on the order of the file
-    is_new, client, minute = _mark_first(client[order], minute[order])
-    return client, minute, _groups(is_new).mean(kwh[order])
+        return client, minute, kwh, stated
+    keys = (kwh, minute, client) if stated is None else (kwh, stated, minute, client)
+    order = np.lexsort(keys)  # by value too: a sum must not depend on the order of the file
+    ordered = [None if column is None else column[order] for column in (client, minute, stated)]
+    is_new, client, minute = _mark_first(*ordered[:2])
+    if (stated := ordered[2]) is not None:
+        is_new[1:] |= (stated[1:] != stated[:-1]) & ~(np.isnan(stated[1:]) & np.isnan(stated[:-1]))
+        client, minute, stated = ordered[0][is_new], ordered[1][is_new], stated[is_new]
+    return client, minute, _groups(is_new).mean(kwh[order]), stated
 
 
-def _hourly(client: np.ndarray, minute: np.ndarray, kwh: np.ndarray) -> tuple[np.ndarray, ...]:
-    """(client, hour since 1970, number of readings, their mean kWh), one row per hour with readings."""
-    hour = minute // MINUTES_PER_HOUR
-    is_new, first_client, first_hour = _mark_first(client, hour)
-    if is_new.all():
-        return client, hour, np.ones(len(client)), kwh
-    by_hour = _groups(is_new)
-    return first_client, first_hour, by_hour.counts.astype(np.float64), by_hour.mean(kwh)
+def _stated(readings: Table) -> np.ndarray | None:
+    """Lengths that the file states, NaN where it does not; None without any. [minutes]"""
+    if "minutes" not in readings:
+        return None
+    stated = np.asarray(readings["minutes"], np.float64)
+    return np.where(stated > 0, stated, np.nan) if (stated > 0).any() else None
 
 
 def _mark_first(client: np.ndarray, time: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -111,29 +142,65 @@ def _groups(is_new: np.ndarray) -> Segments:
     return Segments(np.diff(np.append(np.flatnonzero(is_new), len(is_new))))
 
 
-def _is_total(by_day: Segments, client: np.ndarray, day: np.ndarray, hour: np.ndarray, n_clients: int) -> np.ndarray:
-    """Mark days whose reading is their total: before the client's first day with many readings. [bool, (days,)]
-
-    A single hour received on a bad day of an hourly meter must not be mistaken for the day's total.
-    """
-    never = np.iinfo(np.int64).max
-    first_hourly = np.full(n_clients, never)
-    is_hourly = by_day.counts > MAX_TOTALS
-    np.minimum.at(first_hourly, client[is_hourly], day[is_hourly])
-    at_midnight = (hour[by_day.starts] % HOURS_PER_DAY == 0) & (by_day.counts == 1)
-    return (day < first_hourly[client]) & (at_midnight | (first_hourly[client] == never))
+def _overlap(client: np.ndarray, start: np.ndarray, length: np.ndarray) -> bool:
+    """Whether a reading begins before an earlier one of its client ends."""
+    is_early = (start[1:] < start[:-1] + length[:-1]) & (client[1:] == client[:-1])
+    return bool(is_early.any())
 
 
-def _readings_per_hour(client: np.ndarray, n: np.ndarray, is_part: np.ndarray, n_clients: int) -> np.ndarray:
-    """Readings per hour of each client's meter on days that come in parts, at least 1. [float64, (clients,)]"""
-    sent, hours = (np.bincount(client, weights, n_clients) for weights in (n * is_part, is_part))
-    return np.maximum(np.rint(sent / np.maximum(hours, 1.0)), 1.0)
+def _pieces(client: np.ndarray, start: np.ndarray, length: np.ndarray, kwh: np.ndarray) -> _Pieces:
+    """Cut readings of more than an hour into hours, and those of a day or more into days."""
+    is_whole = length >= MINUTES_PER_DAY
+    unit = np.where(is_whole, MINUTES_PER_DAY, MINUTES_PER_HOUR)
+    is_long = (length > unit) | (is_whole & (start % MINUTES_PER_DAY != 0))
+    if is_long.any():
+        first, last = start // unit, (start + np.ceil(length).astype(np.int64) - 1) // unit
+        n = np.where(is_long, last - first + 1, 1)
+        row = np.repeat(np.arange(len(start)), n)
+        place = np.arange(len(row)) - np.repeat(np.cumsum(n) - n, n)
+        begins = np.maximum(start[row], (first[row] + place) * unit[row])
+        ends = np.minimum(start[row] + length[row], (first[row] + place + 1) * unit[row])
+        minutes = np.where(is_long[row], ends - begins, length[row])
+        client, start, is_whole, kwh = client[row], begins, is_whole[row], kwh[row] * (minutes / length[row])
+        length = minutes
+    day, hour = start // MINUTES_PER_DAY, start % MINUTES_PER_DAY // MINUTES_PER_HOUR
+    is_known = ~np.isnan(kwh)
+    columns = client, day, np.where(is_whole, NO_HOUR, hour), length * is_known, np.where(is_known, kwh, 0.0)
+    is_unordered = (client[1:] == client[:-1]) & (start[1:] < start[:-1])
+    if is_unordered.any():
+        order = np.lexsort((columns[2], day, client))
+        columns = tuple(column[order] for column in columns)
+    return _Pieces(*columns)
 
 
-def _scale_to_24_hours(by_day: Segments, kwh: np.ndarray) -> np.ndarray:
-    known = ~np.isnan(kwh)
-    n_known, total = by_day.total(np.array([known, np.where(known, kwh, 0.0)], dtype=np.float64))
-    return np.where(n_known >= MIN_HOURS, total * HOURS_PER_DAY / np.maximum(n_known, 1.0), np.nan)
+def _daily_totals(by_day: Segments, pieces: _Pieces) -> np.ndarray:
+    """Known energy of each day, scaled to 24 hours; NaN where too little is known."""
+    known, total = by_day.total(np.array([pieces.minutes, pieces.kwh], dtype=np.float64))
+    return np.where(known >= MIN_MINUTES, total * (MINUTES_PER_DAY / np.maximum(known, 1.0)), np.nan)
+
+
+def _by_hour(pieces: _Pieces) -> _Hours | None:
+    """kWh of each hour of which half is known, scaled to 60 minutes; None where no reading is shorter than a day."""
+    has_hour = pieces.hour != NO_HOUR
+    if not has_hour.any():
+        return None
+    client, day, hour, minutes, kwh = (column[has_hour] for column in pieces)
+    is_new, client, at = _mark_first(client, day * HOURS_PER_DAY + hour)
+    known, total = _groups(is_new).total(np.array([minutes, kwh], dtype=np.float64))
+    value = np.where(known >= MIN_HOUR_MINUTES, total * (MINUTES_PER_HOUR / np.maximum(known, 1.0)), np.nan)
+    return _Hours(client, at // HOURS_PER_DAY, at % HOURS_PER_DAY, value)
+
+
+def _exports(readings: Table) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """(client, day, kWh) of what was fed into the grid; None if nothing was."""
+    if "export_kwh" not in readings:
+        return None
+    kwh = np.asarray(readings["export_kwh"], np.float64)
+    fed = np.isfinite(kwh) & (kwh > 0) & ~np.isnat(readings["read_at"])
+    if not fed.any():
+        return None
+    day = readings["read_at"][fed].astype("datetime64[D]").astype(np.int64)
+    return np.asarray(readings["client"], np.int64)[fed], day, kwh[fed]
 
 
 def _on_calendar(
@@ -141,12 +208,10 @@ def _on_calendar(
     day: np.ndarray,
     kwh: np.ndarray,
     n_clients: int,
-    parts: tuple[Segments, np.ndarray, ...] | None = None,
+    by_hour: _Hours | None = None,
+    exports: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None,
 ) -> DailyConsumption:
-    """Put days on a calendar with a row for each day between a client's first and last known one.
-
-    parts: arguments of `_hours_of_day` for days that came in parts.
-    """
+    """Put days on a calendar with a row for each day between a client's first and last known one."""
     known = np.flatnonzero(~np.isnan(kwh))
     n_known = np.bincount(client.take(known), minlength=n_clients)
     clients, stops = np.flatnonzero(n_known), n_known.cumsum()
@@ -154,24 +219,25 @@ def _on_calendar(
     first[clients] = day[known[(stops - n_known)[clients]]]
     counts[clients] = day[known[stops[clients] - 1]] - first[clients] + 1
     segments = Segments(counts)
-    since = day - first.take(client)
-    is_inside = (since >= 0) & (since < counts.take(client))
-    row = segments.starts.take(client) + since
+    row, is_inside = _rows_of(client, day, first, segments)
     series = np.full(segments.n_rows, np.nan)
     series[row[is_inside]] = kwh[is_inside]
     calendar = segments.position + segments.broadcast(first)
-    hours = None if parts is None else _hours_of_day(segments.n_rows, row, is_inside, *parts)
-    return DailyConsumption(segments, calendar, series, hours)
+    hours = export_kwh = None
+    if by_hour is not None:
+        row, is_inside = _rows_of(by_hour.client, by_hour.day, first, segments)
+        if is_inside.any():
+            hours = np.full((segments.n_rows, HOURS_PER_DAY), np.nan)
+            hours[row[is_inside], by_hour.hour[is_inside]] = by_hour.kwh[is_inside]
+    if exports is not None:
+        row, is_inside = _rows_of(*exports[:2], first, segments)
+        export_kwh = np.bincount(row[is_inside], exports[2][is_inside], segments.n_rows)
+    return DailyConsumption(segments, calendar, series, hours, export_kwh)
 
 
-def _hours_of_day(
-    n_rows: int, row: np.ndarray, is_inside: np.ndarray, by_day: Segments, is_total: np.ndarray, hour: np.ndarray,
-    kwh: np.ndarray,
-) -> np.ndarray | None:  # fmt: skip
-    """kWh by hour of day, for days that came in parts. [float64, (n_rows, 24); None if there are none]"""
-    is_parted = by_day.spread(is_inside & ~is_total)
-    if not is_parted.any():
-        return None
-    hours = np.full((n_rows, HOURS_PER_DAY), np.nan)
-    hours[by_day.spread(row)[is_parted], hour[is_parted] % HOURS_PER_DAY] = kwh[is_parted]
-    return hours
+def _rows_of(
+    client: np.ndarray, day: np.ndarray, first: np.ndarray, segments: Segments
+) -> tuple[np.ndarray, np.ndarray]:
+    """(row on the calendar, whether it is one) of each client and day. [first: day of each client]"""
+    since = day - first.take(client)
+    return segments.starts.take(client) + since, (since >= 0) & (since < segments.counts.take(client))

@@ -1,8 +1,9 @@
 """Rules that clean readings, the same for files and for JSON.
 
-In:  readings as parsed (fairmeter/data/readings.py), in any order: client, read_at (never NaT), consumption_kwh.
-Out: readings by client, then time, one per moment, NaN where missing; a CleaningFinding for each rule that matched.
-     What the rules answer to is in docs/cleaning.md.
+In:  readings as parsed (fairmeter/data/readings.py), in any order: client, read_at (never NaT), consumption_kwh; if
+     given: minutes, is_estimated, export_kwh.
+Out: readings by client, then time, one per moment and length, NaN where missing; a CleaningFinding for each rule that
+     matched. What the rules answer to is in docs/cleaning.md; longer rules are in fairmeter/data/reading_rules.
 
 For days of 23 and 25 hours, when the clocks change, this module merges the repeated hour and counts the days;
 fairmeter/data/daily.py scales every day to 24 hours and fills missing hours.
@@ -13,78 +14,135 @@ import numpy as np
 from fairmeter.core.segments import Segments
 from fairmeter.core.types import Table
 from fairmeter.data.cleaning import CleaningFinding
+from fairmeter.data.reading_rules.catch_up import spread_catch_ups
+from fairmeter.data.reading_rules.impossible import error_codes, odd_dates, register_clients
+from fairmeter.data.reading_rules.moments import first_of_moment, merge_moments
+from fairmeter.data.reading_rules.net_metering import separate_exports
+from fairmeter.data.reading_rules.side_totals import state_side_totals
 
 READING_YEARS = (1971, 2100)  # a meter whose clock was reset reports 1970
+MAX_AHEAD = 31  # days after today: a later date is an error
 MAX_READING_KWH = 1e6  # the largest day of a business in the SGCC set is 0.8 million
 MAX_YEARS = 10  # of one client: older readings have no value, and a wrong date must not create 40,000 days
 HOUR, DAY = 60, 24 * 60  # minutes
 STUCK_READINGS, STUCK_MINUTES, STUCK_HOURLY_MINUTES = 7, 7 * DAY, DAY
 MAX_AGE = MAX_YEARS * 366 * DAY
+RECENT_DAYS, MOSTLY = 90, 0.5  # of a client, and the share of estimates among them that its score names
 SUNDAY = 3  # 1970-01-01 was a Thursday
 CHANGE_MONTHS = (2, 3, 8, 9, 10)  # 0 = January: clocks change in March or April, and in September to November
 CHANGE_HOURS = 4  # the repeated or skipped hour is one of the first of the night
 MIN_HOURS = 20  # of a day: with fewer, a repeated reading is no evidence of a clock change
 ALL_HOURS = sum(range(24))
+OPTIONAL = {"minutes": np.float64, "is_estimated": bool, "export_kwh": np.float64}
+FIRST_MINUTE = int(np.datetime64(f"{READING_YEARS[0]}-01-01T00:00", "m").astype(np.int64))
 
-FIRST_MINUTE, LAST_MINUTE = (
-    int(np.datetime64(f"{year}-01-01T00:00", "m").astype(np.int64)) for year in (READING_YEARS[0], READING_YEARS[1] + 1)
-)
+TEXTS = {
+    "impossible_moments": f"Readings from before {READING_YEARS[0]} or over {MAX_AHEAD} days after today, left out",
+    "negative_readings": "Readings below 0, taken as missing",
+    "impossible_readings": f"Readings above {MAX_READING_KWH:,.0f} kWh, taken as missing",
+    "odd_dates": "Readings more than a year from all others of their client, left out",
+    "old_readings": f"Readings from more than {MAX_YEARS} years before the client's last one, left out",
+    "net_metering": "Days on which more was fed into the grid than used; what was used is not known",
+    "clock_changes": "Days on which the clocks changed; the hour that came twice counts once",
+    "side_totals": "Totals of days beside the hours they are made of, counted once",
+    "superseded_estimates": "Estimates beside an actual reading of the same moment, dropped",
+    "summed_registers": "Moments with a reading of each register or phase, added",
+    "duplicate_readings": "Copies of a reading, dropped",
+    "conflicting_readings": "Moments with different readings, of which the mean is kept",
+    "register_totals": "Readings of clients whose values never fall, as a meter's register, taken as missing",
+    "catch_ups": "Readings that hold what was used in a gap before them, spread over it",
+    "error_codes": "Readings far beyond the client's own and what its fuse lets through, taken as missing",
+    "estimated_readings": "Estimates, kept, and no evidence for a score",
+    "mostly_estimated": f"Clients of whose last {RECENT_DAYS} days more than half are estimates, which say little",
+    "gap_days": "Days without a reading between the first and the last one",
+    "stuck_readings": "Readings of one value above 0 that stood for 7 days or, hourly, for 24 hours, kept",
+}
+
+
+class _Findings(list):
+    """CleaningFindings of the rules that matched."""
+
+    def add(self, flag: str, clients: np.ndarray) -> None:
+        if len(clients):
+            self.append(CleaningFinding(flag, TEXTS[flag], clients))
 
 
 def clean_readings(readings: Table) -> tuple[Table, list[CleaningFinding]]:
     """Clean a copy of the readings, sorted by client, then time. Returns it and the findings."""
-    client, kwh = np.asarray(readings["client"], np.int64), np.asarray(readings["consumption_kwh"], np.float64)
-    minute = readings["read_at"].astype("datetime64[m]").view(np.int64)
-    findings = []
+    found = _Findings()
+    table = _possible(_typed(readings), found)
+    table, netted, negative = separate_exports(table)
+    found.add("net_metering", netted)
+    found.add("negative_readings", negative)
+    table = _without_far_dates(_in_order(table), found)
+    table = _one_a_moment(table, found)
+    table = _without_errors(table, found)
+    _count_estimates(table, found)
+    client, minute, kwh = table["client"], table["read_at"].view(np.int64), table["consumption_kwh"]
+    found.add("gap_days", _gap_days(client, minute, kwh, table.get("minutes")))
+    actual = np.where(table["is_estimated"], np.nan, kwh) if "is_estimated" in table else kwh
+    found.add("stuck_readings", client[_is_stuck(client, minute, actual)])
+    return table, found
 
-    def found(flag: str, text: str, clients: np.ndarray) -> None:
-        if len(clients):
-            findings.append(CleaningFinding(flag, text, clients))
 
-    is_inside = (minute >= FIRST_MINUTE) & (minute < LAST_MINUTE)
+def _typed(readings: Table) -> Table:
+    """The columns that the rules take, of optional ones those that hold anything."""
+    table = {
+        "client": np.asarray(readings["client"], np.int64),
+        "read_at": readings["read_at"].astype("datetime64[m]"),
+        "consumption_kwh": np.asarray(readings["consumption_kwh"], np.float64),
+    }
+    for name, dtype in OPTIONAL.items():
+        if name in readings:
+            column = np.asarray(readings[name], dtype)
+            if column.any() if dtype is bool else not np.isnan(column).all():
+                table[name] = column
+    return table
+
+
+def _select(table: Table, rows: np.ndarray) -> Table:
+    return {name: column[rows] for name, column in table.items()}
+
+
+def _possible(table: Table, found: _Findings) -> Table:
+    """The readings of possible moments, those that are too large missing."""
+    minute = table["read_at"].view(np.int64)
+    last = int(np.datetime64("today", "m").astype(np.int64)) + (1 + MAX_AHEAD) * DAY
+    is_inside = (minute >= FIRST_MINUTE) & (minute < last)
     if not is_inside.all():
-        found("impossible_moments", _text("Readings from before {} or after {}, left out"), client[~is_inside])
-        client, minute, kwh = client[is_inside], minute[is_inside], kwh[is_inside]
+        found.add("impossible_moments", table["client"][~is_inside])
+        table = _select(table, is_inside)
+    kwh = table["consumption_kwh"]
     with np.errstate(invalid="ignore"):
-        is_negative, is_huge = kwh < 0, kwh > MAX_READING_KWH
-    found("negative_readings", "Readings below 0, taken as missing", client[is_negative])
-    found("impossible_readings", f"Readings above {MAX_READING_KWH:,.0f} kWh, taken as missing", client[is_huge])
-    kwh = np.where(is_negative | is_huge, np.nan, kwh)
-
-    client, minute, kwh = _in_order(client, minute, kwh)
-    is_old = _is_old(client, minute)
-    if is_old.any():
-        old = f"Readings from more than {MAX_YEARS} years before the client's last one, left out"
-        found("old_readings", old, client[is_old])
-        client, minute, kwh = client[~is_old], minute[~is_old], kwh[~is_old]
-    is_first = _is_first(client, minute)
-    changed, is_doubled = _clock_changes(client, minute, is_first)
-    found("clock_changes", "Days on which the clocks changed; the hour that came twice counts once", changed)
-    if not is_first.all():
-        kwh, copies, conflicts = _merge_moments(client, kwh, is_first, is_doubled)
-        found("duplicate_readings", "Copies of a reading, dropped", copies)
-        found("conflicting_readings", "Moments with different readings, of which the mean is kept", conflicts)
-        client, minute = client[is_first], minute[is_first]
-    found("gap_days", "Days without a reading between the first and the last one", _gap_days(client, minute, kwh))
-    stuck = "Readings of one value above 0 that stood for 7 days or, hourly, for 24 hours, kept"
-    found("stuck_readings", stuck, client[_is_stuck(client, minute, kwh)])
-    return {"client": client, "read_at": minute.view("datetime64[m]"), "consumption_kwh": kwh}, findings
+        is_huge = kwh > MAX_READING_KWH
+    if not is_huge.any():
+        return table
+    found.add("impossible_readings", table["client"][is_huge])
+    return table | {"consumption_kwh": np.where(is_huge, np.nan, kwh)}
 
 
-def _text(sentence: str) -> str:
-    return sentence.format(*READING_YEARS)
-
-
-# --- one reading a moment ---------------------------------------------------------------------------------------------
-
-
-def _in_order(client: np.ndarray, minute: np.ndarray, kwh: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _in_order(table: Table) -> Table:
     """Sort by client, time and value, missing values last, so that results do not depend on the order of the file."""
+    client, minute = table["client"], table["read_at"].view(np.int64)
     is_later = (client[1:] > client[:-1]) | ((client[1:] == client[:-1]) & (minute[1:] > minute[:-1]))
     if is_later.all():
-        return client, minute, kwh
-    order = np.lexsort((kwh, minute, client))
-    return client[order], minute[order], kwh[order]
+        return table
+    keys = [table[name] for name in ("export_kwh", "is_estimated", "consumption_kwh", "minutes") if name in table]
+    return _select(table, np.lexsort((*keys, minute, client)))
+
+
+def _without_far_dates(table: Table, found: _Findings) -> Table:
+    client, minute = table["client"], table["read_at"].view(np.int64)
+    is_odd = odd_dates(client, minute)
+    if is_odd.any():
+        found.add("odd_dates", client[is_odd])
+        table = _select(table, ~is_odd)
+        client, minute = table["client"], table["read_at"].view(np.int64)
+    is_old = _is_old(client, minute)
+    if not is_old.any():
+        return table
+    found.add("old_readings", client[is_old])
+    return _select(table, ~is_old)
 
 
 def _is_old(client: np.ndarray, minute: np.ndarray) -> np.ndarray:
@@ -92,6 +150,56 @@ def _is_old(client: np.ndarray, minute: np.ndarray) -> np.ndarray:
         return np.zeros(len(minute), bool)
     by_client = Segments(np.bincount(client))
     return minute < by_client.spread(by_client.last(minute)) - MAX_AGE
+
+
+def _one_a_moment(table: Table, found: _Findings) -> Table:
+    """One reading for each moment and length, what is registers or phases added, and clock changes counted."""
+    table, totals = state_side_totals(table)
+    found.add("side_totals", totals)
+    if len(totals):
+        table = _in_order(table)
+    is_first = first_of_moment(table)
+    changed, is_doubled = _clock_changes(table["client"], table["read_at"].view(np.int64), is_first)
+    found.add("clock_changes", changed)
+    if is_first.all():
+        return table
+    merged = merge_moments(table, is_doubled)
+    found.add("superseded_estimates", merged.estimates)
+    found.add("summed_registers", merged.registers)
+    found.add("duplicate_readings", merged.copies)
+    found.add("conflicting_readings", merged.conflicts)
+    return merged.readings
+
+
+def _without_errors(table: Table, found: _Findings) -> Table:
+    """What a register showed and error codes missing, what came late spread over its gap."""
+    client, minute, kwh = table["client"], table["read_at"].view(np.int64), table["consumption_kwh"]
+    registers = register_clients(client, minute, kwh)
+    if len(registers):
+        is_register = np.isin(client, registers)
+        found.add("register_totals", client[is_register])
+        table = table | {"consumption_kwh": np.where(is_register, np.nan, kwh)}
+    table, late = spread_catch_ups(table)
+    found.add("catch_ups", late)
+    client, minute, kwh = table["client"], table["read_at"].view(np.int64), table["consumption_kwh"]
+    is_error = error_codes(client, minute, kwh, table.get("minutes"))
+    if not is_error.any():
+        return table
+    found.add("error_codes", client[is_error])
+    return table | {"consumption_kwh": np.where(is_error, np.nan, kwh)}
+
+
+def _count_estimates(table: Table, found: _Findings) -> None:
+    """Count estimates, and name clients whose recent days are mostly estimates."""
+    if "is_estimated" not in table:
+        return
+    client, day = table["client"], table["read_at"].view(np.int64) // DAY
+    is_estimated = table["is_estimated"]
+    found.add("estimated_readings", client[is_estimated])
+    by_client = Segments(np.bincount(client))
+    is_recent = day > by_client.spread(by_client.last(day)) - RECENT_DAYS
+    n_estimated, n = by_client.total(np.array([is_estimated & is_recent, is_recent], np.int64))
+    found.add("mostly_estimated", np.flatnonzero(n_estimated > MOSTLY * n))
 
 
 def _is_first(client: np.ndarray, time: np.ndarray) -> np.ndarray:
@@ -104,22 +212,6 @@ def _is_first(client: np.ndarray, time: np.ndarray) -> np.ndarray:
 def _counts(is_first: np.ndarray) -> np.ndarray:
     """Number of rows of each group, given its marked first row."""
     return np.diff(np.append(np.flatnonzero(is_first), len(is_first)))
-
-
-def _merge_moments(
-    client: np.ndarray, kwh: np.ndarray, is_first: np.ndarray, is_doubled: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Merge readings of one moment into the mean of its different values.
-
-    Returns kWh per moment, the clients of copies, and the clients of moments with different values. A missing value
-    counts as a copy of a present one. Hours repeated by a clock change count as neither. [is_doubled: per moment]
-    """
-    moments = Segments(_counts(is_first))
-    is_copy = ~is_first
-    is_copy[1:] &= (kwh[1:] == kwh[:-1]) | np.isnan(kwh[1:])
-    total, n = moments.total(np.array([np.where(is_copy, 0.0, kwh), ~is_copy]))
-    copies = client[is_copy & ~moments.spread(is_doubled)]
-    return total / n, copies, client[is_first][(n > 1) & ~is_doubled]
 
 
 # --- clock changes ----------------------------------------------------------------------------------------------------
@@ -157,11 +249,13 @@ def _clock_changes(client: np.ndarray, minute: np.ndarray, is_first: np.ndarray)
 # --- gaps, stuck meters -----------------------------------------------------------------------------------------------
 
 
-def _gap_days(client: np.ndarray, minute: np.ndarray, kwh: np.ndarray) -> np.ndarray:
-    """The client of each day without a known reading between the client's first and last one."""
+def _gap_days(client: np.ndarray, minute: np.ndarray, kwh: np.ndarray, stated: np.ndarray | None) -> np.ndarray:
+    """The client of each day without a known reading between the client's first and last one. [stated: minutes]"""
     known = ~np.isnan(kwh)
     client, day = client[known], minute[known] // DAY
     step = np.diff(day)
+    if stated is not None:  # a reading may last for several days
+        step -= np.maximum(np.nan_to_num(stated[known][:-1]) // DAY - 1, 0).astype(np.int64)
     after = 1 + np.flatnonzero(step > 1)
     after = after[client[after] == client[after - 1]]
     return np.repeat(client[after], step[after - 1] - 1)

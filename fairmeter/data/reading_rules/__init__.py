@@ -1,0 +1,1 @@
+"""Rules on readings: how long each lasts, which ones cannot be, and what is the data's fault at many clients."""

@@ -1,0 +1,100 @@
+"""A reading that holds what was used while nothing came through -> one reading as long as the gap and itself.
+
+In:  readings as a Table by client, then time, one row per moment; zeros or missing values in the gap, or no rows.
+Out: the Table without the rows of the gap, the length of each such reading in `minutes`; the client of each.
+
+An outage of communication looks like a theft: nothing for days. What comes after it shows that nothing was lost.
+"""
+
+import numpy as np
+
+from fairmeter.core.segments import Segments
+from fairmeter.core.types import Table
+from fairmeter.data.reading_rules.intervals import DAY, interval_minutes
+
+MIN_INTERVALS, MIN_PART_GAP = 2, DAY  # of a gap; where readings are shorter than a day, zeros of a night are usual
+SCREEN = 2.0  # times the client's mean: only such readings are looked at
+BEYOND = 1.5  # times what the client's readings reach in all but one of fifty
+USUAL_QUANTILE = 0.98
+LEVEL = (0.4, 2.5)  # of the level before and after: what a catch-up is, spread over its gap
+AROUND = 28 * DAY  # before the gap and after it, for the level
+MIN_AROUND = 7  # readings that show a level
+MAX_GAP = 366 * DAY
+
+
+def spread_catch_ups(readings: Table) -> tuple[Table, np.ndarray]:
+    """Spread each catch-up over its gap; returns the client of each."""
+    client, kwh, minute = readings["client"], readings["consumption_kwh"], readings["read_at"].view(np.int64)
+    rows = _candidates(client, minute, kwh)
+    if not len(rows):
+        return readings, client[:0]
+    start, length = minute.copy(), readings.get("minutes", np.full(len(kwh), np.nan)).copy()
+    is_kept, found = np.ones(len(kwh), bool), []
+    for owner in np.unique(client[rows]).tolist():
+        first, end = np.searchsorted(client, [owner, owner + 1])
+        own = slice(int(first), int(end))
+        lengths = interval_minutes(client[own], minute[own], length[own])
+        is_after_gap = np.zeros(end - first, bool)
+        is_after_gap[rows[client[rows] == owner] - first] = True
+        for at, low, begin, total in _catch_ups(minute[own], kwh[own], lengths, is_after_gap):
+            start[first + at], length[first + at] = begin, total
+            is_kept[first + low : first + at] = False
+            found.append(owner)
+    if not found:
+        return readings, client[:0]
+    changed = readings | {"read_at": start.view("datetime64[m]"), "minutes": length}
+    return {name: column[is_kept] for name, column in changed.items()}, np.array(found, np.int64)
+
+
+def _candidates(client: np.ndarray, minute: np.ndarray, kwh: np.ndarray) -> np.ndarray:
+    """Rows far above their client's mean right after zeros, missing values or a gap."""
+    if len(kwh) < MIN_AROUND:
+        return np.empty(0, np.int64)
+    by_client = Segments(np.bincount(client))
+    with np.errstate(invalid="ignore"):
+        is_used = kwh > 0
+        total, n = by_client.total(np.array([np.where(is_used, kwh, 0.0), is_used], np.float64))
+        rows = 1 + np.flatnonzero(kwh[1:] > by_client.spread(SCREEN * total / np.maximum(n, 1.0))[1:])
+    rows = rows[client[rows] == client[rows - 1]]
+    step = minute[rows] - minute[rows - 1]
+    return rows[~is_used[rows - 1] | (step > DAY)]
+
+
+def _catch_ups(
+    minute: np.ndarray, kwh: np.ndarray, length: np.ndarray, is_candidate: np.ndarray
+) -> list[tuple[int, int, int, float]]:
+    """(row, first row of its gap, start of the gap, length with the gap) of each catch-up of one client. [minutes]"""
+    is_used = np.nan_to_num(kwh) > 0
+    others = kwh[is_used & ~is_candidate]
+    if len(others) < MIN_AROUND:
+        return []
+    usual = np.quantile(others, USUAL_QUANTILE)
+    found = []
+    for at in np.flatnonzero(is_candidate).tolist():
+        before = np.flatnonzero(is_used[:at])
+        if not len(before):
+            continue
+        last = int(before[-1])
+        begin = int(minute[last] + length[last])
+        gap = minute[at] - begin
+        own = _own_length(length, at)
+        least = MIN_INTERVALS * own if own >= DAY else MIN_PART_GAP
+        level = _level(minute, kwh, length, is_candidate, last, at)
+        rate = kwh[at] / (gap + own)
+        if least <= gap <= MAX_GAP and kwh[at] > BEYOND * usual and LEVEL[0] * level <= rate <= LEVEL[1] * level:
+            found.append((at, last + 1, begin, float(gap + own)))
+    return found
+
+
+def _own_length(length: np.ndarray, at: int) -> float:
+    """The interval around a row; its own may be unclear, next to the gap."""
+    return float(np.median(length[max(at - 3, 0) : at + 4]))
+
+
+def _level(
+    minute: np.ndarray, kwh: np.ndarray, length: np.ndarray, is_candidate: np.ndarray, last: int, at: int
+) -> float:
+    """Mean use before the gap and after it. [kWh a minute, NaN without enough readings]"""
+    is_near = (minute > minute[last] - AROUND) & (minute < minute[at] + AROUND) & ~np.isnan(kwh) & ~is_candidate
+    is_near[last + 1 : at + 1] = False
+    return float(kwh[is_near].sum() / length[is_near].sum()) if np.count_nonzero(is_near) >= MIN_AROUND else np.nan
