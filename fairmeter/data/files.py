@@ -18,9 +18,12 @@ from typing import BinaryIO, NamedTuple
 from fairmeter.core.code_names import CodeNames
 
 MAX_UNPACKED_BYTES = 8 * 2**30  # of one file, against zip bombs; the public archive unpacks to 0.3 GB
-MAX_MEMBERS = 1_000  # files in a zip; two or three are needed
+MAX_MEMBERS = 20_000  # files in a zip or a folder; two or three are needed, or one a client
 GZIP_RATIO = 8  # unpacked over packed bytes, approximately
-SUFFIXES = (".csv", ".csv.gz", ".parquet")
+TEXTS = (".csv", ".tsv", ".txt", ".json", ".ndjson", ".jsonl")  # each may be packed: .csv.gz
+SUFFIXES = (*TEXTS, *(f"{suffix}.gz" for suffix in TEXTS), ".parquet", ".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
+FORMATS = ".csv, .txt, .tsv, .json, .xlsx, .parquet"  # of SUFFIXES, for messages
+PROSE = ("readme", "licen")  # files about the data, which stand beside it
 NULLS = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "None", "NaT")
 
 
@@ -103,26 +106,33 @@ def find_file(kind: str, paths: tuple, named: str | Path | TableFile | None = No
     """
     if isinstance(named, TableFile):
         return named
-    sources = [source for path in ((named,) if named else paths) for source in _files_in(Path(path))]
+    places = (named,) if named else paths
+    sources = find_files(None, places)
     of_kind = [source for source in sources if _kind_of(source) == kind]
+    if not of_kind and len(sources) != 1:  # folders inside are looked into only where they are needed
+        sources = find_files(None, places, is_deep=True)
+        of_kind = [source for source in sources if _kind_of(source) == kind]
     if len(of_kind) > 1:  # the public archive has train and test files; only the former have labels
         of_kind = [source for source in of_kind if "train" in source.file_name] or of_kind
     if named and len(sources) == 1:
         of_kind = sources
     if len(of_kind) == 1:
         return of_kind[0]
-    found = ", ".join(map(str, of_kind or sources)) or f"none in {', '.join(map(str, paths)) or 'what was named'}"
-    raise MissingFile(f"Need one {', '.join(SUFFIXES)} file with '{kind}' in its name; found {found}. Name the file.")
+    found = _first_five(of_kind or sources) or f"none in {', '.join(map(str, paths)) or 'what was named'}"
+    raise MissingFile(f"Need one file ({FORMATS}) with '{kind}' in its name; found {found}. Name the file.")
 
 
 def has_file(kind: str, paths: tuple) -> bool:
     """Whether any file is of the kind, by its name."""
-    return bool(find_files(kind, paths))
+    return bool(find_files(kind, paths, is_deep=True))
 
 
-def find_files(kind: str | None, paths: tuple) -> list[TableFile]:
-    """All files of a kind: "transformer" or one of those of `find_file`; all files for None."""
-    return [source for path in paths for source in _files_in(Path(path)) if kind in (None, _kind_of(source))]
+def find_files(kind: str | None, paths: tuple, is_deep: bool = False) -> list[TableFile]:
+    """All files of a kind: "transformer" or one of those of `find_file`; all files for None.
+
+    is_deep: also those of the folders inside a folder.
+    """
+    return [source for path in paths for source in _files_in(Path(path), is_deep) if kind in (None, _kind_of(source))]
 
 
 def _kind_of(source: TableFile) -> str | None:
@@ -134,18 +144,35 @@ def _kind_of(source: TableFile) -> str | None:
     return "transformer" if is_first else found
 
 
-def _files_in(path: Path) -> Iterator[TableFile]:
+def _files_in(path: Path, is_deep: bool = False) -> Iterator[TableFile]:
     if not path.exists():
         raise MissingFile(f"{path} does not exist; name a zip, a folder, or the files of the tables.")
     if path.is_dir():
-        inside = sorted(file for file in path.iterdir() if _is_table(file.name) and not file.is_dir())
-        yield from (_table_file(file, f"{path.name}/{file.name}") for file in inside)
+        yield from _tables_in(path, is_deep)
     elif path.suffix.lower() == ".zip":
         yield from _members_of(path)
     elif _is_table(path.name):
         yield _table_file(path, path.name)
     else:
-        raise DamagedFile(f"{path} does not end in .zip, {', '.join(SUFFIXES)}; convert it or correct its name.")
+        raise DamagedFile(f"{path} does not end in .zip, .csv.gz, {FORMATS}; convert it or correct its name.")
+
+
+def _tables_in(folder: Path, is_deep: bool) -> list[TableFile]:
+    """The tables in a folder, then those of the folders inside it. Raises DamagedFile if they are too many."""
+    deeper = sorted(inner for inner in folder.iterdir() if inner.is_dir() and not inner.name.startswith("."))
+    places = (folder, *deeper) if is_deep else (folder,)
+    files = [file for place in places for file in sorted(place.iterdir()) if _is_table(file.name)]
+    files = [file for file in files if not file.is_dir()]
+    if len(files) > MAX_MEMBERS:
+        raise DamagedFile(
+            f"{folder} contains {len(files):,} files, at most {MAX_MEMBERS:,} are read; put them together."
+        )
+    return [_table_file(file, f"{folder.name}/{file.relative_to(folder)}") for file in files]
+
+
+def _first_five(sources: list[TableFile]) -> str:
+    named = ", ".join(map(str, sources[:5]))
+    return f"{named} and {len(sources) - 5:,} others" if len(sources) > 5 else named
 
 
 def _table_file(path: Path, path_text: str) -> TableFile:
@@ -154,7 +181,8 @@ def _table_file(path: Path, path_text: str) -> TableFile:
 
 
 def _is_table(file_name: str) -> bool:
-    return file_name.lower().endswith(SUFFIXES) and not file_name.startswith(".")
+    name = file_name.lower()
+    return name.endswith(SUFFIXES) and not name.startswith((".", "~$", *PROSE))
 
 
 def _members_of(path: Path) -> Iterator[TableFile]:
@@ -240,6 +268,10 @@ def file_errors(place: object) -> Iterator[None]:
         OverflowError,
     ) as error:
         what = str(error).partition("\n")[0] or type(error).__name__
+        if isinstance(error, UnicodeError):
+            raise DamagedFile(
+                f"{place} is not text in the encoding {error.encoding}; leave the encoding out, it is found out."
+            ) from error
         if "utf8" in what.lower().replace("-", ""):
             raise DamagedFile(f"{place} is not UTF-8 text; save it as UTF-8.") from error
         raise DamagedFile(f"{place} cannot be read ({what}); export or copy it again.") from error

@@ -145,7 +145,7 @@ def read_readings(*sources, readings: str | Path | None = None) -> ReadingTables
     Raises TableError (one sentence). Clients without known readings are kept.
     """
     source = find_file("reading", sources, readings or (sources[0] if len(sources) == 1 else None))
-    day_of_column = _day_columns(read_header(source), source)
+    day_of_column = _day_columns(read_header(source, (CLIENT_ID, LABEL, *READING_FIELDS)), source)
     parsed = _read_wide(source, day_of_column) if day_of_column else _read_long(source)
     table, findings = clean_readings(parsed.readings)
     if parsed.unreadable.any():
@@ -219,7 +219,7 @@ def _day_columns(header: list[str], source: TableFile) -> dict[str, int]:
 
     All slashed names of a file are read alike: month first, as SGCC writes, unless one has a first number above 12.
     """
-    if READ_AT.name in header or KWH.name in header:
+    if {READ_AT.name, KWH.name} & set(map(str.casefold, header)):
         return {}
     slashed = {name: SLASHED.fullmatch(name) for name in header}
     is_month_first = all(int(found[1]) <= 12 for found in slashed.values() if found)

@@ -280,7 +280,7 @@ def invoice_columns(sheet: ParsedTable) -> Iterator[tuple[str, np.ndarray]]:
     """Yield (name, column) of invoices as parsed, so that only one column at a time is in memory in two forms."""
     # First, before the column of dates is released. In the public export, where day and month are swapped, this column
     # has the raw name and its dates are written year first.
-    is_raw = sheet.name(INVOICE_ON) == INVOICE_ON.raw
+    is_raw = sheet.is_raw(INVOICE_ON)
     yield EXPORT_DATE, sheet.peek(YEAR_FIRST) if is_raw else np.zeros(sheet.n_rows, bool)
     for field in INVOICE_FIELDS:
         if field in sheet:

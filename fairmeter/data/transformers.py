@@ -118,7 +118,7 @@ def read_transformers(*sources, transformers: str | Path | None = None) -> Trans
 
 
 def _is_totals(source: TableFile) -> bool:
-    return DELIVERED in read_header(source)
+    return DELIVERED in map(str.casefold, read_header(source, (*TOTAL_FIELDS, *LIST_FIELDS)))
 
 
 def _read(source: TableFile, fields: tuple[Column, ...]) -> Table:

@@ -44,6 +44,7 @@ DOORS = {
     "xgboost catboost onnxmltools": "training/member_fitting",
     "onnx onnxruntime": "models/runtime",
     "pyarrow": "data frames scoring/ranking simulation/utility",
+    "python_calamine": "data/layouts",
     "pyspark": "data/partitioned/spark",
     "scipy": "planning/routes",
     "holidays": "data/exogenous",

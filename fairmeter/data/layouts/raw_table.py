@@ -6,7 +6,7 @@ Out: RawTables, whose columns are coded: each distinct value once, so that what 
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -57,6 +57,7 @@ class RawTable:
     header: the columns' names in their order, stripped; the second column of a name is "Name#2".
     above: the lines above the header. notes: what was skipped or put right in this batch, with counts.
     column_at: gives a column by its position in the header. line_at: gives the line of a row of this batch.
+    unit: what `line` counts, "line" or "row".
     """
 
     def __init__(
@@ -70,10 +71,11 @@ class RawTable:
         first_row: int = 0,
         above: str = "",
         notes: Counter[str] | None = None,
+        unit: str = "line",
     ) -> None:
         self.source, self.header, self.n_rows, self.first_row = source, list(header), n_rows, first_row
         self.above, self.notes = above, Counter() if notes is None else notes
-        self._column_at, self._line_at = column_at, line_at
+        self.unit, self._column_at, self._line_at = unit, column_at, line_at
 
     @classmethod
     def of_columns(cls, source: TableFile, columns: dict[str, CodedColumn], **options) -> "RawTable":
@@ -87,10 +89,25 @@ class RawTable:
 
     def column(self, name: str) -> CodedColumn:
         """A column by its name, as `has` finds it. Raises MissingColumns."""
+        return self._column_at(self.position(name))
+
+    def position(self, name: str) -> int:
+        """The position of a column in the header, as `has` finds it. Raises MissingColumns."""
         position = position_of(self.header, name)
         if position is None:
             raise MissingColumns(f"{self.source} lacks {name}; found {self.header}.")
-        return self._column_at(position)
+        return position
+
+    def numbers(self, _name: str) -> np.ndarray | None:
+        """A column as float64, NaN where empty, if its reader holds nothing but numbers; otherwise None."""
+        return None
+
+    def days(self, name: str) -> CodedColumn:
+        """A column, of which moments may have lost their time of day."""
+        return self.column(name)
+
+    def release(self, name: str) -> None:
+        """Free a column, if its reader can."""
 
     def line(self, row: int) -> int:
         """The line in the file of a row of this batch, 1 the first; in Parquet and JSON the number of the row."""
@@ -103,6 +120,13 @@ def position_of(header: Sequence[str], name: str) -> int | None:
         return header.index(name)
     alike = [i for i, other in enumerate(header) if other.casefold() == name.casefold()]
     return alike[0] if len(alike) == 1 else None
+
+
+def positions_of(header: Sequence[str], wanted: Collection[str] | None) -> list[int]:
+    """The positions of the wanted names that there are, ascending; all for None."""
+    if wanted is None:
+        return list(range(len(header)))
+    return sorted({position_of(header, name) for name in wanted} - {None})
 
 
 def addressable(names: Iterable[str]) -> list[str]:

@@ -16,7 +16,7 @@ import numpy as np
 
 from fairmeter.core.code_names import NO_CODE_NAMES, CodeNames
 from fairmeter.core.types import QualityFlag, Table
-from fairmeter.data.arrow_reader import ParsedTable, parse_batches, read_header
+from fairmeter.data.arrow_reader import ParsedTable, matched_names, parse_batches, read_header
 from fairmeter.data.date_swaps import EXPORT_DATE
 from fairmeter.data.files import Column, EmptyTable, MissingFile, TableFile, find_files
 from fairmeter.data.parsing import parse_text
@@ -76,9 +76,12 @@ def find_table_files(sources: tuple, clients: Path | None = None, invoices: Path
 
 def _columns(sources: list[TableFile], fields: Sequence[Column]) -> tuple[str, ...]:
     """The columns that any of the files has, and those that each must have."""
-    given = set().union(*map(read_header, sources))
+    fields = tuple(fields)
+    given = [matched_names(read_header(source, fields), fields) for source in sources]
     return tuple(
-        field.name for field in fields if {field.name, field.raw} & given or (field.is_required and not field.is_filled)
+        field.name
+        for field in fields
+        if any(names[field.name] for names in given) or (field.is_required and not field.is_filled)
     )
 
 

@@ -283,7 +283,6 @@ def test_aligning_to_its_own_clients_changes_nothing(tmp_path):
         (LONG + "a,2014-01-01,1\n,2014-01-02,1\n", InvalidValue, ["line 3", "client_id"]),
         (LONG + 'a,2014-01-01,"1,5"\na,2014-01-02,"2,5"\n', InvalidValue, ["line 2", "'1,5'", "not a number"]),
         (LONG + "a,2014-01-01,1,7\n", DamagedFile, ["line 2 has 4 values"]),
-        (LONG.encode() + "é,2014-01-01,1\n".encode("latin-1"), DamagedFile, ["UTF-8"]),
         (
             "client_id,label," + LONG[10:] + "a,0,2014-01-01,1\na,1,2014-01-02,1\n",
             InvalidValue,

@@ -145,9 +145,9 @@ def test_a_column_that_some_files_have_is_missing_for_the_others(tmp_path):
 
 
 def test_numbers_are_the_same_where_a_later_row_forces_them_to_be_read_as_text(tmp_path, monkeypatch):
-    from fairmeter.data import arrow_reader
+    from fairmeter.data.layouts import text_tables
 
-    monkeypatch.setattr(arrow_reader, "BLOCK_BYTES", 2000)
+    monkeypatch.setattr(text_tables, "BLOCK_BYTES", 2000)
     rows = [an_invoice("c-1", old_index=i / 3) for i in range(100)] + [an_invoice("c-1", old_index=" 7 ")]
     folder = written(tmp_path, BASE, rows)
     same_clients(parts_of(tmp_path, folder), read_tables(folder))
@@ -173,9 +173,9 @@ def spoilt(folder, rows, line):
     ],
 )
 def test_a_bad_row_is_named_with_its_file_and_line(tmp_path, monkeypatch, line, error, words):
-    from fairmeter.data import arrow_reader
+    from fairmeter.data.layouts import text_tables
 
-    monkeypatch.setattr(arrow_reader, "BLOCK_BYTES", 1000)  # the bad row is not in the first block
+    monkeypatch.setattr(text_tables, "BLOCK_BYTES", 1000)  # the bad row is not in the first block
     place = spoilt(tmp_path, [an_invoice("c-1", old_index=i) for i in range(120)], line)
     with pytest.raises(error) as caught:
         parts_of(tmp_path, tmp_path)
