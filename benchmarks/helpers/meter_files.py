@@ -157,3 +157,38 @@ def enedis_r50(curves: Sequence[Curve]) -> str:
         '<?xml version="1.0" encoding="UTF-8"?>\n<R50><En_Tete_Flux><Identifiant_Flux>R50</Identifiant_Flux>'
         f"<Pas_Publication>30</Pas_Publication></En_Tete_Flux>{points}</R50>\n"
     )
+
+
+def enedis_r151(days: Sequence[tuple[str, datetime, dict[str, int]]], supplier: bool = True) -> str:
+    """What small points' meters showed at the end of days: (point, day, {tariff period: Wh})."""
+    periods = "<{0}><Id_Classe_Temporelle>{1}</Id_Classe_Temporelle><Valeur>{2}</Valeur></{0}>"
+    found = "".join(
+        f"<PRM><Id_PRM>{point}</Id_PRM><Donnees_Releve><Date_Releve>{day:%Y-%m-%d}</Date_Releve>"
+        + (periods.format("Classe_Temporelle", "BASE", sum(shown.values())) if supplier else "")
+        + "".join(periods.format("Classe_Temporelle_Distributeur", *item) for item in shown.items())
+        + "<Puissance_Maximale><Valeur>6000</Valeur></Puissance_Maximale></Donnees_Releve></PRM>\n"
+        for point, day, shown in days
+    )
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n<R151><En_Tete_Flux><Identifiant_Flux>R151</Identifiant_Flux>'
+        f"</En_Tete_Flux>{found}</R151>\n"
+    )
+
+
+def enedis_r171(series: Sequence[tuple[str, str, str, str, list[tuple[datetime, int]]]]) -> str:
+    """What large points' meters showed: (point, grid D or F, tariff period, quantity, (moment, Wh))."""
+    found = "".join(
+        f"<serieMesuresDatees><prmId>{point}</prmId><type>INDEX</type><grandeurMetier>CONS</grandeurMetier>"
+        f"<grandeurPhysique>{quantity}</grandeurPhysique><typeCalendrier>{grid}</typeCalendrier>"
+        f"<codeClasseTemporelle>{period}</codeClasseTemporelle><unite>Wh</unite><mesuresDateesListe>"
+        + "".join(
+            f"<mesureDatee><dateFin>{moment.isoformat()}</dateFin><valeur>{wh}</valeur></mesureDatee>"
+            for moment, wh in shown
+        )
+        + "</mesuresDateesListe></serieMesuresDatees>\n"
+        for point, grid, period, quantity, shown in series
+    )
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n<ns2:R171 xmlns:ns2="http://www.enedis.fr/stm/R171"><entete>'
+        f"<flux>R171</flux></entete><serieMesuresDateesListe>{found}</serieMesuresDateesListe></ns2:R171>\n"
+    )

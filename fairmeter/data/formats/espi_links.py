@@ -84,7 +84,7 @@ def read_entries(source: TableFile) -> Entries:
         elif name == "entry":
             links = dict(_links(element))
             if (kind := _child(element, "ReadingType")) is not None:
-                types[links.get("self", [""])[0]] = {_local(part): (part.text or "").strip() for part in kind}
+                types[links.get("self", [""])[0]] = {part.tag: (part.text or "").strip() for part in kind}
             if _child(element, "MeterReading") is not None:
                 related[links.get("self", [""])[0]] = links.get("related", [])
             if spans[""]:
@@ -153,22 +153,18 @@ def _repeats(channel: Channel, alike: dict) -> str:
 def _links(entry: Element) -> Iterator[tuple[str, list[str]]]:
     found: dict[str, list[str]] = defaultdict(list)
     for child in entry:
-        if _local(child) == "link":
+        if child.tag == "link":
             found[child.get("rel", "")].append(urlsplit(child.get("href", "").strip()).path.rstrip("/"))
     return iter(found.items())
 
 
 def _child(entry: Element, name: str) -> Element | None:
-    contents: Iterable[Element] = (part for child in entry if _local(child) == "content" for part in child)
-    return next((part for part in contents if _local(part) == name), None)
-
-
-def _local(element: Element) -> str:
-    return element.tag.rpartition("}")[2]
+    contents: Iterable[Element] = (part for child in entry if child.tag == "content" for part in child)
+    return next((part for part in contents if part.tag == name), None)
 
 
 def _span(interval: Element) -> tuple[int, int]:
-    found = {_local(part): (part.text or "").strip() for part in interval}
+    found = {part.tag: (part.text or "").strip() for part in interval}
     begin, length = (found.get(name, "") for name in ("start", "duration"))
     return (int(begin), int(begin) + int(length)) if begin.isdecimal() and length.isdecimal() else (0, 0)
 

@@ -52,7 +52,7 @@ class DayOfValues(NamedTuple):
 
 def read_nem12(source: TableFile) -> Iterator[RawTable]:
     """Read a NEM12 file. Raises TableError."""
-    rows, stream, day = RowBuffer(source, COLUMNS), None, None
+    rows, stream, day, kind = RowBuffer(source, COLUMNS), None, None, ""
     with file_errors(source):
         for line, fields in records_of(source):
             kind = fields[0]
@@ -71,6 +71,8 @@ def read_nem12(source: TableFile) -> Iterator[RawTable]:
         if day:
             yield from rows.full()
             _add(rows, stream, day)
+        if kind != "900":
+            rows.notes["no closing record 900: the file may be cut off"] += 1
         yield from rows.rest("a NEM12 file has records 200 of a stream E1 or B1, and records 300")
 
 

@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator
 from importlib.resources import files
 
 from fairmeter.data.files import TableFile, file_errors
+from fairmeter.data.formats.enedis import read_enedis, read_enedis_index
 from fairmeter.data.formats.espi import read_espi
+from fairmeter.data.formats.mscons import read_mscons
 from fairmeter.data.formats.nem12 import read_nem12
 from fairmeter.data.formats.nem13 import read_nem13
 from fairmeter.data.layouts.raw_table import RawTable
@@ -19,12 +21,19 @@ READERS: dict[str, Callable[[TableFile], Iterator[RawTable]]] = {
     "nem12": read_nem12,
     "nem13": read_nem13,
     "espi": read_espi,
+    "mscons": read_mscons,
+    "enedis": read_enedis,
+    "enedis_index": read_enedis_index,
 }
+XML_ROOT = r"(?:<\?.*?\?>|<!--.*?-->|\s)*<(?:\w+:)?(?:{})[\s>]"
 # A record 200 may come first, where a portal gives a part of a file.
 STARTS = {
     "nem12": re.compile(r"100,NEM12\b|200,\w{10,11},\w+,[^,\n]*,[A-Z]\w,"),
     "nem13": re.compile(r"100,NEM13\b|250,\w{10,11},"),
     "espi": re.compile(r"<.*http://naesb\.org/espi", re.DOTALL),
+    "mscons": re.compile(r"(UNA|UNB).*UNH.[^+]*.MSCONS\b", re.DOTALL),
+    "enedis": re.compile(XML_ROOT.format("Courbe|R50"), re.DOTALL),
+    "enedis_index": re.compile(XML_ROOT.format("R151|R171"), re.DOTALL),
 }
 
 

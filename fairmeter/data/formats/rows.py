@@ -23,19 +23,19 @@ class RowBuffer:
     """Rows of one file, until there are enough for a table.
 
     utc: names of the columns of moments in UTC.
-    left_out: rows that hold no energy of this direction or kind, counted by the reason.
+    left_out: rows that hold no energy of this direction or kind, counted by the reason. notes: what else was found.
     """
 
     def __init__(self, source: TableFile, names: Sequence[str], utc: Sequence[str] = ()) -> None:
-        self.source, self.left_out = source, Counter()
+        self.source, self.left_out, self.notes = source, Counter(), Counter()
         self._names, self._utc = tuple(names), utc
         self._n_given = 0
         self._start()
 
-    def add(self, n: int, line: int | None, is_fed_in: bool, values: Sequence[Values]) -> None:
+    def add(self, n: int, line: int | list[int] | None, is_fed_in: bool, values: Sequence[Values]) -> None:
         """Add n rows: the values of the columns, in the order of their names, the last one being `value`.
 
-        line: where they stand; None in a format without lines, whose readings are numbered.
+        line: where they stand, or each of them; None in a format without lines, whose readings are numbered.
         """
         self._sizes.append(n)
         self._lines.append(line)
@@ -65,7 +65,7 @@ class RowBuffer:
         return InvalidValue(f"{self.source}, reading {self._n_given + self._n_rows + 1:,}: {what}; {remedy}.")
 
     def _named_left_out(self) -> str:
-        kinds = [f"{n:,} {kind}" for kind, n in self.left_out.most_common(MAX_NAMED)]
+        kinds = [f"{n:,} {kind}" for kind, n in (+self.left_out).most_common(MAX_NAMED)]
         return f" (left out: {', '.join(kinds)})" if kinds else ""
 
     def _start(self) -> None:
@@ -81,12 +81,12 @@ class RowBuffer:
         is_fed_in = np.repeat(self._is_fed_in, sizes)
         columns["taken"] = without(columns["value"], is_fed_in)
         columns["fed_in"] = without(columns["value"], ~is_fed_in)
-        lines = None if self._lines[0] is None else np.repeat(self._lines, sizes)
-        line_at = None if lines is None else lambda row: int(lines[row])
-        notes = Counter({f"left out: {kind}": n for kind, n in self.left_out.items()})
+        line_at = None if self._lines[0] is None else self._spread(self._lines).__getitem__
+        notes = Counter({f"left out: {kind}": n for kind, n in self.left_out.items()}) + self.notes
         table = RawTable.of_columns(self.source, columns, line_at=line_at, first_row=self._n_given, notes=notes)
         self._n_given += self._n_rows
         self.left_out.clear()
+        self.notes.clear()
         self._start()
         return table
 
@@ -98,14 +98,12 @@ class RowBuffer:
         if not any(isinstance(chunk, list) for chunk in chunks):
             column = CodedColumn.of(chunks)
             return CodedColumn(column.values, np.repeat(column.codes, sizes))
-        return coded(
-            list(
-                chain.from_iterable(
-                    chunk if isinstance(chunk, list) else [chunk] * n
-                    for chunk, n in zip(chunks, sizes.tolist(), strict=True)
-                )
-            )
-        )
+        return coded(self._spread(chunks))
+
+    def _spread(self, chunks: list) -> list:
+        """A value a row, of chunks of one value or of one a row."""
+        pairs = zip(chunks, self._sizes, strict=True)
+        return list(chain.from_iterable(chunk if isinstance(chunk, list) else [chunk] * n for chunk, n in pairs))
 
 
 def coded(values: list) -> CodedColumn:

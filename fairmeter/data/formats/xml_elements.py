@@ -5,28 +5,30 @@ Out: its elements as they end, with names without namespaces.
 """
 
 from collections.abc import Iterator
-from xml.etree.ElementTree import Element, ParseError
+from xml.etree.ElementTree import Element, ParseError, iterparse
 
+import defusedxml.ElementTree
 from defusedxml.common import DefusedXmlException
-from defusedxml.ElementTree import iterparse
 
 from fairmeter.data.files import DamagedFile, TableError, TableFile
 
 
 def elements_of(source: TableFile, cleared: frozenset[str] = frozenset()) -> Iterator[tuple[str, Element]]:
-    """(name without its namespace, element) of each element as it ends.
+    """(name, element) of each element as it ends; names are without their namespaces.
 
     cleared: names of elements that are emptied, and removed from what contains them, once they were looked at.
     Raises DamagedFile: not well-formed, cut off, or with entities or a document type.
     """
     try:
+        # A document type can stand only before the first element. What follows is parsed by C, five times as fast.
+        next(defusedxml.ElementTree.iterparse(source.open(), ("start",), forbid_dtd=True), None)
         open_elements: list[Element] = []
-        for event, element in iterparse(source.open(), ("start", "end"), forbid_dtd=True):
+        for event, element in iterparse(source.open(), ("start", "end")):  # noqa: S314 - see above
             if event == "start":
                 open_elements.append(element)
                 continue
             open_elements.pop()
-            name = element.tag.rpartition("}")[2]
+            name = element.tag = element.tag.rpartition("}")[2]
             yield name, element
             if name in cleared and open_elements:
                 open_elements[-1].remove(element)

@@ -116,6 +116,11 @@ def test_damaged_bytes_give_rows_or_one_sentence(is_read_or_refused):
     assert all(is_read_or_refused(text[:at] + b"\xff" + text[at + 1 :], "nem12") for at in range(0, len(text), 3))
 
 
+def test_a_missing_end_is_noted(rows):
+    found = rows(nem12([DAY]).replace("900\n", ""))
+    assert found[0]["notes"] == {"no closing record 900: the file may be cut off": 1}
+
+
 def test_it_is_known_by_its_first_record(source):
     assert detect(source(nem12([DAY]))) == "nem12"
     assert detect(source("\ufeff" + nem12([DAY]))) == "nem12"
