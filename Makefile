@@ -20,6 +20,8 @@ export PIPENV_NOSPIN = 1
 export PIPENV_YES = 1
 export PIPENV_PIPFILE =
 EVERYTHING = packages train dev-packages spark
+# Where bytecode is not kept, each of the some hundred processes that tests start compiles all modules again.
+unexport PYTHONDONTWRITEBYTECODE
 # A file's tests stay together, for what they share; tests/conftest.py gives those that take long out first.
 PYTEST = $(PY) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 

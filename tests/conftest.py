@@ -12,7 +12,7 @@ from hypothesis import settings
 # How long an example takes is asserted nowhere. The first two profiles always try the same examples, so that a check
 # gives the same answer twice; new ones are looked for at night.
 settings.register_profile("dev", max_examples=20, deadline=None, derandomize=True)
-settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True)
+settings.register_profile("ci", max_examples=50, deadline=None, derandomize=True)
 settings.register_profile("nightly", max_examples=1_000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
