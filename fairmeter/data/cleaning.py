@@ -16,7 +16,7 @@ import numpy as np
 from fairmeter.core.code_names import NO_CODE_NAMES, CodeNames
 from fairmeter.core.types import Table
 from fairmeter.data.completion import ESTIMATES, LEVELS, BilledBy, complete_invoices, index_difference
-from fairmeter.data.date_swaps import EXPORT_DATE, find_swapped, swap_day_and_month
+from fairmeter.data.date_swaps import EXPORT_DATE, STATED_DATE, find_swapped, swap_day_and_month
 
 METER_STATUS = (0, 5)  # first and last known code
 REMARK = (6, 9)
@@ -81,7 +81,8 @@ def clean(
             if np.count_nonzero(mask):
                 clients = clients | rule.mend(clients, mask)
                 findings.append(CleaningFinding(rule.flag, rule.text, np.flatnonzero(mask)))
-    return clients, {name: column for name, column in invoices.items() if name != EXPORT_DATE}, findings
+    about_dates = {EXPORT_DATE, STATED_DATE}
+    return clients, {name: column for name, column in invoices.items() if name not in about_dates}, findings
 
 
 # --- exact duplicates -------------------------------------------------------------------------------------------------

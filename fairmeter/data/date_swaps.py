@@ -14,6 +14,7 @@ from fairmeter.core.types import Table
 
 INVOICE_YEARS = (1950, 2100)  # dates outside are typing errors or placeholders
 EXPORT_DATE = "is_export_date"
+STATED_DATE = "is_stated_date"  # in a format that a map states: never put right
 
 
 def _swap_each(dates: np.ndarray) -> np.ndarray:
@@ -65,7 +66,8 @@ def find_swapped(invoices: Table, n_clients: int) -> np.ndarray:
     if not np.count_nonzero(is_ambiguous):
         return is_ambiguous
     gain = _repaired_links(invoices, other, n_clients)[invoices["client"]]
-    return is_ambiguous & ((gain > 0) | ((gain == 0) & invoices.get(EXPORT_DATE, False)))
+    is_swapped = (gain > 0) | ((gain == 0) & invoices.get(EXPORT_DATE, False))
+    return is_ambiguous & is_swapped & ~invoices.get(STATED_DATE, np.zeros(1, bool))
 
 
 def _repaired_links(invoices: Table, other: np.ndarray, n_clients: int) -> np.ndarray:

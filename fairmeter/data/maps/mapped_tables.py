@@ -1,0 +1,260 @@
+"""A client base by its map -> the canonical tables that the other readers give, cleaned by the same rules.
+
+In:  a DataMap, the paths of a client base, and paths named by kind.
+Out: Tables and ReadingTables, with flags that say how many rows were read, kept, left out and replaced.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from fairmeter.core.code_names import NO_CODE_NAMES, CodeNames
+from fairmeter.core.types import QualityFlag, Table
+from fairmeter.data.cleaning import CleaningFinding
+from fairmeter.data.date_swaps import STATED_DATE
+from fairmeter.data.files import InvalidValue
+from fairmeter.data.layouts import CodedColumn
+from fairmeter.data.maps.map_reader import MapReader
+from fairmeter.data.maps.rows import table_rows as row_counts
+from fairmeter.data.maps.rows.canonical_rows import CanonicalRows, concatenate_rows
+from fairmeter.data.maps.settling.clients import client_table, distinct_clients, settle_clients
+from fairmeter.data.maps.settling.interval_units import check_units
+from fairmeter.data.maps.settling.invoices import settle_invoices
+from fairmeter.data.maps.settling.readings import concatenate_readings, merge_exports, settle_readings
+from fairmeter.data.maps.spec import TableSpec
+from fairmeter.data.reading_cleaning import clean_readings
+from fairmeter.data.readings import NO_READINGS, ReadingTables
+from fairmeter.data.tables import (
+    Tables,
+    clean_tables,
+    code_names,
+    flags_by_client,
+    parse_code,
+    quality_flag,
+)
+
+CODE_FIELDS = ("category", "region", "district", "tariff", "meter_id", "meter_status", "meter_code", "remark")
+COUNTED = (
+    (row_counts.NOT_KEPT, "rows_not_kept", "Rows left out by keep"),
+    (row_counts.DROPPED, "rows_dropped", "Rows left out by drop"),
+    (row_counts.NOT_JOINED, "rows_not_joined", "Rows whose client is not found by join, left out"),
+    (row_counts.BARE, "rows_without_moment", "Rows without a moment and a value, left out"),
+    (row_counts.GAS_VOLUMES, "gas_volumes", "Readings of gas in volumes, left out"),
+    (row_counts.APPARENT, "apparent_energy", "Values in kVAh, taken as kWh"),
+)
+
+
+@dataclass
+class Vocabulary:
+    """The clients' ids by number, in the order of their first appearance."""
+
+    ids: dict[str, int] = field(default_factory=dict)
+
+    def numbers(self, column: CodedColumn) -> np.ndarray:
+        """The number of each row's id. [int64]"""
+        used = np.unique(column.codes)
+        number = np.zeros(len(column.values), np.int64)
+        for code in used.tolist():
+            number[code] = self.ids.setdefault(column.values[code], len(self.ids))
+        return number[column.codes]
+
+
+def encode_codes(rows: CanonicalRows) -> tuple[Table, CodeNames]:
+    """Columns of codes as numbers, and the names of those that are texts."""
+    codes, names = {}, NO_CODE_NAMES
+    for name in CODE_FIELDS:
+        if name in rows.texts:
+            column = rows.texts[name]
+            codes[name] = np.array([*map(parse_code, column.values), np.nan])[:-1][column.codes]
+            used = np.unique(column.codes)
+            names |= code_names(name, (column.values[code] for code in used.tolist()))
+    return codes, names
+
+
+# --- clients and invoices ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class MappedClients:
+    """A row a client as parsed. [table: as client_columns of data/tables.py gives it]"""
+
+    table: Table
+    names: CodeNames
+
+
+def read_mapped_clients(reader: MapReader) -> MappedClients:
+    """The clients that the map states. Raises TableError."""
+    parts: list[CanonicalRows] = []
+    for rows in reader.rows("clients"):
+        parts.append(distinct_clients(rows))
+    place = f"{reader.data_map.name}, [clients]"
+    ids, rows = settle_clients(concatenate_rows(parts), place)
+    codes, names = encode_codes(rows)
+    return MappedClients(client_table(ids, rows, codes), names)
+
+
+def clients_by_id(ids: Iterable[str]) -> MappedClients:
+    """Clients of whom nothing but the ids is given."""
+    return MappedClients({"client_id": np.array(list(ids), object)}, NO_CODE_NAMES)
+
+
+@dataclass(frozen=True)
+class MappedInvoices:
+    """Invoices as settled. [client: number of each row's client in ids; findings by that number]"""
+
+    ids: list[str]
+    client: np.ndarray
+    columns: Table
+    names: CodeNames
+    findings: list[CleaningFinding]
+
+
+def read_mapped_invoices(reader: MapReader) -> MappedInvoices:
+    """The invoices that the map states, all in memory. Raises TableError."""
+    vocabulary, names = Vocabulary(), NO_CODE_NAMES
+    by_table: dict[int, list[Table]] = {}
+    for rows in reader.rows("invoices"):
+        table, found = invoice_columns_of(rows)
+        names |= found
+        by_table.setdefault(rows.table, []).append(table | {"client": vocabulary.numbers(rows.client)})
+    settled, findings = settle_all_invoices(reader.data_map.of("invoices"), by_table)
+    client = settled.pop("client")
+    return MappedInvoices(list(vocabulary.ids), client, settled, names, findings)
+
+
+def invoice_columns_of(rows: CanonicalRows) -> tuple[Table, CodeNames]:
+    """The columns of canonical invoices with codes as numbers, and the names of codes."""
+    codes, names = encode_codes(rows)
+    return rows.columns | codes, names
+
+
+def settle_all_invoices(
+    tables: tuple[TableSpec, ...], by_table: dict[int, list[Table]]
+) -> tuple[Table, list[CleaningFinding]]:
+    """The invoices of all tables of a map as one, sorted by client, and the findings."""
+    settled, findings = [], []
+    for number, parts in sorted(by_table.items()):
+        invoices, found = settle_invoices(tables[number], _stacked(parts))
+        settled.append(invoices)
+        findings += found
+    return _by_client(_stacked(settled)), findings
+
+
+def _by_client(table: Table) -> Table:
+    order = np.lexsort((table["invoice_on"], table["client"]))
+    return {name: column[order] for name, column in table.items()}
+
+
+def _stacked(parts: list[Table]) -> Table:
+    """Tables one below the other; a column that one lacks is missing there."""
+    names = dict.fromkeys(name for part in parts for name in part)
+    return {name: np.concatenate([_of_part(part, name, parts) for part in parts]) for name in names}
+
+
+def _of_part(part: Table, name: str, parts: list[Table]) -> np.ndarray:
+    if name in part:
+        return part[name]
+    dtype = next(other[name].dtype for other in parts if name in other)
+    return np.full(len(part["client"]), np.nan if dtype.kind == "f" else 0, dtype)
+
+
+def tables_of(clients: MappedClients, invoices: MappedInvoices | None, reader: MapReader) -> Tables:
+    """Clean clients and invoices. Raises TableError."""
+    row_of = {client_id: row for row, client_id in enumerate(clients.table["client_id"])}
+    if invoices is None:
+        return clean_tables(clients.table, np.array([], np.int64), _no_invoices(), lambda: clients.names)
+    to_row = np.array([row_of.get(client_id, -1) for client_id in invoices.ids] + [-1], np.int64)
+    client = to_row[invoices.client]
+    columns = dict(invoices.columns)
+    columns[STATED_DATE] = np.ones(len(client), bool)
+    names = clients.names | invoices.names
+    found = clean_tables(clients.table, client, columns.items(), lambda: names)
+    findings = [f._replace(clients=to_row[f.clients]) for f in invoices.findings]
+    return with_findings(found, findings, reader.counts["invoices"], "invoices")
+
+
+def _no_invoices() -> Iterator[tuple[str, np.ndarray]]:
+    yield "invoice_on", np.array([], "datetime64[D]")
+    yield STATED_DATE, np.array([], bool)
+
+
+def with_findings(tables: Tables, findings: list[CleaningFinding], counts: Counter[str], kind: str) -> Tables:
+    """Tables with more findings and the counts of rows as flags."""
+    n = len(tables.quality)
+    known = [finding._replace(clients=finding.clients[finding.clients >= 0]) for finding in findings]
+    more = flags_by_client(known, n)
+    quality = [own + new if new else own for own, new in zip(tables.quality, more, strict=True)]
+    flags = [*count_flags(counts, kind), *(quality_flag(f, len(f.clients)) for f in findings)]
+    return Tables(tables.clients, tables.invoices, tables.flags + flags, quality, tables.code_names, tables.missing)
+
+
+def count_flags(counts: Counter[str], kind: str) -> list[QualityFlag]:
+    """Flags of rows that a map leaves out."""
+    return [
+        QualityFlag(f"{kind}_{flag}", counts[name], f"{text} ({kind}): {counts[name]:,}.")
+        for name, flag, text in COUNTED
+        if counts[name]
+    ]
+
+
+# --- readings ---------------------------------------------------------------------------------------------------------
+
+
+def read_mapped_readings(reader: MapReader) -> ReadingTables:
+    """The readings that the map states, cleaned, all in memory. Raises TableError."""
+    vocabulary = Vocabulary()
+    by_table: dict[int, list[Table]] = {}
+    for rows in reader.rows("readings"):
+        columns = rows.columns | {"client": vocabulary.numbers(rows.client)}
+        by_table.setdefault(rows.table, []).append(columns)
+    readings, findings = settle_all_readings(reader.data_map.of("readings"), by_table)
+    ids = np.array(list(vocabulary.ids), object)
+    label = _labels(readings, ids)
+    readings.pop("label", None)
+    table, found = clean_readings(readings)
+    findings = merged_findings([*findings, *found])
+    flags = [*count_flags(reader.counts["readings"], "readings"), *(quality_flag(f, len(f.clients)) for f in findings)]
+    return ReadingTables(ids, label, table, flags, flags_by_client(findings, len(ids)))
+
+
+def settle_all_readings(
+    tables: tuple[TableSpec, ...], by_table: dict[int, list[Table]]
+) -> tuple[Table, list[CleaningFinding]]:
+    """The readings of all tables of a map as one, and the findings. Raises TableError for an unlikely unit."""
+    consumption, exports, findings = [], [], []
+    for number, parts in sorted(by_table.items()):
+        settled = settle_readings(tables[number], _stacked(parts))
+        findings += settled.findings
+        is_export_only = "consumption_kwh" not in tables[number].fields and "kwh" not in parts[0]
+        (exports if is_export_only else consumption).append(settled.readings)
+        if not is_export_only:
+            check_units(tables[number], settled.readings)
+    readings = concatenate_readings(consumption) if consumption else dict(NO_READINGS)
+    for export in exports:
+        readings = merge_exports(readings, export)
+    return readings, findings
+
+
+def merged_findings(findings: list[CleaningFinding]) -> list[CleaningFinding]:
+    """Findings of one flag as one."""
+    by_flag: dict[str, CleaningFinding] = {}
+    for finding in findings:
+        before = by_flag.get(finding.flag)
+        clients = finding.clients if before is None else np.concatenate([before.clients, finding.clients])
+        by_flag[finding.flag] = finding._replace(clients=clients)
+    return list(by_flag.values())
+
+
+def _labels(readings: Table, ids: np.ndarray) -> np.ndarray | None:
+    """The label of each client, the same in all its rows that have one. Raises InvalidValue."""
+    if "label" not in readings:
+        return None
+    lowest = np.full(len(ids), np.nan)
+    highest = lowest.copy()
+    np.fmin.at(lowest, readings["client"], readings["label"])
+    np.fmax.at(highest, readings["client"], readings["label"])
+    if (differs := np.flatnonzero(lowest < highest)).size:
+        raise InvalidValue(f"The readings have label 0 and label 1 for client {ids[differs[0]]!r}; keep one of them.")
+    return lowest
