@@ -60,7 +60,7 @@ def _named_temperatures(source: TableFile) -> tuple[np.ndarray, np.ndarray]:
     sheet = parse_table(source, (_date_column(header, source), *fields))
     day = sheet.take(_date_column(header, source)).astype(np.int64)
     degrees = np.array([in_celsius(source, field.name, sheet.take(field)) for field in fields])
-    return _mean_by_day(np.tile(day, len(fields)), degrees.ravel())
+    return mean_by_day(np.tile(day, len(fields)), degrees.ravel())
 
 
 def read_holidays(given: str) -> np.ndarray:
@@ -112,7 +112,8 @@ def _parse_required_day(value) -> int:
     return day
 
 
-def _mean_by_day(day: np.ndarray, degrees: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def mean_by_day(day: np.ndarray, degrees: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(days, ascending; mean temperature of each), unknown temperatures left out."""
     known = ~np.isnan(degrees)
     days, number = np.unique(day[known], return_inverse=True)
     return days, np.bincount(number, degrees[known], len(days)) / np.bincount(number, minlength=len(days))

@@ -105,7 +105,7 @@ def read_transformers(*sources, transformers: str | Path | None = None) -> Trans
     """
     named = (transformers,) if transformers is not None else ()
     if len(only := find_files(None, named)) == 1:
-        return _build(_read(only[0], TOTAL_FIELDS), None)
+        return build_transformers(_read(only[0], TOTAL_FIELDS), None)
     found = find_files(KIND, named or sources)
     totals, lists = ([s for s in found if _is_totals(s) == is_so] for is_so in (True, False))
     if len(totals) != 1 or len(lists) > 1:
@@ -114,7 +114,7 @@ def read_transformers(*sources, transformers: str | Path | None = None) -> Trans
             f"Need one file with '{KIND}' in its name and a column {DELIVERED}, at most one without; found {names}. "
             "Name the files of one utility."
         )
-    return _build(_read(totals[0], TOTAL_FIELDS), _read(lists[0], LIST_FIELDS) if lists else None)
+    return build_transformers(_read(totals[0], TOTAL_FIELDS), _read(lists[0], LIST_FIELDS) if lists else None)
 
 
 def _is_totals(source: TableFile) -> bool:
@@ -136,7 +136,7 @@ def transformers_from_records(totals: list[dict], transformers: list[dict]) -> T
         columns_from_records(totals, TOTAL_FIELDS, place[0]),
         columns_from_records(transformers, LIST_FIELDS, place[1]),
     )
-    return _build(*tables)
+    return build_transformers(*tables)
 
 
 def _place(table: str, row: int) -> tuple[int, str]:
@@ -146,7 +146,7 @@ def _place(table: str, row: int) -> tuple[int, str]:
 # --- cleaning ---------------------------------------------------------------------------------------------------------
 
 
-def _build(totals: Table, listed: Table | None) -> TransformerTables:
+def build_transformers(totals: Table, listed: Table | None) -> TransformerTables:
     """Sort, flag and clean parsed columns. Raises DoubledTotal."""
     ids, row = np.unique(totals["transformer_id"].astype(str), return_inverse=True)
     order = np.lexsort((totals["measured_on"], row))

@@ -65,7 +65,7 @@ class MapReader:
                     "Correct the pattern: * stands for any part of a name."
                 )
             return found
-        if named is not None or self._is_only_table(table.kind):
+        if named is not None or self.is_only_table(table.kind):
             return self._of_only_table(table, everything)
         kind = FILE_KINDS.get(table.kind, table.kind)
         found = [source for source in everything if kind in source.file_name]
@@ -76,16 +76,31 @@ class MapReader:
         return found
 
     def _of_only_table(self, table: TableSpec, everything: list[TableFile]) -> list[TableFile]:
-        joined = {spec.files or name for name, spec in self.data_map.others.items()}
-        joined |= {
-            value.join.table for each in self.data_map.of(table.kind) for one in each.values() for value in one.joins()
-        }
+        joined = self._joined_patterns()
         found = [source for source in everything if not any(matches(source, pattern) for pattern in joined)]
         if not found:
             raise MissingFile(f"{self.data_map.name}, {table.place}: no files were named. Name a file or a folder.")
         return found
 
-    def _is_only_table(self, kind: str) -> bool:
+    def _joined_patterns(self) -> set[str]:
+        """The files that joins name."""
+        tables = [table for kind in KINDS for table in self.data_map.of(kind)]
+        named = {value.join.table for table in tables for one in table.values() for value in one.joins()}
+        return {self.data_map.other(name).files or name for name in named}
+
+    def mapped_files(self) -> list[TableFile]:
+        """All files that tables of the map take, those of joins among them."""
+        tables = [table for kind in KINDS for table in self.data_map.of(kind)]
+        patterns = self._joined_patterns()
+        joined = [source for source in self._all_files() if any(matches(source, pattern) for pattern in patterns)]
+        return [source for table in tables for source in self.files(table)] + joined
+
+    def files_of_kind(self, kind: str) -> list[TableFile]:
+        """The files with the word of a kind in their names."""
+        return find_files(FILE_KINDS[kind], tuple(path for path in self.sources if not isinstance(path, TableFile)))
+
+    def is_only_table(self, kind: str) -> bool:
+        """Whether the map has tables of this kind alone."""
         return [each for each in KINDS if self.data_map.of(each)] == [kind]
 
     def _all_files(self, named: Path | None = None) -> list[TableFile]:

@@ -20,7 +20,14 @@ from fairmeter.data.maps.rows.joins import JoinedLabels, Joins
 from fairmeter.data.maps.rows.wide_tables import WidePart, wide_parts
 from fairmeter.data.maps.spec import TableSpec, ValueSpec
 from fairmeter.data.maps.values import converting
-from fairmeter.data.maps.values.columns import Batch, Misfit, has_source, joined_texts, matching_rows
+from fairmeter.data.maps.values.columns import (
+    Batch,
+    Misfit,
+    constant_column,
+    has_source,
+    joined_texts,
+    matching_rows,
+)
 from fairmeter.data.maps.values.quantities import energy_of_power, to_energy
 from fairmeter.data.parsing import INVOICE_DAYS, NAT, parse_text
 
@@ -346,4 +353,49 @@ def _with_moment(rows: CanonicalRows, batch: Batch) -> CanonicalRows:
     return rows.select(~has_none)
 
 
-BUILDERS = {"clients": _client_rows, "invoices": _invoice_rows, "readings": _reading_rows}
+# --- transformers, weather, holidays ----------------------------------------------------------------------------------
+
+
+def _transformer_rows(batch: Batch, part: WidePart | None, _joins: Joins) -> CanonicalRows:
+    columns = _numbers(batch, part, [f for f in FIELDS["transformers"].values() if f.reading in ("number", "flag")])
+    counts: Counter[str] = Counter()
+    for name in ("delivered_kwh", "losses_kwh"):
+        found = _energies_of_field(batch, part, name)
+        if found is not None:
+            columns[name] = _energy(found, counts, is_gas=False)
+    columns["day"] = _days_of(batch, part, "measured_on")
+    ids = converting.ids(batch.table.fields["transformer_id"], batch)
+    ids = ids if part is None else CodedColumn(ids.values, part.spread(ids.codes))
+    return _without_empty_cells(CanonicalRows(0, ids, columns, _texts(batch, part), counts), part)
+
+
+def _weather_rows(batch: Batch, part: WidePart | None, _joins: Joins) -> CanonicalRows:
+    columns = _numbers(batch, part, [FIELDS["weather"]["temperature"]])
+    columns["day"] = _days_of(batch, part, "date")
+    return CanonicalRows(0, constant_column("", len(columns["day"])), columns)
+
+
+def _holiday_rows(batch: Batch, part: WidePart | None, _joins: Joins) -> CanonicalRows:
+    days = _days_of(batch, part, "date")
+    return CanonicalRows(0, constant_column("", len(days)), {"day": days})
+
+
+def _days_of(batch: Batch, part: WidePart | None, name: str) -> np.ndarray:
+    """Days that are never missing. Raises Misfit."""
+    if part is not None and part.day is not None:
+        return part.day
+    spec = batch.table.fields[name]
+    days = converting.days(spec, batch)
+    if (bad := np.flatnonzero(days == NAT)).size:
+        raise Misfit(spec, "", int(bad[0]), "empty day")
+    return _spread(part, days)
+
+
+BUILDERS = {
+    "clients": _client_rows,
+    "invoices": _invoice_rows,
+    "readings": _reading_rows,
+    "transformers": _transformer_rows,
+    "weather": _weather_rows,
+    "holidays": _holiday_rows,
+}
