@@ -7,8 +7,9 @@ Out: TransformerTables; (days, temperatures); days.
 import numpy as np
 
 from fairmeter.core.types import Table
-from fairmeter.data.exogenous import MAX_TEMPERATURE, MIN_TEMPERATURE, mean_by_day
+from fairmeter.data.exogenous import mean_by_day
 from fairmeter.data.files import TableError
+from fairmeter.data.formats.weather import MAX_TEMPERATURE, MIN_TEMPERATURE
 from fairmeter.data.maps.map_reader import MapReader
 from fairmeter.data.maps.rows.canonical_rows import CanonicalRows, concatenate_rows
 from fairmeter.data.tables import parse_code
