@@ -197,7 +197,7 @@ class _MapBuilder:
             drop=read.patterns("drop", table.get("drop", {})),
             wide=tuple(self._wide(table.get("wide"), key, read)),
             months=read.months(months) if isinstance(months, dict) and _is_period(months) else None,
-            series=read.names("series", table.get("series", [])),
+            series=read.names("series", table["series"]) if "series" in table else (),
             version=read.value("version", table["version"], "version") if "version" in table else None,
             is_register=table.get("register") is True,
             register_digits=table.get("register_digits"),

@@ -65,22 +65,24 @@ class MapReader:
                     "Correct the pattern: * stands for any part of a name."
                 )
             return found
-        if named is not None or self.is_only_table(table.kind):
-            return self._of_only_table(table, everything)
-        kind = FILE_KINDS.get(table.kind, table.kind)
-        found = [source for source in everything if kind in source.file_name]
-        if not found:
-            raise MissingFile(
-                f'{self.data_map.name}, {table.place}: no file has {kind!r} in its name. Write: files = "..."'
-            )
-        return found
-
-    def _of_only_table(self, table: TableSpec, everything: list[TableFile]) -> list[TableFile]:
-        joined = self._joined_patterns()
-        found = [source for source in everything if not any(matches(source, pattern) for pattern in joined)]
-        if not found:
+        candidates = self._not_of_others(table, everything)
+        if not candidates:
             raise MissingFile(f"{self.data_map.name}, {table.place}: no files were named. Name a file or a folder.")
-        return found
+        if named is not None:
+            return candidates
+        kind = FILE_KINDS.get(table.kind, table.kind)
+        if self.is_only_table(table.kind):
+            words = [word for word in FILE_KINDS.values() if word != kind]
+            found = [s for s in candidates if kind in s.file_name or not any(word in s.file_name for word in words)]
+        else:
+            found = [source for source in candidates if kind in source.file_name]
+        return found or candidates
+
+    def _not_of_others(self, table: TableSpec, everything: list[TableFile]) -> list[TableFile]:
+        """All files but those that other tables and joins name by a pattern."""
+        patterns = self._joined_patterns()
+        patterns |= {each.files for kind in KINDS for each in self.data_map.of(kind) if each.files and kind != table.kind}
+        return [source for source in everything if not any(matches(source, pattern) for pattern in patterns)]
 
     def _joined_patterns(self) -> set[str]:
         """The files that joins name."""

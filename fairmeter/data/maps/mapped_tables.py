@@ -202,21 +202,36 @@ def count_flags(counts: Counter[str], kind: str) -> list[QualityFlag]:
 # --- readings ---------------------------------------------------------------------------------------------------------
 
 
-def read_mapped_readings(reader: MapReader) -> ReadingTables:
-    """The readings that the map states, cleaned, all in memory. Raises TableError."""
+@dataclass(frozen=True)
+class UncleanedReadings:
+    """Readings as settled, before the rules of reading_cleaning.py. [table: its client is the number of an id]"""
+
+    ids: np.ndarray
+    label: np.ndarray | None
+    table: Table
+    findings: list[CleaningFinding]
+
+
+def read_uncleaned_readings(reader: MapReader) -> UncleanedReadings:
+    """The readings that the map states, settled, all in memory. Raises TableError."""
     vocabulary = Vocabulary()
     by_table: dict[int, list[Table]] = {}
     for rows in reader.rows("readings"):
         columns = rows.columns | {"client": vocabulary.numbers(rows.client)}
         by_table.setdefault(rows.table, []).append(columns)
-    readings, findings = settle_all_readings(reader.data_map.of("readings"), by_table)
+    table, findings = settle_all_readings(reader.data_map.of("readings"), by_table)
     ids = np.array(list(vocabulary.ids), object)
-    label = _labels(readings, ids)
-    readings.pop("label", None)
-    table, found = clean_readings(readings)
-    findings = merged_findings([*findings, *found])
+    label = _labels(table, ids)
+    return UncleanedReadings(ids, label, {n: c for n, c in table.items() if n != "label"}, findings)
+
+
+def read_mapped_readings(reader: MapReader) -> ReadingTables:
+    """The readings that the map states, cleaned, all in memory. Raises TableError."""
+    found = read_uncleaned_readings(reader)
+    table, cleaned = clean_readings(found.table)
+    findings = merged_findings([*found.findings, *cleaned])
     flags = [*count_flags(reader.counts["readings"], "readings"), *(quality_flag(f, len(f.clients)) for f in findings)]
-    return ReadingTables(ids, label, table, flags, flags_by_client(findings, len(ids)))
+    return ReadingTables(found.ids, found.label, table, flags, flags_by_client(findings, len(found.ids)))
 
 
 def settle_all_readings(

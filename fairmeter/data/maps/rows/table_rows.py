@@ -297,9 +297,14 @@ def _reading_rows(batch: Batch, part: WidePart | None, _joins: Joins) -> Canonic
         if batch.table.is_register:  # differences first: what a register shows is no energy
             columns |= {f"{column}_multiplier": found.multiplier, f"{column}_divisor": found.divisor}
             values = found.number
-        is_known = found.is_power & ~np.isnan(length)
-        columns[column] = np.where(is_known, energy_of_power(values, length), values)
-        columns[f"{column}_is_power"] = found.is_power & np.isnan(length)
+        elif found.is_power.any():
+            # Without a length the power waits for the client-wise stage, undivided, so that it is rounded once.
+            power, is_known = found.number * found.multiplier, ~np.isnan(length)
+            energy = np.where(is_known, energy_of_power(power, found.divisor, length), power)
+            values = np.where(found.is_power, energy, values)
+            columns[f"{column}_is_power"] = found.is_power & ~is_known
+            columns[f"{column}_divisor"] = found.divisor
+        columns[column] = values
     columns["minutes"] = length
     if part is not None and part.moment is not None:
         columns["moment"], columns["is_utc"] = part.moment, part.is_utc

@@ -236,7 +236,7 @@ def _usual_steps(rows: Table, is_first: np.ndarray) -> np.ndarray:
     inside = np.flatnonzero(np.append(~is_first[1:], False))
     order = inside[np.lexsort((step[inside], series[inside]))]
     n = np.bincount(series[order], minlength=series[-1] + 1) if len(series) else np.zeros(0, np.int64)
-    middle = np.cumsum(n) - n + n // 2
+    middle = np.cumsum(n) - n + np.maximum(n - 1, 0) // 2
     usual = np.where(n > 0, np.append(step[order], 0)[np.minimum(middle, len(order))], 0)
     stated = rows["minutes"]
     return np.where(np.isnan(stated), usual[series], stated).astype(np.int64)
@@ -256,9 +256,9 @@ def _energies(rows: Table, stamp: str | None) -> Table:
         length = np.where(np.isnan(length), _length_by_neighbours(rows, stamp), length)
     out = dict(rows)
     for name in VALUES:
-        if name in rows:
-            mask = rows[f"{name}_is_power"]
-            out[name] = np.where(mask, energy_of_power(rows[name], length), rows[name])
+        if f"{name}_is_power" in rows:
+            energy = energy_of_power(rows[name], rows[f"{name}_divisor"], length)
+            out[name] = np.where(rows[f"{name}_is_power"], energy, rows[name])
     if has_power:
         out["minutes"] = np.where(np.logical_or.reduce(is_power), length, rows["minutes"])
     if stamp == "end":
@@ -269,7 +269,7 @@ def _energies(rows: Table, stamp: str | None) -> Table:
 def _length_by_neighbours(rows: Table, stamp: str | None) -> np.ndarray:
     """Minutes from or to the neighbouring moment of the series, NaN for one alone.
 
-    A step that is longer than the one before it is a gap, unless the step on the other side is as long.
+    A step unlike the one before it is a gap, unless the step on the other side is alike: then the usual step counts.
     """
     moment, n = rows["moment"].astype(np.float64), len(rows["client"])
     if not n:
@@ -284,7 +284,9 @@ def _length_by_neighbours(rows: Table, stamp: str | None) -> np.ndarray:
     own, other = (before, after) if stamp == "end" else (after, before)
     beyond = np.append(np.nan, before[:-1]) if stamp == "end" else np.append(after[1:], np.nan)
     is_usual = (own == beyond) | (own == other)
-    length = np.where(is_usual, own, np.fmin(own, other))
+    usual = _usual_steps({name: column[moments] for name, column in rows.items()}, is_first[moments])
+    shortest = np.fmin(np.fmin(own, other), np.where(usual > 0, usual, np.inf))
+    length = np.where(is_usual, own, np.where(np.isnan(np.fmin(own, other)), np.nan, shortest))
     return length[of]
 
 

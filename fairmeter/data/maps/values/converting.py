@@ -177,7 +177,7 @@ def _units(spec: ValueSpec, batch: Batch, number: np.ndarray) -> list[np.ndarray
             names, codes = ["kWh"], np.zeros(n, np.int32)
         else:
             # A row without a number needs no unit.
-            known = ~np.isnan(number.reshape(n, -1)).all(axis=1)
+            known = ~(np.isnan(number) if number.ndim == 1 else np.isnan(number).all(axis=1))
             empty = len(column.values)
             column = CodedColumn([*column.values, "kWh"], np.where(known, column.codes, empty))
             names, codes = change_values(column, _unit, spec.unit)

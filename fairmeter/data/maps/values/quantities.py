@@ -106,8 +106,10 @@ def to_energy(value: np.ndarray, multiplier: np.ndarray | float, divisor: np.nda
     return value * multiplier / divisor
 
 
-def energy_of_power(kw: np.ndarray, minutes: np.ndarray) -> np.ndarray:
-    """kWh of a mean power over some minutes. Divided where an hour has a whole number of intervals: that is exact."""
+def energy_of_power(power: np.ndarray, divisor: np.ndarray | float, minutes: np.ndarray) -> np.ndarray:
+    """kWh of a mean power over some minutes, rounded once. [power / divisor: kW]"""
     with np.errstate(divide="ignore", invalid="ignore"):
         per_hour = HOUR / minutes
-        return np.where(per_hour == np.rint(per_hour), kw / per_hour, kw * (minutes / HOUR))
+        return np.where(
+            per_hour == np.rint(per_hour), power / (divisor * per_hour), power * minutes / (divisor * float(HOUR))
+        )
