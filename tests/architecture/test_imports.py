@@ -45,6 +45,7 @@ DOORS = {
     "onnx onnxruntime": "models/runtime",
     "pyarrow": "data frames scoring/ranking simulation/utility",
     "python_calamine": "data/layouts",
+    "babel": "data/maps/values/date_formats",
     "pyspark": "data/partitioned/spark",
     "scipy": "planning/routes",
     "holidays": "data/exogenous",

@@ -29,7 +29,11 @@ def readings_of(text: str, folder: Path) -> list[tuple]:
     found = read_uncleaned_readings(MapReader(as_map(text), (folder,)))
     table, rows = found.table, []
     for i in range(len(table["client"])):
-        row = [found.ids[table["client"][i]], str(table["read_at"][i]).replace("T", " "), _plain(table["consumption_kwh"][i])]
+        row = [
+            found.ids[table["client"][i]],
+            str(table["read_at"][i]).replace("T", " "),
+            _plain(table["consumption_kwh"][i]),
+        ]
         row += [_plain(table["export_kwh"][i])] if "export_kwh" in table else []
         row += ["estimated"] if "is_estimated" in table and table["is_estimated"][i] else []
         rows.append(tuple(row))

@@ -7,6 +7,7 @@ Out: MapErrors. For counts a file is read once more.
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from itertools import product
 
@@ -63,10 +64,8 @@ def value_counts(spec: ValueSpec, batch: Batch) -> Counter[str]:
     for column in columns:
         if column is None:
             continue
-        try:
+        with suppress(Misfit):
             column = patterned(replace(spec, values=None), column)
-        except Misfit:
-            pass
         rows = np.bincount(column.codes, minlength=len(column.values))
         for value, n in zip(column.values, rows.tolist(), strict=True):
             if n and isinstance(value, str) and not is_missing(spec, value):
@@ -84,8 +83,8 @@ def explain(map_name: str, misfit: Misfit, raw: RawTable, batches: Iterable[Batc
     if what in ("filename", "above"):
         there = "its path" if what == "filename" else "the lines above its header"
         return MapError(
-            f"{map_name}, {spec.place}: {what} = '{spec.text}' finds nothing in {there}, {value}, of {name_of(raw.source)}. "
-            f'Correct the pattern, or name the column: {field_of(spec)} = "..."'
+            f"{map_name}, {spec.place}: {what} = '{spec.text}' finds nothing in {there}, {value}, of "
+            f'{name_of(raw.source)}. Correct the pattern, or name the column: {field_of(spec)} = "..."'
         )
     place = f"{name_of(raw.source)}, {getattr(raw, 'unit', 'line')} {raw.line(misfit.row):,}"
     counts: Counter[str] = Counter()
@@ -109,15 +108,15 @@ def _shown(value: object) -> str:
 def _format_sentence(spec: ValueSpec, counts: Counter[str]) -> str:
     total = counts.total()
     if not spec.formats:
-        given, fits = "a date as data/README.md has them", lambda text: False
+        given, fits = "a date as data/README.md has them", lambda _text: False
     else:
         given, fits = f'"{spec.formats[0]}"', lambda text: _fits(text, spec.formats[0], spec.locale)
     bad = sum(n for text, n in counts.items() if not fits(text))
     form = best_format(counts, spec.locale)
     if form is None:
         return (
-            f"does not fit {given}; of {total:,} values {bad:,} do not. Correct them, or write what is to count as empty: "
-            'missing = ["..."]'
+            f"does not fit {given}; of {total:,} values {bad:,} do not. Correct them, or write what is to count as "
+            'empty: missing = ["..."]'
         )
     if not spec.formats:
         return f'does not fit {given}; all of {total:,} values fit "{form}". Write: format = "{form}"'
@@ -164,13 +163,13 @@ def _other_sentence(spec: ValueSpec, what: str) -> str:
     field = field_of(spec)
     column = spec.columns[0] if spec.columns else "..."
     sentences = {
-        "pattern": f"which does not fit pattern = '{spec.pattern}'. Correct the pattern, or name the value under missing",
+        "pattern": f"which does not fit pattern = '{spec.pattern}'. Correct it, or put the value under missing",
         "spoilt": "an id that was turned into a number. Format the column as text and export it again",
         "empty id": f"empty; each row needs its id. Leave such rows out: drop = {{\"{column}\" = ''}}",
         "empty moment": "empty; each reading needs its moment. Correct it, or leave the row out with drop",
         "empty day": "empty; each invoice needs its date. Correct it, or leave the row out with drop",
         "year": "outside the years 1950 to 2100. Correct it",
-        "slot": f"no number of an interval of its day. Write the length of the intervals: {field} = {{..., minutes = 15}}",
+        "slot": f"no number of an interval of its day. Write their length: {field} = {{..., minutes = 15}}",
         "minutes": "no length of an interval. Write: minutes = 30, or name a column with 30, PT30M or 00:30",
         "day number": "no number of a day. Write: pattern = '(?P<day>\\d{3})(?P<slot>\\d\\d)'",
         "unit": f'none of the units {", ".join(UNITS)}. Write: unit = "kWh", or keep = {{...}} for the rows of energy',
@@ -254,13 +253,13 @@ def _not_stated(map_name: str, table: TableSpec, raw: RawTable) -> list[str]:
     if table.kind == "invoices" and not set(CONSUMPTION) & given:
         absent.append("consumption")
     return [
-        f"{map_name}, {table.place}: {name} is not stated, and {name_of(raw.source)} has no column of that name. It has: "
-        f'{_header(raw)}. Write: {name} = "..."'
+        f"{map_name}, {table.place}: {name} is not stated, and {name_of(raw.source)} has no column of that name. "
+        f'It has: {_header(raw)}. Write: {name} = "..."'
         for name in absent
     ]
 
 
-def missing_in_join(map_name: str, pattern: str, missing: list[str], raw: RawTable) -> MapError:
+def missing_in_join(map_name: str, missing: list[str], raw: RawTable) -> MapError:
     """The error of a joined table without a column that the join names."""
     return MapError(
         f'{map_name}: no column "{missing[0]}" in {name_of(raw.source)}, which a join names. It has: {_header(raw)}. '
@@ -280,8 +279,8 @@ def nothing_kept(map_name: str, table: TableSpec, n_rows: int, seen: dict[str, C
     there = ", ".join(f'"{value}" ({n:,})' for value, n in seen[name].most_common(MAX_OF_A_KIND))
     key = name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else f'"{name}"'
     return MapError(
-        f"{map_name}, {table.place} keep: no row is left of {n_rows:,}. {name} holds {there}; the pattern is '{pattern}'. "
-        f"Write: keep = {{{key} = '{_wider(pattern, seen[name])}'}}"
+        f"{map_name}, {table.place} keep: no row is left of {n_rows:,}. {name} holds {there}; the pattern is "
+        f"'{pattern}'. Write: keep = {{{key} = '{_wider(pattern, seen[name])}'}}"
     )
 
 

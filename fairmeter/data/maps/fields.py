@@ -10,13 +10,13 @@ from fairmeter.data import readings as reading_columns
 from fairmeter.data import tables as table_columns
 from fairmeter.data import transformers as transformer_columns
 
-MOMENT_FIELDS = ("read_at",)
-NUMBER_WORDS = ("quantity", "number", "months")
-
 
 class MapField(NamedTuple):
-    """A field of a table. [reading: "id", "code", "text", "day", "moment", "number", "quantity" (with a unit), "months",
-    "energy", "label", "quality" or "flag"; alias: another name under which it is found without a map]"""
+    """A field of a table. [alias: another name under which it is found without a map]
+
+    reading: "id", "code", "text", "day", "moment", "number", "quantity" (with a unit), "months", "energy", "label",
+    "quality" or "flag".
+    """
 
     name: str
     reading: str

@@ -195,7 +195,7 @@ class _MapBuilder:
             fields={name: value for name, value in values.items() if value is not None},
             keep=read.patterns("keep", table.get("keep", {})),
             drop=read.patterns("drop", table.get("drop", {})),
-            wide=tuple(self._wide(table.get("wide"), key, read)),
+            wide=tuple(self._wide(table.get("wide"), read)),
             months=read.months(months) if isinstance(months, dict) and _is_period(months) else None,
             series=read.names("series", table["series"]) if "series" in table else (),
             version=read.value("version", table["version"], "version") if "version" in table else None,
@@ -260,7 +260,7 @@ class _MapBuilder:
             zone=table.get("zone", below.zone),
         )
 
-    def _wide(self, given: object, key: str, read: ValueReader) -> list[WideSpec]:
+    def _wide(self, given: object, read: ValueReader) -> list[WideSpec]:
         if given is None:
             return []
         found = [read.wide(one, WIDE_KEYS) for one in (given if isinstance(given, list) else [given])]

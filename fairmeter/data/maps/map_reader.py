@@ -81,7 +81,9 @@ class MapReader:
     def _not_of_others(self, table: TableSpec, everything: list[TableFile]) -> list[TableFile]:
         """All files but those that other tables and joins name by a pattern."""
         patterns = self._joined_patterns()
-        patterns |= {each.files for kind in KINDS for each in self.data_map.of(kind) if each.files and kind != table.kind}
+        patterns |= {
+            each.files for kind in KINDS for each in self.data_map.of(kind) if each.files and kind != table.kind
+        }
         return [source for source in everything if not any(matches(source, pattern) for pattern in patterns)]
 
     def _joined_patterns(self) -> set[str]:
@@ -189,7 +191,7 @@ class MapReader:
                 for raw in open_file(source, named.layout).batches(None, ()):
                     missing = [name for name in wanted if not raw.has(name)]
                     if missing:
-                        raise diagnosis.missing_in_join(self.data_map.name, pattern, missing, raw)
+                        raise diagnosis.missing_in_join(self.data_map.name, missing, raw)
                     yield raw
 
     def _formats(self, table: TableSpec, source: TableFile, raw: RawTable) -> dict[str, str]:

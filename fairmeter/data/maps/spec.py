@@ -11,6 +11,8 @@ from fairmeter.data.layouts import Layout
 
 KINDS = ("clients", "invoices", "readings", "transformers", "weather", "holidays")
 
+NO_LAYOUT = Layout()
+
 
 @dataclass(frozen=True)
 class JoinSpec:
@@ -120,7 +122,7 @@ class TableSpec:
     kind: str
     place: str
     files: str | None = None
-    layout: Layout = Layout()
+    layout: Layout = NO_LAYOUT
     reader: str | None = None
     decimal: str = "."
     thousands: str | None = None

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from fairmeter.data.files import TableError
 
 MAX_OF_A_KIND = 5
-QUOTES = str.maketrans({"“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "‘": "'", "’": "'", "‚": "'"})
+QUOTES = str.maketrans("\u201c\u201d\u201e\u00ab\u00bb\u2018\u2019\u201a", '"""""' + "'''")
 SECTION = re.compile(r"\s*\[\[?\s*([^\[\]]+?)\s*\]\]?\s*(?:#.*)?$")
 KEY = re.compile(r"""\s*("[^"]*"|'[^']*'|[^\s="'{\[#]+(?:[ \t]+[^\s="'{\[#]+)*)\s*=(?!=)\s*(.*)$""")
 STRINGS = re.compile(r"""'[^']*'|"(?:[^"\\]|\\.)*\"""")

@@ -17,10 +17,11 @@ from fairmeter.data.layouts import CodedColumn
 class CanonicalRows:
     """Rows of one table. [client: ids; texts: other columns of texts; columns: NumPy columns by name; counts: of rows]
 
-    readings: moment (int64 minutes, by UTC where is_utc), kwh and export (float64, kW where is_power), minutes (float64,
-        NaN unknown), quality (int8: 0 actual, 1 estimated, 2 missing), series (int64), version (float64), label.
-    invoices: invoice_on (int64 days), months, consumption, levels, numbers (float64), energy and quality (int8), series,
-        version. clients: created_on, labelled_on (int64 days), numbers, label, version.
+    readings: moment (int64 minutes, by UTC where is_utc), kwh and export (float64; power times divisor where is_power),
+        minutes (float64, NaN unknown), quality (int8: 0 actual, 1 estimated, 2 missing), series (int64), version
+        (float64), label.
+    invoices: invoice_on (int64 days), months, consumption, levels, numbers (float64), energy and quality (int8),
+        series, version. clients: created_on, labelled_on (int64 days), numbers, label, version.
     """
 
     table: int

@@ -134,7 +134,7 @@ class Joins:
         start, end = (np.concatenate([np.zeros(0, np.int64), *parts]) for parts in (starts, stops))
         return JoinedTable(spec.join.table, values, dict(rows_of), start, end, widest)
 
-    def labels(self, spec: ValueSpec, dated: ValueSpec | None, owner: TableSpec) -> "JoinedLabels":
+    def labels(self, spec: ValueSpec, dated: ValueSpec | None) -> "JoinedLabels":
         """The label of each key, and the day of the row it is of. [dated: labelled_on, of the same table]
 
         Of several inspections of one key a 1 counts before a 0, then the latest.
@@ -201,7 +201,7 @@ def _moment_of_rows(batch: Batch) -> np.ndarray:
     spec = batch.table.fields.get(name)
     if spec is None or spec.source == "none":
         raise TableError(
-            f"{batch.table.place} {name} stands in the names of columns, and a join with from and to needs it in the rows."
+            f"{batch.table.place} {name} stands in the names of columns; a join with from and to needs it in the rows."
         )
     if name not in batch.held:
         found = moments(spec, batch)

@@ -200,7 +200,7 @@ def _joined_labels(batch: Batch, joins: Joins) -> JoinedLabels | None:
     is_same = dated is not None and dated.source == "join" and dated.join.table == label.join.table
     key = ("labels", label.join, label.columns)
     if key not in joins.tables:
-        joins.tables[key] = joins.labels(label, dated if is_same else None, batch.table)
+        joins.tables[key] = joins.labels(label, dated if is_same else None)
     return joins.tables[key]
 
 

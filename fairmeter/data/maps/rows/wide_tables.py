@@ -89,7 +89,7 @@ def _family(wide: WideSpec, batch: Batch) -> tuple[str, dict[object, str]]:
         if key is None:
             raise UnreadableDate(
                 f"{wide.place}: the column {name!r} of {batch.raw.source} does not fit "
-                f"{wide.slot or wide.formats!r}{'' if year is not None else ' (a year is needed: year = 2024)'}. Correct it."
+                f"{wide.slot or wide.formats!r}{'' if year else ' (a year is needed: year = 2024)'}. Correct it."
             )
         if key in keys:
             raise MissingColumns(

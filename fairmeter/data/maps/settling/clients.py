@@ -59,8 +59,8 @@ def _refuse_differences(rows: CanonicalRows, is_first: np.ndarray, version: np.n
             client_id = rows.client.values[rows.client.codes[row]]
             values = [_shown(rows, name, at) for at in (int(first[row]), row)]
             raise DuplicateClient(
-                f"{place} has two rows for client {client_id!r}, with {name} {values[0]} and {values[1]}; keep one row a "
-                'client, or write version = "COLUMN": the row with the greatest counts.'
+                f"{place} has two rows for client {client_id!r}, with {name} {values[0]} and {values[1]}; keep one row "
+                'a client, or write version = "COLUMN": the row with the greatest counts.'
             )
 
 

@@ -1,8 +1,8 @@
 """The client-wise stage of invoices: all rows of a client -> the invoices that count.
 
-In:  canonical rows of one table of a map (columns of canonical_rows.py, codes as numbers, `client`: int64), in any order.
-Out: columns that data/tables.py cleans, and findings. Later versions replace, registers become invoices from one reading
-     to the next, purchases are added to calendar months. The result does not depend on the order of the rows.
+In:  canonical rows of one table of a map (canonical_rows.py; codes as numbers, `client`: int64), in any order.
+Out: columns that data/tables.py cleans, and findings. Later versions replace, registers become invoices from one
+     reading to the next, purchases are added to calendar months. The order of the rows does not matter.
 """
 
 import numpy as np

@@ -44,10 +44,8 @@ def settle_readings(table: TableSpec, rows: Table) -> SettledReadings:
         if table.several == "sum"
         else _no_copies(rows, zone, findings)
     )
-    if table.is_register:
-        rows = _differences(rows, table.register_digits, stamp, findings)
-    else:
-        rows = _energies(rows, stamp)
+    is_register = table.is_register
+    rows = _differences(rows, table.register_digits, stamp, findings) if is_register else _energies(rows, stamp)
     if table.series:
         rows = _added_series(rows)
     return SettledReadings(_as_readings(rows, zone), findings)
@@ -126,7 +124,7 @@ def _by_one_clock(rows: Table, zone: str | None) -> Table:
 
 
 def _in_order(rows: Table) -> Table:
-    """Rows by client, series, moment, quality, version (the latest first) and value: in one order whatever the file's."""
+    """Rows by client, series, moment, quality, version (the latest first) and value, whatever the file's order."""
     n = len(rows["client"])
     nothing = np.zeros(n)
     keys = [rows[name] for name in VALUES if name in rows]
@@ -294,7 +292,7 @@ def _length_by_neighbours(rows: Table, stamp: str | None) -> np.ndarray:
 
 
 def _added_series(rows: Table) -> Table:
-    """One row a client, moment and length: series added. Of a moment that comes twice, first to first, second to second.
+    """One row a client, moment and length: series added. Of a moment that comes twice, first to first, then second.
 
     Where series differ in their number of rows of a moment, each counts with its mean.
     """
@@ -336,7 +334,7 @@ def _evened(rows: Table, starts: np.ndarray, counts: np.ndarray) -> Table:
 
 
 def _added(rows: Table, names: tuple[str, ...]) -> Table:
-    """One row for each group. A row with what was fed in and no consumption adds none; another without one is unknown."""
+    """One row for each group. A row with what was fed in alone adds no consumption; another without one is unknown."""
     starts = np.flatnonzero(_is_first(rows, names))
     out = {name: column[starts] for name, column in rows.items()}
     present = [name for name in VALUES if name in rows]

@@ -410,7 +410,7 @@ def _label(spec: ValueSpec, value: object) -> float:
 
 
 def versions(spec: ValueSpec, batch: Batch) -> np.ndarray | None:
-    """Numbers that order versions: of moments the seconds, of numbers themselves, of other texts their first letters."""
+    """Numbers that order versions: seconds of moments, numbers themselves, the first letters of other texts."""
     column = source_column(spec, batch)
     if column is None:
         return None

@@ -49,7 +49,7 @@ class FormatError(ValueError):
 class Moment(NamedTuple):
     """Minutes since 1970 by the clock of the text; that clock's offset from UTC in minutes, None where not stated.
 
-    seconds: beyond the minute; versions are told apart by them. has_year, has_day, has_month, has_time: what the text had.
+    seconds: beyond the minute; versions are told apart by them.
     """
 
     minute: int

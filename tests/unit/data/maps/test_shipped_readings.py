@@ -1,5 +1,6 @@
 """Each shipped map of readings reads made-up rows of its layout to the values worked out by hand."""
 
+# ruff: noqa: E501, RUF001  rows are as the utilities write them
 import pytest
 
 from fairmeter.data.maps import read_map, shipped_maps
