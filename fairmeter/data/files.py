@@ -127,12 +127,20 @@ def has_file(kind: str, paths: tuple) -> bool:
     return bool(find_files(kind, paths, is_deep=True))
 
 
-def find_files(kind: str | None, paths: tuple, is_deep: bool = False) -> list[TableFile]:
+def find_files(
+    kind: str | None, paths: tuple, is_deep: bool = False, accepts: Callable[[str], bool] | None = None
+) -> list[TableFile]:
     """All files of a kind: "transformer" or one of those of `find_file`; all files for None.
 
-    is_deep: also those of the folders inside a folder.
+    is_deep: also those of the folders inside a folder. accepts: marks the names of tables, by default by their ends.
     """
-    return [source for path in paths for source in _files_in(Path(path), is_deep) if kind in (None, _kind_of(source))]
+    found = (source for path in paths for source in _files_in(Path(path), is_deep, accepts or _is_table))
+    return [source for source in found if kind in (None, _kind_of(source))]
+
+
+def is_visible(file_name: str) -> bool:
+    """Whether a name is none of a hidden or a temporary file."""
+    return not file_name.startswith((".", "~$"))
 
 
 def _kind_of(source: TableFile) -> str | None:
@@ -144,24 +152,24 @@ def _kind_of(source: TableFile) -> str | None:
     return "transformer" if is_first else found
 
 
-def _files_in(path: Path, is_deep: bool = False) -> Iterator[TableFile]:
+def _files_in(path: Path, is_deep: bool, accepts: Callable[[str], bool]) -> Iterator[TableFile]:
     if not path.exists():
         raise MissingFile(f"{path} does not exist; name a zip, a folder, or the files of the tables.")
     if path.is_dir():
-        yield from _tables_in(path, is_deep)
+        yield from _tables_in(path, is_deep, accepts)
     elif path.suffix.lower() == ".zip":
-        yield from _members_of(path)
-    elif _is_table(path.name):
+        yield from _members_of(path, accepts)
+    elif accepts(path.name):
         yield _table_file(path, path.name)
     else:
         raise DamagedFile(f"{path} does not end in .zip, .csv.gz, {FORMATS}; convert it or correct its name.")
 
 
-def _tables_in(folder: Path, is_deep: bool) -> list[TableFile]:
+def _tables_in(folder: Path, is_deep: bool, accepts: Callable[[str], bool]) -> list[TableFile]:
     """The tables in a folder, then those of the folders inside it. Raises DamagedFile if they are too many."""
     deeper = sorted(inner for inner in folder.iterdir() if inner.is_dir() and not inner.name.startswith("."))
     places = (folder, *deeper) if is_deep else (folder,)
-    files = [file for place in places for file in sorted(place.iterdir()) if _is_table(file.name)]
+    files = [file for place in places for file in sorted(place.iterdir()) if accepts(file.name)]
     files = [file for file in files if not file.is_dir()]
     if len(files) > MAX_MEMBERS:
         raise DamagedFile(
@@ -185,7 +193,7 @@ def _is_table(file_name: str) -> bool:
     return name.endswith(SUFFIXES) and not name.startswith((".", "~$", *PROSE))
 
 
-def _members_of(path: Path) -> Iterator[TableFile]:
+def _members_of(path: Path, accepts: Callable[[str], bool]) -> Iterator[TableFile]:
     with file_errors(path), zipfile.ZipFile(path) as archive:
         members = archive.infolist()
     if len(members) > MAX_MEMBERS:
@@ -194,7 +202,7 @@ def _members_of(path: Path) -> Iterator[TableFile]:
         )
     for member in members:
         file_name = Path(member.filename).name
-        if _is_table(file_name):
+        if accepts(file_name):
             place = f"{member.filename} in {path}"
             opened = partial(_open_member, path, member, place)
             yield TableFile(file_name.lower(), place, opened, member.file_size, member.filename)

@@ -21,17 +21,19 @@ def elements_of(source: TableFile, cleared: frozenset[str] = frozenset()) -> Ite
     """
     try:
         # A document type can stand only before the first element. What follows is parsed by C, five times as fast.
-        next(defusedxml.ElementTree.iterparse(source.open(), ("start",), forbid_dtd=True), None)
+        with source.open() as stream:
+            next(defusedxml.ElementTree.iterparse(stream, ("start",), forbid_dtd=True), None)
         open_elements: list[Element] = []
-        for event, element in iterparse(source.open(), ("start", "end")):  # noqa: S314 - see above
-            if event == "start":
-                open_elements.append(element)
-                continue
-            open_elements.pop()
-            name = element.tag = element.tag.rpartition("}")[2]
-            yield name, element
-            if name in cleared and open_elements:
-                open_elements[-1].remove(element)
+        with source.open() as stream:
+            for event, element in iterparse(stream, ("start", "end")):  # noqa: S314 - see above
+                if event == "start":
+                    open_elements.append(element)
+                    continue
+                open_elements.pop()
+                name = element.tag = element.tag.rpartition("}")[2]
+                yield name, element
+                if name in cleared and open_elements:
+                    open_elements[-1].remove(element)
     except DefusedXmlException:
         raise DamagedFile(
             f"{source} declares entities or a document type, which meter data never needs; export it again."

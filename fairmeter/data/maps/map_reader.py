@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fairmeter.data.files import EmptyTable, MissingFile, TableFile, file_errors, find_files
+from fairmeter.data.files import EmptyTable, MissingFile, TableFile, file_errors, find_files, is_visible
 from fairmeter.data.formats import READERS
 from fairmeter.data.layouts import RawTable, open_file
 from fairmeter.data.maps import diagnosis
@@ -57,7 +57,7 @@ class MapReader:
         named = self.named.get(table.kind)
         everything = self._all_files(named)
         if table.files is not None and named is None:
-            found = [source for source in everything if matches(source, table.files)]
+            found = [source for source in self._all_files(is_of_any_name=True) if matches(source, table.files)]
             if not found:
                 there = ", ".join(path_of(source) for source in everything[:5]) or "none"
                 raise MissingFile(
@@ -107,11 +107,12 @@ class MapReader:
         """Whether the map has tables of this kind alone."""
         return [each for each in KINDS if self.data_map.of(each)] == [kind]
 
-    def _all_files(self, named: Path | None = None) -> list[TableFile]:
+    def _all_files(self, named: Path | None = None, is_of_any_name: bool = False) -> list[TableFile]:
+        """Files of tables, or all visible files: a pattern of the map may name any."""
         places = (named,) if named is not None else self.sources
         files = [place for place in places if isinstance(place, TableFile)]
         paths = tuple(place for place in places if not isinstance(place, TableFile))
-        return files + find_files(None, paths, is_deep=True)
+        return files + find_files(None, paths, is_deep=True, accepts=is_visible if is_of_any_name else None)
 
     # --- rows ---------------------------------------------------------------------------------------------------------
 
@@ -177,7 +178,7 @@ class MapReader:
 
     def _joined_batches(self, table: TableSpec, wanted: frozenset[str]) -> Iterator[RawTable]:
         pattern = table.files or table.place.partition(".")[2].rstrip("]")
-        files = [source for source in self._all_files() if matches(source, pattern)]
+        files = [source for source in self._all_files(is_of_any_name=True) if matches(source, pattern)]
         if not files:
             files = [source for path in self.named.values() for source in beside(path, pattern)]
         if not files:
