@@ -192,3 +192,48 @@ def enedis_r171(series: Sequence[tuple[str, str, str, str, list[tuple[datetime, 
         '<?xml version="1.0" encoding="UTF-8"?>\n<ns2:R171 xmlns:ns2="http://www.enedis.fr/stm/R171"><entete>'
         f"<flux>R171</flux></entete><serieMesuresDateesListe>{found}</serieMesuresDateesListe></ns2:R171>\n"
     )
+
+
+def dlms(curve: Curve, codes: Sequence[str] = ("1.0.1.8.0.255",), offset: int | None = 0, period: int = 0) -> bytes:
+    """A load profile as a meter holds it: what it showed [Wh], after each interval, in each register.
+
+    offset: of the clock from UTC [minutes], None unstated. period: leave out all clocks but the first, and state this
+    period [s].
+    """
+    clock = _structure(_long(8), _octets(bytes([0, 0, 1, 0, 0, 255])), b"\x0f\x02", _long(0))
+    registers = [
+        _structure(_long(3), _octets(bytes(map(int, code.split(".")))), b"\x0f\x02", _long(0)) for code in codes
+    ]
+    shown, entries = 0, []
+    for at, wh in enumerate(curve.wh):
+        shown += wh or 0
+        value = b"\x00" if wh is None else b"\x06" + shown.to_bytes(4, "big")
+        stamp = b"\x00" if period and at else _octets(_clock(curve.moment(at + 1), offset))
+        entries.append(_structure(stamp, *[value] * len(codes)))
+    stated = b"\x06" + period.to_bytes(4, "big") if period else b""
+    return _array(clock, *registers) + stated + _array(*entries)
+
+
+def _clock(moment: datetime, offset: int | None) -> bytes:
+    deviation = -0x8000 if offset is None else -offset  # from local time to UTC
+    day = moment.year.to_bytes(2, "big") + bytes([moment.month, moment.day, 255])
+    return (
+        day + bytes([moment.hour, moment.minute, moment.second, 0]) + deviation.to_bytes(2, "big", signed=True) + b"\0"
+    )
+
+
+def _long(value: int) -> bytes:
+    return b"\x12" + value.to_bytes(2, "big")
+
+
+def _octets(value: bytes) -> bytes:
+    return bytes([9, len(value)]) + value
+
+
+def _structure(*parts: bytes) -> bytes:
+    return bytes([2, len(parts)]) + b"".join(parts)
+
+
+def _array(*parts: bytes) -> bytes:
+    length = bytes([len(parts)]) if len(parts) < 128 else b"\x84" + len(parts).to_bytes(4, "big")
+    return b"\x01" + length + b"".join(parts)

@@ -80,6 +80,7 @@ INSIDE_FUNCTIONS = {
     "pandas",
     "pyarrow",
     "pyspark",
+    "dlms_cosem",
     "apprise",
     "PIL",
 }

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from importlib.resources import files
 
 from fairmeter.data.files import TableFile, file_errors
+from fairmeter.data.formats.dlms import read_dlms
 from fairmeter.data.formats.enedis import read_enedis, read_enedis_index
 from fairmeter.data.formats.espi import read_espi
 from fairmeter.data.formats.mscons import read_mscons
@@ -24,7 +25,11 @@ READERS: dict[str, Callable[[TableFile], Iterator[RawTable]]] = {
     "mscons": read_mscons,
     "enedis": read_enedis,
     "enedis_index": read_enedis_index,
+    "dlms": read_dlms,
 }
+# An array of at most 255 structures of four: the capture objects, which begin with a class of two bytes.
+DLMS_BYTES = re.compile(rb"\x01(?:[\x01-\x7f]|\x81.)\x02\x04\x12", re.DOTALL)
+DLMS_DIGITS = re.compile(rb"\s*01\s*(?:[0-7][0-9a-f]|81\s*..)\s*02\s*04\s*12", re.IGNORECASE)
 XML_ROOT = r"(?:<\?.*?\?>|<!--.*?-->|\s)*<(?:\w+:)?(?:{})[\s>]"
 # A record 200 may come first, where a portal gives a part of a file.
 STARTS = {
@@ -42,6 +47,8 @@ def detect(source: TableFile) -> str | None:
     with file_errors(source), source.open() as stream:
         head = stream.read(HEAD_BYTES)
     encoding = "utf-16" if head[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    if DLMS_BYTES.match(head) or DLMS_DIGITS.match(head):
+        return "dlms"
     text = head.decode(encoding, "replace").lstrip()
     return next((name for name, start in STARTS.items() if start.match(text)), None)
 
