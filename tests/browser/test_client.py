@@ -6,10 +6,9 @@ import pytest
 
 from fairmeter.store import Store
 from fairmeter.web.http.auth import THIS_MACHINE
-from tests.builders.browser import PHONE, Visitor, context
 from tests.builders.client_page import ALONE, MONTHLY, filled
 from tests.builders.desk import desk_app
-from tests.builders.pages import Served, inspected
+from tests.builders.pages import inspected
 
 
 @pytest.fixture(scope="module")
@@ -20,18 +19,9 @@ def store(browser, templates, tmp_path_factory):  # noqa: ARG001  without a brow
         yield opened
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_the_page_of_a_client_with_all_data_is_accessible_and_without_errors(browser, store, theme):
-    server = Served(desk_app(store, THIS_MACHINE))
-    wrong = []
-    for window in ({}, {"viewport": PHONE}):
-        opened = context(browser, theme=theme, **window)
-        visitor = Visitor(opened, server.url)
-        for client_id in ("c-0", MONTHLY, ALONE):
-            visitor.goto(f"/desk/client/{client_id}")
-            wrong += visitor.grave_violations()
-            wrong += ["too wide"] if visitor.wider_than_its_window() > 0 else []
-        wrong += visitor.complaints + visitor.elsewhere
-        opened.close()
-    server.close()
-    assert wrong == []
+@pytest.mark.parametrize(("window", "theme"), [("desktop", "light"), ("phone", "dark")])
+def test_the_page_of_a_client_with_all_data_is_accessible_and_without_errors(request, front, store, window, theme):
+    front.app = desk_app(store, THIS_MACHINE)
+    visitor = request.getfixturevalue(window).anew(theme)
+    wrong = visitor.wrong_with(f"/desk/client/{client_id}" for client_id in ("c-0", MONTHLY, ALONE))
+    assert (wrong, visitor.complaints) == ([], [])

@@ -243,8 +243,10 @@ def pipenv_version() -> str:
 
 @cache
 def planned(target: str) -> str:
-    """What make would do for `target`."""
-    made = subprocess.run(["make", "-n", target], cwd=ROOT, env=environment(), capture_output=True, text=True)
+    """What make would do for `target`, with a Python that it need not look for."""
+    made = subprocess.run(
+        ["make", "-n", target, f"PYTHON={sys.executable}"], cwd=ROOT, env=environment(), capture_output=True, text=True
+    )
     assert made.returncode == 0, made.stderr
     return made.stdout
 
