@@ -21,6 +21,9 @@ QUALITIES = ("actual", "estimated", "missing")  # of invoices and readings
 NO_QUALITY = {text.lower() for text in NULLS}
 # A time of day, which spreadsheets and data frames add, is ignored.
 ISO_DATE = re.compile(r"(?P<y>\d{4})([-/])(?P<m>\d\d?)\2(?P<d>\d\d?)(?:[T ]\d\d?:.*)?")
+MAX_WHOLE_ID = 1e15  # a spreadsheet keeps 15 digits
+SCIENTIFIC = re.compile(r"[+-]?\d+([.,]\d+)?[eE]\+\d+|[+-]?\d+[.,]\d+[eE]-?\d+")  # 12E4 without a sign may be an id
+DECIMAL_ID = re.compile(r"\d+\.0+")
 DAY_FIRST = re.compile(r"(?P<d>\d\d?)/(?P<m>\d\d?)/(?P<y>\d{4})(?: \d\d?:.*)?")
 
 
@@ -31,9 +34,22 @@ def parse_text(value) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
 
 
-def parse_id(value) -> str:
-    """A client id. Raises ValueError where it is empty."""
+def parse_key(value) -> str:
+    """The text of an id, empty if missing. Raises ValueError where a spreadsheet has changed it."""
+    if isinstance(value, float) and abs(value) >= MAX_WHOLE_ID:
+        raise ValueError("a number of more than 15 digits, of which the last ones are lost; export the ids as text")
     text = parse_text(value)
+    if isinstance(value, str) and not text.isalnum():
+        if SCIENTIFIC.fullmatch(text):
+            raise ValueError("an id in scientific notation, of which digits are lost; export the ids as text")
+        if DECIMAL_ID.fullmatch(text):
+            raise ValueError("a number with decimals, not an id; export the ids as text or as whole numbers")
+    return text
+
+
+def parse_id(value) -> str:
+    """A client id. Raises ValueError where it is empty, or where a spreadsheet has changed it."""
+    text = parse_key(value)
     if not text:
         raise ValueError("empty; every client needs an id")
     return text

@@ -42,6 +42,7 @@ from fairmeter.data.parsing import (
     parse_energy,
     parse_id,
     parse_invoice_day,
+    parse_key,
     parse_label,
     parse_number,
     parse_quality,
@@ -347,7 +348,7 @@ def rows_by_id(client_ids: np.ndarray, source: object) -> dict[str, int]:
 
 
 def _row_of_client(row_of: dict[str, int], value) -> int:
-    return row_of.get(parse_text(value), -1)
+    return row_of.get(parse_key(value), -1)
 
 
 def concatenate_tables(parts: Sequence[tuple[Table, Table]]) -> tuple[Table, Table]:

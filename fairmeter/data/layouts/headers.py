@@ -7,6 +7,7 @@ Out: a FoundLayout.
 import csv
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import NamedTuple
 
@@ -127,11 +128,12 @@ def _split(lines: list[str], delimiter: str, layout: Layout) -> _Split:
 def _rows(lines: list[str], delimiter: str) -> tuple[list[list[str]], list[int]]:
     """(rows that are not blank, number of lines up to the end of each)."""
     rows, ends = [], []
-    for end, values in split_lines(iter(lines), delimiter):
-        if any(value.strip(BLANKS) for value in values):
-            rows.append(values)
-            ends.append(end)
-    return rows, ends
+    with suppress(csv.Error):  # a wide row is too long for a value, which it is with the wrong delimiter
+        for end, values in split_lines(iter(lines), delimiter):
+            if any(value.strip(BLANKS) for value in values):
+                rows.append(values)
+                ends.append(end)
+    return rows or [[""]], ends or [1]
 
 
 def split_lines(lines: Iterator[str], delimiter: str) -> Iterator[tuple[int, list[str]]]:

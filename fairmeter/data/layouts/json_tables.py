@@ -63,11 +63,16 @@ def _objects(source: TableFile, encoding: str, records: str | None) -> Iterator[
 
 
 def _is_object(line: str) -> bool:
-    """Whether a line is an object by itself, so that the others are as well."""
+    """Whether a line is an object by itself, so that the others are as well; one with lists is a document."""
     try:
-        return isinstance(json.loads(line), dict) and "[{" not in line.replace(" ", "")
+        found = json.loads(line)
     except (ValueError, RecursionError):
         return False
+    return isinstance(found, dict) and not _has_list(found)
+
+
+def _has_list(value: object) -> bool:
+    return isinstance(value, list) or (isinstance(value, dict) and any(map(_has_list, value.values())))
 
 
 def _document(lines: Iterable[str], source: TableFile):

@@ -19,7 +19,7 @@ from fairmeter.core.types import QualityFlag, Table
 from fairmeter.data.arrow_reader import ParsedTable, matched_names, parse_batches, read_header
 from fairmeter.data.date_swaps import EXPORT_DATE
 from fairmeter.data.files import Column, EmptyTable, MissingFile, TableFile, find_files
-from fairmeter.data.parsing import parse_text
+from fairmeter.data.parsing import parse_key
 from fairmeter.data.tables import (
     CLIENT_FIELDS,
     CLIENT_ID,
@@ -38,8 +38,8 @@ FLAGS = b"flags"  # in a table's metadata
 TEXT = "_text"  # ends the name of the column with the texts of a column of codes, null where that is a number
 ROW = "row"  # int64: position of the client in the files, which orders equal scores
 FILE_ROWS = 2**40  # above the rows of any file: a row number is the file's number times this, plus its position
-OWNER = CLIENT_ID._replace(convert=parse_text)
-KEY = CLIENT_ID._replace(convert=lambda value: crc32(parse_text(value).encode()), dtype=np.uint32)
+OWNER = CLIENT_ID._replace(convert=parse_key)
+KEY = CLIENT_ID._replace(convert=lambda value: crc32(parse_key(value).encode()), dtype=np.uint32)
 
 
 class TableFiles(NamedTuple):
