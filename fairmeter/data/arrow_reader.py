@@ -26,6 +26,7 @@ class ParsedTable:
     def __init__(self, raw: RawTable, names: dict[str, str]) -> None:
         self._raw, self._names = raw, names
         self.n_rows, self.first_row, self.notes = raw.n_rows, raw.first_row, raw.notes
+        self.file_name = raw.source.file_name
         self.code_names = NO_CODE_NAMES  # of the columns converted so far
 
     def __contains__(self, field: Column) -> bool:

@@ -25,7 +25,7 @@ from fairmeter.data.files import NULLS, Column, InvalidValue, TableFile, Unreada
 from fairmeter.data.json_records import FieldError, columns_from_records, record_place
 from fairmeter.data.parsing import EPOCH, parse_day, parse_id, parse_label, parse_number, parse_text
 from fairmeter.data.reading_cleaning import clean_readings
-from fairmeter.data.tables import DuplicateClient, flags_by_client, quality_flag
+from fairmeter.data.tables import DuplicateClient, flags_by_client, layout_flags, quality_flag
 
 __all__ = ["ReadingTables", "has_readings", "read_readings", "readings_from_records"]
 
@@ -130,6 +130,7 @@ class _Parsed(NamedTuple):
     label: np.ndarray | None
     readings: Table
     unreadable: np.ndarray
+    flags: list[QualityFlag]
 
 
 def has_readings(*sources) -> bool:
@@ -153,7 +154,7 @@ def read_readings(*sources, readings: str | Path | None = None) -> ReadingTables
         findings.append(
             CleaningFinding("unreadable_readings", "Readings that are no number, taken as missing", unreadable)
         )
-    flags = [quality_flag(finding, len(finding.clients)) for finding in findings]
+    flags = [quality_flag(finding, len(finding.clients)) for finding in findings] + parsed.flags
     quality = flags_by_client(findings, len(parsed.client_ids))
     return ReadingTables(parsed.client_ids, parsed.label, table, flags, quality)
 
@@ -166,7 +167,7 @@ def _read_long(source: TableFile) -> _Parsed:
     label = _label_of_clients(sheet.take(LABEL), client, client_ids, source) if LABEL in sheet else None
     kwh, unreadable = _quantities(sheet, (KWH,))
     table = {"client": client, "read_at": sheet.take(READ_AT), "consumption_kwh": kwh[:, 0]}
-    return _Parsed(client_ids, label, table, unreadable[:, 0])
+    return _Parsed(client_ids, label, table, unreadable[:, 0], layout_flags(sheet))
 
 
 def _row_of_id(row_of: dict[str, int], value) -> int:
@@ -253,7 +254,7 @@ def _read_wide(source: TableFile, day_of_column: dict[str, int]) -> _Parsed:
         "read_at": np.tile(minute, len(client_ids)).view("datetime64[m]"),
         "consumption_kwh": kwh.ravel(),
     }
-    return _Parsed(client_ids, label, table, unreadable.ravel())
+    return _Parsed(client_ids, label, table, unreadable.ravel(), layout_flags(sheet))
 
 
 # --- from JSON --------------------------------------------------------------------------------------------------------

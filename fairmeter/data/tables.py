@@ -16,7 +16,7 @@ Out: clients and invoices as dicts of NumPy columns, cleaned, with quality flags
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from zlib import crc32
 
@@ -36,6 +36,7 @@ from fairmeter.data.files import (
     find_file,
     has_file,
 )
+from fairmeter.data.layouts.text_rows import EMPTY_LINES
 from fairmeter.data.parsing import (
     is_year_first,
     parse_day,
@@ -230,16 +231,16 @@ def read_tables(*sources, clients=None, invoices=None) -> Tables:
         sheet = parse_table(invoice_source, (CLIENT_ID, *INVOICE_FIELDS))
         require_consumption(sheet.names, invoice_source)
         ids, client = _numbered(sheet.take(CLIENT_ID))
-        return _cleaned({CLIENT_ID.name: ids}, client, sheet)
+        return _with_flags(_cleaned({CLIENT_ID.name: ids}, client, sheet), layout_flags(sheet))
     client_source = find_file("client", sources, clients)
     sheet = parse_table(client_source, CLIENT_FIELDS)
     clients = client_columns(sheet)
-    names = sheet.code_names
+    names, flags = sheet.code_names, layout_flags(sheet)
     row_of = rows_by_id(clients["client_id"], client_source)
     owner = CLIENT_ID._replace(convert=partial(_row_of_client, row_of), dtype=np.int64)
     sheet = parse_table(invoice_source, (owner, *INVOICE_FIELDS))
     require_consumption(sheet.names, invoice_source)
-    return _cleaned(clients, sheet.take(owner), sheet, names)
+    return _with_flags(_cleaned(clients, sheet.take(owner), sheet, names), flags + layout_flags(sheet))
 
 
 def read_clients(*sources, clients=None) -> Tables:
@@ -250,6 +251,16 @@ def read_clients(*sources, clients=None) -> Tables:
     rows_by_id(table["client_id"], source)
     no_invoices = ((name, column) for name, column in NO_INVOICES.items() if name != "client")
     return clean_tables(table, NO_INVOICES["client"], no_invoices, lambda: sheet.code_names)
+
+
+def layout_flags(sheet: ParsedTable) -> list[QualityFlag]:
+    """What was left out or put right while a file was read; empty lines mean nothing."""
+    noted = ((what, n) for what, n in sheet.notes.items() if what != EMPTY_LINES)
+    return [QualityFlag("file_layout", n, f"{sheet.file_name}, {what}: {n:,}.") for what, n in noted]
+
+
+def _with_flags(tables: Tables, flags: list[QualityFlag]) -> Tables:
+    return replace(tables, flags=[*tables.flags, *flags])
 
 
 def _cleaned(clients: Table, client: np.ndarray, sheet: ParsedTable, names: CodeNames = NO_CODE_NAMES) -> Tables:

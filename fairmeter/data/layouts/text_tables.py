@@ -76,11 +76,11 @@ def text_batches(
     """The rows of a file, some ten thousand at a time, whose values are those of `text_table`. Raises DamagedFile."""
     import pyarrow as pa
 
-    columns, n_given = _wanted_of(found, wanted, numbers), 0
+    columns, n_given, noted = _wanted_of(found, wanted, numbers), 0, Counter()
     for _ in range(4):
         try:
-            for batch in _arrow_batches(source, found, columns, n_given):
-                n_given += batch.n_rows
+            for batch in _arrow_batches(source, found, columns, n_given, noted):
+                n_given, noted = n_given + batch.n_rows, noted + batch.notes
                 yield batch
             return
         except _Irregular:
@@ -92,7 +92,7 @@ def text_batches(
                 found = other
             else:
                 break
-    yield from _regular_batches(source, found, columns.as_text(), n_given)
+    yield from _regular_batches(source, found, columns.as_text(), n_given, noted)
 
 
 def _wanted_of(found: FoundLayout, wanted: Collection[str] | None, numbers: Collection[str]) -> _Wanted:
@@ -151,11 +151,13 @@ def _options(found: FoundLayout, columns: _Wanted, has_line_ends: bool) -> dict:
     }
 
 
-def _arrow_batches(source: TableFile, found: FoundLayout, columns: _Wanted, n_given: int) -> Iterator[ArrowRawTable]:
+def _arrow_batches(
+    source: TableFile, found: FoundLayout, columns: _Wanted, n_given: int, noted: Counter[str]
+) -> Iterator[ArrowRawTable]:
     """Batches of the rows from n_given on, straight from the file."""
     with _stream(source, found) as stream:
         tables = ((found.above, _regular(table, found, columns)) for table in _open_csv(stream, found, columns))
-        yield from _in_batches(source, found, columns, tables, n_given, lambda: _notes(found, stream))
+        yield from _in_batches(source, found, columns, tables, n_given, noted, lambda: _notes(found, stream))
         _check_quotes(stream)
 
 
@@ -184,13 +186,13 @@ def _in_batches(
     columns: _Wanted,
     tables: Iterator[tuple[str, object]],
     n_given: int,
+    noted: Counter[str],
     notes_so_far: Callable[[], Counter[str]],
 ) -> Iterator[ArrowRawTable]:
     """Raw tables of the rows from n_given on. The last one has the notes of what follows it.
 
-    tables: (lines above, Arrow table).
+    tables: (lines above, Arrow table); noted: what the batches before them have.
     """
-    noted: Counter[str] = said(found.encoding) if n_given else Counter()
     first_row, waiting = 0, None
     for above, table in tables:
         skipped = min(max(0, n_given - first_row), table.num_rows)
@@ -236,12 +238,11 @@ def _regular(table, found: FoundLayout, columns: _Wanted):
         return table
     rest = [table.column(str(i)) for i in range(len(found.names), found.width)]
     texts = {i: table.column(str(i)) for i in columns.positions if i not in columns.numbers}
-    repeated = [_has(column, found.names[i]) for i, column in texts.items()] if found.has_header else []
     last = [str(column[-1].as_py()) for column in texts.values()]
     if (
         any(not _has_only_empty(column) for column in rest)
         or (found.delimiter == " " and any(_has(column, "") for column in texts.values()))
-        or (repeated and all(repeated))
+        or (texts and found.has_header and all(_has(column, found.names[i]) for i, column in texts.items()))
         or ("" in last and any(map(TOTAL.match, last)))
         or _has_bare_row([table.column(str(i)) for i in columns.positions])
     ):
@@ -267,7 +268,8 @@ def _has(column, text: str) -> bool:
 
     if not pa.types.is_dictionary(column.type):
         return column.null_count > 0
-    trimmed = (compute.utf8_trim(chunk.dictionary, BLANKS) for chunk in column.chunks)
+    dictionaries = (chunk.dictionary for chunk in column.chunks)
+    trimmed = (compute.utf8_trim(values, BLANKS) if text else values for values in dictionaries)
     return any(compute.any(compute.equal(values, text)).as_py() for values in trimmed)
 
 
@@ -294,11 +296,13 @@ def _split_again(found: FoundLayout) -> FoundLayout:
     return found._replace(delimiter=",", width=len(found.names))
 
 
-def _regular_batches(source: TableFile, found: FoundLayout, columns: _Wanted, n_given: int) -> Iterator[ArrowRawTable]:
+def _regular_batches(
+    source: TableFile, found: FoundLayout, columns: _Wanted, n_given: int, noted: Counter[str]
+) -> Iterator[ArrowRawTable]:
     """Batches of the rows from n_given on, by way of text_rows.py."""
     notes: Counter[str] = said(found.encoding)
     tables = _tables_by_row(source, found, columns, notes)
-    yield from _in_batches(source, found, columns, tables, n_given, notes.copy)
+    yield from _in_batches(source, found, columns, tables, n_given, noted, notes.copy)
 
 
 def _tables_by_row(
