@@ -23,9 +23,10 @@ from zlib import crc32
 import numpy as np
 
 from fairmeter.core.code_names import NO_CODE_NAMES, CodeNames
+from fairmeter.core.consumption import LEVELS, billed_consumption
 from fairmeter.core.types import QualityFlag, Table
 from fairmeter.data.arrow_reader import ParsedTable, parse_table
-from fairmeter.data.cleaning import FINDINGS, LEVELS, CleaningFinding, clean
+from fairmeter.data.cleaning import FINDINGS, CleaningFinding, clean
 from fairmeter.data.date_swaps import EXPORT_DATE
 from fairmeter.data.files import (
     NULLS,
@@ -363,13 +364,24 @@ def _row_of_client(row_of: dict[str, int], value) -> int:
 
 
 def concatenate_tables(parts: Sequence[tuple[Table, Table]]) -> tuple[Table, Table]:
-    """Concatenate (clients, invoices) of several parts."""
+    """Concatenate (clients, invoices) of several parts, of which some may state consumption or estimates."""
+    more = {name for _, invoices in parts for name in invoices} & {"consumption", "is_estimated"}
+    parts = [(clients, _with(more, invoices)) for clients, invoices in parts]
     firsts = np.cumsum([0, *(len(clients["client_id"]) for clients, _ in parts[:-1])]).tolist()
     owned = [bills | {"client": bills["client"] + first} for (_, bills), first in zip(parts, firsts, strict=True)]
     return tuple(
         {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
         for tables in ([clients for clients, _ in parts], owned)
     )
+
+
+def _with(more: Collection[str], invoices: Table) -> Table:
+    """The invoices with these columns, made of the others where they are not given."""
+    made = {
+        "consumption": billed_consumption,
+        "is_estimated": lambda table: np.zeros(len(table["client"]), bool),
+    }
+    return invoices | {name: made[name](invoices) for name in more if name not in invoices}
 
 
 def select_clients(rows: np.ndarray, clients: Table, invoices: Table) -> tuple[Table, Table]:

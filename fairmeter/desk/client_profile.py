@@ -47,7 +47,7 @@ class InvoiceLine(NamedTuple):
     old_index: float | None
     new_index: float | None
     coefficient: float | None
-    meter_id: float | None
+    meter_id: float | str | None
     findings: tuple[InvoiceIssue, ...]
 
 
@@ -101,7 +101,7 @@ def client_profile(store: Store, stored: Profile) -> ClientProfile:
         **{name: getattr(stored.score, name) for name in SCORE_FIELDS},
         facts=dict(stored.facts),
         series=stored.series and consumption_history(stored.series),
-        invoices=[] if stored.invoices is None else invoice_lines(stored.invoices),
+        invoices=[] if stored.invoices is None else _with_meter_names(store, invoice_lines(stored.invoices)),
         model_version=stored.model_version,
         scored_at=stored.scored_at,
         trend=[StoredScore(**row) for row in store.trend_of(client_id, N_PAST)],
@@ -109,6 +109,13 @@ def client_profile(store: Store, stored: Profile) -> ClientProfile:
         case=next(iter(store.list_cases(**newest).rows), None),
         inspections=store.list_inspections(client_id=client_id, limit=N_PAST).rows,
     )
+
+
+def _with_meter_names(store: Store, invoices: list[InvoiceLine]) -> list[InvoiceLine]:
+    """The invoices with the names of meters whose numbers are texts."""
+    meters = {invoice.meter_id for invoice in invoices if invoice.meter_id is not None}
+    names = store.code_names(("meter_id",), meters).by_column.get("meter_id", {})
+    return [invoice._replace(meter_id=names.get(invoice.meter_id, invoice.meter_id)) for invoice in invoices]
 
 
 def consumption_history(series: Series) -> ConsumptionHistory:

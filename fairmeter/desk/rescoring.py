@@ -45,7 +45,7 @@ class ScoringInputs(NamedTuple):
 
     def of_clients(self, chosen: np.ndarray) -> "ScoringInputs":
         """The inputs of some clients. [mask]"""
-        clients, invoices, readings, quality = self.tables
+        clients, invoices, readings, quality, names = self.tables
         row, owned = np.cumsum(chosen) - 1, []
         for table in (invoices, readings):
             is_theirs = chosen[table["client"]]
@@ -53,7 +53,7 @@ class ScoringInputs(NamedTuple):
             owned[-1]["client"] = row[owned[-1]["client"]]
         rows = np.flatnonzero(chosen).tolist()
         tables = ClientTables(
-            {name: column[chosen] for name, column in clients.items()}, *owned, [quality[i] for i in rows]
+            {name: column[chosen] for name, column in clients.items()}, *owned, [quality[i] for i in rows], names
         )
         losses = self.losses and self.losses.for_clients(chosen)
         return ScoringInputs(tables, self.stored and [self.stored[i] for i in rows], losses)
@@ -89,12 +89,12 @@ class Rescorer:
         profiles = {score.client_id: before} if before else {}
         if isinstance(row, AggregatedClient):
             return self._aggregates_to_store(score, before, readings, losses)
-        clients, invoices, sent, quality = read_client_tables([row.client], [row.invoices], [row.readings])
+        clients, invoices, sent, quality, names = read_client_tables([row.client], [row.invoices], [row.readings])
         history = with_stored_days(readings, profiles)
         stored = None if len(invoices["client"]) else stored_invoice_score(before)
         quality = [(*quality[0], as_scored_flag(before))] if stored else quality
         transformers = clients.get("transformer_id", [before and before.client.get("transformer_id")])
-        tables = ClientTables(clients, invoices, merge_readings(sent, history), quality)
+        tables = ClientTables(clients, invoices, merge_readings(sent, history), quality, names)
         inputs = ScoringInputs(tables, [stored], transformer_losses(transformers, losses))
         if stored is None and inputs.losses is None and not len(history["read_at"]):
             return score, profile_update(inputs, self._invoice_scores(inputs, [score]))
@@ -149,7 +149,7 @@ class Rescorer:
 
     def _invoice_scores(self, inputs: ScoringInputs, scores: Sequence[Score]) -> list[Score | None]:
         """Scores by invoices alone, None without invoices; computed only for clients that have readings too."""
-        n, (_, invoices, readings, _) = len(scores), inputs.tables
+        n, (_, invoices, readings, *_) = len(scores), inputs.tables
         has_invoices, has_readings = (np.bincount(table["client"], minlength=n) > 0 for table in (invoices, readings))
         found = [score if has else None for score, has in zip(scores, has_invoices, strict=True)]
         if (has_both := has_invoices & has_readings).any():
@@ -163,7 +163,7 @@ class Rescorer:
 
 def profile_update(inputs: ScoringInputs, invoice_scores: Sequence[Score | None]) -> ProfileUpdate:
     """The data to store of scored clients. [invoice_scores: by invoices alone, None without any]"""
-    clients, invoices, readings, quality = inputs.tables
+    clients, invoices, readings, quality, names = inputs.tables
     n, ids = len(quality), clients["client_id"]
     days = DailyConsumption.from_readings(readings, n) if len(readings["client"]) else None
     facts = client_facts(invoices, days, n)
@@ -171,7 +171,9 @@ def profile_update(inputs: ScoringInputs, invoice_scores: Sequence[Score | None]
         if score is not None and score.probability is not None:
             of_client[INVOICE_SCORE] = score.probability
     series, histories = series_by_client(ids, consumption_series(invoices, days, n)), invoice_histories(ids, invoices)
-    return ProfileUpdate(clients, facts, series, lasting_facts=CONTEXT_FACTS, invoice_histories=histories)
+    return ProfileUpdate(
+        clients, facts, series, lasting_facts=CONTEXT_FACTS, invoice_histories=histories, code_names=names
+    )
 
 
 def with_facts(update: ProfileUpdate, before: Sequence[Mapping[str, float]]) -> ProfileUpdate:

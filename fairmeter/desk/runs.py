@@ -114,6 +114,7 @@ def save_run(
         lasting_facts=() if balances else TRANSFORMER_FACTS,
         invoice_histories=invoice_histories(ids, tables.invoices),
         reference=ReferenceData(bands, () if weather is None else daily_temperatures(*weather)),
+        code_names=tables.code_names,
     )
     part = population and PopulationCounts(*population)
     return store.write_run(scores, version, read_rules(rules), **update._asdict(), drift=drift, population=part)

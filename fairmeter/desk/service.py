@@ -14,6 +14,7 @@ import numpy as np
 from fairmeter.casework import workflow
 from fairmeter.casework.alert_rules import AlertRules
 from fairmeter.casework.types import Case
+from fairmeter.core.code_names import NO_CODE_NAMES, CodeNames
 from fairmeter.core.types import EnergyBalance, Score, Table
 from fairmeter.desk.photos import Photos
 from fairmeter.scoring.payloads import AggregatedClient, RawClient
@@ -47,6 +48,7 @@ class ProfileUpdate(NamedTuple):
     lasting_facts: Collection[str] = ()
     invoice_histories: InvoiceHistories | None = None
     reference: ReferenceData = NO_REFERENCE_DATA
+    code_names: CodeNames = NO_CODE_NAMES
 
 
 class ScoringBackend(Protocol):

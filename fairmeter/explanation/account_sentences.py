@@ -62,14 +62,14 @@ def _tariff(it: InvoiceContext) -> Sentence | None:
     known = ~np.isnan(codes)
     if not known.any():
         return None
-    names = [f"{code:.0f}" for code in np.unique(codes[known])]
+    names = [it.names.name("tariff", code) for code in np.unique(codes[known])]
     text = (
         f"the {it.energy_name} tariff is {names[0]} throughout"
         if len(names) == 1
         else f"{it.energy_name} was billed by tariffs {join_names(names)}"
     )
     if len(names) > 1:
-        text += f", lately by {codes[known][-1]:.0f}"
+        text += f", lately by {it.names.name('tariff', codes[known][-1])}"
     return Sentence(
         sentence(
             text, it.usual_clause("tariff_distinct", "{like} usually have {usual}", lambda x: counted(x, "tariff"))
@@ -93,7 +93,7 @@ def _flagged(it: InvoiceContext, column: str, which: str) -> Sentence | None:
 def _place_words(it: InvoiceContext) -> str:
     codes = {name: it.features(name) for name in ("category", "region", "district")}
     known = {name: code for name, code in codes.items() if not np.isnan(code)}
-    return ", ".join(f"{name} {code:.0f}" for name, code in known.items())
+    return ", ".join(f"{name} {it.names.name(name, code)}" for name, code in known.items())
 
 
 def _place(it: InvoiceContext) -> Sentence | None:

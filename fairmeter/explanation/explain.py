@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from fairmeter.core.code_names import NO_CODE_NAMES, CodeNames
 from fairmeter.core.types import FeatureMatrix, Score, StoredInvoiceScore, Table
 from fairmeter.data.daily import DailyConsumption
 from fairmeter.explanation.billing_history import BillingHistory, billing_histories
@@ -43,18 +44,20 @@ class ScoringContext:
     reading_features: FeatureMatrix | None = None
     # One a client: the score of an earlier run, for a client whose invoices are no longer available.
     stored_invoice_scores: Sequence[StoredInvoiceScore | None] | None = None
+    code_names: CodeNames = NO_CODE_NAMES  # of codes of these clients that are texts
 
 
 def explain(model: FraudModel, scores: list[Score], context: ScoringContext) -> list[Score]:
     """The scores of FraudModel.score_clients with their reasons and harmless causes."""
     histories = billing_histories(context.clients, context.invoices)
     inputs = _inputs_by_client(model, context)
+    names = context.code_names | model.code_names
     out = []
     for i, (score, history) in enumerate(zip(scores, histories, strict=True)):
         cause_inputs = _cause_inputs(history, context.daily_consumption, i)
         parts = [part for part in (of_kind.get(i) for of_kind in inputs) if part is not None]
         features = context.invoice_features.features[i]
-        sentences = [_sentences(model, part, features, history, cause_inputs) for part in parts]
+        sentences = [_sentences(model, part, features, history, cause_inputs, names) for part in parts]
         score = replace(score, explanations=harmless_causes(cause_inputs))
         is_alone = [part.kind for part in parts] == [READINGS]
         stored = context.stored_invoice_scores[i] if context.stored_invoice_scores and is_alone else None
@@ -71,7 +74,7 @@ def explain_aggregates(model: FraudModel, scores: list[Score], rows: list[dict])
     for score, given in zip(scores, rows, strict=True):
         values = {name: np.nan if given.get(name) is None else float(given[name]) for name in names}
         part = EnsembleInput(model.aggregates, INVOICES, np.array([values[name] for name in names], dtype=np.float32))
-        out.append(_with_reasons(model, score, [part], [_invoice_sentences(model, part, values, {})]))
+        out.append(_with_reasons(model, score, [part], [_invoice_sentences(model, part, values, {}, model.code_names)]))
     return out
 
 
@@ -152,19 +155,24 @@ def _sentences(
     features: np.ndarray,
     history: dict[str, BillingHistory],
     cause_inputs: CauseInputs,
+    names: CodeNames,
 ) -> SentenceOfTopic:
     """The function that gives a part's sentence on a topic."""
     if part.kind == READINGS:
         context = ReadingContext(cause_inputs.day, cause_inputs.kwh, part.ensemble, part.columns, part.row)
         return lambda topic: reading_sentence(context, topic)
     values = dict(zip(model.manifest["features"], features.tolist(), strict=True))
-    return _invoice_sentences(model, part, values, history)
+    return _invoice_sentences(model, part, values, history, names)
 
 
 def _invoice_sentences(
-    model: FraudModel, part: EnsembleInput, values: dict[str, float], history: dict[str, BillingHistory]
+    model: FraudModel,
+    part: EnsembleInput,
+    values: dict[str, float],
+    history: dict[str, BillingHistory],
+    names: CodeNames,
 ) -> SentenceOfTopic:
-    usual, like = _usual(model, part.ensemble, values)
+    usual, like = _usual(model, part.ensemble, values, names)
 
     def sentence_of(topic: Topic) -> Sentence | None:
         context = InvoiceContext(
@@ -176,21 +184,24 @@ def _invoice_sentences(
             lambda name: values.get(name, np.nan),
             lambda name: usual.get(name, np.nan),
             like,
+            names,
         )
         return invoice_sentence(context, topic)
 
     return sentence_of
 
 
-def _usual(model: FraudModel, ensemble: Ensemble, values: dict[str, float]) -> tuple[dict[str, float], str]:
+def _usual(
+    model: FraudModel, ensemble: Ensemble, values: dict[str, float], names: CodeNames
+) -> tuple[dict[str, float], str]:
     """Medians of features by name among clients like this one, and a phrase that names these clients."""
     peers = ensemble.usual
     if peers is None:
         return {}, OTHER_CLIENTS
     region, category = values["region"], values["category"]
     group = int(peers.group(np.array([[region, category]], dtype=np.float32))[0])
-    names = (model.manifest["features"][column] for column in peers.columns.tolist())
-    medians = dict(zip(names, peers.medians[group].tolist(), strict=True))
+    columns = (model.manifest["features"][column] for column in peers.columns.tolist())
+    medians = dict(zip(columns, peers.medians[group].tolist(), strict=True))
     if group == len(peers.groups) or np.isnan(region + category):
         return medians, OTHER_CLIENTS
-    return medians, f"clients of category {category:.0f} in region {region:.0f}"
+    return medians, f"clients of category {names.name('category', category)} in region {names.name('region', region)}"

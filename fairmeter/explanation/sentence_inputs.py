@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fairmeter.core.code_names import NO_CODE_NAMES, CodeNames
 from fairmeter.core.formatting import counted, figure
 from fairmeter.explanation.billing_history import UNITS, BillingHistory
 from fairmeter.explanation.topics import ColumnTopics
@@ -29,7 +30,8 @@ class InvoiceContext:
     """Figures of one client and one energy, or of the client as a whole if `energy` is empty.
 
     row: the members' input, its columns by `columns`; features: the client's feature by name;
-    usual_features: the median of a feature by name among clients like this one; like: a phrase that names them.
+    usual_features: the median of a feature by name among clients like this one; like: a phrase that names them;
+    names: of codes that are texts.
     """
 
     energy: str
@@ -40,6 +42,7 @@ class InvoiceContext:
     features: Callable[[str], float]
     usual_features: Callable[[str], float]
     like: str
+    names: CodeNames = NO_CODE_NAMES
 
     @property
     def energy_name(self) -> str:

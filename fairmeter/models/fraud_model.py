@@ -11,6 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
+from fairmeter.core.code_names import CodeNames
 from fairmeter.core.types import INSUFFICIENT_HISTORY, FeatureMatrix, QualityFlag, Score, StoredInvoiceScore, Table
 from fairmeter.data.daily import DailyConsumption
 from fairmeter.features.readings.covariates import TransformerLosses
@@ -45,6 +46,11 @@ class FraudModel:
         """Names of the group keys that the target encoding needs."""
         rates = self.invoices and self.invoices.inputs.rates
         return () if rates is None else tuple(rates.keys)
+
+    @cached_property
+    def code_names(self) -> CodeNames:
+        """Names of the codes of the training data that were texts; none in older models."""
+        return CodeNames.from_json(self.manifest.get("code_names"))
 
     @cached_property
     def _last_on(self) -> int:

@@ -10,6 +10,8 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple, Protocol
@@ -123,7 +125,9 @@ def concatenate(parts: list[ClientSubset]) -> ClientSubset:
     clients, invoices = concatenate_tables([(part.tables.clients, part.tables.invoices) for part in parts])
     quality = [flags for part in parts for flags in part.tables.quality]
     scores = [score for part in parts for score in part.scores]
-    return ClientSubset(np.concatenate([part.rows for part in parts]), Tables(clients, invoices, [], quality), scores)
+    names = reduce(or_, (part.tables.code_names for part in parts))
+    tables = Tables(clients, invoices, [], quality, names)
+    return ClientSubset(np.concatenate([part.rows for part in parts]), tables, scores)
 
 
 def client_ids(clients: list[RankedClient]) -> list[str]:

@@ -88,12 +88,13 @@ class ClientBase:
         clients, invoices = select_clients(rows, self.tables.clients, self.tables.invoices)
         invoice_features = client_features(clients, invoices, self.model.group_key_names)
         if self.days is None:
-            return ScoringContext(clients, invoices, invoice_features)
+            return ScoringContext(clients, invoices, invoice_features, code_names=self.tables.code_names)
         is_selected = np.zeros(len(self.tables.quality), dtype=bool)
         is_selected[rows] = True
         days = self.days.for_clients(is_selected)
         reading_features = self.model.readings.features(days, self.covariates.for_clients(rows))
-        return ScoringContext(clients, invoices, invoice_features, days, reading_features)
+        evidence = clients, invoices, invoice_features, days, reading_features
+        return ScoringContext(*evidence, code_names=self.tables.code_names)
 
     def with_reasons(self, scores: list[Score], rows: np.ndarray) -> list[Score]:
         """The scores, those of some rows with reasons, harmless causes and the recommendation that follows.

@@ -67,11 +67,11 @@ class Predictor:
         losses: TransformerLosses | None = None,
     ) -> ScoringContext:
         """The tables with the features made of them."""
-        clients, invoices, readings, quality = tables
+        clients, invoices, readings, quality, names = tables
         billed = client_features(clients, invoices, self._model.group_key_names)
         days = DailyConsumption.from_readings(readings, len(quality)) if len(readings["client"]) else None
         metered = None if days is None else self._model.features_from_days(days, losses)
-        return ScoringContext(clients, invoices, billed, days, metered, stored)
+        return ScoringContext(clients, invoices, billed, days, metered, stored, names)
 
     def _explain(self, scores: list[Score], context: ScoringContext, severities: bool | Collection[str]) -> list[Score]:
         is_explained = np.array([severities is True or score.severity in severities for score in scores], bool)

@@ -16,6 +16,7 @@ import numpy as np
 from sqlalchemy import Connection, Row, delete, insert, select, text
 
 from fairmeter.casework.alert_rules import RANKS, AlertRules
+from fairmeter.core.code_names import NO_CODE_NAMES, CodeNames
 from fairmeter.core.sampling import sample_key
 from fairmeter.core.types import INSUFFICIENT_HISTORY, SEVERITIES, EnergyBalance, Score, Table
 from fairmeter.evaluation.drift import MAX_OVERLAP_LENGTH, list_overlap
@@ -25,7 +26,7 @@ from fairmeter.store.engine.database import Database, StoreError
 from fairmeter.store.engine.packing import InvoiceHistories, Series, pack_invoices, pack_series
 from fairmeter.store.engine.schema import ABSENT, COUNTED_TABLES
 from fairmeter.store.engine.upsert import FILL, KEEP, covers_ids, write_rows
-from fairmeter.store.reference import NO_REFERENCE_DATA, ReferenceData, write_reference
+from fairmeter.store.reference import NO_REFERENCE_DATA, ReferenceData, write_code_names, write_reference
 from fairmeter.store.transformers import write_balances
 
 # Columns of clients that profiles repeat.
@@ -79,6 +80,7 @@ class RunStore(Database):
         lasting_facts: Collection[str] = (),
         drift: Mapping | None = None,
         population: PopulationCounts | None = None,
+        code_names: CodeNames = NO_CODE_NAMES,
         scored_at: datetime | None = None,
         is_run: bool = True,
     ) -> RunSummary:
@@ -90,7 +92,7 @@ class RunStore(Database):
         stored ones. lasting_facts: names of facts that keep their stored value where the new facts lack them.
         drift: of the clients against the training data, as JSON. population: counts of the client base if these scores
         are only a part of it. is_run: True for a scoring of the client base, which the trend counts; False for single
-        clients. scored_at: None is now.
+        clients. code_names: of codes that are texts, added to the stored ones. scored_at: None is now.
         Raises BadRun (an id that is empty or occurs twice, facts of another length), StoreUnavailable.
         """
         _check(scores, facts)
@@ -112,6 +114,7 @@ class RunStore(Database):
             past = ((s.client_id, now, s.probability, s.severity, model_version) for s in scores)
             write_rows(connection, schema.scores, SCORE_COLUMNS, past, KEEP)
             write_reference(connection, reference, now)
+            write_code_names(connection, code_names)
             if balances is not None:
                 write_balances(connection, balances, now)
             raised = raise_alerts(connection, scores, facts, places, rules, now)

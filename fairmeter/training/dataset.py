@@ -98,9 +98,15 @@ class Dataset:
         """Group names of some clients, one array of texts for each grouping of the report."""
         return {
             "history quintile": history_quintile(self.evidence.n_records[clients]),
-            "region": code_names(self.column("region")[clients]),
-            "category": code_names(self.column("category")[clients]),
+            "region": self._names("region", clients),
+            "category": self._names("category", clients),
         }
+
+    def _names(self, column: str, clients: np.ndarray) -> np.ndarray:
+        """Codes of some clients as texts, "unknown" for NaN. [str]"""
+        codes, place = np.unique(self.column(column)[clients], return_inverse=True)
+        names = ["unknown" if np.isnan(code) else self.tables.code_names.name(column, code) for code in codes]
+        return np.array(names)[place]
 
     def fingerprint(self) -> str:
         """SHA-256 of features and labels, which identifies the data without revealing it."""
@@ -126,8 +132,3 @@ class Dataset:
             f"{self.name}: {len(self.label):,} clients, {self.n_invoices:,} invoices, "
             f"{self.fraud_rate:.2%} labelled fraud; {self.is_active().sum():,} active."
         )
-
-
-def code_names(codes: np.ndarray) -> np.ndarray:
-    """Codes as text, "unknown" for NaN. [float -> str]"""
-    return np.array(["unknown" if np.isnan(code) else f"{code:.0f}" for code in codes])

@@ -20,7 +20,8 @@ from fairmeter.training.ensemble_fitting import STACK_FOLDS, Fitted
 
 LIBRARIES = ("numpy", "xgboost", "xgboost-cpu", "catboost", "scikit-learn", "onnx", "onnxruntime")
 MANIFEST_METRICS = ("roc_auc", "pr_auc", "at_top", "at_threshold", "brier", "calibration_error")
-NOT_REPORTED = ("features", "promise")  # left out of the report: too long
+METERS = {"meter_id"}  # many, and no sentence names one
+NOT_REPORTED = ("features", "promise", "code_names")  # left out of the report: too long
 METHOD = (
     "Members XGBoost, CatBoost and a random forest, stacked by a logistic regression on scores out of "
     f"{STACK_FOLDS} folds, then calibrated; neighbours' rates, peers and detectors are fitted inside each fold.",
@@ -48,6 +49,8 @@ def build_manifest(
         "metrics": {name: result[name] for name in MANIFEST_METRICS},
         "libraries": dict(installed_versions(LIBRARIES)),
         "features": list(dataset.feature_names),
+        "missing_columns": list(dataset.tables.missing),
+        "code_names": dataset.tables.code_names.without(METERS).to_json(),
     }
 
 

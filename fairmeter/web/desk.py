@@ -16,7 +16,7 @@ from fairmeter.scoring.problems import FieldProblem, Problem
 from fairmeter.store import BadQuery, StoreError, StoreUnavailable
 from fairmeter.web.app import Api
 from fairmeter.web.desk_api import gauges, read, write
-from fairmeter.web.http import errors, observability, sessions
+from fairmeter.web.http import code_names, errors, observability, sessions
 from fairmeter.web.http.auth import NO_ONE, AccessControl, DeskAccess
 from fairmeter.web.pages import registry
 from fairmeter.web.pages.site import PageSettings
@@ -43,6 +43,7 @@ class DeskExtension:
     def register(self, app: Api, guard: AccessControl) -> None:
         """Add sessions, errors, metrics, the JSON API and the pages."""
         sessions.register(app, self._secret)
+        code_names.register(app, self.service.store.code_names)
         register_errors(app)
         metrics = observability.metrics_of(app)
         metrics.add_source(gauges.run_metrics(self.service.store, metrics.store_errors.inc))

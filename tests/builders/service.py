@@ -32,7 +32,7 @@ class ByConsumption:
         self.n_scored = 0
 
     def score(self, tables, with_reasons=False, stored=None, losses=None):  # noqa: ARG002  (the contract's)
-        clients, invoices, readings, quality = tables
+        clients, invoices, readings, quality, _ = tables
         self.n_scored += len(quality)
         billed = np.bincount(invoices["client"], invoices["consumption_level_1"], minlength=len(quality))
         read = np.bincount(readings["client"], np.nan_to_num(readings["consumption_kwh"]), minlength=len(quality))

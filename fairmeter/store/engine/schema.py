@@ -2,7 +2,8 @@
 
 In:  nothing.
 Out: SQLAlchemy Tables. Moments are UTC. `by_` columns are sort keys, ABSENT where a row has no value, so that a page
-     can continue after any row. Codes of the utility are numbers, as in the input tables.
+     can continue after any row. Codes of the utility are numbers, as in the input tables; code_names holds
+     the names of those that were texts.
 
 The key of a client is the utility's own id, compared byte by byte in both databases: with a language's collation
 PostgreSQL would sort differently, and search for a prefix without an index.
@@ -331,6 +332,13 @@ bands = Table(
     Column("n_clients", Integer, nullable=False),
     Column("first_on", Date, nullable=False), Column("months", LargeBinary, nullable=False),
     Column("written_at", UtcDateTime, nullable=False),
+)  # fmt: skip
+
+# Names of codes that are texts, of all runs. [field: the column of clients or invoices]
+code_names = Table(
+    "code_names", metadata,
+    Column("field", Text, primary_key=True), Column("code", Double, primary_key=True),
+    Column("name", Text, nullable=False),
 )  # fmt: skip
 
 weather = Table(

@@ -6,7 +6,7 @@ Out: JSON, or with ?format= a file (fairmeter/web/exports) of the same rows, fro
 
 from collections.abc import Callable, Iterator
 
-from flask import Response, request
+from flask import Response, request, stream_with_context
 from pydantic import BaseModel
 
 from fairmeter.casework import hit_rates
@@ -19,6 +19,7 @@ from fairmeter.web.app import Api
 from fairmeter.web.desk_api import requests, schemas
 from fairmeter.web.exports.files import CSV, document_exports, export_response
 from fairmeter.web.http.auth import VIEWER, AccessControl
+from fairmeter.web.http.code_names import named
 from fairmeter.web.http.errors import JSON
 
 JPEG = "image/jpeg"
@@ -136,7 +137,10 @@ def dashboard_of(desk: DeskService) -> schemas.Dashboard:
         transformers=[
             schemas.TransformerResponse.model_validate(one) for one in store.worst_transformers(N_TRANSFORMERS)
         ],
-        hit_rates={name: [schemas.Rate.model_validate(r._asdict()) for r in found] for name, found in rates.items()},
+        hit_rates={
+            by: [schemas.Rate.model_validate(r._asdict() | {"group": named(by, r.group)}) for r in found]
+            for by, found in rates.items()
+        },
         drift=_drift(store.last_drift()),
     )
 
@@ -203,9 +207,9 @@ def file_response(
     The first page is fetched before the answer begins, so that wrong filters are an error and no broken file.
     """
     first = fetch(**filters, limit=MAX_ROWS_PER_QUERY, after=after)
-    return export_response(
-        kind, row, (row.model_validate(one) for one in _all_rows(fetch, filters, first)), name, filters
-    )
+    # The rows are made while they are sent, and their codes are named by the request's app.
+    rows = stream_with_context(row.model_validate(one) for one in _all_rows(fetch, filters, first))
+    return export_response(kind, row, rows, name, filters)
 
 
 def _all_rows(fetch: Callable, filters: dict, page: Page) -> Iterator:

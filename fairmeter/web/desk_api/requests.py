@@ -8,8 +8,18 @@ from datetime import UTC, date, datetime
 from functools import cache
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Base64Bytes, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    Base64Bytes,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+)
 
+from fairmeter.data.tables import parse_code
 from fairmeter.desk.photos import MAX_PHOTOS
 from fairmeter.desk.visit_plan import PLAN_FILTERS
 
@@ -28,7 +38,12 @@ def _in_utc(moment: datetime) -> datetime:
 
 
 Moment = Annotated[datetime, AfterValidator(_in_utc), Field(description="without an offset it is UTC")]
-Code = Annotated[float, Field(allow_inf_nan=False)]
+Code = Annotated[
+    float,
+    BeforeValidator(parse_code),
+    Field(allow_inf_nan=False, description="a code or its name"),
+    WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string"}]}),
+]
 Text = Annotated[str, StringConstraints(max_length=2000), AfterValidator(_storable)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_storable)]
 Energy = Annotated[float, Field(ge=-1e9, le=1e9, allow_inf_nan=False)]

@@ -5,9 +5,25 @@ Out: models. Those of requests are in requests.py.
 """
 
 from datetime import date, datetime
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+
+from fairmeter.core.code_names import PLACES
+from fairmeter.web.http.code_names import named
+
+
+def _name_of(code: float | str | None, info: ValidationInfo) -> float | str | None:
+    return named(info.field_name, code)
+
+
+def _with_names(client: dict[str, Any]) -> dict[str, Any]:
+    return client | {name: named(name, client[name]) for name in PLACES if name in client}
+
+
+NamedCode = Annotated[
+    float | str | None, BeforeValidator(_name_of), Field(description="a number, or the name where it was a text")
+]
 
 
 class DeskResponse(BaseModel):
@@ -31,9 +47,9 @@ class ClientRow(DeskResponse):
     probability: float | None
     severity: str
     threshold: float
-    region: float | None
-    category: float | None
-    district: float | None
+    region: NamedCode
+    category: NamedCode
+    district: NamedCode
     expected_recovery_kwh: float | None
     recommendation: str | None
     reason_group: str | None
@@ -52,7 +68,7 @@ class AlertResponse(DeskResponse):
     rules: list[dict[str, Any]]
     raised_at: datetime
     updated_at: datetime
-    region: float | None
+    region: NamedCode
     probability: float | None
 
 
@@ -72,7 +88,7 @@ class CaseResponse(DeskResponse):
     closed_at: datetime | None
     alert_id: int | None
     is_random: bool
-    region: float | None
+    region: NamedCode
 
 
 class MoveResponse(DeskResponse):
@@ -112,7 +128,7 @@ class InspectionResponse(DeskResponse):
     severity: str | None
     probability: float | None
     reason_group: str | None
-    region: float | None
+    region: NamedCode
 
 
 class ClientPage(DeskResponse):
@@ -206,7 +222,7 @@ class InvoiceResponse(DeskResponse):
     old_index: float | None
     new_index: float | None
     coefficient: float | None
-    meter_id: float | None
+    meter_id: float | str | None
     findings: list[InvoiceIssueResponse]
 
 
@@ -220,7 +236,7 @@ class PastScore(DeskResponse):
 class RiskProfile(DeskResponse):
     """The stored score, evidence, invoices, alert, case and inspections of a client."""
 
-    client: dict[str, Any]
+    client: Annotated[dict[str, Any], BeforeValidator(_with_names)]
     probability: float | None
     severity: str
     threshold: float
@@ -300,7 +316,7 @@ class DriftResponse(DeskResponse):
 
 
 class RegionCountResponse(DeskResponse):
-    region: float | None
+    region: NamedCode
     n_clients: int
     n_suspected: int
     suspected_share: float
@@ -325,7 +341,7 @@ class TransformerResponse(DeskResponse):
     high_share: float | None
     before_share: float | None = Field(description="on the same days a year before")
     since_on: date | None
-    region: float | None
+    region: NamedCode
 
 
 class Dashboard(DeskResponse):

@@ -128,6 +128,8 @@ def cell_text(column: str, value: Any) -> str:
     if isinstance(value, date):
         return filtered("moment" if isinstance(value, datetime) else "day", value)
     kind = FILTERS.get(column) or next((kind for end, kind in ENDINGS.items() if column.endswith(end)), None)
+    if kind == "code":
+        return i18n.code(value, column)
     return filtered(kind, value) if kind else str(value)
 
 

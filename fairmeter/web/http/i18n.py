@@ -13,6 +13,9 @@ from functools import cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from fairmeter.core.code_names import shown
+from fairmeter.web.http.code_names import named
+
 FOLDER = Path(__file__).parents[1] / "languages"
 LANGUAGE = "en"
 RIGHT_TO_LEFT = frozenset({"ar"})
@@ -118,11 +121,12 @@ def money(value: float | None, currency: str = "") -> str:
     return DASH if _is_nothing(value) else f"{value:,.0f}{THIN}{currency}".rstrip(THIN)
 
 
-def code(value: float | None) -> str:
-    """A code of the utility: 103.0 -> 103"""
-    if _is_nothing(value):
-        return DASH
-    return f"{value:.0f}" if float(value).is_integer() else f"{value:g}"
+def code(value: float | str | None, column: str = "") -> str:
+    """A code of the utility, by its name if the column has one: 103.0 -> 103, Feira de Santana"""
+    value = named(column, value)
+    if isinstance(value, str):
+        return value
+    return DASH if _is_nothing(value) else shown(value)
 
 
 def day(value: date | datetime | str | None) -> str:

@@ -82,7 +82,7 @@ def describe_peers(band: ConsumptionBand | None) -> str | None:
     """The sentence on the clients of the band; None without a band."""
     if band is None:
         return None
-    values = {"category": i18n.code(band.category), "region": i18n.code(band.region)}
+    values = {"category": i18n.code(band.category, "category"), "region": i18n.code(band.region, "region")}
     if not band.is_present:
         return i18n.text("client.too_few_peers", n=band.n_clients, least=MIN_PEERS, **values)
     return i18n.text("client.peers_note", n=band.n_clients, shown=i18n.number(band.n_clients), **values)

@@ -88,7 +88,7 @@ def titled(key: str, items: list) -> dict[str, Any]:
 
 def facts(profile: ClientProfile) -> list[tuple[str, str]]:
     """Names and values of the client's place, contract and meter."""
-    client, coded = profile.client, lambda name: i18n.code(profile.client[name])
+    client, coded = profile.client, lambda name: i18n.code(profile.client[name], name)
     place = (client["latitude"], client["longitude"])
     invoice = next((one for one in reversed(profile.invoices) if one.meter_id is not None), None)
     rows = [

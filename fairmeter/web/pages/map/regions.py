@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from flask import url_for
 
+from fairmeter.core.code_names import shown
 from fairmeter.store import RegionCount, Store
 
 N_MONTHS, N_REGIONS = 24, 60
@@ -49,7 +50,7 @@ def region_tile(region: float | None, month: date, onsets: dict, filters: dict[s
     first, last = month, next_month(month) - timedelta(days=1)
     first, last = max(first, filters.get("onset_since", first)), min(last, filters.get("onset_until", last))
     period = {"onset_since": first.isoformat(), "onset_until": last.isoformat()}
-    return RegionTile(month, n, url_for("desk.list", show="all", region=f"{region:g}", **given, **period))
+    return RegionTile(month, n, url_for("desk.list", show="all", region=shown(region), **given, **period))
 
 
 def months_until(last: date | None, since: date | None) -> list[date]:

@@ -12,6 +12,7 @@ from flask import request, url_for
 from markupsafe import escape
 
 from fairmeter.core.types import SEVERITIES, EnergyBalance
+from fairmeter.data.tables import parse_code
 from fairmeter.store import Area, Cell, PlacedClient, Store, Transformer
 from fairmeter.web.http import i18n
 from fairmeter.web.pages import charts
@@ -58,7 +59,7 @@ def parse_filters() -> dict[str, Any]:
     days = {name: parse_day(request.args.get(name, "")) for name in ("onset_since", "onset_until")}
     found = {
         "severity": severity if severity in SEVERITIES else None,
-        "region": request.args.get("region", type=parse_code),
+        "region": request.args.get("region", type=parse_region),
     }
     return {name: value for name, value in (found | days).items() if value is not None}
 
@@ -71,18 +72,23 @@ def parse_day(text: str) -> date | None:
         return None
 
 
-def parse_code(text: str) -> float:
-    """A finite code of the utility. Raises ValueError."""
-    code = float(text)
-    if not math.isfinite(code):
+def parse_region(text: str) -> float:
+    """The code of a region, given by its number or its name. Raises ValueError."""
+    return parse_finite(parse_code(text))
+
+
+def parse_finite(text: str | float) -> float:
+    """A finite number. Raises ValueError."""
+    number = float(text)
+    if not math.isfinite(number):
         raise ValueError
-    return code
+    return number
 
 
 def map_context(store: Store, whole: Area, filters: dict[str, Any], settings: PageSettings) -> dict[str, Any]:
     """What the template of the map receives."""
     near = min(max(request.args.get("near", 0, int), 0), MAX_ZOOM)
-    middle = [request.args.get(name, 0.0, parse_code) for name in ("lat", "lon")]
+    middle = [request.args.get(name, 0.0, parse_finite) for name in ("lat", "lon")]
     area = zoomed_area(whole, middle[0], middle[1], near) if near else whole
     radius = parse_radius()
     cells = store.cells(area, N_CELLS_ACROSS, **filters)

@@ -1,6 +1,8 @@
 """Tables in many files and in partitions on disk, which together equal the tables read at once."""
 
 import os
+from functools import reduce
+from operator import or_
 
 import numpy as np
 import pyarrow as pa
@@ -245,3 +247,38 @@ def test_rows_of_a_partition_may_be_in_any_order(tmp_path):
     assert one.quality == other.quality
     for client in range(12):
         assert invoices_of(one, client) == invoices_of(other, client)
+
+
+# --- names, and what is not given -------------------------------------------------------------------------------------
+
+
+def test_names_of_codes_are_the_same_in_partitions(tmp_path):
+    clients = [a_client(f"c-{i}", region=f"Region {i % 3}", category=11) for i in range(9)]
+    invoices = [an_invoice(f"c-{i}", remark="LOCKED" if i == 4 else 6, meter_id=f"M{i}") for i in range(9)]
+    place = written(tmp_path, clients, invoices)
+    expected = read_tables(place)
+    parts = parts_of(tmp_path, place, memory=10_000)
+    assert len(parts) > 1
+    same_clients(parts, expected)
+    names = [part.open()[0].code_names for part in parts]
+    assert reduce(or_, names).by_column == expected.code_names.by_column
+    assert {"region", "remark", "meter_id"} == set(expected.code_names.by_column)
+
+
+def test_clients_without_a_table_and_columns_are_the_same_in_partitions(tmp_path):
+    rows = [{"client_id": f"c-{i % 5}", "invoice_on": f"2023-{i // 5 + 1:02}-15", "consumption": i} for i in range(20)]
+    (tmp_path / "invoices.csv").write_text(csv_text(rows))
+    expected = read_tables(tmp_path)
+    tables, numbers = zip(*(part.open() for part in parts_of(tmp_path, tmp_path, memory=10_000)), strict=True)
+    assert sorted(id_ for one in tables for id_ in one.clients["client_id"]) == [f"c-{i}" for i in range(5)]
+    assert sum_flags(flag for one in tables for flag in one.flags) == expected.flags
+    assert {one.missing for one in tables} == {expected.missing}
+    first = {
+        id_: row
+        for one, of in zip(tables, numbers, strict=True)
+        for id_, row in zip(one.clients["client_id"], of, strict=True)
+    }
+    assert sorted(first, key=first.get) == expected.clients["client_id"].tolist()
+    for one in tables:
+        for i, id_ in enumerate(one.clients["client_id"]):
+            assert invoices_of(one, i) == invoices_of(expected, expected.clients["client_id"].tolist().index(id_))
