@@ -63,8 +63,8 @@ def test_pages_show_the_names(desk):
     assert "AB-1234" in browser.get("/desk/client/named").text
     for region in ("Feira de Santana", f"{parse_code('Feira de Santana'):.0f}"):
         page = browser.get("/desk/list", query_string={"show": "all", "region": region}).text
-        assert "named" in page
-        assert "plain" not in page
+        assert "client/named" in page
+        assert "client/plain" not in page
 
 
 def test_names_of_former_runs_stay(desk, store):
