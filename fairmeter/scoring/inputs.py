@@ -10,9 +10,10 @@ from pathlib import Path
 
 from fairmeter.analysis.energy_balance import EnergyBalances, energy_balances
 from fairmeter.data.daily import DailyConsumption
+from fairmeter.data.files import has_file
 from fairmeter.data.json_records import tables_from_records
 from fairmeter.data.readings import ReadingTables, has_readings, read_readings
-from fairmeter.data.tables import Tables, read_tables
+from fairmeter.data.tables import Tables, read_clients, read_tables
 from fairmeter.data.transformers import has_transformers, read_transformers
 
 
@@ -21,13 +22,18 @@ def read_client_base(
 ) -> tuple[Tables, DailyConsumption | None]:
     """Clients and invoices, and the daily consumption of clients with readings. Raises TableError.
 
-    Without clients and invoices, the clients are those of the readings.
+    Without clients and invoices, the clients are those of the readings; without invoices, all are judged by readings.
     """
     if readings is None and not has_readings(*sources):
         return read_tables(*sources, clients=clients, invoices=invoices), None
     found = read_readings(*sources, readings=readings)
-    if not sources and clients is None and invoices is None:
+    has_clients = clients is not None or has_file("client", sources)
+    has_invoices = invoices is not None or has_file("invoice", sources)
+    if not has_clients and not has_invoices:
         tables = _clients_without_invoices(found)
+    elif not has_invoices:
+        tables = read_clients(*sources, clients=clients)
+        found = found.for_clients(tables.clients["client_id"])
     else:
         tables = read_tables(*sources, clients=clients, invoices=invoices)
         found = found.for_clients(tables.clients["client_id"])

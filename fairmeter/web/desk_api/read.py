@@ -5,6 +5,7 @@ Out: JSON, or with ?format= a file (fairmeter/web/exports) of the same rows, fro
 """
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from flask import Response, request, stream_with_context
 from pydantic import BaseModel
@@ -138,11 +139,15 @@ def dashboard_of(desk: DeskService) -> schemas.Dashboard:
             schemas.TransformerResponse.model_validate(one) for one in store.worst_transformers(N_TRANSFORMERS)
         ],
         hit_rates={
-            by: [schemas.Rate.model_validate(r._asdict() | {"group": named(by, r.group)}) for r in found]
+            by: [schemas.Rate.model_validate(r._asdict() | {"group": _group_name(by, r.group)}) for r in found]
             for by, found in rates.items()
         },
         drift=_drift(store.last_drift()),
     )
+
+
+def _group_name(by: str, group: Any) -> Any:
+    return named(by, group) if by == "region" else group
 
 
 def _drift(last: StoredDrift | None) -> schemas.DriftResponse | None:

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from fairmeter.data.json_records import tables_from_records
+from fairmeter.data.json_records import names_from_records, tables_from_records
 from fairmeter.data.tables import Tables
 from fairmeter.features.invoices.matrix import FEATURE_NAMES, client_features
-from fairmeter.training.dataset import Dataset, TrainingError, code_names
+from fairmeter.training.dataset import Dataset, TrainingError
 from tests.builders.tables import a_client, an_invoice
 
 YEARS = (2019, 2013, 2012, None)  # of the last invoice: active, just active, not active, no invoice at all
@@ -69,7 +69,16 @@ def test_groups_name_each_clients_place_and_history(dataset):
     assert set(groups) == {"history quintile", "region", "category"}
     assert set(groups["region"]) == {"103"}
     assert set(groups["category"]) == {"11"}
-    assert code_names(np.array([11.0, np.nan])).tolist() == ["11", "unknown"]
+
+
+def test_groups_have_the_names_of_codes_and_unknown_without_one():
+    clients = [a_client("c-1", region="Ilhéus", label=1), a_client("c-2", region=103), a_client("c-3", region=None)]
+    invoices = [an_invoice(invoice_on="2019-01-24")]
+    table, of_all, quality = tables_from_records(clients, [invoices] * 3)
+    names = names_from_records(clients, invoices)
+    tables = Tables(table, of_all, [], quality, names)
+    study = Dataset.from_tables("data.zip", tables, client_features(table, of_all), FEATURE_NAMES)
+    assert study.groups(np.arange(3))["region"].tolist() == ["Ilhéus", "103", "unknown"]
 
 
 def test_the_fingerprint_follows_features_and_labels_alone(dataset):
