@@ -37,8 +37,10 @@ from fairmeter.cli.score.options import ScoringOptions, parse
 from fairmeter.cli.score.visit_tables import print_list, print_worth
 from fairmeter.cli.settings import CommandSettings, describe_invalid
 from fairmeter.core.types import Score
-from fairmeter.data.exogenous import Exogenous, read_exogenous
+from fairmeter.data.exogenous import Exogenous
 from fairmeter.data.files import TableError
+from fairmeter.data.maps import DataMap, read_map
+from fairmeter.data.maps.mapped_base import read_mapped_exogenous
 from fairmeter.data.partitioned.spark import SparkError
 from fairmeter.data.writers import OutputError, writable, writable_folder, write
 from fairmeter.evaluation.drift import list_overlap
@@ -95,11 +97,12 @@ def run(options: ScoringOptions, settings: CommandSettings) -> None:
     exclusions = read_exclusions(options.leave_out)
     former = None if options.former is None else read_list(options.former)
     monitor = DriftMonitor(model) if files.report or options.store else None
-    exogenous = read_exogenous(options.weather, options.holidays)
+    data_map = None if options.map is None else read_map(options.map)
+    exogenous = read_mapped_exogenous(data_map, tuple(options.sources), options.weather, options.holidays)
     console = Console(highlight=False)
 
     with progress() as bar:
-        base, balances = read_base(options, model, exogenous, bar)
+        base, balances = read_base(options, model, exogenous, bar, data_map)
         started = perf_counter()
         scores = score_clients(base, options, monitor, bar)
         seconds = perf_counter() - started
@@ -144,13 +147,14 @@ def output_files(options: ScoringOptions) -> OutputFiles:
 
 
 def read_base(
-    options: ScoringOptions, model: FraudModel, exogenous: Exogenous, bar: Progress
+    options: ScoringOptions, model: FraudModel, exogenous: Exogenous, bar: Progress, data_map: DataMap | None = None
 ) -> tuple[ClientBase, EnergyBalances | None]:
     """The client base as the model scores it, and where its transformers' energy went. Raises TableError, ListError."""
     step = bar.add_task("Reading", total=None)
-    tables, days = read_client_base(options.sources, options.clients, options.invoices, options.readings)
+    named = options.clients, options.invoices, options.readings
+    tables, days = read_client_base(options.sources, *named, data_map)
     inspections.check_transformers(options, tables.clients, days is not None)
-    balances = read_balances(options.sources, options.transformers, tables, days)
+    balances = read_balances(options.sources, options.transformers, tables, days, data_map)
     base = ClientBase.from_tables(model, tables, days, exogenous, balances and balances.losses)
     inspections.check_routes(options, tables.clients)
     bar.remove_task(step)

@@ -10,17 +10,23 @@ from typing import NamedTuple
 from fairmeter.cli.console import console, print_lines
 from fairmeter.cli.settings import CommandSettings, secret_value
 from fairmeter.core.environment import configure_spark
-from fairmeter.data.exogenous import Exogenous, read_exogenous
+from fairmeter.data.exogenous import Exogenous
+from fairmeter.data.maps import DataMap, read_map
+from fairmeter.data.maps.mapped_base import read_mapped_base, read_mapped_exogenous
 from fairmeter.data.readings import ReadingTables, has_readings, read_readings
+from fairmeter.data.tables import Tables, read_tables
 from fairmeter.models.fraud_model import FraudModel
 from fairmeter.training.dataset import Dataset, TrainingError
 from fairmeter.training.inspection_labels import InspectionLabels, add_stored_readings
-from fairmeter.training.invoice_pipeline import load_base_model, read_dataset
+from fairmeter.training.invoice_pipeline import label_dataset, load_base_model
 from fairmeter.training.options import TrainingOptions
 
 
 class TrainingInputs(NamedTuple):
-    """All that is read before features are computed. [inspection_facts: sentences for the report]"""
+    """All that is read before features are computed. [inspection_facts: sentences for the report]
+
+    tables: of clients with invoices, where a map states them; without a map they are read later.
+    """
 
     base_model: FraudModel | None
     exogenous: Exogenous
@@ -28,6 +34,8 @@ class TrainingInputs(NamedTuple):
     readings_name: str
     inspections: InspectionLabels | None
     inspection_facts: list[str]
+    tables: Tables | None = None
+    is_mapped: bool = False
 
 
 def read_inputs(options: TrainingOptions, settings: CommandSettings) -> TrainingInputs:
@@ -36,18 +44,37 @@ def read_inputs(options: TrainingOptions, settings: CommandSettings) -> Training
     Raises TableError, TrainingError, ModelError.
     """
     base_model = load_base_model(options.base_model, settings.key) if options.base_model else None
+    data_map = None if options.map is None else read_map(options.map)
+    if data_map is not None and not data_map.is_empty:
+        return _read_mapped(data_map, options, settings, base_model)
     files = reading_files(options)
     if (options.weather or options.holidays) and not files and options.store is None:
         raise TrainingError(
             "--weather and --holidays are for readings, and no readings were found; name them with --readings."
         )
-    exogenous = read_exogenous(options.weather, options.holidays)
+    exogenous = read_mapped_exogenous(None, options.sources, options.weather, options.holidays)
     readings = read_reading_tables(files)
     inspections, facts = read_inspections(options, settings)
     if inspections:
         readings = add_stored_readings(readings, inspections.readings)
     name = ", ".join(path.name for path in files) or "the desk"
     return TrainingInputs(base_model, exogenous, readings, name, inspections, facts)
+
+
+def _read_mapped(
+    data_map: DataMap, options: TrainingOptions, settings: CommandSettings, base_model: FraudModel | None
+) -> TrainingInputs:
+    """As `read_inputs`, all tables as a map states them."""
+    exogenous = read_mapped_exogenous(data_map, options.sources, options.weather, options.holidays)
+    with console.status(f"Reading tables by {data_map.name}"):
+        base = read_mapped_base(data_map, options.sources, options.clients, options.invoices, options.readings)
+    inspections, facts = read_inspections(options, settings)
+    readings = base.readings
+    if inspections:
+        readings = add_stored_readings(readings, inspections.readings)
+    name = ", ".join(path.name for path in (*options.invoice_paths, *filter(None, [options.readings]))) or "the desk"
+    tables = base.tables if base.has_invoices else None
+    return TrainingInputs(base_model, exogenous, readings, name, inspections, facts, tables, is_mapped=True)
 
 
 def reading_files(options: TrainingOptions) -> tuple[Path, ...]:
@@ -81,15 +108,18 @@ def build_dataset(inputs: TrainingInputs, options: TrainingOptions) -> Dataset |
 
     Raises TableError, TrainingError, SparkError.
     """
-    if not options.sources:
+    if not options.has_invoices or (inputs.is_mapped and inputs.tables is None):
         return None
     if options.spark:
-        return build_dataset_on_spark(options.spark, options.sources)
+        return build_dataset_on_spark(options.spark, options.sources, options.clients, options.invoices)
     with console.status("Reading tables and computing features"):
-        return read_dataset(options.sources, inputs.inspections, options.only_inspections)
+        tables = inputs.tables or read_tables(*options.sources, clients=options.clients, invoices=options.invoices)
+        return label_dataset(tables, options.invoice_paths, inputs.inspections, options.only_inspections)
 
 
-def build_dataset_on_spark(master: str, sources: tuple[Path, ...]) -> Dataset:
+def build_dataset_on_spark(
+    master: str, sources: tuple[Path, ...], clients: Path | None = None, invoices: Path | None = None
+) -> Dataset:
     from fairmeter.training.spark_dataset import read_dataset_on_spark
 
     configure_spark()
@@ -98,4 +128,4 @@ def build_dataset_on_spark(master: str, sources: tuple[Path, ...]) -> Dataset:
         def on_progress(step: str, done: int, of: int | None) -> None:
             status.update(f"{step}: {done:,} of {of:,}" if of else step)
 
-        return read_dataset_on_spark(master, sources, on_progress)
+        return read_dataset_on_spark(master, sources, on_progress, clients, invoices)

@@ -24,10 +24,14 @@ def parse_options(arguments: list[str] | None) -> TrainingOptions:
     parser = _parser()
     found = parser.parse_args(arguments)
     _check_combinations(parser, found)
+    named = found.clients or found.invoices or found.readings
     return TrainingOptions(
-        sources=() if found.readings and not found.data else default_sources(tuple(found.data)),
+        sources=() if named and not found.data else default_sources(tuple(found.data)),
         view=found.view,
+        clients=found.clients,
+        invoices=found.invoices,
         readings=found.readings,
+        map=found.map,
         weather=found.weather,
         holidays=found.holidays,
         attack=found.attack,
@@ -48,6 +52,9 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("data", nargs="*", type=Path, help=f"clients and invoices: a zip, a folder or files ({ARCHIVE}, else {SAMPLE})")
     add("--view", choices=VIEWS, default=PROSPECTIVE, help="prospective excludes features that may follow a detection")
+    add("--clients", type=Path, help="the clients' file, whatever its name")
+    add("--invoices", type=Path, help="the invoices' file, whatever its name")
+    add("--map", metavar="FILE_OR_NAME", help="what the columns mean: a .toml file, or a shipped map such as fluvius")
     add("--readings", type=Path, help="smart-meter readings: a zip, a folder or a file; alone, train on these only")
     add("--weather", type=Path, help="a file with a date and a temperature in each row, for the days of the readings")
     add("--holidays", metavar="FILE_OR_COUNTRY", help="a file with a date in each row, or a country code: GB or GB-ENG")
@@ -66,13 +73,15 @@ def _parser() -> argparse.ArgumentParser:
 def _check_combinations(parser: argparse.ArgumentParser, found: argparse.Namespace) -> None:
     if (found.attack or found.onto) and not found.readings:
         parser.error("--attack and --onto need --readings")
-    if found.onto and found.data:
+    if found.map and found.spark:
+        parser.error("--map cannot be combined with --spark when training: leave one out")
+    if found.onto and (found.data or found.clients or found.invoices):
         parser.error("--onto replaces training on invoices: leave out the files of invoices")
     if found.store is None and found.only_visits:
         parser.error("--only-visits needs --store")
     if found.store is not None and (found.attack or found.spark):
         parser.error("--store cannot be combined with --attack, which needs no labels, nor with --spark")
-    if found.store is not None and found.readings and not (found.data or found.onto):
+    if found.store is not None and found.readings and not (found.data or found.invoices or found.onto):
         parser.error("--store needs invoices or --onto MODEL: inspections alone give no share of thieves")
 
 
@@ -97,7 +106,7 @@ def check_places(options: TrainingOptions) -> None:
     for folder in (options.out.resolve().parent, options.report.resolve().parent):
         if not os.access(folder, os.W_OK | os.X_OK):
             raise TrainingError(f"{folder} is not a writable folder; choose another with --out or --report.")
-    inputs = [*options.sources, *filter(None, [options.readings])]
+    inputs = [*options.invoice_paths, *filter(None, [options.readings])]
     if options.out.is_dir() or options.out.resolve() in [path.resolve() for path in inputs]:
         raise TrainingError(f"{options.out} is a folder or an input file; name another file with --out.")
     if options.report.exists() and not (options.report.is_dir() and os.access(options.report, os.W_OK | os.X_OK)):

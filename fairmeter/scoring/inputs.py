@@ -12,18 +12,29 @@ from fairmeter.analysis.energy_balance import EnergyBalances, energy_balances
 from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.files import has_file
 from fairmeter.data.json_records import tables_from_records
+from fairmeter.data.maps import DataMap
+from fairmeter.data.maps.mapped_base import read_mapped_base, read_mapped_transformers
 from fairmeter.data.readings import ReadingTables, has_readings, read_readings
 from fairmeter.data.tables import Tables, read_clients, read_tables
 from fairmeter.data.transformers import has_transformers, read_transformers
 
 
 def read_client_base(
-    sources: Sequence[Path], clients: Path | None, invoices: Path | None, readings: Path | None
+    sources: Sequence[Path],
+    clients: Path | None,
+    invoices: Path | None,
+    readings: Path | None,
+    data_map: DataMap | None = None,
 ) -> tuple[Tables, DailyConsumption | None]:
     """Clients and invoices, and the daily consumption of clients with readings. Raises TableError.
 
-    Without clients and invoices, the clients are those of the readings; without invoices, all are judged by readings.
+    data_map: what the files' columns mean; None or an empty one where they have canonical or Kaggle names. Without
+    clients and invoices, the clients are those of the readings; without invoices, all are judged by readings.
     """
+    if data_map is not None and not data_map.is_empty:
+        base = read_mapped_base(data_map, tuple(sources), clients, invoices, readings)
+        tables, found = base.with_reading_flags(), base.readings
+        return tables, found and DailyConsumption.from_readings(found.readings, len(tables.quality))
     if readings is None and not has_readings(*sources):
         return read_tables(*sources, clients=clients, invoices=invoices), None
     found = read_readings(*sources, readings=readings)
@@ -51,15 +62,21 @@ def _clients_without_invoices(readings: ReadingTables) -> Tables:
 
 
 def read_balances(
-    sources: Sequence[Path], transformers: Path | None, tables: Tables, days: DailyConsumption | None
+    sources: Sequence[Path],
+    transformers: Path | None,
+    tables: Tables,
+    days: DailyConsumption | None,
+    data_map: DataMap | None = None,
 ) -> EnergyBalances | None:
     """Balances of the named transformers, else of those among the sources; None where there are none.
 
     Adds the flags of the totals to those of the tables. Raises TableError.
     """
     can_balance = days is not None and "transformer_id" in tables.clients
-    if transformers is None and not (can_balance and has_transformers(*sources)):
+    is_mapped = data_map is not None and bool(data_map.of("transformers"))
+    if transformers is None and not (can_balance and (is_mapped or has_transformers(*sources))):
         return None
-    measured = read_transformers(*sources, transformers=transformers)
+    measured = read_mapped_transformers(data_map, tuple(sources), transformers)
+    measured = measured or read_transformers(*sources, transformers=transformers)
     tables.flags.extend(measured.flags)
     return energy_balances(measured, tables.clients["transformer_id"], days, tables.invoices)

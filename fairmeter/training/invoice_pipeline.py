@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fairmeter.data.tables import read_tables
+from fairmeter.data.tables import Tables, read_tables
 from fairmeter.explanation.topics import describe_column
 from fairmeter.features.invoices.matrix import (
     AGGREGATES_BLOCK,
@@ -57,11 +57,21 @@ class TrainingResult(NamedTuple):
 def read_dataset(
     paths: Sequence[Path], inspections: InspectionLabels | None = None, only_inspections: bool = False
 ) -> Dataset:
-    """Read the tables, label the clients and compute their features.
+    """Read the tables, and label them as `label_dataset` does. Raises TableError, TrainingError."""
+    return label_dataset(read_tables(*paths), paths, inspections, only_inspections)
 
-    only_inspections: labels of the data are ignored. Raises TableError, TrainingError.
+
+def label_dataset(
+    tables: Tables,
+    paths: Sequence[Path],
+    inspections: InspectionLabels | None = None,
+    only_inspections: bool = False,
+) -> Dataset:
+    """Label the clients of tables and compute their features.
+
+    paths: of the tables, for the report; only_inspections: labels of the data are ignored. Raises TrainingError.
     """
-    tables, name, weight = read_tables(*paths), ", ".join(path.name for path in paths), None
+    name, weight = ", ".join(path.name for path in paths), None
     if inspections:
         tables, weight = merge_inspections(inspections, tables, only_inspections)
         name += " and the desk's visits"

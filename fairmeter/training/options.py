@@ -19,14 +19,18 @@ MISSING_SHARE = 0.3  # of the aggregates, hidden in training, because older scri
 class TrainingOptions:
     """Files, switches and places of one run.
 
-    sources: files of invoices; empty where only readings are learned. readings, weather, base_model: files.
+    sources: files of invoices; empty where only readings are learned. clients, invoices, readings, weather, base_model:
+    files. map: a file or the name of a shipped map.
     holidays: a file or a country's code. store: URL of the desk's database, "" for the configured one, None for no
     desk. spark: master of a cluster. command: the command line as the model card may show it.
     """
 
     sources: tuple[Path, ...] = ()
     view: str = PROSPECTIVE
+    clients: Path | None = None
+    invoices: Path | None = None
     readings: Path | None = None
+    map: str | None = None
     weather: Path | None = None
     holidays: str | None = None
     attack: bool = False
@@ -39,3 +43,13 @@ class TrainingOptions:
     report: Path = Path("report")
     validate: bool = False
     command: str = ""
+
+    @property
+    def has_invoices(self) -> bool:
+        """Whether invoices are learned."""
+        return bool(self.sources or self.invoices)
+
+    @property
+    def invoice_paths(self) -> tuple[Path, ...]:
+        """All files of clients and invoices, to be named in the report."""
+        return (*self.sources, *filter(None, (self.clients, self.invoices)))

@@ -26,9 +26,15 @@ def partition_features(tables: Tables, rows: np.ndarray):
     return to_arrow(evidence, tables, rows)
 
 
-def read_dataset_on_spark(master: str, paths: Sequence[Path], on_progress: OnProgress) -> Dataset:
+def read_dataset_on_spark(
+    master: str,
+    paths: Sequence[Path],
+    on_progress: OnProgress,
+    clients: Path | None = None,
+    invoices: Path | None = None,
+) -> Dataset:
     """Compute the features on the cluster of this master. Raises TableError, TrainingError, SparkError."""
-    pieces = find_table_files(tuple(paths))
+    pieces = find_table_files(tuple(paths), clients, invoices)
     with spark_jobs(master) as machines:
         tables, evidence = from_arrow(list(machines.map_partitions(pieces, partition_features, on_progress)))
 
@@ -37,5 +43,5 @@ def read_dataset_on_spark(master: str, paths: Sequence[Path], on_progress: OnPro
             found, _ = machines.collect_clients(pieces, tables.clients["client_id"][some].tolist())
         return found.clients, found.invoices
 
-    name = ", ".join(path.name for path in paths)
+    name = ", ".join(path.name for path in (*paths, *filter(None, (clients, invoices))))
     return Dataset.from_tables(name, tables, evidence, FEATURE_NAMES, find)

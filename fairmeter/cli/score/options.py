@@ -17,6 +17,7 @@ class ScoringOptions:
     clients: Path | None
     invoices: Path | None
     readings: Path | None
+    map: str | None
     weather: Path | None
     transformers: Path | None
     holidays: str | None
@@ -64,6 +65,7 @@ def parser() -> argparse.ArgumentParser:
     add("--clients", type=Path, help="the clients' file, whatever its name")
     add("--invoices", type=Path, help="the invoices' file, whatever its name")
     add("--readings", type=Path, help="the file of smart-meter readings; given alone, only readings are scored")
+    add("--map", metavar="FILE_OR_NAME", help="what the columns mean: a .toml file, or a shipped map such as fluvius")
     add("--weather", type=Path, help="a file with a date and a temperature a row, for a model trained with weather")
     add(
         "--transformers",

@@ -35,7 +35,7 @@ from fairmeter.data.parsing import parse_text
 
 DATES = (
     "%d/%m/%Y", "%m/%d/%Y", "%Y-%m-%d", "%d.%m.%Y", "%d-%m-%Y", "%Y/%m/%d", "%Y%m%d", "%d/%m/%y", "%m/%d/%y",
-    "%d.%m.%y", "%d-%m-%y", "%d-%b-%Y", "%d-%b-%y", "%d %b %Y", "%b %Y", "%b-%y", "%m/%Y", "%Y-%m", "%Y%m",
+    "%d.%m.%y", "%d-%m-%y", "%m-%d-%Y", "%d-%b-%Y", "%d-%b-%y", "%d %b %Y", "%b %Y", "%b-%y", "%m/%Y", "%Y-%m", "%Y%m",
 )  # fmt: skip
 TIMES = ("", " %H:%M", " %H:%M:%S", "T%H:%M", "T%H:%M:%S", "T%H:%M:%S%z", " %I:%M %p", " %I:%M:%S %p")
 FORMATS = tuple(day + time for time, day in product(TIMES, DATES))

@@ -42,6 +42,14 @@ class MappedBase:
     readings: ReadingTables | None
     has_invoices: bool
 
+    def with_reading_flags(self) -> Tables:
+        """The tables with the flags of the readings among their own."""
+        if self.readings is None:
+            return self.tables
+        both = zip(self.tables.quality, self.readings.quality, strict=True)
+        flags = [*self.tables.flags, *self.readings.flags]
+        return replace(self.tables, quality=[own + more for own, more in both], flags=flags)
+
 
 def read_mapped_base(
     data_map: DataMap,
@@ -62,17 +70,10 @@ def read_mapped_base(
     found_clients = _clients(reader) or clients_by_id(_ids_of(found_invoices, found_readings))
     tables = tables_of(found_clients, found_invoices, reader)
     if found_readings is not None:
-        tables, found_readings = _joined(tables, found_readings)
+        found_readings = found_readings.for_clients(tables.clients["client_id"])
+        if found_readings.label is None and "label" in tables.clients:
+            found_readings = replace(found_readings, label=tables.clients["label"])
     return MappedBase(tables, found_readings, found_invoices is not None)
-
-
-def _joined(tables: Tables, readings: ReadingTables) -> tuple[Tables, ReadingTables]:
-    """Both with the same clients, the flags of the readings among those of the tables, labels among the readings."""
-    readings = readings.for_clients(tables.clients["client_id"])
-    if readings.label is None and "label" in tables.clients:
-        readings = replace(readings, label=tables.clients["label"])
-    quality = [own + more for own, more in zip(tables.quality, readings.quality, strict=True)]
-    return replace(tables, quality=quality, flags=[*tables.flags, *readings.flags]), readings
 
 
 def _ids_of(invoices: MappedInvoices | None, readings: ReadingTables | None) -> list[str]:
