@@ -109,7 +109,8 @@ class DateFormat:
         return None if at is None else Moment(at * DAY + found.minute, found.offset, found.seconds)
 
     def _parsed(self, text: str) -> Parts | None:
-        found = self._pattern.fullmatch(text.strip())
+        text = normalize("NFC", text.strip()) if self._months else text.strip()
+        found = self._pattern.fullmatch(text)
         if found is None:
             return None
         got = found.groupdict()
@@ -170,7 +171,8 @@ def month_names(locale: str) -> dict[str, int]:
 
 
 def _without_accents(name: str) -> str:
-    return "".join(letter for letter in normalize("NFD", name) if not "\u0300" <= letter <= "\u036f")
+    letters = (letter for letter in normalize("NFD", name) if not "\u0300" <= letter <= "\u036f")
+    return normalize("NFC", "".join(letters))
 
 
 def fits_all(texts: Iterable[str], format_: str, locale: str | None) -> bool:
