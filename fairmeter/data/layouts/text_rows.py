@@ -32,38 +32,59 @@ class Row(NamedTuple):
     above: str
 
 
-def kept_rows(source: TableFile, found: FoundLayout, notes: Counter[str]) -> Iterator[Row]:
-    """The rows below the header; what is left out is counted in `notes`. Raises DamagedFile.
+class RowKeeper:
+    """Decides on the rows below a header, in their order: which are kept, and which are left out and counted.
 
-    Where lines and the header come again, as reports of several meters have them, the rows below are of those lines.
+    above: the lines above the last header; last: the last row that is neither short nor like a footer. Where lines and
+    the header come again, as reports of several meters have them, the rows below are of those lines.
     """
-    above, held, last = found.above, [], None
-    n_named = len(found.names)
-    for line, values in _rows_below(source, found):
+
+    def __init__(self, source: TableFile, found: FoundLayout, notes: Counter[str]) -> None:
+        self._source, self._found, self._notes = source, found, notes
+        self._n_named = len(found.names)
+        self._held: list[Row] = []
+        self.above, self.last = found.above, None
+
+    def add(self, line: int, values: list[str]) -> list[Row]:
+        """The rows that are kept now that this one is there. Raises DamagedFile."""
         if not any(value.strip(BLANKS) for value in values):
-            notes[EMPTY_LINES] += 1
-            continue
-        if len(values) > n_named:
-            values = _without_rest(source, line, values, n_named, notes)
-        if len(values) < n_named or is_footer_like(values):
-            held.append(Row(line, values, above))
-            if len(held) > MAX_SHORT_ROWS:
-                yield from _full(source, held, n_named)
-                held = []
-            continue
-        if found.has_header and is_header(values, found.names):
-            notes[REPEATED_HEADERS] += 1
-            above = "\n".join(found.delimiter.join(row.values) for row in held) or above
-            held = []
-            continue
-        if held:
-            yield from _full(source, held, n_named)
-            held = []
-        last = Row(line, values, above)
-        yield last
-    if held:
-        _check_whole(source, held, last, n_named)
-        notes[FOOTERS] += len(held)
+            self._notes[EMPTY_LINES] += 1
+            return []
+        if len(values) > self._n_named:
+            values = _without_rest(self._source, line, values, self._n_named, self._notes)
+        if len(values) < self._n_named or is_footer_like(values):
+            self._held.append(Row(line, values, self.above))
+            return self.release() if len(self._held) > MAX_SHORT_ROWS else []
+        if self._found.has_header and is_header(values, self._found.names):
+            self._notes[REPEATED_HEADERS] += 1
+            self.above = "\n".join(self._found.delimiter.join(row.values) for row in self._held) or self.above
+            self._held = []
+            return []
+        released = self.release() if self._held else []
+        self.last = Row(line, values, self.above)
+        return [*released, self.last]
+
+    def release(self) -> list[Row]:
+        """Rows that were held as a footer and are none, as others follow. Raises DamagedFile at a short one."""
+        released, self._held = self._held, []
+        for row in released:
+            if len(row.values) < self._n_named:
+                raise _wrong_width(self._source, row.line, row.values, self._n_named)
+        return released
+
+    def finish(self) -> None:
+        """Count what is held as a footer. Raises DamagedFile at a row that was cut off."""
+        if self._held:
+            _check_whole(self._source, self._held, self.last, self._n_named)
+            self._notes[FOOTERS] += len(self._held)
+
+
+def kept_rows(source: TableFile, found: FoundLayout, notes: Counter[str]) -> Iterator[Row]:
+    """The rows below the header; what is left out is counted in `notes`. Raises DamagedFile."""
+    keeper = RowKeeper(source, found, notes)
+    for line, values in _rows_below(source, found):
+        yield from keeper.add(line, values)
+    keeper.finish()
 
 
 def _rows_below(source: TableFile, found: FoundLayout) -> Iterator[tuple[int, list[str]]]:
@@ -113,14 +134,6 @@ def is_header(values: list[str], names: tuple[str, ...]) -> bool:
     return clean_text(values[0]) == names[0] and all(map(str.__eq__, map(clean_text, values), names))
 
 
-def _full(source: TableFile, held: list[Row], n_named: int) -> Iterator[Row]:
-    """Rows that turned out to be no footers. Raises DamagedFile at one that is too short."""
-    for row in held:
-        if len(row.values) < n_named:
-            raise _wrong_width(source, row.line, row.values, n_named)
-        yield row
-
-
 def _check_whole(source: TableFile, held: list[Row], last: Row | None, n_named: int) -> None:
     """Raise DamagedFile at a row that begins as the rows do and was cut off."""
     for row in held:
@@ -137,11 +150,6 @@ def _shapes_of(last: Row, given: list[str]) -> list[str]:
 def _shape(value: str) -> str:
     """9-9-9 of a date; texts and numbers that differ in their letters and digits alone are alike."""
     return re.sub(r"[^\W\d_]+", "a", re.sub(r"\d+", "9", value.strip(BLANKS)))
-
-
-def line_of_row(source: TableFile, found: FoundLayout, row: int) -> int:
-    """The line at which a row ends. [row: 0 the first below the header]"""
-    return next(islice(kept_rows(source, found, Counter()), row, None)).line
 
 
 class RegularStream:

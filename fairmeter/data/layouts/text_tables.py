@@ -1,13 +1,15 @@
 """Text files of any delimiter and encoding -> raw tables, parsed by Arrow.
 
 In:  a TableFile, its FoundLayout, the wanted columns, and those that are numbers.
-Out: all rows as one table, or batches. What Arrow cannot split goes through text_rows.py first, with the same result.
+Out: all rows as one table, or batches. What Arrow cannot split goes through text_blocks.py, or as the last resort
+     through text_rows.py, with the same result.
 """
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -17,14 +19,8 @@ from fairmeter.data.layouts.arrow_tables import ArrowRawTable
 from fairmeter.data.layouts.encodings import UTF8, Utf8Stream, find_encoding, said
 from fairmeter.data.layouts.headers import FoundLayout
 from fairmeter.data.layouts.raw_table import BLANKS, positions_of
-from fairmeter.data.layouts.text_rows import (
-    EMPTY_LINES,
-    TOTAL,
-    RegularStream,
-    kept_rows,
-    line_of_row,
-    sections,
-)
+from fairmeter.data.layouts.text_blocks import NotByBlocks, row_blocks
+from fairmeter.data.layouts.text_rows import EMPTY_LINES, TOTAL, RegularStream, kept_rows, sections
 
 BLOCK_BYTES = 2**22  # of CSV that each core parses at a time; larger blocks cost memory without being faster
 
@@ -66,7 +62,10 @@ def text_table(
             else:
                 break
     notes: Counter[str] = Counter()
-    table = _read_csv(RegularStream(kept_rows(source, found, notes)), _split_again(found), columns.as_text())
+    table = _whole_by_blocks(source, found, notes)
+    if table is None:
+        notes.clear()
+        table = _read_csv(RegularStream(kept_rows(source, found, notes)), _split_again(found), columns.as_text())
     return _raw(source, found, columns, table, notes=notes + said(found.encoding))
 
 
@@ -92,6 +91,13 @@ def text_batches(
                 found = other
             else:
                 break
+    try:
+        for batch in _block_batches(source, found, columns.as_text(), n_given, noted):
+            n_given, noted = n_given + batch.n_rows, noted + batch.notes
+            yield batch
+        return
+    except NotByBlocks:
+        pass
     yield from _regular_batches(source, found, columns.as_text(), n_given, noted)
 
 
@@ -217,7 +223,16 @@ def _raw(source: TableFile, found: FoundLayout, columns: _Wanted, table, *, firs
 
 
 def _line_at(source: TableFile, found: FoundLayout, first_row: int, row: int) -> int:
-    return line_of_row(source, found, first_row + row)
+    """The line at which a row ends."""
+    wanted, n = first_row + row, 0
+    try:
+        for block in row_blocks(source, found, Counter()):
+            if wanted < n + len(block.lines):
+                return int(block.lines[wanted - n])
+            n += len(block.lines)
+    except NotByBlocks:
+        pass
+    return next(islice(kept_rows(source, found, Counter()), wanted, None)).line
 
 
 def _notes(found: FoundLayout, stream: Utf8Stream) -> Counter[str]:
@@ -286,6 +301,31 @@ def _is_filled(column) -> np.ndarray:
     if not pa.types.is_dictionary(column.type):
         return compute.is_valid(column).to_numpy()
     return compute.not_equal(column.cast(pa.string()), "").to_numpy()
+
+
+# --- block by block ---------------------------------------------------------------------------------------------------
+
+
+def _whole_by_blocks(source: TableFile, found: FoundLayout, notes: Counter[str]):
+    """All rows as an Arrow table; None where they must be split one by one."""
+    import pyarrow as pa
+
+    try:
+        tables = [block.table for block in row_blocks(source, found, notes)]
+    except NotByBlocks:
+        return None
+    text = pa.dictionary(pa.int32(), pa.string())
+    empty = pa.table({str(i): pa.array([], text) for i in range(found.width)})
+    return pa.concat_tables(tables or [empty]).unify_dictionaries()
+
+
+def _block_batches(
+    source: TableFile, found: FoundLayout, columns: _Wanted, n_given: int, noted: Counter[str]
+) -> Iterator[ArrowRawTable]:
+    """Batches of the rows from n_given on, by way of text_blocks.py."""
+    notes: Counter[str] = said(found.encoding)
+    tables = ((block.above, block.table) for block in row_blocks(source, found, notes))
+    yield from _in_batches(source, found, columns, tables, n_given, noted, notes.copy)
 
 
 # --- row by row -------------------------------------------------------------------------------------------------------

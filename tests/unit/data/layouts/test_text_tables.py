@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from fairmeter.data.files import DamagedFile, MissingColumns, MissingFile, TableFile, find_file, find_files
-from fairmeter.data.layouts import Layout, open_file, read_raw, text_tables
+from fairmeter.data.layouts import Layout, open_file, read_raw, text_blocks, text_tables
 from tests.unit.data.layouts.test_broken_files import TITLES, TYPED, workbook
 
 NAMES = frozenset({"meter", "at", "kwh"})
@@ -38,6 +38,7 @@ def lines(n, delimiter=";"):
 @pytest.fixture
 def small_blocks(monkeypatch):
     monkeypatch.setattr(text_tables, "BLOCK_BYTES", 2_000)
+    monkeypatch.setattr(text_blocks, "BLOCK_BYTES", 2_000)
 
 
 @pytest.mark.usefixtures("small_blocks")
