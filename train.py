@@ -82,7 +82,7 @@ def learn_invoices(
         result = invoice_pipeline.without_invoices(options.view, stamp, inputs.base_model)
     else:
         print_lines(dataset.summary(), *(f"  {flag.text}" for flag in dataset.tables.flags))
-        with fitting_progress(invoice_pipeline.count_steps(options)) as on_step:
+        with fitting_progress(invoice_pipeline.count_steps(options, dataset.has_labels)) as on_step:
             result = invoice_pipeline.train_on_invoices(dataset, options, stamp, on_step)
     run = result.metrics["run"]
     return result._replace(metrics=result.metrics | {"run": run | {"how": [*run["how"], *inputs.inspection_facts]}})

@@ -92,9 +92,11 @@ def quiet_until(rules: AlertRules, outcome: str | None, ended_on: date) -> date:
 
 
 def _score_hits(rules: AlertRules, score: Score) -> list[RuleHit]:
-    if score.probability is None or RANKS[score.severity] < RANKS[rules.min_severity]:
+    if score.value is None or RANKS[score.severity] < RANKS[rules.min_severity]:
         return []
     why = score.main_reason.text if score.main_reason else f"The model's severity is {score.severity}."
+    if score.probability is None:
+        return [RuleHit(SCORE, score.severity, why, "percentile", score.percentile, 100.0 * score.threshold)]
     return [RuleHit(SCORE, score.severity, why, "probability", score.probability, score.threshold)]
 
 

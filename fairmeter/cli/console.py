@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from fairmeter.core.claims import UNLABELLED
 from fairmeter.training.validation.readings import ATTACKS
 
 console = Console(highlight=False, markup=False)
@@ -35,7 +36,9 @@ def print_lines(*lines: str) -> None:
 
 
 def describe_results(metrics: dict) -> Iterator[str]:
-    """One line for each result on invoices and each ranking on readings."""
+    """One line for each result on invoices and each ranking on readings; one where there was nothing to measure."""
+    if "unlabelled" in metrics or metrics.get("readings", {}).get("made") == UNLABELLED:
+        yield "A model of ranks: without labels nothing could be measured, and a rank is no probability of theft."
     yield from map(describe_result, metrics["results"])
     yield from describe_reading_rankings(metrics.get("readings", {}))
 

@@ -98,10 +98,10 @@ class Reason:
 class StoredInvoiceScore(NamedTuple):
     """The invoice-only score of an earlier run, used when the invoices are no longer available.
 
-    probability: 0..1; text: the sentence that describes it.
+    value: as Score.value, 0..1; text: the sentence that describes it.
     """
 
-    probability: float
+    value: float
     text: str
 
 
@@ -138,12 +138,14 @@ INSPECT_NOW, NEXT_ROUND, WATCH, NOT_ENOUGH = "inspect now", "next round", "watch
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Score of one client; probability is None where the history is too short.
+    """Score of one client; probability is None where the history is too short, or where the model claims ranks only.
 
-    The client is suspected when its probability reaches the threshold. `onset_on` is then the most likely first day of
-    the change in its readings, if it has any. The effects of `reasons` sum to probability - `typical`, the probability
-    of a typical client. `explanations` are harmless causes. `recovery` is what an inspection yields if the client
-    steals; None where it cannot be estimated.
+    rank_share: share of the training clients with a lower score [0..1], rank: the client's place among them; both only
+    of a model without labels, whose scores are no probabilities (models/ranks.py), and which expects no recovery.
+    The client is suspected when its probability, or else its rank_share, reaches the threshold. `onset_on` is then the
+    most likely first day of the change in its readings, if it has any. The effects of `reasons` sum to probability -
+    `typical`, the probability of a typical client. `explanations` are harmless causes. `recovery` is what an inspection
+    yields if the client steals; None where it cannot be estimated.
     """
 
     client_id: str
@@ -157,6 +159,23 @@ class Score:
     explanations: tuple[HarmlessCause, ...] = field(default=())
     recovery: RecoveryEstimate | None = None
     recommendation: str | None = None
+    rank_share: float | None = None
+    rank: int | None = None
+
+    @property
+    def value(self) -> float | None:
+        """What clients are ordered by: the probability, or the rank_share of a model without labels. [0..1]"""
+        return self.rank_share if self.probability is None else self.probability
+
+    @property
+    def is_suspected(self) -> bool:
+        """Whether the score reaches the threshold."""
+        return self.value is not None and self.value >= self.threshold
+
+    @property
+    def percentile(self) -> float | None:
+        """Percentage of the training clients with a lower score; None where the score is a probability. [0..100]"""
+        return None if self.rank_share is None else 100.0 * self.rank_share
 
     @property
     def main_reason(self) -> Reason | None:

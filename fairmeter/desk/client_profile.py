@@ -57,6 +57,7 @@ class ClientProfile:
 
     client: dict[str, Any]
     probability: float | None
+    percentile: float | None
     severity: str
     threshold: float
     typical: float | None
@@ -79,7 +80,7 @@ class ClientProfile:
 
 
 SCORE_FIELDS = (
-    "probability", "severity", "threshold", "typical", "reasons", "explanations", "quality", "recovery",
+    "probability", "percentile", "severity", "threshold", "typical", "reasons", "explanations", "quality", "recovery",
     "expected_recovery_kwh", "recommendation", "onset_on",
 )  # fmt: skip
 

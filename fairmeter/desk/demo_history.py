@@ -43,7 +43,7 @@ def play(
     now, rng = datetime.now(UTC), np.random.default_rng(SEED)
     today = now.astimezone(zone).date()
     monday = today - timedelta(days=today.weekday())
-    highest = sorted(range(len(scores)), key=lambda i: -(scores[i].probability or 0.0))
+    highest = sorted(range(len(scores)), key=lambda i: -(scores[i].value or 0.0))
     for week in range(N_WEEKS):
         on = monday - timedelta(weeks=N_WEEKS - 1 - week)
         rows = highest[week::N_WEEKS]

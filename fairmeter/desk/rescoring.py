@@ -29,7 +29,7 @@ from fairmeter.store import Profile, Series, invoice_histories
 
 INVOICE_SCORE = "score_of_invoices"  # a fact: the score by invoices alone, with which later readings are combined
 EXPLAINED_SEVERITIES = SEVERITIES[:-1]  # reasons take ten times as long as the score: low ones have none
-AGGREGATED = "By aggregates of its invoices alone its probability is {}."
+AGGREGATED = "By aggregates of its invoices alone its {}."
 NEVER = np.datetime64("9999-01-01")
 
 
@@ -107,13 +107,13 @@ class Rescorer:
         self, score: Score, before: Profile | None, readings: Table, losses: DailyLosses
     ) -> tuple[Score, ProfileUpdate]:
         """Aggregates are of invoices: their score is combined with stored readings now, and with later ones then."""
-        if score.probability is None:
+        if score.value is None:
             return score, ProfileUpdate(None, [{}], {}, lasting_facts=CONTEXT_FACTS)
-        facts = {INVOICE_SCORE: score.probability}
+        facts = {INVOICE_SCORE: score.value}
         inputs = inputs_from_store([score.client_id], {score.client_id: before} if before else {}, readings, losses)
         if not len(inputs.tables.readings["client"]):
             return score, ProfileUpdate(None, [facts], {}, lasting_facts=CONTEXT_FACTS)
-        stored = StoredInvoiceScore(score.probability, AGGREGATED.format(share(score.probability)))
+        stored = StoredInvoiceScore(score.value, AGGREGATED.format(stated(score, score.value)))
         inputs = inputs._replace(tables=inputs.tables._replace(quality=[score.quality]), stored=[stored])
         [combined], update = self._score(inputs, [score])
         old = before.facts if before else {}
@@ -145,7 +145,7 @@ class Rescorer:
         scores = self._scorer.score(inputs.tables, EXPLAINED_SEVERITIES, inputs.stored, inputs.losses)
         update = profile_update(inputs, invoice_scores or self._invoice_scores(inputs, scores))
         found = zip(scores, fallback, strict=True)
-        return [other or score if score.probability is None else score for score, other in found], update
+        return [other or score if score.value is None else score for score, other in found], update
 
     def _invoice_scores(self, inputs: ScoringInputs, scores: Sequence[Score]) -> list[Score | None]:
         """Scores by invoices alone, None without invoices; computed only for clients that have readings too."""
@@ -168,8 +168,8 @@ def profile_update(inputs: ScoringInputs, invoice_scores: Sequence[Score | None]
     days = DailyConsumption.from_readings(readings, n) if len(readings["client"]) else None
     facts = client_facts(invoices, days, n)
     for of_client, score in zip(facts, invoice_scores, strict=True):
-        if score is not None and score.probability is not None:
-            of_client[INVOICE_SCORE] = score.probability
+        if score is not None and score.value is not None:
+            of_client[INVOICE_SCORE] = score.value
     series, histories = series_by_client(ids, consumption_series(invoices, days, n)), invoice_histories(ids, invoices)
     return ProfileUpdate(
         clients, facts, series, lasting_facts=CONTEXT_FACTS, invoice_histories=histories, code_names=names
@@ -192,17 +192,22 @@ def series_by_client(client_ids: Sequence[str], courses: Sequence[ConsumptionSer
 
 def stored_invoice_score(profile: Profile | None) -> StoredInvoiceScore | None:
     """The score by invoices that a profile holds, with the sentence of its reason; None without one."""
-    probability = profile and profile.facts.get(INVOICE_SCORE)
-    if not probability:
+    value = profile and profile.facts.get(INVOICE_SCORE)
+    if not value:
         return None
     text = next((reason.text for reason in profile.score.reasons if reason.group == STORED_SCORE_GROUP), None)
     if text is not None:  # the same invoices stood in for an earlier rescoring
-        return StoredInvoiceScore(probability, text.replace(LOWERS, "."))
-    is_by_invoices = profile.score.probability == probability
+        return StoredInvoiceScore(value, text.replace(LOWERS, "."))
+    is_by_invoices = profile.score.value == value
     first = next((reason.text for reason in profile.score.reasons if is_by_invoices and reason.effect > 0), "")
     when = f"By its invoices alone, as they were scored on {profile.scored_at:%Y-%m-%d} or before,"
-    text = f"{when} its probability is {share(probability)}"
-    return StoredInvoiceScore(probability, f"{text}; above all for this: {first}" if first else f"{text}.")
+    text = f"{when} its {stated(profile.score, value)}"
+    return StoredInvoiceScore(value, f"{text}; above all for this: {first}" if first else f"{text}.")
+
+
+def stated(score: Score, value: float) -> str:
+    """A value as the words of its kind: a probability, or a percentile where the score claims ranks only."""
+    return f"probability is {share(value)}" if score.rank_share is None else f"percentile is {100 * value:.1f}"
 
 
 def as_scored_flag(profile: Profile) -> QualityFlag:

@@ -50,7 +50,7 @@ def plan_of(
     least = {} if false_alarms is None else {"least_score": min_selected_score(service, false_alarms)}
     scores = service.store.stored_scores(limit=visits + SPARE, with_explanations=False, **filters, **least)
     left_out = busy.keys() | {score.client_id for score in sampled}
-    candidates = [score for score in scores if score.probability is not None and score.client_id not in left_out]
+    candidates = [score for score in scores if score.value is not None and score.client_id not in left_out]
     ranked = list(service.plan(candidates, len(candidates), cost, price))
     return VisitPlan(ranked, visits - len(sampled), sampled, len(busy))
 

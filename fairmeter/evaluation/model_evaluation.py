@@ -94,6 +94,7 @@ def severity_thresholds(
     honest_weight: float = 1.0,
     per_client: bool = False,
     weight: np.ndarray | None = None,
+    threshold: float = 0.0,
 ) -> dict[str, dict]:
     """{severity: {"score", "promised", "n", "precision"}} from out-of-fold scores, the highest precision first.
 
@@ -102,13 +103,15 @@ def severity_thresholds(
     would be optimistic. A higher precision never has a lower threshold. Without such a threshold `score` is None and
     no client gets the severity. honest_weight, weight: as in `best_threshold`; with weight, n is the effective sample
     size. per_client: the probability of each client must reach the precision too; otherwise, where scores separate
-    well, certain frauds outweigh doubtful clients.
+    well, certain frauds outweigh doubtful clients. threshold: of suspicion; no severity begins below it.
     """
     steps = cumulative_hits(y, score)
     steps = steps if weight is None else steps.effective(weight)
     floor, thresholds = _reweighted(wilson_interval(steps.hits, steps.n)[0], honest_weight), {}
+    is_suspected = steps.score >= threshold
     for severity, promised in sorted(min_precisions.items(), key=lambda item: -item[1]):
-        lowest = np.flatnonzero((floor >= promised) & ((steps.score >= promised) | (not per_client)))[-1:]
+        is_certain = (steps.score >= promised) | (not per_client)
+        lowest = np.flatnonzero((floor >= promised) & is_suspected & is_certain)[-1:]
         n, hits = int(steps.n[lowest].sum()), int(steps.hits[lowest].sum())
         threshold = float(steps.score[lowest[0]]) if lowest.size else None
         precision = share_estimate(hits, n)

@@ -85,19 +85,20 @@ def _with_reasons(
     sentences: list[SentenceOfTopic],
     stored: StoredInvoiceScore | None = None,
 ) -> Score:
-    if score.probability is None or any(part.ensemble.typical is None for part in parts):
+    if score.value is None or any(part.ensemble.typical is None for part in parts):
         return score
     found = shapley_values(parts, _constant(model, parts, stored), MIN_EFFECT, stored and _stored_part(model, stored))
     reasons = make_reasons(found, lambda i, topic: sentences[i](topic), stored.text if stored else "")
-    return replace(score, reasons=reasons, typical=found.typical)
+    # Without labels the effects are in mean ranks, and only their order and signs say anything.
+    return replace(score, reasons=reasons, typical=found.typical if model.claims_probability else None)
 
 
 def _stored_part(model: FraudModel, stored: StoredInvoiceScore) -> CombinedModel:
     """Log-odds of a stored invoice score and of the typical client, which are the prior's without an ensemble."""
-    ensemble, typical = model.invoices, _log_odds(model.manifest["fraud_rate"])
+    ensemble, typical = model.invoices, _log_odds(model.prior)
     if ensemble is not None and ensemble.typical is not None:
         typical = float(ensemble.log_odds(ensemble.typical[None])[0])
-    return CombinedModel(float(log_odds_of(stored.probability)), typical)
+    return CombinedModel(float(log_odds_of(stored.value)), typical)
 
 
 # --- inputs of the ensembles ------------------------------------------------------------------------------------------
@@ -132,7 +133,7 @@ def _constant(model: FraudModel, parts: list[EnsembleInput], stored: StoredInvoi
     if READINGS not in kinds:
         return 0.0
     has_prior = INVOICES in kinds or stored is not None
-    return -_log_odds(model.readings.theft_share) + (0.0 if has_prior else _log_odds(model.manifest["fraud_rate"]))
+    return -_log_odds(model.readings.theft_share) + (0.0 if has_prior else _log_odds(model.prior))
 
 
 def _log_odds(rate: float) -> float:

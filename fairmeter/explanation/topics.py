@@ -30,6 +30,7 @@ from fairmeter.features.invoices.group_keys import GROUP_KEYS
 from fairmeter.features.readings.matrix import FEATURES as READING_FEATURES
 
 INVOICES, READINGS = "invoices", "readings"
+FALL_DETECTOR_PREFIX = "falls_by_"  # of a detector that looks at falls in consumption alone
 NEIGHBOUR_PREFIX, PEER_SUFFIX = "neighbours_", "_against_peers"
 
 
@@ -101,6 +102,8 @@ def topic_of(column: str, kind: str) -> Topic:
         return Topic(group, _first(READING_TOPICS[group], column), "elec")
     if column.startswith(NEIGHBOUR_PREFIX):
         return Topic(PLACE, _first(INVOICE_TOPICS[PLACE], column), "")
+    if column.startswith(FALL_DETECTOR_PREFIX):
+        return Topic(FALL, "change", "elec")
     name = column.removesuffix(PEER_SUFFIX)
     if name not in INVOICE_FEATURES:
         return Topic(UNUSUAL, _first(INVOICE_TOPICS[UNUSUAL], name), "")

@@ -2,7 +2,7 @@
 
 In:  FeatureMatrix of invoices and of readings, or finished features by name as older scripts send them.
 Out: a Score for each client. With both kinds of features their log-odds add up, less those of the prior, which both
-     contain.
+     contain. A model without labels gives places among its training clients instead (ranks.py).
 """
 
 from collections.abc import Sequence
@@ -11,10 +11,12 @@ from functools import cached_property
 
 import numpy as np
 
+from fairmeter.core.claims import claims_probability, severities_from
 from fairmeter.core.code_names import CodeNames
 from fairmeter.core.types import INSUFFICIENT_HISTORY, FeatureMatrix, QualityFlag, Score, StoredInvoiceScore, Table
 from fairmeter.data.daily import DailyConsumption
 from fairmeter.features.readings.covariates import TransformerLosses
+from fairmeter.models import ranks
 from fairmeter.models.ensemble import Ensemble, log_odds_of, probability_of
 from fairmeter.models.reading_model import MIN_DAYS, ReadingModel, onset_day
 
@@ -33,13 +35,24 @@ class FraudModel:
     """Content of model.bin: ensembles on invoices, on aggregates of older scripts, and on readings; each may be None.
 
     The manifest names the expected features ("features") and the view. Its "threshold" and "severities" apply to
-    clients without readings, those in its "readings" to clients with readings. "fraud_rate" is the prior.
+    clients without readings, those in its "readings" to clients with readings. "fraud_rate" is the prior. "ranks" are
+    those of the training clients' scores, of a model without labels.
     """
 
     invoices: Ensemble | None
     aggregates: Ensemble | None
     readings: ReadingModel | None
     manifest: dict
+
+    @cached_property
+    def claims_probability(self) -> bool:
+        """Whether scores are probabilities; a model that was trained without labels claims ranks only."""
+        return claims_probability(self.manifest)
+
+    @property
+    def prior(self) -> float:
+        """Share of frauds among the clients that are scored; a half where no label says one. [0..1]"""
+        return self.manifest.get("fraud_rate", 0.5)
 
     @property
     def group_key_names(self) -> tuple[str, ...]:
@@ -84,12 +97,51 @@ class FraudModel:
         """
         log_odds = self._invoice_log_odds(invoices)
         if self.readings is not None and readings is not None:
-            ratio, rate = self.readings.log_ratio(readings), self.manifest["fraud_rate"]
+            ratio, rate = self.readings.log_ratio(readings), self.prior
             before = np.where(np.isnan(log_odds), np.log(rate / (1.0 - rate)), log_odds)
             if stored is not None:
                 before = np.where(np.isnan(log_odds) & ~np.isnan(stored), log_odds_of(stored), before)
             log_odds = np.where(np.isnan(ratio), log_odds, before + ratio)
         return probability_of(log_odds)
+
+    def values(
+        self, invoices: FeatureMatrix, readings: FeatureMatrix | None = None, stored: np.ndarray | None = None
+    ) -> np.ndarray:
+        """What clients are ordered by: `probability`, or the rank share of a model without labels. [0..1]"""
+        of = self.probability if self.claims_probability else self.rank_share
+        return of(invoices, readings, stored)
+
+    def rank_share(
+        self, invoices: FeatureMatrix, readings: FeatureMatrix | None = None, stored: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Share of the training clients with a lower score; the mean of both shares with invoices and readings. [0..1]
+
+        NaN and stored: as in `probability`.
+        """
+        shares = self._lower_share("invoices", self._invoice_log_odds(invoices))
+        if self.readings is None or readings is None:
+            return shares
+        by_readings = self._lower_share("readings", self.readings.log_ratio(readings))
+        before = shares if stored is None else np.where(np.isnan(shares), stored, shares)
+        both = np.where(np.isnan(before), by_readings, (before + by_readings) / 2.0)
+        return np.where(np.isnan(by_readings), shares, both)
+
+    def _lower_share(self, part: str, log_odds: np.ndarray) -> np.ndarray:
+        return ranks.lower_share(log_odds, *self._rank_references.get(part, (None, None)))
+
+    @cached_property
+    def _rank_references(self) -> dict[str, tuple]:
+        """By part, the quantiles of its training clients and its drift reference; of readings, without their prior."""
+        found, given = {}, self.manifest.get("ranks") or {}
+        if self.invoices is not None:
+            found["invoices"] = given.get("invoices"), self.invoices.fingerprint
+        if self.readings is not None:
+            found["readings"] = given.get("readings"), self.readings.ensemble.fingerprint
+        return found
+
+    @cached_property
+    def _n_ranked(self) -> int:
+        return max((ranks.n_training_clients(*each) for each in self._rank_references.values()), default=0)
 
     def _invoice_log_odds(self, features: FeatureMatrix) -> np.ndarray:
         """Log-odds from invoices; NaN without an invoice. [float64, one a client]"""
@@ -115,15 +167,15 @@ class FraudModel:
 
         stored: one a client, the score from invoices that are no longer available, or None.
         """
-        scores = None if stored is None else np.array([np.nan if one is None else one.probability for one in stored])
-        probability = self.probability(invoices, readings, scores)
+        scores = None if stored is None else np.array([np.nan if one is None else one.value for one in stored])
+        values = self.values(invoices, readings, scores)
         n_days = np.zeros(len(invoices), np.int64) if readings is None else readings.n_records
         last_on = invoices.features[:, self._last_on]
         onset = np.full(len(invoices), np.nan) if readings is None else onset_day(readings)
-        rows = zip(client_ids, probability, quality, invoices.n_records, last_on, n_days, onset, strict=True)
+        rows = zip(client_ids, values, quality, invoices.n_records, last_on, n_days, onset, strict=True)
         return [
-            self._score(client_id, p, (*flags, *self._limits(int(n), last), *self._reading_limits(days)), days, day)
-            for client_id, p, flags, n, last, days, day in rows
+            self._score(client_id, value, (*flags, *self._limits(int(n), last), *self._reading_limits(days)), days, day)
+            for client_id, value, flags, n, last, days, day in rows
         ]
 
     def score_aggregates(self, rows: list[dict], client_ids: list[str]) -> list[Score]:
@@ -147,24 +199,38 @@ class FraudModel:
 
     def thresholds(self, n_days: int = 0) -> dict:
         """Threshold and severities of a client with n_days of readings. [keys "threshold" and "severities"]"""
+        if not self.claims_probability:
+            return ranks.RANK_THRESHOLDS
         has_readings = self.readings is not None and n_days >= MIN_DAYS
-        return self.manifest["readings"] if has_readings else self.manifest
+        return self._thresholds["readings" if has_readings else "invoices"]
+
+    @cached_property
+    def _thresholds(self) -> dict[str, dict]:
+        """Threshold and severities by the evidence that they are for."""
+        parts = {"invoices": self.manifest} | ({"readings": self.manifest["readings"]} if self.readings else {})
+        return {
+            name: {"threshold": each["threshold"], "severities": severities_from(each["threshold"], each["severities"])}
+            for name, each in parts.items()
+        }
 
     def _score(
         self,
         client_id: str,
-        probability: float,
+        value: float,
         quality: tuple[QualityFlag, ...],
         n_days: int = 0,
         onset: float = np.nan,
     ) -> Score:
         thresholds = self.thresholds(n_days)
-        if np.isnan(probability):
+        if np.isnan(value):
             return Score(client_id, None, INSUFFICIENT_HISTORY, thresholds["threshold"], quality=quality)
-        severity = severity_of(probability, thresholds["severities"])
-        is_suspected = probability >= thresholds["threshold"] and n_days >= MIN_DAYS and not np.isnan(onset)
+        severity = severity_of(value, thresholds["severities"])
+        is_suspected = value >= thresholds["threshold"] and n_days >= MIN_DAYS and not np.isnan(onset)
         onset_on = str(np.datetime64(int(onset), "D")) if is_suspected else None
-        return Score(client_id, float(probability), severity, thresholds["threshold"], (), quality, onset_on)
+        score = Score(client_id, None, severity, thresholds["threshold"], (), quality, onset_on)
+        if self.claims_probability:
+            return replace(score, probability=float(value))
+        return replace(score, rank_share=float(value), rank=ranks.place_of(float(value), self._n_ranked))
 
     def _limits(self, n: int, last_on: float) -> tuple[QualityFlag, ...]:
         """Quality flags for few invoices and for an ended account. [n: invoices; last_on: days since 1970]"""
@@ -191,11 +257,9 @@ def aggregate_names(model: FraudModel) -> list[str]:
     return [model.manifest["features"][column] for column in model.aggregates.inputs.columns]
 
 
-def severity_of(probability: float, thresholds: list[dict]) -> str:
-    """The highest severity whose threshold the score reaches. Each threshold has an out-of-fold precision."""
-    return next(
-        (cut["severity"] for cut in thresholds if cut["score"] is not None and probability >= cut["score"]), "low"
-    )
+def severity_of(value: float, severities: list[dict]) -> str:
+    """The highest severity whose score is reached. Each has an out-of-fold precision."""
+    return next((cut["severity"] for cut in severities if cut["score"] is not None and value >= cut["score"]), "low")
 
 
 def _number(value: float | None) -> float:

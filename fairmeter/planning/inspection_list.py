@@ -65,12 +65,11 @@ def recommendation(score: Score) -> str:
     Not enough data: without a score, or if the score rests on little data and stays below the threshold.
     """
     flags = {flag.flag for flag in score.quality}
-    is_suspected = score.probability is not None and score.probability >= score.threshold
     is_on_little = not SPARSE_HISTORY_FLAGS.isdisjoint(flags)
-    if score.probability is None or (is_on_little and not is_suspected):
+    if score.value is None or (is_on_little and not score.is_suspected):
         return NOT_ENOUGH
-    first = INSPECT_NOW if is_suspected and score.severity in URGENT else NEXT_ROUND
-    first = first if is_suspected or score.severity in NOTABLE else WATCH
+    first = INSPECT_NOW if score.is_suspected and score.severity in URGENT else NEXT_ROUND
+    first = first if score.is_suspected or score.severity in NOTABLE else WATCH
     is_harmless = any(explanation.verdict == FITS for explanation in score.explanations)
     return ONE_STEP_LATER[first] if is_harmless or is_on_little or "inactive" in flags else first
 
@@ -90,7 +89,7 @@ def estimate_recoveries(
 
 
 def add_recovery(scores: Sequence[Score], recovery_estimates: Sequence[RecoveryEstimate | None]) -> list[Score]:
-    """The scores with their recovery estimate and recommendation; without a score there is no estimate."""
+    """The scores with their recovery estimate and recommendation; without a probability there is no estimate."""
     worth = [
         replace(score, recovery=None if score.probability is None else recovery)
         for score, recovery in zip(scores, recovery_estimates, strict=True)
@@ -148,7 +147,7 @@ def inspection_list(
             f"a cost of {cost}, a price of {price} and a random share of {random_share}."
         )
     closed = _recently_inspected(inspected_on or {}, today, recent_days) | set(open_cases)
-    may_be_visited = np.array([s.probability is not None and s.client_id not in closed for s in scores], dtype=bool)
+    may_be_visited = np.array([s.value is not None and s.client_id not in closed for s in scores], dtype=bool)
     values = expected_values(scores, price)
     net = values - cost
     sampled = _sample(may_be_visited, min(round(visits * random_share), visits), seed)
@@ -180,16 +179,16 @@ def _sample(may_be_visited: np.ndarray, n: int, seed: int) -> np.ndarray:
 
 
 def visit_values(scores: Sequence[Score], value: np.ndarray, cost: float) -> np.ndarray:
-    """Values by which the list is ranked: expected value less cost, or the score without any value.
+    """Values by which the list is ranked: expected value less cost, or the score (also a rank) without any value.
 
     [float64, (scores,), NaN without a score]
     """
-    probability = np.array([np.nan if s.probability is None else s.probability for s in scores], dtype=np.float64)
+    score = np.array([np.nan if s.value is None else s.value for s in scores], dtype=np.float64)
     if np.isnan(value).all():
-        return probability
-    known = ~np.isnan(value) & (probability > 0)
-    median_stake = np.median(value[known] / probability[known]) if known.any() else 0.0
-    return np.where(np.isnan(value), probability * median_stake, value) - cost
+        return score
+    known = ~np.isnan(value) & (score > 0)
+    median_stake = np.median(value[known] / score[known]) if known.any() else 0.0
+    return np.where(np.isnan(value), score * median_stake, value) - cost
 
 
 def _spread(order: np.ndarray, region: np.ndarray, may_be_visited: np.ndarray, n: int) -> np.ndarray:

@@ -19,10 +19,16 @@ COLUMN_TYPES = {
     **dict.fromkeys(("rank", "visit", "route"), int),
     "drawn_at_random": bool,
     **dict.fromkeys((
-        "score", "expected_recovery_kwh", "at_stake_kwh", "at_stake_low_kwh", "at_stake_high_kwh", "expected_net_value",
-        "net_value_low", "net_value_high",
+        "score", "percentile", "expected_recovery_kwh", "at_stake_kwh", "at_stake_low_kwh", "at_stake_high_kwh",
+        "expected_net_value", "net_value_low", "net_value_high",
     ), float),
 }  # fmt: skip
+
+# Columns that a model without labels does not fill: nothing is expected of a rank.
+EXPECTED_COLUMNS = frozenset({
+    "expected_recovery_kwh", "at_stake_kwh", "at_stake_low_kwh", "at_stake_high_kwh", "estimate", "expected_net_value",
+    "net_value_low", "net_value_high",
+})  # fmt: skip
 
 # --- columns ----------------------------------------------------------------------------------------------------------
 
@@ -31,14 +37,26 @@ def score_columns(scores: list[Score]) -> Columns:
     """Columns of the ranked list; None is an empty cell."""
     columns = {
         "client_id": [score.client_id for score in scores],
-        "score": [score.probability for score in scores],
-        "rank": [None if score.probability is None else rank for rank, score in enumerate(scores, 1)],
+        "score": [score.value for score in scores],
+        "rank": [None if score.value is None else rank for rank, score in enumerate(scores, 1)],
         "severity": [score.severity for score in scores],
     }
     columns |= reason_columns(scores)
     columns["expected_recovery_kwh"] = [score.expected_recovery_kwh for score in scores]
     columns["quality"] = [";".join(flag.flag for flag in score.quality) or None for score in scores]
-    return columns
+    return columns if claims_probability(scores) else ranks_only(columns)
+
+
+def claims_probability(scores: list[Score]) -> bool:
+    """Whether the scores are probabilities, as of all models but those without labels."""
+    return all(score.rank_share is None for score in scores)
+
+
+def ranks_only(columns: Columns) -> Columns:
+    """The columns of a model without labels: percentiles instead of scores, and nothing that a probability promises."""
+    kept = {name: values for name, values in columns.items() if name not in EXPECTED_COLUMNS}
+    percentiles = [None if share is None else 100.0 * share for share in kept["score"]]
+    return {("percentile" if n == "score" else n): (percentiles if n == "score" else v) for n, v in kept.items()}
 
 
 def reason_columns(scores: list[Score]) -> Columns:
@@ -54,11 +72,11 @@ def visit_columns(visits: list[PlannedVisit], scores: list[Score], ranks: list[i
     rank_of, theirs = {row: rank for rank, row in enumerate(ranks, 1)}, [scores[visit.row] for visit in visits]
     at_stake = [score.recovery for score in theirs]
     nets = [visit.net or (None, None, None) for visit in visits]
-    return {
+    columns = {
         "visit": [visit.number for visit in visits],
         "client_id": [score.client_id for score in theirs],
         "drawn_at_random": [visit.is_random for visit in visits],
-        "score": [score.probability for score in theirs],
+        "score": [score.value for score in theirs],
         "rank": [rank_of[visit.row] for visit in visits],
         "severity": [score.severity for score in theirs],
         "recommendation": [score.recommendation for score in theirs],
@@ -74,6 +92,7 @@ def visit_columns(visits: list[PlannedVisit], scores: list[Score], ranks: list[i
         "harmless": [";".join(e.cause for e in score.explanations if e.verdict == FITS) or None for score in theirs],
         "quality": [";".join(flag.flag for flag in score.quality) or None for score in theirs],
     }
+    return columns if claims_probability(scores) else ranks_only(columns)
 
 
 # --- an earlier list --------------------------------------------------------------------------------------------------

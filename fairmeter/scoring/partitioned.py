@@ -92,6 +92,10 @@ class PartitionRunner(Protocol):
     def subsets(self, clients: list[RankedClient], explained: Collection[int]) -> Iterator[ClientSubset]:
         """These clients with their scores. [explained: row numbers of those that get reasons]"""
 
+    @property
+    def claims_probability(self) -> bool:
+        """Whether the model's scores are probabilities."""
+
 
 def write_list(
     runner: PartitionRunner,
@@ -106,7 +110,7 @@ def write_list(
     sizes: which clients are returned with their tables. Raises TableError, OutputError; `out` is then the old list.
     """
     with temporary_folder_beside(out) as folder:
-        ranking = Ranking(folder)
+        ranking = Ranking(folder, runner.claims_probability)
         for part in runner.score_all(folder, on_progress):
             ranking.add(part)
         on_progress("Finding reasons", 0, None)
@@ -168,6 +172,7 @@ class DiskRunner:
     def __init__(self, scorer: PartitionScorer, files: TableFiles, memory: int) -> None:
         self._scorer, self._files, self._memory = scorer, files, memory
         self._parts: list[Partition] = []
+        self.claims_probability = scorer.model.claims_probability
 
     def score_all(self, folder: Path, on_progress: OnProgress) -> Iterator:
         n_read, n_scored = 0, 0
@@ -201,6 +206,7 @@ class SparkRunner:
 
     def __init__(self, scorer: PartitionScorer, files: TableFiles, spark_jobs: SparkJobs) -> None:
         self._scorer, self._files, self._cluster = scorer, files, spark_jobs
+        self.claims_probability = scorer.model.claims_probability
 
     def score_all(self, _folder: Path, on_progress: OnProgress) -> Iterator:
         return self._cluster.map_partitions(self._files, self._scorer, on_progress)

@@ -71,16 +71,16 @@ class ClientBase:
             yield add_recovery(scores, recoveries)
 
     def invoice_scores(self, scores: list[Score]) -> np.ndarray:
-        """Each client's score by its invoices only, NaN without one; readings that arrive later add to it.
+        """The value of each client's score by its invoices only, NaN without one; later readings add to it.
 
         scores: of all clients. [float64, (clients,)]
         """
-        found = np.array([np.nan if s.probability is None else s.probability for s in scores], dtype=np.float64)
+        found = np.array([np.nan if s.value is None else s.value for s in scores], dtype=np.float64)
         with_readings = np.flatnonzero(self.days.segments.counts) if self.days is not None else np.empty(0, np.int64)
         for start in range(0, len(with_readings), CHUNK):
             rows = with_readings[start : start + CHUNK]
             clients, invoices = select_clients(rows, self.tables.clients, self.tables.invoices)
-            found[rows] = self.model.probability(client_features(clients, invoices, self.model.group_key_names))
+            found[rows] = self.model.values(client_features(clients, invoices, self.model.group_key_names))
         return found
 
     def context(self, rows: np.ndarray) -> ScoringContext:

@@ -19,7 +19,7 @@ from fairmeter.core.types import QualityFlag, Score
 from fairmeter.data.partitioned.partitions import ROW, read_flags, with_flags
 from fairmeter.data.tables import sum_flags
 from fairmeter.data.writers import Columns
-from fairmeter.planning.list_files import N_REASONS, score_columns
+from fairmeter.planning.list_files import N_REASONS, ranks_only, score_columns
 
 BATCH = 1_000  # rows of a file in memory while files are merged
 MAX_OPEN_FILES = 200  # merged at once; systems let a process open a thousand
@@ -53,18 +53,18 @@ class SelectionSizes(NamedTuple):
 
 
 def ranked_rows(scores: Sequence[Score]) -> list[int]:
-    """Row numbers, the highest probability first, equal ones in their order; those without one last."""
-    return sorted(range(len(scores)), key=lambda row: _fall(scores[row].probability))
+    """Row numbers, the highest score first, equal ones in their order; those without one last."""
+    return sorted(range(len(scores)), key=lambda row: _fall(scores[row].value))
 
 
-def _fall(probability: float | None) -> float:
-    return np.inf if probability is None else -probability
+def _fall(value: float | None) -> float:
+    return np.inf if value is None else -value
 
 
 def rows_with_reasons(scores: Sequence[Score]) -> np.ndarray:
     """Rows that get reasons where no inspection list is asked for: the suspected clients, within the two limits."""
-    order = [row for row in ranked_rows(scores) if scores[row].probability is not None]
-    n_suspected = sum(scores[row].probability >= scores[row].threshold for row in order)
+    order = [row for row in ranked_rows(scores) if scores[row].value is not None]
+    n_suspected = sum(scores[row].is_suspected for row in order)
     return np.array(order[: min(max(n_suspected, MIN_REASONED), MAX_REASONED)], dtype=np.int64)
 
 
@@ -76,15 +76,15 @@ def partition_table(scores: list[Score], rows: np.ndarray, flags: Sequence[Quali
     import pyarrow as pa
 
     columns = score_columns(scores)
-    score = pa.array(columns["score"], pa.float64())
-    suspected = [s.probability is not None and s.probability >= s.threshold for s in scores]
+    score = pa.array([s.value for s in scores], pa.float64())
+    suspected = [s.is_suspected for s in scores]
     columns_by_name = {
         ROW: pa.array(rows, pa.int64()),
         SUSPECTED: pa.array(suspected, pa.bool_()),
         "client_id": pa.array(columns["client_id"], pa.string()),
         "score": score,
         "severity": pa.array(columns["severity"], pa.string()),
-        "expected_recovery_kwh": pa.array(columns["expected_recovery_kwh"], pa.float64()),
+        "expected_recovery_kwh": pa.array([s.expected_recovery_kwh for s in scores], pa.float64()),
         "quality": pa.array(columns["quality"], pa.string()),
     }
     order = np.lexsort((rows, -score.to_numpy(zero_copy_only=False)))  # NaN comes last
@@ -94,7 +94,8 @@ def partition_table(scores: list[Score], rows: np.ndarray, flags: Sequence[Quali
 class Ranking:
     """Scored parts in files of a folder; counts of them all, and the flags of their tables."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, claims_probability: bool = True) -> None:
+        self._claims_probability = claims_probability
         self._folder, self._n_files, self._n_parts = folder, 0, 0
         self._levels: list[list[Path]] = []  # files of parts, files merged from MAX_OPEN_FILES of those, and so on
         self.n_clients, self.n_suspected, self.n_scored = 0, 0, 0
@@ -137,7 +138,7 @@ class Ranking:
             values = {name: [client.values[i] for client in chunk] for name, i in COLUMN_PLACE.items()}
             texts = [reasons.get(client.row, nothing) for client in chunk]
             ranks = range(rank + 1, rank + len(chunk) + 1)
-            yield {
+            columns = {
                 "client_id": values["client_id"],
                 "score": values["score"],
                 "rank": [None if score is None else n for n, score in zip(ranks, values["score"], strict=True)],
@@ -146,6 +147,7 @@ class Ranking:
                 "expected_recovery_kwh": values["expected_recovery_kwh"],
                 "quality": values["quality"],
             }
+            yield columns if self._claims_probability else ranks_only(columns)
             rank += len(chunk)
 
     def _merged(self) -> Iterator[RankedClient]:

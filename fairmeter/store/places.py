@@ -15,7 +15,7 @@ from fairmeter.core.geo import EARTH_RADIUS, distance, longitude_span
 from fairmeter.store.engine.database import Database
 from fairmeter.store.engine.paging import conditions
 from fairmeter.store.engine.schema import profiles
-from fairmeter.store.profiles import FILTERS
+from fairmeter.store.profiles import FILTERS, percentile_of
 
 MIN_EXTENT = 1e-4  # degrees, some ten metres: smallest height and width of an area
 SEARCH_RADII = (200.0, 1000.0, 5000.0)  # m, tried in turn until there are enough neighbours
@@ -53,6 +53,7 @@ class PlacedClient:
     severity: str
     probability: float | None
     expected_recovery_kwh: float | None
+    percentile: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +118,11 @@ class PlaceStore(Database):
         """Suspected clients in the area, highest score first."""
         score, where = profiles.c, (profiles.c.latitude, profiles.c.longitude)
         query = select(score.client_id, *where, score.severity, score.probability, score.expected_recovery_kwh)
+        query = query.add_columns(score.by_score)
         query = _suspected(query, area, filters).order_by(score.by_score.desc(), score.client_id.desc()).limit(limit)
         with self.reading() as connection:
-            return [PlacedClient(*row) for row in connection.execute(query)]
+            rows = connection.execute(query).all()
+        return [PlacedClient(*row[:-1], percentile_of(row.probability, row.by_score)) for row in rows]
 
     def transformers(self, area: Area, limit: int, **filters) -> list[Transformer]:
         """Transformers with clients in the area, the most suspected clients first."""

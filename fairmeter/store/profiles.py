@@ -60,10 +60,11 @@ PROFILE_ORDERS = {
 
 @dataclass(frozen=True, slots=True)
 class ProfileRow:
-    """A client in a list, with its newest score and the expected recovery."""
+    """A client in a list, with its newest score and the expected recovery. percentile: as in core.types.Score."""
 
     client_id: str
     probability: float | None
+    percentile: float | None
     severity: str
     threshold: float
     region: float | None
@@ -131,10 +132,11 @@ FULL_PROFILES = FULL_PROFILES.join_from(profiles, findings, OF_CLIENT)
 EXPLANATION_COLUMNS = [findings.c[name] for name in ("typical", "reasons", "explanations", "quality", "recovery")]
 EXPLAINED_SCORES = select(profiles, *EXPLANATION_COLUMNS).join_from(profiles, findings, OF_CLIENT)
 PLANNING_SCORES = select(
-    *(profiles.c[name] for name in ("client_id", "probability", "severity", "threshold", "recommendation")),
+    *(profiles.c[name] for name in ("client_id", "probability", "by_score", "severity", "threshold", "recommendation")),
     findings.c.recovery,
 ).join_from(profiles, findings, OF_CLIENT)
-ROW_COLUMNS = [profiles.c[name] for name in ProfileRow.__dataclass_fields__]
+ROW_COLUMNS = [profiles.c[name] for name in ProfileRow.__dataclass_fields__ if name != "percentile"]
+ROW_COLUMNS.append(profiles.c.by_score)
 
 
 class ProfileStore(Database):
@@ -165,7 +167,7 @@ class ProfileStore(Database):
         is sampled from the shortest range of sampling keys around the seed that holds enough clients, so that no page
         reads millions of ids. Clients stored for a high score alone have no sampling key, and are never sampled.
         """
-        query = select(profiles.c.client_id).where(profiles.c.probability.is_not(None), *conditions(filters, FILTERS))
+        query = select(profiles.c.client_id).where(profiles.c.by_score >= 0, *conditions(filters, FILTERS))
 
         def place(client_id: str) -> bytes:
             return blake2b(f"{seed}\0{client_id}".encode(), digest_size=16).digest()
@@ -327,7 +329,19 @@ FILTERS = {
 
 
 def profile_row_of(row) -> ProfileRow:
-    return ProfileRow(**{name: row[name] for name in ProfileRow.__dataclass_fields__})
+    found = {name: row[name] for name in ProfileRow.__dataclass_fields__ if name != "percentile"}
+    return ProfileRow(**found, percentile=percentile_of(row["probability"], row["by_score"]))
+
+
+def rank_share_of(probability: float | None, by_score: float) -> float | None:
+    """The stored rank of a model without labels: what a score without a probability is ordered by. [0..1]"""
+    return by_score if probability is None and by_score >= 0 else None
+
+
+def percentile_of(probability: float | None, by_score: float) -> float | None:
+    """The stored rank as Score.percentile gives it. [0..100]"""
+    share = rank_share_of(probability, by_score)
+    return None if share is None else 100.0 * share
 
 
 def run_of(row) -> Run:
@@ -339,7 +353,7 @@ def planning_score_of(row) -> Score:
     """The stored Score without reasons, harmless causes and flags."""
     recovery = row["recovery"] and RecoveryEstimate(**json.loads(row["recovery"]))
     fields = {name: row[name] for name in ("client_id", "probability", "severity", "threshold", "recommendation")}
-    return Score(**fields, recovery=recovery)
+    return Score(**fields, recovery=recovery, rank_share=rank_share_of(row["probability"], row["by_score"]))
 
 
 def score_of(row) -> Score:
@@ -357,4 +371,5 @@ def score_of(row) -> Score:
         tuple(HarmlessCause(**explanation) for explanation in json.loads(row["explanations"])),
         recovery and RecoveryEstimate(**json.loads(recovery)),
         row["recommendation"],
+        rank_share_of(row["probability"], row["by_score"]),
     )

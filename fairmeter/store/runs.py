@@ -211,7 +211,7 @@ def _profile_row(
     return (
         score.client_id,
         score.probability,
-        ABSENT if score.probability is None else score.probability,
+        ABSENT if score.value is None else score.value,
         score.severity,
         RANKS[score.severity],
         score.threshold,
@@ -262,7 +262,7 @@ def _json(records: tuple) -> str:
 
 def population_of(scores: Sequence[Score]) -> PopulationCounts:
     """The counts of a run that stores the whole client base."""
-    n_suspected = sum(score.probability is not None and score.probability >= score.threshold for score in scores)
+    n_suspected = sum(score.is_suspected for score in scores)
     return PopulationCounts(len(scores), n_suspected, Counter(score.severity for score in scores), ())
 
 

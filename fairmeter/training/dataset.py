@@ -18,6 +18,7 @@ PROSPECTIVE, ALL = VIEWS = ("prospective", "all")
 # An account is active if its last invoice is in the last 7 calendar years of the data (STEG: 2013 or later).
 ACTIVE_YEARS = 7
 FindTables = Callable[[np.ndarray], tuple[Table, Table]]
+MIN_UNLABELLED = 40  # clients: among fewer a rank says little
 MIN_PER_LABEL = 20  # clients: fewer cannot be split into folds and bins
 
 
@@ -52,11 +53,7 @@ class Dataset:
         find: FindTables | None = None,
     ) -> "Dataset":
         """Raises TrainingError."""
-        label = tables.clients.get("label")
-        if label is None or np.isnan(label).all():
-            raise TrainingError(
-                f"{name} has no label (raw name: target) in its clients, so there is nothing to learn from."
-            )
+        label = tables.clients.get("label", np.full(len(tables.clients["client_id"]), np.nan))
         if not (evidence.n_records > 0).any():
             raise TrainingError(f"{name} has no invoice of any of its clients, so there is nothing to learn from.")
         last_on = evidence.features[:, feature_names.index("last_invoice_on")]
@@ -74,14 +71,37 @@ class Dataset:
         """Whether each client's last invoice is dated `active_from` or later. [bool, all clients]"""
         return self.column("last_invoice_on") >= self.active_from
 
+    @property
+    def has_labels(self) -> bool:
+        """Whether any client has a label."""
+        return not np.isnan(self.label).all()
+
+    def scored_clients(self, view: str) -> np.ndarray:
+        """Row numbers of the clients that a model of this view is for: with invoices, and for `prospective` active."""
+        wanted = self.evidence.n_records > 0
+        return np.flatnonzero(wanted & self.is_active() if view == PROSPECTIVE else wanted)
+
+    def unlabelled_clients(self, view: str) -> np.ndarray:
+        """Row numbers of the view's clients, of which none has a label.
+
+        Raises TrainingError where there are fewer than MIN_UNLABELLED.
+        """
+        clients = self.scored_clients(view)
+        if len(clients) < MIN_UNLABELLED:
+            raise TrainingError(
+                f"{self.name} has no labels (raw name: target), and only {len(clients):,} clients with invoices "
+                f"(view {view}); to rank clients without labels at least {MIN_UNLABELLED} are needed."
+            )
+        return clients
+
     def clients(self, view: str) -> np.ndarray:
         """Row numbers of the view's clients: labelled, with invoices, and for `prospective` active.
 
         Raises TrainingError where fewer than MIN_PER_LABEL have one of the labels.
         """
-        wanted = (self.evidence.n_records > 0) & ~np.isnan(self.label)
-        if view == PROSPECTIVE:
-            wanted &= self.is_active()
+        scored = self.scored_clients(view)
+        wanted = np.zeros(len(self.label), dtype=bool)
+        wanted[scored[~np.isnan(self.label[scored])]] = True
         n, n_frauds = int(wanted.sum()), int(self.label[wanted].sum())
         if min(n_frauds, n - n_frauds) < MIN_PER_LABEL:
             raise TrainingError(
@@ -124,11 +144,20 @@ class Dataset:
 
     @property
     def fraud_rate(self) -> float:
-        """Share of the labelled clients that are labelled 1. [0..1]"""
-        return float(np.nanmean(self.label))
+        """Share of the labelled clients that are labelled 1; NaN without labels. [0..1]"""
+        return float(np.nanmean(self.label)) if self.has_labels else np.nan
 
     def summary(self) -> str:
-        return (
-            f"{self.name}: {len(self.label):,} clients, {self.n_invoices:,} invoices, "
-            f"{self.fraud_rate:.2%} labelled fraud; {self.is_active().sum():,} active."
-        )
+        """One line on the data: clients, invoices and labels."""
+        counted = f"{self.name}: {len(self.label):,} clients, {self.n_invoices:,} invoices"
+        return f"{counted}, {self.describe_labels()}; {self.is_active().sum():,} active."
+
+    def describe_labels(self) -> str:
+        """How many clients are labelled fraud, of how many with a label."""
+        n_unknown, n_frauds = int(np.isnan(self.label).sum()), int(np.nansum(self.label))
+        if not self.has_labels:
+            return "none of them labelled"
+        if n_unknown:
+            n_inspected = len(self.label) - n_unknown
+            return f"{n_frauds:,} of {n_inspected:,} inspected labelled fraud, {n_unknown:,} unknown"
+        return f"{self.fraud_rate:.2%} labelled fraud"

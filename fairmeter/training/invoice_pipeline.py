@@ -23,12 +23,13 @@ from fairmeter.features.invoices.matrix import (
 )
 from fairmeter.models import model_file
 from fairmeter.models.fraud_model import ACCOUNT_FEATURES, FraudModel
-from fairmeter.training.dataset import PROSPECTIVE, VIEWS, Dataset
+from fairmeter.training.dataset import PROSPECTIVE, VIEWS, Dataset, TrainingError
 from fairmeter.training.ensemble_fitting import DETECTOR_FEATURES, STACK_FOLDS, EnsembleConfig, Fitted, fit_ensemble
 from fairmeter.training.inspection_labels import InspectionLabels, describe_weights, merge_inspections
-from fairmeter.training.manifest import METHOD, NOT_REPORTED, build_manifest
+from fairmeter.training.manifest import METHOD, NOT_REPORTED, UNLABELLED_METHOD, build_manifest, unlabelled_manifest
 from fairmeter.training.member_fitting import TREES
 from fairmeter.training.options import MISSING_SHARE, PROMISED_PRECISION, SEED, TEST_PARTS, TrainingOptions
+from fairmeter.training.unlabelled_invoices import fit_unlabelled_invoices
 from fairmeter.training.validation import invoices
 from fairmeter.training.validation.inspections import measure_inspections
 from fairmeter.training.validation.invoices import TestSplit
@@ -89,15 +90,19 @@ def load_base_model(path: Path, key: bytes | None = None) -> FraudModel:
     return model
 
 
-def count_steps(options: TrainingOptions) -> int:
+def count_steps(options: TrainingOptions, has_labels: bool) -> int:
     """Number of fits that `train_on_invoices` reports."""
+    if not has_labels:
+        return 1
     if options.validate:
         return (STACK_FOLDS + 1) * len(VIEWS) * TEST_PARTS * len(TREES)
     return 2 * (STACK_FOLDS + 1) * (len(TREES) + 1)
 
 
 def train_on_invoices(dataset: Dataset, options: TrainingOptions, stamp: dict, on_step: OnStep) -> TrainingResult:
-    """Validate on outer folds, or fit and measure a model. Raises TrainingError."""
+    """Validate on outer folds, or fit and measure a model; without labels rank clients. Raises TrainingError."""
+    if not dataset.has_labels:
+        return rank_clients(dataset, options, stamp, on_step)
     if options.validate:
         return TrainingResult(cross_validate(dataset, options, stamp, on_step), None)
     return fit_and_measure(dataset, options, stamp, on_step)
@@ -115,6 +120,23 @@ def fit_and_measure(dataset: Dataset, options: TrainingOptions, stamp: dict, on_
     run = describe_run(dataset) | {"view": options.view, "split": HELD_OUT} | stamp
     metrics = {"run": run, **measured, "manifest": {k: v for k, v in manifest.items() if k not in NOT_REPORTED}}
     return TrainingResult(metrics, FraudModel(final.ensemble, final_from_aggregates.ensemble, None, manifest))
+
+
+def rank_clients(dataset: Dataset, options: TrainingOptions, stamp: dict, on_step: OnStep) -> TrainingResult:
+    """Fit a model of ranks; without labels nothing can be measured. Raises TrainingError."""
+    if options.validate:
+        raise TrainingError(f"{dataset.name} has no labels (raw name: target) to measure on; leave --validate out.")
+    clients = dataset.unlabelled_clients(options.view)
+    on_step("detectors, all clients")
+    ensemble, log_odds = fit_unlabelled_invoices(
+        dataset.evidence.of(clients), ensemble_config(options.view, True), SEED
+    )
+    manifest = unlabelled_manifest(dataset, log_odds) | {"view": options.view} | stamp
+    run = describe_run(dataset) | {"view": options.view} | stamp
+    reported = {name: value for name, value in manifest.items() if name not in NOT_REPORTED}
+    metrics = {"run": run, "results": [], "unlabelled": {"n": len(clients)}, "manifest": reported}
+    metrics |= {"quality": dataset.tables.flags}
+    return TrainingResult(metrics, FraudModel(ensemble, None, None, manifest))
 
 
 def cross_validate(dataset: Dataset, options: TrainingOptions, stamp: dict, on_step: OnStep) -> dict:
@@ -175,15 +197,12 @@ def is_omitted_gas(name: str) -> bool:
 
 def describe_run(dataset: Dataset) -> dict:
     """The report's facts on the data and the method."""
-    weighed = [] if dataset.weight is None else [describe_weights(dataset.weight[~np.isnan(dataset.label)])]
     active = f"Active: last invoice on or after {np.datetime64(int(dataset.active_from), 'D')}."
-    return {
-        "data": dataset.name,
-        "n_clients": len(dataset.label),
-        "n_invoices": dataset.n_invoices,
-        "fraud_rate": dataset.fraud_rate,
-        "how": [*METHOD, *weighed, active],
-    }
+    data = {"data": dataset.name, "n_clients": len(dataset.label), "n_invoices": dataset.n_invoices}
+    if not dataset.has_labels:
+        return data | {"how": [UNLABELLED_METHOD, active]}
+    weighed = [] if dataset.weight is None else [describe_weights(dataset.weight[~np.isnan(dataset.label)])]
+    return data | {"fraud_rate": dataset.fraud_rate, "how": [*METHOD, *weighed, active]}
 
 
 def without_invoices(view: str, stamp: dict, base_model: FraudModel | None = None) -> TrainingResult:

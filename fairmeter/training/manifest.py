@@ -15,17 +15,24 @@ from fairmeter.evaluation import model_evaluation
 from fairmeter.evaluation.conformal_selection import calibration_table
 from fairmeter.models import model_file
 from fairmeter.models.model_file import ModelError
+from fairmeter.models.ranks import RANK_THRESHOLDS, rank_reference
 from fairmeter.training.dataset import Dataset
 from fairmeter.training.ensemble_fitting import STACK_FOLDS, Fitted
 
 LIBRARIES = ("numpy", "xgboost", "xgboost-cpu", "catboost", "scikit-learn", "onnx", "onnxruntime")
 MANIFEST_METRICS = ("roc_auc", "pr_auc", "at_top", "at_threshold", "brier", "calibration_error")
 METERS = {"meter_id"}  # many, and no sentence names one
-NOT_REPORTED = ("features", "promise", "code_names")  # left out of the report: too long
+PROBABILITY_ENTRIES = ("promise", "metrics", "fraud_rate")  # of a manifest whose model has labels
+NOT_REPORTED = ("features", "promise", "ranks", "code_names")  # left out of the report: too long
 METHOD = (
     "Members XGBoost, CatBoost and a random forest, stacked by a logistic regression on scores out of "
     f"{STACK_FOLDS} folds, then calibrated; neighbours' rates, peers and detectors are fitted inside each fold.",
     "No client was resampled; frauds weigh more in the members, and the stacking takes the shift out again.",
+)
+
+UNLABELLED_METHOD = (
+    "No client has a label: clients are ranked by the mean rank of detectors that look for falls in consumption. "
+    "A rank is no probability, and how well it finds thefts is known only after inspections."
 )
 
 
@@ -34,13 +41,16 @@ def build_manifest(
 ) -> dict:
     """The manifest of a model fitted on some clients. [clients: row numbers; result: measured on other clients]"""
     label, weight = dataset.label[clients], dataset.weight_of(clients)
-    severities = model_evaluation.severity_thresholds(label, fitted.probability, promised_precision, weight=weight)
+    threshold = model_evaluation.best_threshold(label, fitted.probability, weight=weight)
+    severities = model_evaluation.severity_thresholds(
+        label, fitted.probability, promised_precision, weight=weight, threshold=threshold
+    )
     # Conformal selection needs training clients like those that will be listed; chosen inspections are not like them.
     promise = {"promise": calibration_table(label, fitted.probability)} if weight is None else {}
     return {
         "active_from": dataset.active_from,
-        "threshold": float(model_evaluation.best_threshold(label, fitted.probability, weight=weight)),
-        "severities": [{"severity": name} | threshold for name, threshold in severities.items()],
+        "threshold": float(threshold),
+        "severities": [{"severity": name} | cut for name, cut in severities.items()],
         **promise,
         "n_clients": len(clients),
         "fraud_rate": float(label.mean() if weight is None else np.average(label, weights=weight)),
@@ -54,14 +64,32 @@ def build_manifest(
     }
 
 
-def manifest_without_invoices(view: str, theft_share: float, features: tuple[str, ...]) -> dict:
+def unlabelled_manifest(dataset: Dataset, log_odds: np.ndarray) -> dict:
+    """The manifest of a model on invoices without labels. [log_odds: of the clients that it was fitted on]"""
+    manifest = {
+        "active_from": dataset.active_from,
+        "n_clients": len(log_odds),
+        "data": dataset.name,
+        "data_fingerprint": dataset.fingerprint(),
+        "libraries": dict(installed_versions(LIBRARIES)),
+        "features": list(dataset.feature_names),
+    }
+    return ranks_manifest(manifest, "invoices", rank_reference(log_odds))
+
+
+def ranks_manifest(manifest: Mapping, part: str, reference: dict) -> dict:
+    """The manifest of a model, one part of which has no labels: ranks, and nothing that a probability is needed for."""
+    kept = {name: value for name, value in manifest.items() if name not in PROBABILITY_ENTRIES}
+    return kept | RANK_THRESHOLDS | {"ranks": (manifest.get("ranks") or {}) | {part: reference}}
+
+
+def manifest_without_invoices(view: str, features: tuple[str, ...]) -> dict:
     """The manifest of a model on readings alone. [features: of invoices, which every manifest lists]"""
     return {
         "view": view,
         "active_from": -np.inf,
         "threshold": 1.0,
         "severities": [],
-        "fraud_rate": theft_share,
         "libraries": dict(installed_versions(LIBRARIES)),
         "features": list(features),
     }

@@ -23,7 +23,7 @@ from fairmeter.training.attacks import HonestHouseholds
 from fairmeter.training.dataset import Dataset, TrainingError
 from fairmeter.training.inspection_labels import AS_OF, InspectionLabels, label_readings, truncate_at_inspection
 from fairmeter.training.invoice_pipeline import TrainingResult
-from fairmeter.training.manifest import manifest_without_invoices
+from fairmeter.training.manifest import manifest_without_invoices, ranks_manifest
 from fairmeter.training.options import PROMISED_PRECISION, SEED, TrainingOptions
 from fairmeter.training.validation.readings import (
     FOLDS,
@@ -123,7 +123,7 @@ def fit_and_measure(
             HonestHouseholds.from_consumption(days), theft_share, PROMISED_PRECISION, *how, options.validate
         )
     if not has_labels(label):
-        return train_without_labels(days, theft_share, *how)
+        return train_without_labels(days, *how)
     measured_folds = FOLDS if options.validate else 1
     measured = PROMISED_PRECISION, measured_folds, *how, options.validate
     return train_on_labels(days, label, theft_share, *measured, training_set.transformer_losses)
@@ -146,9 +146,12 @@ def add_readings(
     if options.validate:
         return TrainingResult(metrics, None)
     base = result.model
-    theft_share = fitted.thresholds["theft_share"]
-    manifest = base.manifest if base else manifest_without_invoices(options.view, theft_share, FEATURE_NAMES)
+    manifest = base.manifest if base else manifest_without_invoices(options.view, FEATURE_NAMES)
+    if base is None and fitted.ranks is None:
+        manifest |= {"fraud_rate": fitted.thresholds["theft_share"]}
     manifest = manifest | stamp | {"readings": facts | fitted.thresholds, "reading_features": list(READING_FEATURES)}
+    if fitted.ranks is not None:
+        manifest = ranks_manifest(manifest, "readings", fitted.ranks)
     on_invoices = (base.invoices, base.aggregates) if base else (None, None)
     return TrainingResult(metrics, FraudModel(*on_invoices, fitted.model, manifest))
 
@@ -158,12 +161,9 @@ def has_labels(label: np.ndarray | None) -> bool:
 
 
 def theft_share_of(label: np.ndarray | None, base: FraudModel | None, options: TrainingOptions) -> float:
-    """Share of thieves among clients: by the labels of invoices, else of readings; 0.5 without any. [0..1]
-
-    With 0.5 the ranks of an unlabelled model stay as they are.
-    """
+    """Share of thieves among clients: by the labels of invoices, else of readings; 0.5 without any. [0..1]"""
     if base is not None:
-        return base.manifest["fraud_rate"]
+        return base.prior
     if options.attack:
         return THEFT_SHARE
     return float(np.nanmean(label)) if has_labels(label) else 0.5

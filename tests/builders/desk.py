@@ -43,7 +43,7 @@ class ForDesk(ByConsumption):
         """The odds of both multiplied, over those of the prior."""
         if score.probability is None:
             return score
-        by_both = score.probability, earlier.probability, 1 - self.manifest["fraud_rate"]
+        by_both = score.probability, earlier.value, 1 - self.manifest["fraud_rate"]
         odds = np.prod([p / (1 - p) for p in by_both])
         reasons = (Reason(STORED_SCORE_GROUP, 0.1, earlier.text), *score.reasons) if score.reasons else ()
         return replace(score, probability=float(odds / (1 + odds)), reasons=reasons)

@@ -80,7 +80,7 @@ def test_invoices_alone_score_what_their_ensemble_says():
     for readings in (None, metered(3.0, n_days=0)):
         assert BOTH.probability(billed(1.0), readings) == pytest.approx([0.5])
     (score,) = judged(BOTH, billed(1.0))
-    assert (score.threshold, score.severity) == (0.6, "medium")
+    assert (score.threshold, score.severity) == (0.6, "low")
 
 
 def test_readings_alone_move_the_prior_by_what_they_say():
@@ -115,13 +115,23 @@ def test_a_suspected_client_is_told_when_the_change_in_its_readings_began():
     assert (cleared.onset_on, unread.onset_on) == (None, None)
 
 
+def test_no_severity_begins_below_the_threshold():
+    """Medium promises its precision from 0.3 on, where nobody is suspected yet."""
+    assert [score.severity for score in judged(BOTH, billed(0.5, 1.0, 1.6, 20.0))] == [
+        "low",
+        "low",
+        "medium",
+        "critical",
+    ]
+
+
 # --- who is judged by what --------------------------------------------------------------------------------------------
 
 
 def test_who_has_readings_is_suspected_by_their_threshold_and_severities():
     alone, both, invoices = judged(BOTH, billed(None, 1.0, 1.0), metered(6.0, 6.0, 6.0, n_days=[ENOUGH, ENOUGH, 0]))
     assert [score.threshold for score in (alone, both, invoices)] == [0.4, 0.4, 0.6]
-    assert [score.severity for score in (alone, both, invoices)] == ["high", "high", "medium"]
+    assert [score.severity for score in (alone, both, invoices)] == ["high", "high", "low"]
 
 
 def test_too_few_days_judge_nobody_and_leave_the_score_of_invoices():

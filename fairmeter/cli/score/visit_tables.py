@@ -15,12 +15,23 @@ from fairmeter.core.types import Score
 from fairmeter.evaluation import inspection_value
 from fairmeter.evaluation.conformal_selection import ConformalSelection
 from fairmeter.planning.inspection_list import PlannedVisit, expected_values, visit_values
+from fairmeter.planning.list_files import claims_probability
 
+RANKS_ONLY = (
+    "The model was trained without labels: clients are ranked among its training clients, and what visits find is "
+    "known only after some of them."
+)
 SHOWN = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000)  # numbers of visits
 
 
 def print_worth(scores: list[Score], n_asked: int | None, cost: float, price: float | None, console: Console) -> None:
-    """Print hits, costs and value of visits, estimated from scores; energy where there is no price."""
+    """Print hits, costs and value of visits, estimated from scores; energy where there is no price.
+
+    Of ranks nothing is expected: one sentence says so.
+    """
+    if not claims_probability(scores):
+        console.print(RANKS_ONLY, soft_wrap=True)
+        return
     scored = [score for score in scores if score.probability is not None]
     hit = np.array([score.probability for score in scored])
     value = expected_values(scored, price)[:, 0]

@@ -30,12 +30,11 @@ def measure_inspections(
     train, label, weight = dataset.label[split.train], dataset.label[split.test], dataset.weight_of(split.train)
     score = fitted.ensemble.probability(dataset.evidence.of(split.test))
     stake = energy_at_stake(dataset, split.test, fitted)
-    severities = [
-        {"severity": name} | threshold
-        for name, threshold in model_evaluation.severity_thresholds(
-            train, fitted.probability, promised_precision, weight=weight
-        ).items()
-    ]
+    threshold = model_evaluation.best_threshold(train, fitted.probability, weight=weight)
+    cuts = model_evaluation.severity_thresholds(
+        train, fitted.probability, promised_precision, weight=weight, threshold=threshold
+    )
+    severities = [{"severity": name} | cut for name, cut in cuts.items()]
     severity = [severity_of(p, severities) for p in score]
     table = conformal_selection.calibration_table(train, fitted.probability)
     orders = {

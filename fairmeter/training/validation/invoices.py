@@ -60,7 +60,9 @@ def held_out_report(
     aggregate_score = from_aggregates.ensemble.probability(dataset.evidence.of(split.test))
     aggregate_threshold = model_evaluation.best_threshold(y, from_aggregates.probability, weight=weight)
     words = f"{CLIENT_SETS[split.view]}, from the aggregates that older scripts send"
-    thresholds = model_evaluation.severity_thresholds(y, fitted.probability, promised_precision, weight=weight)
+    thresholds = model_evaluation.severity_thresholds(
+        y, fitted.probability, promised_precision, weight=weight, threshold=threshold
+    )
     return {
         "results": [
             _result(dataset, split, CLIENT_SETS[split.view], split.test, score, threshold),

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from fairmeter.core.claims import UNLABELLED
 from fairmeter.core.types import FeatureMatrix
 from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.exogenous import NO_EXOGENOUS, Exogenous
@@ -17,6 +18,7 @@ from fairmeter.evaluation import model_evaluation, reading_metrics
 from fairmeter.evaluation.reading_metrics import DELAYS, RATES
 from fairmeter.features.readings.covariates import Covariates, TransformerLosses
 from fairmeter.models.ensemble import probability_of
+from fairmeter.models.ranks import RANK_THRESHOLDS, rank_reference
 from fairmeter.models.reading_model import MIN_DAYS, ReadingModel, onset_day, reading_matrix
 from fairmeter.training.attacks import (
     BROAD,
@@ -54,19 +56,20 @@ MIN_HOUSEHOLDS, MIN_HOUSEHOLD_DAYS = (
 )  # households to attack; days of each: the past of a shorter series has no window
 PAST_SHARE = 0.6  # share of the calendar on which the past-to-future model is fitted
 ATTACKS = {"as published": PUBLISHED, "wider than published": BROAD}
-UNLABELLED_SHARE = 0.05  # share of the clients suspected without labels, where precision is unknown
 
 
 @dataclass(frozen=True)
 class ReadingTrainingResult:
     """The model, its thresholds (threshold, severities, theft_share) and the metrics for the report.
 
-    A run that only measures has no model and empty thresholds.
+    A run that only measures has no model and empty thresholds. ranks: of a model without labels, the training clients'
+    scores (models/ranks.py); such a model has no theft_share.
     """
 
     model: ReadingModel | None
     thresholds: dict
     metrics: dict
+    ranks: dict | None = None
 
 
 # --- honest households, attacked --------------------------------------------------------------------------------------
@@ -308,22 +311,19 @@ def _check_enough(n_known: np.ndarray, n_days: int, least: int) -> None:
 
 def train_without_labels(
     days: DailyConsumption,
-    theft_share: float,
     seed: int,
     quick: bool,
     on_step: OnStep,
     exogenous: Exogenous = NO_EXOGENOUS,
 ) -> ReadingTrainingResult:
-    """Rank clients by the mean of detectors; the first UNLABELLED_SHARE are suspected. Raises TrainingError."""
+    """Rank clients by the mean of detectors; the first FIRST_SHARE are suspected. Raises TrainingError."""
     _check_enough(days.segments.total((~np.isnan(days.kwh)).astype(np.int64)), MIN_DAYS, MIN_PER_LABEL)
     covariates = Covariates.from_consumption(days, None, *exogenous)
     networks = fit_networks(days, covariates, seed, quick, on_step)
     evidence = reading_matrix(days, networks, covariates)
     model, log_odds = fit_unlabelled(evidence.of(evidence.n_records >= MIN_DAYS), networks, covariates, seed)
-    score = probability_of(log_odds + _log_odds_shift(model.theft_share, theft_share))
-    threshold = float(np.quantile(score, 1.0 - UNLABELLED_SHARE))
-    thresholds = {"threshold": threshold, "severities": [], "theft_share": theft_share}
-    return ReadingTrainingResult(model, thresholds, {"made": "without labels", "n": len(log_odds)})
+    metrics = {"made": UNLABELLED, "n": len(log_odds)}
+    return ReadingTrainingResult(model, dict(RANK_THRESHOLDS), metrics, rank_reference(log_odds))
 
 
 # --- thresholds -------------------------------------------------------------------------------------------------------
@@ -335,10 +335,13 @@ def fit_thresholds(
     """Threshold and severities from out-of-fold log-odds, adjusted to theft_share instead of the sample's share."""
     shift = _log_odds_shift(label.mean(), theft_share)
     score, weight = probability_of(log_odds + shift), float(np.exp(-shift))
-    severities = model_evaluation.severity_thresholds(label, score, promised_precision, weight, per_client=True)
+    threshold = model_evaluation.best_threshold(label, score, weight)
+    severities = model_evaluation.severity_thresholds(
+        label, score, promised_precision, weight, per_client=True, threshold=threshold
+    )
     return {
-        "threshold": model_evaluation.best_threshold(label, score, weight),
-        "severities": [{"severity": name} | threshold for name, threshold in severities.items()],
+        "threshold": threshold,
+        "severities": [{"severity": name} | cut for name, cut in severities.items()],
         "theft_share": theft_share,
     }
 

@@ -25,6 +25,8 @@ NamedCode = Annotated[
     float | str | None, BeforeValidator(_name_of), Field(description="a number, or the name where it was a text")
 ]
 
+PERCENTILE = "of a model without labels, whose probability is null: training clients with a lower score, in 100"
+
 
 class DeskResponse(BaseModel):
     """Base of the models, made from objects of the store."""
@@ -45,6 +47,7 @@ class ClientRow(DeskResponse):
 
     client_id: str
     probability: float | None
+    percentile: float | None = Field(None, description=PERCENTILE)
     severity: str
     threshold: float
     region: NamedCode
@@ -152,6 +155,7 @@ class VisitResponse(DeskResponse):
     visit: int
     client_id: str
     probability: float | None
+    percentile: float | None = Field(None, description=PERCENTILE)
     severity: str
     is_random: bool
     expected_recovery_kwh: float | None
@@ -238,6 +242,7 @@ class RiskProfile(DeskResponse):
 
     client: Annotated[dict[str, Any], BeforeValidator(_with_names)]
     probability: float | None
+    percentile: float | None = Field(None, description=PERCENTILE)
     severity: str
     threshold: float
     typical: float | None

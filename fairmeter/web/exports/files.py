@@ -41,9 +41,9 @@ PRINTED_COLUMNS = {
     ),
 }  # fmt: skip
 TRANSLATED = ("severity", "state", "outcome", "recommendation")  # columns whose values have texts
-FILTERS = {"probability": "percent", "region": "code", "category": "code", "district": "code"}
+FILTERS = {"probability": "percent", "percentile": "number", "region": "code", "category": "code", "district": "code"}
 ENDINGS = {"_kwh": "energy", "_value": "money"}
-IS_NUMBER = ("_id", "_kwh", "_value", "visit", "probability")
+IS_NUMBER = ("_id", "_kwh", "_value", "visit", "probability", "percentile")
 Rows = Iterable[BaseModel]
 
 
@@ -71,7 +71,7 @@ def _xlsx(row: type[BaseModel], rows: Rows, name: str, _filters: Mapping) -> Res
 
 def _pdf(_row: type[BaseModel], rows: Rows, name: str, filters: Mapping) -> Response:
     found = list(islice(rows, MAX_PRINTED + 1))
-    columns = PRINTED_COLUMNS[name]
+    columns = printed_columns(name, found)
     notes = [
         describe_filters(filters),
         *([i18n.text("paper.cut", shown=f"{MAX_PRINTED:,}")] if len(found) > MAX_PRINTED else []),
@@ -95,6 +95,14 @@ WRITERS: dict[str, Callable[[type[BaseModel], Rows, str, Mapping], Response]] = 
     "xlsx": _xlsx,
     "pdf": _pdf,
 }
+
+
+def printed_columns(name: str, rows: list[BaseModel]) -> tuple[str, ...]:
+    """The printed columns of a list; of ranks the percentile, and nothing that is expected of a probability."""
+    columns = PRINTED_COLUMNS[name]
+    if all(getattr(row, "percentile", None) is None for row in rows):
+        return columns
+    return tuple("percentile" if c == "probability" else c for c in columns if not c.startswith("expected_"))
 
 
 # --- cells ------------------------------------------------------------------------------------------------------------

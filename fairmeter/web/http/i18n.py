@@ -97,6 +97,14 @@ def percent(share: float | None, digits: int = 0) -> str:
     return f"{share * 100:.{digits}f}{THIN}%"
 
 
+def score(scored: object) -> str:
+    """A score's probability as a percentage; of a model without labels, its percentile: "percentile 97.3"."""
+    percentile = getattr(scored, "percentile", None)
+    if percentile is None:
+        return percent(scored.probability)
+    return text("score.percentile", place=number(percentile, 1))
+
+
 def signed(effect: float) -> str:
     """A part of a score with its sign: +12 %; below one percent with a tenth."""
     digits = 0 if abs(effect) >= 0.01 else 1
@@ -170,6 +178,7 @@ def filters(zone: ZoneInfo, currency: str) -> dict[str, Callable]:
     return {
         "number": number,
         "percent": percent,
+        "score": score,
         "signed": signed,
         "energy": energy,
         "distance": distance,

@@ -12,6 +12,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+from fairmeter.core.claims import claims_probability, severities_from
 from fairmeter.core.types import Score
 from fairmeter.store import Run, Store
 from fairmeter.web.http import i18n
@@ -35,19 +36,19 @@ def register(site: Site) -> None:
 
     @site.page("/model")
     def model():
-        manifest = desk.manifest
+        manifest, claims = desk.manifest, claims_probability(desk.manifest)
         report = report_of(reports, str(manifest["version"]))
         return render(
             "model.html",
             model=model_state(manifest),
-            severities=manifest.get("severities", ()),
+            severities=severities_from(manifest["threshold"], manifest.get("severities", ())),
             readings=readings_state(manifest.get("readings")),
             drift=drift_state(desk.store, str(manifest["version"])),
             overlap=overlap_state(desk.store),
             measured_at=trained_at_of(report),
             run=report and report["run"],
-            rests_on=mean_effects_chart(desk.store.stored_scores(limit=N_EXPLAINED)),
-            slider=slider_data(manifest, desk.store.count_scores(N_BINS), main_result(report)),
+            rests_on=mean_effects_chart(desk.store.stored_scores(limit=N_EXPLAINED)) if claims else None,
+            slider=slider_data(manifest, desk.store.count_scores(N_BINS), main_result(report)) if claims else None,
             **report_context(report),
         )
 
@@ -57,14 +58,14 @@ def model_state(manifest: dict) -> dict[str, Any]:
     trained_at = datetime.fromisoformat(manifest["trained_at"]) if manifest.get("trained_at") else None
     if trained_at is not None and trained_at.tzinfo is None:
         trained_at = trained_at.replace(tzinfo=UTC)
-    metrics = manifest.get("metrics") or {}
+    metrics = (manifest.get("metrics") or {}) if claims_probability(manifest) else {}
     return {
         "version": manifest["version"],
         "view": manifest.get("view"),
         "trained_at": trained_at,
         "roc_auc": metrics.get("roc_auc"),
         "pr_auc": metrics.get("pr_auc"),
-        "fraud_rate": manifest.get("fraud_rate"),
+        "fraud_rate": manifest.get("fraud_rate") if claims_probability(manifest) else None,
     }
 
 

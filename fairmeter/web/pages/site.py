@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 from flask import Blueprint, Flask, Response, current_app, g, render_template, request, url_for
 from werkzeug.exceptions import NotFound
 
+from fairmeter.core.claims import claims_probability
 from fairmeter.desk.service import DeskService
 from fairmeter.scoring.problems import Problem
 from fairmeter.web.http import i18n, sessions
@@ -112,6 +113,7 @@ class Site:
         self.blueprint.after_request(self._with_headers)
         self.app.extensions["site"] = self
         self.app.jinja_env.filters |= i18n.filters(self.settings.time_zone, self.settings.currency)
+        self.app.jinja_env.globals["ranks_only"] = not claims_probability(self.desk.manifest)
         self.app.jinja_env.trim_blocks = self.app.jinja_env.lstrip_blocks = True
         self.app.context_processor(template_context)
         self.app.register_blueprint(self.blueprint)

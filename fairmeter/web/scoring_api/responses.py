@@ -2,6 +2,7 @@
 
 In:  a score, or each row's outcome of a batch.
 Out: JSON objects. With too little history, prediction, probability and rank are null, never low.
+     Answers of a model without labels have no prediction and no probability, but a percentile and a rank.
 """
 
 from collections.abc import Iterable
@@ -10,15 +11,15 @@ from fairmeter.core.types import QualityFlag, Score
 from fairmeter.scoring.batches import Outcome
 from fairmeter.scoring.problems import Problem, error_of
 
+RANKS_ONLY = "A model without labels ranks clients; what a visit would bring back is not estimated."
 NOT_ESTIMATED = "Nothing can be estimated of what a visit would bring back."
 
 
 def score_response(score: Score) -> dict:
     """The answer for one client, without the model."""
-    probability = score.probability
     return {
-        "prediction": None if probability is None else int(probability >= score.threshold),
-        "probability": probability,
+        "prediction": None if score.probability is None else int(score.is_suspected),
+        "probability": score.probability,
         "severity": score.severity,
         "threshold": score.threshold,
         "client_id": score.client_id or None,
@@ -29,15 +30,21 @@ def score_response(score: Score) -> dict:
         "onset_on": score.onset_on,
         "expected_recovery_kwh": score.expected_recovery_kwh,
         "expected_recovery_range_kwh": _range(score),
-        "expected_recovery_text": NOT_ESTIMATED if score.recovery is None else score.recovery.text,
+        "expected_recovery_text": _recovery_text(score),
         "recommendation": score.recommendation,
-    }
+    } | ({} if score.rank_share is None else {"percentile": score.percentile, "rank": score.rank})
 
 
 def _range(score: Score) -> list[float] | None:
     if score.recovery is None or score.probability is None:
         return None
     return [score.probability * score.recovery.low_kwh, score.probability * score.recovery.high_kwh]
+
+
+def _recovery_text(score: Score) -> str:
+    if score.rank_share is not None:
+        return RANKS_ONLY
+    return NOT_ESTIMATED if score.recovery is None else score.recovery.text
 
 
 def _flag(flag: QualityFlag) -> dict:
@@ -58,10 +65,10 @@ def batch_response(outcomes: Iterable[Outcome], quality: list[QualityFlag]) -> d
 
 
 def _ranked(scores: list[tuple[int, Score]]) -> list[dict]:
-    scored = sorted((s for s in scores if s[1].probability is not None), key=lambda s: -s[1].probability)
-    unscored = [s for s in scores if s[1].probability is None]
+    scored = sorted((s for s in scores if s[1].value is not None), key=lambda s: -s[1].value)
+    unscored = [s for s in scores if s[1].value is None]
     ranks = [*range(1, len(scored) + 1), *[None] * len(unscored)]
     return [
-        {"rank": rank, "row": row} | score_response(score)
+        {"row": row} | score_response(score) | {"rank": rank}
         for rank, (row, score) in zip(ranks, scored + unscored, strict=True)
     ]

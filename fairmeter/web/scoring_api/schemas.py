@@ -99,7 +99,7 @@ class ReasonResponse(BaseModel):
     group: str = Field(description="one of eight evidence groups", examples=["fall in consumption"])
     effect: float = Field(
         description="in probability, above 0 raises the score; all effects sum to probability less "
-        "typical_probability, but for those below 0.0005, which are left out"
+        "typical_probability, but for those below 0.0005, which are left out; without labels only sign and order count"
     )
     text: str = Field(description="the client's own figures, and what is usual for clients like it")
 
@@ -131,9 +131,17 @@ class Prediction(BaseModel):
     """The score of one client; nulls where the history is too short."""
 
     prediction: int | None = Field(description="1 when probability >= threshold: worth an inspection, nothing more")
-    probability: float | None = Field(description="calibrated, 0 to 1")
+    probability: float | None = Field(description="calibrated, 0 to 1; null where the model was trained without labels")
+    percentile: float | None = Field(
+        None, description="given by a model without labels alone: training clients with a lower score, in 100"
+    )
+    rank: int | None = Field(
+        None,
+        description="given by a model without labels: the place among its training clients, 1 the highest score; in a "
+        "batch, of every model, the place among the rows",
+    )
     severity: str = Field(description="critical, high, medium, low, or insufficient history")
-    threshold: float
+    threshold: float = Field(description="of the probability; without labels, of the percentile divided by 100")
     client_id: str | None
     reasons: list[ReasonResponse] = Field(description="the largest effect first; empty where none were asked for")
     harmless: list[Harmless] = Field(
@@ -171,7 +179,7 @@ class Answer(Prediction):
 class Result(Prediction):
     """One row of a batch."""
 
-    rank: int | None = Field(description="1 is the highest probability")
+    rank: int | None = Field(description="place among the rows of the batch; 1 is the highest score")
     row: int = Field(description="position in what was sent, from 0")
 
 

@@ -7,6 +7,11 @@ const find = (selector, within = document) => within.querySelector(selector);
 const say = (key, values = {}) => demo.texts[key].replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
 const MAX_BYTES = 4 * 2 ** 20; // of a file: a client with two years of hours has 2 MB
 const percent = (share) => `${Math.round(share * 100)} %`;
+// An answer of /predict: a probability, or a percentile of a model without labels.
+const stated = ({ probability, percentile }) => {
+  if (percentile != null) return say("percentile", { place: percentile.toFixed(1) });
+  return probability == null ? "–" : percent(probability);
+};
 
 function list(place, scored) {
   const lines = [...(scored.reasons || []), ...(scored.harmless || [])];
@@ -22,7 +27,7 @@ function verdict(name, scored, note = "") {
   const place = find(`[data-verdict="${name}"]`);
   const badge = find(`[data-badge-of="${scored.severity}"]`);
   find("[data-badge]", place).replaceChildren(...(badge ? [badge.content.cloneNode(true)] : []));
-  find("[data-score]", place).textContent = scored.probability == null ? "–" : percent(scored.probability);
+  find("[data-score]", place).textContent = scored.score ?? stated(scored);
   if (scored.reasons) list(find("[data-reasons]", place), scored);
   find("[data-note]", place).textContent = note || (scored.reasons && !scored.reasons.length ? say("nothing_speaks") : "");
 }

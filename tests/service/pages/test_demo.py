@@ -93,10 +93,10 @@ def test_the_page_shows_a_scenario_and_its_routes_score_it(store):
     assert page.status == 200
     assert "The meter is turned back" in page.text
     reasons = desk.get("/desk/demo/reasons?client=demo-normal&day=2019-08-31").json
-    assert 0 < reasons["probability"] < 1
+    assert 0 < reasons["value"] < 1
     assert reasons["reasons"] == ["High."]
     honest, thief = (desk.get(f"/desk/demo/thief?share={share}&days=120").json for share in (0, 0.9))
-    assert thief["probability"] < honest["probability"]  # this scorer goes by consumption alone
+    assert thief["value"] < honest["value"]  # this scorer goes by consumption alone
     assert store.count_profiles() == 0
 
 

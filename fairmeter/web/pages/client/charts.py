@@ -53,7 +53,7 @@ def client_charts(
         "level": level,
         "timeline": anomaly_chart(series, unusual) if unusual else None,
         "waterfall": waterfall_chart(profile) if profile.reasons and profile.typical is not None else None,
-        "past": past_scores_chart(profile.trend) if len(profile.trend) > 1 else None,
+        "past": past_scores_chart(profile.trend) if _has_past(profile.trend) else None,
     }
 
 
@@ -173,6 +173,11 @@ def waterfall_chart(profile: ClientProfile) -> charts.Chart:
     }  # fmt: skip
     axes = {"xaxis": {"tickformat": ".0%", "nticks": 5}, "yaxis": {"autorange": "reversed", "showgrid": False}}
     return charts.chart(trace, **axes, margin={"l": 8, "r": 44, "t": 8, "b": 32})
+
+
+def _has_past(trend: Sequence[StoredScore]) -> bool:
+    """Whether there is a course to show: ranks of different models are no course."""
+    return len(trend) > 1 and any(score.probability is not None for score in trend)
 
 
 def past_scores_chart(trend: Sequence[StoredScore]) -> charts.Chart:

@@ -60,7 +60,7 @@ def sheet_content(profile: ClientProfile, surroundings: ClientSurroundings) -> d
         "facts": facts(profile),
         "stakes": stakes(profile),
         "chart": chart(profile, surroundings),
-        "reasons": titled("client.reasons", [reason_row(one) for one in profile.reasons[:MAX_REASONS]]),
+        "reasons": titled("client.reasons", [reason_row(one, profile) for one in profile.reasons[:MAX_REASONS]]),
         "harmless": titled("client.harmless", harmless_causes(profile)),
         "checks": titled("crew.checks", checks(profile)),
         "found": {
@@ -111,8 +111,7 @@ def describe_meter(invoice: InvoiceLine) -> str:
 
 def stakes(profile: ClientProfile) -> list[tuple[str, str]]:
     """Names and values of the client's score, its energy at stake and former visits."""
-    score, recovery = profile.probability, profile.recovery
-    suspected = i18n.text("crew.score", score=i18n.percent(score), threshold=i18n.percent(profile.threshold))
+    recovery = profile.recovery
     energy = i18n.energy
     at_stake = recovery and i18n.text(
         "crew.at_stake",
@@ -120,7 +119,7 @@ def stakes(profile: ClientProfile) -> list[tuple[str, str]]:
         months=i18n.number(recovery.months),
     )  # fmt: skip
     rows = [
-        ("client.score", i18n.text("client.no_score") if score is None else suspected),
+        ("client.score", describe_score(profile)),
         ("crew.recommendation", cell_text("recommendation", profile.recommendation)),
         ("crew.onset", profile.onset_on and i18n.day(profile.onset_on)),
         ("crew.if_theft", at_stake),
@@ -130,6 +129,16 @@ def stakes(profile: ClientProfile) -> list[tuple[str, str]]:
     return [(i18n.text(key), value) for key, value in rows if value]
 
 
+def describe_score(profile: ClientProfile) -> str:
+    """The probability, or the percentile of a model without labels, and from where on clients are suspected."""
+    if profile.percentile is not None:
+        threshold = i18n.number(100 * profile.threshold)
+        return i18n.text("crew.score_of_ranks", score=i18n.score(profile), threshold=threshold)
+    if profile.probability is None:
+        return i18n.text("client.no_score")
+    return i18n.text("crew.score", score=i18n.score(profile), threshold=i18n.percent(profile.threshold))
+
+
 def describe_visits(profile: ClientProfile) -> str:
     """Day and outcome of the last three visits."""
     return "; ".join(
@@ -137,9 +146,11 @@ def describe_visits(profile: ClientProfile) -> str:
     )
 
 
-def reason_row(one: Reason) -> tuple[str, str]:
-    """Effect and sentence of a reason."""
-    return i18n.signed(one.effect), f"{one.group.capitalize()}. {one.text}"
+def reason_row(one: Reason, profile: ClientProfile) -> tuple[str, str]:
+    """Effect and sentence of a reason; of a rank the effect is its sign alone."""
+    sign = "+" if one.effect > 0 else "\N{MINUS SIGN}"
+    effect = i18n.signed(one.effect) if profile.percentile is None else sign
+    return effect, f"{one.group.capitalize()}. {one.text}"
 
 
 def harmless_causes(profile: ClientProfile) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from flask import abort, jsonify, request
 
+from fairmeter.core.claims import claims_probability
 from fairmeter.core.types import FITS, SEVERITIES, Score
 from fairmeter.desk.service import DeskService
 from fairmeter.scoring import examples
@@ -49,7 +50,10 @@ def register(site: Site) -> None:
         except OSError:
             return render("demo.html", **shared, scenario=None, data={"texts": i18n.texts_below("demo.script")})
         scores = demo_scores.scores(client_id)
-        played, honest = scenario_chart(scenario, scores), load_scenario(CLIENT_IDS[0])
+        played, honest = (
+            scenario_chart(scenario, scores, claims_probability(site.desk.manifest)),
+            load_scenario(CLIENT_IDS[0]),
+        )
         data = {
             "client": client_id,
             "frames": scores,
@@ -93,7 +97,7 @@ class Demo:
         self.theft = lru_cache(maxsize=256)(self._theft)
 
     def _scores(self, client_id: str) -> list[dict[str, Any]]:
-        """The score on each shown day: {"day", "told", "probability", "severity"}. [told: the day as text]"""
+        """The score on each shown day: {"day", "told", "value", "score", "severity"}. [told, score: as text]"""
         scenario = load_scenario(client_id)
         found, all_days = [], shown_days(scenario.last_on)
         with self._one_at_a_time:
@@ -123,7 +127,8 @@ def frame_response(day: date, score: Score) -> dict[str, Any]:
     return {
         "day": day.isoformat(),
         "told": i18n.day(day),
-        "probability": score.probability,
+        "value": score.value,
+        "score": i18n.score(score),
         "severity": score.severity,
     }
 
@@ -131,7 +136,8 @@ def frame_response(day: date, score: Score) -> dict[str, Any]:
 def score_response(score: Score) -> dict[str, Any]:
     """A score with its reasons and harmless causes, for the script."""
     return {
-        "probability": score.probability,
+        "value": score.value,
+        "score": i18n.score(score),
         "severity": score.severity,
         "reasons": [reason.text for reason in score.reasons if reason.effect > 0][:N_REASONS],
         "harmless": [
@@ -149,19 +155,20 @@ def example_body() -> str:
 # --- charts -----------------------------------------------------------------------------------------------------------
 
 
-def scenario_chart(scenario: Scenario, scores: Sequence[dict]) -> charts.Chart:
+def scenario_chart(scenario: Scenario, scores: Sequence[dict], claims_probability: bool) -> charts.Chart:
     """Consumption above, the score below; the script shows both up to a day."""
+    ticks = ".0%" if claims_probability else ".2f"
     kwh = recent_consumption(scenario)
     days = [frame["day"] for frame in scores]
     use = charts.line(list(kwh), list(kwh.values()), i18n.text("demo.kwh"), line={"width": 1.4})
     score = charts.line(
-        days, [frame["probability"] for frame in scores], i18n.text("demo.score"), charts.BAD, mode="lines+markers",
-        yaxis="y2", line={"shape": "hv"}, marker={"size": 5}, hovertemplate="%{x}: %{y:.0%}<extra></extra>",
+        days, [frame["value"] for frame in scores], i18n.text("demo.score"), charts.BAD, mode="lines+markers",
+        yaxis="y2", line={"shape": "hv"}, marker={"size": 5}, hovertemplate=f"%{{x}}: %{{y:{ticks}}}<extra></extra>",
     )  # fmt: skip
     layout = {
         "xaxis": {"type": "date", "range": [next(iter(kwh)), scenario.last_on.isoformat()], "anchor": "y2"},
         "yaxis": {"title": i18n.text("demo.kwh"), "domain": [0.42, 1], "range": [0, max(kwh.values()) * 1.05]},
-        "yaxis2": {"title": i18n.text("demo.score"), "domain": [0, 0.32], "range": [0, 1.02], "tickformat": ".0%"},
+        "yaxis2": {"title": i18n.text("demo.score"), "domain": [0, 0.32], "range": [0, 1.02], "tickformat": ticks},
         "margin": {"l": 56, "r": 16, "t": 28, "b": 36},
     }
     if scenario.onset_on:

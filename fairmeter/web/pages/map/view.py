@@ -252,7 +252,7 @@ def client_trace(suspected: list[PlacedClient], severity: str) -> dict:
     own = [client for client in suspected if client.severity == severity]
     outline = {"width": 1, "color": "var(--card)"}
     marker = {"size": 11, "symbol": charts.SHAPES[severity], "color": charts.COLOURS[severity], "line": outline}
-    hover_texts = [f"{escape(client.client_id)}: {i18n.percent(client.probability)}" for client in own]
+    hover_texts = [f"{escape(client.client_id)}: {i18n.score(client)}" for client in own]
     links = [url_for("desk.client", client_id=client.client_id) for client in own]
     return point_trace(own, i18n.text(f"severity.{severity}"), marker, hover_texts, links)
 
