@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table as Sheet
 
 from benchmarks.helpers.invented_utilities import UTILITIES, Utility
-from fairmeter.cli.environment import configure_numeric_libraries
+from fairmeter.core.environment import configure_numeric_libraries
 from fairmeter.evaluation.metrics import mean_estimate, precision_at_k, roc_auc
 from fairmeter.features.invoices.matrix import client_features
 from fairmeter.training.invoice_pipeline import ensemble_config

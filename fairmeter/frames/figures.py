@@ -40,6 +40,7 @@ def _periods(context: ScoringContext) -> list[ConsumptionPeriods]:
 
 
 def _title(score: Score) -> str:
-    value = "no score" if score.probability is None else f"score {score.probability:.2f}"
+    value = "no score" if score.value is None else f"score {score.value:.2f}"
+    value = value if score.percentile is None else f"percentile {score.percentile:.1f}"
     reason = f"<br><sub>{score.main_reason.text}</sub>" if score.main_reason else ""
     return f"Client {score.client_id}: {value}, {score.severity}{reason}"

@@ -19,9 +19,7 @@ FIRST_SHARE = 0.05  # of clients like the training clients: suspected, where no 
 # No label promises a precision, so no severity is above medium: clients of the first ranks are for the next round.
 RANK_THRESHOLDS = {
     "threshold": 1.0 - FIRST_SHARE,
-    "severities": [
-        {"severity": "medium", "score": 1.0 - FIRST_SHARE, "promised": None, "n": None, "precision": None},
-    ],
+    "severities": [{"severity": "medium", "score": 1.0 - FIRST_SHARE}],
 }
 
 

@@ -49,11 +49,22 @@ def head_facts(metrics: Mapping) -> list[str]:
     run, results = metrics["run"], metrics.get("results")
     stamp = f"Version {run['version']}, trained {run['trained_at']}."
     facts = [f"View {name_of(results[0])}. {stamp}" if results else stamp, *data_facts(run)]
+    if "unlabelled" in metrics:
+        facts.append(describe_unlabelled(metrics))
     if results:
         n, n_fraud = results[0]["n"], results[0]["n_fraud"]
         measured = f"Measured on {n:,} clients, {n_fraud:,} of them labelled fraud."
         facts.append(" ".join(filter(None, (measured, run.get("split"), BRACKETS))))
     return facts
+
+
+def describe_unlabelled(metrics: Mapping) -> str:
+    """What a model without labels is, and that nothing was measured."""
+    n = metrics["unlabelled"]["n"]
+    return (
+        f"The invoices of {n:,} clients came without labels: the model ranks clients by how far their consumption "
+        "fell, beside the others. Nothing could be measured, and a rank is no probability of theft."
+    )
 
 
 def data_facts(run: Mapping) -> list[str]:

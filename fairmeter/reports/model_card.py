@@ -8,19 +8,21 @@ Out: Markdown. The headings are those of Mitchell et al., Model Cards for Model 
 import re
 from collections.abc import Mapping
 
+from fairmeter.core.claims import UNLABELLED, claims_probability
 from fairmeter.evaluation import drift
 from fairmeter.evaluation.model_evaluation import LIST_SHARE, MIN_GROUP, weaknesses
 from fairmeter.reports import reading_facts
-from fairmeter.reports.invoice_facts import BRACKETS, LIMITS, data_facts
+from fairmeter.reports.invoice_facts import BRACKETS, LIMITS, data_facts, describe_unlabelled
 from fairmeter.reports.rendering import escape_markdown, format_value, render
 
-EVIDENCE = {"results": "invoices", "readings": "smart-meter readings"}
+EVIDENCE = {"results": "invoices", "unlabelled": "invoices", "readings": "smart-meter readings"}
 
 
 def model_card(metrics: Mapping) -> str:
     """The card in Markdown."""
     run, results, readings = _escape_run(metrics["run"]), metrics.get("results"), metrics.get("readings")
-    limits = [*(LIMITS if results else ()), *(reading_facts.LIMITS[readings["made"]] if readings else ())]
+    unlabelled = () if "unlabelled" not in metrics else reading_facts.LIMITS[UNLABELLED]
+    limits = [*(LIMITS if results else unlabelled), *(reading_facts.LIMITS[readings["made"]] if readings else ())]
     text = render(
         "model_card.md",
         metrics=metrics,
@@ -30,7 +32,7 @@ def model_card(metrics: Mapping) -> str:
         is_injected=bool(readings) and readings["made"] == "injected",
         evidence=[words for key, words in EVIDENCE.items() if metrics.get(key)],
         details=_details(metrics),
-        evaluation_data=_evaluation_data(run, results, readings),
+        evaluation_data=_evaluation_data(metrics, run, results, readings),
         training_data=_training_data(metrics, run),
         weaknesses=[f"{group} {sentence}" for group, sentence in weaknesses(results[0])] if results else [],
         ranking_rows=reading_facts.ranking_rows(readings) if readings else [],
@@ -48,15 +50,19 @@ def _details(metrics: Mapping) -> list[str]:
     run, manifest = metrics["run"], metrics.get("manifest", {})
     libraries = ", ".join(f"{name} {version}" for name, version in manifest.get("libraries", {}).items())
     facts = [f"Version {run['version']}, trained {run['trained_at']}.", *run.get("how", ())]
-    if "threshold" in manifest:
+    if manifest.get("threshold") and not claims_probability(manifest):
+        facts.append(f"Suspected from percentile {100 * manifest['threshold']:.0f} of the training clients on.")
+    elif "threshold" in manifest:
         facts.append(f"Suspected from a score of {manifest['threshold']:.4f} on.")
     return facts + ([f"Libraries: {libraries}."] if libraries else [])
 
 
-def _evaluation_data(run: Mapping, results: list | None, readings: Mapping | None) -> list[str]:
+def _evaluation_data(metrics: Mapping, run: Mapping, results: list | None, readings: Mapping | None) -> list[str]:
     facts = [run.get("split", "")]
     if results:
         facts.append(f"Measured on {results[0]['n']:,} clients, {results[0]['n_fraud']:,} of them labelled fraud.")
+    if "unlabelled" in metrics:
+        facts.append(describe_unlabelled(metrics))
     if readings:
         facts.append(escape_markdown(reading_facts.describe_evaluation(readings)))
     return list(filter(None, facts))
