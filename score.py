@@ -29,6 +29,7 @@ from fairmeter.cli.score.console import (
     print_overlap,
     print_quality,
     print_summary,
+    print_unlike,
     print_unused,
     progress,
 )
@@ -64,7 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
         settings = CommandSettings.from_environment()
         if options.is_partitioned:
             partitioned_run.check_partitioned(options)
-            partitioned_run.run_partitioned(options, settings, load_model(settings))
+            partitioned_run.run_partitioned(options, settings, load_model(options, settings))
         else:
             run(options, settings)
     except ValidationError as error:
@@ -91,18 +92,19 @@ class OutputFiles(NamedTuple):
 def run(options: ScoringOptions, settings: CommandSettings) -> None:
     """Check, read, score, plan visits, explain, write, and print what was found."""
     files = output_files(options)
-    model = load_model(settings)
+    model = load_model(options, settings)
     store = open_store(settings) if options.store else None
     inspections.check_false_alarms(model, options)
     exclusions = read_exclusions(options.leave_out)
     former = None if options.former is None else read_list(options.former)
-    monitor = DriftMonitor(model) if files.report or options.store else None
     data_map = None if options.map is None else read_map(options.map)
     exogenous = read_mapped_exogenous(data_map, tuple(options.sources), options.weather, options.holidays)
     console = Console(highlight=False)
 
     with progress() as bar:
         base, balances = read_base(options, model, exogenous, bar, data_map)
+        is_whole = bool(files.report or options.store)
+        monitor = DriftMonitor(model, None if is_whole else len(base.tables.quality))
         started = perf_counter()
         scores = score_clients(base, options, monitor, bar)
         seconds = perf_counter() - started
@@ -128,7 +130,8 @@ def run(options: ScoringOptions, settings: CommandSettings) -> None:
     if visits is not None:
         print_list(visits, selection, options.visits, options.list, console)
     print_overlap(overlap, console)
-    if monitor:
+    print_unlike(monitor.drift(), console)
+    if is_whole:
         print_drift(monitor.drift(), console)
     if files.report:
         from fairmeter.reports.scoring_report import write_scoring_report  # loads Jinja2, which lists do not need
@@ -161,13 +164,11 @@ def read_base(
     return base, balances
 
 
-def score_clients(
-    base: ClientBase, options: ScoringOptions, monitor: DriftMonitor | None, bar: Progress
-) -> list[Score]:
+def score_clients(base: ClientBase, options: ScoringOptions, monitor: DriftMonitor, bar: Progress) -> list[Score]:
     """A score for each client, in the order of the table."""
     step = bar.add_task("Scoring clients", total=len(base.tables.quality))
     scores: list[Score] = []
-    for part in base.scored(options.billable_months, *([monitor.add] if monitor else [])):
+    for part in base.scored(options.billable_months, monitor.add):
         scores += part
         bar.advance(step, len(part))
     return scores
@@ -177,10 +178,11 @@ def _ids_by_rank(scores: list[Score], ranks: list[int]) -> list[str]:
     return [scores[row].client_id for row in ranks if scores[row].probability is not None]
 
 
-def load_model(settings: CommandSettings) -> FraudModel:
-    """The model, its features those of this program. Raises ModelError."""
-    model = model_file.load(settings.model_path, settings.key)
-    model_file.check_features(model, FEATURE_NAMES, settings.model_path)
+def load_model(options: ScoringOptions, settings: CommandSettings) -> FraudModel:
+    """The model of --model or of the settings, its features those of this program. Raises ModelError."""
+    path = options.model or settings.model_path
+    model = model_file.load(path, settings.key)
+    model_file.check_features(model, FEATURE_NAMES, path)
     return model
 
 

@@ -11,7 +11,6 @@ However a run ends, model.bin is the old file or the complete new one.
 
 import sys
 import time
-from datetime import UTC, datetime
 
 from pydantic import ValidationError
 
@@ -23,13 +22,13 @@ from fairmeter.core.environment import configure_numeric_libraries
 from fairmeter.data.files import TableError
 from fairmeter.data.partitioned.spark import SparkError
 from fairmeter.models import model_file
-from fairmeter.models.model_file import ModelError
+from fairmeter.models.model_file import ModelError, file_sha256
 from fairmeter.reports.training_report import write_training_report
 from fairmeter.scoring.population_drift import describe_references
 from fairmeter.training import invoice_pipeline, reading_pipeline
 from fairmeter.training.dataset import Dataset, TrainingError
 from fairmeter.training.invoice_pipeline import TrainingResult
-from fairmeter.training.manifest import next_version
+from fairmeter.training.manifest import new_stamp, with_version
 from fairmeter.training.options import TrainingOptions
 
 # Settings. The seed, the number of test parts and the promised precision are in fairmeter/training/options.py.
@@ -62,11 +61,12 @@ def run(options: TrainingOptions, settings: CommandSettings) -> None:
     """Check the places, read, compute features, fit and measure, add readings, write the report, write the model."""
     started = time.monotonic()
     check_places(options)
-    stamp = {"version": next_version(options.out), "trained_at": datetime.now(UTC).isoformat(timespec="seconds")}
+    stamp = new_stamp()
     inputs = read_inputs(options, settings)
     dataset = build_dataset(inputs, options)
     result = learn_invoices(dataset, inputs, options, stamp)
     result = learn_readings(result, dataset, inputs, options, stamp)
+    result = TrainingResult(*with_version(*result))
     write_metrics(result, options)
     if result.model:
         model_file.save(result.model, options.out, settings.key)  # last: a failure before this leaves the old model
@@ -109,8 +109,10 @@ def learn_readings(
 
 
 def write_metrics(result: TrainingResult, options: TrainingOptions) -> None:
-    drift_references = {"fingerprints": describe_references(result.model)} if result.model else {}
-    write_training_report(result.metrics | {"command": options.command} | drift_references, options.report)
+    of_model = {}
+    if result.model:
+        of_model = {"fingerprints": describe_references(result.model), "model_sha256": file_sha256(result.model)}
+    write_training_report(result.metrics | {"command": options.command} | of_model, options.report)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ In:  labelled clients with invoices, readings, or both, as data frames with the 
 Out: a ScoringModel, the same as train.py fits on the same tables, with the metrics of its report.
 """
 
-from datetime import UTC, datetime
 from typing import Any
 
 from fairmeter.core.environment import configure_numeric_libraries
@@ -18,7 +17,7 @@ from fairmeter.frames.tables import table_files
 from fairmeter.training import invoice_pipeline, reading_pipeline
 from fairmeter.training.dataset import PROSPECTIVE, Dataset
 from fairmeter.training.invoice_pipeline import TrainingResult
-from fairmeter.training.manifest import next_version
+from fairmeter.training.manifest import new_stamp, with_version
 from fairmeter.training.options import TrainingOptions
 
 
@@ -42,12 +41,13 @@ def train(
     if files["invoices"] is None and files["readings"] is None:
         raise MissingFile("Nothing to learn from: give clients with invoices, readings, or both.")
     options = TrainingOptions(view=view, quick=quick, command=f"fairmeter.train(view={view!r}, quick={quick})")
-    stamp = {"version": next_version(options.out), "trained_at": datetime.now(UTC).isoformat(timespec="seconds")}
+    stamp = new_stamp()
     dataset = None if files["invoices"] is None else _dataset(files, name)
     result = _learn_invoices(dataset, options, stamp)
     if files["readings"] is not None:
         result = _learn_readings(result, dataset, files["readings"], options, stamp)
-    return ScoringModel(result.model, result.metrics)
+    metrics, model = with_version(*result)
+    return ScoringModel(model, metrics)
 
 
 def _dataset(files: dict[str, TableFile | None], name: str) -> Dataset:

@@ -36,13 +36,14 @@ class FraudModel:
 
     The manifest names the expected features ("features") and the view. Its "threshold" and "severities" apply to
     clients without readings, those in its "readings" to clients with readings. "fraud_rate" is the prior. "ranks" are
-    those of the training clients' scores, of a model without labels.
+    those of the training clients' scores, of a model without labels. sha256: of the file that it was read from.
     """
 
     invoices: Ensemble | None
     aggregates: Ensemble | None
     readings: ReadingModel | None
     manifest: dict
+    sha256: str | None = None
 
     @cached_property
     def claims_probability(self) -> bool:

@@ -15,7 +15,7 @@ import os
 import pickle
 import zlib
 from collections.abc import Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -106,7 +106,18 @@ def load(path: Path | str, key: bytes | None = None) -> FraudModel:
         raise ModelError(
             f"{path} is not signed with the key in MODEL_KEY: sign it with this key, or leave MODEL_KEY unset."
         )
-    return _opened(data, path)
+    return replace(_opened(data, path), sha256=hashlib.sha256(data).hexdigest())
+
+
+def file_sha256(model: FraudModel) -> str:
+    """The checksum of the file that `save` writes of this model."""
+    return hashlib.sha256(_packed(model)).hexdigest()
+
+
+def content_sha256(model: FraudModel) -> str:
+    """A checksum of what was fitted, and of when: it differs between any two trainings."""
+    body = pickle.dumps(to_plain({name: getattr(model, name) for name in PARTS}), protocol=5)
+    return hashlib.sha256(body + str(model.manifest.get("trained_at")).encode()).hexdigest()
 
 
 def check_features(model: FraudModel, names: Sequence[str], path: Path | str) -> None:

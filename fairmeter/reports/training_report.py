@@ -22,6 +22,7 @@ In:  metrics, a dict; NumPy values and records such as QualityFlag become plain 
      manifest    the model's manifest
      command     the training command
      fingerprints  population_drift.fingerprints(...): the reference of drift
+     model_sha256  checksum of the model.bin that the run wrote: a report is of this model alone
      title       of the page
 Out: three files in a folder. What is missing from the metrics is left out.
 """

@@ -13,6 +13,7 @@ from fairmeter.scoring.payloads import AggregatedClient, RawClient, Row
 from fairmeter.scoring.problems import InvalidRow, Problem, bad_value
 
 CHUNK = 512  # clients scored at once; more are not faster, and a bad row makes its chunk be read again
+MAX_MONITORED = 2_000  # clients of a batch whose drift is measured, which takes as long as to score them
 CHUNK_RECORDS = 50_000  # invoices and readings at once, if they are of several clients: as objects they take 20 MB
 
 Outcome = Score | Problem
@@ -52,6 +53,28 @@ def score_rows(rows: Iterable[Row], scorer: Scorer, with_reasons: bool = False) 
     """Each row's outcome, computed chunk by chunk."""
     for chunk in chunks(rows):
         yield from _score_chunk(chunk, scorer, with_reasons)
+
+
+class MonitoredScorer:
+    """A scorer of one batch that also counts how far its clients are from those in training."""
+
+    def __init__(self, scorer: Scorer) -> None:
+        self.manifest, self._scorer, self._n_counted = scorer.manifest, scorer, 0
+        make = getattr(scorer, "drift_monitor", None)
+        self._monitor = make() if make else None
+        self.score_aggregates = scorer.score_aggregates
+
+    def score(self, tables: ClientTables, with_reasons: bool = False) -> list[Score]:
+        """As the scorer's; the first MAX_MONITORED clients are counted."""
+        if self._monitor is None:
+            return self._scorer.score(tables, with_reasons)
+        watch = self._monitor.add if self._n_counted < MAX_MONITORED else None
+        self._n_counted += len(tables.quality)
+        return self._scorer.score(tables, with_reasons, on_context=watch)
+
+    def drift(self) -> dict | None:
+        """The drift of the clients so far (population_drift.py); None for a scorer that measures none."""
+        return None if self._monitor is None else self._monitor.drift()
 
 
 def chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:

@@ -28,22 +28,31 @@ from fairmeter.models.reading_model import MIN_DAYS
 
 MAX_FEATURES = 30  # listed one by one
 RETRAIN = "Train again (train.py) with invoices up to today and with what the crews found."
+UNLIKE_SHARE = 0.25  # of the features that have shifted, from which on clients are unlike those in training
+UNLIKE = "What scores meant there they need not mean here: train a model on this utility's own data."
+MAX_SAMPLED = 10_000  # clients that show such a shift as clearly as all would
 WORST_FIRST = (SHIFTED, SHIFTING, STABLE, TOO_FEW)
 
 
 class DriftMonitor:
     """Counts the clients of a run in the bins of the model's reference distributions, a chunk at a time."""
 
-    def __init__(self, model: FraudModel) -> None:
+    def __init__(self, model: FraudModel, n_clients: int | None = None) -> None:
+        """n_clients: of the whole run, of which a sample of MAX_SAMPLED is counted; None counts all."""
         self.model = model
+        self._step, self._n_seen = max(-(-(n_clients or 0) // MAX_SAMPLED), 1), 0
         self.counts: dict[str, np.ndarray] = {}
         self._unmeasured: set[str] = set()
 
     def add(self, context: ScoringContext) -> None:
         """Count those clients of a chunk that are of the kind each ensemble was trained on."""
-        self._add(INVOICES, context.invoice_features, self._is_in_scope(context.invoice_features))
+        n = len(context.invoice_features)
+        is_sampled = (self._n_seen + np.arange(n)) % self._step == 0
+        self._n_seen += n
+        self._add(INVOICES, context.invoice_features, is_sampled & self._is_in_scope(context.invoice_features))
         if context.reading_features is not None:
-            self._add(READINGS, context.reading_features, context.reading_features.n_records >= MIN_DAYS)
+            is_read = context.reading_features.n_records >= MIN_DAYS
+            self._add(READINGS, context.reading_features, is_sampled & is_read)
 
     def drift(self) -> dict:
         """The drift of all clients so far, as described above."""
@@ -144,6 +153,28 @@ def _levels(part: dict) -> list[str]:
 
 
 # --- sentences --------------------------------------------------------------------------------------------------------
+
+
+def describe_unlike(drift: Mapping) -> str | None:
+    """The sentence that clients are unlike those in training; None where they are not, or are too few to say.
+
+    They are where UNLIKE_SHARE of the features of an ensemble or its score have shifted.
+    """
+    found = [_shifted(name, part) for name, part in drift["parts"].items() if _is_unlike(part)]
+    if not found:
+        return None
+    return f"these clients are unlike those that the model was trained on: {' and '.join(found)}. {UNLIKE}"
+
+
+def _is_unlike(part: Mapping) -> bool:
+    if part["score"]["level"] == TOO_FEW:
+        return False
+    return part["score"]["level"] == SHIFTED or part["n_shifted"] >= UNLIKE_SHARE * part["n_features"]
+
+
+def _shifted(name: str, part: Mapping) -> str:
+    share = part["n_shifted"] / max(part["n_features"], 1)
+    return f"{part['n_shifted']:,} of {part['n_features']:,} features of their {name} have shifted ({share:.0%})"
 
 
 def describe_drift(drift: Mapping) -> list[str]:

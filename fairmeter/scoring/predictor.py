@@ -4,7 +4,7 @@ In:  ClientTables, or one flat object of aggregates a client.
 Out: a Score for each client, with reasons where they are asked for, and with what a visit may bring.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -34,7 +34,8 @@ class Predictor:
     """A FraudModel behind the two forms of a client (batches.Scorer)."""
 
     def __init__(self, model: FraudModel, billable_months: int = BILLABLE_MONTHS) -> None:
-        self._model, self.manifest, self._billable_months = model, model.manifest, billable_months
+        self._model, self._billable_months = model, billable_months
+        self.manifest = model.manifest | ({"sha256": model.sha256} if model.sha256 else {})
         self._feature_names = frozenset(model.manifest["features"])
         columns = () if model.aggregates is None else model.aggregates.inputs.columns
         self.aggregates = tuple(model.manifest["features"][column] for column in columns)  # as /v2 names its tensors
@@ -45,13 +46,17 @@ class Predictor:
         with_reasons: bool | Collection[str] = False,
         stored: Sequence[StoredInvoiceScore | None] | None = None,
         losses: TransformerLosses | None = None,
+        on_context: Callable[[ScoringContext], None] | None = None,
     ) -> list[Score]:
         """A score for each client, with the recovery that a visit may bring.
 
         with_reasons: explain all clients, none, or those whose severity is in a collection.
         stored: the score by invoices that are not at hand; losses: what the clients' transformers lost.
+        on_context: called with the tables and features, by which drift is measured.
         """
         context = self.context(tables, stored, losses)
+        if on_context is not None:
+            on_context(context)
         ids = context.clients["client_id"]
         scores = self._model.score_clients(
             context.invoice_features, ids, tables.quality, context.reading_features, stored

@@ -4,17 +4,18 @@ In:  a Dataset, the ensemble fitted on its clients, the metrics measured on othe
 Out: the manifest without its view, version and time.
 """
 
+import hashlib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 import numpy as np
 
 from fairmeter.evaluation import model_evaluation
 from fairmeter.evaluation.conformal_selection import calibration_table
-from fairmeter.models import model_file
-from fairmeter.models.model_file import ModelError
+from fairmeter.models.fraud_model import FraudModel
+from fairmeter.models.model_file import content_sha256
 from fairmeter.models.ranks import RANK_THRESHOLDS, rank_reference
 from fairmeter.training.dataset import Dataset
 from fairmeter.training.ensemble_fitting import STACK_FOLDS, Fitted
@@ -23,6 +24,7 @@ LIBRARIES = ("numpy", "xgboost", "xgboost-cpu", "catboost", "scikit-learn", "onn
 MANIFEST_METRICS = ("roc_auc", "pr_auc", "at_top", "at_threshold", "brier", "calibration_error")
 METERS = {"meter_id"}  # many, and no sentence names one
 PROBABILITY_ENTRIES = ("promise", "metrics", "fraud_rate")  # of a manifest whose model has labels
+HASH_DIGITS = 7  # of a version: the trainings of one day are few
 NOT_REPORTED = ("features", "promise", "ranks", "code_names")  # left out of the report: too long
 METHOD = (
     "Members XGBoost, CatBoost and a random forest, stacked by a logistic regression on scores out of "
@@ -104,12 +106,20 @@ def installed_versions(libraries: tuple[str, ...]) -> Iterator[tuple[str, str]]:
             continue
 
 
-def next_version(out: Path) -> str:
-    """Version of the next model: year, month, and a number one higher than that of the existing model."""
-    today = datetime.now(UTC)
-    month = f"{today.year}.{today.month}"
-    try:
-        head, _, number = model_file.load(out).manifest["version"].rpartition(".")
-        return f"{month}.{int(number) + 1 if head == month else 1}"
-    except (ModelError, KeyError, ValueError):
-        return f"{month}.1"
+def new_stamp() -> dict[str, str]:
+    """The stamp of a training that begins: its time; the version follows from what it fits (`with_version`)."""
+    return {"version": "", "trained_at": datetime.now(UTC).isoformat(timespec="seconds")}
+
+
+def with_version(metrics: Mapping, model: FraudModel | None) -> tuple[dict, FraudModel | None]:
+    """Metrics and model with their version: the day of the training, and a hash of what was fitted.
+
+    No two trainings share a version, so that a report names the one model that it is of. A run that only validates
+    has the hash of its metrics.
+    """
+    day = datetime.fromisoformat(metrics["run"]["trained_at"])
+    digest = content_sha256(model) if model else hashlib.sha256(repr(metrics).encode()).hexdigest()
+    version = {"version": f"{day:%Y.%m.%d}-{digest[:HASH_DIGITS]}"}
+    reported = {"manifest": metrics["manifest"] | version} if "manifest" in metrics else {}
+    metrics = {**metrics, "run": metrics["run"] | version, **reported}
+    return metrics, model and replace(model, manifest=model.manifest | version)

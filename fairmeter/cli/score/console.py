@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from fairmeter.core.types import INSUFFICIENT_HISTORY, SEVERITIES, QualityFlag
 from fairmeter.data.exogenous import Exogenous
 from fairmeter.scoring.population import ClientBase
-from fairmeter.scoring.population_drift import describe_drift
+from fairmeter.scoring.population_drift import describe_drift, describe_unlike
 
 
 def progress() -> Progress:
@@ -49,6 +49,12 @@ def print_overlap(rows: list[dict] | None, console: Console) -> None:
     for row in rows or ():
         line = f"Of the first {row['k']:,} clients {row['n_both']:,} were among the former list's first {row['k']:,}"
         console.print(f"{line} (Jaccard index {row['jaccard']:.2f}).", soft_wrap=True)
+
+
+def print_unlike(drift: dict, console: Console) -> None:
+    """One warning where the clients are unlike those that the model was trained on."""
+    if warning := describe_unlike(drift):
+        console.print(f"Warning: {warning}", soft_wrap=True, markup=False)
 
 
 def print_drift(drift: dict, console: Console) -> None:

@@ -22,6 +22,7 @@ class ScoringOptions:
     transformers: Path | None
     holidays: str | None
     out: Path
+    model: Path | None
     report: Path | None
     former: Path | None
     store: bool
@@ -75,6 +76,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--holidays", metavar="FILE_OR_COUNTRY", help="a file with a date a row, or a country's code: GB or GB-ENG")
     add("--out", type=Path, default=Path("scores.csv"), help="a .csv or .parquet file (scores.csv)")
+    add("--model", type=Path, metavar="FILE", help="the model that scores (MODEL_PATH, else model.bin)")
     add(
         "--report",
         type=Path,

@@ -1,7 +1,7 @@
 """The model's page: measured quality, what severities promise, visits by threshold, drift, overlap of lists.
 
 In:  the manifest of model.bin; the report of a training or validation, if there is one; scores and runs of the store.
-Out: the page at /desk/model. A report of another model version is shown with that version.
+Out: the page at /desk/model. Reports of other models are not shown; without its own the page says so.
 """
 
 import json
@@ -14,6 +14,7 @@ from typing import Any
 
 from fairmeter.core.claims import claims_probability, severities_from
 from fairmeter.core.types import Score
+from fairmeter.scoring.population_drift import describe_unlike
 from fairmeter.store import Run, Store
 from fairmeter.web.http import i18n
 from fairmeter.web.pages import charts
@@ -37,7 +38,7 @@ def register(site: Site) -> None:
     @site.page("/model")
     def model():
         manifest, claims = desk.manifest, claims_probability(desk.manifest)
-        report = report_of(reports, str(manifest["version"]))
+        report = report_of(reports, manifest)
         return render(
             "model.html",
             model=model_state(manifest),
@@ -85,7 +86,9 @@ def drift_state(store: Store, version: str) -> dict[str, Any] | None:
         return None
     parts = [part_state(name, part) for name, part in last.found["parts"].items()]
     state = {"scored_at": last.scored_at, "version": last.model_version, "parts": parts}
-    return state | {"is_other": last.model_version != version, "untold": last.found["untold"]}
+    warning = describe_unlike(last.found)
+    more = {"is_other": last.model_version != version, "untold": last.found["untold"]}
+    return state | more | {"warning": warning and f"{warning[0].upper()}{warning[1:]}"}
 
 
 def part_state(name: str, part: dict[str, Any]) -> dict[str, Any]:
@@ -122,11 +125,22 @@ def overlap_chart(runs: Sequence[Run]) -> charts.Chart:
 # --- the report -------------------------------------------------------------------------------------------------------
 
 
-def report_of(paths: Sequence[Path], version: str) -> dict[str, Any] | None:
-    """The report of this model version, else the first readable one; None without any."""
-    found = [report for report in map(read_report, paths) if report is not None]
-    of_this = [report for report in found if report["run"].get("version") == version]
-    return next(iter(of_this or found), None)
+def report_of(paths: Sequence[Path], manifest: Mapping) -> dict[str, Any] | None:
+    """The first report that is of this model; None without any. [manifest: with the sha256 of the model's file]"""
+    found = (report for report in map(read_report, paths) if report is not None)
+    return next((report for report in found if is_report_of(report, manifest)), None)
+
+
+def is_report_of(report: Mapping, manifest: Mapping) -> bool:
+    """Whether a report was made of the model: by the file's checksum, or by version and time of the training.
+
+    Versions before 2026.11.30 were numbered anew for each first model: alone they say nothing.
+    """
+    run, sums = report["run"], (report.get("model_sha256"), manifest.get("sha256"))
+    if None not in sums:
+        return sums[0] == sums[1]
+    names = ("version", "trained_at")
+    return all(run.get(name) is not None and run[name] == manifest.get(name) for name in names)
 
 
 def read_report(path: Path) -> dict[str, Any] | None:

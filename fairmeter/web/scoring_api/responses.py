@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from fairmeter.core.types import QualityFlag, Score
 from fairmeter.scoring.batches import Outcome
+from fairmeter.scoring.population_drift import describe_unlike
 from fairmeter.scoring.problems import Problem, error_of
 
 RANKS_ONLY = "A model without labels ranks clients; what a visit would bring back is not estimated."
@@ -51,8 +52,11 @@ def _flag(flag: QualityFlag) -> dict:
     return {"flag": flag.flag, "text": flag.text}
 
 
-def batch_response(outcomes: Iterable[Outcome], quality: list[QualityFlag]) -> dict:
-    """The answer for a batch, without the model: results by rank, then those without a score, and the bad rows."""
+def batch_response(outcomes: Iterable[Outcome], quality: list[QualityFlag], drift: dict | None = None) -> dict:
+    """The answer for a batch, without the model: results by rank, then those without a score, and the bad rows.
+
+    drift: of its clients; where they are unlike those in training, the answer has a warning.
+    """
     scores, errors = [], []
     for row, outcome in enumerate(outcomes):
         if isinstance(outcome, Problem):
@@ -61,7 +65,9 @@ def batch_response(outcomes: Iterable[Outcome], quality: list[QualityFlag]) -> d
             scores.append((row, outcome))
     results = _ranked(scores)
     counts = {"n_results": len(results), "n_errors": len(errors)}
-    return counts | {"results": results, "errors": errors, "quality": [_flag(flag) for flag in quality]}
+    warning = describe_unlike(drift) if drift else None
+    answer = counts | {"results": results, "errors": errors, "quality": [_flag(flag) for flag in quality]}
+    return answer | ({"warning": f"{warning[0].upper()}{warning[1:]}"} if warning else {})
 
 
 def _ranked(scores: list[tuple[int, Score]]) -> list[dict]:

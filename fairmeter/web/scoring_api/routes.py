@@ -14,7 +14,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from fairmeter.core.types import QualityFlag, Score
 from fairmeter.scoring import examples
-from fairmeter.scoring.batches import Outcome, Scorer, score_one, score_rows
+from fairmeter.scoring.batches import MonitoredScorer, Outcome, Scorer, score_one, score_rows
 from fairmeter.scoring.payloads import RequestLimits, Row, parse_json, parse_row, rows_of_json, rows_of_ndjson
 from fairmeter.scoring.problems import Problem, bad_value
 from fairmeter.scoring.uploads import read_upload
@@ -86,9 +86,10 @@ def _add_scoring(
         body = request.files if kind == MULTIPART else _body(limits)
         with one_batch:
             rows, quality = _rows(kind, body, limits)
-            outcomes = list(score_rows(rows, scorer, with_reasons))
+            monitored = MonitoredScorer(scorer)
+            outcomes = list(score_rows(rows, monitored, with_reasons))
             metrics.count_scores(outcome for outcome in outcomes if not isinstance(outcome, Problem))
-            answer = batch_response(outcomes, quality)
+            answer = batch_response(outcomes, quality, monitored.drift())
         return _json(answer | {"model": model})
 
 

@@ -219,6 +219,9 @@ class BatchAnswer(BaseModel):
     results: list[Result]
     errors: list[RowError]
     quality: list[FlagResponse] = Field(description="of the upload as a whole")
+    warning: str | None = Field(
+        None, description="given where the clients are unlike those that the model was trained on, from 50 on"
+    )
     model: ModelName
 
 
