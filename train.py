@@ -26,7 +26,7 @@ from fairmeter.models.model_file import ModelError, file_sha256
 from fairmeter.reports.training_report import write_training_report
 from fairmeter.scoring.population_drift import describe_references
 from fairmeter.training import invoice_pipeline, reading_pipeline
-from fairmeter.training.dataset import Dataset, TrainingError
+from fairmeter.training.dataset import Dataset, TrainingError, describe_selection
 from fairmeter.training.invoice_pipeline import TrainingResult
 from fairmeter.training.manifest import new_stamp, with_version
 from fairmeter.training.options import TrainingOptions
@@ -81,7 +81,8 @@ def learn_invoices(
     if dataset is None:
         result = invoice_pipeline.without_invoices(options.view, stamp, inputs.base_model)
     else:
-        print_lines(dataset.summary(), *(f"  {flag.text}" for flag in dataset.tables.flags))
+        flag_texts = (f"  {flag.text}" for flag in dataset.tables.flags)
+        print_lines(dataset.summary(), *describe_selection(dataset.label), *flag_texts)
         with fitting_progress(invoice_pipeline.count_steps(options, dataset.has_labels)) as on_step:
             result = invoice_pipeline.train_on_invoices(dataset, options, stamp, on_step)
     run = result.metrics["run"]
@@ -98,7 +99,9 @@ def learn_readings(
         training_set = reading_pipeline.prepare_readings(
             inputs.readings, inputs.readings_name, dataset, inputs.inspections, inputs.exogenous, options
         )
-        print_lines(f"{training_set.n_clients:,} clients with readings.", *(f"  {t}" for t in training_set.flag_texts))
+        selection = [] if training_set.label is None else describe_selection(training_set.label)
+        flag_texts = (f"  {text}" for text in training_set.flag_texts)
+        print_lines(f"{training_set.n_clients:,} clients with readings.", *selection, *flag_texts)
         with fitting_progress(READING_STEPS) as on_step:
             return reading_pipeline.train_on_readings(result, training_set, options, stamp, on_step)
     except TrainingError as error:

@@ -17,6 +17,7 @@ import numpy as np
 Z95 = 1.959963984540054  # normal quantile of a two-sided 95 % interval
 T95 = (12.706205, 4.302653, 3.182446, 2.776445, 2.570582, 2.446912, 2.364624, 2.306004, 2.262157)  # t, 1..9 degrees
 BINS = 10  # of equal size: at 6 % fraud, even the lowest of 20,000 test clients hold some frauds
+FEW = 100  # clients of a class: with fewer, resampling and DeLong's variance give too narrow intervals
 RESAMPLES = 400  # with 200 the 2.5 % quantiles are unstable
 N_POINTS = 400  # of a stored curve: more than a chart resolves
 
@@ -154,6 +155,43 @@ def delong_interval(y: np.ndarray, score: np.ndarray) -> tuple[float, float]:
     auc = frauds @ beaten / frauds.sum()
     half = Z95 * np.sqrt(_variance_of_mean(beaten, frauds) + _variance_of_mean(beating, others))
     return max(auc - half, 0.0), min(auc + half, 1.0)
+
+
+def auc_estimate(y: np.ndarray, score: np.ndarray) -> dict | None:
+    """ROC-AUC with its interval: DeLong's; of few clients the hull of that and the score interval.
+
+    DeLong's variance is 0 where the classes do not overlap, which few clients reach by chance.
+    """
+    value, interval, n = roc_auc(y, score), delong_interval(y, score), np.sum(y)
+    least = min(n, len(y) - n)
+    if least < 2 or (least >= FEW and interval[0] < interval[1]):
+        return estimate(value, interval)
+    low, high = _score_interval_of_auc(value, n, len(y) - n)
+    return estimate(value, (min(low, interval[0]), max(high, interval[1])))
+
+
+def _score_interval_of_auc(value: float, n_frauds: float, n_others: float) -> tuple[float, float]:
+    """95 % interval of a ROC-AUC by inverting its score test, which keeps its width at 0 and 1.
+
+    Method 5 of Newcombe, Confidence intervals for an effect size measure based on the Mann-Whitney statistic, Part 2,
+    Statistics in Medicine 25 (2006), with the variance of Hanley and McNeil.
+    """
+    auc = np.linspace(0.0, 1.0, 20_001)
+    more = (n_frauds + n_others) / 2.0 - 1.0
+    variance = auc * (1 - auc) * (1 + more * (1 - auc) / (2 - auc) + more * auc / (1 + auc)) / (n_frauds * n_others)
+    inside = auc[np.abs(auc - value) <= Z95 * np.sqrt(variance) + 1e-12]
+    return float(min(inside.min(), value)), float(max(inside.max(), value))
+
+
+def widened(found: dict | None, n: float) -> dict | None:
+    """An estimate of a share; of few clients with an interval of at least Wilson's width. [n: clients of the share]"""
+    if found is None or found["interval"] is None or n <= 0:
+        return found
+    low, high = found["interval"]
+    if n >= FEW and low < high:
+        return found
+    least, most = wilson_interval(found["value"] * n, n)
+    return found | {"interval": [float(min(low, least)), float(max(high, most))]}
 
 
 def bootstrap(

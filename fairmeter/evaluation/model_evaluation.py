@@ -11,13 +11,14 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from fairmeter.evaluation.metrics import (
+    FEW,
     CumulativeHits,
+    auc_estimate,
     binned_calibration_error,
     bootstrap,
     calibration_noise,
     calibration_slope,
     cumulative_hits,
-    delong_interval,
     estimate,
     f1_estimate,
     mean_estimate,
@@ -27,11 +28,11 @@ from fairmeter.evaluation.metrics import (
     precision_at_k,
     ratio,
     reliability_table,
-    roc_auc,
     roc_curve,
     score_bins,
     share_estimate,
     visits_curve,
+    widened,
     wilson_interval,
 )
 
@@ -181,7 +182,7 @@ def _group_row(y: np.ndarray, score: np.ndarray, suspected: np.ndarray, listed: 
         "n_fraud": n_fraud,
         "base_rate": share_estimate(n_fraud, n),
         "mean_score": float(score.mean()),
-        "roc_auc": estimate(roc_auc(y, score), delong_interval(y, score)),
+        "roc_auc": auc_estimate(y, score),
         "precision_at_top": share_estimate(precision_at_k(y, score, LIST_SHARE) * visits, visits),
         "recall_in_list": share_estimate(listed @ y, n_fraud),
         "suspected": int(suspected.sum()),
@@ -235,7 +236,7 @@ def evaluate(
         "n": n,
         "n_fraud": n_fraud,
         "base_rate": share_estimate(n_fraud, n),
-        "roc_auc": estimate(roc_auc(y, score), delong_interval(y, score)),
+        "roc_auc": auc_estimate(y, score),
         **_figures_of_list(*_bootstrap_figures(y, score, probability, seed), steps),
         "at_threshold": at_threshold(y, score, threshold),
         "calibration_slope": calibration_slope(y, score) if probability else None,
@@ -262,7 +263,7 @@ def compare(
     rows = []
     for name, score in models.items():
         figures = _figures_of_list(*found[name], cumulative_hits(y, score))
-        row = {"model": name, "roc_auc": estimate(roc_auc(y, score), delong_interval(y, score))}
+        row = {"model": name, "roc_auc": auc_estimate(y, score)}
         row |= {key: figures[key] for key in ("pr_auc", "at_top", "brier")}
         rows.append(row | {"pr_auc_behind": _paired_difference(found, name, reference)})
     return rows
@@ -277,7 +278,7 @@ def pool(folds: Sequence):
     present = [fold for fold in folds if fold is not None]
     first = present[0] if present else None
     if isinstance(first, dict) and "value" in first:
-        return mean_estimate([fold["value"] for fold in present])
+        return _mean_over_folds(present)
     if isinstance(first, dict):
         return {key: pool([fold[key] for fold in present]) for key in first if key not in DETAIL}
     if isinstance(first, list):
@@ -285,6 +286,15 @@ def pool(folds: Sequence):
     if isinstance(first, float):
         return first if len(set(present)) == 1 else math.fsum(present) / len(present)
     return sum(present) if isinstance(first, int) else first
+
+
+def _mean_over_folds(folds: Sequence[Mapping]) -> dict | None:
+    """The folds' mean; where all agree to the last digit, with the mean interval of a fold instead of none."""
+    found = mean_estimate([fold["value"] for fold in folds])
+    if not found or not found["interval"] or found["interval"][0] < found["interval"][1]:
+        return found
+    ends = [fold["interval"] for fold in folds if fold.get("interval")]
+    return found | {"interval": np.mean(ends, axis=0).tolist() if ends else None}
 
 
 def weaknesses(result: Mapping) -> list[tuple[str, str]]:
@@ -344,15 +354,35 @@ def _figures_of_list(values: list[float], draws: np.ndarray, steps: CumulativeHi
         float(steps.hits[-1] / steps.n[-1]),
         len(SHARES),
     )
-    tops = zip(SHARES, visits, found[1 : 1 + k], found[1 + k : 1 + 2 * k], strict=True)
+    precisions = [widened(each, n) for each, n in zip(found[1 : 1 + k], visits, strict=True)]
+    lifts = [
+        lift if n >= FEW else _lift(lift, precision, rate)
+        for lift, precision, n in zip(found[1 + k : 1 + 2 * k], precisions, visits, strict=True)
+    ]
+    tops = zip(SHARES, visits, precisions, lifts, strict=True)
     probability = len(values) > 1 + 2 * k
     return {
-        "pr_auc": found[0],
+        "pr_auc": widened(found[0], float(steps.hits[-1])),
         "at_top": [{"share": s, "visits": v, "precision": precision, "lift": lift} for s, v, precision, lift in tops],
-        "brier": found[-2] if probability else None,
+        "brier": _with_width(found[-2]) if probability else None,
         "brier_base": rate * (1 - rate) if probability else None,
         "calibration_error": _debiased(values[-1], draws[-1]) if probability else None,
     }
+
+
+def _lift(lift: dict | None, precision: dict | None, rate: float) -> dict | None:
+    """A lift, its interval at least as wide as that of the precision over the base rate."""
+    if lift is None or precision is None or None in (lift["interval"], precision["interval"]):
+        return lift
+    (low, high), (least, most) = lift["interval"], precision["interval"]
+    return lift | {"interval": [min(low, least / rate), max(high, most / rate)]}
+
+
+def _with_width(found: dict | None) -> dict | None:
+    """An estimate without its interval where resampling did not change it, which is no certainty."""
+    if found is None or found["interval"] is None or found["interval"][0] < found["interval"][1]:
+        return found
+    return found | {"interval": None}
 
 
 def _debiased(error: float, draws: np.ndarray) -> dict:

@@ -11,7 +11,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fairmeter.evaluation.metrics import CumulativeHits, cumulative_hits, estimate, percentiles, ratio
+from fairmeter.evaluation.metrics import (
+    FEW,
+    CumulativeHits,
+    auc_estimate,
+    cumulative_hits,
+    estimate,
+    percentiles,
+    ratio,
+    widened,
+)
 
 RATES = (0.05, 0.01)  # false-positive rates of the recalls
 RESAMPLES = 300
@@ -60,9 +69,20 @@ def ranking(label: np.ndarray, score: np.ndarray, household: np.ndarray) -> dict
     names = ("roc_auc", "pr_auc", *(f"recall_at_{rate:.0%}" for rate in RATES))
     steps = cumulative_hits(label, score)  # sorted once: resamples only change the weights
     replicates = np.array([_ranking_figures(steps.weighted(n_drawn)) for n_drawn in _household_draws(household)])
-    return {
+    found = {
         n: estimate(v, percentiles(d)) for n, v, d in zip(names, _ranking_figures(steps), replicates.T, strict=True)
     }
+    n_thieves = len(np.unique(household[np.asarray(label) == 1]))
+    widest = {name: widened(each, n_thieves) for name, each in found.items()}
+    return widest | {"roc_auc": _hull(found["roc_auc"], auc_estimate(label, score), n_thieves)}
+
+
+def _hull(found: dict | None, other: dict | None, n_thieves: int) -> dict | None:
+    """The estimate; of few thieves with the hull of both intervals."""
+    if found is None or n_thieves >= FEW or None in (other, found["interval"], other and other["interval"]):
+        return found
+    (low, high), (least, most) = found["interval"], other["interval"]
+    return found | {"interval": [min(low, least), max(high, most)]}
 
 
 def _ranking_figures(steps: CumulativeHits) -> list[float]:

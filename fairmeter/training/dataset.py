@@ -150,14 +150,25 @@ class Dataset:
     def summary(self) -> str:
         """One line on the data: clients, invoices and labels."""
         counted = f"{self.name}: {len(self.label):,} clients, {self.n_invoices:,} invoices"
-        return f"{counted}, {self.describe_labels()}; {self.is_active().sum():,} active."
+        return f"{counted}, {describe_labels(self.label)}; {self.is_active().sum():,} active."
 
-    def describe_labels(self) -> str:
-        """How many clients are labelled fraud, of how many with a label."""
-        n_unknown, n_frauds = int(np.isnan(self.label).sum()), int(np.nansum(self.label))
-        if not self.has_labels:
-            return "none of them labelled"
-        if n_unknown:
-            n_inspected = len(self.label) - n_unknown
-            return f"{n_frauds:,} of {n_inspected:,} inspected labelled fraud, {n_unknown:,} unknown"
-        return f"{self.fraud_rate:.2%} labelled fraud"
+
+def describe_labels(label: np.ndarray) -> str:
+    """How many clients are labelled fraud, of how many with a label. [1, 0, NaN unknown]"""
+    n_unknown, n_frauds = int(np.isnan(label).sum()), int(np.nansum(label))
+    if n_unknown == len(label):
+        return "none of them labelled"
+    if n_unknown:
+        return f"{n_frauds:,} of {len(label) - n_unknown:,} inspected labelled fraud, {n_unknown:,} unknown"
+    return f"{n_frauds / len(label):.2%} labelled fraud"
+
+
+def describe_selection(label: np.ndarray) -> list[str]:
+    """A sentence on labels of the inspected alone; none where all clients have one, or none has."""
+    n_unknown = int(np.isnan(label).sum())
+    if n_unknown in (0, len(label)):
+        return []
+    return [
+        f"Labels: {describe_labels(label)}. The inspected were chosen, not drawn at random: figures hold for clients "
+        "chosen like them, and say less of all others."
+    ]

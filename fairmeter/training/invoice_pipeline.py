@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fairmeter.data.tables import Tables, read_tables
+from fairmeter.evaluation.drift import ReferenceDistribution
 from fairmeter.explanation.topics import describe_column
 from fairmeter.features.invoices.matrix import (
     AGGREGATES_BLOCK,
@@ -23,7 +24,7 @@ from fairmeter.features.invoices.matrix import (
 )
 from fairmeter.models import model_file
 from fairmeter.models.fraud_model import ACCOUNT_FEATURES, FraudModel
-from fairmeter.training.dataset import PROSPECTIVE, VIEWS, Dataset, TrainingError
+from fairmeter.training.dataset import PROSPECTIVE, VIEWS, Dataset, TrainingError, describe_selection
 from fairmeter.training.ensemble_fitting import DETECTOR_FEATURES, STACK_FOLDS, EnsembleConfig, Fitted, fit_ensemble
 from fairmeter.training.inspection_labels import InspectionLabels, describe_weights, merge_inspections
 from fairmeter.training.manifest import METHOD, NOT_REPORTED, UNLABELLED_METHOD, build_manifest, unlabelled_manifest
@@ -115,11 +116,28 @@ def fit_and_measure(dataset: Dataset, options: TrainingOptions, stamp: dict, on_
     fitted, from_aggregates = fit_invoice_ensembles(dataset, split.train, options, on_step)
     measured = measure_held_out(dataset, split, fitted, from_aggregates)
     final, final_from_aggregates = fit_invoice_ensembles(dataset, clients, options, on_step)
+    final = with_drift_reference(dataset, clients, options.view, final)
     manifest = build_manifest(dataset, clients, final, measured["results"][0], PROMISED_PRECISION)
     manifest = manifest | {"view": options.view} | stamp
     run = describe_run(dataset) | {"view": options.view, "split": HELD_OUT} | stamp
     metrics = {"run": run, **measured, "manifest": {k: v for k, v in manifest.items() if k not in NOT_REPORTED}}
     return TrainingResult(metrics, FraudModel(final.ensemble, final_from_aggregates.ensemble, None, manifest))
+
+
+def with_drift_reference(dataset: Dataset, clients: np.ndarray, view: str, fitted: Fitted) -> Fitted:
+    """The ensemble with a drift reference of all clients that are scored, not of those alone that have a label.
+
+    The inspected are not like the others; beside them alone, every run would report drift. [clients: fitted on]
+    """
+    others = np.setdiff1d(dataset.scored_clients(view), clients)
+    if not len(others):
+        return fitted
+    ensemble = fitted.ensemble
+    of_others = ensemble.inputs.matrix(dataset.evidence.of(others))
+    matrix = np.concatenate([ensemble.inputs.matrix(dataset.evidence.of(clients)), of_others])
+    log_odds = np.concatenate([fitted.log_odds, ensemble.log_odds(of_others)])
+    reference = ReferenceDistribution.from_clients(matrix, log_odds)
+    return replace(fitted, ensemble=replace(ensemble, fingerprint=reference))
 
 
 def rank_clients(dataset: Dataset, options: TrainingOptions, stamp: dict, on_step: OnStep) -> TrainingResult:
@@ -202,7 +220,10 @@ def describe_run(dataset: Dataset) -> dict:
     if not dataset.has_labels:
         return data | {"how": [UNLABELLED_METHOD, active]}
     weighed = [] if dataset.weight is None else [describe_weights(dataset.weight[~np.isnan(dataset.label)])]
-    return data | {"fraud_rate": dataset.fraud_rate, "how": [*METHOD, *weighed, active]}
+    return data | {
+        "fraud_rate": dataset.fraud_rate,
+        "how": [*METHOD, *describe_selection(dataset.label), *weighed, active],
+    }
 
 
 def without_invoices(view: str, stamp: dict, base_model: FraudModel | None = None) -> TrainingResult:

@@ -20,7 +20,7 @@ from fairmeter.features.readings.covariates import TransformerLosses
 from fairmeter.features.readings.matrix import FEATURE_NAMES as READING_FEATURES
 from fairmeter.models.fraud_model import FraudModel
 from fairmeter.training.attacks import HonestHouseholds
-from fairmeter.training.dataset import Dataset, TrainingError
+from fairmeter.training.dataset import Dataset, TrainingError, describe_selection
 from fairmeter.training.inspection_labels import AS_OF, InspectionLabels, label_readings, truncate_at_inspection
 from fairmeter.training.invoice_pipeline import TrainingResult
 from fairmeter.training.manifest import manifest_without_invoices, ranks_manifest
@@ -142,6 +142,8 @@ def add_readings(
     facts |= {what: Path(file).name for what, file in exogenous_files.items() if file}
     quality = [*result.metrics.get("quality", []), *training_set.flags]
     run = result.metrics["run"] | {"readings": facts}
+    selection = [] if training_set.label is None else describe_selection(training_set.label)
+    run |= {"how": [*run["how"], *(each for each in selection if each not in run["how"])]}
     metrics = result.metrics | {"quality": quality, "readings": fitted.metrics, "run": run}
     if options.validate:
         return TrainingResult(metrics, None)

@@ -11,6 +11,7 @@ from fairmeter.features.invoices.matrix import FEATURE_NAMES
 from fairmeter.features.readings.covariates import Covariates
 from fairmeter.models.ensemble import probability_of
 from fairmeter.models.fraud_model import FraudModel
+from fairmeter.models.ranks import FIRST_SHARE
 from fairmeter.models.reading_model import MIN_DAYS, reading_matrix
 from fairmeter.training.attacks import PUBLISHED, AttackedHouseholds, HonestHouseholds
 from fairmeter.training.dataset import MIN_PER_LABEL, TrainingError
@@ -35,11 +36,13 @@ def suspected(outcome, days, fraud_rate):
     """Whether a model on readings alone suspects each of these clients, at that prior."""
     features = list(FEATURE_NAMES)
     manifest = {"view": "all", "active_from": 0.0, "fraud_rate": fraud_rate, "features": features, "threshold": 1.0}
-    model = FraudModel(None, None, outcome.model, manifest | {"severities": [], "readings": outcome.thresholds})
+    known = {"readings": outcome.thresholds | {"made": outcome.metrics["made"]}, "severities": []}
+    known |= {} if outcome.ranks is None else {"ranks": {"readings": outcome.ranks}}
+    model = FraudModel(None, None, outcome.model, manifest | known)
     n = len(days.segments)
     nothing = FeatureMatrix(np.full((n, len(features)), np.nan, np.float32), np.zeros(n, int), {})
     scores = model.score_clients(nothing, [""] * n, [()] * n, outcome.model.features(days))
-    return np.array([score.probability is not None and score.probability >= score.threshold for score in scores])
+    return np.array([score.is_suspected for score in scores])
 
 
 @pytest.fixture(scope="module")
@@ -91,18 +94,19 @@ def test_promises_are_kept_where_thieves_are_rarer():
 @pytest.mark.parametrize("theft_share", [0.5, 0.065])
 def test_without_labels_one_in_twenty_is_suspected_at_whatever_prior(theft_share):
     days = days_of(robbed(town(120, N_DAYS), np.arange(4), 150))
-    outcome = validation.train_without_labels(days, theft_share, SEED, True, silent)
+    outcome = validation.train_without_labels(days, SEED, True, silent)
     found = suspected(outcome, days, theft_share)
-    assert found.mean() == pytest.approx(validation.UNLABELLED_SHARE, abs=0.01)
+    assert found.mean() == pytest.approx(FIRST_SHARE, abs=0.01)
     assert found[:4].all()
     assert outcome.metrics == {"made": "without labels", "n": 120}
-    assert outcome.thresholds["severities"] == []
+    assert [cut["severity"] for cut in outcome.thresholds["severities"]] == ["medium"], "no precision is promised"
+    assert "theft_share" not in outcome.thresholds
 
 
 def test_too_few_clients_to_rank_end_in_a_sentence():
     days = days_of([*town(MIN_PER_LABEL - 1, MIN_DAYS), *town(30, MIN_DAYS - 1)])
     with pytest.raises(TrainingError, match=f"^19 clients have at least {MIN_DAYS} days .* are needed[.]$"):
-        validation.train_without_labels(days, 0.5, SEED, True, silent)
+        validation.train_without_labels(days, SEED, True, silent)
 
 
 # --- with labels ------------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from fairmeter.core.types import FeatureMatrix
 from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.exogenous import NO_EXOGENOUS, Exogenous
 from fairmeter.evaluation import model_evaluation, reading_metrics
+from fairmeter.evaluation.drift import ReferenceDistribution
 from fairmeter.evaluation.reading_metrics import DELAYS, RATES
 from fairmeter.features.readings.covariates import Covariates, TransformerLosses
 from fairmeter.models.ensemble import probability_of
@@ -242,7 +243,8 @@ def train_on_labels(
     transformer_losses: of the clients' transformers, where measured. Raises TrainingError where fewer than
     MIN_PER_LABEL clients of a label have enough readings.
     """
-    known = ~np.isnan(label) & (days.segments.total((~np.isnan(days.kwh)).astype(np.int64)) >= MIN_DAYS)
+    is_scored = days.segments.total((~np.isnan(days.kwh)).astype(np.int64)) >= MIN_DAYS
+    known, scored_days = ~np.isnan(label) & is_scored, days.for_clients(is_scored)
     days, label = days.for_clients(known), label[known]
     _check_kinds(label)
     covariates = replace(
@@ -268,9 +270,19 @@ def train_on_labels(
     if only_measure:
         return ReadingTrainingResult(None, {}, metrics)
     model, sample, fitted = _fit_on(days, label, np.ones(len(label), bool), covariates, seed, quick, on_step)
+    if len(label) < is_scored.sum():
+        model = _with_drift_reference(model, scored_days, exogenous)
     return ReadingTrainingResult(
         model, fit_thresholds(fitted.log_odds, sample.label, theft_share, promised_precision), metrics
     )
+
+
+def _with_drift_reference(model: ReadingModel, days: DailyConsumption, exogenous: Exogenous) -> ReadingModel:
+    """The model with a drift reference of all clients that are scored, not of those alone that have a label."""
+    evidence = model.features(days, Covariates.from_consumption(days, None, *exogenous))
+    matrix = model.ensemble.inputs.matrix(evidence)
+    reference = ReferenceDistribution.from_clients(matrix, model.ensemble.log_odds(matrix))
+    return replace(model, ensemble=replace(model.ensemble, fingerprint=reference))
 
 
 def _fit_on(

@@ -255,3 +255,41 @@ def test_one_score_for_all_is_no_better_than_chance():
 def test_invalid_labels_and_scores_raise_with_a_reason(y, score, message):
     with pytest.raises(m.ScoreError, match=message):
         m.roc_auc(y, score)
+
+
+# --- few clients ------------------------------------------------------------------------------------------------------
+
+
+def test_few_clients_that_are_ranked_perfectly_leave_their_roc_auc_uncertain():
+    """28 clients, 14 of each kind: DeLong's interval of them is 1.000 to 1.000."""
+    y, score = np.repeat([0.0, 1.0], 14), np.arange(28.0)
+    assert m.delong_interval(y, score) == (1.0, 1.0)
+    found = m.auc_estimate(y, score)
+    low, high = found["interval"]
+    assert (found["value"], high) == (1.0, 1.0)
+    assert 0.75 < low < 0.95
+
+
+@pytest.mark.parametrize("n", [6, 20, 60])
+def test_the_interval_of_few_clients_holds_the_true_roc_auc_about_as_often_as_it_says(n):
+    """Normal scores, a standard deviation and a half apart: 0.856."""
+    rng, true = np.random.default_rng(n), 0.8556
+    hits = 0
+    for _ in range(200):
+        score = np.append(rng.normal(0, 1, n), rng.normal(1.5, 1, n))
+        low, high = m.auc_estimate(np.repeat([0.0, 1.0], n), score)["interval"]
+        hits += low <= true <= high
+    assert hits >= 182  # 91 %: chance alone leaves 190 rarely so far
+
+
+def test_the_interval_of_many_clients_is_delongs(clients):
+    assert m.auc_estimate(*clients)["interval"] == pytest.approx(list(m.delong_interval(*clients)))
+
+
+def test_a_share_of_few_clients_is_never_certain():
+    certain = {"value": 1.0, "interval": [1.0, 1.0]}
+    assert m.widened(certain, 10)["interval"] == pytest.approx(list(m.wilson_interval(10, 10)))
+    assert m.widened(certain, 5000)["interval"][0] < 1.0
+    wide = {"value": 0.5, "interval": [0.1, 0.9]}
+    assert m.widened(wide, 50) == wide
+    assert m.widened(None, 50) is None

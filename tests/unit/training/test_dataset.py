@@ -92,10 +92,14 @@ def test_the_fingerprint_follows_features_and_labels_alone(dataset):
     assert len(dataset.fingerprint()) == 64
 
 
-def test_data_without_labels_or_invoices_is_refused():
-    with pytest.raises(TrainingError, match=r"data\.zip has no label"):
-        study_of([a_client()], [[an_invoice()]])
-    with pytest.raises(TrainingError, match=r"data\.zip has no label"):
-        study_of([a_client(label=None)], [[an_invoice()]])
+def test_data_without_labels_are_ranked_where_there_are_enough_clients():
+    for client in (a_client(), a_client(label=None)):
+        few = study_of([client], [[an_invoice()]])
+        assert not few.has_labels
+        with pytest.raises(TrainingError, match=r"data\.zip has no labels .* only 1 clients .* at least 40"):
+            few.unlabelled_clients("all")
+
+
+def test_data_without_invoices_are_refused():
     with pytest.raises(TrainingError, match=r"data\.zip has no invoice"):
         study_of([a_client(label=1)], [[]])
