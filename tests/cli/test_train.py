@@ -269,6 +269,8 @@ def fails(monkeypatch):
             monkeypatch.setattr(train, "build_dataset", lambda *_arguments: None)
             monkeypatch.setattr(train, "learn_invoices", lambda *_arguments: NOTHING_MEASURED)
             monkeypatch.setattr(train, "describe_references", lambda _model: {})
+            monkeypatch.setattr(train, "file_sha256", lambda _model: "")
+            monkeypatch.setattr(train, "with_version", lambda metrics, model: (metrics, model))
             monkeypatch.setattr(train, "write_training_report", lambda *_arguments: None)
         monkeypatch.setattr(step, call)
 

@@ -10,7 +10,7 @@ import pytest
 
 import score
 import train
-from benchmarks.helpers.invented_utilities import Utility, brazilian
+from benchmarks.helpers.invented_utilities import brazilian
 from fairmeter.casework.alert_rules import read_rules
 from fairmeter.core import paths
 from fairmeter.desk import runs
@@ -22,9 +22,9 @@ from fairmeter.web.app import create_app
 from fairmeter.web.desk import DeskExtension
 from fairmeter.web.http.auth import THIS_MACHINE
 from tests.builders.desk import SECRET
+from tests.builders.invented import csv_of
 from tests.builders.readings import readings_in
 from tests.builders.service import LIMITS
-from tests.builders.tables import csv_text
 
 # Claims of a probability. A percentage of consumption ("fell 75 %") is none, nor is that of the inspections made.
 CLAIMS = re.compile(
@@ -36,24 +36,6 @@ PROBABILITY = re.compile(r"probability")
 ALLOWED = ("a rank is no probability", "no probability of theft", "a rank is not a probability")
 N_CLIENTS = 120
 TABLES = ("clients", "invoices")
-
-
-def csv_of(utility: Utility) -> dict[str, str]:
-    clients, invoices = utility.clients, utility.invoices
-    ids = clients["client_id"].tolist()
-    who = [
-        {"client_id": id_, "category": int(category), "region": int(region), "district": 1, "created_on": "2015-01-01"}
-        for id_, category, region in zip(ids, clients["category"], clients["region"], strict=True)
-    ]
-    names = ("consumption_level_1", "old_index", "new_index", "tariff", "meter_id", "meter_status", "meter_code")
-    names += ("remark", "coefficient", "consumption_level_2", "consumption_level_3", "consumption_level_4")
-    columns = {name: [None if v != v else v for v in invoices[name].tolist()] for name in names}
-    bills = [
-        {"client_id": ids[row], "invoice_on": str(day), "energy": "ELEC", "months": 1}
-        | {name: column[i] for name, column in columns.items()}
-        for i, (row, day) in enumerate(zip(invoices["client"].tolist(), invoices["invoice_on"], strict=True))
-    ]
-    return {"clients": csv_text(who), "invoices": csv_text(bills)}
 
 
 @pytest.fixture(scope="module", params=["invoices", "readings"])
