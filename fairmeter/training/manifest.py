@@ -74,6 +74,7 @@ def unlabelled_manifest(dataset: Dataset, log_odds: np.ndarray) -> dict:
         "data": dataset.name,
         "data_fingerprint": dataset.fingerprint(),
         "libraries": dict(installed_versions(LIBRARIES)),
+        "code_names": dataset.tables.code_names.without(METERS).to_json(),
         "features": list(dataset.feature_names),
     }
     return ranks_manifest(manifest, "invoices", rank_reference(log_odds))

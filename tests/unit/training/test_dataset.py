@@ -53,7 +53,10 @@ def test_rows_come_in_ascending_order(dataset):
 
 
 def test_it_says_what_it_is_about(dataset):
-    assert dataset.summary() == "data.zip: 240 clients, 180 invoices, 80 of 160 inspected labelled fraud, 80 unknown; 120 active."
+    assert (
+        dataset.summary()
+        == "data.zip: 240 clients, 180 invoices, 80 of 160 inspected labelled fraud, 80 unknown; 120 active."
+    )
 
 
 def test_a_view_with_too_few_frauds_is_refused_and_named(dataset):
