@@ -19,6 +19,12 @@ UNITS = {"elec": "kWh", "gas": "m³"}
 # Days in a period made of readings: shorter than the shortest vacancy that invoices show, longer than noise.
 PERIOD_DAYS = 15
 MIN_KNOWN_DAYS = 5  # with readings, in a period
+MIN_PERIODS = 4  # two before a change and two after it
+# A change is clear where it takes this, times the logarithm of the number of levels, times their variance around the
+# clearest change, off their sum of squares; set by hand, so that seasons alone are seldom one.
+CLEAR_CHANGE = 3.0
+NO_CHANGE = 0.01  # of the level's root, a fiftieth of the level: no meter and no home is more equal to itself
+USUAL_SHARE = 0.85  # of the levels, that the variance is of
 COMPUTED_COLUMNS = ("day", "consumption", "months", "monthly", "gap", "change", "year_on_year", "level", "mismatch")
 GIVEN_COLUMNS = ("old_index", "new_index", "meter_id", "remark", "tariff")
 
@@ -63,11 +69,12 @@ class BillingHistory(NamedTuple):
 class ConsumptionPeriods(NamedTuple):
     """Consumption by period.
 
-    end: last day of each period [days since 1970]; months: its length; rate: kWh a month (m3 for gas).
+    start, end: first and last day of each period [days since 1970]; months: its length; rate: kWh a month (m3 for gas).
     """
 
     source: str  # what the periods are made of, for sentences: "electricity invoices", "readings"
     unit: str
+    start: np.ndarray
     end: np.ndarray
     months: np.ndarray
     rate: np.ndarray
@@ -82,10 +89,6 @@ class ConsumptionPeriods(NamedTuple):
         return f"from {figure(before)} to {self.per_month(after)}"
 
     @property
-    def start(self) -> np.ndarray:
-        return self.end - self.months * DAYS_PER_MONTH
-
-    @property
     def middle(self) -> np.ndarray:
         """Month of the year in the middle of each period. [0 .. 11]"""
         day = (self.start + self.end) / 2.0
@@ -96,18 +99,49 @@ class ConsumptionPeriods(NamedTuple):
         months = self.months[chosen].sum()
         return float((self.rate * self.months)[chosen].sum() / months) if months else float("nan")
 
-    def change(self) -> int:
-        """Number of the first period after the clearest change; 0 with fewer than four periods.
+    def onset(self) -> int:
+        """Number of the first period after the last clear change of the level; 0 where there is none.
 
-        The split with the least sum of squares of the log rate.
+        A later change is what a client is suspected for, however large an earlier one was.
         """
-        n, level = len(self), np.log1p(self.rate)
-        if n < 4:
-            return 0
-        at = np.arange(2, n - 1)
-        total = np.cumsum(level)
-        before, after = total[at - 1] / at, (total[-1] - total[at - 1]) / (n - at)
-        return int(at[np.argmax((after - before) ** 2 * at * (n - at))])
+        return next(reversed(self.changes()), 0)
+
+    def changes(self) -> list[int]:
+        """Numbers of the first periods after each clear change, ascending.
+
+        The clearest change of all periods is followed by that of the periods since, as long as it stands out from what
+        varies anyway.
+        """
+        usual, found = self.rate.mean() if len(self) else 0.0, []
+        if len(self) < MIN_PERIODS or usual <= 0:
+            return found
+        # Of roots, as of counts: one empty month must not outweigh a fall for good, nor one high one.
+        level = np.sqrt(np.maximum(self.rate, 0.0) / usual)
+        at, gain = _clearest_split(level)
+        spread = _usual_variance(level, at)
+        least = max(CLEAR_CHANGE * np.log(len(level)) * spread, len(level) * NO_CHANGE**2)
+        while gain > least:
+            found.append(at + (found[-1] if found else 0))
+            if len(level) - found[-1] < MIN_PERIODS:
+                break
+            at, gain = _clearest_split(level[found[-1] :])
+        return found
+
+
+def _clearest_split(level: np.ndarray) -> tuple[int, float]:
+    """The split with the least sum of squares, two values at least on either side; what it takes off that sum."""
+    n = len(level)
+    at = np.arange(2, n - 1)
+    total = np.cumsum(level - level.mean())  # of deviations: rounding would make a change of equal levels
+    gain = total[at - 1] ** 2 * n / (at * (n - at))
+    best = int(np.argmax(gain))
+    return int(at[best]), float(gain[best])
+
+
+def _usual_variance(level: np.ndarray, at: int) -> float:
+    """Variance around the medians before and after a split, without the most distant levels: a vacancy, a catch-up."""
+    usual = np.where(np.arange(len(level)) < at, np.median(level[:at]), np.median(level[at:]))
+    return float(np.sort((level - usual) ** 2)[: int(np.ceil(USUAL_SHARE * len(level)))].mean())
 
 
 def billing_histories(clients: Table, invoices: Table) -> list[dict[str, BillingHistory]]:
@@ -143,19 +177,21 @@ def periods_from_invoices(history: BillingHistory, energy: str) -> ConsumptionPe
     end, place = np.unique(history.day[known], return_inverse=True)
     months = np.bincount(place, history.span[known], minlength=len(end))
     rate = np.bincount(place, history.kwh[known], minlength=len(end)) / months
-    return ConsumptionPeriods(f"{ENERGY_NAMES[energy]} invoices", UNITS[energy], end, months, rate)
+    start = end - months * DAYS_PER_MONTH
+    return ConsumptionPeriods(f"{ENERGY_NAMES[energy]} invoices", UNITS[energy], start, end, months, rate)
 
 
 def periods_from_readings(day: np.ndarray, kwh: np.ndarray) -> ConsumptionPeriods:
     """Periods of PERIOD_DAYS, the last of which ends on the last day. [day: days since 1970; kwh: NaN if missing]"""
     known = ~np.isnan(kwh)
     if not known.any():
-        return ConsumptionPeriods("readings", "kWh", *np.empty((3, 0)))
+        return ConsumptionPeriods("readings", "kWh", *np.empty((4, 0)))
     period = (day[-1] - day) // PERIOD_DAYS
     numbers = np.arange(period.max(), -1, -1)
     n = np.bincount(period[known], minlength=len(numbers))[numbers]
     total = np.bincount(period[known], kwh[known], minlength=len(numbers))[numbers]
     selected = n >= MIN_KNOWN_DAYS
     end = (day[-1] - numbers * PERIOD_DAYS)[selected].astype(float)
-    months = np.full(selected.sum(), PERIOD_DAYS / DAYS_PER_MONTH)
-    return ConsumptionPeriods("readings", "kWh", end, months, total[selected] / n[selected] * DAYS_PER_MONTH)
+    start = np.maximum(end - (PERIOD_DAYS - 1), day[known][0])  # no sentence names a day before the first reading
+    months = (end - start + 1) / DAYS_PER_MONTH
+    return ConsumptionPeriods("readings", "kWh", start, end, months, total[selected] / n[selected] * DAYS_PER_MONTH)

@@ -4,8 +4,9 @@ In:  a client's invoices by energy (fairmeter/explanation/billing_history.py) an
 Out: a HarmlessCause for each of CAUSES, in that order, with its evidence in a sentence.
 
 These are rules, not a model: each asks for what must be visible if the cause is true. Invoices and readings are checked
-alike, and a cause that fits one of them fits. No publication gives the limits below; they are set by hand, near the
-ranges of fairmeter/simulation/harmless_patterns.py.
+alike, and a cause that fits one of them fits. A cause of the past explains nothing: it has to touch the onset, the last
+clear change of the level (ConsumptionPeriods.onset). No publication gives the limits below; they are set by hand, near
+the ranges of fairmeter/simulation/harmless_patterns.py.
 """
 
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from fairmeter.core.calendar import DAYS_PER_MONTH
 from fairmeter.core.formatting import counted, figure, join_names, month, sentence, share
 from fairmeter.core.types import CANNOT_TELL, DOES_NOT_FIT, FITS, HarmlessCause
 from fairmeter.explanation.billing_history import (
+    MIN_PERIODS,
     BillingHistory,
     ConsumptionPeriods,
     periods_from_invoices,
@@ -81,12 +83,30 @@ def _span(periods: ConsumptionPeriods, run: slice) -> str:
 
 
 def _levels(periods: ConsumptionPeriods) -> tuple[float, float, str]:
-    """Level before and after the clearest change, and its month. [kWh a month; NaN without a change]"""
-    at = periods.change()
+    """Level before and after the onset, and its month. [kWh a month; NaN with too few periods]"""
+    at = periods.onset()
     if not at:
-        return float("nan"), float("nan"), ""
+        level = periods.mean(np.ones(len(periods), bool)) if len(periods) >= MIN_PERIODS else float("nan")
+        return level, level, ""
     is_after = np.arange(len(periods)) >= at
     return periods.mean(~is_after), periods.mean(is_after), month(periods.start[at])
+
+
+def _touches(periods: ConsumptionPeriods, run: slice) -> bool:
+    """Whether the onset lies in a run of periods or beside it; True where there is no onset, for want of another."""
+    at = periods.onset()
+    return at == 0 or run.start - 1 <= at <= run.stop + 1
+
+
+def _elsewhere(periods: ConsumptionPeriods, words: str) -> Verdict:
+    since = month(periods.start[periods.onset()])
+    return DOES_NOT_FIT, sentence(words, f"but the last clear change of consumption is of {since}")
+
+
+def _unchanged(periods: ConsumptionPeriods) -> Verdict:
+    if len(periods) < MIN_PERIODS:
+        return NO_HISTORY
+    return DOES_NOT_FIT, sentence(f"the level of the {periods.source} never changed clearly")
 
 
 def _is_changed(before: float, after: float) -> bool:
@@ -121,7 +141,8 @@ def _vacant(periods: ConsumptionPeriods, inputs: CauseInputs) -> Verdict:
     if gas > EMPTY_KWH:
         text = f"next to no electricity is used {span}, but gas goes on at {figure(gas)} m³ a month"
         return DOES_NOT_FIT, sentence(text)
-    return FITS, sentence(f"next to nothing is used {span}, by the {periods.source}")
+    words = f"next to nothing is used {span}, by the {periods.source}"
+    return (FITS, sentence(words)) if _touches(periods, run) else _elsewhere(periods, words)
 
 
 def _tenant(periods: ConsumptionPeriods, inputs: CauseInputs) -> Verdict:
@@ -136,7 +157,8 @@ def _tenant(periods: ConsumptionPeriods, inputs: CauseInputs) -> Verdict:
         return CANNOT_TELL, sentence(f"{words}, from the first of the {periods.source} on")
     words += f", then consumption goes {periods.step(before, after)}"
     if _is_changed(before, after):
-        return FITS, sentence(f"{words}, as when others move in")
+        words = f"{words}, as when others move in"
+        return (FITS, sentence(words)) if _touches(periods, run) else _elsewhere(periods, words)
     return DOES_NOT_FIT, sentence(f"{words}, much as before")
 
 
@@ -163,10 +185,12 @@ def _exchange(periods: ConsumptionPeriods, inputs: CauseInputs) -> Verdict:
     named = f"the meter was exchanged by {join_names(dict.fromkeys(month(day) for day in days[-3:]))}"
     if np.isnan(before):
         return CANNOT_TELL, sentence(named)
-    at = periods.end[periods.change()]
+    if not since:
+        return DOES_NOT_FIT, sentence(named, "but the level of consumption never changed clearly")
+    at = periods.end[periods.onset()]
     around = history.day[max(np.searchsorted(history.day, at) - 1, 0) :][:3]
     if not np.isin(days, around).any():
-        return DOES_NOT_FIT, sentence(named, f"the clearest change is of {since}")
+        return _elsewhere(periods, named)
     return _by_size(f"{named}, where consumption goes {periods.step(before, after)}", before, after)
 
 
@@ -183,15 +207,15 @@ def _exchanges(history: BillingHistory) -> np.ndarray:
 
 
 def _gap_at_change(periods: ConsumptionPeriods, inputs: CauseInputs) -> Verdict:
-    at = periods.change()
+    at = periods.onset()
     if not at:
-        return NO_HISTORY
+        return _unchanged(periods)
     before, after, since = _levels(periods)
     near = np.abs(inputs.day - periods.start[at]) <= 1.5 * (periods.end[1] - periods.end[0])
     n_missing = int(np.isnan(inputs.kwh[near]).sum())
     if not n_missing:
-        return DOES_NOT_FIT, sentence(f"no reading is missing around the clearest change in {since}")
-    words = f"{counted(n_missing, 'day')} without readings around the clearest change in {since}"
+        return DOES_NOT_FIT, sentence(f"no reading is missing around the last clear change in {since}")
+    words = f"{counted(n_missing, 'day')} without readings around the last clear change in {since}"
     return _by_size(f"{words}, where consumption goes {periods.step(before, after)}", before, after)
 
 
@@ -215,7 +239,8 @@ def _catch_up(periods: ConsumptionPeriods, _inputs: CauseInputs) -> Verdict:
     if fits.any():
         i = int(np.flatnonzero(fits)[-1])
         text = f"{periods.per_month(periods.rate[i])} up to {month(periods.end[i])}, then {figure(periods.rate[i + 1])}"
-        return FITS, sentence(text, f"together {figure(together[i])}, as usual")
+        text += f", together {figure(together[i])}, as usual"
+        return (FITS, sentence(text)) if _touches(periods, slice(i, i + 2)) else _elsewhere(periods, text)
     if low[-1] and not low[:-1].any():
         return CANNOT_TELL, sentence(
             f"only the last period is low, {figure(periods.rate[-1])} against {periods.per_month(usual)}",
@@ -244,23 +269,30 @@ def _seasonal(periods: ConsumptionPeriods, _inputs: CauseInputs) -> Verdict:
 
 
 def _solar(periods: ConsumptionPeriods, inputs: CauseInputs) -> Verdict:
-    """Solar panels reduce consumption in the bright half of the year, and in the middle of the day."""
-    if inputs.hours is not None and periods.source == "readings":
-        return _solar_by_hour(periods, inputs)
-    at = periods.change()
-    if not at:
-        return NO_HISTORY
+    """Solar panels reduce consumption in the bright half of the year, and in the middle of the day.
+
+    With panels each autumn is a change too: they fit if they do so since any clear change, up to the last period.
+    """
+    changes = periods.changes()
+    if not changes:
+        return _unchanged(periods)
+    is_hourly = inputs.hours is not None and periods.source == "readings"
+    verdict = _solar_by_hour if is_hourly else _solar_by_season
+    found = [verdict(periods, inputs, at) for at in reversed(changes)]
+    return next((each for each in found if each[0] == FITS), found[0])
+
+
+def _solar_by_season(periods: ConsumptionPeriods, _inputs: CauseInputs, at: int) -> Verdict:
     is_after, is_bright = np.arange(len(periods)) >= at, np.isin(periods.middle, BRIGHT)
     means = [[periods.mean(after & half) for after in (~is_after, is_after)] for half in (is_bright, ~is_bright)]
     if np.isnan(means).any() or min(means[0][0], means[1][0]) <= 0:
-        return CANNOT_TELL, "Summer and winter are not both known before and after the clearest change."
+        return CANNOT_TELL, "Summer and winter are not both known before and after the last clear change."
     bright, dark = (1.0 - after / before for before, after in means)
     return _sunny(bright, dark, "summer half year", "winter half", month(periods.start[at]))
 
 
-def _solar_by_hour(periods: ConsumptionPeriods, inputs: CauseInputs) -> Verdict:
-    at = periods.change()
-    is_after = inputs.day >= (periods.start[at] if at else np.inf)
+def _solar_by_hour(periods: ConsumptionPeriods, inputs: CauseInputs, at: int) -> Verdict:
+    is_after = inputs.day >= periods.start[at]
     with np.errstate(all="ignore"):
         noon, night = (
             [_mean_of_known(inputs.hours[rows][:, hours]) for rows in (~is_after, is_after)]

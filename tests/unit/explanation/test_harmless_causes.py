@@ -5,7 +5,7 @@ import pytest
 
 from fairmeter.core.types import CANNOT_TELL, DOES_NOT_FIT, FITS
 from fairmeter.data.json_records import tables_from_records
-from fairmeter.explanation.billing_history import billing_histories
+from fairmeter.explanation.billing_history import ConsumptionPeriods, billing_histories
 from fairmeter.explanation.harmless_causes import CAUSES, CauseInputs, harmless_causes
 from tests.builders.tables import a_client, an_invoice
 
@@ -63,7 +63,16 @@ CASES = {
     "a meter exchanged where the level falls": (invoices_of([600] * 5 + [240] * 4, meters=[1] * 5 + [2] * 4), None,
         "meter exchange", CANNOT_TELL, "compare both meters"),
     "a meter exchanged elsewhere": (invoices_of([600] * 5 + [240] * 4, meters=[1] * 2 + [2] * 7), None,
-        "meter exchange", DOES_NOT_FIT, "clearest change is of July 2011"),
+        "meter exchange", DOES_NOT_FIT, "last clear change of consumption is of July 2011"),
+    "a meter exchanged long before a fall": (
+        invoices_of([600] * 6 + [560] * 12 + [240] * 4, meters=[1] * 6 + [2] * 16), None, "meter exchange",
+        DOES_NOT_FIT, "last clear change of consumption is of"),
+    "a meter exchanged in a level that never changed": (invoices_of([600] * 9, meters=[1] * 5 + [2] * 4), None,
+        "meter exchange", DOES_NOT_FIT, "never changed clearly"),
+    "a vacancy before a fall of another time": ([], [10.0] * 65 + [0.2] * 60 + [10.0] * 200 + [4.0] * 200,
+        "vacant home", DOES_NOT_FIT, "last clear change of consumption is of"),
+    "an estimate long before a fall": (invoices_of([600] * 3 + [100, 1100] + [600] * 6 + [240] * 6), None,
+        "estimated invoice, then catch-up", DOES_NOT_FIT, "last clear change of consumption is of"),
     "days missing at a small step": ([], [10.0] * 100 + [np.nan] * 3 + [10.5] * 100, "meter exchange", FITS,
         "3 days without readings"),
     "a low invoice and one that makes up for it": (invoices_of([600, 600, 600, 100, 1100, 600, 600]), None,
@@ -96,6 +105,18 @@ def test_solar_panels_show_at_noon_and_not_at_night_if_hours_are_known():
     assert found(seen(kwh=hours.sum(axis=1), hours=hours), "solar panels").verdict == FITS
     hours[60:] = 0.2
     assert found(seen(kwh=hours.sum(axis=1), hours=hours), "solar panels").verdict == DOES_NOT_FIT
+
+
+def test_no_sentence_names_a_day_before_the_first_reading():
+    empty_at_first = found(seen(kwh=[0.1] * 60 + [10.0] * 60), "vacant home")
+    assert "from January 2013 to" in empty_at_first.text
+
+
+def test_causes_of_a_flat_series_do_not_depend_on_how_its_sums_were_rounded():
+    rate = np.full(12, 151.3)
+    rate[5:] *= 1 + 1e-15
+    periods = ConsumptionPeriods("readings", "kWh", np.arange(12.0), np.arange(12.0) + 1, np.ones(12), rate)
+    assert periods.changes() == []
 
 
 def test_meters_side_by_side_are_no_exchange():
