@@ -26,6 +26,7 @@ from fairmeter.cli.score import inspections
 from fairmeter.cli.score import partitioned as partitioned_run
 from fairmeter.cli.score.console import (
     print_drift,
+    print_incidents,
     print_overlap,
     print_quality,
     print_summary,
@@ -51,6 +52,7 @@ from fairmeter.models.fraud_model import FraudModel
 from fairmeter.models.model_file import ModelError
 from fairmeter.planning.exclusions import read_exclusions
 from fairmeter.planning.list_files import COLUMN_TYPES, read_list, score_columns, visit_columns
+from fairmeter.scoring.incidents import counted_incidents
 from fairmeter.scoring.inputs import read_balances, read_client_base
 from fairmeter.scoring.population import ClientBase
 from fairmeter.scoring.population_drift import DriftMonitor
@@ -117,6 +119,8 @@ def run(options: ScoringOptions, settings: CommandSettings) -> None:
     ranks = ranked_rows(scores)
     overlap = None if former is None else list_overlap(_ids_by_rank(scores, ranks), former)
     print_quality(base.tables.flags, console)
+    incidents = counted_incidents(base.tables.incidents, scores)
+    print_incidents(incidents, console)
     print_unused(exogenous, base, console)
     if visits is not None:
         write(visit_columns(visits, scores, ranks), files.visits, COLUMN_TYPES)
@@ -124,7 +128,9 @@ def run(options: ScoringOptions, settings: CommandSettings) -> None:
     if files.balances is not None:
         write(balance_columns(balances.rows), files.balances)
     if store is not None:
-        save_scores(store, scores, base, console, balances=balances, drift=monitor.drift(), weather=exogenous.weather)
+        details = {"balances": balances, "drift": monitor.drift(), "weather": exogenous.weather}
+        details |= {"incidents": incidents, "accept_fewer": options.accept_fewer}
+        save_scores(store, scores, base, console, **details)
     print_summary(Counter(score.severity for score in scores), seconds, options.out, console)
     print_worth(scores, options.visits, options.cost, options.price, console)
     if visits is not None:

@@ -1,7 +1,7 @@
 """Commands of the desk's operator: `flask --app predict COMMAND`.
 
 In:  names and roles; passwords, typed twice or one line on stdin (an argument would be visible to other users).
-Out: users and keys, migrated tables, a verified chain of moves, sent notifications, readings taken by MQTT.
+Out: users and keys, migrated tables, a verified audit chain, an erased client, sent notifications, readings by MQTT.
 Exit codes: 0 done, 1 not possible or not intact (one sentence on stderr).
 """
 
@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 
 NO_DESK = "There is no desk: set DATABASE_URL, such as sqlite:///fairmeter.db, or OPEN=1."
 MAX_LINE = 1000
+WHAT_SEALS_PROVE = {
+    "valid": "Its end is sealed by AUDIT_KEY: nobody without this key rebuilt or shortened it.",
+    "none": "AUDIT_KEY is not set. Whoever can write to the database could have rebuilt the whole chain or taken its "
+    "last entries away: this cannot be proved. Set AUDIT_KEY, or note the last entry and compare later by --holds.",
+    "no key": "It is sealed, and AUDIT_KEY is not set here: whether it was rebuilt cannot be proved. Set AUDIT_KEY.",
+}
 
 
 class ExternalServices(NamedTuple):
@@ -124,18 +130,54 @@ def demo(_service: "DeskService", services: ExternalServices) -> None:
     click.echo(f"The demo's {n:,} clients are at the desk." if n else "The desk holds clients; nothing was changed.")
 
 
-def audit(service: "DeskService", _services: ExternalServices) -> None:
-    """Verify the hash chain: no move was changed, removed or inserted later."""
+def audit(service: "DeskService", _services: ExternalServices, holds: tuple[int, str] | None) -> None:
+    """Verify that no move, inspection, photo, user or key was changed, removed or inserted past the desk."""
     broken = _or_exit(service.store.verify_chain)
     if broken is not None:
         raise click.ClickException(broken.text)
-    click.echo("Every move is as it was written.")
+    if holds is not None and not _or_exit(lambda: service.store.has_audit_entry(*holds)):
+        raise click.ClickException(
+            f"Audit entry {holds[0]} is not the one that was noted: the chain was rebuilt or cut."
+        )
+    photo = _or_exit(lambda: service.photos.first_damaged(service.store.photo_names()))
+    if photo is not None:
+        raise click.ClickException(f"The photo {photo} is gone or was changed after its inspection was recorded.")
+    end = _or_exit(service.store.audit_end)
+    click.echo("Every move, inspection, photo, user and key is as it was written.")
+    click.echo(f"The chain has {end.n_entries:,} entries; the last one is {end.n_entries}:{end.hash}")
+    click.echo(WHAT_SEALS_PROVE[end.seal])
+
+
+def _entry(_context: click.Context, _parameter: click.Parameter, text: str | None) -> tuple[int, str] | None:
+    """Number and hash of an audit entry."""
+    if text is None:
+        return None
+    number, _, digest = text.partition(":")
+    if not number.isdecimal() or not digest:
+        raise click.BadParameter(f"{text!r} is no entry; write NUMBER:HASH, as audit prints it.")
+    return int(number), digest
+
+
+def seal(service: "DeskService", _services: ExternalServices, why: str) -> None:
+    """Seal the audit chain as it is: after AUDIT_KEY was set or changed, and you can vouch for what is there."""
+    if service.store.audit_key is None:
+        raise click.ClickException("AUDIT_KEY is not set: without it there is nothing to seal with.")
+    end = _or_exit(lambda: service.store.seal_chain("command line", why))
+    click.echo(f"{end.n_entries:,} audit entries are sealed.")
+
+
+def erase(service: "DeskService", _services: ExternalServices, client_id: str, why: str) -> None:
+    """Erase a client: all that names it, with its photos; its moves and inspections stay under a pseudonym."""
+    erased = _or_exit(lambda: service.store.erase_client(client_id, "command line", why))
+    _or_exit(lambda: service.photos.delete(erased.photos))
+    click.echo(f"Erased; its cases and inspections are those of {erased.pseudonym}.")
 
 
 def notify(service: "DeskService", services: ExternalServices) -> None:
-    """Send the notifications that are due; run it every few minutes."""
+    """Judge clients that wait for it, then send the notifications that are due; run it every few minutes."""
     from fairmeter.desk.notify import send_due
 
+    _or_exit(service.judge_waiting)
     sent = _or_exit(lambda: send_due(service.store, services.channels))
     click.echo(f"{sent.n_sent} notices sent, {sent.n_failed} to be tried again.")
     if sent.n_failed:
@@ -153,20 +195,26 @@ def listen(service: "DeskService", services: ExternalServices) -> None:
         signal.signal(number, lambda *_: done.set())
     click.echo("Listening; Ctrl-C stops it.", err=True)
     counts = _or_exit(
-        lambda: mqtt.listen(services.broker, service.take_readings, done.is_set, reject=service.count_rejected)
+        lambda: mqtt.listen(
+            services.broker,
+            lambda rows: service.take_readings(rows, mqtt.SENDER).stored,
+            done.is_set,
+            reject=service.count_rejected,
+        )
     )
     click.echo(", ".join(f"{value} {name.removeprefix('n_')}" for name, value in counts.by_name().items()))
 
 
 def _or_exit(work: Callable):
     """Call a function; its known errors end the command with one sentence."""
+    from fairmeter.casework.workflow import CaseError
     from fairmeter.desk.mqtt import BadBroker
     from fairmeter.store import StoreError
     from fairmeter.web.http.sessions import BadPassword
 
     try:
         return work()
-    except (StoreError, BadPassword, BadBroker, OSError) as error:
+    except (StoreError, CaseError, BadPassword, BadBroker, OSError) as error:
         raise click.ClickException(str(error)) from None
 
 
@@ -179,10 +227,13 @@ COMMANDS = {
     "migrate": migrate,
     "demo": demo,
     "audit": audit,
+    "seal": seal,
+    "erase": erase,
     "notify": notify,
     "listen": listen,
 }
 NAME = click.Argument(["name"])
+WHY = click.Option(["--why"], required=True, help="for later readers of the audit chain")
 ROLE = click.Option(["--role"], type=click.Choice(ROLES), default=VIEWER, show_default=True)
 PARAMETERS = {
     "add-user": [NAME, ROLE],
@@ -194,4 +245,14 @@ PARAMETERS = {
     ],
     "add-key": [NAME, ROLE],
     "revoke-key": [NAME],
+    "audit": [
+        click.Option(
+            ["--holds"],
+            callback=_entry,
+            metavar="NUMBER:HASH",
+            help="an entry that an earlier audit printed and that you noted elsewhere: is it still there?",
+        )
+    ],
+    "seal": [WHY],
+    "erase": [click.Argument(["client_id"]), WHY],
 }

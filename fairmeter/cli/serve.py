@@ -91,9 +91,11 @@ def desk_or_exit(settings: Settings, predictor: Predictor) -> "DeskExtension | N
     from fairmeter.web.pages.site import PageSettings
 
     try:
+        audit_key = secret_value(settings.audit_key)
         service = runs.open_desk(
-            secret_value(settings.database_url) or runs.DATABASE, settings.alert_rules, predictor, settings.photos
-        )
+            secret_value(settings.database_url) or runs.DATABASE, settings.alert_rules, predictor, settings.photos,
+            audit_key=audit_key.encode() if audit_key else None,
+        )  # fmt: skip
         secret = secret_value(settings.secret_key) or service.store.secret("session")
     except runs.OPEN_ERRORS as error:
         stop(str(error))

@@ -69,6 +69,12 @@ class Settings(CommandSettings):
     secret_key: SecretStr | None = Field(
         None, min_length=16, description="Signs the sessions' cookies; unset, a random one is kept in the database."
     )
+    audit_key: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="Seals the audit chain, so that whoever can write to the database cannot rebuild it; keep it "
+        "outside the database. Unset, `audit` says what it cannot prove.",
+    )
     proxies: int = Field(
         0, ge=0, le=5, description="Proxies before the service, whose `X-Forwarded` headers are believed."
     )

@@ -10,6 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from fairmeter.core.client_ids import problem_with_id
 from fairmeter.data.date_swaps import INVOICE_YEARS
 from fairmeter.data.files import NULLS
 
@@ -48,10 +49,12 @@ def parse_key(value) -> str:
 
 
 def parse_id(value) -> str:
-    """A client id. Raises ValueError where it is empty, or where a spreadsheet has changed it."""
+    """A client id. Raises ValueError where it is empty, changed by a spreadsheet, or no part of an address."""
     text = parse_key(value)
     if not text:
         raise ValueError("empty; every client needs an id")
+    if problem := problem_with_id(text):
+        raise ValueError(problem)
     return text
 
 

@@ -24,7 +24,7 @@ import numpy as np
 
 from fairmeter.core.code_names import NO_CODE_NAMES, CodeNames
 from fairmeter.core.consumption import LEVELS, billed_consumption
-from fairmeter.core.types import QualityFlag, Table
+from fairmeter.core.types import DataIncident, QualityFlag, Table
 from fairmeter.data.arrow_reader import ParsedTable, parse_table
 from fairmeter.data.cleaning import FINDINGS, CleaningFinding, clean
 from fairmeter.data.date_swaps import EXPORT_DATE
@@ -69,7 +69,8 @@ class DuplicateClient(TableError):
 class Tables:
     """Canonical clients and invoices, with quality flags in total and per client.
 
-    code_names: names of codes that are texts; missing: columns that were not given.
+    code_names: names of codes that are texts; missing: columns that were not given. incidents: what is
+    the data's fault at many clients.
     """
 
     clients: Table
@@ -78,6 +79,7 @@ class Tables:
     quality: list[tuple[QualityFlag, ...]]
     code_names: CodeNames = NO_CODE_NAMES
     missing: tuple[str, ...] = ()
+    incidents: tuple[DataIncident, ...] = ()
 
 
 # --- columns ----------------------------------------------------------------------------------------------------------

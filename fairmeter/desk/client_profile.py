@@ -11,8 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fairmeter.analysis.invoice_checks import InvoiceIssue, check_invoices
+from fairmeter.casework.client_state import client_state
 from fairmeter.casework.types import Alert, Case, Inspection
 from fairmeter.core.types import HarmlessCause, QualityFlag, Reason, RecoveryEstimate
+from fairmeter.desk.service import DeskService
 from fairmeter.scoring.problems import Problem
 from fairmeter.store import Profile, Series, Store
 
@@ -53,7 +55,10 @@ class InvoiceLine(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ClientProfile:
-    """A client at the desk. Score fields are as in core.types.Score; invoices are oldest first."""
+    """A client at the desk. Score fields are as in core.types.Score; invoices are oldest first.
+
+    state: as in every list (fairmeter/casework/client_state.py); recommendation: None where a case decides the state.
+    """
 
     client: dict[str, Any]
     probability: float | None
@@ -67,6 +72,7 @@ class ClientProfile:
     recovery: RecoveryEstimate | None
     expected_recovery_kwh: float | None
     recommendation: str | None
+    state: str
     onset_on: str | None
     facts: dict[str, float]
     series: ConsumptionHistory | None
@@ -81,7 +87,7 @@ class ClientProfile:
 
 SCORE_FIELDS = (
     "probability", "percentile", "severity", "threshold", "typical", "reasons", "explanations", "quality", "recovery",
-    "expected_recovery_kwh", "recommendation", "onset_on",
+    "expected_recovery_kwh", "onset_on",
 )  # fmt: skip
 
 
@@ -93,13 +99,16 @@ def stored_profile(store: Store, client_id: str) -> Profile:
     return profile
 
 
-def client_profile(store: Store, stored: Profile) -> ClientProfile:
-    """The profile with the client's past scores, latest alert and case, and inspections."""
-    client_id = stored.score.client_id
+def client_profile(desk: DeskService, stored: Profile) -> ClientProfile:
+    """The profile with the client's state, past scores, latest alert and case, and inspections."""
+    store, client_id = desk.store, stored.score.client_id
+    work = store.work_states(desk.rules, ids=[client_id]).get(client_id)
     newest = {"client_id": client_id, "sort": "id", "limit": 1}
     return ClientProfile(
         client=stored.client,
         **{name: getattr(stored.score, name) for name in SCORE_FIELDS},
+        recommendation=None if work else stored.score.recommendation,
+        state=client_state(work, stored.score.recommendation),
         facts=dict(stored.facts),
         series=stored.series and consumption_history(stored.series),
         invoices=[] if stored.invoices is None else _with_meter_names(store, invoice_lines(stored.invoices)),

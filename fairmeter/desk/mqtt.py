@@ -18,7 +18,8 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from fairmeter.store import IngestionResult, StoreUnavailable
+from fairmeter.core.client_ids import problem_with_id
+from fairmeter.store import IngestionResult, Sender, StoreUnavailable
 
 PORTS = {"mqtt": 1883, "mqtts": 8883}
 TOPIC = "fairmeter/readings/#"
@@ -55,6 +56,7 @@ class IngestionCounts:
 
 
 NO_READINGS = IngestionResult(0, 0, 0, 0, 0, ())
+SENDER = Sender("listen", "MQTT")
 
 
 def readings_in(payload: bytes) -> list[Reading]:
@@ -72,7 +74,7 @@ def _reading(row: dict) -> Reading:
     if not is_id or isinstance(kwh, bool) or not isinstance(kwh, int | float) or not math.isfinite(kwh):
         raise ValueError
     text = str(client_id).encode().decode().strip()  # a lone surrogate is a UnicodeEncodeError, which is a ValueError
-    if not text or "\0" in text or len(text) > MAX_ID:
+    if not text or "\0" in text or len(text) > MAX_ID or problem_with_id(text):
         raise ValueError
     return text, datetime.fromisoformat(row["read_at"]).replace(tzinfo=None), float(kwh)
 
@@ -81,8 +83,8 @@ def _reading(row: dict) -> Reading:
 class Listener:
     """Queues messages in one thread and stores them in another, so that a slow database does not block the broker.
 
-    store_readings: raises StoreUnavailable. acknowledge: confirms a message to the broker. reject: gets the error of
-    the last bad message of a batch, and their number.
+    store_readings: raises StoreUnavailable; called with no readings while no message comes. acknowledge: confirms a
+    message to the broker. reject: gets the error of the last bad message of a batch, and their number.
     """
 
     store_readings: Callable[[list[Reading]], IngestionResult]
@@ -100,7 +102,7 @@ class Listener:
         messages = self._next_batch(wait)
         rows, bad = _read(messages)
         try:
-            result = self.store_readings(rows) if rows else NO_READINGS
+            result = self.store_readings(rows)  # without any too: clients may wait to be judged
         except StoreUnavailable:
             self._queue.queue.extendleft(reversed(messages))
             raise

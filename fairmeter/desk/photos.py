@@ -30,6 +30,7 @@ MAX_PIXELS, MAX_PIXELS_BASELINE_JPEG = 16_000_000, 50_000_000
 MIN_SIDE, MAX_SIDE = 16, 1600  # pixels; a seal and an index are legible at 1600
 QUALITY = 82
 FORMATS = ("JPEG", "PNG")  # no other decoder is tried
+HASH_DIGITS = 32  # of a picture's SHA-256, in its name
 NAME = re.compile(r"[0-9a-f]{32}-[0-9a-f]{8}\.jpg")
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 NO_FOLDER = "This service stores no photos, as PHOTOS names no folder: send the visit without photos."
@@ -50,7 +51,7 @@ class Photos:
         try:
             for picture in pictures:
                 # Partly random: deleting a photo after a failure must not delete an equal one of another recording.
-                names.append(f"{sha256(picture).hexdigest()[:32]}-{token_hex(4)}.jpg")
+                names.append(f"{sha256(picture).hexdigest()[:HASH_DIGITS]}-{token_hex(4)}.jpg")
                 self._write(names[-1], picture)
             yield tuple(names)
         except BaseException:
@@ -67,6 +68,20 @@ class Photos:
             return (self.folder / name).read_bytes()
         except OSError:
             return None
+
+    def first_damaged(self, names: Sequence[str]) -> str | None:
+        """The first of these photos that is gone or differs from what was saved; None where all are as they were."""
+        for name in names:
+            picture = self.find(name)
+            if picture is None or not name.startswith(sha256(picture).hexdigest()[:HASH_DIGITS]):
+                return name
+        return None
+
+    def delete(self, names: Sequence[str]) -> None:
+        """Delete the files of these photos; one that is gone already is skipped."""
+        for name in names:
+            if self.folder is not None and NAME.fullmatch(name):
+                (self.folder / name).unlink(missing_ok=True)
 
     def _pictures(self, sent: Sequence[bytes]) -> list[bytes]:
         if sent and self.folder is None:

@@ -5,7 +5,7 @@ Out: scores, and the profile data to store with them. Invoices themselves are no
      (score_of_invoices), which stands in for them when later readings arrive, and is a reason of its own then.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
@@ -30,7 +30,6 @@ from fairmeter.store import Profile, Series, invoice_histories
 INVOICE_SCORE = "score_of_invoices"  # a fact: the score by invoices alone, with which later readings are combined
 EXPLAINED_SEVERITIES = SEVERITIES[:-1]  # reasons take ten times as long as the score: low ones have none
 AGGREGATED = "By aggregates of its invoices alone its {}."
-NEVER = np.datetime64("9999-01-01")
 
 
 class ScoringInputs(NamedTuple):
@@ -120,12 +119,22 @@ class Rescorer:
         return combined, update._replace(facts=[{**old, **update.facts[0], **facts}])
 
     def rescore(
-        self, client_ids: Sequence[str], profiles: Mapping[str, Profile], readings: Table, losses: DailyLosses
+        self,
+        client_ids: Sequence[str],
+        profiles: Mapping[str, Profile],
+        readings: Table,
+        losses: DailyLosses,
+        lost: Collection[str] = (),
     ) -> tuple[list[Score], ProfileUpdate]:
-        """Scores by all stored readings; the stored invoice score stands in for the invoices."""
+        """Scores by all stored readings; the stored invoice score stands in for the invoices.
+
+        lost: clients whose readings were deleted: with too few left they have no score, and keep no former one.
+        """
         before = [profiles.get(client_id) for client_id in client_ids]
         inputs = inputs_from_store(client_ids, profiles, readings, losses)
-        scores, update = self._score(inputs, [profile and profile.score for profile in before])
+        fallback = [profile and profile.score for profile in before]
+        fallback = [None if id_ in lost else score for id_, score in zip(client_ids, fallback, strict=True)]
+        scores, update = self._score(inputs, fallback)
         return scores, with_facts(update, [profile.facts if profile else {} for profile in before])
 
     def score_new(self, inputs: ScoringInputs) -> tuple[list[Score], ProfileUpdate]:
@@ -271,7 +280,7 @@ def _reading_table(owner: np.ndarray, readings: Table) -> Table:
 
 
 def with_stored_days(readings: Table, profiles: Mapping[str, Profile]) -> Table:
-    """Readings, preceded by the daily series of the client's profile, which came in files."""
+    """Readings, with the days of the profile's daily series that have none: they came in files."""
     parts = {name: [column] for name, column in readings.items()}
     for client_id, profile in profiles.items():
         series = profile.series
@@ -279,10 +288,10 @@ def with_stored_days(readings: Table, profiles: Mapping[str, Profile]) -> Table:
             continue
         day = np.datetime64(series.first_on, "s") + np.arange(len(series.kwh)) * np.timedelta64(86400, "s")
         own = readings["read_at"][readings["client_id"] == client_id]
-        is_before = day < (own.min().astype("datetime64[D]") if len(own) else NEVER)
-        parts["client_id"].append(np.full(is_before.sum(), client_id, object))
-        parts["read_at"].append(day[is_before])
-        parts["consumption_kwh"].append(series.kwh[is_before].astype(np.float64))
+        is_other = ~np.isin(day, own.astype("datetime64[D]")) & ~np.isnan(series.kwh)
+        parts["client_id"].append(np.full(is_other.sum(), client_id, object))
+        parts["read_at"].append(day[is_other])
+        parts["consumption_kwh"].append(series.kwh[is_other].astype(np.float64))
     return {name: np.concatenate(columns) for name, columns in parts.items()}
 
 

@@ -17,7 +17,7 @@ from fairmeter.analysis.energy_balance import EnergyBalances
 from fairmeter.analysis.peer_consumption import consumption_bands
 from fairmeter.casework.alert_rules import BadRules, read_rules
 from fairmeter.core import paths
-from fairmeter.core.types import Score
+from fairmeter.core.types import INSUFFICIENT_HISTORY, DataIncident, Score
 from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.tables import Tables
 from fairmeter.desk.photos import Photos
@@ -34,23 +34,35 @@ from fairmeter.store import (
     StoreError,
     StoreUnavailable,
     invoice_histories,
+    population_of,
 )
 
 DATABASE = "sqlite:///fairmeter.db"  # the default: a file in the working directory
 RULES = paths.ALERT_RULES
 OPEN_ERRORS = (StoreError, BadRules)
+MIN_JUDGED_SHARE = 0.8  # of the clients that the last run judged
 MAX_WAIT = 30  # seconds for the database to answer when the service starts: both often start together
 
 
+class FewerClients(StoreError):
+    """A run judges far fewer clients than the last one: most often a file or a join is broken."""
+
+
 def open_desk(
-    url: str, rules: Path, scorer: Scorer, photos: Path | None = None, wait: Callable = time.sleep
+    url: str,
+    rules: Path,
+    scorer: Scorer,
+    photos: Path | None = None,
+    wait: Callable = time.sleep,
+    audit_key: bytes | None = None,
 ) -> DeskService:
     """The desk's service over its database, with up-to-date tables. Raises OPEN_ERRORS.
 
-    photos: folder; None: beside a database that is a file, otherwise photos are refused.
+    photos: folder; None: beside a database that is a file, otherwise photos are refused. audit_key: seals the audit
+    chain.
     """
     alert_rules = read_rules(rules)
-    store = open_store(url, wait)
+    store = open_store(url, wait, audit_key)
     return DeskService(store, alert_rules, Rescorer(scorer), plan_visits, Photos(photos or photo_folder(store)))
 
 
@@ -59,9 +71,9 @@ def photo_folder(store: Store) -> Path | None:
     return Path(store.url.database).parent / "photos" if store.is_sqlite else None
 
 
-def open_store(url: str, wait: Callable = time.sleep) -> Store:
+def open_store(url: str, wait: Callable = time.sleep, audit_key: bytes | None = None) -> Store:
     """A store with up-to-date tables. Raises StoreError."""
-    store = Store(url)
+    store = Store(url, audit_key)
     _migrate(store, wait)
     return store
 
@@ -91,14 +103,20 @@ def save_run(
     drift: dict | None = None,
     weather: tuple[np.ndarray, np.ndarray] | None = None,
     population: tuple | None = None,
+    incidents: Sequence[DataIncident] = (),
+    accept_fewer: bool = False,
 ) -> RunSummary:
     """Store a scoring of the client base, in one transaction. Raises StoreError, BadRules.
 
     invoice_scores: by invoices alone, NaN without any. balances: None keeps the stored ones and the facts from them.
     drift: as scoring/population_drift.py computes it. weather: days since 1970 and their temperatures [degrees C].
     population: fields of PopulationCounts if these clients are a part of the base. Consumption bands are then left
-    unchanged: the highest scores do not represent other clients.
+    unchanged: the highest scores do not represent other clients. incidents: what is the data's fault at many clients.
+    accept_fewer: also a run that judges far fewer clients than the last one; without it, raises FewerClients.
     """
+    part = population and PopulationCounts(*population)
+    if not accept_fewer:
+        _check_judged(store, part or population_of(scores))
     facts = client_facts(tables.invoices, days, len(scores))
     context = context_facts(tables.clients, days, balances)
     for of_client, from_context, score in zip(facts, context, invoice_scores, strict=True):
@@ -116,8 +134,21 @@ def save_run(
         reference=ReferenceData(bands, () if weather is None else daily_temperatures(*weather)),
         code_names=tables.code_names,
     )
-    part = population and PopulationCounts(*population)
-    return store.write_run(scores, version, read_rules(rules), **update._asdict(), drift=drift, population=part)
+    options = update._asdict() | {"drift": drift, "incidents": incidents, "population": part}
+    return store.write_run(scores, version, read_rules(rules), **options)
+
+
+def _check_judged(store: Store, now: PopulationCounts) -> None:
+    """Raises FewerClients."""
+    last = next(iter(store.list_runs(1)), None)
+    n_before, n_now = (
+        run.n_clients - run.n_by_severity.get(INSUFFICIENT_HISTORY, 0) if run else 0 for run in (last, now)
+    )
+    if n_now < MIN_JUDGED_SHARE * n_before:
+        raise FewerClients(
+            f"This run judges {n_now:,} clients, the last one at the desk {n_before:,}: alerts of the others would "
+            "lapse. The desk is as it was. See whether all files and joins are right; if so, add --accept-fewer."
+        )
 
 
 def daily_temperatures(days: np.ndarray, degrees: np.ndarray) -> list[tuple[date, float]]:

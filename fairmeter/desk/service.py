@@ -4,9 +4,10 @@ In:  a store, the alert rules, a scoring backend (rescoring.py) and a visit plan
 Out: profiles and alerts in the store.
 """
 
+import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -21,16 +22,25 @@ from fairmeter.scoring.payloads import AggregatedClient, RawClient
 from fairmeter.scoring.problems import bad_value
 from fairmeter.store import (
     NO_REFERENCE_DATA,
+    UNNAMED,
     IngestionResult,
     InvoiceHistories,
+    Mark,
     Profile,
     ReferenceData,
+    RunSummary,
+    Sender,
     Series,
     Store,
     StoreError,
+    StoreUnavailable,
 )
 
 RESCORED_AT_ONCE = 200  # clients; bounds the memory that their readings take
+# After which a client that waits was left by a worker that died, or by a database that did not answer.
+PATIENCE = timedelta(minutes=1)
+
+log = logging.getLogger(__name__)
 
 DailyLosses = Mapping[str, Series]  # daily losses of transformers, by transformer id [kWh]
 
@@ -69,9 +79,36 @@ class ScoringBackend(Protocol):
         """By detector, how unusual each day was (1 and more: unusual; NaN: unknown); empty for monthly series."""
 
     def rescore(
-        self, client_ids: Sequence[str], profiles: Mapping[str, Profile], readings: Table, losses: DailyLosses
-    ) -> tuple[list[Score], ProfileUpdate]:
-        """Scores by all stored readings (client_id, read_at, consumption_kwh), profiles and transformer losses."""
+        self, client_ids: Sequence[str], profiles: Mapping[str, Profile], readings: Table, losses: DailyLosses,
+        lost: Collection[str] = (),
+    ) -> tuple[list[Score], ProfileUpdate]:  # fmt: skip
+        """Scores by all stored readings (client_id, read_at, consumption_kwh), profiles and transformer losses.
+
+        lost: clients whose readings were deleted, so that a former score by readings must not stay.
+        """
+
+
+class Judged(NamedTuple):
+    """Numbers of clients that were rescored, and of those asked for that still wait."""
+
+    n_rescored: int
+    n_waiting: int
+
+
+class TakenReadings(NamedTuple):
+    """What was stored, and how many clients were rescored and wait."""
+
+    stored: IngestionResult
+    n_rescored: int
+    n_waiting: int
+
+
+class DeletedReadings(NamedTuple):
+    """Numbers of deleted readings, and of clients that were rescored and wait."""
+
+    n_deleted: int
+    n_rescored: int
+    n_waiting: int
 
 
 class RankedVisit(NamedTuple):
@@ -123,16 +160,36 @@ class DeskService:
         score, update = self.backend.score_to_store(row, score, before, readings, losses)
         self.save_scores([score], update)
 
-    def take_readings(self, rows: list[tuple[str, datetime, float]]) -> IngestionResult:
-        """Store readings, then rescore the clients whose consumption changed.
+    def take_readings(self, rows: list[tuple[str, datetime, float]], sender: Sender = UNNAMED) -> TakenReadings:
+        """Store readings, then rescore the clients whose readings changed.
 
-        The readings are stored first: if a worker dies in between, the former score stays until the client's next
-        reading. Raises StoreError.
+        The readings are stored first, and their clients marked: whatever happens in between, they are judged by a later
+        call. Raises StoreError; then nothing was stored.
         """
-        result = self.store.add_readings(rows)
-        for start in range(0, len(result.changed), RESCORED_AT_ONCE):
-            self._rescore(result.changed[start : start + RESCORED_AT_ONCE])
-        return result
+        result = self.store.add_readings(rows, sender=sender)
+        return TakenReadings(result, *self.judge_waiting({client_id for client_id, _, _ in rows}))
+
+    def delete_readings(self, client_id: str, since: datetime, until: datetime, user: str, why: str) -> DeletedReadings:
+        """Delete a client's readings as Store.delete_readings does, then rescore it. Raises StoreError, CaseError."""
+        n_deleted = self.store.delete_readings(client_id, since, until, user, why)
+        return DeletedReadings(n_deleted, *self.judge_waiting([client_id]))
+
+    def judge_waiting(self, client_ids: Collection[str] = (), patience: timedelta = PATIENCE) -> Judged:
+        """Rescore those of some clients whose readings changed, and clients that wait for longer than `patience`.
+
+        Where the database does not answer they stay marked, for a later call.
+        """
+        n_judged, marked = 0, []
+        try:
+            marked = sorted(self.store.unjudged(client_ids))
+            overdue = self.store.claim_unjudged(datetime.now(UTC) - patience, RESCORED_AT_ONCE)
+            ids = sorted({*marked, *overdue})
+            for start in range(0, len(ids), RESCORED_AT_ONCE):
+                n_judged += self._rescore(ids[start : start + RESCORED_AT_ONCE])
+            return Judged(n_judged, len(self.store.unjudged(client_ids)))
+        except StoreUnavailable as error:
+            log.warning("clients wait to be judged: %s", error)
+            return Judged(n_judged, max(len(marked) - n_judged, 0) if marked else len({*client_ids}))
 
     def count_rejected(self, why: str, n: int = 1) -> None:
         """Count rejected messages; an unavailable store is ignored, as the count is only for display."""
@@ -158,17 +215,25 @@ class DeskService:
         is_run: bool = False,
         drift: Mapping | None = None,
         scored_at: datetime | None = None,
-    ) -> None:
-        """Write profiles and alerts in one transaction. is_run, drift, scored_at: as Store.write_run takes them."""
-        options = update._asdict() | {"is_run": is_run, "drift": drift, "scored_at": scored_at}
-        self.store.write_run(scores, str(self.manifest["version"]), self.rules, **options)
+        marks: Mapping[str, Mark] | None = None,
+    ) -> RunSummary:
+        """Write profiles and alerts in one transaction. [options: as Store.write_run takes them]"""
+        options = update._asdict() | {"is_run": is_run, "drift": drift, "scored_at": scored_at, "marks": marks}
+        return self.store.write_run(scores, str(self.manifest["version"]), self.rules, **options)
 
-    def _rescore(self, client_ids: Sequence[str]) -> None:
+    def _rescore(self, client_ids: Sequence[str]) -> int:
+        """Rescore those that are marked; their number."""
+        marks = self.store.unjudged(client_ids)  # before the readings: with later ones it is another mark
+        client_ids = sorted(marks)
+        if not client_ids:
+            return 0
         found = {client_id: self.store.find_profile(client_id) for client_id in client_ids}
         profiles = {client_id: profile for client_id, profile in found.items() if profile is not None}
         losses = self._losses_of([profile.client for profile in profiles.values()])
         readings = self.store.readings_of(client_ids)
-        self.save_scores(*self.backend.rescore(client_ids, profiles, readings, losses))
+        lost = {client_id for client_id, mark in marks.items() if mark.has_lost}
+        scores, update = self.backend.rescore(client_ids, profiles, readings, losses, lost)
+        return self.save_scores(scores, update, marks=marks).n_profiles
 
     def _losses_of(self, clients: Iterable[Mapping]) -> DailyLosses:
         """Daily losses of the clients' transformers. [clients: as stored or as sent]"""

@@ -45,7 +45,7 @@ def plan_of(
     random_share: of the visits; cost: of a visit; price: of a kWh, where the client's own is unknown; false_alarms:
     expected share of the list that may be false; filters: PLAN_FILTERS of Store.stored_scores.
     """
-    busy = service.store.busy_clients(service.rules, date.today())
+    busy = service.store.work_states(service.rules, date.today())
     sampled = _sample(service, busy, filters, round(visits * random_share))
     least = {} if false_alarms is None else {"least_score": min_selected_score(service, false_alarms)}
     scores = service.store.stored_scores(limit=visits + SPARE, with_explanations=False, **filters, **least)

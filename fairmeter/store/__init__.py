@@ -1,34 +1,42 @@
 """The only SQL: Store holds clients, scores, alerts, cases, users, readings and notifications."""
 
 from fairmeter.store.alerts import AlertStore
+from fairmeter.store.audit import AuditEnd, AuditStore
 from fairmeter.store.cases import CaseStore
+from fairmeter.store.corrections import CorrectionStore, FormerReading, Mark, Sender
 from fairmeter.store.engine.database import BadStoreUrl, StoreError, StoreUnavailable, ValueOutOfRange
 from fairmeter.store.engine.migrate import Migrations
 from fairmeter.store.engine.packing import InvoiceHistories, Series, invoice_histories
 from fairmeter.store.engine.paging import BadQuery, Page
+from fairmeter.store.erasure import ErasedClient, ErasureStore
 from fairmeter.store.ingestion import IngestionStore, IngestionTotals, ReceivedBatch, RejectedMessage
 from fairmeter.store.notifications import ClaimedNotice, NotificationStore
 from fairmeter.store.places import Area, Cell, Neighbour, PlacedClient, PlaceStore, Transformer
 from fairmeter.store.profiles import Profile, ProfileRow, ProfileStore, RegionCount, Run, StoredDrift
-from fairmeter.store.readings import IngestionResult, ReadingStore
+from fairmeter.store.readings import UNNAMED, IngestionResult, ReadingStore
 from fairmeter.store.reference import NO_REFERENCE_DATA, ReferenceData, ReferenceStore
-from fairmeter.store.runs import PopulationCounts, RunStore, RunSummary
+from fairmeter.store.runs import PopulationCounts, RunStore, RunSummary, population_of
 from fairmeter.store.transformers import TransformerStore
 from fairmeter.store.users import ApiKey, BadRole, LoginLimits, NameTaken, NoSuchName, TooManyTries, User, UserStore
 
 __all__ = [
     "NO_REFERENCE_DATA",
+    "UNNAMED",
     "ApiKey",
     "Area",
+    "AuditEnd",
     "BadQuery",
     "BadRole",
     "BadStoreUrl",
     "Cell",
     "ClaimedNotice",
+    "ErasedClient",
+    "FormerReading",
     "IngestionResult",
     "IngestionTotals",
     "InvoiceHistories",
     "LoginLimits",
+    "Mark",
     "NameTaken",
     "Neighbour",
     "NoSuchName",
@@ -43,6 +51,7 @@ __all__ = [
     "RejectedMessage",
     "Run",
     "RunSummary",
+    "Sender",
     "Series",
     "Store",
     "StoreError",
@@ -53,6 +62,7 @@ __all__ = [
     "User",
     "ValueOutOfRange",
     "invoice_histories",
+    "population_of",
 ]
 
 
@@ -64,7 +74,10 @@ class Store(
     TransformerStore,
     AlertStore,
     CaseStore,
+    AuditStore,
     ReadingStore,
+    CorrectionStore,
+    ErasureStore,
     IngestionStore,
     NotificationStore,
     UserStore,
@@ -72,6 +85,7 @@ class Store(
 ):
     """A database of SQLite or PostgreSQL, given by its URL; call migrate() first. Each method is one transaction.
 
-    Threads share one Store, processes open their own. Methods raise StoreError, StoreUnavailable if the database does
-    not answer, and CaseError (fairmeter/casework/workflow.py) for cases.
+    audit_key: seals the audit chain; it must not be kept in the database. Threads share one Store, processes open their
+    own. Methods raise StoreError, StoreUnavailable if the database does not answer, and CaseError
+    (fairmeter/casework/workflow.py) for cases.
     """

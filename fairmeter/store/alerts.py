@@ -5,7 +5,7 @@ Out: pages of Alert; the alerts that a run raised, and their notifications in th
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
@@ -20,15 +20,15 @@ from fairmeter.casework.alert_rules import (
     RuleHit,
     alert_severity,
     hits_as_rows,
-    quiet_until,
     rule_hits,
 )
+from fairmeter.casework.client_state import LastCase, WorkState, work_state
 from fairmeter.casework.types import Alert
 from fairmeter.casework.workflow import CLOSED
 from fairmeter.core.types import SEVERITIES, Score
 from fairmeter.store.engine.database import Database
 from fairmeter.store.engine.paging import Order, Page, by_moment, conditions, equality_filters, order_named, page_of
-from fairmeter.store.engine.schema import alerts, cases, inspections
+from fairmeter.store.engine.schema import alerts, cases, inspections, profiles
 from fairmeter.store.engine.upsert import covers_ids
 from fairmeter.store.notifications import enqueue
 
@@ -110,10 +110,17 @@ class AlertStore(Database):
                 counts[i][severity] = n
         return counts
 
-    def busy_clients(self, rules: AlertRules, today: date | None = None) -> dict[str, str]:
-        """Clients that need no visit now, with the reason: an open case, or a recent visit."""
+    def work_states(
+        self, rules: AlertRules, today: date | None = None, ids: Collection[str] | None = None
+    ) -> dict[str, WorkState]:
+        """What cases decide of their clients, by client; the others are as their scores recommend.
+
+        ids: of some clients; None: of all. A client here needs no visit now.
+        """
         with self.reading() as connection:
-            return busy_clients(connection, rules, today or datetime.now(UTC).date())
+            today = today or datetime.now(UTC).date()
+            found = work_states(connection, rules, today, None if ids is None else sorted(ids))
+        return found if ids is None else {client_id: found[client_id] for client_id in ids if client_id in found}
 
 
 def alert_of(row) -> Alert:
@@ -137,7 +144,7 @@ def raise_alerts(
     scores: sorted by client id. clients: by id, with region and category.
     """
     ids = [score.client_id for score in scores]
-    busy = busy_clients(connection, rules, now.date(), ids)
+    busy = work_states(connection, rules, now.date(), ids)
     before = _open_alerts(connection, ids)
     raised, updated, ended, escalated = [], [], [], []
     for score, of_client in zip(scores, facts, strict=True):
@@ -160,35 +167,24 @@ def raise_alerts(
     return RaisedAlerts(len(raised), len(updated), len(ended))
 
 
-def busy_clients(
+def work_states(
     connection: Connection, rules: AlertRules, today: date, ids: Sequence[str] | None = None
-) -> dict[str, str]:
-    """As AlertStore.busy_clients, within a transaction. [ids: sorted; None: all clients]"""
+) -> dict[str, WorkState]:
+    """As AlertStore.work_states, within a transaction. [ids: sorted; None: all clients]"""
+    scored_at = profiles.c.scored_at
     query = select(
-        cases.c.client_id,
-        cases.c.case_id,
-        cases.c.state,
-        cases.c.outcome,
-        cases.c.closed_at,
-        inspections.c.inspected_on,
-    ).outerjoin_from(cases, inspections, inspections.c.case_id == cases.c.case_id)
+        cases.c.client_id, cases.c.case_id, cases.c.state, cases.c.outcome, cases.c.closed_at,
+        inspections.c.inspected_on, scored_at,
+    ).outerjoin_from(cases, inspections, inspections.c.case_id == cases.c.case_id)  # fmt: skip
+    query = query.outerjoin(profiles, profiles.c.client_id == cases.c.client_id)
     if ids is not None:
         query = query.where(covers_ids(cases.c.client_id, ids))
     longest = datetime.combine(today, datetime.min.time(), UTC) - timedelta(days=max(rules.quiet_days.values()) + 1)
-    query = query.where((cases.c.state != CLOSED) | (cases.c.closed_at >= longest)).order_by(cases.c.case_id)
+    is_recent = (cases.c.state != CLOSED) | (cases.c.closed_at >= longest) | (cases.c.closed_at >= scored_at)
     # A client's last case decides: a case opened after an earlier visit overrides that visit's quiet time.
-    last = {row.client_id: row for row in connection.execute(query)}
-    reasons = {client_id: _busy_reason(row, rules, today) for client_id, row in last.items()}
-    return {client_id: why for client_id, why in reasons.items() if why}
-
-
-def _busy_reason(row, rules: AlertRules, today: date) -> str | None:
-    if row.state != CLOSED:
-        return f"case {row.case_id} is open"
-    ended_on = row.inspected_on or row.closed_at.date()
-    until = quiet_until(rules, row.outcome, ended_on)
-    what = f"inspected on {ended_on}: {row.outcome}" if row.outcome else f"case {row.case_id} closed on {ended_on}"
-    return f"{what}; in peace until {until}" if today < until else None
+    last = {row[0]: LastCase(*row[1:]) for row in connection.execute(query.where(is_recent).order_by(cases.c.case_id))}
+    states = {client_id: work_state(case, rules, today) for client_id, case in last.items()}
+    return {client_id: state for client_id, state in states.items() if state is not None}
 
 
 def _open_alerts(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[int, int]]:

@@ -9,14 +9,16 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, date, datetime
 
-from sqlalchemy import Connection, RowMapping, Select, and_, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, Select, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from fairmeter.casework import workflow as rules
 from fairmeter.casework.alert_rules import IN_CASE, OPEN, RANKS
-from fairmeter.casework.types import Case, ChainBreak, Inspection, Move
+from fairmeter.casework.audit_chain import INSPECTION, MOVE
+from fairmeter.casework.types import Case, Inspection, Move
 from fairmeter.casework.workflow import CaseNotFound, CaseTaken, ClientHasCase, ClientNotFound
 from fairmeter.core.types import INSUFFICIENT_HISTORY
+from fairmeter.store.audit import append_row, lock_chain
 from fairmeter.store.engine import schema
 from fairmeter.store.engine.database import Database
 from fairmeter.store.engine.paging import (
@@ -31,8 +33,6 @@ from fairmeter.store.engine.paging import (
 )
 from fairmeter.store.engine.schema import alerts, cases, clients, moves, profiles
 
-CHAIN_LOCK = 0x66616972  # PostgreSQL advisory lock: one append to the chain of moves at a time
-CASE_COLUMN_OF_MOVE = {"to_state": "state", "assignee": "assignee", "outcome": "outcome", "at": "updated_at"}
 CASE_FIELDS = [cases.c[name] for name in Case.__dataclass_fields__]
 CASE_ORDERS = {
     "id": Order((cases.c.case_id,)),
@@ -123,15 +123,17 @@ class CaseStore(Database):
                 **{name: stored[name] for name in ("severity", "probability", "reason_group", "region")},
             }  # fmt: skip
             new_id = connection.execute(insert(schema.inspections).values(columns)).inserted_primary_key[0]
+            append_row(connection, self.audit_key, INSPECTION, new_id, user, outcome)
         return inspection_of({"inspection_id": new_id, **columns})
 
-    def record_recovery(self, inspection_id: int, kwh: float | None, value: float | None = None) -> None:
+    def record_recovery(self, inspection_id: int, user: str, kwh: float | None, value: float | None = None) -> None:
         """Record the energy and money billed after a visit, once they are known. Raises CaseNotFound."""
         table = schema.inspections
         changed = update(table).where(table.c.inspection_id == inspection_id)
         with self.writing() as connection:
             if connection.execute(changed.values(recovered_kwh=kwh, recovered_value=value)).rowcount != 1:
                 raise CaseNotFound(f"There is no inspection {inspection_id}.")
+            append_row(connection, self.audit_key, INSPECTION, inspection_id, user, "recovery")
 
     def find_case(self, case_id: int) -> Case | None:
         """The case with this id, if any."""
@@ -191,14 +193,6 @@ class CaseStore(Database):
         with self.reading() as connection:
             return dict.fromkeys(rules.MOVES, 0) | dict(connection.execute(query).all())
 
-    def verify_chain(self) -> ChainBreak | None:
-        """The first move that was changed, removed or inserted after the fact; None if the chain is intact."""
-        with self.reading() as connection:
-            in_parts = {"yield_per": 1000}
-            with connection.execute(select(moves).order_by(moves.c.seq), execution_options=in_parts) as rows:
-                broken = rules.find_chain_break(Move(**row) for row in rows.mappings())
-            return broken or _first_mismatch(connection)
-
     # --- within a transaction -----------------------------------------------------------------------------------------
 
     def _opened(self, connection: Connection, client_id: str, user: str, is_random: bool, now: datetime) -> Case:
@@ -226,14 +220,14 @@ class CaseStore(Database):
         outcome: str | None = None,
     ) -> Case:  # fmt: skip
         """Append a move to the chain, and return the case after it."""
-        if not self.is_sqlite:  # SQLite has one writer at a time anyway
-            connection.execute(select(func.pg_advisory_xact_lock(CHAIN_LOCK)))
+        lock_chain(connection)
         last = _first(connection, select(moves.c.seq, moves.c.hash).order_by(moves.c.seq.desc()).limit(1))
         move = Move(
             (last["seq"] if last else 0) + 1, case.case_id, case.version + 1, case.state if case.version else None, to,
             user, why, assignee, outcome, now, last["hash"] if last else rules.FIRST_HASH, "",
         )  # fmt: skip
         connection.execute(insert(moves).values(asdict(replace(move, hash=rules.move_hash(move)))))
+        append_row(connection, self.audit_key, MOVE, move.seq, user)
         changed = {
             "state": to, "version": move.version, "assignee": assignee, "outcome": outcome, "updated_at": now,
             "closed_at": now if to == rules.CLOSED else None,
@@ -251,18 +245,6 @@ class CaseStore(Database):
         if version is not None and version != case.version:
             raise case_taken_error(case)
         return case
-
-
-def _first_mismatch(connection: Connection) -> ChainBreak | None:
-    """The first case that differs from its last move: its last moves were removed, or the case itself was changed."""
-    n_moves = select(func.count()).where(moves.c.case_id == cases.c.case_id).correlate(cases).scalar_subquery()
-    is_last = (moves.c.case_id == cases.c.case_id) & (moves.c.version == cases.c.version)
-    equal = [moves.c[a].is_not_distinct_from(cases.c[b]) for a, b in CASE_COLUMN_OF_MOVE.items()]
-    query = select(cases.c.case_id, cases.c.version, cases.c.state, moves.c.seq)
-    query = query.outerjoin_from(cases, moves, is_last).where(~and_(*equal) | (n_moves != cases.c.version))
-    found = _first(connection, query.order_by(cases.c.case_id).limit(1))
-    text = "Case {case_id} is {state} after {version} moves, which its recorded moves do not lead to."
-    return found and ChainBreak(found["seq"] or 0, text.format(**found))
 
 
 def case_taken_error(case: Case) -> CaseTaken:

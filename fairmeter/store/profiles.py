@@ -21,6 +21,7 @@ from fairmeter.core.sampling import N_SAMPLE_KEYS, sample_key
 from fairmeter.core.types import (
     INSUFFICIENT_HISTORY,
     SEVERITIES,
+    DataIncident,
     HarmlessCause,
     QualityFlag,
     Reason,
@@ -255,6 +256,16 @@ class ProfileStore(Database):
         with self.reading() as connection:
             row = connection.execute(query.order_by(runs.run_id.desc()).limit(1)).first()
         return row and StoredDrift(row.scored_at, row.model_version, json.loads(row.drift))
+
+    def last_incidents(self) -> list[DataIncident]:
+        """What the last run found to be the data's fault at many clients."""
+        runs = schema.runs.c
+        with self.reading() as connection:
+            found = connection.execute(select(runs.incidents).order_by(runs.run_id.desc()).limit(1)).scalar()
+        rows = json.loads(found) if found else []
+        return [
+            DataIncident(**row | {"since_on": row["since_on"] and date.fromisoformat(row["since_on"])}) for row in rows
+        ]
 
     def count_severities(self) -> dict[str, int]:
         """Number of clients by severity, including "insufficient history"."""

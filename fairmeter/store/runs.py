@@ -8,6 +8,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -16,11 +17,13 @@ import numpy as np
 from sqlalchemy import Connection, Row, delete, insert, select, text
 
 from fairmeter.casework.alert_rules import RANKS, AlertRules
+from fairmeter.core.client_ids import problem_with_id
 from fairmeter.core.code_names import NO_CODE_NAMES, CodeNames
 from fairmeter.core.sampling import sample_key
-from fairmeter.core.types import INSUFFICIENT_HISTORY, SEVERITIES, EnergyBalance, Score, Table
+from fairmeter.core.types import INSUFFICIENT_HISTORY, SEVERITIES, DataIncident, EnergyBalance, Score, Table
 from fairmeter.evaluation.drift import MAX_OVERLAP_LENGTH, list_overlap
 from fairmeter.store.alerts import raise_alerts
+from fairmeter.store.corrections import Mark, take_marks
 from fairmeter.store.engine import schema
 from fairmeter.store.engine.database import Database, StoreError
 from fairmeter.store.engine.packing import InvoiceHistories, Series, pack_invoices, pack_series
@@ -79,10 +82,12 @@ class RunStore(Database):
         balances: Sequence[EnergyBalance] | None = None,
         lasting_facts: Collection[str] = (),
         drift: Mapping | None = None,
+        incidents: Sequence[DataIncident] = (),
         population: PopulationCounts | None = None,
         code_names: CodeNames = NO_CODE_NAMES,
         scored_at: datetime | None = None,
         is_run: bool = True,
+        marks: Mapping[str, Mark] | None = None,
     ) -> RunSummary:
         """Write profiles, past scores and alerts of some clients; other clients stay unchanged.
 
@@ -90,9 +95,11 @@ class RunStore(Database):
         facts: per score, in order; None keeps the stored ones. series, invoice_histories: by client id; clients without
         one keep theirs. reference: data of all clients together. balances: of all measured transformers; None keeps the
         stored ones. lasting_facts: names of facts that keep their stored value where the new facts lack them.
-        drift: of the clients against the training data, as JSON. population: counts of the client base if these scores
-        are only a part of it. is_run: True for a scoring of the client base, which the trend counts; False for single
-        clients. code_names: of codes that are texts, added to the stored ones. scored_at: None is now.
+        drift: of the clients against the training data, as JSON. incidents: of the run's data. population:
+        counts of the client base if these scores are only a part of it. is_run: True for a scoring of the client base,
+        which the trend counts; False for single clients. code_names: of codes that are texts, added to the stored ones.
+        scored_at: None is now. marks: of clients to be judged, as they were before their readings were read. Clients
+        that another worker judged since, or that got further readings, are left out.
         Raises BadRun (an id that is empty or occurs twice, facts of another length), StoreUnavailable.
         """
         _check(scores, facts)
@@ -103,6 +110,12 @@ class RunStore(Database):
         with self.writing() as connection:
             former = top_clients(connection) if is_run else []
             write_rows(connection, schema.clients, CLIENT_COLUMNS, _client_rows(scores, clients), FILL)
+            if marks is not None:
+                taken = take_marks(connection, marks)
+                chosen = [i for i, score in enumerate(scores) if score.client_id in taken]
+                scores, facts = [scores[i] for i in chosen], facts and [facts[i] for i in chosen]
+                if not scores:
+                    return RunSummary(0, 0, 0, 0)
             places = _client_columns(connection, scores)
             sampled = None if population is None else frozenset(population.sampled)
             rows = (_profile_row(score, places[score.client_id], model_version, now, sampled) for score in scores)
@@ -120,7 +133,7 @@ class RunStore(Database):
             raised = raise_alerts(connection, scores, facts, places, rules, now)
             if is_run:
                 overlap = list_overlap(top_clients(connection), former) if former else None
-                found = {"drift": drift, "stability": overlap}
+                found = {"drift": drift, "stability": overlap, "incidents": _incidents_json(incidents)}
                 found = {name: None if value is None else json.dumps(value) for name, value in found.items()}
                 run = _counts(population or population_of(scores)) | {"scored_at": now, "model_version": model_version}
                 connection.execute(insert(schema.runs).values(run | found))
@@ -156,6 +169,8 @@ def _check(scores: Sequence[Score], facts: Sequence | None) -> None:
             "A client_id is empty or holds a character that cannot be stored (NUL or a surrogate). "
             "Give every client an id without them."
         )
+    if problem := next(filter(None, map(problem_with_id, ids)), None):
+        raise BadRun(f"A client_id {problem}.")
     twice = [id_ for id_, n in Counter(ids).items() if n > 1]
     if twice:
         raise BadRun(f"{len(twice)} clients have two scores, such as {twice[0]!r}; score each client once per run.")
@@ -258,6 +273,11 @@ def _json(records: tuple) -> str:
     return (
         json.dumps([{name: getattr(r, name) for name in r.__dataclass_fields__} for r in records]) if records else "[]"
     )
+
+
+def _incidents_json(incidents: Sequence[DataIncident]) -> list[dict] | None:
+    """The incidents as JSON's values; None without any."""
+    return [asdict(one) | {"since_on": one.since_on and one.since_on.isoformat()} for one in incidents] or None
 
 
 def population_of(scores: Sequence[Score]) -> PopulationCounts:

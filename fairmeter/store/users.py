@@ -13,11 +13,14 @@ from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
+from fairmeter.casework.audit_chain import KEY, USER
+from fairmeter.store.audit import AUDITED, append_row
 from fairmeter.store.engine import schema
 from fairmeter.store.engine.database import Database, StoreError
 from fairmeter.store.engine.paging import check_text
 
 ROLES = ("viewer", "investigator", "admin")
+OPERATOR = "command line"  # users and keys are changed by commands alone
 LOGIN_LOCK = 0x6661696C  # PostgreSQL advisory lock: one count of sign-in attempts at a time
 LAST_USE_STEP = timedelta(minutes=1)  # precision of a key's last use: a write per request would be too many
 
@@ -74,10 +77,10 @@ KEY_COLUMNS = [schema.api_keys.c[name] for name in ("name", "role", "is_active",
 class UserStore(Database):
     """Manages users, API keys, sign-in attempts and secrets."""
 
-    def add_user(self, name: str, password_hash: str, role: str) -> User:
-        """Add an active user. Raises NameTaken, BadRole."""
+    def add_user(self, name: str, password_hash: str, role: str, by: str = OPERATOR) -> User:
+        """Add an active user. Raises NameTaken, BadRole. [by: for the audit chain]"""
         user = User(check_text("name", name), password_hash, checked_role(role), True, datetime.now(UTC))
-        self._add(schema.users, name, password_hash=password_hash, role=role, created_at=user.created_at)
+        self._add(USER, by, name, password_hash=password_hash, role=role, created_at=user.created_at)
         return user
 
     def find_user(self, name: str) -> User | None:
@@ -94,11 +97,12 @@ class UserStore(Database):
         return [User(**row) for row in rows]
 
     def change_user(
-        self, name: str, *, password_hash: str | None = None, role: str | None = None, is_active: bool | None = None
-    ) -> User:
-        """Change the given attributes of a user. Raises NoSuchName, BadRole."""
+        self, name: str, *, password_hash: str | None = None, role: str | None = None, is_active: bool | None = None,
+        by: str = OPERATOR,
+    ) -> User:  # fmt: skip
+        """Change the given attributes of a user. Raises NoSuchName, BadRole. [by: for the audit chain]"""
         given = {"password_hash": password_hash, "role": role and checked_role(role), "is_active": is_active}
-        self._change(schema.users, name, {column: value for column, value in given.items() if value is not None})
+        self._change(USER, by, name, {column: value for column, value in given.items() if value is not None})
         return self.find_user(name)
 
     def count_active_users(self) -> int:
@@ -107,10 +111,10 @@ class UserStore(Database):
             query = select(func.count()).select_from(schema.users).where(schema.users.c.is_active)
             return connection.execute(query).scalar_one()
 
-    def add_key(self, name: str, key_hash: str, role: str) -> ApiKey:
-        """Add an active key. Raises NameTaken, BadRole."""
+    def add_key(self, name: str, key_hash: str, role: str, by: str = OPERATOR) -> ApiKey:
+        """Add an active key. Raises NameTaken, BadRole. [by: for the audit chain]"""
         key = ApiKey(check_text("name", name), checked_role(role), True, datetime.now(UTC), None)
-        self._add(schema.api_keys, name, key_hash=key_hash, role=role, created_at=key.created_at)
+        self._add(KEY, by, name, key_hash=key_hash, role=role, created_at=key.created_at)
         return key
 
     def use_key(self, key_hash: str) -> ApiKey | None:
@@ -132,9 +136,9 @@ class UserStore(Database):
             rows = connection.execute(select(*KEY_COLUMNS).order_by(schema.api_keys.c.name)).mappings().all()
         return [ApiKey(**row) for row in rows]
 
-    def revoke_key(self, name: str) -> None:
-        """Deactivate a key. Raises NoSuchName."""
-        self._change(schema.api_keys, name, {"is_active": False})
+    def revoke_key(self, name: str, by: str = OPERATOR) -> None:
+        """Deactivate a key. Raises NoSuchName. [by: for the audit chain]"""
+        self._change(KEY, by, name, {"is_active": False})
 
     def begin_login(self, name: str, address: str, limits: LoginLimits) -> int:
         """Record a sign-in attempt as failed (`end_login` marks its success); its id. Raises TooManyTries.
@@ -184,18 +188,26 @@ class UserStore(Database):
                 found = connection.execute(query).scalar_one()
         return found
 
-    def _add(self, table, name: str, **columns) -> None:
+    def _add(self, kind: str, by: str, name: str, **columns) -> None:
         try:
             with self.writing() as connection:
-                connection.execute(insert(table).values(name=name, is_active=True, **columns))
+                connection.execute(insert(AUDITED[kind].table).values(name=name, is_active=True, **columns))
+                append_row(connection, self.audit_key, kind, name, by, f"added as {columns['role']}")
         except IntegrityError:
             raise NameTaken(f"{name!r} exists already; choose another name.") from None
 
-    def _change(self, table, name: str, columns: dict) -> None:
+    def _change(self, kind: str, by: str, name: str, columns: dict) -> None:
+        table = AUDITED[kind].table
         with self.writing() as connection:
             changed = connection.execute(update(table).where(table.c.name == name).values(name=name, **columns))
-        if changed.rowcount == 0:
-            raise NoSuchName(f"There is no {name!r}; `flask --app predict users` lists all names.")
+            if changed.rowcount == 0:
+                raise NoSuchName(f"There is no {name!r}; `flask --app predict users` lists all names.")
+            append_row(connection, self.audit_key, kind, name, by, _changes(columns))
+
+
+def _changes(columns: dict) -> str:
+    """What was changed, without any secret."""
+    return ", ".join(name if name.endswith("hash") else f"{name}: {value}" for name, value in columns.items())
 
 
 def _check_tries(

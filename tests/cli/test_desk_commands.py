@@ -1,7 +1,8 @@
 """What an operator does from a shell: users, keys, the audit, notices; and the settings that the desk starts with."""
 
 import re
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from pydantic import ValidationError
@@ -10,12 +11,16 @@ from fairmeter.cli import desk as commands
 from fairmeter.cli.settings import Settings
 from fairmeter.desk import runs
 from fairmeter.desk.notify import Delivery
-from fairmeter.store import StoreUnavailable
+from fairmeter.desk.photos import Photos
+from fairmeter.store import Store, StoreUnavailable
 from fairmeter.web.app import create_app
+from fairmeter.web.desk_api.write import WHITE_PNG
 from fairmeter.web.http.auth import INVESTIGATOR
-from tests.builders.desk import PASSWORD, add_user, desk_app, opened, recorded, signed_in, with_key
+from tests.builders.desk import PASSWORD, add_user, desk_app, moved, opened, recorded, signed_in, with_key
 from tests.builders.service import LIMITS, ByConsumption
 from tests.builders.store import score_of, shipped_rules
+
+AUDIT_KEY = b"a key of the tests alone"
 
 
 @contextmanager
@@ -101,10 +106,80 @@ def test_the_audit_holds_until_a_move_is_changed(app, run, store, monkeypatch):
     client, headers = app.test_client(), with_key(store, INVESTIGATOR)
     recorded(client, ["c-1"], headers)
     opened(client, "c-1", headers)
-    assert run("audit").output == "Every move is as it was written.\n"
+    said = run("audit")
+    assert said.output.startswith("Every move, inspection, photo, user and key is as it was written.\n")
+    assert "AUDIT_KEY is not set. Whoever can write to the database could have rebuilt the whole chain" in said.output
+    noted = re.search(r"the last one is (\d+:[0-9a-f]{64})", said.output)[1]
+    assert run("audit", "--holds", noted).exit_code == 0
+    assert "not the one that was noted" in run("audit", "--holds", f"1:{noted[2:]}").output
+    assert run("audit", "--holds", "soon").exit_code == 2
     monkeypatch.setattr("fairmeter.casework.workflow.move_hash", lambda _move: "0" * 64)
     found = run("audit")
     assert (found.exit_code, "was changed after it was written" in found.output) == (1, True)
+
+
+def test_a_chain_that_is_sealed_says_so_and_is_not_gone_on_with_without_its_key(database_url, store):
+    with closing(Store(database_url, AUDIT_KEY)) as sealed:
+        service = runs.DeskService(sealed, shipped_rules(), runs.Rescorer(ByConsumption()), runs.plan_visits)
+        with shell(desk_app(sealed), service) as run:
+            assert run("add-user", "anna", stdin=f"{PASSWORD}\n").exit_code == 0
+            assert "sealed by AUDIT_KEY: nobody without this key rebuilt" in run("audit").output
+    service = runs.DeskService(store, shipped_rules(), runs.Rescorer(ByConsumption()), runs.plan_visits)
+    with shell(desk_app(store), service) as run:
+        assert "AUDIT_KEY is not set here" in run("audit").output
+        refused = run("add-user", "ben", stdin=f"{PASSWORD}\n")
+        assert (refused.exit_code, "set it as the service has it" in refused.output) == (1, True)
+        assert "AUDIT_KEY is not set" in run("seal", "--why", "so").output
+    assert [user.name for user in store.list_users()] == ["anna"]
+
+
+def test_a_key_that_is_set_later_seals_what_somebody_vouches_for(database_url, store):
+    add_user(store)
+    with closing(Store(database_url, AUDIT_KEY)) as sealed:
+        service = runs.DeskService(sealed, shipped_rules(), runs.Rescorer(ByConsumption()), runs.plan_visits)
+        with shell(desk_app(sealed), service) as run:
+            assert "no valid seal of AUDIT_KEY" in run("audit").output
+            assert run("seal", "--why", "The key is new.").exit_code == 0
+            assert run("audit").exit_code == 0
+
+
+def test_a_photo_that_was_changed_or_deleted_is_found(run, app, store, tmp_path):
+    client, headers = app.test_client(), with_key(store, INVESTIGATOR)
+    recorded(client, ["c-1"], headers)
+    case = opened(client, "c-1", headers, assignee="anna")
+    case = moved(client, case, "inspecting", headers).json
+    body = {"outcome": "confirmed", "inspected_on": "2026-11-02", "photos": [WHITE_PNG]}
+    names = client.post(f"/cases/{case['case_id']}/inspections", json=body, headers=headers).json["photos"]
+    path = tmp_path / "photos" / names[0]
+    service = runs.DeskService(store, shipped_rules(), runs.Rescorer(ByConsumption()), photos=Photos(path.parent))
+    with shell(app, service) as run:
+        assert run("audit").exit_code == 0
+        path.write_bytes(path.read_bytes() + b"x")
+        assert f"The photo {names[0]} is gone or was changed" in run("audit").output
+        path.unlink()
+        assert f"The photo {names[0]} is gone or was changed" in run("audit").output
+
+
+def test_an_erased_client_takes_its_photos_along(app, store, tmp_path):
+    client, headers = app.test_client(), with_key(store, INVESTIGATOR)
+    recorded(client, ["c-1"], headers)
+    case = opened(client, "c-1", headers, assignee="anna")
+    case = moved(client, case, "inspecting", headers).json
+    body = {"outcome": "cleared", "inspected_on": "2026-11-02", "photos": [WHITE_PNG]}
+    client.post(f"/cases/{case['case_id']}/inspections", json=body, headers=headers)
+    folder = tmp_path / "photos"
+    service = runs.DeskService(store, shipped_rules(), runs.Rescorer(ByConsumption()), photos=Photos(folder))
+    with shell(app, service) as run:
+        assert run("erase", "c-1", "--why", "asked for").output.startswith("Erased; its cases")
+        assert list(folder.iterdir()) == []
+        assert "no client 'c-1'" in run("erase", "c-1", "--why", "asked for").output
+        assert run("audit").exit_code == 0
+
+
+def test_clients_that_wait_to_be_judged_are_judged_with_the_notices(run, store):
+    store.add_readings([("c-1", datetime(2026, 11, 1), 5.0)], datetime.now(UTC) - timedelta(hours=1))
+    assert run("notify").exit_code == 0
+    assert store.find_profile("c-1") is not None
 
 
 def test_notices_that_are_due_are_sent_and_what_fails_ends_with_a_1(run, store, monkeypatch):

@@ -1,7 +1,8 @@
 """score.py --store: the whole client base at the desk, in one transaction, on SQLite and PostgreSQL."""
 
 import csv
-from datetime import date
+import re
+from datetime import UTC, date, datetime
 
 import numpy as np
 import pytest
@@ -34,6 +35,19 @@ def test_every_client_of_the_list_is_at_the_desk_with_its_score(trained, store, 
         assert f"{kept[client_id].probability:.6f}" == row["score"]
     assert [run.n_clients for run in store.list_runs()] == [len(rows)] * 2
     assert sum(store.count_alerts().values()) == len(store.list_alerts(limit=1000).rows)
+
+
+def test_a_run_that_judges_far_fewer_clients_than_the_last_one_leaves_the_desk_as_it_was(
+    trained, store, database_url, tmp_path, monkeypatch, capsys
+):
+    write(store, *(score_of(f"c-{i}") for i in range(1000)), scored_at=datetime(2026, 1, 1, tzinfo=UTC))
+    alerts, n_clients = store.count_alerts(), store.count_profiles()
+    assert scored(trained.model, trained.data, tmp_path, monkeypatch, database_url) == 2
+    said = capsys.readouterr().err
+    assert re.search(r"This run judges [\d,]+ clients, the last one at the desk 1,000: .* --accept-fewer", said, re.S)
+    assert (store.count_alerts(), store.count_profiles(), len(store.list_runs())) == (alerts, n_clients, 1)
+    assert scored(trained.model, trained.data, tmp_path, monkeypatch, database_url, "--accept-fewer") == 0
+    assert len(store.list_runs()) == 2
 
 
 def test_a_metered_client_keeps_its_days_and_what_its_invoices_said(

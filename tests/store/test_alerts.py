@@ -75,7 +75,7 @@ def test_a_client_with_an_open_case_gets_no_alert(store):
     case = store.open_case("c-1", "ana", "a neighbour called")
     assert write(store, score_of(), facts=ROLLBACK) == RunSummary(1, 0, 0, 0)
     store.move_case(case.case_id, "closed", "ana", "seen from the street")
-    assert store.busy_clients(shipped_rules()) != {}
+    assert store.work_states(shipped_rules()) != {}
 
 
 @pytest.mark.parametrize(("outcome", "days"), [("cleared", 365), ("confirmed", 180), ("no_access", 14)])
@@ -96,8 +96,8 @@ def test_the_last_visit_decides_how_long_a_client_is_left_in_peace(store):
         case = store.open_case("c-1", "ana", "alert", assignee="bo")
         store.move_case(case.case_id, "inspecting", "bo", "on the way")
         store.record_inspection(case.case_id, outcome, date(2026, 11, 2), "bo")
-    (why,) = store.busy_clients(shipped_rules(), date(2026, 11, 3)).values()
-    assert why == "inspected on 2026-11-02: no_access; in peace until 2026-11-16"
+    (state,) = store.work_states(shipped_rules(), date(2026, 11, 3)).values()
+    assert state.why == "inspected on 2026-11-02: no_access; in peace until 2026-11-16"
 
 
 def test_alerts_are_listed_by_severity_region_and_day(store):

@@ -20,6 +20,7 @@ from hypothesis.stateful import (
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from fairmeter.casework.client_state import WorkState
 from fairmeter.casework.types import Move
 from fairmeter.casework.workflow import (
     FIRST_HASH,
@@ -88,11 +89,11 @@ def test_a_case_goes_from_new_to_its_outcome_and_every_move_is_a_row(desk):
 
 def test_what_was_billed_is_told_later(desk):
     inspection = inspected(desk)
-    desk.record_recovery(inspection.inspection_id, 800.0, 96.5)
+    desk.record_recovery(inspection.inspection_id, "bo", 800.0, 96.5)
     (told,) = desk.inspections()
     assert (told.recovered_kwh, told.recovered_value) == (800.0, 96.5)
     with pytest.raises(CaseNotFound, match="no inspection 99"):
-        desk.record_recovery(99, 1.0)
+        desk.record_recovery(99, "bo", 1.0)
 
 
 def test_it_keeps_one_open_case_per_client(desk):
@@ -372,7 +373,6 @@ def test_no_order_of_events_breaks_a_rule(store):
 def test_quiet_days_begin_with_the_visit(desk):
     inspected(desk, outcome="no_access")
     rules = shipped_rules()
-    assert desk.busy_clients(rules, date(2026, 11, 16)) == {
-        "c-0": "inspected on 2026-11-03: no_access; in peace until 2026-11-17"
-    }
-    assert desk.busy_clients(rules, date(2026, 11, 17)) == {}
+    why = "inspected on 2026-11-03: no_access; in peace until 2026-11-17"
+    assert desk.work_states(rules, date(2026, 11, 16)) == {"c-0": WorkState("no_access", why)}
+    assert desk.work_states(rules, date(2026, 11, 17)) == {}

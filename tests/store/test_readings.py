@@ -8,11 +8,13 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
+from fairmeter.store import FormerReading, Sender
 from fairmeter.store.readings import BadReading, IngestionResult
 from tests.builders.examples import fewer
 
 DAY = datetime(2026, 11, 1)
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
+LATER = NOW + timedelta(hours=1)
 
 
 def day(number: int, client_id: str = "c-1", kwh: float = 1.0) -> tuple:
@@ -38,12 +40,13 @@ def test_what_comes_twice_is_counted_and_kept_once(store):
     assert store.count_readings() == 2
 
 
-def test_the_first_value_of_a_moment_stays(store):
-    store.add_readings([day(0)], NOW)
-    assert store.add_readings([day(0, kwh=9.0), day(1), day(1, kwh=3.0)], NOW) == IngestionResult(
-        1, 0, 2, 0, 0, ("c-1",)
-    )
-    assert store.readings_of(["c-1"])["consumption_kwh"].tolist() == [1.0, 1.0]
+def test_a_later_value_of_a_moment_replaces_the_former_which_is_kept_with_who_sent_the_later_one(store):
+    store.add_readings([day(0, kwh=0.0), day(1, kwh=5.0), day(2)], NOW)
+    rows = [day(0, kwh=9.0), day(1, kwh=6.0), day(1, kwh=5.0), day(2), day(3), day(3, kwh=3.0)]
+    arrived = store.add_readings(rows, LATER, Sender("anna", "MQTT"))
+    assert arrived == IngestionResult(1, 1, 4, 0, 0, ("c-1",))
+    assert store.readings_of(["c-1"])["consumption_kwh"].tolist() == [9.0, 5.0, 1.0, 3.0]
+    assert store.former_readings_of("c-1") == [FormerReading(DAY, 0.0, NOW, LATER, "anna", "MQTT")]
 
 
 def test_late_and_out_of_order_readings_are_counted(store):

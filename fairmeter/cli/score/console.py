@@ -1,12 +1,13 @@
 """What score.py prints of a run: progress, quality of the data, severities, overlap with an earlier list, drift."""
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-from fairmeter.core.types import INSUFFICIENT_HISTORY, SEVERITIES, QualityFlag
+from fairmeter.core.types import INSUFFICIENT_HISTORY, SEVERITIES, DataIncident, QualityFlag
 from fairmeter.data.exogenous import Exogenous
 from fairmeter.scoring.population import ClientBase
 from fairmeter.scoring.population_drift import describe_drift, describe_unlike
@@ -22,6 +23,16 @@ def print_quality(flags: list[QualityFlag], console: Console) -> None:
     """A line for each data problem."""
     for flag in flags:
         console.print(f"{flag.flag}: {flag.text}", soft_wrap=True, markup=False)
+
+
+def print_incidents(incidents: Sequence[DataIncident], console: Console) -> None:
+    """A line for each fault of the data at many clients, with how many scores it holds back."""
+    for incident in incidents:
+        clients = f"{incident.n_clients:,} clients"
+        since = f" since {incident.since_on}" if incident.since_on else ""
+        held_back = f"{incident.n_held_back:,} scores are held back"
+        line = f"Data incident, {incident.kind}: {incident.text} ({clients}{since}; {held_back})"
+        console.print(line, soft_wrap=True, markup=False)
 
 
 def print_unused(exogenous: Exogenous, base: ClientBase, console: Console) -> None:

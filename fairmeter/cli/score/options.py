@@ -26,6 +26,7 @@ class ScoringOptions:
     report: Path | None
     former: Path | None
     store: bool
+    accept_fewer: bool
     spark: str | None
     memory: int | None  # bytes
     keep: int
@@ -85,6 +86,11 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--former", type=Path, metavar="F", help="a previous scores.csv; reports the overlap of the top clients")
     add("--store", action="store_true", help="also store the scores at the desk (DATABASE_URL, else fairmeter.db here)")
+    add(
+        "--accept-fewer",
+        action="store_true",
+        help="with --store: also a run that judges under 80 %% of the clients that the last one judged",
+    )
     add("--spark", metavar="MASTER", help="score on Apache Spark: local[*], spark://HOST:7077, yarn")
     add("--memory", type=bytes_of, metavar="SIZE", help="score a base of any size in parts, in this much memory: 2GB")
     add(

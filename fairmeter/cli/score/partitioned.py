@@ -62,5 +62,6 @@ def run_partitioned(options: ScoringOptions, settings: CommandSettings, model: F
     if store is not None and subsets:
         subset = partitioned.concatenate(subsets)
         whole = ranked.n_clients, ranked.n_suspected, ranked.n_by_severity, sampled
-        desk_output.save_scores(store, subset.scores, ClientBase(model, subset.tables), console, population=whole)
+        details = {"population": whole, "accept_fewer": options.accept_fewer}
+        desk_output.save_scores(store, subset.scores, ClientBase(model, subset.tables), console, **details)
     print_summary(ranked.n_by_severity, perf_counter() - started, options.out, console)

@@ -41,10 +41,10 @@ class ValueOutOfRange(StoreError):
 
 
 class Database:
-    """A database and its transactions."""
+    """A database and its transactions. [audit_key: seals the audit chain; None: it is not sealed]"""
 
-    def __init__(self, url: str) -> None:
-        self.url = url_of(url)
+    def __init__(self, url: str, audit_key: bytes | None = None) -> None:
+        self.url, self.audit_key = url_of(url), audit_key
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.engine = _sqlite(self.url) if self.is_sqlite else _postgresql(self.url)
 

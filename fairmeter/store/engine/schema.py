@@ -157,7 +157,7 @@ runs = Table(
     Column("model_version", Text, nullable=False),
     Column("n_clients", Integer, nullable=False), Column("n_suspected", Integer, nullable=False),
     Column("n_by_severity", Text, nullable=False),
-    Column("drift", Text), Column("stability", Text),
+    Column("drift", Text), Column("stability", Text), Column("incidents", Text),
     Index(None, "scored_at"),
 )  # fmt: skip
 
@@ -235,6 +235,24 @@ inspections = Table(
     Index(None, "inspected_on", "inspection_id"),
 )  # fmt: skip
 
+# One chain of hashes over moves, inspections, users, keys, and what was done to readings. digest: of the row as it
+# was left, NULL where it was deleted or where there is none.
+audit_entries = Table(
+    "audit_entries", metadata,
+    Column("seq", Id, primary_key=True, autoincrement=False),
+    Column("kind", Text, nullable=False), Column("subject", Text, nullable=False),
+    Column("digest", Text), Column("details", Text, nullable=False),
+    Column("user", Text, nullable=False), Column("at", UtcDateTime, nullable=False),
+    Column("previous_hash", Text, nullable=False), Column("hash", Text, nullable=False),
+)  # fmt: skip
+
+# One row: the last entry of the chain, and its seal by a key that is not in the database.
+audit_head = Table(
+    "audit_head", metadata,
+    Column("head_id", Integer, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, nullable=False), Column("hash", Text, nullable=False), Column("seal", Text),
+)  # fmt: skip
+
 users = Table(
     "users", metadata,
     Column("name", Text, primary_key=True),
@@ -295,6 +313,30 @@ readings = Table(
     Column("received_at", UtcDateTime, nullable=False),
     Index(None, "received_at", "client_id", "read_at"),
     sqlite_with_rowid=False,
+)  # fmt: skip
+
+# Values that a later version replaced or that were deleted: by whom, when, and by which way.
+former_readings = Table(
+    "former_readings", metadata,
+    Column("former_id", Id, primary_key=True),
+    _client(),
+    Column("read_at", NaiveDateTime, nullable=False),
+    Column("consumption_kwh", Double, nullable=False),
+    Column("received_at", UtcDateTime, nullable=False),
+    Column("replaced_at", UtcDateTime, nullable=False),
+    Column("sent_by", Text, nullable=False), Column("source", Text, nullable=False),
+    Index(None, "client_id", "read_at"),
+)  # fmt: skip
+
+# Clients whose readings changed since they were judged. ticket: another one with each change. has_lost: readings were
+# deleted, so that the former score may rest on what should never have come.
+unjudged = Table(
+    "unjudged", metadata,
+    _client(primary_key=True),
+    Column("ticket", Text, nullable=False),
+    Column("has_lost", Boolean, nullable=False),
+    Column("since", UtcDateTime, nullable=False),
+    Index(None, "since"),
 )  # fmt: skip
 
 # Readings received per minute [since 1970-01-01, UTC], counted at insert: a page cannot count millions of rows.

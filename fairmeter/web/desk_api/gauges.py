@@ -3,7 +3,8 @@
 In:  a store.
 Out: a source for Metrics.add_source. For each part ("invoices", "readings"): the highest index of a feature, the number
      of shifted features, the index of the score, the share of clients above the training's 90 % quantile; the time of
-     that measurement. For each length of the list: its Jaccard index with the run before.
+     that measurement. For each length of the list: its Jaccard index with the run before. For each kind of data
+     incident of the last run: its clients, and how many scores it holds back. Clients that wait to be judged.
 
 Where the database does not answer, these gauges are left out and the other metrics stay.
 """
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
+from fairmeter.core.types import DataIncident
 from fairmeter.store import Store, StoreUnavailable
 
 DRIFT_GAUGES = {
@@ -30,7 +32,7 @@ def run_metrics(store: Store, on_failure: Callable[[], None]) -> Callable[[], li
 
     def read() -> list[Metric]:
         try:
-            return [*_drift(store), *_stability(store)]
+            return [*_drift(store), *_stability(store), *_incidents(store), _waiting(store)]
         except StoreUnavailable:
             on_failure()
             return []
@@ -61,3 +63,23 @@ def _stability(store: Store) -> Iterator[Metric]:
     for row in runs[0].stability:
         gauge.add_metric([str(row["k"])], row["jaccard"])
     yield gauge
+
+
+def _incidents(store: Store) -> Iterator[Metric]:
+    clients = GaugeMetricFamily(
+        "fairmeter_data_incident_clients", "Clients of data incidents, last run.", labels=["kind"]
+    )
+    held_back = GaugeMetricFamily("fairmeter_scores_held_back", "Scores that incidents hold back.", labels=["kind"])
+    by_kind: dict[str, list[DataIncident]] = {}
+    for incident in store.last_incidents():
+        by_kind.setdefault(incident.kind, []).append(incident)
+    for kind, found in by_kind.items():
+        clients.add_metric([kind], sum(incident.n_clients for incident in found))
+        held_back.add_metric([kind], sum(incident.n_held_back for incident in found))
+    return iter((clients, held_back))
+
+
+def _waiting(store: Store) -> Metric:
+    gauge = GaugeMetricFamily("fairmeter_clients_unjudged", "Clients whose readings changed since they were judged.")
+    gauge.add_metric([], store.count_unjudged())
+    return gauge

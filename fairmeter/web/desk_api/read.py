@@ -5,13 +5,16 @@ Out: JSON, or with ?format= a file (fairmeter/web/exports) of the same rows, fro
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from flask import Response, request, stream_with_context
 from pydantic import BaseModel
 
 from fairmeter.casework import hit_rates
+from fairmeter.casework.client_state import client_state
 from fairmeter.desk.client_profile import client_profile, stored_profile
+from fairmeter.desk.client_states import list_clients
 from fairmeter.desk.service import DeskService, RankedVisit
 from fairmeter.desk.visit_plan import plan_of, with_reasons
 from fairmeter.scoring.problems import Problem
@@ -49,13 +52,13 @@ def _add_clients(app: Api, desk: DeskService) -> None:
     @app.get("/consumer/<path:client_id>", responses={200: schemas.RiskProfile}, security=SECURITY)
     def consumer(path: requests.ClientPath):
         """A client's risk profile."""
-        profile = client_profile(store, stored_profile(store, path.client_id))
+        profile = client_profile(desk, stored_profile(store, path.client_id))
         return json_response(schemas.RiskProfile.model_validate(profile))
 
     @app.get("/clients", responses={200: schemas.ClientPage}, security=SECURITY)
     def clients(query: requests.ClientQuery):
         """Clients by score, severity, expected recovery, moment or id."""
-        return rows_response(store.list_profiles, query, schemas.ClientPage, schemas.ClientRow, "clients")
+        return rows_response(partial(list_clients, desk), query, schemas.ClientPage, schemas.ClientRow, "clients")
 
     @app.get("/dashboard", responses={200: schemas.Dashboard}, security=SECURITY)
     def dashboard():
@@ -143,6 +146,8 @@ def dashboard_of(desk: DeskService) -> schemas.Dashboard:
             for by, found in rates.items()
         },
         drift=_drift(store.last_drift()),
+        incidents=[schemas.IncidentResponse.model_validate(one) for one in store.last_incidents()],
+        n_unjudged=store.count_unjudged(),
     )
 
 
@@ -177,6 +182,7 @@ def _visit(number: int, planned: RankedVisit) -> schemas.VisitResponse:
     score, is_random, net = planned
     parts = {"visit": number, "is_random": is_random, "reason": score.main_reason and score.main_reason.text}
     parts["expected_net_value"] = net and net[0]
+    parts["state"] = client_state(None, score.recommendation)  # clients whose case decides are not on the list
     own = set(schemas.VisitResponse.model_fields) - set(parts)
     return schemas.VisitResponse.model_validate(parts | {name: getattr(score, name) for name in own})
 

@@ -16,9 +16,12 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    ValidationInfo,
     WithJsonSchema,
+    field_validator,
 )
 
+from fairmeter.core.client_ids import problem_with_id
 from fairmeter.data.tables import parse_code
 from fairmeter.desk.photos import MAX_PHOTOS
 from fairmeter.desk.visit_plan import PLAN_FILTERS
@@ -37,6 +40,13 @@ def _in_utc(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
+def _local_time(text: Any) -> datetime:
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=None)
+    except (TypeError, ValueError):
+        raise ValueError("is no date or time; write 2026-10-25 or 2026-10-25T13:00") from None
+
+
 Moment = Annotated[datetime, AfterValidator(_in_utc), Field(description="without an offset it is UTC")]
 Code = Annotated[
     float,
@@ -44,7 +54,16 @@ Code = Annotated[
     Field(allow_inf_nan=False, description="a code or its name"),
     WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string"}]}),
 ]
+LocalTime = Annotated[datetime, BeforeValidator(_local_time)]
 Text = Annotated[str, StringConstraints(max_length=2000), AfterValidator(_storable)]
+
+
+def _address(text: str) -> str:
+    if problem := problem_with_id(text):
+        raise ValueError(problem)
+    return text
+
+
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_storable)]
 Energy = Annotated[float, Field(ge=-1e9, le=1e9, allow_inf_nan=False)]
 Number = Annotated[int, Field(ge=1, le=2**53)]
@@ -190,7 +209,7 @@ class NewInspection(DeskRequest):
 class NewReading(DeskRequest):
     """Consumption of one day or hour by a smart meter."""
 
-    client_id: Name
+    client_id: Annotated[Name, AfterValidator(_address)]
     read_at: datetime = Field(description="start of the day or hour in local time; an offset is ignored")
     consumption_kwh: Energy
 
@@ -199,6 +218,22 @@ class NewReadings(DeskRequest):
     """Readings of any clients, in any order."""
 
     readings: list[NewReading] = Field(min_length=1, max_length=20_000)
+
+
+class DeletedPeriod(DeskRequest):
+    """A client and a period of its readings."""
+
+    client_id: Name
+    since: LocalTime = Field(description="the first moment, in local time; an offset is ignored")
+    until: LocalTime = Field(description="the first moment after the period")
+    why: Text = Field(description="for later readers of the audit chain")
+
+    @field_validator("until")
+    @classmethod
+    def _is_after(cls, until: datetime, others: ValidationInfo) -> datetime:
+        if (since := others.data.get("since")) and until <= since:
+            raise ValueError(f"is {until}, which is not after since, {since}")
+        return until
 
 
 class SignIn(DeskRequest):

@@ -26,6 +26,11 @@ NamedCode = Annotated[
 ]
 
 PERCENTILE = "of a model without labels, whose probability is null: training clients with a lower score, in 100"
+STATE = (
+    "of the open case: new, assigned, inspecting; of the last visit: confirmed, fault, cleared, no_access, refused, or "
+    "closed without one; else as recommended. The same in every list, answer and file"
+)
+RECOMMENDED = "by the score; null where a case or a visit decides the state"
 
 
 class DeskResponse(BaseModel):
@@ -54,7 +59,8 @@ class ClientRow(DeskResponse):
     category: NamedCode
     district: NamedCode
     expected_recovery_kwh: float | None
-    recommendation: str | None
+    recommendation: str | None = Field(description=RECOMMENDED)
+    state: str = Field(description=STATE)
     reason_group: str | None
     onset_on: date | None
     model_version: str
@@ -161,6 +167,7 @@ class VisitResponse(DeskResponse):
     expected_recovery_kwh: float | None
     expected_net_value: float | None
     recommendation: str | None
+    state: str = Field(description=STATE)
     reason: str | None
 
 
@@ -251,7 +258,8 @@ class RiskProfile(DeskResponse):
     quality: list[QualityFlagResponse]
     recovery: RecoveryResponse | None
     expected_recovery_kwh: float | None
-    recommendation: str | None
+    recommendation: str | None = Field(description=RECOMMENDED)
+    state: str = Field(description=STATE)
     onset_on: str | None
     facts: dict[str, float]
     series: SeriesResponse | None
@@ -349,6 +357,16 @@ class TransformerResponse(DeskResponse):
     region: NamedCode
 
 
+class IncidentResponse(DeskResponse):
+    """A fault of the data at many clients alike."""
+
+    kind: str
+    text: str
+    n_clients: int
+    since_on: date | None
+    n_held_back: int = Field(description="clients whose scores are held back for it")
+
+
 class Dashboard(DeskResponse):
     """Counts, trend, hot spots, transformers, hit rates and drift."""
 
@@ -365,6 +383,8 @@ class Dashboard(DeskResponse):
     )
     hit_rates: dict[str, list[Rate]] = Field(description="by: all, week, region, reason_group")
     drift: DriftResponse | None = Field(description="null before a run measured it")
+    incidents: list[IncidentResponse] = Field(description="of the last run: the data's fault, not the clients'")
+    n_unjudged: int = Field(description="clients whose readings changed since they were judged")
 
 
 class ReadingsTaken(DeskResponse):
@@ -372,7 +392,16 @@ class ReadingsTaken(DeskResponse):
 
     n_new: int
     n_duplicate: int
-    n_differing: int
+    n_differing: int = Field(description="stored before with another value, which they replaced")
     n_late: int
     n_out_of_order: int
     n_rescored: int
+    n_waiting: int = Field(description="clients of these readings that are still to be rescored; no need to send again")
+
+
+class ReadingsDeleted(DeskResponse):
+    """What DELETE /readings did; days that came in files count as one reading each."""
+
+    n_deleted: int
+    n_rescored: int
+    n_waiting: int = Field(description="1 if the client is still to be rescored")

@@ -11,7 +11,7 @@ from flask import Response, request, session
 
 from fairmeter.desk.service import DeskService
 from fairmeter.scoring.problems import Problem
-from fairmeter.store import IngestionResult
+from fairmeter.store import IngestionResult, Sender
 from fairmeter.web.app import Api
 from fairmeter.web.desk_api import requests, schemas
 from fairmeter.web.desk_api.read import SECURITY, json_response
@@ -23,7 +23,10 @@ CREATED = 201
 READING_COUNTS = {"new": "n_new", "duplicate": "n_duplicate", "differing": "n_differing"}
 READING_COUNTS |= {"late": "n_late", "out_of_order": "n_out_of_order"}
 REJECTED = (400, 413, 415, 422)  # statuses of readings that an authorized caller sent and that cannot be stored
-READINGS = "Stores each reading once, however often it is sent, and rescores the clients whose consumption changed."
+READINGS = (
+    "Stores each reading once, however often it is sent, and rescores the clients whose readings changed. A later "
+    "value of a client and time replaces the former one, which is kept as history."
+)
 # A white picture of 16 x 16 pixels.
 WHITE_PNG = "iVBORw0KGgoAAAANSUhEUgAAABAAAAAQAQAAAAA3iMLMAAAADklEQVR42mP4/5+BFAQA/U4f4d7IdZcAAAAASUVORK5CYII="
 EXAMPLES = {
@@ -55,9 +58,10 @@ def register(app: Api, guard: AccessControl, desk: DeskService) -> None:
     """Add the routes: sessions for everybody, the others for the role investigator."""
     _add_sessions(app, guard, desk)
     _add_cases(app, guard, desk)
-    _add_readings(app, desk)
+    _add_readings(app, guard, desk)
     guard.set_roles(sign_in=ANYBODY, sign_out=ANYBODY, read_session=ANYBODY)
-    guard.set_roles(**dict.fromkeys(("open_case", "move_case", "record_inspection", "take_readings"), INVESTIGATOR))
+    changing = "open_case", "move_case", "record_inspection", "take_readings", "delete_readings"
+    guard.set_roles(**dict.fromkeys(changing, INVESTIGATOR))
 
 
 def _add_sessions(app: Api, guard: AccessControl, desk: DeskService) -> None:
@@ -122,7 +126,7 @@ def _add_cases(app: Api, guard: AccessControl, desk: DeskService) -> None:
         return json_response(schemas.InspectionResponse.model_validate(recorded), CREATED)
 
 
-def _add_readings(app: Api, desk: DeskService) -> None:
+def _add_readings(app: Api, guard: AccessControl, desk: DeskService) -> None:
     @app.post(
         "/readings",
         description=READINGS,
@@ -133,9 +137,18 @@ def _add_readings(app: Api, desk: DeskService) -> None:
     def take_readings(body: requests.NewReadings):
         """Store readings of smart meters."""
         rows = [(r.client_id, r.read_at.replace(tzinfo=None), r.consumption_kwh) for r in body.readings]
-        result = desk.take_readings(rows)
-        count_readings(observability.metrics_of(app), result)
-        return json_response(schemas.ReadingsTaken(**result.counts(), n_rescored=len(result.changed)))
+        taken = desk.take_readings(rows, Sender(guard.identity().signature, "POST /readings"))
+        count_readings(observability.metrics_of(app), taken.stored)
+        counts = taken.stored.counts() | {"n_rescored": taken.n_rescored, "n_waiting": taken.n_waiting}
+        return json_response(schemas.ReadingsTaken(**counts))
+
+    @app.delete("/readings", responses={200: schemas.ReadingsDeleted}, security=SECURITY)
+    def delete_readings(query: requests.DeletedPeriod):
+        """Delete readings of a client that should never have come; they are kept as history, the client is rescored."""
+        period = query.client_id, query.since, query.until
+        return json_response(
+            schemas.ReadingsDeleted.model_validate(desk.delete_readings(*period, guard.identity().signature, query.why))
+        )
 
     @app.after_request
     def record_rejection(response: Response) -> Response:

@@ -27,11 +27,11 @@ MAX_PRINTED = 2000  # rows: sixty pages
 PRINTED_COLUMNS = {
     "clients": (
         "client_id", "severity", "probability", "expected_recovery_kwh", "region", "district", "category",
-        "reason_group", "recommendation", "onset_on", "scored_at",
+        "reason_group", "state", "onset_on", "scored_at",
     ),
     "list": (
         "visit", "client_id", "severity", "probability", "is_random", "expected_recovery_kwh", "expected_net_value",
-        "recommendation", "reason",
+        "state", "reason",
     ),
     "alerts": ("alert_id", "client_id", "severity", "state", "probability", "region", "rules", "raised_at"),
     "cases": ("case_id", "client_id", "severity", "state", "assignee", "outcome", "region", "opened_at", "updated_at"),
@@ -40,7 +40,7 @@ PRINTED_COLUMNS = {
         "probability", "reason_group", "region", "note",
     ),
 }  # fmt: skip
-TRANSLATED = ("severity", "state", "outcome", "recommendation")  # columns whose values have texts
+TRANSLATED = ("severity", "state", "outcome")  # columns whose values have texts
 FILTERS = {"probability": "percent", "percentile": "number", "region": "code", "category": "code", "district": "code"}
 ENDINGS = {"_kwh": "energy", "_value": "money"}
 IS_NUMBER = ("_id", "_kwh", "_value", "visit", "probability", "percentile")

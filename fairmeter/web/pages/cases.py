@@ -82,7 +82,9 @@ def register(site: Site) -> None:
             inspection = inspection_of(site.desk, find_case_or_raise(store, case_id))
             if inspection is None:
                 raise CaseNotFound(i18n.text("cases.no_inspection", n=case_id))
-            store.record_recovery(inspection.inspection_id, billed.recovered_kwh, billed.recovered_value)
+            store.record_recovery(
+                inspection.inspection_id, signature_of(site), billed.recovered_kwh, billed.recovered_value
+            )
             flash(i18n.text("cases.billed"), "done")
 
         return perform(site, case_id, bill)

@@ -14,6 +14,7 @@ from flask import flash, redirect, request, url_for
 from fairmeter.casework.types import Case
 from fairmeter.casework.workflow import ASSIGNED, NEW, CaseError, ClientHasCase
 from fairmeter.core.types import INSUFFICIENT_HISTORY, SEVERITIES
+from fairmeter.desk.client_states import list_clients
 from fairmeter.desk.service import DeskService, RankedVisit
 from fairmeter.desk.visit_plan import PLAN_FILTERS, VisitPlan, plan_of, with_reasons
 from fairmeter.scoring.problems import Problem
@@ -155,10 +156,10 @@ def clients_context(desk: DeskService, zone) -> dict[str, Any]:
     query, problems = parse_query(requests.ClientQuery, limit=N_ROWS, **moments)
     filters = query.model_dump(exclude={"limit", "after", "format", "sort"}, exclude_none=True)
     try:
-        page = desk.store.list_profiles(**filters, sort=query.sort, limit=N_ROWS, after=query.after)
+        page = list_clients(desk, **filters, sort=query.sort, limit=N_ROWS, after=query.after)
     except BadQuery as bad:
         problems.append(str(bad))
-        page = desk.store.list_profiles(limit=N_ROWS)
+        page = list_clients(desk, limit=N_ROWS)
     return {
         "query": query,
         "problems": problems,

@@ -75,6 +75,8 @@ def live_context(store: Store, zone: ZoneInfo, heat_of: str) -> dict[str, Any]:
         "day": store.ingestion_totals(now - DAY),
         "n_raised": sum(store.alerts_by_hour(now - DAY).values()),
         "refusal": store.last_rejection(now - HEAT_PERIOD),
+        "incidents": store.last_incidents(),
+        "n_waiting": store.count_unjudged(),
         "heat": heat_map(store, now, zone, heat_of),
         "clock": lambda moment: f"{moment.astimezone(zone):%H:%M:%S}",
         "format_lag": format_lag,

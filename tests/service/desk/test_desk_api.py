@@ -151,9 +151,49 @@ def test_a_client_with_too_few_readings_keeps_the_score_that_it_had():
     assert unknown.probability is None
 
 
+def deleted(desk, **changes):
+    query = {"client_id": "m-1", "since": "2014-03-02", "until": "2014-03-04", "why": "of another meter"} | changes
+    return desk.delete("/readings", query_string=query)
+
+
+def test_readings_that_should_never_have_come_are_deleted_and_their_client_is_judged(desk, store):
+    desk.post("/readings", json=some_readings(n_days=3))
+    answer = deleted(desk)
+    assert (answer.status_code, answer.json) == (200, {"n_deleted": 2, "n_rescored": 1, "n_waiting": 0})
+    profile = got(desk, "/consumer/m-1")
+    assert profile["probability"] == pytest.approx(10 / 110)
+    assert [former.source for former in store.former_readings_of("m-1")] == ["DELETE /readings"] * 2
+    assert deleted(desk).json == {"n_deleted": 0, "n_rescored": 0, "n_waiting": 0}
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "path"),
+    [
+        ({"since": "soon"}, 422, "since"),
+        ({"since": "1393718400"}, 422, "since"),
+        ({"until": "2014-03-02"}, 422, "until"),
+        ({"kwh": 1}, 422, "kwh"),
+        ({"client_id": "nobody"}, 404, None),
+        ({"why": " "}, 409, None),
+    ],
+)
+def test_a_period_that_is_none_is_refused_by_name_and_nothing_is_deleted(desk, change, status, path):
+    desk.post("/readings", json=some_readings(n_days=3))
+    error = error_in(deleted(desk, **change), status)
+    assert path is None or error["fields"][0]["path"] == path
+    assert got(desk, "/dashboard")["n_readings"] == 3
+
+
+def test_a_viewer_deletes_nothing(store):
+    viewer = desk_app(store).test_client()
+    viewer.environ_base["HTTP_X_API_KEY"] = with_key(store, "viewer")["X-API-Key"]
+    assert deleted(viewer).status_code == 403
+
+
 BAD_READINGS = [
     ({"client_id": ""}, "readings.0.client_id"),
     ({"client_id": "a\0b"}, "readings.0.client_id"),
+    ({"client_id": "/m-1"}, "readings.0.client_id"),
     ({"read_at": "soon"}, "readings.0.read_at"),
     ({"consumption_kwh": None}, "readings.0.consumption_kwh"),
     ({"consumption_kwh": 1e300}, "readings.0.consumption_kwh"),

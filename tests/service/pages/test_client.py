@@ -128,9 +128,9 @@ def sheet_of(store):
 
     def content(client_id):
         with app.test_request_context():
-            store = app.extensions["site"].desk.store
-            profile = client_profile(store, stored_profile(store, client_id))
-            return crew_sheet.sheet_content(profile, load_surroundings(store, profile))
+            desk = app.extensions["site"].desk
+            profile = client_profile(desk, stored_profile(desk.store, client_id))
+            return crew_sheet.sheet_content(profile, load_surroundings(desk.store, profile))
 
     return content
 

@@ -1,11 +1,12 @@
 """The live page, without a browser; tests/browser/test_workflow.py has the browser's part."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from fairmeter.core.types import DataIncident
 from fairmeter.store import ReceivedBatch, StoreUnavailable
 from fairmeter.web.http.auth import INVESTIGATOR, VIEWER
 from fairmeter.web.pages import live
@@ -49,6 +50,29 @@ def test_readings_come_with_their_clients_score_and_lag(store, desk):
     assert "meter-2 not scored 6.0" in page.text
     assert "3 readings, " in page.text
     assert "in the last hour, 4 together" in page.text
+
+
+def test_what_is_the_datas_fault_and_who_waits_stands_on_the_page_in_the_api_and_in_the_metrics(store, desk):
+    incident = DataIncident("same_factor", "A tenth from one day on.", 1234, date(2026, 11, 1), 1200)
+    write(store, score_of("c-1"), incidents=[incident], scored_at=datetime.now(UTC))
+    store.add_readings([("c-1", datetime(2026, 11, 2), 1.0)])
+    text = seen(desk.get("/desk/live")).text
+    assert "Data incident, same_factor: 1,234 clients, 1,200 scores held back. A tenth from one day on." in text
+    assert "1 clients with new readings wait to be judged" in text
+    dashboard = desk.get("/dashboard").json
+    assert dashboard["incidents"] == [
+        {
+            "kind": "same_factor", "text": "A tenth from one day on.", "n_clients": 1234, "since_on": "2026-11-01",
+            "n_held_back": 1200,
+        }
+    ]  # fmt: skip
+    assert dashboard["n_unjudged"] == 1
+    metrics = desk.get("/metrics").text
+    assert 'fairmeter_data_incident_clients{kind="same_factor"} 1234.0' in metrics
+    assert 'fairmeter_scores_held_back{kind="same_factor"} 1200.0' in metrics
+    assert "fairmeter_clients_unjudged 1.0" in metrics
+    write(store, score_of("c-1"), scored_at=datetime.now(UTC))
+    assert "Data incident" not in seen(desk.get("/desk/live")).text, "the next run has none"
 
 
 def test_alerts_come_the_newest_first_with_their_sentence(store, desk):

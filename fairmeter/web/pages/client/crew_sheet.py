@@ -31,11 +31,11 @@ UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 def register(site: Site) -> None:
-    store = site.desk.store
+    desk, store = site.desk, site.desk.store
 
     @site.page("/crew-sheet/<path:client_id>")
     def crew_sheet(client_id: str):
-        profile = client_profile(store, stored_profile(store, client_id))
+        profile = client_profile(desk, stored_profile(store, client_id))
         return sheet_answer(profile, load_surroundings(store, profile))
 
 
@@ -120,7 +120,7 @@ def stakes(profile: ClientProfile) -> list[tuple[str, str]]:
     )  # fmt: skip
     rows = [
         ("client.score", describe_score(profile)),
-        ("crew.recommendation", cell_text("recommendation", profile.recommendation)),
+        ("crew.state", cell_text("state", profile.state)),
         ("crew.onset", profile.onset_on and i18n.day(profile.onset_on)),
         ("crew.if_theft", at_stake),
         ("crew.expected", cell_text("expected_recovery_kwh", profile.expected_recovery_kwh)),

@@ -60,7 +60,7 @@ def client_context(site: Site, client_id: str) -> dict[str, Any]:
     """What the template of a client receives. Raises Problem."""
     desk, store = site.desk, site.desk.store
     stored = stored_profile(store, client_id)
-    profile = client_profile(store, stored)
+    profile = client_profile(desk, stored)
     values = {"client_id": client_id, "profile": profile, "case": store.open_case_of(client_id), "typed": {}}
     values |= {"past_cases": store.list_cases(client_id=client_id, limit=20).rows}
     values |= {"people": assignable_users(desk), "outcomes": rules.OUTCOMES}
