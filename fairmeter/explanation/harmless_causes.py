@@ -191,7 +191,7 @@ def _exchange(periods: ConsumptionPeriods, inputs: CauseInputs) -> Verdict:
     around = history.day[max(np.searchsorted(history.day, at) - 1, 0) :][:3]
     if not np.isin(days, around).any():
         return _elsewhere(periods, named)
-    return _by_size(f"{named}, where consumption goes {periods.step(before, after)}", before, after)
+    return _by_size(periods, f"{named}, where consumption goes {periods.step(before, after)}", before, after)
 
 
 def _exchanges(history: BillingHistory) -> np.ndarray:
@@ -216,11 +216,17 @@ def _gap_at_change(periods: ConsumptionPeriods, inputs: CauseInputs) -> Verdict:
     if not n_missing:
         return DOES_NOT_FIT, sentence(f"no reading is missing around the last clear change in {since}")
     words = f"{counted(n_missing, 'day')} without readings around the last clear change in {since}"
-    return _by_size(f"{words}, where consumption goes {periods.step(before, after)}", before, after)
+    return _by_size(periods, f"{words}, where consumption goes {periods.step(before, after)}", before, after)
 
 
-def _by_size(words: str, before: float, after: float) -> Verdict:
+def _by_size(periods: ConsumptionPeriods, words: str, before: float, after: float) -> Verdict:
+    """What two meters can differ by fits, unless consumption changed by more at another time."""
+    ends = [*periods.changes(), len(periods)]
+    place = np.arange(len(periods))
+    levels = np.array([periods.mean((place >= a) & (place < b)) for a, b in zip([0, *ends[:-1]], ends, strict=True)])
     if abs(after - before) <= EXCHANGE * before:
+        if (np.abs(np.diff(levels)) > EXCHANGE * levels[:-1]).any():
+            return DOES_NOT_FIT, sentence(words, "consumption changed by more at another time")
         return FITS, sentence(words)
     return CANNOT_TELL, sentence(words, f"an exchange alone explains {share(EXCHANGE)} at most: compare both meters")
 

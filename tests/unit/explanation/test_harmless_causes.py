@@ -69,6 +69,9 @@ CASES = {
         DOES_NOT_FIT, "last clear change of consumption is of"),
     "a meter exchanged in a level that never changed": (invoices_of([600] * 9, meters=[1] * 5 + [2] * 4), None,
         "meter exchange", DOES_NOT_FIT, "never changed clearly"),
+    "a meter exchanged long after a fall": (
+        invoices_of([900] * 6 + [400] * 6 + [380] * 6, meters=[1] * 12 + [2] * 6), None, "meter exchange",
+        DOES_NOT_FIT, ""),
     "a vacancy before a fall of another time": ([], [10.0] * 65 + [0.2] * 60 + [10.0] * 200 + [4.0] * 200,
         "vacant home", DOES_NOT_FIT, "last clear change of consumption is of"),
     "an estimate long before a fall": (invoices_of([600] * 3 + [100, 1100] + [600] * 6 + [240] * 6), None,
