@@ -211,7 +211,7 @@ consumption_kwh = {column = "Valeur", unit = "W", minutes = 30}
 def french(folder: Path, n: int = 300, n_days: int = 4) -> Export:
     """Load curves in W, a file a client, the client's id above the header."""
     random = np.random.default_rng(6)
-    starts = pd.date_range("2024-02-01", periods=n_days * 48, freq="30min")
+    starts = pd.date_range("2023-11-01", periods=n_days * 48, freq="30min")
     ends = [f"{t:%Y-%m-%dT%H:%M:%S}+01:00" for t in starts + pd.Timedelta(minutes=30)]
     files, parts = {}, []
     for i in range(n):

@@ -111,7 +111,8 @@ def test_ndjson_is_the_same_batch_and_a_bad_line_is_one_bad_row(client):
         (b" \n\n", "application/x-ndjson", 422),
         (json.dumps([{}] * 601), "application/json", 413),
         (b"{}\n" * 601, "application/x-ndjson", 413),
-        (b"client_id\n", "text/csv", 415),
+        (b"client_id\n", "text/plain", 415),
+        (b"client_id\n", "text/csv", 422),
         (b"clients", "multipart/form-data", 422),
         (b"--x\r\n\r\n", "multipart/form-data; boundary=x", 422),
     ],
@@ -249,3 +250,45 @@ def test_a_missing_file_of_two_is_named(client):
     for names, missing in ((["invoices"], "clients"), (["invoices", "readings"], "clients"), (["clients"], "invoices")):
         answer = uploaded(client, **{name: INVOICES.encode() for name in names})
         assert error_in(answer, 422)["fields"][0]["path"] == missing
+
+
+# --- tables of other columns, with a map ------------------------------------------------------------------------------
+
+BILLS = "Conta;Mês;kWh\n0017;01/2024;10,5\n0017;02/2024;20\n0018;01/2024;300\n"
+BILL_MAP = (
+    '[files]\ndelimiter = ";"\ndecimal = ","\n[invoices]\nclient_id = "Conta"\nmonths = {constant = 1}\n'
+    'invoice_on = {column = "Mês", format = "%m/%Y"}\nconsumption = {column = "kWh", unit = "kWh"}\n'
+)
+
+
+def with_map(client, data_map, **files):
+    parts = {name: (io.BytesIO(text.encode("latin-1")), f"{name}.txt") for name, text in files.items()}
+    return client.post("/batch", data=parts | {"map": (io.BytesIO(data_map.encode()), "mine.toml")})
+
+
+def test_tables_of_other_columns_come_with_their_map(client):
+    answer = with_map(client, BILL_MAP, faturas=BILLS)
+    assert sorted(row["client_id"] for row in without_errors(answer)) == ["0017", "0018"]
+    assert "missing_columns" in {flag["flag"] for flag in answer.json["quality"]}
+
+
+def test_a_map_that_does_not_fit_is_answered_with_its_sentence(client):
+    answer = with_map(client, BILL_MAP.replace('"Conta"', '"Konta"'), invoices=BILLS)
+    assert 'no column "Konta" in invoices.txt' in error_in(answer, 422)["message"]
+
+
+def test_one_table_comes_as_text_under_canonical_names_or_by_a_shipped_map(client):
+    bills = "client_id,invoice_on,consumption,months\na,2024-01-31,10,1\nb,2024-01-31,20,1\n"
+    answer = client.post("/batch", data=bills, content_type="text/csv")
+    assert {row["client_id"] for row in without_errors(answer)} == {"a", "b"}
+    hours = "MålepunktsID;Fra_dato;Til_dato;Mængde;Måleenhed;Kvalitet;Type\n"
+    hours += "570;01-01-2023 00:00:00;01-01-2023 01:00:00;0,11;KWH;Målt;Tidsserie\n"
+    answer = client.post("/batch?map=eloverblik", data=hours.encode(), content_type="text/csv")
+    assert [row["client_id"] for row in without_errors(answer)] == ["570"]
+    assert client.post("/batch?map=elsewhere", data=hours.encode(), content_type="text/csv").status_code == 422
+
+
+def test_a_map_does_not_lift_the_limits(client):
+    rows = "".join(f"c{i},2024-01-31,1,1\n" for i in range(LIMITS.clients + 1))
+    text = "client_id,invoice_on,consumption,months\n" + rows
+    assert client.post("/batch", data=text, content_type="text/csv").status_code == 413

@@ -29,6 +29,10 @@ def check_partitioned(options: ScoringOptions) -> None:
     with_readings = options.readings, options.weather, options.holidays, options.transformers
     if any(with_readings) or has_readings(*options.sources):
         raise ListError("Readings are compared with their neighbours', in memory: name --clients and --invoices alone.")
+    if options.map:
+        raise ListError(
+            "--map reads all clients at once: leave out --memory and --spark, or write canonical files first."
+        )
     if options.memory and options.spark:
         raise ListError("--memory is for this machine only, and executors have Spark's own settings: leave one out.")
     if options.memory and options.memory < MIN_MEMORY:

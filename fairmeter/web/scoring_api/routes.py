@@ -15,6 +15,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from fairmeter.core.types import QualityFlag, Score
 from fairmeter.scoring import examples
 from fairmeter.scoring.batches import MonitoredScorer, Outcome, Scorer, score_one, score_rows
+from fairmeter.scoring.mapped_uploads import MAP, csv_upload, mapped_upload
 from fairmeter.scoring.payloads import RequestLimits, Row, parse_json, parse_row, rows_of_json, rows_of_ndjson
 from fairmeter.scoring.problems import Problem, bad_value
 from fairmeter.scoring.uploads import read_upload
@@ -28,10 +29,12 @@ from fairmeter.web.scoring_api.responses import batch_response, score_response
 FORMS = "A client with its invoices, its readings or both; or features that were aggregated before. "
 FORMS += "?reasons=0 leaves the reasons and harmless causes out and answers in a third of the time."
 BATCH = "A list of what /predict takes, the same as NDJSON, or CSV files. A bad row does not spoil the others. "
+BATCH += "Files of other columns come with a part `map`, one CSV file as text/csv with ?map=NAME of a shipped map. "
 BATCH += "Reasons and harmless causes are given with ?reasons=1 only: each client then takes some 15 ms more."
 READY = "Scores an example. The service does not start without a readable model, so a 503 is a fault that came later."
 NDJSON = "application/x-ndjson"
 MULTIPART = "multipart/form-data"
+CSV = "text/csv"
 RECORD = "With ?record=1 the desk keeps the client's profile, and an alert where one is due. Readings that it has, and "
 RECORD += "what invoices said before, count there too; the answer is of what was sent."
 METRICS = "For Prometheus. Asks for a key where scoring does, and where the desk is on."
@@ -82,12 +85,16 @@ def _add_scoring(
     @app.post("/batch", description=BATCH, request_body=schemas.BATCH_BODY, responses={200: schemas.BatchAnswer})
     def batch():
         """Score many clients and rank them."""
-        kind, with_reasons = _check_type(JSON, NDJSON, MULTIPART), _flag("reasons", "0")
+        kind, with_reasons = _check_type(JSON, NDJSON, MULTIPART, CSV), _flag("reasons", "0")
         body = request.files if kind == MULTIPART else _body(limits)
         with one_batch:
-            rows, quality = _rows(kind, body, limits)
             monitored = MonitoredScorer(scorer)
-            outcomes = list(score_rows(rows, monitored, with_reasons))
+            if kind == CSV or (kind == MULTIPART and MAP in body):
+                by_map = mapped_upload(body, limits) if kind == MULTIPART else csv_upload(body, _map_name(), limits)
+                outcomes, quality = list(by_map.scored(monitored, with_reasons)), by_map.quality
+            else:
+                rows, quality = _rows(kind, body, limits)
+                outcomes = list(score_rows(rows, monitored, with_reasons))
             metrics.count_scores(outcome for outcome in outcomes if not isinstance(outcome, Problem))
             answer = batch_response(outcomes, quality, monitored.drift())
         return _json(answer | {"model": model})
@@ -101,6 +108,11 @@ def _is_recorded(guard: AccessControl, desk: DeskRoutes | None) -> bool:
     if is_asked:
         guard.require(INVESTIGATOR)
     return is_asked
+
+
+def _map_name() -> str | None:
+    """The shipped map that the address names."""
+    return request.args.get(MAP)
 
 
 def _flag(name: str, default: str) -> bool:

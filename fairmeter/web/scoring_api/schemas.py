@@ -226,11 +226,15 @@ class BatchAnswer(BaseModel):
 
 
 class Files(BaseModel):
-    """CSV files, columns as in data/README.md, 'Input tables'. Clients with invoices, readings or both; or readings."""
+    """CSV files, columns as in data/README.md, 'Input tables'. Clients with invoices, readings or both; or readings.
+
+    With a map, which states the columns, files of any name and layout.
+    """
 
     clients: Upload = None
     invoices: Upload = None
     readings: Upload = None
+    map: Upload = None
 
 
 class Alive(BaseModel):
@@ -348,6 +352,10 @@ BATCH_BODY = {
         "application/x-ndjson": {
             "schema": {"type": "string", "description": "what /predict takes, one a line"},
             "examples": {"lines": {"summary": "all forms", "value": NDJSON}},
+        },
+        "text/csv": {
+            "schema": {"type": "string", "description": "one table of invoices or readings; ?map= names a shipped map"},
+            "examples": {"invoices": {"summary": "invoices", "value": FILES["invoices"]}},
         },
         "multipart/form-data": {
             "schema": reference(Files),
