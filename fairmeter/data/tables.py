@@ -185,7 +185,8 @@ def sum_flags(flags: Iterable[QualityFlag]) -> list[QualityFlag]:
             alike[flag.flag, flag.text] = flag
             continue
         counts[flag.flag, flag.text.removesuffix(f": {flag.n:,}.")] += flag.n
-    found = sorted(counts.items(), key=lambda item: FLAG_ORDER.index(item[0][0]))
+    places = {flag: place for place, flag in enumerate(FLAG_ORDER)}
+    found = sorted(counts.items(), key=lambda item: (places.get(item[0][0], len(places)), item[0][0]))
     return [QualityFlag(flag, n, f"{text}: {n:,}.") for (flag, text), n in found] + list(alike.values())
 
 

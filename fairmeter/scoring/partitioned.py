@@ -20,6 +20,7 @@ import numpy as np
 
 from fairmeter.core.types import Score
 from fairmeter.data.partitioned.disk import Partition, partition_on_disk
+from fairmeter.data.partitioned.mapped_files import MappedTableFiles
 from fairmeter.data.partitioned.partitions import TableFiles
 from fairmeter.data.partitioned.spark import SparkJobs, spark_jobs
 from fairmeter.data.tables import Tables, concatenate_tables
@@ -141,7 +142,7 @@ def client_ids(clients: list[RankedClient]) -> list[str]:
 
 @contextmanager
 def partition_runner(
-    scorer: PartitionScorer, files: TableFiles, memory: int | None, master: str | None
+    scorer: PartitionScorer, files: TableFiles | MappedTableFiles, memory: int | None, master: str | None
 ) -> Iterator[PartitionRunner]:
     """A runner on this disk in this many bytes of memory, or on the cluster of that master. Raises SparkError."""
     if master is None:
@@ -169,7 +170,7 @@ def temporary_folder_beside(out: Path) -> Iterator[Path]:
 class DiskRunner:
     """Scores partitions on this disk, one after the other. [memory: bytes, above FIXED_BYTES]"""
 
-    def __init__(self, scorer: PartitionScorer, files: TableFiles, memory: int) -> None:
+    def __init__(self, scorer: PartitionScorer, files: TableFiles | MappedTableFiles, memory: int) -> None:
         self._scorer, self._files, self._memory = scorer, files, memory
         self._parts: list[Partition] = []
         self.claims_probability = scorer.model.claims_probability
@@ -204,7 +205,7 @@ class DiskRunner:
 class SparkRunner:
     """Scores partitions on Spark."""
 
-    def __init__(self, scorer: PartitionScorer, files: TableFiles, spark_jobs: SparkJobs) -> None:
+    def __init__(self, scorer: PartitionScorer, files: TableFiles | MappedTableFiles, spark_jobs: SparkJobs) -> None:
         self._scorer, self._files, self._cluster = scorer, files, spark_jobs
         self.claims_probability = scorer.model.claims_probability
 

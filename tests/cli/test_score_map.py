@@ -49,6 +49,14 @@ def test_named_files_are_read_by_the_map(tmp_path):
     assert by_name == listed(tmp_path / "mapped.csv", export.files, "--map", export.map)
 
 
+def test_a_mapped_base_is_scored_in_parts_as_at_once(tmp_path):
+    export = exports.indian(tmp_path)
+    at_once = listed(tmp_path / "mapped.csv", export.files, "--map", export.map)
+    in_parts = listed(tmp_path / "parts.csv", export.files, "--map", export.map, "--memory", "2GB")
+    score_of = [{row["client_id"]: row["score"] for row in rows} for rows in (at_once, in_parts)]
+    assert score_of[0] == score_of[1]
+
+
 def test_an_empty_map_changes_nothing(small_utility, tmp_path):
     (tmp_path / "mine.toml").write_text("# all as in the public set\n")
     plain = listed(tmp_path / "plain.csv", small_utility)

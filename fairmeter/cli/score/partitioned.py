@@ -1,5 +1,6 @@
 """score.py --memory and --spark: the ranked list of a client base that is scored in parts, and profiles of some."""
 
+from functools import partial
 from time import perf_counter
 
 from rich.console import Console
@@ -9,6 +10,9 @@ from fairmeter.cli.score.inspections import ListError
 from fairmeter.cli.score.options import ScoringOptions
 from fairmeter.cli.settings import CommandSettings
 from fairmeter.core.environment import configure_spark
+from fairmeter.data.maps import read_map
+from fairmeter.data.maps.map_file import EMPTY_MAP
+from fairmeter.data.partitioned.mapped_files import find_mapped_files
 from fairmeter.data.partitioned.partitions import find_table_files
 from fairmeter.data.readings import has_readings
 from fairmeter.data.writers import writable
@@ -26,13 +30,11 @@ def check_partitioned(options: ScoringOptions) -> None:
     asked = [name for name, value in at_once.items() if value is not None]
     if asked:
         raise ListError(f"{asked[0]} needs all clients in memory at once: leave it out, or --memory and --spark.")
+    if options.map and read_map(options.map).of("readings"):
+        raise ListError("Readings are compared with their neighbours', in memory: take [readings] out of the map.")
     with_readings = options.readings, options.weather, options.holidays, options.transformers
     if any(with_readings) or has_readings(*options.sources):
         raise ListError("Readings are compared with their neighbours', in memory: name --clients and --invoices alone.")
-    if options.map:
-        raise ListError(
-            "--map reads all clients at once: leave out --memory and --spark, or write canonical files first."
-        )
     if options.memory and options.spark:
         raise ListError("--memory is for this machine only, and executors have Spark's own settings: leave one out.")
     if options.memory and options.memory < MIN_MEMORY:
@@ -51,7 +53,9 @@ def run_partitioned(options: ScoringOptions, settings: CommandSettings, model: F
         store = desk_output.open_store(settings)
         sizes = desk_output.selection_sizes(store, options.keep)
     console, started = Console(highlight=False), perf_counter()
-    files = find_table_files(tuple(options.sources), options.clients, options.invoices)
+    data_map = read_map(options.map) if options.map else EMPTY_MAP
+    find_files = find_table_files if data_map.is_empty else partial(find_mapped_files, data_map)
+    files = find_files(tuple(options.sources), options.clients, options.invoices)
     with progress() as bar:
         step = bar.add_task("Reading", total=None)
 

@@ -168,7 +168,6 @@ def tables_of(clients: MappedClients, invoices: MappedInvoices | None, reader: M
     to_row = np.array([row_of.get(client_id, -1) for client_id in invoices.ids] + [-1], np.int64)
     client = to_row[invoices.client]
     columns = dict(invoices.columns)
-    columns[STATED_DATE] = np.ones(len(client), bool)
     names = clients.names | invoices.names
     found = clean_tables(clients.table, client, columns.items(), lambda: names)
     findings = [f._replace(clients=to_row[f.clients]) for f in invoices.findings]

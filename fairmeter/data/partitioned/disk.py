@@ -17,14 +17,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fairmeter.data.partitioned.mapped_files import MappedTableFiles
 from fairmeter.data.partitioned.partitions import (
     PART_KEY,
     TableFiles,
-    client_rows,
     describe_files,
     filter_clients,
-    invoice_rows,
-    partition_tables,
     require_rows,
 )
 from fairmeter.data.tables import Tables
@@ -46,27 +44,29 @@ class Partition:
     invoices: "SpilledRows"
     n_clients: int
     place: str
-    has_clients: bool = True
+    of: TableFiles | MappedTableFiles | None = None
 
     def open(self, ids: Collection[str] | None = None) -> tuple[Tables, np.ndarray]:
         """Tables of all its clients or of these ids, and their row numbers, ascending. Raises DuplicateClient."""
-        return partition_tables(self.clients.read(ids), self.invoices.read(ids), self.place, self.has_clients)
+        return self.of.tables(self.clients.read(ids), self.invoices.read(ids), self.place)
 
 
-def partition_on_disk(files: TableFiles, folder: Path, max_bytes: int, on_rows: OnRows) -> Iterator[Partition]:
+def partition_on_disk(
+    files: TableFiles | MappedTableFiles, folder: Path, max_bytes: int, on_rows: OnRows
+) -> Iterator[Partition]:
     """Write all rows to disk, then yield the partitions. Raises TableError, OSError.
 
     max_bytes: memory for a partition; on_rows: called with the number of rows of each batch read.
     """
     places = describe_files(files.clients), describe_files(files.invoices)
-    clients = chain.from_iterable(client_rows(files, i) for i in range(len(files.clients)))
-    invoices = chain.from_iterable(invoice_rows(files, i) for i in range(len(files.invoices)))
+    clients = chain.from_iterable(map(files.client_rows, range(len(files.clients))))
+    invoices = chain.from_iterable(map(files.invoice_rows, range(len(files.invoices))))
     writers = SpillWriter(folder, "clients"), SpillWriter(folder, "invoices")
     for writer, tables, place in zip(writers, (clients, invoices), places, strict=True):
         writer.write(_reported(tables, on_rows), BUFFER_SHARE * max_bytes)
         require_rows(place, int(writer.counts.sum()))
     for part in _partitions(*writers, max_bytes, places[0]):
-        yield replace(part, has_clients=files.has_clients)
+        yield replace(part, of=files)
 
 
 def _reported(tables: Iterator, on_rows: OnRows) -> Iterator:

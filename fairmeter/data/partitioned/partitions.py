@@ -54,6 +54,18 @@ class TableFiles(NamedTuple):
     invoice_columns: tuple[str, ...]
     has_clients: bool = True
 
+    def client_rows(self, number: int) -> Iterator:
+        """Arrow tables of a file's clients. [number: of the file among the files of clients] Raises TableError."""
+        return client_rows(self, number)
+
+    def invoice_rows(self, number: int) -> Iterator:
+        """Arrow tables of a file's invoices. [number: of the file among the files of invoices] Raises TableError."""
+        return invoice_rows(self, number)
+
+    def tables(self, clients, invoices, place: str) -> tuple[Tables, np.ndarray]:
+        """The Tables of a partition's rows, and each client's row number, ascending. Raises DuplicateClient."""
+        return partition_tables(clients, invoices, place, self.has_clients)
+
 
 # --- which files ------------------------------------------------------------------------------------------------------
 

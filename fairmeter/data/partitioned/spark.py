@@ -26,16 +26,14 @@ import numpy as np
 from fairmeter.core.paths import PROJECT
 from fairmeter.data.date_swaps import EXPORT_DATE
 from fairmeter.data.files import Column, TableError
+from fairmeter.data.partitioned.mapped_files import MappedTableFiles
 from fairmeter.data.partitioned.partitions import (
     PART_KEY,
     ROW,
     TEXT,
     TableFiles,
-    client_rows,
     describe_files,
     filter_clients,
-    invoice_rows,
-    partition_tables,
     require_rows,
 )
 from fairmeter.data.tables import CLIENT_FIELDS, INVOICE_FIELDS, Tables
@@ -182,7 +180,7 @@ class SparkJobs:
     def __init__(self, spark) -> None:
         self._spark = spark
 
-    def map_partitions(self, files: TableFiles, job: Job, on_progress: OnProgress) -> Iterator:
+    def map_partitions(self, files: TableFiles | MappedTableFiles, job: Job, on_progress: OnProgress) -> Iterator:
         """Yield the Arrow table that the job returns for each partition, unordered. Raises TableError, SparkError."""
         from pyspark import StorageLevel
 
@@ -190,12 +188,11 @@ class SparkJobs:
             n_parts = self._n_parts(files)
             self._spark.conf.set("spark.sql.shuffle.partitions", str(n_parts))
             shared, place = self._spark.sparkContext.broadcast(job), describe_files(files.clients)
-            has_clients = files.has_clients
 
         def run(clients, invoices):
             import pyarrow as pa
 
-            tables, rows = partition_tables(clients, invoices, place, has_clients)
+            tables, rows = files.tables(clients, invoices, place)
             result = {
                 "made": [_to_bytes(shared.value(tables, rows))],
                 "n_clients": [len(rows)],
@@ -222,36 +219,35 @@ class SparkJobs:
                 made.unpersist()
                 shared.destroy()
 
-    def collect_clients(self, files: TableFiles, client_ids: list[str]) -> tuple[Tables, np.ndarray]:
+    def collect_clients(self, files: TableFiles | MappedTableFiles, client_ids: list[str]) -> tuple[Tables, np.ndarray]:
         """The Tables of these clients, and their row numbers. Raises TableError, SparkError."""
         with _spark_errors():
             wanted = self._spark.sparkContext.broadcast(client_ids)
             clients, invoices = (frame.toArrow() for frame in self._frames(files, 1, wanted))
-        return partition_tables(clients, invoices, describe_files(files.clients), files.has_clients)
+        return files.tables(clients, invoices, describe_files(files.clients))
 
-    def _n_parts(self, files: TableFiles) -> int:
+    def _n_parts(self, files: TableFiles | MappedTableFiles) -> int:
         packed = sum(source.n_bytes * (PARQUET_RATIO if source.is_parquet else 1) for source in files.invoices)
         return max(2 * self._spark.sparkContext.defaultParallelism, -(-packed // PART_BYTES))
 
-    def _frames(self, files: TableFiles, n_parts: int, wanted=None) -> tuple:
+    def _frames(self, files: TableFiles | MappedTableFiles, n_parts: int, wanted=None) -> tuple:
         """Clients and invoices as data frames with the number of their partition. [wanted: a broadcast of ids]"""
 
         def read_clients(numbers: Iterator) -> Iterator:
             for batch in numbers:
                 for number in batch["id"].to_pylist():
-                    for table in client_rows(files, number):
+                    for table in files.client_rows(number):
                         yield from _numbered(table, n_parts, wanted).to_batches()
 
         def read_invoices(numbers: Iterator) -> Iterator:
             for batch in numbers:
                 for number in batch["id"].to_pylist():
-                    for table in invoice_rows(files, number):
+                    for table in files.invoice_rows(number):
                         yield from _numbered(table, n_parts, wanted).to_batches()
 
         numbers = [self._spark.range(0, len(each), 1, len(each)) for each in (files.clients, files.invoices)]
-        return numbers[0].mapInArrow(read_clients, client_types(files.client_columns)), numbers[1].mapInArrow(
-            read_invoices, invoice_types(files.invoice_columns)
-        )
+        types = files.spark_types() if isinstance(files, MappedTableFiles) else table_types(files)
+        return numbers[0].mapInArrow(read_clients, types[0]), numbers[1].mapInArrow(read_invoices, types[1])
 
     @contextmanager
     def _reporting(self, on_progress: OnProgress) -> Iterator[None]:
@@ -276,6 +272,11 @@ class SparkJobs:
 
 
 # --- rows and bytes ---------------------------------------------------------------------------------------------------
+
+
+def table_types(files: TableFiles) -> tuple[str, str]:
+    """The columns of clients and of invoices as Spark schemas."""
+    return client_types(files.client_columns), invoice_types(files.invoice_columns)
 
 
 def client_types(columns: tuple[str, ...]) -> str:

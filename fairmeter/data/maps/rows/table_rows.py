@@ -13,6 +13,7 @@ from hashlib import blake2b
 import numpy as np
 
 from fairmeter.core.calendar import DAYS_PER_MONTH
+from fairmeter.data.date_swaps import STATED_DATE
 from fairmeter.data.layouts import CodedColumn, RawTable
 from fairmeter.data.maps.fields import FIELDS, MapField
 from fairmeter.data.maps.rows.canonical_rows import CanonicalRows
@@ -220,6 +221,8 @@ def _invoice_rows(batch: Batch, part: WidePart | None, _joins: Joins) -> Canonic
             found = converting.energies(spec, batch, adds_empty=True)
             columns[field.name] = _spread(part, _energy(found, counts, is_gas=True))
     columns["invoice_on"] = part.day if part is not None and part.day is not None else _days(batch, part)
+    is_stated = bool(batch.table.wide) or bool(batch.table.fields["invoice_on"].formats)
+    columns[STATED_DATE] = np.full(len(columns["invoice_on"]), is_stated)
     months = _months(batch)
     if months is not None:
         columns["months"] = _spread(part, months)
