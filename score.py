@@ -6,6 +6,8 @@ Out: scores.csv, or Parquet where --out ends so: client_id, score, rank, severit
      With --visits or --false-alarms also visits.csv, a row a visit; with --transformers balance.csv, a row a
      transformer; with --report report.html and drift.json; with --store the desk's database, in one transaction.
      docs/inspections.md describes the columns. In CSV no text is a formula.
+With --check nothing is scored: what is in the files, on one screen; 0 fine, 1 to be looked at, 2 cannot be used.
+With --guess-map nothing is scored: a map for these files, to be corrected.
 Exit codes: 0 done, 2 the input, the model or a file cannot be used (one sentence on stderr), 130 stopped by Ctrl-C.
 """
 
@@ -64,6 +66,13 @@ BAD_USE, STOPPED = 2, 130  # exit codes, the latter a shell's for Ctrl-C
 def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     try:
+        if options.guess_map:
+            from fairmeter.data.guess import guess_map  # reads its vocabulary
+
+            print(guess_map(options.files))
+            return 0
+        if options.check:
+            return check(options)
         settings = CommandSettings.from_environment()
         if options.is_partitioned:
             partitioned_run.check_partitioned(options)
@@ -80,6 +89,23 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"Stopped; {options.out} is as it was.", file=sys.stderr)
         return STOPPED
     return 0
+
+
+def check(options: ScoringOptions) -> int:
+    """Print what is in the files, and with --report write check.html. The exit code says how it looks."""
+    from fairmeter.checks.check_files import check_files  # these load Jinja2, which lists do not need
+    from fairmeter.cli.check import print_check
+    from fairmeter.reports.check_report import write_check_report
+
+    report = None if options.report is None else writable_folder(options.report)
+    data_map = None if options.map is None else read_map(options.map)
+    with progress() as bar:
+        bar.add_task("Reading", total=None)
+        found = check_files(options.sources, data_map, options.clients, options.invoices, options.readings)
+    print_check(found, report, Console(highlight=False))
+    if report is not None:
+        write_check_report(found, report)
+    return found.exit_code
 
 
 class OutputFiles(NamedTuple):

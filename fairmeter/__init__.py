@@ -8,6 +8,7 @@ The packages are the steps of the work; each imports only those below it (tests/
     frames         Pandas, Polars and Arrow tables in; scores, reasons, plots and models out.
     reports        Training report, model card and scoring report.
     training       Datasets -> fitted, calibrated and measured models.
+    checks         What is in a utility's files, before anything is judged.
     scoring        A fitted model applied to one client, a batch, a client base, partitions.
     planning       Energy at stake, recommendations, inspection lists, routes.
     explanation    Scores -> reasons and harmless causes in sentences.

@@ -8,12 +8,14 @@ Colours are readable on light and dark pages; backgrounds are transparent, and t
 import html
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import plotly.graph_objects as go
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 BLUE, ORANGE, GREY, BAND = "#3d84d6", "#e08a2e", "#8b93a1", "rgba(61,132,214,0.22)"
 COLOURS = (BLUE, ORANGE, "#2fa58a", "#b569c9", "#d65f5f", GREY)
+N_BINS = 60  # of a histogram
 # Plotly writes numbers on these shades; both ends have enough contrast.
 SHADES = [[0, "#dce8f6"], [1, "#2563a8"]]
 
@@ -135,6 +137,26 @@ def recalls(rows: Mapping[str, Mapping], columns: Mapping[str, str]) -> go.Figur
         figure.add_scatter(x=[row[key] for row in rows.values()], y=names, mode="markers", marker=marker, name=words)
     figure.update_xaxes(range=[-0.02, 1.02], tickformat=".0%")
     return figure.update_yaxes(type="category", range=[len(rows) - 0.3, -0.7])
+
+
+def bars(values: Mapping[str, float], unit: str) -> go.Figure:
+    """A bar for each name, in the order given."""
+    figure = _figure("", unit, 260)
+    figure.add_bar(x=[_text(name) for name in values], y=list(values.values()), marker={"color": BLUE})
+    return figure.update_xaxes(type="category")
+
+
+def histogram(values: Sequence[float], unit: str) -> go.Figure:
+    """How many values lie where, on a logarithmic scale; zeros and missing values are left out."""
+    known = np.asarray(values, np.float64)
+    known = known[np.isfinite(known) & (known > 0)]
+    figure = _figure(unit, "clients", 260)
+    if len(known):
+        edges = np.geomspace(known.min(), max(known.max(), known.min() * 1.001), N_BINS + 1)
+        counts, _ = np.histogram(known, edges)
+        middle, width = np.sqrt(edges[1:] * edges[:-1]), np.diff(edges)
+        figure.add_bar(x=middle, y=counts, width=width, marker={"color": BLUE})
+    return figure.update_xaxes(type="log")
 
 
 def _figure(x: str, y: str, height: int) -> go.Figure:

@@ -28,13 +28,27 @@ def read_client_base(
 ) -> tuple[Tables, DailyConsumption | None]:
     """Clients and invoices, and the daily consumption of clients with readings. Raises TableError.
 
+    The arguments are those of `read_base_tables`.
+    """
+    tables, found = read_base_tables(sources, clients, invoices, readings, data_map)
+    return tables, found and DailyConsumption.from_readings(found.readings, len(tables.quality))
+
+
+def read_base_tables(
+    sources: Sequence[Path],
+    clients: Path | None,
+    invoices: Path | None,
+    readings: Path | None,
+    data_map: DataMap | None = None,
+) -> tuple[Tables, ReadingTables | None]:
+    """Clients and invoices, and the readings of the same clients in their order. Raises TableError.
+
     data_map: what the files' columns mean; None or an empty one where they have canonical or Kaggle names. Without
     clients and invoices, the clients are those of the readings; without invoices, all are judged by readings.
     """
     if data_map is not None and not data_map.is_empty:
         base = read_mapped_base(data_map, tuple(sources), clients, invoices, readings)
-        tables, found = base.with_reading_flags(), base.readings
-        return tables, found and DailyConsumption.from_readings(found.readings, len(tables.quality))
+        return base.with_reading_flags(), base.readings
     if readings is None and not has_readings(*sources):
         return read_tables(*sources, clients=clients, invoices=invoices), None
     found = read_readings(*sources, readings=readings)
@@ -52,7 +66,7 @@ def read_client_base(
         of_invoices + of_readings for of_invoices, of_readings in zip(tables.quality, found.quality, strict=True)
     ]
     tables = replace(tables, quality=quality, flags=[*tables.flags, *found.flags])
-    return tables, DailyConsumption.from_readings(found.readings, len(quality))
+    return tables, found
 
 
 def _clients_without_invoices(readings: ReadingTables) -> Tables:

@@ -18,6 +18,8 @@ class ScoringOptions:
     invoices: Path | None
     readings: Path | None
     map: str | None
+    guess_map: bool
+    check: bool
     weather: Path | None
     transformers: Path | None
     holidays: str | None
@@ -44,6 +46,11 @@ class ScoringOptions:
     billable_months: int
 
     @property
+    def files(self) -> tuple[Path, ...]:
+        """All files and folders that the run reads clients, invoices and readings from."""
+        return (*self.sources, *filter(None, (self.clients, self.invoices, self.readings)))
+
+    @property
     def has_list(self) -> bool:
         """Whether an inspection list is asked for."""
         return self.visits is not None or self.false_alarms is not None
@@ -68,6 +75,8 @@ def parser() -> argparse.ArgumentParser:
     add("--invoices", type=Path, help="the invoices' file, whatever its name")
     add("--readings", type=Path, help="the file of smart-meter readings; given alone, only readings are scored")
     add("--map", metavar="FILE_OR_NAME", help="what the columns mean: a .toml file, or a shipped map such as fluvius")
+    add("--guess-map", action="store_true", help="print a map guessed from the files, to be corrected; score nothing")
+    add("--check", action="store_true", help="say what is in the files and what looks wrong; score nothing")
     add("--weather", type=Path, help="a file with a date and a temperature a row, for a model trained with weather")
     add(
         "--transformers",

@@ -161,6 +161,12 @@ class MapReader:
                 with self._explained(table, source, raw):
                     yield from canonical_rows(table, number, raw, self.joins, formats)
 
+    def rows_of(self, table: TableSpec, raw: RawTable) -> Iterator[CanonicalRows]:
+        """The canonical rows of one batch. Raises TableError."""
+        formats = self._formats(table, raw.source, raw)
+        with self._explained(table, raw.source, raw):
+            yield from canonical_rows(table, 0, raw, self.joins, formats)
+
     def raw_batches(
         self, table: TableSpec, source: TableFile, wanted: Collection[str] | None = None
     ) -> Iterator[RawTable]:

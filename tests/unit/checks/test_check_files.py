@@ -1,0 +1,121 @@
+"""`score.py --check`: what is in the files, what looks wrong, and the line of the map that mends it."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fairmeter.checks.check_files import check_files
+from fairmeter.checks.column_use import LOST
+from fairmeter.checks.findings import CheckLevel
+from fairmeter.cli.check import check_lines
+from fairmeter.data.maps import read_map
+from fairmeter.data.tables import CLIENT_FIELDS, INVOICE_FIELDS
+from fairmeter.reports.check_report import check_page
+from tests.builders import exports
+from tests.builders.tables import a_client, an_invoice, written
+
+
+@pytest.fixture(scope="module")
+def brazilian(tmp_path_factory):
+    return exports.brazilian(tmp_path_factory.mktemp("brazilian"))
+
+
+@pytest.fixture(scope="module")
+def checked(brazilian):
+    return check_files([brazilian.files], read_map(brazilian.map))
+
+
+def daily(folder: Path, factor=1.0, hour=None, n=30, days=40) -> Path:
+    """Readings of n homes of about 10 kWh a day, daily or at hours with the least use at `hour`."""
+    random = np.random.default_rng(1)
+    path = folder / "readings.csv"
+    with path.open("w", newline="") as file:
+        out = csv.writer(file)
+        out.writerow(["client_id", "read_at", "consumption_kwh"])
+        for home in range(n):
+            for day in range(days):
+                date = str(np.datetime64("2024-01-01") + day)
+                if hour is None:
+                    out.writerow([f"h{home}", date, round(float(random.normal(10, 1)) * factor, 4)])
+                    continue
+                for at in range(24):
+                    share = 1.4 - np.cos((at - hour) * np.pi / 12)
+                    out.writerow([f"h{home}", f"{date}T{at:02d}:00", round(float(share) * factor * 0.3, 4)])
+    return path
+
+
+def test_a_sound_export_has_no_finding(checked):
+    assert checked.findings == ()
+    assert checked.exit_code == 0
+
+
+def test_counts_codes_and_labels_are_those_of_the_files(checked):
+    assert (checked.clients.n, checked.invoices.n) == (40, 1130)
+    assert dict(checked.clients.codes["region"]) == {"Feira de Santana": 14, "São Félix": 13, "Ilhéus": 13}
+    assert checked.clients.labels.sentence() == "5 of 17 inspected clients are frauds, 23 unknown"
+
+
+def test_rows_are_shown_as_they_stand_and_as_they_were_understood(checked):
+    sample = next(summary for summary in checked.tables if summary.name == "clients").samples[0]
+    assert sample.found["Instalação"] == sample.understood["client_id"] == "0000000017"
+    assert sample.found["Data Ligação"] == "03/01/2005"
+    assert sample.understood["created_on"] == "2005-01-03"
+    assert "line 2" in sample.place
+
+
+def test_what_is_missing_is_said_with_what_it_costs(checked):
+    lost = dict(checked.lost)
+    assert lost["meter_id"] == "exchanges of meters, meters shared by clients"
+    assert "months" not in lost
+
+
+def test_every_column_that_may_be_missing_has_its_cost():
+    filled = {field.name for field in (*CLIENT_FIELDS, *INVOICE_FIELDS) if field.is_filled}
+    assert filled == LOST.keys()
+
+
+def test_the_screen_and_the_page_show_names_and_escape_them(tmp_path):
+    clients = [a_client(f"c-{i}", category="<script>alert(1)</script>") for i in range(3)]
+    result = check_files([written(tmp_path, clients, [an_invoice(f"c-{i}") for i in range(3)])])
+    page = check_page(result, "Files")
+    assert "<script>alert(1)" not in page
+    assert "category: <script>alert(1)</script> 3" in "\n".join(check_lines(result))
+
+
+def test_readings_in_wh_cannot_be_used(tmp_path):
+    result = check_files([], readings=daily(tmp_path, factor=1000))
+    assert result.exit_code == CheckLevel.UNUSABLE
+    assert any("Wh" in (finding.line or finding.text) for finding in result.findings)
+
+
+def test_a_wrong_clock_shows_in_the_hour_of_least_use(tmp_path):
+    assert check_files([], readings=daily(tmp_path, hour=3)).exit_code == CheckLevel.FINE
+    result = check_files([], readings=daily(tmp_path, hour=14))
+    assert result.exit_code == CheckLevel.LOOK
+    assert "from 14:00 to 15:00" in result.findings[0].text
+    assert 'clock = "UTC"' in result.findings[0].line
+
+
+def test_indices_that_do_not_fit_what_is_billed_are_found(tmp_path):
+    invoices = [
+        an_invoice(f"c-{i}", invoice_on=f"2012-{month:02d}-17", consumption_level_1=500, old_index=0, new_index=10)
+        for i in range(30)
+        for month in range(1, 13, 2)
+    ]
+    result = check_files([written(tmp_path, [a_client(f"c-{i}") for i in range(30)], invoices)])
+    assert any("bill the difference" in finding.text for finding in result.findings)
+
+
+def test_a_file_that_cannot_be_read_is_a_finding(tmp_path):
+    (tmp_path / "invoices.csv").write_text("client_id,invoice_on,consumption\nc-1,the day before,5\n")
+    result = check_files([tmp_path])
+    assert result.exit_code == CheckLevel.UNUSABLE
+    assert any("the day before" in finding.text for finding in result.findings)
+
+
+def test_labels_of_one_kind_are_to_be_looked_at(tmp_path):
+    clients = [a_client(f"c-{i}", label=1) for i in range(3)]
+    result = check_files([written(tmp_path, clients, [an_invoice(f"c-{i}") for i in range(3)])])
+    assert any("nothing but frauds" in finding.text for finding in result.findings)
