@@ -74,7 +74,7 @@ def clean_readings(readings: Table) -> tuple[Table, list[CleaningFinding]]:
     table, netted, negative = separate_exports(table)
     found.add("net_metering", netted)
     found.add("negative_readings", negative)
-    table = _without_far_dates(_in_order(table), found)
+    table = _without_far_dates(in_order(table), found)
     table = _one_a_moment(table, found)
     table = _without_errors(table, found)
     _count_estimates(table, found)
@@ -121,7 +121,7 @@ def _possible(table: Table, found: _Findings) -> Table:
     return table | {"consumption_kwh": np.where(is_huge, np.nan, kwh)}
 
 
-def _in_order(table: Table) -> Table:
+def in_order(table: Table) -> Table:
     """Sort by client, time and value, missing values last, so that results do not depend on the order of the file."""
     client, minute = table["client"], table["read_at"].view(np.int64)
     is_later = (client[1:] > client[:-1]) | ((client[1:] == client[:-1]) & (minute[1:] > minute[:-1]))
@@ -157,7 +157,7 @@ def _one_a_moment(table: Table, found: _Findings) -> Table:
     table, totals = state_side_totals(table)
     found.add("side_totals", totals)
     if len(totals):
-        table = _in_order(table)
+        table = in_order(table)
     is_first = first_of_moment(table)
     changed, is_doubled = _clock_changes(table["client"], table["read_at"].view(np.int64), is_first)
     found.add("clock_changes", changed)

@@ -1,14 +1,16 @@
 """Raw readings -> the canonical table. The only module with raw column names of readings and the wide layout.
 
 In:  a file (zip, folder, CSV, CSV.gz, Parquet) or JSON objects. Long: client_id, read_at, consumption_kwh, with a row
-     per reading of a day or hour. Wide, as SGCC publishes: CONS_NO, FLAG, and a column per day, named month/day/year.
+     per reading of a day or a part of it; optional minutes, export_kwh, quality. Wide, as SGCC publishes: CONS_NO,
+     FLAG, and a column per day, named month/day/year.
 Out: readings by client, then time, cleaned, with quality flags: client (int64: row in the clients), read_at
-     (datetime64[m]: start of the hour or day), consumption_kwh (float64, NaN missing).
+     (datetime64[m]: start of the interval), consumption_kwh (float64, NaN missing); if any has them: minutes (float64:
+     length of the interval, NaN as its neighbours show), is_estimated (bool), export_kwh (float64: fed into the grid).
 Moments are local wall-clock time; a time zone or UTC offset is ignored.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache, partial
@@ -18,25 +20,39 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fairmeter.core.types import QualityFlag, Table
+from fairmeter.core.types import DataIncident, QualityFlag, Table
 from fairmeter.data.arrow_reader import ParsedTable, parse_table, read_header
 from fairmeter.data.cleaning import CleaningFinding
 from fairmeter.data.files import NULLS, Column, InvalidValue, TableFile, UnreadableDate, find_file, has_file
 from fairmeter.data.json_records import FieldError, columns_from_records, record_place
-from fairmeter.data.parsing import EPOCH, parse_day, parse_id, parse_label, parse_number, parse_text
+from fairmeter.data.parsing import (
+    EPOCH,
+    QUALITIES,
+    parse_day,
+    parse_id,
+    parse_label,
+    parse_number,
+    parse_quality,
+    parse_text,
+)
 from fairmeter.data.reading_cleaning import clean_readings
+from fairmeter.data.reading_rules.many_clients import clean_client_base
 from fairmeter.data.tables import DuplicateClient, flags_by_client, layout_flags, quality_flag
 
 __all__ = ["ReadingTables", "has_readings", "read_readings", "readings_from_records"]
 
-MAX_UNREADABLE_SHARE = 0.1  # of a file's values; with more, the column does not contain numbers
+MAX_UNREADABLE_SHARE = 0.1  # of a file's or a client's values; with more, these are not numbers
+MIN_UNREADABLE = 10  # values of one client, for its share to count
+ESTIMATED, MISSING = QUALITIES.index("estimated"), QUALITIES.index("missing")
 DAY = 24 * 60  # minutes
 ISO_LENGTHS = {len("2014-03-24"), len("2014-03-24T13:30"), len("2014-03-24T13:30:00")}
 MOMENT = re.compile(
     r"(?P<day>[\d/-]+)(?:(?:T| +)(?P<h>\d\d?):(?P<m>[0-5]\d)(?::\d\d(?:[.,]\d+)?)? ?(?:Z|UTC|[+-]\d\d(?::?\d\d)?)?)?"
 )
 SLASHED = re.compile(r"(\d\d?)/(\d\d?)/(\d{4})")
-ISO_DAY = re.compile(r"\d{4}[-/]\d\d?[-/]\d\d?")
+ISO_DAY = re.compile(r"(\d{4}[-/]\d\d?[-/]\d\d?)(?:[T ]00:00(?::00(?:\.0+)?)?)?")  # data frames add a time to dates
+DATE_LIKE = re.compile(r"\D*\d{1,4}[-/. ]\d{1,2}[-/. ]\d{1,4}.*|(?:19|20)\d{6}|\d\d?[ .-]?[^\W\d]{3,}[ .-]?\d{2,4}")
+GROUPED = re.compile(r"-?\d{1,3}(?:,\d{3})+(?P<decimals>\.\d+)?")
 
 
 @dataclass(frozen=True)
@@ -48,6 +64,7 @@ class ReadingTables:
     readings: Table
     flags: list[QualityFlag]
     quality: list[tuple[QualityFlag, ...]]
+    incidents: tuple[DataIncident, ...] = ()
 
     def for_clients(self, client_ids: Iterable[str]) -> "ReadingTables":
         """The readings of these clients, in their order; those of others are left out, with a quality flag."""
@@ -98,18 +115,47 @@ def parse_minute(value) -> int:
     return parse_day(found["day"]) * DAY + minute
 
 
-def parse_number_or_nan(value) -> float:
+def parse_or_nan(parse: Callable[..., float], value) -> float:
     """A number; NaN if missing or unreadable."""
-    return np.nan if is_unreadable(value) else parse_number(value)
+    return np.nan if is_unreadable(parse, value) else parse(value)
 
 
-def is_unreadable(value) -> bool:
+def is_unreadable(parse: Callable[..., float], value) -> bool:
     """Whether a value is present and not a number."""
     try:
-        parse_number(value)
+        parse(value)
     except ValueError:
         return True
     return False
+
+
+def parse_length(value) -> float:
+    """The length of an interval in minutes, NaN if missing. Raises ValueError."""
+    minutes = parse_number(value)
+    if minutes <= 0 or np.isinf(minutes):
+        raise ValueError("not a length; write the minutes of the interval, 60 for an hour")
+    return minutes
+
+
+def parse_export(value) -> float:
+    """Energy fed into the grid, NaN if missing. Raises ValueError. [kWh]"""
+    kwh = parse_number(value)
+    if kwh < 0 or np.isinf(kwh):
+        raise ValueError("not an energy that was fed in; write it in kWh, above 0")
+    return kwh
+
+
+def parse_grouped(value) -> float:
+    """As `parse_number`, with commas between thousands: 2,345.6. Raises ValueError."""
+    text = parse_text(value)
+    return float(text.replace(",", "")) if GROUPED.fullmatch(text) else parse_number(value)
+
+
+def has_point(value) -> bool:
+    """Whether a number has a decimal point, so that its commas stand between thousands."""
+    text = parse_text(value)
+    found = GROUPED.fullmatch(text)
+    return bool(found["decimals"]) if found else "." in text
 
 
 CLIENT_ID = Column("client_id", "CONS_NO", parse_id, object)
@@ -117,6 +163,11 @@ LABEL = Column("label", "FLAG", parse_label, np.float64, is_required=False)
 READ_AT = Column("read_at", "read_at", parse_minute, "datetime64[m]", error=UnreadableDate, has_time=True)
 KWH = Column("consumption_kwh", "consumption_kwh", parse_number, np.float64, is_number=True)
 READING_FIELDS = (READ_AT, KWH)
+OPTIONAL_FIELDS = (
+    Column("minutes", "minutes", parse_length, np.float64, is_required=False),
+    Column("export_kwh", "export_kwh", parse_export, np.float64, is_required=False),
+    Column("quality", "quality", parse_quality, np.int8, is_required=False),
+)
 NO_READINGS = {"client": np.array([], np.int64)} | {f.name: np.array([], f.dtype) for f in READING_FIELDS}
 
 
@@ -148,7 +199,7 @@ def read_readings(*sources, readings: str | Path | None = None) -> ReadingTables
     source = find_file("reading", sources, readings or (sources[0] if len(sources) == 1 else None))
     day_of_column = _day_columns(read_header(source, (CLIENT_ID, LABEL, *READING_FIELDS)), source)
     parsed = _read_wide(source, day_of_column) if day_of_column else _read_long(source)
-    table, findings = clean_readings(parsed.readings)
+    table, findings, incidents = clean_client_base(parsed.readings, len(parsed.client_ids), source)
     if parsed.unreadable.any():
         unreadable = parsed.readings["client"][parsed.unreadable]
         findings.append(
@@ -156,18 +207,30 @@ def read_readings(*sources, readings: str | Path | None = None) -> ReadingTables
         )
     flags = [quality_flag(finding, len(finding.clients)) for finding in findings] + parsed.flags
     quality = flags_by_client(findings, len(parsed.client_ids))
-    return ReadingTables(parsed.client_ids, parsed.label, table, flags, quality)
+    return ReadingTables(parsed.client_ids, parsed.label, table, flags, quality, incidents)
 
 
 def _read_long(source: TableFile) -> _Parsed:
-    sheet = parse_table(source, (CLIENT_ID, LABEL, *READING_FIELDS))
+    sheet = parse_table(source, (CLIENT_ID, LABEL, *READING_FIELDS, *OPTIONAL_FIELDS))
     row_of = {}
     owner = CLIENT_ID._replace(convert=partial(_row_of_id, row_of), dtype=np.int64)
     client, client_ids = _in_order_of_appearance(sheet.take(owner), np.array(list(row_of), object))
     label = _label_of_clients(sheet.take(LABEL), client, client_ids, source) if LABEL in sheet else None
-    kwh, unreadable = _quantities(sheet, (KWH,))
+    kwh, unreadable, error = _quantities(sheet, (KWH,))
+    _refuse_unreadable(client, client_ids, unreadable[:, 0], error)
     table = {"client": client, "read_at": sheet.take(READ_AT), "consumption_kwh": kwh[:, 0]}
-    return _Parsed(client_ids, label, table, unreadable[:, 0], layout_flags(sheet))
+    table |= {field.name: sheet.take(field) for field in OPTIONAL_FIELDS if field in sheet}
+    return _Parsed(client_ids, label, _without_quality(table), unreadable[:, 0], layout_flags(sheet))
+
+
+def _without_quality(table: Table) -> Table:
+    """The readings with `is_estimated` for their quality; missing ones have no value."""
+    if "quality" not in table:
+        return table
+    quality = table["quality"]
+    kwh = np.where(quality == MISSING, np.nan, table["consumption_kwh"])
+    others = {name: column for name, column in table.items() if name != "quality"}
+    return others | {"consumption_kwh": kwh, "is_estimated": quality == ESTIMATED}
 
 
 def _row_of_id(row_of: dict[str, int], value) -> int:
@@ -195,8 +258,12 @@ def _label_of_clients(label: np.ndarray, client: np.ndarray, client_ids: np.ndar
     return lowest
 
 
-def _quantities(sheet: ParsedTable, fields: tuple[Column, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """(kWh, mask of values that are not numbers), a column per field. Raises InvalidValue if these are too many."""
+def _quantities(sheet: ParsedTable, fields: tuple[Column, ...]) -> tuple[np.ndarray, np.ndarray, InvalidValue | None]:
+    """(kWh, mask of values that are not numbers, the first error), a column per field.
+
+    Commas stand between thousands where a number of the column has a decimal point. Raises InvalidValue if too many
+    values are not numbers.
+    """
     kwh = np.empty((sheet.n_rows, len(fields)))
     unreadable = np.zeros(kwh.shape, bool)
     first_error = None
@@ -205,11 +272,26 @@ def _quantities(sheet: ParsedTable, fields: tuple[Column, ...]) -> tuple[np.ndar
             kwh[:, i] = sheet.take(field)
         except InvalidValue as error:
             first_error = first_error or error
-            unreadable[:, i] = sheet.peek(field._replace(convert=is_unreadable, dtype=bool))
-            kwh[:, i] = sheet.take(field._replace(convert=parse_number_or_nan))
+            has_points = sheet.peek(field._replace(convert=has_point, dtype=bool)).any()
+            parse = parse_grouped if has_points else parse_number
+            unreadable[:, i] = sheet.peek(field._replace(convert=partial(is_unreadable, parse), dtype=bool))
+            kwh[:, i] = sheet.take(field._replace(convert=partial(parse_or_nan, parse)))
     if first_error and unreadable.mean() > MAX_UNREADABLE_SHARE:
         raise first_error
-    return kwh, unreadable
+    return kwh, unreadable, first_error
+
+
+def _refuse_unreadable(
+    client: np.ndarray, client_ids: np.ndarray, unreadable: np.ndarray, error: InvalidValue | None
+) -> None:
+    """Raise InvalidValue where a client would lose more than a tenth of its readings. [error: of the first value]"""
+    n_bad, n = (np.bincount(rows, minlength=len(client_ids)) for rows in (client[unreadable], client))
+    if (lost := np.flatnonzero((n_bad >= MIN_UNREADABLE) & (n_bad > MAX_UNREADABLE_SHARE * n))).size:
+        worst = lost[np.argmax(n_bad[lost])]
+        others = f", and of {len(lost) - 1:,} more clients" if len(lost) > 1 else ""
+        raise InvalidValue(
+            f"{error} So are {n_bad[worst]:,} of the {n[worst]:,} readings of client {client_ids[worst]!r}{others}."
+        )
 
 
 # --- the wide layout --------------------------------------------------------------------------------------------------
@@ -226,11 +308,23 @@ def _day_columns(header: list[str], source: TableFile) -> dict[str, int]:
     is_month_first = all(int(found[1]) <= 12 for found in slashed.values() if found)
     day_of_column = {}
     for name in header:
-        found = slashed[name]
-        if found or ISO_DAY.fullmatch(name):
-            text = f"{found[2]}/{found[1]}/{found[3]}" if found and is_month_first else name
+        found, iso = slashed[name], ISO_DAY.fullmatch(name)
+        if found or iso:
+            text = f"{found[2]}/{found[1]}/{found[3]}" if found and is_month_first else iso[1] if iso else name
             day_of_column[name] = _day_of_column(text, name, source)
+    if day_of_column:
+        _refuse_unread_columns([name for name in header if name not in day_of_column], source)
     return dict(sorted(day_of_column.items(), key=lambda item: item[1]))
+
+
+def _refuse_unread_columns(others: list[str], source: TableFile) -> None:
+    """Raise UnreadableDate for columns of a wide table that look like days and are none."""
+    if unread := [name for name in others if DATE_LIKE.fullmatch(name)]:
+        names = ", ".join(map(repr, unread[:5])) + (" and others" if len(unread) > 5 else "")
+        raise UnreadableDate(
+            f"{source} has {len(unread):,} columns that look like days and are not read: {names}; "
+            "name all days alike, month/day/year or 2013-01-02."
+        )
 
 
 def _day_of_column(text: str, name: str, source: TableFile) -> int:
@@ -247,10 +341,12 @@ def _read_wide(source: TableFile, day_of_column: dict[str, int]) -> _Parsed:
     if len(set(client_ids)) < len(client_ids):
         raise DuplicateClient(f"{source} has two rows for one client; keep one row a client.")
     label = sheet.take(LABEL) if LABEL in sheet else None
-    kwh, unreadable = _quantities(sheet, fields)
+    kwh, unreadable, error = _quantities(sheet, fields)
+    client = np.repeat(np.arange(len(client_ids)), len(fields))
+    _refuse_unreadable(client, client_ids, unreadable.ravel(), error)
     minute = np.array(list(day_of_column.values()), np.int64) * DAY
     table = {
-        "client": np.repeat(np.arange(len(client_ids)), len(minute)),
+        "client": client,
         "read_at": np.tile(minute, len(client_ids)).view("datetime64[m]"),
         "consumption_kwh": kwh.ravel(),
     }
@@ -263,17 +359,18 @@ def _read_wide(source: TableFile, day_of_column: dict[str, int]) -> _Parsed:
 def readings_from_records(readings: list[list[dict]]) -> tuple[Table, list[tuple[QualityFlag, ...]]]:
     """The canonical table from JSON: a list of objects per client, each with read_at and consumption_kwh.
 
-    Returns the readings and each client's quality flags. Raises FieldError.
+    Optional are minutes, export_kwh and quality. Returns the readings and each client's quality flags.
+    Raises FieldError.
     """
     rows = list(chain.from_iterable(readings))
     if not rows:
         return NO_READINGS, [()] * len(readings)
     client = np.repeat(np.arange(len(readings)), np.array([len(of_client) for of_client in readings], np.int64))
     place = partial(record_place, "readings", client)
-    columns = columns_from_records(rows, READING_FIELDS, place)
+    columns = columns_from_records(rows, (*READING_FIELDS, *OPTIONAL_FIELDS), place)
     for i in np.flatnonzero(np.isnan(columns[KWH.name])).tolist():
         if KWH.name not in rows[i]:  # a misspelt name must not be mistaken for a silent meter
             index, path = place(i)
             raise FieldError(f"{path}.{KWH.name}", "missing; send it, empty where nothing was read", index)
-    table, findings = clean_readings({"client": client} | columns)
+    table, findings = clean_readings({"client": client} | _without_quality(columns))
     return table, flags_by_client(findings, len(readings))

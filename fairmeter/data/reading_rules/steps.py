@@ -1,0 +1,93 @@
+"""The day on which the level of each client changes most, and changes alike at many clients.
+
+In:  daily consumption of many clients, a row per client and day.
+Out: per client the row and size of its largest step; groups of clients with the same step on the same day.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fairmeter.core.segments import Segments
+
+WINDOW, LONG_WINDOW = 14, 56  # days before and after a step, to find it and to measure it
+MIN_KNOWN = 7  # of the WINDOW
+NEXT_DAYS = 1  # two steps this near are of one day
+LOWEST = 1e-3  # of a client's mean: zeros count as this
+
+
+class LargestSteps(NamedTuple):
+    """Per client: the day from which on the level is another one, and the logarithm of the ratio, NaN unknown."""
+
+    day: np.ndarray
+    change: np.ndarray
+
+
+def log_levels(segments: Segments, kwh: np.ndarray) -> np.ndarray:
+    """Logarithm of consumption over the client's mean, NaN where missing. [float64, (rows,)]"""
+    mean = segments.spread(np.nan_to_num(segments.mean(kwh)))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        relative = np.where(mean > 0, kwh / mean, np.nan)
+        return np.log(np.maximum(relative, LOWEST))
+
+
+def largest_steps(segments: Segments, day: np.ndarray, level: np.ndarray) -> LargestSteps:
+    """The largest step of each client. [segments: rows by client, then day; level: log_levels]"""
+    n = len(segments)
+    found = LargestSteps(np.zeros(n, np.int64), np.full(n, np.nan))
+    if not segments.n_rows:
+        return found
+    known = ~np.isnan(level)
+    sums = np.append(0.0, np.cumsum(np.where(known, level, 0.0))), np.append(0, np.cumsum(known))
+    at = np.arange(segments.n_rows)
+    first, end = segments.broadcast(segments.starts), segments.broadcast(segments.ends)
+    change = np.nan_to_num(_difference(sums, at, first, end, WINDOW))
+    size = np.abs(change)
+    largest = segments.spread(segments.largest(size))
+    rows = np.flatnonzero((size == largest) & (size > 0))
+    clients, which = np.unique(segments.index[rows], return_index=True)
+    rows = rows[which]
+    found.day[clients] = day[rows]
+    found.change[clients] = _difference(sums, rows, segments.starts[clients], segments.ends[clients], LONG_WINDOW)
+    return found
+
+
+def _difference(
+    sums: tuple[np.ndarray, np.ndarray], at: np.ndarray, first: np.ndarray, end: np.ndarray, window: int
+) -> np.ndarray:
+    """Mean of the rows from `at` on less the mean of those before, NaN where either has too few."""
+    low, high = np.maximum(at - window, first), np.minimum(at + window, end)
+    (total_before, n_before), (total_after, n_after) = (
+        [sums[i][high if after else at] - sums[i][at if after else low] for i in (0, 1)] for after in (False, True)
+    )
+    with np.errstate(invalid="ignore", divide="ignore"):
+        step = total_after / n_after - total_before / n_before
+    return np.where((n_before >= MIN_KNOWN) & (n_after >= MIN_KNOWN), step, np.nan)
+
+
+def same_steps(
+    steps: LargestSteps, candidates: np.ndarray, spread: float, min_clients: int
+) -> list[tuple[int, np.ndarray]]:
+    """(day, clients) of each group of candidates that changed by the same factor on the same day, largest first.
+
+    candidates: client numbers; spread: of the logarithms of one factor; min_clients: of a group.
+    """
+    groups = []
+    while len(candidates) >= min_clients:
+        order = candidates[np.argsort(steps.change[candidates], kind="stable")]
+        best = order[:0]
+        for day in np.unique(steps.day[order]).tolist():
+            near = order[np.abs(steps.day[order] - day) <= NEXT_DAYS]
+            if len(near) <= max(len(best), min_clients - 1):
+                continue
+            change = steps.change[near]
+            stop = np.searchsorted(change, change + spread, side="right")
+            widest = int(np.argmax(stop - np.arange(len(near))))
+            group = near[widest : stop[widest]]
+            if len(group) > len(best):
+                best, on = group, day
+        if len(best) < min_clients:
+            break
+        groups.append((on, np.sort(best)))
+        candidates = np.setdiff1d(candidates, best)
+    return groups
