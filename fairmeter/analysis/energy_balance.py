@@ -23,6 +23,7 @@ from fairmeter.core.change_points import ChangePoints
 from fairmeter.core.segments import Segments
 from fairmeter.core.types import EnergyBalance, Table
 from fairmeter.data.daily import DailyConsumption
+from fairmeter.data.files import TableError
 from fairmeter.data.transformers import TransformerTables
 from fairmeter.features.readings.covariates import TransformerLosses
 
@@ -43,7 +44,13 @@ FILE_COLUMNS = (
     "transformer_id", "region", "until_on", "n_clients", "n_read", "n_days", "delivered_kwh", "losses_kwh",
     "registered_kwh", "estimated_kwh", "lost_kwh", "lost_share", "low_share", "high_share", "before_share", "since_on",
 )  # fmt: skip
+# Delivered over read, of the transformer in the middle: few of its clients may have smart meters, and many may steal.
+LIKELY_RATIO = (0.03, 300.0)
 MIN_LOSS_SD = 0.01  # of delivered: the fit of a constant loss is meaningless
+
+
+class UnlikelyTotals(TableError):
+    """Totals of transformers in another unit than the readings of their clients."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +102,10 @@ class SupplyGrid(NamedTuple):
 def energy_balances(
     tables: TransformerTables, transformer_id: np.ndarray, days: DailyConsumption, invoices: Table
 ) -> EnergyBalances:
-    """Balance all measured transformers. [transformer_id: of each client, empty where unknown]"""
+    """Balance all measured transformers. [transformer_id: of each client, empty where unknown]
+
+    Raises UnlikelyTotals where these are in another unit than the readings.
+    """
     share, fit = np.full((2, len(transformer_id)), np.nan)
     span = _span(tables)
     if span is None:
@@ -106,9 +116,10 @@ def energy_balances(
     losses = TransformerLosses(
         first, np.full((n_transformers, last - first + 1), np.nan), np.full(len(transformer_id), -1)
     )
-    rows, weekly = [], []
+    rows, weekly, ratios = [], [], []
     for row, clients in enumerate(_clients_of(tables.transformers["transformer_id"], transformer_id)):
         grid = _grid(_totals_of(tables.totals, row, first, last), accounts, clients, first, last)
+        ratios.append(_delivered_over_read(grid))
         balance = _balance(grid, tables.transformers, row, first)
         rows.append(balance)
         losses.kwh[row], losses.transformer[clients] = grid.lost, row
@@ -116,7 +127,30 @@ def energy_balances(
         is_here = accounts.is_active(clients, last - RECENT + 1, last)
         share[clients[is_here]] = np.nan if balance.lost_share is None else balance.lost_share
         fit[clients[is_here]] = _fits(grid)[is_here]
+    _refuse_other_units(np.array(ratios))
     return EnergyBalances(_with_weeks(rows, weekly, losses), share, fit, losses)
+
+
+def _delivered_over_read(grid: SupplyGrid) -> float:
+    """Delivered energy over that of the clients' readings on a usual day, NaN without such a day."""
+    registered = grid.registered
+    is_usable = (registered > 0) & (grid.delivered > 0)
+    return float(np.median(grid.delivered[is_usable] / registered[is_usable])) if is_usable.any() else np.nan
+
+
+def _refuse_other_units(ratios: np.ndarray) -> None:
+    """Raise where most transformers deliver a thousand times what their clients use, or a thousandth."""
+    ratios = ratios[~np.isnan(ratios)]
+    if not len(ratios):
+        return
+    middle = float(np.median(ratios))
+    if LIKELY_RATIO[0] <= middle <= LIKELY_RATIO[1]:
+        return
+    unit = "Wh" if middle > LIKELY_RATIO[1] else "MWh"
+    raise UnlikelyTotals(
+        f"The transformer in the middle delivers {middle:,.3g} times what the readings of its clients add up "
+        f"to, so that its totals look like {unit}. Convert delivered_kwh to kWh, and losses_kwh with it."
+    )
 
 
 def _span(tables: TransformerTables) -> tuple[int, int] | None:

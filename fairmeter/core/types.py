@@ -11,6 +11,7 @@ import numpy as np
 
 Table = dict[str, np.ndarray]
 
+SAME_FACTOR = "same_factor"  # flag of clients whose readings changed alike on one day: the data's fault, no score
 INSUFFICIENT_HISTORY = "insufficient history"
 SEVERITIES = ("critical", "high", "medium", "low")
 

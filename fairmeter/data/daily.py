@@ -34,6 +34,7 @@ class DailyConsumption:
     kwh: np.ndarray  # float64 (rows,), NaN where missing
     hours: np.ndarray | None = None  # float64 (rows, 24): kWh by hour of day, NaN unknown; None if no client has any
     export_kwh: np.ndarray | None = None  # float64 (rows,): energy fed into the grid, 0 without; None if none was
+    is_spread: np.ndarray | None = None  # bool (rows,): days whose energy came with that of others; None if none did
 
     @classmethod
     def from_readings(cls, readings: Table, n_clients: int) -> "DailyConsumption":
@@ -52,7 +53,8 @@ class DailyConsumption:
         pieces = _pieces(client, start.astype(np.int64), length, kwh)
         is_new, client, day = _mark_first(pieces.client, pieces.day)
         total = _daily_totals(_groups(is_new), pieces)
-        return _on_calendar(client, day, total, n_clients, _by_hour(pieces), _exports(readings))
+        spread = None if not pieces.is_spread.any() else (pieces.client[pieces.is_spread], pieces.day[pieces.is_spread])
+        return _on_calendar(client, day, total, n_clients, _by_hour(pieces), _exports(readings), spread)
 
     def for_clients(self, clients: np.ndarray) -> "DailyConsumption":
         """The rows of some clients, in their order. [clients: mask]"""
@@ -64,8 +66,10 @@ class DailyConsumption:
         return self._rows(is_selected, self.segments.total(is_selected.astype(np.int64))[clients])
 
     def _rows(self, rows: np.ndarray | slice, counts: np.ndarray) -> "DailyConsumption":
-        hours, export_kwh = (None if of_rows is None else of_rows[rows] for of_rows in (self.hours, self.export_kwh))
-        return DailyConsumption(Segments(counts), self.day[rows], self.kwh[rows], hours, export_kwh)
+        optional = (
+            None if column is None else column[rows] for column in (self.hours, self.export_kwh, self.is_spread)
+        )
+        return DailyConsumption(Segments(counts), self.day[rows], self.kwh[rows], *optional)
 
     def slice(self, start: int, stop: int) -> "DailyConsumption":
         """The clients start .. stop - 1, as views of the arrays."""
@@ -84,6 +88,7 @@ class _Pieces(NamedTuple):
     hour: np.ndarray  # of the day, NO_HOUR for what is a day or longer
     minutes: np.ndarray
     kwh: np.ndarray  # 0 where missing
+    is_spread: np.ndarray  # of readings of more than a day
 
 
 class _Hours(NamedTuple):
@@ -150,7 +155,7 @@ def _overlap(client: np.ndarray, start: np.ndarray, length: np.ndarray) -> bool:
 
 def _pieces(client: np.ndarray, start: np.ndarray, length: np.ndarray, kwh: np.ndarray) -> _Pieces:
     """Cut readings of more than an hour into hours, and those of a day or more into days."""
-    is_whole = length >= MINUTES_PER_DAY
+    is_whole, is_spread = length >= MINUTES_PER_DAY, length > MINUTES_PER_DAY
     unit = np.where(is_whole, MINUTES_PER_DAY, MINUTES_PER_HOUR)
     is_long = (length > unit) | (is_whole & (start % MINUTES_PER_DAY != 0))
     if is_long.any():
@@ -162,10 +167,11 @@ def _pieces(client: np.ndarray, start: np.ndarray, length: np.ndarray, kwh: np.n
         ends = np.minimum(start[row] + length[row], (first[row] + place + 1) * unit[row])
         minutes = np.where(is_long[row], ends - begins, length[row])
         client, start, is_whole, kwh = client[row], begins, is_whole[row], kwh[row] * (minutes / length[row])
-        length = minutes
+        length, is_spread = minutes, is_spread[row]
     day, hour = start // MINUTES_PER_DAY, start % MINUTES_PER_DAY // MINUTES_PER_HOUR
     is_known = ~np.isnan(kwh)
-    columns = client, day, np.where(is_whole, NO_HOUR, hour), length * is_known, np.where(is_known, kwh, 0.0)
+    hour = np.where(is_whole, NO_HOUR, hour)
+    columns = client, day, hour, length * is_known, np.where(is_known, kwh, 0.0), is_spread & is_known
     is_unordered = (client[1:] == client[:-1]) & (start[1:] < start[:-1])
     if is_unordered.any():
         order = np.lexsort((columns[2], day, client))
@@ -184,7 +190,7 @@ def _by_hour(pieces: _Pieces) -> _Hours | None:
     has_hour = pieces.hour != NO_HOUR
     if not has_hour.any():
         return None
-    client, day, hour, minutes, kwh = (column[has_hour] for column in pieces)
+    client, day, hour, minutes, kwh, _ = (column[has_hour] for column in pieces)
     is_new, client, at = _mark_first(client, day * HOURS_PER_DAY + hour)
     known, total = _groups(is_new).total(np.array([minutes, kwh], dtype=np.float64))
     value = np.where(known >= MIN_HOUR_MINUTES, total * (MINUTES_PER_HOUR / np.maximum(known, 1.0)), np.nan)
@@ -210,6 +216,7 @@ def _on_calendar(
     n_clients: int,
     by_hour: _Hours | None = None,
     exports: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None,
+    spread: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> DailyConsumption:
     """Put days on a calendar with a row for each day between a client's first and last known one."""
     known = np.flatnonzero(~np.isnan(kwh))
@@ -223,7 +230,7 @@ def _on_calendar(
     series = np.full(segments.n_rows, np.nan)
     series[row[is_inside]] = kwh[is_inside]
     calendar = segments.position + segments.broadcast(first)
-    hours = export_kwh = None
+    hours = export_kwh = is_spread = None
     if by_hour is not None:
         row, is_inside = _rows_of(by_hour.client, by_hour.day, first, segments)
         if is_inside.any():
@@ -232,7 +239,11 @@ def _on_calendar(
     if exports is not None:
         row, is_inside = _rows_of(*exports[:2], first, segments)
         export_kwh = np.bincount(row[is_inside], exports[2][is_inside], segments.n_rows)
-    return DailyConsumption(segments, calendar, series, hours, export_kwh)
+    if spread is not None:
+        row, is_inside = _rows_of(*spread, first, segments)
+        is_spread = np.zeros(segments.n_rows, bool)
+        is_spread[row[is_inside]] = True
+    return DailyConsumption(segments, calendar, series, hours, export_kwh, is_spread)
 
 
 def _rows_of(

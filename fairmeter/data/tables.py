@@ -67,7 +67,7 @@ class DuplicateClient(TableError):
 
 @dataclass(frozen=True)
 class Tables:
-    """Canonical clients and invoices, with quality flags in total and per client.
+    """Canonical clients and invoices, with quality flags in total and per client, and incidents of the whole base.
 
     code_names: names of codes that are texts; missing: columns that were not given. incidents: what is
     the data's fault at many clients.

@@ -13,11 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
+from fairmeter.core.segments import Segments
 from fairmeter.core.types import QualityFlag, Table
 from fairmeter.data.arrow_reader import parse_table, read_header
 from fairmeter.data.files import Column, InvalidValue, MissingFile, TableFile, UnreadableDate, find_files
 from fairmeter.data.json_records import columns_from_records
 from fairmeter.data.parsing import NAT, parse_day, parse_number, parse_text
+from fairmeter.data.reading_rules.steps import THOUSAND, UNIT_SPREAD, largest_steps, log_levels
 from fairmeter.data.tables import parse_code
 
 KIND = "transformer"
@@ -154,6 +156,7 @@ def build_transformers(totals: Table, listed: Table | None) -> TransformerTables
     if (twice := np.flatnonzero((row[1:] == row[:-1]) & (day[1:] == day[:-1]))).size:
         at = f"transformer {str(ids[row[twice[0]]])!r} on {np.datetime64(int(day[twice[0]]), 'D')}"
         raise DoubledTotal(f"There are two totals for {at}; keep one row per transformer and day (add up its hours).")
+    _refuse_mixed_units(ids, row, day, totals[DELIVERED][order])
     places = _places(ids.astype(object), listed)
     delivered, losses = totals[DELIVERED][order], totals.get("losses_kwh")
     losses = np.full(len(row), np.nan) if losses is None else losses[order]
@@ -162,6 +165,20 @@ def build_transformers(totals: Table, listed: Table | None) -> TransformerTables
     is_measured = _flag_unmetered(places.pop("has_meter")[row] != 0.0, flags)
     columns = {"transformer": row, "day": day, DELIVERED: delivered, "losses_kwh": losses}
     return TransformerTables(places, {name: column[is_measured] for name, column in columns.items()}, flags)
+
+
+def _refuse_mixed_units(ids: np.ndarray, transformer: np.ndarray, day: np.ndarray, kwh: np.ndarray) -> None:
+    """Raise InvalidValue where a transformer's totals change by a thousand on one day. [rows by transformer, day]"""
+    segments = Segments(np.bincount(transformer, minlength=len(ids)))
+    with np.errstate(invalid="ignore"):
+        steps = largest_steps(segments, day, log_levels(segments, np.where(kwh > 0, kwh, np.nan)))
+        is_thousand = np.abs(np.abs(steps.change) - THOUSAND) <= UNIT_SPREAD
+    if (mixed := np.flatnonzero(is_thousand)).size:
+        when = np.datetime64(int(steps.day[mixed[0]]), "D")
+        raise InvalidValue(
+            f"Totals of {mixed.size:,} transformers change by a thousand on one day, those of {str(ids[mixed[0]])!r} "
+            f"on {when}, as if kWh were mixed with Wh or MWh; write delivered_kwh in kWh throughout."
+        )
 
 
 def _drop_impossible(kwh: np.ndarray, flags: list[QualityFlag]) -> np.ndarray:

@@ -147,7 +147,8 @@ def _cause_inputs(history: dict[str, BillingHistory], days: DailyConsumption | N
     if days is None:
         return CauseInputs(history, np.empty(0), np.empty(0), None)
     rows = slice(int(days.segments.starts[client]), int(days.segments.ends[client]))
-    return CauseInputs(history, days.day[rows], days.kwh[rows], None if days.hours is None else days.hours[rows])
+    optional = (None if column is None else column[rows] for column in (days.hours, days.export_kwh, days.is_spread))
+    return CauseInputs(history, days.day[rows], days.kwh[rows], *optional)
 
 
 def _sentences(

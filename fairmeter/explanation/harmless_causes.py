@@ -39,6 +39,8 @@ SEASONAL_YEARS, SEASONAL_SHARE = 2, 0.8  # years at least, and the share of them
 SUMMER_FALL = 0.2  # of the level: smaller solar panels are not visible
 # The largest ratio of the fall in the dark half of the year to that in the bright half (solar_panels, same file).
 SUN = 0.5
+GAP_DAYS = 2  # in a row without a reading
+EXPORT_DAYS = 3  # with energy fed into the grid
 BRIGHT = (3, 4, 5, 6, 7, 8)  # April to September
 SHORT_INVOICES, SHORT_DAYS = 4, 60  # as the quality flags of the model
 
@@ -47,12 +49,17 @@ NO_HISTORY = (CANNOT_TELL, "There are too few invoices or readings to tell.")
 
 
 class CauseInputs(NamedTuple):
-    """Data of one client. [day: days since 1970; kwh: NaN if missing; hours: (days, 24) or None]"""
+    """Data of one client. [day: days since 1970; kwh: NaN if missing; hours: (days, 24) or None]
+
+    export_kwh: fed into the grid; is_spread: days whose energy came with that of others. [(days,) or None]
+    """
 
     histories: dict[str, BillingHistory]
     day: np.ndarray
     kwh: np.ndarray
     hours: np.ndarray | None
+    export_kwh: np.ndarray | None = None
+    is_spread: np.ndarray | None = None
 
     @property
     def periods(self) -> list[ConsumptionPeriods]:
@@ -279,6 +286,9 @@ def _solar(periods: ConsumptionPeriods, inputs: CauseInputs) -> Verdict:
 
     With panels each autumn is a change too: they fit if they do so since any clear change, up to the last period.
     """
+    if inputs.export_kwh is not None and np.count_nonzero(inputs.export_kwh) >= EXPORT_DAYS:
+        n_days = counted(int(np.count_nonzero(inputs.export_kwh)), "day")
+        return FITS, sentence(f"on {n_days} energy was fed into the grid, {figure(inputs.export_kwh.sum())} kWh in all")
     changes = periods.changes()
     if not changes:
         return _unchanged(periods)
@@ -328,6 +338,21 @@ def _fall(part: float) -> str:
     return f"{share(abs(part))} {'less' if part >= 0 else 'more'}"
 
 
+def _communication_gap(periods: ConsumptionPeriods, inputs: CauseInputs) -> Verdict:
+    """Nothing came through for days, and then all of it in one reading."""
+    if periods.source != "readings":
+        return CANNOT_TELL, "Invoices do not show whether a meter was reached."
+    run = slice(0, 0) if inputs.is_spread is None else _longest(inputs.is_spread)
+    if run.stop:
+        n_days, last = counted(run.stop - run.start, "day"), month(inputs.day[run][-1])
+        return FITS, sentence(f"{n_days} up to {last} came through in one reading, which makes up for them")
+    missing = _longest(np.isnan(inputs.kwh))
+    if missing.stop - missing.start >= GAP_DAYS:
+        n_days = counted(missing.stop - missing.start, "day")
+        return CANNOT_TELL, sentence(f"{n_days} up to {month(inputs.day[missing][-1])} have no reading")
+    return DOES_NOT_FIT, sentence(f"no {counted(GAP_DAYS, 'day')} in a row came through late or not at all")
+
+
 def _short(inputs: CauseInputs) -> Verdict:
     n, n_days = sum(len(history) for history in inputs.histories.values()), int((~np.isnan(inputs.kwh)).sum())
     words = join_names([counted(n, "invoice"), counted(n_days, "day") + " with readings"])
@@ -339,6 +364,7 @@ CauseRule = Callable[[ConsumptionPeriods, CauseInputs], Verdict]
 RULES: dict[str, CauseRule] = {
     "vacant home": _vacant, "new tenant": _tenant, "meter exchange": _exchange,
     "estimated invoice, then catch-up": _catch_up, "seasonal home": _seasonal, "solar panels": _solar,
+    "communication gap": _communication_gap,
 }  # fmt: skip
 SHORT_HISTORY = "short history"
 CAUSES = (*RULES, SHORT_HISTORY)

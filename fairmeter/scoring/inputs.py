@@ -65,7 +65,7 @@ def read_base_tables(
     quality = [
         of_invoices + of_readings for of_invoices, of_readings in zip(tables.quality, found.quality, strict=True)
     ]
-    tables = replace(tables, quality=quality, flags=[*tables.flags, *found.flags])
+    tables = replace(tables, quality=quality, flags=[*tables.flags, *found.flags], incidents=found.incidents)
     return tables, found
 
 

@@ -13,25 +13,30 @@ from typing import NamedTuple
 import numpy as np
 
 from fairmeter.core.segments import Segments
-from fairmeter.core.types import DataIncident, Table
+from fairmeter.core.types import SAME_FACTOR, DataIncident, Table
 from fairmeter.data.cleaning import CleaningFinding
 from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.files import TableError
 from fairmeter.data.reading_cleaning import clean_readings, in_order
 from fairmeter.data.reading_rules.impossible import MIN_READINGS, register_clients
 from fairmeter.data.reading_rules.intervals import DAY
-from fairmeter.data.reading_rules.steps import LargestSteps, largest_steps, log_levels, same_steps
+from fairmeter.data.reading_rules.steps import (
+    THOUSAND,
+    UNIT_SPREAD,
+    LargestSteps,
+    largest_steps,
+    log_levels,
+    same_steps,
+)
 
 PLAUSIBLE_KWH = (0.2, 500.0)  # a day, of the client in the middle: SGCC's is 6, London's 9
 MIN_USUAL, MIN_DAYS = 3, 14  # clients, and days of each: a large client alone is no wrong unit
 MOST_CLIENTS = 0.8  # whose readings never fall: then the file holds registers
 MANY_CONFLICTS, MANY_CLIENTS = 0.2, 0.2  # shares of a client's moments, and of the clients
 MIN_MOMENTS = 30  # of a client, for its conflicts to count
-THOUSAND, UNIT_SPREAD = np.log(1000.0), np.log(2.0)
 MIN_FACTOR, FACTOR_SPREAD = np.log(1.6), 0.35  # a smaller step is within a client's usual changes; spread of one factor
 MIN_SHARE, MIN_ALIKE = 0.1, 2  # of the clients, for a step to be the data's
 MIN_BASE = 5  # clients: of fewer, two are no many
-SAME_FACTOR = "same_factor"  # flag of clients whose scores are held back
 
 
 class UnusableReadings(TableError):

@@ -13,6 +13,7 @@ from fairmeter.core.segments import Segments
 WINDOW, LONG_WINDOW = 14, 56  # days before and after a step, to find it and to measure it
 MIN_KNOWN = 7  # of the WINDOW
 NEXT_DAYS = 1  # two steps this near are of one day
+THOUSAND, UNIT_SPREAD = np.log(1000.0), np.log(2.0)  # a change of unit, and how far the level may differ besides
 LOWEST = 1e-3  # of a client's mean: zeros count as this
 
 

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from pyarrow import csv as arrow_csv
 
-from fairmeter.analysis.energy_balance import LOSSES_SHARE, METER_SD, NORMAL_95, balance_columns, energy_balances
+from fairmeter.analysis.energy_balance import (
+    LOSSES_SHARE,
+    METER_SD,
+    NORMAL_95,
+    UnlikelyTotals,
+    balance_columns,
+    energy_balances,
+)
 from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.files import find_files
 from fairmeter.data.json_records import tables_from_records
@@ -66,6 +73,12 @@ def test_lost_is_delivered_less_registered_and_technical_losses():
     assert balance.lost_kwh == pytest.approx(90 * 9)
     assert balance.lost_share == pytest.approx(9 / 40)
     assert found.share.tolist() == [balance.lost_share] * 3
+
+
+@pytest.mark.parametrize(("factor", "unit"), [(1000.0, "Wh"), (0.001, "MWh")])
+def test_totals_in_another_unit_than_the_readings_are_refused(factor, unit):
+    with pytest.raises(UnlikelyTotals, match=f"look like {unit}"):
+        balanced(steady(10, 20, 30), 63 * factor)
 
 
 def test_missing_losses_are_assumed_with_a_wider_interval():

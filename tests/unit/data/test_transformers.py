@@ -99,6 +99,15 @@ def test_impossible_totals_are_missing_and_counted(tmp_path):
     assert [(flag.flag, flag.n) for flag in tables.flags] == [("impossible_transformer_totals", 1)] * 2
 
 
+def test_totals_that_change_their_unit_on_one_day_are_refused(tmp_path):
+    kwh = np.random.default_rng(1).normal(900, 60, 90) * np.where(np.arange(90) < 40, 1, 1000)
+    totals = [
+        a_total(measured_on=str(np.datetime64("2013-01-01") + day), delivered_kwh=one) for day, one in enumerate(kwh)
+    ]
+    with pytest.raises(InvalidValue, match="'t-1' on 2013-02-10"):
+        read(tmp_path, totals)
+
+
 def test_totals_of_a_transformer_without_a_meter_are_left_out(tmp_path):
     tables = read(tmp_path, TOTALS, [listed("t-1", has_meter=0), listed("t-2")])
     assert tables.totals["transformer"].tolist() == [1]

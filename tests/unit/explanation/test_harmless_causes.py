@@ -122,6 +122,29 @@ def test_causes_of_a_flat_series_do_not_depend_on_how_its_sums_were_rounded():
     assert periods.changes() == []
 
 
+def test_energy_that_was_fed_into_the_grid_shows_solar_panels():
+    export = np.where(np.arange(200) % 4 == 0, 3.0, 0.0)
+    fits = found(seen(kwh=np.full(200, 9.0))._replace(export_kwh=export), "solar panels")
+    assert fits.verdict == FITS
+    assert "50 days energy was fed into the grid, 150 kWh in all" in fits.text
+    few = np.where(np.arange(200) < 2, 3.0, 0.0)
+    assert found(seen(kwh=np.full(200, 9.0))._replace(export_kwh=few), "solar panels").verdict != FITS
+
+
+def test_days_that_came_in_one_reading_are_a_communication_gap():
+    is_spread = (np.arange(200) >= 100) & (np.arange(200) < 111)
+    fits = found(seen(kwh=np.full(200, 9.0))._replace(is_spread=is_spread), "communication gap")
+    assert fits.verdict == FITS
+    assert fits.text.startswith("11 days up to")
+
+
+@pytest.mark.parametrize(("n", "verdict"), [(0, DOES_NOT_FIT), (1, DOES_NOT_FIT), (2, CANNOT_TELL), (20, CANNOT_TELL)])
+def test_days_without_a_reading_leave_a_communication_gap_open(n, verdict):
+    kwh = np.full(200, 9.0)
+    kwh[50 : 50 + n] = np.nan
+    assert found(seen(kwh=kwh), "communication gap").verdict == verdict
+
+
 def test_meters_side_by_side_are_no_exchange():
     pair = [invoice | {"meter_id": meter} for invoice in STEADY for meter in (1, 2)]
     assert found(seen(pair), "meter exchange").verdict == DOES_NOT_FIT
