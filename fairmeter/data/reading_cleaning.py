@@ -15,7 +15,7 @@ from fairmeter.core.segments import Segments
 from fairmeter.core.types import Table
 from fairmeter.data.cleaning import CleaningFinding
 from fairmeter.data.reading_rules.catch_up import spread_catch_ups
-from fairmeter.data.reading_rules.impossible import error_codes, odd_dates, register_clients
+from fairmeter.data.reading_rules.impossible import error_codes, large_readings, odd_dates, register_clients
 from fairmeter.data.reading_rules.moments import first_of_moment, merge_moments
 from fairmeter.data.reading_rules.net_metering import separate_exports
 from fairmeter.data.reading_rules.side_totals import state_side_totals
@@ -179,10 +179,12 @@ def _without_errors(table: Table, found: _Findings) -> Table:
         is_register = np.isin(client, registers)
         found.add("register_totals", client[is_register])
         table = table | {"consumption_kwh": np.where(is_register, np.nan, kwh)}
-    table, late = spread_catch_ups(table)
+    large = large_readings(client, table["consumption_kwh"])
+    table, late = spread_catch_ups(table, large)
     found.add("catch_ups", late)
     client, minute, kwh = table["client"], table["read_at"].view(np.int64), table["consumption_kwh"]
-    is_error = error_codes(client, minute, kwh, table.get("minutes"))
+    large = large_readings(client, kwh) if len(late) else large
+    is_error = error_codes(client, minute, kwh, table.get("minutes"), large)
     if not is_error.any():
         return table
     found.add("error_codes", client[is_error])
@@ -263,10 +265,13 @@ def _gap_days(client: np.ndarray, minute: np.ndarray, kwh: np.ndarray, stated: n
 
 def _is_stuck(client: np.ndarray, minute: np.ndarray, kwh: np.ndarray) -> np.ndarray:
     """Mark runs of one value above 0 over 7 days or, hourly, 24 hours, without a gap of more than a day."""
-    goes_on = np.zeros(len(kwh), bool)
-    goes_on[1:] = (kwh[1:] == kwh[:-1]) & (kwh[1:] > 0) & (client[1:] == client[:-1]) & (np.diff(minute) <= DAY)
-    if np.count_nonzero(goes_on) < STUCK_READINGS - 1:
+    same = 1 + np.flatnonzero(kwh[1:] == kwh[:-1])  # few, where nothing is wrong
+    is_run = (kwh[same] > 0) & (client[same] == client[same - 1]) & (minute[same] - minute[same - 1] <= DAY)
+    same = same[is_run]
+    if len(same) < STUCK_READINGS - 1:
         return np.zeros(len(kwh), bool)
+    goes_on = np.zeros(len(kwh), bool)
+    goes_on[same] = True
     starts, counts = np.flatnonzero(~goes_on), _counts(~goes_on)
     is_run = counts >= STUCK_READINGS
     if not is_run.any():

@@ -12,7 +12,7 @@ Moments are local wall-clock time; a time zone or UTC offset is ignored.
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache, partial
 from itertools import chain
 from pathlib import Path
@@ -113,6 +113,11 @@ def parse_minute(value) -> int:
     if minute > DAY:  # 24:00 is the next day's 00:00
         raise ValueError("not a moment; write 2014-03-24, 2014-03-24T13:30 or 24/03/2014 13:30")
     return parse_day(found["day"]) * DAY + minute
+
+
+def parse_moment(value) -> datetime:
+    """As `parse_minute`, as a datetime without a zone. ValueError."""
+    return datetime(1970, 1, 1) + timedelta(minutes=parse_minute(value))
 
 
 def parse_or_nan(parse: Callable[..., float], value) -> float:

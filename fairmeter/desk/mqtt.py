@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from fairmeter.core.client_ids import problem_with_id
+from fairmeter.data.readings import parse_moment
 from fairmeter.store import IngestionResult, Sender, StoreUnavailable
 
 PORTS = {"mqtt": 1883, "mqtts": 8883}
@@ -76,7 +77,9 @@ def _reading(row: dict) -> Reading:
     text = str(client_id).encode().decode().strip()  # a lone surrogate is a UnicodeEncodeError, which is a ValueError
     if not text or "\0" in text or len(text) > MAX_ID or problem_with_id(text):
         raise ValueError
-    return text, datetime.fromisoformat(row["read_at"]).replace(tzinfo=None), float(kwh)
+    if not isinstance(row["read_at"], str):
+        raise ValueError  # seconds since 1970, say
+    return text, parse_moment(row["read_at"]), float(kwh)
 
 
 @dataclass

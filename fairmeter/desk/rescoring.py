@@ -14,10 +14,10 @@ import numpy as np
 from fairmeter.analysis.client_facts import CONTEXT_FACTS, ConsumptionSeries, client_facts, consumption_series
 from fairmeter.core.formatting import share
 from fairmeter.core.segments import Segments
-from fairmeter.core.types import SEVERITIES, QualityFlag, Score, StoredInvoiceScore, Table
+from fairmeter.core.types import SAME_FACTOR, SEVERITIES, QualityFlag, Score, StoredInvoiceScore, Table
 from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.json_records import tables_from_records
-from fairmeter.data.reading_cleaning import clean_readings
+from fairmeter.data.reading_cleaning import OPTIONAL, clean_readings
 from fairmeter.desk.service import DailyLosses, ProfileUpdate
 from fairmeter.explanation.reasons import LOWERS, STORED_SCORE_GROUP
 from fairmeter.features.readings.covariates import TransformerLosses
@@ -240,9 +240,15 @@ def inputs_from_store(
     stored = [stored_invoice_score(profiles.get(id_)) for id_ in client_ids]
     rows = zip(client_ids, quality, stored, strict=True)
     quality = [(*flags, as_scored_flag(profiles[id_])) if score else flags for id_, flags, score in rows]
+    quality = [(*flags, *_held_back(profiles.get(id_))) for id_, flags in zip(client_ids, quality, strict=True)]
     transformers = [record.get("transformer_id") for record in records]
     tables = ClientTables(clients, invoices, _reading_table(owner, readings), quality)
     return ScoringInputs(tables, stored, transformer_losses(transformers, losses))
+
+
+def _held_back(profile: Profile | None) -> list[QualityFlag]:
+    """The flag with which the last run held the client's score back: one client cannot show what is at many."""
+    return [flag for flag in profile.score.quality if flag.flag == SAME_FACTOR] if profile and profile.score else []
 
 
 def transformer_losses(transformers: Sequence[str | None], losses: DailyLosses) -> TransformerLosses | None:
@@ -267,15 +273,19 @@ def merge_readings(sent: Table, history: Table) -> Table:
     is_other = ~np.isin(history["read_at"].astype("datetime64[D]"), sent["read_at"].astype("datetime64[D]"))
     if not is_other.any():
         return sent
-    names = ("read_at", "consumption_kwh")
-    both = {name: np.concatenate([sent[name], history[name][is_other].astype(sent[name].dtype)]) for name in names}
+    given = {name: column[is_other] for name, column in history.items()}
+    for name, dtype in OPTIONAL.items():  # not stored
+        given[name] = np.zeros(is_other.sum(), dtype) if dtype is bool else np.full(is_other.sum(), np.nan)
+    names = [name for name in sent if name != "client"]
+    both = {name: np.concatenate([sent[name], given[name].astype(sent[name].dtype)]) for name in names}
     return _reading_table(np.zeros(len(both["read_at"]), np.int64), both)
 
 
 def _reading_table(owner: np.ndarray, readings: Table) -> Table:
     """The canonical table. [owner: each reading's row in the clients]"""
     order = np.argsort(owner, kind="stable")
-    table = {"client": owner[order], "consumption_kwh": readings["consumption_kwh"][order]}
+    names = [name for name in ("consumption_kwh", *OPTIONAL) if name in readings]
+    table = {"client": owner[order]} | {name: readings[name][order] for name in names}
     return clean_readings(table | {"read_at": readings["read_at"][order].astype("datetime64[m]")})[0]
 
 

@@ -46,6 +46,8 @@ def test_a_message_is_one_reading_or_a_list_of_them():
         {"client_id": "x" * 201},
         {"read_at": "soon"},
         {"read_at": 5},
+        {"read_at": "20261025"},
+        {"read_at": "1761350400"},
         {"consumption_kwh": "7"},
         {"consumption_kwh": None},
         {"consumption_kwh": float("nan")},

@@ -8,12 +8,11 @@ An outage of communication looks like a theft: nothing for days. What comes afte
 
 import numpy as np
 
-from fairmeter.core.segments import Segments
 from fairmeter.core.types import Table
+from fairmeter.data.reading_rules.impossible import LargeReadings
 from fairmeter.data.reading_rules.intervals import DAY, interval_minutes
 
 MIN_INTERVALS, MIN_PART_GAP = 2, DAY  # of a gap; where readings are shorter than a day, zeros of a night are usual
-SCREEN = 2.0  # times the client's mean: only such readings are looked at
 BEYOND = 1.5  # times what the client's readings reach in all but one of fifty
 USUAL_QUANTILE = 0.98
 LEVEL = (0.4, 2.5)  # of the level before and after: what a catch-up is, spread over its gap
@@ -22,10 +21,10 @@ MIN_AROUND = 7  # readings that show a level
 MAX_GAP = 366 * DAY
 
 
-def spread_catch_ups(readings: Table) -> tuple[Table, np.ndarray]:
-    """Spread each catch-up over its gap; returns the client of each."""
+def spread_catch_ups(readings: Table, large: LargeReadings) -> tuple[Table, np.ndarray]:
+    """Spread each catch-up over its gap; returns the client of each. [large: rows to look at]"""
     client, kwh, minute = readings["client"], readings["consumption_kwh"], readings["read_at"].view(np.int64)
-    rows = _candidates(client, minute, kwh)
+    rows = _candidates(client, minute, kwh, large.rows)
     if not len(rows):
         return readings, client[:0]
     start, length = minute.copy(), readings.get("minutes", np.full(len(kwh), np.nan)).copy()
@@ -46,18 +45,12 @@ def spread_catch_ups(readings: Table) -> tuple[Table, np.ndarray]:
     return {name: column[is_kept] for name, column in changed.items()}, np.array(found, np.int64)
 
 
-def _candidates(client: np.ndarray, minute: np.ndarray, kwh: np.ndarray) -> np.ndarray:
-    """Rows far above their client's mean right after zeros, missing values or a gap."""
-    if len(kwh) < MIN_AROUND:
-        return np.empty(0, np.int64)
-    by_client = Segments(np.bincount(client))
-    with np.errstate(invalid="ignore"):
-        is_used = kwh > 0
-        total, n = by_client.total(np.array([np.where(is_used, kwh, 0.0), is_used], np.float64))
-        rows = 1 + np.flatnonzero(kwh[1:] > by_client.spread(SCREEN * total / np.maximum(n, 1.0))[1:])
+def _candidates(client: np.ndarray, minute: np.ndarray, kwh: np.ndarray, large: np.ndarray) -> np.ndarray:
+    """Large rows right after zeros, missing values or a gap."""
+    rows = large[large > 0]
     rows = rows[client[rows] == client[rows - 1]]
     step = minute[rows] - minute[rows - 1]
-    return rows[~is_used[rows - 1] | (step > DAY)]
+    return rows[(np.nan_to_num(kwh[rows - 1]) <= 0) | (step > DAY)]
 
 
 def _catch_ups(

@@ -5,6 +5,7 @@ Out: masks of the rows at fault. Each rule looks at one client at a time, first 
 """
 
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from fairmeter.data.reading_rules.intervals import DAY, interval_minutes
 
 FUSE_KW = 43.5  # three phases of 63 A at 230 V, the largest connection of a home
 MAX_MULTIPLE, MAX_CODE_MULTIPLE = 50.0, 10.0  # of the client's median: beyond it, and the fuse, is an error
-SCREEN = 5.0  # times the client's mean: only such readings are looked at
+SCREEN, ERROR_SCREEN = 2.0, 5.0  # times the client's mean: only such readings are looked at
 RARE = 0.02  # share of a client's readings: what is more frequent and varies is its use
 CODES = (
     65_535.0,
@@ -30,21 +31,38 @@ MAX_ODD_DAYS, MIN_DAYS = 2, 20  # of dates far from the others, and of these
 MIN_READINGS = 14  # of a register: fewer could rise by chance
 MAX_FALLS, MIN_RISES = 0.02, 0.5  # shares of the steps
 MIN_LEVEL = 20.0  # of a register over its steps: consumption that grows is not as far above its growth
+SAMPLED = 7  # of so many steps one is looked at first: consumption falls at half of them, a register at none
 MIN_A_DAY, MIN_RISE_DAYS = 4, 0.9  # readings of a counter that starts anew each day; share of its days that never fall
 
 
-def error_codes(client: np.ndarray, minute: np.ndarray, kwh: np.ndarray, stated: np.ndarray | None) -> np.ndarray:
+class LargeReadings(NamedTuple):
+    """Rows above SCREEN times their client's mean of what is above 0, and how many times."""
+
+    rows: np.ndarray
+    times: np.ndarray
+
+
+def large_readings(client: np.ndarray, kwh: np.ndarray) -> LargeReadings:
+    """The few rows that rules on single readings look at. [rows by client]"""
+    by_client = Segments(np.bincount(client))
+    with np.errstate(invalid="ignore"):
+        is_used = kwh > 0
+    total, n = by_client.total(np.array([np.where(is_used, kwh, 0.0), is_used], np.float64))
+    mean = total / np.maximum(n, 1.0)
+    with np.errstate(invalid="ignore"):
+        rows = np.flatnonzero(kwh > by_client.spread(SCREEN * mean))
+    return LargeReadings(rows, kwh[rows] / mean[client[rows]])
+
+
+def error_codes(
+    client: np.ndarray, minute: np.ndarray, kwh: np.ndarray, stated: np.ndarray | None, large: LargeReadings
+) -> np.ndarray:
     """Mark readings beyond the fuse and far beyond the client's own. [bool; stated: lengths in minutes, NaN unknown]"""
     is_error = np.zeros(len(kwh), bool)
-    with np.errstate(invalid="ignore"):
-        is_large = kwh > FUSE_KW / 4  # of a quarter of an hour
-        if not is_large.any():
-            return is_error
-        by_client = Segments(np.bincount(client))
-        is_used = kwh > 0
-        total, n = by_client.total(np.array([np.where(is_used, kwh, 0.0), is_used], np.float64))
-        is_large &= kwh > by_client.spread(SCREEN * total / np.maximum(n, 1.0))
-    for owner in np.unique(client[is_large]).tolist():
+    # FUSE_KW / 4: of a quarter of an hour.
+    rows = large.rows[(large.times > ERROR_SCREEN) & (kwh[large.rows] > FUSE_KW / 4)]
+    by_client = Segments(np.bincount(client)) if len(rows) else None
+    for owner in np.unique(client[rows]).tolist():
         rows = slice(int(by_client.starts[owner]), int(by_client.ends[owner]))
         lengths = interval_minutes(client[rows], minute[rows], None if stated is None else stated[rows])
         is_error[rows] = _errors_of_client(lengths, kwh[rows])
@@ -94,14 +112,13 @@ def register_clients(client: np.ndarray, minute: np.ndarray, kwh: np.ndarray) ->
     """Clients whose readings are what the meter showed, in all or since midnight. [int64, ascending]"""
     if len(kwh) < MIN_READINGS:
         return client[:0]
-    is_own = client[1:] == client[:-1]
+    at = np.arange(1, len(kwh), SAMPLED)
+    at = at[client[at] == client[at - 1]]
     with np.errstate(invalid="ignore"):
-        falls, rises = is_own & (kwh[1:] < kwh[:-1]), is_own & (kwh[1:] > kwh[:-1])
-    n_clients = int(client[-1]) + 1
-    n_falls, n_rises, n_steps = (np.bincount(client[1:], mask, n_clients) for mask in (falls, rises, is_own))
-    is_rising = (n_steps >= MIN_READINGS - 1) & (n_rises >= MIN_RISES * n_steps)
+        falls = kwh[at] < kwh[at - 1]
+    n_falls, n_steps = np.bincount(client[at], falls), np.bincount(client[at])
     # A counter that starts anew each day falls once a day.
-    is_candidate = is_rising & (n_falls <= n_steps / (MIN_A_DAY - 1))
+    is_candidate = (n_steps > 0) & (n_falls <= n_steps / (MIN_A_DAY - 1))
     found = []
     for owner in np.flatnonzero(is_candidate).tolist():
         rows = slice(*np.searchsorted(client, [owner, owner + 1]).tolist())
@@ -113,7 +130,7 @@ def register_clients(client: np.ndarray, minute: np.ndarray, kwh: np.ndarray) ->
 def _is_register(kwh: np.ndarray) -> bool:
     known = kwh[~np.isnan(kwh)]
     step = np.diff(known)
-    if len(step) < MIN_READINGS - 1 or np.mean(step < 0) > MAX_FALLS:
+    if len(step) < MIN_READINGS - 1 or np.mean(step < 0) > MAX_FALLS or np.mean(step > 0) < MIN_RISES:
         return False
     rises = step[step > 0]
     return len(rises) > 0 and np.median(known) > MIN_LEVEL * np.median(rises)

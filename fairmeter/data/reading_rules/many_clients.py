@@ -23,9 +23,11 @@ from fairmeter.data.reading_rules.intervals import DAY
 from fairmeter.data.reading_rules.steps import (
     THOUSAND,
     UNIT_SPREAD,
+    WINDOW,
     LargestSteps,
     largest_steps,
     log_levels,
+    may_step,
     same_steps,
 )
 
@@ -35,7 +37,9 @@ MOST_CLIENTS = 0.8  # whose readings never fall: then the file holds registers
 MANY_CONFLICTS, MANY_CLIENTS = 0.2, 0.2  # shares of a client's moments, and of the clients
 MIN_MOMENTS = 30  # of a client, for its conflicts to count
 MIN_FACTOR, FACTOR_SPREAD = np.log(1.6), 0.35  # a smaller step is within a client's usual changes; spread of one factor
-MIN_SHARE, MIN_ALIKE = 0.1, 2  # of the clients, for a step to be the data's
+MIN_SHARE, MIN_ALIKE = 0.2, 2  # of the clients, for the same factor to be the data's
+ENDS, FAR = 8, 30.0  # readings at each end of a client's, and their ratio, for a look at its units
+MIN_UNIT_SHARE = 0.1  # for a step by a thousand, which no client makes
 MIN_BASE = 5  # clients: of fewer, two are no many
 
 
@@ -59,11 +63,12 @@ def clean_client_base(readings: Table, n_clients: int, place: object, is_unit_st
     readings = in_order(readings)
     _refuse_registers(readings, place)
     readings, converted = _with_one_unit(readings, n_clients, place)
-    if not is_unit_stated:
-        _refuse_unlikely_unit(readings, n_clients, place)
     table, findings = clean_readings(readings)
     _refuse_conflicts(table, findings, n_clients, place)
-    factors = _same_factors(DailyConsumption.from_readings(table, n_clients))
+    segments, day, kwh = _clean_days(table, n_clients)
+    if not is_unit_stated:
+        _refuse_unlikely_unit(segments, kwh, place)
+    factors = _same_factors(segments, day, kwh)
     found = [*(finding for finding, _ in converted), *findings, *(finding for finding, _ in factors)]
     return CleanedBase(table, found, tuple(incident for _, incident in (*converted, *factors)))
 
@@ -86,10 +91,20 @@ def _refuse_registers(readings: Table, place: object) -> None:
 # --- units ------------------------------------------------------------------------------------------------------------
 
 
-def _refuse_unlikely_unit(readings: Table, n_clients: int, place: object) -> None:
+def _clean_days(table: Table, n_clients: int) -> tuple[Segments, np.ndarray, np.ndarray]:
+    """(rows of each client, day, kWh); daily readings need no calendar for it."""
+    minute = table["read_at"].view(np.int64)
+    if "minutes" not in table and "is_estimated" not in table and not (minute % DAY).any():
+        client = table["client"]
+        return Segments(np.bincount(client, minlength=n_clients)), minute // DAY, table["consumption_kwh"]
+    days = DailyConsumption.from_readings(table, n_clients)
+    return days.segments, days.day, days.kwh
+
+
+def _refuse_unlikely_unit(segments: Segments, kwh: np.ndarray, place: object) -> None:
     """Raise where the client in the middle uses more or less than any set of clients does."""
-    segments, _, kwh = _raw_days(readings, n_clients)
-    usual = segments.mean(kwh)[segments.total((~np.isnan(kwh)).astype(np.int64)) >= MIN_DAYS]
+    n_days, usual, _ = segments.moments(kwh)
+    usual = usual[n_days >= MIN_DAYS]
     if len(usual) < MIN_USUAL:
         return
     middle = float(np.median(usual))
@@ -122,13 +137,13 @@ def _with_one_unit(
     readings: Table, n_clients: int, place: object
 ) -> tuple[Table, list[tuple[CleaningFinding, DataIncident]]]:
     """Put a step by a thousand at many clients on one day right, where one side of it cannot be kWh; else raise."""
-    segments, day, kwh = _raw_days(readings, n_clients)
-    if len(segments) < MIN_ALIKE:
+    if not _may_mix_units(readings["client"], readings["consumption_kwh"], n_clients):
         return readings, []
+    segments, day, kwh = _raw_days(readings, n_clients)
     steps = largest_steps(segments, day, log_levels(segments, kwh))
     is_thousand = np.abs(np.abs(steps.change) - THOUSAND) <= UNIT_SPREAD
     found = []
-    for on, clients in same_steps(steps, np.flatnonzero(is_thousand), 2.0 * UNIT_SPREAD, _least(steps)):
+    for on, clients in same_steps(steps, np.flatnonzero(is_thousand), 2.0 * UNIT_SPREAD, _least(steps, MIN_UNIT_SHARE)):
         readings, n_rows = _convert(readings, clients, on, float(np.median(steps.change[clients])), place)
         when = date.fromordinal(date(1970, 1, 1).toordinal() + on)
         text = f"Readings a thousand times too large or small before or from {when} on, put right"
@@ -141,9 +156,26 @@ def _with_one_unit(
     return readings, found
 
 
-def _least(steps: LargestSteps) -> int:
+def _may_mix_units(client: np.ndarray, kwh: np.ndarray, n_clients: int) -> bool:
+    """Whether last readings of several clients are far from their first ones: a cheap look."""
+    counts = np.bincount(client, minlength=n_clients)
+    counts = counts[counts >= 2 * ENDS]
+    if not len(counts):
+        return False
+    ends = np.cumsum(np.bincount(client, minlength=n_clients))[np.bincount(client, minlength=n_clients) >= 2 * ENDS]
+    at = np.arange(ENDS)
+    with np.errstate(invalid="ignore"):
+        first, last = (
+            np.sort(np.where(kwh[rows] > 0, kwh[rows], np.nan), axis=1)[:, ENDS // 4]
+            for rows in ((ends - counts)[:, None] + at, ends[:, None] - 1 - at)
+        )
+        ratio = np.maximum(first / last, last / first)
+    return np.count_nonzero(ratio > FAR) >= MIN_ALIKE
+
+
+def _least(steps: LargestSteps, min_share: float) -> int:
     """Clients that are many."""
-    return max(MIN_ALIKE, int(np.ceil(MIN_SHARE * np.count_nonzero(~np.isnan(steps.change)))))
+    return max(MIN_ALIKE, int(np.ceil(min_share * np.count_nonzero(~np.isnan(steps.change)))))
 
 
 def _convert(readings: Table, clients: np.ndarray, on: int, change: float, place: object) -> tuple[Table, np.ndarray]:
@@ -191,15 +223,23 @@ def _refuse_conflicts(table: Table, findings: list[CleaningFinding], n_clients: 
 # --- the same factor at many clients ----------------------------------------------------------------------------------
 
 
-def _same_factors(days: DailyConsumption) -> list[tuple[CleaningFinding, DataIncident]]:
+def _same_factors(segments: Segments, day: np.ndarray, kwh: np.ndarray) -> list[tuple[CleaningFinding, DataIncident]]:
     """Clients whose level changed by the same factor on the same day; their scores are held back."""
-    steps = largest_steps(days.segments, days.day, log_levels(days.segments, days.kwh))
-    if np.count_nonzero(~np.isnan(steps.change)) < MIN_BASE:
+    chosen = may_step(segments, kwh, 0.8 * MIN_FACTOR)
+    if np.count_nonzero(chosen) < MIN_ALIKE:
+        return []
+    rows = segments.spread(chosen)
+    some = Segments(np.where(chosen, segments.counts, 0))
+    steps = largest_steps(some, day[rows], log_levels(some, kwh[rows]))
+    n_clients = np.count_nonzero(segments.counts >= 2 * WINDOW)
+    if n_clients < MIN_BASE:
         return []
     with np.errstate(invalid="ignore"):
         candidates = np.flatnonzero(np.abs(steps.change) >= MIN_FACTOR)
     found = []
-    for on, clients in same_steps(steps, candidates, FACTOR_SPREAD, _least(steps)):
+    for on, clients in same_steps(
+        steps, candidates, FACTOR_SPREAD, max(MIN_ALIKE, int(np.ceil(MIN_SHARE * n_clients)))
+    ):
         when = date.fromordinal(date(1970, 1, 1).toordinal() + on)
         factor = float(np.exp(np.median(steps.change[clients])))
         text = (

@@ -22,7 +22,8 @@ def state_side_totals(readings: Table) -> tuple[Table, np.ndarray]:
     client, kwh = readings["client"], readings["consumption_kwh"]
     minute = readings["read_at"].view(np.int64)
     none = client[:0]
-    if len(client) < MIN_PARTS or "minutes" in readings:
+    step = np.diff(minute)
+    if "minutes" in readings or not ((step > 0) & (step < DAY // 2)).any():  # daily readings have no parts
         return readings, none
     is_new = np.ones(len(client), bool)
     is_new[1:] = (client[1:] != client[:-1]) | (minute[1:] // DAY != minute[:-1] // DAY)

@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from fairmeter.core.client_ids import problem_with_id
+from fairmeter.data.readings import parse_moment
 from fairmeter.data.tables import parse_code
 from fairmeter.desk.photos import MAX_PHOTOS
 from fairmeter.desk.visit_plan import PLAN_FILTERS
@@ -34,6 +35,13 @@ def _storable(text: str) -> str:
     if "\0" in text:
         raise ValueError("holds the character U+0000; leave it out")
     return text
+
+
+def _reading_moment(value: Any) -> datetime:
+    """The moment, in the formats of files; numbers and 20261025 are refused."""
+    if not isinstance(value, str):
+        raise ValueError("not a moment; write 2014-03-24 or 2014-03-24T13:30")
+    return parse_moment(value)
 
 
 def _in_utc(moment: datetime) -> datetime:
@@ -210,7 +218,10 @@ class NewReading(DeskRequest):
     """Consumption of one day or hour by a smart meter."""
 
     client_id: Annotated[Name, AfterValidator(_address)]
-    read_at: datetime = Field(description="start of the day or hour in local time; an offset is ignored")
+    read_at: Annotated[datetime, BeforeValidator(_reading_moment)] = Field(
+        description="start of the interval in local time: 2014-03-24, 2014-03-24T13:00 or, day first, 24/03/2014 "
+        "13:00; an offset is ignored"
+    )
     consumption_kwh: Energy
 
 

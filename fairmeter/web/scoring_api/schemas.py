@@ -63,14 +63,17 @@ class Invoice(BaseModel):
 
 
 class Reading(BaseModel):
-    """What a smart meter counted in one day or hour. Other keys are ignored."""
+    """What a smart meter counted in one day or a part of it. Other keys are ignored."""
 
     model_config = ConfigDict(extra="allow")
     read_at: str = Field(
-        description="start of the day or hour, as the clock there shows: 2014-03-24, 2014-03-24T13:00 or, day first, "
+        description="start of the interval, as the clock there shows: 2014-03-24, 2014-03-24T13:00 or, day first, "
         "24/03/2014 13:00; an offset from UTC is left out"
     )
     consumption_kwh: Number = Field(description="kWh; null where nothing was read")
+    minutes: Number = Field(None, description="length of the interval; left out: as the neighbours show")
+    export_kwh: Number = Field(None, description="kWh fed into the grid, beside what was used")
+    quality: str | None = Field(None, description="actual, estimated or missing; left out: actual")
 
 
 class RawBody(BaseModel):

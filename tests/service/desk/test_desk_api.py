@@ -195,6 +195,10 @@ BAD_READINGS = [
     ({"client_id": "a\0b"}, "readings.0.client_id"),
     ({"client_id": "/m-1"}, "readings.0.client_id"),
     ({"read_at": "soon"}, "readings.0.read_at"),
+    ({"read_at": "20261025"}, "readings.0.read_at"),
+    ({"read_at": "1761350400"}, "readings.0.read_at"),
+    ({"read_at": 1761350400}, "readings.0.read_at"),
+    ({"read_at": ""}, "readings.0.read_at"),
     ({"consumption_kwh": None}, "readings.0.consumption_kwh"),
     ({"consumption_kwh": 1e300}, "readings.0.consumption_kwh"),
     ({"kwh": 1}, "readings.0.kwh"),
@@ -207,6 +211,13 @@ def test_a_bad_reading_is_a_422_that_says_where_and_nothing_is_kept(desk):
         error = error_in(desk.post("/readings", json=body), 422)
         assert [field["path"] for field in error["fields"]] == [path]
     assert got(desk, "/dashboard")["n_readings"] == 0
+
+
+@pytest.mark.parametrize("moment", ["2014-03-04", "2014-03-04T00:00:00Z", "04/03/2014", "04/03/2014 00:00"])
+def test_readings_take_the_dates_that_files_take(desk, moment):
+    body = {"readings": [some_readings()["readings"][0] | {"read_at": moment}]}
+    assert desk.post("/readings", json=body).json["n_new"] == 1
+    assert got(desk, "/consumer/m-1")["series"]["first_on"] == "2014-03-04"
 
 
 # --- alerts and cases -------------------------------------------------------------------------------------------------

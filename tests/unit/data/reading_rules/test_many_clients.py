@@ -81,13 +81,18 @@ def test_a_step_by_a_thousand_on_one_day_at_many_clients_is_put_right(factor, n_
 # --- the same factor at many clients ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("factor", "n_clients"), [(0.1, 2), (0.1, 7), (0.25, 7), (4.0, 7), (0.0, 7)])
+@pytest.mark.parametrize(("factor", "n_clients"), [(0.1, 4), (0.1, 7), (0.25, 7), (4.0, 7), (0.0, 7)])
 def test_the_same_factor_on_one_day_at_many_clients_is_a_data_incident(factor, n_clients):
     series = [np.where((np.arange(N) >= 180) & (i < n_clients), kwh * factor, kwh) for i, kwh in enumerate(homes(20))]
     _, flags, incidents = cleaned(base(*series), 20)
     assert flags["same_factor"].tolist() == list(range(n_clients))
     [incident] = incidents
     assert (incident.kind, incident.n_clients, str(incident.since_on)) == ("same_factor", n_clients, "2023-06-30")
+
+
+def test_the_same_factor_at_a_few_clients_may_be_theirs():
+    series = [np.where((np.arange(N) >= 180) & (i < 3), kwh * 0.1, kwh) for i, kwh in enumerate(homes(20))]
+    assert cleaned(base(*series), 20)[2] == ()
 
 
 def test_thefts_of_different_days_and_factors_are_no_incident():
