@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fairmeter.core.types import QualityFlag, Table
+from fairmeter.data.maps.settling.readings import concatenate_readings
 from fairmeter.data.reading_cleaning import clean_readings
 from fairmeter.data.readings import ReadingTables
 from fairmeter.data.tables import Tables
@@ -145,7 +146,7 @@ def add_stored_readings(tables: ReadingTables | None, stored: Table) -> ReadingT
     if tables is None:
         return ReadingTables(ids, None, clean_readings(added)[0], [], [()] * n_more)
     is_new = ~np.isin(_days(added), _days(tables.readings))
-    both = {name: np.concatenate([column, added[name][is_new]]) for name, column in tables.readings.items()}
+    both = concatenate_readings([tables.readings, {name: column[is_new] for name, column in added.items()}])
     label = None if tables.label is None else np.append(tables.label, np.full(n_more, np.nan))
     quality = [*tables.quality, *[()] * n_more]
     return replace(tables, client_ids=ids, label=label, readings=clean_readings(both)[0], quality=quality)

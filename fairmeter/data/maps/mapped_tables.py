@@ -24,7 +24,7 @@ from fairmeter.data.maps.settling.interval_units import check_units
 from fairmeter.data.maps.settling.invoices import settle_invoices
 from fairmeter.data.maps.settling.readings import concatenate_readings, merge_exports, settle_readings
 from fairmeter.data.maps.spec import TableSpec
-from fairmeter.data.reading_cleaning import clean_readings
+from fairmeter.data.reading_rules.many_clients import clean_client_base
 from fairmeter.data.readings import NO_READINGS, ReadingTables
 from fairmeter.data.tables import (
     Tables,
@@ -227,10 +227,11 @@ def read_uncleaned_readings(reader: MapReader) -> UncleanedReadings:
 def read_mapped_readings(reader: MapReader) -> ReadingTables:
     """The readings that the map states, cleaned, all in memory. Raises TableError."""
     found = read_uncleaned_readings(reader)
-    table, cleaned = clean_readings(found.table)
+    # Of units, check_units has judged what the map leaves open.
+    table, cleaned, incidents = clean_client_base(found.table, len(found.ids), "readings", is_unit_stated=True)
     findings = merged_findings([*found.findings, *cleaned])
     flags = [*count_flags(reader.counts["readings"], "readings"), *(quality_flag(f, len(f.clients)) for f in findings)]
-    return ReadingTables(found.ids, found.label, table, flags, flags_by_client(findings, len(found.ids)))
+    return ReadingTables(found.ids, found.label, table, flags, flags_by_client(findings, len(found.ids)), incidents)
 
 
 def settle_all_readings(
