@@ -318,7 +318,8 @@ def _day_columns(header: list[str], source: TableFile) -> dict[str, int]:
             text = f"{found[2]}/{found[1]}/{found[3]}" if found and is_month_first else iso[1] if iso else name
             day_of_column[name] = _day_of_column(text, name, source)
     if day_of_column:
-        _refuse_unread_columns([name for name in header if name not in day_of_column], source)
+        others = [name for name in header if name.split("#")[0] not in day_of_column]  # a name may come twice
+        _refuse_unread_columns(others, source)
     return dict(sorted(day_of_column.items(), key=lambda item: item[1]))
 
 
