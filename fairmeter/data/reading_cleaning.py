@@ -9,10 +9,12 @@ For days of 23 and 25 hours, when the clocks change, this module merges the repe
 fairmeter/data/daily.py scales every day to 24 hours and fills missing hours.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from fairmeter.core.segments import Segments
-from fairmeter.core.types import Table
+from fairmeter.core.types import SAME_FACTOR, Table
 from fairmeter.data.cleaning import CleaningFinding
 from fairmeter.data.reading_rules.catch_up import spread_catch_ups
 from fairmeter.data.reading_rules.impossible import error_codes, large_readings, odd_dates, register_clients
@@ -36,15 +38,15 @@ ALL_HOURS = sum(range(24))
 OPTIONAL = {"minutes": np.float64, "is_estimated": bool, "export_kwh": np.float64}
 FIRST_MINUTE = int(np.datetime64(f"{READING_YEARS[0]}-01-01T00:00", "m").astype(np.int64))
 
-TEXTS = {
+TEXTS = {  # in the order of the rules
     "impossible_moments": f"Readings from before {READING_YEARS[0]} or over {MAX_AHEAD} days after today, left out",
-    "negative_readings": "Readings below 0, taken as missing",
     "impossible_readings": f"Readings above {MAX_READING_KWH:,.0f} kWh, taken as missing",
+    "net_metering": "Days on which more was fed into the grid than used; what was used is not known",
+    "negative_readings": "Readings below 0, taken as missing",
     "odd_dates": "Readings more than a year from all others of their client, left out",
     "old_readings": f"Readings from more than {MAX_YEARS} years before the client's last one, left out",
-    "net_metering": "Days on which more was fed into the grid than used; what was used is not known",
-    "clock_changes": "Days on which the clocks changed; the hour that came twice counts once",
     "side_totals": "Totals of days beside the hours they are made of, counted once",
+    "clock_changes": "Days on which the clocks changed; the hour that came twice counts once",
     "superseded_estimates": "Estimates beside an actual reading of the same moment, dropped",
     "summed_registers": "Moments with a reading of each register or phase, added",
     "duplicate_readings": "Copies of a reading, dropped",
@@ -57,6 +59,15 @@ TEXTS = {
     "gap_days": "Days without a reading between the first and the last one",
     "stuck_readings": "Readings of one value above 0 that stood for 7 days or, hourly, for 24 hours, kept",
 }
+
+
+# What is found before these rules by those of many clients and of maps, and after them.
+ORDER = ("unit_steps", "superseded_readings", "register_fell", *TEXTS, SAME_FACTOR, "unreadable_readings")
+
+
+def in_order_of_rules(findings: Iterable[CleaningFinding]) -> list[CleaningFinding]:
+    """Findings in the order of the rules, whichever part of a client base had them first."""
+    return sorted(findings, key=lambda finding: ORDER.index(finding.flag))
 
 
 class _Findings(list):

@@ -10,7 +10,8 @@ Moments are local wall-clock time; a time zone or UTC offset is ignored.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
@@ -21,8 +22,9 @@ from typing import NamedTuple
 import numpy as np
 
 from fairmeter.core.types import DataIncident, QualityFlag, Table
-from fairmeter.data.arrow_reader import ParsedTable, parse_table, read_header
+from fairmeter.data.arrow_reader import ParsedTable, parse_batches, parse_table, read_header
 from fairmeter.data.cleaning import CleaningFinding
+from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.files import NULLS, Column, InvalidValue, TableFile, UnreadableDate, find_file, has_file
 from fairmeter.data.json_records import FieldError, columns_from_records, record_place
 from fairmeter.data.parsing import (
@@ -44,6 +46,7 @@ __all__ = ["ReadingTables", "has_readings", "read_readings", "readings_from_reco
 MAX_UNREADABLE_SHARE = 0.1  # of a file's or a client's values; with more, these are not numbers
 MIN_UNREADABLE = 10  # values of one client, for its share to count
 ESTIMATED, MISSING = QUALITIES.index("estimated"), QUALITIES.index("missing")
+MAX_MOMENTS = 2**20  # kept while a file is read: 30 years of quarters of an hour
 DAY = 24 * 60  # minutes
 ISO_LENGTHS = {len("2014-03-24"), len("2014-03-24T13:30"), len("2014-03-24T13:30:00")}
 MOMENT = re.compile(
@@ -75,8 +78,12 @@ class ReadingTables:
         n_unknown = int(counts.sum() - np.append(counts, 0)[old].sum())
         label = None if self.label is None else np.append(self.label, np.nan)[old]
         quality = [self.quality[row] if row >= 0 else () for row in old.tolist()]
-        flags = [*self.flags, *_unknown_clients(n_unknown)]
+        flags = [*self.flags, *unknown_clients(n_unknown)]
         return replace(self, client_ids=wanted, label=label, readings=self._select(old), flags=flags, quality=quality)
+
+    def daily(self) -> DailyConsumption:
+        """The daily consumption of the clients."""
+        return DailyConsumption.from_readings(self.readings, len(self.client_ids))
 
     def _select(self, old: np.ndarray) -> Table:
         """The readings of some clients, in that order. [old: rows in client_ids, -1 for none]"""
@@ -88,7 +95,8 @@ class ReadingTables:
         return table | {"client": np.repeat(np.arange(len(old)), counts)}
 
 
-def _unknown_clients(n: int) -> list[QualityFlag]:
+def unknown_clients(n: int) -> list[QualityFlag]:
+    """The flag on readings of clients that no table has."""
     text = "Readings of clients that are not in the clients' table, left out"
     return [QualityFlag("readings_of_unknown_clients", n, f"{text}: {n:,}.")] if n else []
 
@@ -173,20 +181,27 @@ OPTIONAL_FIELDS = (
     Column("export_kwh", "export_kwh", parse_export, np.float64, is_required=False),
     Column("quality", "quality", parse_quality, np.int8, is_required=False),
 )
+UNREADABLE = ("unreadable_readings", "Readings that are no number, taken as missing")
+HasPoints = Callable[[Column], bool]  # whether any number of a column has a decimal point
 NO_READINGS = {"client": np.array([], np.int64)} | {f.name: np.array([], f.dtype) for f in READING_FIELDS}
 
 
 # --- from files -------------------------------------------------------------------------------------------------------
 
 
-class _Parsed(NamedTuple):
-    """Readings of a file before cleaning. [unreadable: marks readings that are not numbers]"""
+class ParsedReadings(NamedTuple):
+    """Readings of a file, or of some of its rows, before cleaning.
+
+    label: by client, None without; unreadable: marks readings that are not numbers; error: of the first of them.
+    """
 
     client_ids: np.ndarray
     label: np.ndarray | None
     readings: Table
     unreadable: np.ndarray
-    flags: list[QualityFlag]
+    error: InvalidValue | None
+    notes: Counter[str]
+    is_wide: bool = False
 
 
 def has_readings(*sources) -> bool:
@@ -202,30 +217,63 @@ def read_readings(*sources, readings: str | Path | None = None) -> ReadingTables
     Raises TableError (one sentence). Clients without known readings are kept.
     """
     source = find_file("reading", sources, readings or (sources[0] if len(sources) == 1 else None))
-    day_of_column = _day_columns(read_header(source, (CLIENT_ID, LABEL, *READING_FIELDS)), source)
-    parsed = _read_wide(source, day_of_column) if day_of_column else _read_long(source)
-    table, findings, incidents = clean_client_base(parsed.readings, len(parsed.client_ids), source)
-    if parsed.unreadable.any():
-        unreadable = parsed.readings["client"][parsed.unreadable]
-        findings.append(
-            CleaningFinding("unreadable_readings", "Readings that are no number, taken as missing", unreadable)
-        )
-    flags = [quality_flag(finding, len(finding.clients)) for finding in findings] + parsed.flags
-    quality = flags_by_client(findings, len(parsed.client_ids))
+    fields, rows_of = _layout_of(source)
+    sheet = parse_table(source, fields)
+    parsed = rows_of(sheet, lambda field: sheet.peek(field).any())
+    n_clients, client = len(parsed.client_ids), parsed.readings["client"]
+    n, n_bad = (np.bincount(rows, minlength=n_clients) for rows in (client, client[parsed.unreadable]))
+    refuse_unreadable(parsed.client_ids, n, n_bad, parsed.error)
+    table, findings, incidents = clean_client_base(parsed.readings, n_clients, source)
+    if n_bad.any():
+        findings.append(CleaningFinding(*UNREADABLE, client[parsed.unreadable]))
+    flags = [quality_flag(finding, len(finding.clients)) for finding in findings]
+    flags += layout_flags(sheet.file_name, parsed.notes)
+    quality = flags_by_client(findings, n_clients)
     return ReadingTables(parsed.client_ids, parsed.label, table, flags, quality, incidents)
 
 
-def _read_long(source: TableFile) -> _Parsed:
-    sheet = parse_table(source, (CLIENT_ID, LABEL, *READING_FIELDS, *OPTIONAL_FIELDS))
+def reading_batches(source: TableFile) -> Iterator[ParsedReadings]:
+    """The readings of a file of any size, some ten thousand rows at a time. Raises TableError.
+
+    The caller adds up what is unreadable, for refuse_unreadable.
+    """
+    fields, rows_of = _layout_of(source)
+    has_points = lru_cache(None)(
+        lambda field: any(sheet.peek(field).any() for sheet in parse_batches(source, (CLIENT_ID, field)))
+    )
+    minutes: dict[object, int] = {}  # the same moments recur in every batch
+    fields = tuple(f._replace(convert=partial(_parse_once, minutes)) if f is READ_AT else f for f in fields)
+    for sheet in parse_batches(source, fields):
+        yield rows_of(sheet, has_points)
+
+
+def _parse_once(minutes: dict[object, int], value: object) -> int:
+    found = minutes.get(value)
+    if found is None:
+        if len(minutes) > MAX_MOMENTS:
+            minutes.clear()
+        found = minutes[value] = parse_minute(value)
+    return found
+
+
+def _layout_of(source: TableFile) -> tuple[tuple[Column, ...], Callable[..., ParsedReadings]]:
+    """(the columns of a long or a wide file, what reads its rows)."""
+    day_of_column = _day_columns(read_header(source, (CLIENT_ID, LABEL, *READING_FIELDS)), source)
+    if not day_of_column:
+        return (CLIENT_ID, LABEL, *READING_FIELDS, *OPTIONAL_FIELDS), partial(_long_rows, source)
+    fields = tuple(KWH._replace(name=name, raw=name) for name in day_of_column)
+    return (CLIENT_ID, LABEL, *fields), partial(_wide_rows, source, day_of_column)
+
+
+def _long_rows(source: TableFile, sheet: ParsedTable, has_points: HasPoints) -> ParsedReadings:
     row_of = {}
     owner = CLIENT_ID._replace(convert=partial(_row_of_id, row_of), dtype=np.int64)
     client, client_ids = _in_order_of_appearance(sheet.take(owner), np.array(list(row_of), object))
-    label = _label_of_clients(sheet.take(LABEL), client, client_ids, source) if LABEL in sheet else None
-    kwh, unreadable, error = _quantities(sheet, (KWH,))
-    _refuse_unreadable(client, client_ids, unreadable[:, 0], error)
+    label = label_of_clients(sheet.take(LABEL), client, client_ids, source) if LABEL in sheet else None
+    kwh, unreadable, error = _quantities(sheet, (KWH,), has_points)
     table = {"client": client, "read_at": sheet.take(READ_AT), "consumption_kwh": kwh[:, 0]}
     table |= {field.name: sheet.take(field) for field in OPTIONAL_FIELDS if field in sheet}
-    return _Parsed(client_ids, label, _without_quality(table), unreadable[:, 0], layout_flags(sheet))
+    return ParsedReadings(client_ids, label, _without_quality(table), unreadable[:, 0], error, sheet.notes)
 
 
 def _without_quality(table: Table) -> Table:
@@ -252,7 +300,7 @@ def _in_order_of_appearance(client: np.ndarray, client_ids: np.ndarray) -> tuple
     return row[client], client_ids[order]
 
 
-def _label_of_clients(label: np.ndarray, client: np.ndarray, client_ids: np.ndarray, source: TableFile) -> np.ndarray:
+def label_of_clients(label: np.ndarray, client: np.ndarray, client_ids: np.ndarray, source: object) -> np.ndarray:
     """The label of each client, the same in all its rows that have one. Raises InvalidValue."""
     lowest = np.full(len(client_ids), np.nan)
     highest = lowest.copy()
@@ -263,11 +311,12 @@ def _label_of_clients(label: np.ndarray, client: np.ndarray, client_ids: np.ndar
     return lowest
 
 
-def _quantities(sheet: ParsedTable, fields: tuple[Column, ...]) -> tuple[np.ndarray, np.ndarray, InvalidValue | None]:
+def _quantities(
+    sheet: ParsedTable, fields: tuple[Column, ...], has_points: HasPoints
+) -> tuple[np.ndarray, np.ndarray, InvalidValue | None]:
     """(kWh, mask of values that are not numbers, the first error), a column per field.
 
-    Commas stand between thousands where a number of the column has a decimal point. Raises InvalidValue if too many
-    values are not numbers.
+    Commas stand between thousands where a number of the column has a decimal point.
     """
     kwh = np.empty((sheet.n_rows, len(fields)))
     unreadable = np.zeros(kwh.shape, bool)
@@ -277,20 +326,20 @@ def _quantities(sheet: ParsedTable, fields: tuple[Column, ...]) -> tuple[np.ndar
             kwh[:, i] = sheet.take(field)
         except InvalidValue as error:
             first_error = first_error or error
-            has_points = sheet.peek(field._replace(convert=has_point, dtype=bool)).any()
-            parse = parse_grouped if has_points else parse_number
+            is_grouped = has_points(field._replace(convert=has_point, dtype=bool, is_number=False))
+            parse = parse_grouped if is_grouped else parse_number
             unreadable[:, i] = sheet.peek(field._replace(convert=partial(is_unreadable, parse), dtype=bool))
             kwh[:, i] = sheet.take(field._replace(convert=partial(parse_or_nan, parse)))
-    if first_error and unreadable.mean() > MAX_UNREADABLE_SHARE:
-        raise first_error
     return kwh, unreadable, first_error
 
 
-def _refuse_unreadable(
-    client: np.ndarray, client_ids: np.ndarray, unreadable: np.ndarray, error: InvalidValue | None
-) -> None:
-    """Raise InvalidValue where a client would lose more than a tenth of its readings. [error: of the first value]"""
-    n_bad, n = (np.bincount(rows, minlength=len(client_ids)) for rows in (client[unreadable], client))
+def refuse_unreadable(client_ids: np.ndarray, n: np.ndarray, n_bad: np.ndarray, error: InvalidValue | None) -> None:
+    """Raise InvalidValue where a file or a client would lose more than a tenth of its readings.
+
+    n, n_bad: of each client, all and those that are not numbers; error: of the first of these.
+    """
+    if n_bad.sum() > MAX_UNREADABLE_SHARE * n.sum():
+        raise error
     if (lost := np.flatnonzero((n_bad >= MIN_UNREADABLE) & (n_bad > MAX_UNREADABLE_SHARE * n))).size:
         worst = lost[np.argmax(n_bad[lost])]
         others = f", and of {len(lost) - 1:,} more clients" if len(lost) > 1 else ""
@@ -340,23 +389,27 @@ def _day_of_column(text: str, name: str, source: TableFile) -> int:
         raise UnreadableDate(f"{source} has a column {name!r}, which is not a date; write month/day/year.") from None
 
 
-def _read_wide(source: TableFile, day_of_column: dict[str, int]) -> _Parsed:
+def _wide_rows(
+    source: TableFile, day_of_column: dict[str, int], sheet: ParsedTable, has_points: HasPoints
+) -> ParsedReadings:
     fields = tuple(KWH._replace(name=name, raw=name) for name in day_of_column)
-    sheet = parse_table(source, (CLIENT_ID, LABEL, *fields))
     client_ids = sheet.take(CLIENT_ID)
     if len(set(client_ids)) < len(client_ids):
-        raise DuplicateClient(f"{source} has two rows for one client; keep one row a client.")
+        raise two_rows_of_a_client(source)
     label = sheet.take(LABEL) if LABEL in sheet else None
-    kwh, unreadable, error = _quantities(sheet, fields)
-    client = np.repeat(np.arange(len(client_ids)), len(fields))
-    _refuse_unreadable(client, client_ids, unreadable.ravel(), error)
+    kwh, unreadable, error = _quantities(sheet, fields, has_points)
     minute = np.array(list(day_of_column.values()), np.int64) * DAY
     table = {
-        "client": client,
+        "client": np.repeat(np.arange(len(client_ids)), len(fields)),
         "read_at": np.tile(minute, len(client_ids)).view("datetime64[m]"),
         "consumption_kwh": kwh.ravel(),
     }
-    return _Parsed(client_ids, label, table, unreadable.ravel(), layout_flags(sheet))
+    return ParsedReadings(client_ids, label, table, unreadable.ravel(), error, sheet.notes, is_wide=True)
+
+
+def two_rows_of_a_client(source: TableFile) -> DuplicateClient:
+    """The error for a wide table in which a client comes twice."""
+    return DuplicateClient(f"{source} has two rows for one client; keep one row a client.")
 
 
 # --- from JSON --------------------------------------------------------------------------------------------------------

@@ -53,7 +53,7 @@ from fairmeter.data.parsing import (
 
 STEG_CODES = {"meter_status", "remark"}  # under their raw names, the public set's, a text is no code but an error
 MAX_EXACT_INTEGER = 2**53 - 1  # float64 cannot distinguish larger integers
-MISSING_COLUMNS, SHARED_CODES = "missing_columns", "texts_of_one_code"
+MISSING_COLUMNS, SHARED_CODES, FILE_LAYOUT = "missing_columns", "texts_of_one_code", "file_layout"
 OF_ALL = {MISSING_COLUMNS, SHARED_CODES}  # flags on a table as a whole
 UNKNOWN_CLIENTS = ("invoices_of_unknown_clients", "Invoices of clients that are not in the clients' table, left out")
 
@@ -206,9 +206,17 @@ def _flags_of_all(names: CodeNames, missing: tuple[str, ...]) -> list[QualityFla
 
 def flags_by_client(findings: list[CleaningFinding], n_clients: int) -> list[tuple[QualityFlag, ...]]:
     """The flags of each client; equal flags are shared objects, so that 100,000 clients cost little memory."""
+    return flags_by_count(
+        [(finding, np.bincount(finding.clients, minlength=n_clients)) for finding in findings], n_clients
+    )
+
+
+def flags_by_count(
+    counted: Iterable[tuple[CleaningFinding, np.ndarray]], n_clients: int
+) -> list[tuple[QualityFlag, ...]]:
+    """The flags of each client by the number of its rows in each finding."""
     flags = [()] * n_clients
-    for finding in findings:
-        counts = np.bincount(finding.clients, minlength=n_clients)
+    for finding, counts in counted:
         clients = np.flatnonzero(counts)
         shared = {}
         for client, n in zip(clients.tolist(), counts[clients].tolist(), strict=True):
@@ -235,16 +243,18 @@ def read_tables(*sources, clients=None, invoices=None) -> Tables:
         sheet = parse_table(invoice_source, (CLIENT_ID, *INVOICE_FIELDS))
         require_consumption(sheet.names, invoice_source)
         ids, client = _numbered(sheet.take(CLIENT_ID))
-        return _with_flags(_cleaned({CLIENT_ID.name: ids}, client, sheet), layout_flags(sheet))
+        return _with_flags(_cleaned({CLIENT_ID.name: ids}, client, sheet), layout_flags(sheet.file_name, sheet.notes))
     client_source = find_file("client", sources, clients)
     sheet = parse_table(client_source, CLIENT_FIELDS)
     clients = client_columns(sheet)
-    names, flags = sheet.code_names, layout_flags(sheet)
+    names, flags = sheet.code_names, layout_flags(sheet.file_name, sheet.notes)
     row_of = rows_by_id(clients["client_id"], client_source)
     owner = CLIENT_ID._replace(convert=partial(_row_of_client, row_of), dtype=np.int64)
     sheet = parse_table(invoice_source, (owner, *INVOICE_FIELDS))
     require_consumption(sheet.names, invoice_source)
-    return _with_flags(_cleaned(clients, sheet.take(owner), sheet, names), flags + layout_flags(sheet))
+    return _with_flags(
+        _cleaned(clients, sheet.take(owner), sheet, names), flags + layout_flags(sheet.file_name, sheet.notes)
+    )
 
 
 def read_clients(*sources, clients=None) -> Tables:
@@ -257,10 +267,10 @@ def read_clients(*sources, clients=None) -> Tables:
     return clean_tables(table, NO_INVOICES["client"], no_invoices, lambda: sheet.code_names)
 
 
-def layout_flags(sheet: ParsedTable) -> list[QualityFlag]:
+def layout_flags(file_name: str, notes: Counter[str]) -> list[QualityFlag]:
     """What was left out or put right while a file was read; empty lines mean nothing."""
-    noted = ((what, n) for what, n in sheet.notes.items() if what != EMPTY_LINES)
-    return [QualityFlag("file_layout", n, f"{sheet.file_name}, {what}: {n:,}.") for what, n in noted]
+    noted = ((what, n) for what, n in notes.items() if n and what != EMPTY_LINES)
+    return [QualityFlag(FILE_LAYOUT, n, f"{file_name}, {what}: {n:,}.") for what, n in noted]
 
 
 def _with_flags(tables: Tables, flags: list[QualityFlag]) -> Tables:

@@ -20,10 +20,11 @@ from fairmeter.data.maps.map_reader import MapReader
 from fairmeter.data.maps.rows import table_rows as row_counts
 from fairmeter.data.maps.rows.canonical_rows import CanonicalRows, concatenate_rows
 from fairmeter.data.maps.settling.clients import client_table, distinct_clients, settle_clients
-from fairmeter.data.maps.settling.interval_units import check_units
+from fairmeter.data.maps.settling.interval_units import UnitChecks
 from fairmeter.data.maps.settling.invoices import settle_invoices
 from fairmeter.data.maps.settling.readings import concatenate_readings, merge_exports, settle_readings
 from fairmeter.data.maps.spec import TableSpec
+from fairmeter.data.reading_cleaning import in_order_of_rules
 from fairmeter.data.reading_rules.many_clients import clean_client_base
 from fairmeter.data.readings import NO_READINGS, ReadingTables
 from fairmeter.data.tables import (
@@ -218,16 +219,19 @@ def read_uncleaned_readings(reader: MapReader) -> UncleanedReadings:
     for rows in reader.rows("readings"):
         columns = rows.columns | {"client": vocabulary.numbers(rows.client)}
         by_table.setdefault(rows.table, []).append(columns)
-    table, findings = settle_all_readings(reader.data_map.of("readings"), by_table)
+    tables, units = reader.data_map.of("readings"), UnitChecks()
+    has_consumption = {number: "kwh" in parts[0] for number, parts in by_table.items()}
+    table, findings = settle_all_readings(tables, by_table, units, has_consumption)
+    units.check(tables)
     ids = np.array(list(vocabulary.ids), object)
-    label = _labels(table, ids)
+    label = label_by_client(table, ids)
     return UncleanedReadings(ids, label, {n: c for n, c in table.items() if n != "label"}, findings)
 
 
 def read_mapped_readings(reader: MapReader) -> ReadingTables:
     """The readings that the map states, cleaned, all in memory. Raises TableError."""
     found = read_uncleaned_readings(reader)
-    # Of units, check_units has judged what the map leaves open.
+    # Of units, UnitChecks has judged what the map leaves open.
     table, cleaned, incidents = clean_client_base(found.table, len(found.ids), "readings", is_unit_stated=True)
     findings = merged_findings([*found.findings, *cleaned])
     flags = [*count_flags(reader.counts["readings"], "readings"), *(quality_flag(f, len(f.clients)) for f in findings)]
@@ -235,17 +239,23 @@ def read_mapped_readings(reader: MapReader) -> ReadingTables:
 
 
 def settle_all_readings(
-    tables: tuple[TableSpec, ...], by_table: dict[int, list[Table]]
+    tables: tuple[TableSpec, ...],
+    by_table: dict[int, list[Table]],
+    units: UnitChecks,
+    has_consumption: dict[int, bool],
 ) -> tuple[Table, list[CleaningFinding]]:
-    """The readings of all tables of a map as one, and the findings. Raises TableError for an unlikely unit."""
+    """The readings of all tables of a map as one, and the findings; `units` sees the readings of each table.
+
+    has_consumption: by number of the table, whether its rows have more than what was fed in.
+    """
     consumption, exports, findings = [], [], []
     for number, parts in sorted(by_table.items()):
         settled = settle_readings(tables[number], _stacked(parts))
         findings += settled.findings
-        is_export_only = "consumption_kwh" not in tables[number].fields and "kwh" not in parts[0]
+        is_export_only = "consumption_kwh" not in tables[number].fields and not has_consumption[number]
         (exports if is_export_only else consumption).append(settled.readings)
         if not is_export_only:
-            check_units(tables[number], settled.readings)
+            units.add(number, tables[number], settled.readings)
     readings = concatenate_readings(consumption) if consumption else dict(NO_READINGS)
     for export in exports:
         readings = merge_exports(readings, export)
@@ -253,16 +263,16 @@ def settle_all_readings(
 
 
 def merged_findings(findings: list[CleaningFinding]) -> list[CleaningFinding]:
-    """Findings of one flag as one."""
-    by_flag: dict[str, CleaningFinding] = {}
+    """Findings of one flag and text as one, in the order of the rules."""
+    alike: dict[tuple[str, str], CleaningFinding] = {}
     for finding in findings:
-        before = by_flag.get(finding.flag)
+        before = alike.get((finding.flag, finding.text))
         clients = finding.clients if before is None else np.concatenate([before.clients, finding.clients])
-        by_flag[finding.flag] = finding._replace(clients=clients)
-    return list(by_flag.values())
+        alike[finding.flag, finding.text] = finding._replace(clients=clients)
+    return in_order_of_rules(alike.values())
 
 
-def _labels(readings: Table, ids: np.ndarray) -> np.ndarray | None:
+def label_by_client(readings: Table, ids: np.ndarray) -> np.ndarray | None:
     """The label of each client, the same in all its rows that have one. Raises InvalidValue."""
     if "label" not in readings:
         return None

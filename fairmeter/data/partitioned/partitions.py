@@ -79,7 +79,7 @@ def find_table_files(sources: tuple, clients: Path | None = None, invoices: Path
     """
     sources = tuple(Path(source).absolute() for source in sources)  # other processes may have other working folders
     bills = _of_kind("invoice", sources, invoices)
-    has_clients = bool(_found("client", sources, clients))
+    has_clients = bool(files_of_kind("client", sources, clients))
     owners = _of_kind("client", sources, clients) if has_clients else bills
     of_clients = _columns(owners, CLIENT_FIELDS if has_clients else (CLIENT_ID,))
     of_invoices = _columns(bills, INVOICE_FIELDS)
@@ -97,14 +97,15 @@ def _columns(sources: list[TableFile], fields: Sequence[Column]) -> tuple[str, .
     )
 
 
-def _found(kind: str, sources: tuple, named: Path | None) -> list[TableFile]:
+def files_of_kind(kind: str, sources: tuple, named: Path | None = None) -> list[TableFile]:
+    """The files with a kind in their names, or in those of their folders; those of a place that is named."""
     if named:
         return find_files(None, (named.absolute(),))
     return find_files(kind, sources) + find_files(None, _folders(kind, sources))
 
 
 def _of_kind(kind: str, sources: tuple, named: Path | None) -> list[TableFile]:
-    found = _found(kind, sources, named)
+    found = files_of_kind(kind, sources, named)
     of_kind = [source for source in found if "train" in source.file_name] or found  # as in find_file
     if not of_kind:
         where = named or ", ".join(map(str, sources)) or "what was named"

@@ -1,12 +1,15 @@
-"""Cleaning of all clients' readings at once: what is wrong with a whole file, or at many clients on the same day.
+"""Cleaning of all clients' readings: what is wrong with a whole file, or at many clients on the same day.
 
-In:  readings of many clients, as parsed; the file's name for messages.
-Out: the cleaned readings, findings, and data incidents. A file that is surely wrong is refused with a TableError.
+In:  readings of many clients, as parsed, at once or in parts with all readings of their clients; the file's name.
+Out: the cleaned readings, findings, and data incidents, equal for any division into parts. A file that is surely wrong
+     is refused with a TableError.
 
 What looks like the same theft at many clients on one day is a fault of the data: of a unit, a factor, a format. A
 single client cannot show it, so that single requests take what the last run found.
 """
 
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from datetime import date
 from typing import NamedTuple
 
@@ -28,6 +31,7 @@ from fairmeter.data.reading_rules.steps import (
     largest_steps,
     log_levels,
     may_step,
+    no_steps,
     same_steps,
 )
 
@@ -55,67 +59,187 @@ class CleanedBase(NamedTuple):
     incidents: tuple[DataIncident, ...]
 
 
+Parts = Callable[[], Iterator[tuple[np.ndarray, Table]]]  # (numbers of a part's clients, their readings in order)
+
+
 def clean_client_base(readings: Table, n_clients: int, place: object, is_unit_stated: bool = False) -> CleanedBase:
     """Clean the readings of a file, and look at many clients at once. [is_unit_stated: the unit needs no check]
 
     Raises UnusableReadings.
     """
+    facts, numbers = ManyClients(n_clients, place, is_unit_stated), np.arange(n_clients)
     readings = in_order(readings)
-    _refuse_registers(readings, place)
-    readings, converted = _with_one_unit(readings, n_clients, place)
-    table, findings = clean_readings(readings)
-    _refuse_conflicts(table, findings, n_clients, place)
-    segments, day, kwh = _clean_days(table, n_clients)
-    if not is_unit_stated:
-        _refuse_unlikely_unit(segments, kwh, place)
-    factors = _same_factors(segments, day, kwh)
-    found = [*(finding for finding, _ in converted), *findings, *(finding for finding, _ in factors)]
-    return CleanedBase(table, found, tuple(incident for _, incident in (*converted, *factors)))
+    facts.add_parsed(readings)
+    facts.refuse_registers()
+    conversions = facts.unit_conversions(lambda: iter([(numbers, readings)]))
+    converted, found = convert_units(numbers, readings, conversions)
+    table, findings = clean_readings(converted)
+    facts.add_cleaned(numbers, table, findings, DailyConsumption.from_readings(table, n_clients))
+    facts.refuse()
+    factors = facts.same_factors()
+    incidents = (*(each.incident for each in conversions), *(each.incident for each in factors))
+    return CleanedBase(table, [*found, *findings, *(each.finding for each in factors)], incidents)
 
 
-# --- registers --------------------------------------------------------------------------------------------------------
+class UnitConversion(NamedTuple):
+    """Readings of some clients before or from a day on that are multiplied by a factor. [clients: ascending]"""
+
+    clients: np.ndarray
+    on: int
+    is_before: bool
+    factor: float
+    text: str
+
+    @property
+    def incident(self) -> DataIncident:
+        """What is told of it."""
+        n = len(self.clients)
+        return DataIncident("unit_steps", f"{self.text}: {n:,} clients.", n, _date_of(self.on))
 
 
-def _refuse_registers(readings: Table, place: object) -> None:
-    minute = readings["read_at"].astype("datetime64[m]").view(np.int64)
-    clients = register_clients(readings["client"], minute, readings["consumption_kwh"])
-    n = np.count_nonzero(np.bincount(readings["client"]) >= MIN_READINGS)
-    if len(clients) and len(clients) >= MOST_CLIENTS * n:
+class SameFactor(NamedTuple):
+    """Clients whose level changed by the same factor on the same day."""
+
+    finding: CleaningFinding
+    incident: DataIncident
+
+
+@dataclass
+class ManyClients:
+    """What the rules on many clients need of each, added part by part. [n_clients: of all parts]"""
+
+    n_clients: int
+    place: object
+    is_unit_stated: bool = False
+    _n_registers: int = 0
+    _n_judged: int = 0
+    _n_far: int = 0
+    _n_conflicting: int = 0
+    _n_of_moments: int = 0
+    _n_long: int = 0
+    _usual: list[np.ndarray] = field(default_factory=list)
+    _steps: LargestSteps = None
+
+    def __post_init__(self) -> None:
+        self._steps = no_steps(self.n_clients)
+
+    def add_parsed(self, readings: Table) -> None:
+        """Add a part before cleaning. [readings: in order]"""
+        minute = readings["read_at"].astype("datetime64[m]").view(np.int64)
+        self._n_registers += len(register_clients(readings["client"], minute, readings["consumption_kwh"]))
+        self._n_judged += int(np.count_nonzero(np.bincount(readings["client"]) >= MIN_READINGS))
+        self._n_far += _n_far(readings["client"], readings["consumption_kwh"])
+
+    def add_cleaned(
+        self, numbers: np.ndarray, table: Table, findings: list[CleaningFinding], days: DailyConsumption
+    ) -> None:
+        """Add a part after cleaning. [numbers: of its clients; days: of the table]"""
+        n_moments = np.bincount(table["client"], minlength=len(numbers))
+        conflicts = [finding.clients for finding in findings if finding.flag == "conflicting_readings"]
+        n = np.bincount(np.concatenate([np.zeros(0, np.int64), *conflicts]), minlength=len(numbers))
+        self._n_of_moments += int(np.count_nonzero(n_moments >= MIN_MOMENTS))
+        self._n_conflicting += int(np.count_nonzero((n_moments >= MIN_MOMENTS) & (n > MANY_CONFLICTS * n_moments)))
+        n_days, usual, _ = days.segments.moments(days.kwh)
+        self._usual.append(usual[n_days >= MIN_DAYS])
+        self._add_steps(numbers, days)
+
+    def _add_steps(self, numbers: np.ndarray, days: DailyConsumption) -> None:
+        segments = days.segments
+        self._n_long += int(np.count_nonzero(segments.counts >= 2 * WINDOW))
+        chosen = may_step(segments, days.kwh, 0.8 * MIN_FACTOR)
+        if chosen.any():
+            rows, some = segments.spread(chosen), Segments(np.where(chosen, segments.counts, 0))
+            steps = largest_steps(some, days.day[rows], log_levels(some, days.kwh[rows]))
+            self._steps.day[numbers], self._steps.change[numbers] = steps
+
+    # --- what is surely wrong -----------------------------------------------------------------------------------------
+
+    def refuse_registers(self) -> None:
+        """Raise UnusableReadings where nearly all readings are what meters showed."""
+        n, of = self._n_registers, self._n_judged
+        if n and n >= MOST_CLIENTS * of:
+            raise UnusableReadings(
+                f"{self.place}: the readings of {n:,} of {of:,} clients never fall, all the time or from midnight to "
+                "midnight. They are what the meter showed, not what was used. Write in a map, below [readings]: "
+                "register = true"
+            )
+
+    def refuse(self) -> None:
+        """Raise UnusableReadings for cleaned readings that differ at one moment, or whose unit cannot be kWh."""
+        if self._n_conflicting > MANY_CLIENTS * self._n_of_moments:
+            raise UnusableReadings(
+                f"{self.place}: {self._n_conflicting:,} clients have several different readings at more than a fifth "
+                "of their moments, and not the same number at each. Where they are registers or phases, write in a "
+                'map, below [readings]: several = "sum"; where they are versions, keep the last one of each moment.'
+            )
+        if not self.is_unit_stated:
+            self._refuse_unlikely_unit()
+
+    def _refuse_unlikely_unit(self) -> None:
+        """Raise where the client in the middle uses more or less than any set of clients does."""
+        usual = np.concatenate(self._usual)
+        if len(usual) < MIN_USUAL:
+            return
+        middle = float(np.median(usual))
+        if PLAUSIBLE_KWH[0] <= middle <= PLAUSIBLE_KWH[1]:
+            return
+        unit = "Wh" if middle > PLAUSIBLE_KWH[1] else "MWh"
         raise UnusableReadings(
-            f"{place}: the readings of {len(clients):,} of {n:,} clients never fall, all the time or from midnight to "
-            "midnight. They are what the meter showed, not what was used. Write in a map, below [readings]: "
-            "register = true"
+            f"{self.place}: the client in the middle would use {middle:,.4g} kWh a day, which looks like {unit}. "
+            "Convert consumption_kwh to kWh, or write in a map, below [readings]: consumption_kwh = {column = "
+            f'"consumption_kwh", unit = "{unit}"}}; where kWh is right, write unit = "kWh" there.'
         )
+
+    # --- the same at many clients -------------------------------------------------------------------------------------
+
+    def may_mix_units(self) -> bool:
+        """Whether last readings of several clients are far from their first ones: a cheap look."""
+        return self._n_far >= MIN_ALIKE
+
+    def unit_conversions(self, parts: Parts) -> list[UnitConversion]:
+        """Steps by a thousand at many clients on one day, of which one side cannot be kWh. [parts: read several times]
+
+        Raises UnusableReadings where both sides can be, or neither.
+        """
+        if not self.may_mix_units():
+            return []
+        steps = no_steps(self.n_clients)
+        for numbers, readings in parts():
+            segments, day, kwh = _raw_days(readings, len(numbers))
+            steps.day[numbers], steps.change[numbers] = largest_steps(segments, day, log_levels(segments, kwh))
+        is_thousand = np.abs(np.abs(steps.change) - THOUSAND) <= UNIT_SPREAD
+        least = _least(steps, MIN_UNIT_SHARE)
+        groups = same_steps(steps, np.flatnonzero(is_thousand), 2.0 * UNIT_SPREAD, least)
+        return [
+            _conversion(levels, on, clients, float(np.median(steps.change[clients])), self.place)
+            for (on, clients), levels in zip(groups, _levels(groups, parts), strict=True)
+        ]
+
+    def same_factors(self) -> list[SameFactor]:
+        """Clients whose level changed by the same factor on the same day; their scores are held back."""
+        if self._n_long < MIN_BASE:
+            return []
+        with np.errstate(invalid="ignore"):
+            candidates = np.flatnonzero(np.abs(self._steps.change) >= MIN_FACTOR)
+        found = []
+        least = max(MIN_ALIKE, int(np.ceil(MIN_SHARE * self._n_long)))
+        for on, clients in same_steps(self._steps, candidates, FACTOR_SPREAD, least):
+            when = _date_of(on)
+            factor = float(np.exp(np.median(self._steps.change[clients])))
+            text = (
+                f"Clients whose readings are about {factor:.2g} times what they were from {when} on, all on that day: "
+                "a fault of the data, so that their scores are held back"
+            )
+            incident = DataIncident(SAME_FACTOR, f"{text}: {len(clients):,}.", len(clients), when)
+            found.append(SameFactor(CleaningFinding(SAME_FACTOR, text, clients), incident))
+        return found
+
+
+def _date_of(day: int) -> date:
+    return date.fromordinal(date(1970, 1, 1).toordinal() + day)
 
 
 # --- units ------------------------------------------------------------------------------------------------------------
-
-
-def _clean_days(table: Table, n_clients: int) -> tuple[Segments, np.ndarray, np.ndarray]:
-    """(rows of each client, day, kWh); daily readings need no calendar for it."""
-    minute = table["read_at"].view(np.int64)
-    if "minutes" not in table and "is_estimated" not in table and not (minute % DAY).any():
-        client = table["client"]
-        return Segments(np.bincount(client, minlength=n_clients)), minute // DAY, table["consumption_kwh"]
-    days = DailyConsumption.from_readings(table, n_clients)
-    return days.segments, days.day, days.kwh
-
-
-def _refuse_unlikely_unit(segments: Segments, kwh: np.ndarray, place: object) -> None:
-    """Raise where the client in the middle uses more or less than any set of clients does."""
-    n_days, usual, _ = segments.moments(kwh)
-    usual = usual[n_days >= MIN_DAYS]
-    if len(usual) < MIN_USUAL:
-        return
-    middle = float(np.median(usual))
-    if PLAUSIBLE_KWH[0] <= middle <= PLAUSIBLE_KWH[1]:
-        return
-    unit = "Wh" if middle > PLAUSIBLE_KWH[1] else "MWh"
-    raise UnusableReadings(
-        f"{place}: the client in the middle would use {middle:,.4g} kWh a day, which looks like {unit}. Convert "
-        f'consumption_kwh to kWh, or write in a map, below [readings]: consumption_kwh = {{column = "consumption_kwh", '
-        f'unit = "{unit}"}}; where kWh is right, write unit = "kWh" there.'
-    )
 
 
 def _raw_days(readings: Table, n_clients: int) -> tuple[Segments, np.ndarray, np.ndarray]:
@@ -133,36 +257,12 @@ def _raw_days(readings: Table, n_clients: int) -> tuple[Segments, np.ndarray, np
     return Segments(np.bincount(client, minlength=n_clients)), day, kwh
 
 
-def _with_one_unit(
-    readings: Table, n_clients: int, place: object
-) -> tuple[Table, list[tuple[CleaningFinding, DataIncident]]]:
-    """Put a step by a thousand at many clients on one day right, where one side of it cannot be kWh; else raise."""
-    if not _may_mix_units(readings["client"], readings["consumption_kwh"], n_clients):
-        return readings, []
-    segments, day, kwh = _raw_days(readings, n_clients)
-    steps = largest_steps(segments, day, log_levels(segments, kwh))
-    is_thousand = np.abs(np.abs(steps.change) - THOUSAND) <= UNIT_SPREAD
-    found = []
-    for on, clients in same_steps(steps, np.flatnonzero(is_thousand), 2.0 * UNIT_SPREAD, _least(steps, MIN_UNIT_SHARE)):
-        readings, n_rows = _convert(readings, clients, on, float(np.median(steps.change[clients])), place)
-        when = date.fromordinal(date(1970, 1, 1).toordinal() + on)
-        text = f"Readings a thousand times too large or small before or from {when} on, put right"
-        found.append(
-            (
-                CleaningFinding("unit_steps", text, n_rows),
-                DataIncident("unit_steps", f"{text}: {len(clients):,} clients.", len(clients), when),
-            )
-        )
-    return readings, found
-
-
-def _may_mix_units(client: np.ndarray, kwh: np.ndarray, n_clients: int) -> bool:
-    """Whether last readings of several clients are far from their first ones: a cheap look."""
-    counts = np.bincount(client, minlength=n_clients)
-    counts = counts[counts >= 2 * ENDS]
+def _n_far(client: np.ndarray, kwh: np.ndarray) -> int:
+    """How many clients' last readings are far from their first ones."""
+    n = np.bincount(client)
+    counts, ends = n[n >= 2 * ENDS], np.cumsum(n)[n >= 2 * ENDS]
     if not len(counts):
-        return False
-    ends = np.cumsum(np.bincount(client, minlength=n_clients))[np.bincount(client, minlength=n_clients) >= 2 * ENDS]
+        return 0
     at = np.arange(ENDS)
     with np.errstate(invalid="ignore"):
         first, last = (
@@ -170,7 +270,7 @@ def _may_mix_units(client: np.ndarray, kwh: np.ndarray, n_clients: int) -> bool:
             for rows in ((ends - counts)[:, None] + at, ends[:, None] - 1 - at)
         )
         ratio = np.maximum(first / last, last / first)
-    return np.count_nonzero(ratio > FAR) >= MIN_ALIKE
+    return int(np.count_nonzero(ratio > FAR))
 
 
 def _least(steps: LargestSteps, min_share: float) -> int:
@@ -178,74 +278,47 @@ def _least(steps: LargestSteps, min_share: float) -> int:
     return max(MIN_ALIKE, int(np.ceil(min_share * np.count_nonzero(~np.isnan(steps.change)))))
 
 
-def _convert(readings: Table, clients: np.ndarray, on: int, change: float, place: object) -> tuple[Table, np.ndarray]:
-    """The readings with the implausible side of a step in kWh, and the client of each converted row."""
-    day = readings["read_at"].astype("datetime64[m]").view(np.int64) // DAY
-    is_theirs = np.isin(readings["client"], clients)
-    sides = [is_theirs & (day < on), is_theirs & (day >= on)]
-    levels = [_median_day({name: column[side] for name, column in readings.items()}) for side in sides]
+def _levels(groups: list[tuple[int, np.ndarray]], parts: Parts) -> list[tuple[float, float]]:
+    """The median day before and from the day of each group on. [kWh]"""
+    days: list[tuple[list, list]] = [([], []) for _ in groups]
+    for numbers, readings in parts() if groups else ():
+        for (on, clients), sides in zip(groups, days, strict=True):
+            for side, mask in zip(sides, _sides(numbers, readings, clients, on), strict=True):
+                side.append(_raw_days({name: column[mask] for name, column in readings.items()}, 0)[2])
+    return [tuple(float(np.nanmedian(np.concatenate(side))) for side in sides) for sides in days]
+
+
+def _sides(numbers: np.ndarray, readings: Table, clients: np.ndarray, on: int) -> tuple[np.ndarray, np.ndarray]:
+    """The readings of some clients before a day, and from it on. [masks]"""
+    is_theirs = np.isin(numbers, clients)[readings["client"]]
+    is_before = readings["read_at"].astype("datetime64[m]").view(np.int64) // DAY < on
+    return is_theirs & is_before, is_theirs & ~is_before
+
+
+def _conversion(
+    levels: tuple[float, float], on: int, clients: np.ndarray, change: float, place: object
+) -> UnitConversion:
     is_wrong = [not PLAUSIBLE_KWH[0] <= level <= PLAUSIBLE_KWH[1] for level in levels]
+    when = _date_of(on)
     if sum(is_wrong) != 1:
-        when = np.datetime64(on, "D")
         raise UnusableReadings(
             f"{place}: from {when} on the readings of {len(clients):,} clients are {np.exp(abs(change)):,.0f} times as "
             f"{'large' if change > 0 else 'small'} as before, as if Wh and kWh were mixed. Write one unit throughout."
         )
-    wrong = sides[is_wrong.index(True)]
     factor = 1000.0 if levels[is_wrong.index(True)] < PLAUSIBLE_KWH[0] else 0.001
-    kwh = np.where(wrong, readings["consumption_kwh"] * factor, readings["consumption_kwh"])
-    return readings | {"consumption_kwh": kwh}, readings["client"][wrong]
+    text = f"Readings a thousand times too large or small before or from {when} on, put right"
+    return UnitConversion(clients, on, is_wrong[0], factor, text)
 
 
-def _median_day(readings: Table) -> float:
-    _, _, kwh = _raw_days(readings, 0)
-    return float(np.nanmedian(kwh))
-
-
-# --- several readings of a moment -------------------------------------------------------------------------------------
-
-
-def _refuse_conflicts(table: Table, findings: list[CleaningFinding], n_clients: int, place: object) -> None:
-    conflicts = next((finding.clients for finding in findings if finding.flag == "conflicting_readings"), None)
-    if conflicts is None:
-        return
-    n_moments = np.bincount(table["client"], minlength=n_clients)
-    n = np.bincount(conflicts, minlength=n_clients)
-    is_bad = (n_moments >= MIN_MOMENTS) & (n > MANY_CONFLICTS * n_moments)
-    if np.count_nonzero(is_bad) > MANY_CLIENTS * np.count_nonzero(n_moments >= MIN_MOMENTS):
-        raise UnusableReadings(
-            f"{place}: {np.count_nonzero(is_bad):,} clients have several different readings at more than a fifth of "
-            "their moments, and not the same number at each. Where they are registers or phases, write in a map, below "
-            '[readings]: several = "sum"; where they are versions, keep the last one of each moment.'
-        )
-
-
-# --- the same factor at many clients ----------------------------------------------------------------------------------
-
-
-def _same_factors(segments: Segments, day: np.ndarray, kwh: np.ndarray) -> list[tuple[CleaningFinding, DataIncident]]:
-    """Clients whose level changed by the same factor on the same day; their scores are held back."""
-    chosen = may_step(segments, kwh, 0.8 * MIN_FACTOR)
-    if np.count_nonzero(chosen) < MIN_ALIKE:
-        return []
-    rows = segments.spread(chosen)
-    some = Segments(np.where(chosen, segments.counts, 0))
-    steps = largest_steps(some, day[rows], log_levels(some, kwh[rows]))
-    n_clients = np.count_nonzero(segments.counts >= 2 * WINDOW)
-    if n_clients < MIN_BASE:
-        return []
-    with np.errstate(invalid="ignore"):
-        candidates = np.flatnonzero(np.abs(steps.change) >= MIN_FACTOR)
-    found = []
-    for on, clients in same_steps(
-        steps, candidates, FACTOR_SPREAD, max(MIN_ALIKE, int(np.ceil(MIN_SHARE * n_clients)))
-    ):
-        when = date.fromordinal(date(1970, 1, 1).toordinal() + on)
-        factor = float(np.exp(np.median(steps.change[clients])))
-        text = (
-            f"Clients whose readings are about {factor:.2g} times what they were from {when} on, all on that day: "
-            "a fault of the data, so that their scores are held back"
-        )
-        incident = DataIncident(SAME_FACTOR, f"{text}: {len(clients):,}.", len(clients), when)
-        found.append((CleaningFinding(SAME_FACTOR, text, clients), incident))
-    return found
+def convert_units(
+    numbers: np.ndarray, readings: Table, conversions: list[UnitConversion]
+) -> tuple[Table, list[CleaningFinding]]:
+    """The readings of a part in kWh, and a finding for each conversion. [numbers: of its clients among all]"""
+    findings = []
+    for each in conversions:
+        before, after = _sides(numbers, readings, each.clients, each.on)
+        wrong = before if each.is_before else after
+        kwh = np.where(wrong, readings["consumption_kwh"] * each.factor, readings["consumption_kwh"])
+        readings = readings | {"consumption_kwh": kwh}
+        findings.append(CleaningFinding("unit_steps", each.text, readings["client"][wrong]))
+    return readings, findings

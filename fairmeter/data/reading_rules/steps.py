@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fairmeter.core.segments import Segments
+from fairmeter.core.segments import FIXED_POINT, Segments
 
 WINDOW, LONG_WINDOW = 14, 56  # days before and after a step, to find it and to measure it
 MIN_KNOWN = 7  # of the WINDOW
@@ -24,6 +24,11 @@ class LargestSteps(NamedTuple):
 
     day: np.ndarray
     change: np.ndarray
+
+
+def no_steps(n_clients: int) -> LargestSteps:
+    """Unknown steps of some clients."""
+    return LargestSteps(np.zeros(n_clients, np.int64), np.full(n_clients, np.nan))
 
 
 def log_levels(segments: Segments, kwh: np.ndarray) -> np.ndarray:
@@ -55,12 +60,13 @@ def may_step(segments: Segments, kwh: np.ndarray, min_change: float) -> np.ndarr
 
 def largest_steps(segments: Segments, day: np.ndarray, level: np.ndarray) -> LargestSteps:
     """The largest step of each client. [segments: rows by client, then day; level: log_levels]"""
-    n = len(segments)
-    found = LargestSteps(np.zeros(n, np.int64), np.full(n, np.nan))
+    found = no_steps(len(segments))
     if not segments.n_rows:
         return found
     known = ~np.isnan(level)
-    sums = np.append(0.0, np.cumsum(np.where(known, level, 0.0))), np.append(0, np.cumsum(known))
+    # Whole numbers: a running sum of floats would be rounded by the clients before.
+    fixed = np.rint(np.where(known, level, 0.0) * FIXED_POINT).astype(np.int64)
+    sums = np.append(0, np.cumsum(fixed)), np.append(0, np.cumsum(known))
     at = np.arange(segments.n_rows)
     first, end = segments.broadcast(segments.starts), segments.broadcast(segments.ends)
     change = np.nan_to_num(_difference(sums, at, first, end, WINDOW))
@@ -83,7 +89,7 @@ def _difference(
         [sums[i][high if after else at] - sums[i][at if after else low] for i in (0, 1)] for after in (False, True)
     )
     with np.errstate(invalid="ignore", divide="ignore"):
-        step = total_after / n_after - total_before / n_before
+        step = (total_after / n_after - total_before / n_before) / FIXED_POINT
     return np.where((n_before >= MIN_KNOWN) & (n_after >= MIN_KNOWN), step, np.nan)
 
 

@@ -1,8 +1,12 @@
 """Whether readings whose unit the map leaves open look like kWh.
 
-In:  settled readings of one table of a map.
+In:  settled readings of the tables of a map, at once or in parts.
 Out: nothing, or a MapError with the line that states the unit. A map that states a unit is believed.
 """
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -18,27 +22,52 @@ NAMES = {5: "five-minute", 10: "ten-minute", 15: "quarter-hourly", 30: "half-hou
 CANDIDATES = ("W", "Wh", "kW", "MWh")
 
 
-def check_units(table: TableSpec, readings: Table) -> None:
-    """Raise MapError where the middle client's day cannot be kWh and no unit is stated."""
+@dataclass
+class UnitChecks:
+    """What the units of a map's tables look like, added part by part. [each part: all rows of its clients]"""
+
+    _means: dict[int, list[np.ndarray]] = field(default_factory=lambda: defaultdict(list))
+    _lengths: dict[int, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
+    _middles: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    def add(self, number: int, table: TableSpec, readings: Table) -> None:
+        """Add readings of a table. [number: of the table in its map; readings: settled]"""
+        known = ~np.isnan(readings["consumption_kwh"])
+        if not _is_open(table) or not known.any():
+            return
+        values = readings["consumption_kwh"][known]
+        self._means[number].append(_means(readings["client"][known], values))
+        self._middles[number].append(float(np.median(values)))
+        self._lengths[number].update(_lengths(readings))
+
+    def check(self, tables: Sequence[TableSpec]) -> None:
+        """Raise MapError where the middle client's day cannot be kWh and no unit is stated."""
+        for number, means in sorted(self._means.items()):
+            lengths = self._lengths[number]
+            if not lengths:
+                continue
+            most = max(lengths.values())
+            length = min(length for length, n in lengths.items() if n == most)
+            a_day = float(np.median(np.concatenate(means))) * DAY / length
+            if a_day != 0 and not LIKELY_KWH[0] <= a_day <= LIKELY_KWH[1]:
+                raise _unlikely(tables[number], length, a_day, float(np.median(self._middles[number])))
+
+
+def _is_open(table: TableSpec) -> bool:
     spec = table.fields.get("consumption_kwh")
-    if spec is None or spec.unit is not None or spec.factors or not len(readings["client"]):
-        return
-    values, length = readings["consumption_kwh"], _usual_length(readings)
-    known = ~np.isnan(values)
-    if not known.any() or length is None:
-        return
-    by_client = _means(readings["client"][known], values[known])
-    a_day = float(np.median(by_client)) * DAY / length
-    if a_day == 0 or LIKELY_KWH[0] <= a_day <= LIKELY_KWH[1]:
-        return
+    return spec is not None and spec.unit is None and not spec.factors
+
+
+def _unlikely(table: TableSpec, length: int, a_day: float, middle: float) -> MapError:
+    spec = table.fields["consumption_kwh"]
     unit = min(CANDIDATES, key=lambda unit: abs(np.log(_kwh_a_day(a_day, unit, length) / USUAL_KWH)))
     minutes = f", minutes = {length}" if UNITS[unit].is_power else ""
     column = spec.columns[0] if spec.columns else None
     source = f'column = "{column}", ' if column is not None and spec.source == "column" else ""
     source = "..., " if spec.source not in ("column", "none") else source
     name = NAMES.get(length, f"{length}-minute")
-    raise MapError(
-        f"readings: {name} values of {np.median(values[known]):g} in the middle look like {unit}. Write: "
+    return MapError(
+        f"readings: {name} values of {middle:g} in the middle look like {unit}. Write: "
         f'consumption_kwh = {{{source}unit = "{unit}"{minutes}}}'
     )
 
@@ -55,15 +84,13 @@ def _means(client: np.ndarray, values: np.ndarray) -> np.ndarray:
     return np.bincount(number, values) / np.bincount(number)
 
 
-def _usual_length(readings: Table) -> int | None:
-    """The most common length of intervals, stated or from one moment to the next. [minutes]"""
+def _lengths(readings: Table) -> Counter[int]:
+    """Lengths of intervals, stated or from one moment to the next, with their numbers. [minutes]"""
     if "minutes" in readings and not np.isnan(readings["minutes"]).all():
         steps = readings["minutes"][~np.isnan(readings["minutes"])].astype(np.int64)
     else:
         order = np.lexsort((readings["read_at"], readings["client"]))
         client, minute = readings["client"][order], readings["read_at"].view(np.int64)[order]
         steps = np.diff(minute)[(client[1:] == client[:-1]) & (np.diff(minute) > 0)]
-    if not len(steps):
-        return None
     lengths, counts = np.unique(steps, return_counts=True)
-    return int(lengths[counts.argmax()])
+    return Counter(dict(zip(lengths.tolist(), counts.tolist(), strict=True)))
