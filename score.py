@@ -45,6 +45,7 @@ from fairmeter.data.exogenous import Exogenous
 from fairmeter.data.files import TableError
 from fairmeter.data.maps import DataMap, read_map
 from fairmeter.data.maps.mapped_base import read_mapped_exogenous
+from fairmeter.data.partitioned.reading_parts import DiskSpace
 from fairmeter.data.partitioned.spark import SparkError
 from fairmeter.data.writers import OutputError, writable, writable_folder, write
 from fairmeter.evaluation.drift import list_overlap
@@ -76,6 +77,7 @@ def main(arguments: list[str] | None = None) -> int:
         settings = CommandSettings.from_environment()
         if options.is_partitioned:
             partitioned_run.check_partitioned(options)
+        if options.is_partitioned and not partitioned_run.has_readings_to_score(options):
             partitioned_run.run_partitioned(options, settings, load_model(options, settings))
         else:
             run(options, settings)
@@ -129,8 +131,8 @@ def run(options: ScoringOptions, settings: CommandSettings) -> None:
     exogenous = read_mapped_exogenous(data_map, tuple(options.sources), options.weather, options.holidays)
     console = Console(highlight=False)
 
-    with progress() as bar:
-        base, balances = read_base(options, model, exogenous, bar, data_map)
+    with progress() as bar, partitioned_run.disk_space(options, bar) as space:
+        base, balances = read_base(options, model, exogenous, bar, data_map, space)
         is_whole = bool(files.report or options.store)
         monitor = DriftMonitor(model, None if is_whole else len(base.tables.quality))
         started = perf_counter()
@@ -182,12 +184,17 @@ def output_files(options: ScoringOptions) -> OutputFiles:
 
 
 def read_base(
-    options: ScoringOptions, model: FraudModel, exogenous: Exogenous, bar: Progress, data_map: DataMap | None = None
+    options: ScoringOptions,
+    model: FraudModel,
+    exogenous: Exogenous,
+    bar: Progress,
+    data_map: DataMap | None = None,
+    space: DiskSpace | None = None,
 ) -> tuple[ClientBase, EnergyBalances | None]:
     """The client base as the model scores it, and where its transformers' energy went. Raises TableError, ListError."""
     step = bar.add_task("Reading", total=None)
     named = options.clients, options.invoices, options.readings
-    tables, days = read_client_base(options.sources, *named, data_map)
+    tables, days = read_client_base(options.sources, *named, data_map, space)
     inspections.check_transformers(options, tables.clients, days is not None)
     balances = read_balances(options.sources, options.transformers, tables, days, data_map)
     base = ClientBase.from_tables(model, tables, days, exogenous, balances and balances.losses)

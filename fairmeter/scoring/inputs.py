@@ -14,6 +14,7 @@ from fairmeter.data.files import has_file
 from fairmeter.data.json_records import tables_from_records
 from fairmeter.data.maps import DataMap
 from fairmeter.data.maps.mapped_base import read_mapped_base, read_mapped_transformers
+from fairmeter.data.partitioned.reading_parts import DailyReadings, DiskSpace, readings_on_disk
 from fairmeter.data.readings import ReadingTables, has_readings, read_readings
 from fairmeter.data.tables import Tables, read_clients, read_tables
 from fairmeter.data.transformers import has_transformers, read_transformers
@@ -25,13 +26,14 @@ def read_client_base(
     invoices: Path | None,
     readings: Path | None,
     data_map: DataMap | None = None,
+    space: DiskSpace | None = None,
 ) -> tuple[Tables, DailyConsumption | None]:
     """Clients and invoices, and the daily consumption of clients with readings. Raises TableError.
 
     The arguments are those of `read_base_tables`.
     """
-    tables, found = read_base_tables(sources, clients, invoices, readings, data_map)
-    return tables, found and DailyConsumption.from_readings(found.readings, len(tables.quality))
+    tables, found = read_base_tables(sources, clients, invoices, readings, data_map, space)
+    return tables, found and found.daily()
 
 
 def read_base_tables(
@@ -40,18 +42,23 @@ def read_base_tables(
     invoices: Path | None,
     readings: Path | None,
     data_map: DataMap | None = None,
-) -> tuple[Tables, ReadingTables | None]:
+    space: DiskSpace | None = None,
+) -> tuple[Tables, ReadingTables | DailyReadings | None]:
     """Clients and invoices, and the readings of the same clients in their order. Raises TableError.
 
     data_map: what the files' columns mean; None or an empty one where they have canonical or Kaggle names. Without
     clients and invoices, the clients are those of the readings; without invoices, all are judged by readings.
+    space: where readings larger than memory are totalled to days in parts, with the same result.
     """
     if data_map is not None and not data_map.is_empty:
-        base = read_mapped_base(data_map, tuple(sources), clients, invoices, readings)
+        base = read_mapped_base(data_map, tuple(sources), clients, invoices, readings, space)
         return base.with_reading_flags(), base.readings
-    if readings is None and not has_readings(*sources):
+    if readings is None and space is None and not has_readings(*sources):
         return read_tables(*sources, clients=clients, invoices=invoices), None
-    found = read_readings(*sources, readings=readings)
+    if space is None:
+        found = read_readings(*sources, readings=readings)
+    else:
+        found = readings_on_disk(sources, readings, data_map, space).daily()
     has_clients = clients is not None or has_file("client", sources)
     has_invoices = invoices is not None or has_file("invoice", sources)
     if not has_clients and not has_invoices:
@@ -69,7 +76,7 @@ def read_base_tables(
     return tables, found
 
 
-def _clients_without_invoices(readings: ReadingTables) -> Tables:
+def _clients_without_invoices(readings: ReadingTables | DailyReadings) -> Tables:
     n = len(readings.client_ids)
     clients, invoices, _ = tables_from_records([{"client_id": i} for i in readings.client_ids], [[]] * n)
     return Tables(clients, invoices, [], [()] * n)

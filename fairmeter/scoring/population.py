@@ -21,6 +21,9 @@ from fairmeter.planning.inspection_list import add_recovery, estimate_recoveries
 from fairmeter.planning.recovery import BILLABLE_MONTHS
 
 CHUNK = 8192  # clients at a time; their features stay under 0.1 GB, and more are not faster
+CHUNK_DAYS = (
+    2**18
+)  # of hours at a time, of a client at least; they take 50 MB, and the figures made of them ten times that
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,7 @@ class ClientBase:
 
         on_chunk: called with the tables and features of each chunk.
         """
-        for start in range(0, len(self.tables.quality), CHUNK):
-            rows = np.arange(start, min(start + CHUNK, len(self.tables.quality)))
+        for rows in self._chunks(np.arange(len(self.tables.quality))):
             context = self.context(rows)
             on_chunk(context)
             ids, quality = context.clients["client_id"], [self.tables.quality[row] for row in rows]
@@ -96,14 +98,21 @@ class ClientBase:
         evidence = clients, invoices, invoice_features, days, reading_features
         return ScoringContext(*evidence, code_names=self.tables.code_names)
 
+    def _chunks(self, rows: np.ndarray) -> Iterator[np.ndarray]:
+        """Clients that are looked at together, which changes no value. [rows: row numbers, ascending]"""
+        n_chunk = np.arange(len(rows)) // CHUNK
+        if self.days is not None and self.days.hours is not None:
+            n_days = np.cumsum(self.days.segments.counts[rows])
+            n_chunk = n_chunk + n_days // CHUNK_DAYS
+        yield from np.split(rows, 1 + np.flatnonzero(np.diff(n_chunk))) if len(rows) else ()
+
     def with_reasons(self, scores: list[Score], rows: np.ndarray) -> list[Score]:
         """The scores, those of some rows with reasons, harmless causes and the recommendation that follows.
 
         rows: row numbers, ascending.
         """
         scores = list(scores)
-        for start in range(0, len(rows), CHUNK):
-            part = rows[start : start + CHUNK]
+        for part in self._chunks(rows):
             with_reasons = explain(self.model, [scores[row] for row in part], self.context(part))
             for row, score in zip(part, with_reasons, strict=True):
                 scores[row] = replace(score, recommendation=recommendation(score))

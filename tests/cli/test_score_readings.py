@@ -12,6 +12,7 @@ from pyarrow import parquet
 import score
 from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.exogenous import Exogenous
+from fairmeter.data.partitioned import disk, reading_parts
 from fairmeter.data.readings import read_readings
 from fairmeter.data.tables import read_tables
 from fairmeter.features.invoices.matrix import client_features
@@ -203,6 +204,83 @@ def test_readings_are_judged_beside_those_of_their_own_region(tmp_path, readings
     )
     fallen = [f"h-{i}" for i in range(n)]
     assert np.median([float(region_codes[i]) for i in fallen]) < np.median([float(together[i]) for i in fallen])
+
+
+# --- larger than memory -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_parts(monkeypatch):
+    """Of the least memory there is, a part holds the readings of a few clients."""
+    monkeypatch.setattr(disk, "FAN_OUT", 8)
+    monkeypatch.setattr(reading_parts, "FAN_OUT", 8)
+    monkeypatch.setattr(reading_parts, "READING_BYTES", 2**20)
+
+
+def as_lists(folder, capsys, *arguments):
+    """The list, the visits and what is printed, of the whole and in parts."""
+    found = []
+    for more in ([], ["--memory", "700MB"]):
+        visits = folder / "visits.csv"
+        rows = listed(folder, *arguments, "--visits", 20, "--list", visits, *more)
+        printed = [line for line in capsys.readouterr().out.splitlines() if " clients scored in " not in line]
+        found.append((rows, visits.read_text(), printed))
+    return found
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_readings_alone_give_the_same_list_in_parts(tmp_path, readings, capsys):
+    whole, parts = as_lists(tmp_path, capsys, "--readings", readings)
+    assert parts == whole
+    assert len(whole[0]) == N
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_readings_beside_clients_and_invoices_give_the_same_list_in_parts(tmp_path, metered, capsys, monkeypatch):
+    monkeypatch.setattr(population, "CHUNK", 64)
+    whole, parts = as_lists(tmp_path, capsys, metered.data)
+    assert parts == whole
+
+
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize("has_clients", [True, False])
+def test_readings_by_a_map_give_the_same_list_in_parts(tmp_path, capsys, has_clients):
+    hours = np.repeat(KWH, 4, axis=1) / 4 * np.tile([0.5, 1.5, 1.25, 0.75], N_DAYS)
+    at = np.datetime64("2013-01-07T00:00") + np.arange(4 * N_DAYS) * np.timedelta64(6, "h")
+    (tmp_path / "in").mkdir()
+    for i, series in enumerate(hours):
+        rows = [f"h-{i};{moment};{value:.4f}" for moment, value in zip(at, series, strict=True)]
+        (tmp_path / "in" / f"reading_{i}.csv").write_text("\n".join(["meter;at;value", *rows]))
+    if has_clients:
+        own = [a_client(f"h-{i}", region=101 + i % 2) for i in range(N - 1, -1, -1)]
+        (tmp_path / "in" / "clients.csv").write_text(csv_text(own))
+    data_map = tmp_path / "mine.toml"
+    values = 'client_id = "meter"\nread_at = "at"\nconsumption_kwh = {column = "value", unit = "kWh"}\n'
+    data_map.write_text(f'[readings]\nfiles = "reading_*.csv"\n{values}')
+    whole, parts = as_lists(tmp_path, capsys, tmp_path / "in", "--map", data_map)
+    assert parts == whole
+    assert len(whole[0]) == N
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_days_with_hours_are_scored_some_clients_at_a_time(tmp_path, monkeypatch):
+    file = tmp_path / "readings.csv"
+    at = np.datetime64("2013-01-07T00:00") + np.arange(24 * 40) * np.timedelta64(1, "h")
+    rng = np.random.default_rng(0)
+    rows = [
+        f"h-{i},{moment},{kwh:.3f}"
+        for i in range(6)
+        for moment, kwh in zip(at, rng.gamma(2.0, 0.2, len(at)), strict=True)
+    ]
+    file.write_text("\n".join(["client_id,read_at,consumption_kwh", *rows]))
+    at_once = listed(tmp_path, "--readings", file)
+    monkeypatch.setattr(population, "CHUNK_DAYS", 50)
+    assert listed(tmp_path, "--readings", file, "--memory", "700MB") == at_once
+
+
+def test_spark_is_refused_for_readings(tmp_path, readings, capsys):
+    assert score.main(["--readings", str(readings), "--spark", "local[1]", "--out", str(tmp_path / "s.csv")]) == 2
+    assert "write --memory, not --spark" in capsys.readouterr().err
 
 
 # --- how it ends ------------------------------------------------------------------------------------------------------

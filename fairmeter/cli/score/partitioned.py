@@ -1,9 +1,12 @@
 """score.py --memory and --spark: the ranked list of a client base that is scored in parts, and profiles of some."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from time import perf_counter
 
 from rich.console import Console
+from rich.progress import Progress
 
 from fairmeter.cli.score.console import print_quality, print_summary, progress
 from fairmeter.cli.score.inspections import ListError
@@ -13,7 +16,8 @@ from fairmeter.core.environment import configure_spark
 from fairmeter.data.maps import read_map
 from fairmeter.data.maps.map_file import EMPTY_MAP
 from fairmeter.data.partitioned.mapped_files import find_mapped_files
-from fairmeter.data.partitioned.partitions import find_table_files
+from fairmeter.data.partitioned.partitions import files_of_kind, find_table_files
+from fairmeter.data.partitioned.reading_parts import DiskSpace
 from fairmeter.data.readings import has_readings
 from fairmeter.data.writers import writable
 from fairmeter.models.fraud_model import FraudModel
@@ -25,20 +29,45 @@ MIN_MEMORY = 700 * 2**20  # bytes: Python, the libraries, the model and one chun
 
 def check_partitioned(options: ScoringOptions) -> None:
     """Raises ListError where an option needs all clients at once."""
+    if options.memory and options.spark:
+        raise ListError("--memory is for this machine only, and executors have Spark's own settings: leave one out.")
+    if options.memory and options.memory < MIN_MEMORY:
+        raise ListError(f"--memory is below {MIN_MEMORY // 2**20}MB, which the model and its libraries take.")
+    if has_readings_to_score(options):
+        if options.spark:
+            raise ListError("Readings are compared with their neighbours' on one machine: write --memory, not --spark.")
+        return
     at_once = {"--visits": options.visits, "--false-alarms": options.false_alarms}
     at_once |= {"--report": options.report, "--former": options.former}
     asked = [name for name, value in at_once.items() if value is not None]
     if asked:
         raise ListError(f"{asked[0]} needs all clients in memory at once: leave it out, or --memory and --spark.")
-    if options.map and read_map(options.map).of("readings"):
-        raise ListError("Readings are compared with their neighbours', in memory: take [readings] out of the map.")
-    with_readings = options.readings, options.weather, options.holidays, options.transformers
-    if any(with_readings) or has_readings(*options.sources):
-        raise ListError("Readings are compared with their neighbours', in memory: name --clients and --invoices alone.")
-    if options.memory and options.spark:
-        raise ListError("--memory is for this machine only, and executors have Spark's own settings: leave one out.")
-    if options.memory and options.memory < MIN_MEMORY:
-        raise ListError(f"--memory is below {MIN_MEMORY // 2**20}MB, which the model and its libraries take.")
+    if options.weather or options.holidays or options.transformers:
+        raise ListError("Weather, holidays and transformers are compared with readings: name --readings, or leave out.")
+
+
+def has_readings_to_score(options: ScoringOptions) -> bool:
+    """Whether there are readings, which are read in parts and then scored as in memory."""
+    if options.readings or has_readings(*options.sources) or files_of_kind("reading", tuple(options.sources)):
+        return True
+    return bool(options.map) and bool(read_map(options.map).of("readings"))
+
+
+@contextmanager
+def disk_space(options: ScoringOptions, bar: Progress) -> Iterator[DiskSpace | None]:
+    """Where readings are read in parts; None without --memory. Raises OutputError."""
+    if not options.memory:
+        yield None
+        return
+    step, n = bar.add_task("Reading rows", total=None), 0
+
+    def on_rows(n_more: int) -> None:
+        nonlocal n
+        n += n_more
+        bar.update(step, completed=n)
+
+    with partitioned.temporary_folder_beside(options.out.absolute()) as folder:
+        yield DiskSpace(folder, options.memory - partitioned.FIXED_BYTES, on_rows)
 
 
 def run_partitioned(options: ScoringOptions, settings: CommandSettings, model: FraudModel) -> None:

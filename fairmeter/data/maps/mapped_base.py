@@ -29,6 +29,7 @@ from fairmeter.data.maps.mapped_tables import (
 )
 from fairmeter.data.maps.spec import DataMap
 from fairmeter.data.parsing import parse_text
+from fairmeter.data.partitioned.reading_parts import DailyReadings, DiskSpace, ReadingsOnDisk
 from fairmeter.data.readings import ReadingTables, read_readings
 from fairmeter.data.tables import CLIENT_FIELDS, CLIENT_ID, INVOICE_FIELDS, Tables, client_columns, invoice_columns
 from fairmeter.data.transformers import TransformerTables
@@ -39,7 +40,7 @@ class MappedBase:
     """What a map and its files give. [readings: of the clients of the tables, in their order; None without any]"""
 
     tables: Tables
-    readings: ReadingTables | None
+    readings: ReadingTables | DailyReadings | None
     has_invoices: bool
 
     def with_reading_flags(self) -> Tables:
@@ -48,7 +49,8 @@ class MappedBase:
             return self.tables
         both = zip(self.tables.quality, self.readings.quality, strict=True)
         flags = [*self.tables.flags, *self.readings.flags]
-        return replace(self.tables, quality=[own + more for own, more in both], flags=flags)
+        quality, incidents = [own + more for own, more in both], self.readings.incidents
+        return replace(self.tables, quality=quality, flags=flags, incidents=incidents)
 
 
 def read_mapped_base(
@@ -57,11 +59,15 @@ def read_mapped_base(
     clients: Path | None = None,
     invoices: Path | None = None,
     readings: Path | None = None,
+    space: DiskSpace | None = None,
 ) -> MappedBase:
-    """The clients, invoices and readings that a map states. Raises TableError."""
+    """The clients, invoices and readings that a map states. Raises TableError.
+
+    space: where readings are totalled to days in parts; None: all of them are in memory.
+    """
     named = {"clients": clients, "invoices": invoices, "readings": readings}
     reader = MapReader(data_map, tuple(sources), {kind: path for kind, path in named.items() if path is not None})
-    found_readings = _readings(reader)
+    found_readings = _readings(reader, space)
     found_invoices = _invoices(reader)
     if found_readings is None and found_invoices is None:
         raise TableError(
@@ -76,7 +82,7 @@ def read_mapped_base(
     return MappedBase(tables, found_readings, found_invoices is not None)
 
 
-def _ids_of(invoices: MappedInvoices | None, readings: ReadingTables | None) -> list[str]:
+def _ids_of(invoices: MappedInvoices | None, readings: ReadingTables | DailyReadings | None) -> list[str]:
     ids = dict.fromkeys(invoices.ids if invoices else ())
     return list(ids | dict.fromkeys(readings.client_ids.tolist() if readings else ()))
 
@@ -112,11 +118,13 @@ def _number_of(ids: dict[str, int], value: object) -> int:
     return ids.setdefault(parse_text(value), len(ids))
 
 
-def _readings(reader: MapReader) -> ReadingTables | None:
+def _readings(reader: MapReader, space: DiskSpace | None) -> ReadingTables | DailyReadings | None:
     if reader.data_map.of("readings"):
-        return read_mapped_readings(reader)
+        return read_mapped_readings(reader) if space is None else ReadingsOnDisk.mapped(reader, space).daily()
     source = _unmapped(reader, "readings")
-    return None if source is None else read_readings(readings=source)
+    if source is None:
+        return None
+    return read_readings(readings=source) if space is None else ReadingsOnDisk.plain([source], space).daily()
 
 
 def _unmapped(reader: MapReader, kind: str) -> TableFile | None:
