@@ -18,6 +18,7 @@ NIGHT = range(7)  # hours among which the least use of homes lies
 # Medians of a client's day: no utility's typical client lies outside; kWh that are Wh or MWh do.
 FEWEST_KWH, MOST_KWH = 0.2, 500.0
 MIN_CLIENTS = 20  # fewer do not show the hour of least use
+MIN_PARTS = 12  # readings of a day that show its shape
 MIN_READINGS = 24  # of a client, before it can look like a register
 REGISTER_SHARE = 0.8  # of the clients
 MANY_ESTIMATED = 0.5
@@ -56,8 +57,8 @@ class ReadingChecks:
         self._add_range(readings["read_at"])
         is_same = client[1:] == client[:-1]
         self.lengths.update(np.diff(minute)[is_same].tolist())
-        if (minute % DAY).any():
-            self.hours += np.bincount((minute[known] % DAY) // HOUR, kwh[known], minlength=24)
+        in_parts = known & _of_days_in_parts(client, minute // DAY)
+        self.hours += np.bincount((minute[in_parts] % DAY) // HOUR, kwh[in_parts], minlength=24)
         self._add_clients(client[known], minute[known] // DAY, kwh[known])
 
     def _add_range(self, moments: np.ndarray) -> None:
@@ -119,3 +120,10 @@ class ReadingChecks:
         if self.n_estimated > MANY_ESTIMATED * self.n:
             text = f"{self.n_estimated:,} of {self.n:,} readings are estimates: scores of such clients rest on little"
             yield CheckFinding(CheckLevel.LOOK, "readings", text)
+
+
+def _of_days_in_parts(client: np.ndarray, day: np.ndarray) -> np.ndarray:
+    """Mark readings of days with so many of them that they show the day's shape."""
+    starts = np.flatnonzero(np.append(True, (np.diff(client) != 0) | (np.diff(day) != 0)))
+    n = np.diff(np.append(starts, len(client)))
+    return np.repeat(n >= MIN_PARTS, n)

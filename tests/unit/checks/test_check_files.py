@@ -98,6 +98,12 @@ def test_a_wrong_clock_shows_in_the_hour_of_least_use(tmp_path):
     assert 'clock = "UTC"' in result.findings[0].line
 
 
+def test_totals_of_days_do_not_count_as_use_at_midnight(tmp_path):
+    result = check_files([], readings=daily(tmp_path))
+    assert result.readings.least_hour is None
+    assert not result.readings.hours.any()
+
+
 def test_indices_that_do_not_fit_what_is_billed_are_found(tmp_path):
     invoices = [
         an_invoice(f"c-{i}", invoice_on=f"2012-{month:02d}-17", consumption_level_1=500, old_index=0, new_index=10)
