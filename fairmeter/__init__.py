@@ -27,9 +27,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fairmeter.frames import ScoringModel, load, train
+    from fairmeter.frames import ClientFrames, ScoringModel, check, guess_map, load, read, train
 
-__all__ = ["ScoringModel", "load", "train"]
+__all__ = ["ClientFrames", "ScoringModel", "check", "guess_map", "load", "read", "train"]
 
 
 def __getattr__(name: str) -> Any:

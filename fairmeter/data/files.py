@@ -119,7 +119,9 @@ def find_file(kind: str, paths: tuple, named: str | Path | TableFile | None = No
     if len(of_kind) == 1:
         return of_kind[0]
     found = _first_five(of_kind or sources) or f"none in {', '.join(map(str, paths)) or 'what was named'}"
-    raise MissingFile(f"Need one file ({FORMATS}) with '{kind}' in its name; found {found}. Name the file.")
+    raise MissingFile(
+        f"Need one file ({FORMATS}) with '{kind}' in its name; found {found}. Name the file, or begin with --guess-map."
+    )
 
 
 def has_file(kind: str, paths: tuple) -> bool:

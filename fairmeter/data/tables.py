@@ -27,7 +27,7 @@ from fairmeter.core.consumption import LEVELS, billed_consumption
 from fairmeter.core.types import DataIncident, QualityFlag, Table
 from fairmeter.data.arrow_reader import ParsedTable, parse_table
 from fairmeter.data.cleaning import FINDINGS, CleaningFinding, clean
-from fairmeter.data.date_swaps import EXPORT_DATE
+from fairmeter.data.date_swaps import EXPORT_DATE, STATED_DATE
 from fairmeter.data.files import (
     NULLS,
     Column,
@@ -42,6 +42,7 @@ from fairmeter.data.parsing import (
     is_year_first,
     parse_day,
     parse_energy,
+    parse_flag,
     parse_id,
     parse_invoice_day,
     parse_key,
@@ -157,6 +158,9 @@ INVOICE_FIELDS = (
     _number("months", "months_number"),
     _number("consumption", "consumption", is_required=False),
     Column("quality", "quality", parse_quality, np.int8, is_required=False),
+    # How a date was written where another reader has parsed it, as fairmeter.read does.
+    Column(EXPORT_DATE, EXPORT_DATE, parse_flag, bool, is_required=False),
+    Column(STATED_DATE, STATED_DATE, parse_flag, bool, is_required=False),
 )
 NO_INVOICES = {"client": np.array([], np.int64)} | {
     field.name: np.array([], field.dtype) for field in INVOICE_FIELDS if field.is_required
@@ -306,8 +310,9 @@ def invoice_columns(sheet: ParsedTable) -> Iterator[tuple[str, np.ndarray]]:
     """Yield (name, column) of invoices as parsed, so that only one column at a time is in memory in two forms."""
     # First, before the column of dates is released. In the public export, where day and month are swapped, this column
     # has the raw name and its dates are written year first.
-    is_raw = sheet.is_raw(INVOICE_ON)
-    yield EXPORT_DATE, sheet.peek(YEAR_FIRST) if is_raw else np.zeros(sheet.n_rows, bool)
+    if EXPORT_DATE not in sheet.names:
+        is_raw = sheet.is_raw(INVOICE_ON)
+        yield EXPORT_DATE, sheet.peek(YEAR_FIRST) if is_raw else np.zeros(sheet.n_rows, bool)
     for field in INVOICE_FIELDS:
         if field in sheet:
             yield field.name, sheet.take(field)

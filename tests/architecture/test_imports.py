@@ -30,7 +30,7 @@ LAYERS = {
     "checks": "scoring data core",
     "training": "scoring planning explanation analysis simulation models features data evaluation core",
     "reports": "training checks scoring planning data evaluation core",
-    "frames": "training scoring planning explanation models features data core",
+    "frames": "training checks scoring planning explanation models features data core",
     "desk": "training scoring planning explanation store analysis casework evaluation data features core",
     "web": "desk store scoring casework analysis data evaluation core",
 }

@@ -12,6 +12,7 @@ import score
 from fairmeter.data.files import DamagedFile, MissingColumns, MissingFile
 from fairmeter.frames.model import UnknownClient
 from fairmeter.models.model_file import to_plain
+from tests.builders import exports
 
 KINDS = {"pandas": lambda table: table, "Polars": pl.from_pandas, "Arrow": pa.Table.from_pandas}
 
@@ -64,6 +65,32 @@ def test_readings_are_scored_as_score_py_does(metered, tmp_path):
         patch.setenv("MODEL_PATH", str(metered.model))
         assert score.main(["--readings", str(metered.readings), "--out", str(out)]) == 0
     assert same_values(model.score(readings=pd.read_parquet(metered.readings)), pd.read_parquet(out))
+
+
+@pytest.mark.parametrize("export", [exports.brazilian, exports.indian])
+def test_tables_read_by_a_map_score_as_score_py_does_with_it(export, trained, tmp_path):
+    made, out = export(tmp_path), tmp_path / "scores.parquet"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MODEL_PATH", str(trained.model))
+        assert score.main([str(made.files), "--map", str(made.map), "--out", str(out)]) == 0
+    tables = fairmeter.read(made.files, map=made.map)
+    assert tables.readings is None
+    assert same_values(fairmeter.load(trained.model).score(*tables), pd.read_parquet(out))
+
+
+def test_tables_read_without_a_map_score_as_score_py_does(trained, small_utility, scored):
+    clients, invoices, _ = fairmeter.read(small_utility)
+    assert same_values(fairmeter.load(trained.model).score(clients, invoices), scored)
+
+
+def test_readings_read_by_a_map_are_those_of_the_map(metered, tmp_path):
+    made, out = exports.european(tmp_path), tmp_path / "scores.parquet"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MODEL_PATH", str(metered.model))
+        assert score.main([str(made.files), "--map", str(made.map), "--out", str(out)]) == 0
+    tables = fairmeter.read(made.files, map=made.map)
+    assert tables.clients is None
+    assert same_values(fairmeter.load(metered.model).score(*tables), pd.read_parquet(out))
 
 
 def test_reasons_of_some_clients_are_those_of_the_list(trained, frames, scored):

@@ -73,8 +73,10 @@ def read_mapped_base(
         raise TableError(
             f"{data_map.name} states neither [invoices] nor [readings], and no file has such a name. Write one of them."
         )
-    found_clients = _clients(reader) or clients_by_id(_ids_of(found_invoices, found_readings))
-    tables = tables_of(found_clients, found_invoices, reader)
+    given = _clients(reader)
+    tables = tables_of(given or clients_by_id(_ids_of(found_invoices, found_readings)), found_invoices, reader)
+    if given is None and found_invoices is None:  # readings alone: that a client has no invoice says nothing
+        tables = replace(tables, flags=[], quality=[()] * len(tables.quality))
     if found_readings is not None:
         found_readings = found_readings.for_clients(tables.clients["client_id"])
         if found_readings.label is None and "label" in tables.clients:
