@@ -50,12 +50,26 @@ class ByConsumption:
         ]
 
 
+class Unmeasured:
+    """In the place of the drift monitor: the fake model has no reference distribution."""
+
+    def __init__(self, _model, _n_clients=None):
+        pass
+
+    def add(self, context):
+        pass
+
+    def drift(self):
+        return {"parts": {}, "untold": []}
+
+
 @pytest.fixture(autouse=True)
 def model(monkeypatch):
     """The fake model in the place of model.bin; features are the tables themselves."""
     model = ByConsumption()
     monkeypatch.setattr(score.model_file, "load", lambda _path, _key=None: model)
     monkeypatch.setattr(population, "client_features", lambda clients, invoices, _cells: (clients, invoices))
+    monkeypatch.setattr(score, "DriftMonitor", Unmeasured)
     monkeypatch.setattr(population, "explain", explained)
     monkeypatch.setattr(
         population, "estimate_recoveries", lambda _model, clients, *_: [AT_STAKE for _ in clients["region"]]

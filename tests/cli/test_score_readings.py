@@ -324,7 +324,7 @@ def test_who_registers_nothing_any_more_has_all_its_former_use_at_stake(tmp_path
 
 
 def test_a_promise_is_refused_where_readings_are_judged(tmp_path, readings, model, monkeypatch, capsys):
-    monkeypatch.setattr(score, "load_model", lambda _settings: model)
+    monkeypatch.setattr(score, "load_model", lambda *_: model)
     asked = ["--readings", readings, "--false-alarms", 0.5, "--out", tmp_path / "s.csv", "--list", tmp_path / "v.csv"]
     assert score.main([str(word) for word in asked]) == 2
     assert "scores from invoices" in capsys.readouterr().err

@@ -252,7 +252,7 @@ def test_a_place_that_cannot_be_written_to_is_told_before_the_work(place, traine
 
 
 PIPELINE = "fairmeter.training.invoice_pipeline"
-FITTING = (f"{PIPELINE}.read_tables", f"{PIPELINE}.client_features", f"{PIPELINE}.fit_ensemble")
+FITTING = ("fairmeter.cli.train_inputs.read_tables", f"{PIPELINE}.client_features", f"{PIPELINE}.fit_ensemble")
 WRITING = ("train.write_training_report", "fairmeter.models.model_file.save")
 NOTHING_MEASURED = TrainingResult({"results": []}, object())
 
