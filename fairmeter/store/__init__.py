@@ -9,6 +9,7 @@ from fairmeter.store.engine.migrate import Migrations
 from fairmeter.store.engine.packing import InvoiceHistories, Series, invoice_histories
 from fairmeter.store.engine.paging import BadQuery, Page
 from fairmeter.store.erasure import ErasedClient, ErasureStore
+from fairmeter.store.imports import Import, ImportConflict, ImportStore, KeptMap, NoSuchImport, StepClaim
 from fairmeter.store.ingestion import IngestionStore, IngestionTotals, ReceivedBatch, RejectedMessage
 from fairmeter.store.notifications import ClaimedNotice, NotificationStore
 from fairmeter.store.places import Area, Cell, Neighbour, PlacedClient, PlaceStore, Transformer
@@ -32,13 +33,17 @@ __all__ = [
     "ClaimedNotice",
     "ErasedClient",
     "FormerReading",
+    "Import",
+    "ImportConflict",
     "IngestionResult",
     "IngestionTotals",
     "InvoiceHistories",
+    "KeptMap",
     "LoginLimits",
     "Mark",
     "NameTaken",
     "Neighbour",
+    "NoSuchImport",
     "NoSuchName",
     "Page",
     "PlacedClient",
@@ -53,6 +58,7 @@ __all__ = [
     "RunSummary",
     "Sender",
     "Series",
+    "StepClaim",
     "Store",
     "StoreError",
     "StoreUnavailable",
@@ -80,6 +86,7 @@ class Store(
     ErasureStore,
     IngestionStore,
     NotificationStore,
+    ImportStore,
     UserStore,
     Migrations,
 ):

@@ -388,3 +388,28 @@ weather = Table(
     Column("day", Date, primary_key=True),
     Column("temperature", Double, nullable=False),
 )  # fmt: skip
+
+# Files of a utility on their way into the desk. step: asked for and not done; lease: of the process that works on it.
+imports = Table(
+    "imports", metadata,
+    Column("import_id", Id, primary_key=True),
+    Column("owner", Text, nullable=False), Column("folder", Text, nullable=False, unique=True),
+    Column("files", Text, nullable=False), Column("is_named", Boolean, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("step", Text), Column("lease", Text), Column("beat_at", UtcDateTime),
+    Column("queued_at", UtcDateTime, nullable=False),
+    Column("error", Text), Column("progress", Text), Column("options", Text),
+    Column("headers", Text), Column("guess", Text), Column("map_text", Text), Column("kept", Text),
+    Column("checked", Text), Column("trial", Text), Column("outcome", Text),
+    Column("created_at", UtcDateTime, nullable=False), Column("updated_at", UtcDateTime, nullable=False),
+    CheckConstraint("state IN ('uploaded', 'mapped', 'checked', 'scored', 'stored', 'cancelled')", name="state"),
+    Index(None, "owner", "import_id"),
+)  # fmt: skip
+
+# Maps that were confirmed, by the headers of the files.
+import_maps = Table(
+    "import_maps", metadata,
+    Column("headers_hash", Text, primary_key=True),
+    Column("map_text", Text, nullable=False),
+    Column("kept_by", Text, nullable=False), Column("kept_at", UtcDateTime, nullable=False),
+)  # fmt: skip
