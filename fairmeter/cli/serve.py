@@ -86,7 +86,9 @@ def desk_or_exit(settings: Settings, predictor: Predictor) -> "DeskExtension | N
     """The desk over its database, where one is set or OPEN is; without it none of its modules is loaded."""
     if settings.database_url is None and settings.open == "0":
         return None
+    from fairmeter.cli.imports import Launcher, import_files
     from fairmeter.desk import runs  # brings SQLAlchemy
+    from fairmeter.desk.imports import Imports
     from fairmeter.web.desk import DeskExtension
     from fairmeter.web.pages.site import PageSettings
 
@@ -96,6 +98,7 @@ def desk_or_exit(settings: Settings, predictor: Predictor) -> "DeskExtension | N
             secret_value(settings.database_url) or runs.DATABASE, settings.alert_rules, predictor, settings.photos,
             audit_key=audit_key.encode() if audit_key else None,
         )  # fmt: skip
+        service.imports = Imports(service.store, import_files(settings, service.store), Launcher())
         secret = secret_value(settings.secret_key) or service.store.secret("session")
     except runs.OPEN_ERRORS as error:
         stop(str(error))

@@ -98,6 +98,15 @@ class Settings(CommandSettings):
         "PostgreSQL none are taken until a folder is named that all workers share and that is backed up with the "
         "database.",
     )
+    imports: Path | None = Field(
+        None,
+        description="Folder of files that are being imported; unset, `imports/` beside a database that is a file. With "
+        "PostgreSQL none are taken until a folder is named that all workers share.",
+    )
+    import_from: Path | None = Field(
+        None, description="Folder on the server whose files the Import page offers beside uploads; it is only read."
+    )
+    max_import_bytes: int = Field(2 * 2**30, gt=0, description="Bytes of the files of one import.")
     map_tiles: str = Field(
         "",
         description="Tiles under the map, `https://HOST/{z}/{x}/{y}.png` of a server that any page may use; browsers "

@@ -17,6 +17,8 @@ from fairmeter.casework.alert_rules import AlertRules
 from fairmeter.casework.types import Case
 from fairmeter.core.code_names import NO_CODE_NAMES, CodeNames
 from fairmeter.core.types import EnergyBalance, Score, Table
+from fairmeter.desk.import_files import ImportFiles
+from fairmeter.desk.imports import Imports
 from fairmeter.desk.photos import Photos
 from fairmeter.scoring.payloads import AggregatedClient, RawClient
 from fairmeter.scoring.problems import bad_value
@@ -141,6 +143,7 @@ class DeskService:
     ) -> None:
         self.store, self.rules, self.backend, self.plan = store, rules, backend, plan
         self.photos = photos or Photos()
+        self.imports = Imports(store, ImportFiles(), lambda: None)  # refused, until the service has a folder for them
 
     @property
     def manifest(self) -> dict:

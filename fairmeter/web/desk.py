@@ -4,6 +4,7 @@ In:  a DeskService, the secret of the sessions' cookies, and which callers need 
 Out: DeskExtension, which create_app() registers.
 """
 
+from collections.abc import Callable
 from functools import partial
 
 from flask import Flask, Response
@@ -13,9 +14,9 @@ from fairmeter.core.types import Score
 from fairmeter.desk.service import DeskService
 from fairmeter.scoring.payloads import AggregatedClient, RawClient
 from fairmeter.scoring.problems import FieldProblem, Problem
-from fairmeter.store import BadQuery, StoreError, StoreUnavailable
+from fairmeter.store import BadQuery, ImportConflict, NoSuchImport, StoreError, StoreUnavailable
 from fairmeter.web.app import Api
-from fairmeter.web.desk_api import gauges, read, write
+from fairmeter.web.desk_api import gauges, imports, read, write
 from fairmeter.web.http import code_names, errors, observability, sessions
 from fairmeter.web.http.auth import NO_ONE, AccessControl, DeskAccess
 from fairmeter.web.pages import registry
@@ -49,11 +50,13 @@ class DeskExtension:
         metrics.add_source(gauges.run_metrics(self.service.store, metrics.store_errors.inc))
         read.register(app, guard, self.service)
         write.register(app, guard, self.service)
+        imports.register(app, guard, self.service.imports)
         registry.register(app, guard, self.service, self._pages)
 
     def ready(self) -> None:
         """Raises StoreUnavailable where the database does not answer."""
         self.service.store.ping()
+        self.service.imports.sweep_if_due()  # an orchestrator asks every few seconds, also where no user comes
 
     def record(self, row: RawClient | AggregatedClient, score: Score) -> None:
         """Store a client that was scored. Raises Problem, StoreError."""
@@ -73,8 +76,14 @@ def register_errors(app: Flask) -> None:
 
     app.register_error_handler(StoreUnavailable, unavailable)
     app.register_error_handler(BadQuery, lambda error: errors.error_response(_bad_query(error)))
+    for error, status, code in ((NoSuchImport, 404, "not_found"), (ImportConflict, 409, "import_conflict")):
+        app.register_error_handler(error, _answer_as(status, code))
     app.register_error_handler(StoreError, lambda error: errors.error_response(Problem(422, "bad_value", str(error))))
     app.register_error_handler(CaseError, lambda error: errors.error_response(problem_of(error)))
+
+
+def _answer_as(status: int, code: str) -> Callable[[StoreError], Response]:
+    return lambda error: errors.error_response(Problem(status, code, str(error)))
 
 
 def problem_of(error: CaseError) -> Problem:

@@ -1,6 +1,6 @@
 """A desk over a store, with a scorer that needs no model."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,12 +59,14 @@ def desk_app(
     photos: Path | None = None,
     *settings: PageSettings,
     scorer: ForDesk | None = None,
+    imports: Callable[[DeskService], None] = lambda _service: None,
 ):
-    """The service with a desk. [photos: the folder of photos; settings: of its pages]"""
+    """The service with a desk. [photos: the folder of photos; settings: of its pages; imports: lets it take files]"""
     scorer = scorer or ForDesk()
     service = DeskService(
         store, shipped_rules(), runs.Rescorer(scorer), runs.plan_visits, Photos(photos or runs.photo_folder(store))
     )
+    imports(service)
     return create_app(scorer, LIMITS, api_key, DeskExtension(service, SECRET, open_to, *settings))
 
 

@@ -105,6 +105,20 @@ class PhotoPath(DeskRequest):
     name: Name
 
 
+class ImportPath(DeskRequest):
+    import_id: Number
+
+
+class ConfirmQuery(DeskRequest):
+    accept_fewer: bool = Field(False, description="also where far fewer clients are judged than in the last run")
+
+
+class NewMap(DeskRequest):
+    """What the columns of a utility's files mean, as TOML."""
+
+    map: str = Field(max_length=100_000, examples=['[clients]\nclient_id = "CONSUMER_NO"'])
+
+
 class Paged(DeskRequest):
     """A page of a list."""
 

@@ -405,3 +405,32 @@ class ReadingsDeleted(DeskResponse):
     n_deleted: int
     n_rescored: int
     n_waiting: int = Field(description="1 if the client is still to be rescored")
+
+
+class ImportResponse(DeskResponse):
+    """Files of a utility on their way into the desk.
+
+    After `guess` there is a map, after `check` what looks wrong, after `score` a trial, after `confirm` a run.
+    """
+
+    import_id: int
+    state: str = Field(description="uploaded, mapped, checked, scored, stored or cancelled")
+    step: str | None = Field(description="guess, check, score or confirm where it waits or runs, else null")
+    is_running: bool
+    error: str | None = Field(description="why the last step failed")
+    progress: dict[str, Any] | None
+    files: list[dict[str, Any]]
+    headers: dict[str, Any] | None = Field(description="the columns of the files")
+    map: str | None = Field(validation_alias="map_text", description="TOML")
+    kept: dict[str, Any] | None = Field(description="who confirmed this map for such files, and when")
+    checked: dict[str, Any] | None
+    trial: dict[str, Any] | None
+    outcome: dict[str, Any] | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class ImportList(DeskResponse):
+    """Imports of one user."""
+
+    rows: list[ImportResponse]

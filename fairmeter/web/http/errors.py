@@ -21,7 +21,10 @@ HTTP_MESSAGES = {
     400: ("bad_request", "The request cannot be read; send it again as /docs shows."),
     404: ("not_found", "There is nothing at this address; /docs lists the routes."),
     405: ("method_not_allowed", "This address accepts other methods; the Allow header lists them."),
-    413: ("too_large", "The body is larger than the limit (MAX_BODY_BYTES); send fewer clients at a time."),
+    413: (
+        "too_large",
+        "The body is larger than the limit (MAX_BODY_BYTES, of an import MAX_IMPORT_BYTES); send less at a time.",
+    ),
     500: ("internal", UNEXPECTED),
 }
 

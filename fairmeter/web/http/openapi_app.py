@@ -1,9 +1,11 @@
-"""The Flask application class: documents its routes as OpenAPI 3.1, parses JSON once, keeps uploads in memory."""
+"""The Flask application class: documents its routes as OpenAPI 3.1, parses JSON once, bounds uploads."""
 
 from io import BytesIO
-from typing import Any
+from pathlib import Path
+from tempfile import SpooledTemporaryFile
+from typing import Any, BinaryIO, NamedTuple
 
-from flask import Request
+from flask import Request, current_app
 from flask.json.provider import DefaultJSONProvider
 from flask_openapi import Info, OpenAPI, Schema
 from pydantic import BaseModel
@@ -23,11 +25,38 @@ SCHEMES = {
 SWAGGER_CONFIG = {"validatorUrl": None}  # else Swagger UI asks a validator on the internet about our document
 
 
-class InMemoryRequest(Request):
-    """A request whose uploads stay in memory: bodies are bounded, and a container's root may be read-only."""
+MAX_PARTS = 500  # of a form: files and fields
+IN_MEMORY = 2**16  # bytes of an uploaded file, before it is written to the disk
 
-    def _get_file_stream(self, *_args, **_kwargs) -> BytesIO:
-        return BytesIO()
+
+class UploadSpace(NamedTuple):
+    """Where the files of large uploads go while they arrive, and how large a body may be."""
+
+    folder: Path
+    max_bytes: int
+
+
+class InMemoryRequest(Request):
+    """A request whose uploads stay in memory: bodies are bounded, and a container's root may be read-only.
+
+    Endpoints that keep_uploads() names take larger ones, in files without a name, which nobody else can open.
+    """
+
+    @property
+    def max_content_length(self) -> int | None:
+        """The limit of the endpoint."""
+        space = self._space()
+        return current_app.config["MAX_CONTENT_LENGTH"] if space is None else space.max_bytes
+
+    def _space(self) -> UploadSpace | None:
+        return current_app.upload_spaces.get(self.endpoint)
+
+    def _get_file_stream(self, *_args, **_kwargs) -> BinaryIO:
+        space = self._space()
+        if space is None:
+            return BytesIO()
+        space.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return SpooledTemporaryFile(IN_MEMORY, dir=space.folder)
 
     def get_json(self, force: bool = False, silent: bool = False, cache: bool = False) -> Any:
         """The parsed body, not cached: a body of photos would otherwise stay in memory twice, as bytes and as text."""
@@ -67,7 +96,16 @@ class Api(OpenAPI):
             validation_error_model=error_model,
             static_folder=None,
         )
+        self.upload_spaces: dict[str | None, UploadSpace] = {}
         self.openapi_version = "3.1.0"
         self.json.sort_keys = False
         self.components_schemas.update({name: Schema(**schema) for name, schema in components.items()})
-        self.config |= {"MAX_CONTENT_LENGTH": max_body_bytes, "SWAGGER_CONFIG": SWAGGER_CONFIG}
+        self.config |= {
+            "MAX_CONTENT_LENGTH": max_body_bytes,
+            "MAX_FORM_PARTS": MAX_PARTS,
+            "SWAGGER_CONFIG": SWAGGER_CONFIG,
+        }
+
+    def keep_uploads(self, endpoint: str, folder: Path, max_bytes: int) -> None:
+        """Let an endpoint take uploads of this size, through files in this folder."""
+        self.upload_spaces[endpoint] = UploadSpace(folder, max_bytes)

@@ -9,7 +9,7 @@ from flask import Flask
 
 from fairmeter.desk.service import DeskService
 from fairmeter.web.http.auth import AccessControl
-from fairmeter.web.pages import cases, field, inspection_list, live, model, overview, sign_in
+from fairmeter.web.pages import cases, field, imports, inspection_list, live, model, overview, sign_in
 from fairmeter.web.pages.client import crew_sheet
 from fairmeter.web.pages.client import view as client
 from fairmeter.web.pages.demo import view as demo
@@ -18,6 +18,7 @@ from fairmeter.web.pages.map import view as map_view
 from fairmeter.web.pages.site import PageSettings, Site
 
 PAGES = (sign_in, overview, inspection_list, client, crew_sheet, model, cases, field, demo, map_view, live, transformer)
+PAGES += (imports,)
 
 
 def register(app: Flask, guard: AccessControl, desk: DeskService, settings: PageSettings) -> None:

@@ -24,7 +24,7 @@ from fairmeter.core.claims import claims_probability
 from fairmeter.desk.service import DeskService
 from fairmeter.scoring.problems import Problem
 from fairmeter.web.http import i18n, sessions
-from fairmeter.web.http.auth import ANYBODY, NOBODY, ROLES, VIEWER, AccessControl, Identity, guard_of
+from fairmeter.web.http.auth import ADMIN, ANYBODY, NOBODY, ROLES, VIEWER, AccessControl, Identity, guard_of
 from fairmeter.web.pages import error_pages
 from fairmeter.web.pages.basemap import Line
 
@@ -57,6 +57,7 @@ NAVIGATION = (
     ("live", "live", VIEWER),
     ("model", "model", VIEWER),
     ("demo", "demo", VIEWER),
+    ("imports", "import", ADMIN),
 )
 
 
