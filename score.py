@@ -43,7 +43,7 @@ from fairmeter.cli.settings import CommandSettings, describe_invalid
 from fairmeter.core.types import Score
 from fairmeter.data.exogenous import Exogenous
 from fairmeter.data.files import TableError
-from fairmeter.data.maps import DataMap, read_map
+from fairmeter.data.maps import DataMap, map_of_files
 from fairmeter.data.maps.mapped_base import read_mapped_exogenous
 from fairmeter.data.partitioned.reading_parts import DiskSpace
 from fairmeter.data.partitioned.spark import SparkError
@@ -100,7 +100,7 @@ def check(options: ScoringOptions) -> int:
     from fairmeter.reports.check_report import write_check_report
 
     report = None if options.report is None else writable_folder(options.report)
-    data_map = None if options.map is None else read_map(options.map)
+    data_map = map_of_files(options.map, options.sources, options.readings)
     with progress() as bar:
         bar.add_task("Reading", total=None)
         found = check_files(options.sources, data_map, options.clients, options.invoices, options.readings)
@@ -127,7 +127,7 @@ def run(options: ScoringOptions, settings: CommandSettings) -> None:
     inspections.check_false_alarms(model, options)
     exclusions = read_exclusions(options.leave_out)
     former = None if options.former is None else read_list(options.former)
-    data_map = None if options.map is None else read_map(options.map)
+    data_map = map_of_files(options.map, options.sources, options.readings)
     exogenous = read_mapped_exogenous(data_map, tuple(options.sources), options.weather, options.holidays)
     console = Console(highlight=False)
 

@@ -31,9 +31,7 @@ class Curve(NamedTuple):
 def random_curves(n_clients: int, n_days: int, minutes: int, seed: int = 1) -> list[Curve]:
     """Curves of clients that use some hundred Wh an interval."""
     wh = np.random.default_rng(seed).gamma(1.5, 5 * minutes, (n_clients, n_days * 24 * 60 // minutes)).astype(int)
-    return [
-        Curve(f"{30_000_000_000 + i}"[:10], datetime(2025, 1, 1), minutes, row) for i, row in enumerate(wh.tolist())
-    ]
+    return [Curve(f"{3_000_000_000 + i}", datetime(2025, 1, 1), minutes, row) for i, row in enumerate(wh.tolist())]
 
 
 def nem12(curves: Sequence[Curve]) -> str:

@@ -11,7 +11,7 @@ from fairmeter.cli.console import console, print_lines
 from fairmeter.cli.settings import CommandSettings, secret_value
 from fairmeter.core.environment import configure_spark
 from fairmeter.data.exogenous import Exogenous
-from fairmeter.data.maps import DataMap, read_map
+from fairmeter.data.maps import DataMap, map_of_files
 from fairmeter.data.maps.mapped_base import read_mapped_base, read_mapped_exogenous
 from fairmeter.data.readings import ReadingTables, has_readings, read_readings
 from fairmeter.data.tables import Tables, read_tables
@@ -44,7 +44,7 @@ def read_inputs(options: TrainingOptions, settings: CommandSettings) -> Training
     Raises TableError, TrainingError, ModelError.
     """
     base_model = load_base_model(options.base_model, settings.key) if options.base_model else None
-    data_map = None if options.map is None else read_map(options.map)
+    data_map = map_of_files(options.map, options.sources, options.readings)
     if data_map is not None and not data_map.is_empty:
         return _read_mapped(data_map, options, settings, base_model)
     files = reading_files(options)

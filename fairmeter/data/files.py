@@ -21,7 +21,19 @@ MAX_UNPACKED_BYTES = 8 * 2**30  # of one file, against zip bombs; the public arc
 MAX_MEMBERS = 20_000  # files in a zip or a folder; two or three are needed, or one a client
 GZIP_RATIO = 8  # unpacked over packed bytes, approximately
 TEXTS = (".csv", ".tsv", ".txt", ".json", ".ndjson", ".jsonl")  # each may be packed: .csv.gz
-SUFFIXES = (*TEXTS, *(f"{suffix}.gz" for suffix in TEXTS), ".parquet", ".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
+FORMAT_SUFFIXES = (".xml", ".xml.gz", ".edi", ".edifact", ".mscons", ".hex")  # of meter data that is no table
+NAMED_SUFFIXES = (".bin",)  # of such files too, but of others as well: read only where the file itself is named
+SUFFIXES = (
+    *TEXTS,
+    *(f"{suffix}.gz" for suffix in TEXTS),
+    ".parquet",
+    ".xlsx",
+    ".xlsm",
+    ".xlsb",
+    ".xls",
+    ".ods",
+    *FORMAT_SUFFIXES,
+)
 FORMATS = ".csv, .txt, .tsv, .json, .xlsx, .parquet"  # of SUFFIXES, for messages
 PROSE = ("readme", "licen")  # files about the data, which stand beside it
 NULLS = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "None", "NaT")
@@ -161,7 +173,7 @@ def _files_in(path: Path, is_deep: bool, accepts: Callable[[str], bool]) -> Iter
         yield from _tables_in(path, is_deep, accepts)
     elif path.suffix.lower() == ".zip":
         yield from _members_of(path, accepts)
-    elif accepts(path.name):
+    elif accepts(path.name) or path.name.lower().endswith(NAMED_SUFFIXES):
         yield _table_file(path, path.name)
     else:
         raise DamagedFile(f"{path} does not end in .zip, .csv.gz, {FORMATS}; convert it or correct its name.")

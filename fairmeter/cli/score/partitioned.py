@@ -13,7 +13,7 @@ from fairmeter.cli.score.inspections import ListError
 from fairmeter.cli.score.options import ScoringOptions
 from fairmeter.cli.settings import CommandSettings
 from fairmeter.core.environment import configure_spark
-from fairmeter.data.maps import read_map
+from fairmeter.data.maps import map_of_files, read_map
 from fairmeter.data.maps.map_file import EMPTY_MAP
 from fairmeter.data.partitioned.mapped_files import find_mapped_files
 from fairmeter.data.partitioned.partitions import files_of_kind, find_table_files
@@ -50,7 +50,8 @@ def has_readings_to_score(options: ScoringOptions) -> bool:
     """Whether there are readings, which are read in parts and then scored as in memory."""
     if options.readings or has_readings(*options.sources) or files_of_kind("reading", tuple(options.sources)):
         return True
-    return bool(options.map) and bool(read_map(options.map).of("readings"))
+    data_map = map_of_files(options.map, options.sources)
+    return data_map is not None and bool(data_map.of("readings"))
 
 
 @contextmanager
