@@ -166,11 +166,11 @@ def auc_estimate(y: np.ndarray, score: np.ndarray) -> dict | None:
     least = min(n, len(y) - n)
     if least < 2 or (least >= FEW and interval[0] < interval[1]):
         return estimate(value, interval)
-    low, high = _score_interval_of_auc(value, n, len(y) - n)
+    low, high = score_interval_of_auc(value, n, len(y) - n)
     return estimate(value, (min(low, interval[0]), max(high, interval[1])))
 
 
-def _score_interval_of_auc(value: float, n_frauds: float, n_others: float) -> tuple[float, float]:
+def score_interval_of_auc(value: float, n_frauds: float, n_others: float) -> tuple[float, float]:
     """95 % interval of a ROC-AUC by inverting its score test, which keeps its width at 0 and 1.
 
     Method 5 of Newcombe, Confidence intervals for an effect size measure based on the Mann-Whitney statistic, Part 2,

@@ -14,11 +14,11 @@ import numpy as np
 from fairmeter.evaluation.metrics import (
     FEW,
     CumulativeHits,
-    auc_estimate,
     cumulative_hits,
     estimate,
     percentiles,
     ratio,
+    score_interval_of_auc,
     widened,
 )
 
@@ -74,14 +74,15 @@ def ranking(label: np.ndarray, score: np.ndarray, household: np.ndarray) -> dict
     }
     n_thieves = len(np.unique(household[np.asarray(label) == 1]))
     widest = {name: widened(each, n_thieves) for name, each in found.items()}
-    return widest | {"roc_auc": _hull(found["roc_auc"], auc_estimate(label, score), n_thieves)}
+    n_others = len(np.unique(household[np.asarray(label) == 0]))
+    return widest | {"roc_auc": _hull(found["roc_auc"], n_thieves, n_others)}
 
 
-def _hull(found: dict | None, other: dict | None, n_thieves: int) -> dict | None:
-    """The estimate; of few thieves with the hull of both intervals."""
-    if found is None or n_thieves >= FEW or None in (other, found["interval"], other and other["interval"]):
+def _hull(found: dict | None, n_thieves: int, n_others: int) -> dict | None:
+    """A ROC-AUC; of few thieves with the hull of its interval and the score interval of so many households."""
+    if found is None or found["interval"] is None or n_thieves >= FEW or not (n_thieves and n_others):
         return found
-    (low, high), (least, most) = found["interval"], other["interval"]
+    (low, high), (least, most) = found["interval"], score_interval_of_auc(found["value"], n_thieves, n_others)
     return found | {"interval": [min(low, least), max(high, most)]}
 
 

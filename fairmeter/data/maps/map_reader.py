@@ -163,6 +163,7 @@ class MapReader:
 
     def rows_of(self, table: TableSpec, raw: RawTable) -> Iterator[CanonicalRows]:
         """The canonical rows of one batch. Raises TableError."""
+        self._check_columns(table, raw, ())
         formats = self._formats(table, raw.source, raw)
         with self._explained(table, raw.source, raw):
             yield from canonical_rows(table, 0, raw, self.joins, formats)

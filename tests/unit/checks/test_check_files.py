@@ -10,7 +10,7 @@ from fairmeter.checks.check_files import check_files
 from fairmeter.checks.column_use import LOST
 from fairmeter.checks.findings import CheckLevel
 from fairmeter.cli.check import check_lines
-from fairmeter.data.maps import read_map
+from fairmeter.data.maps import parse_map, read_map
 from fairmeter.data.tables import CLIENT_FIELDS, INVOICE_FIELDS
 from fairmeter.reports.check_report import check_page
 from tests.builders import exports
@@ -119,6 +119,13 @@ def test_a_file_that_cannot_be_read_is_a_finding(tmp_path):
     result = check_files([tmp_path])
     assert result.exit_code == CheckLevel.UNUSABLE
     assert any("the day before" in finding.text for finding in result.findings)
+
+
+def test_a_map_without_a_date_is_a_finding(brazilian):
+    data_map = parse_map('[invoices]\nclient_id = "Instalação"\nconsumption = "JAN/2021"\n', "mine.toml")
+    result = check_files([brazilian.files], data_map)
+    assert result.exit_code == CheckLevel.UNUSABLE
+    assert any("invoice_on" in finding.text for finding in result.findings)
 
 
 def test_labels_of_one_kind_are_to_be_looked_at(tmp_path):
