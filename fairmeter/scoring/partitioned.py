@@ -2,8 +2,8 @@
 
 In:  clients and invoices as score.py reads them, or folders of many files each; a model.
 Out: the ranked list, equal to the last digit to the one made in memory: a part holds all rows of its clients, and a
-     client's score by invoices depends on its own rows only. Readings are compared with their neighbours', so they are
-     scored in memory only.
+     client's score by invoices depends on its own rows only. Readings, which are compared with their neighbours', are
+     totalled to days in parts (fairmeter/data/partitioned/reading_parts.py) and then scored as in memory.
 """
 
 from collections import defaultdict
@@ -18,7 +18,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from fairmeter.core.types import Score
+from fairmeter.core.types import QualityFlag, Score
 from fairmeter.data.partitioned.disk import Partition, partition_on_disk
 from fairmeter.data.partitioned.mapped_files import MappedTableFiles
 from fairmeter.data.partitioned.partitions import TableFiles
@@ -93,6 +93,9 @@ class PartitionRunner(Protocol):
     def subsets(self, clients: list[RankedClient], explained: Collection[int]) -> Iterator[ClientSubset]:
         """These clients with their scores. [explained: row numbers of those that get reasons]"""
 
+    def layout_flags(self) -> list[QualityFlag]:
+        """What was left out or put right while the files were read, once all parts are scored."""
+
     @property
     def claims_probability(self) -> bool:
         """Whether the model's scores are probabilities."""
@@ -114,6 +117,7 @@ def write_list(
         ranking = Ranking(folder, runner.claims_probability)
         for part in runner.score_all(folder, on_progress):
             ranking.add(part)
+        ranking.flags += runner.layout_flags()
         on_progress("Finding reasons", 0, None)
         first = {client.row: client for client in ranking.first(fewest, most)}
         selected, sampled = ranking.selected(sizes) if sizes else ([], [])
@@ -191,6 +195,9 @@ class DiskRunner:
             n_scored += part.n_clients
             on_progress("Scoring clients", n_scored, n_clients)
 
+    def layout_flags(self) -> list[QualityFlag]:
+        return self._files.layout_flags()
+
     def subsets(self, clients: list[RankedClient], explained: Collection[int]) -> Iterator[ClientSubset]:
         by_part: dict[int, list[RankedClient]] = defaultdict(list)
         for client in clients:
@@ -211,6 +218,9 @@ class SparkRunner:
 
     def score_all(self, _folder: Path, on_progress: OnProgress) -> Iterator:
         return self._cluster.map_partitions(self._files, self._scorer, on_progress)
+
+    def layout_flags(self) -> list[QualityFlag]:
+        return self._files.layout_flags()
 
     def subsets(self, clients: list[RankedClient], explained: Collection[int]) -> Iterator[ClientSubset]:
         """The rows of these clients are fetched to this machine: there are few."""

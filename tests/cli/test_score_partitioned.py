@@ -121,6 +121,18 @@ def test_a_ranking_of_parts_is_that_of_the_whole(tmp_path, monkeypatch, most_ope
     assert len(list(tmp_path.iterdir())) < max(2 * most_open, 6)
 
 
+@pytest.mark.usefixtures("model")
+def test_what_was_left_out_of_files_is_said_in_parts_as_of_the_whole(tmp_path, capsys):
+    folder = written(tmp_path, [a_client("a"), a_client("b")], [an_invoice("a"), an_invoice("b")])
+    file = folder / "invoices.csv"
+    header, *rows = file.read_text().splitlines()
+    file.write_text("\n".join([header, rows[0], header, *rows[1:], "42 rows"]) + "\n")
+    lists(tmp_path, folder)
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("file_layout")]
+    assert len(said) == 4
+    assert said[:2] == said[2:]
+
+
 # --- how it ends ------------------------------------------------------------------------------------------------------
 
 

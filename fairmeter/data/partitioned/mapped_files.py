@@ -14,7 +14,7 @@ from zlib import crc32
 import numpy as np
 
 from fairmeter.core.code_names import NO_CODE_NAMES
-from fairmeter.core.types import Table
+from fairmeter.core.types import QualityFlag, Table
 from fairmeter.data.date_swaps import STATED_DATE
 from fairmeter.data.files import MissingFile, TableFile
 from fairmeter.data.layouts import CodedColumn
@@ -115,6 +115,10 @@ class MappedTableFiles:
             by_table[table].append(columns | {"client": of_value[rows.client.codes]})
         settled, findings = settle_all_invoices(self.data_map.of("invoices"), by_table)
         return MappedInvoices(list(ids), settled.pop("client"), settled, names, findings)
+
+    def layout_flags(self) -> list[QualityFlag]:
+        """None: as in memory, a map's counts of rows stand for what is left out."""
+        return []
 
     def spark_types(self) -> tuple[str, str]:
         """The columns of both tables as Spark schemas, after the number of the partition."""

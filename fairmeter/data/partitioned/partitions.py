@@ -6,6 +6,7 @@ Out: Arrow tables of parsed rows with `part_key`, then the Tables of each partit
 """
 
 import json
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import astuple
 from pathlib import Path
@@ -28,6 +29,7 @@ from fairmeter.data.tables import (
     clean_tables,
     client_columns,
     invoice_columns,
+    layout_flags,
     missing_column,
     require_consumption,
     rows_by_id,
@@ -46,6 +48,7 @@ class TableFiles(NamedTuple):
     """The files of each table, and the columns that any of them has.
 
     has_clients: False where the clients are those of the invoices, whose files then stand for both.
+    notes: what was left out or put right, by kind and number of the file; complete once its rows are read.
     """
 
     clients: list[TableFile]
@@ -53,18 +56,33 @@ class TableFiles(NamedTuple):
     client_columns: tuple[str, ...]
     invoice_columns: tuple[str, ...]
     has_clients: bool = True
+    notes: dict[tuple[str, int], Counter[str]] | None = None
 
     def client_rows(self, number: int) -> Iterator:
         """Arrow tables of a file's clients. [number: of the file among the files of clients] Raises TableError."""
-        return client_rows(self, number)
+        return self._noted("clients", number, client_rows(self, number))
 
     def invoice_rows(self, number: int) -> Iterator:
         """Arrow tables of a file's invoices. [number: of the file among the files of invoices] Raises TableError."""
-        return invoice_rows(self, number)
+        return self._noted("invoices", number, invoice_rows(self, number))
 
     def tables(self, clients, invoices, place: str) -> tuple[Tables, np.ndarray]:
         """The Tables of a partition's rows, and each client's row number, ascending. Raises DuplicateClient."""
         return partition_tables(clients, invoices, place, self.has_clients)
+
+    def _noted(self, kind: str, number: int, tables: Iterator[tuple[object, Counter[str]]]) -> Iterator:
+        found: Counter[str] = Counter()
+        for table, notes in tables:
+            found.update(notes)
+            yield table
+        if self.notes is not None and (kind == "invoices" or self.has_clients):
+            self.notes[kind, number] = found  # of a file that is read again, once
+
+    def layout_flags(self) -> list[QualityFlag]:
+        """What was left out or put right while the files were read."""
+        sources = {"clients": self.clients, "invoices": self.invoices}
+        noted = sorted((self.notes or {}).items())
+        return [flag for (kind, n), notes in noted for flag in layout_flags(sources[kind][n].file_name, notes)]
 
 
 # --- which files ------------------------------------------------------------------------------------------------------
@@ -83,7 +101,7 @@ def find_table_files(sources: tuple, clients: Path | None = None, invoices: Path
     owners = _of_kind("client", sources, clients) if has_clients else bills
     of_clients = _columns(owners, CLIENT_FIELDS if has_clients else (CLIENT_ID,))
     of_invoices = _columns(bills, INVOICE_FIELDS)
-    return TableFiles(owners, bills, of_clients, of_invoices, has_clients)
+    return TableFiles(owners, bills, of_clients, of_invoices, has_clients, {})
 
 
 def _columns(sources: list[TableFile], fields: Sequence[Column]) -> tuple[str, ...]:
@@ -123,23 +141,23 @@ def _folders(kind: str, sources: tuple) -> tuple[Path, ...]:
 
 
 def client_rows(files: TableFiles, number: int) -> Iterator:
-    """Arrow tables of a file's clients. [number: of the file among the files of clients] Raises TableError."""
+    """(Arrow table, notes) of some of a file's clients at a time. [number: of the file] Raises TableError."""
     fields = [field for field in CLIENT_FIELDS if field.name in files.client_columns]
     for sheet in parse_batches(files.clients[number], tuple(fields)):
         first = number * FILE_ROWS + sheet.first_row
         place = {PART_KEY: sheet.peek(KEY), ROW: np.arange(first, first + sheet.n_rows)}
         table = _with_names(place, client_columns(sheet), fields, sheet)
-        yield table if files.has_clients else _first_rows(table)
+        yield table if files.has_clients else _first_rows(table), sheet.notes
 
 
 def invoice_rows(files: TableFiles, number: int) -> Iterator:
-    """Arrow tables of a file's invoices. [number: of the file among the files of invoices] Raises TableError."""
+    """(Arrow table, notes) of some of a file's invoices at a time. [number: of the file] Raises TableError."""
     fields = [field for field in INVOICE_FIELDS if field.name in files.invoice_columns]
     for sheet in parse_batches(files.invoices[number], (OWNER, *fields)):
         require_consumption(files.invoice_columns, files.invoices[number])
         owner = {PART_KEY: sheet.peek(KEY), CLIENT_ID.name: sheet.take(OWNER)}
         columns = dict(invoice_columns(sheet))
-        yield _with_names(owner | {EXPORT_DATE: columns.pop(EXPORT_DATE)}, columns, fields, sheet)
+        yield _with_names(owner | {EXPORT_DATE: columns.pop(EXPORT_DATE)}, columns, fields, sheet), sheet.notes
 
 
 def _with_names(place: Table, given: Table, fields: Sequence[Column], sheet: ParsedTable):

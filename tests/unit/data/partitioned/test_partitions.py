@@ -12,7 +12,7 @@ from pyarrow import parquet
 from fairmeter.data.files import DamagedFile, EmptyTable, MissingColumns, MissingFile, UnreadableDate
 from fairmeter.data.partitioned import disk
 from fairmeter.data.partitioned.disk import partition_on_disk
-from fairmeter.data.partitioned.partitions import client_rows, find_table_files, invoice_rows, partition_tables
+from fairmeter.data.partitioned.partitions import find_table_files, partition_tables
 from fairmeter.data.tables import DuplicateClient, read_tables, sum_flags
 from tests.builders.tables import CLEANED, CLIENTS, INVOICES, a_client, an_invoice, csv_text, in_kaggle_names, written
 
@@ -238,8 +238,8 @@ def test_clients_without_invoices_are_in_partitions_of_their_own(tmp_path, monke
 
 def test_rows_of_a_partition_may_be_in_any_order(tmp_path):
     pieces = find_table_files((written(tmp_path, BASE, DIRTY),))
-    clients = pa.concat_tables(client_rows(pieces, 0))
-    invoices = pa.concat_tables(invoice_rows(pieces, 0))
+    clients = pa.concat_tables(pieces.client_rows(0))
+    invoices = pa.concat_tables(pieces.invoice_rows(0))
     backwards = [t.take(pa.array(np.arange(t.num_rows)[::-1])) for t in (clients, invoices)]
     one, rows = partition_tables(clients, invoices, "here")
     other, same_rows = partition_tables(*backwards, "here")
