@@ -15,7 +15,7 @@ from fairmeter.core.code_names import CodeNames
 from fairmeter.core.types import Table
 from fairmeter.data.files import TableFile, file_errors, find_file, has_file
 from fairmeter.data.layouts import Layout, open_file
-from fairmeter.data.maps import read_map
+from fairmeter.data.maps import map_of_files
 from fairmeter.data.maps.fields import FIELDS
 from fairmeter.data.maps.map_reader import FILE_KINDS, MapReader
 from fairmeter.data.maps.mapped_tables import (
@@ -43,9 +43,9 @@ def read(*sources: Path | str, map: Path | str | None = None, **named: Path | st
     map: a .toml file, or the name of a shipped map; without it columns have canonical or Kaggle names. named: clients,
     invoices or readings, each a file of any name. Raises TableError (one sentence).
     """
-    data_map = None if map is None else read_map(map)
     paths = tuple(Path(source) for source in sources)
     files = {kind: Path(path) for kind, path in named.items()}
+    data_map = map_of_files(map, paths, files.get("readings"))
     if data_map is None or data_map.is_empty:
         return ClientFrames(*(_as_they_stand(kind, paths, files.get(kind)) for kind in ClientFrames._fields))
     reader = MapReader(data_map, paths, files)
@@ -65,8 +65,8 @@ def guess_map(*sources: Path | str) -> str:
 
 def check(*sources: Path | str, map: Path | str | None = None, **named: Path | str) -> CheckResult:  # noqa: A002
     """What is in these files and what looks wrong; nothing is judged. [arguments as of `read`]"""
-    data_map = None if map is None else read_map(map)
-    return check_files([Path(source) for source in sources], data_map, **{k: Path(path) for k, path in named.items()})
+    paths, files = [Path(source) for source in sources], {kind: Path(path) for kind, path in named.items()}
+    return check_files(paths, map_of_files(map, paths, files.get("readings")), **files)
 
 
 # --- without a map ----------------------------------------------------------------------------------------------------

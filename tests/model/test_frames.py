@@ -93,6 +93,17 @@ def test_readings_read_by_a_map_are_those_of_the_map(metered, tmp_path):
     assert same_values(fairmeter.load(metered.model).score(*tables), pd.read_parquet(out))
 
 
+def test_files_of_a_format_are_read_without_a_map(tmp_path):
+    day = ",".join(["0.5"] * 48)
+    lines = ["100,NEM12,200506081149,A,B", "200,NEM1201009,E1,1,E1,N1,01009,kWh,30,20050610"]
+    lines += [f"300,20050301,{day},A,,,20050310121004,20050310182204", "900"]
+    (tmp_path / "nem12.csv").write_text("\n".join(lines) + "\n")
+    readings = fairmeter.read(tmp_path / "nem12.csv").readings
+    assert set(readings["client_id"]) == {"NEM1201009"}
+    assert readings["consumption_kwh"].sum() == 24.0
+    assert fairmeter.check(tmp_path / "nem12.csv").readings.n == 48
+
+
 def test_reasons_of_some_clients_are_those_of_the_list(trained, frames, scored):
     first = scored["client_id"][0]
     reasons = fairmeter.load(trained.model).explain(**frames, client_ids=[first])
