@@ -31,7 +31,7 @@ ALL = .venv/.everything
 DOCS = .venv/.docs
 
 .DEFAULT_GOAL := help
-.PHONY: help install run quick test check format train bench load docs scan lock clean python FORCE
+.PHONY: help install run quick test nightly check format train bench load docs scan lock clean python FORCE
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -51,13 +51,17 @@ quick: $(ALL) ## the tests of the packages by themselves, in under a minute: no 
 # How many examples the tests by hypothesis try: tests/conftest.py. `make quick` takes few.
 test check: export HYPOTHESIS_PROFILE ?= ci
 
-test: $(ALL) ## all tests
+test: $(ALL) ## the tests, all but those that are marked nightly
+	$(PYTEST) -m "not nightly" --durations=25
+
+nightly: export HYPOTHESIS_PROFILE ?= nightly
+nightly: $(ALL) ## all tests, with twenty times the drawn examples; an hour
 	$(PYTEST) --durations=25
 
 check: $(ALL) ## format, lint, tests
 	$(PY) -m ruff format --check
 	$(PY) -m ruff check
-	$(PYTEST) --durations=25
+	$(PYTEST) -m "not nightly" --durations=25
 
 format: $(ALL) ## put the code into its format
 	$(PY) -m ruff format

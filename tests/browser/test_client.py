@@ -19,7 +19,9 @@ def store(browser, templates, tmp_path_factory):  # noqa: ARG001  without a brow
         yield opened
 
 
-@pytest.mark.parametrize(("window", "theme"), [("desktop", "light"), ("phone", "dark")])
+@pytest.mark.parametrize(
+    ("window", "theme"), [("desktop", "light"), pytest.param("phone", "dark", marks=pytest.mark.nightly)]
+)
 def test_the_page_of_a_client_with_all_data_is_accessible_and_without_errors(request, front, store, window, theme):
     front.app = desk_app(store, THIS_MACHINE)
     visitor = request.getfixturevalue(window).anew(theme)

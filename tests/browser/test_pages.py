@@ -40,7 +40,9 @@ def visitor(desktop, desk):  # noqa: ARG001  the desk is served at its address
     return desktop.anew()
 
 
-@pytest.mark.parametrize(("window", "theme"), [("desktop", "light"), ("phone", "dark")])
+@pytest.mark.parametrize(
+    ("window", "theme"), [("desktop", "light"), pytest.param("phone", "dark", marks=pytest.mark.nightly)]
+)
 @pytest.mark.usefixtures("desk")
 def test_every_page_is_accessible_fits_and_loads_nothing_from_other_hosts(request, window, theme):
     visitor = request.getfixturevalue(window).anew(theme)

@@ -108,6 +108,7 @@ def test_the_list_is_that_of_one_machine_to_the_last_bit(tmp_path, utility, trai
     assert said[0] == said[1]
 
 
+@pytest.mark.nightly
 @pytest.mark.usefixtures("machines")
 def test_the_desk_is_told_of_the_same_part_of_the_base(tmp_path, utility, trained, monkeypatch):
     monkeypatch.setenv("MODEL_PATH", str(trained.model))
@@ -178,6 +179,7 @@ def test_an_executor_that_is_killed_in_the_middle_changes_nothing(tmp_path, mach
     assert one.equals(other)
 
 
+@pytest.mark.nightly
 def test_one_client_with_most_of_the_invoices_and_parts_without_any_are_no_matter(tmp_path, machines, monkeypatch):
     monkeypatch.setattr(spark, "PART_BYTES", 2**17)
     clients = [a_client(f"c-{i}") for i in range(5)]
@@ -193,6 +195,7 @@ def test_one_client_with_most_of_the_invoices_and_parts_without_any_are_no_matte
     assert n_parts <= 6  # the others are empty
 
 
+@pytest.mark.nightly
 def test_a_damaged_file_is_named_by_the_executor_that_read_it(tmp_path, machines):
     (tmp_path / "clients.csv").write_text(csv_text([a_client("c-1")]))
     (tmp_path / "invoices").mkdir()
@@ -238,6 +241,7 @@ def test_a_master_that_nobody_answers_for_is_told_at_once():
             spark.check_master(address)
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     ("error", "said"),
     [
@@ -266,6 +270,7 @@ class Settings(dict):
     set = dict.__setitem__
 
 
+@pytest.mark.nightly
 def test_a_cluster_without_executors_is_not_waited_for_longer_than_a_minute(monkeypatch):
     stopped = []
     status = SimpleNamespace(getExecutorMemoryStatus=lambda: SimpleNamespace(size=lambda: 1))  # the driver alone
@@ -279,6 +284,7 @@ def test_a_cluster_without_executors_is_not_waited_for_longer_than_a_minute(monk
     spark._wait_for_executors(None, "local[*]")  # here the driver works itself
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     ("master", "more", "words"),
     [
@@ -300,6 +306,7 @@ def test_memory_and_spark_are_two_ways(tmp_path, capsys):
     assert "leave one out" in capsys.readouterr().err
 
 
+@pytest.mark.nightly
 def test_the_archive_for_executors_is_enough_to_score_there(tmp_path):
     """The zip alone, without the working folder: what it lacks would be missing on every machine but this one."""
     with zipfile.ZipFile(spark.package_archive()[0]) as archive:
