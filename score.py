@@ -60,6 +60,7 @@ from fairmeter.scoring.inputs import read_balances, read_client_base
 from fairmeter.scoring.population import ClientBase
 from fairmeter.scoring.population_drift import DriftMonitor
 from fairmeter.scoring.ranking import ranked_rows, rows_with_reasons
+from fairmeter.scoring.run_claims import RunRanks
 
 BAD_USE, STOPPED = 2, 130  # exit codes, the latter a shell's for Ctrl-C
 
@@ -138,6 +139,11 @@ def run(options: ScoringOptions, settings: CommandSettings) -> None:
         started = perf_counter()
         scores = score_clients(base, options, monitor, bar)
         seconds = perf_counter() - started
+        drift = monitor.drift()
+        ranks = RunRanks.of_scores(drift, scores)
+        if ranks is not None:
+            inspections.check_ranks(ranks, options)
+            scores, drift = ranks.ranked(scores), ranks.stored_in(drift)
         selection = inspections.select_by_false_alarms(scores, model, options)
         visits = inspections.plan_inspections(scores, base.tables.clients, options, exclusions, selection)
         rows = rows_with_reasons(scores) if visits is None else np.array([v.row for v in visits], dtype=np.int64)
@@ -156,7 +162,7 @@ def run(options: ScoringOptions, settings: CommandSettings) -> None:
     if files.balances is not None:
         write(balance_columns(balances.rows), files.balances)
     if store is not None:
-        details = {"balances": balances, "drift": monitor.drift(), "weather": exogenous.weather}
+        details = {"balances": balances, "drift": drift, "weather": exogenous.weather}
         details |= {"incidents": incidents, "accept_fewer": options.accept_fewer}
         save_scores(store, scores, base, console, **details)
     print_summary(Counter(score.severity for score in scores), seconds, options.out, console)
@@ -164,13 +170,13 @@ def run(options: ScoringOptions, settings: CommandSettings) -> None:
     if visits is not None:
         print_list(visits, selection, options.visits, options.list, console)
     print_overlap(overlap, console)
-    print_unlike(monitor.drift(), console)
+    print_unlike(drift, console)
     if is_whole:
-        print_drift(monitor.drift(), console)
+        print_drift(drift, console)
     if files.report:
         from fairmeter.reports.scoring_report import write_scoring_report  # loads Jinja2, which lists do not need
 
-        write_scoring_report(run_facts(scores, base, monitor.drift(), overlap, options), files.report)
+        write_scoring_report(run_facts(scores, base, drift, overlap, options), files.report)
 
 
 def output_files(options: ScoringOptions) -> OutputFiles:
@@ -214,7 +220,7 @@ def score_clients(base: ClientBase, options: ScoringOptions, monitor: DriftMonit
 
 
 def _ids_by_rank(scores: list[Score], ranks: list[int]) -> list[str]:
-    return [scores[row].client_id for row in ranks if scores[row].probability is not None]
+    return [scores[row].client_id for row in ranks if scores[row].value is not None]
 
 
 def load_model(options: ScoringOptions, settings: CommandSettings) -> FraudModel:
@@ -248,7 +254,7 @@ def run_facts(
         "scored_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "data": ", ".join(path.name for path in read),
         "n_by_severity": Counter(score.severity for score in scores),
-        "n_suspected": sum(s.probability is not None and s.probability >= s.threshold for s in scores),
+        "n_suspected": sum(score.is_suspected for score in scores),
         "drift": drift,
         "stability": overlap,
         "former": options.former and options.former.name,

@@ -142,7 +142,9 @@ class Score:
     """Score of one client; probability is None where the history is too short, or where the model claims ranks only.
 
     rank_share: share of the training clients with a lower score [0..1], rank: the client's place among them; both only
-    of a model without labels, whose scores are no probabilities (models/ranks.py), and which expects no recovery.
+    of a model without labels, whose scores are no probabilities (models/ranks.py), and which expects no recovery. In a
+    run whose clients are too far from those in training, they are places among the run's clients, and `withheld` is the
+    probability that is not claimed; later readings add to it (scoring/run_claims.py).
     The client is suspected when its probability, or else its rank_share, reaches the threshold. `onset_on` is then the
     most likely first day of the change in its readings, if it has any. The effects of `reasons` sum to probability -
     `typical`, the probability of a typical client. `explanations` are harmless causes. `recovery` is what an inspection
@@ -162,11 +164,17 @@ class Score:
     recommendation: str | None = None
     rank_share: float | None = None
     rank: int | None = None
+    withheld: float | None = None
 
     @property
     def value(self) -> float | None:
         """What clients are ordered by: the probability, or the rank_share of a model without labels. [0..1]"""
         return self.rank_share if self.probability is None else self.probability
+
+    @property
+    def model_value(self) -> float | None:
+        """What the model gave, to which later readings add: the value, or the withheld probability. [0..1]"""
+        return self.value if self.withheld is None else self.withheld
 
     @property
     def is_suspected(self) -> bool:
@@ -175,7 +183,7 @@ class Score:
 
     @property
     def percentile(self) -> float | None:
-        """Percentage of the training clients with a lower score; None where the score is a probability. [0..100]"""
+        """The rank_share as a percentage; None where the score is a probability. [0..100]"""
         return None if self.rank_share is None else 100.0 * self.rank_share
 
     @property

@@ -34,6 +34,7 @@ from fairmeter.features.readings.covariates import TransformerLosses
 from fairmeter.scoring.batches import Scorer, chunks
 from fairmeter.scoring.client_tables import ClientTables, read_client_tables
 from fairmeter.scoring.payloads import RequestLimits
+from fairmeter.scoring.run_claims import RunRanks
 from fairmeter.scoring.uploads import read_upload
 from fairmeter.store import ReferenceData, Store
 
@@ -79,6 +80,10 @@ def load_demo(service: DeskService, scorer: Scorer, path: Path, zone: ZoneInfo, 
         meters += meters_of(inputs.tables)
         if drift:
             drift.add(inputs.tables)
+    measured_drift = drift and drift.measured()
+    ranks = RunRanks.of_scores(measured_drift, scores)
+    if ranks is not None:
+        scores, measured_drift = ranks.ranked(scores), ranks.stored_in(measured_drift)
     update = concatenate_updates(clients, updates)
     context = context_facts(clients, days, balances)
     update = update._replace(
@@ -88,7 +93,7 @@ def load_demo(service: DeskService, scorer: Scorer, path: Path, zone: ZoneInfo, 
     )
     thieves = demo_history.thieves_of(thefts, np.datetime64(int(days.day.max()), "D").item())
     demo_history.play(service, scores, update, thieves, zone)
-    service.save_scores(scores, update, is_run=True, drift=drift and drift.measured())
+    service.save_scores(scores, update, is_run=True, drift=measured_drift)
     demo_history.plan_this_week(service)
     add_recent_readings(service.store, meters, datetime.now(UTC), zone)
     return len(scores)

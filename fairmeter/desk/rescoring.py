@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fairmeter.analysis.client_facts import CONTEXT_FACTS, ConsumptionSeries, client_facts, consumption_series
+from fairmeter.core.claims import UNLIKE_TRAINING
 from fairmeter.core.formatting import share
 from fairmeter.core.segments import Segments
 from fairmeter.core.types import SAME_FACTOR, SEVERITIES, QualityFlag, Score, StoredInvoiceScore, Table
@@ -25,6 +26,7 @@ from fairmeter.scoring.batches import Scorer, score_rows
 from fairmeter.scoring.client_tables import ClientTables, read_client_tables
 from fairmeter.scoring.payloads import AggregatedClient, RawClient
 from fairmeter.scoring.problems import Problem
+from fairmeter.scoring.run_claims import BY_INVOICES
 from fairmeter.store import Profile, Series, invoice_histories
 
 INVOICE_SCORE = "score_of_invoices"  # a fact: the score by invoices alone, with which later readings are combined
@@ -108,11 +110,11 @@ class Rescorer:
         """Aggregates are of invoices: their score is combined with stored readings now, and with later ones then."""
         if score.value is None:
             return score, ProfileUpdate(None, [{}], {}, lasting_facts=CONTEXT_FACTS)
-        facts = {INVOICE_SCORE: score.value}
+        facts = {INVOICE_SCORE: score.model_value}
         inputs = inputs_from_store([score.client_id], {score.client_id: before} if before else {}, readings, losses)
         if not len(inputs.tables.readings["client"]):
             return score, ProfileUpdate(None, [facts], {}, lasting_facts=CONTEXT_FACTS)
-        stored = StoredInvoiceScore(score.value, AGGREGATED.format(stated(score, score.value)))
+        stored = StoredInvoiceScore(score.model_value, AGGREGATED.format(stated(score, score.model_value)))
         inputs = inputs._replace(tables=inputs.tables._replace(quality=[score.quality]), stored=[stored])
         [combined], update = self._score(inputs, [score])
         old = before.facts if before else {}
@@ -177,8 +179,8 @@ def profile_update(inputs: ScoringInputs, invoice_scores: Sequence[Score | None]
     days = DailyConsumption.from_readings(readings, n) if len(readings["client"]) else None
     facts = client_facts(invoices, days, n)
     for of_client, score in zip(facts, invoice_scores, strict=True):
-        if score is not None and score.value is not None:
-            of_client[INVOICE_SCORE] = score.value
+        if score is not None and score.model_value is not None:
+            of_client[INVOICE_SCORE] = score.model_value
     series, histories = series_by_client(ids, consumption_series(invoices, days, n)), invoice_histories(ids, invoices)
     return ProfileUpdate(
         clients, facts, series, lasting_facts=CONTEXT_FACTS, invoice_histories=histories, code_names=names
@@ -210,6 +212,8 @@ def stored_invoice_score(profile: Profile | None) -> StoredInvoiceScore | None:
     is_by_invoices = profile.score.value == value
     first = next((reason.text for reason in profile.score.reasons if is_by_invoices and reason.effect > 0), "")
     when = f"By its invoices alone, as they were scored on {profile.scored_at:%Y-%m-%d} or before,"
+    if any(flag.flag == UNLIKE_TRAINING for flag in profile.score.quality):
+        return StoredInvoiceScore(value, BY_INVOICES)
     text = f"{when} its {stated(profile.score, value)}"
     return StoredInvoiceScore(value, f"{text}; above all for this: {first}" if first else f"{text}.")
 

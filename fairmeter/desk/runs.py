@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from fairmeter.desk.rescoring import INVOICE_SCORE, Rescorer, series_by_client
 from fairmeter.desk.service import DeskService, ProfileUpdate, RankedVisit
 from fairmeter.planning.inspection_list import inspection_list
 from fairmeter.scoring.batches import Scorer
+from fairmeter.scoring.run_claims import FollowingScorer, LastRunClaims
 from fairmeter.store import (
     NO_REFERENCE_DATA,
     PopulationCounts,
@@ -63,7 +65,14 @@ def open_desk(
     """
     alert_rules = read_rules(rules)
     store = open_store(url, wait, audit_key)
-    return DeskService(store, alert_rules, Rescorer(scorer), plan_visits, Photos(photos or photo_folder(store)))
+    backend = Rescorer(following(scorer, store))
+    return DeskService(store, alert_rules, backend, plan_visits, Photos(photos or photo_folder(store)))
+
+
+def following(scorer: Scorer, store: Store) -> Scorer:
+    """The scorer, claiming no more than the last run that this model scored into the store."""
+    read = partial(store.last_run_drift, str(scorer.manifest["version"]))
+    return FollowingScorer(scorer, LastRunClaims(read, StoreUnavailable))
 
 
 def photo_folder(store: Store) -> Path | None:

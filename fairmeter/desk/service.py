@@ -15,6 +15,7 @@ import numpy as np
 from fairmeter.casework import workflow
 from fairmeter.casework.alert_rules import AlertRules
 from fairmeter.casework.types import Case
+from fairmeter.core.claims import run_ranks_of
 from fairmeter.core.code_names import NO_CODE_NAMES, CodeNames
 from fairmeter.core.types import EnergyBalance, Score, Table
 from fairmeter.desk.import_files import ImportFiles
@@ -149,6 +150,10 @@ class DeskService:
     def manifest(self) -> dict:
         """The manifest of the model."""
         return self.backend.manifest
+
+    def run_ranks(self) -> Mapping | None:
+        """Why the scores of the last run are ranks (core/claims.py); None where they are what the model claims."""
+        return run_ranks_of(self.store.last_run_drift())
 
     def record(self, row: RawClient | AggregatedClient, score: Score) -> None:
         """Store a scored client, and raise its alert if one is due. Raises Problem.

@@ -63,6 +63,8 @@ def with_reasons(service: DeskService, rows: list[RankedVisit]) -> list[RankedVi
 
 def min_selected_score(service: DeskService, false_alarms: float) -> float:
     """The lowest score of a list with at most that expected share of false alarms; infinite if none. Raises Problem."""
+    if service.run_ranks():
+        raise bad_value("false_alarms", "given, but the last run has ranks alone, which promise nothing; leave it out")
     table = service.manifest.get("promise")
     if table is None:
         raise bad_value("false_alarms", "given, but this model was trained without what a promise needs; leave it out")

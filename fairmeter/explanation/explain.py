@@ -90,7 +90,7 @@ def _with_reasons(
     found = shapley_values(parts, _constant(model, parts, stored), MIN_EFFECT, stored and _stored_part(model, stored))
     reasons = make_reasons(found, lambda i, topic: sentences[i](topic), stored.text if stored else "")
     # Without labels the effects are in mean ranks, and only their order and signs say anything.
-    return replace(score, reasons=reasons, typical=found.typical if model.claims_probability else None)
+    return replace(score, reasons=reasons, typical=found.typical if score.rank_share is None else None)
 
 
 def _stored_part(model: FraudModel, stored: StoredInvoiceScore) -> CombinedModel:

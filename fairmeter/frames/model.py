@@ -20,7 +20,9 @@ from fairmeter.models.fraud_model import FraudModel
 from fairmeter.planning.list_files import COLUMN_TYPES, score_columns
 from fairmeter.scoring.inputs import read_client_base
 from fairmeter.scoring.population import ClientBase
+from fairmeter.scoring.population_drift import DriftMonitor
 from fairmeter.scoring.ranking import ranked_rows, rows_with_reasons
+from fairmeter.scoring.run_claims import RunRanks
 
 
 class UnknownClient(TableError):
@@ -107,7 +109,10 @@ class ScoringModel:
         exogenous = read_exogenous(weather and Path(weather), holidays)
         tables, days = read_client_base((), **files)
         self._base = ClientBase.from_tables(self._model, tables, days, exogenous)
-        self._scores = [score for part in self._base.scored() for score in part]
+        monitor = DriftMonitor(self._model, len(tables.quality))
+        self._scores = [score for part in self._base.scored(on_chunk=monitor.add) for score in part]
+        ranks = RunRanks.of_scores(monitor.drift(), self._scores)
+        self._scores = self._scores if ranks is None else ranks.ranked(self._scores)
 
 
 def load(path: Path | str = "model.bin", key: bytes | None = None) -> ScoringModel:

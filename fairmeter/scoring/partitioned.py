@@ -9,7 +9,7 @@ Out: the ranked list, equal to the last digit to the one made in memory: a part 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import or_
 from pathlib import Path
@@ -25,13 +25,25 @@ from fairmeter.data.partitioned.partitions import TableFiles
 from fairmeter.data.partitioned.spark import SparkJobs, spark_jobs
 from fairmeter.data.tables import Tables, concatenate_tables
 from fairmeter.data.writers import OutputError, write_chunks
+from fairmeter.explanation.explain import ScoringContext
 from fairmeter.models.fraud_model import FraudModel
 from fairmeter.planning.list_files import COLUMN_TYPES, reason_columns
 from fairmeter.scoring.population import ClientBase
-from fairmeter.scoring.ranking import COLUMN_PLACE, RankedClient, Ranking, SelectionSizes, partition_table
+from fairmeter.scoring.population_drift import DriftMonitor, describe_beyond_bound
+from fairmeter.scoring.ranking import (
+    COLUMN_PLACE,
+    RankedClient,
+    Ranking,
+    SelectionSizes,
+    partition_table,
+    read_drift_counts,
+)
+from fairmeter.scoring.run_claims import RunRanks
 
 # Bytes that Python, the libraries, the model and one chunk of features take, whatever the data (measured).
 FIXED_BYTES = 450 * 2**20
+
+MAX_MONITORED = 500  # clients of a part whose drift is measured, which takes as long as to score them
 
 OnProgress = Callable[
     [str, int, int | None], None
@@ -61,7 +73,9 @@ class PartitionScorer:
 
     def __call__(self, tables: Tables, rows: np.ndarray):
         """The Arrow table for Ranking.add. [rows: row numbers of the clients]"""
-        return partition_table(self._scores(ClientBase.from_tables(self.model, tables)), rows, tables.flags)
+        monitor = DriftMonitor(self.model, len(tables.quality), MAX_MONITORED)
+        scores = self._scores(ClientBase.from_tables(self.model, tables), monitor.add)
+        return partition_table(scores, rows, tables.flags, monitor.counted())
 
     def subset(self, tables: Tables, rows: np.ndarray, explained: Collection[int]) -> ClientSubset:
         """These clients with their scores. [rows: row numbers; explained: those that get reasons]"""
@@ -69,16 +83,20 @@ class PartitionScorer:
         places = np.flatnonzero(np.isin(rows, list(explained)))
         return ClientSubset(rows, tables, base.with_reasons(self._scores(base), places))
 
-    def _scores(self, base: ClientBase) -> list[Score]:
-        return [score for chunk in base.scored(self.billable_months) for score in chunk]
+    def _scores(self, base: ClientBase, on_chunk: Callable[[ScoringContext], None] = lambda _: None) -> list[Score]:
+        return [score for chunk in base.scored(self.billable_months, on_chunk) for score in chunk]
 
 
 class WrittenList(NamedTuple):
-    """A list that was written. [subsets: clients with reasons or a profile; sampled: ids of those sampled at random]"""
+    """A list that was written. [subsets: clients with reasons or a profile; sampled: ids of those sampled at random]
+
+    drift: of the whole run, with its ranks where it claims no probabilities.
+    """
 
     ranking: Ranking
     subsets: list[ClientSubset]
     sampled: list[str]
+    drift: dict
 
 
 class PartitionRunner(Protocol):
@@ -97,8 +115,8 @@ class PartitionRunner(Protocol):
         """What was left out or put right while the files were read, once all parts are scored."""
 
     @property
-    def claims_probability(self) -> bool:
-        """Whether the model's scores are probabilities."""
+    def model(self) -> FraudModel:
+        """The model that scores."""
 
 
 def write_list(
@@ -114,19 +132,28 @@ def write_list(
     sizes: which clients are returned with their tables. Raises TableError, OutputError; `out` is then the old list.
     """
     with temporary_folder_beside(out) as folder:
-        ranking = Ranking(folder, runner.claims_probability)
+        ranking, monitor = Ranking(folder, runner.model.claims_probability), DriftMonitor(runner.model)
         for part in runner.score_all(folder, on_progress):
             ranking.add(part)
+            monitor.add_counted(read_drift_counts(part))
         ranking.flags += runner.layout_flags()
+        drift = monitor.drift()
+        ranks = None
+        if runner.model.claims_probability and (why := describe_beyond_bound(drift)):
+            ranks = RunRanks.of_probabilities(why, ranking.scores())
+            ranking.claim(ranks)
+            drift = ranks.stored_in(drift)
         on_progress("Finding reasons", 0, None)
         first = {client.row: client for client in ranking.first(fewest, most)}
         selected, sampled = ranking.selected(sizes) if sizes else ([], [])
         clients = first | {client.row: client for client in selected}
         subsets = list(runner.subsets(list(clients.values()), first.keys()))
+        if ranks is not None:
+            subsets = [replace(subset, scores=ranks.ranked(subset.scores)) for subset in subsets]
         reasons = {row: texts for subset in subsets for row, texts in subset.reasons().items()}
         on_progress("Writing the list", 0, None)
         write_chunks(ranking.columns(reasons), out, COLUMN_TYPES)
-    return WrittenList(ranking, subsets, sampled)
+    return WrittenList(ranking, subsets, sampled, drift)
 
 
 def concatenate(parts: list[ClientSubset]) -> ClientSubset:
@@ -177,7 +204,7 @@ class DiskRunner:
     def __init__(self, scorer: PartitionScorer, files: TableFiles | MappedTableFiles, memory: int) -> None:
         self._scorer, self._files, self._memory = scorer, files, memory
         self._parts: list[Partition] = []
-        self.claims_probability = scorer.model.claims_probability
+        self.model = scorer.model
 
     def score_all(self, folder: Path, on_progress: OnProgress) -> Iterator:
         n_read, n_scored = 0, 0
@@ -214,7 +241,7 @@ class SparkRunner:
 
     def __init__(self, scorer: PartitionScorer, files: TableFiles | MappedTableFiles, spark_jobs: SparkJobs) -> None:
         self._scorer, self._files, self._cluster = scorer, files, spark_jobs
-        self.claims_probability = scorer.model.claims_probability
+        self.model = scorer.model
 
     def score_all(self, _folder: Path, on_progress: OnProgress) -> Iterator:
         return self._cluster.map_partitions(self._files, self._scorer, on_progress)

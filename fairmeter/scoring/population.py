@@ -77,7 +77,7 @@ class ClientBase:
 
         scores: of all clients. [float64, (clients,)]
         """
-        found = np.array([np.nan if s.value is None else s.value for s in scores], dtype=np.float64)
+        found = np.array([np.nan if s.model_value is None else s.model_value for s in scores], dtype=np.float64)
         with_readings = np.flatnonzero(self.days.segments.counts) if self.days is not None else np.empty(0, np.int64)
         for start in range(0, len(with_readings), CHUNK):
             rows = with_readings[start : start + CHUNK]

@@ -5,10 +5,12 @@ Out: a drift, a dict that json.dumps accepts:
      model        {"version", "trained_at"} of the model
      parts        by name ("invoices", "readings"), of ensembles with a reference distribution and some client:
                   {"n_then", "n_now": clients; "n_features", "n_shifted", "n_shifting", "n_constant": features,
-                  "max_psi"; "score": {"psi", "chance", "level", "above_then", "above_now": share of clients above the
-                  score that one in ten was above}; "features": the MAX_FEATURES with the highest index, each
-                  {"feature", "group", "text", "psi", "chance", "level", "is_constant", "missing_then", "missing_now"}}
+                  "max_psi", "median_psi"; "score": {"psi", "chance", "level", "above_then", "above_now": share of
+                  clients above the score that one in ten was above}; "features": the MAX_FEATURES with the highest
+                  index, each {"feature", "group", "text", "psi", "chance", "level", "is_constant", "missing_then",
+                  "missing_now"}}
      untold       names of the parts that scored clients and have no reference distribution
+     ranks        why scores are ranks and no probabilities, and their reference (run_claims.py); only where they are
      level        of all: the first of "shifted", "shifting", "stable" that a part's score or a feature has;
                   "too few clients"; None where drift cannot be measured
 """
@@ -17,6 +19,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from fairmeter.core.claims import run_ranks_of
 from fairmeter.core.types import FeatureMatrix
 from fairmeter.evaluation import drift
 from fairmeter.evaluation.drift import SHIFTED, SHIFTING, STABLE, TOO_FEW
@@ -30,6 +33,11 @@ MAX_FEATURES = 30  # listed one by one
 RETRAIN = "Train again (train.py) with invoices up to today and with what the crews found."
 UNLIKE_SHARE = 0.25  # of the features that have shifted, from which on clients are unlike those in training
 UNLIKE = "What scores meant there they need not mean here: train a model on this utility's own data."
+# Measured by benchmarks/quality/drift_bound.py (docs/model.md): beyond it the probabilities were wrong by far.
+MAX_MEDIAN_PSI = 0.5  # of the features of an ensemble, up to which its scores are probabilities
+MIN_JUDGED = 300  # clients: with fewer the index is high by chance, and nothing is concluded from it
+NOT_JUDGED = f"With fewer than {MIN_JUDGED} clients it is not judged whether their probabilities still hold."
+RANKED = "Scores are ranks among these clients and no probabilities: train a model on this utility's own data."
 MAX_SAMPLED = 10_000  # clients that show such a shift as clearly as all would
 WORST_FIRST = (SHIFTED, SHIFTING, STABLE, TOO_FEW)
 
@@ -37,10 +45,10 @@ WORST_FIRST = (SHIFTED, SHIFTING, STABLE, TOO_FEW)
 class DriftMonitor:
     """Counts the clients of a run in the bins of the model's reference distributions, a chunk at a time."""
 
-    def __init__(self, model: FraudModel, n_clients: int | None = None) -> None:
-        """n_clients: of the whole run, of which a sample of MAX_SAMPLED is counted; None counts all."""
+    def __init__(self, model: FraudModel, n_clients: int | None = None, max_sampled: int = MAX_SAMPLED) -> None:
+        """n_clients: of the whole run, of which a sample of max_sampled is counted; None counts all."""
         self.model = model
-        self._step, self._n_seen = max(-(-(n_clients or 0) // MAX_SAMPLED), 1), 0
+        self._step, self._n_seen = max(-(-(n_clients or 0) // max_sampled), 1), 0
         self.counts: dict[str, np.ndarray] = {}
         self._unmeasured: set[str] = set()
 
@@ -53,6 +61,15 @@ class DriftMonitor:
         if context.reading_features is not None:
             is_read = context.reading_features.n_records >= MIN_DAYS
             self._add(READINGS, context.reading_features, is_sampled & is_read)
+
+    def counted(self) -> dict:
+        """The counts so far, for JSON: of a part of a run, to be added to those of others."""
+        return {name: counts.tolist() for name, counts in self.counts.items()}
+
+    def add_counted(self, counted: Mapping) -> None:
+        """Add what another monitor of the same model `counted`."""
+        for name, counts in counted.items():
+            self.counts[name] = self.counts.get(name, 0) + np.array(counts, dtype=np.int64)
 
     def drift(self) -> dict:
         """The drift of all clients so far, as described above."""
@@ -142,6 +159,7 @@ def _part(ensemble: Ensemble, counts: np.ndarray, kind: str) -> dict:
         "n_shifting": levels.count(SHIFTING),
         "n_constant": sum(row["is_constant"] for row in rows),
         "max_psi": rows[0]["psi"],
+        "median_psi": float(np.median([row["psi"] for row in rows])),
         "score": score
         | dict(zip(("above_then", "above_now"), drift.share_above_top_decile(reference, counts), strict=True)),
         "features": [row | describe_column(row["feature"], kind) for row in rows[:MAX_FEATURES]],
@@ -158,12 +176,36 @@ def _levels(part: dict) -> list[str]:
 def describe_unlike(drift: Mapping) -> str | None:
     """The sentence that clients are unlike those in training; None where they are not, or are too few to say.
 
-    They are where UNLIKE_SHARE of the features of an ensemble have shifted.
+    They are where UNLIKE_SHARE of the features of an ensemble have shifted. Of a run with ranks, the sentence why.
     """
+    if ranks := run_ranks_of(drift):
+        return ranks["why"]
     found = [_shifted(name, part) for name, part in drift["parts"].items() if _is_unlike(part)]
     if not found:
         return None
-    return f"these clients are unlike those that the model was trained on: {' and '.join(found)}. {UNLIKE}"
+    few = any(part["n_now"] < MIN_JUDGED for part in drift["parts"].values() if _is_unlike(part))
+    more = f" {NOT_JUDGED}" if few else ""
+    return f"these clients are unlike those that the model was trained on: {' and '.join(found)}. {UNLIKE}{more}"
+
+
+def describe_beyond_bound(drift: Mapping) -> str | None:
+    """The sentence why scores are ranks; None where they may be probabilities, or where the clients are too few.
+
+    They may not where half of an ensemble's features have an index beyond MAX_MEDIAN_PSI.
+    """
+    found = [_middle(name, part) for name, part in drift["parts"].items() if _is_beyond_bound(part)]
+    if not found:
+        return None
+    return f"These clients are too far from those that the model was trained on: {' and '.join(found)}. {RANKED}"
+
+
+def _is_beyond_bound(part: Mapping) -> bool:
+    return part["n_now"] >= MIN_JUDGED and part["median_psi"] > MAX_MEDIAN_PSI
+
+
+def _middle(name: str, part: Mapping) -> str:
+    index = f"the middle drift index of the features of their {name} is {part['median_psi']:.2f}"
+    return f"{_shifted(name, part)}, {index} where {MAX_MEDIAN_PSI} is the bound"
 
 
 def _is_unlike(part: Mapping) -> bool:

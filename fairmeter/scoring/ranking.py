@@ -6,6 +6,7 @@ Out: the ranked list, some thousand rows at a time, in the columns of planning/l
 """
 
 import heapq
+import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -15,11 +16,13 @@ from typing import NamedTuple
 import numpy as np
 
 from fairmeter.core.sampling import N_SAMPLE_KEYS, sample_key
-from fairmeter.core.types import QualityFlag, Score
+from fairmeter.core.types import INSUFFICIENT_HISTORY, QualityFlag, Score
 from fairmeter.data.partitioned.partitions import ROW, read_flags, with_flags
 from fairmeter.data.tables import sum_flags
 from fairmeter.data.writers import Columns
+from fairmeter.models.ranks import RANK_THRESHOLDS
 from fairmeter.planning.list_files import N_REASONS, ranks_only, score_columns
+from fairmeter.scoring.run_claims import RunRanks
 
 BATCH = 1_000  # rows of a file in memory while files are merged
 MAX_OPEN_FILES = 200  # merged at once; systems let a process open a thousand
@@ -68,10 +71,12 @@ def rows_with_reasons(scores: Sequence[Score]) -> np.ndarray:
     return np.array(order[: min(max(n_suspected, MIN_REASONED), MAX_REASONED)], dtype=np.int64)
 
 
-def partition_table(scores: list[Score], rows: np.ndarray, flags: Sequence[QualityFlag] = ()):
+def partition_table(
+    scores: list[Score], rows: np.ndarray, flags: Sequence[QualityFlag] = (), drift_counts: Mapping | None = None
+):
     """The Arrow table of a part's clients, in the order of the list.
 
-    rows: of each client among all; flags: of the part's tables.
+    rows: of each client among all; flags: of the part's tables; drift_counts: of its clients (DriftMonitor.counted).
     """
     import pyarrow as pa
 
@@ -88,7 +93,12 @@ def partition_table(scores: list[Score], rows: np.ndarray, flags: Sequence[Quali
         "quality": pa.array(columns["quality"], pa.string()),
     }
     order = np.lexsort((rows, -score.to_numpy(zero_copy_only=False)))  # NaN comes last
-    return with_flags(pa.table(columns_by_name).take(pa.array(order)), flags)
+    return with_flags(pa.table(columns_by_name).take(pa.array(order)), flags, drift_counts=drift_counts or {})
+
+
+def read_drift_counts(table) -> dict:
+    """What the metadata of a part's table hold for DriftMonitor.add_counted."""
+    return json.loads(table.schema.metadata[b"drift_counts"])
 
 
 class Ranking:
@@ -101,6 +111,7 @@ class Ranking:
         self.n_clients, self.n_suspected, self.n_scored = 0, 0, 0
         self.n_by_severity: Counter[str] = Counter()
         self.flags: list[QualityFlag] = []
+        self._ranks: RunRanks | None = None
 
     def add(self, table) -> None:
         """Add a part. Raises OSError."""
@@ -114,6 +125,19 @@ class Ranking:
         self.n_suspected += int(table[SUSPECTED].to_numpy().sum())
         self.n_by_severity.update(table["severity"].to_pylist())
         self.flags = sum_flags([*self.flags, *read_flags(table)])
+
+    def scores(self) -> np.ndarray:
+        """The values of all clients with a score, the highest first. [float64]"""
+        values = (client.values[COLUMN_PLACE["score"]] for client in islice(self._merged(), self.n_scored))
+        return np.fromiter(values, np.float64, self.n_scored)
+
+    def claim(self, ranks: RunRanks) -> None:
+        """List and count the clients of all parts as these ranks instead of probabilities."""
+        self._ranks, self._claims_probability = ranks, False
+        shares = ranks.share(self.scores())
+        n_unscored = self.n_by_severity[INSUFFICIENT_HISTORY]
+        self.n_by_severity = Counter(map(ranks.severity, shares.tolist())) + Counter({INSUFFICIENT_HISTORY: n_unscored})
+        self.n_suspected = int((shares >= RANK_THRESHOLDS["threshold"]).sum())
 
     def first(self, fewest: int, most: int) -> list[RankedClient]:
         """The suspected clients, at least `fewest` and at most `most` of the highest scores."""
@@ -136,6 +160,8 @@ class Ranking:
         clients, rank, nothing = self._merged(), 0, [None] * N_REASONS
         while chunk := list(islice(clients, CHUNK)):
             values = {name: [client.values[i] for client in chunk] for name, i in COLUMN_PLACE.items()}
+            if self._ranks is not None:
+                values |= self._ranks.columns(values)
             texts = [reasons.get(client.row, nothing) for client in chunk]
             ranks = range(rank + 1, rank + len(chunk) + 1)
             columns = {

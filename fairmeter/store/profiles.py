@@ -257,6 +257,19 @@ class ProfileStore(Database):
             row = connection.execute(query.order_by(runs.run_id.desc()).limit(1)).first()
         return row and StoredDrift(row.scored_at, row.model_version, json.loads(row.drift))
 
+    def last_run_drift(self, model_version: str | None = None) -> dict | None:
+        """The drift stored with the last run, whose claims it holds; None where it has none, or is of another model.
+
+        model_version: None for the last run of any model.
+        """
+        runs = schema.runs.c
+        query = select(runs.model_version, runs.drift).order_by(runs.run_id.desc()).limit(1)
+        with self.reading() as connection:
+            row = connection.execute(query).first()
+        if row is None or row.drift is None or model_version not in (None, row.model_version):
+            return None
+        return json.loads(row.drift)
+
     def last_incidents(self) -> list[DataIncident]:
         """What the last run found to be the data's fault at many clients."""
         runs = schema.runs.c

@@ -11,7 +11,9 @@ from flask import Flask, Response
 
 from fairmeter.casework.workflow import CaseError, CaseNotFound, CaseTaken, ClientNotFound
 from fairmeter.core.types import Score
+from fairmeter.desk import runs
 from fairmeter.desk.service import DeskService
+from fairmeter.scoring.batches import Scorer
 from fairmeter.scoring.payloads import AggregatedClient, RawClient
 from fairmeter.scoring.problems import FieldProblem, Problem
 from fairmeter.store import BadQuery, ImportConflict, NoSuchImport, StoreError, StoreUnavailable
@@ -52,6 +54,10 @@ class DeskExtension:
         write.register(app, guard, self.service)
         imports.register(app, guard, self.service.imports)
         registry.register(app, guard, self.service, self._pages)
+
+    def following(self, scorer: Scorer) -> Scorer:
+        """The scorer, claiming no more than the desk's last run did."""
+        return runs.following(scorer, self.service.store)
 
     def ready(self) -> None:
         """Raises StoreUnavailable where the database does not answer."""

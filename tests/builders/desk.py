@@ -63,9 +63,8 @@ def desk_app(
 ):
     """The service with a desk. [photos: the folder of photos; settings: of its pages; imports: lets it take files]"""
     scorer = scorer or ForDesk()
-    service = DeskService(
-        store, shipped_rules(), runs.Rescorer(scorer), runs.plan_visits, Photos(photos or runs.photo_folder(store))
-    )
+    backend, photos = runs.Rescorer(runs.following(scorer, store)), Photos(photos or runs.photo_folder(store))
+    service = DeskService(store, shipped_rules(), backend, runs.plan_visits, photos)
     imports(service)
     return create_app(scorer, LIMITS, api_key, DeskExtension(service, SECRET, open_to, *settings))
 

@@ -36,8 +36,8 @@ def test_a_model_that_is_named_and_missing_ends_in_one_sentence(trained, tmp_pat
     assert "none.bin cannot be read" in capsys.readouterr().err
 
 
-def a_part(n_shifted, n_features=560, level="stable"):
-    return {"n_shifted": n_shifted, "n_features": n_features, "score": {"level": level}}
+def a_part(n_shifted, n_features=560, level="stable", n_now=5000):
+    return {"n_shifted": n_shifted, "n_features": n_features, "score": {"level": level}, "n_now": n_now}
 
 
 @pytest.mark.parametrize(("n_shifted", "is_unlike"), [(537, True), (140, True), (139, False), (0, False)])

@@ -1,9 +1,14 @@
-"""A model without labels claims ranks only: no terminal, file, answer, page or export says how likely a theft is."""
+"""Where only ranks are claimed, no terminal, file, answer, page or export says how likely a theft is.
+
+They are claimed of a model without labels, and of clients too far from those that a model with labels was trained on.
+"""
 
 import csv
 import io
 import json
 import re
+import shutil
+from functools import cache
 
 import numpy as np
 import pytest
@@ -33,24 +38,51 @@ CLAIMS = re.compile(
     r"|frauds it learn|share of frauds?\b|\d\s?% (probab|likely|of them frauds)|promises? (a|at least)|precision"
 )
 PROBABILITY = re.compile(r"probability")
-ALLOWED = ("a rank is no probability", "no probability of theft", "a rank is not a probability")
-N_CLIENTS = 120
+ALLOWED = (
+    "a rank is no probability", "no probability of theft", "a rank is not a probability",
+    "scores are ranks among these clients and no probabilities", "--false-alarms needs probabilities",
+)  # fmt: skip
+N_CLIENTS, N_FAR = 120, 320
 TABLES = ("clients", "invoices")
 
 
-@pytest.fixture(scope="module", params=["invoices", "readings"])
-def ranked(request, tmp_path_factory):
+INVOICES, READINGS, FAR = "invoices", "readings", "clients that are far away"
+
+
+@pytest.fixture(scope="module")
+def folder_of(tmp_path_factory, trained):
+    """By name, a folder with a model and the words that name the data; each is made once."""
+
+    @cache
+    def make(name):
+        folder = tmp_path_factory.mktemp(name.replace(" ", "_"))
+        if name == READINGS:
+            data = ["--readings", str(readings_in(folder))]
+        else:
+            data = [str(folder / f"{table}.csv") for table in TABLES]
+            for table, text in csv_of(brazilian(N_FAR if name == FAR else N_CLIENTS, 5)).items():
+                (folder / f"{table}.csv").write_text(text)
+        if name == FAR:
+            for file in (trained.model, trained.model.with_name("model.bin.sha256")):
+                shutil.copy(file, folder)
+        else:
+            out = ["--quick", "--out", str(folder / "model.bin"), "--report", str(folder / "report")]
+            assert train.main([*data, *out]) == 0
+        return folder, data
+
+    return make
+
+
+@pytest.fixture(params=[INVOICES, READINGS])
+def unlabelled(request, folder_of):
     """A folder with the model that train.py made of data without labels, and the words that name these data."""
-    folder = tmp_path_factory.mktemp(request.param)
-    if request.param == "invoices":
-        for name, text in csv_of(brazilian(N_CLIENTS, 5)).items():
-            (folder / f"{name}.csv").write_text(text)
-        data = [str(folder / f"{name}.csv") for name in TABLES]
-    else:
-        data = ["--readings", str(readings_in(folder))]
-    out = ["--quick", "--out", str(folder / "model.bin"), "--report", str(folder / "report")]
-    assert train.main([*data, *out]) == 0
-    return folder, data
+    return folder_of(request.param)
+
+
+@pytest.fixture(params=[INVOICES, READINGS, FAR])
+def ranked(request, folder_of):
+    """As `unlabelled`; and a model with labels beside the data of another utility."""
+    return folder_of(request.param)
 
 
 def claims_in(text: str) -> list[str]:
@@ -68,8 +100,8 @@ def shown(html: str) -> str:
     return re.sub(r"<[^>]+>", " ", html)
 
 
-def test_training_says_ranks_in_the_terminal_the_report_and_the_card(ranked, capsys):
-    folder, data = ranked
+def test_training_says_ranks_in_the_terminal_the_report_and_the_card(unlabelled, capsys):
+    folder, data = unlabelled
     again = ["--quick", "--out", str(folder / "again.bin"), "--report", str(folder / "report")]
     assert train.main([*data, *again]) == 0
     printed = capsys.readouterr().out
@@ -113,7 +145,8 @@ def desk(ranked, tmp_path, monkeypatch):
     assert score.main([*data, "--store", "--out", str(tmp_path / "scores.csv")]) == 0
     predictor = Predictor(model_file.load(folder / "model.bin"))
     store = Store(url)
-    service = DeskService(store, read_rules(paths.ALERT_RULES), runs.Rescorer(predictor), runs.plan_visits)
+    backend = runs.Rescorer(runs.following(predictor, store))
+    service = DeskService(store, read_rules(paths.ALERT_RULES), backend, runs.plan_visits)
     app = create_app(predictor, LIMITS, None, DeskExtension(service, SECRET, THIS_MACHINE))
     first = store.list_profiles(limit=1).rows[0]
     store.open_case(first.client_id, "anna", "First of the list.")
@@ -141,7 +174,7 @@ def test_the_api_of_the_desk_and_its_files_hold_percentiles(desk):
     profile = browser.get(f"/consumer/{client_id}").json
     assert (profile["probability"], profile["typical"], profile["recovery"]) == (None, None, None)
     assert profile["percentile"] > 90
-    assert "probab" not in browser.get("/dashboard").text
+    assert claims_in(browser.get("/dashboard").text) == []
     for alert in store.list_alerts(state=None, limit=50).rows:
         assert alert.probability is None
         assert not any("probab" in rule["sentence"] for rule in alert.rules)
@@ -193,11 +226,17 @@ def test_answers_hold_a_percentile_and_a_rank_instead_of_a_probability(desk):
     assert (answer["prediction"], answer["probability"], answer["typical_probability"]) == (None, None, None)
     assert answer["expected_recovery_kwh"] is None
     assert 50 < answer["percentile"] <= 100
-    assert 1 <= answer["rank"] <= N_CLIENTS // 2
+    assert 1 <= answer["rank"] <= N_FAR // 2
     batch = browser.post("/batch?reasons=1", json=[body, body]).json["results"]
     assert [row["rank"] for row in batch] == [1, 2]
     assert {row["probability"] for row in batch} == {None}
     assert {row["percentile"] for row in batch} == {answer["percentile"]}
-    manifest = browser.get("/model").json
+    assert claims_in(json.dumps(answer["quality"])) == []
+
+
+def test_the_manifest_of_a_model_without_labels_holds_no_figure_of_them(unlabelled):
+    folder, _ = unlabelled
+    predictor = Predictor(model_file.load(folder / "model.bin"))
+    manifest = create_app(predictor, LIMITS).test_client().get("/model").json
     assert not {"fraud_rate", "metrics", "promise"} & manifest.keys()
     assert not re.search(r"probab|fraud_rate", json.dumps(manifest))

@@ -65,7 +65,7 @@ def print_overlap(rows: list[dict] | None, console: Console) -> None:
 def print_unlike(drift: dict, console: Console) -> None:
     """One warning where the clients are unlike those that the model was trained on."""
     if warning := describe_unlike(drift):
-        console.print(f"Warning: {warning}", soft_wrap=True, markup=False)
+        console.print(f"Warning: {warning[0].lower()}{warning[1:]}", soft_wrap=True, markup=False)
 
 
 def print_drift(drift: dict, console: Console) -> None:

@@ -12,6 +12,7 @@ from fairmeter.models.fraud_model import FraudModel
 from fairmeter.planning.exclusions import Exclusions
 from fairmeter.planning.inspection_list import PlannedVisit, inspection_list
 from fairmeter.planning.routes import day_routes
+from fairmeter.scoring.run_claims import RunRanks
 
 
 class ListError(Exception):
@@ -28,6 +29,12 @@ def check_false_alarms(model: FraudModel, options: ScoringOptions) -> None:
         )
     if model.readings is not None and (options.readings or has_readings(*options.sources)):
         raise ListError("--false-alarms bounds scores from invoices only: leave out the readings, or the option.")
+
+
+def check_ranks(ranks: RunRanks, options: ScoringOptions) -> None:
+    """Raises ListError where --false-alarms is asked of ranks, of which no share of false alarms is known."""
+    if options.false_alarms is not None:
+        raise ListError(f"--false-alarms needs probabilities. {ranks.why} Leave the option out.")
 
 
 def check_transformers(options: ScoringOptions, clients: Table, has_days: bool) -> None:

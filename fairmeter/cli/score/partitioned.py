@@ -8,7 +8,7 @@ from time import perf_counter
 from rich.console import Console
 from rich.progress import Progress
 
-from fairmeter.cli.score.console import print_quality, print_summary, progress
+from fairmeter.cli.score.console import print_quality, print_summary, print_unlike, progress
 from fairmeter.cli.score.inspections import ListError
 from fairmeter.cli.score.options import ScoringOptions
 from fairmeter.cli.settings import CommandSettings
@@ -93,13 +93,14 @@ def run_partitioned(options: ScoringOptions, settings: CommandSettings, model: F
             bar.update(step, description=what, completed=done, total=of)
 
         with partitioned.partition_runner(scorer, files, options.memory, options.spark) as runner:
-            ranked, subsets, sampled = partitioned.write_list(
+            ranked, subsets, sampled, drift = partitioned.write_list(
                 runner, out, ranking.MIN_REASONED, ranking.MAX_REASONED, on_progress, sizes
             )
     print_quality(ranked.flags, console)
     if store is not None and subsets:
         subset = partitioned.concatenate(subsets)
         whole = ranked.n_clients, ranked.n_suspected, ranked.n_by_severity, sampled
-        details = {"population": whole, "accept_fewer": options.accept_fewer}
+        details = {"population": whole, "accept_fewer": options.accept_fewer, "drift": drift}
         desk_output.save_scores(store, subset.scores, ClientBase(model, subset.tables), console, **details)
+    print_unlike(drift, console)
     print_summary(ranked.n_by_severity, perf_counter() - started, options.out, console)

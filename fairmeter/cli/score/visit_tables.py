@@ -17,6 +17,7 @@ from fairmeter.evaluation.conformal_selection import ConformalSelection
 from fairmeter.planning.inspection_list import PlannedVisit, expected_values, visit_values
 from fairmeter.planning.list_files import claims_probability
 
+RANKS_OF_RUN = "Clients are ranked among those of this run, and what visits find is known only after some of them."
 RANKS_ONLY = (
     "The model was trained without labels: clients are ranked among its training clients, and what visits find is "
     "known only after some of them."
@@ -30,7 +31,8 @@ def print_worth(scores: list[Score], n_asked: int | None, cost: float, price: fl
     Of ranks nothing is expected: one sentence says so.
     """
     if not claims_probability(scores):
-        console.print(RANKS_ONLY, soft_wrap=True)
+        is_of_run = any(score.withheld is not None for score in scores)
+        console.print(RANKS_OF_RUN if is_of_run else RANKS_ONLY, soft_wrap=True)
         return
     scored = [score for score in scores if score.probability is not None]
     hit = np.array([score.probability for score in scored])

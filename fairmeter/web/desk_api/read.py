@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from fairmeter.casework import hit_rates
 from fairmeter.casework.client_state import client_state
+from fairmeter.core.claims import run_ranks_of
 from fairmeter.desk.client_profile import client_profile, stored_profile
 from fairmeter.desk.client_states import list_clients
 from fairmeter.desk.service import DeskService, RankedVisit
@@ -159,7 +160,10 @@ def _drift(last: StoredDrift | None) -> schemas.DriftResponse | None:
     if last is None:
         return None
     parts = {name: schemas.DriftPart.model_validate(part) for name, part in last.found["parts"].items()}
-    return schemas.DriftResponse(scored_at=last.scored_at, model_version=last.model_version, parts=parts)
+    ranks = run_ranks_of(last.found)
+    return schemas.DriftResponse(
+        scored_at=last.scored_at, model_version=last.model_version, parts=parts, ranks_why=ranks and ranks["why"]
+    )
 
 
 def case_with_moves(desk: DeskService, case_id: int) -> schemas.CaseWithMoves:

@@ -326,6 +326,9 @@ class DriftResponse(DeskResponse):
     scored_at: datetime
     model_version: str
     parts: dict[str, DriftPart] = Field(description="by the ensemble's evidence: invoices, readings")
+    ranks_why: str | None = Field(
+        None, description="why scores are ranks and no probabilities: the clients are too far from those in training"
+    )
 
 
 class RegionCountResponse(DeskResponse):

@@ -33,7 +33,7 @@ from fairmeter.web.pages.forms import (
     parse_query,
     start_of_day,
 )
-from fairmeter.web.pages.site import Site, render
+from fairmeter.web.pages.site import Site, ranks_why, render
 
 N_ROWS = 50  # on a page
 MAX_CASES = 200  # that one form opens
@@ -100,7 +100,7 @@ def visits_context(desk: DeskService) -> dict[str, Any]:
         "expected": expected_results(rows),
         "curve": yield_chart(plan, has_value=any(planned.net for planned in plan.ranked)),
         "n_left_out": plan.n_left_out,
-        "promises": PROMISES if desk.manifest.get("promise") else (),
+        "promises": PROMISES if desk.manifest.get("promise") and ranks_why(desk) is None else (),
         "pager": page_links(number, first + N_ROWS < len(rows)),
         "files": file_addresses("inspection_list", query, PLAN_ARGUMENTS),
     }

@@ -12,13 +12,13 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from fairmeter.core.claims import claims_probability, severities_from
+from fairmeter.core.claims import severities_from
 from fairmeter.core.types import Score
 from fairmeter.scoring.population_drift import describe_unlike
 from fairmeter.store import Run, Store
 from fairmeter.web.http import i18n
 from fairmeter.web.pages import charts
-from fairmeter.web.pages.site import Site, render
+from fairmeter.web.pages.site import Site, ranks_why, render
 
 N_BINS = 200  # of scores: the slider's steps
 N_FEATURES, N_WEAK = 15, 8
@@ -37,11 +37,11 @@ def register(site: Site) -> None:
 
     @site.page("/model")
     def model():
-        manifest, claims = desk.manifest, claims_probability(desk.manifest)
+        manifest, claims = desk.manifest, ranks_why(desk) is None
         report = report_of(reports, manifest)
         return render(
             "model.html",
-            model=model_state(manifest),
+            model=model_state(manifest, claims),
             severities=severities_from(manifest["threshold"], manifest.get("severities", ())),
             readings=readings_state(manifest.get("readings")),
             drift=drift_state(desk.store, str(manifest["version"])),
@@ -54,19 +54,22 @@ def register(site: Site) -> None:
         )
 
 
-def model_state(manifest: dict) -> dict[str, Any]:
-    """Version, view, time of training and figures of the model. [from the manifest in model.bin]"""
+def model_state(manifest: dict, claims: bool) -> dict[str, Any]:
+    """Version, view, time of training and figures of the model. [from the manifest in model.bin]
+
+    claims: whether scores are probabilities; without, the figures are not those of these clients, and left out.
+    """
     trained_at = datetime.fromisoformat(manifest["trained_at"]) if manifest.get("trained_at") else None
     if trained_at is not None and trained_at.tzinfo is None:
         trained_at = trained_at.replace(tzinfo=UTC)
-    metrics = (manifest.get("metrics") or {}) if claims_probability(manifest) else {}
+    metrics = (manifest.get("metrics") or {}) if claims else {}
     return {
         "version": manifest["version"],
         "view": manifest.get("view"),
         "trained_at": trained_at,
         "roc_auc": metrics.get("roc_auc"),
         "pr_auc": metrics.get("pr_auc"),
-        "fraud_rate": manifest.get("fraud_rate") if claims_probability(manifest) else None,
+        "fraud_rate": manifest.get("fraud_rate") if claims else None,
     }
 
 

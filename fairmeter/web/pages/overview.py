@@ -17,7 +17,7 @@ from fairmeter.core.types import SEVERITIES
 from fairmeter.web.http import i18n
 from fairmeter.web.pages import charts
 from fairmeter.web.pages.model import drift_state, model_state
-from fairmeter.web.pages.site import Site, render
+from fairmeter.web.pages.site import Site, ranks_why, render
 
 N_WEEKS, N_REGIONS, N_TRANSFORMERS = 12, 8, 10
 FORTNIGHT_TICKS = {"type": "date", "tickformat": "%d %b", "dtick": 14 * 86_400_000}  # milliseconds
@@ -51,7 +51,7 @@ def register(site: Site) -> None:
             spots=store.count_by_region(N_REGIONS),
             transformers=store.worst_transformers(N_TRANSFORMERS),
             last_run=runs[-1] if runs else None,
-            model=model_state(site.desk.manifest),
+            model=model_state(site.desk.manifest, ranks_why(site.desk) is None),
             drift=drift_state(store, str(site.desk.manifest["version"])),
         )
 

@@ -8,6 +8,7 @@ static/ read. The Content-Security-Policy makes the browser refuse anything else
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import cache
 from hashlib import sha256
 from importlib.util import find_spec
@@ -23,6 +24,7 @@ from werkzeug.exceptions import NotFound
 from fairmeter.core.claims import claims_probability
 from fairmeter.desk.service import DeskService
 from fairmeter.scoring.problems import Problem
+from fairmeter.store import StoreError
 from fairmeter.web.http import i18n, sessions
 from fairmeter.web.http.auth import ADMIN, ANYBODY, NOBODY, ROLES, VIEWER, AccessControl, Identity, guard_of
 from fairmeter.web.pages import error_pages
@@ -114,9 +116,9 @@ class Site:
         self.blueprint.after_request(self._with_headers)
         self.app.extensions["site"] = self
         self.app.jinja_env.filters |= i18n.filters(self.settings.time_zone, self.settings.currency)
-        self.app.jinja_env.globals["ranks_only"] = not claims_probability(self.desk.manifest)
         self.app.jinja_env.trim_blocks = self.app.jinja_env.lstrip_blocks = True
         self.app.context_processor(template_context)
+        self.app.context_processor(lambda: claims_context(self.desk))
         self.app.register_blueprint(self.blueprint)
 
     def _with_headers(self, response: Response) -> Response:
@@ -160,6 +162,22 @@ def template_context() -> dict[str, Any]:
         "theme": theme if theme in THEMES else "",
         "navigation": navigation(identity),
     }
+
+
+def claims_context(desk: DeskService) -> dict[str, Any]:
+    """ranks_only: whether pages show ranks and nothing that a probability promises; ranks_why: the sentence why."""
+    why = None
+    with suppress(StoreError):  # the page of that error is rendered too
+        why = ranks_why(desk)
+    return {"ranks_only": why is not None, "ranks_why": why}
+
+
+def ranks_why(desk: DeskService) -> str | None:
+    """Why the desk's scores are ranks; None where they are probabilities. Raises StoreError."""
+    if not claims_probability(desk.manifest):
+        return i18n.text("score.ranks_only")
+    ranks = desk.run_ranks()
+    return ranks["why"] if ranks else None
 
 
 def current_identity() -> Identity:

@@ -2,17 +2,20 @@
 
 In:  a score, or each row's outcome of a batch.
 Out: JSON objects. With too little history, prediction, probability and rank are null, never low.
-     Answers of a model without labels have no prediction and no probability, but a percentile and a rank.
+     Ranks have no prediction and no probability, but a percentile and a rank: of a model without labels, and of clients
+     too far from those in training.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from fairmeter.core.types import QualityFlag, Score
 from fairmeter.scoring.batches import Outcome
 from fairmeter.scoring.population_drift import describe_unlike
 from fairmeter.scoring.problems import Problem, error_of
+from fairmeter.scoring.run_claims import RunRanks
 
 RANKS_ONLY = "A model without labels ranks clients; what a visit would bring back is not estimated."
+RANKS_OF_RUN = "Clients unlike those in training are only ranked; what a visit would bring back is not estimated."
 NOT_ESTIMATED = "Nothing can be estimated of what a visit would bring back."
 
 
@@ -44,7 +47,7 @@ def _range(score: Score) -> list[float] | None:
 
 def _recovery_text(score: Score) -> str:
     if score.rank_share is not None:
-        return RANKS_ONLY
+        return RANKS_ONLY if score.withheld is None else RANKS_OF_RUN
     return NOT_ESTIMATED if score.recovery is None else score.recovery.text
 
 
@@ -52,22 +55,33 @@ def _flag(flag: QualityFlag) -> dict:
     return {"flag": flag.flag, "text": flag.text}
 
 
-def batch_response(outcomes: Iterable[Outcome], quality: list[QualityFlag], drift: dict | None = None) -> dict:
+def batch_response(outcomes: Sequence[Outcome], quality: list[QualityFlag], drift: dict | None = None) -> dict:
     """The answer for a batch, without the model: results by rank, then those without a score, and the bad rows.
 
-    drift: of its clients; where they are unlike those in training, the answer has a warning.
+    drift: of its clients; where they are unlike those in training, the answer has a warning, and too far from them it
+    has ranks instead of probabilities.
     """
     scores, errors = [], []
-    for row, outcome in enumerate(outcomes):
+    ranks = _ranks_of(outcomes, drift)
+    for row, outcome in enumerate(outcomes if ranks is None else _as_ranks(outcomes, ranks)):
         if isinstance(outcome, Problem):
             errors.append({"row": row, "error": error_of(outcome)})
         else:
             scores.append((row, outcome))
     results = _ranked(scores)
     counts = {"n_results": len(results), "n_errors": len(errors)}
-    warning = describe_unlike(drift) if drift else None
+    warning = ranks.why if ranks else describe_unlike(drift) if drift else None
     answer = counts | {"results": results, "errors": errors, "quality": [_flag(flag) for flag in quality]}
     return answer | ({"warning": f"{warning[0].upper()}{warning[1:]}"} if warning else {})
+
+
+def _ranks_of(outcomes: Sequence[Outcome], drift: dict | None) -> RunRanks | None:
+    return RunRanks.of_scores(drift, [outcome for outcome in outcomes if not isinstance(outcome, Problem)])
+
+
+def _as_ranks(outcomes: Sequence[Outcome], ranks: RunRanks) -> list[Outcome]:
+    ranked = iter(ranks.ranked([outcome for outcome in outcomes if not isinstance(outcome, Problem)]))
+    return [outcome if isinstance(outcome, Problem) else next(ranked) for outcome in outcomes]
 
 
 def _ranked(scores: list[tuple[int, Score]]) -> list[dict]:

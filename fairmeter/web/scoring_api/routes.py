@@ -47,6 +47,9 @@ class DeskRoutes(Protocol):
 
     def register(self, app: Api, guard: AccessControl) -> None: ...
 
+    def following(self, scorer: Scorer) -> Scorer:
+        """The scorer, claiming no more than the desk's last run did."""
+
     def ready(self) -> None:
         """Raises Problem where the database does not answer."""
 
@@ -56,6 +59,7 @@ class DeskRoutes(Protocol):
 
 def register(app: Api, guard: AccessControl, scorer: Scorer, limits: RequestLimits, desk: DeskRoutes | None) -> None:
     """Add the routes of scoring, of the service's state and of the Open Inference Protocol."""
+    scorer = scorer if desk is None else desk.following(scorer)
     _add_scoring(app, guard, scorer, limits, desk)
     _add_state(app, guard, scorer, desk)
     _add_protocol(app, guard, scorer, limits, desk)

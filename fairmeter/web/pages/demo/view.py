@@ -13,7 +13,6 @@ from typing import Any
 
 from flask import abort, jsonify, request
 
-from fairmeter.core.claims import claims_probability
 from fairmeter.core.types import FITS, SEVERITIES, Score
 from fairmeter.desk.service import DeskService
 from fairmeter.scoring import examples
@@ -29,7 +28,7 @@ from fairmeter.web.pages.demo.scenarios import (
     shown_days,
     with_theft,
 )
-from fairmeter.web.pages.site import Site, render
+from fairmeter.web.pages.site import Site, ranks_why, render
 
 BATCH_SIZE = 2  # days scored at once; the worker would not release the memory of more: 50 MB for 16 days
 N_REASONS = 3
@@ -51,7 +50,7 @@ def register(site: Site) -> None:
             return render("demo.html", **shared, scenario=None, data={"texts": i18n.texts_below("demo.script")})
         scores = demo_scores.scores(client_id)
         played, honest = (
-            scenario_chart(scenario, scores, claims_probability(site.desk.manifest)),
+            scenario_chart(scenario, scores, ranks_why(site.desk) is None),
             load_scenario(CLIENT_IDS[0]),
         )
         data = {
