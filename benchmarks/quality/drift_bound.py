@@ -59,7 +59,7 @@ SUBSETS, DRAWS = (100, 300, 1000), 20  # clients of a random subset; subsets of 
 MIN_REGION = 300  # clients
 MAX_COMPARED = 1500  # clients of each side for the classifier
 FIRST = 0.05  # share of the clients on a list
-SHORT_MONTHS = (6, 4, 2)  # of readings
+SHORT_MONTHS, SAME_MONTHS = (6, 4, 2), (12, 6, 4)  # of readings
 THEFT_SHARE = 0.1  # of the simulated and attacked clients
 PARTS = {"invoices", "readings"}
 
@@ -250,22 +250,33 @@ def of_readings(folder: Path) -> Iterator[dict]:
     is_representative = representative_clients(base, files, THEFT_SHARE, SEED)
     model, _ = fit_labelled(sample, {}, covariates, SEED, True, lambda _: None, is_representative)
     homes = prior_of("London, four fifths", model, sample.evidence.of(is_representative))
-    attacked = attack_households(base, kept_back, SEED, covariates, plan=QUICK_TRAINING_PLANS[0])
     honest = Clients("the last fifth, all honest", features(model, base.days(kept_back)), np.zeros(len(kept_back)))
     yield measured(homes, honest)
     yield from by_chance(homes, honest)
+    theirs = HonestHouseholds(base.kwh[kept_back], base.first_day)
+    attacked = attack_households(theirs, np.arange(len(kept_back)), SEED, covariates, plan=QUICK_TRAINING_PLANS[0])
     stolen, label = features(model, attacked.days), attacked.label.astype(np.float64)
     yield measured(homes, Clients("of these, half of them stealing", stolen, label))
-    is_mixed = label == 0
-    is_mixed[np.flatnonzero(label)[: round(THEFT_SHARE * is_mixed.sum() / (1.0 - THEFT_SHARE))]] = True
-    yield measured(homes, Clients("of these, one in ten stealing", stolen.of(is_mixed), label[is_mixed]))
+    yield measured(homes, one_in_ten(model, attacked.days, label, "of these, one in ten stealing"))
     for months in SHORT_MONTHS:
-        short = features(model, last_days(attacked, months))
-        name = f"of these, one in ten stealing, their last {months} months"
-        yield measured(homes, Clients(name, short.of(is_mixed), label[is_mixed]))
+        name = f"of these, one in ten stealing, {months} months of each"
+        yield measured(homes, one_in_ten(model, last_days(attacked, months), label, name))
+    for months in SAME_MONTHS:
+        first = theirs.kwh.shape[1] - 30 * months
+        late = HonestHouseholds(theirs.kwh[:, first:], theirs.first_day + first)
+        attacked = attack_households(late, np.arange(len(kept_back)), SEED, covariates, plan=QUICK_TRAINING_PLANS[0])
+        name = f"of these, one in ten stealing, the same {months} months of all"
+        yield measured(homes, one_in_ten(model, attacked.days, attacked.label.astype(np.float64), name))
     delivered = delivered_model()
     given = features(delivered.readings, base.days(others))
     yield from elsewhere(folder, homes, model, delivered, given)
+
+
+def one_in_ten(model: ReadingModel, days: DailyConsumption, label: np.ndarray, name: str) -> Clients:
+    """The honest clients and so many thieves that they are THEFT_SHARE of all."""
+    kept = label == 0
+    kept[np.flatnonzero(label)[: round(THEFT_SHARE * kept.sum() / (1.0 - THEFT_SHARE))]] = True
+    return Clients(name, features(model, days).of(kept), label[kept])
 
 
 def last_days(attacked: AttackedHouseholds, months: int) -> DailyConsumption:

@@ -25,7 +25,10 @@ NamedCode = Annotated[
     float | str | None, BeforeValidator(_name_of), Field(description="a number, or the name where it was a text")
 ]
 
-PERCENTILE = "of a model without labels, whose probability is null: training clients with a lower score, in 100"
+PERCENTILE = (
+    "where scores are ranks and the probability is null: of a model without labels, training clients with a lower "
+)
+PERCENTILE += "score, in 100; after a run whose clients are too far from those in training, clients of that run"
 STATE = (
     "of the open case: new, assigned, inspecting; of the last visit: confirmed, fault, cleared, no_access, refused, or "
     "closed without one; else as recommended. The same in every list, answer and file"

@@ -134,17 +134,19 @@ class Prediction(BaseModel):
     """The score of one client; nulls where the history is too short."""
 
     prediction: int | None = Field(description="1 when probability >= threshold: worth an inspection, nothing more")
-    probability: float | None = Field(description="calibrated, 0 to 1; null where the model was trained without labels")
+    probability: float | None = Field(description="calibrated, 0 to 1; null where only ranks are claimed")
     percentile: float | None = Field(
-        None, description="given by a model without labels alone: training clients with a lower score, in 100"
+        None,
+        description="given where only ranks are claimed, in 100: training clients with a lower score, of a model "
+        "without labels; clients of the run or batch with a lower score, where these are too far from those trained on",
     )
     rank: int | None = Field(
         None,
-        description="given by a model without labels: the place among its training clients, 1 the highest score; in a "
+        description="given where only ranks are claimed: the place among the same clients, 1 the highest score; in a "
         "batch, of every model, the place among the rows",
     )
     severity: str = Field(description="critical, high, medium, low, or insufficient history")
-    threshold: float = Field(description="of the probability; without labels, of the percentile divided by 100")
+    threshold: float = Field(description="of the probability; of ranks, of the percentile divided by 100")
     client_id: str | None
     reasons: list[ReasonResponse] = Field(description="the largest effect first; empty where none were asked for")
     harmless: list[Harmless] = Field(
