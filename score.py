@@ -60,7 +60,7 @@ from fairmeter.scoring.inputs import read_balances, read_client_base
 from fairmeter.scoring.population import ClientBase
 from fairmeter.scoring.population_drift import DriftMonitor
 from fairmeter.scoring.ranking import ranked_rows, rows_with_reasons
-from fairmeter.scoring.run_claims import RunRanks
+from fairmeter.scoring.run_claims import as_claimed
 
 BAD_USE, STOPPED = 2, 130  # exit codes, the latter a shell's for Ctrl-C
 
@@ -139,11 +139,8 @@ def run(options: ScoringOptions, settings: CommandSettings) -> None:
         started = perf_counter()
         scores = score_clients(base, options, monitor, bar)
         seconds = perf_counter() - started
-        drift = monitor.drift()
-        ranks = RunRanks.of_scores(drift, scores)
-        if ranks is not None:
-            inspections.check_ranks(ranks, options)
-            scores, drift = ranks.ranked(scores), ranks.stored_in(drift)
+        scores, drift = as_claimed(scores, monitor.drift())
+        inspections.check_ranks(drift, options)
         selection = inspections.select_by_false_alarms(scores, model, options)
         visits = inspections.plan_inspections(scores, base.tables.clients, options, exclusions, selection)
         rows = rows_with_reasons(scores) if visits is None else np.array([v.row for v in visits], dtype=np.int64)

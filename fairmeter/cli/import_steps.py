@@ -27,6 +27,7 @@ from fairmeter.scoring.incidents import counted_incidents
 from fairmeter.scoring.population import ClientBase
 from fairmeter.scoring.population_drift import DriftMonitor, describe_drift, describe_unlike
 from fairmeter.scoring.ranking import ranked_rows, rows_with_reasons
+from fairmeter.scoring.run_claims import as_claimed
 from fairmeter.store import Import, StepClaim, Store
 from fairmeter.store.imports import CHECK, CONFIRM, GUESS, SCORE
 
@@ -163,10 +164,11 @@ def scored_base(model: FraudModel, sources: tuple[Path, ...], data_map, billable
     for part in base.scored(billable_months, monitor.add):
         scores += part
         tell("scoring", len(scores), len(tables.quality))
+    scores, drift = as_claimed(scores, monitor.drift())
     tell("explaining")
     scores = base.with_reasons(scores, np.sort(rows_with_reasons(scores)))
     incidents = counted_incidents(tables.incidents, scores)
-    return ScoredBase(base, scores, balances, exogenous, monitor.drift(), incidents)
+    return ScoredBase(base, scores, balances, exogenous, drift, incidents)
 
 
 def without_folder(found: Any, folder: str) -> Any:

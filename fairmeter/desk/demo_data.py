@@ -34,7 +34,7 @@ from fairmeter.features.readings.covariates import TransformerLosses
 from fairmeter.scoring.batches import Scorer, chunks
 from fairmeter.scoring.client_tables import ClientTables, read_client_tables
 from fairmeter.scoring.payloads import RequestLimits
-from fairmeter.scoring.run_claims import RunRanks
+from fairmeter.scoring.run_claims import as_claimed
 from fairmeter.scoring.uploads import read_upload
 from fairmeter.store import ReferenceData, Store
 
@@ -80,10 +80,9 @@ def load_demo(service: DeskService, scorer: Scorer, path: Path, zone: ZoneInfo, 
         meters += meters_of(inputs.tables)
         if drift:
             drift.add(inputs.tables)
-    measured_drift = drift and drift.measured()
-    ranks = RunRanks.of_scores(measured_drift, scores)
-    if ranks is not None:
-        scores, measured_drift = ranks.ranked(scores), ranks.stored_in(measured_drift)
+    measured_drift = None
+    if drift:
+        scores, measured_drift = as_claimed(scores, drift.measured())
     update = concatenate_updates(clients, updates)
     context = context_facts(clients, days, balances)
     update = update._replace(

@@ -22,7 +22,7 @@ from fairmeter.scoring.inputs import read_client_base
 from fairmeter.scoring.population import ClientBase
 from fairmeter.scoring.population_drift import DriftMonitor
 from fairmeter.scoring.ranking import ranked_rows, rows_with_reasons
-from fairmeter.scoring.run_claims import RunRanks
+from fairmeter.scoring.run_claims import as_claimed
 
 
 class UnknownClient(TableError):
@@ -110,9 +110,8 @@ class ScoringModel:
         tables, days = read_client_base((), **files)
         self._base = ClientBase.from_tables(self._model, tables, days, exogenous)
         monitor = DriftMonitor(self._model, len(tables.quality))
-        self._scores = [score for part in self._base.scored(on_chunk=monitor.add) for score in part]
-        ranks = RunRanks.of_scores(monitor.drift(), self._scores)
-        self._scores = self._scores if ranks is None else ranks.ranked(self._scores)
+        scores = [score for part in self._base.scored(on_chunk=monitor.add) for score in part]
+        self._scores, _ = as_claimed(scores, monitor.drift())
 
 
 def load(path: Path | str = "model.bin", key: bytes | None = None) -> ScoringModel:

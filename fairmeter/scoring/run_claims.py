@@ -103,6 +103,12 @@ class RunRanks:
         return replace(ranked, recommendation=recommendation(ranked))
 
 
+def as_claimed(scores: list[Score], drift: dict) -> tuple[list[Score], dict]:
+    """The scores of a whole run as it may claim them, and its drift as the desk stores it."""
+    ranks = RunRanks.of_scores(drift, scores)
+    return (scores, drift) if ranks is None else (ranks.ranked(scores), ranks.stored_in(drift))
+
+
 def _without_number(reason: Reason) -> Reason:
     """The reason, the one for stored invoices without the probability that it names."""
     return replace(reason, text=BY_INVOICES) if reason.group == STORED_SCORE_GROUP else reason

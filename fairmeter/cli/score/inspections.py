@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from fairmeter.cli.score.options import ScoringOptions
+from fairmeter.core.claims import run_ranks_of
 from fairmeter.core.types import Score, Table
 from fairmeter.data.readings import has_readings
 from fairmeter.evaluation.conformal_selection import ConformalSelection, select
@@ -12,7 +13,6 @@ from fairmeter.models.fraud_model import FraudModel
 from fairmeter.planning.exclusions import Exclusions
 from fairmeter.planning.inspection_list import PlannedVisit, inspection_list
 from fairmeter.planning.routes import day_routes
-from fairmeter.scoring.run_claims import RunRanks
 
 
 class ListError(Exception):
@@ -31,10 +31,14 @@ def check_false_alarms(model: FraudModel, options: ScoringOptions) -> None:
         raise ListError("--false-alarms bounds scores from invoices only: leave out the readings, or the option.")
 
 
-def check_ranks(ranks: RunRanks, options: ScoringOptions) -> None:
-    """Raises ListError where --false-alarms is asked of ranks, of which no share of false alarms is known."""
-    if options.false_alarms is not None:
-        raise ListError(f"--false-alarms needs probabilities. {ranks.why} Leave the option out.")
+def check_ranks(drift: dict, options: ScoringOptions) -> None:
+    """Raises ListError where --false-alarms is asked of a run with ranks, of which no share of false alarms is known.
+
+    drift: as run_claims.as_claimed gives it.
+    """
+    ranks = run_ranks_of(drift)
+    if ranks and options.false_alarms is not None:
+        raise ListError(f"--false-alarms needs probabilities. {ranks['why']} Leave the option out.")
 
 
 def check_transformers(options: ScoringOptions, clients: Table, has_days: bool) -> None:
