@@ -71,6 +71,7 @@ class Reference(NamedTuple):
     ensemble: Ensemble
     trained_on: FeatureMatrix
     prior: float = 0.0  # log-odds
+    min_records: int = 1  # of a client that it scores
 
 
 class Clients(NamedTuple):
@@ -103,8 +104,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def measured(reference: Reference, clients: Clients) -> dict:
-    """All figures of a pair."""
-    ensemble, evidence = reference.ensemble, clients.evidence
+    """All figures of a pair, of the clients with enough records."""
+    is_scored = clients.evidence.n_records >= reference.min_records
+    ensemble, evidence, label = reference.ensemble, clients.evidence.of(is_scored), clients.label[is_scored]
     matrix = ensemble.inputs.matrix(evidence)
     log_odds = ensemble.log_odds(matrix)
     return {
@@ -113,7 +115,7 @@ def measured(reference: Reference, clients: Clients) -> dict:
         "n": len(evidence),
         **distance(ensemble, matrix, log_odds),
         "classifier_roc_auc": told_apart(ensemble, ensemble.inputs.matrix(sampled(reference.trained_on)), matrix),
-        **promised_and_true(probability_of(log_odds + reference.prior), clients.label),
+        **promised_and_true(probability_of(log_odds + reference.prior), label),
     }
 
 
@@ -318,7 +320,7 @@ def prior_of(name: str, model: ReadingModel, trained_on: FeatureMatrix) -> Refer
     """The reference of a reading model whose scores are of THEFT_SHARE."""
     there, here = model.theft_share, THEFT_SHARE
     prior = np.log(here / (1.0 - here)) - np.log(there / (1.0 - there))
-    return Reference(name, model.ensemble, sampled(trained_on), float(prior))
+    return Reference(name, model.ensemble, sampled(trained_on), float(prior), MIN_DAYS)
 
 
 def features(model: ReadingModel, days: DailyConsumption) -> FeatureMatrix:
