@@ -8,15 +8,23 @@ docs/cleaning.md describes the data problems behind the rules.
 
 from collections.abc import Callable, Iterator
 from functools import reduce
-from random import Random
 from typing import NamedTuple
 
 import numpy as np
 
+from fairmeter.core.calendar import DAYS_PER_MONTH
 from fairmeter.core.code_names import NO_CODE_NAMES, CodeNames
 from fairmeter.core.types import Table
-from fairmeter.data.completion import ESTIMATES, LEVELS, BilledBy, complete_invoices, index_difference
+from fairmeter.data.completion import (
+    ESTIMATES,
+    LEVELS,
+    BilledBy,
+    complete_invoices,
+    days_since_last,
+    index_difference,
+)
 from fairmeter.data.date_swaps import EXPORT_DATE, STATED_DATE, find_swapped, swap_day_and_month
+from fairmeter.data.invoice_corrections import CANCELLED, COPIES, CREDITED, REPEATED, ROUNDING, correct_invoices
 
 METER_STATUS = (0, 5)  # first and last known code
 REMARK = (6, 9)
@@ -24,16 +32,11 @@ MAX_MONTHS = 24  # of one invoice; longer periods are cut to it
 NO_PERIOD_MONTHS = 120  # no billing period exceeds ten years: a larger value belongs to another column
 CREATED_ON = (np.datetime64("1950-01-01"), np.datetime64("2100-12-31"))
 CLIENT_LIMITS = {"latitude": (-90, 90), "longitude": (-180, 180), "tariff_price": (0, 1e6)}  # degrees; money a unit
+MAX_DAYS_OFF = 5  # between the days that an invoice states and those since the one before
+FITTING_SHARE = 0.8  # of a client's invoices, for a unit that all of them have
 MAX_QUANTITY = 1e12  # kWh: more than a country uses, and small enough that the product of two does not overflow
-ROUNDING = 1.0  # consumption is billed in whole units, even where the coefficient is 1.3
 
 QUANTITIES = (*LEVELS, "old_index", "new_index", "coefficient", "consumption")
-HASHED_ROWS = 2**16  # rows hashed at a time, to stay in the processor's cache
-COPIES = ("duplicate_invoices", "Exact copies of an invoice, dropped")
-_random = Random(1)  # noqa: S311  no secret; NumPy's generators cost 1.5 MB
-WEIGHTS = np.array(
-    [[_random.getrandbits(63) * 2 + 1] for _ in range(64)], np.uint64
-)  # odd: multiplication loses no bit
 
 
 class CleaningFinding(NamedTuple):
@@ -63,7 +66,8 @@ def clean(
     invoice and estimates that no actual invoice follows are.
     """
     has_invoices = len(invoices["client"]) > 0
-    invoices, findings = _drop_duplicates(invoices) if has_invoices else (invoices, [])
+    invoices, found = correct_invoices(invoices) if has_invoices else (invoices, [])
+    findings = [CleaningFinding(*kind, of_clients) for kind, of_clients in found]
     billed_by = BilledBy.of(invoices) if has_invoices else None
     with np.errstate(invalid="ignore"):  # a missing value fails every comparison, as the rules require
         for rule in INVOICE_RULES if has_invoices else ():
@@ -83,47 +87,6 @@ def clean(
                 findings.append(CleaningFinding(rule.flag, rule.text, np.flatnonzero(mask)))
     about_dates = {EXPORT_DATE, STATED_DATE}
     return clients, {name: column for name, column in invoices.items() if name not in about_dates}, findings
-
-
-# --- exact duplicates -------------------------------------------------------------------------------------------------
-
-
-def _drop_duplicates(invoices: Table) -> tuple[Table, list[CleaningFinding]]:
-    """Drop the second and later of invoices that are equal in every column."""
-    copies = _copies(invoices)
-    if not len(copies):
-        return invoices, []
-    finding = CleaningFinding(*COPIES, invoices["client"][copies])
-    is_original = np.ones(len(invoices["client"]), bool)
-    is_original[copies] = False
-    return {name: column[is_original] for name, column in invoices.items()}, [finding]
-
-
-def _copies(invoices: Table) -> np.ndarray:
-    """Rows equal to an earlier one: equal hashes select candidates, which are then compared in all columns."""
-    hashes = _hashes(list(invoices.values()))
-    order = np.argsort(hashes, kind="stable")
-    ordered = hashes[order]
-    at = np.flatnonzero(ordered[1:] == ordered[:-1])
-    earlier, later = order[at], order[at + 1]
-    for column in invoices.values() if len(at) else ():
-        is_equal = _bits(column[later]) == _bits(column[earlier])
-        earlier, later = earlier[is_equal], later[is_equal]
-    return later
-
-
-def _hashes(columns: list[np.ndarray]) -> np.ndarray:
-    hashes = np.empty(len(columns[0]), np.uint64)
-    for start in range(0, len(hashes), HASHED_ROWS):
-        part = slice(start, start + HASHED_ROWS)
-        bits = np.stack([_bits(column[part]) for column in columns])
-        # A small integer fills only the upper bits of a float64; without this mixing a product would keep the zeros.
-        hashes[part] = ((bits ^ (bits >> np.uint64(32))) * WEIGHTS[: len(columns)]).sum(axis=0)
-    return hashes
-
-
-def _bits(column: np.ndarray) -> np.ndarray:
-    return (column if column.itemsize == 8 else column.astype(np.int64)).view(np.uint64)
 
 
 # --- rules on invoices ------------------------------------------------------------------------------------------------
@@ -199,6 +162,24 @@ def _moved_back(invoices: Table, mask: np.ndarray) -> Table:
     return out
 
 
+def _has_days_for_months(invoices: Table, clients: Table) -> np.ndarray:
+    """Mark invoices of clients whose months are the days since the invoice before."""
+    is_long = invoices["months"] > MAX_MONTHS
+    if not np.count_nonzero(is_long):
+        return is_long
+    gap = days_since_last(invoices)
+    known = ~np.isnan(gap) & (invoices["months"] >= 1)
+    n = len(clients["client_id"])
+    n_known = np.bincount(invoices["client"], known, minlength=n)
+    fits = known & is_long & (np.abs(gap - invoices["months"]) <= MAX_DAYS_OFF)
+    is_in_days = np.bincount(invoices["client"], fits, minlength=n) >= np.maximum(FITTING_SHARE * n_known, 1)
+    return is_long & is_in_days[invoices["client"]]
+
+
+def _months_of_days(invoices: Table, mask: np.ndarray) -> Table:
+    return {"months": np.where(mask, np.rint(invoices["months"] / DAYS_PER_MONTH), invoices["months"])}
+
+
 def _no_months(invoices: Table, _clients: Table) -> np.ndarray:
     return (invoices["months"] < 1) | (invoices["months"] > NO_PERIOD_MONTHS)
 
@@ -232,6 +213,13 @@ INVOICE_RULES = (
         f"Invoices with a level, index or coefficient below 0 or above {MAX_QUANTITY:,.0f}, which is taken as missing",
         _has_impossible_quantity,
         _without_impossible_quantities,
+    ),
+    # Before the rules on months, which would take days for months that cannot be.
+    CleaningRule(
+        "days_in_months",
+        "Invoices with days in the column of months, converted",
+        _has_days_for_months,
+        _months_of_days,
     ),
     # Before the rules on months and indices, which would remove parts of such a row.
     CleaningRule(
@@ -341,6 +329,9 @@ CLIENT_RULES = (
 )
 FINDINGS = (
     COPIES[0],
+    REPEATED[0],
+    CANCELLED[0],
+    CREDITED[0],
     *(rule.flag for rule in INVOICE_RULES),
     *(flag for flag, _ in ESTIMATES.values()),
     *(rule.flag for rule in CLIENT_RULES),

@@ -65,8 +65,8 @@ def complete_invoices(invoices: Table, billed_by: BilledBy) -> tuple[Table, dict
     return _join_estimates(invoices) if "quality" in invoices else (invoices, {})
 
 
-def _months_since(invoices: Table) -> np.ndarray:
-    """Whole months since the client's previous day with an invoice of that energy, at least 1; NaN for the first."""
+def days_since_last(invoices: Table) -> np.ndarray:
+    """Days since the client's previous day with an invoice of that energy; NaN for the first."""
     pair = invoices["client"] * 2 + invoices["energy"]
     day = invoices["invoice_on"].astype("datetime64[D]").astype(np.int64)
     order = np.lexsort((day, pair))
@@ -74,11 +74,14 @@ def _months_since(invoices: Table) -> np.ndarray:
     first = np.flatnonzero(np.append(True, (pair[1:] != pair[:-1]) | (day[1:] != day[:-1])))  # of each day's invoices
     gap = np.append(np.nan, np.diff(day[first]).astype(float))
     gap[np.append(True, np.diff(pair[first]) != 0)] = np.nan
-    months = np.empty(len(day))
-    months[order] = np.repeat(
-        np.clip(np.rint(gap / DAYS_PER_MONTH), 1, MAX_GAP_MONTHS), np.diff(np.append(first, len(day)))
-    )
-    return months
+    days = np.empty(len(day))
+    days[order] = np.repeat(gap, np.diff(np.append(first, len(day))))
+    return days
+
+
+def _months_since(invoices: Table) -> np.ndarray:
+    """Whole months since the client's previous day with an invoice of that energy, at least 1; NaN for the first."""
+    return np.clip(np.rint(days_since_last(invoices) / DAYS_PER_MONTH), 1, MAX_GAP_MONTHS)
 
 
 def _with_consumption(invoices: Table, is_by_index: np.ndarray) -> Table:

@@ -10,11 +10,16 @@ meter ended is the later one. docs/cleaning.md has the measurements.
 
 import numpy as np
 
+from fairmeter.core.calendar import DAYS_PER_MONTH
 from fairmeter.core.types import Table
 
 INVOICE_YEARS = (1950, 2100)  # dates outside are typing errors or placeholders
 EXPORT_DATE = "is_export_date"
 STATED_DATE = "is_stated_date"  # in a format that a map states: never put right
+# Of the mean difference between gaps and billed months: one order of day and month is clearly worse than the other.
+WORSE_RATIO, WORSE_DAYS = 1.5, 10.0
+MAX_GAP_ERROR = 365.0  # days: a lost year of invoices must not outweigh all other gaps
+MIN_GAPS = 3  # of a client, for a swap that only the gaps ask for
 
 
 def _swap_each(dates: np.ndarray) -> np.ndarray:
@@ -59,15 +64,44 @@ def find_swapped(invoices: Table, n_clients: int) -> np.ndarray:
     """Mark invoices whose day and month are to be swapped back.
 
     These are the ambiguous dates of clients with fewer backward links after the swap. Where the number does not change,
-    the client's dates in the format of the public export are marked.
+    gaps that fit the billed months clearly better decide; where neither does, the dates in the format of the public
+    export are marked.
     """
     other = swap_day_and_month(invoices["invoice_on"])
     is_ambiguous = other != invoices["invoice_on"]
     if not np.count_nonzero(is_ambiguous):
         return is_ambiguous
-    gain = _repaired_links(invoices, other, n_clients)[invoices["client"]]
-    is_swapped = (gain > 0) | ((gain == 0) & invoices.get(EXPORT_DATE, False))
+    gain = _repaired_links(invoices, other, n_clients)
+    gaps_gain = _repaired_gaps(invoices, other, n_clients) if (gain == 0).any() else np.zeros(n_clients, np.int8)
+    of_client = np.where(gain != 0, gain, gaps_gain)[invoices["client"]]
+    is_swapped = (of_client > 0) | ((of_client == 0) & invoices.get(EXPORT_DATE, False))
     return is_ambiguous & is_swapped & ~invoices.get(STATED_DATE, np.zeros(1, bool))
+
+
+def _repaired_gaps(invoices: Table, other: np.ndarray, n_clients: int) -> np.ndarray:
+    """1 where the other dates fit the billed months clearly better, -1 where worse, else 0. [int8, (clients,)]"""
+    given, n = gap_errors(invoices, invoices["invoice_on"], n_clients)
+    if given.max() <= WORSE_DAYS and not np.count_nonzero(invoices.get(EXPORT_DATE, False)):
+        return np.zeros(n_clients, np.int8)  # already regular, the usual case of a single client
+    swapped, _ = gap_errors(invoices, other, n_clients)
+    is_better = (given > WORSE_RATIO * swapped + WORSE_DAYS) & (n >= MIN_GAPS)
+    return is_better.astype(np.int8) - (swapped > WORSE_RATIO * given + WORSE_DAYS)
+
+
+def gap_errors(invoices: Table, dates: np.ndarray, n_clients: int) -> tuple[np.ndarray, np.ndarray]:
+    """Mean difference between gaps and billed months of each client, and its number of gaps. [days; (clients,)]
+
+    dates: of the invoices. Invoices of one day and energy count once. A client without such gaps has 0.
+    """
+    key = ((invoices["client"] * 3 + invoices["energy"]) << 22) + dates.view(np.int64) + (1 << 21)
+    order = np.argsort(key)  # of equal keys any order: their gap is 0
+    gap, later = np.diff(key[order]), order[1:]
+    months = invoices["months"][later]
+    at = np.flatnonzero((gap > 0) & (gap < (1 << 20)) & (months >= 1))
+    client = invoices["client"][later[at]]
+    error = np.minimum(np.abs(gap[at] - DAYS_PER_MONTH * months[at]), MAX_GAP_ERROR)
+    n = np.bincount(client, minlength=n_clients)
+    return np.bincount(client, error, n_clients) / np.maximum(n, 1), n
 
 
 def _repaired_links(invoices: Table, other: np.ndarray, n_clients: int) -> np.ndarray:
