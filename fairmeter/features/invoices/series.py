@@ -15,6 +15,7 @@ from fairmeter.core.calendar import DAYS_PER_MONTH
 from fairmeter.core.consumption import LEVELS, billed_consumption
 from fairmeter.core.segments import Segments
 from fairmeter.core.types import Table
+from fairmeter.features.invoices.side_meters import sum_side_by_side
 
 YEAR_DAYS = (335, 395)  # between invoices of the same season: a route may be read a month early or late
 LAGS = (1, 2, 3, 4, 6)  # invoices back, among which one is a year ago for two- to six-monthly invoices
@@ -79,9 +80,9 @@ class InvoiceSeries:
 
     @classmethod
     def from_tables(cls, clients: Table, invoices: Table) -> "InvoiceSeries":
-        """Sort canonical tables. [invoices["client"]: row in clients]"""
+        """Sort canonical tables, and sum the invoices of meters side by side. [invoices["client"]: row in clients]"""
         order = row_order(invoices)
-        columns = {name: column[order] for name, column in invoices.items()}
+        columns = sum_side_by_side({name: column[order] for name, column in invoices.items()})
         n_pairs = 2 * len(clients["client_id"])
         counts = np.bincount(columns["client"] * 2 + columns["energy"], minlength=n_pairs)
         pairs = np.flatnonzero(counts)
