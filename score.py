@@ -53,7 +53,7 @@ from fairmeter.features.invoices.matrix import FEATURE_NAMES
 from fairmeter.models import model_file
 from fairmeter.models.fraud_model import FraudModel
 from fairmeter.models.model_file import ModelError
-from fairmeter.planning.exclusions import read_exclusions
+from fairmeter.planning.exclusions import check_exclusions, read_exclusions
 from fairmeter.planning.list_files import COLUMN_TYPES, read_list, score_columns, visit_columns
 from fairmeter.scoring.incidents import counted_incidents
 from fairmeter.scoring.inputs import read_balances, read_client_base
@@ -134,6 +134,7 @@ def run(options: ScoringOptions, settings: CommandSettings) -> None:
 
     with progress() as bar, partitioned_run.disk_space(options, bar) as space:
         base, balances = read_base(options, model, exogenous, bar, data_map, space)
+        left_out = check_exclusions(exclusions, base.tables.clients["client_id"].tolist(), options.leave_out)
         is_whole = bool(files.report or options.store)
         monitor = DriftMonitor(model, None if is_whole else len(base.tables.quality))
         started = perf_counter()
@@ -149,7 +150,7 @@ def run(options: ScoringOptions, settings: CommandSettings) -> None:
 
     ranks = ranked_rows(scores)
     overlap = None if former is None else list_overlap(_ids_by_rank(scores, ranks), former)
-    print_quality(base.tables.flags, console)
+    print_quality([*base.tables.flags, *left_out], console)
     incidents = counted_incidents(base.tables.incidents, scores)
     print_incidents(incidents, console)
     print_unused(exogenous, base, console)

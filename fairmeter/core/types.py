@@ -12,6 +12,8 @@ import numpy as np
 Table = dict[str, np.ndarray]
 
 SAME_FACTOR = "same_factor"  # flag of clients whose readings changed alike on one day: the data's fault, no score
+TOTAL_ROW = "total_row"  # flag of a row that stands for all clients: it is none
+HELD_BACK = frozenset({SAME_FACTOR, TOTAL_ROW})  # flags of clients that their data do not describe: no score
 INSUFFICIENT_HISTORY = "insufficient history"
 SEVERITIES = ("critical", "high", "medium", "low")
 

@@ -6,6 +6,7 @@ Out: cleaned tables with all clients, and a CleaningFinding for each rule that m
 docs/cleaning.md describes the data problems behind the rules.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from functools import reduce
 from typing import NamedTuple
@@ -14,7 +15,7 @@ import numpy as np
 
 from fairmeter.core.calendar import DAYS_PER_MONTH
 from fairmeter.core.code_names import NO_CODE_NAMES, CodeNames
-from fairmeter.core.types import Table
+from fairmeter.core.types import TOTAL_ROW, Table
 from fairmeter.data.completion import (
     ESTIMATES,
     LEVELS,
@@ -24,7 +25,7 @@ from fairmeter.data.completion import (
     index_difference,
 )
 from fairmeter.data.date_swaps import EXPORT_DATE, STATED_DATE, find_swapped, swap_day_and_month
-from fairmeter.data.invoice_corrections import CANCELLED, COPIES, CREDITED, REPEATED, ROUNDING, correct_invoices
+from fairmeter.data.invoice_rules.corrections import CANCELLED, COPIES, CREDITED, REPEATED, ROUNDING, correct_invoices
 
 METER_STATUS = (0, 5)  # first and last known code
 REMARK = (6, 9)
@@ -36,6 +37,13 @@ MAX_DAYS_OFF = 5  # between the days that an invoice states and those since the 
 FITTING_SHARE = 0.8  # of a client's invoices, for a unit that all of them have
 MAX_QUANTITY = 1e12  # kWh: more than a country uses, and small enough that the product of two does not overflow
 
+WORDS_OF_TOTALS = """
+    total totals totaux totales totale totali totaal subtotal sum sums summe gesamt gesamtsumme insgesamt somme suma
+    soma итого итог всего сума разом toplam razem łącznie ogółem összesen celkem spolu ukupno jumlah tổng
+    المجموع الإجمالي اجمالي 合计 总计 合計 総計 합계 grand general generale générale général overall all tous
+"""
+TOTAL_WORDS = frozenset(WORDS_OF_TOTALS.split())  # an id of nothing else is a row of totals
+MORE_WORDS = frozenset({"grand", "general", "generale", "générale", "général", "overall", "all", "tous"})
 QUANTITIES = (*LEVELS, "old_index", "new_index", "coefficient", "consumption")
 
 
@@ -65,8 +73,8 @@ def clean(
     names: of codes that are texts. Returns clients, invoices and the findings. No client is dropped; exact copies of an
     invoice and estimates that no actual invoice follows are.
     """
-    has_invoices = len(invoices["client"]) > 0
-    invoices, found = correct_invoices(invoices) if has_invoices else (invoices, [])
+    invoices, found = correct_invoices(invoices) if len(invoices["client"]) else (invoices, [])
+    has_invoices = len(invoices["client"]) > 0  # all may have been cancelled
     findings = [CleaningFinding(*kind, of_clients) for kind, of_clients in found]
     billed_by = BilledBy.of(invoices) if has_invoices else None
     with np.errstate(invalid="ignore"):  # a missing value fails every comparison, as the rules require
@@ -305,7 +313,20 @@ def _without_invoices(clients: Table, invoices: Table) -> np.ndarray:
     return np.bincount(invoices["client"], minlength=len(clients["client_id"])) == 0
 
 
+def _is_total(client_id: object) -> bool:
+    words = re.findall(r"[^\W\d_]+", str(client_id).casefold())
+    return TOTAL_WORDS.issuperset(words) and not MORE_WORDS.issuperset(words)
+
+
+def _total_rows(clients: Table, _invoices: Table) -> np.ndarray:
+    ids = clients["client_id"].tolist()
+    return np.array([not str(client_id)[-1:].isdigit() and _is_total(client_id) for client_id in ids], bool)
+
+
 CLIENT_RULES = (
+    CleaningRule(
+        TOTAL_ROW, "Clients whose id is the word for a total: rows of totals, which get no score", _total_rows
+    ),
     CleaningRule(
         "impossible_creation_date",
         "Clients created before {} or after {}, taken as missing".format(*CREATED_ON),
@@ -329,9 +350,9 @@ CLIENT_RULES = (
 )
 FINDINGS = (
     COPIES[0],
-    REPEATED[0],
     CANCELLED[0],
     CREDITED[0],
+    REPEATED[0],
     *(rule.flag for rule in INVOICE_RULES),
     *(flag for flag, _ in ESTIMATES.values()),
     *(rule.flag for rule in CLIENT_RULES),

@@ -91,17 +91,28 @@ def _repaired_gaps(invoices: Table, other: np.ndarray, n_clients: int) -> np.nda
 def gap_errors(invoices: Table, dates: np.ndarray, n_clients: int) -> tuple[np.ndarray, np.ndarray]:
     """Mean difference between gaps and billed months of each client, and its number of gaps. [days; (clients,)]
 
-    dates: of the invoices. Invoices of one day and energy count once. A client without such gaps has 0.
+    dates: of the invoices. Invoices of one day and energy count once. Where months are missing the client's median gap
+    stands for them. A client without gaps has 0.
     """
     key = ((invoices["client"] * 3 + invoices["energy"]) << 22) + dates.view(np.int64) + (1 << 21)
     order = np.argsort(key)  # of equal keys any order: their gap is 0
     gap, later = np.diff(key[order]), order[1:]
-    months = invoices["months"][later]
-    at = np.flatnonzero((gap > 0) & (gap < (1 << 20)) & (months >= 1))
-    client = invoices["client"][later[at]]
-    error = np.minimum(np.abs(gap[at] - DAYS_PER_MONTH * months[at]), MAX_GAP_ERROR)
+    at = np.flatnonzero((gap > 0) & (gap < (1 << 20)))
+    gap, client = gap[at], invoices["client"][later[at]]
+    months = invoices["months"][later[at]]
+    expected = DAYS_PER_MONTH * np.where(months >= 1, months, np.nan)
+    if (unknown := np.isnan(expected)).any():
+        expected[unknown] = _median_gaps(gap, client, n_clients)[client[unknown]]
     n = np.bincount(client, minlength=n_clients)
-    return np.bincount(client, error, n_clients) / np.maximum(n, 1), n
+    error = np.bincount(client, np.minimum(np.abs(gap - expected), MAX_GAP_ERROR), n_clients)
+    return error / np.maximum(n, 1), n
+
+
+def _median_gaps(gap: np.ndarray, client: np.ndarray, n_clients: int) -> np.ndarray:
+    """The lower median of each client's gaps. [days; (clients,), 0 without any]"""
+    n = np.bincount(client, minlength=n_clients)
+    ordered = np.append(gap[np.lexsort((gap, client))], 0)
+    return np.where(n > 0, ordered[np.minimum(np.cumsum(n) - n + (n - 1) // 2, len(gap))], 0)
 
 
 def _repaired_links(invoices: Table, other: np.ndarray, n_clients: int) -> np.ndarray:

@@ -24,6 +24,7 @@ import numpy as np
 from fairmeter.core.types import DataIncident, QualityFlag, Table
 from fairmeter.data.arrow_reader import ParsedTable, parse_batches, parse_table, read_header
 from fairmeter.data.cleaning import CleaningFinding
+from fairmeter.data.client_joins import Join, join_of, refuse_failed_join, with_examples
 from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.files import NULLS, Column, InvalidValue, TableFile, UnreadableDate, find_file, has_file
 from fairmeter.data.json_records import FieldError, columns_from_records, record_place
@@ -43,6 +44,7 @@ from fairmeter.data.tables import DuplicateClient, flags_by_client, layout_flags
 
 __all__ = ["ReadingTables", "has_readings", "read_readings", "readings_from_records"]
 
+UNKNOWN_CLIENTS = "readings_of_unknown_clients"
 MAX_UNREADABLE_SHARE = 0.1  # of a file's or a client's values; with more, these are not numbers
 MIN_UNREADABLE = 10  # values of one client, for its share to count
 ESTIMATED, MISSING = QUALITIES.index("estimated"), QUALITIES.index("missing")
@@ -75,15 +77,22 @@ class ReadingTables:
         row_of = {client_id: row for row, client_id in enumerate(self.client_ids)}
         old = np.array([row_of.get(client_id, -1) for client_id in wanted], np.int64)
         counts = np.bincount(self.readings["client"], minlength=len(self.client_ids))
-        n_unknown = int(counts.sum() - np.append(counts, 0)[old].sum())
+        join = self._join(wanted, counts)
+        refuse_failed_join(join, "The readings")
         label = None if self.label is None else np.append(self.label, np.nan)[old]
         quality = [self.quality[row] if row >= 0 else () for row in old.tolist()]
-        flags = [*self.flags, *unknown_clients(n_unknown)]
+        flags = [*self.flags, *unknown_clients(join)]
         return replace(self, client_ids=wanted, label=label, readings=self._select(old), flags=flags, quality=quality)
 
     def daily(self) -> DailyConsumption:
         """The daily consumption of the clients."""
         return DailyConsumption.from_readings(self.readings, len(self.client_ids))
+
+    def _join(self, wanted: np.ndarray, n_readings: np.ndarray) -> Join:
+        row_of = {client_id: row for row, client_id in enumerate(wanted)}
+        to_wanted = np.array([row_of.get(client_id, -1) for client_id in self.client_ids], np.int64)
+        unknown_ids = self.client_ids[(to_wanted < 0) & (n_readings > 0)]
+        return join_of("readings", np.repeat(to_wanted, n_readings), unknown_ids, wanted)
 
     def _select(self, old: np.ndarray) -> Table:
         """The readings of some clients, in that order. [old: rows in client_ids, -1 for none]"""
@@ -95,10 +104,12 @@ class ReadingTables:
         return table | {"client": np.repeat(np.arange(len(old)), counts)}
 
 
-def unknown_clients(n: int) -> list[QualityFlag]:
-    """The flag on readings of clients that no table has."""
+def unknown_clients(join: Join) -> list[QualityFlag]:
+    """The flag on readings of clients that no table has, with examples."""
+    if not (n := join.n_rows - join.n_joined):
+        return []
     text = "Readings of clients that are not in the clients' table, left out"
-    return [QualityFlag("readings_of_unknown_clients", n, f"{text}: {n:,}.")] if n else []
+    return with_examples([QualityFlag(UNKNOWN_CLIENTS, n, f"{text}: {n:,}.")], UNKNOWN_CLIENTS, join)
 
 
 # --- one value --------------------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ import numpy as np
 
 from fairmeter.core.code_names import NO_CODE_NAMES, CodeNames
 from fairmeter.core.consumption import LEVELS, billed_consumption
-from fairmeter.core.types import DataIncident, QualityFlag, Table
+from fairmeter.core.types import TOTAL_ROW, DataIncident, QualityFlag, Table
 from fairmeter.data.arrow_reader import ParsedTable, parse_table
 from fairmeter.data.cleaning import FINDINGS, CleaningFinding, clean
 from fairmeter.data.date_swaps import EXPORT_DATE, STATED_DATE
@@ -36,6 +36,13 @@ from fairmeter.data.files import (
     UnreadableDate,
     find_file,
     has_file,
+)
+from fairmeter.data.invoice_rules.client_base import (
+    UNKNOWN_CLIENTS,
+    BaseSummary,
+    check_client_base,
+    sum_flag,
+    summarise,
 )
 from fairmeter.data.layouts.text_rows import EMPTY_LINES
 from fairmeter.data.parsing import (
@@ -56,7 +63,6 @@ STEG_CODES = {"meter_status", "remark"}  # under their raw names, the public set
 MAX_EXACT_INTEGER = 2**53 - 1  # float64 cannot distinguish larger integers
 MISSING_COLUMNS, SHARED_CODES, FILE_LAYOUT = "missing_columns", "texts_of_one_code", "file_layout"
 OF_ALL = {MISSING_COLUMNS, SHARED_CODES}  # flags on a table as a whole
-UNKNOWN_CLIENTS = ("invoices_of_unknown_clients", "Invoices of clients that are not in the clients' table, left out")
 
 
 FLAG_ORDER = (*FINDINGS, UNKNOWN_CLIENTS[0])
@@ -70,8 +76,8 @@ class DuplicateClient(TableError):
 class Tables:
     """Canonical clients and invoices, with quality flags in total and per client, and incidents of the whole base.
 
-    code_names: names of codes that are texts; missing: columns that were not given. incidents: what is
-    the data's fault at many clients.
+    code_names: names of codes that are texts; missing: columns that were not given; incidents: what is the data's fault at
+    many clients; summary: of what many clients show together, None without invoices.
     """
 
     clients: Table
@@ -81,6 +87,7 @@ class Tables:
     code_names: CodeNames = NO_CODE_NAMES
     missing: tuple[str, ...] = ()
     incidents: tuple[DataIncident, ...] = ()
+    summary: BaseSummary | None = None
 
 
 # --- columns ----------------------------------------------------------------------------------------------------------
@@ -247,18 +254,20 @@ def read_tables(*sources, clients=None, invoices=None) -> Tables:
         sheet = parse_table(invoice_source, (CLIENT_ID, *INVOICE_FIELDS))
         require_consumption(sheet.names, invoice_source)
         ids, client = _numbered(sheet.take(CLIENT_ID))
-        return _with_flags(_cleaned({CLIENT_ID.name: ids}, client, sheet), layout_flags(sheet.file_name, sheet.notes))
+        tables = _cleaned({CLIENT_ID.name: ids}, client, sheet)
+        return judge_base(_with_flags(tables, layout_flags(sheet.file_name, sheet.notes)), invoice_source)
     client_source = find_file("client", sources, clients)
     sheet = parse_table(client_source, CLIENT_FIELDS)
     clients = client_columns(sheet)
     names, flags = sheet.code_names, layout_flags(sheet.file_name, sheet.notes)
     row_of = rows_by_id(clients["client_id"], client_source)
-    owner = CLIENT_ID._replace(convert=partial(_row_of_client, row_of), dtype=np.int64)
+    unknown_ids: dict[str, None] = {}
+    owner = CLIENT_ID._replace(convert=partial(_row_of_client, row_of, unknown_ids), dtype=np.int64)
     sheet = parse_table(invoice_source, (owner, *INVOICE_FIELDS))
     require_consumption(sheet.names, invoice_source)
-    return _with_flags(
-        _cleaned(clients, sheet.take(owner), sheet, names), flags + layout_flags(sheet.file_name, sheet.notes)
-    )
+    tables = _cleaned(clients, sheet.take(owner), sheet, names, unknown_ids)
+    flags += layout_flags(sheet.file_name, sheet.notes)
+    return judge_base(_with_flags(tables, flags), invoice_source)
 
 
 def read_clients(*sources, clients=None) -> Tables:
@@ -281,8 +290,31 @@ def _with_flags(tables: Tables, flags: list[QualityFlag]) -> Tables:
     return replace(tables, flags=[*tables.flags, *flags])
 
 
-def _cleaned(clients: Table, client: np.ndarray, sheet: ParsedTable, names: CodeNames = NO_CODE_NAMES) -> Tables:
-    return clean_tables(clients, client, invoice_columns(sheet), lambda: names | sheet.code_names)
+def _cleaned(
+    clients: Table,
+    client: np.ndarray,
+    sheet: ParsedTable,
+    names: CodeNames = NO_CODE_NAMES,
+    unknown_ids: Collection[str] = (),
+) -> Tables:
+    return clean_tables(clients, client, invoice_columns(sheet), lambda: names | sheet.code_names, unknown_ids)
+
+
+def judge_base(tables: Tables, place: object) -> Tables:
+    """The tables with the flags of what many clients show together. [place: of the invoices, for messages]
+
+    A client that uses what all others do together is flagged as a row of totals. Raises TableError.
+    """
+    if tables.summary is None:
+        return tables
+    flags, total = check_client_base(tables.summary, tables.flags, place), tables.summary.total_row
+    if total is None or not tables.quality:
+        return replace(tables, flags=flags)
+    row = int(np.flatnonzero(tables.clients["client_id"] == total)[0])
+    quality = list(tables.quality)
+    if all(flag.flag != TOTAL_ROW for flag in quality[row]):
+        quality[row] = (*quality[row], sum_flag(total))
+    return replace(tables, flags=flags, quality=quality)
 
 
 def _numbered(client_ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -343,11 +375,13 @@ def clean_tables(
     client: np.ndarray,
     invoices: Iterable[tuple[str, np.ndarray]],
     find_names: Callable[[], CodeNames] = lambda: NO_CODE_NAMES,
+    unknown_ids: Collection[str] = (),
+    is_part: bool = False,
 ) -> Tables:
     """Clean parsed columns. [client: each invoice's row in clients, -1 unknown; invoices: (name, column)]
 
     find_names: called when the columns have been parsed. Columns that are not given are filled with missing values, and
-    named in one flag.
+    named in one flag. unknown_ids: distinct ids of invoices without a client; is_part: of a larger client base.
     """
     with_client = np.flatnonzero(client >= 0)
     order = with_client[np.argsort(client[with_client], kind="stable")]
@@ -365,7 +399,9 @@ def clean_tables(
     if n_unknown:
         findings.append(CleaningFinding(*UNKNOWN_CLIENTS, np.full(n_unknown, -1)))
     flags = [quality_flag(finding, len(finding.clients)) for finding in findings]
-    return Tables(client_table, invoice_table, flags + _flags_of_all(names, missing), quality, names, missing)
+    flags += _flags_of_all(names, missing)
+    summary = summarise(client_table, invoice_table, client, unknown_ids, is_part) if len(client) else None
+    return Tables(client_table, invoice_table, flags, quality, names, missing, summary)
 
 
 def rows_by_id(client_ids: np.ndarray, source: object) -> dict[str, int]:
@@ -377,8 +413,12 @@ def rows_by_id(client_ids: np.ndarray, source: object) -> dict[str, int]:
     return row_of
 
 
-def _row_of_client(row_of: dict[str, int], value) -> int:
-    return row_of.get(parse_key(value), -1)
+def _row_of_client(row_of: dict[str, int], unknown_ids: dict[str, None], value) -> int:
+    client_id = parse_key(value)
+    row = row_of.get(client_id, -1)
+    if row < 0:
+        unknown_ids[client_id] = None
+    return row
 
 
 def concatenate_tables(parts: Sequence[tuple[Table, Table]]) -> tuple[Table, Table]:

@@ -14,8 +14,8 @@ import numpy as np
 from fairmeter.core.claims import claims_probability, severities_from
 from fairmeter.core.code_names import CodeNames
 from fairmeter.core.types import (
+    HELD_BACK,
     INSUFFICIENT_HISTORY,
-    SAME_FACTOR,
     FeatureMatrix,
     QualityFlag,
     Score,
@@ -231,7 +231,7 @@ class FraudModel:
         onset: float = np.nan,
     ) -> Score:
         thresholds = self.thresholds(n_days)
-        if np.isnan(value) or any(flag.flag == SAME_FACTOR for flag in quality):
+        if np.isnan(value) or any(flag.flag in HELD_BACK for flag in quality):
             return Score(client_id, None, INSUFFICIENT_HISTORY, thresholds["threshold"], quality=quality)
         severity = severity_of(value, thresholds["severities"])
         is_suspected = value >= thresholds["threshold"] and n_days >= MIN_DAYS and not np.isnan(onset)

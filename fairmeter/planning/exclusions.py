@@ -5,13 +5,25 @@ Out: Exclusions. The last of several days of a client counts.
 """
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from fairmeter.core.types import QualityFlag
+from fairmeter.data.client_joins import (
+    MIN_JOINED_SHARE,
+    Join,
+    UnjoinedRows,
+    explain_failure,
+    sample,
+    with_examples,
+)
 from fairmeter.data.files import DamagedFile, MissingColumns, MissingFile, UnreadableDate
 from fairmeter.data.parsing import NAT, parse_day, parse_text
+
+UNMATCHED = "left_out_ids_without_client"
 
 
 class Exclusions(NamedTuple):
@@ -35,6 +47,20 @@ def read_exclusions(path: Path | None) -> Exclusions:
         else:
             inspected_on[client_id] = max(np.datetime64(day, "D"), inspected_on.get(client_id, np.datetime64(day, "D")))
     return Exclusions(frozenset(open_cases), inspected_on)
+
+
+def check_exclusions(exclusions: Exclusions, client_ids: Sequence[str], path: Path | None) -> list[QualityFlag]:
+    """A flag with the number and examples of ids that no client has. Raises UnjoinedRows where next to none has one."""
+    ids = exclusions.open_cases | exclusions.inspected_on.keys()
+    if path is None or not ids:
+        return []
+    unknown = ids.difference(client_ids)
+    n, known = len(unknown), len(ids) - len(unknown)
+    join = Join("ids to leave out", len(ids), known, len(client_ids), known, n, sample(unknown), sample(client_ids))
+    if known < MIN_JOINED_SHARE * len(ids):
+        raise UnjoinedRows(f"{path.name}: {explain_failure(join)}")
+    text = f"Ids of {path.name} that no client has, so that they leave out nobody: {n:,}."
+    return with_examples([QualityFlag(UNMATCHED, n, text)], UNMATCHED, join) if n else []
 
 
 def _rows(path: Path) -> list[dict]:

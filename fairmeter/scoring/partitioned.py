@@ -19,9 +19,10 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from fairmeter.core.types import QualityFlag, Score
+from fairmeter.data.invoice_rules.client_base import check_client_base
 from fairmeter.data.partitioned.disk import Partition, partition_on_disk
 from fairmeter.data.partitioned.mapped_files import MappedTableFiles
-from fairmeter.data.partitioned.partitions import TableFiles
+from fairmeter.data.partitioned.partitions import TableFiles, describe_files
 from fairmeter.data.partitioned.spark import SparkJobs, spark_jobs
 from fairmeter.data.tables import Tables, concatenate_tables
 from fairmeter.data.writers import OutputError, write_chunks
@@ -75,7 +76,7 @@ class PartitionScorer:
         """The Arrow table for Ranking.add. [rows: row numbers of the clients]"""
         monitor = DriftMonitor(self.model, len(tables.quality), MAX_MONITORED)
         scores = self._scores(ClientBase.from_tables(self.model, tables), monitor.add)
-        return partition_table(scores, rows, tables.flags, monitor.counted())
+        return partition_table(scores, rows, tables.flags, tables.summary, monitor.counted())
 
     def subset(self, tables: Tables, rows: np.ndarray, explained: Collection[int]) -> ClientSubset:
         """These clients with their scores. [rows: row numbers; explained: those that get reasons]"""
@@ -100,7 +101,9 @@ class WrittenList(NamedTuple):
 
 
 class PartitionRunner(Protocol):
-    """Runs a scorer over all parts, on this machine or on a cluster."""
+    """Runs a scorer over all parts, on this machine or on a cluster. [place: of the invoices, for messages]"""
+
+    place: str
 
     def score_all(self, folder: Path, on_progress: OnProgress) -> Iterator:
         """The scorer's table of every part, in any order. [folder: for temporary files]
@@ -137,6 +140,8 @@ def write_list(
             ranking.add(part)
             monitor.add_counted(read_drift_counts(part))
         ranking.flags += runner.layout_flags()
+        if ranking.summary is not None:
+            ranking.flags = check_client_base(ranking.summary, ranking.flags, runner.place, is_scored=True)
         drift = monitor.drift()
         ranks = None
         if runner.model.claims_probability and (why := describe_beyond_bound(drift)):
@@ -203,6 +208,7 @@ class DiskRunner:
 
     def __init__(self, scorer: PartitionScorer, files: TableFiles | MappedTableFiles, memory: int) -> None:
         self._scorer, self._files, self._memory = scorer, files, memory
+        self.place = describe_files(files.invoices)
         self._parts: list[Partition] = []
         self.model = scorer.model
 
@@ -242,6 +248,7 @@ class SparkRunner:
     def __init__(self, scorer: PartitionScorer, files: TableFiles | MappedTableFiles, spark_jobs: SparkJobs) -> None:
         self._scorer, self._files, self._cluster = scorer, files, spark_jobs
         self.model = scorer.model
+        self.place = describe_files(files.invoices)
 
     def score_all(self, _folder: Path, on_progress: OnProgress) -> Iterator:
         return self._cluster.map_partitions(self._files, self._scorer, on_progress)

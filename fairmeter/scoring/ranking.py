@@ -17,7 +17,8 @@ import numpy as np
 
 from fairmeter.core.sampling import N_SAMPLE_KEYS, sample_key
 from fairmeter.core.types import INSUFFICIENT_HISTORY, QualityFlag, Score
-from fairmeter.data.partitioned.partitions import ROW, read_flags, with_flags
+from fairmeter.data.invoice_rules.client_base import BaseSummary, merge_summaries
+from fairmeter.data.partitioned.partitions import ROW, read_flags, read_summary, with_flags
 from fairmeter.data.tables import sum_flags
 from fairmeter.data.writers import Columns
 from fairmeter.models.ranks import RANK_THRESHOLDS
@@ -72,11 +73,16 @@ def rows_with_reasons(scores: Sequence[Score]) -> np.ndarray:
 
 
 def partition_table(
-    scores: list[Score], rows: np.ndarray, flags: Sequence[QualityFlag] = (), drift_counts: Mapping | None = None
+    scores: list[Score],
+    rows: np.ndarray,
+    flags: Sequence[QualityFlag] = (),
+    summary: BaseSummary | None = None,
+    drift_counts: Mapping | None = None,
 ):
     """The Arrow table of a part's clients, in the order of the list.
 
-    rows: of each client among all; flags: of the part's tables; drift_counts: of its clients (DriftMonitor.counted).
+    rows: of each client among all; flags, summary: of the part's tables; drift_counts: of its clients
+    (DriftMonitor.counted).
     """
     import pyarrow as pa
 
@@ -93,7 +99,7 @@ def partition_table(
         "quality": pa.array(columns["quality"], pa.string()),
     }
     order = np.lexsort((rows, -score.to_numpy(zero_copy_only=False)))  # NaN comes last
-    return with_flags(pa.table(columns_by_name).take(pa.array(order)), flags, drift_counts=drift_counts or {})
+    return with_flags(pa.table(columns_by_name).take(pa.array(order)), flags, summary, drift_counts=drift_counts or {})
 
 
 def read_drift_counts(table) -> dict:
@@ -111,6 +117,7 @@ class Ranking:
         self.n_clients, self.n_suspected, self.n_scored = 0, 0, 0
         self.n_by_severity: Counter[str] = Counter()
         self.flags: list[QualityFlag] = []
+        self.summary: BaseSummary | None = None
         self._ranks: RunRanks | None = None
 
     def add(self, table) -> None:
@@ -125,6 +132,7 @@ class Ranking:
         self.n_suspected += int(table[SUSPECTED].to_numpy().sum())
         self.n_by_severity.update(table["severity"].to_pylist())
         self.flags = sum_flags([*self.flags, *read_flags(table)])
+        self.summary = merge_summaries([self.summary, read_summary(table)])
 
     def scores(self) -> np.ndarray:
         """The values of all clients with a score, the highest first. [float64]"""

@@ -10,10 +10,11 @@ The server has no data-frame library: values stay text, and the tables parse the
 import csv
 import io
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import BinaryIO, NamedTuple
 
 from fairmeter.core.types import QualityFlag
+from fairmeter.data.client_joins import explain_failure, join_of_ids, with_examples
 from fairmeter.scoring.payloads import RawClient, RequestLimits, Row, check_number, too_many_rows
 from fairmeter.scoring.problems import bad_value
 
@@ -42,7 +43,7 @@ def read_upload(files, limits: RequestLimits) -> UploadedFiles:
     clients = sheets.pop("clients", None) or _clients_of(sheets["readings"])
     check_number(len(clients.lines), limits)
     owned = {name: LinesByClient.of(sheet) for name, sheet in sheets.items()}
-    client_ids = {client_id for client_id, _ in clients.lines}
+    client_ids = dict.fromkeys(client_id for client_id, _ in clients.lines)
     quality = [flag for name, table in owned.items() for flag in table.of_unknown_clients(name, client_ids)]
     return UploadedFiles(_rows(clients, owned, limits), quality)
 
@@ -73,10 +74,16 @@ class LinesByClient(NamedTuple):
             lines[client_id].append(values)
         return cls(sheet.header, lines)
 
-    def of_unknown_clients(self, name: str, client_ids: set[str]) -> list[QualityFlag]:
-        n = sum(len(lines) for client_id, lines in self.lines.items() if client_id not in client_ids)
+    def of_unknown_clients(self, name: str, client_ids: Collection[str]) -> list[QualityFlag]:
+        """A flag of lines without a client. Raises Problem where next to none has one."""
+        join = join_of_ids(name, (client_id for client_id, lines in self.lines.items() for _ in lines), client_ids)
+        if join.is_failed:
+            raise bad_value(name, explain_failure(join))
+        if not (n := join.n_rows - join.n_joined):
+            return []
+        flag = f"{name}_of_unknown_clients"
         text = f"{name.capitalize()} of clients that are not in the clients' file, left out: {n:,}."
-        return [QualityFlag(f"{name}_of_unknown_clients", n, text)] if n else []
+        return with_examples([QualityFlag(flag, n, text)], flag, join)
 
     def n_of(self, client_id: str) -> int:
         return len(self.lines.get(client_id, ()))

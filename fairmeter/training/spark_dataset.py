@@ -11,9 +11,9 @@ import numpy as np
 
 from fairmeter.core.types import Table
 from fairmeter.data.partitioned.evidence_tables import from_arrow, to_arrow
-from fairmeter.data.partitioned.partitions import find_table_files
+from fairmeter.data.partitioned.partitions import describe_files, find_table_files
 from fairmeter.data.partitioned.spark import spark_jobs
-from fairmeter.data.tables import Tables
+from fairmeter.data.tables import Tables, judge_base
 from fairmeter.features.invoices.matrix import FEATURE_NAMES, client_features
 from fairmeter.training.dataset import Dataset
 
@@ -37,6 +37,8 @@ def read_dataset_on_spark(
     pieces = find_table_files(tuple(paths), clients, invoices)
     with spark_jobs(master) as machines:
         tables, evidence = from_arrow(list(machines.map_partitions(pieces, partition_features, on_progress)))
+
+    tables = judge_base(tables, describe_files(pieces.invoices))
 
     def find(some: np.ndarray) -> tuple[Table, Table]:
         with spark_jobs(master) as machines:

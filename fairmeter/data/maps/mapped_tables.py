@@ -6,15 +6,17 @@ Out: Tables and ReadingTables, with flags that say how many rows were read, kept
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from fairmeter.core.code_names import NO_CODE_NAMES, CodeNames
+from fairmeter.core.consumption import LEVELS
 from fairmeter.core.types import QualityFlag, Table
 from fairmeter.data.cleaning import CleaningFinding
 from fairmeter.data.date_swaps import STATED_DATE
 from fairmeter.data.files import InvalidValue
+from fairmeter.data.invoice_rules.client_base import without_unit_check
 from fairmeter.data.layouts import CodedColumn
 from fairmeter.data.maps.map_reader import MapReader
 from fairmeter.data.maps.rows import table_rows as row_counts
@@ -32,6 +34,7 @@ from fairmeter.data.tables import (
     clean_tables,
     code_names,
     flags_by_client,
+    judge_base,
     parse_code,
     quality_flag,
 )
@@ -170,9 +173,19 @@ def tables_of(clients: MappedClients, invoices: MappedInvoices | None, reader: M
     client = to_row[invoices.client]
     columns = dict(invoices.columns)
     names = clients.names | invoices.names
-    found = clean_tables(clients.table, client, columns.items(), lambda: names)
+    unknown_ids = [client_id for client_id in invoices.ids if client_id not in row_of]
+    found = clean_tables(clients.table, client, columns.items(), lambda: names, unknown_ids)
     findings = [f._replace(clients=to_row[f.clients]) for f in invoices.findings]
-    return with_findings(found, findings, reader.counts["invoices"], "invoices")
+    found = with_findings(found, findings, reader.counts["invoices"], "invoices")
+    if found.summary is not None and _states_unit(reader.data_map.of("invoices")):
+        found = replace(found, summary=without_unit_check(found.summary))
+    return judge_base(found, f"The invoices of {reader.data_map.name}")
+
+
+def _states_unit(tables: tuple[TableSpec, ...]) -> bool:
+    """Whether a map says what the consumption of invoices is measured in."""
+    specs = (table.fields.get(name) for table in tables for name in (*LEVELS, "consumption"))
+    return any(spec is not None and (spec.unit is not None or spec.factors) for spec in specs)
 
 
 def _no_invoices() -> Iterator[tuple[str, np.ndarray]]:
@@ -187,7 +200,7 @@ def with_findings(tables: Tables, findings: list[CleaningFinding], counts: Count
     more = flags_by_client(known, n)
     quality = [own + new if new else own for own, new in zip(tables.quality, more, strict=True)]
     flags = [*count_flags(counts, kind), *(quality_flag(f, len(f.clients)) for f in findings)]
-    return Tables(tables.clients, tables.invoices, tables.flags + flags, quality, tables.code_names, tables.missing)
+    return replace(tables, flags=tables.flags + flags, quality=quality)
 
 
 def count_flags(counts: Counter[str], kind: str) -> list[QualityFlag]:

@@ -11,7 +11,8 @@ import numpy as np
 
 from fairmeter.core.code_names import NO_CODE_NAMES, CodeNames
 from fairmeter.core.types import FeatureMatrix, GroupKeys
-from fairmeter.data.partitioned.partitions import ROW, read_flags, table_to_arrow, with_flags
+from fairmeter.data.invoice_rules.client_base import merge_summaries
+from fairmeter.data.partitioned.partitions import ROW, read_flags, read_summary, table_to_arrow, with_flags
 from fairmeter.data.tables import CLIENT_FIELDS, Tables, sum_flags
 
 N_RECORDS, FEATURES, KEYS = "n_records", "features", "keys_of_"
@@ -29,7 +30,7 @@ def to_arrow(matrix: FeatureMatrix, tables: Tables, rows: np.ndarray):
     for name, keys in matrix.group_keys.items():
         ends = np.append(0, np.cumsum(keys.counts)).astype(np.int32)
         table = table.append_column(KEYS + name, pa.ListArray.from_arrays(pa.array(ends), pa.array(keys.keys)))
-    return with_flags(table, tables.flags, names=tables.code_names.to_json(), missing=tables.missing)
+    return with_flags(table, tables.flags, tables.summary, names=tables.code_names.to_json(), missing=tables.missing)
 
 
 def from_arrow(tables: Sequence) -> tuple[Tables, FeatureMatrix]:
@@ -51,12 +52,13 @@ def from_arrow(tables: Sequence) -> tuple[Tables, FeatureMatrix]:
         name.removeprefix(KEYS): _group_keys(narrow[name]) for name in narrow.column_names if name.startswith(KEYS)
     }
     flags = sum_flags(flag for table in tables for flag in read_flags(table))
+    summary = merge_summaries(map(read_summary, tables))
     names, missing = NO_CODE_NAMES, ()
     for table in tables:
         names |= CodeNames.from_json(json.loads(table.schema.metadata[b"names"]))
         missing = tuple(json.loads(table.schema.metadata[b"missing"]))
     matrix = FeatureMatrix(features, narrow[N_RECORDS].to_numpy(), group_keys)
-    return Tables(clients, {}, flags, [], names, missing), matrix
+    return Tables(clients, {}, flags, [], names, missing, summary), matrix
 
 
 def _matrix(column) -> np.ndarray:

@@ -20,6 +20,7 @@ from fairmeter.core.types import QualityFlag, Table
 from fairmeter.data.arrow_reader import ParsedTable, matched_names, parse_batches, read_header
 from fairmeter.data.date_swaps import EXPORT_DATE
 from fairmeter.data.files import Column, EmptyTable, MissingFile, TableFile, find_files
+from fairmeter.data.invoice_rules.client_base import BaseSummary
 from fairmeter.data.parsing import parse_key
 from fairmeter.data.tables import (
     CLIENT_FIELDS,
@@ -36,7 +37,7 @@ from fairmeter.data.tables import (
 )
 
 PART_KEY = "part_key"  # uint32: hash of the client id, the same on every machine
-FLAGS = b"flags"  # in a table's metadata
+FLAGS, SUMMARY = b"flags", b"summary"  # in a table's metadata
 TEXT = "_text"  # ends the name of the column with the texts of a column of codes, null where that is a number
 ROW = "row"  # int64: position of the client in the files, which orders equal scores
 FILE_ROWS = 2**40  # above the rows of any file: a row number is the file's number times this, plus its position
@@ -211,15 +212,22 @@ def filter_clients(table, ids: Collection[str]):
     return table.filter(compute.is_in(table[CLIENT_ID.name], value_set=pa.array(ids, pa.string())))
 
 
-def with_flags(table, flags: Sequence[QualityFlag], **more):
-    """An Arrow table with the quality flags of its rows as metadata. [more: other metadata, for JSON]"""
+def with_flags(table, flags: Sequence[QualityFlag], summary: BaseSummary | None = None, **more):
+    """An Arrow table with the quality flags and the summary of its rows as metadata. [more: other, for JSON]"""
     metadata = {FLAGS: json.dumps([astuple(flag) for flag in flags])}
+    metadata |= {} if summary is None else {SUMMARY: json.dumps(summary.to_json())}
     return table.replace_schema_metadata(metadata | {name: json.dumps(value) for name, value in more.items()})
 
 
 def read_flags(table) -> list[QualityFlag]:
     """The quality flags in the metadata of an Arrow table."""
     return [QualityFlag(*flag) for flag in json.loads(table.schema.metadata[FLAGS])]
+
+
+def read_summary(table) -> BaseSummary | None:
+    """The summary in the metadata of an Arrow table."""
+    text = table.schema.metadata.get(SUMMARY)
+    return None if text is None else BaseSummary.from_json(json.loads(text))
 
 
 def _type_of(column: np.ndarray):
@@ -246,11 +254,13 @@ def partition_tables(clients, invoices, place: str, has_clients: bool = True) ->
     table = {f.name: clients[f.name].to_numpy() for f in CLIENT_FIELDS if f.name in clients.column_names}
     rows_by_id(table[CLIENT_ID.name], place)
     names = names_of_rows((clients, invoices))
-    owner = compute.index_in(invoices[CLIENT_ID.name], value_set=clients[CLIENT_ID.name].combine_chunks())
+    ids = clients[CLIENT_ID.name].combine_chunks()
+    owner = compute.index_in(invoices[CLIENT_ID.name], value_set=ids)
     client = owner.fill_null(-1).to_numpy().astype(np.int64)
     given = (name for name in (EXPORT_DATE, *(f.name for f in INVOICE_FIELDS)) if name in invoices.column_names)
     columns = ((name, invoices[name].to_numpy()) for name in given)
-    return clean_tables(table, client, columns, lambda: names), rows
+    unknown_ids = invoices[CLIENT_ID.name].filter(compute.is_null(owner)).unique().to_pylist()
+    return clean_tables(table, client, columns, lambda: names, unknown_ids, is_part=True), rows
 
 
 def require_rows(place: str, n: int) -> None:

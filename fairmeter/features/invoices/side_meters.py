@@ -5,9 +5,11 @@ Out: the same table, the invoices of such meters on one day summed. Two invoices
      apart: meters side by side share many days.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
-from fairmeter.core.consumption import LEVELS
+from fairmeter.core.consumption import LEVELS, billed_consumption
 from fairmeter.core.types import Table
 
 MIN_SHARED_DAYS = 3  # of a meter with another invoice of its energy
@@ -17,7 +19,7 @@ MIN_SHARED_SHARE = 0.5  # of the meter's days
 def sum_side_by_side(invoices: Table) -> Table:
     """Sum invoices of one client, energy and day where meters are read side by side. [invoices: in definite order]
 
-    A sum has the codes and the meter of the largest part. Its index is the sum of all where their coefficients agree.
+    A sum has the codes of the meter that uses most. Its index is the sum of all where their coefficients agree.
     """
     rows = _rows_with_shared_days(invoices)
     if not len(rows):
@@ -25,14 +27,14 @@ def sum_side_by_side(invoices: Table) -> Table:
     some = {name: column[rows] for name, column in invoices.items()}
     starts = _starts_of_days(some)
     sizes = np.diff(np.append(starts, len(rows)))
-    is_side = np.repeat(sizes > 1, sizes) & _is_side_meter(some, np.repeat(sizes > 1, sizes))
-    day = np.repeat(np.arange(len(starts)), sizes)
-    order = np.lexsort((is_side, day))  # stable: parts keep their order
-    is_new = np.append(True, (np.diff(day[order]) != 0) | ~is_side[order][1:] | ~is_side[order][:-1])
-    if is_new.all():
+    meters = _Meters.of(some)
+    is_side = np.logical_or.reduceat(meters.is_side(np.repeat(sizes > 1, sizes)), starts) & (sizes > 1)
+    if not is_side.any():
         return invoices
-    summed, main = _summed({name: column[order] for name, column in some.items()}, np.flatnonzero(is_new))
-    return _replaced(invoices, rows, rows[order[main]], summed)
+    is_new = np.repeat(~is_side, sizes)
+    is_new[starts] = True
+    summed, main = _summed(some, np.flatnonzero(is_new), meters.total(billed_consumption(some)))
+    return _replaced(invoices, rows, rows[main], summed)
 
 
 def _rows_with_shared_days(invoices: Table) -> np.ndarray:
@@ -67,29 +69,43 @@ def _starts_of_days(invoices: Table) -> np.ndarray:
     return np.flatnonzero(np.append(True, is_new)) if len(client) else np.empty(0, np.int64)
 
 
-def _is_side_meter(invoices: Table, is_shared: np.ndarray) -> np.ndarray:
-    """Mark invoices of meters that share many of their days. All unknown meters of a client count as one."""
-    meter = np.where(np.isnan(invoices["meter_id"]), np.inf, invoices["meter_id"])
-    service = invoices["client"] * 2 + invoices["energy"]
-    day = invoices["invoice_on"].astype("datetime64[D]").astype(np.int64)
-    order = np.lexsort((day, meter, service))
-    is_new_meter = np.append(True, (np.diff(service[order]) != 0) | (meter[order][1:] != meter[order][:-1]))
-    is_new_day = is_new_meter | np.append(True, np.diff(day[order]) != 0)
-    of_meter = np.cumsum(is_new_meter) - 1
-    n_days = np.bincount(of_meter, is_new_day)
-    n_shared = np.bincount(of_meter, is_new_day & is_shared[order])
-    is_side = (n_shared >= MIN_SHARED_DAYS) & (n_shared >= MIN_SHARED_SHARE * n_days)
-    marked = np.empty(len(order), bool)
-    marked[order] = is_side[of_meter]
-    return marked
+class _Meters(NamedTuple):
+    """The meters of each client and energy. All unknown ones of a client count as one.
+
+    number: of the meter of each row; is_new_day: marks one row of each day of a meter.
+    """
+
+    number: np.ndarray
+    is_new_day: np.ndarray
+
+    @classmethod
+    def of(cls, invoices: Table) -> "_Meters":
+        meter = np.where(np.isnan(invoices["meter_id"]), np.inf, invoices["meter_id"])
+        service = invoices["client"] * 2 + invoices["energy"]
+        day = invoices["invoice_on"].astype("datetime64[D]").astype(np.int64)
+        order = np.lexsort((day, meter, service))
+        is_new = np.append(True, (np.diff(service[order]) != 0) | (meter[order][1:] != meter[order][:-1]))
+        number, is_new_day = np.empty(len(order), np.int64), np.empty(len(order), bool)
+        number[order] = np.cumsum(is_new) - 1
+        is_new_day[order] = is_new | np.append(True, np.diff(day[order]) != 0)
+        return cls(number, is_new_day)
+
+    def is_side(self, is_shared: np.ndarray) -> np.ndarray:
+        """Mark rows of meters that share many of their days with another invoice. [is_shared: of each row]"""
+        n_days = np.bincount(self.number, self.is_new_day)
+        n_shared = np.bincount(self.number, self.is_new_day & is_shared)
+        return ((n_shared >= MIN_SHARED_DAYS) & (n_shared >= MIN_SHARED_SHARE * n_days))[self.number]
+
+    def total(self, kwh: np.ndarray) -> np.ndarray:
+        """The consumption of each row's meter."""
+        return np.bincount(self.number, np.nan_to_num(kwh))[self.number]
 
 
-def _summed(invoices: Table, starts: np.ndarray) -> tuple[Table, np.ndarray]:
-    """One invoice a group of consecutive rows, and the row of its largest part. [starts: first row of each group]"""
+def _summed(invoices: Table, starts: np.ndarray, total: np.ndarray) -> tuple[Table, np.ndarray]:
+    """One invoice a group of consecutive rows, and the row of its main meter. [starts: first rows; total: of meters]"""
     sizes = np.diff(np.append(starts, len(invoices["client"])))
-    amount = np.nan_to_num(sum(np.nan_to_num(invoices[name]) for name in LEVELS) + _whole(invoices))
     group = np.repeat(np.arange(len(starts)), sizes)
-    main = np.lexsort((-np.arange(len(group)), amount, group))[np.cumsum(sizes) - 1]
+    main = np.lexsort((-np.arange(len(group)), total, group))[np.cumsum(sizes) - 1]
     out = {name: column[main] for name, column in invoices.items()}
     for name in (*LEVELS, "consumption"):
         if name in invoices:
@@ -98,13 +114,9 @@ def _summed(invoices: Table, starts: np.ndarray) -> tuple[Table, np.ndarray]:
     factor = np.where(np.isnan(invoices["coefficient"]), 1.0, invoices["coefficient"])
     is_alike = np.maximum.reduceat(factor, starts) == np.minimum.reduceat(factor, starts)
     for name in ("old_index", "new_index"):
-        total = np.add.reduceat(invoices[name], starts)
-        out[name] = np.where(sizes == 1, out[name], np.where(is_alike, total, np.nan))
+        index = np.add.reduceat(invoices[name], starts)
+        out[name] = np.where(sizes == 1, out[name], np.where(is_alike, index, np.nan))
     return out, main
-
-
-def _whole(invoices: Table) -> np.ndarray | float:
-    return np.nan_to_num(invoices["consumption"]) if "consumption" in invoices else 0.0
 
 
 def _known_sum(values: np.ndarray, starts: np.ndarray) -> np.ndarray:

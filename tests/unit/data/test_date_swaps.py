@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.quality import date_check
-from fairmeter.data.date_swaps import INVOICE_YEARS, index_links, swap_day_and_month
+from fairmeter.core.calendar import DAYS_PER_MONTH
+from fairmeter.data.date_swaps import INVOICE_YEARS, gap_errors, index_links, swap_day_and_month
 from fairmeter.data.json_records import tables_from_records
 from fairmeter.data.tables import read_tables
 from tests.builders.tables import a_client, an_invoice, flags_of, in_kaggle_names, same, written
@@ -118,7 +119,7 @@ def test_these_two_invoices_are_not_linked(tmp_path, changes):
 
 def test_invoices_that_end_at_the_same_index_are_not_linked(tmp_path):
     first, second, third = meter(EXPORTED)
-    tables = read(tmp_path, [first, second, second | {"months": 8}, third])
+    tables = read(tmp_path, [first, second, second | {"old_index": 120}, third])
     assert FLAG not in flags_of(tables)
 
 
@@ -138,6 +139,77 @@ def test_links_equal_those_worked_by_hand():
     columns |= {"old_index": [5.0, 0, 9, 9, 9], "new_index": [9.0, 5, 12, 12, 12]}
     earlier, later = index_links({name: np.array(values) for name, values in columns.items()})
     assert list(zip(earlier.tolist(), later.tolist(), strict=True)) == [(1, 0), (0, 2)]
+
+
+# --- billed months and regular gaps -----------------------------------------------------------------------------------
+
+
+def fixed_day(months, day=5, n=24):
+    """ISO dates of invoices every so many months, always on one day of the month."""
+    first = np.datetime64("2014-01", "M")
+    return [f"{first + months * i}-{day:02d}" for i in range(n)]
+
+
+def month_first(dates):
+    return ["{1}/{2}/{0}".format(*day.split("-")) for day in dates]
+
+
+def regular(dates, **changes):
+    """Invoices of one meter in the order of time, 100 units each."""
+    ordered = sorted(range(len(dates)), key=lambda i: dates[i])
+    index = {i: place for place, i in enumerate(ordered)}
+    return [
+        an_invoice(invoice_on=day, old_index=100 * index[i], new_index=100 * index[i] + 100, **changes)
+        for i, day in enumerate(dates)
+    ]
+
+
+EVERY = pytest.mark.parametrize(("months", "day"), [(1, 5), (1, 1), (1, 12), (2, 7), (3, 5), (4, 2), (6, 3)])
+
+
+@EVERY
+@pytest.mark.parametrize("has_months", [True, False])
+def test_american_dates_are_put_right_by_the_gaps(tmp_path, months, day, has_months):
+    right = fixed_day(months, day)
+    changes = {"months": months if has_months else None}
+    rows = [row | {"invoice_on": text} for row, text in zip(regular(right, **changes), month_first(right), strict=True)]
+    tables = read(tmp_path, rows)
+    assert dates_of(tables) == right
+    _, invoices, _ = tables_from_records([a_client()], [rows])
+    same(invoices, tables.invoices)
+
+
+@EVERY
+@pytest.mark.parametrize("has_months", [True, False])
+def test_right_dates_named_as_the_public_set_names_them_stay(tmp_path, months, day, has_months):
+    right = fixed_day(months, day)
+    rows = regular(right, months=months if has_months else None)
+    tables = read(tmp_path, rows, in_kaggle_names)
+    assert dates_of(tables) == right
+    assert FLAG not in flags_of(tables)
+
+
+def test_swapped_dates_as_in_the_public_set_are_put_right_by_the_gaps(tmp_path):
+    right = fixed_day(1)
+    rows = [
+        row | {"invoice_on": "{0}-{2}-{1}".format(*row["invoice_on"].split("-"))} for row in regular(right, months=1)
+    ]
+    assert dates_of(read(tmp_path, rows, in_kaggle_names)) == right
+
+
+def test_two_gaps_alone_swap_nothing(tmp_path):
+    rows = [an_invoice(invoice_on=day, months=4, old_index=None) for day in ("2014-01-05", "2014-05-01")]
+    assert dates_of(read(tmp_path, rows)) == ["2014-01-05", "2014-05-01"]
+
+
+def test_gap_errors_equal_those_worked_by_hand():
+    columns = {"client": [0, 0, 0, 1, 1], "energy": [0, 0, 0, 0, 1], "months": [1.0, 1, np.nan, 2, 2]}
+    table = {name: np.array(values) for name, values in columns.items()}
+    days = np.array(["2014-01-01", "2014-01-31", "2014-03-31", "2014-01-01", "2014-02-01"], "datetime64[D]")
+    error, n = gap_errors(table, days, 2)
+    # 30 days for a month of 30.4; 59 for no months, where the client's median gap is 30.
+    assert error.tolist() == pytest.approx([(DAYS_PER_MONTH - 30 + 29) / 2, 0.0])
+    assert n.tolist() == [2, 0]
 
 
 # --- laws -------------------------------------------------------------------------------------------------------------

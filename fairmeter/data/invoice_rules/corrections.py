@@ -5,6 +5,7 @@ Out: the same table without copies; cancellations netted with what they cancel, 
      For each kind the client of each invoice that was changed or left out. The order of the rows does not matter.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,73 +16,107 @@ from fairmeter.core.types import Table
 ROUNDING = 1.0  # consumption is billed in whole units, even where the coefficient is 1.3
 MAX_CREDIT_DAYS = 730  # before a credit, for the invoices that it may correct
 MAX_CREDITED = 3  # invoices that one credit corrects
+SERVICE = ("client", "energy", "invoice_on")
 SAME_INVOICE = ("meter_id", "old_index", "new_index")
+SAME_AMOUNT = (*LEVELS, "consumption", "months")
 COPIES = ("duplicate_invoices", "Exact copies of an invoice, dropped")
 REPEATED = ("repeated_invoices", "Invoices of one meter, day and index that came twice, counted once")
 CANCELLED = ("cancelled_invoices", "Invoices that were cancelled, left out with their cancellations")
 CREDITED = ("credited_invoices", "Credits, taken off the invoices before them")
+
+Found = list[tuple[tuple[str, str], np.ndarray]]
 
 
 class Corrections(NamedTuple):
     """Corrected invoices, and for each (flag, text) the clients of the invoices that it counts."""
 
     invoices: Table
-    found: list[tuple[tuple[str, str], np.ndarray]]
+    found: Found
 
 
 def correct_invoices(invoices: Table) -> Corrections:
-    """Drop copies, then net cancellations and credits."""
-    invoices, found = _without_copies(invoices)
+    """Drop exact copies, net cancellations and credits, then drop what two feeds state alike.
+
+    In this order: an invoice, its cancellation and the one that replaces it often have the same meter, day and index.
+    """
+    is_shared = _rows_of_shared_days(invoices)
+    invoices, found = _without_copies(invoices, is_shared, _is_copy, COPIES)
     consumption = billed_consumption(invoices)
     with np.errstate(invalid="ignore"):
         is_negative = consumption < 0
-    if not is_negative.any():
-        return Corrections(invoices, found)
-    invoices, of_credits = _without_credits(invoices, consumption, is_negative)
-    return Corrections(invoices, found + of_credits)
+    if is_negative.any():
+        invoices, of_credits = _without_credits(invoices, consumption, is_negative)
+        found += of_credits
+    if found:
+        is_shared = _rows_of_shared_days(invoices)
+    invoices, repeated = _without_copies(invoices, is_shared, _is_repeated, REPEATED)
+    return Corrections(invoices, found + repeated)
 
 
 # --- copies -----------------------------------------------------------------------------------------------------------
 
 
-def _without_copies(invoices: Table) -> tuple[Table, list[tuple[tuple[str, str], np.ndarray]]]:
-    rows, key = _rows_of_shared_days(invoices)
-    if not len(rows):
-        return invoices, []
-    others = [name for name in sorted(invoices) if name not in (*SAME_INVOICE, "client", "energy", "invoice_on")]
-    order = np.lexsort([*(invoices[name][rows] for name in (*others, *SAME_INVOICE)), key])
-    rows, key = rows[order], key[order]
-    is_same = (key[1:] == key[:-1]) & _are_equal(invoices, rows, SAME_INVOICE)
-    is_copy = is_same & _are_equal(invoices, rows, others)
-    old, new = (invoices[name][rows[1:]] for name in ("old_index", "new_index"))
-    with np.errstate(invalid="ignore"):
-        is_repeated = is_same & ~is_copy & ((new != old) & ~np.isnan(new - old) | _are_equal(invoices, rows, LEVELS))
-    is_repeated &= ~np.isnan(new)
-    dropped = is_copy | is_repeated
-    kept = np.ones(len(invoices["client"]), bool)
-    kept[rows[1:][dropped]] = False
-    clients = invoices["client"][rows[1:]]
-    found = [(kind, clients[mask]) for kind, mask in ((COPIES, is_copy), (REPEATED, is_repeated)) if mask.any()]
-    return ({name: column[kept] for name, column in invoices.items()} if found else invoices), found
+class _SharedDays(NamedTuple):
+    """Rows that share client, energy and day with another, and a number for each such group. [by this number]"""
+
+    rows: np.ndarray
+    group: np.ndarray
 
 
-def _rows_of_shared_days(invoices: Table) -> tuple[np.ndarray, np.ndarray]:
-    """Rows that share client, energy and day with another, by these; and a number for each such group."""
+def _rows_of_shared_days(invoices: Table) -> _SharedDays:
     day = invoices["invoice_on"].astype("datetime64[D]").view(np.int64) + (1 << 20)
     key = ((invoices["client"] << 2 | (invoices["energy"] + 1).astype(np.int64)) << 22) | day
     order = np.argsort(key, kind="stable")
     ordered = key[order]
     is_repeated = ordered[1:] == ordered[:-1]
-    is_shared = np.append(is_repeated, False)
+    is_shared = np.zeros(len(order), bool)
+    is_shared[:-1] = is_repeated
     is_shared[1:] |= is_repeated
-    return order[is_shared], ordered[is_shared]
+    return _SharedDays(order[is_shared], ordered[is_shared])
 
 
-def _are_equal(invoices: Table, rows: np.ndarray, names) -> np.ndarray:
+def _without_copies(invoices: Table, shared: _SharedDays, is_same, kind: tuple[str, str]) -> tuple[Table, Found]:
+    """Keep the first of each run of alike rows of a day, in an order that the columns alone decide.
+
+    is_same: (table of the rows in that order) -> whether each equals the one before.
+    """
+    if not len(shared.rows):
+        return invoices, []
+    others = [name for name in sorted(invoices) if name not in (*SERVICE, *SAME_INVOICE, "quality")]
+    keys = (*others, *(("quality",) if "quality" in invoices else ()), *SAME_INVOICE)
+    order = np.lexsort([*(invoices[name][shared.rows] for name in keys), shared.group])
+    rows, group = shared.rows[order], shared.group[order]
+    dropped = (group[1:] == group[:-1]) & is_same({name: invoices[name][rows] for name in keys})
+    if not dropped.any():
+        return invoices, []
+    kept = np.ones(len(invoices["client"]), bool)
+    kept[rows[1:][dropped]] = False
+    found = [(kind, np.sort(invoices["client"][rows[1:][dropped]]))]
+    return {name: column[kept] for name, column in invoices.items()}, found
+
+
+def _is_copy(rows: Table) -> np.ndarray:
+    return _equals_last(rows, tuple(rows))
+
+
+def _is_repeated(rows: Table) -> np.ndarray:
+    """Mark rows with the meter and index of the row before; where no index moved, with its amounts too.
+
+    Two rows without any energy stay: they may be registers that both stood still.
+    """
+    old, new = rows["old_index"][1:], rows["new_index"][1:]
+    with np.errstate(invalid="ignore"):
+        has_moved = np.abs(new - old) > 0
+        has_amount = billed_consumption(rows)[1:] > 0
+    amounts = [name for name in SAME_AMOUNT if name in rows]
+    return _equals_last(rows, SAME_INVOICE) & (has_moved | has_amount & _equals_last(rows, amounts))
+
+
+def _equals_last(rows: Table, names: Sequence[str]) -> np.ndarray:
     """Whether each row equals the one before in these columns; missing values are equal. [(rows - 1,)]"""
-    equal = np.ones(len(rows) - 1, bool)
+    equal = np.ones(len(rows["new_index"]) - 1, bool)
     for name in names:
-        values = invoices[name][rows]
+        values = rows[name]
         equal &= (values[1:] == values[:-1]) | ((values[1:] != values[1:]) & (values[:-1] != values[:-1]))
     return equal
 
@@ -89,17 +124,16 @@ def _are_equal(invoices: Table, rows: np.ndarray, names) -> np.ndarray:
 # --- cancellations and credits ----------------------------------------------------------------------------------------
 
 
-def _without_credits(
-    invoices: Table, consumption: np.ndarray, is_negative: np.ndarray
-) -> tuple[Table, list[tuple[tuple[str, str], np.ndarray]]]:
+def _without_credits(invoices: Table, consumption: np.ndarray, is_negative: np.ndarray) -> tuple[Table, Found]:
     """Net negative invoices, pair by pair of client and energy; what nothing accounts for stays negative."""
     pair = invoices["client"] * 3 + invoices["energy"]
     day = invoices["invoice_on"].astype("datetime64[D]").view(np.int64)
     out = {name: column.copy() for name, column in invoices.items()}
     kept = np.ones(len(pair), bool)
     cancelled, credited = [], []
-    order = np.lexsort((invoices["new_index"], invoices["meter_id"], consumption, day, pair))
-    order = order[np.isin(pair[order], np.unique(pair[is_negative]))]
+    chosen = np.flatnonzero(np.isin(pair, np.unique(pair[is_negative])))
+    ties = (invoices[name][chosen] for name in sorted(invoices) if name not in SERVICE)
+    order = chosen[np.lexsort([*ties, consumption[chosen], day[chosen], pair[chosen]])]
     for rows in np.split(order, 1 + np.flatnonzero(np.diff(pair[order]))):
         netted = _Pair(out, consumption, day, rows)
         cancelled += netted.cancel()
@@ -145,27 +179,44 @@ class _Pair:
         return bool(meter[self._rows[i]] == meter[self._rows[j]])
 
     def _corrected_by(self, i: int) -> list[int]:
-        """The fewest invoices before a credit that outweigh it; none where no MAX_CREDITED do. [the latest first]"""
-        before = np.flatnonzero(self.is_left & (self._kwh >= 0) & (self._day <= self._day[i]))
-        before = before[(before != i) & (self._day[before] >= self._day[i] - MAX_CREDIT_DAYS)][::-1][:MAX_CREDITED]
+        """The fewest invoices before a credit that outweigh it; none where no MAX_CREDITED do. [the latest first]
+
+        Those of the credit's own meter, where it has any.
+        """
+        is_before = self.is_left & (self._kwh >= 0) & (self._day <= self._day[i])
+        before = np.flatnonzero(is_before & (self._day >= self._day[i] - MAX_CREDIT_DAYS))[::-1]
+        own = before[[self._is_same_meter(i, j) for j in before]] if len(before) else before
+        before = (own if len(own) else before)[:MAX_CREDITED]
         enough = np.flatnonzero(np.cumsum(self._kwh[before]) + self._kwh[i] >= 0)
         return before[: enough[0] + 1].tolist() if len(enough) else []
 
     def _join(self, i: int, before: list[int]) -> None:
-        """One invoice for a credit and those it corrects: their sum, over the months of all that follow one another."""
-        joined = [*before, i]
-        total = max(float(self._kwh[joined].sum()), 0.0)
+        """One invoice for a credit and those it corrects: their sum, over the months of all that follow one another.
+
+        A credit whose index goes back from where the last of them ended is a reading of its own, on a later day.
+        """
+        total = max(float(self._kwh[[*before, i]].sum()), 0.0)
         first, last, credit = self._rows[before[-1]], self._rows[before[0]], self._rows[i]
-        months, old, new = (self._table[name] for name in ("months", "old_index", "new_index"))
-        goes_on = bool(old[credit] == new[last]) and self._day[i] > self._day[before[0]]
-        months[last] = months[self._rows[before]].sum() + (months[credit] if goes_on else 0.0)
-        if goes_on:
-            self._table["invoice_on"][last] = self._table["invoice_on"][credit]
-            new[last] = new[credit]
-        old[last] = old[first]
+        table = self._table
+        start, end = table["old_index"][credit], table["new_index"][credit]
+        is_next = bool(start == table["new_index"][last] and end < start)
+        is_later = is_next and bool(self._day[i] > self._day[before[0]])
+        months = table["months"]
+        months[last] = months[self._rows[before]].sum() + (months[credit] if is_later else 0.0)
+        moved = (*(("new_index",) if is_next else ()), *(("invoice_on", "quality") if is_later else ()))
+        for name in (name for name in moved if name in table):
+            table[name][last] = table[name][credit]
         self._spread(last, total, float(self._kwh[before].sum()), self._rows[before])
-        self._kwh[before[0]], self._day[before[0]] = total, self._day[i] if goes_on else self._day[before[0]]
+        table["old_index"][last] = self._start_of(first, last, total)
+        self._kwh[before[0]], self._day[before[0]] = total, self._day[i] if is_later else self._day[before[0]]
         self.is_left[[i, *before[1:]]] = False
+
+    def _start_of(self, first: int, last: int, total: float) -> float:
+        """The index where a joined invoice starts; missing where it contradicts the total that was credited."""
+        old = self._table["old_index"][first]
+        coefficient = np.nan_to_num(self._table["coefficient"][last], nan=1.0)
+        differs = abs((self._table["new_index"][last] - old) * coefficient - total) > ROUNDING
+        return np.nan if differs else float(old)
 
     def _spread(self, last: int, total: float, gross: float, rows: np.ndarray) -> None:
         """Give an invoice this total, its price levels in proportion to those of the invoices that it joins."""
