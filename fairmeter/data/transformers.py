@@ -16,6 +16,7 @@ import numpy as np
 from fairmeter.core.segments import Segments
 from fairmeter.core.types import QualityFlag, Table
 from fairmeter.data.arrow_reader import parse_table, read_header
+from fairmeter.data.client_joins import UnjoinedRows, explain_failure, join_of_ids, with_examples
 from fairmeter.data.files import Column, InvalidValue, MissingFile, TableFile, UnreadableDate, find_files
 from fairmeter.data.json_records import columns_from_records
 from fairmeter.data.parsing import NAT, parse_day, parse_number, parse_text
@@ -23,6 +24,7 @@ from fairmeter.data.reading_rules.steps import THOUSAND, UNIT_SPREAD, largest_st
 from fairmeter.data.tables import parse_code
 
 KIND = "transformer"
+UNNAMED = "transformers_without_clients"
 MAX_KWH = 1e9  # a day: a larger value is an index, not an energy
 LIST_COLUMNS = ("region", "latitude", "longitude", "has_meter")
 
@@ -143,6 +145,24 @@ def transformers_from_records(totals: list[dict], transformers: list[dict]) -> T
 
 def _place(table: str, row: int) -> tuple[int, str]:
     return row, f"{table}.{row}"
+
+
+# --- joining the clients ----------------------------------------------------------------------------------------------
+
+
+def flags_of_join(tables: TransformerTables, transformer_id: np.ndarray) -> list[QualityFlag]:
+    """A flag of transformers that no client names. [transformer_id: of each client, empty where unknown]
+
+    Raises UnjoinedRows where next to none is named, and next to no client has a measured one.
+    """
+    named = dict.fromkeys(filter(None, transformer_id.tolist()))
+    join = join_of_ids("transformers", tables.transformers["transformer_id"].tolist(), named)
+    if join.is_failed:
+        raise UnjoinedRows(f"The totals: {explain_failure(join, 'transformer_id')}")
+    if not join.n_unknown_ids:
+        return []
+    text = f"Transformers with totals that no client names, left out: {join.n_unknown_ids:,}."
+    return with_examples([QualityFlag(UNNAMED, join.n_unknown_ids, text)], UNNAMED, join)
 
 
 # --- cleaning ---------------------------------------------------------------------------------------------------------

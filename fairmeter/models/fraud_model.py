@@ -30,6 +30,8 @@ from fairmeter.models.reading_model import MIN_DAYS, ReadingModel, onset_day
 
 SHORT_HISTORY = 4  # invoices: with fewer there is no full year, and no season
 SHORT_READING_DAYS = 60  # days: with fewer, the last month has nothing to be compared with
+MONTHLY = "elec_monthly_mean"  # [kWh]
+FAR_BEYOND = 100.0  # times what nine of ten training clients use at most: as if written in Wh
 CHUNK = 20_000  # clients scored at a time, to limit the memory
 IGNORED_FIELDS = frozenset({"client_id", "target", "label"})
 # A client has these without any invoice, so they are not enough for a score.
@@ -78,6 +80,16 @@ class FraudModel:
     def _last_on(self) -> int:
         """Number of the feature that holds the day of the last invoice."""
         return self.manifest["features"].index("last_invoice_on")
+
+    @cached_property
+    def _most_usual(self) -> tuple[int, float]:
+        """Number of the feature of monthly consumption, and what nine of ten training clients use at most. [kWh]"""
+        features, invoices = self.manifest["features"], self.invoices
+        number = features.index(MONTHLY) if MONTHLY in features else -1
+        if invoices is None or invoices.fingerprint is None or number not in invoices.inputs.columns:
+            return number, np.inf
+        edges = invoices.fingerprint.edges[list(invoices.inputs.columns).index(number)]
+        return number, max(edges[np.isfinite(edges)].tolist(), default=np.inf)
 
     def features_from_readings(self, readings: Table, n_clients: int) -> FeatureMatrix | None:
         """Input of the ensemble on readings (canonical table); None without readings or without such an ensemble."""
@@ -180,11 +192,15 @@ class FraudModel:
         values = self.values(invoices, readings, scores)
         n_days = np.zeros(len(invoices), np.int64) if readings is None else readings.n_records
         last_on = invoices.features[:, self._last_on]
+        monthly, usual = self._most_usual
+        is_far = invoices.features[:, monthly] > FAR_BEYOND * usual
         onset = np.full(len(invoices), np.nan) if readings is None else onset_day(readings)
-        rows = zip(client_ids, values, quality, invoices.n_records, last_on, n_days, onset, strict=True)
+        rows = zip(client_ids, values, quality, invoices.n_records, last_on, n_days, onset, is_far, strict=True)
         return [
-            self._score(client_id, value, (*flags, *self._limits(int(n), last), *self._reading_limits(days)), days, day)
-            for client_id, value, flags, n, last, days, day in rows
+            self._score(
+                client_id, value, (*flags, *self._limits(int(n), last, far), *self._reading_limits(days)), days, day
+            )
+            for client_id, value, flags, n, last, days, day, far in rows
         ]
 
     def score_aggregates(self, rows: list[dict], client_ids: list[str]) -> list[Score]:
@@ -241,9 +257,15 @@ class FraudModel:
             return replace(score, probability=float(value))
         return replace(score, rank_share=float(value), rank=ranks.place_of(float(value), self._n_ranked))
 
-    def _limits(self, n: int, last_on: float) -> tuple[QualityFlag, ...]:
-        """Quality flags for few invoices and for an ended account. [n: invoices; last_on: days since 1970]"""
+    def _limits(self, n: int, last_on: float, is_far: bool = False) -> tuple[QualityFlag, ...]:
+        """Quality flags for few invoices, an ended account, and a consumption that the model has not seen.
+
+        n: invoices; last_on: days since 1970; is_far: whether it uses FAR_BEYOND times what is usual.
+        """
         flags = []
+        if is_far:
+            text = f"Uses over {FAR_BEYOND:.0f} times what nine of ten clients do: check that consumption is in kWh."
+            flags.append(QualityFlag("far_beyond_training", 1, text))
         if 0 < n < SHORT_HISTORY:
             counted = "1 invoice" if n == 1 else f"{n} invoices"
             flags.append(QualityFlag("short_history", n, f"Only {counted}: the score rests on little."))

@@ -17,7 +17,7 @@ from fairmeter.data.maps.mapped_base import read_mapped_base, read_mapped_transf
 from fairmeter.data.partitioned.reading_parts import DailyReadings, DiskSpace, readings_on_disk
 from fairmeter.data.readings import ReadingTables, has_readings, read_readings
 from fairmeter.data.tables import Tables, read_clients, read_tables
-from fairmeter.data.transformers import has_transformers, read_transformers
+from fairmeter.data.transformers import flags_of_join, has_transformers, read_transformers
 
 
 def read_client_base(
@@ -99,5 +99,6 @@ def read_balances(
         return None
     measured = read_mapped_transformers(data_map, tuple(sources), transformers)
     measured = measured or read_transformers(*sources, transformers=transformers)
+    tables.flags.extend(flags_of_join(measured, tables.clients["transformer_id"]))
     tables.flags.extend(measured.flags)
     return energy_balances(measured, tables.clients["transformer_id"], days, tables.invoices)

@@ -14,7 +14,7 @@ from fairmeter.analysis.energy_balance import energy_balances
 from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.exogenous import Exogenous
 from fairmeter.data.readings import ReadingTables
-from fairmeter.data.transformers import has_transformers, read_transformers
+from fairmeter.data.transformers import flags_of_join, has_transformers, read_transformers
 from fairmeter.features.invoices.matrix import FEATURE_NAMES
 from fairmeter.features.readings.covariates import TransformerLosses
 from fairmeter.features.readings.matrix import FEATURE_NAMES as READING_FEATURES
@@ -181,7 +181,9 @@ def read_transformer_losses(
     if "transformer_id" not in clients or not np.array_equal(tables.client_ids, clients["client_id"]):
         return None
     days = DailyConsumption.from_readings(tables.readings, len(tables.client_ids))
-    return energy_balances(read_transformers(*sources), clients["transformer_id"], days, dataset.tables.invoices).losses
+    measured = read_transformers(*sources)
+    dataset.tables.flags.extend(flags_of_join(measured, clients["transformer_id"]))
+    return energy_balances(measured, clients["transformer_id"], days, dataset.tables.invoices).losses
 
 
 def check_weather(exogenous: Exogenous, days: DailyConsumption, options: TrainingOptions) -> None:

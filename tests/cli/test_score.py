@@ -163,7 +163,7 @@ def test_flags_of_the_data_and_of_the_model_stand_in_quality(tmp_path, model):
 
 
 def test_quality_flags_are_printed_with_their_counts(tmp_path, capsys):
-    listed(tmp_path, invoices=[*INVOICES, an_invoice("a", meter_status=46), an_invoice("unknown")])
+    listed(tmp_path, invoices=[*INVOICES, an_invoice("a", meter_status=46, meter_id=4712), an_invoice("unknown")])
     said = capsys.readouterr().out
     for flag in ("unknown_meter_status", "invoices_of_unknown_clients", "no_invoices"):
         assert f"{flag}: " in said

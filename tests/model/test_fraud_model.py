@@ -29,6 +29,8 @@ class Odds:
     """An ensemble, and its own inputs, that says the odds which stand in a column of the evidence."""
 
     column: int = -1
+    fingerprint: object = None
+    columns: tuple[int, ...] = ()
     rates = None
 
     @property
@@ -222,3 +224,23 @@ def test_every_client_with_readings_has_a_probability_and_all_severities_are_nam
     for score, n_days in zip(judged(metered_model, nobody, readings), readings.n_records, strict=True):
         assert (score.probability is not None) == (n_days >= MIN_DAYS)
         assert score.severity in ("critical", "high", "medium", "low", INSUFFICIENT_HISTORY)
+
+
+def test_a_row_of_totals_gets_no_score():
+    total = QualityFlag("total_row", 1, "")
+    [score] = INVOICES_ALONE.score_clients(billed(4.0), ["TOTAL"], [(total,)])
+    assert (score.probability, score.severity) == (None, INSUFFICIENT_HISTORY)
+    assert "total_row" in flags_of(score)
+
+
+@pytest.mark.parametrize(("monthly", "is_far"), [(30_000.0, False), (31_000.0, True), (np.nan, False)])
+def test_a_consumption_far_beyond_that_of_the_training_clients_is_flagged(monthly, is_far):
+    edges = np.array([[100.0, 310.0, np.inf]], np.float32)
+    known = replace(Odds(), fingerprint=ReferenceDistribution(edges, np.ones((1, 4), np.float32), 9))
+    manifest = MANIFEST | {"features": [*MANIFEST["features"], MONTHLY]}
+    width = len(manifest["features"])
+    rows = np.full((1, width), 2.0, np.float32)
+    rows[0, width - 1] = monthly
+    model = replace(INVOICES_ALONE, invoices=replace(known, columns=(width - 1,)), manifest=manifest)
+    [score] = judged(model, FeatureMatrix(rows, np.array([9]), {}))
+    assert ("far_beyond_training" in flags_of(score)) == is_far

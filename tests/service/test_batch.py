@@ -292,3 +292,15 @@ def test_a_map_does_not_lift_the_limits(client):
     rows = "".join(f"c{i},2024-01-31,1,1\n" for i in range(LIMITS.clients + 1))
     text = "client_id,invoice_on,consumption,months\n" + rows
     assert client.post("/batch", data=text, content_type="text/csv").status_code == 413
+
+
+@pytest.mark.parametrize("name", ["invoices", "readings"])
+def test_a_csv_file_whose_ids_are_written_otherwise_is_refused_with_the_cause(client, name):
+    clients = "client_id\n" + "".join(f"007{i:02d}\n" for i in range(30))
+    head = {"invoices": "client_id,invoice_on,consumption", "readings": "client_id,read_at,consumption_kwh"}[name]
+    rows = head + "\n" + "".join(f"7{i:02d},2014-03-24,5\n" for i in range(30))
+    answer = uploaded(client, clients.encode(), **{name: rows.encode()})
+    assert answer.status_code == 422
+    message = str(answer.json)
+    assert f"0 of 30 {name}" in message
+    assert "leading zeros" in message

@@ -31,7 +31,15 @@ from fairmeter.data.maps.spec import DataMap
 from fairmeter.data.parsing import parse_text
 from fairmeter.data.partitioned.reading_parts import DailyReadings, DiskSpace, ReadingsOnDisk
 from fairmeter.data.readings import ReadingTables, read_readings
-from fairmeter.data.tables import CLIENT_FIELDS, CLIENT_ID, INVOICE_FIELDS, Tables, client_columns, invoice_columns
+from fairmeter.data.tables import (
+    CLIENT_FIELDS,
+    CLIENT_ID,
+    INVOICE_FIELDS,
+    Tables,
+    client_columns,
+    invoice_columns,
+    judge_base,
+)
 from fairmeter.data.transformers import TransformerTables
 
 
@@ -75,6 +83,7 @@ def read_mapped_base(
         )
     given = _clients(reader)
     tables = tables_of(given or clients_by_id(_ids_of(found_invoices, found_readings)), found_invoices, reader)
+    tables = judge_base(tables, f"The invoices of {data_map.name}")
     if given is None and found_invoices is None:  # readings alone: that a client has no invoice says nothing
         tables = replace(tables, flags=[], quality=[()] * len(tables.quality))
     if found_readings is not None:

@@ -34,7 +34,6 @@ from fairmeter.data.tables import (
     clean_tables,
     code_names,
     flags_by_client,
-    judge_base,
     parse_code,
     quality_flag,
 )
@@ -164,8 +163,10 @@ def _of_part(part: Table, name: str, parts: list[Table]) -> np.ndarray:
     return np.full(len(part["client"]), np.nan if dtype.kind == "f" else 0, dtype)
 
 
-def tables_of(clients: MappedClients, invoices: MappedInvoices | None, reader: MapReader) -> Tables:
-    """Clean clients and invoices. Raises TableError."""
+def tables_of(
+    clients: MappedClients, invoices: MappedInvoices | None, reader: MapReader, is_part: bool = False
+) -> Tables:
+    """Clean clients and invoices. Raises TableError. [is_part: of a larger client base]"""
     row_of = {client_id: row for row, client_id in enumerate(clients.table["client_id"])}
     if invoices is None:
         return clean_tables(clients.table, np.array([], np.int64), _no_invoices(), lambda: clients.names)
@@ -174,12 +175,12 @@ def tables_of(clients: MappedClients, invoices: MappedInvoices | None, reader: M
     columns = dict(invoices.columns)
     names = clients.names | invoices.names
     unknown_ids = [client_id for client_id in invoices.ids if client_id not in row_of]
-    found = clean_tables(clients.table, client, columns.items(), lambda: names, unknown_ids)
+    found = clean_tables(clients.table, client, columns.items(), lambda: names, unknown_ids, is_part)
     findings = [f._replace(clients=to_row[f.clients]) for f in invoices.findings]
     found = with_findings(found, findings, reader.counts["invoices"], "invoices")
     if found.summary is not None and _states_unit(reader.data_map.of("invoices")):
         found = replace(found, summary=without_unit_check(found.summary))
-    return judge_base(found, f"The invoices of {reader.data_map.name}")
+    return found
 
 
 def _states_unit(tables: tuple[TableSpec, ...]) -> bool:

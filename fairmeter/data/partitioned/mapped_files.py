@@ -98,7 +98,7 @@ class MappedTableFiles:
             found = MappedClients(client_table(ids, settled, codes), names)
         else:
             found = clients_by_id(np.array([*rows.client.values, ""], object)[rows.client.codes[np.sort(first)]])
-        tables = tables_of(found, self._settled(invoices), self.reader)
+        tables = tables_of(found, self._settled(invoices), self.reader, is_part=True)
         counted = Counter({name: n for (kind, name), n in self.left_out.items() if kind == "invoices"})
         self.left_out.clear()  # the first partition says it for all
         return replace(tables, flags=[*tables.flags, *count_flags(counted, "invoices")]), row_numbers

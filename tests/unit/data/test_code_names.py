@@ -86,7 +86,7 @@ def test_a_status_that_is_a_text_is_an_error_under_the_names_of_the_public_set(t
 
 
 def test_numbers_outside_the_known_codes_are_still_taken_as_missing(tmp_path):
-    rows = [an_invoice(meter_status="LOCKED"), an_invoice(meter_status=46)]
+    rows = [an_invoice(meter_status="LOCKED"), an_invoice(meter_status=46, invoice_on="2014-07-24")]
     tables = read_back(tmp_path, [a_client()], rows)
     assert flags_of(tables) == {"unknown_meter_status": 1}
     assert np.isnan(tables.invoices["meter_status"]).tolist() == [False, True]

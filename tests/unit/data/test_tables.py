@@ -139,7 +139,9 @@ def test_equal_values_of_different_types_stay_distinct():
     ids = [1, True, 1.0, "1"]
     clients, _, _ = tables_from_records([a_client(client_id) for client_id in ids], [[]] * 4)
     assert clients["client_id"].tolist() == ["1", "True", "1", "1"]
-    _, invoices, _ = from_json(a_client(), *[an_invoice(new_index=index) for index in (0, -0.0, "1")])
+    _, invoices, _ = from_json(
+        a_client(), *[an_invoice(meter_id=i, new_index=index) for i, index in enumerate((0, -0.0, "1"))]
+    )
     assert np.signbit(invoices["new_index"]).tolist() == [False, True, False]
 
 
@@ -161,7 +163,11 @@ def test_json_may_have_no_invoices_or_no_clients():
 
 
 def test_rows_may_differ_in_their_names_and_columns():
-    rows = [an_invoice(), *in_kaggle_names([an_invoice(months=8)]), {"invoice_on": "2014-01-01", "energy": "GAZ"}]
+    rows = [
+        an_invoice(),
+        *in_kaggle_names([an_invoice(meter_id=2, months=8)]),
+        {"invoice_on": "2014-01-01", "energy": "GAZ"},
+    ]
     _, invoices, _ = from_json(a_client(), *rows)
     np.testing.assert_array_equal(invoices["months"], [4, 8, NAN])
     np.testing.assert_array_equal(invoices["consumption_level_1"], [90, 90, NAN])
@@ -224,7 +230,9 @@ def test_the_server_path_imports_no_parser():
 
 def test_clients_with_equal_flags_share_the_objects(tmp_path):
     owners = ["c-1", "c-2", "c-2", "c-3", "c-4"]
-    rows = [an_invoice(owner, remark=5, months=4 + i) for i, owner in enumerate(owners)] + [an_invoice("c-4", months=0)]
+    rows = [an_invoice(owner, remark=5, meter_id=i + 1, months=4 + i) for i, owner in enumerate(owners)] + [
+        an_invoice("c-4", months=0)
+    ]
     quality = read_back(tmp_path, [a_client(f"c-{i}") for i in (1, 2, 3, 4, 5)], rows).quality
     found = [{flag.flag: flag.n for flag in of_client} for of_client in quality]
     once, twice = {"unknown_remark": 1}, {"unknown_remark": 2}
