@@ -76,8 +76,8 @@ class DuplicateClient(TableError):
 class Tables:
     """Canonical clients and invoices, with quality flags in total and per client, and incidents of the whole base.
 
-    code_names: names of codes that are texts; missing: columns that were not given; incidents: what is the data's fault at
-    many clients; summary: of what many clients show together, None without invoices.
+    code_names: names of codes that are texts; missing: columns that were not given; incidents: what is
+    the data's fault at many clients; summary: what many clients show together, None without invoices.
     """
 
     clients: Table
@@ -401,7 +401,7 @@ def clean_tables(
     flags = [quality_flag(finding, len(finding.clients)) for finding in findings]
     flags += _flags_of_all(names, missing)
     summary = summarise(client_table, invoice_table, client, unknown_ids, is_part) if len(client) else None
-    return Tables(client_table, invoice_table, flags, quality, names, missing, summary)
+    return Tables(client_table, invoice_table, flags, quality, names, missing, summary=summary)
 
 
 def rows_by_id(client_ids: np.ndarray, source: object) -> dict[str, int]:

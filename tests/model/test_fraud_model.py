@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from fairmeter.core.types import INSUFFICIENT_HISTORY, FeatureMatrix
+from fairmeter.core.types import INSUFFICIENT_HISTORY, FeatureMatrix, QualityFlag
 from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.readings import read_readings
 from fairmeter.data.tables import read_tables
+from fairmeter.evaluation.drift import ReferenceDistribution
 from fairmeter.features.invoices.matrix import client_features
-from fairmeter.models.fraud_model import SHORT_READING_DAYS, FraudModel
+from fairmeter.models.fraud_model import MONTHLY, SHORT_READING_DAYS, FraudModel
 from fairmeter.models.reading_model import LAST_DAY_COLUMN, MIN_DAYS, ONSET_COLUMN, ReadingModel
 
 FRAUD_RATE = 0.2  # odds of 1 to 4
@@ -233,7 +234,7 @@ def test_a_row_of_totals_gets_no_score():
     assert "total_row" in flags_of(score)
 
 
-@pytest.mark.parametrize(("monthly", "is_far"), [(30_000.0, False), (31_000.0, True), (np.nan, False)])
+@pytest.mark.parametrize(("monthly", "is_far"), [(30_000.0, False), (31_100.0, True), (np.nan, False)])
 def test_a_consumption_far_beyond_that_of_the_training_clients_is_flagged(monthly, is_far):
     edges = np.array([[100.0, 310.0, np.inf]], np.float32)
     known = replace(Odds(), fingerprint=ReferenceDistribution(edges, np.ones((1, 4), np.float32), 9))

@@ -58,7 +58,7 @@ def from_arrow(tables: Sequence) -> tuple[Tables, FeatureMatrix]:
         names |= CodeNames.from_json(json.loads(table.schema.metadata[b"names"]))
         missing = tuple(json.loads(table.schema.metadata[b"missing"]))
     matrix = FeatureMatrix(features, narrow[N_RECORDS].to_numpy(), group_keys)
-    return Tables(clients, {}, flags, [], names, missing, summary), matrix
+    return Tables(clients, {}, flags, [], names, missing, summary=summary), matrix
 
 
 def _matrix(column) -> np.ndarray:
