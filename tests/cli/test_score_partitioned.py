@@ -180,3 +180,81 @@ def test_a_bad_value_in_a_later_part_leaves_the_old_list(tmp_path, capsys):
     assert score.main([str(folder), "--memory", "1GB", "--out", str(tmp_path / "s.csv")]) == 2
     assert "2 rows for client 'a'" in capsys.readouterr().err
     assert (tmp_path / "s.csv").read_text() == "old"
+
+
+# --- what many clients show together ----------------------------------------------------------------------------------
+
+MONTHS = [f"2014-{month:02d}-17" for month in range(1, 13)]
+
+
+def bills(client_id, kwh):
+    levels = {"consumption_level_1": kwh, "consumption_level_2": 0}
+    return [
+        an_invoice(client_id, invoice_on=day, months=1, old_index=kwh * i, new_index=kwh * (i + 1), **levels)
+        for i, day in enumerate(MONTHS)
+    ]
+
+
+def refusals(folder, clients, invoices, capsys):
+    """What score.py says of the whole and of parts. Neither writes a list."""
+    base, said = written(folder, [a_client(client_id) for client_id in clients], invoices), []
+    for more in ([], ["--memory", "1GB"]):
+        out = folder / "scores.csv"
+        assert (
+            score.main([str(word) for word in (base / "clients.csv", base / "invoices.csv", "--out", out, *more)]) == 2
+        )
+        assert not out.exists()
+        said.append(capsys.readouterr().err.strip().splitlines()[-1])
+    return said
+
+
+IDS = [f"00{i:03d}" for i in range(100, 130)]
+
+
+@pytest.mark.usefixtures("model")
+def test_a_base_whose_ids_do_not_join_is_refused_in_parts_too(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(disk, "FAN_OUT", 4)
+    whole, parts = refusals(tmp_path, IDS, [an_invoice(client_id.lstrip("0")) for client_id in IDS], capsys)
+    assert "0 of 30 invoices" in whole
+    assert "leading zeros" in whole
+    assert parts == whole
+
+
+@pytest.mark.usefixtures("model")
+def test_a_base_in_wh_is_refused_in_parts_too(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(disk, "FAN_OUT", 4)
+    rows = [row for i, client_id in enumerate(IDS[:8]) for row in bills(client_id, 90_000 + 1000 * i)]
+    whole, parts = refusals(tmp_path, IDS[:8], rows, capsys)
+    assert "8 of 8 clients would use over 15,000 kWh" in whole
+    assert parts == whole
+
+
+@pytest.mark.usefixtures("model")
+def test_corrected_and_unknown_invoices_are_the_same_in_parts(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(disk, "FAN_OUT", 4)
+    rows = [row for i, client_id in enumerate(IDS[:9]) for row in bills(client_id, 90 + i)]
+    rows += [row | {"remark": 9} for row in rows[:20]] + [row | {"consumption_level_1": -500} for row in rows[40:44]]
+    rows += [an_invoice("102", invoice_on="2014-01-17"), an_invoice("x"), *bills("TOTAL", 50)]
+    clients = [a_client(client_id) for client_id in (*IDS[:9], "TOTAL")]
+    whole, parts = lists(tmp_path, written(tmp_path, clients, rows))
+    assert parts.read_bytes() == whole.read_bytes()
+    [total] = [line for line in whole.read_text().splitlines() if line.startswith("TOTAL,")]
+    assert "insufficient history" in total
+    said = capsys.readouterr().out.splitlines()
+    for flag in ("invoices_of_unknown_clients", "repeated_invoices", "total_row"):
+        one, other = (line for line in said if line.startswith(f"{flag}: "))
+        assert one == other
+    assert any("'102', which differs from the client '00102' in leading zeros" in line for line in said)
+
+
+@pytest.mark.usefixtures("model")
+def test_a_row_that_is_the_sum_of_the_others_has_no_score_or_is_refused(tmp_path, capsys):
+    rows = [row for i, client_id in enumerate(IDS[:5]) for row in bills(client_id, 90 + i)] + bills("9", 460)
+    base = written(tmp_path, [a_client(client_id) for client_id in (*IDS[:5], "9")], rows)
+    out = tmp_path / "scores.csv"
+    asked = [str(word) for word in (base / "clients.csv", base / "invoices.csv", "--out", out)]
+    assert score.main(asked) == 0
+    [line] = [line for line in out.read_text().splitlines() if line.startswith("9,")]
+    assert "insufficient history" in line
+    assert score.main([*asked, "--memory", "1GB"]) == 2
+    assert "Client '9' uses what all others do together" in capsys.readouterr().err

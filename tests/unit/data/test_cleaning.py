@@ -113,3 +113,52 @@ def test_a_cleaned_client_is_flagged(tmp_path, changes, flag, name):
     tables = read_back(tmp_path, [a_client(**changes)], [an_invoice()])
     assert flags_of(tables)[flag] == 1
     assert tables.clients[name] != tables.clients[name]  # NaN and NaT alone differ from themselves
+
+
+# --- meters that roll over or are exchanged ---------------------------------------------------------------------------
+
+
+def test_a_meter_that_rolls_over_keeps_the_consumption_of_its_levels(tmp_path):
+    tables = read_back(tmp_path, [a_client()], [an_invoice(old_index=99_950, new_index=50)])
+    assert flags_of(tables) == {"index_not_sum_of_levels": 1, "index_runs_backwards": 1}
+    levels = [tables.invoices[f"consumption_level_{i}"].tolist() for i in (1, 2, 3, 4)]
+    assert levels == [[90.0], [10.0], [0.0], [0.0]]
+
+
+def test_both_invoices_of_a_meter_exchange_are_kept_as_they_are(tmp_path):
+    rows = [an_invoice(meter_id=1), an_invoice(meter_id=2, old_index=0, new_index=100)]
+    tables = read_back(tmp_path, [a_client()], rows)
+    assert tables.flags == []
+    assert sorted(tables.invoices["meter_id"].tolist()) == [1.0, 2.0]
+
+
+# --- days for months --------------------------------------------------------------------------------------------------
+
+
+def every(n_days, *, months, n=6):
+    first = np.datetime64("2014-01-17")
+    return [
+        an_invoice(invoice_on=str(first + n_days * i), old_index=100 * i, new_index=100 * i + 100, months=months)
+        for i in range(n)
+    ]
+
+
+@pytest.mark.parametrize(("n_days", "months"), [(122, 4), (61, 2), (30, 1), (91, 3), (183, 6), (365, 12)])
+def test_days_in_the_column_of_months_are_converted(tmp_path, n_days, months):
+    rows = every(n_days, months=n_days)
+    tables = read_back(tmp_path, [a_client()], rows)
+    assert tables.invoices["months"].tolist() == [months] * 6
+    assert flags_of(tables) == {"days_in_months": 6}
+    _, invoices, _ = tables_from_records([a_client()], [rows])
+    assert invoices["months"].tolist() == [months] * 6
+
+
+def test_long_periods_that_are_not_the_days_between_are_no_days(tmp_path):
+    tables = read_back(tmp_path, [a_client()], every(122, months=30))
+    assert flags_of(tables) == {"long_period": 6}
+
+
+def test_one_period_that_happens_to_be_the_days_between_is_no_proof(tmp_path):
+    rows = every(122, months=4)
+    rows[3]["months"] = 120
+    assert flags_of(read_back(tmp_path, [a_client()], rows)) == {"long_period": 1}
