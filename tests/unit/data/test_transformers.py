@@ -3,9 +3,16 @@
 import numpy as np
 import pytest
 
+from fairmeter.data.client_joins import UnjoinedRows
 from fairmeter.data.files import InvalidValue, MissingColumns, MissingFile, TableError, UnreadableDate, find_file
 from fairmeter.data.readings import has_readings
-from fairmeter.data.transformers import DoubledTotal, has_transformers, read_transformers, transformers_from_records
+from fairmeter.data.transformers import (
+    DoubledTotal,
+    flags_of_join,
+    has_transformers,
+    read_transformers,
+    transformers_from_records,
+)
 from tests.builders.tables import a_client, csv_text, same, zipped
 
 
@@ -133,3 +140,26 @@ def test_unreadable_tables_of_transformers_are_refused_in_one_sentence(tmp_path,
     assert isinstance(raised.value, TableError)
     assert words in str(raised.value)
     assert str(raised.value).count("\n") == 0
+
+
+# --- joining the clients ----------------------------------------------------------------------------------------------
+
+
+def measured(*ids):
+    totals = [{"transformer_id": i, "measured_on": "2014-03-24", "delivered_kwh": 100} for i in ids]
+    return transformers_from_records(totals, [])
+
+
+def test_transformers_that_no_client_names_are_counted_with_examples():
+    [flag] = flags_of_join(measured("T1", "T2", "9"), np.array(["T1", "", "T2"], object))
+    assert (flag.flag, flag.n) == ("transformers_without_clients", 1)
+    assert flag.text == "Transformers with totals that no client names, left out: 1. For example '9'."
+
+
+def test_totals_of_transformers_written_otherwise_are_refused_with_the_cause():
+    with pytest.raises(UnjoinedRows, match=r"0 of 2 transformers have the transformer_id of one of the 2 .* capital"):
+        flags_of_join(measured("t1", "t2"), np.array(["T1", "T2", ""], object))
+
+
+def test_a_measured_transformer_among_many_is_no_failed_join():
+    assert flags_of_join(measured("T1"), np.array([f"T{i}" for i in range(100)], object)) == []
