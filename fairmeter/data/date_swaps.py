@@ -19,6 +19,7 @@ STATED_DATE = "is_stated_date"  # in a format that a map states: never put right
 # Of the mean difference between gaps and billed months: one order of day and month is clearly worse than the other.
 WORSE_RATIO, WORSE_DAYS = 1.5, 10.0
 MAX_GAP_ERROR = 365.0  # days: a lost year of invoices must not outweigh all other gaps
+GAP_COLUMNS = ("client", "energy", "months", "invoice_on", EXPORT_DATE)
 MIN_GAPS = 3  # of a client, for a swap that only the gaps ask for
 
 
@@ -72,8 +73,12 @@ def find_swapped(invoices: Table, n_clients: int) -> np.ndarray:
     if not np.count_nonzero(is_ambiguous):
         return is_ambiguous
     gain = _repaired_links(invoices, other, n_clients)
-    gaps_gain = _repaired_gaps(invoices, other, n_clients) if (gain == 0).any() else np.zeros(n_clients, np.int8)
-    of_client = np.where(gain != 0, gain, gaps_gain)[invoices["client"]]
+    has_ambiguous = np.bincount(invoices["client"][is_ambiguous], minlength=n_clients) > 0
+    undecided = np.flatnonzero(((gain == 0) & has_ambiguous)[invoices["client"]])
+    if len(undecided):
+        some = {name: invoices[name][undecided] for name in GAP_COLUMNS if name in invoices}
+        gain = gain + _repaired_gaps(some, other[undecided], n_clients)
+    of_client = gain[invoices["client"]]
     is_swapped = (of_client > 0) | ((of_client == 0) & invoices.get(EXPORT_DATE, False))
     return is_ambiguous & is_swapped & ~invoices.get(STATED_DATE, np.zeros(1, bool))
 

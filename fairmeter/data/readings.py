@@ -77,7 +77,7 @@ class ReadingTables:
         row_of = {client_id: row for row, client_id in enumerate(self.client_ids)}
         old = np.array([row_of.get(client_id, -1) for client_id in wanted], np.int64)
         counts = np.bincount(self.readings["client"], minlength=len(self.client_ids))
-        join = self._join(wanted, counts)
+        join = join_of_readings(self.client_ids, wanted, counts)
         refuse_failed_join(join, "The readings")
         label = None if self.label is None else np.append(self.label, np.nan)[old]
         quality = [self.quality[row] if row >= 0 else () for row in old.tolist()]
@@ -88,12 +88,6 @@ class ReadingTables:
         """The daily consumption of the clients."""
         return DailyConsumption.from_readings(self.readings, len(self.client_ids))
 
-    def _join(self, wanted: np.ndarray, n_readings: np.ndarray) -> Join:
-        row_of = {client_id: row for row, client_id in enumerate(wanted)}
-        to_wanted = np.array([row_of.get(client_id, -1) for client_id in self.client_ids], np.int64)
-        unknown_ids = self.client_ids[(to_wanted < 0) & (n_readings > 0)]
-        return join_of("readings", np.repeat(to_wanted, n_readings), unknown_ids, wanted)
-
     def _select(self, old: np.ndarray) -> Table:
         """The readings of some clients, in that order. [old: rows in client_ids, -1 for none]"""
         counts = np.bincount(self.readings["client"], minlength=len(self.client_ids))
@@ -102,6 +96,14 @@ class ReadingTables:
         rows = np.arange(counts.sum()) + np.repeat(starts - np.cumsum(counts) + counts, counts)
         table = {name: column[rows] for name, column in self.readings.items()}
         return table | {"client": np.repeat(np.arange(len(old)), counts)}
+
+
+def join_of_readings(client_ids: np.ndarray, wanted: np.ndarray, n_readings: np.ndarray) -> Join:
+    """How readings join the wanted clients. [client_ids, n_readings: of the clients that have them]"""
+    row_of = {client_id: row for row, client_id in enumerate(wanted)}
+    to_wanted = np.array([row_of.get(client_id, -1) for client_id in client_ids], np.int64)
+    unknown_ids = client_ids[(to_wanted < 0) & (n_readings > 0)]
+    return join_of("readings", np.repeat(to_wanted, n_readings), unknown_ids, wanted)
 
 
 def unknown_clients(join: Join) -> list[QualityFlag]:

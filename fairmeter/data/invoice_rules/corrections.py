@@ -5,7 +5,7 @@ Out: the same table without copies; cancellations netted with what they cancel, 
      For each kind the client of each invoice that was changed or left out. The order of the rows does not matter.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +16,8 @@ from fairmeter.core.types import Table
 ROUNDING = 1.0  # consumption is billed in whole units, even where the coefficient is 1.3
 MAX_CREDIT_DAYS = 730  # before a credit, for the invoices that it may correct
 MAX_CREDITED = 3  # invoices that one credit corrects
-SERVICE = ("client", "energy", "invoice_on")
+ROW = "row"  # the row number among all invoices
+SERVICE = ("client", "energy", "invoice_on", ROW)
 SAME_INVOICE = ("meter_id", "old_index", "new_index")
 SAME_AMOUNT = (*LEVELS, "consumption", "months")
 COPIES = ("duplicate_invoices", "Exact copies of an invoice, dropped")
@@ -24,6 +25,7 @@ REPEATED = ("repeated_invoices", "Invoices of one meter, day and index that came
 CANCELLED = ("cancelled_invoices", "Invoices that were cancelled, left out with their cancellations")
 CREDITED = ("credited_invoices", "Credits, taken off the invoices before them")
 
+IsSame = Callable[[Table], np.ndarray]
 Found = list[tuple[tuple[str, str], np.ndarray]]
 
 
@@ -39,18 +41,42 @@ def correct_invoices(invoices: Table) -> Corrections:
 
     In this order: an invoice, its cancellation and the one that replaces it often have the same meter, day and index.
     """
-    is_shared = _rows_of_shared_days(invoices)
-    invoices, found = _without_copies(invoices, is_shared, _is_copy, COPIES)
-    consumption = billed_consumption(invoices)
-    with np.errstate(invalid="ignore"):
-        is_negative = consumption < 0
+    rows = _concerned(invoices)
+    if not len(rows):
+        return Corrections(invoices, [])
+    before = {name: column[rows] for name, column in invoices.items()} | {ROW: rows}
+    some, found = _without_copies(before, _is_copy, COPIES)
+    consumption = billed_consumption(some)
+    is_negative = consumption < 0
     if is_negative.any():
-        invoices, of_credits = _without_credits(invoices, consumption, is_negative)
+        some, of_credits = _without_credits(some, consumption, is_negative)
         found += of_credits
-    if found:
-        is_shared = _rows_of_shared_days(invoices)
-    invoices, repeated = _without_copies(invoices, is_shared, _is_repeated, REPEATED)
-    return Corrections(invoices, found + repeated)
+    some, repeated = _without_copies(some, _is_repeated, REPEATED)
+    found += repeated
+    return Corrections(_replaced(invoices, rows, some) if found else invoices, found)
+
+
+def _concerned(invoices: Table) -> np.ndarray:
+    """Rows that share client, energy and day with another, and all of clients with a negative amount. [ascending]"""
+    rows = np.sort(_rows_of_shared_days(invoices).rows)
+    amounts = (invoices[name] for name in (*LEVELS, "consumption") if name in invoices)
+    negative = [np.flatnonzero(amount < 0) for amount in amounts]
+    if not any(map(len, negative)):
+        return rows
+    owners = np.unique(invoices["client"][np.concatenate(negative)])
+    return np.union1d(rows, np.flatnonzero(np.isin(invoices["client"], owners)))
+
+
+def _replaced(invoices: Table, rows: np.ndarray, some: Table) -> Table:
+    """The invoices with these `rows` as they are in `some`, without those that it lacks."""
+    kept = np.ones(len(invoices["client"]), bool)
+    kept[rows] = False
+    kept[some[ROW]] = True
+    place = np.cumsum(kept)[some[ROW]] - 1
+    out = {name: column[kept] for name, column in invoices.items()}
+    for name, column in out.items():
+        column[place] = some[name]
+    return out
 
 
 # --- copies -----------------------------------------------------------------------------------------------------------
@@ -75,11 +101,12 @@ def _rows_of_shared_days(invoices: Table) -> _SharedDays:
     return _SharedDays(order[is_shared], ordered[is_shared])
 
 
-def _without_copies(invoices: Table, shared: _SharedDays, is_same, kind: tuple[str, str]) -> tuple[Table, Found]:
+def _without_copies(invoices: Table, is_same: IsSame, kind: tuple[str, str]) -> tuple[Table, Found]:
     """Keep the first of each run of alike rows of a day, in an order that the columns alone decide.
 
     is_same: (table of the rows in that order) -> whether each equals the one before.
     """
+    shared = _rows_of_shared_days(invoices)
     if not len(shared.rows):
         return invoices, []
     others = [name for name in sorted(invoices) if name not in (*SERVICE, *SAME_INVOICE, "quality")]

@@ -17,6 +17,7 @@ import numpy as np
 from fairmeter.core.segments import Segments
 from fairmeter.core.types import DataIncident, QualityFlag, Table
 from fairmeter.data.cleaning import CleaningFinding
+from fairmeter.data.client_joins import refuse_failed_join
 from fairmeter.data.daily import HOURS_PER_DAY, DailyConsumption
 from fairmeter.data.files import TableFile
 from fairmeter.data.maps.map_reader import MapReader
@@ -34,7 +35,7 @@ from fairmeter.data.partitioned.reading_rows import (
 )
 from fairmeter.data.reading_cleaning import clean_readings, in_order, in_order_of_rules
 from fairmeter.data.reading_rules.many_clients import ManyClients, UnitConversion, convert_units
-from fairmeter.data.readings import ReadingTables, unknown_clients
+from fairmeter.data.readings import ReadingTables, join_of_readings, unknown_clients
 from fairmeter.data.tables import flags_by_client, flags_by_count, quality_flag
 
 READING_BYTES = 400  # of memory for a row while its part is settled, cleaned and totalled, measured
@@ -62,12 +63,13 @@ class DailyReadings:
         wanted = np.array(list(client_ids), object)
         row_of = {client_id: row for row, client_id in enumerate(self.client_ids)}
         old = np.array([row_of.get(client_id, -1) for client_id in wanted], np.int64)
-        n_unknown = int(self.n_readings.sum() - np.append(self.n_readings, 0)[old].sum())
+        join = join_of_readings(self.client_ids, wanted, self.n_readings)
+        refuse_failed_join(join, "The readings")
         return replace(
             self,
             client_ids=wanted,
             label=None if self.label is None else np.append(self.label, np.nan)[old],
-            flags=[*self.flags, *unknown_clients(n_unknown)],
+            flags=[*self.flags, *unknown_clients(join)],
             quality=[self.quality[row] if row >= 0 else () for row in old.tolist()],
             n_readings=np.append(self.n_readings, 0)[old],
             rows=np.append(self.rows, -1)[old],
