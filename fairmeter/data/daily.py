@@ -16,7 +16,8 @@ import numpy as np
 
 from fairmeter.core.segments import Segments
 from fairmeter.core.types import Table
-from fairmeter.data.reading_rules.intervals import interval_minutes, whole_days, without_overlaps
+from fairmeter.data.reading_rules.intervals import interval_minutes, is_of_days, whole_days, without_overlaps
+from fairmeter.data.reading_rules.moments import is_in_order
 
 MINUTES_PER_HOUR, HOURS_PER_DAY = 60, 24
 MINUTES_PER_DAY = MINUTES_PER_HOUR * HOURS_PER_DAY
@@ -45,7 +46,7 @@ class DailyConsumption:
         so are estimates, which are no evidence.
         """
         client, minute, kwh, stated = _ordered_moments(readings)
-        if stated is None and not (minute % MINUTES_PER_DAY).any():  # totals of days: takes a third of the time
+        if stated is None and is_of_days(minute):  # totals of days: takes a third of the time
             return _on_calendar(client, minute // MINUTES_PER_DAY, kwh, n_clients, exports=_exports(readings))
         start, length = whole_days(minute, interval_minutes(client, minute, stated))
         if _overlap(client, start, length):
@@ -92,11 +93,10 @@ class _Pieces(NamedTuple):
 
 
 class _Hours(NamedTuple):
-    """kWh by hour. [client, day, hour of the day]"""
+    """kWh by hour. [client, hour since 1970]"""
 
     client: np.ndarray
-    day: np.ndarray
-    hour: np.ndarray
+    at: np.ndarray
     kwh: np.ndarray
 
 
@@ -105,9 +105,13 @@ def _ordered_moments(readings: Table) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
     Readings without a date are dropped.
     """
-    read_at, kwh = readings["read_at"].astype("datetime64[m]"), np.asarray(readings["consumption_kwh"], np.float64)
-    client, minute = np.asarray(readings["client"], np.int64), read_at.astype(np.int64)
-    kwh = np.where(np.isfinite(kwh) & (kwh >= 0), kwh, np.nan)
+    read_at, kwh = (
+        readings["read_at"].astype("datetime64[m]", copy=False),
+        np.asarray(readings["consumption_kwh"], np.float64),
+    )
+    client, minute = np.asarray(readings["client"], np.int64), read_at.view(np.int64)
+    if not len(kwh) or not (kwh.min() >= 0 and np.isfinite(kwh.max())):  # any missing
+        kwh = np.where((kwh >= 0) & (kwh < np.inf), kwh, np.nan)
     if "is_estimated" in readings:
         kwh = np.where(readings["is_estimated"], np.nan, kwh)
     stated = _stated(readings)
@@ -115,8 +119,7 @@ def _ordered_moments(readings: Table) -> tuple[np.ndarray, np.ndarray, np.ndarra
     if not is_dated.all():
         client, minute, kwh = client[is_dated], minute[is_dated], kwh[is_dated]
         stated = stated if stated is None else stated[is_dated]
-    is_same, is_later = client[1:] == client[:-1], minute[1:] > minute[:-1]
-    if np.all((client[1:] > client[:-1]) | (is_same & is_later)):
+    if is_in_order(client, minute):
         return client, minute, kwh, stated
     keys = (kwh, minute, client) if stated is None else (kwh, stated, minute, client)
     order = np.lexsort(keys)  # by value too: a sum must not depend on the order of the file
@@ -155,6 +158,12 @@ def _overlap(client: np.ndarray, start: np.ndarray, length: np.ndarray) -> bool:
 
 def _pieces(client: np.ndarray, start: np.ndarray, length: np.ndarray, kwh: np.ndarray) -> _Pieces:
     """Cut readings of more than an hour into hours, and those of a day or more into days."""
+    known = ~np.isnan(kwh)
+    if len(length) and length.max() <= MINUTES_PER_HOUR:  # nothing to cut
+        day = start // MINUTES_PER_DAY
+        hour = (start - day * MINUTES_PER_DAY) // MINUTES_PER_HOUR
+        values = kwh if known.all() else np.where(known, kwh, 0.0)
+        return _Pieces(client, day, hour, length * known, values, np.zeros(len(kwh), bool))
     is_whole, is_spread = length >= MINUTES_PER_DAY, length > MINUTES_PER_DAY
     unit = np.where(is_whole, MINUTES_PER_DAY, MINUTES_PER_HOUR)
     is_long = (length > unit) | (is_whole & (start % MINUTES_PER_DAY != 0))
@@ -190,11 +199,15 @@ def _by_hour(pieces: _Pieces) -> _Hours | None:
     has_hour = pieces.hour != NO_HOUR
     if not has_hour.any():
         return None
-    client, day, hour, minutes, kwh, _ = (column[has_hour] for column in pieces)
-    is_new, client, at = _mark_first(client, day * HOURS_PER_DAY + hour)
-    known, total = _groups(is_new).total(np.array([minutes, kwh], dtype=np.float64))
+    client, day, hour, minutes, kwh, _ = pieces if has_hour.all() else (column[has_hour] for column in pieces)
+    at = day * HOURS_PER_DAY + hour
+    if is_in_order(client, at):  # one reading an hour, or fewer
+        known, total = minutes, kwh
+    else:
+        is_new, client, at = _mark_first(client, at)
+        known, total = _groups(is_new).total(np.array([minutes, kwh], dtype=np.float64))
     value = np.where(known >= MIN_HOUR_MINUTES, total * (MINUTES_PER_HOUR / np.maximum(known, 1.0)), np.nan)
-    return _Hours(client, at // HOURS_PER_DAY, at % HOURS_PER_DAY, value)
+    return _Hours(client, at, value)
 
 
 def _exports(readings: Table) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
@@ -222,20 +235,15 @@ def _on_calendar(
     known = np.flatnonzero(~np.isnan(kwh))
     n_known = np.bincount(client.take(known), minlength=n_clients)
     clients, stops = np.flatnonzero(n_known), n_known.cumsum()
+    low, high = known[(stops - n_known)[clients]], known[stops[clients] - 1]
     first, counts = np.zeros((2, n_clients), dtype=np.int64)
-    first[clients] = day[known[(stops - n_known)[clients]]]
-    counts[clients] = day[known[stops[clients] - 1]] - first[clients] + 1
+    first[clients] = day[low]
+    counts[clients] = day[high] - first[clients] + 1
     segments = Segments(counts)
-    row, is_inside = _rows_of(client, day, first, segments)
-    series = np.full(segments.n_rows, np.nan)
-    series[row[is_inside]] = kwh[is_inside]
-    calendar = segments.position + segments.broadcast(first)
+    calendar, series = _days_between(low, high, day, kwh, segments.starts[clients])
     hours = export_kwh = is_spread = None
     if by_hour is not None:
-        row, is_inside = _rows_of(by_hour.client, by_hour.day, first, segments)
-        if is_inside.any():
-            hours = np.full((segments.n_rows, HOURS_PER_DAY), np.nan)
-            hours[row[is_inside], by_hour.hour[is_inside]] = by_hour.kwh[is_inside]
+        hours = _hours_of_days(by_hour, first, segments)
     if exports is not None:
         row, is_inside = _rows_of(*exports[:2], first, segments)
         export_kwh = np.bincount(row[is_inside], exports[2][is_inside], segments.n_rows)
@@ -244,6 +252,38 @@ def _on_calendar(
         is_spread = np.zeros(segments.n_rows, bool)
         is_spread[row[is_inside]] = True
     return DailyConsumption(segments, calendar, series, hours, export_kwh, is_spread)
+
+
+def _days_between(
+    low: np.ndarray, high: np.ndarray, day: np.ndarray, kwh: np.ndarray, starts: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(days, their kWh, NaN without a row) of each client. [low, high: its first and last row; starts: of its days]"""
+    n, n_days = high - low + 1, day[high] - day[low] + 1
+    n_rows = int(n.sum())
+    if n_rows < len(day):
+        rows = np.arange(n_rows) + np.repeat(low - (n.cumsum() - n), n)
+        day, kwh = day[rows], kwh[rows]
+    if n_rows == int(n_days.sum()):  # each day has its row
+        return day, kwh.copy()
+    shift = day[n.cumsum() - n] - starts
+    series = np.full(int(n_days.sum()), np.nan)
+    series[day - np.repeat(shift, n)] = kwh
+    return np.arange(len(series)) + np.repeat(shift, n_days), series
+
+
+def _hours_of_days(by_hour: _Hours, first: np.ndarray, segments: Segments) -> np.ndarray | None:
+    """kWh by hour of each day of the calendar; None where all hours lie outside. [first: day of each client]"""
+    place = by_hour.at + (HOURS_PER_DAY * (segments.starts - first)).take(by_hour.client)
+    is_inside = place >= (HOURS_PER_DAY * segments.starts).take(by_hour.client)
+    is_inside &= place < (HOURS_PER_DAY * segments.ends).take(by_hour.client)
+    if not is_inside.any():
+        return None
+    hours = np.full((segments.n_rows, HOURS_PER_DAY), np.nan)
+    if is_inside.all():
+        hours.ravel()[place] = by_hour.kwh
+    else:
+        hours.ravel()[place[is_inside]] = by_hour.kwh[is_inside]
+    return hours
 
 
 def _rows_of(

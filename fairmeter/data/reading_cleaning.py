@@ -18,7 +18,8 @@ from fairmeter.core.types import SAME_FACTOR, Table
 from fairmeter.data.cleaning import CleaningFinding
 from fairmeter.data.reading_rules.catch_up import spread_catch_ups
 from fairmeter.data.reading_rules.impossible import error_codes, large_readings, odd_dates, register_clients
-from fairmeter.data.reading_rules.moments import first_of_moment, merge_moments
+from fairmeter.data.reading_rules.intervals import is_of_days
+from fairmeter.data.reading_rules.moments import first_of_moment, is_in_order, merge_moments
 from fairmeter.data.reading_rules.net_metering import separate_exports
 from fairmeter.data.reading_rules.side_totals import state_side_totals
 
@@ -100,7 +101,7 @@ def _typed(readings: Table) -> Table:
     """The columns that the rules take, of optional ones those that hold anything."""
     table = {
         "client": np.asarray(readings["client"], np.int64),
-        "read_at": readings["read_at"].astype("datetime64[m]"),
+        "read_at": readings["read_at"].astype("datetime64[m]", copy=False),
         "consumption_kwh": np.asarray(readings["consumption_kwh"], np.float64),
     }
     for name, dtype in OPTIONAL.items():
@@ -119,8 +120,8 @@ def _possible(table: Table, found: _Findings) -> Table:
     """The readings of possible moments, those that are too large missing."""
     minute = table["read_at"].view(np.int64)
     last = int(np.datetime64("today", "m").astype(np.int64)) + (1 + MAX_AHEAD) * DAY
-    is_inside = (minute >= FIRST_MINUTE) & (minute < last)
-    if not is_inside.all():
+    if len(minute) and not FIRST_MINUTE <= minute.min() <= minute.max() < last:
+        is_inside = (minute >= FIRST_MINUTE) & (minute < last)
         found.add("impossible_moments", table["client"][~is_inside])
         table = _select(table, is_inside)
     kwh = table["consumption_kwh"]
@@ -135,8 +136,7 @@ def _possible(table: Table, found: _Findings) -> Table:
 def in_order(table: Table) -> Table:
     """Sort by client, time and value, missing values last, so that results do not depend on the order of the file."""
     client, minute = table["client"], table["read_at"].view(np.int64)
-    is_later = (client[1:] > client[:-1]) | ((client[1:] == client[:-1]) & (minute[1:] > minute[:-1]))
-    if is_later.all():
+    if is_in_order(client, minute):
         return table
     keys = [table[name] for name in ("export_kwh", "is_estimated", "consumption_kwh", "minutes") if name in table]
     return _select(table, np.lexsort((*keys, minute, client)))
@@ -169,8 +169,9 @@ def _one_a_moment(table: Table, found: _Findings) -> Table:
     found.add("side_totals", totals)
     if len(totals):
         table = in_order(table)
-    is_first = first_of_moment(table)
-    changed, is_doubled = _clock_changes(table["client"], table["read_at"].view(np.int64), is_first)
+    client, minute = table["client"], table["read_at"].view(np.int64)
+    is_first = np.ones(len(client), bool) if is_in_order(client, minute) else first_of_moment(table)
+    changed, is_doubled = _clock_changes(client, minute, is_first)
     found.add("clock_changes", changed)
     if is_first.all():
         return table
@@ -237,11 +238,13 @@ def _clock_changes(client: np.ndarray, minute: np.ndarray, is_first: np.ndarray)
     In countries with other days, a repeated hour counts as conflicting readings, with the same result.
     """
     is_doubled = np.zeros(np.count_nonzero(is_first), bool)
-    if not (minute % DAY).any():  # daily readings have no hours
+    if is_of_days(minute):  # daily readings have no hours
         return client[:0], is_doubled
-    client, minute, n = client[is_first], minute[is_first], _counts(is_first)
-    at = np.flatnonzero((minute // DAY - SUNDAY) % 7 == 0)
-    at = at[np.isin(minute[at].view("datetime64[m]").astype("datetime64[M]").astype(np.int64) % 12, CHANGE_MONTHS)]
+    if len(is_doubled) < len(client):
+        client, minute, n = client[is_first], minute[is_first], _counts(is_first)
+    else:
+        n = np.ones(len(client), np.int64)
+    at = _on_change_sundays(minute // DAY)
     if not len(at):
         return client[:0], is_doubled
     day, hour, is_twice = minute[at] // DAY, minute[at] % DAY // HOUR, n[at] > 1
@@ -259,19 +262,31 @@ def _clock_changes(client: np.ndarray, minute: np.ndarray, is_first: np.ndarray)
     return client[at][starts][has_25 | has_23], is_doubled
 
 
+def _on_change_sundays(day: np.ndarray) -> np.ndarray:
+    """Rows of the Sundays on which clocks may change. [day: since 1970]"""
+    first = int(day.min())
+    calendar = np.arange(first, int(day.max()) + 1)
+    month = calendar.view("datetime64[D]").astype("datetime64[M]").astype(np.int64) % 12
+    is_change = ((calendar - SUNDAY) % 7 == 0) & np.isin(month, CHANGE_MONTHS)
+    return np.flatnonzero(is_change.take(day - first))
+
+
 # --- gaps, stuck meters -----------------------------------------------------------------------------------------------
 
 
 def _gap_days(client: np.ndarray, minute: np.ndarray, kwh: np.ndarray, stated: np.ndarray | None) -> np.ndarray:
-    """The client of each day without a known reading between the client's first and last one. [stated: minutes]"""
-    known = ~np.isnan(kwh)
-    client, day = client[known], minute[known] // DAY
-    step = np.diff(day)
+    """The client of each day without a known reading between the client's first and last one."""
+    is_missing = np.isnan(kwh)
+    rows = np.flatnonzero(~is_missing) if is_missing.any() else None
+    known = minute if rows is None else minute.take(rows)
+    before = np.flatnonzero(known[1:] > known[:-1] + DAY)  # a day is left out between no nearer ones
+    at, after = (before, before + 1) if rows is None else (rows[before], rows[before + 1])
+    is_own = client[at] == client[after]
+    at, after = at[is_own], after[is_own]
+    n = minute[after] // DAY - minute[at] // DAY - 1
     if stated is not None:  # a reading may last for several days
-        step -= np.maximum(np.nan_to_num(stated[known][:-1]) // DAY - 1, 0).astype(np.int64)
-    after = 1 + np.flatnonzero(step > 1)
-    after = after[client[after] == client[after - 1]]
-    return np.repeat(client[after], step[after - 1] - 1)
+        n -= np.maximum(np.nan_to_num(stated[at]) // DAY - 1, 0).astype(np.int64)
+    return np.repeat(client[after], np.maximum(n, 0))
 
 
 def _is_stuck(client: np.ndarray, minute: np.ndarray, kwh: np.ndarray) -> np.ndarray:

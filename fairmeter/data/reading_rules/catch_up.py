@@ -27,9 +27,12 @@ def spread_catch_ups(readings: Table, large: LargeReadings) -> tuple[Table, np.n
     rows = _candidates(client, minute, kwh, large.rows)
     if not len(rows):
         return readings, client[:0]
+    owners = np.unique(client[rows] if "minutes" in readings else _after_days(client, minute, kwh, rows))
+    if not len(owners):
+        return readings, client[:0]
     start, length = minute.copy(), readings.get("minutes", np.full(len(kwh), np.nan)).copy()
     is_kept, found = np.ones(len(kwh), bool), []
-    for owner in np.unique(client[rows]).tolist():
+    for owner in owners.tolist():
         first, end = np.searchsorted(client, [owner, owner + 1])
         own = slice(int(first), int(end))
         lengths = interval_minutes(client[own], minute[own], length[own])
@@ -50,7 +53,15 @@ def _candidates(client: np.ndarray, minute: np.ndarray, kwh: np.ndarray, large: 
     rows = large[large > 0]
     rows = rows[client[rows] == client[rows - 1]]
     step = minute[rows] - minute[rows - 1]
-    return rows[(np.nan_to_num(kwh[rows - 1]) <= 0) | (step > DAY)]
+    return rows[~(kwh[rows - 1] > 0) | (step > DAY)]
+
+
+def _after_days(client: np.ndarray, minute: np.ndarray, kwh: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """The clients of those rows that stand more than a day after the client's last use: a cheap look."""
+    used = np.flatnonzero(kwh > 0)
+    place = np.searchsorted(used, rows)
+    rows, last = rows[place > 0], used[place[place > 0] - 1]
+    return client[rows[(client[last] == client[rows]) & (minute[rows] > minute[last] + MIN_PART_GAP)]]
 
 
 def _catch_ups(
@@ -58,23 +69,27 @@ def _catch_ups(
 ) -> list[tuple[int, int, int, float]]:
     """(row, first row of its gap, start of the gap, length with the gap) of each catch-up of one client. [minutes]"""
     is_used = np.nan_to_num(kwh) > 0
-    others = kwh[is_used & ~is_candidate]
-    if len(others) < MIN_AROUND:
-        return []
-    usual = np.quantile(others, USUAL_QUANTILE)
-    found = []
+    used, usual, found = np.flatnonzero(is_used), None, []
     for at in np.flatnonzero(is_candidate).tolist():
-        before = np.flatnonzero(is_used[:at])
-        if not len(before):
+        n_before = int(np.searchsorted(used, at))
+        if not n_before:
             continue
-        last = int(before[-1])
+        last = int(used[n_before - 1])
         begin = int(minute[last] + length[last])
         gap = minute[at] - begin
+        if not MIN_PART_GAP <= gap <= MAX_GAP:
+            continue
         own = _own_length(length, at)
-        least = MIN_INTERVALS * own if own >= DAY else MIN_PART_GAP
+        if own >= DAY and gap < MIN_INTERVALS * own:
+            continue
+        if usual is None:
+            others = kwh[is_used & ~is_candidate]
+            if len(others) < MIN_AROUND:
+                return []
+            usual = np.quantile(others, USUAL_QUANTILE)
         level = _level(minute, kwh, length, is_candidate, last, at)
         rate = kwh[at] / (gap + own)
-        if least <= gap <= MAX_GAP and kwh[at] > BEYOND * usual and LEVEL[0] * level <= rate <= LEVEL[1] * level:
+        if kwh[at] > BEYOND * usual and LEVEL[0] * level <= rate <= LEVEL[1] * level:
             found.append((at, last + 1, begin, float(gap + own)))
     return found
 

@@ -44,13 +44,16 @@ class LargeReadings(NamedTuple):
 
 def large_readings(client: np.ndarray, kwh: np.ndarray) -> LargeReadings:
     """The few rows that rules on single readings look at. [rows by client]"""
-    by_client = Segments(np.bincount(client))
+    counts = np.bincount(client)
     with np.errstate(invalid="ignore"):
-        is_used = kwh > 0
-    total, n = by_client.total(np.array([np.where(is_used, kwh, 0.0), is_used], np.float64))
-    mean = total / np.maximum(n, 1.0)
-    with np.errstate(invalid="ignore"):
-        rows = np.flatnonzero(kwh > by_client.spread(SCREEN * mean))
+        others = np.flatnonzero(~(kwh > 0))  # few
+        if len(others):
+            used, n = kwh.copy(), counts - np.bincount(client[others], minlength=len(counts))
+            used[others] = 0.0
+        else:
+            used, n = kwh, counts
+        mean = Segments(counts).total(used) / np.maximum(n, 1.0)
+        rows = np.flatnonzero(kwh > np.repeat(SCREEN * mean, counts))
     return LargeReadings(rows, kwh[rows] / mean[client[rows]])
 
 
@@ -61,7 +64,9 @@ def error_codes(
     is_error = np.zeros(len(kwh), bool)
     # FUSE_KW / 4: of a quarter of an hour.
     rows = large.rows[(large.times > ERROR_SCREEN) & (kwh[large.rows] > FUSE_KW / 4)]
-    by_client = Segments(np.bincount(client)) if len(rows) else None
+    if not len(rows):
+        return is_error
+    by_client = Segments(np.bincount(client))
     for owner in np.unique(client[rows]).tolist():
         rows = slice(int(by_client.starts[owner]), int(by_client.ends[owner]))
         lengths = interval_minutes(client[rows], minute[rows], None if stated is None else stated[rows])
@@ -94,8 +99,10 @@ def _is_code(kwh: np.ndarray) -> np.ndarray:
 def odd_dates(client: np.ndarray, minute: np.ndarray) -> np.ndarray:
     """Mark the readings of at most two days that lie far from all others of their client, of which there are many."""
     is_odd = np.zeros(len(minute), bool)
-    step = np.diff(minute)
-    far = np.flatnonzero((step > ODD_GAP) & (client[1:] == client[:-1]))
+    far = np.flatnonzero(minute[1:] > minute[:-1] + ODD_GAP)
+    far = far[client[far] == client[far + 1]]
+    if not len(far):
+        return is_odd
     for owner in np.unique(client[far]).tolist():
         start, end = np.searchsorted(client, [owner, owner + 1])
         own = minute[start:end]
@@ -112,11 +119,11 @@ def register_clients(client: np.ndarray, minute: np.ndarray, kwh: np.ndarray) ->
     """Clients whose readings are what the meter showed, in all or since midnight. [int64, ascending]"""
     if len(kwh) < MIN_READINGS:
         return client[:0]
-    at = np.arange(1, len(kwh), SAMPLED)
-    at = at[client[at] == client[at - 1]]
+    owner, is_own = client[1::SAMPLED], client[1::SAMPLED] == client[:-1:SAMPLED]
     with np.errstate(invalid="ignore"):
-        falls = kwh[at] < kwh[at - 1]
-    n_falls, n_steps = np.bincount(client[at], falls), np.bincount(client[at])
+        falls = (kwh[1::SAMPLED] < kwh[:-1:SAMPLED]) & is_own
+    n_steps = np.bincount(owner[is_own])
+    n_falls = np.bincount(owner[falls], minlength=len(n_steps))
     # A counter that starts anew each day falls once a day.
     is_candidate = (n_steps > 0) & (n_falls <= n_steps / (MIN_A_DAY - 1))
     found = []

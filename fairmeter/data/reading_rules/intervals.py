@@ -15,8 +15,16 @@ NEAR_DAY = 20 * 60  # a daily reading is not taken at the same minute each day
 MAX_PART, LONG_PARTS = 6 * 60, (8 * 60, 12 * 60)
 BEFORE, AFTER = 6, 4  # distances that show the interval before and after a reading
 MIN_AFTER = 3  # of them, for an interval to have become longer: less could be the few that came through
+SAME = 8  # rows at each end of a run of equal distances, past what BEFORE and AFTER see: those between are alike
+AT_FIRST = 100  # rows that mostly show whether there are hours
 FULL = 0.99  # share of a reading's time that others must cover to stand in for it
 MIN_TOTAL = 0.98  # of the sum of its parts: a total below it is no total
+
+
+def is_of_days(minute: np.ndarray) -> bool:
+    """Whether all moments are midnights, as those of totals of days are."""
+    few = minute[:AT_FIRST]
+    return bool((few == few // DAY * DAY).all() and (minute == minute // DAY * DAY).all())
 
 
 def interval_minutes(client: np.ndarray, minute: np.ndarray, stated: np.ndarray | None = None) -> np.ndarray:
@@ -29,12 +37,41 @@ def interval_minutes(client: np.ndarray, minute: np.ndarray, stated: np.ndarray 
 
 def _from_distances(client: np.ndarray, minute: np.ndarray) -> np.ndarray:
     """At most a day; a client's only reading is the total of its day."""
-    is_last = np.ones(len(client), bool)
-    is_last[:-1] = client[1:] != client[:-1]
-    step = np.where(is_last, np.inf, np.append(np.diff(minute), 0).astype(np.float64))
+    if not len(client):
+        return np.zeros(0)
+    step = np.full(len(client), np.inf)
+    np.subtract(minute[1:], minute[:-1], out=step[:-1])
+    step[:-1][client[1:] != client[:-1]] = np.inf
+    if step.min() >= NEAR_DAY:
+        return np.full(len(client), float(DAY))
+    rows, n_alike = _ends_of_runs(client, step)
+    if len(rows) == len(step):
+        return _of_steps(client, step)
+    return np.repeat(_of_steps(client[rows], step[rows]), n_alike)
+
+
+def _ends_of_runs(client: np.ndarray, step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(rows without the middle of long runs of equal distances, how many rows each stands for).
+
+    In the middle of a run all distances around are one, so that these rows are as the SAMEth one of their run.
+    """
+    starts = np.append(0, 1 + np.flatnonzero(step[1:] != step[:-1]))
+    n = np.diff(np.append(starts, len(step)))
+    n_kept = np.minimum(n, 2 * SAME)
+    first = np.cumsum(n_kept) - n_kept
+    place = np.arange(int(n_kept.sum())) - np.repeat(first, n_kept)
+    rows = np.repeat(starts, n_kept) + place + np.where(place >= SAME, np.repeat(n - n_kept, n_kept), 0)
+    n_alike = np.ones(len(rows), np.int64)
+    is_long = n > n_kept
+    n_alike[first[is_long] + SAME - 1] += (n - n_kept)[is_long]
+    return rows, n_alike
+
+
+def _of_steps(client: np.ndarray, step: np.ndarray) -> np.ndarray:
+    """Length of each reading by the distance to the next one of its client, infinite for its last one. [minutes]"""
     after, n_after = _least_after(client, step)
     before = np.where(n_after < MIN_AFTER, _least_before(client, step, MIN_AFTER), _least_before(client, step, BEFORE))
-    following = np.where(is_last, np.inf, np.append(after[1:], np.inf))
+    following = np.where(np.isinf(step), np.inf, np.append(after[1:], np.inf))
     with np.errstate(invalid="ignore"):
         is_longer = (after > before) & (n_after >= MIN_AFTER) & (step % after == 0)
     is_daily = (step == following) & (step >= NEAR_DAY) | (np.abs(step - DAY) <= 60.0)
@@ -88,6 +125,8 @@ def whole_days(minute: np.ndarray, length: np.ndarray) -> tuple[np.ndarray, np.n
 
     A total of a day counts for that day, whether its stamp is 00:00, 06:00 or 23:59.
     """
+    if not len(length) or length.max() < NEAR_DAY:
+        return minute, length
     n_days = np.rint(length / DAY)
     spare = np.where(n_days == 1, 60.0, 0.0)  # an hour less in spring, one more in autumn
     is_whole = (length >= NEAR_DAY) & (np.abs(length - n_days * DAY) <= spare)

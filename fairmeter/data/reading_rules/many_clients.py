@@ -125,10 +125,11 @@ class ManyClients:
 
     def add_parsed(self, readings: Table) -> None:
         """Add a part before cleaning. [readings: in order]"""
-        minute = readings["read_at"].astype("datetime64[m]").view(np.int64)
+        minute = readings["read_at"].astype("datetime64[m]", copy=False).view(np.int64)
         self._n_registers += len(register_clients(readings["client"], minute, readings["consumption_kwh"]))
-        self._n_judged += int(np.count_nonzero(np.bincount(readings["client"]) >= MIN_READINGS))
-        self._n_far += _n_far(readings["client"], readings["consumption_kwh"])
+        n_readings = np.bincount(readings["client"])
+        self._n_judged += int(np.count_nonzero(n_readings >= MIN_READINGS))
+        self._n_far += _n_far(n_readings, readings["consumption_kwh"])
 
     def add_cleaned(
         self, numbers: np.ndarray, table: Table, findings: list[CleaningFinding], days: DailyConsumption
@@ -139,7 +140,7 @@ class ManyClients:
         n = np.bincount(np.concatenate([np.zeros(0, np.int64), *conflicts]), minlength=len(numbers))
         self._n_of_moments += int(np.count_nonzero(n_moments >= MIN_MOMENTS))
         self._n_conflicting += int(np.count_nonzero((n_moments >= MIN_MOMENTS) & (n > MANY_CONFLICTS * n_moments)))
-        n_days, usual, _ = days.segments.moments(days.kwh)
+        n_days, usual = _known_days(days)
         self._usual.append(usual[n_days >= MIN_DAYS])
         self._add_steps(numbers, days)
 
@@ -257,9 +258,19 @@ def _raw_days(readings: Table, n_clients: int) -> tuple[Segments, np.ndarray, np
     return Segments(np.bincount(client, minlength=n_clients)), day, kwh
 
 
-def _n_far(client: np.ndarray, kwh: np.ndarray) -> int:
-    """How many clients' last readings are far from their first ones."""
-    n = np.bincount(client)
+def _known_days(days: DailyConsumption) -> tuple[np.ndarray, np.ndarray]:
+    """(number of known days, their mean kWh) of each client."""
+    segments, is_missing = days.segments, np.isnan(days.kwh)
+    if not is_missing.any():
+        n, kwh = segments.counts, days.kwh
+    else:
+        n, kwh = segments.counts - segments.total(is_missing.astype(np.int64)), np.where(is_missing, 0.0, days.kwh)
+    with np.errstate(invalid="ignore"):
+        return n, segments.total(kwh) / n
+
+
+def _n_far(n: np.ndarray, kwh: np.ndarray) -> int:
+    """How many clients' last readings are far from their first ones. [n: readings of each client]"""
     counts, ends = n[n >= 2 * ENDS], np.cumsum(n)[n >= 2 * ENDS]
     if not len(counts):
         return 0

@@ -28,6 +28,14 @@ class MergedMoments(NamedTuple):
     estimates: np.ndarray
 
 
+def is_in_order(client: np.ndarray, minute: np.ndarray) -> bool:
+    """Whether each row is of a later client than the row before, or of the same one and a later moment."""
+    if (client[1:] < client[:-1]).any():
+        return False
+    before = np.flatnonzero(minute[1:] <= minute[:-1])  # one a client, where rows are in order
+    return bool((client[before + 1] > client[before]).all())
+
+
 def first_of_moment(readings: Table) -> np.ndarray:
     """Mark the first row of each client, moment and length. [bool, rows sorted]"""
     client, read_at = readings["client"], readings["read_at"]

@@ -22,8 +22,7 @@ def state_side_totals(readings: Table) -> tuple[Table, np.ndarray]:
     client, kwh = readings["client"], readings["consumption_kwh"]
     minute = readings["read_at"].view(np.int64)
     none = client[:0]
-    step = np.diff(minute)
-    if "minutes" in readings or not ((step > 0) & (step < DAY // 2)).any():  # daily readings have no parts
+    if "minutes" in readings or not _may_stand_out(client, minute):
         return readings, none
     is_new = np.ones(len(client), bool)
     is_new[1:] = (client[1:] != client[:-1]) | (minute[1:] // DAY != minute[:-1] // DAY)
@@ -57,6 +56,22 @@ def state_side_totals(readings: Table) -> tuple[Table, np.ndarray]:
     stated[is_part] = lengths[np.cumsum(is_other) - 1]
     stated[is_total] = DAY
     return readings | {"minutes": stated}, client[is_total]
+
+
+def _may_stand_out(client: np.ndarray, minute: np.ndarray) -> bool:
+    """Whether readings are nearer than half a day, and not just one distance apart: a cheap look."""
+    step = np.diff(minute)
+    near = step[step < DAY // 2]
+    if not (near > 0).any():  # daily readings have no parts
+        return False
+    least = near[0]
+    others = np.flatnonzero(step != least)
+    others = others[client[others] == client[others + 1]]
+    if (step[others] < least).any():
+        return True
+    n_steps = np.bincount(client) - 1
+    n_others = np.bincount(client[others], minlength=len(n_steps))
+    return bool((2 * n_others >= np.maximum(n_steps, 1)).any())  # else the least distance is each client's usual one
 
 
 def _stands_out(client: np.ndarray, minute: np.ndarray) -> np.ndarray:
