@@ -272,6 +272,14 @@ class Segments:
         return sums - self.broadcast(sums.take(self.starts.clip(max=self.n_rows - 1), axis=-1))
 
 
+def runs_of_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(first row, number of rows) of each run of successive rows. [rows: ascending]"""
+    if not len(rows):
+        return rows, rows
+    places = np.append(0, 1 + np.flatnonzero(rows[1:] != rows[:-1] + 1))
+    return rows[places], np.diff(np.append(places, len(rows)))
+
+
 def _encoded(series: np.ndarray) -> np.ndarray:
     """Codes in the order of the float32 values, with NaN of either sign above all numbers. [uint32]"""
     bits = np.ascontiguousarray(series, dtype=np.float32).view(np.uint32)

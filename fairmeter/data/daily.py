@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fairmeter.core.segments import Segments
+from fairmeter.core.segments import Segments, runs_of_rows
 from fairmeter.core.types import Table
 from fairmeter.data.reading_rules.intervals import interval_minutes, is_of_days, whole_days, without_overlaps
 from fairmeter.data.reading_rules.moments import is_in_order
@@ -110,13 +110,14 @@ def _ordered_moments(readings: Table) -> tuple[np.ndarray, np.ndarray, np.ndarra
         np.asarray(readings["consumption_kwh"], np.float64),
     )
     client, minute = np.asarray(readings["client"], np.int64), read_at.view(np.int64)
-    if not len(kwh) or not (kwh.min() >= 0 and np.isfinite(kwh.max())):  # any missing
+    if (kwh < 0).any() or (kwh == np.inf).any():
         kwh = np.where((kwh >= 0) & (kwh < np.inf), kwh, np.nan)
     if "is_estimated" in readings:
         kwh = np.where(readings["is_estimated"], np.nan, kwh)
     stated = _stated(readings)
-    is_dated = ~np.isnat(read_at)
-    if not is_dated.all():
+    is_undated = np.isnat(read_at)
+    if is_undated.any():
+        is_dated = ~is_undated
         client, minute, kwh = client[is_dated], minute[is_dated], kwh[is_dated]
         stated = stated if stated is None else stated[is_dated]
     if is_in_order(client, minute):
@@ -190,7 +191,7 @@ def _pieces(client: np.ndarray, start: np.ndarray, length: np.ndarray, kwh: np.n
 
 def _daily_totals(by_day: Segments, pieces: _Pieces) -> np.ndarray:
     """Known energy of each day, scaled to 24 hours; NaN where too little is known."""
-    known, total = by_day.total(np.array([pieces.minutes, pieces.kwh], dtype=np.float64))
+    known, total = by_day.total(pieces.minutes), by_day.total(pieces.kwh)
     return np.where(known >= MIN_MINUTES, total * (MINUTES_PER_DAY / np.maximum(known, 1.0)), np.nan)
 
 
@@ -205,7 +206,8 @@ def _by_hour(pieces: _Pieces) -> _Hours | None:
         known, total = minutes, kwh
     else:
         is_new, client, at = _mark_first(client, at)
-        known, total = _groups(is_new).total(np.array([minutes, kwh], dtype=np.float64))
+        by_hour = _groups(is_new)
+        known, total = by_hour.total(minutes), by_hour.total(kwh)
     value = np.where(known >= MIN_HOUR_MINUTES, total * (MINUTES_PER_HOUR / np.maximum(known, 1.0)), np.nan)
     return _Hours(client, at, value)
 
@@ -232,10 +234,7 @@ def _on_calendar(
     spread: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> DailyConsumption:
     """Put days on a calendar with a row for each day between a client's first and last known one."""
-    known = np.flatnonzero(~np.isnan(kwh))
-    n_known = np.bincount(client.take(known), minlength=n_clients)
-    clients, stops = np.flatnonzero(n_known), n_known.cumsum()
-    low, high = known[(stops - n_known)[clients]], known[stops[clients] - 1]
+    clients, low, high = _known_ends(client, kwh, n_clients)
     first, counts = np.zeros((2, n_clients), dtype=np.int64)
     first[clients] = day[low]
     counts[clients] = day[high] - first[clients] + 1
@@ -254,6 +253,22 @@ def _on_calendar(
     return DailyConsumption(segments, calendar, series, hours, export_kwh, is_spread)
 
 
+def _known_ends(client: np.ndarray, kwh: np.ndarray, n_clients: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(clients with a known row, the first and the last known row of each)."""
+    n = np.bincount(client, minlength=n_clients)
+    missing, stops = np.flatnonzero(np.isnan(kwh)), n.cumsum()
+    if not len(missing):
+        clients = np.flatnonzero(n)
+        return clients, (stops - n)[clients], stops[clients] - 1
+    clients = np.flatnonzero(n > np.bincount(client[missing], minlength=n_clients))
+    low, high = (stops - n)[clients], stops[clients] - 1
+    start, length = runs_of_rows(missing)
+    for ends, known in ((low, start + length), (high, start - 1)):
+        rows = np.flatnonzero(np.isnan(kwh[ends]))
+        ends[rows] = known[np.searchsorted(start, ends[rows], side="right") - 1]
+    return clients, low, high
+
+
 def _days_between(
     low: np.ndarray, high: np.ndarray, day: np.ndarray, kwh: np.ndarray, starts: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -261,8 +276,11 @@ def _days_between(
     n, n_days = high - low + 1, day[high] - day[low] + 1
     n_rows = int(n.sum())
     if n_rows < len(day):
-        rows = np.arange(n_rows) + np.repeat(low - (n.cumsum() - n), n)
-        day, kwh = day[rows], kwh[rows]
+        is_kept = np.ones(len(day), bool)
+        ends = np.append(-1, high), np.append(low, len(day))  # rows left out lie between
+        for end, start in zip(*(each[ends[0] + 1 < ends[1]].tolist() for each in ends), strict=True):
+            is_kept[end + 1 : start] = False
+        day, kwh = day[is_kept], kwh[is_kept]
     if n_rows == int(n_days.sum()):  # each day has its row
         return day, kwh.copy()
     shift = day[n.cumsum() - n] - starts
@@ -278,12 +296,14 @@ def _hours_of_days(by_hour: _Hours, first: np.ndarray, segments: Segments) -> np
     is_inside &= place < (HOURS_PER_DAY * segments.ends).take(by_hour.client)
     if not is_inside.any():
         return None
-    hours = np.full((segments.n_rows, HOURS_PER_DAY), np.nan)
-    if is_inside.all():
-        hours.ravel()[place] = by_hour.kwh
-    else:
-        hours.ravel()[place[is_inside]] = by_hour.kwh[is_inside]
-    return hours
+    kwh = by_hour.kwh
+    if not is_inside.all():
+        place, kwh = place[is_inside], kwh[is_inside]
+    if len(kwh) == HOURS_PER_DAY * segments.n_rows:  # each hour has its row
+        return kwh.reshape(-1, HOURS_PER_DAY)
+    hours = np.full(HOURS_PER_DAY * segments.n_rows, np.nan)
+    hours[place] = kwh
+    return hours.reshape(-1, HOURS_PER_DAY)
 
 
 def _rows_of(

@@ -13,12 +13,12 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from fairmeter.core.segments import Segments
+from fairmeter.core.segments import Segments, runs_of_rows
 from fairmeter.core.types import SAME_FACTOR, Table
 from fairmeter.data.cleaning import CleaningFinding
 from fairmeter.data.reading_rules.catch_up import spread_catch_ups
 from fairmeter.data.reading_rules.impossible import error_codes, large_readings, odd_dates, register_clients
-from fairmeter.data.reading_rules.intervals import is_of_days
+from fairmeter.data.reading_rules.intervals import is_of_days, long_steps
 from fairmeter.data.reading_rules.moments import first_of_moment, is_in_order, merge_moments
 from fairmeter.data.reading_rules.net_metering import separate_exports
 from fairmeter.data.reading_rules.side_totals import state_side_totals
@@ -165,12 +165,16 @@ def _is_old(client: np.ndarray, minute: np.ndarray) -> np.ndarray:
 
 def _one_a_moment(table: Table, found: _Findings) -> Table:
     """One reading for each moment and length, what is registers or phases added, and clock changes counted."""
+    client, minute = table["client"], table["read_at"].view(np.int64)
+    is_single = is_in_order(client, minute)
+    if is_single and is_of_days(minute):
+        return table
     table, totals = state_side_totals(table)
     found.add("side_totals", totals)
     if len(totals):
         table = in_order(table)
-    client, minute = table["client"], table["read_at"].view(np.int64)
-    is_first = np.ones(len(client), bool) if is_in_order(client, minute) else first_of_moment(table)
+        client, minute = table["client"], table["read_at"].view(np.int64)
+    is_first = np.ones(len(client), bool) if is_single else first_of_moment(table)
     changed, is_doubled = _clock_changes(client, minute, is_first)
     found.add("clock_changes", changed)
     if is_first.all():
@@ -276,17 +280,20 @@ def _on_change_sundays(day: np.ndarray) -> np.ndarray:
 
 def _gap_days(client: np.ndarray, minute: np.ndarray, kwh: np.ndarray, stated: np.ndarray | None) -> np.ndarray:
     """The client of each day without a known reading between the client's first and last one."""
-    is_missing = np.isnan(kwh)
-    rows = np.flatnonzero(~is_missing) if is_missing.any() else None
-    known = minute if rows is None else minute.take(rows)
-    before = np.flatnonzero(known[1:] > known[:-1] + DAY)  # a day is left out between no nearer ones
-    at, after = (before, before + 1) if rows is None else (rows[before], rows[before + 1])
+    missing = np.flatnonzero(np.isnan(kwh))
+    at = long_steps(minute, DAY)  # a day is left out between no nearer ones
+    after = at + 1
+    if len(missing):
+        is_known = ~np.isnan(kwh[at]) & ~np.isnan(kwh[after])
+        first, n = runs_of_rows(missing)
+        first, last = first[(first > 0) & (first + n < len(kwh))], (first + n)[(first > 0) & (first + n < len(kwh))]
+        at, after = np.append(at[is_known], first - 1), np.append(after[is_known], last)
     is_own = client[at] == client[after]
     at, after = at[is_own], after[is_own]
     n = minute[after] // DAY - minute[at] // DAY - 1
     if stated is not None:  # a reading may last for several days
         n -= np.maximum(np.nan_to_num(stated[at]) // DAY - 1, 0).astype(np.int64)
-    return np.repeat(client[after], np.maximum(n, 0))
+    return np.sort(np.repeat(client[after], np.maximum(n, 0)))
 
 
 def _is_stuck(client: np.ndarray, minute: np.ndarray, kwh: np.ndarray) -> np.ndarray:
@@ -296,16 +303,16 @@ def _is_stuck(client: np.ndarray, minute: np.ndarray, kwh: np.ndarray) -> np.nda
     same = same[is_run]
     if len(same) < STUCK_READINGS - 1:
         return np.zeros(len(kwh), bool)
-    goes_on = np.zeros(len(kwh), bool)
-    goes_on[same] = True
-    starts, counts = np.flatnonzero(~goes_on), _counts(~goes_on)
-    is_run = counts >= STUCK_READINGS
-    if not is_run.any():
+    starts, n = runs_of_rows(same)
+    is_long = n >= STUCK_READINGS - 1
+    if not is_long.any():
         return np.zeros(len(kwh), bool)
-    starts, n = starts[is_run], counts[is_run]
+    starts, n = starts[is_long] - 1, n[is_long] + 1
     span = (
         minute[starts + n - 1] - minute[starts]
     )  # between the starts of first and last: n readings cover span * n / (n - 1)
     least = np.where(span <= HOUR * (n - 1), STUCK_HOURLY_MINUTES, STUCK_MINUTES)
-    is_run[is_run] = span * n >= least * (n - 1)
-    return np.repeat(is_run, counts)
+    is_stuck = np.zeros(len(kwh), bool)
+    for first, count in zip(*(column[span * n >= least * (n - 1)].tolist() for column in (starts, n)), strict=True):
+        is_stuck[first : first + count] = True
+    return is_stuck

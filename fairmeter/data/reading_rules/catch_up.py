@@ -30,22 +30,24 @@ def spread_catch_ups(readings: Table, large: LargeReadings) -> tuple[Table, np.n
     owners = np.unique(client[rows] if "minutes" in readings else _after_days(client, minute, kwh, rows))
     if not len(owners):
         return readings, client[:0]
-    start, length = minute.copy(), readings.get("minutes", np.full(len(kwh), np.nan)).copy()
-    is_kept, found = np.ones(len(kwh), bool), []
+    stated, found = readings.get("minutes"), []
     for owner in owners.tolist():
         first, end = np.searchsorted(client, [owner, owner + 1])
         own = slice(int(first), int(end))
-        lengths = interval_minutes(client[own], minute[own], length[own])
+        lengths = interval_minutes(client[own], minute[own], None if stated is None else stated[own])
         is_after_gap = np.zeros(end - first, bool)
         is_after_gap[rows[client[rows] == owner] - first] = True
         for at, low, begin, total in _catch_ups(minute[own], kwh[own], lengths, is_after_gap):
-            start[first + at], length[first + at] = begin, total
-            is_kept[first + low : first + at] = False
-            found.append(owner)
+            found.append((owner, first + low, first + at, begin, total))
     if not found:
         return readings, client[:0]
+    start, length = minute.copy(), np.full(len(kwh), np.nan) if stated is None else stated.copy()
+    is_kept = np.ones(len(kwh), bool)
+    for _, low, at, begin, total in found:
+        start[at], length[at] = begin, total
+        is_kept[low:at] = False
     changed = readings | {"read_at": start.view("datetime64[m]"), "minutes": length}
-    return {name: column[is_kept] for name, column in changed.items()}, np.array(found, np.int64)
+    return {name: column[is_kept] for name, column in changed.items()}, np.array([each[0] for each in found], np.int64)
 
 
 def _candidates(client: np.ndarray, minute: np.ndarray, kwh: np.ndarray, large: np.ndarray) -> np.ndarray:
@@ -58,10 +60,15 @@ def _candidates(client: np.ndarray, minute: np.ndarray, kwh: np.ndarray, large: 
 
 def _after_days(client: np.ndarray, minute: np.ndarray, kwh: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """The clients of those rows that stand more than a day after the client's last use: a cheap look."""
-    used = np.flatnonzero(kwh > 0)
-    place = np.searchsorted(used, rows)
-    rows, last = rows[place > 0], used[place[place > 0] - 1]
-    return client[rows[(client[last] == client[rows]) & (minute[rows] > minute[last] + MIN_PART_GAP)]]
+    found, last = [client[:0]], rows - 1
+    while len(rows):
+        is_far = minute[rows] > minute[last] + MIN_PART_GAP
+        found.append(client[rows[is_far]])
+        goes_on = ~is_far & ~(kwh[last] > 0) & (last > 0)
+        rows, last = rows[goes_on], last[goes_on] - 1
+        is_own = client[last] == client[rows]
+        rows, last = rows[is_own], last[is_own]
+    return np.concatenate(found)
 
 
 def _catch_ups(

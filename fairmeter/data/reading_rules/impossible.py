@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fairmeter.core.segments import Segments
-from fairmeter.data.reading_rules.intervals import DAY, interval_minutes
+from fairmeter.data.reading_rules.intervals import DAY, interval_minutes, long_steps
 
 FUSE_KW = 43.5  # three phases of 63 A at 230 V, the largest connection of a home
 MAX_MULTIPLE, MAX_CODE_MULTIPLE = 50.0, 10.0  # of the client's median: beyond it, and the fuse, is an error
@@ -99,7 +99,7 @@ def _is_code(kwh: np.ndarray) -> np.ndarray:
 def odd_dates(client: np.ndarray, minute: np.ndarray) -> np.ndarray:
     """Mark the readings of at most two days that lie far from all others of their client, of which there are many."""
     is_odd = np.zeros(len(minute), bool)
-    far = np.flatnonzero(minute[1:] > minute[:-1] + ODD_GAP)
+    far = long_steps(minute, ODD_GAP)
     far = far[client[far] == client[far + 1]]
     if not len(far):
         return is_odd

@@ -16,15 +16,22 @@ MAX_PART, LONG_PARTS = 6 * 60, (8 * 60, 12 * 60)
 BEFORE, AFTER = 6, 4  # distances that show the interval before and after a reading
 MIN_AFTER = 3  # of them, for an interval to have become longer: less could be the few that came through
 SAME = 8  # rows at each end of a run of equal distances, past what BEFORE and AFTER see: those between are alike
-AT_FIRST = 100  # rows that mostly show whether there are hours
+PART = 2**14  # rows at once, whose differences stay in the processor's cache
 FULL = 0.99  # share of a reading's time that others must cover to stand in for it
 MIN_TOTAL = 0.98  # of the sum of its parts: a total below it is no total
 
 
 def is_of_days(minute: np.ndarray) -> bool:
     """Whether all moments are midnights, as those of totals of days are."""
-    few = minute[:AT_FIRST]
-    return bool((few == few // DAY * DAY).all() and (minute == minute // DAY * DAY).all())
+    parts = (minute[at : at + PART] for at in range(0, len(minute), PART))
+    return all((part == part // DAY * DAY).all() for part in parts)
+
+
+def long_steps(minute: np.ndarray, least: int) -> np.ndarray:
+    """Rows after which the next one is more than some minutes later, whatever its client."""
+    ends = range(1, len(minute), PART)
+    found = [at - 1 + np.flatnonzero(np.diff(minute[at - 1 : at + PART]) > least) for at in ends]
+    return np.concatenate(found) if len(found) > 1 else np.array(found, np.int64).ravel()
 
 
 def interval_minutes(client: np.ndarray, minute: np.ndarray, stated: np.ndarray | None = None) -> np.ndarray:
@@ -44,13 +51,13 @@ def _from_distances(client: np.ndarray, minute: np.ndarray) -> np.ndarray:
     step[:-1][client[1:] != client[:-1]] = np.inf
     if step.min() >= NEAR_DAY:
         return np.full(len(client), float(DAY))
-    rows, n_alike = _ends_of_runs(client, step)
+    rows, n_alike = _ends_of_runs(step)
     if len(rows) == len(step):
         return _of_steps(client, step)
     return np.repeat(_of_steps(client[rows], step[rows]), n_alike)
 
 
-def _ends_of_runs(client: np.ndarray, step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _ends_of_runs(step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(rows without the middle of long runs of equal distances, how many rows each stands for).
 
     In the middle of a run all distances around are one, so that these rows are as the SAMEth one of their run.

@@ -15,6 +15,7 @@ MIN_KNOWN = 7  # of the WINDOW
 NEXT_DAYS = 1  # two steps this near are of one day
 THOUSAND, UNIT_SPREAD = np.log(1000.0), np.log(2.0)  # a change of unit, and how far the level may differ besides
 WEEK = 7
+NEARLY = 0.99  # of a change, for its logarithm to be computed
 TINY = 1e-6  # kWh: a level of zero
 LOWEST = 1e-3  # of a client's mean: zeros count as this
 
@@ -48,14 +49,22 @@ def may_step(segments: Segments, kwh: np.ndarray, min_change: float) -> np.ndarr
     weeks = Segments(n_weeks)
     if not weeks.n_rows:
         return np.zeros(len(segments), bool)
-    known = ~np.isnan(kwh)
-    starts = weeks.spread(segments.starts) + weeks.position * WEEK
-    total, n = np.add.reduceat(np.array([np.where(known, kwh, 0.0), known], np.float64), starts, axis=1)
-    total, n = (np.array([weeks.lags(each, (lag,))[0] for lag in (0, 1, 3, 4)]) for each in (total, n))
+    starts = np.repeat(segments.starts, n_weeks) + weeks.position * WEEK
+    n = np.diff(np.append(starts, len(kwh))).astype(np.float64)
+    missing = np.flatnonzero(np.isnan(kwh))
+    if len(missing):
+        kwh = kwh.copy()
+        kwh[missing] = 0.0
+        n -= np.bincount(np.searchsorted(starts, missing, side="right") - 1, minlength=len(n))
+    total = np.add.reduceat(kwh, starts)
     with np.errstate(invalid="ignore", divide="ignore"):
-        after, before = (total[pair].sum(axis=0) / n[pair].sum(axis=0) for pair in (slice(0, 2), slice(2, 4)))
-        change = np.abs(np.log(np.maximum(after, TINY) / np.maximum(before, TINY)))
-    return weeks.largest(np.where(np.isnan(change), -1.0, change)) >= min_change
+        mean = np.maximum((total + weeks.lag(total)) / (n + weeks.lag(n)), TINY)
+        ratio = mean / weeks.lags(mean, (3,))[0]
+        is_far = (ratio > np.exp(NEARLY * min_change)) | (ratio < np.exp(-NEARLY * min_change))
+        rows = np.flatnonzero(is_far)
+        found = np.zeros(len(segments), bool)
+        found[weeks.index[rows[np.abs(np.log(ratio[rows])) >= min_change]]] = True
+    return found
 
 
 def largest_steps(segments: Segments, day: np.ndarray, level: np.ndarray) -> LargestSteps:
