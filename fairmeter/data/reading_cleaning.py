@@ -280,20 +280,17 @@ def _on_change_sundays(day: np.ndarray) -> np.ndarray:
 
 def _gap_days(client: np.ndarray, minute: np.ndarray, kwh: np.ndarray, stated: np.ndarray | None) -> np.ndarray:
     """The client of each day without a known reading between the client's first and last one."""
-    missing = np.flatnonzero(np.isnan(kwh))
-    at = long_steps(minute, DAY)  # a day is left out between no nearer ones
-    after = at + 1
-    if len(missing):
-        is_known = ~np.isnan(kwh[at]) & ~np.isnan(kwh[after])
-        first, n = runs_of_rows(missing)
-        first, last = first[(first > 0) & (first + n < len(kwh))], (first + n)[(first > 0) & (first + n < len(kwh))]
-        at, after = np.append(at[is_known], first - 1), np.append(after[is_known], last)
+    rows = np.flatnonzero(~np.isnan(kwh))
+    before = long_steps(minute if len(rows) == len(minute) else minute[rows], DAY)  # no day is left out by nearer ones
+    at, after = rows[before], rows[before + 1]
     is_own = client[at] == client[after]
+    if not is_own.any():
+        return client[:0]
     at, after = at[is_own], after[is_own]
     n = minute[after] // DAY - minute[at] // DAY - 1
     if stated is not None:  # a reading may last for several days
         n -= np.maximum(np.nan_to_num(stated[at]) // DAY - 1, 0).astype(np.int64)
-    return np.sort(np.repeat(client[after], np.maximum(n, 0)))
+    return np.repeat(client[after], np.maximum(n, 0))
 
 
 def _is_stuck(client: np.ndarray, minute: np.ndarray, kwh: np.ndarray) -> np.ndarray:

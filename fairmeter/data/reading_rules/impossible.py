@@ -100,9 +100,9 @@ def odd_dates(client: np.ndarray, minute: np.ndarray) -> np.ndarray:
     """Mark the readings of at most two days that lie far from all others of their client, of which there are many."""
     is_odd = np.zeros(len(minute), bool)
     far = long_steps(minute, ODD_GAP)
-    far = far[client[far] == client[far + 1]]
     if not len(far):
         return is_odd
+    far = far[client[far] == client[far + 1]]
     for owner in np.unique(client[far]).tolist():
         start, end = np.searchsorted(client, [owner, owner + 1])
         own = minute[start:end]

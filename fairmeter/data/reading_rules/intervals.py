@@ -29,9 +29,13 @@ def is_of_days(minute: np.ndarray) -> bool:
 
 def long_steps(minute: np.ndarray, least: int) -> np.ndarray:
     """Rows after which the next one is more than some minutes later, whatever its client."""
-    ends = range(1, len(minute), PART)
-    found = [at - 1 + np.flatnonzero(np.diff(minute[at - 1 : at + PART]) > least) for at in ends]
-    return np.concatenate(found) if len(found) > 1 else np.array(found, np.int64).ravel()
+    if len(minute) <= PART:
+        return np.flatnonzero(minute[1:] - minute[:-1] > least)
+    found = []
+    for at in range(1, len(minute), PART):
+        part = minute[at - 1 : at + PART]
+        found.append(at - 1 + np.flatnonzero(part[1:] - part[:-1] > least))
+    return np.concatenate(found)
 
 
 def interval_minutes(client: np.ndarray, minute: np.ndarray, stated: np.ndarray | None = None) -> np.ndarray:

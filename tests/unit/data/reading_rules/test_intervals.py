@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.reading_cleaning import clean_readings
+from fairmeter.data.reading_rules import intervals
 from fairmeter.data.reading_rules.intervals import interval_minutes
 
 DAY = 24 * 60
@@ -146,3 +147,17 @@ def test_an_interval_may_change_within_a_day():
 def test_a_hour_that_came_through_alone_lasts_an_hour():
     minute = np.array([*range(0, DAY, 60), DAY, *range(2 * DAY, 3 * DAY, 60)])
     assert interval_minutes(np.zeros(49, np.int64), minute).tolist() == [60.0] * 49
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    runs=st.lists(st.tuples(st.sampled_from([15, 60, 120, 720, DAY, 3 * DAY]), st.integers(1, 40)), min_size=1),
+    changes=st.lists(st.integers(0, 200), max_size=4),
+)
+def test_what_is_alike_within_long_runs_is_computed_once_with_the_same_result(runs, changes):
+    minute = FIRST + np.append(0, np.cumsum(np.concatenate([np.full(n, step) for step, n in runs])))
+    client = np.searchsorted(np.sort(changes), np.arange(len(minute)), side="right")
+    shortened = interval_minutes(client, minute)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(intervals, "SAME", len(minute))
+        np.testing.assert_array_equal(shortened, interval_minutes(client, minute))
