@@ -175,13 +175,14 @@ def _has_days_for_months(invoices: Table, clients: Table) -> np.ndarray:
     is_long = invoices["months"] > MAX_MONTHS
     if not np.count_nonzero(is_long):
         return is_long
-    gap = days_since_last(invoices)
-    known = ~np.isnan(gap) & (invoices["months"] >= 1)
     n = len(clients["client_id"])
-    n_known = np.bincount(invoices["client"], known, minlength=n)
-    fits = known & is_long & (np.abs(gap - invoices["months"]) <= MAX_DAYS_OFF)
-    is_in_days = np.bincount(invoices["client"], fits, minlength=n) >= np.maximum(FITTING_SHARE * n_known, 1)
-    return is_long & is_in_days[invoices["client"]]
+    rows = np.flatnonzero((np.bincount(invoices["client"][is_long], minlength=n) > 0)[invoices["client"]])
+    some = {name: invoices[name][rows] for name in ("client", "energy", "invoice_on", "months")}
+    gap = days_since_last(some)
+    known = ~np.isnan(gap) & (some["months"] >= 1)
+    fits = known & is_long[rows] & (np.abs(gap - some["months"]) <= MAX_DAYS_OFF)
+    n_known, n_fits = (np.bincount(some["client"], mask, minlength=n) for mask in (known, fits))
+    return is_long & (n_fits >= np.maximum(FITTING_SHARE * n_known, 1))[invoices["client"]]
 
 
 def _months_of_days(invoices: Table, mask: np.ndarray) -> Table:
@@ -201,7 +202,7 @@ def _as_electricity(invoices: Table, mask: np.ndarray) -> Table:
 
 
 def _day_and_month_swapped(invoices: Table, clients: Table) -> np.ndarray:
-    return find_swapped(invoices, len(clients["client_id"]))
+    return find_swapped(invoices, clients["created_on"])
 
 
 def _swapped_back(invoices: Table, mask: np.ndarray) -> Table:

@@ -61,13 +61,14 @@ def index_links(invoices: Table) -> tuple[np.ndarray, np.ndarray]:
     return moved[order[at]], moved[order[at + 1]]
 
 
-def find_swapped(invoices: Table, n_clients: int) -> np.ndarray:
+def find_swapped(invoices: Table, created_on: np.ndarray) -> np.ndarray:
     """Mark invoices whose day and month are to be swapped back.
 
     These are the ambiguous dates of clients with fewer backward links after the swap. Where the number does not change,
-    gaps that fit the billed months clearly better decide; where neither does, the dates in the format of the public
-    export are marked.
+    gaps that fit the billed months clearly better decide, unless that alone puts an invoice before the creation of its
+    client; where neither does, the dates in the format of the public export are marked. [created_on: of each client]
     """
+    n_clients = len(created_on)
     other = swap_day_and_month(invoices["invoice_on"])
     is_ambiguous = other != invoices["invoice_on"]
     if not np.count_nonzero(is_ambiguous):
@@ -77,10 +78,20 @@ def find_swapped(invoices: Table, n_clients: int) -> np.ndarray:
     undecided = np.flatnonzero(((gain == 0) & has_ambiguous)[invoices["client"]])
     if len(undecided):
         some = {name: invoices[name][undecided] for name in GAP_COLUMNS if name in invoices}
-        gain = gain + _repaired_gaps(some, other[undecided], n_clients)
+        by_gaps = _repaired_gaps(some, other[undecided], n_clients)
+        gain = gain + np.where(_predates(some, other[undecided], by_gaps, created_on), 0, by_gaps)
     of_client = gain[invoices["client"]]
     is_swapped = (of_client > 0) | ((of_client == 0) & invoices.get(EXPORT_DATE, False))
     return is_ambiguous & is_swapped & ~invoices.get(STATED_DATE, np.zeros(1, bool))
+
+
+def _predates(invoices: Table, other: np.ndarray, by_gaps: np.ndarray, created_on: np.ndarray) -> np.ndarray:
+    """Mark clients with an invoice before their creation by the chosen dates, and none by the others."""
+    client, given = invoices["client"], invoices["invoice_on"]
+    is_other = by_gaps[client] > 0
+    is_before = [np.where(is_other, one, two) < created_on[client] for one, two in ((other, given), (given, other))]
+    chosen, rest = (np.bincount(client, mask, minlength=len(created_on)) for mask in is_before)
+    return (chosen > 0) & (rest == 0)
 
 
 def _repaired_gaps(invoices: Table, other: np.ndarray, n_clients: int) -> np.ndarray:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fairmeter.core.consumption import billed_consumption
+from fairmeter.core.segments import Segments
 from fairmeter.core.types import TOTAL_ROW, QualityFlag, Table
 from fairmeter.data.client_joins import Join, join_of, refuse_failed_join, with_examples
 from fairmeter.data.files import TableError
@@ -108,7 +109,7 @@ def summarise(
         len(a_month),
         int(np.count_nonzero(a_month > LIKELY_KWH[1])),
         int(np.count_nonzero(a_month < LIKELY_KWH[0])),
-        _unit_steps(owner, invoices["invoice_on"][known], np.log(kwh / months)),
+        _unit_steps(owner, invoices["invoice_on"][known], kwh / months),
         float(total.sum()),
         int(np.count_nonzero(total)),
         float(total[largest]) if len(ids) else 0.0,
@@ -125,34 +126,42 @@ def merge_summaries(parts: Iterable[BaseSummary | None]) -> BaseSummary | None:
 # --- a change of unit -------------------------------------------------------------------------------------------------
 
 
-def _unit_steps(owner: np.ndarray, on: np.ndarray, level: np.ndarray) -> tuple[UnitStep, ...]:
-    """Of each client that uses a thousand times as much on one side of some day as on the other."""
-    n = int(owner.max()) + 1 if len(owner) else 0
-    low, high = np.full(n, np.inf), np.full(n, -np.inf)
-    np.minimum.at(low, owner, level)
-    np.maximum.at(high, owner, level)
-    wide = np.flatnonzero(high - low >= THOUSAND - 2 * UNIT_SPREAD)
-    if not len(wide):
+def _unit_steps(owner: np.ndarray, on: np.ndarray, a_month: np.ndarray) -> tuple[UnitStep, ...]:
+    """Of each client that uses a thousand times as much on one side of some day as on the other. [owner: ascending]"""
+    if not len(owner):
         return ()
-    rows = np.flatnonzero(np.isin(owner, wide))
-    day = on[rows].astype("datetime64[D]").astype(np.int64)
-    order = np.lexsort((level[rows], day, owner[rows]))
-    rows, day = rows[order], day[order]
-    parts = np.split(np.arange(len(rows)), 1 + np.flatnonzero(np.diff(owner[rows])))
-    return tuple(step for part in parts if (step := _step_of(day[part], level[rows[part]])) is not None)
+    starts = np.flatnonzero(np.append(True, owner[1:] != owner[:-1]))
+    spread = np.maximum.reduceat(a_month, starts) / np.minimum.reduceat(a_month, starts)
+    is_wide = spread >= np.exp(THOUSAND - 2 * UNIT_SPREAD)
+    rows = np.flatnonzero(np.repeat(is_wide, np.diff(np.append(starts, len(owner)))))
+    day, level = on[rows].astype("datetime64[D]").astype(np.int64), np.log(a_month[rows])
+    order = np.lexsort((level, day, owner[rows]))
+    day, level = day[order], level[order]
+    segments = Segments(np.diff(np.append(starts, len(owner)))[is_wide])
+    change = _changes(segments, level)
+    largest = segments.spread(segments.largest(np.abs(change)))
+    splits = np.flatnonzero((np.abs(change) == largest) & (np.abs(np.abs(change) - THOUSAND) <= UNIT_SPREAD))
+    _, first = np.unique(segments.index[splits], return_index=True)
+    found = (_step_at(int(at), segments, day, level, change) for at in splits[first])
+    return tuple(step for step in found if step is not None)
 
 
-def _step_of(day: np.ndarray, level: np.ndarray) -> UnitStep | None:
-    """The step of one client, whose invoices are in order of time."""
-    at = np.arange(1, len(level))
-    sums = np.cumsum(level)[:-1]
-    change = (level.sum() - sums) / (len(level) - at) - sums / at
-    split = int(np.argmax(np.abs(change)))
-    is_unit = abs(abs(change[split]) - THOUSAND) <= UNIT_SPREAD
-    within = max(np.ptp(level[: split + 1]), np.ptp(level[split + 1 :]))  # one step, not a single odd invoice
-    if not is_unit or within >= THOUSAND / 2 or day[split] == day[split + 1]:
+def _changes(segments: Segments, level: np.ndarray) -> np.ndarray:
+    """Mean of the rows from each one on less that of the rows before it, 0 at the first. [segments: of clients]"""
+    start, end = segments.spread(segments.starts), segments.spread(segments.ends)
+    sums, at = np.append(0.0, np.cumsum(level)), np.arange(len(level))
+    before = (sums[at] - sums[start]) / np.maximum(at - start, 1)
+    return np.where(at > start, (sums[end] - sums[at]) / (end - at) - before, 0.0)
+
+
+def _step_at(at: int, segments: Segments, day: np.ndarray, level: np.ndarray, change: np.ndarray) -> UnitStep | None:
+    """The step at a row, if it is a single one and no odd invoice."""
+    client = segments.index[at]
+    start, end = int(segments.starts[client]), int(segments.ends[client])
+    within = max(np.ptp(level[start:at]), np.ptp(level[at:end]))
+    if within >= THOUSAND / 2 or day[at - 1] == day[at]:
         return None
-    return UnitStep(int(day[split]), int(day[split + 1]), bool(change[split] > 0))
+    return UnitStep(int(day[at - 1]), int(day[at]), bool(change[at] > 0))
 
 
 def _common_step(steps: tuple[UnitStep, ...]) -> tuple[int, list[UnitStep]]:

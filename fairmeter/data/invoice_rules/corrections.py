@@ -101,12 +101,25 @@ def _rows_of_shared_days(invoices: Table) -> _SharedDays:
     return _SharedDays(order[is_shared], ordered[is_shared])
 
 
+def _with_equal_index(invoices: Table, shared: _SharedDays) -> _SharedDays:
+    """Those rows that have the meter and index of another one of their day: few, so that all columns may be sorted."""
+    if not len(shared.rows):
+        return shared
+    order = np.lexsort([*(invoices[name][shared.rows] for name in SAME_INVOICE), shared.group])
+    rows, group = shared.rows[order], shared.group[order]
+    is_same = (group[1:] == group[:-1]) & _equals_last(
+        {name: invoices[name][rows] for name in SAME_INVOICE}, SAME_INVOICE
+    )
+    is_one = np.append(is_same, False) | np.append(False, is_same)
+    return _SharedDays(rows[is_one], group[is_one])
+
+
 def _without_copies(invoices: Table, is_same: IsSame, kind: tuple[str, str]) -> tuple[Table, Found]:
     """Keep the first of each run of alike rows of a day, in an order that the columns alone decide.
 
     is_same: (table of the rows in that order) -> whether each equals the one before.
     """
-    shared = _rows_of_shared_days(invoices)
+    shared = _with_equal_index(invoices, _rows_of_shared_days(invoices))
     if not len(shared.rows):
         return invoices, []
     others = [name for name in sorted(invoices) if name not in (*SERVICE, *SAME_INVOICE, "quality")]

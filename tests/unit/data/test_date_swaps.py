@@ -197,6 +197,16 @@ def test_swapped_dates_as_in_the_public_set_are_put_right_by_the_gaps(tmp_path):
     assert dates_of(read(tmp_path, rows, in_kaggle_names)) == right
 
 
+def test_gaps_do_not_keep_dates_before_the_creation_of_the_client(tmp_path):
+    given = ["2014-03-02", "2014-07-02", "2014-11-02"]
+    rows = in_kaggle_names([an_invoice(invoice_on=day, old_index=None) for day in given])
+    clients = in_kaggle_names([a_client(created_on="2014-02-20"), a_client("c-2")])
+    assert dates_of(read_tables(written(tmp_path, clients, rows))) == given
+    (tmp_path / "late").mkdir()
+    rows[0]["invoice_date"], clients[0]["creation_date"] = "2014-02-03", "2014-02-06"
+    assert dates_of(read_tables(written(tmp_path / "late", clients, rows)))[0] == "2014-03-02"
+
+
 def test_two_gaps_alone_swap_nothing(tmp_path):
     rows = [an_invoice(invoice_on=day, months=4, old_index=None) for day in ("2014-01-05", "2014-05-01")]
     assert dates_of(read(tmp_path, rows)) == ["2014-01-05", "2014-05-01"]

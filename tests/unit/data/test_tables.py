@@ -250,7 +250,8 @@ def test_the_public_archive_is_read_completely():
     assert len(tables.clients["client_id"]) == 108_262
     assert int(tables.clients["label"].sum()) == 6_062
     found = flags_of(tables)
-    assert len(tables.invoices["client"]) == 3_575_937 - found["duplicate_invoices"]
+    assert len(tables.invoices["client"]) == 3_575_937 - found["duplicate_invoices"] - found["repeated_invoices"]
+    assert found["repeated_invoices"] == 38
     assert len(np.unique(tables.invoices["client"])) == 108_262
     assert (np.diff(tables.invoices["client"]) >= 0).all()
     assert tables.clients["created_on"].max() < np.datetime64("2020-01-01")
