@@ -112,6 +112,13 @@ def _typed(readings: Table) -> Table:
     return table
 
 
+def with_optional_columns(readings: Table) -> Table:
+    """The readings with all optional columns, which hold nothing where they were not given."""
+    n = len(readings["read_at"])
+    nothing = {name: np.zeros(n, bool) if kind is bool else np.full(n, np.nan) for name, kind in OPTIONAL.items()}
+    return readings | {name: column for name, column in nothing.items() if name not in readings}
+
+
 def _select(table: Table, rows: np.ndarray) -> Table:
     return {name: column[rows] for name, column in table.items()}
 

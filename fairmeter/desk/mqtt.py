@@ -1,7 +1,8 @@
 """MQTT consumer: messages of meters -> stored readings, acknowledged after they are stored.
 
 In:  a broker's URL, mqtt://user:password@host:1883/topic (mqtts:// for TLS), and a function that stores readings.
-     A message is one reading or a list of them: {"client_id", "read_at", "consumption_kwh"}.
+     A message is one reading or a list of them: {"client_id", "read_at", "consumption_kwh"}, optionally with
+     "minutes", "export_kwh" and "quality", as POST /readings takes them.
 Out: counts. The broker queues messages while no consumer is connected, and redelivers unacknowledged ones: no reading
      is lost, and a redelivered one is stored once.
 """
@@ -14,13 +15,12 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from fairmeter.core.client_ids import problem_with_id
 from fairmeter.data.readings import parse_moment
-from fairmeter.store import IngestionResult, Sender, StoreUnavailable
+from fairmeter.store import QUALITIES, IngestionResult, MeterReading, Sender, StoreUnavailable
 
 PORTS = {"mqtt": 1883, "mqtts": 8883}
 TOPIC = "fairmeter/readings/#"
@@ -32,7 +32,6 @@ MAX_ID = 200  # characters of a client id
 RETRY = 2.0  # seconds between tries while the database does not answer
 
 log = logging.getLogger(__name__)
-Reading = tuple[str, datetime, float]
 
 
 class BadBroker(ValueError):
@@ -60,7 +59,7 @@ NO_READINGS = IngestionResult(0, 0, 0, 0, 0, ())
 SENDER = Sender("listen", "MQTT")
 
 
-def readings_in(payload: bytes) -> list[Reading]:
+def readings_in(payload: bytes) -> list[MeterReading]:
     """The readings of a message. Raises BadMessage, which quotes no value."""
     try:
         content = json.loads(payload)
@@ -69,17 +68,25 @@ def readings_in(payload: bytes) -> list[Reading]:
         raise BadMessage("no reading {client_id, read_at, consumption_kwh} and no list of them") from None
 
 
-def _reading(row: dict) -> Reading:
-    client_id, kwh = row["client_id"], row["consumption_kwh"]
-    is_id = isinstance(client_id, str | int) and not isinstance(client_id, bool)
-    if not is_id or isinstance(kwh, bool) or not isinstance(kwh, int | float) or not math.isfinite(kwh):
+def _reading(row: dict) -> MeterReading:
+    client_id, quality = row["client_id"], row.get("quality")
+    kwh, minutes, export_kwh = row["consumption_kwh"], row.get("minutes"), row.get("export_kwh")
+    if not isinstance(client_id, str | int) or isinstance(client_id, bool) or quality not in (None, *QUALITIES):
+        raise ValueError
+    if not all(value is None or _is_number(value) for value in (kwh, minutes, export_kwh)):
+        raise ValueError
+    if (kwh is None and quality != QUALITIES[-1]) or (minutes or 1) < 0 or minutes == 0 or (export_kwh or 0) < 0:
         raise ValueError
     text = str(client_id).encode().decode().strip()  # a lone surrogate is a UnicodeEncodeError, which is a ValueError
     if not text or "\0" in text or len(text) > MAX_ID or problem_with_id(text):
         raise ValueError
     if not isinstance(row["read_at"], str):
         raise ValueError  # seconds since 1970, say
-    return text, parse_moment(row["read_at"]), float(kwh)
+    return MeterReading(text, parse_moment(row["read_at"]), kwh, minutes, export_kwh, quality)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(float(value))
 
 
 @dataclass
@@ -90,7 +97,7 @@ class Listener:
     message to the broker. reject: gets the error of the last bad message of a batch, and their number.
     """
 
-    store_readings: Callable[[list[Reading]], IngestionResult]
+    store_readings: Callable[[list[MeterReading]], IngestionResult]
     acknowledge: Callable[[Any], None]
     reject: Callable[[str, int], None] = lambda _why, _n: None
     counts: IngestionCounts = field(default_factory=IngestionCounts)
@@ -128,7 +135,7 @@ class Listener:
         return messages
 
 
-def _read(messages: list) -> tuple[list[Reading], list[str]]:
+def _read(messages: list) -> tuple[list[MeterReading], list[str]]:
     """The readings of some messages, and the errors of those that hold none."""
     rows, bad = [], []
     for message in messages:
@@ -141,7 +148,7 @@ def _read(messages: list) -> tuple[list[Reading], list[str]]:
 
 def listen(
     url: str,
-    store_readings: Callable[[list[Reading]], IngestionResult],
+    store_readings: Callable[[list[MeterReading]], IngestionResult],
     is_done: Callable[[], bool],
     on_progress: Callable[[IngestionCounts], None] = lambda _counts: None,
     reject: Callable[[str, int], None] = lambda _why, _n: None,

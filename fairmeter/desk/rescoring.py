@@ -18,7 +18,8 @@ from fairmeter.core.segments import Segments
 from fairmeter.core.types import SAME_FACTOR, SEVERITIES, QualityFlag, Score, StoredInvoiceScore, Table
 from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.json_records import tables_from_records
-from fairmeter.data.reading_cleaning import OPTIONAL, clean_readings
+from fairmeter.data.reading_cleaning import OPTIONAL, clean_readings, with_optional_columns
+from fairmeter.data.tables import flags_by_client
 from fairmeter.desk.service import DailyLosses, ProfileUpdate
 from fairmeter.explanation.reasons import LOWERS, STORED_SCORE_GROUP
 from fairmeter.features.readings.covariates import TransformerLosses
@@ -235,7 +236,7 @@ def as_scored_flag(profile: Profile) -> QualityFlag:
 def inputs_from_store(
     client_ids: Sequence[str], profiles: Mapping[str, Profile], readings: Table, losses: DailyLosses
 ) -> ScoringInputs:
-    """The inputs of some clients from stored data alone. [readings: client_id, read_at, consumption_kwh]"""
+    """The inputs of some clients from stored data alone. [readings: as the store lists them]"""
     readings = with_stored_days(readings, profiles)
     records = [_as_sent(profiles[id_].client) if id_ in profiles else {"client_id": id_} for id_ in client_ids]
     clients, invoices, quality = tables_from_records(records, [[]] * len(records))
@@ -246,7 +247,9 @@ def inputs_from_store(
     quality = [(*flags, as_scored_flag(profiles[id_])) if score else flags for id_, flags, score in rows]
     quality = [(*flags, *_held_back(profiles.get(id_))) for id_, flags in zip(client_ids, quality, strict=True)]
     transformers = [record.get("transformer_id") for record in records]
-    tables = ClientTables(clients, invoices, _reading_table(owner, readings), quality)
+    reading_table, flags = _reading_table(owner, readings, len(client_ids))
+    quality = [of_client + of_readings for of_client, of_readings in zip(quality, flags, strict=True)]
+    tables = ClientTables(clients, invoices, reading_table, quality)
     return ScoringInputs(tables, stored, transformer_losses(transformers, losses))
 
 
@@ -278,24 +281,25 @@ def merge_readings(sent: Table, history: Table) -> Table:
     if not is_other.any():
         return sent
     given = {name: column[is_other] for name, column in history.items()}
-    for name, dtype in OPTIONAL.items():  # not stored
-        given[name] = np.zeros(is_other.sum(), dtype) if dtype is bool else np.full(is_other.sum(), np.nan)
-    names = [name for name in sent if name != "client"]
-    both = {name: np.concatenate([sent[name], given[name].astype(sent[name].dtype)]) for name in names}
-    return _reading_table(np.zeros(len(both["read_at"]), np.int64), both)
+    sent = with_optional_columns(sent)
+    both = {
+        name: np.concatenate([sent[name], given[name].astype(sent[name].dtype)]) for name in sent if name != "client"
+    }
+    return _reading_table(np.zeros(len(both["read_at"]), np.int64), both, 1)[0]
 
 
-def _reading_table(owner: np.ndarray, readings: Table) -> Table:
-    """The canonical table. [owner: each reading's row in the clients]"""
+def _reading_table(owner: np.ndarray, readings: Table, n_clients: int) -> tuple[Table, list[tuple[QualityFlag, ...]]]:
+    """(the canonical table, the flags of each client). [owner: each reading's row in the clients]"""
     order = np.argsort(owner, kind="stable")
     names = [name for name in ("consumption_kwh", *OPTIONAL) if name in readings]
     table = {"client": owner[order]} | {name: readings[name][order] for name in names}
-    return clean_readings(table | {"read_at": readings["read_at"][order].astype("datetime64[m]")})[0]
+    table, findings = clean_readings(table | {"read_at": readings["read_at"][order].astype("datetime64[m]")})
+    return table, flags_by_client(findings, n_clients)
 
 
 def with_stored_days(readings: Table, profiles: Mapping[str, Profile]) -> Table:
     """Readings, with the days of the profile's daily series that have none: they came in files."""
-    parts = {name: [column] for name, column in readings.items()}
+    parts = {name: [column] for name, column in with_optional_columns(readings).items()}
     for client_id, profile in profiles.items():
         series = profile.series
         if series is None or series.step != "day":
@@ -303,9 +307,13 @@ def with_stored_days(readings: Table, profiles: Mapping[str, Profile]) -> Table:
         day = np.datetime64(series.first_on, "s") + np.arange(len(series.kwh)) * np.timedelta64(86400, "s")
         own = readings["read_at"][readings["client_id"] == client_id]
         is_other = ~np.isin(day, own.astype("datetime64[D]")) & ~np.isnan(series.kwh)
-        parts["client_id"].append(np.full(is_other.sum(), client_id, object))
-        parts["read_at"].append(day[is_other])
-        parts["consumption_kwh"].append(series.kwh[is_other].astype(np.float64))
+        added = {
+            "client_id": np.full(is_other.sum(), client_id, object),
+            "read_at": day[is_other],
+            "consumption_kwh": series.kwh[is_other].astype(np.float64),
+        }
+        for name, column in with_optional_columns(added).items():
+            parts[name].append(column)
     return {name: np.concatenate(columns) for name, columns in parts.items()}
 
 

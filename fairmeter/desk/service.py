@@ -29,6 +29,7 @@ from fairmeter.store import (
     IngestionResult,
     InvoiceHistories,
     Mark,
+    MeterReading,
     Profile,
     ReferenceData,
     RunSummary,
@@ -168,14 +169,14 @@ class DeskService:
         score, update = self.backend.score_to_store(row, score, before, readings, losses)
         self.save_scores([score], update)
 
-    def take_readings(self, rows: list[tuple[str, datetime, float]], sender: Sender = UNNAMED) -> TakenReadings:
+    def take_readings(self, rows: Sequence[MeterReading], sender: Sender = UNNAMED) -> TakenReadings:
         """Store readings, then rescore the clients whose readings changed.
 
         The readings are stored first, and their clients marked: whatever happens in between, they are judged by a later
         call. Raises StoreError; then nothing was stored.
         """
         result = self.store.add_readings(rows, sender=sender)
-        return TakenReadings(result, *self.judge_waiting({client_id for client_id, _, _ in rows}))
+        return TakenReadings(result, *self.judge_waiting({row[0] for row in rows}))
 
     def delete_readings(self, client_id: str, since: datetime, until: datetime, user: str, why: str) -> DeletedReadings:
         """Delete a client's readings as Store.delete_readings does, then rescore it. Raises StoreError, CaseError."""

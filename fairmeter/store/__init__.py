@@ -14,7 +14,7 @@ from fairmeter.store.ingestion import IngestionStore, IngestionTotals, ReceivedB
 from fairmeter.store.notifications import ClaimedNotice, NotificationStore
 from fairmeter.store.places import Area, Cell, Neighbour, PlacedClient, PlaceStore, Transformer
 from fairmeter.store.profiles import Profile, ProfileRow, ProfileStore, RegionCount, Run, StoredDrift
-from fairmeter.store.readings import UNNAMED, IngestionResult, ReadingStore
+from fairmeter.store.readings import QUALITIES, UNNAMED, IngestionResult, MeterReading, ReadingStore
 from fairmeter.store.reference import NO_REFERENCE_DATA, ReferenceData, ReferenceStore
 from fairmeter.store.runs import PopulationCounts, RunStore, RunSummary, population_of
 from fairmeter.store.transformers import TransformerStore
@@ -22,6 +22,7 @@ from fairmeter.store.users import ApiKey, BadRole, LoginLimits, NameTaken, NoSuc
 
 __all__ = [
     "NO_REFERENCE_DATA",
+    "QUALITIES",
     "UNNAMED",
     "ApiKey",
     "Area",
@@ -41,6 +42,7 @@ __all__ = [
     "KeptMap",
     "LoginLimits",
     "Mark",
+    "MeterReading",
     "NameTaken",
     "Neighbour",
     "NoSuchImport",

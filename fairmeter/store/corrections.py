@@ -24,8 +24,10 @@ from fairmeter.store.engine.schema import clients, findings, former_readings, pr
 from fairmeter.store.engine.upsert import MAX_IDS, write_rows
 
 MARK_COLUMNS = ("client_id", "ticket", "has_lost", "since")
+DAY = 24 * 60.0  # minutes
 DELETED = "DELETE /readings"  # the source of what was deleted
-FORMER_COLUMNS = ("client_id", "read_at", "consumption_kwh", "received_at", "replaced_at", "sent_by", "source")
+VALUE_COLUMNS = ("consumption_kwh", "minutes", "export_kwh", "quality")
+FORMER_COLUMNS = ("client_id", "read_at", *VALUE_COLUMNS, "received_at", "replaced_at", "sent_by", "source")
 
 
 class Sender(NamedTuple):
@@ -44,6 +46,9 @@ class FormerReading(NamedTuple):
     replaced_at: datetime
     sent_by: str
     source: str
+    minutes: float | None = None
+    export_kwh: float | None = None
+    quality: str | None = None
 
 
 class Mark(NamedTuple):
@@ -72,7 +77,8 @@ class CorrectionStore(Database):
             if connection.execute(locked).first() is None:
                 raise ClientNotFound(f"There is no client {client_id!r}.")
             in_period = and_(readings.c.client_id == client_id, readings.c.read_at >= since, readings.c.read_at < until)
-            kept = select(readings).where(in_period).order_by(readings.c.read_at)
+            columns = [readings.c[name] for name in FORMER_COLUMNS[:-3]]
+            kept = select(*columns).where(in_period).order_by(readings.c.read_at)
             rows = [(*row, now, user, DELETED) for row in connection.execute(kept)]
             rows += _blank_series(connection, client_id, since, until, (now, user, DELETED))
             if not rows:
@@ -129,11 +135,11 @@ class CorrectionStore(Database):
 
 def keep_former(
     connection: Connection,
-    replaced: Mapping[tuple[str, datetime], tuple[float, datetime]],
+    replaced: Mapping[tuple[str, datetime], tuple],
     sender: Sender,
     now: datetime,
 ) -> None:
-    """Keep former values of readings. [by client and time: the value, and when it was received]"""
+    """Keep former readings. [by client and time: VALUE_COLUMNS, and when they were received]"""
     rows = ((*key, *former, now, *sender) for key, former in sorted(replaced.items()))
     write_rows(connection, former_readings, FORMER_COLUMNS, rows)
 
@@ -190,6 +196,6 @@ def _blank_series(
     moments = np.array(list(connection.scalars(of_client)), "datetime64[D]")
     is_from_file = in_period & ~np.isnan(series.kwh) & ~np.isin(days, moments)
     return [
-        (client_id, datetime.combine(day, datetime.min.time()), float(value), found.scored_at, *change)
+        (client_id, datetime.combine(day, datetime.min.time()), float(value), DAY, None, None, found.scored_at, *change)
         for day, value in zip(days[is_from_file].tolist(), series.kwh[is_from_file].tolist(), strict=True)
     ]

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import NamedTuple
 
-from sqlalchemy import BigInteger, Connection, Select, cast, extract, func, select, text
+from sqlalchemy import BigInteger, Connection, Select, case, cast, extract, func, select, text
 
 from fairmeter.store.engine.database import Database
 from fairmeter.store.engine.schema import alerts, arrivals, readings
@@ -63,7 +63,8 @@ class IngestionStore(Database):
 
         A batch that extends beyond these readings is left out, or cut if it is the only one.
         """
-        columns = (readings.c.received_at, readings.c.client_id, readings.c.read_at, readings.c.consumption_kwh)
+        kwh = case((readings.c.quality == "missing", 0.0), else_=readings.c.consumption_kwh)
+        columns = (readings.c.received_at, readings.c.client_id, readings.c.read_at, kwh)
         query = select(*columns).order_by(*(column.desc() for column in columns[:3])).limit(N_NEWEST)
         with self.reading() as connection:
             rows = connection.execute(query).all()

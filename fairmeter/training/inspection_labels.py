@@ -140,7 +140,8 @@ def add_stored_readings(tables: ReadingTables | None, stored: Table) -> ReadingT
     }
     client = np.array([row_of[client_id] for client_id in stored["client_id"]], np.int64)
     added = {"client": client, "read_at": stored["read_at"].astype("datetime64[m]")}
-    added |= {"consumption_kwh": stored["consumption_kwh"].astype(np.float64)}
+    others = {name: column for name, column in stored.items() if name not in ("client_id", "read_at")}
+    added |= others
     n_more = len(row_of) - len(present)
     ids = np.array(list(row_of), object)
     if tables is None:

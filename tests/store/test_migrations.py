@@ -86,7 +86,10 @@ def test_migrating_twice_does_nothing_and_loses_nothing(store):
 
 
 def test_foreign_keys_are_unchecked_while_tables_are_made_anew_and_checked_at_the_end_and_ever_after(store):
-    orphan = text("INSERT INTO readings VALUES ('nobody', 0, 1.5, '2026-11-02 12:00:00.000000')")
+    orphan = text(
+        "INSERT INTO readings (client_id, read_at, consumption_kwh, received_at) "
+        "VALUES ('nobody', 0, 1.5, '2026-11-02 12:00:00.000000')"
+    )
     if store.is_sqlite:
         with pytest.raises(StoreError, match="would break 1 foreign keys"), store.migrating() as connection:
             connection.execute(orphan)

@@ -49,6 +49,34 @@ def test_a_later_value_of_a_moment_replaces_the_former_which_is_kept_with_who_se
     assert store.former_readings_of("c-1") == [FormerReading(DAY, 0.0, NOW, LATER, "anna", "MQTT")]
 
 
+def test_what_a_reading_states_besides_its_consumption_is_kept_and_a_later_version_keeps_the_former(store):
+    rows = [
+        (*day(0), 15.0, 0.25, "estimated"),
+        (*day(1, kwh=7.0), 60, None, "missing"),
+        (*day(2), None, None, "actual"),
+    ]
+    store.add_readings(rows, NOW)
+    kept = store.readings_of(["c-1"])
+    assert repr(kept["consumption_kwh"].tolist()) == "[1.0, nan, 1.0]"
+    assert repr(kept["minutes"].tolist()) == "[15.0, 60.0, nan]"
+    assert repr(kept["export_kwh"].tolist()) == "[0.25, nan, nan]"
+    assert kept["is_estimated"].tolist() == [True, False, False]
+    assert store.add_readings([*rows, day(2)], NOW).n_duplicate == 4
+    assert store.add_readings([day(0, kwh=2.0)], LATER, Sender("anna", "MQTT")).n_differing == 1
+    former = FormerReading(DAY, 1.0, NOW, LATER, "anna", "MQTT", 15.0, 0.25, "estimated")
+    assert store.former_readings_of("c-1") == [former]
+    store.delete_readings("c-1", DAY + timedelta(days=1), DAY + timedelta(days=2), "anna", "a test", LATER)
+    assert store.former_readings_of("c-1")[0][-3:] == (60.0, None, "missing")
+
+
+def test_an_estimate_replaces_no_actual_reading_in_whichever_order_they_come(store):
+    actual, estimated = [day(0, kwh=5.0)], [(*day(0, kwh=9.0), None, None, "estimated")]
+    store.add_readings(actual, NOW)
+    assert store.add_readings(estimated, LATER) == IngestionResult(0, 0, 1, 0, 0, ())
+    store.add_readings([*estimated, (*day(1), None, None, "estimated"), day(1, kwh=3.0)], LATER)
+    assert store.readings_of(["c-1"])["consumption_kwh"].tolist() == [5.0, 3.0]
+
+
 def test_late_and_out_of_order_readings_are_counted(store):
     assert store.add_readings([day(0), day(-1), day(-2)], NOW) == IngestionResult(3, 0, 0, 2, 2, ("c-1",))
     assert store.add_readings([day(-3), day(1)], NOW) == IngestionResult(2, 0, 0, 1, 1, ("c-1",))
@@ -62,6 +90,10 @@ def test_late_and_out_of_order_readings_are_counted(store):
         (("a\0", DAY, 1.0), "without NUL"),
         (("a", DAY, float("nan")), "leave out missing readings"),
         (("a", DAY.replace(tzinfo=UTC), 1.0), "without a zone"),
+        (("a", DAY, None), "call their quality missing"),
+        (("a", DAY, 1.0, 0.0), "length of the interval"),
+        (("a", DAY, 1.0, None, -1.0), "what was fed in"),
+        (("a", DAY, 1.0, None, None, "guessed"), "write actual, estimated or missing"),
     ],
 )
 def test_a_bad_reading_is_named_and_nothing_is_kept(store, row, told):

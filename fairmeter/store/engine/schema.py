@@ -90,6 +90,11 @@ def _client(**options) -> Column:
     return Column("client_id", ClientId, ForeignKey("clients.client_id"), nullable=False, **options)
 
 
+def _optional_values() -> list[Column]:
+    """What a reading may state besides its consumption. [quality: estimated or missing, NULL where it is actual]"""
+    return [Column("minutes", Double), Column("export_kwh", Double), Column("quality", Text)]
+
+
 def _index_where(condition: str, name: str, *columns: str, on_sqlite: str | None = None, **options) -> Index:
     """A partial index. on_sqlite: the condition where SQLite's syntax differs."""
     return Index(name, *columns, postgresql_where=text(condition), sqlite_where=text(on_sqlite or condition), **options)
@@ -310,6 +315,7 @@ readings = Table(
     _client(primary_key=True),
     Column("read_at", NaiveDateTime, primary_key=True),
     Column("consumption_kwh", Double, nullable=False),
+    *_optional_values(),
     Column("received_at", UtcDateTime, nullable=False),
     Index(None, "received_at", "client_id", "read_at"),
     sqlite_with_rowid=False,
@@ -322,6 +328,7 @@ former_readings = Table(
     _client(),
     Column("read_at", NaiveDateTime, nullable=False),
     Column("consumption_kwh", Double, nullable=False),
+    *_optional_values(),
     Column("received_at", UtcDateTime, nullable=False),
     Column("replaced_at", UtcDateTime, nullable=False),
     Column("sent_by", Text, nullable=False), Column("source", Text, nullable=False),

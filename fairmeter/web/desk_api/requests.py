@@ -26,6 +26,7 @@ from fairmeter.data.readings import parse_moment
 from fairmeter.data.tables import parse_code
 from fairmeter.desk.photos import MAX_PHOTOS
 from fairmeter.desk.visit_plan import PLAN_FILTERS
+from fairmeter.store import QUALITIES
 
 Severity = Literal["critical", "high", "medium", "low", "insufficient history"]
 Format = Literal["json", "csv", "xlsx", "pdf"]
@@ -236,7 +237,19 @@ class NewReading(DeskRequest):
         description="start of the interval in local time: 2014-03-24, 2014-03-24T13:00 or, day first, 24/03/2014 "
         "13:00; an offset is ignored"
     )
-    consumption_kwh: Energy
+    quality: Literal[QUALITIES] | None = Field(None, description="left out, it is actual")
+    consumption_kwh: Energy | None = Field(description="null where the quality is missing")
+    minutes: float | None = Field(
+        None, gt=0, allow_inf_nan=False, description="length of the interval; left out, its neighbours show it"
+    )
+    export_kwh: Energy | None = Field(None, ge=0, description="energy fed into the grid")
+
+    @field_validator("consumption_kwh")
+    @classmethod
+    def _is_there(cls, kwh: float | None, others: ValidationInfo) -> float | None:
+        if kwh is None and others.data.get("quality") != QUALITIES[-1]:
+            raise ValueError(f"is null; send what was read, or the quality {QUALITIES[-1]}")
+        return kwh
 
 
 class NewReadings(DeskRequest):

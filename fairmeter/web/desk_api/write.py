@@ -11,7 +11,7 @@ from flask import Response, request, session
 
 from fairmeter.desk.service import DeskService
 from fairmeter.scoring.problems import Problem
-from fairmeter.store import IngestionResult, Sender
+from fairmeter.store import IngestionResult, MeterReading, Sender
 from fairmeter.web.app import Api
 from fairmeter.web.desk_api import requests, schemas
 from fairmeter.web.desk_api.read import SECURITY, json_response
@@ -25,7 +25,7 @@ READING_COUNTS |= {"late": "n_late", "out_of_order": "n_out_of_order"}
 REJECTED = (400, 413, 415, 422)  # statuses of readings that an authorized caller sent and that cannot be stored
 READINGS = (
     "Stores each reading once, however often it is sent, and rescores the clients whose readings changed. A later "
-    "value of a client and time replaces the former one, which is kept as history."
+    "value of a client and time replaces the former one, which is kept as history; an estimate replaces no actual one."
 )
 # A white picture of 16 x 16 pixels.
 WHITE_PNG = "iVBORw0KGgoAAAANSUhEUgAAABAAAAAQAQAAAAA3iMLMAAAADklEQVR42mP4/5+BFAQA/U4f4d7IdZcAAAAASUVORK5CYII="
@@ -41,7 +41,7 @@ EXAMPLES = {
     "NewReadings": {
         "readings": [
             {"client_id": "c-17", "read_at": "2014-08-01", "consumption_kwh": 7.2},
-            {"client_id": "c-17", "read_at": "2014-08-02", "consumption_kwh": 6.9},
+            {"client_id": "c-17", "read_at": "2014-08-02", "consumption_kwh": 6.9, "quality": "estimated"},
         ]
     },
     "SignIn": {"name": "anna", "password": "four words of a poem"},
@@ -136,7 +136,7 @@ def _add_readings(app: Api, guard: AccessControl, desk: DeskService) -> None:
     )
     def take_readings(body: requests.NewReadings):
         """Store readings of smart meters."""
-        rows = [(r.client_id, r.read_at.replace(tzinfo=None), r.consumption_kwh) for r in body.readings]
+        rows = [MeterReading(**reading.model_dump()) for reading in body.readings]
         taken = desk.take_readings(rows, Sender(guard.identity().signature, "POST /readings"))
         count_readings(observability.metrics_of(app), taken.stored)
         counts = taken.stored.counts() | {"n_rescored": taken.n_rescored, "n_waiting": taken.n_waiting}

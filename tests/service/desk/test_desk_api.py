@@ -201,6 +201,10 @@ BAD_READINGS = [
     ({"read_at": ""}, "readings.0.read_at"),
     ({"consumption_kwh": None}, "readings.0.consumption_kwh"),
     ({"consumption_kwh": 1e300}, "readings.0.consumption_kwh"),
+    ({"consumption_kwh": None, "quality": "estimated"}, "readings.0.consumption_kwh"),
+    ({"minutes": 0}, "readings.0.minutes"),
+    ({"export_kwh": -1}, "readings.0.export_kwh"),
+    ({"quality": "guessed"}, "readings.0.quality"),
     ({"kwh": 1}, "readings.0.kwh"),
 ]
 
@@ -211,6 +215,18 @@ def test_a_bad_reading_is_a_422_that_says_where_and_nothing_is_kept(desk):
         error = error_in(desk.post("/readings", json=body), 422)
         assert [field["path"] for field in error["fields"]] == [path]
     assert got(desk, "/dashboard")["n_readings"] == 0
+
+
+def test_what_readings_state_besides_their_consumption_counts_when_their_client_is_judged(desk, store):
+    sent = some_readings(n_days=4)["readings"]
+    sent[1] |= {"minutes": 2 * 24 * 60}  # of two days: the third has no reading of its own
+    sent[2] |= {"read_at": "2014-03-05", "quality": "missing", "consumption_kwh": None}
+    sent[3] |= {"quality": "estimated", "export_kwh": 2.5}
+    assert desk.post("/readings", json={"readings": sent}).json["n_new"] == 4
+    assert store.readings_of(["m-1"])["export_kwh"][2] == 2.5
+    profile = got(desk, "/consumer/m-1")
+    assert {"estimated_readings"} == {flag["flag"] for flag in profile["quality"]} & {"estimated_readings", "gap_days"}
+    assert profile["series"]["kwh"] == [10.0, 5.5, 5.5], "an estimate is no evidence"
 
 
 @pytest.mark.parametrize("moment", ["2014-03-04", "2014-03-04T00:00:00Z", "04/03/2014", "04/03/2014 00:00"])
