@@ -27,8 +27,8 @@ from fairmeter.data.completion import (
 from fairmeter.data.date_swaps import EXPORT_DATE, STATED_DATE, find_swapped, swap_day_and_month
 from fairmeter.data.invoice_rules.corrections import CANCELLED, COPIES, CREDITED, REPEATED, ROUNDING, correct_invoices
 
-METER_STATUS = (0, 5)  # first and last known code
-REMARK = (6, 9)
+# First and last code of the public set. A code of another utility, text or number, has a name and stays.
+STEG_CODES = {"meter_status": (0, 5), "remark": (6, 9)}
 MAX_MONTHS = 24  # of one invoice; longer periods are cut to it
 NO_PERIOD_MONTHS = 120  # no billing period exceeds ten years: a larger value belongs to another column
 CREATED_ON = (np.datetime64("1950-01-01"), np.datetime64("2100-12-31"))
@@ -62,7 +62,7 @@ class CleaningRule(NamedTuple):
     text: str
     where: Callable[[Table, Table], np.ndarray]
     mend: Callable[[Table, np.ndarray], Table] = lambda _table, _mask: {}
-    code: str = ""  # a column whose texts are codes of another utility, to which the rule does not apply
+    code: str = ""  # a column whose named codes are of another utility: the rule does not apply to them
 
 
 def clean(
@@ -70,8 +70,8 @@ def clean(
 ) -> tuple[Table, Table, list[CleaningFinding]]:
     """Clean copies of both tables with CLIENT_RULES and INVOICE_RULES, then join estimates to actual invoices.
 
-    names: of codes that are texts. Returns clients, invoices and the findings. No client is dropped; exact copies of an
-    invoice and estimates that no actual invoice follows are.
+    names: of codes that are texts, and of numbers that are no codes of the public set. Returns clients, invoices and
+    the findings. No client is dropped; exact copies of an invoice and estimates that no actual invoice follows are.
     """
     invoices, found = correct_invoices(invoices) if len(invoices["client"]) else (invoices, [])
     has_invoices = len(invoices["client"]) > 0  # all may have been cancelled
@@ -120,12 +120,10 @@ def _without_impossible_quantities(invoices: Table, _mask: np.ndarray) -> Table:
     return {name: np.where(_is_impossible(quantity), np.nan, quantity) for name, quantity in _quantities(invoices)}
 
 
-def _outside(name: str, bounds: tuple[int, int]) -> Callable[[Table, Table], np.ndarray]:
-    def where(invoices: Table, _clients: Table) -> np.ndarray:
-        code = invoices[name]
-        return (code < bounds[0]) | (code > bounds[1]) | (code > np.floor(code))
-
-    return where
+def is_foreign(name: str, code: np.ndarray) -> np.ndarray:
+    """Mark codes of a column that the public set does not have; missing ones are none. [name: of STEG_CODES]"""
+    first, last = STEG_CODES[name]
+    return (code < first) | (code > last) | (code > np.floor(code))
 
 
 def _billed(invoices: Table) -> np.ndarray:
@@ -251,15 +249,15 @@ INVOICE_RULES = (
     ),
     CleaningRule(
         "unknown_meter_status",
-        "Invoices with a meter status other than {}-{}, taken as missing".format(*METER_STATUS),
-        _outside("meter_status", METER_STATUS),
+        "Invoices with a meter status other than {}-{}, taken as missing".format(*STEG_CODES["meter_status"]),
+        lambda invoices, _: is_foreign("meter_status", invoices["meter_status"]),
         _missing("meter_status"),
         "meter_status",
     ),
     CleaningRule(
         "unknown_remark",
-        "Invoices with a remark other than {}-{}, taken as missing".format(*REMARK),
-        _outside("remark", REMARK),
+        "Invoices with a remark other than {}-{}, taken as missing".format(*STEG_CODES["remark"]),
+        lambda invoices, _: is_foreign("remark", invoices["remark"]),
         _missing("remark"),
         "remark",
     ),

@@ -71,7 +71,8 @@ class Column(NamedTuple):
     """One wanted column. `convert` takes one value as found (text, number, date or None) or raises ValueError.
 
     raw: an alternative name, as in the public set. is_filled: where a file lacks the column, missing values stand in.
-    names_of: the names of a code's texts among distinct values; is_limited: not under the raw name.
+    names_of: the names of a code's texts among distinct values; is_limited: not under the raw name,
+    where codes are the public set's.
     """
 
     name: str

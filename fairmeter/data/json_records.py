@@ -22,6 +22,7 @@ from fairmeter.data.tables import CLIENT_FIELDS, CLIENT_ID, INVOICE_FIELDS, INVO
 
 Place = Callable[[int], tuple[int, str]]  # row -> index of its client, path within that client's object
 PLAIN_NUMBERS = {int, float, type(None)}
+CODE_TYPES = {str, int, float}  # of codes of another utility
 ONLY_OBJECTS = {dict}
 CLIENT_CODES, INVOICE_CODES = ([f for f in fields if f.names_of] for fields in (CLIENT_FIELDS, INVOICE_FIELDS))
 JSON_CLIENT_FIELDS = tuple(f._replace(convert=parse_text) if f is CLIENT_ID else f for f in CLIENT_FIELDS)
@@ -64,7 +65,8 @@ def names_from_records(clients: list[dict], invoices: list[dict]) -> CodeNames:
     for rows, fields in ((clients, CLIENT_CODES), (invoices, INVOICE_CODES)):
         for field in fields:
             for given in (field.name,) if field.is_limited else dict.fromkeys(field[:2]):
-                texts = {text for row in rows if type(text := row.get(given)) is str}
+                types = CODE_TYPES if field.is_limited else {str}
+                texts = {text for row in rows if type(text := row.get(given)) in types}
                 names |= field.names_of(texts) if texts else NO_CODE_NAMES
     return names
 

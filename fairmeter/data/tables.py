@@ -22,11 +22,11 @@ from zlib import crc32
 
 import numpy as np
 
-from fairmeter.core.code_names import NO_CODE_NAMES, CodeNames
+from fairmeter.core.code_names import NO_CODE_NAMES, CodeNames, shown
 from fairmeter.core.consumption import LEVELS, billed_consumption
 from fairmeter.core.types import TOTAL_ROW, DataIncident, QualityFlag, Table
 from fairmeter.data.arrow_reader import ParsedTable, parse_table
-from fairmeter.data.cleaning import FINDINGS, CleaningFinding, clean
+from fairmeter.data.cleaning import FINDINGS, STEG_CODES, CleaningFinding, clean, is_foreign
 from fairmeter.data.date_swaps import EXPORT_DATE, STATED_DATE
 from fairmeter.data.files import (
     NULLS,
@@ -59,7 +59,6 @@ from fairmeter.data.parsing import (
     parse_text,
 )
 
-STEG_CODES = {"meter_status", "remark"}  # under their raw names, the public set's, a text is no code but an error
 MAX_EXACT_INTEGER = 2**53 - 1  # float64 cannot distinguish larger integers
 MISSING_COLUMNS, SHARED_CODES, FILE_LAYOUT = "missing_columns", "texts_of_one_code", "file_layout"
 OF_ALL = {MISSING_COLUMNS, SHARED_CODES}  # flags on a table as a whole
@@ -105,9 +104,14 @@ def parse_code(value) -> float:
 
 
 def code_names(column: str, values: Iterable) -> CodeNames:
-    """The names of the codes that `parse_code` makes of a column's distinct values, as found in a file or in JSON."""
+    """The names of the codes that `parse_code` makes of a column's distinct values, as found in a file or in JSON.
+
+    A number that is no code of the public set has a name too, the number: it is a code of another utility.
+    """
     codes = {text: _code_of(text) for text in set(map(parse_text, values)).difference(NULLS)}
-    named = sorted((code, text) for text, (code, is_named) in codes.items() if is_named)
+    texts = {(code, text) for text, (code, is_named) in codes.items() if is_named}
+    numbers = {code for code, is_named in codes.values() if not is_named and column in STEG_CODES}
+    named = sorted(texts | {(code, shown(code)) for code in numbers if is_foreign(column, code)})
     return CodeNames.of_column(column, named, (code for code, is_named in codes.values() if not is_named))
 
 

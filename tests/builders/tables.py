@@ -96,11 +96,11 @@ SPLIT |= {"consumption_level_4": 0, "old_index": 0, "new_index": 4000, "months":
 MOVED_BACK = {"coefficient": 1.3, "consumption_level_1": 500, "consumption_level_2": 20, "consumption_level_3": 0}
 MOVED_BACK |= {"consumption_level_4": 0, "old_index": 4000, "new_index": 4400, "months": NAN}
 
+# No codes of the public set: taken as missing under its names.
+ODD_CODES = [({"meter_status": code}, "unknown_meter_status") for code in (46, 269, 420, 618, 769, 2.5, -1)]
+ODD_CODES += [({"remark": code}, "unknown_remark") for code in (5, 203, 207, 413)]
+
 CLEANED = [
-    ({"meter_status": 46}, "unknown_meter_status", {"meter_status": NAN}),
-    ({"meter_status": 2.5}, "unknown_meter_status", {"meter_status": NAN}),
-    ({"remark": 5}, "unknown_remark", {"remark": NAN}),
-    ({"remark": 413}, "unknown_remark", {"remark": NAN}),
     ({"meter_id": 0}, "meter_number_zero", {"meter_id": NAN}),
     ({"months": 0}, "impossible_months", {"months": NAN}),
     ({"months": -4}, "impossible_months", {"months": NAN}),

@@ -121,8 +121,8 @@ def test_an_invoice_needs_nothing_but_its_date(client):
 
 
 def test_what_was_cleaned_comes_back_as_quality_flags(client):
-    quality = predicted(client, a_body(meter_status=46))["quality"]
-    assert [flag["flag"] for flag in quality] == ["unknown_meter_status"]
+    quality = predicted(client, a_body(meter_id=0))["quality"]
+    assert [flag["flag"] for flag in quality] == ["meter_number_zero"]
     assert set(quality[0]) == {"flag", "text"}
 
 

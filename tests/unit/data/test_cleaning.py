@@ -7,7 +7,18 @@ from hypothesis import strategies as st
 
 from fairmeter.data import cleaning
 from fairmeter.data.json_records import tables_from_records
-from tests.builders.tables import CLEANED, CLIENTS, SPLIT, USUAL, a_client, an_invoice, flags_of, read_back
+from tests.builders.tables import (
+    CLEANED,
+    CLIENTS,
+    KAGGLE,
+    ODD_CODES,
+    SPLIT,
+    USUAL,
+    a_client,
+    an_invoice,
+    flags_of,
+    read_back,
+)
 
 
 @pytest.mark.parametrize(("changes", "flag", "after"), CLEANED)
@@ -23,6 +34,26 @@ def test_a_cleaned_invoice_is_flagged(tmp_path, changes, flag, after):
     for row in (0, 2):
         assert tables.invoices["meter_id"][row] == 4711
     assert all(str(found.n) in found.text for found in tables.flags)
+
+
+def tables_of(folder, invoices):
+    """As read from files and as sent in JSON: invoices, and the flags with their counts."""
+    tables = read_back(folder, [a_client()], invoices)
+    yield tables.invoices, flags_of(tables)
+    _, sent, [quality] = tables_from_records([a_client()], [invoices])
+    yield sent, {flag.flag: flag.n for flag in quality}
+
+
+@pytest.mark.parametrize(("changes", "flag"), ODD_CODES)
+def test_a_number_that_is_no_code_is_missing_as_the_public_set_names_it_and_another_utilitys_code_otherwise(
+    tmp_path, changes, flag
+):
+    [(name, code)] = changes.items()
+    for invoices, flags in tables_of(tmp_path, [an_invoice(**changes)]):
+        assert (invoices[name].tolist(), flags) == ([code], {})
+    as_published = {KAGGLE[name] if column == name else column: v for column, v in an_invoice(**changes).items()}
+    for invoices, flags in tables_of(tmp_path, [as_published]):
+        assert (np.isnan(invoices[name]).tolist(), flags) == ([True], {flag: 1})
 
 
 @pytest.mark.parametrize("changes", USUAL)

@@ -85,8 +85,10 @@ def test_a_status_that_is_a_text_is_an_error_under_the_names_of_the_public_set(t
         assert np.isnan([table["meter_status"][0], table["remark"][0]]).all()
 
 
-def test_numbers_outside_the_known_codes_are_still_taken_as_missing(tmp_path):
+def test_numbers_beside_texts_are_codes_too(tmp_path):
     rows = [an_invoice(meter_status="LOCKED"), an_invoice(meter_status=46, invoice_on="2014-07-24")]
+    rows.append(an_invoice(meter_status="046", invoice_on="2014-11-24"))
     tables = read_back(tmp_path, [a_client()], rows)
-    assert flags_of(tables) == {"unknown_meter_status": 1}
-    assert np.isnan(tables.invoices["meter_status"]).tolist() == [False, True]
+    assert flags_of(tables) == {}
+    assert tables.invoices["meter_status"].tolist() == [parse_code("LOCKED"), 46, 46]
+    assert tables.code_names.by_column["meter_status"] == {parse_code("LOCKED"): "LOCKED", 46.0: "46"}

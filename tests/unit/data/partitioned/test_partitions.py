@@ -15,10 +15,20 @@ from fairmeter.data.partitioned import disk
 from fairmeter.data.partitioned.disk import partition_on_disk
 from fairmeter.data.partitioned.partitions import find_table_files, partition_tables
 from fairmeter.data.tables import DuplicateClient, read_tables, sum_flags
-from tests.builders.tables import CLEANED, CLIENTS, INVOICES, a_client, an_invoice, csv_text, in_kaggle_names, written
+from tests.builders.tables import (
+    CLEANED,
+    CLIENTS,
+    INVOICES,
+    ODD_CODES,
+    a_client,
+    an_invoice,
+    csv_text,
+    in_kaggle_names,
+    written,
+)
 
 MEMORY = 10**9
-DIRTY = [an_invoice(f"c-{i % 9}", **changes) for i, (changes, _, _) in enumerate(CLEANED)]
+DIRTY = [an_invoice(f"c-{i % 9}", **changes) for i, (changes, *_) in enumerate((*CLEANED, *ODD_CODES))]
 DIRTY += [DIRTY[0], an_invoice("c-1"), an_invoice("unknown"), an_invoice("c-2", invoice_on="04/03/2014")]
 BASE = [a_client(f"c-{i}", latitude=36 + i, created_on=None if i == 3 else "2003-08-12") for i in range(12)]
 
