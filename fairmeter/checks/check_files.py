@@ -22,6 +22,7 @@ from fairmeter.data.maps.map_reader import FILE_KINDS, MapReader
 from fairmeter.data.maps.rows.table_rows import with_default_fields
 from fairmeter.data.maps.rows.wide_tables import wide_columns
 from fairmeter.data.maps.spec import DataMap, TableSpec
+from fairmeter.data.partitioned.reading_parts import DailyReadings, DiskSpace
 from fairmeter.data.readings import ReadingTables
 from fairmeter.data.tables import Tables
 from fairmeter.scoring.inputs import read_base_tables
@@ -46,8 +47,12 @@ def check_files(
     clients: Path | None = None,
     invoices: Path | None = None,
     readings: Path | None = None,
+    space: DiskSpace | None = None,
 ) -> CheckResult:
-    """Read, clean and look at the files; nothing is judged. [clients, invoices, readings: files of any name]"""
+    """Read, clean and look at the files; nothing is judged. [clients, invoices, readings: files of any name]
+
+    space: where readings larger than memory are looked at in parts, with the same result.
+    """
     named = {"clients": clients, "invoices": invoices, "readings": readings}
     reader = MapReader(
         data_map if data_map is not None else EMPTY_MAP,
@@ -56,7 +61,7 @@ def check_files(
     )
     summaries, problems = _summaries(reader)
     try:
-        tables, found = read_base_tables(sources, clients, invoices, readings, data_map)
+        tables, found = read_base_tables(sources, clients, invoices, readings, data_map, space)
     except TableError as error:
         problems += [CheckFinding(CheckLevel.UNUSABLE, "files", line) for line in str(error).splitlines()]
         return CheckResult(summaries, None, None, None, (), (), tuple(dict.fromkeys(problems)))
@@ -65,15 +70,20 @@ def check_files(
 
 def _result(
     tables: Tables,
-    readings: ReadingTables | None,
+    readings: ReadingTables | DailyReadings | None,
     summaries: tuple[TableSummary, ...],
     problems: list[CheckFinding],
 ) -> CheckResult:
     of_readings = n_days = None
     if readings is not None:
         of_readings = ReadingChecks()
-        of_readings.add(readings.readings)
-        n_days = np.bincount(readings.readings["client"], minlength=len(tables.quality))
+        if isinstance(readings, DailyReadings):
+            for part in readings.readings():
+                of_readings.add(part)
+            n_days = readings.n_readings
+        else:
+            of_readings.add(readings.readings)
+            n_days = np.bincount(readings.readings["client"], minlength=len(tables.quality))
     clients = ClientChecks.of(tables.clients, tables.invoices, tables.code_names, n_days)
     invoices = InvoiceChecks.of(tables.invoices)
     n_rows = {"invoices": invoices.n if invoices else 0, "readings": of_readings.n if of_readings else 0}

@@ -57,6 +57,7 @@ class DailyReadings:
     rows: np.ndarray
     parts: Sequence["PartDays"]
     folder: Path
+    source: "ReadingsOnDisk"
 
     def for_clients(self, client_ids: Iterable[str]) -> "DailyReadings":
         """The readings of these clients, in their order; those of others are left out, with a quality flag."""
@@ -78,6 +79,14 @@ class DailyReadings:
     def daily(self) -> DailyConsumption:
         """The daily consumption of the clients, in their order."""
         return _concatenated(self.parts, self.rows, self.folder)
+
+    def readings(self) -> Iterator[Table]:
+        """The cleaned readings of some of the clients at a time, numbered within each table; they are cleaned again."""
+        wanted = set(self.client_ids.tolist())
+        for part in self.source.parts():
+            is_wanted = np.array([client_id in wanted for client_id in part.client_ids.tolist()], bool)
+            is_theirs = is_wanted[part.readings["client"]]
+            yield {name: column[is_theirs] for name, column in part.readings.items()}
 
 
 @dataclass(frozen=True)
@@ -172,7 +181,7 @@ class ReadingsOnDisk:
                 break
         self._finish(facts)
         found = self.client_ids, self.label, self.flags, self.quality, self.incidents
-        return DailyReadings(*found, n, np.arange(len(n)), parts, self.folder)
+        return DailyReadings(*found, n, np.arange(len(n)), parts, self.folder, self)
 
     def _part_days(self, number: int, numbers: np.ndarray, days: DailyConsumption) -> PartDays:
         file = None

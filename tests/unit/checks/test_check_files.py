@@ -9,12 +9,15 @@ import pytest
 from fairmeter.checks.check_files import check_files
 from fairmeter.checks.column_use import LOST
 from fairmeter.checks.findings import CheckLevel
+from fairmeter.checks.reading_checks import ReadingChecks
 from fairmeter.cli.check import check_lines
 from fairmeter.data.maps import parse_map, read_map
+from fairmeter.data.partitioned import disk, reading_parts
+from fairmeter.data.partitioned.reading_parts import DiskSpace
 from fairmeter.data.tables import CLIENT_FIELDS, INVOICE_FIELDS
 from fairmeter.reports.check_report import check_page
 from tests.builders import exports
-from tests.builders.tables import a_client, an_invoice, written
+from tests.builders.tables import a_client, an_invoice, csv_text, written
 
 
 @pytest.fixture(scope="module")
@@ -132,3 +135,29 @@ def test_labels_of_one_kind_are_to_be_looked_at(tmp_path):
     clients = [a_client(f"c-{i}", label=1) for i in range(3)]
     result = check_files([written(tmp_path, clients, [an_invoice(f"c-{i}") for i in range(3)])])
     assert any("nothing but frauds" in finding.text for finding in result.findings)
+
+
+@pytest.mark.parametrize("by_map", [False, True])
+def test_readings_looked_at_in_parts_give_the_same_check(tmp_path, monkeypatch, by_map):
+    monkeypatch.setattr(disk, "FAN_OUT", 8)
+    monkeypatch.setattr(reading_parts, "FAN_OUT", 8)
+    daily(tmp_path, hour=14)
+    clients = [a_client(f"h{i}") for i in range(0, 60, 2)]  # some without readings; readings of others left out
+    (tmp_path / "clients.csv").write_text(csv_text(clients))
+    data_map = parse_map("[readings]\n") if by_map else None
+    (tmp_path / "parts").mkdir()
+    parts = []
+    space = DiskSpace(tmp_path / "parts", 2**19)
+    add = ReadingChecks.add
+    monkeypatch.setattr(ReadingChecks, "add", lambda self, part: (parts.append(part), add(self, part)))
+    names = tmp_path / "clients.csv", None, tmp_path / "readings.csv"
+    whole = check_files([], data_map, *names)
+    in_parts = check_files([], data_map, *names, space)
+    assert len(parts) > 3, "one for the whole, and several"
+    assert list(check_lines(in_parts)) == list(check_lines(whole))
+    assert in_parts.exit_code == whole.exit_code == CheckLevel.LOOK
+    found, expected = in_parts.readings, whole.readings
+    assert found.hours == pytest.approx(expected.hours)
+    assert sorted(found.daily_kwh) == pytest.approx(sorted(expected.daily_kwh))
+    counts = [(r.n, r.n_missing, r.n_registers, r.first_at, r.last_at, r.lengths) for r in (found, expected)]
+    assert counts[0] == counts[1]
