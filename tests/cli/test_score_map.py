@@ -30,7 +30,11 @@ def some_french(folder):
     return exports.french(folder, n=25, n_days=100)
 
 
-@pytest.mark.parametrize("make", [exports.brazilian, exports.indian, some_french])
+def some_european(folder):
+    return exports.european(folder, n=25, n_days=40)
+
+
+@pytest.mark.parametrize("make", [exports.brazilian, exports.indian, some_european, some_french])
 def test_scores_are_those_of_the_same_base_in_canonical_files(make, tmp_path):
     export = make(tmp_path)
     canonical = [export.canonical]
