@@ -20,13 +20,14 @@ from typing import NamedTuple
 
 import numpy as np
 from pydantic import ValidationError
-from rich.console import Console
 from rich.progress import Progress
 
 from fairmeter.analysis.energy_balance import EnergyBalances, balance_columns
 from fairmeter.cli.score import inspections
 from fairmeter.cli.score import partitioned as partitioned_run
 from fairmeter.cli.score.console import (
+    PipedConsole,
+    discard_output,
     print_drift,
     print_incidents,
     print_overlap,
@@ -71,7 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.guess_map:
             from fairmeter.data.guess import guess_map  # reads its vocabulary
 
-            print(guess_map(options.files))
+            print(guess_map(options.files), flush=True)
             return 0
         if options.check:
             return check(options)
@@ -88,6 +89,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (TableError, ModelError, OutputError, ListError, SparkError) as error:
         print(error, file=sys.stderr)
         return BAD_USE
+    except BrokenPipeError:  # the reader of the output, such as head, has ended
+        discard_output()
+        return 0
     except KeyboardInterrupt:
         print(f"Stopped; {options.out} is as it was.", file=sys.stderr)
         return STOPPED
@@ -102,10 +106,12 @@ def check(options: ScoringOptions) -> int:
 
     report = None if options.report is None else writable_folder(options.report)
     data_map = map_of_files(options.map, options.sources, options.readings)
-    with progress() as bar:
+    partitioned_run.check_memory(options)
+    with progress() as bar, partitioned_run.disk_space(options, bar) as space:
         bar.add_task("Reading", total=None)
-        found = check_files(options.sources, data_map, options.clients, options.invoices, options.readings)
-    print_check(found, report, Console(highlight=False))
+        named = options.clients, options.invoices, options.readings
+        found = check_files(options.sources, data_map, *named, space)
+    print_check(found, report, PipedConsole(highlight=False))
     if report is not None:
         write_check_report(found, report)
     return found.exit_code
@@ -130,7 +136,7 @@ def run(options: ScoringOptions, settings: CommandSettings) -> None:
     former = None if options.former is None else read_list(options.former)
     data_map = map_of_files(options.map, options.sources, options.readings)
     exogenous = read_mapped_exogenous(data_map, tuple(options.sources), options.weather, options.holidays)
-    console = Console(highlight=False)
+    console = PipedConsole(highlight=False)
 
     with progress() as bar, partitioned_run.disk_space(options, bar) as space:
         base, balances = read_base(options, model, exogenous, bar, data_map, space)

@@ -1,6 +1,9 @@
 """What score.py writes, and how it ends."""
 
 import csv
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -162,10 +165,25 @@ def test_flags_of_the_data_and_of_the_model_stand_in_quality(tmp_path, model):
     assert list_files.score_columns(scores)["quality"] == ["seen", "long_period;unknown_remark;seen", None, "seen"]
 
 
+@pytest.mark.parametrize("mode", ["--guess-map", "--check", "--out"])
+def test_output_into_a_pipe_that_nobody_reads_ends_quietly_and_the_list_is_written(tmp_path, trained, mode):
+    out = tmp_path / "scores.csv"
+    words = [str(trained.data), "--model", str(trained.model), *([mode] if mode != "--out" else [mode, str(out)])]
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, str(Path(score.__file__)), *words]
+    ended = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+    os.close(writer)
+    assert "Traceback" not in ended.stderr
+    assert "BrokenPipe" not in ended.stderr
+    assert ended.returncode in ((0, 1) if mode == "--check" else (0,))
+    assert out.exists() is (mode == "--out")
+
+
 def test_quality_flags_are_printed_with_their_counts(tmp_path, capsys):
-    listed(tmp_path, invoices=[*INVOICES, an_invoice("a", meter_status=46, meter_id=4712), an_invoice("unknown")])
+    listed(tmp_path, invoices=[*INVOICES, an_invoice("a", meter_id=0), an_invoice("unknown")])
     said = capsys.readouterr().out
-    for flag in ("unknown_meter_status", "invoices_of_unknown_clients", "no_invoices"):
+    for flag in ("meter_number_zero", "invoices_of_unknown_clients", "no_invoices"):
         assert f"{flag}: " in said
     assert "high 3" in said
     assert "insufficient history 1" in said

@@ -5,11 +5,13 @@ import pytest
 from pyarrow import parquet
 
 import score
+from benchmarks.helpers.invented_utilities import brazilian
 from fairmeter.core.types import QualityFlag, RecoveryEstimate, Score
 from fairmeter.data.partitioned import disk
 from fairmeter.planning import list_files
 from fairmeter.scoring import ranking
 from fairmeter.simulation.utility import simulate, write_zip
+from tests.builders.invented import csv_of
 from tests.builders.tables import a_client, an_invoice, written
 
 
@@ -50,6 +52,18 @@ def test_the_list_is_the_same_to_the_last_byte(tmp_path, utility, monkeypatch, c
     assert counts[0] == counts[1]
     flags = [line for line in said if line.startswith("index_not_sum_of_levels")]
     assert flags[0] == flags[1]
+
+
+@pytest.mark.usefixtures("model")
+def test_clients_unlike_those_in_training_are_named_as_in_memory(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(disk, "FAN_OUT", 4)
+    monkeypatch.setattr(disk, "CLIENT_BYTES", 2**23)  # several parts
+    for name, text in csv_of(brazilian(120, 5)).items():
+        (tmp_path / f"{name}.csv").write_text(text)
+    lists(tmp_path, tmp_path)
+    warnings = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Warning: ")]
+    assert "these clients are unlike those that the model was trained on" in warnings[0]
+    assert warnings[1:] == warnings[:1]
 
 
 @pytest.mark.usefixtures("model")

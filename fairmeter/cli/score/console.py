@@ -1,5 +1,7 @@
 """What score.py prints of a run: progress, quality of the data, severities, overlap with an earlier list, drift."""
 
+import os
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +13,20 @@ from fairmeter.core.types import INSUFFICIENT_HISTORY, SEVERITIES, DataIncident,
 from fairmeter.data.exogenous import Exogenous
 from fairmeter.scoring.population import ClientBase
 from fairmeter.scoring.population_drift import describe_drift, describe_unlike
+
+
+class PipedConsole(Console):
+    """A console whose output may be piped into a program that ends early, such as head: the work then goes on."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        discard_output()
+
+
+def discard_output() -> None:
+    """Send the rest of the output nowhere, so that the interpreter's last flush does not fail."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
 
 
 def progress() -> Progress:

@@ -5,10 +5,9 @@ from contextlib import contextmanager
 from functools import partial
 from time import perf_counter
 
-from rich.console import Console
 from rich.progress import Progress
 
-from fairmeter.cli.score.console import print_quality, print_summary, print_unlike, progress
+from fairmeter.cli.score.console import PipedConsole, print_quality, print_summary, print_unlike, progress
 from fairmeter.cli.score.inspections import ListError
 from fairmeter.cli.score.options import ScoringOptions
 from fairmeter.cli.settings import CommandSettings
@@ -31,8 +30,7 @@ def check_partitioned(options: ScoringOptions) -> None:
     """Raises ListError where an option needs all clients at once."""
     if options.memory and options.spark:
         raise ListError("--memory is for this machine only, and executors have Spark's own settings: leave one out.")
-    if options.memory and options.memory < MIN_MEMORY:
-        raise ListError(f"--memory is below {MIN_MEMORY // 2**20}MB, which the model and its libraries take.")
+    check_memory(options)
     if has_readings_to_score(options):
         if options.spark:
             raise ListError("Readings are compared with their neighbours' on one machine: write --memory, not --spark.")
@@ -46,6 +44,12 @@ def check_partitioned(options: ScoringOptions) -> None:
         raise ListError("Weather, holidays and transformers are compared with readings: name --readings, or leave out.")
 
 
+def check_memory(options: ScoringOptions) -> None:
+    """Raises ListError for less memory than any work takes."""
+    if options.memory and options.memory < MIN_MEMORY:
+        raise ListError(f"--memory is below {MIN_MEMORY // 2**20}MB, which the model and its libraries take.")
+
+
 def has_readings_to_score(options: ScoringOptions) -> bool:
     """Whether there are readings, which are read in parts and then scored as in memory."""
     if options.readings or has_readings(*options.sources) or files_of_kind("reading", tuple(options.sources)):
@@ -56,8 +60,8 @@ def has_readings_to_score(options: ScoringOptions) -> bool:
 
 @contextmanager
 def disk_space(options: ScoringOptions, bar: Progress) -> Iterator[DiskSpace | None]:
-    """Where readings are read in parts; None without --memory. Raises OutputError."""
-    if not options.memory:
+    """Where readings are read in parts; None without --memory, or without readings. Raises OutputError."""
+    if not options.memory or not has_readings_to_score(options):
         yield None
         return
     step, n = bar.add_task("Reading rows", total=None), 0
@@ -82,7 +86,7 @@ def run_partitioned(options: ScoringOptions, settings: CommandSettings, model: F
 
         store = desk_output.open_store(settings)
         sizes = desk_output.selection_sizes(store, options.keep)
-    console, started = Console(highlight=False), perf_counter()
+    console, started = PipedConsole(highlight=False), perf_counter()
     data_map = read_map(options.map) if options.map else EMPTY_MAP
     find_files = find_table_files if data_map.is_empty else partial(find_mapped_files, data_map)
     files = find_files(tuple(options.sources), options.clients, options.invoices)
