@@ -328,3 +328,15 @@ def test_a_promise_is_refused_where_readings_are_judged(tmp_path, readings, mode
     asked = ["--readings", readings, "--false-alarms", 0.5, "--out", tmp_path / "s.csv", "--list", tmp_path / "v.csv"]
     assert score.main([str(word) for word in asked]) == 2
     assert "scores from invoices" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_what_is_the_datas_fault_at_many_clients_is_named_in_parts_as_at_once(tmp_path, capsys):
+    file = tmp_path / "readings.csv"
+    file.write_text(readings_text(robbed(town(N, N_DAYS), np.arange(10), 80, 0.1)))
+    incidents = []
+    for more in ([], ["--memory", "700MB"]):
+        listed(tmp_path, "--readings", file, *more)
+        incidents.append([line for line in capsys.readouterr().out.splitlines() if line.startswith("Data incident")])
+    assert incidents[0] == incidents[1]
+    assert "10 scores are held back" in incidents[0][0]
