@@ -48,6 +48,8 @@ class DailyConsumption:
         client, minute, kwh, stated = _ordered_moments(readings)
         if stated is None and is_of_days(minute):  # totals of days: takes a third of the time
             return _on_calendar(client, minute // MINUTES_PER_DAY, kwh, n_clients, exports=_exports(readings))
+        if stated is not None and (days := _whole_days_apart(client, minute, kwh, stated)):
+            return _on_calendar(*days[:3], n_clients, exports=_exports(readings), spread=days[3])
         start, length = whole_days(minute, interval_minutes(client, minute, stated))
         if _overlap(client, start, length):
             client, start, length, kwh = without_overlaps(client, start, length, kwh)
@@ -138,6 +140,27 @@ def _stated(readings: Table) -> np.ndarray | None:
         return None
     stated = np.asarray(readings["minutes"], np.float64)
     return np.where(stated > 0, stated, np.nan) if (stated > 0).any() else None
+
+
+def _whole_days_apart(client: np.ndarray, minute: np.ndarray, kwh: np.ndarray, stated: np.ndarray):
+    """(client, day, kWh, spread) of totals of one or several whole days; None where readings are others, or overlap.
+
+    The same as _pieces makes of them, without cutting each of the many days that are alike.
+    """
+    if not is_of_days(minute):
+        return None
+    n = np.where(np.isnan(stated), 1.0, stated / MINUTES_PER_DAY)
+    first = minute // MINUTES_PER_DAY
+    is_early = (first[1:] < first[:-1] + n[:-1]) & (client[1:] == client[:-1])
+    if (n % 1 != 0).any() or is_early.any():
+        return None
+    n = n.astype(np.int64)
+    row = np.repeat(np.arange(len(n)), n)
+    day = first[row] + np.arange(len(row)) - np.repeat(np.cumsum(n) - n, n)
+    parts = kwh[row] * (MINUTES_PER_DAY / (n[row] * float(MINUTES_PER_DAY)))
+    is_spread = (n[row] > 1) & ~np.isnan(parts)
+    spread = (client[row][is_spread], day[is_spread]) if is_spread.any() else None
+    return client[row], day, parts, spread
 
 
 def _mark_first(client: np.ndarray, time: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
