@@ -189,7 +189,7 @@ def send_hostile(operations: list[APIOperation], session: requests.Session, seen
     for operation in operations:
         for body in operation.body:
             for name, data in HOSTILE.items():
-                case = operation.Case(path_parameters={"case_id": 1}, method=operation.method)
+                case = operation.Case(path_parameters={"case_id": 1, "import_id": 1}, method=operation.method)
                 sent = {"data": data, "headers": {"Content-Type": body.media_type}}
                 send_one(case, session, seen, f"the body {name!r} as {body.media_type}", **sent)
 
