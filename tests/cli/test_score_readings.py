@@ -196,7 +196,7 @@ def test_readings_are_judged_beside_those_of_their_own_region(tmp_path, readings
     kwh[:n, 90:] *= np.linspace(0.15, 0.7, n)[:, None]  # not alike: one factor would be the data's fault
     readings.write_text(readings_text(kwh))
     own = [a_client(f"h-{i}", region=101 if i < n else 102) for i in range(2 * n)]
-    tables = {"clients": csv_text(own), "invoices": csv_text([an_invoice("another")])}
+    tables = {"clients": csv_text(own), "invoices": csv_text([an_invoice("h-0")])}
     region_codes = scores_of(listed(tmp_path, zipped(tmp_path / "a.zip", **tables), "--readings", readings))
     one = [client | {"region": 101} for client in own]
     together = scores_of(

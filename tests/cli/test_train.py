@@ -211,7 +211,7 @@ UNUSABLE = {
     "honest clients only": (clients(n_frauds=0), invoices(), "0 clients labelled 1 and 100 labelled 0"),
     "frauds only": (clients(n_frauds=100), invoices(), "100 clients labelled 1 and 0 labelled 0"),
     "too few frauds": (clients(n_frauds=MIN_PER_LABEL - 1), invoices(), f"at least {MIN_PER_LABEL}"),
-    "invoices of others only": (clients(), [an_invoice("other")], "no invoice"),
+    "invoices of others only": (clients(), [an_invoice("other")], "0 of 1 invoices have the client_id"),
     "too few with invoices": (clients(), invoices(30), "30 clients labelled 1 and 0 labelled 0"),
 }
 
