@@ -16,7 +16,10 @@ ROOT = Path(__file__).resolve().parents[2]
 MODEL = ROOT / "model.bin"
 LONG = 120_000  # ms; a process starts for each step
 
-pytestmark = pytest.mark.skipif(not MODEL.exists(), reason="model.bin is not there; train.py makes it")
+pytestmark = [
+    pytest.mark.nightly,
+    pytest.mark.skipif(not MODEL.exists(), reason="model.bin is not there; train.py makes it"),
+]
 
 
 @pytest.fixture
