@@ -16,10 +16,12 @@ from tests.builders.service import a_body
 from tests.builders.store import clients_of, score_of, write
 
 # Files, what there is not, and what the demonstration's script asks for, which no store is asked about.
-NOT_PAGES = {"static", "worker", "no_such_page", "demo_reasons", "demo_thief"}
+NOT_PAGES = {"static", "worker", "no_such_page", "demo_reasons", "demo_thief", "imports_one"}
 # Documents, files, and a photo, which is asked for where it was sent.
 NOT_ROUTES = {"static", "document", "docs", "docs_with_slash", "photo"}
 NOT_ROUTES |= {"v2_model_of_version", "v2_model_ready_of_version"}
+# An import is of the user who began it: tests/service/desk/test_imports.py asks for each of its addresses.
+NOT_ROUTES |= {"read_import", "read_import_map", "read_import_report"}
 EXAMPLES = {"client_id": "c-001", "case_id": 1, "transformer_id": "t-1"}  # of what an address holds
 ASKED = {"map": ("?severity=critical&region=101&onset_since=2026-01-01", "?near=2&lat=36.1&lon=10.1")}
 ASKED |= {"list": ("?visits=20&cost=5&severity=high", "?show=all&region=101&sort=recovery", "?show=all&id_prefix=c-0")}
