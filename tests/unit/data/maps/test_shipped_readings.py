@@ -151,14 +151,14 @@ CASES = {
     "london_lcl": (  # GMT all year: 00:30 in July is 01:30 on the wall
         {
             "lcl.csv": "LCLid,stdorToU,DateTime,KWH/hh (per half hour) ,Acorn,Acorn_grouped\n"
-            "MAC000017,Std,2012-12-12 00:30:00.0000000, 0.5 ,ACORN-A,Affluent\n"
-            "MAC000017,Std,2012-12-18 15:13:41.0000000,Null,ACORN-A,Affluent\n"
-            "MAC000017,Std,2013-07-01 00:30:00.0000000, 0 ,ACORN-A,Affluent\n"
+            "invented-17,Std,2012-12-12 00:30:00.0000000, 0.5 ,ACORN-A,Affluent\n"
+            "invented-17,Std,2012-12-18 15:13:41.0000000,Null,ACORN-A,Affluent\n"
+            "invented-17,Std,2013-07-01 00:30:00.0000000, 0 ,ACORN-A,Affluent\n"
         },
         [
-            ("MAC000017", "2012-12-12 00:30", 0.5),
-            ("MAC000017", "2012-12-18 15:13", N),
-            ("MAC000017", "2013-07-01 01:30", 0.0),
+            ("invented-17", "2012-12-12 00:30", 0.5),
+            ("invented-17", "2012-12-18 15:13", N),
+            ("invented-17", "2013-07-01 01:30", 0.0),
         ],
     ),
     "n3rgy": (  # UTC at the end of the half hour
