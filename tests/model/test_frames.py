@@ -17,6 +17,13 @@ from tests.builders import exports
 KINDS = {"pandas": lambda table: table, "Polars": pl.from_pandas, "Arrow": pa.Table.from_pandas}
 
 
+def listed_by(model, folder, *arguments) -> pd.DataFrame:
+    """The list that score.py writes with a model."""
+    out = folder / "scores.parquet"
+    assert score.main([*map(str, arguments), "--model", str(model), "--out", str(out)]) == 0
+    return pd.read_parquet(out)
+
+
 @pytest.fixture(scope="module")
 def frames(small_utility) -> dict[str, pd.DataFrame]:
     with zipfile.ZipFile(small_utility) as archive:
@@ -31,11 +38,7 @@ def scored(trained, frames) -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def listed(trained, small_utility, tmp_path_factory) -> pd.DataFrame:
     """What score.py writes of the same clients."""
-    out = tmp_path_factory.mktemp("listed") / "scores.parquet"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MODEL_PATH", str(trained.model))
-        assert score.main([str(small_utility), "--out", str(out)]) == 0
-    return pd.read_parquet(out)
+    return listed_by(trained.model, tmp_path_factory.mktemp("listed"), small_utility)
 
 
 def same_values(one: pd.DataFrame, other: pd.DataFrame) -> bool:
@@ -60,22 +63,17 @@ def test_the_library_of_the_tables_makes_no_difference(kind, trained, frames, sc
 
 def test_readings_are_scored_as_score_py_does(metered, tmp_path):
     model = fairmeter.load(metered.model)
-    out = tmp_path / "scores.parquet"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MODEL_PATH", str(metered.model))
-        assert score.main(["--readings", str(metered.readings), "--out", str(out)]) == 0
-    assert same_values(model.score(readings=pd.read_parquet(metered.readings)), pd.read_parquet(out))
+    found = listed_by(metered.model, tmp_path, "--readings", metered.readings)
+    assert same_values(model.score(readings=pd.read_parquet(metered.readings)), found)
 
 
 @pytest.mark.parametrize("export", [exports.brazilian, exports.indian])
 def test_tables_read_by_a_map_score_as_score_py_does_with_it(export, trained, tmp_path):
-    made, out = export(tmp_path), tmp_path / "scores.parquet"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MODEL_PATH", str(trained.model))
-        assert score.main([str(made.files), "--map", str(made.map), "--out", str(out)]) == 0
+    made = export(tmp_path)
+    listed_by_map = listed_by(trained.model, tmp_path, made.files, "--map", made.map)
     tables = fairmeter.read(made.files, map=made.map)
     assert tables.readings is None
-    assert same_values(fairmeter.load(trained.model).score(*tables), pd.read_parquet(out))
+    assert same_values(fairmeter.load(trained.model).score(*tables), listed_by_map)
 
 
 def test_tables_read_without_a_map_score_as_score_py_does(trained, small_utility, scored):
@@ -84,13 +82,11 @@ def test_tables_read_without_a_map_score_as_score_py_does(trained, small_utility
 
 
 def test_readings_read_by_a_map_are_those_of_the_map(metered, tmp_path):
-    made, out = exports.european(tmp_path), tmp_path / "scores.parquet"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MODEL_PATH", str(metered.model))
-        assert score.main([str(made.files), "--map", str(made.map), "--out", str(out)]) == 0
+    made = exports.european(tmp_path)
+    listed_by_map = listed_by(metered.model, tmp_path, made.files, "--map", made.map)
     tables = fairmeter.read(made.files, map=made.map)
     assert tables.clients is None
-    assert same_values(fairmeter.load(metered.model).score(*tables), pd.read_parquet(out))
+    assert same_values(fairmeter.load(metered.model).score(*tables), listed_by_map)
 
 
 def test_files_of_a_format_are_read_without_a_map(tmp_path):

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 
 class Words(NamedTuple):
-    """Words that tell what was used from what was fed in, price levels, and readings from estimates."""
+    """Words for what was used and what was fed in, for price levels, cancelled bills, and estimates."""
 
     imports: frozenset[str]
     exports: frozenset[str]

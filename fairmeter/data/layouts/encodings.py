@@ -135,13 +135,26 @@ def nul_error(source: TableFile, line: int) -> DamagedFile:
     return DamagedFile(f"{source}, line {line:,} has NUL bytes, so the file is damaged; export or copy it again.")
 
 
-class Utf8Stream:
+class ForwardStream:
+    """What Arrow asks of a stream that is read once, from its start to its end."""
+
+    closed = False
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return False
+
+    def writable(self) -> bool:
+        return False
+
+
+class Utf8Stream(ForwardStream):
     """The bytes of a file as UTF-8, without those before its rows, for Arrow.
 
     It counts what Arrow passes over: `n_empty` lines, and whether the quotes are odd. Raises DamagedFile at a NUL.
     """
-
-    closed = False
 
     def __init__(self, source: TableFile, stream, encoding: str, n_skipped: int) -> None:
         self._source, self._stream, self._n_skipped = source, stream, n_skipped
@@ -179,15 +192,6 @@ class Utf8Stream:
     def close(self) -> None:
         self.closed = True
         self._stream.close()
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return False
-
-    def writable(self) -> bool:
-        return False
 
 
 def said(encoding: str) -> Counter[str]:

@@ -16,7 +16,7 @@ from fairmeter.data.layouts.encodings import check_encoding, find_encoding, line
 from fairmeter.data.layouts.raw_table import BLANKS, Layout, addressable, clean_text
 
 HEADER_LINES = 60  # among which the header is looked for
-SAMPLE_LINES = 2 * HEADER_LINES  # with some rows below it, which tell how many values a row has
+SAMPLE_LINES = 2 * HEADER_LINES  # with some rows below it, whose lengths show how many values a row has
 MAX_COLUMNS = 20_000
 DELIMITERS = (",", ";", "\t", "|", " ")
 

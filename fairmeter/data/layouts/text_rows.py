@@ -13,7 +13,7 @@ from itertools import chain, islice
 from typing import NamedTuple
 
 from fairmeter.data.files import DamagedFile, TableFile
-from fairmeter.data.layouts.encodings import lines_of
+from fairmeter.data.layouts.encodings import ForwardStream, lines_of
 from fairmeter.data.layouts.headers import FoundLayout, split_lines
 from fairmeter.data.layouts.raw_table import BLANKS, clean_text
 
@@ -152,10 +152,8 @@ def _shape(value: str) -> str:
     return re.sub(r"[^\W\d_]+", "a", re.sub(r"\d+", "9", value.strip(BLANKS)))
 
 
-class RegularStream:
+class RegularStream(ForwardStream):
     """Rows as comma-separated UTF-8 for Arrow, up to those below other lines (or all)."""
-
-    closed = False
 
     def __init__(self, rows: Iterator[Row]) -> None:
         self._rows, self._left = rows, b""
@@ -173,15 +171,6 @@ class RegularStream:
 
     def close(self) -> None:
         self.closed = True
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return False
-
-    def writable(self) -> bool:
-        return False
 
 
 def sections(rows: Iterator[Row]) -> Iterator[tuple[str, Iterator[Row]]]:

@@ -239,7 +239,7 @@ def _notes(found: FoundLayout, stream: Utf8Stream) -> Counter[str]:
     return said(found.encoding) + Counter({EMPTY_LINES: stream.n_empty})
 
 
-# --- what Arrow cannot tell -------------------------------------------------------------------------------------------
+# --- what Arrow leaves open -------------------------------------------------------------------------------------------
 
 
 def _check_quotes(stream: Utf8Stream) -> None:

@@ -297,7 +297,7 @@ class ValueReader:
             if key not in keys:
                 self.problems.unknown_key(place, key, keys, at)
         if not {"format", "slot", "name"} & given.keys():
-            self.problems.wrong(place, 'format, slot or name tells what the columns are. Write: format = "%b/%Y"', at)
+            self.problems.wrong(place, 'format, slot or name says what the columns are. Write: format = "%b/%Y"', at)
         if "name" in given and given["name"] != "client_id":
             self.problems.wrong(place, f'name = {given["name"]!r} is none. Write: name = "client_id"', at)
         year = given.get("year")

@@ -4,7 +4,7 @@ In:  readings by client, then time: client, minute since 1970, and minutes where
 Out: the length of each reading [minutes], and readings of which none lies within another one.
 
 A reading lasts until the next one, unless readings were lost or the interval of the meter changed there. The distances
-before and after it tell these apart, so that a client may change its interval any number of times.
+before and after it show which, so that a client may change its interval any number of times.
 """
 
 import numpy as np

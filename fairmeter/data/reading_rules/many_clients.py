@@ -92,7 +92,7 @@ class UnitConversion(NamedTuple):
 
     @property
     def incident(self) -> DataIncident:
-        """What is told of it."""
+        """The incident that a run shows."""
         n = len(self.clients)
         return DataIncident("unit_steps", f"{self.text}: {n:,} clients.", n, _date_of(self.on))
 

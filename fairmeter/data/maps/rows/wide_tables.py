@@ -58,7 +58,7 @@ def wide_parts(batch: Batch) -> Iterator[WidePart]:
     kinds = {kind for kind, _ in families}
     if len(kinds) > 1:
         raise TableError(
-            f"{batch.table.place} wide: its families tell {' and '.join(sorted(kinds))}. Write two tables: [[...]]"
+            f"{batch.table.place} wide: its families are {' and '.join(sorted(kinds))}. Write two tables: [[...]]"
         )
     keys = list(dict.fromkeys(key for _, columns in families for key in columns))
     at_once = max(1, MAX_CELLS // max(batch.n_rows, 1))
@@ -67,7 +67,7 @@ def wide_parts(batch: Batch) -> Iterator[WidePart]:
 
 
 def _family(wide: WideSpec, batch: Batch) -> tuple[str, dict[object, str]]:
-    """(what the names tell, {its value: the column})."""
+    """(what the names are, {its value: the column})."""
     names = wide_columns(wide, batch.raw.header)
     if not names:
         raise MissingColumns(
@@ -178,7 +178,7 @@ def _texts(batch: Batch, spec: ValueSpec, names: list[str | None]) -> CodedColum
 
 
 def _place(part: WidePart, batch: Batch, kind: str, keys: list) -> None:
-    """Fill what the names of columns tell."""
+    """Fill what the names of columns state."""
     n_rows = batch.n_rows
     if kind == NAME:
         values = [converting.parse_map_id(key) for key in keys]

@@ -49,7 +49,7 @@ class FormatError(ValueError):
 class Moment(NamedTuple):
     """Minutes since 1970 by the clock of the text; that clock's offset from UTC in minutes, None where not stated.
 
-    seconds: beyond the minute; versions are told apart by them.
+    seconds: beyond the minute; versions differ by them.
     """
 
     minute: int
