@@ -2,6 +2,7 @@
 
     python train.py data/archive.zip              measure on a held-out fifth, then fit the model on all clients
     python train.py data/archive.zip --validate   five outer folds of both views; writes the report, no model
+    python train.py data/archive.zip --onto model.bin   as the first, and keep the ensemble on readings of model.bin
 
 In:  clients and invoices (a zip, a folder, or files; see data/README.md), a view; smart-meter readings (--readings).
 Out: model.bin with its checksum; report/ with metrics.json, report.html and a model card.
@@ -77,7 +78,10 @@ def run(options: TrainingOptions, settings: CommandSettings) -> None:
 def learn_invoices(
     dataset: Dataset | None, inputs: TrainingInputs, options: TrainingOptions, stamp: dict
 ) -> TrainingResult:
-    """Fit and measure the ensembles on invoices; without invoices the base model goes on. Raises TrainingError."""
+    """Fit and measure the ensembles on invoices; without invoices those of the base model stay. Raises TrainingError.
+
+    With invoices and a base model, the ensemble on readings stays.
+    """
     if dataset is None:
         result = invoice_pipeline.without_invoices(options.view, stamp, inputs.base_model)
     else:
@@ -85,6 +89,8 @@ def learn_invoices(
         print_lines(dataset.summary(), *describe_selection(dataset.label), *flag_texts)
         with fitting_progress(invoice_pipeline.count_steps(options, dataset.has_labels)) as on_step:
             result = invoice_pipeline.train_on_invoices(dataset, options, stamp, on_step)
+        if inputs.base_model is not None:
+            result = reading_pipeline.keep_readings(result, inputs.base_model)
     run = result.metrics["run"]
     return result._replace(metrics=result.metrics | {"run": run | {"how": [*run["how"], *inputs.inspection_facts]}})
 

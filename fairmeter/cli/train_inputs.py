@@ -43,7 +43,15 @@ def read_inputs(options: TrainingOptions, settings: CommandSettings) -> Training
 
     Raises TableError, TrainingError, ModelError.
     """
-    base_model = load_base_model(options.base_model, settings.key) if options.base_model else None
+    base_model = None
+    if options.base_model:
+        base_model = load_base_model(options.base_model, settings.key, options.keeps_readings)
+    inputs = _read_others(options, settings, base_model)
+    return inputs._replace(readings=None) if options.keeps_readings else inputs
+
+
+def _read_others(options: TrainingOptions, settings: CommandSettings, base_model: FraudModel | None) -> TrainingInputs:
+    """As `read_inputs`, with the base model as given."""
     data_map = map_of_files(options.map, options.sources, options.readings)
     if data_map is not None and not data_map.is_empty:
         return _read_mapped(data_map, options, settings, base_model)
@@ -81,7 +89,7 @@ def reading_files(options: TrainingOptions) -> tuple[Path, ...]:
     """The files with readings; none where the sources hold none. Raises TableError."""
     if options.readings:
         return (options.readings,)
-    return options.sources if has_readings(*options.sources) else ()
+    return options.sources if not options.keeps_readings and has_readings(*options.sources) else ()
 
 
 def read_reading_tables(files: tuple[Path, ...]) -> ReadingTables | None:

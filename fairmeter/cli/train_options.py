@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--weather", type=Path, help="a file with a date and a temperature in each row, for the days of the readings")
     add("--holidays", metavar="FILE_OR_COUNTRY", help="a file with a date in each row, or a country code: GB or GB-ENG")
     add("--attack", action="store_true", help="treat the readings as honest and inject thefts into half of them")
-    add("--onto", type=Path, metavar="MODEL", help="add readings to this model and keep its ensembles on invoices")
+    add("--onto", type=Path, metavar="MODEL", help="replace the half of this model that is trained, keep the other")
     add("--store", nargs="?", const="", metavar="URL", help="add labels of the desk's inspections (URL: DATABASE_URL)")
     add("--only-visits", action="store_true", help="use labels of inspections alone; ignore the labels of the data")
     add("--spark", metavar="MASTER", help="compute features of invoices on Apache Spark: local[*], spark://HOST:7077")
@@ -71,12 +71,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _check_combinations(parser: argparse.ArgumentParser, found: argparse.Namespace) -> None:
-    if (found.attack or found.onto) and not found.readings:
-        parser.error("--attack and --onto need --readings")
+    has_invoices = bool(found.data or found.clients or found.invoices)
+    if found.attack and not found.readings:
+        parser.error("--attack needs --readings")
+    if found.onto and has_invoices == bool(found.readings):
+        parser.error("--onto replaces one half of the model: name either the files of invoices or --readings")
     if found.map and found.spark:
         parser.error("--map cannot be combined with --spark when training: leave one out")
-    if found.onto and (found.data or found.clients or found.invoices):
-        parser.error("--onto replaces training on invoices: leave out the files of invoices")
     if found.store is None and found.only_visits:
         parser.error("--only-visits needs --store")
     if found.store is not None and (found.attack or found.spark):

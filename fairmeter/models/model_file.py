@@ -126,6 +126,11 @@ def check_features(model: FraudModel, names: Sequence[str], path: Path | str) ->
     names: the features of invoices; those of readings are imported here.
     """
     _check_names(model.manifest.get("features", ()), names, path, "features.py computes")
+    check_reading_features(model, path)
+
+
+def check_reading_features(model: FraudModel, path: Path | str) -> None:
+    """As `check_features`, for the ensemble on readings alone, if the model has one."""
     if model.readings is not None:
         expected = model.manifest.get("reading_features", ())
         _check_names(expected, READING_FEATURES, path, "fairmeter/features/readings/matrix.py computes")

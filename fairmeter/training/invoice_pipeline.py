@@ -81,14 +81,20 @@ def label_dataset(
     return replace(Dataset.from_tables(name, tables, evidence, FEATURE_NAMES), weight=weight)
 
 
-def load_base_model(path: Path, key: bytes | None = None) -> FraudModel:
-    """Load a model to add readings to, without its own ensemble on readings, whose features may be outdated.
+def load_base_model(path: Path, key: bytes | None = None, keeps_readings: bool = False) -> FraudModel:
+    """Load a model of which one half is kept, without the other half, whose features may be outdated.
 
-    key: of signed models. Raises ModelError.
+    key: of signed models; keeps_readings: else the ensembles on invoices are kept. Raises ModelError, TrainingError.
     """
-    model = replace(model_file.load(path, key), readings=None)
-    model_file.check_features(model, FEATURE_NAMES, path)
-    return model
+    model = model_file.load(path, key)
+    if not keeps_readings:
+        model = replace(model, readings=None)
+        model_file.check_features(model, FEATURE_NAMES, path)
+        return model
+    if model.readings is None:
+        raise TrainingError(f"{path} has no ensemble on readings to keep: leave --onto out.")
+    model_file.check_reading_features(model, path)
+    return replace(model, invoices=None, aggregates=None)
 
 
 def count_steps(options: TrainingOptions, has_labels: bool) -> int:

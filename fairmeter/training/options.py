@@ -50,6 +50,11 @@ class TrainingOptions:
         return bool(self.sources or self.invoices)
 
     @property
+    def keeps_readings(self) -> bool:
+        """Whether the base model's ensemble on readings stays, and its ensembles on invoices are replaced."""
+        return self.base_model is not None and self.has_invoices
+
+    @property
     def invoice_paths(self) -> tuple[Path, ...]:
         """All files of clients and invoices, to be named in the report."""
         return (*self.sources, *filter(None, (self.clients, self.invoices)))

@@ -33,6 +33,7 @@ from fairmeter.training.validation.readings import (
     train_without_labels,
 )
 
+REPORTED_FACTS = ("data", "n_clients")  # of the manifest's entry on readings
 THEFT_SHARE = 0.065  # of clients, assumed without labels: that of active clients in the public invoices
 
 
@@ -156,6 +157,24 @@ def add_readings(
         manifest = ranks_manifest(manifest, "readings", fitted.ranks)
     on_invoices = (base.invoices, base.aggregates) if base else (None, None)
     return TrainingResult(metrics, FraudModel(*on_invoices, fitted.model, manifest))
+
+
+def keep_readings(result: TrainingResult, base: FraudModel) -> TrainingResult:
+    """The result of a training on invoices with the ensemble on readings of another model, as it is.
+
+    A run that only validates has no model and stays as it is.
+    """
+    if result.model is None:
+        return result
+    kept = {name: base.manifest[name] for name in ("readings", "reading_features")}
+    manifest, run = result.model.manifest | kept, result.metrics["run"]
+    ranks = (base.manifest.get("ranks") or {}).get("readings")
+    if ranks is not None:
+        manifest = ranks_manifest(manifest, "readings", ranks)
+    facts = {name: kept["readings"][name] for name in REPORTED_FACTS}
+    how = [*run["how"], f"The ensemble on readings is that of version {base.manifest['version']}, as it was."]
+    metrics = result.metrics | {"run": run | {"readings": facts, "how": how}}
+    return TrainingResult(metrics, replace(result.model, readings=base.readings, manifest=manifest))
 
 
 def has_labels(label: np.ndarray | None) -> bool:

@@ -152,10 +152,10 @@ def test_without_data_it_takes_the_archive_or_else_the_sample_and_says_so(place,
 # --- bad uses ---------------------------------------------------------------------------------------------------------
 
 BAD_USES = {
-    "attack what": (["--attack"], "--attack and --onto need --readings"),
-    "onto what": (["--onto", "model.bin"], "--attack and --onto need --readings"),
-    "attack invoices": (["utility.zip", "--attack"], "--attack and --onto need --readings"),
-    "onto a model and invoices": (["utility.zip", "--onto", "model.bin", "--readings", "r.csv"], "leave out"),
+    "attack what": (["--attack"], "--attack needs --readings"),
+    "onto what": (["--onto", "model.bin"], "either the files of invoices or --readings"),
+    "attack invoices": (["utility.zip", "--attack"], "--attack needs --readings"),
+    "onto with both": (["utility.zip", "--onto", "model.bin", "--readings", "r.csv"], "either the files of invoices"),
     "a view that is none": (["--view", "backwards"], "invalid choice"),
     "readings of nothing": (["--readings"], "expected one argument"),
 }

@@ -13,6 +13,7 @@ from fairmeter.features.invoices.matrix import FEATURE_NAMES
 from fairmeter.models import model_file
 from fairmeter.models.ensemble import log_odds_of
 from fairmeter.training import reading_pipeline
+from fairmeter.training.dataset import TrainingError
 from fairmeter.training.invoice_pipeline import TrainingResult, load_base_model
 from fairmeter.training.reading_fitting import QUICK_TRAINING_PLANS
 from tests.builders.readings import N_LABELLED, N_LONG, readings_in, readings_text, robbed, town
@@ -201,6 +202,44 @@ def test_onto_a_model_readings_are_added_and_its_invoices_stay_to_the_last_bit(
     kept = {name: value for name, value in small_model.manifest.items() if name not in ("version", "trained_at")}
     assert {name: metered_model.manifest[name] for name in kept} == kept
     assert metered_model.manifest["readings"]["theft_share"] == small_model.manifest["fraud_rate"]
+
+
+def one_fitted(small_model):
+    """What a training on invoices gives: another model than `small_model`, without readings."""
+    manifest = small_model.manifest | {"threshold": 0.25}
+    result = TrainingResult({"run": dict(RUN), "results": []}, replace(small_model, manifest=manifest))
+    return lambda *_: result
+
+
+def test_onto_a_model_invoices_are_fitted_anew_and_its_readings_stay_to_the_last_bit(
+    metered, metered_model, small_model, trained, small_dataset, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(train.invoice_pipeline, "train_on_invoices", one_fitted(small_model))
+    monkeypatch.setattr(train, "build_dataset", lambda *_: small_dataset)
+    options = [trained.data, "--onto", metered.model, "--out", tmp_path / "model.bin", "--report", tmp_path / "report"]
+    assert train.main([str(option) for option in options]) == 0
+    model = model_file.load(tmp_path / "model.bin")
+    kept = [pickle.dumps(model_file.to_plain(each.readings)) for each in (model, metered_model)]
+    assert kept[0] == kept[1]
+    assert model.manifest["threshold"] == 0.25
+    for name in ("readings", "reading_features"):
+        assert model.manifest[name] == metered_model.manifest[name]
+    of_invoices = [each.probability(small_dataset.evidence) for each in (model, small_model)]
+    np.testing.assert_array_equal(*of_invoices)
+    run = metrics_of(tmp_path)["run"]
+    assert run["readings"]["n_clients"] == metered_model.manifest["readings"]["n_clients"]
+    assert metered_model.manifest["version"] in run["how"][-1]
+
+
+def test_a_model_without_readings_has_none_to_keep(trained):
+    with pytest.raises(TrainingError, match="no ensemble on readings"):
+        load_base_model(trained.model, keeps_readings=True)
+
+
+def test_invoices_replace_those_that_a_model_has_whatever_their_features_were(metered, tmp_path):
+    model = model_file.load(metered.model)
+    model_file.save(replace(model, manifest=model.manifest | {"features": ["of old"]}), tmp_path / "old.bin")
+    assert load_base_model(tmp_path / "old.bin", keeps_readings=True).invoices is None
 
 
 def test_readings_replace_those_that_a_model_has_whatever_their_features_were(metered, tmp_path):
