@@ -1,7 +1,7 @@
 """Rules that clean clients and invoices, the same for files and for JSON.
 
 In:  canonical tables as parsed (fairmeter/data/tables.py), invoices sorted by client, energy -1 where missing, with
-     the column is_export_date (fairmeter/data/date_swaps.py), which the output lacks.
+     the column date_form (fairmeter/data/date_swaps.py), which the output lacks.
 Out: cleaned tables with all clients, and a CleaningFinding for each rule that matched a row.
 docs/cleaning.md describes the data problems behind the rules.
 """
@@ -24,7 +24,7 @@ from fairmeter.data.completion import (
     days_since_last,
     index_difference,
 )
-from fairmeter.data.date_swaps import EXPORT_DATE, STATED_DATE, find_swapped, swap_day_and_month
+from fairmeter.data.date_swaps import DATE_FORM, find_swapped, swap_day_and_month
 from fairmeter.data.invoice_rules.corrections import CANCELLED, COPIES, CREDITED, REPEATED, ROUNDING, correct_invoices
 
 # First and last code of the public set. A code of another utility, text or number, has a name and stays.
@@ -93,8 +93,7 @@ def clean(
             if np.count_nonzero(mask):
                 clients = clients | rule.mend(clients, mask)
                 findings.append(CleaningFinding(rule.flag, rule.text, np.flatnonzero(mask)))
-    about_dates = {EXPORT_DATE, STATED_DATE}
-    return clients, {name: column for name, column in invoices.items() if name not in about_dates}, findings
+    return clients, {name: column for name, column in invoices.items() if name != DATE_FORM}, findings
 
 
 # --- rules on invoices ------------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """Detection and correction of invoice dates with day and month swapped, client by client.
 
-In:  invoices (fairmeter/data/tables.py) with `is_export_date`: dates written year first, as in the public export.
+In:  invoices (fairmeter/data/tables.py) with `date_form`: how each date was written.
 Out: which rows are swapped, and their corrected dates.
 
 The public export read day-first dates month-first where that gives a date: 04/03/2014 became the 3rd of April, while
@@ -8,19 +8,29 @@ The public export read day-first dates month-first where that gives a date: 04/0
 meter ended is the later one. docs/cleaning.md has the measurements.
 """
 
+from enum import IntEnum
+
 import numpy as np
 
 from fairmeter.core.calendar import DAYS_PER_MONTH
 from fairmeter.core.types import Table
 
 INVOICE_YEARS = (1950, 2100)  # dates outside are typing errors or placeholders
-EXPORT_DATE = "is_export_date"
-STATED_DATE = "is_stated_date"  # in a format that a map states: never put right
+DATE_FORM = "date_form"
 # Of the mean difference between gaps and billed months: one order of day and month is clearly worse than the other.
 WORSE_RATIO, WORSE_DAYS = 1.5, 10.0
 MAX_GAP_ERROR = 365.0  # days: a lost year of invoices must not outweigh all other gaps
-GAP_COLUMNS = ("client", "energy", "months", "invoice_on", EXPORT_DATE)
+GAP_COLUMNS = ("client", "energy", "months", "invoice_on", DATE_FORM)
 MIN_GAPS = 3  # of a client, for a swap that only the gaps ask for
+
+
+class DateForm(IntEnum):
+    """How a date was written, which says what may put it right. Missing in a table, all are PLAIN."""
+
+    PLAIN = 0  # 2014-03-24, or typed: one order only, so links of the index alone
+    EXPORT = 1  # year first in the public export: links, gaps, and both orders where neither decides
+    SLASHED = 2  # 24/03/2014, which others write month first: links and gaps
+    STATED = 3  # in a format that a map states: nothing
 
 
 def _swap_each(dates: np.ndarray) -> np.ndarray:
@@ -66,23 +76,27 @@ def find_swapped(invoices: Table, created_on: np.ndarray) -> np.ndarray:
 
     These are the ambiguous dates of clients with fewer backward links after the swap. Where the number does not change,
     gaps that fit the billed months clearly better decide, unless that alone puts an invoice before the creation of its
-    client; where neither does, the dates in the format of the public export are marked. [created_on: of each client]
+    client; a PLAIN date has one order, which gaps do not change. Where nothing decides, dates of the public export are
+    marked. [created_on: of each client]
     """
     n_clients = len(created_on)
     other = swap_day_and_month(invoices["invoice_on"])
     is_ambiguous = other != invoices["invoice_on"]
     if not np.count_nonzero(is_ambiguous):
         return is_ambiguous
-    gain = _repaired_links(invoices, other, n_clients)
-    has_ambiguous = np.bincount(invoices["client"][is_ambiguous], minlength=n_clients) > 0
-    undecided = np.flatnonzero(((gain == 0) & has_ambiguous)[invoices["client"]])
+    form = invoices.get(DATE_FORM, np.full(len(other), DateForm.PLAIN, np.int8))
+    by_links = _repaired_links(invoices, other, n_clients)
+    is_open = is_ambiguous & ((form == DateForm.EXPORT) | (form == DateForm.SLASHED))
+    has_open = np.bincount(invoices["client"][is_open], minlength=n_clients) > 0
+    by_gaps = np.zeros(n_clients, np.int8)
+    undecided = np.flatnonzero(((by_links == 0) & has_open)[invoices["client"]])
     if len(undecided):
         some = {name: invoices[name][undecided] for name in GAP_COLUMNS if name in invoices}
         by_gaps = _repaired_gaps(some, other[undecided], n_clients)
-        gain = gain + np.where(_predates(some, other[undecided], by_gaps, created_on), 0, by_gaps)
-    of_client = gain[invoices["client"]]
-    is_swapped = (of_client > 0) | ((of_client == 0) & invoices.get(EXPORT_DATE, False))
-    return is_ambiguous & is_swapped & ~invoices.get(STATED_DATE, np.zeros(1, bool))
+        by_gaps[_predates(some, other[undecided], by_gaps, created_on)] = 0
+    links, gaps = by_links[invoices["client"]], by_gaps[invoices["client"]]
+    is_swapped = (links > 0) | (is_open & (links == 0) & ((gaps > 0) | ((gaps == 0) & (form == DateForm.EXPORT))))
+    return is_ambiguous & is_swapped & (form != DateForm.STATED)
 
 
 def _predates(invoices: Table, other: np.ndarray, by_gaps: np.ndarray, created_on: np.ndarray) -> np.ndarray:
@@ -97,7 +111,7 @@ def _predates(invoices: Table, other: np.ndarray, by_gaps: np.ndarray, created_o
 def _repaired_gaps(invoices: Table, other: np.ndarray, n_clients: int) -> np.ndarray:
     """1 where the other dates fit the billed months clearly better, -1 where worse, else 0. [int8, (clients,)]"""
     given, n = gap_errors(invoices, invoices["invoice_on"], n_clients)
-    if given.max() <= WORSE_DAYS and not np.count_nonzero(invoices.get(EXPORT_DATE, False)):
+    if given.max() <= WORSE_DAYS and not np.count_nonzero(invoices[DATE_FORM] == DateForm.EXPORT):
         return np.zeros(n_clients, np.int8)  # already regular, the usual case of a single client
     swapped, _ = gap_errors(invoices, other, n_clients)
     is_better = (given > WORSE_RATIO * swapped + WORSE_DAYS) & (n >= MIN_GAPS)

@@ -15,9 +15,9 @@ import numpy as np
 from fairmeter.core.code_names import NO_CODE_NAMES, CodeNames
 from fairmeter.core.types import QualityFlag, Table
 from fairmeter.data.cleaning import clean
-from fairmeter.data.date_swaps import EXPORT_DATE
+from fairmeter.data.date_swaps import DATE_FORM, DateForm
 from fairmeter.data.files import Column, TableError
-from fairmeter.data.parsing import is_year_first, parse_text
+from fairmeter.data.parsing import is_slashed_date, parse_text
 from fairmeter.data.tables import CLIENT_FIELDS, CLIENT_ID, INVOICE_FIELDS, INVOICE_ON, NO_INVOICES, flags_by_client
 
 Place = Callable[[int], tuple[int, str]]  # row -> index of its client, path within that client's object
@@ -52,11 +52,16 @@ def tables_from_records(
         invoice_table = {"client": client} | columns_from_records(
             rows, INVOICE_FIELDS, partial(record_place, "invoices", client)
         )
-        invoice_table[EXPORT_DATE] = np.array(
-            [INVOICE_ON.raw in row and is_year_first(row[INVOICE_ON.raw]) for row in rows], bool
-        )
+        invoice_table[DATE_FORM] = np.array([_date_form(row) for row in rows], np.int8)
     client_table, invoice_table, findings = clean(client_table, invoice_table, names_from_records(clients, rows))
     return client_table, invoice_table, flags_by_client(findings, len(clients))
+
+
+def _date_form(row: dict) -> DateForm:
+    is_raw = INVOICE_ON.raw in row
+    if is_slashed_date(row[INVOICE_ON.raw if is_raw else INVOICE_ON.name]):
+        return DateForm.SLASHED
+    return DateForm.EXPORT if is_raw else DateForm.PLAIN
 
 
 def names_from_records(clients: list[dict], invoices: list[dict]) -> CodeNames:

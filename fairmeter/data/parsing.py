@@ -17,7 +17,6 @@ from fairmeter.data.files import NULLS
 EPOCH = date(1970, 1, 1).toordinal()
 INVOICE_DAYS = (date(INVOICE_YEARS[0], 1, 1).toordinal() - EPOCH, date(INVOICE_YEARS[1] + 1, 1, 1).toordinal() - EPOCH)
 NAT = np.iinfo(np.int64).min
-FLAGS = {"true": True, "1": True, "false": False, "0": False} | {text.lower(): False for text in NULLS}
 ENERGIES = {"ELEC": 0, "GAZ": 1, "0": 0, "1": 1}
 QUALITIES = ("actual", "estimated", "missing")  # of invoices and readings
 NO_QUALITY = {text.lower() for text in NULLS}
@@ -95,9 +94,9 @@ def parse_invoice_day(value) -> int:
 
 
 @lru_cache(maxsize=2**15)
-def is_year_first(value) -> bool:
-    """Whether a date is written year first; a typed date counts as such."""
-    return not DAY_FIRST.fullmatch(parse_text(value))
+def is_slashed_date(value) -> bool:
+    """Whether a date is written 24/03/2014, day first; a typed date is not."""
+    return DAY_FIRST.fullmatch(parse_text(value)) is not None
 
 
 def parse_energy(value) -> int:
@@ -118,14 +117,6 @@ def parse_quality(value) -> int:
     if isinstance(value, bool) or text not in QUALITIES:
         raise ValueError(f"not a quality; write {', '.join(QUALITIES[:-1])} or {QUALITIES[-1]}")
     return QUALITIES.index(text)
-
-
-def parse_flag(value) -> bool:
-    """Whether something is so; empty is no. Raises ValueError."""
-    text = parse_text(value).lower()
-    if text not in FLAGS:
-        raise ValueError("not a flag; write true or false")
-    return FLAGS[text]
 
 
 def parse_label(value) -> float:

@@ -27,7 +27,7 @@ from fairmeter.core.consumption import LEVELS, billed_consumption
 from fairmeter.core.types import TOTAL_ROW, DataIncident, QualityFlag, Table
 from fairmeter.data.arrow_reader import ParsedTable, parse_table
 from fairmeter.data.cleaning import FINDINGS, STEG_CODES, CleaningFinding, clean, is_foreign
-from fairmeter.data.date_swaps import EXPORT_DATE, STATED_DATE
+from fairmeter.data.date_swaps import DATE_FORM, DateForm
 from fairmeter.data.files import (
     NULLS,
     Column,
@@ -46,10 +46,9 @@ from fairmeter.data.invoice_rules.client_base import (
 )
 from fairmeter.data.layouts.text_rows import EMPTY_LINES
 from fairmeter.data.parsing import (
-    is_year_first,
+    is_slashed_date,
     parse_day,
     parse_energy,
-    parse_flag,
     parse_id,
     parse_invoice_day,
     parse_key,
@@ -152,8 +151,22 @@ CLIENT_FIELDS = (
     Column("label", "target", parse_label, np.float64, is_required=False),
     Column("labelled_on", "labelled_on", parse_day, "datetime64[D]", error=UnreadableDate, is_required=False),
 )
+
+
+def parse_date_form(value) -> int:
+    """A DateForm by its number; missing is PLAIN. Raises ValueError."""
+    text = parse_text(value)
+    return DateForm.PLAIN if text in NULLS else DateForm(int(text))
+
+
+def date_forms(is_slashed: np.ndarray, is_raw: bool) -> np.ndarray:
+    """The form of each date. [is_raw: the column has the name of the public export, whose dates are year first]"""
+    year_first = DateForm.EXPORT if is_raw else DateForm.PLAIN
+    return np.where(is_slashed, DateForm.SLASHED, year_first).astype(np.int8)
+
+
 INVOICE_ON = Column("invoice_on", "invoice_date", parse_invoice_day, "datetime64[D]", error=UnreadableDate)
-YEAR_FIRST = INVOICE_ON._replace(convert=is_year_first, dtype=bool)
+SLASHED = INVOICE_ON._replace(convert=is_slashed_date, dtype=bool)
 INVOICE_FIELDS = (
     INVOICE_ON,
     Column("energy", "counter_type", parse_energy, np.int8, is_filled=True),
@@ -170,8 +183,7 @@ INVOICE_FIELDS = (
     _number("consumption", "consumption", is_required=False),
     Column("quality", "quality", parse_quality, np.int8, is_required=False),
     # How a date was written where another reader has parsed it, as fairmeter.read does.
-    Column(EXPORT_DATE, EXPORT_DATE, parse_flag, bool, is_required=False),
-    Column(STATED_DATE, STATED_DATE, parse_flag, bool, is_required=False),
+    Column(DATE_FORM, DATE_FORM, parse_date_form, np.int8, is_required=False),
 )
 NO_INVOICES = {"client": np.array([], np.int64)} | {
     field.name: np.array([], field.dtype) for field in INVOICE_FIELDS if field.is_required
@@ -344,11 +356,8 @@ def client_columns(sheet: ParsedTable) -> Table:
 
 def invoice_columns(sheet: ParsedTable) -> Iterator[tuple[str, np.ndarray]]:
     """Yield (name, column) of invoices as parsed, so that only one column at a time is in memory in two forms."""
-    # First, before the column of dates is released. In the public export, where day and month are swapped, this column
-    # has the raw name and its dates are written year first.
-    if EXPORT_DATE not in sheet.names:
-        is_raw = sheet.is_raw(INVOICE_ON)
-        yield EXPORT_DATE, sheet.peek(YEAR_FIRST) if is_raw else np.zeros(sheet.n_rows, bool)
+    if DATE_FORM not in sheet.names:  # first, before the column of dates is released
+        yield DATE_FORM, date_forms(sheet.peek(SLASHED), sheet.is_raw(INVOICE_ON))
     for field in INVOICE_FIELDS:
         if field in sheet:
             yield field.name, sheet.take(field)

@@ -139,6 +139,10 @@ class ForwardStream:
     """What Arrow asks of a stream that is read once, from its start to its end."""
 
     closed = False
+    is_ended = False  # from then on no bytes follow, whatever the file holds
+
+    def end(self) -> None:
+        self.is_ended = True
 
     def readable(self) -> bool:
         return True
@@ -169,7 +173,7 @@ class Utf8Stream(ForwardStream):
 
     def read(self, n: int = -1) -> bytes:
         """The next bytes, at least one before the end."""
-        while True:
+        while not self.is_ended:
             packed = self._stream.read(max(1, n // MAX_GROWTH) if self._decode and n > 0 else n)
             chunk = self._decode(packed, not packed).encode() if self._decode else packed
             if self._is_first:
@@ -179,6 +183,7 @@ class Utf8Stream(ForwardStream):
             if chunk or not packed:
                 self._look_at(chunk)
                 return chunk
+        return b""
 
     def _look_at(self, chunk: bytes) -> None:
         if b"\0" in chunk:

@@ -160,6 +160,8 @@ class RegularStream(ForwardStream):
 
     def read(self, n: int = -1) -> bytes:
         """The next bytes, at least one before the end."""
+        if self.is_ended:
+            return b""
         while n < 0 or len(self._left) < n:
             text = io.StringIO(newline="")
             csv.writer(text).writerows(row.values for row in islice(self._rows, CHUNK_ROWS))

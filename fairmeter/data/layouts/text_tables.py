@@ -5,9 +5,9 @@ Out: all rows as one table, or batches. What Arrow cannot split goes through tex
      through text_rows.py, with the same result.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from itertools import islice
 from typing import NamedTuple
@@ -161,14 +161,18 @@ def _arrow_batches(
     source: TableFile, found: FoundLayout, columns: _Wanted, n_given: int, noted: Counter[str]
 ) -> Iterator[ArrowRawTable]:
     """Batches of the rows from n_given on, straight from the file."""
-    with _stream(source, found) as stream:
-        tables = ((found.above, _regular(table, found, columns)) for table in _open_csv(stream, found, columns))
+    with _stream(source, found) as stream, closing(_open_csv(stream, found, columns)) as opened:
+        tables = ((found.above, _regular(table, found, columns)) for table in opened)
         yield from _in_batches(source, found, columns, tables, n_given, noted, lambda: _notes(found, stream))
         _check_quotes(stream)
 
 
 def _open_csv(stream, found: FoundLayout, columns: _Wanted) -> Iterator:
-    """Arrow tables of some rows each."""
+    """Arrow tables of some rows each.
+
+    Arrow reads ahead on threads of its own. A thread that still reads when Python exits aborts the process, so a
+    reader that is left early is read to the end of a stream that has ended.
+    """
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
@@ -180,10 +184,14 @@ def _open_csv(stream, found: FoundLayout, columns: _Wanted) -> Iterator:
         if "Empty CSV" in str(error):
             return
         raise
-    with reader:
+    try:
         for batch in reader:
             if batch.num_rows:
                 yield pa.Table.from_batches([batch])
+    finally:
+        stream.end()
+        with reader, suppress(pa.ArrowInvalid):
+            deque(reader, 0)
 
 
 def _in_batches(
@@ -349,5 +357,6 @@ def _tables_by_row(
     source: TableFile, found: FoundLayout, columns: _Wanted, notes: Counter[str]
 ) -> Iterator[tuple[str, object]]:
     for above, rows in sections(kept_rows(source, found, notes)):
-        for table in _open_csv(RegularStream(rows), _split_again(found), columns):
-            yield above, table
+        with closing(_open_csv(RegularStream(rows), _split_again(found), columns)) as opened:
+            for table in opened:
+                yield above, table

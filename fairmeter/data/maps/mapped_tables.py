@@ -14,7 +14,7 @@ from fairmeter.core.code_names import NO_CODE_NAMES, CodeNames
 from fairmeter.core.consumption import LEVELS
 from fairmeter.core.types import QualityFlag, Table
 from fairmeter.data.cleaning import CleaningFinding
-from fairmeter.data.date_swaps import STATED_DATE
+from fairmeter.data.date_swaps import DATE_FORM
 from fairmeter.data.files import InvalidValue
 from fairmeter.data.invoice_rules.client_base import without_unit_check
 from fairmeter.data.layouts import CodedColumn
@@ -191,7 +191,7 @@ def _states_unit(tables: tuple[TableSpec, ...]) -> bool:
 
 def _no_invoices() -> Iterator[tuple[str, np.ndarray]]:
     yield "invoice_on", np.array([], "datetime64[D]")
-    yield STATED_DATE, np.array([], bool)
+    yield DATE_FORM, np.array([], np.int8)
 
 
 def with_findings(tables: Tables, findings: list[CleaningFinding], counts: Counter[str], kind: str) -> Tables:

@@ -15,7 +15,7 @@ import numpy as np
 
 from fairmeter.core.code_names import NO_CODE_NAMES
 from fairmeter.core.types import QualityFlag, Table
-from fairmeter.data.date_swaps import STATED_DATE
+from fairmeter.data.date_swaps import DATE_FORM
 from fairmeter.data.files import MissingFile, TableFile
 from fairmeter.data.layouts import CodedColumn
 from fairmeter.data.maps import DataMap
@@ -38,7 +38,7 @@ from fairmeter.data.tables import Tables
 
 CLIENT_ID, TABLE = "client_id", "table"
 INTEGERS = {"created_on", "labelled_on", "invoice_on", "series"}
-SMALL = {"energy", "quality"}
+SMALL = {"energy", "quality", DATE_FORM}
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class MappedTableFiles:
 
     def spark_types(self) -> tuple[str, str]:
         """The columns of both tables as Spark schemas, after the number of the partition."""
-        kinds = {"text": "string", "integer": "bigint", "small": "tinyint", "flag": "boolean", "number": "double"}
+        kinds = {"text": "string", "integer": "bigint", "small": "tinyint", "number": "double"}
         of = [
             ", ".join([f"part int, {place} bigint, {CLIENT_ID} string", *(f"{n} {kinds[k]}" for n, k in names.items())])
             for place, names in ((ROW, self.client_names), (TABLE, self.invoice_names))
@@ -172,12 +172,10 @@ def _given(reader: MapReader, table: TableSpec, source: TableFile) -> dict[str, 
 
 
 def _kind_of(name: str) -> str:
-    if name == STATED_DATE:
-        return "flag"
     return "integer" if name in INTEGERS else "small" if name in SMALL else "number"
 
 
-DTYPES = {"integer": np.int64, "small": np.int8, "flag": bool, "number": np.float64}
+DTYPES = {"integer": np.int64, "small": np.int8, "number": np.float64}
 
 
 def _to_arrow(rows: CanonicalRows, place: Table, names: dict[str, str]):

@@ -18,7 +18,7 @@ import numpy as np
 from fairmeter.core.code_names import NO_CODE_NAMES, CodeNames
 from fairmeter.core.types import QualityFlag, Table
 from fairmeter.data.arrow_reader import ParsedTable, matched_names, parse_batches, read_header
-from fairmeter.data.date_swaps import EXPORT_DATE
+from fairmeter.data.date_swaps import DATE_FORM
 from fairmeter.data.files import Column, EmptyTable, MissingFile, TableFile, find_files
 from fairmeter.data.invoice_rules.client_base import BaseSummary
 from fairmeter.data.parsing import parse_key
@@ -158,7 +158,7 @@ def invoice_rows(files: TableFiles, number: int) -> Iterator:
         require_consumption(files.invoice_columns, files.invoices[number])
         owner = {PART_KEY: sheet.peek(KEY), CLIENT_ID.name: sheet.take(OWNER)}
         columns = dict(invoice_columns(sheet))
-        yield _with_names(owner | {EXPORT_DATE: columns.pop(EXPORT_DATE)}, columns, fields, sheet), sheet.notes
+        yield _with_names(owner | {DATE_FORM: columns.pop(DATE_FORM)}, columns, fields, sheet), sheet.notes
 
 
 def _with_names(place: Table, given: Table, fields: Sequence[Column], sheet: ParsedTable):
@@ -257,7 +257,7 @@ def partition_tables(clients, invoices, place: str, has_clients: bool = True) ->
     ids = clients[CLIENT_ID.name].combine_chunks()
     owner = compute.index_in(invoices[CLIENT_ID.name], value_set=ids)
     client = owner.fill_null(-1).to_numpy().astype(np.int64)
-    given = (name for name in (EXPORT_DATE, *(f.name for f in INVOICE_FIELDS)) if name in invoices.column_names)
+    given = (name for name in (DATE_FORM, *(f.name for f in INVOICE_FIELDS)) if name in invoices.column_names)
     columns = ((name, invoices[name].to_numpy()) for name in given)
     unknown_ids = invoices[CLIENT_ID.name].filter(compute.is_null(owner)).unique().to_pylist()
     return clean_tables(table, client, columns, lambda: names, unknown_ids, is_part=True), rows

@@ -24,7 +24,7 @@ from threading import Event, Thread
 import numpy as np
 
 from fairmeter.core.paths import PROJECT
-from fairmeter.data.date_swaps import EXPORT_DATE
+from fairmeter.data.date_swaps import DATE_FORM
 from fairmeter.data.files import Column, TableError
 from fairmeter.data.partitioned.mapped_files import MappedTableFiles
 from fairmeter.data.partitioned.partitions import (
@@ -286,7 +286,7 @@ def client_types(columns: tuple[str, ...]) -> str:
 
 def invoice_types(columns: tuple[str, ...]) -> str:
     """The columns of invoices as a Spark schema."""
-    return ", ".join([f"{PART} int", "client_id string", f"{EXPORT_DATE} boolean", *_types(INVOICE_FIELDS, columns)])
+    return ", ".join([f"{PART} int", "client_id string", f"{DATE_FORM} tinyint", *_types(INVOICE_FIELDS, columns)])
 
 
 def _types(fields: tuple[Column, ...], columns: tuple[str, ...]) -> list[str]:

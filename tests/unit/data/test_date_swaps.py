@@ -207,6 +207,16 @@ def test_gaps_do_not_keep_dates_before_the_creation_of_the_client(tmp_path):
     assert dates_of(read_tables(written(tmp_path / "late", clients, rows)))[0] == "2014-03-02"
 
 
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_dates_written_year_first_under_the_canonical_name_stay_whatever_the_gaps(tmp_path, ending):
+    stated = ["{0}-{2}-{1}".format(*day.split("-")) for day in fixed_day(1)]
+    rows = [an_invoice(invoice_on=day, months=1, old_index=None) for day in stated]
+    tables = read(tmp_path, rows, ending=ending)
+    assert (dates_of(tables), FLAG in flags_of(tables)) == (stated, False)
+    _, invoices, _ = tables_from_records([a_client()], [rows])
+    same(invoices, tables.invoices)
+
+
 def test_two_gaps_alone_swap_nothing(tmp_path):
     rows = [an_invoice(invoice_on=day, months=4, old_index=None) for day in ("2014-01-05", "2014-05-01")]
     assert dates_of(read(tmp_path, rows)) == ["2014-01-05", "2014-05-01"]

@@ -13,7 +13,7 @@ from hashlib import blake2b
 import numpy as np
 
 from fairmeter.core.calendar import DAYS_PER_MONTH
-from fairmeter.data.date_swaps import STATED_DATE
+from fairmeter.data.date_swaps import DATE_FORM, DateForm
 from fairmeter.data.layouts import CodedColumn, RawTable
 from fairmeter.data.maps.fields import FIELDS, MapField
 from fairmeter.data.maps.rows.canonical_rows import CanonicalRows
@@ -30,7 +30,7 @@ from fairmeter.data.maps.values.columns import (
     matching_rows,
 )
 from fairmeter.data.maps.values.quantities import energy_of_power, to_energy
-from fairmeter.data.parsing import INVOICE_DAYS, NAT, parse_text
+from fairmeter.data.parsing import INVOICE_DAYS, NAT, is_slashed_date, parse_text
 
 READ, KEPT = "rows read", "rows kept"
 NOT_KEPT, DROPPED = "left out by keep", "left out by drop"
@@ -221,8 +221,7 @@ def _invoice_rows(batch: Batch, part: WidePart | None, _joins: Joins) -> Canonic
             found = converting.energies(spec, batch, adds_empty=True)
             columns[field.name] = _spread(part, _energy(found, counts, is_gas=True))
     columns["invoice_on"] = part.day if part is not None and part.day is not None else _days(batch, part)
-    is_stated = bool(batch.table.wide) or bool(batch.table.fields["invoice_on"].formats)
-    columns[STATED_DATE] = np.full(len(columns["invoice_on"]), is_stated)
+    columns[DATE_FORM] = _date_forms(batch, part, len(columns["invoice_on"]))
     months = _months(batch)
     if months is not None:
         columns["months"] = _spread(part, months)
@@ -244,6 +243,17 @@ def _days(batch: Batch, part: WidePart | None) -> np.ndarray:
     if (bad := np.flatnonzero((days < INVOICE_DAYS[0]) | (days >= INVOICE_DAYS[1]))).size:
         raise Misfit(spec, str(np.datetime64(int(days[bad[0]]), "D")), int(bad[0]), "year")
     return _spread(part, days)
+
+
+def _date_forms(batch: Batch, part: WidePart | None, n: int) -> np.ndarray:
+    """The DateForm of each row. [int8, (n,)]"""
+    spec = batch.table.fields.get("invoice_on")
+    is_stated = spec is None or batch.table.wide or spec.formats
+    column = None if is_stated else converting.source_column(spec, batch)
+    if column is None:
+        return np.full(n, DateForm.STATED, np.int8)
+    is_slashed = np.array([is_slashed_date(value) for value in column.values], bool)
+    return _spread(part, np.where(is_slashed, DateForm.SLASHED, DateForm.PLAIN).astype(np.int8)[column.codes])
 
 
 def _months(batch: Batch) -> np.ndarray | None:

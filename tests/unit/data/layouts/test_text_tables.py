@@ -1,6 +1,7 @@
 """Text files parsed by Arrow, row by row where it cannot, in batches and at once: always the same values."""
 
 import io
+import time
 import tracemalloc
 from collections import Counter
 
@@ -197,3 +198,23 @@ def test_many_batches_need_no_more_memory_than_one(tmp_path):
     tracemalloc.stop()
     assert n_rows == 200_000
     assert peak < 4 * path.stat().st_size
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_a_reader_that_is_left_early_reads_nothing_afterwards():
+    class Counting(io.BytesIO):
+        n_reads = 0
+
+        def read(self, size=-1):
+            Counting.n_reads += 1
+            time.sleep(0.001)
+            return super().read(min(size, 2_000))
+
+    content = "\n".join(["meter;at;kwh", *lines(20_000)]).encode()
+    source = TableFile("a.csv", "here/a.csv", lambda: Counting(content), len(content), "here/a.csv")
+    batches = read_raw(source, Layout(expected=NAMES))
+    assert next(batches).n_rows
+    batches.close()
+    n_reads = Counting.n_reads
+    time.sleep(0.05)
+    assert Counting.n_reads == n_reads < len(content) / 2_000
