@@ -18,6 +18,13 @@ from fairmeter.data.daily import DailyConsumption
 from fairmeter.features.readings.covariates import MIRROR, Covariates, TransformerLosses
 from fairmeter.simulation import harmless_patterns as harmless
 from fairmeter.simulation import theft_patterns
+from fairmeter.simulation.compositions import (
+    TRAINED,
+    Composition,
+    apply_compositions,
+    apply_in_turn,
+    sample_compositions,
+)
 
 HONEST = "honest"
 MIN_WINDOW_DAYS, MIN_READ_DAYS = 60, 30  # days of a window; days of them with a reading
@@ -29,6 +36,8 @@ RESOLUTION = 1000.0  # steps per kWh: a meter registers whole Wh, and decimals m
 # losses. [clients; share; shares of the delivered energy]
 CLIENTS_PER_TRANSFORMER, THIEF_SHARE, LOSS_ERROR, DAILY_LOSS_ERROR = (10, 80), 0.065, 0.01, 0.003
 TRANSFORMER_SEED = 7  # added to the set's seed, so that transformers do not change the thefts
+COMPOSITION_SEED = 11  # the same for compositions
+IN_TURN = 0.15  # of the composed thefts: a second composition takes over
 DAILY_PATTERNS = tuple(name for name, each in theft_patterns.PATTERNS.items() if each.is_theft and not each.needs_hours)
 # Patterns are equally frequent, except for those that utilities meet most and miss most.
 PATTERN_WEIGHTS = {"constant_scale": 2.0, "gradual": 2.0, "cut_off": 2.0, "subtract": 2.0}
@@ -51,6 +60,8 @@ class AttackPlan:
     age: tuple[float, float] = (10.0, np.inf)  # days from the onset to the end
     is_metered: bool = False  # its transformers are measured
     is_mirrored: bool = False  # households and covariates reversed in time
+    composed: float = 0.0  # of the thefts: a composition instead of a published pattern
+    compositions: tuple[Composition, ...] = TRAINED  # that are drawn from
 
 
 WIDE = AttackPlan(theft_patterns.WIDE)
@@ -129,6 +140,8 @@ def attack_households(
     n = len(households)
     label = (rng.random(n) < plan.stealing).astype(np.int64)
     kind = np.where(label == 1, _sample_names(patterns, n, rng), HONEST).astype(object)
+    composed = _Composed.sample(label, plan, seed)
+    kind[composed.rows] = composed.names
     is_changed = (label == 0) & (rng.random(n) < plan.harmless)
     kind[is_changed] = _sample_names(tuple(harmless.HARMLESS), n, rng, plan.solar)[is_changed]
     onset = _sample_onsets(start, stop, plan, rng)
@@ -141,9 +154,12 @@ def attack_households(
         before, np.flatnonzero(besides), meets, _sample_onsets(start, stop, plan, rng), base.first_day, rng
     )
     after = before.copy()
-    for name in np.unique(kind[label == 1]):
-        rows = np.flatnonzero(kind == name)
+    is_pattern = label == 1
+    is_pattern[composed.rows] = False
+    for name in np.unique(kind[is_pattern]):
+        rows = np.flatnonzero(is_pattern & (kind == name))
         after[rows] = _apply_thefts(before, rows, onset, name, plan, rng)
+    after[composed.rows] = composed.apply(before[composed.rows], onset[composed.rows], base.first_day)
     stolen = np.where((label == 1)[:, None], before - after, 0.0)
     _apply_harmless_changes(after, np.flatnonzero(is_changed), kind, onset, base.first_day, rng)
     loss = _loss_shares(before, after, onset, label)
@@ -167,6 +183,41 @@ def attack_households(
         loss[is_usable],
         plan,
     )
+
+
+@dataclass(frozen=True)
+class _Composed:
+    """Clients whose theft is a composition, the composition of each, and the one that takes over at some of them."""
+
+    rows: np.ndarray
+    first: list[Composition]
+    second: list[Composition]
+    rng: np.random.Generator
+
+    @classmethod
+    def sample(cls, label: np.ndarray, plan: AttackPlan, seed: int) -> "_Composed":
+        rng = np.random.default_rng((COMPOSITION_SEED, seed))
+        rows = np.flatnonzero((label == 1) & (rng.random(len(label)) < plan.composed))
+        first, other = (sample_compositions(plan.compositions, len(rows), rng) for _ in range(2))
+        takes_over = rng.random(len(rows)) < IN_TURN
+        return cls(rows, first, [other[i] if takes_over[i] else first[i] for i in range(len(rows))], rng)
+
+    @property
+    def names(self) -> np.ndarray:
+        return np.array([str(each) for each in self.first], dtype=object)
+
+    def apply(self, kwh: np.ndarray, onset: np.ndarray, first_day: int) -> np.ndarray:
+        """The clients' series with their compositions. [kwh, onset: of `rows`]"""
+        after, turning = kwh.copy(), np.array([a != b for a, b in zip(self.first, self.second, strict=True)], bool)
+        for rows, in_turn in ((np.flatnonzero(~turning), False), (np.flatnonzero(turning), True)):
+            first, second = ([names[i] for i in rows] for names in (self.first, self.second))
+            given = kwh[rows], onset[rows], first_day
+            after[rows] = (
+                apply_in_turn(*given, (first, second), self.rng)
+                if in_turn
+                else apply_compositions(*given, first, self.rng)
+            )
+        return after
 
 
 def _transformer_losses(

@@ -7,6 +7,7 @@ import pytest
 
 from fairmeter.features.readings.covariates import Covariates
 from fairmeter.simulation import theft_patterns
+from fairmeter.simulation.compositions import HELD_OUT, TRAINED, TUNING
 from fairmeter.simulation.harmless_patterns import HARMLESS
 from fairmeter.training import attacks
 from fairmeter.training.attacks import (
@@ -183,3 +184,39 @@ def test_surroundings_come_from_the_file_as_attacked_where_asked_for(base):
     made = attack_households(base, np.arange(200), 8, "file")
     np.testing.assert_array_equal(made.covariates.factor, Covariates.from_consumption(made.days).factor)
     assert attack_households(base, np.arange(200), 8).covariates is None
+
+
+# --- compositions -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def composed(base):
+    return attack_households(base, np.arange(N_HOUSEHOLDS), 1, plan=replace(WIDE, composed=0.5))
+
+
+def test_half_of_the_thefts_are_compositions_of_the_same_clients(wide, composed):
+    names = {str(each) for each in TRAINED}
+    kind = dict(zip(composed.household.tolist(), composed.kind, strict=True))
+    is_composed = np.array([kind.get(household) in names for household in wide.household])
+    assert 0.35 < is_composed[wide.label == 1].mean() < 0.65
+    assert not is_composed[wide.label == 0].any()
+    thieves, honest = (set(wide.household[wide.label == label]) for label in (1, 0))
+    assert set(composed.household[composed.label == 1]) <= thieves | set(range(N_HOUSEHOLDS)) - honest
+
+
+def test_a_composition_takes_something_from_its_onset_on_and_nothing_before(base, composed):
+    days, names = composed.days, {str(each) for each in TRAINED}
+    since = days.day - composed.onset[days.segments.index]
+    used = base.kwh[composed.household[days.segments.index], days.day - FIRST]
+    is_same = np.isnan(days.kwh) | np.isclose(used, days.kwh, atol=0.0006)
+    chosen = np.isin(composed.kind.astype(str), list(names))
+    besides = days.segments.total((~is_same & (since < 0)).astype(float)) > 0
+    assert besides[chosen].mean() < 0.3, "few have a harmless change as well, which may come before"
+    assert (composed.loss[chosen] >= MIN_LOSS).all()
+
+
+@pytest.mark.parametrize("compositions", [TUNING, HELD_OUT], ids=["tuning", "held out"])
+def test_a_plan_draws_from_its_own_compositions_alone(base, compositions):
+    plan = replace(PUBLISHED, composed=1.0, compositions=compositions)
+    made = attack_households(base, np.arange(100), 2, plan=plan)
+    assert set(made.kind[made.label == 1]) <= {str(each) for each in compositions}
