@@ -24,6 +24,7 @@ from fairmeter.data.reading_cleaning import clean_readings, in_order
 from fairmeter.data.reading_rules.impossible import MIN_READINGS, register_clients
 from fairmeter.data.reading_rules.intervals import DAY
 from fairmeter.data.reading_rules.steps import (
+    MIN_KNOWN,
     THOUSAND,
     UNIT_SPREAD,
     WINDOW,
@@ -44,6 +45,7 @@ MIN_FACTOR, FACTOR_SPREAD = np.log(1.6), 0.35  # a smaller step is within a clie
 MIN_SHARE, MIN_ALIKE = 0.2, 2  # of the clients, for the same factor to be the data's
 ENDS, FAR = 8, 30.0  # readings at each end of a client's, and their ratio, for a look at its units
 MIN_UNIT_SHARE = 0.1  # for a step by a thousand, which no client makes
+LOOK_SHARE = MIN_UNIT_SHARE / 2.0  # as clients with gaps have no step
 MIN_BASE = 5  # clients: of fewer, two are no many
 
 
@@ -114,6 +116,7 @@ class ManyClients:
     _n_registers: int = 0
     _n_judged: int = 0
     _n_far: int = 0
+    _n_compared: int = 0
     _n_conflicting: int = 0
     _n_of_moments: int = 0
     _n_long: int = 0
@@ -129,7 +132,9 @@ class ManyClients:
         self._n_registers += len(register_clients(readings["client"], minute, readings["consumption_kwh"]))
         n_readings = np.bincount(readings["client"])
         self._n_judged += int(np.count_nonzero(n_readings >= MIN_READINGS))
-        self._n_far += _n_far(n_readings, readings["consumption_kwh"])
+        n_far, n_compared = _far_ends(n_readings, minute, readings["consumption_kwh"])
+        self._n_far += n_far
+        self._n_compared += n_compared
 
     def add_cleaned(
         self, numbers: np.ndarray, table: Table, findings: list[CleaningFinding], days: DailyConsumption
@@ -194,8 +199,8 @@ class ManyClients:
     # --- the same at many clients -------------------------------------------------------------------------------------
 
     def may_mix_units(self) -> bool:
-        """Whether last readings of several clients are far from their first ones: a cheap look."""
-        return self._n_far >= MIN_ALIKE
+        """Whether last readings of many clients are far from their first ones: a cheap look."""
+        return self._n_far >= max(MIN_ALIKE, LOOK_SHARE * self._n_compared)
 
     def unit_conversions(self, parts: Parts) -> list[UnitConversion]:
         """Steps by a thousand at many clients on one day, of which one side cannot be kWh. [parts: read several times]
@@ -269,19 +274,24 @@ def _known_days(days: DailyConsumption) -> tuple[np.ndarray, np.ndarray]:
         return n, segments.total(kwh) / n
 
 
-def _n_far(n: np.ndarray, kwh: np.ndarray) -> int:
-    """How many clients' last readings are far from their first ones. [n: readings of each client]"""
-    counts, ends = n[n >= 2 * ENDS], np.cumsum(n)[n >= 2 * ENDS]
-    if not len(counts):
-        return 0
+def _far_ends(n: np.ndarray, minute: np.ndarray, kwh: np.ndarray) -> tuple[int, int]:
+    """(clients whose last readings are far from their first ones, clients compared). [n: readings of each client]
+
+    Compared are those whose readings span the days of a step.
+    """
+    ends = np.cumsum(n)
+    is_long = n >= 2 * ENDS
+    is_long[is_long] = (minute[ends[is_long] - 1] - minute[(ends - n)[is_long]]) >= 2 * MIN_KNOWN * DAY - DAY
+    if not is_long.any():
+        return 0, 0
     at = np.arange(ENDS)
     with np.errstate(invalid="ignore"):
         first, last = (
             np.sort(np.where(kwh[rows] > 0, kwh[rows], np.nan), axis=1)[:, ENDS // 4]
-            for rows in ((ends - counts)[:, None] + at, ends[:, None] - 1 - at)
+            for rows in ((ends - n)[is_long, None] + at, ends[is_long, None] - 1 - at)
         )
         ratio = np.maximum(first / last, last / first)
-    return int(np.count_nonzero(ratio > FAR))
+    return int(np.count_nonzero(ratio > FAR)), int(np.count_nonzero(is_long))
 
 
 def _least(steps: LargestSteps, min_share: float) -> int:

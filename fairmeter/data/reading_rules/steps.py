@@ -75,10 +75,11 @@ def largest_steps(segments: Segments, day: np.ndarray, level: np.ndarray) -> Lar
     known = ~np.isnan(level)
     # Whole numbers: a running sum of floats would be rounded by the clients before.
     fixed = np.rint(np.where(known, level, 0.0) * FIXED_POINT).astype(np.int64)
-    sums = np.append(0, np.cumsum(fixed)), np.append(0, np.cumsum(known))
-    at = np.arange(segments.n_rows)
-    first, end = segments.broadcast(segments.starts), segments.broadcast(segments.ends)
-    change = np.nan_to_num(_difference(sums, at, first, end, WINDOW))
+    sums = np.append(0, np.cumsum(fixed)), np.append(0, np.cumsum(known, dtype=np.int32))
+    at = np.flatnonzero(_has_both_sides(segments))
+    of_row = segments.index[at]
+    change = np.zeros(segments.n_rows)
+    change[at] = np.nan_to_num(_difference(sums, at, segments.starts[of_row], segments.ends[of_row], WINDOW))
     size = np.abs(change)
     largest = segments.spread(segments.largest(size))
     rows = np.flatnonzero((size == largest) & (size > 0))
@@ -89,14 +90,21 @@ def largest_steps(segments: Segments, day: np.ndarray, level: np.ndarray) -> Lar
     return found
 
 
+def _has_both_sides(segments: Segments) -> np.ndarray:
+    """Mark rows with enough rows of their client on both sides for a step there."""
+    return (segments.position >= MIN_KNOWN) & (segments.rows_left >= MIN_KNOWN)
+
+
 def _difference(
     sums: tuple[np.ndarray, np.ndarray], at: np.ndarray, first: np.ndarray, end: np.ndarray, window: int
 ) -> np.ndarray:
     """Mean of the rows from `at` on less the mean of those before, NaN where either has too few."""
     low, high = np.maximum(at - window, first), np.minimum(at + window, end)
-    (total_before, n_before), (total_after, n_after) = (
-        [sums[i][high if after else at] - sums[i][at if after else low] for i in (0, 1)] for after in (False, True)
+    (total_low, n_low), (total_at, n_at), (total_high, n_high) = (
+        [each[rows] for each in sums] for rows in (low, at, high)
     )
+    total_before, n_before = total_at - total_low, n_at - n_low
+    total_after, n_after = total_high - total_at, n_high - n_at
     with np.errstate(invalid="ignore", divide="ignore"):
         step = (total_after / n_after - total_before / n_before) / FIXED_POINT
     return np.where((n_before >= MIN_KNOWN) & (n_after >= MIN_KNOWN), step, np.nan)
