@@ -39,7 +39,9 @@ def describe_results(metrics: dict) -> Iterator[str]:
     """One line for each result on invoices and each ranking on readings; one where there was nothing to measure."""
     if "unlabelled" in metrics or metrics.get("readings", {}).get("made") == UNLABELLED:
         yield "A model of ranks: without labels nothing could be measured, and a rank is no probability of theft."
-    yield from map(describe_result, metrics["results"])
+    for result in metrics["results"]:
+        yield describe_result(result)
+        yield from describe_guard(result.get("guard"))
     yield from describe_reading_rankings(metrics.get("readings", {}))
 
 
@@ -53,6 +55,19 @@ def describe_result(result: dict) -> str:
     }
     measured = ", ".join(f"{name} {describe_estimate(estimate)}" for name, estimate in figures.items())
     return f"{result['view']}, {result['clients']}: {measured}"
+
+
+def describe_guard(guard: dict | None) -> Iterator[str]:
+    """One line on clients without an exchange of meter or code, and on exchanges; none where no meter ever changed."""
+    if not guard or not guard["exchanged"]["n_exchanged"]:
+        return
+    without, exchanged = guard["without_exchange"], guard["exchanged"]
+    found = f"ROC-AUC {describe_estimate(without['roc_auc'])}, PR-AUC {describe_estimate(without['pr_auc'])}"
+    yield f"  without an exchange of meter or code: {found}"
+    yield (
+        f"  ROC-AUC of the score for a recent exchange among honest clients: "
+        f"{describe_estimate(exchanged['roc_auc'])}, at most {exchanged['most']}"
+    )
 
 
 def describe_estimate(estimate: dict | None) -> str:

@@ -32,8 +32,7 @@ GIVEN_COLUMNS = ("old_index", "new_index", "meter_id", "remark", "tariff")
 class BillingHistory(NamedTuple):
     """The invoices of one client and one energy, one value an invoice.
 
-    day: days since 1970; kwh: m3 for gas; monthly: kWh a month; span: months that the invoice adds to the history.
-    Invoices of one day share their span: they are of meters side by side, or of a meter that was exchanged.
+    day: days since 1970, each once; kwh: m3 for gas; monthly: kWh a month.
     """
 
     day: np.ndarray
@@ -50,15 +49,14 @@ class BillingHistory(NamedTuple):
     meter_id: np.ndarray
     remark: np.ndarray
     tariff: np.ndarray
-    span: np.ndarray
 
     def __len__(self) -> int:  # a tuple's own length would be the number of columns
         return len(self.day)
 
     def rate(self, chosen: np.ndarray) -> float:
-        """Mean consumption of the chosen invoices, weighted by their span. [mask -> kWh a month, NaN if unknown]"""
-        known = chosen & ~np.isnan(self.kwh) & ~np.isnan(self.span)
-        months = self.span[known].sum()
+        """Mean consumption of the chosen invoices, weighted by their months. [mask -> kWh a month, NaN if unknown]"""
+        known = chosen & ~np.isnan(self.kwh) & ~np.isnan(self.months)
+        months = self.months[known].sum()
         return float(self.kwh[known].sum() / months) if months else float("nan")
 
     def from_day(self, day: float) -> np.ndarray:
@@ -151,32 +149,15 @@ def billing_histories(clients: Table, invoices: Table) -> list[dict[str, Billing
         columns = [getattr(rows, name) for name in COMPUTED_COLUMNS] + [rows[name] for name in GIVEN_COLUMNS]
     found: list[dict[str, BillingHistory]] = [{} for _ in clients["client_id"]]
     for pair, start, end in zip(rows.pairs.tolist(), rows.by_pair.starts, rows.by_pair.ends, strict=True):
-        own = [column[start:end] for column in columns]
-        found[pair // 2][ENERGIES[pair % 2]] = BillingHistory(*own, _span(own[0], own[2]))
+        found[pair // 2][ENERGIES[pair % 2]] = BillingHistory(*(column[start:end] for column in columns))
     return found
 
 
-def _span(day: np.ndarray, months: np.ndarray) -> np.ndarray:
-    """Months that each invoice adds to the history.
-
-    Invoices of one day share the time since the invoices before, or the longest of their own periods.
-    """
-    days, place, n = np.unique(day, return_inverse=True, return_counts=True)
-    if len(days) == len(day):
-        return months
-    total, longest = np.bincount(place, np.nan_to_num(months)), np.zeros(len(days))
-    np.maximum.at(longest, place, np.nan_to_num(months))
-    since = np.rint(np.diff(days, prepend=days[0]) / DAYS_PER_MONTH)
-    shared = np.minimum(total, np.maximum(longest, since))
-    return np.where(n[place] > 1, shared[place] / n[place], months)
-
-
 def periods_from_invoices(history: BillingHistory, energy: str) -> ConsumptionPeriods:
-    """One period for each day with invoices."""
-    known = ~np.isnan(history.monthly) & (history.monthly >= 0) & (history.span > 0)
-    end, place = np.unique(history.day[known], return_inverse=True)
-    months = np.bincount(place, history.span[known], minlength=len(end))
-    rate = np.bincount(place, history.kwh[known], minlength=len(end)) / months
+    """One period for each invoice."""
+    known = ~np.isnan(history.monthly) & (history.monthly >= 0) & (history.months > 0)
+    end, months = history.day[known], history.months[known]
+    rate = history.kwh[known] / months
     start = end - months * DAYS_PER_MONTH
     return ConsumptionPeriods(f"{ENERGY_NAMES[energy]} invoices", UNITS[energy], start, end, months, rate)
 

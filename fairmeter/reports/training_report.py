@@ -10,6 +10,7 @@ In:  metrics, a dict; NumPy values and records such as QualityFlag become plain 
                  n, n_fraud, base_rate, roc_auc, pr_auc, brier, brier_base, calibration_error, calibration_noise,
                  calibration_slope, at_top [{share, visits, precision, lift}],
                  at_threshold {threshold, confusion, precision, recall, f1, false_positive_rate, suspected_share},
+                 guard: validation.exchange_guard(...),
                  calibration [rows of reliability_table], curves {roc, pr, visits}, groups {name: [rows of by_group]};
                  calibration, curves and groups may be missing in all but the main one
      severities  evaluation.severity_table(...)

@@ -52,7 +52,7 @@ def invoice_group_keys(rows: InvoiceSeries, has_meter: bool = True) -> dict[str,
         "route_step": GroupKeys(n_later, of_row["route_step"][is_later]),
         "first_day": GroupKeys(filled.astype(np.int64), of_client["first_day"][filled]),
         **{name: GroupKeys(one, of_client[name]) for name in CREATED},
-        **(_meter_keys(rows) if has_meter else {}),
+        **(_meter_keys(rows.of_meters) if has_meter else {}),
     }
 
 

@@ -4,7 +4,7 @@ In:  InvoiceSeries (fairmeter/features/invoices/series.py).
 Out: BLOCKS; codes and meter compute float64 of shape (features, pairs with invoices), the others (features, clients).
 
 A meter is often exchanged after a fraud was detected: features from its number, code, status, coefficient or index
-level are marked `after_detection`.
+level are marked `after_detection`. They alone see the two invoices of the day of an exchange apart.
 """
 
 import numpy as np
@@ -44,6 +44,11 @@ def _ranks(codes: np.ndarray) -> np.ndarray:
 
 
 def _codes(rows: InvoiceSeries) -> np.ndarray:
+    features = _all_codes(rows)
+    return features if rows.apart is None else np.where(OF_METERS, _all_codes(rows.apart), features)
+
+
+def _all_codes(rows: InvoiceSeries) -> np.ndarray:
     pairs = rows.by_pair
     codes = np.array([*(rows[name] for name, *_ in CODES[:-1]), _ranks(rows["meter_id"])])
     values = codes[:-1]  # the rank of a meter has no meaning as a value
@@ -73,6 +78,7 @@ CODES_BLOCK = Block(
     _codes,
     is_by_pair=True,
 )
+OF_METERS = np.array([[feature.after_detection] for feature in CODES_BLOCK.features])
 
 # --- the meter: its number, its index from one invoice to the next ----------------------------------------------------
 
@@ -98,6 +104,7 @@ METER_FEATURES = (
 
 
 def _index(rows: InvoiceSeries) -> np.ndarray:
+    rows = rows.of_meters
     pairs, meter, new_index = rows.by_pair, rows["meter_id"], rows["new_index"]
     series = np.array([rows["old_index"], new_index, np.log1p(new_index), np.log10(meter), meter])
     _, mean, deviation = pairs.moments(series[:-1])

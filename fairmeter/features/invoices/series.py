@@ -6,7 +6,7 @@ Out: InvoiceSeries: the invoices sorted by client, energy and date, with segment
 A *pair* is one client's electricity or one client's gas: pair 2i is client i's electricity, pair 2i + 1 its gas.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -15,7 +15,7 @@ from fairmeter.core.calendar import DAYS_PER_MONTH
 from fairmeter.core.consumption import LEVELS, billed_consumption
 from fairmeter.core.segments import Segments
 from fairmeter.core.types import Table
-from fairmeter.features.invoices.side_meters import sum_side_by_side
+from fairmeter.features.invoices.side_meters import sum_each_day, sum_side_by_side
 
 YEAR_DAYS = (335, 395)  # between invoices of the same season: a route may be read a month early or late
 LAGS = (1, 2, 3, 4, 6)  # invoices back, among which one is a year ago for two- to six-monthly invoices
@@ -69,7 +69,8 @@ class InvoiceSeries:
     """Ordered invoices of some clients, with the series that several features use. Series have one value per row.
 
     `pairs`: numbers of the pairs that have invoices, ascending; `by_pair`: their segments, none of them empty;
-    `by_client`: a segment for every client, which may be empty.
+    `by_client`: a segment for every client, which may be empty. `apart`: the invoices before those of one day were
+    summed, None where that changed nothing.
     """
 
     clients: Table
@@ -77,12 +78,24 @@ class InvoiceSeries:
     pairs: np.ndarray
     by_pair: Segments
     by_client: Segments
+    apart: "InvoiceSeries | None" = None
 
     @classmethod
     def from_tables(cls, clients: Table, invoices: Table) -> "InvoiceSeries":
-        """Sort canonical tables, and sum the invoices of meters side by side. [invoices["client"]: row in clients]"""
+        """Sort canonical tables, and sum the invoices of each day and energy. [invoices["client"]: row in clients]"""
         order = row_order(invoices)
-        columns = sum_side_by_side({name: column[order] for name, column in invoices.items()})
+        apart = sum_side_by_side({name: column[order] for name, column in invoices.items()})
+        columns = sum_each_day(apart)
+        rows = cls._of_columns(clients, columns)
+        return rows if columns is apart else replace(rows, apart=cls._of_columns(clients, apart))
+
+    @property
+    def of_meters(self) -> "InvoiceSeries":
+        """The series in which an exchange of the meter shows: two invoices of one day are two rows."""
+        return self.apart or self
+
+    @classmethod
+    def _of_columns(cls, clients: Table, columns: Table) -> "InvoiceSeries":
         n_pairs = 2 * len(clients["client_id"])
         counts = np.bincount(columns["client"] * 2 + columns["energy"], minlength=n_pairs)
         pairs = np.flatnonzero(counts)

@@ -1,17 +1,19 @@
-"""Invoices of meters side by side -> one invoice a day and energy, so that a series is that of the whole supply.
+"""Several invoices of one day and energy -> one, so that a series is that of the whole supply.
 
 In:  invoices by client, energy and day.
-Out: the same table, the invoices of such meters on one day summed. Two invoices of a day when a meter is exchanged stay
-     apart: meters side by side share many days.
+Out: the same table, the invoices of a day summed: first of meters side by side, which share many days, then of all
+     others. Those are mostly of a meter that was exchanged: features of meters need them apart, a series does not.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
+from fairmeter.core.calendar import DAYS_PER_MONTH
 from fairmeter.core.consumption import LEVELS, billed_consumption
 from fairmeter.core.types import Table
 
+SERVICE = ("client", "energy")
 MIN_SHARED_DAYS = 3  # of a meter with another invoice of its energy
 MIN_SHARED_SHARE = 0.5  # of the meter's days
 
@@ -35,6 +37,33 @@ def sum_side_by_side(invoices: Table) -> Table:
     is_new[starts] = True
     summed, main = _summed(some, np.flatnonzero(is_new), meters.total(billed_consumption(some)))
     return _replaced(invoices, rows, rows[main], summed)
+
+
+def sum_each_day(invoices: Table) -> Table:
+    """Sum all invoices of one client, energy and day, as when a meter was exchanged. [invoices: in definite order]
+
+    Such a sum covers the months of all, but no more than the time since the day before.
+    """
+    starts = _starts_of_days(invoices)
+    sizes = np.diff(np.append(starts, len(invoices["client"])))
+    if (sizes <= 1).all():
+        return invoices
+    first = starts[sizes > 1]
+    rows = np.flatnonzero(np.repeat(sizes > 1, sizes))
+    some = {name: column[rows] for name, column in invoices.items()}
+    starts_of_some = np.searchsorted(rows, first)
+    summed, main = _summed(some, starts_of_some, _Meters.of(some).total(billed_consumption(some)))
+    months = _known_sum(some["months"], starts_of_some)
+    summed["months"] = np.fmin(months, np.fmax(summed["months"], _months_since_before(invoices, first)))
+    return _replaced(invoices, rows, rows[main], summed)
+
+
+def _months_since_before(invoices: Table, rows: np.ndarray) -> np.ndarray:
+    """Months since the invoice before of the same client and energy; NaN for the first. [rows: first of their day]"""
+    before = np.maximum(rows - 1, 0)
+    is_same = (rows > 0) & np.all([invoices[name][rows] == invoices[name][before] for name in SERVICE], axis=0)
+    days = invoices["invoice_on"].astype("datetime64[D]").astype(np.int64)
+    return np.where(is_same, np.rint((days[rows] - days[before]) / DAYS_PER_MONTH), np.nan)
 
 
 def _rows_with_shared_days(invoices: Table) -> np.ndarray:

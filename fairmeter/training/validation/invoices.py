@@ -18,6 +18,7 @@ from fairmeter.training.dataset import ALL, PROSPECTIVE, Dataset
 from fairmeter.training.ensemble_fitting import EnsembleConfig, Fitted, fit_ensemble, stratified_folds
 from fairmeter.training.member_fitting import shap_sizes, shap_values
 from fairmeter.training.validation import baselines
+from fairmeter.training.validation.exchange_guard import exchange_guard
 
 SHAP_CLIENTS = 2000  # test clients: enough for a mean
 REASON_CLIENTS = 300  # test clients: exact Shapley values take milliseconds each
@@ -96,7 +97,8 @@ def _result(
     dataset: Dataset, split: TestSplit, words: str, clients: np.ndarray, score: np.ndarray, threshold: float
 ) -> dict:
     figures = model_evaluation.evaluate(dataset.label[clients], score, threshold, dataset.groups(clients))
-    return {"view": split.view, "clients": words} | figures
+    guard = exchange_guard(dataset, clients, score)
+    return {"view": split.view, "clients": words} | figures | {"guard": guard}
 
 
 def compare_models(dataset: Dataset, split: TestSplit, fitted: Fitted, score: np.ndarray, seed: int) -> list[dict]:
@@ -193,7 +195,8 @@ def _pooled(
     """Curves and groups from the scores of all folds together, estimates as means over folds. [is_measured: mask]"""
 
     def measured(clients: np.ndarray, groups: dict[str, np.ndarray] | None = None) -> dict:
-        return model_evaluation.evaluate(dataset.label[clients], score[clients], threshold[clients], groups)
+        figures = model_evaluation.evaluate(dataset.label[clients], score[clients], threshold[clients], groups)
+        return figures | {"guard": exchange_guard(dataset, clients, score[clients])}
 
     per_fold = [measured(split.test[is_measured[split.test]]) for split in folds]
     clients = np.flatnonzero(is_measured)

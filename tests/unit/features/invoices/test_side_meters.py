@@ -1,4 +1,4 @@
-"""Meters side by side: their invoices of one day count together, those of an exchange one after the other."""
+"""Invoices of one day and energy count together; features of meters see those of an exchange apart."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairmeter.data.json_records import tables_from_records
-from fairmeter.features.invoices.matrix import FEATURE_NAMES, client_features
+from fairmeter.features.invoices.matrix import FEATURE_NAMES, FEATURES, METER_GROUP_KEYS, client_features
 from fairmeter.features.invoices.series import InvoiceSeries
 from tests.builders.tables import a_client, an_invoice
 
@@ -26,6 +26,11 @@ def meter(meter_id, kwh=100, days=DAYS, **changes):
 def series(*rows):
     clients, invoices, _ = tables_from_records([a_client()], [list(rows)])
     return InvoiceSeries.from_tables(clients, invoices).columns
+
+
+def series_of_meters(*rows):
+    clients, invoices, _ = tables_from_records([a_client()], [list(rows)])
+    return InvoiceSeries.from_tables(clients, invoices).of_meters.columns
 
 
 def features(*rows):
@@ -75,9 +80,64 @@ def test_a_meter_that_was_added_later_counts_from_then_on():
 
 
 @pytest.mark.parametrize("n_shared", [1, 2])
-def test_an_exchange_stays_two_meters(n_shared):
+def test_an_exchange_is_one_invoice_a_day_and_two_meters(n_shared):
     before, after = meter(1, 100, DAYS[:4]), meter(2, 90, DAYS[4 - n_shared :])
-    assert len(series(*before, *after)["client"]) == len(before) + len(after)
+    of_days, of_meters = series(*before, *after), series_of_meters(*before, *after)
+    assert of_days["consumption_level_1"].tolist() == [100.0] * (4 - n_shared) + [190.0] * n_shared + [90.0] * 2
+    assert len(of_meters["client"]) == len(before) + len(after)
+
+
+def exchange(*months):
+    """Five invoices of 400 kWh, the fourth shared by two meters that cover these months."""
+    first, second = meter(1, 400, DAYS[:4]), meter(2, 400, DAYS[3:])
+    first[3] |= {"months": months[0], "consumption_level_1": 150, "new_index": 1350}
+    second[0] |= {"months": months[1], "consumption_level_1": 250, "new_index": 250}
+    return [*first, *second]
+
+
+@pytest.mark.parametrize("months", [(2, 2), (4, 4), (1, 3), (4, 1)])
+def test_the_day_of_an_exchange_covers_the_months_of_both_up_to_the_time_since_the_invoice_before(months):
+    table = series(*exchange(*months))
+    assert table["months"].tolist() == [4.0] * 6
+    assert table["consumption_level_1"].tolist() == [400.0] * 6
+    assert (table["new_index"] - table["old_index"]).tolist() == [400.0] * 6
+
+
+def test_without_an_invoice_before_the_longest_period_counts():
+    assert series(*meter(1, 100, DAYS[:1]), *meter(2, 100, DAYS[:1], months=2))["months"].tolist() == [4.0]
+
+
+def test_only_features_of_meters_see_an_exchange():
+    exchanged, plain = features(*exchange(2, 2)), features(*meter(1, 400))
+    changed = {
+        feature.name
+        for feature in FEATURES
+        if exchanged[feature.name] != plain[feature.name]
+        and not (np.isnan(exchanged[feature.name]) and np.isnan(plain[feature.name]))
+    }
+    assert changed <= {feature.name for feature in FEATURES if feature.after_detection}
+    assert exchanged["elec_meter_changes"] == 1
+    assert exchanged["elec_meter_distinct"] == 2
+
+
+def test_only_group_keys_of_meters_see_an_exchange():
+    keys = []
+    for rows in (exchange(2, 2), meter(1, 400)):
+        clients, invoices, _ = tables_from_records([a_client()], [rows])
+        keys.append(client_features(clients, invoices).group_keys)
+    assert {name for name in keys[0] if keys[0][name].keys.tolist() != keys[1][name].keys.tolist()} <= set(
+        METER_GROUP_KEYS
+    )
+    assert len(keys[0]["exchange_day"].keys) == 1
+
+
+def test_the_exchange_of_one_client_does_not_change_another():
+    exchanged, plain = exchange(2, 2), meter(7, 130)
+    clients, invoices, _ = tables_from_records([a_client("a"), a_client("b")], [exchanged, plain])
+    together = client_features(clients, invoices).features
+    for i, rows in enumerate((exchanged, plain)):
+        alone = client_features(*tables_from_records([a_client("ab"[i])], [rows])[:2]).features
+        assert together[i : i + 1].tobytes() == alone.tobytes()
 
 
 def test_electricity_and_gas_of_one_day_stay_apart():
