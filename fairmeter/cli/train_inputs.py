@@ -12,7 +12,7 @@ from fairmeter.cli.settings import CommandSettings, secret_value
 from fairmeter.core.environment import configure_spark
 from fairmeter.data.exogenous import Exogenous
 from fairmeter.data.maps import DataMap, map_of_files
-from fairmeter.data.maps.mapped_base import read_mapped_base, read_mapped_exogenous
+from fairmeter.data.maps.mapped_base import read_mapped_base, read_mapped_exogenous, read_readings_of_map
 from fairmeter.data.readings import ReadingTables, has_readings, read_readings
 from fairmeter.data.tables import Tables, read_tables
 from fairmeter.models.fraud_model import FraudModel
@@ -25,7 +25,7 @@ from fairmeter.training.options import TrainingOptions
 class TrainingInputs(NamedTuple):
     """All that is read before features are computed. [inspection_facts: sentences for the report]
 
-    tables: of clients with invoices, where a map states them; without a map they are read later.
+    tables: of clients with invoices, where a map states them; without a map, or on Spark, they are read later.
     """
 
     base_model: FraudModel | None
@@ -35,7 +35,7 @@ class TrainingInputs(NamedTuple):
     inspections: InspectionLabels | None
     inspection_facts: list[str]
     tables: Tables | None = None
-    is_mapped: bool = False
+    data_map: DataMap | None = None
 
 
 def read_inputs(options: TrainingOptions, settings: CommandSettings) -> TrainingInputs:
@@ -75,14 +75,20 @@ def _read_mapped(
     """As `read_inputs`, all tables as a map states them."""
     exogenous = read_mapped_exogenous(data_map, options.sources, options.weather, options.holidays)
     with console.status(f"Reading tables by {data_map.name}"):
-        base = read_mapped_base(data_map, options.sources, options.clients, options.invoices, options.readings)
+        tables, readings = _read_mapped_tables(data_map, options)
     inspections, facts = read_inspections(options, settings)
-    readings = base.readings
     if inspections:
         readings = add_stored_readings(readings, inspections.readings)
     name = ", ".join(path.name for path in (*options.invoice_paths, *filter(None, [options.readings]))) or "the desk"
-    tables = base.tables if base.has_invoices else None
-    return TrainingInputs(base_model, exogenous, readings, name, inspections, facts, tables, is_mapped=True)
+    return TrainingInputs(base_model, exogenous, readings, name, inspections, facts, tables, data_map)
+
+
+def _read_mapped_tables(data_map: DataMap, options: TrainingOptions) -> tuple[Tables | None, ReadingTables | None]:
+    """(clients with invoices, None without any or on Spark; readings)"""
+    if options.spark:
+        return None, read_readings_of_map(data_map, options.sources, options.readings)
+    base = read_mapped_base(data_map, options.sources, options.clients, options.invoices, options.readings)
+    return base.tables if base.has_invoices else None, base.readings
 
 
 def reading_files(options: TrainingOptions) -> tuple[Path, ...]:
@@ -116,17 +122,25 @@ def build_dataset(inputs: TrainingInputs, options: TrainingOptions) -> Dataset |
 
     Raises TableError, TrainingError, SparkError.
     """
-    if not options.has_invoices or (inputs.is_mapped and inputs.tables is None):
+    if not options.has_invoices:
         return None
     if options.spark:
-        return build_dataset_on_spark(options.spark, options.sources, options.clients, options.invoices)
+        return build_dataset_on_spark(
+            options.spark, options.sources, options.clients, options.invoices, inputs.data_map
+        )
+    if inputs.data_map is not None and inputs.tables is None:
+        return None
     with console.status("Reading tables and computing features"):
         tables = inputs.tables or read_tables(*options.sources, clients=options.clients, invoices=options.invoices)
         return label_dataset(tables, options.invoice_paths, inputs.inspections, options.only_inspections)
 
 
 def build_dataset_on_spark(
-    master: str, sources: tuple[Path, ...], clients: Path | None = None, invoices: Path | None = None
+    master: str,
+    sources: tuple[Path, ...],
+    clients: Path | None = None,
+    invoices: Path | None = None,
+    data_map: DataMap | None = None,
 ) -> Dataset:
     from fairmeter.training.spark_dataset import read_dataset_on_spark
 
@@ -136,4 +150,4 @@ def build_dataset_on_spark(
         def on_progress(step: str, done: int, of: int | None) -> None:
             status.update(f"{step}: {done:,} of {of:,}" if of else step)
 
-        return read_dataset_on_spark(master, sources, on_progress, clients, invoices)
+        return read_dataset_on_spark(master, sources, on_progress, clients, invoices, data_map)

@@ -76,8 +76,6 @@ def _check_combinations(parser: argparse.ArgumentParser, found: argparse.Namespa
         parser.error("--attack needs --readings")
     if found.onto and has_invoices == bool(found.readings):
         parser.error("--onto replaces one half of the model: name either the files of invoices or --readings")
-    if found.map and found.spark:
-        parser.error("--map cannot be combined with --spark when training: leave one out")
     if found.store is None and found.only_visits:
         parser.error("--only-visits needs --store")
     if found.store is not None and (found.attack or found.spark):

@@ -5,12 +5,15 @@ Out: the Dataset; the cluster is released before anything is fitted.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from fairmeter.core.types import Table
+from fairmeter.data.maps.spec import DataMap
 from fairmeter.data.partitioned.evidence_tables import from_arrow, to_arrow
+from fairmeter.data.partitioned.mapped_files import find_mapped_files
 from fairmeter.data.partitioned.partitions import describe_files, find_table_files
 from fairmeter.data.partitioned.spark import spark_jobs
 from fairmeter.data.tables import Tables, judge_base
@@ -32,13 +35,16 @@ def read_dataset_on_spark(
     on_progress: OnProgress,
     clients: Path | None = None,
     invoices: Path | None = None,
+    data_map: DataMap | None = None,
 ) -> Dataset:
     """Compute the features on the cluster of this master. Raises TableError, TrainingError, SparkError."""
-    pieces = find_table_files(tuple(paths), clients, invoices)
+    find_files = find_table_files if data_map is None else partial(find_mapped_files, data_map)
+    pieces = find_files(tuple(paths), clients, invoices)
     with spark_jobs(master) as machines:
         tables, evidence = from_arrow(list(machines.map_partitions(pieces, partition_features, on_progress)))
 
-    tables = judge_base(tables, describe_files(pieces.invoices))
+    place = describe_files(pieces.invoices) if data_map is None else f"The invoices of {data_map.name}"
+    tables = judge_base(tables, place)
 
     def find(some: np.ndarray) -> tuple[Table, Table]:
         with spark_jobs(master) as machines:

@@ -21,6 +21,9 @@ from pyarrow import parquet
 import score
 from fairmeter.cli.train_inputs import build_dataset_on_spark
 from fairmeter.data.files import TableError
+from fairmeter.data.guess import guess_map
+from fairmeter.data.maps import parse_map
+from fairmeter.data.maps.mapped_base import read_mapped_base
 from fairmeter.data.partitioned import spark
 from fairmeter.data.partitioned.disk import partition_on_disk
 from fairmeter.data.partitioned.evidence_tables import from_arrow
@@ -30,9 +33,10 @@ from fairmeter.data.tables import read_tables
 from fairmeter.features.invoices.matrix import client_features
 from fairmeter.models import model_file
 from fairmeter.scoring import partitioned
+from fairmeter.simulation.foreign_export import write_export
 from fairmeter.simulation.utility import simulate, write_zip
 from fairmeter.store import Store
-from fairmeter.training.invoice_pipeline import read_dataset
+from fairmeter.training.invoice_pipeline import label_dataset, read_dataset
 from fairmeter.training.spark_dataset import partition_features
 from tests.builders.spark_jobs import OnceKilled, digest
 from tests.builders.tables import a_client, an_invoice, csv_text, written
@@ -138,6 +142,18 @@ def test_a_study_made_there_is_the_one_made_here_to_the_last_bit(utility):
         assert {n: sorted(c.astype(str)) for n, c in one.items()} == {
             n: sorted(c.astype(str)) for n, c in other.items()
         }
+
+
+@pytest.mark.nightly
+@pytest.mark.usefixtures("machines")
+def test_a_study_of_mapped_files_is_the_one_made_here_to_the_last_bit(tmp_path):
+    write_export(tmp_path, 300, 7)
+    data_map = parse_map(guess_map([tmp_path]))
+    base = read_mapped_base(data_map, (tmp_path,))
+    here = label_dataset(base.tables, (tmp_path,), None, False)
+    there = build_dataset_on_spark("-", (tmp_path,), data_map=data_map)
+    assert there.fingerprint() == here.fingerprint()
+    assert {flag.text for flag in there.tables.flags} == {flag.text for flag in here.tables.flags}
 
 
 def test_evidence_travels_to_the_last_bit(tmp_path, utility):

@@ -93,6 +93,13 @@ def read_mapped_base(
     return MappedBase(tables, found_readings, found_invoices is not None)
 
 
+def read_readings_of_map(
+    data_map: DataMap, sources: tuple[Path | TableFile, ...], readings: Path | None = None
+) -> ReadingTables | None:
+    """The readings of all their clients, None where there are none. Raises TableError."""
+    return _readings(MapReader(data_map, tuple(sources), {"readings": readings} if readings else {}), None)
+
+
 def _ids_of(invoices: MappedInvoices | None, readings: ReadingTables | DailyReadings | None) -> list[str]:
     ids = dict.fromkeys(invoices.ids if invoices else ())
     return list(ids | dict.fromkeys(readings.client_ids.tolist() if readings else ()))
