@@ -6,6 +6,7 @@ import json
 import zipfile
 from collections import Counter
 from datetime import date, datetime
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -37,6 +38,34 @@ def workbook(*rows, sheets=("Sheet1",), write=None, **options):
         write(places)
     book.close()
     return stream.getvalue()
+
+
+def open_document(*rows):
+    """The bytes of an ODS. [rows: texts, dates and numbers]"""
+
+    def cell(value):
+        if isinstance(value, str):
+            return f'<table:table-cell office:value-type="string"><text:p>{value}</text:p></table:table-cell>'
+        if isinstance(value, date):
+            return f'<table:table-cell office:value-type="date" office:date-value="{value}"/>'
+        return f'<table:table-cell office:value-type="float" office:value="{value}"/>'
+
+    names = " ".join(
+        f'xmlns:{name}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"' for name in ("office", "table", "text")
+    )
+    lines = "".join(f"<table:table-row>{''.join(map(cell, row))}</table:table-row>" for row in rows)
+    sheet = f'<table:table table:name="Sheet1">{lines}</table:table>'
+    content = f"<office:body><office:spreadsheet>{sheet}</office:spreadsheet></office:body>"
+    kind = "application/vnd.oasis.opendocument.spreadsheet"
+    listed = f'<manifest:file-entry manifest:full-path="/" manifest:media-type="{kind}"/>'
+    space = 'xmlns:manifest="urn:oasis:names:tc:opendocument:xmlns:manifest:1.0"'
+    return zipped(
+        **{
+            "mimetype": kind,
+            "content__xml": f"<office:document-content {names}>{content}</office:document-content>",
+            "META-INF/manifest__xml": f"<manifest:manifest {space}>{listed}</manifest:manifest>",
+        }
+    )
 
 
 def as_parquet():
@@ -112,6 +141,8 @@ READ_ALIKE = [
     ("zip in a folder", "readings.zip", zipped(**{"2024/readings__csv": GOOD}), {}),
     ("XLSX", "readings.xlsx", workbook(TITLES, *TYPED), {}),
     ("XLSX named .csv", "readings.csv", workbook(TITLES, *TYPED), {}),
+    ("ODS", "readings.ods", open_document(TITLES, *TYPED), {}),
+    ("XLS", "readings.xls", Path(__file__).with_name("readings.xls").read_bytes(), {}),  # as Excel 97 wrote it
     ("XLSX named .xls", "readings.xls", workbook(TITLES, *TYPED), {}),
     ("XLSX with texts", "readings.xlsx", workbook(TITLES, *READ), {}),
     (
