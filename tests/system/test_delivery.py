@@ -177,6 +177,7 @@ def test_hadolint_has_nothing_to_say():
     assert (said.returncode, said.stdout) == (0, "")
 
 
+@pytest.mark.nightly  # ruff's rules S, which `make check` asks for, are bandit's
 @pytest.mark.skipif(not (TOOLS / "bandit").exists(), reason="bandit is not in this environment: make install")
 def test_bandit_finds_nothing_that_is_not_answered():
     scan = next(line for line in planned("scan").splitlines() if "bandit" in line)

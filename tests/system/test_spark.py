@@ -223,6 +223,7 @@ def test_a_damaged_file_is_named_by_the_executor_that_read_it(tmp_path, machines
         list(machines.map_partitions(find_table_files((tmp_path,)), digest, silent))
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     ("clients", "invoices", "words"),
     [
