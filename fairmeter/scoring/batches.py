@@ -8,12 +8,15 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from fairmeter.core.types import Score, StoredInvoiceScore
+from fairmeter.data.reading_rules.many_clients import UsualConsumption
+from fairmeter.explanation.explain import ScoringContext
 from fairmeter.scoring.client_tables import ClientTables, read_client_tables
 from fairmeter.scoring.payloads import AggregatedClient, RawClient, Row
 from fairmeter.scoring.problems import InvalidRow, Problem, bad_value
 
 CHUNK = 512  # clients scored at once; more are not faster, and a bad row makes its chunk be read again
 MAX_MONITORED = 2_000  # clients of a batch whose drift is measured, which takes as long as to score them
+MIN_CLIENTS = 20  # of a batch, for a look at the unit of their readings: fewer may all be large
 CHUNK_RECORDS = 50_000  # invoices and readings at once, if they are of several clients: as objects they take 20 MB
 
 Outcome = Score | Problem
@@ -56,10 +59,11 @@ def score_rows(rows: Iterable[Row], scorer: Scorer, with_reasons: bool = False) 
 
 
 class MonitoredScorer:
-    """A scorer of one batch that also counts how far its clients are from those in training."""
+    """A scorer of one batch that also looks at many clients at once: their drift, and the unit of their readings."""
 
     def __init__(self, scorer: Scorer) -> None:
         self.manifest, self._scorer, self._n_counted = scorer.manifest, scorer, 0
+        self._usual = UsualConsumption()
         make = getattr(scorer, "drift_monitor", None)
         self._monitor = make() if make else None
         self.score_aggregates = scorer.score_aggregates
@@ -68,9 +72,22 @@ class MonitoredScorer:
         """As the scorer's; the first MAX_MONITORED clients are counted."""
         if self._monitor is None:
             return self._scorer.score(tables, with_reasons)
-        watch = self._monitor.add if self._n_counted < MAX_MONITORED else None
-        self._n_counted += len(tables.quality)
-        return self._scorer.score(tables, with_reasons, on_context=watch)
+        return self._scorer.score(tables, with_reasons, on_context=self._watch)
+
+    def _watch(self, context: ScoringContext) -> None:
+        if self._n_counted < MAX_MONITORED:
+            self._monitor.add(context)
+        self._n_counted += len(context.clients["client_id"])
+        if context.daily_consumption is not None:
+            self._usual.add(context.daily_consumption)
+
+    def check_unit(self) -> None:
+        """Raise Problem where the readings of many clients cannot be kWh."""
+        found = self._usual.unlikely_unit(MIN_CLIENTS)
+        if found:
+            raise bad_value(
+                "readings", f'{found}; send kWh. Where kWh is right, send files with a map that states unit = "kWh"'
+            )
 
     def drift(self) -> dict | None:
         """The drift of the clients so far (population_drift.py); None for a scorer that measures none."""

@@ -7,8 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fairmeter.core.paths import PROJECT
+from fairmeter.models import model_file
 from fairmeter.scoring import batches, examples
 from fairmeter.scoring.payloads import RawClient
+from fairmeter.scoring.predictor import Predictor
 from fairmeter.web.app import create_app
 from fairmeter.web.scoring_api import schemas
 from tests.builders.service import (
@@ -304,3 +307,31 @@ def test_a_csv_file_whose_ids_are_written_otherwise_is_refused_with_the_cause(cl
     message = str(answer.json)
     assert f"0 of 30 {name}" in message
     assert "leading zeros" in message
+
+
+# --- the unit of all readings -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def delivered():
+    return create_app(Predictor(model_file.load(PROJECT / "model.bin")), LIMITS).test_client()
+
+
+def households(kwh, n=batches.MIN_CLIENTS):
+    """Clients with twenty days of readings around so many kWh."""
+    days = range(1, 21)
+    return [
+        {"client": {"client_id": f"h-{i}"}, "readings": [a_reading(day, kwh * (1 + day % 3 / 10)) for day in days]}
+        for i in range(n)
+    ]
+
+
+@pytest.mark.parametrize(("kwh", "unit"), [(9_000.0, "Wh"), (0.009, "MWh")])
+def test_readings_of_many_clients_in_another_unit_are_refused(delivered, kwh, unit):
+    error = error_in(delivered.post("/batch", json=households(kwh)), 422)
+    assert f"kWh a day, which looks like {unit}; send kWh." in error["fields"][0]["message"]
+
+
+@pytest.mark.parametrize("bodies", [households(9.0), households(9_000.0, batches.MIN_CLIENTS - 1)])
+def test_plausible_readings_and_a_few_large_clients_are_scored(delivered, bodies):
+    assert len(without_errors(delivered.post("/batch", json=bodies))) == len(bodies)

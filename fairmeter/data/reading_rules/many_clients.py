@@ -106,6 +106,37 @@ class SameFactor(NamedTuple):
     incident: DataIncident
 
 
+class UnlikelyUnit(NamedTuple):
+    """What the client in the middle uses where that cannot be kWh. [kwh: a day; unit: the likely one]"""
+
+    kwh: float
+    unit: str
+
+    def __str__(self) -> str:
+        return f"the client in the middle would use {self.kwh:,.4g} kWh a day, which looks like {self.unit}"
+
+
+@dataclass
+class UsualConsumption:
+    """The usual consumption of many clients, added part by part."""
+
+    _kwh: list[np.ndarray] = field(default_factory=list)  # a day, of clients with MIN_DAYS
+
+    def add(self, days: DailyConsumption) -> None:
+        n_days, usual = _known_days(days)
+        self._kwh.append(usual[n_days >= MIN_DAYS])
+
+    def unlikely_unit(self, min_clients: int = MIN_USUAL) -> UnlikelyUnit | None:
+        """The unit where the client in the middle uses more or less than any set of clients does; else None."""
+        usual = np.concatenate([np.zeros(0), *self._kwh])
+        if len(usual) < min_clients:
+            return None
+        middle = float(np.median(usual))
+        if PLAUSIBLE_KWH[0] <= middle <= PLAUSIBLE_KWH[1]:
+            return None
+        return UnlikelyUnit(middle, "Wh" if middle > PLAUSIBLE_KWH[1] else "MWh")
+
+
 @dataclass
 class ManyClients:
     """What the rules on many clients need of each, added part by part. [n_clients: of all parts]"""
@@ -120,7 +151,7 @@ class ManyClients:
     _n_conflicting: int = 0
     _n_of_moments: int = 0
     _n_long: int = 0
-    _usual: list[np.ndarray] = field(default_factory=list)
+    _usual: UsualConsumption = field(default_factory=UsualConsumption)
     _steps: LargestSteps = None
 
     def __post_init__(self) -> None:
@@ -145,8 +176,7 @@ class ManyClients:
         n = np.bincount(np.concatenate([np.zeros(0, np.int64), *conflicts]), minlength=len(numbers))
         self._n_of_moments += int(np.count_nonzero(n_moments >= MIN_MOMENTS))
         self._n_conflicting += int(np.count_nonzero((n_moments >= MIN_MOMENTS) & (n > MANY_CONFLICTS * n_moments)))
-        n_days, usual = _known_days(days)
-        self._usual.append(usual[n_days >= MIN_DAYS])
+        self._usual.add(days)
         self._add_steps(numbers, days)
 
     def _add_steps(self, numbers: np.ndarray, days: DailyConsumption) -> None:
@@ -182,19 +212,13 @@ class ManyClients:
             self._refuse_unlikely_unit()
 
     def _refuse_unlikely_unit(self) -> None:
-        """Raise where the client in the middle uses more or less than any set of clients does."""
-        usual = np.concatenate(self._usual)
-        if len(usual) < MIN_USUAL:
-            return
-        middle = float(np.median(usual))
-        if PLAUSIBLE_KWH[0] <= middle <= PLAUSIBLE_KWH[1]:
-            return
-        unit = "Wh" if middle > PLAUSIBLE_KWH[1] else "MWh"
-        raise UnusableReadings(
-            f"{self.place}: the client in the middle would use {middle:,.4g} kWh a day, which looks like {unit}. "
-            "Convert consumption_kwh to kWh, or write in a map, below [readings]: consumption_kwh = {column = "
-            f'"consumption_kwh", unit = "{unit}"}}; where kWh is right, write unit = "kWh" there.'
-        )
+        found = self._usual.unlikely_unit()
+        if found:
+            raise UnusableReadings(
+                f"{self.place}: {found}. Convert consumption_kwh to kWh, or write in a map, below [readings]: "
+                f'consumption_kwh = {{column = "consumption_kwh", unit = "{found.unit}"}}; where kWh is right, write '
+                'unit = "kWh" there.'
+            )
 
     # --- the same at many clients -------------------------------------------------------------------------------------
 

@@ -99,6 +99,7 @@ def _add_scoring(
             else:
                 rows, quality = _rows(kind, body, limits)
                 outcomes = list(score_rows(rows, monitored, with_reasons))
+                monitored.check_unit()
             metrics.count_scores(outcome for outcome in outcomes if not isinstance(outcome, Problem))
             answer = batch_response(outcomes, quality, monitored.drift())
         return _json(answer | {"model": model})
