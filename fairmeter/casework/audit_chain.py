@@ -19,7 +19,10 @@ from fairmeter.casework.types import ChainBreak
 from fairmeter.casework.workflow import FIRST_HASH, utc_isoformat
 
 MOVE, INSPECTION, USER, KEY = "move", "inspection", "user", "key"  # kinds of rows that entries are about
-READINGS, ERASURE, SEAL = "readings deleted", "client erased", "sealed"  # kinds of entries about no row
+# Kinds of entries about no row.
+READINGS, ERASURE, SEAL = "readings deleted", "client erased", "sealed"
+EXPORT, PURGE, RESTORE = "client exported", "purged", "restored from a backup"
+PURGE_KINDS = ("readings", "photos", "sign-ins", "scores")  # what may be deleted by its age
 
 
 @dataclass(frozen=True, slots=True)

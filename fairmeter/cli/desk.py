@@ -8,12 +8,14 @@ Exit codes: 0 done, 1 not possible or not intact (one sentence on stderr).
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
 from flask import Flask
 
+from fairmeter.casework.audit_chain import PURGE_KINDS
 from fairmeter.web.http.auth import ROLES, VIEWER
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 NO_DESK = "There is no desk: set DATABASE_URL, such as sqlite:///fairmeter.db, or OPEN=1."
 MAX_LINE = 1000
+BY_COMMAND = "command line"  # who did it, in the audit chain
 WHAT_SEALS_PROVE = {
     "valid": "Its end is sealed by AUDIT_KEY: nobody without this key rebuilt or shortened it.",
     "none": "AUDIT_KEY is not set. Whoever can write to the database could have rebuilt the whole chain or taken its "
@@ -32,12 +35,14 @@ WHAT_SEALS_PROVE = {
 class ExternalServices(NamedTuple):
     """Addresses of notifications, the broker of readings, and the loader of the demo.
 
-    channels: addresses by channel; broker: MQTT_URL; load_demo: fills an empty store, returns the number of clients.
+    channels: addresses by channel; broker: MQTT_URL; load_demo: fills an empty store, returns the number of clients;
+    model: the file that is served.
     """
 
     channels: Mapping[str, Sequence[str]]
     broker: str | None
     load_demo: Callable[[], int]
+    model: Path | None = None
 
 
 def register(app: Flask, service: "DeskService | None", services: ExternalServices) -> None:
@@ -162,15 +167,57 @@ def seal(service: "DeskService", _services: ExternalServices, why: str) -> None:
     """Seal the audit chain as it is: after AUDIT_KEY was set or changed, and you can vouch for what is there."""
     if service.store.audit_key is None:
         raise click.ClickException("AUDIT_KEY is not set: without it there is nothing to seal with.")
-    end = _or_exit(lambda: service.store.seal_chain("command line", why))
+    end = _or_exit(lambda: service.store.seal_chain(BY_COMMAND, why))
     click.echo(f"{end.n_entries:,} audit entries are sealed.")
 
 
-def erase(service: "DeskService", _services: ExternalServices, client_id: str, why: str) -> None:
+# --- copies, retention, privacy ---------------------------------------------------------------------------------------
+
+
+def backup(service: "DeskService", services: ExternalServices, file: Path) -> None:
+    """Write all rows, the photos and the model into one zip; the desk goes on meanwhile."""
+    from fairmeter.desk.backups import write_backup
+
+    done = _or_exit(lambda: write_backup(file, service.store, service.photos, services.model))
+    model = "with the model" if done.has_model else "without a model"
+    click.echo(f"{file}: {done.n_rows:,} rows, {done.n_photos:,} photos, {model}.")
+
+
+def restore(service: "DeskService", _services: ExternalServices, file: Path, model: Path | None, why: str) -> None:
+    """Put a backup into the empty database of DATABASE_URL, SQLite or PostgreSQL, and its photos into PHOTOS."""
+    from fairmeter.desk.backups import restore_backup
+
+    _or_exit(service.store.migrate)
+    done = _or_exit(lambda: restore_backup(file, service.store, service.photos, model, BY_COMMAND, why))
+    click.echo(f"{done.n_rows:,} rows and {done.n_photos:,} photos are restored; run audit to verify the chain.")
+    if done.has_model and model is None:
+        click.echo("The backup's model.bin was left out; --model FILE writes it.")
+
+
+def forget(service: "DeskService", _services: ExternalServices, client_id: str, why: str) -> None:
     """Erase a client: all that names it, with its photos; its moves and inspections stay under a pseudonym."""
-    erased = _or_exit(lambda: service.store.erase_client(client_id, "command line", why))
+    erased = _or_exit(lambda: service.store.erase_client(client_id, BY_COMMAND, why))
     _or_exit(lambda: service.photos.delete(erased.photos))
     click.echo(f"Erased; its cases and inspections are those of {erased.pseudonym}.")
+
+
+def export(service: "DeskService", _services: ExternalServices, client_id: str, file: Path, why: str) -> None:
+    """Write all that is stored of a client, with its photos, into one zip."""
+    from fairmeter.desk.backups import write_client
+
+    rows = _or_exit(lambda: service.store.export_client(client_id, BY_COMMAND, why))
+    _or_exit(lambda: write_client(file, rows, service.photos))
+    click.echo(f"{file}: {sum(map(len, rows.values())):,} rows of {len(rows)} tables.")
+
+
+def purge(service: "DeskService", _services: ExternalServices, why: str, **days: int | None) -> None:
+    """Delete what is older than so many days; cases, inspections and the audit chain stay."""
+    wanted = {name.replace("_", "-"): age for name, age in days.items() if age is not None}
+    if not wanted:
+        raise click.UsageError("Name what is purged, such as --readings 730 for readings older than two years.")
+    purged = _or_exit(lambda: service.store.purge(wanted, BY_COMMAND, why))
+    _or_exit(lambda: service.photos.delete(purged.photos))
+    click.echo("Deleted: " + ", ".join(f"{n:,} {kind}" for kind, n in purged.counts.items()) + ".")
 
 
 def notify(service: "DeskService", services: ExternalServices) -> None:
@@ -228,12 +275,18 @@ COMMANDS = {
     "demo": demo,
     "audit": audit,
     "seal": seal,
-    "erase": erase,
+    "backup": backup,
+    "restore": restore,
+    "forget": forget,
+    "export": export,
+    "purge": purge,
     "notify": notify,
     "listen": listen,
 }
 NAME = click.Argument(["name"])
 WHY = click.Option(["--why"], required=True, help="for later readers of the audit chain")
+PATH = click.Path(path_type=Path, dir_okay=False)
+FILE = click.Argument(["file"], type=PATH)
 ROLE = click.Option(["--role"], type=click.Choice(ROLES), default=VIEWER, show_default=True)
 PARAMETERS = {
     "add-user": [NAME, ROLE],
@@ -254,5 +307,12 @@ PARAMETERS = {
         )
     ],
     "seal": [WHY],
-    "erase": [click.Argument(["client_id"]), WHY],
+    "backup": [FILE],
+    "restore": [FILE, click.Option(["--model"], type=PATH, help="where the backup's model.bin is written"), WHY],
+    "forget": [click.Argument(["client_id"]), WHY],
+    "export": [click.Argument(["client_id"]), FILE, WHY],
+    "purge": [
+        *(click.Option([f"--{kind}"], type=click.IntRange(1, 36_500), metavar="DAYS") for kind in PURGE_KINDS),
+        WHY,
+    ],
 }

@@ -51,7 +51,8 @@ def build_app(settings: Settings) -> Api:
         )
     app = create_app(predictor, settings.limits, secret_value(settings.api_key), desk)
     load_demo = partial(_load_demo, desk, predictor, settings)
-    services = desk_commands.ExternalServices(settings.channels, secret_value(settings.mqtt_url), load_demo)
+    broker = secret_value(settings.mqtt_url)
+    services = desk_commands.ExternalServices(settings.channels, broker, load_demo, settings.model_path)
     desk_commands.register(app, desk and desk.service, services)
     if settings.proxies:
         from werkzeug.middleware.proxy_fix import ProxyFix

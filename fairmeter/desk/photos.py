@@ -77,6 +77,13 @@ class Photos:
                 return name
         return None
 
+    def restore(self, name: str, picture: bytes) -> None:
+        """Write a photo of a backup under its name; one that is there already stays. Raises OSError, ValueError."""
+        if not NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is no name of a photo.")
+        with suppress(FileExistsError):
+            self._write(name, picture)
+
     def delete(self, names: Sequence[str]) -> None:
         """Delete the files of these photos; one that is gone already is skipped."""
         for name in names:

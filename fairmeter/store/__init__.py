@@ -8,9 +8,11 @@ from fairmeter.store.engine.database import BadStoreUrl, StoreError, StoreUnavai
 from fairmeter.store.engine.migrate import Migrations
 from fairmeter.store.engine.packing import InvoiceHistories, Series, invoice_histories
 from fairmeter.store.engine.paging import BadQuery, Page
-from fairmeter.store.erasure import ErasedClient, ErasureStore
 from fairmeter.store.imports import Import, ImportConflict, ImportStore, KeptMap, NoSuchImport, StepClaim
 from fairmeter.store.ingestion import IngestionStore, IngestionTotals, ReceivedBatch, RejectedMessage
+from fairmeter.store.keeping.copies import CopyNotPossible, CopyStore, TableCopy, check_revision
+from fairmeter.store.keeping.erasure import ErasedClient, ErasureStore
+from fairmeter.store.keeping.retention import Purged, RetentionStore
 from fairmeter.store.notifications import ClaimedNotice, NotificationStore
 from fairmeter.store.places import Area, Cell, Neighbour, PlacedClient, PlaceStore, Transformer
 from fairmeter.store.profiles import Profile, ProfileRow, ProfileStore, RegionCount, Run, StoredDrift
@@ -32,6 +34,7 @@ __all__ = [
     "BadStoreUrl",
     "Cell",
     "ClaimedNotice",
+    "CopyNotPossible",
     "ErasedClient",
     "FormerReading",
     "Import",
@@ -52,6 +55,7 @@ __all__ = [
     "PopulationCounts",
     "Profile",
     "ProfileRow",
+    "Purged",
     "ReceivedBatch",
     "ReferenceData",
     "RegionCount",
@@ -65,10 +69,12 @@ __all__ = [
     "StoreError",
     "StoreUnavailable",
     "StoredDrift",
+    "TableCopy",
     "TooManyTries",
     "Transformer",
     "User",
     "ValueOutOfRange",
+    "check_revision",
     "invoice_histories",
     "population_of",
 ]
@@ -86,6 +92,8 @@ class Store(
     ReadingStore,
     CorrectionStore,
     ErasureStore,
+    RetentionStore,
+    CopyStore,
     IngestionStore,
     NotificationStore,
     ImportStore,

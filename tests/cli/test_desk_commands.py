@@ -1,8 +1,12 @@
 """What an operator does from a shell: users, keys, the audit, notices; and the settings that the desk starts with."""
 
+import json
 import re
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
+from threading import Event
 
 import pytest
 from pydantic import ValidationError
@@ -24,9 +28,9 @@ AUDIT_KEY = b"a key of the tests alone"
 
 
 @contextmanager
-def shell(app, service, broker=None, load_demo=lambda: 0, channels=None):
+def shell(app, service, broker=None, load_demo=lambda: 0, channels=None, model=None):
     """Runs commands; what they say and their exit code."""
-    commands.register(app, service, commands.ExternalServices(channels or {}, broker, load_demo))
+    commands.register(app, service, commands.ExternalServices(channels or {}, broker, load_demo, model))
     runner = app.test_cli_runner()
 
     def run(*arguments, stdin=""):
@@ -170,9 +174,102 @@ def test_an_erased_client_takes_its_photos_along(app, store, tmp_path):
     folder = tmp_path / "photos"
     service = runs.DeskService(store, shipped_rules(), runs.Rescorer(ByConsumption()), photos=Photos(folder))
     with shell(app, service) as run:
-        assert run("erase", "c-1", "--why", "asked for").output.startswith("Erased; its cases")
+        assert run("forget", "c-1", "--why", "asked for").output.startswith("Erased; its cases")
         assert list(folder.iterdir()) == []
-        assert "no client 'c-1'" in run("erase", "c-1", "--why", "asked for").output
+        assert "no client 'c-1'" in run("forget", "c-1", "--why", "asked for").output
+        assert run("audit").exit_code == 0
+
+
+# --- copies -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def visited(app, store, tmp_path):
+    """A service with a client that was visited, with a photo."""
+    client, headers = app.test_client(), with_key(store, INVESTIGATOR)
+    recorded(client, ["c-1", "c-2"], headers)
+    case = moved(client, opened(client, "c-1", headers, assignee="anna"), "inspecting", headers).json
+    body = {"outcome": "confirmed", "inspected_on": "2026-11-02", "photos": [WHITE_PNG]}
+    client.post(f"/cases/{case['case_id']}/inspections", json=body, headers=headers)
+    return service_with(store, tmp_path / "photos")
+
+
+def service_with(store, folder):
+    return runs.DeskService(store, shipped_rules(), runs.Rescorer(ByConsumption()), photos=Photos(folder))
+
+
+def test_a_backup_under_load_is_a_whole_desk_elsewhere(app, store, visited, templates, tmp_path):
+    model, done = tmp_path / "model.bin", Event()
+    model.write_bytes(b"a model")
+
+    def write_on():
+        while not done.is_set():
+            store.add_readings([("c-2", datetime.now(), 1.0)], datetime.now(UTC))
+
+    with shell(app, visited, model=model) as run, ThreadPoolExecutor(1) as threads:
+        writing = threads.submit(write_on)
+        try:
+            said = run("backup", str(tmp_path / "desk.zip"))
+        finally:
+            done.set()
+        writing.result()
+        assert re.search(r"desk.zip: \d+ rows, 1 photos, with the model", said.output)
+        assert (tmp_path / "desk.zip").stat().st_mode & 0o777 == 0o600
+        assert "nothing is overwritten" in run("backup", str(tmp_path / "desk.zip")).output
+    (tmp_path / "other").mkdir()
+    with templates.copied("sqlite", tmp_path / "other") as url, closing(Store(url)) as other:
+        service = service_with(other, tmp_path / "other" / "photos")
+        with shell(desk_app(other), service) as run:
+            arguments = (
+                "restore",
+                str(tmp_path / "desk.zip"),
+                "--model",
+                str(tmp_path / "other.bin"),
+                "--why",
+                "moved",
+            )
+            assert run(*arguments).exit_code == 0
+            assert (tmp_path / "other.bin").read_bytes() == b"a model"
+            assert run("audit").exit_code == 0
+            assert other.list_cases().rows == store.list_cases().rows
+            assert "nothing is overwritten" in run(*arguments).output
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def changed(path):
+    with zipfile.ZipFile(path) as archive:
+        content = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in content.items():
+            archive.writestr(name, data.replace(b"confirmed", b"cleared") if name.startswith("tables/") else data)
+
+
+@pytest.mark.parametrize("spoil", [cut, changed])
+def test_a_damaged_backup_restores_nothing(app, visited, templates, tmp_path, spoil):
+    path = tmp_path / "desk.zip"
+    with shell(app, visited) as run:
+        assert run("backup", str(path)).exit_code == 0
+    spoil(path)
+    (tmp_path / "other").mkdir()
+    with templates.copied("sqlite", tmp_path / "other") as url, closing(Store(url)) as other:
+        with shell(desk_app(other), service_with(other, tmp_path / "other")) as run:
+            found = run("restore", str(path), "--why", "moved")
+            assert (found.exit_code, "damaged" in found.output) == (1, True)
+        assert other.list_cases().rows == []
+
+
+def test_an_export_and_a_purge_are_commands(app, visited, tmp_path):
+    with shell(app, visited) as run:
+        assert run("export", "c-1", str(tmp_path / "c-1.zip"), "--why", "asked for").exit_code == 0
+        with zipfile.ZipFile(tmp_path / "c-1.zip") as archive:
+            assert json.loads(archive.read("client.json"))["clients"][0]["client_id"] == "c-1"
+            assert sum(name.startswith("photos/") for name in archive.namelist()) == 1
+        assert "Name what is purged" in run("purge", "--why", "old").output
+        assert run("purge", "--photos", "1", "--sign-ins", "400", "--why", "old").output.startswith("Deleted: 1 photos")
+        assert list((tmp_path / "photos").iterdir()) == []
         assert run("audit").exit_code == 0
 
 

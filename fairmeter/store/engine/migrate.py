@@ -27,12 +27,12 @@ class Migrations(Database):
     def migrate(self, to: str = HEAD) -> bool:
         """Bring the tables up to date; True if anything was changed. Raises StoreUnavailable, NewerStore."""
         with self.reading() as connection:
-            if _revision(connection) == to:
+            if revision_of(connection) == to:
                 return False  # without loading Alembic
         with self.migrating() as connection:
             if not self.is_sqlite:
                 connection.execute(select(func.pg_advisory_xact_lock(MIGRATION_LOCK)))
-            found = _revision(connection)
+            found = revision_of(connection)
             if found != to:
                 _upgrade(connection, found, to)
         if found != to:
@@ -40,7 +40,7 @@ class Migrations(Database):
         return found != to
 
 
-def _revision(connection: Connection) -> str | None:
+def revision_of(connection: Connection) -> str | None:
     if not inspect(connection).has_table("alembic_version"):
         return None
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()

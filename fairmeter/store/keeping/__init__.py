@@ -1,0 +1,1 @@
+"""What is kept of clients, for how long, and copies of everything: backups, exports, erasure, purges."""
