@@ -7,7 +7,7 @@ Exit codes: 0 done, 1 not possible or not intact (one sentence on stderr).
 
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, NamedTuple
@@ -135,7 +135,13 @@ def demo(_service: "DeskService", services: ExternalServices) -> None:
     click.echo(f"The demo's {n:,} clients are at the desk." if n else "The desk holds clients; nothing was changed.")
 
 
-def audit(service: "DeskService", _services: ExternalServices, holds: tuple[int, str] | None) -> None:
+def audit(
+    service: "DeskService",
+    _services: ExternalServices,
+    holds: tuple[int, str] | None,
+    head: bool,
+    export: Path | None,
+) -> None:
     """Verify that no move, inspection, photo, user or key was changed, removed or inserted past the desk."""
     broken = _or_exit(service.store.verify_chain)
     if broken is not None:
@@ -148,9 +154,19 @@ def audit(service: "DeskService", _services: ExternalServices, holds: tuple[int,
     if photo is not None:
         raise click.ClickException(f"The photo {photo} is gone or was changed after its inspection was recorded.")
     end = _or_exit(service.store.audit_end)
+    if export is not None:
+        _or_exit(lambda: _write_lines(export, service.store.chain_lines()))
+    if head:
+        click.echo(f"{end.n_entries}:{end.hash}")
+        return
     click.echo("Every move, inspection, photo, user and key is as it was written.")
     click.echo(f"The chain has {end.n_entries:,} entries; the last one is {end.n_entries}:{end.hash}")
     click.echo(WHAT_SEALS_PROVE[end.seal])
+
+
+def _write_lines(path: Path, lines: Iterable[str]) -> None:
+    with path.open("x", encoding="utf-8") as file:
+        file.writelines(f"{line}\n" for line in lines)
 
 
 def _entry(_context: click.Context, _parameter: click.Parameter, text: str | None) -> tuple[int, str] | None:
@@ -304,7 +320,11 @@ PARAMETERS = {
             callback=_entry,
             metavar="NUMBER:HASH",
             help="an entry that an earlier audit printed and that you noted elsewhere: is it still there?",
-        )
+        ),
+        click.Option(
+            ["--head"], is_flag=True, help="print the last entry alone, to be kept elsewhere"
+        ),
+        click.Option(["--export"], type=PATH, help="write the verified chain as lines of JSON, for an auditor"),
     ],
     "seal": [WHY],
     "backup": [FILE],

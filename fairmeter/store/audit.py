@@ -5,7 +5,7 @@ Out: entries, the chain's end with its seal, and the first thing that is not as 
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -102,6 +102,15 @@ class AuditStore(Database):
             append_entry(connection, self.audit_key, SEAL, "", user, why)
         return self.audit_end()
 
+    def chain_lines(self) -> Iterator[str]:
+        """Every move and every audit entry as a line of JSON, for an auditor without access to the database."""
+        with self.reading() as connection:
+            for kind, table in (("move", moves), ("entry", audit_entries)):
+                query = select(table).order_by(table.c.seq)
+                with connection.execute(query, execution_options={"yield_per": 1000}) as rows:
+                    for row in rows.mappings():
+                        yield json.dumps({"chain": kind} | {name: _text_of(value) for name, value in row.items()})
+
     def photo_names(self) -> list[str]:
         """Names of the photos of all inspections, which hold the pictures' hashes."""
         with self.reading() as connection:
@@ -110,6 +119,10 @@ class AuditStore(Database):
 
     def _sealed(self, end: tuple[int, str]) -> str | None:
         return None if self.audit_key is None else seal_of(self.audit_key, *end)
+
+
+def _text_of(value: Any) -> Any:
+    return workflow.utc_isoformat(value) if isinstance(value, datetime) else value
 
 
 # --- within a transaction ---------------------------------------------------------------------------------------------

@@ -147,6 +147,20 @@ def test_a_key_that_is_set_later_seals_what_somebody_vouches_for(database_url, s
             assert run("audit").exit_code == 0
 
 
+def test_the_end_of_the_chain_and_the_whole_chain_go_elsewhere(run, app, store, tmp_path):
+    client, headers = app.test_client(), with_key(store, INVESTIGATOR)
+    recorded(client, ["c-1"], headers)
+    opened(client, "c-1", headers)
+    head = run("audit", "--head").output.strip()
+    assert re.fullmatch(r"\d+:[0-9a-f]{64}", head)
+    assert run("audit", "--holds", head).exit_code == 0
+    assert run("audit", "--export", str(tmp_path / "chain.jsonl")).exit_code == 0
+    lines = [json.loads(line) for line in (tmp_path / "chain.jsonl").read_text().splitlines()]
+    assert f"{lines[-1]['seq']}:{lines[-1]['hash']}" == head
+    assert [line["why"] for line in lines if line["chain"] == "move"]
+    assert run("audit", "--export", str(tmp_path / "chain.jsonl")).exit_code == 1
+
+
 def test_a_photo_that_was_changed_or_deleted_is_found(run, app, store, tmp_path):
     client, headers = app.test_client(), with_key(store, INVESTIGATOR)
     recorded(client, ["c-1"], headers)
