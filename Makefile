@@ -31,7 +31,7 @@ ALL = .venv/.everything
 DOCS = .venv/.docs
 
 .DEFAULT_GOAL := help
-.PHONY: help install run quick test nightly check format train bench load docs scan lock clean python FORCE
+.PHONY: help install run quick test nightly check format train bench load docs scan sbom lock clean python FORCE
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -86,6 +86,13 @@ scan: $(ALL) ## what is known against our code (bandit), the image (hadolint), t
 	@$(PY) -m pip_audit --local --strict --progress-spinner off || { \
 	  echo "The packages were not audited, or one is known to be vulnerable: see above. pip-audit asks PyPI's own service" \
 	    "for known vulnerabilities, which a mirror of packages does not offer." >&2; exit 1; }
+
+# cyclonedx-bom reads Pipfile.lock alone, from a place of its own: what it needs must not mix with what is locked.
+SBOM = .pipenv/cyclonedx
+sbom: $(TOOL) ## sbom.json: the packages of the image by Pipfile.lock, in CycloneDX
+	@[ -x $(SBOM)/bin/cyclonedx-py ] || { .pipenv/bin/python -m venv $(SBOM) && \
+	  $(SBOM)/bin/python -m pip install --quiet --disable-pip-version-check cyclonedx-bom==7.5.0; }
+	$(SBOM)/bin/cyclonedx-py pipenv --categories packages --output-reproducible --mc-type application -o sbom.json .
 
 lock: $(TOOL) ## remake Pipfile.lock, naming no package index
 	$(MAKE_VENV)

@@ -321,9 +321,7 @@ PARAMETERS = {
             metavar="NUMBER:HASH",
             help="an entry that an earlier audit printed and that you noted elsewhere: is it still there?",
         ),
-        click.Option(
-            ["--head"], is_flag=True, help="print the last entry alone, to be kept elsewhere"
-        ),
+        click.Option(["--head"], is_flag=True, help="print the last entry alone, to be kept elsewhere"),
         click.Option(["--export"], type=PATH, help="write the verified chain as lines of JSON, for an auditor"),
     ],
     "seal": [WHY],
