@@ -94,20 +94,22 @@ def shapley_values(
 def _coalition_log_odds(part: EnsembleInput, active: list[int]) -> np.ndarray:
     """Calibrated log-odds of a part for every coalition; coalitions that are alike for this part are computed once."""
     mine = part.groups
-    is_own = np.zeros((2 ** len(mine), N_GROUPS), dtype=bool)
-    is_own[:, mine] = _coalitions(len(mine))
-    value = part.ensemble.calibrate(part.ensemble.mixture_log_odds(part.row, part.columns.group, is_own))
-    places = [active.index(group) for group in mine]
+    place = np.full(N_GROUPS + 1, len(mine))
+    place[mine] = np.arange(len(mine))
+    group = place[np.where(part.differs, part.columns.group, N_GROUPS)]
+    value = part.ensemble.calibrate(part.ensemble.coalition_log_odds(part.row, group, len(mine)))
+    places = [active.index(each) for each in mine]
     return value[_coalitions(len(active))[:, places] @ (1 << np.arange(len(mine)))]
 
 
 def _moves(part: EnsembleInput, groups: np.ndarray) -> dict[Topic, float]:
     """Loss of log-odds if one topic of these groups alone becomes typical. [before calibration]"""
     columns = part.columns
-    wanted = np.unique(columns.topic[part.differs & np.isin(columns.group, groups)])
-    is_own = np.arange(len(columns.topics)) != np.append(wanted, -1)[:, None]  # the last row is the client itself
-    value = part.ensemble.mixture_log_odds(part.row, columns.topic, is_own)
-    lost = value[-1] - value[:-1]
+    is_wanted = part.differs & np.isin(columns.group, groups)
+    wanted, place = np.unique(columns.topic[is_wanted], return_inverse=True)
+    topic = np.full(len(columns.topic), len(wanted))
+    topic[is_wanted] = place
+    lost = part.ensemble.log_odds_losses(part.row, topic, len(wanted))
     return {columns.topics[j]: float(x) for j, x in zip(wanted, lost, strict=True)}
 
 

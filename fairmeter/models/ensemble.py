@@ -6,6 +6,7 @@ Out: calibrated log-odds, one a client. NumPy and ONNX Runtime only; training ma
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -15,6 +16,8 @@ from fairmeter.evaluation.drift import ReferenceDistribution
 from fairmeter.models.detectors.classical import Detectors
 from fairmeter.models.peer_groups import PeerGroups
 from fairmeter.models.runtime.oblivious_trees import BLOCK, ObliviousTrees
+from fairmeter.models.runtime.onnx_trees import OnnxTrees
+from fairmeter.models.runtime.tree_arrays import TreeArrays, tree_arrays
 from fairmeter.models.target_encoding import GroupRates
 
 
@@ -53,6 +56,16 @@ class MemberModel(Protocol):
         """Log-odds of fraud. [float32, (clients, width) -> float64, (clients,)]"""
 
 
+class Branching(Protocol):
+    """Trees that sum mixtures of two rows without evaluating each: ObliviousTrees, TreeArrays."""
+
+    def coalition_values(self, own: np.ndarray, other: np.ndarray, group: np.ndarray, n_groups: int) -> np.ndarray:
+        """Sums for all mixtures of n groups. [float64, (2^n,)]"""
+
+    def losses(self, own: np.ndarray, other: np.ndarray, part: np.ndarray, n_parts: int) -> np.ndarray:
+        """The sum of `own`, less that with one part as in `other`. [float64, (n_parts,)]"""
+
+
 @dataclass(frozen=True)
 class Ensemble:
     """Members stacked by a logistic regression on their log-odds; `knots` and `heights` calibrate the result.
@@ -80,21 +93,69 @@ class Ensemble:
         """Calibrated log-odds of fraud, from the members' input. [float64, one a client]"""
         return self.calibrate(self._stacked(self.member_log_odds(matrix)))
 
-    def mixture_log_odds(self, row: np.ndarray, group: np.ndarray, member: np.ndarray) -> np.ndarray:
-        """Log-odds before calibration of mixtures that have `row` in some groups of columns and are typical elsewhere.
+    def coalition_log_odds(self, row: np.ndarray, group: np.ndarray, n_groups: int) -> np.ndarray:
+        """Log-odds before calibration of all mixtures of a client and the typical one. [float64, (2^n_groups,)]
 
-        [row: float32 (width,); group: int, the group of each column; member: bool (mixtures, groups)]
+        Bit g of a mixture's number is set where the columns of group g are the client's.
+        row: float32, (width,); group: of each column, n_groups for columns in which the client is typical.
         """
-        values = np.empty((len(member), len(self.members)))
-        places = {name: i for i, name in enumerate(self.members)}
-        rowwise = {name: each for name, each in self.members.items() if not isinstance(each, ObliviousTrees)}
-        for name in self.members.keys() - rowwise.keys():
-            values[:, places[name]] = self.members[name].mixture_values(row, self.typical, group, member)
+        branching, others = self._by_evaluation
+        out = sum(weight * trees.coalition_values(row, self.typical, group, n_groups) for trees, weight in branching)
+        if others:
+            number = np.arange(2**n_groups)
+            member = np.append(number[:, None] >> np.arange(n_groups) & 1, np.zeros((len(number), 1), int), axis=1) > 0
+            out = out + self._rowwise(row, group, member, others)
+        return out + self.intercept
+
+    def log_odds_losses(self, row: np.ndarray, part: np.ndarray, n_parts: int) -> np.ndarray:
+        """Log-odds before calibration that a client loses if one part becomes typical. [float64, (n_parts,)]
+
+        part: of each column, n_parts for columns that no part is about.
+        """
+        branching, others = self._by_evaluation
+        out = sum(weight * trees.losses(row, self.typical, part, n_parts) for trees, weight in branching)
+        if others:
+            wanted = np.append(np.unique(part), n_parts)  # the last row is the client itself
+            value = self._rowwise(row, part, np.arange(n_parts + 1) != wanted[:, None], others, is_own_rest=True)
+            lost = np.zeros(n_parts + 1)
+            lost[wanted] = value[-1] - value
+            out = out + lost[:n_parts]
+        return out
+
+    @cached_property
+    def _by_evaluation(self) -> tuple[list[tuple[Branching, float]], list[tuple[MemberModel, float]]]:
+        """Members whose mixtures branch, the general trees of all as one, and the others; each with its weight."""
+        branching, general, others = [], [], []
+        for member, weight in zip(self.members.values(), self.weights.tolist(), strict=True):
+            arrays = tree_arrays(member.graph) if isinstance(member, OnnxTrees) else None
+            if weight == 0.0:
+                continue
+            if arrays is not None:
+                general.append((arrays, weight))
+            elif isinstance(member, ObliviousTrees):
+                branching.append((member, weight))
+            else:
+                others.append((member, weight))
+        if general:
+            branching.append((TreeArrays.weighted_sum(general), 1.0))
+        return branching, others
+
+    def _rowwise(
+        self,
+        row: np.ndarray,
+        group: np.ndarray,
+        member: np.ndarray,
+        models: list[tuple[MemberModel, float]],
+        is_own_rest: bool = False,
+    ) -> np.ndarray:
+        """Weighted sum of models that judge each mixture. [member: bool, (mixtures, groups + 1)]"""
+        member = member.copy()
+        member[:, -1] = is_own_rest
+        parts = []
         for block in (slice(start, start + BLOCK) for start in range(0, len(member), BLOCK)):
             mixed = np.where(member[block][:, group], row, self.typical)
-            for name, each in rowwise.items():
-                values[block, places[name]] = each.values(mixed)
-        return self._stacked(values)
+            parts.append(sum(weight * model.values(mixed) for model, weight in models))
+        return np.concatenate(parts)
 
     def _stacked(self, member_log_odds: np.ndarray) -> np.ndarray:
         # No matrix product, because its last bit depends on how many clients are scored together.

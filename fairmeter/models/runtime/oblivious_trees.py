@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 
 BLOCK = 64  # clients at a time: their comparisons stay in the processor's cache
-MIXTURE_BLOCK = 16  # mixtures at a time: a server process does not return this memory to the system
 # Leaves are integer multiples of this. Integers have the same sum in any order, so a client's value is the same, to the
 # last bit, alone and in a batch.
 STEP = 2.0**-40
@@ -35,22 +34,65 @@ class ObliviousTrees:
         parts = [self._of_block(matrix[start : start + BLOCK]) for start in range(0, len(matrix), BLOCK)]
         return np.concatenate(parts) * STEP + self.bias if parts else np.empty(0)
 
-    def mixture_values(self, own: np.ndarray, other: np.ndarray, group: np.ndarray, member: np.ndarray) -> np.ndarray:
-        """`values` of mixtures that have some groups of columns from `own` and the rest from `other`, to the last bit.
+    def coalition_values(self, own: np.ndarray, other: np.ndarray, group: np.ndarray, n_groups: int) -> np.ndarray:
+        """`values` of all mixtures of n groups, to the last bit. [float64, (2^n,): bit g is set where g is `own`]
 
-        own, other: float32 (width,); group: int, the group of each column; member: bool (mixtures, groups). The number
-        of a leaf is a sum over levels, and so over groups: each level is compared twice for any number of mixtures.
+        own, other: float32, (width,); group: of each column, n_groups for columns in which the rows are equal. A tree
+        differs by the groups that it asks about: its leaves' differences are summed by sets of groups, and these over
+        the subsets of each coalition.
         """
-        (depth, n_trees), n_groups = self.columns.shape, member.shape[1]
+        tree, asked, gain, first = self._changes(own, other, group, n_groups)
+        found = np.zeros(2**n_groups)  # whole numbers, exact in float64
+        found[0] = self._leaves_at(first).sum()
+        n_asked = np.bincount(tree, minlength=len(first))
+        starts = np.cumsum(n_asked) - n_asked
+        for k in np.unique(n_asked[n_asked > 0]).tolist():
+            trees = np.flatnonzero(n_asked == k)
+            entries = starts[trees][:, None] + np.arange(k)
+            leaf, groups = first[trees][:, None], np.zeros((len(trees), 1), np.int64)
+            for at in entries.T:
+                leaf = np.concatenate([leaf, leaf + gain[at][:, None]], axis=1)
+                groups = np.concatenate([groups, groups | 1 << asked[at][:, None]], axis=1)
+            value = self._leaves_at(leaf)
+            for bit in range(k):
+                halves = value.reshape(len(trees), -1, 2, 1 << bit)
+                halves[:, :, 1] -= halves[:, :, 0]
+            found += np.bincount(groups[:, 1:].ravel(), value[:, 1:].ravel(), len(found))
+        for bit in range(n_groups):
+            halves = found.reshape(-1, 2, 1 << bit)
+            halves[:, 1] += halves[:, 0]
+        return found * STEP + self.bias
+
+    def losses(self, own: np.ndarray, other: np.ndarray, part: np.ndarray, n_parts: int) -> np.ndarray:
+        """`values` of `own`, less that with one part of the columns as in `other`. [float64, (n_parts,)]
+
+        part: of each column, n_parts for columns that no part is about.
+        """
+        tree, asked, gain, first = self._changes(own, other, part, n_parts, from_own=True)
+        lost = self._leaves_at(first[tree]) - self._leaves_at(first[tree] + gain)
+        return np.bincount(asked, lost, n_parts) * STEP
+
+    def _changes(
+        self, own: np.ndarray, other: np.ndarray, group: np.ndarray, n_groups: int, from_own: bool = False
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """(tree, group, change of the leaf's place) by tree and group where the rows differ; each tree's first place.
+
+        The first place is that of `other`, which a group of `own` changes; or the other way round.
+        """
+        depth = len(self.columns)
+        above = [row.take(self.columns) > self.borders for row in ((other, own) if from_own else (own, other))]
         bit = (1 << np.arange(depth - 1, -1, -1))[:, None]
-        above = np.stack([row.take(self.columns) > self.borders for row in (own, other)]).astype(np.int64)
-        place = group.take(self.columns) * n_trees + np.arange(n_trees)
-        gain = np.bincount(place.ravel(), ((above[0] - above[1]) * bit).ravel(), n_groups * n_trees)
-        gain = gain.reshape(n_groups, n_trees).astype(np.int16)
-        first = (np.arange(n_trees) * self.leaves.shape[1] + (above[1] * bit).sum(axis=0)).astype(np.int32)
-        blocks = [member[start : start + MIXTURE_BLOCK] for start in range(0, len(member), MIXTURE_BLOCK)]
-        parts = [self.leaves.ravel().take(_leaves(block, gain) + first).sum(axis=1) for block in blocks]
-        return np.concatenate(parts) * STEP + self.bias if parts else np.empty(0)
+        first = np.arange(len(self.leaves)) * self.leaves.shape[1] + (above[1] * bit).sum(axis=0)
+        level, tree = np.nonzero(above[0] != above[1])
+        asked = group.take(self.columns[level, tree])
+        level, tree, asked = (each[asked < n_groups] for each in (level, tree, asked))
+        change = np.where(above[0][level, tree], bit[level, 0], -bit[level, 0])
+        key, place = np.unique(tree * n_groups + asked, return_inverse=True)
+        gain = np.bincount(place, change, len(key)).astype(np.int64)
+        return key // n_groups, key % n_groups, gain, first
+
+    def _leaves_at(self, place: np.ndarray) -> np.ndarray:
+        return self.leaves.ravel().take(place)
 
     def _of_block(self, matrix: np.ndarray) -> np.ndarray:
         by_column = np.ascontiguousarray(matrix.T)
@@ -61,14 +103,6 @@ class ObliviousTrees:
             leaf += by_column.take(columns, axis=0) > borders[:, None]
         leaf += np.arange(n_trees, dtype=np.int32)[:, None] * np.int32(n_leaves)
         return self.leaves.ravel().take(leaf).sum(axis=0)
-
-
-def _leaves(member: np.ndarray, gain: np.ndarray) -> np.ndarray:
-    """Sum of the groups' parts of each tree's leaf number. [bool (mixtures, groups), int16 (groups, trees)]"""
-    leaf = np.zeros((len(member), gain.shape[1]), dtype=np.int16)
-    for i in range(len(gain)):  # no matrix product, because its threads wait for each other on busy cores
-        leaf[member[:, i]] += gain[i]
-    return leaf
 
 
 def average_models(models: list[dict]) -> ObliviousTrees:

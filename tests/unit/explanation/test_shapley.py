@@ -11,7 +11,6 @@ from fairmeter.explanation.shapley import CombinedModel, EnsembleInput, shapley_
 from fairmeter.explanation.topics import INVOICES
 from fairmeter.features.base import DISCREPANCY, FALL, LOW, REASON_GROUPS
 from fairmeter.models.ensemble import Ensemble, EnsembleInputs, probability_of
-from fairmeter.models.runtime.oblivious_trees import ObliviousTrees
 
 FALLS, LOWS, REMARKS = "elec_change_min", "elec_zero_share", "elec_remark_6_share"
 NAMES = (FALLS, LOWS, REMARKS)
@@ -121,25 +120,6 @@ def test_a_topic_moves_the_score_by_its_loss_if_that_topic_alone_is_typical():
 def test_topics_are_computed_only_for_groups_with_a_large_enough_effect():
     found = shapley_values([part_of(Sum((1.0, 0.001, 0.0)), [2.0, 0.5, 0.0])], 0.0, 0.01)
     assert {aspect.group for _, aspect in found.moves} == {FALL}
-
-
-# --- trees ------------------------------------------------------------------------------------------------------------
-
-
-def test_mixtures_of_oblivious_trees_have_the_value_of_the_same_rows_to_the_last_bit():
-    rng = np.random.default_rng(3)
-    depth, n_trees, width = 4, 50, 9
-    trees = ObliviousTrees(
-        rng.integers(0, width, (depth, n_trees)).astype(np.int32),
-        rng.normal(size=(depth, n_trees)).astype(np.float32),
-        rng.integers(-(2**40), 2**40, (n_trees, 2**depth)),
-        0.25,
-    )
-    own, other = rng.normal(size=(2, width)).astype(np.float32)
-    own[2] = np.nan
-    group, member = rng.integers(0, 3, width), rng.random((100, 3)) < 0.5
-    rows = np.where(member[:, group], own, other)
-    assert np.array_equal(trees.mixture_values(own, other, group, member), trees.values(rows))
 
 
 # --- the typical client -----------------------------------------------------------------------------------------------
