@@ -5,6 +5,7 @@ Out: calibrated log-odds, one a client. NumPy and ONNX Runtime only; training ma
      them.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -91,7 +92,8 @@ class Ensemble:
 
     def log_odds(self, matrix: np.ndarray) -> np.ndarray:
         """Calibrated log-odds of fraud, from the members' input. [float64, one a client]"""
-        return self.calibrate(self._stacked(self.member_log_odds(matrix)))
+        used = [member.values(matrix) if w else np.zeros(len(matrix)) for member, w in self._weighted_members]
+        return self.calibrate(self._stacked(np.stack(used, axis=1)))
 
     def coalition_log_odds(self, row: np.ndarray, group: np.ndarray, n_groups: int) -> np.ndarray:
         """Log-odds before calibration of all mixtures of a client and the typical one. [float64, (2^n_groups,)]
@@ -126,10 +128,10 @@ class Ensemble:
     def _by_evaluation(self) -> tuple[list[tuple[Branching, float]], list[tuple[MemberModel, float]]]:
         """Members whose mixtures branch, the general trees of all as one, and the others; each with its weight."""
         branching, general, others = [], [], []
-        for member, weight in zip(self.members.values(), self.weights.tolist(), strict=True):
-            arrays = tree_arrays(member.graph) if isinstance(member, OnnxTrees) else None
-            if weight == 0.0:
+        for member, weight in self._weighted_members:
+            if not weight:
                 continue
+            arrays = tree_arrays(member.graph) if isinstance(member, OnnxTrees) else None
             if arrays is not None:
                 general.append((arrays, weight))
             elif isinstance(member, ObliviousTrees):
@@ -156,6 +158,10 @@ class Ensemble:
             mixed = np.where(member[block][:, group], row, self.typical)
             parts.append(sum(weight * model.values(mixed) for model, weight in models))
         return np.concatenate(parts)
+
+    @property
+    def _weighted_members(self) -> Iterable[tuple[MemberModel, float]]:
+        return zip(self.members.values(), self.weights.tolist(), strict=True)
 
     def _stacked(self, member_log_odds: np.ndarray) -> np.ndarray:
         # No matrix product, because its last bit depends on how many clients are scored together.

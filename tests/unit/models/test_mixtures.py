@@ -1,5 +1,7 @@
 """Trees whose mixtures of two rows are summed by branching: the same as evaluating every mixture."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -84,6 +86,21 @@ def test_the_score_is_that_of_the_coalition_of_all(delivered):
     value = ensemble.coalition_log_odds(own, parts_of(rng, own, ensemble.typical, 8), 8)
     expected = ensemble.log_odds(np.stack([ensemble.typical, own]))
     assert ensemble.calibrate(value[[0, -1]]) == pytest.approx(expected, abs=1e-5)
+
+
+class Refusing:
+    def values(self, matrix):
+        raise AssertionError("a member of weight 0 is not evaluated")
+
+
+def test_a_member_of_weight_zero_is_not_evaluated(delivered):
+    given = delivered.invoices
+    members = given.members | {"none": Refusing()}
+    more = replace(given, members=members, weights=np.append(given.weights, 0.0))
+    rows = np.stack([given.typical, two_rows(np.random.default_rng(1), given.typical)])
+    assert np.array_equal(more.log_odds(rows), given.log_odds(rows))
+    group = np.zeros(len(given.typical), int)
+    assert np.array_equal(more.coalition_log_odds(rows[1], group, 1), given.coalition_log_odds(rows[1], group, 1))
 
 
 def test_a_graph_of_other_splits_has_to_be_run():
