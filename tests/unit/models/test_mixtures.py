@@ -89,7 +89,7 @@ def test_the_score_is_that_of_the_coalition_of_all(delivered):
 
 
 class Refusing:
-    def values(self, matrix):
+    def values(self, _matrix):
         raise AssertionError("a member of weight 0 is not evaluated")
 
 
