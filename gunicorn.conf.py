@@ -1,7 +1,7 @@
 """Settings of the server, read by `gunicorn --bind 0.0.0.0:9696 predict:app` from the working directory.
 
 In:  PORT (1..65535, optional), WEB_CONCURRENCY (workers, default 1) and OPEN, from the environment.
-Out: one worker with eight threads on the addresses of the command, and on $PORT as well where a host hands one out.
+Out: one worker on the addresses of the command, and on $PORT as well where a host hands one out.
      With OPEN=1 none but this machine's own address; several workers add up what they count for /metrics.
 """
 
@@ -15,12 +15,10 @@ from functools import partial
 
 from gunicorn import sock
 
-# Measured by `python -m benchmarks.load.load --workers`: 4, 8 and 16 threads answer about equally many requests, those
-# of one processor; a second worker, not a thread, uses a second processor. Beside twelve idle connections a request
-# takes 5 s with gunicorn's own threads, 60 s with a sync worker, milliseconds here; beside twelve half-sent ones 60 s,
-# 60 s and milliseconds. Eight leave room beside pages that wait for the database; sixteen take more memory.
-worker_class = "fairmeter.web.gunicorn_worker.BufferedThreadWorker"
-threads = 8
+# Measured by `python -m benchmarks.load.load --workers`. The loop holds what is silent, half-sent or unread, and
+# fairmeter/web/server has the threads that compute. A second worker, not a thread, uses a second processor.
+worker_class = "asgi"
+asgi_loop = "asyncio"  # also where uvloop is installed: its loops cannot be watched
 
 # Never preload: a reload (HUP) would go on with the former model.bin. It would save 80 of 280 MB where two workers run.
 preload_app = False
@@ -32,6 +30,7 @@ keepalive = 75  # seconds; longer than the 60 a load balancer keeps its connecti
 limit_request_line = 4094  # bytes; bodies are limited by predict.py, which answers in our error shape
 limit_request_fields = 64
 limit_request_field_size = 8190  # bytes
+root_path = os.environ.get("SCRIPT_NAME", "")
 
 # The worker's heartbeat is a file: in memory it neither blocks on a slow disk nor needs a writable root.
 SHARED_MEMORY = "/dev/shm"  # noqa: S108  gunicorn makes an anonymous file there, mkstemp and unlink
@@ -113,7 +112,7 @@ def on_exit(server):
 
 # --- memory -----------------------------------------------------------------------------------------------------------
 
-# What eight threads have in use stays the same, but glibc gives each of them a heap of its own, and each heap keeps
+# What the threads have in use stays the same, but glibc gives each of them a heap of its own, and each heap keeps
 # what it held at the worst. With one for all, mixed traffic (`make load`) takes 20 MB less and grows less. Of large
 # blocks glibc hands those back at once that are larger than any it has freed, and the opened model.bin is one of 13 MB.
 # With a limit of 10 MB a worker keeps up to 26 MB less after batches of 1,000, and is as fast; a lower one is slower.
@@ -128,6 +127,14 @@ def post_fork(_server, _worker):
         mallopt(M_ARENA_MAX, HEAPS)
     if mallopt and "MALLOC_MMAP_THRESHOLD_" not in os.environ:
         mallopt(M_MMAP_THRESHOLD, LARGE)
+
+
+def post_worker_init(worker):
+    """Before the worker serves."""
+    if hasattr(worker, "asgi"):
+        from fairmeter.web.server.worker import accompany
+
+        accompany(worker)
 
 
 # Mixed traffic leaves something behind, not traced to its end: 0.05 KB a request over an hour, several times that where

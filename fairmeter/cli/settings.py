@@ -50,6 +50,11 @@ class Settings(CommandSettings):
     max_body_bytes: int = Field(
         32 * 2**20, gt=0, description="Bytes of a request's body: about 3,000 clients with 35 invoices each."
     )
+    max_client_bytes: int = Field(
+        2 * 2**20,
+        gt=0,
+        description="Bytes of one client's JSON, alone or in a batch: 5,000 invoices, or 20,000 readings.",
+    )
     max_clients: int = Field(10_000, gt=0, description="Clients of one batch: about ten seconds on one core.")
     max_invoices: int = Field(5_000, gt=0, description="Invoices of one client: forty years of ten a month.")
     max_readings: int = Field(20_000, gt=0, description="Readings of one client: two years of hours.")
@@ -156,7 +161,8 @@ class Settings(CommandSettings):
     @property
     def limits(self) -> RequestLimits:
         """How much one request may hold."""
-        return RequestLimits(self.max_body_bytes, self.max_clients, self.max_invoices, self.max_readings)
+        n_rows = self.max_clients, self.max_invoices, self.max_readings
+        return RequestLimits(self.max_body_bytes, *n_rows, self.max_client_bytes)
 
 
 SECRETS = frozenset(

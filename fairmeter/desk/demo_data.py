@@ -38,7 +38,7 @@ from fairmeter.scoring.run_claims import as_claimed
 from fairmeter.scoring.uploads import read_upload
 from fairmeter.store import ReferenceData, Store
 
-NO_LIMITS = RequestLimits(*[sys.maxsize] * 4)
+NO_LIMITS = RequestLimits(*[sys.maxsize] * 5)
 N_HOURLY, N_DAILY = 60, 60  # meters with recent readings
 RECENT = timedelta(weeks=4)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from fairmeter.core.caller import check_caller
 from fairmeter.core.code_names import NO_CODE_NAMES, CodeNames
 from fairmeter.core.types import FeatureMatrix, Score, StoredInvoiceScore, Table
 from fairmeter.data.daily import DailyConsumption
@@ -54,6 +55,7 @@ def explain(model: FraudModel, scores: list[Score], context: ScoringContext) -> 
     names = context.code_names | model.code_names
     out = []
     for i, (score, history) in enumerate(zip(scores, histories, strict=True)):
+        check_caller()
         cause_inputs = _cause_inputs(history, context.daily_consumption, i)
         parts = [part for part in (of_kind.get(i) for of_kind in inputs) if part is not None]
         features = context.invoice_features.features[i]
@@ -72,6 +74,7 @@ def explain_aggregates(model: FraudModel, scores: list[Score], rows: list[dict])
     names = aggregate_names(model)
     out = []
     for score, given in zip(scores, rows, strict=True):
+        check_caller()
         values = {name: np.nan if given.get(name) is None else float(given[name]) for name in names}
         part = EnsembleInput(model.aggregates, INVOICES, np.array([values[name] for name in names], dtype=np.float32))
         out.append(_with_reasons(model, score, [part], [_invoice_sentences(model, part, values, {}, model.code_names)]))

@@ -7,6 +7,7 @@ Out: for each row, in their order, its Score or the Problem with it.
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
+from fairmeter.core.caller import check_caller
 from fairmeter.core.types import Score, StoredInvoiceScore
 from fairmeter.data.reading_rules.many_clients import UsualConsumption
 from fairmeter.explanation.explain import ScoringContext
@@ -17,6 +18,7 @@ from fairmeter.scoring.problems import InvalidRow, Problem, bad_value
 CHUNK = 512  # clients scored at once; more are not faster, and a bad row makes its chunk be read again
 MAX_MONITORED = 2_000  # clients of a batch whose drift is measured, which takes as long as to score them
 MIN_CLIENTS = 20  # of a batch, for a look at the unit of their readings: fewer may all be large
+CHUNK_BYTES = 8 * 2**20  # of JSON, whatever is in it; 512 clients with 35 invoices have 6 MB
 CHUNK_RECORDS = 50_000  # invoices and readings at once, if they are of several clients: as objects they take 20 MB
 
 Outcome = Score | Problem
@@ -55,6 +57,7 @@ def score_one(row: RawClient | AggregatedClient, scorer: Scorer, with_reasons: b
 def score_rows(rows: Iterable[Row], scorer: Scorer, with_reasons: bool = False) -> Iterator[Outcome]:
     """Each row's outcome, computed chunk by chunk."""
     for chunk in chunks(rows):
+        check_caller()
         yield from _score_chunk(chunk, scorer, with_reasons)
 
 
@@ -95,14 +98,15 @@ class MonitoredScorer:
 
 
 def chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    """The rows in parts of at most CHUNK; a part is full once it has CHUNK_RECORDS."""
-    chunk, n_records = [], 0
+    """The rows in parts of at most CHUNK; a part is full once it has CHUNK_RECORDS, or CHUNK_BYTES of rows of texts."""
+    chunk, n_records, n_before = [], 0, 0
     for row in rows:
         chunk.append(row)
         n_records += len(row.invoices) + len(row.readings) if type(row) is RawClient else 0
-        if len(chunk) == CHUNK or n_records >= CHUNK_RECORDS:
+        n_bytes = getattr(rows, "n_bytes", 0)
+        if len(chunk) == CHUNK or n_records >= CHUNK_RECORDS or n_bytes - n_before >= CHUNK_BYTES:
             yield chunk
-            chunk, n_records = [], 0
+            chunk, n_records, n_before = [], 0, n_bytes
     if chunk:
         yield chunk
 

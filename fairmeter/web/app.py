@@ -7,7 +7,7 @@ from fairmeter.scoring.batches import Scorer
 from fairmeter.scoring.payloads import RequestLimits
 from fairmeter.web.http import errors, observability
 from fairmeter.web.http.auth import ANYBODY, AccessControl
-from fairmeter.web.http.openapi_app import Api
+from fairmeter.web.http.openapi_app import Api, raise_refusal
 from fairmeter.web.scoring_api import routes, schemas
 
 DOCUMENTS = ("home", "docs", "docs_with_slash", "document")
@@ -22,6 +22,7 @@ def create_app(
     errors.register(app)
     app.after_request(_with_headers)
     observability.register(app, scorer.manifest)
+    app.before_request(raise_refusal)
     guard = AccessControl(app, api_key, desk and desk.access)
     _add_documents(app, "docs" if desk is None else "desk/")
     guard.set_roles(**dict.fromkeys(DOCUMENTS, ANYBODY))

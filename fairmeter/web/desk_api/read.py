@@ -26,6 +26,8 @@ from fairmeter.web.exports.files import CSV, document_exports, export_response
 from fairmeter.web.http.auth import VIEWER, AccessControl
 from fairmeter.web.http.code_names import named
 from fairmeter.web.http.errors import JSON
+from fairmeter.web.server import policies
+from fairmeter.web.server.policies import RoutePolicy
 
 JPEG = "image/jpeg"
 PHOTO_HEADERS = {"Cache-Control": "private, no-cache", "Content-Security-Policy": "default-src 'none'; sandbox"}
@@ -45,6 +47,10 @@ def register(app: Api, guard: AccessControl, desk: DeskService) -> None:
     document_exports(app, "/clients", "/alerts", "/cases", "/list")
     names = ("consumer", "clients", "dashboard", "alerts", "cases", "case", "inspections_csv", "inspection_list")
     guard.set_roles(**dict.fromkeys((*names, "photo"), VIEWER))
+    exported = ("clients", "alerts", "cases")
+    app.set_policies(**dict.fromkeys(exported, RoutePolicy(heavy_queries=policies.EXPORTS)))
+    app.set_policies(inspections_csv=RoutePolicy(policies.FILES))
+    app.set_policies(inspection_list=RoutePolicy(heavy_queries=(*policies.EXPORTS, *policies.PROMISE)))
 
 
 def _add_clients(app: Api, desk: DeskService) -> None:

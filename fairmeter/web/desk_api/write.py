@@ -18,8 +18,11 @@ from fairmeter.web.desk_api.read import SECURITY, json_response
 from fairmeter.web.http import observability, sessions
 from fairmeter.web.http.auth import ANYBODY, INVESTIGATOR, NOBODY, AccessControl, Identity
 from fairmeter.web.http.errors import JSON
+from fairmeter.web.server import policies
+from fairmeter.web.server.policies import RoutePolicy
 
 CREATED = 201
+MAX_READINGS_BYTES = 8 * 2**20  # of 20,000 readings with all that may be said of each
 READING_COUNTS = {"new": "n_new", "duplicate": "n_duplicate", "differing": "n_differing"}
 READING_COUNTS |= {"late": "n_late", "out_of_order": "n_out_of_order"}
 REJECTED = (400, 413, 415, 422)  # statuses of readings that an authorized caller sent and that cannot be stored
@@ -62,6 +65,9 @@ def register(app: Api, guard: AccessControl, desk: DeskService) -> None:
     guard.set_roles(sign_in=ANYBODY, sign_out=ANYBODY, read_session=ANYBODY)
     changing = "open_case", "move_case", "record_inspection", "take_readings", "delete_readings"
     guard.set_roles(**dict.fromkeys(changing, INVESTIGATOR))
+    readings = min(MAX_READINGS_BYTES, app.max_body_bytes)
+    app.set_policies(take_readings=RoutePolicy(policies.DESK, readings, policies.SMALL_BODY, policies.BATCHES))
+    app.set_policies(record_inspection=RoutePolicy(max_bytes=app.max_body_bytes))  # with photos
 
 
 def _add_sessions(app: Api, guard: AccessControl, desk: DeskService) -> None:

@@ -10,9 +10,11 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 from werkzeug.exceptions import HTTPException
 
+from fairmeter.core.caller import CallerGone
 from fairmeter.scoring.problems import FieldProblem, Problem, error_of
 
 JSON = "application/json"
+CALLER_GONE = 499  # as nginx counts them; nobody reads it
 SWALLOWED_BYTES = (
     2**28
 )  # read of a body that is too large: a caller that is cut off while it sends never reads the reason
@@ -23,7 +25,8 @@ HTTP_MESSAGES = {
     405: ("method_not_allowed", "This address accepts other methods; the Allow header lists them."),
     413: (
         "too_large",
-        "The body is larger than the limit (MAX_BODY_BYTES, of an import MAX_IMPORT_BYTES); send less at a time.",
+        "The body is larger than this address takes (MAX_CLIENT_BYTES of one client, MAX_BODY_BYTES of a batch, "
+        "MAX_IMPORT_BYTES of an import); send less at a time.",
     ),
     500: ("internal", UNEXPECTED),
 }
@@ -54,6 +57,7 @@ def _clause(message: str) -> str:
 def register(app: Flask) -> None:
     """Answer every error of the app in that shape."""
     app.register_error_handler(Problem, error_response)
+    app.register_error_handler(CallerGone, lambda _error: Response(status=CALLER_GONE))
     app.register_error_handler(HTTPException, _answer_to_http)
     app.register_error_handler(Exception, lambda _error: _answer_to_unexpected(app))
 

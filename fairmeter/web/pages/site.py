@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from zlib import compressobj
 from zoneinfo import ZoneInfo
 
-from flask import Blueprint, Flask, Response, current_app, g, render_template, request, url_for
+from flask import Blueprint, Response, current_app, g, render_template, request, url_for
 from werkzeug.exceptions import NotFound
 
 from fairmeter.core.claims import claims_probability
@@ -27,8 +27,10 @@ from fairmeter.scoring.problems import Problem
 from fairmeter.store import StoreError
 from fairmeter.web.http import i18n, sessions
 from fairmeter.web.http.auth import ADMIN, ANYBODY, NOBODY, ROLES, VIEWER, AccessControl, Identity, guard_of
+from fairmeter.web.http.openapi_app import Api
 from fairmeter.web.pages import error_pages
 from fairmeter.web.pages.basemap import Line
+from fairmeter.web.server.policies import RoutePolicy
 
 DESK = "desk"  # the blueprint: endpoints are desk.overview, desk.list ...
 STATIC = Path(__file__).parents[1] / "static"
@@ -91,7 +93,7 @@ class Link(NamedTuple):
 class Site:
     """The dashboard, as the modules of the pages see it."""
 
-    def __init__(self, app: Flask, guard: AccessControl, desk: DeskService, settings: PageSettings) -> None:
+    def __init__(self, app: Api, guard: AccessControl, desk: DeskService, settings: PageSettings) -> None:
         self.app, self.guard, self.desk, self.settings = app, guard, desk, settings
         self.blueprint = Blueprint(DESK, "fairmeter.web", url_prefix="/desk")
 
@@ -107,6 +109,10 @@ class Site:
             return view
 
         return add
+
+    def set_policies(self, policy: RoutePolicy, *views: str) -> None:
+        """Set how requests of these views are received and where they are computed."""
+        self.app.set_policies(**{f"{DESK}.{view}": policy for view in views})
 
     def mount(self) -> None:
         """Add the pages to the app; afterwards no page can be added."""

@@ -25,8 +25,11 @@ from fairmeter.scoring.payloads import RequestLimits, Row, check_number, parse_j
 from fairmeter.scoring.problems import Problem
 from fairmeter.web.http.auth import ANYBODY, SCORING, AccessControl
 from fairmeter.web.http.errors import JSON
+from fairmeter.web.http.openapi_app import Api
 from fairmeter.web.scoring_api import schemas
 from fairmeter.web.scoring_api.responses import score_response
+from fairmeter.web.server import policies
+from fairmeter.web.server.policies import RoutePolicy
 
 NAME, PLATFORM = "fraud", "onnx"
 CLIENT = "client"
@@ -43,21 +46,24 @@ class Service(NamedTuple):
     """The parts of the service that the routes use. [ready: raises Problem; model: version, view, ...]"""
 
     score: Callable[[Iterator[Row]], list[Outcome]]
-    body: Callable[[RequestLimits], bytes]
+    body: Callable[[], bytes]
     ready: Callable[[], None]
     limits: RequestLimits
     model: dict
     features: tuple[str, ...]  # the aggregates of the model
 
 
-def register(app: OpenAPI, guard: AccessControl, service: Service) -> None:
+def register(app: Api, guard: AccessControl, service: Service) -> None:
     """Add the protocol's routes."""
     _add_health(app, service)
+    infer = RoutePolicy(policies.SCORING, service.limits.body_bytes, policies.LIGHT_BODY, policies.BATCHES)
     for prefix, suffix in ((MODEL, ""), (VERSIONED, "_of_version")):
         _add_model(app, service, prefix, suffix)
         guard.set_roles(**{f"v2_infer{suffix}": SCORING})
+        app.set_policies(**{f"v2_infer{suffix}": infer, f"v2_model_ready{suffix}": RoutePolicy(policies.READINESS)})
         guard.set_roles(**{f"{name}{suffix}": ANYBODY for name in ("v2_model", "v2_model_ready")})
     guard.set_roles(v2_live=ANYBODY, v2_ready=ANYBODY, v2_server=ANYBODY)
+    app.set_policies(v2_live=RoutePolicy(policies.HEALTH), v2_ready=RoutePolicy(policies.READINESS))
 
 
 def _add_health(app: OpenAPI, service: Service) -> None:
@@ -106,7 +112,7 @@ def _add_model(app: OpenAPI, service: Service, prefix: str, suffix: str) -> None
     def v2_infer():
         """Open Inference Protocol: score clients given as tensors."""
         _check_version(own)
-        request_json, tail = _parts(service.body(service.limits))
+        request_json, tail = _parts(service.body())
         outcomes = service.score(_rows(_tensors(request_json, tail), service.limits))
         _refuse_bad(outcomes)
         return _json(_answer(request_json, outcomes, service.model))

@@ -16,7 +16,7 @@ from fairmeter.core.types import QualityFlag, Score
 from fairmeter.scoring import examples
 from fairmeter.scoring.batches import MonitoredScorer, Outcome, Scorer, score_one, score_rows
 from fairmeter.scoring.mapped_uploads import MAP, csv_upload, mapped_upload
-from fairmeter.scoring.payloads import RequestLimits, Row, parse_json, parse_row, rows_of_json, rows_of_ndjson
+from fairmeter.scoring.payloads import RequestLimits, Row, parse_client, parse_row, rows_of_json, rows_of_ndjson
 from fairmeter.scoring.problems import Problem, bad_value
 from fairmeter.scoring.uploads import read_upload
 from fairmeter.web.http import observability
@@ -25,6 +25,8 @@ from fairmeter.web.http.errors import JSON
 from fairmeter.web.http.openapi_app import Api
 from fairmeter.web.scoring_api import open_inference, schemas
 from fairmeter.web.scoring_api.responses import batch_response, score_response
+from fairmeter.web.server import policies
+from fairmeter.web.server.policies import RoutePolicy
 
 FORMS = "A client with its invoices, its readings or both; or features that were aggregated before. "
 FORMS += "?reasons=0 leaves the reasons and harmless causes out and answers in a third of the time."
@@ -72,6 +74,11 @@ def _add_scoring(
     metrics = observability.metrics_of(app)
     one_batch = Lock()  # a parsed body takes ten times its size; on one core two at once are no faster either
     guard.set_roles(predict=SCORING, batch=SCORING)
+    of_client = min(limits.client_bytes, limits.body_bytes)
+    app.set_policies(
+        predict=RoutePolicy(policies.SCORING, of_client, of_client),
+        batch=RoutePolicy(policies.SCORING, limits.body_bytes, policies.LIGHT_BODY, policies.BATCHES),
+    )
     forms = FORMS if desk is None else f"{FORMS} {RECORD}"
 
     @app.post("/predict", description=forms, request_body=schemas.PREDICT_BODY, responses={200: schemas.Answer})
@@ -79,7 +86,7 @@ def _add_scoring(
         """Score one client."""
         _check_type(JSON)
         is_recorded = _is_recorded(guard, desk)
-        row = parse_row(parse_json(_body(limits)), limits)
+        row = parse_client(_body(), limits)
         score = score_one(row, scorer, with_reasons=_flag("reasons", "1"))
         metrics.count_scores([score])
         if is_recorded:
@@ -90,7 +97,7 @@ def _add_scoring(
     def batch():
         """Score many clients and rank them."""
         kind, with_reasons = _check_type(JSON, NDJSON, MULTIPART, CSV), _flag("reasons", "0")
-        body = request.files if kind == MULTIPART else _body(limits)
+        body = request.files if kind == MULTIPART else _body()
         with one_batch:
             monitored = MonitoredScorer(scorer)
             if kind == CSV or (kind == MULTIPART and MAP in body):
@@ -138,6 +145,7 @@ def _add_state(app: Api, guard: AccessControl, scorer: Scorer, desk: DeskRoutes 
     model, manifest = _model_name(scorer), to_json(scorer.manifest, inf_nan_mode="null")
     check_ready = _readiness(app, scorer, desk)
     guard.set_roles(health=ANYBODY, ready=ANYBODY, model_manifest=ANYBODY)
+    app.set_policies(health=RoutePolicy(policies.HEALTH), ready=RoutePolicy(policies.READINESS))
     guard.set_roles(metrics=SCORING if desk is None or guard.scoring_needs_key else VIEWER)
 
     @app.get("/health", responses={200: schemas.Alive})
@@ -207,11 +215,11 @@ def _check_type(*taken: str) -> str:
     return kind
 
 
-def _body(limits: RequestLimits) -> bytes:
+def _body() -> bytes:
     """The whole body. Raises Problem, or 413 by Flask."""
     data, length = request.get_data(cache=False), request.content_length
     # Of a body sent in chunks, without a length, Werkzeug hands out what is within the limit and drops the rest.
-    if length is None and len(data) >= limits.body_bytes:
+    if length is None and len(data) >= request.max_content_length:
         raise RequestEntityTooLarge
     if length is not None and len(data) < length:
         raise Problem(400, "bad_request", "The body broke off; send it again.")

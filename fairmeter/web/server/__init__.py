@@ -1,0 +1,1 @@
+"""The asynchronous side of the service: connections, bodies and answers on an event loop, work in few threads."""
