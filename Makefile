@@ -31,7 +31,7 @@ ALL = .venv/.everything
 DOCS = .venv/.docs
 
 .DEFAULT_GOAL := help
-.PHONY: help install run quick test nightly check format train bench load docs scan sbom lock clean python FORCE
+.PHONY: help install run quick test nightly check format train bench load attack docs scan sbom lock clean python FORCE
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -75,6 +75,9 @@ bench: $(ALL) ## the table of speed and memory
 
 load: $(ALL) ## the service under load, beside bare Flask; a quarter of an hour, or make load ARGS="--seconds 2 --minutes 2"
 	$(PY) -m benchmarks.load.load $(ARGS)
+
+attack: $(ALL) ## the service under attack, on loopback, two minutes; one kind alone: make attack ARGS="silent"
+	$(PY) -m benchmarks.load.attack $(ARGS)
 
 docs: $(DOCS) ## the documentation as a searchable site, in site/
 	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet

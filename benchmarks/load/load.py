@@ -2,7 +2,7 @@
 
     python -m benchmarks.load.load                            a quarter of an hour, ten minutes of it mixed traffic
     python -m benchmarks.load.load --seconds 2 --minutes 2    shorter
-    python -m benchmarks.load.load --workers                  also other numbers of threads and kinds of worker
+    python -m benchmarks.load.load --workers                  also other kinds of worker
 
 In:  model.bin (or MODEL_PATH) and simulated clients. wrk, a separate program (apt install wrk), generates the load
      with little processor time.
@@ -49,10 +49,7 @@ BESIDE = {"idle": b"", "half_sent": posted("/predict", b"{}" * 50)[:-20]}
 AT_ONCE = 32  # connections, where workers are compared
 WORKERS = {  # gunicorn's arguments, in addition to gunicorn.conf.py
     "as delivered": "",
-    "1 thread": "--threads 1",
-    "4 threads": "--threads 4",
-    "16 threads": "--threads 16",
-    "gunicorn's own gthread": "--worker-class gthread",
+    "gunicorn's gthread": "--worker-class gthread --threads 8",
     "sync": "--worker-class sync --threads 1",
     "preloaded": "--preload",
     "2 workers": "--workers 2",
@@ -96,7 +93,7 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="load.py", description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=int, default=8, help="of each turn (8)")
     parser.add_argument("--minutes", type=float, default=10, help="of mixed traffic with writes (10)")
-    parser.add_argument("--workers", action="store_true", help="also other numbers of threads and kinds of worker")
+    parser.add_argument("--workers", action="store_true", help="also other kinds of worker")
     parser.add_argument(
         "--json", type=Path, default=OUT, help="the file for the figures (benchmarks/results/load.json)"
     )

@@ -27,9 +27,9 @@ from benchmarks.helpers.servers import Connection, Server, machine_now, posted, 
 from benchmarks.speed.store import N_CLIENTS, place, written
 from benchmarks.ui.screenshots import program
 from fairmeter.store import Store
-from fairmeter.web.gunicorn_worker import TRIM_EVERY
 from fairmeter.web.http import sessions
 from fairmeter.web.http.auth import INVESTIGATOR
+from fairmeter.web.server.worker import TRIM_EVERY
 
 NAME, PASSWORD = "anna", "four words of a poem"
 SIZE, N_PHOTOS = (4000, 3000), 3  # pixels: 12 million, as a phone's camera gives

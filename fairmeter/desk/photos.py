@@ -17,6 +17,7 @@ from secrets import token_hex
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from fairmeter.core.caller import check_caller
 from fairmeter.scoring.problems import FieldProblem, Problem, bad_value
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class Photos:
             raise Problem(422, "bad_value", NO_FOLDER, (FieldProblem("photos", "not accepted here"),))
         if len(sent) > MAX_PHOTOS:
             raise bad_value("photos", f"{len(sent)} photos; the limit is {MAX_PHOTOS} a visit")
-        return [picture_of(data, i) for i, data in enumerate(sent)]
+        return list(_pictures_of(sent))
 
     def _write(self, name: str, picture: bytes) -> None:
         try:
@@ -109,6 +110,13 @@ class Photos:
                 raise Problem(507, "no_space", f"The disk is full: a photo cannot be saved. {NOT_RECORDED}") from error
             message = f"The folder of photos cannot be written to. {NOT_RECORDED}"
             raise Problem(503, "photos_unavailable", message) from error
+
+
+def _pictures_of(sent: Sequence[bytes]) -> Iterator[bytes]:
+    """The photos encoded again, while somebody waits for it."""
+    for i, data in enumerate(sent):
+        check_caller()
+        yield picture_of(data, i)
 
 
 def picture_of(data: bytes, number: int = 0) -> bytes:

@@ -79,7 +79,7 @@ def check_text(text: bytes) -> None:
 def check_structure(structure: Structure, n_bytes: int) -> None:
     """Raises Problem for a text that nests too deep, or that would take far more memory than it has bytes."""
     if structure.depth > MAX_DEPTH:
-        raise Problem(413, "too_large", f"Lists and objects nest deeper than {MAX_DEPTH} levels; send plain rows.")
+        raise _no_json(f"lists and objects nest deeper than {MAX_DEPTH} levels")
     if structure.n_containers * MIN_BYTES > max(n_bytes, SHORT):
         raise Problem(
             413, "too_large", f"The text holds {structure.n_containers:,} lists and objects; send plain rows."

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 
 from flask import Response
 
+from fairmeter.core.caller import check_caller
 from fairmeter.core.paths import PROJECT
 from fairmeter.scoring.problems import Problem
 from fairmeter.web.exports.tempdir import writable_folder
@@ -104,7 +105,9 @@ class ExportProcess:
         return self._process.poll() is None
 
     def bits(self) -> Iterator[bytes]:
+        """The file in pieces. Raises CallerGone, Problem, and the errors of the rows."""
         while bit := self._process.stdout.read(BIT):
+            check_caller()
             yield bit
         traceback, status = self._process.stderr.read().decode(errors="replace"), self._process.wait()
         self._feeder.join()

@@ -6,7 +6,9 @@ Out: JSON objects. With too little history, prediction, probability and rank are
      too far from those in training.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+
+from pydantic_core import to_json
 
 from fairmeter.core.types import QualityFlag, Score
 from fairmeter.scoring.batches import Outcome
@@ -55,24 +57,37 @@ def _flag(flag: QualityFlag) -> dict:
     return {"flag": flag.flag, "text": flag.text}
 
 
-def batch_response(outcomes: Sequence[Outcome], quality: list[QualityFlag], drift: dict | None = None) -> dict:
-    """The answer for a batch, without the model: results by rank, then those without a score, and the bad rows.
+def batch_response(
+    outcomes: Sequence[Outcome], quality: list[QualityFlag], drift: dict | None = None, model: dict | None = None
+) -> bytes:
+    """The answer for a batch as JSON: results by rank, then those without a score, and the bad rows.
 
     drift: of its clients; where they are unlike those in training, the answer has a warning, and too far from them it
-    has ranks instead of probabilities.
+    has ranks instead of probabilities. Each result becomes text by itself: as objects, all would take five times that.
     """
-    scores, errors = [], []
     ranks = _ranks_of(outcomes, drift)
-    for row, outcome in enumerate(outcomes if ranks is None else _as_ranks(outcomes, ranks)):
+    scores, errors = _parted(outcomes if ranks is None else _as_ranks(outcomes, ranks))
+    warning = ranks.why if ranks else describe_unlike(drift) if drift else None
+    head = _json({"n_results": len(scores), "n_errors": len(errors)})
+    tail = {"errors": errors, "quality": [_flag(flag) for flag in quality]}
+    tail |= {"warning": f"{warning[0].upper()}{warning[1:]}"} if warning else {}
+    results = b",".join(_json(result) for result in _ranked(scores))
+    return b'%s,"results":[%s],%s' % (head[:-1], results, _json(tail | {"model": model})[1:])
+
+
+def _json(answer: dict) -> bytes:
+    return to_json(answer, inf_nan_mode="null")
+
+
+def _parted(outcomes: Iterable[Outcome]) -> tuple[list[tuple[int, Score]], list[dict]]:
+    """The scores with their rows, and the bad rows."""
+    scores, errors = [], []
+    for row, outcome in enumerate(outcomes):
         if isinstance(outcome, Problem):
             errors.append({"row": row, "error": error_of(outcome)})
         else:
             scores.append((row, outcome))
-    results = _ranked(scores)
-    counts = {"n_results": len(results), "n_errors": len(errors)}
-    warning = ranks.why if ranks else describe_unlike(drift) if drift else None
-    answer = counts | {"results": results, "errors": errors, "quality": [_flag(flag) for flag in quality]}
-    return answer | ({"warning": f"{warning[0].upper()}{warning[1:]}"} if warning else {})
+    return scores, errors
 
 
 def _ranks_of(outcomes: Sequence[Outcome], drift: dict | None) -> RunRanks | None:
@@ -84,11 +99,10 @@ def _as_ranks(outcomes: Sequence[Outcome], ranks: RunRanks) -> list[Outcome]:
     return [outcome if isinstance(outcome, Problem) else next(ranked) for outcome in outcomes]
 
 
-def _ranked(scores: list[tuple[int, Score]]) -> list[dict]:
+def _ranked(scores: list[tuple[int, Score]]) -> Iterator[dict]:
+    """The results in the order of their ranks."""
     scored = sorted((s for s in scores if s[1].value is not None), key=lambda s: -s[1].value)
     unscored = [s for s in scores if s[1].value is None]
     ranks = [*range(1, len(scored) + 1), *[None] * len(unscored)]
-    return [
-        {"row": row} | score_response(score) | {"rank": rank}
-        for rank, (row, score) in zip(ranks, scored + unscored, strict=True)
-    ]
+    for rank, (row, score) in zip(ranks, scored + unscored, strict=True):
+        yield {"row": row} | score_response(score) | {"rank": rank}

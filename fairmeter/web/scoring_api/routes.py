@@ -5,6 +5,7 @@ Out: the routes, registered with the app.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from threading import Lock
 from typing import Any, Protocol
 
@@ -72,7 +73,9 @@ def _add_scoring(
 ) -> None:
     model = _model_name(scorer)
     metrics = observability.metrics_of(app)
-    one_batch = Lock()  # a parsed body takes ten times its size; on one core two at once are no faster either
+    one_batch = (
+        Lock()
+    )  # of a large one: a parsed body takes ten times its size; on one core two at once are no faster either
     guard.set_roles(predict=SCORING, batch=SCORING)
     of_client = min(limits.client_bytes, limits.body_bytes)
     app.set_policies(
@@ -98,7 +101,7 @@ def _add_scoring(
         """Score many clients and rank them."""
         kind, with_reasons = _check_type(JSON, NDJSON, MULTIPART, CSV), _flag("reasons", "0")
         body = request.files if kind == MULTIPART else _body()
-        with one_batch:
+        with one_batch if (request.content_length or 0) > policies.LIGHT_BODY else nullcontext():
             monitored = MonitoredScorer(scorer)
             if kind == CSV or (kind == MULTIPART and MAP in body):
                 by_map = mapped_upload(body, limits) if kind == MULTIPART else csv_upload(body, _map_name(), limits)
@@ -108,8 +111,8 @@ def _add_scoring(
                 outcomes = list(score_rows(rows, monitored, with_reasons))
                 monitored.check_unit()
             metrics.count_scores(outcome for outcome in outcomes if not isinstance(outcome, Problem))
-            answer = batch_response(outcomes, quality, monitored.drift())
-        return _json(answer | {"model": model})
+            answer = batch_response(outcomes, quality, monitored.drift(), model)
+        return Response(answer, mimetype=JSON)
 
 
 def _is_recorded(guard: AccessControl, desk: DeskRoutes | None) -> bool:

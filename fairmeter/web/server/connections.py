@@ -14,7 +14,7 @@ MAX_CONNECTIONS = 1000  # some 15 KB each; beyond, those that wait the longest f
 LEFT_FREE = 100  # connections that then make way at once, so that the next ones find room
 MAX_SILENCE = 75.0  # seconds before the first byte of a request, as gunicorn.conf.py's keepalive
 MAX_WAIT = 20.0  # seconds for the head of a request, from its first byte
-MAX_HEAD = 2**16  # bytes of a head
+MAX_HEAD, MAX_LONG_HEAD = 2**16, 1.0  # bytes; seconds for a longer head: its body may have begun to arrive
 MAX_AHEAD = 2**16  # bytes of the next requests that are read while one is computed
 MAX_UNREAD = 30.0  # seconds in which a caller reads nothing of an answer
 STOP_WAIT = 2.0  # seconds in which a connection may still ask a worker that stops; then it is closed
@@ -118,7 +118,8 @@ class Connection(asyncio.Protocol):
     def _is_late(self, now: float) -> bool:
         if self.n_active or self._began_at is None:
             return False
-        return now > self._began_at + MAX_WAIT or self._head_bytes > MAX_HEAD
+        seconds = now - self._began_at
+        return seconds > MAX_WAIT or (seconds > MAX_LONG_HEAD and self._head_bytes > MAX_HEAD)
 
     def _is_idle_too_long(self, now: float, stopping_since: float | None) -> bool:
         if self.n_active or self._began_at is not None or self._transport.is_closing():

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol
 
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from fairmeter.core.caller import CallerGone, waiting_caller
+from fairmeter.core.caller import CallerGone, check_caller, waiting_caller
 from fairmeter.scoring.problems import Problem
 from fairmeter.web.server import policies
 from fairmeter.web.server.answers import Answer, AnswerParts, slices
@@ -151,7 +151,7 @@ class Front:
     async def _refuse(self, exchange: Exchange, error: Exception) -> None:
         """Answer with an error, then read what the caller still sends."""
         environ = environ_of(exchange.scope, io.BytesIO(), 0) | {REFUSAL: error}
-        await self._answer(exchange, self._places[policies.HEALTH], environ)
+        await self._answer(exchange, self._places[policies.REFUSALS], environ)
         if not _expects_continue(exchange.scope["headers"]):
             await discard(exchange.receive)
 
@@ -179,7 +179,7 @@ class Front:
 
     def _begin(self, environ: dict[str, Any], caller: Any) -> Answer:
         """The answer of the app with its first part, in a thread."""
-        _check(caller)
+        check_caller()
         started: list[Any] = []
 
         def start_response(status: str, headers: list[tuple[str, str]], _error: Any = None) -> Callable[[bytes], None]:

@@ -7,9 +7,10 @@ A kind of work that takes long cannot keep another kind waiting, as it has threa
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Lock
-from typing import NamedTuple, TypeVar
+from contextlib import suppress
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from fairmeter.web.server import policies
 
@@ -26,8 +27,8 @@ class PlaceSize(NamedTuple):
 # One processor computes one score at a time, and more threads only take turns; the desk's also wait for the database.
 # Of batches a second one at once would be no faster and take as much memory again.
 SIZES = {
-    policies.HEALTH: PlaceSize(1, 1000),
     policies.READINESS: PlaceSize(1, 1000),
+    policies.REFUSALS: PlaceSize(1, 1000),
     policies.SCORING: PlaceSize(4, 1000),
     policies.DESK: PlaceSize(8, 1000),
     policies.BATCHES: PlaceSize(1, 4),
@@ -36,34 +37,82 @@ SIZES = {
 }
 
 
-class Place:
-    """Threads for one kind of work; they start when they are first needed."""
-
-    def __init__(self, name: str, size: PlaceSize) -> None:
-        self._threads = ThreadPoolExecutor(size.n_threads, thread_name_prefix=name)
-        self._max, self._n, self._lock = size.n_threads + size.n_waiting, 0, Lock()
+class Place(Protocol):
+    """Where one kind of work is done."""
 
     def has_room(self) -> bool:
         """Whether another request is taken."""
-        return self._n < self._max
 
     async def run(self, work: Callable[[], Result]) -> Result:
-        """The result of the work. It is dropped where the awaiting task is cancelled before it began."""
-        with self._lock:
-            self._n += 1
-        job = self._threads.submit(work)
-        job.add_done_callback(self._leave)
-        return await asyncio.wrap_future(job)
+        """The result of the work, or its exception."""
 
     def close(self) -> None:
         """Drop what waits."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _leave(self, _job: Future) -> None:
-        with self._lock:
-            self._n -= 1
+
+class OnLoop:
+    """The loop itself, for work of a fraction of a millisecond that waits for nothing."""
+
+    def has_room(self) -> bool:
+        return True
+
+    async def run(self, work: Callable[[], Result]) -> Result:
+        return work()
+
+    def close(self) -> None:
+        """Nothing waits."""
+
+
+class Threads:
+    """Threads for one kind of work, of one loop; they start when they are first needed.
+
+    concurrent.futures would take a lock, a condition and a second future for each request.
+    """
+
+    def __init__(self, name: str, size: PlaceSize) -> None:
+        self._name, self._size, self._n, self._n_started = name, size, 0, 0
+        self._jobs: SimpleQueue[tuple[Callable[[], Any], asyncio.Future] | None] = SimpleQueue()
+
+    def has_room(self) -> bool:
+        return self._n < self._size.n_threads + self._size.n_waiting
+
+    async def run(self, work: Callable[[], Result]) -> Result:
+        future = asyncio.get_running_loop().create_future()
+        self._n += 1
+        if self._n > self._n_started < self._size.n_threads:
+            self._n_started += 1
+            Thread(target=self._compute, name=f"{self._name}-{self._n_started}", daemon=True).start()
+        self._jobs.put((work, future))
+        return await future
+
+    def close(self) -> None:
+        for _ in range(self._n_started):
+            self._jobs.put(None)
+
+    def _compute(self) -> None:
+        """A thread's life."""
+        while (job := self._jobs.get()) is not None:
+            work, future = job
+            result, error = None, None
+            try:
+                result = work()
+            except BaseException as raised:
+                error = raised
+            with suppress(RuntimeError):  # the loop has ended
+                future.get_loop().call_soon_threadsafe(self._finish, future, result, error)
+            del job, work, future, result, error  # a thread that waits would keep them
+
+    def _finish(self, future: asyncio.Future, result: Any, error: BaseException | None) -> None:
+        """Hand out what was computed, on the loop."""
+        self._n -= 1
+        if future.done():
+            return  # nobody awaits it
+        if error is None:
+            future.set_result(result)
+        else:
+            future.set_exception(error)
 
 
 def make_places() -> dict[str, Place]:
     """All places by name."""
-    return {name: Place(name, size) for name, size in SIZES.items()}
+    return {policies.HEALTH: OnLoop()} | {name: Threads(name, size) for name, size in SIZES.items()}

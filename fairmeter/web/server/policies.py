@@ -9,7 +9,7 @@ from typing import NamedTuple
 from urllib.parse import parse_qsl
 
 HEALTH, READINESS, SCORING, DESK = "health", "readiness", "scoring", "desk"
-BATCHES, FILES, UPLOADS = "batches", "files", "uploads"
+BATCHES, FILES, UPLOADS, REFUSALS = "batches", "files", "uploads", "refusals"
 
 SMALL_BODY = 2**20  # bytes; a form of the desk takes a few thousand
 LIGHT_BODY = 2**16  # bytes; as JSON at most eight clients with 35 invoices, a tenth of a second with reasons
