@@ -37,6 +37,7 @@ SECONDS = 10.0  # beside each attack
 PAUSE = 0.05  # seconds between the rounds of questions
 N_CALLERS, N_SILENT, N_HALF = 16, 1050, 64  # connections
 N_HEAVY, N_CLIENTS = 8, 3000  # batches at once; clients of each
+N_LARGE = 9000  # clients of a batch
 N_NESTED = 31 * 2**20  # bytes of opening brackets
 SIDE = 4000  # pixels of a photo
 RATE = 2600  # bytes a second: just above what is closed
@@ -178,6 +179,14 @@ def hung_up(port: int) -> Iterator[None]:
 
 
 @contextmanager
+def large(port: int) -> Iterator[None]:
+    """Batches of 15 MB, whose callers wait."""
+    with ExitStack() as held:
+        many(port, N_HEAVY, posted("/batch", as_json([with_id(f"a-{i}") for i in range(N_LARGE)])), held)
+        yield
+
+
+@contextmanager
 def nested(port: int) -> Iterator[None]:
     """Bodies of nested lists, which would take thirty times their size; one client each, and batches."""
     bodies = [b"[" * N_NESTED, b"[" + b"[]," * (N_NESTED // 3) + b"[]]"]
@@ -240,7 +249,7 @@ def with_id(client_id: str) -> dict:
 
 ATTACKS = [
     Attack(function.__name__, function)
-    for function in (unread, trickled, slow_uploads, silent, hung_up, nested, paperwork, photos)
+    for function in (unread, trickled, slow_uploads, silent, hung_up, large, nested, paperwork, photos)
 ]
 
 # --- measured ---------------------------------------------------------------------------------------------------------

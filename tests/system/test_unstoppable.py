@@ -21,6 +21,7 @@ from tests.builders.service import a_body
 from tests.builders.waiting import wait_until
 
 N_SLOW = 50  # connections: more than there are threads
+BUSY_MACHINE = 0.02  # seconds that a score may take where other tests run beside it
 SMALL_HOST = 480  # MB of the 512 of a small one
 HEAD = b"POST /predict?reasons=0 HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 
@@ -62,7 +63,7 @@ def check_held(attack, server, quiet, seconds):
     answers = beside(attack, server, seconds, settled=0.5)
     assert answers.p99("health") <= MAX_SECONDS
     assert answers.p99("ready") <= MAX_SECONDS
-    assert answers.median("predict") <= MAX_RATIO * quiet.median("predict")
+    assert answers.median("predict") <= MAX_RATIO * max(quiet.median("predict"), BUSY_MACHINE)
     assert answers.largest_mb <= SMALL_HOST
 
 

@@ -24,6 +24,7 @@ MIN_RATE = 2000  # bytes a second of longer ones: a tenth of a phone on EDGE
 MAX_LARGE = 8  # bodies over IN_MEMORY that arrive at once: 256 MB of 32 MB each, in temporary files
 SLOW, SETTLED = 100_000, 5.0  # bytes a second; seconds after which a rate says something
 DISCARDED = 2**28  # bytes that are read of a refused body: a caller that is cut off while it sends reads no answer
+BREATH = 0.005  # seconds between its parts, for those that are answered meanwhile
 
 
 class BodyTooLarge(Exception):
@@ -173,6 +174,7 @@ async def discard(receive: Receive, max_bytes: int = DISCARDED) -> None:
                 n_bytes += len(message.get("body", b""))
                 if not message.get("more_body"):
                     return
+                await asyncio.sleep(BREATH)
 
 
 class ArrivingBody(io.RawIOBase):
