@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from pydantic_core import from_json
 
-from fairmeter.scoring.json_structure import Structure, read_structure
+from fairmeter.data.layouts.json_structure import Structure, read_structure
 from fairmeter.scoring.problems import Problem, bad_value
 
 RAW_KEYS = {"client", "invoices", "readings"}

@@ -49,7 +49,7 @@ class AnswerParts:
                 close()
 
 
-class Answer(NamedTuple):
+class BegunAnswer(NamedTuple):
     """An answer with its first part. [rest: None where that is all]"""
 
     status: int

@@ -18,7 +18,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from fairmeter.core.caller import CallerGone, check_caller, waiting_caller
 from fairmeter.scoring.problems import Problem
 from fairmeter.web.server import policies
-from fairmeter.web.server.answers import Answer, AnswerParts, slices
+from fairmeter.web.server.answers import AnswerParts, BegunAnswer, slices
 from fairmeter.web.server.bodies import (
     ArrivingBody,
     BodyBrokenOff,
@@ -149,7 +149,7 @@ class Front:
         )
 
     async def _refuse(self, exchange: Exchange, error: Exception) -> None:
-        """Answer with an error, then read what the caller still sends."""
+        """BegunAnswer with an error, then read what the caller still sends."""
         environ = environ_of(exchange.scope, io.BytesIO(), 0) | {REFUSAL: error}
         await self._answer(exchange, self._places[policies.REFUSALS], environ)
         if not _expects_continue(exchange.scope["headers"]):
@@ -161,7 +161,7 @@ class Front:
         await exchange.send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         await self._send_parts(exchange, place, answer)
 
-    async def _send_parts(self, exchange: Exchange, place: Place, answer: Answer) -> None:
+    async def _send_parts(self, exchange: Exchange, place: Place, answer: BegunAnswer) -> None:
         try:
             part, has_more = answer.first, answer.rest is not None
             while True:
@@ -177,7 +177,7 @@ class Front:
             if answer.rest is not None and not answer.rest.is_closed:
                 await place.run(partial(exchange.context.run, answer.rest.close))
 
-    def _begin(self, environ: dict[str, Any], caller: Any) -> Answer:
+    def _begin(self, environ: dict[str, Any], caller: Any) -> BegunAnswer:
         """The answer of the app with its first part, in a thread."""
         check_caller()
         started: list[Any] = []
@@ -193,7 +193,7 @@ class Front:
             raise CallerGone
         status, headers = started
         encoded = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-        return Answer(status, encoded, first, parts if has_more else None)
+        return BegunAnswer(status, encoded, first, parts if has_more else None)
 
 
 def _no_writing(_part: bytes) -> None:

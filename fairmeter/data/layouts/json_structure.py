@@ -33,7 +33,7 @@ class Structure(NamedTuple):
     end: int
 
 
-class _Block(NamedTuple):
+class _Characters(NamedTuple):
     """The structural characters of a block, those within texts left out."""
 
     depths: np.ndarray  # after each of them
@@ -61,7 +61,7 @@ def read_structure(data: bytes, max_rows: int | None = None) -> Structure:
     return Structure(depth, n_containers, n_values + n_containers, np.concatenate(commas), end)
 
 
-def _blocks(data: bytes) -> Iterator[_Block]:
+def _blocks(data: bytes) -> Iterator[_Characters]:
     start, is_in_text, depth = 0, 0, 0
     while start < len(data):
         stop = _end_of_block(data, start + BLOCK)
@@ -72,7 +72,7 @@ def _blocks(data: bytes) -> Iterator[_Block]:
         inside = (np.cumsum(quotes, dtype=np.uint8) + np.uint8(is_in_text)) & 1  # wraps around at 256, which is even
         steps = np.where(inside, 0, STEPS[kinds])
         depths = depth + np.cumsum(steps, dtype=np.int64)
-        yield _Block(depths, steps, start + at, (kinds == COMMA) & (inside == 0))
+        yield _Characters(depths, steps, start + at, (kinds == COMMA) & (inside == 0))
         if len(at):
             depth, is_in_text = int(depths[-1]), int(inside[-1])
         start = stop

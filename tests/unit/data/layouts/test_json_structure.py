@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairmeter.scoring import json_structure
-from fairmeter.scoring.json_structure import read_structure
+from fairmeter.data.layouts import json_structure
+from fairmeter.data.layouts.json_structure import read_structure
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(alphabet='ab"\\[]{},\n€'),
