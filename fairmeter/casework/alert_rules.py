@@ -1,4 +1,4 @@
-"""Rules that raise alerts from a client's score and facts, read from a file.
+"""Rules that raise alerts from a client's score, anomalies and facts, read from a file.
 
 In:  data/alerts.toml (which defines each fact and its unit); a Score; the client's facts, numbers by name.
 Out: the rules that fire, each with its sentence; the day until which no alert is raised after a visit.
@@ -13,13 +13,30 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from fairmeter.casework.workflow import OUTCOMES
-from fairmeter.core.types import INSUFFICIENT_HISTORY, SEVERITIES, Score
+from fairmeter.core.types import (
+    ANOMALY_PATTERNS,
+    INSUFFICIENT_HISTORY,
+    IRREGULAR_HOURS,
+    LOW_USE,
+    NEIGHBOUR_DEVIATION,
+    OWN_HISTORY,
+    SEVERITIES,
+    SUDDEN_SPIKE,
+    TAMPERING,
+    Anomaly,
+    Score,
+)
 
 COMPARISONS = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
 OPEN, IN_CASE, LAPSED = "open", "in case", "lapsed"  # states of an alert
 SCORE = "score"  # name of the rule on the score itself
 NO_VISIT = "no_visit"  # a case that was closed without a visit
 RANKS = {severity: rank for rank, severity in enumerate(reversed((*SEVERITIES, INSUFFICIENT_HISTORY)))}
+# The pattern that a rule on a fact is of, so that alerts of all ages are found by pattern.
+PATTERN_OF_FACT = {
+    "fall_90_days_share": OWN_HISTORY, "spike_ratio": SUDDEN_SPIKE, "n_index_rollbacks": TAMPERING,
+    "zero_months_occupied": LOW_USE, "night_share_rise": IRREGULAR_HOURS, "neighbour_share": NEIGHBOUR_DEVIATION,
+}  # fmt: skip
 
 
 class BadRules(Exception):
@@ -39,6 +56,16 @@ class AlertRule:
 
 
 @dataclass(frozen=True, slots=True)
+class AnomalyRule:
+    """Raises an alert of a severity where an anomaly of a pattern has at least the severity `least`."""
+
+    name: str
+    anomaly: str
+    least: str
+    severity: str
+
+
+@dataclass(frozen=True, slots=True)
 class NotificationRule:
     """Sends alerts from a severity up to a channel: at once (hour None), or once a day at an hour. [UTC]"""
 
@@ -49,17 +76,17 @@ class NotificationRule:
 
 @dataclass(frozen=True, slots=True)
 class AlertRules:
-    """All rules of the file: alerts by score and facts, quiet days by outcome (or NO_VISIT), notifications."""
+    """All rules of the file: of alerts, quiet days by outcome (or NO_VISIT), notifications."""
 
     min_severity: str
-    rules: tuple[AlertRule, ...]
+    rules: tuple[AlertRule | AnomalyRule, ...]
     quiet_days: Mapping[str, int]
     notices: tuple[NotificationRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class RuleHit:
-    """A rule that fired, with the value of its fact."""
+    """A rule that fired, with the value of its fact; of an anomaly, the fact is its pattern, the value its strength."""
 
     rule: str
     severity: str
@@ -71,8 +98,10 @@ class RuleHit:
 
 def rule_hits(rules: AlertRules, score: Score, facts: Mapping[str, float]) -> tuple[RuleHit, ...]:
     """The rules that fire, the most severe first. A missing or NaN fact fires none."""
-    fact_hits = [_hit(rule, facts[rule.fact]) for rule in rules.rules if _holds(rule, facts.get(rule.fact))]
-    hits = [*_score_hits(rules, score), *fact_hits]
+    of_facts = [rule for rule in rules.rules if isinstance(rule, AlertRule)]
+    hits = _score_hits(rules, score)
+    hits += [_hit(rule, facts[rule.fact]) for rule in of_facts if _holds(rule, facts.get(rule.fact))]
+    hits += [_anomaly_hit(rule, one) for rule in rules.rules for one in score.anomalies if _is_of(rule, one)]
     return tuple(sorted(hits, key=lambda hit: -RANKS[hit.severity]))
 
 
@@ -102,6 +131,15 @@ def _score_hits(rules: AlertRules, score: Score) -> list[RuleHit]:
 
 def _holds(rule: AlertRule, value: float | None) -> bool:
     return value is not None and not math.isnan(value) and COMPARISONS[rule.comparison](value, rule.limit)
+
+
+def _is_of(rule: AlertRule | AnomalyRule, anomaly: Anomaly) -> bool:
+    is_pattern = isinstance(rule, AnomalyRule) and rule.anomaly == anomaly.pattern
+    return is_pattern and RANKS[anomaly.severity] >= RANKS[rule.least]
+
+
+def _anomaly_hit(rule: AnomalyRule, anomaly: Anomaly) -> RuleHit:
+    return RuleHit(rule.name, rule.severity, anomaly.text, anomaly.pattern, anomaly.strength, 1.0)
 
 
 def _hit(rule: AlertRule, value: float) -> RuleHit:
@@ -136,7 +174,9 @@ def _parse_rules(content: dict) -> AlertRules:
     return AlertRules(min_severity, rules, quiet_days, tuple(map(_parse_notice, content.get("notice", []))))
 
 
-def _parse_rule(row: dict, number: int) -> AlertRule:
+def _parse_rule(row: dict, number: int) -> AlertRule | AnomalyRule:
+    if "anomaly" in row:
+        return _parse_anomaly_rule(row, number)
     wanted = set(AlertRule.__dataclass_fields__)
     if set(row) != wanted:
         raise BadRules(f"rule {number} has the entries {sorted(row)}; it must have {sorted(wanted)}.")
@@ -154,6 +194,19 @@ def _parse_rule(row: dict, number: int) -> AlertRule:
         raise BadRules(
             f"rule {rule.name!r} has a sentence that cannot be formatted: {error}. Use {{value}} and {{limit}} only."
         ) from None
+    return rule
+
+
+def _parse_anomaly_rule(row: dict, number: int) -> AnomalyRule:
+    wanted = set(AnomalyRule.__dataclass_fields__)
+    if set(row) != wanted:
+        raise BadRules(f"rule {number} has the entries {sorted(row)}; one on an anomaly must have {sorted(wanted)}.")
+    rule = AnomalyRule(**row)
+    if rule.anomaly not in ANOMALY_PATTERNS:
+        allowed = ", ".join(ANOMALY_PATTERNS)
+        raise BadRules(f"rule {rule.name!r} has the anomaly {rule.anomaly!r}; it must be one of {allowed}.")
+    for name in ("least", "severity"):
+        _checked_severity(getattr(rule, name), f"rule {rule.name!r}, {name}")
     return rule
 
 

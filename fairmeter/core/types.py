@@ -108,6 +108,30 @@ class StoredInvoiceScore(NamedTuple):
     text: str
 
 
+SUDDEN_SPIKE, LOW_USE, IRREGULAR_HOURS = "sudden spike", "zero or low use", "irregular hours"
+GRADUAL_CHANGE, NEIGHBOUR_DEVIATION = "gradual change", "neighbour deviation"
+OWN_HISTORY, TAMPERING = "change from own history", "tampering signature"
+ANOMALY_PATTERNS = (
+    SUDDEN_SPIKE, LOW_USE, IRREGULAR_HOURS, GRADUAL_CHANGE, NEIGHBOUR_DEVIATION, OWN_HISTORY, TAMPERING,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Anomaly:
+    """An unusual pattern in a client's consumption or invoices, beside and apart from its score.
+
+    pattern: of ANOMALY_PATTERNS; severity: of SEVERITIES, by how few honest clients reach the strength; since, until:
+    ISO dates; strength: times the limit from which it counts, at least 1.
+    """
+
+    pattern: str
+    severity: str
+    since: str
+    until: str
+    strength: float
+    text: str
+
+
 FITS, DOES_NOT_FIT, CANNOT_TELL = "fits", "does not fit", "cannot tell"
 
 
@@ -150,7 +174,7 @@ class Score:
     The client is suspected when its probability, or else its rank_share, reaches the threshold. `onset_on` is then the
     most likely first day of the change in its readings, if it has any. The effects of `reasons` sum to probability -
     `typical`, the probability of a typical client. `explanations` are harmless causes. `recovery` is what an inspection
-    yields if the client steals; None where it cannot be estimated.
+    yields if the client steals; None where it cannot be estimated. `anomalies` say what is unusual, theft or not.
     """
 
     client_id: str
@@ -167,6 +191,7 @@ class Score:
     rank_share: float | None = None
     rank: int | None = None
     withheld: float | None = None
+    anomalies: tuple[Anomaly, ...] = field(default=())
 
     @property
     def value(self) -> float | None:

@@ -9,16 +9,33 @@ import csv
 import io
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
+from typing import NamedTuple
 
 NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?")
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 
 Columns = dict[str, list]
-Types = Mapping[str, type]  # of columns that are not texts: int, bool or float
+
+
+class RecordType(NamedTuple):
+    """The type of a column whose cells are lists of records: a list of structs in Parquet, one text in CSV.
+
+    fields: of a record, by name; text: of one record, joined by semicolons.
+    """
+
+    fields: Mapping[str, type]
+    text: Callable[[Mapping], str]
+
+    def cell(self, records: Sequence[Mapping] | None) -> str | None:
+        """The records as one text; None without any."""
+        return "; ".join(map(self.text, records)) if records else None
+
+
+Types = Mapping[str, type | RecordType]  # of columns that are not texts: int, bool, float, records
 ALL_TEXTS: Types = MappingProxyType({})
 
 
@@ -73,7 +90,7 @@ def write_chunks(chunks: Iterable[Columns], out: Path, types: Types = ALL_TEXTS)
         if out.suffix.lower() == ".parquet":
             write_parquet(chunks, part, types)
         else:
-            write_csv(chunks, part)
+            write_csv(_as_texts(chunks, types), part)
         with part.open("rb") as written:
             os.fsync(written.fileno())
         part.replace(out)
@@ -93,6 +110,13 @@ def write_csv(chunks: Iterable[Columns], path: Path) -> None:
             writer.writerows([cell(value) for value in row] for row in zip(*columns.values(), strict=True))
 
 
+def _as_texts(chunks: Iterable[Columns], types: Types) -> Iterator[Columns]:
+    """The chunks with lists of records as texts."""
+    texts = {name: kind.cell for name, kind in types.items() if isinstance(kind, RecordType)}
+    for columns in chunks:
+        yield columns | {name: list(map(texts[name], columns[name])) for name in texts.keys() & columns.keys()}
+
+
 def write_parquet(chunks: Iterable[Columns], path: Path, types: Types) -> None:
     """Write a Parquet file, a row group per chunk. Raises OSError."""
     from pyarrow import parquet
@@ -108,7 +132,13 @@ def _to_arrow(columns: Columns, types: Types):
     import pyarrow as pa
 
     arrow = {int: pa.int64(), bool: pa.bool_(), float: pa.float64(), str: pa.string()}
-    return pa.table({name: pa.array(values, arrow[types.get(name, str)]) for name, values in columns.items()})
+
+    def arrow_type(kind: type | RecordType):
+        if isinstance(kind, RecordType):
+            return pa.list_(pa.struct([(name, arrow[field]) for name, field in kind.fields.items()]))
+        return arrow[kind]
+
+    return pa.table({name: pa.array(values, arrow_type(types.get(name, str))) for name, values in columns.items()})
 
 
 # --- where to write ---------------------------------------------------------------------------------------------------

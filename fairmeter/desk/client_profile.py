@@ -13,7 +13,7 @@ import numpy as np
 from fairmeter.analysis.invoice_checks import InvoiceIssue, check_invoices
 from fairmeter.casework.client_state import client_state
 from fairmeter.casework.types import Alert, Case, Inspection
-from fairmeter.core.types import HarmlessCause, QualityFlag, Reason, RecoveryEstimate
+from fairmeter.core.types import Anomaly, HarmlessCause, QualityFlag, Reason, RecoveryEstimate
 from fairmeter.desk.service import DeskService
 from fairmeter.scoring.problems import Problem
 from fairmeter.store import Profile, Series, Store
@@ -71,6 +71,7 @@ class ClientProfile:
     quality: tuple[QualityFlag, ...]
     recovery: RecoveryEstimate | None
     expected_recovery_kwh: float | None
+    anomalies: tuple[Anomaly, ...]
     recommendation: str | None
     state: str
     onset_on: str | None
@@ -87,7 +88,7 @@ class ClientProfile:
 
 SCORE_FIELDS = (
     "probability", "percentile", "severity", "threshold", "typical", "reasons", "explanations", "quality", "recovery",
-    "expected_recovery_kwh", "onset_on",
+    "expected_recovery_kwh", "onset_on", "anomalies",
 )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ Out: scores, and the profile data to store with them. Invoices themselves are no
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import NamedTuple
 
@@ -157,7 +158,7 @@ class Rescorer:
         scores = self._scorer.score(inputs.tables, EXPLAINED_SEVERITIES, inputs.stored, inputs.losses)
         update = profile_update(inputs, invoice_scores or self._invoice_scores(inputs, scores))
         found = zip(scores, fallback, strict=True)
-        return [other or score if score.value is None else score for score, other in found], update
+        return [_or_former(score, other) for score, other in found], update
 
     def _invoice_scores(self, inputs: ScoringInputs, scores: Sequence[Score]) -> list[Score | None]:
         """Scores by invoices alone, None without invoices; computed only for clients that have readings too."""
@@ -171,6 +172,11 @@ class Rescorer:
             for row, score in zip(np.flatnonzero(has_both).tolist(), computed, strict=True):
                 found[row] = score
         return found
+
+
+def _or_former(score: Score, former: Score | None) -> Score:
+    """The score, or where it has no value the former one with the new anomalies."""
+    return score if score.value is not None or former is None else replace(former, anomalies=score.anomalies)
 
 
 def profile_update(inputs: ScoringInputs, invoice_scores: Sequence[Score | None]) -> ProfileUpdate:

@@ -14,7 +14,7 @@ from fairmeter.evaluation.conformal_selection import p_value_steps, selection_th
 from fairmeter.scoring.problems import bad_value
 
 SPARE = 3000  # scores read beyond the number of visits: clients with a case or a recent visit are left out
-PLAN_FILTERS = {"severity", "region", "category", "reason_group", "onset_since", "onset_until"}
+PLAN_FILTERS = {"severity", "region", "category", "reason_group", "pattern", "onset_since", "onset_until"}
 
 
 class VisitPlan(NamedTuple):

@@ -125,5 +125,5 @@ def _frame(columns: dict[str, list]):
     import pandas as pd
 
     kinds = {int: "Int64", float: "float64", bool: "boolean"}
-    typed = {name: kinds[COLUMN_TYPES[name]] if name in COLUMN_TYPES else object for name in columns}
-    return pd.DataFrame({name: pd.Series(values, dtype=typed[name]) for name, values in columns.items()})
+    typed = {name: kinds[kind] for name, kind in COLUMN_TYPES.items() if isinstance(kind, type)}
+    return pd.DataFrame({name: pd.Series(values, dtype=typed.get(name, object)) for name, values in columns.items()})

@@ -70,6 +70,16 @@ class PeerGroups:
         """Each client's value less its peers' median. [float32, (clients, selected features)]"""
         return features[:, self.columns] - self.medians[self.group(features[:, self.place])]
 
+    def deviation_of(self, column: int, features: np.ndarray) -> np.ndarray | None:
+        """Each client's value of one feature less its peers' median; None where no median of it is kept. [(clients,)]
+
+        column: number of the feature among all.
+        """
+        place = np.flatnonzero(self.columns == column)
+        if not len(place):
+            return None
+        return features[:, column] - self.medians[self.group(features[:, self.place]), place[0]]
+
     def group(self, place: np.ndarray) -> np.ndarray:
         """Number of each client's row of `medians`. [place: (clients, 2), region and category]"""
         place = np.nan_to_num(place, nan=-1.0)

@@ -5,15 +5,26 @@ Out: columns for fairmeter/data/writers.py, as score.py describes them; None is 
 """
 
 import csv
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 from fairmeter.core.types import FITS, Score
 from fairmeter.data.arrow_reader import read_parquet_columns
 from fairmeter.data.files import DamagedFile, MissingColumns, MissingFile
-from fairmeter.data.writers import Columns
+from fairmeter.data.writers import Columns, RecordType
 from fairmeter.planning.inspection_list import PlannedVisit
 
 N_REASONS = 3
+
+
+def describe_anomaly(anomaly: Mapping) -> str:
+    """An anomaly for a cell: sudden spike (high) 2014-01-03 to 2014-01-22."""
+    return "{pattern} ({severity}) {since} to {until}".format_map(anomaly)
+
+
+ANOMALY_TEXTS = dict.fromkeys(("pattern", "severity", "since", "until"), str)
+ANOMALIES = RecordType({**ANOMALY_TEXTS, "strength": float, "text": str}, describe_anomaly)
 # Types of the columns that are not texts, for Parquet.
 COLUMN_TYPES = {
     **dict.fromkeys(("rank", "visit", "route"), int),
@@ -22,6 +33,7 @@ COLUMN_TYPES = {
         "score", "percentile", "expected_recovery_kwh", "at_stake_kwh", "at_stake_low_kwh", "at_stake_high_kwh",
         "expected_net_value", "net_value_low", "net_value_high",
     ), float),
+    "anomalies": ANOMALIES,
 }  # fmt: skip
 
 # Columns that a model without labels does not fill: nothing is expected of a rank.
@@ -44,6 +56,7 @@ def score_columns(scores: list[Score]) -> Columns:
     columns |= reason_columns(scores)
     columns["expected_recovery_kwh"] = [score.expected_recovery_kwh for score in scores]
     columns["quality"] = [";".join(flag.flag for flag in score.quality) or None for score in scores]
+    columns["anomalies"] = anomaly_column(scores)
     return columns if claims_probability(scores) else ranks_only(columns)
 
 
@@ -65,6 +78,11 @@ def reason_columns(scores: list[Score]) -> Columns:
         f"reason_{i + 1}": [score.reasons[i].text if len(score.reasons) > i else None for score in scores]
         for i in range(N_REASONS)
     }
+
+
+def anomaly_column(scores: list[Score]) -> list[list[dict]]:
+    """The anomalies of each client, as records."""
+    return [[asdict(anomaly) for anomaly in score.anomalies] for score in scores]
 
 
 def visit_columns(visits: list[PlannedVisit], scores: list[Score], ranks: list[int]) -> Columns:
@@ -91,6 +109,7 @@ def visit_columns(visits: list[PlannedVisit], scores: list[Score], ranks: list[i
         **reason_columns(theirs),
         "harmless": [";".join(e.cause for e in score.explanations if e.verdict == FITS) or None for score in theirs],
         "quality": [";".join(flag.flag for flag in score.quality) or None for score in theirs],
+        "anomalies": anomaly_column(theirs),
     }
     return columns if claims_probability(scores) else ranks_only(columns)
 

@@ -19,6 +19,7 @@ from fairmeter.features.readings.covariates import Covariates, TransformerLosses
 from fairmeter.models.fraud_model import FraudModel
 from fairmeter.planning.inspection_list import add_recovery, estimate_recoveries, recommendation
 from fairmeter.planning.recovery import BILLABLE_MONTHS
+from fairmeter.scoring.predictor import add_anomalies
 
 CHUNK = 8192  # clients at a time; their features stay under 0.1 GB, and more are not faster
 CHUNK_DAYS = (
@@ -28,7 +29,7 @@ CHUNK_DAYS = (
 
 @dataclass(frozen=True)
 class ClientBase:
-    """The clients of a run. [days, covariates: only where the model scores readings]"""
+    """The clients of a run. [covariates: only where the model scores readings]"""
 
     model: FraudModel
     tables: Tables
@@ -46,7 +47,7 @@ class ClientBase:
     ) -> "ClientBase":
         """A base whose readings are compared with those of their region, and with their transformers' losses."""
         if days is None or model.readings is None:
-            return cls(model, tables)
+            return cls(model, tables, days)
         covariates = model.readings.covariates_for(days, region_codes(tables.clients), exogenous)
         return cls(model, tables, days, replace(covariates, losses=losses))
 
@@ -70,7 +71,9 @@ class ClientBase:
                 context.reading_features,
                 billable_months,
             )
-            yield add_recovery(scores, recoveries)
+            scores = add_recovery(scores, recoveries)
+            covariates = None if self.covariates is None else self.covariates.for_clients(rows)
+            yield add_anomalies(scores, self.model, context, covariates)
 
     def invoice_scores(self, scores: list[Score]) -> np.ndarray:
         """The value of each client's score by its invoices only, NaN without one; later readings add to it.
@@ -94,7 +97,8 @@ class ClientBase:
         is_selected = np.zeros(len(self.tables.quality), dtype=bool)
         is_selected[rows] = True
         days = self.days.for_clients(is_selected)
-        reading_features = self.model.readings.features(days, self.covariates.for_clients(rows))
+        readings = self.model.readings
+        reading_features = None if readings is None else readings.features(days, self.covariates.for_clients(rows))
         evidence = clients, invoices, invoice_features, days, reading_features
         return ScoringContext(*evidence, code_names=self.tables.code_names)
 

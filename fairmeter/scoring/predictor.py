@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fairmeter.analysis.anomalies import find_anomalies
 from fairmeter.core.types import Score, StoredInvoiceScore
 from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.parsing import NAT, parse_number
 from fairmeter.data.tables import CLIENT_FIELDS, select_clients
 from fairmeter.explanation.explain import ScoringContext, explain, explain_aggregates
-from fairmeter.features.invoices.matrix import client_features
-from fairmeter.features.readings.covariates import TransformerLosses
+from fairmeter.features.invoices.matrix import FEATURE_NAMES, client_features
+from fairmeter.features.readings.covariates import Covariates, TransformerLosses
 from fairmeter.models.fraud_model import FraudModel
 from fairmeter.planning.inspection_list import add_recovery, estimate_recoveries
 from fairmeter.planning.recovery import BILLABLE_MONTHS
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from fairmeter.scoring.population_drift import DriftMonitor
 
 MAX_NUMBER = float(np.finfo(np.float32).max)  # features are float32
+LAST_YEAR_LEVEL = FEATURE_NAMES.index("elec_year_0_level")
 COLUMNS = {given: (field.name, field.convert) for field in CLIENT_FIELDS for given in field[:2]}
 
 
@@ -63,7 +65,9 @@ class Predictor:
         )
         scores = self._explain(scores, context, with_reasons) if with_reasons else scores
         evidence = context.clients, context.invoices, context.daily_consumption, context.reading_features
-        return add_recovery(scores, estimate_recoveries(self._model, *evidence, self._billable_months))
+        scores = add_recovery(scores, estimate_recoveries(self._model, *evidence, self._billable_months))
+        readings = self._model.readings
+        return add_anomalies(scores, self._model, context, readings and readings.surroundings)
 
     def context(
         self,
@@ -122,6 +126,16 @@ def _select(context: ScoringContext, chosen: np.ndarray) -> ScoringContext:
         reading_features=readings and readings.of(chosen),
         stored_invoice_scores=stored and [stored[row] for row in rows.tolist()],
     )
+
+
+def add_anomalies(
+    scores: list[Score], model: FraudModel, context: ScoringContext, covariates: Covariates | None
+) -> list[Score]:
+    """The scores with what is unusual of their clients. [covariates: of the neighbours, where they are known]"""
+    peers = None if model.invoices is None else model.invoices.inputs.peers
+    gap = None if peers is None else peers.deviation_of(LAST_YEAR_LEVEL, context.invoice_features.features)
+    found = find_anomalies(len(scores), context.invoices, context.daily_consumption, covariates, gap)
+    return [replace(score, anomalies=one) if one else score for score, one in zip(scores, found, strict=True)]
 
 
 def parse_aggregates(row: dict, index: int, feature_names: frozenset[str]) -> dict:

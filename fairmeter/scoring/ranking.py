@@ -31,7 +31,7 @@ PART = "part"
 MIN_REASONED, MAX_REASONED = 100, 1000  # clients with reasons: a first page, and half a minute of work
 CHUNK = 10_000  # rows of the list at a time
 SUSPECTED = "is_suspected"
-STORED_COLUMNS = ("client_id", "score", "severity", "expected_recovery_kwh", "quality")
+STORED_COLUMNS = ("client_id", "score", "severity", "expected_recovery_kwh", "quality", "anomalies")
 COLUMN_PLACE = {name: i for i, name in enumerate(STORED_COLUMNS)}
 
 
@@ -97,6 +97,7 @@ def partition_table(
         "severity": pa.array(columns["severity"], pa.string()),
         "expected_recovery_kwh": pa.array([s.expected_recovery_kwh for s in scores], pa.float64()),
         "quality": pa.array(columns["quality"], pa.string()),
+        "anomalies": pa.array([json.dumps(found) if found else None for found in columns["anomalies"]], pa.string()),
     }
     order = np.lexsort((rows, -score.to_numpy(zero_copy_only=False)))  # NaN comes last
     return with_flags(pa.table(columns_by_name).take(pa.array(order)), flags, summary, drift_counts=drift_counts or {})
@@ -180,6 +181,7 @@ class Ranking:
                 **{f"reason_{i + 1}": [of_client[i] for of_client in texts] for i in range(N_REASONS)},
                 "expected_recovery_kwh": values["expected_recovery_kwh"],
                 "quality": values["quality"],
+                "anomalies": [json.loads(found) if found else [] for found in values["anomalies"]],
             }
             yield columns if self._claims_probability else ranks_only(columns)
             rank += len(chunk)

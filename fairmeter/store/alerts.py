@@ -9,12 +9,13 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Row, Select, bindparam, case, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, case, func, insert, or_, select, update
 
 from fairmeter.casework.alert_rules import (
     IN_CASE,
     LAPSED,
     OPEN,
+    PATTERN_OF_FACT,
     RANKS,
     AlertRules,
     RuleHit,
@@ -27,7 +28,16 @@ from fairmeter.casework.types import Alert
 from fairmeter.casework.workflow import CLOSED
 from fairmeter.core.types import SEVERITIES, Score
 from fairmeter.store.engine.database import Database
-from fairmeter.store.engine.paging import Order, Page, by_moment, conditions, equality_filters, order_named, page_of
+from fairmeter.store.engine.paging import (
+    Order,
+    Page,
+    by_moment,
+    check_pattern,
+    conditions,
+    equality_filters,
+    order_named,
+    page_of,
+)
 from fairmeter.store.engine.schema import alerts, cases, inspections, profiles
 from fairmeter.store.engine.upsert import covers_ids
 from fairmeter.store.notifications import enqueue
@@ -38,8 +48,17 @@ ALERT_ORDERS = {
     "raised": by_moment(alerts.c.raised_at),
     "id": Order((alerts.c.alert_id,)),
 }
+
+
+def _of_pattern(pattern: str) -> ColumnElement[bool]:
+    """Alerts by a rule on the pattern itself, or on a fact that is of it."""
+    facts = [pattern, *(fact for fact, of in PATTERN_OF_FACT.items() if of == pattern)]
+    return or_(*(alerts.c.rules.contains(f'"fact": "{fact}"', autoescape=True) for fact in facts))
+
+
 ALERT_FILTERS = {
     **equality_filters(*(alerts.c[name] for name in ("state", "severity", "region", "category", "client_id"))),
+    "pattern": lambda pattern: _of_pattern(check_pattern(pattern)),
     "raised_since": lambda moment: alerts.c.raised_at >= moment,
     "raised_until": lambda moment: alerts.c.raised_at < moment,
 }
@@ -69,7 +88,7 @@ class AlertStore(Database):
         """A page of Alert; sort: severity (highest first), raised (newest first), id. Raises BadQuery.
 
         state: open, in case, lapsed, None for all. filters, each optional: severity, region, category, client_id,
-        raised_since (inclusive), raised_until (exclusive).
+        pattern, raised_since (inclusive), raised_until (exclusive).
         """
         query = select(*ALERT_FIELDS, alerts.c.by_severity)
         query = query.where(*conditions(filters | {"state": state}, ALERT_FILTERS))

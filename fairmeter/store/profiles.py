@@ -21,6 +21,7 @@ from fairmeter.core.sampling import N_SAMPLE_KEYS, sample_key
 from fairmeter.core.types import (
     INSUFFICIENT_HISTORY,
     SEVERITIES,
+    Anomaly,
     DataIncident,
     HarmlessCause,
     QualityFlag,
@@ -36,6 +37,7 @@ from fairmeter.store.engine.paging import (
     Order,
     Page,
     by_moment,
+    check_pattern,
     check_text,
     conditions,
     has_prefix,
@@ -130,7 +132,8 @@ class RegionCount:
 OF_CLIENT = findings.c.client_id == profiles.c.client_id
 FULL_PROFILES = select(profiles, *(column for column in findings.columns if column.name != "client_id"))
 FULL_PROFILES = FULL_PROFILES.join_from(profiles, findings, OF_CLIENT)
-EXPLANATION_COLUMNS = [findings.c[name] for name in ("typical", "reasons", "explanations", "quality", "recovery")]
+EXPLANATION_NAMES = ("typical", "reasons", "explanations", "quality", "recovery", "anomalies")
+EXPLANATION_COLUMNS = [findings.c[name] for name in EXPLANATION_NAMES]
 EXPLAINED_SCORES = select(profiles, *EXPLANATION_COLUMNS).join_from(profiles, findings, OF_CLIENT)
 PLANNING_SCORES = select(
     *(profiles.c[name] for name in ("client_id", "probability", "by_score", "severity", "threshold", "recommendation")),
@@ -146,8 +149,9 @@ class ProfileStore(Database):
     def list_profiles(self, *, sort: str = "score", limit: int = 50, after: str | None = None, **filters) -> Page:
         """A page of ProfileRow. sort: score, severity, recovery, scored (each highest first), id.
 
-        filters, each optional: severity, region, category, district, reason_group, id_prefix, least_score, scored_since
-        (inclusive), scored_until (exclusive), onset_since, onset_until (both inclusive). Raises BadQuery.
+        filters, each optional: severity, region, category, district, reason_group, pattern (of an anomaly), id_prefix,
+        least_score, scored_since (inclusive), scored_until (exclusive), onset_since, onset_until (both inclusive).
+        Raises BadQuery.
         """
         order = order_named(sort, PROFILE_ORDERS)
         query = select(*ROW_COLUMNS, *(key for key in order.by if key not in ROW_COLUMNS))
@@ -337,6 +341,11 @@ def _of_severity(severity: str) -> ColumnElement[bool]:
     return profiles.c.by_severity == RANKS[severity]
 
 
+def _of_pattern(pattern: str) -> ColumnElement[bool]:
+    is_of = profiles.c.patterns.contains(f"|{check_pattern(pattern)}|", autoescape=True)
+    return profiles.c.patterns.is_not(None) & is_of
+
+
 FILTERS = {
     "severity": _of_severity,
     "region": lambda code: profiles.c.region == float(code),
@@ -347,6 +356,7 @@ FILTERS = {
     "scored_since": lambda moment: profiles.c.scored_at >= moment,
     "scored_until": lambda moment: profiles.c.scored_at < moment,
     "reason_group": lambda group: profiles.c.reason_group == check_text("reason_group", group),
+    "pattern": _of_pattern,
     "onset_since": lambda day: profiles.c.onset_on >= day,
     "onset_until": lambda day: profiles.c.onset_on <= day,
 }
@@ -396,4 +406,5 @@ def score_of(row) -> Score:
         recovery and RecoveryEstimate(**json.loads(recovery)),
         row["recommendation"],
         rank_share_of(row["probability"], row["by_score"]),
+        anomalies=tuple(Anomaly(**anomaly) for anomaly in json.loads(row["anomalies"] or "[]")),
     )

@@ -239,7 +239,13 @@ def _profile_row(
         model_version,
         now,
         sample_key(score.client_id) if sampled is None or score.client_id in sampled else None,
+        patterns_of(score),
     )
+
+
+def patterns_of(score: Score) -> str | None:
+    """The patterns of the anomalies as profiles hold them, each between bars; None without any."""
+    return f"|{'|'.join(anomaly.pattern for anomaly in score.anomalies)}|" if score.anomalies else None
 
 
 def _finding_rows(
@@ -261,6 +267,7 @@ def _finding_rows(
             _facts_json(values),
             *((course.step, course.first_on, pack_series(course)) if course else (None, None, None)),
             None if invoices is None else pack_invoices(invoices),
+            _json(score.anomalies) if score.anomalies else None,
         )
 
 

@@ -21,7 +21,7 @@ from fairmeter.scoring import inputs, population, ranking
 from tests.builders.tables import a_client, an_invoice, csv_text, in_kaggle_names, written, zipped
 
 COLUMNS = ["client_id", "score", "rank", "severity", "reason_1", "reason_2", "reason_3"]
-COLUMNS += ["expected_recovery_kwh", "quality"]
+COLUMNS += ["expected_recovery_kwh", "quality", "anomalies"]
 
 
 class ByConsumption:
@@ -282,7 +282,7 @@ def test_ctrl_c_says_that_nothing_changed_and_ends_as_shells_expect(tmp_path, mo
 
 LIST_COLUMNS = ["visit", "client_id", "drawn_at_random", "score", "rank", "severity", "recommendation", "at_stake_kwh"]
 LIST_COLUMNS += ["at_stake_low_kwh", "at_stake_high_kwh", "estimate", "expected_net_value", "net_value_low"]
-LIST_COLUMNS += ["net_value_high", "route", "reason_1", "reason_2", "reason_3", "harmless", "quality"]
+LIST_COLUMNS += ["net_value_high", "route", "reason_1", "reason_2", "reason_3", "harmless", "quality", "anomalies"]
 
 
 def visits_of(folder, *options, clients=CLIENTS, invoices=INVOICES, out="visits.csv"):

@@ -68,6 +68,7 @@ def test_it_answers_in_the_keys_that_scripts_read(client):
         "expected_recovery_range_kwh",
         "expected_recovery_text",
         "recommendation",
+        "anomalies",
         "model",
     ]
     assert answer["prediction"] == 1

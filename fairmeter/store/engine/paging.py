@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Column, ColumnElement, Connection, Select, literal, tuple_
 
+from fairmeter.core.types import ANOMALY_PATTERNS
 from fairmeter.store.engine.database import StoreError
 
 MAX_ROWS = 1000  # of one page
@@ -106,6 +107,13 @@ def has_prefix(column: Column, prefix: str) -> ColumnElement[bool]:
     """Condition that finds a prefix by the index: LIKE ignores case in SQLite and the index in PostgreSQL."""
     check_text("id_prefix", prefix)
     return (column >= prefix) & (column <= prefix + LAST_CHARACTER)
+
+
+def check_pattern(pattern: str) -> str:
+    """Return a pattern of anomalies. Raises BadQuery."""
+    if pattern not in ANOMALY_PATTERNS:
+        raise BadQuery("pattern", f"pattern is {pattern!r}; use one of {', '.join(ANOMALY_PATTERNS)}.")
+    return pattern
 
 
 def check_text(field: str, value: str) -> str:

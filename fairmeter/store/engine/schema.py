@@ -127,6 +127,7 @@ profiles = Table(
     Column("scored_at", UtcDateTime, nullable=False),
     # The sampling key (fairmeter/core/sampling.py); NULL for clients that were not sampled from the whole base.
     Column("lot", Integer),
+    Column("patterns", Text),  # of the client's anomalies, each between bars: |sudden spike|; NULL without any
     Index(None, "by_score", "client_id"),
     Index(None, "by_severity", "by_score", "client_id"),
     Index(None, "by_severity"),  # for counts: PostgreSQL stores equal keys once, so there is little to read
@@ -142,6 +143,7 @@ profiles = Table(
     _index_where("onset_on IS NOT NULL", "ix_profiles_onset", "onset_on", "latitude", "longitude", "region"),
     _index_where("is_suspected", "ix_profiles_suspected", "region", "latitude", "longitude", "onset_on",
                  "expected_recovery_kwh", "transformer_id", on_sqlite="is_suspected = 1"),
+    _index_where("patterns IS NOT NULL", "ix_profiles_patterns", "by_score", "client_id", "patterns"),
     _index_where("reason_group IS NOT NULL", "ix_profiles_reason", "reason_group", "by_score", "client_id"),
 )  # fmt: skip
 
@@ -153,6 +155,7 @@ findings = Table(
     Column("quality", Text, nullable=False), Column("recovery", Text), Column("facts", Text, nullable=False),
     Column("series_step", Text), Column("series_from", Date), Column("series_kwh", LargeBinary),
     Column("invoices", LargeBinary),
+    Column("anomalies", Text),  # JSON; NULL without any
 )  # fmt: skip
 
 runs = Table(

@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from fairmeter.core.client_ids import problem_with_id
+from fairmeter.core.types import ANOMALY_PATTERNS
 from fairmeter.data.readings import parse_moment
 from fairmeter.data.tables import parse_code
 from fairmeter.desk.photos import MAX_PHOTOS
@@ -29,6 +30,7 @@ from fairmeter.desk.visit_plan import PLAN_FILTERS
 from fairmeter.store import QUALITIES
 
 Severity = Literal["critical", "high", "medium", "low", "insufficient history"]
+Pattern = Literal[ANOMALY_PATTERNS]
 Format = Literal["json", "csv", "xlsx", "pdf"]
 
 
@@ -142,6 +144,7 @@ class ClientQuery(Filtered):
     category: Code | None = None
     district: Code | None = None
     reason_group: Name | None = Field(None, description="the evidence group that raises the score most")
+    pattern: Pattern | None = Field(None, description="clients with an anomaly of this pattern")
     id_prefix: Name | None = None
     least_score: float | None = Field(None, ge=0, le=1)
     scored_since: Moment | None = None
@@ -154,6 +157,7 @@ class AlertQuery(Filtered):
     sort: Literal["severity", "raised", "id"] = "severity"
     state: Literal["open", "in case", "lapsed", "all"] = "open"
     client_id: Name | None = None
+    pattern: Pattern | None = Field(None, description="alerts by a rule on this pattern")
     raised_since: Moment | None = None
     raised_until: Moment | None = None
 
@@ -187,6 +191,7 @@ class ListQuery(DeskRequest):
     region: Code | None = None
     category: Code | None = None
     reason_group: Name | None = None
+    pattern: Pattern | None = None
     onset_since: date | None = None
     onset_until: date | None = None
     format: Format = "json"

@@ -192,6 +192,17 @@ class QualityFlagResponse(DeskResponse):
     text: str
 
 
+class StoredAnomalyResponse(DeskResponse):
+    """An unusual pattern, as /predict answers it."""
+
+    pattern: str
+    severity: str
+    since: date
+    until: date
+    strength: float = Field(description="times the limit from which it counts")
+    text: str
+
+
 class HarmlessCauseResponse(DeskResponse):
     """A harmless cause of a suspicious pattern, and whether it fits."""
 
@@ -261,6 +272,7 @@ class RiskProfile(DeskResponse):
     quality: list[QualityFlagResponse]
     recovery: RecoveryResponse | None
     expected_recovery_kwh: float | None
+    anomalies: list[StoredAnomalyResponse] = Field(description="unusual patterns; no sign of theft by themselves")
     recommendation: str | None = Field(description=RECOMMENDED)
     state: str = Field(description=STATE)
     onset_on: str | None

@@ -13,7 +13,7 @@ from flask import flash, redirect, request, url_for
 
 from fairmeter.casework.types import Case
 from fairmeter.casework.workflow import ASSIGNED, NEW, CaseError, ClientHasCase
-from fairmeter.core.types import INSUFFICIENT_HISTORY, SEVERITIES
+from fairmeter.core.types import ANOMALY_PATTERNS, INSUFFICIENT_HISTORY, SEVERITIES
 from fairmeter.desk.client_states import list_clients
 from fairmeter.desk.service import DeskService, RankedVisit
 from fairmeter.desk.visit_plan import PLAN_FILTERS, VisitPlan, plan_of, with_reasons
@@ -53,6 +53,7 @@ def register(site: Site) -> None:
             "codes": store.list_codes(),
             "names": assignable_users(desk),
             "severities": (*SEVERITIES, INSUFFICIENT_HISTORY),
+            "patterns": ANOMALY_PATTERNS,
         }
         if request.args.get("show") == "all":
             return render("list_clients.html", **shared, **clients_context(desk, zone))

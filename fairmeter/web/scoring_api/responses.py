@@ -7,6 +7,7 @@ Out: JSON objects. With too little history, prediction, probability and rank are
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
 
 from pydantic_core import to_json
 
@@ -38,6 +39,7 @@ def score_response(score: Score) -> dict:
         "expected_recovery_range_kwh": _range(score),
         "expected_recovery_text": _recovery_text(score),
         "recommendation": score.recommendation,
+        "anomalies": [asdict(anomaly) for anomaly in score.anomalies],
     } | ({} if score.rank_share is None else {"percentile": score.percentile, "rank": score.rank})
 
 

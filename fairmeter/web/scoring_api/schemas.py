@@ -4,11 +4,12 @@ Requests are not validated by these models: the tables check every value by the 
 take four times as long as parsing. Tests compare the models with what the routes accept and answer.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from pydantic.json_schema import models_json_schema
 
+from fairmeter.core.types import ANOMALY_PATTERNS
 from fairmeter.scoring.examples import FILES, FLAT, NDJSON, RAW, READ
 
 REFERENCE = "#/components/schemas/{model}"
@@ -115,6 +116,19 @@ class Harmless(BaseModel):
     text: str = Field(description="what in the invoices or readings says so")
 
 
+class AnomalyResponse(BaseModel):
+    """An unusual pattern in consumption or invoices. It is no sign of theft by itself."""
+
+    pattern: Literal[ANOMALY_PATTERNS]
+    severity: Literal["critical", "high", "medium", "low"] = Field(
+        description="by how few honest clients reach the strength: each severity is half as frequent as the one below"
+    )
+    since: str = Field(description="first day", examples=["2014-01-03"])
+    until: str = Field(description="last day, that of the newest data where it goes on", examples=["2014-01-22"])
+    strength: float = Field(description="times the limit from which it counts; at least 1")
+    text: str = Field(description="what was measured, in a sentence")
+
+
 class FlagResponse(BaseModel):
     """A named data problem."""
 
@@ -168,6 +182,11 @@ class Prediction(BaseModel):
         "four simulated thefts"
     )
     expected_recovery_text: str = Field(description="how it was estimated, or that it cannot be")
+    anomalies: list[AnomalyResponse] = Field(
+        description="unusual patterns of the last 90 days of readings or the last year of invoices, one of each kind, "
+        "the most severe first; beside and apart from the probability: also of leaks, faults and new uses; empty for "
+        "aggregates"
+    )
     recommendation: str | None = Field(
         description="inspect now (suspected, high or critical), next round (suspected otherwise, or medium), watch, or "
         "not enough to say; one step later where a harmless cause fits, which is checked with the reasons, where the "

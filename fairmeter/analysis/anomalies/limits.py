@@ -1,0 +1,76 @@
+"""Limits from which evidence counts as an anomaly, fitted on honest clients.
+
+Each kind has four limits: the values that a share of the honest clients reaches (SHARES), half of these, a quarter and
+an eighth. They are the severities low, medium, high and critical. Readings have them with known neighbours and
+alone; night and day hours those of simulated homes; invoices those of STEG clients without a label of fraud.
+`python -m benchmarks.quality.anomalies` fits them on half of the clients and reports on the other half.
+"""
+
+NEIGHBOURS, ALONE, INVOICES = "neighbours", "alone", "invoices"
+# Share of honest clients that may reach the lowest limit; together under a tenth, because many reach several.
+SHARES = {
+    "spike": 0.036, "low_use": 0.008, "gradual_fall": 0.03, "own_fall": 0.016, "own_rise": 0.002,
+    "neighbour_fall": 0.012, "neighbour_rise": 0.002, "flat_line": 0.001, "copied_days": 0.0005,
+    "rounded_values": 0.0005, "stall": 0.002, "stops": 0.001, "lost_phase": 0.0015, "low_weekends": 0.002,
+    "night_use": 0.005, "other_hours": 0.005,
+    "invoice_spike": 0.03, "invoice_low_use": 0.02, "invoice_gradual_fall": 0.01, "invoice_own_fall": 0.015,
+    "invoice_own_rise": 0.01, "invoice_peer_fall": 0.003, "invoice_peer_rise": 0.003, "invoice_stall": 0.006,
+    "invoice_rollback": 0.012, "invoice_equal": 0.003,
+}  # fmt: skip
+# The least that each may be, where nearly no honest client has any: what chance and coarse meters reach.
+FLOORS = {
+    "spike": 1.5, "gradual_fall": 0.3, "own_fall": 0.3, "own_rise": 0.3, "neighbour_fall": 0.3, "neighbour_rise": 0.3,
+    "invoice_spike": 2.0, "invoice_low_use": 4.0, "invoice_gradual_fall": 0.1, "invoice_own_fall": 0.3,
+    "invoice_own_rise": 0.3, "invoice_peer_fall": 0.7, "invoice_peer_rise": 0.7, "invoice_stall": 2.0,
+    "low_use": 10.0, "flat_line": 7.0, "copied_days": 7.0, "rounded_values": 0.5, "stall": 3.0, "stops": 3.0,
+    "lost_phase": 1.5, "low_weekends": 0.4, "night_use": 0.05, "other_hours": 0.1, "invoice_equal": 3.0,
+    "invoice_rollback": 0.25,
+}  # fmt: skip
+LIMITS: dict[str, dict[str, tuple[float, ...]]] = {
+    NEIGHBOURS: {
+        "spike": (1.8, 2.075, 2.452, 3.031),
+        "low_use": (25.0, 48.0, 111.0, 228.0),
+        "gradual_fall": (0.5298, 1.102, 1.455, 1.809),
+        "own_fall": (0.7803, 1.245, 1.742, 1.9),
+        "own_rise": (1.757, 3.587, 3.921, 3.921),
+        "neighbour_fall": (1.21, 1.709, 1.964, 2.118),
+        "neighbour_rise": (1.534, 3.164, 3.582, 3.582),
+        "flat_line": (22.0, 29.0, 29.0, 29.0),
+        "rounded_values": (0.5, 0.5, 0.5, 0.5),
+        "stall": (3.0, 17.0, 17.0, 17.0),
+        "stops": (13.0, 13.0, 13.0, 13.0),
+        "lost_phase": (3.886, 3.886, 3.886, 3.886),
+        "low_weekends": (1.102, 4.652, 4.878, 4.878),
+        "night_use": (0.06858, 0.06858, 0.06858, 0.06858),
+        "other_hours": (0.2052, 0.2052, 0.2052, 0.2052),
+        "copied_days": (7.0, 7.0, 7.0, 7.0),
+    },
+    ALONE: {
+        "spike": (1.828, 2.133, 2.478, 2.916),
+        "low_use": (25.0, 48.0, 111.0, 228.0),
+        "gradual_fall": (0.5984, 0.9401, 1.489, 1.833),
+        "own_fall": (0.8192, 1.242, 1.753, 1.896),
+        "own_rise": (1.718, 3.692, 4.023, 4.023),
+        "flat_line": (22.0, 29.0, 29.0, 29.0),
+        "rounded_values": (0.5, 0.5, 0.5, 0.5),
+        "stall": (3.0, 17.0, 17.0, 17.0),
+        "stops": (13.0, 13.0, 13.0, 13.0),
+        "lost_phase": (4.09, 4.09, 4.09, 4.09),
+        "low_weekends": (1.102, 4.652, 4.878, 4.878),
+        "night_use": (0.06858, 0.06858, 0.06858, 0.06858),
+        "other_hours": (0.2052, 0.2052, 0.2052, 0.2052),
+        "copied_days": (7.0, 7.0, 7.0, 7.0),
+    },
+    INVOICES: {
+        "invoice_spike": (2.215, 2.923, 3.888, 5.569),
+        "invoice_low_use": (36.0, 52.0, 72.0, 96.0),
+        "invoice_gradual_fall": (0.3203, 0.472, 0.6997, 0.8699),
+        "invoice_own_fall": (0.9658, 1.421, 1.814, 2.223),
+        "invoice_own_rise": (0.9271, 1.359, 1.727, 2.097),
+        "invoice_stall": (8.0, 12.0, 17.0, 24.0),
+        "invoice_rollback": (3.0, 20.0, 60.0, 170.0),
+        "invoice_equal": (3.0, 3.0, 3.0, 3.0),
+        "invoice_peer_fall": (4.7, 4.72, 4.76, 4.8),
+        "invoice_peer_rise": (2.92, 3.318, 3.63, 3.981),
+    },
+}
