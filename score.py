@@ -2,7 +2,7 @@
 
 In:  clients and invoices, readings, or all three (data/README.md, 'Input tables'; labels are not needed); model.bin.
 Out: scores.csv, or Parquet where --out ends so: client_id, score, rank, severity, reason_1..3, expected_recovery_kwh,
-     quality. Sorted by rank; clients with too little history come last, without score and rank.
+     quality, anomalies. Sorted by rank; clients with too little history come last, without score and rank.
      With --visits or --false-alarms also visits.csv, a row a visit; with --transformers balance.csv, a row a
      transformer; with --report report.html and drift.json; with --store the desk's database, in one transaction.
      docs/inspections.md describes the columns. In CSV no text is a formula.

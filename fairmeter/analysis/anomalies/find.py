@@ -75,7 +75,7 @@ def _add(found: list[dict], clients: np.ndarray, evidence: list[Evidence], basis
     earlier = [set(found[client]) for client in clients.tolist()]
     for each in evidence:
         least = np.array([LIMITS[one].get(each.kind, NEVER)[0] for one in basis])
-        for row in np.flatnonzero(each.value >= least).tolist():
+        for row in (each.value >= least).nonzero()[0].tolist():
             pattern, own = KINDS[each.kind].pattern, found[clients[row]]
             if pattern not in earlier[row]:
                 one = _anomaly(each, row, LIMITS[basis[row]][each.kind])

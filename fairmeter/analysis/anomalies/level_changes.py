@@ -29,6 +29,7 @@ from fairmeter.analysis.anomalies.recent_days import (
     part_quantile,
     run_around,
     run_lengths,
+    weeks_since_rise,
     window_quantile,
 )
 
@@ -151,18 +152,7 @@ def _both_ways(name: str, days: RecentDays, week: np.ndarray, fall: np.ndarray, 
 
 def _one_way(kind: str, days: RecentDays, week: np.ndarray, gap: np.ndarray, sign: float) -> Evidence:
     def occurrence(client: int) -> Occurrence:
-        first = days.day_of(client, DAYS - WEEK * _weeks_since_rise(sign * week[client]))
+        first = days.day_of(client, DAYS - WEEK * weeks_since_rise(sign * week[client]))
         return Occurrence(first, int(days.last[client]), {"share": float(abs(np.expm1(gap[client])))})
 
     return Evidence(kind, above_zero(sign * gap), occurrence)
-
-
-def _weeks_since_rise(week: np.ndarray) -> int:
-    """Weeks since the clearest rise within the last year of one client."""
-    known = ~np.isnan(week)
-    total, n = np.where(known, week, 0.0).cumsum(), known.cumsum()
-    before, n_before = total[-HISTORY - 1 : -1], n[-HISTORY - 1 : -1]
-    n_after = n[-1] - n_before
-    gap = (total[-1] - before) / np.maximum(n_after, 1) - before / np.maximum(n_before, 1)
-    between = np.where((gap > 0) & (n_before > 0), gap * gap * n_before * n_after, -1.0)
-    return HISTORY - int(between.argmax())

@@ -145,6 +145,20 @@ def filled_forward(mask: np.ndarray, known: np.ndarray) -> np.ndarray:
     return (place >= 0) & mask[np.arange(len(mask))[:, None], np.maximum(place, 0)]
 
 
+YEAR_WEEKS = 52
+
+
+def weeks_since_rise(week: np.ndarray) -> int:
+    """Weeks since the clearest rise within the last year of one client."""
+    known = ~np.isnan(week)
+    total, n = np.where(known, week, 0.0).cumsum(), known.cumsum()
+    before, n_before = total[-YEAR_WEEKS - 1 : -1], n[-YEAR_WEEKS - 1 : -1]
+    n_after = n[-1] - n_before
+    gap = (total[-1] - before) / np.maximum(n_after, 1) - before / np.maximum(n_before, 1)
+    between = np.where((gap > 0) & (n_before > 0), gap * gap * n_before * n_after, -1.0)
+    return YEAR_WEEKS - int(between.argmax())
+
+
 # --- neighbours -------------------------------------------------------------------------------------------------------
 
 LATELY = 13  # weeks that do not count for the sensitivity

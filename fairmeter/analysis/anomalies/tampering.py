@@ -17,6 +17,7 @@ from fairmeter.analysis.anomalies.recent_days import (
     part_quantile,
     run_lengths,
     week_means,
+    weeks_since_rise,
     window_quantile,
 )
 
@@ -54,8 +55,11 @@ def flat_lines(days: RecentDays) -> Evidence:
 def copied_days(days: RecentDays) -> Evidence:
     """The longest run of unlike days that repeats an earlier one, lag by lag. [days]"""
     unlike = ~_same_as(days, 1) & _moves(days)
-    found = [last_largest(run_lengths(unlike & _same_as(days, lag))[:, -RECENT:]) for lag in COPY_LAGS]
-    length, last = (np.array([each[i] for each in found]).T for i in (0, 1))
+    length, last = np.zeros((2, len(unlike), len(COPY_LAGS)), np.int64)
+    for i, lag in enumerate(COPY_LAGS):
+        repeats = unlike & _same_as(days, lag)
+        if np.count_nonzero(repeats) >= MIN_COPIED:  # hardly ever
+            length[:, i], last[:, i] = last_largest(run_lengths(repeats)[:, -RECENT:])
     most, best = last_largest(length)
 
     def occurrence(client: int) -> Occurrence:
@@ -187,7 +191,7 @@ def low_weekends(days: RecentDays) -> Evidence:
     value = np.where(kept > KEPT, -fall, np.nan)
 
     def occurrence(client: int) -> Occurrence:
-        first = days.day_of(client, DAYS - WEEK * WEEKEND_NOW)
+        first = days.day_of(client, DAYS - WEEK * weeks_since_rise((working - weekend)[client]))
         return Occurrence(first, int(days.last[client]), {"share": float(-np.expm1(fall[client]))})
 
     return Evidence("low_weekends", value, occurrence)

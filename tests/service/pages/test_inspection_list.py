@@ -6,12 +6,13 @@ from datetime import timedelta
 
 import pytest
 
-from fairmeter.core.types import Reason
+from fairmeter.core.types import ANOMALY_PATTERNS, Anomaly, Reason
 from fairmeter.store import Store
 from tests.builders.pages import filled, open_desk, seen
 from tests.builders.store import NOW, clients_of, score_of, write
 
 FALL, LOW = "fall in consumption", "low or zero use"
+SPIKE = Anomaly("sudden spike", "high", "2026-01-03", "2026-01-22", 1.4, "3.1 times the usual.")
 IDS = ("a-1", "a-2", "b-1", "b-2")
 
 
@@ -23,7 +24,11 @@ def some(store: Store) -> None:
     for day, ids in enumerate((IDS[:2], IDS[2:])):
         scores = [
             score_of(
-                id_, 0.9 - IDS.index(id_) / 10, onset_on=onsets[id_], reasons=(Reason(reasons[id_], 0.2, "It is so."),)
+                id_,
+                0.9 - IDS.index(id_) / 10,
+                onset_on=onsets[id_],
+                reasons=(Reason(reasons[id_], 0.2, "It is so."),),
+                anomalies=(SPIKE,) if id_ == "b-2" else (),
             )
             for id_ in ids
         ]
@@ -61,6 +66,8 @@ FILTERS = {
     "region=102&category=11": ["b-1"],
     "id_prefix=b": ["b-1", "b-2"],
     "least_score=0.75": ["a-1", "a-2"],
+    "pattern=sudden+spike": ["b-2"],
+    "pattern=gradual+change": [],
     "severity=high&reason_group=low+or+zero+use&region=101": ["a-2"],
 }
 
@@ -85,8 +92,15 @@ def test_filters_go_with_every_sort(desk, sort):
     assert {row["client_id"] for row in rows} == {"a-1", "b-1"}
 
 
+FILTERS_OF_VISITS = (
+    ("reason_group=low+or+zero+use", ["a-2", "b-2"]),
+    ("onset_until=2026-02-01", ["a-1"]),
+    ("pattern=sudden+spike", ["b-2"]),
+)
+
+
 def test_the_inspection_list_takes_pattern_and_onset_too(desk):
-    for filters, expected in (("reason_group=low+or+zero+use", ["a-2", "b-2"]), ("onset_until=2026-02-01", ["a-1"])):
+    for filters, expected in FILTERS_OF_VISITS:
         assert [row["client_id"] for row in desk.get(f"/list?random_share=0&{filters}").json["rows"]] == expected
         page = seen(desk.get(f"/desk/list?random_share=0&{filters}"))
         assert re.findall(r'name="client" value="([^"]+)"', page.whole) == expected
@@ -96,6 +110,17 @@ def test_the_choices_are_the_codes_in_the_store(desk):
     page = seen(desk.get("/desk/list?show=all")).whole
     chosen = re.search(r'<select name="reason_group">(.*?)</select>', page, re.DOTALL)[1]
     assert re.findall(r'value="([^"]+)"', chosen) == [FALL, LOW]
+    patterns = re.search(r'<select name="pattern">(.*?)</select>', page, re.DOTALL)[1]
+    assert re.findall(r'value="([^"]+)"', patterns) == list(ANOMALY_PATTERNS)
+
+
+def test_a_clients_page_and_profile_name_what_is_unusual(desk):
+    page = seen(desk.get("/desk/client/b-2")).text
+    assert "Sudden spike High 3 Jan 2026 to 22 Jan 2026 3.1 times the usual." in page
+    [found] = desk.get("/consumer/b-2").json["anomalies"]
+    assert (found["pattern"], found["since"], found["strength"]) == ("sudden spike", "2026-01-03", 1.4)
+    assert "Anomalies by detector" not in page
+    assert "Sudden spike High" not in seen(desk.get("/desk/client/a-1")).text
 
 
 def test_every_file_of_a_page_has_the_rows_of_the_page(desk):
