@@ -70,7 +70,7 @@ LIMITS: dict[str, dict[str, tuple[float, ...]]] = {
         "invoice_stall": (8.0, 12.0, 17.0, 24.0),
         "invoice_rollback": (4.156, 32.86, 96.53, 225.5),
         "invoice_equal": (3.0, 3.0, 3.0, 3.0),
-        "invoice_peer_fall": (4.719, 4.755, 4.755, 4.755),
-        "invoice_peer_rise": (3.194, 3.577, 3.861, 4.186),
+        "invoice_peer_fall": (4.722, 4.76, 4.76, 4.76),
+        "invoice_peer_rise": (3.224, 3.592, 3.875, 4.191),
     },
 }
