@@ -175,8 +175,10 @@ class Rescorer:
 
 
 def _or_former(score: Score, former: Score | None) -> Score:
-    """The score, or where it has no value the former one with the new anomalies."""
-    return score if score.value is not None or former is None else replace(former, anomalies=score.anomalies)
+    """The score, or where it has no value the former one, with the new anomalies if there are any."""
+    if score.value is not None or former is None:
+        return score
+    return replace(former, anomalies=score.anomalies) if score.anomalies else former
 
 
 def profile_update(inputs: ScoringInputs, invoice_scores: Sequence[Score | None]) -> ProfileUpdate:

@@ -14,7 +14,7 @@ from tests.builders.pages import HOSTILE, open_desk, seen
 from tests.builders.service import a_body
 from tests.builders.store import UNJUDGED, a_balance, clients_of, score_of, shipped_rules, write
 
-LIMIT = next(rule.limit for rule in shipped_rules().rules if rule.fact == "transformer_loss_share")
+LIMIT = next(rule.limit for rule in shipped_rules().rules if rule.name == "transformer loss")
 
 
 def of_worst(store):
