@@ -39,6 +39,15 @@ def _spike(kwh: np.ndarray, start: int, _: int) -> None:
     _times(kwh, start, 20, 3.0)
 
 
+def _peak(kwh: np.ndarray, start: int, _: int) -> None:
+    _times(kwh, start, 5, 4.5)
+
+
+def _stopped(kwh: np.ndarray, start: int, _: int) -> None:
+    for first in (start, start + 25):
+        _times(kwh, first, 12, 0.0)
+
+
 def _zero(kwh: np.ndarray, start: int, _: int) -> None:
     _times(kwh, start, 30, 0.0)
 
@@ -85,9 +94,11 @@ SEEDS = {
     "flat for 60 days": Seed(TAMPERING, _flat, (61, 86)),
     "35 % of itself": Seed(OWN_HISTORY, _scale, (70, 120)),
     "35 % beside its neighbours": Seed(NEIGHBOUR_DEVIATION, _scale, (95, 150)),
+    "times 4.5 for 5 days": Seed(SUDDEN_SPIKE, _peak, (8, 86)),
     "four weeks copied": Seed(TAMPERING, _copied, (30, 86)),
     "rounded up to whole kWh for 30 days": Seed(TAMPERING, _rounded, (31, 86)),
     "a stall of 10 days and a catch-up": Seed(TAMPERING, _stalled, (12, 86)),
+    "two standstills of 12 days": Seed(TAMPERING, _stopped, (45, 86)),
     "two phases of three lost": Seed(TAMPERING, _phase, (40, 86)),
     "weekends at a fifth": Seed(TAMPERING, _weekends, (60, 86)),
 }

@@ -39,7 +39,7 @@ YEAR = 364  # days: whole weeks
 
 def level_evidence(days: RecentDays) -> list[Evidence]:
     """Evidence of all patterns in the level."""
-    return [spikes(days), low_use(days), gradual_falls(days), *own_history(days), *neighbours(days)]
+    return [spikes(days), peaks(days), low_use(days), gradual_falls(days), *own_history(days), *neighbours(days)]
 
 
 # --- sudden spike -----------------------------------------------------------------------------------------------------
@@ -72,6 +72,26 @@ def spikes(days: RecentDays) -> Evidence:
     return Evidence("spike", value, occurrence)
 
 
+PEAK_YEAR = slice(-RECENT - YEAR, -RECENT)  # days before the recent ones
+PEAK_PAST = YEAR // 2  # days of that year that must be known
+
+
+def peaks(days: RecentDays) -> Evidence:
+    """A few days above any days of the year before, however short. [times]"""
+    before = np.where(np.isnan(days.smooth[:, PEAK_YEAR]), -np.inf, days.smooth[:, PEAK_YEAR])
+    has_past = np.isfinite(before).sum(axis=1) >= PEAK_PAST
+    highest, (most, at) = before.max(axis=1), largest(days.smooth[:, -RECENT:])
+
+    def occurrence(client: int) -> Occurrence:
+        limit = np.sqrt(most[client] * (highest[client] + SMALL))
+        first, last = run_around(days.smooth[client] > limit, DAYS - RECENT + int(at[client]))
+        return _occurrence(days, client, first, last)
+
+    return Evidence(
+        "peak", np.where(has_past, (most + SMALL) / (np.where(has_past, highest, 0.0) + SMALL), np.nan), occurrence
+    )
+
+
 def _occurrence(days: RecentDays, client: int, first: int, last: int) -> Occurrence:
     return Occurrence(days.day_of(client, first), days.day_of(client, last), days.around(client, first, last))
 
@@ -98,7 +118,7 @@ def low_use(days: RecentDays) -> Evidence:
 
 # --- gradual change ---------------------------------------------------------------------------------------------------
 
-NOW, BEFORE, AROUND = 5, 12, 4  # weeks
+NOW, BEFORE, AROUND = 5, 12, 8  # weeks
 WORSE = 1.15  # times the step's error up to which a ramp may explain a fall
 NO_YEAR = 0.4  # of a log ratio: how much clearer a fall must be without a year to compare with
 

@@ -7,7 +7,7 @@ Out: Evidence of flat lines, copied and rounded values, stalls with a catch-up, 
 
 import numpy as np
 
-from fairmeter.analysis.anomalies.evidence import Evidence, Occurrence, largest, last_largest
+from fairmeter.analysis.anomalies.evidence import Evidence, Occurrence, above_zero, largest, last_largest
 from fairmeter.analysis.anomalies.level_changes import RECENT
 from fairmeter.analysis.anomalies.recent_days import (
     DAYS,
@@ -130,16 +130,17 @@ def stalls(days: RecentDays) -> Evidence:
 
 
 def stops(days: RecentDays) -> Evidence:
-    """Number of separate standstills of two days and more within four months. [count]"""
+    """The second longest standstill within four months, each with consumption after it. [days]"""
     length = _stopped_before(days)[:, -SPAN:]
     is_end = (length >= MIN_STOP) & (days.kwh[:, -SPAN:] > OFFSET * days.level[:, None])
+    second = np.sort(np.where(is_end, length, 0), axis=1)[:, -2]
 
     def occurrence(client: int) -> Occurrence:
         ends = np.flatnonzero(is_end[client])
         first = DAYS - SPAN + int(ends[0] - length[client, ends[0]])
         return Occurrence(days.day_of(client, first), days.day_of(client, DAYS - SPAN + int(ends[-1])), {})
 
-    return Evidence("stops", is_end.sum(axis=1).astype(np.float64), occurrence)
+    return Evidence("stops", above_zero(second.astype(np.float64)), occurrence)
 
 
 def _stopped_before(days: RecentDays) -> np.ndarray:

@@ -48,6 +48,11 @@ def _spike(found: Occurrence) -> str:
     return f"{_times(found).capitalize()} the usual consumption {_days(found)}: {during} kWh a day instead of {before}."
 
 
+def _peak(found: Occurrence) -> str:
+    during, before = (figure(found.figures[name]) for name in ("during", "before"))
+    return f"More than on any day of the year before, {_days(found)}: {during} kWh a day instead of {before}."
+
+
 def _low_use(found: Occurrence) -> str:
     during, before = (figure(found.figures[name]) for name in ("during", "before"))
     n_days = counted(found.figures["n_days"], "day")
@@ -172,6 +177,7 @@ def _invoice_equal(found: Occurrence) -> str:
 
 KINDS: dict[str, AnomalyKind] = {
     "spike": AnomalyKind(SUDDEN_SPIKE, _spike),
+    "peak": AnomalyKind(SUDDEN_SPIKE, _peak),
     "low_use": AnomalyKind(LOW_USE, _low_use),
     "gradual_fall": AnomalyKind(GRADUAL_CHANGE, _gradual_fall),
     "own_fall": AnomalyKind(OWN_HISTORY, _own_fall),

@@ -1,6 +1,6 @@
 """The live page: the newest readings and alerts, their rate, lag and rejections, and the hours of the week.
 
-In:  the newest readings and alerts of the store; ?heat=readings or alerts.
+In:  the newest readings and alerts of the store; ?heat=readings or alerts; ?pattern= of the alerts.
 Out: the page at /desk/live, and /desk/live/feed, its changing part, which live.js loads every few seconds. Without
      scripts the page stays as it was loaded.
 """
@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from flask import request
 
+from fairmeter.core.types import ANOMALY_PATTERNS
 from fairmeter.store import ReceivedBatch, Store
 from fairmeter.web.http import i18n
 from fairmeter.web.pages.site import Site, render
@@ -49,25 +50,32 @@ def register(site: Site) -> None:
 
     @site.page("/live")
     def live():
-        data = {"every": REFRESH_SECONDS, "live_texts": i18n.texts_below("live.script")}
-        return render("live.html", **live_context(store, zone, request.args.get("heat", "")), **data)
+        data = {"every": REFRESH_SECONDS, "live_texts": i18n.texts_below("live.script"), "patterns": ANOMALY_PATTERNS}
+        return render("live.html", **live_context(store, zone, *asked()), **data)
 
     @site.page("/live/feed")
     def live_feed():
-        return render("live_feed.html", **live_context(store, zone, request.args.get("heat", "")))
+        return render("live_feed.html", **live_context(store, zone, *asked()))
 
 
-def live_context(store: Store, zone: ZoneInfo, heat_of: str) -> dict[str, Any]:
+def asked() -> tuple[str, str | None]:
+    """What the address asks for: what the heat map counts, and the pattern of the alerts, None for all."""
+    pattern = request.args.get("pattern")
+    return request.args.get("heat", ""), pattern if pattern in ANOMALY_PATTERNS else None
+
+
+def live_context(store: Store, zone: ZoneInfo, heat_of: str, pattern: str | None = None) -> dict[str, Any]:
     """What the template of the feed receives."""
     now = datetime.now(UTC)
     arrived = [ArrivedBatch(batch, lag(batch, zone)) for batch in store.newest_batches(N_BATCHES)]
-    alerts = store.list_alerts(state=None, sort="raised", limit=N_ALERTS).rows
+    alerts = store.list_alerts(state=None, sort="raised", limit=N_ALERTS, pattern=pattern).rows
     client_ids = {one.batch.client_id for one in arrived} | {alert.client_id for alert in alerts}
     minutes = counts_by_minute(store.new_readings_by_minute(now - timedelta(minutes=N_MINUTES)), now)
     return {
         "now": now,
         "arrived": arrived,
         "alerts": alerts,
+        "pattern": pattern,
         "scores": store.scores_of(sorted(client_ids)),
         "minutes": minutes,
         "bars": bar_heights(minutes),

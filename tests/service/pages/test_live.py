@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from fairmeter.core.types import DataIncident
+from fairmeter.core.types import Anomaly, DataIncident
 from fairmeter.store import ReceivedBatch, StoreUnavailable
 from fairmeter.web.http.auth import INVESTIGATOR, VIEWER
 from fairmeter.web.pages import live
@@ -50,6 +50,23 @@ def test_readings_come_with_their_clients_score_and_lag(store, desk):
     assert "meter-2 not scored 6.0" in page.text
     assert "3 readings, " in page.text
     assert "in the last hour, 4 together" in page.text
+
+
+def test_alerts_are_shown_by_pattern_as_in_the_api(store, desk):
+    spike = Anomaly("sudden spike", "high", "2026-01-03", "2026-01-22", 1.4, "3.1 times the usual.")
+    write(store, score_of("c-1", 0.1, "low", anomalies=(spike,)), score_of("c-2"), scored_at=datetime.now(UTC))
+    for pattern, ids in (
+        ("sudden+spike", ["c-1"]),
+        ("irregular+hours", []),
+        ("", ["c-1", "c-2"]),
+        ("odd", ["c-1", "c-2"]),
+    ):
+        page = seen(desk.get(f"/desk/live?pattern={pattern}"))
+        assert sorted(re.findall(r'data-key="a \d+">.*?>(c-\d)</a>', page.whole)) == ids
+    assert "3.1 times the usual." in seen(desk.get("/desk/live/feed?pattern=sudden+spike")).text
+    rows = desk.get("/alerts?pattern=sudden+spike").json["rows"]
+    assert [row["client_id"] for row in rows] == ["c-1"]
+    assert desk.get("/alerts?pattern=odd").status_code == 422
 
 
 def test_what_is_the_datas_fault_and_who_waits_stands_on_the_page_in_the_api_and_in_the_metrics(store, desk):
