@@ -29,7 +29,7 @@ def test_the_committed_figures_hold_the_aims():
 
 
 def test_limits_are_the_values_that_their_share_reaches():
-    limits = anomalies.fit_limits({"stops": np.arange(1000.0)})["stops"]
+    limits = anomalies.fit_limits({"flat_line": np.arange(1000.0)})["flat_line"]
     assert limits == [999.0, 999.0, 999.0, 999.0]
     limits = anomalies.fit_limits({"spike": np.arange(10_000.0), "stall": np.full(9, np.nan)})
     assert limits["spike"][0] == pytest.approx(10_000 * (1 - anomalies.SHARES["spike"]), rel=1e-3)

@@ -15,6 +15,7 @@ from fairmeter.analysis.anomalies.evidence import (
     above_zero,
     largest,
     last_largest,
+    or_else,
     picked,
     quantile,
 )
@@ -66,7 +67,7 @@ def spikes(days: RecentDays) -> Evidence:
         at = client, best[client]
         middle = int(SPIKE_STOPS[best[client]]) - SPIKE_DAYS // 2
         limit = np.sqrt(max(high[at], 0.0) * max(usual[at], OFFSET * days.level[client]))
-        first, last = run_around(days.smooth[client] > limit * np.exp(days.factor[client]), middle)
+        first, last = run_around(days.smooth_adjusted[client] > limit, middle)
         return _occurrence(days, client, first, last)
 
     return Evidence("spike", value, occurrence)
@@ -78,13 +79,14 @@ PEAK_PAST = YEAR // 2  # days of that year that must be known
 
 def peaks(days: RecentDays) -> Evidence:
     """A few days above any days of the year before, however short. [times]"""
-    before = np.where(np.isnan(days.smooth[:, PEAK_YEAR]), -np.inf, days.smooth[:, PEAK_YEAR])
+    smooth = days.smooth_adjusted
+    before = or_else(smooth[:, PEAK_YEAR], -np.inf)
     has_past = np.isfinite(before).sum(axis=1) >= PEAK_PAST
-    highest, (most, at) = before.max(axis=1), largest(days.smooth[:, -RECENT:])
+    highest, (most, at) = before.max(axis=1), largest(smooth[:, -RECENT:])
 
     def occurrence(client: int) -> Occurrence:
         limit = np.sqrt(most[client] * (highest[client] + SMALL))
-        first, last = run_around(days.smooth[client] > limit, DAYS - RECENT + int(at[client]))
+        first, last = run_around(smooth[client] > limit, DAYS - RECENT + int(at[client]))
         return _occurrence(days, client, first, last)
 
     return Evidence(

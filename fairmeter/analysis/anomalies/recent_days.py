@@ -77,10 +77,12 @@ class RecentDays:
     @cached_property
     def smooth(self) -> np.ndarray:
         """Median of each day with the days before and after it. [kWh]"""
-        near = np.full((3, *self.kwh.shape), np.nan)
-        near[0], near[1, :, 1:], near[2, :, :-1] = self.kwh, self.kwh[:, :-1], self.kwh[:, 1:]
-        near.sort(axis=0)  # NaN comes last
-        return np.where(np.isnan(near[2]), near[0], near[1])
+        return smoothed(self.kwh)
+
+    @cached_property
+    def smooth_adjusted(self) -> np.ndarray:
+        """As `smooth`, of the adjusted consumption. [kWh]"""
+        return smoothed(self.adjusted)
 
     def day_of(self, client: int, column: int) -> int:
         """Day of a client's column, since 1970."""
@@ -120,6 +122,14 @@ def week_means(values: np.ndarray, min_known: float = WEEK * MIN_KNOWN) -> np.nd
     known = ~np.isnan(weeks)
     total, n = row_sums(np.where(known, weeks, 0.0)), known.sum(axis=2)
     return np.where(n >= min_known, total / np.maximum(n, 1), np.nan)
+
+
+def smoothed(values: np.ndarray) -> np.ndarray:
+    """Median of each column with the columns before and after it; with two known ones the lower."""
+    near = np.full((3, *values.shape), np.nan)
+    near[0], near[1, :, 1:], near[2, :, :-1] = values, values[:, :-1], values[:, 1:]
+    near.sort(axis=0)  # NaN comes last
+    return np.where(np.isnan(near[2]), near[0], near[1])
 
 
 def run_around(mask: np.ndarray, column: int) -> tuple[int, int]:

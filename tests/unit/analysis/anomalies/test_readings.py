@@ -11,6 +11,7 @@ from fairmeter.analysis.anomalies.limits import ALONE, FLOORS, LIMITS, NEIGHBOUR
 from fairmeter.analysis.anomalies.recent_days import DAYS, RecentDays, run_around, run_lengths
 from fairmeter.analysis.anomalies.wording import KINDS
 from fairmeter.core.types import ANOMALY_PATTERNS, SEVERITIES
+from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.json_records import tables_from_records
 from fairmeter.features.readings.covariates import Covariates
 from tests.builders.readings import FIRST, days_of, town
@@ -201,6 +202,23 @@ def test_irregular_hours_are_a_move_into_the_night(homes):
     assert [one.pattern for one in moved] == ["irregular hours"]
     assert days_apart(moved[0].since, day_before_end(42)) <= 14
     assert others == [(), ()]
+
+
+def read_every(minutes, hours, first):
+    """Readings of an interval that sum to these hours. [hours: (days, 24)]"""
+    n = 60 // minutes
+    start = np.datetime64(first, "D").astype("datetime64[m]") + minutes * np.arange(hours.size * n)
+    kwh = np.repeat(hours.ravel() / n, n)
+    table = {"client": np.zeros(len(kwh), np.int64), "read_at": start, "consumption_kwh": kwh}
+    return DailyConsumption.from_readings(table, 1)
+
+
+def test_readings_of_fifteen_and_thirty_minutes_are_as_those_of_an_hour(homes):
+    hours = hourly(homes[:1], N_DAYS - 42).hours[-150:]
+    found = [find_anomalies(1, NO_INVOICES, read_every(minutes, hours, FIRST))[0] for minutes in (60, 30, 15)]
+    assert found[0][0].pattern == "irregular hours"
+    assert found[0] == found[1]
+    assert found[1] == found[2]
 
 
 # --- limits and windows -----------------------------------------------------------------------------------------------
