@@ -34,15 +34,12 @@ from fairmeter.data.tables import read_tables
 from fairmeter.evaluation.metrics import RESAMPLES, CumulativeHits, bootstrap, cumulative_hits, percentiles, ratio
 from fairmeter.features.invoices.matrix import AGGREGATES_BLOCK, FEATURES, METER_GROUP_KEYS, client_features
 from fairmeter.models.fraud_model import ACCOUNT_FEATURES
-from fairmeter.models.target_encoding import out_of_fold
 from fairmeter.training.dataset import VIEWS, Dataset, TrainingError
 from fairmeter.training.ensemble_fitting import (
     DETECTOR_FEATURES,
     MEMBER_SEED,
-    RATE_FOLDS,
     EnsembleConfig,
-    fit_ensemble,
-    stratified_folds,
+    fit_inputs,
 )
 from fairmeter.training.invoice_pipeline import ensemble_config, read_dataset
 from fairmeter.training.member_fitting import fit_xgboost
@@ -80,6 +77,10 @@ FAMILIES = {
     "neighbours: place and tariff": "neighbours_(place|tariff)_.*",
     "neighbours: meters": f"neighbours_({BY_METER})_.*",
     "neighbours, all": "neighbours_.*",
+    "mates of the day": "mates_.*",
+    "single invoices": "invoice_trees_.*",
+    "first price level, both energies, uncommon periods": "full_level_1_.*|both_.*|(electricity|gas)_alone_share"
+    "|(odd|long)_period_.*|gap_variation|period_.*_n",
     "peers": f".*{PEERS}",
     "detectors": "|".join(DETECTOR_FEATURES),
     "place and category": "category|region|district",
@@ -209,12 +210,9 @@ def trials(inputs: Matrices, as_given: Matrices, fits: int) -> Iterator[Trial]:
 
 
 def matrices(evidence: FeatureMatrix, split: TestSplit, label: np.ndarray, plan: EnsembleConfig) -> Matrices:
-    """As fitting.py makes them: fitted on the training clients, whose neighbours' rates come out of fold."""
-    train, y = evidence.of(split.train), label[split.train]
-    inputs = fit_ensemble(train, y, plan, SEED).ensemble.inputs
-    cells = {name: train.group_keys[name] for name in plan.group_keys}
-    rates = out_of_fold(cells, y, stratified_folds(y, RATE_FOLDS, SEED + 1))
-    return Matrices(inputs.names, inputs.matrix(train, rates), inputs.matrix(evidence.of(split.test)))
+    """As training makes them: fitted on the training clients, whose columns from labels come out of fold."""
+    inputs, train = fit_inputs(evidence.of(split.train), label[split.train], plan, SEED)
+    return Matrices(inputs.names, train, inputs.matrix(evidence.of(split.test)))
 
 
 def scores(trial: Trial, label: np.ndarray, options: argparse.Namespace) -> np.ndarray:

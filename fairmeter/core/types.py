@@ -25,16 +25,38 @@ class GroupKeys(NamedTuple):
     keys: np.ndarray
 
 
+class InvoiceRows(NamedTuple):
+    """Every invoice of each client: `counts` invoices per client [int64], and for all in a row the key of the clients
+    read with it [uint64] and its values [float32, (invoices, columns)].
+    """
+
+    counts: np.ndarray
+    mates: np.ndarray
+    values: np.ndarray
+
+    @classmethod
+    def concatenated(cls, parts: list["InvoiceRows"]) -> "InvoiceRows":
+        """The clients of all parts, in order; at least one part."""
+        return cls(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+    def of(self, chosen: np.ndarray) -> "InvoiceRows":
+        """The invoices of some clients. [mask]"""
+        is_kept = np.repeat(chosen, self.counts)
+        return InvoiceRows(self.counts[chosen], self.mates[is_kept], self.values[is_kept])
+
+
 @dataclass(frozen=True, slots=True)
 class FeatureMatrix:
     """Features of some clients [float32, (clients, features)], the records behind them, and group keys by name.
 
     n_records: number of invoices or of days with readings per client; 0 where there is nothing to score.
+    invoices: every invoice by itself, None where that was not asked for.
     """
 
     features: np.ndarray
     n_records: np.ndarray
     group_keys: dict[str, GroupKeys]
+    invoices: InvoiceRows | None = None
 
     def __len__(self) -> int:
         return len(self.features)
@@ -52,6 +74,7 @@ class FeatureMatrix:
             np.concatenate([part.features for part in parts]),
             np.concatenate([part.n_records for part in parts]),
             group_keys,
+            None if parts[0].invoices is None else InvoiceRows.concatenated([part.invoices for part in parts]),
         )
 
     def of(self, clients: np.ndarray) -> "FeatureMatrix":
@@ -62,7 +85,8 @@ class FeatureMatrix:
             name: GroupKeys(c.counts[chosen], c.keys[np.repeat(chosen, c.counts)])
             for name, c in self.group_keys.items()
         }
-        return FeatureMatrix(self.features[chosen], self.n_records[chosen], group_keys)
+        invoices = None if self.invoices is None else self.invoices.of(chosen)
+        return FeatureMatrix(self.features[chosen], self.n_records[chosen], group_keys, invoices)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from fairmeter.core.formatting import change, counted, figure, join_names, month, sentence, share, share_or_none
-from fairmeter.explanation import account_sentences
+from fairmeter.explanation import account_sentences, pattern_sentences
 from fairmeter.explanation.sentence_inputs import InvoiceContext, Sentence, direction
 from fairmeter.explanation.topics import Topic
 from fairmeter.features.base import DISCREPANCY, FALL, IRREGULAR, LOW
@@ -253,6 +253,7 @@ def _meter(it: InvoiceContext) -> Sentence | None:
 
 SENTENCES: dict[tuple[str, str], SentenceRule] = {
     **account_sentences.SENTENCES,
+    **pattern_sentences.SENTENCES,
     (FALL, "change"): _change, (FALL, "year_on_year"): _year_on_year, (FALL, "years"): _years, (FALL, "drops"): _drops,
     (LOW, "level"): _level, (LOW, "zero"): _zero, (LOW, "upper"): _upper, (LOW, "sums"): _sums,
     (IRREGULAR, "jumps"): _jumps, (IRREGULAR, "same"): _same, (IRREGULAR, "seasons"): _seasons,

@@ -25,13 +25,31 @@ from fairmeter.features.base import (
     UNUSUAL,
     Feature,
 )
-from fairmeter.features.invoices import consumption, meter_and_account
 from fairmeter.features.invoices.group_keys import GROUP_KEYS
+from fairmeter.features.invoices.matrix import BLOCKS
 from fairmeter.features.readings.matrix import FEATURES as READING_FEATURES
 
 INVOICES, READINGS = "invoices", "readings"
 FALL_DETECTOR_PREFIX = "falls_by_"  # of a detector that looks at falls in consumption alone
 NEIGHBOUR_PREFIX, PEER_SUFFIX = "neighbours_", "_against_peers"
+MATES_PREFIX, TREES_PREFIX = "mates_", "invoice_trees_"
+
+
+MATE_STATISTICS = {
+    "mean": "mean of the {}", "std": "standard deviation of the {}", "max": "highest {}", "min": "lowest {}",
+    "slope": "trend of the {}", "recent": "{} of the last two years against all",
+}  # fmt: skip
+MATE_SERIES = {
+    "elec_level": "log consumption a month, electricity", "gas_level": "log consumption a month, gas",
+    "months": "months an invoice covers", "gap": "time between invoices", "zero": "share of zero consumption",
+    "change": "change from one invoice to the next",
+}  # fmt: skip
+TREE_TEXTS = {
+    "mean": "mean", "std": "standard deviation", "max": "highest", "q90": "90 % quantile", "median": "median",
+    "min": "lowest", "last": "of the last day", "top_3": "mean of the three highest", "odds": "log of the mean odds",
+    "recent": "mean of the last two years", "recent_max": "highest of the last two years",
+    "peak_ago": "time from the highest to the last invoice", "elec": "mean, electricity", "gas": "mean, gas",
+}  # fmt: skip
 
 
 class Topic(NamedTuple):
@@ -48,15 +66,17 @@ INVOICE_TOPICS: dict[str, tuple[tuple[str, str], ...]] = {
            ("drops", "change_|off_average|fall_"), ("change", "")),
     LOW: (("zero", "zero|near_zero"), ("sums", "consumption_level_|total_consumption|months_"),
           ("upper", "level_[234]"), ("level", "")),
-    IRREGULAR: (("seasons", "winter|spring|summer|autumn"), ("same", "same"), ("jumps", "")),
+    IRREGULAR: (("both", "both_"), ("uncommon", "odd_|long_"), ("seasons", "winter|spring|summer|autumn"),
+                ("same", "same"), ("jumps", "")),
     DISCREPANCY: (("remark", "remark"), ("index", "mismatch|rollback|stall"), ("meter", "")),
-    TARIFF: (("price_levels", "level_|total_level"), ("periods", "months|not_4"), ("gas", "gas_share"),
-             ("tariff", "")),
-    PLACE: (("route", "neighbours_(route|first_day)"), ("creation", "neighbours_created"),
+    TARIFF: (("first_level", "full_level"), ("uncommon", "period_|both_months"), ("price_levels", "level_|total_level"),
+             ("periods", "months|not_4"), ("gas", "gas_share"), ("tariff", "")),
+    PLACE: (("mates", MATES_PREFIX), ("route", "neighbours_(route|first_day)"), ("creation", "neighbours_created"),
             ("meters", "neighbours_(exchange|meter)"), ("tariff", "neighbours_tariff"), ("place", "")),
-    HISTORY: (("gaps", "gap|off_cycle|late|coverage"), ("creation", "created_on|first_invoice_after|n_before"),
+    HISTORY: (("uncommon", "odd_period|gap_variation"), ("both", "electricity_alone|gas_alone"),
+              ("gaps", "gap|off_cycle|late|coverage"), ("creation", "created_on|first_invoice_after|n_before"),
               ("account", "")),
-    UNUSUAL: (("average", "moving_average"), ("deviation", "")),
+    UNUSUAL: (("invoices", TREES_PREFIX), ("average", "moving_average"), ("deviation", "")),
 }  # fmt: skip
 READING_TOPICS: dict[str, tuple[tuple[str, str], ...]] = {
     FALL: (("year_on_year", ".*year_on_year"), ("last", "mean_|derivative|.*_last_|.*_(off|z|below)_|fall_.*(90|30)"),
@@ -78,7 +98,7 @@ READING_TOPICS: dict[str, tuple[tuple[str, str], ...]] = {
 def _invoice_features() -> dict[str, tuple[Feature, str, str]]:
     """The features of invoices by name: the feature, its energy, its name without the energy."""
     found = {}
-    for block in (*consumption.BLOCKS, *meter_and_account.BLOCKS):
+    for block in BLOCKS:
         names = [feature.name for feature in block.features]
         energies = ENERGIES if block.is_by_pair else ("",)
         for i, feature in enumerate(block.columns):
@@ -94,14 +114,16 @@ READING_GROUPS = {feature.name: feature.group for feature in READING_FEATURES}
 def topic_of(column: str, kind: str) -> Topic:
     """Topic of a column. [kind: INVOICES or READINGS]
 
-    Target encodings belong to the evidence group of places. A deviation from peers stays in its feature's own group:
-    half of a low level would otherwise count as a matter of place.
+    Target encodings and differences from mates belong to the evidence group of places. A deviation from peers stays in
+    its feature's own group: half of a low level would otherwise count as a matter of place.
     """
     if kind == READINGS:
         group = REASON_GROUP[READING_GROUPS.get(column, UNUSUAL)]
         return Topic(group, _first(READING_TOPICS[group], column), "elec")
-    if column.startswith(NEIGHBOUR_PREFIX):
-        return Topic(PLACE, _first(INVOICE_TOPICS[PLACE], column), "")
+    if column.startswith((NEIGHBOUR_PREFIX, MATES_PREFIX)):
+        energy = "gas" if column.startswith(f"{MATES_PREFIX}gas") else "elec"
+        is_of_mates = column.startswith(MATES_PREFIX)
+        return Topic(PLACE, _first(INVOICE_TOPICS[PLACE], column), energy if is_of_mates else "")
     if column.startswith(FALL_DETECTOR_PREFIX):
         return Topic(FALL, "change", "elec")
     name = column.removesuffix(PEER_SUFFIX)
@@ -157,6 +179,12 @@ def column_text(column: str, kind: str = INVOICES) -> str:
     if column.startswith(NEIGHBOUR_PREFIX):
         cell, _, short = column.removeprefix(NEIGHBOUR_PREFIX).rpartition("_")
         return f"share of frauds among clients of {GROUP_KEYS[cell]} ({short})"
+    if column.startswith(MATES_PREFIX):
+        series, _, statistic = column.removeprefix(MATES_PREFIX).rpartition("_")
+        text = MATE_STATISTICS[statistic].format(MATE_SERIES[series])
+        return f"{text}, against clients of its region invoiced on the same day"
+    if column.startswith(TREES_PREFIX):
+        return f"scores of single invoices: {TREE_TEXTS[column.removeprefix(TREES_PREFIX)]}"
     if column.endswith(PEER_SUFFIX):
         return f"{column_text(column.removesuffix(PEER_SUFFIX))}, against region and category"
     return f"score of the detector {column.replace('_', ' ')}"

@@ -8,13 +8,14 @@ Out: calibrated log-odds, one a client. NumPy and ONNX Runtime only; training ma
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from fairmeter.core.types import FeatureMatrix
 from fairmeter.evaluation.drift import ReferenceDistribution
 from fairmeter.models.detectors.classical import Detectors
+from fairmeter.models.invoice_evidence import InvoiceEvidence
 from fairmeter.models.peer_groups import PeerGroups
 from fairmeter.models.runtime.oblivious_trees import BLOCK, ObliviousTrees
 from fairmeter.models.runtime.onnx_trees import OnnxTrees
@@ -22,10 +23,24 @@ from fairmeter.models.runtime.tree_arrays import TreeArrays, tree_arrays
 from fairmeter.models.target_encoding import GroupRates
 
 
+class OutOfFold(NamedTuple):
+    """Columns of training clients from other clients' labels: target encodings, and the evidence of single invoices.
+
+    In training they stand for the columns of what is fitted on all; None where there are none.
+    """
+
+    rates: np.ndarray | None = None
+    invoices: np.ndarray | None = None
+
+
+IN_SERVING = OutOfFold()
+
+
 @dataclass(frozen=True)
 class EnsembleInputs:
     """FeatureMatrix -> the members' input: selected features, target encodings, deviations from peers, detector scores.
 
+    Last come the columns of single invoices, where the ensemble was fitted with them.
     `names` are the members' columns; `columns` are the places of the selected features among all.
     """
 
@@ -34,19 +49,19 @@ class EnsembleInputs:
     rates: GroupRates | None
     peers: PeerGroups | None
     detectors: Detectors | None
+    invoices: InvoiceEvidence | None = None
 
-    def matrix(self, features: FeatureMatrix, rates: np.ndarray | None = None) -> np.ndarray:
-        """The members' input. [float32, (clients, len(names))]
-
-        rates: out-of-fold target encodings, which replace the fitted ones in training.
-        """
+    def matrix(self, features: FeatureMatrix, training: OutOfFold = IN_SERVING) -> np.ndarray:
+        """The members' input. [float32, (clients, len(names)); training: columns of the clients fitted on]"""
         parts = [features.features[:, self.columns]]
         if self.rates is not None:
-            parts.append(self.rates.columns(features.group_keys) if rates is None else rates)
+            parts.append(self.rates.columns(features.group_keys) if training.rates is None else training.rates)
         if self.peers is not None:
             parts.append(self.peers.deviations(features.features))
         if self.detectors is not None:
             parts.append(self.detectors.scores(features.features))
+        if self.invoices is not None:
+            parts.append(self.invoices.columns(features.invoices) if training.invoices is None else training.invoices)
         return np.ascontiguousarray(np.concatenate(parts, axis=1), dtype=np.float32)
 
 

@@ -23,6 +23,7 @@ from fairmeter.core.types import (
     Table,
 )
 from fairmeter.data.daily import DailyConsumption
+from fairmeter.features.invoices.invoice_rows import INVOICE_ROWS
 from fairmeter.features.readings.covariates import TransformerLosses
 from fairmeter.models import ranks
 from fairmeter.models.ensemble import Ensemble, log_odds_of, probability_of
@@ -67,9 +68,12 @@ class FraudModel:
 
     @property
     def group_key_names(self) -> tuple[str, ...]:
-        """Names of the group keys that the target encoding needs."""
-        rates = self.invoices and self.invoices.inputs.rates
-        return () if rates is None else tuple(rates.keys)
+        """Names of the group keys that the target encoding needs, and INVOICE_ROWS if single invoices are."""
+        if self.invoices is None:
+            return ()
+        inputs = self.invoices.inputs
+        names = () if inputs.rates is None else tuple(inputs.rates.keys)
+        return names if inputs.invoices is None else (*names, INVOICE_ROWS)
 
     @cached_property
     def code_names(self) -> CodeNames:

@@ -23,12 +23,14 @@ import numpy as np
 from fairmeter.evaluation.drift import ReferenceDistribution
 from fairmeter.features.readings.covariates import Covariates
 from fairmeter.features.readings.matrix import FEATURE_NAMES as READING_FEATURES
+from fairmeter.models.day_mates import DayMates
 from fairmeter.models.detectors import classical
 from fairmeter.models.detectors.autoencoder import Autoencoder
 from fairmeter.models.detectors.forecaster import Forecaster
 from fairmeter.models.detectors.mean_rank import MeanRank
 from fairmeter.models.ensemble import Ensemble, EnsembleInputs
 from fairmeter.models.fraud_model import FraudModel
+from fairmeter.models.invoice_evidence import InvoiceEvidence
 from fairmeter.models.peer_groups import PeerGroups
 from fairmeter.models.reading_model import ReadingModel
 from fairmeter.models.runtime.dense_network import DenseNetwork, InputScaler
@@ -36,9 +38,10 @@ from fairmeter.models.runtime.oblivious_trees import ObliviousTrees
 from fairmeter.models.runtime.onnx_trees import OnnxTrees
 from fairmeter.models.target_encoding import GroupRates
 
-FORMAT = 5
-# Without dense networks, and 3 also without reference distributions: such a model has the same scores, but no drift.
-OLDER = (3, 4)
+FORMAT = 6
+# Without the evidence of single invoices; 4 also without dense networks; 3 also without reference distributions: such a
+# model has the same scores, but no drift.
+OLDER = (3, 4, 5)
 PARTS = ("invoices", "aggregates", "readings")
 MAX_BYTES = 512 * 2**20  # unpacked: ten times the size of a model
 # Names of the classes in model.bin. They never change, so that files of all versions can be read.
@@ -62,6 +65,8 @@ KINDS: dict[str, type] = {
     "ReadingModel": ReadingModel,
     "Surroundings": Covariates,
     "MeanRank": MeanRank,
+    "DayMates": DayMates,
+    "InvoiceEvidence": InvoiceEvidence,
 }
 FILE_NAMES = {kind: name for name, kind in KINDS.items()}
 

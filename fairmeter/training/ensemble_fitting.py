@@ -12,9 +12,11 @@ import numpy as np
 from fairmeter.core.types import FeatureMatrix
 from fairmeter.evaluation.drift import ReferenceDistribution
 from fairmeter.models.detectors.classical import Detectors
-from fairmeter.models.ensemble import Ensemble, EnsembleInputs, calibrate, probability_of
+from fairmeter.models.ensemble import Ensemble, EnsembleInputs, OutOfFold, calibrate, probability_of
+from fairmeter.models.invoice_evidence import COLUMN_NAMES as INVOICE_COLUMNS
 from fairmeter.models.peer_groups import PEER_FEATURES, USUAL_FEATURES, PeerGroups
 from fairmeter.models.target_encoding import GroupRates, column_names, out_of_fold
+from fairmeter.training.invoice_evidence_fitting import TREE_FOLDS, fit_invoice_evidence
 from fairmeter.training.member_fitting import MEMBERS, TREES, FittedMember
 from fairmeter.training.sample_weights import cap_weights, effective_size, representative_sample, weighted_medians
 
@@ -67,6 +69,7 @@ class EnsembleConfig:
 
     group_keys: names of group keys for target encoding. detector_features: feature names by detector.
     only_falls: detectors score falls alone, not rises. has_peers: with deviations from peer groups.
+    has_invoice_rows: with the evidence of single invoices.
     missing_share: share of values hidden from the members in training. [0..1]
     """
 
@@ -77,6 +80,7 @@ class EnsembleConfig:
     detector_features: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     only_falls: bool = False
     has_peers: bool = False
+    has_invoice_rows: bool = False
     quick: bool = False
     missing_share: float = 0.0
 
@@ -167,7 +171,7 @@ def household_folds(household: np.ndarray, n: int, seed: int) -> np.ndarray:
 def fit_inputs(
     evidence: FeatureMatrix, label: np.ndarray, config: EnsembleConfig, seed: int
 ) -> tuple[EnsembleInputs, np.ndarray]:
-    """Fit the inputs; returns them and the training clients' matrix, with target encodings out of fold."""
+    """Fit the inputs; returns them and the training clients' matrix, its columns from labels out of fold."""
     columns = np.array([config.names.index(name) for name in config.used])
     keys = {name: evidence.group_keys[name] for name in config.group_keys}
     peers = PeerGroups.fit(evidence.features, config.names) if config.has_peers else None
@@ -179,10 +183,17 @@ def fit_inputs(
         *column_names(config.group_keys),
         *(f"{name}_against_peers" for name in PEER_FEATURES if config.has_peers),
         *config.detector_features,
+        *(INVOICE_COLUMNS if config.has_invoice_rows else ()),
     )
-    inputs = EnsembleInputs(names, columns, GroupRates.fit(keys, label) if keys else None, peers, detectors)
-    rates = out_of_fold(keys, label, stratified_folds(label, RATE_FOLDS, seed + 1)) if keys else None
-    return inputs, _hide_values(inputs.matrix(evidence, rates), config, seed)
+    rates = GroupRates.fit(keys, label) if keys else None
+    training_rates = out_of_fold(keys, label, stratified_folds(label, RATE_FOLDS, seed + 1)) if keys else None
+    of_invoices = training_columns = None
+    if config.has_invoice_rows:
+        folds = stratified_folds(label, TREE_FOLDS, seed + 2)
+        of_invoices, training_columns = fit_invoice_evidence(evidence.invoices, label, folds, seed, config.quick)
+    inputs = EnsembleInputs(names, columns, rates, peers, detectors, of_invoices)
+    matrix = inputs.matrix(evidence, OutOfFold(training_rates, training_columns))
+    return inputs, _hide_values(matrix, config, seed)
 
 
 def reference_client(matrix: np.ndarray, label: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:

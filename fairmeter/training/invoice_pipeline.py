@@ -211,7 +211,13 @@ def ensemble_config(view: str, quick: bool) -> EnsembleConfig:
     )
     group_keys = tuple(name for name in GROUP_KEYS if not (is_prospective and name in METER_GROUP_KEYS))
     return EnsembleConfig(
-        FEATURE_NAMES, used, group_keys, detector_features=DETECTOR_FEATURES, has_peers=True, quick=quick
+        FEATURE_NAMES,
+        used,
+        group_keys,
+        detector_features=DETECTOR_FEATURES,
+        has_peers=True,
+        has_invoice_rows=True,
+        quick=quick,
     )
 
 

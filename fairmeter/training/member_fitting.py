@@ -51,6 +51,24 @@ def fit_xgboost(
     return FittedMember(_xgboost_trees(model, inputs.shape[1]), model)
 
 
+def fit_invoice_trees(
+    inputs: np.ndarray, label: np.ndarray, weight: np.ndarray, seed: int, quick: bool = False
+) -> OnnxTrees:
+    """Boosted trees on single invoices, few and shallow enough to score a history in a tenth of a millisecond.
+
+    One row is an invoice; label and weight are those of its client.
+    """
+    import xgboost
+
+    model = xgboost.XGBClassifier(
+        n_estimators=30 if quick else 160, learning_rate=0.3 if quick else 0.15, max_depth=4 if quick else 6,
+        min_child_weight=20, subsample=0.6, colsample_bynode=0.4, reg_lambda=50.0, max_bin=64, tree_method="hist",
+        n_jobs=THREADS, random_state=seed,
+    )  # fmt: skip
+    model.fit(inputs, label, sample_weight=weight)
+    return _xgboost_trees(model, inputs.shape[1])
+
+
 def fit_random_forest(
     inputs: np.ndarray, label: np.ndarray, seed: int, quick: bool = False, weight: np.ndarray | None = None
 ) -> FittedMember:

@@ -33,6 +33,7 @@ METER_GROUP_KEYS = {
 GROUP_KEYS |= METER_GROUP_KEYS
 CREATED = ("created_day", "created_month", "created_year")
 SEED = {name: np.uint64(i) for i, name in enumerate(GROUP_KEYS, start=1)}
+MATES_SEED = np.uint64(len(GROUP_KEYS) + 1)
 MIX = np.uint64(0x9E3779B97F4A7C15)  # 2**64 over the golden ratio (Fibonacci hashing): spreads adjacent codes
 
 
@@ -63,6 +64,15 @@ def account_group_keys(clients: Table, has_meter: bool = True) -> dict[str, Grou
     one, none = np.ones(n, dtype=np.int64), GroupKeys(np.zeros(n, dtype=np.int64), np.empty(0, dtype=np.uint64))
     names = [name for name in GROUP_KEYS if has_meter or name not in METER_GROUP_KEYS]
     return {name: GroupKeys(one, keys[name]) if name in ("place", *CREATED) else none for name in names}
+
+
+def mate_keys(rows: InvoiceSeries) -> np.ndarray:
+    """Key of each invoice's mates: the same region, energy and day. [uint64, (rows,)]"""
+    region = rows.by_client.spread(fill_missing(rows.clients["region"], -1.0))
+    keys = np.full((1, len(region)), MATES_SEED)
+    for code in (region, rows["energy"], rows.day):
+        keys = _mix(keys, code)
+    return keys[0]
 
 
 def _meter_keys(rows: InvoiceSeries) -> dict[str, GroupKeys]:

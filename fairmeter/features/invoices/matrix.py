@@ -27,8 +27,9 @@ from fairmeter.features.base import (
     Block,
     Feature,
 )
-from fairmeter.features.invoices import consumption, meter_and_account
+from fairmeter.features.invoices import billing_pattern, consumption, meter_and_account
 from fairmeter.features.invoices.group_keys import GROUP_KEYS, METER_GROUP_KEYS, account_group_keys, invoice_group_keys
+from fairmeter.features.invoices.invoice_rows import INVOICE_ROWS, invoice_rows, no_invoice_rows
 from fairmeter.features.invoices.meter_and_account import AGGREGATES_BLOCK
 from fairmeter.features.invoices.series import InvoiceSeries, as_float_days
 
@@ -57,17 +58,19 @@ __all__ = [
 CHUNK = 500  # clients computed at a time: their series fit the processor's cache
 THREADS = 2  # NumPy releases the GIL in its loops; more threads wait for memory
 
-BLOCKS: tuple[Block, ...] = (*consumption.BLOCKS, *meter_and_account.BLOCKS)
+BLOCKS: tuple[Block, ...] = (*consumption.BLOCKS, *meter_and_account.BLOCKS, *billing_pattern.BLOCKS)
 FEATURES: tuple[Feature, ...] = tuple(feature for block in BLOCKS for feature in block.columns)
 FEATURE_NAMES: tuple[str, ...] = tuple(feature.name for feature in FEATURES)
 LEVEL_FEATURE = re.compile(r"level_[1-4]|_upper$")  # what is computed from single price levels
+ALL_KEYS = (*GROUP_KEYS, INVOICE_ROWS)
 N_INVOICES = FEATURE_NAMES.index("n_invoices")
 
 
-def client_features(clients: Table, invoices: Table, group_keys: Collection[str] = tuple(GROUP_KEYS)) -> FeatureMatrix:
+def client_features(clients: Table, invoices: Table, group_keys: Collection[str] = ALL_KEYS) -> FeatureMatrix:
     """Features and group keys of every client, in the order of `clients`.
 
-    clients, invoices: canonical tables; group_keys: names of those that are needed, others may be left out.
+    clients, invoices: canonical tables; group_keys: names of those that are needed, others may be left out;
+    INVOICE_ROWS among them asks for the values of every invoice.
     A client without invoices has the features of its account, counts of 0, and NaN otherwise. No clients give length 0.
     """
     n = len(clients["client_id"])
@@ -93,13 +96,17 @@ def _feature_matrix(clients: Table, invoices: Table, group_keys: Collection[str]
     n, has_meter = len(clients["client_id"]), not METER_GROUP_KEYS.keys().isdisjoint(group_keys)
     if not len(invoices["client"]):
         return FeatureMatrix(
-            _account_features(clients, n), np.zeros(n, np.int64), account_group_keys(clients, has_meter)
+            _account_features(clients, n),
+            np.zeros(n, np.int64),
+            account_group_keys(clients, has_meter),
+            no_invoice_rows(clients) if INVOICE_ROWS in group_keys else None,
         )
     with np.errstate(all="ignore"):  # missing evidence is NaN, and so is a division by zero
         rows = InvoiceSeries.from_tables(clients, invoices)
         matrix = _matrix(rows, n)
+        each = invoice_rows(rows) if INVOICE_ROWS in group_keys else None
     matrix[~np.isfinite(matrix)] = np.nan
-    return FeatureMatrix(matrix, rows.by_client.counts, invoice_group_keys(rows, has_meter))
+    return FeatureMatrix(matrix, rows.by_client.counts, invoice_group_keys(rows, has_meter), each)
 
 
 # --- pairs to clients -------------------------------------------------------------------------------------------------
@@ -131,7 +138,8 @@ with np.errstate(all="ignore"):
     WITHOUT_INVOICES = _pair_features(InvoiceSeries.without_invoices())[:, 0].astype(np.float32)
 ORDER = _computed_order()
 ACCOUNT_COLUMNS = {name: FEATURE_NAMES.index(name) for name in ("category", "region", "district", "created_on")}
-COUNTS = ("n_before_creation", "n_invoices", "n_invoice_dates", "n_tariffs")  # 0 without invoices
+OF_ACCOUNTS = ("n_before_creation", "n_invoices", "n_invoice_dates", "n_tariffs")
+COUNTS = (*OF_ACCOUNTS, *billing_pattern.COUNTS)  # 0 without invoices
 
 
 def _empty_account_features() -> np.ndarray:

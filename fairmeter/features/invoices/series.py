@@ -190,19 +190,19 @@ class InvoiceSeries:
     @cached_property
     def change(self) -> np.ndarray:
         """Level minus that of the invoice before. [log ratio]"""
-        return self.level - self._levels_back[0]
+        return self.level - self.levels_back[0]
 
     @cached_property
     def off_average(self) -> np.ndarray:
         """Level minus the mean of the three invoices before. [log ratio]"""
-        one, two, three = self._levels_back[:3]
+        one, two, three = self.levels_back[:3]
         return self.level - (one + two + three) / 3
 
     @cached_property
     def year_on_year(self) -> np.ndarray:
         """Level minus that of the latest invoice 11 to 13 months earlier. [log ratio]"""
         days = self.day - self._days_back
-        change = self.level - self._levels_back
+        change = self.level - self.levels_back
         is_year = (days >= YEAR_DAYS[0]) & (days <= YEAR_DAYS[1]) & ~np.isnan(change)
         nearest = change[is_year.argmax(axis=0), np.arange(len(self.level))]
         return np.where(is_year.any(axis=0), nearest, np.nan)
@@ -218,5 +218,6 @@ class InvoiceSeries:
         return self.by_pair.lags(self.day, LAGS)
 
     @cached_property
-    def _levels_back(self) -> np.ndarray:
+    def levels_back(self) -> np.ndarray:
+        """Levels of the invoices LAGS back. [log kWh a month, (len(LAGS), rows)]"""
         return self.by_pair.lags(self.level, LAGS)
