@@ -25,7 +25,8 @@ zero. The prefix `elec_` or `gas_` names the energy; without a prefix a feature 
 Numbers in the names of reading features are days, as `log_off_7` or `flat_change_90`. Features marked **(all)** may be
 a consequence of an inspection, such as a meter exchange: the prospective view leaves them out
 ([concepts.md](concepts.md#two-views)). Beside these, a model has columns that are fitted in training: the target
-encoding of neighbours, deviations from peers, and scores of detectors ([model.md](model.md))."""
+encoding of neighbours, differences from clients read on the same day, scores of single invoices, deviations from peers,
+and scores of detectors ([model.md](model.md))."""
 
 
 def text_lines() -> Iterator[str]:

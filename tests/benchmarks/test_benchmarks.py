@@ -11,7 +11,7 @@ import pytest
 from benchmarks.helpers.bodies import bodies_of, posted
 from benchmarks.helpers.servers import BadAnswer, Connection, served
 from benchmarks.load import load, mixed
-from benchmarks.quality import families
+from benchmarks.quality import families, levers
 from benchmarks.speed import bench
 from benchmarks.speed.naive import AGGREGATIONS, naive_features
 from fairmeter.data.json_records import tables_from_records
@@ -176,6 +176,32 @@ def test_the_table_has_a_row_for_each_family(small_utility, tmp_path, monkeypatc
     rows = [line.split(" | ")[0] for line in out.read_text().splitlines() if line.startswith("| ")]
     assert rows[:3] == ["| left out", "| dates put right", "| gas"]
     assert len(rows) == 5  # a view that does not see meters has no row for them
+
+
+# --- levers.py --------------------------------------------------------------------------------------------------------
+
+
+def test_each_kind_of_evidence_on_single_invoices_has_a_row_with_its_guard(small_utility, tmp_path):
+    out = tmp_path / "levers.md"
+    assert levers.main([str(small_utility), "--quick", "--out", str(out)]) == 0
+    rows = [
+        [cell.strip() for cell in line.split("|")[1:-1]] for line in out.read_text().splitlines() if line[:1] == "|"
+    ]
+    assert rows[0][2:] == list(levers.FIGURES)
+    assert [row[0] for row in rows[2:]] == [*levers.KINDS, levers.TOGETHER, levers.AGAIN, levers.APART]
+    n = [int(row[1] or 0) for row in rows[2:]]
+    assert n[3] == sum(n[:3])
+    assert n[4:] == [0, 0]
+    assert all(len(row) == 2 + len(levers.FIGURES) for row in rows)
+
+
+def test_days_are_apart_only_while_they_are_asked_to_be():
+    pair = [an_invoice(meter_id=meter, invoice_on="2014-02-10") for meter in (1, 2)]
+    clients, invoices, _ = tables_from_records([a_client()], [pair])
+    n = FEATURE_NAMES.index("n_invoices")
+    with levers.days_apart():
+        before = client_features(clients, invoices).features[0, n]
+    assert (before, client_features(clients, invoices).features[0, n]) == (2, 1)
 
 
 # --- load.py ----------------------------------------------------------------------------------------------------------

@@ -169,6 +169,8 @@ def test_evidence_travels_to_the_last_bit(tmp_path, utility):
     for name, cells in evidence.group_keys.items():
         np.testing.assert_array_equal(found.group_keys[name].counts, cells.counts)
         np.testing.assert_array_equal(found.group_keys[name].keys, cells.keys)
+    for mine, theirs in zip(evidence.invoices, found.invoices, strict=True):
+        np.testing.assert_array_equal(theirs.view(f"u{theirs.itemsize}"), mine.view(f"u{mine.itemsize}"))
     assert clients["client_id"].tolist() == tables.clients["client_id"].tolist()
     assert flags == tables.flags
 
