@@ -33,6 +33,8 @@ INVOICES, READINGS = "invoices", "readings"
 FALL_DETECTOR_PREFIX = "falls_by_"  # of a detector that looks at falls in consumption alone
 NEIGHBOUR_PREFIX, PEER_SUFFIX = "neighbours_", "_against_peers"
 MATES_PREFIX, TREES_PREFIX = "mates_", "invoice_trees_"
+# Columns that are made of other clients in training, and of the client itself too where it is scored again.
+FITTED_ON_OTHERS = (NEIGHBOUR_PREFIX, MATES_PREFIX, TREES_PREFIX)
 
 
 MATE_STATISTICS = {

@@ -24,7 +24,7 @@ from fairmeter.core.types import FeatureMatrix
 from fairmeter.evaluation import drift
 from fairmeter.evaluation.drift import SHIFTED, SHIFTING, STABLE, TOO_FEW
 from fairmeter.explanation.explain import ScoringContext
-from fairmeter.explanation.topics import INVOICES, NEIGHBOUR_PREFIX, READINGS, describe_column
+from fairmeter.explanation.topics import FITTED_ON_OTHERS, INVOICES, READINGS, describe_column
 from fairmeter.models.ensemble import Ensemble
 from fairmeter.models.fraud_model import FraudModel
 from fairmeter.models.reading_model import MIN_DAYS
@@ -119,12 +119,12 @@ def describe_references(model: FraudModel) -> dict[str, dict]:
 
 
 def monitored_columns(ensemble: Ensemble) -> list[int]:
-    """Places of the columns whose drift is measured: all but the neighbours' shares.
+    """Places of the columns whose drift is measured: all but those that are fitted on other clients.
 
-    A client base is mostly scored by a model that was trained on it. There these columns hold the clients' own labels,
-    while the reference holds other clients' only, so that they would look shifted every week.
+    A client base is mostly scored by a model that was trained on it. There these columns hold the clients' own labels
+    and values, while the reference holds other clients' only, so that they would look shifted every week.
     """
-    return [place for place, name in enumerate(ensemble.inputs.names) if not name.startswith(NEIGHBOUR_PREFIX)]
+    return [place for place, name in enumerate(ensemble.inputs.names) if not name.startswith(FITTED_ON_OTHERS)]
 
 
 def _compared(ensemble: Ensemble) -> list[int]:

@@ -15,6 +15,7 @@ import train
 from fairmeter.cli.console import describe_estimate
 from fairmeter.cli.train_options import ARCHIVE, SAMPLE, command_of, default_sources
 from fairmeter.core import paths
+from fairmeter.explanation.topics import FITTED_ON_OTHERS
 from fairmeter.features.invoices.matrix import FEATURE_NAMES
 from fairmeter.models import model_file
 from fairmeter.models.fraud_model import SHORT_READING_DAYS
@@ -74,7 +75,7 @@ def test_the_manifest_says_what_the_model_is(small_model, small_dataset):
 def test_the_card_tells_the_command_without_where_its_files_are_and_what_drift_is_measured_from(trained, small_model):
     card = (trained.report / "model_card.md").read_text()
     assert "`python train.py utility.zip --quick --out model.bin --report report`" in card
-    n = len([name for name in small_model.invoices.inputs.names if not name.startswith("neighbours_")])
+    n = len([name for name in small_model.invoices.inputs.names if not name.startswith(FITTED_ON_OTHERS)])
     assert f"{n:,} features of {small_model.invoices.fingerprint.n:,} clients" in card
     assert command_of(["data/", "--out=/tmp/a b/m.bin"]) == "python train.py data/ --out=m.bin"
 

@@ -23,6 +23,7 @@ from fairmeter.evaluation.drift import (
     psi,
     share_above_top_decile,
 )
+from fairmeter.explanation.topics import FITTED_ON_OTHERS
 from fairmeter.models import model_file
 from fairmeter.training.ensemble_fitting import stratified_folds
 
@@ -248,8 +249,8 @@ def test_halves_of_one_utility_are_alike_and_one_whose_clients_use_half_is_not(s
     evidence = small_dataset.evidence.of(half)
     as_it_is = compare_columns(*part_of(small_model.invoices, evidence))
     names = [*small_model.invoices.inputs.names, "score"]
-    # The neighbours' rates of clients that were trained on hold their own labels: those are not alike.
-    features = [i for i, name in enumerate(names[:-1]) if not name.startswith("neighbours_")]
+    # Columns from labels hold those of the clients that were trained on themselves: they are not alike.
+    features = [i for i, name in enumerate(names[:-1]) if not name.startswith(FITTED_ON_OTHERS)]
     assert set(as_it_is["level"][features]) <= {STABLE}
     halved = dataclasses.replace(evidence, features=evidence.features.copy())
     place = small_dataset.feature_names.index("elec_level_mean")

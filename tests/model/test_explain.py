@@ -105,7 +105,7 @@ def test_readings_add_to_what_the_invoices_said_as_to_the_invoices_themselves(me
     (both,) = explained_by(metered_model, [history], readings_of(FALLEN))
     (later,) = explained_after(metered_model, [[]], [StoredInvoiceScore(alone.probability, "Said.")])
     assert later.probability == pytest.approx(both.probability, abs=1e-9)
-    assert later.typical == pytest.approx(both.typical, abs=1e-9)
+    assert later.typical == pytest.approx(both.typical, abs=1e-7)  # leaves are summed in float32 here
     assert later.severity == both.severity
 
 

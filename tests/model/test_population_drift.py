@@ -8,6 +8,7 @@ import pytest
 
 from fairmeter.evaluation.drift import SHIFTED, STABLE, TOO_FEW, is_missing
 from fairmeter.explanation.explain import ScoringContext
+from fairmeter.explanation.topics import FITTED_ON_OTHERS
 from fairmeter.features.readings.matrix import FEATURE_NAMES as READING_FEATURES
 from fairmeter.scoring.population_drift import MAX_FEATURES, RETRAIN, DriftMonitor, describe_drift, describe_references
 
@@ -36,15 +37,16 @@ def test_the_clients_of_the_training_are_like_themselves(as_trained, small_datas
     assert as_trained["untold"] == []
 
 
-def test_neighbours_shares_are_left_out_for_they_hold_the_clients_own_labels(as_trained, small_model):
+def test_columns_from_labels_are_left_out_for_they_hold_the_clients_own_labels(as_trained, small_model):
     part = as_trained["parts"]["invoices"]
     names = small_model.invoices.inputs.names
-    n_shares = sum(name.startswith("neighbours_") for name in names)
+    n_shares = sum(name.startswith(FITTED_ON_OTHERS) for name in names)
     assert n_shares > 0
-    n_missing = int(is_missing(small_model.invoices.fingerprint).sum())
+    is_monitored = [not name.startswith(FITTED_ON_OTHERS) for name in names]
+    n_missing = int(is_missing(small_model.invoices.fingerprint)[is_monitored].sum())
     assert len(names) - n_shares == describe_references(small_model)["invoices"]["n_features"]
     assert part["n_features"] == len(names) - n_shares - n_missing
-    assert not [row for row in part["features"] if row["feature"].startswith("neighbours_")]
+    assert not [row for row in part["features"] if row["feature"].startswith(FITTED_ON_OTHERS)]
 
 
 def test_clients_judged_in_parts_are_counted_as_at_once(as_trained, small_model, small_dataset):
