@@ -107,7 +107,8 @@ def child_exit(_server, worker):
 
 
 def on_exit(server):
-    shutil.rmtree(getattr(server, "counts", ""), ignore_errors=True)
+    for name in ("counts", "kept"):
+        shutil.rmtree(getattr(server, name, ""), ignore_errors=True)
 
 
 # --- memory -----------------------------------------------------------------------------------------------------------
@@ -153,17 +154,65 @@ def reload_if_it_starts(server, reload):
     """
     command = [sys.executable, "-m", "gunicorn", *sys.argv[1:], "--check-config"]
     environment = {name: value for name, value in os.environ.items() if name != COUNTS}  # it is no worker to count
+    environment[MODEL_PATH] = server.model_path
     try:
         is_good = subprocess.run(command, env=environment, timeout=server.timeout or None).returncode == 0  # noqa: S603
     except (OSError, subprocess.TimeoutExpired):
         is_good = False
     if is_good:
+        keep_model(server)
         reload()
     else:
+        use_kept_model(server)
         server.log.error("Not reloaded, what ran goes on: a new worker would not start. Correct it and send HUP again.")
 
 
+# --- the last good model ----------------------------------------------------------------------------------------------
+
+MODEL_PATH = "MODEL_PATH"  # the setting of this name
+KEPT = ("", ".sha256", ".hmac")  # endings of the model's file and of its seals
+
+
+def keep_model(server):
+    """Copy the model that starts: a worker that begins after a refused reload still has it."""
+    os.environ[MODEL_PATH] = server.model_path
+    try:
+        server.kept = getattr(server, "kept", None) or tempfile.mkdtemp(
+            prefix="fairmeter-model-", dir=folder_for_files()
+        )
+        for ending in KEPT:
+            copy_or_remove(server.model_path + ending, os.path.join(server.kept, "model.bin" + ending))
+    except OSError as error:
+        server.log.warning("The model is not kept for workers after a refused reload: %s", error)
+
+
+def copy_or_remove(source, target):
+    """Let the target be as the source."""
+    if os.path.exists(source):
+        shutil.copyfile(source, target + ".new")
+        os.replace(target + ".new", target)
+    elif os.path.exists(target):
+        os.remove(target)
+
+
+def folder_for_files():
+    """A folder for tempfile, None for the system's own choice: a container's root may be read-only."""
+    try:
+        return tempfile.gettempdir()
+    except FileNotFoundError:
+        return worker_tmp_dir
+
+
+def use_kept_model(server):
+    """Let the next worker start with the last good model."""
+    kept = os.path.join(getattr(server, "kept", ""), "model.bin")
+    if os.path.exists(kept):
+        os.environ[MODEL_PATH] = kept
+
+
 def when_ready(server):
+    server.model_path = os.path.abspath(os.environ.get(MODEL_PATH) or "model.bin")
+    keep_model(server)
     server.handle_hup = partial(reload_if_it_starts, server, server.handle_hup)
     listen_on_port(server)
 

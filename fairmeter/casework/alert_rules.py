@@ -117,7 +117,8 @@ def hits_as_rows(hits: tuple[RuleHit, ...]) -> list[dict]:
 
 def quiet_until(rules: AlertRules, outcome: str | None, ended_on: date) -> date:
     """The first day with alerts again after a visit, or after a case without one (outcome None)."""
-    return ended_on + timedelta(days=rules.quiet_days[outcome or NO_VISIT])
+    quiet = timedelta(days=rules.quiet_days[outcome or NO_VISIT])
+    return ended_on + min(quiet, date.max - ended_on)  # an older version took visits of the year 9999
 
 
 def _score_hits(rules: AlertRules, score: Score) -> list[RuleHit]:

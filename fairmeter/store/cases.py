@@ -7,7 +7,7 @@ Out: Case, Move, Inspection; CaseTaken if another user was faster. Each change i
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy import Connection, RowMapping, Select, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -20,7 +20,7 @@ from fairmeter.casework.workflow import CaseNotFound, CaseTaken, ClientHasCase, 
 from fairmeter.core.types import INSUFFICIENT_HISTORY
 from fairmeter.store.audit import append_row, lock_chain
 from fairmeter.store.engine import schema
-from fairmeter.store.engine.database import Database
+from fairmeter.store.engine.database import Database, ValueOutOfRange
 from fairmeter.store.engine.paging import (
     Order,
     Page,
@@ -33,6 +33,8 @@ from fairmeter.store.engine.paging import (
 )
 from fairmeter.store.engine.schema import alerts, cases, clients, moves, profiles
 
+EARLIEST_VISIT = date(1950, 1, 1)
+A_DAY = timedelta(days=1)  # by which the utility's time zone may be ahead of UTC
 CASE_FIELDS = [cases.c[name] for name in Case.__dataclass_fields__]
 CASE_ORDERS = {
     "id": Order((cases.c.case_id,)),
@@ -105,9 +107,11 @@ class CaseStore(Database):
     ) -> Inspection:
         """Record the outcome of a visit, which closes the case.
 
-        Raises CaseNotFound, CaseTaken, MoveNotAllowed (unknown outcome, or the case is not in state inspecting).
+        Raises CaseNotFound, CaseTaken, MoveNotAllowed (unknown outcome, or the case is not in state inspecting),
+        ValueOutOfRange.
         """
         check_text("note", note)
+        check_visit_day(inspected_on)
         now = datetime.now(UTC)
         with self.writing() as connection:
             case = self._loaded(connection, case_id, version)
@@ -275,3 +279,9 @@ def case_of(row) -> Case:
 
 def inspection_of(row) -> Inspection:
     return Inspection(**{**row, "photos": tuple(json.loads(row["photos"]))})
+
+
+def check_visit_day(day: date) -> None:
+    """Raises ValueOutOfRange for the day of a visit in the future, or long before there were any."""
+    if not EARLIEST_VISIT <= day <= datetime.now(UTC).date() + A_DAY:
+        raise ValueOutOfRange(f"inspected_on is {day}; write the day of the visit, from {EARLIEST_VISIT} to today.")

@@ -4,8 +4,10 @@ In:  a DeskService, the secret of the sessions' cookies, and which callers need 
 Out: DeskExtension, which create_app() registers.
 """
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterable
 from functools import partial
+from pathlib import Path
 
 from flask import Flask, Response
 
@@ -25,6 +27,7 @@ from fairmeter.web.pages import registry
 from fairmeter.web.pages.site import PageSettings
 
 DEFAULT_PAGES = PageSettings()
+MIN_ROOM = 2**18  # bytes; SQLite writes pages of 4 kB, a photo has some 300 kB
 RETRY_AFTER = {"Retry-After": "5"}  # seconds; about the time that a database needs to restart
 
 
@@ -60,13 +63,22 @@ class DeskExtension:
         return runs.following(scorer, self.service.store)
 
     def ready(self) -> None:
-        """Raises StoreUnavailable where the database does not answer."""
+        """Raises StoreUnavailable where the database does not answer, Problem where a disk is full."""
         self.service.store.ping()
+        check_room([self.service.photos.folder, self.service.store.folder])
         self.service.imports.sweep_if_due()  # an orchestrator asks every few seconds, also where no user comes
 
     def record(self, row: RawClient | AggregatedClient, score: Score) -> None:
         """Store a client that was scored. Raises Problem, StoreError."""
         self.service.record(row, score)
+
+
+def check_room(folders: Iterable[Path | None]) -> None:
+    """Raises Problem where a folder's disk is full. [a folder that is not there yet counts by the one above it]"""
+    for folder in filter(None, folders):
+        there = next(path for path in (folder, *folder.parents) if path.exists())
+        if shutil.disk_usage(there).free < MIN_ROOM:
+            raise Problem(503, "disk_full", f"Under {MIN_ROOM // 2**10} kB are free where the desk stores; make room.")
 
 
 # --- errors -----------------------------------------------------------------------------------------------------------

@@ -9,7 +9,17 @@ from fairmeter.web.http.auth import DeskAccess, FailedAttempts, Identity
 from tests.builders.service import LIMITS, ByConsumption, a_body, error_in
 
 KEY = "s3cret-of-a-script"
-OPEN = {"/health", "/ready", "/model", "/docs", "/openapi.json", "/v2", "/v2/health/live", "/v2/models/fraud"}
+OPEN = {
+    "/health",
+    "/ready",
+    "/ready/scoring",
+    "/model",
+    "/docs",
+    "/openapi.json",
+    "/v2",
+    "/v2/health/live",
+    "/v2/models/fraud",
+}
 
 
 @pytest.fixture
@@ -190,6 +200,7 @@ def refusal_of(app, guard, role):
 def test_it_is_not_ready_when_the_database_does_not_answer():
     client = of_desk(auth.THIS_MACHINE)
     assert error_in(client.get("/ready"), 503)["code"] == "store_unavailable"
+    assert client.get("/ready/scoring").json["status"] == "ready", "scores need no database"
     assert client.get("/health").status_code == 200
 
 

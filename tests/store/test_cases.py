@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from itertools import count
 
 import pytest
@@ -34,7 +34,7 @@ from fairmeter.casework.workflow import (
     find_chain_break,
     move_hash,
 )
-from fairmeter.store import BadQuery, Store
+from fairmeter.store import BadQuery, Store, ValueOutOfRange
 from tests.builders.examples import fewer
 from tests.builders.store import NOW, score_of, shipped_rules, write
 
@@ -154,6 +154,15 @@ def test_only_an_inspection_ends_an_inspection_and_only_then(desk):
     with pytest.raises(MoveNotAllowed, match="Unknown outcome 'guilty'"):
         desk.record_inspection(case.case_id, "guilty", VISITED_ON, "bo")
     assert desk.inspections() == []
+
+
+@pytest.mark.parametrize("day", [date.max, date.min, date.today() + timedelta(days=3)])
+def test_a_visit_of_the_future_or_of_another_age_is_refused(desk, day):
+    case = desk.open_case("c-0", "ana", "alert", assignee="bo")
+    desk.move_case(case.case_id, "inspecting", "bo", "on the way")
+    with pytest.raises(ValueOutOfRange, match=f"inspected_on is {day}"):
+        desk.record_inspection(case.case_id, "cleared", day, "bo")
+    assert desk.find_case(case.case_id).state == "inspecting"
 
 
 def test_text_that_no_database_holds_is_refused_before_it_gets_there(desk):

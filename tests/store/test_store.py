@@ -269,6 +269,11 @@ def test_what_no_database_can_look_for_is_no_crash(store):
             look()
 
 
+def test_what_overflows_in_our_own_code_is_no_mistake_of_the_caller(store):
+    with pytest.raises(OverflowError), store.reading():
+        date.max + timedelta(days=1)
+
+
 def test_a_cursor_of_another_list_is_refused(listed):
     cursor = listed.list_profiles(sort="recovery", limit=3).next
     for sort in ("score", "severity", "scored", "id"):

@@ -133,11 +133,14 @@ def test_a_desk_without_room_goes_on_telling_and_scoring_and_keeps_again_when_th
         error = error_in(answer, 503)
         assert error["code"] == "store_unavailable"
         assert "disk is full" in error["message"]
+        assert error_in(desk.get("/ready"), 503)["code"] == "disk_full"
+        assert desk.get("/ready/scoring").status_code == 200
         assert (desk.get("/cases").json, desk.post("/predict", json=a_body()).status_code) == (before[1], 200)
         kept = {row["client_id"] for row in desk.get("/clients?limit=1000").json["rows"]}
         assert kept >= {"c-1", "c-2"}
         assert f"m-{n}" not in kept, "half of a batch was kept"
         disk.free()
+        assert desk.get("/ready").status_code == 200
         assert desk.post("/readings", json=some_readings(f"m-{n}", n_days=28)).status_code == 200
         assert desk.get("/cases").json == before[1]
 

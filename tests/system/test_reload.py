@@ -98,6 +98,11 @@ def test_a_damaged_model_at_sighup_is_refused_in_a_sentence_and_the_former_one_g
         assert f"{model_path} " in log.read_text(), "the sentence of the start stands before it"
         assert workers_of(server) == former
         assert version_of(asker.ask(request)) == FORMER
+        os.kill(*former, signal.SIGKILL)
+        wait_until(lambda: workers_of(server) and not workers_of(server) & former)
+        with Connection(server.port) as another:
+            assert version_of(another.ask(request)) == FORMER, "a worker that begins now has the last good model too"
+        former = workers_of(server)
 
         versioned(small_model, model_path, NEW)
         os.kill(server.pid, signal.SIGHUP)

@@ -5,8 +5,10 @@ Out: `reading()` and `writing()`, each a transaction that is committed as a whol
 """
 
 import sqlite3
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from time import monotonic, sleep
 
 from sqlalchemy import Connection, Engine, create_engine, event, exc, text
@@ -17,7 +19,7 @@ BUSY_TIMEOUT = 30  # seconds that a writer on SQLite waits for another writer
 RETRY_DELAY = 0.02  # seconds
 LOW_BYTE = 0xFF  # of SQLite's extended error codes: the primary code
 CONNECT_TIMEOUT = 5  # seconds for a connection to PostgreSQL
-POOL_SIZE, POOL_OVERFLOW = 4, 6  # connections of a worker: eight threads, a listener, a health check
+POOL_SIZE, POOL_OVERFLOW = 4, 16  # connections of a worker: threads of all places, and a listener
 POOL_TIMEOUT = 10  # seconds that a thread waits for a connection
 UNDEFINED_TABLE = "42P01"  # PostgreSQL's code
 NO_ANSWER = "The database does not answer ({}). Nothing was written; try again."
@@ -47,6 +49,11 @@ class Database:
         self.url, self.audit_key = url_of(url), audit_key
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.engine = _sqlite(self.url) if self.is_sqlite else _postgresql(self.url)
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder of the database's file; None for a database server."""
+        return Path(self.url.database).absolute().parent if self.is_sqlite else None
 
     def close(self) -> None:
         self.engine.dispose()
@@ -174,6 +181,12 @@ def _begin(connection: Connection) -> None:
 # --- errors -----------------------------------------------------------------------------------------------------------
 
 
+def _is_of_driver(error: Exception) -> bool:
+    """Whether an error was raised while a value was handed to the database."""
+    *_, (innermost, _) = traceback.walk_tb(error.__traceback__)
+    return "sqlalchemy" in innermost.f_code.co_filename
+
+
 @contextmanager
 def _translated() -> Iterator[None]:
     try:
@@ -182,7 +195,9 @@ def _translated() -> Iterator[None]:
         raise StoreUnavailable(
             f"All {POOL_SIZE + POOL_OVERFLOW} connections to the database are in use; try again."
         ) from None
-    except (exc.DataError, UnicodeEncodeError, OverflowError):
+    except (exc.DataError, UnicodeEncodeError, OverflowError) as error:
+        if isinstance(error, OverflowError) and not _is_of_driver(error):
+            raise  # a calculation of ours, which is no mistake of the caller
         raise ValueOutOfRange(
             "A value is too large, or a text holds a character that the database cannot store (NUL or a surrogate). "
             "Correct it and send it again."

@@ -37,6 +37,7 @@ MODEL, VERSIONED = f"/v2/models/{NAME}", f"/v2/models/{NAME}/versions/<version>"
 JSON_LENGTH = "Inference-Header-Content-Length"  # where the JSON ends and the bytes of tensors begin
 NUMBERS = {"INT8": "<i1", "INT16": "<i2", "INT32": "<i4", "INT64": "<i8", "UINT8": "<u1", "UINT16": "<u2"}
 NUMBERS |= {"UINT32": "<u4", "UINT64": "<u8", "FP32": "<f4", "FP64": "<f8"}
+READY_POLICY = RoutePolicy(policies.DESK_READINESS)
 OUTPUTS = {"prediction": "FP64", "probability": "FP64", "threshold": "FP64"}
 OUTPUTS |= {"severity": "BYTES", "client_id": "BYTES", "answer": "BYTES"}
 CODES = frozenset({"client_id", "category", "client_catg", "region", "district", "disrict"})  # often texts
@@ -60,10 +61,12 @@ def register(app: Api, guard: AccessControl, service: Service) -> None:
     for prefix, suffix in ((MODEL, ""), (VERSIONED, "_of_version")):
         _add_model(app, service, prefix, suffix)
         guard.set_roles(**{f"v2_infer{suffix}": SCORING})
-        app.set_policies(**{f"v2_infer{suffix}": infer, f"v2_model_ready{suffix}": RoutePolicy(policies.READINESS)})
+        app.set_policies(
+            **{f"v2_infer{suffix}": infer, f"v2_model_ready{suffix}": RoutePolicy(policies.DESK_READINESS)}
+        )
         guard.set_roles(**{f"{name}{suffix}": ANYBODY for name in ("v2_model", "v2_model_ready")})
     guard.set_roles(v2_live=ANYBODY, v2_ready=ANYBODY, v2_server=ANYBODY)
-    app.set_policies(v2_live=RoutePolicy(policies.HEALTH), v2_ready=RoutePolicy(policies.READINESS))
+    app.set_policies(v2_live=RoutePolicy(policies.HEALTH), v2_ready=READY_POLICY)
 
 
 def _add_health(app: OpenAPI, service: Service) -> None:

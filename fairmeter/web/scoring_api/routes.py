@@ -34,7 +34,9 @@ FORMS += "?reasons=0 leaves the reasons and harmless causes out and answers in a
 BATCH = "A list of what /predict takes, the same as NDJSON, or CSV files. A bad row does not spoil the others. "
 BATCH += "Files of other columns come with a part `map`, one CSV file as text/csv with ?map=NAME of a shipped map. "
 BATCH += "Reasons and harmless causes are given with ?reasons=1 only: each client then takes some 15 ms more."
-READY = "Scores an example. The service does not start without a readable model, so a 503 is a fault that came later."
+READY = "Scores an example; where the desk is on, its database answers and its disk has room. The service does not "
+READY += "start without a readable model, so a 503 is a fault that came later."
+READY_SCORING = "The same without the desk: a database that is away keeps nobody from scoring."
 NDJSON = "application/x-ndjson"
 MULTIPART = "multipart/form-data"
 CSV = "text/csv"
@@ -54,7 +56,7 @@ class DeskRoutes(Protocol):
         """The scorer, claiming no more than the desk's last run did."""
 
     def ready(self) -> None:
-        """Raises Problem where the database does not answer."""
+        """Raises Problem where the database does not answer, or the disk is full."""
 
     def record(self, row: Any, score: Score) -> None:
         """Stores a client that was scored. Raises Problem."""
@@ -146,9 +148,10 @@ def _rows(kind: str, body, limits: RequestLimits) -> tuple[Iterator[Row], list[Q
 
 def _add_state(app: Api, guard: AccessControl, scorer: Scorer, desk: DeskRoutes | None) -> None:
     model, manifest = _model_name(scorer), to_json(scorer.manifest, inf_nan_mode="null")
-    check_ready = _readiness(app, scorer, desk)
-    guard.set_roles(health=ANYBODY, ready=ANYBODY, model_manifest=ANYBODY)
-    app.set_policies(health=RoutePolicy(policies.HEALTH), ready=RoutePolicy(policies.READINESS))
+    check_scoring, check_ready = _scoring_readiness(app, scorer), _readiness(app, scorer, desk)
+    guard.set_roles(health=ANYBODY, ready=ANYBODY, ready_scoring=ANYBODY, model_manifest=ANYBODY)
+    app.set_policies(health=RoutePolicy(policies.HEALTH), ready=RoutePolicy(policies.DESK_READINESS))
+    app.set_policies(ready_scoring=RoutePolicy(policies.READINESS))
     guard.set_roles(metrics=SCORING if desk is None or guard.scoring_needs_key else VIEWER)
 
     @app.get("/health", responses={200: schemas.Alive})
@@ -158,8 +161,14 @@ def _add_state(app: Api, guard: AccessControl, scorer: Scorer, desk: DeskRoutes 
 
     @app.get("/ready", description=READY, responses={200: schemas.Ready})
     def ready():
-        """Does the model score?"""
+        """Does the model score, and the desk store?"""
         check_ready()
+        return _json({"status": "ready", "model": model})
+
+    @app.get("/ready/scoring", description=READY_SCORING, responses={200: schemas.Ready})
+    def ready_scoring():
+        """Does the model score?"""
+        check_scoring()
         return _json({"status": "ready", "model": model})
 
     @app.get("/model", responses={200: schemas.Manifest})
@@ -174,7 +183,19 @@ def _add_state(app: Api, guard: AccessControl, scorer: Scorer, desk: DeskRoutes 
 
 
 def _readiness(app: Api, scorer: Scorer, desk: DeskRoutes | None) -> Callable[[], None]:
-    """A check that raises Problem where the model or the desk's database does not work."""
+    """A check that raises Problem where the model does not work, or the desk's database or disk."""
+    check_scoring = _scoring_readiness(app, scorer)
+
+    def check() -> None:
+        check_scoring()
+        if desk is not None:
+            desk.ready()
+
+    return check
+
+
+def _scoring_readiness(app: Api, scorer: Scorer) -> Callable[[], None]:
+    """A check that raises Problem where the model does not work."""
     example = parse_row(examples.RAW, RequestLimits(0, 1, len(examples.RAW["invoices"]), 0))
 
     def check() -> None:
@@ -183,8 +204,6 @@ def _readiness(app: Api, scorer: Scorer, desk: DeskRoutes | None) -> Callable[[]
         except Exception:
             app.logger.exception("the example cannot be scored")
             raise Problem(503, "not_ready", "The model does not score; see the service's log.") from None
-        if desk is not None:
-            desk.ready()
 
     return check
 

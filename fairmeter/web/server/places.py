@@ -28,6 +28,7 @@ class PlaceSize(NamedTuple):
 # Of batches a second one at once would be no faster and take as much memory again.
 SIZES = {
     policies.READINESS: PlaceSize(1, 1000),
+    policies.DESK_READINESS: PlaceSize(1, 1000),
     policies.REFUSALS: PlaceSize(1, 1000),
     policies.SCORING: PlaceSize(4, 1000),
     policies.DESK: PlaceSize(8, 1000),

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
-HEALTH, READINESS, SCORING, DESK = "health", "readiness", "scoring", "desk"
+HEALTH, READINESS, DESK_READINESS = "health", "readiness", "desk readiness"
+SCORING, DESK = "scoring", "desk"
 BATCHES, FILES, UPLOADS, REFUSALS = "batches", "files", "uploads", "refusals"
 
 SMALL_BODY = 2**20  # bytes; a form of the desk takes a few thousand

@@ -143,6 +143,10 @@ def test_quiet_days_depend_on_the_outcome(outcome, until):
     assert quiet_until(shipped_rules(), outcome, date(2026, 11, 2)) == until
 
 
+def test_a_visit_of_the_last_year_there_is_overflows_nothing():
+    assert quiet_until(shipped_rules(), "cleared", date.max) == date.max
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
