@@ -23,6 +23,7 @@ import psutil
 ROOT = Path(__file__).resolve().parents[2]  # where gunicorn finds gunicorn.conf.py
 LONGEST_START = 60.0  # seconds
 RETRY = 0.005  # seconds
+SERVICE, THREADED = "predict:app", "--worker-class gthread --threads 8"  # the worker of an app that is WSGI alone
 # Set outside they would change what is measured; $PORT would be listened on too.
 NOT_PASSED_ON = ("PORT", "WEB_CONCURRENCY", "GUNICORN_CMD_ARGS")
 HEAVY = frozenset({"catboost", "keras", "pandas", "polars", "pyarrow", "scipy", "sklearn", "tensorflow", "xgboost"})
@@ -129,6 +130,7 @@ def served(app: str, log: IO[bytes] | None = None, **environment: str) -> Iterat
     port = free_port()
     command = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--log-level", "warning", app]
     inherited = {name: value for name, value in os.environ.items() if name not in NOT_PASSED_ON}
+    inherited |= {} if app == SERVICE else {"GUNICORN_CMD_ARGS": THREADED}
     started = perf_counter()
     process = subprocess.Popen(command, cwd=ROOT, env=inherited | environment, stderr=log)  # noqa: S603  (our own command)
     try:

@@ -16,13 +16,12 @@ from time import perf_counter
 import numpy as np
 
 from benchmarks.helpers.bodies import as_json, bodies_of, with_invoices
-from benchmarks.helpers.servers import Connection, got, machine_now, posted, served
+from benchmarks.helpers.servers import THREADED, Connection, got, machine_now, posted, served
 from benchmarks.speed.bench import N_INVOICES, SEED
 from fairmeter.simulation.utility import simulate
 
 N_ROUNDS, N_FIRST, N_RESAMPLED = 400, 30, 1000
 N_SIMULATED = 3000  # clients
-THREADED = "--worker-class gthread --threads 8"
 
 
 def sent_requests() -> dict[str, bytes]:

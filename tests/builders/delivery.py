@@ -16,11 +16,12 @@ TOOLS = Path(sys.executable).parent
 
 APP = """
 import os
-import re
 
-def app(environ, start_response):
-    start_response(os.environ.get("STATUS", "200 OK"), [("Content-Type", "text/plain")])
-    return [b"ok"]
+async def app(scope, receive, send):
+    if scope["type"] == "http":
+        status = int(os.environ.get("STATUS", "200 OK")[:3])
+        await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", b"text/plain")]})
+        await send({"type": "http.response.body", "body": b"ok"})
 """
 
 
