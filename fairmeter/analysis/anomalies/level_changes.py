@@ -107,13 +107,15 @@ STANDSTILL = 0.02  # kWh per day: hardly more than the meter's own
 
 def low_use(days: RecentDays) -> Evidence:
     """Days on end under a tenth of the usual day. [days]"""
-    limit = np.fmax(LOW_SHARE * quantile(days.kwh, USUAL_SHARE), STANDSTILL)
+    usual = quantile(days.kwh, USUAL_SHARE)
+    limit = np.fmax(LOW_SHARE * usual, STANDSTILL)
     is_low = filled_forward(days.smooth <= limit[:, None], ~np.isnan(days.kwh))
     length, last = last_largest(run_lengths(is_low)[:, -RECENT:])
 
     def occurrence(client: int) -> Occurrence:
         stop = DAYS - RECENT + int(last[client])
-        return _occurrence(days, client, stop - int(length[client]) + 1, stop)
+        found = _occurrence(days, client, stop - int(length[client]) + 1, stop)
+        return found._replace(figures=found.figures | {"before": float(usual[client])})
 
     return Evidence("low_use", length.astype(np.float64), occurrence)
 

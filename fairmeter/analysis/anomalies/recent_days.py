@@ -16,6 +16,7 @@ from fairmeter.data.daily import DailyConsumption
 from fairmeter.features.readings.covariates import Covariates
 
 WEEK, WEEKS = 7, 104
+MAX_GAP = 2  # days on which a run may pause
 QUARTER = 91  # days
 DAYS = WEEK * WEEKS
 OFFSET = 0.05  # of the level, added before the logarithm: a week of zero must stay finite
@@ -133,12 +134,18 @@ def smoothed(values: np.ndarray) -> np.ndarray:
 
 
 def run_around(mask: np.ndarray, column: int) -> tuple[int, int]:
-    """(first, last) column of the run of True that holds a column of one row; the column itself where it is False."""
-    if not mask[column]:
+    """(first, last) column of the run of True nearest to a column of one row, over gaps of up to MAX_GAP.
+
+    The column itself where nothing is True.
+    """
+    at = np.flatnonzero(mask)
+    if not len(at):
         return column, column
-    before, after = np.flatnonzero(~mask[:column]), np.flatnonzero(~mask[column:])
-    first = int(before[-1]) + 1 if len(before) else 0
-    return first, column + int(after[0]) - 1 if len(after) else len(mask) - 1
+    nearest = int(np.abs(at - column).argmin())
+    breaks = np.flatnonzero(np.diff(at) > MAX_GAP + 1) + 1
+    place = int(np.searchsorted(breaks, nearest, side="right"))
+    bounds = np.concatenate([[0], breaks, [len(at)]])
+    return int(at[bounds[place]]), int(at[bounds[place + 1] - 1])
 
 
 def run_lengths(mask: np.ndarray) -> np.ndarray:

@@ -54,9 +54,10 @@ def _peak(found: Occurrence) -> str:
 
 
 def _low_use(found: Occurrence) -> str:
-    during, before = (figure(found.figures[name]) for name in ("during", "before"))
+    during, before = found.figures["during"], found.figures["before"]
+    usual = f", {figure(before)} on usual ones" if before > during else ""
     n_days = counted(found.figures["n_days"], "day")
-    return f"Next to no consumption on {n_days} {_days(found)}: {during} kWh a day, {before} before."
+    return f"Next to no consumption on {n_days} {_days(found)}: {figure(during)} kWh a day{usual}."
 
 
 def _gradual_fall(found: Occurrence) -> str:

@@ -152,6 +152,18 @@ def test_the_sentence_of_a_spike_has_its_figures():
     )
 
 
+def test_the_sentence_of_low_use_names_the_usual_day_where_there_is_one():
+    kwh = np.full(N_DAYS, 8.0)
+    kwh[-40:] = 0.0
+    text = anomalies_of(kwh)["zero or low use"].text
+    assert (
+        text
+        == "Next to no consumption on 40 days from 29 October 2014 to 7 December 2014: 0 kWh a day, 8 on usual ones."
+    )
+    text = anomalies_of(np.zeros(100))["zero or low use"].text
+    assert text == "Next to no consumption on 100 days from 7 January 2013 to 16 April 2013: 0 kWh a day."
+
+
 def test_the_anomalies_of_a_home_do_not_depend_on_the_homes_beside_it(homes, neighbours):
     some = [changed(homes[i], ago, change) for i, (_, ago, change, _) in enumerate(PLANTED)]
     some = [*some, *homes[:3], homes[5][-40:], homes[6][-9:], np.full(3, np.nan)[:0]]
@@ -236,10 +248,11 @@ def test_every_kind_has_a_pattern_a_share_a_floor_and_rising_limits():
 
 
 def test_runs_of_days():
-    mask = np.array([[True, True, False, True, True, True]])
-    assert run_lengths(mask).tolist() == [[1, 2, 0, 1, 2, 3]]
-    assert run_around(mask[0], 4) == (3, 5)
-    assert run_around(mask[0], 2) == (2, 2)
+    mask = np.array([[True, True, False, False, False, True, False, True]])
+    assert run_lengths(mask).tolist() == [[1, 2, 0, 0, 0, 1, 0, 1]]
+    assert run_around(mask[0], 6) == (5, 7)
+    assert run_around(mask[0], 2) == (0, 1)
+    assert run_around(~mask[0] & mask[0], 3) == (3, 3)
 
 
 def test_recent_days_end_with_each_clients_last_day():
