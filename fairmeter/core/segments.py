@@ -171,6 +171,10 @@ class Segments:
         below, above = _decoded(self._ordered(series).take(at))
         return np.where(known, below + (place - low) * (above - below), np.nan)
 
+    def ordered(self, series: np.ndarray) -> np.ndarray:
+        """Values of each segment in ascending order, missing ones last; rounded to float32. [float64]"""
+        return _decoded(self._ordered(series))
+
     def distinct(self, codes: np.ndarray) -> np.ndarray:
         """Number of distinct float32 values, ignoring missing ones."""
         _, is_new = self._grouped(codes)

@@ -16,6 +16,7 @@ from fairmeter.features.base import FALL, HISTORY, IRREGULAR, LOW, PLACE, UNUSUA
 UNCHANGED = 0.05  # of the level: a smaller change counts as none
 NEAR_ZERO = 0.1  # of the median day
 RECENT, CEILING, SEASON, YEAR = 30, 60, 91, 364  # days
+LAST_WEEKS = 13
 HIGHER = 1.01  # times: the margin by which a day must exceed others, as in the features
 
 SentenceRule = Callable[[ReadingContext], Sentence | None]
@@ -140,9 +141,25 @@ def _week(it: ReadingContext) -> Sentence | None:
     if np.isnan(off):
         return None
     text = f"at weekends consumption is {_compared(off)} on weekdays"
-    return Sentence(
-        sentence(text, it.usual_clause("weekend", "the typical client's is {usual} on weekdays", _compared))
-    )
+    usual = it.usual_clause("weekend", "the typical client's is {usual} on weekdays", _compared)
+    moved = it.value(f"weekend_off_{LAST_WEEKS}w")
+    if np.isnan(moved) or abs(moved) < UNCHANGED:
+        return Sentence(sentence(text, usual))
+    against = f"against weekdays, weekends show {_ratio(moved)} in the last {LAST_WEEKS} weeks"
+    return Sentence(sentence(text, usual, against), 1 if moved < 0 else -1)
+
+
+def _levels(it: ReadingContext) -> Sentence | None:
+    """Weeks far below the others: their share, in how many runs, and how far the two levels are apart."""
+    part, runs, apart = (it.value(name) for name in ("low_weeks_70", "low_weeks_runs", "levels_distance_7"))
+    if np.isnan(part + runs):
+        return None
+    usual = it.usual_clause("low_weeks_70", "of the typical client's {usual} do", share)
+    if not runs:
+        return Sentence(sentence("no week lies far below the others", usual), -1)
+    text = f"{share(part)} of the weeks lie far below the others, in {counted(int(runs), 'run')}"
+    apart_by = "" if np.isnan(apart) else f"set into two levels, the lower weeks are {_compared(-apart)} the higher"
+    return Sentence(sentence(text, apart_by, usual), direction(part, it.typical("low_weeks_70")))
 
 
 def _high(it: ReadingContext) -> Sentence | None:
@@ -291,6 +308,7 @@ SENTENCES: dict[tuple[str, str], SentenceRule] = {
     (FALL, "change"): _change, (FALL, "last"): _last, (FALL, "year_on_year"): _year_on_year, (FALL, "trend"): _trend,
     (LOW, "level"): _level, (LOW, "zero"): _zero, (LOW, "hours"): _zero_hours,
     (IRREGULAR, "hours"): _hours, (IRREGULAR, "season"): _season, (IRREGULAR, "week"): _week,
+    (LOW, "levels"): _levels, (IRREGULAR, "levels"): _levels,
     (IRREGULAR, "high"): _high, (IRREGULAR, "spread"): _spread,
     (UNUSUAL, "ceiling"): _ceiling, (UNUSUAL, "flat"): _flat, (UNUSUAL, "repeat"): _repeat, (UNUSUAL, "hours"): _peak,
     (UNUSUAL, "forecast"): _forecast, (UNUSUAL, "weeks"): _weeks, (UNUSUAL, "deviation"): _deviation,

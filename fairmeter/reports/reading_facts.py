@@ -63,6 +63,10 @@ RANKING = (
 )
 RANKING_INJECTED = " Some of the others have a harmless change."
 RANKING_METERED = " Transformers measured: the same thefts, and the daily loss of each client's transformer is known."
+RANKING_UNKNOWN = (
+    " Of unknown kinds: each theft has a part, such as the days that it is on, which no training file has. Many are "
+    "small and on few days."
+)
 RANKING_FUTURE = (
     " The last row: fitted on readings until {} of some households, measured on others whose thefts begin after that "
     "day."
@@ -110,10 +114,11 @@ def ranking_rows(readings: Mapping) -> list[RankingRow]:
     if readings["made"] != "injected":
         return []
     rows = [RankingRow(f"attacked {p}", *(readings[p][key] for key in ("n", "n_thieves", "ranking"))) for p in PLANS]
-    metered, later = readings.get("metered"), readings["past_to_future"]
-    if metered:
-        words = "the first, transformers measured"
-        rows.append(RankingRow(words, metered["n"], metered["n_thieves"], metered["ranking"]))
+    others = {"the first, transformers measured": "metered", "the second, thefts of unknown kinds": "unknown"}
+    for words, key in others.items():
+        if found := readings.get(key):
+            rows.append(RankingRow(words, found["n"], found["n_thieves"], found["ranking"]))
+    later = readings["past_to_future"]
     return [*rows, RankingRow("past to future", later["n"], later.get("n_thieves"), later["ranking"])]
 
 
@@ -121,8 +126,9 @@ def describe_ranking(readings: Mapping) -> str:
     """How to read the ranking table."""
     if readings["made"] != "injected":
         return RANKING
-    metered = RANKING_METERED if "metered" in readings else ""
-    return RANKING + RANKING_INJECTED + metered + RANKING_FUTURE.format(readings["past_to_future"]["until"])
+    others = {"metered": RANKING_METERED, "unknown": RANKING_UNKNOWN}
+    more = "".join(text for key, text in others.items() if key in readings)
+    return RANKING + RANKING_INJECTED + more + RANKING_FUTURE.format(readings["past_to_future"]["until"])
 
 
 def describe_plan(plan: Mapping) -> list[str]:

@@ -286,14 +286,24 @@ def attack():
 
 def test_households_that_measure_are_none_that_were_fitted_on(attack):
     _, (fit_on, *tests, past, future, final) = attack
-    assert [len(of) for of, *_ in (fit_on, *tests)] == [56, 16, 16, 16]
+    assert [len(of) for of, *_ in (fit_on, *tests)] == [56, 16, 16, 16, 16]
     assert tests[0][0] == tests[1][0]
-    assert not fit_on[0] & tests[0][0]
+    assert not fit_on[0] & set().union(*(of for of, *_ in tests))
     assert past[0] == fit_on[0]
     assert future[0] <= tests[0][0]
     assert final[0] == fit_on[0] | tests[0][0]
-    seeds = [seed for _, _, seed, _ in (fit_on, tests[0], past, future, final)]
+    seeds = [seed for _, _, seed, _ in (fit_on, tests[0], tests[-1], past, future, final)]
     assert len(set(seeds)) == len(seeds)
+
+
+def test_thefts_of_unknown_kinds_have_a_part_that_no_training_file_has(attack):
+    outcome, (fit_on, *tests, _, _, final) = attack
+    (unknown,) = {plan.compositions for plan in tests[-1][3]}
+    trained = {part for plan in (*fit_on[3], *final[3]) for each in plan.compositions for part in each}
+    assert all(set(each) - trained for each in unknown)
+    found = outcome.metrics["unknown"]
+    assert found["n"] > found["n_thieves"] > 0
+    assert set(found["ranking"]) == set(outcome.metrics["metered"]["ranking"])
 
 
 def test_the_past_ends_before_the_future_thefts_begin(attack):

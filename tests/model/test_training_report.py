@@ -82,7 +82,8 @@ def of_readings(seed=0, n=400):
 def injected():
     plans = {words: of_readings(seed) for seed, words in enumerate(reading_facts.PLANS)}
     later = {"until": "2013-04-02", "n": 103, "ranking": of_readings(2)["ranking"]}
-    return {"made": "injected", "parts": [40, 120, 60], **plans, "past_to_future": later}
+    unknown = {"n": 104, "n_thieves": 51, "ranking": of_readings(4)["ranking"]}
+    return {"made": "injected", "parts": [40, 120, 60], **plans, "unknown": unknown, "past_to_future": later}
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,15 @@ import numpy as np
 from fairmeter.core.segments import Segments
 from fairmeter.data.daily import DailyConsumption
 from fairmeter.features.base import READING_GROUPS, Block, Feature
-from fairmeter.features.readings import change_signatures, changes, daily_statistics, hourly, transformer_losses
+from fairmeter.features.readings import (
+    change_signatures,
+    changes,
+    daily_statistics,
+    hourly,
+    on_and_off,
+    transformer_losses,
+    weekdays,
+)
 from fairmeter.features.readings.covariates import Covariates
 from fairmeter.features.readings.series import DailySeries
 
@@ -26,6 +34,8 @@ BLOCKS: tuple[Block, ...] = (
     *daily_statistics.BLOCKS,
     *changes.BLOCKS,
     *change_signatures.BLOCKS,
+    *weekdays.BLOCKS,
+    *on_and_off.BLOCKS,
     *hourly.BLOCKS,
     *transformer_losses.BLOCKS,
 )

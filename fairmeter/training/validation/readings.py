@@ -21,6 +21,7 @@ from fairmeter.features.readings.covariates import Covariates, TransformerLosses
 from fairmeter.models.ensemble import probability_of
 from fairmeter.models.ranks import RANK_THRESHOLDS, rank_reference
 from fairmeter.models.reading_model import MIN_DAYS, ReadingModel, onset_day, reading_matrix
+from fairmeter.simulation.compositions import HELD_OUT
 from fairmeter.training.attacks import (
     BROAD,
     HONEST,
@@ -57,6 +58,7 @@ MIN_HOUSEHOLDS, MIN_HOUSEHOLD_DAYS = (
 )  # households to attack; days of each: the past of a shorter series has no window
 PAST_SHARE = 0.6  # share of the calendar on which the past-to-future model is fitted
 ATTACKS = {"as published": PUBLISHED, "wider than published": BROAD}
+UNKNOWN = replace(BROAD, composed=1.0, compositions=HELD_OUT)  # thefts with a part that no training file has
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,8 @@ def train_on_attacks(
     measured, _ = fit_labelled(sample, networks, covariates, seed, quick, lambda what: on_step(f"{what}, to measure"))
     metrics = {"made": "injected", "parts": [len(network_part), len(ensemble_part), len(held_out)]}
     metrics |= measure_attacks(measured, base, held_out, seed)
-    metrics["metered"] = _measure_with_transformers(measured, base, held_out, seed)
+    metrics["metered"] = _measure_ranking(measured, base, held_out, replace(PUBLISHED, is_metered=True), seed + 2)
+    metrics["unknown"] = _measure_ranking(measured, base, held_out, UNKNOWN, seed + 5)
     metrics["past_to_future"] = _measure_past_to_future(
         base, network_part, ensemble_part, held_out, seed, quick, on_step, exogenous
     )
@@ -142,10 +145,11 @@ def measure_plan(
     }
 
 
-def _measure_with_transformers(model: ReadingModel, base: HonestHouseholds, held_out: np.ndarray, seed: int) -> dict:
-    """Ranking on the published thefts where daily transformer losses are measured."""
-    plan = replace(PUBLISHED, is_metered=True)
-    files = make_training_sets(base, held_out, model.surroundings, [plan] * TEST_SETS, seed + 2)
+def _measure_ranking(
+    model: ReadingModel, base: HonestHouseholds, held_out: np.ndarray, plan: AttackPlan, seed: int
+) -> dict:
+    """Ranking alone, where daily transformer losses are measured, or where thefts are of unknown kinds."""
+    files = make_training_sets(base, held_out, model.surroundings, [plan] * TEST_SETS, seed)
     test = make_sample(files, model.networks)
     ranking = reading_metrics.ranking(test.label, model.log_ratio(test.evidence), test.household)
     return {"n": len(test.label), "n_thieves": int(test.label.sum()), "ranking": ranking}

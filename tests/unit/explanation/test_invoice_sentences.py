@@ -216,6 +216,24 @@ def test_days_near_zero_are_counted():
     )
 
 
+def test_weekends_that_fall_against_weekdays_are_stated_with_their_fall():
+    week = np.tile([10.0, 10.0, 10.0, 12.0, 12.0, 10.0, 10.0], 40)  # from a Wednesday on
+    week[-91:] *= np.tile([1.0, 1.0, 1.0, 0.5, 0.5, 1.0, 1.0], 13)
+    text = said_of_days(told_days(week), IRREGULAR, "week")
+    assert "against weekdays, weekends show a fall of 4" in text  # the log has a floor, so it is less than 50 %
+    assert text.endswith("in the last 13 weeks.")
+
+
+def test_weeks_on_a_lower_level_are_counted_with_their_runs():
+    days = np.tile([10.0, 11.0, 9.0, 12.0, 10.0, 11.0, 9.0], 40)
+    days[70:84] *= 0.3
+    days[140:154] *= 0.3
+    text = said_of_days(told_days(days), LOW, "levels")
+    assert text.startswith("10 % of the weeks lie far below the others, in 2 runs; set into two levels, the lower")
+    calm = said_of_days(told_days(np.tile(days[:7], 40)), IRREGULAR, "levels")
+    assert calm.startswith("No week lies far below the others")
+
+
 def test_a_loss_of_the_transformer_is_stated_in_kwh_before_and_recently():
     days = told_days([10.0, 12.0] * 50 + [5.0, 6.0] * 45, lost=[0.0, 0.2] * 50 + [5.0, 6.0] * 45)
     text = said_of_days(days, PLACE, "transformer")

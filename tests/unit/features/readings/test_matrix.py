@@ -327,3 +327,72 @@ def test_a_date_with_too_few_clients_has_no_factor_and_a_small_group_takes_that_
 def test_outside_their_dates_covariates_are_missing():
     given = surroundings_of(days_of(*town(30, 100)))
     identical(features(household(1), first=FIRST + 5000, covariates=given), features(household(1), first=FIRST + 5000))
+
+
+# --- days of the week, and two levels in turn -------------------------------------------------------------------------
+
+
+def weekly_home(n_weeks, noise=0.02, seed=3):
+    """A year or two of equal weeks with little noise, from a Monday on. [(weeks, 7)]"""
+    return np.exp(1.0 + np.random.default_rng(seed).normal(0, noise, (n_weeks, 7)))
+
+
+def test_weekends_halved_show_against_weekdays_and_at_the_right_week():
+    weeks = weekly_home(80)
+    weeks[-20:, 5:] *= 0.5
+    found = dict(zip(FEATURE_NAMES, features(weeks.ravel())[0], strict=True))
+    assert found["weekend_off_13w"] == pytest.approx(np.log(0.55 / 1.05), abs=0.12)
+    assert found["weekend_z_13w"] < -20
+    assert found["weekend_fall_ago"] == 20
+    assert found["weekend_fall_size"] == pytest.approx(np.log(0.55 / 1.05), abs=0.05)
+    assert found["weekend_fall_weekends"] == pytest.approx(np.log(0.55 / 1.05), abs=0.05)
+    assert found["weekend_fall_weekdays"] == pytest.approx(0.0, abs=0.02)
+    assert found["weekend_year_on_year_9w"] == pytest.approx(np.log(0.55 / 1.05), abs=0.05)
+    assert abs(found["wednesday_z_9w"]) < abs(found["saturday_z_9w"])
+
+
+def test_one_day_of_the_week_shows_against_the_other_six():
+    weeks = weekly_home(60)
+    weeks[-15:, 2] *= 0.3
+    found = dict(zip(FEATURE_NAMES, features(weeks.ravel())[0], strict=True))
+    size = np.log(0.35 / 1.05)
+    assert found["wednesday_fall_size"] == pytest.approx(size, abs=0.05)
+    others = [found[f"{day}_fall_size"] for day in ("monday", "tuesday", "thursday", "friday", "saturday", "sunday")]
+    assert min(others) > -0.1
+
+
+def test_a_week_is_from_monday_to_sunday_whatever_day_a_series_begins_on():
+    weeks = weekly_home(60)
+    weeks[-20:, 5:] *= 0.4
+    whole, later = weeks.ravel(), weeks.ravel()[3:]
+    for name in ("weekend_fall_size", "weekend_off_9w", "weekend_fall_ago"):
+        assert value(name, later, first=FIRST + 3) == pytest.approx(value(name, whole), abs=0.02)
+
+
+def test_two_levels_in_turn_are_separated_with_their_distance_share_and_switches():
+    days = np.exp(np.random.default_rng(4).normal(1, 0.05, 360))
+    low = np.zeros(360, bool)
+    low[200:207] = low[220:227] = low[240:247] = low[300:307] = True
+    kwh = np.where(low, 0.3 * days, days)
+    found = dict(zip(FEATURE_NAMES, features(kwh)[0], strict=True))
+    assert found["levels_distance_1"] == pytest.approx(np.log(1.03 / 0.33), abs=0.05)
+    assert found["levels_low_share_1"] == pytest.approx(28 / 360, abs=1e-6)
+    assert found["levels_switches_1"] == pytest.approx(8 / 359, abs=1e-6)
+    assert found["levels_low_share_1_last_182"] == pytest.approx(28 / 182, abs=1e-6)
+    assert found["levels_gain_1"] > 200
+    assert value("levels_distance_1", days) < 0.2
+
+
+def test_a_low_week_of_a_bypass_keeps_its_ups_and_downs_and_that_of_an_empty_home_does_not():
+    days = np.exp(np.random.default_rng(5).normal(1, 0.3, 350))
+    stolen, empty = days.copy(), days.copy()
+    for start in (98, 196, 294):
+        stolen[start : start + 14] *= 0.25
+        empty[start : start + 14] = 0.25 * np.exp(1)
+    ratio = {name: value("low_weeks_jump_ratio", kwh) for name, kwh in (("stolen", stolen), ("empty", empty))}
+    assert ratio["stolen"] > 0.6
+    assert ratio["empty"] < 0.1
+    assert value("low_weeks_70", stolen) == pytest.approx(6 / 50, abs=0.03)
+    assert value("low_weeks_runs", stolen) == 3
+    assert value("low_weeks_longest", stolen) == 2
+    assert value("low_weeks_current", stolen) == 0
