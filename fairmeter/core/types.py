@@ -50,13 +50,15 @@ class FeatureMatrix:
     """Features of some clients [float32, (clients, features)], the records behind them, and group keys by name.
 
     n_records: number of invoices or of days with readings per client; 0 where there is nothing to score.
-    invoices: every invoice by itself, None where that was not asked for.
+    invoices: every invoice by itself, None where that was not asked for. invoice_columns: what a model made of these
+    [float32, (clients, columns)], None where it is still to be made.
     """
 
     features: np.ndarray
     n_records: np.ndarray
     group_keys: dict[str, GroupKeys]
     invoices: InvoiceRows | None = None
+    invoice_columns: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.features)
@@ -86,7 +88,8 @@ class FeatureMatrix:
             for name, c in self.group_keys.items()
         }
         invoices = None if self.invoices is None else self.invoices.of(chosen)
-        return FeatureMatrix(self.features[chosen], self.n_records[chosen], group_keys, invoices)
+        columns = None if self.invoice_columns is None else self.invoice_columns[chosen]
+        return FeatureMatrix(self.features[chosen], self.n_records[chosen], group_keys, invoices, columns)
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,12 @@ class EnsembleInputs:
     detectors: Detectors | None
     invoices: InvoiceEvidence | None = None
 
+    def invoice_columns(self, features: FeatureMatrix) -> np.ndarray | None:
+        """Columns of single invoices, those already made if there are any; None of an ensemble without them."""
+        if features.invoice_columns is not None or self.invoices is None:
+            return features.invoice_columns
+        return self.invoices.columns(features.invoices)
+
     def matrix(self, features: FeatureMatrix, training: OutOfFold = IN_SERVING) -> np.ndarray:
         """The members' input. [float32, (clients, len(names)); training: columns of the clients fitted on]"""
         parts = [features.features[:, self.columns]]
@@ -61,7 +67,7 @@ class EnsembleInputs:
         if self.detectors is not None:
             parts.append(self.detectors.scores(features.features))
         if self.invoices is not None:
-            parts.append(self.invoices.columns(features.invoices) if training.invoices is None else training.invoices)
+            parts.append(self.invoice_columns(features) if training.invoices is None else training.invoices)
         return np.ascontiguousarray(np.concatenate(parts, axis=1), dtype=np.float32)
 
 

@@ -75,6 +75,12 @@ class FraudModel:
         names = () if inputs.rates is None else tuple(inputs.rates.keys)
         return names if inputs.invoices is None else (*names, INVOICE_ROWS)
 
+    def with_invoice_columns(self, features: FeatureMatrix) -> FeatureMatrix:
+        """The features with what the ensemble makes of single invoices, so that score and reasons share it."""
+        if self.invoices is None or self.invoices.inputs.invoices is None:
+            return features
+        return replace(features, invoice_columns=self.invoices.inputs.invoice_columns(features))
+
     @cached_property
     def code_names(self) -> CodeNames:
         """Names of the codes of the training data that were texts; none in older models."""

@@ -78,6 +78,7 @@ class Predictor:
         """The tables with the features made of them."""
         clients, invoices, readings, quality, names = tables
         billed = client_features(clients, invoices, self._model.group_key_names)
+        billed = self._model.with_invoice_columns(billed)
         days = DailyConsumption.from_readings(readings, len(quality)) if len(readings["client"]) else None
         metered = None if days is None else self._model.features_from_days(days, losses)
         return ScoringContext(clients, invoices, billed, days, metered, stored, names)

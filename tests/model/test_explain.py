@@ -17,6 +17,7 @@ from fairmeter.explanation.shapley import ShapleyValues
 from fairmeter.explanation.topics import READINGS, Topic, column_topics, topic_of
 from fairmeter.features.base import FALL, LOW, REASON_GROUPS
 from fairmeter.features.invoices.matrix import client_features
+from fairmeter.models.invoice_evidence import InvoiceEvidence
 from tests.builders.tables import a_client, an_invoice
 
 MISSING_EFFECTS = len(REASON_GROUPS) * MIN_EFFECT  # what the effects too small to tell may come to
@@ -127,6 +128,21 @@ def test_explaining_changes_nothing_of_the_score_itself(small_model):
     (judged, unjudged) = small_model.score_clients(known.invoice_features, ["a", "b"], [(), ()])
     told = explain(small_model, [judged, unjudged], known)
     assert [replace(score, reasons=(), typical=None, explanations=()) for score in told] == [judged, unjudged]
+
+
+def test_single_invoices_are_scored_once_for_score_and_reasons_and_as_without_sharing(small_model, monkeypatch):
+    known, calls = known_of(small_model, [a_history(), a_history(LEVELS[:2])]), []
+    columns = InvoiceEvidence.columns
+    monkeypatch.setattr(InvoiceEvidence, "columns", lambda self, rows: calls.append(1) or columns(self, rows))
+    shared = replace(known, invoice_features=small_model.with_invoice_columns(known.invoice_features))
+    scores = [
+        explain(small_model, small_model.score_clients(each.invoice_features, ["a", "b"], [(), ()]), each)
+        for each in (shared, known)
+    ]
+    assert scores[0] == scores[1]
+    assert len(calls) == 1 + 2
+    some = shared.invoice_features.of(np.array([1]))
+    np.testing.assert_array_equal(some.invoice_columns, shared.invoice_features.invoice_columns[1:])
 
 
 def test_a_client_gets_the_same_reasons_alone_and_among_others(small_model):
