@@ -14,13 +14,11 @@ from fairmeter.web.server.connections import MAX_CONNECTIONS, ConnectionWatch
 
 TRIM_EVERY = 10.0  # seconds; trimming takes milliseconds
 ASK_EVERY = 0.5  # seconds between looks whether enough requests were answered
-SWITCH_INTERVAL = 0.001  # seconds that a thread computes while another one waits; Python's own 0.005 are felt
 SPARE_FILES = 200  # file descriptors for everything but connections
 
 
 def accompany(worker: Any) -> None:
     """Do all of it for this worker."""
-    sys.setswitchinterval(SWITCH_INTERVAL)
     watch = ConnectionWatch(worker.loop, lambda: not worker.alive, _most_connections())
     watch.start()
     _trim_now_and_then(worker)
