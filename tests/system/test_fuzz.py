@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from benchmarks.load import fuzz
 
 ROOT = Path(__file__).resolve().parents[2]
-N_REQUESTS, N_ROUTES = 300, 39
+N_REQUESTS, N_ROUTES = 300, 40
 
 
 @pytest.mark.skipif(not (ROOT / "model.bin").exists(), reason="model.bin is not there; train.py makes it")
