@@ -28,7 +28,11 @@ BREATH = 0.005  # seconds between its parts, for those that are answered meanwhi
 
 
 class BodyTooLarge(Exception):
-    """More bytes came than the route takes."""
+    """More bytes came than the route takes. [is_whole: nothing of the body is left to read]"""
+
+    def __init__(self, is_whole: bool) -> None:
+        super().__init__()
+        self.is_whole = is_whole
 
 
 class BodyTooSlow(Exception):
@@ -94,7 +98,9 @@ class Intake:
             async with paced() as earn:
                 while True:
                     part = message.get("body", b"")
-                    self._add(arrival, len(part), max_bytes)
+                    if arrival.n_bytes + len(part) > max_bytes:
+                        raise BodyTooLarge(not message.get("more_body"))
+                    self._add(arrival, len(part))
                     file.write(part)
                     if not message.get("more_body"):
                         return arrival.n_bytes
@@ -116,11 +122,9 @@ class Intake:
         finally:
             self._arriving.remove(arrival)
 
-    def _add(self, arrival: Arrival, n_bytes: int, max_bytes: int) -> None:
-        """Count what arrived; where there is too much, the slowest makes way. Raises BodyTooLarge, NoRoomForBody."""
+    def _add(self, arrival: Arrival, n_bytes: int) -> None:
+        """Count what arrived; where there is too much of all, the slowest makes way. Raises NoRoomForBody."""
         was_large, arrival.n_bytes = arrival.is_large(), arrival.n_bytes + n_bytes
-        if arrival.n_bytes > max_bytes:
-            raise BodyTooLarge
         others = [each for each in self._arriving if each is not arrival and not each.is_dropped]
         if arrival.is_large() and not was_large and sum(each.is_large() for each in others) >= MAX_LARGE:
             _drop_slowest([each for each in others if each.is_large() and each.is_slow()])

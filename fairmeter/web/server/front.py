@@ -129,7 +129,7 @@ class Front:
         try:
             body, n_bytes = await self._intake.receive(exchange.receive, policy.max_bytes)
         except (BodyTooLarge, BodyTooSlow, NoRoomForBody) as error:
-            await self._refuse(exchange, ERRORS[type(error)])
+            await self._refuse(exchange, ERRORS[type(error)], is_whole=getattr(error, "is_whole", False))
             return
         exchange.caller.is_receiving = False
         place = self._places[policy.place_of(query, n_bytes)]
@@ -138,7 +138,7 @@ class Front:
                 with _noticing_end(exchange):
                     await self._answer(exchange, place, environ_of(exchange.scope, body, n_bytes))
             else:
-                await self._refuse(exchange, BUSY)
+                await self._refuse(exchange, BUSY, is_whole=True)
 
     async def _stream(self, exchange: Exchange, policy: RoutePolicy, length: int | None) -> None:
         """Compute the answer while the body arrives."""
@@ -148,11 +148,14 @@ class Front:
             exchange, self._places[policy.place], environ_of(exchange.scope, io.BufferedReader(body), length)
         )
 
-    async def _refuse(self, exchange: Exchange, error: Exception) -> None:
-        """BegunAnswer with an error, then read what the caller still sends."""
+    async def _refuse(self, exchange: Exchange, error: Exception, is_whole: bool = False) -> None:
+        """Answer with an error, then read what the caller still sends, unless it does so too slowly.
+
+        is_whole: the whole body is read already.
+        """
         environ = environ_of(exchange.scope, io.BytesIO(), 0) | {REFUSAL: error}
         await self._answer(exchange, self._places[policies.REFUSALS], environ)
-        if not _expects_continue(exchange.scope["headers"]):
+        if not is_whole and error is not TOO_SLOW and not _expects_continue(exchange.scope["headers"]):
             await discard(exchange.receive)
 
     async def _answer(self, exchange: Exchange, place: Place, environ: dict[str, Any]) -> None:
