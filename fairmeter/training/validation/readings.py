@@ -35,6 +35,7 @@ from fairmeter.training.dataset import MIN_PER_LABEL, TrainingError
 from fairmeter.training.ensemble_fitting import Fitted, stratified_folds
 from fairmeter.training.reading_fitting import (
     DETECTOR_FEATURES,
+    FEW_TRAINING_PLANS,
     QUICK_TRAINING_PLANS,
     TRAINING_PLANS,
     OnStep,
@@ -215,7 +216,7 @@ def _measure_past_to_future(
         past.days(network_part), covariates, seed, quick, lambda what: on_step(f"{what}, on the past")
     )
     sample = make_sample(
-        make_training_sets(past, ensemble_part, covariates, QUICK_TRAINING_PLANS * 2, seed + 3), networks
+        make_training_sets(past, ensemble_part, covariates, FEW_TRAINING_PLANS * 2, seed + 3), networks
     )
     model, _ = fit_labelled(sample, networks, None, seed, quick, lambda what: on_step(f"{what}, on the past"))
     # Only households with readings to the end; a theft of the others could lie in the past.

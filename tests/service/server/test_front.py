@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -15,8 +16,14 @@ from tests.builders.asgi import App, Request
 FEW = {name: PlaceSize(1, 1) for name in places.SIZES}
 
 
+def run(coroutine):
+    """In a thread of its own: this one may have the event loop of a browser."""
+    with ThreadPoolExecutor(1) as threads:
+        return threads.submit(asyncio.run, coroutine).result()
+
+
 def answered(request, app):
-    return asyncio.run(request.of(Front(app)))
+    return run(request.of(Front(app)))
 
 
 # --- bodies -----------------------------------------------------------------------------------------------------------
@@ -86,7 +93,7 @@ def test_the_slowest_of_many_bodies_makes_way_for_the_next(monkeypatch):
         other.cancel()
         return swift
 
-    assert asyncio.run(both()).status == 200
+    assert run(both()).status == 200
 
 
 def test_a_route_that_reads_while_its_body_arrives_gets_all_of_it():
@@ -121,7 +128,7 @@ def test_beyond_those_that_wait_everybody_is_told_at_once_and_other_places_go_on
         go_on.set()
         return [refused, other, *await asyncio.gather(*heavy)]
 
-    assert [request.status for request in asyncio.run(ask())] == [503, 200, 200, 200]
+    assert [request.status for request in run(ask())] == [503, 200, 200, 200]
 
 
 def test_what_takes_long_is_computed_elsewhere():
@@ -151,7 +158,7 @@ def test_work_stops_when_its_caller_hangs_up():
         await answering
         return request
 
-    assert asyncio.run(ask()).sent == []
+    assert run(ask()).sent == []
     assert stopped.is_set()
 
 
@@ -191,7 +198,7 @@ def test_an_answer_that_is_not_read_to_its_end_is_closed():
         request.stays = False
         await answering
 
-    asyncio.run(asyncio.wait_for(ask(), 20))
+    run(asyncio.wait_for(ask(), 20))
     assert answer.is_closed
 
 
@@ -225,4 +232,4 @@ def test_websockets_are_closed_and_the_lifespan_is_lived():
         await Front(App())({"type": "lifespan"}, receive, send)
         return sent
 
-    assert asyncio.run(live()) == ["websocket.close", "lifespan.startup.complete", "lifespan.shutdown.complete"]
+    assert run(live()) == ["websocket.close", "lifespan.startup.complete", "lifespan.shutdown.complete"]
