@@ -343,6 +343,7 @@ def test_the_document_is_openapi_3_1_and_names_every_route(client):
         "/batch",
         "/health",
         "/ready",
+        "/ready/scoring",
         "/model",
         "/metrics",
         "/v2",
@@ -360,7 +361,7 @@ def test_every_reference_in_the_document_leads_somewhere(client):
 
 
 ANSWERS = {"/predict": schemas.Answer, "/batch": schemas.BatchAnswer, "/health": schemas.Alive}
-ANSWERS |= {"/ready": schemas.Ready, "/model": schemas.Manifest}
+ANSWERS |= {"/ready": schemas.Ready, "/ready/scoring": schemas.Ready, "/model": schemas.Manifest}
 
 
 def test_every_example_of_every_route_is_answered_as_documented(client):
