@@ -80,6 +80,7 @@ def test_an_export_with_decimal_commas_comes_to_the_desk_by_clicks_alone(visitor
     assert wrong == visitor.complaints == visitor.elsewhere == []
 
 
+@pytest.mark.nightly
 def test_the_report_draws_in_its_sandbox_and_reads_nothing_of_ours(visitor, export):
     uploaded(visitor, export)
     visitor.page.click("text=Save and check")

@@ -166,6 +166,7 @@ def closed_cases(store, tables, seed=5):
     return chosen, drawn, is_thief
 
 
+@pytest.mark.nightly
 def test_visits_of_closed_cases_train_a_model_whose_level_is_that_of_all_clients(store, database_url, tmp_path):
     chosen, drawn, is_thief = closed_cases(store, read_tables(SAMPLE))
     visited = np.concatenate([chosen, drawn])

@@ -159,6 +159,7 @@ def test_readings_beside_invoices_that_are_too_few_to_learn_from_cost_nothing_bu
     assert "not used: 3 clients labelled 1" in capsys.readouterr().out
 
 
+@pytest.mark.nightly
 def test_what_transformers_lost_is_learnt_from_beside_the_labels(metered, metered_utility, tmp_path, monkeypatch):
     heard, learn = [], reading_pipeline.train_on_labels
 

@@ -205,6 +205,7 @@ def test_too_few_series_are_refused_in_words(kind):
         kind.fit(days_of(*households(2, 0), [], [1.0]), seed=1)
 
 
+@pytest.mark.nightly
 def test_the_same_seed_gives_the_same_network_and_the_graph_answers_as_keras(monkeypatch):
     pytest.importorskip("tensorflow", reason="TensorFlow is not installed: make install")
     with warnings.catch_warnings():

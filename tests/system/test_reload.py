@@ -129,6 +129,7 @@ def test_a_worker_that_answered_enough_makes_way_for_a_fresh_one_without_a_faile
         assert [told.result() for told in asking] == [None, None]
 
 
+@pytest.mark.nightly
 def test_a_worker_that_answered_enough_finishes_a_batch_while_others_are_answered(model_path):
     request = posted("/batch", as_json([a_body(f"c-{i}") for i in range(N_CLIENTS)]))
     with (
@@ -147,6 +148,7 @@ def test_a_worker_that_answered_enough_finishes_a_batch_while_others_are_answere
         wait_until(lambda: workers_of(server) and not workers_of(server) & former)
 
 
+@pytest.mark.nightly
 def test_a_worker_that_answered_enough_goes_on_where_a_fresh_one_would_not_start(model_path, tmp_path):
     log = tmp_path / "log"
     with log.open("wb") as stream, served("predict:app", log=stream, MODEL_PATH=str(model_path), **ENOUGH) as server:

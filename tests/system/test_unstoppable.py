@@ -199,6 +199,7 @@ def test_many_half_sent_requests_do_not_delay_a_whole_one(server, sent):
             connection.close()
 
 
+@pytest.mark.nightly
 def test_a_half_sent_request_does_not_keep_a_worker_from_its_end(model_path):
     """It has ten minutes here to finish what is under way, and is gone much sooner."""
     more = {"LOG_LEVEL": "ERROR", "GUNICORN_CMD_ARGS": "--graceful-timeout 600"}

@@ -72,6 +72,7 @@ def loaded(store, metered_utility, tmp_path):
     return load
 
 
+@pytest.mark.nightly
 def test_the_live_page_of_the_demonstration_shows_readings_with_scores(loaded):
     store = loaded(ForDesk())
     assert store.newest_batches(1)

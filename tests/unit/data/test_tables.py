@@ -255,6 +255,7 @@ def test_clients_with_equal_flags_share_the_objects(tmp_path):
 
 
 @pytest.mark.skipif(not ARCHIVE.exists(), reason="the public archive is not beside the repository")
+@pytest.mark.nightly
 def test_the_public_archive_is_read_completely():
     tables = read_tables(ARCHIVE)
     assert len(tables.clients["client_id"]) == 108_262

@@ -17,7 +17,13 @@ from tests.builders.tables import a_client, an_invoice, in_kaggle_names, written
 EXPORTS = {export.__name__: export for export in (exports.brazilian, exports.indian, exports.european, exports.french)}
 
 
-@pytest.fixture(scope="module", params=EXPORTS)
+AT_NIGHT = {"french"}  # three hundred files
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=[pytest.mark.nightly] * (name in AT_NIGHT)) for name in EXPORTS],
+)
 def export(request, tmp_path_factory):
     return request.param, EXPORTS[request.param](tmp_path_factory.mktemp(request.param))
 
