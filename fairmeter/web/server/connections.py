@@ -58,6 +58,11 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
         self._bytes_ahead = 0
 
+    @property
+    def announces_end(self) -> bool:
+        """Whether the next answer has to say that the connection closes."""
+        return self._watch.is_leaving
+
     def abort(self) -> None:
         """Close at once, without what was not read."""
         self._transport.abort()
@@ -135,6 +140,7 @@ class ConnectionWatch:
     def __init__(self, loop: asyncio.AbstractEventLoop, is_stopping: Callable[[], bool], most: int) -> None:
         self._loop, self._is_stopping, self._most = loop, is_stopping, most
         self._stopping_since: float | None = None
+        self.is_leaving = False  # from then on, answers announce that their connection closes
         self._connections: dict[Connection, None] = {}  # in the order in which they came
         self.now = loop.time
 

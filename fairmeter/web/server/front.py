@@ -39,6 +39,7 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 REFUSAL = "fairmeter.refusal"  # in the environment: the error to answer with
 RETRY_AFTER = {"Retry-After": "5"}  # seconds
+CLOSES = [(b"connection", b"close")]
 TOO_LARGE = RequestEntityTooLarge()
 TOO_SLOW = Problem(408, "too_slow", "The body arrived too slowly; send it again, in smaller parts.")
 BUSY = Problem(503, "busy", "As much work waits as may; try again in a few seconds.", headers=RETRY_AFTER)
@@ -57,7 +58,7 @@ class WatchedApp(Protocol):
 class Caller:
     """The caller of a request, where the server's connections are not watched."""
 
-    is_gone, is_receiving = False, True
+    is_gone, is_receiving, announces_end = False, True, False
 
     def begin(self) -> None:
         """Its request is there."""
@@ -161,7 +162,8 @@ class Front:
     async def _answer(self, exchange: Exchange, place: Place, environ: dict[str, Any]) -> None:
         """Compute an answer and send it; of a long one the next part is made when the one before is read."""
         answer = await place.run(partial(exchange.context.run, self._begin, environ, exchange.caller))
-        await exchange.send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+        headers = [*answer.headers, *(CLOSES if exchange.caller.announces_end else ())]
+        await exchange.send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await self._send_parts(exchange, place, answer)
 
     async def _send_parts(self, exchange: Exchange, place: Place, answer: BegunAnswer) -> None:

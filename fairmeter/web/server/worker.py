@@ -7,6 +7,7 @@ Out: nothing; the worker's loop does it from then on.
 import os
 import signal
 import sys
+from functools import partial
 from typing import Any
 
 from fairmeter.core import memory
@@ -14,6 +15,7 @@ from fairmeter.web.server.connections import MAX_CONNECTIONS, ConnectionWatch
 
 TRIM_EVERY = 10.0  # seconds; trimming takes milliseconds
 ASK_EVERY = 0.5  # seconds between looks whether enough requests were answered
+LEAVE_WAIT = 1.0  # seconds before a worker stops, in which its answers announce that their connection closes
 SPARE_FILES = 200  # file descriptors for everything but connections
 
 
@@ -21,8 +23,19 @@ def accompany(worker: Any) -> None:
     """Do all of it for this worker."""
     watch = ConnectionWatch(worker.loop, lambda: not worker.alive, _most_connections())
     watch.start()
+    worker.loop.add_signal_handler(signal.SIGTERM, partial(_leave, worker, watch))
     _trim_now_and_then(worker)
     Succession(worker, watch).look()
+
+
+def _leave(worker: Any, watch: ConnectionWatch) -> None:
+    """Announce the end of every connection first.
+
+    gunicorn's own worker would close kept connections whose last answer did not say so: a caller that sends its next
+    request at that moment has no answer.
+    """
+    watch.is_leaving = True
+    worker.loop.call_later(LEAVE_WAIT, worker.handle_exit_signal)
 
 
 def _most_connections() -> int:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from fairmeter.core.caller import check_caller
-from fairmeter.web.server import bodies, places
+from fairmeter.web.server import bodies, front, places
 from fairmeter.web.server.front import Front
 from fairmeter.web.server.places import PlaceSize
 from fairmeter.web.server.policies import BATCHES, SCORING, UPLOADS, RoutePolicy
@@ -186,6 +186,13 @@ def test_an_answer_is_sent_whole_in_slices_and_closed(parts):
     assert max(len(message["body"]) for message in request.sent[1:]) <= 2**16
     assert [message["more_body"] for message in request.sent[1:]] == [True] * (len(request.sent) - 2) + [False]
     assert answer.is_closed
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+def test_a_worker_that_leaves_announces_that_its_connections_close(monkeypatch, leaves):
+    monkeypatch.setattr(front.Caller, "announces_end", leaves)
+    started = answered(Request("GET"), App()).sent[0]
+    assert ((b"connection", b"close") in started["headers"]) is leaves
 
 
 def test_an_answer_that_is_not_read_to_its_end_is_closed():
