@@ -29,12 +29,14 @@ def accompany(worker: Any) -> None:
 
 
 def _leave(worker: Any, watch: ConnectionWatch) -> None:
-    """Announce the end of every connection first.
+    """Take no more connections, and announce the end of each that is there.
 
     gunicorn's own worker would close kept connections whose last answer did not say so: a caller that sends its next
     request at that moment has no answer.
     """
     watch.is_leaving = True
+    for server in worker.servers:  # the new worker takes those that come now
+        server.close()
     worker.loop.call_later(LEAVE_WAIT, worker.handle_exit_signal)
 
 
