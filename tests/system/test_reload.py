@@ -60,7 +60,6 @@ class Caller:
             self.versions.append(version_of(answer.content))
 
 
-@pytest.mark.nightly  # beside other tests on busy cores a request may still meet the closing worker
 def test_a_new_model_is_taken_at_sighup_without_a_failed_request_and_versions_change_once(small_model, model_path):
     settings = {"MODEL_PATH": str(model_path), "LOG_LEVEL": "ERROR"}
     with served("predict:app", **settings) as server, ThreadPoolExecutor(6) as threads:
