@@ -164,17 +164,25 @@ def silent(port: int) -> Iterator[None]:
 
 
 @contextmanager
+def again_and_again(ask: Callable[[ExitStack], object]) -> Iterator[None]:
+    """Ask on connections that are closed after a second, and again."""
+
+    def send() -> None:
+        with ExitStack() as held:
+            ask(held)
+            sleep(1)
+
+    with going_on(send, 0.1):
+        yield
+
+
+@contextmanager
 def hung_up(port: int) -> Iterator[None]:
     """Large batches with reasons whose callers hang up, and send the next one."""
     body = as_json([with_id(f"a-{i}") for i in range(N_CLIENTS)])
     request = posted("/batch?reasons=1", body)
 
-    def send() -> None:
-        with ExitStack() as held:
-            many(port, N_HEAVY, request, held)
-            sleep(1)
-
-    with going_on(send, 0.1):
+    with again_and_again(lambda held: many(port, N_HEAVY, request, held)):
         yield
 
 
@@ -206,13 +214,11 @@ def paperwork(port: int) -> Iterator[None]:
     """Files of lists, and a promise over the whole list."""
     asked = [got(path) for path in ("/clients?format=pdf", "/clients?format=xlsx", "/list?false_alarms=0.2")]
 
-    def send() -> None:
-        with ExitStack() as held:
-            for each in asked * 3:
-                connected(port, each, held)
-            sleep(1)
+    def ask(held: ExitStack) -> None:
+        for each in asked * 3:
+            connected(port, each, held)
 
-    with going_on(send, 0.1):
+    with again_and_again(ask):
         yield
 
 
@@ -221,12 +227,7 @@ def photos(port: int) -> Iterator[None]:
     """Photos of sixteen megapixels, with visits that are never recorded, as their case is another's."""
     request = posted("/cases/1/inspections", as_json(a_visit()))
 
-    def send() -> None:
-        with ExitStack() as held:
-            many(port, N_HEAVY, request, held)
-            sleep(1)
-
-    with going_on(send, 0.1):
+    with again_and_again(lambda held: many(port, N_HEAVY, request, held)):
         yield
 
 

@@ -33,9 +33,10 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from benchmarks.helpers.bodies import as_json, bodies_of, with_invoices
+from benchmarks.helpers.commands import exit_code
 from benchmarks.helpers.servers import BadAnswer, Connection, DidNotStart, Server, got, machine_now, posted, served
 from benchmarks.load.mixed import Mixed, mixed_traffic
-from benchmarks.speed.bench import BAD_USE, HELLO, MODEL_PATH, N_INVOICES, SEED, SERVICE, STOPPED, WIDTH, by_turns
+from benchmarks.speed.bench import HELLO, MODEL_PATH, N_INVOICES, SEED, SERVICE, WIDTH, by_turns
 from fairmeter.simulation.utility import simulate
 
 HERE = Path(__file__).parent
@@ -76,17 +77,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 def ended(measure: Callable[[argparse.Namespace], dict[str, Any]], options: argparse.Namespace) -> int:
     """Writes what was measured, and the machine, to options.json; the exit code."""
-    try:
+
+    def work() -> None:
         if shutil.which("wrk") is None:
             raise NoWrk("wrk is not installed, which asks the service: apt install wrk.")
         found = {"machine": machine_now()} | measure(options)
-    except (NoWrk, DidNotStart, BadAnswer) as error:
-        print(error, file=sys.stderr)
-        return BAD_USE
-    except KeyboardInterrupt:
-        return STOPPED
-    options.json.write_text(json.dumps(found, indent=1) + "\n")
-    return 0
+        options.json.write_text(json.dumps(found, indent=1) + "\n")
+
+    return exit_code(work, NoWrk, DidNotStart, BadAnswer)
 
 
 def parsed(arguments: list[str] | None) -> argparse.Namespace:

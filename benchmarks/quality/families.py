@@ -24,6 +24,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from benchmarks.helpers.commands import exit_code
 from fairmeter.cli.console import fitting_progress, print_lines
 from fairmeter.cli.train_options import default_sources
 from fairmeter.core.environment import configure_numeric_libraries
@@ -47,7 +48,6 @@ from fairmeter.training.options import SEED, TEST_PARTS
 from fairmeter.training.validation.invoices import CLIENT_SETS, TestSplit, splits
 
 OUT = Path(__file__).resolve().parents[1] / "results" / "families.md"
-BAD_USE, STOPPED = 2, 130  # exit codes, the latter a shell's for Ctrl-C
 TOP = 0.01  # share of the clients
 FIGURES = ("ROC-AUC", "PR-AUC", f"precision, top {TOP:.0%}")
 
@@ -122,14 +122,7 @@ class Lost(NamedTuple):
 def main(arguments: list[str] | None = None) -> int:
     configure_numeric_libraries()
     options = parsed(arguments)
-    try:
-        run(options)
-    except (TableError, TrainingError) as error:
-        print(error, file=sys.stderr)
-        return BAD_USE
-    except KeyboardInterrupt:
-        return STOPPED
-    return 0
+    return exit_code(lambda: run(options), TableError, TrainingError)
 
 
 def parsed(arguments: list[str] | None) -> argparse.Namespace:

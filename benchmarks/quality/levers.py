@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from benchmarks.helpers.commands import exit_code
 from benchmarks.quality.families import FAMILIES, Matrices, matching
 from fairmeter.cli.console import print_lines
 from fairmeter.cli.train_options import default_sources
@@ -41,7 +42,6 @@ from fairmeter.training.validation.exchange_guard import exchanged_recently, wit
 from fairmeter.training.validation.invoices import TestSplit, splits
 
 OUT = Path(__file__).resolve().parents[1] / "results" / "levers.md"
-BAD_USE, STOPPED = 2, 130  # exit codes, the latter a shell's for Ctrl-C
 TOP = 0.01  # share of the clients
 FIGURES = (
     "ROC-AUC", "PR-AUC", f"precision, top {TOP:.0%}", "ROC-AUC without exchange", "PR-AUC without exchange",
@@ -78,14 +78,7 @@ class Row(NamedTuple):
 def main(arguments: list[str] | None = None) -> int:
     configure_numeric_libraries()
     options = parsed(arguments)
-    try:
-        run(options)
-    except (TableError, TrainingError) as error:
-        print(error, file=sys.stderr)
-        return BAD_USE
-    except KeyboardInterrupt:
-        return STOPPED
-    return 0
+    return exit_code(lambda: run(options), TableError, TrainingError)
 
 
 def parsed(arguments: list[str] | None) -> argparse.Namespace:

@@ -33,6 +33,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from benchmarks.helpers.bodies import as_json, bodies_of, requests_of, with_invoices
+from benchmarks.helpers.commands import exit_code
 from benchmarks.helpers.servers import BadAnswer, Connection, DidNotStart, Server, machine_now, posted, served
 from benchmarks.speed import readings
 from benchmarks.speed.naive import AGGREGATIONS, naive_features
@@ -56,7 +57,6 @@ N_BATCH = 1000  # clients
 N_SIMULATED = 3000  # clients: some eighty of them have N_INVOICES
 N_TIMED = 50  # clients with readings that are scored in turn
 SEED = 1
-BAD_USE, STOPPED = 2, 130  # exit codes, the latter a shell's for Ctrl-C
 WIDTH = 200  # columns of the table in a file, which has no edge to break lines at
 
 SERVICE, HELLO, HELLO_HEAVY = "predict:app", "benchmarks.helpers.hello:app", "benchmarks.helpers.hello_heavy:app"
@@ -93,14 +93,8 @@ class Figure(NamedTuple):
 
 def main(arguments: list[str] | None = None) -> int:
     options = parsed(arguments)
-    try:
-        run(options, QUICK if options.quick else FULL)
-    except (TableError, ModelError, DidNotStart, BadAnswer) as error:
-        print(error, file=sys.stderr)
-        return BAD_USE
-    except KeyboardInterrupt:
-        return STOPPED
-    return 0
+    work = partial(run, options, QUICK if options.quick else FULL)
+    return exit_code(work, TableError, ModelError, DidNotStart, BadAnswer)
 
 
 def parsed(arguments: list[str] | None) -> argparse.Namespace:
