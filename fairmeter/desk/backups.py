@@ -12,15 +12,16 @@ Out: a zip that appears whole or not at all, readable by its owner only; the sam
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from fairmeter.desk.photos import Photos
-from fairmeter.store import Store, StoreError, check_revision
+from fairmeter.desk.photos import Photos, is_photo_name
+from fairmeter.store import Store, StoreError, check_copied
 
 MANIFEST, MODEL = "backup.json", "model.bin"
 FORMAT = 1
@@ -67,7 +68,7 @@ def restore_backup(path: Path, store: Store, photos: Photos, model: Path | None,
     """
     with _opened(path) as archive:
         manifest = _checked_manifest(archive, path)
-        check_revision(manifest["tables"])
+        store.require_empty()
         names = [name.removeprefix("photos/") for name in manifest["members"] if name.startswith("photos/")]
         if names and photos.folder is None:
             raise BadBackup("The backup holds photos: set PHOTOS to a folder for them.")
@@ -75,7 +76,7 @@ def restore_backup(path: Path, store: Store, photos: Photos, model: Path | None,
             raise BadBackup(f"{model} is there already, and nothing is overwritten: name another file.")
         for name in names:
             photos.restore(name, archive.read(f"photos/{name}"))
-        counts = store.copy_in(lambda name: _lines(archive, name, manifest), user, why)
+        counts = store.copy_in(lambda name: _lines(archive, name), user, why)
         if model is not None:
             for member in (name for name in manifest["members"] if name.startswith(MODEL)):
                 (model.parent / (model.name + member.removeprefix(MODEL))).write_bytes(archive.read(member))
@@ -170,31 +171,34 @@ def _checked_manifest(archive: zipfile.ZipFile, path: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(archive.read(MANIFEST))
         members, form = manifest["members"], manifest["format"]
+        tables = {f"tables/{name}.jsonl" for name in manifest["rows"]}
     except (KeyError, ValueError, TypeError):
         raise BadBackup(f"{path} is no backup of Fairmeter: it has no {MANIFEST}.") from None
     if form != FORMAT:
         raise BadBackup(f"{path} was written by a later version of Fairmeter: restore it there.")
+    check_copied(manifest["tables"], manifest["rows"])
+    photos = (name.removeprefix("photos/") for name in members if name.startswith("photos/"))
+    if not tables <= members.keys() or not all(map(is_photo_name, photos)):
+        raise BadBackup(f"{path} is damaged: its list of members is not that of a backup. Nothing was restored.")
     for name, digest in members.items():
-        if name not in archive.namelist() or _digest_of(archive, name) != digest:
+        if _digest_of(archive, name) != digest:
             raise BadBackup(f"{path} is damaged: {name} is not as it was written. Nothing was restored.")
     return manifest
 
 
-def _digest_of(archive: zipfile.ZipFile, name: str) -> str:
+def _digest_of(archive: zipfile.ZipFile, name: str) -> str | None:
+    """The SHA-256 of a member, None where it is gone or cannot be read."""
     digest = sha256()
-    with archive.open(name) as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
+    try:
+        with archive.open(name) as file:
+            while block := file.read(BLOCK):
+                digest.update(block)
+    except (KeyError, zlib.error, EOFError, NotImplementedError):
+        return None
     return digest.hexdigest()
 
 
-def _lines(archive: zipfile.ZipFile, table: str, manifest: dict[str, Any]) -> Iterator[str]:
-    name = f"tables/{table}.jsonl"
-    if name in manifest["members"]:
-        with archive.open(name) as file:
-            yield from _decoded(file)
-
-
-def _decoded(file: IO[bytes]) -> Iterator[str]:
-    for line in file:
-        yield line.decode()
+def _lines(archive: zipfile.ZipFile, table: str) -> Iterator[str]:
+    with archive.open(f"tables/{table}.jsonl") as file:
+        for line in file:
+            yield line.decode()

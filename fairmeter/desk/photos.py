@@ -53,7 +53,8 @@ class Photos:
             for picture in pictures:
                 # Partly random: deleting a photo after a failure must not delete an equal one of another recording.
                 names.append(f"{sha256(picture).hexdigest()[:HASH_DIGITS]}-{token_hex(4)}.jpg")
-                self._write(names[-1], picture)
+                with _disk_errors():
+                    self._write(names[-1], picture)
             yield tuple(names)
         except BaseException:
             for name in names:
@@ -63,7 +64,7 @@ class Photos:
 
     def find(self, name: str) -> bytes | None:
         """The picture of a generated name; None for any other name."""
-        if self.folder is None or not NAME.fullmatch(name):
+        if self.folder is None or not is_photo_name(name):
             return None
         try:
             return (self.folder / name).read_bytes()
@@ -79,16 +80,14 @@ class Photos:
         return None
 
     def restore(self, name: str, picture: bytes) -> None:
-        """Write a photo of a backup under its name; one that is there already stays. Raises OSError, ValueError."""
-        if not NAME.fullmatch(name):
-            raise ValueError(f"{name!r} is no name of a photo.")
+        """Write a photo of a backup under its name; one that is there already stays. Raises OSError."""
         with suppress(FileExistsError):
             self._write(name, picture)
 
     def delete(self, names: Sequence[str]) -> None:
         """Delete the files of these photos; one that is gone already is skipped."""
         for name in names:
-            if self.folder is not None and NAME.fullmatch(name):
+            if self.folder is not None and is_photo_name(name):
                 (self.folder / name).unlink(missing_ok=True)
 
     def _pictures(self, sent: Sequence[bytes]) -> list[bytes]:
@@ -99,17 +98,28 @@ class Photos:
         return list(_pictures_of(sent))
 
     def _write(self, name: str, picture: bytes) -> None:
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with (self.folder / name).open("xb") as file:
-                file.write(picture)
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            if error.errno in DISK_FULL:
-                raise Problem(507, "no_space", f"The disk is full: a photo cannot be saved. {NOT_RECORDED}") from error
-            message = f"The folder of photos cannot be written to. {NOT_RECORDED}"
-            raise Problem(503, "photos_unavailable", message) from error
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / name).open("xb") as file:
+            file.write(picture)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+@contextmanager
+def _disk_errors() -> Iterator[None]:
+    """What cannot be written as a Problem."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in DISK_FULL:
+            raise Problem(507, "no_space", f"The disk is full: a photo cannot be saved. {NOT_RECORDED}") from error
+        message = f"The folder of photos cannot be written to. {NOT_RECORDED}"
+        raise Problem(503, "photos_unavailable", message) from error
+
+
+def is_photo_name(name: str) -> bool:
+    """Whether a photo can have this name: no other opens or makes a file."""
+    return NAME.fullmatch(name) is not None
 
 
 def _pictures_of(sent: Sequence[bytes]) -> Iterator[bytes]:

@@ -10,7 +10,7 @@ from fairmeter.store.engine.packing import InvoiceHistories, Series, invoice_his
 from fairmeter.store.engine.paging import BadQuery, Page
 from fairmeter.store.imports import Import, ImportConflict, ImportStore, KeptMap, NoSuchImport, StepClaim
 from fairmeter.store.ingestion import IngestionStore, IngestionTotals, ReceivedBatch, RejectedMessage
-from fairmeter.store.keeping.copies import CopyNotPossible, CopyStore, TableCopy, check_revision
+from fairmeter.store.keeping.copies import CopyNotPossible, CopyStore, TableCopy, check_copied
 from fairmeter.store.keeping.erasure import ErasedClient, ErasureStore
 from fairmeter.store.keeping.retention import Purged, RetentionStore
 from fairmeter.store.notifications import ClaimedNotice, NotificationStore
@@ -74,7 +74,7 @@ __all__ = [
     "Transformer",
     "User",
     "ValueOutOfRange",
-    "check_revision",
+    "check_copied",
     "invoice_histories",
     "population_of",
 ]

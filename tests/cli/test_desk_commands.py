@@ -261,7 +261,26 @@ def changed(path):
             archive.writestr(name, data.replace(b"confirmed", b"cleared") if name.startswith("tables/") else data)
 
 
-@pytest.mark.parametrize("spoil", [cut, changed])
+def rewritten(path, change):
+    """The zip with another manifest."""
+    with zipfile.ZipFile(path) as archive:
+        content = {name: archive.read(name) for name in archive.namelist()}
+    manifest = json.loads(content["backup.json"])
+    change(manifest)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in (content | {"backup.json": json.dumps(manifest)}).items():
+            archive.writestr(name, data)
+
+
+def with_a_photo_elsewhere(path):
+    rewritten(path, lambda manifest: manifest["members"].update({"photos/../../x.jpg": "0"}))
+
+
+def with_a_member_that_is_gone(path):
+    rewritten(path, lambda manifest: manifest["members"].update({"photos/" + "0" * 32 + "-00000000.jpg": "0"}))
+
+
+@pytest.mark.parametrize("spoil", [cut, changed, with_a_photo_elsewhere, with_a_member_that_is_gone])
 def test_a_damaged_backup_restores_nothing(app, visited, templates, tmp_path, spoil):
     path = tmp_path / "desk.zip"
     with shell(app, visited) as run:

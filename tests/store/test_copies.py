@@ -8,7 +8,8 @@ from sqlalchemy import select
 
 from fairmeter.store import Store
 from fairmeter.store.engine import schema
-from fairmeter.store.keeping.copies import CopyNotPossible, check_revision, copied_tables
+from fairmeter.store.engine.migrate import HEAD
+from fairmeter.store.keeping.copies import CopyNotPossible, check_copied, copied_tables
 from tests.builders.databases import DATABASES
 from tests.builders.store import NOW, score_of, shipped_rules, write
 
@@ -75,7 +76,9 @@ def test_a_copy_is_of_one_moment_while_others_write(worked_on):
 
 def test_rows_of_other_tables_are_refused():
     with pytest.raises(CopyNotPossible, match="restore it with the release that made it"):
-        check_revision("0009")
+        check_copied("0009", [])
+    with pytest.raises(CopyNotPossible, match=r"no rows of alerts, .* it is not whole"):
+        check_copied(HEAD, ["users"])
 
 
 def test_all_tables_but_those_of_uploads_are_copied(store):

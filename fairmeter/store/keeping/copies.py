@@ -6,7 +6,7 @@ Out: a consistent view of all tables while others write; the same rows in anothe
 
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
 from itertools import islice
@@ -47,6 +47,11 @@ class CopyStore(Database):
                 connection = connection.execution_options(isolation_level="REPEATABLE READ")
             yield (TableCopy(table.name, _lines_of(connection, table)) for table in copied_tables())
 
+    def require_empty(self) -> None:
+        """Raises CopyNotPossible where the store holds rows."""
+        with self.reading() as connection:
+            _require_empty(connection)
+
     def copy_in(self, lines_of: Callable[[str], Iterable[str]], user: str, why: str) -> dict[str, int]:
         """Insert the rows of each table in one transaction; the number of rows by table.
 
@@ -75,13 +80,16 @@ def copied_tables() -> list[Table]:
     return [table for table in schema.metadata.sorted_tables if table.name not in LEFT_OUT]
 
 
-def check_revision(revision: str) -> None:
+def check_copied(revision: str, tables: Collection[str]) -> None:
     """Raise CopyNotPossible for rows of other tables than this version's."""
     if revision != HEAD:
         raise CopyNotPossible(
             f"The copy is of tables {revision}, and this Fairmeter has {HEAD}: restore it with the release that "
             "made it, then update."
         )
+    missing = {table.name for table in copied_tables()} - set(tables)
+    if missing:
+        raise CopyNotPossible(f"The copy has no rows of {', '.join(sorted(missing))}: it is not whole.")
 
 
 # --- rows and lines ---------------------------------------------------------------------------------------------------
