@@ -43,11 +43,11 @@ def _invoices(it: InvoiceContext) -> Sentence | None:
     on = it.features("last_invoice_on") - it.column("invoice_trees_peak_ago")
     if np.isnan(most + typical + on):
         return None
-    text = f"of its invoices, that of {month(on)} is most like invoices of flagged clients"
-    ratio = np.exp(most - typical)
-    than = "the odds are those of the typical client's most suspicious invoice"
+    text = f"its invoice of {month(on)} looks most like those of flagged clients"
+    than = "about as much as the typical client's most suspicious one"
     if abs(most - typical) >= EVEN:
-        than = f"its odds are {figure(ratio)} times those of the typical client's most suspicious invoice"
+        ratio = figure(np.exp(most - typical))
+        than = f"its odds of fraud are {ratio} times those of the typical client's most suspicious one"
     return Sentence(sentence(text, than), direction(most, typical))
 
 

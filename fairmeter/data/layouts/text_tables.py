@@ -170,8 +170,8 @@ def _arrow_batches(
 def _open_csv(stream, found: FoundLayout, columns: _Wanted) -> Iterator:
     """Arrow tables of some rows each.
 
-    Arrow reads ahead on threads of its own. A thread that still reads when Python exits aborts the process, so a
-    reader that is left early is read to the end of a stream that has ended.
+    Arrow reads ahead on threads of its own. One that still reads when Python exits aborts the process. So the stream of
+    a reader that is left early ends, and the reader is read to that end.
     """
     import pyarrow as pa
     from pyarrow import csv as arrow_csv

@@ -1,8 +1,8 @@
 """ASGI in front of the WSGI app: bodies come in and answers go out on the loop, a thread has only what it can compute.
 
 In:  requests of an ASGI server; the app with its policies.
-Out: the app's own answers. What is refused before the app has the request (too large, too slow, no room) is answered by
-     the app too, from REFUSAL in its environment, so that it has the shape and the counts of all answers.
+Out: the app's own answers. The app also answers what is refused before it has the request (too large, too slow, no
+     room), from REFUSAL in its environment. So a refusal has the shape and the counts of all answers.
 """
 
 import asyncio

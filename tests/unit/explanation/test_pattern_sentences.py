@@ -45,12 +45,12 @@ CASES = {
         "On the days its route was read, it used about as much electricity as its neighbours on average.", 0),
     "a suspicious invoice": (TREES, {}, {"invoice_trees_max": 1.0, "invoice_trees_peak_ago": 365},
         {"invoice_trees_max": 0.0},
-        "Of its invoices, that of May 2017 is most like invoices of flagged clients; its odds are 2.7 times those of "
-        "the typical client's most suspicious invoice.", 1),
+        "Its invoice of May 2017 looks most like those of flagged clients; its odds of fraud are 2.7 times those of "
+        "the typical client's most suspicious one.", 1),
     "a common invoice": (TREES, {}, {"invoice_trees_max": 0.0, "invoice_trees_peak_ago": 0},
         {"invoice_trees_max": 0.0},
-        "Of its invoices, that of May 2018 is most like invoices of flagged clients; the odds are those of the typical "
-        "client's most suspicious invoice.", 0),
+        "Its invoice of May 2018 looks most like those of flagged clients; about as much as the typical client's most "
+        "suspicious one.", 0),
     "the first level": ((TARIFF, "first_level", ""), {"full_level_1_mean": 50}, {}, {"full_level_1_mean": 66},
         "Where an invoice exceeds the first price level, 50 kWh a month are billed at it; the typical client's 66.", 0),
     "long periods": ((TARIFF, "uncommon", ""), {"period_over_4_n": 1}, {}, {"period_over_4_n": 3},
