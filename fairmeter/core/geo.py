@@ -26,11 +26,6 @@ def distance(latitude: float, longitude: float, other_latitude: float, other_lon
     return 2 * EARTH_RADIUS * asin(min(sqrt(share), 1.0))
 
 
-def squared_degrees(a: tuple[float, float], b: tuple[float, float]) -> float:
-    """Squared distance of two (latitude, longitude), for comparing short distances. [degrees of latitude, squared]"""
-    return (a[0] - b[0]) ** 2 + ((a[1] - b[1]) * cos(radians(a[0]))) ** 2
-
-
 def longitude_span(latitude_span: float, latitude: float) -> float:
     """Degrees of longitude that are as long as so many degrees of latitude, at a latitude. [degrees]"""
     return latitude_span / max(cos(radians(latitude)), MIN_SHRINK)

@@ -1,5 +1,6 @@
 """Energy at stake, recommendations, inspection lists, routes."""
 
+from fairmeter.planning.crew_plan import Clients, CrewRoute, plan_crews
 from fairmeter.planning.exclusions import Exclusions
 from fairmeter.planning.inspection_list import (
     RANDOM_SHARE,
@@ -14,10 +15,13 @@ from fairmeter.planning.routes import day_routes
 __all__ = [
     "BILLABLE_MONTHS",
     "RANDOM_SHARE",
+    "Clients",
+    "CrewRoute",
     "Exclusions",
     "PlannedVisit",
     "day_routes",
     "estimate_recoveries",
     "inspection_list",
+    "plan_crews",
     "recommendation",
 ]

@@ -4,19 +4,16 @@ In:  the open cases of a user; the result of a visit, sent once the phone has a 
 Out: the page at /desk/field; one inspection for each visit, however often it is sent.
 """
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
 
 from flask import jsonify, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from fairmeter.casework.types import Case
 from fairmeter.casework.workflow import ASSIGNED, CLOSED, INSPECTING, OUTCOMES, CaseError
-from fairmeter.core.geo import squared_degrees
+from fairmeter.desk.fieldwork.visits import planned_visits
 from fairmeter.desk.service import DeskService
 from fairmeter.scoring.problems import Problem
-from fairmeter.store import Profile, Store, StoreError, StoreUnavailable
+from fairmeter.store import StoreError, StoreUnavailable
 from fairmeter.store.cases import case_taken_error
 from fairmeter.web.desk_api import requests
 from fairmeter.web.http import i18n
@@ -26,17 +23,7 @@ from fairmeter.web.pages.cases import find_case_or_raise, signature_of
 from fairmeter.web.pages.forms import assignable_users, check_not_in_future, parse_form
 from fairmeter.web.pages.site import Site, render, static
 
-MAX_VISITS = 40  # of one user; more than a day's work
 SAVED, ALREADY_SAVED = "saved", "already"
-Place = tuple[float, float] | None  # latitude, longitude
-
-
-class FieldVisit(NamedTuple):
-    """A case to visit; place is None for a client without coordinates."""
-
-    case: Case
-    profile: Profile | None
-    place: Place
 
 
 class RecordedVisit(requests.NewInspection):
@@ -83,39 +70,6 @@ def register(site: Site) -> None:
             raise
         except (CaseError, StoreError, Problem, RequestEntityTooLarge) as error:
             return jsonify(message=error_pages.error_sentence(error)), error_pages.describe_error(error)[0]
-
-
-def planned_visits(store: Store, whose: str) -> list[FieldVisit]:
-    """The open visits of a user, in visiting order."""
-    cases = [
-        case
-        for state in (INSPECTING, ASSIGNED)
-        for case in store.list_cases(state=state, assignee=whose, sort="severity", limit=MAX_VISITS).rows
-    ][:MAX_VISITS]
-    profiles = [store.find_profile(case.client_id) for case in cases]
-    visits = [FieldVisit(case, profile, location_of(profile)) for case, profile in zip(cases, profiles, strict=True)]
-    return [visits[i] for i in visiting_order([visit.place for visit in visits])]
-
-
-def location_of(profile: Profile | None) -> Place:
-    """Latitude and longitude of a client. [degrees]"""
-    client: dict[str, Any] = profile.client if profile else {}
-    place = client.get("latitude"), client.get("longitude")
-    return None if None in place else place
-
-
-def visiting_order(places: Sequence[Place]) -> list[int]:
-    """Indices in the order of a route from the first place always to the nearest one left (nearest neighbour).
-
-    Visits without a place come last, in their order.
-    """
-    left = [i for i, place in enumerate(places) if place]
-    route = left[:1]
-    left = left[1:]
-    while left:
-        route.append(min(left, key=lambda i: squared_degrees(places[route[-1]], places[i])))
-        left.remove(route[-1])
-    return route + [i for i, place in enumerate(places) if not place]
 
 
 def record_visit(desk: DeskService, case_id: int, user: str, visit: RecordedVisit) -> str:

@@ -1,0 +1,1 @@
+"""Field work at the desk: the days of crews, the visits on a phone, what campaigns brought."""
