@@ -106,6 +106,7 @@ def desk_or_exit(settings: Settings, predictor: Predictor) -> "DeskExtension | N
     pages = PageSettings(
         time_zone=settings.time_zone,
         currency=settings.currency,
+        language=settings.language,
         tiles=settings.map_tiles,
         outlines=settings.map_outlines,
         credit=settings.map_credit,

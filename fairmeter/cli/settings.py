@@ -17,6 +17,7 @@ from fairmeter.core import paths
 from fairmeter.planning.recovery import BILLABLE_MONTHS
 from fairmeter.scoring.payloads import RequestLimits
 from fairmeter.web.pages import basemap
+from fairmeter.wording.locales import locale_of
 
 
 class CommandSettings(BaseModel):
@@ -96,6 +97,11 @@ class Settings(CommandSettings):
     time_zone: ZoneInfo = Field(
         ZoneInfo("UTC"), description="The utility's time zone, shown by the dashboard's clocks, such as `Africa/Tunis`."
     )
+    language: str = Field(
+        "en",
+        description="The desk's language where neither the user nor the browser chose one: `en`, `fr` or `ar`, with a "
+        "country for its digits and months if need be, such as `ar-EG`.",
+    )
     currency: str = Field("", max_length=8, description="The currency of its prices, such as `TND`.")
     photos: Path | None = Field(
         None,
@@ -131,6 +137,11 @@ class Settings(CommandSettings):
             return ZoneInfo(name)
         except (ZoneInfoNotFoundError, ValueError, OSError):
             raise ValueError("must be the name of a time zone, such as Africa/Tunis") from None
+
+    @field_validator("language")
+    @classmethod
+    def _language(cls, tag: str) -> str:
+        return locale_of(tag).tag
 
     @field_validator("map_tiles")
     @classmethod

@@ -51,13 +51,14 @@ class LoginLimits(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A person who signs in at the desk."""
+    """A person who signs in at the desk. language: of the pages, None where the user chose none."""
 
     name: str
     password_hash: str
     role: str
     is_active: bool
     created_at: datetime
+    language: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,11 @@ class UserStore(Database):
         given = {"password_hash": password_hash, "role": role and checked_role(role), "is_active": is_active}
         self._change(USER, by, name, {column: value for column, value in given.items() if value is not None})
         return self.find_user(name)
+
+    def set_language(self, name: str, language: str) -> None:
+        """The language in which a user reads the pages. It gives no right, so the audit chain has no entry of it."""
+        with self.writing() as connection:
+            connection.execute(update(schema.users).where(schema.users.c.name == name).values(language=language))
 
     def count_active_users(self) -> int:
         """Number of active users; 0 means that the first admin has not been created yet."""

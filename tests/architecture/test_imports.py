@@ -16,6 +16,7 @@ MAX_MODULES = 15  # in one folder
 # What a package may import, the lowest layer first. cli and the root files may import everything.
 LAYERS = {
     "core": "",
+    "wording": "core",
     "evaluation": "core",
     "casework": "evaluation core",
     "data": "core",
@@ -32,7 +33,7 @@ LAYERS = {
     "reports": "training checks scoring planning data evaluation core",
     "frames": "training checks scoring planning explanation models features data core",
     "desk": "training scoring planning explanation store analysis casework evaluation data features core",
-    "web": "desk store scoring casework analysis data evaluation core",
+    "web": "desk store scoring casework analysis data evaluation wording core",
 }
 ABOVE_ALL = "cli"
 ROOT_FILES = {"train", "predict", "score", "features", "gunicorn.conf"}
@@ -46,7 +47,7 @@ DOORS = {
     "onnx onnxruntime": "models/runtime",
     "pyarrow": "data frames scoring/ranking simulation/utility",
     "python_calamine": "data/layouts",
-    "babel": "data/maps/values/date_formats",
+    "babel": "data/maps/values/date_formats wording/locales",
     "pyspark": "data/partitioned/spark",
     "scipy": "planning/routes",
     "holidays": "data/exogenous",

@@ -267,7 +267,7 @@ users = Table(
     Column("password_hash", Text, nullable=False),
     Column("role", Text, nullable=False),
     Column("is_active", Boolean, nullable=False),
-    Column("created_at", UtcDateTime, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False), Column("language", Text),
     CheckConstraint("role IN ('viewer', 'investigator', 'admin')", name="role"),
 )  # fmt: skip
 

@@ -1,8 +1,10 @@
-"""Texts of the pages by key, and template filters that write numbers, amounts and moments.
+"""Texts of the pages by key, and template filters that write numbers, amounts and moments, in the reader's language.
 
 In:  a key ("list.title") with the values for the braces in its text; numbers, moments (UTC) and days.
 Out: text. The texts stand in languages/, one file per language. A text whose wording depends on a number is a table of
      plural forms, named as in Unicode's CLDR. Energy is in kWh, MWh or GWh by its size; None becomes a dash.
+
+The language is the user's choice, else the browser's first that there is, else that of the settings.
 """
 
 import math
@@ -13,22 +15,65 @@ from functools import cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from flask import Flask, current_app, g, has_app_context, has_request_context, request
+
 from fairmeter.core.code_names import shown
 from fairmeter.web.http.code_names import named
+from fairmeter.wording.locales import ENGLISH, Locale, locale_of, preferred
 
 FOLDER = Path(__file__).parents[1] / "languages"
-LANGUAGE = "en"
-RIGHT_TO_LEFT = frozenset({"ar"})
+COOKIE = "language"  # the choice of a reader without an account, and of a user before signing in
+EXTENSION = "language"  # of the app: the locale of the settings
 DASH = "\u2013"
 THIN = "\u202f"  # between a number and its unit, where no line may break
-ENERGIES = ((1e6, "GWh"), (1e3, "MWh"))
+MINUS = "\u2212"
+ENERGIES = ((1e6, "gwh"), (1e3, "mwh"))
+
+
+# --- the reader's language --------------------------------------------------------------------------------------------
+
+
+def register(app: Flask, default: Locale) -> None:
+    """Write the app's pages in this language where a reader chose none and the browser asks for none of ours."""
+    app.extensions[EXTENSION] = default
+
+
+def default_locale() -> Locale:
+    """The locale of the settings; English outside of an app."""
+    return current_app.extensions.get(EXTENSION, locale_of(ENGLISH)) if has_app_context() else locale_of(ENGLISH)
+
+
+def current_locale() -> Locale:
+    """The reader's locale, chosen once a request."""
+    if not has_request_context():
+        return default_locale()
+    if "locale" not in g:
+        g.locale = _reader_locale()
+    return g.locale
+
+
+def use(locale: Locale) -> None:
+    """Write the rest of this request in a language."""
+    g.locale = locale
+
+
+def _reader_locale() -> Locale:
+    """By the user's choice, the cookie, the browser, the settings. A territory comes from the browser or the settings.
+
+    Arabic of Egypt has other digits than Arabic of Tunisia: a browser that says which is believed.
+    """
+    default, wanted = default_locale(), [tag for tag, _ in request.accept_languages]
+    chosen = [tag for tag in (g.get("language_of_user"), request.cookies.get(COOKIE)) if tag]
+    found = preferred(chosen) or preferred(wanted) or default
+    same = next((tag for tag in wanted if tag.startswith(f"{found.language}-")), found.language)
+    return preferred([same, found.language], default.territory) or found
 
 
 # --- texts ------------------------------------------------------------------------------------------------------------
 
 
 class MissingText(LookupError):
-    """A page uses a key that the language's file does not have."""
+    """A page uses a key that no language's file has."""
 
 
 @cache
@@ -36,6 +81,12 @@ def texts_of(language: str) -> dict[str, str | dict[str, str]]:
     """Every text by its whole key; a table of plural forms counts as one text."""
     with (FOLDER / f"{language}.toml").open("rb") as stream:
         return dict(_flat(tomllib.load(stream)))
+
+
+@cache
+def all_texts(language: str) -> dict[str, str | dict[str, str]]:
+    """The texts of a language; what it lacks is in English."""
+    return texts_of(ENGLISH) | texts_of(language)
 
 
 def _flat(table: dict, before: str = ""):
@@ -46,37 +97,39 @@ def _flat(table: dict, before: str = ""):
             yield before + name, value
 
 
-def text(key: str, n: float | None = None, language: str = LANGUAGE, **values) -> str:
+def text(key: str, n: float | None = None, **values) -> str:
     """The text of a key with its values in place. Raises MissingText."""
-    found = texts_of(language).get(key)
+    locale = current_locale()
+    found = all_texts(locale.language).get(key)
     if found is None:
-        raise MissingText(f"There is no text {key!r} in {language}.toml; add it to its page's section.")
+        raise MissingText(f"There is no text {key!r} in {ENGLISH}.toml; add it to its page's section.")
     if isinstance(found, dict):
-        found = found.get(plural(n, language), found["other"])
-    return found.format(n=n, **values) if values or n is not None else found
+        found = found["other"] if n is None else found.get(locale.plural(n), found["other"])
+    if n is None and not values:
+        return found
+    given = {name: _placed(value, locale) for name, value in values.items()}
+    return found.format(n=_placed(n, locale), **given)
+
+
+def _placed(value: object, locale: Locale) -> object:
+    """A value for a text's braces; in a text that runs right to left it keeps a direction of its own."""
+    if locale.language == ENGLISH:
+        return value
+    plain = locale.digits(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+    return locale.isolate(plain)
 
 
 def text_or_default(key: str, default: str) -> str:
     """The text of a key; without one, the value from the data itself: a severity, a flag, a group."""
-    found = texts_of(LANGUAGE).get(key)
+    found = all_texts(current_locale().language).get(key)
     return found if isinstance(found, str) else default
-
-
-def plural(n: float | None, language: str) -> str:
-    """The plural form of a number. (CLDR, for the languages here)"""
-    if language == "fr":
-        return "one" if n in (0, 1) else "other"
-    return "one" if n == 1 else "other"
 
 
 def texts_below(prefix: str) -> dict[str, str]:
     """The texts below a key, without the prefix, for a script of a page."""
     whole = f"{prefix}."
-    return {key.removeprefix(whole): value for key, value in texts_of(LANGUAGE).items() if key.startswith(whole)}
-
-
-def direction(language: str = LANGUAGE) -> str:
-    return "rtl" if language in RIGHT_TO_LEFT else "ltr"
+    texts = all_texts(current_locale().language)
+    return {key.removeprefix(whole): value for key, value in texts.items() if key.startswith(whole)}
 
 
 # --- filters ----------------------------------------------------------------------------------------------------------
@@ -84,7 +137,7 @@ def direction(language: str = LANGUAGE) -> str:
 
 def number(value: float | None, digits: int = 0) -> str:
     """1234567.8 -> 1,234,568"""
-    return DASH if _is_nothing(value) else f"{value:,.{digits}f}"
+    return DASH if _is_nothing(value) else current_locale().number(value, digits)
 
 
 def percent(share: float | None, digits: int = 0) -> str:
@@ -93,8 +146,8 @@ def percent(share: float | None, digits: int = 0) -> str:
         return DASH
     least = 10.0 ** -(digits + 2)
     if 0 < share < least / 2:
-        return f"<{THIN}{least * 100:.{digits}f}{THIN}%"
-    return f"{share * 100:.{digits}f}{THIN}%"
+        return _isolated(f"<{THIN}{number(least * 100, digits)}{THIN}%")
+    return _isolated(f"{number(share * 100, digits)}{THIN}%")
 
 
 def score(scored: object) -> str:
@@ -108,25 +161,30 @@ def score(scored: object) -> str:
 def signed(effect: float) -> str:
     """A part of a score with its sign: +12 %; below one percent with a tenth."""
     digits = 0 if abs(effect) >= 0.01 else 1
-    return f"{effect * 100:+.{digits}f}{THIN}%".replace("-", "\u2212")
+    sign = MINUS if effect < 0 else "+"
+    return _isolated(f"{sign}{number(abs(effect) * 100, digits)}{THIN}%")
 
 
 def energy(kwh: float | None) -> str:
     """12345 -> 12.3 MWh"""
     if _is_nothing(kwh):
         return DASH
-    factor, unit = next(((f, u) for f, u in ENERGIES if abs(kwh) >= 10 * f), (1.0, "kWh"))
-    return f"{_three_digits(kwh / factor)}{THIN}{unit}"
+    factor, unit = next(((f, u) for f, u in ENERGIES if abs(kwh) >= 10 * f), (1.0, "kwh"))
+    return _isolated(f"{_three_digits(kwh / factor)}{THIN}{text(f'unit.{unit}')}")
 
 
 def distance(metres: int) -> str:
     """500 -> 500 m; 3000 -> 3 km"""
-    return f"{metres:g}{THIN}m" if metres < 1000 else f"{metres / 1000:g}{THIN}km"
+    value, unit = (metres, "m") if metres < 1000 else (metres / 1000, "km")
+    digits = 0 if float(value).is_integer() else 1
+    return _isolated(f"{number(value, digits)}{THIN}{text(f'unit.{unit}')}")
 
 
 def money(value: float | None, currency: str = "") -> str:
     """An amount with the currency of the settings, without one a bare number."""
-    return DASH if _is_nothing(value) else f"{value:,.0f}{THIN}{currency}".rstrip(THIN)
+    if _is_nothing(value):
+        return DASH
+    return _isolated(f"{number(value)}{THIN}{current_locale().currency(currency)}".rstrip(THIN))
 
 
 def code(value: float | str | None, column: str = "") -> str:
@@ -142,7 +200,22 @@ def day(value: date | datetime | str | None) -> str:
     if value is None:
         return DASH
     value = date.fromisoformat(value) if isinstance(value, str) else value
-    return f"{value.day} {text(f'months.m{value.month}')} {value.year}"
+    return current_locale().day(value)
+
+
+def month(value: date) -> str:
+    """2014-03-24 -> Mar 2014"""
+    return current_locale().month(value)
+
+
+def month_name(number: int) -> str:
+    """3 -> Mar"""
+    return current_locale().month_name(number)
+
+
+def weekday(number: int) -> str:
+    """0 -> Mon"""
+    return current_locale().weekday_name(number)
 
 
 def age(moment: datetime | None, now: datetime | None = None) -> str:
@@ -163,7 +236,7 @@ def moment_in_zone(zone: ZoneInfo) -> Callable[[datetime | None], str]:
         if value is None:
             return DASH
         there = value.astimezone(zone)
-        return f"{day(there.date())}, {there:%H:%M}"
+        return f"{day(there.date())}{text('site.comma')}{current_locale().digits(f'{there:%H:%M}')}"
 
     return moment
 
@@ -185,6 +258,9 @@ def filters(zone: ZoneInfo, currency: str) -> dict[str, Callable]:
         "money": lambda value: money(value, currency),
         "code": code,
         "day": day,
+        "month": month,
+        "month_name": month_name,
+        "weekday": weekday,
         "moment": moment_in_zone(zone),
         "moment_day": day_in_zone(zone),
         "ago": age,
@@ -196,5 +272,10 @@ def _is_nothing(value: float | None) -> bool:
 
 
 def _three_digits(value: float) -> str:
-    digits = 0 if abs(value) >= 100 else 1
-    return f"{value:,.{digits}f}".removesuffix(".0")
+    digits = 0 if abs(value) >= 100 or f"{value:.1f}".endswith(".0") else 1
+    return number(value, digits)
+
+
+def _isolated(value: str) -> str:
+    """A number with its unit: in a text that runs right to left, their order is their own."""
+    return current_locale().isolate(value)

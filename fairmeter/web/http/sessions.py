@@ -97,6 +97,7 @@ def identity_of_session(store: Store) -> Identity | None:
     user = store.find_user(name) if name else None
     if user is None or not user.is_active or session.get("proof") != _proof(user):
         return None
+    g.language_of_user = user.language
     return Identity(user.name, user.role, "user")
 
 

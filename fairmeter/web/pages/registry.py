@@ -8,7 +8,7 @@ Out: the routes below /desk/. A new page is a module with `register(site)`, name
 from fairmeter.desk.service import DeskService
 from fairmeter.web.http.auth import AccessControl
 from fairmeter.web.http.openapi_app import Api
-from fairmeter.web.pages import cases, field, imports, inspection_list, live, model, overview, sign_in
+from fairmeter.web.pages import cases, field, imports, inspection_list, language, live, model, overview, sign_in
 from fairmeter.web.pages.client import crew_sheet
 from fairmeter.web.pages.client import view as client
 from fairmeter.web.pages.demo import view as demo
@@ -19,7 +19,7 @@ from fairmeter.web.server import policies
 from fairmeter.web.server.policies import RoutePolicy
 
 PAGES = (sign_in, overview, inspection_list, client, crew_sheet, model, cases, field, demo, map_view, live, transformer)
-PAGES += (imports,)
+PAGES += (imports, language)
 
 
 def register(app: Api, guard: AccessControl, desk: DeskService, settings: PageSettings) -> None:

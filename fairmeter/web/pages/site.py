@@ -31,6 +31,7 @@ from fairmeter.web.http.openapi_app import Api
 from fairmeter.web.pages import error_pages
 from fairmeter.web.pages.basemap import Line
 from fairmeter.web.server.policies import RoutePolicy
+from fairmeter.wording.locales import ENGLISH, LANGUAGES, locale_of
 
 DESK = "desk"  # the blueprint: endpoints are desk.overview, desk.list ...
 STATIC = Path(__file__).parents[1] / "static"
@@ -68,13 +69,14 @@ NAVIGATION = (
 class PageSettings(NamedTuple):
     """Settings of the pages.
 
-    time_zone: of the utility; currency: of amounts of money, may be empty.
+    time_zone: of the utility; currency: of amounts of money, may be empty; language: where a reader chose none.
     tiles, outlines: the base map (fairmeter/web/pages/basemap.py); credit: the attribution that the map's page shows.
     reports: paths of metrics.json of a training or validation; the one of the model's version is preferred.
     """
 
     time_zone: ZoneInfo = ZoneInfo("UTC")
     currency: str = ""
+    language: str = ENGLISH
     tiles: str = ""
     outlines: tuple[Line, ...] = ()
     credit: str = ""
@@ -121,6 +123,7 @@ class Site:
         self.blueprint.register_error_handler(Exception, error_pages.render_error)
         self.blueprint.after_request(self._with_headers)
         self.app.extensions["site"] = self
+        i18n.register(self.app, locale_of(self.settings.language))
         self.app.jinja_env.filters |= i18n.filters(self.settings.time_zone, self.settings.currency)
         self.app.jinja_env.trim_blocks = self.app.jinja_env.lstrip_blocks = True
         self.app.context_processor(template_context)
@@ -131,6 +134,7 @@ class Site:
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
         tiles = self.settings.tiles.partition("{")[0]
+        response.headers.setdefault("Content-Language", i18n.current_locale().tag)
         response.headers["Content-Security-Policy"] = POLICY.format(tiles=f" {tiles}" if tiles else "")
         return response
 
@@ -151,16 +155,18 @@ def template_context() -> dict[str, Any]:
     """What every template receives.
 
     t(key): a text; t_or(key, default): a text, or the default without one; can(role): whether the user has the role;
-    file(name): the address of a static file; identity, csrf_token, theme, navigation.
+    file(name): the address of a static file; identity, csrf_token, theme, navigation; language (a tag), direction;
+    languages: of each its code, its own name, and whether the page is in it.
     """
     identity = current_identity()
-    theme = request.cookies.get("theme")
+    locale, theme = i18n.current_locale(), request.cookies.get("theme")
     return {
         "t": i18n.text,
         "t_or": i18n.text_or_default,
         "script_texts": i18n.texts_below("script"),
-        "language": i18n.LANGUAGE,
-        "direction": i18n.direction(),
+        "language": locale.tag,
+        "direction": locale.direction,
+        "languages": [(code, name, code == locale.language) for code, name in LANGUAGES.items()],
         "identity": identity,
         "can": lambda role: has_role(identity, role),
         "csrf_token": sessions.csrf_token() or "",

@@ -219,10 +219,6 @@ def peer_quartiles(surroundings: ClientSurroundings, step: str, days: list[date]
 def time_labels(days: list[date]) -> list[tuple[int, str]]:
     """Position and text of labels at the start of years, or of months in a short series."""
     years = [(i, str(day.year)) for i, day in enumerate(days) if i and day.year != days[i - 1].year]
-    months = [
-        (i, f"{i18n.text(f'months.m{day.month}')} {day.year}")
-        for i, day in enumerate(days)
-        if i == 0 or day.month != days[i - 1].month
-    ]
+    months = [(i, i18n.month(day)) for i, day in enumerate(days) if i == 0 or day.month != days[i - 1].month]
     found = years if len(years) > 2 else months
     return found[:: -(-len(found) // MAX_LABELS)]

@@ -1,0 +1,1 @@
+"""Sentences as code and values, and the languages in which they are written."""
