@@ -98,7 +98,10 @@ def learn_invoices(
 def learn_readings(
     result: TrainingResult, dataset: Dataset | None, inputs: TrainingInputs, options: TrainingOptions, stamp: dict
 ) -> TrainingResult:
-    """Add the ensemble on readings where there are any. Raises TrainingError if --readings names unusable ones."""
+    """Add the ensemble on readings where there are any.
+
+    Raises TrainingError if they are unusable, and were asked for or are all there is.
+    """
     if not inputs.readings:
         return result
     try:
@@ -111,7 +114,7 @@ def learn_readings(
         with fitting_progress(READING_STEPS) as on_step:
             return reading_pipeline.train_on_readings(result, training_set, options, stamp, on_step)
     except TrainingError as error:
-        if options.readings:
+        if options.readings or dataset is None:
             raise
         print_lines(f"The readings found with the invoices are not used: {error}")
         return result

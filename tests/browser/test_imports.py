@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.helpers.exports import brazilian
 from fairmeter.cli.imports import COMMAND, Launcher
 from fairmeter.desk.import_files import ImportFiles
 from fairmeter.desk.imports import Imports
 from fairmeter.web.http.auth import THIS_MACHINE
 from tests.builders.desk import desk_app
-from tests.builders.exports import brazilian
 
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = ROOT / "model.bin"

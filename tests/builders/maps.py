@@ -10,15 +10,6 @@ from fairmeter.data.maps.mapped_base import read_mapped_base
 from fairmeter.data.maps.mapped_tables import read_uncleaned_readings
 
 
-def write_files(folder: Path, files: dict[str, str | bytes]) -> Path:
-    """Write files, with the folders that their names have."""
-    for name, content in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return folder
-
-
 def as_map(text: str):
     """A shipped map by its name, or the map of a TOML text."""
     return parse_map(text, "mine.toml") if "\n" in text or "=" in text else read_map(text)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import score
+from benchmarks.helpers.exports import brazilian
 from fairmeter.cli.import_steps import ImportSteps, hash_of_headers
 from fairmeter.cli.imports import COMMAND, DONE, Launcher, work_on_steps
 from fairmeter.desk import runs
@@ -17,7 +18,6 @@ from fairmeter.desk.import_files import ImportFiles
 from fairmeter.desk.imports import Imports
 from fairmeter.planning.recovery import BILLABLE_MONTHS
 from fairmeter.store import Store
-from tests.builders.exports import brazilian
 from tests.builders.waiting import wait_until
 
 

@@ -7,9 +7,9 @@ import pytest
 
 import score
 import train
+from benchmarks.helpers import exports
+from benchmarks.helpers.files import write_files
 from fairmeter.models import model_file
-from tests.builders import exports
-from tests.builders.maps import write_files
 
 
 @pytest.fixture(autouse=True)

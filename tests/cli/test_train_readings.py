@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import train
+from benchmarks.helpers import exports
 from fairmeter.data.readings import read_readings
 from fairmeter.features.invoices.matrix import FEATURE_NAMES
 from fairmeter.models import model_file
@@ -275,3 +276,12 @@ def test_validated_readings_are_measured_fold_by_fold_and_leave_no_model(tmp_pat
     assert not list(tmp_path.glob("model.bin*"))
     metrics = metrics_of(tmp_path)["readings"]
     assert (metrics["folds"], metrics["n"], metrics["n_thieves"]) == (2, 2 * N_LABELLED / 5, 2 * 20 / 5)
+
+
+def test_too_few_readings_by_a_map_end_in_one_sentence_where_there_is_nothing_else(tmp_path, capsys):
+    made, report = exports.french(tmp_path, n=3, n_days=20), tmp_path / "report"
+    for name in ("model.bin", "model.bin.sha256"):
+        (tmp_path / name).write_text("of last time")
+    arguments = [made.files, "--map", made.map, "--quick", "--out", tmp_path / "model.bin", "--report", report]
+    said = ends_in_one_sentence(capsys, tmp_path, *arguments)
+    assert said == "3 clients have at least 14 days with readings; at least 20 are needed."

@@ -9,10 +9,10 @@ import pytest
 
 import fairmeter
 import score
+from benchmarks.helpers import exports
 from fairmeter.data.files import DamagedFile, MissingColumns, MissingFile
 from fairmeter.frames.model import UnknownClient
 from fairmeter.models.model_file import to_plain
-from tests.builders import exports
 
 KINDS = {"pandas": lambda table: table, "Polars": pl.from_pandas, "Arrow": pa.Table.from_pandas}
 

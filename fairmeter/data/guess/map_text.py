@@ -5,11 +5,12 @@ Out: TOML; what is not sure is marked "# ?". A shipped map whose columns are all
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import NamedTuple
 
-from fairmeter.data.files import MissingFile, TableError, TableFile, find_files
+from fairmeter.data.files import DamagedFile, MissingFile, TableError, TableFile, find_files
 from fairmeter.data.formats import detect
 from fairmeter.data.guess.columns import TableColumns
 from fairmeter.data.guess.table_lines import GuessLine, TableGuess, table_lines
@@ -72,13 +73,25 @@ def _groups(sources: Sequence[TableFile]) -> Iterator[FileGroup]:
 
 
 def _first_rows(source: TableFile, layout: Layout) -> RawTable | None:
-    """The first rows of a file. A header with hardly a row below it is that of a small table above the real one."""
-    table = next(iter(read_raw(source, layout)), None)
-    if table is None or table.n_rows > FEW_ROWS:
+    """The first rows of a file. A header with hardly a row of its own is that of a small table above the real one.
+
+    Raises TableError.
+    """
+    problem = table = None
+    try:
+        table = next(iter(read_raw(source, layout)), None)
+    except DamagedFile as error:  # the real table's rows do not fit the header above it
+        problem = error
+    if problem is None and (table is None or table.n_rows > FEW_ROWS):
         return table
     of_readings = Layout(expected=expected_names(("read_at", "consumption_kwh")))
-    other = next(iter(read_raw(source, of_readings)), None)
-    return other if other is not None and other.n_rows > table.n_rows else table
+    with suppress(TableError):
+        other = next(iter(read_raw(source, of_readings)), None)
+        if other is not None and (table is None or other.n_rows > table.n_rows):
+            return other
+    if problem is not None:
+        raise problem
+    return table
 
 
 # --- shipped maps -----------------------------------------------------------------------------------------------------

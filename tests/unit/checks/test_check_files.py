@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.helpers import exports
 from fairmeter.checks.check_files import check_files
 from fairmeter.checks.column_use import LOST
 from fairmeter.checks.findings import CheckLevel
@@ -16,7 +17,6 @@ from fairmeter.data.partitioned import disk, reading_parts
 from fairmeter.data.partitioned.reading_parts import DiskSpace
 from fairmeter.data.tables import CLIENT_FIELDS, INVOICE_FIELDS
 from fairmeter.reports.check_report import check_page
-from tests.builders import exports
 from tests.builders.tables import a_client, an_invoice, csv_text, written
 
 

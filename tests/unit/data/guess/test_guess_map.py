@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from benchmarks.helpers import exports
 from fairmeter.data.files import MissingFile
 from fairmeter.data.guess import guess_map
 from fairmeter.data.guess.above import id_above, unit_above
@@ -11,7 +12,6 @@ from fairmeter.data.guess.vocabulary import fit_of, unit_in
 from fairmeter.data.guess.wide import guess_wide
 from fairmeter.data.maps.map_file import parse_map
 from fairmeter.data.maps.mapped_base import read_mapped_base
-from tests.builders import exports
 from tests.builders.tables import a_client, an_invoice, in_kaggle_names, written
 
 EXPORTS = {export.__name__: export for export in (exports.brazilian, exports.indian, exports.european, exports.french)}
@@ -30,6 +30,13 @@ def export(request, tmp_path_factory):
 
 def read(text, files):
     return read_mapped_base(parse_map(text, "guessed.toml"), (files,))
+
+
+def test_an_id_above_the_header_is_found_in_long_files_too(tmp_path):
+    made = exports.french(tmp_path, n=2, n_days=30)  # so many rows that do not fit the first header are damage
+    assert read(guess_map([made.files]), made.files).tables.clients["client_id"].tolist() == [
+        "10000000000000", "10000000000001",
+    ]  # fmt: skip
 
 
 def test_a_guessed_map_reads_the_invented_exports_as_their_own_map_does(export):

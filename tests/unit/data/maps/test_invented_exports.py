@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
+from benchmarks.helpers import exports
 from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.maps import read_map
 from fairmeter.data.maps.mapped_base import read_mapped_base
 from fairmeter.data.readings import read_readings
 from fairmeter.data.tables import read_tables
-from tests.builders import exports
 
 
 def same_table(found, expected, without=()):

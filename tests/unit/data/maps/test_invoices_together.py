@@ -2,9 +2,10 @@
 
 import pytest
 
+from benchmarks.helpers.files import write_files
 from fairmeter.data.client_joins import UnjoinedRows
 from fairmeter.data.files import TableError
-from tests.builders.maps import base_of, write_files
+from tests.builders.maps import base_of
 
 MAP = """
 [clients]

@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.helpers import exports
+from benchmarks.helpers.files import write_files
 from fairmeter.data.layouts import text_tables
 from fairmeter.data.maps.values.clocks import is_ambiguous, to_utc, to_wall
 from fairmeter.data.maps.values.date_formats import DateFormat, month_names
 from fairmeter.data.maps.values.quantities import energy_of_power, parse_decimal, parse_minutes
-from tests.builders import exports
-from tests.builders.maps import as_map, base_of, readings_of, write_files
+from tests.builders.maps import as_map, base_of, readings_of
 from tests.unit.data.maps.test_shipped_invoices import UPPCL
 from tests.unit.data.maps.test_shipped_readings import CASES
 

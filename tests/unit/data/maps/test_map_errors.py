@@ -5,12 +5,12 @@ import re
 
 import pytest
 
+from benchmarks.helpers.files import write_files
 from fairmeter.data.files import TableError
 from fairmeter.data.maps import MapError, parse_map, read_map
 from fairmeter.data.maps.map_reader import MapReader
 from fairmeter.data.maps.mapped_base import read_mapped_base
 from fairmeter.data.maps.mapped_tables import read_mapped_readings
-from tests.builders.maps import write_files
 
 
 def error_of(text, folder=None, files=None):

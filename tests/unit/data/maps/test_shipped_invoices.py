@@ -6,11 +6,12 @@ import io
 import pytest
 import xlsxwriter
 
+from benchmarks.helpers.files import write_files
 from fairmeter.data.maps import shipped_maps
 from fairmeter.data.maps.map_reader import MapReader
 from fairmeter.data.maps.mapped_tables import read_mapped_clients
 from fairmeter.data.tables import parse_code
-from tests.builders.maps import as_map, base_of, rows_of, write_files
+from tests.builders.maps import as_map, base_of, rows_of
 
 NAMES = ("client", "invoice_on", "consumption", "months")
 

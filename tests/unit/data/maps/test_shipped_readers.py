@@ -2,8 +2,9 @@
 
 from datetime import datetime
 
+from benchmarks.helpers.files import write_files
 from benchmarks.helpers.meter_files import Curve, espi, mscons, nem12
-from tests.builders.maps import readings_of, write_files
+from tests.builders.maps import readings_of
 
 
 def test_nem12_is_moved_from_its_own_clock_to_that_of_sydney(tmp_path):

@@ -3,8 +3,9 @@
 # ruff: noqa: E501, RUF001  rows are as the utilities write them
 import pytest
 
+from benchmarks.helpers.files import write_files
 from fairmeter.data.maps import read_map, shipped_maps
-from tests.builders.maps import minutes_of, readings_of, write_files
+from tests.builders.maps import minutes_of, readings_of
 
 N = None
 CASES = {

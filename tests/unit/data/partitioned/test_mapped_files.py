@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
+from benchmarks.helpers import exports
+from benchmarks.helpers.files import write_files
 from fairmeter.data.files import TableError
 from fairmeter.data.maps import parse_map, read_map
 from fairmeter.data.maps.mapped_base import read_mapped_base
 from fairmeter.data.partitioned.disk import partition_on_disk
 from fairmeter.data.partitioned.mapped_files import find_mapped_files
 from fairmeter.data.tables import sum_flags
-from tests.builders import exports
-from tests.builders.maps import write_files
 from tests.unit.data.maps.test_shipped_invoices import UPPCL
 
 

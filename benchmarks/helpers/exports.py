@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from tests.builders.maps import write_files
+from benchmarks.helpers.files import write_files
 
 MONTHS = ("JAN", "FEV", "MAR", "ABR", "MAI", "JUN", "JUL", "AGO", "SET", "OUT", "NOV", "DEZ")
 
@@ -155,6 +155,11 @@ def indian(folder: Path, n: int = 30, n_months: int = 24) -> Export:
     return _export(folder, files, INDIAN_MAP, {"clients": clients, "invoices": bills})
 
 
+def _of_the_hour(hour: np.ndarray) -> np.ndarray:
+    """A household's use at an hour of the day over its highest: least in the early morning."""
+    return 0.6 - 0.4 * np.cos((hour - 3.5) * np.pi / 12.0)
+
+
 EUROPEAN_MAP = """
 [files]
 delimiter = ";"
@@ -176,7 +181,7 @@ def european(folder: Path, n: int = 6, n_days: int = 40) -> Export:
     starts = pd.date_range("2024-01-08", periods=n_days * 96, freq="15min")
     lines, parts = ["Zaehlpunkt;Datum;Zeit;OBIS;Wert;Status"], []
     for i in range(n):
-        wh = random.integers(20, 400, len(starts))
+        wh = (random.integers(40, 400, len(starts)) * _of_the_hour(starts.hour)).astype(int)
         is_day = (starts.hour >= 6) & (starts.hour < 22)
         status = np.where(random.random(len(starts)) < 0.02, "E", "W")
         for start, value, by_day, state in zip(starts, wh, is_day, status, strict=True):
@@ -215,7 +220,7 @@ def french(folder: Path, n: int = 300, n_days: int = 4) -> Export:
     ends = [f"{t:%Y-%m-%dT%H:%M:%S}+01:00" for t in starts + pd.Timedelta(minutes=30)]
     files, parts = {}, []
     for i in range(n):
-        watts = random.integers(80, 3000, len(starts))
+        watts = (random.integers(160, 3000, len(starts)) * _of_the_hour(starts.hour)).astype(int)
         prm = f"{10000000000000 + i}"
         above = f"Identifiant PRM;Type de donnees;Unite\n{prm};Courbe de charge;W\n\nHorodate;Valeur\n"
         rows = "\n".join(f"{end};{w}" for end, w in zip(ends, watts, strict=True))
