@@ -143,6 +143,7 @@ READ_ALIKE = [
     ("XLSX named .csv", "readings.csv", workbook(TITLES, *TYPED), {}),
     ("ODS", "readings.ods", open_document(TITLES, *TYPED), {}),
     ("XLS", "readings.xls", Path(__file__).with_name("readings.xls").read_bytes(), {}),  # as Excel 97 wrote it
+    ("XLSB", "readings.xlsb", Path(__file__).with_name("readings.xlsb").read_bytes(), {}),  # as pyxlsbwriter writes it
     ("XLSX named .xls", "readings.xls", workbook(TITLES, *TYPED), {}),
     ("XLSX with texts", "readings.xlsx", workbook(TITLES, *READ), {}),
     (
