@@ -21,6 +21,7 @@ from fairmeter.casework.workflow import FIRST_HASH, utc_isoformat
 MOVE, INSPECTION, USER, KEY = "move", "inspection", "user", "key"  # kinds of rows that entries are about
 # Kinds of entries about no row.
 READINGS, ERASURE, SEAL = "readings deleted", "client erased", "sealed"
+CREW, PLAN, ALERT = "crew", "plan published", "alert"
 EXPORT, PURGE, RESTORE = "client exported", "purged", "restored from a backup"
 PURGE_KINDS = ("readings", "photos", "sign-ins", "scores")  # what may be deleted by its age
 

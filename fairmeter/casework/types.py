@@ -1,4 +1,4 @@
-"""Alerts, cases, their moves, and inspections: the records that the rules of casework work on."""
+"""Alerts, cases, moves, inspections, crews, plans, campaigns, comments: the records that casework is about."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -9,8 +9,9 @@ from typing import NamedTuple
 class Alert:
     """The system's advice to look at a client. A client has at most one open alert, which a new scoring updates.
 
-    state: open, in case (a user works on it), lapsed (no rule fires any more). rules: the rules that fired, each
-    {"rule", "severity", "sentence", "fact", "value", "limit"}; the score itself is the rule "score".
+    state: open, snoozed (until snoozed_until), dismissed, in case (a user works on it), lapsed (no rule fires any
+    more). rules: the rules that fired, each {"rule", "severity", "sentence", "fact", "value", "limit"}; the score
+    itself is the rule "score". assignee: the user who is to look at it, before there is a case.
     """
 
     alert_id: int
@@ -22,11 +23,31 @@ class Alert:
     updated_at: datetime
     region: float | None = None
     probability: float | None = None
+    assignee: str | None = None
+    snoozed_until: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AlertAction:
+    """What a user did about an alert: dismissed, snoozed (until a day), assigned, reopened; and why."""
+
+    action_id: int
+    alert_id: int
+    action: str
+    user: str
+    why: str
+    assignee: str | None
+    until: date | None
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A user's work on a client. version: number of its moves; a move must name the version that it changes."""
+    """A user's work on a client. version: number of its moves; a move must name the version that it changes.
+
+    planned_on, crew: of the next visit, where one is planned. revisit_on: the day to come back, after a visit at which
+    nobody could see the meter; its outcome is then that of the open case.
+    """
 
     case_id: int
     client_id: str
@@ -42,6 +63,9 @@ class Case:
     alert_id: int | None = None
     is_random: bool = False
     region: float | None = None
+    planned_on: date | None = None
+    crew: str | None = None
+    revisit_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +90,8 @@ class Move:
 class Inspection:
     """A visit and its outcome, with severity, probability, reason group and region as of the opening of the case.
 
-    recovered_kwh, recovered_value: billed after confirmation; photos: file names.
+    recovered_kwh, recovered_value: billed after confirmation; photos: file names. crew: that went, where one was
+    planned; patterns: of the client's anomalies when the visit was recorded.
     """
 
     inspection_id: int
@@ -85,6 +110,108 @@ class Inspection:
     probability: float | None = None
     reason_group: str | None = None
     region: float | None = None
+    crew: str | None = None
+    patterns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """What a user wrote about a case. mentions: names of users in it, each written as @name."""
+
+    comment_id: int
+    case_id: int
+    user: str
+    text: str
+    mentions: tuple[str, ...]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class UserNotice:
+    """What one user is to notice at the desk: the bell. kind: mention, assigned. read_at: None while it is unread."""
+
+    notice_id: int
+    user: str
+    kind: str
+    case_id: int | None
+    comment_id: int | None
+    alert_id: int | None
+    sent_by: str
+    at: datetime
+    read_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """People who go out together. capacity: visits a day; base_place, latitude, longitude: where their day begins.
+
+    members: names of users, who see the crew's visits in the field; may be empty.
+    """
+
+    crew_id: int
+    name: str
+    base_place: str
+    latitude: float | None
+    longitude: float | None
+    capacity: int
+    is_active: bool
+    created_at: datetime
+    members: tuple[str, ...] = ()
+
+
+class PlanVisit(NamedTuple):
+    """One visit of a plan. is_fixed: stays where it is when the day is planned anew; is_random: for comparison.
+
+    case_id: the client's case, from the plan's publication on.
+    """
+
+    client_id: str
+    is_fixed: bool = False
+    is_random: bool = False
+    case_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The visits of a crew on a day, in their order. A draft until it is published; version counts its changes."""
+
+    plan_id: int
+    planned_on: date
+    crew_id: int
+    crew: str
+    version: int
+    note: str
+    created_by: str
+    created_at: datetime
+    updated_at: datetime
+    published_at: datetime | None
+    published_by: str | None
+    visits: tuple[PlanVisit, ...] = ()
+
+    @property
+    def is_published(self) -> bool:
+        return self.published_at is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """Inspections of a period, and of a region if one is given. [both days inclusive; costs in the desk's currency]
+
+    choice: visits that count: list (chosen), random, both. random_share: share of visits that is to be random.
+    """
+
+    campaign_id: int
+    name: str
+    since: date
+    until: date
+    choice: str
+    random_share: float | None
+    region: float | None
+    cost_per_visit: float
+    price_per_kwh: float
+    note: str
+    created_by: str
+    created_at: datetime
 
 
 class ChainBreak(NamedTuple):

@@ -3,14 +3,15 @@
 In:  the state of a case and the wanted move; or the moves of all cases, in order.
 Out: nothing where the move is allowed, else an exception; hashes; the first move that was tampered with.
 
-A case is new, assigned, inspecting or closed. Its outcome is what the crew found; only an inspection sets it.
+A case is new, assigned, inspecting or closed. Its outcome is what the crew found; only an inspection sets it. A visit
+without access leaves the case open, with a day to come back. A closed case can be opened again, an outcome corrected.
 Moves are rows that are only ever appended. Each row holds its own hash and that of the move before, so that a changed,
 removed or inserted row is detected anywhere in the chain.
 """
 
 import json
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 
 from fairmeter.casework.types import ChainBreak, Move
@@ -18,12 +19,17 @@ from fairmeter.casework.types import ChainBreak, Move
 NEW, ASSIGNED, INSPECTING, CLOSED = "new", "assigned", "inspecting", "closed"
 MOVES = {
     NEW: {ASSIGNED, CLOSED},
-    ASSIGNED: {INSPECTING, NEW},
-    INSPECTING: {CLOSED},
-    CLOSED: set(),
+    ASSIGNED: {INSPECTING, NEW, ASSIGNED},  # to another user, crew or day
+    INSPECTING: {CLOSED, ASSIGNED},  # closed by an inspection alone; assigned where the visit did not take place
+    CLOSED: {NEW, ASSIGNED},  # opened again
 }
-OUTCOMES = ("confirmed", "fault", "cleared", "no_access", "refused")
+NO_ACCESS = "no_access"
+OUTCOMES = ("confirmed", "fault", "cleared", NO_ACCESS, "refused")
 METER_SEEN = frozenset({"confirmed", "fault", "cleared"})  # outcomes of visits at which the crew saw the meter
+EARLIEST_VISIT = date(1950, 1, 1)
+A_DAY = timedelta(days=1)  # by which the utility's time zone may be ahead of UTC
+REVISIT_DAYS = 14  # after a visit without access, where no other day is given
+MAX_AHEAD_DAYS = 366  # of a planned visit, a day to come back or a snoozed alert
 FIRST_HASH = "0" * 64  # previous_hash of the first move
 MAX_WHY_LENGTH = 2000  # characters
 
@@ -66,7 +72,7 @@ def check_move(state: str, to: str, why: str, assignee: str | None) -> None:
     if to not in MOVES[state]:
         allowed = ", ".join(sorted(MOVES[state])) or "none, open another case"
         raise MoveNotAllowed(f"A case that is {state} cannot become {to}; allowed: {allowed}.")
-    if state == INSPECTING:
+    if state == INSPECTING and to == CLOSED:
         raise MoveNotAllowed("Record the inspection with its outcome: that closes the case.")
     if to == ASSIGNED and not assignee:
         raise MoveNotAllowed("Name the user that the case is assigned to.")
@@ -87,6 +93,32 @@ def check_outcome(state: str, outcome: str) -> None:
         raise MoveNotAllowed(f"Unknown outcome {outcome!r}; outcomes are {', '.join(OUTCOMES)}.")
     if state != INSPECTING:
         raise MoveNotAllowed(f"The case is {state}; it must be inspecting before an inspection is recorded.")
+
+
+def state_after(outcome: str, revisit_on: date | None = None) -> str:
+    """The state that a visit leaves its case in: open after one without access, and after a refusal with a day to
+    come back; closed after all others.
+    """
+    stays_open = outcome == NO_ACCESS or (outcome not in METER_SEEN and revisit_on is not None)
+    return ASSIGNED if stays_open else CLOSED
+
+
+class BadDay(CaseError):
+    """A day that cannot be meant: long ago, in the future, or too far ahead. The message names the field."""
+
+
+def check_visit_day(day: date, today: date | None = None) -> None:
+    """Raise BadDay for the day of a visit in the future, or long before there were any."""
+    today = today or datetime.now(UTC).date()
+    if not EARLIEST_VISIT <= day <= today + A_DAY:
+        raise BadDay(f"inspected_on is {day}; write the day of the visit, from {EARLIEST_VISIT} to today.")
+
+
+def check_day_ahead(name: str, day: date, today: date | None = None) -> None:
+    """Raise BadDay unless the day is from today to MAX_AHEAD_DAYS ahead. [name: of the field]"""
+    today = today or datetime.now(UTC).date()
+    if not today - A_DAY <= day <= today + timedelta(days=MAX_AHEAD_DAYS):
+        raise BadDay(f"{name} is {day}; write a day from today to {MAX_AHEAD_DAYS} days ahead.")
 
 
 # --- the chain --------------------------------------------------------------------------------------------------------

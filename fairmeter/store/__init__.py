@@ -2,12 +2,15 @@
 
 from fairmeter.store.alerts import AlertStore
 from fairmeter.store.audit import AuditEnd, AuditStore
-from fairmeter.store.cases import CaseStore
 from fairmeter.store.corrections import CorrectionStore, FormerReading, Mark, Sender
 from fairmeter.store.engine.database import BadStoreUrl, StoreError, StoreUnavailable, ValueOutOfRange
 from fairmeter.store.engine.migrate import Migrations
 from fairmeter.store.engine.packing import InvoiceHistories, Series, invoice_histories
 from fairmeter.store.engine.paging import BadQuery, Page
+from fairmeter.store.fieldwork.campaigns import CampaignStore, NoSuchCampaign
+from fairmeter.store.fieldwork.crews import CrewStore, NoSuchCrew
+from fairmeter.store.fieldwork.notices import CommentStore
+from fairmeter.store.fieldwork.plans import NoSuchPlan, PlanChanged, PlanStore, PublishedPlan
 from fairmeter.store.imports import Import, ImportConflict, ImportStore, KeptMap, NoSuchImport, StepClaim
 from fairmeter.store.ingestion import IngestionStore, IngestionTotals, ReceivedBatch, RejectedMessage
 from fairmeter.store.keeping.copies import CopyNotPossible, CopyStore, TableCopy, check_copied
@@ -48,13 +51,18 @@ __all__ = [
     "MeterReading",
     "NameTaken",
     "Neighbour",
+    "NoSuchCampaign",
+    "NoSuchCrew",
     "NoSuchImport",
     "NoSuchName",
+    "NoSuchPlan",
     "Page",
     "PlacedClient",
+    "PlanChanged",
     "PopulationCounts",
     "Profile",
     "ProfileRow",
+    "PublishedPlan",
     "Purged",
     "ReceivedBatch",
     "ReferenceData",
@@ -87,7 +95,10 @@ class Store(
     PlaceStore,
     TransformerStore,
     AlertStore,
-    CaseStore,
+    PlanStore,
+    CrewStore,
+    CampaignStore,
+    CommentStore,
     AuditStore,
     ReadingStore,
     CorrectionStore,

@@ -194,6 +194,7 @@ def work_states(
     query = select(
         cases.c.client_id, cases.c.case_id, cases.c.state, cases.c.outcome, cases.c.closed_at,
         inspections.c.inspected_on, scored_at,
+        *(cases.c[name] for name in ("assignee", "planned_on", "crew", "revisit_on")),
     ).outerjoin_from(cases, inspections, inspections.c.case_id == cases.c.case_id)  # fmt: skip
     query = query.outerjoin(profiles, profiles.c.client_id == cases.c.client_id)
     if ids is not None:
@@ -201,7 +202,8 @@ def work_states(
     longest = datetime.combine(today, datetime.min.time(), UTC) - timedelta(days=max(rules.quiet_days.values()) + 1)
     is_recent = (cases.c.state != CLOSED) | (cases.c.closed_at >= longest) | (cases.c.closed_at >= scored_at)
     # A client's last case decides: a case opened after an earlier visit overrides that visit's quiet time.
-    last = {row[0]: LastCase(*row[1:]) for row in connection.execute(query.where(is_recent).order_by(cases.c.case_id))}
+    query = query.where(is_recent).order_by(cases.c.case_id, inspections.c.inspection_id)
+    last = {row[0]: LastCase(*row[1:]) for row in connection.execute(query)}
     states = {client_id: work_state(case, rules, today) for client_id, case in last.items()}
     return {client_id: state for client_id, state in states.items() if state is not None}
 

@@ -5,9 +5,11 @@ Out: Case, Move, Inspection; CaseTaken if another user was faster. Each change i
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection, RowMapping, Select, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -20,7 +22,7 @@ from fairmeter.casework.workflow import CaseNotFound, CaseTaken, ClientHasCase, 
 from fairmeter.core.types import INSUFFICIENT_HISTORY
 from fairmeter.store.audit import append_row, lock_chain
 from fairmeter.store.engine import schema
-from fairmeter.store.engine.database import Database, ValueOutOfRange
+from fairmeter.store.engine.database import Database
 from fairmeter.store.engine.paging import (
     Order,
     Page,
@@ -32,16 +34,23 @@ from fairmeter.store.engine.paging import (
     page_of,
 )
 from fairmeter.store.engine.schema import alerts, cases, clients, moves, profiles
+from fairmeter.store.fieldwork.crews import check_assignee
+from fairmeter.store.fieldwork.notices import notify_assigned
 
-EARLIEST_VISIT = date(1950, 1, 1)
-A_DAY = timedelta(days=1)  # by which the utility's time zone may be ahead of UTC
+CASE_DATES = ("planned_on", "crew", "revisit_on")
 CASE_FIELDS = [cases.c[name] for name in Case.__dataclass_fields__]
 CASE_ORDERS = {
     "id": Order((cases.c.case_id,)),
     "severity": Order((cases.c.by_severity,)),
     "updated": by_moment(cases.c.updated_at),
 }
-CASE_FILTERS = equality_filters(*(cases.c[name] for name in ("state", "assignee", "severity", "region", "client_id")))
+CASE_FILTERS = {
+    **equality_filters(*(cases.c[name] for name in ("state", "assignee", "severity", "region", "client_id", "crew"))),
+    **equality_filters(cases.c.planned_on),
+    "assigned_to": lambda names: cases.c.assignee.in_(list(names)),
+    "is_open": lambda is_open: (cases.c.state != rules.CLOSED) if is_open else (cases.c.state == rules.CLOSED),
+    "due_until": lambda day: func.coalesce(cases.c.planned_on, cases.c.revisit_on) <= day,
+}
 INSPECTION_FILTERS = {
     **equality_filters(schema.inspections.c.client_id),
     "since": lambda day: schema.inspections.c.inspected_on >= day,
@@ -63,34 +72,43 @@ class CaseStore(Database):
         rules.check_why(why)
         check_text("why", why)
         now = datetime.now(UTC)
-        try:
-            with self.writing() as connection:
-                case = self._opened(connection, client_id, user, is_random, now)
-                case = self._append(connection, case, rules.NEW, user, why, None, now)
-                return self._append(connection, case, rules.ASSIGNED, user, why, assignee, now) if assignee else case
-        except IntegrityError:
-            before = self.open_case_of(client_id)
-            if before is None:
-                raise
-            who = f"; {before.assignee} has it" if before.assignee else ""
-            message = f"Client {client_id!r} has an open case already, number {before.case_id}{who}."
-            raise ClientHasCase(message, before) from None
+        with self._one_open_case(client_id), self.writing() as connection:
+            if assignee:
+                check_assignee(connection, assignee, user)
+            case = self._opened(connection, client_id, user, is_random, now)
+            case = self._append(connection, case, rules.NEW, user, why, None, now)
+            if not assignee:
+                return case
+            case = self._append(connection, case, rules.ASSIGNED, user, why, assignee, now)
+            notify_assigned(connection, assignee, user, now, case_id=case.case_id)
+            return case
 
     def move_case(
-        self, case_id: int, to: str, user: str, why: str, *, version: int | None = None, assignee: str | None = None
-    ) -> Case:
+        self, case_id: int, to: str, user: str, why: str, *, version: int | None = None, assignee: str | None = None,
+        planned_on: date | None = None, crew: str | None = None,
+    ) -> Case:  # fmt: skip
         """Move a case to another state, and return it. version: the version that the caller saw; None: any.
 
-        Raises CaseNotFound, CaseTaken (moved by another user since; names the assignee), MoveNotAllowed.
+        An assigned case goes to another assignee, day or crew only by its version; a closed one is opened again by
+        "new" or "assigned". planned_on, crew: of the visit, for "assigned".
+        Raises CaseNotFound, CaseTaken (moved by another user since; names the assignee), ClientHasCase, BadDay,
+        MoveNotAllowed.
         """
         check_text("why", why)
-        with self.writing() as connection:
+        if planned_on is not None:
+            rules.check_day_ahead("planned_on", planned_on)
+        before = self.find_case(case_id)
+        with self._one_open_case(before and before.client_id), self.writing() as connection:
             case = self._loaded(connection, case_id, version)
-            if to == rules.ASSIGNED and case.state in (rules.ASSIGNED, rules.INSPECTING):
+            if to == rules.ASSIGNED and case.state in (rules.ASSIGNED, rules.INSPECTING) and version is None:
                 raise case_taken_error(case)
             rules.check_move(case.state, to, why, assignee)
-            new_assignee = {rules.ASSIGNED: assignee, rules.NEW: None}.get(to, case.assignee)
-            return self._append(connection, case, to, user, why, new_assignee, datetime.now(UTC))
+            now, new_assignee = datetime.now(UTC), {rules.ASSIGNED: assignee, rules.NEW: None}.get(to, case.assignee)
+            planned = {"planned_on": planned_on, "crew": crew} if to == rules.ASSIGNED else {}
+            if to == rules.ASSIGNED:
+                check_assignee(connection, assignee, user)
+                notify_assigned(connection, assignee, user, now, case_id=case_id)
+            return self._append(connection, case, to, user, why, new_assignee, now, **planned)
 
     def record_inspection(
         self,
@@ -104,31 +122,71 @@ class CaseStore(Database):
         recovered_kwh: float | None = None,
         recovered_value: float | None = None,
         photos: tuple[str, ...] = (),
+        revisit_on: date | None = None,
     ) -> Inspection:
-        """Record the outcome of a visit, which closes the case.
+        """Record the outcome of a visit, which closes the case, unless nobody had access.
 
-        Raises CaseNotFound, CaseTaken, MoveNotAllowed (unknown outcome, or the case is not in state inspecting),
-        ValueOutOfRange.
+        revisit_on: the day to come back, after no_access (left out: REVISIT_DAYS later) or a refusal; the case then
+        stays open. Raises CaseNotFound, CaseTaken, BadDay, MoveNotAllowed (unknown outcome, or the case is not in
+        state inspecting).
         """
         check_text("note", note)
-        check_visit_day(inspected_on)
-        now = datetime.now(UTC)
+        rules.check_visit_day(inspected_on)
+        now, why = datetime.now(UTC), note or f"Inspected: {outcome}."
         with self.writing() as connection:
             case = self._loaded(connection, case_id, version)
             rules.check_outcome(case.state, outcome)
-            case = self._append(
-                connection, case, rules.CLOSED, user, note or f"Inspected: {outcome}.", case.assignee, now, outcome
-            )
-            stored = connection.execute(select(cases).where(cases.c.case_id == case_id)).mappings().one()
+            stored = _first(connection, select(cases).where(cases.c.case_id == case_id))
+            self._append_outcome(connection, case, outcome, inspected_on, revisit_on, user, why, now)
+            of_client = profiles.c.client_id == case.client_id
             columns = {
                 "case_id": case_id, "client_id": case.client_id, "inspected_on": inspected_on, "outcome": outcome,
                 "user": user, "is_random": case.is_random, "recorded_at": now, "note": note,
                 "recovered_kwh": recovered_kwh, "recovered_value": recovered_value, "photos": json.dumps(photos),
-                **{name: stored[name] for name in ("severity", "probability", "reason_group", "region")},
+                **{name: stored[name] for name in ("severity", "probability", "reason_group", "region", "crew")},
+                "patterns": connection.scalar(select(profiles.c.patterns).where(of_client)),
             }  # fmt: skip
             new_id = connection.execute(insert(schema.inspections).values(columns)).inserted_primary_key[0]
             append_row(connection, self.audit_key, INSPECTION, new_id, user, outcome)
         return inspection_of({"inspection_id": new_id, **columns})
+
+    def correct_inspection(
+        self, inspection_id: int, user: str, why: str, *, outcome: str | None = None, inspected_on: date | None = None,
+        revisit_on: date | None = None,
+    ) -> Inspection:  # fmt: skip
+        """Correct the outcome or the day of a recorded visit; the audit chain keeps what it was before, and why.
+
+        The case of the last visit follows, as if the visit had ended so: a confirmed one may be opened again by
+        no_access, one without access be closed. Raises CaseNotFound, ClientHasCase, BadDay, MoveNotAllowed.
+        """
+        rules.check_why(why)
+        check_text("why", why)
+        table, now = schema.inspections, datetime.now(UTC)
+        before = self.find_inspection(inspection_id)
+        if before is None:
+            raise CaseNotFound(f"There is no inspection {inspection_id}.")
+        outcome, day = outcome or before.outcome, inspected_on or before.inspected_on
+        rules.check_outcome(rules.INSPECTING, outcome)
+        rules.check_visit_day(day)
+        with self._one_open_case(before.client_id), self.writing() as connection:
+            changed = update(table).where(table.c.inspection_id == inspection_id)
+            connection.execute(changed.values(outcome=outcome, inspected_on=day))
+            what = {"outcome": [before.outcome, outcome], "inspected_on": [str(before.inspected_on), str(day)]}
+            details = json.dumps({name: pair for name, pair in what.items() if pair[0] != pair[1]} | {"why": why})
+            append_row(connection, self.audit_key, INSPECTION, inspection_id, user, details)
+            case = before.case_id and _case(connection, before.case_id)
+            if case and case.outcome is not None and _is_last_visit(connection, inspection_id, case.case_id):
+                self._append_outcome(connection, case, outcome, day, revisit_on, user, why, now)
+        return replace(before, outcome=outcome, inspected_on=day)
+
+    def find_inspection(self, inspection_id: int) -> Inspection | None:
+        """The inspection of this number, if any."""
+        if not 0 < inspection_id <= schema.MAX_ID:
+            return None
+        query = select(schema.inspections).where(schema.inspections.c.inspection_id == inspection_id)
+        with self.reading() as connection:
+            found = _first(connection, query)
+        return found and inspection_of(found)
 
     def record_recovery(self, inspection_id: int, user: str, kwh: float | None, value: float | None = None) -> None:
         """Record the energy and money billed after a visit, once they are known. Raises CaseNotFound."""
@@ -160,7 +218,8 @@ class CaseStore(Database):
     def list_cases(self, *, sort: str = "id", limit: int = 50, after: str | None = None, **filters) -> Page:
         """A page of cases; sort: id (newest first), severity, updated. Raises BadQuery.
 
-        filters, each optional: state, assignee, severity, region, client_id.
+        filters, each optional: state, assignee, severity, region, client_id, crew, planned_on, assigned_to (names),
+        is_open, due_until (planned or to come back until that day).
         """
         query = select(*CASE_FIELDS, cases.c.by_severity).where(*conditions(filters, CASE_FILTERS))
         with self.reading() as connection:
@@ -197,7 +256,40 @@ class CaseStore(Database):
         with self.reading() as connection:
             return dict.fromkeys(rules.MOVES, 0) | dict(connection.execute(query).all())
 
+    def cases_by_id(self, case_ids: Collection[int]) -> dict[int, Case]:
+        """Some cases, by their numbers."""
+        query = select(*CASE_FIELDS).where(cases.c.case_id.in_(sorted(case_ids)))
+        with self.reading() as connection:
+            return {row["case_id"]: Case(**row) for row in connection.execute(query).mappings()}
+
     # --- within a transaction -----------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _one_open_case(self, client_id: str | None) -> Iterator[None]:
+        """Translate a second open case of a client into ClientHasCase."""
+        try:
+            yield
+        except IntegrityError:
+            before = client_id and self.open_case_of(client_id)
+            if not before:
+                raise
+            who = f"; {before.assignee} has it" if before.assignee else ""
+            message = f"Client {client_id!r} has an open case already, number {before.case_id}{who}."
+            raise ClientHasCase(message, before) from None
+
+    def _append_outcome(
+        self, connection: Connection, case: Case, outcome: str, day: date, revisit_on: date | None, user: str,
+        why: str, now: datetime,
+    ) -> Case:  # fmt: skip
+        """Append the move that a visit's outcome makes: closed, or open with a day to come back."""
+        to = rules.state_after(outcome, revisit_on)
+        if to == rules.CLOSED:
+            return self._append(connection, case, to, user, why, case.assignee, now, outcome)
+        if revisit_on is not None:
+            rules.check_day_ahead("revisit_on", revisit_on)
+        revisit_on = revisit_on or day + timedelta(days=rules.REVISIT_DAYS)
+        dates = {"planned_on": None, "crew": None, "revisit_on": revisit_on}
+        return self._append(connection, case, to, user, why, case.assignee, now, outcome, **dates)
 
     def _opened(self, connection: Connection, client_id: str, user: str, is_random: bool, now: datetime) -> Case:
         """Insert a new case, before its first move."""
@@ -221,9 +313,14 @@ class CaseStore(Database):
 
     def _append(
         self, connection: Connection, case: Case, to: str, user: str, why: str, assignee: str | None, now: datetime,
-        outcome: str | None = None,
+        outcome: str | None = None, **dates: Any,
     ) -> Case:  # fmt: skip
-        """Append a move to the chain, and return the case after it."""
+        """Append a move to the chain, and return the case after it.
+
+        dates: planned_on, crew, revisit_on, where they change. A case on its way keeps its plan, all others lose it.
+        """
+        kept = {"planned_on": case.planned_on, "crew": case.crew} if to == rules.INSPECTING else {}
+        dates = dict.fromkeys(CASE_DATES) | kept | dates
         lock_chain(connection)
         last = _first(connection, select(moves.c.seq, moves.c.hash).order_by(moves.c.seq.desc()).limit(1))
         move = Move(
@@ -234,7 +331,7 @@ class CaseStore(Database):
         append_row(connection, self.audit_key, MOVE, move.seq, user)
         changed = {
             "state": to, "version": move.version, "assignee": assignee, "outcome": outcome, "updated_at": now,
-            "closed_at": now if to == rules.CLOSED else None,
+            "closed_at": now if to == rules.CLOSED else None, **dates,
         }  # fmt: skip
         is_unchanged = (cases.c.case_id == case.case_id) & (cases.c.version == case.version)
         if connection.execute(update(cases).where(is_unchanged).values(changed)).rowcount != 1:
@@ -278,10 +375,10 @@ def case_of(row) -> Case:
 
 
 def inspection_of(row) -> Inspection:
-    return Inspection(**{**row, "photos": tuple(json.loads(row["photos"]))})
+    patterns = tuple((row["patterns"] or "").strip("|").split("|")) if row["patterns"] else ()
+    return Inspection(**{**row, "photos": tuple(json.loads(row["photos"])), "patterns": patterns})
 
 
-def check_visit_day(day: date) -> None:
-    """Raises ValueOutOfRange for the day of a visit in the future, or long before there were any."""
-    if not EARLIEST_VISIT <= day <= datetime.now(UTC).date() + A_DAY:
-        raise ValueOutOfRange(f"inspected_on is {day}; write the day of the visit, from {EARLIEST_VISIT} to today.")
+def _is_last_visit(connection: Connection, inspection_id: int, case_id: int) -> bool:
+    table = schema.inspections.c
+    return connection.scalar(select(func.max(table.inspection_id)).where(table.case_id == case_id)) == inspection_id

@@ -11,14 +11,24 @@ from pathlib import Path
 
 from flask import Flask, Response
 
-from fairmeter.casework.workflow import CaseError, CaseNotFound, CaseTaken, ClientNotFound
+from fairmeter.casework.workflow import BadDay, CaseError, CaseNotFound, CaseTaken, ClientNotFound
 from fairmeter.core.types import Score
 from fairmeter.desk import runs
 from fairmeter.desk.service import DeskService
 from fairmeter.scoring.batches import Scorer
 from fairmeter.scoring.payloads import AggregatedClient, RawClient
 from fairmeter.scoring.problems import FieldProblem, Problem
-from fairmeter.store import BadQuery, ImportConflict, NoSuchImport, StoreError, StoreUnavailable
+from fairmeter.store import (
+    BadQuery,
+    ImportConflict,
+    NoSuchCampaign,
+    NoSuchCrew,
+    NoSuchImport,
+    NoSuchPlan,
+    PlanChanged,
+    StoreError,
+    StoreUnavailable,
+)
 from fairmeter.web.app import Api
 from fairmeter.web.desk_api import gauges, imports, read, write
 from fairmeter.web.http import code_names, errors, observability, sessions
@@ -94,8 +104,10 @@ def register_errors(app: Flask) -> None:
 
     app.register_error_handler(StoreUnavailable, unavailable)
     app.register_error_handler(BadQuery, lambda error: errors.error_response(_bad_query(error)))
-    for error, status, code in ((NoSuchImport, 404, "not_found"), (ImportConflict, 409, "import_conflict")):
-        app.register_error_handler(error, _answer_as(status, code))
+    for missing in (NoSuchImport, NoSuchCrew, NoSuchPlan, NoSuchCampaign):
+        app.register_error_handler(missing, _answer_as(404, "not_found"))
+    for error, code in ((ImportConflict, "import_conflict"), (PlanChanged, "plan_changed")):
+        app.register_error_handler(error, _answer_as(409, code))
     app.register_error_handler(StoreError, lambda error: errors.error_response(Problem(422, "bad_value", str(error))))
     app.register_error_handler(CaseError, lambda error: errors.error_response(problem_of(error)))
 
@@ -108,6 +120,8 @@ def problem_of(error: CaseError) -> Problem:
     """The answer to an error of the case workflow."""
     if isinstance(error, CaseNotFound | ClientNotFound):
         return Problem(404, "not_found", str(error))
+    if isinstance(error, BadDay):
+        return Problem(422, "bad_value", str(error))
     code = "case_taken" if isinstance(error, CaseTaken) else "move_not_allowed"
     return Problem(409, code, str(error))
 

@@ -20,12 +20,12 @@ from hypothesis.stateful import (
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from fairmeter.casework.client_state import WorkState
 from fairmeter.casework.types import Move
 from fairmeter.casework.workflow import (
     FIRST_HASH,
     MOVES,
     OUTCOMES,
+    BadDay,
     CaseNotFound,
     CaseTaken,
     ClientHasCase,
@@ -33,8 +33,9 @@ from fairmeter.casework.workflow import (
     MoveNotAllowed,
     find_chain_break,
     move_hash,
+    state_after,
 )
-from fairmeter.store import BadQuery, Store, ValueOutOfRange
+from fairmeter.store import BadQuery, Store
 from tests.builders.examples import fewer
 from tests.builders.store import NOW, score_of, shipped_rules, write
 
@@ -160,7 +161,7 @@ def test_only_an_inspection_ends_an_inspection_and_only_then(desk):
 def test_a_visit_of_the_future_or_of_another_age_is_refused(desk, day):
     case = desk.open_case("c-0", "ana", "alert", assignee="bo")
     desk.move_case(case.case_id, "inspecting", "bo", "on the way")
-    with pytest.raises(ValueOutOfRange, match=f"inspected_on is {day}"):
+    with pytest.raises(BadDay, match=f"inspected_on is {day}"):
         desk.record_inspection(case.case_id, "cleared", day, "bo")
     assert desk.find_case(case.case_id).state == "inspecting"
 
@@ -334,9 +335,9 @@ class Desk(RuleBasedStateMachine):
     def move(self, data, to):
         client = data.draw(st.sampled_from(sorted(self.expected)))
         case, state = self.store.open_case_of(client), self.expected[client]
-        act = lambda: self.store.move_case(case.case_id, to, "ana", "so", assignee="bo")  # noqa: E731
-        if to not in MOVES[state] or state == "inspecting":
-            with pytest.raises((MoveNotAllowed, CaseTaken)):
+        act = lambda: self.store.move_case(case.case_id, to, "ana", "so", assignee="bo", version=case.version)  # noqa: E731
+        if to not in MOVES[state] or (state, to) == ("inspecting", "closed"):
+            with pytest.raises(MoveNotAllowed):
                 act()
             return
         assert act().state == to
@@ -353,8 +354,22 @@ class Desk(RuleBasedStateMachine):
                 self.store.record_inspection(case.case_id, outcome, VISITED_ON, "bo")
             return
         self.store.record_inspection(case.case_id, outcome, VISITED_ON, "bo")
-        del self.expected[client]
         self.n_moves += 1
+        self.expected[client] = state_after(outcome)
+        if self.expected[client] == "closed":
+            del self.expected[client]
+
+    @precondition(lambda self: any(case.state == "closed" for case in self.cases()))
+    @rule(data=st.data())
+    def reopen(self, data):
+        case = data.draw(st.sampled_from([case for case in self.cases() if case.state == "closed"]))
+        act = lambda: self.store.move_case(case.case_id, "new", "ana", "new facts")  # noqa: E731
+        if case.client_id in self.expected:
+            with pytest.raises(ClientHasCase):
+                act()
+            return
+        assert (act().state, self.store.find_case(case.case_id).outcome) == ("new", None)
+        self.expected[case.client_id], self.n_moves = "new", self.n_moves + 1
 
     @rule(which=which)
     def score(self, which):
@@ -368,7 +383,7 @@ class Desk(RuleBasedStateMachine):
             assert case is None or self.store.open_alert_of(client) is None
         cases = self.cases()
         assert sum(case.version for case in cases) == self.n_moves
-        assert all((case.outcome is not None) <= (case.state == "closed") for case in cases)
+        assert all(case.outcome is None or case.state == state_after(case.outcome) for case in cases)
         assert self.store.verify_chain() is None
 
 
@@ -380,8 +395,94 @@ def test_no_order_of_events_breaks_a_rule(store):
 
 
 def test_quiet_days_begin_with_the_visit(desk):
-    inspected(desk, outcome="no_access")
+    inspected(desk, outcome="refused")
     rules = shipped_rules()
-    why = "inspected on 2026-11-03: no_access; in peace until 2026-11-17"
-    assert desk.work_states(rules, date(2026, 11, 16)) == {"c-0": WorkState("no_access", why)}
-    assert desk.work_states(rules, date(2026, 11, 17)) == {}
+    (state,) = desk.work_states(rules, date(2026, 11, 9)).values()
+    assert (state.state, state.on, state.until) == ("refused", VISITED_ON, date(2026, 11, 10))
+    assert desk.work_states(rules, date(2026, 11, 10)) == {}
+
+
+# --- nobody at home, opened again, corrected --------------------------------------------------------------------------
+
+
+def test_without_access_the_case_stays_open_with_a_day_to_come_back(desk):
+    inspection = inspected(desk, outcome="no_access")
+    case = desk.open_case_of("c-0")
+    assert (case.state, case.assignee, case.outcome) == ("assigned", "bo", "no_access")
+    assert case.revisit_on == VISITED_ON + timedelta(days=14)
+    state = desk.work_states(shipped_rules())["c-0"]
+    assert (state.state, state.on, state.who) == ("revisit", case.revisit_on, "bo")
+    desk.move_case(case.case_id, "inspecting", "bo", "again")
+    again = desk.record_inspection(case.case_id, "confirmed", VISITED_ON + timedelta(days=9), "bo")
+    assert [one.inspection_id for one in desk.inspections()] == [inspection.inspection_id, again.inspection_id]
+    assert desk.find_case(case.case_id).state == "closed"
+    assert desk.verify_chain() is None
+
+
+def test_the_crew_says_when_it_comes_back_and_no_day_that_cannot_be_meant(desk):
+    case = desk.open_case("c-0", "ana", "alert", assignee="bo")
+    desk.move_case(case.case_id, "inspecting", "bo", "on the way")
+    for day in (date.max, date.min):
+        with pytest.raises(BadDay, match=f"revisit_on is {day}"):
+            desk.record_inspection(case.case_id, "no_access", VISITED_ON, "bo", revisit_on=day)
+    tomorrow = date.today() + timedelta(days=1)
+    desk.record_inspection(case.case_id, "refused", VISITED_ON, "bo", revisit_on=tomorrow)
+    assert desk.open_case_of("c-0").revisit_on == tomorrow
+    assert len(desk.inspections()) == 1
+
+
+def test_a_closed_case_is_opened_again_and_that_is_a_move(desk):
+    case_id = inspected(desk).case_id
+    case = desk.move_case(case_id, "assigned", "ana", "the neighbours wrote", assignee="eva")
+    assert (case.state, case.assignee, case.outcome, case.closed_at) == ("assigned", "eva", None, None)
+    assert [(m.from_state, m.to_state, m.why) for m in desk.moves_of(case_id)][-1] == (
+        "closed",
+        "assigned",
+        "the neighbours wrote",
+    )
+    assert desk.verify_chain() is None
+
+
+def test_only_one_of_a_clients_cases_is_open(desk):
+    case_id = inspected(desk).case_id
+    other = desk.open_case("c-0", "ana", "alert")
+    with pytest.raises(ClientHasCase, match=f"number {other.case_id}"):
+        desk.move_case(case_id, "new", "ana", "again")
+
+
+def test_an_outcome_is_corrected_and_the_case_follows(desk):
+    inspection = inspected(desk)
+    right = desk.correct_inspection(inspection.inspection_id, "ana", "wrong line", outcome="cleared")
+    assert (right.outcome, desk.find_case(right.case_id).outcome) == ("cleared", "cleared")
+    assert [m.outcome for m in desk.moves_of(right.case_id)][-2:] == ["confirmed", "cleared"]
+    desk.correct_inspection(inspection.inspection_id, "ana", "it was next door", outcome="no_access")
+    assert desk.open_case_of("c-0").revisit_on is not None
+    assert [one.outcome for one in desk.inspections()] == ["no_access"]
+    assert desk.verify_chain() is None
+    lines = "".join(desk.chain_lines())
+    assert "wrong line" in lines
+    assert "it was next door" in lines
+
+
+def test_a_correction_that_cannot_be_meant_changes_nothing(desk):
+    inspection = inspected(desk)
+    with pytest.raises(CaseNotFound):
+        desk.correct_inspection(99, "ana", "so", outcome="cleared")
+    with pytest.raises(MoveNotAllowed, match="Unknown outcome"):
+        desk.correct_inspection(inspection.inspection_id, "ana", "so", outcome="guilty")
+    with pytest.raises(BadDay):
+        desk.correct_inspection(inspection.inspection_id, "ana", "so", inspected_on=date.max)
+    with pytest.raises(MoveNotAllowed, match="Give a reason"):
+        desk.correct_inspection(inspection.inspection_id, "ana", " ", outcome="cleared")
+    assert desk.inspections() == [inspection]
+
+
+def test_an_assignee_exists(desk):
+    desk.add_user("bo", "x", "investigator")
+    desk.add_user("eva", "x", "viewer")
+    for name in ("nobody", "eva"):
+        with pytest.raises(MoveNotAllowed, match=f"no active user or crew '{name}'; choose one of bo"):
+            desk.open_case("c-0", "ana", "alert", assignee=name)
+    assert desk.open_case_of("c-0") is None
+    assert desk.open_case("c-0", "ana", "alert", assignee="bo").assignee == "bo"
+    assert desk.open_case("c-1", "key robot", "alert", assignee="key robot").assignee == "key robot"

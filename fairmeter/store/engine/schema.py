@@ -187,7 +187,10 @@ alerts = Table(
     Column("rules", Text, nullable=False),
     Column("probability", Double), Column("region", Double), Column("category", Double),
     Column("raised_at", UtcDateTime, nullable=False), Column("updated_at", UtcDateTime, nullable=False),
+    Column("assignee", Text), Column("snoozed_until", Date),
     _index_where("state = 'open'", "uq_alerts_open_client", "client_id", unique=True),
+    _index_where("snoozed_until IS NOT NULL", "ix_alerts_snoozed", "snoozed_until"),
+    _index_where("assignee IS NOT NULL", "ix_alerts_assignee", "assignee"),
     Index(None, "client_id"),
     Index(None, "state", "by_severity", "alert_id"),
     Index(None, "raised_at", "alert_id"),
@@ -205,11 +208,14 @@ cases = Table(
     Column("probability", Double), Column("reason_group", Text), Column("region", Double), Column("category", Double),
     Column("opened_by", Text, nullable=False), Column("opened_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False), Column("closed_at", UtcDateTime),
+    # Of an open case: the day of the planned visit and its crew; the day to come back after one without access.
+    Column("planned_on", Date), Column("crew", Text), Column("revisit_on", Date),
     CheckConstraint("state IN ('new', 'assigned', 'inspecting', 'closed')", name="state"),
     _index_where("state <> 'closed'", "uq_cases_open_client", "client_id", unique=True),
     Index(None, "client_id", "case_id"),
     Index(None, "state", "by_severity", "case_id"),
     Index(None, "assignee", "state", "case_id"),
+    _index_where("planned_on IS NOT NULL", "ix_cases_planned", "planned_on", "crew"),
 )  # fmt: skip
 
 moves = Table(
@@ -228,7 +234,7 @@ moves = Table(
 inspections = Table(
     "inspections", metadata,
     Column("inspection_id", Id, primary_key=True),
-    Column("case_id", Id, ForeignKey("cases.case_id"), unique=True),
+    Column("case_id", Id, ForeignKey("cases.case_id")),  # several, where nobody had access at first
     _client(),
     Column("inspected_on", Date, nullable=False),
     Column("outcome", Text, nullable=False),
@@ -239,7 +245,9 @@ inspections = Table(
     Column("recovered_kwh", Double), Column("recovered_value", Double),
     Column("photos", Text, nullable=False),
     Column("severity", Text), Column("probability", Double), Column("reason_group", Text), Column("region", Double),
+    Column("crew", Text), Column("patterns", Text),  # the crew of the visit; patterns as profiles have them
     Index(None, "client_id", "inspected_on"),
+    Index(None, "case_id"),
     Index(None, "inspected_on", "inspection_id"),
 )  # fmt: skip
 

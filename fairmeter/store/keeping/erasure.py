@@ -15,11 +15,12 @@ from fairmeter.casework.workflow import ClientNotFound, check_why
 from fairmeter.store.audit import append_entry, append_row
 from fairmeter.store.engine import schema
 from fairmeter.store.engine.database import Database
+from fairmeter.store.engine.fieldwork_tables import alert_actions, comments, plan_visits, user_notices
 from fairmeter.store.engine.paging import check_text
 
 OF_CLIENT = ("alerts", "readings", "former_readings", "unjudged", "scores", "findings", "profiles", "clients")
 NOT_IN_CASES = dict.fromkeys(("alert_id", "probability", "region", "category"))
-NOT_IN_INSPECTIONS = {"note": "", "photos": "[]", "probability": None, "region": None}
+NOT_IN_INSPECTIONS = {"note": "", "photos": "[]", "probability": None, "region": None, "crew": None, "patterns": None}
 
 
 class ErasedClient(NamedTuple):
@@ -46,6 +47,7 @@ class ErasureStore(Database):
                 select(inspections.inspection_id, inspections.photos).where(inspections.client_id == client_id)
             ).all()
             connection.execute(insert(schema.clients).values(client_id=pseudonym))
+            _delete_words(connection, client_id)
             self._rename(connection, client_id, pseudonym)
             own_alerts = select(alerts.alert_id).where(alerts.client_id == client_id)
             connection.execute(
@@ -61,6 +63,17 @@ class ErasureStore(Database):
 
     @staticmethod
     def _rename(connection: Connection, client_id: str, pseudonym: str) -> None:
-        for table, changes in ((schema.cases, NOT_IN_CASES), (schema.inspections, NOT_IN_INSPECTIONS)):
+        changed_tables = (schema.cases, NOT_IN_CASES), (schema.inspections, NOT_IN_INSPECTIONS), (plan_visits, {})
+        for table, changes in changed_tables:
             changed = update(table).where(table.c.client_id == client_id)
             connection.execute(changed.values(client_id=pseudonym, **changes))
+
+
+def _delete_words(connection: Connection, client_id: str) -> None:
+    """Delete what users wrote about the client's cases and alerts, and the notices of it."""
+    own_cases = select(schema.cases.c.case_id).where(schema.cases.c.client_id == client_id).scalar_subquery()
+    own_alerts = select(schema.alerts.c.alert_id).where(schema.alerts.c.client_id == client_id).scalar_subquery()
+    of_client = user_notices.c.case_id.in_(own_cases) | user_notices.c.alert_id.in_(own_alerts)
+    connection.execute(delete(user_notices).where(of_client))
+    connection.execute(delete(comments).where(comments.c.case_id.in_(own_cases)))
+    connection.execute(delete(alert_actions).where(alert_actions.c.alert_id.in_(own_alerts)))

@@ -20,8 +20,8 @@ from fairmeter.store.engine.database import Database
 from fairmeter.store.engine.packing import unpack_invoices, unpack_series
 from fairmeter.store.engine.paging import check_text
 
-OF_CASES = ("moves",)  # rows of a client's cases, which hold no client id
-OF_ALERTS = ("notifications",)
+OF_CASES = ("moves", "comments")  # rows of a client's cases, which hold no client id
+OF_ALERTS = ("notifications", "alert_actions")
 
 
 READINGS, PHOTOS, SIGN_INS, SCORES = PURGE_KINDS

@@ -7,9 +7,18 @@ Out: a page with the status, what happened and what to do; for 401 a redirect to
 from flask import Response, current_app, redirect, render_template, request, url_for
 from werkzeug.exceptions import HTTPException
 
-from fairmeter.casework.workflow import CaseError, CaseNotFound, ClientNotFound
+from fairmeter.casework.workflow import BadDay, CaseError, CaseNotFound, ClientNotFound
 from fairmeter.scoring.problems import Problem
-from fairmeter.store import ImportConflict, NoSuchImport, StoreError, StoreUnavailable
+from fairmeter.store import (
+    ImportConflict,
+    NoSuchCampaign,
+    NoSuchCrew,
+    NoSuchImport,
+    NoSuchPlan,
+    PlanChanged,
+    StoreError,
+    StoreUnavailable,
+)
 from fairmeter.web.http import i18n, observability
 
 TEXT_STATUSES = (400, 403, 404, 405, 409, 413, 422, 429, 500, 503, 507)  # statuses with texts of their own
@@ -40,9 +49,11 @@ def describe_error(error: Exception) -> tuple[int, str, dict[str, str]]:
         case StoreUnavailable():
             observability.metrics_of(current_app).store_errors.inc()
             return 503, str(error), {"Retry-After": "5"}
-        case CaseNotFound() | ClientNotFound() | NoSuchImport():
+        case CaseNotFound() | ClientNotFound() | NoSuchImport() | NoSuchCrew() | NoSuchPlan() | NoSuchCampaign():
             return 404, str(error), {}
-        case CaseError() | ImportConflict():
+        case BadDay():
+            return 422, str(error), {}
+        case CaseError() | ImportConflict() | PlanChanged():
             return 409, str(error), {}
         case StoreError():
             return 422, str(error), {}

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from flask import jsonify, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from fairmeter.casework.workflow import ASSIGNED, CLOSED, INSPECTING, OUTCOMES, CaseError
+from fairmeter.casework.workflow import ASSIGNED, INSPECTING, OUTCOMES, CaseError
 from fairmeter.desk.fieldwork.visits import planned_visits
 from fairmeter.desk.service import DeskService
 from fairmeter.scoring.problems import Problem
@@ -79,7 +79,7 @@ def record_visit(desk: DeskService, case_id: int, user: str, visit: RecordedVisi
     """
     store = desk.store
     case = find_case_or_raise(store, case_id)
-    if case.state == CLOSED and case.outcome == visit.outcome and store.moves_of(case_id)[-1].user == user:
+    if case.outcome == visit.outcome and store.moves_of(case_id)[-1].user == user:
         return ALREADY_SAVED
     if case.assignee != visit.assignee or case.state not in (ASSIGNED, INSPECTING):
         raise case_taken_error(case)

@@ -1,0 +1,1 @@
+"""Field work in the store: crews, plans of visits, campaigns, comments and notices to users."""
