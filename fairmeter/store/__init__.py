@@ -16,6 +16,7 @@ from fairmeter.store.ingestion import IngestionStore, IngestionTotals, ReceivedB
 from fairmeter.store.keeping.copies import CopyNotPossible, CopyStore, TableCopy, check_copied
 from fairmeter.store.keeping.erasure import ErasedClient, ErasureStore
 from fairmeter.store.keeping.retention import Purged, RetentionStore
+from fairmeter.store.lookup.search import FoundClient, SearchStore
 from fairmeter.store.notifications import ClaimedNotice, NotificationStore
 from fairmeter.store.places import Area, Cell, Neighbour, PlacedClient, PlaceStore, Transformer
 from fairmeter.store.profiles import Profile, ProfileRow, ProfileStore, RegionCount, Run, StoredDrift
@@ -40,6 +41,7 @@ __all__ = [
     "CopyNotPossible",
     "ErasedClient",
     "FormerReading",
+    "FoundClient",
     "Import",
     "ImportConflict",
     "IngestionResult",
@@ -93,6 +95,7 @@ class Store(
     ProfileStore,
     ReferenceStore,
     PlaceStore,
+    SearchStore,
     TransformerStore,
     AlertStore,
     PlanStore,

@@ -11,8 +11,8 @@ from tests.builders.desk import PASSWORD, add_user, desk_app
 from tests.builders.pages import HOSTILE, N_CLIENTS, filled, inspected
 from tests.builders.photos import a_photo
 
-PAGES = ("/desk/", "/desk/list", "/desk/list?show=all", "/desk/map", "/desk/model", "/desk/client/nobody")
-PLAIN = "/desk/list?show=all"  # a page without charts, which take a browser most of its time
+PAGES = ("/desk/today", "/desk/list", "/desk/suspects", "/desk/map", "/desk/model", "/desk/client/nobody")
+PLAIN = "/desk/suspects"  # a page without charts, which take a browser most of its time
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def test_every_page_is_accessible_fits_and_loads_nothing_from_other_hosts(reques
 
 
 def test_a_chosen_theme_stays_and_the_charts_follow(visitor):
-    visitor.goto("/desk/")
+    visitor.goto("/desk/today")
     before = visitor.page.evaluate("getComputedStyle(document.querySelector('.chart .xtick text')).fill")
     visitor.page.click("[data-theme-switch]")
     assert visitor.page.get_attribute("html", "data-theme") == "dark"
@@ -82,7 +82,7 @@ def test_the_menu_opens_on_a_phone(phone):
 
 
 def test_a_user_searches_turns_pages_and_opens_many_cases_at_once(visitor, store):
-    visitor.goto("/desk/list?show=all")
+    visitor.goto("/desk/suspects")
     assert f"{N_CLIENTS} clients fit" in visitor.page.inner_text("main")
     visitor.page.get_by_role("link", name="Next").click()
     visitor.page.get_by_text("Page 2").wait_for()
@@ -103,7 +103,7 @@ def test_a_user_searches_turns_pages_and_opens_many_cases_at_once(visitor, store
 
 def test_a_user_records_a_visit_to_a_client_whose_id_is_a_script(visitor, store, tmp_path):
     (tmp_path / "photo.jpg").write_bytes(a_photo((800, 600)))
-    visitor.goto("/desk/list?show=all")
+    visitor.goto("/desk/suspects")
     visitor.page.get_by_role("link", name=HOSTILE).click()
     visitor.page.wait_for_load_state()
     assert visitor.page.inner_text("h1") == HOSTILE

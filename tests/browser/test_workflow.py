@@ -18,7 +18,7 @@ from tests.builders.photos import a_photo, seen_picture
 from tests.builders.store import a_balance, clients_of, score_of, write
 
 PAGES = ("/desk/cases", "/desk/cases/1", "/desk/cases/2", "/desk/cases/3", "/desk/field", "/desk/map", "/desk/live")
-PAGES += ("/desk/transformer/t-1", "/desk/client/c-1", "/desk/")
+PAGES += ("/desk/transformer/t-1", "/desk/client/c-1", "/desk/today")
 PAGES += ("/desk/demo",) if scenarios.SAMPLE.exists() else ()
 WHY = "On the list."
 # Playwright's wait_for_function does not await the result of an asynchronous function.

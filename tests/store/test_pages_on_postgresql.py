@@ -152,10 +152,10 @@ def test_somebody_signs_in_and_out(store):
 
 
 def test_lists_search_and_follow_their_pages(desk):
-    first = seen(desk.get("/desk/list?show=all&sort=id"))
+    first = seen(desk.get("/desk/suspects?sort=id"))
     second = seen(desk.get(next(link for link in first.links if "after=" in link)))
     assert "Page 2" in second.text
-    assert "10 clients fit" in seen(desk.get("/desk/list?show=all&id_prefix=c-02")).text
+    assert "10 clients fit" in seen(desk.get("/desk/suspects?id_prefix=c-02")).text
 
 
 def test_the_map_the_board_and_what_comes_show_the_same_clients_in_either_database(desk):

@@ -116,7 +116,7 @@ def test_the_files_of_the_image_serve_the_example_the_desk_and_the_figures_of_th
     database = f"sqlite:///{tmp_path / 'desk.db'}"
     with running(tmp_path, plain_command(port), port, 60, PYTHONPATH="", OPEN="1", DATABASE_URL=database):
         scored = json.loads(body_of(port, "POST", "/predict", json.dumps(examples.RAW)))
-        desk = body_of(port, "GET", "/desk/")
+        desk = body_of(port, "GET", "/desk/today")
         figures = body_of(port, "GET", "/desk/model")
     assert scored["client_id"] == examples.RAW["client"]["client_id"]
     assert scored["reasons"]

@@ -1,6 +1,6 @@
-"""The pages of lists: the planned visits, and all clients by filter and sort.
+"""The page of planned visits.
 
-In:  the address: visits, cost, price, share at random, promise; filters, sort, cursor. A form: cases to open.
+In:  the address: visits, cost, price, share at random, promise, filters. A form: cases to open.
 Out: the page at /desk/list; new and assigned cases in the store.
 """
 
@@ -14,11 +14,10 @@ from flask import flash, redirect, request, url_for
 from fairmeter.casework.types import Case
 from fairmeter.casework.workflow import ASSIGNED, NEW, CaseError, ClientHasCase
 from fairmeter.core.types import ANOMALY_PATTERNS, INSUFFICIENT_HISTORY, SEVERITIES
-from fairmeter.desk.client_states import list_clients
 from fairmeter.desk.service import DeskService, RankedVisit
 from fairmeter.desk.visit_plan import PLAN_FILTERS, VisitPlan, plan_of, with_reasons
 from fairmeter.scoring.problems import Problem
-from fairmeter.store import BadQuery, StoreError, StoreUnavailable
+from fairmeter.store import StoreError, StoreUnavailable
 from fairmeter.web.desk_api import requests
 from fairmeter.web.http import i18n
 from fairmeter.web.http.auth import INVESTIGATOR
@@ -27,11 +26,8 @@ from fairmeter.web.pages.forms import (
     Pager,
     address_with,
     assignable_users,
-    first_page_with,
     local_address,
-    pager,
     parse_query,
-    start_of_day,
 )
 from fairmeter.web.pages.site import Site, ranks_why, render
 
@@ -39,25 +35,18 @@ N_ROWS = 50  # on a page
 MAX_CASES = 200  # that one form opens
 CURVE_FACTOR = 3  # length of the curve in lists, to show what more visits would yield
 PROMISES = ("0.2", "0.3", "0.5", "0.7")
-SORTS = ("score", "severity", "recovery", "scored", "id")
 PLAN_ARGUMENTS = ("visits", "cost", "price", "random_share", "false_alarms", *sorted(PLAN_FILTERS))
 FILE_KINDS = ("csv", "xlsx", "pdf")  # formats of a list as a file
 
 
 def register(site: Site) -> None:
-    desk, store, zone = site.desk, site.desk.store, site.settings.time_zone
+    desk = site.desk
 
     @site.page("/list")
     def list():  # noqa: A001  the endpoint's name
-        shared = {
-            "codes": store.list_codes(),
-            "names": assignable_users(desk),
-            "severities": (*SEVERITIES, INSUFFICIENT_HISTORY),
-            "patterns": ANOMALY_PATTERNS,
-        }
-        if request.args.get("show") == "all":
-            return render("list_clients.html", **shared, **clients_context(desk, zone))
-        return render("list.html", **shared, **visits_context(desk))
+        if request.args.get("show") == "all":  # the address until version 2
+            return redirect(url_for("desk.suspects", **request.args.to_dict() | {"show": None}))
+        return render("list.html", **choices_context(desk), **visits_context(desk))
 
     @site.page("/list/cases", INVESTIGATOR, methods=("POST",))
     def list_open_cases():
@@ -76,6 +65,16 @@ def register(site: Site) -> None:
         if len(refused) > 3:
             flash(i18n.text("list.refused", n=len(refused) - 3), "error")
         return redirect(local_address(request.form.get("next", ""), url_for("desk.list")))
+
+
+def choices_context(desk: DeskService) -> dict[str, Any]:
+    """The choices of the filters, and the users whom a case can be given to."""
+    return {
+        "codes": desk.store.list_codes(),
+        "names": assignable_users(desk),
+        "severities": (*SEVERITIES, INSUFFICIENT_HISTORY),
+        "patterns": ANOMALY_PATTERNS,
+    }
 
 
 # --- planned visits ---------------------------------------------------------------------------------------------------
@@ -146,31 +145,6 @@ def page_links(number: int, has_next: bool) -> Pager:
     """Links around a page of planned visits, which are numbered."""
     first, previous = (address_with(page=None), address_with(page=number - 1)) if number > 1 else (None, None)
     return Pager(first, previous, address_with(page=number + 1) if has_next else None, number)
-
-
-# --- all clients ------------------------------------------------------------------------------------------------------
-
-
-def clients_context(desk: DeskService, zone) -> dict[str, Any]:
-    """What the template of all clients receives."""
-    moments = {name: start_of_day(name, zone) for name in ("scored_since", "scored_until")}
-    query, problems = parse_query(requests.ClientQuery, limit=N_ROWS, **moments)
-    filters = query.model_dump(exclude={"limit", "after", "format", "sort"}, exclude_none=True)
-    try:
-        page = list_clients(desk, **filters, sort=query.sort, limit=N_ROWS, after=query.after)
-    except BadQuery as bad:
-        problems.append(str(bad))
-        page = list_clients(desk, limit=N_ROWS)
-    return {
-        "query": query,
-        "problems": problems,
-        "rows": page.rows,
-        "cases": desk.store.open_cases_of([row.client_id for row in page.rows]),
-        "n_clients": desk.store.count_profiles(**filters),
-        "pager": pager(page.next),
-        "sorts": {name: first_page_with(sort=name) for name in SORTS},
-        "files": file_addresses("clients", query, (*filters, "sort")),
-    }
 
 
 def file_addresses(endpoint: str, query: requests.DeskRequest, names: Iterable[str]) -> dict[str, str]:

@@ -27,6 +27,6 @@ def register(site: Site) -> None:
             raise Problem(422, "bad_value", i18n.text("site.no_language", names=", ".join(LANGUAGES.values())))
         if identity.kind == "user":
             store.set_language(identity.name, language)
-        answer = redirect(local_address(request.form.get("next", ""), url_for("desk.overview")))
+        answer = redirect(local_address(request.form.get("next", ""), url_for("desk.today")))
         answer.set_cookie(i18n.COOKIE, language, max_age=YEAR, httponly=True, samesite="Lax", secure=request.is_secure)
         return answer

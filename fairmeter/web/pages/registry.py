@@ -2,24 +2,33 @@
 
 In:  the app, its access control, the desk's service, the pages' settings.
 Out: the routes below /desk/. A new page is a module with `register(site)`, named in PAGES; its link is in NAVIGATION
-     of site.py.
+     of site.py, and appears once the page is registered.
 """
 
 from fairmeter.desk.service import DeskService
 from fairmeter.web.http.auth import AccessControl
 from fairmeter.web.http.openapi_app import Api
-from fairmeter.web.pages import cases, field, imports, inspection_list, language, live, model, overview, sign_in
+from fairmeter.web.pages import cases, field, imports, inspection_list, language, live, model, sign_in
 from fairmeter.web.pages.client import crew_sheet
 from fairmeter.web.pages.client import view as client
 from fairmeter.web.pages.demo import view as demo
-from fairmeter.web.pages.map import transformer
+from fairmeter.web.pages.frame import me, search
 from fairmeter.web.pages.map import view as map_view
 from fairmeter.web.pages.site import PageSettings, Site
+from fairmeter.web.pages.suspects import view as suspects
+from fairmeter.web.pages.today import alerts
+from fairmeter.web.pages.today import view as today
+from fairmeter.web.pages.transformers import transformer
+from fairmeter.web.pages.transformers import view as transformers
 from fairmeter.web.server import policies
 from fairmeter.web.server.policies import RoutePolicy
 
-PAGES = (sign_in, overview, inspection_list, client, crew_sheet, model, cases, field, demo, map_view, live, transformer)
-PAGES += (imports, language)
+FRAME = (sign_in, search, me, language)
+WORK = (today, alerts, suspects, client, crew_sheet, inspection_list, cases, map_view, field)
+NETWORK = (transformers, transformer, live)
+RESULTS = (model,)
+SETUP = (imports,)
+PAGES = (*FRAME, *WORK, *NETWORK, *RESULTS, *SETUP, demo)
 
 
 def register(app: Api, guard: AccessControl, desk: DeskService, settings: PageSettings) -> None:

@@ -42,4 +42,4 @@ def register(site: Site) -> None:
 
 def target_address() -> str:
     """The page that was requested before the sign-in page, or the overview."""
-    return local_address(request.values.get("next", ""), url_for("desk.overview"))
+    return local_address(request.values.get("next", ""), url_for("desk.today"))

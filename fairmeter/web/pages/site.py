@@ -22,9 +22,10 @@ from flask import Blueprint, Response, current_app, g, render_template, request,
 from werkzeug.exceptions import NotFound
 
 from fairmeter.core.claims import claims_probability
+from fairmeter.desk.demo_history import DEMO_PREFIX
 from fairmeter.desk.service import DeskService
 from fairmeter.scoring.problems import Problem
-from fairmeter.store import StoreError
+from fairmeter.store import Store, StoreError
 from fairmeter.web.http import i18n, sessions
 from fairmeter.web.http.auth import ADMIN, ANYBODY, NOBODY, ROLES, VIEWER, AccessControl, Identity, guard_of
 from fairmeter.web.http.openapi_app import Api
@@ -33,7 +34,7 @@ from fairmeter.web.pages.basemap import Line
 from fairmeter.web.server.policies import RoutePolicy
 from fairmeter.wording.locales import ENGLISH, LANGUAGES, locale_of
 
-DESK = "desk"  # the blueprint: endpoints are desk.overview, desk.list ...
+DESK = "desk"  # the blueprint: endpoints are desk.today, desk.suspects ...
 STATIC = Path(__file__).parents[1] / "static"
 PLOTLY = "plotly.min.js"
 YEAR = 31_536_000  # seconds; the address of a file changes with its content
@@ -52,18 +53,24 @@ POLICY = (
     "base-uri 'none'; frame-ancestors 'none'"
 )
 HEADERS = {"Referrer-Policy": "same-origin", "Cross-Origin-Opener-Policy": "same-origin"}
-# endpoint, icon, minimum role; in the order of the links. Pages that are not registered are left out.
-NAVIGATION = (
-    ("overview", "overview", VIEWER),
-    ("list", "list", VIEWER),
-    ("cases", "cases", VIEWER),
-    ("field", "field", VIEWER),
-    ("map", "map", VIEWER),
-    ("live", "live", VIEWER),
-    ("model", "model", VIEWER),
-    ("demo", "demo", VIEWER),
-    ("imports", "import", ADMIN),
-)
+# Sections of the navigation: endpoint and minimum role of each page, in the order of the links. The endpoint names the
+# page's text (navigation.X) and icon too. A page that is not registered is left out, and a section without pages.
+NAVIGATION = {
+    "work": (
+        ("today", VIEWER),
+        ("suspects", VIEWER),
+        ("plan", VIEWER),
+        ("list", VIEWER),
+        ("cases", VIEWER),
+        ("map", VIEWER),
+    ),
+    "network": (("transformers", VIEWER), ("live", VIEWER)),
+    "results": (("campaigns", VIEWER), ("model", VIEWER)),
+    "setup": (("imports", ADMIN), ("crews", ADMIN), ("rules", ADMIN), ("settings", ADMIN)),
+}
+PHONE_TABS = ("field", "map", "search", "me")
+# Pages that belong to another one's link: the first part of their endpoint, and that link.
+BELONGS_TO = {"client": "suspects", "alerts": "today", "transformer": "transformers"}
 
 
 class PageSettings(NamedTuple):
@@ -84,10 +91,9 @@ class PageSettings(NamedTuple):
 
 
 class Link(NamedTuple):
-    """One entry of the navigation."""
+    """One entry of the navigation; its name is that of its text and its icon."""
 
     name: str
-    icon: str
     url: str
     is_here: bool
 
@@ -128,6 +134,7 @@ class Site:
         self.app.jinja_env.trim_blocks = self.app.jinja_env.lstrip_blocks = True
         self.app.context_processor(template_context)
         self.app.context_processor(lambda: claims_context(self.desk))
+        self.app.context_processor(lambda: frame_context(self.desk.store))
         self.app.register_blueprint(self.blueprint)
 
     def _with_headers(self, response: Response) -> Response:
@@ -155,8 +162,8 @@ def template_context() -> dict[str, Any]:
     """What every template receives.
 
     t(key): a text; t_or(key, default): a text, or the default without one; can(role): whether the user has the role;
-    file(name): the address of a static file; identity, csrf_token, theme, navigation; language (a tag), direction;
-    languages: of each its code, its own name, and whether the page is in it.
+    file(name): the address of a static file; identity, csrf_token, theme, navigation, phone_tabs; language (a tag),
+    direction; languages: of each its code, its own name, and whether the page is in it.
     """
     identity = current_identity()
     locale, theme = i18n.current_locale(), request.cookies.get("theme")
@@ -173,7 +180,18 @@ def template_context() -> dict[str, Any]:
         "file": file_address,
         "theme": theme if theme in THEMES else "",
         "navigation": navigation(identity),
+        "phone_tabs": links_to(*PHONE_TABS),
     }
+
+
+def frame_context(store: Store) -> dict[str, Any]:
+    """What the frame shows of the store: n_alerts, its open alerts; is_demo, whether its data are simulated."""
+    with suppress(StoreError):  # the page of that error is rendered too
+        return {
+            "n_alerts": sum(store.count_alerts().values()),
+            "is_demo": store.count_profiles(id_prefix=DEMO_PREFIX) > 0,
+        }
+    return {"n_alerts": 0, "is_demo": False}
 
 
 def claims_context(desk: DeskService) -> dict[str, Any]:
@@ -206,16 +224,21 @@ def has_role(identity: Identity, role: str) -> bool:
     return identity.role in ROLES and ROLES.index(identity.role) >= ROLES.index(role)
 
 
-def navigation(identity: Identity) -> list[Link]:
-    """Links to the registered pages that the identity may see."""
-    registered = [entry for entry in NAVIGATION if f"{DESK}.{entry[0]}" in current_app.view_functions]
-    here = (request.endpoint or "").removeprefix(f"{DESK}.").partition("_")[0]
-    here = "list" if here == "client" else here
-    return [
-        Link(name, icon, url_for(f"{DESK}.{name}"), name == here)
-        for name, icon, role in registered
-        if has_role(identity, role)
-    ]
+def navigation(identity: Identity) -> dict[str, list[Link]]:
+    """Links to the registered pages that the identity may see, by section."""
+    sections = {
+        section: links_to(*(name for name, role in pages if has_role(identity, role)))
+        for section, pages in NAVIGATION.items()
+    }
+    return {section: links for section, links in sections.items() if links}
+
+
+def links_to(*names: str) -> list[Link]:
+    """Links to those of the pages that are registered."""
+    page = (request.endpoint or "").removeprefix(f"{DESK}.").partition("_")[0]
+    here = BELONGS_TO.get(page, page)
+    registered = [name for name in names if f"{DESK}.{name}" in current_app.view_functions]
+    return [Link(name, url_for(f"{DESK}.{name}"), name == here) for name in registered]
 
 
 # --- files ------------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-// Every page: theme switch, menu on a phone, loading bar, confirmation before forms.
+// Every page: theme switch, search, keys, loading bar, confirmation before forms.
 "use strict";
 
 const said = JSON.parse(document.getElementById("texts")?.textContent || "{}");
@@ -23,13 +23,66 @@ window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () 
   document.dispatchEvent(new Event("themechange"));
 });
 
-for (const button of document.querySelectorAll("[data-menu]")) {
-  const menu = document.getElementById(button.getAttribute("aria-controls"));
-  button.addEventListener("click", () => {
-    const open = menu.classList.toggle("open");
-    button.setAttribute("aria-expanded", String(open));
+/* Search: results below the field while somebody types; arrows choose, Enter opens. Without scripts the form leads to
+   a page with the same results. */
+const search = document.querySelector("[data-search]");
+if (search) {
+  const field = search.querySelector("input");
+  const found = document.getElementById(field.getAttribute("aria-controls"));
+  let timer = null;
+  const hits = () => [...found.querySelectorAll("a")];
+  const close = () => { found.hidden = true; found.replaceChildren(); };
+  const choose = (step) => {
+    const all = hits();
+    const at = all.findIndex((hit) => hit.classList.contains("on"));
+    const next = all[Math.min(Math.max(at + step, 0), all.length - 1)];
+    all[at]?.classList.remove("on");
+    next?.classList.add("on");
+    next?.scrollIntoView({ block: "nearest" });
+  };
+  const look = async () => {
+    const text = field.value.trim();
+    if (!text) { close(); return; }
+    const answer = await fetch(`${search.dataset.search}?q=${encodeURIComponent(text)}`, { redirect: "error" }).catch(() => null);
+    if (!answer?.ok || text !== field.value.trim()) return;
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    found.replaceChildren(...page.body.childNodes);
+    found.hidden = false;
+    choose(1);
+  };
+  field.addEventListener("input", () => { window.clearTimeout(timer); timer = window.setTimeout(look, 120); });
+  field.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") { close(); field.blur(); }
+    if (event.key === "ArrowDown" || event.key === "ArrowUp") { choose(event.key === "ArrowDown" ? 1 : -1); event.preventDefault(); }
   });
+  search.addEventListener("submit", (event) => {
+    const hit = found.querySelector("a.on");
+    if (hit) { event.preventDefault(); window.location.assign(hit.href); }
+  });
+  document.addEventListener("click", (event) => { if (!search.contains(event.target)) close(); });
 }
+
+/* Keys. A letter counts only where nobody types; two letters in a row lead to a page: g s to Suspects. */
+const PAGES = { t: "today", s: "suspects", c: "cases", m: "map" };
+let before = "";
+const types = (target) => target.closest("input, select, textarea, [contenteditable]");
+document.addEventListener("keydown", (event) => {
+  if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
+    event.preventDefault();
+    search?.querySelector("input").focus();
+    return;
+  }
+  if (event.ctrlKey || event.metaKey || event.altKey || types(event.target)) return;
+  const page = before === "g" && PAGES[event.key];
+  before = event.key;
+  if (page) document.querySelector(`.side a[href$="/desk/${page}"]`)?.click();
+  else if (event.key === "/") { event.preventDefault(); search?.querySelector("input").focus(); }
+  else if (event.key === "?") document.querySelector("[data-help]")?.toggleAttribute("open");
+  else if (event.key === "Escape") document.querySelectorAll(".menu-of[open]").forEach((menu) => { menu.open = false; });
+});
+document.addEventListener("click", (event) => {
+  for (const menu of document.querySelectorAll(".menu-of[open]")) if (!menu.contains(event.target)) menu.open = false;
+});
 
 /* Loading: a bar at the top from the moment a link or form is used; a form is sent once. */
 const bar = document.getElementById("progress");

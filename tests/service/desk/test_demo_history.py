@@ -80,7 +80,7 @@ def test_every_move_of_it_stands_in_the_chain(demo_store):
 
 
 def test_the_overview_of_the_demonstration_tells_a_hit_rate_and_a_trend(demo_store):
-    page = seen(open_desk(demo_store).get("/desk/"))
+    page = seen(open_desk(demo_store).get("/desk/today"))
     assert "from the list" in page.text
     assert "at random" in page.text
     assert len(demo_store.list_runs(50)) == N_WEEKS + 1

@@ -56,13 +56,13 @@ def test_files_hold_the_names(desk):
 
 def test_pages_show_the_names(desk):
     browser, _ = signed_in(desk.application)
-    for path in ("/desk/list?show=all", "/desk/client/named", "/desk/map", "/desk/"):
+    for path in ("/desk/suspects", "/desk/client/named", "/desk/map", "/desk/today"):
         page = browser.get(path).text
         assert "Feira de Santana" in page, path
         assert ">641" not in page
     assert "AB-1234" in browser.get("/desk/client/named").text
     for region in ("Feira de Santana", f"{parse_code('Feira de Santana'):.0f}"):
-        page = browser.get("/desk/list", query_string={"show": "all", "region": region}).text
+        page = browser.get("/desk/suspects", query_string={"region": region}).text
         assert "client/named" in page
         assert "client/plain" not in page
 

@@ -8,7 +8,7 @@ import pytest
 
 from fairmeter.analysis.invoice_checks import check_invoices
 from fairmeter.web.http.auth import THIS_MACHINE
-from fairmeter.web.pages.map.transformer import fit_word, loss_chart
+from fairmeter.web.pages.transformers.transformer import fit_word, loss_chart
 from tests.builders.desk import desk_app
 from tests.builders.pages import HOSTILE, open_desk, seen
 from tests.builders.service import a_body
@@ -92,7 +92,7 @@ def test_the_dashboard_tells_transformers_with_most_energy_lost(small):
 
 
 def test_the_overview_leads_to_them(small):
-    page = seen(open_desk(small).get("/desk/"))
+    page = seen(open_desk(small).get("/desk/today"))
     assert "Transformers with most energy not accounted for" in page.text
     assert "10.0 % 8.0 %" in page.text
     assert "/desk/transformer/t-1" in page.links
@@ -100,7 +100,7 @@ def test_the_overview_leads_to_them(small):
 
 def test_the_overview_says_nothing_of_transformers_where_none_was_measured(store):
     write(store, score_of())
-    assert "Transformers" not in seen(open_desk(store).get("/desk/")).text
+    assert "Transformers" not in seen(open_desk(store).get("/desk/today")).text
 
 
 def test_a_transformer_has_a_page_with_its_course_and_its_clients(small):
@@ -132,7 +132,7 @@ def test_a_transformer_that_nobody_knows_is_not_found(small):
 
 def test_a_transformer_whose_name_is_a_script_is_text_everywhere(small):
     desk_ = open_desk(small)
-    for address in ("/desk/", "/desk/map", f"/desk/transformer/{HOSTILE}", "/desk/client/c-3"):
+    for address in ("/desk/today", "/desk/map", f"/desk/transformer/{HOSTILE}", "/desk/client/c-3"):
         answer = desk_.get(address)
         assert answer.status_code == 200, address
         assert "<script>alert" not in answer.text

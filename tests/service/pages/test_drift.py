@@ -37,7 +37,7 @@ def test_without_measured_drift_the_pages_say_so(store):
     run(store, 0)
     client = open_desk(store)
     assert "No run has measured drift yet" in seen(client.get("/desk/model")).text
-    assert "Drift" not in seen(client.get("/desk/")).text
+    assert "Drift" not in seen(client.get("/desk/today")).text
     assert counts(client) == {}
 
 
@@ -64,13 +64,13 @@ def test_every_level_has_its_text(store, level):
     run(store, 0, DRIFT | {"parts": {"readings": part}})
     words = "clients are too few to measure drift" if level == TOO_FEW else f"Score: {level}"
     assert words in seen(open_desk(store).get("/desk/model")).text
-    assert f"Score: {level}" in seen(open_desk(store).get("/desk/")).text
+    assert f"Score: {level}" in seen(open_desk(store).get("/desk/today")).text
 
 
 def test_the_overview_has_a_line_of_drift_and_of_the_list(store):
     run(store, 0, DRIFT)
     run(store, 1, first=30)
-    page = seen(open_desk(store).get("/desk/"))
+    page = seen(open_desk(store).get("/desk/today"))
     assert "Score: shifted 1 of 600 features have shifted" in page.text
     assert "of the first 50 stayed at the last run" in page.text
     assert any(link.endswith("/desk/model#drift") for link in page.links)

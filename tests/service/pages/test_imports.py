@@ -175,9 +175,9 @@ def test_throwing_away_leads_back_to_the_list(desk):
 def test_only_admins_see_the_link_and_the_pages(desk):
     add_user(desk.store)
     client, _ = signed_in(desk.app)
-    assert "/desk/import" not in seen(client.get("/desk/")).links
+    assert "/desk/import" not in seen(client.get("/desk/today")).links
     assert client.get("/desk/import").status_code == 403
-    assert "/desk/import" in desk.page("/desk/").links
+    assert "/desk/import" in desk.page("/desk/today").links
 
 
 def test_the_import_of_another_is_not_there(desk):

@@ -49,7 +49,7 @@ def desk(own_store):
 
 def shown(desk, filters):
     """The clients on the page of all clients, which must show no error."""
-    page = seen(desk.get(f"/desk/list?show=all&sort=id&{filters}"))
+    page = seen(desk.get(f"/desk/suspects?sort=id&{filters}"))
     assert page.status == 200
     return re.findall(r'name="client" value="([^"]+)"', page.whole)
 
@@ -80,7 +80,7 @@ def test_each_filter_selects_the_same_clients_on_the_page_and_in_the_api(desk, f
 
 
 def test_an_invalid_day_is_reported_and_filters_nothing(desk):
-    page = seen(desk.get("/desk/list?show=all&onset_since=soon"))
+    page = seen(desk.get("/desk/suspects?onset_since=soon"))
     assert "Onset since: " in page.text
     assert "4 clients fit" in page.text
     assert desk.get("/clients?onset_since=soon").status_code == 422
@@ -107,7 +107,7 @@ def test_the_inspection_list_takes_pattern_and_onset_too(desk):
 
 
 def test_the_choices_are_the_codes_in_the_store(desk):
-    page = seen(desk.get("/desk/list?show=all")).whole
+    page = seen(desk.get("/desk/suspects")).whole
     chosen = re.search(r'<select name="reason_group">(.*?)</select>', page, re.DOTALL)[1]
     assert re.findall(r'value="([^"]+)"', chosen) == [FALL, LOW]
     patterns = re.search(r'<select name="pattern">(.*?)</select>', page, re.DOTALL)[1]
@@ -124,7 +124,7 @@ def test_a_clients_page_and_profile_name_what_is_unusual(desk):
 
 
 def test_every_file_of_a_page_has_the_rows_of_the_page(desk):
-    page = seen(desk.get("/desk/list?show=all&reason_group=low+or+zero+use&sort=id"))
+    page = seen(desk.get("/desk/suspects?reason_group=low+or+zero+use&sort=id"))
     addresses = {kind: next(a for a in page.links if f"format={kind}" in a) for kind in ("csv", "xlsx", "pdf")}
     assert [line.split(",")[0] for line in desk.get(addresses["csv"]).text.splitlines()] == ["client_id", "a-2", "b-2"]
     assert desk.get(addresses["xlsx"]).data[:2] == b"PK"
@@ -135,7 +135,7 @@ def test_every_file_of_a_page_has_the_rows_of_the_page(desk):
 
 
 def opened_for(desk, ids, assignee):
-    form = {"client": ids, "why": "On the list.", "assignee": assignee, "next": "/desk/list?show=all"}
+    form = {"client": ids, "why": "On the list.", "assignee": assignee, "next": "/desk/suspects"}
     return seen(desk.post("/desk/list/cases", data=form, follow_redirects=True))
 
 
@@ -157,7 +157,7 @@ def test_an_open_case_stays_unassigned_without_an_assignee(desk, own_store):
 
 def test_a_page_of_clients_says_who_works_on_them(desk, own_store):
     case = own_store.open_case("a-2", "otto", "Found before.", assignee="otto")
-    page = seen(desk.get("/desk/list?show=all"))
+    page = seen(desk.get("/desk/suspects"))
     assert "Assigned otto" in page.text
     assert f"/desk/cases/{case.case_id}" in page.links
 

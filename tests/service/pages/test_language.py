@@ -21,7 +21,7 @@ def store(templates, tmp_path):
 
 
 def language_of(browser, **headers):
-    page = browser.get("/desk/", headers=headers)
+    page = browser.get("/desk/today", headers=headers)
     assert page.status_code == 200
     return re.search(r'<html lang="([^"]+)" dir="([^"]+)"', page.text).groups()
 
@@ -52,7 +52,7 @@ def test_a_reader_without_an_account_chooses_by_a_cookie(store):
 def test_the_choice_leads_to_no_other_site_and_takes_no_other_language(store):
     browser = open_browser(store)
     away = browser.post("/desk/language", data={"language": "fr", "next": "https://example.org/desk/"})
-    assert away.location == "/desk/"
+    assert away.location == "/desk/today"
     assert browser.post("/desk/language", data={"language": "../en"}).status_code == 422
     assert browser.post("/desk/language").status_code == 422
     foreign = browser.post("/desk/language", data={"language": "fr"}, headers={"Origin": "https://example.org"})

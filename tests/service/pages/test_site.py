@@ -16,8 +16,16 @@ from tests.builders.desk import PASSWORD, add_user, desk_app
 from tests.builders.pages import FORMULA, HOSTILE, N_CLIENTS, filled, inspected, open_desk, seen
 
 WEB = Path(i18n.__file__).parents[1]
-PAGES = ("/desk/", "/desk/list", "/desk/list?show=all", "/desk/client/c-001", "/desk/model")
-PAGES += ("/desk/cases", "/desk/field", "/desk/map", "/desk/live")
+PAGES = (
+    "/desk/today",
+    "/desk/list",
+    "/desk/suspects",
+    "/desk/alerts",
+    "/desk/transformers",
+    "/desk/client/c-001",
+    "/desk/model",
+)
+PAGES += ("/desk/cases", "/desk/field", "/desk/map", "/desk/live", "/desk/search?q=c", "/desk/me")
 CHOSEN = ["c-001", "c-002"]
 
 
@@ -62,6 +70,7 @@ def signed_in(store, role):
 
 def test_the_root_leads_to_the_dashboard(reader):
     assert reader.get("/").headers["Location"] == "desk/"
+    assert reader.get("/desk/").headers["Location"] == "/desk/today"
 
 
 @pytest.mark.parametrize("address", PAGES)
@@ -92,7 +101,7 @@ def test_the_policy_allows_no_other_script(reader, address):
 
 
 def test_files_are_cached_by_the_browser_and_found_only_under_their_names(reader):
-    page = seen(reader.get("/desk/")).whole
+    page = seen(reader.get("/desk/today")).whole
     style = re.search(r'href="(/desk/static/\w+/desk.css)"', page)[1]
     answer = reader.get(style, headers={"Accept-Encoding": "gzip"})
     assert "immutable" in answer.headers["Cache-Control"]
@@ -122,7 +131,7 @@ def test_the_docstring_of_every_module_of_pages_names_its_inputs():
 
 
 def test_an_id_that_is_a_script_shows_as_text(reader):
-    page = seen(reader.get("/desk/list?show=all"))
+    page = seen(reader.get("/desk/suspects"))
     assert HOSTILE not in page.whole
     assert HOSTILE in page.text
     link = next(link for link in page.links if "script" in link and "/client/" in link)
@@ -130,7 +139,7 @@ def test_an_id_that_is_a_script_shows_as_text(reader):
 
 
 def test_a_csv_file_contains_no_formula(reader):
-    page = seen(reader.get("/desk/list?show=all"))
+    page = seen(reader.get("/desk/suspects"))
     sheet = reader.get(next(link for link in page.links if "format=csv" in link))
     ids = [line.split(",")[0] for line in sheet.text.splitlines()]
     assert f"'{FORMULA}" in ids
@@ -143,7 +152,7 @@ def test_invalid_arguments_are_reported_and_the_page_still_shows(reader):
     assert page.status == 200
     assert "Visits: " in page.text
     assert "Severity: " in page.text
-    assert "after is not a cursor" in seen(reader.get("/desk/list?show=all&after=zz")).text
+    assert "after is not a cursor" in seen(reader.get("/desk/suspects?after=zz")).text
 
 
 # --- signing in -------------------------------------------------------------------------------------------------------
@@ -156,7 +165,7 @@ def test_a_request_without_a_session_is_redirected_to_the_form_and_back(empty_st
     assert led == "/desk/sign-in?next=/desk/list?visits%3D7"
     form = {"name": "anna", "password": PASSWORD, "next": "/desk/list?visits=7"}
     assert browser.post("/desk/sign-in", data=form).headers["Location"] == "/desk/list?visits=7"
-    assert "anna" in seen(browser.get("/desk/")).text
+    assert "anna" in seen(browser.get("/desk/today")).text
 
 
 @pytest.mark.parametrize("elsewhere", ["https://else.where/", "//else.where", "/desk/\\else.where", "javascript:0", ""])
@@ -164,7 +173,7 @@ def test_signing_in_never_redirects_to_another_site(empty_store, elsewhere):
     add_user(empty_store)
     form = {"name": "anna", "password": PASSWORD, "next": elsewhere}
     answer = desk_app(empty_store).test_client().post("/desk/sign-in", data=form)
-    assert answer.headers["Location"] == "/desk/"
+    assert answer.headers["Location"] == "/desk/today"
 
 
 def test_a_wrong_password_is_reported_and_counted_with_those_of_the_api(empty_store):
@@ -179,7 +188,7 @@ def test_a_wrong_password_is_reported_and_counted_with_those_of_the_api(empty_st
 def test_signing_out_ends_the_session(empty_store):
     browser, _ = signed_in(empty_store, "viewer")
     browser.post("/desk/sign-out")
-    assert browser.get("/desk/").status_code == 302
+    assert browser.get("/desk/today").status_code == 302
 
 
 # --- roles and forms --------------------------------------------------------------------------------------------------
@@ -262,7 +271,7 @@ def test_the_overview_counts_clients_alerts_and_what_visits_found(own_store):
     for number, outcome in enumerate(("confirmed", "confirmed", "cleared", "no_access")):
         inspected(own_store, f"c-00{number}", outcome, recovered_kwh=1500.0 if outcome == "confirmed" else None)
     inspected(own_store, "c-100", "cleared", is_random=True)
-    page = seen(open_desk(own_store).get("/desk/")).text
+    page = seen(open_desk(own_store).get("/desk/today")).text
     assert "Clients 130" in page
     assert "Hit rate 50" in page
     assert "Recovered energy 3,000" in page
@@ -286,7 +295,7 @@ def test_visits_that_would_cost_more_than_they_bring_are_left_out(reader):
 
 
 def test_the_pages_of_all_clients_contain_each_once_and_lead_back(reader):
-    address, ids, back = "/desk/list?show=all&sort=id", [], []
+    address, ids, back = "/desk/suspects?sort=id", [], []
     while address:
         page = seen(reader.get(address))
         ids += re.findall(r'name="client" value="([^"]+)"', page.whole)
@@ -300,7 +309,7 @@ def test_the_pages_of_all_clients_contain_each_once_and_lead_back(reader):
 
 
 def test_clients_are_found_by_the_beginning_of_their_id(reader):
-    page = seen(reader.get("/desk/list?show=all&id_prefix=c-01"))
+    page = seen(reader.get("/desk/suspects?id_prefix=c-01"))
     assert "10 clients fit" in page.text
 
 

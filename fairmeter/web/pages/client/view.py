@@ -22,8 +22,8 @@ from fairmeter.web.pages import error_pages
 from fairmeter.web.pages.client import context
 from fairmeter.web.pages.client.charts import client_charts
 from fairmeter.web.pages.forms import assignable_users, parse_inspection, uploaded_photos
-from fairmeter.web.pages.map import transformer
 from fairmeter.web.pages.site import Site, render
+from fairmeter.web.pages.transformers import transformer
 
 
 def register(site: Site) -> None:

@@ -50,7 +50,7 @@ def region_tile(region: float | None, month: date, onsets: dict, filters: dict[s
     first, last = month, next_month(month) - timedelta(days=1)
     first, last = max(first, filters.get("onset_since", first)), min(last, filters.get("onset_until", last))
     period = {"onset_since": first.isoformat(), "onset_until": last.isoformat()}
-    return RegionTile(month, n, url_for("desk.list", show="all", region=shown(region), **given, **period))
+    return RegionTile(month, n, url_for("desk.suspects", region=shown(region), **given, **period))
 
 
 def months_until(last: date | None, since: date | None) -> list[date]:

@@ -1,7 +1,7 @@
-"""The overview page: counts, hit rates, weekly detection, regions and the model.
+"""The page Today: counts, hit rates, weekly detection, regions and the model.
 
 In:  the store's counts, inspections and runs; the model's manifest.
-Out: the page at /desk/.
+Out: the page at /desk/today.
 """
 
 from collections import Counter
@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
+
+from flask import redirect, url_for
 
 from fairmeter.casework import hit_rates
 from fairmeter.casework.hit_rates import HitRate
@@ -36,12 +38,16 @@ def register(site: Site) -> None:
     store, zone = site.desk.store, site.settings.time_zone
 
     @site.page("/")
-    def overview():
+    def home():
+        return redirect(url_for("desk.today"))
+
+    @site.page("/today")
+    def today():
         by_severity, inspections = store.count_severities(), store.inspections()
         weeks = weeks_until(datetime.now(zone).date())
         runs = store.list_runs(1)
         return render(
-            "overview.html",
+            "today.html",
             n_clients=sum(by_severity.values()),
             by_severity=by_severity,
             alerts=store.count_alerts(),

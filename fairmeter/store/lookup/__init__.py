@@ -1,0 +1,1 @@
+"""Finding rows by a few typed characters."""

@@ -1,0 +1,1 @@
+"""The frame of all pages: search, and what belongs to the user."""

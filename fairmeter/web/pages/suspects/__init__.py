@@ -1,0 +1,1 @@
+"""The page Suspects: all clients by filter and sort."""

@@ -1,0 +1,1 @@
+"""The page Today and the page of all alerts."""

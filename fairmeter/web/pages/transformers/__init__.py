@@ -1,0 +1,1 @@
+"""The pages of transformers: all of them, and each with its clients."""
