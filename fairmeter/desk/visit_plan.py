@@ -48,11 +48,33 @@ def plan_of(
     busy = service.store.work_states(service.rules, date.today())
     sampled = _sample(service, busy, filters, round(visits * random_share))
     least = {} if false_alarms is None else {"least_score": min_selected_score(service, false_alarms)}
-    scores = service.store.stored_scores(limit=visits + SPARE, with_explanations=False, **filters, **least)
     left_out = busy.keys() | {score.client_id for score in sampled}
-    candidates = [score for score in scores if score.value is not None and score.client_id not in left_out]
-    ranked = list(service.plan(candidates, len(candidates), cost, price))
+    ranked = _ranked(service, left_out, {**filters, **least}, visits, cost, price)
     return VisitPlan(ranked, visits - len(sampled), sampled, len(busy))
+
+
+def ranked_candidates(
+    service: DeskService, left_out: Collection[str], filters: Mapping[str, Any], visits: int, cost: float,
+    price: float | None,
+) -> list[RankedVisit]:  # fmt: skip
+    """The candidates in order as plan_of ranks them, without those left out as well as those that need no visit."""
+    busy = service.store.work_states(service.rules, date.today())
+    return _ranked(service, busy.keys() | set(left_out), filters, visits, cost, price)
+
+
+def random_sample(service: DeskService, left_out: Collection[str], filters: Mapping[str, Any], n: int) -> list[Score]:
+    """Random clients as plan_of draws them, without those left out."""
+    busy = service.store.work_states(service.rules, date.today())
+    return _sample(service, busy.keys() | set(left_out), filters, n)
+
+
+def _ranked(
+    service: DeskService, left_out: Collection[str], filters: Mapping[str, Any], visits: int, cost: float,
+    price: float | None,
+) -> list[RankedVisit]:  # fmt: skip
+    scores = service.store.stored_scores(limit=visits + SPARE, with_explanations=False, **filters)
+    candidates = [score for score in scores if score.value is not None and score.client_id not in left_out]
+    return list(service.plan(candidates, len(candidates), cost, price))
 
 
 def with_reasons(service: DeskService, rows: list[RankedVisit]) -> list[RankedVisit]:

@@ -8,9 +8,11 @@ from fairmeter.store.engine.migrate import Migrations
 from fairmeter.store.engine.packing import InvoiceHistories, Series, invoice_histories
 from fairmeter.store.engine.paging import BadQuery, Page
 from fairmeter.store.fieldwork.campaigns import CampaignStore, NoSuchCampaign
+from fairmeter.store.fieldwork.counts import VisitCountStore
 from fairmeter.store.fieldwork.crews import CrewStore, NoSuchCrew
 from fairmeter.store.fieldwork.notices import CommentStore
 from fairmeter.store.fieldwork.plans import NoSuchPlan, PlanChanged, PlanStore, PublishedPlan
+from fairmeter.store.fieldwork.sites import ClientSite, SiteStore
 from fairmeter.store.imports import Import, ImportConflict, ImportStore, KeptMap, NoSuchImport, StepClaim
 from fairmeter.store.ingestion import IngestionStore, IngestionTotals, ReceivedBatch, RejectedMessage
 from fairmeter.store.keeping.copies import CopyNotPossible, CopyStore, TableCopy, check_copied
@@ -38,6 +40,7 @@ __all__ = [
     "BadStoreUrl",
     "Cell",
     "ClaimedNotice",
+    "ClientSite",
     "CopyNotPossible",
     "ErasedClient",
     "FormerReading",
@@ -101,6 +104,8 @@ class Store(
     PlanStore,
     CrewStore,
     CampaignStore,
+    SiteStore,
+    VisitCountStore,
     CommentStore,
     AuditStore,
     ReadingStore,

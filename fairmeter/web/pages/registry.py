@@ -14,6 +14,7 @@ from fairmeter.web.pages.client import view as client
 from fairmeter.web.pages.demo import view as demo
 from fairmeter.web.pages.frame import me, search
 from fairmeter.web.pages.map import view as map_view
+from fairmeter.web.pages.plan import view as plan
 from fairmeter.web.pages.site import PageSettings, Site
 from fairmeter.web.pages.suspects import view as suspects
 from fairmeter.web.pages.today import alerts
@@ -24,7 +25,7 @@ from fairmeter.web.server import policies
 from fairmeter.web.server.policies import RoutePolicy
 
 FRAME = (sign_in, search, me, language)
-WORK = (today, alerts, suspects, client, crew_sheet, inspection_list, cases, map_view, field)
+WORK = (today, alerts, suspects, client, crew_sheet, plan, inspection_list, cases, map_view, field)
 NETWORK = (transformers, transformer, live)
 RESULTS = (model,)
 SETUP = (imports,)

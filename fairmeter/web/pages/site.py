@@ -60,7 +60,6 @@ NAVIGATION = {
         ("today", VIEWER),
         ("suspects", VIEWER),
         ("plan", VIEWER),
-        ("list", VIEWER),
         ("cases", VIEWER),
         ("map", VIEWER),
     ),
@@ -70,7 +69,7 @@ NAVIGATION = {
 }
 PHONE_TABS = ("field", "map", "search", "me")
 # Pages that belong to another one's link: the first part of their endpoint, and that link.
-BELONGS_TO = {"client": "suspects", "alerts": "today", "transformer": "transformers"}
+BELONGS_TO = {"client": "suspects", "alerts": "today", "transformer": "transformers", "list": "plan"}
 
 
 class PageSettings(NamedTuple):
