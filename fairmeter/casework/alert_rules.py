@@ -7,7 +7,7 @@ Out: the rules that fire, each with its sentence; the day until which no alert i
 import math
 import operator
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -28,7 +28,9 @@ from fairmeter.core.types import (
 )
 
 COMPARISONS = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
-OPEN, IN_CASE, LAPSED = "open", "in case", "lapsed"  # states of an alert
+OPEN, IN_CASE, LAPSED, DISMISSED = "open", "in case", "lapsed", "dismissed"  # states of an alert
+SNOOZED = "snoozed"  # an open alert that nobody wants to see before a day
+ALERT_STATES = (OPEN, SNOOZED, DISMISSED, IN_CASE, LAPSED)
 SCORE = "score"  # name of the rule on the score itself
 NO_VISIT = "no_visit"  # a case that was closed without a visit
 RANKS = {severity: rank for rank, severity in enumerate(reversed((*SEVERITIES, INSUFFICIENT_HISTORY)))}
@@ -113,6 +115,15 @@ def alert_severity(hits: tuple[RuleHit, ...]) -> str:
 def hits_as_rows(hits: tuple[RuleHit, ...]) -> list[dict]:
     """The hits as Alert.rules holds them."""
     return [asdict(hit) for hit in hits]
+
+
+def is_dismissed(hits: tuple[RuleHit, ...], dismissed: Sequence[Mapping]) -> bool:
+    """Whether a dismissed alert answers what fires now: no other rule, and none more severe.
+
+    dismissed: the rules of the dismissed alert, as Alert.rules holds them.
+    """
+    severities = {row["rule"]: row["severity"] for row in dismissed}
+    return all(hit.rule in severities and RANKS[hit.severity] <= RANKS[severities[hit.rule]] for hit in hits)
 
 
 def quiet_until(rules: AlertRules, outcome: str | None, ended_on: date) -> date:

@@ -32,16 +32,19 @@ class Label(NamedTuple):
 
 
 class HitRate(NamedTuple):
-    """Confirmed among inspected with its 95 % Wilson interval [0..1]. n_seen: visits at which the meter was seen."""
+    """Confirmed among the visits at which the meter was seen, with its 95 % Wilson interval [0..1].
+
+    n_inspected: all visits; n_seen: those at which the meter was seen. Without any of these there is no rate: None.
+    """
 
     group: Hashable
     is_random: bool
     n_inspected: int
     n_seen: int
     n_confirmed: int
-    hit_rate: float
-    low: float
-    high: float
+    hit_rate: float | None
+    low: float | None
+    high: float | None
 
 
 def inspection_labels(inspections: Iterable[Inspection]) -> list[Label]:
@@ -66,8 +69,10 @@ def hit_rates(inspections: Iterable[Inspection], by: Callable[[Inspection], Hash
 def _rate(group: Hashable, is_random: bool, outcomes: list[str]) -> HitRate:
     n, n_confirmed = len(outcomes), outcomes.count("confirmed")
     n_seen = sum(outcome in METER_SEEN for outcome in outcomes)
-    low, high = (float(end) for end in wilson_interval(n_confirmed, n))
-    return HitRate(group, is_random, n, n_seen, n_confirmed, n_confirmed / n, low, high)
+    if n_seen == 0:
+        return HitRate(group, is_random, n, 0, 0, None, None, None)
+    low, high = (float(end) for end in wilson_interval(n_confirmed, n_seen))
+    return HitRate(group, is_random, n, n_seen, n_confirmed, n_confirmed / n_seen, low, high)
 
 
 # --- groups -----------------------------------------------------------------------------------------------------------
@@ -96,3 +101,17 @@ def reason_group(inspection: Inspection) -> str | None:
 def severity(inspection: Inspection) -> str | None:
     """The severity when the case was opened."""
     return inspection.severity
+
+
+def crew(inspection: Inspection) -> str:
+    """The crew of the visit, else the user who recorded it."""
+    return inspection.crew or inspection.user
+
+
+def hit_rates_by_pattern(inspections: Iterable[Inspection]) -> list[HitRate]:
+    """Hit rate by pattern of the client's anomalies; a visit counts for each of its patterns."""
+    spread = [(inspection, pattern) for inspection in inspections for pattern in inspection.patterns]
+    groups = defaultdict(list)
+    for inspection, pattern in spread:
+        groups[pattern, inspection.is_random].append(inspection.outcome)
+    return [_rate(pattern, is_random, groups[pattern, is_random]) for pattern, is_random in sorted(groups)]

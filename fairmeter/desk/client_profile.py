@@ -57,7 +57,9 @@ class InvoiceLine(NamedTuple):
 class ClientProfile:
     """A client at the desk. Score fields are as in core.types.Score; invoices are oldest first.
 
-    state: as in every list (fairmeter/casework/client_state.py); recommendation: None where a case decides the state.
+    state: as in every list (fairmeter/casework/client_state.py), with its day, crew or user, and why the client is no
+    candidate; recommendation: None where a case decides the state. alert: the open one or that of the open case, whose
+    rules are the first reasons (client_states.first_rule_of); else the newest one.
     """
 
     client: dict[str, Any]
@@ -84,6 +86,10 @@ class ClientProfile:
     alert: Alert | None
     case: Case | None
     inspections: list[Inspection]
+    state_on: date | None = None
+    state_who: str | None = None
+    state_until: date | None = None
+    state_why: str | None = None
 
 
 SCORE_FIELDS = (
@@ -104,6 +110,9 @@ def client_profile(desk: DeskService, stored: Profile) -> ClientProfile:
     """The profile with the client's state, past scores, latest alert and case, and inspections."""
     store, client_id = desk.store, stored.score.client_id
     work = store.work_states(desk.rules, ids=[client_id]).get(client_id)
+    alert, decided = store.alerts_of([client_id]).get(client_id), {}
+    if work is not None:
+        decided = {"state_on": work.on, "state_who": work.who, "state_until": work.until, "state_why": work.why}
     newest = {"client_id": client_id, "sort": "id", "limit": 1}
     return ClientProfile(
         client=stored.client,
@@ -116,9 +125,10 @@ def client_profile(desk: DeskService, stored: Profile) -> ClientProfile:
         model_version=stored.model_version,
         scored_at=stored.scored_at,
         trend=[StoredScore(**row) for row in store.trend_of(client_id, N_PAST)],
-        alert=next(iter(store.list_alerts(state=None, **newest).rows), None),
+        alert=alert or next(iter(store.list_alerts(state=None, **newest).rows), None),
         case=next(iter(store.list_cases(**newest).rows), None),
         inspections=store.list_inspections(client_id=client_id, limit=N_PAST).rows,
+        **decided,
     )
 
 

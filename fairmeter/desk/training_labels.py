@@ -56,8 +56,10 @@ def check_exists(store: Store) -> None:
 
 
 def describe_rate(rate: HitRate) -> str:
-    """The hit rate of chosen or of random visits, with its interval, as a sentence."""
+    """The hit rate of chosen or of random visits with its interval, of those at which the meter was seen, in words."""
     how = "drawn at random" if rate.is_random else "chosen"
-    interval = f"{share(rate.low)} to {share(rate.high)}"
-    visits = f"Visits to clients {how}: {rate.n_inspected:,}, of which {rate.n_confirmed:,} found theft"
-    return f"{visits}, {share(rate.hit_rate)} ({interval})."
+    visits = f"Visits to clients {how}: {rate.n_inspected:,}, with the meter seen at {rate.n_seen:,}"
+    if not rate.n_seen:
+        return f"{visits}."
+    found = f"of which {rate.n_confirmed:,} found theft, {share(rate.hit_rate)}"
+    return f"{visits}, {found} ({share(rate.low)} to {share(rate.high)})."

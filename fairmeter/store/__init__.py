@@ -1,12 +1,12 @@
 """The only SQL: Store holds clients, scores, alerts, cases, users, readings and notifications."""
 
-from fairmeter.store.alerts import AlertStore
 from fairmeter.store.audit import AuditEnd, AuditStore
 from fairmeter.store.corrections import CorrectionStore, FormerReading, Mark, Sender
 from fairmeter.store.engine.database import BadStoreUrl, StoreError, StoreUnavailable, ValueOutOfRange
 from fairmeter.store.engine.migrate import Migrations
 from fairmeter.store.engine.packing import InvoiceHistories, Series, invoice_histories
 from fairmeter.store.engine.paging import BadQuery, Page
+from fairmeter.store.fieldwork.alert_actions import AlertActionStore, AlertNotFound
 from fairmeter.store.fieldwork.campaigns import CampaignStore, NoSuchCampaign
 from fairmeter.store.fieldwork.counts import VisitCountStore
 from fairmeter.store.fieldwork.crews import CrewStore, NoSuchCrew
@@ -32,6 +32,7 @@ __all__ = [
     "NO_REFERENCE_DATA",
     "QUALITIES",
     "UNNAMED",
+    "AlertNotFound",
     "ApiKey",
     "Area",
     "AuditEnd",
@@ -100,7 +101,7 @@ class Store(
     PlaceStore,
     SearchStore,
     TransformerStore,
-    AlertStore,
+    AlertActionStore,
     PlanStore,
     CrewStore,
     CampaignStore,

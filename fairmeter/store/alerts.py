@@ -1,10 +1,14 @@
 """Alerts: at most one open alert per client, none while it has an open case or soon after an inspection.
 
+A dismissed alert keeps its client without another one, as long as the same rules fire and none more severely. A snoozed
+alert is open, and neither listed nor counted as open before its day (what users do: store/fieldwork/alert_actions.py).
+
 In:  filters; scores and facts, in the transaction of a run.
 Out: pages of Alert; the alerts that a run raised, and their notifications in the outbox.
 """
 
 import json
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
@@ -12,15 +16,18 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, case, func, insert, or_, select, update
 
 from fairmeter.casework.alert_rules import (
+    DISMISSED,
     IN_CASE,
     LAPSED,
     OPEN,
     PATTERN_OF_FACT,
     RANKS,
+    SNOOZED,
     AlertRules,
     RuleHit,
     alert_severity,
     hits_as_rows,
+    is_dismissed,
     rule_hits,
 )
 from fairmeter.casework.client_state import LastCase, WorkState, work_state
@@ -33,6 +40,7 @@ from fairmeter.store.engine.paging import (
     Page,
     by_moment,
     check_pattern,
+    check_text,
     conditions,
     equality_filters,
     order_named,
@@ -56,8 +64,26 @@ def _of_pattern(pattern: str) -> ColumnElement[bool]:
     return or_(*(alerts.c.rules.contains(f'"fact": "{fact}"', autoescape=True) for fact in facts))
 
 
+def is_snoozed(today: date | None = None) -> ColumnElement[bool]:
+    """Condition of alerts that are snoozed until after today."""
+    return (alerts.c.state == OPEN) & (alerts.c.snoozed_until > (today or datetime.now(UTC).date()))
+
+
+def _of_state(state: str) -> ColumnElement[bool]:
+    if state == SNOOZED:
+        return is_snoozed()
+    awake = or_(alerts.c.snoozed_until.is_(None), alerts.c.snoozed_until <= datetime.now(UTC).date())
+    return (alerts.c.state == OPEN) & awake if state == OPEN else alerts.c.state == state
+
+
+def _of_rule(rule: str) -> ColumnElement[bool]:
+    return alerts.c.rules.contains(f'"rule": {json.dumps(check_text("rule", rule))},', autoescape=True)
+
+
 ALERT_FILTERS = {
-    **equality_filters(*(alerts.c[name] for name in ("state", "severity", "region", "category", "client_id"))),
+    **equality_filters(*(alerts.c[name] for name in ("severity", "region", "category", "client_id", "assignee"))),
+    "state": _of_state,
+    "rule": _of_rule,
     "pattern": lambda pattern: _of_pattern(check_pattern(pattern)),
     "raised_since": lambda moment: alerts.c.raised_at >= moment,
     "raised_until": lambda moment: alerts.c.raised_at < moment,
@@ -87,8 +113,8 @@ class AlertStore(Database):
     ) -> Page:
         """A page of Alert; sort: severity (highest first), raised (newest first), id. Raises BadQuery.
 
-        state: open, in case, lapsed, None for all. filters, each optional: severity, region, category, client_id,
-        pattern, raised_since (inclusive), raised_until (exclusive).
+        state: open, snoozed, dismissed, in case, lapsed, None for all. filters, each optional: severity, region,
+        category, client_id, assignee, rule (its name), pattern, raised_since (inclusive), raised_until (exclusive).
         """
         query = select(*ALERT_FIELDS, alerts.c.by_severity)
         query = query.where(*conditions(filters | {"state": state}, ALERT_FILTERS))
@@ -110,11 +136,50 @@ class AlertStore(Database):
             found = connection.execute(query).mappings().first()
         return found and alert_of(found)
 
-    def count_alerts(self) -> dict[str, int]:
-        """Number of open alerts by severity."""
-        query = select(alerts.c.severity, func.count()).where(alerts.c.state == OPEN).group_by(alerts.c.severity)
+    def alerts_of(self, client_ids: Collection[str]) -> dict[str, Alert]:
+        """The alert that counts for each of some clients: the open one, else that of the open case; others have none.
+
+        Its first rule is the first reason that lists and pages give.
+        """
+        of_clients = alerts.c.client_id.in_(sorted(client_ids))
+        of_open_case = select(cases.c.alert_id).where(
+            cases.c.client_id.in_(sorted(client_ids)), cases.c.state != CLOSED
+        )
+        counts = (alerts.c.state == OPEN) | alerts.c.alert_id.in_(of_open_case)
+        query = select(*ALERT_FIELDS).where(of_clients, counts).order_by(alerts.c.state != OPEN)
         with self.reading() as connection:
-            return dict.fromkeys(SEVERITIES, 0) | dict(connection.execute(query).all())
+            rows = connection.execute(query).mappings().all()
+        return {row["client_id"]: alert_of(row) for row in reversed(rows)}
+
+    def alerts_by_id(self, alert_ids: Collection[int]) -> dict[int, Alert]:
+        """Some alerts, by their numbers."""
+        query = select(*ALERT_FIELDS).where(alerts.c.alert_id.in_(sorted(alert_ids)))
+        with self.reading() as connection:
+            return {row["alert_id"]: alert_of(row) for row in connection.execute(query).mappings()}
+
+    def count_alerts(self) -> dict[str, int]:
+        """Number of open alerts by severity, as list_alerts lists them: without snoozed ones."""
+        severity = alerts.c.severity
+        query = select(severity, func.count()).group_by(severity)
+        with self.reading() as connection:
+            found = connection.execute(query.where(alerts.c.state == OPEN)).all()
+            counts = dict.fromkeys(SEVERITIES, 0) | dict(found)
+            for name, n in connection.execute(query.where(is_snoozed())):  # few, by an index of their own
+                counts[name] -= n
+        return counts
+
+    def count_listed_alerts(self, *, state: str | None = OPEN, **filters) -> int:
+        """Number of alerts that list_alerts lists with the same filters. Raises BadQuery."""
+        given = conditions(filters | {"state": state}, ALERT_FILTERS)
+        with self.reading() as connection:
+            return connection.execute(select(func.count()).select_from(alerts).where(*given)).scalar_one()
+
+    def count_alerts_by_rule(self) -> dict[str, int]:
+        """Number of open alerts by the name of each rule that fired, the most frequent first."""
+        with self.reading() as connection:
+            found = connection.scalars(select(alerts.c.rules).where(_of_state(OPEN)))
+            counts = Counter(rule["rule"] for rules in found for rule in json.loads(rules))
+        return dict(counts.most_common())
 
     def count_raised(self, since: Sequence[datetime]) -> list[dict[str, int]]:
         """Numbers of alerts raised between each moment and the next (the last: until now), by severity.
@@ -144,7 +209,11 @@ class AlertStore(Database):
 
 def alert_of(row) -> Alert:
     fields = {name: row[name] for name in Alert.__dataclass_fields__}
-    return Alert(**{**fields, "rules": tuple(json.loads(row["rules"]))})
+    until = row["snoozed_until"]
+    is_asleep = row["state"] == OPEN and until is not None and until > datetime.now(UTC).date()
+    return Alert(
+        **{**fields, "rules": tuple(json.loads(row["rules"])), "state": SNOOZED if is_asleep else row["state"]}
+    )
 
 
 # --- within a transaction ---------------------------------------------------------------------------------------------
@@ -164,24 +233,30 @@ def raise_alerts(
     """
     ids = [score.client_id for score in scores]
     busy = work_states(connection, rules, now.date(), ids)
-    before = _open_alerts(connection, ids)
+    before, dismissed = _open_alerts(connection, ids), _dismissed_alerts(connection, ids)
     raised, updated, ended, escalated = [], [], [], []
     for score, of_client in zip(scores, facts, strict=True):
-        hits = rule_hits(rules, score, of_client)
-        old = before.get(score.client_id)
-        if score.client_id in busy:
+        hits, client_id = rule_hits(rules, score, of_client), score.client_id
+        old, answered = before.get(client_id), dismissed.get(client_id)
+        if client_id in busy:
             if old is not None:  # its case was opened while the alert was being raised
-                ended.append({"alert": old[0], "to_state": IN_CASE, "to_updated_at": now})
-        elif old is None:
+                ended.append(_ended(old[0], IN_CASE, now))
+            continue
+        if answered is not None and old is None and hits and is_dismissed(hits, answered[1]):
+            continue
+        if answered is not None:  # what was dismissed is no more, or something else fires
+            ended.append(_ended(answered[0], LAPSED, now))
+        if old is None:
             if hits:
-                raised.append(_raised(score, hits, clients[score.client_id], now))
+                raised.append(_raised(score, hits, clients[client_id], now))
         elif not hits:
-            ended.append({"alert": old[0], "to_state": LAPSED, "to_updated_at": now})
+            ended.append(_ended(old[0], LAPSED, now))
         else:
-            updated.append(_updated(old[0], score, hits, clients[score.client_id], now))
+            updated.append(_updated(old[0], score, hits, clients[client_id], now))
             if RANKS[alert_severity(hits)] > old[1]:
-                escalated.append(score.client_id)
+                escalated.append(client_id)
     _apply(connection, raised, updated, ended)
+    _wake(connection, escalated)
     _notify(connection, {row["client_id"] for row in raised} | set(escalated), rules, now)
     return RaisedAlerts(len(raised), len(updated), len(ended))
 
@@ -213,6 +288,26 @@ def _open_alerts(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[
     query = select(alerts.c.client_id, alerts.c.alert_id, alerts.c.by_severity).where(alerts.c.state == OPEN)
     query = query.where(covers_ids(alerts.c.client_id, ids))
     return {client_id: (alert_id, rank) for client_id, alert_id, rank in connection.execute(query)}
+
+
+def _dismissed_alerts(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[int, list[dict]]]:
+    """Id and rules of each client's dismissed alert."""
+    query = select(alerts.c.client_id, alerts.c.alert_id, alerts.c.rules).where(alerts.c.state == DISMISSED)
+    query = query.where(covers_ids(alerts.c.client_id, ids)).order_by(alerts.c.alert_id)
+    return {client_id: (alert_id, json.loads(rules)) for client_id, alert_id, rules in connection.execute(query)}
+
+
+def _wake(connection: Connection, client_ids: Sequence[str]) -> None:
+    """End the snooze of alerts whose severity rose."""
+    if client_ids:
+        of_clients = covers_ids(alerts.c.client_id, client_ids), alerts.c.snoozed_until.is_not(None)
+        asleep = connection.execute(select(alerts.c.alert_id, alerts.c.client_id).where(*of_clients)).all()
+        ids = [alert_id for alert_id, client_id in asleep if client_id in set(client_ids)]
+        connection.execute(update(alerts).where(alerts.c.alert_id.in_(ids)).values(snoozed_until=None))
+
+
+def _ended(alert_id: int, state: str, now: datetime) -> dict:
+    return {"alert": alert_id, "to_state": state, "to_updated_at": now}
 
 
 def _raised(score: Score, hits: tuple[RuleHit, ...], client: Row, now: datetime) -> dict:

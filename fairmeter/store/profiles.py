@@ -41,6 +41,7 @@ from fairmeter.store.engine.paging import (
     check_text,
     conditions,
     has_prefix,
+    in_many,
     order_named,
     page_of,
 )
@@ -150,8 +151,8 @@ class ProfileStore(Database):
         """A page of ProfileRow. sort: score, severity, recovery, scored (each highest first), id.
 
         filters, each optional: severity, region, category, district, reason_group, pattern (of an anomaly), id_prefix,
-        least_score, scored_since (inclusive), scored_until (exclusive), onset_since, onset_until (both inclusive).
-        Raises BadQuery.
+        least_score, scored_since (inclusive), scored_until (exclusive), onset_since, onset_until (both inclusive),
+        recommendation, among and left_out (client ids, however many). Raises BadQuery.
         """
         order = order_named(sort, PROFILE_ORDERS)
         query = select(*ROW_COLUMNS, *(key for key in order.by if key not in ROW_COLUMNS))
@@ -347,6 +348,9 @@ def _of_pattern(pattern: str) -> ColumnElement[bool]:
 
 
 FILTERS = {
+    "among": lambda ids: in_many(profiles.c.client_id, ids),
+    "left_out": lambda ids: ~in_many(profiles.c.client_id, ids),
+    "recommendation": lambda name: profiles.c.recommendation == check_text("recommendation", name),
     "severity": _of_severity,
     "region": lambda code: profiles.c.region == float(code),
     "category": lambda code: profiles.c.category == float(code),

@@ -30,7 +30,7 @@ from fairmeter.store import (
     StoreUnavailable,
 )
 from fairmeter.web.app import Api
-from fairmeter.web.desk_api import gauges, imports, read, write
+from fairmeter.web.desk_api import alerts, campaigns, fieldwork, gauges, imports, read, write
 from fairmeter.web.http import code_names, errors, observability, sessions
 from fairmeter.web.http.auth import NO_ONE, AccessControl, DeskAccess
 from fairmeter.web.pages import registry
@@ -64,6 +64,8 @@ class DeskExtension:
         metrics = observability.metrics_of(app)
         metrics.add_source(gauges.run_metrics(self.service.store, metrics.store_errors.inc))
         read.register(app, guard, self.service)
+        for routes in (alerts, fieldwork, campaigns):
+            routes.register(app, guard, self.service)
         write.register(app, guard, self.service)
         imports.register(app, guard, self.service.imports)
         registry.register(app, guard, self.service, self._pages)

@@ -71,8 +71,9 @@ def test_the_newest_visit_that_tells_is_the_label_of_a_client(store, database_ur
     assert visits.score.tolist() == [0.8, 0.6]
     assert visits.scores == {"c-1": 0.8, "c-2": 0.6, "c-3": 0.4, "c-4": 0.2}
     assert words == [
-        "Visits to clients chosen: 5, of which 1 found theft, 20 % (4 % to 62 %).",
-        "Visits to clients drawn at random: 1, of which 1 found theft, 100 % (21 % to 100 %).",
+        "Visits to clients chosen: 5, with the meter seen at 3, of which 1 found theft, 33 % (6 % to 79 %).",
+        "Visits to clients drawn at random: 1, with the meter seen at 1, of which 1 found theft, 100 % "
+        "(21 % to 100 %).",
     ]
 
 
@@ -182,8 +183,8 @@ def test_visits_of_closed_cases_train_a_model_whose_level_is_that_of_all_clients
     assert flags["labels_of_visits"] == len(visited)
     assert flags["invoices_after_visits"] > 0
     said = " ".join(metrics["run"]["how"])
-    assert f"Visits to clients chosen: {N_CHOSEN}, of which" in said
-    assert f"Visits to clients drawn at random: {N_DRAWN}, of which" in said
+    assert f"Visits to clients chosen: {N_CHOSEN}, with the meter seen at" in said
+    assert f"Visits to clients drawn at random: {N_DRAWN}, with the meter seen at" in said
     assert "A visited client stands for as many" in said
     assert metrics["command"].endswith("--quick --out model.bin --report report")
 

@@ -78,7 +78,7 @@ def test_a_client_with_an_open_case_gets_no_alert(store):
     assert store.work_states(shipped_rules()) != {}
 
 
-@pytest.mark.parametrize(("outcome", "days"), [("cleared", 365), ("confirmed", 180), ("no_access", 14)])
+@pytest.mark.parametrize(("outcome", "days"), [("cleared", 365), ("confirmed", 180), ("refused", 7)])
 def test_a_client_gets_no_alert_within_the_quiet_days_after_a_visit(store, outcome, days):
     write(store)
     case = store.open_case("c-1", "ana", "alert", assignee="bo")
@@ -92,12 +92,12 @@ def test_a_client_gets_no_alert_within_the_quiet_days_after_a_visit(store, outco
 
 def test_the_last_visit_decides_how_long_a_client_is_left_in_peace(store):
     write(store)
-    for outcome in ("cleared", "no_access"):
+    for outcome in ("cleared", "refused"):
         case = store.open_case("c-1", "ana", "alert", assignee="bo")
         store.move_case(case.case_id, "inspecting", "bo", "on the way")
         store.record_inspection(case.case_id, outcome, date(2026, 11, 2), "bo")
     (state,) = store.work_states(shipped_rules(), date(2026, 11, 3)).values()
-    assert state.why == "inspected on 2026-11-02: no_access; in peace until 2026-11-16"
+    assert state.why == "inspected on 2026-11-02: refused; in peace until 2026-11-09"
 
 
 def test_alerts_are_listed_by_severity_region_and_day(store):

@@ -7,11 +7,13 @@ Out: Page(rows, next): `next` is the cursor of the following page, None on the l
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NotBase64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Column, ColumnElement, Connection, Select, literal, tuple_
+from sqlalchemy import Column, ColumnElement, Connection, Select, literal, select, tuple_
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
 
 from fairmeter.core.types import ANOMALY_PATTERNS
 from fairmeter.store.engine.database import StoreError
@@ -107,6 +109,29 @@ def has_prefix(column: Column, prefix: str) -> ColumnElement[bool]:
     """Condition that finds a prefix by the index: LIKE ignores case in SQLite and the index in PostgreSQL."""
     check_text("id_prefix", prefix)
     return (column >= prefix) & (column <= prefix + LAST_CHARACTER)
+
+
+class JsonTexts(FunctionElement):
+    """A table function with the texts of a JSON list in its column `value`: one parameter, however many texts."""
+
+    name = "json_texts"
+    inherit_cache = True
+
+
+@compiles(JsonTexts, "sqlite")
+def _for_sqlite(element, compiler, **options) -> str:
+    return f"json_each({compiler.process(element.clauses, **options)})"
+
+
+@compiles(JsonTexts, "postgresql")
+def _for_postgresql(element, compiler, **options) -> str:
+    return f"json_array_elements_text(CAST({compiler.process(element.clauses, **options)} AS json))"
+
+
+def in_many(column: Column, ids: Iterable[str]) -> ColumnElement[bool]:
+    """Condition that holds for these ids; a list of parameters would have a limit."""
+    texts = JsonTexts(literal(json.dumps(sorted(ids)))).table_valued("value")
+    return column.in_(select(texts.c.value))
 
 
 def check_pattern(pattern: str) -> str:

@@ -1,4 +1,4 @@
-"""Routes that read the desk: profiles, the dashboard, alerts, cases, inspections, the inspection list.
+"""Routes that read the desk: profiles, the dashboard, cases, inspections, the inspection list.
 
 In:  the desk service with its store; filters, a sort order, a cursor.
 Out: JSON, or with ?format= a file (fairmeter/web/exports) of the same rows, from the cursor to the end.
@@ -44,10 +44,10 @@ def register(app: Api, guard: AccessControl, desk: DeskService) -> None:
     _add_lists(app, desk)
     _add_plan(app, desk)
     _add_photos(app, desk)
-    document_exports(app, "/clients", "/alerts", "/cases", "/list")
-    names = ("consumer", "clients", "dashboard", "alerts", "cases", "case", "inspections_csv", "inspection_list")
+    document_exports(app, "/clients", "/cases", "/list")
+    names = ("consumer", "clients", "dashboard", "cases", "case", "inspections_csv", "inspection_list")
     guard.set_roles(**dict.fromkeys((*names, "photo"), VIEWER))
-    exported = ("clients", "alerts", "cases")
+    exported = ("clients", "cases")
     app.set_policies(**dict.fromkeys(exported, RoutePolicy(heavy_queries=policies.EXPORTS)))
     app.set_policies(inspections_csv=RoutePolicy(policies.FILES))
     app.set_policies(inspection_list=RoutePolicy(heavy_queries=(*policies.EXPORTS, *policies.PROMISE)))
@@ -75,12 +75,6 @@ def _add_clients(app: Api, desk: DeskService) -> None:
 
 def _add_lists(app: Api, desk: DeskService) -> None:
     store = desk.store
-
-    @app.get("/alerts", responses={200: schemas.AlertPage}, security=SECURITY)
-    def alerts(query: requests.AlertQuery):
-        """Clients that the system recommends to examine."""
-        fixed = {"state": None if query.state == "all" else query.state}
-        return rows_response(store.list_alerts, query, schemas.AlertPage, schemas.AlertResponse, "alerts", **fixed)
 
     @app.get("/cases", responses={200: schemas.CasePage}, security=SECURITY)
     def cases(query: requests.CaseQuery):
@@ -178,7 +172,9 @@ def case_with_moves(desk: DeskService, case_id: int) -> schemas.CaseWithMoves:
     if case is None:
         raise Problem(404, "not_found", f"There is no case {case_id}.")
     fields = {name: getattr(case, name) for name in schemas.CaseResponse.model_fields}
-    return schemas.CaseWithMoves.model_validate(fields | {"moves": desk.store.moves_of(case_id)})
+    alert = case.alert_id and desk.store.find_alert(case.alert_id)
+    more = {"moves": desk.store.moves_of(case_id), "rules": list(alert.rules) if alert else []}
+    return schemas.CaseWithMoves.model_validate(fields | more)
 
 
 def visits_of(desk: DeskService, query: requests.ListQuery) -> schemas.VisitList:

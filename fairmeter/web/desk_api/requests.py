@@ -21,10 +21,12 @@ from pydantic import (
     field_validator,
 )
 
+from fairmeter.casework.alert_rules import ALERT_STATES
 from fairmeter.core.client_ids import problem_with_id
 from fairmeter.core.types import ANOMALY_PATTERNS
 from fairmeter.data.readings import parse_moment
 from fairmeter.data.tables import parse_code
+from fairmeter.desk.client_states import STATE_FILTERS
 from fairmeter.desk.photos import MAX_PHOTOS
 from fairmeter.desk.visit_plan import PLAN_FILTERS
 from fairmeter.store import QUALITIES
@@ -143,6 +145,9 @@ class ClientQuery(Filtered):
     sort: Literal["score", "severity", "recovery", "scored", "id"] = "score"
     category: Code | None = None
     district: Code | None = None
+    state: Literal[STATE_FILTERS] | None = Field(
+        None, description="candidate: no case decides; in work: a case is open; or one state, as the rows have it"
+    )
     reason_group: Name | None = Field(None, description="the evidence group that raises the score most")
     pattern: Pattern | None = Field(None, description="clients with an anomaly of this pattern")
     id_prefix: Name | None = None
@@ -155,8 +160,11 @@ class ClientQuery(Filtered):
 
 class AlertQuery(Filtered):
     sort: Literal["severity", "raised", "id"] = "severity"
-    state: Literal["open", "in case", "lapsed", "all"] = "open"
+    state: Literal[(*ALERT_STATES, "all")] = "open"
     client_id: Name | None = None
+    rule: Name | None = Field(None, description="the name of a rule that fired; score for the score itself")
+    assignee: Name | None = Field(None, description="the user or crew that is to look at it")
+    mine: bool = Field(False, description="assigned to the caller")
     pattern: Pattern | None = Field(None, description="alerts by a rule on this pattern")
     raised_since: Moment | None = None
     raised_until: Moment | None = None
@@ -167,6 +175,10 @@ class CaseQuery(Filtered):
     state: Literal["new", "assigned", "inspecting", "closed"] | None = None
     assignee: Name | None = None
     client_id: Name | None = None
+    crew: Name | None = None
+    planned_on: date | None = None
+    due_until: date | None = Field(None, description="planned, or to come back, until that day")
+    is_open: bool | None = None
 
 
 class InspectionQuery(DeskRequest):
@@ -212,18 +224,20 @@ class NewCase(DeskRequest):
 
 
 class NewMove(DeskRequest):
-    """A change of a case's state."""
+    """A change of a case's state; new or assigned opens a closed case again."""
 
     to: Literal["new", "assigned", "inspecting", "closed"]
     why: Text
     version: Number | None = Field(
         None, description="of the case as you read it; a later move by another user is a 409"
     )
-    assignee: Name | None = Field(None, description="for assigned: the user's name")
+    assignee: Name | None = Field(None, description="for assigned: the user's or the crew's name")
+    planned_on: date | None = Field(None, description="for assigned: the day of the visit")
+    crew: Name | None = Field(None, description="for assigned: the crew of the visit")
 
 
 class NewInspection(DeskRequest):
-    """The outcome of an inspection; it closes the case."""
+    """The outcome of an inspection; it closes the case, unless nobody had access."""
 
     outcome: Literal["confirmed", "fault", "cleared", "no_access", "refused"]
     inspected_on: date
@@ -231,7 +245,40 @@ class NewInspection(DeskRequest):
     note: Text = ""
     recovered_kwh: Energy | None = Field(None, ge=0)
     recovered_value: Energy | None = Field(None, ge=0, description="in the utility's currency")
+    revisit_on: date | None = Field(
+        None,
+        description="to come back, after no_access (left out: 14 days later) or refused; the case stays open",
+    )
     photos: list[Base64Bytes] = Field([], max_length=MAX_PHOTOS, description="JPEG or PNG, each as Base64")
+
+
+class InspectionPath(DeskRequest):
+    inspection_id: Number
+
+
+class Correction(DeskRequest):
+    """What an inspection found in truth, or on which day."""
+
+    outcome: Literal["confirmed", "fault", "cleared", "no_access", "refused"] | None = None
+    inspected_on: date | None = None
+    revisit_on: date | None = None
+    why: Text
+
+
+class AlertPath(DeskRequest):
+    alert_id: Number
+
+
+class Why(DeskRequest):
+    why: Text = Field(description="a few words for later readers", examples=["A bakery, open at night."])
+
+
+class Snooze(Why):
+    until: date = Field(description="the day on which the alert is open again")
+
+
+class Assignment(Why):
+    assignee: Name | None = Field(description="a user or crew; null gives it back")
 
 
 class NewReading(DeskRequest):

@@ -30,9 +30,12 @@ PERCENTILE = (
 )
 PERCENTILE += "score, in 100; after a run whose clients are too far from those in training, clients of that run"
 STATE = (
-    "of the open case: new, assigned, inspecting; of the last visit: confirmed, fault, cleared, no_access, refused, or "
-    "closed without one; else as recommended. The same in every list, answer and file"
+    "of the open case: new, assigned, planned (on a day, by a crew), inspecting, revisit (on a day); of the last "
+    "visit: confirmed, fault, cleared, no_access, refused, or closed without one; else as recommended. The same in "
+    "every list, answer and file"
 )
+STATE_ON = "day of the plan, of coming back, or of the last visit"
+STATE_UNTIL = "the first day on which the client can be a candidate again"
 RECOMMENDED = "by the score; null where a case or a visit decides the state"
 
 
@@ -68,6 +71,12 @@ class ClientRow(DeskResponse):
     onset_on: date | None
     model_version: str
     scored_at: datetime
+    state_on: date | None = Field(None, description=STATE_ON)
+    state_who: str | None = Field(None, description="the crew of the planned visit, or the user that has the case")
+    state_until: date | None = Field(None, description=STATE_UNTIL)
+    state_why: str | None = Field(None, description="why the client is no candidate")
+    case_id: int | None = Field(None, description="the case that decides the state")
+    first_reason: str | None = Field(None, description="the sentence of the alert's rule that speaks first")
 
 
 class AlertResponse(DeskResponse):
@@ -82,6 +91,25 @@ class AlertResponse(DeskResponse):
     updated_at: datetime
     region: NamedCode
     probability: float | None
+    assignee: str | None = None
+    snoozed_until: date | None = None
+
+
+class AlertActionResponse(DeskResponse):
+    """What a user did about an alert: dismissed, snoozed, assigned, reopened."""
+
+    action: str
+    user: str
+    why: str
+    assignee: str | None
+    until: date | None
+    at: datetime
+
+
+class AlertWithActions(AlertResponse):
+    """An alert and what was done about it, oldest first."""
+
+    actions: list[AlertActionResponse]
 
 
 class CaseResponse(DeskResponse):
@@ -101,6 +129,9 @@ class CaseResponse(DeskResponse):
     alert_id: int | None
     is_random: bool
     region: NamedCode
+    planned_on: date | None = None
+    crew: str | None = None
+    revisit_on: date | None = Field(None, description="the day to come back, after a visit without access")
 
 
 class MoveResponse(DeskResponse):
@@ -117,9 +148,10 @@ class MoveResponse(DeskResponse):
 
 
 class CaseWithMoves(CaseResponse):
-    """A case and its history."""
+    """A case, its history, and the rules of its alert."""
 
     moves: list[MoveResponse]
+    rules: list[dict[str, Any]] = Field([], description="of its alert: why it is of that severity, the first one first")
 
 
 class InspectionResponse(DeskResponse):
@@ -141,6 +173,8 @@ class InspectionResponse(DeskResponse):
     probability: float | None
     reason_group: str | None
     region: NamedCode
+    crew: str | None = None
+    patterns: list[str] = []
 
 
 class ClientPage(DeskResponse):
@@ -275,6 +309,10 @@ class RiskProfile(DeskResponse):
     anomalies: list[StoredAnomalyResponse] = Field(description="unusual patterns; no sign of theft by themselves")
     recommendation: str | None = Field(description=RECOMMENDED)
     state: str = Field(description=STATE)
+    state_on: date | None = Field(None, description=STATE_ON)
+    state_who: str | None = None
+    state_until: date | None = Field(None, description=STATE_UNTIL)
+    state_why: str | None = None
     onset_on: str | None
     facts: dict[str, float]
     series: SeriesResponse | None
@@ -288,16 +326,16 @@ class RiskProfile(DeskResponse):
 
 
 class Rate(DeskResponse):
-    """Share of confirmed among inspected clients, with a 95 % interval."""
+    """Share of confirmed among the visits at which the meter was seen (n_seen), with a 95 % interval; null without."""
 
     group: str | float | date | None
     is_random: bool
     n_inspected: int
     n_seen: int
     n_confirmed: int
-    hit_rate: float
-    low: float
-    high: float
+    hit_rate: float | None
+    low: float | None
+    high: float | None
 
 
 class ListOverlapResponse(DeskResponse):

@@ -41,6 +41,7 @@ EXAMPLES = {
         "note": "By-pass before the meter.",
         "photos": [WHITE_PNG],
     },
+    "Correction": {"outcome": "cleared", "why": "The by-pass was next door."},
     "NewReadings": {
         "readings": [
             {"client_id": "c-17", "read_at": "2014-08-01", "consumption_kwh": 7.2},
@@ -63,7 +64,7 @@ def register(app: Api, guard: AccessControl, desk: DeskService) -> None:
     _add_cases(app, guard, desk)
     _add_readings(app, guard, desk)
     guard.set_roles(sign_in=ANYBODY, sign_out=ANYBODY, read_session=ANYBODY)
-    changing = "open_case", "move_case", "record_inspection", "take_readings", "delete_readings"
+    changing = "open_case", "move_case", "record_inspection", "correct_inspection", "take_readings", "delete_readings"
     guard.set_roles(**dict.fromkeys(changing, INVESTIGATOR))
     readings = min(MAX_READINGS_BYTES, app.max_body_bytes)
     app.set_policies(take_readings=RoutePolicy(policies.DESK, readings, policies.SMALL_BODY, policies.BATCHES))
@@ -114,7 +115,7 @@ def _add_cases(app: Api, guard: AccessControl, desk: DeskService) -> None:
     @app.post(moves, responses={200: schemas.CaseResponse}, request_body=body_of("NewMove"), security=SECURITY)
     def move_case(path: requests.CasePath, body: requests.NewMove):
         """Change the state of a case. 409 where another user changed it first; the message names the assignee."""
-        options = {"version": body.version, "assignee": body.assignee}
+        options = body.model_dump(include={"version", "assignee", "planned_on", "crew"})
         case = store.move_case(path.case_id, body.to, guard.identity().signature, body.why, **options)
         return json_response(schemas.CaseResponse.model_validate(case))
 
@@ -124,12 +125,26 @@ def _add_cases(app: Api, guard: AccessControl, desk: DeskService) -> None:
         inspections, responses={CREATED: schemas.InspectionResponse}, request_body=inspection_body, security=SECURITY
     )
     def record_inspection(path: requests.CasePath, body: requests.NewInspection):
-        """Record the outcome of an inspection, with photos; this closes the case."""
+        """Record the outcome of an inspection, with photos; this closes the case, unless nobody had access."""
         details = body.model_dump(exclude={"outcome", "inspected_on", "photos"})
         required = (path.case_id, body.outcome, body.inspected_on, guard.identity().signature)
         with desk.photos.saved(body.photos) as names:
             recorded = store.record_inspection(*required, **details, photos=names)
         return json_response(schemas.InspectionResponse.model_validate(recorded), CREATED)
+
+    correction = body_of("Correction")
+
+    @app.patch(
+        "/inspections/<int:inspection_id>",
+        responses={200: schemas.InspectionResponse},
+        request_body=correction,
+        security=SECURITY,
+    )
+    def correct_inspection(path: requests.InspectionPath, body: requests.Correction):
+        """Correct the outcome or the day of an inspection; the audit chain keeps what it was, and the case follows."""
+        changes = body.model_dump(include={"outcome", "inspected_on", "revisit_on"})
+        corrected = store.correct_inspection(path.inspection_id, guard.identity().signature, body.why, **changes)
+        return json_response(schemas.InspectionResponse.model_validate(corrected))
 
 
 def _add_readings(app: Api, guard: AccessControl, desk: DeskService) -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from fairmeter.casework import hit_rates as outcomes
-from fairmeter.casework.hit_rates import hit_rates, inspection_labels
+from fairmeter.casework.hit_rates import hit_rates, hit_rates_by_pattern, inspection_labels
 from fairmeter.casework.types import Inspection
 
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
@@ -31,13 +31,13 @@ def test_the_newest_conclusive_visit_gives_the_label():
     assert inspection_labels(visits) == [("c-1", 1, date(2026, 11, 5), True, 0.4)]
 
 
-def test_hit_rates_keep_random_visits_apart():
+def test_hit_rates_count_visits_with_the_meter_seen_and_keep_random_ones_apart():
     visits = [visit(1, "confirmed"), visit(2, "cleared"), visit(3, "no_access"), visit(4, "cleared", is_random=True)]
     chosen, random = hit_rates(visits, outcomes.overall)
-    assert chosen[:6] == ("all", False, 3, 2, 1, 1 / 3)
+    assert chosen[:6] == ("all", False, 3, 2, 1, 1 / 2)
     assert random[:6] == ("all", True, 1, 1, 0, 0.0)
-    # (k + z²/2 ± z √(k (n - k)/n + z²/4)) / (n + z²) with z = 1.96, by hand
-    assert (chosen.low, chosen.high) == pytest.approx((0.0615, 0.7923), abs=1e-4)
+    # (k + z²/2 ± z √(k (n - k)/n + z²/4)) / (n + z²) with z = 1.96 and n = 2, by hand
+    assert (chosen.low, chosen.high) == pytest.approx((0.0945, 0.9055), abs=1e-4)
 
 
 def test_a_week_begins_on_its_monday():
@@ -53,3 +53,20 @@ def test_groups_are_sorted_and_none_is_last():
     assert [rate.group for rate in hit_rates(visits, outcomes.region)] == [101.0, 103.0, None]
     named = [visit(i, "cleared", reason_group=group) for i, group in enumerate(("tariff", None, "fall"))]
     assert [rate.group for rate in hit_rates(named, outcomes.reason_group)] == ["fall", "tariff", None]
+
+
+def test_where_no_meter_was_seen_there_is_no_hit_rate():
+    (rate,) = hit_rates([visit(1, "no_access"), visit(2, "refused")], outcomes.overall)
+    assert rate == ("all", False, 2, 0, 0, None, None, None)
+
+
+def test_a_visit_counts_for_its_crew_and_for_each_of_its_patterns():
+    visits = [
+        visit(1, "confirmed", crew="North", patterns=("gradual change", "sudden spike")),
+        visit(2, "cleared", patterns=("sudden spike",)),
+    ]
+    assert [rate.group for rate in hit_rates(visits, outcomes.crew)] == ["North", "ana"]
+    assert [(rate.group, rate.hit_rate) for rate in hit_rates_by_pattern(visits)] == [
+        ("gradual change", 1.0),
+        ("sudden spike", 0.5),
+    ]
