@@ -189,10 +189,12 @@ class Utf8Stream(ForwardStream):
         if b"\0" in chunk:
             deque(lines_of(self._source, self._encoding), 0)  # raises with the line
         self._n_quotes += chunk.count(b'"')
-        if b"\n\n" in chunk or b"\n\r\n" in chunk or self._tail:
-            seen = self._tail + chunk
+        has_empty = b"\n\n" in chunk or b"\n\r\n" in chunk
+        if has_empty or self._tail:  # an empty line may begin in the chunk before
+            seen = self._tail + (chunk if has_empty else chunk[:2])
             self.n_empty += sum(found.end() > len(self._tail) for found in EMPTY_LINE.finditer(seen))
-        self._tail = chunk[-2:] if chunk[-1:] in (b"\n", b"\r") else b""
+        tail = (self._tail + chunk[-2:])[-2:]
+        self._tail = tail if tail.endswith((b"\n", b"\r")) else b""
 
     def close(self) -> None:
         self.closed = True

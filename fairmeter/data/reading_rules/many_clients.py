@@ -31,8 +31,8 @@ from fairmeter.data.reading_rules.steps import (
     LargestSteps,
     largest_steps,
     log_levels,
-    may_step,
     no_steps,
+    possible_steps,
     same_steps,
 )
 
@@ -46,6 +46,7 @@ MIN_SHARE, MIN_ALIKE = 0.2, 2  # of the clients, for the same factor to be the d
 ENDS, FAR = 8, 30.0  # readings at each end of a client's, and their ratio, for a look at its units
 MIN_UNIT_SHARE = 0.1  # for a step by a thousand, which no client makes
 LOOK_SHARE = MIN_UNIT_SHARE / 2.0  # as clients with gaps have no step
+LOOK_ALIKE = 0.5  # of these clients, for a closer look: in a cheap look some steps are too small
 MIN_BASE = 5  # clients: of fewer, two are no many
 
 
@@ -182,11 +183,19 @@ class ManyClients:
     def _add_steps(self, numbers: np.ndarray, days: DailyConsumption) -> None:
         segments = days.segments
         self._n_long += int(np.count_nonzero(segments.counts >= 2 * WINDOW))
-        chosen = may_step(segments, days.kwh, 0.8 * MIN_FACTOR)
-        if chosen.any():
-            rows, some = segments.spread(chosen), Segments(np.where(chosen, segments.counts, 0))
-            steps = largest_steps(some, days.day[rows], log_levels(some, days.kwh[rows]))
-            self._steps.day[numbers], self._steps.change[numbers] = steps
+        possible = possible_steps(segments, days.day, days.kwh, 0.8 * MIN_FACTOR)
+        is_whole = len(numbers) == self.n_clients  # of a part, no group can be ruled out
+        if not possible.n_alike or (is_whole and possible.n_alike < LOOK_ALIKE * self._min_alike):
+            return
+        rows = segments.spread(possible.clients)
+        some = Segments(np.where(possible.clients, segments.counts, 0))
+        steps = largest_steps(some, days.day[rows], log_levels(some, days.kwh[rows]))
+        self._steps.day[numbers], self._steps.change[numbers] = steps
+
+    @property
+    def _min_alike(self) -> int:
+        """Clients that change by the same factor, for it to be the data's."""
+        return max(MIN_ALIKE, int(np.ceil(MIN_SHARE * self._n_long)))
 
     # --- what is surely wrong -----------------------------------------------------------------------------------------
 
@@ -252,8 +261,7 @@ class ManyClients:
         with np.errstate(invalid="ignore"):
             candidates = np.flatnonzero(np.abs(self._steps.change) >= MIN_FACTOR)
         found = []
-        least = max(MIN_ALIKE, int(np.ceil(MIN_SHARE * self._n_long)))
-        for on, clients in same_steps(self._steps, candidates, FACTOR_SPREAD, least):
+        for on, clients in same_steps(self._steps, candidates, FACTOR_SPREAD, self._min_alike):
             when = _date_of(on)
             factor = float(np.exp(np.median(self._steps.change[clients])))
             text = (

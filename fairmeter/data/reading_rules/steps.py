@@ -40,15 +40,22 @@ def log_levels(segments: Segments, kwh: np.ndarray) -> np.ndarray:
         return np.log(np.maximum(relative, LOWEST))
 
 
-def may_step(segments: Segments, kwh: np.ndarray, min_change: float) -> np.ndarray:
-    """Whether the means of a client's weeks change by min_change (a logarithm) at all: a cheap look. [bool, (clients,)]
+class PossibleSteps(NamedTuple):
+    """A cheap look for steps. [clients: bool; n_alike: the most with one in the same direction in about two weeks]"""
+
+    clients: np.ndarray
+    n_alike: int
+
+
+def possible_steps(segments: Segments, day: np.ndarray, kwh: np.ndarray, min_change: float) -> PossibleSteps:
+    """Clients of which the means of two weeks change at all by min_change, a logarithm. [rows: by client, then day]
 
     Two weeks each are compared on both sides of a week, so that the change may be on any day of it.
     """
     n_weeks = -(-segments.counts // WEEK)
-    weeks = Segments(n_weeks)
+    weeks, found = Segments(n_weeks), np.zeros(len(segments), bool)
     if not weeks.n_rows:
-        return np.zeros(len(segments), bool)
+        return PossibleSteps(found, 0)
     starts = np.repeat(segments.starts, n_weeks) + weeks.position * WEEK
     n = np.diff(np.append(starts, len(kwh))).astype(np.float64)
     missing = np.flatnonzero(np.isnan(kwh))
@@ -62,9 +69,20 @@ def may_step(segments: Segments, kwh: np.ndarray, min_change: float) -> np.ndarr
         ratio = mean / weeks.lags(mean, (3,))[0]
         is_far = (ratio > np.exp(NEARLY * min_change)) | (ratio < np.exp(-NEARLY * min_change))
         rows = np.flatnonzero(is_far)
-        found = np.zeros(len(segments), bool)
-        found[weeks.index[rows[np.abs(np.log(ratio[rows])) >= min_change]]] = True
-    return found
+        rows = rows[np.abs(np.log(ratio[rows])) >= min_change]
+    clients = weeks.index[rows]
+    found[clients] = True
+    return PossibleSteps(found, _most_at_once(clients, day[starts[rows]] // WEEK, ratio[rows] > 1.0))
+
+
+def _most_at_once(client: np.ndarray, week: np.ndarray, is_rise: np.ndarray) -> int:
+    """The most clients with a step in one direction in a week and the next one. [a row per step]"""
+    if not len(client):
+        return 0
+    width, n_clients = int(week.max() - week.min()) + 2, int(client.max()) + 1
+    cell = (week - week.min()) + width * is_rise
+    n = np.bincount(np.unique(cell * n_clients + client) // n_clients, minlength=2 * width)
+    return int((n[:-1] + n[1:]).max())
 
 
 def largest_steps(segments: Segments, day: np.ndarray, level: np.ndarray) -> LargestSteps:

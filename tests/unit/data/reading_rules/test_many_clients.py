@@ -90,6 +90,23 @@ def test_the_same_factor_on_one_day_at_many_clients_is_a_data_incident(factor, n
     assert (incident.kind, incident.n_clients, str(incident.since_on)) == ("same_factor", n_clients, "2023-06-30")
 
 
+@pytest.mark.parametrize("factor", [0.25, 0.5, 0.6, 1.7, 4.0])
+@pytest.mark.parametrize("on", [60, 180, 283])
+def test_the_cheap_look_rules_out_no_group(factor, on, monkeypatch):
+    rng = np.random.default_rng(on)
+    first = rng.integers(0, 30, 20)  # clients whose weeks begin on different days
+    series = [np.where((np.arange(N) >= on) & (i < 6), kwh * factor, kwh) for i, kwh in enumerate(homes(20))]
+    whole = [moments(N, 24 * 60)[day:] for day in first]
+    readings = joined(
+        *(table(kwh[day:], whole[i], client=i) for i, (kwh, day) in enumerate(zip(series, first, strict=True)))
+    )
+    looked = cleaned(readings, 20)[2]
+    monkeypatch.setattr("fairmeter.data.reading_rules.many_clients.LOOK_ALIKE", 0.0)
+    assert looked == cleaned(readings, 20)[2]
+    is_clear = factor in (0.25, 4.0) and on < 283  # the last days are too few to measure
+    assert looked or not is_clear
+
+
 def test_the_same_factor_at_a_few_clients_may_be_theirs():
     series = [np.where((np.arange(N) >= 180) & (i < 3), kwh * 0.1, kwh) for i, kwh in enumerate(homes(20))]
     assert cleaned(base(*series), 20)[2] == ()
