@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from fairmeter.core.claims import claims_probability, severities_from
+from fairmeter.core.claims import claims_probability, joint_thresholds
 from fairmeter.core.code_names import CodeNames
 from fairmeter.core.types import (
     HELD_BACK,
@@ -45,9 +45,10 @@ Quality = list[tuple[QualityFlag, ...]]  # one tuple a client
 class FraudModel:
     """Content of model.bin: ensembles on invoices, on aggregates of older scripts, and on readings; each may be None.
 
-    The manifest names the expected features ("features") and the view. Its "threshold" and "severities" apply to
-    clients without readings, those in its "readings" to clients with readings. "fraud_rate" is the prior. "ranks" are
-    those of the training clients' scores, of a model without labels. sha256: of the file that it was read from.
+    The manifest names the expected features ("features") and the view. Its "threshold" and "severities" are those of
+    invoices, those in its "readings" of readings; one scale for all clients follows (core/claims.py). "fraud_rate" is
+    the prior. "ranks" are those of the training clients' scores, of a model without labels. sha256: of the file that it
+    was read from.
     """
 
     invoices: Ensemble | None
@@ -232,21 +233,10 @@ class FraudModel:
             for client_id, p, row in zip(client_ids, probability, rows, strict=True)
         ]
 
-    def thresholds(self, n_days: int = 0) -> dict:
-        """Threshold and severities of a client with n_days of readings. [keys "threshold" and "severities"]"""
-        if not self.claims_probability:
-            return ranks.RANK_THRESHOLDS
-        has_readings = self.readings is not None and n_days >= MIN_DAYS
-        return self._thresholds["readings" if has_readings else "invoices"]
-
     @cached_property
-    def _thresholds(self) -> dict[str, dict]:
-        """Threshold and severities by the evidence that they are for."""
-        parts = {"invoices": self.manifest} | ({"readings": self.manifest["readings"]} if self.readings else {})
-        return {
-            name: {"threshold": each["threshold"], "severities": severities_from(each["threshold"], each["severities"])}
-            for name, each in parts.items()
-        }
+    def thresholds(self) -> dict:
+        """Threshold and severities of all clients. [keys "threshold" and "severities"]"""
+        return joint_thresholds(self.manifest) if self.claims_probability else ranks.RANK_THRESHOLDS
 
     def _score(
         self,
@@ -256,7 +246,7 @@ class FraudModel:
         n_days: int = 0,
         onset: float = np.nan,
     ) -> Score:
-        thresholds = self.thresholds(n_days)
+        thresholds = self.thresholds
         if np.isnan(value) or any(flag.flag in HELD_BACK for flag in quality):
             return Score(client_id, None, INSUFFICIENT_HISTORY, thresholds["threshold"], quality=quality)
         severity = severity_of(value, thresholds["severities"])

@@ -131,10 +131,17 @@ def test_no_severity_begins_below_the_threshold():
 # --- who is judged by what --------------------------------------------------------------------------------------------
 
 
-def test_who_has_readings_is_suspected_by_their_threshold_and_severities():
-    alone, both, invoices = judged(BOTH, billed(None, 1.0, 1.0), metered(6.0, 6.0, 6.0, n_days=[ENOUGH, ENOUGH, 0]))
-    assert [score.threshold for score in (alone, both, invoices)] == [0.4, 0.4, 0.6]
-    assert [score.severity for score in (alone, both, invoices)] == ["high", "high", "low"]
+def test_one_score_has_one_threshold_and_one_severity_whatever_it_rests_on():
+    """Invoices say 6 to 1; or they say 1 to 1 and readings 6 to 1."""
+    alone, both = judged(BOTH, billed(6.0, 1.0), metered(1.0, 6.0, n_days=[0, ENOUGH]))
+    assert alone.probability == pytest.approx(both.probability)
+    assert (alone.threshold, alone.severity) == (both.threshold, both.severity) == (0.6, "medium")
+
+
+def test_a_model_on_readings_alone_is_cut_where_readings_are():
+    manifest = MANIFEST | {"threshold": 1.0, "severities": [], "readings": OF_READINGS}
+    (score,) = judged(replace(READINGS_ALONE, manifest=manifest), billed(None), metered(6.0))
+    assert (score.threshold, score.severity) == (0.4, "high")
 
 
 def test_too_few_days_judge_nobody_and_leave_the_score_of_invoices():

@@ -254,13 +254,13 @@ def answered(client, body):
     return answer.json
 
 
-def test_readings_alone_are_judged_by_the_threshold_of_readings(metered_client, metered_model):
-    of_readings = metered_model.manifest["readings"]
+def test_readings_alone_are_judged_by_the_one_threshold(metered_client, metered_model):
+    threshold = metered_model.manifest["threshold"]
     for series in HOMES:
         answer = answered(metered_client, {"readings": readings_of(series)})
         assert 0 < answer["probability"] < 1
-        assert answer["threshold"] == of_readings["threshold"]
-        assert answer["prediction"] == int(answer["probability"] >= of_readings["threshold"])
+        assert answer["threshold"] == threshold
+        assert answer["prediction"] == int(answer["probability"] >= threshold)
         assert answer["severity"] in ("critical", "high", "medium", "low")
         assert answer["client_id"] is None
 
@@ -274,8 +274,7 @@ def test_readings_move_the_score_of_invoices(metered_client, metered_model):
     billed = answered(metered_client, examples.RAW)
     both = answered(metered_client, examples.RAW | {"readings": readings_of(HOMES[0])})
     honest = answered(metered_client, examples.RAW | {"readings": readings_of(HOMES[5])})
-    assert billed["threshold"] == metered_model.manifest["threshold"]
-    assert both["threshold"] == metered_model.manifest["readings"]["threshold"]
+    assert billed["threshold"] == both["threshold"] == metered_model.manifest["threshold"]
     assert both["probability"] > honest["probability"]
     assert both["probability"] > billed["probability"]
 

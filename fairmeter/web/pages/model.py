@@ -12,7 +12,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from fairmeter.core.claims import severities_from
+from fairmeter.core.claims import severity_promises
 from fairmeter.core.types import Score
 from fairmeter.scoring.population_drift import describe_unlike
 from fairmeter.store import Run, Store
@@ -42,7 +42,7 @@ def register(site: Site) -> None:
         return render(
             "model.html",
             model=model_state(manifest, claims),
-            severities=severities_from(manifest["threshold"], manifest.get("severities", ())),
+            severities=severity_promises(manifest),
             readings=readings_state(manifest.get("readings")),
             drift=drift_state(desk.store, str(manifest["version"])),
             overlap=overlap_state(desk.store),
