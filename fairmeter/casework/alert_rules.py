@@ -26,6 +26,7 @@ from fairmeter.core.types import (
     Anomaly,
     Score,
 )
+from fairmeter.wording.phrases import Phrase, data_of, known_sentence, sentence, text_of
 
 COMPARISONS = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
 OPEN, IN_CASE, LAPSED, DISMISSED = "open", "in case", "lapsed", "dismissed"  # states of an alert
@@ -112,9 +113,14 @@ def alert_severity(hits: tuple[RuleHit, ...]) -> str:
     return hits[0].severity
 
 
-def hits_as_rows(hits: tuple[RuleHit, ...]) -> list[dict]:
+def stored_hits(hits: tuple[RuleHit, ...]) -> list[dict]:
+    """The hits as JSON holds them, their sentences as code and values."""
+    return [asdict(hit) | {"sentence": data_of(hit.sentence)} for hit in hits]
+
+
+def hits_of_rows(rows: list[dict]) -> list[dict]:
     """The hits as Alert.rules holds them."""
-    return [asdict(hit) for hit in hits]
+    return [row | {"sentence": text_of(row["sentence"])} for row in rows]
 
 
 def is_dismissed(hits: tuple[RuleHit, ...], dismissed: Sequence[Mapping]) -> bool:
@@ -135,10 +141,14 @@ def quiet_until(rules: AlertRules, outcome: str | None, ended_on: date) -> date:
 def _score_hits(rules: AlertRules, score: Score) -> list[RuleHit]:
     if score.value is None or RANKS[score.severity] < RANKS[rules.min_severity]:
         return []
-    why = score.main_reason.text if score.main_reason else f"The model's severity is {score.severity}."
+    why = score.main_reason.text if score.main_reason else _severity_sentence(score)
     if score.probability is None:
         return [RuleHit(SCORE, score.severity, why, "percentile", score.percentile, 100.0 * score.threshold)]
     return [RuleHit(SCORE, score.severity, why, "probability", score.probability, score.threshold)]
+
+
+def _severity_sentence(score: Score) -> str:
+    return sentence(Phrase("rule.severity", severity=score.severity))
 
 
 def _holds(rule: AlertRule, value: float | None) -> bool:
@@ -155,8 +165,9 @@ def _anomaly_hit(rule: AnomalyRule, anomaly: Anomaly) -> RuleHit:
 
 
 def _hit(rule: AlertRule, value: float) -> RuleHit:
-    sentence = rule.sentence.format(value=value, limit=rule.limit)
-    return RuleHit(rule.name, rule.severity, sentence, rule.fact, float(value), rule.limit)
+    own = rule.sentence.format(value=value, limit=rule.limit)
+    text = known_sentence(own, f"fact.{rule.fact}", value=value, limit=rule.limit)
+    return RuleHit(rule.name, rule.severity, text, rule.fact, float(value), rule.limit)
 
 
 # --- the file ---------------------------------------------------------------------------------------------------------

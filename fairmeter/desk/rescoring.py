@@ -14,7 +14,6 @@ import numpy as np
 
 from fairmeter.analysis.client_facts import CONTEXT_FACTS, ConsumptionSeries, client_facts, consumption_series
 from fairmeter.core.claims import UNLIKE_TRAINING
-from fairmeter.core.formatting import share
 from fairmeter.core.segments import Segments
 from fairmeter.core.types import SAME_FACTOR, SEVERITIES, QualityFlag, Score, StoredInvoiceScore, Table
 from fairmeter.data.daily import DailyConsumption
@@ -30,6 +29,7 @@ from fairmeter.scoring.payloads import AggregatedClient, RawClient
 from fairmeter.scoring.problems import Problem
 from fairmeter.scoring.run_claims import BY_INVOICES
 from fairmeter.store import Profile, Series, invoice_histories
+from fairmeter.wording.phrases import Phrase, clauses_of, sentence, without_clause
 
 INVOICE_SCORE = "score_of_invoices"  # a fact: the score by invoices alone, with which later readings are combined
 EXPLAINED_SEVERITIES = SEVERITIES[:-1]  # reasons take ten times as long as the score: low ones have none
@@ -217,19 +217,21 @@ def stored_invoice_score(profile: Profile | None) -> StoredInvoiceScore | None:
         return None
     text = next((reason.text for reason in profile.score.reasons if reason.group == STORED_SCORE_GROUP), None)
     if text is not None:  # the same invoices stood in for an earlier rescoring
-        return StoredInvoiceScore(value, text.replace(LOWERS, "."))
+        return StoredInvoiceScore(value, without_clause(text, LOWERS))
     is_by_invoices = profile.score.value == value
     first = next((reason.text for reason in profile.score.reasons if is_by_invoices and reason.effect > 0), "")
-    when = f"By its invoices alone, as they were scored on {profile.scored_at:%Y-%m-%d} or before,"
     if any(flag.flag == UNLIKE_TRAINING for flag in profile.score.quality):
         return StoredInvoiceScore(value, BY_INVOICES)
-    text = f"{when} its {stated(profile.score, value)}"
-    return StoredInvoiceScore(value, f"{text}; above all for this: {first}" if first else f"{text}.")
+    above_all = Phrase("stored.above_all", clauses=clauses_of(first)) if first else ""
+    return StoredInvoiceScore(value, sentence(stated(profile, value), above_all))
 
 
-def stated(score: Score, value: float) -> str:
-    """A value as the words of its kind: a probability, or a percentile where the score claims ranks only."""
-    return f"probability is {share(value)}" if score.rank_share is None else f"percentile is {100 * value:.1f}"
+def stated(profile: Profile, value: float) -> Phrase:
+    """A value of its kind, a probability or a percentile where the score claims ranks only, and its day."""
+    on = np.datetime64(profile.scored_at.date())
+    if profile.score.rank_share is None:
+        return Phrase("stored.probability", on=on, value=value)
+    return Phrase("stored.percentile", on=on, value=100 * value)
 
 
 def as_scored_flag(profile: Profile) -> QualityFlag:

@@ -10,10 +10,10 @@ from typing import NamedTuple
 import numpy as np
 
 from fairmeter.core.calendar import DAYS_PER_MONTH
-from fairmeter.core.formatting import figure
 from fairmeter.core.types import Table
 from fairmeter.features.base import ENERGIES, ENERGY_NAMES
 from fairmeter.features.invoices.series import InvoiceSeries
+from fairmeter.wording.phrases import Phrase
 
 UNITS = {"elec": "kWh", "gas": "m³"}
 # Days in a period made of readings: shorter than the shortest vacancy that invoices show, longer than noise.
@@ -26,6 +26,7 @@ CLEAR_CHANGE = 3.0
 NO_CHANGE = 0.01  # of the level's root, a fiftieth of the level: no meter and no home is more equal to itself
 USUAL_SHARE = 0.85  # of the levels, that the variance is of
 COMPUTED_COLUMNS = ("day", "consumption", "months", "monthly", "gap", "change", "year_on_year", "level", "mismatch")
+OF_READINGS = Phrase("source.readings")
 GIVEN_COLUMNS = ("old_index", "new_index", "meter_id", "remark", "tariff")
 
 
@@ -70,7 +71,7 @@ class ConsumptionPeriods(NamedTuple):
     start, end: first and last day of each period [days since 1970]; months: its length; rate: kWh a month (m3 for gas).
     """
 
-    source: str  # what the periods are made of, for sentences: "electricity invoices", "readings"
+    source: Phrase  # what the periods are made of, for sentences: "electricity invoices", "readings"
     unit: str
     start: np.ndarray
     end: np.ndarray
@@ -79,12 +80,6 @@ class ConsumptionPeriods(NamedTuple):
 
     def __len__(self) -> int:  # a tuple's own length would be the number of columns
         return len(self.end)
-
-    def per_month(self, rate: float) -> str:
-        return f"{figure(rate)} {self.unit} a month"
-
-    def step(self, before: float, after: float) -> str:
-        return f"from {figure(before)} to {self.per_month(after)}"
 
     @property
     def middle(self) -> np.ndarray:
@@ -159,14 +154,14 @@ def periods_from_invoices(history: BillingHistory, energy: str) -> ConsumptionPe
     end, months = history.day[known], history.months[known]
     rate = history.kwh[known] / months
     start = end - months * DAYS_PER_MONTH
-    return ConsumptionPeriods(f"{ENERGY_NAMES[energy]} invoices", UNITS[energy], start, end, months, rate)
+    return ConsumptionPeriods(Phrase(f"source.{ENERGY_NAMES[energy]}"), UNITS[energy], start, end, months, rate)
 
 
 def periods_from_readings(day: np.ndarray, kwh: np.ndarray) -> ConsumptionPeriods:
     """Periods of PERIOD_DAYS, the last of which ends on the last day. [day: days since 1970; kwh: NaN if missing]"""
     known = ~np.isnan(kwh)
     if not known.any():
-        return ConsumptionPeriods("readings", "kWh", *np.empty((4, 0)))
+        return ConsumptionPeriods(OF_READINGS, "kWh", *np.empty((4, 0)))
     period = (day[-1] - day) // PERIOD_DAYS
     numbers = np.arange(period.max(), -1, -1)
     n = np.bincount(period[known], minlength=len(numbers))[numbers]
@@ -175,4 +170,4 @@ def periods_from_readings(day: np.ndarray, kwh: np.ndarray) -> ConsumptionPeriod
     end = (day[-1] - numbers * PERIOD_DAYS)[selected].astype(float)
     start = np.maximum(end - (PERIOD_DAYS - 1), day[known][0])  # no sentence names a day before the first reading
     months = (end - start + 1) / DAYS_PER_MONTH
-    return ConsumptionPeriods("readings", "kWh", start, end, months, total[selected] / n[selected] * DAYS_PER_MONTH)
+    return ConsumptionPeriods(OF_READINGS, "kWh", start, end, months, total[selected] / n[selected] * DAYS_PER_MONTH)

@@ -26,8 +26,9 @@ from fairmeter.explanation.topics import INVOICES, READINGS, Topic
 from fairmeter.models.ensemble import Ensemble, log_odds_of
 from fairmeter.models.fraud_model import FraudModel, aggregate_names
 from fairmeter.models.reading_model import MIN_DAYS
+from fairmeter.wording.phrases import Phrase
 
-OTHER_CLIENTS = "other clients"
+OTHER_CLIENTS = "like.others"  # where no region and category are known
 SentenceOfTopic = Callable[[Topic], Sentence | None]
 
 
@@ -198,15 +199,16 @@ def _invoice_sentences(
 
 def _usual(
     model: FraudModel, ensemble: Ensemble, values: dict[str, float], names: CodeNames
-) -> tuple[dict[str, float], str]:
+) -> tuple[dict[str, float], Phrase]:
     """Medians of features by name among clients like this one, and a phrase that names these clients."""
     peers = ensemble.usual
     if peers is None:
-        return {}, OTHER_CLIENTS
+        return {}, Phrase(OTHER_CLIENTS)
     region, category = values["region"], values["category"]
     group = int(peers.group(np.array([[region, category]], dtype=np.float32))[0])
     columns = (model.manifest["features"][column] for column in peers.columns.tolist())
     medians = dict(zip(columns, peers.medians[group].tolist(), strict=True))
     if group == len(peers.groups) or np.isnan(region + category):
-        return medians, OTHER_CLIENTS
-    return medians, f"clients of category {names.name('category', category)} in region {names.name('region', region)}"
+        return medians, Phrase(OTHER_CLIENTS)
+    named = {name: str(names.name(name, code)) for name, code in (("category", category), ("region", region))}
+    return medians, Phrase("like.peers", **named)

@@ -15,15 +15,16 @@ from typing import NamedTuple
 import numpy as np
 
 from fairmeter.core.calendar import DAYS_PER_MONTH
-from fairmeter.core.formatting import counted, figure, join_names, month, sentence, share
 from fairmeter.core.types import CANNOT_TELL, DOES_NOT_FIT, FITS, HarmlessCause
 from fairmeter.explanation.billing_history import (
     MIN_PERIODS,
+    OF_READINGS,
     BillingHistory,
     ConsumptionPeriods,
     periods_from_invoices,
     periods_from_readings,
 )
+from fairmeter.wording.phrases import Phrase, sentence
 
 EMPTY_KWH = 10.0  # a month: an inhabited home with a refrigerator uses more
 # Of the usual level, as harmless_patterns.py leaves a vacant home; and a month at most.
@@ -44,8 +45,8 @@ EXPORT_DAYS = 3  # with energy fed into the grid
 BRIGHT = (3, 4, 5, 6, 7, 8)  # April to September
 SHORT_INVOICES, SHORT_DAYS = 4, 60  # as the quality flags of the model
 
-Verdict = tuple[str, str]  # the verdict and its evidence
-NO_HISTORY = (CANNOT_TELL, "There are too few invoices or readings to tell.")
+Verdict = tuple[str, Phrase]  # the verdict and its evidence
+NO_HISTORY = (CANNOT_TELL, sentence(Phrase("cause.no_history")))
 
 
 class CauseInputs(NamedTuple):
@@ -85,18 +86,19 @@ def _longest(is_so: np.ndarray) -> slice:
     return slice(*max(runs, key=lambda run: (run[1] - run[0], run[1]))) if runs else slice(0, 0)
 
 
-def _span(periods: ConsumptionPeriods, run: slice) -> str:
-    return f"from {month(periods.start[run][0])} to {month(periods.end[run][-1])}"
+def _span(periods: ConsumptionPeriods, run: slice) -> dict[str, float]:
+    """The first and the last day of a run, by name."""
+    return {"first": periods.start[run][0], "last": periods.end[run][-1]}
 
 
-def _levels(periods: ConsumptionPeriods) -> tuple[float, float, str]:
-    """Level before and after the onset, and its month. [kWh a month; NaN with too few periods]"""
+def _levels(periods: ConsumptionPeriods) -> tuple[float, float, float]:
+    """Level before and after the onset, and its day. [kWh a month; NaN with too few periods, without an onset]"""
     at = periods.onset()
     if not at:
         level = periods.mean(np.ones(len(periods), bool)) if len(periods) >= MIN_PERIODS else float("nan")
-        return level, level, ""
+        return level, level, float("nan")
     is_after = np.arange(len(periods)) >= at
-    return periods.mean(~is_after), periods.mean(is_after), month(periods.start[at])
+    return periods.mean(~is_after), periods.mean(is_after), float(periods.start[at])
 
 
 def _touches(periods: ConsumptionPeriods, run: slice) -> bool:
@@ -105,15 +107,18 @@ def _touches(periods: ConsumptionPeriods, run: slice) -> bool:
     return at == 0 or run.start - 1 <= at <= run.stop + 1
 
 
-def _elsewhere(periods: ConsumptionPeriods, words: str) -> Verdict:
-    since = month(periods.start[periods.onset()])
-    return DOES_NOT_FIT, sentence(words, f"but the last clear change of consumption is of {since}")
+def _elsewhere(periods: ConsumptionPeriods, words: Phrase) -> Verdict:
+    return DOES_NOT_FIT, sentence(words, Phrase("cause.elsewhere", since=periods.start[periods.onset()]))
+
+
+def _step(before: float, after: float, periods: ConsumptionPeriods) -> Phrase:
+    return Phrase("cause.step", before=before, after=after, unit=periods.unit)
 
 
 def _unchanged(periods: ConsumptionPeriods) -> Verdict:
     if len(periods) < MIN_PERIODS:
         return NO_HISTORY
-    return DOES_NOT_FIT, sentence(f"the level of the {periods.source} never changed clearly")
+    return DOES_NOT_FIT, sentence(Phrase("cause.unchanged", source=periods.source))
 
 
 def _is_changed(before: float, after: float) -> bool:
@@ -141,14 +146,11 @@ def _vacancy(periods: ConsumptionPeriods, inputs: CauseInputs) -> tuple[slice, f
 def _vacant(periods: ConsumptionPeriods, inputs: CauseInputs) -> Verdict:
     run, gas = _vacancy(periods, inputs)
     if run.stop == 0:
-        return DOES_NOT_FIT, sentence(
-            f"the {periods.source} of two years show no month in which next to nothing was used"
-        )
+        return DOES_NOT_FIT, sentence(Phrase("cause.vacant.never", source=periods.source))
     span = _span(periods, run)
     if gas > EMPTY_KWH:
-        text = f"next to no electricity is used {span}, but gas goes on at {figure(gas)} m³ a month"
-        return DOES_NOT_FIT, sentence(text)
-    words = f"next to nothing is used {span}, by the {periods.source}"
+        return DOES_NOT_FIT, sentence(Phrase("cause.vacant.gas", **span, gas=gas))
+    words = Phrase("cause.vacant.span", **span, source=periods.source)
     return (FITS, sentence(words)) if _touches(periods, run) else _elsewhere(periods, words)
 
 
@@ -156,17 +158,18 @@ def _tenant(periods: ConsumptionPeriods, inputs: CauseInputs) -> Verdict:
     run, gas = _vacancy(periods, inputs)
     if run.stop == 0 or gas > EMPTY_KWH:
         return _moved_in_at_once(periods)
-    place, words = np.arange(len(periods)), f"next to nothing is used {_span(periods, run)}"
+    place, span = np.arange(len(periods)), _span(periods, run)
     before, after = periods.mean(place < run.start), periods.mean(place >= run.stop)
     if np.isnan(after):
-        return CANNOT_TELL, sentence(f"{words}, up to the last of the {periods.source}", "nobody has moved in since")
+        words = Phrase("cause.tenant.until_last", **span, source=periods.source)
+        return CANNOT_TELL, sentence(words, Phrase("cause.tenant.nobody"))
     if np.isnan(before):
-        return CANNOT_TELL, sentence(f"{words}, from the first of the {periods.source} on")
-    words += f", then consumption goes {periods.step(before, after)}"
+        return CANNOT_TELL, sentence(Phrase("cause.tenant.from_first", **span, source=periods.source))
+    step = _step(before, after, periods)
     if _is_changed(before, after):
-        words = f"{words}, as when others move in"
+        words = Phrase("cause.tenant.moved_in", **span, step=step)
         return (FITS, sentence(words)) if _touches(periods, run) else _elsewhere(periods, words)
-    return DOES_NOT_FIT, sentence(f"{words}, much as before")
+    return DOES_NOT_FIT, sentence(Phrase("cause.tenant.as_before", **span, step=step))
 
 
 def _moved_in_at_once(periods: ConsumptionPeriods) -> Verdict:
@@ -174,31 +177,37 @@ def _moved_in_at_once(periods: ConsumptionPeriods) -> Verdict:
     if np.isnan(before):
         return NO_HISTORY
     if not _is_changed(before, after):
-        return DOES_NOT_FIT, sentence(f"the level hardly changed, {periods.step(before, after)}")
-    text = f"consumption goes {periods.step(before, after)} in {since} without a vacant time before"
-    return CANNOT_TELL, sentence(text, "who lives there is not in the tables")
+        return DOES_NOT_FIT, sentence(Phrase("cause.tenant.hardly", step=_step(before, after, periods)))
+    text = Phrase("cause.tenant.at_once", step=_step(before, after, periods), since=since)
+    return CANNOT_TELL, sentence(text, Phrase("cause.tenant.not_in_tables"))
 
 
 def _exchange(periods: ConsumptionPeriods, inputs: CauseInputs) -> Verdict:
-    if periods.source == "readings":
+    if periods.source == OF_READINGS:
         return _gap_at_change(periods, inputs)
     history = next(iter(inputs.histories.values()))
     if np.isnan(history.meter_id).all():
-        return CANNOT_TELL, "The invoices name no meter."
+        return CANNOT_TELL, sentence(Phrase("cause.exchange.no_meter"))
     days = _exchanges(history)
     if not len(days):
-        return DOES_NOT_FIT, "The invoices show no meter that took the place of another."
+        return DOES_NOT_FIT, sentence(Phrase("cause.exchange.none"))
     before, after, since = _levels(periods)
-    named = f"the meter was exchanged by {join_names(dict.fromkeys(month(day) for day in days[-3:]))}"
+    named = Phrase("cause.exchange.days", days=_first_of_each_month(days[-3:]))
     if np.isnan(before):
         return CANNOT_TELL, sentence(named)
-    if not since:
-        return DOES_NOT_FIT, sentence(named, "but the level of consumption never changed clearly")
+    if np.isnan(since):
+        return DOES_NOT_FIT, sentence(named, Phrase("cause.exchange.unchanged"))
     at = periods.end[periods.onset()]
     around = history.day[max(np.searchsorted(history.day, at) - 1, 0) :][:3]
     if not np.isin(days, around).any():
         return _elsewhere(periods, named)
-    return _by_size(periods, f"{named}, where consumption goes {periods.step(before, after)}", before, after)
+    words = Phrase("cause.exchange.step", named=named, step=_step(before, after, periods))
+    return _by_size(periods, words, before, after)
+
+
+def _first_of_each_month(days: np.ndarray) -> list[int]:
+    months = np.asarray(days).astype("datetime64[D]").astype("datetime64[M]")
+    return [int(days[i]) for i in np.sort(np.unique(months, return_index=True)[1])]
 
 
 def _exchanges(history: BillingHistory) -> np.ndarray:
@@ -221,21 +230,21 @@ def _gap_at_change(periods: ConsumptionPeriods, inputs: CauseInputs) -> Verdict:
     near = np.abs(inputs.day - periods.start[at]) <= 1.5 * (periods.end[1] - periods.end[0])
     n_missing = int(np.isnan(inputs.kwh[near]).sum())
     if not n_missing:
-        return DOES_NOT_FIT, sentence(f"no reading is missing around the last clear change in {since}")
-    words = f"{counted(n_missing, 'day')} without readings around the last clear change in {since}"
-    return _by_size(periods, f"{words}, where consumption goes {periods.step(before, after)}", before, after)
+        return DOES_NOT_FIT, sentence(Phrase("cause.gap.none", since=since))
+    words = Phrase("cause.gap.step", n=n_missing, since=since, step=_step(before, after, periods))
+    return _by_size(periods, words, before, after)
 
 
-def _by_size(periods: ConsumptionPeriods, words: str, before: float, after: float) -> Verdict:
+def _by_size(periods: ConsumptionPeriods, words: Phrase, before: float, after: float) -> Verdict:
     """What two meters can differ by fits, unless consumption changed by more at another time."""
     ends = [*periods.changes(), len(periods)]
     place = np.arange(len(periods))
     levels = np.array([periods.mean((place >= a) & (place < b)) for a, b in zip([0, *ends[:-1]], ends, strict=True)])
     if abs(after - before) <= EXCHANGE * before:
         if (np.abs(np.diff(levels)) > EXCHANGE * levels[:-1]).any():
-            return DOES_NOT_FIT, sentence(words, "consumption changed by more at another time")
+            return DOES_NOT_FIT, sentence(words, Phrase("cause.exchange.more_elsewhere"))
         return FITS, sentence(words)
-    return CANNOT_TELL, sentence(words, f"an exchange alone explains {share(EXCHANGE)} at most: compare both meters")
+    return CANNOT_TELL, sentence(words, Phrase("cause.exchange.compare", part=EXCHANGE))
 
 
 def _catch_up(periods: ConsumptionPeriods, _inputs: CauseInputs) -> Verdict:
@@ -245,23 +254,19 @@ def _catch_up(periods: ConsumptionPeriods, _inputs: CauseInputs) -> Verdict:
     usual = np.median(periods.rate)
     low = periods.rate < LOW * usual
     if usual <= 0 or not low.any():
-        return DOES_NOT_FIT, sentence(f"no period of the {periods.source} is below half of the usual level")
+        return DOES_NOT_FIT, sentence(Phrase("cause.catch_up.none", source=periods.source))
     used = periods.rate * periods.months
     together = (used[:-1] + used[1:]) / (periods.months[:-1] + periods.months[1:])
     fits = low[:-1] & (periods.rate[1:] > HIGH * usual) & (np.abs(together - usual) <= EVENED * usual)
     if fits.any():
         i = int(np.flatnonzero(fits)[-1])
-        text = f"{periods.per_month(periods.rate[i])} up to {month(periods.end[i])}, then {figure(periods.rate[i + 1])}"
-        text += f", together {figure(together[i])}, as usual"
+        values = {"low": periods.rate[i], "unit": periods.unit, "until": periods.end[i], "high": periods.rate[i + 1]}
+        text = Phrase("cause.catch_up.pair", **values, together=together[i])
         return (FITS, sentence(text)) if _touches(periods, slice(i, i + 2)) else _elsewhere(periods, text)
     if low[-1] and not low[:-1].any():
-        return CANNOT_TELL, sentence(
-            f"only the last period is low, {figure(periods.rate[-1])} against {periods.per_month(usual)}",
-            "the next may catch up",
-        )
-    return DOES_NOT_FIT, sentence(
-        f"{counted(int(low.sum()), 'period')} below half of the usual level, none made up for by the next"
-    )
+        last = Phrase("cause.catch_up.last", low=periods.rate[-1], usual=usual, unit=periods.unit)
+        return CANNOT_TELL, sentence(last, Phrase("cause.catch_up.next"))
+    return DOES_NOT_FIT, sentence(Phrase("cause.catch_up.alone", n=int(low.sum())))
 
 
 def _seasonal(periods: ConsumptionPeriods, _inputs: CauseInputs) -> Verdict:
@@ -271,14 +276,13 @@ def _seasonal(periods: ConsumptionPeriods, _inputs: CauseInputs) -> Verdict:
     halves = [(periods.mean((year == y) & is_bright), periods.mean((year == y) & ~is_bright)) for y in np.unique(year)]
     ratios = np.array([(bright + 1.0) / (dark + 1.0) for bright, dark in halves if not np.isnan(bright + dark)])
     if len(ratios) < SEASONAL_YEARS:
-        years = counted(len(ratios), "year")
-        return CANNOT_TELL, sentence(f"the {periods.source} cover {years} with both halves of the year")
+        return CANNOT_TELL, sentence(Phrase("cause.seasonal.short", source=periods.source, n=len(ratios)))
     n_summer, n_winter = int((ratios >= SEASONAL).sum()), int((ratios <= 1.0 / SEASONAL).sum())
     for which, n in (("summer", n_summer), ("winter", n_winter)):
         if n >= SEASONAL_SHARE * len(ratios):
-            return FITS, sentence(f"in {n} of {len(ratios)} years the {which} half shows twice the other half or more")
-    text = f"the summer half shows twice the winter half or more in {n_summer or 'none'} of {len(ratios)} years"
-    return DOES_NOT_FIT, sentence(text, f"half of it or less in {n_winter or 'none'}")
+            return FITS, sentence(Phrase("cause.seasonal.half", n=n, of=len(ratios), half=which))
+    text = Phrase("cause.seasonal.summer", n=n_summer, of=len(ratios))
+    return DOES_NOT_FIT, sentence(text, Phrase("cause.seasonal.winter", n=n_winter))
 
 
 def _solar(periods: ConsumptionPeriods, inputs: CauseInputs) -> Verdict:
@@ -287,12 +291,12 @@ def _solar(periods: ConsumptionPeriods, inputs: CauseInputs) -> Verdict:
     With panels each autumn is a change too: they fit if they do so since any clear change, up to the last period.
     """
     if inputs.export_kwh is not None and np.count_nonzero(inputs.export_kwh) >= EXPORT_DAYS:
-        n_days = counted(int(np.count_nonzero(inputs.export_kwh)), "day")
-        return FITS, sentence(f"on {n_days} energy was fed into the grid, {figure(inputs.export_kwh.sum())} kWh in all")
+        n = int(np.count_nonzero(inputs.export_kwh))
+        return FITS, sentence(Phrase("cause.solar.export", n=n, kwh=inputs.export_kwh.sum()))
     changes = periods.changes()
     if not changes:
         return _unchanged(periods)
-    is_hourly = inputs.hours is not None and periods.source == "readings"
+    is_hourly = inputs.hours is not None and periods.source == OF_READINGS
     verdict = _solar_by_hour if is_hourly else _solar_by_season
     found = [verdict(periods, inputs, at) for at in reversed(changes)]
     return next((each for each in found if each[0] == FITS), found[0])
@@ -302,9 +306,9 @@ def _solar_by_season(periods: ConsumptionPeriods, _inputs: CauseInputs, at: int)
     is_after, is_bright = np.arange(len(periods)) >= at, np.isin(periods.middle, BRIGHT)
     means = [[periods.mean(after & half) for after in (~is_after, is_after)] for half in (is_bright, ~is_bright)]
     if np.isnan(means).any() or min(means[0][0], means[1][0]) <= 0:
-        return CANNOT_TELL, "Summer and winter are not both known before and after the last clear change."
+        return CANNOT_TELL, sentence(Phrase("cause.solar.unknown"))
     bright, dark = (1.0 - after / before for before, after in means)
-    return _sunny(bright, dark, "summer half year", "winter half", month(periods.start[at]))
+    return _sunny(bright, dark, "season", periods.start[at])
 
 
 def _solar_by_hour(periods: ConsumptionPeriods, inputs: CauseInputs, at: int) -> Verdict:
@@ -317,7 +321,7 @@ def _solar_by_hour(periods: ConsumptionPeriods, inputs: CauseInputs, at: int) ->
     if np.isnan([*noon, *night]).any() or min(noon[0], night[0]) <= 0:
         return NO_HISTORY
     bright, dark = 1.0 - noon[1] / noon[0], 1.0 - night[1] / night[0]
-    return _sunny(bright, dark, "hours from 10 to 16", "hours from 0 to 5", month(periods.start[at]))
+    return _sunny(bright, dark, "hours", periods.start[at])
 
 
 def _mean_of_known(kwh: np.ndarray) -> float:
@@ -325,39 +329,38 @@ def _mean_of_known(kwh: np.ndarray) -> float:
     return float(known.mean()) if known.size else np.nan
 
 
-def _sunny(bright: float, dark: float, when: str, otherwise: str, since: str) -> Verdict:
-    words = f"since {since} the {when} shows {_fall(bright)}, the {otherwise} {_fall(dark)}"
+def _sunny(bright: float, dark: float, kind: str, since: float) -> Verdict:
+    words = Phrase(f"cause.solar.{kind}", since=since, bright=_fall(bright), dark=_fall(dark))
     if bright < SUMMER_FALL:
-        return DOES_NOT_FIT, sentence(words, "panels would show in the sun")
+        return DOES_NOT_FIT, sentence(words, Phrase("cause.solar.in_sun"))
     if dark <= SUN * bright:
         return FITS, sentence(words)
-    return DOES_NOT_FIT, sentence(words, "panels would take less without sun")
+    return DOES_NOT_FIT, sentence(words, Phrase("cause.solar.without_sun"))
 
 
-def _fall(part: float) -> str:
-    return f"{share(abs(part))} {'less' if part >= 0 else 'more'}"
+def _fall(part: float) -> Phrase:
+    return Phrase(f"cause.solar.{'less' if part >= 0 else 'more'}", part=abs(part))
 
 
 def _communication_gap(periods: ConsumptionPeriods, inputs: CauseInputs) -> Verdict:
     """Nothing came through for days, and then all of it in one reading."""
-    if periods.source != "readings":
-        return CANNOT_TELL, "Invoices do not show whether a meter was reached."
+    if periods.source != OF_READINGS:
+        return CANNOT_TELL, sentence(Phrase("cause.communication.invoices"))
     run = slice(0, 0) if inputs.is_spread is None else _longest(inputs.is_spread)
     if run.stop:
-        n_days, last = counted(run.stop - run.start, "day"), month(inputs.day[run][-1])
-        return FITS, sentence(f"{n_days} up to {last} came through in one reading, which makes up for them")
+        text = Phrase("cause.communication.late", n=run.stop - run.start, last=inputs.day[run][-1])
+        return FITS, sentence(text)
     missing = _longest(np.isnan(inputs.kwh))
     if missing.stop - missing.start >= GAP_DAYS:
-        n_days = counted(missing.stop - missing.start, "day")
-        return CANNOT_TELL, sentence(f"{n_days} up to {month(inputs.day[missing][-1])} have no reading")
-    return DOES_NOT_FIT, sentence(f"no {counted(GAP_DAYS, 'day')} in a row came through late or not at all")
+        text = Phrase("cause.communication.missing", n=missing.stop - missing.start, last=inputs.day[missing][-1])
+        return CANNOT_TELL, sentence(text)
+    return DOES_NOT_FIT, sentence(Phrase("cause.communication.none", n=GAP_DAYS))
 
 
 def _short(inputs: CauseInputs) -> Verdict:
     n, n_days = sum(len(history) for history in inputs.histories.values()), int((~np.isnan(inputs.kwh)).sum())
-    words = join_names([counted(n, "invoice"), counted(n_days, "day") + " with readings"])
     is_short = n < SHORT_INVOICES and n_days < SHORT_DAYS
-    return FITS if is_short else DOES_NOT_FIT, sentence(f"there {'is' if n == 1 else 'are'} {words}")
+    return FITS if is_short else DOES_NOT_FIT, sentence(Phrase("cause.short", n=n, n_days=n_days))
 
 
 CauseRule = Callable[[ConsumptionPeriods, CauseInputs], Verdict]

@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from fairmeter.core.formatting import counted, figure, month, sentence, share
 from fairmeter.explanation.sentence_inputs import InvoiceContext, Sentence, direction
 from fairmeter.features.base import HISTORY, IRREGULAR, PLACE, TARIFF, UNUSUAL
+from fairmeter.wording.phrases import Phrase, sentence
 
 EVEN = 0.02  # log ratio: a smaller difference is called about the same
 SentenceRule = Callable[[InvoiceContext], Sentence | None]
@@ -21,20 +21,19 @@ def _mates(it: InvoiceContext) -> Sentence | None:
     off = it.column(f"mates_{it.energy}_level_mean")
     if np.isnan(off):
         return None
-    text = f"on the days its route was read, it used {_beside(off)} {it.energy_name} {_than(off)}on average"
     late = it.column(f"mates_{it.energy}_level_recent") + off
-    lately = "" if np.isnan(late) else f"in its last two years {_beside(late)}"
+    lately = "" if np.isnan(late) else Phrase(f"pattern.lately.{_way(late)}", part=_part(late))
+    text = it.phrase(f"pattern.mates.{_way(off)}", part=_part(off))
     return Sentence(sentence(text, lately), direction(-off if np.isnan(late) else -late, 0.0))
 
 
-def _beside(off: float) -> str:
-    if abs(off) < EVEN:
-        return "about as much"
-    return f"{share(1.0 - np.exp(off))} less" if off < 0 else f"{share(np.expm1(off))} more"
+def _way(off: float) -> str:
+    return "even" if abs(off) < EVEN else "less" if off < 0 else "more"
 
 
-def _than(off: float) -> str:
-    return "as its neighbours " if abs(off) < EVEN else "than its neighbours "
+def _part(off: float) -> float:
+    """The difference as a share of the others. [log ratio -> 0..]"""
+    return 1.0 - np.exp(off) if off < 0 else np.expm1(off)
 
 
 def _invoices(it: InvoiceContext) -> Sentence | None:
@@ -43,20 +42,18 @@ def _invoices(it: InvoiceContext) -> Sentence | None:
     on = it.features("last_invoice_on") - it.column("invoice_trees_peak_ago")
     if np.isnan(most + typical + on):
         return None
-    text = f"its invoice of {month(on)} looks most like those of flagged clients"
-    than = "about as much as the typical client's most suspicious one"
+    than = Phrase("typical.odds_even")
     if abs(most - typical) >= EVEN:
-        ratio = figure(np.exp(most - typical))
-        than = f"its odds of fraud are {ratio} times those of the typical client's most suspicious one"
-    return Sentence(sentence(text, than), direction(most, typical))
+        than = Phrase("typical.odds", ratio=np.exp(most - typical))
+    return Sentence(sentence(Phrase("pattern.invoice", on=on), than), direction(most, typical))
 
 
 def _first_level(it: InvoiceContext) -> Sentence | None:
     mean, typical = it.features("full_level_1_mean"), it.typical("full_level_1_mean")
     if np.isnan(mean):
         return None
-    text = f"where an invoice exceeds the first price level, {figure(mean)} kWh a month are billed at it"
-    return Sentence(sentence(text, "" if np.isnan(typical) else f"the typical client's {figure(typical)}"))
+    than = "" if np.isnan(typical) else Phrase("typical.figure", typical=typical)
+    return Sentence(sentence(Phrase("pattern.first_level", mean=mean), than))
 
 
 def _both(it: InvoiceContext) -> Sentence | None:
@@ -64,39 +61,38 @@ def _both(it: InvoiceContext) -> Sentence | None:
     alike = it.features("both_correlation")
     if np.isnan(alike):
         return None
-    text = f"electricity and gas of the same days rise and fall together with a correlation of {alike:.2f}"
     none = it.features("both_no_electricity_share")
-    return Sentence(sentence(text, f"on {share(none)} of these days gas was used and no electricity" if none else ""))
+    alone = Phrase("pattern.gas_alone", part=none) if none else ""
+    return Sentence(sentence(Phrase("pattern.both", alike=alike), alone))
 
 
 def _alone(it: InvoiceContext) -> Sentence | None:
     part = it.features("electricity_alone_share")
     if np.isnan(part):
         return None
-    return Sentence(sentence(f"{share(part)} of its invoice dates have electricity and no gas"))
+    return Sentence(sentence(Phrase("pattern.electricity_alone", part=part)))
 
 
 def _long_periods(it: InvoiceContext) -> Sentence | None:
     n, typical = it.features("period_over_4_n"), it.typical("period_over_4_n")
     if np.isnan(n):
         return None
-    text = f"{counted(n, 'invoice')} {'covers' if n == 1 else 'cover'} more than four months"
-    return Sentence(sentence(text, "" if np.isnan(typical) else f"the typical client has {figure(typical)}"))
+    than = "" if np.isnan(typical) else Phrase("typical.has", typical=typical)
+    return Sentence(sentence(Phrase("pattern.long_periods", n=n), than))
 
 
 def _odd_level(it: InvoiceContext) -> Sentence | None:
     off = it.features("odd_period_level")
     if np.isnan(off):
         return None
-    text = f"invoices of uncommon periods come to {_beside(off)} a month {'as' if abs(off) < EVEN else 'than'} all"
-    return Sentence(sentence(text), direction(-off, 0.0))
+    return Sentence(sentence(Phrase(f"pattern.odd_level.{_way(off)}", part=_part(off))), direction(-off, 0.0))
 
 
 def _odd_period(it: InvoiceContext) -> Sentence | None:
     on = it.features("odd_period_on")
     if np.isnan(on):
-        return Sentence(sentence("every invoice covers one, two or four months"), -1)
-    return Sentence(sentence(f"the last invoice of other than one, two or four months is of {month(on)}"))
+        return Sentence(sentence(Phrase("pattern.odd_period.none")), -1)
+    return Sentence(sentence(Phrase("pattern.odd_period.last", on=on)))
 
 
 SENTENCES: dict[tuple[str, str], SentenceRule] = {

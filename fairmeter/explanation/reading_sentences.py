@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from fairmeter.core.formatting import change, compared, counted, date, figure, sentence, share
 from fairmeter.explanation.sentence_inputs import ReadingContext, Sentence, direction
 from fairmeter.explanation.topics import Topic
 from fairmeter.features.base import FALL, HISTORY, IRREGULAR, LOW, PLACE, UNUSUAL
+from fairmeter.wording.phrases import Phrase, sentence
 
 UNCHANGED = 0.05  # of the level: a smaller change counts as none
 NEAR_ZERO = 0.1  # of the median day
@@ -20,14 +20,6 @@ LAST_WEEKS = 13
 HIGHER = 1.01  # times: the margin by which a day must exceed others, as in the features
 
 SentenceRule = Callable[[ReadingContext], Sentence | None]
-
-
-def _compared(log_ratio: float) -> str:
-    return compared(np.expm1(log_ratio))
-
-
-def _ratio(log_ratio: float) -> str:
-    return change(np.expm1(log_ratio))
 
 
 # --- fall in consumption ----------------------------------------------------------------------------------------------
@@ -43,14 +35,11 @@ def _change(it: ReadingContext) -> Sentence | None:
     if np.isnan(before + after) or before <= 0:
         return None
     ratio = after / before - 1.0
-    relative = "" if np.isnan(it.value("neighbours_slope")) else f"set against its neighbours this is {_ratio(size)}"
-    usual = it.usual_clause("off_usual_step_size", "the typical client's clearest change is {usual}", _ratio)
-    if abs(ratio) < UNCHANGED:
-        text = f"consumption kept its level, {figure(before)} kWh a day until {date(onset)} and {figure(after)} after"
-    else:
-        way = "fell" if ratio < 0 else "rose"
-        text = f"consumption {way} {share(abs(ratio))} from {date(onset)} on"
-        text += f", from {figure(before)} to {figure(after)} kWh a day"
+    kind = "kept" if abs(ratio) < UNCHANGED else "fell" if ratio < 0 else "rose"
+    text = Phrase(f"reading.change.{kind}", part=abs(ratio), since=onset, before=before, after=after)
+    has_neighbours = not np.isnan(it.value("neighbours_slope"))
+    relative = Phrase("reading.change.beside", ratio=np.expm1(size)) if has_neighbours else ""
+    usual = it.usual_clause("off_usual_step_size", "typical.clearest_change", np.expm1)
     return Sentence(sentence(text, relative, usual), 0 if abs(size) < UNCHANGED else 1 if size < 0 else -1)
 
 
@@ -59,8 +48,8 @@ def _last(it: ReadingContext) -> Sentence | None:
     now, before = it.mean(is_last), it.mean(~is_last)
     if np.isnan(now + before):
         return None
-    usual = it.usual_clause(f"ratio_last_{RECENT}", "the typical client's are {usual} against those before", _ratio)
-    text = f"the last {RECENT} days average {figure(now)} kWh a day, those before {figure(before)}"
+    usual = it.usual_clause(f"ratio_last_{RECENT}", "typical.last", np.expm1)
+    text = Phrase("reading.last", n=RECENT, now=now, before=before)
     suspicion = 0 if abs(now - before) < UNCHANGED * before else 1 if now < before else -1
     return Sentence(sentence(text, usual), suspicion)
 
@@ -70,8 +59,8 @@ def _year_on_year(it: ReadingContext) -> Sentence | None:
     now, then = it.mean(it.day > end - SEASON), it.mean((it.day > end - YEAR - SEASON) & (it.day <= end - YEAR))
     if np.isnan(now + then) or then <= 0:
         return None
-    text = f"the last three months average {figure(now)} kWh a day, the same a year before {figure(then)}"
-    usual = it.usual_clause(f"adjusted_year_on_year_{SEASON}", "the typical client's show {usual}", _ratio)
+    text = Phrase("reading.year_on_year", now=now, then=then)
+    usual = it.usual_clause(f"adjusted_year_on_year_{SEASON}", "typical.shows", np.expm1)
     return Sentence(sentence(text, usual), 0 if abs(now - then) < UNCHANGED * then else 1 if now < then else -1)
 
 
@@ -79,8 +68,8 @@ def _trend(it: ReadingContext) -> Sentence | None:
     slope = it.value("off_usual_slope_180")
     if np.isnan(slope):
         return None
-    text = f"over the last 180 days, season and neighbours taken out, the trend is {_ratio(slope)} in 100 days"
-    usual = it.usual_clause("off_usual_slope_180", "the typical client's is {usual}", _ratio)
+    text = Phrase("reading.trend", ratio=np.expm1(slope))
+    usual = it.usual_clause("off_usual_slope_180", "typical.change", np.expm1)
     return Sentence(sentence(text, usual), 0 if abs(slope) < UNCHANGED else 1 if slope < 0 else -1)
 
 
@@ -91,8 +80,9 @@ def _level(it: ReadingContext) -> Sentence | None:
     mean = it.mean(np.ones(len(it.day), bool))
     if np.isnan(mean):
         return None
-    usual = it.usual_clause("mean_kwh", "the typical client averages {usual}", figure)
-    text = f"consumption averages {figure(mean)} kWh a day, {figure(it.mean(it.day > it.day[-1] - RECENT))} lately"
+    usual = it.usual_clause("mean_kwh", "typical.average_kwh")
+    lately = it.mean(it.day > it.day[-1] - RECENT)
+    text = Phrase("reading.level", mean=mean, lately=lately)
     return Sentence(sentence(text, usual), direction(mean, it.typical("mean_kwh"), -1))
 
 
@@ -101,17 +91,20 @@ def _zero(it: ReadingContext) -> Sentence | None:
     if np.isnan(part + longest):
         return None
     n = round(part * len(it.day))
-    text = f"{counted(n, 'day')} of {len(it.day)} {'shows' if n < 2 else 'show'} less than a tenth of the usual day"
-    text += f", {longest:.0f} in a row" if longest > 1 else ""
-    usual = it.usual_clause("near_zero_share", "of the typical client's days {usual} do", share)
+    text = Phrase("reading.zero.some", n=n, of=len(it.day))
+    if longest > 1:
+        text = Phrase("reading.zero.run", n=n, of=len(it.day), run=longest)
+    usual = it.usual_clause("near_zero_share", "typical.days_do")
     return Sentence(sentence(text, usual), -1 if n == 0 else direction(part, it.typical("near_zero_share")))
 
 
 def _zero_hours(it: ReadingContext) -> Sentence | None:
     part = it.value("zero_hours_mean")
-    text = f"{share(part)} of the hours read zero"
-    usual = it.usual_clause("zero_hours_mean", "of the typical client's {usual}", share)
-    return None if np.isnan(part) else Sentence(sentence(text, usual), direction(part, it.typical("zero_hours_mean")))
+    if np.isnan(part):
+        return None
+    usual = it.usual_clause("zero_hours_mean", "typical.of_its")
+    text = Phrase("reading.zero_hours", part=part)
+    return Sentence(sentence(text, usual), direction(part, it.typical("zero_hours_mean")))
 
 
 # --- irregular use, and use at irregular times ------------------------------------------------------------------------
@@ -121,31 +114,34 @@ def _hours(it: ReadingContext) -> Sentence | None:
     part, last = it.value("night_share_mean"), it.value("night_share_last_30")
     if np.isnan(part + last):
         return None
-    text = f"{share(last)} of the energy of the last 30 days is used from 0 to 6 o'clock, {share(part)} of all days'"
-    return Sentence(sentence(text, it.usual_clause("night_share_mean", "the typical client uses {usual} then", share)))
+    text = Phrase("reading.night", last=last, part=part)
+    return Sentence(sentence(text, it.usual_clause("night_share_mean", "typical.night")))
 
 
 def _season(it: ReadingContext) -> Sentence | None:
-    winter, summer = it.value("winter"), it.value("summer")
-    names = {"winter": winter, "summer": summer}
-    known = [f"in {name} {_compared(x)}" for name, x in names.items() if not np.isnan(x)]
-    if not known:
+    own = _beside_mean({name: it.value(name) for name in ("winter", "summer")})
+    if not own:
         return None
-    text = f"consumption is {' and '.join(known)} the mean of all days"
-    typical = [f"in {name} {_compared(it.typical(name))}" for name in names if not np.isnan(it.typical(name))]
-    return Sentence(sentence(text, f"the typical client's is {' and '.join(typical)} its mean" if typical else ""))
+    typical = _beside_mean({name: it.typical(name) for name in ("winter", "summer")})
+    beside = Phrase("typical.seasons", parts=typical) if typical else ""
+    return Sentence(sentence(Phrase("reading.seasons", parts=own), beside))
+
+
+def _beside_mean(log_ratios: dict[str, float]) -> list[Phrase]:
+    known = {name: np.expm1(value) for name, value in log_ratios.items() if not np.isnan(value)}
+    return [Phrase("reading.season_part", season=name, ratio=ratio) for name, ratio in known.items()]
 
 
 def _week(it: ReadingContext) -> Sentence | None:
     off = it.value("weekend")
     if np.isnan(off):
         return None
-    text = f"at weekends consumption is {_compared(off)} on weekdays"
-    usual = it.usual_clause("weekend", "the typical client's is {usual} on weekdays", _compared)
+    text = Phrase("reading.weekend", ratio=np.expm1(off))
+    usual = it.usual_clause("weekend", "typical.weekend", np.expm1)
     moved = it.value(f"weekend_off_{LAST_WEEKS}w")
     if np.isnan(moved) or abs(moved) < UNCHANGED:
         return Sentence(sentence(text, usual))
-    against = f"against weekdays, weekends show {_ratio(moved)} in the last {LAST_WEEKS} weeks"
+    against = Phrase("reading.weekend_moved", ratio=np.expm1(moved), n=LAST_WEEKS)
     return Sentence(sentence(text, usual, against), 1 if moved < 0 else -1)
 
 
@@ -154,11 +150,11 @@ def _levels(it: ReadingContext) -> Sentence | None:
     part, runs, apart = (it.value(name) for name in ("low_weeks_70", "low_weeks_runs", "levels_distance_7"))
     if np.isnan(part + runs):
         return None
-    usual = it.usual_clause("low_weeks_70", "of the typical client's {usual} do", share)
+    usual = it.usual_clause("low_weeks_70", "typical.weeks_do")
     if not runs:
-        return Sentence(sentence("no week lies far below the others", usual), -1)
-    text = f"{share(part)} of the weeks lie far below the others, in {counted(int(runs), 'run')}"
-    apart_by = "" if np.isnan(apart) else f"set into two levels, the lower weeks are {_compared(-apart)} the higher"
+        return Sentence(sentence(Phrase("reading.low_weeks.none"), usual), -1)
+    text = Phrase("reading.low_weeks.some", part=part, n=int(runs))
+    apart_by = "" if np.isnan(apart) else Phrase("reading.two_levels", ratio=np.expm1(-apart))
     return Sentence(sentence(text, apart_by, usual), direction(part, it.typical("low_weeks_70")))
 
 
@@ -166,8 +162,8 @@ def _high(it: ReadingContext) -> Sentence | None:
     part = it.value("high_share")
     if np.isnan(part):
         return None
-    text = f"{share(part)} of the days show more than double the median day"
-    usual = it.usual_clause("high_share", "of the typical client's {usual}", share)
+    text = Phrase("reading.high", part=part)
+    usual = it.usual_clause("high_share", "typical.of_its")
     return Sentence(sentence(text, usual), direction(part, it.typical("high_share")))
 
 
@@ -175,9 +171,10 @@ def _spread(it: ReadingContext) -> Sentence | None:
     part, last = it.value("cv"), it.value("cv_30")
     if np.isnan(part):
         return None
-    text = f"days differ from the mean by {share(part)} in standard deviation"
-    text += "" if np.isnan(last) else f", those of the last 30 days by {share(last)} from theirs"
-    return Sentence(sentence(text, it.usual_clause("cv", "the typical client's by {usual}", share)))
+    text = Phrase("reading.spread.all", part=part)
+    if not np.isnan(last):
+        text = Phrase("reading.spread.lately", part=part, last=last)
+    return Sentence(sentence(text, it.usual_clause("cv", "typical.by")))
 
 
 # --- unusual shape ----------------------------------------------------------------------------------------------------
@@ -193,10 +190,8 @@ def _ceiling(it: ReadingContext) -> Sentence | None:
     if not len(over):
         return None
     held, before = len(it.kwh) - 1 - over[-1], known[: over[-1] + 1].sum()
-    text = (
-        f"no day has exceeded {figure(height)} kWh for {counted(held, 'day')}, before {share(len(over) / before)} did"
-    )
-    usual = it.usual_clause("ceiling_60_held", "the typical client's highest of 60 days holds for {usual} days", figure)
+    text = Phrase("reading.ceiling", height=height, n=held, part=len(over) / before)
+    usual = it.usual_clause("ceiling_60_held", "typical.ceiling")
     return Sentence(sentence(text, usual), direction(held, it.typical("ceiling_60_held")))
 
 
@@ -204,10 +199,8 @@ def _flat(it: ReadingContext) -> Sentence | None:
     part, longest = it.value("flat_share_90"), it.value("flat_longest")
     if np.isnan(part + longest):
         return None
-    text = (
-        f"{share(part)} of the last 90 days repeat the day before to 0.5 %, at most {counted(longest, 'day')} in a row"
-    )
-    usual = it.usual_clause("flat_share_90", "of the typical client's {usual} do", share)
+    text = Phrase("reading.flat", part=part, n=longest)
+    usual = it.usual_clause("flat_share_90", "typical.of_its_do")
     return Sentence(sentence(text, usual), direction(part, it.typical("flat_share_90")))
 
 
@@ -215,8 +208,8 @@ def _repeat(it: ReadingContext) -> Sentence | None:
     part = it.value("repeat_60_same")
     if np.isnan(part):
         return None
-    text = f"{share(part)} of the last 60 days are in one fixed ratio to days one to five weeks before"
-    usual = it.usual_clause("repeat_60_same", "of the typical client's {usual} are", share)
+    text = Phrase("reading.repeat", part=part)
+    usual = it.usual_clause("repeat_60_same", "typical.of_its_are")
     return Sentence(sentence(text, usual), direction(part, it.typical("repeat_60_same")))
 
 
@@ -224,17 +217,15 @@ def _peak(it: ReadingContext) -> Sentence | None:
     part = it.value("peak_share_mean")
     if np.isnan(part):
         return None
-    text = f"the highest hour takes {share(part)} of a day's energy"
-    return Sentence(sentence(text, it.usual_clause("peak_share_mean", "the typical client's {usual}", share)))
+    return Sentence(sentence(Phrase("reading.peak", part=part), it.usual_clause("peak_share_mean", "typical.share")))
 
 
 def _forecast(it: ReadingContext) -> Sentence | None:
     off = it.value("month_ahead_error_30")
     if np.isnan(off):
         return None
-    way = "more" if off > 0 else "less"
-    text = f"the last 30 days show {way} than was foretold a month ahead, by {abs(off):.1f} usual errors"
-    usual = it.usual_clause("month_ahead_error_30", "the typical client's error is {usual}", lambda x: f"{x:+.1f}")
+    text = Phrase(f"reading.forecast.{'more' if off > 0 else 'less'}", errors=abs(off))
+    usual = it.usual_clause("month_ahead_error_30", "typical.error")
     return Sentence(sentence(text, usual), 1 if off < 0 else -1)
 
 
@@ -242,9 +233,8 @@ def _weeks(it: ReadingContext) -> Sentence | None:
     error, typical = it.value("weeks_error_recent"), it.typical("weeks_error_recent")
     if np.isnan(error + typical):
         return None
-    way = "less" if error > typical else "no less"
-    text = f"its recent weeks are {way} like those of honest clients than the typical client's are"
-    figures = f"an error of {error:.1f} deviations where the typical client has {typical:.1f}"
+    text = Phrase(f"reading.weeks.{'less' if error > typical else 'no_less'}")
+    figures = Phrase("reading.weeks.figures", error=error, typical=typical)
     return Sentence(sentence(text, figures), direction(error, typical))
 
 
@@ -252,17 +242,17 @@ def _deviation(it: ReadingContext) -> Sentence | None:
     value, typical = it.value("z_score"), it.typical("z_score")
     if np.isnan(value + typical):
         return None
-    text = f"taken together its figures lie {value:.1f} standard deviations from the mean of all clients"
-    return Sentence(sentence(text, f"those of the typical client {typical:.1f}"), direction(value, typical))
+    text = Phrase("shape.deviation", value=value)
+    return Sentence(sentence(text, Phrase("typical.deviation", typical=typical)), direction(value, typical))
 
 
 def _form(it: ReadingContext) -> Sentence | None:
     high, low = it.value("q90_change_step"), it.value("q10_change_step")
     if np.isnan(high + low):
         return None
-    text = f"at the clearest change high days show {_ratio(high)} and low days {_ratio(low)}"
+    text = Phrase("reading.form", high=np.expm1(high), low=np.expm1(low))
     both = [it.typical(f"{q}_change_step") for q in ("q90", "q10")]
-    usual = "" if np.isnan(sum(both)) else f"the typical client's {_ratio(both[0])} and {_ratio(both[1])}"
+    usual = "" if np.isnan(sum(both)) else Phrase("typical.form", high=np.expm1(both[0]), low=np.expm1(both[1]))
     return Sentence(sentence(text, usual), direction(abs(high - low), abs(both[0] - both[1])))
 
 
@@ -273,9 +263,10 @@ def _neighbours(it: ReadingContext) -> Sentence | None:
     now, before = it.value("neighbours_correlation_60"), it.value("neighbours_correlation")
     if np.isnan(before):
         return None
-    text = f"its days go with its neighbours' by a correlation of {before:.2f}"
-    text += "" if np.isnan(now) else f", in the last 60 days {now:.2f}"
-    usual = it.usual_clause("neighbours_correlation", "the typical client's is {usual}", lambda x: f"{x:.2f}")
+    text = Phrase("reading.neighbours.all", before=before)
+    if not np.isnan(now):
+        text = Phrase("reading.neighbours.lately", before=before, now=now)
+    usual = it.usual_clause("neighbours_correlation", "typical.correlation")
     return Sentence(sentence(text, usual), direction(before, it.typical("neighbours_correlation"), -1))
 
 
@@ -285,11 +276,11 @@ def _transformer(it: ReadingContext) -> Sentence | None:
     lost, rise, tie = (it.value(f"transformer_{name}") for name in ("lost_90", "rise_90", "moves_180"))
     if np.isnan(lost):
         return None
-    text = f"of its transformer's energy no meter registered {figure(max(lost, 0.0) * day)} kWh a day in the last 90"
-    text += "" if np.isnan(rise) else f", {figure(max(lost - rise, 0.0) * day)} before"
-    relative = (
-        "" if np.isnan(tie) else f"from day to day this goes with its own consumption by a correlation of {tie:.2f}"
-    )
+    text = Phrase("reading.transformer.now", lost=max(lost, 0.0) * day)
+    if not np.isnan(rise):
+        values = {"lost": max(lost, 0.0) * day, "before": max(lost - rise, 0.0) * day}
+        text = Phrase("reading.transformer.since", **values)
+    relative = "" if np.isnan(tie) else Phrase("reading.transformer.tie", tie=tie)
     return Sentence(
         sentence(text, relative), 1 if rise > UNCHANGED or lost > 2.0 * UNCHANGED else -1 if lost < UNCHANGED else 0
     )
@@ -298,10 +289,8 @@ def _transformer(it: ReadingContext) -> Sentence | None:
 def _missing(it: ReadingContext) -> Sentence | None:
     n_known = int((~np.isnan(it.kwh)).sum())
     missing = 1.0 - n_known / len(it.kwh)
-    gaps = f"{share(missing)} of the days between are missing" if missing else "no day between is missing"
-    text = f"{counted(n_known, 'day')} have readings, {gaps}"
-    typical = it.usual_clause("n_days", "the typical client has {usual} days", figure)
-    return Sentence(sentence(text, typical))
+    text = Phrase("reading.days.gaps", n=n_known, part=missing) if missing else Phrase("reading.days.all", n=n_known)
+    return Sentence(sentence(text, it.usual_clause("n_days", "typical.days")))
 
 
 SENTENCES: dict[tuple[str, str], SentenceRule] = {

@@ -17,10 +17,11 @@ from fairmeter.explanation.sentence_inputs import Sentence
 from fairmeter.explanation.shapley import ShapleyValues
 from fairmeter.explanation.topics import Topic
 from fairmeter.features.base import REASON_GROUPS
+from fairmeter.wording.phrases import Phrase, sentence, with_clause
 
 MIN_EFFECT = 0.0005  # in probability: less is displayed as 0.0 %
 STORED_SCORE_GROUP = "what the invoices said"  # the group of the reason for a stored invoice score
-LOWERS = "; this lowers the score."  # a list may display the sentence without its effect
+LOWERS = Phrase("reason.lowers")  # a clause, as a list may display the sentence without its effect
 SentenceOf = Callable[[int, Topic], Sentence | None]
 
 
@@ -38,12 +39,12 @@ def _reason(group: str, effect: float, found: ShapleyValues, sentence_of: Senten
     sign = 1 if effect > 0 else -1
     moves = {at: sign * move for at, move in found.moves.items() if at[1].group == group}
     text = _text(sorted(moves, key=lambda at: -moves[at]), moves, sign, sentence_of)
-    text = text or f"No single figure of {group} stands out; together they make this difference."
+    text = text or sentence(Phrase("reason.none", group=group), Phrase("reason.together"))
     return Reason(group, effect, _with_direction(text, effect))
 
 
 def _with_direction(text: str, effect: float) -> str:
-    return text if effect > 0 else text.removesuffix(".") + LOWERS
+    return text if effect > 0 else with_clause(text, LOWERS)
 
 
 def _text(places: list[tuple[int, Topic]], moves: dict, sign: int, sentence_of: SentenceOf) -> str | None:

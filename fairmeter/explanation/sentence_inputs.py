@@ -6,22 +6,22 @@ Out: InvoiceContext and ReadingContext, from which invoice_sentences.py and read
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fairmeter.core.code_names import NO_CODE_NAMES, CodeNames
-from fairmeter.core.formatting import counted, figure
-from fairmeter.explanation.billing_history import UNITS, BillingHistory
+from fairmeter.explanation.billing_history import BillingHistory
 from fairmeter.explanation.topics import ColumnTopics
 from fairmeter.features.base import ENERGY_NAMES
 from fairmeter.models.ensemble import Ensemble
+from fairmeter.wording.phrases import Phrase
 
 
 class Sentence(NamedTuple):
     """One sentence; suspicion: 1 if it sounds suspicious, -1 if it sounds harmless, 0 if neither."""
 
-    text: str
+    text: Phrase
     suspicion: int = 0
 
 
@@ -41,16 +41,12 @@ class InvoiceContext:
     row: np.ndarray
     features: Callable[[str], float]
     usual_features: Callable[[str], float]
-    like: str
+    like: Phrase
     names: CodeNames = NO_CODE_NAMES
 
     @property
     def energy_name(self) -> str:
         return ENERGY_NAMES.get(self.energy, "")
-
-    @property
-    def unit(self) -> str:
-        return UNITS.get(self.energy, "kWh")
 
     def value(self, name: str) -> float:
         """The client's feature, for this energy if there is one."""
@@ -68,21 +64,26 @@ class InvoiceContext:
         """The typical client's value of the members' input; NaN if it has no such column."""
         return self.columns.value(self.ensemble.typical, name)
 
-    def per_month(self, kwh: float) -> str:
-        return f"{figure(kwh)} {self.unit} a month"
+    def phrase(self, code: str, /, **values: Any) -> Phrase:
+        """A phrase that also names the energy."""
+        return Phrase(code, energy=self.energy_name, **values)
 
-    def usual_clause(self, name: str, form: str, format_value: Callable[[float], str]) -> str:
-        """A clause on the usual value of a feature; empty if that is unknown. [form: a text with {like} and {usual}]"""
+    def usual_clause(self, name: str, code: str, convert: Callable[[float], float] = float) -> Phrase | str:
+        """A clause on the usual value of a feature; empty if that is unknown. [code: of values `like` and `usual`]"""
         value = self.usual(name)
-        return "" if np.isnan(value) else form.format(like=self.like, usual=format_value(value))
+        return "" if np.isnan(value) else Phrase(code, like=self.like, usual=convert(value))
+
+    def invoices_named(self, n: int) -> Phrase:
+        """A phrase such as "3 electricity invoices"."""
+        return Phrase("count.invoices", n=n, energy=self.energy_name)
 
     @property
-    def invoice_name(self) -> str:
-        return f"{self.energy_name} invoice"
+    def all_invoices(self) -> Phrase:
+        return self.invoices_named(len(self.history))
 
-    def count_of_invoices(self, n: int) -> str:
-        """Text such as "3 of 24 electricity invoices", or "none of 24 electricity invoices"."""
-        return f"{n or 'none'} of {counted(len(self.history), self.invoice_name)}"
+    def count_of_invoices(self, n: int) -> Phrase:
+        """A phrase such as "3 of 24 electricity invoices", or "none of 24 electricity invoices"."""
+        return Phrase("count.of", n=n, of=self.all_invoices)
 
 
 def direction(value: float, usual: float, if_high: int = 1) -> int:
@@ -110,10 +111,10 @@ class ReadingContext:
         """The typical client's feature; NaN if the members' input has no such column."""
         return self.columns.value(self.ensemble.typical, name)
 
-    def usual_clause(self, name: str, form: str, format_value: Callable[[float], str]) -> str:
-        """A clause on the typical client's value of a feature; empty if that is unknown. [form: a text with {usual}]"""
+    def usual_clause(self, name: str, code: str, convert: Callable[[float], float] = float) -> Phrase | str:
+        """A clause on the typical client's value of a feature; empty if that is unknown. [`code`: of `usual`]"""
         value = self.typical(name)
-        return "" if np.isnan(value) else form.format(usual=format_value(value))
+        return "" if np.isnan(value) else Phrase(code, usual=convert(value))
 
     def mean(self, chosen: np.ndarray) -> float:
         """Mean consumption of the chosen days that have readings. [mask -> kWh a day, NaN without a day]"""

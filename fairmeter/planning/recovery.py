@@ -20,6 +20,7 @@ from fairmeter.core.types import RecoveryEstimate, Table
 from fairmeter.data.daily import DailyConsumption
 from fairmeter.features.invoices.series import InvoiceSeries, fill_missing
 from fairmeter.models.peer_groups import PEER_FEATURES, PeerGroups
+from fairmeter.wording.phrases import Phrase, sentence
 
 # Months before a visit that may be billed. Laws differ; India's Electricity Act 2003, section 126(5), allows twelve if
 # the beginning of the theft is unknown, as it is here.
@@ -294,15 +295,13 @@ def _estimates(stake: EnergyAtStake, price: np.ndarray | None) -> list[RecoveryE
 def _estimate(stake: EnergyAtStake, i: int, kwh: list[float], price: float | None) -> RecoveryEstimate:
     (low, middle, high), months = kwh, float(stake.months[i])
     used = (stake.registered[i] + middle) / months
+    values = {"used": used, "usual": stake.before[i], "registered": stake.registered[i] / months}
     if np.isnan(stake.since[i]):
-        usual = f"clients of its region and category use {stake.before[i]:,.0f}"
+        uses = Phrase("recovery.beside", **values)
     else:
-        month = np.datetime64(int(stake.since[i]), "D").item().strftime("%B %Y")
-        usual = f"before {month} it was {stake.before[i]:,.0f}"
-    counted = "1 month" if round(months) == 1 else f"{months:,.0f} months" if months >= 1 else "less than a month"
-    text = (
-        f"If it steals, it uses about {used:,.0f} kWh a month ({usual}), and its meter registers "
-        f"{stake.registered[i] / months:,.0f}; counted over {counted}."
-    )
+        uses = Phrase("recovery.before", **values, since=stake.since[i])
+    n = round(months)
+    counted = Phrase("recovery.months", n=n) if n == 1 or months >= 1 else Phrase("recovery.less")
+    text = sentence(uses, Phrase("recovery.over", months=counted))
     worth = None if price is None or np.isnan(price) else float(middle * price)
     return RecoveryEstimate(middle, low, high, months, text, worth)

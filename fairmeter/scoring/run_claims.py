@@ -24,8 +24,9 @@ from fairmeter.planning.inspection_list import recommendation
 from fairmeter.scoring.batches import Scorer
 from fairmeter.scoring.client_tables import ClientTables
 from fairmeter.scoring.population_drift import describe_beyond_bound
+from fairmeter.wording.phrases import Phrase, sentence
 
-BY_INVOICES = "Its invoices alone, as they were scored before."
+BY_INVOICES = sentence(Phrase("stored.before"))
 MAX_AGE = 5.0  # seconds for which the last run's claims are not read again
 
 

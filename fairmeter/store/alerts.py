@@ -26,9 +26,10 @@ from fairmeter.casework.alert_rules import (
     AlertRules,
     RuleHit,
     alert_severity,
-    hits_as_rows,
+    hits_of_rows,
     is_dismissed,
     rule_hits,
+    stored_hits,
 )
 from fairmeter.casework.client_state import LastCase, WorkState, work_state
 from fairmeter.casework.types import Alert
@@ -209,11 +210,9 @@ class AlertStore(Database):
 
 def alert_of(row) -> Alert:
     fields = {name: row[name] for name in Alert.__dataclass_fields__}
-    until = row["snoozed_until"]
+    until, hits = row["snoozed_until"], hits_of_rows(json.loads(row["rules"]))
     is_asleep = row["state"] == OPEN and until is not None and until > datetime.now(UTC).date()
-    return Alert(
-        **{**fields, "rules": tuple(json.loads(row["rules"])), "state": SNOOZED if is_asleep else row["state"]}
-    )
+    return Alert(**{**fields, "rules": tuple(hits), "state": SNOOZED if is_asleep else row["state"]})
 
 
 # --- within a transaction ---------------------------------------------------------------------------------------------
@@ -324,7 +323,7 @@ def _updated(alert_id: int, score: Score, hits: tuple[RuleHit, ...], client: Row
 
 def _rule_columns(hits: tuple[RuleHit, ...]) -> dict:
     severity = alert_severity(hits)
-    return {"severity": severity, "by_severity": RANKS[severity], "rules": json.dumps(hits_as_rows(hits))}
+    return {"severity": severity, "by_severity": RANKS[severity], "rules": json.dumps(stored_hits(hits))}
 
 
 def _apply(connection: Connection, raised: list[dict], updated: list[dict], ended: list[dict]) -> None:

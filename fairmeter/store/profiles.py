@@ -47,6 +47,7 @@ from fairmeter.store.engine.paging import (
 )
 from fairmeter.store.engine.schema import clients, findings, profiles
 from fairmeter.store.engine.upsert import MAX_IDS
+from fairmeter.wording.phrases import text_of
 
 FETCH_SIZE = 2000  # rows to fetch at a time from a large result
 SAMPLE_RANGES = tuple(N_SAMPLE_KEYS >> bits for bits in (16, 12, 8, 4, 0))  # of sampling keys; the last has all
@@ -389,9 +390,18 @@ def run_of(row) -> Run:
 
 def planning_score_of(row) -> Score:
     """The stored Score without reasons, harmless causes and flags."""
-    recovery = row["recovery"] and RecoveryEstimate(**json.loads(row["recovery"]))
+    recovery = row["recovery"] and RecoveryEstimate(**_with_text(json.loads(row["recovery"])))
     fields = {name: row[name] for name in ("client_id", "probability", "severity", "threshold", "recommendation")}
     return Score(**fields, recovery=recovery, rank_share=rank_share_of(row["probability"], row["by_score"]))
+
+
+def _records(kind: type, rows: str) -> tuple:
+    """Records that `runs._json` wrote; earlier versions wrote sentences as texts."""
+    return tuple(kind(**_with_text(row)) for row in json.loads(rows))
+
+
+def _with_text(row: dict) -> dict:
+    return row | {"text": text_of(row["text"])}
 
 
 def score_of(row) -> Score:
@@ -402,13 +412,13 @@ def score_of(row) -> Score:
         row["probability"],
         row["severity"],
         row["threshold"],
-        tuple(Reason(**reason) for reason in json.loads(row["reasons"])),
-        tuple(QualityFlag(**flag) for flag in json.loads(row["quality"])),
+        _records(Reason, row["reasons"]),
+        _records(QualityFlag, row["quality"]),
         row["onset_on"] and row["onset_on"].isoformat(),
         row["typical"],
-        tuple(HarmlessCause(**explanation) for explanation in json.loads(row["explanations"])),
-        recovery and RecoveryEstimate(**json.loads(recovery)),
+        _records(HarmlessCause, row["explanations"]),
+        recovery and RecoveryEstimate(**_with_text(json.loads(recovery))),
         row["recommendation"],
         rank_share_of(row["probability"], row["by_score"]),
-        anomalies=tuple(Anomaly(**anomaly) for anomaly in json.loads(row["anomalies"] or "[]")),
+        anomalies=_records(Anomaly, row["anomalies"] or "[]"),
     )

@@ -10,6 +10,8 @@ from datetime import date
 from functools import cache, cached_property
 from typing import Any
 
+from fairmeter.core import formatting
+
 LANGUAGES = {"en": "English", "fr": "Fran\u00e7ais", "ar": "\u0627\u0644\u0639\u0631\u0628\u064a\u0629"}  # in itself
 ENGLISH = "en"
 RIGHT_TO_LEFT = frozenset({"ar"})
@@ -43,6 +45,8 @@ class Locale:
     @cached_property
     def _characters(self) -> dict[int, str]:
         """What stands for the digits and separators of Python's own format."""
+        if self.language == ENGLISH:
+            return {}
         system = self.babel.default_numbering_system
         symbols = self.babel.number_symbols[system]
         zero = {"arab": 0x0660, "arabext": 0x06F0}.get(system, ord("0"))
@@ -51,14 +55,20 @@ class Locale:
 
     def number(self, value: float, digits: int = 0) -> str:
         """1234567.8 -> 1,234,568"""
-        return f"{value:,.{digits}f}".translate(self._characters)
+        return self.localized(f"{value:,.{digits}f}")
+
+    def localized(self, number: str) -> str:
+        """A number that Python wrote, in the digits and separators of the language."""
+        return number.translate(self._characters)
 
     def digits(self, value: object) -> str:
         """A number as it is, such as one of a case: no separators, digits of the language."""
-        return "".join(self._characters[ord(c)] if c.isdecimal() and c.isascii() else c for c in str(value))
+        return str(value).translate({at: to for at, to in self._characters.items() if chr(at).isdecimal()})
 
     def plural(self, n: float) -> str:
         """CLDR's plural form of a number: zero, one, two, few, many or other."""
+        if self.language == ENGLISH:
+            return "one" if n == 1 else "other"
         n = abs(n)
         return self.babel.plural_form(int(n) if n == int(n) else n)
 
@@ -69,6 +79,8 @@ class Locale:
 
     def month_name(self, number: int, width: str = "abbreviated") -> str:
         """[number: 1 to 12; width: abbreviated or wide]"""
+        if self.language == ENGLISH:
+            return formatting.MONTHS[number - 1][: 3 if width == "abbreviated" else None]
         return self.babel.months["stand-alone" if width == "abbreviated" else "format"][width][number]
 
     def weekday_name(self, number: int, width: str = "abbreviated") -> str:
@@ -77,7 +89,8 @@ class Locale:
 
     def day(self, on: date, width: str = "abbreviated") -> str:
         """24 Mar 2014; width wide: 24 March 2014"""
-        return self.digits(f"{on.day} {self.month_name(on.month, width)} {on.year}")
+        day = "1er" if self.language == "fr" and on.day == 1 else on.day
+        return self.digits(f"{day} {self.month_name(on.month, width)} {on.year}")
 
     def month(self, on: date, width: str = "abbreviated") -> str:
         """Mar 2014; width wide: March 2014"""

@@ -96,7 +96,7 @@ def test_what_the_invoices_said_is_a_reason_and_the_reasons_sum(metered_model):
         assert total(score) == pytest.approx(score.probability - score.typical, abs=MISSING_EFFECTS)
         told = [reason for reason in score.reasons if reason.group == STORED_SCORE_GROUP]
         assert len(told) == 1
-        assert told[0].text == ("By its invoices alone." if told[0].effect > 0 else f"By its invoices alone{LOWERS}")
+        assert told[0].text == ("By its invoices alone." if told[0].effect > 0 else f"By its invoices alone; {LOWERS}.")
 
 
 def test_readings_add_to_what_the_invoices_said_as_to_the_invoices_themselves(metered_model):
@@ -199,7 +199,7 @@ def test_the_sentence_is_of_the_aspect_that_moves_the_score_most_the_groups_way(
     moves, sentences = {RISE: 0.2, DROPS: 0.7}, {RISE: Sentence("One.", 1), DROPS: Sentence("Two.", 1)}
     assert [reason.text for reason in reasons_from({FALL: 0.3}, moves, sentences)] == ["Two."]
     assert [reason.text for reason in reasons_from({FALL: -0.3}, moves, {DROPS: Sentence("Two.", -1)})] == [
-        f"Two{LOWERS}"
+        f"Two; {LOWERS}."
     ]
 
 

@@ -1,1 +1,0 @@
-"""Who may use the desk: users, their sessions and sign-ins, keys of scripts."""
