@@ -9,7 +9,7 @@ The language is the user's choice, else the browser's first that there is, else 
 
 import math
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
@@ -18,8 +18,11 @@ from zoneinfo import ZoneInfo
 from flask import Flask, current_app, g, has_app_context, has_request_context, request
 
 from fairmeter.core.code_names import shown
+from fairmeter.core.types import DataIncident, QualityFlag
 from fairmeter.web.http.code_names import named
+from fairmeter.wording import phrases
 from fairmeter.wording.locales import ENGLISH, Locale, locale_of, preferred
+from fairmeter.wording.rendering import name_of
 
 FOLDER = Path(__file__).parents[1] / "languages"
 COOKIE = "language"  # the choice of a reader without an account, and of a user before signing in
@@ -72,6 +75,12 @@ def _reader_locale() -> Locale:
 # --- texts ------------------------------------------------------------------------------------------------------------
 
 
+class PageText(str):
+    """A text of the pages: already in the reader's language."""
+
+    __slots__ = ()
+
+
 class MissingText(LookupError):
     """A page uses a key that no language's file has."""
 
@@ -97,7 +106,7 @@ def _flat(table: dict, before: str = ""):
             yield before + name, value
 
 
-def text(key: str, n: float | None = None, **values) -> str:
+def text(key: str, n: float | None = None, **values) -> PageText:
     """The text of a key with its values in place. Raises MissingText."""
     locale = current_locale()
     found = all_texts(locale.language).get(key)
@@ -106,9 +115,15 @@ def text(key: str, n: float | None = None, **values) -> str:
     if isinstance(found, dict):
         found = found["other"] if n is None else found.get(locale.plural(n), found["other"])
     if n is None and not values:
-        return found
+        return PageText(found)
     given = {name: _placed(value, locale) for name, value in values.items()}
-    return found.format(n=_placed(n, locale), **given)
+    return PageText(found.format(n=_placed(n, locale), **given))
+
+
+def readable(message: str, key: str) -> str:
+    """A message in the reader's language; of one in English only, for other readers the text of the key."""
+    is_readable = message and (isinstance(message, PageText) or current_locale().language == ENGLISH)
+    return message if is_readable else text(key)
 
 
 def _placed(value: object, locale: Locale) -> object:
@@ -130,6 +145,41 @@ def texts_below(prefix: str) -> dict[str, str]:
     whole = f"{prefix}."
     texts = all_texts(current_locale().language)
     return {key.removeprefix(whole): value for key, value in texts.items() if key.startswith(whole)}
+
+
+# --- sentences and names from the data --------------------------------------------------------------------------------
+
+
+def worded(value: object) -> object:
+    """A sentence (fairmeter/wording/phrases.py) in the reader's language; anything else as it is."""
+    return phrases.worded(value, current_locale()) if isinstance(value, phrases.Phrase) else value
+
+
+def group(name: str) -> str:
+    """An evidence group for people: Fall in consumption."""
+    return name_of("group", name, current_locale())
+
+
+def cause(name: str) -> str:
+    """A harmless cause for people: Vacant home."""
+    return name_of("cause_name", name, current_locale())
+
+
+def flag(found: QualityFlag | Mapping) -> str:
+    """What was found in the data: in English its sentence, in other languages the flag's name and a count."""
+    code, n, own = (
+        found[name] if isinstance(found, Mapping) else getattr(found, name) for name in ("flag", "n", "text")
+    )
+    return own if current_locale().language == ENGLISH else _named_flag(code, n)
+
+
+def incident(found: DataIncident) -> str:
+    """A fault of the data at many clients, as `flag` writes one."""
+    return found.text if current_locale().language == ENGLISH else _named_flag(found.kind, found.n_clients)
+
+
+def _named_flag(code: str, n: int) -> str:
+    return text("site.named", name=name_of("flag", code, current_locale()), value=number(n))
 
 
 # --- filters ----------------------------------------------------------------------------------------------------------
@@ -261,6 +311,11 @@ def filters(zone: ZoneInfo, currency: str) -> dict[str, Callable]:
         "month": month,
         "month_name": month_name,
         "weekday": weekday,
+        "worded": worded,
+        "group": group,
+        "cause": cause,
+        "flag": flag,
+        "incident": incident,
         "moment": moment_in_zone(zone),
         "moment_day": day_in_zone(zone),
         "ago": age,

@@ -35,7 +35,9 @@ def render_error(error: Exception) -> Response | HTTPException | tuple:
     if status == 500:
         current_app.logger.exception("%s %s failed", request.method, request.url_rule or "a request")
     with_text = status if status in TEXT_STATUSES else 500 if status >= 500 else 400
-    page = render_template("failure.html", status=status, key=f"failure.s{with_text}", message=message)
+    key = f"failure.s{with_text}"
+    message = i18n.readable(message, f"{key}.text")
+    page = render_template("failure.html", status=status, key=key, message=message)
     return page, status, headers
 
 
@@ -63,4 +65,4 @@ def describe_error(error: Exception) -> tuple[int, str, dict[str, str]]:
 def error_sentence(error: Exception) -> str:
     """The sentence of an error that a page shows and continues after."""
     status, message, _ = describe_error(error)
-    return message or i18n.text(f"failure.s{status if status in TEXT_STATUSES else 500}.text")
+    return i18n.readable(message, f"failure.s{status if status in TEXT_STATUSES else 500}.text")

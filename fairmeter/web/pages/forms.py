@@ -18,6 +18,7 @@ from fairmeter.scoring.problems import Problem
 from fairmeter.web.desk_api import requests
 from fairmeter.web.http import i18n
 from fairmeter.web.http.auth import VIEWER
+from fairmeter.web.pages.field_problems import problem_of
 
 MAX_TRAIL = 12  # cursors in an address, some 100 characters each; servers take lines of 4,000
 FIRST_PAGE = "-"  # in a trail: the first page has no cursor
@@ -41,10 +42,9 @@ def parse_query(model: type[Query], **fixed: Any) -> tuple[Query, list[str]]:
         try:
             return model.model_validate(given), problems
         except ValidationError as error:
-            for bad in error.errors(include_url=False, include_input=False, include_context=False):
-                name = str(bad["loc"][0])
-                problems.append(f"{name.replace('_', ' ').capitalize()}: {bad['msg'].removeprefix('Value error, ')}.")
-                given.pop(name, None)
+            for bad in error.errors(include_url=False, include_input=False):
+                problems.append(problem_of(bad))
+                given.pop(str(bad["loc"][0]), None)
     return model(), problems
 
 
@@ -74,9 +74,7 @@ def parse_form(model: type[BaseModel], form: Mapping[str, str], **more: Any) -> 
     try:
         return model.model_validate({name: value for name, value in given.items() if value or name == "why"} | more)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        name = i18n.text_or_default(f"cases.field.{first['loc'][0]}", str(first["loc"][0]))
-        raise Problem(422, "bad_value", f"{name}: {first['msg'].removeprefix('Value error, ')}.") from None
+        raise Problem(422, "bad_value", problem_of(error.errors(include_url=False, include_input=False)[0])) from None
 
 
 def parse_inspection(zone: ZoneInfo) -> requests.NewInspection:

@@ -254,7 +254,7 @@ def mean_effects_chart(scores: Sequence[Score]) -> charts.Chart | None:
     """Mean absolute effect of each evidence group on the scores that have reasons; None where none has."""
     explained, effects = [score for score in scores if score.reasons], Counter()
     for score in explained:
-        effects.update({reason.group: abs(reason.effect) for reason in score.reasons})
+        effects.update({i18n.group(reason.group): abs(reason.effect) for reason in score.reasons})
     if not effects:
         return None
     groups, sums = zip(*reversed(effects.most_common()), strict=True)

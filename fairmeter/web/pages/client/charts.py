@@ -158,7 +158,7 @@ def week_mean(values: Sequence[float]) -> float | None:
 def waterfall_chart(profile: ClientProfile) -> charts.Chart:
     """Steps from the typical client's score to this one's, one for each evidence group."""
     steps = [(i18n.text("client.typical"), "absolute", profile.typical)]
-    steps += [(reason.group, "relative", reason.effect) for reason in profile.reasons]
+    steps += [(i18n.group(reason.group), "relative", reason.effect) for reason in profile.reasons]
     rest = profile.probability - profile.typical - sum(reason.effect for reason in profile.reasons)
     steps += [(i18n.text("client.rest"), "relative", rest)] if abs(rest) >= MIN_REST else []
     steps += [(i18n.text("client.this"), "total", profile.probability)]

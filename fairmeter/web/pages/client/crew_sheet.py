@@ -150,7 +150,7 @@ def reason_row(one: Reason, profile: ClientProfile) -> tuple[str, str]:
     """Effect and sentence of a reason; of a rank the effect is its sign alone."""
     sign = "+" if one.effect > 0 else "\N{MINUS SIGN}"
     effect = i18n.signed(one.effect) if profile.percentile is None else sign
-    return effect, f"{one.group.capitalize()}. {one.text}"
+    return effect, f"{i18n.group(one.group)}. {i18n.worded(one.text)}"
 
 
 def harmless_causes(profile: ClientProfile) -> list[str]:

@@ -138,9 +138,11 @@ def score_response(score: Score) -> dict[str, Any]:
         "value": score.value,
         "score": i18n.score(score),
         "severity": score.severity,
-        "reasons": [reason.text for reason in score.reasons if reason.effect > 0][:N_REASONS],
+        "reasons": [i18n.worded(reason.text) for reason in score.reasons if reason.effect > 0][:N_REASONS],
         "harmless": [
-            i18n.text("demo.harmless", text=cause.text) for cause in score.explanations if cause.verdict == FITS
+            i18n.text("demo.harmless", text=i18n.worded(cause.text))
+            for cause in score.explanations
+            if cause.verdict == FITS
         ],
     }
 
