@@ -19,7 +19,7 @@ export PIPENV_DONT_LOAD_ENV = 1
 export PIPENV_NOSPIN = 1
 export PIPENV_YES = 1
 export PIPENV_PIPFILE =
-EVERYTHING = packages train dev-packages spark
+EVERYTHING = packages train dev-packages spark remote
 # Where bytecode is not kept, each of the some hundred processes that tests start compiles all modules again.
 unexport PYTHONDONTWRITEBYTECODE
 # A file's tests stay together, for what they share; tests/conftest.py gives those that take long out first.

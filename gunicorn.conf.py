@@ -170,6 +170,7 @@ def reload_if_it_starts(server, reload):
 # --- the last good model ----------------------------------------------------------------------------------------------
 
 MODEL_PATH = "MODEL_PATH"  # the setting of this name
+FETCH_TIMEOUT = 300  # seconds
 KEPT = ("", ".sha256", ".hmac")  # endings of the model's file and of its seals
 
 
@@ -180,10 +181,31 @@ def keep_model(server):
         server.kept = getattr(server, "kept", None) or tempfile.mkdtemp(
             prefix="fairmeter-model-", dir=folder_for_files()
         )
-        for ending in KEPT:
-            copy_or_remove(server.model_path + ending, os.path.join(server.kept, "model.bin" + ending))
-    except OSError as error:
+        with tempfile.TemporaryDirectory(dir=server.kept) as folder:
+            source = fetched(server.model_path, folder)
+            for ending in KEPT:
+                copy_or_remove(source + ending, os.path.join(server.kept, "model.bin" + ending))
+        if is_address(server.model_path):
+            use_kept_model(server)  # a worker that is started again does not depend on the place of the model
+    except (OSError, subprocess.SubprocessError) as error:
         server.log.warning("The model is not kept for workers after a refused reload: %s", error)
+
+
+def is_address(place):
+    """Whether MODEL_PATH is one that fsspec reads, such as s3://bucket/model.bin."""
+    return "://" in place
+
+
+def fetched(place, folder):
+    """The path of the model: its own, or in the folder where it was fetched from an address.
+
+    In a process of its own: the master loads nothing of what the service needs.
+    """
+    if not is_address(place):
+        return place
+    command = [sys.executable, "-m", "fairmeter.models.remote_files", place, folder]
+    subprocess.run(command, check=True, timeout=FETCH_TIMEOUT)  # noqa: S603
+    return os.path.join(folder, "model.bin")
 
 
 def copy_or_remove(source, target):
@@ -211,7 +233,8 @@ def use_kept_model(server):
 
 
 def when_ready(server):
-    server.model_path = os.path.abspath(os.environ.get(MODEL_PATH) or "model.bin")
+    place = os.environ.get(MODEL_PATH) or "model.bin"
+    server.model_path = place if is_address(place) else os.path.abspath(place)
     keep_model(server)
     server.handle_hup = partial(reload_if_it_starts, server, server.handle_hup)
     listen_on_port(server)

@@ -229,7 +229,7 @@ def _ids_by_rank(scores: list[Score], ranks: list[int]) -> list[str]:
 
 def load_model(options: ScoringOptions, settings: CommandSettings) -> FraudModel:
     """The model of --model or of the settings, its features those of this program. Raises ModelError."""
-    path = options.model or settings.model_path
+    path = options.model or settings.model_file
     model = model_file.load(path, settings.key)
     model_file.check_features(model, FEATURE_NAMES, path)
     return model

@@ -12,6 +12,8 @@ However a run ends, model.bin is the old file or the complete new one.
 
 import sys
 import time
+from contextlib import suppress
+from pathlib import Path
 
 from pydantic import ValidationError
 
@@ -22,7 +24,7 @@ from fairmeter.cli.train_options import check_places, parse_options
 from fairmeter.core.environment import configure_numeric_libraries
 from fairmeter.data.files import TableError
 from fairmeter.data.partitioned.spark import SparkError
-from fairmeter.models import model_file
+from fairmeter.models import kept_versions, model_file
 from fairmeter.models.model_file import ModelError, file_sha256
 from fairmeter.reports.training_report import write_training_report
 from fairmeter.scoring.population_drift import describe_references
@@ -70,9 +72,17 @@ def run(options: TrainingOptions, settings: CommandSettings) -> None:
     result = TrainingResult(*with_version(*result))
     write_metrics(result, options)
     if result.model:
+        keep_version(options.out, settings.key)
         model_file.save(result.model, options.out, settings.key)  # last: a failure before this leaves the old model
+        keep_version(options.out, settings.key)
     print_lines(*describe_results(result.metrics))
     print_lines(f"{options.report}/report.html written; {(time.monotonic() - started) / 60:.1f} minutes.")
+
+
+def keep_version(path: Path, key: bytes | None) -> None:
+    """Keep the model that is there, for `python -m fairmeter.cli.versions --rollback`; a full disk keeps none."""
+    with suppress(ModelError, OSError):
+        kept_versions.keep(path, key)
 
 
 def learn_invoices(

@@ -23,6 +23,8 @@ MOVE, INSPECTION, USER, KEY = "move", "inspection", "user", "key"  # kinds of ro
 READINGS, ERASURE, SEAL = "readings deleted", "client erased", "sealed"
 CREW, PLAN, ALERT = "crew", "plan published", "alert"
 EXPORT, PURGE, RESTORE = "client exported", "purged", "restored from a backup"
+LIST_EXPORT = "list exported"  # as a file
+SIGN_IN, SIGN_IN_FAILED = "signed in", "sign-in failed"
 PURGE_KINDS = ("readings", "photos", "sign-ins", "scores")  # what may be deleted by its age
 
 

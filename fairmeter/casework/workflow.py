@@ -65,6 +65,10 @@ class MoveNotAllowed(CaseError):
     """MOVES has no such move, or the move lacks something required."""
 
 
+class FourEyesNeeded(CaseError):
+    """One user alone may not close a case."""
+
+
 def check_move(state: str, to: str, why: str, assignee: str | None) -> None:
     """Raise MoveNotAllowed, with the allowed moves, unless the case may make this move."""
     if to not in MOVES:

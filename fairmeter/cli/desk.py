@@ -8,6 +8,7 @@ Exit codes: 0 done, 1 not possible or not intact (one sentence on stderr).
 import signal
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, NamedTuple
@@ -36,13 +37,14 @@ class ExternalServices(NamedTuple):
     """Addresses of notifications, the broker of readings, and the loader of the demo.
 
     channels: addresses by channel; broker: MQTT_URL; load_demo: fills an empty store, returns the number of clients;
-    model: the file that is served.
+    model: the file that is served; client_id: of the listener at the broker.
     """
 
     channels: Mapping[str, Sequence[str]]
     broker: str | None
     load_demo: Callable[[], int]
     model: Path | None = None
+    client_id: str | None = None
 
 
 def register(app: Flask, service: "DeskService | None", services: ExternalServices) -> None:
@@ -78,14 +80,17 @@ def change_user(
     role: str | None,
     password: bool,
     active: bool | None,
+    without_second_factor: bool = False,
 ):
-    """Change a user's role, password or access; the user's open sessions end."""
+    """Change a user's role, password or access, or remove its second factor; the user's open sessions end."""
     from fairmeter.web.http.sessions import hash_of_password
 
     changes = {"role": role, "is_active": active}
     if password:
         changes["password_hash"] = _or_exit(lambda: hash_of_password(_password()))
     user = _or_exit(lambda: service.store.change_user(name, **changes))
+    if without_second_factor:
+        _or_exit(lambda: service.store.set_totp(name, None))
     click.echo(f"{user.name} is {user.role}{'' if user.is_active else ', and may not sign in'}.")
 
 
@@ -94,16 +99,29 @@ def users(service: "DeskService", _services: ExternalServices) -> None:
     for user in _or_exit(service.store.list_users):
         click.echo(f"user  {user.role:12}  {'active' if user.is_active else 'out':6}  {user.name}")
     for key in _or_exit(service.store.list_keys):
-        used = f"last used {key.last_used_at:%Y-%m-%d %H:%M} UTC" if key.last_used_at else "never used"
-        click.echo(f"key   {key.role:12}  {'active' if key.is_active else 'out':6}  {key.name}, {used}")
+        used = f"last used {_minute(key.last_used_at)}" if key.last_used_at else "never used"
+        ends = f", until {_minute(key.expires_at)}" if key.expires_at else ""
+        click.echo(f"key   {key.role:12}  {'active' if key.is_active else 'out':6}  {key.name}, {used}{ends}")
 
 
-def add_key(service: "DeskService", _services: ExternalServices, name: str, role: str) -> None:
+def _minute(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
+
+
+def add_key(
+    service: "DeskService",
+    _services: ExternalServices,
+    name: str,
+    role: str,
+    days: int | None = None,
+    per_minute: int | None = None,
+) -> None:
     """Make a key for a script; it is shown once."""
     from fairmeter.web.http.sessions import new_key
 
     key, key_hash = new_key()
-    _or_exit(lambda: service.store.add_key(name, key_hash, role))
+    expires_at = None if days is None else datetime.now(UTC) + timedelta(days=days)
+    _or_exit(lambda: service.store.add_key(name, key_hash, role, expires_at=expires_at, per_minute=per_minute))
     click.echo("Send it as Authorization: Bearer KEY. It is shown this once:", err=True)
     click.echo(key)
 
@@ -258,11 +276,14 @@ def listen(service: "DeskService", services: ExternalServices) -> None:
         signal.signal(number, lambda *_: done.set())
     click.echo("Listening; Ctrl-C stops it.", err=True)
     counts = _or_exit(
-        lambda: mqtt.listen(
+        lambda: mqtt.listen_alone(
+            service.store,
             services.broker,
             lambda rows: service.take_readings(rows, mqtt.SENDER).stored,
             done.is_set,
-            reject=service.count_rejected,
+            service.count_rejected,
+            services.client_id or mqtt.CLIENT_ID,
+            done.wait,
         )
     )
     click.echo(", ".join(f"{value} {name.removeprefix('n_')}" for name, value in counts.by_name().items()))
@@ -311,8 +332,14 @@ PARAMETERS = {
         click.Option(["--role"], type=click.Choice(ROLES)),
         click.Option(["--password"], is_flag=True, help="asks for a new one"),
         click.Option(["--active/--out", "active"], default=None, help="whether they may sign in"),
+        click.Option(["--without-second-factor"], is_flag=True, help="as for a lost phone"),
     ],
-    "add-key": [NAME, ROLE],
+    "add-key": [
+        NAME,
+        ROLE,
+        click.Option(["--days"], type=click.IntRange(1, 36_500), help="after which it opens nothing; default: never"),
+        click.Option(["--per-minute"], type=click.IntRange(1), help="requests that each worker answers it"),
+    ],
     "revoke-key": [NAME],
     "audit": [
         click.Option(

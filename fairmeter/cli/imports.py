@@ -58,7 +58,7 @@ def main() -> int:
     steps = ImportSteps(
         store,
         import_files(settings, store),
-        settings.model_path,
+        settings.model_file,
         settings.key,
         settings.alert_rules,
         settings.billable_months,

@@ -5,6 +5,7 @@ Out: the Flask app of `gunicorn predict:app`. What cannot start stops the proces
 """
 
 import sys
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -21,12 +22,13 @@ from fairmeter.scoring import examples
 from fairmeter.scoring.client_tables import read_client_tables
 from fairmeter.scoring.predictor import Predictor
 from fairmeter.web.app import create_app
-from fairmeter.web.http import observability
+from fairmeter.web.http import forwarding, observability
 from fairmeter.web.http.auth import EVERYBODY, NO_ONE, THIS_MACHINE
 from fairmeter.web.http.openapi_app import Api
 
 if TYPE_CHECKING:
     from fairmeter.web.desk import DeskExtension
+    from fairmeter.web.http.single_sign_on import Provider
 
 CANNOT_START = 4  # gunicorn stops at this exit code of a worker; after any other it would start the next one, for ever
 OPEN_TO = {"0": NO_ONE, "1": THIS_MACHINE, "anywhere": EVERYBODY}
@@ -50,9 +52,12 @@ def build_app(settings: Settings) -> Api:
             "OPEN is set: the desk asks for no key and no password", extra={"fields": {"to": OPEN_TO[settings.open]}}
         )
     app = create_app(predictor, settings.limits, secret_value(settings.api_key), desk)
+    forwarding.warn_of_unexpected(app, settings.proxies)
     load_demo = partial(_load_demo, desk, predictor, settings)
     broker = secret_value(settings.mqtt_url)
-    services = desk_commands.ExternalServices(settings.channels, broker, load_demo, settings.model_path)
+    services = desk_commands.ExternalServices(
+        settings.channels, broker, load_demo, settings.model_file, settings.mqtt_client_id
+    )
     desk_commands.register(app, desk and desk.service, services)
     if settings.proxies:
         from werkzeug.middleware.proxy_fix import ProxyFix
@@ -65,6 +70,7 @@ def predictor_or_exit(settings: Settings) -> Predictor:
     """The model, after it scored an example of each form: its graphs load now, not while a first client waits."""
     path = settings.model_path
     try:
+        path = settings.model_file
         model = model_file.load(path, settings.key)
         model_file.check_features(model, FEATURE_NAMES, path)
         predictor = Predictor(model, settings.billable_months)
@@ -90,6 +96,7 @@ def desk_or_exit(settings: Settings, predictor: Predictor) -> "DeskExtension | N
     from fairmeter.cli.imports import Launcher, import_files
     from fairmeter.desk import runs  # brings SQLAlchemy
     from fairmeter.desk.imports import Imports
+    from fairmeter.store import StoreUnavailable
     from fairmeter.web.desk import DeskExtension
     from fairmeter.web.pages.site import PageSettings
 
@@ -97,10 +104,12 @@ def desk_or_exit(settings: Settings, predictor: Predictor) -> "DeskExtension | N
         audit_key = secret_value(settings.audit_key)
         service = runs.open_desk(
             secret_value(settings.database_url) or runs.DATABASE, settings.alert_rules, predictor, settings.photos,
-            audit_key=audit_key.encode() if audit_key else None,
+            audit_key=audit_key.encode() if audit_key else None, four_eyes=settings.four_eyes == "1",
         )  # fmt: skip
         service.imports = Imports(service.store, import_files(settings, service.store), Launcher())
-        secret = secret_value(settings.secret_key) or service.store.secret("session")
+        opening = runs.DeskOpening(service.store)
+        with suppress(StoreUnavailable):  # the service scores without its database
+            opening.check()
     except runs.OPEN_ERRORS as error:
         stop(str(error))
     pages = PageSettings(
@@ -111,8 +120,20 @@ def desk_or_exit(settings: Settings, predictor: Predictor) -> "DeskExtension | N
         outlines=settings.map_outlines,
         credit=settings.map_credit,
         reports=(settings.report_path, paths.DELIVERED_METRICS),
+        provider=provider_of(settings),
     )
-    return DeskExtension(service, secret, OPEN_TO[settings.open], pages)
+    secret = secret_value(settings.secret_key)
+    return DeskExtension(service, secret, OPEN_TO[settings.open], pages, opening)
+
+
+def provider_of(settings: Settings) -> "Provider | None":
+    """The OpenID provider at which users sign in; None where none is set."""
+    from fairmeter.web.http.single_sign_on import Provider
+
+    if not settings.oidc_issuer:
+        return None
+    secret = secret_value(settings.oidc_client_secret) or ""
+    return Provider(settings.oidc_issuer, settings.oidc_client_id, secret, settings.oidc_roles, settings.oidc_claim)
 
 
 def _load_demo(desk: "DeskExtension", predictor: Predictor, settings: Settings) -> int:

@@ -7,13 +7,16 @@ Out: CommandSettings for train.py and score.py, Settings for the service; or pyd
 """
 
 import os
+from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, Field, PrivateAttr, SecretStr, ValidationError, ValidationInfo, field_validator
 
 from fairmeter.core import paths
+from fairmeter.models import remote_files
 from fairmeter.planning.recovery import BILLABLE_MONTHS
 from fairmeter.scoring.payloads import RequestLimits
 from fairmeter.web.pages import basemap
@@ -23,7 +26,11 @@ from fairmeter.wording.locales import locale_of
 class CommandSettings(BaseModel):
     """What the commands on files read: the model, its key, the desk's database."""
 
-    model_path: Path = Field(Path("model.bin"), description="The model that scores.")
+    model_path: str = Field(
+        "model.bin",
+        description="The model that scores: a file, or an address that fsspec reads, such as "
+        "`s3://BUCKET/model.bin`, from which it is fetched at the start and at a reload (category `remote`).",
+    )
     model_key: SecretStr | None = Field(
         None, description="Signs model.bin when it is written; with it, an unsigned model is refused."
     )
@@ -32,11 +39,21 @@ class CommandSettings(BaseModel):
         description="The desk's database: `sqlite:///FILE` or `postgresql://USER@HOST/NAME`. It turns the desk on.",
     )
 
+    _fetched: TemporaryDirectory | None = PrivateAttr(None)  # as long as these settings are there
+
     @classmethod
     def from_environment(cls) -> Self:
         """The settings of this process; an empty variable counts as unset. Raises ValidationError."""
         given = {name: os.environ.get(name.upper()) for name in cls.model_fields}
         return cls.model_validate({name: value for name, value in given.items() if value})
+
+    @cached_property
+    def model_file(self) -> Path:
+        """The file of the model, fetched once where MODEL_PATH is an address. Raises ModelError."""
+        if not remote_files.is_remote(self.model_path):
+            return Path(self.model_path)
+        self._fetched = TemporaryDirectory(prefix="fairmeter-model-")
+        return remote_files.fetch(self.model_path, Path(self._fetched.name))
 
     @property
     def key(self) -> bytes | None:
@@ -75,6 +92,24 @@ class Settings(CommandSettings):
     secret_key: SecretStr | None = Field(
         None, min_length=16, description="Signs the sessions' cookies; unset, a random one is kept in the database."
     )
+    oidc_issuer: str = Field(
+        "",
+        pattern=r"^($|https://[^\s]+$|http://(127\.0\.0\.1|localhost)[:/])",
+        description="An OpenID provider at which users sign in, such as `https://login.example.org/realms/utility`. "
+        "It is asked during a sign-in alone; its redirect address is `/desk/single-sign-on/return`.",
+    )
+    oidc_client_id: str = Field("", description="The service's id at the provider.")
+    oidc_client_secret: SecretStr | None = Field(None, description="Its secret at the provider.")
+    oidc_claim: str = Field("groups", min_length=1, description="The claim that holds a user's groups.")
+    oidc_roles: dict[str, Literal["viewer", "investigator", "admin"]] = Field(
+        {},
+        validate_default=True,
+        description="Roles by group: `GROUP=ROLE`, with blanks between, such as `fraud-admins=admin *=viewer`; `*` is "
+        "everybody whom the provider signs in. Without a role nobody gets in.",
+    )
+    four_eyes: Literal["0", "1"] = Field(
+        "0", description="`1`: nobody closes a case alone; another user must have opened or assigned it."
+    )
     audit_key: SecretStr | None = Field(
         None,
         min_length=16,
@@ -93,6 +128,12 @@ class Settings(CommandSettings):
     )
     mqtt_url: SecretStr | None = Field(
         None, description="The broker and topic of meter readings, for `listen`: `mqtt://HOST:1883/TOPIC`."
+    )
+    mqtt_client_id: str = Field(
+        "fairmeter-listen",
+        min_length=1,
+        max_length=64,
+        description="The name of `listen` at the broker, which queues messages for it: each desk needs its own.",
     )
     time_zone: ZoneInfo = Field(
         ZoneInfo("UTC"), description="The utility's time zone, shown by the dashboard's clocks, such as `Africa/Tunis`."
@@ -163,6 +204,24 @@ class Settings(CommandSettings):
                 raise ValueError("must be channel=ADDRESS, with blanks between, such as desk=mailto://host")
             channels.setdefault(channel, []).append(address)
         return channels
+
+    @field_validator("oidc_roles", mode="before")
+    @classmethod
+    def _roles(cls, text: str | dict[str, str]) -> dict[str, str]:
+        if isinstance(text, dict):  # the default
+            return text
+        parts = [part.rpartition("=") for part in text.split()]
+        if not all(group for group, _, _ in parts):
+            raise ValueError("must be GROUP=ROLE, with blanks between, such as crews=investigator")
+        return {group: role for group, _, role in parts}
+
+    @field_validator("oidc_roles")
+    @classmethod
+    def _complete(cls, roles: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        given = info.data
+        if given.get("oidc_issuer") and not (roles and given.get("oidc_client_id") and given.get("oidc_client_secret")):
+            raise ValueError("must name who gets in at OIDC_ISSUER, beside OIDC_CLIENT_ID and OIDC_CLIENT_SECRET")
+        return roles
 
     @property
     def channels(self) -> dict[str, list[str]]:

@@ -12,30 +12,37 @@ import logging
 import math
 import queue
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from fairmeter.core.client_ids import problem_with_id
 from fairmeter.data.readings import parse_moment
-from fairmeter.store import QUALITIES, IngestionResult, MeterReading, Sender, StoreUnavailable
+from fairmeter.store import QUALITIES, Hold, IngestionResult, MeterReading, Sender, Store, StoreUnavailable
 
 PORTS = {"mqtt": 1883, "mqtts": 8883}
 TOPIC = "fairmeter/readings/#"
-CLIENT_ID = "fairmeter-listen"  # the broker queues messages for this name
+CLIENT_ID = "fairmeter-listen"  # the broker queues messages for this name; of two with one name it sends one away
+MAX_DISCONNECTS, DISCONNECTS_WITHIN = 5, 60.0  # seconds; more often than by any network: another goes by the name
 AT_LEAST_ONCE = 1  # MQTT's quality of service
 MAX_QUEUED = 1000  # messages received and not stored yet
 BATCH_SIZE, BATCH_WAIT = 500, 0.2  # messages stored at once; seconds that the first of them waits for others
 MAX_ID = 200  # characters of a client id
-RETRY = 2.0  # seconds between tries while the database does not answer
+RETRY = 2.0  # seconds between tries while the database does not answer, or another process listens
+LISTENING = 0x6661696D  # names this work among those that one process at a time does
 
 log = logging.getLogger(__name__)
 
 
 class BadBroker(ValueError):
     """MQTT_URL is not a broker's URL."""
+
+
+class ClientIdTaken(BadBroker):
+    """Another client of the broker has the same id, and each sends the other away."""
 
 
 class BadMessage(ValueError):
@@ -146,36 +153,103 @@ def _read(messages: list) -> tuple[list[MeterReading], list[str]]:
     return rows, bad
 
 
+class Disconnections:
+    """The moments at which the broker sent this client away, which it asks itself for but once."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock, self._at = clock, deque(maxlen=MAX_DISCONNECTS)
+
+    def add(self) -> None:
+        """Record one."""
+        self._at.append(self._clock())
+
+    def check(self, client_id: str) -> None:
+        """Raises ClientIdTaken after too many of late."""
+        if len(self._at) == MAX_DISCONNECTS and self._clock() - self._at[0] < DISCONNECTS_WITHIN:
+            raise ClientIdTaken(
+                f"The broker ends the connection again and again: another client has the id {client_id!r}, most "
+                "likely a listener of another desk. Give each desk its own MQTT_CLIENT_ID."
+            )
+
+
+def listen_alone(
+    store: Store,
+    url: str,
+    store_readings: Callable[[list[MeterReading]], IngestionResult],
+    is_done: Callable[[], bool],
+    reject: Callable[[str, int], None] = lambda _why, _n: None,
+    client_id: str = CLIENT_ID,
+    wait: Callable[[float], None] = time.sleep,
+) -> IngestionCounts:
+    """Consume messages until is_done(), one process at a time: others wait, and go on where this one ends.
+
+    Raises BadBroker, ClientIdTaken, and OSError if the broker cannot be reached.
+    """
+    counts, is_waiting = IngestionCounts(), False
+    while not is_done():
+        try:
+            with store.held_alone(LISTENING) as hold:
+                if hold is not None:
+                    is_waiting = False
+                    counts = listen(
+                        url, store_readings, partial(_is_over, is_done, hold), reject=reject, client_id=client_id,
+                        counts=counts,
+                    )  # fmt: skip
+                elif not is_waiting:
+                    is_waiting = True
+                    log.info("another process listens; this one goes on where that one ends")
+        except StoreUnavailable as error:
+            log.warning("listening waits for the database: %s", error)
+        if not is_done():
+            wait(RETRY)
+    return counts
+
+
+def _is_over(is_done: Callable[[], bool], hold: Hold) -> bool:
+    return is_done() or not hold.lasts()
+
+
 def listen(
     url: str,
     store_readings: Callable[[list[MeterReading]], IngestionResult],
     is_done: Callable[[], bool],
     on_progress: Callable[[IngestionCounts], None] = lambda _counts: None,
     reject: Callable[[str, int], None] = lambda _why, _n: None,
+    client_id: str = CLIENT_ID,
+    counts: IngestionCounts | None = None,
 ) -> IngestionCounts:
-    """Consume messages until is_done(). on_progress gets the counts after each batch.
+    """Consume messages until is_done(). on_progress gets the counts after each batch, which begin with `counts`.
 
-    Raises BadBroker, and OSError if the broker cannot be reached.
+    Raises BadBroker, ClientIdTaken, and OSError if the broker cannot be reached.
     """
     from paho.mqtt import client as mqtt  # only this command needs it
 
     host, port, topic, is_tls, user, password = broker_of(url)
-    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=CLIENT_ID, clean_session=False, manual_ack=True)
+    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=False, manual_ack=True)
     if user is not None:
         client.username_pw_set(user, password)
     if is_tls:
         client.tls_set()
-    listener = Listener(store_readings, lambda message: client.ack(message.mid, message.qos), reject)
+    listener = Listener(
+        store_readings, lambda message: client.ack(message.mid, message.qos), reject, counts or IngestionCounts()
+    )
+    disconnections = Disconnections()
+    client.on_disconnect = lambda *_: disconnections.add()
     client.on_message = lambda _client, _data, message: listener.enqueue(message)
     client.on_connect = lambda *_: client.subscribe(topic, AT_LEAST_ONCE)  # again after each reconnect
     client.connect(host, port)
     client.loop_start()
     try:
-        _store_until(listener, is_done, on_progress)
+        _store_until(listener, partial(_checked, is_done, disconnections, client_id), on_progress)
     finally:
         client.disconnect()
         client.loop_stop()
     return listener.counts
+
+
+def _checked(is_done: Callable[[], bool], disconnections: Disconnections, client_id: str) -> bool:
+    disconnections.check(client_id)
+    return is_done()
 
 
 def _store_until(

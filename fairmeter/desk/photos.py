@@ -31,6 +31,7 @@ MAX_PIXELS, MAX_PIXELS_BASELINE_JPEG = 16_000_000, 50_000_000
 MIN_SIDE, MAX_SIDE = 16, 1600  # pixels; a seal and an index are legible at 1600
 QUALITY = 82
 FORMATS = ("JPEG", "PNG")  # no other decoder is tried
+OWNER_ONLY, OWNER_ONLY_FOLDER = 0o600, 0o700  # modes
 HASH_DIGITS = 32  # of a picture's SHA-256, in its name
 NAME = re.compile(r"[0-9a-f]{32}-[0-9a-f]{8}\.jpg")
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -98,8 +99,8 @@ class Photos:
         return list(_pictures_of(sent))
 
     def _write(self, name: str, picture: bytes) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / name).open("xb") as file:
+        self.folder.mkdir(OWNER_ONLY_FOLDER, parents=True, exist_ok=True)
+        with os.fdopen(os.open(self.folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY), "wb") as file:
             file.write(picture)
             file.flush()
             os.fsync(file.fileno())

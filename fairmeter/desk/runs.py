@@ -4,12 +4,14 @@ In:  settings, a scorer; scores with the tables and features that they are of.
 Out: DeskService over an open store; profiles, alerts and a run in the store.
 """
 
+import logging
 import math
 import time
 from collections.abc import Callable, Sequence
 from datetime import date
 from functools import partial
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 
@@ -43,11 +45,60 @@ DATABASE = "sqlite:///fairmeter.db"  # the default: a file in the working direct
 RULES = paths.ALERT_RULES
 OPEN_ERRORS = (StoreError, BadRules)
 MIN_JUDGED_SHARE = 0.8  # of the clients that the last run judged
-MAX_WAIT = 30  # seconds for the database to answer when the service starts: both often start together
+RETRY = 2.0  # seconds between two attempts to open the desk; others are answered at once meanwhile
+MAX_WAIT = 30  # seconds for the database to answer a command: both often start together
+
+
+log = logging.getLogger(__name__)
 
 
 class FewerClients(StoreError):
     """A run judges far fewer clients than the last one: most often a file or a join is broken."""
+
+
+class DeskOpening:
+    """Opens the desk once its database answers. [then: called once after the tables are up to date]"""
+
+    def __init__(self, store: Store, then: Sequence[Callable[[], None]] = ()) -> None:
+        self._store, self._then = store, [*then]
+        self._lock, self._is_open = Lock(), False
+        self._tried_at, self._error = -RETRY, StoreUnavailable("The database is being opened; try again.")
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the database was reached, and its tables are up to date."""
+        return self._is_open
+
+    def when_open(self, call: Callable[[], None]) -> None:
+        """Call this once the desk is open: now, or later."""
+        if self._is_open:
+            call()
+        else:
+            self._then.append(call)
+
+    def check(self) -> None:
+        """Raises StoreUnavailable while the database is away, StoreError where it cannot be used."""
+        if self._is_open:
+            return
+        if not self._lock.acquire(blocking=False):
+            raise self._error
+        try:
+            if not self._is_open and time.monotonic() - self._tried_at < RETRY:
+                raise self._error
+            self._open()
+        finally:
+            self._lock.release()
+
+    def _open(self) -> None:
+        try:
+            self._store.migrate()
+            for call in self._then:
+                call()
+        except StoreUnavailable as error:
+            log.warning("the desk waits for its database: %s", error)
+            self._tried_at, self._error = time.monotonic(), error
+            raise
+        self._is_open = True
 
 
 def open_desk(
@@ -55,16 +106,16 @@ def open_desk(
     rules: Path,
     scorer: Scorer,
     photos: Path | None = None,
-    wait: Callable = time.sleep,
     audit_key: bytes | None = None,
+    four_eyes: bool = False,
 ) -> DeskService:
-    """The desk's service over its database, with up-to-date tables. Raises OPEN_ERRORS.
+    """The desk's service over its database, which is not opened yet (DeskOpening). Raises OPEN_ERRORS.
 
     photos: folder; None: beside a database that is a file, otherwise photos are refused. audit_key: seals the audit
-    chain.
+    chain. four_eyes: no user closes a case alone.
     """
     alert_rules = read_rules(rules)
-    store = open_store(url, wait, audit_key)
+    store = Store(url, audit_key, four_eyes)
     backend = Rescorer(following(scorer, store))
     return DeskService(store, alert_rules, backend, plan_visits, Photos(photos or photo_folder(store)))
 

@@ -43,6 +43,7 @@ FORMAT = 6
 # model has the same scores, but no drift.
 OLDER = (3, 4, 5)
 PARTS = ("invoices", "aggregates", "readings")
+SUFFIXES = (".sha256", ".hmac")  # of the seals beside a file
 MAX_BYTES = 512 * 2**20  # unpacked: ten times the size of a model
 # Names of the classes in model.bin. They never change, so that files of all versions can be read.
 KINDS: dict[str, type] = {
@@ -90,8 +91,21 @@ def save(model: FraudModel, path: Path | str, key: bytes | None = None) -> None:
 
     Raises OSError, after which the old file still loads; ModelError if the model could not be read again.
     """
-    path = Path(path)
-    data = _packed(model)
+    _save_bytes(_packed(model), Path(path), key)
+
+
+def copy(source: Path, target: Path, key: bytes | None = None) -> None:
+    """Write the bytes of a model at another path, with seals. Raises ModelError where they cannot be used, OSError."""
+    _save_bytes(_checked(source, key), target, key)
+
+
+def remove(path: Path) -> None:
+    """Delete a model with its seals. Raises OSError."""
+    for suffix in ("", *SUFFIXES):
+        _suffixed(path, suffix).unlink(missing_ok=True)
+
+
+def _save_bytes(data: bytes, path: Path, key: bytes | None) -> None:
     _opened(data, path)  # a file that cannot be read must not replace one that can
     seals = {_suffixed(path, suffix): line for suffix, line in _seals(path, data, key).items()}
     first = [(seal, line + _former(seal)) for seal, line in seals.items()]
@@ -101,6 +115,12 @@ def save(model: FraudModel, path: Path | str, key: bytes | None = None) -> None:
 def load(path: Path | str, key: bytes | None = None) -> FraudModel:
     """Check the seals and read the model. Raises ModelError."""
     path = Path(path)
+    data = _checked(path, key)
+    return replace(_opened(data, path), sha256=hashlib.sha256(data).hexdigest())
+
+
+def _checked(path: Path, key: bytes | None) -> bytes:
+    """The bytes of a file whose seals admit it. Raises ModelError."""
     data = _read(path)
     sums, *signed = _seals(path, data, key).items()
     if not _is_sealed(path, *sums):
@@ -111,7 +131,7 @@ def load(path: Path | str, key: bytes | None = None) -> FraudModel:
         raise ModelError(
             f"{path} is not signed with the key in MODEL_KEY: sign it with this key, or leave MODEL_KEY unset."
         )
-    return replace(_opened(data, path), sha256=hashlib.sha256(data).hexdigest())
+    return data
 
 
 def file_sha256(model: FraudModel) -> str:

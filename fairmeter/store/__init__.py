@@ -1,8 +1,13 @@
 """The only SQL: Store holds clients, scores, alerts, cases, users, readings and notifications."""
 
+from fairmeter.store.access.keys import ApiKey, KeyStore
+from fairmeter.store.access.roles import BadRole, NameTaken, NoSuchName
+from fairmeter.store.access.sign_ins import LoginLimits, SignInStore, TooManyTries
+from fairmeter.store.access.users import NO_PASSWORD, LastAdmin, User, UserStore
 from fairmeter.store.audit import AuditEnd, AuditStore
 from fairmeter.store.corrections import CorrectionStore, FormerReading, Mark, Sender
 from fairmeter.store.engine.database import BadStoreUrl, StoreError, StoreUnavailable, ValueOutOfRange
+from fairmeter.store.engine.exclusive import ExclusiveWork, Hold
 from fairmeter.store.engine.migrate import Migrations
 from fairmeter.store.engine.packing import InvoiceHistories, Series, invoice_histories
 from fairmeter.store.engine.paging import BadQuery, Page
@@ -26,9 +31,9 @@ from fairmeter.store.readings import QUALITIES, UNNAMED, IngestionResult, MeterR
 from fairmeter.store.reference import NO_REFERENCE_DATA, ReferenceData, ReferenceStore
 from fairmeter.store.runs import PopulationCounts, RunStore, RunSummary, population_of
 from fairmeter.store.transformers import TransformerStore
-from fairmeter.store.users import ApiKey, BadRole, LoginLimits, NameTaken, NoSuchName, TooManyTries, User, UserStore
 
 __all__ = [
+    "NO_PASSWORD",
     "NO_REFERENCE_DATA",
     "QUALITIES",
     "UNNAMED",
@@ -46,12 +51,14 @@ __all__ = [
     "ErasedClient",
     "FormerReading",
     "FoundClient",
+    "Hold",
     "Import",
     "ImportConflict",
     "IngestionResult",
     "IngestionTotals",
     "InvoiceHistories",
     "KeptMap",
+    "LastAdmin",
     "LoginLimits",
     "Mark",
     "MeterReading",
@@ -118,6 +125,9 @@ class Store(
     NotificationStore,
     ImportStore,
     UserStore,
+    KeyStore,
+    SignInStore,
+    ExclusiveWork,
     Migrations,
 ):
     """A database of SQLite or PostgreSQL, given by its URL; call migrate() first. Each method is one transaction.

@@ -16,6 +16,7 @@ from fairmeter.casework import workflow
 from fairmeter.casework.audit_chain import (
     INSPECTION,
     KEY,
+    LIST_EXPORT,
     MOVE,
     SEAL,
     USER,
@@ -40,11 +41,21 @@ class AuditKeyMissing(StoreError):
 
 
 class AuditedRows(NamedTuple):
-    """A table whose rows are audited: its key, and the columns that a digest covers."""
+    """A table whose rows are audited: its key, and the columns that a digest covers.
+
+    later: columns that were added after the first entries; a digest covers those that have a value, with their names.
+    """
 
     table: Table
     key: str
     columns: tuple[str, ...]
+    later: tuple[str, ...] = ()
+
+    def digest(self, row: Sequence) -> str:
+        """The digest of a row. [as _rows_of selects it]"""
+        first = 1 + len(self.columns)
+        later = [pair for pair in zip(self.later, row[first:], strict=True) if pair[1] is not None]
+        return digest_of([*row[:first], *(value for pair in later for value in pair)])
 
 
 AUDITED = {
@@ -54,8 +65,12 @@ AUDITED = {
         ("case_id", "client_id", "inspected_on", "outcome", "user", "is_random", "recorded_at", "note", "recovered_kwh",
          "recovered_value", "photos", "severity", "probability", "reason_group", "region"),
     ),
-    USER: AuditedRows(users, "name", ("password_hash", "role", "is_active", "created_at")),
-    KEY: AuditedRows(api_keys, "name", ("key_hash", "role", "is_active", "created_at")),
+    USER: AuditedRows(
+        users, "name", ("password_hash", "role", "is_active", "created_at"), ("subject", "totp_secret")
+    ),
+    KEY: AuditedRows(
+        api_keys, "name", ("key_hash", "role", "is_active", "created_at"), ("expires_at", "per_minute")
+    ),
 }  # fmt: skip
 
 
@@ -111,6 +126,11 @@ class AuditStore(Database):
                     for row in rows.mappings():
                         yield json.dumps({"chain": kind} | {name: _text_of(value) for name, value in row.items()})
 
+    def record_export(self, name: str, user: str, details: str) -> None:
+        """Put on record that a user took a list as a file. [details: its format and filters]"""
+        with self.writing() as connection:
+            append_entry(connection, self.audit_key, LIST_EXPORT, name, user, details)
+
     def photo_names(self) -> list[str]:
         """Names of the photos of all inspections, which hold the pictures' hashes."""
         with self.reading() as connection:
@@ -138,7 +158,7 @@ def append_row(connection: Connection, key: bytes | None, kind: str, row_id: Any
     """Append an entry with the row as this transaction leaves it."""
     audited = AUDITED[kind]
     found = connection.execute(_rows_of(audited).where(audited.table.c[audited.key] == row_id)).one_or_none()
-    append_entry(connection, key, kind, str(row_id), user, details, None if found is None else digest_of(found))
+    append_entry(connection, key, kind, str(row_id), user, details, None if found is None else audited.digest(found))
 
 
 def append_entry(
@@ -173,7 +193,7 @@ def _end(connection: Connection) -> tuple[int, str, str | None]:
 
 def _rows_of(audited: AuditedRows) -> Select:
     table = audited.table
-    return select(table.c[audited.key], *(table.c[name] for name in audited.columns))
+    return select(table.c[audited.key], *(table.c[name] for name in (*audited.columns, *audited.later)))
 
 
 # --- verification -----------------------------------------------------------------------------------------------------
@@ -206,7 +226,7 @@ def _first_row_mismatch(connection: Connection) -> ChainBreak | None:
                 seq, digest = written.pop(str(row[0]), (0, None))
                 if seq == 0:
                     return ChainBreak(0, f"The {kind} {row[0]} is in no audit entry: it was inserted past the desk.")
-                if digest != digest_of(row):
+                if digest != audited.digest(row):
                     return ChainBreak(seq, f"The {kind} {row[0]} was changed after audit entry {seq} was written.")
         gone = [(seq, subject) for subject, (seq, digest) in written.items() if digest is not None]
         if gone:

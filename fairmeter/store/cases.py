@@ -321,6 +321,8 @@ class CaseStore(Database):
         """
         kept = {"planned_on": case.planned_on, "crew": case.crew} if to == rules.INSPECTING else {}
         dates = dict.fromkeys(CASE_DATES) | kept | dates
+        if to == rules.CLOSED and self.four_eyes:
+            _require_another(connection, case, user)
         lock_chain(connection)
         last = _first(connection, select(moves.c.seq, moves.c.hash).order_by(moves.c.seq.desc()).limit(1))
         move = Move(
@@ -346,6 +348,17 @@ class CaseStore(Database):
         if version is not None and version != case.version:
             raise case_taken_error(case)
         return case
+
+
+def _require_another(connection: Connection, case: Case, user: str) -> None:
+    """Raise FourEyesNeeded unless another user took part in the case since it was last opened."""
+    of_case = moves.c.case_id == case.case_id
+    closed = select(func.max(moves.c.version)).where(of_case, moves.c.to_state == rules.CLOSED).scalar_subquery()
+    others = select(moves.c.seq).where(of_case, moves.c.version > func.coalesce(closed, 0), moves.c.user != user)
+    if connection.execute(others.limit(1)).first() is None:
+        raise rules.FourEyesNeeded(
+            "Nobody closes a case alone here: let another user assign it to you, or record the outcome."
+        )
 
 
 def case_taken_error(case: Case) -> CaseTaken:

@@ -8,6 +8,7 @@ from fairmeter.scoring.payloads import RequestLimits
 from fairmeter.web.http import errors, observability
 from fairmeter.web.http.auth import ANYBODY, AccessControl
 from fairmeter.web.http.openapi_app import Api, raise_refusal
+from fairmeter.web.http.operations import describe_operations
 from fairmeter.web.scoring_api import routes, schemas
 
 DOCUMENTS = ("home", "docs", "docs_with_slash", "document")
@@ -29,6 +30,7 @@ def create_app(
     routes.register(app, guard, scorer, limits, desk)
     if desk is not None:
         desk.register(app, guard)
+    describe_operations(app, guard.roles, schemas.ErrorAnswer.__name__, schemas.ProtocolError.__name__)
     return app
 
 

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
-from flask import Flask, Response
+from flask import Flask, Response, request, session
+from flask.sessions import NullSession
 
-from fairmeter.casework.workflow import BadDay, CaseError, CaseNotFound, CaseTaken, ClientNotFound
+from fairmeter.casework.workflow import BadDay, CaseError, CaseNotFound, CaseTaken, ClientNotFound, FourEyesNeeded
 from fairmeter.core.types import Score
 from fairmeter.desk import runs
 from fairmeter.desk.service import DeskService
@@ -21,54 +22,108 @@ from fairmeter.scoring.problems import FieldProblem, Problem
 from fairmeter.store import (
     BadQuery,
     ImportConflict,
+    LastAdmin,
+    NameTaken,
     NoSuchCampaign,
     NoSuchCrew,
     NoSuchImport,
+    NoSuchName,
     NoSuchPlan,
     PlanChanged,
     StoreError,
     StoreUnavailable,
 )
 from fairmeter.web.app import Api
-from fairmeter.web.desk_api import alerts, campaigns, fieldwork, gauges, imports, read, write
-from fairmeter.web.http import code_names, errors, observability, sessions
-from fairmeter.web.http.auth import NO_ONE, AccessControl, DeskAccess
+from fairmeter.web.desk_api import access, alerts, campaigns, fieldwork, gauges, imports, read, write
+from fairmeter.web.exports import files
+from fairmeter.web.http import code_names, errors, observability, security_log, sessions
+from fairmeter.web.http.auth import NO_ONE, AccessControl, DeskAccess, Identity
+from fairmeter.web.http.key_rates import KeyRates
 from fairmeter.web.pages import registry
 from fairmeter.web.pages.site import PageSettings
 
 DEFAULT_PAGES = PageSettings()
 MIN_ROOM = 2**18  # bytes; SQLite writes pages of 4 kB, a photo has some 300 kB
+STATIC_FILES = "desk.static"  # endpoint; the page that says what is wrong needs them
 RETRY_AFTER = {"Retry-After": "5"}  # seconds; about the time that a database needs to restart
+
+
+STATUS_OF = {
+    **dict.fromkeys((NoSuchImport, NoSuchCrew, NoSuchPlan, NoSuchCampaign), (404, "not_found")),
+    PlanChanged: (409, "plan_changed"),
+    ImportConflict: (409, "import_conflict"),
+    NoSuchName: (404, "not_found"),
+    NameTaken: (409, "name_taken"),
+    LastAdmin: (409, "last_admin"),
+}
 
 
 class DeskExtension:
     """The desk for create_app (scoring_api.routes.DeskRoutes)."""
 
     def __init__(
-        self, service: DeskService, secret: str, open_to: str = NO_ONE, pages: PageSettings = DEFAULT_PAGES
-    ) -> None:
+        self, service: DeskService, secret: str | None, open_to: str = NO_ONE, pages: PageSettings = DEFAULT_PAGES,
+        opening: runs.DeskOpening | None = None,
+    ) -> None:  # fmt: skip
+        """secret: signs cookies, None: one that the database keeps. opening: None: the database is there."""
         self.service, self._secret, self._pages = service, secret, pages
         store = service.store
+        self._opening = opening
         self.access = DeskAccess(
-            partial(sessions.identity_of_key, store),
-            partial(sessions.identity_of_session, store),
+            self._once_open(partial(sessions.identity_of_key, store, KeyRates())),
+            self._once_open(partial(sessions.identity_of_session, store)),
             open_to,
             sessions.is_valid_token,
         )
 
+    def _once_open(self, identify: Callable[..., Identity | None]) -> Callable[..., Identity | None]:
+        def checked(*given: str) -> Identity | None:
+            if self._opening is not None:
+                self._opening.check()
+            return identify(*given)
+
+        return checked
+
     def register(self, app: Api, guard: AccessControl) -> None:
         """Add sessions, errors, metrics, the JSON API and the pages."""
-        sessions.register(app, self._secret)
+        self._await_database(app)
         code_names.register(app, self.service.store.code_names)
         register_errors(app)
         metrics = observability.metrics_of(app)
         metrics.add_source(gauges.run_metrics(self.service.store, metrics.store_errors.inc))
+        files.record_exports(app, partial(self._record_export, guard))
         read.register(app, guard, self.service)
         for routes in (alerts, fieldwork, campaigns):
             routes.register(app, guard, self.service)
         write.register(app, guard, self.service)
+        access.register(app, guard, self.service)
         imports.register(app, guard, self.service.imports)
         registry.register(app, guard, self.service, self._pages)
+
+    def _await_database(self, app: Api) -> None:
+        """Answer requests of the desk with 503 until the database is there; scores do not wait for it."""
+        store = self.service.store
+        if self._opening is None:
+            sessions.register(app, self._secret or store.secret("session"))
+            return
+        sessions.register(app, self._secret)
+        if self._secret is None:
+            self._opening.when_open(lambda: setattr(app, "secret_key", store.secret("session")))
+        others = {*app.view_functions, STATIC_FILES}
+
+        def check() -> None:
+            if request.endpoint is None or request.endpoint in others:
+                return
+            self._opening.check()
+            if isinstance(session._get_current_object(), NullSession):  # this request began before there was a secret
+                raise StoreUnavailable("The database is there again; send the request once more.")
+
+        app.before_request(check)
+
+    def _record_export(self, guard: AccessControl, name: str, details: str) -> None:
+        user = guard.identity().signature
+        self.service.store.record_export(name, user, details)
+        security_log.record("list_exported", user, list=name, what=details)
 
     def following(self, scorer: Scorer) -> Scorer:
         """The scorer, claiming no more than the desk's last run did."""
@@ -76,6 +131,8 @@ class DeskExtension:
 
     def ready(self) -> None:
         """Raises StoreUnavailable where the database does not answer, Problem where a disk is full."""
+        if self._opening is not None:
+            self._opening.check()
         self.service.store.ping()
         check_room([self.service.photos.folder, self.service.store.folder])
         self.service.imports.sweep_if_due()  # an orchestrator asks every few seconds, also where no user comes
@@ -106,10 +163,8 @@ def register_errors(app: Flask) -> None:
 
     app.register_error_handler(StoreUnavailable, unavailable)
     app.register_error_handler(BadQuery, lambda error: errors.error_response(_bad_query(error)))
-    for missing in (NoSuchImport, NoSuchCrew, NoSuchPlan, NoSuchCampaign):
-        app.register_error_handler(missing, _answer_as(404, "not_found"))
-    for error, code in ((ImportConflict, "import_conflict"), (PlanChanged, "plan_changed")):
-        app.register_error_handler(error, _answer_as(409, code))
+    for error, (status, code) in STATUS_OF.items():
+        app.register_error_handler(error, _answer_as(status, code))
     app.register_error_handler(StoreError, lambda error: errors.error_response(Problem(422, "bad_value", str(error))))
     app.register_error_handler(CaseError, lambda error: errors.error_response(problem_of(error)))
 
@@ -124,6 +179,8 @@ def problem_of(error: CaseError) -> Problem:
         return Problem(404, "not_found", str(error))
     if isinstance(error, BadDay):
         return Problem(422, "bad_value", str(error))
+    if isinstance(error, FourEyesNeeded):
+        return Problem(409, "four_eyes", str(error))
     code = "case_taken" if isinstance(error, CaseTaken) else "move_not_allowed"
     return Problem(409, code, str(error))
 

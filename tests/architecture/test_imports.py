@@ -57,7 +57,9 @@ DOORS = {
     "flask_openapi flask_openapi_swagger flask_wtf wtforms": "web",
     "werkzeug": "web cli/serve",
     "itsdangerous markupsafe jinja2": "web reports",
-    "argon2 fpdf xlsxwriter": "web",
+    "argon2 fpdf xlsxwriter pyotp segno": "web",
+    "authlib joserfc requests": "web/http/single_sign_on",
+    "fsspec": "models/remote_files",
     "prometheus_client gunicorn": "web gunicorn.conf",
     "pydantic": "web cli train score",
     "pydantic_core": "web scoring/payloads",
@@ -85,6 +87,12 @@ INSIDE_FUNCTIONS = {
     "dlms_cosem",
     "apprise",
     "PIL",
+    "authlib",
+    "fsspec",
+    "joserfc",
+    "requests",
+    "pyotp",
+    "segno",
 }
 ENVIRONMENT = ROOT_FILES | {f"{PACKAGE}.cli.settings", f"{PACKAGE}.core.environment"}
 

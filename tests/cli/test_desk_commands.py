@@ -18,7 +18,7 @@ from fairmeter.desk.notify import Delivery
 from fairmeter.desk.photos import Photos
 from fairmeter.store import Store, StoreUnavailable
 from fairmeter.web.app import create_app
-from fairmeter.web.desk_api.write import WHITE_PNG
+from fairmeter.web.desk_api.bodies import WHITE_PNG
 from fairmeter.web.http.auth import INVESTIGATOR
 from tests.builders.desk import PASSWORD, add_user, desk_app, moved, opened, recorded, signed_in, with_key
 from tests.builders.service import LIMITS, ByConsumption
@@ -48,6 +48,21 @@ def app(store):
 def run(app, store):
     with shell(app, runs.DeskService(store, shipped_rules(), runs.Rescorer(ByConsumption()), runs.plan_visits)) as run:
         yield run
+
+
+def test_a_key_may_end_and_have_a_limit(run, store):
+    assert run("add-key", "nightly", "--days", "30", "--per-minute", "60").exit_code == 0
+    (key,) = store.list_keys()
+    assert timedelta(days=29) < key.expires_at - datetime.now(UTC) <= timedelta(days=30)
+    assert key.per_minute == 60
+    assert f"never used, until {key.expires_at:%Y-%m-%d %H:%M} UTC" in run("users").output
+
+
+def test_the_second_factor_of_a_lost_phone_is_removed(run, store):
+    add_user(store)
+    store.set_totp("anna", "SECRET")
+    assert run("change-user", "anna", "--without-second-factor").exit_code == 0
+    assert not store.find_user("anna").has_totp
 
 
 # --- users and keys ---------------------------------------------------------------------------------------------------

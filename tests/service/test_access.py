@@ -4,11 +4,12 @@ import pytest
 
 from fairmeter.scoring.problems import Problem
 from fairmeter.web.app import create_app
-from fairmeter.web.http import auth
+from fairmeter.web.http import auth, forwarding
 from fairmeter.web.http.auth import DeskAccess, FailedAttempts, Identity
 from tests.builders.service import LIMITS, ByConsumption, a_body, error_in
 
-KEY = "s3cret-of-a-script"
+KEY = "s3cret-of-a-script"  # of 18 characters
+SHORT = "s3cret"
 OPEN = {
     "/health",
     "/ready",
@@ -79,14 +80,21 @@ def test_a_route_that_names_no_role_is_closed(client):
     assert client.get("/forgotten", headers={"X-API-Key": KEY}).status_code == 403
 
 
-def test_whoever_fails_too_often_waits_even_with_the_right_key(client):
+def test_the_right_key_opens_however_often_others_at_its_address_failed(client):
+    tried = [scored(client, **{"X-API-Key": "guessed"}).status_code for _ in range(auth.FAILURES + 1)]
+    assert tried == [401] * auth.FAILURES + [429]
+    assert scored(client, **{"X-API-Key": KEY}).status_code == 200
+
+
+def test_a_short_key_that_could_be_guessed_waits_after_failures():
+    client = create_app(ByConsumption(), LIMITS, SHORT).test_client()
     for _ in range(auth.FAILURES):
         assert scored(client, **{"X-API-Key": "guessed"}).status_code == 401
-    answer = scored(client, **{"X-API-Key": KEY})
+    answer = scored(client, **{"X-API-Key": SHORT})
     assert error_in(answer, 429)["code"] == "too_many_requests"
     assert 0 < int(answer.headers["Retry-After"]) <= auth.WINDOW
     from_elsewhere = client.post(
-        "/predict", json=a_body(), headers={"X-API-Key": KEY}, environ_overrides={"REMOTE_ADDR": "10.0.0.9"}
+        "/predict", json=a_body(), headers={"X-API-Key": SHORT}, environ_overrides={"REMOTE_ADDR": "10.0.0.9"}
     )
     assert from_elsewhere.status_code == 200
 
@@ -122,6 +130,23 @@ def test_the_name_in_a_host_header_is_read_with_and_without_a_port(host, name):
     assert auth.host_name(host) == name
 
 
+FORWARDED = (
+    "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Anything", "Forwarded", "Via", "X-Real-IP",
+    "True-Client-IP", "CF-Connecting-IP", "X-Envoy-External-Address",
+)  # fmt: skip
+
+
+def test_a_proxy_that_the_service_was_not_told_of_is_warned_of_once(caplog):
+    for proxies, n_expected in ((0, 1), (1, 0)):
+        app = create_app(ByConsumption(), LIMITS)
+        forwarding.warn_of_unexpected(app, proxies)
+        caplog.clear()
+        for _ in range(3):
+            app.test_client().get("/model", headers={"X-Forwarded-For": "10.0.0.9"})
+        found = [record.fields for record in caplog.records if record.getMessage() == "security"]
+        assert [line["kind"] for line in found] == ["forwarded_unexpected"] * n_expected
+
+
 # --- a desk that is open to this machine ------------------------------------------------------------------------------
 
 
@@ -152,7 +177,7 @@ def of_desk(open_to):
         (auth.THIS_MACHINE, {"base_url": "http://127.0.0.1:9696"}, 200),
         (auth.THIS_MACHINE, {"base_url": "http://localhost:9696"}, 200),
         (auth.THIS_MACHINE, {"base_url": "http://evil.example"}, 401),
-        (auth.THIS_MACHINE, {"headers": {"X-Forwarded-For": "10.0.0.9"}}, 401),
+        *((auth.THIS_MACHINE, {"headers": {name: "10.0.0.9"}}, 401) for name in FORWARDED),
         (auth.THIS_MACHINE, {"environ_overrides": {"REMOTE_ADDR": "10.0.0.9"}}, 401),
         (auth.EVERYBODY, {"base_url": "http://evil.example"}, 200),
         (auth.NO_ONE, {}, 401),

@@ -313,3 +313,23 @@ def test_a_file_that_takes_too_long_is_given_up(monkeypatch):
 
     with pytest.raises(Problem):
         process.make_file({"kind": "book", "columns": ["a"]}, never())
+
+
+# --- on record --------------------------------------------------------------------------------------------------------
+
+
+def test_whoever_takes_a_list_as_a_file_is_on_record_without_the_clients_that_were_asked_for(store):
+    filled(store)
+    client = open_desk(store)
+    for path in ("/clients?format=csv&severity=high&id_prefix=c-0", "/list?format=csv", "/inspections.csv", "/clients"):
+        assert client.get(path).status_code == 200
+    entries = [json.loads(line) for line in store.chain_lines()]
+    exports = [entry for entry in entries if entry.get("kind") == "list exported"]
+    assert [(entry["subject"], entry["user"]) for entry in exports] == [
+        ("clients", "open"),
+        ("list", "open"),
+        ("inspections", "open"),
+    ]
+    assert "severity high" in exports[0]["details"]
+    assert "c-0" not in exports[0]["details"]
+    assert store.verify_chain() is None

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from sqlalchemy import select, text
@@ -76,7 +76,8 @@ TAMPERED = {
     "a user is deleted": ("DELETE FROM users WHERE name = 'ben'", "user ben was deleted"),
     "a key's role": ("UPDATE api_keys SET role = 'admin'", "key nightly was changed"),
     "a user is inserted": (
-        "INSERT INTO users SELECT 'eva', password_hash, 'admin', is_active, created_at FROM users WHERE name = 'ben'",
+        "INSERT INTO users (name, password_hash, role, is_active, created_at) "
+        "SELECT 'eva', password_hash, 'admin', is_active, created_at FROM users WHERE name = 'ben'",
         "user eva is in no audit entry",
     ),
     "an entry is changed": ("UPDATE audit_entries SET details = 'other' WHERE seq = 2", "Audit entry 2 was changed"),
@@ -161,3 +162,30 @@ def test_rows_of_before_there_was_a_chain_are_in_it_from_the_migration_on(empty_
         with store.writing() as connection:
             connection.execute(text("UPDATE inspections SET outcome = 'cleared'"))
         assert "The inspection 7 was changed after audit entry 1" in store.verify_chain().text
+
+
+# --- sign-ins, exports, what users and keys have beside --------------------------------------------------------------
+
+LATER = {
+    "a second factor is taken away": ("UPDATE users SET totp_secret = NULL", "user anna was changed"),
+    "an identity elsewhere": ("UPDATE users SET subject = 'mine' WHERE name = 'ben'", "user ben was changed"),
+    "a key's end": ("UPDATE api_keys SET expires_at = NULL", "key nightly was changed"),
+    "a key's limit": ("UPDATE api_keys SET per_minute = 9", "key nightly was changed"),
+    "a sign-in is deleted": ("DELETE FROM audit_entries WHERE kind = 'signed in'", "entries between are missing"),
+    "an export is deleted": ("DELETE FROM audit_entries WHERE kind = 'list exported'", "entries between are missing"),
+}
+
+
+@pytest.mark.parametrize("how", LATER)
+def test_second_factors_ends_of_keys_sign_ins_and_exports_are_in_the_chain(store, how):
+    store.add_user("anna", "hash", "admin")
+    store.add_user("ben", "hash", "viewer")
+    store.set_totp("anna", "SECRET")
+    store.add_key("nightly", "hash of a key", "viewer", expires_at=datetime(2030, 1, 1, tzinfo=UTC), per_minute=5)
+    store.begin_session("hash of a session", "anna", timedelta(hours=1), "by password")
+    store.record_export("clients", "anna", "csv: severity high")
+    store.change_user("ben", role="admin", by="anna")
+    assert store.verify_chain() is None
+    statement, told = LATER[how]
+    past_the_desk(store, statement)
+    assert told in store.verify_chain().text

@@ -81,7 +81,7 @@ def test_rows_of_other_tables_are_refused():
         check_copied(HEAD, ["users"])
 
 
-def test_all_tables_but_those_of_uploads_are_copied(store):
-    assert {table.name for table in copied_tables()} == set(schema.metadata.tables) - {"imports"}
+def test_all_tables_but_those_of_uploads_and_sessions_are_copied(store):
+    assert {table.name for table in copied_tables()} == set(schema.metadata.tables) - {"imports", "sessions"}
     with store.reading() as connection:
         assert connection.execute(select(schema.imports)).all() == []

@@ -13,7 +13,7 @@ from fairmeter.store import (
     PlanChanged,
     ValueOutOfRange,
 )
-from fairmeter.store.users import NameTaken
+from fairmeter.store.access.roles import NameTaken
 from tests.builders.store import score_of, shipped_rules, write
 
 TOMORROW = date.today() + timedelta(days=1)

@@ -5,7 +5,8 @@ from datetime import date, datetime, timedelta
 import pytest
 from itsdangerous import TimestampSigner
 
-from fairmeter.store import TooManyTries, users
+from fairmeter.store import TooManyTries
+from fairmeter.store.access import sign_ins
 from fairmeter.web.http.sessions import LIFETIME, LOGIN_LIMITS
 from tests.builders.desk import PASSWORD, add_user, desk_app, signed_in
 from tests.builders.store import NOW, score_of, shipped_rules, write
@@ -26,7 +27,7 @@ class Clock(datetime):
 @pytest.fixture
 def clock(monkeypatch):
     """The clock of whoever counts tries to sign in, and of the cookies' signatures."""
-    monkeypatch.setattr(users, "datetime", Clock)
+    monkeypatch.setattr(sign_ins, "datetime", Clock)
     monkeypatch.setattr(TimestampSigner, "get_timestamp", lambda _self: int(Clock.at.timestamp()))
     yield Clock
     Clock.at = NOW

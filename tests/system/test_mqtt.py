@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import threading
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import datetime
 from types import SimpleNamespace
 
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from benchmarks.helpers.servers import free_port
 from fairmeter.desk import mqtt
-from fairmeter.desk.mqtt import BadBroker, BadMessage, Listener, broker_of, readings_in
+from fairmeter.desk.mqtt import BadBroker, BadMessage, ClientIdTaken, Listener, broker_of, readings_in
 from fairmeter.store import IngestionResult, Store, StoreUnavailable
 from tests.builders.service import JSON_VALUES, fuzzed
 from tests.builders.waiting import wait_until
@@ -231,3 +231,71 @@ def test_what_meters_publish_is_kept_once_also_what_came_while_nobody_listened(b
     assert (first[0].readings["n_new"], first[0].readings["n_out_of_order"]) == (4, 2)
     assert (second[0].readings["n_new"], second[0].readings["n_late"]) == (5, 5)
     store.close()
+
+
+# --- several listeners ------------------------------------------------------------------------------------------------
+
+
+def test_of_two_listeners_of_one_desk_the_second_waits_and_goes_on_where_the_first_ends(broker, tmp_path):
+    url = f"sqlite:///{tmp_path}/desk.db"
+    stores = [Store(url), Store(url)]
+    stores[0].migrate()
+    ends, counts = [threading.Event(), threading.Event()], [None, None]
+
+    def work(n):
+        counts[n] = mqtt.listen_alone(
+            stores[n],
+            f"mqtt://127.0.0.1:{broker}",
+            stores[n].add_readings,
+            ends[n].is_set,
+            wait=lambda _: ends[n].wait(0.1),
+        )
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in (0, 1)]
+    threads[0].start()
+    wait_until(lambda: published(broker, READING) or stores[0].count_readings() == 1, LONGEST, every=0.3)
+    threads[1].start()
+    published(broker, READING | {"read_at": "2014-03-02"})
+    wait_until(lambda: stores[0].count_readings() == 2, LONGEST)
+    ends[0].set()
+    threads[0].join(LONGEST)
+    published(broker, READING | {"read_at": "2014-03-03"})
+    wait_until(lambda: stores[0].count_readings() == 3, LONGEST)
+    ends[1].set()
+    threads[1].join(LONGEST)
+    assert (counts[0].readings["n_new"], counts[1].readings["n_new"]) == (2, 1)
+
+
+def test_a_client_that_is_sent_away_again_and_again_says_that_its_id_is_taken():
+    now = [0.0]
+    disconnections = mqtt.Disconnections(lambda: now[0])
+    for n in range(mqtt.MAX_DISCONNECTS):
+        disconnections.check("me")
+        now[0] = 30.0 * n
+        disconnections.add()
+    disconnections.check("me")  # in two minutes: a network that comes and goes
+    for _ in range(mqtt.MAX_DISCONNECTS):
+        disconnections.add()
+    with pytest.raises(ClientIdTaken, match="own MQTT_CLIENT_ID"):
+        disconnections.check("me")
+
+
+@pytest.mark.nightly
+def test_listeners_of_two_desks_with_one_id_do_not_fight_for_ever(broker, tmp_path):
+    errors = []
+
+    def work(n):
+        with closing(Store(f"sqlite:///{tmp_path}/desk{n}.db")) as store:
+            store.migrate()
+            try:
+                mqtt.listen_alone(store, f"mqtt://127.0.0.1:{broker}", store.add_readings, lambda: bool(errors))
+            except ClientIdTaken as error:
+                errors.append(str(error))
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in (0, 1)]
+    wait_until(lambda: published(broker, READING) is None, LONGEST)
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(LONGEST)
+    assert errors

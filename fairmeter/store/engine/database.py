@@ -4,6 +4,7 @@ In:  a URL: sqlite:///fairmeter.db, postgresql://user:password@host:5432/name (o
 Out: `reading()` and `writing()`, each a transaction that is committed as a whole or rolled back.
 """
 
+import os
 import sqlite3
 import traceback
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ LOW_BYTE = 0xFF  # of SQLite's extended error codes: the primary code
 CONNECT_TIMEOUT = 5  # seconds for a connection to PostgreSQL
 POOL_SIZE, POOL_OVERFLOW = 4, 16  # connections of a worker: threads of all places, and a listener
 POOL_TIMEOUT = 10  # seconds that a thread waits for a connection
+OWNER_ONLY = 0o600  # mode of SQLite's file: it holds clients, and hashes of passwords
 UNDEFINED_TABLE = "42P01"  # PostgreSQL's code
 NO_ANSWER = "The database does not answer ({}). Nothing was written; try again."
 TRANSIENT = (OperationalError, InterfaceError, InternalError)
@@ -43,10 +45,13 @@ class ValueOutOfRange(StoreError):
 
 
 class Database:
-    """A database and its transactions. [audit_key: seals the audit chain; None: it is not sealed]"""
+    """A database and its transactions.
 
-    def __init__(self, url: str, audit_key: bytes | None = None) -> None:
-        self.url, self.audit_key = url_of(url), audit_key
+    audit_key: seals the audit chain, None: it is not sealed. four_eyes: no user closes a case alone.
+    """
+
+    def __init__(self, url: str, audit_key: bytes | None = None, four_eyes: bool = False) -> None:
+        self.url, self.audit_key, self.four_eyes = url_of(url), audit_key, four_eyes
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.engine = _sqlite(self.url) if self.is_sqlite else _postgresql(self.url)
 
@@ -137,6 +142,7 @@ def _postgresql(url: URL) -> Engine:
 
 
 def _sqlite(url: URL) -> Engine:
+    _keep_to_owner(url.database)
     engine = create_engine(
         url,
         connect_args={"timeout": BUSY_TIMEOUT},
@@ -147,6 +153,16 @@ def _sqlite(url: URL) -> Engine:
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
     return engine
+
+
+def _keep_to_owner(path: str) -> None:
+    """Let the database's file be its owner's alone; those of its journal get the same mode from SQLite.
+
+    What the system refuses, as of another user's file, stays as it is: opening the database says what is wrong.
+    """
+    with suppress(OSError):
+        os.close(os.open(path, os.O_RDONLY | os.O_CREAT, OWNER_ONLY))
+        os.chmod(path, OWNER_ONLY)
 
 
 def _prepare(connection, _record) -> None:

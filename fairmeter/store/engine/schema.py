@@ -276,7 +276,19 @@ users = Table(
     Column("role", Text, nullable=False),
     Column("is_active", Boolean, nullable=False),
     Column("created_at", UtcDateTime, nullable=False), Column("language", Text),
+    Column("subject", Text),  # at an OpenID provider
+    Column("totp_secret", Text), Column("totp_step", BigInteger),
     CheckConstraint("role IN ('viewer', 'investigator', 'admin')", name="role"),
+    _index_where("subject IS NOT NULL", "uq_users_subject", "subject", unique=True),
+)  # fmt: skip
+
+# Sessions of browsers that have not ended; the ids themselves are in the browsers' cookies alone.
+sessions = Table(
+    "sessions", metadata,
+    Column("session_hash", Text, primary_key=True),
+    Column("user", Text, ForeignKey("users.name"), nullable=False),
+    Column("started_at", UtcDateTime, nullable=False), Column("ends_at", UtcDateTime, nullable=False),
+    Index(None, "user"), Index(None, "ends_at"),
 )  # fmt: skip
 
 api_keys = Table(
@@ -286,6 +298,7 @@ api_keys = Table(
     Column("role", Text, nullable=False),
     Column("is_active", Boolean, nullable=False),
     Column("created_at", UtcDateTime, nullable=False), Column("last_used_at", UtcDateTime),
+    Column("expires_at", UtcDateTime), Column("per_minute", Integer),
     CheckConstraint("role IN ('viewer', 'investigator', 'admin')", name="role"),
 )  # fmt: skip
 

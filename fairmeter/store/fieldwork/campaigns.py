@@ -11,12 +11,12 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from fairmeter.casework.types import Campaign, Inspection
+from fairmeter.store.access.roles import NameTaken
 from fairmeter.store.cases import inspection_of
 from fairmeter.store.engine.database import Database, StoreError, ValueOutOfRange
 from fairmeter.store.engine.fieldwork_tables import campaigns
 from fairmeter.store.engine.paging import check_text
 from fairmeter.store.engine.schema import MAX_ID, inspections
-from fairmeter.store.users import NameTaken
 
 CHOICES = ("list", "random", "both")
 FIRST_DAY, LAST_DAY = date(1950, 1, 1), date(2200, 1, 1)

@@ -15,12 +15,12 @@ from sqlalchemy.exc import IntegrityError
 from fairmeter.casework.audit_chain import CREW
 from fairmeter.casework.types import Crew
 from fairmeter.casework.workflow import MoveNotAllowed
+from fairmeter.store.access.roles import NameTaken
 from fairmeter.store.audit import append_entry
 from fairmeter.store.engine.database import Database, StoreError, ValueOutOfRange
 from fairmeter.store.engine.fieldwork_tables import crew_members, crews
 from fairmeter.store.engine.paging import check_text
 from fairmeter.store.engine.schema import MAX_ID, cases, users
-from fairmeter.store.users import NameTaken
 
 MAX_CAPACITY = 100  # visits of a crew a day
 CREW_COLUMNS = [crews.c[name] for name in Crew.__dataclass_fields__ if name != "members"]

@@ -82,6 +82,12 @@ Energy = Annotated[float, Field(ge=-1e9, le=1e9, allow_inf_nan=False)]
 Number = Annotated[int, Field(ge=1, le=2**53)]
 
 
+StorableText = Annotated[str, AfterValidator(_storable)]
+NewName = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), AfterValidator(_storable)
+]
+
+
 class DeskRequest(BaseModel):
     """Base of the models. Unknown keys are errors, so that a misspelt one is noticed."""
 
@@ -324,10 +330,3 @@ class DeletedPeriod(DeskRequest):
         if (since := others.data.get("since")) and until <= since:
             raise ValueError(f"is {until}, which is not after since, {since}")
         return until
-
-
-class SignIn(DeskRequest):
-    """A user's name and password."""
-
-    name: Annotated[str, StringConstraints(max_length=200), AfterValidator(_storable)]
-    password: Annotated[str, StringConstraints(max_length=200)]

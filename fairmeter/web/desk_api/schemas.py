@@ -45,14 +45,6 @@ class DeskResponse(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
 
-class SessionResponse(DeskResponse):
-    """The signed-in user. Pages send csrf_token as X-CSRF-Token with every change."""
-
-    name: str
-    role: str
-    csrf_token: str | None
-
-
 class ClientRow(DeskResponse):
     """A client in a list: its latest score, and the expected value of a visit."""
 

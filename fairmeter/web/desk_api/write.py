@@ -1,23 +1,20 @@
-"""Routes that change the desk: sessions, cases and their moves, inspections, readings.
+"""Routes that change the desk: cases and their moves, inspections, readings.
 
 In:  bodies, checked by the models of requests.py.
 Out: the case, the inspection or the counts after the change, which is stored before the answer is sent. Every move
      records its user or key.
 """
 
-from typing import Any
-
-from flask import Response, request, session
+from flask import Response, request
 
 from fairmeter.desk.service import DeskService
-from fairmeter.scoring.problems import Problem
 from fairmeter.store import IngestionResult, MeterReading, Sender
 from fairmeter.web.app import Api
 from fairmeter.web.desk_api import requests, schemas
+from fairmeter.web.desk_api.bodies import body_of
 from fairmeter.web.desk_api.read import SECURITY, json_response
-from fairmeter.web.http import observability, sessions
-from fairmeter.web.http.auth import ANYBODY, INVESTIGATOR, NOBODY, AccessControl, Identity
-from fairmeter.web.http.errors import JSON
+from fairmeter.web.http import observability
+from fairmeter.web.http.auth import INVESTIGATOR, AccessControl
 from fairmeter.web.server import policies
 from fairmeter.web.server.policies import RoutePolicy
 
@@ -30,74 +27,17 @@ READINGS = (
     "Stores each reading once, however often it is sent, and rescores the clients whose readings changed. A later "
     "value of a client and time replaces the former one, which is kept as history; an estimate replaces no actual one."
 )
-# A white picture of 16 x 16 pixels.
-WHITE_PNG = "iVBORw0KGgoAAAANSUhEUgAAABAAAAAQAQAAAAA3iMLMAAAADklEQVR42mP4/5+BFAQA/U4f4d7IdZcAAAAASUVORK5CYII="
-EXAMPLES = {
-    "NewCase": {"client_id": "c-17", "why": "Fall since March; no harmless cause fits.", "assignee": "anna"},
-    "NewMove": {"to": "inspecting", "why": "Crew 3 goes on Tuesday.", "version": 2},
-    "NewInspection": {
-        "outcome": "confirmed",
-        "inspected_on": "2014-09-02",
-        "note": "By-pass before the meter.",
-        "photos": [WHITE_PNG],
-    },
-    "Correction": {"outcome": "cleared", "why": "The by-pass was next door."},
-    "NewReadings": {
-        "readings": [
-            {"client_id": "c-17", "read_at": "2014-08-01", "consumption_kwh": 7.2},
-            {"client_id": "c-17", "read_at": "2014-08-02", "consumption_kwh": 6.9, "quality": "estimated"},
-        ]
-    },
-    "SignIn": {"name": "anna", "password": "four words of a poem"},
-}
-
-
-def body_of(model: str) -> dict[str, Any]:
-    """The OpenAPI description of a body: a reference to its model's schema, and an example."""
-    example = {"summary": "an example", "value": EXAMPLES[model]}
-    return {"content": {JSON: {"schema": {"$ref": f"#/components/schemas/{model}"}, "examples": {"one": example}}}}
 
 
 def register(app: Api, guard: AccessControl, desk: DeskService) -> None:
-    """Add the routes: sessions for everybody, the others for the role investigator."""
-    _add_sessions(app, guard, desk)
+    """Add the routes, each for the role investigator."""
     _add_cases(app, guard, desk)
     _add_readings(app, guard, desk)
-    guard.set_roles(sign_in=ANYBODY, sign_out=ANYBODY, read_session=ANYBODY)
     changing = "open_case", "move_case", "record_inspection", "correct_inspection", "take_readings", "delete_readings"
     guard.set_roles(**dict.fromkeys(changing, INVESTIGATOR))
     readings = min(MAX_READINGS_BYTES, app.max_body_bytes)
     app.set_policies(take_readings=RoutePolicy(policies.DESK, readings, policies.SMALL_BODY, policies.BATCHES))
     app.set_policies(record_inspection=RoutePolicy(max_bytes=app.max_body_bytes))  # with photos
-
-
-def _add_sessions(app: Api, guard: AccessControl, desk: DeskService) -> None:
-    @app.post("/session", responses={200: schemas.SessionResponse}, request_body=body_of("SignIn"))
-    def sign_in(body: requests.SignIn):
-        """Sign in; the answer sets the session's cookie."""
-        guard.check_origin()
-        identity = sessions.sign_in(desk.store, body.name, body.password)
-        return json_response(_session_of(identity))
-
-    @app.get("/session", responses={200: schemas.SessionResponse}, security=SECURITY)
-    def read_session():
-        """The signed-in user and the CSRF token of the session."""
-        identity = guard.identity()
-        if identity is NOBODY:
-            raise Problem(401, "unauthorized", "No user is signed in; POST /session with name and password.")
-        return json_response(_session_of(identity))
-
-    @app.delete("/session", responses={204: None}, security=SECURITY)
-    def sign_out():
-        """Sign out."""
-        if "user" in session:
-            guard.check_origin()
-            sessions.sign_out()
-        return "", 204
-
-
-def _session_of(identity: Identity) -> schemas.SessionResponse:
-    return schemas.SessionResponse(name=identity.name, role=identity.role, csrf_token=sessions.csrf_token())
 
 
 def _add_cases(app: Api, guard: AccessControl, desk: DeskService) -> None:

@@ -1,6 +1,6 @@
 """Rows of a list -> a file: CSV for programs, XLSX for spreadsheets, PDF for print.
 
-In:  rows of the API's models, and the filters that selected them.
+In:  rows of the API's models, the filters that selected them, and what puts exports on record.
 Out: the answer with the file. CSV and XLSX have every row and column, under their names in the API. A PDF has the
      columns of PRINTED_COLUMNS, formatted for people, and at most MAX_PRINTED rows.
 """
@@ -44,11 +44,23 @@ TRANSLATED = ("severity", "state", "outcome")  # columns whose values have texts
 FILTERS = {"probability": "percent", "percentile": "number", "region": "code", "category": "code", "district": "code"}
 ENDINGS = {"_kwh": "energy", "_value": "money"}
 IS_NUMBER = ("_id", "_kwh", "_value", "visit", "probability", "percentile")
+NAMING_CLIENTS = frozenset({"client_id", "id_prefix"})  # filters that stay out of the record, which forgets nobody
+RECORDER = "export recorder"  # of the app: takes the list's name, and what of it was exported
 Rows = Iterable[BaseModel]
 
 
+def record_exports(app: Api, recorder: Callable[[str, str], None]) -> None:
+    """Let this put every exported list on record."""
+    app.extensions[RECORDER] = recorder
+
+
 def export_response(kind: str, row: type[BaseModel], rows: Rows, name: str, filters: Mapping[str, Any]) -> Response:
-    """The rows as a file. Raises Problem. [kind: csv, xlsx or pdf; filters: of the rows, printed on a PDF]"""
+    """The rows as a file, once this is on record. Raises Problem, StoreError.
+
+    kind: csv, xlsx or pdf; filters: of the rows, printed on a PDF.
+    """
+    given = ", ".join(f"{key} {value}" for key, value in filters.items() if key not in NAMING_CLIENTS)
+    current_app.extensions[RECORDER](name, f"{kind}: {given}" if given else kind)
     return WRITERS[kind](row, rows, name, filters)
 
 

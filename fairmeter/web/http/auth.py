@@ -7,6 +7,7 @@ The role is set beside the route. A route without one is closed, so that none is
 
 import hmac
 from collections.abc import Callable
+from math import ceil
 from threading import Lock
 from time import monotonic
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 from flask import Flask, g, request
 
 from fairmeter.scoring.problems import Problem
+from fairmeter.web.http import forwarding, security_log
 from fairmeter.web.http.observability import metrics_of
 
 ANYBODY, SCORING, VIEWER, INVESTIGATOR, ADMIN = "anybody", "scoring", "viewer", "investigator", "admin"
@@ -23,6 +25,7 @@ _ORDER = (ANYBODY, SCORING, *ROLES)
 
 FAILURES = 10  # of one address within the window, before it must wait
 WINDOW = 900  # seconds
+MIN_API_KEY = 16  # characters of an API_KEY that nobody guesses; a shorter one counts failures first
 MAX_ADDRESSES = 10_000  # addresses; past that the oldest failures are forgotten
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -46,6 +49,7 @@ class Identity(NamedTuple):
 
 NOBODY = Identity("", ANYBODY, "nobody")
 UNNAMED = Identity("open", ADMIN, "open")
+SCRIPT = Identity("API_KEY", SCORING, "key")
 
 
 class DeskAccess(NamedTuple):
@@ -86,10 +90,10 @@ class FailedAttempts:
         return [at for at in self._at.get(address, ()) if self._clock() - at < self._window][-self._most :]
 
 
-def too_many_requests(seconds: float) -> Problem:
+def too_many_requests(seconds: float, message: str | None = None) -> Problem:
     """A 429 that names the time to wait."""
-    wait = max(1, round(seconds))
-    message = f"Too many failed attempts; wait {wait} seconds, then try again."
+    wait = max(1, ceil(seconds))
+    message = message or f"Too many failed attempts; wait {wait} seconds, then try again."
     return Problem(429, "too_many_requests", message, headers={"Retry-After": str(wait)})
 
 
@@ -116,7 +120,7 @@ class AccessControl:
         if identity is NOBODY:
             raise Problem(401, "unauthorized", self._describe_ways(role), headers=KEY_WANTED)
         if _ORDER.index(identity.role) < _ORDER.index(role):
-            self._count("role")
+            self._count("role", identity)
             raise Problem(403, "forbidden", f"This requires the role {role}; you have {identity.role}.")
         if identity.kind != "key" and request.method not in SAFE:
             self.check_origin()
@@ -143,23 +147,30 @@ class AccessControl:
         return UNNAMED if self._is_open_to_caller() else NOBODY
 
     def _identity_of_key(self, key: str) -> Identity:
+        # Keys are looked up before failures count: nobody behind a proxy is locked out by another caller's wrong key.
+        is_api_key = self._api_key is not None and equal_in_constant_time(key, self._api_key)
+        if is_api_key and len(key) >= MIN_API_KEY:
+            return SCRIPT
+        identity = self._desk.identity_of_key(key)
+        if identity is not None:
+            return identity
         address = request.remote_addr or ""
         self._failures.check(address)
-        if self._api_key is not None and equal_in_constant_time(key, self._api_key):
-            return Identity("API_KEY", SCORING, "key")
-        identity = self._desk.identity_of_key(key)
-        if identity is None:
-            self._failures.add(address)
-            self._count("key")
-            raise Problem(401, "unauthorized", "This key is unknown or revoked.", headers=KEY_WANTED)
-        return identity
+        if is_api_key:
+            return SCRIPT
+        self._failures.add(address)
+        self._count("key")
+        raise Problem(401, "unauthorized", "This key is unknown, revoked or expired.", headers=KEY_WANTED)
 
     def _is_open_to_caller(self) -> bool:
         if self._desk.open_to != THIS_MACHINE:
             return self._desk.open_to == EVERYBODY
         # Also by the host name of the request: a page on the internet may point a name of its own at this machine.
         is_local = request.remote_addr in LOOPBACK and host_name(request.host) in LOOPBACK
-        return is_local and "X-Forwarded-For" not in request.headers
+        if is_local and forwarding.is_forwarded(request.headers.keys()):
+            self._count("forwarded")
+            return False
+        return is_local
 
     def check_origin(self) -> None:
         """CSRF protection: browsers attach cookies to requests that other sites trigger. Raises Problem."""
@@ -174,15 +185,16 @@ class AccessControl:
         if identity.kind != "user":
             return
         if not self._desk.is_valid_token(request.headers.get(TOKEN_HEADER) or request.form.get(TOKEN_FIELD)):
-            self._count("token")
+            self._count("token", identity)
             raise Problem(403, "bad_token", f"Send the session's token as {TOKEN_HEADER}; GET /session returns it.")
 
     def _describe_ways(self, role: str) -> str:
         ways = "Send a key as Authorization: Bearer KEY or X-API-Key: KEY"
         return f"{ways}." if role == SCORING or not self.has_desk else f"{ways}, or sign in."
 
-    def _count(self, reason: str) -> None:
+    def _count(self, reason: str, identity: Identity | None = None) -> None:
         metrics_of(self._app).refusals.labels(reason).inc()
+        security_log.record(f"{reason}_refused", identity and identity.signature)
 
 
 def guard_of(app: Flask) -> AccessControl:

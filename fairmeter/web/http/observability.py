@@ -4,7 +4,7 @@ In:  an app and the manifest of its model.
 Out: X-Request-ID on every answer (the caller's where it is valid, otherwise a new one); JSON lines in the log; Metrics,
      whose text GET /metrics returns.
 Neither lines nor metrics hold personal data: routes appear as templates ("/consumer/{client_id}"); no address, body or
-user name; of an exception only its type and place, as its message may quote a value.
+user name; of an exception only its type and place, as its message may quote a value. Security events are the exception.
 """
 
 import json

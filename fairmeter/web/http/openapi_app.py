@@ -109,6 +109,7 @@ class Api(OpenAPI):
             doc_ui=False,
             responses={"default": answer},
             security_schemes=SCHEMES,
+            operation_id_callback=lambda *, name, path, method: name,  # noqa: ARG005  (the library's)
             validation_error_callback=errors.validation_error_response,
             validation_error_status="default",
             validation_error_model=error_model,

@@ -8,7 +8,8 @@ Out: the routes below /desk/. A new page is a module with `register(site)`, name
 from fairmeter.desk.service import DeskService
 from fairmeter.web.http.auth import AccessControl
 from fairmeter.web.http.openapi_app import Api
-from fairmeter.web.pages import cases, field, imports, inspection_list, language, live, model, sign_in
+from fairmeter.web.pages import cases, field, imports, inspection_list, language, live, model
+from fairmeter.web.pages.access import account, sign_in
 from fairmeter.web.pages.client import crew_sheet
 from fairmeter.web.pages.client import view as client
 from fairmeter.web.pages.demo import view as demo
@@ -24,7 +25,7 @@ from fairmeter.web.pages.transformers import view as transformers
 from fairmeter.web.server import policies
 from fairmeter.web.server.policies import RoutePolicy
 
-FRAME = (sign_in, search, me, language)
+FRAME = (sign_in, search, me, account, language)
 WORK = (today, alerts, suspects, client, crew_sheet, plan, inspection_list, cases, map_view, field)
 NETWORK = (transformers, transformer, live)
 RESULTS = (model,)

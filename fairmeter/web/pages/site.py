@@ -29,6 +29,7 @@ from fairmeter.store import Store, StoreError
 from fairmeter.web.http import i18n, sessions
 from fairmeter.web.http.auth import ADMIN, ANYBODY, NOBODY, ROLES, VIEWER, AccessControl, Identity, guard_of
 from fairmeter.web.http.openapi_app import Api
+from fairmeter.web.http.single_sign_on import Provider, SingleSignOn
 from fairmeter.web.pages import error_pages
 from fairmeter.web.pages.basemap import Line
 from fairmeter.web.server.policies import RoutePolicy
@@ -77,6 +78,7 @@ class PageSettings(NamedTuple):
 
     time_zone: of the utility; currency: of amounts of money, may be empty; language: where a reader chose none.
     tiles, outlines: the base map (fairmeter/web/pages/basemap.py); credit: the attribution that the map's page shows.
+    provider: at which users sign in besides.
     reports: paths of metrics.json of a training or validation; the one of the model's version is preferred.
     """
 
@@ -87,6 +89,7 @@ class PageSettings(NamedTuple):
     outlines: tuple[Line, ...] = ()
     credit: str = ""
     reports: tuple[Path, ...] = ()
+    provider: Provider | None = None
 
 
 class Link(NamedTuple):
@@ -102,6 +105,8 @@ class Site:
 
     def __init__(self, app: Api, guard: AccessControl, desk: DeskService, settings: PageSettings) -> None:
         self.app, self.guard, self.desk, self.settings = app, guard, desk, settings
+        provider = settings.provider
+        self.single_sign_on = None if provider is None else SingleSignOn(app, provider, desk.store)
         self.blueprint = Blueprint(DESK, "fairmeter.web", url_prefix="/desk")
 
     def page(self, rule: str, role: str = VIEWER, methods: tuple[str, ...] = ("GET",)) -> Callable:

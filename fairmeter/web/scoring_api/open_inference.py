@@ -283,10 +283,26 @@ _FLAT = [
     {"name": name, "shape": [1], "datatype": "BYTES" if type(value) is str else "FP64", "data": [value]}
     for name, value in examples.FLAT.items()
 ]
+_TENSOR = {
+    "type": "object",
+    "required": ["name", "shape", "datatype"],
+    "properties": {
+        "name": {"type": "string"},
+        "shape": {"type": "array", "items": {"type": "integer"}},
+        "datatype": {"type": "string", "enum": ["BYTES", *NUMBERS]},
+        "data": {"type": "array", "items": {}},
+        "parameters": {"type": "object"},
+    },
+}
+_INPUTS = {
+    "id": {"type": "string"},
+    "inputs": {"type": "array", "items": _TENSOR},
+    "outputs": {"type": "array", "items": {"type": "object", "properties": {"name": {"type": "string"}}}},
+}
 BODY = {
     "content": {
         JSON: {
-            "schema": {"type": "object", "required": ["inputs"], "properties": {"inputs": {"type": "array"}}},
+            "schema": {"type": "object", "required": ["inputs"], "properties": _INPUTS},
             "examples": {
                 "clients": {"summary": "whole clients, as JSON texts", "value": {"id": "1", "inputs": [_WHOLE]}},
                 "features": {"summary": "a tensor for each aggregate", "value": {"id": "2", "inputs": _FLAT}},

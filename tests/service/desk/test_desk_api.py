@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given
 from fairmeter.desk.runs import Rescorer
 from fairmeter.evaluation.conformal_selection import calibration_table, select
 from fairmeter.store import Profile, Series, StoreUnavailable
-from fairmeter.web.desk_api import schemas
-from fairmeter.web.desk_api.write import EXAMPLES
+from fairmeter.web.desk_api import access_models, schemas
+from fairmeter.web.desk_api.bodies import EXAMPLES
 from fairmeter.web.http.auth import INVESTIGATOR
 from tests.builders.desk import ForDesk, desk_app, moved, opened, recorded, some_readings, with_key
 from tests.builders.examples import fewer
@@ -441,7 +441,7 @@ ANSWERS = {
     "/cases": schemas.CasePage,
     "/cases/{case_id}": schemas.CaseWithMoves,
     "/list": schemas.VisitList,
-    "/session": schemas.SessionResponse,
+    "/session": access_models.SessionResponse,
 }
 IN_ORDER = ("/cases", "/cases/{case_id}/moves", "/cases/{case_id}/inspections", "/readings")
 
