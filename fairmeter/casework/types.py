@@ -91,7 +91,8 @@ class Inspection:
     """A visit and its outcome, with severity, probability, reason group and region as of the opening of the case.
 
     recovered_kwh, recovered_value: billed after confirmation; photos: file names. crew: that went, where one was
-    planned; patterns: of the client's anomalies when the visit was recorded.
+    planned; patterns: of the client's anomalies when the visit was recorded. fraud_type, seal, index_read: what was
+    noted; sent_key: the phone's own key of the visit.
     """
 
     inspection_id: int
@@ -112,6 +113,10 @@ class Inspection:
     region: float | None = None
     crew: str | None = None
     patterns: tuple[str, ...] = ()
+    fraud_type: str | None = None
+    seal: str | None = None
+    index_read: float | None = None
+    sent_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

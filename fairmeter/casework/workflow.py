@@ -25,6 +25,8 @@ MOVES = {
 }
 NO_ACCESS = "no_access"
 OUTCOMES = ("confirmed", "fault", "cleared", NO_ACCESS, "refused")
+FRAUD_TYPES = ("bypass", "tampered_meter", "direct_connection", "wrong_connection", "replaced_meter", "something_else")
+SEALS = ("intact", "broken", "missing", "replaced")
 METER_SEEN = frozenset({"confirmed", "fault", "cleared"})  # outcomes of visits at which the crew saw the meter
 EARLIEST_VISIT = date(1950, 1, 1)
 A_DAY = timedelta(days=1)  # by which the utility's time zone may be ahead of UTC

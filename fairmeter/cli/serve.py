@@ -121,6 +121,8 @@ def desk_or_exit(settings: Settings, predictor: Predictor) -> "DeskExtension | N
         credit=settings.map_credit,
         reports=(settings.report_path, paths.DELIVERED_METRICS),
         provider=provider_of(settings),
+        rules_path=settings.alert_rules,
+        from_environment=frozenset(settings.model_fields_set),
     )
     secret = secret_value(settings.secret_key)
     return DeskExtension(service, secret, OPEN_TO[settings.open], pages, opening)

@@ -15,8 +15,10 @@ from fairmeter.store.fieldwork.alert_actions import AlertActionStore, AlertNotFo
 from fairmeter.store.fieldwork.campaigns import CampaignStore, NoSuchCampaign
 from fairmeter.store.fieldwork.counts import VisitCountStore
 from fairmeter.store.fieldwork.crews import CrewStore, NoSuchCrew
+from fairmeter.store.fieldwork.desk_settings import DeskSettingStore, DeskValue
 from fairmeter.store.fieldwork.notices import CommentStore
 from fairmeter.store.fieldwork.plans import NoSuchPlan, PlanChanged, PlanStore, PublishedPlan
+from fairmeter.store.fieldwork.rule_inputs import RuleInputStore
 from fairmeter.store.fieldwork.sites import ClientSite, SiteStore
 from fairmeter.store.imports import Import, ImportConflict, ImportStore, KeptMap, NoSuchImport, StepClaim
 from fairmeter.store.ingestion import IngestionStore, IngestionTotals, ReceivedBatch, RejectedMessage
@@ -48,6 +50,7 @@ __all__ = [
     "ClaimedNotice",
     "ClientSite",
     "CopyNotPossible",
+    "DeskValue",
     "ErasedClient",
     "FormerReading",
     "FoundClient",
@@ -114,6 +117,8 @@ class Store(
     CampaignStore,
     SiteStore,
     VisitCountStore,
+    DeskSettingStore,
+    RuleInputStore,
     CommentStore,
     AuditStore,
     ReadingStore,

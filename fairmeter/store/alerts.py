@@ -124,6 +124,13 @@ class AlertStore(Database):
                 connection, query, order_named(sort, ALERT_ORDERS), alerts.c.alert_id, alert_of, limit, after
             )
 
+    def open_alert_rules(self) -> list[list[dict]]:
+        """The rules of each open alert, as Alert.rules holds them."""
+        with self.reading() as connection:
+            return [
+                json.loads(text) for text in connection.scalars(select(alerts.c.rules).where(alerts.c.state == OPEN))
+            ]
+
     def find_alert(self, alert_id: int) -> Alert | None:
         """The alert with this id, if any."""
         return self._alert(select(*ALERT_FIELDS).where(alerts.c.alert_id == alert_id))

@@ -64,6 +64,7 @@ AUDITED = {
         inspections, "inspection_id",
         ("case_id", "client_id", "inspected_on", "outcome", "user", "is_random", "recorded_at", "note", "recovered_kwh",
          "recovered_value", "photos", "severity", "probability", "reason_group", "region"),
+        ("fraud_type", "seal", "index_read"),
     ),
     USER: AuditedRows(
         users, "name", ("password_hash", "role", "is_active", "created_at"), ("subject", "totp_secret")

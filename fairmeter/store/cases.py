@@ -38,6 +38,7 @@ from fairmeter.store.fieldwork.crews import check_assignee
 from fairmeter.store.fieldwork.notices import notify_assigned
 
 CASE_DATES = ("planned_on", "crew", "revisit_on")
+NOTED = ("fraud_type", "seal", "index_read", "sent_key")  # what a crew may note at a visit
 CASE_FIELDS = [cases.c[name] for name in Case.__dataclass_fields__]
 CASE_ORDERS = {
     "id": Order((cases.c.case_id,)),
@@ -123,12 +124,13 @@ class CaseStore(Database):
         recovered_value: float | None = None,
         photos: tuple[str, ...] = (),
         revisit_on: date | None = None,
+        **noted: Any,
     ) -> Inspection:
         """Record the outcome of a visit, which closes the case, unless nobody had access.
 
         revisit_on: the day to come back, after no_access (left out: REVISIT_DAYS later) or a refusal; the case then
-        stays open. Raises CaseNotFound, CaseTaken, BadDay, MoveNotAllowed (unknown outcome, or the case is not in
-        state inspecting).
+        stays open. noted, each optional: fraud_type, seal, index_read, sent_key. Raises CaseNotFound, CaseTaken,
+        BadDay, MoveNotAllowed (unknown outcome, or the case is not in state inspecting).
         """
         check_text("note", note)
         rules.check_visit_day(inspected_on)
@@ -145,6 +147,7 @@ class CaseStore(Database):
                 "recovered_kwh": recovered_kwh, "recovered_value": recovered_value, "photos": json.dumps(photos),
                 **{name: stored[name] for name in ("severity", "probability", "reason_group", "region", "crew")},
                 "patterns": connection.scalar(select(profiles.c.patterns).where(of_client)),
+                **{name: noted.get(name) for name in NOTED},
             }  # fmt: skip
             new_id = connection.execute(insert(schema.inspections).values(columns)).inserted_primary_key[0]
             append_row(connection, self.audit_key, INSPECTION, new_id, user, outcome)
@@ -178,6 +181,12 @@ class CaseStore(Database):
             if case and case.outcome is not None and _is_last_visit(connection, inspection_id, case.case_id):
                 self._append_outcome(connection, case, outcome, day, revisit_on, user, why, now)
         return replace(before, outcome=outcome, inspected_on=day)
+
+    def has_visit(self, sent_key: str) -> bool:
+        """Whether the visit that a phone gave this key is recorded."""
+        query = select(schema.inspections.c.inspection_id).where(schema.inspections.c.sent_key == sent_key)
+        with self.reading() as connection:
+            return connection.execute(query).first() is not None
 
     def find_inspection(self, inspection_id: int) -> Inspection | None:
         """The inspection of this number, if any."""

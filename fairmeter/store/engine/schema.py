@@ -246,9 +246,12 @@ inspections = Table(
     Column("photos", Text, nullable=False),
     Column("severity", Text), Column("probability", Double), Column("reason_group", Text), Column("region", Double),
     Column("crew", Text), Column("patterns", Text),  # the crew of the visit; patterns as profiles have them
+    Column("fraud_type", Text), Column("seal", Text), Column("index_read", Double),
+    Column("sent_key", Text),  # the phone's own key of the visit: what is sent twice is recorded once
     Index(None, "client_id", "inspected_on"),
     Index(None, "case_id"),
     Index(None, "inspected_on", "inspection_id"),
+    _index_where("sent_key IS NOT NULL", "ix_inspections_sent_key", "sent_key"),
 )  # fmt: skip
 
 # One chain of hashes over moves, inspections, users, keys, and what was done to readings. digest: of the row as it
@@ -310,6 +313,14 @@ logins = Table(
     Column("address", Text, nullable=False),
     Column("at", UtcDateTime, nullable=False),
     Index(None, "name", "at"), Index(None, "address", "at"),
+)  # fmt: skip
+
+# What admins set at the desk. [value: JSON]
+desk_settings = Table(
+    "desk_settings", metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("changed_by", Text, nullable=False), Column("changed_at", UtcDateTime, nullable=False),
 )  # fmt: skip
 
 secrets = Table(

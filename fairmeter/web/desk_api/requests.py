@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from fairmeter.casework.alert_rules import ALERT_STATES
+from fairmeter.casework.workflow import FRAUD_TYPES, SEALS
 from fairmeter.core.client_ids import problem_with_id
 from fairmeter.core.types import ANOMALY_PATTERNS
 from fairmeter.data.readings import parse_moment
@@ -34,6 +35,7 @@ from fairmeter.store import QUALITIES
 Severity = Literal["critical", "high", "medium", "low", "insufficient history"]
 Pattern = Literal[ANOMALY_PATTERNS]
 Format = Literal["json", "csv", "xlsx", "pdf"]
+SentKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{8,64}$")]
 
 
 def _storable(text: str) -> str:
@@ -256,6 +258,10 @@ class NewInspection(DeskRequest):
         description="to come back, after no_access (left out: 14 days later) or refused; the case stays open",
     )
     photos: list[Base64Bytes] = Field([], max_length=MAX_PHOTOS, description="JPEG or PNG, each as Base64")
+    fraud_type: Literal[FRAUD_TYPES] | None = Field(None, description="of a confirmed theft")
+    seal: Literal[SEALS] | None = None
+    index_read: Energy | None = Field(None, ge=0, description="on the meter's display")
+    sent_key: SentKey | None = Field(None, description="the sender's own key: a visit sent twice is recorded once")
 
 
 class InspectionPath(DeskRequest):

@@ -167,6 +167,9 @@ class InspectionResponse(DeskResponse):
     region: NamedCode
     crew: str | None = None
     patterns: list[str] = []
+    fraud_type: str | None = None
+    seal: str | None = None
+    index_read: float | None = None
 
 
 class ClientPage(DeskResponse):

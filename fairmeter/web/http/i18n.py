@@ -296,8 +296,8 @@ def day_in_zone(zone: ZoneInfo) -> Callable[[datetime | None], str]:
     return lambda value: DASH if value is None else day(value.astimezone(zone).date())
 
 
-def filters(zone: ZoneInfo, currency: str) -> dict[str, Callable]:
-    """All filters by name."""
+def filters(zone: ZoneInfo, currency: Callable[[], str]) -> dict[str, Callable]:
+    """All filters by name. [currency: of the request]"""
     return {
         "number": number,
         "percent": percent,
@@ -305,7 +305,7 @@ def filters(zone: ZoneInfo, currency: str) -> dict[str, Callable]:
         "signed": signed,
         "energy": energy,
         "distance": distance,
-        "money": lambda value: money(value, currency),
+        "money": lambda value: money(value, currency()),
         "code": code,
         "day": day,
         "month": month,

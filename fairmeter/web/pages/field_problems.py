@@ -10,7 +10,14 @@ from typing import Any
 from fairmeter.web.http import i18n
 from fairmeter.wording.locales import ENGLISH
 
-LABELS = ("cases.field", "paper.filter", "plan", "list")  # sections in which a field's label is looked for, in order
+LABELS = (
+    "cases.field",
+    "paper.filter",
+    "campaigns",
+    "settings.name",
+    "plan",
+    "list",
+)  # sections in which a field's label is looked for, in order
 # The key of the sentence by the kind of the error, and the entry of its context that is the limit.
 KINDS = {
     "int_parsing": ("whole", ""), "int_from_float": ("whole", ""), "int_type": ("whole", ""),
@@ -28,8 +35,8 @@ KINDS = {
 def problem_of(error: Mapping[str, Any]) -> str:
     """The sentence of an error. [error: with `ctx`]"""
     name = label_of(str(error["loc"][0]) if error["loc"] else "")
-    kind, limit = KINDS.get(error["type"], ("other", ""))
-    if kind == "other" and error["type"] == "value_error" and i18n.current_locale().language == ENGLISH:
+    kind, limit = KINDS.get(error["type"], ("unusable", ""))
+    if kind == "unusable" and error["type"] == "value_error" and i18n.current_locale().language == ENGLISH:
         return i18n.text("site.named", name=name, value=error["msg"].removeprefix("Value error, ").rstrip(".") + ".")
     if not limit:
         return i18n.text(f"problem.{kind}", name=name)

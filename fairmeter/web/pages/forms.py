@@ -17,7 +17,6 @@ from fairmeter.desk.service import DeskService
 from fairmeter.scoring.problems import Problem
 from fairmeter.web.desk_api import requests
 from fairmeter.web.http import i18n
-from fairmeter.web.http.auth import VIEWER
 from fairmeter.web.pages.field_problems import problem_of
 
 MAX_TRAIL = 12  # cursors in an address, some 100 characters each; servers take lines of 4,000
@@ -96,8 +95,8 @@ def check_not_in_future(day: date, zone: ZoneInfo) -> None:
 
 
 def assignable_users(desk: DeskService) -> list[str]:
-    """Names of the active users to whom a case can be assigned."""
-    return [user.name for user in desk.store.list_users() if user.is_active and user.role != VIEWER]
+    """Names of the active users and crews to whom a case can be assigned."""
+    return desk.store.assignees()
 
 
 # --- pages of a list --------------------------------------------------------------------------------------------------

@@ -10,12 +10,15 @@ from fairmeter.web.http.auth import AccessControl
 from fairmeter.web.http.openapi_app import Api
 from fairmeter.web.pages import cases, field, imports, inspection_list, language, live, model
 from fairmeter.web.pages.access import account, sign_in
+from fairmeter.web.pages.campaigns import view as campaigns
 from fairmeter.web.pages.client import crew_sheet
 from fairmeter.web.pages.client import view as client
 from fairmeter.web.pages.demo import view as demo
 from fairmeter.web.pages.frame import me, search
 from fairmeter.web.pages.map import view as map_view
 from fairmeter.web.pages.plan import view as plan
+from fairmeter.web.pages.setup import rules
+from fairmeter.web.pages.setup import settings as settings_page
 from fairmeter.web.pages.site import PageSettings, Site
 from fairmeter.web.pages.suspects import view as suspects
 from fairmeter.web.pages.today import alerts
@@ -28,8 +31,8 @@ from fairmeter.web.server.policies import RoutePolicy
 FRAME = (sign_in, search, me, account, language)
 WORK = (today, alerts, suspects, client, crew_sheet, plan, inspection_list, cases, map_view, field)
 NETWORK = (transformers, transformer, live)
-RESULTS = (model,)
-SETUP = (imports,)
+RESULTS = (campaigns, model)
+SETUP = (imports, rules, settings_page)
 PAGES = (*FRAME, *WORK, *NETWORK, *RESULTS, *SETUP, demo)
 
 

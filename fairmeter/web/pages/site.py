@@ -22,7 +22,9 @@ from flask import Blueprint, Response, current_app, g, render_template, request,
 from werkzeug.exceptions import NotFound
 
 from fairmeter.core.claims import claims_probability
+from fairmeter.core.paths import ALERT_RULES
 from fairmeter.desk.demo_history import DEMO_PREFIX
+from fairmeter.desk.fieldwork.desk_settings import desk_settings
 from fairmeter.desk.service import DeskService
 from fairmeter.scoring.problems import Problem
 from fairmeter.store import Store, StoreError
@@ -80,6 +82,7 @@ class PageSettings(NamedTuple):
     tiles, outlines: the base map (fairmeter/web/pages/basemap.py); credit: the attribution that the map's page shows.
     provider: at which users sign in besides.
     reports: paths of metrics.json of a training or validation; the one of the model's version is preferred.
+    rules_path: the file of the alert rules; from_environment: names of the settings that the environment sets.
     """
 
     time_zone: ZoneInfo = ZoneInfo("UTC")
@@ -90,6 +93,8 @@ class PageSettings(NamedTuple):
     credit: str = ""
     reports: tuple[Path, ...] = ()
     provider: Provider | None = None
+    rules_path: Path = ALERT_RULES
+    from_environment: frozenset[str] = frozenset()
 
 
 class Link(NamedTuple):
@@ -122,6 +127,16 @@ class Site:
 
         return add
 
+    def currency(self) -> str:
+        """The currency of the environment, else the one that was set at the desk; read once for each request."""
+        if self.settings.currency:
+            return self.settings.currency
+        if "currency" not in g:
+            g.currency = ""
+            with suppress(StoreError):  # the page of that error is rendered too
+                g.currency = desk_settings(self.desk.store).currency
+        return g.currency
+
     def set_policies(self, policy: RoutePolicy, *views: str) -> None:
         """Set how requests of these views are received and where they are computed."""
         self.app.set_policies(**{f"{DESK}.{view}": policy for view in views})
@@ -134,7 +149,7 @@ class Site:
         self.blueprint.after_request(self._with_headers)
         self.app.extensions["site"] = self
         i18n.register(self.app, locale_of(self.settings.language))
-        self.app.jinja_env.filters |= i18n.filters(self.settings.time_zone, self.settings.currency)
+        self.app.jinja_env.filters |= i18n.filters(self.settings.time_zone, self.currency)
         self.app.jinja_env.finalize = i18n.worded  # of every expression: sentences are in the reader's language
         self.app.jinja_env.trim_blocks = self.app.jinja_env.lstrip_blocks = True
         self.app.context_processor(template_context)

@@ -4,13 +4,17 @@
 "use strict";
 
 const place = document.querySelector("[data-field]");
-const { whose, texts: words, outcomes } = JSON.parse(document.getElementById("field-data").textContent);
+const { whose, now: loadedAt, texts: words, outcomes } = JSON.parse(document.getElementById("field-data").textContent);
 const KEY = `fairmeter.visits.${whose}`;
+const SENT = `fairmeter.sent.${whose}`; // what was recorded since the page was loaded from the desk
 const AGAIN = 15000; // milliseconds between two tries
 const SOON = 2000; // after reconnecting, because the first request often fails
 
 const storedVisits = () => {
   try { return JSON.parse(localStorage.getItem(KEY)) || []; } catch { return []; }
+};
+const sentVisits = () => {
+  try { return JSON.parse(localStorage.getItem(SENT)) || []; } catch { return []; }
 };
 const storeVisits = (visits) => localStorage.setItem(KEY, JSON.stringify(visits));
 const say = (key, values = {}) => words[key].replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
@@ -29,13 +33,14 @@ function show(reason = "") {
   notice.hidden = waiting.length === 0;
   notice.classList.toggle("error", Boolean(reason));
   notice.textContent = `${say("waiting", { n: waiting.length })} ${reason}`;
+  for (const visit of sentVisits()) mark(visit, say("sent", { outcome: outcomes[visit.outcome] }));
   for (const visit of waiting) mark(visit, say("waits", { outcome: outcomes[visit.outcome] }));
   document.querySelector("[data-refused]").replaceChildren(...visits.filter((visit) => visit.problem).map(refusal));
 }
 
 function mark(visit, text) {
   const card = cardOf(visit);
-  if (!card) return;
+  if (!card || (visit.version && card.dataset.version !== visit.version)) return; // the case went on since: it is to be visited again
   card.classList.add("told");
   card.querySelector("[data-state]").textContent = text;
   card.querySelector("details").open = false;
@@ -67,17 +72,34 @@ function done(visit) {
 }
 const changed = (visit) => storeVisits(storedVisits().map((other) => (other.case_id === visit.case_id ? visit : other)));
 
+/* Notes that the desk has the visit: a page that was cached before would show it as still to be made. */
+function recorded(visit) {
+  const { case_id, version, outcome } = visit;
+  const others = sentVisits().filter((other) => other.case_id !== case_id);
+  localStorage.setItem(SENT, JSON.stringify([...others, { case_id, version, outcome, at: new Date().toISOString() }]));
+  done(visit);
+  navigator.serviceWorker?.ready.then((ready) => ready.active.postMessage({ refresh: location.href }));
+}
+
+/* A page that the desk sent after a visit was recorded shows its state itself. */
+function forgetShown() {
+  if ("kept" in place.dataset) return;
+  localStorage.setItem(SENT, JSON.stringify(sentVisits().filter((visit) => visit.at > loadedAt)));
+}
+
 async function send(visit) {
-  const { outcome, inspected_on, note, assignee } = visit;
+  const { outcome, inspected_on, note, assignee, sent_key, fraud_type, seal, index_read, revisit_on } = visit;
   const photos = visit.photos ? await window.Photos.load(keyOf(visit)) : [];
   const answer = await fetch(`field/${visit.case_id}`, {
     method: "POST", redirect: "manual", credentials: "same-origin",
     headers: { "Content-Type": "application/json", "X-CSRF-Token": place.dataset.token },
-    body: JSON.stringify({ outcome, inspected_on, note, assignee, photos }),
+    body: JSON.stringify({
+      outcome, inspected_on, note, assignee, photos, sent_key, fraud_type, seal, index_read, revisit_on,
+    }),
   });
   if (answer.type === "opaqueredirect" || answer.status === 401 || answer.status === 403) return say("sign_in");
   if (answer.ok) {
-    done(visit);
+    recorded(visit);
     mark(visit, say("sent", { outcome: outcomes[visit.outcome] }));
     return "";
   }
@@ -102,11 +124,17 @@ async function sendAll() {
   show(reason);
 }
 
+const newKey = () => crypto.randomUUID?.() || `${Date.now()}-${Math.random().toString(36).slice(2)}`; // no UUID over http
+
 async function take(form) {
   const given = new FormData(form);
+  const card = form.closest("[data-case]");
+  const noted = (name) => (form.elements[name]?.closest("[hidden]") ? null : given.get(name) || null);
   const visit = {
-    case_id: Number(form.closest("[data-case]").dataset.case), client: form.dataset.client,
+    case_id: Number(card.dataset.case), version: card.dataset.version, client: form.dataset.client,
     assignee: form.dataset.assignee, outcome: given.get("outcome"), note: given.get("note"), inspected_on: dayHere(),
+    sent_key: newKey(), fraud_type: noted("fraud_type"), seal: noted("seal"), index_read: noted("index_read"),
+    revisit_on: noted("revisit_on"),
   };
   const photos = await window.Photos.of(form);
   visit.photos = photos.length;
@@ -120,6 +148,13 @@ async function take(form) {
   show();
   sendAll();
 }
+
+/* Fields that an outcome asks for are shown once it is chosen. */
+document.addEventListener("change", (event) => {
+  const form = event.target.name === "outcome" && event.target.closest("[data-visit]");
+  if (!form) return;
+  for (const part of form.querySelectorAll("[data-only]")) part.hidden = !part.dataset.only.split(" ").includes(event.target.value);
+});
 
 document.addEventListener("submit", (event) => {
   const form = event.target.closest("[data-visit]");
@@ -150,6 +185,7 @@ async function cachePage() {
   ready.active.postMessage({ page: location.href, files: [...addresses] });
 }
 
+forgetShown();
 show();
 asOf();
 sendAll();

@@ -43,7 +43,16 @@ async function file(request) {
   return (await caches.match(request.url)) || fetch(request);
 }
 
-self.addEventListener("message", (event) => event.waitUntil(all(event.data)));
+self.addEventListener("message", (event) => {
+  const { data } = event;
+  event.waitUntil(data.refresh ? refreshed(data.refresh) : all(data));
+});
+
+/* Cache the page as it is now: after a visit was recorded, the former one shows it as still to be made. */
+async function refreshed(address) {
+  const answer = await fetch(address, { credentials: "same-origin" }).catch(() => null);
+  if (answer) await remembered(address, answer);
+}
 
 /* Cache exactly the files that the page names, and remove those of former versions. */
 async function all({ page: address, files }) {

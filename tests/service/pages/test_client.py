@@ -8,12 +8,12 @@ from datetime import date
 import pytest
 
 from fairmeter.analysis.peer_consumption import MIN_PEERS
-from fairmeter.core.types import Reason
+from fairmeter.core.types import ANOMALY_PATTERNS
 from fairmeter.desk.client_profile import client_profile, stored_profile
 from fairmeter.store import Store
 from fairmeter.web.exports.files import PDF
 from fairmeter.web.http.auth import THIS_MACHINE
-from fairmeter.web.pages.client import crew_sheet
+from fairmeter.web.pages.client import crew_sheet, visit_checks
 from fairmeter.web.pages.client.context import load_surroundings, temperature_trace
 from tests.builders.client_page import ALONE, FIRST, MONTHLY, N_DAYS, N_PEERS, NOTHING, filled
 from tests.builders.desk import desk_app
@@ -166,11 +166,17 @@ def test_the_chart_of_the_sheet_has_a_point_a_week_the_band_and_the_onset(sheet_
 
 
 def test_the_sheet_has_as_many_checks_as_fit_and_always_those_of_meter_and_seals():
-    groups = [name for name in crew_sheet.i18n.texts_below("crew.check") if name not in crew_sheet.ALWAYS_CHECKED]
-    reasons = [Reason(group, 0.1, "") for group in groups]
-    found = crew_sheet.checks(type("Profile", (), {"reasons": reasons}))
-    assert len(found) == crew_sheet.MAX_CHECKS
-    assert found[-2:] == crew_sheet.checks(type("Profile", (), {"reasons": []}))
+    groups = [name for name in crew_sheet.i18n.texts_below("crew.check") if name not in visit_checks.ALWAYS_CHECKED]
+    found = visit_checks.visit_checks(groups)
+    assert len(found) == visit_checks.MAX_CHECKS
+    assert found[-2:] == visit_checks.visit_checks([])
+
+
+def test_every_unusual_pattern_has_a_check_that_comes_before_those_of_reasons():
+    assert {*ANOMALY_PATTERNS} <= set(crew_sheet.i18n.texts_below("crew.pattern"))
+    first, second, *_ = visit_checks.visit_checks(["unusual shape"], ["tampering signature"])
+    assert first.startswith("Open the cover")
+    assert second.startswith("Let the meter count")
 
 
 def test_every_evidence_group_has_a_check():

@@ -1,7 +1,13 @@
 """Visits on a phone, on the side of the desk; tests/browser/test_workflow.py has the phone's side."""
 
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
 import pytest
 
+from fairmeter.casework.types import PlanVisit
+from fairmeter.desk.fieldwork.visits import visits_by_day
+from fairmeter.store.engine.packing import INVOICE_DTYPE
 from tests.builders.pages import open_desk, seen
 from tests.builders.store import clients_of, score_of, write
 
@@ -63,3 +69,81 @@ def test_an_invalid_outcome_is_refused_in_a_sentence(store, desk, body):
     assert answer.status_code == 422
     assert answer.json["message"]
     assert store.find_case(case.case_id).state == "assigned"
+
+
+def test_visits_of_the_users_crew_are_the_users_too_in_the_order_of_the_plan(store):
+    store.add_user("ben", "hash", "investigator")
+    ids = ["c-1", "c-2", "c-3"]
+    write(store, *map(score_of, ids))
+    crew = store.add_crew("North", "anna", members=["ben"])
+    tomorrow = datetime.now(UTC).date() + timedelta(days=1)
+    plan, *_ = store.save_plans(tomorrow, {crew.crew_id: [PlanVisit(id_) for id_ in ("c-2", "c-1", "c-3")]}, "anna")
+    assert visits_by_day(store, "ben", date.today()) == []  # a draft is on no phone
+    store.publish_plan(plan.plan_id, "anna")
+    (day,) = visits_by_day(store, "ben", datetime.now(UTC).date())
+    assert (day.on, [visit.case.client_id for visit in day.visits]) == (tomorrow, ["c-2", "c-1", "c-3"])
+
+
+def test_what_is_late_is_of_today_and_what_has_no_day_is_shown_apart(store, desk):
+    today = datetime.now(UTC).date()
+    for client_id in ("c-1", "c-2"):
+        store.open_case(client_id, "anna", WHY, assignee="open")
+    store.move_case(1, "assigned", "anna", WHY, version=2, assignee="open", planned_on=today)
+    days = visits_by_day(store, "open", today + timedelta(days=2))
+    assert {day.on: [visit.case.client_id for visit in day.visits] for day in days} == {
+        None: ["c-2"],
+        today + timedelta(days=2): ["c-1"],
+    }
+    assert "Without a day" in seen(desk.get("/desk/field")).text
+
+
+def test_a_visit_shows_where_and_what_to_look_at(store, desk):
+    invoices = np.zeros(2, INVOICE_DTYPE)
+    invoices["meter_id"], invoices["new_index"], invoices["day"] = 4711.0, (100.0, 250.0), (20000, 20100)
+    write(store, score_of("c-1"), invoice_histories={"c-1": invoices})
+    store.open_case("c-1", "anna", WHY, assignee="open")
+    page = seen(desk.get("/desk/field"))
+    for text in ("Meter number 4711", "Last index 250", "If it is theft 1,000", "Seals, cover and terminals"):
+        assert text in page.text, text
+
+
+def test_a_visit_notes_the_kind_of_fraud_the_seal_and_the_index(store, desk):
+    case = store.open_case("c-1", "anna", WHY, assignee="open")
+    noted = {"fraud_type": "bypass", "seal": "broken", "index_read": "321.5", "sent_key": "0123456789ab"}
+    assert desk.post(f"/desk/field/{case.case_id}", json=VISIT | noted).json == {"state": "saved"}
+    found = store.inspections()[0]
+    assert (found.fraud_type, found.seal, found.index_read) == ("bypass", "broken", 321.5)
+    row = desk.get("/inspections.csv").text.splitlines()
+    assert "fraud_type,seal,index_read" in row[0]
+    assert "bypass,broken,321.5" in row[1]
+
+
+def test_no_access_twice_is_two_visits_and_sent_twice_is_one(store, desk):
+    case = store.open_case("c-1", "anna", WHY, assignee="open")
+    nobody = VISIT | {"outcome": "no_access"}
+    states = [
+        desk.post(f"/desk/field/{case.case_id}", json=nobody | {"sent_key": key}).json["state"]
+        for key in ("first-visit", "first-visit", "second-visit")
+    ]
+    assert states == ["saved", "already", "saved"]
+    assert len(store.inspections()) == 2
+    assert store.find_case(case.case_id).state == "assigned"
+    assert "Come back on" in seen(desk.get("/desk/field")).text
+
+
+@pytest.mark.parametrize(
+    "noted", [{"fraud_type": "magic"}, {"seal": "x"}, {"index_read": "-1"}, {"index_read": "nan"}, {"sent_key": "a b"}]
+)
+def test_what_cannot_be_noted_is_refused_in_words(store, desk, noted):
+    case = store.open_case("c-1", "anna", WHY, assignee="open")
+    answer = desk.post(f"/desk/field/{case.case_id}", json=VISIT | noted)
+    assert (answer.status_code, bool(answer.json["message"])) == (422, True)
+    assert store.inspections() == []
+
+
+def test_the_page_can_be_installed(desk):
+    answer = desk.get("/desk/manifest.webmanifest")
+    assert answer.content_type == "application/manifest+json"
+    assert (answer.json["start_url"], answer.json["display"]) == ("/desk/field", "standalone")
+    assert desk.get(answer.json["icons"][0]["src"]).status_code == 200
+    assert 'rel="manifest" href="/desk/manifest.webmanifest"' in seen(desk.get("/desk/field")).whole

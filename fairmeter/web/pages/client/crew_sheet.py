@@ -19,12 +19,12 @@ from fairmeter.web.exports.process import file_response
 from fairmeter.web.http import i18n
 from fairmeter.web.pages.client.charts import median_levels, step_starts
 from fairmeter.web.pages.client.context import ClientSurroundings, load_surroundings, monthly_quartiles
+from fairmeter.web.pages.client.visit_checks import visit_checks
 from fairmeter.web.pages.site import Site
 
 WEEK = 7  # days; more than one point a week does not fit on paper
-MAX_REASONS, MAX_CHECKS = 6, 6
+MAX_REASONS = 6
 MAX_LABELS = 8  # below the chart
-ALWAYS_CHECKED = ("meter", "seals")  # whatever the reasons are
 VERDICTS = ("fits", "cannot tell", "does not fit")  # in the order of the sheet
 BLANKS = ("meter_number", "index", "seal", "visited_on", "signature")  # boxes that the crew fills in
 UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
@@ -47,6 +47,8 @@ def sheet_answer(profile: ClientProfile, surroundings: ClientSurroundings) -> Re
 
 def sheet_content(profile: ClientProfile, surroundings: ClientSurroundings) -> dict[str, Any]:
     """The texts and values that exports/pdf_crew_sheet.py draws."""
+    groups = [reason.group for reason in profile.reasons if reason.effect > 0]
+    checks = visit_checks(groups, [anomaly.pattern for anomaly in profile.anomalies])
     case = profile.case
     case_text = i18n.text("crew.case", n=case.case_id, who=case.assignee or "-") if is_open(case) else ""
     scored = i18n.text("client.scored", when=filtered("moment", profile.scored_at), version=profile.model_version)
@@ -62,7 +64,7 @@ def sheet_content(profile: ClientProfile, surroundings: ClientSurroundings) -> d
         "chart": chart(profile, surroundings),
         "reasons": titled("client.reasons", [reason_row(one, profile) for one in profile.reasons[:MAX_REASONS]]),
         "harmless": titled("client.harmless", harmless_causes(profile)),
-        "checks": titled("crew.checks", checks(profile)),
+        "checks": titled("crew.checks", checks),
         "found": {
             "title": i18n.text("crew.found"),
             "outcomes": [i18n.text(f"outcome.{outcome}") for outcome in rules.OUTCOMES],
@@ -160,16 +162,6 @@ def harmless_causes(profile: ClientProfile) -> list[str]:
         f"{one.cause.capitalize()}: {i18n.text_or_default(f'verdict.{one.verdict}', one.verdict)}. {one.text}"
         for one in causes
     ]
-
-
-def checks(profile: ClientProfile) -> list[str]:
-    """Checks of the groups that raise the score, the strongest first, then those of ALWAYS_CHECKED."""
-    raising = [one.group for one in profile.reasons if one.effect > 0]
-    keys = [f"crew.check.{name}" for name in (*raising, *ALWAYS_CHECKED)]
-    found = dict.fromkeys(text for key in keys if (text := i18n.text_or_default(key, "")))
-    texts = list(found)
-    n_groups = MAX_CHECKS - len(ALWAYS_CHECKED)
-    return [*texts[:n_groups], *texts[-len(ALWAYS_CHECKED) :]] if len(texts) > MAX_CHECKS else texts
 
 
 # --- the chart --------------------------------------------------------------------------------------------------------

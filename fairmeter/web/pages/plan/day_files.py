@@ -90,7 +90,7 @@ def paper_rows(desk: DeskService, plan: Plan) -> list[list[str]]:
         site, score = sites.get(visit.client_id), scores.get(visit.client_id)
         severity = i18n.text(f"severity.{site.severity}") if site and site.severity else ""
         stake = filtered("energy", site.expected_recovery_kwh) if site else ""
-        reason = score.reasons[0].text if score and score.reasons else ""
+        reason = str(i18n.worded(score.reasons[0].text)) if score and score.reasons else ""
         rows.append([str(number), visit.client_id, place_of(site), severity, stake, kind_of(visit), reason])
     return rows
 

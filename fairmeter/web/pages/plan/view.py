@@ -17,6 +17,7 @@ from fairmeter.casework.workflow import CaseError
 from fairmeter.desk.fieldwork.day_changes import Act, DayChange, changed_visits
 from fairmeter.desk.fieldwork.day_plans import CrewDay, DayOptions, propose_day
 from fairmeter.desk.fieldwork.day_routes import in_short_order
+from fairmeter.desk.fieldwork.desk_settings import DeskSettings, desk_settings
 from fairmeter.scoring.problems import Problem
 from fairmeter.store import PlanChanged, Store, StoreError, StoreUnavailable
 from fairmeter.store.fieldwork.plans import MAX_VISITS
@@ -28,20 +29,18 @@ from fairmeter.web.pages.plan import day_files
 from fairmeter.web.pages.plan.day_view import DayView, day_view
 from fairmeter.web.pages.site import DESK, Site, has_role, render
 
+RANDOM_PERCENT = 100 * DeskSettings().random_share
 MAX_DAYS = 7  # planned at once
-RANDOM_PERCENT = 5.0  # of the visits, where nothing else is asked
 FIRST_DAY, LAST_DAY = date(1950, 1, 1), date(2200, 1, 1)
 ANYWHERE = ""  # the choice of a crew's working area that excludes nobody
 
 
 class PlanForm(BaseModel):
-    """What is asked of one or some days. [random: percent of the visits; cost: of a visit; price: of a kWh]"""
+    """What is asked of one or some days. [random: percent of the visits]"""
 
     on: date
     days: int = Field(1, ge=1, le=MAX_DAYS)
     random: float = Field(RANDOM_PERCENT, ge=0, le=100)
-    cost: float = Field(0.0, ge=0, le=1e9)
-    price: float | None = Field(None, ge=0, le=1e9)
 
 
 class ChangeForm(BaseModel):
@@ -164,7 +163,7 @@ def page_context(site: Site, view: DayView) -> dict[str, Any]:
         "day_after": view.on + timedelta(days=1),
         "regions": site.desk.store.list_codes()["region"],
         "asked": request.args,
-        "random": request.args.get("random", RANDOM_PERCENT, float),
+        "random": request.args.get("random", 100 * desk_settings(site.desk.store).random_share, float),
         "max_visits": MAX_VISITS,
         "planned_crews": [str(column.crew.crew_id) for column in view.columns],
         "may_change": has_role(site.guard.identity(), INVESTIGATOR) and view.on >= today,
@@ -241,7 +240,8 @@ def seen_versions(plans: Iterable[Plan]) -> dict[int, int]:
 
 def plan_day(site: Site, on: date, crew_days: list[CrewDay], asked: PlanForm, user: str) -> int:
     """Plan a day and keep it as a draft; its number of visits. Raises Problem, StoreError, CaseError."""
-    options = DayOptions(asked.random / 100, asked.cost, asked.price)
+    settings = desk_settings(site.desk.store)
+    options = DayOptions(asked.random / 100, settings.cost_per_visit or 0.0, settings.price_per_kwh)
     proposed = propose_day(site.desk, on, crew_days, options)
     site.desk.store.save_plans(on, proposed.visits, user)
     if proposed.refused:

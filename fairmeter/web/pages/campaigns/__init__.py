@@ -1,0 +1,1 @@
+"""The pages of campaigns: what visits of a period brought, against random ones."""

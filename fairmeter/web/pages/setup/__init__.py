@@ -1,0 +1,1 @@
+"""The pages of setup: crews and users, alert rules, settings."""
