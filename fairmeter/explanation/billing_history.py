@@ -69,6 +69,7 @@ class ConsumptionPeriods(NamedTuple):
     """Consumption by period.
 
     start, end: first and last day of each period [days since 1970]; months: its length; rate: kWh a month (m3 for gas).
+    suspected_since: the day on which the client's suspicious change began, by all its data; NaN where there is none.
     """
 
     source: Phrase  # what the periods are made of, for sentences: "electricity invoices", "readings"
@@ -77,9 +78,14 @@ class ConsumptionPeriods(NamedTuple):
     end: np.ndarray
     months: np.ndarray
     rate: np.ndarray
+    suspected_since: float = float("nan")
 
     def __len__(self) -> int:  # a tuple's own length would be the number of columns
         return len(self.end)
+
+    def suspected_from(self, day: float) -> "ConsumptionPeriods":
+        """The periods of a client whose suspicious change began on that day."""
+        return ConsumptionPeriods(*self[:-1], day)  # _replace would compare the number of periods
 
     @property
     def middle(self) -> np.ndarray:

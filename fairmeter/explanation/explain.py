@@ -61,7 +61,8 @@ def explain(model: FraudModel, scores: list[Score], context: ScoringContext) -> 
         parts = [part for part in (of_kind.get(i) for of_kind in inputs) if part is not None]
         features = context.invoice_features.features[i]
         sentences = [_sentences(model, part, features, history, cause_inputs, names) for part in parts]
-        score = replace(score, explanations=harmless_causes(cause_inputs))
+        onset = score.onset_on and float(np.datetime64(score.onset_on, "D").astype(int))
+        score = replace(score, explanations=harmless_causes(cause_inputs._replace(onset=onset)))
         is_alone = [part.kind for part in parts] == [READINGS]
         stored = context.stored_invoice_scores[i] if context.stored_invoice_scores and is_alone else None
         out.append(_with_reasons(model, score, parts, sentences, stored))

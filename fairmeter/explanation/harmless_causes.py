@@ -4,9 +4,9 @@ In:  a client's invoices by energy (fairmeter/explanation/billing_history.py) an
 Out: a HarmlessCause for each of CAUSES, in that order, with its evidence in a sentence.
 
 These are rules, not a model: each asks for what must be visible if the cause is true. Invoices and readings are checked
-alike, and a cause that fits one of them fits. A cause of the past explains nothing: it has to touch the onset, the last
-clear change of the level (ConsumptionPeriods.onset). No publication gives the limits below; they are set by hand, near
-the ranges of fairmeter/simulation/harmless_patterns.py.
+alike, and a cause that fits one of them fits. A cause of the past explains nothing: it has to touch the onset, the day
+from which the client is suspected, else the last clear change of its level. What is older is history. No publication
+gives the limits below; they are set by hand, near the ranges of fairmeter/simulation/harmless_patterns.py.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ from fairmeter.explanation.billing_history import (
     periods_from_invoices,
     periods_from_readings,
 )
-from fairmeter.wording.phrases import Phrase, sentence
+from fairmeter.wording.phrases import Phrase, clauses_of, sentence
 
 EMPTY_KWH = 10.0  # a month: an inhabited home with a refrigerator uses more
 # Of the usual level, as harmless_patterns.py leaves a vacant home; and a month at most.
@@ -40,6 +40,8 @@ SEASONAL_YEARS, SEASONAL_SHARE = 2, 0.8  # years at least, and the share of them
 SUMMER_FALL = 0.2  # of the level: smaller solar panels are not visible
 # The largest ratio of the fall in the dark half of the year to that in the bright half (solar_panels, same file).
 SUN = 0.5
+PAST_MONTHS = 12.0  # before the end: older causes are history where there is no onset
+PANEL_DAYS = 366  # after panels were fitted, the first autumn may look like another change
 GAP_DAYS = 2  # in a row without a reading
 EXPORT_DAYS = 3  # with energy fed into the grid
 BRIGHT = (3, 4, 5, 6, 7, 8)  # April to September
@@ -53,6 +55,7 @@ class CauseInputs(NamedTuple):
     """Data of one client. [day: days since 1970; kwh: NaN if missing; hours: (days, 24) or None]
 
     export_kwh: fed into the grid; is_spread: days whose energy came with that of others. [(days,) or None]
+    onset: the day from which the client is suspected, None where the score names none.
     """
 
     histories: dict[str, BillingHistory]
@@ -61,13 +64,24 @@ class CauseInputs(NamedTuple):
     hours: np.ndarray | None
     export_kwh: np.ndarray | None = None
     is_spread: np.ndarray | None = None
+    onset: float | None = None
 
     @property
     def periods(self) -> list[ConsumptionPeriods]:
         """Periods of the invoices for electricity, or for gas if there are no others; and those of the readings."""
         energy = next(iter(self.histories), None)  # electricity comes first
         made = [periods_from_invoices(self.histories[energy], energy)] if energy else []
-        return made + ([periods_from_readings(self.day, self.kwh)] if len(self.day) else [])
+        made += [periods_from_readings(self.day, self.kwh)] if len(self.day) else []
+        onsets = [day for periods in made for day in _recent_onset(periods)]
+        since = max(onsets, default=float("nan")) if self.onset is None else self.onset
+        return [periods.suspected_from(since) for periods in made]
+
+
+def _recent_onset(periods: ConsumptionPeriods) -> list[float]:
+    """The first day after the last clear change; none where that is long past."""
+    at = periods.onset()
+    is_recent = at and periods.start[at] >= periods.end[-1] - RECENT_MONTHS * DAYS_PER_MONTH
+    return [float(periods.start[at])] if is_recent else []
 
 
 # --- shared by several causes -----------------------------------------------------------------------------------------
@@ -102,13 +116,22 @@ def _levels(periods: ConsumptionPeriods) -> tuple[float, float, float]:
 
 
 def _touches(periods: ConsumptionPeriods, run: slice) -> bool:
-    """Whether the onset lies in a run of periods or beside it; True where there is no onset, for want of another."""
-    at = periods.onset()
-    return at == 0 or run.start - 1 <= at <= run.stop + 1
+    """Whether the onset lies in a run of periods or one period beside it."""
+    return _is_near(periods, periods.start[run][0], periods.end[run][-1])
 
 
-def _elsewhere(periods: ConsumptionPeriods, words: Phrase) -> Verdict:
-    return DOES_NOT_FIT, sentence(words, Phrase("cause.elsewhere", since=periods.start[periods.onset()]))
+def _is_near(periods: ConsumptionPeriods, first: float, last: float) -> bool:
+    """Whether the onset lies in these days or one period beside them; without an onset, whether they are late."""
+    beside, since = np.median(periods.months) * DAYS_PER_MONTH, periods.suspected_since
+    if np.isnan(since):
+        return last >= periods.end[-1] - PAST_MONTHS * DAYS_PER_MONTH
+    return first - beside <= since <= last + beside
+
+
+def _elsewhere(periods: ConsumptionPeriods, *words: str) -> Verdict:
+    since = periods.suspected_since
+    clause = Phrase("cause.past") if np.isnan(since) else Phrase("cause.elsewhere", since=since)
+    return DOES_NOT_FIT, sentence(*words, clause)
 
 
 def _step(before: float, after: float, periods: ConsumptionPeriods) -> Phrase:
@@ -199,7 +222,7 @@ def _exchange(periods: ConsumptionPeriods, inputs: CauseInputs) -> Verdict:
         return DOES_NOT_FIT, sentence(named, Phrase("cause.exchange.unchanged"))
     at = periods.end[periods.onset()]
     around = history.day[max(np.searchsorted(history.day, at) - 1, 0) :][:3]
-    if not np.isin(days, around).any():
+    if not any(_is_near(periods, day, day) for day in days[np.isin(days, around)]):
         return _elsewhere(periods, named)
     words = Phrase("cause.exchange.step", named=named, step=_step(before, after, periods))
     return _by_size(periods, words, before, after)
@@ -298,8 +321,11 @@ def _solar(periods: ConsumptionPeriods, inputs: CauseInputs) -> Verdict:
         return _unchanged(periods)
     is_hourly = inputs.hours is not None and periods.source == OF_READINGS
     verdict = _solar_by_hour if is_hourly else _solar_by_season
-    found = [verdict(periods, inputs, at) for at in reversed(changes)]
-    return next((each for each in found if each[0] == FITS), found[0])
+    found = [(at, verdict(periods, inputs, at)) for at in reversed(changes)]
+    at, (fits, words) = next((each for each in found if each[1][0] == FITS), found[0])
+    if fits == FITS and not _is_near(periods, periods.start[at], periods.start[at] + PANEL_DAYS):
+        return _elsewhere(periods, *clauses_of(words))
+    return fits, words
 
 
 def _solar_by_season(periods: ConsumptionPeriods, _inputs: CauseInputs, at: int) -> Verdict:
@@ -349,7 +375,8 @@ def _communication_gap(periods: ConsumptionPeriods, inputs: CauseInputs) -> Verd
     run = slice(0, 0) if inputs.is_spread is None else _longest(inputs.is_spread)
     if run.stop:
         text = Phrase("cause.communication.late", n=run.stop - run.start, last=inputs.day[run][-1])
-        return FITS, sentence(text)
+        is_near = _is_near(periods, inputs.day[run][0], inputs.day[run][-1])
+        return (FITS, sentence(text)) if is_near else _elsewhere(periods, text)
     missing = _longest(np.isnan(inputs.kwh))
     if missing.stop - missing.start >= GAP_DAYS:
         text = Phrase("cause.communication.missing", n=missing.stop - missing.start, last=inputs.day[missing][-1])

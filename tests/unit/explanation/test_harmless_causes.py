@@ -63,19 +63,19 @@ CASES = {
     "a meter exchanged where the level falls": (invoices_of([600] * 5 + [240] * 4, meters=[1] * 5 + [2] * 4), None,
         "meter exchange", CANNOT_TELL, "compare both meters"),
     "a meter exchanged elsewhere": (invoices_of([600] * 5 + [240] * 4, meters=[1] * 2 + [2] * 7), None,
-        "meter exchange", DOES_NOT_FIT, "last clear change of consumption is of July 2011"),
+        "meter exchange", DOES_NOT_FIT, "but the change to explain began in July 2011"),
     "a meter exchanged long before a fall": (
         invoices_of([600] * 6 + [560] * 12 + [240] * 4, meters=[1] * 6 + [2] * 16), None, "meter exchange",
-        DOES_NOT_FIT, "last clear change of consumption is of"),
+        DOES_NOT_FIT, "but the change to explain began in"),
     "a meter exchanged in a level that never changed": (invoices_of([600] * 9, meters=[1] * 5 + [2] * 4), None,
         "meter exchange", DOES_NOT_FIT, "never changed clearly"),
     "a meter exchanged long after a fall": (
         invoices_of([900] * 6 + [400] * 6 + [380] * 6, meters=[1] * 12 + [2] * 6), None, "meter exchange",
         DOES_NOT_FIT, ""),
     "a vacancy before a fall of another time": ([], [10.0] * 65 + [0.2] * 60 + [10.0] * 200 + [4.0] * 200,
-        "vacant home", DOES_NOT_FIT, "last clear change of consumption is of"),
+        "vacant home", DOES_NOT_FIT, "but the change to explain began in"),
     "an estimate long before a fall": (invoices_of([600] * 3 + [100, 1100] + [600] * 6 + [240] * 6), None,
-        "estimated invoice, then catch-up", DOES_NOT_FIT, "last clear change of consumption is of"),
+        "estimated invoice, then catch-up", DOES_NOT_FIT, "but the change to explain began in"),
     "days missing at a small step": ([], [10.0] * 100 + [np.nan] * 3 + [10.5] * 100, "meter exchange", FITS,
         "3 days without readings"),
     "a low invoice and one that makes up for it": (invoices_of([600, 600, 600, 100, 1100, 600, 600]), None,
@@ -100,6 +100,44 @@ def test_a_cause_is_checked_by_what_must_be_visible_if_it_is_true(invoices, kwh,
     explanation = found(seen(invoices, kwh), cause)
     assert explanation.verdict == verdict, explanation.text
     assert words in explanation.text
+
+
+DAY_OF = {name: float(np.datetime64(day, "D").astype(int)) for name, day in
+          {"within": "2011-03-01", "soon after": "2011-10-01", "years after": "2014-03-01"}.items()}  # fmt: skip
+
+
+@pytest.mark.parametrize(("onset", "verdict"), [("within", FITS), ("soon after", FITS), ("years after", DOES_NOT_FIT)])
+def test_a_cause_has_to_touch_the_day_from_which_the_client_is_suspected(onset, verdict):
+    """The home was vacant from November 2010 to July 2011, by invoices of four months."""
+    for cause in ("vacant home", "new tenant"):
+        explanation = found(seen(VACANT)._replace(onset=DAY_OF[onset]), cause)
+        assert explanation.verdict == verdict
+    if onset == "years after":
+        assert "but the change to explain began in March 2014" in explanation.text
+
+
+def test_an_estimate_of_long_ago_explains_nothing_where_the_level_never_changed():
+    past = invoices_of([600, 100, 1100] + [600] * 9)
+    explanation = found(seen(past), "estimated invoice, then catch-up")
+    assert explanation.verdict == DOES_NOT_FIT
+    assert "too long ago" in explanation.text
+
+
+def test_readings_that_came_late_explain_a_change_of_their_time_alone():
+    late = np.zeros(400, bool)
+    late[20:32] = True
+    known = seen(kwh=np.full(400, 9.0))._replace(is_spread=late)
+    near, far = (known._replace(onset=float(FIRST + day)) for day in (40, 300))
+    assert found(near, "communication gap").verdict == FITS
+    assert found(far, "communication gap").verdict == DOES_NOT_FIT
+
+
+def test_panels_of_years_before_explain_no_later_fall():
+    since = float(FIRST + 365)
+    assert found(seen(kwh=PANELS)._replace(onset=since + 90), "solar panels").verdict == FITS
+    explanation = found(seen(kwh=PANELS)._replace(onset=since + 900), "solar panels")
+    assert explanation.verdict == DOES_NOT_FIT
+    assert "the change to explain began" in explanation.text
 
 
 def test_solar_panels_show_at_noon_and_not_at_night_if_hours_are_known():
