@@ -259,6 +259,12 @@ class CaseStore(Database):
         with self.reading() as connection:
             return [inspection_of(row) for row in connection.execute(query).mappings()]
 
+    def count_listed_cases(self, **filters) -> int:
+        """Number of cases that list_cases lists with the same filters. Raises BadQuery."""
+        query = select(func.count()).select_from(cases).where(*conditions(filters, CASE_FILTERS))
+        with self.reading() as connection:
+            return connection.execute(query).scalar_one()
+
     def count_cases(self) -> dict[str, int]:
         """Number of cases by state."""
         query = select(cases.c.state, func.count()).group_by(cases.c.state)
