@@ -62,7 +62,7 @@ class DeskOpening:
     def __init__(self, store: Store, then: Sequence[Callable[[], None]] = ()) -> None:
         self._store, self._then = store, [*then]
         self._lock, self._is_open = Lock(), False
-        self._tried_at, self._error = -RETRY, StoreUnavailable("The database is being opened; try again.")
+        self._tried_at, self._why = -RETRY, "The database is being opened; try again."
 
     @property
     def is_open(self) -> bool:
@@ -81,10 +81,10 @@ class DeskOpening:
         if self._is_open:
             return
         if not self._lock.acquire(blocking=False):
-            raise self._error
+            raise StoreUnavailable(self._why)
         try:
             if not self._is_open and time.monotonic() - self._tried_at < RETRY:
-                raise self._error
+                raise StoreUnavailable(self._why)
             self._open()
         finally:
             self._lock.release()
@@ -96,7 +96,7 @@ class DeskOpening:
                 call()
         except StoreUnavailable as error:
             log.warning("the desk waits for its database: %s", error)
-            self._tried_at, self._error = time.monotonic(), error
+            self._tried_at, self._why = time.monotonic(), str(error)
             raise
         self._is_open = True
 

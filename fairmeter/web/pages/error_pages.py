@@ -11,9 +11,12 @@ from fairmeter.casework.workflow import BadDay, CaseError, CaseNotFound, ClientN
 from fairmeter.scoring.problems import Problem
 from fairmeter.store import (
     ImportConflict,
+    LastAdmin,
+    NameTaken,
     NoSuchCampaign,
     NoSuchCrew,
     NoSuchImport,
+    NoSuchName,
     NoSuchPlan,
     PlanChanged,
     StoreError,
@@ -51,11 +54,13 @@ def describe_error(error: Exception) -> tuple[int, str, dict[str, str]]:
         case StoreUnavailable():
             observability.metrics_of(current_app).store_errors.inc()
             return 503, str(error), {"Retry-After": "5"}
-        case CaseNotFound() | ClientNotFound() | NoSuchImport() | NoSuchCrew() | NoSuchPlan() | NoSuchCampaign():
+        case CaseNotFound() | ClientNotFound() | NoSuchName():
+            return 404, str(error), {}
+        case NoSuchImport() | NoSuchCrew() | NoSuchPlan() | NoSuchCampaign():
             return 404, str(error), {}
         case BadDay():
             return 422, str(error), {}
-        case CaseError() | ImportConflict() | PlanChanged():
+        case CaseError() | ImportConflict() | PlanChanged() | NameTaken() | LastAdmin():
             return 409, str(error), {}
         case StoreError():
             return 422, str(error), {}

@@ -231,10 +231,13 @@ def ranks_why(desk: DeskService) -> str | None:
 
 
 def current_identity() -> Identity:
-    """The identity of the request; NOBODY for a wrong key, because the page of that error is rendered too."""
+    """The identity of the request; NOBODY for a wrong key, or where the database is away.
+
+    The pages of these errors are rendered too.
+    """
     try:
         return guard_of(current_app).identity()
-    except Problem:
+    except (Problem, StoreError):
         g.identity = NOBODY
         return NOBODY
 
