@@ -17,7 +17,7 @@ from fairmeter.web.pages.demo import view as demo
 from fairmeter.web.pages.frame import me, search
 from fairmeter.web.pages.map import view as map_view
 from fairmeter.web.pages.plan import view as plan
-from fairmeter.web.pages.setup import rules
+from fairmeter.web.pages.setup import crews, rules
 from fairmeter.web.pages.setup import settings as settings_page
 from fairmeter.web.pages.site import PageSettings, Site
 from fairmeter.web.pages.suspects import view as suspects
@@ -32,7 +32,7 @@ FRAME = (sign_in, search, me, account, language)
 WORK = (today, alerts, suspects, client, crew_sheet, plan, inspection_list, cases, map_view, field)
 NETWORK = (transformers, transformer, live)
 RESULTS = (campaigns, model)
-SETUP = (imports, rules, settings_page)
+SETUP = (imports, crews, rules, settings_page)
 PAGES = (*FRAME, *WORK, *NETWORK, *RESULTS, *SETUP, demo)
 
 

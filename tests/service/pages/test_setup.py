@@ -1,4 +1,4 @@
-"""Alert rules and settings."""
+"""Crews, users and keys; alert rules; settings."""
 
 import re
 
@@ -82,3 +82,99 @@ def test_settings_that_cannot_be_are_refused_in_words(store, desk, form):
     assert answer.status_code == 422
     assert 'class="flash error"' in answer.text
     assert store.desk_values() == {}
+
+
+# --- crews, users, keys -----------------------------------------------------------------------------------------------
+
+
+def test_a_crew_is_added_changed_and_ended(store, desk):
+    form = {"name": "North", "capacity": "6", "base_place": "Ariana", "latitude": "36.8", "longitude": "10.2"}
+    desk.post("/desk/crews/save", data=form)
+    crew = store.list_crews()[0]
+    assert (crew.name, crew.capacity, crew.base_place, crew.latitude) == ("North", 6, "Ariana", 36.8)
+    store.add_user("ben", "hash", "investigator")
+    changed = form | {"crew_id": crew.crew_id, "member": ["ben"], "capacity": "9", "ended": "on"}
+    page = seen(desk.post("/desk/crews/save", data=changed, follow_redirects=True))
+    assert store.list_crews() == []
+    assert (store.find_crew(crew.crew_id).members, store.find_crew(crew.crew_id).capacity) == (("ben",), 9)
+    assert "Goes out no more" in page.text
+
+
+def test_a_crew_without_users_says_that_nobody_sees_its_visits(store, desk):
+    store.add_crew("North", "anna")
+    assert "nobody sees its visits on a phone" in seen(desk.get("/desk/crews")).text
+
+
+def test_a_new_user_has_a_password_that_is_shown_once_and_signs_in_with_it(store, desk):
+    crew = store.add_crew("North", "anna")
+    answer = desk.post("/desk/crews/users", data={"name": "ben", "role": "investigator", "crew_id": crew.crew_id})
+    assert answer.headers["Cache-Control"] == "no-store"
+    password = re.search(r"shown-once\"><bdi>(.*?)</bdi>", answer.text).group(1)
+    assert password not in desk.get("/desk/crews").text
+    assert store.find_crew(crew.crew_id).members == ("ben",)
+    closed = desk_app(store).test_client()
+    signed_in = closed.post("/session", json={"name": "ben", "password": password})
+    assert (signed_in.status_code, signed_in.json["role"]) == (200, "investigator")
+
+
+def test_a_users_role_access_and_password_change(store, desk):
+    store.add_user("zoe", "hash", "admin")
+    store.add_user("ben", "hash", "viewer")
+    desk.post("/desk/crews/users/change", data={"name": "ben", "role": "investigator", "is_active": "on"})
+    assert (store.find_user("ben").role, store.find_user("ben").is_active) == ("investigator", True)
+    answer = desk.post("/desk/crews/users/change", data={"name": "ben", "reset": "1"})
+    assert "shown-once" in answer.text
+    assert store.find_user("ben").password_hash != "hash"  # noqa: S105
+    desk.post("/desk/crews/users/change", data={"name": "ben", "role": "investigator"})
+    assert not store.find_user("ben").is_active
+
+
+def test_the_last_admin_stays_one(store, desk):
+    store.add_user("zoe", "hash", "admin")
+    page = desk.post("/desk/crews/users/change", data={"name": "zoe", "role": "viewer", "is_active": "on"})
+    assert 'class="flash error"' in page.text
+    assert store.find_user("zoe").role == "admin"
+
+
+def test_a_key_is_shown_once_ends_and_is_revoked(store, desk):
+    answer = desk.post("/desk/crews/keys", data={"name": "loader", "role": "viewer", "days": "30"})
+    key = re.search(r"shown-once\"><bdi>(.*?)</bdi>", answer.text).group(1)
+    assert key not in desk.get("/desk/crews").text
+    made = store.list_keys()[0]
+    assert 29 <= (made.expires_at - made.created_at).days <= 30
+    closed = desk_app(store).test_client()
+    assert closed.get("/clients", headers={"X-API-Key": key}).status_code == 200
+    desk.post("/desk/crews/keys/revoke", data={"name": "loader"})
+    assert closed.get("/clients", headers={"X-API-Key": key}).status_code == 401
+    assert "revoked" in seen(desk.get("/desk/crews")).text
+
+
+@pytest.mark.parametrize(
+    ("address", "form"),
+    [
+        ("save", {"name": ""}),
+        ("save", {"name": "N", "capacity": "0"}),
+        ("save", {"name": "N", "latitude": "91"}),
+        ("save", {"name": "N", "member": "nobody"}),
+        ("save", {"crew_id": "99", "name": "N"}),
+        ("users", {"name": "", "role": "viewer"}),
+        ("users", {"name": "x", "role": "king"}),
+        ("users/change", {"name": "nobody", "role": "viewer"}),
+        ("keys", {"name": "", "role": "viewer"}),
+        ("keys/revoke", {"name": "nobody"}),
+    ],
+)
+def test_what_cannot_be_saved_is_said_in_words(desk, address, form):
+    answer = desk.post(f"/desk/crews/{address}", data=form)
+    assert 400 <= answer.status_code < 500
+    assert 'class="flash error"' in answer.text
+
+
+@pytest.mark.parametrize("page", ["crews", "rules", "settings"])
+def test_setup_is_for_admins_alone(store, page):
+    from fairmeter.web.http.sessions import new_key
+
+    key, key_hash = new_key()
+    store.add_key("looker", key_hash, "investigator")
+    closed = desk_app(store).test_client()
+    assert closed.get(f"/desk/{page}", headers={"X-API-Key": key}).status_code == 403
