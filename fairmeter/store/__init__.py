@@ -26,6 +26,7 @@ from fairmeter.store.keeping.copies import CopyNotPossible, CopyStore, TableCopy
 from fairmeter.store.keeping.erasure import ErasedClient, ErasureStore
 from fairmeter.store.keeping.retention import Purged, RetentionStore
 from fairmeter.store.lookup.search import FoundClient, SearchStore
+from fairmeter.store.lookup.series import SeriesStore
 from fairmeter.store.notifications import ClaimedNotice, NotificationStore
 from fairmeter.store.places import Area, Cell, Neighbour, PlacedClient, PlaceStore, Transformer
 from fairmeter.store.profiles import Profile, ProfileRow, ProfileStore, RegionCount, Run, StoredDrift
@@ -110,6 +111,7 @@ class Store(
     ReferenceStore,
     PlaceStore,
     SearchStore,
+    SeriesStore,
     TransformerStore,
     AlertActionStore,
     PlanStore,

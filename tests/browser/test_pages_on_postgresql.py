@@ -52,11 +52,11 @@ def test_a_day_of_work_from_signing_in_to_a_closed_case(visitor, store, tmp_path
     (tmp_path / "photo.jpg").write_bytes(a_photo((800, 600)))
     page = visitor.page
     sign_in(visitor)
-    visitor.goto("/desk/suspects?sort=id")
-    page.get_by_text(f"{N_CLIENTS + 2} clients fit").wait_for()
+    visitor.goto("/desk/suspects?state=all&sort=id")
+    page.get_by_text(f"{N_CLIENTS + 2} clients").wait_for()
     page.get_by_role("link", name="Next").click()
     page.get_by_text("Page 2").wait_for()
-    visitor.goto("/desk/suspects?id_prefix=c-00")
+    visitor.goto("/desk/suspects?state=all&id_prefix=c-00")
     page.get_by_role("link", name="c-001").click()
     page.get_by_role("textbox", name="Why").fill("Fall since March.")
     page.get_by_label("Give to").fill("otto")
@@ -79,7 +79,7 @@ def test_a_day_of_work_from_signing_in_to_a_closed_case(visitor, store, tmp_path
 def test_many_cases_are_assigned_at_once_and_one_is_recorded_from_the_field(visitor, store):
     page = visitor.page
     sign_in(visitor)
-    visitor.goto("/desk/suspects?id_prefix=c-02")
+    visitor.goto("/desk/suspects?state=all&id_prefix=c-02")
     page.get_by_label("Choose all of this page").check()
     page.get_by_label("Give to").fill("otto")
     page.get_by_role("button", name="Open cases").click()

@@ -53,17 +53,8 @@ def register(site: Site) -> None:
         ids = request.form.getlist("client")[:MAX_CASES]
         why, assignee = request.form.get("why", ""), request.form.get("assignee", "").strip() or None
         sampled = set(request.form.getlist("drawn"))
-        opened, assigned, refused = open_cases(
-            desk, site.guard.identity().signature, ids, sampled, why=why, assignee=assignee
-        )
-        if opened:
-            flash(i18n.text("list.opened", n=len(opened), to=assignee or i18n.text("list.unassigned")), "done")
-        if assigned:
-            flash(i18n.text("list.given", n=len(assigned), to=assignee), "done")
-        for sentence in refused[:3]:
-            flash(sentence, "error")
-        if len(refused) > 3:
-            flash(i18n.text("list.refused", n=len(refused) - 3), "error")
+        user = site.guard.identity().signature
+        flash_opened(open_cases(desk, user, ids, sampled, why=why, assignee=assignee), assignee)
         return redirect(local_address(request.form.get("next", ""), url_for("desk.list")))
 
 
@@ -154,6 +145,19 @@ def file_addresses(endpoint: str, query: requests.DeskRequest, names: Iterable[s
 
 
 # --- cases ------------------------------------------------------------------------------------------------------------
+
+
+def flash_opened(results: tuple[list[int], list[int], list[str]], assignee: str | None) -> None:
+    """Say on the next page what `open_cases` did."""
+    opened, assigned, refused = results
+    if opened:
+        flash(i18n.text("list.opened", n=len(opened), to=assignee or i18n.text("list.unassigned")), "done")
+    if assigned:
+        flash(i18n.text("list.given", n=len(assigned), to=assignee), "done")
+    for sentence in refused[:3]:
+        flash(sentence, "error")
+    if len(refused) > 3:
+        flash(i18n.text("list.refused", n=len(refused) - 3), "error")
 
 
 def open_cases(

@@ -12,6 +12,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+from fairmeter.casework.hit_rates import hit_rates, overall
 from fairmeter.core.claims import severity_promises
 from fairmeter.core.types import Score
 from fairmeter.scoring.population_drift import describe_unlike
@@ -47,6 +48,7 @@ def register(site: Site) -> None:
             drift=drift_state(desk.store, str(manifest["version"])),
             overlap=overlap_state(desk.store),
             measured_at=trained_at_of(report),
+            visited=next((rate for rate in hit_rates(desk.store.inspections(), overall) if not rate.is_random), None),
             run=report and report["run"],
             rests_on=mean_effects_chart(desk.store.stored_scores(limit=N_EXPLAINED)) if claims else None,
             slider=slider_data(manifest, desk.store.count_scores(N_BINS), main_result(report)) if claims else None,

@@ -19,9 +19,11 @@ from zlib import compressobj
 from zoneinfo import ZoneInfo
 
 from flask import Blueprint, Response, current_app, g, render_template, request, url_for
+from markupsafe import Markup
 from werkzeug.exceptions import NotFound
 
 from fairmeter.core.claims import claims_probability
+from fairmeter.core.code_names import shown
 from fairmeter.core.paths import ALERT_RULES
 from fairmeter.desk.demo_history import DEMO_PREFIX
 from fairmeter.desk.fieldwork.desk_settings import desk_settings
@@ -40,6 +42,9 @@ from fairmeter.wording.locales import ENGLISH, LANGUAGES, locale_of
 DESK = "desk"  # the blueprint: endpoints are desk.today, desk.suspects ...
 STATIC = Path(__file__).parents[1] / "static"
 PLOTLY = "plotly.min.js"
+MODULES = Path(__file__).parents[3] / "node_modules"  # installed by npm from package-lock.json (Makefile)
+THIRD_PARTY = {"echarts.js": "echarts/dist/echarts.common.min.js"}  # served name: file below MODULES
+CHART_SCRIPTS = ("echarts.js", "charts.js")
 YEAR = 31_536_000  # seconds; the address of a file changes with its content
 CHUNK = 2**16  # bytes
 GZIP = 31  # window bits of zlib that make it write a gzip header
@@ -151,6 +156,7 @@ class Site:
         i18n.register(self.app, locale_of(self.settings.language))
         self.app.jinja_env.filters |= i18n.filters(self.settings.time_zone, self.currency)
         self.app.jinja_env.finalize = i18n.worded  # of every expression: sentences are in the reader's language
+        self.app.jinja_env.filters |= {"coded": coded, "with_text": with_text, "plain": plain, "named_rule": named_rule}
         self.app.jinja_env.trim_blocks = self.app.jinja_env.lstrip_blocks = True
         self.app.context_processor(template_context)
         self.app.context_processor(lambda: claims_context(self.desk))
@@ -198,20 +204,39 @@ def template_context() -> dict[str, Any]:
         "can": lambda role: has_role(identity, role),
         "csrf_token": sessions.csrf_token() or "",
         "file": file_address,
+        "chart_scripts": chart_scripts,
         "theme": theme if theme in THEMES else "",
         "navigation": navigation(identity),
         "phone_tabs": links_to(*PHONE_TABS),
     }
 
 
+def coded(value: float, column: str) -> tuple[str, str]:
+    """A code and its name, for a choice. [filter: codes | map("coded", column)]"""
+    return plain(value), i18n.code(value, column)
+
+
+def named_rule(name: str) -> tuple[str, str]:
+    """An alert rule and its name for readers, for a choice."""
+    return name, i18n.text_or_default(f"rule.{name}", name.replace("_", " ").capitalize())
+
+
+def plain(value: float | str | None) -> str:
+    """A value as an address holds it: 101.0 as 101."""
+    return shown(value) if isinstance(value, float) else str(value)
+
+
+def with_text(value: str, section: str) -> tuple[str, str]:
+    """A value and its text, for a choice. [filter: values | map("with_text", section)]"""
+    return value, i18n.text(f"{section}.{value}")
+
+
 def frame_context(store: Store) -> dict[str, Any]:
-    """What the frame shows of the store: n_alerts, its open alerts; is_demo, whether its data are simulated."""
+    """What the frame shows of the store: n_notices, the user's unread ones; is_demo, whether it is simulated."""
     with suppress(StoreError):  # the page of that error is rendered too
-        return {
-            "n_alerts": sum(store.count_alerts().values()),
-            "is_demo": store.count_profiles(id_prefix=DEMO_PREFIX) > 0,
-        }
-    return {"n_alerts": 0, "is_demo": False}
+        n_notices = store.count_unread_notices(current_identity().signature)
+        return {"n_notices": n_notices, "is_demo": store.count_profiles(id_prefix=DEMO_PREFIX) > 0}
+    return {"n_notices": 0, "is_demo": False}
 
 
 def claims_context(desk: DeskService) -> dict[str, Any]:
@@ -268,9 +293,9 @@ def links_to(*names: str) -> list[Link]:
 
 
 def static(version: str, name: str, is_cached: bool = True) -> Response:  # noqa: ARG001
-    """Serve a file of static/, or Plotly.js out of its package. The version only makes the address unique.
+    """Serve a file of static/, of a package of npm, or Plotly.js out of its package.
 
-    is_cached: whether the browser may keep the file for a year.
+    version: only makes the address unique. is_cached: whether the browser may keep the file for a year.
     """
     path = _files().get(name)
     if path is None:
@@ -288,6 +313,12 @@ def static(version: str, name: str, is_cached: bool = True) -> Response:  # noqa
 def file_address(name: str) -> str:
     """The address of a static file, which changes with its content. Raises FileNotFoundError."""
     return url_for(f"{DESK}.static", version=_version(name), name=name)
+
+
+def chart_scripts() -> Markup:
+    """The script elements of a page with charts; where ECharts is not installed, charts.js says so."""
+    there = [name for name in CHART_SCRIPTS if name in _files()]
+    return Markup("").join(Markup('<script src="{}" defer></script>').format(file_address(name)) for name in there)
 
 
 def _chunks(path: Path) -> Iterator[bytes]:
@@ -318,6 +349,7 @@ def _version(name: str) -> str:
 def _files() -> dict[str, Path]:
     """Every file that is served, by its name, so that no path out of a request is ever opened."""
     ours = {path.relative_to(STATIC).as_posix(): path for path in STATIC.rglob("*") if path.is_file()}
+    ours |= {name: MODULES / path for name, path in THIRD_PARTY.items() if (MODULES / path).is_file()}
     package = find_spec("plotly")  # only located: importing the library takes a second and 60 MB
     if package is not None and package.submodule_search_locations:
         ours[PLOTLY] = Path(package.submodule_search_locations[0]) / "package_data" / PLOTLY

@@ -76,7 +76,7 @@ function player() {
       const n = trace.x.findLastIndex((day) => day <= frame.day) + 1;
       return { x: trace.x.slice(0, n), y: trace.y.slice(0, n) };
     });
-    window.Plotly.restyle(place, { x: cut.map((t) => t.x), y: cut.map((t) => t.y) }, [0, 1]);
+    window.Charts.change(place, cut);
     find("[data-day]").textContent = frame.told;
     slider.setAttribute("aria-valuetext", frame.told);
     verdict("played", frame);
@@ -134,7 +134,7 @@ function thief() {
     find("[data-days-told]").textContent = say("days", { n: days.value });
     const first = used.x.length - Number(days.value);
     const y = used.y.map((kwh, i) => (i < first ? kwh : kwh * (1 - share.value / 100)));
-    window.Plotly.restyle(place, { y: [y] }, [1]);
+    window.Charts.change(place, [{}, { y }]);
   }
 
   for (const slider of [share, days]) {

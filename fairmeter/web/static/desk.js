@@ -133,6 +133,44 @@ for (const whole of document.querySelectorAll("[data-check-all]")) {
   tell();
 }
 
+/* A link to something that is folded away unfolds it. */
+function unfold() {
+  const target = location.hash.length > 1 && document.getElementById(location.hash.slice(1));
+  for (let fold = target && target.closest("details:not([open])"); fold; fold = fold.parentElement.closest("details:not([open])")) {
+    fold.open = true;
+    target.scrollIntoView();
+  }
+}
+window.addEventListener("hashchange", unfold);
+unfold();
+document.addEventListener("toggle", () => window.dispatchEvent(new Event("resize")), true); // charts have their size now
+
+/* Tabs: sections of a page, one shown at a time; without scripts all are shown. The address keeps the chosen one. */
+for (const tabbed of document.querySelectorAll("[data-tabs]")) {
+  const links = [...tabbed.querySelectorAll(":scope > .tabs a")];
+  const of = (link) => document.getElementById(link.getAttribute("href").slice(1));
+  const show = (chosen) => {
+    for (const link of links) {
+      of(link).hidden = link !== chosen;
+      if (link === chosen) link.setAttribute("aria-current", "true");
+      else link.removeAttribute("aria-current");
+    }
+    window.dispatchEvent(new Event("resize")); // charts and tables that were hidden have their size now
+  };
+  const byHash = () => {
+    const target = location.hash.length > 1 && document.getElementById(location.hash.slice(1));
+    const wanted = links.find((link) => target && of(link).contains(target));
+    if (wanted || !links.some((link) => link.hasAttribute("aria-current"))) show(wanted || links[0]);
+    if (wanted && target !== of(wanted)) target.scrollIntoView();
+  };
+  tabbed.classList.add("on");
+  for (const link of links) {
+    link.addEventListener("click", (event) => { event.preventDefault(); history.replaceState(null, "", link.hash); show(link); });
+  }
+  window.addEventListener("hashchange", byHash);
+  byHash();
+}
+
 /* Make whatever scrolls sideways reachable from the keyboard. */
 function reachable() {
   for (const box of document.querySelectorAll(".table")) {

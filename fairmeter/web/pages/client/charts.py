@@ -100,7 +100,7 @@ def consumption_chart(
     if starts and (temperature := temperature_trace(surroundings.temperatures, series.step, starts[-1])):
         traces = [*traces, temperature]
         layout["yaxis2"] = TEMPERATURE_AXIS | {"title": i18n.text("client.temperature_axis")}
-    layout |= {"shapes": shapes, "annotations": notes, "showlegend": len(traces) > 1}
+    layout |= {"shapes": shapes, "annotations": notes, "showlegend": len(traces) > 1, "zoom": True}
     return charts.chart(
         *traces,
         **layout,

@@ -5,15 +5,19 @@ Out: the page at /desk/client/ID; cases, moves and inspections in the store. A r
      typed.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from flask import flash, redirect, request, url_for
 
 from fairmeter.casework import workflow as rules
-from fairmeter.casework.workflow import CaseError
-from fairmeter.desk.client_profile import client_profile, stored_profile
+from fairmeter.casework.alert_rules import IN_CASE, LAPSED, OPEN, SCORE
+from fairmeter.casework.types import Case
+from fairmeter.casework.workflow import CaseError, CaseNotFound
+from fairmeter.desk.client_profile import ClientProfile, client_profile, stored_profile
+from fairmeter.desk.client_states import first_rule_of
 from fairmeter.scoring.problems import Problem
 from fairmeter.store import StoreError, StoreUnavailable
 from fairmeter.web.http import i18n
@@ -21,9 +25,16 @@ from fairmeter.web.http.auth import INVESTIGATOR
 from fairmeter.web.pages import error_pages
 from fairmeter.web.pages.client import context
 from fairmeter.web.pages.client.charts import client_charts
+from fairmeter.web.pages.client.small_map import small_map
 from fairmeter.web.pages.forms import assignable_users, parse_inspection, uploaded_photos
 from fairmeter.web.pages.site import Site, render
+from fairmeter.web.pages.today.alerts import default_until
 from fairmeter.web.pages.transformers import transformer
+
+N_REASONS = 3  # that are read first
+MIN_EFFECT = 0.01  # of a reason that is read first; weaker ones are folded away
+COUNTED_ALERTS = (OPEN, IN_CASE)
+GRAVE = ("critical", "high")  # anomalies among the first reasons
 
 
 def register(site: Site) -> None:
@@ -41,6 +52,17 @@ def register(site: Site) -> None:
             return i18n.text("client.opened", n=case.case_id)
 
         return perform(site, open_case)
+
+    @site.page("/client-note", INVESTIGATOR, methods=("POST",))
+    def client_note():
+        def note(client_id: str, user: str) -> str:
+            case = store.open_case_of(client_id)
+            if case is None:
+                raise CaseNotFound(i18n.text("client.no_case_for_notes"))
+            store.add_comment(case.case_id, user, request.form.get("text", ""))
+            return i18n.text("client.noted")
+
+        return perform(site, note)
 
     @site.page("/record-inspection", INVESTIGATOR, methods=("POST",))
     def client_record_inspection():
@@ -67,7 +89,39 @@ def client_context(site: Site, client_id: str) -> dict[str, Any]:
     values |= {"takes_photos": desk.photos.folder is not None, "today": datetime.now(site.settings.time_zone).date()}
     unusual = desk.backend.anomaly_timeline(stored.series) if stored.series else {}
     values |= client_charts(profile, unusual, context.load_surroundings(store, profile))
-    return values | context.surroundings_context(store, profile) | transformer.transformer_context(store, profile)
+    values |= reasons_context(profile) | work_context(site, profile, values["past_cases"])
+    values |= context.surroundings_context(store, profile) | transformer.transformer_context(store, profile)
+    ids = [client_id, *(one.client_id for one in values["neighbours"])]
+    return values | {"small_map": small_map(client_id, values["neighbours"], store.places_of(ids))}
+
+
+def reasons_context(profile: ClientProfile) -> dict[str, Any]:
+    """What is read first: the rule of the alert, the gravest anomaly, the strongest reasons; the others are folded.
+
+    first_reasons: at most N_REASONS sentences; minor_reasons: reasons with their effects.
+    """
+    rule = profile.alert and profile.alert.state in COUNTED_ALERTS and first_rule_of(profile.alert)
+    striking = [rule["sentence"]] if rule and rule["rule"] != SCORE else []
+    grave = (one.text for one in profile.anomalies if one.severity in GRAVE)
+    striking += [text for text in islice(grave, 1) if text not in striking]
+    for_theft = [reason for reason in profile.reasons if reason.effect > 0 and reason.text not in striking]
+    strong = [reason for reason in for_theft if reason.effect >= MIN_EFFECT] or for_theft[:1]
+    first = strong[: N_REASONS - len(striking)]
+    others = [reason for reason in profile.reasons if reason not in first and reason.text not in striking]
+    return {"first_reasons": [*striking, *(reason.text for reason in first)], "minor_reasons": others}
+
+
+def work_context(site: Site, profile: ClientProfile, cases: Sequence[Case]) -> dict[str, Any]:
+    """What people did: the last visit, and the comments on the client's cases with the case of each."""
+    comments = [(case, comment) for case in cases for comment in site.desk.store.comments_of(case.case_id)]
+    return {
+        "last_visit": profile.inspections[0] if profile.inspections else None,
+        "comments": sorted(comments, key=lambda pair: pair[1].at, reverse=True),
+        "me": site.guard.identity().signature,
+        "alert": profile.alert if profile.alert and profile.alert.state != LAPSED else None,
+        "until": default_until(site),
+        "here": url_for("desk.client", client_id=profile.client["client_id"]),
+    }
 
 
 def perform(site: Site, action: Callable[[str, str], str]):

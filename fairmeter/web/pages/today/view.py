@@ -1,6 +1,6 @@
-"""The page Today: counts, hit rates, weekly detection, regions and the model.
+"""The page Today, by role: new alerts, own cases, the month against the last, crews, detection by week, regions.
 
-In:  the store's counts, inspections and runs; the model's manifest.
+In:  the store's alerts, cases, inspections, plans and runs; who asks.
 Out: the page at /desk/today.
 """
 
@@ -18,10 +18,12 @@ from fairmeter.casework.types import Inspection
 from fairmeter.core.types import SEVERITIES
 from fairmeter.web.http import i18n
 from fairmeter.web.pages import charts
-from fairmeter.web.pages.model import drift_state, model_state
-from fairmeter.web.pages.site import Site, ranks_why, render
+from fairmeter.web.pages.cases import signature_of
+from fairmeter.web.pages.model import drift_state
+from fairmeter.web.pages.site import Site, render
+from fairmeter.web.pages.today.work import investigator_context, manager_context
 
-N_WEEKS, N_REGIONS, N_TRANSFORMERS = 12, 8, 10
+N_WEEKS, N_REGIONS, N_TRANSFORMERS = 12, 6, 5
 FORTNIGHT_TICKS = {"type": "date", "tickformat": "%d %b", "dtick": 14 * 86_400_000}  # milliseconds
 
 
@@ -43,22 +45,21 @@ def register(site: Site) -> None:
 
     @site.page("/today")
     def today():
-        by_severity, inspections = store.count_severities(), store.inspections()
-        weeks = weeks_until(datetime.now(zone).date())
-        runs = store.list_runs(1)
+        inspections, day, me = store.inspections(), datetime.now(zone).date(), signature_of(site)
+        weeks, runs = weeks_until(day), store.list_runs(1)
         return render(
             "today.html",
-            n_clients=sum(by_severity.values()),
-            by_severity=by_severity,
+            n_clients=sum(store.count_severities().values()),
             alerts=store.count_alerts(),
-            cases=store.count_cases(),
             results=inspection_results(inspections),
             trend=detection_chart(weeks, store.count_raised(starts_of_days(weeks, zone)), inspections),
             spots=store.count_by_region(N_REGIONS),
             transformers=store.worst_transformers(N_TRANSFORMERS),
             last_run=runs[-1] if runs else None,
-            model=model_state(site.desk.manifest, ranks_why(site.desk) is None),
             drift=drift_state(store, str(site.desk.manifest["version"])),
+            me=me,
+            **investigator_context(site.desk, me, day, zone),
+            **manager_context(store, inspections, day),
         )
 
 
