@@ -218,7 +218,7 @@ def coded(value: float, column: str) -> tuple[str, str]:
 
 def named_rule(name: str) -> tuple[str, str]:
     """An alert rule and its name for readers, for a choice."""
-    return name, i18n.text_or_default(f"rule.{name}", name.replace("_", " ").capitalize())
+    return name, i18n.text_or_default(f"rules.name.{name}", name.replace("_", " ").capitalize())
 
 
 def plain(value: float | str | None) -> str:
