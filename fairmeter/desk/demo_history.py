@@ -41,6 +41,8 @@ def play(
 ) -> None:
     """Simulate the weeks until today. [update: of the scores, in order; thieves: client ids] Raises StoreError."""
     now, rng = datetime.now(UTC), np.random.default_rng(SEED)
+    if CREW not in service.store.assignees():
+        service.store.add_crew(CREW, PLANNER)
     today = now.astimezone(zone).date()
     monday = today - timedelta(days=today.weekday())
     highest = sorted(range(len(scores)), key=lambda i: -(scores[i].value or 0.0))
@@ -93,7 +95,7 @@ def plan_this_week(service: DeskService, n: int = 9) -> None:
     alerted = [id_ for id_ in alerted if not id_.startswith(DEMO_PREFIX)][1::3][:n]
     for i, client_id in enumerate(alerted):
         assignee = (None, OPEN_USER, CREW)[i % 3]
-        case = store.open_case(client_id, PLANNER, LISTED, assignee=assignee)
+        case = store.open_case(client_id, assignee or PLANNER, LISTED, assignee=assignee)
         if assignee == CREW:
             store.move_case(case.case_id, INSPECTING, CREW, "Going there (simulated).", version=case.version)
 

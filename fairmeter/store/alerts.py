@@ -8,6 +8,7 @@ Out: pages of Alert; the alerts that a run raised, and their notifications in th
 """
 
 import json
+import logging
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -50,6 +51,8 @@ from fairmeter.store.engine.paging import (
 from fairmeter.store.engine.schema import alerts, cases, inspections, profiles
 from fairmeter.store.engine.upsert import covers_ids
 from fairmeter.store.notifications import enqueue
+
+log = logging.getLogger(__name__)
 
 ALERT_FIELDS = [alerts.c[name] for name in Alert.__dataclass_fields__]
 ALERT_ORDERS = {
@@ -285,8 +288,17 @@ def work_states(
     # A client's last case decides: a case opened after an earlier visit overrides that visit's quiet time.
     query = query.where(is_recent).order_by(cases.c.case_id, inspections.c.inspection_id)
     last = {row[0]: LastCase(*row[1:]) for row in connection.execute(query)}
-    states = {client_id: work_state(case, rules, today) for client_id, case in last.items()}
+    states = {client_id: _state_of(client_id, case, rules, today) for client_id, case in last.items()}
     return {client_id: state for client_id, state in states.items() if state is not None}
+
+
+def _state_of(client_id: str, case: LastCase, rules: AlertRules, today: date) -> WorkState | None:
+    """What the case decides. Days of an older version that cannot be reckoned with harm one client alone."""
+    try:
+        return work_state(case, rules, today)
+    except (OverflowError, ValueError):
+        log.exception("The days of case %s of client %s cannot be reckoned with", case.case_id, client_id)
+        return WorkState(case.outcome or case.state, "its days cannot be reckoned with", case_id=case.case_id)
 
 
 def _open_alerts(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[int, int]]:

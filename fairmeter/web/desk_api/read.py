@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from fairmeter.casework import hit_rates
 from fairmeter.casework.client_state import client_state
-from fairmeter.core.claims import run_ranks_of
+from fairmeter.core.claims import run_ranks_of, severity_promises
 from fairmeter.desk.client_profile import client_profile, stored_profile
 from fairmeter.desk.client_states import list_clients
 from fairmeter.desk.service import DeskService, RankedVisit
@@ -149,6 +149,7 @@ def dashboard_of(desk: DeskService) -> schemas.Dashboard:
         drift=_drift(store.last_drift()),
         incidents=[schemas.IncidentResponse.model_validate(one) for one in store.last_incidents()],
         n_unjudged=store.count_unjudged(),
+        severities=[schemas.SeverityPromiseResponse.model_validate(one) for one in severity_promises(desk.manifest)],
     )
 
 

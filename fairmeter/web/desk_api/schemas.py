@@ -418,6 +418,18 @@ class IncidentResponse(DeskResponse):
     n_held_back: int = Field(description="clients whose scores are held back for it")
 
 
+class SeverityPromiseResponse(DeskResponse):
+    """What a severity promised in training: a share of true cases among the clients that have it or a higher one."""
+
+    severity: str
+    score: float | None = Field(description="from which a client has it; null where no client can")
+    promised: float | None = Field(description="share of true cases that was asked for; null of ranks")
+    precision: float | None = Field(description="measured on clients that the model had not seen")
+    low: float | None = Field(description="of its 95 % interval")
+    high: float | None
+    n: int | None
+
+
 class Dashboard(DeskResponse):
     """Counts, trend, hot spots, transformers, hit rates and drift."""
 
@@ -436,6 +448,7 @@ class Dashboard(DeskResponse):
     drift: DriftResponse | None = Field(description="null before a run measured it")
     incidents: list[IncidentResponse] = Field(description="of the last run: the data's fault, not the clients'")
     n_unjudged: int = Field(description="clients whose readings changed since they were judged")
+    severities: list[SeverityPromiseResponse] = Field([], description="one scale for all clients, the highest first")
 
 
 class ReadingsTaken(DeskResponse):

@@ -123,6 +123,9 @@ def record_visit(desk: DeskService, case_id: int, user: str, visit: RecordedVisi
     with desk.photos.saved(visit.photos) as names:
         if case.state == ASSIGNED:
             case = store.move_case(case_id, INSPECTING, user, i18n.text("field.why"), version=case.version)
-        more = visit.model_dump(exclude=NOT_STORED) | {"version": case.version, "photos": names}
+        more = visit.model_dump(exclude=NOT_STORED) | {
+            "version": case.version,
+            "photos": names,
+        }
         store.record_inspection(case_id, visit.outcome, visit.inspected_on, user, **more)
     return SAVED
