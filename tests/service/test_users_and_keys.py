@@ -260,7 +260,7 @@ def test_a_right_key_opens_however_often_others_at_its_address_failed(app, store
 # --- security events --------------------------------------------------------------------------------------------------
 
 
-def test_security_events_say_who_and_from_where_and_nothing_that_was_typed(app, admin, security_lines):
+def test_security_events_say_who_and_from_where_and_nothing_that_was_typed(app, store, admin, security_lines):
     client, token = admin
     app.test_client().post("/session", json={"name": "my password", "password": "x"})
     app.test_client().get("/cases", headers={"X-API-Key": "fm_secret"})
@@ -272,4 +272,8 @@ def test_security_events_say_who_and_from_where_and_nothing_that_was_typed(app, 
     assert kinds == ["sign_in_failed", "key_refused", "signed_in", "key_changed", "token_refused", "signed_out"]
     assert {line["address"] for line in security_lines} == {"127.0.0.1"}
     assert [line.get("name") for line in security_lines] == [None, None, "anna", "ada", "ada", "ada"]
+    assert (
+        'fairmeter_security_events_total{kind="sign_in_failed"} 1.0'
+        in app.test_client().get("/metrics", headers=with_key(store, INVESTIGATOR)).text
+    )
     assert not any(text in json.dumps(security_lines) for text in ("my password", "fm_secret", PASSWORD))

@@ -53,6 +53,7 @@ class Metrics:
         self.store_errors = Counter("fairmeter_store_errors", "Times the database did not answer.", registry=own)
         self.readings = Counter("fairmeter_readings", "Readings taken in, by what they were.", ["kind"], registry=own)
         self.refusals = Counter("fairmeter_refusals", "Requests turned away at the door.", ["reason"], registry=own)
+        self.security_events = Counter("fairmeter_security_events", "Security events.", ["kind"], registry=own)
         version = Gauge("fairmeter_model", "The model.", ["version", "view"], registry=own, multiprocess_mode="livemax")
         version.labels(model["version"], model["view"]).set(1)
         self._sources: list[Source] = []

@@ -1,7 +1,8 @@
 """Security events in the log: who came in, who was turned away, what was changed in users and keys, what was exported.
 
 In:  an event of EVENTS, within a request.
-Out: a JSON line with "event": "security", its kind, the route, the caller's address and, once identified, its name.
+Out: a JSON line with "event": "security", its kind, the route, the caller's address and, once identified, its name;
+     fairmeter_security_events by kind.
 
 These lines alone name people and addresses: without them an intrusion cannot be traced. What a caller typed is in none
 of them, as it may be a password.
@@ -10,9 +11,9 @@ of them, as it may be a password.
 import logging
 from typing import Any
 
-from flask import request
+from flask import current_app, request
 
-from fairmeter.web.http.observability import route_name
+from fairmeter.web.http.observability import metrics_of, route_name
 
 EVENTS = {
     "signed_in": logging.INFO,
@@ -38,7 +39,8 @@ log = logging.getLogger(__name__)
 
 
 def record(kind: str, name: str | None = None, **fields: Any) -> None:
-    """Write an event. [name: of the user or key, where it is one of ours]"""
+    """Write and count an event. [name: of the user or key, where it is one of ours]"""
     named = {} if name is None else {"name": name}
     line = {"kind": kind, "route": route_name(), "address": request.remote_addr or ""} | named | fields
+    metrics_of(current_app).security_events.labels(kind).inc()
     log.log(EVENTS[kind], "security", extra={"fields": line})
