@@ -18,6 +18,7 @@ from flask import Flask
 
 from fairmeter.casework.audit_chain import PURGE_KINDS
 from fairmeter.web.http.auth import ROLES, VIEWER
+from fairmeter.wording.locales import ENGLISH, locale_of
 
 if TYPE_CHECKING:
     from fairmeter.desk.service import DeskService
@@ -37,7 +38,8 @@ class ExternalServices(NamedTuple):
     """Addresses of notifications, the broker of readings, and the loader of the demo.
 
     channels: addresses by channel; broker: MQTT_URL; load_demo: fills an empty store, returns the number of clients;
-    model: the file that is served; client_id: of the listener at the broker.
+    model: the file that is served; client_id: of the listener at the broker; language: of
+    notices.
     """
 
     channels: Mapping[str, Sequence[str]]
@@ -45,6 +47,7 @@ class ExternalServices(NamedTuple):
     load_demo: Callable[[], int]
     model: Path | None = None
     client_id: str | None = None
+    language: str = ENGLISH
 
 
 def register(app: Flask, service: "DeskService | None", services: ExternalServices) -> None:
@@ -259,7 +262,7 @@ def notify(service: "DeskService", services: ExternalServices) -> None:
     from fairmeter.desk.notify import send_due
 
     _or_exit(service.judge_waiting)
-    sent = _or_exit(lambda: send_due(service.store, services.channels))
+    sent = _or_exit(lambda: send_due(service.store, services.channels, locale=locale_of(services.language)))
     click.echo(f"{sent.n_sent} notices sent, {sent.n_failed} to be tried again.")
     if sent.n_failed:
         raise click.exceptions.Exit(1)

@@ -9,7 +9,10 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from fairmeter.store import ClaimedNotice, Store
+from fairmeter.wording.locales import ENGLISH, Locale, locale_of
+from fairmeter.wording.phrases import Phrase, worded
 
+IN_ENGLISH = locale_of(ENGLISH)
 MAX_ALERTS = 50  # listed in one message; further ones are counted
 
 
@@ -31,9 +34,13 @@ Send = Callable[[Sequence[str], str, str], Delivery]  # addresses, title, body
 
 
 def send_due(
-    store: Store, channels: Mapping[str, Sequence[str]], send: Send | None = None, now: datetime | None = None
+    store: Store,
+    channels: Mapping[str, Sequence[str]],
+    send: Send | None = None,
+    now: datetime | None = None,
+    locale: Locale = IN_ENGLISH,
 ) -> SentCounts:
-    """Send all due notifications, one message per channel. Raises StoreUnavailable.
+    """Send all due notifications, one message per channel, in a language. Raises StoreUnavailable.
 
     A notification is delivered once one address of its channel accepted it; a retry would send that address a
     duplicate. Two workers never send the same notification at once. If a worker dies before its message was accepted,
@@ -43,21 +50,23 @@ def send_due(
     n_sent, n_failed = 0, 0
     now, send = now or datetime.now(UTC), send or by_apprise
     while (claim := store.claim_notices(now)) is not None:
-        delivery = send(channels.get(claim.channel, ()), *message_of(claim))
+        delivery = send(channels.get(claim.channel, ()), *message_of(claim, locale))
         is_sent = delivery.n_accepted > 0
         store.settle_notices(claim, is_sent, delivery.error, now)
         n_sent, n_failed = n_sent + is_sent * len(claim.notices), n_failed + (not is_sent) * len(claim.notices)
     return SentCounts(n_sent, n_failed)
 
 
-def message_of(claim: ClaimedNotice) -> tuple[str, str]:
+def message_of(claim: ClaimedNotice, locale: Locale = IN_ENGLISH) -> tuple[str, str]:
     """Title and body of one message with all notifications of a claim."""
     if len(claim.notices) == 1:
-        return claim.notices[0].title, claim.notices[0].body
-    lines = [f"{notice.title}\n{notice.body}" for notice in claim.notices[:MAX_ALERTS]]
-    left = len(claim.notices) - len(lines)
-    title = f"Fairmeter: {len(claim.notices)} alerts"
-    return title, "\n\n".join([*lines, *([f"... and {left} more: see the list of alerts."] if left else [])])
+        return worded(claim.notices[0].title, locale), worded(claim.notices[0].body, locale)
+    first = claim.notices[:MAX_ALERTS]
+    parts = [f"{worded(notice.title, locale)}\n{worded(notice.body, locale)}" for notice in first]
+    left = len(claim.notices) - len(parts)
+    if left:
+        parts.append(worded(Phrase("notice.more", left=left), locale))
+    return worded(Phrase("notice.many", count=len(claim.notices)), locale), "\n\n".join(parts)
 
 
 def by_apprise(addresses: Sequence[str], title: str, body: str) -> Delivery:

@@ -28,16 +28,13 @@ from fairmeter.explanation.topics import FITTED_ON_OTHERS, INVOICES, READINGS, d
 from fairmeter.models.ensemble import Ensemble
 from fairmeter.models.fraud_model import FraudModel
 from fairmeter.models.reading_model import MIN_DAYS
+from fairmeter.wording.phrases import Phrase, text_of
 
 MAX_FEATURES = 30  # listed one by one
-RETRAIN = "Train again (train.py) with invoices up to today and with what the crews found."
 UNLIKE_SHARE = 0.25  # of the features that have shifted, from which on clients are unlike those in training
-UNLIKE = "What scores meant there they need not mean here: train a model on this utility's own data."
 # Measured by benchmarks/quality/drift_bound.py (docs/model.md): beyond it the probabilities were wrong by far.
 MAX_MEDIAN_PSI = 0.5  # of the features of an ensemble, up to which its scores are probabilities
 MIN_JUDGED = 300  # clients: with fewer the index is high by chance, and nothing is concluded from it
-NOT_JUDGED = f"With fewer than {MIN_JUDGED} clients it is not judged whether their probabilities still hold."
-RANKED = "Scores are ranks among these clients and no probabilities: train a model on this utility's own data."
 MAX_SAMPLED = 10_000  # clients that show such a shift as clearly as all would
 WORST_FIRST = (SHIFTED, SHIFTING, STABLE, TOO_FEW)
 
@@ -179,13 +176,12 @@ def describe_unlike(drift: Mapping) -> str | None:
     They are where UNLIKE_SHARE of the features of an ensemble have shifted. Of a run with ranks, the sentence why.
     """
     if ranks := run_ranks_of(drift):
-        return ranks["why"]
+        return text_of(ranks["why"])
     found = [_shifted(name, part) for name, part in drift["parts"].items() if _is_unlike(part)]
     if not found:
         return None
     few = any(part["n_now"] < MIN_JUDGED for part in drift["parts"].values() if _is_unlike(part))
-    more = f" {NOT_JUDGED}" if few else ""
-    return f"these clients are unlike those that the model was trained on: {' and '.join(found)}. {UNLIKE}{more}"
+    return Phrase("drift.unlike_few", parts=found, least=MIN_JUDGED) if few else Phrase("drift.unlike", parts=found)
 
 
 def describe_beyond_bound(drift: Mapping) -> str | None:
@@ -196,16 +192,16 @@ def describe_beyond_bound(drift: Mapping) -> str | None:
     found = [_middle(name, part) for name, part in drift["parts"].items() if _is_beyond_bound(part)]
     if not found:
         return None
-    return f"These clients are too far from those that the model was trained on: {' and '.join(found)}. {RANKED}"
+    return Phrase("drift.too_far", parts=found)
 
 
 def _is_beyond_bound(part: Mapping) -> bool:
     return part["n_now"] >= MIN_JUDGED and part["median_psi"] > MAX_MEDIAN_PSI
 
 
-def _middle(name: str, part: Mapping) -> str:
-    index = f"the middle drift index of the features of their {name} is {part['median_psi']:.2f}"
-    return f"{_shifted(name, part)}, {index} where {MAX_MEDIAN_PSI} is the bound"
+def _middle(name: str, part: Mapping) -> Phrase:
+    values = {"index": part["median_psi"], "bound": MAX_MEDIAN_PSI}
+    return Phrase("drift.middle", shifted=_shifted(name, part), of=name, **values)
 
 
 def _is_unlike(part: Mapping) -> bool:
@@ -213,24 +209,23 @@ def _is_unlike(part: Mapping) -> bool:
     return part["n_features"] > 0 and part["n_shifted"] >= UNLIKE_SHARE * part["n_features"]
 
 
-def _shifted(name: str, part: Mapping) -> str:
+def _shifted(name: str, part: Mapping) -> Phrase:
     share = part["n_shifted"] / max(part["n_features"], 1)
-    return f"{part['n_shifted']:,} of {part['n_features']:,} features of their {name} have shifted ({share:.0%})"
+    values = {"n": part["n_shifted"], "n_features": part["n_features"], "share": share}
+    return Phrase("drift.shifted", of=name, **values)
 
 
 def describe_drift(drift: Mapping) -> list[str]:
     """A sentence for each ensemble: how far its clients moved, and what to do."""
     sentences = [_describe_part(name, part) for name, part in drift["parts"].items()]
     for name in drift["untold"]:
-        sentences.append(f"The model has no reference distribution of its {name}: train it again to measure drift.")
-    return sentences or ["No client is of the kind that the model was trained on: drift cannot be measured."]
+        sentences.append(Phrase("drift.no_reference", of=name))
+    return sentences or [Phrase("drift.none")]
 
 
-def _describe_part(name: str, part: Mapping) -> str:
+def _describe_part(name: str, part: Mapping) -> Phrase:
     score = part["score"]
     if score["level"] == TOO_FEW:
-        return f"Drift of the {name}: {part['n_now']:,} clients are too few to measure it."
-    counted = f"{part['n_shifted']:,} of {part['n_features']:,} features have shifted and {part['n_shifting']:,} are "
-    counted += f"shifting (the highest index is {part['max_psi']:.2f}), the score is {score['level']}"
-    advice = {SHIFTED: f". {RETRAIN}", SHIFTING: ", watch it."}.get(score["level"], ".")
-    return f"Drift of the {name}: {counted} ({score['psi']:.2f}){advice}"
+        return Phrase("drift.too_few", of=name, n=part["n_now"])
+    values = {name: part[name] for name in ("n_shifted", "n_features", "n_shifting", "max_psi")}
+    return Phrase(f"drift.part.{score['level']}", of=name, **values, psi=score["psi"])

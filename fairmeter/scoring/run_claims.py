@@ -24,7 +24,7 @@ from fairmeter.planning.inspection_list import recommendation
 from fairmeter.scoring.batches import Scorer
 from fairmeter.scoring.client_tables import ClientTables
 from fairmeter.scoring.population_drift import describe_beyond_bound
-from fairmeter.wording.phrases import Phrase, sentence
+from fairmeter.wording.phrases import Phrase, data_of, sentence, text_of
 
 BY_INVOICES = sentence(Phrase("stored.before"))
 MAX_AGE = 5.0  # seconds for which the last run's claims are not read again
@@ -53,11 +53,11 @@ class RunRanks:
     def from_drift(cls, drift: Mapping | None) -> "RunRanks | None":
         """Those that were stored with a run; None where it claimed probabilities, or is older than this rule."""
         stored = run_ranks_of(drift)
-        return stored and cls(stored["why"], stored["reference"])
+        return stored and cls(text_of(stored["why"]), stored["reference"])
 
     def stored_in(self, drift: Mapping) -> dict:
         """The drift as the desk stores it with the run."""
-        return {**drift, RUN_RANKS: {"why": self.why, "reference": self.reference}}
+        return {**drift, RUN_RANKS: {"why": data_of(self.why), "reference": self.reference}}
 
     def share(self, probability: np.ndarray) -> np.ndarray:
         """Share of the run's clients with a lower score. [0..1, NaN where probability is]"""

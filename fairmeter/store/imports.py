@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, or_, select, updat
 
 from fairmeter.store.engine.database import Database, StoreError
 from fairmeter.store.engine.schema import import_maps, imports
+from fairmeter.wording.phrases import data_of, text_of
 
 IMPORT_LOCK = 0x66616D70  # PostgreSQL advisory lock: one claim at a time
 LEASE = timedelta(seconds=90)  # a process renews it every few seconds; a busy machine may delay that
@@ -203,7 +204,7 @@ class ImportStore(Database):
     def finish_step(self, claim: StepClaim, now: datetime | None = None, **found: Any) -> bool:
         """Write what a step found, and the state that it leads to. False if the lease was lost; nothing is written."""
         now = now or datetime.now(UTC)
-        values = {name: json.dumps(value) if name in FOUND else value for name, value in found.items()}
+        values = {name: json.dumps(data_of(value)) if name in FOUND else value for name, value in found.items()}
         values |= {"state": STEPS[claim.step].leads_to, "step": None, "lease": None, "error": None, "updated_at": now}
         if claim.step == CONFIRM:
             values |= _closed(STORED, now)
@@ -265,7 +266,7 @@ def _row(connection: Connection, import_id: int) -> Row | None:
 def _import_of(row: Row) -> Import:
     values = {name: getattr(row, name) for name in Import.__dataclass_fields__ if name != "is_running"}
     for name in (*FOUND, "files"):
-        values[name] = values[name] and json.loads(values[name])
+        values[name] = values[name] and text_of(json.loads(values[name]))
     return Import(**values | {"files": tuple(values["files"]), "is_running": row.lease is not None})
 
 

@@ -19,6 +19,7 @@ from fairmeter.casework.types import Alert
 from fairmeter.store.engine.database import Database
 from fairmeter.store.engine.schema import notifications
 from fairmeter.store.engine.upsert import KEEP, write_rows
+from fairmeter.wording.phrases import Phrase, packed, unpacked
 
 OUTBOX_LOCK = 0x66616E6F  # PostgreSQL advisory lock: one claim at a time
 LEASE = timedelta(minutes=5)  # longer than any mail server needs; after it another worker retries
@@ -35,7 +36,7 @@ NAMES = (
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """One alert to send to one channel."""
+    """One alert to send to one channel; title and body in English, with their codes (wording/phrases.py)."""
 
     notification_id: int
     channel: str
@@ -81,7 +82,7 @@ class NotificationStore(Database):
             claimed = claimed.values(lease=token, leased_until=now + lease, n_tries=table.c.n_tries + 1)
             connection.execute(claimed)
             rows = connection.execute(select(*NOTICE_FIELDS).where(table.c.lease == token)).mappings().all()
-        notices = sorted((Notification(**row) for row in rows), key=lambda n: (-RANKS[n.severity], n.notification_id))
+        notices = sorted((notification_of(row) for row in rows), key=lambda n: (-RANKS[n.severity], n.notification_id))
         return ClaimedNotice(token, channel, tuple(notices)) if notices else None
 
     def settle_notices(
@@ -121,7 +122,8 @@ def enqueue(connection: Connection, alerts: Iterable[Alert], rules: Sequence[Not
         first.setdefault(f"{alert.alert_id}:{alert.severity}:{rule.channel}", (alert, rule))
     rows = (
         (
-            key, alert.alert_id, rule.channel, alert.severity, title_of(alert), body_of(alert), WAITING,
+            key, alert.alert_id, rule.channel, alert.severity, packed(title_of(alert)),
+            packed(body_of(alert)), WAITING,
             due_at(rule, now), now, 0,
         )
         for key, (alert, rule) in first.items()
@@ -129,12 +131,16 @@ def enqueue(connection: Connection, alerts: Iterable[Alert], rules: Sequence[Not
     write_rows(connection, notifications, NAMES, rows, KEEP)
 
 
-def title_of(alert: Alert) -> str:
-    return f"{alert.severity.capitalize()} alert {alert.alert_id}: client {alert.client_id}"
+def title_of(alert: Alert) -> Phrase:
+    return Phrase(f"notice.{alert.severity}", alert=alert.alert_id, client=alert.client_id)
 
 
-def body_of(alert: Alert) -> str:
-    return "\n".join(f"- {rule['sentence']}" for rule in alert.rules)
+def body_of(alert: Alert) -> Phrase:
+    return Phrase("notice.body", lines=[rule["sentence"] for rule in alert.rules])
+
+
+def notification_of(row) -> Notification:
+    return Notification(**{**row, "title": unpacked(row["title"]), "body": unpacked(row["body"])})
 
 
 def due_at(rule: NotificationRule, now: datetime) -> datetime:

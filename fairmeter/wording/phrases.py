@@ -6,6 +6,7 @@ Out: Phrase, a str that is the English text; `worded` gives it in another langua
 A Phrase is a str as Markup is one: whatever takes a text takes it, and what does not know of languages writes English.
 """
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
@@ -14,6 +15,7 @@ import numpy as np
 from fairmeter.wording.locales import ENGLISH, Locale, locale_of
 from fairmeter.wording.rendering import has_entry, rendered
 
+CODED = {"code", "values"}
 SENTENCE = "sentence"  # the code of clauses that make a sentence
 LOCALE = locale_of(ENGLISH)
 
@@ -81,17 +83,30 @@ def worded(text: str | None, locale: Locale) -> str | None:
 
 
 def data_of(text: Any) -> Any:
-    """A text as JSON holds it: {"code", "values"} of a Phrase, anything else as it is."""
+    """What JSON holds of a text, or of what has texts: {"code", "values"} of a Phrase, anything else as it is."""
     if isinstance(text, Phrase):
         return {"code": text.code, "values": {name: data_of(value) for name, value in text.values.items()}}
-    return [data_of(one) for one in text] if isinstance(text, list) else text
+    if isinstance(text, Mapping):
+        return {name: data_of(value) for name, value in text.items()}
+    return [data_of(one) for one in text] if isinstance(text, list | tuple) else text
 
 
 def text_of(data: Any) -> Any:
-    """The text that `data_of` wrote, or one of an earlier version."""
+    """The texts that `data_of` wrote, or those of an earlier version."""
     if isinstance(data, Mapping):
-        return Phrase(data["code"], **{name: text_of(value) for name, value in data["values"].items()})
+        values = {name: text_of(value) for name, value in (data["values"] if data.keys() == CODED else data).items()}
+        return Phrase(data["code"], **values) if data.keys() == CODED else values
     return [text_of(one) for one in data] if isinstance(data, list) else data
+
+
+def packed(text: str) -> str:
+    """A text in one string, for a column that holds texts."""
+    return json.dumps(data_of(text), ensure_ascii=False) if isinstance(text, Phrase) else text
+
+
+def unpacked(stored: str) -> str:
+    """The text that `packed` wrote, or one of an earlier version."""
+    return text_of(json.loads(stored)) if stored.startswith('{"code":') else stored
 
 
 def _plain(value: Any) -> Any:

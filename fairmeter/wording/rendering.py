@@ -147,6 +147,11 @@ def _percent(text: str, locale: Locale) -> str:
     return locale.localized(text.removesuffix(" %")) + sign
 
 
+def _whole_share(part: float, locale: Locale) -> str:
+    text = f"{part:.0%}"
+    return text if locale.language == ENGLISH else _percent(text.removesuffix("%"), locale)
+
+
 def _share_or_none(part: float, locale: Locale) -> str:
     return _share(part, locale) if part else entries_of(locale.language)["number.none"]
 
@@ -181,6 +186,10 @@ def _commas(values: list, locale: Locale) -> str:
     return entries_of(locale.language)["join.comma"].join(_text(value, locale) for value in values)
 
 
+def _lines(values: list, locale: Locale) -> str:
+    return "\n".join(f"- {_text(value, locale)}" for value in values)
+
+
 def _change(ratio: float, locale: Locale) -> str:
     """A fall of 4 %, a rise of 12 %, hardly any change. [ratio: after / before - 1]"""
     kind = "none" if abs(ratio) < EVEN else "fall" if ratio < 0 else "rise"
@@ -211,7 +220,7 @@ FORMATS: dict[str, Callable[[Any, Locale], str]] = {
     "signed": _signed,
     "share": _share,
     "share_or_none": _share_or_none,
-    "whole_share": lambda part, locale: _percent(f"{part:.0%}".removesuffix("%"), locale),
+    "whole_share": _whole_share,
     "rate": lambda part, locale: _percent(formatting.rate(part), locale),
     "gap": _gap,
     "month": _month,
@@ -219,6 +228,7 @@ FORMATS: dict[str, Callable[[Any, Locale], str]] = {
     "months": _months,
     "iso_date": _iso_date,
     "commas": _commas,
+    "lines": _lines,
     "clauses": lambda clauses, locale: _clauses(clauses, locale),
     "change": _change,
     "compared": _compared,

@@ -13,6 +13,8 @@ from aiosmtpd.controller import Controller
 
 from fairmeter.desk.notify import Delivery, by_apprise, message_of, send_due
 from fairmeter.store.notifications import ClaimedNotice, Notification
+from fairmeter.wording.locales import locale_of
+from fairmeter.wording.phrases import Phrase, packed, sentence, unpacked
 from tests.builders.store import NOW, ROOT, score_of, write
 
 # Apprise imports imghdr, which Python 3.13 no longer has; there it brings one of its own.
@@ -123,6 +125,18 @@ def test_a_long_list_is_cut_and_counted():
     assert "alert 49\n" in body
     assert "alert 50" not in body
     assert body.endswith("... and 10 more: see the list of alerts.")
+
+
+def test_a_notice_is_written_in_the_language_of_the_settings():
+    """Its sentences are stored as code and values; those of an earlier version stay as they were."""
+    title = unpacked(packed(Phrase("notice.critical", alert=3, client="c-1")))
+    body = unpacked(packed(Phrase("notice.body", lines=[sentence(Phrase("account.gas.none")), "Old text."])))
+    claim = ClaimedNotice("x", "desk", (Notification(1, "desk", "critical", title, body),))
+    assert message_of(claim) == ("Critical alert 3: client c-1", "- No invoice is for gas.\n- Old text.")
+    french = ("Alerte critique 3\u00a0: abonné c-1", "- Aucune facture n'est de gaz.\n- Old text.")
+    assert message_of(claim, locale_of("fr")) == french
+    old = ClaimedNotice("x", "desk", (Notification(1, "desk", "high", unpacked("High alert 1"), unpacked("- why")),))
+    assert message_of(old, locale_of("fr")) == ("High alert 1", "- why")
 
 
 # --- workers that die -------------------------------------------------------------------------------------------------

@@ -195,6 +195,7 @@ def percent(share: float | None, digits: int = 0) -> str:
     if _is_nothing(share):
         return DASH
     least = 10.0 ** -(digits + 2)
+    share = 0.0 if -least / 2 < share < 0 else share  # no -0 %
     if 0 < share < least / 2:
         return _isolated(f"<{THIN}{number(least * 100, digits)}{THIN}%")
     return _isolated(f"{number(share * 100, digits)}{THIN}%")

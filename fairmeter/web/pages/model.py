@@ -93,7 +93,8 @@ def drift_state(store: Store, version: str) -> dict[str, Any] | None:
     state = {"scored_at": last.scored_at, "version": last.model_version, "parts": parts}
     warning = describe_unlike(last.found)
     more = {"is_other": last.model_version != version, "untold": last.found["untold"]}
-    return state | more | {"warning": warning and f"{warning[0].upper()}{warning[1:]}"}
+    words = i18n.worded(warning)
+    return state | more | {"warning": words and f"{words[0].upper()}{words[1:]}"}
 
 
 def part_state(name: str, part: dict[str, Any]) -> dict[str, Any]:

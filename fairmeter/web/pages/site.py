@@ -38,6 +38,7 @@ from fairmeter.web.pages import error_pages
 from fairmeter.web.pages.basemap import Line
 from fairmeter.web.server.policies import RoutePolicy
 from fairmeter.wording.locales import ENGLISH, LANGUAGES, locale_of
+from fairmeter.wording.phrases import text_of
 
 DESK = "desk"  # the blueprint: endpoints are desk.today, desk.suspects ...
 STATIC = Path(__file__).parents[1] / "static"
@@ -252,7 +253,7 @@ def ranks_why(desk: DeskService) -> str | None:
     if not claims_probability(desk.manifest):
         return i18n.text("score.ranks_only")
     ranks = desk.run_ranks()
-    return ranks["why"] if ranks else None
+    return text_of(ranks["why"]) if ranks else None
 
 
 def current_identity() -> Identity:
