@@ -22,6 +22,8 @@ PAGES = (
     "/desk/search?q=c",
     "/desk/me",
 )
+SCRIPT_SIZES = """() => performance.getEntriesByType("resource")
+  .filter((one) => one.initiatorType === "script").map((one) => one.encodedBodySize)"""
 PLAIN = "/desk/suspects"  # a page without charts, which take a browser most of its time
 
 
@@ -150,9 +152,7 @@ def test_the_first_reason_of_a_client_is_on_the_first_screen(visitor):
     visitor.goto("/desk/client/c-050")
     box = visitor.page.locator(".first-reasons li").first.bounding_box()
     assert box["y"] + box["height"] < 900
-    scripts = visitor.page.evaluate(
-        "performance.getEntriesByType('resource').filter((r) => r.initiatorType === 'script').map((r) => r.encodedBodySize)"
-    )
+    scripts = visitor.page.evaluate(SCRIPT_SIZES)
     assert sum(scripts) < 400_000
 
 

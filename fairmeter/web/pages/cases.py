@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from fairmeter.casework.types import Case, Inspection
 from fairmeter.casework.workflow import CLOSED, MOVES, OUTCOMES, CaseError, CaseNotFound
+from fairmeter.desk.client_states import first_rule_of
 from fairmeter.desk.service import DeskService
 from fairmeter.scoring.problems import Problem
 from fairmeter.store import Store, StoreError, StoreUnavailable
@@ -43,7 +44,10 @@ def register(site: Site) -> None:
     def cases():
         state, assignee = request.args.get("state"), request.args.get("assignee") or None
         return render(
-            "cases.html", **board_context(site.desk, state if state in MOVES else None, assignee), me=signature_of(site)
+            "cases.html",
+            **board_context(site.desk, state if state in MOVES else None, assignee),
+            me=signature_of(site),
+            today=datetime.now(zone).date(),
         )
 
     @site.page("/cases/<int:case_id>")
@@ -74,6 +78,22 @@ def register(site: Site) -> None:
             flash(i18n.text("cases.recorded", n=case_id, outcome=outcome), "done")
 
         return perform(site, case_id, inspect)
+
+    @site.page("/cases/<int:case_id>/comments", INVESTIGATOR, methods=("POST",))
+    def cases_comment(case_id: int):
+        return perform(site, case_id, lambda user: store.add_comment(case_id, user, request.form.get("text", "")))
+
+    @site.page("/cases/<int:case_id>/correction", INVESTIGATOR, methods=("POST",))
+    def cases_correct(case_id: int):
+        def correct(user: str) -> None:
+            inspection = inspection_of(site.desk, find_case_or_raise(store, case_id))
+            if inspection is None:
+                raise CaseNotFound(i18n.text("cases.no_inspection", n=case_id))
+            correction = parse_form(requests.Correction, request.form.to_dict() | {"why": request.form.get("why", "")})
+            store.correct_inspection(inspection.inspection_id, user, **correction.model_dump())
+            flash(i18n.text("cases.corrected"), "done")
+
+        return perform(site, case_id, correct)
 
     @site.page("/cases/<int:case_id>/recovery", INVESTIGATOR, methods=("POST",))
     def cases_recovery(case_id: int):
@@ -114,8 +134,10 @@ def board_context(desk: DeskService, state: str | None, assignee: str | None) ->
         )
         for name in ([state] if state else MOVES)
     }
+    shown = [case.client_id for page in columns.values() for case in page.rows]
     return {
         "columns": columns,
+        "scores": desk.store.scores_of(sorted(set(shown))),
         "counts": desk.store.count_cases(),
         "state": state,
         "assignee": assignee,
@@ -134,6 +156,8 @@ def case_context(site: Site, case_id: int) -> dict[str, Any]:
     return {
         "case": case,
         "moves": desk.store.moves_of(case_id),
+        "comments": desk.store.comments_of(case_id),
+        "rule": rule_of(desk, case),
         "profile": desk.store.find_profile(case.client_id),
         "inspection": inspection_of(desk, case) if case.state == CLOSED else None,
         "takes_photos": desk.photos.folder is not None,
@@ -143,6 +167,12 @@ def case_context(site: Site, case_id: int) -> dict[str, Any]:
         "today": datetime.now(site.settings.time_zone).date(),
         "typed": {},
     }
+
+
+def rule_of(desk: DeskService, case: Case) -> dict[str, Any] | None:
+    """The rule that speaks first for the alert of a case; None without an alert."""
+    alert = desk.store.find_alert(case.alert_id) if case.alert_id else None
+    return alert and first_rule_of(alert)
 
 
 def find_case_or_raise(store: Store, case_id: int) -> Case:
