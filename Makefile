@@ -46,7 +46,7 @@ run: $(SERVING) $(SCRIPTS) ## the service with its demo data on 127.0.0.1:9696, 
 	@echo "Fairmeter starts at http://127.0.0.1:9696 (Ctrl-C stops it)."
 	@echo "That is the dashboard; http://127.0.0.1:9696/docs are the routes, and README.md has a curl that scores a client."
 	@echo "The first time, the desk's demo clients are there some 25 s later."
-	@OPEN=1 $(PY) -m flask --app predict demo & OPEN=1 $(PY) -m gunicorn --bind 127.0.0.1:9696 predict:app
+	@OPEN=1 $(PY) -m flask --app predict demo --feed & OPEN=1 $(PY) -m gunicorn --bind 127.0.0.1:9696 predict:app
 
 quick: $(ALL) ## the tests of the packages by themselves, in under a minute: no database, no training, no browser
 	$(PYTEST) tests/unit tests/architecture

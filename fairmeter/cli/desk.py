@@ -5,13 +5,16 @@ Out: users and keys, migrated tables, a verified audit chain, an erased client, 
 Exit codes: 0 done, 1 not possible or not intact (one sentence on stderr).
 """
 
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event
+from time import sleep
 from typing import TYPE_CHECKING, NamedTuple
+from zoneinfo import ZoneInfo
 
 import click
 from flask import Flask
@@ -38,8 +41,8 @@ class ExternalServices(NamedTuple):
     """Addresses of notifications, the broker of readings, and the loader of the demo.
 
     channels: addresses by channel; broker: MQTT_URL; load_demo: fills an empty store, returns the number of clients;
-    model: the file that is served; client_id: of the listener at the broker; language: of
-    notices.
+    model: the file that is served; client_id: of the listener at the broker; language: of notices; zone: of the
+    utility.
     """
 
     channels: Mapping[str, Sequence[str]]
@@ -48,6 +51,7 @@ class ExternalServices(NamedTuple):
     model: Path | None = None
     client_id: str | None = None
     language: str = ENGLISH
+    zone: ZoneInfo = ZoneInfo("UTC")
 
 
 def register(app: Flask, service: "DeskService | None", services: ExternalServices) -> None:
@@ -150,10 +154,15 @@ def migrate(service: "DeskService", _services: ExternalServices) -> None:
     click.echo("The tables are up to date.")
 
 
-def demo(_service: "DeskService", services: ExternalServices) -> None:
-    """Fill an empty store with the simulated utility of data/sample.zip."""
+def demo(service: "DeskService", services: ExternalServices, feed: bool) -> None:
+    """Fill an empty store with the simulated utility of data/sample.zip; with --feed, keep readings coming."""
     n = _or_exit(services.load_demo)
     click.echo(f"The demo's {n:,} clients are at the desk." if n else "The desk holds clients; nothing was changed.")
+    if feed:
+        from fairmeter.desk import demo_feed
+
+        parent = os.getppid()  # of `make run`: a process in the background is not stopped by Ctrl-C
+        _or_exit(lambda: demo_feed.feed(service.store, services.zone, lambda: os.getppid() != parent, sleep))
 
 
 def audit(
@@ -329,6 +338,9 @@ PATH = click.Path(path_type=Path, dir_okay=False)
 FILE = click.Argument(["file"], type=PATH)
 ROLE = click.Option(["--role"], type=click.Choice(ROLES), default=VIEWER, show_default=True)
 PARAMETERS = {
+    "demo": [
+        click.Option(["--feed"], is_flag=True, help="then send a reading every few seconds, until the caller ends")
+    ],
     "add-user": [NAME, ROLE],
     "change-user": [
         NAME,

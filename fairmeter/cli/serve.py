@@ -56,7 +56,13 @@ def build_app(settings: Settings) -> Api:
     load_demo = partial(_load_demo, desk, predictor, settings)
     broker = secret_value(settings.mqtt_url)
     services = desk_commands.ExternalServices(
-        settings.channels, broker, load_demo, settings.model_file, settings.mqtt_client_id, settings.language
+        settings.channels,
+        broker,
+        load_demo,
+        settings.model_file,
+        settings.mqtt_client_id,
+        settings.language,
+        settings.time_zone,
     )
     desk_commands.register(app, desk and desk.service, services)
     if settings.proxies:
