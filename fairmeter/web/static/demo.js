@@ -28,7 +28,7 @@ function verdict(name, scored, note = "") {
   const badge = find(`[data-badge-of="${scored.severity}"]`);
   find("[data-badge]", place).replaceChildren(...(badge ? [badge.content.cloneNode(true)] : []));
   find("[data-score]", place).textContent = scored.score ?? stated(scored);
-  if (scored.reasons) list(find("[data-reasons]", place), scored);
+  if (scored.reasons || scored.reasons === null) list(find("[data-reasons]", place), scored); // null: not known yet
   find("[data-note]", place).textContent = note || (scored.reasons && !scored.reasons.length ? say("nothing_speaks") : "");
 }
 
@@ -48,6 +48,7 @@ function player() {
   const button = find("[data-play]");
   const { frames } = demo;
   const known = new Map();
+  const told = new Map(); // reasons by day, once they are here: those of another day are never shown
   let timer = null;
   let wanted = null;
   slider.max = frames.length - 1;
@@ -62,6 +63,7 @@ function player() {
     }
     try {
       const scored = await known.get(frame.day);
+      told.set(frame.day, scored);
       if (wanted === frame.day) verdict("played", { ...scored, ...frame });
     } catch {
       known.delete(frame.day);
@@ -79,7 +81,7 @@ function player() {
     window.Charts.change(place, cut);
     find("[data-day]").textContent = frame.told;
     slider.setAttribute("aria-valuetext", frame.told);
-    verdict("played", frame);
+    verdict("played", { reasons: null, ...told.get(frame.day), ...frame });
     if (withReasons) reasons(frame);
   }
 

@@ -17,6 +17,8 @@ from fairmeter.web.pages.site import Link, Site, current_identity, navigation, r
 MAX_LENGTH = 100  # characters
 MAX_CASE = 2**31 - 1
 N_PLACES = 4
+MIN_METER = 3  # characters of a meter's number
+MAX_METER_CLIENTS = 300_000
 
 
 class Hit(NamedTuple):
@@ -66,6 +68,18 @@ def clients(store: Store, text: str) -> list[Hit]:
     return [
         Hit("client", one.client_id, url_for("desk.client", client_id=one.client_id), client_note(one), one.severity)
         for one in store.search_clients(text)
+    ]
+
+
+def meters(store: Store, text: str) -> list[Hit]:
+    """Clients by the whole number of a meter; not in a very large base, whose invoices take seconds to look through."""
+    runs = store.list_runs(1)
+    if len(text) < MIN_METER or (runs and runs[-1].n_clients > MAX_METER_CLIENTS):
+        return []
+    found = store.search_meters(text)
+    return [
+        Hit("meter", text, url_for("desk.client", client_id=one.client_id), one.client_id, one.severity)
+        for one in found
     ]
 
 
