@@ -53,6 +53,8 @@ class PlacedClient:
     severity: str
     probability: float | None
     expected_recovery_kwh: float | None
+    region: float | None = None
+    district: float | None = None
     percentile: float | None = None
 
 
@@ -118,11 +120,18 @@ class PlaceStore(Database):
         """Suspected clients in the area, highest score first."""
         score, where = profiles.c, (profiles.c.latitude, profiles.c.longitude)
         query = select(score.client_id, *where, score.severity, score.probability, score.expected_recovery_kwh)
-        query = query.add_columns(score.by_score)
+        query = query.add_columns(score.region, score.district, score.by_score)
         query = _suspected(query, area, filters).order_by(score.by_score.desc(), score.client_id.desc()).limit(limit)
         with self.reading() as connection:
             rows = connection.execute(query).all()
         return [PlacedClient(*row[:-1], percentile_of(row.probability, row.by_score)) for row in rows]
+
+    def count_suspected(self, area: Area, **filters) -> dict[str, int]:
+        """Number of suspected clients in the area by severity, of those that have any."""
+        severity = profiles.c.severity
+        query = _suspected(select(severity, func.count()), area, filters).group_by(severity)
+        with self.reading() as connection:
+            return dict(connection.execute(query).all())
 
     def transformers(self, area: Area, limit: int, **filters) -> list[Transformer]:
         """Transformers with clients in the area, the most suspected clients first."""

@@ -302,9 +302,22 @@ def test_the_demonstration_plays_a_scenario_sets_a_theft_and_scores_a_pasted_cli
     assert visitor.complaints == []
 
 
-def test_a_click_on_the_map_leads_to_the_client(visitor):
+def test_a_click_on_the_map_opens_the_client_beside_it(visitor):
     visitor.goto("/desk/map")
     visitor.page.wait_for_function("() => Boolean(document.querySelector('[data-chart=map]').on)")
     box = visitor.page.locator(".scatterlayer .trace").last.locator("path.point").first.bounding_box()
     visitor.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    visitor.page.wait_for_url("**/desk/client/**")
+    visitor.page.wait_for_selector("#drawer:not([hidden]) a[href*='/desk/client/']")
+    visitor.page.keyboard.press("Escape")
+    visitor.page.wait_for_selector("#drawer", state="hidden")
+
+
+def test_the_wheel_zooms_the_map_and_the_desk_is_asked_for_that_part(visitor):
+    visitor.goto("/desk/map")
+    visitor.page.wait_for_function("() => Boolean(document.querySelector('[data-chart=map]').on)")
+    box = visitor.page.locator("[data-chart=map]").bounding_box()
+    visitor.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    with visitor.page.expect_response("**/desk/map?box=*"):
+        visitor.page.mouse.wheel(0, -400)
+    visitor.page.wait_for_url("**/desk/map?box=*")
+    assert visitor.complaints == []

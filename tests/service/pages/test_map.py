@@ -1,11 +1,12 @@
 """The map: cells, clients and transformers worked by hand, and the page that shows them."""
 
 import re
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from itertools import chain
 
 import pytest
 
+from fairmeter.casework.types import PlanVisit
 from fairmeter.store import Area
 from tests.builders.pages import HOSTILE, open_desk, seen
 from tests.builders.store import clients_of, score_of, write
@@ -103,6 +104,46 @@ def test_a_client_whose_id_is_a_script_is_text_on_the_map_too(placed_store):
     assert "\\u0026lt;script" in block  # as text even where hover texts are read as markup
 
 
+def test_legend_and_filter_are_one_and_count_what_is_suspected_here(placed_store):
+    desk = open_desk(placed_store)
+    assert legend(desk.get("/desk/map")) == {"Critical": "2", "High": "1", "Medium": "0", "Low": "0"}
+    high = desk.get("/desk/map?severity=high")
+    assert legend(high) == {"Critical": "2", "High": "1", "Medium": "0", "Low": "0"}
+    assert 'aria-current="true"' in high.text
+    assert '"name": "Critical"' not in high.text  # neither in the drawing
+    assert legend(desk.get("/desk/map?severity=high&region=102")) == dict.fromkeys(("Medium", "Low", "High"), "0") | {
+        "Critical": "1"
+    }
+    assert 'name="severity"' not in desk.get("/desk/map").text  # the legend is the filter
+
+
+def legend(answer):
+    """Number by severity."""
+    chips = re.findall(r'<a class="chip.*?</svg>(.*?)</span> (.*?)</a>', answer.text)
+    return dict(chips)
+
+
+def test_the_map_shows_the_part_that_it_was_moved_to(placed_store):
+    desk = open_desk(placed_store)
+    page = seen(desk.get("/desk/map?box=35.9,9.9,36.5,10.5"))
+    assert "2 suspected clients among 3" in page.text
+    assert "Whole area" in page.text
+    for box in ("x", "1,2,3", "9,9,1,1", "nan,0,1,1", "-91,0,1,1", "0,0,1e999,1"):
+        assert "among 4" in seen(desk.get(f"/desk/map?box={box}")).text, box
+
+
+def test_ways_of_crews_are_drawn_for_a_day_that_has_a_plan(placed_store):
+    tomorrow = datetime.now(UTC).date() + timedelta(days=1)
+    crew = placed_store.add_crew("<b>North", "anna")
+    placed_store.save_plans(tomorrow, {crew.crew_id: [PlanVisit("c-1"), PlanVisit("c-2"), PlanVisit("c-5")]}, "anna")
+    desk = open_desk(placed_store)
+    assert f'<option value="{tomorrow}">' in desk.get("/desk/map").text
+    page = desk.get(f"/desk/map?ways={tomorrow}").text
+    assert "var(--crew-0)" in page
+    assert '"x": [10.0, 10.01]' in page  # c-5 has no place
+    assert "\\u0026lt;b\\u0026gt;North, 1: c-1" in page
+
+
 # --- hot spots --------------------------------------------------------------------------------------------------------
 
 
@@ -125,7 +166,7 @@ def crowded(store):
 
 def test_hot_spots_are_where_suspected_clients_crowd_the_largest_first(crowded):
     page = seen(crowded.get("/desk/map"))
-    assert "36.500, 10.200 6 / 7 4,200" in page.text
+    assert "101 36.500, 10.200 6 / 7 4,200" in page.text  # named by the region of its clients
     assert page.text.index("36.500, 10.200") < page.text.index("36.903, 10.200 4 / 4")
     assert page.whole.count('"type": "circle"') == 2
 
@@ -169,9 +210,9 @@ def test_regions_by_month_stand_in_where_no_client_has_coordinates(placeless):
     assert page.text.index("101 3 / 4") < page.text.index("102 1 / 2")
     assert "Region 101, Mar 2026: 2 suspected clients" in page.whole
     assert "Jan 2024" not in page.whole  # two years before the last onset
-    assert "/desk/list?region=101" in page.links
+    assert "/desk/suspects?region=101" in page.links
     tile = next(link for link in page.links if "onset_since=2026-03-01" in link)
-    assert "3 clients fit" in seen(desk.get(tile)).text  # with one that is not suspected
+    assert "3 clients" in seen(desk.get(tile)).text  # with one that is not suspected
 
 
 def test_filters_leave_regions_and_months_out(placeless):

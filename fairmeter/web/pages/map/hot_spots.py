@@ -5,7 +5,8 @@ Out: SpatialCluster, those with most suspected clients first; their outlines and
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,12 +22,17 @@ N_SPOTS = 10
 
 
 class SpatialCluster(NamedTuple):
-    """A cluster of suspected clients. [area: its bounding box; n_clients: all clients in the area]"""
+    """A cluster of suspected clients. [area: its bounding box; n_clients: all clients in the area]
+
+    region, district: the most frequent codes of its suspected clients, by which it is named.
+    """
 
     area: Area
     n_suspected: int
     n_clients: int
     expected_recovery_kwh: float
+    region: float | None = None
+    district: float | None = None
 
     @property
     def middle(self) -> tuple[float, float]:
@@ -46,8 +52,15 @@ def hot_spots(
         is_in = cluster == number
         (south, west), (north, east) = places[is_in].min(axis=0), places[is_in].max(axis=0)
         area = Area(float(south), float(west), float(north), float(east))
-        found.append(SpatialCluster(area, int(is_in.sum()), count(area), float(kwh[is_in].sum())))
+        own = [suspected[row] for row in np.flatnonzero(is_in).tolist()]
+        place = _most_frequent((one.region, one.district) for one in own)
+        found.append(SpatialCluster(area, len(own), count(area), float(kwh[is_in].sum()), *place))
     return found, int(cluster.max(initial=NOISE)) + 1
+
+
+def _most_frequent(places: Iterable[tuple[float | None, float | None]]) -> tuple[float | None, float | None]:
+    """The region and district of most clients."""
+    return Counter(places).most_common(1)[0][0]
 
 
 def hot_spot_outlines(spots: Sequence[SpatialCluster], radius: int) -> list[dict[str, Any]]:

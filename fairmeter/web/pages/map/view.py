@@ -1,12 +1,13 @@
 """The map's page: suspected clients, transformers and hot spots, on a plain background or a base map.
 
-In:  the address: severity, region, period of the onset, radius of hot spots; the middle and the zoom of the view.
+In:  the address: severity, region, period of the onset, radius of hot spots, a day of crews' ways; the view, as the
+     middle and a zoom, or as a box.
 Out: the page at /desk/map. Where no client has coordinates, it shows regions instead (regions.py).
 """
 
 import math
-from datetime import date
-from typing import Any
+from datetime import date, datetime, timedelta
+from typing import Any, NamedTuple
 
 from flask import request, url_for
 from markupsafe import escape
@@ -27,9 +28,11 @@ from fairmeter.web.pages.map.hot_spots import (
     hot_spot_outlines,
     hot_spots,
 )
+from fairmeter.web.pages.plan.day_view import Card, CrewColumn, columns_of
 from fairmeter.web.pages.site import PageSettings, Site, render
 
 N_CELLS_ACROSS = 24  # cells in each direction
+PLANNED_AHEAD = timedelta(days=14)  # days whose ways can be shown
 MAX_ZOOM = 6  # steps; each shows a third of the width of the one before
 ZOOM_FACTOR = 3
 HOT_SPOT_MARGIN = 2  # a viewed hot spot takes at most half of the map
@@ -50,7 +53,11 @@ def register(site: Site) -> None:
         shared = {"filters": filters, "severities": SEVERITIES, "regions": store.list_codes()["region"]}
         if whole is None:
             return render("map_regions.html", **shared, **regions.regions_context(store, filters))
-        return render("map.html", **shared, radii=RADII, **map_context(store, whole, filters, site.settings))
+        today = datetime.now(site.settings.time_zone).date()
+        ways = ways_context(store, today)
+        return render(
+            "map.html", **shared, radii=RADII, **map_context(store, whole, filters, site.settings, ways), **ways
+        )
 
 
 def parse_filters() -> dict[str, Any]:
@@ -85,11 +92,16 @@ def parse_finite(text: str | float) -> float:
     return number
 
 
-def map_context(store: Store, whole: Area, filters: dict[str, Any], settings: PageSettings) -> dict[str, Any]:
+def map_context(
+    store: Store, whole: Area, filters: dict[str, Any], settings: PageSettings, ways: dict[str, Any]
+) -> dict[str, Any]:
     """What the template of the map receives."""
     near = min(max(request.args.get("near", 0, int), 0), MAX_ZOOM)
     middle = [request.args.get(name, 0.0, parse_finite) for name in ("lat", "lon")]
     area = zoomed_area(whole, middle[0], middle[1], near) if near else whole
+    box = parse_box()
+    if box:
+        area, near = box, zoom_of(box, whole)
     radius = parse_radius()
     cells = store.cells(area, N_CELLS_ACROSS, **filters)
     suspected = store.placed_clients(area, MAX_CLUSTERED, **filters)
@@ -99,6 +111,7 @@ def map_context(store: Store, whole: Area, filters: dict[str, Any], settings: Pa
     lost = store.balances_of([one.transformer_id for one in transformers])
     chart = map_chart(area, cells, suspected[:MAX_CLIENTS], transformers, lost, near)
     add_base_map(chart, settings)
+    chart["data"] += way_traces(ways["ways"])
     if spots:
         chart["data"].append(hot_spot_marks(spots, links))
         chart["layout"]["shapes"] = hot_spot_outlines(spots, radius)
@@ -116,10 +129,80 @@ def map_context(store: Store, whole: Area, filters: dict[str, Any], settings: Pa
         "transformers": worst_transformers(transformers, lost),
         "lost": lost,
         "suspected": suspected[:N_ROWS],
+        "legend": legend_of(store, area, filters),
+        "n_drawn": min(len(suspected), MAX_CLIENTS),
         "chart": chart,
         "credit": settings.credit,
-        "back": address_with(near=None, lat=None, lon=None) if near else None,
+        "back": address_with(near=None, lat=None, lon=None, box=None) if near or box else None,
     }
+
+
+class LegendEntry(NamedTuple):
+    """A severity with its number of suspected clients here. link: shows it alone, or all of them again."""
+
+    severity: str
+    n: int
+    link: str
+    is_chosen: bool
+
+
+def legend_of(store: Store, area: Area, filters: dict[str, Any]) -> list[LegendEntry]:
+    """The severities that the map draws, with counts under the other filters: legend and filter are one."""
+    others = {name: value for name, value in filters.items() if name != "severity"}
+    counts, chosen = store.count_suspected(area, **others), filters.get("severity")
+    return [
+        LegendEntry(name, counts.get(name, 0), address_with(severity=None if name == chosen else name), name == chosen)
+        for name in SEVERITIES
+    ]
+
+
+def parse_box() -> Area | None:
+    """The area of the address, as the map was moved: south, west, north, east. [degrees] None without a valid one."""
+    try:
+        south, west, north, east = (parse_finite(part) for part in request.args.get("box", "").split(","))
+    except ValueError:
+        return None
+    is_area = -90 <= south < north <= 90 and -360 <= west < east <= 360
+    return Area(south, west, north, east) if is_area else None
+
+
+def zoom_of(area: Area, whole: Area) -> int:
+    """The zoom step whose view is about as wide as an area."""
+    width = max(area.east - area.west, 1e-9)
+    steps = math.log(max(whole.east - whole.west, 1e-9) / width, ZOOM_FACTOR)
+    return min(max(round(steps), 0), MAX_ZOOM)
+
+
+# --- ways of crews ----------------------------------------------------------------------------------------------------
+
+
+def ways_context(store: Store, today: date) -> dict[str, Any]:
+    """The days with plans that can be shown, the chosen one, and its ways."""
+    plans = store.list_plans(today, today + PLANNED_AHEAD)
+    days = sorted({plan.planned_on for plan in plans if plan.visits})
+    chosen = parse_day(request.args.get("ways", ""))
+    columns = columns_of(store, store.list_crews(), [plan for plan in plans if plan.planned_on == chosen])
+    return {"way_days": days, "way_day": chosen, "ways": columns}
+
+
+def way_traces(columns: list[CrewColumn]) -> list[dict]:
+    """A line with numbered points for each crew, each point with the link to its client."""
+    return [way_trace(column, stops) for column in columns if (stops := placed_stops(column))]
+
+
+def placed_stops(column: CrewColumn) -> list[Card]:
+    return [card for card in column.cards if card.site and card.site.has_place]
+
+
+def way_trace(column: CrewColumn, stops: list[Card]) -> dict:
+    """The way of a crew from visit to visit."""
+    x, y = [round(stop.site.longitude, 5) for stop in stops], [round(stop.site.latitude, 5) for stop in stops]
+    colour = f"var(--crew-{column.colour})"
+    hover_texts = [f"{escape(column.crew.name)}, {stop.number}: {escape(stop.visit.client_id)}" for stop in stops]
+    links = [url_for("desk.client", client_id=stop.visit.client_id) for stop in stops]
+    trace = charts.line(x, y, column.crew.name, colour=colour, text=hover_texts, hoverinfo="text", customdata=links)
+    marker = {"size": 16, "color": "var(--card)", "line": {"width": 2, "color": colour}}
+    return trace | {"mode": "lines+markers", "marker": marker}
 
 
 def parse_radius() -> int:
@@ -173,17 +256,25 @@ def map_chart(
     """The map as a chart, without its base map and hot spots."""
     traces = [cell_trace(cells, near), *transformer_traces(transformers, lost)]
     traces += [client_trace(suspected, severity) for severity in reversed(SEVERITIES)]
-    bare = {"showgrid": False, "zeroline": False, "showticklabels": False, "showline": False, "ticks": ""}
+    bare = {
+        "fixedrange": False,
+        "showgrid": False,
+        "zeroline": False,
+        "showticklabels": False,
+        "showline": False,
+        "ticks": "",
+    }
     margin = 0.04 * (area.east - area.west + 1e-3), 0.04 * (area.north - area.south + 1e-3)
     ratio = 1 / max(math.cos(math.radians((area.south + area.north) / 2)), 0.01)
     layout = {
         "xaxis": bare | {"range": [area.west - margin[0], area.east + margin[0]], "constrain": "domain"},
         "yaxis": bare
         | {"range": [area.south - margin[1], area.north + margin[1]], "scaleanchor": "x", "scaleratio": ratio},
-        "margin": {"l": 8, "r": 8, "t": 34, "b": 8},
+        "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
         "hovermode": "closest",
+        "dragmode": "pan",
     }
-    return charts.chart(*(trace for trace in traces if trace["x"]), **layout, showlegend=True)
+    return charts.chart(*(trace for trace in traces if trace["x"]), **layout, showlegend=False)
 
 
 def add_base_map(chart: charts.Chart, settings: PageSettings) -> None:
