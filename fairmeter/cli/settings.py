@@ -19,6 +19,7 @@ from fairmeter.core import paths
 from fairmeter.models import remote_files
 from fairmeter.planning.recovery import BILLABLE_MONTHS
 from fairmeter.scoring.payloads import RequestLimits
+from fairmeter.web.exports.tempdir import writable_folder
 from fairmeter.web.pages import basemap
 from fairmeter.wording.locales import locale_of
 
@@ -52,7 +53,7 @@ class CommandSettings(BaseModel):
         """The file of the model, fetched once where MODEL_PATH is an address. Raises ModelError."""
         if not remote_files.is_remote(self.model_path):
             return Path(self.model_path)
-        self._fetched = TemporaryDirectory(prefix="fairmeter-model-")
+        self._fetched = TemporaryDirectory(prefix="fairmeter-model-", dir=writable_folder())
         return remote_files.fetch(self.model_path, Path(self._fetched.name))
 
     @property

@@ -52,7 +52,10 @@ def invoices(n=100):
 
 
 def test_it_writes_a_model_with_its_checksum_and_a_report(trained):
-    assert sorted(file.name for file in trained.model.parent.iterdir()) == ["model.bin", "model.bin.sha256", "report"]
+    files = ["model.bin", "model.bin.sha256", "models", "report"]
+    assert sorted(file.name for file in trained.model.parent.iterdir()) == files
+    (kept,) = (trained.model.parent / "models").glob("*.bin")
+    assert kept.read_bytes() == trained.model.read_bytes()
     assert sorted(file.name for file in trained.report.iterdir()) == ["metrics.json", "model_card.md", "report.html"]
 
 
