@@ -9,7 +9,7 @@ scaled to 24 hours where at least 18 are known. A day of 23 or 25 hours, when th
 so that days compare: a skipped hour counts as the mean of what was read, and a repeated hour counts once.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -67,6 +67,25 @@ class DailyConsumption:
         """The rows of some clients up to a day each. [last_day: days since 1970, all clients; clients: mask]"""
         is_selected = self.segments.spread(clients) & (self.day <= self.segments.spread(last_day))
         return self._rows(is_selected, self.segments.total(is_selected.astype(np.int64))[clients])
+
+    def without_spread(self) -> "DailyConsumption":
+        """Days whose energy came on its own; of a total spread over its days the shape is unknown, so they are missing.
+
+        Clients of which most known days are such parts keep them all.
+        """
+        if self.is_spread is None:
+            return self
+        n_own, n_spread = self.segments.total(
+            np.array([~self.is_spread & ~np.isnan(self.kwh), self.is_spread], np.int64)
+        )
+        hidden = self.is_spread & self.segments.spread(n_own >= n_spread)
+        if not hidden.any():
+            return self
+        kwh = np.where(hidden, np.nan, self.kwh)
+        known_day = np.where(np.isnan(kwh), np.nan, self.day)
+        first, last = self.segments.smallest(known_day), self.segments.largest(known_day)
+        rows = (self.day >= self.segments.spread(first)) & (self.day <= self.segments.spread(last))
+        return replace(self, kwh=kwh)._rows(rows, self.segments.total(rows.astype(np.int64)))
 
     def _rows(self, rows: np.ndarray | slice, counts: np.ndarray) -> "DailyConsumption":
         optional = (

@@ -81,7 +81,7 @@ def reading_matrix(days: DailyConsumption, networks: Networks, covariates: Covar
 
     There is one column more than `reading_matrix_names(networks)`: the last day.
     """
-    factor = None
+    days, factor = days.without_spread(), None
     if covariates is not None:
         factor = np.exp(covariates.at(days.segments.index, days.day)[0])
     parts = [reading_features(days, covariates), *(network.scores(days, factor) for network in networks.values())]

@@ -285,3 +285,12 @@ def test_a_sample_of_networks_has_their_columns(files):
     assert reading_fitting.reading_matrix_names({"flat": Flat()})[-2:] == Flat.names
     assert (found.evidence.features[:, -3:-1] == 7.0).all(), "the last column is the last day"
     assert isinstance(found, Sample)
+
+
+def test_a_total_spread_over_a_gap_is_no_evidence_of_how_its_days_were():
+    is_late = (np.arange(N_DAYS) >= 150) & (np.arange(N_DAYS) < 161)
+    kwh = BASE.kwh[:3]
+    late = days_of(np.where(is_late, kwh[:, is_late].mean(axis=1, keepdims=True), kwh))
+    late = dataclasses.replace(late, is_spread=np.tile(is_late, 3))
+    missing = days_of(np.where(is_late, np.nan, kwh))
+    np.testing.assert_array_equal(reading_matrix(late, {}, None).features, reading_matrix(missing, {}, None).features)

@@ -59,6 +59,7 @@ def reading_evidence(days: DailyConsumption, covariates: Covariates | None = Non
 
 
 def _add_of_readings(found: list[dict], days: DailyConsumption, covariates: Covariates | None) -> None:
+    days = days.without_spread()
     filled = np.flatnonzero(days.segments.counts)
     for start in range(0, len(filled), CLIENTS_AT_ONCE):
         clients = filled[start : start + CLIENTS_AT_ONCE]

@@ -1,5 +1,7 @@
 """Readings become daily consumption on an unbroken calendar: sums by hand, clock changes, gaps, repetitions."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -155,3 +157,27 @@ def test_the_input_is_not_changed():
     DailyConsumption.from_readings(table, 1)
     for name, column in table.items():
         np.testing.assert_array_equal(column, before[name])
+
+
+class TestDaysOfATotal:
+    """Parts of one total that was spread over several days."""
+
+    @staticmethod
+    def days(kwh, spread):
+        found = DailyConsumption.from_readings(readings(*daily(*kwh)), 1)
+        return replace(found, is_spread=np.isin(np.arange(len(kwh)), spread))
+
+    def test_they_are_missing_where_only_days_of_their_own_are_asked_for(self):
+        own = self.days([5, 6, 2, 2, 7, 8], [2, 3]).without_spread()
+        np.testing.assert_array_equal(own.kwh, [5, 6, NAN, NAN, 7, 8])
+
+    @pytest.mark.parametrize(("spread", "first", "kwh"), [([0, 1], 2, [3, 4, 5]), ([3, 4], 0, [1, 2, 3])])
+    def test_the_calendar_begins_and_ends_with_a_day_of_its_own(self, spread, first, kwh):
+        own = self.days([1, 2, 3, 4, 5], spread).without_spread()
+        np.testing.assert_array_equal(own.kwh, kwh)
+        assert own.day[0] == np.datetime64("2013-01-01").astype(int) + first
+        assert own.segments.counts.tolist() == [3]
+
+    def test_a_client_that_is_read_by_the_week_keeps_them(self):
+        weekly = self.days([1, 2, 2, 2, 3, 3, 3], range(1, 7))
+        assert weekly.without_spread() is weekly
