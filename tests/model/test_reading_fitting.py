@@ -7,9 +7,10 @@ import pytest
 
 from fairmeter.evaluation.metrics import roc_auc
 from fairmeter.features.readings.covariates import Covariates
+from fairmeter.features.readings.daily_statistics import KIND_STATISTICS
 from fairmeter.models.detectors.keras_fit import TooFewSeries
 from fairmeter.models.ensemble import probability_of
-from fairmeter.models.reading_model import reading_matrix
+from fairmeter.models.reading_model import reading_matrix, reading_matrix_names
 from fairmeter.training import ensemble_fitting, reading_fitting
 from fairmeter.training.attacks import BROAD, PUBLISHED, WIDE, HonestHouseholds
 from fairmeter.training.ensemble_fitting import STACK_FOLDS, fit_ensemble, household_folds
@@ -293,4 +294,9 @@ def test_a_total_spread_over_a_gap_is_no_evidence_of_how_its_days_were():
     late = days_of(np.where(is_late, kwh[:, is_late].mean(axis=1, keepdims=True), kwh))
     late = dataclasses.replace(late, is_spread=np.tile(is_late, 3))
     missing = days_of(np.where(is_late, np.nan, kwh))
-    np.testing.assert_array_equal(reading_matrix(late, {}, None).features, reading_matrix(missing, {}, None).features)
+    of_late, of_missing = (reading_matrix(days, {}, None).features for days in (late, missing))
+    differs = (of_late != of_missing) & ~(np.isnan(of_late) & np.isnan(of_missing))
+    names = {reading_matrix_names({})[column] for column in np.flatnonzero(differs.any(axis=0))}
+    assert names <= {"known_share", *(f"missing_{kind}" for kind, *_ in KIND_STATISTICS)}
+    columns = [reading_matrix_names({}).index(name) for name in ("known_share", "missing_share")]
+    assert of_late[:, columns].tolist() == [[1.0, 0.0]] * 3  # the meter was read, though not each day apart

@@ -26,12 +26,13 @@ def _levels(rows: DailySeries) -> np.ndarray:
     lag = np.array(LAGS)[:, None]
     last = rows.relative.take(np.maximum(ends - 1 - lag, segments.starts))
     lagged = np.where(segments.counts > lag, last, np.nan)
+    n_read = n[0] + segments.total(np.isnan(rows.kwh) & ~rows.is_unread)  # days of a total that was spread as well
     return np.array([
         np.log(rows.level), mean[0] * rows.level, deviation[0] * rows.level,
         *(recent[:2] * rows.level), *(np.sqrt(variance[:2]) * rows.level), *recent[:2],
         *(np.sqrt(variance[:2]) / recent[:2]), recent[0] - recent[2], lagged[0] - lagged[1], *lagged,
         mean[0], deviation[0] / mean[0], skew[0], deviation[1], skew[1],
-        *quantiles, quantiles[-1] / mean[0], quantiles[1] / quantiles[5], n[0], n[0] / segments.counts,
+        *quantiles, quantiles[-1] / mean[0], quantiles[1] / quantiles[5], n[0], n_read / segments.counts,
     ])  # fmt: skip
 
 
@@ -77,7 +78,7 @@ KINDS = (
      lambda r: np.abs(r.log - r.segments.lag(r.log)) < 0.005),
     ("fall", FALL, "a third less than the neighbours' change foretells",
      lambda r: r.residual - _median_residual(r) < -0.4),
-    ("missing", HISTORY, "no reading", lambda r: np.isnan(r.kwh)),
+    ("missing", HISTORY, "no reading", lambda r: r.is_unread),
 )  # fmt: skip
 KIND_STATISTICS = (
     ("share", "share", "share of days with"),

@@ -7,6 +7,7 @@ A client's row depends on its own readings and the covariates alone, to the last
 """
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from fairmeter.features.readings import (
     weekdays,
 )
 from fairmeter.features.readings.covariates import Covariates
+from fairmeter.features.readings.resolution import without_rounding
 from fairmeter.features.readings.series import DailySeries
 
 __all__ = ["BLOCKS", "FEATURES", "FEATURE_NAMES", "READING_GROUPS", "reading_features"]
@@ -63,7 +65,7 @@ def _features(days: DailyConsumption, covariates: Covariates | None) -> np.ndarr
     if not filled.any():
         return matrix
     covariates = covariates and covariates.for_clients(filled)
-    only = DailyConsumption(Segments(days.segments.counts[filled]), days.day, days.kwh, days.hours)
+    only = without_rounding(replace(days, segments=Segments(days.segments.counts[filled])))
     with np.errstate(all="ignore"):  # missing evidence is NaN, and so is a division by zero
         rows = DailySeries(only, covariates)
         found = np.concatenate([block.compute(rows) for block in BLOCKS]).T

@@ -37,6 +37,12 @@ class DailySeries:
         self.is_covered = n_both >= MIN_COVERED_SHARE * n  # (clients,)
         self.has_weather, self.has_holidays = (not np.isnan(x).all() for x in (self.temperature, self.holiday))
 
+    @property
+    def is_unread(self) -> np.ndarray:
+        """Days without a reading. Those of a total spread over them were read, though not apart."""
+        missing, is_spread = np.isnan(self.kwh), self.days.is_spread
+        return missing if is_spread is None else missing & ~is_spread
+
     @cached_property
     def weekday(self) -> np.ndarray:
         """0 (Monday) .. 6."""
