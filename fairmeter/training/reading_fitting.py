@@ -55,7 +55,7 @@ METERED_PUBLISHED, METERED_BROAD = (replace(plan, is_metered=True) for plan in (
 ROUND = _for_training(
     PUBLISHED, PUBLISHED, BROAD, PUBLISHED, WIDE, BROAD, PUBLISHED, BROAD, METERED_PUBLISHED, WIDE, METERED_BROAD, WIDE,
 )  # fmt: skip
-ROUNDS = 1  # each takes two full fits some minutes longer on two cores
+ROUNDS = 4  # each takes two full fits some minutes longer on two cores
 FORWARD_PLANS = ROUND * ROUNDS
 # Few homes have a natural fall in consumption, which would look like theft; a natural rise reversed in time is one.
 TRAINING_PLANS = (*FORWARD_PLANS, *(replace(plan, is_mirrored=True) for plan in FORWARD_PLANS))

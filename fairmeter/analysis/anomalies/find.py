@@ -21,11 +21,13 @@ from fairmeter.analysis.anomalies.recent_days import RecentDays
 from fairmeter.analysis.anomalies.tampering import tampering_evidence
 from fairmeter.analysis.anomalies.wording import KINDS
 from fairmeter.core.segments import Segments
-from fairmeter.core.types import SEVERITIES, Anomaly, Table
+from fairmeter.core.types import SEVERITIES, TAMPERING, Anomaly, Table
 from fairmeter.data.daily import DailyConsumption
 from fairmeter.features.readings.covariates import Covariates
+from fairmeter.features.readings.resolution import steps_per_kwh
 
 CLIENTS_AT_ONCE = 32  # with readings: more take memory, and are not faster
+MAX_STEP = 0.2  # of a usual day: with larger steps, flat lines and copies are chance
 NEVER = (np.inf,)  # of a kind that has no limits, as of neighbours where none are known
 RARENESS = {severity: rank for rank, severity in enumerate(reversed(SEVERITIES))}
 
@@ -68,7 +70,22 @@ def _add_of_readings(found: list[dict], days: DailyConsumption, covariates: Cova
         own = days.for_clients(chosen)
         own = replace(own, segments=Segments(own.segments.counts))
         recent, evidence = reading_evidence(own, covariates and covariates.for_clients(clients))
+        is_coarse = _is_coarse(own)
+        evidence = [_unless(is_coarse, each) for each in evidence] if is_coarse.any() else evidence
         _add(found, clients, evidence, np.where(recent.is_covered, NEIGHBOURS, ALONE))
+
+
+def _is_coarse(days: DailyConsumption) -> np.ndarray:
+    """Whether a step of the readings is so large a share of a usual day that days repeat by chance. [(clients,)]"""
+    usual = np.nan_to_num(days.segments.mean(days.kwh))
+    return 1.0 / steps_per_kwh(days) > MAX_STEP * usual
+
+
+def _unless(is_coarse: np.ndarray, evidence: Evidence) -> Evidence:
+    """The evidence without that on repeated values, where days repeat by chance."""
+    if KINDS[evidence.kind].pattern != TAMPERING:
+        return evidence
+    return replace(evidence, value=np.where(is_coarse, np.nan, evidence.value))
 
 
 def _add(found: list[dict], clients: np.ndarray, evidence: list[Evidence], basis: np.ndarray) -> None:

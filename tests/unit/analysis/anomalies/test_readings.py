@@ -10,7 +10,7 @@ from fairmeter.analysis.anomalies.find import reading_evidence
 from fairmeter.analysis.anomalies.limits import ALONE, FLOORS, LIMITS, NEIGHBOURS, SHARES
 from fairmeter.analysis.anomalies.recent_days import DAYS, RecentDays, run_around, run_lengths
 from fairmeter.analysis.anomalies.wording import KINDS
-from fairmeter.core.types import ANOMALY_PATTERNS, SEVERITIES
+from fairmeter.core.types import ANOMALY_PATTERNS, SEVERITIES, TAMPERING
 from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.json_records import tables_from_records
 from fairmeter.features.readings.covariates import Covariates
@@ -260,3 +260,14 @@ def test_recent_days_end_with_each_clients_last_day():
     assert recent.kwh.shape == (2, DAYS)
     np.testing.assert_array_equal(recent.kwh[:, -3:], [[np.nan, 1.0, 2.0], [3.0, np.nan, 5.0]])
     assert recent.day_of(1, DAYS - 1) == FIRST + 2
+
+
+def test_days_that_repeat_by_chance_in_whole_kwh_are_no_tampering(homes):
+    small = homes * (1.2 / homes.mean(axis=1, keepdims=True))
+    found = find_anomalies(N_HOMES, NO_INVOICES, days_of(np.rint(small)))
+    assert not any(one.pattern == TAMPERING for of_home in found for one in of_home)
+
+
+def test_a_flat_line_is_named_in_whole_kwh_where_they_are_small_beside_a_day(homes):
+    large = np.rint(changed(homes[0] * (20.0 / homes[0].mean()), 60, flat))
+    assert TAMPERING in anomalies_of(large)
