@@ -18,7 +18,8 @@ RIGHT_TO_LEFT = frozenset({"ar"})
 # Digits, separators and names of months differ between countries that share a language. CLDR has no English of Tunisia.
 DEFAULT_TERRITORY = {"ar": "TN"}
 TAG = re.compile(r"([a-z]{2})(?:[-_]([A-Za-z]{2}))?")
-FIRST_ISOLATE, END_ISOLATE = "\u2068", "\u2069"  # as <bdi> in markup: what stands between has a direction of its own
+# As <bdi> in markup: what stands between has a direction of its own, that of its first letter or from the left.
+FIRST_ISOLATE, LEFT_ISOLATE, END_ISOLATE = "\u2068", "\u2066", "\u2069"
 
 
 class UnknownLanguage(ValueError):
@@ -98,11 +99,14 @@ class Locale:
 
     def currency(self, code: str) -> str:
         """The symbol of a currency by its ISO code; any other name as it is."""
-        return self.babel.currency_symbols.get(code, code) if self.language != ENGLISH else code
+        return visible(self.babel.currency_symbols.get(code, code)) if self.language != ENGLISH else code
 
     def isolate(self, value: object) -> str:
         """A value within a text: where the text runs right to left, it keeps a direction of its own."""
-        return f"{FIRST_ISOLATE}{value}{END_ISOLATE}" if self.direction == "rtl" else str(value)
+        if self.direction == "ltr":
+            return str(value)
+        has_letters = any("\u0590" <= character <= "\u08ff" for character in str(value))
+        return f"{FIRST_ISOLATE if has_letters else LEFT_ISOLATE}{value}{END_ISOLATE}"
 
 
 def locale_of(tag: str, territory: str | None = None) -> Locale:

@@ -23,6 +23,7 @@ from fairmeter.store import Page, StoredDrift
 from fairmeter.web.app import Api
 from fairmeter.web.desk_api import requests, schemas
 from fairmeter.web.exports.files import CSV, document_exports, export_response
+from fairmeter.web.http import i18n
 from fairmeter.web.http.auth import VIEWER, AccessControl
 from fairmeter.web.http.code_names import named
 from fairmeter.web.http.errors import JSON
@@ -181,13 +182,16 @@ def case_with_moves(desk: DeskService, case_id: int) -> schemas.CaseWithMoves:
 def visits_of(desk: DeskService, query: requests.ListQuery) -> schemas.VisitList:
     """The inspection list of a query. Raises Problem."""
     found = plan_of(desk, **query.plan_options())
-    rows = [_visit(n, planned) for n, planned in enumerate(with_reasons(desk, found.rows()), 1)]
+    found_rows = enumerate(with_reasons(desk, found.rows()), 1)
+    rows = [_visit(n, planned, is_for_people=query.format == "pdf") for n, planned in found_rows]
     return schemas.VisitList(rows=rows, n_left_out=found.n_left_out)
 
 
-def _visit(number: int, planned: RankedVisit) -> schemas.VisitResponse:
+def _visit(number: int, planned: RankedVisit, *, is_for_people: bool) -> schemas.VisitResponse:
+    """A row of the list. [is_for_people: its sentence is in the reader's language, else in English]"""
     score, is_random, net = planned
-    parts = {"visit": number, "is_random": is_random, "reason": score.main_reason and score.main_reason.text}
+    reason = score.main_reason and score.main_reason.text
+    parts = {"visit": number, "is_random": is_random, "reason": i18n.worded(reason) if is_for_people else reason}
     parts["expected_net_value"] = net and net[0]
     parts["state"] = client_state(None, score.recommendation)  # clients whose case decides are not on the list
     own = set(schemas.VisitResponse.model_fields) - set(parts)

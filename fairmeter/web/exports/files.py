@@ -98,6 +98,7 @@ def _pdf(_row: type[BaseModel], rows: Rows, name: str, filters: Mapping) -> Resp
         "foot": i18n.text("paper.foot", title=title, when=now),
         "page": i18n.text("paper.page"),
         "empty": i18n.text("paper.empty"),
+        "direction": i18n.current_locale().direction,
     }
     return file_response(header, printed_rows(found[:MAX_PRINTED], columns), f"{name}.pdf", PDF)
 
@@ -161,6 +162,6 @@ def filtered(kind: str, value: float | date | datetime) -> str:
 def describe_filters(filters: Mapping[str, Any]) -> str:
     """The filters as text: Severity: High; region: 103."""
     given = {name: value for name, value in filters.items() if value not in (None, "")}
-    return "; ".join(
+    return i18n.text("paper.semicolon").join(
         f"{i18n.text_or_default(f'paper.filter.{n}', n)}: {cell_text(n, value)}" for n, value in given.items()
     )

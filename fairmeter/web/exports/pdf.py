@@ -9,6 +9,8 @@ Helvetica, which has Western European letters only: others are decomposed, or be
 """
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -18,25 +20,29 @@ from pathlib import Path
 from fpdf import FPDF
 
 from fairmeter.web.exports.tempdir import writable_folder
-from fairmeter.web.exports.text_shaping import displayable, visual_order
+from fairmeter.web.exports.text_shaping import displayable, visual_order, without_isolates
 
 FONTS = {"": "FiraGO_Regular", "B": "FiraGO_Bold"}  # by fpdf2's name of the style
 MARGIN = 12
 LEADING = 0.3528 * 1.25  # line height by font size: a point is 0.3528 mm
 INK, QUIET, RULE, SHADE = 20, 95, 190, 238  # greys: 0 is black
 CUT = "..."
+MIRRORED_ALIGN = {"L": "R", "R": "L", "C": "C"}
 
 
 class PdfDocument(FPDF):
-    """Pages with a footer: a title on the left, the page number on the right."""
+    """Pages with a footer: a title on the left, the page number on the right.
 
-    def __init__(self, orientation: str, foot: str = "", page: str = "") -> None:
-        """[page: "Page {n} of {all}"]"""
+    A document that runs from right to left is mirrored: what is drawn at x from the left is drawn at x from the right.
+    """
+
+    def __init__(self, orientation: str, foot: str = "", page: str = "", direction: str = "ltr") -> None:
+        """[page: "Page {n} of {all}"; direction: ltr or rtl]"""
         super().__init__(orientation=orientation, format="A4")
         self.set_margins(MARGIN, MARGIN, MARGIN)
         self.set_auto_page_break(auto=False)
         self.c_margin = 0
-        self._foot, self._page = foot, page
+        self._foot, self._page, self.is_mirrored = foot, page, direction == "rtl"
         self._family = self._added_fonts()
         self._letters = lru_cache(2**16)(self._measured)
         self.has = self._known if self._family == "house" else _in_latin_1
@@ -70,8 +76,8 @@ class PdfDocument(FPDF):
             return
         self.size(7.5, grey=QUIET)
         self.put(MARGIN, self.h - MARGIN, self._foot)
-        number = self._page.format(n=self.page_no(), all=self.str_alias_nb_pages)
-        self._place(self.w - MARGIN - 40, self.h - MARGIN, number, 40, "R")
+        number = self._page.format(n=self.page_no(), all=f"\u2066{self.str_alias_nb_pages}\u2069")
+        self._place(self.w - MARGIN - 40, self.h - MARGIN, self.ready(number), 40, "R")
 
     # --- text ---
 
@@ -90,7 +96,7 @@ class PdfDocument(FPDF):
         return self._letters(text, self.font_style, self.font_size_pt)
 
     def _measured(self, text: str, _style: str, _size: float) -> float:
-        return self.get_string_width(text)
+        return self.get_string_width(without_isolates(text))
 
     def ready(self, text: object) -> str:
         """The text in characters of the font, in reading order."""
@@ -110,9 +116,24 @@ class PdfDocument(FPDF):
         return y
 
     def _place(self, x: float, y: float, line: str, width: float | None, align: str) -> None:
-        if line:
-            self.set_xy(x, y)
-            self.cell(width, self.leading, visual_order(line), align=align)
+        if not line:
+            return
+        if self.is_mirrored:
+            width = self.wide(line) if width is None else width
+            x, align = self.mirrored(x, width), MIRRORED_ALIGN[align]
+        self.set_xy(x, y)
+        self.cell(width, self.leading, visual_order(line, self.is_mirrored), align=align)
+
+    def mirrored(self, x: float, width: float) -> float:
+        """Where something of this width begins, from the left. [x: from the side on which lines begin]"""
+        return self.w - x - width if self.is_mirrored else x
+
+    @contextmanager
+    def left_to_right(self) -> Iterator[None]:
+        """Draw as in a document that runs from left to right: a chart, whose axes do."""
+        before, self.is_mirrored = self.is_mirrored, False
+        yield
+        self.is_mirrored = before
 
     def cut(self, line: str, width: float) -> str:
         if self.wide(line) <= width:
@@ -150,13 +171,14 @@ class PdfDocument(FPDF):
     def rule(self, x: float, y: float, width: float, grey: int = RULE, thick: float = 0.2) -> None:
         self.set_draw_color(grey)
         self.set_line_width(thick)
+        x = self.mirrored(x, width)
         self.line(x, y, x + width, y)
 
     def box(self, x: float, y: float, side: float) -> None:
         """Draw an empty tick box."""
         self.set_draw_color(INK)
         self.set_line_width(0.25)
-        self.rect(x, y, side, side)
+        self.rect(self.mirrored(x, side), y, side, side)
 
 
 def _in_latin_1(character: str) -> bool:

@@ -28,7 +28,7 @@ class CrewSheet(PdfDocument):
     """The page. [content: of pages/client/crew_sheet.py; points: font size; most: lines of a paragraph]"""
 
     def __init__(self, content: dict, points: float, most: int) -> None:
-        super().__init__("portrait", content["foot"])
+        super().__init__("portrait", content["foot"], direction=content.get("direction", "ltr"))
         self._content, self._points, self._most = content, points, most
         self.wide_all = self.w - 2 * MARGIN
         self.set_title(content["client"])
@@ -44,7 +44,8 @@ class CrewSheet(PdfDocument):
         )
         if content["chart"]:
             top = self._titled(MARGIN, top + GAP, self.wide_all, content["chart"]["title"])
-            top = SheetChart(self, content["chart"], top).drawn()
+            with self.left_to_right():
+                top = SheetChart(self, content["chart"], top).drawn()
         top = self._items(MARGIN, top + GAP, self.wide_all, content["reasons"], self._reason)
         under = top + GAP
         top = max(
@@ -68,7 +69,7 @@ class CrewSheet(PdfDocument):
         word = self.ready(content["severity"])
         tag = self.wide(word) + 6
         self.set_fill_color(INK)
-        self.rect(self.w - MARGIN - tag, y, tag, self.leading + 2, style="F")
+        self.rect(self.mirrored(self.w - MARGIN - tag, tag), y, tag, self.leading + 2, style="F")
         self.set_text_color(255)
         self.put(self.w - MARGIN - tag, y + 1, word, tag, "C")
         self.size(16, "B")
@@ -110,9 +111,8 @@ class CrewSheet(PdfDocument):
 
     def _paragraph(self, x: float, y: float, width: float, text: str) -> float:
         self._normal()
-        return self.put_lines(
-            x, y, self.lines_of(text, width, self._most), width, "R" if is_right_to_left(text) else "L"
-        )
+        is_other_way = is_right_to_left(text) and not self.is_mirrored
+        return self.put_lines(x, y, self.lines_of(text, width, self._most), width, "R" if is_other_way else "L")
 
     def _to_tick(self, x: float, y: float, width: float, text: str) -> float:
         self._normal()

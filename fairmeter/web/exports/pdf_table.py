@@ -18,10 +18,10 @@ MIN_WIDTH = 9  # mm
 
 
 class PdfTable(PdfDocument):
-    """A table. [header: title, notes, columns, is_number (of each), foot, page]"""
+    """A table. [header: title, notes, columns, is_number (of each), foot, page, direction]"""
 
     def __init__(self, header: dict, sample: Sequence[Sequence]) -> None:
-        super().__init__("landscape", header["foot"], header["page"])
+        super().__init__("landscape", header["foot"], header["page"], header.get("direction", "ltr"))
         self._header = header
         self.set_title(header["title"])
         self.size(LETTERS, "B")

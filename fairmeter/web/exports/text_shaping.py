@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Callable
 from functools import cache
 
-from fpdf.bidi import BidiParagraph, auto_detect_base_direction
+from fpdf.bidi import BidiCharacter, BidiParagraph, auto_detect_base_direction
 from fpdf.enums import TextDirection
 
 ALIKE = {
@@ -26,6 +26,9 @@ ALIKE = {
 # Unicode's forms of Arabic letters: of Persian and other languages (without ligatures), and of Arabic itself.
 FORMS = (*range(0xFB50, 0xFBE8), *range(0xFBFC, 0xFC00), *range(0xFE70, 0xFEFD))
 UNKNOWN = "?"
+# Marks that keep a part of a text in its own direction: the reordering reads them, nothing shows them.
+ISOLATES = "\u2066\u2067\u2068\u2069"
+MIRRORED = str.maketrans("()[]{}<>\u00ab\u00bb", ")(][}{><\u00bb\u00ab")
 Has = Callable[[str], bool]
 
 
@@ -42,7 +45,7 @@ def displayable(text: object, has: Has) -> str:
 
 
 def _shown(character: str, has: Has) -> str:
-    if has(character):
+    if has(character) or character in ISOLATES:
         return character
     if unicodedata.category(character) in ("Cf", "Mn"):
         return ""
@@ -51,11 +54,25 @@ def _shown(character: str, has: Has) -> str:
     return remaining or UNKNOWN
 
 
-def visual_order(line: str) -> str:
-    """A line in display order: left to right, except for Arabic and Hebrew words."""
+def without_isolates(line: str) -> str:
+    """A line without the marks that are not shown."""
+    return line.translate(dict.fromkeys(map(ord, ISOLATES)))
+
+
+def visual_order(line: str, is_right_to_left: bool = False) -> str:
+    """A line in display order: left to right, except for Arabic and Hebrew words; brackets within these are mirrored.
+
+    is_right_to_left: the direction of the document, for a line that has Arabic or Hebrew; else its first letter's.
+    """
     if not any(unicodedata.bidirectional(character) in ("R", "AL") for character in line):
-        return line
-    return BidiParagraph(line, auto_detect_base_direction(line)).get_reordered_string()
+        return without_isolates(line)
+    base = TextDirection.RTL if is_right_to_left else auto_detect_base_direction(line)
+    ordered = BidiParagraph(line, base).get_reordered_characters()
+    return without_isolates("".join(_mirrored(one) for one in ordered))
+
+
+def _mirrored(one: BidiCharacter) -> str:
+    return one.character.translate(MIRRORED) if one.embedding_level % 2 else one.character
 
 
 def is_right_to_left(text: object) -> bool:

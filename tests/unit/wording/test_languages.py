@@ -136,7 +136,7 @@ def test_counts_in_arabic_have_six_forms(n, expected):
 
 def test_names_from_the_data_keep_their_direction_in_arabic():
     arabic = worded(Phrase("place.region", name="Sfax 2"), locale_of("ar"))
-    assert arabic == "الجهة \u2068Sfax 2\u2069"
+    assert arabic == "الجهة \u2066Sfax 2\u2069"
 
 
 def test_digits_in_arabic_are_those_of_the_country():

@@ -72,6 +72,7 @@ def sheet_content(profile: ClientProfile, surroundings: ClientSurroundings) -> d
             "notes": i18n.text("crew.notes"),
         },
         "foot": "",
+        "direction": i18n.current_locale().direction,
     }
 
 
@@ -159,7 +160,8 @@ def harmless_causes(profile: ClientProfile) -> list[str]:
     """Sentences on the harmless causes, those that fit first."""
     causes = sorted(profile.explanations, key=lambda one: VERDICTS.index(one.verdict) if one.verdict in VERDICTS else 3)
     return [
-        f"{one.cause.capitalize()}: {i18n.text_or_default(f'verdict.{one.verdict}', one.verdict)}. {one.text}"
+        f"{i18n.cause(one.cause)}: {i18n.text_or_default(f'verdict.{one.verdict}', one.verdict)}. "
+        f"{i18n.worded(one.text)}"
         for one in causes
     ]
 

@@ -76,6 +76,7 @@ def paper_header(plan: Plan) -> dict[str, Any]:
         "columns": [i18n.text(f"plan.column.{name}") for name in COLUMNS],
         "is_number": [name in NUMBERS for name in COLUMNS],
         "foot": i18n.text("paper.foot", title=title, when=now),
+        "direction": i18n.current_locale().direction,
         "page": i18n.text("paper.page"),
         "empty": i18n.text("paper.empty"),
     }
