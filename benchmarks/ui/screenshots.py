@@ -1,6 +1,6 @@
 """Screenshots of every page, light and dark, on a desktop and on a phone.
 
-    python -m benchmarks.ui.screenshots [--out FOLDER] [--readme]
+    python -m benchmarks.ui.screenshots [--out FOLDER] [--readme] [--language fr]
 
 In:  the service as delivered, over a new database with the simulated utility; Chromium.
 Out: FOLDER/PAGE-THEME-WINDOW.png, and with --readme those of the documentation in docs/images. Exit code 1 where a page
@@ -57,8 +57,8 @@ def main() -> int:
         subprocess.run(command, cwd=ROOT, env=os.environ | settings, check=True)  # noqa: S603
         Store(settings["DATABASE_URL"]).count_rejected("readings.3.read_at: input should be a valid datetime.")
         with served("predict:app", OPEN="1", **settings) as desk, served("predict:app", **settings) as closed:
-            wrong = take_pictures(f"http://127.0.0.1:{desk.port}", PAGES, options.out)
-            wrong += take_pictures(f"http://127.0.0.1:{closed.port}", OUTSIDE, options.out)
+            wrong = take_pictures(f"http://127.0.0.1:{desk.port}", PAGES, options.out, options.language)
+            wrong += take_pictures(f"http://127.0.0.1:{closed.port}", OUTSIDE, options.out, options.language)
     for name in DOCUMENTED if options.readme else ():
         shutil.copy(options.out / f"{name}.png", ROOT / "docs" / "images" / f"{name}.png")
     print(*(wrong or ["No page complained."]), sep="\n")
@@ -69,20 +69,21 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=ROOT / "screenshots")
     parser.add_argument("--readme", action="store_true", help="copy those of the documentation into docs/images")
+    parser.add_argument("--language", default="en", help="of the browser: en, fr or ar")
     return parser.parse_args()
 
 
 # --- pictures ---------------------------------------------------------------------------------------------------------
 
 
-def take_pictures(url: str, pages: dict[str, str], out: Path) -> list[str]:
+def take_pictures(url: str, pages: dict[str, str], out: Path, language: str) -> list[str]:
     """Takes every picture; what a page complained of."""
     wrong = []
     with sync_playwright() as started:
         browser = started.chromium.launch(executable_path=program(), args=["--no-sandbox", "--disable-gpu"])
         for theme in THEMES:
             for window, size in WINDOWS.items():
-                context = browser.new_context(viewport=size, color_scheme=theme)
+                context = browser.new_context(viewport=size, color_scheme=theme, locale=language)
                 for name, address in pages.items():
                     place = out / f"{name}-{theme}-{window}.png"
                     wrong += take_picture(

@@ -333,3 +333,30 @@ def test_whoever_takes_a_list_as_a_file_is_on_record_without_the_clients_that_we
     assert "severity high" in exports[0]["details"]
     assert "c-0" not in exports[0]["details"]
     assert store.verify_chain() is None
+
+
+# --- right to left ----------------------------------------------------------------------------------------------------
+
+
+def test_a_document_in_arabic_is_mirrored(monkeypatch):
+    """What begins at the left margin begins at the right one, numbers of pages and brackets stay readable."""
+    drawn = []
+    cell = PdfDocument.cell
+    monkeypatch.setattr(
+        PdfDocument,
+        "cell",
+        lambda self, w, h, text, align: (drawn.append((round(self.x), text)), cell(self, w, h, text, align=align)),
+    )
+    told = told_table(title="\u0642\u0627\u0626\u0645\u0629", page="{n} \u0645\u0646 {all}", direction="rtl")
+    made = pdf_table(told, [["c-1", "\u0645 (5)"]])
+    assert pages_of(made) == 1
+    texts = {text: x for x, text in drawn}
+    assert texts["Client"] > texts["Score"]
+    assert next(text for text in texts if "(5)" in text)
+    assert "{nb}" in " ".join(texts)
+
+
+def test_brackets_in_arabic_text_are_mirrored_and_isolated_parts_are_not():
+    assert visual_order("\u0645 (5)") == "(5) \u0645"
+    assert visual_order("\u0645 \u2066s-1 (a)\u2069") == "s-1 (a) \u0645"
+    assert visual_order("no \u2066mark\u2069") == "no mark"

@@ -76,7 +76,9 @@ class PdfDocument(FPDF):
             return
         self.size(7.5, grey=QUIET)
         self.put(MARGIN, self.h - MARGIN, self._foot)
-        number = self._page.format(n=self.page_no(), all=f"\u2066{self.str_alias_nb_pages}\u2069")
+        alias = self.str_alias_nb_pages  # its brackets must not be mirrored
+        alias = f"\u2066{alias}\u2069" if self.is_mirrored else alias
+        number = self._page.format(n=self.page_no(), all=alias)
         self._place(self.w - MARGIN - 40, self.h - MARGIN, self.ready(number), 40, "R")
 
     # --- text ---

@@ -130,6 +130,8 @@ def _placed(value: object, locale: Locale) -> object:
     """A value for a text's braces; in a text that runs right to left it keeps a direction of its own."""
     if locale.language == ENGLISH:
         return value
+    if isinstance(value, phrases.Phrase):
+        return phrases.worded(value, locale)
     plain = locale.digits(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
     return locale.isolate(plain)
 
