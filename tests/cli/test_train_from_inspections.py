@@ -28,7 +28,9 @@ N_CHOSEN, N_DRAWN = 150, 160
 
 def visit(store, client_id, outcome, on=VISITED_ON, is_random=False):
     """A case from its opening to what the visit found."""
-    case = store.open_case(client_id, "anna", "listed", assignee="anna", is_random=is_random)
+    case = store.open_case_of(client_id) or store.open_case(
+        client_id, "anna", "listed", assignee="anna", is_random=is_random
+    )
     case = store.move_case(case.case_id, "inspecting", "anna", "on the way")
     store.record_inspection(case.case_id, outcome, on, "anna")
 
