@@ -24,17 +24,26 @@ from fairmeter.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = {
-    "overview": "/desk/",
-    "list": "/desk/list?visits=40&cost=15",
-    "clients": "/desk/list?show=all",
+    "today": "/desk/today",
+    "suspects": "/desk/suspects",
+    "alerts": "/desk/alerts",
     "client": "/desk/client/{client}",
-    "model": "/desk/model",
+    "plan": "/desk/plan",
     "cases": "/desk/cases",
-    "case": "/desk/cases/1",
+    "case": "/desk/cases/101",
     "field": "/desk/field?of=otto",
     "map": "/desk/map",
+    "transformers": "/desk/transformers",
     "transformer": "/desk/transformer/{transformer}",
     "live": "/desk/live",
+    "campaigns": "/desk/campaigns",
+    "model": "/desk/model",
+    "import": "/desk/import",
+    "crews": "/desk/crews",
+    "rules": "/desk/rules",
+    "settings": "/desk/settings",
+    "search": "/desk/search?q=s-01",
+    "me": "/desk/me",
     "demo": "/desk/demo",
     "nothing": "/desk/nothing",
 }
@@ -42,7 +51,14 @@ OUTSIDE = {"sign-in": "/desk/sign-in"}  # where the desk is not open
 WINDOWS = {"desk": {"width": 1440, "height": 900}, "phone": {"width": 390, "height": 844}}
 THEMES = ("light", "dark")
 ZONE = "Africa/Tunis"
-DOCUMENTED = ("overview-light-desk", "list-dark-desk", "client-light-desk", "cases-light-desk", "field-light-phone")
+DOCUMENTED = (
+    "today-light-desk",
+    "suspects-light-desk",
+    "suspects-dark-desk",
+    "client-light-desk",
+    "cases-light-desk",
+    "field-light-phone",
+)
 DOCUMENTED += ("map-light-desk", "transformer-light-desk", "live-light-desk", "demo-light-desk", "model-light-desk")
 SHOWN_CLIENT, SHOWN_TRANSFORMER = "demo-gradual-theft", "t-00001"  # of the simulated utility
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
