@@ -159,10 +159,10 @@ def demo(service: "DeskService", services: ExternalServices, feed: bool) -> None
     n = _or_exit(services.load_demo)
     click.echo(f"The demo's {n:,} clients are at the desk." if n else "The desk holds clients; nothing was changed.")
     if feed:
-        from fairmeter.desk import demo_feed
+        from fairmeter.desk.demo_data import feed as send_readings
 
         parent = os.getppid()  # of `make run`: a process in the background is not stopped by Ctrl-C
-        _or_exit(lambda: demo_feed.feed(service.store, services.zone, lambda: os.getppid() != parent, sleep))
+        _or_exit(lambda: send_readings(service.store, services.zone, lambda: os.getppid() != parent, sleep))
 
 
 def audit(

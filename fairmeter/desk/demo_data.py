@@ -45,6 +45,10 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 HOURLY_DELAY, DAILY_DELAY = (0.0, 1.0), (1.0, 4.0)  # hours between the end of an interval and its receipt
 LATE_SHARE, MAX_DELAY = 1 / 40, 5 * HOUR  # of readings that are late, and the longest additional delay
 SEED = 1
+SLOT = timedelta(minutes=15)
+EVERY = 7.0  # seconds; 120 meters then take a quarter of an hour
+N_METERS = 120
+HOURS_A_DAY = 24
 ReceivedReading = tuple[datetime, str, datetime, float]  # received at (UTC), client, read at (local time), kWh
 
 
@@ -200,3 +204,34 @@ def simulate_receipt(
 def batch_time(at: datetime, now: datetime) -> datetime:
     """The start of a moment's batch: its minute within the last hour, else its hour."""
     return at.replace(second=0, microsecond=0) if now - at < HOUR else at.replace(minute=0, second=0, microsecond=0)
+
+
+# --- readings that keep coming ----------------------------------------------------------------------------------------
+
+
+def feed(store: Store, zone: ZoneInfo, is_over: Callable[[], bool], wait: Callable[[float], object]) -> int:
+    """Store a reading every few seconds until it is over; the number stored. Raises StoreError."""
+    hourly = usual_hours(store)
+    rng, n = np.random.default_rng(SEED), 0
+    while hourly and not is_over():
+        client_id = list(hourly)[n % len(hourly)]
+        now = datetime.now(UTC)
+        kwh = round(hourly[client_id] * rng.uniform(0.1, 0.4), 3)
+        store.add_readings([(client_id, slot_before(now.astimezone(zone).replace(tzinfo=None)), kwh)], now)
+        n += 1
+        wait(EVERY)
+    return n
+
+
+def usual_hours(store: Store) -> dict[str, float]:
+    """The use in an hour of meters that sent lately, by client id. [kWh; a reading of a day counts as 24 hours]"""
+    found = {}
+    for batch in store.newest_batches(N_METERS):
+        is_daily = batch.last_at.hour == 0 and batch.first_at.hour == 0
+        found.setdefault(batch.client_id, batch.kwh / max(batch.n_readings, 1) / (HOURS_A_DAY if is_daily else 1))
+    return found
+
+
+def slot_before(local: datetime) -> datetime:
+    """The beginning of the last whole quarter of an hour. [local time]"""
+    return local.replace(minute=local.minute // 15 * 15, second=0, microsecond=0) - SLOT

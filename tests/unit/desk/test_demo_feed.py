@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from fairmeter.desk.demo_feed import slot_before
+from fairmeter.desk.demo_data import slot_before
 
 
 def test_a_reading_is_of_the_last_whole_quarter_of_an_hour():
