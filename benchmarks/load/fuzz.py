@@ -11,6 +11,7 @@ Out: a table of routes and statuses. Exit code 1, with the request as a curl, fo
 import argparse
 import gzip
 import json
+import re
 import sys
 import tempfile
 from collections import Counter, defaultdict
@@ -73,12 +74,13 @@ HOSTILE = {
 
 @dataclass
 class Seen:
-    """What was answered. [wrong: the first request of each kind of fault, and how many there were]"""
+    """What was answered. [wrong: the first request of each kind of fault; times: how many; n_operations: documented]"""
 
     answers: dict[str, Counter] = field(default_factory=lambda: defaultdict(Counter))
     wrong: dict[tuple[str, str], str] = field(default_factory=dict)
     times: Counter = field(default_factory=Counter)
     n_papers: int = 0
+    n_operations: int = 0
 
     def total(self) -> int:
         return sum(counter.total() for counter in self.answers.values())
@@ -113,6 +115,7 @@ def fuzzed(n_requests: int, seed: int = SEED) -> Seen:
         document = requests.get(f"{address}/openapi.json", timeout=LONGEST).json()
         fill(address, document)
         operations = operations_of(document, address)
+        seen.n_operations = len(operations)
         send_hostile(operations, session, seen)
         a_round = min(A_ROUND, max(1, n_requests // (2 * len(operations))))
         n = 0
@@ -187,9 +190,10 @@ def as_list(value) -> list:
 
 def send_hostile(operations: list[APIOperation], session: requests.Session, seen: Seen) -> None:
     for operation in operations:
+        names = re.findall(r"{(\w+)}", operation.path)
         for body in operation.body:
             for name, data in HOSTILE.items():
-                case = operation.Case(path_parameters={"case_id": 1, "import_id": 1}, method=operation.method)
+                case = operation.Case(path_parameters=dict.fromkeys(names, 1), method=operation.method)
                 sent = {"data": data, "headers": {"Content-Type": body.media_type}}
                 send_one(case, session, seen, f"the body {name!r} as {body.media_type}", **sent)
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from benchmarks.load import fuzz
 
 ROOT = Path(__file__).resolve().parents[2]
-N_REQUESTS, N_ROUTES = 300, 40
+N_REQUESTS = 600  # of which the hostile bodies are half, and each route has its turn afterwards
 
 
 @pytest.mark.skipif(not (ROOT / "model.bin").exists(), reason="model.bin is not there; train.py makes it")
@@ -18,7 +18,7 @@ def test_no_request_that_anybody_can_draw_is_a_5xx_or_has_another_shape_than_doc
     seen = fuzz.fuzzed(N_REQUESTS)
     assert seen.wrong == {}
     assert seen.total() >= N_REQUESTS
-    assert len(seen.answers) == N_ROUTES
+    assert len(seen.answers) == seen.n_operations > 70
     statuses = {status for counter in seen.answers.values() for status in counter}
     assert statuses >= {200, 400, 404, 422}
 
