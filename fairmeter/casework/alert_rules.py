@@ -119,8 +119,15 @@ def stored_hits(hits: tuple[RuleHit, ...]) -> list[dict]:
 
 
 def hits_of_rows(rows: list[dict]) -> list[dict]:
-    """The hits as Alert.rules holds them."""
-    return [row | {"sentence": text_of(row["sentence"])} for row in rows]
+    """The hits as Alert.rules holds them; those of an earlier version have their sentence as a text."""
+    return [row | {"sentence": _stored_sentence(row)} for row in rows]
+
+
+def _stored_sentence(row: Mapping) -> str:
+    text = text_of(row["sentence"])
+    if isinstance(text, Phrase) or row.keys() < {"fact", "value", "limit"}:
+        return text
+    return known_sentence(text, f"fact.{row['fact']}", value=row["value"], limit=row["limit"])
 
 
 def is_dismissed(hits: tuple[RuleHit, ...], dismissed: Sequence[Mapping]) -> bool:

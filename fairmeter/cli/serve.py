@@ -122,6 +122,7 @@ def desk_or_exit(settings: Settings, predictor: Predictor) -> "DeskExtension | N
         time_zone=settings.time_zone,
         currency=settings.currency,
         language=settings.language,
+        billable_months=settings.billable_months,
         tiles=settings.map_tiles,
         outlines=settings.map_outlines,
         credit=settings.map_credit,

@@ -16,6 +16,7 @@ from fairmeter.wording.locales import ENGLISH, Locale, locale_of
 from fairmeter.wording.rendering import has_entry, rendered
 
 CODED = {"code", "values"}
+DAYS = frozenset({"since", "until", "at", "on", "last", "changed"})  # values that are days
 SENTENCE = "sentence"  # the code of clauses that make a sentence
 LOCALE = locale_of(ENGLISH)
 
@@ -77,6 +78,16 @@ def worded(text: str | None, locale: Locale) -> str | None:
     if not isinstance(text, Phrase) or locale.language == ENGLISH:
         return text
     return rendered(text.code, text.values, locale)
+
+
+def newest_day(text: Any) -> int | None:
+    """The latest day that a text names, as days since 1970; None where it names none."""
+    if isinstance(text, list):
+        return max(filter(None, map(newest_day, text)), default=None)
+    if not isinstance(text, Phrase):
+        return None
+    own = [int(value) for name, value in text.values.items() if name in DAYS]
+    return max([*own, *filter(None, map(newest_day, text.values.values()))], default=None)
 
 
 # --- storing ----------------------------------------------------------------------------------------------------------

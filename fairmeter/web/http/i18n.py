@@ -315,6 +315,7 @@ def filters(zone: ZoneInfo, currency: Callable[[], str]) -> dict[str, Callable]:
         "month_name": month_name,
         "weekday": weekday,
         "worded": worded,
+        "readable": readable,
         "group": group,
         "cause": cause,
         "flag": flag,

@@ -53,18 +53,23 @@ def describe_error(error: Exception) -> tuple[int, str, dict[str, str]]:
             return error.code, "", {}
         case StoreUnavailable():
             observability.metrics_of(current_app).store_errors.inc()
-            return 503, str(error), {"Retry-After": "5"}
+            return 503, _own_message(error), {"Retry-After": "5"}
         case CaseNotFound() | ClientNotFound() | NoSuchName():
-            return 404, str(error), {}
+            return 404, _own_message(error), {}
         case NoSuchImport() | NoSuchCrew() | NoSuchPlan() | NoSuchCampaign():
-            return 404, str(error), {}
+            return 404, _own_message(error), {}
         case BadDay():
-            return 422, str(error), {}
+            return 422, _own_message(error), {}
         case CaseError() | ImportConflict() | PlanChanged() | NameTaken() | LastAdmin():
-            return 409, str(error), {}
+            return 409, _own_message(error), {}
         case StoreError():
-            return 422, str(error), {}
+            return 422, _own_message(error), {}
     return 500, "", {}
+
+
+def _own_message(error: Exception) -> str:
+    """What the error says; a text of the pages stays one, which str() would not leave."""
+    return error.args[0] if error.args and isinstance(error.args[0], i18n.PageText) else str(error)
 
 
 def error_sentence(error: Exception) -> str:

@@ -84,7 +84,8 @@ BELONGS_TO = {"client": "suspects", "alerts": "today", "transformer": "transform
 class PageSettings(NamedTuple):
     """Settings of the pages.
 
-    time_zone: of the utility; currency: of amounts of money, may be empty; language: where a reader chose none.
+    time_zone: of the utility; currency: of amounts of money, may be empty; language: where a reader chose none;
+    billable_months: before a visit, that may be billed back.
     tiles, outlines: the base map (fairmeter/web/pages/basemap.py); credit: the attribution that the map's page shows.
     provider: at which users sign in besides.
     reports: paths of metrics.json of a training or validation; the one of the model's version is preferred.
@@ -94,6 +95,7 @@ class PageSettings(NamedTuple):
     time_zone: ZoneInfo = ZoneInfo("UTC")
     currency: str = ""
     language: str = ENGLISH
+    billable_months: int = 12
     tiles: str = ""
     outlines: tuple[Line, ...] = ()
     credit: str = ""

@@ -183,7 +183,7 @@ function optionOf(spec, styles, width) {
   const drawn = series(spec, width);
   spec.hidden = new Set(drawn.flatMap((one, i) => (one.band ? [i] : [])));
   if (drawn.length) Object.assign(drawn[0], marks(layout, colours));
-  const legend = layout.showlegend && { show: true, bottom: 0, itemHeight: 8, itemWidth: 18, textStyle: { color: colours.quiet, fontSize: 12 }, data: [...new Set(drawn.map((one) => one.name).filter(Boolean))] };
+  const legend = layout.showlegend && { show: true, type: "scroll", bottom: 0, itemHeight: 8, itemWidth: 18, textStyle: { color: colours.quiet, fontSize: 12 }, data: [...new Set(drawn.map((one) => one.name).filter(Boolean))] };
   const xs = spec.data.flatMap((trace) => trace.x || []);
   const grid = { left: 8, right: 12, top: 24, bottom: layout.showlegend ? 34 : 8, outerBoundsMode: "same", outerBoundsContain: "all" };
   const x = axis(layout.xaxis, xs, spec, colours, true);

@@ -10,11 +10,13 @@ from fairmeter.casework.alert_rules import (
     AnomalyRule,
     BadRules,
     alert_severity,
+    hits_of_rows,
     quiet_until,
     read_rules,
     rule_hits,
 )
 from fairmeter.core.types import ANOMALY_PATTERNS, Anomaly, Reason
+from fairmeter.wording.phrases import Phrase
 from tests.builders.store import ROOT, score_of, shipped_rules
 
 RULE = """
@@ -180,3 +182,22 @@ def test_the_delivered_file_explains_every_fact_of_its_rules():
     comments = [line for line in (ROOT / "data/alerts.toml").read_text().splitlines() if line.startswith("#   ")]
     explained = {line.split()[1] for line in comments}
     assert {rule.fact for rule in shipped_rules().rules if isinstance(rule, AlertRule)} <= explained
+
+
+# --- languages --------------------------------------------------------------------------------------------------------
+
+
+def test_the_sentence_of_every_delivered_rule_on_a_fact_is_known_in_all_languages():
+    rules = shipped_rules()
+    facts = {rule.fact: rule.limit + 1 for rule in rules.rules if isinstance(rule, AlertRule)}
+    hits = rule_hits(rules, LOW, facts)
+    assert len(hits) == len(facts)
+    assert all(isinstance(hit.sentence, Phrase) for hit in hits)
+
+
+def test_alerts_of_an_earlier_version_have_their_sentences_in_all_languages_too():
+    text = "Of what the client's transformer delivered in 90 days, 34% is not accounted for; the rule's limit is 15%."
+    row = {"rule": "x", "severity": "medium", "sentence": text, "fact": "transformer_loss_share", "value": 0.34}
+    known, own = hits_of_rows([row | {"limit": 0.15}, row | {"limit": 0.15, "sentence": "Une perte."}])
+    assert isinstance(known["sentence"], Phrase)
+    assert (known["sentence"], own["sentence"]) == (text, "Une perte.")

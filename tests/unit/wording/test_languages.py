@@ -14,6 +14,7 @@ from fairmeter.wording.phrases import (
     clauses_of,
     data_of,
     known_sentence,
+    newest_day,
     sentence,
     text_of,
     with_clause,
@@ -99,6 +100,17 @@ def test_a_clause_is_added_and_taken_away():
     assert with_clause("Old text.", LOWERS) == "Old text; this lowers the score."
     assert without_clause("Old text; this lowers the score.", LOWERS) == "Old text."
     assert (clauses_of(text), clauses_of("Old text.")) == ([Phrase("reading.peak", part=0.5)], ["Old text"])
+
+
+def test_the_newest_day_of_a_sentence_is_found_in_its_clauses():
+    text = sentence(
+        Phrase("invoice.change.fell", energy="gas", before=3.0, after=1.0, since=14000, part=0.6),
+        Phrase("usual.clearest_change", like=Phrase("like.others"), usual=0.1),
+        Phrase("pattern.invoice", on=16314),
+    )
+    assert newest_day(text) == 16314
+    assert newest_day(sentence(Phrase("reading.peak", part=0.5))) is None
+    assert newest_day("Old text of 2014.") is None
 
 
 def test_a_utilitys_own_sentence_is_not_translated():

@@ -6,7 +6,7 @@ Out: the page at /desk/client/ID; cases, moves and inspections in the store. A r
 """
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from itertools import islice
 from typing import Any
 
@@ -16,6 +16,7 @@ from fairmeter.casework import workflow as rules
 from fairmeter.casework.alert_rules import IN_CASE, LAPSED, OPEN, SCORE
 from fairmeter.casework.types import Case
 from fairmeter.casework.workflow import CaseError, CaseNotFound
+from fairmeter.core.calendar import DAYS_PER_MONTH
 from fairmeter.desk.client_profile import ClientProfile, client_profile, stored_profile
 from fairmeter.desk.client_states import first_rule_of
 from fairmeter.scoring.problems import Problem
@@ -24,12 +25,13 @@ from fairmeter.web.http import i18n
 from fairmeter.web.http.auth import INVESTIGATOR
 from fairmeter.web.pages import error_pages
 from fairmeter.web.pages.client import context
-from fairmeter.web.pages.client.charts import client_charts
+from fairmeter.web.pages.client.charts import client_charts, step_starts
 from fairmeter.web.pages.client.small_map import small_map
 from fairmeter.web.pages.forms import assignable_users, parse_inspection, uploaded_photos
 from fairmeter.web.pages.site import Site, render
 from fairmeter.web.pages.today.alerts import default_until
 from fairmeter.web.pages.transformers import transformer
+from fairmeter.wording.phrases import newest_day
 
 N_REASONS = 3  # that are read first
 MIN_EFFECT = 0.01  # of a reason that is read first; weaker ones are folded away
@@ -89,26 +91,40 @@ def client_context(site: Site, client_id: str) -> dict[str, Any]:
     values |= {"takes_photos": desk.photos.folder is not None, "today": datetime.now(site.settings.time_zone).date()}
     unusual = desk.backend.anomaly_timeline(stored.series) if stored.series else {}
     values |= client_charts(profile, unusual, context.load_surroundings(store, profile))
-    values |= reasons_context(profile) | work_context(site, profile, values["past_cases"])
+    values |= reasons_context(profile, site.settings.billable_months) | work_context(
+        site, profile, values["past_cases"]
+    )
     values |= context.surroundings_context(store, profile) | transformer.transformer_context(store, profile)
     ids = [client_id, *(one.client_id for one in values["neighbours"])]
     return values | {"small_map": small_map(client_id, values["neighbours"], store.places_of(ids))}
 
 
-def reasons_context(profile: ClientProfile) -> dict[str, Any]:
+def reasons_context(profile: ClientProfile, billable_months: int) -> dict[str, Any]:
     """What is read first: the rule of the alert, the gravest anomaly, the strongest reasons; the others are folded.
 
-    first_reasons: at most N_REASONS sentences; minor_reasons: reasons with their effects.
+    first_reasons: at most N_REASONS sentences; minor_reasons: reasons with their effects, weak ones and those of a time
+    that can no longer be billed.
     """
+    least = first_billable_day(profile, billable_months)
     rule = profile.alert and profile.alert.state in COUNTED_ALERTS and first_rule_of(profile.alert)
     striking = [rule["sentence"]] if rule and rule["rule"] != SCORE else []
     grave = (one.text for one in profile.anomalies if one.severity in GRAVE)
     striking += [text for text in islice(grave, 1) if text not in striking]
     for_theft = [reason for reason in profile.reasons if reason.effect > 0 and reason.text not in striking]
-    strong = [reason for reason in for_theft if reason.effect >= MIN_EFFECT] or for_theft[:1]
+    strong = [one for one in for_theft if one.effect >= MIN_EFFECT and (newest_day(one.text) or least) >= least]
+    strong = strong or for_theft[:1]
     first = strong[: N_REASONS - len(striking)]
     others = [reason for reason in profile.reasons if reason not in first and reason.text not in striking]
     return {"first_reasons": [*striking, *(reason.text for reason in first)], "minor_reasons": others}
+
+
+def first_billable_day(profile: ClientProfile, billable_months: int) -> int:
+    """The day from which consumption can still be billed, counted from the client's last data. [days since 1970]"""
+    ends = [invoice.invoice_on for invoice in profile.invoices[-1:]]
+    if profile.series is not None:
+        ends.append(step_starts(profile.series)[-1])
+    last = max(ends, default=date.today())
+    return (last - date(1970, 1, 1)).days - round(billable_months * DAYS_PER_MONTH)
 
 
 def work_context(site: Site, profile: ClientProfile, cases: Sequence[Case]) -> dict[str, Any]:
