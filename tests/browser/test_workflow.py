@@ -178,6 +178,56 @@ def test_the_page_opens_without_a_connection_and_its_visits_are_sent_later(crew,
     assert store.find_case(2).outcome == "confirmed"
 
 
+def test_a_visit_that_was_recorded_is_not_shown_as_open_again(crew, handset, desk, store):
+    wait_until_cached(crew)
+    handset.set_offline(True)
+    tell(crew, "c-2", "confirmed")
+    crew.page.wait_for_selector("text=Confirmed, waits")
+    handset.set_offline(False)
+    crew.page.wait_for_selector("text=Confirmed, recorded")
+    with desk.away():
+        crew.page.reload()
+        assert crew.page.is_visible("[data-as-of]")
+        cards = crew.page.locator("[data-case]").all_inner_texts()
+        assert not any("c-2" in card and "Assigned" in card for card in cards)
+    crew.page.reload()
+    assert crew.page.locator("[data-case='2']").count() == 0
+    assert crew.page.evaluate("localStorage.getItem('fairmeter.sent.open')") == "[]"
+    assert store.find_case(2).outcome == "confirmed"
+
+
+def test_a_page_of_before_a_visit_was_recorded_shows_it_as_recorded(crew, desk, store):
+    """As where the phone lost its connection before the page was cached anew."""
+    wait_until_cached(crew)
+    tell(crew, "c-2", "confirmed")
+    crew.page.wait_for_selector("text=Confirmed, recorded")
+    crew.page.evaluate("""async () => {
+      const cache = await caches.open("fairmeter-field");
+      const old = document.documentElement.outerHTML.replaceAll("Confirmed, recorded", "Assigned");
+      await new Promise((done) => setTimeout(done, 1000)); // after the page was cached anew
+      await cache.put(location.href, new Response(old, { headers: { "Content-Type": "text/html" } }));
+    }""")
+    with desk.away():
+        crew.page.reload()
+        crew.page.wait_for_selector("[data-case='2'] >> text=Confirmed, recorded")
+    assert store.find_case(2).outcome == "confirmed"
+
+
+def test_what_an_outcome_asks_for_is_shown_once_it_is_chosen(crew, store):
+    crew.page.click("summary:has-text('c-2')")
+    form = crew.page.locator("[data-visit][data-client='c-2']")
+    assert not form.locator("[name=fraud_type]").is_visible()
+    form.locator("input[value=confirmed]").check()
+    form.locator("[name=fraud_type]").select_option("bypass")
+    form.locator("[name=index_read]").fill("321.5")
+    form.locator("[name=seal]").select_option("broken")
+    form.locator("button[type=submit]").click()
+    crew.page.wait_for_selector("text=Confirmed, recorded")
+    found = store.inspections()[0]
+    assert (found.fraud_type, found.index_read, found.seal) == ("bypass", 321.5, "broken")
+    assert crew.complaints == []
+
+
 def test_with_a_connection_the_visits_come_from_the_desk_and_not_from_the_phone(crew, desk, store):
     wait_until_cached(crew)
     store.open_case("c-3", "anna", WHY, assignee="open")

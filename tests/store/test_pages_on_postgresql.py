@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from fairmeter.casework.types import PlanVisit
 from fairmeter.store import Store
 from fairmeter.web.http.auth import THIS_MACHINE
 from tests.builders.databases import DATABASES
@@ -17,15 +18,21 @@ from tests.builders.store import clients_of, score_of, write
 
 # Files, what there is not, and what the demonstration's script asks for, which no store is asked about.
 NOT_PAGES = {"static", "worker", "no_such_page", "demo_reasons", "demo_thief", "imports_one"}
+NOT_PAGES |= {"account", "suspects_drawer"}  # of a user who signed in, of a client that the address names
 # Documents, files, and a photo, which is asked for where it was sent.
 NOT_ROUTES = {"static", "document", "docs", "docs_with_slash", "photo"}
 NOT_ROUTES |= {"v2_model_of_version", "v2_model_ready_of_version"}
+NOT_ROUTES |= {"offer_second_factor", "plans"}  # of a user who signed in with a password; of days that are named
 # An import is of the user who began it: tests/service/desk/test_imports.py asks for each of its addresses.
 NOT_ROUTES |= {"read_import", "read_import_map", "read_import_report"}
 EXAMPLES = {"client_id": "c-001", "case_id": 1, "transformer_id": "t-1"}  # of what an address holds
+ASKED_DAY = (datetime.now(UTC).date() + timedelta(days=1)).isoformat()
+EXAMPLES |= {"crew_id": 1, "plan_id": 1, "campaign_id": 1, "alert_id": 1, "kind": "csv"}
 ASKED = {"map": ("?severity=critical&region=101&onset_since=2026-01-01", "?near=2&lat=36.1&lon=10.1")}
 ASKED |= {"list": ("?visits=20&cost=5&severity=high", "?show=all&region=101&sort=recovery", "?show=all&id_prefix=c-0")}
 ASKED |= {"cases": ("?state=new&assignee=anna", "?state=closed"), "live": ("?heat=alerts",), "field": ("?of=anna",)}
+ASKED |= {"plan": (f"?on={ASKED_DAY}",), "rules": ("?count=1",)}
+ASKED["map"] += ("?box=35.5,9.5,36.5,10.5", f"?ways={ASKED_DAY}")
 OF_CLIENTS = "&severity=high&region=101&id_prefix=c-0&least_score=0.1"
 OF_CLIENTS += "&scored_since=2026-01-01&scored_until=2100-01-01&onset_since=2026-01-01&onset_until=2026-12-31"
 OF_CLIENTS += "&reason_group=fall in consumption&category=11&district=60"
@@ -60,6 +67,10 @@ def store(request, templates, tmp_path_factory):
         inspected(opened, "c-101", "cleared", is_random=True)
         opened.add_readings([("c-001", datetime(2026, 11, 2) + i * timedelta(hours=1), 1.5) for i in range(30)], now)
         opened.count_rejected("readings.0.read_at: missing.")
+        crew = opened.add_crew("North", "anna", latitude=36.5, longitude=10.5)
+        tomorrow = now.date() + timedelta(days=1)
+        opened.save_plans(tomorrow, {crew.crew_id: [PlanVisit("p-1"), PlanVisit("p-2", is_random=True)]}, "anna")
+        opened.add_campaign("Autumn", tomorrow - timedelta(days=60), tomorrow, "anna", cost_per_visit=10.0)
         yield opened
 
 
@@ -95,7 +106,8 @@ def routes_of(app) -> dict[str, str]:
 
 def test_every_page_answers_with_what_there_is(desk):
     pages = pages_of(desk.application)
-    assert {"overview", "list", "client", "cases", "cases_one", "field", "map", "live", "model"} <= pages.keys()
+    expected = {"today", "plan", "campaigns", "list", "client", "cases", "cases_one", "field", "map", "live", "model"}
+    assert expected <= pages.keys()
     addresses = [*pages.values(), *(pages[name] + query for name, queries in ASKED.items() for query in queries)]
     told = {address: desk.get(address) for address in addresses}
     assert {

@@ -38,7 +38,7 @@ ZOOM_FACTOR = 3
 HOT_SPOT_MARGIN = 2  # a viewed hot spot takes at most half of the map
 DEFAULT_RADIUS = RADII[1]
 MAX_CLIENTS, MAX_TRANSFORMERS, N_ROWS = 400, 200, 10  # on the map; in a table beside it
-MAX_CLUSTERED = 5000  # suspected clients in which clusters are searched: half a second when all are near each other
+MAX_CLUSTERED = 2000  # suspected clients in which clusters are searched: a tenth of a second where all are near
 MAX_CELL_SIZE = 40  # pixels
 MAX_LOST_SHARE = 0.2  # of the delivered energy; from here on the colour is the strongest
 
