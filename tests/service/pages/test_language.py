@@ -108,3 +108,10 @@ def test_a_country_without_that_language_counts_as_none():
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_language_has_a_file(language):
     assert i18n.texts_of(language)
+
+
+def test_a_search_is_the_same_with_the_marks_that_a_copied_number_brings(store):
+    filled(store)
+    browser = open_browser(store)
+    plain, copied = (browser.get(f"/desk/search?q={q}").text for q in ("c-001", "\u2066c-001\u2069"))
+    assert plain.count("/desk/client/c-001") == copied.count("/desk/client/c-001") > 0

@@ -13,6 +13,7 @@ from fairmeter.store import BadQuery, Store
 from fairmeter.web.http import i18n
 from fairmeter.web.http.code_names import current_names
 from fairmeter.web.pages.site import Link, Site, current_identity, navigation, render
+from fairmeter.wording.locales import visible
 
 MAX_LENGTH = 100  # characters
 MAX_CASE = 2**31 - 1
@@ -44,7 +45,7 @@ def register(site: Site) -> None:
 
 
 def typed_text() -> str:
-    return " ".join(request.args.get("q", "")[:MAX_LENGTH].split())
+    return " ".join(visible(request.args.get("q", "")[:MAX_LENGTH]).split())
 
 
 def hits_of(store: Store, text: str) -> list[Hit]:
