@@ -106,6 +106,8 @@ class CaseStore(Database):
             rules.check_move(case.state, to, why, assignee)
             now, new_assignee = datetime.now(UTC), {rules.ASSIGNED: assignee, rules.NEW: None}.get(to, case.assignee)
             planned = {"planned_on": planned_on, "crew": crew} if to == rules.ASSIGNED else {}
+            if to == case.state == rules.ASSIGNED and planned_on is None:
+                planned["revisit_on"] = case.revisit_on  # another takes it over, with the day to come back
             if to == rules.ASSIGNED:
                 check_assignee(connection, assignee, user)
                 notify_assigned(connection, assignee, user, now, case_id=case_id)

@@ -76,6 +76,17 @@ def test_without_access_the_case_stays_open_with_a_day_to_come_back(desk):
     assert desk.verify_chain() is None
 
 
+def test_who_takes_a_case_over_comes_back_on_the_same_day(desk):
+    inspected(desk, outcome="no_access")
+    before = desk.open_case_of("c-0")
+    after = desk.move_case(before.case_id, "assigned", "ana", "ill", version=before.version, assignee="eva")
+    assert (after.assignee, after.revisit_on) == ("eva", before.revisit_on)
+    tomorrow = date.today() + timedelta(days=1)
+    planned = {"version": after.version, "assignee": "eva", "planned_on": tomorrow, "crew": "North"}
+    after = desk.move_case(before.case_id, "assigned", "ana", "planned", **planned)
+    assert (after.planned_on, after.crew, after.revisit_on) == (tomorrow, "North", None)
+
+
 def test_the_crew_says_when_it_comes_back_and_no_day_that_cannot_be_meant(desk):
     case = desk.open_case("c-0", "ana", "alert", assignee="bo")
     desk.move_case(case.case_id, "inspecting", "bo", "on the way")

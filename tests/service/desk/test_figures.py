@@ -1,6 +1,8 @@
 """A figure and the list behind it count the same thing."""
 
+import re
 from datetime import UTC, date, datetime, timedelta
+from html import unescape
 from urllib.parse import urlencode
 
 import pytest
@@ -83,3 +85,19 @@ def test_counts_of_the_dashboard_are_those_of_the_lists(worked):
         assert len(client.get(f"/clients?severity={severity}").json["rows"]) == n
     for state, n in told["cases_by_state"].items():
         assert len(client.get(f"/cases?state={state}").json["rows"]) == n
+
+
+LINKED = re.compile(r'<li><a href="(/desk/alerts[^"]*)">.*?</a><span class="num">(.*?)</span></li>', re.S)
+
+
+def number_in(text: str) -> int:
+    return int(re.sub(r"\D", "", re.sub(r"<[^>]+>", "", text)))
+
+
+def test_every_figure_of_today_leads_to_a_page_of_as_many_alerts(demo_store):
+    client = desk_app(demo_store, THIS_MACHINE).test_client()
+    figures = [(unescape(address), number_in(n)) for address, n in LINKED.findall(client.get("/desk/today").text)]
+    assert len(figures) == 5, "those since yesterday, and one a severity"
+    told = {address: re.search(r"<h1>.*?</h1><p>(.*?)</p>", client.get(address).text)[1] for address, _ in figures}
+    assert {address: number_in(text) for address, text in told.items()} == dict(figures)
+    assert sum(n for _, n in figures) > 0

@@ -1,6 +1,7 @@
 """The page of alerts: open, mine, snoozed, dismissed; and what a user is to notice.
 
-In:  the address: state, mine, severity, rule, pattern, region, cursor. A form: dismiss, snooze, assign or reopen.
+In:  the address: state, mine, severity, rule, pattern, region, raised_since, cursor. A form: dismiss, snooze, assign or
+     reopen.
 Out: the page at /desk/alerts; changed alerts in the store, each with its user and reason.
 """
 
@@ -20,7 +21,7 @@ from fairmeter.web.http import i18n
 from fairmeter.web.http.auth import INVESTIGATOR, VIEWER
 from fairmeter.web.pages import error_pages
 from fairmeter.web.pages.cases import signature_of
-from fairmeter.web.pages.forms import first_page_with, local_address, pager, parse_query
+from fairmeter.web.pages.forms import first_page_with, local_address, pager, parse_query, start_of_day
 from fairmeter.web.pages.inspection_list import MAX_CASES, N_ROWS, choices_context
 from fairmeter.web.pages.site import Site, render
 
@@ -37,7 +38,7 @@ def register(site: Site) -> None:
     def alerts():
         me = signature_of(site)
         shared = {"me": me, "until": default_until(site), "notices": desk.store.list_user_notices(me, limit=N_NOTICES)}
-        return render("alerts.html", **choices_context(desk), **alerts_context(desk, me), **shared)
+        return render("alerts.html", **choices_context(desk), **alerts_context(site, me), **shared)
 
     @site.page("/alerts/act", INVESTIGATOR, methods=("POST",))
     def alerts_act():
@@ -60,14 +61,16 @@ def default_until(site: Site) -> date:
     return datetime.now(site.settings.time_zone).date() + timedelta(days=SNOOZE_DAYS)
 
 
-def alerts_context(desk: DeskService, me: str) -> dict[str, Any]:
+def alerts_context(site: Site, me: str) -> dict[str, Any]:
     """What the template of alerts receives."""
+    desk = site.desk
     shown = request.args.get("show", "open")
     shown = shown if shown in STATES else "open"
     fixed = {"state": "open", "assignee": me} if shown == "mine" else {"state": shown}
+    fixed["raised_since"] = start_of_day("raised_since", site.settings.time_zone)
     query, problems = parse_query(requests.AlertQuery, limit=N_ROWS, **fixed)
     filters = query.model_dump(
-        include={"state", "severity", "pattern", "region", "rule", "assignee"}, exclude_none=True
+        include={"state", "severity", "pattern", "region", "rule", "assignee", "raised_since"}, exclude_none=True
     )
     try:
         page = desk.store.list_alerts(**filters, sort=query.sort, limit=N_ROWS, after=query.after)
