@@ -1,9 +1,10 @@
 """Consumption and places of some clients, for small charts and maps.
 
 In:  client ids.
-Out: Series, and latitude with longitude, by client id.
+Out: Series, facts, and latitude with longitude, by client id.
 """
 
+import json
 from collections.abc import Sequence
 
 from sqlalchemy import select
@@ -17,7 +18,7 @@ COLUMNS = [findings.c[name] for name in ("client_id", "series_step", "series_fro
 
 
 class SeriesStore(Database):
-    """Reads consumption and places of several clients at once."""
+    """Reads consumption, facts and places of several clients at once."""
 
     def series_of(self, client_ids: Sequence[str]) -> dict[str, Series]:
         """The stored consumption of some clients, by id; a client without any is left out."""
@@ -38,4 +39,15 @@ class SeriesStore(Database):
             for i in range(0, len(client_ids), MAX_IDS):
                 rows = connection.execute(place.where(profiles.c.client_id.in_(client_ids[i : i + MAX_IDS])))
                 found |= {client_id: (latitude, longitude) for client_id, latitude, longitude in rows}
+        return found
+
+    def fact_of(self, client_ids: Sequence[str], name: str) -> dict[str, float]:
+        """A fact of some clients, by id; a client without it is left out."""
+        query = select(findings.c.client_id, findings.c.facts)
+        found = {}
+        with self.reading() as connection:
+            for i in range(0, len(client_ids), MAX_IDS):
+                rows = connection.execute(query.where(findings.c.client_id.in_(client_ids[i : i + MAX_IDS])))
+                facts = {client_id: json.loads(text).get(name) for client_id, text in rows}
+                found |= {client_id: value for client_id, value in facts.items() if value is not None}
         return found

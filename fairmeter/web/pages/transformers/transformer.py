@@ -16,8 +16,10 @@ from fairmeter.store import Store
 from fairmeter.web.http import i18n
 from fairmeter.web.pages import charts
 from fairmeter.web.pages.site import Site, render
+from fairmeter.web.pages.transformers.falls import ended_on, falls_by_week, unexplained
 
 MAX_CLIENTS = 200
+FIT = "transformer_loss_fit"  # the fact: correlation of the client's falls with the loss
 MIN_FIT, MIN_PARTIAL_FIT = 0.6, 0.3  # correlations: from here on "fits" and "fits in part"
 
 
@@ -30,8 +32,22 @@ def register(site: Site) -> None:
         clients = store.clients_of_transformer(transformer_id, MAX_CLIENTS)
         if balance is None and not clients:
             raise NotFound
-        values = {"transformer_id": transformer_id, "balance": balance, "clients": clients, "most": MAX_CLIENTS}
-        return render("transformer.html", **values, course=delivery_chart(balance) if balance else None)
+        ids = [client.client_id for client in clients]
+        fits = store.fact_of(ids, FIT)
+        fitting = [client_id for client_id in ids if fits.get(client_id, 0.0) >= MIN_PARTIAL_FIT]
+        falls = falls_by_week(balance, store.series_of(fitting), fitting) if balance else None
+        return render(
+            "transformer.html",
+            transformer_id=transformer_id,
+            balance=balance,
+            clients=sorted(clients, key=lambda client: -fits.get(client.client_id, -1.0)),
+            fits=fits,
+            fit_word=fit_word,
+            unexplained=unexplained(balance, falls) if balance else None,
+            ended=ended_on(balance) if balance else None,
+            most=MAX_CLIENTS,
+            course=delivery_chart(balance, falls) if balance else None,
+        )
 
 
 def transformer_context(store: Store, profile: ClientProfile) -> dict[str, Any]:
@@ -39,7 +55,7 @@ def transformer_context(store: Store, profile: ClientProfile) -> dict[str, Any]:
     balance = store.find_balance(profile.client["transformer_id"])
     if balance is None:
         return {"balance": None}
-    fit = profile.facts.get("transformer_loss_fit")
+    fit = profile.facts.get(FIT)
     return {"balance": balance, "loss_chart": loss_chart(balance), "fit": fit, "fit_word": fit_word(fit)}
 
 
@@ -53,8 +69,8 @@ def fit_word(fit: float | None) -> str | None:
 # --- charts -----------------------------------------------------------------------------------------------------------
 
 
-def delivery_chart(balance: EnergyBalance) -> charts.Chart:
-    """Energy delivered by week: accounted for, and lost. [kWh]"""
+def delivery_chart(balance: EnergyBalance, falls: Sequence[float] | None = None) -> charts.Chart:
+    """Energy delivered by week: accounted for, and lost; over it what clients that fit used less. [kWh]"""
     weeks = week_starts(balance)
     pairs = list(zip(balance.delivered_weeks, balance.lost_weeks, strict=True))
     accounted = [None if d is None or lost is None else round(d - max(lost, 0.0), 1) for d, lost in pairs]
@@ -64,6 +80,8 @@ def delivery_chart(balance: EnergyBalance) -> charts.Chart:
         charts.bars(weeks, accounted, i18n.text("transformer.accounted"), "var(--line-2)", **hover),
         charts.bars(weeks, lost, i18n.text("transformer.lost"), charts.BAD, **hover),
     ]
+    if falls:
+        stacks.append(charts.line(weeks, falls, i18n.text("transformer.falls"), "var(--ink)", **hover))
     shapes, notes = onset_marks(balance)
     layout = {"barmode": "relative", "bargap": 0.1, "showlegend": True, "shapes": shapes, "annotations": notes}
     layout |= {"yaxis": {"title": i18n.text("transformer.kwh_week"), "rangemode": "tozero"}, "xaxis": {"type": "date"}}
