@@ -100,7 +100,7 @@ def test_the_overview_leads_to_them(small):
 
 def test_the_overview_says_nothing_of_transformers_where_none_was_measured(store):
     write(store, score_of())
-    assert "Transformers" not in seen(open_desk(store).get("/desk/today")).text
+    assert "Transformers with most" not in seen(open_desk(store).get("/desk/today")).text
 
 
 def test_a_transformer_has_a_page_with_its_course_and_its_clients(small):
