@@ -7,7 +7,7 @@ Out: scores, and the profile data to store with them. Invoices themselves are no
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from typing import NamedTuple
 
 import numpy as np
@@ -33,7 +33,6 @@ from fairmeter.wording.phrases import Phrase, clauses_of, sentence, without_clau
 
 INVOICE_SCORE = "score_of_invoices"  # a fact: the score by invoices alone, with which later readings are combined
 EXPLAINED_SEVERITIES = SEVERITIES[:-1]  # reasons take ten times as long as the score: low ones have none
-AGGREGATED = "By aggregates of its invoices alone its {}."
 
 
 class ScoringInputs(NamedTuple):
@@ -116,7 +115,7 @@ class Rescorer:
         inputs = inputs_from_store([score.client_id], {score.client_id: before} if before else {}, readings, losses)
         if not len(inputs.tables.readings["client"]):
             return score, ProfileUpdate(None, [facts], {}, lasting_facts=CONTEXT_FACTS)
-        stored = StoredInvoiceScore(score.model_value, AGGREGATED.format(stated(score, score.model_value)))
+        stored = StoredInvoiceScore(score.model_value, sentence(stated(score, score.model_value)))
         inputs = inputs._replace(tables=inputs.tables._replace(quality=[score.quality]), stored=[stored])
         [combined], update = self._score(inputs, [score])
         old = before.facts if before else {}
@@ -223,15 +222,18 @@ def stored_invoice_score(profile: Profile | None) -> StoredInvoiceScore | None:
     if any(flag.flag == UNLIKE_TRAINING for flag in profile.score.quality):
         return StoredInvoiceScore(value, BY_INVOICES)
     above_all = Phrase("stored.above_all", clauses=clauses_of(first)) if first else ""
-    return StoredInvoiceScore(value, sentence(stated(profile, value), above_all))
+    return StoredInvoiceScore(value, sentence(stated(profile.score, value, profile.scored_at), above_all))
 
 
-def stated(profile: Profile, value: float) -> Phrase:
-    """A value of its kind, a probability or a percentile where the score claims ranks only, and its day."""
-    on = np.datetime64(profile.scored_at.date())
-    if profile.score.rank_share is None:
-        return Phrase("stored.probability", on=on, value=value)
-    return Phrase("stored.percentile", on=on, value=100 * value)
+def stated(score: Score, value: float, scored_at: datetime | None = None) -> Phrase:
+    """A value of its kind: a probability, or a percentile where the score claims ranks only.
+
+    scored_at: of stored invoices; None for aggregates that were just sent.
+    """
+    kind, value = ("probability", value) if score.rank_share is None else ("percentile", 100 * value)
+    if scored_at is None:
+        return Phrase(f"stored.aggregated_{kind}", value=value)
+    return Phrase(f"stored.{kind}", on=np.datetime64(scored_at.date()), value=value)
 
 
 def as_scored_flag(profile: Profile) -> QualityFlag:
