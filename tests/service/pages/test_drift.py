@@ -64,15 +64,14 @@ def test_every_level_has_its_text(store, level):
     run(store, 0, DRIFT | {"parts": {"readings": part}})
     words = "clients are too few to measure drift" if level == TOO_FEW else f"Score: {level}"
     assert words in seen(open_desk(store).get("/desk/model")).text
-    assert f"Score: {level}" in seen(open_desk(store).get("/desk/today")).text
 
 
-def test_the_overview_has_a_line_of_drift_and_of_the_list(store):
+def test_today_warns_where_most_features_have_shifted_and_leads_to_them(store):
     run(store, 0, DRIFT)
-    run(store, 1, first=30)
+    assert "Your clients differ" not in seen(open_desk(store).get("/desk/today")).text
+    run(store, 1, DRIFT | {"parts": {"invoices": PART | {"n_shifted": 400}}})
     page = seen(open_desk(store).get("/desk/today"))
-    assert "Score: shifted 1 of 600 features have shifted" in page.text
-    assert "of the first 50 stayed at the last run" in page.text
+    assert "Your clients differ from the training data." in page.text
     assert any(link.endswith("/desk/model#drift") for link in page.links)
 
 
