@@ -60,7 +60,7 @@ def test_pods_are_locked_down_and_probed_at_routes_that_exist():
     service = found[0][1]
     assert {service[f"{kind}Probe"]["httpGet"]["path"] for kind in ("startup", "liveness", "readiness")} == {
         "/health",
-        "/ready",
+        "/ready/scoring",
     }
     assert {each["name"] for each in service["env"]} <= SETTINGS
 
