@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from functools import cache
-from pathlib import Path
+from importlib.resources import files
 from string import Formatter
 from typing import Any
 
@@ -21,7 +21,7 @@ import numpy as np
 from fairmeter.core import formatting
 from fairmeter.wording.locales import ENGLISH, Locale
 
-FOLDER = Path(__file__).parent / "languages"
+LANGUAGES = files(__package__) / "languages"  # on Spark the package is a zip
 EPOCH = date(1970, 1, 1)
 EVEN = formatting.EVEN
 REPLACE = "replace."
@@ -33,7 +33,7 @@ Entry = str | dict[str, str]
 @cache
 def entries_of(language: str) -> dict[str, Entry]:
     """Every pattern of a language by its whole code."""
-    with (FOLDER / f"{language}.toml").open("rb") as stream:
+    with (LANGUAGES / f"{language}.toml").open("rb") as stream:
         return dict(_flat(tomllib.load(stream)))
 
 

@@ -74,7 +74,6 @@ def test_an_export_with_decimal_commas_comes_to_the_desk_by_clicks_alone(visitor
     page.click("text=Store at the desk")
     page.wait_for_selector("text=Stored: 40 clients", timeout=LONG)
     page.click("text=To the list")
-    page.click("text=All clients")
     page.wait_for_selector("tbody >> text=Feira de Santana")
     assert store.count_profiles() == 40
     assert wrong == visitor.complaints == visitor.elsewhere == []

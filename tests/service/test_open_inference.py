@@ -72,7 +72,9 @@ def test_the_document_says_what_the_protocol_answers_and_that_its_errors_are_sen
     told = {
         status: answer["content"]["application/json"]["schema"] for status, answer in operation["responses"].items()
     }
-    assert told == {"200": schemas.reference(model), "default": schemas.reference(schemas.ProtocolError)}
+    assert told.pop("200") == schemas.reference(model)
+    assert "default" in told
+    assert all(schema == schemas.reference(schemas.ProtocolError) for schema in told.values())
     if "requestBody" not in operation:
         model.model_validate(client.get(path).json, extra="forbid")
         return

@@ -38,7 +38,7 @@ from fairmeter.data.partitioned.partitions import (
 )
 from fairmeter.data.tables import CLIENT_FIELDS, INVOICE_FIELDS, Tables
 
-PACKAGED = ("fairmeter/**/*.py",)  # modules that executors import
+PACKAGED = ("fairmeter/**/*.py", "fairmeter/wording/languages/*.toml")  # what executors import and read
 START_SECONDS = 60  # until an executor has registered
 CONNECT_SECONDS = 10  # until the master accepts a connection
 # Of files, per partition: about 200,000 invoices, for which a Python worker needs another 0.2 GB.

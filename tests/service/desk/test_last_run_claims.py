@@ -86,8 +86,9 @@ def test_a_store_that_does_not_answer_stops_no_answer(store, monkeypatch):
 def test_the_desk_shows_why_and_promises_no_share_of_false_alarms(store):
     run_of(store)
     script = script_at(store)
-    for page in ("list", "model", ""):
+    for page in ("list", "model"):
         assert WHY in script.get(f"/desk/{page}").text, page
+    assert "Your clients differ from the training data." in script.get("/desk/today").text
     assert script.get("/dashboard").json["drift"]["ranks_why"] == WHY
     refused = script.get("/list?visits=5&false_alarms=0.3")
     assert refused.status_code == 422

@@ -157,7 +157,7 @@ def test_an_open_case_stays_unassigned_without_an_assignee(desk, own_store):
 
 def test_a_page_of_clients_says_who_works_on_them(desk, own_store):
     case = own_store.open_case("a-2", "otto", "Found before.", assignee="otto")
-    page = seen(desk.get("/desk/suspects"))
+    page = seen(desk.get("/desk/suspects?state=all"))
     assert "Assigned otto" in page.text
     assert f"/desk/cases/{case.case_id}" in page.links
 
