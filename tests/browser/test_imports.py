@@ -90,6 +90,7 @@ def test_the_report_draws_in_its_sandbox_and_reads_nothing_of_ours(visitor, expo
     assert visitor.elsewhere == []
 
 
+@pytest.mark.nightly
 def test_on_a_phone_a_wrong_map_is_shown_with_its_sentence(handset, export):
     uploaded(handset, export)
     handset.page.fill("textarea", "[redings]\n")

@@ -66,6 +66,7 @@ def test_a_client_alone_scores_as_among_others(fitted, name):
         assert fitted[name].serving.values(inputs[row : row + 1])[0] == together[row]
 
 
+@pytest.mark.nightly
 @every_member
 def test_the_same_seed_gives_the_same_member(fitted, name):
     assert to_plain(MEMBERS[name](*drawn(0), 5, quick=True).serving) == to_plain(fitted[name].serving)

@@ -98,6 +98,7 @@ def kill_workers(server, when):
             os.kill(workers[0].pid, signal.SIGKILL)
 
 
+@pytest.mark.nightly
 def test_what_was_acknowledged_is_there_once_though_workers_are_killed(database_url):
     store = Store(database_url)
     store.migrate()
@@ -140,6 +141,7 @@ def test_counts_are_those_of_all_workers():
         assert [float(line.split()[-1]) for line in lines if line == counted[0]] == [40.0]
 
 
+@pytest.mark.nightly
 def test_a_session_of_one_worker_is_known_to_the_other_and_after_a_restart(tmp_path):
     url = f"sqlite:///{tmp_path}/desk.db"
     assert flask("add-user", "anna", stdin="four words of a poem\n", DATABASE_URL=url).returncode == 0

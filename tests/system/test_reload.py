@@ -116,6 +116,7 @@ def test_a_damaged_model_at_sighup_is_refused_in_a_sentence_and_the_former_one_g
 ENOUGH = {"LOG_LEVEL": "ERROR", "GUNICORN_CMD_ARGS": "--max-requests 40"}
 
 
+@pytest.mark.nightly
 def test_a_worker_that_answered_enough_makes_way_for_a_fresh_one_without_a_failed_request(model_path):
     with served("predict:app", MODEL_PATH=str(model_path), **ENOUGH) as server, ThreadPoolExecutor(2) as threads:
         callers, enough = [Caller(server.port, keeps) for keeps in (True, False)], Event()

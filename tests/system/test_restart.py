@@ -69,6 +69,7 @@ class Load:
         wait_until(lambda: len(self.whys) >= whys + AFTERWARDS)
 
 
+@pytest.mark.nightly
 def test_a_postgresql_that_is_restarted_in_mid_load_is_found_again_and_nothing_is_half_written():
     with own_cluster() as cluster, closing(Store(cluster.url)) as store:
         store.migrate()

@@ -131,6 +131,7 @@ def test_the_desk_is_told_of_the_same_part_of_the_base(tmp_path, utility, traine
     assert repr(told[0]) == repr(told[1])
 
 
+@pytest.mark.nightly
 @pytest.mark.usefixtures("machines")
 def test_a_study_made_there_is_the_one_made_here_to_the_last_bit(utility):
     here = read_dataset([utility / "utility.zip"])

@@ -81,6 +81,7 @@ def test_the_live_page_of_the_demonstration_shows_readings_with_scores(loaded):
     assert "at most" in live.text
 
 
+@pytest.mark.nightly
 def test_the_demonstration_measures_drift_by_the_model_that_serves(loaded, metered_model):
     scorer = Predictor(metered_model)
     watch = scorer.drift_monitor()
