@@ -18,7 +18,7 @@ COARSE = (100.0, 10.0, 1.0)  # steps per kWh that are looked for, each a part of
 TOLERANCE = 1e-6  # of a step: decimals that a float cannot hold
 GOLDEN = (np.sqrt(5.0) - 1.0) / 2.0  # its multiples are spread evenly and never repeat
 STUCK = 3  # days of one value: fewer are chance in whole kWh
-ROUND_DAYS = 0.9  # of the known days above 0: single sums may have more decimals
+ROUND_DAYS = 0.5  # of the known days above 0, a tenth by chance: sums of hours beside them have more decimals
 
 
 def without_rounding(days: DailyConsumption) -> DailyConsumption:
@@ -31,19 +31,24 @@ def without_rounding(days: DailyConsumption) -> DailyConsumption:
     begins[1:] = (kwh[1:] != kwh[:-1]) | segments.is_first[1:]
     starts = np.flatnonzero(begins)
     length = np.diff(np.append(starts, len(kwh)))
-    is_rounded = segments.spread(per_kwh < FINE) & (kwh > 0) & np.repeat(length < STUCK, length)
+    steps = segments.spread(per_kwh)
+    is_rounded = (steps < FINE) & _is_multiple(kwh, steps) & np.repeat(length < STUCK, length)
     shift = days.day * GOLDEN % 1.0 - 0.5
-    return replace(days, kwh=np.where(is_rounded, kwh + shift / segments.spread(per_kwh), kwh))
+    return replace(days, kwh=np.where(is_rounded, kwh + shift / steps, kwh))
 
 
 def steps_per_kwh(days: DailyConsumption) -> np.ndarray:
-    """Each client's resolution: the coarsest of COARSE that nearly all of its values have, else FINE. [(clients,)]"""
+    """Each client's resolution: the coarsest of COARSE that most of its values have, else FINE. [(clients,)]"""
     found = np.full(len(days.segments), FINE)
-    is_used = days.kwh > 0
-    n_used = days.segments.total(is_used.astype(np.int64))
+    n_used = days.segments.total((days.kwh > 0).astype(np.int64))
     for steps in COARSE:
-        scaled = np.where(is_used, days.kwh, 0.0) * steps
-        nearest = np.rint(scaled)
-        fits = is_used & (nearest >= 1) & (np.abs(scaled - nearest) <= TOLERANCE * nearest)
-        found[(days.segments.total(fits.astype(np.int64)) >= ROUND_DAYS * n_used) & (n_used > 0)] = steps
+        n_fitting = days.segments.total(_is_multiple(days.kwh, steps).astype(np.int64))
+        found[(n_fitting >= ROUND_DAYS * n_used) & (n_used > 0)] = steps
     return found
+
+
+def _is_multiple(kwh: np.ndarray, steps_per_kwh: np.ndarray | float) -> np.ndarray:
+    """Whether values above 0 are whole steps. [bool; missing ones are none]"""
+    scaled = np.nan_to_num(kwh) * steps_per_kwh
+    nearest = np.rint(scaled)
+    return (nearest >= 1) & (np.abs(scaled - nearest) <= TOLERANCE * nearest)

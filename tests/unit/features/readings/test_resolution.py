@@ -79,3 +79,12 @@ def test_a_flat_line_is_as_flat_in_whole_kwh():
 def test_other_columns_stay():
     days = replace(days_of(np.rint(homes(1))), export_kwh=np.ones(N))
     assert without_rounding(days).export_kwh is days.export_kwh
+
+
+def test_of_a_client_whose_later_days_are_sums_of_hours_the_rounded_days_alone_move():
+    kwh = homes(1)
+    kwh[0, :250] = rounded(kwh[0, :250], 100.0)
+    kwh[0, 250:] += 0.0003
+    moved = without_rounding(days_of(kwh)).kwh != kwh[0]
+    assert moved[:250].mean() > 0.9
+    assert not moved[250:].any()
