@@ -72,9 +72,8 @@ def crew(handset, desk):
     return opened
 
 
-@pytest.mark.parametrize(
-    ("window", "theme"), [("desktop", "dark"), pytest.param("phone", "light", marks=pytest.mark.nightly)]
-)
+@pytest.mark.nightly
+@pytest.mark.parametrize(("window", "theme"), [("desktop", "dark"), ("phone", "light")])
 @pytest.mark.usefixtures("desk")
 def test_every_page_is_accessible_fits_and_loads_nothing_from_other_hosts(request, store, window, theme):
     store.add_readings([(HOSTILE, datetime(2026, 11, 2, hour), 1.5) for hour in range(9)])
