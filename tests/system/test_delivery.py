@@ -163,6 +163,14 @@ def test_the_image_does_not_run_as_root():
     assert int(dockerfile("USER")[-1]) > 0
 
 
+def test_a_package_is_the_same_files_in_every_category_of_the_lock():
+    first: dict[str, dict] = {}
+    for category in lock().keys() - {"_meta"}:
+        for name, package in lock()[category].items():
+            known = first.setdefault(name, package)
+            assert (package["version"], package["hashes"]) == (known["version"], known["hashes"]), name
+
+
 def test_image_makefile_and_lock_agree_on_python_and_pipenv():
     assert f"pipenv=={pipenv_version()}" in " ".join(dockerfile("RUN"))
     supported = SpecifierSet(lock()["_meta"]["requires"]["python_version"])

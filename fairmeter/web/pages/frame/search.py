@@ -55,6 +55,7 @@ def hits_of(store: Store, text: str) -> list[Hit]:
     try:
         return [
             *clients(store, text),
+            *meters(store, text),
             *transformers(store, text),
             *cases(store, text),
             *places(store, text),
