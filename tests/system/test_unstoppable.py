@@ -157,6 +157,23 @@ def test_a_malformed_chunk_is_a_bad_request(server, chunk):
         assert received(sender).startswith(b"HTTP/1.1 400 ")
 
 
+@pytest.mark.parametrize(
+    "request_",
+    [
+        HEAD + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n",
+        HEAD + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
+        HEAD + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"GET http://[/nowhere HTTP/1.1\r\nHost: [\r\n\r\n",
+        got("/health").replace(b"\r\n\r\n", b"\r\nX: a\0b\r\n\r\n"),
+    ],
+    ids=["a length of 5,000 digits", "two lengths", "a length and chunks", "no host", "a NUL"],
+)
+def test_a_head_that_cannot_be_meant_is_the_callers_fault(server, request_):
+    with connected(server) as sender:
+        sender.sendall(request_)
+        assert received(sender).startswith(b"HTTP/1.1 4"), "neither a 5xx nor silence"
+
+
 def test_a_head_is_answered_without_its_body_and_the_connection_goes_on(server):
     with connected(server) as asker:
         asker.sendall(got("/health").replace(b"GET", b"HEAD"))

@@ -6,6 +6,7 @@ Out: each connection, which a request finds by `current_connection()`. The serve
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar, copy_context
 from typing import Any
@@ -19,8 +20,10 @@ MAX_AHEAD = 2**16  # bytes of the next requests that are read while one is compu
 MAX_UNREAD = 30.0  # seconds in which a caller reads nothing of an answer
 STOP_WAIT = 2.0  # seconds in which a connection may still ask a worker that stops; then it is closed
 LOOK_EVERY = 0.25  # seconds
+BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 BACKLOG = 2048  # connections that wait to be accepted, as gunicorn's own; asyncio would set 100
 
+LOG = logging.getLogger(__name__)
 _current: ContextVar["Connection | None"] = ContextVar("connection", default=None)
 
 
@@ -84,7 +87,17 @@ class Connection(asyncio.Protocol):
             self._bytes_ahead += len(data)
             if self._bytes_ahead > MAX_AHEAD:
                 self._transport.pause_reading()
-        self._served.data_received(data)
+        self._parse(data)
+
+    def _parse(self, data: bytes) -> None:
+        """Give the bytes to the server; where its parser breaks on them, that is the caller's bad request."""
+        try:
+            self._served.data_received(data)
+        except Exception as error:
+            LOG.warning("A request could not be parsed: %s", type(error).__name__)
+            if not self.n_active:
+                self._transport.write(BAD_REQUEST)
+            self._transport.close()
 
     def eof_received(self) -> bool | None:
         return self._served.eof_received()

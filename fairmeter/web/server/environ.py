@@ -6,11 +6,12 @@ Out: the environment that gunicorn's own WSGI workers would make of it.
 
 import sys
 from typing import Any, BinaryIO
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import unquote_to_bytes
 
 WITHOUT_PREFIX = {b"content-type": "CONTENT_TYPE"}
 # The length is that of the received body, also where it came in chunks.
 FRAMING = frozenset({b"content-length", b"transfer-encoding"})
+SCHEME_END = b"://"
 CONSTANT = {
     "wsgi.version": (1, 0),
     "wsgi.errors": sys.stderr,
@@ -48,8 +49,9 @@ def environ_of(scope: dict[str, Any], body: BinaryIO, n_bytes: int | None) -> di
 def path_of(scope: dict[str, Any]) -> str:
     """The path, each of its bytes as a character."""
     raw = scope.get("raw_path") or scope["path"].encode()
-    if not raw.startswith(b"/"):  # GET http://host/path, as proxies are asked
-        raw = urlsplit(raw).path or b"/"
+    if not raw.startswith(b"/") and SCHEME_END in raw:  # GET http://host/path, as proxies are asked
+        # Not urlsplit: it raises errors at hosts that are none, such as http://[/.
+        raw = b"/" + raw.partition(SCHEME_END)[2].partition(b"/")[2]
     return unquote_to_bytes(raw).decode("latin-1")
 
 

@@ -18,7 +18,7 @@ class Transport:
         self.done, self.is_ended = [], False
 
     def __getattr__(self, name):
-        return lambda: self.done.append(name)
+        return lambda *_: self.done.append(name)
 
     def is_closing(self):
         return self.is_ended
@@ -83,6 +83,25 @@ def test_the_servers_protocol_gets_all_events_and_its_tasks_find_the_connection(
     assert connection._served.received == b"GET "
     assert connection._served.seen is connection
     assert current_connection() is None
+
+
+class Breaking(Served):
+    """A protocol whose parser breaks."""
+
+    def data_received(self, _data):
+        raise ValueError("Exceeds the limit (4300 digits) for integer string conversion")
+
+
+@pytest.mark.parametrize(("is_under_way", "done"), [(False, ["write", "close"]), (True, ["close"])])
+def test_bytes_on_which_the_servers_parser_breaks_are_a_bad_request(watched, caplog, is_under_way, done):
+    connection = Connection(watched.watch, Breaking())
+    transport = Transport()
+    connection.connection_made(transport)
+    if is_under_way:
+        connection.begin()
+    connection.data_received(b"Content-Length: 999")
+    assert transport.done == done
+    assert caplog.messages == ["A request could not be parsed: ValueError"]
 
 
 def test_a_half_sent_head_is_late_and_a_silent_connection_is_so_later(watched):

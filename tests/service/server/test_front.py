@@ -219,10 +219,22 @@ def test_the_environment_is_that_of_a_wsgi_server():
     assert (environ["REMOTE_ADDR"], environ["SERVER_PORT"], environ["HTTP_HOST"]) == ("10.0.0.9", "9696", "h")
 
 
-def test_an_address_with_its_host_is_that_path():
+@pytest.mark.parametrize(
+    ("address", "path"),
+    [
+        ("http://host/ready", "/ready"),
+        ("http://host", "/"),
+        ("http://[::1/ready", "/ready"),
+        ("http://[/", "/"),
+        ("http://a]/x//y", "/x//y"),
+        ("*", "*"),
+        ("host:80", "host:80"),
+    ],
+)
+def test_an_address_with_its_host_is_that_path_whatever_the_host_is(address, path):
     app = App()
-    answered(Request("GET", "http://host/ready"), app)
-    assert app.environs[0]["PATH_INFO"] == "/ready"
+    answered(Request("GET", address), app)
+    assert app.environs[0]["PATH_INFO"] == path
 
 
 def test_websockets_are_closed_and_the_lifespan_is_lived():
