@@ -47,10 +47,14 @@ def parse_query(model: type[Query], **fixed: Any) -> tuple[Query, list[str]]:
     return model(), problems
 
 
-def start_of_day(name: str, zone: ZoneInfo) -> datetime | None:
-    """Midnight, in the utility's time zone, of a day in the address; None without a valid day."""
+def start_of_day(name: str, zone: ZoneInfo, arguments: Mapping[str, str] | None = None) -> datetime | None:
+    """Midnight, in the utility's time zone, of a day in the address; None without a valid day.
+
+    arguments: those of another address than the request's.
+    """
+    given = request.args if arguments is None else arguments
     try:
-        return datetime.combine(date.fromisoformat(request.args.get(name, "")), time(), zone)
+        return datetime.combine(date.fromisoformat(given.get(name, "")), time(), zone)
     except ValueError:
         return None
 

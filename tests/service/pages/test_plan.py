@@ -184,6 +184,12 @@ def test_a_bad_form_is_an_answer_in_words_and_no_failure(desk, crews, form):  # 
     assert desk.post("/desk/plan/propose", data=form).status_code == 422
 
 
+@pytest.mark.parametrize("on", [date.min, date.max, TOMORROW - timedelta(days=9)])
+def test_a_day_that_nobody_plans_is_refused_in_words(desk, crews, store, on):
+    assert f"on is {on}; write a day from today" in propose(desk, crews, on, days=7).text
+    assert not store.list_plans(date.min, date.max)
+
+
 @pytest.mark.parametrize("address", ["?on=x", "?on=0001-01-01", "?on=9999-12-31", "?on=2026-12-02&random=x&visits_1=z"])
 def test_odd_addresses_show_a_day(desk, crews, address):  # noqa: ARG001
     assert desk.get(f"/desk/plan{address}").status_code == 200

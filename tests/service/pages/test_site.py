@@ -296,6 +296,14 @@ def test_a_confirmed_client_does_not_lead_the_suspects(own_store):
     assert HOSTILE in seen(open_desk(own_store).get("/desk/suspects?state=confirmed")).text
 
 
+@pytest.mark.parametrize("asked", ["sort=up", "least_score=x", "region=%00", "scored_since=9999-12-31", "severity=odd"])
+def test_all_results_of_an_address_that_nobody_wrote_open_no_case(own_store, asked):
+    browser = open_desk(own_store)
+    answer = browser.post("/desk/suspects/cases", data={"everything": "1", "query": asked, "why": "So."})
+    assert answer.status_code in (302, 422)
+    assert not own_store.list_cases().rows
+
+
 def test_the_drawer_of_a_row_says_why_and_lets_it_be_assigned(own_store):
     browser = open_desk(own_store)
     drawer = seen(browser.get("/desk/suspects/drawer?client=c-001"))

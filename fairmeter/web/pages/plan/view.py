@@ -13,7 +13,7 @@ from flask import current_app, flash, redirect, request, url_for
 from pydantic import BaseModel, Field, StringConstraints
 
 from fairmeter.casework.types import Crew, Plan
-from fairmeter.casework.workflow import CaseError
+from fairmeter.casework.workflow import CaseError, check_day_ahead
 from fairmeter.desk.fieldwork.day_changes import Act, DayChange, changed_visits
 from fairmeter.desk.fieldwork.day_plans import CrewDay, DayOptions, propose_day
 from fairmeter.desk.fieldwork.day_routes import in_short_order
@@ -71,6 +71,7 @@ def register(site: Site) -> None:
         def propose(user: str) -> None:
             if not crew_days:
                 raise Problem(422, "bad_value", i18n.text("plan.no_crew_chosen"))
+            check_day_ahead("on", asked.on)
             days = [asked.on + timedelta(days=n) for n in range(asked.days)]
             n_visits = sum(plan_day(site, on, crew_days, asked, user) for on in days)
             flash(i18n.text("plan.planned", n=n_visits), "done")

@@ -5,7 +5,6 @@ Out: the page at /desk/suspects, the drawer of a row; new and assigned cases in 
 """
 
 from collections.abc import Mapping
-from datetime import date, timedelta
 from typing import Any
 from urllib.parse import parse_qsl
 from zoneinfo import ZoneInfo
@@ -19,14 +18,15 @@ from fairmeter.store import BadQuery
 from fairmeter.web.desk_api import requests
 from fairmeter.web.http.auth import INVESTIGATOR
 from fairmeter.web.pages.cases import signature_of
-from fairmeter.web.pages.forms import first_page_with, local_address, pager, parse_query, start_of_day
+from fairmeter.web.pages.forms import first_page_with, local_address, pager, parse_form, parse_query, start_of_day
 from fairmeter.web.pages.inspection_list import MAX_CASES, choices_context, file_addresses, flash_opened, open_cases
 from fairmeter.web.pages.site import Site, render
 from fairmeter.web.pages.suspects.reasons import first_reasons
 from fairmeter.web.pages.suspects.sparkline import sparkline
-from fairmeter.web.pages.today.alerts import SNOOZE_DAYS
+from fairmeter.web.pages.today.alerts import default_until
 
 N_ROWS = 50  # on a page
+MOMENTS = ("scored_since", "scored_until")  # filters that are days in an address
 SORTS = ("score", "severity", "recovery", "scored", "id")
 N_REASONS = 3  # in a drawer
 ALL = "all"  # the state in the address that lists every client
@@ -43,7 +43,10 @@ def register(site: Site) -> None:
     @site.page("/suspects/drawer")
     def suspects_drawer():
         return render(
-            "suspects_drawer.html", **drawer_context(desk, request.args.get("client", "")), me=signature_of(site)
+            "suspects_drawer.html",
+            **drawer_context(desk, request.args.get("client", "")),
+            me=signature_of(site),
+            until=default_until(site),
         )
 
     @site.page("/suspects/cases", INVESTIGATOR, methods=("POST",))
@@ -51,7 +54,7 @@ def register(site: Site) -> None:
         form = request.form
         ids = form.getlist("client")[:MAX_CASES]
         if form.get("everything"):
-            ids = ids_of(desk, dict(parse_qsl(form.get("query", ""))))
+            ids = ids_of(desk, zone, dict(parse_qsl(form.get("query", ""))))
         assignee = form.get("assignee", "").strip() or None
         flash_opened(
             open_cases(desk, signature_of(site), ids, set(), why=form.get("why", ""), assignee=assignee), assignee
@@ -61,7 +64,7 @@ def register(site: Site) -> None:
 
 def clients_context(desk: DeskService, zone: ZoneInfo) -> dict[str, Any]:
     """What the template of all clients receives."""
-    moments = {name: start_of_day(name, zone) for name in ("scored_since", "scored_until")}
+    moments = {name: start_of_day(name, zone) for name in MOMENTS}
     query, problems = parse_query(requests.ClientQuery, limit=N_ROWS, **moments, **asked_state())
     filters = filters_of(query)
     try:
@@ -103,11 +106,11 @@ def filters_of(query: requests.ClientQuery) -> dict[str, Any]:
     return query.model_dump(exclude={"limit", "after", "format", "sort"}, exclude_none=True)
 
 
-def ids_of(desk: DeskService, arguments: Mapping[str, str]) -> list[str]:
-    """The clients that an address lists, at most MAX_CASES. [arguments: of the address]"""
-    given = {name: value for name, value in arguments.items() if name in requests.ClientQuery.model_fields and value}
-    state = {"all": None}.get(given.get("state", CANDIDATE), given.get("state", CANDIDATE))
-    query = requests.ClientQuery.model_validate(given | {"limit": MAX_CASES, "after": None, "state": state})
+def ids_of(desk: DeskService, zone: ZoneInfo, arguments: Mapping[str, str]) -> list[str]:
+    """The clients that an address lists, at most MAX_CASES. [arguments: of the address] Raises Problem, BadQuery."""
+    state = {"all": None}.get(arguments.get("state") or CANDIDATE, arguments.get("state") or CANDIDATE)
+    moments = {name: start_of_day(name, zone, arguments) for name in MOMENTS}
+    query = parse_form(requests.ClientQuery, arguments, limit=MAX_CASES, after=None, state=state, **moments)
     return [row.client_id for row in list_clients(desk, **filters_of(query), sort=query.sort, limit=MAX_CASES).rows]
 
 
@@ -126,5 +129,4 @@ def drawer_context(desk: DeskService, client_id: str) -> dict[str, Any]:
         "line": sparkline(series, row.onset_on) if series else None,
         "case": store.open_case_of(client_id),
         "alert": row.alert,
-        "until": date.today() + timedelta(days=SNOOZE_DAYS),
     }
