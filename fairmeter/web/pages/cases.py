@@ -1,12 +1,12 @@
 """The pages of cases: a board by state, and each case with its possible moves.
 
-In:  the address: assignee, state; forms: a move, an inspection, what was billed after it.
+In:  the address: assignee, state, due_until; forms: a move, an inspection, what was billed after it.
 Out: the pages at /desk/cases; moves and inspections in the store. A rejected form is shown again as it was typed, with
      the error and the current case.
 """
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from flask import flash, redirect, request, url_for
@@ -28,6 +28,7 @@ from fairmeter.web.pages.forms import (
     pager,
     parse_form,
     parse_inspection,
+    parse_query,
     uploaded_photos,
 )
 from fairmeter.web.pages.site import Site, render
@@ -42,10 +43,9 @@ def register(site: Site) -> None:
 
     @site.page("/cases")
     def cases():
-        state, assignee = request.args.get("state"), request.args.get("assignee") or None
         return render(
             "cases.html",
-            **board_context(site.desk, state if state in MOVES else None, assignee),
+            **board_context(site.desk),
             me=signature_of(site),
             today=datetime.now(zone).date(),
         )
@@ -125,24 +125,35 @@ def signature_of(site: Site) -> str:
 # --- the board --------------------------------------------------------------------------------------------------------
 
 
-def board_context(desk: DeskService, state: str | None, assignee: str | None) -> dict[str, Any]:
-    """One column per state, or a page of the requested state."""
-    after, limit = (current_cursor(), N_ROWS) if state else (None, N_CARDS)
+def due_cases(day: date) -> dict[str, Any]:
+    """Filters of the open cases that are planned, or to come back, until a day: for their list and its length."""
+    return {"is_open": True, "due_until": day}
+
+
+def board_context(desk: DeskService) -> dict[str, Any]:
+    """One column per state; or a page of the state, or of the cases due, for which the address asks."""
+    query, problems = parse_query(requests.CaseQuery)
+    asked = {"assignee": query.assignee} | (due_cases(query.due_until) if query.due_until else {})
+    names = ["due"] if query.due_until else [query.state] if query.state else [*MOVES]
+    page = {"limit": N_ROWS, "after": current_cursor()} if len(names) == 1 else {"limit": N_CARDS}
     columns = {
         name: desk.store.list_cases(
-            state=name, assignee=assignee, sort=SORTS.get(name, "severity"), limit=limit, after=after
+            **asked | ({} if name == "due" else {"state": name}), sort=SORTS.get(name, "severity"), **page
         )
-        for name in ([state] if state else MOVES)
+        for name in names
     }
-    shown = [case.client_id for page in columns.values() for case in page.rows]
+    shown = [case.client_id for found in columns.values() for case in found.rows]
     return {
         "columns": columns,
         "scores": desk.store.scores_of(sorted(set(shown))),
         "counts": desk.store.count_cases(),
-        "state": state,
-        "assignee": assignee,
+        "n_due": desk.store.count_listed_cases(**asked) if query.due_until else None,
+        "query": query,
+        "problems": problems,
+        "state": None if query.due_until else query.state,
+        "assignee": query.assignee,
         "people": assignable_users(desk),
-        "pager": pager(columns[state].next) if state else None,
+        "pager": pager(columns[names[0]].next) if len(names) == 1 else None,
     }
 
 

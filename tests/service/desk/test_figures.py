@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from fairmeter.desk.fieldwork.figures import figures_of
+from fairmeter.desk.client_states import count_clients
 from fairmeter.web.http.auth import THIS_MACHINE
 from tests.builders.desk import desk_app
 from tests.builders.store import score_of, write
@@ -39,41 +39,53 @@ def worked(store):
     return store
 
 
-def listed(client, figure) -> int:
-    """Rows of the list behind a figure, page by page."""
-    filters, n, after = {name: str(value) for name, value in figure.filters.items()}, 0, None
+SEVERITIES = [{"severity": name} for name in SEVERITY_OF]
+ALERT_LISTS = [{}, {"assignee": USER}, *SEVERITIES]
+CASE_LISTS = [{"is_open": True}, {"is_open": True, "assignee": USER}, {"state": "assigned"}]
+CASE_LISTS += [{"is_open": True, "due_until": date.today()}]
+CLIENT_LISTS = [{}, *SEVERITIES, *({"state": state} for state in ("candidate", "inspect now", "in work", "revisit"))]
+
+
+def listed(client, name: str, filters: dict) -> int:
+    """Rows of a list of the API with these filters, page by page."""
+    given, n, after = {key: str(value) for key, value in filters.items()}, 0, None
     while True:
         more = {"after": after} if after else {}
-        answer = client.get(f"/{figure.list_name}?{urlencode(filters | more | {'limit': 3})}")
+        answer = client.get(f"/{name}?{urlencode(given | more | {'limit': 3})}")
         assert answer.status_code == 200, answer.text
         n, after = n + len(answer.json["rows"]), answer.json["next"]
         if after is None:
             return n
 
 
-def check_every_figure(store):
+def check_every_count(store) -> dict[str, list[int]]:
+    """Counts by list, each compared with the length of its list."""
     app = desk_app(store, THIS_MACHINE)
-    figures = figures_of(app.extensions["site"].desk, USER)
-    assert {figure.name: figure.count for figure in figures} == {
-        figure.name: listed(app.test_client(), figure) for figure in figures
+    client, desk = app.test_client(), app.extensions["site"].desk
+    counts = {
+        "alerts": [store.count_listed_alerts(**filters) for filters in ALERT_LISTS],
+        "cases": [store.count_listed_cases(**filters) for filters in CASE_LISTS],
+        "clients": [count_clients(desk, **filters) for filters in CLIENT_LISTS],
     }
-    return {figure.name: figure.count for figure in figures}
+    lists = {"alerts": ALERT_LISTS, "cases": CASE_LISTS, "clients": CLIENT_LISTS}
+    assert counts == {name: [listed(client, name, filters) for filters in lists[name]] for name in lists}
+    return counts
 
 
-def test_every_figure_is_the_length_of_its_list(worked):
-    counts = check_every_figure(worked)
-    assert counts["alerts.critical"] == worked.count_alerts()["critical"] == 3, (
-        "one dismissed, one snoozed, one in case"
-    )
-    assert (counts["alerts.mine"], counts["cases.open"]) == (1, 3)
-    assert (counts["cases.due"], counts["clients.revisit"]) == (1, 1)
-    assert counts["clients"] - counts["clients.candidates"] == 5
+def test_every_count_is_the_length_of_its_list(worked):
+    counts = check_every_count(worked)
+    alerts, cases, clients = counts["alerts"], counts["cases"], counts["clients"]
+    assert alerts[1] == 1
+    assert alerts[2] == worked.count_alerts()["critical"] == 3, "one dismissed, one snoozed, one in case"
+    assert (cases[0], cases[-1]) == (3, 1)
+    assert clients[-1] == 1
+    assert clients[0] - clients[len(SEVERITIES) + 1] == 5, "those with a case, or visited of late"
 
 
-def test_every_figure_of_the_demonstration_is_the_length_of_its_list(demo_store):
-    counts = check_every_figure(demo_store)
-    assert counts["alerts"] > 0
-    assert counts["cases.open"] > 0
+def test_every_count_of_the_demonstration_is_the_length_of_its_list(demo_store):
+    counts = check_every_count(demo_store)
+    assert counts["alerts"][0] > 0
+    assert counts["cases"][0] > 0
 
 
 def test_counts_of_the_dashboard_are_those_of_the_lists(worked):
@@ -87,17 +99,37 @@ def test_counts_of_the_dashboard_are_those_of_the_lists(worked):
         assert len(client.get(f"/cases?state={state}").json["rows"]) == n
 
 
-LINKED = re.compile(r'<li><a href="(/desk/alerts[^"]*)">.*?</a><span class="num">(.*?)</span></li>', re.S)
+LINKED = re.compile(r'<li><a href="(/desk/[^"]*)">(?:(?!</li>).)*?</a><span class="num">(.*?)</span></li>', re.S)
+TOLD = re.compile(r'<h1>.*?</h1><p>(.*?)</p>|<h2 id="in-due">.*?<span class="count">(.*?)</span>')
 
 
 def number_in(text: str) -> int:
     return int(re.sub(r"\D", "", re.sub(r"<[^>]+>", "", text)))
 
 
-def test_every_figure_of_today_leads_to_a_page_of_as_many_alerts(demo_store):
-    client = desk_app(demo_store, THIS_MACHINE).test_client()
-    figures = [(unescape(address), number_in(n)) for address, n in LINKED.findall(client.get("/desk/today").text)]
-    assert len(figures) == 5, "those since yesterday, and one a severity"
-    told = {address: re.search(r"<h1>.*?</h1><p>(.*?)</p>", client.get(address).text)[1] for address, _ in figures}
-    assert {address: number_in(text) for address, text in told.items()} == dict(figures)
-    assert sum(n for _, n in figures) > 0
+def told_by(client, address: str) -> int:
+    """The number of rows that the page of a list says that it has."""
+    found = TOLD.findall(client.get(address).text)
+    return number_in(found[-1][0] or found[-1][1])
+
+
+def check_figures_of_today(store) -> dict[str, int]:
+    """The figures of Today by the address to which each leads, compared with what that page says."""
+    client = desk_app(store, THIS_MACHINE).test_client()
+    figures = {unescape(address): number_in(n) for address, n in LINKED.findall(client.get("/desk/today").text)}
+    assert len(figures) == 6, "alerts since yesterday, cases due, and one a severity"
+    assert {address: told_by(client, address) for address in figures} == figures
+    return figures
+
+
+def test_every_figure_of_today_leads_to_a_page_of_as_many_rows(demo_store):
+    assert sum(check_figures_of_today(demo_store).values()) > 0
+
+
+def test_cases_that_are_due_are_counted_as_their_list_lists_them(worked):
+    case = worked.list_cases(assignee=USER, state="assigned", limit=1).rows[0]
+    day = {"planned_on": date.today(), "version": case.version}
+    worked.move_case(case.case_id, "assigned", USER, "so", assignee=USER, **day)
+    due = [n for address, n in check_figures_of_today(worked).items() if "due_until" in address]
+    assert due == [worked.count_listed_cases(is_open=True, due_until=date.today())]
+    assert due[0] > 0

@@ -1,7 +1,7 @@
 """The pages of cases, without a browser."""
 
 import re
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from html import unescape
 
 import pytest
@@ -123,3 +123,24 @@ def test_a_missing_case_is_a_page_with_a_sentence(desk):
     answer = desk.get("/desk/cases/99")
     assert answer.status_code == 404
     assert "There is no case 99." in answer.text
+
+
+def test_cases_due_until_a_day_are_listed_by_themselves(store, desk):
+    today = datetime.now(UTC).date()
+    for client_id, days in (("c-1", 0), ("c-2", 1)):
+        case = store.open_case(client_id, "anna", WHY)
+        store.move_case(case.case_id, "assigned", "anna", WHY, assignee="anna", planned_on=today + timedelta(days=days))
+    page = page_of(desk, f"/desk/cases?due_until={today}")
+    assert cards(page) == ["c-1"]
+    assert re.search(r'id="in-due">Due until .*<span class="count">1<', page)
+    assert set(cards(page_of(desk, f"/desk/cases?due_until={today + timedelta(days=1)}"))) == {"c-1", "c-2"}
+
+
+def cards(page: str) -> list[str]:
+    return re.findall(r"<bdi>(c-\d)</bdi>", page)
+
+
+def test_a_day_in_the_address_that_is_none_is_said(desk):
+    page = words(page_of(desk, "/desk/cases?due_until=soon"))
+    assert "Assigned" in page
+    assert "due" in page.lower()

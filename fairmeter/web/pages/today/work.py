@@ -14,6 +14,7 @@ from fairmeter.casework.workflow import METER_SEEN
 from fairmeter.desk.client_states import first_rule_of
 from fairmeter.desk.service import DeskService
 from fairmeter.store import Store
+from fairmeter.web.pages.cases import due_cases
 
 N_ALERTS, N_CASES = 6, 12
 PLANNED_DAYS = 7  # of the crews' load
@@ -51,10 +52,11 @@ def investigator_context(desk: DeskService, me: str, today: date, zone: ZoneInfo
         "overdue": {case.case_id for case in mine if (due := due_on(case)) and due < today},
         "changes": {
             "alerts": store.count_listed_alerts(raised_since=yesterday),
-            "visits": len(store.list_inspections(since=today - DAY, limit=1000).rows),
-            "due": len(store.list_cases(is_open=True, due_until=today, limit=1000).rows),
+            "visits": sum(store.count_inspections(today - DAY, today).values()),
+            "due": store.count_listed_cases(**due_cases(today)),
         },
         "yesterday": today - DAY,
+        "today": today,
     }
 
 
