@@ -18,7 +18,6 @@ from fairmeter.data.parsing import QUALITIES
 MAX_GAP_MONTHS = 24  # as long as an invoice may be
 RECENT_DAYS = 365  # in which more estimated than actual months make a score doubtful
 ESTIMATED, MISSING = QUALITIES.index("estimated"), QUALITIES.index("missing")
-INDICES = ("old_index", "new_index")
 ESTIMATES = {
     "joined": ("estimated_invoices", "Estimated invoices, judged together with the next actual one"),
     "trailing": ("estimated_since", "Estimated invoices that no actual one follows yet, left out"),

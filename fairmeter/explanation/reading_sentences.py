@@ -14,7 +14,6 @@ from fairmeter.features.base import FALL, HISTORY, IRREGULAR, LOW, PLACE, UNUSUA
 from fairmeter.wording.phrases import Phrase, sentence
 
 UNCHANGED = 0.05  # of the level: a smaller change counts as none
-NEAR_ZERO = 0.1  # of the median day
 RECENT, CEILING, SEASON, YEAR = 30, 60, 91, 364  # days
 LAST_WEEKS = 13
 HIGHER = 1.01  # times: the margin by which a day must exceed others, as in the features

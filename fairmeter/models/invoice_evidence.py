@@ -10,7 +10,6 @@ import numpy as np
 
 from fairmeter.core.segments import Segments
 from fairmeter.core.types import InvoiceRows
-from fairmeter.features.invoices.invoice_rows import ROW_COLUMNS
 from fairmeter.models import day_mates
 from fairmeter.models.day_mates import DAY, ENERGY, RECENT_DAYS, DayMates, mate_columns
 from fairmeter.models.runtime.onnx_trees import OnnxTrees
@@ -81,6 +80,3 @@ def _top_mean(clients: Segments, log_odds: np.ndarray) -> np.ndarray:
     """Mean of the TOP highest scores of each client."""
     order = np.lexsort((-log_odds, clients.index))
     return clients.mean(np.where(clients.position < TOP, log_odds[order], np.nan))
-
-
-N_TREE_INPUTS = len(ROW_COLUMNS) + len(day_mates.COMPARED)

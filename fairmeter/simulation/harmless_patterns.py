@@ -124,7 +124,6 @@ HARMLESS: dict[str, Pattern] = {
         holiday, new_tenant, solar_panels, new_appliance, efficiency, meter_exchange, estimated_bill, missing_readings,
     )
 }  # fmt: skip
-HARMLESS_NAMES = tuple(HARMLESS)
 USUAL: Ranges = {name: each.ranges for name, each in HARMLESS.items()}
 WIDE: Ranges = {name: each.wide for name, each in HARMLESS.items()}
 

@@ -230,7 +230,6 @@ PATTERNS: dict[str, Pattern] = {
         stall, rollback, meter_change, phase_lost, flat_line,
     )
 }  # fmt: skip
-PATTERN_NAMES = tuple(PATTERNS)
 PUBLISHED: Ranges = {name: each.ranges for name, each in PATTERNS.items()}
 WIDE: Ranges = {name: each.wide for name, each in PATTERNS.items()}
 # Invoices of four months cannot show thefts of days or of 30-180 days; these ranges are months and years.

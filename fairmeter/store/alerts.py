@@ -162,12 +162,6 @@ class AlertStore(Database):
             rows = connection.execute(query).mappings().all()
         return {row["client_id"]: alert_of(row) for row in reversed(rows)}
 
-    def alerts_by_id(self, alert_ids: Collection[int]) -> dict[int, Alert]:
-        """Some alerts, by their numbers."""
-        query = select(*ALERT_FIELDS).where(alerts.c.alert_id.in_(sorted(alert_ids)))
-        with self.reading() as connection:
-            return {row["alert_id"]: alert_of(row) for row in connection.execute(query).mappings()}
-
     def count_alerts(self) -> dict[str, int]:
         """Number of open alerts by severity, as list_alerts lists them: without snoozed ones."""
         severity = alerts.c.severity

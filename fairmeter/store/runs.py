@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from sqlalchemy import Connection, Row, delete, insert, select, text
+from sqlalchemy import Connection, Row, insert, select, text
 
 from fairmeter.casework.alert_rules import RANKS, AlertRules
 from fairmeter.core.client_ids import problem_with_id
@@ -143,11 +143,6 @@ class RunStore(Database):
         if len(scores) >= MIN_ANALYZE_ROWS:
             self.vacuum(*COUNTED_TABLES)
         return RunSummary(len(scores), *raised)
-
-    def forget_scores(self, before: datetime) -> int:
-        """Delete past scores from before a moment; their number. Profiles and the counts of runs stay."""
-        with self.writing() as connection:
-            return connection.execute(delete(schema.scores).where(schema.scores.c.scored_at < before)).rowcount
 
 
 def top_clients(connection: Connection) -> list[str]:

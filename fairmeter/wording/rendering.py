@@ -23,7 +23,7 @@ from fairmeter.wording.locales import ENGLISH, Locale
 
 LANGUAGES = files(__package__) / "languages"  # on Spark the package is a zip
 EPOCH = date(1970, 1, 1)
-EVEN = formatting.EVEN
+EVEN = 0.005  # of a ratio: a smaller change is described as none
 REPLACE = "replace."
 MINUS = "\u2212"
 Values = Mapping[str, Any]

@@ -105,8 +105,6 @@ def test_past_scores_make_a_trend_and_whole_runs_another(store):
         (NOW + timedelta(days=2), 2, 1),
     ]
     assert runs[0].n_by_severity == {"critical": 0, "high": 1, "medium": 0, "low": 0, INSUFFICIENT_HISTORY: 1}
-    assert store.forget_scores(NOW + timedelta(days=2)) == 4
-    assert [row["probability"] for row in store.trend_of("c-1")] == [0.6]
 
 
 @pytest.mark.parametrize(

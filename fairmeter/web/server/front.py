@@ -43,7 +43,6 @@ CLOSES = [(b"connection", b"close")]
 TOO_LARGE = RequestEntityTooLarge()
 TOO_SLOW = Problem(408, "too_slow", "The body arrived too slowly; send it again, in smaller parts.")
 BUSY = Problem(503, "busy", "As much work waits as may; try again in a few seconds.", headers=RETRY_AFTER)
-BROKEN_OFF = Problem(400, "bad_request", "The body broke off; send it again.")
 ERRORS = {BodyTooLarge: TOO_LARGE, BodyTooSlow: TOO_SLOW, NoRoomForBody: BUSY}
 
 

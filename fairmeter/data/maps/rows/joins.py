@@ -6,7 +6,7 @@ Two rows that fit one moment are refused unless they hold the same value.
 """
 
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -221,8 +221,3 @@ def _key(value: object, width: int | None) -> str:
 def noun_of(column: str) -> str:
     """What the values of a column are, in a sentence."""
     return "meters" if METERS.search(column) else f"values of {column}"
-
-
-def count_joined(seen: dict[str, bool]) -> Counter[bool]:
-    """How many of the keys that were looked up were found."""
-    return Counter(seen.values())

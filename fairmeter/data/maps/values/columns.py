@@ -17,7 +17,6 @@ from fairmeter.data.maps.spec import TableSpec, ValueSpec
 from fairmeter.data.parsing import parse_text
 
 ANY_OTHER = "*"
-EMPTY = ("", None)
 
 
 class Misfit(InvalidValue):

@@ -28,7 +28,6 @@ from fairmeter.web.pages.site import Site, render
 STATES = ("open", "mine", "snoozed", "dismissed")
 SNOOZE_DAYS = 14
 N_NOTICES = 20
-ACTIONS = ("dismiss", "snooze", "assign", "reopen")
 
 
 def register(site: Site) -> None:
