@@ -45,20 +45,32 @@ class InvoiceRows(NamedTuple):
         return InvoiceRows(self.counts[chosen], self.mates[is_kept], self.values[is_kept])
 
 
+class JudgedClients(NamedTuple):
+    """What an ensemble made of clients' features, so that all who ask for it share it.
+
+    ensemble: the one that did; inputs: its members' input [float32, (clients, width)]; log_odds: calibrated [float64].
+    Both are NaN for clients without enough records.
+    """
+
+    ensemble: object
+    inputs: np.ndarray
+    log_odds: np.ndarray
+
+
 @dataclass(frozen=True, slots=True)
 class FeatureMatrix:
     """Features of some clients [float32, (clients, features)], the records behind them, and group keys by name.
 
     n_records: number of invoices or of days with readings per client; 0 where there is nothing to score.
-    invoices: every invoice by itself, None where that was not asked for. invoice_columns: what a model made of these
-    [float32, (clients, columns)], None where it is still to be made.
+    invoices: every invoice by itself, None where that was not asked for. judged: what an ensemble made of all, None
+    where it has not yet.
     """
 
     features: np.ndarray
     n_records: np.ndarray
     group_keys: dict[str, GroupKeys]
     invoices: InvoiceRows | None = None
-    invoice_columns: np.ndarray | None = None
+    judged: JudgedClients | None = None
 
     def __len__(self) -> int:
         return len(self.features)
@@ -88,8 +100,10 @@ class FeatureMatrix:
             for name, c in self.group_keys.items()
         }
         invoices = None if self.invoices is None else self.invoices.of(chosen)
-        columns = None if self.invoice_columns is None else self.invoice_columns[chosen]
-        return FeatureMatrix(self.features[chosen], self.n_records[chosen], group_keys, invoices, columns)
+        judged = self.judged
+        if judged is not None:
+            judged = judged._replace(inputs=judged.inputs[chosen], log_odds=judged.log_odds[chosen])
+        return FeatureMatrix(self.features[chosen], self.n_records[chosen], group_keys, invoices, judged)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from fairmeter.data.tables import CLIENT_FIELDS, CLIENT_ID, INVOICE_FIELDS, INVO
 Place = Callable[[int], tuple[int, str]]  # row -> index of its client, path within that client's object
 PLAIN_NUMBERS = {int, float, type(None)}
 CODE_TYPES = {str, int, float}  # of codes of another utility
+HASHABLE = {*CODE_TYPES, type(None)}  # without bool: a set would merge True with 1
 ONLY_OBJECTS = {dict}
 CLIENT_CODES, INVOICE_CODES = ([f for f in fields if f.names_of] for fields in (CLIENT_FIELDS, INVOICE_FIELDS))
 JSON_CLIENT_FIELDS = tuple(f._replace(convert=parse_text) if f is CLIENT_ID else f for f in CLIENT_FIELDS)
@@ -44,6 +45,13 @@ def tables_from_records(
     Only the date of an invoice is required. Returns clients, invoices and each client's quality flags.
     Raises FieldError.
     """
+    return named_tables_from_records(clients, invoices)[:3]
+
+
+def named_tables_from_records(
+    clients: list[dict], invoices: list[list[dict]]
+) -> tuple[Table, Table, list[tuple[QualityFlag, ...]], CodeNames]:
+    """As `tables_from_records`, and the names of codes that are texts. Raises FieldError."""
     rows = list(chain.from_iterable(invoices))
     client = np.repeat(np.arange(len(clients)), np.array([len(of_client) for of_client in invoices], np.int64))
     client_table = columns_from_records(clients, JSON_CLIENT_FIELDS, lambda i: (i, "client"))
@@ -53,8 +61,9 @@ def tables_from_records(
             rows, INVOICE_FIELDS, partial(record_place, "invoices", client)
         )
         invoice_table[DATE_FORM] = np.array([_date_form(row) for row in rows], np.int8)
-    client_table, invoice_table, findings = clean(client_table, invoice_table, names_from_records(clients, rows))
-    return client_table, invoice_table, flags_by_client(findings, len(clients))
+    names = names_from_records(clients, rows)
+    client_table, invoice_table, findings = clean(client_table, invoice_table, names)
+    return client_table, invoice_table, flags_by_client(findings, len(clients)), names
 
 
 def _date_form(row: dict) -> DateForm:
@@ -68,12 +77,21 @@ def names_from_records(clients: list[dict], invoices: list[dict]) -> CodeNames:
     """The names of codes that are texts. [invoices: of all clients]"""
     names = NO_CODE_NAMES
     for rows, fields in ((clients, CLIENT_CODES), (invoices, INVOICE_CODES)):
+        given = set().union(*rows)
         for field in fields:
-            for given in (field.name,) if field.is_limited else dict.fromkeys(field[:2]):
-                types = CODE_TYPES if field.is_limited else {str}
-                texts = {text for row in rows if type(text := row.get(given)) in types}
+            for name in (field.name,) if field.is_limited else dict.fromkeys(field[:2]):
+                texts = _named(rows, name, CODE_TYPES if field.is_limited else {str}) if name in given else ()
                 names |= field.names_of(texts) if texts else NO_CODE_NAMES
     return names
+
+
+def _named(rows: list[dict], name: str, wanted: set[type]) -> set:
+    """The distinct values of these types under a name."""
+    values = [row.get(name) for row in rows]
+    types = set(map(type, values))
+    if types.isdisjoint(wanted):
+        return set()
+    return {value for value in (set(values) if types <= HASHABLE else values) if type(value) in wanted}
 
 
 def record_place(table: str, client: np.ndarray, row: int) -> tuple[int, str]:

@@ -53,13 +53,16 @@ class ReferenceDistribution:
         edges, counts = [], []
         for column in _columns(matrix, log_odds, rows):
             edges.append(_edges(column))
-            counts.append(_counts(column, edges[-1]))
+            counts.append(_counts(column[None], edges[-1][None])[0])
         return cls(np.stack(edges), (np.stack(counts) / max(n, 1)).astype(np.float32), n)
 
     def counts(self, matrix: np.ndarray, log_odds: np.ndarray) -> np.ndarray:
         """Number of other clients in each bin; counts of partitions add up. [int64, (width + 1, N_BINS)]"""
-        columns = _columns(matrix, log_odds)
-        return np.stack([_counts(column, edges) for column, edges in zip(columns, self.edges, strict=True)])
+        starts = range(0, matrix.shape[1], BLOCK)
+        blocks = [np.ascontiguousarray(matrix[:, start : start + BLOCK].T) for start in starts]
+        blocks.append(log_odds.astype(np.float32)[None])
+        edges = np.split(self.edges, [*starts[1:], matrix.shape[1]])
+        return np.concatenate([_counts(*each) for each in zip(blocks, edges, strict=True)])
 
 
 def _columns(matrix: np.ndarray, log_odds: np.ndarray, rows: np.ndarray | None = None) -> Iterator[np.ndarray]:
@@ -82,12 +85,14 @@ def _edges(column: np.ndarray) -> np.ndarray:
     return edges
 
 
-def _counts(column: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Number of clients in each bin. [int64, (N_BINS,)]"""
+def _counts(columns: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Number of clients in each bin of some columns. [(columns, clients), (columns, N_EDGES) -> int64]"""
     # Ten comparisons of whole columns take a hundredth of the time of one search for each value.
-    above = [np.count_nonzero(column > edge) for edge in edges]
-    n_present = len(column) - np.count_nonzero(np.isnan(column))
-    return np.append(-np.diff([n_present, *above, 0]), len(column) - n_present)
+    above = [np.count_nonzero(columns > edge[:, None], axis=1) for edge in edges.T]
+    n_missing = np.count_nonzero(np.isnan(columns), axis=1)
+    n_clients = columns.shape[1]
+    at_least = np.stack([n_clients - n_missing, *above, np.zeros(len(columns), np.int64)])
+    return np.column_stack([-np.diff(at_least, axis=0).T, n_missing])
 
 
 def psi(reference: ReferenceDistribution, counts: np.ndarray) -> np.ndarray:

@@ -143,10 +143,12 @@ def _usual_variance(level: np.ndarray, at: int) -> float:
     return float(np.sort((level - usual) ** 2)[: int(np.ceil(USUAL_SHARE * len(level)))].mean())
 
 
-def billing_histories(clients: Table, invoices: Table) -> list[dict[str, BillingHistory]]:
+def billing_histories(
+    clients: Table, invoices: Table, series: InvoiceSeries | None = None
+) -> list[dict[str, BillingHistory]]:
     """Billing histories of each client by energy; an energy without invoices is left out."""
     with np.errstate(all="ignore"):  # missing values are NaN, as in the features
-        rows = InvoiceSeries.from_tables(clients, invoices)
+        rows = series or InvoiceSeries.from_tables(clients, invoices)
         columns = [getattr(rows, name) for name in COMPUTED_COLUMNS] + [rows[name] for name in GIVEN_COLUMNS]
     found: list[dict[str, BillingHistory]] = [{} for _ in clients["client_id"]]
     for pair, start, end in zip(rows.pairs.tolist(), rows.by_pair.starts, rows.by_pair.ends, strict=True):

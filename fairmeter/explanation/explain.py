@@ -23,6 +23,7 @@ from fairmeter.explanation.reasons import MIN_EFFECT, make_reasons
 from fairmeter.explanation.sentence_inputs import InvoiceContext, ReadingContext, Sentence
 from fairmeter.explanation.shapley import CombinedModel, EnsembleInput, shapley_values
 from fairmeter.explanation.topics import INVOICES, READINGS, Topic
+from fairmeter.features.invoices.series import InvoiceSeries
 from fairmeter.models.ensemble import Ensemble, log_odds_of
 from fairmeter.models.fraud_model import FraudModel, aggregate_names
 from fairmeter.models.reading_model import MIN_DAYS
@@ -30,6 +31,7 @@ from fairmeter.wording.phrases import Phrase
 
 OTHER_CLIENTS = "like.others"  # where no region and category are known
 SentenceOfTopic = Callable[[Topic], Sentence | None]
+FeatureValue = Callable[[str], float]  # of a feature by name; NaN where it is unknown
 
 
 @dataclass(frozen=True)
@@ -47,11 +49,12 @@ class ScoringContext:
     # One a client: the score of an earlier run, for a client whose invoices are no longer available.
     stored_invoice_scores: Sequence[StoredInvoiceScore | None] | None = None
     code_names: CodeNames = NO_CODE_NAMES  # of codes of these clients that are texts
+    series: InvoiceSeries | None = None  # of the invoices, of few clients
 
 
 def explain(model: FraudModel, scores: list[Score], context: ScoringContext) -> list[Score]:
     """The scores of FraudModel.score_clients with their reasons and harmless causes."""
-    histories = billing_histories(context.clients, context.invoices)
+    histories = billing_histories(context.clients, context.invoices, context.series)
     inputs = _inputs_by_client(model, context)
     names = context.code_names | model.code_names
     out = []
@@ -79,7 +82,8 @@ def explain_aggregates(model: FraudModel, scores: list[Score], rows: list[dict])
         check_caller()
         values = {name: np.nan if given.get(name) is None else float(given[name]) for name in names}
         part = EnsembleInput(model.aggregates, INVOICES, np.array([values[name] for name in names], dtype=np.float32))
-        out.append(_with_reasons(model, score, [part], [_invoice_sentences(model, part, values, {}, model.code_names)]))
+        sentences = _invoice_sentences(model, part, lambda name, of=values: of.get(name, np.nan), {}, model.code_names)
+        out.append(_with_reasons(model, score, [part], [sentences]))
     return out
 
 
@@ -126,7 +130,7 @@ def _inputs(ensemble: Ensemble, kind: str, features: FeatureMatrix, scored: np.n
     """Input of each scored client by its number. [scored: mask]"""
     if not scored.any():
         return {}
-    matrix = ensemble.inputs.matrix(features if scored.all() else features.of(scored))
+    matrix = ensemble.inputs_of(features if scored.all() else features.of(scored))
     return {
         i: EnsembleInput(ensemble, kind, row) for i, row in zip(np.flatnonzero(scored).tolist(), matrix, strict=True)
     }
@@ -168,18 +172,22 @@ def _sentences(
     if part.kind == READINGS:
         context = ReadingContext(cause_inputs.day, cause_inputs.kwh, part.ensemble, part.columns, part.row)
         return lambda topic: reading_sentence(context, topic)
-    values = dict(zip(model.manifest["features"], features.tolist(), strict=True))
-    return _invoice_sentences(model, part, values, history, names)
+    places = model.feature_places
+    return _invoice_sentences(model, part, lambda name: _value(features, places.get(name)), history, names)
+
+
+def _value(values: np.ndarray, place: int | None) -> float:
+    return np.nan if place is None else float(values[place])
 
 
 def _invoice_sentences(
     model: FraudModel,
     part: EnsembleInput,
-    values: dict[str, float],
+    value: FeatureValue,
     history: dict[str, BillingHistory],
     names: CodeNames,
 ) -> SentenceOfTopic:
-    usual, like = _usual(model, part.ensemble, values, names)
+    usual, like = _usual(model, part.ensemble, value, names)
 
     def sentence_of(topic: Topic) -> Sentence | None:
         context = InvoiceContext(
@@ -188,8 +196,8 @@ def _invoice_sentences(
             part.ensemble,
             part.columns,
             part.row,
-            lambda name: values.get(name, np.nan),
-            lambda name: usual.get(name, np.nan),
+            value,
+            usual,
             like,
             names,
         )
@@ -198,18 +206,19 @@ def _invoice_sentences(
     return sentence_of
 
 
-def _usual(
-    model: FraudModel, ensemble: Ensemble, values: dict[str, float], names: CodeNames
-) -> tuple[dict[str, float], Phrase]:
+def _usual(model: FraudModel, ensemble: Ensemble, value: FeatureValue, names: CodeNames) -> tuple[FeatureValue, Phrase]:
     """Medians of features by name among clients like this one, and a phrase that names these clients."""
     peers = ensemble.usual
     if peers is None:
-        return {}, Phrase(OTHER_CLIENTS)
-    region, category = values["region"], values["category"]
+        return lambda _: np.nan, Phrase(OTHER_CLIENTS)
+    region, category = value("region"), value("category")
     group = int(peers.group(np.array([[region, category]], dtype=np.float32))[0])
-    columns = (model.manifest["features"][column] for column in peers.columns.tolist())
-    medians = dict(zip(columns, peers.medians[group].tolist(), strict=True))
+    medians, places = peers.medians[group], peers.places
+
+    def usual(name: str) -> float:
+        return _value(medians, places.get(model.feature_places.get(name)))
+
     if group == len(peers.groups) or np.isnan(region + category):
-        return medians, Phrase(OTHER_CLIENTS)
+        return usual, Phrase(OTHER_CLIENTS)
     named = {name: str(names.name(name, code)) for name, code in (("category", category), ("region", region))}
-    return medians, Phrase("like.peers", **named)
+    return usual, Phrase("like.peers", **named)

@@ -6,13 +6,13 @@ Out: calibrated log-odds, one a client. NumPy and ONNX Runtime only; training ma
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from fairmeter.core.types import FeatureMatrix
+from fairmeter.core.types import FeatureMatrix, JudgedClients
 from fairmeter.evaluation.drift import ReferenceDistribution
 from fairmeter.models.detectors.classical import Detectors
 from fairmeter.models.invoice_evidence import InvoiceEvidence
@@ -51,12 +51,6 @@ class EnsembleInputs:
     detectors: Detectors | None
     invoices: InvoiceEvidence | None = None
 
-    def invoice_columns(self, features: FeatureMatrix) -> np.ndarray | None:
-        """Columns of single invoices, those already made if there are any; None of an ensemble without them."""
-        if features.invoice_columns is not None or self.invoices is None:
-            return features.invoice_columns
-        return self.invoices.columns(features.invoices)
-
     def matrix(self, features: FeatureMatrix, training: OutOfFold = IN_SERVING) -> np.ndarray:
         """The members' input. [float32, (clients, len(names)); training: columns of the clients fitted on]"""
         parts = [features.features[:, self.columns]]
@@ -67,7 +61,7 @@ class EnsembleInputs:
         if self.detectors is not None:
             parts.append(self.detectors.scores(features.features))
         if self.invoices is not None:
-            parts.append(self.invoice_columns(features) if training.invoices is None else training.invoices)
+            parts.append(self.invoices.columns(features.invoices) if training.invoices is None else training.invoices)
         return np.ascontiguousarray(np.concatenate(parts, axis=1), dtype=np.float32)
 
 
@@ -115,6 +109,31 @@ class Ensemble:
         """Calibrated log-odds of fraud, from the members' input. [float64, one a client]"""
         used = [member.values(matrix) if w else np.zeros(len(matrix)) for member, w in self._weighted_members]
         return self.calibrate(self._stacked(np.stack(used, axis=1)))
+
+    def judge(self, features: FeatureMatrix, min_records: int = 1) -> FeatureMatrix:
+        """The features with the members' input and the log-odds of all clients that have so many records."""
+        rows = np.flatnonzero(features.n_records >= min_records)
+        if not len(rows):
+            return features
+        is_all = len(rows) == len(features)
+        judged = self.judged(features if is_all else features.of(rows))
+        if not is_all:
+            judged = JudgedClients(self, *(_placed(each, rows, len(features)) for each in judged[1:]))
+        return replace(features, judged=judged)
+
+    def judged(self, features: FeatureMatrix) -> JudgedClients:
+        """The members' input and the log-odds of all clients, from `judge` if this ensemble has judged them."""
+        if self._has_judged(features):
+            return features.judged
+        inputs = self.inputs.matrix(features)
+        return JudgedClients(self, inputs, self.log_odds(inputs))
+
+    def inputs_of(self, features: FeatureMatrix) -> np.ndarray:
+        """The members' input alone. [float32, (clients, len(inputs.names))]"""
+        return features.judged.inputs if self._has_judged(features) else self.inputs.matrix(features)
+
+    def _has_judged(self, features: FeatureMatrix) -> bool:
+        return features.judged is not None and features.judged.ensemble is self
 
     def coalition_log_odds(self, row: np.ndarray, group: np.ndarray, n_groups: int) -> np.ndarray:
         """Log-odds before calibration of all mixtures of a client and the typical one. [float64, (2^n_groups,)]
@@ -194,7 +213,14 @@ class Ensemble:
 
     def probability(self, features: FeatureMatrix) -> np.ndarray:
         """Calibrated probability of fraud, also with missing values. [0..1, one a client]"""
-        return probability_of(self.log_odds(self.inputs.matrix(features)))
+        return probability_of(self.judged(features).log_odds)
+
+
+def _placed(values: np.ndarray, rows: np.ndarray, n: int) -> np.ndarray:
+    """The values of some clients among all, NaN for the others. [(rows, ...) -> (n, ...)]"""
+    out = np.full((n, *values.shape[1:]), np.nan, values.dtype)
+    out[rows] = values
+    return out
 
 
 def calibrate(log_odds: np.ndarray, knots: np.ndarray, heights: np.ndarray) -> np.ndarray:

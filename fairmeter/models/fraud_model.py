@@ -76,16 +76,25 @@ class FraudModel:
         names = () if inputs.rates is None else tuple(inputs.rates.keys)
         return names if inputs.invoices is None else (*names, INVOICE_ROWS)
 
-    def with_invoice_columns(self, features: FeatureMatrix) -> FeatureMatrix:
-        """The features with what the ensemble makes of single invoices, so that score and reasons share it."""
-        if self.invoices is None or self.invoices.inputs.invoices is None:
-            return features
-        return replace(features, invoice_columns=self.invoices.inputs.invoice_columns(features))
+    def judge(
+        self, invoices: FeatureMatrix, readings: FeatureMatrix | None
+    ) -> tuple[FeatureMatrix, FeatureMatrix | None]:
+        """The features with what the ensembles make of them, so that score, reasons and drift share it."""
+        if self.invoices is not None:
+            invoices = self.invoices.judge(invoices)
+        if self.readings is not None and readings is not None:
+            readings = self.readings.ensemble.judge(readings, MIN_DAYS)
+        return invoices, readings
 
     @cached_property
     def code_names(self) -> CodeNames:
         """Names of the codes of the training data that were texts; none in older models."""
         return CodeNames.from_json(self.manifest.get("code_names"))
+
+    @cached_property
+    def feature_places(self) -> dict[str, int]:
+        """Number of each feature of invoices by its name."""
+        return {name: i for i, name in enumerate(self.manifest["features"])}
 
     @cached_property
     def _last_on(self) -> int:
@@ -184,7 +193,7 @@ class FraudModel:
         for start in range(0, len(with_invoices), CHUNK):
             part = with_invoices[start : start + CHUNK]
             is_all = len(part) == len(features)
-            out[part] = self.invoices.log_odds(self.invoices.inputs.matrix(features if is_all else features.of(part)))
+            out[part] = self.invoices.judged(features if is_all else features.of(part)).log_odds
         return out
 
     def score_clients(
@@ -252,10 +261,12 @@ class FraudModel:
         severity = severity_of(value, thresholds["severities"])
         is_suspected = value >= thresholds["threshold"] and n_days >= MIN_DAYS and not np.isnan(onset)
         onset_on = str(np.datetime64(int(onset), "D")) if is_suspected else None
-        score = Score(client_id, None, severity, thresholds["threshold"], (), quality, onset_on)
+        found = {"client_id": client_id, "severity": severity, "threshold": thresholds["threshold"]}
+        found |= {"quality": quality, "onset_on": onset_on}
         if self.claims_probability:
-            return replace(score, probability=float(value))
-        return replace(score, rank_share=float(value), rank=ranks.place_of(float(value), self._n_ranked))
+            return Score(**found, probability=float(value))
+        rank = ranks.place_of(float(value), self._n_ranked)
+        return Score(**found, probability=None, rank_share=float(value), rank=rank)
 
     def _limits(self, n: int, last_on: float, is_far: bool = False) -> tuple[QualityFlag, ...]:
         """Quality flags for few invoices, an ended account, and a consumption that the model has not seen.

@@ -6,6 +6,7 @@ Out: deviations from the peers' median [float32, (clients, selected features)], 
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -65,6 +66,11 @@ class PeerGroups:
         values = features[:, columns]
         medians = [_median(values[member.ravel() == group], default) for group in selected]
         return cls(columns, place, groups[selected].astype(np.float64), np.stack([*medians, _median(values, default)]))
+
+    @cached_property
+    def places(self) -> dict[int, int]:
+        """Column of `medians` by the number of its feature among all."""
+        return {column: place for place, column in enumerate(self.columns.tolist())}
 
     def deviations(self, features: np.ndarray) -> np.ndarray:
         """Each client's value less its peers' median. [float32, (clients, selected features)]"""

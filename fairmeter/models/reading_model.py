@@ -71,8 +71,7 @@ class ReadingModel:
         known = features.n_records >= MIN_DAYS
         if known.any():
             prior = np.log(self.theft_share / (1.0 - self.theft_share))
-            inputs = self.ensemble.inputs.matrix(features.of(known))
-            out[known] = self.ensemble.log_odds(inputs) - prior
+            out[known] = self.ensemble.judged(features if known.all() else features.of(known)).log_odds - prior
         return out
 
 

@@ -7,6 +7,8 @@ A training client's own label must not leak into its encoding: `out_of_fold` fit
 """
 
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,6 +16,7 @@ from fairmeter.core.segments import Segments
 from fairmeter.core.types import GroupKeys
 
 MIN_CLIENTS = 5  # in a stored group: smaller groups would disclose single clients to everyone who has model.bin
+SALT = np.uint64(0x9E3779B97F4A7C15)  # an odd number without a pattern: multiplying by it spreads small ones
 PRIOR_CLIENTS = 15.0  # weight of the mean share, in clients added to each group
 SINGLE_KEY_STATISTICS = ("rate", "size")
 MULTI_KEY_STATISTICS = ("mean", "weighted", "max", "min", "last", "size")
@@ -60,35 +63,85 @@ class GroupRates:
 
         An unknown group has the mean share and size 0; a client without a group has NaN.
         """
-        parts = [self._columns(name, groups[name]) for name in self.keys]
-        return np.concatenate(parts).T.astype(np.float32)
-
-    def _columns(self, name: str, group: GroupKeys) -> np.ndarray:
-        rate, n = self._look_up(name, group.keys)
-        if name in SINGLE_KEY_GROUPS:  # at most one group a client
-            out = np.full((len(SINGLE_KEY_STATISTICS), len(group.counts)), np.nan)
-            out[:, group.counts > 0] = rate, np.log1p(n)
-            return out
-        segments = Segments(group.counts)
-        size = segments.mean(np.log1p(n))
+        names, of_names = tuple(self.keys), [groups[name] for name in self.keys]
+        counts = np.stack([group.counts for group in of_names])
+        n_keys = counts.sum(axis=1)
+        rate, n = self._look_up(np.concatenate([group.keys for group in of_names]), n_keys)
+        # The groups of all names are segments of one series: (names, clients).
+        segments, size = Segments(counts.ravel()), np.log1p(n)
         # A small group is more specific to this client than the reading day of a whole town.
         weight = 1.0 / (1.0 + n / 50.0)
-        weighted, weights = segments.total(np.stack([rate * weight, weight]))
+        totals = segments.total(np.stack([rate, rate * weight, weight, size]))
         with np.errstate(invalid="ignore"):
-            weighted /= weights
+            mean, weighted = totals[0] / segments.counts, totals[1] / totals[2]
+            mean_size = totals[3] / segments.counts
         ends = segments.largest(rate), segments.smallest(rate), segments.last(rate)
-        return np.stack([segments.mean(rate), weighted, *ends, size])
+        found = np.stack([mean, weighted, *ends, mean_size]).reshape(len(MULTI_KEY_STATISTICS), *counts.shape)
+        return found.transpose(2, 1, 0).reshape(counts.shape[1], -1)[:, _statistic_places(names)].astype(np.float32)
 
-    def _look_up(self, name: str, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Smoothed share of frauds [0..1] and number of clients of each wanted group."""
-        keys = self.keys[name]
-        if not len(keys):
-            return np.full(len(wanted), self.base_rate), np.zeros(len(wanted))
-        at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-        is_present = keys[at] == wanted
-        n = np.where(is_present, self.n_clients[name][at], 0.0).astype(np.float64)
-        frauds = np.where(is_present, self.n_frauds[name][at], 0.0)
+    @cached_property
+    def _joined(self) -> "JoinedGroups":
+        return JoinedGroups.of(self)
+
+    def _look_up(self, wanted: np.ndarray, n_wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Smoothed share of frauds [0..1] and number of clients of each wanted group. [n_wanted: keys of each name]"""
+        n, frauds = self._joined.look_up(wanted, n_wanted)
         return (frauds + PRIOR_CLIENTS * self.base_rate) / (n + PRIOR_CLIENTS), n
+
+
+class JoinedGroups(NamedTuple):
+    """The groups of all names in one order, so that one search finds all of a client's groups.
+
+    salt: uint64, one a name, by which keys of different names differ; keys: salted, ascending; owner: number of the
+    name of each.
+    """
+
+    salt: np.ndarray
+    keys: np.ndarray
+    owner: np.ndarray
+    n_clients: np.ndarray
+    n_frauds: np.ndarray
+
+    @classmethod
+    def of(cls, rates: GroupRates) -> "JoinedGroups":
+        owner = np.repeat(np.arange(len(rates.keys)), [len(keys) for keys in rates.keys.values()])
+        keys, clients, frauds = (
+            np.concatenate([np.empty(0, dtype), *of_names.values()])
+            for of_names, dtype in (
+                (rates.keys, np.uint64),
+                (rates.n_clients, np.float32),
+                (rates.n_frauds, np.float32),
+            )
+        )
+        salt, salted = np.zeros(len(rates.keys), np.uint64), keys
+        while len(np.unique(salted)) < len(salted):  # two names have the same key
+            salt = (salt + np.arange(1, len(salt) + 1, dtype=np.uint64)) * SALT
+            salted = keys ^ salt[owner]
+        order = np.argsort(salted)
+        return cls(salt, salted[order], owner[order], clients[order].astype(np.float64), frauds[order])
+
+    def look_up(self, wanted: np.ndarray, n_wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Numbers of clients and frauds of each wanted group, 0 where it is unknown. [n_wanted: keys of each name]"""
+        if not len(self.keys):
+            return np.zeros(len(wanted)), np.zeros(len(wanted))
+        wanted = wanted ^ np.repeat(self.salt, n_wanted)
+        at = np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)
+        is_known = (self.keys.take(at) == wanted) & (
+            self.owner.take(at) == np.repeat(np.arange(len(n_wanted)), n_wanted)
+        )
+        return np.where(is_known, self.n_clients.take(at), 0.0), np.where(is_known, self.n_frauds.take(at), 0.0)
+
+
+@lru_cache(maxsize=16)
+def _statistic_places(names: tuple[str, ...]) -> np.ndarray:
+    """Places of the columns of `column_names` among MULTI_KEY_STATISTICS of every name."""
+    wanted = [
+        (i, ("mean" if name in SINGLE_KEY_GROUPS and statistic == "rate" else statistic))
+        for i, name in enumerate(names)
+        for statistic in (SINGLE_KEY_STATISTICS if name in SINGLE_KEY_GROUPS else MULTI_KEY_STATISTICS)
+    ]
+    n = len(MULTI_KEY_STATISTICS)
+    return np.array([n * i + MULTI_KEY_STATISTICS.index(statistic) for i, statistic in wanted])
 
 
 def out_of_fold(groups: dict[str, GroupKeys], label: np.ndarray, folds: np.ndarray) -> np.ndarray:

@@ -26,6 +26,7 @@ from fairmeter.core.types import (
     Table,
 )
 from fairmeter.data.daily import DailyConsumption
+from fairmeter.features.invoices.series import InvoiceSeries
 from fairmeter.models.fraud_model import FraudModel
 from fairmeter.models.reading_model import onset_day
 from fairmeter.planning.recovery import BILLABLE_MONTHS, recovery_estimates
@@ -81,20 +82,24 @@ def estimate_recoveries(
     days: DailyConsumption | None = None,
     reading_features: FeatureMatrix | None = None,
     billable_months: int = BILLABLE_MONTHS,
+    series: InvoiceSeries | None = None,
 ) -> list[RecoveryEstimate | None]:
     """Energy that may be billed after a visit to each client; the model gives the medians of peers."""
     peers = None if model.invoices is None else model.invoices.inputs.peers
     onset = None if reading_features is None else onset_day(reading_features)
-    return recovery_estimates(clients, invoices, peers, days, onset, billable_months)
+    return recovery_estimates(clients, invoices, peers, days, onset, billable_months, series)
 
 
 def add_recovery(scores: Sequence[Score], recovery_estimates: Sequence[RecoveryEstimate | None]) -> list[Score]:
     """The scores with their recovery estimate and recommendation; without a probability there is no estimate."""
-    worth = [
-        replace(score, recovery=None if score.probability is None else recovery)
+    return [
+        replace(
+            score,
+            recovery=None if score.probability is None else recovery,
+            recommendation=recommendation(score),
+        )
         for score, recovery in zip(scores, recovery_estimates, strict=True)
     ]
-    return [replace(score, recommendation=recommendation(score)) for score in worth]
 
 
 def expected_values(scores: Sequence[Score], price: float | None = None) -> np.ndarray:

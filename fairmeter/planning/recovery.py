@@ -112,12 +112,18 @@ def recovery_estimates(
     days: DailyConsumption | None = None,
     onset: np.ndarray | None = None,
     billable_months: int = BILLABLE_MONTHS,
+    series: InvoiceSeries | None = None,
 ) -> list[RecoveryEstimate | None]:
     """Energy that may be billed after a visit to each client.
 
-    onset: the most likely first day of the change in its readings [days since 1970], NaN if none.
+    onset: the most likely first day of the change in its readings [days since 1970], NaN if none; series: of the
+    invoices, if there already.
     """
     price, n = clients.get("tariff_price"), len(clients["client_id"])
+    if n <= CHUNK:
+        series = series or InvoiceSeries.from_tables(clients, invoices)
+        stake = _stake(clients, series, peers, days, onset, billable_months)
+        return _estimates(stake, price)
     out: list[RecoveryEstimate | None] = []
     for start in range(0, n, CHUNK):
         part = slice(start, min(start + CHUNK, n))
@@ -126,22 +132,35 @@ def recovery_estimates(
             "client": invoices["client"][theirs] - part.start
         }
         accounts = {name: column[part] for name, column in clients.items()}
-        stake = stake_from_invoices(accounts, of_part, peers, billable_months)
-        if days is not None and onset is not None:
-            read = stake_from_readings(days.slice(part.start, part.stop), onset[part], billable_months)
-            stake = stake.where(read.is_fall() | (read.is_estimable() & ~stake.is_estimable()), read)
+        of_days = (None, None) if days is None or onset is None else (days.slice(part.start, part.stop), onset[part])
+        stake = _stake(accounts, InvoiceSeries.from_tables(accounts, of_part), peers, *of_days, billable_months)
         out += _estimates(stake, None if price is None else price[part])
     return out
+
+
+def _stake(
+    clients: Table,
+    series: InvoiceSeries,
+    peers: PeerGroups | None,
+    days: DailyConsumption | None,
+    onset: np.ndarray | None,
+    billable_months: int,
+) -> EnergyAtStake:
+    """By invoices, or by readings where these show a fall, or where invoices show nothing."""
+    stake = stake_from_invoices(clients, series, peers, billable_months)
+    if days is None or onset is None:
+        return stake
+    read = stake_from_readings(days, onset, billable_months)
+    return stake.where(read.is_fall() | (read.is_estimable() & ~stake.is_estimable()), read)
 
 
 # --- energy at stake --------------------------------------------------------------------------------------------------
 
 
 def stake_from_invoices(
-    clients: Table, invoices: Table, peers: PeerGroups | None, billable_months: int
+    clients: Table, rows: InvoiceSeries, peers: PeerGroups | None, billable_months: int
 ) -> EnergyAtStake:
     """Against the client's own level before the clearest fall; without a fall, against clients like it."""
-    rows = InvoiceSeries.from_tables(clients, invoices)
     monthly, period = monthly_from_invoices(rows)
     steps = steps_since_fall(monthly)
     # On average, half of the months of the invoice in which the fall began lie before it.

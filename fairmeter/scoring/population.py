@@ -60,6 +60,8 @@ class ClientBase:
         """
         for rows in self._chunks(np.arange(len(self.tables.quality))):
             context = self.context(rows)
+            invoices, readings = self.model.judge(context.invoice_features, context.reading_features)
+            context = replace(context, invoice_features=invoices, reading_features=readings)
             on_chunk(context)
             ids, quality = context.clients["client_id"], [self.tables.quality[row] for row in rows]
             scores = self.model.score_clients(context.invoice_features, ids, quality, context.reading_features)

@@ -87,8 +87,8 @@ class DriftMonitor:
         if ensemble.fingerprint is None:
             self._unmeasured.add(name)
             return
-        matrix = ensemble.inputs.matrix(evidence if is_in_scope.all() else evidence.of(is_in_scope))
-        found = ensemble.fingerprint.counts(matrix, ensemble.log_odds(matrix))
+        judged = ensemble.judged(evidence if is_in_scope.all() else evidence.of(is_in_scope))
+        found = ensemble.fingerprint.counts(judged.inputs, judged.log_odds)
         self.counts[name] = self.counts.get(name, 0) + found
 
     def _is_in_scope(self, invoice_features: FeatureMatrix) -> np.ndarray:

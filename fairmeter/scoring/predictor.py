@@ -17,6 +17,7 @@ from fairmeter.data.parsing import NAT, parse_number
 from fairmeter.data.tables import CLIENT_FIELDS, select_clients
 from fairmeter.explanation.explain import ScoringContext, explain, explain_aggregates
 from fairmeter.features.invoices.matrix import FEATURE_NAMES, client_features
+from fairmeter.features.invoices.series import InvoiceSeries
 from fairmeter.features.readings.covariates import Covariates, TransformerLosses
 from fairmeter.models.fraud_model import FraudModel
 from fairmeter.planning.inspection_list import add_recovery, estimate_recoveries
@@ -65,7 +66,8 @@ class Predictor:
         )
         scores = self._explain(scores, context, with_reasons) if with_reasons else scores
         evidence = context.clients, context.invoices, context.daily_consumption, context.reading_features
-        scores = add_recovery(scores, estimate_recoveries(self._model, *evidence, self._billable_months))
+        recoveries = estimate_recoveries(self._model, *evidence, self._billable_months, context.series)
+        scores = add_recovery(scores, recoveries)
         readings = self._model.readings
         return add_anomalies(scores, self._model, context, readings and readings.surroundings)
 
@@ -77,11 +79,12 @@ class Predictor:
     ) -> ScoringContext:
         """The tables with the features made of them."""
         clients, invoices, readings, quality, names = tables
-        billed = client_features(clients, invoices, self._model.group_key_names)
-        billed = self._model.with_invoice_columns(billed)
+        series = InvoiceSeries.from_tables(clients, invoices)
+        billed = client_features(clients, invoices, self._model.group_key_names, series)
         days = DailyConsumption.from_readings(readings, len(quality)) if len(readings["client"]) else None
         metered = None if days is None else self._model.features_from_days(days, losses)
-        return ScoringContext(clients, invoices, billed, days, metered, stored, names)
+        billed, metered = self._model.judge(billed, metered)
+        return ScoringContext(clients, invoices, billed, days, metered, stored, names, series)
 
     def _explain(self, scores: list[Score], context: ScoringContext, severities: bool | Collection[str]) -> list[Score]:
         is_explained = np.array([severities is True or score.severity in severities for score in scores], bool)
@@ -126,6 +129,7 @@ def _select(context: ScoringContext, chosen: np.ndarray) -> ScoringContext:
         daily_consumption=days and days.for_clients(chosen),
         reading_features=readings and readings.of(chosen),
         stored_invoice_scores=stored and [stored[row] for row in rows.tolist()],
+        series=None,
     )
 
 

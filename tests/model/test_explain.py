@@ -134,15 +134,33 @@ def test_single_invoices_are_scored_once_for_score_and_reasons_and_as_without_sh
     known, calls = known_of(small_model, [a_history(), a_history(LEVELS[:2])]), []
     columns = InvoiceEvidence.columns
     monkeypatch.setattr(InvoiceEvidence, "columns", lambda self, rows: calls.append(1) or columns(self, rows))
-    shared = replace(known, invoice_features=small_model.with_invoice_columns(known.invoice_features))
+    judged, _ = small_model.judge(known.invoice_features, None)
+    shared = replace(known, invoice_features=judged)
     scores = [
         explain(small_model, small_model.score_clients(each.invoice_features, ["a", "b"], [(), ()]), each)
         for each in (shared, known)
     ]
     assert scores[0] == scores[1]
     assert len(calls) == 1 + 2
-    some = shared.invoice_features.of(np.array([1]))
-    np.testing.assert_array_equal(some.invoice_columns, shared.invoice_features.invoice_columns[1:])
+    some = judged.of(np.array([1]))
+    np.testing.assert_array_equal(some.judged.inputs, judged.judged.inputs[1:])
+    np.testing.assert_array_equal(some.judged.log_odds, judged.judged.log_odds[1:])
+
+
+def test_what_one_ensemble_made_of_clients_is_no_other_ensembles(small_model):
+    known = known_of(small_model, [a_history()])
+    judged, _ = small_model.judge(known.invoice_features, None)
+    other = replace(small_model.invoices, intercept=small_model.invoices.intercept + 1.0)
+    assert other.judged(judged).log_odds == other.log_odds(judged.judged.inputs)
+    assert small_model.invoices.judged(judged) is judged.judged
+
+
+def test_clients_without_invoices_are_not_judged_among_others(small_model):
+    known = known_of(small_model, [[], a_history(), []])
+    judged, _ = small_model.judge(known.invoice_features, None)
+    assert np.isnan(judged.judged.log_odds).tolist() == [True, False, True]
+    alone, _ = small_model.judge(known.invoice_features.of(np.array([1])), None)
+    np.testing.assert_array_equal(judged.judged.inputs[1:2], alone.judged.inputs)
 
 
 def test_a_client_gets_the_same_reasons_alone_and_among_others(small_model):

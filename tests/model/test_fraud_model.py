@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from fairmeter.core.types import INSUFFICIENT_HISTORY, FeatureMatrix, QualityFlag
+from fairmeter.core.types import INSUFFICIENT_HISTORY, FeatureMatrix, JudgedClients, QualityFlag
 from fairmeter.data.daily import DailyConsumption
 from fairmeter.data.readings import read_readings
 from fairmeter.data.tables import read_tables
@@ -43,6 +43,9 @@ class Odds:
 
     def log_odds(self, matrix):
         return np.log(matrix[:, self.column].astype(np.float64))
+
+    def judged(self, evidence):
+        return JudgedClients(self, evidence.features, self.log_odds(evidence.features))
 
 
 def evidence_of(odds, n_records):

@@ -66,16 +66,18 @@ ALL_KEYS = (*GROUP_KEYS, INVOICE_ROWS)
 N_INVOICES = FEATURE_NAMES.index("n_invoices")
 
 
-def client_features(clients: Table, invoices: Table, group_keys: Collection[str] = ALL_KEYS) -> FeatureMatrix:
+def client_features(
+    clients: Table, invoices: Table, group_keys: Collection[str] = ALL_KEYS, series: InvoiceSeries | None = None
+) -> FeatureMatrix:
     """Features and group keys of every client, in the order of `clients`.
 
     clients, invoices: canonical tables; group_keys: names of those that are needed, others may be left out;
-    INVOICE_ROWS among them asks for the values of every invoice.
+    INVOICE_ROWS among them asks for the values of every invoice; series: of the same tables, if there already.
     A client without invoices has the features of its account, counts of 0, and NaN otherwise. No clients give length 0.
     """
     n = len(clients["client_id"])
     if n <= CHUNK:
-        return _feature_matrix(clients, invoices, group_keys)
+        return _feature_matrix(clients, invoices, group_keys, series)
     bounds = [*range(0, n, CHUNK), n]
     edges = np.searchsorted(invoices["client"], bounds)
 
@@ -92,7 +94,9 @@ def _slice(table: Table, start: int, stop: int) -> Table:
     return {name: column[start:stop] for name, column in table.items()}
 
 
-def _feature_matrix(clients: Table, invoices: Table, group_keys: Collection[str]) -> FeatureMatrix:
+def _feature_matrix(
+    clients: Table, invoices: Table, group_keys: Collection[str], series: InvoiceSeries | None = None
+) -> FeatureMatrix:
     n, has_meter = len(clients["client_id"]), not METER_GROUP_KEYS.keys().isdisjoint(group_keys)
     if not len(invoices["client"]):
         return FeatureMatrix(
@@ -102,7 +106,7 @@ def _feature_matrix(clients: Table, invoices: Table, group_keys: Collection[str]
             no_invoice_rows(clients) if INVOICE_ROWS in group_keys else None,
         )
     with np.errstate(all="ignore"):  # missing evidence is NaN, and so is a division by zero
-        rows = InvoiceSeries.from_tables(clients, invoices)
+        rows = series or InvoiceSeries.from_tables(clients, invoices)
         matrix = _matrix(rows, n)
         each = invoice_rows(rows) if INVOICE_ROWS in group_keys else None
     matrix[~np.isfinite(matrix)] = np.nan

@@ -39,6 +39,24 @@ def drawn(seed=0, n=200, n_cells=40):
     return {"place": cells_of(*places[:, None]), "route_day": cells_of(*days)}, label
 
 
+def test_keys_that_two_names_share_are_told_apart():
+    shared = {"place": cells_of(*[[7]] * 10), "route_day": cells_of(*[[7]] * 5, *[[8]] * 5)}
+    rates = GroupRates.fit(shared, labels(10, 5))
+    found = columns(rates, place=[8], route_day=[7])
+    assert found["neighbours_place_size"] == 0.0
+    assert found["neighbours_route_day_size"] == pytest.approx(np.log(6))
+    assert found["neighbours_route_day_mean"] == pytest.approx((5 + PRIOR_CLIENTS * 0.5) / (5 + PRIOR_CLIENTS))
+
+
+def test_all_names_groups_are_found_in_one_search(monkeypatch):
+    groups, label = drawn()
+    rates, searches = GroupRates.fit(groups, label), []
+    search = np.searchsorted
+    monkeypatch.setattr(np, "searchsorted", lambda *given: searches.append(1) or search(*given))
+    rates.columns(groups)
+    assert len(searches) == 1
+
+
 # --- worked by hand ---------------------------------------------------------------------------------------------------
 
 
