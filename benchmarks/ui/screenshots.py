@@ -25,6 +25,7 @@ from fairmeter.store import Store
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = {
     "today": "/desk/today",
+    "changes": "/desk/changes",
     "suspects": "/desk/suspects",
     "alerts": "/desk/alerts",
     "client": "/desk/client/{client}",

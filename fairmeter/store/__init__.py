@@ -13,6 +13,7 @@ from fairmeter.store.engine.packing import InvoiceHistories, Series, invoice_his
 from fairmeter.store.engine.paging import BadQuery, Page
 from fairmeter.store.fieldwork.alert_actions import AlertActionStore, AlertNotFound
 from fairmeter.store.fieldwork.campaigns import CampaignStore, NoSuchCampaign
+from fairmeter.store.fieldwork.changes import Change, ChangeStore
 from fairmeter.store.fieldwork.counts import VisitCountStore
 from fairmeter.store.fieldwork.crews import CrewStore, NoSuchCrew
 from fairmeter.store.fieldwork.desk_settings import DeskSettingStore, DeskValue
@@ -48,6 +49,7 @@ __all__ = [
     "BadRole",
     "BadStoreUrl",
     "Cell",
+    "Change",
     "ClaimedNotice",
     "ClientSite",
     "CopyNotPossible",
@@ -119,6 +121,7 @@ class Store(
     CampaignStore,
     SiteStore,
     VisitCountStore,
+    ChangeStore,
     DeskSettingStore,
     RuleInputStore,
     CommentStore,

@@ -6,6 +6,7 @@ Out: Comment; UserNotice, newest first.
 
 import json
 import re
+from collections.abc import Collection
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, func, insert, select, update
@@ -50,6 +51,13 @@ class CommentStore(Database):
         with self.reading() as connection:
             rows = connection.execute(query.limit(MAX_COMMENTS)).mappings()
             return [Comment(**{**row, "mentions": tuple(json.loads(row["mentions"]))}) for row in rows]
+
+    def count_comments(self, case_ids: Collection[int]) -> dict[int, int]:
+        """Number of comments of some cases, by case; cases without any are left out."""
+        of_cases = comments.c.case_id.in_(sorted(case_ids))
+        query = select(comments.c.case_id, func.count()).where(of_cases).group_by(comments.c.case_id)
+        with self.reading() as connection:
+            return dict(connection.execute(query).all())
 
     def list_user_notices(self, user: str, only_unread: bool = False, limit: int = MAX_NOTICES) -> list[UserNotice]:
         """What a user is to notice, newest first."""

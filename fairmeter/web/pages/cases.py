@@ -146,6 +146,7 @@ def board_context(desk: DeskService) -> dict[str, Any]:
     return {
         "columns": columns,
         "scores": desk.store.scores_of(sorted(set(shown))),
+        "n_comments": desk.store.count_comments({case.case_id for found in columns.values() for case in found.rows}),
         "counts": desk.store.count_cases(),
         "n_due": desk.store.count_listed_cases(**asked) if query.due_until else None,
         "query": query,

@@ -21,7 +21,7 @@ from fairmeter.web.pages.setup import crews, rules
 from fairmeter.web.pages.setup import settings as settings_page
 from fairmeter.web.pages.site import PageSettings, Site
 from fairmeter.web.pages.suspects import view as suspects
-from fairmeter.web.pages.today import alerts
+from fairmeter.web.pages.today import alerts, changes
 from fairmeter.web.pages.today import view as today
 from fairmeter.web.pages.transformers import transformer
 from fairmeter.web.pages.transformers import view as transformers
@@ -29,7 +29,7 @@ from fairmeter.web.server import policies
 from fairmeter.web.server.policies import RoutePolicy
 
 FRAME = (sign_in, search, me, account, language)
-WORK = (today, alerts, suspects, client, crew_sheet, plan, inspection_list, cases, map_view, field)
+WORK = (today, alerts, changes, suspects, client, crew_sheet, plan, inspection_list, cases, map_view, field)
 NETWORK = (transformers, transformer, live)
 RESULTS = (campaigns, model)
 SETUP = (imports, crews, rules, settings_page)

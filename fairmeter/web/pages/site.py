@@ -78,7 +78,13 @@ NAVIGATION = {
 }
 PHONE_TABS = ("field", "map", "search", "me")
 # Pages that belong to another one's link: the first part of their endpoint, and that link.
-BELONGS_TO = {"client": "suspects", "alerts": "today", "transformer": "transformers", "list": "plan"}
+BELONGS_TO = {
+    "client": "suspects",
+    "alerts": "today",
+    "changes": "today",
+    "transformer": "transformers",
+    "list": "plan",
+}
 
 
 class PageSettings(NamedTuple):

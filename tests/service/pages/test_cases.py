@@ -144,3 +144,13 @@ def test_a_day_in_the_address_that_is_none_is_said(desk):
     page = words(page_of(desk, "/desk/cases?due_until=soon"))
     assert "Assigned" in page
     assert "due" in page.lower()
+
+
+def test_a_card_says_how_many_comments_its_case_has(store, desk):
+    case = store.open_case("c-1", "anna", WHY)
+    store.open_case("c-2", "anna", WHY)
+    for text in ("One.", "Two."):
+        store.add_comment(case.case_id, "anna", text)
+    page = page_of(desk, "/desk/cases")
+    assert f'href="/desk/cases/{case.case_id}#comments" aria-label="2 comments"' in page
+    assert page.count("n-comments") == 1

@@ -18,6 +18,7 @@ VISIT = "outcome inspected_on version note recovered_kwh recovered_value revisit
 # The fields of each page; {case}, {plan}, {campaign}: numbers of rows that are there.
 READ = {
     "/today": "",
+    "/changes": "since",
     "/me": "",
     "/account": "",
     "/sign-in": "next",

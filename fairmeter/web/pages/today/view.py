@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from flask import redirect, url_for
+from flask import make_response, redirect, url_for
 
 from fairmeter.casework import hit_rates
 from fairmeter.casework.hit_rates import HitRate
@@ -21,6 +21,7 @@ from fairmeter.web.pages import charts
 from fairmeter.web.pages.cases import signature_of
 from fairmeter.web.pages.model import drift_state
 from fairmeter.web.pages.site import Site, render
+from fairmeter.web.pages.today.changes import remember_visit
 from fairmeter.web.pages.today.work import investigator_context, manager_context
 
 N_WEEKS, N_REGIONS, N_TRANSFORMERS = 12, 6, 5
@@ -47,7 +48,7 @@ def register(site: Site) -> None:
     def today():
         inspections, day, me = store.inspections(), datetime.now(zone).date(), signature_of(site)
         weeks, runs = weeks_until(day), store.list_runs(1)
-        return render(
+        page = render(
             "today.html",
             n_clients=sum(store.count_severities().values()),
             alerts=store.count_alerts(),
@@ -61,6 +62,9 @@ def register(site: Site) -> None:
             **investigator_context(site.desk, me, day, zone),
             **manager_context(store, inspections, day),
         )
+        answer = make_response(page)
+        remember_visit(answer, day)
+        return answer
 
 
 def weeks_until(today: date) -> list[date]:

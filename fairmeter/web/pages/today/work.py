@@ -15,6 +15,7 @@ from fairmeter.desk.client_states import first_rule_of
 from fairmeter.desk.service import DeskService
 from fairmeter.store import Store
 from fairmeter.web.pages.cases import due_cases
+from fairmeter.web.pages.today.changes import changes_context, seen_days
 
 N_ALERTS, N_CASES = 6, 12
 PLANNED_DAYS = 7  # of the crews' load
@@ -41,8 +42,9 @@ class CrewLoad(NamedTuple):
 
 
 def investigator_context(desk: DeskService, me: str, today: date, zone: ZoneInfo) -> dict[str, Any]:
-    """New alerts, the user's cases with those that are due, and what changed since yesterday."""
-    store, yesterday = desk.store, datetime.combine(today - DAY, time(), zone).astimezone(UTC)
+    """New alerts, the user's cases with those that are due, and what changed since the user was here last."""
+    store = desk.store
+    start = datetime.combine(seen_days(today)[1], time(), zone).astimezone(UTC)
     names = [me, *store.crews_of_user(me)]
     mine = store.list_cases(assigned_to=names, is_open=True, sort="severity", limit=N_CASES).rows
     newest = store.list_alerts(sort="raised", limit=N_ALERTS).rows
@@ -50,12 +52,11 @@ def investigator_context(desk: DeskService, me: str, today: date, zone: ZoneInfo
         "new_alerts": [(alert, first_rule_of(alert)) for alert in newest],
         "my_cases": sorted(mine, key=lambda case: due_on(case) or date.max),
         "overdue": {case.case_id for case in mine if (due := due_on(case)) and due < today},
-        "changes": {
-            "alerts": store.count_listed_alerts(raised_since=yesterday),
-            "visits": sum(store.count_inspections(today - DAY, today).values()),
+        **changes_context(store, today, zone),
+        "counts": {
+            "alerts": store.count_listed_alerts(raised_since=start),
             "due": store.count_listed_cases(**due_cases(today)),
         },
-        "yesterday": today - DAY,
         "today": today,
     }
 
