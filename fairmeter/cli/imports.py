@@ -21,6 +21,7 @@ from pydantic import ValidationError
 from fairmeter.casework.alert_rules import BadRules
 from fairmeter.cli.import_steps import ImportSteps
 from fairmeter.cli.settings import Settings, describe_invalid, secret_value
+from fairmeter.core import memory
 from fairmeter.data.files import TableError
 from fairmeter.desk import runs
 from fairmeter.desk.import_files import ImportFiles
@@ -35,9 +36,7 @@ COMMAND = (sys.executable, "-m", "fairmeter.cli.imports")
 DONE, CANNOT_START = 0, 1
 BEAT = 5.0  # seconds between two renewals of the lease
 MAX_SECONDS = 4 * 3600  # of one step; a million clients take half an hour
-MEMORY_SHARE = 0.8  # of the machine's, which the process may use
-NICENESS = 10  # of the scheduler
-FIRST_VICTIM = "1000"  # of the kernel, where memory runs out: the service goes on
+MEMORY_SHARE = 0.8  # of the machine's or the container's, which the process may use
 TOO_LARGE = "This needs more memory than there is: split the files, or score them with score.py --memory."
 UNEXPECTED = "This step failed for a reason that was not foreseen ({}); the service's log has the place of it."
 KNOWN_ERRORS = (TableError, ModelError, StoreError, BadRules, Problem)
@@ -77,14 +76,7 @@ def import_files(settings: Settings, store: Store) -> ImportFiles:
 
 def limit_process() -> None:
     """Give way to the service, and end where one step takes too long or too much memory."""
-    import resource  # of Unix alone, as gunicorn is
-
-    os.nice(NICENESS)
-    with suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text(FIRST_VICTIM)
-    most = int(MEMORY_SHARE * os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    with suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+    memory.give_way(int(MEMORY_SHARE * memory.usable_bytes()))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(DONE))
 
 

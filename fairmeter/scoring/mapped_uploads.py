@@ -5,14 +5,16 @@ Out: a Score for each client, and the flags of the files as a whole. Problem wit
 """
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
 from fairmeter.core.types import QualityFlag, Score
 from fairmeter.data.files import TableError, TableFile
 from fairmeter.data.layouts import Layout, open_file
+from fairmeter.data.layouts.workbooks import OLE, ZIP
 from fairmeter.data.maps import DataMap, parse_map, read_map
 from fairmeter.data.maps.mapped_base import MappedBase, read_mapped_base
 from fairmeter.data.readings import NO_READINGS, READ_AT, ReadingTables
@@ -24,6 +26,17 @@ from fairmeter.scoring.problems import bad_value
 
 MAP = "map"
 KINDS = ("clients", "invoices", "readings")
+
+
+class TablePart(NamedTuple):
+    """An uploaded file. [kind: the name of its part, such as "invoices"; name: of the file]"""
+
+    kind: str
+    name: str
+    content: bytes
+
+
+ReadBase = Callable[[bytes, Sequence[TablePart]], MappedBase]
 
 
 class MappedScores:
@@ -53,19 +66,29 @@ class MappedScores:
         return ClientTables(clients, invoices, readings, quality, self._tables.code_names)
 
 
-def mapped_upload(files, limits: RequestLimits) -> MappedScores:
-    """The tables of uploaded files by the map among them. [files: name -> file, one of them `map`] Raises Problem."""
-    tables = {name: _table_file(files[name].filename or name, files[name].read()) for name in files if name != MAP}
-    named = {name: tables[name] for name in KINDS if name in tables}
+def mapped_upload(files, limits: RequestLimits, read: ReadBase) -> MappedScores:
+    """The tables of uploaded files by the map among them. [files: name -> file, one of them `map`] Raises Problem.
+
+    read: read_base(), or a way to call it where any file and any pattern of a map does no harm.
+    """
+    parts = [TablePart(name, files[name].filename or name, files[name].read()) for name in files if name != MAP]
     try:
-        base = read_mapped_base(parse_map(files[MAP].read(), MAP), tuple(tables.values()), **named)
+        return MappedScores(read(files[MAP].read(), parts), limits)
     except TableError as error:
         raise bad_value(MAP, str(error)) from None
-    return MappedScores(base, limits)
+
+
+def read_base(map_text: bytes, parts: Sequence[TablePart]) -> MappedBase:
+    """The tables of uploaded files by a map. Raises TableError."""
+    tables = {part.kind: _table_file(part.name, part.content) for part in parts}
+    named = {name: tables[name] for name in KINDS if name in tables}
+    return read_mapped_base(parse_map(map_text, MAP), tuple(tables.values()), **named)
 
 
 def csv_upload(body: bytes, map_name: str | None, limits: RequestLimits) -> MappedScores:
     """The tables of one CSV file, by a shipped map or under canonical names. Raises Problem."""
+    if body.startswith((OLE, ZIP)):
+        raise bad_value("body", "a spreadsheet; send it in a form, beside a part `map`")
     source = _table_file("body.csv", body)
     try:
         data_map = read_map(map_name) if map_name and "/" not in map_name else _canonical_map(source)

@@ -2,8 +2,12 @@
 
 import io
 import json
+import pickle
+import subprocess
+from pathlib import Path
 
 import pytest
+import xlsxwriter
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,7 +17,7 @@ from fairmeter.scoring import batches, examples
 from fairmeter.scoring.payloads import RawClient
 from fairmeter.scoring.predictor import Predictor
 from fairmeter.web.app import create_app
-from fairmeter.web.scoring_api import schemas
+from fairmeter.web.scoring_api import schemas, table_process
 from tests.builders.service import (
     BODIES,
     FUZZ,
@@ -278,6 +282,41 @@ def test_tables_of_other_columns_come_with_their_map(client):
 def test_a_map_that_does_not_fit_is_answered_with_its_sentence(client):
     answer = with_map(client, BILL_MAP.replace('"Conta"', '"Konta"'), invoices=BILLS)
     assert 'no column "Konta" in invoices.txt' in error_in(answer, 422)["message"]
+
+
+def test_a_spreadsheet_comes_with_its_map_too(client):
+    stream = io.BytesIO()
+    with xlsxwriter.Workbook(stream) as book:
+        sheet = book.add_worksheet()
+        for i, row in enumerate([("Conta", "Mês", "kWh"), ("0017", "01/2024", 10.5), ("0018", "02/2024", 20)]):
+            sheet.write_row(i, 0, row)
+    parts = {"bills": (io.BytesIO(stream.getvalue()), "b.xlsx"), "map": (io.BytesIO(BILL_MAP.encode()), "mine.toml")}
+    assert sorted(row["client_id"] for row in without_errors(client.post("/batch", data=parts))) == ["0017", "0018"]
+    answer = client.post("/batch", data=stream.getvalue(), content_type="text/csv")
+    assert "a spreadsheet" in error_in(answer, 422)["message"]
+
+
+SLOW_PATTERN = BILL_MAP + "keep = {Conta = '(a+)+'}\n"  # time grows with two to the power of the length
+LONG = BILLS + "a" * 60 + "!;03/2024;1\n"
+
+
+@pytest.mark.parametrize(("limit", "most"), [("MAX_CPU", 1), ("MAX_BYTES", 2**26)])
+def test_a_map_or_a_file_that_takes_too_much_ends_alone(client, monkeypatch, limit, most):
+    monkeypatch.setattr(table_process, limit, most)
+    assert error_in(with_map(client, SLOW_PATTERN, faturas=LONG), 413)["code"] == "too_large"
+
+
+def test_tables_beside_others_that_are_read_come_again_later(client):
+    with table_process.ONE_AT_A_TIME:
+        answer = with_map(client, BILL_MAP, faturas=BILLS)
+    assert error_in(answer, 503)["code"] == "busy"
+    assert answer.headers["Retry-After"]
+
+
+@pytest.mark.parametrize("value", [print, subprocess.Popen, Path], ids=lambda value: value.__name__)
+def test_of_the_process_that_reads_tables_nothing_but_tables_is_taken(value):
+    with pytest.raises(pickle.UnpicklingError):
+        table_process.TableUnpickler(io.BytesIO(pickle.dumps(value))).load()
 
 
 def test_one_table_comes_as_text_under_canonical_names_or_by_a_shipped_map(client):

@@ -22,6 +22,9 @@ OLE, ZIP = b"\xd0\xcf\x11\xe0", b"PK\x03\x04"
 ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 # A formula that no program has computed: its cell has no value beside it.
 WITHOUT_VALUE = re.compile(rb"</f>(?:<v\s*/>|<v></v>)?</c>|<f[^>]*/></c>")
+CELL_COLUMN, ROW = re.compile(rb' r="([A-Z]{1,9})[0-9]'), re.compile(rb'<row [^>]*?\br="([0-9]{1,18})"')
+SLICE, OVERLAP = 2**24, 64  # bytes in which cells are looked for at once; a reference is shorter
+PANIC = "PanicException"  # of Rust, no Exception
 MERGED, OTHER_SHEETS = "merged cells, filled with their value", "other sheets, not read"
 
 
@@ -54,7 +57,7 @@ def _cells(source: TableFile, layout: Layout, notes: Counter[str]) -> tuple[list
     try:
         with calamine.load_workbook(io.BytesIO(content)) as workbook:
             sheet = _sheet(source, workbook, layout, notes)
-            _check_size(source, sheet)
+            _check_size(source, sheet.total_height, sheet.total_width)
             rows = [[_cell(value) for value in row] for row in sheet.to_python(skip_empty_area=False)]
             _fill_merged(rows, sheet, notes)
     except calamine.PasswordError as error:
@@ -62,6 +65,10 @@ def _cells(source: TableFile, layout: Layout, notes: Counter[str]) -> tuple[list
     except calamine.CalamineError as error:
         what = str(error).partition("\n")[0] or type(error).__name__
         raise DamagedFile(f"{source} cannot be read as a spreadsheet ({what}); save it as XLSX or CSV.") from error
+    except BaseException as error:
+        if type(error).__name__ != PANIC:
+            raise
+        raise DamagedFile(f"{source} is a damaged spreadsheet; save it again, or as CSV.") from None
     return rows, 1
 
 
@@ -88,11 +95,27 @@ def _check_archive(source: TableFile, content: bytes) -> None:
             )
         for member in members:
             if "worksheets/" in member.filename and member.filename.endswith(".xml"):
-                n = len(WITHOUT_VALUE.findall(archive.read(member)))
-                if n:
-                    raise DamagedFile(
-                        f"{source} has {n:,} formulas without their results; open it in a spreadsheet program, save it."
-                    )
+                _check_sheet(source, archive.read(member))
+
+
+def _check_sheet(source: TableFile, xml: bytes) -> None:
+    n = len(WITHOUT_VALUE.findall(xml))
+    if n:
+        raise DamagedFile(
+            f"{source} has {n:,} formulas without their results; open it in a spreadsheet program, save it."
+        )
+    # The library takes memory for all cells up to the last one, and ends the process where there is not so much.
+    slices = range(0, len(xml), SLICE)
+    columns = {column for start in slices for column in CELL_COLUMN.findall(xml, start, start + SLICE + OVERLAP)}
+    _check_size(source, max(map(int, ROW.findall(xml)), default=0), max(map(_column_number, columns), default=0))
+
+
+def _column_number(letters: bytes) -> int:
+    """1 of A, 27 of AA."""
+    number = 0
+    for letter in letters:
+        number = 26 * number + letter - 64
+    return number
 
 
 def _sheet(source: TableFile, workbook, layout: Layout, notes: Counter[str]):
@@ -108,11 +131,11 @@ def _sheet(source: TableFile, workbook, layout: Layout, notes: Counter[str]):
     return workbook.get_sheet_by_name(layout.sheet)
 
 
-def _check_size(source: TableFile, sheet) -> None:
-    if sheet.total_width > MAX_COLUMNS or sheet.total_height * sheet.total_width > MAX_CELLS:
+def _check_size(source: TableFile, height: int, width: int) -> None:
+    if width > MAX_COLUMNS or height * width > MAX_CELLS:
         raise DamagedFile(
-            f"{source} has {sheet.total_height:,} rows and {sheet.total_width:,} columns, at most {MAX_COLUMNS:,} "
-            f"columns and {MAX_CELLS:,} cells are read; save it as CSV."
+            f"{source} has {height:,} rows and {width:,} columns, at most {MAX_COLUMNS:,} columns and {MAX_CELLS:,} "
+            "cells are read; delete what stands far away from the table, or save it as CSV."
         )
 
 

@@ -16,7 +16,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from fairmeter.core.types import QualityFlag, Score
 from fairmeter.scoring import examples
 from fairmeter.scoring.batches import MonitoredScorer, Outcome, Scorer, score_one, score_rows
-from fairmeter.scoring.mapped_uploads import MAP, csv_upload, mapped_upload
+from fairmeter.scoring.mapped_uploads import MAP, MappedScores, csv_upload, mapped_upload
 from fairmeter.scoring.payloads import RequestLimits, Row, parse_client, parse_row, rows_of_json, rows_of_ndjson
 from fairmeter.scoring.problems import Problem, bad_value
 from fairmeter.scoring.uploads import read_upload
@@ -26,6 +26,7 @@ from fairmeter.web.http.errors import JSON
 from fairmeter.web.http.openapi_app import Api
 from fairmeter.web.scoring_api import open_inference, schemas
 from fairmeter.web.scoring_api.responses import batch_response, score_response
+from fairmeter.web.scoring_api.table_process import read_apart
 from fairmeter.web.server import policies
 from fairmeter.web.server.policies import RoutePolicy
 
@@ -106,7 +107,7 @@ def _add_scoring(
         with one_batch if (request.content_length or 0) > policies.LIGHT_BODY else nullcontext():
             monitored = MonitoredScorer(scorer)
             if kind == CSV or (kind == MULTIPART and MAP in body):
-                by_map = mapped_upload(body, limits) if kind == MULTIPART else csv_upload(body, _map_name(), limits)
+                by_map = _tables(kind, body, limits)
                 outcomes, quality = list(by_map.scored(monitored, with_reasons)), by_map.quality
             else:
                 rows, quality = _rows(kind, body, limits)
@@ -127,9 +128,11 @@ def _is_recorded(guard: AccessControl, desk: DeskRoutes | None) -> bool:
     return is_asked
 
 
-def _map_name() -> str | None:
-    """The shipped map that the address names."""
-    return request.args.get(MAP)
+def _tables(kind: str, body, limits: RequestLimits) -> MappedScores:
+    """Files by their own map, or one CSV file by the shipped map that the address names. Raises Problem."""
+    if kind == MULTIPART:
+        return mapped_upload(body, limits, read_apart)
+    return csv_upload(body, request.args.get(MAP), limits)
 
 
 def _flag(name: str, default: str) -> bool:

@@ -291,3 +291,28 @@ def test_a_broken_file_is_refused_in_one_sentence(tmp_path, name, content, words
     assert "\n" not in text
     assert text.endswith(".")
     assert len(text) < 2_000
+
+
+FAR_CELLS = [(2**20 - 1, 2**14 - 1), (2**20 - 1, 99), (700, 2**14 - 1)]
+
+
+@pytest.mark.parametrize(("row", "column"), FAR_CELLS)
+def test_a_cell_far_away_is_refused_before_memory_is_taken_for_all_between(tmp_path, row, column):
+    """The library would ask for up to half a terabyte, and end the process."""
+    content = workbook(["client_id"], ["A-1"], write=lambda sheets: sheets[0].write(row, column, 1))
+    path = written(tmp_path, "readings.xlsx", content)
+    with pytest.raises(TableError, match=rf"{row + 1:,} rows and {column + 1:,} columns"):
+        read_readings(path)
+
+
+def test_a_panic_of_the_library_is_a_damaged_file(tmp_path, monkeypatch):
+    class PanicException(BaseException):
+        """As pyo3's."""
+
+    def panic(*_, **__):
+        raise PanicException
+
+    monkeypatch.setattr("python_calamine.load_workbook", panic)
+    path = written(tmp_path, "readings.xlsx", workbook(["client_id"], ["A-1"]))
+    with pytest.raises(TableError, match="damaged spreadsheet"):
+        read_readings(path)
