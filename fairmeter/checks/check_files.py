@@ -26,6 +26,7 @@ from fairmeter.data.partitioned.reading_parts import DailyReadings, DiskSpace
 from fairmeter.data.readings import ReadingTables
 from fairmeter.data.tables import Tables
 from fairmeter.scoring.inputs import read_base_tables
+from fairmeter.wording.phrases import Phrase
 
 MOST_UNKNOWN = 0.05  # share of rows of unknown clients, from which they are a finding
 KINDS = ("clients", "invoices", "readings")
@@ -100,14 +101,13 @@ def _of_flags(flags: Sequence[QualityFlag], n_rows: dict[str, int]) -> Iterator[
         least = FLAGS_TO_LOOK_AT.get(flag.flag)
         table = "readings" if "reading" in flag.flag or flag.flag == "gap_days" else "invoices"
         if least is not None and flag.n > least * max(n_rows[table], 1):
-            yield CheckFinding(CheckLevel.LOOK, table, flag.text.rstrip("."))
+            yield CheckFinding(CheckLevel.LOOK, table, flag.text.rstrip("."), flag=flag)
 
 
 def _of_labels(clients: ClientChecks) -> Iterator[CheckFinding]:
     labels = clients.labels
     if labels and labels.n_inspected and labels.n_frauds in (0, labels.n_inspected):
-        what = "no fraud" if not labels.n_frauds else "nothing but frauds"
-        text = f"of {labels.n_inspected:,} inspected clients there is {what}: nothing can be learnt from them"
+        text = Phrase("check.all_frauds" if labels.n_frauds else "check.no_fraud", inspected=labels.n_inspected)
         yield CheckFinding(CheckLevel.LOOK, "clients", text, "label = {column = ..., values = {... = 1, ... = 0}}")
 
 

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from enum import IntEnum
 from typing import NamedTuple
 
+from fairmeter.core.types import QualityFlag
+
 
 class CheckLevel(IntEnum):
     """How much a finding matters; the number is the exit code of a check whose worst finding it is."""
@@ -14,12 +16,17 @@ class CheckLevel(IntEnum):
 
 
 class CheckFinding(NamedTuple):
-    """One finding. [table: "clients", "invoices", "readings", "map"; line: for the map, where one mends it]"""
+    """One finding.
+
+    table: "clients", "invoices", "readings", "files"; text: a Phrase, but of a file that cannot be read English; line:
+    for the map, where one mends it; flag: that the finding is about.
+    """
 
     level: CheckLevel
     table: str
     text: str
     line: str | None = None
+    flag: QualityFlag | None = None
 
 
 def exit_code(findings: Iterable[CheckFinding]) -> int:

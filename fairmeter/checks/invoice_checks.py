@@ -13,6 +13,7 @@ import numpy as np
 from fairmeter.checks.findings import CheckFinding, CheckLevel
 from fairmeter.core.calendar import DAYS_PER_MONTH
 from fairmeter.core.types import Table
+from fairmeter.wording.phrases import Phrase
 
 LEVELS = tuple(f"consumption_level_{i}" for i in (1, 2, 3, 4))
 ENERGY_NAMES = ("electricity", "gas")
@@ -78,26 +79,18 @@ class InvoiceChecks:
     def findings(self) -> Iterator[CheckFinding]:
         """What looks wrong, each with the line of the map that mends it."""
         if self.median_kwh > MOST_KWH:
-            text = f"half of the clients use over {self.median_kwh:,.0f} kWh of electricity a month: this looks like Wh"
-            yield _look(text, 'consumption = {column = "...", unit = "Wh"}')
+            yield _look(Phrase("check.wh", kwh=self.median_kwh), 'consumption = {column = "...", unit = "Wh"}')
         if self.median_kwh < FEWEST_KWH:
-            text = (
-                f"half of the clients use under {self.median_kwh:.2f} kWh of electricity a month: this looks like MWh"
-            )
-            yield _look(text, 'consumption = {column = "...", unit = "MWh"}')
+            yield _look(Phrase("check.mwh", kwh=self.median_kwh), 'consumption = {column = "...", unit = "MWh"}')
         if self.n_indexed >= MIN_INDEXED and self.n_fitting < MIN_FITTING_SHARE * self.n_indexed:
-            text = (
-                f"of {self.n_indexed:,} invoices with both indices only {self.n_fitting:,} bill the difference between "
-                "them: a coefficient or a unit is missing, or the indices are of another column"
-            )
+            text = Phrase("check.indices", indexed=self.n_indexed, fitting=self.n_fitting)
             yield _look(text, 'coefficient = "..."')
         typical = next(iter(self.months), 1.0)
         if typical > 24:
-            text = f"most invoices are over {typical:.0f} months: this looks like days"
-            yield _look(text, 'months = {unit = "days", column = "..."}')
+            yield _look(Phrase("check.days", months=typical), 'months = {unit = "days", column = "..."}')
 
 
-def _look(text: str, line: str) -> CheckFinding:
+def _look(text: Phrase, line: str) -> CheckFinding:
     return CheckFinding(CheckLevel.LOOK, "invoices", text, line)
 
 

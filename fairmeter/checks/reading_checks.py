@@ -12,6 +12,7 @@ import numpy as np
 
 from fairmeter.checks.findings import CheckFinding, CheckLevel
 from fairmeter.core.types import Table
+from fairmeter.wording.phrases import Phrase
 
 DAY, HOUR = 24 * 60, 60  # minutes
 NIGHT = range(7)  # hours among which the least use of homes lies
@@ -99,26 +100,22 @@ class ReadingChecks:
         """What looks wrong, each with the line of the map that mends it."""
         median = self.median_kwh
         if self.n_registers > REGISTER_SHARE * max(self.n_clients, 1):
-            text = (
-                f"the values of {self.n_registers:,} of {self.n_clients:,} clients never fall: they look like registers"
-            )
+            text = Phrase("check.registers", rising=self.n_registers, clients=self.n_clients)
             yield CheckFinding(CheckLevel.UNUSABLE, "readings", text, "register = true")
         elif median > MOST_KWH:
-            text = f"half of the clients use over {median:,.0f} kWh a day: this looks like Wh"
+            text = Phrase("check.day_wh", kwh=median)
             yield CheckFinding(CheckLevel.UNUSABLE, "readings", text, 'consumption_kwh = {column = "...", unit = "Wh"}')
         if median < FEWEST_KWH:
-            text = (
-                f"half of the clients use under {median:.3f} kWh a day: this looks like MWh, or kW of short intervals"
-            )
+            text = Phrase("check.day_mwh", kwh=median)
             yield CheckFinding(
                 CheckLevel.UNUSABLE, "readings", text, 'consumption_kwh = {column = "...", unit = "MWh"}'
             )
         hour = self.least_hour
         if hour is not None and self.n_clients >= MIN_CLIENTS and hour not in NIGHT:
-            text = f"the least is used from {hour}:00 to {hour + 1}:00: the clock may be another one"
+            text = Phrase("check.clock", hour=hour, next=hour + 1)
             yield CheckFinding(CheckLevel.LOOK, "readings", text, 'read_at = {column = "...", clock = "UTC"}')
         if self.n_estimated > MANY_ESTIMATED * self.n:
-            text = f"{self.n_estimated:,} of {self.n:,} readings are estimates: scores of such clients rest on little"
+            text = Phrase("check.estimates", estimated=self.n_estimated, readings=self.n)
             yield CheckFinding(CheckLevel.LOOK, "readings", text)
 
 

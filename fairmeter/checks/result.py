@@ -12,6 +12,7 @@ from fairmeter.checks.findings import CheckFinding, exit_code
 from fairmeter.checks.invoice_checks import InvoiceChecks
 from fairmeter.checks.reading_checks import ReadingChecks
 from fairmeter.core.types import QualityFlag
+from fairmeter.wording.phrases import Phrase
 
 # Flags of rows that no score is made of; the other flags count rows that stay.
 LEFT_OUT = frozenset({
@@ -65,6 +66,6 @@ class CheckResult:
         return [flag for flag in self.flags if flag.flag in LEFT_OUT]
 
     @property
-    def lost(self) -> list[tuple[str, str]]:
+    def lost(self) -> list[tuple[str, Phrase]]:
         """(missing columns, what the score loses without them)."""
         return describe_lost(self.missing, self.invoices is not None)

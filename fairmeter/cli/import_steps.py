@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fairmeter.analysis.energy_balance import EnergyBalances
+from fairmeter.checks.findings import CheckFinding
 from fairmeter.core.types import DataIncident, QualityFlag, Score
 from fairmeter.data.exogenous import Exogenous
 from fairmeter.data.files import TableError
@@ -220,10 +221,7 @@ def check_summary(result) -> dict[str, Any]:
     """A CheckResult as JSON, without its figures: those are in the report."""
     return {
         "exit_code": result.exit_code,
-        "findings": [
-            {"level": finding.level.name.lower(), "table": finding.table, "text": finding.text, "line": finding.line}
-            for finding in sorted(result.findings, key=lambda f: -f.level)[:MAX_SHOWN]
-        ],
+        "findings": [_finding(one) for one in sorted(result.findings, key=lambda f: -f.level)[:MAX_SHOWN]],
         "tables": [
             {
                 "name": table.name,
@@ -247,6 +245,11 @@ def check_summary(result) -> dict[str, Any]:
         "n_invoices": result.invoices.n if result.invoices else 0,
         "n_readings": result.readings.n if result.readings else 0,
     }
+
+
+def _finding(one: CheckFinding) -> dict[str, Any]:
+    flag = one.flag and _flags([one.flag])[0]
+    return {"level": one.level.name.lower(), "table": one.table, "text": one.text, "line": one.line, "flag": flag}
 
 
 def _flags(flags: Sequence[QualityFlag]) -> list[dict]:
@@ -279,7 +282,7 @@ def trial_summary(run: ScoredBase) -> dict[str, Any]:
             if score.value is not None
         ],
         "flags": _flags(tables.flags),
-        "incidents": [incident.text for incident in run.incidents],
+        "incidents": [{"flag": one.kind, "n": one.n_clients, "text": one.text} for one in run.incidents],
         "warning": describe_unlike(run.drift),
         "drift": describe_drift(run.drift),
     }

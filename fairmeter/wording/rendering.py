@@ -216,6 +216,7 @@ FORMATS: dict[str, Callable[[Any, Locale], str]] = {
     "plain": _number(".0f"),
     "tenth": _number(".1f"),
     "hundredth": _number(".2f"),
+    "thousandth": _number(".3f"),
     "general": _number("g"),
     "signed": _signed,
     "share": _share,

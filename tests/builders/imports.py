@@ -6,6 +6,7 @@ from fairmeter.cli.imports import work_on_steps
 from fairmeter.desk.import_files import ImportFiles
 from fairmeter.desk.imports import Imports
 from fairmeter.store import Store
+from fairmeter.wording.phrases import Phrase
 
 BOUNDARY = "a-line-between-files"
 MAP = '[clients]\nclient_id = "Nr"\n\n[invoices]\nclient_id = "Nr"\ninvoice_on = "Data"\nconsumption = "kWh"\n'
@@ -18,7 +19,20 @@ FOUND = {
     "check": {
         "checked": {
             "exit_code": 1,
-            "findings": [{"level": "look", "table": "invoices", "text": "This looks like Wh", "line": 'unit = "Wh"'}],
+            "findings": [
+                {
+                    "level": "unusable", "table": "files", "text": "bills.csv holds <b>nothing</b>.", "line": None,
+                    "flag": None,
+                },
+                {
+                    "level": "look", "table": "invoices", "text": Phrase("check.wh", kwh=250_000.0),
+                    "line": 'unit = "Wh"', "flag": None,
+                },
+                {
+                    "level": "look", "table": "readings", "text": "Days without readings: 7", "line": None,
+                    "flag": {"flag": "gap_days", "n": 7, "text": "Days without readings: 7."},
+                },
+            ],
             "tables": [
                 {
                     "name": "invoices", "files": ["bills.csv"], "n_files": 1, "unused": ["=1+1"],
@@ -27,7 +41,7 @@ FOUND = {
                     ],
                 }
             ],
-            "missing": [{"columns": "region", "loss": "comparison with its region"}],
+            "missing": [{"columns": "region", "loss": Phrase("lost.region")}],
             "left_out": [{"flag": "duplicate_invoices", "n": 1, "text": "Twice: 1."}],
             "n_clients": 1, "n_invoices": 11, "n_readings": 0,
         }
@@ -35,7 +49,7 @@ FOUND = {
     "score": {
         "trial": {
             "digest": "d", "model_version": "1", "n_clients": 1, "n_by_severity": {"high": 1}, "n_suspected": 1,
-            "n_at_desk": 0, "flags": [], "incidents": ["Half fell at once."],
+            "n_at_desk": 0, "flags": [], "incidents": [{"flag": "same_factor", "n": 40, "text": "Half fell at once."}],
             "warning": "These are unlike.", "drift": ["Nothing has drifted."],
             "first": [
                 {"client_id": "=cmd|7", "severity": "high", "probability": 0.7, "percentile": None, "reason": "A fall."}

@@ -125,10 +125,19 @@ def test_a_huge_map_is_refused(desk):
 
 def test_the_check_shows_rows_as_found_and_as_understood_and_the_line_to_write(desk):
     text = desk.at("checked").page().text
-    assert 'This looks like Wh In the map, write: unit = "Wh"' in text
+    assert 'this looks like Wh In the map, write: unit = "Wh"' in text
     assert "Row: bills.csv, line 2 As it stands Nr <b>7</b> As understood client_id 7" in text
-    assert "1 clients, 11 invoices, 0 readings. Left out Twice: 1. invoices: bills.csv" in text
+    assert "1 clients, 11 invoices, 0 readings. Left out Twice: 1. Invoices: bills.csv" in text
     assert "region: comparison with its region" in text
+
+
+@pytest.mark.parametrize("language", ["fr", "ar"])
+def test_what_check_and_trial_found_is_in_the_readers_language(desk, language):
+    desk.at("scored").client.set_cookie("language", language)
+    page = desk.page()
+    for english in ("Half fell at once", "looks like", "comparison with", "Days without readings", "Unusable"):
+        assert english not in page.text, english
+    assert 'bdi lang="en">bills.csv holds &lt;b&gt;nothing' in page.whole
 
 
 def test_the_trial_shows_clients_and_drift_and_asks_for_a_confirmation(desk):

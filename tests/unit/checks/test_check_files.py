@@ -17,6 +17,8 @@ from fairmeter.data.partitioned import disk, reading_parts
 from fairmeter.data.partitioned.reading_parts import DiskSpace
 from fairmeter.data.tables import CLIENT_FIELDS, INVOICE_FIELDS
 from fairmeter.reports.check_report import check_page
+from fairmeter.wording.locales import locale_of
+from fairmeter.wording.phrases import worded
 from tests.builders.tables import a_client, an_invoice, csv_text, written
 
 
@@ -129,6 +131,27 @@ def test_a_map_without_a_date_is_a_finding(brazilian):
     result = check_files([brazilian.files], data_map)
     assert result.exit_code == CheckLevel.UNUSABLE
     assert any("invoice_on" in finding.text for finding in result.findings)
+
+
+def test_findings_and_losses_are_in_the_languages_of_the_desk(tmp_path, checked):
+    clients = [a_client(f"c-{i}", label=0) for i in range(3)]
+    days = check_files([], readings=daily(tmp_path, factor=1000, hour=14)).findings
+    frauds = check_files([written(tmp_path / "labels", clients, [an_invoice(f"c-{i}") for i in range(3)])]).findings
+    texts = [finding.text for finding in (*days, *frauds) if finding.flag is None]
+    texts += [loss for _, loss in checked.lost]
+    assert len(texts) > 4
+    for language in ("fr", "ar"):
+        said = [worded(text, locale_of(language)) for text in texts]
+        assert not set(said) & set(texts), language
+
+
+def test_a_finding_about_a_flag_names_it(tmp_path):
+    invoices = [
+        an_invoice("c-1", invoice_on=f"2012-{month:02d}-17", old_index=9, new_index=1) for month in range(1, 13)
+    ]
+    result = check_files([written(tmp_path, [a_client("c-1")], invoices)])
+    of_flags = {finding.flag.flag: finding.text for finding in result.findings if finding.flag}
+    assert "index_runs_backwards" in of_flags
 
 
 def test_labels_of_one_kind_are_to_be_looked_at(tmp_path):
