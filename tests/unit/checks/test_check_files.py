@@ -135,7 +135,7 @@ def test_a_map_without_a_date_is_a_finding(brazilian):
 
 def test_findings_and_losses_are_in_the_languages_of_the_desk(tmp_path, checked):
     clients = [a_client(f"c-{i}", label=0) for i in range(3)]
-    days = check_files([], readings=daily(tmp_path, factor=1000, hour=14)).findings
+    days = check_files([], readings=daily(tmp_path, hour=14)).findings
     (labels := tmp_path / "labels").mkdir()
     frauds = check_files([written(labels, clients, [an_invoice(f"c-{i}") for i in range(3)])]).findings
     texts = [finding.text for finding in (*days, *frauds) if finding.flag is None]
