@@ -28,6 +28,7 @@ MAX_BYTES = 10 * 2**20  # per uploaded photo; those of phones have 2 to 6 MB
 # A few bytes can decode to a gigabyte. A baseline JPEG of 50 million pixels takes 60 MB for a moment, as it can be
 # decoded at a fraction of its size; any other picture of 16 million pixels takes 150 MB.
 MAX_PIXELS, MAX_PIXELS_BASELINE_JPEG = 16_000_000, 50_000_000
+SCAN, MAX_SCANS = b"\xff\xda", 100  # of a JPEG, each decoded over the whole picture; cameras write one, the web ten
 MIN_SIDE, MAX_SIDE = 16, 1600  # pixels; a seal and an index are legible at 1600
 QUALITY = 82
 FORMATS = ("JPEG", "PNG")  # no other decoder is tried
@@ -157,6 +158,8 @@ def _decoded(data: bytes, number: int) -> "Image.Image":
         limit = MAX_PIXELS_BASELINE_JPEG if is_baseline else MAX_PIXELS
         if width * height > limit:  # known from the header, before anything is decoded
             raise invalid_photo(number, f"has {width} x {height} pixels; the limit is {limit // 10**6} million")
+        if picture.format != "PNG" and data.count(SCAN) > MAX_SCANS:  # a few bytes each, and milliseconds
+            raise invalid_photo(number, f"has over {MAX_SCANS} scans; save it anew as an ordinary JPEG")
         if min(width, height) < MIN_SIDE:
             raise invalid_photo(number, f"has {width} x {height} pixels; each side needs {MIN_SIDE} at least")
         picture.thumbnail((MAX_SIDE, MAX_SIDE), reducing_gap=1.0)

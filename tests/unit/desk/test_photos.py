@@ -86,6 +86,13 @@ def test_a_large_picture_is_made_smaller(size):
     assert seen_picture(picture_of(a_photo(size))).size == (1600, 1200)
 
 
+def with_scans(n):
+    """A progressive JPEG with the last of its scans again and again: 10 MB of them would take minutes."""
+    whole = a_photo((400, 300), progressive=True)
+    last = whole[whole.rindex(photos.SCAN) : -2]
+    return whole[:-2] + last * n + whole[-2:]
+
+
 @pytest.mark.parametrize(
     ("sent", "told"),
     [
@@ -102,6 +109,7 @@ def test_a_large_picture_is_made_smaller(size):
         (bomb(4_001, 4_000), "4001 x 4000 pixels"),
         (a_photo((4_001, 4_000), progressive=True), "4001 x 4000 pixels"),
         (a_photo((15, 400)), "each side needs 16"),
+        (with_scans(200), "has over 100 scans"),
         (b"\0" * (photos.MAX_BYTES + 1), "larger than 10 MB"),
     ],
 )
@@ -109,6 +117,10 @@ def test_what_is_no_photo_is_refused_in_words(sent, told):
     with pytest.raises(Problem, match=told) as refused:
         picture_of(sent, 2)
     assert (refused.value.status, refused.value.fields[0].path) == (422, "photos.2")
+
+
+def test_the_scans_of_an_ordinary_progressive_picture_are_taken():
+    assert seen_picture(picture_of(with_scans(0))).size == (400, 300)
 
 
 @fewer(2, suppress_health_check=list(HealthCheck))  # an example encodes and decodes a picture
