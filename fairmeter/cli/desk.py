@@ -195,7 +195,10 @@ def audit(
 
 
 def _write_lines(path: Path, lines: Iterable[str]) -> None:
-    with path.open("x", encoding="utf-8") as file:
+    """Write a new file that its owner alone reads. Raises OSError."""
+    from fairmeter.desk.backups import OWNER_ONLY
+
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY), "w", encoding="utf-8") as file:
         file.writelines(f"{line}\n" for line in lines)
 
 

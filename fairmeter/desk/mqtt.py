@@ -21,6 +21,8 @@ from urllib.parse import unquote, urlsplit
 
 from fairmeter.core.client_ids import problem_with_id
 from fairmeter.data.readings import parse_moment
+from fairmeter.scoring.payloads import check_text
+from fairmeter.scoring.problems import Problem
 from fairmeter.store import QUALITIES, Hold, IngestionResult, MeterReading, Sender, Store, StoreUnavailable
 
 PORTS = {"mqtt": 1883, "mqtts": 8883}
@@ -31,6 +33,7 @@ AT_LEAST_ONCE = 1  # MQTT's quality of service
 MAX_QUEUED = 1000  # messages received and not stored yet
 BATCH_SIZE, BATCH_WAIT = 500, 0.2  # messages stored at once; seconds that the first of them waits for others
 MAX_ID = 200  # characters of a client id
+MAX_BYTES = 8 * 2**20  # of a message, as of POST /readings
 RETRY = 2.0  # seconds between tries while the database does not answer, or another process listens
 LISTENING = 0x6661696D  # names this work among those that one process at a time does
 
@@ -68,10 +71,13 @@ SENDER = Sender("listen", "MQTT")
 
 def readings_in(payload: bytes) -> list[MeterReading]:
     """The readings of a message. Raises BadMessage, which quotes no value."""
+    if len(payload) > MAX_BYTES:
+        raise BadMessage(f"over {MAX_BYTES // 2**20} MB; send it in several messages")
     try:
+        check_text(payload)
         content = json.loads(payload)
         return [_reading(row) for row in (content if isinstance(content, list) else [content])]
-    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError, Problem):
         raise BadMessage("no reading {client_id, read_at, consumption_kwh} and no list of them") from None
 
 

@@ -173,6 +173,7 @@ def test_the_end_of_the_chain_and_the_whole_chain_go_elsewhere(run, app, store, 
     lines = [json.loads(line) for line in (tmp_path / "chain.jsonl").read_text().splitlines()]
     assert f"{lines[-1]['seq']}:{lines[-1]['hash']}" == head
     assert [line["why"] for line in lines if line["chain"] == "move"]
+    assert (tmp_path / "chain.jsonl").stat().st_mode & 0o777 == 0o600
     assert run("audit", "--export", str(tmp_path / "chain.jsonl")).exit_code == 1
 
 

@@ -74,6 +74,15 @@ def test_a_message_that_holds_no_reading_is_refused_without_quoting_it(change):
         readings_in(json.dumps(READING | change).encode())
 
 
+@pytest.mark.parametrize(
+    ("payload", "why"), [(b" " * (2**23 + 1), "over 8 MB"), (b"[" + b"[]," * 2**20 + b"[]]", "no reading")]
+)
+def test_a_message_that_would_take_many_times_its_size_is_refused_before_it_is_built(monkeypatch, payload, why):
+    monkeypatch.setattr("fairmeter.desk.mqtt.json.loads", None)
+    with pytest.raises(BadMessage, match=why):
+        readings_in(payload)
+
+
 @given(JSON_VALUES.map(fuzzed) | st.binary(max_size=60))
 def test_no_message_breaks_the_listener(payload):
     with suppress(BadMessage):
