@@ -8,6 +8,12 @@ RUN pip install --no-cache-dir pipenv==2026.10.3
 COPY Pipfile Pipfile.lock ./
 RUN pipenv sync --categories packages
 
+# The trees in C. Only here a compiler is needed.
+FROM python:3.11 AS trees
+WORKDIR /app
+COPY fairmeter fairmeter
+RUN python fairmeter/models/runtime/build.py
+
 FROM node:24-slim AS scripts
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
@@ -22,6 +28,7 @@ COPY gunicorn.conf.py predict.py features.py model.bin model.bin.sha256 ./
 COPY data/alerts.toml data/alerts.toml
 COPY data/validation/metrics.json data/validation/metrics.json
 COPY fairmeter fairmeter
+COPY --from=trees /app/fairmeter/models/runtime/_trees.*.so fairmeter/models/runtime/
 # Of the packages for pages, the files that fairmeter/web/pages/site.py serves.
 COPY --from=scripts /app/node_modules/echarts/dist/echarts.common.min.js node_modules/echarts/dist/
 # By number, so that a cluster can see that it is not root.

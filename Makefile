@@ -31,6 +31,8 @@ ALL = .venv/.everything
 DOCS = .venv/.docs
 # Scripts of pages, by npm. A machine without npm gets it from PyPI, into the place of pipenv.
 SCRIPTS = node_modules/.package-lock.json
+# Trees in C, where there is a compiler; without one they run in NumPy, more slowly. Current ones are not made again.
+COMPILED = @$(PY) fairmeter/models/runtime/build.py --quiet || true
 NODE_VERSION = 24.11.1
 
 .DEFAULT_GOAL := help
@@ -41,20 +43,24 @@ help: ## list the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
 install: $(ALL) $(SCRIPTS) ## everything into .venv: serving, training, development, Spark
+	$(COMPILED)
 
 run: $(SERVING) $(SCRIPTS) ## the service with its demo data on 127.0.0.1:9696, open to whoever sits at this machine
+	$(COMPILED)
 	@echo "Fairmeter starts at http://127.0.0.1:9696 (Ctrl-C stops it)."
 	@echo "That is the dashboard; http://127.0.0.1:9696/docs are the routes, and README.md has a curl that scores a client."
 	@echo "The first time, the desk's demo clients are there some 25 s later."
 	@OPEN=1 $(PY) -m flask --app predict demo --feed & OPEN=1 $(PY) -m gunicorn --bind 127.0.0.1:9696 predict:app
 
 quick: $(ALL) ## the tests of the packages by themselves, in under a minute: no database, no training, no browser
+	$(COMPILED)
 	$(PYTEST) tests/unit tests/architecture
 
 # How many examples the tests by hypothesis try: tests/conftest.py. `make quick` takes few.
 test check: export HYPOTHESIS_PROFILE ?= ci
 
 test: $(ALL) $(SCRIPTS) ## the tests, all but those that are marked nightly
+	$(COMPILED)
 	$(PYTEST) -m "not nightly" --durations=25
 
 nightly: export HYPOTHESIS_PROFILE ?= nightly
@@ -74,6 +80,7 @@ train: $(ALL) ## model.bin and report/ from data/archive.zip, or from the sample
 	$(PY) train.py $(ARGS)
 
 bench: $(ALL) ## the table of speed and memory
+	$(COMPILED)
 	$(PY) -m benchmarks.speed.bench
 
 load: $(ALL) ## the service under load, beside bare Flask; a quarter of an hour, or make load ARGS="--seconds 2 --minutes 2"

@@ -7,6 +7,11 @@ RUN pip install --no-cache-dir pipenv==2026.10.3
 COPY Pipfile Pipfile.lock ./
 RUN pipenv sync --categories "packages train"
 
+FROM python:3.11 AS trees
+WORKDIR /app
+COPY fairmeter fairmeter
+RUN python fairmeter/models/runtime/build.py
+
 FROM python:3.11-slim
 ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /app
@@ -16,6 +21,7 @@ COPY gunicorn.conf.py predict.py features.py train.py score.py model.bin model.b
 COPY data/alerts.toml data/alerts.toml
 COPY data/validation/metrics.json data/validation/metrics.json
 COPY fairmeter fairmeter
+COPY --from=trees /app/fairmeter/models/runtime/_trees.*.so fairmeter/models/runtime/
 USER 10001
 ENTRYPOINT ["python"]
 CMD ["score.py", "--help"]

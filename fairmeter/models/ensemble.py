@@ -179,7 +179,8 @@ class Ensemble:
             else:
                 others.append((member, weight))
         if general:
-            branching.append((TreeArrays.weighted_sum(general), 1.0))
+            joined = TreeArrays.weighted_sum(general)
+            branching.append((joined.compiled() or joined, 1.0))
         return branching, others
 
     def _rowwise(

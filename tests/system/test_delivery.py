@@ -145,6 +145,7 @@ def test_nothing_but_what_the_image_copies_is_sent_to_its_build():
     assert rules[0] == "*"
     assert {rule[1:] for rule in rules if rule.startswith("!")} == copied_into_the_image()
     assert not is_sent("fairmeter/__pycache__/app.pyc")
+    assert not is_sent("fairmeter/models/runtime/_trees.cpython-311-x86_64-linux-gnu.so")
     assert not is_sent("data/sample.zip")
 
 
@@ -157,6 +158,12 @@ def test_the_image_installs_the_serving_packages_only():
     installs = [line for line in dockerfile("RUN") if "install" in line or "sync" in line]
     assert installs[-1] == "pipenv sync --categories packages"
     assert all(line.startswith("pip install --no-cache-dir pipenv==") for line in installs[:-1])
+
+
+def test_the_image_takes_the_compiled_trees_after_the_package_that_holds_their_source():
+    final = (ROOT / "Dockerfile").read_text().rsplit("\nFROM ", 1)[1]
+    assert final.index("COPY fairmeter ") < final.index("COPY --from=trees ")
+    assert "python fairmeter/models/runtime/build.py" in dockerfile("RUN")
 
 
 def test_the_image_does_not_run_as_root():
@@ -175,7 +182,7 @@ def test_image_makefile_and_lock_agree_on_python_and_pipenv():
     assert f"pipenv=={pipenv_version()}" in " ".join(dockerfile("RUN"))
     supported = SpecifierSet(lock()["_meta"]["requires"]["python_version"])
     stages = [base for base in dockerfile("FROM") if not base.startswith("node:")]  # scripts of pages come from there
-    bases = {re.match(r"python:(\d+\.\d+)-slim", base)[1] for base in stages}
+    bases = {re.match(r"python:(\d+\.\d+)(-slim| AS trees)", base)[1] for base in stages}
     assert len(bases) == 1, "packages installed for one Python do not run with another"
     assert all(supported.contains(base) for base in bases)
 

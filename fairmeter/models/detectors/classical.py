@@ -125,7 +125,7 @@ class IsolationForest:
 
     def score(self, features: np.ndarray) -> np.ndarray:
         features = _clipped(features, self.only_falls)
-        path = onnx_trees.run(self.graph, _filled(features, self.filling))[:, 0] / TREES
+        path = onnx_trees.tree_sums(self.graph, _filled(features, self.filling)).astype(np.float32) / TREES
         return np.exp2(-path.astype(np.float64) / self.usual_path)
 
 

@@ -8,8 +8,11 @@ for one client (benchmarks/speed/trees.py).
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+
+from fairmeter.models.runtime.compiled import CompiledTrees
 
 BLOCK = 64  # clients at a time: their comparisons stay in the processor's cache
 # Leaves are integer multiples of this. Integers have the same sum in any order, so a client's value is the same, to the
@@ -31,6 +34,8 @@ class ObliviousTrees:
 
     def values(self, matrix: np.ndarray) -> np.ndarray:
         """Sum of the leaves. [float32, (clients, width) -> float64, (clients,)] A missing value is above no border."""
+        if self._compiled is not None:
+            return self._compiled.values(matrix) * STEP + self.bias
         parts = [self._of_block(matrix[start : start + BLOCK]) for start in range(0, len(matrix), BLOCK)]
         return np.concatenate(parts) * STEP + self.bias if parts else np.empty(0)
 
@@ -41,6 +46,8 @@ class ObliviousTrees:
         differs by the groups that it asks about: its leaves' differences are summed by sets of groups, and these over
         the subsets of each coalition.
         """
+        if self._compiled is not None:
+            return self._compiled.coalition_values(own, other, group, n_groups) * STEP + self.bias
         tree, asked, gain, first = self._changes(own, other, group, n_groups)
         found = np.zeros(2**n_groups)  # whole numbers, exact in float64
         found[0] = self._leaves_at(first).sum()
@@ -68,9 +75,17 @@ class ObliviousTrees:
 
         part: of each column, n_parts for columns that no part is about.
         """
+        if self._compiled is not None:
+            return self._compiled.losses(own, other, part, n_parts) * STEP
         tree, asked, gain, first = self._changes(own, other, part, n_parts, from_own=True)
         lost = self._leaves_at(first[tree]) - self._leaves_at(first[tree] + gain)
         return np.bincount(asked, lost, n_parts) * STEP
+
+    @cached_property
+    def _compiled(self) -> CompiledTrees | None:
+        """The same trees in C, where that was built."""
+        levels = self.columns, self.borders, self.leaves
+        return CompiledTrees.made(lambda core: core.SymmetricForest(*levels, len(self.columns)), np.int64)
 
     def _changes(
         self, own: np.ndarray, other: np.ndarray, group: np.ndarray, n_groups: int, from_own: bool = False

@@ -14,11 +14,15 @@ from functools import lru_cache
 
 import numpy as np
 
+from fairmeter.models.runtime import compiled
+from fairmeter.models.runtime.compiled import CompiledTrees
+
 # Fields of messages: of the model its graph, of the graph its nodes, of a node its attributes.
 GRAPH, NODE, ATTRIBUTE, NAME, FLOATS, INTS = 7, 1, 5, 1, 7, 8
 VARINT, FIXED_64, LENGTH, FIXED_32 = 0, 1, 2, 5  # wire types
 MAX_GRAPHS = 64  # cached, as sessions are
-OTHER_MODES = (b"BRANCH_LEQ", b"BRANCH_GT", b"BRANCH_GTE", b"BRANCH_EQ", b"BRANCH_NEQ", b"BRANCH_MEMBER")
+LESS, LESS_OR_EQUAL = b"BRANCH_LT", b"BRANCH_LEQ"
+OTHER_MODES = (b"BRANCH_GT", b"BRANCH_GTE", b"BRANCH_EQ", b"BRANCH_NEQ", b"BRANCH_MEMBER")
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,11 @@ class TreeArrays:
             base=sum(each.base * weight for each, weight in trees),
             **columns,
         )
+
+    def compiled(self) -> CompiledTrees | None:
+        """The same trees in C, where that was built."""
+        nodes = self.children, self.column, self.threshold, self.missing_is_below, self.is_leaf, self.value, self.roots
+        return CompiledTrees.made(lambda core: core.Forest(*nodes, self.base))
 
     def coalition_values(self, own: np.ndarray, other: np.ndarray, group: np.ndarray, n_groups: int) -> np.ndarray:
         """Sums of the leaves for all mixtures of n groups. [float64, (2^n,): bit g is set where group g is `own`]
@@ -134,15 +143,25 @@ class TreeArrays:
 @lru_cache(maxsize=MAX_GRAPHS)
 def tree_arrays(graph: bytes) -> TreeArrays | None:
     """The trees of a graph; None for a graph of anything else, which has to be run."""
-    if any(mode in graph for mode in OTHER_MODES):
+    if any(mode in graph for mode in OTHER_MODES) or (LESS in graph and LESS_OR_EQUAL in graph):
         return None
     try:
         [node] = _fields(_fields(graph)[GRAPH][0])[NODE]
         attributes = [_fields(attribute) for attribute in _fields(node)[ATTRIBUTE]]
         lists = {bytes(own[NAME][0]).decode(): own.get(FLOATS, own.get(INTS)) for own in attributes}
-        return _arrays_of({name: np.concatenate(parts) for name, parts in lists.items() if parts})
+        arrays = {name: np.concatenate(parts) for name, parts in lists.items() if parts}
+        if LESS_OR_EQUAL in graph:  # of float32 numbers, those below the next one
+            arrays["nodes_values"] = np.nextafter(arrays["nodes_values"], np.float32(np.inf))
+        return _arrays_of(arrays)
     except (KeyError, IndexError, ValueError):
         return None
+
+
+@lru_cache(maxsize=MAX_GRAPHS)
+def compiled_trees(graph: bytes) -> CompiledTrees | None:
+    """The trees of a graph in C; None where that was not built, or for a graph of anything else."""
+    trees = None if compiled.CORE is None else tree_arrays.__wrapped__(graph)  # which need not be kept beside
+    return None if trees is None else trees.compiled()
 
 
 def _arrays_of(lists: dict[str, np.ndarray]) -> TreeArrays:

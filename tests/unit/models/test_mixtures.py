@@ -108,7 +108,10 @@ def test_a_graph_of_other_splits_has_to_be_run():
     tree = Tree(
         np.array([1, *leaf]), np.array([2, *leaf]), np.zeros(3, int), np.array([0.5, 0, 0]), np.array([0, 1.0, 2.0])
     )
-    assert tree_arrays(tree_ensemble_graph([tree], 1)) is None
+    graph = tree_ensemble_graph([tree], 1)
+    below = np.nextafter(np.float32(0.5), np.float32(np.inf))
+    assert tree_arrays(graph).threshold[0] == below, "at most a half is below the next number"
+    assert tree_arrays(graph.replace(b"BRANCH_LEQ", b"BRANCH_GTE")) is None
     assert tree_arrays(b"") is None
     assert tree_arrays(b"no graph at all") is None
     assert onnx_trees.run(tree_ensemble_graph([tree], 1), np.zeros((1, 1), np.float32)).tolist() == [[1.0]]
