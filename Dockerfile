@@ -2,11 +2,13 @@
 FROM python:3.11-slim AS packages
 # Only for a network with its own package index: docker build --build-arg PIP_INDEX_URL=...
 ARG PIP_INDEX_URL
+# A model at an address such as s3://bucket/model.bin: docker build --build-arg CATEGORIES="packages remote"
+ARG CATEGORIES=packages
 ENV PIPENV_VENV_IN_PROJECT=1
 WORKDIR /app
 RUN pip install --no-cache-dir pipenv==2026.10.3
 COPY Pipfile Pipfile.lock ./
-RUN pipenv sync --categories packages
+RUN pipenv sync --categories "$CATEGORIES"
 
 # The trees in C. Only here a compiler is needed.
 FROM python:3.11 AS trees

@@ -8,6 +8,9 @@ import numpy as np
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
+from benchmarks.helpers.bodies import as_json
+from benchmarks.helpers.servers import Connection
+from benchmarks.helpers.servers import posted as posted_to
 from fairmeter.core.types import INSUFFICIENT_HISTORY, QualityFlag, Reason, Score
 from fairmeter.data.readings import READING_FIELDS
 from fairmeter.data.tables import CLIENT_FIELDS, INVOICE_FIELDS
@@ -55,6 +58,12 @@ class ByConsumption:
 class Broken(ByConsumption):
     def score(self, _tables, with_reasons=False, stored=None, losses=None):  # noqa: ARG002  (the contract's)
         raise RuntimeError(PRIVATE)
+
+
+def version_at(port):
+    """The version of the model with which a service answers. Raises OSError."""
+    with Connection(port) as connection:
+        return json.loads(connection.ask(posted_to("/predict?reasons=0", as_json(a_body()))))["model"]["version"]
 
 
 # --- sent and answered ------------------------------------------------------------------------------------------------

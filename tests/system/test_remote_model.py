@@ -1,24 +1,17 @@
 """A model at an address: fetched at the start, and there for later workers whatever becomes of the address."""
 
-import json
 import os
 import signal
 
 import psutil
 import pytest
 
-from benchmarks.helpers.bodies import as_json
-from benchmarks.helpers.servers import Connection, posted, served
+from benchmarks.helpers.servers import served
 from fairmeter.models import model_file
-from tests.builders.service import a_body
+from tests.builders.service import version_at
 from tests.builders.waiting import wait_until
 
 LONGEST = 60  # seconds
-
-
-def version_at(port):
-    with Connection(port) as connection:
-        return json.loads(connection.ask(posted("/predict?reasons=0", as_json(a_body()))))["model"]["version"]
 
 
 @pytest.mark.nightly
