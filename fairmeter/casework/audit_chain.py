@@ -21,7 +21,7 @@ from fairmeter.casework.workflow import FIRST_HASH, utc_isoformat
 MOVE, INSPECTION, USER, KEY = "move", "inspection", "user", "key"  # kinds of rows that entries are about
 # Kinds of entries about no row.
 READINGS, ERASURE, SEAL = "readings deleted", "client erased", "sealed"
-CREW, PLAN, ALERT = "crew", "plan published", "alert"
+CREW, PLAN, ALERT, SETTING = "crew", "plan published", "alert", "setting"
 EXPORT, PURGE, RESTORE = "client exported", "purged", "restored from a backup"
 LIST_EXPORT = "list exported"  # as a file
 SIGN_IN, SIGN_IN_FAILED = "signed in", "sign-in failed"

@@ -274,10 +274,18 @@ def notify(service: "DeskService", services: ExternalServices) -> None:
     from fairmeter.desk.notify import send_due
 
     _or_exit(service.judge_waiting)
-    sent = _or_exit(lambda: send_due(service.store, services.channels, locale=locale_of(services.language)))
+    locale = locale_of(language_of(service, services))
+    sent = _or_exit(lambda: send_due(service.store, services.channels, locale=locale))
     click.echo(f"{sent.n_sent} notices sent, {sent.n_failed} to be tried again.")
     if sent.n_failed:
         raise click.exceptions.Exit(1)
+
+
+def language_of(service: "DeskService", services: ExternalServices) -> str:
+    """The language of notices: the environment's, else the one that was set at the desk."""
+    from fairmeter.desk.fieldwork.desk_settings import desk_settings
+
+    return services.language or _or_exit(lambda: desk_settings(service.store)).language or ENGLISH
 
 
 def listen(service: "DeskService", services: ExternalServices) -> None:

@@ -61,7 +61,7 @@ def build_app(settings: Settings) -> Api:
         load_demo,
         settings.model_file,
         settings.mqtt_client_id,
-        settings.language,
+        settings.language if "language" in settings.model_fields_set else "",
         settings.time_zone,
     )
     desk_commands.register(app, desk and desk.service, services)

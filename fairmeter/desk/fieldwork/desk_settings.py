@@ -11,12 +11,19 @@ from fairmeter.store import Store
 
 
 class DeskSettings(NamedTuple):
-    """Values with their defaults. [price_per_kwh, cost_per_visit: in the currency; None: not known]"""
+    """Values with their defaults. [price_per_kwh, cost_per_visit: in the currency; None: not known]
+
+    time_zone: a name; language: a tag; map_tiles, map_credit: of the base map. Empty: none is set at the desk.
+    """
 
     currency: str = ""
     price_per_kwh: float | None = None
     cost_per_visit: float | None = None
     random_share: float = RANDOM_SHARE
+    time_zone: str = ""
+    language: str = ""
+    map_tiles: str = ""
+    map_credit: str = ""
 
 
 def desk_settings(store: Store, given: dict[str, Any] | None = None) -> DeskSettings:

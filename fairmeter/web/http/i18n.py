@@ -26,7 +26,7 @@ from fairmeter.wording.rendering import name_of
 
 FOLDER = Path(__file__).parents[1] / "languages"
 COOKIE = "language"  # the choice of a reader without an account, and of a user before signing in
-EXTENSION = "language"  # of the app: the locale of the settings
+EXTENSION = "language"  # of the app: what gives the locale of the settings
 DASH = "\u2013"
 THIN = "\u202f"  # between a number and its unit, where no line may break
 MINUS = "\u2212"
@@ -36,14 +36,15 @@ ENERGIES = ((1e6, "gwh"), (1e3, "mwh"))
 # --- the reader's language --------------------------------------------------------------------------------------------
 
 
-def register(app: Flask, default: Locale) -> None:
+def register(app: Flask, default: Callable[[], Locale]) -> None:
     """Write the app's pages in this language where a reader chose none and the browser asks for none of ours."""
     app.extensions[EXTENSION] = default
 
 
 def default_locale() -> Locale:
     """The locale of the settings; English outside of an app."""
-    return current_app.extensions.get(EXTENSION, locale_of(ENGLISH)) if has_app_context() else locale_of(ENGLISH)
+    registered = current_app.extensions.get(EXTENSION) if has_app_context() else None
+    return registered() if registered else locale_of(ENGLISH)
 
 
 def current_locale() -> Locale:
@@ -282,25 +283,25 @@ def age(moment: datetime | None, now: datetime | None = None) -> str:
     return text("ago.now")
 
 
-def moment_in_zone(zone: ZoneInfo) -> Callable[[datetime | None], str]:
+def moment_in_zone(zone: Callable[[], ZoneInfo]) -> Callable[[datetime | None], str]:
     """A filter: moment -> 24 Mar 2014, 15:04 in that zone."""
 
     def moment(value: datetime | None) -> str:
         if value is None:
             return DASH
-        there = value.astimezone(zone)
+        there = value.astimezone(zone())
         return f"{day(there.date())}{text('site.comma')}{current_locale().digits(f'{there:%H:%M}')}"
 
     return moment
 
 
-def day_in_zone(zone: ZoneInfo) -> Callable[[datetime | None], str]:
+def day_in_zone(zone: Callable[[], ZoneInfo]) -> Callable[[datetime | None], str]:
     """A filter: moment -> 24 Mar 2014 in that zone."""
-    return lambda value: DASH if value is None else day(value.astimezone(zone).date())
+    return lambda value: DASH if value is None else day(value.astimezone(zone()).date())
 
 
-def filters(zone: ZoneInfo, currency: Callable[[], str]) -> dict[str, Callable]:
-    """All filters by name. [currency: of the request]"""
+def filters(zone: Callable[[], ZoneInfo], currency: Callable[[], str]) -> dict[str, Callable]:
+    """All filters by name. [zone, currency: of the request]"""
     return {
         "number": number,
         "percent": percent,

@@ -39,7 +39,7 @@ SORTS = {CLOSED: "updated"}  # closed cases by their last move; open ones by sev
 
 
 def register(site: Site) -> None:
-    store, zone = site.desk.store, site.settings.time_zone
+    store = site.desk.store
 
     @site.page("/cases")
     def cases():
@@ -47,7 +47,7 @@ def register(site: Site) -> None:
             "cases.html",
             **board_context(site.desk),
             me=signature_of(site),
-            today=datetime.now(zone).date(),
+            today=datetime.now(site.settings.time_zone).date(),
         )
 
     @site.page("/cases/<int:case_id>")
@@ -68,7 +68,7 @@ def register(site: Site) -> None:
     @site.page("/cases/<int:case_id>/inspections", INVESTIGATOR, methods=("POST",))
     def cases_inspect(case_id: int):
         def inspect(user: str) -> None:
-            inspection = parse_inspection(zone)
+            inspection = parse_inspection(site.settings.time_zone)
             more = inspection.model_dump(exclude={"outcome", "inspected_on", "photos"})
             with site.desk.photos.saved(uploaded_photos()) as names:
                 store.record_inspection(

@@ -46,16 +46,16 @@ class HeatMap(NamedTuple):
 
 
 def register(site: Site) -> None:
-    store, zone = site.desk.store, site.settings.time_zone
+    store = site.desk.store
 
     @site.page("/live")
     def live():
         data = {"every": REFRESH_SECONDS, "live_texts": i18n.texts_below("live.script"), "patterns": ANOMALY_PATTERNS}
-        return render("live.html", **live_context(store, zone, *asked()), **data)
+        return render("live.html", **live_context(store, site.settings.time_zone, *asked()), **data)
 
     @site.page("/live/feed")
     def live_feed():
-        return render("live_feed.html", **live_context(store, zone, *asked()))
+        return render("live_feed.html", **live_context(store, site.settings.time_zone, *asked()))
 
 
 def asked() -> tuple[str, str | None]:

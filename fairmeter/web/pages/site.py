@@ -16,9 +16,9 @@ from mimetypes import guess_type
 from pathlib import Path
 from typing import Any, NamedTuple
 from zlib import compressobj
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from flask import Blueprint, Response, current_app, g, render_template, request, url_for
+from flask import Blueprint, Response, current_app, g, has_request_context, render_template, request, url_for
 from markupsafe import Markup
 from werkzeug.exceptions import NotFound
 
@@ -26,7 +26,7 @@ from fairmeter.core.claims import claims_probability
 from fairmeter.core.code_names import shown
 from fairmeter.core.paths import ALERT_RULES
 from fairmeter.desk.demo_history import DEMO_PREFIX
-from fairmeter.desk.fieldwork.desk_settings import desk_settings
+from fairmeter.desk.fieldwork.desk_settings import DeskSettings, desk_settings
 from fairmeter.desk.service import DeskService
 from fairmeter.scoring.problems import Problem
 from fairmeter.store import Store, StoreError
@@ -87,6 +87,13 @@ BELONGS_TO = {
 }
 
 
+# Settings that admins may set at the desk, each with the attribute of PageSettings that holds it.
+OWN = {
+    "currency": "currency", "time_zone": "time_zone", "language": "language", "map_tiles": "tiles",
+    "map_credit": "credit",
+}  # fmt: skip
+
+
 class PageSettings(NamedTuple):
     """Settings of the pages.
 
@@ -123,7 +130,7 @@ class Site:
     """The dashboard, as the modules of the pages see it."""
 
     def __init__(self, app: Api, guard: AccessControl, desk: DeskService, settings: PageSettings) -> None:
-        self.app, self.guard, self.desk, self.settings = app, guard, desk, settings
+        self.app, self.guard, self.desk, self.given = app, guard, desk, settings
         provider = settings.provider
         self.single_sign_on = None if provider is None else SingleSignOn(app, provider, desk.store)
         self.blueprint = Blueprint(DESK, "fairmeter.web", url_prefix="/desk")
@@ -141,15 +148,16 @@ class Site:
 
         return add
 
-    def currency(self) -> str:
-        """The currency of the environment, else the one that was set at the desk; read once for each request."""
-        if self.settings.currency:
-            return self.settings.currency
-        if "currency" not in g:
-            g.currency = ""
+    @property
+    def settings(self) -> PageSettings:
+        """The settings of the environment, and those set at the desk where it sets none; read once a request."""
+        if not has_request_context():
+            return self.given
+        if "page_settings" not in g:
+            g.page_settings = self.given
             with suppress(StoreError):  # the page of that error is rendered too
-                g.currency = desk_settings(self.desk.store).currency
-        return g.currency
+                g.page_settings = with_own(self.given, desk_settings(self.desk.store))
+        return g.page_settings
 
     def set_policies(self, policy: RoutePolicy, *views: str) -> None:
         """Set how requests of these views are received and where they are computed."""
@@ -162,8 +170,9 @@ class Site:
         self.blueprint.register_error_handler(Exception, error_pages.render_error)
         self.blueprint.after_request(self._with_headers)
         self.app.extensions["site"] = self
-        i18n.register(self.app, locale_of(self.settings.language))
-        self.app.jinja_env.filters |= i18n.filters(self.settings.time_zone, self.currency)
+        i18n.register(self.app, lambda: locale_of(self.settings.language))
+        zone, currency = lambda: self.settings.time_zone, lambda: self.settings.currency
+        self.app.jinja_env.filters |= i18n.filters(zone, currency)
         self.app.jinja_env.finalize = i18n.worded  # of every expression: sentences are in the reader's language
         self.app.jinja_env.filters |= {"coded": coded, "with_text": with_text, "plain": plain, "named_rule": named_rule}
         self.app.jinja_env.trim_blocks = self.app.jinja_env.lstrip_blocks = True
@@ -175,10 +184,28 @@ class Site:
     def _with_headers(self, response: Response) -> Response:
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
+        if request.endpoint == f"{DESK}.static":  # which needs no database
+            response.headers["Content-Security-Policy"] = POLICY.format(tiles="")
+            return response
         tiles = self.settings.tiles.partition("{")[0]
         response.headers.setdefault("Content-Language", i18n.current_locale().tag)
         response.headers["Content-Security-Policy"] = POLICY.format(tiles=f" {tiles}" if tiles else "")
         return response
+
+
+def with_own(given: PageSettings, own: DeskSettings) -> PageSettings:
+    """The settings with what admins set at the desk, where the environment does not set it."""
+    values = own._asdict() | {"time_zone": known_zone(own.time_zone)}
+    free = {attribute: values[name] for name, attribute in OWN.items() if name not in given.from_environment}
+    return given._replace(**{attribute: value for attribute, value in free.items() if value})
+
+
+def known_zone(name: str) -> ZoneInfo | None:
+    """A time zone by its name; None where this machine knows none of that name."""
+    try:
+        return ZoneInfo(name) if name else None
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None
 
 
 def no_such_page(anything: str) -> Response:  # noqa: ARG001

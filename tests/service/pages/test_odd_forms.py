@@ -66,7 +66,7 @@ WRITTEN = {
     "/open-case": "client_id assignee why",
     "/client-note": "client_id text",
     "/record-inspection": f"client_id {VISIT}",
-    "/settings": "currency price_per_kwh cost_per_visit random_percent",
+    "/settings": "currency price_per_kwh cost_per_visit random_percent time_zone language map_tiles map_credit",
     "/language": "language next",
     "/crews/save": "crew_id name base_place latitude longitude capacity member",
     "/crews/users": "name role crew_id",

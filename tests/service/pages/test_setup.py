@@ -1,6 +1,9 @@
 """Crews, users and keys; alert rules; settings."""
 
+import json
 import re
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -9,7 +12,7 @@ from fairmeter.web.http.auth import THIS_MACHINE
 from fairmeter.web.pages.site import PageSettings
 from tests.builders.desk import desk_app
 from tests.builders.pages import open_desk, seen
-from tests.builders.store import score_of, write
+from tests.builders.store import clients_of, score_of, write
 
 
 @pytest.fixture
@@ -72,6 +75,65 @@ def test_what_comes_from_the_environment_is_said_and_cannot_be_changed_here(stor
     assert "EUR the environment, variable CURRENCY" in page.text
     assert "UTC the environment, variable TIME_ZONE" in page.text
     assert "currency" not in store.desk_values()
+
+
+def test_time_zone_language_and_map_are_set_here_and_hold_at_once(store, desk):
+    form = {
+        "time_zone": "Pacific/Kiritimati", "language": "fr", "map_tiles": "https://tiles.example/{z}/{x}/{y}.png",
+        "map_credit": "© Somebody",
+    }  # fmt: skip
+    write(store, score_of("c-1"), clients=clients_of(client_id=["c-1"], latitude=[36.8], longitude=[10.2]))
+    page = seen(desk.post("/desk/settings", data=form, follow_redirects=True))
+    assert "Les paramètres sont enregistrés." in page.text, "no language of the browser's: that of the settings"
+    assert {name: found.value for name, found in store.desk_values().items()} == form
+    answer = desk.get("/desk/map")
+    assert "https://tiles.example/" in answer.headers["Content-Security-Policy"]
+    assert "© Somebody" in answer.text
+    today = datetime.now(ZoneInfo("Pacific/Kiritimati")).date()
+    assert f'max="{today}"' in desk.get("/desk/changes").text
+    static = desk.get(re.search(r'/desk/static/[^"]+desk.css', answer.text)[0])
+    assert "tiles.example" not in static.headers["Content-Security-Policy"]
+
+
+def test_a_setting_that_changes_is_on_record_with_who_set_it(store):
+    store.set_desk_values({"language": "fr", "currency": "TND"}, "anna")
+    store.set_desk_values({"language": "ar", "currency": "TND"}, "ben")
+    store.set_desk_values({"language": None}, "ben")
+    entries = [one for one in map(json.loads, store.chain_lines()) if one.get("kind") == "setting"]
+    assert [(one["subject"], one["user"], one["details"]) for one in entries] == [
+        ("currency", "anna", '"TND"'),
+        ("language", "anna", '"fr"'),
+        ("language", "ben", '"ar"'),
+        ("language", "ben", "not set"),
+    ]
+    assert store.desk_values()["currency"].changed_by == "anna"
+
+
+def test_what_is_the_default_anyway_counts_as_not_set(store, desk):
+    desk.post("/desk/settings", data={"time_zone": "UTC", "language": "en"})
+    assert store.desk_values() == {}
+
+
+def test_a_time_zone_that_this_machine_does_not_know_is_left_out(store, desk):
+    store.set_desk_values({"time_zone": "Mars/Olympus"}, "anna")
+    assert desk.get("/desk/today").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"time_zone": "Mars/Olympus"},
+        {"time_zone": "../etc/passwd"},
+        {"language": "xx"},
+        {"map_tiles": "javascript:alert(1)"},
+        {"map_tiles": "https://tiles.example/{z}/{x}.png"},
+        {"map_tiles": "https://tiles.example/{z}/{x}/{y}.png; script-src *"},
+        {"map_credit": "x" * 201},
+    ],
+)
+def test_a_place_that_cannot_be_is_refused_and_nothing_is_stored(store, desk, form):
+    assert desk.post("/desk/settings", data=form).status_code == 422
+    assert store.desk_values() == {}
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ GRAVE = ("critical", "high")  # anomalies among the first reasons
 
 
 def register(site: Site) -> None:
-    desk, store, zone = site.desk, site.desk.store, site.settings.time_zone
+    desk, store = site.desk, site.desk.store
 
     @site.page("/client/<path:client_id>")
     def client(client_id: str):
@@ -69,7 +69,7 @@ def register(site: Site) -> None:
     @site.page("/record-inspection", INVESTIGATOR, methods=("POST",))
     def client_record_inspection():
         def record(client_id: str, user: str) -> str:
-            inspection = parse_inspection(zone)
+            inspection = parse_inspection(site.settings.time_zone)
             more = inspection.model_dump(exclude={"outcome", "inspected_on", "photos", "version"})
             with desk.photos.saved(uploaded_photos()) as names:
                 case = desk.ensure_inspecting(client_id, user, i18n.text("client.was_there"))

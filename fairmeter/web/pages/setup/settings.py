@@ -1,13 +1,14 @@
 """The settings of the desk: what holds, where it comes from, and those that can be set here.
 
-In:  a form: currency, price of a kWh, cost of a visit, share of random visits.
+In:  a form: currency, price of a kWh, cost of a visit, share of random visits, time zone, language, base map.
 Out: the page at /desk/settings; values in the store.
 """
 
 from typing import Any, NamedTuple
+from zoneinfo import available_timezones
 
 from flask import flash, redirect, request, url_for
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 
 from fairmeter.desk.fieldwork.desk_settings import DeskSettings, desk_settings
 from fairmeter.scoring.problems import Problem
@@ -15,15 +16,13 @@ from fairmeter.store import DeskValue
 from fairmeter.web.http import i18n
 from fairmeter.web.http.auth import ADMIN
 from fairmeter.web.pages import error_pages
+from fairmeter.web.pages.basemap import parse_tile_address
 from fairmeter.web.pages.forms import parse_form
-from fairmeter.web.pages.site import Site, render
+from fairmeter.web.pages.site import OWN, Site, known_zone, render
+from fairmeter.wording.locales import LANGUAGES, locale_of
 
 ENVIRONMENT, HERE, DEFAULT = "environment", "here", "default"
-# Those that only the environment sets, each with the attribute of PageSettings that holds it.
-OF_ENVIRONMENT = {
-    "time_zone": "time_zone", "language": "language", "map_tiles": "tiles", "map_outlines": "outlines",
-    "map_credit": "credit",
-}  # fmt: skip
+OUTLINES = "map_outlines"  # a file on the server, which only the environment names
 
 
 class SettingsForm(BaseModel):
@@ -33,6 +32,27 @@ class SettingsForm(BaseModel):
     price_per_kwh: float | None = Field(None, ge=0, le=1e6, allow_inf_nan=False)
     cost_per_visit: float | None = Field(None, ge=0, le=1e6, allow_inf_nan=False)
     random_percent: float | None = Field(None, ge=0, le=100, allow_inf_nan=False)
+    time_zone: str | None = Field(None, max_length=64)
+    language: str | None = Field(None, max_length=16)
+    map_tiles: str | None = Field(None, max_length=500)
+    map_credit: str | None = Field(None, max_length=200)
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_zone(cls, name: str) -> str:
+        if known_zone(name) is None:
+            raise ValueError("is no time zone that is known here; choose one from the list, such as Africa/Tunis")
+        return name
+
+    @field_validator("language")
+    @classmethod
+    def _is_language(cls, tag: str) -> str:
+        return locale_of(tag).tag
+
+    @field_validator("map_tiles")
+    @classmethod
+    def _is_address(cls, address: str) -> str:
+        return parse_tile_address(address)
 
 
 class SettingRow(NamedTuple):
@@ -61,7 +81,9 @@ def register(site: Site) -> None:
             return render("settings.html", **context), error.status
         percent = asked.pop("random_percent")
         values = asked | {"random_share": None if percent is None else percent / 100}
-        free = {name: value for name, value in values.items() if name not in site.settings.from_environment}
+        defaults = {name: str(getattr(site.given, attribute)) for name, attribute in OWN.items()}
+        values = {name: None if value == defaults.get(name) else value for name, value in values.items()}
+        free = {name: value for name, value in values.items() if name not in site.given.from_environment}
         store.set_desk_values(free, site.guard.identity().signature)
         flash(i18n.text("settings.saved"), "done")
         return redirect(url_for("desk.settings"))
@@ -69,7 +91,7 @@ def register(site: Site) -> None:
 
 def settings_context(site: Site) -> dict[str, Any]:
     """What the template receives."""
-    now = desk_settings(site.desk.store, environment_values(site))
+    now = values_now(site)
     stored = site.desk.store.desk_values()
     texts = {name: i18n.text_or_default(f"settings.name.{name}", name) for name in (*DeskSettings._fields,)}
     return {
@@ -77,16 +99,17 @@ def settings_context(site: Site) -> dict[str, Any]:
         "typed": {},
         "names": texts,
         "fixed": site.settings.from_environment,
-        "rows": [
-            *(_own_row(name, now, stored, site) for name in DeskSettings._fields),
-            *(_environment_row(name, attribute, site) for name, attribute in OF_ENVIRONMENT.items()),
-        ],
+        "zones": sorted(available_timezones()),
+        "languages_here": LANGUAGES,
+        "rows": [*(_own_row(name, now, stored, site) for name in DeskSettings._fields), _outlines_row(site)],
     }
 
 
-def environment_values(site: Site) -> dict[str, Any]:
-    """The desk's settings that the environment sets."""
-    return {"currency": site.settings.currency} if "currency" in site.settings.from_environment else {}
+def values_now(site: Site) -> DeskSettings:
+    """The settings that hold: those of the environment, else the desk's own, else the defaults."""
+    settings = site.settings
+    shared = {name: str(getattr(settings, attribute)) for name, attribute in OWN.items()}
+    return desk_settings(site.desk.store, shared)
 
 
 def _own_row(name: str, now: DeskSettings, stored: dict[str, DeskValue], site: Site) -> SettingRow:
@@ -97,8 +120,7 @@ def _own_row(name: str, now: DeskSettings, stored: dict[str, DeskValue], site: S
     return SettingRow(name, shown or "", source, name.upper(), None if is_fixed else stored.get(name))
 
 
-def _environment_row(name: str, attribute: str, site: Site) -> SettingRow:
-    value = getattr(site.settings, attribute)
-    shown = i18n.text("settings.n_lines", n=len(value)) if name == "map_outlines" and value else str(value or "")
-    source = ENVIRONMENT if name in site.settings.from_environment else DEFAULT
-    return SettingRow(name, shown, source, name.upper())
+def _outlines_row(site: Site) -> SettingRow:
+    n, is_given = len(site.settings.outlines), OUTLINES in site.settings.from_environment
+    shown = i18n.text("settings.n_lines", n=n) if n else ""
+    return SettingRow(OUTLINES, shown, ENVIRONMENT if is_given else DEFAULT, OUTLINES.upper())

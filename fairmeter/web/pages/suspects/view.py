@@ -34,11 +34,12 @@ MORE_FILTERS = ("category", "reason_group", "least_score", "onset_since", "onset
 
 
 def register(site: Site) -> None:
-    desk, zone = site.desk, site.settings.time_zone
+    desk = site.desk
 
     @site.page("/suspects")
     def suspects():
-        return render("suspects.html", **choices_context(desk), **clients_context(desk, zone), me=signature_of(site))
+        values = choices_context(desk) | clients_context(desk, site.settings.time_zone)
+        return render("suspects.html", **values, me=signature_of(site))
 
     @site.page("/suspects/drawer")
     def suspects_drawer():
@@ -54,7 +55,7 @@ def register(site: Site) -> None:
         form = request.form
         ids = form.getlist("client")[:MAX_CASES]
         if form.get("everything"):
-            ids = ids_of(desk, zone, dict(parse_qsl(form.get("query", ""))))
+            ids = ids_of(desk, site.settings.time_zone, dict(parse_qsl(form.get("query", ""))))
         assignee = form.get("assignee", "").strip() or None
         flash_opened(
             open_cases(desk, signature_of(site), ids, set(), why=form.get("why", ""), assignee=assignee), assignee

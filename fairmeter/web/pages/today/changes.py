@@ -36,10 +36,11 @@ class ChangeLine(NamedTuple):
 
 
 def register(site: Site) -> None:
-    store, zone = site.desk.store, site.settings.time_zone
+    store = site.desk.store
 
     @site.page("/changes")
     def changes():
+        zone = site.settings.time_zone
         today = datetime.now(zone).date()
         since = asked_since(today)
         lines = lines_since(store, since, zone)

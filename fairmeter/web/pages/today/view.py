@@ -38,7 +38,7 @@ class RecoveredEnergy(NamedTuple):
 
 
 def register(site: Site) -> None:
-    store, zone = site.desk.store, site.settings.time_zone
+    store = site.desk.store
 
     @site.page("/")
     def home():
@@ -46,6 +46,7 @@ def register(site: Site) -> None:
 
     @site.page("/today")
     def today():
+        zone = site.settings.time_zone
         inspections, day, me = store.inspections(), datetime.now(zone).date(), signature_of(site)
         weeks, runs = weeks_until(day), store.list_runs(1)
         page = render(
