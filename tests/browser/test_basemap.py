@@ -36,10 +36,10 @@ def test_a_browser_loads_the_tiles_without_an_error(store, desktop, front):
         Thread(target=server.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{server.server_port}/{{z}}/{{x}}/{{y}}.png"
         settings = PageSettings(tiles=address, outlines=(tuple(map(tuple, SQUARE)),))
-        front.app = desk_app(store, THIS_MACHINE, None, None, settings)
-        desktop.goto("/desk/map")
-        desktop.page.wait_for_selector(".imagelayer image")
-        n_drawn = desktop.page.locator(".imagelayer image").count()
+        with front.serving(desk_app(store, THIS_MACHINE, None, None, settings)):
+            desktop.goto("/desk/map")
+            desktop.page.wait_for_selector(".imagelayer image")
+            n_drawn = desktop.page.locator(".imagelayer image").count()
         server.shutdown()
     assert 4 < n_drawn <= MAX_TILES
     assert len(set(handler.asked)) >= n_drawn

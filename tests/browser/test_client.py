@@ -23,7 +23,7 @@ def store(browser, templates, tmp_path_factory):  # noqa: ARG001  without a brow
     ("window", "theme"), [("desktop", "light"), pytest.param("phone", "dark", marks=pytest.mark.nightly)]
 )
 def test_the_page_of_a_client_with_all_data_is_accessible_and_without_errors(request, front, store, window, theme):
-    front.app = desk_app(store, THIS_MACHINE)
     visitor = request.getfixturevalue(window).anew(theme)
-    wrong = visitor.wrong_with(f"/desk/client/{client_id}" for client_id in ("c-0", MONTHLY, ALONE))
+    with front.serving(desk_app(store, THIS_MACHINE)):
+        wrong = visitor.wrong_with(f"/desk/client/{client_id}" for client_id in ("c-0", MONTHLY, ALONE))
     assert (wrong, visitor.complaints) == ([], [])

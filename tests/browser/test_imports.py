@@ -28,8 +28,8 @@ def desk(front, store, database_url, tmp_path):
         launch = Launcher(("/usr/bin/env", *settings, sys.executable, *COMMAND[1:]))
         service.imports = Imports(service.store, ImportFiles(tmp_path / "imports"), launch)
 
-    front.app = desk_app(store, THIS_MACHINE, imports=take_files)
-    return front
+    with front.serving(desk_app(store, THIS_MACHINE, imports=take_files)) as served:
+        yield served
 
 
 @pytest.fixture

@@ -43,8 +43,8 @@ def app(store):
 
 @pytest.fixture
 def desk(front, app):
-    front.app = app
-    return front
+    with front.serving(app) as served:
+        yield served
 
 
 @pytest.fixture

@@ -36,8 +36,8 @@ def store(browser, templates, tmp_path):  # noqa: ARG001  without a browser noth
 
 @pytest.fixture
 def visitor(desktop, front, store, tmp_path):
-    front.app = desk_app(store, NO_ONE, photos=tmp_path / "photos")
-    return desktop.anew()
+    with front.serving(desk_app(store, NO_ONE, photos=tmp_path / "photos")):
+        yield desktop.anew()
 
 
 def sign_in(visitor):

@@ -31,8 +31,8 @@ def store(browser, templates, tmp_path):  # noqa: ARG001  without a browser noth
 
 @pytest.fixture
 def planner(desktop, front, store):
-    front.app = desk_app(store, THIS_MACHINE)
-    return desktop.anew()
+    with front.serving(desk_app(store, THIS_MACHINE)):
+        yield desktop.anew()
 
 
 def planned(store):

@@ -47,8 +47,8 @@ def store(browser, templates, tmp_path):  # noqa: ARG001  without a browser noth
 
 @pytest.fixture
 def desk(front, store):
-    front.app = desk_app(store, THIS_MACHINE)
-    return front
+    with front.serving(desk_app(store, THIS_MACHINE)) as served:
+        yield served
 
 
 @pytest.fixture

@@ -1,14 +1,16 @@
 """A desk with pages over a small store, in this process; a browser's view of it."""
 
 import re
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, contextmanager
 from datetime import date, timedelta
 from html import unescape
-from threading import Thread
+from threading import Condition, Thread
 from types import SimpleNamespace
 
 import numpy as np
-from werkzeug.serving import make_server
+from werkzeug.exceptions import ServiceUnavailable
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 from fairmeter.core.types import RecoveryEstimate
 from fairmeter.store import Series, Store
@@ -20,6 +22,7 @@ HOSTILE = "<script>alert(1)</script>"  # a client id
 FORMULA = "=1+1"  # another
 SEVERITY_OF = ("critical", "high", "medium", "low")
 N_CLIENTS = 130  # three pages
+LONGEST_ANSWER = 60  # seconds
 
 
 def a_client(number: int):
@@ -49,21 +52,57 @@ def inspected(store: Store, client_id: str, outcome: str, is_random: bool = Fals
     store.record_inspection(case.case_id, outcome, date.today() - timedelta(days=1), "anna", **found)
 
 
-class Served:
-    """An app on a port of this machine; threads answer.
+class Counted(WSGIRequestHandler):
+    """Answers one request, and says so while it does."""
 
-    app: may be another one later: at the same address, so that a browser need not read Plotly anew.
+    running: Callable[[], AbstractContextManager]
+
+    def run_wsgi(self) -> None:
+        with self.running():
+            super().run_wsgi()
+
+
+class Served:
+    """Apps on one port of this machine, one after another; threads answer.
+
+    They share an address, so that a browser need not read Plotly anew.
     """
 
-    def __init__(self, app=None) -> None:
-        self.app = app
+    def __init__(self) -> None:
+        self._app, self._n_running, self._changed = None, 0, Condition()
         self._open(0)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def _open(self, port: int) -> None:
-        self._server = make_server("127.0.0.1", port, lambda asked, start: self.app(asked, start), threaded=True)
+        handler = type("Handler", (Counted,), {"running": self._running})
+        self._server = make_server("127.0.0.1", port, self._answered, threaded=True, request_handler=handler)
         self._thread = Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
+
+    def _answered(self, asked, start):
+        return (self._app or ServiceUnavailable())(asked, start)
+
+    @contextmanager
+    def _running(self):
+        with self._changed:
+            self._n_running += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._n_running -= 1
+                self._changed.notify_all()
+
+    @contextmanager
+    def serving(self, app):
+        """The app answers here; at the end none of its requests runs any more, so that its store can be closed."""
+        self._app = app
+        try:
+            yield self
+        finally:
+            self._app = None
+            with self._changed:
+                assert self._changed.wait_for(lambda: not self._n_running, LONGEST_ANSWER), "a request never ended"
 
     @contextmanager
     def away(self):
