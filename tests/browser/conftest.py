@@ -4,10 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.builders.apps import share_among_apps
 from tests.builders.browser import PHONE, Visitor, chromium, context
 from tests.builders.pages import Served
 from tests.builders.passwords import *  # noqa: F403
 from tests.builders.store_fixtures import *  # noqa: F403  its __all__ are fixtures
+
+share_among_apps()
 
 
 @pytest.fixture(scope="session")
