@@ -9,6 +9,7 @@ import time
 
 import psutil
 import pytest
+import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -172,6 +173,18 @@ def test_a_head_that_cannot_be_meant_is_the_callers_fault(server, request_):
     with connected(server) as sender:
         sender.sendall(request_)
         assert received(sender).startswith(b"HTTP/1.1 4"), "neither a 5xx nor silence"
+
+
+def test_a_large_upload_is_taken_while_it_arrives(server):
+    rows = b"client_id,read_at,consumption_kwh\n" + b"c-1,2026-01-01,1.5\n" * 200_000
+    asked_at = time.monotonic()
+    answer = requests.post(
+        f"http://127.0.0.1:{server.port}/import", files={"files": ("readings.csv", rows)}, timeout=30
+    )
+    assert answer.status_code == 201
+    assert answer.json()["files"] == [{"name": "readings.csv", "n_bytes": len(rows)}]
+    assert time.monotonic() - asked_at < 5  # seconds
+    requests.delete(f"http://127.0.0.1:{server.port}/import/{answer.json()['import_id']}", timeout=30)
 
 
 def test_a_head_is_answered_without_its_body_and_the_connection_goes_on(server):

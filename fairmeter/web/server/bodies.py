@@ -182,10 +182,13 @@ async def discard(receive: Receive, max_bytes: int = DISCARDED) -> None:
 
 
 class ArrivingBody(io.RawIOBase):
-    """A body that a thread reads while it arrives. Its end comes early where the sender is gone or too slow."""
+    """A body that a thread reads while it arrives. Its end comes early where the sender is gone or too slow.
 
-    def __init__(self, receive: Receive, loop: asyncio.AbstractEventLoop) -> None:
-        self._receive, self._loop = receive, loop
+    on_end: called once all of it is there.
+    """
+
+    def __init__(self, receive: Receive, loop: asyncio.AbstractEventLoop, on_end: Callable[[], None]) -> None:
+        self._receive, self._loop, self._on_end = receive, loop, on_end
         self._held, self._has_more, self._due = b"", True, monotonic() + MAX_WAIT
         self.is_broken = False
 
@@ -209,3 +212,5 @@ class ArrivingBody(io.RawIOBase):
         self.is_broken = message["type"] == "http.disconnect"
         self._held, self._has_more = message.get("body", b""), message.get("more_body", False)
         self._due += len(self._held) / MIN_RATE
+        if not self._has_more:
+            self._on_end()

@@ -38,6 +38,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, watch: "ConnectionWatch", served: asyncio.Protocol) -> None:
         self._watch, self._served = watch, served
         self.is_gone, self.n_active, self.n_asked, self.is_receiving = False, 0, 0, False
+        self._is_streaming = False
         self._transport: asyncio.Transport | None = None
         self._now = watch.now
         self._since = watch.now()  # of its state: waiting, or a request
@@ -53,10 +54,18 @@ class Connection(asyncio.Protocol):
         self.n_asked += 1
         self.is_receiving, self._began_at, self._head_bytes, self._since = True, None, 0, self._now()
 
+    def begin_stream(self) -> None:
+        """A thread reads the body as it arrives: none of it is ahead of its request, however much it is."""
+        self.is_receiving, self._is_streaming = False, True
+
+    def end_stream(self) -> None:
+        """All of that body is there."""
+        self._is_streaming = False
+
     def end(self) -> None:
         """A request is answered."""
         self.n_active -= 1
-        self.is_receiving, self._since = False, self._now()
+        self.is_receiving, self._is_streaming, self._since = False, False, self._now()
         if self._bytes_ahead > MAX_AHEAD:
             self._transport.resume_reading()
         self._bytes_ahead = 0
@@ -83,7 +92,7 @@ class Connection(asyncio.Protocol):
         if not self.n_active:
             self._began_at = self._now() if self._began_at is None else self._began_at
             self._head_bytes += len(data)
-        elif not self.is_receiving:
+        elif not (self.is_receiving or self._is_streaming):
             self._bytes_ahead += len(data)
             if self._bytes_ahead > MAX_AHEAD:
                 self._transport.pause_reading()

@@ -62,6 +62,12 @@ class Caller:
     def begin(self) -> None:
         """Its request is there."""
 
+    def begin_stream(self) -> None:
+        """A thread reads its body as it arrives."""
+
+    def end_stream(self) -> None:
+        """All of that body is there."""
+
     def end(self) -> None:
         """Its request is answered."""
 
@@ -142,8 +148,8 @@ class Front:
 
     async def _stream(self, exchange: Exchange, policy: RoutePolicy, length: int | None) -> None:
         """Compute the answer while the body arrives."""
-        body = ArrivingBody(exchange.receive, asyncio.get_running_loop())
-        exchange.caller.is_receiving = False  # a thread is at work
+        exchange.caller.begin_stream()
+        body = ArrivingBody(exchange.receive, asyncio.get_running_loop(), exchange.caller.end_stream)
         await self._answer(
             exchange, self._places[policy.place], environ_of(exchange.scope, io.BufferedReader(body), length)
         )

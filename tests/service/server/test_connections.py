@@ -162,6 +162,18 @@ def test_few_bytes_are_read_ahead_of_a_request_that_is_computed(watched):
     assert connection.transport.done == ["pause_reading", "resume_reading"]
 
 
+def test_a_body_that_a_thread_reads_as_it_arrives_is_not_ahead_of_its_request(watched):
+    connection = watched.connect()
+    connection.begin()
+    connection.begin_stream()
+    connection.data_received(b"x" * 2**20)
+    assert connection.transport.done == []
+    assert not connection.makes_way(), "a thread is at work"
+    connection.end_stream()
+    connection.data_received(b"x" * (connections.MAX_AHEAD + 1))
+    assert connection.transport.done == ["pause_reading"], "the next requests"
+
+
 def test_where_there_are_too_many_those_that_never_asked_make_way_first(monkeypatch):
     monkeypatch.setattr(connections, "LEFT_FREE", 2)
     watched = Watched(most=4)
