@@ -1,5 +1,6 @@
 """Many clients at once, as JSON, NDJSON and CSV: ranked, each as it would be alone, bad rows beside good ones."""
 
+import errno
 import io
 import json
 import pickle
@@ -304,6 +305,14 @@ LONG = BILLS + "a" * 60 + "!;03/2024;1\n"
 def test_a_map_or_a_file_that_takes_too_much_ends_alone(client, monkeypatch, limit, most):
     monkeypatch.setattr(table_process, limit, most)
     assert error_in(with_map(client, SLOW_PATTERN, faturas=LONG), 413)["code"] == "too_large"
+
+
+def test_tables_for_which_the_disk_has_no_room_come_again_later(client, monkeypatch):
+    def full_disk(**_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(table_process, "TemporaryFile", full_disk)
+    assert "no room" in error_in(with_map(client, BILL_MAP, faturas=BILLS), 503)["message"]
 
 
 def test_tables_beside_others_that_are_read_come_again_later(client):

@@ -1,5 +1,6 @@
 """Lists as XLSX and PDF, and what draws them: texts stay texts, every letter is on paper, the worker stays small."""
 
+import errno
 import json
 import re
 import subprocess
@@ -299,6 +300,17 @@ def test_files_wait_for_their_turn_and_say_so_where_it_does_not_come(monkeypatch
     finally:
         for _ in range(process.MAX_PROCESSES):
             process.SLOTS.release()
+
+
+def test_a_file_for_which_the_disk_has_no_room_comes_again_later(monkeypatch):
+    class FullDisk(BytesIO):
+        def write(self, _part):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(process, "SpooledTemporaryFile", lambda *_, **__: FullDisk())
+    with pytest.raises(Problem, match="no room") as refused:
+        process.make_file({"kind": "book", "columns": ["a"]}, [])
+    assert refused.value.status == 503
 
 
 def test_a_file_that_takes_too_long_is_given_up(monkeypatch):

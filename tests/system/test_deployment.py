@@ -79,3 +79,13 @@ def test_the_jobs_image_has_what_its_dockerfile_copies():
 def test_alarms_and_panels_can_be_parsed():
     assert len(yaml.safe_load((DEPLOY / "prometheus-alerts.yaml").read_text())["groups"][0]["rules"]) > 8
     assert len(json.loads((DEPLOY / "grafana-dashboard.json").read_text())["panels"]) > 8
+
+
+def test_alarms_and_panels_ask_for_metrics_that_the_service_has():
+    code = "\n".join(path.read_text() for path in (ROOT / "fairmeter").rglob("*.py"))
+    known = set(re.findall(r'"(fairmeter_[a-z_]+)"', code))
+    known |= {f"{name}{ending}" for name in known for ending in ("_total", "_bucket", "_count", "_sum")}
+    for name in ("prometheus-alerts.yaml", "grafana-dashboard.json"):
+        asked = set(re.findall(r"fairmeter_[a-z_]+", (DEPLOY / name).read_text()))
+        assert len(asked) > 5
+        assert asked <= known

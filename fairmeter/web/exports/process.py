@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import takewhile
 from tempfile import SpooledTemporaryFile
 from threading import BoundedSemaphore, Thread, Timer
@@ -18,7 +19,7 @@ from flask import Response
 from fairmeter.core.caller import check_caller
 from fairmeter.core.paths import PROJECT
 from fairmeter.scoring.problems import Problem
-from fairmeter.web.exports.tempdir import writable_folder
+from fairmeter.web.exports.tempdir import DISK_FULL, NO_ROOM, writable_folder
 from fairmeter.web.http.errors import UNEXPECTED
 from fairmeter.web.http.observability import log
 
@@ -57,8 +58,11 @@ def make_file(header: Mapping[str, Any], rows: Iterable[Sequence]) -> BinaryIO:
         with ExportProcess(header, rows) as maker:
             for bit in maker.bits():  # writelines() would hold all of it in memory first
                 file.write(bit)
-    except BaseException:
-        file.close()
+    except BaseException as error:
+        with suppress(OSError):  # what is not written yet finds no room either
+            file.close()
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
+            raise Problem(503, "busy", NO_ROOM, headers={"Retry-After": "10"}) from error
         raise
     finally:
         SLOTS.release()

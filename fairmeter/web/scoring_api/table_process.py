@@ -21,7 +21,7 @@ from fairmeter.data.maps.mapped_base import MappedBase
 from fairmeter.scoring.mapped_uploads import TablePart
 from fairmeter.scoring.problems import Problem
 from fairmeter.web.exports.process import NO_SECRETS
-from fairmeter.web.exports.tempdir import writable_folder
+from fairmeter.web.exports.tempdir import NO_ROOM, writable_folder
 from fairmeter.web.http.errors import UNEXPECTED
 from fairmeter.web.http.observability import log
 
@@ -47,6 +47,8 @@ def read_apart(map_text: bytes, parts: Sequence[TablePart]) -> MappedBase:
             _write(given, map_text, parts)
             _run(given, found)
             read = TableUnpickler(found).load()
+    except OSError as error:
+        raise Problem(503, "busy", NO_ROOM, headers={"Retry-After": "5"}) from error
     finally:
         ONE_AT_A_TIME.release()
     if isinstance(read, str):

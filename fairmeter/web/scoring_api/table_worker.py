@@ -32,7 +32,7 @@ def main(stdin: BinaryIO, stdout: BinaryIO) -> int:
     resource.setrlimit(resource.RLIMIT_CPU, (header["max_cpu"], header["max_cpu"]))
     try:
         pickle.dump(_read(header, stdin), stdout, protocol=5)
-    except (MemoryError, ImportError):  # a library finds no room
+    except (MemoryError, ImportError, OSError):  # a library, or the tables, find no room
         return TOO_MUCH
     return 0
 

@@ -13,7 +13,7 @@ from tempfile import SpooledTemporaryFile
 from time import monotonic
 from typing import Any, BinaryIO
 
-from fairmeter.web.exports.tempdir import writable_folder
+from fairmeter.web.exports.tempdir import DISK_FULL, writable_folder
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 
@@ -44,7 +44,7 @@ class BodyBrokenOff(Exception):
 
 
 class NoRoomForBody(Exception):
-    """As many large bodies arrive as may, none of them slowly."""
+    """As many large bodies arrive as may, none of them slowly; or the disk has no room for another one."""
 
 
 class Arrival:
@@ -86,9 +86,11 @@ class Intake:
             return io.BytesIO(part), len(part)
         file = SpooledTemporaryFile(IN_MEMORY, dir=writable_folder())  # noqa: SIM115  the answer closes it
         try:
-            n_bytes = await self._receive_parts(receive, message, file, max_bytes)
+            with _disk_errors():
+                n_bytes = await self._receive_parts(receive, message, file, max_bytes)
         except BaseException:
-            file.close()
+            with suppress(OSError):  # what is not written yet finds no room either
+                file.close()
             raise
         file.seek(0)
         return file, n_bytes
@@ -166,6 +168,17 @@ async def paced() -> AsyncIterator[Callable[[int], None]]:
             yield earn
     except TimeoutError:
         raise BodyTooSlow from None
+
+
+@contextmanager
+def _disk_errors() -> Iterator[None]:
+    """Raises NoRoomForBody where the disk is full."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in DISK_FULL:
+            raise NoRoomForBody from error
+        raise
 
 
 async def discard(receive: Receive, max_bytes: int = DISCARDED) -> None:

@@ -1,6 +1,8 @@
 """The front: what comes in whole is computed, the rest is answered or closed without a thread that waits for it."""
 
 import asyncio
+import errno
+import io
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -49,6 +51,17 @@ def test_a_body_over_the_limit_is_refused_and_the_rest_of_it_is_read(said):
     request = answered(Request("POST", parts=(b"abcd", b"efgh", b"ijkl"), headers=said), app)
     assert request.status == 413
     assert request.n_received == 3, "a caller that is cut off while it sends never reads why"
+
+
+def test_a_body_for_which_the_disk_has_no_room_comes_again_later(monkeypatch):
+    class FullDisk(io.BytesIO):
+        def write(self, _part):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(bodies, "SpooledTemporaryFile", lambda *_, **__: FullDisk())
+    app = App()
+    answered(Request("POST", parts=(b"ab", b"cd")), app)
+    assert [environ[front.REFUSAL] for environ in app.environs] == [front.BUSY]
 
 
 def test_whoever_asks_before_it_sends_is_refused_without_its_body():
