@@ -31,8 +31,9 @@ COPY data/alerts.toml data/alerts.toml
 COPY data/validation/metrics.json data/validation/metrics.json
 COPY fairmeter fairmeter
 COPY --from=trees /app/fairmeter/models/runtime/_trees.*.so fairmeter/models/runtime/
-# Of the packages for pages, the files that fairmeter/web/pages/site.py serves.
+# Of the packages for pages, the files that fairmeter/web/pages serves and reads.
 COPY --from=scripts /app/node_modules/echarts/dist/echarts.common.min.js node_modules/echarts/dist/
+COPY --from=scripts /app/node_modules/world-atlas/countries-10m.json node_modules/world-atlas/
 # By number, so that a cluster can see that it is not root.
 USER 10001
 EXPOSE 9696

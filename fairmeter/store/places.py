@@ -18,6 +18,7 @@ from fairmeter.store.engine.schema import profiles
 from fairmeter.store.profiles import FILTERS, percentile_of
 
 MIN_EXTENT = 1e-4  # degrees, some ten metres: smallest height and width of an area
+MAX_COLUMNS = 1000  # of a grid of cells
 SEARCH_RADII = (200.0, 1000.0, 5000.0)  # m, tried in turn until there are enough neighbours
 HAS_PLACE = profiles.c.latitude.is_not(None) & profiles.c.longitude.is_not(None)
 
@@ -101,14 +102,15 @@ class PlaceStore(Database):
         # round() is the same in both databases, floor() is missing in some builds of SQLite.
         row = func.round((profiles.c.latitude - area.south) / max((area.north - area.south) / n_across, MIN_EXTENT))
         column = func.round((profiles.c.longitude - area.west) / max((area.east - area.west) / n_across, MIN_EXTENT))
+        cell = (row * MAX_COLUMNS + column).label("cell")  # SQLite groups by one number in half the time of two
         middle = func.avg(profiles.c.latitude), func.avg(profiles.c.longitude)
-        all_ = _within(select(row, column, *middle, func.count()), area, filters).group_by(row, column)
-        of_suspected = select(row, column, func.count(), func.sum(profiles.c.expected_recovery_kwh))
-        of_suspected = _suspected(of_suspected, area, filters).group_by(row, column)
+        all_ = _within(select(cell, *middle, func.count()), area, filters).group_by(cell)
+        of_suspected = select(cell, func.count(), func.sum(profiles.c.expected_recovery_kwh))
+        of_suspected = _suspected(of_suspected, area, filters).group_by(cell)
         with self.reading() as connection:
-            suspected = {(y, x): (n, kwh or 0.0) for y, x, n, kwh in connection.execute(of_suspected)}
+            suspected = {one: (n, kwh or 0.0) for one, n, kwh in connection.execute(of_suspected)}
             rows = connection.execute(all_).all()
-        found = [Cell(*values, *suspected.get((y, x), (0, 0.0))) for y, x, *values in rows]
+        found = [Cell(*values, *suspected.get(one, (0, 0.0))) for one, *values in rows]
         return sorted(found, key=lambda cell: (-cell.n_suspected, -cell.n_clients, cell.latitude, cell.longitude))
 
     def count_placed(self, area: Area, **filters) -> int:

@@ -99,7 +99,7 @@ class PageSettings(NamedTuple):
 
     time_zone: of the utility; currency: of amounts of money, may be empty; language: where a reader chose none;
     billable_months: before a visit, that may be billed back.
-    tiles, outlines: the base map (fairmeter/web/pages/basemap.py); credit: the attribution that the map's page shows.
+    tiles, outlines: the base map (fairmeter/web/pages/basemap); credit: the attribution that the map's page shows.
     provider: at which users sign in besides.
     reports: paths of metrics.json of a training or validation; the one of the model's version is preferred.
     rules_path: the file of the alert rules; from_environment: names of the settings that the environment sets.

@@ -14,6 +14,7 @@ from fairmeter.web.pages.basemap import (
     read_outlines,
     visible_lines,
 )
+from fairmeter.web.pages.basemap.land import WORLD
 from fairmeter.web.pages.site import PageSettings
 from tests.builders.desk import desk_app
 from tests.builders.map import SQUARE, place_clients
@@ -151,6 +152,16 @@ def test_outlines_are_drawn_below_all_else(app_with):
     square = tuple(map(tuple, SQUARE))
     page = app_with(PageSettings(outlines=(square,))).test_client().get("/desk/map").text
     chart = json.loads(page.split('id="chart-map">')[1].split("</script>")[0])
-    first = chart["data"][0]
-    assert list(zip(first["x"], first["y"], strict=True)) == [*square, (None, None)]
-    assert first["mode"] == "lines"
+    traces = [list(zip(trace["x"], trace["y"], strict=True)) for trace in chart["data"]]
+    at = traces.index([*square, (None, None)])
+    assert chart["data"][at]["mode"] == "lines"
+    assert all(trace["hoverinfo"] == "skip" for trace in chart["data"][:at]), "land alone lies below"
+
+
+@pytest.mark.skipif(not WORLD.is_file(), reason="world-atlas is not installed")
+@pytest.mark.parametrize(("tiles", "has_land"), [("", True), (ADDRESS, False)])
+def test_land_is_drawn_where_no_tiles_are(app_with, tiles, has_land):
+    page = app_with(PageSettings(tiles=tiles)).test_client().get("/desk/map").text
+    chart = json.loads(page.split('id="chart-map">')[1].split("</script>")[0])
+    assert [trace.get("fillcolor") for trace in chart["data"]].count("var(--land)") == int(has_land)
+    assert ("plot_bgcolor" in chart["layout"]) == has_land

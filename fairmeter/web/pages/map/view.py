@@ -6,9 +6,11 @@ Out: the page at /desk/map. Where no client has coordinates, it shows regions in
 """
 
 import math
+import re
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
+import numpy as np
 from flask import request, url_for
 from markupsafe import escape
 
@@ -17,7 +19,7 @@ from fairmeter.data.tables import parse_code
 from fairmeter.store import Area, Cell, PlacedClient, Store, Transformer
 from fairmeter.web.http import i18n
 from fairmeter.web.pages import charts
-from fairmeter.web.pages.basemap import map_tiles, visible_lines
+from fairmeter.web.pages.basemap import Land, land_around, map_tiles, visible_lines
 from fairmeter.web.pages.forms import address_with
 from fairmeter.web.pages.map import regions
 from fairmeter.web.pages.map.hot_spots import (
@@ -232,6 +234,15 @@ def zoom_address(latitude: float, longitude: float, near: int) -> str | None:
     return address_with(near=near, lat=f"{latitude:.5f}", lon=f"{longitude:.5f}") if near <= MAX_ZOOM else None
 
 
+def zoom_addresses(cells: list[Cell], near: int) -> list[str | None]:
+    """`zoom_address` of many places: the rest of the address is written once."""
+    pattern = address_with(near=near, lat="LAT", lon="LON") if near <= MAX_ZOOM else None
+    if pattern is None:
+        return [None] * len(cells)
+    before, between, after = re.split("(?<=lat=)LAT|(?<=lon=)LON", pattern)
+    return [f"{before}{cell.latitude:.5f}{between}{cell.longitude:.5f}{after}" for cell in cells]
+
+
 def hot_spot_address(spot: SpatialCluster, whole: Area, near: int) -> str | None:
     """The address of the highest zoom that shows a whole hot spot, at least one step closer."""
     south, west, north, east, _ = spot.area
@@ -267,7 +278,7 @@ def map_chart(
     margin = 0.04 * (area.east - area.west + 1e-3), 0.04 * (area.north - area.south + 1e-3)
     ratio = 1 / max(math.cos(math.radians((area.south + area.north) / 2)), 0.01)
     layout = {
-        "xaxis": bare | {"range": [area.west - margin[0], area.east + margin[0]], "constrain": "domain"},
+        "xaxis": bare | {"range": [area.west - margin[0], area.east + margin[0]]},
         "yaxis": bare
         | {"range": [area.south - margin[1], area.north + margin[1]], "scaleanchor": "x", "scaleratio": ratio},
         "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
@@ -278,7 +289,7 @@ def map_chart(
 
 
 def add_base_map(chart: charts.Chart, settings: PageSettings) -> None:
-    """Add tiles and outlines of the visible area below all other traces."""
+    """Add land or tiles, and outlines, of the visible area below all other traces."""
     (west, east), (south, north) = (chart["layout"][axis]["range"] for axis in ("xaxis", "yaxis"))
     if settings.tiles:
         chart["layout"]["images"] = [
@@ -286,11 +297,32 @@ def add_base_map(chart: charts.Chart, settings: PageSettings) -> None:
              "sizex": one.east - one.west, "sizey": one.north - one.south, "layer": "below"}
             for one in map_tiles(settings.tiles, south, west, north, east)
         ]  # fmt: skip
-    lines = visible_lines(settings.outlines, south, west, north, east)
+    lines, land = visible_lines(settings.outlines, south, west, north, east), None
+    if not settings.tiles:
+        land = land_around(south, west, north, east)
     if lines:
         x, y = ([round(point[i], 4) if point else None for line in lines for point in (*line, None)] for i in (0, 1))
         bare = {"hoverinfo": "skip", "showlegend": False, "line": {"width": 1}}
         chart["data"].insert(0, charts.line(x, y, colour=charts.QUIET, **bare))
+    if land:
+        chart["layout"]["plot_bgcolor"] = "var(--sea)"
+        chart["data"][:0] = land_traces(land)
+
+
+def land_traces(land: Land) -> list[dict]:
+    """Land as a filled area, and borders."""
+    bare = {"hoverinfo": "skip", "showlegend": False}
+    area, border = ({"width": 0.8, "color": f"var(--{name})"} for name in ("coast", "border"))
+    return [
+        charts.line(*_joined(land.areas), fill="toself", fillcolor="var(--land)", line=area, **bare),
+        charts.line(*_joined(land.borders), line=border | {"dash": "4px,3px"}, **bare),
+    ]
+
+
+def _joined(lines: list[np.ndarray]) -> tuple[list[float | None], list[float | None]]:
+    """Longitudes and latitudes of lines, with a gap between two."""
+    points = [[*line.round(4).tolist(), [None, None]] for line in lines]
+    return tuple([point[axis] for line in points for point in line] for axis in (0, 1))
 
 
 def cell_trace(cells: list[Cell], near: int) -> dict:
@@ -308,7 +340,7 @@ def cell_trace(cells: list[Cell], near: int) -> dict:
     return point_trace(
         cells, i18n.text("map.cells"), marker,
         [i18n.text("map.cell_hover", n=c.n_clients, suspected=c.n_suspected) for c in cells],
-        [zoom_address(c.latitude, c.longitude, near + 1) for c in cells],
+        zoom_addresses(cells, near + 1),
     )  # fmt: skip
 
 

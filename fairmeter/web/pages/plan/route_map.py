@@ -5,12 +5,12 @@ Out: RouteMap, whose units are those of its own view box.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from fairmeter.casework.types import PlanVisit
 from fairmeter.core.geo import KM_PER_DEGREE
-from fairmeter.web.pages.basemap import Line, visible_lines
+from fairmeter.web.pages.basemap import Line, land_around, visible_lines
 
 WIDTH, MIN_HEIGHT, MAX_HEIGHT = 480, 400, 600
 MARGIN = 34
@@ -48,12 +48,17 @@ class DrawnWay(NamedTuple):
 
 
 class RouteMap(NamedTuple):
-    """The drawing. outlines: points of lines; bar: kilometres of the scale's bar and its length."""
+    """The drawing. areas, borders, outlines: points of land, of borders, of the utility's own lines.
+
+    bar: kilometres of the scale's bar and its length.
+    """
 
     width: int
     height: int
     ways: list[DrawnWay]
     outlines: list[str]
+    areas: list[str]
+    borders: list[str]
     bar: tuple[float, float]
 
 
@@ -78,7 +83,8 @@ def draw_ways(ways: Sequence[Way], outlines: Sequence[Line]) -> RouteMap | None:
         return None
     frame = _frame([*places, *(way.base for way in ways if way.base)])
     drawn = [_drawn(way, frame) for way in ways]
-    return RouteMap(WIDTH, frame.height, drawn, _lines(outlines, frame), _bar(frame))
+    areas, borders = _land(frame)
+    return RouteMap(WIDTH, frame.height, drawn, _lines(outlines, frame), areas, borders, _bar(frame))
 
 
 def _frame(places: Sequence[tuple[float, float]]) -> _Frame:
@@ -108,9 +114,26 @@ def _path(points: Sequence[tuple[float, float]]) -> str:
 
 def _lines(outlines: Sequence[Line], frame: _Frame) -> list[str]:
     """The outlines that cross the frame."""
+    return [_placed(line, frame) for line in visible_lines(outlines, *_edges(frame))]
+
+
+def _land(frame: _Frame) -> tuple[list[str], list[str]]:
+    """Land and borders in the frame; none in one that is too narrow for them."""
+    land = land_around(*_edges(frame))
+    if land is None:
+        return [], []
+    areas, borders = ([_placed(line.tolist(), frame) for line in lines] for lines in land)
+    return areas, borders
+
+
+def _edges(frame: _Frame) -> tuple[float, float, float, float]:
+    """South, west, north, east. [degrees]"""
     east, south = frame.west + WIDTH / frame.per_longitude, frame.north - frame.height / frame.per_latitude
-    lines = visible_lines(outlines, south, frame.west, frame.north, east)
-    return [_path([frame.point(latitude, longitude) for longitude, latitude in line]) for line in lines]
+    return south, frame.west, frame.north, east
+
+
+def _placed(line: Iterable[Sequence[float]], frame: _Frame) -> str:
+    return _path([frame.point(latitude, longitude) for longitude, latitude in line])
 
 
 def _bar(frame: _Frame) -> tuple[float, float]:

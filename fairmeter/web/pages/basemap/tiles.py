@@ -1,7 +1,7 @@
-"""The base map: outlines from a GeoJSON file and tiles of a map server. [degrees]
+"""Outlines from a GeoJSON file and tiles of a map server. [degrees]
 
 In:  the settings MAP_OUTLINES and MAP_TILES; the visible area.
-Out: lines, and tiles with their corners. Without either setting the background is plain and no server is contacted.
+Out: lines, and tiles with their corners. Without tiles no server is contacted.
 """
 
 import json
