@@ -5,6 +5,8 @@ Out: `app`. A bad setting or an unreadable model stops the start with one senten
 """
 
 from fairmeter.cli.serve import build_app, settings_or_exit
+from fairmeter.core import memory
 
 settings = settings_or_exit()
 app = build_app(settings)
+memory.settle()

@@ -25,6 +25,11 @@ def waiting_caller(is_gone: Callable[[], bool]) -> Iterator[None]:
         _is_gone.reset(token)
 
 
+def current_caller() -> Callable[[], bool]:
+    """Whether the caller of the current work has gone, for another thread that does the work."""
+    return _is_gone.get()
+
+
 def check_caller() -> None:
     """Raises CallerGone where nobody waits for the current work."""
     if _is_gone.get()():

@@ -104,7 +104,8 @@ class JoinedGroups(NamedTuple):
 
     @classmethod
     def of(cls, rates: GroupRates) -> "JoinedGroups":
-        owner = np.repeat(np.arange(len(rates.keys)), [len(keys) for keys in rates.keys.values()])
+        names = np.arange(len(rates.keys), dtype=np.uint8)
+        owner = np.repeat(names, [len(keys) for keys in rates.keys.values()])
         keys, clients, frauds = (
             np.concatenate([np.empty(0, dtype), *of_names.values()])
             for of_names, dtype in (
@@ -118,7 +119,7 @@ class JoinedGroups(NamedTuple):
             salt = (salt + np.arange(1, len(salt) + 1, dtype=np.uint64)) * SALT
             salted = keys ^ salt[owner]
         order = np.argsort(salted)
-        return cls(salt, salted[order], owner[order], clients[order].astype(np.float64), frauds[order])
+        return cls(salt, salted[order], owner[order], clients[order], frauds[order])
 
     def look_up(self, wanted: np.ndarray, n_wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Numbers of clients and frauds of each wanted group, 0 where it is unknown. [n_wanted: keys of each name]"""
@@ -129,7 +130,8 @@ class JoinedGroups(NamedTuple):
         is_known = (self.keys.take(at) == wanted) & (
             self.owner.take(at) == np.repeat(np.arange(len(n_wanted)), n_wanted)
         )
-        return np.where(is_known, self.n_clients.take(at), 0.0), np.where(is_known, self.n_frauds.take(at), 0.0)
+        n_clients, n_frauds = (np.where(is_known, n.take(at), 0.0) for n in (self.n_clients, self.n_frauds))
+        return n_clients.astype(np.float64), n_frauds
 
 
 @lru_cache(maxsize=16)

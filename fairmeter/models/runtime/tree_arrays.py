@@ -140,7 +140,6 @@ class TreeArrays:
 # --- reading a graph --------------------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=MAX_GRAPHS)
 def tree_arrays(graph: bytes) -> TreeArrays | None:
     """The trees of a graph; None for a graph of anything else, which has to be run."""
     if any(mode in graph for mode in OTHER_MODES) or (LESS in graph and LESS_OR_EQUAL in graph):
@@ -160,7 +159,7 @@ def tree_arrays(graph: bytes) -> TreeArrays | None:
 @lru_cache(maxsize=MAX_GRAPHS)
 def compiled_trees(graph: bytes) -> CompiledTrees | None:
     """The trees of a graph in C; None where that was not built, or for a graph of anything else."""
-    trees = None if compiled.CORE is None else tree_arrays.__wrapped__(graph)  # which need not be kept beside
+    trees = None if compiled.CORE is None else tree_arrays(graph)
     return None if trees is None else trees.compiled()
 
 

@@ -27,6 +27,7 @@ from fairmeter.web.http.openapi_app import Api
 from fairmeter.web.scoring_api import open_inference, schemas
 from fairmeter.web.scoring_api.responses import batch_response, score_response
 from fairmeter.web.scoring_api.table_process import read_apart
+from fairmeter.web.scoring_api.together import JointScoring
 from fairmeter.web.server import policies
 from fairmeter.web.server.policies import RoutePolicy
 
@@ -76,13 +77,16 @@ def _add_scoring(
 ) -> None:
     model = _model_name(scorer)
     metrics = observability.metrics_of(app)
+    together = JointScoring(scorer)
     one_batch = (
         Lock()
     )  # of a large one: a parsed body takes ten times its size; on one core two at once are no faster either
     guard.set_roles(predict=SCORING, batch=SCORING)
     of_client = min(limits.client_bytes, limits.body_bytes)
     app.set_policies(
-        predict=RoutePolicy(policies.SCORING, of_client, of_client),
+        predict=RoutePolicy(
+            policies.CLIENTS, of_client, min(of_client, policies.LIGHT_BODY), heavy_place=policies.SCORING
+        ),
         batch=RoutePolicy(policies.SCORING, limits.body_bytes, policies.LIGHT_BODY, policies.BATCHES),
     )
     forms = FORMS if desk is None else f"{FORMS} {RECORD}"
@@ -93,7 +97,7 @@ def _add_scoring(
         _check_type(JSON)
         is_recorded = _is_recorded(guard, desk)
         row = parse_client(_body(), limits)
-        score = score_one(row, scorer, with_reasons=_flag("reasons", "1"))
+        score = together.score_one(row, with_reasons=_flag("reasons", "1"))
         metrics.count_scores([score])
         if is_recorded:
             desk.record(row, score)

@@ -25,11 +25,13 @@ class PlaceSize(NamedTuple):
 
 
 # One processor computes one score at a time, and more threads only take turns; the desk's also wait for the database.
+# Of clients in small bodies, one thread judges all that the others have read by then (web/scoring_api/together.py).
 # Of batches a second one at once would be no faster and take as much memory again.
 SIZES = {
     policies.READINESS: PlaceSize(1, 1000),
     policies.DESK_READINESS: PlaceSize(1, 1000),
     policies.REFUSALS: PlaceSize(1, 1000),
+    policies.CLIENTS: PlaceSize(16, 1000),
     policies.SCORING: PlaceSize(4, 1000),
     policies.DESK: PlaceSize(8, 1000),
     policies.BATCHES: PlaceSize(1, 4),

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from urllib.parse import parse_qsl
 
 HEALTH, READINESS, DESK_READINESS = "health", "readiness", "desk readiness"
-SCORING, DESK = "scoring", "desk"
+CLIENTS, SCORING, DESK = "clients", "scoring", "desk"
 BATCHES, FILES, UPLOADS, REFUSALS = "batches", "files", "uploads", "refusals"
 
 SMALL_BODY = 2**20  # bytes; a form of the desk takes a few thousand

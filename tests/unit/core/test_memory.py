@@ -1,5 +1,6 @@
 """How much memory a process may count on."""
 
+import gc
 import subprocess
 import sys
 
@@ -25,3 +26,13 @@ def test_a_process_that_gives_way_takes_no_more_than_it_may():
     code = "from fairmeter.core import memory; memory.give_way(2**27); bytearray(2**28)"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "MemoryError" in ended.stderr
+
+
+def test_what_a_started_process_keeps_is_not_walked_again():
+    before = gc.get_freeze_count()
+    try:
+        memory.settle()
+        assert gc.get_freeze_count() > before
+        assert len(gc.get_objects()) < gc.get_freeze_count()
+    finally:
+        gc.unfreeze()
