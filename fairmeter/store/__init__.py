@@ -1,5 +1,6 @@
 """The only SQL: Store holds clients, scores, alerts, cases, users, readings and notifications."""
 
+from fairmeter.store.access.invitations import InvitationEnded, InvitationStore
 from fairmeter.store.access.keys import ApiKey, KeyStore
 from fairmeter.store.access.roles import BadRole, NameTaken, NoSuchName
 from fairmeter.store.access.sign_ins import LoginLimits, SignInStore, TooManyTries
@@ -62,6 +63,7 @@ __all__ = [
     "ImportConflict",
     "IngestionResult",
     "IngestionTotals",
+    "InvitationEnded",
     "InvoiceHistories",
     "KeptMap",
     "LastAdmin",
@@ -135,6 +137,7 @@ class Store(
     NotificationStore,
     ImportStore,
     UserStore,
+    InvitationStore,
     KeyStore,
     SignInStore,
     ExclusiveWork,

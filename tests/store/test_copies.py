@@ -89,6 +89,10 @@ def test_rows_of_other_tables_are_refused():
 
 
 def test_all_tables_but_those_of_uploads_and_sessions_are_copied(store):
-    assert {table.name for table in copied_tables()} == set(schema.metadata.tables) - {"imports", "sessions"}
+    assert {table.name for table in copied_tables()} == set(schema.metadata.tables) - {
+        "imports",
+        "sessions",
+        "invitations",
+    }
     with store.reading() as connection:
         assert connection.execute(select(schema.imports)).all() == []

@@ -156,6 +156,9 @@ class UserStore(Database):
             if by != OPERATOR and had_admins and not _count_admins(connection):
                 raise LastAdmin(f"{name!r} is the last admin: make another one first.")
             connection.execute(delete(sessions).where(sessions.c.user == name))
+            if "password_hash" in columns:  # a link that would set another one counts no more
+                invitations = schema.invitations
+                connection.execute(delete(invitations).where(invitations.c.user == name))
             append_row(connection, self.audit_key, USER, name, by, changes(columns))
 
 

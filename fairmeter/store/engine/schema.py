@@ -294,6 +294,15 @@ sessions = Table(
     Index(None, "user"), Index(None, "ends_at"),
 )  # fmt: skip
 
+# Links by which users set their passwords, one a user; the links themselves are with the users alone.
+invitations = Table(
+    "invitations", metadata,
+    Column("link_hash", Text, primary_key=True),
+    Column("user", Text, ForeignKey("users.name"), nullable=False, unique=True),
+    Column("made_by", Text, nullable=False),
+    Column("ends_at", UtcDateTime, nullable=False),
+)  # fmt: skip
+
 api_keys = Table(
     "api_keys", metadata,
     Column("name", Text, primary_key=True),

@@ -20,7 +20,7 @@ from fairmeter.store.engine import schema
 from fairmeter.store.engine.database import Database, StoreError
 from fairmeter.store.engine.migrate import HEAD, revision_of
 
-LEFT_OUT = {"imports", "sessions"}  # files of imports are in no copy, and a restored desk asks for passwords
+LEFT_OUT = {"imports", "sessions", "invitations"}  # files of imports are in no copy; a restored desk asks for passwords
 MADE_AT_START = ("secrets", "audit_head")  # rows that a store without any client has
 CHUNK = 1_000  # rows inserted at once
 

@@ -21,6 +21,7 @@ EVENTS = {
     "password_changed": logging.INFO,
     "second_factor_changed": logging.INFO,
     "user_changed": logging.INFO,
+    "user_invited": logging.INFO,
     "key_changed": logging.INFO,
     "list_exported": logging.INFO,
     "sign_in_failed": logging.WARNING,

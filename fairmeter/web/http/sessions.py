@@ -30,6 +30,8 @@ from fairmeter.web.http.key_rates import KeyRates
 
 COOKIE = "fairmeter"
 LIFETIME = timedelta(hours=12)  # a working day from the sign-in on, whatever is done in it; then the password again
+BY_INVITATION = "by invitation"
+INVITATION = timedelta(days=3)  # until its link ends
 BY_PASSWORD, BY_PASSWORD_AND_CODE = "by password", "by password and code"  # ways of signing in, for the audit chain
 SESSION_ID = "id"  # in the cookie
 # Cookies and cached answers; a page's own storage may hold visits of a phone that are not sent yet.
@@ -201,6 +203,25 @@ def change_second_factor(store: Store, user: User, asked: SecondFactorChange) ->
     store.set_totp(user.name, asked.secret, user.name)
     security_log.record("second_factor_changed", user.name, is_set=asked.secret is not None)
     return begin(store, store.find_user(user.name), BY_PASSWORD_AND_CODE, login_id)
+
+
+def invite(store: Store, name: str, by: str) -> str:
+    """A link's secret part by which a user sets a password, once. Raises NoSuchName. [by: for the audit chain]"""
+    link = secrets.token_urlsafe(32)
+    store.invite_user(name, hash_of_key(link), INVITATION, by)
+    security_log.record("user_invited", by, user=name)
+    return link
+
+
+def accept_invitation(store: Store, link: str, password: str) -> Identity:
+    """Set the password of a link's user, and begin a session; a second factor still asks for its code at the sign-in.
+
+    Raises BadPassword, InvitationEnded.
+    """
+    store.invited_user(hash_of_key(link))  # before the hash of the password, which takes long
+    user = store.accept_invitation(hash_of_key(link), hash_of_password(password))
+    security_log.record("password_changed", user.name)
+    return begin(store, user, BY_INVITATION)
 
 
 def _confirm(store: Store, user: User, password: str) -> int:

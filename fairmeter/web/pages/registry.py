@@ -9,7 +9,7 @@ from fairmeter.desk.service import DeskService
 from fairmeter.web.http.auth import AccessControl
 from fairmeter.web.http.openapi_app import Api
 from fairmeter.web.pages import cases, field, imports, inspection_list, language, live, model
-from fairmeter.web.pages.access import account, sign_in
+from fairmeter.web.pages.access import account, invitation, sign_in
 from fairmeter.web.pages.campaigns import view as campaigns
 from fairmeter.web.pages.client import crew_sheet
 from fairmeter.web.pages.client import view as client
@@ -28,7 +28,7 @@ from fairmeter.web.pages.transformers import view as transformers
 from fairmeter.web.server import policies
 from fairmeter.web.server.policies import RoutePolicy
 
-FRAME = (sign_in, search, me, account, language)
+FRAME = (sign_in, invitation, search, me, account, language)
 WORK = (today, alerts, changes, suspects, client, crew_sheet, plan, inspection_list, cases, map_view, field)
 NETWORK = (transformers, transformer, live)
 RESULTS = (campaigns, model)

@@ -1,10 +1,9 @@
 """Crews, users and keys: who goes out, who signs in, which scripts may call.
 
 In:  forms: a crew, a new user, a change of a user, a new key, a key to revoke.
-Out: the page at /desk/crews. A new password and a new key are shown once, in the answer to the form alone.
+Out: the page at /desk/crews. The link of an invitation and a new key are shown once, in the answer to the form alone.
 """
 
-import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -14,18 +13,18 @@ from pydantic import BaseModel, Field
 
 from fairmeter.casework.workflow import CaseError
 from fairmeter.scoring.problems import Problem
-from fairmeter.store import StoreError, StoreUnavailable
+from fairmeter.store import NO_PASSWORD, StoreError, StoreUnavailable
 from fairmeter.store.fieldwork.crews import MAX_CAPACITY
 from fairmeter.web.desk_api.access import change, make_key
 from fairmeter.web.desk_api.access_models import ChangedUser, NewKey, NewUser
 from fairmeter.web.desk_api.requests import Name, Text
-from fairmeter.web.http import i18n, security_log, sessions
+from fairmeter.web.http import i18n, security_log
 from fairmeter.web.http.auth import ADMIN, ROLES
 from fairmeter.web.pages import error_pages
+from fairmeter.web.pages.access import invitation
 from fairmeter.web.pages.forms import parse_form
 from fairmeter.web.pages.site import Site, render
 
-PASSWORD_BYTES = 12  # of randomness: 16 characters
 KEY_DAYS = (30, 90, 365)  # choices of a key's life
 
 
@@ -41,7 +40,7 @@ class CrewForm(BaseModel):
 
 
 class ShownOnce(NamedTuple):
-    """A password or key in clear text. kind: password, key; name: of its user or script."""
+    """A link of an invitation, or a key, in clear text. kind: link, key; name: of its user or script."""
 
     kind: str
     name: str
@@ -73,11 +72,10 @@ def register(site: Site) -> None:
     def crews_invite():
         def invite(user: str) -> ShownOnce:
             asked = parse_form(NewUser, request.form)
-            password = new_password()
-            store.add_user(asked.name, sessions.hash_of_password(password), asked.role, user)
+            store.add_user(asked.name, NO_PASSWORD, asked.role, user)
             security_log.record("user_changed", user, user=asked.name)
             join_crew(site, asked.name, user)
-            return ShownOnce("password", asked.name, password)
+            return ShownOnce("link", asked.name, invitation.invite(store, asked.name, user))
 
         return perform(site, invite)
 
@@ -86,9 +84,7 @@ def register(site: Site) -> None:
         def change_one(user: str) -> ShownOnce | None:
             name = request.form.get("name", "")
             if "reset" in request.form:
-                password = new_password()
-                change(store, name, ChangedUser(password=password), user)
-                return ShownOnce("password", name, password)
+                return ShownOnce("link", name, invitation.invite(store, name, user))
             is_active = "is_active" in request.form
             change(
                 store, name, parse_form(ChangedUser, {"role": request.form.get("role", "")}, is_active=is_active), user
@@ -130,6 +126,7 @@ def page_context(site: Site) -> dict[str, Any]:
             user.name: [c.name for c in all_crews if user.name in c.members and c.is_active] for user in users
         },
         "last_sign_ins": store.last_sign_ins(),
+        "invited": store.invitation_ends(),
         "keys": store.list_keys(),
         "roles": ROLES,
         "key_days": KEY_DAYS,
@@ -153,11 +150,6 @@ def perform(site: Site, action: Callable[[str], ShownOnce | None]):
     answer = make_response(render("crews.html", **page_context(site), shown=shown))
     answer.headers["Cache-Control"] = "no-store"
     return answer
-
-
-def new_password() -> str:
-    """A random first password, which its user changes."""
-    return secrets.token_urlsafe(PASSWORD_BYTES)
 
 
 def join_crew(site: Site, name: str, by: str) -> None:
