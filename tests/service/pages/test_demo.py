@@ -1,5 +1,6 @@
 """The demonstration: clients up to a day, thefts in readings and invoices, the page and its routes."""
 
+import json
 from datetime import date
 from itertools import pairwise
 
@@ -133,3 +134,17 @@ def test_where_the_simulated_utility_is_not_installed_nothing_is_found(store, mo
 
     monkeypatch.setattr("fairmeter.web.pages.demo.view.load_scenario", missing)
     assert open_desk(store).get(f"/desk/demo/{asked}").status_code == 404
+
+
+@NO_SAMPLE
+def test_each_reader_has_days_and_reasons_in_its_own_language(store):
+    desk = open_desk(store)
+    said = {}
+    for language in ("ar", "fr", "en"):
+        desk.set_cookie("language", language)
+        page = desk.get(f"/desk/demo?client={CLIENT_IDS[0]}").text
+        frames = json.loads(page.split('id="demo-data">')[1].split("</script>")[0])["frames"]
+        said[language] = frames[-1]["told"]
+    assert said["en"] == "31 Aug 2019"
+    assert "août" in said["fr"]
+    assert "أوت" in said["ar"]

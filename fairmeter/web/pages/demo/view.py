@@ -92,33 +92,43 @@ class Demo:
 
     def __init__(self, desk: DeskService) -> None:
         self._desk, self._one_at_a_time = desk, Lock()
-        self.scores, self.reasons = lru_cache(maxsize=8)(self._scores), lru_cache(maxsize=512)(self._reasons)
-        self.theft = lru_cache(maxsize=256)(self._theft)
+        self._scores_of, self._explained = lru_cache(maxsize=8)(self._scores), lru_cache(maxsize=512)(self._reasons)
+        self._with_theft = lru_cache(maxsize=256)(self._theft)
 
-    def _scores(self, client_id: str) -> list[dict[str, Any]]:
+    # What is kept has no text: each reader has a language of its own.
+
+    def scores(self, client_id: str) -> list[dict[str, Any]]:
         """The score on each shown day: {"day", "told", "value", "score", "severity"}. [told, score: as text]"""
+        return [frame_response(day, score) for day, score in self._scores_of(client_id)]
+
+    def reasons(self, client_id: str, day: str) -> dict[str, Any]:
+        """The score of a day with its reasons, for the script."""
+        return score_response(self._explained(client_id, day))
+
+    def theft(self, share: float, days: int, with_reasons: bool) -> dict[str, Any]:
+        """The score of an honest client of whose last days a share is not registered, for the script."""
+        return score_response(self._with_theft(share, days, with_reasons))
+
+    def _scores(self, client_id: str) -> list[tuple[date, Score]]:
         scenario = load_scenario(client_id)
         found, all_days = [], shown_days(scenario.last_on)
         with self._one_at_a_time:
             for start in range(0, len(all_days), BATCH_SIZE):
                 days = all_days[start : start + BATCH_SIZE]
                 scores = self._desk.backend.score([client_until(scenario, day) for day in days])
-                found += [frame_response(day, score) for day, score in zip(days, scores, strict=True)]
+                found += zip(days, scores, strict=True)
         return found
 
-    def _reasons(self, client_id: str, day: str) -> dict[str, Any]:
+    def _reasons(self, client_id: str, day: str) -> Score:
+        until = client_until(load_scenario(client_id), date.fromisoformat(day))
         with self._one_at_a_time:
-            return score_response(
-                self._desk.backend.score(
-                    [client_until(load_scenario(client_id), date.fromisoformat(day))], with_reasons=True
-                )[0]
-            )
+            return self._desk.backend.score([until], with_reasons=True)[0]
 
-    def _theft(self, share: float, days: int, with_reasons: bool) -> dict[str, Any]:
+    def _theft(self, share: float, days: int, with_reasons: bool) -> Score:
         honest = load_scenario(CLIENT_IDS[0])
         since = honest.last_on - timedelta(days=days - 1)
         with self._one_at_a_time:
-            return score_response(self._desk.backend.score([with_theft(honest, share, since)], with_reasons)[0])
+            return self._desk.backend.score([with_theft(honest, share, since)], with_reasons)[0]
 
 
 def frame_response(day: date, score: Score) -> dict[str, Any]:
