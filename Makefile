@@ -22,8 +22,10 @@ export PIPENV_PIPFILE =
 EVERYTHING = packages train dev-packages spark remote
 # Where bytecode is not kept, each of the some hundred processes that tests start compiles all modules again.
 unexport PYTHONDONTWRITEBYTECODE
-# A file's tests stay together, for what they share; tests/conftest.py gives those that take long out first.
-PYTEST = $(PY) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# A file's tests stay together, for what they share; tests/conftest.py gives those that take long out first. One process
+# more than processors: tests of the service, the browser and the databases wait for other processes.
+WORKERS = $(shell expr $$(nproc) + 1)
+PYTEST = $(PY) -m pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # Stamps: what stands in .venv, as of which Pipfile.lock. The service starts without waiting for the training libraries.
 SERVING = .venv/.serving
