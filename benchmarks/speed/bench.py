@@ -183,10 +183,16 @@ def of_service(bodies: list[dict], size: Size, tell: Tell) -> list[Figure]:
     """One kept-alive connection, the next request when the last is answered."""
     tell("Asking the service")
     one_by_one, of_35 = requests_of(bodies[:N_BATCH]), requests_of(with_invoices(bodies, N_INVOICES))
+    explained = [posted("/predict", as_json(body)) for body in with_invoices(bodies, N_INVOICES)]
     batch = posted("/batch", as_json(bodies[:N_BATCH]))
     with served(SERVICE, MODEL_PATH=str(MODEL_PATH), LOG_LEVEL="WARNING") as service, served(HELLO) as hello:
         ours, bare = by_turns(
             size.rounds, lambda: asked(service, of_35, size.requests), lambda: asked(hello, of_35, size.requests)
+        )
+        with_reasons, beside = by_turns(
+            size.rounds,
+            lambda: asked(service, explained, size.requests // 2),
+            lambda: asked(hello, of_35, size.requests // 2),
         )
         at_once, single = by_turns(
             size.rounds, lambda: asked(service, [batch], 1), lambda: asked(service, one_by_one, N_BATCH)
@@ -197,6 +203,7 @@ def of_service(bodies: list[dict], size: Size, tell: Tell) -> list[Figure]:
         Figure(f"{what}, p50", "ms", ours[0], bare[0], than),
         Figure(f"{what}, p99", "ms", ours[1], bare[1], than),
         Figure(f"{what}, at one connection", "requests/s", ours[2], bare[2], than),
+        Figure(f"/predict with reasons, {N_INVOICES} invoices, p50", "ms", with_reasons[0], beside[0], than),
         Figure(
             f"/batch of {N_BATCH:,} with invoices",
             "clients/s",

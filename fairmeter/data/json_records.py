@@ -87,7 +87,10 @@ def names_from_records(clients: list[dict], invoices: list[dict]) -> CodeNames:
 
 def _named(rows: list[dict], name: str, wanted: set[type]) -> set:
     """The distinct values of these types under a name."""
-    values = [row.get(name) for row in rows]
+    try:
+        values = list(map(itemgetter(name), rows))
+    except KeyError:
+        values = [row.get(name) for row in rows]
     types = set(map(type, values))
     if types.isdisjoint(wanted):
         return set()

@@ -5,6 +5,8 @@ Out: BillingHistory by energy and ConsumptionPeriods, both oldest first. In a hi
      without consumption is left out.
 """
 
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +21,7 @@ UNITS = {"elec": "kWh", "gas": "m³"}
 # Days in a period made of readings: shorter than the shortest vacancy that invoices show, longer than noise.
 PERIOD_DAYS = 15
 MIN_KNOWN_DAYS = 5  # with readings, in a period
+CHANGES = "changes"  # of ConsumptionPeriods: what several harmless causes ask for is found once
 MIN_PERIODS = 4  # two before a change and two after it
 # A change is clear where it takes this, times the logarithm of the number of levels, times their variance around the
 # clearest change, off their sum of squares; set by hand, so that seasons alone are seldom one.
@@ -65,7 +68,8 @@ class BillingHistory(NamedTuple):
         return self.day >= day
 
 
-class ConsumptionPeriods(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class ConsumptionPeriods:
     """Consumption by period.
 
     start, end: first and last day of each period [days since 1970]; months: its length; rate: kWh a month (m3 for gas).
@@ -80,12 +84,14 @@ class ConsumptionPeriods(NamedTuple):
     rate: np.ndarray
     suspected_since: float = float("nan")
 
-    def __len__(self) -> int:  # a tuple's own length would be the number of columns
+    def __len__(self) -> int:
         return len(self.end)
 
     def suspected_from(self, day: float) -> "ConsumptionPeriods":
         """The periods of a client whose suspicious change began on that day."""
-        return ConsumptionPeriods(*self[:-1], day)  # _replace would compare the number of periods
+        made = replace(self, suspected_since=day)
+        vars(made).update({name: found for name, found in vars(self).items() if name == CHANGES})
+        return made
 
     @property
     def middle(self) -> np.ndarray:
@@ -103,8 +109,9 @@ class ConsumptionPeriods(NamedTuple):
 
         A later change is what a client is suspected for, however large an earlier one was.
         """
-        return next(reversed(self.changes()), 0)
+        return next(reversed(self.changes), 0)
 
+    @cached_property
     def changes(self) -> list[int]:
         """Numbers of the first periods after each clear change, ascending.
 

@@ -260,7 +260,7 @@ def _gap_at_change(periods: ConsumptionPeriods, inputs: CauseInputs) -> Verdict:
 
 def _by_size(periods: ConsumptionPeriods, words: Phrase, before: float, after: float) -> Verdict:
     """What two meters can differ by fits, unless consumption changed by more at another time."""
-    ends = [*periods.changes(), len(periods)]
+    ends = [*periods.changes, len(periods)]
     place = np.arange(len(periods))
     levels = np.array([periods.mean((place >= a) & (place < b)) for a, b in zip([0, *ends[:-1]], ends, strict=True)])
     if abs(after - before) <= EXCHANGE * before:
@@ -316,7 +316,7 @@ def _solar(periods: ConsumptionPeriods, inputs: CauseInputs) -> Verdict:
     if inputs.export_kwh is not None and np.count_nonzero(inputs.export_kwh) >= EXPORT_DAYS:
         n = int(np.count_nonzero(inputs.export_kwh))
         return FITS, sentence(Phrase("cause.solar.export", n=n, kwh=inputs.export_kwh.sum()))
-    changes = periods.changes()
+    changes = periods.changes
     if not changes:
         return _unchanged(periods)
     is_hourly = inputs.hours is not None and periods.source == OF_READINGS

@@ -88,9 +88,13 @@ class PeerGroups:
 
     def group(self, place: np.ndarray) -> np.ndarray:
         """Number of each client's row of `medians`. [place: (clients, 2), region and category]"""
-        place = np.nan_to_num(place, nan=-1.0)
-        is_group = (place[:, None, :] == self.groups[None]).all(axis=2)
-        return np.append(is_group, np.ones((len(place), 1), dtype=bool), axis=1).argmax(axis=1)
+        pairs = np.nan_to_num(place, nan=-1.0).tolist()
+        return np.array([self._numbers.get((region, category), len(self.groups)) for region, category in pairs], int)
+
+    @cached_property
+    def _numbers(self) -> dict[tuple[float, float], int]:
+        """Number of each group."""
+        return {(region, category): number for number, (region, category) in enumerate(self.groups.tolist())}
 
 
 def _median(values: np.ndarray, default: float) -> np.ndarray:

@@ -5,6 +5,7 @@ import pytest
 
 from fairmeter.core.types import CANNOT_TELL, DOES_NOT_FIT, FITS
 from fairmeter.data.json_records import tables_from_records
+from fairmeter.explanation import billing_history
 from fairmeter.explanation.billing_history import ConsumptionPeriods, billing_histories
 from fairmeter.explanation.harmless_causes import CAUSES, CauseInputs, harmless_causes
 from tests.builders.tables import a_client, an_invoice
@@ -157,7 +158,7 @@ def test_causes_of_a_flat_series_do_not_depend_on_how_its_sums_were_rounded():
     rate = np.full(12, 151.3)
     rate[5:] *= 1 + 1e-15
     periods = ConsumptionPeriods("readings", "kWh", np.arange(12.0), np.arange(12.0) + 1, np.ones(12), rate)
-    assert periods.changes() == []
+    assert periods.changes == []
 
 
 def test_energy_that_was_fed_into_the_grid_shows_solar_panels():
@@ -197,3 +198,15 @@ def test_every_cause_has_a_verdict_in_order_even_without_data():
 def test_a_cause_that_fits_the_readings_fits_although_invoices_are_too_few():
     known = seen(invoices_of([600, 600]), [10.0] * 60 + [0.2] * 45 + [5.0] * 60)
     assert found(known, "new tenant").verdict == FITS
+
+
+def test_changes_of_a_level_are_looked_for_once_whatever_day_is_suspected(monkeypatch):
+    calls, split = [], billing_history._clearest_split
+    monkeypatch.setattr(billing_history, "_clearest_split", lambda level: calls.append(1) or split(level))
+    rate = np.repeat([300.0, 100.0], 8)
+    periods = ConsumptionPeriods("readings", "kWh", np.arange(16.0), np.arange(16.0) + 1, np.ones(16), rate)
+    assert periods.onset() == 8
+    n_calls = len(calls)
+    later = periods.suspected_from(9.0)
+    assert (later.onset(), later.changes, later.suspected_since) == (8, [8], 9.0)
+    assert len(calls) == n_calls > 0
