@@ -3,9 +3,9 @@
     python -m benchmarks.speed.trees               as many trees and columns as one bag of the model has
     python -m benchmarks.speed.trees --trees 50    a small trial
 
-Out: for each, the time for one client alone and among 1,000, and the memory [MB, growth of the process after its first
-     answer]; and the largest difference from the graph [log-odds]. Data are random: cost depends on number and depth of
-     the trees.
+Out: for each, the processor time for one client alone and among 1,000, and the memory [MB, growth of the process after
+     its first answer]; the largest difference from the graph [log-odds]. Data are random: cost depends on number and
+     depth of the trees.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import multiprocessing
 import pickle
 import tempfile
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 
 import numpy as np
 import psutil
@@ -91,10 +91,10 @@ def memory() -> float:
 
 
 def median_seconds(trees: ObliviousTrees | OnnxTrees, rows: np.ndarray) -> float:
-    marks = [perf_counter()]
+    marks = [process_time()]
     for _ in range(TURNS * (20 if len(rows) == 1 else 1)):
         trees.values(rows)
-        marks.append(perf_counter())
+        marks.append(process_time())
     return float(np.median(np.diff(marks)))
 
 
