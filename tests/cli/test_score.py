@@ -32,6 +32,9 @@ class ByConsumption:
     def __init__(self):
         self.chunks, self.manifest = [], {"features": list(score.FEATURE_NAMES)}
 
+    def judge(self, evidence, readings):
+        return evidence, readings
+
     def score_clients(self, evidence, client_ids, quality, _readings=None):
         clients, invoices = evidence
         self.chunks.append(list(client_ids))
