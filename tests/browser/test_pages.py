@@ -187,18 +187,18 @@ def test_the_slider_shows_a_threshold_in_visits(visitor):
 
 def test_a_user_signs_in_looks_and_signs_out(visitor, desk, store):
     add_user(store, "vera", "viewer")
-    desk.app = desk_app(store, NO_ONE)
-    visitor.goto("/desk/list?visits=7")
-    assert visitor.grave_violations() == []
-    visitor.page.get_by_label("Name").fill("vera")
-    visitor.page.get_by_label("Password").fill(PASSWORD)
-    visitor.page.get_by_role("button", name="Sign in").click()
-    visitor.page.wait_for_url("**/desk/list?visits=7")
-    assert visitor.page.get_by_role("button", name="Open cases").count() == 0
-    visitor.goto("/desk/me")
-    visitor.page.get_by_role("button", name="Sign out").click()
-    visitor.page.wait_for_url("**/desk/sign-in")
-    assert visitor.complaints == []
+    with desk.serving(desk_app(store, NO_ONE)):
+        visitor.goto("/desk/list?visits=7")
+        assert visitor.grave_violations() == []
+        visitor.page.get_by_label("Name").fill("vera")
+        visitor.page.get_by_label("Password").fill(PASSWORD)
+        visitor.page.get_by_role("button", name="Sign in").click()
+        visitor.page.wait_for_url("**/desk/list?visits=7")
+        assert visitor.page.get_by_role("button", name="Open cases").count() == 0
+        visitor.goto("/desk/me")
+        visitor.page.get_by_role("button", name="Sign out").click()
+        visitor.page.wait_for_url("**/desk/sign-in")
+        assert visitor.complaints == []
 
 
 def test_a_client_prints_on_one_sheet_for_the_crew(visitor):

@@ -133,15 +133,14 @@ def away(_asked, start):
 
 def test_a_waiting_visit_outlives_the_page_also_while_the_desk_is_away(crew, handset, desk, store):
     wait_until_cached(crew)
-    app, desk.app = desk.app, away
-    tell(crew, "c-2", "no_access")
-    crew.page.wait_for_selector("text=The desk does not answer")
-    crew.page.close()
-    crew.page = handset.new_page()
-    crew.goto("/desk/field")
-    crew.page.wait_for_selector("text=No access, waits")
-    assert crew.page.is_visible("[data-as-of]")
-    desk.app = app
+    with desk.serving(away):
+        tell(crew, "c-2", "no_access")
+        crew.page.wait_for_selector("text=The desk does not answer")
+        crew.page.close()
+        crew.page = handset.new_page()
+        crew.goto("/desk/field")
+        crew.page.wait_for_selector("text=No access, waits")
+        assert crew.page.is_visible("[data-as-of]")
     crew.page.reload()
     crew.page.wait_for_selector("text=No access, recorded")
     assert store.find_case(2).outcome == "no_access"
@@ -241,10 +240,10 @@ def test_with_a_connection_the_visits_come_from_the_desk_and_not_from_the_phone(
 
 def test_signing_out_removes_the_visits_from_the_phone(crew, desk, store):
     wait_until_cached(crew)
-    desk.app = desk_app(store, NO_ONE)
-    crew.page.reload()
-    crew.page.wait_for_url("**/desk/sign-in**")
-    crew.page.evaluate(WAIT_FOR_CACHE, 0)
+    with desk.serving(desk_app(store, NO_ONE)):
+        crew.page.reload()
+        crew.page.wait_for_url("**/desk/sign-in**")
+        crew.page.evaluate(WAIT_FOR_CACHE, 0)
 
 
 def test_photos_that_are_taken_without_a_connection_go_with_the_visit_later(crew, handset, store, desk, tmp_path):

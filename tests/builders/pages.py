@@ -95,12 +95,15 @@ class Served:
 
     @contextmanager
     def serving(self, app):
-        """The app answers here; at the end none of its requests runs any more, so that its store can be closed."""
-        self._app = app
+        """The app answers here, then the former one again, or nobody.
+
+        At the end none of its requests runs any more, so that its store can be closed.
+        """
+        former, self._app = self._app, app
         try:
             yield self
         finally:
-            self._app = None
+            self._app = former
             with self._changed:
                 assert self._changed.wait_for(lambda: not self._n_running, LONGEST_ANSWER), "a request never ended"
 

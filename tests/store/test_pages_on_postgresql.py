@@ -18,7 +18,7 @@ from tests.builders.store import clients_of, score_of, write
 
 # Files, what there is not, and what the demonstration's script asks for, which no store is asked about.
 NOT_PAGES = {"static", "worker", "no_such_page", "demo_reasons", "demo_thief", "imports_one"}
-NOT_PAGES |= {"account", "suspects_drawer"}  # of a user who signed in, of a client that the address names
+NOT_PAGES |= {"account", "suspects_drawer", "invitation"}  # of a signed-in user, of a client or link in the address
 # Documents, files, and a photo, which is asked for where it was sent.
 NOT_ROUTES = {"static", "document", "docs", "docs_with_slash", "photo"}
 NOT_ROUTES |= {"v2_model_of_version", "v2_model_ready_of_version"}
