@@ -30,6 +30,7 @@ from sqlalchemy import text
 
 from benchmarks.helpers.servers import LONGEST_START, Connection, got, served
 from fairmeter.analysis.peer_consumption import consumption_bands
+from fairmeter.analysis.shared_traits import shared_traits
 from fairmeter.casework.alert_rules import read_rules
 from fairmeter.core.types import SEVERITIES, HarmlessCause, QualityFlag, Reason, RecoveryEstimate, Score, Table
 from fairmeter.store import ReferenceData, Series, Store, invoice_histories
@@ -141,6 +142,7 @@ def written(store: Store, what: str, options: argparse.Namespace, prefix: str = 
         tables |= {
             "invoice_histories": invoice_histories(clients["client_id"], invoices),
             "reference": ReferenceData(consumption_bands(clients, series)),
+            "traits": shared_traits(clients["client_id"], invoices),
         }
     store.write_run(scores, "2026.11.1", read_rules(ROOT / "data" / "alerts.toml"), **tables)
     return what, f"{perf_counter() - start:.1f} s", "", f"{process_time() - busy:.1f} s of a processor"
@@ -180,10 +182,11 @@ def pages(store: Store, n: int) -> Iterator[Row]:
 
 
 def single(store: Store, n: int) -> Iterator[Row]:
-    ids = iter(store.sample_clients(2 * min(n, 10), "profiles"))
+    ids, today = iter(store.sample_clients(3 * min(n, 10), "profiles")), datetime.now(UTC).date()
     whats = {
         "one profile": lambda: store.find_profile(next(ids)),
         "neighbours of a client": lambda: store.neighbours_of(next(ids)),
+        "relations of a client": lambda: store.relations_of(next(ids), today),
         "clients in a region, counted": lambda: store.count_profiles(region=101.0),
         "clients by severity, counted": store.count_severities,
         "hot spots": store.count_by_region,
@@ -288,7 +291,7 @@ def invoices_of(n: int) -> Table:
         "client": np.repeat(np.arange(n), N_INVOICES), "energy": np.zeros(rows, np.int8),
         "invoice_on": np.tile(np.datetime64("2020-01-24") + 122 * np.arange(N_INVOICES), n),
         "months": np.full(rows, 4.0), "coefficient": np.ones(rows),
-        "meter_id": np.repeat(np.arange(n) + 1e6, N_INVOICES),
+        "meter_id": np.repeat(np.arange(n) + 1e6, N_INVOICES), "meter_code": np.full(rows, 203.0),
         "new_index": draw.integers(500, 99_999, rows).astype(np.float64),
     }  # fmt: skip
     levels = {f"consumption_level_{i}": draw.gamma(2, 200, rows) for i in (1, 2, 3, 4)}

@@ -29,6 +29,7 @@ PAGES = {
     "suspects": "/desk/suspects",
     "alerts": "/desk/alerts",
     "client": "/desk/client/{client}",
+    "relations": "/desk/client/{client}/relations",
     "plan": "/desk/plan",
     "cases": "/desk/cases",
     "case": "/desk/cases/101",

@@ -1,7 +1,7 @@
 """Everything that the desk shows of one client: score, evidence, invoices with their issues, and work done.
 
 In:  a stored profile, and the store for past scores, the latest alert and case, and inspections.
-Out: ClientProfile, for the JSON API and the client's page alike.
+Out: ClientProfile and ClientRelations, for the JSON API and the client's page alike.
 """
 
 from dataclasses import dataclass
@@ -14,11 +14,13 @@ from fairmeter.analysis.invoice_checks import InvoiceIssue, check_invoices
 from fairmeter.casework.client_state import client_state
 from fairmeter.casework.types import Alert, Case, Inspection
 from fairmeter.core.types import Anomaly, HarmlessCause, QualityFlag, Reason, RecoveryEstimate
+from fairmeter.desk.client_states import list_clients
 from fairmeter.desk.service import DeskService
 from fairmeter.scoring.problems import Problem
-from fairmeter.store import Profile, Series, Store
+from fairmeter.store import Profile, RelatedClient, RelationGroup, Series, Store
 
 EPOCH, ENERGIES = date(1970, 1, 1), ("electricity", "gas")  # by which packed invoices count days and energies
+CONFIRMED = "confirmed"
 N_PAST = 100  # scores and inspections of a client
 
 
@@ -37,6 +39,30 @@ class StoredScore(NamedTuple):
     probability: float | None
     severity: str
     model_version: str
+
+
+class RelatedRow(NamedTuple):
+    """A client that shares something, nearest first. [kinds: of RELATION_KINDS; metres: None without both places]
+
+    severity: of its newest score. state: as in every list; of a day that is past `confirmed` or None, as what was found
+    later does not count.
+    """
+
+    client_id: str
+    kinds: tuple[str, ...]
+    severity: str
+    state: str | None
+    is_confirmed: bool
+    metres: float | None
+
+
+class ClientRelations(NamedTuple):
+    """Who shares what with a client, with the cases that were confirmed on the day `until` or before."""
+
+    client_id: str
+    until: date
+    groups: tuple[RelationGroup, ...]
+    related: tuple[RelatedRow, ...]
 
 
 class InvoiceLine(NamedTuple):
@@ -130,6 +156,30 @@ def client_profile(desk: DeskService, stored: Profile) -> ClientProfile:
         inspections=store.list_inspections(client_id=client_id, limit=N_PAST).rows,
         **decided,
     )
+
+
+def client_relations(desk: DeskService, client_id: str, until: date, today: date) -> ClientRelations:
+    """Who shares what with a client. Raises Problem."""
+    found = desk.store.relations_of(client_id, until)
+    if not found.groups:
+        stored_profile(desk.store, client_id)
+    ids = [one.client_id for one in found.related]
+    listed = {row.client_id: row for row in list_clients(desk, among=ids, limit=len(ids)).rows} if ids else {}
+    related = [
+        RelatedRow(
+            *one[:2], listed[one.client_id].severity, _state_then(listed[one.client_id].state, one, until < today),
+            *one[2:],
+        )
+        for one in found.related
+        if one.client_id in listed
+    ]  # fmt: skip
+    return ClientRelations(client_id, until, found.groups, tuple(related))
+
+
+def _state_then(state: str, one: RelatedClient, is_past: bool) -> str | None:
+    if not is_past:
+        return state
+    return CONFIRMED if one.is_confirmed else None
 
 
 def _with_meter_names(store: Store, invoices: list[InvoiceLine]) -> list[InvoiceLine]:

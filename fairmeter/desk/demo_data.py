@@ -117,12 +117,12 @@ def _weather_of(rows: list[dict[str, str]]) -> list[tuple[date, float]]:
 
 def concatenate_updates(clients: Table, parts: Sequence[ProfileUpdate]) -> ProfileUpdate:
     """One update of all parts. [clients: of all parts]"""
-    series, histories = (
+    series, histories, traits = (
         {id_: one for part in parts for id_, one in (getattr(part, field) or {}).items()}
-        for field in ("series", "invoice_histories")
+        for field in ("series", "invoice_histories", "traits")
     )
     facts = [facts for part in parts for facts in part.facts]
-    return ProfileUpdate(clients, facts, series, invoice_histories=histories)
+    return ProfileUpdate(clients, facts, series, invoice_histories=histories, traits=traits)
 
 
 def concatenate(parts: Sequence[ClientTables]) -> tuple[Table, Table, DailyConsumption]:

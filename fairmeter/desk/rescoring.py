@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fairmeter.analysis.client_facts import CONTEXT_FACTS, ConsumptionSeries, client_facts, consumption_series
+from fairmeter.analysis.shared_traits import shared_traits
 from fairmeter.core.claims import UNLIKE_TRAINING
 from fairmeter.core.segments import Segments
 from fairmeter.core.types import SAME_FACTOR, SEVERITIES, QualityFlag, Score, StoredInvoiceScore, Table
@@ -191,8 +192,9 @@ def profile_update(inputs: ScoringInputs, invoice_scores: Sequence[Score | None]
             of_client[INVOICE_SCORE] = score.model_value
     series, histories = series_by_client(ids, consumption_series(invoices, days, n)), invoice_histories(ids, invoices)
     return ProfileUpdate(
-        clients, facts, series, lasting_facts=CONTEXT_FACTS, invoice_histories=histories, code_names=names
-    )
+        clients, facts, series, lasting_facts=CONTEXT_FACTS, invoice_histories=histories, code_names=names,
+        traits=shared_traits(ids, invoices),
+    )  # fmt: skip
 
 
 def with_facts(update: ProfileUpdate, before: Sequence[Mapping[str, float]]) -> ProfileUpdate:

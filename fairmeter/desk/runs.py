@@ -18,6 +18,7 @@ import numpy as np
 from fairmeter.analysis.client_facts import TRANSFORMER_FACTS, client_facts, consumption_series, context_facts
 from fairmeter.analysis.energy_balance import EnergyBalances
 from fairmeter.analysis.peer_consumption import consumption_bands
+from fairmeter.analysis.shared_traits import shared_traits
 from fairmeter.casework.alert_rules import BadRules, read_rules
 from fairmeter.core import paths
 from fairmeter.core.types import INSUFFICIENT_HISTORY, DataIncident, Score
@@ -193,6 +194,7 @@ def save_run(
         invoice_histories=invoice_histories(ids, tables.invoices),
         reference=ReferenceData(bands, () if weather is None else daily_temperatures(*weather)),
         code_names=tables.code_names,
+        traits=shared_traits(ids, tables.invoices),
     )
     options = update._asdict() | {"drift": drift, "incidents": incidents, "population": part}
     return store.write_run(scores, version, read_rules(rules), **options)

@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from fairmeter.analysis.shared_traits import SharedTraits
 from fairmeter.casework import workflow
 from fairmeter.casework.alert_rules import AlertRules
 from fairmeter.casework.types import Case
@@ -63,6 +64,7 @@ class ProfileUpdate(NamedTuple):
     invoice_histories: InvoiceHistories | None = None
     reference: ReferenceData = NO_REFERENCE_DATA
     code_names: CodeNames = NO_CODE_NAMES
+    traits: Mapping[str, SharedTraits] | None = None
 
 
 class ScoringBackend(Protocol):

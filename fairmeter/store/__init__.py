@@ -27,6 +27,7 @@ from fairmeter.store.ingestion import IngestionStore, IngestionTotals, ReceivedB
 from fairmeter.store.keeping.copies import CopyNotPossible, CopyStore, TableCopy, check_copied
 from fairmeter.store.keeping.erasure import ErasedClient, ErasureStore
 from fairmeter.store.keeping.retention import Purged, RetentionStore
+from fairmeter.store.lookup.relations import RELATION_KINDS, RelatedClient, RelationGroup, Relations, RelationStore
 from fairmeter.store.lookup.search import FoundClient, SearchStore
 from fairmeter.store.lookup.series import SeriesStore
 from fairmeter.store.notifications import ClaimedNotice, NotificationStore
@@ -41,6 +42,7 @@ __all__ = [
     "NO_PASSWORD",
     "NO_REFERENCE_DATA",
     "QUALITIES",
+    "RELATION_KINDS",
     "UNNAMED",
     "AlertNotFound",
     "ApiKey",
@@ -89,6 +91,9 @@ __all__ = [
     "ReferenceData",
     "RegionCount",
     "RejectedMessage",
+    "RelatedClient",
+    "RelationGroup",
+    "Relations",
     "Run",
     "RunSummary",
     "Sender",
@@ -115,6 +120,7 @@ class Store(
     ReferenceStore,
     PlaceStore,
     SearchStore,
+    RelationStore,
     SeriesStore,
     TransformerStore,
     AlertActionStore,

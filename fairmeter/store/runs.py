@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sqlalchemy import Connection, Row, insert, select, text
 
+from fairmeter.analysis.shared_traits import SharedTraits
 from fairmeter.casework.alert_rules import RANKS, AlertRules
 from fairmeter.core.client_ids import problem_with_id
 from fairmeter.core.code_names import NO_CODE_NAMES, CodeNames
@@ -29,6 +30,7 @@ from fairmeter.store.engine.database import Database, StoreError
 from fairmeter.store.engine.packing import InvoiceHistories, Series, pack_invoices, pack_series
 from fairmeter.store.engine.schema import ABSENT, COUNTED_TABLES
 from fairmeter.store.engine.upsert import FILL, KEEP, covers_ids, write_rows
+from fairmeter.store.lookup.relations import relation_rows
 from fairmeter.store.reference import NO_REFERENCE_DATA, ReferenceData, write_code_names, write_reference
 from fairmeter.store.transformers import write_balances
 from fairmeter.wording.phrases import data_of
@@ -40,6 +42,7 @@ PROFILE_COLUMNS = tuple(column.name for column in schema.profiles.columns if col
 FINDING_COLUMNS = tuple(column.name for column in schema.findings.columns)
 # Columns of findings that keep their values where a run brings none.
 LASTING_COLUMNS = ("series_step", "series_from", "series_kwh", "invoices")
+RELATION_COLUMNS = tuple(column.name for column in schema.relations.columns)
 SCORE_COLUMNS = ("client_id", "scored_at", "probability", "severity", "model_version")
 MIN_ANALYZE_ROWS = 1000  # from this many rows the planner's statistics are refreshed
 
@@ -79,6 +82,7 @@ class RunStore(Database):
         facts: Sequence[Mapping[str, float]] | None = None,
         series: Mapping[str, Series] | None = None,
         invoice_histories: InvoiceHistories | None = None,
+        traits: Mapping[str, SharedTraits] | None = None,
         reference: ReferenceData = NO_REFERENCE_DATA,
         balances: Sequence[EnergyBalance] | None = None,
         lasting_facts: Collection[str] = (),
@@ -93,9 +97,9 @@ class RunStore(Database):
         """Write profiles, past scores and alerts of some clients; other clients stay unchanged.
 
         clients: canonical table (docs/data-dictionary.md), in any order; missing values and None keep the stored ones.
-        facts: per score, in order; None keeps the stored ones. series, invoice_histories: by client id; clients without
-        one keep theirs. reference: data of all clients together. balances: of all measured transformers; None keeps the
-        stored ones. lasting_facts: names of facts that keep their stored value where the new facts lack them.
+        facts: per score, in order; None keeps the stored ones. series, invoice_histories, traits: by client id; clients
+        without one keep theirs. reference: data of all clients together. balances: of all measured transformers; None
+        keeps the stored ones. lasting_facts: names of facts that keep their stored value where the new facts lack them.
         drift: of the clients against the training data, as JSON. incidents: of the run's data. population:
         counts of the client base if these scores are only a part of it. is_run: True for a scoring of the client base,
         which the trend counts; False for single clients. code_names: of codes that are texts, added to the stored ones.
@@ -125,6 +129,8 @@ class RunStore(Database):
                 facts = _with_stored_facts(connection, scores, facts, lasting_facts)
             found = _finding_rows(scores, facts, series or {}, invoice_histories or {})
             write_rows(connection, schema.findings, FINDING_COLUMNS, found, fill_columns=LASTING_COLUMNS)
+            shared = relation_rows((score.client_id for score in scores), traits or {}, places)
+            write_rows(connection, schema.relations, RELATION_COLUMNS, shared)
             past = ((s.client_id, now, s.probability, s.severity, model_version) for s in scores)
             write_rows(connection, schema.scores, SCORE_COLUMNS, past, KEEP)
             write_reference(connection, reference, now)

@@ -34,7 +34,7 @@ from fairmeter.store import (
     StoreUnavailable,
 )
 from fairmeter.web.app import Api
-from fairmeter.web.desk_api import access, alerts, campaigns, fieldwork, gauges, imports, read, write
+from fairmeter.web.desk_api import access, alerts, campaigns, fieldwork, gauges, imports, read, relations, write
 from fairmeter.web.exports import files
 from fairmeter.web.http import code_names, errors, observability, security_log, sessions
 from fairmeter.web.http.auth import NO_ONE, AccessControl, DeskAccess, Identity
@@ -93,7 +93,7 @@ class DeskExtension:
         metrics.add_source(gauges.run_metrics(self.service.store, metrics.store_errors.inc))
         files.record_exports(app, partial(self._record_export, guard))
         read.register(app, guard, self.service)
-        for routes in (alerts, fieldwork, campaigns):
+        for routes in (alerts, fieldwork, campaigns, relations):
             routes.register(app, guard, self.service)
         write.register(app, guard, self.service)
         access.register(app, guard, self.service)

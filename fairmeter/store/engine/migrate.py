@@ -12,7 +12,7 @@ from sqlalchemy import Connection, func, inspect, select, text
 from fairmeter.store.engine.database import Database, StoreError
 from fairmeter.store.engine.schema import COUNTED_TABLES
 
-HEAD = "0021"  # the newest migration in migrations/versions; a test compares them
+HEAD = "0022"  # the newest migration in migrations/versions; a test compares them
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
 MIGRATION_LOCK = 0x66616D69  # PostgreSQL advisory lock: one migration at a time
 

@@ -37,6 +37,7 @@ ABSENT = -1.0  # below every score and every energy
 MAX_ID = 2**63 - 1
 COUNTED_TABLES = ("profiles", "alerts")  # whose rows pages count
 EPOCH = datetime(1970, 1, 1)
+RELATION_KEYS = ("route_1", "route_2", "meter_1", "meter_2", "meter_3", "codes")
 
 metadata = MetaData(
     naming_convention={
@@ -107,6 +108,15 @@ clients = Table(
     Column("created_on", Date),
     Column("latitude", Double), Column("longitude", Double),
     Column("transformer_id", Text), Column("tariff_price", Double),
+    _index_where("created_on IS NOT NULL", "ix_clients_created_on", "created_on", "district", "region"),
+)  # fmt: skip
+
+# Keys of what a client shares with others (lookup/relations.py), the newest first; NULL where there is none.
+relations = Table(
+    "relations", metadata,
+    _client(primary_key=True),
+    *(Column(name, BigInteger) for name in RELATION_KEYS),
+    *(_index_where(f"{name} IS NOT NULL", f"ix_relations_{name}", name) for name in RELATION_KEYS),
 )  # fmt: skip
 
 # Narrow, so that a page of a list or of the map reads little; the rest of a profile is in `findings`.

@@ -18,7 +18,17 @@ from fairmeter.store.engine.database import Database
 from fairmeter.store.engine.fieldwork_tables import alert_actions, comments, plan_visits, user_notices
 from fairmeter.store.engine.paging import check_text
 
-OF_CLIENT = ("alerts", "readings", "former_readings", "unjudged", "scores", "findings", "profiles", "clients")
+OF_CLIENT = (
+    "alerts",
+    "readings",
+    "former_readings",
+    "unjudged",
+    "scores",
+    "findings",
+    "relations",
+    "profiles",
+    "clients",
+)
 NOT_IN_CASES = dict.fromkeys(("alert_id", "probability", "region", "category"))
 NOT_IN_INSPECTIONS = {"note": "", "photos": "[]", "probability": None, "region": None, "crew": None, "patterns": None}
 

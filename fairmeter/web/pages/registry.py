@@ -11,7 +11,7 @@ from fairmeter.web.http.openapi_app import Api
 from fairmeter.web.pages import cases, field, imports, inspection_list, language, live, model
 from fairmeter.web.pages.access import account, invitation, sign_in
 from fairmeter.web.pages.campaigns import view as campaigns
-from fairmeter.web.pages.client import crew_sheet
+from fairmeter.web.pages.client import crew_sheet, relations
 from fairmeter.web.pages.client import view as client
 from fairmeter.web.pages.demo import view as demo
 from fairmeter.web.pages.frame import me, search
@@ -29,7 +29,7 @@ from fairmeter.web.server import policies
 from fairmeter.web.server.policies import RoutePolicy
 
 FRAME = (sign_in, invitation, search, me, account, language)
-WORK = (today, alerts, changes, suspects, client, crew_sheet, plan, inspection_list, cases, map_view, field)
+WORK = (today, alerts, changes, suspects, client, relations, crew_sheet, plan, inspection_list, cases, map_view, field)
 NETWORK = (transformers, transformer, live)
 RESULTS = (campaigns, model)
 SETUP = (imports, crews, rules, settings_page)

@@ -24,6 +24,7 @@ PAGES = (
     "/desk/alerts",
     "/desk/transformers",
     "/desk/client/c-001",
+    "/desk/client/c-001/relations",
     "/desk/model",
 )
 PAGES += ("/desk/cases", "/desk/field", "/desk/map", "/desk/live", "/desk/search?q=c", "/desk/me")

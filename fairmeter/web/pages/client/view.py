@@ -26,6 +26,7 @@ from fairmeter.web.http.auth import INVESTIGATOR
 from fairmeter.web.pages import error_pages
 from fairmeter.web.pages.client import context
 from fairmeter.web.pages.client.charts import client_charts, step_starts
+from fairmeter.web.pages.client.relations import relations_context
 from fairmeter.web.pages.client.small_map import small_map
 from fairmeter.web.pages.forms import assignable_users, parse_inspection, uploaded_photos
 from fairmeter.web.pages.site import Site, render
@@ -95,6 +96,7 @@ def client_context(site: Site, client_id: str) -> dict[str, Any]:
         site, profile, values["past_cases"]
     )
     values |= context.surroundings_context(store, profile) | transformer.transformer_context(store, profile)
+    values |= relations_context(site, client_id)
     ids = [client_id, *(one.client_id for one in values["neighbours"])]
     return values | {"small_map": small_map(client_id, values["neighbours"], store.places_of(ids))}
 
