@@ -285,11 +285,12 @@ def utility(n: int, is_bare: bool, prefix: str) -> tuple[Table, list[Score], lis
 
 
 def invoices_of(n: int) -> Table:
-    """Twenty invoices of each client, one every four months."""
+    """Twenty invoices of each client, one every four months; half of a district is read a day later."""
     draw, rows = np.random.default_rng(SEED), n * N_INVOICES
+    visits, is_later = np.datetime64("2020-01-24") + 122 * np.arange(N_INVOICES), np.arange(n) // BEHIND % 2
     columns = {
         "client": np.repeat(np.arange(n), N_INVOICES), "energy": np.zeros(rows, np.int8),
-        "invoice_on": np.tile(np.datetime64("2020-01-24") + 122 * np.arange(N_INVOICES), n),
+        "invoice_on": np.tile(visits, n) + np.repeat(is_later, N_INVOICES),
         "months": np.full(rows, 4.0), "coefficient": np.ones(rows),
         "meter_id": np.repeat(np.arange(n) + 1e6, N_INVOICES), "meter_code": np.full(rows, 203.0),
         "new_index": draw.integers(500, 99_999, rows).astype(np.float64),

@@ -27,7 +27,14 @@ from fairmeter.store.ingestion import IngestionStore, IngestionTotals, ReceivedB
 from fairmeter.store.keeping.copies import CopyNotPossible, CopyStore, TableCopy, check_copied
 from fairmeter.store.keeping.erasure import ErasedClient, ErasureStore
 from fairmeter.store.keeping.retention import Purged, RetentionStore
-from fairmeter.store.lookup.relations import RELATION_KINDS, RelatedClient, RelationGroup, Relations, RelationStore
+from fairmeter.store.lookup.relations import (
+    MAX_SHARING,
+    RELATION_KINDS,
+    RelatedClient,
+    RelationGroup,
+    Relations,
+    RelationStore,
+)
 from fairmeter.store.lookup.search import FoundClient, SearchStore
 from fairmeter.store.lookup.series import SeriesStore
 from fairmeter.store.notifications import ClaimedNotice, NotificationStore
@@ -39,6 +46,7 @@ from fairmeter.store.runs import PopulationCounts, RunStore, RunSummary, populat
 from fairmeter.store.transformers import TransformerStore
 
 __all__ = [
+    "MAX_SHARING",
     "NO_PASSWORD",
     "NO_REFERENCE_DATA",
     "QUALITIES",

@@ -86,7 +86,7 @@ def test_a_client_recorded_without_its_place_stays_on_its_route(street):
 
 
 def test_a_group_that_is_too_large_is_not_read(street, monkeypatch):
-    monkeypatch.setattr(relations, "MAX_GROUP", 1)
+    monkeypatch.setattr(relations, "MAX_SHARING", 1)
     assert groups_of(street)["route"] == RelationGroup("route", None, None)
     assert sharing(street, "route") == set()
     assert sharing(street, "transformer") == {"wired"}

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from functools import lru_cache
 from hashlib import blake2b
+from heapq import nsmallest
+from math import cos, hypot, inf, radians
 from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, select, union
@@ -21,12 +23,12 @@ from fairmeter.store.engine.schema import RELATION_KEYS, clients, inspections, p
 
 # The most telling one first: a meter is seldom shared, a route by a street.
 METER, TRANSFORMER, CREATED, CODES, ROUTE = RELATION_KINDS = ("meter", "transformer", "created", "codes", "route")
-MAX_GROUP = 2_000  # clients; a larger group says nothing of its clients, and would take long to read
+MAX_SHARING = 1_000  # clients; a larger group says nothing of its clients, and would take long to read
 CONFIRMED = "confirmed"
 
 
 class RelationGroup(NamedTuple):
-    """The other clients that share something. None: more than MAX_GROUP, which are not read."""
+    """The other clients that share something. None: more than MAX_SHARING, which are not read."""
 
     kind: str
     n_clients: int | None
@@ -66,7 +68,7 @@ class RelationStore(Database):
                 return NO_RELATIONS
             members = {kind: _members(connection, query, own, until) for kind, query in _groups(own).items()}
         groups = [_group(kind, rows) for kind, rows in members.items() if rows]
-        return Relations(tuple(groups), tuple(_ranked(members, own)[:limit]))
+        return Relations(tuple(groups), tuple(_nearest(members, own, limit)))
 
 
 OWN = select(
@@ -137,39 +139,44 @@ def _sharing(prefix: str, own: Row) -> Select | None:
 
 
 def _members(connection: Connection, query: Select, own: Row, until: date) -> list[Row]:
-    """Scored clients of a group but the client itself, at most one more than MAX_GROUP."""
+    """Scored clients of a group but the client itself, at most one more than MAX_SHARING."""
     ids, visits = query.subquery(), inspections.c
     confirmed = select(visits.inspection_id).where(
         visits.client_id == ids.c.client_id, visits.outcome == CONFIRMED, visits.inspected_on <= until
     )
     columns = profiles.c.client_id, profiles.c.by_score, profiles.c.latitude, profiles.c.longitude
     rows = select(*columns, confirmed.exists().label("is_confirmed")).join(ids, ids.c.client_id == profiles.c.client_id)
-    rows = rows.where(ids.c.client_id != own.client_id).limit(MAX_GROUP + 1)
-    return list(connection.execute(rows))
+    rows = rows.where(ids.c.client_id != own.client_id).limit(MAX_SHARING + 1)
+    return connection.execute(rows).all()
 
 
 def _group(kind: str, rows: list[Row]) -> RelationGroup:
-    if len(rows) > MAX_GROUP:
+    if len(rows) > MAX_SHARING:
         return RelationGroup(kind, None, None)
     return RelationGroup(kind, len(rows), sum(bool(row.is_confirmed) for row in rows))
 
 
-def _ranked(members: Mapping[str, list[Row]], own: Row) -> list[RelatedClient]:
-    """All clients of groups that are not too large, the nearest first."""
+def _nearest(members: Mapping[str, list[Row]], own: Row, limit: int) -> list[RelatedClient]:
+    """The nearest clients of the groups that are not too large."""
     kinds, row_of = defaultdict(list), {}
     for kind, rows in members.items():
-        for row in rows if len(rows) <= MAX_GROUP else ():
-            kinds[row.client_id].append(kind)
-            row_of[row.client_id] = row
-    metres = {id_: _metres(own, row) for id_, row in row_of.items()}
+        for row in rows if len(rows) <= MAX_SHARING else ():
+            client_id = row[0]
+            kinds[client_id].append(kind)
+            row_of[client_id] = row
+    width = cos(radians(own.latitude or 0.0))
 
     def nearness(id_: str) -> tuple:
-        away = metres[id_]
-        return -len(kinds[id_]), away is None, away or 0.0, -row_of[id_].by_score, id_
+        _, by_score, latitude, longitude, _ = row_of[id_]
+        if None in (latitude, longitude, own.latitude, own.longitude):
+            return -len(kinds[id_]), inf, -by_score, id_
+        # In degrees: distances of thousands of clients would take longer than reading them.
+        return -len(kinds[id_]), hypot(latitude - own.latitude, (longitude - own.longitude) * width), -by_score, id_
 
+    found = (row_of[id_] for id_ in nsmallest(limit, kinds, key=nearness))
     return [
-        RelatedClient(id_, tuple(kinds[id_]), bool(row_of[id_].is_confirmed), metres[id_])
-        for id_ in sorted(kinds, key=nearness)
+        RelatedClient(row.client_id, tuple(kinds[row.client_id]), bool(row.is_confirmed), _metres(own, row))
+        for row in found
     ]
 
 

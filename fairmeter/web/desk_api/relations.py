@@ -10,6 +10,7 @@ from pydantic import Field
 
 from fairmeter.desk.client_profile import client_relations
 from fairmeter.desk.service import DeskService
+from fairmeter.store import MAX_SHARING
 from fairmeter.web.app import Api
 from fairmeter.web.desk_api.read import SECURITY, json_response
 from fairmeter.web.desk_api.requests import ClientPath, DeskRequest
@@ -21,7 +22,7 @@ KINDS = (
 )
 KINDS += "the latest exchange), route (two successive invoices read on the same two days); but for meter and "
 KINDS += "transformer in the same region and district"
-TOO_MANY = "null: more than 2,000, which are not read"
+TOO_MANY = f"null: more than {MAX_SHARING:,}, which are not read"
 
 
 class RelationQuery(DeskRequest):

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from flask import request
 
 from fairmeter.desk.client_profile import ClientRelations, RelatedRow, client_relations
+from fairmeter.store import MAX_SHARING
 from fairmeter.web.http import i18n
 from fairmeter.web.pages.site import Site, render
 
@@ -60,11 +61,12 @@ def register(site: Site) -> None:
 
 
 def relations_context(site: Site, client_id: str) -> dict[str, Any]:
-    """What the templates receive: relations, graph, today. Raises Problem."""
+    """What the templates receive: relations, graph, relations_today, max_sharing. Raises Problem."""
     today = datetime.now(site.settings.time_zone).date()
     found = client_relations(site.desk, client_id, parse_until(request.args.get("until", "")) or today, today)
     is_mirrored = i18n.current_locale().direction == RIGHT_TO_LEFT
-    return {"relations": found, "graph": relation_graph(found, is_mirrored), "relations_today": today}
+    values = {"relations": found, "graph": relation_graph(found, is_mirrored)}
+    return values | {"relations_today": today, "max_sharing": MAX_SHARING}
 
 
 def parse_until(text: str) -> date | None:
