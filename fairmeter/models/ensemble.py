@@ -66,7 +66,7 @@ class EnsembleInputs:
 
 
 class MemberModel(Protocol):
-    """A fitted member: OnnxTrees, ObliviousTrees, DenseNetwork or MeanRank."""
+    """A fitted member: OnnxTrees, ObliviousTrees, DenseNetwork, ColumnMember or MeanRank."""
 
     def values(self, matrix: np.ndarray) -> np.ndarray:
         """Log-odds of fraud. [float32, (clients, width) -> float64, (clients,)]"""

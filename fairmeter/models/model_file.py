@@ -28,11 +28,13 @@ from fairmeter.models.detectors import classical
 from fairmeter.models.detectors.autoencoder import Autoencoder
 from fairmeter.models.detectors.forecaster import Forecaster
 from fairmeter.models.detectors.mean_rank import MeanRank
+from fairmeter.models.detectors.week_convolution import WeekConvolution
 from fairmeter.models.ensemble import Ensemble, EnsembleInputs
 from fairmeter.models.fraud_model import FraudModel
 from fairmeter.models.invoice_evidence import InvoiceEvidence
 from fairmeter.models.peer_groups import PeerGroups
 from fairmeter.models.reading_model import ReadingModel
+from fairmeter.models.runtime.column_member import ColumnMember
 from fairmeter.models.runtime.dense_network import DenseNetwork, InputScaler
 from fairmeter.models.runtime.oblivious_trees import ObliviousTrees
 from fairmeter.models.runtime.onnx_trees import OnnxTrees
@@ -55,6 +57,7 @@ KINDS: dict[str, type] = {
     "OnnxTrees": OnnxTrees,
     "SymmetricTrees": ObliviousTrees,
     "DenseNetwork": DenseNetwork,
+    "ColumnMember": ColumnMember,
     "Scaling": InputScaler,
     "Detectors": classical.Detectors,
     "ZScore": classical.ZScore,
@@ -63,6 +66,7 @@ KINDS: dict[str, type] = {
     "IsolationForest": classical.IsolationForest,
     "Autoencoder": Autoencoder,
     "Forecaster": Forecaster,
+    "WeekConvolution": WeekConvolution,
     "ReadingModel": ReadingModel,
     "Surroundings": Covariates,
     "MeanRank": MeanRank,

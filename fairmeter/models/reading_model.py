@@ -23,7 +23,7 @@ ONSET_COLUMN = FEATURE_NAMES.index("off_usual_step_ago")
 
 
 class SequenceScorer(Protocol):
-    """A network that scores series of days, such as Autoencoder and Forecaster.
+    """A network that scores series of days: Autoencoder, Forecaster, WeekConvolution.
 
     `names` are the columns of its scores [float32, (clients, len(names))], NaN for a series that is too short.
     """
@@ -45,6 +45,11 @@ class ReadingModel:
     networks: Networks
     surroundings: Covariates
     theft_share: float
+
+    @property
+    def networks_of_days(self) -> Networks:
+        """Networks that score each day too, and not only the series as a whole."""
+        return {name: network for name, network in self.networks.items() if hasattr(network, "row_scores")}
 
     def features(self, days: DailyConsumption, covariates: Covariates | None = None) -> FeatureMatrix:
         """Input of the ensemble. Without covariates, those of the training clients apply on the dates they have."""

@@ -106,7 +106,7 @@ class Predictor:
         from fairmeter.models.detectors.anomaly_timeline import timeline  # a page shows it; scoring does not need it
 
         readings = self._model.readings
-        return timeline(days, *((readings.surroundings, readings.networks) if readings else ()))
+        return timeline(days, *((readings.surroundings, readings.networks_of_days) if readings else ()))
 
     def score_aggregates(self, features: list[dict], client_ids: list[str], with_reasons: bool = False) -> list[Score]:
         """A score for each client by finished aggregates. Raises InvalidRow."""

@@ -15,6 +15,7 @@ from fairmeter.models.detectors.classical import Detectors
 from fairmeter.models.ensemble import Ensemble, EnsembleInputs, OutOfFold, calibrate, probability_of
 from fairmeter.models.invoice_evidence import COLUMN_NAMES as INVOICE_COLUMNS
 from fairmeter.models.peer_groups import PEER_FEATURES, USUAL_FEATURES, PeerGroups
+from fairmeter.models.runtime.column_member import ColumnMember
 from fairmeter.models.target_encoding import GroupRates, column_names, out_of_fold
 from fairmeter.training.invoice_evidence_fitting import TREE_FOLDS, fit_invoice_evidence
 from fairmeter.training.member_fitting import MEMBERS, TREES, FittedMember
@@ -71,6 +72,7 @@ class EnsembleConfig:
     only_falls: detectors score falls alone, not rises. has_peers: with deviations from peer groups.
     has_invoice_rows: with the evidence of single invoices.
     missing_share: share of values hidden from the members in training. [0..1]
+    passed_on: columns by member: log-odds of networks, which are members as they are and hidden from all others.
     """
 
     names: tuple[str, ...]
@@ -83,6 +85,7 @@ class EnsembleConfig:
     has_invoice_rows: bool = False
     quick: bool = False
     missing_share: float = 0.0
+    passed_on: Mapping[str, str] = field(default_factory=dict)
 
 
 def fit_ensemble(
@@ -115,7 +118,7 @@ def fit_ensemble(
     )
     out_of_fold_log_odds = _members_out_of_fold(evidence, label, folds, config, seed, on_step, capped)
     inputs, matrix = fit_inputs(evidence, label, config, seed)
-    members = _fit_members(matrix, label, config, seed, lambda name: on_step(f"{name}, all clients"), capped)
+    members = _fit_members(inputs, matrix, label, config, seed, lambda name: on_step(f"{name}, all clients"), capped)
     weights, intercept = _stack(out_of_fold_log_odds, label, capped)
     stacked = out_of_fold_log_odds @ weights + intercept
     knots, heights = fit_calibration(stacked, label, weight)
@@ -138,14 +141,20 @@ def _members_out_of_fold(
     weight: np.ndarray | None = None,
 ) -> np.ndarray:
     """Each member's log-odds for held-out clients of its fold. [float64, (clients, members)]"""
-    out = np.empty((len(label), len(config.members)))
+    out = np.empty((len(label), len(config.members) + len(config.passed_on)))
     for fold in range(STACK_FOLDS):
         mine, part = folds == fold, f"fold {fold + 1} of {STACK_FOLDS}"
         inputs, matrix = fit_inputs(evidence.of(~mine), label[~mine], config, seed)
         held_out = _hide_values(inputs.matrix(evidence.of(mine)), config, seed + fold)
         others = None if weight is None else weight[~mine]
         members = _fit_members(
-            matrix, label[~mine], config, seed + fold, lambda name, part=part: on_step(f"{name}, {part}"), others
+            inputs,
+            matrix,
+            label[~mine],
+            config,
+            seed + fold,
+            lambda name, part=part: on_step(f"{name}, {part}"),
+            others,
         )
         for i, member in enumerate(members.values()):
             out[mine, i] = member.serving.values(held_out)
@@ -227,6 +236,7 @@ def _hide_values(matrix: np.ndarray, config: EnsembleConfig, seed: int) -> np.nd
 
 
 def _fit_members(
+    inputs: EnsembleInputs,
     matrix: np.ndarray,
     label: np.ndarray,
     config: EnsembleConfig,
@@ -234,11 +244,21 @@ def _fit_members(
     on_step: Callable[[str], None],
     weight: np.ndarray | None = None,
 ) -> dict[str, FittedMember]:
-    members = {}
+    passed_on = {member: inputs.names.index(column) for member, column in config.passed_on.items()}
+    members, seen = {}, _without(matrix, list(passed_on.values()))
     for name in config.members:
         on_step(name)
-        members[name] = MEMBERS[name](matrix, label, MEMBER_SEED + seed, config.quick, weight)
-    return members
+        members[name] = MEMBERS[name](seen, label, MEMBER_SEED + seed, config.quick, weight)
+    return members | {name: FittedMember(ColumnMember(column), None) for name, column in passed_on.items()}
+
+
+def _without(matrix: np.ndarray, columns: list[int]) -> np.ndarray:
+    """The matrix with these columns missing, so that no member is fitted on them."""
+    if not columns:
+        return matrix
+    seen = matrix.copy()
+    seen[:, columns] = np.nan
+    return seen
 
 
 def _stack(log_odds: np.ndarray, label: np.ndarray, weight: np.ndarray | None = None) -> tuple[np.ndarray, float]:

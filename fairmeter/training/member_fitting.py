@@ -15,6 +15,7 @@ import numpy as np
 
 from fairmeter.models.detectors import keras_fit
 from fairmeter.models.runtime import oblivious_trees, onnx_trees
+from fairmeter.models.runtime.column_member import ColumnMember
 from fairmeter.models.runtime.dense_network import DenseNetwork, InputScaler
 from fairmeter.models.runtime.oblivious_trees import ObliviousTrees
 from fairmeter.models.runtime.onnx_trees import OnnxTrees
@@ -32,7 +33,7 @@ NETWORKS = 3
 class FittedMember(NamedTuple):
     """`serving` gives the log-odds of `native` up to float32 rounding, averaged if `native` is a list of models."""
 
-    serving: OnnxTrees | ObliviousTrees | DenseNetwork
+    serving: OnnxTrees | ObliviousTrees | DenseNetwork | ColumnMember
     native: object
 
 

@@ -22,7 +22,13 @@ from fairmeter.models.detectors.forecaster import Forecaster
 from fairmeter.models.detectors.keras_fit import TooFewSeries
 from fairmeter.models.detectors.mean_rank import MeanRank
 from fairmeter.models.ensemble import Ensemble
-from fairmeter.models.reading_model import Networks, ReadingModel, reading_matrix, reading_matrix_names
+from fairmeter.models.reading_model import (
+    LAST_DAY_COLUMN,
+    Networks,
+    ReadingModel,
+    reading_matrix,
+    reading_matrix_names,
+)
 from fairmeter.training.attacks import (
     BROAD,
     HONEST,
@@ -33,6 +39,8 @@ from fairmeter.training.attacks import (
     HonestHouseholds,
     attack_households,
 )
+from fairmeter.training.convolution_fitting import MIN_FILES, fit_convolutions
+from fairmeter.training.convolution_fitting import NAME as CONVOLUTION
 from fairmeter.training.ensemble_fitting import EnsembleConfig, Fitted, fit_ensemble, fit_inputs, reference_client
 
 OnStep = Callable[[str], None]
@@ -113,11 +121,29 @@ def make_training_sets(
     ]
 
 
-def make_sample(files: Sequence[AttackedHouseholds], networks: Networks) -> Sample:
-    """Concatenate the sets and compute their features."""
+def make_sample(
+    files: Sequence[AttackedHouseholds], networks: Networks, out_of_fold: np.ndarray | None = None
+) -> Sample:
+    """Concatenate the sets and compute their features.
+
+    out_of_fold: columns of a further network, which is fitted on these very clients. [float32, (clients, columns)]
+    """
     evidence = [reading_matrix(file.days, networks, file.covariates) for file in files]
     label, household = (np.concatenate([getattr(file, name) for file in files]) for name in ("label", "household"))
-    return Sample(FeatureMatrix.concatenated(evidence), label, household)
+    made = FeatureMatrix.concatenated(evidence)
+    if out_of_fold is not None:  # before the last day, where reading_matrix puts the networks' columns
+        made = replace(made, features=np.insert(made.features, [LAST_DAY_COLUMN], out_of_fold, axis=1))
+    return Sample(made, label, household)
+
+
+def learn_convolution(
+    files: Sequence[AttackedHouseholds], networks: Networks, seed: int, quick: bool, on_step: OnStep
+) -> tuple[Networks, Sample]:
+    """The networks with a convolution fitted on these files, where they are enough; and the sample of the files."""
+    if quick or len(files) < MIN_FILES:
+        return networks, make_sample(files, networks)
+    fitted = fit_convolutions(files, seed, on_step)
+    return networks | {CONVOLUTION: fitted.serving}, make_sample(files, networks, fitted.columns)
 
 
 def representative_clients(
@@ -182,4 +208,7 @@ def fit_unlabelled(
 
 def _ensemble_config(networks: Networks, quick: bool) -> EnsembleConfig:
     names = reading_matrix_names(networks)
-    return EnsembleConfig(names, names, detector_features=DETECTOR_FEATURES, only_falls=True, quick=quick)
+    passed_on = {name: networks[name].names[0] for name in (CONVOLUTION,) if name in networks}
+    return EnsembleConfig(
+        names, names, detector_features=DETECTOR_FEATURES, only_falls=True, quick=quick, passed_on=passed_on
+    )

@@ -11,8 +11,11 @@ from fairmeter.evaluation.metrics import roc_auc
 from fairmeter.models.detectors.autoencoder import Autoencoder
 from fairmeter.models.detectors.forecaster import Forecaster
 from fairmeter.models.detectors.keras_fit import TooFewSeries
+from fairmeter.models.detectors.week_channels import WEEKS, week_channels
+from fairmeter.models.detectors.week_convolution import WeekConvolution
 from fairmeter.models.model_file import from_plain, to_plain
 from fairmeter.models.runtime import onnx_networks, onnx_trees
+from fairmeter.models.runtime.convolution_graph import convolution_graph
 
 laws = pytest.mark.parametrize("kind", [Autoencoder, Forecaster])
 FIRST_DAY = 16_000
@@ -316,3 +319,49 @@ def test_a_window_begins_on_monday_whatever_day_a_series_ends_on(first):
     *_, (_, _, grid) = Autoencoder._blocks(days, None)
     last = Autoencoder._windows(grid)[0, -1].reshape(4, 7)
     assert (np.diff(last, axis=1) > 0).all()
+
+
+# --- convolution over weeks -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def keras_network():
+    pytest.importorskip("tensorflow", reason="TensorFlow is not installed: make install")
+    from fairmeter.models.detectors import convolution_fit
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return convolution_fit._network()
+
+
+def test_the_graph_of_a_convolution_answers_as_keras_does(keras_network, mixed):
+    from fairmeter.models.detectors.convolution_fit import _weights
+
+    rng = np.random.default_rng(5)
+    for weights in keras_network.weights:
+        if "moving" in weights.name or weights.name in {"gamma", "beta", "bias"}:
+            weights.assign(rng.uniform(0.5, 1.5, weights.shape))
+    channels = week_channels(mixed)[:3]
+    expected = keras_network(channels, training=False)[0].numpy()
+    found = onnx_trees.run(convolution_graph(_weights(keras_network), WEEKS), channels)
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.nightly
+def test_a_convolution_finds_falls_that_it_was_shown():
+    pytest.importorskip("tensorflow", reason="TensorFlow is not installed: make install")
+    from fairmeter.models.detectors.convolution_fit import WeekSeries, fit_convolution
+
+    def shown(seed, n=256):
+        rng = np.random.default_rng(seed)
+        kwh, label = rng.lognormal(2.0, 0.3, (n, 364)), np.arange(n) % 2
+        kwh[label == 1, 250:] *= 0.4
+        return days_of(*kwh), label
+
+    days, label = shown(1)
+    weeks = WeekSeries(week_channels(days), label, np.full(len(label), WEEKS - 16))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fitted = fit_convolution([weeks] * 6, 6 * len(label), 7)
+    days, label = shown(2)
+    assert roc_auc(label, WeekConvolution(convolution_graph(fitted, WEEKS)).scores(days)[:, 0]) > 0.95

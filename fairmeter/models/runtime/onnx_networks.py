@@ -25,10 +25,10 @@ def autoencoder_graph(encoder: list[Dense], decoder: list[Dense]) -> bytes:
     """
     from onnx import helper
 
-    nodes, weights = _dense_layers(encoder, "features", "code")
-    decoding, more = _dense_layers(decoder, "code", "decoded")
+    nodes, weights = dense_layers(encoder, "features", "code")
+    decoding, more = dense_layers(decoder, "code", "decoded")
     both = helper.make_node("Concat", ["decoded", "code"], ["answer"], axis=1)
-    return _graph([*nodes, *decoding, both], weights | more, [None, encoder[0][0].shape[0]])
+    return graph([*nodes, *decoding, both], weights | more, [None, encoder[0][0].shape[0]])
 
 
 def dense_graph(fits: list[list[Dense]]) -> bytes:
@@ -37,10 +37,10 @@ def dense_graph(fits: list[list[Dense]]) -> bytes:
 
     nodes, weights, answers = [], {}, [f"answer_{i}" for i in range(len(fits))]
     for layers, answer in zip(fits, answers, strict=True):
-        theirs, more = _dense_layers(layers, "features", answer)
+        theirs, more = dense_layers(layers, "features", answer)
         nodes, weights = nodes + theirs, weights | more
     nodes.append(helper.make_node("Mean", answers, ["answer"]))
-    return _graph(nodes, weights, [None, fits[0][0][0].shape[0]])
+    return graph(nodes, weights, [None, fits[0][0][0].shape[0]])
 
 
 def lstm_graph(kernel: np.ndarray, recurrent: np.ndarray, bias: np.ndarray, head: Dense) -> bytes:
@@ -65,7 +65,7 @@ def lstm_graph(kernel: np.ndarray, recurrent: np.ndarray, bias: np.ndarray, head
         helper.make_node("MatMul", ["units", "head_kernel"], ["heads"]),
         helper.make_node("Add", ["heads", "head_bias"], ["answer"]),
     ]
-    return _graph(nodes, weights, [None, None, kernel.shape[0]])
+    return graph(nodes, weights, [None, None, kernel.shape[0]])
 
 
 def _gates(weights: np.ndarray) -> np.ndarray:
@@ -74,7 +74,8 @@ def _gates(weights: np.ndarray) -> np.ndarray:
     return np.concatenate([at_input, at_output, forget, cell], axis=1).T
 
 
-def _dense_layers(layers: list[Dense], start: str, end: str) -> tuple[list["NodeProto"], dict[str, np.ndarray]]:
+def dense_layers(layers: list[Dense], start: str, end: str) -> tuple[list["NodeProto"], dict[str, np.ndarray]]:
+    """Nodes and weights of dense layers with ReLU between them. [start, end: names of input and output]"""
     from onnx import helper
 
     nodes, weights, source = [], {}, start
@@ -90,15 +91,18 @@ def _dense_layers(layers: list[Dense], start: str, end: str) -> tuple[list["Node
     return nodes, weights
 
 
-def _graph(nodes: list["NodeProto"], weights: dict[str, np.ndarray], shape: list[int | None]) -> bytes:
+def graph(
+    nodes: list["NodeProto"], weights: dict[str, np.ndarray], shape: list[int | None], rank: int | None = None
+) -> bytes:
+    """A graph of these nodes. [shape: of the input; rank: of the output, that of the input if None]"""
     from onnx import TensorProto, helper, numpy_helper
 
-    graph = helper.make_graph(
+    made = helper.make_graph(
         nodes,
         "network",
         [helper.make_tensor_value_info("features", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info("answer", TensorProto.FLOAT, [None] * len(shape))],
+        [helper.make_tensor_value_info("answer", TensorProto.FLOAT, [None] * (rank or len(shape)))],
         [numpy_helper.from_array(np.ascontiguousarray(values), name) for name, values in weights.items()],
     )
     opsets = [helper.make_opsetid("", OPSET)]
-    return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION).SerializeToString()
+    return helper.make_model(made, opset_imports=opsets, ir_version=IR_VERSION).SerializeToString()

@@ -43,6 +43,7 @@ from fairmeter.training.reading_fitting import (
     fit_labelled,
     fit_networks,
     fit_unlabelled,
+    learn_convolution,
     make_sample,
     make_training_sets,
     representative_clients,
@@ -98,8 +99,11 @@ def train_on_attacks(
     plans = QUICK_TRAINING_PLANS if quick else TRAINING_PLANS
     covariates = Covariates.from_consumption(base.days(np.concatenate([network_part, ensemble_part])), None, *exogenous)
     networks = fit_networks(base.days(network_part), covariates, seed, quick, on_step)
-    sample = make_sample(make_training_sets(base, ensemble_part, covariates, plans, seed), networks)
-    measured, _ = fit_labelled(sample, networks, covariates, seed, quick, lambda what: on_step(f"{what}, to measure"))
+    files = make_training_sets(base, ensemble_part, covariates, plans, seed)
+    all_networks, sample = learn_convolution(files, networks, seed, quick, lambda what: on_step(f"{what}, to measure"))
+    measured, _ = fit_labelled(
+        sample, all_networks, covariates, seed, quick, lambda what: on_step(f"{what}, to measure")
+    )
     metrics = {"made": "injected", "parts": [len(network_part), len(ensemble_part), len(held_out)]}
     metrics |= measure_attacks(measured, base, held_out, seed)
     metrics["metered"] = _measure_ranking(measured, base, held_out, replace(PUBLISHED, is_metered=True), seed + 2)
@@ -112,7 +116,7 @@ def train_on_attacks(
     all_covariates = Covariates.from_consumption(base.days(np.arange(len(base.kwh))), None, *exogenous)
     rest = np.concatenate([ensemble_part, held_out])
     files = make_training_sets(base, rest, all_covariates, plans, seed + 1)
-    sample = make_sample(files, networks)
+    networks, sample = learn_convolution(files, networks, seed + 1, quick, on_step)
     is_representative = representative_clients(base, files, theft_share, seed)
     model, fitted = fit_labelled(sample, networks, all_covariates, seed, quick, on_step, is_representative)
     return ReadingTrainingResult(
