@@ -11,9 +11,9 @@ from fairmeter.models.detectors.week_convolution import WeekConvolution
 from fairmeter.models.model_file import from_plain, to_plain
 from fairmeter.models.runtime import onnx_trees
 from fairmeter.models.runtime.convolution_graph import ConvolutionWeights, convolution_graph
-from fairmeter.training import convolution_fitting
+from fairmeter.training import convolution_fitting, reading_fitting
 from fairmeter.training.attacks import HonestHouseholds
-from fairmeter.training.reading_fitting import QUICK_TRAINING_PLANS, make_sample, make_training_sets
+from fairmeter.training.reading_fitting import QUICK_TRAINING_PLANS, fit_labelled, make_sample, make_training_sets
 from tests.builders.readings import FIRST, town
 
 MONDAY = 4  # 1970-01-05
@@ -155,3 +155,25 @@ def test_a_households_column_is_of_a_network_that_has_not_seen_it(monkeypatch):
     np.testing.assert_allclose(fitted.columns[known, 0], np.array(others)[known], rtol=1e-5)
     sample = make_sample(files, {}, fitted.columns)
     np.testing.assert_array_equal(sample.evidence.features[:, -2], fitted.columns[:, 0])
+
+
+def test_the_ensemble_weighs_the_column_and_no_other_member_is_fitted_on_it(monkeypatch, drawn):
+    base, households = HonestHouseholds(town(40, 120), FIRST), np.arange(40)
+    covariates = Covariates.from_consumption(base.days(households))
+    files = make_training_sets(base, households, covariates, QUICK_TRAINING_PLANS, 3)
+    label = np.concatenate([file.label for file in files])
+    telling = (np.random.default_rng(1).normal(size=len(label)) + 3.0 * label - 1.5)[:, None].astype(np.float32)
+    fitted = convolution_fitting.FittedConvolution(drawn, telling)
+    monkeypatch.setattr(reading_fitting, "fit_convolutions", lambda *_: fitted)
+    monkeypatch.setattr(reading_fitting, "MIN_FILES", len(files))
+    assert reading_fitting.learn_convolution(files[:1], {}, 3, False, print)[0] == {}
+    networks, sample = reading_fitting.learn_convolution(files, {}, 3, False, print)
+    ensemble = fit_labelled(sample, networks, covariates, 3, True, lambda _: None)[0].ensemble
+    assert ensemble.weights[list(ensemble.members).index("convolution")] > 0
+    matrix = ensemble.inputs.matrix(sample.evidence)
+    column = ensemble.members["convolution"].column
+    np.testing.assert_array_equal(matrix[:, column], telling[:, 0])
+    other = matrix.copy()
+    other[:, column] = np.random.default_rng(2).normal(size=len(label))
+    for name, member in ensemble.members.items():
+        assert np.array_equal(member.values(other), member.values(matrix)) == (name != "convolution")
