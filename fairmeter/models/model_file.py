@@ -41,8 +41,8 @@ from fairmeter.models.runtime.onnx_trees import OnnxTrees
 from fairmeter.models.target_encoding import GroupRates
 
 FORMAT = 7
-# 6 is without a convolution over weeks; 5 also without the evidence of single invoices; 4 also without dense networks; 3
-# also without reference distributions: such a model has the same scores, but no drift.
+# 6 is without a convolution over weeks; 5 also without the evidence of single invoices; 4 also without dense networks;
+# 3 also without reference distributions: such a model has the same scores, but no drift.
 OLDER = (3, 4, 5, 6)
 PARTS = ("invoices", "aggregates", "readings")
 SUFFIXES = (".sha256", ".hmac")  # of the seals beside a file
