@@ -36,7 +36,7 @@ from fairmeter.training.options import TrainingOptions
 
 # Settings. The seed, the number of test parts and the promised precision are in fairmeter/training/options.py.
 BAD_USE, STOPPED = 2, 130  # exit codes; 130 is a shell's for Ctrl-C
-READING_STEPS = 30  # fits on readings, about: for the progress bar only
+READING_STEPS = 24  # fits on readings, about: for the progress bar only
 configure_numeric_libraries()  # here and not in main: before any of them is loaded
 
 

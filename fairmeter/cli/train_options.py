@@ -35,6 +35,7 @@ def parse_options(arguments: list[str] | None) -> TrainingOptions:
         weather=found.weather,
         holidays=found.holidays,
         attack=found.attack,
+        convolution=found.convolution,
         base_model=found.onto,
         store=found.store,
         only_inspections=found.only_visits,
@@ -59,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--weather", type=Path, help="a file with a date and a temperature in each row, for the days of the readings")
     add("--holidays", metavar="FILE_OR_COUNTRY", help="a file with a date in each row, or a country code: GB or GB-ENG")
     add("--attack", action="store_true", help="treat the readings as honest and inject thefts into half of them")
+    add("--convolution", action="store_true", help="with --attack, a convolution over weeks too; half an hour more")
     add("--onto", type=Path, metavar="MODEL", help="replace the half of this model that is trained, keep the other")
     add("--store", nargs="?", const="", metavar="URL", help="add labels of the desk's inspections (URL: DATABASE_URL)")
     add("--only-visits", action="store_true", help="use labels of inspections alone; ignore the labels of the data")
@@ -74,6 +76,8 @@ def _check_combinations(parser: argparse.ArgumentParser, found: argparse.Namespa
     has_invoices = bool(found.data or found.clients or found.invoices)
     if found.attack and not found.readings:
         parser.error("--attack needs --readings")
+    if found.convolution and (found.quick or not found.attack):
+        parser.error("--convolution needs --attack, and more attacked files than --quick makes")
     if found.onto and has_invoices == bool(found.readings):
         parser.error("--onto replaces one half of the model: name either the files of invoices or --readings")
     if found.store is None and found.only_visits:

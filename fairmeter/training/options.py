@@ -22,7 +22,8 @@ class TrainingOptions:
     sources: files of invoices; empty where only readings are learned. clients, invoices, readings, weather, base_model:
     files. map: a file or the name of a shipped map.
     holidays: a file or a country's code. store: URL of the desk's database, "" for the configured one, None for no
-    desk. spark: master of a cluster. command: the command line as the model card may show it.
+    desk. spark: master of a cluster. convolution: whether attacked households train one. command: the command line as
+    the model card may show it.
     """
 
     sources: tuple[Path, ...] = ()
@@ -34,6 +35,7 @@ class TrainingOptions:
     weather: Path | None = None
     holidays: str | None = None
     attack: bool = False
+    convolution: bool = False
     base_model: Path | None = None
     store: str | None = None
     only_inspections: bool = False

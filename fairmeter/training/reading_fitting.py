@@ -137,10 +137,10 @@ def make_sample(
 
 
 def learn_convolution(
-    files: Sequence[AttackedHouseholds], networks: Networks, seed: int, quick: bool, on_step: OnStep
+    files: Sequence[AttackedHouseholds], networks: Networks, seed: int, is_asked: bool, on_step: OnStep
 ) -> tuple[Networks, Sample]:
-    """The networks with a convolution fitted on these files, where they are enough; and the sample of the files."""
-    if quick or len(files) < MIN_FILES:
+    """The networks, where it is asked with a convolution fitted on these files; and the sample of the files."""
+    if not is_asked or len(files) < MIN_FILES:
         return networks, make_sample(files, networks)
     fitted = fit_convolutions(files, seed, on_step)
     return networks | {CONVOLUTION: fitted.serving}, make_sample(files, networks, fitted.columns)

@@ -120,9 +120,8 @@ def fit_and_measure(
     days, label = training_set.days, training_set.label
     how = SEED, options.quick, on_step, training_set.exogenous
     if options.attack:
-        return train_on_attacks(
-            HonestHouseholds.from_consumption(days), theft_share, PROMISED_PRECISION, *how, options.validate
-        )
+        base, only = HonestHouseholds.from_consumption(days), (options.validate, options.convolution)
+        return train_on_attacks(base, theft_share, PROMISED_PRECISION, *how, *only)
     if not has_labels(label):
         return train_without_labels(days, *how)
     measured_folds = FOLDS if options.validate else 1

@@ -166,8 +166,9 @@ def test_the_ensemble_weighs_the_column_and_no_other_member_is_fitted_on_it(monk
     fitted = convolution_fitting.FittedConvolution(drawn, telling)
     monkeypatch.setattr(reading_fitting, "fit_convolutions", lambda *_: fitted)
     monkeypatch.setattr(reading_fitting, "MIN_FILES", len(files))
-    assert reading_fitting.learn_convolution(files[:1], {}, 3, False, print)[0] == {}
-    networks, sample = reading_fitting.learn_convolution(files, {}, 3, False, print)
+    assert reading_fitting.learn_convolution(files[:1], {}, 3, True, print)[0] == {}
+    assert reading_fitting.learn_convolution(files, {}, 3, False, print)[0] == {}
+    networks, sample = reading_fitting.learn_convolution(files, {}, 3, True, print)
     ensemble = fit_labelled(sample, networks, covariates, 3, True, lambda _: None)[0].ensemble
     assert ensemble.weights[list(ensemble.members).index("convolution")] > 0
     matrix = ensemble.inputs.matrix(sample.evidence)

@@ -89,6 +89,7 @@ def train_on_attacks(
     on_step: OnStep,
     exogenous: Exogenous = NO_EXOGENOUS,
     only_measure: bool = False,
+    convolution: bool = False,
 ) -> ReadingTrainingResult:
     """Inject thefts into honest households, fit on these, and measure on held-out households.
 
@@ -100,10 +101,12 @@ def train_on_attacks(
     covariates = Covariates.from_consumption(base.days(np.concatenate([network_part, ensemble_part])), None, *exogenous)
     networks = fit_networks(base.days(network_part), covariates, seed, quick, on_step)
     files = make_training_sets(base, ensemble_part, covariates, plans, seed)
-    all_networks, sample = learn_convolution(files, networks, seed, quick, lambda what: on_step(f"{what}, to measure"))
-    measured, _ = fit_labelled(
-        sample, all_networks, covariates, seed, quick, lambda what: on_step(f"{what}, to measure")
-    )
+
+    def to_measure(what: str) -> None:
+        on_step(f"{what}, to measure")
+
+    all_networks, sample = learn_convolution(files, networks, seed, convolution, to_measure)
+    measured, _ = fit_labelled(sample, all_networks, covariates, seed, quick, to_measure)
     metrics = {"made": "injected", "parts": [len(network_part), len(ensemble_part), len(held_out)]}
     metrics |= measure_attacks(measured, base, held_out, seed)
     metrics["metered"] = _measure_ranking(measured, base, held_out, replace(PUBLISHED, is_metered=True), seed + 2)
@@ -116,7 +119,7 @@ def train_on_attacks(
     all_covariates = Covariates.from_consumption(base.days(np.arange(len(base.kwh))), None, *exogenous)
     rest = np.concatenate([ensemble_part, held_out])
     files = make_training_sets(base, rest, all_covariates, plans, seed + 1)
-    networks, sample = learn_convolution(files, networks, seed + 1, quick, on_step)
+    networks, sample = learn_convolution(files, networks, seed + 1, convolution, on_step)
     is_representative = representative_clients(base, files, theft_share, seed)
     model, fitted = fit_labelled(sample, networks, all_covariates, seed, quick, on_step, is_representative)
     return ReadingTrainingResult(
